@@ -1,0 +1,231 @@
+//! Short-lived children (git and the like): bounded output, a deadline, and the engine's lock file as standard input.
+//!
+//! A child that inherits the lock keeps it held after `kill -9` of the engine, so the next engine gets the lock only
+//! when the last such child is gone. Agents and verifications are never started here.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// What a short-lived child gets as standard input: the engine's lock file, or nothing for commands that hold no lock.
+#[derive(Debug, Clone, Default)]
+pub struct ChildGuard(Option<Arc<File>>);
+
+impl ChildGuard {
+    /// A guard for read-only commands run without the lock: children get `/dev/null`.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// A guard that lets children inherit this open lock file.
+    #[must_use]
+    pub fn holding(file: Arc<File>) -> Self {
+        Self(Some(file))
+    }
+
+    fn stdin(&self) -> Result<Stdio, std::io::Error> {
+        match &self.0 {
+            Some(file) => Ok(Stdio::from(file.try_clone()?)),
+            None => Ok(Stdio::null()),
+        }
+    }
+}
+
+/// A command description: program, arguments, folder, environment, limits.
+#[derive(Debug, Clone)]
+pub struct CommandLine {
+    program: OsString,
+    args: Vec<OsString>,
+    cwd: Option<PathBuf>,
+    env: Vec<(OsString, OsString)>,
+    env_removed: Vec<OsString>,
+    env_clear: bool,
+    limit: usize,
+    deadline: Duration,
+}
+
+impl CommandLine {
+    /// A command with no arguments, the caller's environment, 64 MiB of captured output per stream and 10 minutes.
+    #[must_use]
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            cwd: None,
+            env: Vec::new(),
+            env_removed: Vec::new(),
+            env_clear: false,
+            limit: 64 << 20,
+            deadline: Duration::from_secs(600),
+        }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs in this folder.
+    #[must_use]
+    pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
+        self.cwd = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Sets one variable.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Removes one inherited variable.
+    #[must_use]
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.env_removed.push(key.as_ref().to_owned());
+        self
+    }
+
+    /// Starts from an empty environment.
+    #[must_use]
+    pub fn env_clear(mut self) -> Self {
+        self.env_clear = true;
+        self
+    }
+
+    /// Kills the child's process group after this long.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The command as a person would type it, for messages.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let mut text = self.program.to_string_lossy().into_owned();
+        for arg in &self.args {
+            let arg = arg.to_string_lossy();
+            text.push(' ');
+            match shlex::try_quote(&arg) {
+                Ok(quoted) => text.push_str(&quoted),
+                Err(_) => text.push('?'),
+            }
+        }
+        text
+    }
+
+    /// Runs the command to its end.
+    ///
+    /// # Errors
+    /// [`CommandError`] when it cannot be started, does not end in time, or its output cannot be read. A non-zero exit
+    /// is not an error here.
+    pub async fn run(&self, guard: &ChildGuard) -> Result<Output, CommandError> {
+        let failed = |source| CommandError::Io { command: self.shown(), source };
+        let mut command = tokio::process::Command::new(&self.program);
+        command.args(&self.args);
+        if self.env_clear {
+            command.env_clear();
+        }
+        for key in &self.env_removed {
+            command.env_remove(key);
+        }
+        command.envs(self.env.iter().map(|(k, v)| (k, v)));
+        if let Some(dir) = &self.cwd {
+            command.current_dir(dir);
+        }
+        command.stdin(guard.stdin().map_err(failed)?);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        let mut child = command.spawn().map_err(failed)?;
+        let pid = child.id();
+        let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+        let work = async {
+            let (stdout, stderr) = tokio::try_join!(drain(out.as_mut(), self.limit), drain(err.as_mut(), self.limit))?;
+            Ok::<_, std::io::Error>((child.wait().await?, stdout, stderr))
+        };
+        match tokio::time::timeout(self.deadline, work).await {
+            Ok(Ok((status, stdout, stderr))) => {
+                Ok(Output { code: status.code(), signal: status.signal(), stdout, stderr })
+            }
+            Ok(Err(source)) => Err(failed(source)),
+            Err(_) => {
+                if let Some(pid) = pid.and_then(|p| rustix::process::Pid::from_raw(i32::try_from(p).ok()?)) {
+                    let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+                }
+                Err(CommandError::Deadline { command: self.shown(), after: self.deadline })
+            }
+        }
+    }
+}
+
+async fn drain(stream: Option<&mut (impl AsyncRead + Unpin)>, limit: usize) -> std::io::Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    let Some(stream) = stream else { return Ok(kept) };
+    let mut chunk = vec![0_u8; 16 << 10];
+    loop {
+        let n = stream.read(&mut chunk).await?;
+        if n == 0 {
+            return Ok(kept);
+        }
+        let room = limit.saturating_sub(kept.len()).min(n);
+        kept.extend_from_slice(&chunk[..room]);
+    }
+}
+
+/// How a short-lived child ended.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Exit code, absent when a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Standard output, at most the command's limit.
+    pub stdout: Vec<u8>,
+    /// Standard error, at most the command's limit.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Whether it exited with 0.
+    #[must_use]
+    pub fn success(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+/// A short-lived child could not be run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It could not be started or its output could not be read.
+    #[error("run `{command}`")]
+    Io {
+        /// The command, quoted.
+        command: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// It did not end in time; its process group was killed.
+    #[error("run `{command}`: it did not end within {} s", after.as_secs())]
+    Deadline {
+        /// The command, quoted.
+        command: String,
+        /// The limit that was passed.
+        after: Duration,
+    },
+}

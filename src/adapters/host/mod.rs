@@ -1,0 +1,4 @@
+//! Running programs: short-lived children here ([`command`]), agents and verifications in run directories ([`rundir`]).
+
+pub mod command;
+pub mod rundir;

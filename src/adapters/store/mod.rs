@@ -1,0 +1,3 @@
+//! What `mc` keeps outside the repository: the lock, the journal, snapshots and signals.
+
+pub mod lock;

@@ -1,0 +1,14 @@
+//! Every rule of the product: values in, values out.
+//!
+//! No file, no clock, no environment, no randomness, no tokio, no SQL. Text formats that are pure
+//! functions of a string (backlog, plan files, TAP) are parsed here.
+
+pub mod values;
+
+pub mod unit;
+
+pub mod backlog;
+pub mod plan;
+pub mod verify;
+
+pub mod mission;

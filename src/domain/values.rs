@@ -1,0 +1,145 @@
+//! Identifiers and small values shared by every rule. A value of one of these types is valid by construction.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Milliseconds since the Unix epoch, as told by the engine's clock; the domain never reads a clock.
+pub type Millis = u64;
+
+/// A unit id was refused; the message says which rule it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{id}` is not a valid {what}: {rule}")]
+pub struct InvalidId {
+    /// The rejected text.
+    pub id: String,
+    /// Which kind of id was wanted.
+    pub what: &'static str,
+    /// The rule that was broken.
+    pub rule: &'static str,
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// Id of a mission: globally unique, short to type (`m` and base-32 characters).
+    MissionId
+);
+text_id!(
+    /// Id of a work unit: `[a-z0-9][a-z0-9._-]{0,63}`, no `..`, not ending in `.` or `.lock`
+    /// (so that it can be one component of a git ref).
+    UnitId
+);
+text_id!(
+    /// Full hexadecimal object id of a commit, as git prints it.
+    CommitId
+);
+text_id!(
+    /// Full hexadecimal object id of a tree, as git prints it.
+    TreeId
+);
+
+impl MissionId {
+    /// Accepts lower-case letters and digits, 1 to 32 of them.
+    ///
+    /// # Errors
+    /// [`InvalidId`] with the broken rule.
+    pub fn new(text: &str) -> Result<Self, InvalidId> {
+        let fine = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if fine {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(InvalidId { id: text.to_owned(), what: "mission id", rule: "1 to 32 lower-case letters and digits" })
+    }
+}
+
+impl UnitId {
+    /// Accepts what the type's rule allows.
+    ///
+    /// # Errors
+    /// [`InvalidId`] with the broken rule.
+    pub fn new(text: &str) -> Result<Self, InvalidId> {
+        let refuse = |rule| Err(InvalidId { id: text.to_owned(), what: "unit id", rule });
+        let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        match text.as_bytes().first() {
+            Some(first) if word(*first) => {}
+            _ => return refuse("it must start with a lower-case letter or a digit"),
+        }
+        if text.len() > 64 {
+            return refuse("it may have 64 characters at most");
+        }
+        if !text.bytes().all(|b| word(b) || matches!(b, b'.' | b'_' | b'-')) {
+            return refuse("only a-z, 0-9, `.`, `_` and `-` are allowed");
+        }
+        if text.contains("..") {
+            return refuse("it may not contain `..`");
+        }
+        if text.ends_with('.') || text.ends_with(".lock") {
+            return refuse("it may not end in `.` or `.lock`");
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+fn object_id(text: &str, what: &'static str) -> Result<String, InvalidId> {
+    let fine = matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if fine {
+        return Ok(text.to_owned());
+    }
+    Err(InvalidId { id: text.to_owned(), what, rule: "40 or 64 lower-case hexadecimal digits" })
+}
+
+impl CommitId {
+    /// Accepts a full object id.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when it is not 40 or 64 lower-case hexadecimal digits.
+    pub fn new(text: &str) -> Result<Self, InvalidId> {
+        object_id(text, "commit id").map(Self)
+    }
+
+    /// The first ten digits, for people.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        &self.0[..10]
+    }
+}
+
+impl TreeId {
+    /// Accepts a full object id.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when it is not 40 or 64 lower-case hexadecimal digits.
+    pub fn new(text: &str) -> Result<Self, InvalidId> {
+        object_id(text, "tree id").map(Self)
+    }
+}
+
+/// A commit together with the tree it records.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tip {
+    /// The commit.
+    pub commit: CommitId,
+    /// Its full tree.
+    pub tree: TreeId,
+}

@@ -1,0 +1,109 @@
+//! Verification as values: stages, snapshots of one tree, the delta of two snapshots, the verdict.
+
+use serde::{Deserialize, Serialize};
+
+/// How a stage ended. Not-run never counts as passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageOutcome {
+    /// Exit 0.
+    Passed,
+    /// It ran and said no.
+    Failed,
+    /// It could not run: spawn error, exit 126 or 127, timeout, signal.
+    NotRun,
+}
+
+/// Key of a snapshot: hexadecimal SHA-256 over (full tree, stages, environment fingerprint).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SnapshotKey(pub String);
+
+/// What a landing needs to know of one snapshot; the whole snapshot stays in the snapshot store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Failed if a stage failed, else not-run if a stage was not run, else passed.
+    pub outcome: StageOutcome,
+    /// Tests passed, over all stages.
+    pub passed: u64,
+    /// Tests failed.
+    pub failed: u64,
+    /// Tests skipped.
+    pub skipped: u64,
+    /// Whether every stage that is not passed has per-test results (so that single tests can be compared).
+    pub per_test: bool,
+    /// Tests that failed in one and passed in another run of this very tree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flaky: Vec<String>,
+    /// Why a stage was not run, or the first lines of the failure, at most 2 KiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// What changed between two snapshots, by identity. Tests are named `stage: suite: name`; each list is sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Delta {
+    /// Tests that passed before and fail after.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<String>,
+    /// Tests that failed before and pass after.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fixed: Vec<String>,
+    /// Tests that existed before and do not after.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    /// Tests that ran before and are skipped after.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub newly_skipped: Vec<String>,
+    /// New tests that fail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub new_failing: Vec<String>,
+    /// New tests that pass (count only).
+    pub added: u64,
+    /// Tests failing before and after: the pre-existing ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub still_failing: Vec<String>,
+    /// Stages that passed before and do not after, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages_broken: Vec<String>,
+    /// Stages that did not pass before and pass after.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages_fixed: Vec<String>,
+    /// Stages whose status cannot be compared by test: failed before and after with exit code only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incomparable: Vec<String>,
+}
+
+/// The verdict over one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Something improved and nothing is hurt.
+    Helped,
+    /// Nothing improved, nothing is hurt.
+    Neutral,
+    /// Something is hurt; improvements never outweigh that.
+    Hurt,
+}
+
+/// What the gate demands beyond a verdict that is not hurt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// Nothing more.
+    NoRegression,
+    /// Every stage passes after the change.
+    Pass,
+}
+
+/// What the gate says of one candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Verdict of the delta.
+    pub verdict: Verdict,
+    /// Whether the gate lets it land.
+    pub lands: bool,
+    /// One line per reason, most important first; evidence for the unit's next attempt.
+    pub reasons: Vec<String>,
+}
