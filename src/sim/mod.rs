@@ -1,1 +1,259 @@
-//! To be described.
+//! The virtual world: the same decisions as a real mission, with a virtual clock, scripted and seeded outcomes and
+//! faults, and the promises checked after every step. A product feature (`mc simulate`) and the main test bed.
+//!
+//! It knows no file, process or real clock; the same scenario and seed give the same trace.
+
+pub mod check;
+pub mod scenario;
+pub mod world;
+
+use crate::domain::mission::{Command, Event, Policy, Record, State, StopLevel, UnitState, decide};
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{Millis, MissionId};
+use scenario::{Faults, Scenario};
+use world::World;
+
+/// What a simulated mission came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The journal.
+    pub journal: Vec<Record>,
+    /// The state it folds to.
+    pub state: State,
+    /// The world as it was left.
+    pub world: World,
+    /// Simulated crashes of the engine.
+    pub crashes: u32,
+    /// Decisions taken.
+    pub steps: u64,
+}
+
+/// A promise was broken, or the mission did not end.
+#[derive(Debug, thiserror::Error)]
+#[error("seed {seed}, step {step}, time {now} ms: {what}\nlast records:\n{tail}")]
+pub struct Broken {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Decision at which it showed.
+    pub step: u64,
+    /// Virtual time.
+    pub now: Millis,
+    /// The promise and how it was broken.
+    pub what: String,
+    /// The last records of the journal.
+    pub tail: String,
+}
+
+/// Steps after which a mission counts as endless.
+const STEP_LIMIT: u64 = 200_000;
+
+/// Plays a scenario to its end. `watch` sees each durable record with its virtual time.
+///
+/// # Errors
+/// [`Broken`] at the first step after which a promise does not hold.
+pub fn play(scenario: &Scenario, watch: impl FnMut(Millis, &Record)) -> Result<Outcome, Broken> {
+    Play::new(scenario, watch).run()
+}
+
+struct Play<'s, W> {
+    scenario: &'s Scenario,
+    world: World,
+    rng: fastrand::Rng,
+    journal: Vec<Record>,
+    state: State,
+    crashes: u32,
+    steps: u64,
+    restarts: u32,
+    watch: W,
+}
+
+/// Where in the handling of one event the engine dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    BeforeCommit,
+    AfterCommit,
+    AfterCommands,
+}
+
+impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
+    fn new(scenario: &'s Scenario, mut watch: W) -> Self {
+        let first = start_record(&scenario.policy, &scenario.units);
+        watch(0, &first);
+        let state = State::begin(&first).unwrap_or_else(|e| unreachable!("{e}"));
+        Self {
+            scenario,
+            world: World::new(scenario),
+            rng: fastrand::Rng::with_seed(scenario.seed ^ 0x5eed),
+            journal: vec![first],
+            state,
+            crashes: 0,
+            steps: 0,
+            restarts: 0,
+            watch,
+        }
+    }
+
+    fn run(mut self) -> Result<Outcome, Broken> {
+        let mut exit = self.handle(Event::Begun)?;
+        loop {
+            if let Some(code) = exit.take() {
+                if self.state.over() {
+                    self.check(true)?;
+                    return Ok(Outcome {
+                        journal: self.journal,
+                        state: self.state,
+                        world: self.world,
+                        crashes: self.crashes,
+                        steps: self.steps,
+                    });
+                }
+                exit = self.person(code)?;
+                continue;
+            }
+            if self.steps > STEP_LIMIT {
+                return Err(self.broken("P10: the mission does not end"));
+            }
+            self.steps += 1;
+            let wake = self.state.next_wake();
+            exit = match (self.world.next_event_at(), wake) {
+                (None, None) => {
+                    return Err(self.broken("P10: nothing runs, nothing is due, and the mission is not over"));
+                }
+                (Some(at), wake) if wake.is_none_or(|w| at <= w) => match self.world.pop() {
+                    Some(event) => self.handle(event)?,
+                    None => None,
+                },
+                (_, wake) => {
+                    let due = wake.unwrap_or(self.world.now);
+                    if due <= self.world.now && self.world.idle_ticks() > 100 {
+                        return Err(self.broken("P10: the same wake-up again and again"));
+                    }
+                    self.world.now = self.world.now.max(due);
+                    self.handle(Event::Tick)?
+                }
+            };
+            if exit.is_none() && self.rng.f64() < self.scenario.faults.crash {
+                exit = self.crash(Cut::AfterCommands)?;
+            }
+        }
+    }
+
+    /// Lets the engine handle one event, dying in the middle when the scenario says so.
+    fn handle(&mut self, event: Event) -> Result<Option<u8>, Broken> {
+        let faults = &self.scenario.faults;
+        if self.rng.f64() < faults.duplicate && !matches!(event, Event::Begun | Event::Resumed) {
+            let late = self.rng.u64(0..60_000);
+            self.world.again(event.clone(), late);
+        }
+        self.world.outside_moves(&mut self.rng, faults);
+        let cut = self.planned_cut();
+        let before = self.journal.len();
+        let step = decide(&mut self.state, self.world.now, event);
+        if cut == Some(Cut::BeforeCommit) && !step.records.is_empty() {
+            return self.crash(Cut::BeforeCommit);
+        }
+        for record in &step.records {
+            (self.watch)(self.world.now, record);
+            self.journal.push(record.clone());
+        }
+        if let Err(what) = check::durable_before_effect(&self.journal[before..], &step.commands) {
+            return Err(self.broken(&what));
+        }
+        self.check(self.rng.u8(..) < 8)?;
+        if cut == Some(Cut::AfterCommit) {
+            return self.crash(Cut::AfterCommit);
+        }
+        let mut exit = None;
+        for command in step.commands {
+            if let Command::Exit { code } = command {
+                exit = Some(code);
+                continue;
+            }
+            if let Err(what) = self.world.execute(command, &mut self.rng, self.scenario) {
+                return Err(self.broken(&what));
+            }
+        }
+        Ok(exit)
+    }
+
+    fn planned_cut(&mut self) -> Option<Cut> {
+        if let Some((step, nth)) = self.scenario.crash_at
+            && step == self.steps
+            && self.restarts == 0
+        {
+            return Some([Cut::BeforeCommit, Cut::AfterCommit][usize::from(nth % 2)]);
+        }
+        let p = self.scenario.faults.crash;
+        (p > 0.0 && self.rng.f64() < p).then(|| if self.rng.bool() { Cut::BeforeCommit } else { Cut::AfterCommit })
+    }
+
+    /// The engine dies and a new one takes over from the journal.
+    fn crash(&mut self, _cut: Cut) -> Result<Option<u8>, Broken> {
+        self.crashes += 1;
+        self.restart()
+    }
+
+    fn restart(&mut self) -> Result<Option<u8>, Broken> {
+        self.restarts += 1;
+        self.world.engine_died(&mut self.rng, &self.scenario.faults);
+        self.state = match State::replay(self.journal.iter().cloned()) {
+            Ok(state) => state,
+            Err(e) => return Err(self.broken(&format!("P14: {e}"))),
+        };
+        self.world.now += self.rng.u64(1..5_000);
+        self.handle(Event::Resumed)
+    }
+
+    /// What a person does when the engine ended without ending the mission.
+    fn person(&mut self, code: u8) -> Result<Option<u8>, Broken> {
+        if self.restarts > 400 {
+            return Err(self.broken("P10: resumed 400 times without an end"));
+        }
+        self.world.now += 1_000;
+        if code == 6 && self.rng.bool() {
+            self.world.restore_green();
+            return self.restart();
+        }
+        let held: Vec<_> =
+            self.state.units.iter().filter(|u| u.state == UnitState::Held).map(|u| u.spec.id.clone()).collect();
+        let again = code == 3 && !held.is_empty() && self.rng.f64() < 0.7;
+        if again {
+            let step = decide(&mut self.state, self.world.now, Event::RetryUnit(held[0].clone()));
+            self.journal.extend(step.records);
+        } else if code != 130 {
+            let step = decide(&mut self.state, self.world.now, Event::Stop(StopLevel::Now));
+            self.journal.extend(step.records);
+        }
+        self.restart()
+    }
+
+    fn check(&self, whole: bool) -> Result<(), Broken> {
+        check::promises(&self.state, &self.world, whole.then_some(self.journal.as_slice()))
+            .map_err(|what| self.broken(&what))
+    }
+
+    fn broken(&self, what: &str) -> Broken {
+        let tail = self.journal.iter().rev().take(12).rev().map(|r| format!("  {r:?}\n")).collect();
+        Broken { seed: self.scenario.seed, step: self.steps, now: self.world.now, what: what.to_owned(), tail }
+    }
+}
+
+fn start_record(policy: &Policy, units: &[UnitSpec]) -> Record {
+    Record::MissionStarted {
+        format: 1,
+        mission: MissionId::new("simulated").unwrap_or_else(|e| unreachable!("{e}")),
+        at: 0,
+        objective: "a simulated mission".to_owned(),
+        policy: policy.clone(),
+        plan: Some(units.to_vec()),
+        settings: serde_json::Value::Null,
+    }
+}
+
+impl Faults {
+    /// Whether nothing random disturbs the run.
+    #[must_use]
+    pub fn calm(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,1 +1,120 @@
-//! To be described.
+//! The mission: every rule of rounds, waves, attempts, landings and stopping, as one synchronous function.
+//!
+//! [`decide`] takes the state, the time and one [`Event`]; it folds the [`Record`]s it makes as it goes and answers with
+//! them and with [`Command`]s. The caller makes the records durable before it starts a command. Nothing here reads a
+//! clock, a file or a random number: the same events at the same times give the same step (P14).
+//!
+//! ```text
+//! starting ── preflight ─ baseline ─ establish ─► between rounds ◄───────────────────────────┐
+//!                  │ refused                          │                                      │
+//!                  ▼                                  ▼                                      │
+//!                ended ◄── outcome ── check target ─ intake ─ read plan ─ waves ─ evaluate ──┘
+//! ```
+//!
+//! Races and the decision taken:
+//! - *A late or doubled answer* carries an attempt number, landing token or run number that is no longer open: dropped.
+//! - *An answer after a stop* is folded like any other: work that finished is pinned and, if it landed, counted.
+//! - *Green moved by somebody else* while a candidate is verified: the landing's compare-and-swap notices, never a poll.
+//! - *A crash between record and command*: [`Event::Resumed`] asks every open intent again; commands are idempotent by
+//!   attempt number, token and run number.
+
+mod attempts;
+mod command;
+mod control;
+mod event;
+mod fold;
+mod landing;
+pub mod policy;
+mod record;
+mod rounds;
+mod state;
+
+pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
+pub use event::{
+    AttemptReport, BacklogFacts, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel,
+    Verification,
+};
+pub use fold::ReplayError;
+pub use policy::Policy;
+pub use record::{AttemptClass, EndReason, Intake, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
+pub use state::{Attempt, Green, Landing, MergeRequest, MissionState, Round, Stage, State, Unit, UnitState, Verifying};
+
+use crate::domain::values::Millis;
+
+/// One decision in the making: the state it folds into and what it has said so far.
+struct Decision<'s> {
+    state: &'s mut State,
+    now: Millis,
+    step: Step,
+}
+
+impl Decision<'_> {
+    /// States a fact or intent; it holds from here on.
+    fn note(&mut self, record: Record) {
+        self.state.apply(&record);
+        self.step.records.push(record);
+    }
+
+    /// Asks something of the world.
+    fn ask(&mut self, command: Command) {
+        self.step.commands.push(command);
+    }
+}
+
+/// Decides what one event leads to. `now` is the engine's clock; a time before an earlier call's is harmless.
+#[must_use]
+pub fn decide(state: &mut State, now: Millis, event: Event) -> Step {
+    let mut d = Decision { state, now, step: Step::default() };
+    if !d.state.over() {
+        d.react(event);
+        d.advance();
+    }
+    d.step
+}
+
+impl Decision<'_> {
+    fn react(&mut self, event: Event) {
+        match event {
+            Event::Begun => self.ask(Command::Preflight),
+            Event::Resumed => self.resumed(),
+            Event::Tick => {}
+            Event::Stop(level) => self.stop(level, EndReason::Person),
+            Event::Pause if !self.state.paused && self.state.stop.is_none() => {
+                self.note(Record::Paused { at: self.now })
+            }
+            Event::Unpause if self.state.paused => self.note(Record::Unpaused { at: self.now }),
+            Event::Pause | Event::Unpause => {}
+            Event::RetryUnit(unit) => self.retry_unit(&unit),
+            Event::Preflight(result) => self.preflight(result),
+            Event::Established(result) => self.established(result),
+            Event::TargetChecked(head) => self.target_checked(head),
+            Event::BacklogRead(result) => self.backlog_read(result),
+            Event::AttemptEnded { unit, n, report } => self.attempt_ended(&unit, n, report),
+            Event::Integrated { token, result } => self.integrated(token, result),
+            Event::Verified { run, result } => self.verified(run, result),
+            Event::LandEnded { token, result } => self.land_ended(token, result),
+            Event::ObjectiveChecked { round, met } => self.objective_checked(round, met),
+        }
+    }
+
+    /// Starts whatever the state allows now, until nothing more follows.
+    fn advance(&mut self) {
+        if !self.state.attached || self.state.suspended || self.state.over() {
+            return;
+        }
+        loop {
+            let said = (self.step.records.len(), self.step.commands.len());
+            self.watch_caps();
+            if self.wind_down() {
+                return;
+            }
+            self.advance_baseline();
+            self.advance_landing();
+            self.dispatch();
+            self.advance_round();
+            if said == (self.step.records.len(), self.step.commands.len()) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Attempts: starting them, and what each ending means for its unit (the outcome table of design section 7).
+
+use super::Decision;
+use super::command::{AttemptOrder, Command};
+use super::event::{AttemptReport, Claim, RunEnd, StopLevel};
+use super::policy::backoff;
+use super::record::{AttemptClass, NextMove, Record};
+use super::state::{State, Unit, UnitState};
+use crate::domain::values::{CommitId, Millis, UnitId};
+use std::sync::Arc;
+
+impl Decision<'_> {
+    /// Fills free slots with ready units.
+    pub(super) fn dispatch(&mut self) {
+        while self.state.may_dispatch() {
+            let (Some(slot), Some(i)) = (self.state.free_slot(), self.state.next_ready(self.now)) else { return };
+            let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return };
+            let unit = &self.state.units[i];
+            let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
+            let green = if n == 1 { self.wave_base(unit).unwrap_or(green) } else { green };
+            let from = unit.own_work.clone().unwrap_or_else(|| green.clone());
+            let (id, evidence) = (unit.spec.id.clone(), unit.evidence.clone());
+            self.note(Record::AttemptStarted {
+                unit: id.clone(),
+                n,
+                slot,
+                at: self.now,
+                host: "local".to_owned(),
+                green,
+                from,
+                evidence,
+            });
+            if let Some(order) = self.state.order(&id) {
+                self.ask(Command::Start(order));
+            }
+        }
+    }
+
+    /// First attempts of a wave share one base: green when the wave opened.
+    fn wave_base(&self, unit: &Unit) -> Option<CommitId> {
+        let round = self.state.rounds.iter().find(|r| r.index == unit.round)?;
+        round.bases.get(unit.wave as usize).cloned()
+    }
+
+    pub(super) fn attempt_ended(&mut self, id: &UnitId, n: u32, report: Box<AttemptReport>) {
+        let Some(unit) = self.state.unit(id) else { return };
+        let open = unit.attempts.last().is_some_and(|a| a.n == n && a.ended.is_none());
+        if !open {
+            return;
+        }
+        let class = classify(&report, unit.spec.run.is_some());
+        let next = self.next_move(unit, class, &report);
+        self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report });
+        self.block_dependants(id);
+    }
+
+    fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
+        let policy = &self.state.policy;
+        let agent = unit.spec.run.is_none();
+        let budget = unit.spec.attempts.unwrap_or(policy.max_attempts).max(1);
+        let said = if report.summary.is_empty() { String::new() } else { format!(": {}", report.summary) };
+        let consuming = |what: &str| {
+            let used = unit.used + 1;
+            if used >= budget {
+                return NextMove::Fail { reason: format!("{what} on attempt {used} of {budget}{said}") };
+            }
+            NextMove::Retry { not_before: 0, own_work: false, because: format!("attempt {used}: {what}{said}") }
+        };
+        match class {
+            AttemptClass::Changed => match &report.hold {
+                Some(question) => NextMove::Hold { question: question.clone() },
+                None => NextMove::Queue { mr: self.state.next_mr },
+            },
+            AttemptClass::NoOp => NextMove::NoOp,
+            AttemptClass::Held => {
+                NextMove::Hold { question: report.hold.clone().unwrap_or_else(|| report.summary.clone()) }
+            }
+            AttemptClass::Empty => consuming("ended without changing anything or saying why"),
+            AttemptClass::FailedWork if report.half_merge => consuming("left a merge or rebase half done"),
+            AttemptClass::FailedWork => consuming(&format!("failed ({})", ended(&report.end))),
+            AttemptClass::FailedTimeout => consuming("used up its time"),
+            AttemptClass::FailedStalled => consuming("gave no sign of life"),
+            AttemptClass::Continue if unit.continues + 1 > policy.max_continues => {
+                NextMove::Fail { reason: format!("wanted to continue more than {} times", policy.max_continues) }
+            }
+            AttemptClass::Continue => {
+                NextMove::Retry { not_before: 0, own_work: agent, because: report.summary.clone() }
+            }
+            AttemptClass::Infrastructure if unit.infra + 1 > policy.max_infrastructure_retries => NextMove::Fail {
+                reason: format!("infrastructure failed {} times, last: {}", unit.infra + 1, ended(&report.end)),
+            },
+            AttemptClass::Infrastructure => NextMove::Retry {
+                not_before: self.now + backoff(unit.infra + 1),
+                own_work: agent && (report.head.is_none() || report.changed),
+                because: String::new(),
+            },
+            AttemptClass::NeverStarted => NextMove::Retry { not_before: 0, own_work: agent, because: String::new() },
+            AttemptClass::Stopped => NextMove::Retry {
+                not_before: 0,
+                own_work: agent && (report.head.is_none() || report.changed),
+                because: String::new(),
+            },
+        }
+    }
+
+    /// Marks everything that depends on an ended unit, at once and transitively.
+    pub(super) fn block_dependants(&mut self, id: &UnitId) {
+        let Some(i) = self.state.index.get(id).copied() else { return };
+        if !self.state.units[i].state.blocks() {
+            return;
+        }
+        let mut open = self.state.units[i].dependants.clone();
+        while let Some(d) = open.pop() {
+            let unit = &self.state.units[d];
+            if unit.state != UnitState::Pending {
+                continue;
+            }
+            open.extend(unit.dependants.iter().copied());
+            let unit = unit.spec.id.clone();
+            self.note(Record::UnitBlocked { unit, cause: id.clone() });
+        }
+    }
+
+    pub(super) fn retry_unit(&mut self, id: &UnitId) {
+        let Some(i) = self.state.index.get(id).copied() else { return };
+        let fresh = matches!(
+            self.state.units[i].state,
+            UnitState::Held | UnitState::Failed | UnitState::Rejected | UnitState::Cancelled
+        );
+        if !fresh {
+            return;
+        }
+        self.note(Record::UnitRetried { unit: id.clone(), at: self.now });
+        let mut open = self.state.units[i].dependants.clone();
+        while let Some(d) = open.pop() {
+            let unit = &self.state.units[d];
+            if unit.state == UnitState::Blocked && unit.blocked_by.as_ref() == Some(id) {
+                open.extend(unit.dependants.iter().copied());
+                let unit = unit.spec.id.clone();
+                self.note(Record::UnitUnblocked { unit });
+            }
+        }
+    }
+
+    /// Asks the executor to kill everything that runs; each task still ends in its own event.
+    pub(super) fn kill_running(&mut self) {
+        let running: Vec<_> = self.state.running().map(|(u, a)| (u.spec.id.clone(), a.n)).collect();
+        for (unit, n) in running {
+            self.ask(Command::Kill { unit, n });
+        }
+        if let Some(run) = self.state.verifying.as_ref().map(|v| v.run) {
+            self.ask(Command::KillVerification { run });
+        }
+    }
+}
+
+impl State {
+    /// The order of a unit's open attempt, as first given and as asked again after a restart.
+    pub(super) fn order(&self, id: &UnitId) -> Option<AttemptOrder> {
+        let unit = self.unit(id)?;
+        let attempt = unit.attempts.last().filter(|a| a.ended.is_none())?;
+        Some(AttemptOrder {
+            spec: Arc::clone(&unit.spec),
+            n: attempt.n,
+            slot: attempt.slot,
+            green: attempt.green.clone(),
+            from: attempt.from.clone(),
+            evidence: unit.evidence.clone(),
+        })
+    }
+
+    /// Whether a kill was asked for by a person or a cap.
+    pub(super) fn killing(&self) -> bool {
+        matches!(self.stop, Some((StopLevel::Interrupt | StopLevel::Now, _)))
+    }
+}
+
+/// The outcome class of an attempt. Git and the exit decide; a claim is only believed where it costs the agent
+/// something (failed, blocked) or where nothing changed anyway.
+fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
+    match &report.end {
+        RunEnd::NeverStarted => return AttemptClass::NeverStarted,
+        RunEnd::Infrastructure(_) => return AttemptClass::Infrastructure,
+        RunEnd::Stopped => return AttemptClass::Stopped,
+        RunEnd::Timeout => return AttemptClass::FailedTimeout,
+        RunEnd::Stalled => return AttemptClass::FailedStalled,
+        RunEnd::Exited(_) | RunEnd::Signaled(_) => {}
+    }
+    if report.half_merge {
+        return AttemptClass::FailedWork;
+    }
+    if !script {
+        match report.claim {
+            Some(Claim::Blocked) => return AttemptClass::Held,
+            Some(Claim::Failed) => return AttemptClass::FailedWork,
+            Some(Claim::Continue) if report.end == RunEnd::Exited(0) => return AttemptClass::Continue,
+            _ => {}
+        }
+    }
+    if report.end != RunEnd::Exited(0) {
+        return AttemptClass::FailedWork;
+    }
+    if report.head.is_none() {
+        return AttemptClass::Infrastructure;
+    }
+    match (report.changed, script || report.claim == Some(Claim::Completed)) {
+        (true, _) => AttemptClass::Changed,
+        (false, true) => AttemptClass::NoOp,
+        (false, false) => AttemptClass::Empty,
+    }
+}
+
+fn ended(end: &RunEnd) -> String {
+    match end {
+        RunEnd::Exited(code) => format!("exit {code}"),
+        RunEnd::Signaled(signal) => format!("signal {signal}"),
+        RunEnd::Infrastructure(what) => what.clone(),
+        RunEnd::Timeout => "time used up".to_owned(),
+        RunEnd::Stalled => "stalled".to_owned(),
+        RunEnd::Stopped => "stopped".to_owned(),
+        RunEnd::NeverStarted => "never started".to_owned(),
+    }
+}

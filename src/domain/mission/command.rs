@@ -1,0 +1,140 @@
+//! What a mission asks of the world. The executor turns each into one task that ends in exactly one event.
+
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{CommitId, Tip, UnitId};
+use crate::domain::verify::{Judgement, SnapshotKey};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A request to the world. Records of it are durable before it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Look at repository, green, isolation and disk; change nothing.
+    Preflight,
+    /// Claim the repository and make or adopt green at the verified tip.
+    Establish {
+        /// Where green is, or will be made.
+        tip: Tip,
+        /// Whether to make it.
+        create: bool,
+    },
+    /// See whether green contains the target branch.
+    CheckTarget {
+        /// Green.
+        green: Tip,
+    },
+    /// Read the backlog at green.
+    ReadBacklog {
+        /// Green.
+        green: Tip,
+    },
+    /// Prepare a slot, run the unit, collect and pin what came of it.
+    Start(AttemptOrder),
+    /// Take over an attempt of an earlier engine: see what became of it, wait, collect and pin.
+    Adopt(AttemptOrder),
+    /// Kill a running attempt; its `AttemptEnded` follows.
+    Kill {
+        /// The unit.
+        unit: UnitId,
+        /// Attempt number.
+        n: u32,
+    },
+    /// Merge a head onto green in the isolated directory and pin the candidate.
+    Integrate {
+        /// Token of the landing.
+        token: u64,
+        /// Green.
+        onto: Tip,
+        /// What to merge.
+        head: CommitId,
+        /// Whose change it is.
+        source: MergeSource,
+    },
+    /// Verify one tree, or answer from the snapshot store.
+    Verify(VerifyOrder),
+    /// Kill the verification in progress; its `Verified` (with an error) follows.
+    KillVerification {
+        /// Number of the verification.
+        run: u64,
+    },
+    /// Move green from `expected` to `candidate`, or find out what became of an earlier try.
+    Land {
+        /// Token of the landing.
+        token: u64,
+        /// The verified commit.
+        candidate: Tip,
+        /// Where green must stand.
+        expected: CommitId,
+        /// Whose change it is.
+        source: MergeSource,
+    },
+    /// Run the objective's check at green.
+    CheckObjective {
+        /// The round.
+        round: u32,
+        /// Green.
+        green: Tip,
+    },
+    /// Leave the loop with this exit code.
+    Exit {
+        /// Exit code of the command line.
+        code: u8,
+    },
+}
+
+/// One attempt to be made or taken over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptOrder {
+    /// The unit.
+    pub spec: Arc<UnitSpec>,
+    /// Attempt number, from 1; the fencing token.
+    pub n: u32,
+    /// Slot of the pool.
+    pub slot: u32,
+    /// Green when the attempt was made; results are compared with the merge base of it.
+    pub green: CommitId,
+    /// Commit the workspace starts at: green or the unit's own earlier head.
+    pub from: CommitId,
+    /// Why earlier attempts did not do, newest last; goes into the brief.
+    pub evidence: Vec<String>,
+}
+
+/// One verification to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifyOrder {
+    /// Number of the verification in this mission; names its run directories.
+    pub run: u64,
+    /// What to verify.
+    pub tip: Tip,
+    /// Snapshot to compare with.
+    pub against: Option<SnapshotKey>,
+    /// Snapshot of the same tree that this run confirms; a stored answer is not taken then.
+    pub confirms: Option<SnapshotKey>,
+}
+
+/// Whose change a merge request carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MergeSource {
+    /// Attempt `n` of a unit.
+    Unit {
+        /// The unit.
+        unit: UnitId,
+        /// Attempt number.
+        n: u32,
+    },
+    /// The target branch as it stands at the start of a round.
+    Intake,
+}
+
+/// What one event led to: records to make durable, then commands to start.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Step {
+    /// Facts and intents, in order.
+    pub records: Vec<super::Record>,
+    /// What to ask of the world once the records are durable.
+    pub commands: Vec<Command>,
+}
+
+/// Evidence kept with a landing.
+pub type Evidence = Judgement;

@@ -1,0 +1,165 @@
+//! Stopping, pausing, caps, resuming, and the mission's end.
+
+use super::Decision;
+use super::command::Command;
+use super::event::StopLevel;
+use super::record::{EndReason, MissionOutcome, Record};
+use super::state::{Stage, UnitState};
+use crate::domain::values::UnitId;
+
+/// Exit code of an interrupted, resumable mission.
+const INTERRUPTED: u8 = 130;
+/// Exit code of a mission that ended with units that did not land.
+const UNLANDED: u8 = 3;
+/// Exit code when the environment stands in the way.
+const ENVIRONMENT: u8 = 6;
+
+impl Decision<'_> {
+    pub(super) fn stop(&mut self, level: StopLevel, why: EndReason) {
+        if self.state.stop.is_some_and(|(now, _)| now >= level) {
+            return;
+        }
+        self.note(Record::StopRequested { level, at: self.now, why });
+        if level > StopLevel::Drain {
+            self.kill_running();
+        }
+    }
+
+    /// Ends what the caps say must end.
+    pub(super) fn watch_caps(&mut self) {
+        let cap = self.state.policy.max_wall_time;
+        if cap > 0 && self.now >= self.state.started.saturating_add(cap) {
+            self.stop(StopLevel::Now, EndReason::WallTime);
+        }
+        self.watch_circuit();
+    }
+
+    /// Brings a stopping or held mission to its end once nothing is open. True when nothing else may happen.
+    pub(super) fn wind_down(&mut self) -> bool {
+        if self.state.over() || self.state.suspended {
+            return true;
+        }
+        let busy = !self.state.idle()
+            || self.state.verifying.is_some()
+            || self.state.landing.as_ref().is_some_and(|l| l.in_flight);
+        let Some((level, why)) = self.state.stop else {
+            if self.state.hold.is_some() && !busy {
+                self.suspend(ENVIRONMENT);
+                return true;
+            }
+            return false;
+        };
+        match level {
+            StopLevel::Drain => {
+                let landing = self.state.landing.is_some() || !self.state.queue.is_empty();
+                let between = !matches!(self.state.stage, Stage::Baseline | Stage::Preflight | Stage::Establishing);
+                if self.state.hold.is_some() && !busy {
+                    self.end_stopped(why);
+                    return true;
+                }
+                if busy || landing || !between {
+                    return false;
+                }
+                self.end_stopped(why);
+            }
+            StopLevel::Interrupt if !busy => self.suspend(INTERRUPTED),
+            StopLevel::Now if !busy => self.end_stopped(why),
+            StopLevel::Interrupt | StopLevel::Now => {}
+        }
+        true
+    }
+
+    fn suspend(&mut self, code: u8) {
+        self.note(Record::Suspended { at: self.now, code });
+        self.ask(Command::Exit { code });
+    }
+
+    fn end_stopped(&mut self, why: EndReason) {
+        let (outcome, reason, code) = match why {
+            EndReason::Person => (MissionOutcome::Stopped, "stopped by request", UNLANDED),
+            EndReason::WallTime => (MissionOutcome::WallTime, "the wall-time cap is reached", UNLANDED),
+            EndReason::Circuit => (MissionOutcome::CircuitOpen, "infrastructure failed again and again", ENVIRONMENT),
+        };
+        self.end(outcome, reason.to_owned(), code);
+    }
+
+    /// Ends a mission whose rounds are over, or leaves it waiting when units are held for a person.
+    pub(super) fn finish(&mut self, outcome: MissionOutcome, reason: String) {
+        if self.state.count(UnitState::Held) > 0 && outcome != MissionOutcome::ObjectiveMet {
+            self.note(Record::Waiting { at: self.now });
+            self.ask(Command::Exit { code: UNLANDED });
+            return;
+        }
+        self.end(outcome, reason, UNLANDED);
+    }
+
+    /// Ends the mission; `code` holds unless everything known landed and the objective, if checked, is met.
+    pub(super) fn end(&mut self, outcome: MissionOutcome, reason: String, code: u8) {
+        let open: Vec<(UnitId, UnitState)> =
+            self.state.units.iter().filter(|u| !u.state.terminal()).map(|u| (u.spec.id.clone(), u.state)).collect();
+        for (unit, state) in open {
+            let reason = match state {
+                UnitState::Queued => format!("{reason}; its change is pinned and was not landed"),
+                _ => reason.clone(),
+            };
+            self.note(Record::UnitCancelled { unit, reason });
+        }
+        let unmet = self.state.rounds.last().is_some_and(|r| r.objective == Some(false));
+        let clean = match outcome {
+            MissionOutcome::ObjectiveMet | MissionOutcome::BacklogDone => true,
+            MissionOutcome::MaxRounds
+            | MissionOutcome::Stalled
+            | MissionOutcome::Stopped
+            | MissionOutcome::WallTime => !self.state.units.is_empty(),
+            MissionOutcome::CircuitOpen | MissionOutcome::Refused | MissionOutcome::Error => false,
+        };
+        let code = if clean && !unmet && self.state.all_done() { 0 } else { code };
+        self.note(Record::MissionEnded { at: self.now, outcome, reason, code });
+        self.ask(Command::Exit { code });
+    }
+
+    /// A new engine: every open intent is asked again, exactly once each.
+    pub(super) fn resumed(&mut self) {
+        self.note(Record::Resumed { at: self.now });
+        if self.state.paused {
+            self.note(Record::Unpaused { at: self.now });
+        }
+        let open: Vec<UnitId> = self.state.running().map(|(u, _)| u.spec.id.clone()).collect();
+        for unit in open {
+            if let Some(order) = self.state.order(&unit) {
+                self.ask(Command::Adopt(order));
+            }
+        }
+        if let Some(v) = self.state.verifying.clone() {
+            let (run, tip, against, confirms) = (v.run, v.tip, v.against, v.confirms);
+            self.ask(Command::Verify(super::VerifyOrder { run, tip, against, confirms }));
+        }
+        self.ask_landing_again();
+        let green = self.state.green.as_ref().map(|g| g.tip.clone());
+        match (self.state.stage, green) {
+            (Stage::Preflight, _) => self.ask(Command::Preflight),
+            (Stage::Establishing, Some(tip)) => {
+                let create = self.state.ground.as_ref().is_some_and(|g| g.create);
+                self.ask(Command::Establish { tip, create });
+            }
+            (Stage::CheckingTarget, Some(green)) => self.ask(Command::CheckTarget { green }),
+            (Stage::Reading, _) => self.ask_backlog(),
+            (Stage::Evaluating, _) => self.evaluate(),
+            _ => {}
+        }
+        if self.state.killing() {
+            self.kill_running();
+        }
+    }
+
+    fn ask_landing_again(&mut self) {
+        let Some(landing) = self.state.landing.clone().filter(|l| l.in_flight) else { return };
+        let (token, source) = (landing.token, landing.mr.source);
+        match landing.candidate {
+            None => self.ask(Command::Integrate { token, onto: landing.onto, head: landing.mr.head.commit, source }),
+            Some(candidate) => {
+                self.ask(Command::Land { token, candidate, expected: landing.onto.commit, source });
+            }
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Everything that can wake a mission, in one closed list.
+//!
+//! An event is a fact from outside: what a command came to, what a person asked for, or that time passed. Each command
+//! ends in exactly one of these; `token` and attempt numbers let [`super::decide`] drop late and doubled ones.
+
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{CommitId, Millis, Tip, UnitId};
+use crate::domain::verify::{Delta, SnapshotKey, Summary};
+use serde::{Deserialize, Serialize};
+
+/// A fact from outside the decision function.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The mission was just made.
+    Begun,
+    /// A new engine took over an unfinished mission; open intents are asked again.
+    Resumed,
+    /// The time named by [`super::State::next_wake`] has come.
+    Tick,
+    /// A person or signal asked to stop.
+    Stop(StopLevel),
+    /// A person asked that nothing new starts.
+    Pause,
+    /// A person asked to go on.
+    Unpause,
+    /// A person gives one unit a fresh start (held, failed, rejected or cancelled ones).
+    RetryUnit(UnitId),
+    /// Answer to [`super::Command::Preflight`].
+    Preflight(Result<Ground, Refusal>),
+    /// Answer to [`super::Command::Establish`].
+    Established(Result<(), Refusal>),
+    /// Answer to [`super::Command::CheckTarget`]: the target's head when green does not contain it.
+    TargetChecked(Option<Tip>),
+    /// Answer to [`super::Command::ReadBacklog`]: units as written, and ids landed on green by earlier missions.
+    BacklogRead(Result<BacklogFacts, String>),
+    /// Answer to [`super::Command::Start`] and [`super::Command::Adopt`].
+    AttemptEnded {
+        /// The unit.
+        unit: UnitId,
+        /// Attempt number.
+        n: u32,
+        /// What was found.
+        report: Box<AttemptReport>,
+    },
+    /// Answer to [`super::Command::Integrate`].
+    Integrated {
+        /// The landing's token.
+        token: u64,
+        /// What came of it; `Err` is infrastructure.
+        result: Result<Integration, String>,
+    },
+    /// Answer to [`super::Command::Verify`].
+    Verified {
+        /// Number of the verification.
+        run: u64,
+        /// What came of it; `Err` is infrastructure (nothing is known of the tree).
+        result: Result<Verification, String>,
+    },
+    /// Answer to [`super::Command::Land`].
+    LandEnded {
+        /// The landing's token.
+        token: u64,
+        /// What came of it; `Err` is infrastructure.
+        result: Result<LandResult, String>,
+    },
+    /// Answer to [`super::Command::CheckObjective`].
+    ObjectiveChecked {
+        /// The round.
+        round: u32,
+        /// Whether the check passed.
+        met: bool,
+    },
+}
+
+/// How a mission is asked to stop; a later, stronger request replaces a weaker one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopLevel {
+    /// No new units; running ones finish and land; then the mission ends.
+    Drain,
+    /// Kill and pin; the mission stays resumable.
+    Interrupt,
+    /// Kill and pin; the mission ends.
+    Now,
+}
+
+/// What preflight found: where green stands, or where it will be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ground {
+    /// Green, or the target's head when green does not exist yet.
+    pub tip: Tip,
+    /// Whether green must be made at `tip`.
+    pub create: bool,
+    /// Things a person should know, one line each (edits left out, missing isolation, …).
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// Why a mission cannot start, and what helps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What failed, on what.
+    pub reason: String,
+    /// The command or change that helps.
+    pub hint: String,
+    /// Exit code of the command line: 2 usage, 5 another mc, 6 environment.
+    pub exit: u8,
+}
+
+/// What the backlog says at green.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BacklogFacts {
+    /// Open units as written.
+    pub units: Vec<UnitSpec>,
+    /// Ids that need no work: landed before (trailers on green) or marked done in the file.
+    pub satisfied: Vec<UnitId>,
+}
+
+/// How the supervised process of an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunEnd {
+    /// It ended by itself with this code.
+    Exited(i32),
+    /// A signal that nobody of ours sent ended it.
+    Signaled(i32),
+    /// Killed: total time used up.
+    Timeout,
+    /// Killed: no output and no file change for the idle time, or no sign of life after the start.
+    Stalled,
+    /// Killed because a person stopped the mission.
+    Stopped,
+    /// It certainly never ran (nobody had claimed its run directory).
+    NeverStarted,
+    /// Host, disk, spawn, lost lease, vanished process: says nothing about the work.
+    Infrastructure(String),
+}
+
+/// What an agent claims to have done; compared with git, never believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Claim {
+    /// It says it is done.
+    Completed,
+    /// It says it failed.
+    Failed,
+    /// It cannot go on without a person.
+    Blocked,
+    /// It wants another attempt from its own work.
+    Continue,
+}
+
+/// What was found when an attempt had ended and its workspace was collected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptReport {
+    /// How the process ended.
+    pub end: RunEnd,
+    /// Pinned head of the workspace; absent when nothing could exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Tip>,
+    /// Whether the head's tree differs from the merge base with green.
+    #[serde(default)]
+    pub changed: bool,
+    /// Whether a merge or rebase was left half done.
+    #[serde(default)]
+    pub half_merge: bool,
+    /// The handoff's status, if there was a readable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// Summary, question or reason from the handoff or the tail of the output, at most 2 KiB. Untrusted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+    /// What a person should know: rescued repositories, other tips kept, foreign refs changed, survivors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Why the unit must wait for a person although it ended well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
+    /// How the end of the process tree was proven: `pid namespace` or `search`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub proof: String,
+    /// When the process started and ended, if it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran: Option<(Millis, Millis)>,
+}
+
+impl AttemptReport {
+    /// A report with nothing but the way the process ended.
+    #[must_use]
+    pub fn bare(end: RunEnd) -> Self {
+        Self {
+            end,
+            head: None,
+            changed: false,
+            half_merge: false,
+            claim: None,
+            summary: String::new(),
+            notes: Vec::new(),
+            hold: None,
+            proof: String::new(),
+            ran: None,
+        }
+    }
+}
+
+/// What merging a change onto green came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Integration {
+    /// A commit that may land if it verifies; pinned.
+    Candidate(Tip),
+    /// The merged tree is green's tree: nothing to land.
+    Unchanged,
+    /// Both sides changed the same text.
+    Conflict {
+        /// Paths in conflict.
+        files: Vec<String>,
+        /// git's messages, shortened.
+        detail: String,
+    },
+}
+
+/// What a verification came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verification {
+    /// Key of the stored snapshot.
+    pub key: SnapshotKey,
+    /// What the landing needs of it.
+    pub summary: Summary,
+    /// Difference to the snapshot it was asked to compare with.
+    pub delta: Option<Delta>,
+    /// Whether a stored snapshot answered without a run.
+    pub reused: bool,
+}
+
+/// What trying to move green came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LandResult {
+    /// Green is the candidate, or already contains it; green now.
+    Landed {
+        /// Where green stands now.
+        now: Tip,
+    },
+    /// Somebody moved green forward from the expected commit.
+    Forward {
+        /// Where green stands now.
+        now: Tip,
+    },
+    /// Somebody moved green away from the expected commit (or deleted it); the expected one is pinned.
+    Back {
+        /// Where green stands now.
+        now: Option<CommitId>,
+    },
+    /// Green is checked out somewhere, so moving it would change that work tree's meaning.
+    CheckedOut {
+        /// The work tree.
+        worktree: String,
+    },
+}

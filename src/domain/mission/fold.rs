@@ -1,0 +1,534 @@
+//! `apply`: the only place where a mission's state changes. It folds facts and decides nothing.
+
+use super::command::MergeSource;
+use super::event::StopLevel;
+use super::policy::AGE_BOOST;
+use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
+use super::state::{After, Attempt, Green, Landing, MergeRequest, Round, Stage, State, Unit, UnitState, Verifying};
+use crate::domain::plan::graph::Edge;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{Millis, Tip, UnitId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A journal cannot be folded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// The first record is not a mission's start.
+    #[error("fold a journal that does not begin with `mission-started` but with `{0}`")]
+    NoStart(String),
+    /// The journal is empty.
+    #[error("fold an empty journal")]
+    Empty,
+    /// Written by a later version.
+    #[error("fold a journal of format {0}; this version knows format 1: use the newer mc that wrote it")]
+    Newer(u32),
+}
+
+impl State {
+    /// Folds a whole journal. The result waits for [`super::Event::Resumed`] before it decides anything.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when the journal has no start or a newer format.
+    pub fn replay(records: impl IntoIterator<Item = Record>) -> Result<Self, ReplayError> {
+        let mut records = records.into_iter();
+        let mut state = Self::begin(&records.next().ok_or(ReplayError::Empty)?)?;
+        for record in records {
+            state.apply(&record);
+        }
+        state.attached = false;
+        Ok(state)
+    }
+
+    /// The state after a mission's first record.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when the record is not a start this version knows.
+    pub fn begin(record: &Record) -> Result<Self, ReplayError> {
+        let Record::MissionStarted { format, mission, at, objective, policy, plan, settings } = record else {
+            return Err(ReplayError::NoStart(record.kind()));
+        };
+        if *format != 1 {
+            return Err(ReplayError::Newer(*format));
+        }
+        Ok(Self {
+            mission: mission.clone(),
+            objective: objective.clone(),
+            policy: policy.clone(),
+            plan: plan.clone().map(Arc::new),
+            settings: settings.clone(),
+            started: *at,
+            ended: None,
+            stage: Stage::Preflight,
+            paused: false,
+            stop: None,
+            waiting: false,
+            suspended: false,
+            hold: None,
+            outcome: None,
+            ground: None,
+            green: None,
+            units: Vec::new(),
+            rounds: Vec::new(),
+            landing: None,
+            verifying: None,
+            verifications_run: 0,
+            verifications_reused: 0,
+            landings: 0,
+            problems: Vec::new(),
+            emptied: false,
+            unreadable: false,
+            queue: BTreeMap::new(),
+            index: BTreeMap::new(),
+            counts: [0; 12],
+            ready: BTreeSet::new(),
+            delayed: BTreeSet::new(),
+            active: 0,
+            opened: None,
+            slots: vec![None; policy.workers.max(1) as usize],
+            next_mr: 1,
+            next_token: 1,
+            next_run: 1,
+            step_failures: 0,
+            base_again_at: 0,
+            infra_in_row: 0,
+            attached: true,
+        })
+    }
+
+    /// Folds one record.
+    #[expect(clippy::too_many_lines, reason = "one arm per record, each a few assignments; splitting hides the list")]
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::MissionStarted { .. } => {}
+            Record::PreflightPassed { ground } => {
+                self.ground = Some(ground.clone());
+                self.problems.extend(ground.notes.iter().cloned());
+                self.green = Some(Green { tip: ground.tip.clone(), snapshot: None, confirmed: false });
+                self.stage = Stage::Baseline;
+            }
+            Record::BaselineAccepted { .. } => self.stage = Stage::Establishing,
+            Record::Refused { .. } => self.stage = Stage::Over,
+            Record::Established { .. } => self.stage = Stage::BetweenRounds,
+            Record::RoundOpened { round, at } => {
+                self.stage = Stage::CheckingTarget;
+                self.rounds.push(Round {
+                    index: *round,
+                    opened: *at,
+                    closed: None,
+                    waves: Vec::new(),
+                    landed: 0,
+                    left_over: 0,
+                    objective: None,
+                    bases: Vec::new(),
+                    took_target: false,
+                });
+            }
+            Record::TargetSeen { intake } => {
+                self.stage = Stage::Intake;
+                if let Some(intake) = intake {
+                    self.next_mr = self.next_mr.max(intake.mr + 1);
+                    let request = MergeRequest {
+                        id: intake.mr,
+                        source: MergeSource::Intake,
+                        head: intake.head.clone(),
+                        arrived: 0,
+                        order: 0,
+                    };
+                    self.queue.insert((0, intake.mr), request);
+                    if let Some(round) = self.rounds.last_mut() {
+                        round.took_target = true;
+                    }
+                }
+            }
+            Record::PlanAsked { .. } => self.stage = Stage::Reading,
+            Record::RoundPlanned { round, units, edges, wave_of, left_over } => {
+                self.take_plan(*round, units, edges, wave_of, *left_over);
+            }
+            Record::PlanUnreadable { reason, .. } => {
+                self.problems.push(reason.clone());
+                self.unreadable = true;
+                self.stage = Stage::Working;
+            }
+            Record::WaveOpened { round, wave, green, .. } => {
+                let Some(open) = self.rounds.last_mut() else { return };
+                open.bases.push(green.clone());
+                let members = open.waves.get(*wave as usize).cloned().unwrap_or_default();
+                for i in &members {
+                    self.forget(*i);
+                }
+                self.opened = Some((*round, *wave));
+                for i in members {
+                    self.remember(i);
+                }
+            }
+            Record::AttemptStarted { unit, n, slot, at, host, green, from, .. } => {
+                let Some(i) = self.index.get(unit).copied() else { return };
+                if let Some(place) = self.slots.get_mut(*slot as usize) {
+                    *place = Some(i);
+                }
+                self.touch(i, |u| {
+                    u.state = UnitState::Running;
+                    u.reason.clear();
+                    u.attempts.push(Attempt {
+                        n: *n,
+                        slot: *slot,
+                        host: host.clone(),
+                        started: *at,
+                        ended: None,
+                        green: green.clone(),
+                        from: from.clone(),
+                        class: None,
+                        head: None,
+                        summary: String::new(),
+                        notes: Vec::new(),
+                        proof: String::new(),
+                    });
+                });
+            }
+            Record::AttemptEnded { unit, n, at, class, next, report } => {
+                let Some(i) = self.index.get(unit).copied() else { return };
+                self.slots.iter_mut().filter(|s| **s == Some(i)).for_each(|s| *s = None);
+                self.infra_in_row = if *class == AttemptClass::Infrastructure { self.infra_in_row + 1 } else { 0 };
+                self.touch(i, |u| {
+                    if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {
+                        attempt.ended = Some(*at);
+                        attempt.class = Some(*class);
+                        attempt.head.clone_from(&report.head);
+                        attempt.summary.clone_from(&report.summary);
+                        attempt.notes.clone_from(&report.notes);
+                        attempt.proof.clone_from(&report.proof);
+                    }
+                    match class {
+                        AttemptClass::FailedWork
+                        | AttemptClass::FailedTimeout
+                        | AttemptClass::FailedStalled
+                        | AttemptClass::Empty => u.used += 1,
+                        AttemptClass::Infrastructure => u.infra += 1,
+                        AttemptClass::Continue => u.continues += 1,
+                        _ => {}
+                    }
+                });
+                let source = MergeSource::Unit { unit: unit.clone(), n: *n };
+                self.follow(i, next, &source, report.head.as_ref(), *at);
+            }
+            Record::UnitBlocked { unit, cause } => self.unit_to(unit, |u| {
+                u.state = UnitState::Blocked;
+                u.reason = format!("depends on {cause}");
+                u.blocked_by = Some(cause.clone());
+            }),
+            Record::UnitUnblocked { unit } => self.unit_to(unit, |u| {
+                u.state = UnitState::Pending;
+                u.reason.clear();
+                u.blocked_by = None;
+            }),
+            Record::UnitCancelled { unit, reason } => {
+                self.queue.retain(|_, mr| !matches!(&mr.source, MergeSource::Unit { unit: u, .. } if u == unit));
+                self.unit_to(unit, |u| {
+                    u.state = UnitState::Cancelled;
+                    u.reason.clone_from(reason);
+                });
+            }
+            Record::UnitRetried { unit, .. } => {
+                self.waiting = false;
+                if self.stage == Stage::BetweenRounds {
+                    self.stage = Stage::Working;
+                    self.emptied = false;
+                }
+                self.unit_to(unit, |u| {
+                    u.state = UnitState::Pending;
+                    u.reason.clear();
+                    u.blocked_by = None;
+                    (u.used, u.infra, u.conflicts, u.continues, u.not_before) = (0, 0, 0, 0, 0);
+                });
+            }
+            Record::LandingStarted { mr, token, onto, .. } => {
+                let Some(key) = self.queue.keys().find(|(_, id)| id == mr).copied() else { return };
+                let Some(request) = self.queue.remove(&key) else { return };
+                self.next_token = self.next_token.max(token + 1);
+                self.landing = Some(Landing {
+                    mr: request,
+                    token: *token,
+                    onto: onto.clone(),
+                    candidate: None,
+                    after: None,
+                    intended: None,
+                    in_flight: true,
+                    again_at: 0,
+                });
+            }
+            Record::CandidateMade { candidate, .. } => {
+                self.step_failures = 0;
+                if let Some(landing) = &mut self.landing {
+                    landing.candidate = Some(candidate.clone());
+                    landing.in_flight = false;
+                    landing.again_at = 0;
+                }
+            }
+            Record::VerifyStarted { run, tip, role, at, against, confirms } => {
+                self.next_run = self.next_run.max(run + 1);
+                self.verifying = Some(Verifying {
+                    run: *run,
+                    tip: tip.clone(),
+                    role: *role,
+                    against: against.clone(),
+                    confirms: confirms.clone(),
+                    started: *at,
+                });
+            }
+            Record::Verified { key, summary, delta, reused, .. } => {
+                let Some(done) = self.verifying.take() else { return };
+                if *reused {
+                    self.verifications_reused += 1;
+                } else {
+                    self.verifications_run += 1;
+                }
+                self.step_failures = 0;
+                let confirmed = done.confirms.is_some();
+                match done.role {
+                    VerifyRole::Baseline | VerifyRole::Before => {
+                        if let Some(green) = &mut self.green {
+                            green.snapshot = Some((key.clone(), summary.clone()));
+                            green.confirmed = confirmed;
+                        }
+                    }
+                    VerifyRole::After => {
+                        if let Some(landing) = &mut self.landing {
+                            landing.after = Some(After {
+                                key: key.clone(),
+                                summary: summary.clone(),
+                                delta: delta.clone().unwrap_or_default(),
+                                confirmed,
+                            });
+                        }
+                    }
+                }
+            }
+            Record::StepFailed { again_at, .. } => {
+                self.step_failures += 1;
+                self.infra_in_row += 1;
+                self.base_again_at = *again_at;
+                if self.verifying.take().is_some() {
+                    self.verifications_run += 1;
+                }
+                if let Some(landing) = &mut self.landing {
+                    landing.in_flight = false;
+                    landing.again_at = *again_at;
+                }
+            }
+            Record::StepAsked { .. } => {
+                if let Some(landing) = &mut self.landing {
+                    landing.in_flight = true;
+                }
+            }
+            Record::LandIntended { verdict, .. } => {
+                if let Some(landing) = &mut self.landing {
+                    landing.intended = Some(*verdict);
+                    landing.in_flight = true;
+                }
+            }
+            Record::Landed { source, candidate, green, verdict, .. } => {
+                self.step_failures = 0;
+                self.infra_in_row = 0;
+                self.landings += 1;
+                let after = self.landing.take().and_then(|l| l.after);
+                let snapshot = after.filter(|_| green.tree == candidate.tree).map(|a| (a.key, a.summary));
+                self.green = Some(Green { tip: green.clone(), confirmed: snapshot.is_some(), snapshot });
+                if let MergeSource::Unit { unit, .. } = source {
+                    if let Some(round) = self.rounds.last_mut() {
+                        round.landed += 1;
+                    }
+                    self.unit_to(unit, |u| {
+                        u.state = UnitState::Landed;
+                        u.reason.clear();
+                        u.landed = Some(candidate.clone());
+                        u.verdict = Some(*verdict);
+                    });
+                }
+            }
+            Record::MergeEmpty { source, .. } => {
+                self.landing = None;
+                if let MergeSource::Unit { unit, .. } = source {
+                    self.unit_to(unit, |u| {
+                        u.state = UnitState::NoOp;
+                        "its change is already on green".clone_into(&mut u.reason);
+                    });
+                }
+            }
+            Record::Rejected { source, at, class, reasons, next, .. } => {
+                let head = self.landing.take().map(|l| l.mr.head);
+                match source {
+                    MergeSource::Intake => {
+                        self.problems.push(format!("target branch not taken in: {}", reasons.join("; ")))
+                    }
+                    MergeSource::Unit { unit, .. } => {
+                        let Some(i) = self.index.get(unit).copied() else { return };
+                        self.touch(i, |u| match class {
+                            RejectClass::Verification => u.used += 1,
+                            RejectClass::Conflict => u.conflicts += 1,
+                        });
+                        self.follow(i, next, source, head.as_ref(), *at);
+                    }
+                }
+            }
+            Record::Requeued { .. } => {
+                self.verifying = None;
+                if let Some(landing) = self.landing.take() {
+                    self.queue.insert((landing.mr.order, landing.mr.id), landing.mr);
+                }
+            }
+            Record::LandingDelayed { why, again_at, .. } => {
+                if self.problems.last() != Some(why) {
+                    self.problems.push(why.clone());
+                }
+                if let Some(landing) = &mut self.landing {
+                    landing.in_flight = false;
+                    landing.again_at = *again_at;
+                }
+            }
+            Record::GreenMoved { tip } => {
+                self.green = Some(Green { tip: tip.clone(), snapshot: None, confirmed: false });
+            }
+            Record::QueueHeld { reason, hint } => {
+                self.hold = Some((reason.clone(), hint.clone()));
+                if let Some(landing) = &mut self.landing {
+                    landing.in_flight = false;
+                }
+            }
+            Record::RoundWorked { .. } => self.stage = Stage::Evaluating,
+            Record::RoundClosed { at, objective, units, .. } => {
+                self.stage = Stage::BetweenRounds;
+                if let Some(round) = self.rounds.last_mut() {
+                    round.closed = Some(*at);
+                    round.objective = *objective;
+                    let (empty, exhausted) = (*units == 0, self.plan.is_some() && round.left_over == 0);
+                    self.emptied = empty || exhausted;
+                    if empty && !round.took_target && round.index > 1 {
+                        self.rounds.pop();
+                    }
+                }
+            }
+            Record::Paused { .. } => self.paused = true,
+            Record::Unpaused { .. } => self.paused = false,
+            Record::StopRequested { level, why, .. } => {
+                self.paused = false;
+                self.waiting = false;
+                self.stop = Some((*level, *why));
+            }
+            Record::Waiting { .. } => {
+                self.waiting = true;
+                self.suspended = true;
+            }
+            Record::Suspended { .. } => self.suspended = true,
+            Record::Resumed { .. } => {
+                self.attached = true;
+                self.suspended = false;
+                self.waiting = false;
+                self.hold = None;
+                self.step_failures = 0;
+                self.infra_in_row = 0;
+                if matches!(self.stop, Some((StopLevel::Interrupt, _))) {
+                    self.stop = None;
+                }
+                if let Some(landing) = &mut self.landing {
+                    landing.again_at = 0;
+                }
+            }
+            Record::MissionEnded { at, outcome, reason, code } => {
+                self.stage = Stage::Over;
+                self.ended = Some(*at);
+                self.outcome = Some((*outcome, reason.clone(), *code));
+            }
+        }
+    }
+
+    fn unit_to(&mut self, unit: &UnitId, change: impl FnOnce(&mut Unit)) {
+        if let Some(i) = self.index.get(unit).copied() {
+            self.touch(i, change);
+        }
+    }
+
+    fn take_plan(&mut self, round: u32, units: &[Arc<UnitSpec>], edges: &[Edge], wave_of: &[u32], left_over: u32) {
+        let first = self.units.len();
+        let depth = wave_of.iter().max().map_or(0, |w| *w as usize + 1);
+        let mut waves = vec![Vec::new(); depth];
+        for (offset, (spec, wave)) in units.iter().zip(wave_of).enumerate() {
+            waves[*wave as usize].push(first + offset);
+            self.index.insert(spec.id.clone(), first + offset);
+            self.counts[UnitState::Pending as usize] += 1;
+            self.units.push(Unit {
+                spec: Arc::clone(spec),
+                state: UnitState::Pending,
+                round,
+                wave: *wave,
+                attempts: Vec::new(),
+                used: 0,
+                infra: 0,
+                conflicts: 0,
+                continues: 0,
+                reason: String::new(),
+                blocked_by: None,
+                landed: None,
+                verdict: None,
+                evidence: Vec::new(),
+                not_before: 0,
+                own_work: None,
+                unmet: 0,
+                dependants: Vec::new(),
+            });
+        }
+        debug_assert!(edges.iter().all(|e| e.before < units.len() && e.after < units.len()));
+        for (offset, spec) in units.iter().enumerate() {
+            for (nth, dependency) in spec.depends.iter().enumerate() {
+                let Some(d) = self.index.get(dependency).copied() else { continue };
+                if !self.units[d].state.satisfies() && !spec.depends[..nth].contains(dependency) {
+                    self.units[d].dependants.push(first + offset);
+                    self.units[first + offset].unmet += 1;
+                }
+            }
+        }
+        if let Some(open) = self.rounds.last_mut() {
+            open.waves = waves;
+            open.left_over = left_over;
+        }
+        self.stage = Stage::Working;
+    }
+
+    fn follow(&mut self, i: usize, next: &NextMove, source: &MergeSource, head: Option<&Tip>, at: Millis) {
+        if let (NextMove::Queue { mr }, Some(head)) = (next, head) {
+            let order = at + AGE_BOOST * Millis::from(self.units[i].spec.priority);
+            self.next_mr = self.next_mr.max(mr + 1);
+            let request = MergeRequest { id: *mr, source: source.clone(), head: head.clone(), arrived: at, order };
+            self.queue.insert((order, *mr), request);
+        }
+        self.touch(i, |u| match next {
+            NextMove::Queue { .. } => u.state = UnitState::Queued,
+            NextMove::Retry { not_before, own_work, because } => {
+                u.state = UnitState::Pending;
+                u.not_before = *not_before;
+                u.reason.clone_from(because);
+                match (own_work, head) {
+                    (true, Some(head)) => u.own_work = Some(head.commit.clone()),
+                    (true, None) => {}
+                    (false, _) => u.own_work = None,
+                }
+                if !because.is_empty() {
+                    u.evidence.push(because.clone());
+                }
+            }
+            NextMove::NoOp => u.state = UnitState::NoOp,
+            NextMove::Hold { question } => {
+                u.state = UnitState::Held;
+                u.reason.clone_from(question);
+            }
+            NextMove::Fail { reason } => {
+                u.state = UnitState::Failed;
+                u.reason.clone_from(reason);
+            }
+            NextMove::Reject { reason } => {
+                u.state = UnitState::Rejected;
+                u.reason.clone_from(reason);
+            }
+        });
+    }
+}

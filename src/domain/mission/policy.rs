@@ -1,0 +1,72 @@
+//! The numbers a mission is bound by, fixed when it starts.
+
+use crate::domain::values::Millis;
+use crate::domain::verify::Gate;
+use serde::{Deserialize, Serialize};
+
+/// Limits and switches of one mission, journaled with its start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Attempts running at once; also the number of unit slots.
+    pub workers: u32,
+    /// Attempts of consuming classes per unit.
+    pub max_attempts: u32,
+    /// Infrastructure failures per unit.
+    pub max_infrastructure_retries: u32,
+    /// Conflicts at landing per unit.
+    pub max_conflicts: u32,
+    /// Continuations per unit.
+    pub max_continues: u32,
+    /// The gate.
+    pub gate: Gate,
+    /// Whether a new failure is confirmed by a second run before anyone is blamed.
+    pub confirm_failures: bool,
+    /// Rounds at most.
+    pub max_rounds: u32,
+    /// Units taken per round; 0 = all.
+    pub units_per_round: u32,
+    /// Rounds without a landing after which the mission ends; 0 = never.
+    pub stall_threshold: u32,
+    /// Pause between two rounds.
+    #[serde(default)]
+    pub cooldown: Millis,
+    /// Wall time of the whole mission; 0 = no cap.
+    pub max_wall_time: Millis,
+    /// Whether the objective has an executable check.
+    pub has_check: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            workers: 4,
+            max_attempts: 3,
+            max_infrastructure_retries: 5,
+            max_conflicts: 3,
+            max_continues: 5,
+            gate: Gate::NoRegression,
+            confirm_failures: true,
+            max_rounds: 20,
+            units_per_round: 0,
+            stall_threshold: 3,
+            cooldown: 0,
+            max_wall_time: 12 * 3_600_000,
+            has_check: false,
+        }
+    }
+}
+
+/// Infrastructure failures in a row, over all units and the queue, that open the circuit.
+pub const CIRCUIT: u32 = 12;
+
+/// Tries of one landing step or verification before the circuit opens.
+pub const MAX_STEP_FAILURES: u32 = 6;
+
+/// One priority level is worth this much waiting in the merge queue, so that nothing starves.
+pub const AGE_BOOST: Millis = 10 * 60_000;
+
+/// Pause before try `failures + 1` of something that met infrastructure: 1 s doubling to 60 s.
+#[must_use]
+pub fn backoff(failures: u32) -> Millis {
+    1_000_u64.checked_shl(failures.saturating_sub(1).min(6)).unwrap_or(60_000).min(60_000)
+}

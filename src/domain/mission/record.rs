@@ -1,0 +1,310 @@
+//! The journal's vocabulary: the one serde type of the domain that is stored.
+//!
+//! Format 1. A variant or field is never renamed or removed; new fields have defaults. `tests/data/journals` holds
+//! recorded journals that every later version must fold to the same state.
+
+use super::command::MergeSource;
+use super::event::{AttemptReport, Ground, Refusal, StopLevel};
+use super::policy::Policy;
+use crate::domain::plan::graph::Edge;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{CommitId, Millis, MissionId, Tip, UnitId};
+use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One durable fact or intent of a mission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "fields repeat the types they carry; the variants say what they mean")]
+pub enum Record {
+    /// The mission exists, in state starting. `settings` is the effective configuration, opaque to the domain.
+    MissionStarted {
+        format: u32,
+        mission: MissionId,
+        at: Millis,
+        objective: String,
+        policy: Policy,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Vec<UnitSpec>>,
+        settings: serde_json::Value,
+    },
+    /// Nothing stands in the way; green is here or will be made here.
+    PreflightPassed { ground: Ground },
+    /// The untouched base verifies well enough to judge changes by it.
+    BaselineAccepted { tip: Tip },
+    /// The mission cannot start.
+    Refused { refusal: Refusal },
+    /// Green is made or adopted; the mission is running.
+    Established { tip: Tip },
+    /// A round begins.
+    RoundOpened { round: u32, at: Millis },
+    /// The target's head is contained in green, or is queued as a merge request first.
+    TargetSeen {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        intake: Option<Intake>,
+    },
+    /// Intent: the plan source is read.
+    PlanAsked { round: u32 },
+    /// The plan of a round: units new to the mission or planned again, with waves counted from the round's first.
+    RoundPlanned {
+        round: u32,
+        units: Vec<Arc<UnitSpec>>,
+        edges: Vec<Edge>,
+        wave_of: Vec<u32>,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_over: u32,
+    },
+    /// The plan source cannot be read as a plan.
+    PlanUnreadable { round: u32, reason: String },
+    /// Units of this wave may start.
+    WaveOpened { round: u32, wave: u32, at: Millis, green: CommitId },
+    /// Intent: attempt `n` of a unit.
+    AttemptStarted {
+        unit: UnitId,
+        n: u32,
+        slot: u32,
+        at: Millis,
+        host: String,
+        green: CommitId,
+        from: CommitId,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evidence: Vec<String>,
+    },
+    /// Outcome of an attempt and the unit's next move.
+    AttemptEnded { unit: UnitId, n: u32, at: Millis, class: AttemptClass, next: NextMove, report: Box<AttemptReport> },
+    /// A dependency will not land.
+    UnitBlocked { unit: UnitId, cause: UnitId },
+    /// The cause of a block was given a fresh start.
+    UnitUnblocked { unit: UnitId },
+    /// The mission ended before this unit did.
+    UnitCancelled { unit: UnitId, reason: String },
+    /// A person gave the unit a fresh start.
+    UnitRetried { unit: UnitId, at: Millis },
+    /// Intent: a merge request is being landed onto green.
+    LandingStarted { mr: u64, token: u64, onto: Tip, at: Millis },
+    /// The candidate exists and is pinned.
+    CandidateMade { token: u64, candidate: Tip },
+    /// Intent: a verification run.
+    VerifyStarted {
+        run: u64,
+        tip: Tip,
+        role: VerifyRole,
+        at: Millis,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        against: Option<SnapshotKey>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirms: Option<SnapshotKey>,
+    },
+    /// Outcome of a verification.
+    Verified {
+        run: u64,
+        at: Millis,
+        key: SnapshotKey,
+        summary: Summary,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delta: Option<Delta>,
+        #[serde(default)]
+        reused: bool,
+    },
+    /// A step of a landing or a verification met infrastructure; it is tried again at `again_at`.
+    StepFailed { what: String, error: String, at: Millis, again_at: Millis },
+    /// Intent: the open step of the landing is asked again.
+    StepAsked { token: u64 },
+    /// Intent: green moves from `expected` to `candidate`.
+    LandIntended { token: u64, candidate: Tip, expected: CommitId, key: SnapshotKey, verdict: Verdict },
+    /// Green contains the candidate; `green` is where it stands.
+    Landed {
+        mr: u64,
+        source: MergeSource,
+        at: Millis,
+        candidate: Tip,
+        green: Tip,
+        verdict: Verdict,
+        reasons: Vec<String>,
+    },
+    /// The merged tree is green's: nothing to land.
+    MergeEmpty { mr: u64, source: MergeSource, at: Millis },
+    /// The queue refused a merge request.
+    Rejected { mr: u64, source: MergeSource, at: Millis, class: RejectClass, reasons: Vec<String>, next: NextMove },
+    /// The landing goes back to the head of the queue.
+    Requeued { mr: u64, why: String },
+    /// The landing waits for something a person does.
+    LandingDelayed { token: u64, why: String, again_at: Millis },
+    /// Somebody else moved green forward.
+    GreenMoved { tip: Tip },
+    /// Nothing lands until a person decides.
+    QueueHeld { reason: String, hint: String },
+    /// Every wave of the round is closed.
+    RoundWorked { round: u32 },
+    /// The round is evaluated.
+    RoundClosed {
+        round: u32,
+        at: Millis,
+        landed: u32,
+        units: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        objective: Option<bool>,
+    },
+    /// Nothing new starts.
+    Paused { at: Millis },
+    /// Things start again.
+    Unpaused { at: Millis },
+    /// A stop was asked for.
+    StopRequested { level: StopLevel, at: Millis, why: EndReason },
+    /// Only held units are left.
+    Waiting { at: Millis },
+    /// This engine ends; the mission can be resumed.
+    Suspended { at: Millis, code: u8 },
+    /// A new engine took over.
+    Resumed { at: Millis },
+    /// The mission is over.
+    MissionEnded { at: Millis, outcome: MissionOutcome, reason: String, code: u8 },
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// The target branch queued as a merge request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intake {
+    /// Merge request number.
+    pub mr: u64,
+    /// The target's head.
+    pub head: Tip,
+}
+
+/// What a verification is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifyRole {
+    /// The untouched base before anything is made.
+    Baseline,
+    /// Green as the before of a landing.
+    Before,
+    /// The candidate of a landing.
+    After,
+}
+
+/// The outcome class of an attempt (design, section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptClass {
+    /// The tree changed.
+    Changed,
+    /// Unchanged and declared so.
+    NoOp,
+    /// Unchanged and not declared.
+    Empty,
+    /// A person is needed.
+    Held,
+    /// More to do from its own work.
+    Continue,
+    /// The work failed.
+    FailedWork,
+    /// Out of time.
+    FailedTimeout,
+    /// No sign of life.
+    FailedStalled,
+    /// Says nothing about the work.
+    Infrastructure,
+    /// It never ran.
+    NeverStarted,
+    /// A person stopped it.
+    Stopped,
+}
+
+/// Why the queue refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RejectClass {
+    /// The gate said hurt.
+    Verification,
+    /// Both sides changed the same text.
+    Conflict,
+}
+
+/// What happens to a unit next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NextMove {
+    /// A merge request with this number.
+    Queue {
+        /// Merge request number.
+        mr: u64,
+    },
+    /// Another attempt, not before this time.
+    Retry {
+        /// Earliest start.
+        not_before: Millis,
+        /// Start from the unit's own pinned head instead of green.
+        own_work: bool,
+        /// What the next attempt must know.
+        because: String,
+    },
+    /// Nothing to do was the right result.
+    NoOp,
+    /// Parked until a person answers.
+    Hold {
+        /// The question.
+        question: String,
+    },
+    /// It never had a mergeable change.
+    Fail {
+        /// Why.
+        reason: String,
+    },
+    /// The queue refused its last change.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a stop was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// A person.
+    Person,
+    /// The wall-time cap.
+    WallTime,
+    /// Too many infrastructure failures in a row.
+    Circuit,
+}
+
+/// How a mission ended (design, section 12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissionOutcome {
+    /// The objective's check passes.
+    ObjectiveMet,
+    /// Nothing is left to plan.
+    BacklogDone,
+    /// All rounds are used.
+    MaxRounds,
+    /// Rounds without a landing.
+    Stalled,
+    /// The wall-time cap was reached.
+    WallTime,
+    /// A person stopped it.
+    Stopped,
+    /// Infrastructure failed again and again.
+    CircuitOpen,
+    /// It could not start.
+    Refused,
+    /// Something unexpected; the reason says what.
+    Error,
+}
+
+impl Record {
+    /// The record's kind as stored in the journal's `kind` column.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(value) => value["kind"].as_str().unwrap_or_default().to_owned(),
+            Err(_) => String::new(),
+        }
+    }
+}

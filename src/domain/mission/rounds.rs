@@ -1,0 +1,234 @@
+//! Rounds: take the target in, read the plan, open waves one after the other, evaluate, go on or end.
+
+use super::Decision;
+use super::command::Command;
+use super::event::{BacklogFacts, Refusal};
+use super::record::{Intake, MissionOutcome, Record};
+use super::state::{Stage, UnitState};
+use crate::domain::plan::graph::Plan;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{Tip, UnitId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Decision<'_> {
+    pub(super) fn preflight(&mut self, result: Result<super::Ground, Refusal>) {
+        if self.state.stage != Stage::Preflight {
+            return;
+        }
+        match result {
+            Ok(ground) => self.note(Record::PreflightPassed { ground }),
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    pub(super) fn established(&mut self, result: Result<(), Refusal>) {
+        if self.state.stage != Stage::Establishing {
+            return;
+        }
+        match (result, self.state.green.as_ref().map(|g| g.tip.clone())) {
+            (Ok(()), Some(tip)) => self.note(Record::Established { tip }),
+            (Ok(()), None) => {}
+            (Err(refusal), _) => self.refuse(refusal),
+        }
+    }
+
+    pub(super) fn target_checked(&mut self, head: Option<Tip>) {
+        if self.state.stage != Stage::CheckingTarget {
+            return;
+        }
+        let intake = head.map(|head| Intake { mr: self.state.next_mr, head });
+        self.note(Record::TargetSeen { intake });
+    }
+
+    pub(super) fn backlog_read(&mut self, result: Result<BacklogFacts, String>) {
+        if self.state.stage != Stage::Reading {
+            return;
+        }
+        let round = self.round();
+        match result {
+            Err(reason) => self.note(Record::PlanUnreadable { round, reason }),
+            Ok(facts) => self.plan(facts.units, facts.satisfied),
+        }
+    }
+
+    fn round(&self) -> u32 {
+        self.state.rounds.last().map_or(0, |r| r.index)
+    }
+
+    /// Makes the round's plan from what the source offers: units the mission does not know yet, as many as allowed.
+    fn plan(&mut self, offered: Vec<UnitSpec>, satisfied: Vec<UnitId>) {
+        let round = self.round();
+        let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
+        let fresh: Vec<UnitSpec> =
+            offered.into_iter().filter(|u| !done.contains(&u.id) && self.state.unit(&u.id).is_none()).collect();
+        let mut known = done;
+        known.extend(self.state.units.iter().map(|u| u.spec.id.clone()));
+        let whole = match Plan::build(fresh, &known) {
+            Ok(plan) => plan,
+            Err(findings) => {
+                let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                self.note(Record::PlanUnreadable { round, reason });
+                return;
+            }
+        };
+        let limit = match self.state.policy.units_per_round {
+            0 => whole.units.len(),
+            n => n as usize,
+        };
+        let left_over = whole.units.len().saturating_sub(limit);
+        let plan = if left_over == 0 { Ok(whole) } else { Plan::build(first_units(&whole, limit), &known) };
+        match plan {
+            Ok(plan) => self.note(Record::RoundPlanned {
+                round,
+                units: plan.units.into_iter().map(Arc::new).collect(),
+                edges: plan.edges,
+                wave_of: plan.wave_of,
+                left_over: u32::try_from(left_over).unwrap_or(u32::MAX),
+            }),
+            Err(findings) => {
+                let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                self.note(Record::PlanUnreadable { round, reason });
+            }
+        }
+        self.block_orphans();
+    }
+
+    /// Units of a new round that depend on something that ended badly in an earlier one.
+    fn block_orphans(&mut self) {
+        let causes: Vec<UnitId> = self
+            .state
+            .units
+            .iter()
+            .filter(|u| u.state.blocks() && u.state != UnitState::Blocked && !u.dependants.is_empty())
+            .map(|u| u.spec.id.clone())
+            .collect();
+        for cause in causes {
+            self.block_dependants(&cause);
+        }
+    }
+
+    pub(super) fn objective_checked(&mut self, round: u32, met: bool) {
+        if self.state.stage == Stage::Evaluating && round == self.round() {
+            self.close_round(Some(met));
+        }
+    }
+
+    fn close_round(&mut self, objective: Option<bool>) {
+        let round = self.round();
+        let units = self.state.units.iter().rev().take_while(|u| u.round == round).count();
+        let landed = self.state.rounds.last().map_or(0, |r| r.landed);
+        self.note(Record::RoundClosed {
+            round,
+            at: self.now,
+            landed,
+            units: u32::try_from(units).unwrap_or(u32::MAX),
+            objective,
+        });
+    }
+
+    /// The next step of the round, if it is due.
+    pub(super) fn advance_round(&mut self) {
+        let quiet = self.state.landing.is_none() && self.state.queue.is_empty();
+        match self.state.stage {
+            Stage::Intake if quiet => {
+                let round = self.round();
+                self.note(Record::PlanAsked { round });
+                match self.state.plan.clone() {
+                    Some(plan) => self.plan(plan.to_vec(), Vec::new()),
+                    None => self.ask_backlog(),
+                }
+            }
+            Stage::Working if quiet && self.state.active == 0 && self.state.idle() => self.next_wave(),
+            Stage::BetweenRounds => self.next_round(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn ask_backlog(&mut self) {
+        if let Some(green) = self.state.green.as_ref().map(|g| g.tip.clone()) {
+            self.ask(Command::ReadBacklog { green });
+        }
+    }
+
+    fn next_wave(&mut self) {
+        if self.state.paused || self.state.stop.is_some() || self.state.hold.is_some() {
+            return;
+        }
+        let Some(open) = self.state.rounds.last() else { return };
+        let (round, wave) = (open.index, open.bases.len());
+        if wave < open.waves.len() {
+            let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return };
+            let wave = u32::try_from(wave).unwrap_or(u32::MAX);
+            self.note(Record::WaveOpened { round, wave, at: self.now, green });
+            return;
+        }
+        self.note(Record::RoundWorked { round });
+        self.evaluate();
+    }
+
+    /// Runs the objective's check, or closes the round at once when there is none.
+    pub(super) fn evaluate(&mut self) {
+        match self.state.green.as_ref().map(|g| g.tip.clone()) {
+            Some(green) if self.state.policy.has_check => {
+                let round = self.round();
+                self.ask(Command::CheckObjective { round, green });
+            }
+            _ => self.close_round(None),
+        }
+    }
+
+    fn next_round(&mut self) {
+        if self.state.paused || self.state.hold.is_some() {
+            return;
+        }
+        if self.state.stop.is_some() {
+            return;
+        }
+        let round = self.round();
+        if let Some((outcome, reason)) = self.finished() {
+            self.finish(outcome, reason);
+            return;
+        }
+        let due = self.state.rounds.last().and_then(|r| r.closed).map_or(0, |at| at + self.state.policy.cooldown);
+        if self.now < due {
+            return;
+        }
+        let Some(green) = self.state.green.as_ref().map(|g| g.tip.clone()) else { return };
+        self.note(Record::RoundOpened { round: round + 1, at: self.now });
+        self.ask(Command::CheckTarget { green });
+    }
+
+    /// Whether the mission is over after the rounds so far, and why.
+    fn finished(&self) -> Option<(MissionOutcome, String)> {
+        let last = self.state.rounds.last()?;
+        let rounds = u32::try_from(self.state.rounds.len()).unwrap_or(u32::MAX);
+        if last.objective == Some(true) {
+            return Some((MissionOutcome::ObjectiveMet, "the objective's check passes".to_owned()));
+        }
+        if self.state.unreadable {
+            let reason = self.state.problems.last().cloned().unwrap_or_default();
+            return Some((MissionOutcome::Error, format!("the backlog cannot be read as a plan: {reason}")));
+        }
+        if self.state.emptied {
+            return Some((MissionOutcome::BacklogDone, "nothing is left to plan".to_owned()));
+        }
+        if rounds >= self.state.policy.max_rounds {
+            return Some(match last.left_over {
+                0 => (MissionOutcome::BacklogDone, "nothing is left to plan".to_owned()),
+                left => (MissionOutcome::MaxRounds, format!("{rounds} rounds are used; {left} units were not planned")),
+            });
+        }
+        let k = self.state.policy.stall_threshold as usize;
+        if k > 0 && self.state.rounds.len() >= k && self.state.rounds.iter().rev().take(k).all(|r| r.landed == 0) {
+            return Some((MissionOutcome::Stalled, format!("{k} rounds without a landing")));
+        }
+        None
+    }
+}
+
+/// The first units of a plan by wave, priority and file order; closed under dependencies because waves are.
+fn first_units(plan: &Plan, limit: usize) -> Vec<UnitSpec> {
+    let chosen: BTreeSet<usize> = plan.waves().into_iter().flatten().take(limit).collect();
+    chosen.into_iter().map(|i| plan.units[i].clone()).collect()
+}

@@ -1,0 +1,124 @@
+//! The promises, checked after every simulated step.
+
+use super::world::World;
+use crate::domain::mission::{Command, Record, State, UnitState};
+use crate::domain::verify::StageOutcome;
+
+/// Checks P1, P3, P9 and P10 on a state and its world, and P14 when the journal is given.
+///
+/// # Errors
+/// The promise that is broken, in words.
+pub fn promises(state: &State, world: &World, journal: Option<&[Record]>) -> Result<(), String> {
+    green_is_verified(state, world)?;
+    landed_is_in_green(state, world)?;
+    accounting(state)?;
+    liveness(state, world)?;
+    match journal {
+        Some(journal) => replays(state, journal),
+        None => Ok(()),
+    }
+}
+
+/// P4: what a command does is in the journal before it is asked.
+///
+/// # Errors
+/// The command without an intent.
+pub fn durable_before_effect(records: &[Record], commands: &[Command]) -> Result<(), String> {
+    let resumed = records.iter().any(|r| matches!(r, Record::Resumed { .. }));
+    for command in commands {
+        let intended = match command {
+            Command::Start(order) => records
+                .iter()
+                .any(|r| matches!(r, Record::AttemptStarted { unit, n, .. } if *unit == order.spec.id && *n == order.n)),
+            Command::Land { token, .. } => {
+                resumed
+                    || records.iter().any(|r| {
+                        matches!(r, Record::LandIntended { token: t, .. } | Record::StepAsked { token: t } if t == token)
+                    })
+            }
+            Command::Verify(order) => {
+                resumed || records.iter().any(|r| matches!(r, Record::VerifyStarted { run, .. } if *run == order.run))
+            }
+            _ => true,
+        };
+        if !intended {
+            return Err(format!("P4: no intent in the journal for {command:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn green_is_verified(state: &State, world: &World) -> Result<(), String> {
+    for (tip, unit) in &world.landings {
+        match world.verified.get(&tip.tree) {
+            Some(summary) if summary.outcome != StageOutcome::NotRun => {}
+            _ => return Err(format!("P1: {unit:?} landed on a tree without a snapshot")),
+        }
+    }
+    if let Some(green) = &state.green
+        && let Some((_, summary)) = &green.snapshot
+        && summary.outcome == StageOutcome::NotRun
+        && state.landings > 0
+    {
+        return Err("P1: green's snapshot was not run".to_owned());
+    }
+    Ok(())
+}
+
+fn landed_is_in_green(state: &State, world: &World) -> Result<(), String> {
+    for unit in &state.units {
+        let landed = world.landings.iter().filter(|(_, u)| u.as_ref() == Some(&unit.spec.id)).count();
+        if landed > 1 && world.landings.len() as u64 == state.landings {
+            return Err(format!("P3: {} landed {landed} times", unit.spec.id));
+        }
+        if unit.state == UnitState::Landed && landed == 0 {
+            return Err(format!("P3: {} is called landed and is not on green", unit.spec.id));
+        }
+    }
+    Ok(())
+}
+
+fn accounting(state: &State) -> Result<(), String> {
+    let mut sum = 0;
+    for kind in UnitState::ALL {
+        let counted = state.units.iter().filter(|u| u.state == kind).count();
+        if counted != state.count(kind) as usize {
+            return Err(format!("P9: {} units are {}, the counter says {}", counted, kind.name(), state.count(kind)));
+        }
+        sum += counted;
+    }
+    if sum != state.units.len() {
+        return Err(format!("P9: {sum} units are accounted for of {}", state.units.len()));
+    }
+    let running = state.running().count();
+    if running != state.count(UnitState::Running) as usize {
+        return Err(format!("P9: {running} slots are used by {} running units", state.count(UnitState::Running)));
+    }
+    for unit in &state.units {
+        if unit.attempts.iter().filter(|a| a.ended.is_none()).count() > 1 {
+            return Err(format!("P4: {} has two open attempts", unit.spec.id));
+        }
+    }
+    Ok(())
+}
+
+fn liveness(state: &State, world: &World) -> Result<(), String> {
+    match state.ready_but_not_started(world.now) {
+        Some(unit) => Err(format!("P10: {unit} is ready, a slot is free, and it was not started")),
+        None => Ok(()),
+    }
+}
+
+fn replays(state: &State, journal: &[Record]) -> Result<(), String> {
+    let mut copied = Vec::with_capacity(journal.len());
+    for record in journal {
+        let text = serde_json::to_string(record).map_err(|e| format!("P14: a record does not serialise: {e}"))?;
+        let back: Record = serde_json::from_str(&text).map_err(|e| format!("P14: {text} does not read back: {e}"))?;
+        if back != *record {
+            return Err(format!("P14: {text} reads back as something else"));
+        }
+        copied.push(back);
+    }
+    let again = State::replay(copied).map_err(|e| format!("P14: {e}"))?;
+    if again.same_as(state) { Ok(()) } else { Err("P14: the journal folds to another state".to_owned()) }
+}

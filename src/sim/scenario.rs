@@ -1,0 +1,211 @@
+//! What is simulated: units with their behaviour, limits, and the faults that disturb them.
+
+use crate::domain::mission::Policy;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{Millis, UnitId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A whole scenario; the same one gives the same run.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Limits of the mission.
+    pub policy: Policy,
+    /// The plan.
+    pub units: Vec<UnitSpec>,
+    /// How each unit's attempts behave; the last entry repeats. Absent: changes one thing and is done.
+    pub behaviours: BTreeMap<UnitId, Vec<Behaviour>>,
+    /// Pairs whose changes conflict as text when made side by side.
+    pub conflicts: BTreeSet<(UnitId, UnitId)>,
+    /// Pairs that verify apart and fail together.
+    pub red_together: BTreeSet<(UnitId, UnitId)>,
+    /// Whether the base has one failing test.
+    pub red_base: bool,
+    /// Random disturbances.
+    pub faults: Faults,
+    /// Dies at this decision, before (even) or after (odd) its commit.
+    pub crash_at: Option<(u64, u8)>,
+}
+
+/// What one attempt does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Changes something good.
+    Good,
+    /// Changes something that breaks a test.
+    Breaks,
+    /// Removes a test.
+    RemovesTest,
+    /// Ends well without a change, declared.
+    NoOp,
+    /// Ends well without a change, undeclared.
+    Empty,
+    /// Fails.
+    Fails,
+    /// Runs into its timeout.
+    Hangs,
+    /// Asks a question.
+    Asks,
+    /// Wants to go on from its own work.
+    Continues,
+    /// The host fails.
+    HostFails,
+}
+
+/// Probabilities of disturbances, each per opportunity.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Faults {
+    /// The engine dies at a decision.
+    pub crash: f64,
+    /// An event comes twice.
+    pub duplicate: f64,
+    /// A git step or verification meets infrastructure.
+    pub infrastructure: f64,
+    /// Somebody moves green forward.
+    pub forward: f64,
+    /// Somebody moves green back.
+    pub back: f64,
+    /// A verification fails one test that passes otherwise.
+    pub flaky: f64,
+    /// A person pauses, resumes or stops.
+    pub person: f64,
+    /// Green is checked out for a while.
+    pub checked_out: f64,
+}
+
+impl Faults {
+    /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `back`, `flaky`,
+    /// `person`, `checked-out`, or `all`.
+    ///
+    /// # Errors
+    /// The unknown name with the list of known ones.
+    pub fn named(names: &str) -> Result<Self, String> {
+        let mut faults = Self::default();
+        for name in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+            match name {
+                "crash" => faults.crash = 0.03,
+                "duplicate" => faults.duplicate = 0.05,
+                "infrastructure" => faults.infrastructure = 0.03,
+                "forward" => faults.forward = 0.01,
+                "back" => faults.back = 0.002,
+                "flaky" => faults.flaky = 0.05,
+                "person" => faults.person = 0.005,
+                "checked-out" => faults.checked_out = 0.02,
+                "all" => {
+                    return Self::named("crash,duplicate,infrastructure,forward,back,flaky,person,checked-out");
+                }
+                _ => {
+                    return Err(format!(
+                        "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, back, flaky, person, \
+                         checked-out or all"
+                    ));
+                }
+            }
+        }
+        Ok(faults)
+    }
+}
+
+impl Scenario {
+    /// A scenario in which every unit does what it should.
+    #[must_use]
+    pub fn calm(units: Vec<UnitSpec>, policy: Policy, seed: u64) -> Self {
+        Self {
+            seed,
+            policy,
+            units,
+            behaviours: BTreeMap::new(),
+            conflicts: BTreeSet::new(),
+            red_together: BTreeSet::new(),
+            red_base: false,
+            faults: Faults::default(),
+            crash_at: None,
+        }
+    }
+
+    /// A random scenario: 1 to 24 units in a random graph with random behaviours and, for most seeds, faults.
+    #[must_use]
+    pub fn random(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let count = rng.usize(1..=24);
+        let density = rng.f64() * 0.3;
+        let mut units: Vec<UnitSpec> = Vec::new();
+        let mut scenario = Self::calm(Vec::new(), Policy::default(), seed);
+        for i in 0..count {
+            let Ok(id) = UnitId::new(&format!("u{i}")) else { continue };
+            let mut spec = UnitSpec::new(id.clone(), &format!("unit {i}"));
+            spec.priority = rng.u32(0..4);
+            spec.depends = units.iter().filter(|_| rng.f64() < density).map(|u| u.id.clone()).collect();
+            spec.run = rng.bool().then(|| "true".to_owned());
+            spec.allow_removed_tests = rng.u8(..) < 12;
+            spec.attempts = (rng.u8(..) < 40).then(|| rng.u32(1..4));
+            let behaviours = (0..rng.usize(1..4)).map(|_| random_behaviour(&mut rng)).collect();
+            scenario.behaviours.insert(id.clone(), behaviours);
+            for other in &units {
+                if rng.f64() < 0.05 {
+                    scenario.conflicts.insert((other.id.clone(), id.clone()));
+                }
+                if rng.f64() < 0.03 {
+                    scenario.red_together.insert((other.id.clone(), id.clone()));
+                }
+            }
+            units.push(spec);
+        }
+        scenario.units = units;
+        scenario.red_base = rng.u8(..) < 30;
+        scenario.policy = Policy {
+            workers: rng.u32(1..6),
+            max_attempts: rng.u32(1..4),
+            units_per_round: if rng.bool() { 0 } else { rng.u32(1..8) },
+            max_rounds: rng.u32(1..12),
+            stall_threshold: rng.u32(0..4),
+            cooldown: if rng.bool() { 0 } else { 5_000 },
+            confirm_failures: rng.u8(..) < 220,
+            max_wall_time: if rng.u8(..) < 20 { rng.u64(10_000..600_000) } else { Policy::default().max_wall_time },
+            has_check: rng.u8(..) < 40,
+            ..Policy::default()
+        };
+        scenario.faults = random_faults(&mut rng);
+        scenario
+    }
+
+    pub(super) fn behaviour(&self, unit: &UnitId, nth: usize) -> Behaviour {
+        match self.behaviours.get(unit).map(Vec::as_slice) {
+            Some([]) | None => Behaviour::Good,
+            Some(list) => list[nth.min(list.len() - 1)],
+        }
+    }
+}
+
+fn random_behaviour(rng: &mut fastrand::Rng) -> Behaviour {
+    match rng.u8(0..100) {
+        0..60 => Behaviour::Good,
+        60..68 => Behaviour::Breaks,
+        68..72 => Behaviour::RemovesTest,
+        72..76 => Behaviour::NoOp,
+        76..80 => Behaviour::Empty,
+        80..87 => Behaviour::Fails,
+        87..91 => Behaviour::Hangs,
+        91..94 => Behaviour::Asks,
+        94..97 => Behaviour::Continues,
+        _ => Behaviour::HostFails,
+    }
+}
+
+fn random_faults(rng: &mut fastrand::Rng) -> Faults {
+    let mut some = |rate: f64| if rng.bool() { rng.f64() * rate } else { 0.0 };
+    Faults {
+        crash: some(0.1),
+        duplicate: some(0.2),
+        infrastructure: some(0.1),
+        forward: some(0.03),
+        back: some(0.005),
+        flaky: some(0.1),
+        person: some(0.01),
+        checked_out: some(0.1),
+    }
+}
+
+/// How long one attempt of a simulated unit takes at most.
+pub(super) const LONGEST_ATTEMPT: Millis = 120_000;
