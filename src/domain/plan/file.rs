@@ -1,0 +1,169 @@
+//! Plan files: `[[unit]]` tables in TOML, or `{"unit": [...]}` in JSON, with the keys of the backlog plus `title`,
+//! `description` and `max_attempts`.
+//!
+//! Both formats become one tree of values with lines, so that a rule exists once. Lines are exact for TOML and those of the
+//! unit's `{` for JSON.
+
+use super::graph::duplicate;
+use super::keys::{self, Key, Value};
+use super::names::{Found, NameKind, Names, Target};
+use super::nearest::{hint, nearest};
+use super::{Finding, cycles, slug};
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::UnitId;
+use std::collections::BTreeMap;
+
+mod tree;
+use tree::{Entry, Node};
+
+/// Format of a plan file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `[[unit]]` tables.
+    Toml,
+    /// An object with one array, `unit`.
+    Json,
+}
+
+/// Reads a plan file. Dependencies may be written as id or as title; ids are derived from titles where absent.
+///
+/// # Errors
+/// Every fault of the file, sorted by line: syntax, unknown keys (with the nearest valid one), bad values, duplicate ids,
+/// unknown dependencies and cycles.
+pub fn parse(text: &str, format: Format) -> Result<Vec<UnitSpec>, Vec<Finding>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let root = match format {
+        Format::Toml => tree::from_toml(text)?,
+        Format::Json => tree::from_json(text)?,
+    };
+    let mut findings = Vec::new();
+    let mut units = Vec::new();
+    let mut wanted = Vec::new();
+    for entry in root {
+        match entry.node {
+            Node::List(tables) if entry.key == "unit" => {
+                for (line, node) in tables {
+                    if let Some((unit, depends)) = unit(line, node, &mut findings) {
+                        units.push(unit);
+                        wanted.push(depends);
+                    }
+                }
+            }
+            _ if entry.key == "unit" => {
+                findings.push(Finding::new(entry.line, "`unit` must be a list of tables; write `[[unit]]` above each one"));
+            }
+            _ => {
+                let near = hint(nearest(&entry.key, ["unit"]));
+                let message = format!("unknown key `{}`{near}; a plan file holds `[[unit]]` tables only", entry.key);
+                findings.push(Finding::new(entry.line, message));
+            }
+        }
+    }
+    link(&mut units, wanted, &mut findings);
+    if findings.is_empty() {
+        return Ok(units);
+    }
+    findings.sort();
+    findings.dedup();
+    Err(findings)
+}
+
+/// Dependencies of one unit as written, with their line.
+type Wanted = (u32, Vec<String>);
+
+fn unit(line: u32, node: Node, findings: &mut Vec<Finding>) -> Option<(UnitSpec, Wanted)> {
+    let Node::Table(entries) = node else {
+        findings.push(Finding::new(line, format!("a unit must be a table, not {}", node.kind())));
+        return None;
+    };
+    let mut unit = UnitSpec::new(slug::id_of_title("unit"), "");
+    unit.line = line;
+    let (mut id, mut wanted, mut seen) = (None, (line, Vec::new()), BTreeMap::new());
+    for Entry { line, key: word, node } in entries {
+        let Some(key) = known(&word) else {
+            let message = match Key::parse(&word) {
+                Some(_) => format!("`{word}` belongs to BACKLOG.md; a plan file has no such key"),
+                None => format!("unknown key `{word}`{}", hint(Key::nearest(&word, |key| key != Key::Status))),
+            };
+            findings.push(Finding::new(line, message));
+            continue;
+        };
+        if let Some(first) = seen.insert(key, line) {
+            findings.push(Finding::new(line, format!("`{}` is given twice (first at line {first})", key.name())));
+            continue;
+        }
+        let value = match node.value() {
+            Ok(value) => value,
+            Err(problem) => {
+                findings.push(Finding::new(line, format!("`{word}`: {problem}")));
+                continue;
+            }
+        };
+        let outcome = match key {
+            Key::Id => keys::text(value)
+                .and_then(|text| UnitId::new(&text).map_err(|invalid| invalid.to_string()))
+                .map(|valid| id = Some(valid)),
+            Key::Depends => keys::list(value).map(|names| wanted = (line, names)),
+            _ => keys::set(&mut unit, key, value),
+        };
+        if let Err(problem) = outcome {
+            findings.push(Finding::new(line, format!("`{word}`: {problem}")));
+        }
+    }
+    let named = seen.contains_key(&Key::Id) || seen.contains_key(&Key::Title);
+    if !named {
+        findings.push(Finding::new(line, "a unit needs a `title` or an `id`"));
+        return None;
+    }
+    unit.title = unit.title.trim().to_owned();
+    match (id, unit.title.is_empty()) {
+        (Some(id), true) => (unit.title, unit.id) = (id.to_string(), id),
+        (Some(id), false) => unit.id = id,
+        (None, false) => unit.id = slug::id_of_title(&unit.title),
+        (None, true) => return None,
+    }
+    Some((unit, wanted))
+}
+
+fn known(word: &str) -> Option<Key> {
+    Key::parse(word).filter(|key| *key != Key::Status)
+}
+
+fn link(units: &mut [UnitSpec], wanted: Vec<Wanted>, findings: &mut Vec<Finding>) {
+    let mut names = Names::default();
+    let mut first: BTreeMap<UnitId, u32> = BTreeMap::new();
+    for (at, unit) in units.iter().enumerate() {
+        if let Some(line) = first.get(&unit.id) {
+            findings.push(duplicate(unit, *line));
+            continue;
+        }
+        first.insert(unit.id.clone(), unit.line);
+        // The place in the list tells units apart where a minified file has them all on one line.
+        let tag = u32::try_from(at).unwrap_or(u32::MAX);
+        names.add(NameKind::Id, unit.id.as_str(), tag, Target::Units(vec![at]));
+        names.add(NameKind::Title, &unit.title, tag, Target::Units(vec![at]));
+    }
+    let mut depends = vec![Vec::new(); units.len()];
+    for (at, (line, list)) in wanted.into_iter().enumerate() {
+        for name in list {
+            let problem = match names.resolve(&name) {
+                Found::Units(found) => {
+                    let fresh: Vec<usize> = found.into_iter().filter(|unit| !depends[at].contains(unit)).collect();
+                    depends[at].extend(fresh);
+                    continue;
+                }
+                Found::Ambiguous(_) | Found::Note(_) => format!("several units are called `{name}`; use the `id`"),
+                Found::Unknown(near) => format!("unknown unit `{name}`{}", hint(near.as_deref())),
+            };
+            findings.push(Finding::new(line, format!("`{}` depends on {problem}", units[at].id)));
+        }
+    }
+    findings.extend(cycles::findings(units, &depends));
+    let ids: Vec<UnitId> = units.iter().map(|unit| unit.id.clone()).collect();
+    for (unit, list) in units.iter_mut().zip(&depends) {
+        unit.depends = list.iter().map(|at| ids[*at].clone()).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests;

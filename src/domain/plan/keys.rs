@@ -1,0 +1,268 @@
+//! The keys a unit may have, the words people use for them, and the rules of their values.
+//!
+//! One table for `BACKLOG.md` and plan files, so that a key means the same in both.
+
+use super::duration::parse_duration;
+use super::nearest;
+use crate::domain::unit::UnitSpec;
+
+/// A key of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// Explicit id.
+    Id,
+    /// Title (plan files only).
+    Title,
+    /// Body (plan files only).
+    Description,
+    /// 0 is the highest.
+    Priority,
+    /// What must be landed or no-op before.
+    Depends,
+    /// Globs expected to change.
+    Files,
+    /// Shell line instead of an agent.
+    Run,
+    /// Additional verification.
+    Verify,
+    /// Must fail before, pass after.
+    Accept,
+    /// Total time of one attempt.
+    Timeout,
+    /// Attempts at most.
+    Attempts,
+    /// Role named in the brief.
+    Role,
+    /// Agent preset.
+    Agent,
+    /// Words for filtering.
+    Tags,
+    /// Labels a host must have.
+    Labels,
+    /// Human gate.
+    Gate,
+    /// Checkpoint after the unit.
+    Checkpoint,
+    /// Estimate as written.
+    Estimate,
+    /// Tests may disappear.
+    AllowRemovedTests,
+    /// State of the item (`BACKLOG.md` only).
+    Status,
+}
+
+/// Every spelling; the first one of a key is its name. Spellings are compared after [`fold`].
+const SPELLINGS: [(&str, Key); 27] = [
+    ("id", Key::Id),
+    ("title", Key::Title),
+    ("description", Key::Description),
+    ("priority", Key::Priority),
+    ("depends", Key::Depends),
+    ("depends-on", Key::Depends),
+    ("dependencies", Key::Depends),
+    ("files", Key::Files),
+    ("run", Key::Run),
+    ("verify", Key::Verify),
+    ("verification", Key::Verify),
+    ("accept", Key::Accept),
+    ("timeout", Key::Timeout),
+    ("attempts", Key::Attempts),
+    ("max-attempts", Key::Attempts),
+    ("role", Key::Role),
+    ("agent", Key::Agent),
+    ("tags", Key::Tags),
+    ("labels", Key::Labels),
+    ("gate", Key::Gate),
+    ("human-gate", Key::Gate),
+    ("human-gates", Key::Gate),
+    ("checkpoint", Key::Checkpoint),
+    ("estimate", Key::Estimate),
+    ("estimated-time", Key::Estimate),
+    ("allow-removed-tests", Key::AllowRemovedTests),
+    ("status", Key::Status),
+];
+
+/// A value before its rule is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Text as written.
+    Text(String),
+    /// An integer of a typed format.
+    Number(i64),
+    /// A boolean of a typed format.
+    Flag(bool),
+    /// Several texts.
+    List(Vec<String>),
+}
+
+impl Key {
+    /// The key a person meant by `word`: case, `_`, `-` and spaces make no difference.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let folded = fold(word);
+        SPELLINGS.iter().find(|(spelling, _)| *spelling == folded).map(|(_, key)| *key)
+    }
+
+    /// The key's name as documented.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        SPELLINGS.iter().find(|(_, key)| *key == self).map_or("", |(spelling, _)| spelling)
+    }
+
+    /// The name of the nearest key that `allowed` accepts.
+    #[must_use]
+    pub fn nearest(word: &str, allowed: impl Fn(Self) -> bool) -> Option<&'static str> {
+        let spellings = SPELLINGS.iter().filter(|(_, key)| allowed(*key)).map(|(spelling, _)| *spelling);
+        nearest::nearest(&fold(word), spellings).and_then(Self::parse).map(Self::name)
+    }
+
+    /// Whether the value is a list.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::Depends | Self::Files | Self::Tags | Self::Labels)
+    }
+}
+
+fn fold(word: &str) -> String {
+    word.trim().chars().map(|c| if matches!(c, '_' | ' ') { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+/// Reads a priority: a number (0 is the highest), `P0`, or critical 0, high 1, medium 2, low 3.
+///
+/// # Errors
+/// A fragment that lists what is accepted.
+pub fn priority(text: &str) -> Result<u32, String> {
+    let word = text.trim().to_ascii_lowercase();
+    match word.as_str() {
+        "critical" => return Ok(0),
+        "high" => return Ok(1),
+        "medium" => return Ok(2),
+        "low" => return Ok(3),
+        _ => {}
+    }
+    let digits = word.strip_prefix('p').unwrap_or(&word);
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    digits
+        .parse()
+        .ok()
+        .filter(|_| plain)
+        .ok_or_else(|| format!("`{text}` is not a priority; use a number (0 is the highest), critical, high, medium or low"))
+}
+
+/// Puts `value` into the field of `key`. `id`, `depends` and `status` are left to the reader of the format, because
+/// they need the whole file; for them this does nothing.
+///
+/// # Errors
+/// A fragment that says what the key takes; the field is then unchanged.
+pub fn set(unit: &mut UnitSpec, key: Key, value: Value) -> Result<(), String> {
+    match key {
+        Key::Id | Key::Depends | Key::Status => {}
+        Key::Title => unit.title = text(value)?,
+        Key::Description => match value {
+            Value::Text(words) if words.trim().is_empty() => unit.description = String::new(),
+            other => unit.description = text(other)?,
+        },
+        Key::Priority => unit.priority = priority(&scalar(value)?)?,
+        Key::Files => unit.files = list(value)?.into_iter().map(glob).collect::<Result<_, _>>()?,
+        Key::Run => unit.run = Some(text(value)?),
+        Key::Verify => unit.verify = Some(text(value)?),
+        Key::Accept => unit.accept = Some(text(value)?),
+        Key::Timeout => {
+            let span = parse_duration(&scalar(value)?)?;
+            if span.as_secs() == 0 {
+                return Err("it must be at least one second".to_owned());
+            }
+            unit.timeout = Some(span.as_secs());
+        }
+        Key::Attempts => {
+            let words = scalar(value)?;
+            let attempts = words.trim().parse().ok().filter(|n: &u32| *n > 0);
+            unit.attempts = Some(attempts.ok_or_else(|| format!("`{words}` is not a number of attempts (1 or more)"))?);
+        }
+        Key::Role => unit.role = Some(text(value)?),
+        Key::Agent => unit.agent = Some(text(value)?),
+        Key::Tags => unit.tags = list(value)?,
+        Key::Labels => unit.labels = list(value)?,
+        Key::Gate => unit.gate = Some(text(value)?),
+        Key::Checkpoint => unit.checkpoint = flag(value)?,
+        Key::Estimate => unit.estimate = Some(scalar(value)?),
+        Key::AllowRemovedTests => unit.allow_removed_tests = flag(value)?,
+    }
+    Ok(())
+}
+
+/// A text that is not empty and could be passed to a program.
+///
+/// # Errors
+/// A fragment that says what is wrong with it.
+pub fn text(value: Value) -> Result<String, String> {
+    match value {
+        Value::Text(words) if words.contains('\0') => Err("a NUL character is not allowed".to_owned()),
+        Value::Text(words) if words.trim().is_empty() => Err("it has no value".to_owned()),
+        Value::Text(words) => Ok(words),
+        _ => Err("it takes a text".to_owned()),
+    }
+}
+
+/// A list of texts; one text stands for a list of one.
+///
+/// # Errors
+/// A fragment that says what is wrong with it.
+pub fn list(value: Value) -> Result<Vec<String>, String> {
+    match value {
+        Value::List(items) => items.into_iter().map(|item| text(Value::Text(item))).collect(),
+        Value::Text(item) => Ok(vec![text(Value::Text(item))?]),
+        _ => Err("it takes a list of texts".to_owned()),
+    }
+}
+
+fn scalar(value: Value) -> Result<String, String> {
+    match value {
+        Value::Number(number) => Ok(number.to_string()),
+        other => text(other).map_err(|problem| problem.replace("a text", "a number or a text")),
+    }
+}
+
+fn flag(value: Value) -> Result<bool, String> {
+    match value {
+        Value::Flag(flag) => Ok(flag),
+        Value::Text(word) => match word.trim().to_ascii_lowercase().as_str() {
+            "true" | "yes" => Ok(true),
+            "false" | "no" => Ok(false),
+            _ => Err(format!("`{word}` is neither true nor false")),
+        },
+        _ => Err("it takes true or false".to_owned()),
+    }
+}
+
+fn glob(text: String) -> Result<String, String> {
+    if text.starts_with('/') {
+        return Err(format!("`{text}` is absolute; globs start at the root of the repository"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_lead_to_one_key_with_one_name() {
+        assert_eq!(Key::parse("Estimated Time"), Some(Key::Estimate));
+        assert_eq!(Key::parse("max_attempts"), Some(Key::Attempts));
+        assert_eq!(Key::parse("allow_removed_tests").map(Key::name), Some("allow-removed-tests"));
+        assert_eq!(Key::parse("owner"), None);
+        assert_eq!(Key::nearest("dependz", |_| true), Some("depends"));
+        assert_eq!(Key::nearest("titel", |key| key != Key::Title), None);
+    }
+
+    #[test]
+    fn priorities_are_numbers_or_words() {
+        for (text, wanted) in [("critical", 0), ("High", 1), ("medium", 2), ("LOW", 3), ("7", 7), ("P0", 0), ("p12", 12)] {
+            assert_eq!(priority(text), Ok(wanted));
+        }
+        for text in ["", "p", "+1", "-1", "urgent", "1.5", "99999999999"] {
+            assert!(priority(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Keys that are understood but have no effect yet: a mission that would ignore them is refused instead.
+
+use super::Finding;
+use super::keys::Key;
+use crate::domain::unit::UnitSpec;
+
+/// One finding per unit and key of a feature that is not built yet. Checking a backlog accepts these keys; starting a
+/// mission does not.
+#[must_use]
+pub fn unsupported(units: &[UnitSpec]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for unit in units {
+        let keys = [
+            (Key::Verify, unit.verify.is_some()),
+            (Key::Accept, unit.accept.is_some()),
+            (Key::Agent, unit.agent.is_some()),
+            (Key::Labels, !unit.labels.is_empty()),
+            (Key::Gate, unit.gate.is_some()),
+            (Key::Checkpoint, unit.checkpoint),
+        ];
+        for (key, _) in keys.into_iter().filter(|(_, set)| *set) {
+            let message = format!("`{}` is not supported in this version; remove it from unit `{}`", key.name(), unit.id);
+            findings.push(Finding::new(unit.line, message));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::values::UnitId;
+
+    #[test]
+    fn p7_keys_of_later_features_are_refused() {
+        let mut unit = UnitSpec::new(UnitId::new("a").unwrap(), "A");
+        assert!(unsupported(std::slice::from_ref(&unit)).is_empty());
+        unit.verify = Some("make".to_owned());
+        unit.accept = Some("make".to_owned());
+        unit.agent = Some("x".to_owned());
+        unit.labels = vec!["gpu".to_owned()];
+        unit.gate = Some("ask".to_owned());
+        unit.checkpoint = true;
+        unit.line = 7;
+        let found = unsupported(&[unit]);
+        assert_eq!(found.len(), 6);
+        assert_eq!(found[0].to_string(), "line 7: `verify` is not supported in this version; remove it from unit `a`");
+    }
+}
