@@ -1,5 +1,11 @@
 //! Verification as values: stages, snapshots of one tree, the delta of two snapshots, the verdict.
 
+pub mod delta;
+pub mod key;
+pub mod snapshot;
+pub mod tap;
+pub mod verdict;
+
 use serde::{Deserialize, Serialize};
 
 /// How a stage ended. Not-run never counts as passed.
@@ -59,7 +65,7 @@ pub struct Delta {
     /// New tests that fail.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub new_failing: Vec<String>,
-    /// New tests that pass (count only).
+    /// Tests that pass and were not there or were skipped before (count only).
     pub added: u64,
     /// Tests failing before and after: the pre-existing ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -73,6 +79,9 @@ pub struct Delta {
     /// Stages whose status cannot be compared by test: failed before and after with exit code only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incomparable: Vec<String>,
+    /// Stages that could not run after, with the reason; whatever they did before, nothing lands on them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_run: Vec<String>,
 }
 
 /// The verdict over one change.

@@ -1,0 +1,137 @@
+//! What changed between two snapshots, by identity.
+//!
+//! Promises: tests are compared as multisets per (stage, suite, name), so that two tests of one name are two;
+//! nothing that got worse is paired away by something that got better; what cannot be compared is said.
+
+use super::Delta;
+use super::StageOutcome::{Failed, NotRun, Passed};
+use super::snapshot::{Snapshot, StageResult, TestStatus};
+use std::collections::BTreeMap;
+
+impl Delta {
+    /// Whether nothing differs; tests and stages that failed on both sides alike are no difference.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        let same = Self {
+            still_failing: self.still_failing.clone(),
+            incomparable: self.incomparable.clone(),
+            not_run: self.not_run.clone(),
+            ..Self::default()
+        };
+        *self == same
+    }
+
+    /// How many entries say that something got worse.
+    #[must_use]
+    pub fn worse(&self) -> usize {
+        let lists = [&self.broken, &self.removed, &self.newly_skipped, &self.new_failing, &self.stages_broken];
+        lists.into_iter().map(Vec::len).sum()
+    }
+}
+
+/// Compares two snapshots of the same stages.
+///
+/// A runner that printed tests before and none after has removed them all. The tests of a stage that could not run
+/// after are not called removed: the stage itself is named. A stage that failed on both sides is broken only by
+/// its tests; where those do not tell why it fails now, it is incomparable.
+#[must_use]
+pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
+    let mut delta = Delta::default();
+    let (old, new) = (before.by_name(), after.by_name());
+    for (name, stage) in &old {
+        match new.get(name) {
+            Some(after) => compare_stage(stage, after, &mut delta),
+            None if stage.effective() == Passed => {
+                delta.stages_broken.push(format!("{}: no longer part of the verification", stage.test_name("", "")));
+            }
+            None => delta.incomparable.push(format!("{}: no longer part of the verification", stage.test_name("", ""))),
+        }
+        compare_tests(stage, Some(stage), new.get(name).copied(), &mut delta);
+    }
+    for (_, stage) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
+        let line = format!("{}: {} (new stage)", stage.test_name("", ""), stage.why());
+        match stage.effective() {
+            Passed => {}
+            Failed => delta.stages_broken.push(line),
+            NotRun => delta.not_run.push(line),
+        }
+        compare_tests(stage, None, Some(stage), &mut delta);
+    }
+    for list in [
+        &mut delta.broken,
+        &mut delta.fixed,
+        &mut delta.removed,
+        &mut delta.newly_skipped,
+        &mut delta.new_failing,
+        &mut delta.still_failing,
+        &mut delta.stages_broken,
+        &mut delta.stages_fixed,
+        &mut delta.incomparable,
+        &mut delta.not_run,
+    ] {
+        list.sort_unstable();
+    }
+    delta
+}
+
+fn compare_stage(before: &StageResult, after: &StageResult, delta: &mut Delta) {
+    let name = after.test_name("", "");
+    let line = || format!("{name}: {}", super::snapshot::printable(&after.why()));
+    if after.effective() == NotRun {
+        delta.not_run.push(line());
+    }
+    match (before.effective(), after.effective()) {
+        (Passed, Passed) | (Failed | NotRun, NotRun) => {}
+        (_, Passed) => delta.stages_fixed.push(name),
+        (Passed, _) => delta.stages_broken.push(line()),
+        (Failed | NotRun, Failed) if after.explained() => {}
+        (Failed | NotRun, Failed) => delta.incomparable.push(line()),
+    }
+}
+
+/// Counts per status, in the order of [`TestStatus`].
+type Counts = [u64; 3];
+
+const SKIPPED: usize = TestStatus::Skipped as usize;
+const FAILED: usize = TestStatus::Failed as usize;
+const PASSED: usize = TestStatus::Passed as usize;
+
+fn compare_tests(stage: &StageResult, before: Option<&StageResult>, after: Option<&StageResult>, delta: &mut Delta) {
+    let mut counts: BTreeMap<(&str, &str), [Counts; 2]> = BTreeMap::new();
+    for (side, result) in [before, after].into_iter().enumerate() {
+        for test in result.and_then(|r| r.tests.as_ref()).into_iter().flat_map(|t| &t.tests) {
+            counts.entry((&test.suite, &test.name)).or_default()[side][test.status as usize] += 1;
+        }
+    }
+    let ran = after.is_none_or(|stage| stage.effective() != NotRun);
+    for ((suite, name), [mut old, mut new]) in counts {
+        let name = stage.test_name(suite, name);
+        let put = |list: &mut Vec<String>, count: u64| list.extend((0..count).map(|_| name.clone()));
+        // Equal results first, then what is worst: so a break is never hidden behind a fix of the same name.
+        pair(&mut old, &mut new, PASSED, PASSED);
+        pair(&mut old, &mut new, SKIPPED, SKIPPED);
+        put(&mut delta.still_failing, pair(&mut old, &mut new, FAILED, FAILED));
+        put(&mut delta.broken, pair(&mut old, &mut new, PASSED, FAILED));
+        put(&mut delta.newly_skipped, pair(&mut old, &mut new, PASSED, SKIPPED));
+        put(&mut delta.newly_skipped, pair(&mut old, &mut new, FAILED, SKIPPED));
+        put(&mut delta.fixed, pair(&mut old, &mut new, FAILED, PASSED));
+        delta.added += pair(&mut old, &mut new, SKIPPED, PASSED);
+        put(&mut delta.new_failing, pair(&mut old, &mut new, SKIPPED, FAILED));
+        if ran {
+            put(&mut delta.removed, old.iter().sum());
+        }
+        put(&mut delta.new_failing, new[FAILED]);
+        delta.added += new[PASSED];
+    }
+}
+
+fn pair(old: &mut Counts, new: &mut Counts, from: usize, to: usize) -> u64 {
+    let count = old[from].min(new[to]);
+    old[from] -= count;
+    new[to] -= count;
+    count
+}
+
+#[cfg(test)]
+#[path = "delta_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,194 @@
+//! Deltas of small snapshots, confirmation, and what must hold for any two snapshots.
+
+use super::*;
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::key::StageKind;
+use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, TestResult, TestResults, confirm, head_tail};
+use proptest::prelude::*;
+
+/// A stage from a text of tests such as `+a -b ~c`; no text means exit code only.
+pub(in crate::domain::verify) fn stage(name: &str, outcome: StageOutcome, tests: Option<&str>) -> StageResult {
+    let test = |word: &str| {
+        let (sign, name) = word.split_at(1);
+        let status = match sign {
+            "+" => TestStatus::Passed,
+            "-" => TestStatus::Failed,
+            _ => TestStatus::Skipped,
+        };
+        TestResult { suite: "s".into(), name: name.into(), status }
+    };
+    StageResult {
+        name: name.into(),
+        kind: StageKind::Tests,
+        outcome,
+        exit: match outcome {
+            Passed => Some(0),
+            Failed => Some(1),
+            NotRun => None,
+        },
+        reason: (outcome == NotRun).then(|| "timeout after 5 s".into()),
+        tests: tests.map(|text| TestResults { tests: text.split_whitespace().map(test).collect(), problem: None }),
+        millis: 1,
+        head_tail: String::new(),
+    }
+}
+
+pub(in crate::domain::verify) fn snapshot(stages: Vec<StageResult>) -> Snapshot {
+    Snapshot { stages, flaky: Vec::new() }
+}
+
+/// One stage `t` that passes if no test fails.
+pub(in crate::domain::verify) fn of(tests: &str) -> Snapshot {
+    let outcome = if tests.contains('-') { Failed } else { Passed };
+    snapshot(vec![stage("t", outcome, Some(tests))])
+}
+
+#[test]
+fn tests_are_compared_by_identity() {
+    let found = delta(&of("+a +b -c -d +e ~f"), &of("+a -b +c -d ~e -g +h"));
+    assert_eq!(found.broken, ["t: s: b"]);
+    assert_eq!(found.fixed, ["t: s: c"]);
+    assert_eq!(found.still_failing, ["t: s: d"]);
+    assert_eq!(found.newly_skipped, ["t: s: e"]);
+    assert_eq!(found.removed, ["t: s: f"]);
+    assert_eq!(found.new_failing, ["t: s: g"]);
+    assert_eq!(found.added, 1);
+}
+
+#[test]
+fn two_tests_of_one_name_are_two() {
+    assert_eq!(delta(&of("+a +a"), &of("+a")).removed, ["t: s: a"]);
+    assert_eq!(delta(&of("+a +a"), &of("+a -a")).broken, ["t: s: a"]);
+    assert_eq!(delta(&of("+a -a"), &of("-a +a")).still_failing, ["t: s: a"]);
+    let worst = delta(&of("+a ~a"), &of("-a"));
+    assert_eq!((worst.broken.len(), worst.removed.len()), (1, 1));
+}
+
+#[test]
+fn h36_a_runner_that_prints_nothing_removed_everything() {
+    let after = snapshot(vec![stage("t", Passed, None)]);
+    assert_eq!(delta(&of("+a +b"), &after).removed, ["t: s: a", "t: s: b"]);
+}
+
+#[test]
+fn a_stage_that_could_not_run_is_named_and_its_tests_are_not() {
+    let after = snapshot(vec![stage("t", NotRun, Some("+a"))]);
+    let found = delta(&of("+a +b"), &after);
+    assert_eq!(found.stages_broken, ["t: timeout after 5 s"]);
+    assert_eq!(found.not_run, ["t: timeout after 5 s"]);
+    assert!(found.removed.is_empty());
+}
+
+#[test]
+fn a_failing_stage_whose_tests_all_pass_is_broken() {
+    let after = snapshot(vec![stage("t", Failed, Some("+a"))]);
+    assert_eq!(delta(&of("+a"), &after).stages_broken, ["t: exit code 1 although no test failed"]);
+    let red = delta(&of("-a"), &of("-a"));
+    assert!(red.changes_nothing() && red.incomparable.is_empty());
+    let unexplained = delta(&of("-a"), &after);
+    assert_eq!(unexplained.incomparable, ["t: exit code 1 although no test failed"]);
+}
+
+#[test]
+fn a_pass_that_names_a_failed_test_is_no_pass() {
+    let lying = snapshot(vec![stage("t", Passed, Some("-a"))]);
+    assert_eq!(lying.summary().outcome, Failed);
+    assert_eq!(delta(&of("+a"), &lying).stages_broken.len(), 1);
+}
+
+#[test]
+fn exit_code_only_red_on_both_sides_is_incomparable() {
+    let red = snapshot(vec![stage("lint", Failed, None)]);
+    let found = delta(&red, &red);
+    assert_eq!(found.incomparable, ["lint: exit code 1"]);
+    assert!(!red.summary().per_test && of("-a").summary().per_test);
+}
+
+#[test]
+fn stages_that_come_or_go_are_seen() {
+    let both = snapshot(vec![stage("t", Passed, None), stage("t", Failed, None)]);
+    let one = snapshot(vec![stage("t", Passed, None)]);
+    assert_eq!(delta(&both, &one).incomparable.len(), 1);
+    assert_eq!(delta(&one, &both).stages_broken, ["t: exit code 1 (new stage)"]);
+    assert_eq!(delta(&one, &snapshot(vec![])).stages_broken, ["t: no longer part of the verification"]);
+    assert_eq!(snapshot(vec![]).summary().outcome, NotRun);
+}
+
+#[test]
+fn confirming_forgives_what_passed_once_and_names_it() {
+    let joined = confirm(&of("+a -b -c"), &of("-a +b -c"));
+    assert_eq!(joined.flaky, ["t: s: a", "t: s: b"]);
+    assert_eq!(delta(&of("+a +b +c"), &joined).broken, ["t: s: c"]);
+    let joined = confirm(&of("+a -b"), &of("-a +b"));
+    assert_eq!(joined.summary().outcome, Passed);
+    let exit = |outcome| snapshot(vec![stage("lint", outcome, None)]);
+    for (first, second) in [(Failed, Passed), (Passed, Failed), (NotRun, Passed)] {
+        let joined = confirm(&exit(first), &exit(second));
+        assert_eq!(joined.summary().outcome, Passed);
+        assert_eq!(joined.summary().flaky, ["lint"]);
+    }
+    assert_eq!(confirm(&exit(Failed), &exit(NotRun)).summary().outcome, Failed);
+    assert_eq!(confirm(&exit(NotRun), &exit(NotRun)).summary().outcome, NotRun);
+    let unexplained = snapshot(vec![stage("t", Failed, Some("+a"))]);
+    assert_eq!(confirm(&of("-a"), &unexplained).summary().outcome, Failed);
+}
+
+#[test]
+fn snapshots_and_notes_keep_their_limits() {
+    let mut failing = stage("lint", Failed, None);
+    failing.head_tail = head_tail(&"é\n".repeat(1_000_000), HEAD_TAIL_LIMIT);
+    assert!(failing.head_tail.len() <= HEAD_TAIL_LIMIT && failing.head_tail.len() > HEAD_TAIL_LIMIT - 100);
+    let whole = snapshot(vec![failing]);
+    assert!(whole.summary().note.len() <= 2048 && whole.summary().note.starts_with("lint: exit code 1"));
+    let text = serde_json::to_string(&whole).unwrap();
+    assert_eq!(serde_json::from_str::<Snapshot>(&text).unwrap(), whole);
+    for limit in 0..80 {
+        assert!(head_tail(&"é".repeat(200), limit).len() <= limit);
+    }
+}
+
+pub(in crate::domain::verify) fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+    let word = ("[-+~]", "[abc]").prop_map(|(sign, name)| sign + &name);
+    let tests = proptest::collection::vec(word, 0..6).prop_map(|words| words.join(" "));
+    let outcome = prop_oneof![Just(Passed), Just(Failed), Just(NotRun)];
+    let stage = ("[xy]", outcome, proptest::option::of(tests))
+        .prop_map(|(name, outcome, tests)| stage(&name, outcome, tests.as_deref()));
+    proptest::collection::vec(stage, 0..4).prop_map(snapshot)
+}
+
+proptest! {
+    #[test]
+    fn nothing_differs_from_itself(x in any_snapshot()) {
+        prop_assert!(delta(&x, &x).changes_nothing());
+    }
+
+    #[test]
+    fn confirming_does_not_depend_on_the_order(x in any_snapshot(), y in any_snapshot()) {
+        let (left, right) = (confirm(&x, &y), confirm(&y, &x));
+        let told = |s: &Snapshot| { let mut told = s.summary(); told.note.clear(); told };
+        prop_assert_eq!(told(&left), told(&right));
+        prop_assert!(delta(&left, &right).changes_nothing());
+    }
+
+    #[test]
+    fn confirming_with_itself_changes_nothing(x in any_snapshot()) {
+        let joined = confirm(&x, &x);
+        prop_assert!(joined.flaky.is_empty());
+        if x.stages.iter().all(|s| s.effective() != Failed || s.explained()) {
+            prop_assert_eq!(joined.summary().outcome, x.summary().outcome);
+        }
+    }
+
+    #[test]
+    fn p8_confirming_never_invents_a_pass(x in any_snapshot(), y in any_snapshot()) {
+        let joined = confirm(&x, &y);
+        for ((name, nth), stage) in joined.by_name() {
+            if stage.effective() == Passed {
+                let sides = [x.by_name(), y.by_name()];
+                let seen: Vec<_> = sides.iter().filter_map(|s| s.get(&(name, nth))).collect();
+                let passed = seen.iter().any(|s| s.effective() == Passed);
+                prop_assert!(passed || (seen.len() == 2 && seen.iter().all(|s| s.explained())));
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What a verification is made of, and the key under which its result is reused (promise P13).
+//!
+//! Promises: two snapshots share a key only if tree, every field of every stage and the environment
+//! fingerprint are equal; the key does not depend on host, time or memory layout.
+
+use super::SnapshotKey;
+use super::tap::Format;
+use crate::domain::values::TreeId;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What a stage looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageKind {
+    /// Tests of behaviour.
+    #[default]
+    Tests,
+    /// Style findings.
+    Lint,
+    /// Type errors.
+    Types,
+    /// Security findings.
+    Security,
+    /// Whether it builds.
+    Build,
+    /// A number to watch.
+    Metric,
+}
+
+impl StageKind {
+    /// The word used in settings and output.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tests => "tests",
+            Self::Lint => "lint",
+            Self::Types => "types",
+            Self::Security => "security",
+            Self::Build => "build",
+            Self::Metric => "metric",
+        }
+    }
+}
+
+/// Where a stage runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// In the unit's own workspace, before it queues.
+    Quick,
+    /// In the merge queue, on the candidate's exact tree.
+    #[default]
+    Gate,
+}
+
+impl Tier {
+    /// The word used in settings and output.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Gate => "gate",
+        }
+    }
+}
+
+/// One verification command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageSpec {
+    /// Name, unique among the stages.
+    pub name: String,
+    /// Shell text.
+    pub run: String,
+    /// What it looks at.
+    #[serde(default)]
+    pub kind: StageKind,
+    /// Where it runs.
+    #[serde(default)]
+    pub tier: Tier,
+    /// How its output is read.
+    #[serde(default)]
+    pub format: Format,
+    /// Seconds until it is killed and counts as not-run.
+    pub timeout_secs: u64,
+}
+
+impl SnapshotKey {
+    /// SHA-256 over the fields below, each preceded by its length in bytes as eight big-endian bytes, so that
+    /// no two different inputs give the same byte string: the version tag `mc-snapshot-1`, the tree, the number of
+    /// stages, for each stage name, run, kind, tier, format and timeout in seconds, and last the fingerprint.
+    ///
+    /// The timeout is part of it: a result of "not run: timeout" must not outlive a longer timeout.
+    #[must_use]
+    pub fn of(tree: &TreeId, stages: &[StageSpec], fingerprint: &str) -> Self {
+        let mut hash = Sha256::new();
+        let mut field = |text: &str| {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text.as_bytes());
+        };
+        field("mc-snapshot-1");
+        field(tree.as_str());
+        field(&stages.len().to_string());
+        for stage in stages {
+            field(&stage.name);
+            field(&stage.run);
+            field(stage.kind.word());
+            field(stage.tier.word());
+            field(stage.format.word());
+            field(&stage.timeout_secs.to_string());
+        }
+        field(fingerprint);
+        Self(hex(&hash.finalize()))
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(name: &str, run: &str) -> StageSpec {
+        StageSpec {
+            name: name.into(),
+            run: run.into(),
+            kind: StageKind::Tests,
+            tier: Tier::Gate,
+            format: Format::Auto,
+            timeout_secs: 60,
+        }
+    }
+
+    #[test]
+    fn p13_every_field_is_part_of_the_key() {
+        let tree = TreeId::new(&"a".repeat(40)).unwrap();
+        let base = vec![stage("unit", "make test"), stage("lint", "make lint")];
+        let key = |stages: &[StageSpec], print: &str| SnapshotKey::of(&tree, stages, print);
+        let mut all = vec![
+            key(&base, "p"),
+            key(&base, "q"),
+            key(&base[..1], "p"),
+            key(&[base[1].clone(), base[0].clone()], "p"),
+            SnapshotKey::of(&TreeId::new(&"b".repeat(40)).unwrap(), &base, "p"),
+            key(&[stage("unitm", "ake test"), stage("lint", "make lint")], "p"),
+        ];
+        for change in [
+            (|s: &mut StageSpec| s.timeout_secs = 61) as fn(&mut StageSpec),
+            |s| s.kind = StageKind::Lint,
+            |s| s.tier = Tier::Quick,
+            |s| s.format = Format::Exit,
+        ] {
+            let mut stages = base.clone();
+            change(&mut stages[0]);
+            all.push(key(&stages, "p"));
+        }
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        assert_eq!(key(&base, "p"), key(&base.clone(), "p"));
+    }
+
+    #[test]
+    fn the_key_never_changes_between_versions() {
+        let tree = TreeId::new(&"a".repeat(40)).unwrap();
+        let key = SnapshotKey::of(&tree, &[stage("unit", "make test")], "linux x86_64");
+        expect_test::expect!["5b4f450c72cd0e52fb49ed3ed8533a9a24b24654b44cd83874bf8a3252a8cce3"].assert_eq(&key.0);
+    }
+}

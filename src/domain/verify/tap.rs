@@ -1,0 +1,355 @@
+//! TAP 12, 13 and 14 (<https://testanything.org/tap-version-14-specification.html>) as per-test results.
+//!
+//! Promises: recognised by structure only, never guessed from words; a test is identified by its description, without
+//! number, directive and duration; a report that is not whole (plan, bail out) is a problem and never a pass;
+//! any text is read in one pass with bounded memory per line and in all.
+
+use super::key::hex;
+use super::snapshot::{TestResult, TestResults, TestStatus, floor};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Most tests one output may name; further ones are a problem of the report.
+pub const TESTS_LIMIT: usize = 100_000;
+/// Longest name in bytes; longer ones are cut and told apart by a hash.
+pub const NAME_LIMIT: usize = 240;
+const DEPTH_LIMIT: usize = 16;
+const INDENT: usize = 4;
+
+/// How the output of a stage is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// By its structure, see [`detect`]; else by exit code only.
+    #[default]
+    Auto,
+    /// Test Anything Protocol; an output without it is a failure.
+    Tap,
+    /// Exit code only.
+    Exit,
+}
+
+impl Format {
+    /// The word used in settings and output.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Tap => "tap",
+            Self::Exit => "exit",
+        }
+    }
+}
+
+/// Recognises a format by structure: TAP has a version line, or a plan line and a result line, all unindented.
+#[must_use]
+pub fn detect(output: &str) -> Option<Format> {
+    let (mut plan, mut result) = (false, false);
+    for line in output.lines() {
+        match classify(line) {
+            Line::Version => return Some(Format::Tap),
+            Line::Plan(_) => plan = true,
+            Line::Result { .. } => result = true,
+            Line::BailOut(_) | Line::Other => {}
+        }
+        if plan && result {
+            return Some(Format::Tap);
+        }
+    }
+    None
+}
+
+/// Reads an output. `None` for exit code only, and for `auto` where nothing is recognised.
+#[must_use]
+pub fn parse(format: Format, output: &str) -> Option<TestResults> {
+    match format {
+        Format::Exit => None,
+        Format::Tap => Some(parse_tap(output)),
+        Format::Auto => detect(output).and_then(|found| parse(found, output)),
+    }
+}
+
+enum Line<'a> {
+    Version,
+    Plan(u64),
+    Result { status: TestStatus, name: &'a str },
+    BailOut(&'a str),
+    Other,
+}
+
+fn classify(line: &str) -> Line<'_> {
+    let line = line.trim_end();
+    if let Some(number) = line.strip_prefix("TAP version ") {
+        return if matches!(number, "12" | "13" | "14") { Line::Version } else { Line::Other };
+    }
+    if let Some(why) = line.strip_prefix("Bail out!") {
+        return Line::BailOut(why.trim());
+    }
+    if let Some(rest) = line.strip_prefix("1..") {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = rest.split_at(digits);
+        return match number.parse() {
+            Ok(count) if rest.is_empty() || rest.trim_start().starts_with('#') => Line::Plan(count),
+            _ => Line::Other,
+        };
+    }
+    let (ok, rest) = match (line.strip_prefix("not ok"), line.strip_prefix("ok")) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => return Line::Other,
+    };
+    if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
+        return Line::Other;
+    }
+    let (name, directive) = split_directive(description(rest));
+    let status = match (directive, ok) {
+        (Some(Directive::Skip), _) | (Some(Directive::Todo), false) => TestStatus::Skipped,
+        (_, true) => TestStatus::Passed,
+        (_, false) => TestStatus::Failed,
+    };
+    Line::Result { status, name: without_duration(name) }
+}
+
+/// Takes off the number and the dash: ` 12 - name` is `name`.
+fn description(rest: &str) -> &str {
+    let rest = rest.trim_start();
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = match rest[digits..].chars().next() {
+        None | Some(' ' | '\t') => rest[digits..].trim_start(),
+        Some(_) => rest,
+    };
+    if rest == "-" { "" } else { rest.strip_prefix("- ").unwrap_or(rest).trim() }
+}
+
+enum Directive {
+    Skip,
+    Todo,
+}
+
+/// Splits at the first unescaped `#` that is followed by SKIP or TODO; any other `#` belongs to the name.
+fn split_directive(text: &str) -> (&str, Option<Directive>) {
+    for (at, _) in text.match_indices('#') {
+        let escapes = text[..at].bytes().rev().take_while(|b| *b == b'\\').count();
+        if escapes % 2 == 1 {
+            continue;
+        }
+        let word = text[at + 1..].trim_start();
+        let starts = |wanted: &str| word.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(wanted));
+        if starts("skip") {
+            return (text[..at].trim_end(), Some(Directive::Skip));
+        }
+        if starts("todo") {
+            return (text[..at].trim_end(), Some(Directive::Todo));
+        }
+    }
+    (text, None)
+}
+
+/// Takes off ` # time=12.3ms` (node-tap) and ` in 12ms` (bats --timing), which differ from run to run, and the brace
+/// that opens a buffered subtest.
+fn without_duration(name: &str) -> &str {
+    let name = name.strip_suffix('{').map_or(name, str::trim_end);
+    if let Some((head, time)) = name.rsplit_once('#')
+        && time.trim_start().starts_with("time=")
+    {
+        return head.trim_end();
+    }
+    if let Some((head, time)) = name.rsplit_once(" in ") {
+        let number = time.strip_suffix("ms").or_else(|| time.strip_suffix("sec")).or_else(|| time.strip_suffix('s'));
+        if number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit() || b == b'.')) {
+            return head.trim_end();
+        }
+    }
+    name
+}
+
+/// What was read at one depth of subtests since the last result line above it.
+#[derive(Default)]
+struct Level {
+    tests: Vec<TestResult>,
+    results: u64,
+    planned: Option<u64>,
+}
+
+#[derive(Default)]
+struct Reader {
+    levels: Vec<Level>,
+    total: usize,
+    problem: Option<String>,
+}
+
+fn parse_tap(output: &str) -> TestResults {
+    let mut reader = Reader { levels: vec![Level::default()], ..Reader::default() };
+    let mut diagnostics: Option<usize> = None;
+    let mut after_result: Option<usize> = None;
+    let mut braces: Vec<Brace> = Vec::new();
+    for line in output.lines() {
+        let indent = line.bytes().take_while(|b| *b == b' ').count();
+        let content = line[indent..].trim_end();
+        if let Some(margin) = diagnostics {
+            if content == "..." && indent == margin {
+                diagnostics = None;
+                continue;
+            }
+            if indent >= margin || content.is_empty() {
+                continue;
+            }
+            diagnostics = None;
+        }
+        if content == "---" && after_result.is_some_and(|result| indent == result + 2) {
+            diagnostics = Some(indent);
+            continue;
+        }
+        after_result = None;
+        if indent % INDENT != 0 {
+            continue;
+        }
+        let depth = indent / INDENT;
+        if content == "{" {
+            braces.push(Brace { depth, opened_by: None });
+        }
+        if content == "}" && braces.last().is_some_and(|brace| brace.depth == depth) {
+            reader.close(braces.pop());
+            continue;
+        }
+        let read = classify(content);
+        // A description may end in `{` without opening anything.
+        while !matches!(read, Line::Other) && braces.last().is_some_and(|brace| brace.depth >= depth) {
+            reader.close(braces.pop());
+        }
+        match read {
+            Line::Plan(count) => reader.plan(depth, count),
+            Line::Result { status, name } if content.ends_with('{') => {
+                braces.push(Brace { depth, opened_by: Some((status, name.to_owned())) });
+            }
+            Line::Result { status, name } => {
+                reader.result(depth, status, name);
+                after_result = Some(indent);
+            }
+            Line::BailOut(why) => {
+                reader.fail(format!(
+                    "bail out: {}",
+                    if why.is_empty() { "no reason given" } else { &why[..floor(why, 500)] }
+                ));
+                break;
+            }
+            Line::Version | Line::Other => {}
+        }
+    }
+    while !braces.is_empty() {
+        reader.close(braces.pop());
+    }
+    reader.finish()
+}
+
+/// A buffered subtest: its result line comes before its tests, which end at a closing brace.
+struct Brace {
+    depth: usize,
+    /// What the result line said; absent where that line was counted already and the brace stands alone.
+    opened_by: Option<(TestStatus, String)>,
+}
+
+impl Reader {
+    /// Keeps the first problem.
+    fn fail(&mut self, problem: String) {
+        self.problem.get_or_insert(problem);
+    }
+
+    fn level(&mut self, depth: usize) -> Option<&mut Level> {
+        if depth >= DEPTH_LIMIT {
+            self.fail(format!("subtests nested deeper than {DEPTH_LIMIT}"));
+            return None;
+        }
+        while self.levels.len() <= depth {
+            self.levels.push(Level::default());
+        }
+        self.levels.get_mut(depth)
+    }
+
+    /// Several documents in one output each have a plan; together they must be fulfilled.
+    fn plan(&mut self, depth: usize, count: u64) {
+        if let Some(level) = self.level(depth) {
+            level.planned = Some(level.planned.unwrap_or(0).saturating_add(count));
+        }
+    }
+
+    fn result(&mut self, depth: usize, status: TestStatus, name: &str) {
+        if self.total >= TESTS_LIMIT {
+            self.fail(format!("more than {TESTS_LIMIT} tests in one output"));
+            return;
+        }
+        if self.level(depth).is_none() {
+            return;
+        }
+        self.total += 1;
+        let name = if name.is_empty() { "(no description)".to_owned() } else { shorten(name) };
+        let children = self.fold(depth + 1, &name);
+        if let Some(level) = self.levels.get_mut(depth) {
+            level.results += 1;
+            level.tests.extend(children);
+            level.tests.push(TestResult { suite: String::new(), name, status });
+        }
+    }
+
+    fn close(&mut self, brace: Option<Brace>) {
+        let Some(Brace { depth, opened_by }) = brace else { return };
+        if let Some((status, name)) = opened_by {
+            return self.result(depth, status, &name);
+        }
+        let Some(parent) = self.levels.get(depth).and_then(|level| level.tests.last()).map(|test| test.name.clone())
+        else {
+            return;
+        };
+        let children = self.fold(depth + 1, &parent);
+        if let Some(level) = self.levels.get_mut(depth) {
+            level.tests.extend(children);
+        }
+    }
+
+    /// Closes every level from `depth` on; their tests get the name of the test they are part of.
+    fn fold(&mut self, depth: usize, parent: &str) -> Vec<TestResult> {
+        let mut tests = Vec::new();
+        while self.levels.len() > depth {
+            let Some(level) = self.levels.pop() else { break };
+            if let Some(planned) = level.planned.filter(|planned| *planned != level.results) {
+                self.fail(format!("subtest `{parent}`: {planned} tests planned, {} reported", level.results));
+            }
+            tests.splice(0..0, level.tests);
+        }
+        for test in &mut tests {
+            test.name = shorten(&format!("{parent} > {}", test.name));
+        }
+        tests
+    }
+
+    fn finish(mut self) -> TestResults {
+        let orphans = self.fold(1, "(unfinished subtest)");
+        let mut top = self.levels.pop().unwrap_or_default();
+        if !orphans.is_empty() {
+            self.fail("the last subtest was not finished".to_owned());
+            top.tests.extend(orphans);
+        }
+        match top.planned {
+            None => {
+                self.fail(if top.results == 0 { "no TAP in the output".to_owned() } else { "no plan line".to_owned() })
+            }
+            Some(planned) if planned != top.results => {
+                self.fail(format!("{planned} tests planned, {} reported", top.results));
+            }
+            Some(_) => {}
+        }
+        TestResults { tests: top.tests, problem: self.problem }
+    }
+}
+
+fn shorten(name: &str) -> String {
+    if name.len() <= NAME_LIMIT {
+        return name.to_owned();
+    }
+    let hash = hex(&Sha256::digest(name.as_bytes())[..4]);
+    format!("{}… {hash}", &name[..floor(name, NAME_LIMIT - 16)])
+}
+
+#[cfg(test)]
+#[path = "tap_tests.rs"]
+mod tests;

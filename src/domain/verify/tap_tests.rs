@@ -1,0 +1,171 @@
+//! TAP as runners write it, as it should not be, and as an enemy would.
+
+use super::TestStatus::{Failed, Passed, Skipped};
+use super::*;
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::key::{StageKind, StageSpec, Tier};
+use crate::domain::verify::snapshot::{RunEnd, StageResult};
+use proptest::prelude::*;
+
+fn read(output: &str) -> TestResults {
+    parse(Format::Tap, output).unwrap()
+}
+
+fn names(output: &str) -> Vec<(String, TestStatus)> {
+    read(output).tests.into_iter().map(|test| (test.name, test.status)).collect()
+}
+
+fn conclude(format: Format, end: RunEnd, output: &[u8]) -> StageResult {
+    let spec = StageSpec {
+        name: "unit".into(),
+        run: "./test".into(),
+        kind: StageKind::Tests,
+        tier: Tier::Gate,
+        format,
+        timeout_secs: 5,
+    };
+    StageResult::conclude(&spec, &end, output, 1)
+}
+
+#[test]
+fn a_plain_report() {
+    let output = "> app@1 test\nTAP version 13\n# comment\nok 1 - adds\nnot ok 2 - it's #1 in C#\nok 3 slow # SKIP no net\n\
+                  not ok 4 later # todo\nok 5 now # TODO\nok\n1..6\n";
+    let results = read(output);
+    assert_eq!(results.problem, None);
+    let wanted = [
+        ("adds", Passed),
+        ("it's #1 in C#", Failed),
+        ("slow", Skipped),
+        ("later", Skipped),
+        ("now", Passed),
+        ("(no description)", Passed),
+    ];
+    assert_eq!(names(output), wanted.map(|(name, status)| (name.to_owned(), status)));
+}
+
+#[test]
+fn identity_is_without_number_and_duration() {
+    let first = names("1..3\nok 1 - a # time=12.3ms\nok 2 - b in 4ms\nok 3 - 7 dwarfs\n");
+    let second = names("1..3\nok 9 a # time=9ms\nok b in 120ms\nok 1 7 dwarfs\r\n");
+    assert_eq!(first, second);
+    assert_eq!(first[2].0, "7 dwarfs");
+}
+
+#[test]
+fn subtests_are_joined_to_their_parent() {
+    let output = "TAP version 14\n# Subtest: math\n    # Subtest: deep\n        ok 1 - one\n        1..1\n    ok 1 - deep\n    \
+                  not ok 2 - two\n      ---\n      stack: |\n        ok 7 - not a test\n      ...\n    1..2\nnot ok 1 - math\n1..1\n";
+    assert_eq!(read(output).problem, None);
+    let wanted = [("math > deep > one", Passed), ("math > deep", Passed), ("math > two", Failed), ("math", Failed)];
+    assert_eq!(names(output), wanted.map(|(name, status)| (name.to_owned(), status)));
+}
+
+#[test]
+fn buffered_subtests_are_joined_too() {
+    let output = "TAP version 14\nok 1 - a {\n    ok 1 - x\n    1..1\n}\nnot ok 2 - b\n  ---\n  why: x\n  ...\n{\n    not ok 1 - y\n    \
+                  1..1\n}\nok 3 - opens {\nok 4 - c\n1..4\n";
+    let wanted = [("a > x", Passed), ("a", Passed), ("b", Failed), ("b > y", Failed), ("opens", Passed), ("c", Passed)];
+    assert_eq!(names(output), wanted.map(|(name, status)| (name.to_owned(), status)));
+    assert_eq!(read(output).problem, None);
+}
+
+#[test]
+fn a_report_that_is_not_whole_is_a_problem() {
+    for (output, problem) in [
+        ("1..3\nok 1\nok 2\n", "3 tests planned, 2 reported"),
+        ("1..1\nok 1\nok 2\n", "1 tests planned, 2 reported"),
+        ("TAP version 13\nok 1\n", "no plan line"),
+        ("", "no TAP in the output"),
+        ("1..2\nok 1\nBail out! database gone\nok 2\n", "bail out: database gone"),
+        ("1..1\n    ok 1\n    1..2\nok 1 - p\n", "subtest `p`: 2 tests planned, 1 reported"),
+        ("1..1\nok 1 - p\n    not ok 1 - q\n", "the last subtest was not finished"),
+    ] {
+        assert_eq!(read(output).problem.as_deref(), Some(problem), "{output}");
+        let stage = conclude(Format::Tap, RunEnd::Exited(0), output.as_bytes());
+        assert_eq!(stage.outcome, StageOutcome::Failed, "{output}");
+    }
+    assert_eq!(read("1..0 # SKIP nothing here\n"), TestResults::default());
+    assert_eq!(read("1..1\nok 1 a\n1..2\nok 1 b\nok 2 c\n").problem, None, "two documents in one output");
+}
+
+#[test]
+fn p8_exit_code_and_report_must_both_be_content() {
+    let good = b"1..1\nok 1 a\n".as_slice();
+    let bad = b"1..1\nnot ok 1 a\n".as_slice();
+    let outcome = |end, output| conclude(Format::Auto, end, output).outcome;
+    assert_eq!(outcome(RunEnd::Exited(0), good), StageOutcome::Passed);
+    assert_eq!(outcome(RunEnd::Exited(0), bad), StageOutcome::Failed);
+    assert_eq!(outcome(RunEnd::Exited(1), good), StageOutcome::Failed);
+    assert_eq!(conclude(Format::Exit, RunEnd::Exited(0), bad).outcome, StageOutcome::Passed);
+}
+
+#[test]
+fn p7_what_could_not_run_is_not_run() {
+    for end in [
+        RunEnd::Exited(126),
+        RunEnd::Exited(127),
+        RunEnd::Signalled(9),
+        RunEnd::TimedOut,
+        RunEnd::NotStarted("no such file".into()),
+    ] {
+        let stage = conclude(Format::Auto, end, b"1..1\nok 1 a\n");
+        assert_eq!(stage.outcome, StageOutcome::NotRun);
+        assert!(!stage.why().is_empty());
+    }
+}
+
+#[test]
+fn nothing_is_recognised_by_words() {
+    for output in [
+        "ok  \texample.com/pkg\t0.003s\n",
+        "not ok at all\n",
+        "1..3 little pigs\nok then\n",
+        "    1..1\n    ok 1\n",
+        "all tests ok\n1..4\n",
+        "TAP version 99\n",
+    ] {
+        assert_eq!(detect(output), None, "{output}");
+        assert_eq!(parse(Format::Auto, output), None);
+    }
+    assert_eq!(detect("okay\n1..1\nok 1 - x\n"), Some(Format::Tap));
+}
+
+#[test]
+fn hostile_output_is_read_in_bounds() {
+    let long = format!("1..2\nok 1 - {}\nok 2 - {}b\n", "a".repeat(50_000_000), "a".repeat(400));
+    let results = read(&long);
+    assert_eq!(results.tests.len(), 2);
+    assert!(results.tests.iter().all(|test| test.name.len() <= NAME_LIMIT));
+    assert_ne!(results.tests[0].name, results.tests[1].name);
+
+    let many = "ok\n".repeat(3 * TESTS_LIMIT);
+    let results = read(&many);
+    assert_eq!(results.tests.len(), TESTS_LIMIT);
+    assert!(results.problem.is_some());
+
+    let deep: String = (0..2000).map(|depth| format!("{}ok {depth}\n", " ".repeat(4 * depth))).collect();
+    assert!(read(&deep).problem.is_some());
+
+    let stage = conclude(Format::Auto, RunEnd::Exited(0), b"1..2\nok 1 - \xff\xfe\0x\n\0\nok 2 - y\n");
+    assert_eq!(stage.outcome, StageOutcome::Passed);
+    assert!(!stage.test_name("", &stage.tests.clone().unwrap().tests[0].name).contains('\0'));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read(output in "((ok|not ok|1\\.\\.|#| |\\{|\\}|---|\\.\\.\\.|[0-9]|TODO|Bail out!|é|\\x00|\\\\)|\\n){0,60}") {
+        let _ = detect(&output);
+        let _ = read(&output);
+    }
+
+    #[test]
+    fn every_result_of_a_well_formed_report_is_found(statuses in proptest::collection::vec(any::<bool>(), 1..40)) {
+        let lines: String = statuses.iter().enumerate()
+            .map(|(n, ok)| format!("{} {} - t{n}\n", if *ok { "ok" } else { "not ok" }, n + 1)).collect();
+        let results = read(&format!("1..{}\n{lines}", statuses.len()));
+        prop_assert_eq!(results.problem, None);
+        let read: Vec<bool> = results.tests.iter().map(|test| test.status == Passed).collect();
+        prop_assert_eq!(read, statuses);
+    }
+}

@@ -1,0 +1,128 @@
+//! The verdict over a change and what the gate makes of it.
+//!
+//! Promises: a change that hurts never lands, however much it fixes; not-run never lands; a change whose effect
+//! cannot be judged does not land; every refusal says why, most important first, within fixed limits.
+
+use super::snapshot::{floor, printable};
+use super::{Delta, Gate, Judgement, StageOutcome, Summary, Verdict};
+
+/// Most names one reason lists.
+pub const NAMES_LIMIT: usize = 40;
+/// Most bytes of all reasons of a judgement together, and of its evidence text.
+pub const EVIDENCE_LIMIT: usize = 8 * 1024;
+const LINE_LIMIT: usize = 2 * 1024;
+const NAME_LIMIT: usize = 240;
+
+/// Judges one change by the snapshots before and after it. `allow_removed_tests` permits tests to disappear or to
+/// become skipped; it permits nothing else.
+#[must_use]
+pub fn judge(before: &Summary, after: &Summary, delta: &Delta, gate: Gate, allow_removed_tests: bool) -> Judgement {
+    let mut harm = Vec::new();
+    let mut other = Vec::new();
+    let flaky = |name: &String| {
+        let known = before.flaky.contains(name) || after.flaky.contains(name);
+        if known { format!("{name} (known to be flaky)") } else { name.clone() }
+    };
+    let broken: Vec<String> = delta.broken.iter().map(flaky).collect();
+    push(&mut harm, &broken, |n, s| format!("{n} test{s} passed before and fail{} now", third(n)));
+    push(&mut harm, &delta.new_failing, |n, s| format!("{n} new test{s} fail{}", third(n)));
+    push(&mut harm, &delta.stages_broken, |n, s| {
+        format!("{n} stage{s} passed before and do{} not now", if n == 1 { "es" } else { "" })
+    });
+    let gone = if allow_removed_tests { &mut other } else { &mut harm };
+    push(gone, &delta.removed, |n, s| format!("{n} test{s} disappeared"));
+    push(gone, &delta.newly_skipped, |n, s| format!("{n} test{s} became skipped"));
+    if harm.is_empty() && before.outcome == StageOutcome::Passed && after.outcome != StageOutcome::Passed {
+        harm.push(format!("verification passed before and does not now: {}", clean(&after.note, LINE_LIMIT)));
+    }
+
+    let mut stops = Vec::new();
+    push(&mut stops, &delta.not_run, |n, s| format!("{n} stage{s} could not run, which never counts as passed"));
+    if stops.is_empty() && after.outcome == StageOutcome::NotRun {
+        stops.push(format!("verification could not run: {}", clean(&after.note, LINE_LIMIT)));
+    }
+    let unread = after.outcome == StageOutcome::Failed && !after.per_test;
+    if !delta.incomparable.is_empty() || (unread && harm.is_empty() && stops.is_empty()) {
+        let advice = "nothing to judge: verification failed before this change too and does not say which tests fail; \
+                      make it pass on the green branch, or let it print per-test results (TAP)";
+        stops.push(listed(advice.to_owned(), &delta.incomparable));
+    }
+    if gate == Gate::Pass && after.outcome != StageOutcome::Passed {
+        stops.push("the gate `pass` demands that every stage passes".to_owned());
+    }
+
+    let better = !delta.fixed.is_empty() || !delta.stages_fixed.is_empty() || delta.added > 0;
+    let verdict = match (harm.is_empty(), better) {
+        (false, _) => Verdict::Hurt,
+        (true, true) => Verdict::Helped,
+        (true, false) => Verdict::Neutral,
+    };
+    let lands = harm.is_empty() && stops.is_empty();
+
+    push(&mut other, &delta.still_failing, |n, s| format!("{n} test{s} failed before this change too (pre-existing)"));
+    push(&mut other, &delta.fixed, |n, s| format!("{n} test{s} fixed"));
+    push(&mut other, &delta.stages_fixed, |n, s| format!("{n} stage{s} fixed"));
+    harm.extend(stops);
+    harm.extend(other);
+    Judgement { verdict, lands, reasons: within_limit(harm) }
+}
+
+impl Judgement {
+    /// The reasons as one text of at most [`EVIDENCE_LIMIT`] bytes, one per line.
+    #[must_use]
+    pub fn evidence(&self) -> String {
+        let text = self.reasons.join("\n");
+        text[..floor(&text, EVIDENCE_LIMIT)].to_owned()
+    }
+}
+
+const fn third(count: usize) -> &'static str {
+    if count == 1 { "s" } else { "" }
+}
+
+fn push(reasons: &mut Vec<String>, names: &[String], heading: impl Fn(usize, &str) -> String) {
+    if !names.is_empty() {
+        let plural = if names.len() == 1 { "" } else { "s" };
+        reasons.push(listed(heading(names.len(), plural), names));
+    }
+}
+
+fn listed(heading: String, names: &[String]) -> String {
+    let mut line = heading;
+    for (nth, name) in names.iter().enumerate() {
+        let name = clean(name, NAME_LIMIT);
+        if nth == NAMES_LIMIT || line.len() + name.len() > LINE_LIMIT - 32 {
+            line.push_str(&format!(", … and {} more", names.len() - nth));
+            break;
+        }
+        line.push_str(if nth == 0 { ": " } else { ", " });
+        line.push_str(&name);
+    }
+    line
+}
+
+fn clean(text: &str, limit: usize) -> String {
+    let text = printable(text);
+    let text = text.trim();
+    if text.len() <= limit { text.to_owned() } else { format!("{}…", &text[..floor(text, limit - 3)]) }
+}
+
+/// Keeps whole reasons from the front and says how many are left out.
+fn within_limit(mut reasons: Vec<String>) -> Vec<String> {
+    let total = reasons.len();
+    let mut used = 0;
+    let kept = reasons.iter().take_while(|reason| {
+        used += reason.len() + 1;
+        used <= EVIDENCE_LIMIT - 64
+    });
+    let kept = kept.count();
+    reasons.truncate(kept);
+    if kept < total {
+        reasons.push(format!("… and {} more reasons", total - kept));
+    }
+    reasons
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

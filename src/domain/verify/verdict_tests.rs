@@ -1,0 +1,150 @@
+//! The gate over small deltas, and what must hold for any two snapshots.
+
+use super::super::delta::delta;
+use super::super::delta::tests::{any_snapshot, of, snapshot, stage};
+use super::super::snapshot::Snapshot;
+use super::super::{Gate, Judgement, Verdict};
+use super::*;
+use crate::domain::verify::StageOutcome::{Failed, NotRun, Passed};
+use proptest::prelude::*;
+
+fn gate(before: &Snapshot, after: &Snapshot, gate: Gate, allow: bool) -> Judgement {
+    judge(&before.summary(), &after.summary(), &delta(before, after), gate, allow)
+}
+
+fn plain(before: &Snapshot, after: &Snapshot) -> Judgement {
+    gate(before, after, Gate::NoRegression, false)
+}
+
+fn exit(outcome: StageOutcome) -> Snapshot {
+    snapshot(vec![stage("all", outcome, None)])
+}
+
+#[test]
+fn fixes_never_outweigh_a_break() {
+    let found = plain(&of("+a -b -c -d"), &of("-a +b +c +d"));
+    assert_eq!((found.verdict, found.lands), (Verdict::Hurt, false));
+    assert_eq!(
+        found.reasons,
+        ["1 test passed before and fails now: t: s: a", "3 tests fixed: t: s: b, t: s: c, t: s: d"]
+    );
+}
+
+#[test]
+fn removed_and_skipped_tests_hurt_unless_allowed() {
+    for after in ["+a", "+a ~b", ""] {
+        let found = plain(&of("+a +b"), &of(after));
+        assert_eq!((found.verdict, found.lands), (Verdict::Hurt, false), "{after}");
+        let found = gate(&of("+a +b"), &of(after), Gate::NoRegression, true);
+        assert!(found.lands && !found.reasons.is_empty(), "{after}");
+    }
+    assert!(!gate(&of("+a +b"), &of("-a"), Gate::NoRegression, true).lands);
+}
+
+#[test]
+fn a_red_base_with_tests_lets_unrelated_work_land_and_names_the_reds() {
+    let found = plain(&of("+a -b"), &of("+a -b +c"));
+    assert_eq!((found.verdict, found.lands), (Verdict::Helped, true));
+    assert_eq!(found.reasons, ["1 test failed before this change too (pre-existing): t: s: b"]);
+    assert!(!plain(&of("+a -b"), &of("+a -b -c")).lands);
+    let strict = gate(&of("+a -b"), &of("+a -b +c"), Gate::Pass, false);
+    assert!(!strict.lands && strict.verdict == Verdict::Helped);
+}
+
+#[test]
+fn a_red_base_with_exit_code_only_is_nothing_to_judge() {
+    let found = plain(&exit(Failed), &exit(Failed));
+    assert_eq!((found.verdict, found.lands), (Verdict::Neutral, false));
+    assert!(found.reasons[0].starts_with("nothing to judge"), "{:?}", found.reasons);
+    assert_eq!(
+        (plain(&exit(Failed), &exit(Passed)).verdict, plain(&exit(Failed), &exit(Passed)).lands),
+        (Verdict::Helped, true)
+    );
+}
+
+#[test]
+fn p7_not_run_never_lands() {
+    for before in [Passed, Failed, NotRun] {
+        for gate_kind in [Gate::NoRegression, Gate::Pass] {
+            let found = gate(&exit(before), &exit(NotRun), gate_kind, true);
+            assert!(!found.lands && found.reasons.iter().any(|r| r.contains("timeout after 5 s")), "{found:?}");
+        }
+    }
+    let red = |lint| snapshot(vec![stage("t", Failed, Some("-a")), stage("lint", lint, None)]);
+    assert!(!plain(&red(NotRun), &red(NotRun)).lands);
+    assert!(plain(&red(Passed), &red(Passed)).lands);
+}
+
+#[test]
+fn an_unchanged_pass_is_neutral_and_lands() {
+    let found = gate(&exit(Passed), &exit(Passed), Gate::Pass, false);
+    assert_eq!(found, Judgement { verdict: Verdict::Neutral, lands: true, reasons: vec![] });
+    assert_eq!(plain(&exit(Passed), &exit(Failed)).verdict, Verdict::Hurt);
+}
+
+#[test]
+fn summaries_are_believed_even_without_a_delta() {
+    let nothing = Delta::default();
+    for outcome in [Failed, NotRun] {
+        let after = exit(outcome).summary();
+        for before in [Passed, Failed, NotRun] {
+            let found = judge(&exit(before).summary(), &after, &nothing, Gate::NoRegression, true);
+            assert!(!found.lands && !found.reasons.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_flaky_test_is_called_so() {
+    let mut before = of("+a").summary();
+    before.flaky = vec!["t: s: a".into()];
+    let found = judge(&before, &of("-a").summary(), &delta(&of("+a"), &of("-a")), Gate::NoRegression, false);
+    assert!(!found.lands && found.reasons[0].ends_with("t: s: a (known to be flaky)"));
+}
+
+#[test]
+fn reasons_keep_their_limits() {
+    let many = |sign: char, width: usize| -> String { (0..500).map(|n| format!("{sign}{n:0>width$} ")).collect() };
+    let short = plain(&of(&many('+', 3)), &of(&many('-', 3)));
+    assert!(short.reasons[0].ends_with(", … and 460 more"), "{}", short.reasons[0]);
+    let long = plain(&of(&many('+', 3000)), &of(&many('-', 2000)));
+    assert!(long.evidence().len() <= EVIDENCE_LIMIT && long.evidence().contains("more"));
+    let note = Summary { note: "é\0".repeat(9000), ..exit(Failed).summary() };
+    let found = judge(&exit(Passed).summary(), &note, &Delta::default(), Gate::NoRegression, false);
+    assert!(found.evidence().len() <= EVIDENCE_LIMIT && !found.evidence().contains('\0'));
+}
+
+proptest! {
+    #[test]
+    fn p1_what_hurts_or_did_not_run_never_lands(x in any_snapshot(), y in any_snapshot(), allow: bool, strict: bool) {
+        let kind = if strict { Gate::Pass } else { Gate::NoRegression };
+        let found = gate(&x, &y, kind, allow);
+        if found.lands {
+            prop_assert_ne!(found.verdict, Verdict::Hurt);
+            prop_assert!(y.stages.iter().all(|s| s.effective() != NotRun) && !y.stages.is_empty());
+            if strict || x.summary().outcome == Passed {
+                prop_assert_eq!(y.summary().outcome, Passed);
+            }
+            let change = delta(&x, &y);
+            prop_assert!(change.broken.is_empty() && change.new_failing.is_empty());
+            prop_assert!(allow || change.worse() == 0);
+        } else {
+            prop_assert!(!found.reasons.is_empty());
+        }
+        prop_assert!(found.evidence().len() <= EVIDENCE_LIMIT);
+    }
+
+    #[test]
+    fn removing_a_test_is_always_hurt_unless_allowed(x in any_snapshot(), at: proptest::sample::Index) {
+        let places: Vec<(usize, usize)> = x.stages.iter().enumerate()
+            .filter(|(_, stage)| stage.effective() != NotRun)
+            .flat_map(|(n, stage)| stage.tests.iter().flat_map(move |t| (0..t.tests.len()).map(move |k| (n, k)))).collect();
+        prop_assume!(!places.is_empty());
+        let (n, k) = places[at.index(places.len())];
+        let mut less = x.clone();
+        less.stages[n].tests.as_mut().unwrap().tests.remove(k);
+        prop_assert_eq!(gate(&x, &less, Gate::NoRegression, false).verdict, Verdict::Hurt);
+        let allowed = gate(&x, &less, Gate::NoRegression, true);
+        prop_assert!(allowed.verdict != Verdict::Hurt);
+    }
+}
