@@ -159,7 +159,8 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         if let Err(what) = check::durable_before_effect(&self.journal[before..], &step.commands) {
             return Err(self.broken(&what));
         }
-        self.check(self.rng.u8(..) < 8)?;
+        let whole = self.rng.u8(..) < 8;
+        self.check(whole)?;
         if cut == Some(Cut::AfterCommit) {
             return self.crash(Cut::AfterCommit);
         }
@@ -200,6 +201,9 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             Ok(state) => state,
             Err(e) => return Err(self.broken(&format!("P14: {e}"))),
         };
+        if self.state.over() {
+            return Ok(Some(0));
+        }
         self.world.now += self.rng.u64(1..5_000);
         self.handle(Event::Resumed)
     }

@@ -1,1 +1,3 @@
-//! The one integration binary.
+//! The one integration binary: decisions in the simulator, adapters against real git and processes, the command line.
+
+mod simulation;

@@ -6,7 +6,7 @@ use super::event::{AttemptReport, Claim, RunEnd, StopLevel};
 use super::policy::backoff;
 use super::record::{AttemptClass, NextMove, Record};
 use super::state::{State, Unit, UnitState};
-use crate::domain::values::{CommitId, Millis, UnitId};
+use crate::domain::values::{CommitId, UnitId};
 use std::sync::Arc;
 
 impl Decision<'_> {

@@ -2,7 +2,7 @@
 
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Tip, UnitId};
-use crate::domain::verify::{Judgement, SnapshotKey};
+use crate::domain::verify::SnapshotKey;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -135,6 +135,3 @@ pub struct Step {
     /// What to ask of the world once the records are durable.
     pub commands: Vec<Command>,
 }
-
-/// Evidence kept with a landing.
-pub type Evidence = Judgement;

@@ -19,7 +19,8 @@ use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
 use super::record::{EndReason, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
 use super::state::{Landing, Stage};
 use crate::domain::values::Tip;
-use crate::domain::verify::{Gate, SnapshotKey, StageOutcome, Summary, judge};
+use crate::domain::verify::verdict::judge;
+use crate::domain::verify::{Gate, SnapshotKey, StageOutcome, Summary};
 
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;

@@ -8,7 +8,7 @@ use super::state::{Stage, UnitState};
 use crate::domain::plan::graph::Plan;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Decision<'_> {
@@ -62,6 +62,8 @@ impl Decision<'_> {
         let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
         let fresh: Vec<UnitSpec> =
             offered.into_iter().filter(|u| !done.contains(&u.id) && self.state.unit(&u.id).is_none()).collect();
+        // A plan drops what needs no wave; the journal keeps dependencies as written, to block what an earlier round failed.
+        let written: BTreeMap<UnitId, UnitSpec> = fresh.iter().map(|u| (u.id.clone(), u.clone())).collect();
         let mut known = done;
         known.extend(self.state.units.iter().map(|u| u.spec.id.clone()));
         let whole = match Plan::build(fresh, &known) {
@@ -81,7 +83,7 @@ impl Decision<'_> {
         match plan {
             Ok(plan) => self.note(Record::RoundPlanned {
                 round,
-                units: plan.units.into_iter().map(Arc::new).collect(),
+                units: plan.units.into_iter().map(|u| Arc::new(written.get(&u.id).cloned().unwrap_or(u))).collect(),
                 edges: plan.edges,
                 wave_of: plan.wave_of,
                 left_over: u32::try_from(left_over).unwrap_or(u32::MAX),

@@ -399,6 +399,8 @@ impl State {
             times.push(self.base_again_at);
         }
         if self.stage == Stage::BetweenRounds
+            && !self.paused
+            && self.hold.is_none()
             && let Some(closed) = self.rounds.last().and_then(|r| r.closed)
         {
             times.push(closed + self.policy.cooldown);

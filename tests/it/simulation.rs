@@ -1,0 +1,93 @@
+//! Whole missions in the virtual world, with the promises checked after every step.
+
+use mission_control::domain::mission::{MissionOutcome, Policy, UnitState};
+use mission_control::domain::unit::UnitSpec;
+use mission_control::domain::values::UnitId;
+use mission_control::sim::scenario::{Behaviour, Faults, Scenario};
+use mission_control::sim::{Outcome, play};
+
+fn unit(id: &str, depends: &[&str]) -> UnitSpec {
+    let mut spec = UnitSpec::new(UnitId::new(id).unwrap(), id);
+    spec.depends = depends.iter().map(|d| UnitId::new(d).unwrap()).collect();
+    spec
+}
+
+fn calm(units: Vec<UnitSpec>) -> Scenario {
+    Scenario::calm(units, Policy::default(), 1)
+}
+
+fn run(scenario: &Scenario) -> Outcome {
+    play(scenario, |_, _| {}).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn state_of(outcome: &Outcome, id: &str) -> UnitState {
+    outcome.state.unit(&UnitId::new(id).unwrap()).unwrap().state
+}
+
+#[test]
+fn a_calm_mission_lands_everything_with_one_verification_per_landing() {
+    let outcome = run(&calm(vec![unit("a", &[]), unit("b", &["a"]), unit("c", &["a"]), unit("d", &["b", "c"])]));
+    assert_eq!(outcome.state.count(UnitState::Landed), 4);
+    assert_eq!(outcome.state.outcome.as_ref().unwrap().0, MissionOutcome::BacklogDone);
+    assert_eq!(outcome.state.outcome.as_ref().unwrap().2, 0);
+    assert_eq!(outcome.world.runs, 5, "P13: the baseline and one run per landing");
+}
+
+#[test]
+fn a_failed_unit_blocks_its_dependants_without_using_their_attempts() {
+    let mut scenario = calm(vec![unit("a", &[]), unit("b", &["a"]), unit("c", &["b"]), unit("d", &[])]);
+    scenario.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::Fails]);
+    let outcome = run(&scenario);
+    assert_eq!(state_of(&outcome, "a"), UnitState::Failed);
+    assert_eq!(state_of(&outcome, "b"), UnitState::Blocked);
+    assert_eq!(state_of(&outcome, "c"), UnitState::Blocked);
+    assert_eq!(state_of(&outcome, "d"), UnitState::Landed);
+    assert_eq!(outcome.state.unit(&UnitId::new("a").unwrap()).unwrap().attempts.len(), 3);
+    assert_eq!(outcome.state.outcome.as_ref().unwrap().2, 3);
+}
+
+fn seeds() -> u64 {
+    std::env::var("MC_SIM_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000)
+}
+
+#[test]
+fn p1_p3_p4_p9_p10_p14_hold_for_random_missions_with_faults() {
+    let first: u64 = std::env::var("MC_SIM_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    let mut crashes = 0;
+    for seed in first..first + seeds() {
+        crashes += run(&Scenario::random(seed)).crashes;
+    }
+    assert!(crashes > 100, "the faults must really happen: {crashes} crashes");
+}
+
+#[test]
+fn p4_a_crash_at_any_decision_leads_to_the_same_landings() {
+    let units = || vec![unit("a", &[]), unit("b", &[]), unit("c", &["a"]), unit("d", &["b", "c"]), unit("e", &["a"])];
+    let calm_run = run(&calm(units()));
+    let mut crashes = 0;
+    for step in 0..calm_run.steps {
+        for kind in 0..2 {
+            let mut scenario = calm(units());
+            scenario.crash_at = Some((step, kind));
+            let crashed = run(&scenario);
+            crashes += crashed.crashes;
+            assert_eq!(crashed.state.count(UnitState::Landed), 5, "step {step} kind {kind}");
+            assert_eq!(crashed.world.green_content(), calm_run.world.green_content(), "step {step} kind {kind}");
+        }
+    }
+    assert!(crashes > 20, "{crashes}");
+}
+
+#[test]
+fn p14_the_same_seed_gives_the_same_journal() {
+    for seed in 0..50 {
+        let (a, b) = (run(&Scenario::random(seed)), run(&Scenario::random(seed)));
+        assert_eq!(a.journal, b.journal);
+    }
+}
+
+#[test]
+fn faults_are_named_or_refused() {
+    assert!(Faults::named("crash,flaky").unwrap().crash > 0.0);
+    assert!(Faults::named("crahs").unwrap_err().contains("checked-out"));
+}
