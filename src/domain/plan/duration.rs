@@ -63,9 +63,21 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused() {
-        for text in
-            ["", " ", "m", "30x", "30m30m", "30m1h", "-5", "1.5h", "30 40", "1h30", "99999999999999999999s", "20000d", "３m"]
-        {
+        for text in [
+            "",
+            " ",
+            "m",
+            "30x",
+            "30m30m",
+            "30m1h",
+            "-5",
+            "1.5h",
+            "30 40",
+            "1h30",
+            "99999999999999999999s",
+            "20000d",
+            "３m",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

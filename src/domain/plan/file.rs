@@ -50,7 +50,8 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<UnitSpec>, Vec<Finding>> 
                 }
             }
             _ if entry.key == "unit" => {
-                findings.push(Finding::new(entry.line, "`unit` must be a list of tables; write `[[unit]]` above each one"));
+                findings
+                    .push(Finding::new(entry.line, "`unit` must be a list of tables; write `[[unit]]` above each one"));
             }
             _ => {
                 let near = hint(nearest(&entry.key, ["unit"]));

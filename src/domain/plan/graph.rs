@@ -123,7 +123,8 @@ fn depends(units: &[UnitSpec], index: &BTreeMap<UnitId, usize>, findings: &mut V
             }
             let near = (suggestions_left > 0).then(|| nearest(id.as_str(), index.keys().map(UnitId::as_str))).flatten();
             suggestions_left = suggestions_left.saturating_sub(1);
-            findings.push(Finding::new(unit.line, format!("`{}` depends on unknown unit `{id}`{}", unit.id, hint(near))));
+            findings
+                .push(Finding::new(unit.line, format!("`{}` depends on unknown unit `{id}`{}", unit.id, hint(near))));
         }
         all.push(list);
     }

@@ -142,11 +142,9 @@ pub fn priority(text: &str) -> Result<u32, String> {
     }
     let digits = word.strip_prefix('p').unwrap_or(&word);
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    digits
-        .parse()
-        .ok()
-        .filter(|_| plain)
-        .ok_or_else(|| format!("`{text}` is not a priority; use a number (0 is the highest), critical, high, medium or low"))
+    digits.parse().ok().filter(|_| plain).ok_or_else(|| {
+        format!("`{text}` is not a priority; use a number (0 is the highest), critical, high, medium or low")
+    })
 }
 
 /// Puts `value` into the field of `key`. `id`, `depends` and `status` are left to the reader of the format, because
@@ -258,7 +256,9 @@ mod tests {
 
     #[test]
     fn priorities_are_numbers_or_words() {
-        for (text, wanted) in [("critical", 0), ("High", 1), ("medium", 2), ("LOW", 3), ("7", 7), ("P0", 0), ("p12", 12)] {
+        for (text, wanted) in
+            [("critical", 0), ("High", 1), ("medium", 2), ("LOW", 3), ("7", 7), ("P0", 0), ("p12", 12)]
+        {
             assert_eq!(priority(text), Ok(wanted));
         }
         for text in ["", "p", "+1", "-1", "urgent", "1.5", "99999999999"] {

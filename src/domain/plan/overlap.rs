@@ -54,7 +54,8 @@ pub fn chain(units: &[UnitSpec], sequence: &[usize]) -> BTreeSet<(usize, usize)>
                 }
                 above = parent[at];
             }
-            let below: Vec<(usize, usize)> = holder.range(node + 1..end[node]).map(|(at, before)| (*at, *before)).collect();
+            let below: Vec<(usize, usize)> =
+                holder.range(node + 1..end[node]).map(|(at, before)| (*at, *before)).collect();
             for (at, before) in below {
                 holder.remove(&at);
                 edges.insert((before, unit));
@@ -103,7 +104,9 @@ mod tests {
 
     #[test]
     fn the_literal_prefix_ends_at_the_first_wildcard() {
-        for (glob, prefix) in [("src/**", "src/"), ("./a.rs", "a.rs"), ("*.md", ""), ("a[bc]", "a"), (".", ""), ("x/{a,b}", "x/")] {
+        for (glob, prefix) in
+            [("src/**", "src/"), ("./a.rs", "a.rs"), ("*.md", ""), ("a[bc]", "a"), (".", ""), ("x/{a,b}", "x/")]
+        {
             assert_eq!(literal_prefix(glob), prefix);
         }
     }

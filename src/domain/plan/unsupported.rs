@@ -19,7 +19,8 @@ pub fn unsupported(units: &[UnitSpec]) -> Vec<Finding> {
             (Key::Checkpoint, unit.checkpoint),
         ];
         for (key, _) in keys.into_iter().filter(|(_, set)| *set) {
-            let message = format!("`{}` is not supported in this version; remove it from unit `{}`", key.name(), unit.id);
+            let message =
+                format!("`{}` is not supported in this version; remove it from unit `{}`", key.name(), unit.id);
             findings.push(Finding::new(unit.line, message));
         }
     }

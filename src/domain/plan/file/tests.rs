@@ -110,27 +110,47 @@ checkpoint = 1.5
 
 #[test]
 fn broken_syntax_has_a_line() {
-    refused("[[unit]]\ntitle = \"a\"\nfiles = [\n", Format::Toml, expect![[r#"
+    refused(
+        "[[unit]]\ntitle = \"a\"\nfiles = [\n",
+        Format::Toml,
+        expect![[r#"
         line 3: not valid TOML: unclosed array, expected `]`
-    "#]]);
-    refused("{\"unit\": [\n{\"id\": \"a\",}]}", Format::Json, expect![[r#"
+    "#]],
+    );
+    refused(
+        "{\"unit\": [\n{\"id\": \"a\",}]}",
+        Format::Json,
+        expect![[r#"
         line 2: not valid JSON: trailing comma at line 2 column 12
-    "#]]);
-    refused("[]", Format::Json, expect![[r#"
+    "#]],
+    );
+    refused(
+        "[]",
+        Format::Json,
+        expect![[r#"
         line 1: a plan file is an object `{"unit": [...]}`, not a list
-    "#]]);
-    refused("unit = 3", Format::Toml, expect![[r#"
+    "#]],
+    );
+    refused(
+        "unit = 3",
+        Format::Toml,
+        expect![[r#"
         line 1: `unit` must be a list of tables; write `[[unit]]` above each one
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn json_keys_given_twice_are_refused() {
-    refused("{\"unit\": [{\"id\": \"a\",\n \"run\": \"x\", \"run\": \"y\"}, 3, {\"id\": null}]}", Format::Json, expect![[r#"
+    refused(
+        "{\"unit\": [{\"id\": \"a\",\n \"run\": \"x\", \"run\": \"y\"}, 3, {\"id\": null}]}",
+        Format::Json,
+        expect![[r#"
         a unit must be a table, not a number
         line 1: `run` is given twice (first at line 1)
         line 2: `id`: it cannot be null
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -88,9 +88,8 @@ fn toml_node(value: Spanned<DeValue<'_>>, lines: &Lines) -> (u32, Node) {
     let line = lines.at(value.span().start);
     let node = match value.into_inner() {
         DeValue::String(text) => Node::Text(text.into_owned()),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).map_or(Node::Other("a number out of range"), Node::Number)
-        }
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(Node::Other("a number out of range"), Node::Number),
         DeValue::Float(_) => Node::Other("a fraction"),
         DeValue::Boolean(flag) => Node::Flag(flag),
         DeValue::Datetime(_) => Node::Other("a date"),
@@ -106,7 +105,10 @@ pub(super) fn from_json(text: &str) -> Result<Vec<Entry>, Vec<Finding>> {
         vec![Finding::new(line, format!("not valid JSON: {error}"))]
     })?;
     let Node::Table(mut entries) = root else {
-        return Err(vec![Finding::new(1, format!("a plan file is an object `{{\"unit\": [...]}}`, not {}", root.kind()))]);
+        return Err(vec![Finding::new(
+            1,
+            format!("a plan file is an object `{{\"unit\": [...]}}`, not {}", root.kind()),
+        )]);
     };
     let mut lines = json_units(text).into_iter();
     for entry in &mut entries {
