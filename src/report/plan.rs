@@ -187,7 +187,8 @@ mod tests {
             wave 3 (1 unit)
               api           P1  API
                   depends on set-up, docs-31m-red
-        "#]].assert_eq(&text(&plan()));
+        "#]]
+        .assert_eq(&text(&plan()));
         let empty = Plan::build(Vec::new(), &BTreeSet::new()).unwrap();
         assert_eq!(text(&empty), "nothing to do: the plan has no units\n");
     }
@@ -274,7 +275,8 @@ mod tests {
                   "wave": 3
                 }
               ]
-            }"#]].assert_eq(&serde_json::to_string_pretty(&json(&plan())).unwrap());
+            }"#]]
+        .assert_eq(&serde_json::to_string_pretty(&json(&plan())).unwrap());
     }
 
     #[test]
@@ -288,9 +290,11 @@ mod tests {
             3    unit   api           todo                                API
 
             4 units, 1 group, 1 note
-        "#]].assert_eq(&backlog_list(&backlog::parse(BACKLOG).unwrap()));
+        "#]]
+        .assert_eq(&backlog_list(&backlog::parse(BACKLOG).unwrap()));
         expect![[r#"
             nothing taken: no heading of level 2 or deeper and no `- [ ]` item
-        "#]].assert_eq(&backlog_list(&Backlog::default()));
+        "#]]
+        .assert_eq(&backlog_list(&Backlog::default()));
     }
 }

@@ -142,8 +142,8 @@ fn opens(text: &str, number: u32) -> Option<Block> {
         return Some(Block::FrontMatter);
     }
     let mut rest = text.trim_start();
-    if rest.starts_with("<!--") {
-        return (!rest[4..].contains("-->")).then_some(Block::Comment);
+    if let Some(comment) = rest.strip_prefix("<!--") {
+        return (!comment.contains("-->")).then_some(Block::Comment);
     }
     while let Some(inner) = bullet(rest) {
         rest = inner.content;

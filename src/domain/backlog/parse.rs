@@ -180,10 +180,10 @@ fn draft(nodes: &[Node], at: usize, id: UnitId, findings: &mut Vec<Finding>) -> 
     let mut seen: BTreeSet<Key> = BTreeSet::new();
 
     let own = &node.body.entries;
-    if let (Some(mark), Some(entry)) = (node.title.priority, own.iter().find(|entry| entry.key == Key::Priority)) {
-        if keys::priority(bare(&entry.text)).is_ok_and(|written| written != mark) {
-            findings.push(Finding::new(entry.line, format!("`priority` contradicts the P{mark} in the heading")));
-        }
+    if let (Some(mark), Some(entry)) = (node.title.priority, own.iter().find(|entry| entry.key == Key::Priority))
+        && keys::priority(bare(&entry.text)).is_ok_and(|written| written != mark)
+    {
+        findings.push(Finding::new(entry.line, format!("`priority` contradicts the P{mark} in the heading")));
     }
     if let Some(ticked) = node.title.ticked {
         draft.status.state = if ticked { ItemState::Done } else { ItemState::Todo };
