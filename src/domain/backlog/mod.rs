@@ -1,1 +1,68 @@
-//! To be described.
+//! `BACKLOG.md`: which headings are work, what their metadata says, how far they are.
+//!
+//! Promises: every heading of level 2 or deeper is listed in [`Backlog::headings`]; whatever cannot be understood is a
+//! [`Finding`](crate::domain::plan::Finding) with its line, never dropped; no text makes it panic; nothing here
+//! executes or trusts the text. Headings in code blocks, quotes and comments are not work.
+
+mod lines;
+mod metadata;
+mod parse;
+mod resolve;
+mod status;
+mod title;
+
+#[cfg(test)]
+mod tests;
+
+pub use parse::parse;
+pub use status::{ItemState, ItemStatus};
+
+use super::unit::UnitSpec;
+use super::values::UnitId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a heading was taken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeadingKind {
+    /// A work unit.
+    Unit(UnitId),
+    /// Has sub-headings; stands for all units below it.
+    Group,
+    /// `status: note`, or below such a heading: not work.
+    Note,
+}
+
+/// One heading (or one checkbox of a file without headings), in file order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heading {
+    /// Line, from 1.
+    pub line: u32,
+    /// Level, 2 to 6; 0 for a checkbox.
+    pub level: u8,
+    /// Phase path such as `2.1.3`: the number in the title where it has one, else the position. Empty for notes.
+    pub path: String,
+    /// Title without checkbox and priority mark. Untrusted text.
+    pub title: String,
+    /// What it was taken for.
+    pub kind: HeadingKind,
+}
+
+/// A backlog without faults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Every unit in file order, whatever its status.
+    pub units: Vec<UnitSpec>,
+    /// The status of every unit.
+    pub statuses: BTreeMap<UnitId, ItemStatus>,
+    /// Everything that was taken from the file, notes and groups too.
+    pub headings: Vec<Heading>,
+}
+
+impl Backlog {
+    /// Units written off as done or no-op: dependencies on them are satisfied.
+    #[must_use]
+    pub fn satisfied(&self) -> BTreeSet<UnitId> {
+        let settled = self.statuses.iter().filter(|(_, status)| status.state.satisfies());
+        settled.map(|(id, _)| id.clone()).collect()
+    }
+}

@@ -2,7 +2,8 @@
 
 use super::Finding;
 use crate::domain::unit::UnitSpec;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 /// One finding per knot of `depends` (units that depend on each other): a shortest cycle through its first unit,
 /// `a -> b -> a`, read as "depends on". `depends[i]` lists indices into `units`.
@@ -82,8 +83,8 @@ fn shortest(depends: &[Vec<usize>], knot: &[usize]) -> Vec<usize> {
                 path.reverse();
                 return path;
             }
-            if !came_from.contains_key(&other) {
-                came_from.insert(other, unit);
+            if let Entry::Vacant(unseen) = came_from.entry(other) {
+                unseen.insert(unit);
                 queue.push_back(other);
             }
         }

@@ -163,3 +163,6 @@ fn levels(edges: &[Edge], sequence: &[usize]) -> Vec<u32> {
     }
     level
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ pub enum NameKind {
     Id,
     /// The title of a unit or a group.
     Title,
+    /// A title without its number: `Build` of `Phase 2: Build`.
+    Words,
     /// A phase path such as `2.1.3`.
     Path,
 }
@@ -43,7 +45,7 @@ const NUMBERED: [&str; 10] =
 /// Every name of one file.
 #[derive(Debug)]
 pub struct Names {
-    known: [BTreeMap<String, Vec<(u32, Target)>>; 3],
+    known: [BTreeMap<String, Vec<(u32, Target)>>; 4],
     labels: Vec<String>,
     /// Suggestions compare with every name; a file full of unknown names must not cost minutes.
     suggestions_left: u32,

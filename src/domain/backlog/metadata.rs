@@ -1,0 +1,219 @@
+//! The metadata of one heading, and what of its text is the description.
+//!
+//! Two forms. A block: the first bullet under the heading is `- key: value` with a known key; the contiguous bullets are
+//! metadata and an unknown key among them is a fault (a checkbox ends the block: it is an acceptance criterion). A task sheet:
+//! `**Priority**: High` and its like anywhere in the text, where unknown bold words are ordinary text. Success criteria and
+//! acceptance tests of a sheet stay in the description: they are words for the agent, not commands.
+
+use super::lines::{Kind, Line, bullet, checkbox, indent};
+use crate::domain::plan::Finding;
+use crate::domain::plan::keys::Key;
+use crate::domain::plan::nearest::{hint, nearest};
+
+/// One key with its value as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub key: Key,
+    pub line: u32,
+    /// What stands behind the colon, continuation lines joined by spaces.
+    pub text: String,
+    /// Nested bullets, or those below a bold key.
+    pub items: Vec<String>,
+}
+
+/// What was found below a heading.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub entries: Vec<Entry>,
+    pub description: String,
+}
+
+/// Keys of a plan file that a backlog says in other ways: the heading and the text below it.
+pub(super) fn allowed(key: Key) -> bool {
+    !matches!(key, Key::Title | Key::Description)
+}
+
+/// Reads the lines below a heading.
+pub(super) fn read(body: &[Line<'_>], findings: &mut Vec<Finding>) -> Body {
+    let mut reader = Reader { body, taken: vec![false; body.len()], entries: Vec::new(), findings };
+    reader.block();
+    reader.sheet();
+    let Reader { taken, entries, .. } = reader;
+    let kept: Vec<&str> = body.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(line, _)| line.text).collect();
+    let first = kept.iter().position(|text| !text.trim().is_empty()).unwrap_or(kept.len());
+    let last = kept.iter().rposition(|text| !text.trim().is_empty()).map_or(first, |last| last + 1);
+    Body { entries, description: kept[first..last].join("\n") }
+}
+
+struct Reader<'a, 'f> {
+    body: &'a [Line<'a>],
+    taken: Vec<bool>,
+    entries: Vec<Entry>,
+    findings: &'f mut Vec<Finding>,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn block(&mut self) {
+        let is_bullet = |line: &Line<'_>| line.kind == Kind::Text && bullet(line.text).is_some();
+        let Some(start) = self.body.iter().position(is_bullet) else { return };
+        let Some(first) = bullet(self.body[start].text) else { return };
+        match pair(first.content) {
+            Some((word, _)) if known(word).is_some() => {}
+            Some((word, _)) => return self.near_miss(word, self.body[start].number),
+            None => return,
+        }
+        let mut current: Option<Entry> = None;
+        for at in start..self.body.len() {
+            let line = self.body[at];
+            let here = bullet(line.text);
+            let nested = indent(line.text) >= first.indent + 2;
+            if line.kind != Kind::Text
+                || line.is_blank()
+                || (!nested && (here.is_none() || checkbox(line.text).is_some()))
+            {
+                break;
+            }
+            self.taken[at] = true;
+            match (nested, here) {
+                (true, Some(item)) => {
+                    if let Some(entry) = &mut current {
+                        entry.items.push(item.content.to_owned());
+                    }
+                }
+                (true, None) => {
+                    if let Some(entry) = &mut current {
+                        continuation(entry, line.text.trim());
+                    }
+                }
+                (false, item) => {
+                    self.keep(current.take());
+                    current = item.and_then(|item| self.entry(item.content, line.number));
+                }
+            }
+        }
+        self.keep(current);
+    }
+
+    /// A bullet of the block: a known key, or a finding.
+    fn entry(&mut self, content: &str, line: u32) -> Option<Entry> {
+        let Some((word, value)) = pair(content) else {
+            let message = "not `key: value`; leave a blank line between the metadata and other bullets";
+            self.findings.push(Finding::new(line, message));
+            return None;
+        };
+        let Some(key) = known(word) else {
+            let near = hint(Key::nearest(word, allowed));
+            self.findings.push(Finding::new(
+                line,
+                format!("unknown key `{word}`{near}; leave a blank line between the metadata and other bullets"),
+            ));
+            return None;
+        };
+        Some(Entry { key, line, text: value.to_owned(), items: Vec::new() })
+    }
+
+    /// The first bullet is no known key, so the bullets are description; but when it is nearly one, that was not meant.
+    fn near_miss(&mut self, word: &str, line: u32) {
+        const LONG: [&str; 10] = [
+            "priority",
+            "depends",
+            "timeout",
+            "attempts",
+            "estimate",
+            "checkpoint",
+            "verify",
+            "accept",
+            "labels",
+            "allow-removed-tests",
+        ];
+        let lower = word.to_ascii_lowercase();
+        let near = nearest(&lower, LONG).filter(|name| name.len() > 6 || lower.len().abs_diff(name.len()) == 0);
+        if let Some(name) = near {
+            let message = format!(
+                "unknown key `{word}` (did you mean `{name}`?); put text above the first bullet if it is no key"
+            );
+            self.findings.push(Finding::new(line, message));
+        }
+    }
+
+    fn sheet(&mut self) {
+        for at in 0..self.body.len() {
+            let line = self.body[at];
+            if self.taken[at] || line.kind != Kind::Text || indent(line.text) > 3 {
+                continue;
+            }
+            let content = bullet(line.text).map_or(line.text.trim(), |item| item.content);
+            let Some((word, value)) = bold(content) else { continue };
+            let Some(key) = known(word)
+                .filter(|key| matches!(key, Key::Priority | Key::Estimate | Key::Depends | Key::Gate | Key::Status))
+            else {
+                continue;
+            };
+            self.taken[at] = true;
+            let mut entry = Entry { key, line: line.number, text: value.to_owned(), items: Vec::new() };
+            if value.is_empty() {
+                entry.items = self.items_below(at);
+            }
+            // An empty heading of a sheet says nothing; only a priority cannot be nothing.
+            if !(entry.text.is_empty() && entry.items.is_empty()) || key == Key::Priority {
+                self.keep(Some(entry));
+            }
+        }
+    }
+
+    /// The bullets below a bold key, one blank line allowed before them.
+    fn items_below(&mut self, at: usize) -> Vec<String> {
+        let mut items = Vec::new();
+        let skip = usize::from(self.body.get(at + 1).is_some_and(Line::is_blank));
+        for next in at + 1 + skip..self.body.len() {
+            let line = self.body[next];
+            let Some(item) = bullet(line.text).filter(|item| line.kind == Kind::Text && bold(item.content).is_none())
+            else {
+                break;
+            };
+            self.taken[next] = true;
+            items.push(super::lines::ticked(item.content).map_or(item.content, |(_, rest)| rest).to_owned());
+        }
+        items
+    }
+
+    fn keep(&mut self, entry: Option<Entry>) {
+        let Some(entry) = entry else { return };
+        match self.entries.iter().find(|other| other.key == entry.key) {
+            None => self.entries.push(entry),
+            Some(first) => {
+                let message = format!("`{}` is given twice (first at line {})", entry.key.name(), first.line);
+                self.findings.push(Finding::new(entry.line, message));
+            }
+        }
+    }
+}
+
+fn continuation(entry: &mut Entry, text: &str) {
+    let target = entry.items.last_mut().unwrap_or(&mut entry.text);
+    if !target.is_empty() {
+        target.push(' ');
+    }
+    target.push_str(text);
+}
+
+fn known(word: &str) -> Option<Key> {
+    Key::parse(word).filter(|key| allowed(*key))
+}
+
+/// `key: value`, the key of letters, `-`, `_` and single spaces.
+fn pair(content: &str) -> Option<(&str, &str)> {
+    let (word, value) = content.split_once(':')?;
+    let plain = (1..=40).contains(&word.len()) && word.starts_with(|c: char| c.is_ascii_alphabetic());
+    let plain = plain && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b' '));
+    (plain && (value.is_empty() || value.starts_with([' ', '\t']))).then(|| (word.trim(), value.trim()))
+}
+
+/// `**Key**: value` or `**Key:** value`.
+fn bold(content: &str) -> Option<(&str, &str)> {
+    let (word, rest) = content.strip_prefix("**")?.split_once("**")?;
+    match word.strip_suffix(':') {
+        Some(word) => Some((word.trim(), rest.trim())),
+        None => rest.trim_start().strip_prefix(':').map(|value| (word.trim(), value.trim())),
+    }
+}

@@ -1,0 +1,323 @@
+//! From lines to a backlog: sections, groups and notes, phase paths, values of keys.
+
+use super::lines::{self, Kind, Line, checkbox, indent};
+use super::metadata::{self, Body, Entry};
+use super::resolve::{self, Draft};
+use super::status::{self, ItemState, ItemStatus, Said};
+use super::title::{self, Title};
+use super::{Backlog, Heading, HeadingKind};
+use crate::domain::plan::keys::{self, Key, Value};
+use crate::domain::plan::names::numbered_title;
+use crate::domain::plan::{Finding, slug};
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::UnitId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reads a backlog.
+///
+/// # Errors
+/// Every fault, sorted by line: unknown keys and bad values in metadata, duplicate ids, unknown or ambiguous dependencies,
+/// cycles, and text that would hide headings.
+pub fn parse(text: &str) -> Result<Backlog, Vec<Finding>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut findings = Vec::new();
+    let lines = lines::scan(text, &mut findings);
+    let mut sections = sections(&lines);
+    if sections.is_empty() {
+        sections = checkboxes(&lines);
+    }
+    let nodes = nodes(&sections, &mut findings);
+    let drafts = drafts(&nodes, &mut findings);
+    let backlog = resolve::link(&nodes, drafts, &mut findings);
+    if findings.is_empty() {
+        return Ok(backlog);
+    }
+    findings.sort();
+    findings.dedup();
+    Err(findings)
+}
+
+/// A heading with the lines up to the next one.
+struct Section<'a> {
+    line: u32,
+    level: u8,
+    title: &'a str,
+    body: Vec<Line<'a>>,
+    /// Whether a heading of level 1 stands between this one and the one before.
+    fresh: bool,
+}
+
+/// A heading with what it says.
+pub(super) struct Node {
+    /// As listed; a unit's id is put in later.
+    pub heading: Heading,
+    /// The title as it stands in the file.
+    pub raw_title: String,
+    pub title: Title,
+    pub parent: Option<usize>,
+    pub body: Body,
+}
+
+fn sections<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
+    let mut sections: Vec<Section<'a>> = Vec::new();
+    let (mut outside, mut fresh) = (true, false);
+    for line in lines {
+        match line.kind {
+            Kind::Heading(1) => (outside, fresh) = (true, true),
+            Kind::Heading(level) => {
+                sections.push(Section { line: line.number, level, title: line.text, body: Vec::new(), fresh });
+                (outside, fresh) = (false, false);
+            }
+            _ if outside => {}
+            _ => {
+                if let Some(section) = sections.last_mut() {
+                    section.body.push(*line);
+                }
+            }
+        }
+    }
+    sections
+}
+
+/// The items of a file without headings; what is indented below an item belongs to it.
+fn checkboxes<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
+    let mut sections: Vec<Section<'a>> = Vec::new();
+    let mut open: Option<usize> = None;
+    for line in lines {
+        let inside = open.is_some_and(|column| indent(line.text) >= column + 2);
+        if let Some((bullet, _, _)) = checkbox(line.text).filter(|_| line.kind == Kind::Text && !inside) {
+            sections.push(Section {
+                line: line.number,
+                level: 0,
+                title: bullet.content,
+                body: Vec::new(),
+                fresh: false,
+            });
+            open = Some(bullet.indent);
+        } else if inside || (open.is_some() && line.is_blank()) {
+            if let (Some(section), Some(column)) = (sections.last_mut(), open) {
+                let margin = line.text.bytes().take(column + 2).take_while(|b| matches!(b, b' ' | b'\t')).count();
+                section.body.push(Line { text: &line.text[margin..], ..*line });
+            }
+        } else if line.kind != Kind::Verbatim {
+            open = None;
+        }
+    }
+    sections
+}
+
+fn nodes(sections: &[Section<'_>], findings: &mut Vec<Finding>) -> Vec<Node> {
+    let mut nodes: Vec<Node> = Vec::with_capacity(sections.len());
+    let mut open: Vec<usize> = Vec::new();
+    let mut counted: BTreeMap<Option<usize>, u32> = BTreeMap::new();
+    for (at, section) in sections.iter().enumerate() {
+        if section.fresh {
+            open.clear();
+        }
+        while open.last().is_some_and(|last| sections[*last].level >= section.level) {
+            open.pop();
+        }
+        let parent = open.last().copied();
+        let group = sections.get(at + 1).is_some_and(|next| !next.fresh && next.level > section.level);
+        let title = title::parse(section.title);
+        if title.words.is_empty() {
+            findings.push(Finding::new(section.line, "this item has no title"));
+        }
+        let body = metadata::read(&section.body, findings);
+        let said_note =
+            body.entries.iter().any(|entry| entry.key == Key::Status && status::parse(&entry.text) == Ok(Said::Note));
+        let note = said_note || parent.is_some_and(|parent| nodes[parent].heading.kind == HeadingKind::Note);
+        let kind = match (note, group) {
+            (true, _) => HeadingKind::Note,
+            (false, true) => HeadingKind::Group,
+            (false, false) => HeadingKind::Unit(slug::id_of_title(&title.words)),
+        };
+        let path = if note {
+            String::new()
+        } else {
+            let position = counted.entry(parent).and_modify(|count| *count += 1).or_insert(1);
+            path(&title.words, parent.map(|parent| nodes[parent].heading.path.as_str()), *position)
+        };
+        let heading = Heading { line: section.line, level: section.level, path, title: title.words.clone(), kind };
+        nodes.push(Node { heading, raw_title: section.title.to_owned(), title, parent, body });
+        open.push(at);
+    }
+    nodes
+}
+
+/// The number a title carries wins over the position, so that `1.2` means what the file shows.
+fn path(title: &str, parent: Option<&str>, position: u32) -> String {
+    let below = |number: &str| match parent {
+        Some(parent) if !parent.is_empty() => format!("{parent}.{number}"),
+        _ => number.to_owned(),
+    };
+    match numbered_title(title) {
+        Some((number, _)) if number.contains('.') => number,
+        Some((number, _)) => below(&number),
+        None => below(&position.to_string()),
+    }
+}
+
+/// Reads the values of every unit's keys: its own, then those of the groups above it that it does not set itself.
+fn drafts(nodes: &[Node], findings: &mut Vec<Finding>) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for (at, node) in nodes.iter().enumerate() {
+        match &node.heading.kind {
+            HeadingKind::Unit(id) => drafts.push(draft(nodes, at, id.clone(), findings)),
+            HeadingKind::Group => check_group(nodes, node, findings),
+            HeadingKind::Note => {}
+        }
+    }
+    drafts
+}
+
+fn draft(nodes: &[Node], at: usize, id: UnitId, findings: &mut Vec<Finding>) -> Draft {
+    let node = &nodes[at];
+    let mut spec = UnitSpec::new(id, &node.title.words);
+    spec.line = node.heading.line;
+    spec.description.clone_from(&node.body.description);
+    let mut draft = Draft { node: at, spec, status: ItemStatus::new(ItemState::Todo), depends: Vec::new() };
+    let mut seen: BTreeSet<Key> = BTreeSet::new();
+
+    let own = &node.body.entries;
+    if let (Some(mark), Some(entry)) = (node.title.priority, own.iter().find(|entry| entry.key == Key::Priority))
+        && keys::priority(bare(&entry.text)).is_ok_and(|written| written != mark)
+    {
+        findings.push(Finding::new(entry.line, format!("`priority` contradicts the P{mark} in the heading")));
+    }
+    if let Some(ticked) = node.title.ticked {
+        draft.status.state = if ticked { ItemState::Done } else { ItemState::Todo };
+    }
+    for entry in own {
+        seen.insert(entry.key);
+        take(&mut draft, entry, findings);
+    }
+    let mut marks = node.title.priority;
+    let mut above = node.parent;
+    while let Some(group) = above.map(|group| &nodes[group]) {
+        for entry in &group.body.entries {
+            let inherited = match entry.key {
+                Key::Id | Key::Estimate => false,
+                // What the group waits for, its units wait for, in addition to their own.
+                Key::Depends => true,
+                Key::Priority => marks.is_none() && seen.insert(Key::Priority),
+                Key::Status => node.title.ticked.is_none() && seen.insert(Key::Status),
+                key => seen.insert(key),
+            };
+            if inherited {
+                // Faults are reported once, by `check_group`.
+                take(&mut draft, entry, &mut Vec::new());
+            }
+        }
+        if !seen.contains(&Key::Priority) {
+            marks = marks.or(group.title.priority);
+        }
+        above = group.parent;
+    }
+    if let Some(priority) = marks.filter(|_| !seen.contains(&Key::Priority)) {
+        draft.spec.priority = priority;
+    }
+    draft
+}
+
+fn check_group(nodes: &[Node], node: &Node, findings: &mut Vec<Finding>) {
+    let mut probe = Draft {
+        node: 0,
+        spec: UnitSpec::new(slug::id_of_title(&nodes[0].title.words), ""),
+        status: ItemStatus::new(ItemState::Todo),
+        depends: Vec::new(),
+    };
+    for entry in &node.body.entries {
+        if matches!(entry.key, Key::Run | Key::Accept | Key::Checkpoint) {
+            let message = format!("`{}` belongs to a unit, and this heading has sub-headings", entry.key.name());
+            findings.push(Finding::new(entry.line, message));
+        } else {
+            take(&mut probe, entry, findings);
+        }
+    }
+}
+
+/// Puts one entry into a draft.
+fn take(draft: &mut Draft, entry: &Entry, findings: &mut Vec<Finding>) {
+    let outcome = match entry.key {
+        Key::Depends => {
+            let texts = [entry.text.as_str()].into_iter().chain(entry.items.iter().map(String::as_str));
+            let names = texts.map(unlisted).filter(|text| !text.is_empty() && !nothing(text));
+            draft.depends.extend(names.map(|text| (entry.line, text.to_owned())));
+            Ok(())
+        }
+        Key::Status => single(entry).and_then(|text| status::parse(&text)).map(|said| {
+            if let Said::Status(status) = said {
+                draft.status = status;
+            }
+        }),
+        Key::Id => single(entry)
+            .and_then(|text| UnitId::new(&text).map_err(|invalid| invalid.to_string()))
+            .map(|id| draft.spec.id = id),
+        Key::Gate if entry.items.is_empty() && nothing(&entry.text) => Ok(()),
+        Key::Gate if !entry.items.is_empty() => {
+            let items: Vec<&str> = entry.items.iter().map(String::as_str).filter(|item| !nothing(item)).collect();
+            draft.spec.gate = (!items.is_empty()).then(|| items.join("; ")).or(draft.spec.gate.take());
+            Ok(())
+        }
+        key if key.is_list() => {
+            let mut items = split_list(unlisted(&entry.text));
+            items.extend(entry.items.iter().map(|item| bare(item).to_owned()));
+            let items = if items.len() == 1 && nothing(&items[0]) { Vec::new() } else { items };
+            keys::set(&mut draft.spec, key, Value::List(items))
+        }
+        key => single(entry).and_then(|text| keys::set(&mut draft.spec, key, Value::Text(text))),
+    };
+    if let Err(problem) = outcome {
+        findings.push(Finding::new(entry.line, format!("`{}`: {problem}", entry.key.name())));
+    }
+}
+
+fn single(entry: &Entry) -> Result<String, String> {
+    match (entry.items.is_empty(), bare(&entry.text)) {
+        (false, _) => Err("it takes one value, not a list".to_owned()),
+        (true, "") => Err("it has no value".to_owned()),
+        (true, text) => Ok(text.to_owned()),
+    }
+}
+
+/// A value without the one pair of backticks or quotes around all of it.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    ['`', '"', '\'']
+        .iter()
+        .find_map(|mark| text.strip_prefix(*mark)?.strip_suffix(*mark).filter(|inner| !inner.contains(*mark)))
+        .unwrap_or(text)
+}
+
+/// `[a, b]` without its brackets.
+fn unlisted(text: &str) -> &str {
+    let text = text.trim();
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inner.filter(|inner| !inner.contains(['[', ']'])).unwrap_or(text)
+}
+
+fn nothing(text: &str) -> bool {
+    matches!(
+        text.trim().trim_end_matches('.').to_ascii_lowercase().as_str(),
+        "none" | "-" | "–" | "—" | "n/a" | "no" | "nothing"
+    )
+}
+
+/// Splits at commas that are not inside brackets or braces of a glob.
+fn split_list(text: &str) -> Vec<String> {
+    let (mut depth, mut from, mut items) = (0_usize, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                items.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    items.push(&text[from..]);
+    items.into_iter().map(bare).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}

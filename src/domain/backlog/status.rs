@@ -1,0 +1,116 @@
+//! The `status` of a backlog item, as people write it and as `mc` writes it back.
+
+use std::fmt;
+
+/// How far an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ItemState {
+    /// To be done; also when nothing is written.
+    Todo,
+    /// Landed.
+    Done,
+    /// Nothing had to be changed.
+    NoOp,
+    /// Not worth doing.
+    Skipped,
+    /// Attempts are used up.
+    Failed,
+    /// Waits for something that failed.
+    Blocked,
+    /// Waits for a person.
+    Held,
+}
+
+impl ItemState {
+    const ALL: [(&'static str, Self); 7] = [
+        ("todo", Self::Todo),
+        ("done", Self::Done),
+        ("no-op", Self::NoOp),
+        ("skipped", Self::Skipped),
+        ("failed", Self::Failed),
+        ("blocked", Self::Blocked),
+        ("held", Self::Held),
+    ];
+
+    /// The word in the file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, state)| *state == self).map_or("", |(word, _)| word)
+    }
+
+    /// Whether dependants may start.
+    #[must_use]
+    pub fn satisfies(self) -> bool {
+        matches!(self, Self::Done | Self::NoOp)
+    }
+}
+
+/// State with the remark in parentheses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemStatus {
+    /// How far it is.
+    pub state: ItemState,
+    /// What stands in the parentheses: date, attempt head, reason. Empty without any. Untrusted text.
+    pub detail: String,
+}
+
+impl ItemStatus {
+    /// A status without a remark.
+    #[must_use]
+    pub fn new(state: ItemState) -> Self {
+        Self { state, detail: String::new() }
+    }
+}
+
+impl fmt::Display for ItemStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.state.word())?;
+        if self.detail.is_empty() { Ok(()) } else { write!(f, " ({})", self.detail) }
+    }
+}
+
+/// What a `status:` line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// `note`: the heading is no unit.
+    Note,
+    Status(ItemStatus),
+}
+
+/// Reads the value of a `status` key.
+pub(super) fn parse(text: &str) -> Result<Said, String> {
+    let text = text.trim();
+    let (word, detail) = match text.split_once('(') {
+        Some((word, rest)) => (word, rest.trim_end().strip_suffix(')').unwrap_or(rest)),
+        None => (text, ""),
+    };
+    let word = word.trim().to_ascii_lowercase();
+    if word == "note" {
+        return Ok(Said::Note);
+    }
+    match ItemState::ALL.iter().find(|(known, _)| *known == word) {
+        Some((_, state)) => Ok(Said::Status(ItemStatus { state: *state, detail: detail.trim().to_owned() })),
+        None => Err(format!(
+            "`{text}` is not a status; use todo, note, done, no-op, skipped, failed, blocked or held, with a remark in parentheses"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_reads_back_as_it_is_written() {
+        for text in
+            ["todo", "done (2026-11-20, 0123abc, lands f(x))", "no-op", "skipped", "failed (a)", "blocked", "held"]
+        {
+            assert_eq!(
+                parse(text).map(|said| if let Said::Status(s) = said { s.to_string() } else { "?".into() }),
+                Ok(text.into())
+            );
+        }
+        assert_eq!(parse(" Note "), Ok(Said::Note));
+        assert!(parse("finished").is_err() && parse("").is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! Titles: what stands in a heading besides the words (checkbox, `P0`).
+
+use super::lines::ticked;
+
+/// A heading's text taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Title {
+    /// Without checkbox and priority mark.
+    pub words: String,
+    /// From `P0`, `[P1]:`, `(P2)`.
+    pub priority: Option<u32>,
+    /// From `[x]` or `[ ]`.
+    pub ticked: Option<bool>,
+}
+
+/// A mark is `P` with one or two digits, at the start of the title or in brackets anywhere. A title that would be
+/// empty without its mark keeps it.
+pub(super) fn parse(text: &str) -> Title {
+    let (ticked, rest) = ticked(text.trim()).map_or((None, text.trim()), |(ticked, rest)| (Some(ticked), rest));
+    let (priority, words) = leading(rest).or_else(|| bracketed(rest)).unwrap_or((None, rest.to_owned()));
+    if words.is_empty() {
+        return Title { words: rest.to_owned(), priority: None, ticked };
+    }
+    Title { words, priority, ticked }
+}
+
+type Marked = (Option<u32>, String);
+
+fn leading(text: &str) -> Option<Marked> {
+    let (word, rest) = text.split_once([' ', ':']).unwrap_or((text, ""));
+    let level = mark(word)?;
+    let rest = rest.trim_start_matches([' ', ':', '-', '–', '—']);
+    Some((Some(level), rest.to_owned()))
+}
+
+fn bracketed(text: &str) -> Option<Marked> {
+    for (at, _) in text.match_indices(['[', '(']) {
+        let inner = &text[at + 1..];
+        let Some(close) = inner.find([']', ')']) else { continue };
+        let Some(level) = mark(&inner[..close]) else { continue };
+        let head = text[..at].trim_end();
+        let tail = inner[close + 1..].trim_start_matches([':', ' ']);
+        return Some((Some(level), format!("{head} {tail}").trim().to_owned()));
+    }
+    None
+}
+
+fn mark(word: &str) -> Option<u32> {
+    let digits = word.strip_prefix(['P', 'p'])?;
+    let plain = matches!(digits.len(), 1 | 2) && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_leave_the_words() {
+        for (text, words, priority, ticked) in [
+            ("P0: Fix the leak", "Fix the leak", Some(0), None),
+            ("[P1] Fix", "Fix", Some(1), None),
+            ("[x] Fix (P2)", "Fix", Some(2), Some(true)),
+            ("[ ] P3 — Fix", "Fix", Some(3), Some(false)),
+            ("Task 1: [P1]: Fix", "Task 1: Fix", Some(1), None),
+            ("Support P2P and (p2p)", "Support P2P and (p2p)", None, None),
+            ("P0", "P0", None, None),
+            ("Remove P1 from titles", "Remove P1 from titles", None, None),
+        ] {
+            assert_eq!(parse(text), Title { words: words.to_owned(), priority, ticked }, "{text}");
+        }
+    }
+}

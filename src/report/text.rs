@@ -1,0 +1,33 @@
+//! Untrusted text on its way to a terminal or a file.
+
+/// Replaces every character that could steer a terminal or break a line: line breaks and tabs become a space, other control
+/// characters (ESC among them) and invisible direction marks become U+FFFD. The number of characters stays the same.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let safe = |c: char| match c {
+        '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
+        '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(safe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p12_control_characters_do_not_reach_a_terminal() {
+        assert_eq!(plain("a\x1b[31mb\r\nc\td\u{202e}e\0\u{9b}ä"), "a\u{fffd}[31mb  c d\u{fffd}e\u{fffd}\u{fffd}ä");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn p12_no_text_breaks_a_line(text in "(.|\n|\r|\\PC|\\p{Cc}){0,60}") {
+            let safe = plain(&text);
+            proptest::prop_assert!(!safe.chars().any(char::is_control));
+            proptest::prop_assert_eq!(safe.chars().count(), text.chars().count());
+        }
+    }
+}
