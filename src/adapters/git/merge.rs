@@ -136,9 +136,11 @@ impl MergeRepo {
                 continue;
             }
             edits.push(match ours {
-                Some((mode, id)) => ["update-index", "--add", "--replace", "--cacheinfo", &format!("{mode},{id},{path}")]
-                    .map(str::to_owned)
-                    .to_vec(),
+                Some((mode, id)) => {
+                    ["update-index", "--add", "--replace", "--cacheinfo", &format!("{mode},{id},{path}")]
+                        .map(str::to_owned)
+                        .to_vec()
+                }
                 None => ["update-index", "--force-remove", "--", path].map(str::to_owned).to_vec(),
             });
         }

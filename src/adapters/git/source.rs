@@ -70,7 +70,8 @@ impl Git {
     /// # Errors
     /// [`GitError`] when git fails.
     pub async fn tracked_changes(&self) -> Result<Vec<String>, GitError> {
-        let args = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"];
+        let args =
+            ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"];
         let bytes = self.bytes(&args).await?;
         Ok(fields(&bytes).filter_map(|f| Some(String::from_utf8_lossy(f.get(3..)?).into_owned())).collect())
     }
