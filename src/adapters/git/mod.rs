@@ -1,1 +1,366 @@
-//! To be described.
+//! Running git: one builder for every call, so that no inherited variable, hook, prompt, pager, background job or file
+//! monitor of the user takes part in what `mc` does.
+//!
+//! Promises: every `GIT_*` variable of the caller is removed; hooks, automatic maintenance and fsmonitor are off;
+//! replace references are ignored; path arguments are literal; output is in the C locale; nothing waits for a terminal.
+//! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so nothing here
+//! may call a git command that reads its standard input.
+
+pub mod green;
+pub mod merge;
+pub mod refs;
+pub mod source;
+
+use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output};
+use crate::domain::values::{CommitId, TreeId};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The oldest git that has everything used here (`merge-tree --write-tree`), as (major, minor).
+pub const MINIMUM: (u32, u32) = (2, 38);
+
+/// The first git that knows `--attr-source`, as (major, minor).
+pub const ATTR_SOURCE: (u32, u32) = (2, 41);
+
+/// Settings of every call; they stand above all configuration files.
+const SETTINGS: [&str; 9] = [
+    "core.hooksPath=/dev/null",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "core.fsmonitor=false",
+    "core.filesRefLockTimeout=5000",
+    "core.packedRefsTimeout=5000",
+    "commit.gpgSign=false",
+    "protocol.file.allow=always",
+    "advice.detachedHead=false",
+];
+
+/// Which repository a call works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The repository git finds from this folder.
+    Folder(PathBuf),
+    /// Exactly this git directory, without a work tree.
+    GitDir(PathBuf),
+    /// Exactly this git directory with this work tree.
+    WorkTree {
+        /// The git directory.
+        git_dir: PathBuf,
+        /// Its files.
+        files: PathBuf,
+    },
+}
+
+/// A repository and how to call git on it.
+#[derive(Debug, Clone)]
+pub struct Git {
+    place: Place,
+    guard: ChildGuard,
+    env: Vec<(OsString, OsString)>,
+    settings: Vec<String>,
+    options: Vec<String>,
+}
+
+/// A git call did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// Git could not be started or did not end in time.
+    #[error("run git")]
+    Start(#[from] CommandError),
+    /// Git said no.
+    #[error("run `{command}` ({}): {stderr}", code.map_or_else(|| "killed by a signal".to_owned(), |c| format!("exit {c}")))]
+    Failed {
+        /// The call, without the settings of the builder.
+        command: String,
+        /// Its exit code; absent when a signal ended it.
+        code: Option<i32>,
+        /// The beginning of its standard error, at most 2 KiB.
+        stderr: String,
+    },
+    /// Git answered in a form that is not understood.
+    #[error("understand the answer of `{command}`: {output:?}")]
+    Unexpected {
+        /// The call.
+        command: String,
+        /// The beginning of the answer.
+        output: String,
+    },
+    /// Git is older than [`MINIMUM`].
+    #[error("use {found}: git 2.38 or newer is needed; install a newer git or put one first in PATH")]
+    TooOld {
+        /// What `git version` said.
+        found: String,
+    },
+    /// The folder is in no git repository.
+    #[error("find a git repository at {}: run `git init` there or name another folder with -C", dir.display())]
+    NoRepository {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The repository belongs to another user and git refuses it.
+    #[error("use a repository of another user: {stderr}")]
+    Ownership {
+        /// What git said; it names the command that allows it.
+        stderr: String,
+    },
+    /// A branch stands where a folder of branches is needed, or the other way round.
+    #[error(
+        "make {refname}: {blocking} exists and git cannot have both; rename it (`git branch -m OLD NEW`) or set `green_branch` in the configuration"
+    )]
+    NameBlocked {
+        /// The wanted ref.
+        refname: String,
+        /// The ref in its way.
+        blocking: String,
+    },
+    /// A ref that pins work already points somewhere else.
+    #[error("pin {wanted} at {refname}: it already holds {found}")]
+    PinTaken {
+        /// The ref.
+        refname: String,
+        /// The commit that should have been pinned.
+        wanted: CommitId,
+        /// What it holds.
+        found: CommitId,
+    },
+    /// A file beside git could not be used.
+    #[error("use {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl Git {
+    /// Git for a repository; children get `guard`'s standard input.
+    #[must_use]
+    pub fn new(place: Place, guard: ChildGuard) -> Self {
+        Self { place, guard, env: Vec::new(), settings: Vec::new(), options: Vec::new() }
+    }
+
+    /// Git on the repository found from `dir`.
+    #[must_use]
+    pub fn in_folder(dir: &Path, guard: ChildGuard) -> Self {
+        Self::new(Place::Folder(dir.to_owned()), guard)
+    }
+
+    /// The same way of calling git on another repository.
+    #[must_use]
+    pub fn at(&self, place: Place) -> Self {
+        Self { place, ..self.clone() }
+    }
+
+    /// Sets a variable for every call, `GIT_*` included.
+    #[must_use]
+    pub fn with_env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a configuration value (`key=value`) for every call.
+    #[must_use]
+    pub fn with_setting(mut self, setting: &str) -> Self {
+        self.settings.push(setting.to_owned());
+        self
+    }
+
+    /// Adds an option of git itself (before the subcommand).
+    #[must_use]
+    pub fn with_option(mut self, option: &str) -> Self {
+        self.options.push(option.to_owned());
+        self
+    }
+
+    /// Which repository this is.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> CommandLine {
+        let mut line = CommandLine::new("git");
+        for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_bytes().starts_with(b"GIT_")) {
+            line = line.env_remove(key);
+        }
+        line = line
+            .env("LC_ALL", "C")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_LITERAL_PATHSPECS", "1");
+        for (key, value) in &self.env {
+            line = line.env(key, value);
+        }
+        let mut arg = |name: &str, path: &Path| {
+            let mut text = OsString::from(name);
+            text.push(path);
+            line = line.clone().arg(text);
+        };
+        match &self.place {
+            Place::Folder(_) => {}
+            Place::GitDir(dir) => arg("--git-dir=", dir),
+            Place::WorkTree { git_dir, files } => {
+                arg("--git-dir=", git_dir);
+                arg("--work-tree=", files);
+            }
+        }
+        let dir = match &self.place {
+            Place::Folder(dir) | Place::GitDir(dir) => dir,
+            Place::WorkTree { files, .. } => files,
+        };
+        for setting in SETTINGS.iter().copied().chain(self.settings.iter().map(String::as_str)) {
+            line = line.args(["-c", setting]);
+        }
+        line.args(&self.options).args(args).cwd(dir).deadline(Duration::from_secs(600))
+    }
+
+    /// Runs git to its end; a non-zero exit is not an error here, being killed is.
+    ///
+    /// # Errors
+    /// [`GitError`] when it cannot be started, does not end or is killed.
+    pub async fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Output, GitError> {
+        let output = self.command(args).run(&self.guard).await?;
+        if output.code.is_none() {
+            return Err(failed(args, &output));
+        }
+        Ok(output)
+    }
+
+    /// Runs git and returns its standard output as bytes.
+    ///
+    /// # Errors
+    /// [`GitError`] when it does not exit with 0.
+    pub async fn bytes<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
+        let output = self.run(args).await?;
+        if output.success() { Ok(output.stdout) } else { Err(failed(args, &output)) }
+    }
+
+    /// Runs git and returns its standard output as text without the line end.
+    ///
+    /// # Errors
+    /// [`GitError`] when it does not exit with 0 or the output is not UTF-8.
+    pub async fn out<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<String, GitError> {
+        let bytes = self.bytes(args).await?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(text.trim_end_matches('\n').to_owned()),
+            Err(error) => Err(unexpected(args, error.as_bytes())),
+        }
+    }
+
+    /// Runs git where exit 0 means yes and exit 1 means no; `None` is no.
+    ///
+    /// # Errors
+    /// [`GitError`] at any other exit.
+    pub async fn ask<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Option<Vec<u8>>, GitError> {
+        let output = self.run(args).await?;
+        match output.code {
+            Some(0) => Ok(Some(output.stdout)),
+            Some(1) => Ok(None),
+            _ => Err(failed(args, &output)),
+        }
+    }
+
+    /// Runs git and reads the commit id it prints.
+    ///
+    /// # Errors
+    /// [`GitError`] when it fails or prints something else.
+    pub async fn commit_id<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<CommitId, GitError> {
+        let text = self.out(args).await?;
+        CommitId::new(&text).map_err(|_| unexpected(args, text.as_bytes()))
+    }
+
+    /// Runs git and reads the tree id it prints.
+    ///
+    /// # Errors
+    /// [`GitError`] when it fails or prints something else.
+    pub async fn tree_id<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<TreeId, GitError> {
+        let text = self.out(args).await?;
+        TreeId::new(&text).map_err(|_| unexpected(args, text.as_bytes()))
+    }
+
+    /// The version of the git that is used, as (major, minor).
+    ///
+    /// # Errors
+    /// [`GitError::TooOld`] below [`MINIMUM`].
+    pub async fn version(&self) -> Result<(u32, u32), GitError> {
+        let elsewhere = self.at(Place::Folder(PathBuf::from("/")));
+        let found = elsewhere.out(&["version"]).await?;
+        match parse_version(&found) {
+            Some(version) if version >= MINIMUM => Ok(version),
+            Some(_) => Err(GitError::TooOld { found }),
+            None => Err(unexpected(&["version"], found.as_bytes())),
+        }
+    }
+}
+
+/// Reads `git version 2.47.3 (Vendor-1)`.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.strip_prefix("git version ")?.split(['.', ' ']);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn shown<S: AsRef<OsStr>>(args: &[S]) -> String {
+    CommandLine::new("git").args(args).shown()
+}
+
+fn head(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).trim().to_owned()
+}
+
+fn failed<S: AsRef<OsStr>>(args: &[S], output: &Output) -> GitError {
+    let stderr = head(&output.stderr);
+    if stderr.contains("dubious ownership") {
+        return GitError::Ownership { stderr };
+    }
+    GitError::Failed { command: shown(args), code: output.code, stderr }
+}
+
+fn unexpected<S: AsRef<OsStr>>(args: &[S], output: &[u8]) -> GitError {
+    GitError::Unexpected { command: shown(args), output: head(output) }
+}
+
+/// Splits the output of a `-z` call into its fields.
+pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let body = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    body.split(|b| *b == 0).take(if bytes.is_empty() { 0 } else { usize::MAX })
+}
+
+/// Reads `<object id> <rest>` lines.
+pub(crate) fn id_lines(text: &str) -> impl Iterator<Item = (CommitId, &str)> {
+    text.lines().filter_map(|line| {
+        let (id, rest) = line.split_once(' ').unwrap_or((line, ""));
+        Some((CommitId::new(id).ok()?, rest))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_and_compared() {
+        assert_eq!(parse_version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(parse_version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
+        assert_eq!(parse_version("git version 3.0.rc1"), Some((3, 0)));
+        assert_eq!(parse_version("hub version 1"), None);
+        assert!((2, 37) < MINIMUM && (3, 0) > MINIMUM);
+    }
+
+    #[test]
+    fn fields_of_z_output() {
+        assert_eq!(fields(b"").count(), 0);
+        assert_eq!(fields(b"a\0b\nc\0").collect::<Vec<_>>(), [&b"a"[..], b"b\nc"]);
+        assert_eq!(fields(b"\0").collect::<Vec<_>>(), [b""]);
+    }
+
+    #[test]
+    fn inherited_git_variables_are_not_passed_on() {
+        let git = Git::in_folder(Path::new("/"), ChildGuard::none()).with_env("GIT_X", "1");
+        let line = git.command(&["status"]).shown();
+        assert!(line.contains("core.hooksPath=/dev/null") && line.ends_with("status"), "{line}");
+    }
+}

@@ -1,0 +1,237 @@
+//! Merging without a work tree, in a git directory of our own (`merge.git`) that borrows the source's object store.
+//!
+//! In the user's repository a merge would depend on untracked attributes, on merge drivers of the user and on submodules
+//! that happen to be checked out. Here it depends on the two commits alone: no configuration file is read, attributes
+//! come from the merged head, rename detection is fixed. New objects are written straight into the source's store, so
+//! that a candidate can be pinned there at once.
+
+use super::source::SourceFacts;
+use super::{ATTR_SOURCE, Git, GitError, Place, failed, fields, unexpected};
+use crate::domain::values::{CommitId, Tip, TreeId};
+use std::path::Path;
+
+/// The isolated repository merges are made in.
+#[derive(Debug, Clone)]
+pub struct MergeRepo {
+    git: Git,
+    identity: (String, String),
+    attr_source: bool,
+}
+
+/// What merging a head into green gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Integration {
+    /// A merge commit (parents green, head) in the source's object store, referenced by nothing yet.
+    Candidate(Tip),
+    /// The merged tree is green's tree.
+    Unchanged,
+    /// Both sides changed the same thing, or they have no common history.
+    Conflict {
+        /// Paths in conflict; bytes that are not UTF-8 are replaced.
+        files: Vec<String>,
+        /// Git's own messages. Untrusted text.
+        detail: String,
+    },
+}
+
+impl MergeRepo {
+    /// Opens `merge.git` in `state_dir`, making it when it is absent or broken.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails or is too old.
+    pub async fn open(state_dir: &Path, source: &Git, facts: &SourceFacts) -> Result<Self, GitError> {
+        let version = source.version().await?;
+        let identity = source.identity().await?;
+        let dir = state_dir.join("merge.git");
+        let objects = facts.common_dir.join("objects");
+        let plain = source
+            .at(Place::Folder(state_dir.to_owned()))
+            .with_env("GIT_CONFIG_NOSYSTEM", "1")
+            .with_env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .with_env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .with_env("GIT_ATTR_NOSYSTEM", "1")
+            .with_setting("core.attributesFile=/dev/null")
+            .with_setting("merge.renames=true")
+            .with_setting("merge.directoryRenames=conflict")
+            .with_setting("merge.renameLimit=7000")
+            .with_setting("merge.conflictStyle=merge")
+            .with_setting("merge.renormalize=false")
+            .with_setting("diff.algorithm=histogram");
+        let git = plain.at(Place::GitDir(dir.clone())).with_env("GIT_OBJECT_DIRECTORY", &objects);
+        let usable = dir.is_dir() && git.run(&["rev-parse", "--git-dir"]).await.is_ok_and(|o| o.success());
+        if !usable {
+            let failed = |source| GitError::Io { path: dir.clone(), source };
+            if dir.exists() {
+                std::fs::remove_dir_all(&dir).map_err(failed)?;
+            }
+            let format = format!("--object-format={}", facts.object_format);
+            plain.out(&["init", "--quiet", "--bare", "--template=", &format, "merge.git"]).await?;
+        }
+        Ok(Self { git, identity, attr_source: version >= ATTR_SOURCE })
+    }
+
+    /// Merges `head` into `green` and makes the candidate commit with `message` (trailers included) at `date` (seconds
+    /// since the epoch; `None`: now). `drop_paths` keep green's version whatever the head did to them.
+    ///
+    /// # Errors
+    /// [`GitError`] for everything that is not the answer to "do they merge": infrastructure, to be tried again.
+    pub async fn integrate(
+        &self,
+        green: &Tip,
+        head: &CommitId,
+        message: &str,
+        drop_paths: &[&str],
+        date: Option<i64>,
+    ) -> Result<Integration, GitError> {
+        if self.git.merge_base(&green.commit, head).await?.is_none() {
+            let detail = format!("{head} has no common history with green {}", green.commit);
+            return Ok(Integration::Conflict { files: Vec::new(), detail });
+        }
+        let theirs = self.without(green, head, drop_paths).await?;
+        let mut git = self.git.clone();
+        if self.attr_source {
+            git = git.with_option(&format!("--attr-source={theirs}"));
+        }
+        let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
+        let output = git.run(&args).await?;
+        let tree = first_tree(&output.stdout);
+        match (output.code, tree) {
+            (Some(0), Some(tree)) if tree == green.tree => Ok(Integration::Unchanged),
+            (Some(0), Some(tree)) => {
+                let commit = self.commit(&tree, &[&green.commit, head], message, date).await?;
+                Ok(Integration::Candidate(Tip { commit, tree }))
+            }
+            (Some(0), None) => Err(unexpected(&args, &output.stdout)),
+            // Exit 1 without a tree is a bad object or the like, not a conflict.
+            (Some(1), Some(_)) => {
+                let (files, detail) = parse_conflict(&output.stdout);
+                Ok(Integration::Conflict { files, detail })
+            }
+            _ => Err(failed(&args, &output)),
+        }
+    }
+
+    /// Makes a commit of `tree` in the source's object store, unsigned, by the source's identity.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn commit(
+        &self,
+        tree: &TreeId,
+        parents: &[&CommitId],
+        message: &str,
+        date: Option<i64>,
+    ) -> Result<CommitId, GitError> {
+        signed_by(self.git.clone(), &self.identity, date).commit_tree(tree, parents, message).await
+    }
+
+    /// `head`, or a commit on top of it that has green's version of `drop_paths`: merging that one leaves them alone.
+    async fn without(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<CommitId, GitError> {
+        let mut edits: Vec<Vec<String>> = Vec::new();
+        for path in drop_paths {
+            let (ours, theirs) =
+                (self.git.entry(green.commit.as_str(), path).await?, self.git.entry(head.as_str(), path).await?);
+            if ours == theirs {
+                continue;
+            }
+            edits.push(match ours {
+                Some((mode, id)) => {
+                    ["update-index", "--add", "--replace", "--cacheinfo", &format!("{mode},{id},{path}")]
+                        .map(str::to_owned)
+                        .to_vec()
+                }
+                None => ["update-index", "--force-remove", "--", path].map(str::to_owned).to_vec(),
+            });
+        }
+        if edits.is_empty() {
+            return Ok(head.clone());
+        }
+        let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
+        let git = self.git.clone().with_env("GIT_INDEX_FILE", dir.path().join("index"));
+        git.out(&["read-tree", head.as_str()]).await?;
+        for edit in &edits {
+            git.out(edit).await?;
+        }
+        let tree = git.tree_id(&["write-tree"]).await?;
+        self.commit(&tree, &[head], "mc: the same without edits of files that mc keeps\n", Some(0)).await
+    }
+}
+
+/// Adds author, committer and, if given, both dates (seconds since the epoch, UTC) to every call.
+pub(crate) fn signed_by(git: Git, (name, email): &(String, String), date: Option<i64>) -> Git {
+    let mut git = git
+        .with_env("GIT_AUTHOR_NAME", name)
+        .with_env("GIT_AUTHOR_EMAIL", email)
+        .with_env("GIT_COMMITTER_NAME", name)
+        .with_env("GIT_COMMITTER_EMAIL", email);
+    if let Some(seconds) = date {
+        let text = format!("@{seconds} +0000");
+        git = git.with_env("GIT_AUTHOR_DATE", &text).with_env("GIT_COMMITTER_DATE", &text);
+    }
+    git
+}
+
+impl Git {
+    /// Makes a commit object; moves nothing, runs no hook, signs nothing.
+    pub(crate) async fn commit_tree(
+        &self,
+        tree: &TreeId,
+        parents: &[&CommitId],
+        message: &str,
+    ) -> Result<CommitId, GitError> {
+        let mut args = vec!["commit-tree", tree.as_str()];
+        for parent in parents {
+            args.extend(["-p", parent.as_str()]);
+        }
+        args.extend(["-m", message]);
+        self.commit_id(&args).await
+    }
+}
+
+fn first_tree(stdout: &[u8]) -> Option<TreeId> {
+    TreeId::new(std::str::from_utf8(fields(stdout).next()?).ok()?).ok()
+}
+
+/// Reads `git merge-tree -z --name-only` after a conflict: tree, paths, an empty field, then messages, each as
+/// (number of paths, paths, kind, text).
+fn parse_conflict(stdout: &[u8]) -> (Vec<String>, String) {
+    let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
+    let mut rest = fields(stdout).skip(1);
+    let mut files: Vec<String> = rest.by_ref().take_while(|f| !f.is_empty()).map(text).collect();
+    files.dedup();
+    let mut detail = String::new();
+    while let Some(count) = rest.next().and_then(|f| std::str::from_utf8(f).ok()?.parse::<usize>().ok()) {
+        let mut message = rest.by_ref().skip(count).take(2).map(text);
+        if let (Some(kind), Some(line)) = (message.next(), message.next())
+            && kind.starts_with("CONFLICT")
+        {
+            detail.push_str(line.trim_end());
+            detail.push('\n');
+        }
+    }
+    (files, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflict_output_is_read() {
+        let tree = "a".repeat(40);
+        let out = format!(
+            "{tree}\0a\nb\0c\0\x001\0a\nb\0Auto-merging\0Auto-merging a\n\x001\0c\0CONFLICT (contents)\0CONFLICT (content): in c\n\0"
+        );
+        assert_eq!(first_tree(out.as_bytes()), TreeId::new(&tree).ok());
+        let (files, detail) = parse_conflict(out.as_bytes());
+        assert_eq!(files, ["a\nb", "c"]);
+        assert_eq!(detail, "CONFLICT (content): in c\n");
+    }
+
+    #[test]
+    fn a_message_is_not_a_tree() {
+        assert_eq!(first_tree(b"merge-tree: dead - not something we can merge\n"), None);
+        assert_eq!(first_tree(b""), None);
+    }
+}

@@ -1,0 +1,112 @@
+//! Refs: read, compare-and-swap, pin. No ref is ever moved without naming the value it must have before.
+
+use super::{Git, GitError, id_lines};
+use crate::domain::values::CommitId;
+
+/// How a compare-and-swap ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Cas {
+    /// The ref had the expected value and has the new one now.
+    Moved,
+    /// Somebody else moved it; nothing was changed.
+    Raced {
+        /// What it holds instead; absent when it does not exist.
+        now: Option<CommitId>,
+    },
+}
+
+impl Git {
+    /// The object a ref holds, not peeled; absent when it does not exist.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn ref_value(&self, refname: &str) -> Result<Option<CommitId>, GitError> {
+        let text = self.out(&["for-each-ref", "--format=%(objectname) %(refname)", refname]).await?;
+        Ok(id_lines(&text).find(|(_, name)| *name == refname).map(|(id, _)| id))
+    }
+
+    /// All refs below `prefix` (a whole name or a folder of names) with the objects they hold.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn list_refs(&self, prefix: &str) -> Result<Vec<(String, CommitId)>, GitError> {
+        let text = self.out(&["for-each-ref", "--format=%(objectname) %(refname)", prefix]).await?;
+        Ok(id_lines(&text).map(|(id, name)| (name.to_owned(), id)).collect())
+    }
+
+    /// Moves `refname` to `new` if it holds `expected` (`None`: if it does not exist).
+    ///
+    /// # Errors
+    /// [`GitError::NameBlocked`] when another ref stands in the way of the name; [`GitError`] when git fails for a
+    /// reason that is not a race.
+    pub async fn cas(&self, refname: &str, new: &CommitId, expected: Option<&CommitId>) -> Result<Cas, GitError> {
+        let zero = "0".repeat(new.as_str().len());
+        let old = expected.map_or(zero.as_str(), CommitId::as_str);
+        let moved = self.out(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await;
+        self.settle(refname, expected, moved).await
+    }
+
+    /// Deletes `refname` if it holds `expected`.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails for a reason that is not a race.
+    pub async fn delete_ref(&self, refname: &str, expected: &CommitId) -> Result<Cas, GitError> {
+        let gone = self.out(&["update-ref", "-m", "mc", "--no-deref", "-d", refname, expected.as_str()]).await;
+        self.settle(refname, Some(expected), gone).await
+    }
+
+    /// Makes sure that `refname` holds `commit` for good.
+    ///
+    /// # Errors
+    /// [`GitError::PinTaken`] when it holds another one.
+    pub async fn pin(&self, refname: &str, commit: &CommitId) -> Result<(), GitError> {
+        match self.cas(refname, commit, None).await? {
+            Cas::Moved => Ok(()),
+            Cas::Raced { now: Some(found) } if found == *commit => Ok(()),
+            Cas::Raced { now: Some(found) } => {
+                Err(GitError::PinTaken { refname: refname.to_owned(), wanted: commit.clone(), found })
+            }
+            // It went away between the two looks; the second try decides.
+            Cas::Raced { now: None } => match self.cas(refname, commit, None).await? {
+                Cas::Moved => Ok(()),
+                Cas::Raced { now } => Err(GitError::PinTaken {
+                    refname: refname.to_owned(),
+                    wanted: commit.clone(),
+                    found: now.unwrap_or_else(|| commit.clone()),
+                }),
+            },
+        }
+    }
+
+    /// The ref that makes it impossible to have `refname` (a file and a folder of one name), if there is one.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn blocking_ref(&self, refname: &str) -> Result<Option<String>, GitError> {
+        let below = format!("{refname}/");
+        for (slash, _) in refname.match_indices('/').skip(1) {
+            if self.ref_value(&refname[..slash]).await?.is_some() {
+                return Ok(Some(refname[..slash].to_owned()));
+            }
+        }
+        Ok(self.list_refs(&below).await?.into_iter().next().map(|(name, _)| name))
+    }
+
+    async fn settle(
+        &self,
+        refname: &str,
+        expected: Option<&CommitId>,
+        done: Result<String, GitError>,
+    ) -> Result<Cas, GitError> {
+        let Err(error) = done else { return Ok(Cas::Moved) };
+        let now = self.ref_value(refname).await?;
+        if now.as_ref() != expected {
+            return Ok(Cas::Raced { now });
+        }
+        match self.blocking_ref(refname).await? {
+            Some(blocking) => Err(GitError::NameBlocked { refname: refname.to_owned(), blocking }),
+            None => Err(error),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Facts about the user's repository. Everything here reads only; not even the index is refreshed.
+
+use super::{Git, GitError, Place, fields, id_lines, unexpected};
+use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Name and address of commits when the user has none configured.
+pub const FALLBACK_IDENTITY: (&str, &str) = ("mission-control", "mc@localhost");
+
+/// What kind of repository a folder is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFacts {
+    /// Root of the work tree; of a bare repository its git directory.
+    pub toplevel: PathBuf,
+    /// Real path of the git directory shared by all worktrees.
+    pub common_dir: PathBuf,
+    /// Whether history is cut off.
+    pub shallow: bool,
+    /// Whether objects are fetched on demand.
+    pub partial: bool,
+    /// Whether there is no work tree.
+    pub bare: bool,
+    /// `sha1` or `sha256`.
+    pub object_format: String,
+}
+
+/// Looks at the repository that contains `git`'s folder.
+///
+/// # Errors
+/// [`GitError::NoRepository`] or [`GitError::Ownership`], both with a hint; [`GitError`] when git fails.
+pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
+    let args = ["rev-parse", "--is-bare-repository", "--is-shallow-repository", "--show-object-format"];
+    let text = match git.out(&args).await {
+        Err(GitError::Failed { stderr, .. }) if stderr.contains("not a git repository") => {
+            let (Place::Folder(dir) | Place::GitDir(dir) | Place::WorkTree { files: dir, .. }) = git.place();
+            return Err(GitError::NoRepository { dir: dir.clone() });
+        }
+        other => other?,
+    };
+    let [bare, shallow, object_format] = text.lines().collect::<Vec<_>>()[..] else {
+        return Err(unexpected(&args, text.as_bytes()));
+    };
+    let common_dir = real(&git.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?)?;
+    let bare = bare == "true";
+    let toplevel = if bare { common_dir.clone() } else { git.path(&["rev-parse", "--show-toplevel"]).await? };
+    let pattern = r"^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$";
+    let partial = git.ask(&["config", "--local", "--name-only", "--get-regexp", pattern]).await?.is_some();
+    Ok(SourceFacts {
+        toplevel,
+        common_dir,
+        shallow: shallow == "true",
+        partial,
+        bare,
+        object_format: object_format.to_owned(),
+    })
+}
+
+impl Git {
+    /// Runs git and reads the path it prints, which may be any bytes.
+    async fn path(&self, args: &[&str]) -> Result<PathBuf, GitError> {
+        let bytes = self.bytes(args).await?;
+        Ok(PathBuf::from(OsStr::from_bytes(bytes.strip_suffix(b"\n").unwrap_or(&bytes))))
+    }
+
+    /// Paths of tracked files that differ from HEAD, in the index or in the work tree.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn tracked_changes(&self) -> Result<Vec<String>, GitError> {
+        let args =
+            ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"];
+        let bytes = self.bytes(&args).await?;
+        Ok(fields(&bytes).filter_map(|f| Some(String::from_utf8_lossy(f.get(3..)?).into_owned())).collect())
+    }
+
+    /// The worktree that has the branch `refname` checked out or is rebasing it.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn checked_out(&self, refname: &str) -> Result<Option<PathBuf>, GitError> {
+        let bytes = self.bytes(&["worktree", "list", "--porcelain", "-z"]).await?;
+        let trees = parse_worktrees(&bytes);
+        if let Some(tree) = trees.iter().find(|t| t.branch.as_deref() == Some(refname.as_bytes())) {
+            return Ok(Some(tree.path.clone()));
+        }
+        let common = self.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?;
+        let mut git_dirs = vec![(common.clone(), trees.first().map(|t| t.path.clone()))];
+        for entry in std::fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
+            let link = std::fs::read(entry.path().join("gitdir")).unwrap_or_default();
+            let path = Path::new(OsStr::from_bytes(link.trim_ascii_end())).parent().map(Path::to_owned);
+            // A worktree whose folder was deleted protects nobody.
+            git_dirs.push((entry.path(), path.filter(|p| p.exists())));
+        }
+        for (dir, tree) in git_dirs {
+            let busy = ["rebase-merge/head-name", "rebase-apply/head-name"].iter().any(|name| {
+                std::fs::read(dir.join(name)).is_ok_and(|text| text.trim_ascii_end() == refname.as_bytes())
+            });
+            if let (true, Some(tree)) = (busy, tree) {
+                return Ok(Some(tree));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Name and address for commits: the user's, else [`FALLBACK_IDENTITY`], each on its own.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn identity(&self) -> Result<(String, String), GitError> {
+        let mut found = [FALLBACK_IDENTITY.0.to_owned(), FALLBACK_IDENTITY.1.to_owned()];
+        for (key, slot) in ["user.name", "user.email"].iter().zip(&mut found) {
+            if let Some(bytes) = self.ask(&["config", "--get", key]).await? {
+                let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+                if !text.is_empty() {
+                    *slot = text;
+                }
+            }
+        }
+        let [name, email] = found;
+        Ok((name, email))
+    }
+
+    /// Every ref that is not `mc`'s own, with the object it holds: compared before and after an attempt.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn refs_snapshot(&self) -> Result<BTreeMap<String, CommitId>, GitError> {
+        let ours = |name: &str| name.starts_with("refs/heads/mc/") || name.starts_with("refs/mc/");
+        Ok(self.list_refs("refs").await?.into_iter().filter(|(name, _)| !ours(name)).collect())
+    }
+
+    /// The commit and tree a revision names; absent when it names none.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn resolve(&self, rev: &str) -> Result<Option<Tip>, GitError> {
+        if rev.is_empty() || rev.starts_with('-') {
+            return Ok(None);
+        }
+        let args = ["rev-parse", "--verify", "--quiet", &format!("{rev}^{{commit}}")];
+        let output = self.run(&args).await?;
+        if !output.success() {
+            // Some bad names end with 128 although `--quiet` is given; a broken repository also fails here.
+            self.out(&["rev-parse", "--git-dir"]).await?;
+            return Ok(None);
+        }
+        let text = head_line(&output.stdout);
+        let commit = CommitId::new(&text).map_err(|_| unexpected(&args, text.as_bytes()))?;
+        let tree = self.tree_of(&commit).await?;
+        Ok(Some(Tip { commit, tree }))
+    }
+
+    /// The tree of a commit.
+    ///
+    /// # Errors
+    /// [`GitError`] when there is no such commit.
+    pub async fn tree_of(&self, commit: &CommitId) -> Result<TreeId, GitError> {
+        self.tree_id(&["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).await
+    }
+
+    /// Whether `a` is `b` or an ancestor of it.
+    ///
+    /// # Errors
+    /// [`GitError`] when one of them does not exist.
+    pub async fn is_ancestor(&self, a: &CommitId, b: &CommitId) -> Result<bool, GitError> {
+        Ok(self.ask(&["merge-base", "--is-ancestor", a.as_str(), b.as_str()]).await?.is_some())
+    }
+
+    /// The best common ancestor; absent when the histories are unrelated.
+    ///
+    /// # Errors
+    /// [`GitError`] when one of them does not exist.
+    pub async fn merge_base(&self, a: &CommitId, b: &CommitId) -> Result<Option<CommitId>, GitError> {
+        let found = self.ask(&["merge-base", a.as_str(), b.as_str()]).await?;
+        Ok(found.and_then(|bytes| CommitId::new(&head_line(&bytes)).ok()))
+    }
+
+    /// The content of the file at `path` (from the root) in a commit; absent when there is no such file.
+    ///
+    /// # Errors
+    /// [`GitError`] when there is no such commit.
+    pub async fn read_file(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, GitError> {
+        match self.entry(commit.as_str(), path).await? {
+            Some((mode, id)) if mode.starts_with("100") => Ok(Some(self.bytes(&["cat-file", "blob", &id]).await?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Mode and object id of one path in a tree.
+    pub(crate) async fn entry(&self, tree: &str, path: &str) -> Result<Option<(String, String)>, GitError> {
+        let bytes = self.bytes(&["ls-tree", "-z", "--full-tree", tree, "--", path]).await?;
+        Ok(fields(&bytes).find_map(|field| {
+            let (meta, _) = std::str::from_utf8(field).ok()?.split_once('\t')?;
+            let mut words = meta.split(' ');
+            let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
+            Some((mode.to_owned(), id.to_owned()))
+        }))
+    }
+
+    /// Units named by `Mc-Unit` trailers on the first-parent history of `green`, newest first, with their commits.
+    ///
+    /// # Errors
+    /// [`GitError`] when there is no such commit.
+    pub async fn landed_units(&self, green: &CommitId) -> Result<Vec<(UnitId, CommitId)>, GitError> {
+        let format = "--format=%H %(trailers:key=Mc-Unit,valueonly,unfold,separator=%x20)";
+        let args = ["rev-list", "--first-parent", "--no-commit-header", "--grep=^Mc-Unit:", format, green.as_str()];
+        let bytes = self.bytes(&args).await?;
+        let text = String::from_utf8_lossy(&bytes);
+        let named = |(commit, units): (CommitId, &str)| {
+            let ids = units.split_whitespace().filter_map(|u| UnitId::new(u).ok());
+            ids.map(|unit| (unit, commit.clone())).collect::<Vec<_>>()
+        };
+        Ok(id_lines(&text).flat_map(named).collect())
+    }
+}
+
+fn head_line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned()
+}
+
+fn real(path: &Path) -> Result<PathBuf, GitError> {
+    path.canonicalize().map_err(|source| GitError::Io { path: path.to_owned(), source })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Worktree {
+    path: PathBuf,
+    branch: Option<Vec<u8>>,
+}
+
+/// Reads `git worktree list --porcelain -z`; worktrees whose folder is gone are left out.
+fn parse_worktrees(bytes: &[u8]) -> Vec<Worktree> {
+    let mut trees = Vec::new();
+    let mut current: Option<Worktree> = None;
+    for field in bytes.split(|b| *b == 0) {
+        if let Some(path) = field.strip_prefix(b"worktree ") {
+            current = Some(Worktree { path: PathBuf::from(OsStr::from_bytes(path)), branch: None });
+        } else if let Some(branch) = field.strip_prefix(b"branch ") {
+            current = current.map(|tree| Worktree { branch: Some(branch.to_owned()), ..tree });
+        } else if field.starts_with(b"prunable") {
+            current = None;
+        } else if field.is_empty() {
+            trees.extend(current.take());
+        }
+    }
+    trees
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worktree_list_is_read() {
+        let text = b"worktree /a\nb\0HEAD 12\0branch refs/heads/main\0\0worktree /c\0HEAD 12\0detached\0\0\
+            worktree /gone\0HEAD 12\0branch refs/heads/x\0prunable gitdir file points to non-existent location\0\0";
+        let trees = parse_worktrees(text);
+        assert_eq!(trees.len(), 2);
+        assert_eq!(trees[0].path, PathBuf::from("/a\nb"));
+        assert_eq!(trees[0].branch.as_deref(), Some(&b"refs/heads/main"[..]));
+        assert_eq!(trees[1].branch, None);
+    }
+}

@@ -1,0 +1,336 @@
+//! Collecting an attempt: everything that exists in a slot when its run is dead ends up pinned in the source repository.
+//!
+//! Wanted: no commit, stash or uncommitted file is lost, whatever the agent did to its clone; nothing the agent planted
+//! runs (the clone's settings are rewritten before the first git command that could obey them); a second collection of
+//! the same slot, after a crash in the middle of the first, gives the same pins; the user's own refs, index and files are
+//! not touched. The caller has proven before that no process works in the slot, and releases it afterwards.
+//!
+//! A clone that is no usable repository any more (its `.git` deleted, replaced by a link, broken) is moved aside and a
+//! new one is made around the files, so that they become a commit on the attempt's base.
+
+use super::pool::{Pool, PoolError};
+use super::rescue::{self, Aside};
+use super::slot::{open_up, renew, slot_git};
+use crate::adapters::git::merge::signed_by;
+use crate::adapters::git::refs::Cas;
+use crate::adapters::git::{Git, GitError, Place};
+use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Whose work lies in the slot.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Its mission.
+    pub mission: MissionId,
+    /// Its unit.
+    pub unit: UnitId,
+    /// Which start of the unit, from 1.
+    pub number: u32,
+    /// The commit the slot was prepared at.
+    pub base: CommitId,
+    /// Green now, or whatever `changed` is measured against.
+    pub green: CommitId,
+    /// A folder that outlives the slot, for things that cannot be committed.
+    pub run_dir: PathBuf,
+}
+
+impl Attempt {
+    fn ref_in(&self, folder: &str) -> String {
+        format!("refs/mc/{folder}/{}/{}/{}", self.mission, self.unit, self.number)
+    }
+
+    /// The ref that pins the head of this attempt.
+    #[must_use]
+    pub fn head_ref(&self) -> String {
+        self.ref_in("attempts")
+    }
+
+    /// The ref that pins everything else it left.
+    #[must_use]
+    pub fn kept_ref(&self) -> String {
+        self.ref_in("kept")
+    }
+}
+
+/// What was found and pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collected {
+    /// The last state of the work, pinned at [`Attempt::head_ref`].
+    pub head: Tip,
+    /// Whether its tree differs from that of the merge base with green.
+    pub changed: bool,
+    /// Commits of the head that the base does not have.
+    pub commits: u32,
+    /// Whether `mc` committed something the agent had left uncommitted.
+    pub made_commit: bool,
+    /// Whether a merge, rebase, cherry-pick or revert was in progress: the head is a snapshot and must not be queued.
+    pub half_merge: bool,
+    /// Whether the clone was unusable and made anew around its files.
+    pub no_repository: bool,
+    /// Other tips, stashes and abandoned commits, pinned as parents of the commit at [`Attempt::kept_ref`].
+    pub kept: u32,
+    /// Unusual things a person may want to know. Names in them are untrusted text.
+    pub notes: Vec<String>,
+}
+
+/// An attempt could not be collected; its slot must stay as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The slot cannot be had.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// A file could not be used.
+    #[error("use {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// Names in a git directory that say an operation is not finished.
+const UNFINISHED: [&str; 6] =
+    ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "sequencer"];
+
+/// Collects what `attempt` left in `slot`. The run must be dead; the slot is not released.
+///
+/// # Errors
+/// [`CollectError`] when something could not be saved; the slot keeps its marker and can be collected again.
+pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collected, CollectError> {
+    pool.hold(slot)?;
+    let files = pool.path(slot);
+    let failed = |source| CollectError::Io { path: files.clone(), source };
+    let shape = pool.shape();
+    let mut notes = Vec::new();
+    let name = format!("{}-{}-{}", attempt.mission, attempt.unit, attempt.number);
+    let aside = Aside { folder: attempt.run_dir.join("aside"), nearby: pool.root().join(format!("aside-{name}")) };
+    let git_dir = files.join(".git");
+    let git = slot_git(pool.source(), &files);
+
+    let extra = if own_folders(&git_dir) { foreign_alternates(&git_dir, &shape.objects()) } else { Vec::new() };
+    if own_folders(&git_dir) {
+        shape.mend(&git_dir, &extra).map_err(failed)?;
+    }
+    let no_repository = !own_folders(&git_dir) || !git.run(&["rev-parse", "--git-dir"]).await?.success();
+    if no_repository {
+        if fs::symlink_metadata(&git_dir).is_ok() {
+            let place = aside.take(&git_dir)?;
+            notes.push(format!("the clone was not usable; what was left of it is in {}", place.display()));
+        }
+        notes.push("the clone was made anew around its files".to_owned());
+        renew(pool.source(), shape, &files, &attempt.base).await?;
+        git.out(&["read-tree", attempt.base.as_str()]).await?;
+    }
+    if !extra.is_empty() {
+        notes.push("the clone borrowed objects from other places; they are copied".to_owned());
+    }
+
+    let half_merge = UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok())
+        || !git.bytes(&["ls-files", "--unmerged", "-z"]).await?.is_empty();
+    let hidden = rescue::unhide(&git, &files).await?;
+    if hidden > 0 {
+        notes.push(format!("{hidden} files were hidden from git and are looked at again"));
+    }
+    let mut others = rescue::linked_worktrees(&git, &files, &shape.identity, &aside, &mut notes).await?;
+    rescue::nested(&git, &files, &attempt.base, &aside, &mut notes).await?;
+    let (head, made_commit) = commit_rest(&git, &files, &shape.identity, attempt, half_merge, &mut notes).await?;
+
+    let (local, complete) = local_commits(&git, &git_dir).await?;
+    others.extend(local);
+    let known = [&head.commit, &attempt.base];
+    let refs = !extra.is_empty() || !complete;
+    let tips = rescue::tips(&git, &others, refs, &known, &mut notes).await?;
+    let kept = pin_all(pool, &git, attempt, &head, tips).await?;
+    let source = pool.source();
+    let commits = source.out(&["rev-list", "--count", head.commit.as_str(), "--not", attempt.base.as_str()]).await?;
+    let changed = match source.merge_base(&attempt.green, &head.commit).await? {
+        Some(fork) => source.tree_of(&fork).await? != head.tree,
+        None => true,
+    };
+    let commits = commits.parse().unwrap_or(u32::MAX);
+    Ok(Collected { head, changed, commits, made_commit, half_merge, no_repository, kept, notes })
+}
+
+/// Whether the parts of a git directory we write to are its own, not links to somebody else's.
+fn own_folders(git_dir: &Path) -> bool {
+    let kind = |name: &str| fs::symlink_metadata(git_dir.join(name)).ok();
+    let folder = |name: &str| kind(name).is_some_and(|m| m.is_dir());
+    let optional = |name: &str| kind(name).is_none_or(|m| m.is_dir());
+    fs::symlink_metadata(git_dir).is_ok_and(|m| m.is_dir())
+        && folder("objects")
+        && folder("refs")
+        && ["objects/info", "objects/pack", "logs", "refs/heads"].into_iter().all(optional)
+        && kind("HEAD").is_some_and(|m| m.is_file())
+}
+
+/// Existing folders in the alternates of a clone that `mc` did not put there.
+fn foreign_alternates(git_dir: &Path, own: &Path) -> Vec<Vec<u8>> {
+    let path = git_dir.join("objects/info/alternates");
+    if !fs::symlink_metadata(&path).is_ok_and(|m| m.is_file() && m.len() < 1 << 16) {
+        return Vec::new();
+    }
+    let text = fs::read(&path).unwrap_or_default();
+    let foreign = |line: &&[u8]| {
+        let dir = Path::new(std::ffi::OsStr::from_bytes(line));
+        dir.is_absolute() && dir != own && dir.is_dir()
+    };
+    text.split(|b| *b == b'\n').filter(foreign).map(<[u8]>::to_vec).collect()
+}
+
+/// Commits what is not committed, ignored files excepted, and returns the head; the flag says whether `mc` made it.
+async fn commit_rest(
+    git: &Git,
+    files: &Path,
+    identity: &(String, String),
+    attempt: &Attempt,
+    half_merge: bool,
+    notes: &mut Vec<String>,
+) -> Result<(Tip, bool), CollectError> {
+    if git.out(&["add", "--all", "--ignore-errors"]).await.is_err() {
+        // Most often a file or folder without read permission, which an agent may have made by accident.
+        open_up(files).map_err(|source| CollectError::Io { path: files.to_owned(), source })?;
+        git.out(&["add", "--all"]).await?;
+        notes.push("some files were not readable and were made so".to_owned());
+    }
+    let tree = git.tree_id(&["write-tree"]).await?;
+    let trailer = format!("Mc-Work-Of: {}/{}/{}", attempt.mission, attempt.unit, attempt.number);
+    let found = git.resolve("HEAD").await?;
+    if let Some(head) = found.as_ref().filter(|head| head.tree == tree) {
+        let message = git.bytes(&["rev-list", "-1", "--no-commit-header", "--format=%B", head.commit.as_str()]).await?;
+        let ours = String::from_utf8_lossy(&message).lines().any(|line| line == trailer);
+        return Ok((head.clone(), ours));
+    }
+    let parent = match found {
+        Some(head) => head.commit,
+        None => {
+            notes.push("HEAD named no commit; the files are a commit on the attempt's base".to_owned());
+            attempt.base.clone()
+        }
+    };
+    if git.tree_of(&parent).await? == tree {
+        return Ok((Tip { commit: parent, tree }, false));
+    }
+    let what = if half_merge { "snapshot of an unfinished merge" } else { "uncommitted work" };
+    let message = format!("{}: {what}, attempt {}\n\n{trailer}", attempt.unit, attempt.number);
+    let commit = signed_by(git.clone(), identity, None).commit_tree(&tree, &[&parent], &message).await?;
+    // A second collection then finds this commit instead of making another one.
+    git.out(&["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
+    Ok((Tip { commit, tree }, true))
+}
+
+/// Every commit in the clone's own store, found by listing the store without what it borrows.
+async fn local_commits(git: &Git, git_dir: &Path) -> Result<(Vec<CommitId>, bool), CollectError> {
+    let alternates = git_dir.join("objects/info/alternates");
+    let hidden = git_dir.join("objects/info/alternates.hidden");
+    let failed = |source| CollectError::Io { path: alternates.clone(), source };
+    fs::rename(&alternates, &hidden).map_err(failed)?;
+    let found = rescue::all_commits(git).await;
+    fs::rename(&hidden, &alternates).map_err(failed)?;
+    found
+}
+
+/// Copies the objects into the source and pins them there; returns how many other tips were kept.
+async fn pin_all(
+    pool: &Pool,
+    git: &Git,
+    attempt: &Attempt,
+    head: &Tip,
+    mut tips: Vec<CommitId>,
+) -> Result<u32, CollectError> {
+    let source = pool.source();
+    let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
+    let old_head = source.ref_value(&head_ref).await?;
+    let old_kept = source.ref_value(&kept_ref).await?;
+    let mut wanted: Vec<&CommitId> = vec![&head.commit];
+    wanted.extend(&tips);
+    copy(source, git, attempt, &wanted).await?;
+    // An earlier pin of the same attempt (work in progress of a remote host, a collection cut short) is never dropped.
+    if let Some(old) = &old_head
+        && !source.is_ancestor(old, &head.commit).await?
+    {
+        tips.push(old.clone());
+    }
+    let kept = u32::try_from(tips.len()).unwrap_or(u32::MAX);
+    pin_from(source, &head_ref, &head.commit, old_head.as_ref()).await?;
+    if tips.is_empty() {
+        return Ok(0);
+    }
+    let mut keep = keep_commit(pool, attempt, head, &tips).await?;
+    if let Some(old) = old_kept.as_ref().filter(|old| **old != keep) {
+        tips.push(old.clone());
+        keep = keep_commit(pool, attempt, head, &tips).await?;
+    }
+    pin_from(source, &kept_ref, &keep, old_kept.as_ref()).await?;
+    Ok(kept)
+}
+
+/// One commit in the source that has all `tips` as parents or grandparents, the same for the same tips.
+async fn keep_commit(pool: &Pool, attempt: &Attempt, head: &Tip, tips: &[CommitId]) -> Result<CommitId, CollectError> {
+    let git = pool.source();
+    let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
+    let date = git.out(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.commit.as_str()]).await?;
+    let git = signed_by(git.clone(), &pool.shape().identity, Some(date.parse().unwrap_or(0)));
+    let message = format!("everything else attempt {} of {} left behind", attempt.number, attempt.unit);
+    let mut last: Option<CommitId> = None;
+    for chunk in tips.chunks(200) {
+        let parents: Vec<&CommitId> = last.iter().chain(chunk).collect();
+        last = Some(git.commit_tree(&empty, &parents, &message).await?);
+    }
+    Ok(last.unwrap_or_else(|| head.commit.clone()))
+}
+
+/// Copies commits with everything they need from the slot into the source and makes sure that they are whole there.
+async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<(), GitError> {
+    let (Place::WorkTree { git_dir, .. } | Place::GitDir(git_dir) | Place::Folder(git_dir)) = slot.place();
+    let tip = format!("--negotiation-tip={}", attempt.base);
+    let flags = [
+        "-c",
+        "protocol.version=2",
+        "-c",
+        "fetch.fsckObjects=false",
+        "-c",
+        "fetch.writeCommitGraph=false",
+        "fetch",
+        "--quiet",
+        "--no-write-fetch-head",
+        "--no-tags",
+        "--no-auto-maintenance",
+        "--no-recurse-submodules",
+        "--no-prune",
+        &tip,
+    ];
+    let mut args: Vec<&std::ffi::OsStr> = flags.iter().map(std::ffi::OsStr::new).collect();
+    args.push(git_dir.as_os_str());
+    for chunk in commits.chunks(500) {
+        let mut fetch = args.clone();
+        fetch.extend(chunk.iter().map(|id| std::ffi::OsStr::new(id.as_str())));
+        source.bytes(&fetch).await?;
+        let mut whole = vec!["rev-list", "--objects", "--quiet"];
+        whole.extend(chunk.iter().map(|id| id.as_str()));
+        whole.extend(["--not", attempt.base.as_str()]);
+        source.out(&whole).await?;
+    }
+    Ok(())
+}
+
+async fn pin_from(git: &Git, refname: &str, commit: &CommitId, old: Option<&CommitId>) -> Result<(), GitError> {
+    if old == Some(commit) {
+        return Ok(());
+    }
+    match git.cas(refname, commit, old).await? {
+        Cas::Moved => Ok(()),
+        Cas::Raced { now: Some(found) } if found == *commit => Ok(()),
+        Cas::Raced { now } => Err(GitError::PinTaken {
+            refname: refname.to_owned(),
+            wanted: commit.clone(),
+            found: now.unwrap_or_else(|| commit.clone()),
+        }),
+    }
+}

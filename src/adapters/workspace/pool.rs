@@ -1,0 +1,298 @@
+//! The pool: which slots exist, who uses them, and which of them still hold work that nobody has collected.
+//!
+//! Promises: one user per slot (an OS lock on a file beside it); a durable marker that names the user is written before
+//! the slot is touched and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
+//! anew once and then reported, never handed out half prepared and never waited for.
+
+use super::slot::{Ignored, Shape, remove_any, reset, slot_git, sync_folder, write_durably};
+use crate::adapters::git::source::inspect;
+use crate::adapters::git::{Git, GitError};
+use crate::domain::values::CommitId;
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A slot cannot be had or used.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// Somebody else uses it.
+    #[error("use slot {slot}: another process has it locked")]
+    Busy {
+        /// The slot.
+        slot: u32,
+    },
+    /// It holds work that was not collected.
+    #[error("use slot {slot}: it still holds the work of {label}")]
+    Dirty {
+        /// The slot.
+        slot: u32,
+        /// Who used it last.
+        label: String,
+    },
+    /// The source lacks objects a clone would need.
+    #[error("clone a {kind} repository: run `git fetch {remedy}` first")]
+    Incomplete {
+        /// `shallow` or `partial`.
+        kind: &'static str,
+        /// Options of `git fetch` that complete it.
+        remedy: &'static str,
+    },
+    /// It could not be made equal to the wanted commit, not even from nothing.
+    #[error("prepare slot {slot} at {base}")]
+    Prepare {
+        /// The slot.
+        slot: u32,
+        /// The wanted commit.
+        base: CommitId,
+        /// What git said.
+        source: GitError,
+    },
+    /// A file of the pool cannot be used.
+    #[error("use {}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+/// What `mc pool list` shows of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotInfo {
+    /// Its number.
+    pub slot: u32,
+    /// Its folder.
+    pub path: PathBuf,
+    /// Disk space in bytes.
+    pub bytes: u64,
+    /// Who used it last, when that was not collected yet.
+    pub dirty: Option<String>,
+    /// Whether somebody holds its lock.
+    pub in_use: bool,
+}
+
+/// The slots below one folder, all clones of one source.
+#[derive(Debug)]
+pub struct Pool {
+    root: PathBuf,
+    source: Git,
+    shape: Shape,
+    ignored: Ignored,
+    held: Mutex<BTreeMap<u32, File>>,
+}
+
+impl Pool {
+    /// Opens the pool in `root` (made when absent) for the repository of `source`.
+    ///
+    /// # Errors
+    /// [`PoolError::Incomplete`] for a shallow or partial source.
+    pub async fn open(root: &Path, source: &Git, ignored: Ignored) -> Result<Self, PoolError> {
+        let facts = inspect(source).await?;
+        if facts.shallow {
+            return Err(PoolError::Incomplete { kind: "shallow", remedy: "--unshallow" });
+        }
+        if facts.partial {
+            return Err(PoolError::Incomplete { kind: "partial", remedy: "--refetch --no-filter" });
+        }
+        let identity = source.identity().await?;
+        let shape = Shape { facts, identity };
+        fs::create_dir_all(root).map_err(|e| io_error(root, e))?;
+        let root = root.canonicalize().map_err(|e| io_error(root, e))?;
+        Ok(Self { root, source: source.clone(), shape, ignored, held: Mutex::default() })
+    }
+
+    /// The folder of a slot, whether it exists or not.
+    #[must_use]
+    pub fn path(&self, slot: u32) -> PathBuf {
+        self.root.join(format!("slot-{slot}"))
+    }
+
+    /// Git on a slot.
+    #[must_use]
+    pub fn git(&self, slot: u32) -> Git {
+        slot_git(&self.source, &self.path(slot))
+    }
+
+    pub(crate) fn source(&self) -> &Git {
+        &self.source
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn marker(&self, slot: u32) -> PathBuf {
+        self.root.join(format!("slot-{slot}.dirty"))
+    }
+
+    /// Takes the lock of a slot unless this pool has it already.
+    ///
+    /// # Errors
+    /// [`PoolError::Busy`] when another process has it.
+    pub fn hold(&self, slot: u32) -> Result<(), PoolError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let std::collections::btree_map::Entry::Vacant(place) = held.entry(slot) {
+            place.insert(self.lock(slot)?);
+        }
+        Ok(())
+    }
+
+    fn lock(&self, slot: u32) -> Result<File, PoolError> {
+        let path = self.root.join(format!("slot-{slot}.lock"));
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = open.map_err(|e| io_error(&path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(PoolError::Busy { slot }),
+            Err(TryLockError::Error(source)) => Err(io_error(&path, source)),
+        }
+    }
+
+    fn let_go(&self, slot: u32) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
+    }
+
+    /// Locks a slot for `label`, marks it dirty and makes its files equal to `base`, whose objects the source must have.
+    /// Returns its folder; HEAD is detached at `base` and no branch exists.
+    ///
+    /// # Errors
+    /// [`PoolError::Busy`] while somebody (this pool included) uses it, [`PoolError::Dirty`] when it was not collected,
+    /// [`PoolError::Prepare`] when a clone made from nothing fails as well; the slot is free then.
+    pub async fn prepare(&self, slot: u32, label: &str, base: &CommitId) -> Result<PathBuf, PoolError> {
+        let lock = {
+            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            if held.contains_key(&slot) {
+                return Err(PoolError::Busy { slot });
+            }
+            self.lock(slot)?
+        };
+        if let Some(label) = self.label(slot)? {
+            return Err(PoolError::Dirty { slot, label });
+        }
+        let marker = self.marker(slot);
+        write_durably(&marker, label.as_bytes()).map_err(|e| io_error(&marker, e))?;
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
+        let files = self.path(slot);
+        let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
+        if matches!(&first, Ok(different) if different.is_empty()) {
+            return Ok(files);
+        }
+        remove_any(&files).map_err(|e| io_error(&files, e))?;
+        match reset(&self.source, &self.shape, &files, base, self.ignored).await {
+            // What git calls different in a checkout from nothing is a matter of the repository's own line-end
+            // attributes; there is no truer checkout of this commit.
+            Ok(_) => Ok(files),
+            Err(source) => {
+                self.discard(slot)?;
+                Err(PoolError::Prepare { slot, base: base.clone(), source })
+            }
+        }
+    }
+
+    fn label(&self, slot: u32) -> Result<Option<String>, PoolError> {
+        let marker = self.marker(slot);
+        match fs::read(&marker) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(&marker, error)),
+        }
+    }
+
+    /// Gives a slot back. Only for work that is collected (or has nothing to collect, as a verification).
+    ///
+    /// # Errors
+    /// [`PoolError::Io`] when the marker cannot be removed; the slot stays in use then.
+    pub fn release(&self, slot: u32) -> Result<(), PoolError> {
+        let marker = self.marker(slot);
+        remove_any(&marker).and_then(|()| sync_folder(&marker)).map_err(|e| io_error(&marker, e))?;
+        self.let_go(slot);
+        Ok(())
+    }
+
+    /// Deletes a slot with everything in it. Only for work that is collected or is none.
+    ///
+    /// # Errors
+    /// [`PoolError::Busy`] when another process uses it.
+    pub fn discard(&self, slot: u32) -> Result<(), PoolError> {
+        self.hold(slot)?;
+        let files = self.path(slot);
+        remove_any(&files).map_err(|e| io_error(&files, e))?;
+        self.release(slot)
+    }
+
+    /// Slots whose last use was not collected, with its label, by number.
+    ///
+    /// # Errors
+    /// [`PoolError::Io`] when the pool cannot be read.
+    pub fn dirty_slots(&self) -> Result<Vec<(u32, String)>, PoolError> {
+        let mut found = Vec::new();
+        for slot in self.numbers(".dirty")? {
+            found.extend(self.label(slot)?.map(|label| (slot, label)));
+        }
+        Ok(found)
+    }
+
+    /// All slots with their size.
+    ///
+    /// # Errors
+    /// [`PoolError::Io`] when the pool cannot be read.
+    pub fn list(&self) -> Result<Vec<SlotInfo>, PoolError> {
+        let mut found = Vec::new();
+        for slot in self.numbers("")? {
+            let path = self.path(slot);
+            let mine = self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot);
+            let in_use = mine || self.lock(slot).is_err();
+            found.push(SlotInfo { slot, bytes: size(&path), dirty: self.label(slot)?, in_use, path });
+        }
+        Ok(found)
+    }
+
+    /// Deletes the slots that nobody uses and that hold nothing to collect; returns their numbers.
+    ///
+    /// # Errors
+    /// [`PoolError::Io`] when one cannot be deleted.
+    pub fn prune(&self) -> Result<Vec<u32>, PoolError> {
+        let mut gone = Vec::new();
+        for info in self.list()? {
+            if info.dirty.is_none() && !info.in_use {
+                self.discard(info.slot)?;
+                gone.push(info.slot);
+            }
+        }
+        Ok(gone)
+    }
+
+    fn numbers(&self, suffix: &str) -> Result<Vec<u32>, PoolError> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(|e| io_error(&self.root, e))? {
+            let name = entry.map_err(|e| io_error(&self.root, e))?.file_name();
+            let number: Option<u32> =
+                name.to_str().and_then(|n| n.strip_prefix("slot-")?.strip_suffix(suffix)?.parse().ok());
+            numbers.extend(number);
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> PoolError {
+    PoolError::Io { path: path.to_owned(), source }
+}
+
+/// Disk space of everything below `path` in bytes; what cannot be read counts as 0.
+fn size(path: &Path) -> u64 {
+    let Ok(meta) = fs::symlink_metadata(path) else { return 0 };
+    let below = if meta.is_dir() { fs::read_dir(path).into_iter().flatten().flatten().collect() } else { Vec::new() };
+    meta.blocks() * 512 + below.iter().map(|entry| size(&entry.path())).sum::<u64>()
+}

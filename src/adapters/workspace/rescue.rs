@@ -1,0 +1,240 @@
+//! What agents leave in odd places: repositories inside the workspace, linked worktrees, files git was told not to see,
+//! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
+
+use super::collect::CollectError;
+use super::slot::flagged;
+use crate::adapters::git::merge::signed_by;
+use crate::adapters::git::{Git, Place, fields};
+use crate::domain::values::CommitId;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Where things go that cannot stay and must not be deleted.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    /// The wanted folder, in the run directory.
+    pub(crate) folder: PathBuf,
+    /// A folder beside the slot, for when the run directory is on another disk.
+    pub(crate) nearby: PathBuf,
+}
+
+impl Aside {
+    /// Moves `path` away and returns its new place.
+    pub(crate) fn take(&self, path: &Path) -> Result<PathBuf, CollectError> {
+        let failed = |source| CollectError::Io { path: path.to_owned(), source };
+        for folder in [&self.folder, &self.nearby] {
+            fs::create_dir_all(folder).map_err(failed)?;
+            let free = (0..).map(|n| folder.join(n.to_string())).find(|p| fs::symlink_metadata(p).is_err());
+            let Some(target) = free else { continue };
+            match fs::rename(path, &target) {
+                Ok(()) => return Ok(target),
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(failed(io::ErrorKind::CrossesDevices.into()))
+    }
+}
+
+/// Lets git see changes of entries that were marked "assume unchanged" or "skip". A skipped entry without a file (a
+/// sparse checkout) stays skipped: it was never deleted.
+pub(crate) async fn unhide(git: &Git, files: &Path) -> Result<usize, CollectError> {
+    let odd = flagged(git).await?;
+    let seen: Vec<&[u8]> = odd
+        .iter()
+        .filter(|(path, skipped)| !skipped || fs::symlink_metadata(files.join(OsStr::from_bytes(path))).is_ok())
+        .map(|(path, _)| path.as_slice())
+        .collect();
+    for chunk in seen.chunks(500) {
+        for flag in ["--no-assume-unchanged", "--no-skip-worktree"] {
+            let mut args = vec![OsStr::new("update-index"), OsStr::new(flag), OsStr::new("--")];
+            args.extend(chunk.iter().map(|path| OsStr::from_bytes(path)));
+            git.bytes(&args).await?;
+        }
+    }
+    Ok(seen.len())
+}
+
+/// Moves the git directories of repositories inside the workspace aside, so that their files can be committed as files.
+/// Submodules that `base` has, or that `.gitmodules` names, stay.
+pub(crate) async fn nested(
+    git: &Git,
+    files: &Path,
+    base: &CommitId,
+    aside: &Aside,
+    notes: &mut Vec<String>,
+) -> Result<(), CollectError> {
+    let listed = git.run(&["config", "-z", "--file", ".gitmodules", "--get-regexp", r"\.path$"]).await?;
+    let mut proper: HashSet<Vec<u8>> =
+        fields(&listed.stdout).filter_map(|f| Some(f.split(|b| *b == b'\n').nth(1)?.to_owned())).collect();
+    let tree = git.bytes(&["ls-tree", "-r", "-z", "--full-tree", base.as_str()]).await?;
+    proper.extend(gitlinks(&tree));
+    let mut done = BTreeSet::new();
+    loop {
+        let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
+        let mut found: Vec<(Vec<u8>, bool)> =
+            fields(&others).filter_map(|f| Some((f.strip_suffix(b"/")?.to_owned(), false))).collect();
+        let staged = git.bytes(&["ls-files", "-z", "--stage"]).await?;
+        found.extend(gitlinks(&staged).filter(|path| !proper.contains(path)).map(|path| (path, true)));
+        let mut moved = false;
+        for (path, linked) in found {
+            let inner = files.join(OsStr::from_bytes(&path)).join(".git");
+            if fs::symlink_metadata(&inner).is_err() || !done.insert(path.clone()) {
+                continue;
+            }
+            if linked {
+                let name = OsStr::from_bytes(&path);
+                git.bytes(&[OsStr::new("update-index"), OsStr::new("--force-remove"), OsStr::new("--"), name]).await?;
+            }
+            let place = aside.take(&inner)?;
+            let name = String::from_utf8_lossy(&path);
+            notes.push(format!(
+                "{name} was a repository of its own: its files are in the commit, its history in {}",
+                place.display()
+            ));
+            moved = true;
+        }
+        if !moved {
+            return Ok(());
+        }
+    }
+}
+
+/// Paths of mode 160000 in the output of `ls-tree -z` or `ls-files --stage -z`.
+fn gitlinks(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    fields(bytes).filter_map(|field| {
+        let tab = field.iter().position(|b| *b == b'\t')?;
+        field.starts_with(b"160000 ").then(|| field[tab + 1..].to_owned())
+    })
+}
+
+/// Commits what is uncommitted in worktrees the agent linked to its clone, and moves those that are inside the
+/// workspace aside. Returns the commits to keep.
+pub(crate) async fn linked_worktrees(
+    git: &Git,
+    files: &Path,
+    identity: &(String, String),
+    aside: &Aside,
+    notes: &mut Vec<String>,
+) -> Result<Vec<CommitId>, CollectError> {
+    let mut kept = Vec::new();
+    let git_dir = files.join(".git");
+    for entry in fs::read_dir(git_dir.join("worktrees")).into_iter().flatten().flatten() {
+        let back = fs::read(entry.path().join("gitdir")).unwrap_or_default();
+        let link = PathBuf::from(OsStr::from_bytes(back.trim_ascii_end()));
+        // Only a folder that points back is a worktree of this clone, whatever the entry claims.
+        let points_back = fs::symlink_metadata(&link).is_ok_and(|m| m.is_file() && m.len() < 4096)
+            && fs::read(&link).is_ok_and(|text| {
+                let named = text.strip_prefix(b"gitdir: ").unwrap_or_default().trim_ascii_end();
+                Path::new(OsStr::from_bytes(named)).canonicalize().ok() == entry.path().canonicalize().ok()
+            });
+        let Some(tree_files) = link.parent().filter(|_| points_back) else { continue };
+        let tree_git = git.at(Place::WorkTree { git_dir: entry.path(), files: tree_files.to_owned() });
+        match snapshot(&tree_git, identity).await {
+            Ok(commit) => kept.extend(commit),
+            Err(error) => notes.push(format!("could not commit the linked worktree {}: {error}", tree_files.display())),
+        }
+        if tree_files.canonicalize().is_ok_and(|p| p.starts_with(files)) {
+            let shown = tree_files.to_owned();
+            let place = aside.take(tree_files)?;
+            notes.push(format!(
+                "{} was a linked worktree: its commits are kept, its files are in {}",
+                shown.display(),
+                place.display()
+            ));
+        }
+    }
+    Ok(kept)
+}
+
+async fn snapshot(git: &Git, identity: &(String, String)) -> Result<Option<CommitId>, CollectError> {
+    git.out(&["add", "--all"]).await?;
+    let tree = git.tree_id(&["write-tree"]).await?;
+    let Some(head) = git.resolve("HEAD").await? else { return Ok(None) };
+    if head.tree == tree {
+        return Ok(Some(head.commit));
+    }
+    let git = signed_by(git.clone(), identity, None);
+    Ok(Some(git.commit_tree(&tree, &[&head.commit], "uncommitted work in a linked worktree").await?))
+}
+
+/// Every commit object in a store, whether something points at it or not. The store must have no alternates just now.
+pub(crate) async fn all_commits(git: &Git) -> Result<(Vec<CommitId>, bool), CollectError> {
+    let args = ["cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectname)"];
+    let output = git.run(&args).await?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let ids = text.lines().filter_map(|line| CommitId::new(line.strip_prefix("commit ")?).ok()).collect();
+    Ok((ids, output.success()))
+}
+
+/// Those of `commits` (and, with `refs`, of all refs and reflogs) that are reachable neither from `known` nor from
+/// another one of them.
+pub(crate) async fn tips(
+    git: &Git,
+    commits: &[CommitId],
+    refs: bool,
+    known: &[&CommitId],
+    notes: &mut Vec<String>,
+) -> Result<Vec<CommitId>, CollectError> {
+    let mut commits = commits.to_vec();
+    if commits.len() > 1000 {
+        // Somebody repacked with all borrowed objects: most of these are old history.
+        let mut args = vec!["rev-list"];
+        args.extend(known.iter().map(|id| id.as_str()));
+        let old = git.out(&args).await?;
+        let old: HashSet<&str> = old.lines().collect();
+        commits.retain(|id| !old.contains(id.as_str()));
+    }
+    if let Some(found) = unreached(git, &commits, refs, known).await? {
+        return Ok(found);
+    }
+    let mut whole = Vec::new();
+    for commit in commits.iter().take(1000) {
+        let mut args = vec!["rev-list", "--objects", "--quiet", commit.as_str(), "--not"];
+        args.extend(known.iter().map(|id| id.as_str()));
+        if git.run(&args).await?.success() {
+            whole.push(commit.clone());
+        }
+    }
+    notes.push(format!("{} commits in the workspace lack objects and could not be kept", commits.len() - whole.len()));
+    Ok(unreached(git, &whole, false, known).await?.unwrap_or_default())
+}
+
+async fn unreached(
+    git: &Git,
+    commits: &[CommitId],
+    refs: bool,
+    known: &[&CommitId],
+) -> Result<Option<Vec<CommitId>>, CollectError> {
+    let mut parents: HashSet<String> = HashSet::new();
+    let mut found: Vec<String> = Vec::new();
+    let mut chunks: Vec<&[CommitId]> = commits.chunks(1000).collect();
+    if chunks.is_empty() && refs {
+        chunks.push(&[]);
+    }
+    for chunk in chunks {
+        let mut args = vec!["rev-list", "--parents"];
+        if refs {
+            args.extend(["--all", "--reflog"]);
+        }
+        args.extend(chunk.iter().map(CommitId::as_str));
+        args.push("--not");
+        args.extend(known.iter().map(|id| id.as_str()));
+        let output = git.run(&args).await?;
+        if !output.success() {
+            return Ok(None);
+        }
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let mut ids = line.split(' ').map(str::to_owned);
+            found.extend(ids.next());
+            parents.extend(ids);
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(Some(found.iter().filter(|id| !parents.contains(*id)).filter_map(|id| CommitId::new(id).ok()).collect()))
+}

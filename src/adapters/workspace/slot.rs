@@ -1,0 +1,250 @@
+//! One slot's repository: known-good settings, and making the files equal to a commit.
+//!
+//! A slot's git directory is made anew for every use, as `git clone --shared --template= --no-checkout` would, but without
+//! copying refs. Only the index and the files survive, so that unchanged files keep their times and incremental builds
+//! stay incremental, while nothing an agent planted (hooks, filters, refs, alternates) reaches the next user.
+
+use crate::adapters::git::source::SourceFacts;
+use crate::adapters::git::{Git, GitError, Place, fields};
+use crate::domain::values::CommitId;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Whether ignored files (build output) survive between two uses of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// They stay.
+    Keep,
+    /// They are removed.
+    Remove,
+}
+
+/// What every slot of a pool has in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    pub(crate) facts: SourceFacts,
+    pub(crate) identity: (String, String),
+}
+
+impl Shape {
+    /// The object store of the source, borrowed by every slot.
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.facts.common_dir.join("objects")
+    }
+
+    fn config(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        let sha256 = self.facts.object_format == "sha256";
+        let version = if sha256 { "1\n[extensions]\n\tobjectFormat = sha256\n[core]\n" } else { "0\n" };
+        text.extend_from_slice(format!("[core]\n\trepositoryFormatVersion = {version}").as_bytes());
+        text.extend_from_slice(
+            b"\tbare = false\n\tlogAllRefUpdates = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n",
+        );
+        text.extend_from_slice(b"[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n");
+        text.extend_from_slice(b"[commit]\n\tgpgSign = false\n[tag]\n\tgpgSign = false\n[push]\n\tdefault = nothing\n");
+        text.extend_from_slice(b"[user]\n\tname = ");
+        text.extend(quoted(self.identity.0.as_bytes()));
+        text.extend_from_slice(b"\n\temail = ");
+        text.extend(quoted(self.identity.1.as_bytes()));
+        text.extend_from_slice(b"\n[remote \"origin\"]\n\turl = ");
+        text.extend(quoted(self.facts.common_dir.as_os_str().as_bytes()));
+        text.extend_from_slice(b"\n\tpushUrl = disabled:clones-of-mc-do-not-push\n");
+        text.extend_from_slice(b"\tfetch = +refs/heads/*:refs/remotes/origin/*\n");
+        text
+    }
+
+    /// Replaces configuration, hooks, info and alternates by known-good ones and removes stale locks. Alternates that
+    /// somebody added stay when `extra` names them: they hold objects, nothing that runs.
+    pub(crate) fn mend(&self, git_dir: &Path, extra: &[Vec<u8>]) -> io::Result<()> {
+        open_up(git_dir)?;
+        remove_locks(git_dir)?;
+        for name in ["config", "config.worktree", "hooks", "info", "commondir", "shallow", "objects/info/commit-graph"]
+        {
+            remove_any(&git_dir.join(name))?;
+        }
+        if !fs::symlink_metadata(git_dir.join("index")).is_ok_and(|m| m.is_file()) {
+            remove_any(&git_dir.join("index"))?;
+        }
+        let info = git_dir.join("objects/info");
+        fs::create_dir_all(&info)?;
+        remove_any(&info.join("alternates"))?;
+        let mut lines = self.objects().into_os_string().as_bytes().to_vec();
+        lines.push(b'\n');
+        for line in extra {
+            lines.extend_from_slice(line);
+            lines.push(b'\n');
+        }
+        fs::write(info.join("alternates"), lines)?;
+        fs::write(git_dir.join("config"), self.config())
+    }
+}
+
+/// Git on a slot: exactly its own git directory and files, never found by searching upwards.
+pub(crate) fn slot_git(source: &Git, files: &Path) -> Git {
+    source
+        .at(Place::WorkTree { git_dir: files.join(".git"), files: files.to_owned() })
+        .with_setting("core.commitGraph=false")
+        .with_setting("core.safecrlf=false")
+}
+
+/// Makes a slot's git directory anew, detached at `base`; files and a usable index stay.
+pub(crate) async fn renew(source: &Git, shape: &Shape, files: &Path, base: &CommitId) -> Result<(), GitError> {
+    let failed = |source| GitError::Io { path: files.to_owned(), source };
+    let git_dir = files.join(".git");
+    fs::create_dir_all(files).map_err(failed)?;
+    let kept = files.with_extension("index");
+    remove_any(&kept).map_err(failed)?;
+    let real =
+        |path: &Path, dir: bool| fs::symlink_metadata(path).is_ok_and(|m| if dir { m.is_dir() } else { m.is_file() });
+    if real(&git_dir, true) && real(&git_dir.join("index"), false) {
+        fs::rename(git_dir.join("index"), &kept).map_err(failed)?;
+    }
+    remove_any(&git_dir).map_err(failed)?;
+    let format = format!("--object-format={}", shape.facts.object_format);
+    let above = source.at(Place::Folder(files.to_owned()));
+    above.out(&["init", "--quiet", "--template=", "--initial-branch=mc-slot", &format]).await?;
+    shape.mend(&git_dir, &[]).map_err(failed)?;
+    if kept.exists() {
+        fs::rename(&kept, git_dir.join("index")).map_err(failed)?;
+    }
+    let git = slot_git(source, files);
+    if !matches!(flagged(&git).await, Ok(paths) if paths.is_empty()) {
+        remove_any(&git_dir.join("index")).map_err(failed)?;
+    }
+    git.out(&["update-ref", "--no-deref", "HEAD", base.as_str()]).await?;
+    Ok(())
+}
+
+/// Makes files and index equal to `base`; says what is still different afterwards.
+pub(crate) async fn reset(
+    source: &Git,
+    shape: &Shape,
+    files: &Path,
+    base: &CommitId,
+    ignored: Ignored,
+) -> Result<Vec<String>, GitError> {
+    renew(source, shape, files, base).await?;
+    let git = slot_git(source, files);
+    git.out(&["reset", "--hard", "--quiet", base.as_str()]).await?;
+    let flags = if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" };
+    git.out(&["clean", flags]).await?;
+    let status = git.bytes(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"]).await?;
+    let mut different: Vec<String> = fields(&status).map(|f| String::from_utf8_lossy(f).into_owned()).collect();
+    let head = git.resolve("HEAD").await?.map(|tip| tip.commit);
+    if head.as_ref() != Some(base) {
+        different.push(format!("HEAD is {head:?}"));
+    }
+    Ok(different)
+}
+
+/// Index entries somebody told git not to look at (assume-unchanged, skip-worktree), with whether they are only skipped.
+pub(crate) async fn flagged(git: &Git) -> Result<Vec<(Vec<u8>, bool)>, GitError> {
+    let bytes = git.bytes(&["ls-files", "-v", "-z"]).await?;
+    let odd = |field: &[u8]| {
+        let (tag, path) = (*field.first()?, field.get(2..)?);
+        (tag == b'S' || tag.is_ascii_lowercase()).then(|| (path.to_owned(), tag == b'S'))
+    };
+    Ok(fields(&bytes).filter_map(odd).collect())
+}
+
+/// Removes a file, link or folder of any kind, also one with read-only folders in it; nothing there is fine.
+pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
+    let meta = match fs::symlink_metadata(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        other => other?,
+    };
+    if !meta.is_dir() {
+        return fs::remove_file(path);
+    }
+    if fs::remove_dir_all(path).is_ok() {
+        return Ok(());
+    }
+    open_up(path)?;
+    fs::remove_dir_all(path)
+}
+
+/// Gives the owner back the right to read every file and to use every folder below `path`; links are not followed.
+pub(crate) fn open_up(path: &Path) -> io::Result<()> {
+    let meta = fs::symlink_metadata(path)?;
+    let mode = meta.permissions().mode();
+    if meta.is_dir() {
+        if mode & 0o700 != 0o700 {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o700))?;
+        }
+        for entry in fs::read_dir(path)? {
+            open_up(&entry?.path())?;
+        }
+    } else if meta.is_file() && mode & 0o400 == 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o400))?;
+    }
+    Ok(())
+}
+
+/// Removes lock files, and pipes and sockets, which would make git wait for ever.
+fn remove_locks(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            // Objects have no locks that matter and may be many.
+            if entry.file_name() != "objects" {
+                remove_locks(&entry.path())?;
+            }
+        } else if !(kind.is_file() || kind.is_symlink()) || entry.path().extension().is_some_and(|e| e == "lock") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes `bytes` so that they are on the disk, with their name, when this returns.
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    sync_folder(path)
+}
+
+/// Makes the entry of `path` in its folder durable.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+}
+
+/// A value of a git configuration file.
+fn quoted(value: &[u8]) -> Vec<u8> {
+    let mut text = vec![b'"'];
+    for byte in value {
+        match byte {
+            b'"' | b'\\' => text.extend([b'\\', *byte]),
+            b'\n' => text.extend(*b"\\n"),
+            _ => text.push(*byte),
+        }
+    }
+    text.push(b'"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_values_are_quoted() {
+        assert_eq!(quoted(b"a \"b\\\nc # d"), b"\"a \\\"b\\\\\\nc # d\"");
+    }
+
+    #[test]
+    fn read_only_folders_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b");
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(deep.join("f"), "x").unwrap();
+        fs::set_permissions(&deep, fs::Permissions::from_mode(0o000)).unwrap();
+        remove_any(&dir.path().join("a")).unwrap();
+        assert!(!dir.path().join("a").exists());
+        remove_any(&dir.path().join("a")).unwrap();
+    }
+}

@@ -1,0 +1,116 @@
+//! Facts about the user's repository, read without leaving a trace.
+#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
+
+use crate::support::repo::{World, within_a_minute};
+use mission_control::adapters::git::GitError;
+use mission_control::adapters::git::source::inspect;
+use mission_control::domain::values::UnitId;
+
+#[test]
+fn facts_of_a_plain_a_bare_a_shallow_and_no_repository() {
+    within_a_minute(async {
+        let world = World::new().await;
+        world.commit("b", "2").await;
+        let facts = inspect(&world.git(&world.repo().join("src"))).await.unwrap();
+        assert_eq!(facts.toplevel, world.repo());
+        assert_eq!(facts.common_dir, world.repo().join(".git"));
+        assert!(!facts.shallow && !facts.partial && !facts.bare);
+        assert_eq!(facts.object_format, "sha1");
+        world.sh("git clone -q --bare . ../bare.git && git clone -q --depth 1 file://$PWD ../shallow").await;
+        assert!(inspect(&world.git(&world.home().join("bare.git"))).await.unwrap().bare);
+        assert!(inspect(&world.git(&world.home().join("shallow"))).await.unwrap().shallow);
+        world.sh("git config remote.origin.promisor true").await;
+        assert!(inspect(&world.source()).await.unwrap().partial);
+        let none = inspect(&world.git(&world.state()).with_env("GIT_CEILING_DIRECTORIES", world.home())).await;
+        assert!(matches!(none, Err(GitError::NoRepository { .. })), "{none:?}");
+    });
+}
+
+#[test]
+fn p6_looking_for_tracked_changes_leaves_the_index_alone() {
+    within_a_minute(async {
+        let world = World::new().await;
+        // A new time with old content makes a plain `git status` rewrite the index.
+        world.sh("touch -d 2001-01-01 a && echo new > untracked").await;
+        let before = world.everything();
+        assert!(world.source().tracked_changes().await.unwrap().is_empty());
+        assert_eq!(world.everything(), before);
+        world.sh("echo two > a && echo x > 'odd\"name' && git add 'odd\"name'").await;
+        assert_eq!(world.source().tracked_changes().await.unwrap(), ["a", "odd\"name"]);
+    });
+}
+
+#[test]
+fn a_branch_is_found_in_any_worktree_and_in_a_rebase() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let git = world.source();
+        assert_eq!(git.checked_out("refs/heads/main").await.unwrap(), Some(world.repo()));
+        world.sh("git branch mc/green && git worktree add -q ../tree mc/green").await;
+        assert_eq!(git.checked_out("refs/heads/mc/green").await.unwrap(), Some(world.home().join("tree")));
+        let tree = world.home().join("tree");
+        world
+            .sh_in(&tree, "echo x > x && git add x && git commit -qm x && git rebase -q -x false HEAD~1 || true")
+            .await;
+        assert_eq!(world.sh_in(&tree, "git rev-parse --abbrev-ref HEAD").await, "HEAD");
+        assert_eq!(git.checked_out("refs/heads/mc/green").await.unwrap(), Some(tree.clone()));
+        std::fs::remove_dir_all(tree).unwrap();
+        assert_eq!(git.checked_out("refs/heads/mc/green").await.unwrap(), None);
+    });
+}
+
+#[test]
+fn identity_falls_back_when_there_is_none() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let ada = ("Ada".to_owned(), "ada@example.org".to_owned());
+        assert_eq!(world.source().identity().await.unwrap(), ada);
+        std::fs::remove_file(world.home().join(".gitconfig")).unwrap();
+        let ours = ("mission-control".to_owned(), "mc@localhost".to_owned());
+        assert_eq!(world.source().identity().await.unwrap(), ours);
+    });
+}
+
+#[test]
+fn revisions_files_and_ancestors() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let git = world.source();
+        let first = world.id("HEAD").await;
+        let second = world.commit("dir/b[1]*", "two\n").await;
+        assert_eq!(git.resolve("main").await.unwrap().unwrap().commit, second);
+        for nothing in ["nothing", "", "--all", "HEAD:a", "main..x"] {
+            assert_eq!(git.resolve(nothing).await.unwrap(), None, "{nothing}");
+        }
+        assert!(git.is_ancestor(&first, &second).await.unwrap() && !git.is_ancestor(&second, &first).await.unwrap());
+        assert_eq!(git.read_file(&second, "dir/b[1]*").await.unwrap().unwrap(), b"two\n");
+        assert_eq!(git.read_file(&first, "dir/b[1]*").await.unwrap(), None);
+        assert_eq!(git.read_file(&second, "dir").await.unwrap(), None);
+    });
+}
+
+#[test]
+fn landed_units_are_read_from_first_parents_only() {
+    within_a_minute(async {
+        let world = World::new().await;
+        world.sh("git checkout -qb side && git commit -q --allow-empty -m 'x\n\nMc-Unit: forged' && git checkout -q main").await;
+        world.sh("git merge -q --no-ff side -m 'land\n\nMc-Mission: m1\nMc-Unit: real\nMc-Unit: Also-Invalid'").await;
+        world.sh("git commit -q --allow-empty -m 'Mc-Unit: in the subject\n\nbody'").await;
+        let landed = world.source().landed_units(&world.id("main").await).await.unwrap();
+        assert_eq!(landed, [(UnitId::new("real").unwrap(), world.id("main~1").await)]);
+    });
+}
+
+#[test]
+fn a_snapshot_of_refs_shows_what_changed_but_not_our_own() {
+    within_a_minute(async {
+        let world = World::new().await;
+        world.sh("git update-ref refs/mc/x HEAD && git branch mc/green && git tag -am t v1").await;
+        let before = world.source().refs_snapshot().await.unwrap();
+        assert_eq!(before.keys().collect::<Vec<_>>(), ["refs/heads/main", "refs/tags/v1"]);
+        world.sh("git update-ref -d refs/mc/x && git branch -D -q mc/green").await;
+        assert_eq!(world.source().refs_snapshot().await.unwrap(), before);
+        world.sh("git branch other").await;
+        assert_ne!(world.source().refs_snapshot().await.unwrap(), before);
+    });
+}

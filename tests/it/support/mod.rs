@@ -1,0 +1,3 @@
+//! What integration tests share: hermetic repositories.
+
+pub mod repo;
