@@ -1,5 +1,4 @@
 //! `kill -9` in the middle of appends.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::store_world::{Part, World, entry, in_time, mission, part_path};
 use mission_control::adapters::store::{Chain, Store};
@@ -10,7 +9,8 @@ const BATCH: usize = 5;
 #[test]
 #[ignore = "a part played for p4_killed_in_a_loop_of_appends_the_journal_is_whole"]
 fn part_appends_forever() {
-    let mut store = Store::open(&part_path()).unwrap();
+    let Some(path) = part_path() else { return };
+    let mut store = Store::open(&path).unwrap();
     let start = store.head().unwrap().seq;
     for batch in start.. {
         let entries: Vec<_> = (0..BATCH).map(|i| entry("k", &format!(r#"{{"batch":{batch},"i":{i}}}"#))).collect();

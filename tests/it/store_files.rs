@@ -52,10 +52,15 @@ fn a_truncated_file_is_refused_untouched() {
         let world = World::new();
         drop(world.filled(300));
         let whole = std::fs::read(&world.db).unwrap();
-        for length in [4096, whole.len() / 2, whole.len() - 1] {
+        for length in [20, 50, 4096, whole.len() / 2, whole.len() - 4096] {
             std::fs::write(&world.db, &whole[..length]).unwrap();
             says_where_the_work_is(&refused(&world.db));
         }
+        // SQLite does not see this one.
+        std::fs::write(&world.db, &whole[..whole.len() - 1]).unwrap();
+        let engine = Store::open(&world.db).unwrap_err();
+        says_where_the_work_is(&engine.to_string());
+        assert_eq!(std::fs::read(&world.db).unwrap(), &whole[..whole.len() - 1]);
     });
 }
 

@@ -1,5 +1,4 @@
 //! Journal, snapshots and signals.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::store_world::{World, entry, in_time, mission};
 use mission_control::adapters::store::{Chain, Entry, Row, Store, StoreError};
@@ -164,7 +163,9 @@ fn two_senders_and_an_engine_do_not_get_in_each_others_way() {
         let senders: Vec<_> = (0..2)
             .map(|_| {
                 let mut sender = Store::open_existing(&world.db).unwrap().unwrap();
-                std::thread::spawn(move || (0..20).for_each(|i| drop(sender.signal_send("inject", "{}", i).unwrap())))
+                std::thread::spawn(move || {
+                    (0..20).for_each(|i| assert!(sender.signal_send("inject", "{}", i).unwrap() > 0))
+                })
             })
             .collect();
         for _ in 0..20 {

@@ -1,5 +1,4 @@
 //! One engine per state directory, and the lock that outlives it with its children.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::store_world::{Part, in_time, part_path};
 use mission_control::adapters::host::command::CommandLine;
@@ -15,7 +14,8 @@ const PATIENT: Duration = Duration::from_secs(30);
 #[test]
 #[ignore = "a part played for the tests below"]
 fn part_holds_the_lock_until_its_input_ends() {
-    let _lock = RunLock::acquire(&part_path(), AT_ONCE).unwrap();
+    let Some(path) = part_path() else { return };
+    let _lock = RunLock::acquire(&path, AT_ONCE).unwrap();
     writeln!(std::io::stdout(), "holding").unwrap();
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
 }
@@ -23,7 +23,7 @@ fn part_holds_the_lock_until_its_input_ends() {
 #[test]
 #[ignore = "a part played for p4_the_lock_outlives_a_killed_engine_with_its_children"]
 fn part_holds_the_lock_and_runs_a_child() {
-    let path = part_path();
+    let Some(path) = part_path() else { return };
     let lock = RunLock::acquire(&path, AT_ONCE).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let child = CommandLine::new("cat").arg(path.with_file_name("fifo"));

@@ -124,7 +124,7 @@ impl Drop for Part {
     }
 }
 
-/// The path given to a [`Part`].
-pub fn part_path() -> PathBuf {
-    std::env::var_os("MC_TEST_STORE").expect("only run by another test").into()
+/// The path given to a [`Part`]; `None` when somebody runs all ignored tests.
+pub fn part_path() -> Option<PathBuf> {
+    std::env::var_os("MC_TEST_STORE").map(PathBuf::from)
 }

@@ -7,8 +7,10 @@
 
 pub mod chain;
 mod error;
+mod file;
 pub mod lock;
 mod migrate;
+mod network;
 pub mod place;
 pub mod wake;
 
@@ -17,13 +19,10 @@ pub use error::StoreError;
 
 use crate::domain::values::{Millis, MissionId, TreeId};
 use crate::domain::verify::SnapshotKey;
-use migrate::{APPLICATION_ID, MIGRATIONS, migrate, version};
+use migrate::{MIGRATIONS, migrate};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// One connection to `mc.db`.
 #[derive(Debug)]
@@ -75,10 +74,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; a damaged, foreign or newer file is left untouched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if !present(path)? {
-            create(path)?;
+        if file::present(path)? {
+            file::whole(path)?;
+        } else {
+            file::create(path)?;
         }
-        let mut store = Self::connect(path)?;
+        let mut store = Self::connected(path)?;
         store.quick_check()?;
         migrate(&mut store.connection, MIGRATIONS).map_err(|e| store.failed(e))?;
         let closing = store.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
@@ -92,34 +93,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
-        if present(path)? { Self::connect(path).map(Some) } else { Ok(None) }
+        if file::present(path)? { Ok(Some(Self::connected(path)?)) } else { Ok(None) }
     }
 
-    fn connect(path: &Path) -> Result<Self, StoreError> {
-        let failed = |e| StoreError::sql(path, e);
-        let corrupt = |what: &str| StoreError::Corrupt { path: path.to_owned(), what: what.to_owned() };
-        // Looked at before SQLite does: it takes an empty file for a new database.
-        let mut magic = Vec::new();
-        let head = File::open(path).and_then(|f| f.take(16).read_to_end(&mut magic));
-        head.map_err(|e| StoreError::io(path, e))?;
-        if magic != b"SQLite format 3\0" {
-            return Err(corrupt(if magic.is_empty() { "the file is empty" } else { "the file is no SQLite database" }));
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        // Until a file was found good, closing it must not write the WAL back into it.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
-        connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
-        let id: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(failed)?;
-        let found = version(&connection).map_err(failed)?;
-        if id != APPLICATION_ID || found == 0 {
-            return Err(corrupt("it is an SQLite database of another program"));
-        }
-        if found > MIGRATIONS.len() {
-            return Err(StoreError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
-        }
-        settle(&connection).map_err(failed)?;
-        Ok(Self { connection, path: path.to_owned() })
+    fn connected(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: file::connect(path)?, path: path.to_owned() })
     }
 
     fn quick_check(&self) -> Result<(), StoreError> {
@@ -365,46 +343,66 @@ fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Signal>> {
     statement.query_map([], read)?.collect()
 }
 
-/// Settings of every connection.
-fn settle(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
 
-/// Whether there is a database file. A write-ahead log without one would be replayed into a new file: refused.
-fn present(path: &Path) -> Result<bool, StoreError> {
-    let size = |path: &Path| match path.metadata() {
-        Ok(metadata) => Ok(Some(metadata.len())),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(StoreError::io(path, e)),
-    };
-    if size(path)?.is_some() {
-        return Ok(true);
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("mc.db")).unwrap();
+        (dir, store)
     }
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    if size(Path::new(&log))?.is_some_and(|n| n > 0) {
-        let what = "the file is gone, but its -wal is still there".to_owned();
-        return Err(StoreError::Corrupt { path: path.to_owned(), what });
-    }
-    Ok(false)
-}
 
-/// Makes the file under another name first: a half-made database is never seen, and an empty one is always damage.
-fn create(path: &Path) -> Result<(), StoreError> {
-    let io = |e| StoreError::io(path, e);
-    let sql = |e| StoreError::sql(path, e);
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let draft = tempfile::Builder::new().prefix(".mc.db-").tempfile_in(dir).map_err(io)?.into_temp_path();
-    let mut connection = Connection::open(&draft).map_err(sql)?;
-    settle(&connection).map_err(sql)?;
-    migrate(&mut connection, MIGRATIONS).map_err(sql)?;
-    connection.close().map_err(|(_, e)| sql(e))?;
-    match draft.persist_noclobber(path) {
-        Ok(()) => {}
-        Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => {}
-        Err(lost) => return Err(io(lost.error)),
+    fn mission() -> MissionId {
+        MissionId::new("m1").unwrap()
     }
-    File::open(dir).and_then(|d| d.sync_all()).map_err(io)
+
+    fn entry(bytes: usize) -> Entry {
+        Entry { kind: "k".to_owned(), body: format!("\"{}\"", "x".repeat(bytes)) }
+    }
+
+    #[test]
+    fn a_full_disk_is_named_and_leaves_the_journal_as_it_was() {
+        let (_dir, mut store) = store();
+        store.append(&mission(), 1, &[entry(10)]).unwrap();
+        let pages: i64 = store.connection.pragma_query_value(None, "page_count", |r| r.get(0)).unwrap();
+        store.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        let full = store.append(&mission(), 2, &[entry(10), entry(100_000)]).unwrap_err();
+        assert!(matches!(full, StoreError::DiskFull { .. }), "{full:?}");
+        assert_eq!(store.verify_chain(None).unwrap(), Chain::Intact { rows: 1 });
+        store.connection.pragma_update_and_check(None, "max_page_count", 1_000_000, |_| Ok(())).unwrap();
+        assert_eq!(store.append(&mission(), 3, &[entry(100_000)]).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_writer_that_never_ends_is_named_as_a_lock() {
+        let (_dir, mut store) = store();
+        let other = Connection::open(&store.path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        store.connection.busy_timeout(Duration::ZERO).unwrap();
+        let locked = store.append(&mission(), 1, &[entry(1)]).unwrap_err();
+        assert!(matches!(locked, StoreError::Locked { .. }), "{locked:?}");
+        other.execute_batch("COMMIT").unwrap();
+        store.append(&mission(), 1, &[entry(1)]).unwrap();
+    }
+
+    #[test]
+    fn every_connection_syncs_each_commit_and_waits_for_locks() {
+        let (_dir, store) = store();
+        for store in [Store::open_existing(&store.path).unwrap().unwrap(), store] {
+            let text = |name| store.connection.pragma_query_value(None, name, |r| r.get::<_, String>(0)).unwrap();
+            let number = |name| store.connection.pragma_query_value(None, name, |r| r.get::<_, i64>(0)).unwrap();
+            assert_eq!(text("journal_mode"), "wal");
+            // 2 is FULL, https://sqlite.org/pragma.html#pragma_synchronous
+            assert_eq!((number("synchronous"), number("foreign_keys")), (2, 1));
+            assert!(number("busy_timeout") >= 1_000);
+        }
+    }
+
+    #[test]
+    fn a_store_can_move_to_another_thread() {
+        fn sent<T: Send>() {}
+        sent::<Store>();
+    }
 }
