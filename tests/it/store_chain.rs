@@ -1,5 +1,5 @@
 //! The hash chain finds every planted change of the journal.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
 
 use crate::store_world::{World, in_time};
 use mission_control::adapters::store::{Chain, Store};

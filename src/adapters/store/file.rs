@@ -1,27 +1,25 @@
 //! The file `mc.db` from outside: whether it is there, whole and ours, and how it comes to be.
+//!
+//! Nothing here opens the file but SQLite: closing any descriptor of it would drop the locks of this process's other
+//! connections (<https://sqlite.org/howtocorrupt.html>, 2.2), and a stranger that closes it could then delete the
+//! write-ahead log under a living engine. Sizes are asked with stat(2), which is harmless.
 
 use super::StoreError;
 use super::migrate::{APPLICATION_ID, MIGRATIONS, migrate, version};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// How every SQLite file starts.
-const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Opens a file that is there, of a version known here; changes nothing in it.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let failed = |e| StoreError::sql(path, e);
     let corrupt = |what: &str| StoreError::Corrupt { path: path.to_owned(), what: what.to_owned() };
-    // Looked at before SQLite does: it takes an empty file for a new database.
-    let mut magic = Vec::new();
-    let head = File::open(path).and_then(|f| f.take(16).read_to_end(&mut magic));
-    head.map_err(|e| StoreError::io(path, e))?;
-    if magic != MAGIC {
-        return Err(corrupt(if magic.is_empty() { "the file is empty" } else { "the file is no SQLite database" }));
+    // SQLite would take an empty file for a new database; ours never was empty.
+    if path.metadata().map_err(|e| StoreError::io(path, e))?.len() == 0 {
+        return Err(corrupt("the file is empty"));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -36,57 +34,45 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     if found > MIGRATIONS.len() {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
     }
-    settle(&connection).map_err(failed)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
     Ok(connection)
 }
 
-/// Settings of every connection.
-fn settle(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)
+/// Makes the write-ahead log the file's mode, which it keeps; a stranger may have changed it.
+pub(super) fn keep_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
 }
 
 /// Whether there is a database file. A write-ahead log without one would be replayed into a new file: refused.
 pub(super) fn present(path: &Path) -> Result<bool, StoreError> {
-    let size = |path: &Path| match path.metadata() {
-        Ok(metadata) => Ok(Some(metadata.len())),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(StoreError::io(path, e)),
-    };
-    if size(path)?.is_some() {
-        return Ok(true);
+    match path.metadata() {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::io(path, e)),
+        Err(_) if has_log(path) => {
+            let what = "the file is gone, but its -wal is still there".to_owned();
+            Err(StoreError::Corrupt { path: path.to_owned(), what })
+        }
+        Err(_) => Ok(false),
     }
-    if size(&beside(path, "-wal"))?.is_some_and(|n| n > 0) {
-        let what = "the file is gone, but its -wal is still there".to_owned();
-        return Err(StoreError::Corrupt { path: path.to_owned(), what });
-    }
-    Ok(false)
 }
 
-/// Refuses a file shorter than its header says: SQLite reads a page that is cut short as if zeros followed. With a
-/// write-ahead log beside it that is no fault, since a checkpoint may have been killed half way.
-pub(super) fn whole(path: &Path) -> Result<(), StoreError> {
-    if beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0) {
+/// Whether a write-ahead log with contents lies beside the file.
+pub(super) fn has_log(path: &Path) -> bool {
+    beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0)
+}
+
+/// Refuses a file shorter than its header says: SQLite reads a page that is cut short as if zeros followed. Only to
+/// be asked when there was no log, since with one a checkpoint may have been killed half way.
+pub(super) fn not_cut_short(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let wanted = number("page_count").and_then(|pages| Ok(pages * number("page_size")?));
+    let wanted = wanted.map_err(|e| StoreError::sql(path, e))?.cast_unsigned();
+    let length = path.metadata().map_err(|e| StoreError::io(path, e))?.len();
+    if length >= wanted {
         return Ok(());
     }
-    let mut header = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        file.metadata().map(|m| m.len()).and_then(|length| file.take(32).read_to_end(&mut header).map(|_| length))
-    });
-    let length = read.map_err(|e| StoreError::io(path, e))?;
-    // https://sqlite.org/fileformat2.html#the_database_header: page size at 16 (1 stands for 65536), pages at 28.
-    let &[.., s0, s1, _, _, _, _, _, _, _, _, _, _, n0, n1, n2, n3] = header.as_slice() else { return Ok(()) };
-    let size = match u16::from_be_bytes([s0, s1]) {
-        1 => 65_536,
-        size => u64::from(size),
-    };
-    let wanted = size * u64::from(u32::from_be_bytes([n0, n1, n2, n3]));
-    if header.starts_with(MAGIC) && length < wanted {
-        let what = format!("the file is cut short ({length} bytes of {wanted})");
-        return Err(StoreError::Corrupt { path: path.to_owned(), what });
-    }
-    Ok(())
+    Err(StoreError::Corrupt { path: path.to_owned(), what: format!("it is cut short ({length} bytes of {wanted})") })
 }
 
 /// The file that SQLite keeps beside the database under this ending.
@@ -103,7 +89,7 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let draft = tempfile::Builder::new().prefix(".mc.db-").tempfile_in(dir).map_err(io)?.into_temp_path();
     let mut connection = Connection::open(&draft).map_err(sql)?;
-    settle(&connection).map_err(sql)?;
+    keep_log(&connection).map_err(sql)?;
     migrate(&mut connection, MIGRATIONS).map_err(sql)?;
     connection.close().map_err(|(_, e)| sql(e))?;
     match draft.persist_noclobber(path) {

@@ -74,13 +74,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; a damaged, foreign or newer file is left untouched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if file::present(path)? {
-            file::whole(path)?;
-        } else {
+        if !file::present(path)? {
             file::create(path)?;
         }
+        let at_rest = !file::has_log(path);
         let mut store = Self::connected(path)?;
+        if at_rest {
+            file::not_cut_short(path, &store.connection)?;
+        }
         store.quick_check()?;
+        file::keep_log(&store.connection).map_err(|e| store.failed(e))?;
         migrate(&mut store.connection, MIGRATIONS).map_err(|e| store.failed(e))?;
         let closing = store.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
         closing.map_err(|e| store.failed(e))?;
