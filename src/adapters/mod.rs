@@ -5,6 +5,7 @@
 )]
 
 pub mod clock;
+pub mod environment;
 pub mod git;
 pub mod host;
 pub mod store;

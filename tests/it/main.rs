@@ -9,3 +9,13 @@ mod simulation;
 mod workspace_collect;
 mod workspace_hostile;
 mod workspace_pool;
+//! The one integration binary.
+
+mod store_chain;
+mod store_crash;
+mod store_files;
+mod store_journal;
+mod store_lock;
+mod store_place;
+mod store_wake;
+mod store_world;

@@ -1,3 +1,411 @@
-//! What `mc` keeps outside the repository: the lock, the journal, snapshots and signals.
+//! What `mc` keeps outside the repository: the state directory ([`place`]), the lock ([`lock`]), the FIFO ([`wake`])
+//! and the database with journal, snapshots and signals ([`Store`]).
+//!
+//! Promises of the store: what [`Store::append`] returned for is on the disk, all of it or nothing; the journal only
+//! grows, and [`Store::verify_chain`] finds any change made to it; reading never waits for the engine; a damaged or
+//! newer file is left as it is. It knows nothing of what records mean.
 
+pub mod chain;
+mod error;
+mod file;
 pub mod lock;
+mod migrate;
+mod network;
+pub mod place;
+pub mod wake;
+
+pub use chain::{Chain, Head};
+pub use error::StoreError;
+
+use crate::domain::values::{Millis, MissionId, TreeId};
+use crate::domain::verify::SnapshotKey;
+use migrate::{MIGRATIONS, migrate};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::path::{Path, PathBuf};
+
+/// One connection to `mc.db`.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// One journal entry to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Kind of the record.
+    pub kind: String,
+    /// The record as JSON; anything else is refused.
+    pub body: String,
+}
+
+/// One row of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its number over all missions, from 1 without gaps.
+    pub seq: u64,
+    /// The mission it belongs to.
+    pub mission: MissionId,
+    /// When it was written.
+    pub at: Millis,
+    /// Kind of the record.
+    pub kind: String,
+    /// The record as JSON.
+    pub body: String,
+}
+
+/// A request from another `mc` process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// Its number; later ones are higher.
+    pub id: i64,
+    /// When it was sent.
+    pub at: Millis,
+    /// What is wanted.
+    pub kind: String,
+    /// Particulars, as the sender wrote them.
+    pub body: String,
+}
+
+impl Store {
+    /// Opens the database at `path` for the engine: made when absent, checked, migrated. Hold the engine's lock.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a damaged, foreign or newer file is left untouched.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if !file::present(path)? {
+            file::create(path)?;
+        }
+        let at_rest = !file::has_log(path);
+        let mut store = Self::connected(path)?;
+        if at_rest {
+            file::not_cut_short(path, &store.connection)?;
+        }
+        store.quick_check()?;
+        file::keep_log(&store.connection).map_err(|e| store.failed(e))?;
+        migrate(&mut store.connection, MIGRATIONS).map_err(|e| store.failed(e))?;
+        let closing = store.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+        closing.map_err(|e| store.failed(e))?;
+        Ok(store)
+    }
+
+    /// Opens the database for a command that reads or sends a signal, while an engine may write; `None` when there is
+    /// none. Never makes, checks through or migrates it: all methods here work from schema version 1 on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
+        if file::present(path)? { Ok(Some(Self::connected(path)?)) } else { Ok(None) }
+    }
+
+    fn connected(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: file::connect(path)?, path: path.to_owned() })
+    }
+
+    fn quick_check(&self) -> Result<(), StoreError> {
+        let found: Vec<String> = self.query("PRAGMA quick_check(3)", [], |row| row.get(0))?;
+        if found == ["ok"] {
+            return Ok(());
+        }
+        Err(StoreError::Corrupt { path: self.path.clone(), what: found.join(", ") })
+    }
+
+    /// Appends `entries` in one transaction; they are on the disk when this returns. Gives the number of the last row
+    /// of the journal.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then none of the entries was written.
+    pub fn append(&mut self, mission: &MissionId, at: Millis, entries: &[Entry]) -> Result<u64, StoreError> {
+        self.append_answering(mission, at, entries, &[])
+    }
+
+    /// Like [`Store::append`], and marks signals as taken in the same transaction, so that a request is neither lost
+    /// nor answered twice by a crash between the two.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was written or marked.
+    pub fn append_answering(
+        &mut self,
+        mission: &MissionId,
+        at: Millis,
+        entries: &[Entry],
+        answered: &[i64],
+    ) -> Result<u64, StoreError> {
+        let at = stored(at);
+        self.write(|step| {
+            let mut head = head_of(step)?;
+            let mut insert = step.prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+            for Entry { kind, body } in entries {
+                let next = head.seq.saturating_add(1);
+                let seq = stored(next);
+                let hash =
+                    chain::link(&head.hash, seq, mission.as_str().as_bytes(), at, kind.as_bytes(), body.as_bytes());
+                insert.execute(params![seq, mission.as_str(), at, kind, body, hash])?;
+                head = Head { seq: next, hash };
+            }
+            for id in answered {
+                step.execute("UPDATE signals SET taken_ms = ?1 WHERE id = ?2 AND taken_ms IS NULL", params![at, id])?;
+            }
+            Ok(head.seq)
+        })
+    }
+
+    /// Rows with a number above `after`, of one mission or of all, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn rows(&self, mission: Option<&MissionId>, after: u64) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        self.for_each_row(mission, after, |row| {
+            rows.push(row);
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Visits the rows that [`Store::rows`] gives, one at a time, all from one moment.
+    ///
+    /// # Errors
+    /// [`StoreError`], or what `visit` returns.
+    pub fn for_each_row<E: From<StoreError>>(
+        &self,
+        mission: Option<&MissionId>,
+        after: u64,
+        mut visit: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let failed = |e| self.failed(e);
+        let mut sql = "SELECT seq, mission, at_ms, kind, body FROM journal WHERE seq > ?1".to_owned();
+        let mut arguments: Vec<&dyn rusqlite::ToSql> = Vec::new();
+        let after = stored(after);
+        arguments.push(&after);
+        let name = mission.map(MissionId::as_str);
+        if let Some(name) = &name {
+            sql.push_str(" AND mission = ?2");
+            arguments.push(name);
+        }
+        sql.push_str(" ORDER BY seq");
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let mut found = statement.query(arguments.as_slice()).map_err(failed)?;
+        while let Some(row) = found.next().map_err(failed)? {
+            let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+            let (seq, mission, at, kind, body): (i64, String, i64, _, _) = read().map_err(failed)?;
+            let mission = self.mission(&mission)?;
+            visit(Row { seq: seq.cast_unsigned(), mission, at: at.cast_unsigned(), kind, body })?;
+        }
+        Ok(())
+    }
+
+    /// Missions in the order of their first rows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn missions(&self) -> Result<Vec<MissionId>, StoreError> {
+        let sql = "SELECT mission FROM journal GROUP BY mission ORDER BY min(seq)";
+        let names: Vec<String> = self.query(sql, [], |row| row.get(0))?;
+        names.iter().map(|name| self.mission(name)).collect()
+    }
+
+    /// The last row of the journal.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn head(&self) -> Result<Head, StoreError> {
+        head_of(&self.connection).map_err(|e| self.failed(e))
+    }
+
+    /// Goes through the whole journal. With a head known from before, a journal that was cut off below it or has
+    /// another row in its place is found too.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a broken chain is a result, not an error.
+    pub fn verify_chain(&self, known: Option<&Head>) -> Result<Chain, StoreError> {
+        let failed = |e| self.failed(e);
+        let mut walk = chain::Walk::default();
+        let mut statement = self.connection.prepare(chain::COLUMNS).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            if let Some(broken) = walk.step(row).map_err(failed)? {
+                return Ok(broken);
+            }
+            if let Some(known) = known.filter(|k| k.seq == walk.head.seq && k.hash != walk.head.hash) {
+                return Ok(Chain::Broken { seq: known.seq, what: "it is another row than it was".to_owned() });
+            }
+        }
+        let rows = walk.head.seq;
+        Ok(match known {
+            Some(known) if known.seq > rows => {
+                Chain::Broken { seq: rows + 1, what: format!("the rows up to {} are cut off", known.seq) }
+            }
+            _ => Chain::Intact { rows },
+        })
+    }
+
+    /// The body of a stored snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot_get(&self, key: &SnapshotKey) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT body FROM snapshots WHERE key = ?1";
+        self.connection.query_row(sql, [&key.0], |row| row.get(0)).optional().map_err(|e| self.failed(e))
+    }
+
+    /// Stores a snapshot. One that is already there under this key stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot_put(&mut self, key: &SnapshotKey, tree: &TreeId, at: Millis, body: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO snapshots (key, tree, at_ms, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO NOTHING";
+        self.write(|step| step.execute(sql, params![key.0, tree.as_str(), stored(at), body]).map(|_| ()))
+    }
+
+    /// Leaves a request for the engine and gives its number. [`wake::ring`] afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn signal_send(&mut self, kind: &str, body: &str, at: Millis) -> Result<i64, StoreError> {
+        self.write(|step| {
+            step.execute(
+                "INSERT INTO signals (at_ms, kind, body) VALUES (?1, ?2, ?3)",
+                params![stored(at), kind, body],
+            )?;
+            Ok(step.last_insert_rowid())
+        })
+    }
+
+    /// Requests not yet taken, oldest first, left as they are; see [`Store::append_answering`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn signals_waiting(&self) -> Result<Vec<Signal>, StoreError> {
+        waiting(&self.connection).map_err(|e| self.failed(e))
+    }
+
+    /// Takes all requests, oldest first; each is given once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn signals_take(&mut self, at: Millis) -> Result<Vec<Signal>, StoreError> {
+        self.write(|step| {
+            let signals = waiting(step)?;
+            if !signals.is_empty() {
+                step.execute("UPDATE signals SET taken_ms = ?1 WHERE taken_ms IS NULL", [stored(at)])?;
+            }
+            Ok(signals)
+        })
+    }
+
+    fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let path = &self.path;
+        let whole = || {
+            let step = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&step)?;
+            step.commit()?;
+            Ok(value)
+        };
+        whole().map_err(|e| StoreError::sql(path, e))
+    }
+
+    fn query<T>(
+        &self,
+        sql: &str,
+        arguments: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let found = self.connection.prepare(sql).and_then(|mut s| s.query_map(arguments, read)?.collect());
+        found.map_err(|e| self.failed(e))
+    }
+
+    fn mission(&self, name: &str) -> Result<MissionId, StoreError> {
+        MissionId::new(name).map_err(|e| StoreError::Corrupt { path: self.path.clone(), what: e.to_string() })
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::sql(&self.path, source)
+    }
+}
+
+/// SQLite's integers are signed; milliseconds and row numbers never come near the edge.
+fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn head_of(connection: &Connection) -> rusqlite::Result<Head> {
+    let mut last = connection.prepare_cached("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")?;
+    let head = last.query_row([], |row| Ok(Head { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? }));
+    Ok(head.optional()?.unwrap_or_default())
+}
+
+fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Signal>> {
+    let sql = "SELECT id, at_ms, kind, body FROM signals WHERE taken_ms IS NULL ORDER BY id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let at = row.get::<_, i64>(1)?.cast_unsigned();
+        Ok(Signal { id: row.get(0)?, at, kind: row.get(2)?, body: row.get(3)? })
+    };
+    statement.query_map([], read)?.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("mc.db")).unwrap();
+        (dir, store)
+    }
+
+    fn mission() -> MissionId {
+        MissionId::new("m1").unwrap()
+    }
+
+    fn entry(bytes: usize) -> Entry {
+        Entry { kind: "k".to_owned(), body: format!("\"{}\"", "x".repeat(bytes)) }
+    }
+
+    #[test]
+    fn a_full_disk_is_named_and_leaves_the_journal_as_it_was() {
+        let (_dir, mut store) = store();
+        store.append(&mission(), 1, &[entry(10)]).unwrap();
+        let pages: i64 = store.connection.pragma_query_value(None, "page_count", |r| r.get(0)).unwrap();
+        store.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        let full = store.append(&mission(), 2, &[entry(10), entry(100_000)]).unwrap_err();
+        assert!(matches!(full, StoreError::DiskFull { .. }), "{full:?}");
+        assert_eq!(store.verify_chain(None).unwrap(), Chain::Intact { rows: 1 });
+        store.connection.pragma_update_and_check(None, "max_page_count", 1_000_000, |_| Ok(())).unwrap();
+        assert_eq!(store.append(&mission(), 3, &[entry(100_000)]).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_writer_that_never_ends_is_named_as_a_lock() {
+        let (_dir, mut store) = store();
+        let other = Connection::open(&store.path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        store.connection.busy_timeout(Duration::ZERO).unwrap();
+        let locked = store.append(&mission(), 1, &[entry(1)]).unwrap_err();
+        assert!(matches!(locked, StoreError::Locked { .. }), "{locked:?}");
+        other.execute_batch("COMMIT").unwrap();
+        store.append(&mission(), 1, &[entry(1)]).unwrap();
+    }
+
+    #[test]
+    fn every_connection_syncs_each_commit_and_waits_for_locks() {
+        let (_dir, store) = store();
+        for store in [Store::open_existing(&store.path).unwrap().unwrap(), store] {
+            let text = |name| store.connection.pragma_query_value(None, name, |r| r.get::<_, String>(0)).unwrap();
+            let number = |name| store.connection.pragma_query_value(None, name, |r| r.get::<_, i64>(0)).unwrap();
+            assert_eq!(text("journal_mode"), "wal");
+            // 2 is FULL, https://sqlite.org/pragma.html#pragma_synchronous
+            assert_eq!((number("synchronous"), number("foreign_keys")), (2, 1));
+            assert!(number("busy_timeout") >= 1_000);
+        }
+    }
+
+    #[test]
+    fn a_store_can_move_to_another_thread() {
+        fn sent<T: Send>() {}
+        sent::<Store>();
+    }
+}

@@ -1,0 +1,292 @@
+//! Where the state directory of a repository is, and what lies in it.
+//!
+//! Promises: never inside the repository it belongs to, never on a file system whose locks and memory maps cannot be
+//! trusted (SQLite's WAL and the engine's lock need both), private to the user, never shared by two repositories.
+
+use super::network;
+use crate::adapters::environment::Environment;
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path, PathBuf};
+
+/// The state directory of one repository. [`StateDir::locate`] names it, [`StateDir::create`] makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir {
+    root: PathBuf,
+    common_dir: PathBuf,
+}
+
+/// No usable state directory.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// Neither a variable nor a home says where to put it.
+    #[error("choose a state directory: HOME is not set; set MC_STATE_DIR to a folder outside the repository")]
+    NoHome,
+    /// It would lie in the work tree or in git's own directory.
+    #[error(
+        "use the state directory {}: it is inside the repository ({}); set MC_STATE_DIR to a folder outside it",
+        root.display(), repository.display()
+    )]
+    InsideRepository {
+        /// The refused folder.
+        root: PathBuf,
+        /// The work tree or git directory that contains it.
+        repository: PathBuf,
+    },
+    /// Its file system does not keep locks or shared memory reliably.
+    #[error(
+        "use the state directory {}: it is on a network file system ({kind}); set MC_STATE_DIR to a folder on a local disk",
+        root.display()
+    )]
+    NetworkFileSystem {
+        /// The refused folder.
+        root: PathBuf,
+        /// Name of the file system.
+        kind: String,
+    },
+    /// Another repository keeps its state there.
+    #[error(
+        "use the state directory {}: it belongs to the repository {}; set MC_STATE_DIR to another folder, or unset it",
+        root.display(), other.display()
+    )]
+    OtherRepository {
+        /// The refused folder.
+        root: PathBuf,
+        /// The git directory it belongs to.
+        other: PathBuf,
+    },
+    /// A file or folder could not be read or made.
+    #[error("use {}", path.display())]
+    Io {
+        /// What was touched.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> PlaceError {
+    let path = path.to_owned();
+    move |source| PlaceError::Io { path, source }
+}
+
+impl StateDir {
+    /// Names the state directory of the repository whose common git directory is `common_dir`: `$MC_STATE_DIR`, else
+    /// `mission-control/<name>-<hash>` under `$XDG_STATE_HOME` (when absolute), else under `~/.local/state`. Makes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`PlaceError`] when no place is named, or the place is refused.
+    pub fn locate(common_dir: &Path, env: &Environment) -> Result<Self, PlaceError> {
+        let common_dir = env.cwd().join(common_dir);
+        let common_dir = common_dir.canonicalize().map_err(io(&common_dir))?;
+        let wanted = match env.var("MC_STATE_DIR") {
+            Some(dir) => env.cwd().join(dir),
+            None => {
+                let xdg = env.var("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+                let base = xdg.or_else(|| Some(env.home()?.join(".local/state"))).ok_or(PlaceError::NoHome)?;
+                base.join("mission-control").join(own_name(&common_dir))
+            }
+        };
+        let (existing, root) = real_path(&wanted)?;
+        if let Some(repository) = repository_around(&root, &common_dir) {
+            return Err(PlaceError::InsideRepository { root, repository });
+        }
+        if let Some(kind) = network::kind(&existing).map_err(io(&existing))? {
+            return Err(PlaceError::NetworkFileSystem { root, kind });
+        }
+        Ok(Self { root, common_dir })
+    }
+
+    /// Makes the folders that are missing, each with mode 0700, and marks the place as this repository's. Folders that
+    /// exist keep their mode.
+    ///
+    /// # Errors
+    /// [`PlaceError::OtherRepository`] when it is marked as that of another repository which still exists.
+    pub fn create(&self) -> Result<(), PlaceError> {
+        for dir in [self.root.clone(), self.pool(), self.runs(), self.logs()] {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+        }
+        let mark = self.root.join("repository");
+        let kept = write_once(&mark, self.common_dir.as_os_str().as_bytes())?;
+        let other = PathBuf::from(std::ffi::OsString::from_vec(kept));
+        if other == self.common_dir {
+            return Ok(());
+        }
+        if other.exists() {
+            return Err(PlaceError::OtherRepository { root: self.root.clone(), other });
+        }
+        // The repository was moved: the place follows it.
+        std::fs::write(&mark, self.common_dir.as_os_str().as_bytes()).map_err(io(&mark))
+    }
+
+    /// The random id of this state directory, 32 hexadecimal digits, made at the first call; it goes into
+    /// `refs/mc/owner`. Needs [`StateDir::create`] first.
+    ///
+    /// # Errors
+    /// [`PlaceError::Io`].
+    pub fn state_id(&self) -> Result<String, PlaceError> {
+        let path = self.root.join("state-id");
+        let source = Path::new("/dev/urandom");
+        let mut random = [0_u8; 16];
+        std::fs::File::open(source).and_then(|mut f| f.read_exact(&mut random)).map_err(io(source))?;
+        let text = String::from_utf8_lossy(&write_once(&path, hex(&random).as_bytes())?).trim().to_owned();
+        if text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(text);
+        }
+        let reason = "it does not hold 32 hexadecimal digits; delete it, then use --take-over";
+        Err(io(&path)(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)))
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> PathBuf {
+        self.root.join("mc.db")
+    }
+
+    /// The workspace pool.
+    #[must_use]
+    pub fn pool(&self) -> PathBuf {
+        self.root.join("pool")
+    }
+
+    /// Run directories of the local host.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// Logs.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The isolated git directory where candidates are merged.
+    #[must_use]
+    pub fn merge_git(&self) -> PathBuf {
+        self.root.join("merge.git")
+    }
+
+    /// The FIFO that wakes the engine.
+    #[must_use]
+    pub fn wake(&self) -> PathBuf {
+        self.root.join("wake")
+    }
+
+    /// The engine's lock file.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("engine.lock")
+    }
+}
+
+/// `<repo-name>-<12 hexadecimal digits of SHA-256 over the real path of the common directory>`.
+fn own_name(common_dir: &Path) -> String {
+    let named = match (common_dir.file_name(), common_dir.parent()) {
+        (Some(name), Some(parent)) if name == ".git" => parent.file_name(),
+        (name, _) => name,
+    };
+    let name = named.unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(".git").unwrap_or(&name);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
+    let name: String = name.chars().map(plain).take(40).collect();
+    let hash = hex(&Sha256::digest(common_dir.as_os_str().as_bytes()));
+    format!("{}-{}", if name.is_empty() { "repository" } else { &name }, &hash[..12])
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Resolves links in the part of `path` that exists; returns that part and the whole.
+fn real_path(path: &Path) -> Result<(PathBuf, PathBuf), PlaceError> {
+    let mut rest = Vec::new();
+    let mut head = path;
+    loop {
+        match head.canonicalize() {
+            Ok(existing) => {
+                let whole = rest.iter().rev().fold(existing.clone(), |p: PathBuf, part| match part {
+                    Component::ParentDir => p.parent().map_or_else(PathBuf::new, Path::to_owned),
+                    part => p.join(part),
+                });
+                return Ok((existing, whole));
+            }
+            // A dangling link is not a free name: what lies behind it cannot be judged.
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound || head.is_symlink() => {
+                return Err(io(head)(source));
+            }
+            Err(source) => match (head.components().next_back(), head.parent()) {
+                (Some(part), Some(parent)) => {
+                    rest.push(part);
+                    head = parent;
+                }
+                _ => return Err(io(path)(source)),
+            },
+        }
+    }
+}
+
+/// The work tree or git directory of this repository that contains `root`. Work trees are found from below, by their
+/// `.git`, which covers linked ones and those with a separate git directory.
+fn repository_around(root: &Path, common_dir: &Path) -> Option<PathBuf> {
+    root.ancestors()
+        .find(|dir| *dir == common_dir || common_dir_of(dir).as_deref() == Some(common_dir))
+        .map(Path::to_owned)
+}
+
+fn common_dir_of(work_tree: &Path) -> Option<PathBuf> {
+    let dot_git = work_tree.join(".git");
+    if dot_git.is_dir() {
+        return dot_git.canonicalize().ok();
+    }
+    let text = std::fs::read_to_string(&dot_git).ok()?;
+    let git_dir = work_tree.join(text.strip_prefix("gitdir:")?.trim()).canonicalize().ok()?;
+    match std::fs::read_to_string(git_dir.join("commondir")) {
+        Ok(common) => git_dir.join(common.trim()).canonicalize().ok(),
+        Err(_) => Some(git_dir),
+    }
+}
+
+/// Writes `text` whole or not at all when there is no such file; returns what the file holds.
+fn write_once(path: &Path, text: &[u8]) -> Result<Vec<u8>, PlaceError> {
+    if !path.exists() {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(dir).map_err(io(path))?;
+        file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(io(path))?;
+        match file.persist_noclobber(path) {
+            Ok(_) => {}
+            Err(lost) if lost.error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(lost) => return Err(io(path)(lost.error)),
+        }
+    }
+    std::fs::read(path).map_err(io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_readable_and_safe() {
+        let name = |path: &str| own_name(Path::new(path)).rsplit_once('-').map(|(n, _)| n.to_owned());
+        assert_eq!(name("/w/my repo/.git").as_deref(), Some("my-repo"));
+        assert_eq!(name("/w/bare.git").as_deref(), Some("bare"));
+        assert_eq!(name("/w/日本/.git").as_deref(), Some("--"));
+        assert_ne!(own_name(Path::new("/a/r/.git")), own_name(Path::new("/b/r/.git")));
+    }
+}
