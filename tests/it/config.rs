@@ -1,4 +1,5 @@
 //! Settings: precedence with sources, advice for wrong keys, files of the older scheduler, the shipped defaults.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test helper fails")]
 
 use mission_control::config::layers::Source;
 use mission_control::config::schema::{self, KEYS, Support};
