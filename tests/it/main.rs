@@ -19,3 +19,4 @@ mod store_lock;
 mod store_place;
 mod store_wake;
 mod store_world;
+mod config;

@@ -1,0 +1,292 @@
+//! Layers: for every key the value that holds, and where it comes from.
+//!
+//! Promises: default, then file, then environment, then flag; the last one said wins whole; every value remembers
+//! its source; all problems of all layers are reported together.
+
+use super::schema::{self, KEYS, Key, Support};
+use super::stages::{self, Stage};
+use super::value::{Refusal, Value, quoted};
+use super::{ConfigError, Problem};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
+
+/// Everything settings are made of, read by the caller.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// Path and text of the settings file, if there is one.
+    pub file: Option<(&'a Path, &'a str)>,
+    /// The directory relative paths are meant from where there is no file; absolute.
+    pub directory: &'a Path,
+    /// The environment.
+    pub environment: &'a BTreeMap<String, String>,
+    /// Flags as (key, value, flag as the user typed it, for example `--rounds`).
+    pub flags: &'a [(&'a str, String, &'a str)],
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Built in.
+    Default,
+    /// The settings file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// This environment variable.
+    Environment(String),
+    /// This flag.
+    Flag(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "file {}:{line}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+        }
+    }
+}
+
+/// The effective value of every key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layers {
+    values: BTreeMap<&'static str, (Value, Source)>,
+    stages: Option<(Vec<Stage>, Source)>,
+    /// Keys without effect, in the order they were met.
+    ignored: Vec<(&'static Key, Source)>,
+    /// The directory relative paths are meant from.
+    directory: PathBuf,
+}
+
+impl Layers {
+    /// Reads all layers.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every unknown, unsupported or wrong key.
+    pub fn resolve(inputs: &Inputs<'_>) -> Result<Self, ConfigError> {
+        let directory = inputs.file.and_then(|(path, _)| path.parent()).filter(|parent| !parent.as_os_str().is_empty());
+        let mut layers = Self {
+            values: BTreeMap::new(),
+            stages: None,
+            ignored: Vec::new(),
+            directory: inputs.directory.join(directory.unwrap_or(inputs.directory)),
+        };
+        let mut problems = Vec::new();
+        layers.read_defaults(&mut problems);
+        if let Some((path, text)) = inputs.file {
+            layers.read_file(&File { path, text }, &mut problems);
+        }
+        // A whole section that is not built yet (`notify`) is no name anybody means by a variable.
+        for key in KEYS.iter().filter(|key| key.path.contains('.')) {
+            let name = key.environment_name();
+            if let Some(text) = inputs.environment.get(&name) {
+                layers.put_text(key, text, Source::Environment(name), &mut problems);
+            }
+        }
+        for (path, text, flag) in inputs.flags {
+            let place = Source::Flag((*flag).to_owned());
+            match schema::find(path) {
+                Some(key) => layers.put_text(key, text, place, &mut problems),
+                None => problems.push(unknown(place, (*path).to_owned())),
+            }
+        }
+        if problems.is_empty() { Ok(layers) } else { Err(ConfigError(problems)) }
+    }
+
+    /// Key, value as TOML and source of every supported key, in the order of the table of keys.
+    #[must_use]
+    pub fn show(&self) -> Vec<(String, String, String)> {
+        let mut rows = Vec::new();
+        for key in KEYS {
+            if let Some((value, source)) = self.values.get(key.path) {
+                rows.push((key.path.to_owned(), value.to_string(), source.to_string()));
+            } else if let (Support::Stages, Some((stages, source))) = (key.support, &self.stages) {
+                let list: Vec<String> = stages.iter().map(Stage::render).collect();
+                rows.push((key.path.to_owned(), format!("[{}]", list.join(", ")), source.to_string()));
+            }
+        }
+        rows
+    }
+
+    /// [`Layers::show`] as lines `key = value  # source`.
+    #[must_use]
+    pub fn show_text(&self) -> String {
+        self.show().iter().map(|(key, value, source)| format!("{key} = {value}  # {source}\n")).collect()
+    }
+
+    /// [`Layers::show`] as `{"schema": 1, "settings": [{"key", "value", "source"}]}`; the value is TOML text.
+    #[must_use]
+    pub fn show_json(&self) -> serde_json::Value {
+        let rows = self.show();
+        let rows = rows.iter().map(|(key, value, source)| json!({"key": key, "value": value, "source": source}));
+        json!({"schema": 1, "settings": rows.collect::<Vec<_>>()})
+    }
+
+    /// The value of a supported key and its source.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&(Value, Source)> {
+        self.values.get(path)
+    }
+
+    pub(super) fn stages(&self) -> Option<&(Vec<Stage>, Source)> {
+        self.stages.as_ref()
+    }
+
+    pub(super) fn ignored(&self) -> &[(&'static Key, Source)] {
+        &self.ignored
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn read_defaults(&mut self, problems: &mut Vec<Problem>) {
+        for key in KEYS {
+            let Support::Now(literal) = key.support else { continue };
+            let text = format!("value = {literal}");
+            let read = DeTable::parse(&text).ok();
+            let value = read.as_ref().and_then(|table| table.get_ref().iter().next().map(|(_, value)| value));
+            match value.map(|value| key.kind.read_toml(value.get_ref())) {
+                Some(Ok(value)) => {
+                    self.values.insert(key.path, (value, Source::Default));
+                }
+                _ => problems.push(Problem::Value {
+                    place: Source::Default,
+                    key: key.path.to_owned(),
+                    message: "has a default that cannot be read".to_owned(),
+                }),
+            }
+        }
+    }
+
+    fn read_file(&mut self, file: &File<'_>, problems: &mut Vec<Problem>) {
+        let text = file.text.strip_prefix('\u{feff}').unwrap_or(file.text);
+        let file = File { path: file.path, text };
+        match DeTable::parse(text) {
+            Ok(table) => self.read_table(&file, "", table.get_ref(), problems),
+            Err(error) => problems.push(Problem::Syntax {
+                place: file.place(error.span().map_or(0, |span| span.start)),
+                message: format!("is not valid TOML: {}", error.message().replace('\n', "; ")),
+            }),
+        }
+    }
+
+    fn read_table(&mut self, file: &File<'_>, section: &str, table: &DeTable<'_>, problems: &mut Vec<Problem>) {
+        // The table is sorted by name; people read their file from the top.
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in entries {
+            let path =
+                if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
+            let place = file.place(name.span().start);
+            if let Some(key) = schema::find(&path) {
+                self.put_toml(file, key, value.get_ref(), place, problems);
+                continue;
+            }
+            match value.get_ref() {
+                DeValue::Table(inner) if schema::is_section(&path) || has_values(inner) => {
+                    self.read_table(file, &path, inner, problems);
+                }
+                _ if schema::is_section(&path) => problems.push(Problem::Value {
+                    place,
+                    message: format!("is a section; write [{path}] and its keys below"),
+                    key: path,
+                }),
+                _ => problems.push(unknown(place, path)),
+            }
+        }
+    }
+
+    fn put_toml(
+        &mut self,
+        file: &File<'_>,
+        key: &'static Key,
+        value: &DeValue<'_>,
+        place: Source,
+        problems: &mut Vec<Problem>,
+    ) {
+        let said = || if let DeValue::String(text) = value { Some(text.to_string()) } else { None };
+        match key.support {
+            Support::Stages => {
+                let stages = stages::read(file, value, &place, problems);
+                self.stages = Some((stages, place));
+            }
+            Support::Now(_) => self.put(key, key.kind.read_toml(value), said(), place, problems),
+            _ => self.put_ineffective(key, place, problems),
+        }
+    }
+
+    fn put_text(&mut self, key: &'static Key, text: &str, place: Source, problems: &mut Vec<Problem>) {
+        match key.support {
+            Support::Stages => problems.push(Problem::Value {
+                place,
+                key: key.path.to_owned(),
+                message: "can be set in the settings file only; for one stage set `target.verification.command`"
+                    .to_owned(),
+            }),
+            Support::Now(_) => self.put(key, key.kind.read_text(text), Some(text.to_owned()), place, problems),
+            _ => self.put_ineffective(key, place, problems),
+        }
+    }
+
+    fn put_ineffective(&mut self, key: &'static Key, place: Source, problems: &mut Vec<Problem>) {
+        if key.support == Support::Later {
+            problems.push(Problem::Unsupported { place, key: key.path.to_owned() });
+        } else {
+            self.ignored.push((key, place));
+        }
+    }
+
+    fn put(
+        &mut self,
+        key: &'static Key,
+        value: Result<Value, Refusal>,
+        said: Option<String>,
+        place: Source,
+        problems: &mut Vec<Problem>,
+    ) {
+        let path = key.path.to_owned();
+        match value {
+            Ok(value) => {
+                self.values.insert(key.path, (value, place));
+            }
+            Err(Refusal::Later) => {
+                let key = said.map_or_else(|| path.clone(), |said| format!("{path} = {}", quoted(&said)));
+                problems.push(Problem::Unsupported { place, key });
+            }
+            Err(Refusal::Wrong(message)) => problems.push(Problem::Value { place, key: path, message }),
+        }
+    }
+}
+
+/// The settings file, for telling places in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl File<'_> {
+    pub(super) fn place(&self, offset: usize) -> Source {
+        let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+        Source::File { path: self.path.to_owned(), line }
+    }
+}
+
+/// A table below a later key is refused as a whole, an unknown one key by key, so that each gets its advice.
+fn has_values(table: &DeTable<'_>) -> bool {
+    table.iter().next().is_some()
+}
+
+fn unknown(place: Source, key: String) -> Problem {
+    let nearest = schema::nearest(&key).map(str::to_owned);
+    Problem::Unknown { place, key, nearest }
+}

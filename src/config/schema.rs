@@ -1,0 +1,215 @@
+//! The keys: every name `mc` knows, what it accepts, its default, and whether it does something in this version.
+//!
+//! Promises: one table is the whole truth; names of environment variables, near-miss advice, `mc config show` and the
+//! refusal of keys that are not built yet all come from it.
+
+use super::value::Kind;
+
+/// What a key does in this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// It works; this is its default as TOML.
+    Now(&'static str),
+    /// Known, refused: the feature is not built yet. Covers everything below it.
+    Later,
+    /// Of the older scheduler's files: accepted, without meaning here, named in a warning.
+    Older,
+    /// A cap that is not enforced in this version: accepted, with a warning of its own.
+    Unenforced,
+    /// The list of stages, read by [`super::stages`].
+    Stages,
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Sections and name, joined by dots.
+    pub path: &'static str,
+    /// What it accepts.
+    pub kind: Kind,
+    /// What it does.
+    pub support: Support,
+}
+
+impl Key {
+    /// The environment variable that sets it: `MC_SECTION_KEY`.
+    #[must_use]
+    pub fn environment_name(&self) -> String {
+        format!("MC_{}", self.path.replace('.', "_").to_uppercase())
+    }
+}
+
+const fn now(path: &'static str, kind: Kind, default: &'static str) -> Key {
+    Key { path, kind, support: Support::Now(default) }
+}
+
+const fn later(path: &'static str) -> Key {
+    Key { path, kind: Kind::Text, support: Support::Later }
+}
+
+const fn older(path: &'static str) -> Key {
+    Key { path, kind: Kind::Text, support: Support::Older }
+}
+
+const fn unenforced(path: &'static str) -> Key {
+    Key { path, kind: Kind::Text, support: Support::Unenforced }
+}
+
+const fn count(least: u64) -> Kind {
+    Kind::Count(least, 1_000_000)
+}
+
+/// Choices of a stage's `kind`.
+pub const STAGE_KINDS: Kind = Kind::Choice(&["tests", "lint", "types", "security", "build", "metric"], &[]);
+/// Choices of a stage's `tier`.
+pub const STAGE_TIERS: Kind = Kind::Choice(&["quick", "gate"], &[]);
+/// Choices of a stage's `format`.
+pub const STAGE_FORMATS: Kind = Kind::Choice(&["auto", "tap", "exit"], &["cargo", "nextest", "pytest", "junit"]);
+
+/// Every key.
+pub const KEYS: &[Key] = &[
+    now("target.name", Kind::Text, "\"\""),
+    now("target.path", Kind::Text, "\"\""),
+    now("target.branch", Kind::Text, "\"main\""),
+    now("target.objective", Kind::Text, "\"\""),
+    now("target.check", Kind::Text, "\"\""),
+    now("target.setup", Kind::Text, "\"\""),
+    now("target.setup_inputs", Kind::Texts, "[]"),
+    now("target.copy", Kind::Texts, "[]"),
+    later("target.submodules"),
+    now("target.verification.command", Kind::Text, "\"\""),
+    now("target.verification.timeout", Kind::Time, "\"30m\""),
+    now("target.verification.env", Kind::Names, "[]"),
+    now("target.verification.fingerprint", Kind::Texts, "[]"),
+    Key { path: "target.verification.stage", kind: Kind::Text, support: Support::Stages },
+    later("target.verification.ignore"),
+    later("target.verification.protect"),
+    now("agent.preset", Kind::Choice(&["command"], &["claude", "codex", "gemini", "opencode", "aider"]), "\"command\""),
+    now("agent.command", Kind::Text, "\"\""),
+    now("agent.prompt", Kind::Choice(&["stdin", "arg", "file"], &[]), "\"stdin\""),
+    now("agent.env", Kind::Names, "[]"),
+    now("agent.idle_timeout", Kind::TimeOrOff, "\"20m\""),
+    now("agent.start_timeout", Kind::TimeOrOff, "\"20m\""),
+    now("agent.grace_after_result", Kind::TimeOrOff, "\"30s\""),
+    later("agent.model"),
+    later("agent.planner"),
+    later("agent.fixup"),
+    later("agent.discovery"),
+    now("scheduler.session_timeout", Kind::Time, "\"1h\""),
+    now("scheduler.max_attempts", Kind::Count(1, 100), "3"),
+    now("scheduler.max_infrastructure_retries", Kind::Count(0, 100), "5"),
+    now("scheduler.dispatch", Kind::Choice(&["waves"], &["frontier"]), "\"waves\""),
+    now("scheduler.isolation", Kind::Choice(&["auto", "pidns", "search"], &[]), "\"auto\""),
+    now("scheduler.lease", Kind::Time, "\"30m\""),
+    older("scheduler.cooldown"),
+    older("scheduler.max_sessions_per_run"),
+    older("scheduler.model"),
+    older("scheduler.monitor_interval"),
+    older("scheduler.output_summary_max_chars"),
+    older("scheduler.polling_interval"),
+    older("scheduler.raw_output_max_chars"),
+    older("scheduler.session_lookback"),
+    older("scheduler.git.strategy"),
+    older("scheduler.git.auto_merge"),
+    now("scheduler.budget.max_wall_time", Kind::Time, "\"12h\""),
+    unenforced("scheduler.budget.max_per_session_usd"),
+    unenforced("scheduler.budget.max_per_run_usd"),
+    older("scheduler.budget.evaluator_budget_usd"),
+    older("scheduler.budget.fixup_budget_usd"),
+    later("scheduler.budget.max_tokens"),
+    now("scheduler.parallel.num_workers", Kind::Count(1, 256), "4"),
+    now("scheduler.parallel.pool_dir", Kind::Text, "\"\""),
+    now("scheduler.parallel.max_disk", Kind::Size, "\"50GB\""),
+    now("scheduler.parallel.warm_clones", Kind::Count(0, 256), "0"),
+    later("scheduler.parallel.verifiers"),
+    older("scheduler.parallel.heartbeat_timeout"),
+    older("scheduler.parallel.max_rebase_attempts"),
+    now("rounds.max_rounds", count(1), "20"),
+    now("rounds.units_per_round", count(0), "0"),
+    now("rounds.stall_threshold", count(1), "3"),
+    now("rounds.cooldown_between_rounds", Kind::TimeOrOff, "\"0s\""),
+    older("rounds.stall_score_epsilon"),
+    older("rounds.max_discoveries_per_round"),
+    older("rounds.max_discovery_chars"),
+    older("rounds.max_summary_items"),
+    older("rounds.timeout_multiplier"),
+    now("planner.source", Kind::Choice(&["backlog"], &["file", "agent"]), "\"backlog\""),
+    later("planner.timeout"),
+    older("planner.max_depth"),
+    older("planner.absolute_max_depth"),
+    older("planner.max_children_per_node"),
+    older("planner.budget_per_call_usd"),
+    older("planner.max_file_tree_chars"),
+    now("queue.gate", Kind::Choice(&["no-regression", "pass"], &[]), "\"no-regression\""),
+    now("queue.guarantee", Kind::Choice(&["commit"], &["tip"]), "\"commit\""),
+    now("queue.merge", Kind::Choice(&["merge"], &["squash", "rebase"]), "\"merge\""),
+    now("queue.confirm_failures", Kind::Flag, "true"),
+    later("queue.batch_above"),
+    later("queue.strategy"),
+    later("queue.ratchet"),
+    later("queue.union"),
+    later("queue.regenerate"),
+    now("green_branch.green_branch", Kind::Text, "\"mc/green\""),
+    later("green_branch.push_remote"),
+    older("green_branch.working_branch"),
+    older("green_branch.fixup_max_attempts"),
+    older("green_branch.auto_push"),
+    older("green_branch.push_branch"),
+    now("backend.type", Kind::Choice(&["local"], &["ssh"]), "\"local\""),
+    older("backend.ssh.hosts"),
+    later("backend.local_workers"),
+    later("backend.lease"),
+    later("discovery"),
+    later("authority"),
+    later("notify"),
+    later("ship"),
+];
+
+/// The key of this exact path.
+#[must_use]
+pub fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Whether keys stand below this path.
+#[must_use]
+pub fn is_section(path: &str) -> bool {
+    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The nearest name to one that is not known, if one is near: by spelling, or the same name in another section.
+#[must_use]
+pub fn nearest(path: &str) -> Option<&'static str> {
+    let leaf = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let works = |key: &&Key| !matches!(key.support, Support::Later | Support::Older | Support::Unenforced);
+    let close = KEYS.iter().filter(works).map(|key| {
+        let whole = edits(path, key.path);
+        let moved = edits(&leaf(path), &leaf(key.path)) * 2 + 1;
+        (whole.min(moved), key.path)
+    });
+    let limit = 3.min(1 + leaf(path).len() / 3);
+    close.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= limit).map(|(_, name)| name)
+}
+
+/// The nearest of a few words, if one is near.
+#[must_use]
+pub fn nearest_of<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+    let close = words.iter().map(|known| (edits(word, known), *known));
+    close.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 2).map(|(_, known)| known)
+}
+
+/// Levenshtein distance over characters.
+fn edits(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}

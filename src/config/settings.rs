@@ -1,0 +1,401 @@
+//! The settings the engine runs with: complete, typed, valid together.
+//!
+//! Promises: nothing here is optional that the engine needs; a combination that cannot work is refused before
+//! anything starts, with its place and what to do.
+
+use super::layers::{Layers, Source};
+use super::schema::Support;
+use super::stages::Stage;
+use super::value::Value;
+use super::{ConfigError, FILE_NAME, Problem};
+use crate::domain::verify::Gate;
+use crate::domain::verify::key::{StageSpec, Tier};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a mission is configured with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The repository and what is wanted of it.
+    pub target: Target,
+    /// The verification.
+    pub verification: Verification,
+    /// The agent.
+    pub agent: Agent,
+    /// Attempts and processes.
+    pub scheduler: Scheduler,
+    /// Workspaces and how many work at once.
+    pub parallel: Parallel,
+    /// Cap on the wall time of one mission.
+    pub max_wall_time: Duration,
+    /// Rounds.
+    pub rounds: Rounds,
+    /// The merge queue.
+    pub queue: Queue,
+    /// Name of the green branch, without `refs/heads/`.
+    pub green_branch: String,
+    /// What the person should know; nothing here stops a mission.
+    pub warnings: Vec<String>,
+}
+
+/// The repository and what is wanted of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Name for people.
+    pub name: String,
+    /// A directory of the repository.
+    pub path: PathBuf,
+    /// The branch work starts from.
+    pub branch: String,
+    /// What the mission is to reach; may be empty.
+    pub objective: String,
+    /// Shell text that exits 0 when the objective is met.
+    pub check: Option<String>,
+    /// Shell text that prepares a fresh workspace.
+    pub setup: Option<String>,
+    /// Files whose change makes `setup` run again.
+    pub setup_inputs: Vec<String>,
+    /// Untracked files copied from the source into each workspace; relative, inside the repository.
+    pub copy: Vec<String>,
+}
+
+/// The verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// At least one, at least one of them of the gate; names are unique.
+    pub stages: Vec<StageSpec>,
+    /// Names of environment variables passed on; their values are part of the fingerprint.
+    pub env: Vec<String>,
+    /// Shell texts whose outputs are part of the fingerprint.
+    pub fingerprint: Vec<String>,
+}
+
+/// How the agent gets its brief.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptMode {
+    /// On standard input, which is closed after it.
+    Stdin,
+    /// As the last argument.
+    Arg,
+    /// As the path of a file, in the last argument.
+    File,
+}
+
+/// Which agent program is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Any program; its exit code says how it ended.
+    Command,
+}
+
+/// The agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Which program.
+    pub preset: Preset,
+    /// Its command line; `None` is fine for missions of script units only.
+    pub command: Option<String>,
+    /// How it gets its brief.
+    pub prompt: PromptMode,
+    /// Names of environment variables passed on.
+    pub env: Vec<String>,
+    /// Without output and file change for so long, it is stalled; `None` is off.
+    pub idle_timeout: Option<Duration>,
+    /// Without a first sign of life for so long, it is stalled; `None` is off.
+    pub start_timeout: Option<Duration>,
+    /// How long it may take to end after its result.
+    pub grace_after_result: Duration,
+}
+
+/// How left-over processes are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// A pid namespace where the host allows it, else search.
+    Auto,
+    /// A pid namespace or nothing.
+    Pidns,
+    /// Search.
+    Search,
+}
+
+/// Attempts and processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduler {
+    /// Longest run of one attempt.
+    pub session_timeout: Duration,
+    /// Attempts of one unit.
+    pub max_attempts: u32,
+    /// Retries of one unit after infrastructure failures.
+    pub max_infrastructure_retries: u32,
+    /// How left-over processes are found.
+    pub isolation: Isolation,
+    /// How long processes outlive a dead engine.
+    pub lease: Duration,
+}
+
+/// Workspaces and how many work at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parallel {
+    /// Units that run at once.
+    pub num_workers: u32,
+    /// Where workspaces are; `None` is below the state directory.
+    pub pool_dir: Option<PathBuf>,
+    /// Most bytes of the pool.
+    pub max_disk: u64,
+    /// Workspaces made ahead.
+    pub warm_clones: u32,
+}
+
+/// Rounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rounds {
+    /// Most rounds of a mission.
+    pub max_rounds: u32,
+    /// Most units of one round; `None` is all.
+    pub units_per_round: Option<u32>,
+    /// So many rounds in a row without a landing end the mission.
+    pub stall_threshold: u32,
+    /// Pause between rounds.
+    pub cooldown_between_rounds: Duration,
+}
+
+/// The merge queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// What it demands.
+    pub gate: Gate,
+    /// Whether a new failure is confirmed by a second run before anyone is blamed.
+    pub confirm_failures: bool,
+}
+
+impl Layers {
+    /// The validated settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is missing or does not go together.
+    pub fn settings(&self) -> Result<Settings, ConfigError> {
+        let mut problems = Vec::new();
+        let stages = self.stage_specs(&mut problems);
+        self.check_branches(&mut problems);
+        self.check_paths(&mut problems);
+        if !problems.is_empty() {
+            return Err(ConfigError(problems));
+        }
+        let path = self.path("target.path").unwrap_or_else(|| self.directory().to_owned());
+        let name = self.optional("target.name").or_else(|| Some(path.file_name()?.to_string_lossy().into_owned()));
+        Ok(Settings {
+            target: Target {
+                name: name.unwrap_or_else(|| "repository".to_owned()),
+                path,
+                branch: self.text("target.branch"),
+                objective: self.text("target.objective"),
+                check: self.optional("target.check"),
+                setup: self.optional("target.setup"),
+                setup_inputs: self.texts("target.setup_inputs"),
+                copy: self.texts("target.copy"),
+            },
+            verification: Verification {
+                stages,
+                env: self.texts("target.verification.env"),
+                fingerprint: self.texts("target.verification.fingerprint"),
+            },
+            agent: Agent {
+                preset: Preset::Command,
+                command: self.optional("agent.command"),
+                prompt: match self.text("agent.prompt").as_str() {
+                    "arg" => PromptMode::Arg,
+                    "file" => PromptMode::File,
+                    _ => PromptMode::Stdin,
+                },
+                env: self.texts("agent.env"),
+                idle_timeout: self.time_or_off("agent.idle_timeout"),
+                start_timeout: self.time_or_off("agent.start_timeout"),
+                grace_after_result: self.time("agent.grace_after_result"),
+            },
+            scheduler: Scheduler {
+                session_timeout: self.time("scheduler.session_timeout"),
+                max_attempts: self.count("scheduler.max_attempts"),
+                max_infrastructure_retries: self.count("scheduler.max_infrastructure_retries"),
+                isolation: match self.text("scheduler.isolation").as_str() {
+                    "pidns" => Isolation::Pidns,
+                    "search" => Isolation::Search,
+                    _ => Isolation::Auto,
+                },
+                lease: self.time("scheduler.lease"),
+            },
+            parallel: Parallel {
+                num_workers: self.count("scheduler.parallel.num_workers"),
+                pool_dir: self.path("scheduler.parallel.pool_dir"),
+                max_disk: match self.get("scheduler.parallel.max_disk") {
+                    Some((Value::Size(bytes), _)) => *bytes,
+                    _ => 0,
+                },
+                warm_clones: self.count("scheduler.parallel.warm_clones"),
+            },
+            max_wall_time: self.time("scheduler.budget.max_wall_time"),
+            rounds: Rounds {
+                max_rounds: self.count("rounds.max_rounds"),
+                units_per_round: Some(self.count("rounds.units_per_round")).filter(|units| *units > 0),
+                stall_threshold: self.count("rounds.stall_threshold"),
+                cooldown_between_rounds: self.time("rounds.cooldown_between_rounds"),
+            },
+            queue: Queue {
+                gate: if self.text("queue.gate") == "pass" { Gate::Pass } else { Gate::NoRegression },
+                confirm_failures: matches!(self.get("queue.confirm_failures"), Some((Value::Flag(true), _))),
+            },
+            green_branch: self.text("green_branch.green_branch"),
+            warnings: self.warnings(),
+        })
+    }
+
+    fn stage_specs(&self, problems: &mut Vec<Problem>) -> Vec<StageSpec> {
+        const COMMAND: &str = "target.verification.command";
+        let place = self.source(COMMAND);
+        let command = self.optional(COMMAND).filter(|text| !text.trim().is_empty());
+        let stages = match (command, self.stages()) {
+            (Some(_), Some((_, stages))) if matches!(place, Source::File { .. }) => {
+                let message = format!("stands beside [[target.verification.stage]] ({stages}); keep one of the two");
+                problems.push(Problem::Value { place, key: COMMAND.to_owned(), message });
+                return Vec::new();
+            }
+            (Some(command), _) => vec![Stage::of_command(&command)],
+            (None, Some((stages, _))) => stages.clone(),
+            (None, None) => {
+                let message = format!(
+                    "is not set; without a verification nothing can land. Write it into {FILE_NAME} below \
+                     [target.verification], for example command = \"make test\", or set MC_TARGET_VERIFICATION_COMMAND"
+                );
+                problems.push(Problem::Value { place, key: COMMAND.to_owned(), message });
+                return Vec::new();
+            }
+        };
+        let specs: Vec<_> = stages.iter().map(|stage| stage.spec(self.time("target.verification.timeout"))).collect();
+        if let Some((_, place)) = self.stages()
+            && specs.iter().all(|stage| stage.tier == Tier::Quick)
+        {
+            problems.push(Problem::Value {
+                place: place.clone(),
+                key: "target.verification.stage".to_owned(),
+                message: "has no stage with tier = \"gate\"; nothing would guard the green branch".to_owned(),
+            });
+        }
+        specs
+    }
+
+    fn check_branches(&self, problems: &mut Vec<Problem>) {
+        let (branch, green) = (self.text("target.branch"), self.text("green_branch.green_branch"));
+        for (key, name) in [("target.branch", &branch), ("green_branch.green_branch", &green)] {
+            if let Some(rule) = broken_branch_rule(name) {
+                let message = format!("is not the name of a branch: `{name}` {rule}");
+                problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+            }
+        }
+        if branch == green {
+            problems.push(Problem::Value {
+                place: self.source("green_branch.green_branch"),
+                key: "green_branch.green_branch".to_owned(),
+                message: format!(
+                    "is `{green}`, the target branch; missions never move that, so give it a name of its own"
+                ),
+            });
+        }
+    }
+
+    fn check_paths(&self, problems: &mut Vec<Problem>) {
+        for key in ["target.copy", "target.setup_inputs"] {
+            for path in self.texts(key) {
+                if path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".git") {
+                    let message =
+                        format!("must name files inside the repository, relative to its root; `{path}` is not");
+                    problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+                }
+            }
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let named = |wanted: Support| -> Vec<String> {
+            let keys = self.ignored().iter().filter(|(key, _)| key.support == wanted);
+            keys.map(|(key, place)| format!("`{}` ({place})", key.path)).collect()
+        };
+        let mut warnings = Vec::new();
+        let caps = named(Support::Unenforced);
+        if !caps.is_empty() {
+            warnings.push(format!(
+                "cost caps are not enforced in this version, because the cost of an agent started by `agent.command` is \
+                 unknown: {}; `scheduler.budget.max_wall_time`, `scheduler.max_attempts` and `rounds.max_rounds` are enforced",
+                caps.join(", ")
+            ));
+        }
+        let older = named(Support::Older);
+        if !older.is_empty() {
+            warnings.push(format!("these keys have no meaning here and are ignored: {}", older.join(", ")));
+        }
+        warnings
+    }
+
+    fn source(&self, key: &str) -> Source {
+        self.get(key).map_or(Source::Default, |(_, source)| source.clone())
+    }
+
+    fn text(&self, key: &str) -> String {
+        match self.get(key) {
+            Some((Value::Text(text), _)) => text.clone(),
+            _ => String::new(),
+        }
+    }
+
+    fn optional(&self, key: &str) -> Option<String> {
+        Some(self.text(key)).filter(|text| !text.trim().is_empty())
+    }
+
+    fn texts(&self, key: &str) -> Vec<String> {
+        match self.get(key) {
+            Some((Value::Texts(texts), _)) => texts.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn count(&self, key: &str) -> u32 {
+        match self.get(key) {
+            Some((Value::Count(number), _)) => u32::try_from(*number).unwrap_or(u32::MAX),
+            _ => 0,
+        }
+    }
+
+    fn time(&self, key: &str) -> Duration {
+        match self.get(key) {
+            Some((Value::Time(time), _)) => *time,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn time_or_off(&self, key: &str) -> Option<Duration> {
+        Some(self.time(key)).filter(|time| !time.is_zero())
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        self.optional(key).map(|path| self.directory().join(path))
+    }
+}
+
+/// The rules of `git check-ref-format` that a name breaks, in words.
+fn broken_branch_rule(name: &str) -> Option<&'static str> {
+    let odd = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
+    let part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
+    if name.is_empty() {
+        Some("is empty")
+    } else if name.chars().any(odd) || name.contains("..") || name.contains("@{") || name == "@" {
+        Some("holds characters git does not allow")
+    } else if name.starts_with('-') || name.ends_with('.') || name.split('/').any(part) {
+        Some("has a part that git does not allow")
+    } else if name.starts_with("refs/") || name == "HEAD" {
+        Some("must be given without `refs/heads/`")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,169 @@
+//! The list `[[target.verification.stage]]`.
+//!
+//! Promises: every stage has a name of its own and a command; unknown and later keys are refused with their line.
+
+use super::Problem;
+use super::layers::{File, Source};
+use super::schema::{self, Key, Support};
+use super::value::{Kind, Refusal, Value};
+use crate::domain::verify::key::{StageKind, StageSpec, Tier};
+use crate::domain::verify::tap::Format;
+use std::time::Duration;
+use toml::de::{DeTable, DeValue};
+
+const PATH: &str = "target.verification.stage";
+
+const KEYS: &[Key] = &[
+    Key { path: "name", kind: Kind::Text, support: Support::Now("") },
+    Key { path: "run", kind: Kind::Text, support: Support::Now("") },
+    Key { path: "kind", kind: schema::STAGE_KINDS, support: Support::Now("tests") },
+    Key { path: "tier", kind: schema::STAGE_TIERS, support: Support::Now("gate") },
+    Key { path: "format", kind: schema::STAGE_FORMATS, support: Support::Now("auto") },
+    Key { path: "timeout", kind: Kind::Time, support: Support::Now("") },
+    Key { path: "reports", kind: Kind::Texts, support: Support::Later },
+];
+
+/// One stage as written; the timeout of the section stands in where it has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    name: String,
+    run: String,
+    kind: String,
+    tier: String,
+    format: String,
+    timeout: Option<Duration>,
+}
+
+impl Stage {
+    /// The only stage of a file with `command`.
+    #[must_use]
+    pub fn of_command(command: &str) -> Self {
+        let text = |text: &str| text.to_owned();
+        Self {
+            name: text("verification"),
+            run: text(command),
+            kind: text("tests"),
+            tier: text("gate"),
+            format: text("auto"),
+            timeout: None,
+        }
+    }
+
+    /// The stage the engine runs.
+    #[must_use]
+    pub fn spec(&self, timeout: Duration) -> StageSpec {
+        StageSpec {
+            name: self.name.clone(),
+            run: self.run.clone(),
+            kind: match self.kind.as_str() {
+                "lint" => StageKind::Lint,
+                "types" => StageKind::Types,
+                "security" => StageKind::Security,
+                "build" => StageKind::Build,
+                "metric" => StageKind::Metric,
+                _ => StageKind::Tests,
+            },
+            tier: if self.tier == "quick" { Tier::Quick } else { Tier::Gate },
+            format: match self.format.as_str() {
+                "tap" => Format::Tap,
+                "exit" => Format::Exit,
+                _ => Format::Auto,
+            },
+            timeout_secs: self.timeout.unwrap_or(timeout).as_secs(),
+        }
+    }
+
+    /// As an inline table, for people.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let fields = [
+            ("name", &self.name),
+            ("run", &self.run),
+            ("kind", &self.kind),
+            ("tier", &self.tier),
+            ("format", &self.format),
+        ];
+        let mut parts: Vec<String> =
+            fields.iter().map(|(key, text)| format!("{key} = {}", Value::Text((*text).clone()))).collect();
+        parts.extend(self.timeout.map(|time| format!("timeout = {}", Value::Time(time))));
+        format!("{{ {} }}", parts.join(", "))
+    }
+}
+
+/// Reads the list; problems are appended, what could be read is returned.
+pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problems: &mut Vec<Problem>) -> Vec<Stage> {
+    let refuse = |place: &Source, key: String, message: &str| Problem::Value {
+        place: place.clone(),
+        key,
+        message: message.to_owned(),
+    };
+    let items = match value {
+        DeValue::Array(items) if items.iter().all(|item| matches!(item.get_ref(), DeValue::Table(_))) => items,
+        _ => {
+            problems.push(refuse(place, PATH.to_owned(), "must be written as [[target.verification.stage]]"));
+            return Vec::new();
+        }
+    };
+    let mut stages: Vec<Stage> = Vec::new();
+    for item in items.iter() {
+        let DeValue::Table(table) = item.get_ref() else { continue };
+        let place = file.place(item.span().start);
+        let stage = read_one(file, table, problems);
+        for (key, text) in [("name", &stage.name), ("run", &stage.run)] {
+            if text.trim().is_empty() {
+                problems.push(refuse(
+                    &place,
+                    format!("{PATH}.{key}"),
+                    "is missing; every stage needs `name` and `run`",
+                ));
+            }
+        }
+        if stage.name.len() > 64 || stage.name.chars().any(|c| c.is_control() || c == ':') {
+            let rule = "may have 64 bytes at most, no `:` and no control characters";
+            problems.push(refuse(&place, format!("{PATH}.name"), rule));
+        }
+        if stages.iter().any(|other| other.name == stage.name) && !stage.name.is_empty() {
+            let message = format!("`{}` is the name of two stages; give each its own", stage.name);
+            problems.push(refuse(&place, format!("{PATH}.name"), &message));
+        }
+        stages.push(stage);
+    }
+    if stages.is_empty() {
+        problems.push(refuse(place, PATH.to_owned(), "is empty; add a stage with `name` and `run`"));
+    }
+    stages
+}
+
+fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Stage {
+    let mut stage = Stage { name: String::new(), ..Stage::of_command("") };
+    for (name, value) in table {
+        let place = file.place(name.span().start);
+        let path = format!("{PATH}.{}", name.get_ref());
+        let Some(key) = KEYS.iter().find(|key| key.path == name.get_ref().as_ref()) else {
+            let names: Vec<&str> = KEYS.iter().filter(|k| k.support != Support::Later).map(|k| k.path).collect();
+            let nearest = schema::nearest_of(name.get_ref(), &names).map(|name| format!("{PATH}.{name}"));
+            problems.push(Problem::Unknown { place, key: path, nearest });
+            continue;
+        };
+        if key.support == Support::Later {
+            problems.push(Problem::Unsupported { place, key: path });
+            continue;
+        }
+        match (key.path, key.kind.read_toml(value.get_ref())) {
+            ("name", Ok(Value::Text(text))) => stage.name = text,
+            ("run", Ok(Value::Text(text))) => stage.run = text,
+            ("kind", Ok(Value::Text(text))) => stage.kind = text,
+            ("tier", Ok(Value::Text(text))) => stage.tier = text,
+            ("format", Ok(Value::Text(text))) => stage.format = text,
+            (_, Ok(Value::Time(time))) => stage.timeout = Some(time),
+            (_, Ok(_)) => {}
+            (_, Err(Refusal::Later)) => {
+                let shown =
+                    if let DeValue::String(text) = value.get_ref() { format!("{path} = \"{text}\"") } else { path };
+                problems.push(Problem::Unsupported { place, key: shown });
+            }
+            (_, Err(Refusal::Wrong(message))) => problems.push(Problem::Value { place, key: path, message }),
+        }
+    }
+    stage
+}

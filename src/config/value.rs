@@ -1,0 +1,212 @@
+//! Values of settings: what a key accepts, read from TOML or from the text of an environment variable or flag.
+
+use super::duration;
+use std::fmt;
+use std::time::Duration;
+use toml::de::DeValue;
+
+/// What a key accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text; empty means not set.
+    Text,
+    /// A whole number within these bounds.
+    Count(u64, u64),
+    /// `true` or `false`.
+    Flag,
+    /// A list of texts.
+    Texts,
+    /// A list of names of environment variables.
+    Names,
+    /// A duration above zero.
+    Time,
+    /// A duration, or zero to switch it off.
+    TimeOrOff,
+    /// Bytes, as `"50GB"`, `"512MiB"` or a number.
+    Size,
+    /// One of the first words; the second ones are known but not built yet.
+    Choice(&'static [&'static str], &'static [&'static str]),
+}
+
+/// A value of one [`Kind`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Of [`Kind::Text`] and [`Kind::Choice`].
+    Text(String),
+    /// Of [`Kind::Count`].
+    Count(u64),
+    /// Of [`Kind::Flag`].
+    Flag(bool),
+    /// Of [`Kind::Texts`] and [`Kind::Names`].
+    Texts(Vec<String>),
+    /// Of [`Kind::Time`] and [`Kind::TimeOrOff`].
+    Time(Duration),
+    /// Of [`Kind::Size`], in bytes.
+    Size(u64),
+}
+
+/// Why a value was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It belongs to a feature that is not built yet.
+    Later,
+    /// It is wrong; a message that reads on after the key.
+    Wrong(String),
+}
+
+impl Kind {
+    /// Reads a value of the settings file.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn read_toml(self, value: &DeValue<'_>) -> Result<Value, Refusal> {
+        match (self, value) {
+            (Self::Text | Self::Choice(..) | Self::Time | Self::TimeOrOff | Self::Size, DeValue::String(text)) => {
+                self.read_text(text)
+            }
+            (Self::Count(..) | Self::Time | Self::TimeOrOff | Self::Size, DeValue::Integer(number)) => {
+                let text = u64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string());
+                self.read_text(&text.unwrap_or_else(|_| number.to_string()))
+            }
+            (Self::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
+            (Self::Texts | Self::Names, DeValue::Array(items)) => {
+                let texts = items.iter().map(|item| match item.get_ref() {
+                    DeValue::String(text) => Ok(text.to_string()),
+                    _ => Err(self.wanted()),
+                });
+                self.check_list(texts.collect::<Result<_, _>>()?)
+            }
+            _ => Err(self.wanted()),
+        }
+    }
+
+    /// Reads the text of an environment variable or flag; lists are separated by commas.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn read_text(self, text: &str) -> Result<Value, Refusal> {
+        let time = || duration::parse(text).map_err(Refusal::Wrong);
+        match self {
+            Self::Text if text.contains('\0') => Err(Refusal::Wrong("contains a NUL character".to_owned())),
+            Self::Text => Ok(Value::Text(text.to_owned())),
+            Self::Count(least, most) => match text.trim().parse() {
+                Ok(number) if (least..=most).contains(&number) => Ok(Value::Count(number)),
+                _ => Err(self.wanted()),
+            },
+            Self::Flag => match text.trim() {
+                "true" | "1" | "yes" => Ok(Value::Flag(true)),
+                "false" | "0" | "no" => Ok(Value::Flag(false)),
+                _ => Err(self.wanted()),
+            },
+            Self::Texts | Self::Names => {
+                self.check_list(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect())
+            }
+            Self::Time if time()?.is_zero() => Err(Refusal::Wrong("must be longer than zero".to_owned())),
+            Self::Time | Self::TimeOrOff => Ok(Value::Time(time()?)),
+            Self::Size => parse_size(text).map(Value::Size).map_err(Refusal::Wrong),
+            Self::Choice(now, _) if now.contains(&text) => Ok(Value::Text(text.to_owned())),
+            Self::Choice(_, later) if later.contains(&text) => Err(Refusal::Later),
+            Self::Choice(..) => Err(self.wanted()),
+        }
+    }
+
+    fn check_list(self, items: Vec<String>) -> Result<Value, Refusal> {
+        if self == Self::Names
+            && let Some(wrong) = items.iter().find(|name| !is_variable_name(name))
+        {
+            let shown = wrong.split('=').next().unwrap_or_default();
+            return Err(Refusal::Wrong(format!(
+                "holds names of environment variables, without values; `{shown}` … is not one"
+            )));
+        }
+        if items.iter().any(|item| item.is_empty() || item.contains('\0')) {
+            return Err(Refusal::Wrong("holds an empty text".to_owned()));
+        }
+        Ok(Value::Texts(items))
+    }
+
+    fn wanted(self) -> Refusal {
+        Refusal::Wrong(match self {
+            Self::Text => "must be a text in quotes".to_owned(),
+            Self::Count(least, most) if most == u64::MAX => format!("must be a whole number of at least {least}"),
+            Self::Count(least, most) => format!("must be a whole number from {least} to {most}"),
+            Self::Flag => "must be true or false".to_owned(),
+            Self::Texts => "must be a list of texts, for example [\"a\", \"b\"]".to_owned(),
+            Self::Names => "must be a list of names of environment variables, for example [\"CI\"]".to_owned(),
+            Self::Time | Self::TimeOrOff => {
+                "must be a duration, for example \"30m\", or a number of seconds".to_owned()
+            }
+            Self::Size => "must be a size, for example \"50GB\", or a number of bytes".to_owned(),
+            Self::Choice(now, _) => {
+                let words: Vec<String> = now.iter().map(|word| format!("\"{word}\"")).collect();
+                format!("must be {}", words.join(" or "))
+            }
+        })
+    }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let starts = |b: &u8| b.is_ascii_alphabetic() || *b == b'_';
+    name.as_bytes().first().is_some_and(starts) && name.bytes().all(|b| starts(&b) || b.is_ascii_digit())
+}
+
+const SIZES: [(&str, u64); 9] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("B", 1),
+];
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("is not a size: `{text}`; write for example \"50GB\", \"512MiB\" or a number of bytes");
+    let text = text.trim();
+    let found = SIZES.iter().find_map(|(unit, bytes)| text.strip_suffix(unit).map(|number| (number, *bytes)));
+    let (number, bytes) = found.unwrap_or((text, 1));
+    number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(bytes)).filter(|n| *n > 0).ok_or_else(wrong)
+}
+
+/// As it would be written in the settings file.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(&quoted(text)),
+            Self::Count(number) => write!(f, "{number}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Texts(texts) => {
+                write!(f, "[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+            }
+            Self::Time(time) => write!(f, "\"{}\"", duration::render(*time)),
+            Self::Size(bytes) => {
+                let unit = SIZES.iter().rev().find(|(unit, size)| *unit != "B" && bytes % size == 0);
+                match unit {
+                    Some((unit, size)) => write!(f, "\"{}{unit}\"", bytes / size),
+                    None => write!(f, "{bytes}"),
+                }
+            }
+        }
+    }
+}
+
+/// A text as a TOML string on one line.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
