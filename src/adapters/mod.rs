@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod environment;
+pub mod files;
 pub mod git;
 pub mod host;
 pub mod store;

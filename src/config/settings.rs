@@ -378,7 +378,8 @@ impl Layers {
         Some(self.time(key)).filter(|time| !time.is_zero())
     }
 
-    fn path(&self, key: &str) -> Option<PathBuf> {
+    /// A path setting, made absolute from the settings file's folder.
+    pub fn path(&self, key: &str) -> Option<PathBuf> {
         self.optional(key).map(|path| self.directory().join(path))
     }
 }

@@ -2,15 +2,11 @@
 
 mod support;
 
+mod config;
 mod git_merge;
 mod git_refs;
 mod git_source;
 mod simulation;
-mod workspace_collect;
-mod workspace_hostile;
-mod workspace_pool;
-//! The one integration binary.
-
 mod store_chain;
 mod store_crash;
 mod store_files;
@@ -19,4 +15,6 @@ mod store_lock;
 mod store_place;
 mod store_wake;
 mod store_world;
-mod config;
+mod workspace_collect;
+mod workspace_hostile;
+mod workspace_pool;

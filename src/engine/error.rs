@@ -1,0 +1,132 @@
+//! What can go wrong around a mission, with the hint that helps and the kind that decides the exit code.
+
+use crate::adapters::environment::EnvironmentError;
+use crate::adapters::git::GitError;
+use crate::adapters::store::StoreError;
+use crate::adapters::store::lock::LockError;
+use crate::adapters::store::place::PlaceError;
+use crate::config::ConfigError;
+use crate::domain::mission::{Refusal, ReplayError};
+use std::path::PathBuf;
+
+/// Who has to do something about an error; the command line turns it into an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Arguments, configuration, plan, an unfinished mission: exit 2.
+    Usage,
+    /// A check did not hold: exit 4.
+    Check,
+    /// Another mc holds the repository: exit 5.
+    Busy,
+    /// git, disk, agent, database, baseline: exit 6.
+    Environment,
+    /// A defect of mc: exit 1.
+    Unexpected,
+}
+
+/// An error of the engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The person asked for something that cannot be; `hint` says what to do instead.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What helps.
+        hint: String,
+    },
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A settings, plan or backlog file cannot be read.
+    #[error("read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The process's environment is unusable.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// There is no usable state directory.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The lock could not be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The journal does not fold.
+    #[error("read the journal of mission {mission}")]
+    Journal {
+        /// The mission.
+        mission: String,
+        /// What is wrong with it.
+        source: ReplayError,
+    },
+    /// A record cannot be read.
+    #[error("read record {seq} of the journal: {reason}")]
+    Record {
+        /// Its number.
+        seq: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The mission cannot start.
+    #[error("{}", .0.reason)]
+    Refused(Refusal),
+    /// Something else of the environment.
+    #[error("{what}")]
+    Broken {
+        /// What failed, on what.
+        what: String,
+        /// What helps.
+        hint: String,
+    },
+}
+
+impl EngineError {
+    /// Who has to do something.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Usage { .. } | Self::Config(_) | Self::File { .. } => Kind::Usage,
+            Self::Lock(LockError::Held { .. }) => Kind::Busy,
+            Self::Refused(refusal) => match refusal.exit {
+                2 => Kind::Usage,
+                5 => Kind::Busy,
+                _ => Kind::Environment,
+            },
+            Self::Environment(_)
+            | Self::Git(_)
+            | Self::Place(_)
+            | Self::Store(_)
+            | Self::Lock(_)
+            | Self::Record { .. }
+            | Self::Journal { .. }
+            | Self::Broken { .. } => Kind::Environment,
+        }
+    }
+
+    /// What helps, if the message does not say so itself.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } | Self::Broken { hint, .. } => Some(hint.clone()).filter(|h| !h.is_empty()),
+            Self::Refused(refusal) => Some(refusal.hint.clone()).filter(|h| !h.is_empty()),
+            Self::Config(_) => Some("`mc config show` prints every key with its value and source".to_owned()),
+            Self::Lock(LockError::Held { .. }) => {
+                Some("`mc status` shows what it does; `mc mission stop` ends it".to_owned())
+            }
+            Self::Lock(LockError::Orphans { .. }) => {
+                Some("wait for that git process to end, then try again".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Reading journals: missions with their state, for status, reports and resuming. Opens nothing for writing.
+
+use super::error::EngineError;
+use crate::adapters::store::{Row, Store};
+use crate::domain::mission::{Record, State};
+use crate::domain::values::{Millis, MissionId};
+
+/// One mission as its journal tells it.
+#[derive(Debug)]
+pub struct History {
+    /// The mission.
+    pub mission: MissionId,
+    /// Its records with their journal number and time.
+    pub records: Vec<(u64, Millis, Record)>,
+    /// What they fold to.
+    pub state: State,
+}
+
+/// All missions in the order they were started.
+///
+/// # Errors
+/// [`EngineError`] when the database cannot be read.
+pub fn missions(store: &Store) -> Result<Vec<MissionId>, EngineError> {
+    Ok(store.missions()?)
+}
+
+/// One mission; `None` for the newest. Absent when there is none.
+///
+/// # Errors
+/// [`EngineError`] when the id is unknown or its journal does not fold.
+pub fn load(store: &Store, mission: Option<&MissionId>) -> Result<Option<History>, EngineError> {
+    let known = store.missions()?;
+    let mission = match mission {
+        Some(id) if known.contains(id) => id.clone(),
+        Some(id) => {
+            return Err(EngineError::Usage {
+                what: format!("there is no mission {id}"),
+                hint: "`mc mission list` names them".to_owned(),
+            });
+        }
+        None => match known.last() {
+            Some(id) => id.clone(),
+            None => return Ok(None),
+        },
+    };
+    let mut records = Vec::new();
+    for row in store.rows(Some(&mission), 0)? {
+        records.push((row.seq, row.at, read(&row)?));
+    }
+    let state = State::replay(records.iter().map(|(_, _, r)| r.clone()))
+        .map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
+    Ok(Some(History { mission, records, state }))
+}
+
+/// One journal row as a record.
+///
+/// # Errors
+/// [`EngineError::Record`] when it is not one this version knows.
+pub fn read(row: &Row) -> Result<Record, EngineError> {
+    serde_json::from_str(&row.body).map_err(|e| EngineError::Record { seq: row.seq, reason: e.to_string() })
+}

@@ -1,0 +1,141 @@
+//! Where a command stands: the repository, its settings layers and its state directory.
+
+use super::error::EngineError;
+use crate::adapters::environment::Environment;
+use crate::adapters::git::Git;
+use crate::adapters::git::source::{SourceFacts, inspect};
+use crate::adapters::host::command::ChildGuard;
+use crate::adapters::store::Store;
+use crate::adapters::store::place::StateDir;
+use crate::adapters::store::wake;
+use crate::adapters::{clock, files};
+use crate::config::{Inputs, Layers, Settings, lookup};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What the command line says about where to look: the global options, as given.
+#[derive(Debug, Clone, Default)]
+pub struct Where {
+    /// `-C DIR`.
+    pub directory: Option<PathBuf>,
+    /// `--config FILE`.
+    pub config: Option<PathBuf>,
+    /// Settings given as flags: key, value, flag as typed.
+    pub flags: Vec<(&'static str, String, &'static str)>,
+}
+
+/// A repository with its settings and state directory; made once per command.
+#[derive(Debug)]
+pub struct Site {
+    /// The process's environment.
+    pub env: Environment,
+    /// Settings as layers; [`Site::settings`] validates them.
+    pub layers: Layers,
+    /// Folder of the settings file, or the folder looked from.
+    pub directory: PathBuf,
+    /// The settings file, if there is one.
+    pub config_file: Option<PathBuf>,
+    /// Facts about the repository.
+    pub facts: SourceFacts,
+    /// Its state directory; not made by looking.
+    pub state: StateDir,
+}
+
+impl Site {
+    /// Finds settings, repository and state directory; changes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the settings are wrong or there is no repository.
+    pub async fn open(place: &Where) -> Result<Self, EngineError> {
+        let env = Environment::of_process()?;
+        let (layers, directory, config_file) = read_layers(&env, place)?;
+        let path = layers.path("target.path").unwrap_or_else(|| directory.clone());
+        let facts = inspect(&Git::in_folder(&path, ChildGuard::none())).await?;
+        let state = StateDir::locate(&facts.common_dir, &env)?;
+        Ok(Self { env, layers, directory, config_file, facts, state })
+    }
+
+    /// The validated settings.
+    ///
+    /// # Errors
+    /// [`EngineError::Config`].
+    pub fn settings(&self) -> Result<Settings, EngineError> {
+        Ok(self.layers.settings()?)
+    }
+
+    /// Git on the source repository.
+    #[must_use]
+    pub fn source(&self, guard: ChildGuard) -> Git {
+        Git::in_folder(&self.facts.toplevel, guard)
+    }
+
+    /// The store, if there ever was a mission here; never makes one.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub fn store(&self) -> Result<Option<Store>, EngineError> {
+        Ok(Store::open_existing(&self.state.db())?)
+    }
+
+    /// Leaves a request for the engine and wakes it. True when an engine heard it.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] when there is no database to leave it in.
+    pub fn signal(&self, store: &mut Store, kind: &str, body: &str) -> Result<bool, EngineError> {
+        store.signal_send(kind, body, clock::now())?;
+        Ok(wake::ring(&self.state.wake()))
+    }
+
+    /// Reads a text file named by a person, relative to the current directory.
+    ///
+    /// # Errors
+    /// [`EngineError::File`].
+    pub fn read_text(&self, path: &Path) -> Result<String, EngineError> {
+        files::read_text(&self.env.cwd().join(path))
+            .map_err(|source| EngineError::File { path: path.to_owned(), source })
+    }
+
+    /// The backlog file of the work tree.
+    #[must_use]
+    pub fn backlog_path(&self) -> PathBuf {
+        self.facts.toplevel.join("BACKLOG.md")
+    }
+}
+
+/// Layers, the folder relative paths are meant from, and the settings file.
+type Found = (Layers, PathBuf, Option<PathBuf>);
+
+/// Reads the settings layers without needing a repository (`mc config show`).
+///
+/// # Errors
+/// [`EngineError`] when a named file cannot be read or a key is wrong.
+pub fn read_layers(env: &Environment, place: &Where) -> Result<Found, EngineError> {
+    let start = match &place.directory {
+        Some(dir) => env.cwd().join(dir),
+        None => env.cwd().to_owned(),
+    };
+    if !start.is_dir() {
+        return Err(EngineError::Usage {
+            what: format!("{} is not a folder", start.display()),
+            hint: "give -C a folder inside a git repository".to_owned(),
+        });
+    }
+    let file = match &place.config {
+        Some(path) => Some(env.cwd().join(path)),
+        None => lookup(&start, Path::is_file),
+    };
+    let text = match &file {
+        Some(path) => Some(files::read_text(path).map_err(|source| EngineError::File { path: path.clone(), source })?),
+        None => None,
+    };
+    let environment: BTreeMap<String, String> =
+        env.vars().filter_map(|(k, v)| Some((k.to_str()?.to_owned(), v.to_str()?.to_owned()))).collect();
+    let layers = Layers::resolve(&Inputs {
+        file: file.as_deref().zip(text.as_deref()),
+        directory: &start,
+        environment: &environment,
+        flags: &place.flags,
+    })?;
+    let directory = file.as_deref().and_then(Path::parent).map_or(start, Path::to_owned);
+    Ok((layers, directory, file))
+}
