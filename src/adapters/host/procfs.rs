@@ -163,7 +163,12 @@ impl Identity {
     /// Waits until the process has ended; it need not be a child.
     pub async fn wait(&self) {
         let Some(fd) = self.open() else { return self.wait_by_looking().await };
-        match AsyncFd::register_with_interest(fd, Interest::READABLE) {
+        #[expect(
+            deprecated,
+            reason = "its successor is an unsafe fn, which this crate forbids; an OwnedFd keeps the contract asked for there"
+        )]
+        let registered = AsyncFd::with_interest(fd, Interest::READABLE);
+        match registered {
             Ok(fd) => {
                 let _ = fd.readable().await;
             }
