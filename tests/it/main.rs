@@ -18,3 +18,9 @@ mod store_world;
 mod workspace_collect;
 mod workspace_hostile;
 mod workspace_pool;
+//! The one integration binary.
+
+mod runs_containment;
+mod runs_protocol;
+mod runs_user;
+mod runs_world;

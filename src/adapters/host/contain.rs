@@ -1,0 +1,132 @@
+//! Finding every process of a run without a pid namespace.
+//!
+//! A process belongs to the run when it is not older than it and carries its cookie, is in a session seen below it,
+//! descends from one that belongs, or has its working folder, root, program or an open file under the run's folders.
+//! Never found, whatever they carry: pid 1, `mc` itself, its ancestors and its own session. What can evade this is
+//! written down in `docs/runs.md`.
+
+use crate::adapters::host::procfs::{self, Identity, Stat};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// What is known about a run whose processes are sought.
+#[derive(Debug, Clone)]
+pub struct Sought {
+    /// The run directory. Readers of files in it are followers of the log, not members; writers are members.
+    pub dir: PathBuf,
+    /// Value of `MC_RUN_COOKIE` in the run's environment.
+    pub cookie: String,
+    /// Folders whose users belong to the run, as real paths.
+    pub roots: Vec<PathBuf>,
+    /// The supervisor, where one is known.
+    pub supervisor: Option<Identity>,
+    /// Sessions seen below the program, each with the start time of its leader (0: it was dead already). Without a
+    /// start record this is empty: the gate was never opened and only the supervisor's own stages can exist.
+    pub sessions: HashMap<u32, u64>,
+}
+
+/// Words that follow the script's path in the arguments of the supervisor's stages.
+const STAGES: [&[u8]; 4] = [b"run", b"enter", b"init", b"program"];
+
+/// The supervisor's script of a run directory.
+#[must_use]
+pub fn script(dir: &Path) -> PathBuf {
+    dir.join("supervisor.sh")
+}
+
+/// Whether the arguments are those of a stage of this run's supervisor.
+fn runs_script(arguments: &[Vec<u8>], script: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let path = script.as_os_str().as_bytes();
+    arguments.windows(2).any(|pair| pair[0] == path && STAGES.contains(&pair[1].as_slice()))
+}
+
+/// The living supervisor of a run directory that has no readable start record.
+#[must_use]
+pub fn find_supervisor(dir: &Path) -> Option<Identity> {
+    let script = script(dir);
+    procfs::all()
+        .into_iter()
+        .find(|(pid, stat)| stat.session == *pid && runs_script(&procfs::arguments(*pid), &script))
+        .map(|(pid, stat)| Identity { pid, born: stat.born })
+}
+
+impl Sought {
+    /// One look at `/proc`. The supervisor's own session is left out unless `whole` is asked for.
+    #[must_use]
+    pub fn scan(&self, whole: bool) -> Vec<Identity> {
+        let table: BTreeMap<u32, Stat> = procfs::all().into_iter().collect();
+        let spared = spared(&table);
+        let guard = self.supervisor.filter(|s| table.get(&s.pid).is_none_or(|stat| stat.born == s.born));
+        let guarded = |stat: &Stat| guard.is_some_and(|s| stat.session == s.pid);
+        let since = self.supervisor.map_or(0, |s| s.born);
+        let allowed = |pid: &u32, stat: &Stat| !spared.contains(pid) && stat.born >= since && (whole || !guarded(stat));
+        let mut members: HashSet<u32> = HashSet::new();
+        for (pid, stat) in table.iter().filter(|(pid, stat)| allowed(pid, stat)) {
+            let by_session = self
+                .sessions
+                .get(&stat.session)
+                .is_some_and(|leader| table.get(&stat.session).is_none_or(|now| now.born == *leader));
+            if guarded(stat) || by_session || self.marked(*pid) || self.placed(*pid) {
+                members.insert(*pid);
+            }
+        }
+        loop {
+            let below = |stat: &Stat| members.contains(&stat.parent) || guard.is_some_and(|s| s.pid == stat.parent);
+            let more: Vec<u32> = table
+                .iter()
+                .filter(|(pid, stat)| !members.contains(pid) && below(stat) && allowed(pid, stat))
+                .map(|(pid, _)| *pid)
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            members.extend(more);
+        }
+        let identity = |(pid, stat): (&u32, &Stat)| Identity { pid: *pid, born: stat.born };
+        table.iter().filter(|(pid, _)| members.contains(pid)).map(identity).collect()
+    }
+
+    fn marked(&self, pid: u32) -> bool {
+        let wanted = format!("MC_RUN_COOKIE={}", self.cookie);
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes())
+            || runs_script(&procfs::arguments(pid), &script(&self.dir))
+    }
+
+    fn placed(&self, pid: u32) -> bool {
+        if self.sessions.is_empty() {
+            return false;
+        }
+        let under_root = |path: &Path| {
+            let path = undeleted(path);
+            self.roots.iter().any(|root| path.starts_with(root))
+        };
+        procfs::links(pid).any(|path| under_root(&path) || undeleted(&path).starts_with(&self.dir))
+            || procfs::open_files(pid)
+                .iter()
+                .any(|(path, writes)| under_root(path) || (*writes && undeleted(path).starts_with(&self.dir)))
+    }
+}
+
+/// `/proc` marks the path of a removed file or folder at its end.
+fn undeleted(path: &Path) -> PathBuf {
+    path.to_str().and_then(|p| p.strip_suffix(" (deleted)")).map_or_else(|| path.to_owned(), PathBuf::from)
+}
+
+/// Pid 1, `mc` itself, its ancestors and its session.
+fn spared(table: &BTreeMap<u32, Stat>) -> HashSet<u32> {
+    let own = std::process::id();
+    let mut spared = HashSet::from([0, 1, own]);
+    let mut at = own;
+    while let Some(stat) = table.get(&at) {
+        if at != own && !spared.insert(at) {
+            break;
+        }
+        at = stat.parent;
+    }
+    if let Some(session) = table.get(&own).map(|s| s.session) {
+        spared.extend(table.iter().filter(|(_, s)| s.session == session).map(|(pid, _)| *pid));
+    }
+    spared
+}

@@ -1,0 +1,152 @@
+//! Ending a run and proving that nothing of it is left.
+//!
+//! TERM to the program's group, grace, then KILL of the pid namespace's pid 1 or of everything a search finds, then a
+//! last look at `/proc`. Every signal goes to a process whose start time was just compared.
+
+use crate::adapters::host::contain::Sought;
+use crate::adapters::host::procfs::{self, Identity};
+use crate::adapters::host::rundir::{Run, Start};
+use rustix::process::Signal;
+use std::collections::HashSet;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How it is known that nothing is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Its pid namespace is empty: the kernel's own bookkeeping.
+    PidNamespace,
+    /// A search found nothing more, twice in a row.
+    Search,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PidNamespace => "pid namespace",
+            Self::Search => "search",
+        })
+    }
+}
+
+/// What was killed at the end of a run and what could not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillProof {
+    /// How it is known.
+    pub method: Method,
+    /// Processes of the run that live on; empty when the promise holds.
+    pub survivors: Vec<u32>,
+    /// How many were killed after the grace.
+    pub killed: u32,
+}
+
+impl KillProof {
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.survivors.is_empty()
+    }
+}
+
+/// How long the kernel and the supervisor get to finish what was killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Run {
+    /// Ends the run, whatever state it is in, and proves it. Also to be called after the program ended by itself: what
+    /// it left behind is killed without grace. Takes `grace` plus at most some seconds.
+    pub async fn end(&self, grace: Duration) -> KillProof {
+        let run = self.reread();
+        run.note_killed();
+        if let Some(start) = run.start()
+            && start.agent.signal_group(Signal::TERM)
+        {
+            let _ = tokio::time::timeout(grace, start.agent.wait()).await;
+        }
+        let ended = tokio::task::spawn_blocking(move || end_blocking(&run)).await;
+        ended.unwrap_or_else(|_| KillProof { method: Method::Search, survivors: Vec::new(), killed: 0 })
+    }
+}
+
+fn end_blocking(run: &Run) -> KillProof {
+    if run.start().is_none() {
+        let proof = search_and_kill(&run.sought(), true);
+        let again = run.reread();
+        return match again.start() {
+            // It got past its start while it was being sought.
+            Some(start) => end_started(&again, start, proof.killed),
+            None => proof,
+        };
+    }
+    match run.start() {
+        Some(start) => end_started(run, start, 0),
+        None => search_and_kill(&run.sought(), true),
+    }
+}
+
+fn end_started(run: &Run, start: &Start, before: u32) -> KillProof {
+    let mut proof = match start.init {
+        Some((init, space)) => end_namespace(run, init, space),
+        None => {
+            let sought = run.sought();
+            let first = search_and_kill(&sought, false);
+            let _ = start.supervisor.wait_blocking(PATIENCE);
+            let last = search_and_kill(&run.sought(), true);
+            KillProof { killed: first.killed + last.killed, ..last }
+        }
+    };
+    proof.killed += before;
+    proof
+}
+
+fn end_namespace(run: &Run, init: Identity, space: u64) -> KillProof {
+    let killed = in_namespace(space).len();
+    init.signal(Signal::KILL);
+    let _ = init.wait_blocking(PATIENCE);
+    if let Some(supervisor) = run.supervisor() {
+        let _ = supervisor.wait_blocking(PATIENCE);
+        // Its ticking half may outlive it by a tick.
+        for (pid, stat) in procfs::all() {
+            if stat.session == supervisor.pid && stat.born >= supervisor.born {
+                Identity { pid, born: stat.born }.signal(Signal::KILL);
+            }
+        }
+    }
+    let survivors = in_namespace(space).into_iter().chain(Some(init.pid).filter(|_| init.alive())).collect();
+    KillProof { method: Method::PidNamespace, survivors, killed: u32::try_from(killed).unwrap_or(u32::MAX) }
+}
+
+/// Living processes of a pid namespace. Those of namespaces nested in it die with it and are not listed.
+#[must_use]
+pub fn in_namespace(space: u64) -> Vec<u32> {
+    procfs::all().into_iter().map(|(pid, _)| pid).filter(|pid| procfs::pid_namespace(*pid) == Some(space)).collect()
+}
+
+/// Freezes all that is found, so that nothing can fork away, then kills it; until two looks in a row find nothing.
+fn search_and_kill(sought: &Sought, whole: bool) -> KillProof {
+    let deadline = Instant::now() + PATIENCE;
+    let (mut killed, mut quiet) = (HashSet::new(), 0);
+    while quiet < 2 && Instant::now() < deadline {
+        let mut frozen: Vec<Identity> = Vec::new();
+        loop {
+            let fresh: Vec<Identity> = sought.scan(whole).into_iter().filter(|p| !frozen.contains(p)).collect();
+            if fresh.is_empty() || Instant::now() > deadline {
+                break;
+            }
+            for one in &fresh {
+                one.signal(Signal::STOP);
+            }
+            frozen.extend(fresh);
+        }
+        quiet = if frozen.is_empty() { quiet + 1 } else { 0 };
+        for one in &frozen {
+            if one.signal(Signal::KILL) {
+                killed.insert(*one);
+            }
+        }
+        for one in &frozen {
+            let _ = one.wait_blocking(Duration::from_millis(200));
+        }
+    }
+    let survivors = if quiet < 2 { sought.scan(whole).iter().map(|p| p.pid).collect() } else { Vec::new() };
+    KillProof { method: Method::Search, survivors, killed: u32::try_from(killed.len()).unwrap_or(u32::MAX) }
+}

@@ -1,0 +1,223 @@
+//! The files of a run directory as text: what the supervisor reads and what it writes.
+//!
+//! Values are written so that the shell can read them as data: every byte outside a small safe set becomes `\0ooo`.
+//! Reading is total: what is truncated, empty or foreign reads as absent, never as an error.
+
+use super::{Exit, RunError, RunSpec};
+use crate::adapters::host::probe::Isolation;
+use crate::adapters::host::procfs::Identity;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What stays on record about a run: how to find and end it after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How it is contained.
+    pub isolation: Isolation,
+    /// Value of `MC_RUN_COOKIE` in its environment.
+    pub cookie: String,
+    /// Folders whose users belong to the run.
+    pub search_roots: Vec<PathBuf>,
+}
+
+/// The supervisor's record of the started run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The supervisor; leader of a session of its own.
+    pub supervisor: Identity,
+    /// Boot id of that machine.
+    pub boot: String,
+    /// The program as seen from outside; leads its session and process group.
+    pub agent: Identity,
+    /// Pid 1 of the pid namespace as seen from outside, and the namespace's inode.
+    pub init: Option<(Identity, u64)>,
+}
+
+/// Names that shells keep for themselves: exporting them fails or changes the loader.
+const RESERVED: [&str; 7] = ["PPID", "OPTIND", "UID", "EUID", "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO"];
+
+/// Text of the `command` file: folder, standard input, environment and arguments.
+pub fn command_text(spec: &RunSpec) -> Result<String, RunError> {
+    let mut text = format!("cwd {}\n", encode("the folder", spec.cwd.as_os_str())?);
+    if let Some(path) = &spec.stdin {
+        text += &format!("stdin {}\n", encode("the standard input", path.as_os_str())?);
+    }
+    let cookie = (OsString::from("MC_RUN_COOKIE"), OsString::from(&spec.cookie));
+    for (name, value) in spec.env.iter().filter(|(name, _)| *name != cookie.0).chain([&cookie]) {
+        let shown = name.to_string_lossy();
+        let fits = name.as_bytes().iter().enumerate().all(|(at, b)| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => true,
+            b'0'..=b'9' => at > 0,
+            _ => false,
+        });
+        if !fits || name.is_empty() || RESERVED.contains(&shown.as_ref()) || shown.starts_with("_mc_") {
+            return Err(RunError::Name { name: shown.into_owned() });
+        }
+        text += &format!("env {shown} {}\n", encode("the environment", value)?);
+    }
+    if spec.argv.is_empty() {
+        return Err(RunError::Empty);
+    }
+    for arg in &spec.argv {
+        text += &format!("arg {}\n", encode("the arguments", arg)?);
+    }
+    Ok(text + "end\n")
+}
+
+/// Text of the `run` file: settings for the supervisor and for whoever adopts the run.
+pub fn settings_text(spec: &RunSpec) -> Result<String, RunError> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if spec.cookie.is_empty() || !spec.cookie.bytes().all(plain) {
+        return Err(RunError::Cookie { cookie: spec.cookie.clone() });
+    }
+    let shortest = spec.timeout.min(spec.lease).min(if spec.grace.is_zero() { spec.lease } else { spec.grace });
+    let (shown, tick) = match shortest < Duration::from_secs(5) {
+        true => ("0.1", Duration::from_millis(100)),
+        false => ("1", Duration::from_secs(1)),
+    };
+    let ticks = |d: Duration| d.as_millis().div_ceil(tick.as_millis());
+    let mut text = format!(
+        "isolation {}\ntick {shown}\ntimeout {}\ngrace {}\nlease {}\ncookie {}\n",
+        spec.isolation.word(),
+        ticks(spec.timeout).max(1),
+        ticks(spec.grace),
+        ticks(spec.lease).max(1),
+        spec.cookie
+    );
+    for root in &spec.search_roots {
+        text += &format!("root {}\n", encode("a search root", root.as_os_str())?);
+    }
+    Ok(text + "end\n")
+}
+
+/// Reads the `run` file back; absent when it is incomplete.
+#[must_use]
+pub fn parse_settings(text: &str) -> Option<Settings> {
+    let (mut isolation, mut cookie, mut search_roots) = (None, None, Vec::new());
+    for line in complete(text)? {
+        match line.split_once(' ')? {
+            ("isolation", word) => isolation = Isolation::from_word(word),
+            ("cookie", word) => cookie = Some(word.to_owned()),
+            ("root", word) => search_roots.push(PathBuf::from(decode(word))),
+            _ => {}
+        }
+    }
+    Some(Settings { isolation: isolation?, cookie: cookie?, search_roots })
+}
+
+/// Reads the `start` file; absent when it is empty or truncated.
+#[must_use]
+pub fn parse_start(text: &str) -> Option<Start> {
+    let (mut supervisor, mut boot, mut agent, mut init) = (None, None, None, None);
+    for line in complete(text)? {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words.get(at)?.parse::<u64>().ok();
+        let identity = |born| Some(Identity { pid: u32::try_from(number(1)?).ok()?, born: number(born)? });
+        match *words.first()? {
+            "supervisor" => supervisor = identity(3),
+            "boot" => boot = words.get(1).map(|w| (*w).to_owned()),
+            "agent" => agent = identity(2),
+            "init" => init = Some((identity(2)?, number(3)?)),
+            _ => {}
+        }
+    }
+    Some(Start { supervisor: supervisor?, boot: boot?, agent: agent?, init })
+}
+
+/// Reads the `exit` file; absent when it is empty or truncated.
+///
+/// A POSIX shell reports a signal n as 128 + n, like a program that exits with that number: up to 31 it is read as the
+/// signal.
+#[must_use]
+pub fn parse_exit(text: &str) -> Option<Exit> {
+    match complete(text)?.next()?.split_once(' ') {
+        Some(("code", number)) => match number.parse::<i32>().ok()? {
+            code @ 129..=159 => Some(Exit::Signal(code - 128)),
+            code => Some(Exit::Code(code)),
+        },
+        Some(_) => None,
+        None => match text.lines().next()? {
+            "timeout" => Some(Exit::Timeout),
+            "lease" => Some(Exit::LeaseExpired),
+            "killed" => Some(Exit::Killed),
+            _ => None,
+        },
+    }
+}
+
+/// The lines before the closing `end` line, if that is there.
+fn complete(text: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(text.strip_suffix("end\n").filter(|t| t.ends_with('\n'))?.lines())
+}
+
+fn encode(what: &'static str, value: &OsStr) -> Result<String, RunError> {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.as_bytes() {
+        match byte {
+            0 => return Err(RunError::Nul { what }),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'/' | b'-' | b':' | b'=' | b',' | b'+' => {
+                text.push(char::from(*byte));
+            }
+            other => text += &format!("\\0{other:03o}"),
+        }
+    }
+    Ok(text)
+}
+
+fn decode(text: &str) -> OsString {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.get(1..4).and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
+        match octal.filter(|_| *first == b'\\') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[4..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    OsString::from_vec(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_back(bytes in prop::collection::vec(1_u8.., 0..40)) {
+            let value = OsString::from_vec(bytes);
+            let text = encode("x", &value).unwrap();
+            prop_assert!(text.bytes().all(|b| b.is_ascii_graphic() && !b"'\"$`;&|<>(){}*?~#! ".contains(&b)));
+            prop_assert_eq!(decode(&text), value);
+        }
+
+        #[test]
+        fn p4_a_file_cut_anywhere_reads_as_absent(cut in 0_usize..200) {
+            let start = "supervisor 7 7 100\nboot aaaa\nagent 9 101\ninit 8 101 4026\nend\n";
+            for (text, full) in [(start, parse_start(start).is_some()), ("code 3\nend\n", true), ("timeout\nend\n", true)] {
+                prop_assert!(full);
+                let cut = cut % text.len();
+                prop_assert_eq!(parse_start(&text[..cut]), None);
+                prop_assert_eq!(parse_exit(&text[..cut]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn exits_are_read() {
+        assert_eq!(parse_exit("code 0\nend\n"), Some(Exit::Code(0)));
+        assert_eq!(parse_exit("code 255\nend\n"), Some(Exit::Code(255)));
+        assert_eq!(parse_exit("code 137\nend\n"), Some(Exit::Signal(9)));
+        assert_eq!(parse_exit("lease\nend\n"), Some(Exit::LeaseExpired));
+        assert_eq!(parse_exit("killed\nend\n"), Some(Exit::Killed));
+        assert_eq!(parse_exit("nonsense\nend\n"), None);
+        assert_eq!(parse_exit(""), None);
+    }
+}

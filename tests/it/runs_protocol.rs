@@ -1,0 +1,328 @@
+//! P4 and P12: claim, adoption, exit codes, the reconcile table with every fault, and what a program gets to see.
+
+use crate::runs_world::{Runs, ended, isolations, log, until, within};
+use mission_control::adapters::host::probe::Isolation;
+use mission_control::adapters::host::rundir::{Exit, Found, RunError, RunSpec, claim_ourselves, find, launch, prepare};
+use mission_control::adapters::store::lock::RunLock;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+#[tokio::test]
+async fn exit_codes_are_right() {
+    for isolation in isolations().await {
+        let cases = [
+            ("exit 0", Exit::Code(0)),
+            ("exit 3", Exit::Code(3)),
+            ("exit 255", Exit::Code(255)),
+            ("no-such-program-anywhere", Exit::Code(127)),
+            ("kill -9 $$", Exit::Signal(9)),
+            ("kill -TERM $$", Exit::Signal(15)),
+        ];
+        for (script, expected) in cases {
+            let runs = Runs::new();
+            let run = runs.launch(isolation, script).await;
+            assert_eq!(ended(&run).await, expected, "{isolation:?} {script}");
+        }
+        let runs = Runs::new();
+        let mut spec = runs.spec(isolation, "");
+        spec.argv = vec!["/no/such/program".into()];
+        assert_eq!(ended(&launch(&spec).await.unwrap()).await, Exit::Code(127), "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn h52_fifty_megabytes_of_output_do_not_block() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let script = "head -c 52428800 /dev/zero | tr '\\0' x; echo end; echo err >&2";
+        let run = runs.launch(isolation, script).await;
+        assert_eq!(ended(&run).await, Exit::Code(0), "{isolation:?}");
+        let bytes = std::fs::read(run.log_path()).unwrap();
+        assert_eq!(bytes.len(), 52_428_800 + 8);
+        assert!(bytes[..52_428_800].iter().all(|b| *b == b'x') && bytes.ends_with(b"end\nerr\n"));
+        assert_eq!(run.activity().0, 52_428_808);
+    }
+}
+
+#[tokio::test]
+async fn p12_the_program_gets_exactly_its_environment_arguments_and_input() {
+    let odd = OsString::from_vec((1..=255_u8).collect());
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let input = runs.slot().join("in put");
+        std::fs::write(&input, "the brief").unwrap();
+        let mut spec = runs.spec(isolation, "");
+        spec.stdin = Some(input);
+        spec.argv = vec![
+            "sh".into(),
+            "-c".into(),
+            "cat; cat /proc/self/environ >env; printf '%s\\n' \"$#\" >count; printf %s \"$1\" >arg; umask >umask
+             ls /proc/self/fd >fds; grep -E 'SigIgn|SigBlk' /proc/self/status >signals; pwd"
+                .into(),
+            "zero".into(),
+            odd.clone(),
+            "".into(),
+            "$(touch pwned) `touch pwned`; 'touch pwned'\n".into(),
+        ];
+        spec.env = vec![
+            ("PATH".into(), "/usr/bin:/bin".into()),
+            ("ODD".into(), odd.clone()),
+            ("EMPTY".into(), "".into()),
+            ("TRAIL".into(), "a\n\n".into()),
+            ("IFS".into(), "x".into()),
+        ];
+        let run = launch(&spec).await.unwrap();
+        assert_eq!(ended(&run).await, Exit::Code(0), "{}", log(run.dir()));
+        let read = |name: &str| std::fs::read(runs.slot().join(name)).unwrap();
+        let mut seen: Vec<Vec<u8>> = read("env").split(|b| *b == 0).map(<[u8]>::to_vec).collect();
+        let cookie = (OsString::from("MC_RUN_COOKIE"), OsString::from(&spec.cookie));
+        let mut wanted: Vec<Vec<u8>> = vec![Vec::new()];
+        for (name, value) in spec.env.iter().chain([&cookie]) {
+            wanted.push([name.clone(), "=".into(), value.clone()].into_iter().collect::<OsString>().into_vec());
+        }
+        // The program itself is a shell and sets these.
+        seen.retain(|entry| !entry.starts_with(b"PWD=") && !entry.starts_with(b"OLDPWD="));
+        seen.sort();
+        wanted.sort();
+        assert_eq!(seen, wanted, "{isolation:?}");
+        assert_eq!((read("count"), read("arg")), (b"3\n".to_vec(), odd.clone().into_vec()));
+        assert_eq!(read("fds"), b"0\n1\n2\n3\n", "nothing of the engine or the supervisor is open");
+        let signals = String::from_utf8(read("signals")).unwrap();
+        let masks = signals.lines().map(|l| u64::from_str_radix(l.split_whitespace().nth(1).unwrap(), 16).unwrap());
+        // SIGPIPE and real-time signals of the test's own parent are none of our business; INT, QUIT, TERM, CHLD are.
+        assert!(masks.clone().count() == 2 && masks.fold(0, |a, m| a | m) & 0x1_4006 == 0, "{signals}");
+        assert!(!runs.slot().join("pwned").exists());
+        assert_eq!(log(run.dir()), format!("the brief{}\n", runs.slot().display()));
+        assert!(!run.dir().join("command").exists(), "secrets do not stay on disk");
+        for (name, mode) in [("", 0o700), ("out.log", 0o600), ("exit", 0o600), ("start", 0o600), ("run", 0o600)] {
+            let found = std::fs::metadata(run.dir().join(name)).unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, mode, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_passed_on_is_refused() {
+    let runs = Runs::new();
+    let spec = |change: &dyn Fn(&mut RunSpec)| {
+        let mut spec = runs.spec(Isolation::Search, "true");
+        change(&mut spec);
+        spec
+    };
+    let nul = spec(&|s| s.argv.push("a\0b".into()));
+    assert!(matches!(launch(&nul).await, Err(RunError::Nul { .. })));
+    for name in ["", "A-B", "1A", "A B", "UID", "_mc_x", "A=B"] {
+        let odd = spec(&|s| s.env.push((name.into(), "1".into())));
+        assert!(matches!(launch(&odd).await, Err(RunError::Name { .. })), "{name}");
+    }
+    assert!(matches!(launch(&spec(&|s| s.argv.clear())).await, Err(RunError::Empty)));
+    assert!(matches!(launch(&spec(&|s| s.cookie = "a b".into())).await, Err(RunError::Cookie { .. })));
+    assert!(!runs.dir().exists());
+}
+
+fn supervise(shell: &[&str], path: &str, dir: &Path) -> std::process::Child {
+    let mut command = Command::new("setsid");
+    command.args(shell).arg(dir.join("supervisor.sh")).arg("run").arg(dir);
+    command.env_clear().env("PATH", path).env("LC_ALL", "C").current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+#[tokio::test]
+async fn p4_exactly_one_claimer_wins() {
+    for round in 0..10 {
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(Isolation::Search, "echo x >>ran")).unwrap();
+        assert!(matches!(find(&dir).await, Found::NeverStarted));
+        let supervisors = [supervise(&["sh"], SYSTEM_PATH, &dir), supervise(&["sh"], SYSTEM_PATH, &dir)];
+        let ours = if round % 2 == 0 { false } else { claim_ourselves(&dir).unwrap() };
+        let said: Vec<String> = supervisors
+            .into_iter()
+            .map(|child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
+            .collect();
+        let started = said.iter().filter(|s| s.trim() == "started").count();
+        assert_eq!(started + usize::from(ours), 1, "{said:?} {ours}");
+        assert_eq!(said.iter().filter(|s| s.trim() == "claimed").count(), 2 - started);
+        if ours {
+            assert!(matches!(find(&dir).await, Found::NeverStarted) && !runs.slot().join("ran").exists());
+            assert!(claim_ourselves(&dir).unwrap(), "winning twice is winning");
+        } else {
+            assert!(!claim_ourselves(&dir).unwrap());
+            until("it ran once", || std::fs::read_to_string(runs.slot().join("ran")).is_ok_and(|t| t == "x\n")).await;
+        }
+    }
+    let runs = Runs::new();
+    assert!(claim_ourselves(&runs.dir()).unwrap(), "a directory that was never made can be claimed");
+    assert!(matches!(launch(&runs.spec(Isolation::Search, "true")).await, Err(RunError::Taken { .. })));
+}
+
+#[tokio::test]
+async fn p4_a_running_run_is_adopted() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let script = "echo one; until [ -e go ]; do sleep 0.05; done; echo two; exit 7";
+        drop(runs.launch(isolation, script).await);
+        let Found::Running(adopted) = find(&runs.dir()).await else { panic!("not running: {isolation:?}") };
+        runs.write("go");
+        assert_eq!(ended(&adopted).await, Exit::Code(7), "{isolation:?}");
+        assert!(matches!(find(&runs.dir()).await, Found::Ended(Exit::Code(7))));
+        assert_eq!(log(&runs.dir()), "one\ntwo\n");
+    }
+}
+
+/// Not a test of its own: the engine that `p4_a_killed_engine_is_survived` kills.
+#[tokio::test]
+async fn as_an_engine_that_will_be_killed() {
+    let Some(home) = std::env::var_os("MC_TEST_ENGINE_HOME") else { return };
+    let home = Path::new(&home);
+    let _lock = RunLock::acquire(&home.join("engine.lock"), Duration::ZERO).unwrap();
+    let mut runs = Runs::new();
+    let tag = std::env::var("MC_TEST_ENGINE_TAG").unwrap();
+    runs.tag.clone_from(&tag);
+    let isolation = Isolation::from_word(&std::env::var("MC_TEST_ENGINE_ISOLATION").unwrap()).unwrap();
+    let mut spec = runs.spec(isolation, "until [ -e go ]; do sleep 0.05; done; exit 9");
+    spec.dir = home.join("runs/r1");
+    spec.cwd = home.join("slot");
+    spec.search_roots = vec![spec.cwd.clone()];
+    let _run = launch(&spec).await.unwrap();
+    std::fs::write(home.join("slot/launched"), "").unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn p4_a_killed_engine_is_survived() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let mut engine = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "runs_protocol::as_an_engine_that_will_be_killed", "--nocapture"])
+            .env("MC_TEST_ENGINE_HOME", runs.home.path())
+            .env("MC_TEST_ENGINE_TAG", &runs.tag)
+            .env("MC_TEST_ENGINE_ISOLATION", isolation.word())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        runs.until_written("launched").await;
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        let _lock =
+            RunLock::acquire(&runs.home.path().join("engine.lock"), Duration::ZERO).expect("runs never hold the lock");
+        let Found::Running(adopted) = find(&runs.dir()).await else { panic!("not running: {isolation:?}") };
+        adopted.renew_lease().unwrap();
+        runs.write("go");
+        assert_eq!(ended(&adopted).await, Exit::Code(9), "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_supervisor_runs_under_any_shell() {
+    for isolation in isolations().await {
+        for shell in ["dash", "bash", "busybox"] {
+            let runs = Runs::new();
+            let bin = runs.home.path().join("tools");
+            std::fs::create_dir(&bin).unwrap();
+            let Some(program) = ["/usr/bin", "/bin"].iter().map(|d| Path::new(d).join(shell)).find(|p| p.exists())
+            else {
+                continue;
+            };
+            let tools: &[&str] = match shell {
+                "busybox" => &["sh", "mkdir", "mv", "rm", "sleep", "grep", "tr", "mkfifo", "readlink", "setsid"],
+                _ => &["sh"],
+            };
+            for tool in tools {
+                std::os::unix::fs::symlink(&program, bin.join(tool)).unwrap();
+            }
+            let mut spec =
+                runs.spec(isolation, "trap '' TERM; (setsid TAG 300 &); setsid TAG 300 & echo é; echo >ready; TAG 300");
+            spec.timeout = Duration::from_millis(700);
+            spec.env.push(("ODD".into(), OsString::from_vec((1..=255_u8).collect())));
+            let dir = prepare(&spec).unwrap();
+            let path = format!("{}:{SYSTEM_PATH}", bin.display());
+            let mut supervisor = supervise(&["sh"], &path, &dir);
+            runs.until_written("ready").await;
+            supervisor.wait().unwrap();
+            assert!(matches!(find(&dir).await, Found::Ended(Exit::Timeout)), "{shell} {isolation:?}");
+            assert_eq!((runs.living(), log(&dir).as_str()), (0, "é\n"), "{shell} {isolation:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p4_every_fault_of_a_power_loss_has_its_row() {
+    let runs = Runs::new();
+    let dir = runs.dir();
+    assert!(matches!(find(&dir).await, Found::Gone), "no directory");
+    let run = runs.launch(Isolation::Search, "exit 0").await;
+    assert_eq!(ended(&run).await, Exit::Code(0));
+    let start = std::fs::read_to_string(dir.join("start")).unwrap();
+    for cut in ["", "co", "code 0", "code 0\n", "code 0\nen"] {
+        std::fs::write(dir.join("exit"), cut).unwrap();
+        assert!(matches!(find(&dir).await, Found::Gone), "exit cut to {cut:?}");
+    }
+    assert_eq!(within(run.wait()).await, Exit::Lost);
+    for cut in [0, 5, start.len() / 2, start.len() - 1] {
+        std::fs::write(dir.join("start"), &start[..cut]).unwrap();
+        assert!(matches!(find(&dir).await, Found::Gone), "start cut to {cut}");
+    }
+    std::fs::remove_file(dir.join("start")).unwrap();
+    assert!(matches!(find(&dir).await, Found::Gone), "claimed, never on record, dead");
+    std::fs::write(dir.join("run"), "").unwrap();
+    assert!(matches!(find(&dir).await, Found::Gone), "settings lost");
+    std::fs::remove_dir(dir.join("claim")).unwrap();
+    assert!(matches!(find(&dir).await, Found::NeverStarted));
+}
+
+#[tokio::test]
+async fn p4_another_boot_or_another_process_with_that_pid_is_gone() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let run = runs.launch(isolation, "TAG 300").await;
+        let path = run.dir().join("start");
+        let start = std::fs::read_to_string(&path).unwrap();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        std::fs::write(&path, start.replace(boot.trim(), "11111111-2222")).unwrap();
+        assert!(matches!(find(run.dir()).await, Found::Gone), "another boot");
+        let born = run.supervisor().unwrap().born;
+        std::fs::write(&path, start.replacen(&format!(" {born}\n"), &format!(" {}\n", born - 1), 1)).unwrap();
+        let Found::HalfDead(other) = find(run.dir()).await else { panic!("the pid was taken for the supervisor") };
+        assert_eq!(within(other.wait()).await, Exit::Lost);
+        std::fs::write(&path, start).unwrap();
+        assert!(matches!(find(run.dir()).await, Found::Running(_)));
+        assert!(within(run.end(Duration::ZERO)).await.holds());
+        assert_eq!(runs.living(), 0);
+    }
+}
+
+#[tokio::test]
+async fn p4_a_run_that_is_starting_is_adopted_and_can_be_ended() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(isolation, "echo x >ran; TAG 300")).unwrap();
+        // A fifo in the place of the record keeps the supervisor before the gate.
+        rustix::fs::mknodat(rustix::fs::CWD, dir.join("start.tmp"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        let mut supervisor = supervise(&["sh"], SYSTEM_PATH, &dir);
+        until("claimed", || dir.join("claim").exists()).await;
+        let Found::Starting(run) = find(&dir).await else { panic!("not starting: {isolation:?}") };
+        let proof = within(run.end(Duration::ZERO)).await;
+        assert!(proof.holds(), "{isolation:?}: {proof:?}");
+        supervisor.wait().unwrap();
+        assert_eq!(within(run.wait()).await, Exit::Lost);
+        assert!(matches!(find(&dir).await, Found::Gone), "{isolation:?}");
+        assert!(!runs.slot().join("ran").exists(), "the gate never opened");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_namespace_says_why() {
+    let runs = Runs::new();
+    let mut spec = runs.spec(Isolation::Search, "true");
+    spec.cwd = "/no/such/folder".into();
+    let run = launch(&spec).await.unwrap();
+    assert_eq!(ended(&run).await, Exit::Code(125));
+    assert!(log(run.dir()).contains("/no/such/folder"), "{}", log(run.dir()));
+}
