@@ -63,8 +63,8 @@ fn p4_a_stranger_cannot_delete_the_log_of_a_living_engine() {
         let world = World::new();
         let mut engine = world.filled(3);
         // Another connection of the same process comes and goes: the engine's locks must stay.
-        drop(Store::open_existing(&world.db).unwrap());
         drop(Store::open(&world.db).unwrap());
+        drop(Store::open_existing(&world.db).unwrap());
         let mut stranger = Part::play("store_crash::part_looks_as_sqlite3_does", &world.db);
         assert_eq!(stranger.hear("saw").as_deref(), Some("3"));
         stranger.child.wait().unwrap();
