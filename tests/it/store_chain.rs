@@ -1,7 +1,7 @@
 //! The hash chain finds every planted change of the journal.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
 
-use crate::store_world::{World, in_time};
+use crate::store_world::{World, entry, in_time, mission};
 use mission_control::adapters::store::{Chain, Store};
 
 fn verify(world: &World) -> Chain {
@@ -76,6 +76,26 @@ fn a_changed_number_a_missing_row_and_swapped_rows_are_found() {
         };
         assert_eq!(planted(&swap("mission, at_ms, kind, body, hash")), Some(7));
         assert_eq!(planted(&swap("mission, at_ms, kind, body")), Some(7));
+    });
+}
+
+#[test]
+fn a_row_of_another_journal_in_the_place_of_its_own_is_found() {
+    in_time(|| {
+        let (world, other) = (World::new(), World::new());
+        other.store().append(&mission("m1"), 1, &[entry("first", "{}")]).unwrap();
+        drop((world.filled(30), other.filled(30)));
+        let attach = format!("ATTACH '{}' AS other", other.db.display());
+        let vandal = world.vandal();
+        vandal.execute(&attach, []).unwrap();
+        let columns = "mission, at_ms, kind, body, hash";
+        let splice = format!(
+            "UPDATE main.journal SET ({columns}) = (SELECT {columns} FROM other.journal o WHERE o.seq = journal.seq)
+             WHERE seq >= 12"
+        );
+        assert_eq!(vandal.execute(&splice, []).unwrap(), 19);
+        drop(vandal);
+        assert_eq!(broken_at(&verify(&world)), Some(12));
     });
 }
 

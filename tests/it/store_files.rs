@@ -42,7 +42,7 @@ fn an_empty_file_is_damage_and_not_a_new_journal() {
         std::fs::write(&world.db, b"").unwrap();
         let message = refused(&world.db);
         says_where_the_work_is(&message);
-        assert!(message.contains("empty"), "{message}");
+        assert!(message.contains("the file is empty"), "{message}");
     });
 }
 
