@@ -4,7 +4,10 @@
 //! in it any more, collect it (everything is pinned in the source repository), only then release it. A slot with a marker
 //! is never prepared again before it was collected or discarded on purpose, also not after a crash.
 
+pub mod activity;
 pub mod collect;
 pub mod pool;
 mod rescue;
 mod slot;
+
+pub use slot::Ignored;

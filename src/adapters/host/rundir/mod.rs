@@ -251,6 +251,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// The run of a directory, whatever became of it; absent when its settings cannot be read.
+    #[must_use]
+    pub fn at(dir: &Path) -> Option<Self> {
+        Self::open(&dir.canonicalize().ok()?)
+    }
+
     fn open(dir: &Path) -> Option<Self> {
         let settings = files::parse_settings(&std::fs::read_to_string(dir.join("run")).ok()?)?;
         let start = std::fs::read_to_string(dir.join("start")).ok().and_then(|t| files::parse_start(&t));

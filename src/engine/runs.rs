@@ -1,0 +1,208 @@
+//! One supervised run from start to proven end: launching or adopting it, renewing its lease, watching its timers.
+//!
+//! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
+
+use super::shop::Shop;
+use crate::adapters::clock;
+use crate::adapters::host::kill::KillProof;
+use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch};
+use crate::adapters::workspace::activity::changed_since;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What is to be run.
+#[derive(Debug)]
+pub struct Job {
+    /// Run directory; names the run for good.
+    pub dir: PathBuf,
+    /// Working folder, also searched for left-over processes.
+    pub cwd: PathBuf,
+    /// Program and arguments.
+    pub argv: Vec<OsString>,
+    /// Complete environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// File for standard input.
+    pub stdin: Option<PathBuf>,
+    /// Total time.
+    pub timeout: Duration,
+    /// Longest time without output or file change; `None`: not watched.
+    pub idle: Option<Duration>,
+    /// Longest time until the first output or file change; `None`: not watched.
+    pub start: Option<Duration>,
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How the process ended.
+    pub end: End,
+    /// Where its output is, if it ever started.
+    pub log: Option<PathBuf>,
+    /// How the end of all its processes was proven.
+    pub proof: Option<KillProof>,
+}
+
+/// The end of a job, with who caused it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It ended by itself.
+    Exited(i32),
+    /// A signal nobody of ours sent.
+    Signaled(i32),
+    /// Total time.
+    Timeout,
+    /// Idle or start-up time.
+    Stalled,
+    /// We were told to kill it.
+    Killed,
+    /// It certainly never ran.
+    NeverStarted,
+    /// Lost lease, vanished process, unusable directory.
+    Lost(String),
+}
+
+/// Time between TERM and KILL.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs a job that may have been started by an earlier engine: takes over what is there, else starts it. `adopt_only`
+/// never starts anything: what nobody claimed is claimed, so that it can never start.
+pub async fn run(shop: &Shop, job: Job, mut kill: watch::Receiver<bool>, adopt_only: bool) -> Ended {
+    loop {
+        let found = if job.dir.exists() { find(&job.dir).await } else { Found::NeverStarted };
+        match found {
+            Found::Starting(run) | Found::Running(run) => return watch(shop, &job, run, &mut kill).await,
+            Found::Ended(exit) => return finished(&job, exit, None).await,
+            Found::HalfDead(run) => {
+                let proof = run.end(GRACE).await;
+                return ended(End::Lost("its supervisor died".to_owned()), &job, Some(proof));
+            }
+            Found::Gone => return ended(End::Lost("it vanished without a record".to_owned()), &job, None),
+            Found::NeverStarted if adopt_only || *kill.borrow() => match claim_ourselves(&job.dir) {
+                Ok(true) if adopt_only => return ended(End::NeverStarted, &job, None),
+                Ok(true) => return ended(End::Killed, &job, None),
+                Ok(false) => {}
+                Err(e) => return ended(End::Lost(e.to_string()), &job, None),
+            },
+            Found::NeverStarted if job.dir.exists() => {
+                // An engine died between making the directory and its claim; whoever claims it now owns it.
+                match claim_ourselves(&job.dir) {
+                    Ok(true) => return ended(End::Lost("its engine died before the start".to_owned()), &job, None),
+                    Ok(false) => {}
+                    Err(e) => return ended(End::Lost(e.to_string()), &job, None),
+                }
+            }
+            Found::NeverStarted => match start(shop, &job).await {
+                Ok(run) => return watch(shop, &job, run, &mut kill).await,
+                Err(RunError::Taken { .. }) => {}
+                Err(e) => return ended(End::Lost(e.to_string()), &job, None),
+            },
+        }
+    }
+}
+
+async fn start(shop: &Shop, job: &Job) -> Result<Run, RunError> {
+    let isolation = shop.isolation().await.map_err(|e| RunError::NotStarted { dir: job.dir.clone(), reason: e.to_string() })?;
+    launch(&RunSpec {
+        dir: job.dir.clone(),
+        cwd: job.cwd.clone(),
+        argv: job.argv.clone(),
+        env: job.env.clone(),
+        stdin: job.stdin.clone(),
+        timeout: job.timeout,
+        grace: GRACE,
+        lease: shop.settings().scheduler.lease,
+        isolation,
+        cookie: clock::new_cookie(),
+        search_roots: vec![job.cwd.clone()],
+    })
+    .await
+}
+
+async fn watch(shop: &Shop, job: &Job, run: Run, kill: &mut watch::Receiver<bool>) -> Ended {
+    let mut lease = tokio::time::interval((shop.settings().scheduler.lease / 4).max(Duration::from_millis(200)));
+    let mut told = false;
+    let exit = run.wait();
+    tokio::pin!(exit);
+    let mut look = Box::pin(tokio::time::sleep(next_look(job, &run)));
+    loop {
+        tokio::select! {
+            exit = &mut exit => return finished(job, exit, Some(&run)).await,
+            _ = lease.tick() => {
+                if let Err(e) = run.renew_lease() {
+                    tracing::warn!("renew a lease: {e}");
+                }
+            }
+            changed = wait_for_kill(kill), if !told => {
+                told = true;
+                if changed {
+                    let proof = run.end(GRACE).await;
+                    return ended(End::Killed, job, Some(proof));
+                }
+            }
+            () = &mut look => {
+                if stalled(job, &run).await {
+                    let proof = run.end(GRACE).await;
+                    return ended(End::Stalled, job, Some(proof));
+                }
+                look = Box::pin(tokio::time::sleep(next_look(job, &run)));
+            }
+        }
+    }
+}
+
+/// Resolves to true when the kill is asked for, to false when nobody can ask for it any more.
+async fn wait_for_kill(kill: &mut watch::Receiver<bool>) -> bool {
+    kill.wait_for(|k| *k).await.is_ok()
+}
+
+/// How long until a timer could have run out.
+fn next_look(job: &Job, run: &Run) -> Duration {
+    let (bytes, changed) = run.activity();
+    let limit = match (bytes, job.start, job.idle) {
+        (0, Some(start), Some(idle)) => start.min(idle),
+        (0, Some(start), None) => start,
+        (_, _, Some(idle)) => idle,
+        (_, _, None) => return Duration::from_secs(3_600),
+    };
+    let passed = Duration::from_millis(clock::now().saturating_sub(changed));
+    limit.saturating_sub(passed).clamp(Duration::from_millis(100), Duration::from_secs(3_600))
+}
+
+/// Whether neither output nor a file change shows life within the limit that holds now.
+async fn stalled(job: &Job, run: &Run) -> bool {
+    let (bytes, changed) = run.activity();
+    let limit = if bytes == 0 { job.start.or(job.idle) } else { job.idle };
+    let Some(limit) = limit else { return false };
+    let since = clock::now().saturating_sub(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+    if changed > since {
+        return false;
+    }
+    let cwd = job.cwd.clone();
+    !tokio::task::spawn_blocking(move || changed_since(&cwd, since)).await.unwrap_or(true)
+}
+
+async fn finished(job: &Job, exit: Exit, run: Option<&Run>) -> Ended {
+    let proof = match run {
+        Some(run) => Some(run.end(Duration::ZERO).await),
+        None => match Run::at(&job.dir) {
+            Some(run) => Some(run.end(Duration::ZERO).await),
+            None => None,
+        },
+    };
+    let end = match exit {
+        Exit::Code(code) => End::Exited(code),
+        Exit::Signal(signal) => End::Signaled(signal),
+        Exit::Timeout => End::Timeout,
+        Exit::LeaseExpired => End::Lost("its lease expired: no engine renewed it in time".to_owned()),
+        Exit::Killed => End::Killed,
+        Exit::Lost => End::Lost("its supervisor died without a record".to_owned()),
+    };
+    ended(end, job, proof)
+}
+
+fn ended(end: End, job: &Job, proof: Option<KillProof>) -> Ended {
+    let log = job.dir.join("out.log");
+    Ended { end, log: log.exists().then_some(log), proof }
+}
