@@ -29,7 +29,7 @@ const MAX_ITEM_CHARS: usize = 500;
 /// The handoff of an attempt: from its result file when that holds one, else the last valid `MC_RESULT:{…}` of the log.
 #[must_use]
 pub fn read(file: Option<&str>, log: &str) -> Option<Handoff> {
-    file.and_then(|text| parse(text.trim_start_matches('\u{feff}'))).or_else(|| last_in(log))
+    file.and_then(|text| parse(text.trim_start_matches('\u{feff}'))).or_else(|| last_in(log, MAX_EXAMINED))
 }
 
 fn parse(text: &str) -> Option<Handoff> {
@@ -39,8 +39,7 @@ fn parse(text: &str) -> Option<Handoff> {
     }
 }
 
-fn last_in(log: &str) -> Option<Handoff> {
-    let mut budget = MAX_EXAMINED;
+fn last_in(log: &str, mut budget: usize) -> Option<Handoff> {
     let mut end = log.len();
     while let Some(at) = log[..end].rfind(MARKER) {
         let after = &log[at + MARKER.len()..];
@@ -133,7 +132,7 @@ fn balanced(bytes: &[u8], level: usize) -> (Option<usize>, usize) {
 
 /// Backslashes in front of a quote once `level` strings around it are read; `None`: the quote ends one of those.
 fn escapes_left(slashes: usize, level: usize) -> Option<usize> {
-    (0..level).try_fold(slashes, |n, _| (n % 2 == 1).then(|| n / 2))
+    (0..level).try_fold(slashes, |n, _| (n % 2 == 1).then_some(n / 2))
 }
 
 fn handoff(fields: &Map<String, Value>) -> Option<Handoff> {
@@ -177,7 +176,10 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn capped_bytes(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_SUMMARY_BYTES));
+    while text.len() > MAX_SUMMARY_BYTES {
+        let last = (0..=MAX_SUMMARY_BYTES).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(last.unwrap_or(0));
+    }
     text
 }
 

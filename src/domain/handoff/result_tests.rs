@@ -1,9 +1,8 @@
 //! Handoffs as agents really print them, and as a hostile one might.
 
-use super::{MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_BYTES, read};
+use super::{MAX_GAP, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_BYTES, last_in, read};
 use crate::domain::mission::Claim;
 use proptest::prelude::*;
-use std::time::{Duration, Instant};
 
 fn summary(log: &str) -> Option<String> {
     read(None, log).map(|h| h.summary)
@@ -80,7 +79,8 @@ fn texts_are_capped_at_character_boundaries() {
 }
 
 #[test]
-fn fifty_megabytes_of_unfinished_results_end_in_time() {
+fn a_log_full_of_unfinished_results_is_read_once() {
+    let valid = "MC_RESULT:{\"status\":\"failed\"}";
     for piece in [
         "MC_RESULT:{",
         "MC_RESULT:{\"",
@@ -89,13 +89,19 @@ fn fifty_megabytes_of_unfinished_results_end_in_time() {
         "MC_RESULT:{\\\"a\\\":[",
         "MC_RESULT:",
     ] {
-        let log = piece.repeat((50 << 20) / piece.len());
-        let start = Instant::now();
-        assert_eq!(read(None, &log), None);
-        assert!(start.elapsed() < Duration::from_secs(20), "{piece}: {:?}", start.elapsed());
+        let log = format!("{valid}{}", piece.repeat((1 << 20) / piece.len()));
+        let found = last_in(&log, MAX_GAP * log.len());
+        assert_eq!(found.map(|h| h.status), Some(Claim::Failed), "{piece}");
     }
-    let valid_before = format!("MC_RESULT:{{\"status\":\"failed\"}}{}", "MC_RESULT:{\"a\":[".repeat(100_000));
-    assert_eq!(read(None, &valid_before).map(|h| h.status), Some(Claim::Failed));
+    let open_ends = "MC_RESULT:{\"a\":1,".repeat((50 << 20) / 17);
+    assert_eq!(read(None, &open_ends), None);
+}
+
+#[test]
+fn looking_ends_when_the_budget_is_used_up() {
+    let log = format!("MC_RESULT:{{\"status\":\"failed\"}} MC_RESULT:{{\"a\":\"{}", "x".repeat(1000));
+    assert!(last_in(&log, 2000).is_some());
+    assert_eq!(last_in(&log, 900), None);
 }
 
 proptest! {
