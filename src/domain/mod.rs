@@ -7,6 +7,8 @@ pub mod values;
 
 pub mod unit;
 
+pub mod handoff;
+
 pub mod backlog;
 pub mod plan;
 pub mod verify;

@@ -1,0 +1,37 @@
+//! What goes to an agent and what comes back: the brief and the handoff.
+//!
+//! A handoff is a claim. It names the agent's view of its own work; whether anything changed and whether it is good is
+//! for git and the checks to say. Its texts are untrusted and capped, its shape is never an error.
+
+mod brief;
+mod result;
+
+pub use brief::{BriefInput, brief};
+pub use result::read;
+
+use crate::domain::mission::Claim;
+
+/// What an agent says about its attempt, with every text capped (summary 2 KiB, lists 50 items of 500 characters).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handoff {
+    /// How it says the attempt ended.
+    pub status: Claim,
+    /// What it did, why it failed, or the question to a person.
+    pub summary: String,
+    /// Commits it says it made.
+    pub commits: Vec<String>,
+    /// Files it says it changed.
+    pub files_changed: Vec<String>,
+    /// Why nothing needed to change, if it says so.
+    pub no_op_reason: Option<String>,
+    /// Further work it found.
+    pub discoveries: Vec<String>,
+    /// What it is unsure about.
+    pub concerns: Vec<String>,
+    /// Choices it made.
+    pub decisions: Vec<String>,
+    /// What stands in its way.
+    pub blockers: Vec<String>,
+    /// What should be done next.
+    pub follow_ups: Vec<String>,
+}
