@@ -32,6 +32,14 @@ pub fn make_private_dir(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Makes a folder and its parents with the usual mode.
+///
+/// # Errors
+/// The system's reason.
+pub fn make_dir(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
 /// Replaces a file at once and durably: a crash leaves the old or the new content, mode 0600.
 ///
 /// # Errors

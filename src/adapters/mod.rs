@@ -4,6 +4,7 @@
     reason = "this ring is where files, processes, clocks and the database are touched"
 )]
 
+pub mod append;
 pub mod clock;
 pub mod environment;
 pub mod files;

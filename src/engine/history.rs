@@ -2,8 +2,8 @@
 
 use super::error::EngineError;
 use crate::adapters::store::{Row, Store};
-use crate::domain::mission::{Record, State};
-use crate::domain::values::{Millis, MissionId};
+use crate::domain::mission::{MergeSource, Record, State};
+use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
 
 /// One mission as its journal tells it.
 #[derive(Debug)]
@@ -58,4 +58,21 @@ pub fn load(store: &Store, mission: Option<&MissionId>) -> Result<Option<History
 /// [`EngineError::Record`] when it is not one this version knows.
 pub fn read(row: &Row) -> Result<Record, EngineError> {
     serde_json::from_str(&row.body).map_err(|e| EngineError::Record { seq: row.seq, reason: e.to_string() })
+}
+
+/// Landed units of all missions with their landing commits, oldest first.
+///
+/// # Errors
+/// [`EngineError`] when the database cannot be read.
+pub fn landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
+    let mut found = Vec::new();
+    store.for_each_row(None, 0, |row| {
+        if row.kind == "landed"
+            && let Record::Landed { source: MergeSource::Unit { unit, .. }, candidate, .. } = read(&row)?
+        {
+            found.push((unit, candidate.commit));
+        }
+        Ok::<(), EngineError>(())
+    })?;
+    Ok(found)
 }

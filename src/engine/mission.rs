@@ -1,9 +1,25 @@
 //! Running missions: the entry points behind `mc mission start|resume|stop|pause`.
 
-use super::error::EngineError;
+use super::driver::{Driver, entry};
+use super::error::{EngineError, Kind};
+use super::history::{self, History};
+use super::log::LogFile;
 use super::observer::Observer;
+use super::plans;
+use super::shop::{Effective, Shop};
 use super::site::Site;
+use crate::adapters::clock::{EngineClock, new_mission_id};
+use crate::adapters::store::Store;
+use crate::adapters::store::lock::RunLock;
+use crate::config::Settings;
+use crate::domain::mission::{Event, Policy, Record, State, StopLevel};
+use crate::domain::values::Millis;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long a new engine waits for git processes of a dead one.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `mc mission start` was told beyond settings.
 #[derive(Debug, Clone, Default)]
@@ -20,12 +36,41 @@ pub struct StartOptions {
 ///
 /// # Errors
 /// [`EngineError`] when it cannot start or run.
-pub async fn start(
-    _site: &Site,
-    _options: &StartOptions,
-    _observers: Vec<Box<dyn Observer>>,
-) -> Result<u8, EngineError> {
-    Ok(1)
+pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn Observer>>) -> Result<u8, EngineError> {
+    let settings = site.settings()?;
+    let plan = plans::for_mission(site, &settings, options.plan.as_deref()).await?;
+    site.state.create()?;
+    let lock = take_lock(site).await?;
+    let mut store = Store::open(&site.state.db())?;
+    if let Some(last) = history::load(&store, None)?.filter(|h| !h.state.over()) {
+        return Err(EngineError::Usage {
+            what: format!("mission {} is unfinished", last.mission),
+            hint: "`mc mission resume` goes on with it, `mc mission stop --now` ends it".to_owned(),
+        });
+    }
+    let mission = new_mission_id()
+        .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
+    let clock = EngineClock::start(0);
+    // Requests meant for an earlier mission do not reach this one.
+    store.signals_take(clock.now())?;
+    let effective = Effective { settings, allow_dirty: options.allow_dirty, take_over: options.take_over };
+    let first = Record::MissionStarted {
+        format: 1,
+        mission: mission.clone(),
+        at: clock.now(),
+        objective: effective.settings.target.objective.clone(),
+        policy: policy(&effective.settings),
+        plan,
+        settings: serde_json::to_value(&effective)
+            .map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?,
+    };
+    store.append(&mission, clock.now(), &[entry(&first)?])?;
+    let state = State::begin(&first).map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
+    let mut observers = with_log(site, &state, observers);
+    for observer in &mut observers {
+        observer.saw(clock.now(), &first, &state);
+    }
+    drive(site, state, effective, lock, store, observers, clock, Event::Begun, Vec::new()).await
 }
 
 /// Takes an unfinished mission over and runs it to its end; `None` when there is nothing to resume.
@@ -33,11 +78,39 @@ pub async fn start(
 /// # Errors
 /// [`EngineError`] when it cannot run.
 pub async fn resume(
-    _site: &Site,
-    _take_over: bool,
-    _observers: Vec<Box<dyn Observer>>,
+    site: &Site,
+    take_over: bool,
+    observers: Vec<Box<dyn Observer>>,
 ) -> Result<Option<u8>, EngineError> {
-    Ok(None)
+    take_up(site, take_over, observers, Vec::new()).await
+}
+
+async fn take_up(
+    site: &Site,
+    take_over: bool,
+    observers: Vec<Box<dyn Observer>>,
+    early: Vec<Event>,
+) -> Result<Option<u8>, EngineError> {
+    if unfinished(site)?.is_none() {
+        return Ok(None);
+    }
+    let lock = match take_lock(site).await {
+        Err(e) if e.kind() == Kind::Busy && early.is_empty() && unfinished(site)?.is_some_and(|h| h.state.paused) => {
+            ask(site, "resume")?;
+            return Ok(Some(0));
+        }
+        lock => lock?,
+    };
+    let store = Store::open(&site.state.db())?;
+    let Some(history) = history::load(&store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
+    let mut effective: Effective = serde_json::from_value(history.state.settings.clone())
+        .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })?;
+    effective.take_over |= take_over;
+    let newest: Millis = history.records.last().map_or(0, |(_, at, _)| *at);
+    let clock = EngineClock::start(newest);
+    let observers = with_log(site, &history.state, observers);
+    let code = drive(site, history.state, effective, lock, store, observers, clock, Event::Resumed, early).await?;
+    Ok(Some(code))
 }
 
 /// What became of a stop or pause request.
@@ -55,14 +128,93 @@ pub enum Asked {
 ///
 /// # Errors
 /// [`EngineError`] when the request cannot be left.
-pub async fn stop(_site: &Site, _now: bool, _observers: Vec<Box<dyn Observer>>) -> Result<Asked, EngineError> {
-    Ok(Asked::Nothing)
+pub async fn stop(site: &Site, now: bool, observers: Vec<Box<dyn Observer>>) -> Result<Asked, EngineError> {
+    let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
+    let mission = history.mission.to_string();
+    if now {
+        match take_up(site, false, observers, vec![Event::Stop(StopLevel::Now)]).await {
+            Ok(Some(_)) => return Ok(Asked::NoEngine(mission)),
+            Ok(None) => return Ok(Asked::Nothing),
+            Err(e) if e.kind() == Kind::Busy => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let heard = ask(site, if now { "stop-now" } else { "stop" })?;
+    Ok(if heard { Asked::Told(mission) } else { Asked::NoEngine(mission) })
 }
 
 /// Asks the mission to start nothing new.
 ///
 /// # Errors
 /// [`EngineError`] when the request cannot be left.
-pub async fn pause(_site: &Site) -> Result<Asked, EngineError> {
-    Ok(Asked::Nothing)
+pub async fn pause(site: &Site) -> Result<Asked, EngineError> {
+    let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
+    let mission = history.mission.to_string();
+    Ok(if ask(site, "pause")? { Asked::Told(mission) } else { Asked::NoEngine(mission) })
+}
+
+fn unfinished(site: &Site) -> Result<Option<History>, EngineError> {
+    let Some(store) = site.store()? else { return Ok(None) };
+    Ok(history::load(&store, None)?.filter(|h| !h.state.over()))
+}
+
+fn ask(site: &Site, kind: &str) -> Result<bool, EngineError> {
+    match site.store()? {
+        Some(mut store) => site.signal(&mut store, kind, ""),
+        None => Ok(false),
+    }
+}
+
+async fn take_lock(site: &Site) -> Result<RunLock, EngineError> {
+    let path = site.state.lock();
+    let taken = tokio::task::spawn_blocking(move || RunLock::acquire(&path, ORPHAN_PATIENCE)).await;
+    match taken {
+        Ok(lock) => Ok(lock?),
+        Err(e) => Err(EngineError::Broken { what: format!("take the lock: {e}"), hint: String::new() }),
+    }
+}
+
+fn with_log(site: &Site, state: &State, mut observers: Vec<Box<dyn Observer>>) -> Vec<Box<dyn Observer>> {
+    match LogFile::open(&site.state.logs(), &state.mission) {
+        Ok(log) => observers.push(Box::new(log)),
+        Err(e) => tracing::warn!("open the mission's log: {e}"),
+    }
+    observers
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything an engine is made of, put together in two places")]
+async fn drive(
+    site: &Site,
+    state: State,
+    effective: Effective,
+    lock: RunLock,
+    store: Store,
+    observers: Vec<Box<dyn Observer>>,
+    clock: EngineClock,
+    first: Event,
+    early: Vec<Event>,
+) -> Result<u8, EngineError> {
+    let store = Arc::new(Mutex::new(store));
+    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, lock, store);
+    Driver::new(Arc::new(shop), state, observers, clock).run(early, first).await
+}
+
+/// The limits a mission is bound by, from its settings.
+#[must_use]
+pub fn policy(settings: &Settings) -> Policy {
+    let millis = |d: Duration| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX);
+    Policy {
+        workers: settings.parallel.num_workers,
+        max_attempts: settings.scheduler.max_attempts,
+        max_infrastructure_retries: settings.scheduler.max_infrastructure_retries,
+        gate: settings.queue.gate,
+        confirm_failures: settings.queue.confirm_failures,
+        max_rounds: settings.rounds.max_rounds,
+        units_per_round: settings.rounds.units_per_round.unwrap_or(0),
+        stall_threshold: settings.rounds.stall_threshold,
+        cooldown: millis(settings.rounds.cooldown_between_rounds),
+        max_wall_time: millis(settings.max_wall_time),
+        has_check: settings.target.check.is_some(),
+        ..Policy::default()
+    }
 }

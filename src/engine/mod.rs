@@ -8,5 +8,18 @@ pub mod site;
 
 pub mod history;
 pub mod observer;
+pub mod plans;
 
 pub mod mission;
+
+mod attempt;
+mod driver;
+mod executor;
+mod ground;
+mod landing;
+mod log;
+mod prepare;
+mod runs;
+mod shop;
+mod signals;
+mod verification;

@@ -103,7 +103,8 @@ pub async fn run(shop: &Shop, job: Job, mut kill: watch::Receiver<bool>, adopt_o
 }
 
 async fn start(shop: &Shop, job: &Job) -> Result<Run, RunError> {
-    let isolation = shop.isolation().await.map_err(|e| RunError::NotStarted { dir: job.dir.clone(), reason: e.to_string() })?;
+    let isolation =
+        shop.isolation().await.map_err(|e| RunError::NotStarted { dir: job.dir.clone(), reason: e.to_string() })?;
     launch(&RunSpec {
         dir: job.dir.clone(),
         cwd: job.cwd.clone(),

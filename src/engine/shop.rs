@@ -156,7 +156,7 @@ impl Shop {
     /// Folder of one verification's runs.
     #[must_use]
     pub fn verify_dir(&self, run: u64) -> PathBuf {
-        self.state.runs().join(self.mission.as_str()).join("verify").join(run.to_string())
+        self.state.runs().join(self.mission.as_str()).join(".verify").join(run.to_string())
     }
 
     /// The allow-listed environment plus `names`.
@@ -166,9 +166,7 @@ impl Shop {
             .env
             .vars()
             .filter(|(k, _)| {
-                k.to_str().is_some_and(|k| {
-                    ALLOWED.contains(&k) || k.starts_with("LC_") || names.iter().any(|n| n == k)
-                })
+                k.to_str().is_some_and(|k| ALLOWED.contains(&k) || k.starts_with("LC_") || names.iter().any(|n| n == k))
             })
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .collect();
@@ -227,7 +225,10 @@ impl Shop {
     ///
     /// # Errors
     /// [`StoreError`], or the parser's words when the stored text is no snapshot.
-    pub fn snapshot(&self, key: &crate::domain::verify::SnapshotKey) -> Result<Option<crate::domain::verify::snapshot::Snapshot>, SnapshotError> {
+    pub fn snapshot(
+        &self,
+        key: &crate::domain::verify::SnapshotKey,
+    ) -> Result<Option<crate::domain::verify::snapshot::Snapshot>, SnapshotError> {
         match self.store().snapshot_get(key)? {
             None => Ok(None),
             Some(text) => Ok(Some(serde_json::from_str(&text)?)),

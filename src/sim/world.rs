@@ -207,7 +207,7 @@ impl World {
             Command::Start(order) => self.start(order, rng, s)?,
             Command::Adopt(order) => self.adopt(&order),
             Command::Kill { unit, n } => self.kill(&unit, n),
-            Command::Integrate { token, onto, head, source } => {
+            Command::Integrate { token, onto, head, source, .. } => {
                 let result = if trouble { Err(failed) } else { Ok(self.integrate(&onto, &head, &source)) };
                 self.answer(delay, Event::Integrated { token, result });
             }

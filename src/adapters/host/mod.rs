@@ -6,3 +6,10 @@ pub mod kill;
 pub mod probe;
 pub mod procfs;
 pub mod rundir;
+pub mod tail;
+
+/// Name of this machine, as the kernel knows it.
+#[must_use]
+pub fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -259,6 +259,22 @@ impl Store {
         self.write(|step| step.execute(sql, params![key.0, tree.as_str(), stored(at), body]).map(|_| ()))
     }
 
+    /// Keeps the snapshot of a tree in place of an older one: a second run of the tree knows more than the first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot_replace(
+        &mut self,
+        key: &SnapshotKey,
+        tree: &TreeId,
+        at: Millis,
+        body: &str,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO snapshots (key, tree, at_ms, body) VALUES (?1, ?2, ?3, ?4) \
+                   ON CONFLICT (key) DO UPDATE SET at_ms = excluded.at_ms, body = excluded.body";
+        self.write(|step| step.execute(sql, params![key.0, tree.as_str(), stored(at), body]).map(|_| ()))
+    }
+
     /// Leaves a request for the engine and gives its number. [`wake::ring`] afterwards.
     ///
     /// # Errors

@@ -49,6 +49,8 @@ pub enum Command {
         head: CommitId,
         /// Whose change it is.
         source: MergeSource,
+        /// Title for the landing commit. Untrusted.
+        title: String,
     },
     /// Verify one tree, or answer from the snapshot store.
     Verify(VerifyOrder),

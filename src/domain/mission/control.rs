@@ -154,11 +154,11 @@ impl Decision<'_> {
 
     fn ask_landing_again(&mut self) {
         let Some(landing) = self.state.landing.clone().filter(|l| l.in_flight) else { return };
-        let (token, source) = (landing.token, landing.mr.source);
         match landing.candidate {
-            None => self.ask(Command::Integrate { token, onto: landing.onto, head: landing.mr.head.commit, source }),
+            None => self.integrate(landing.token, landing.onto, &landing.mr),
             Some(candidate) => {
-                self.ask(Command::Land { token, candidate, expected: landing.onto.commit, source });
+                let (token, expected) = (landing.token, landing.onto.commit);
+                self.ask(Command::Land { token, candidate, expected, source: landing.mr.source });
             }
         }
     }

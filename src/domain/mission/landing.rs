@@ -17,7 +17,7 @@ use super::command::{Command, MergeSource, VerifyOrder};
 use super::event::{Integration, LandResult, Refusal, StopLevel, Verification};
 use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
 use super::record::{EndReason, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
-use super::state::{Landing, Stage};
+use super::state::{Landing, MergeRequest, Stage};
 use crate::domain::values::Tip;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Gate, SnapshotKey, StageOutcome, Summary};
@@ -88,7 +88,7 @@ impl Decision<'_> {
             let Some(request) = self.state.queue().next().cloned() else { return };
             let token = self.state.next_token;
             self.note(Record::LandingStarted { mr: request.id, token, onto: green.tip.clone(), at: self.now });
-            self.ask(Command::Integrate { token, onto: green.tip, head: request.head.commit, source: request.source });
+            self.integrate(token, green.tip, &request);
             return;
         };
         if landing.in_flight || self.now < landing.again_at {
@@ -96,12 +96,7 @@ impl Decision<'_> {
         }
         let Some(candidate) = landing.candidate.clone() else {
             self.note(Record::StepAsked { token: landing.token });
-            self.ask(Command::Integrate {
-                token: landing.token,
-                onto: landing.onto,
-                head: landing.mr.head.commit,
-                source: landing.mr.source,
-            });
+            self.integrate(landing.token, landing.onto, &landing.mr);
             return;
         };
         if landing.intended.is_some() {
@@ -158,6 +153,15 @@ impl Decision<'_> {
             expected: landing.onto.commit.clone(),
             source: landing.mr.source.clone(),
         });
+    }
+
+    pub(super) fn integrate(&mut self, token: u64, onto: Tip, mr: &MergeRequest) {
+        let title = match &mr.source {
+            MergeSource::Unit { unit, .. } => self.state.unit(unit).map(|u| u.spec.title.clone()).unwrap_or_default(),
+            MergeSource::Intake => String::new(),
+        };
+        let (head, source) = (mr.head.commit.clone(), mr.source.clone());
+        self.ask(Command::Integrate { token, onto, head, source, title });
     }
 
     fn may_remove_tests(&self, source: &MergeSource) -> bool {

@@ -367,6 +367,17 @@ impl Run {
     }
 }
 
+/// Every run whose directory is below `root`, two levels deep at most.
+#[must_use]
+pub fn runs_below(root: &Path) -> Vec<Run> {
+    let folders = |dir: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect()
+    };
+    let first = folders(root);
+    let second: Vec<PathBuf> = first.iter().flat_map(|d| folders(d)).collect();
+    first.iter().chain(&second).filter_map(|d| Run::at(d)).collect()
+}
+
 fn read_exit(dir: &Path) -> Option<Exit> {
     files::parse_exit(&std::fs::read_to_string(dir.join("exit")).ok()?)
 }

@@ -1,0 +1,328 @@
+//! One attempt: prepare a slot, run the unit, prove that nothing of it lives, collect and pin, release the slot.
+//!
+//! Everything is keyed by mission, unit and attempt number, so that an engine that takes over finds what an earlier one
+//! began: a folder with `brief.md`, `result.json`, the run directory `run`, that of the setup command `setup`, and, when
+//! collected, `report.json`. Crash windows: before `run` is claimed the attempt never started; after it the run is
+//! adopted; after `report.json` nothing is done twice.
+
+use super::prepare::{self, NotReady};
+use super::runs::{End, Ended, GRACE, Job, run};
+use super::shop::Shop;
+use crate::adapters::clock;
+use crate::adapters::files;
+use crate::adapters::host::rundir::runs_below;
+use crate::adapters::host::tail;
+use crate::adapters::workspace::collect::{Attempt, Collected, collect};
+use crate::config::settings::PromptMode;
+use crate::domain::handoff::{BriefInput, Handoff, brief, read};
+use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
+use crate::domain::values::{CommitId, MissionId, UnitId};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How much of an output's end is searched for a handoff.
+const HANDOFF_TAIL: u64 = 8 << 20;
+
+/// How much of an output's end goes into a report.
+const SUMMARY_TAIL: usize = 1_500;
+
+/// Starts an attempt and sees it to its end.
+pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
+    let place = Folder::of(shop, &order);
+    match begin(shop, &order, &place, kill.clone()).await {
+        Ok(job) => {
+            let began = clock::now();
+            let ended = run(shop, job, kill, false).await;
+            finish(shop, &order, &place, ended, Some(began)).await
+        }
+        Err(NotReady::Killed) => settle(shop, &order, &place, AttemptReport::bare(RunEnd::Stopped)).await,
+        Err(NotReady::Failed(why)) => {
+            settle(shop, &order, &place, AttemptReport::bare(RunEnd::Infrastructure(why))).await
+        }
+    }
+}
+
+/// Takes over an attempt of an earlier engine.
+pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
+    let place = Folder::of(shop, &order);
+    if let Some(report) = place.stored_report() {
+        release(shop, &order).await;
+        return report;
+    }
+    let pool = match shop.pool().await {
+        Ok(pool) => pool,
+        Err(e) => return AttemptReport::bare(RunEnd::Infrastructure(e.to_string())),
+    };
+    prepare::end_setup(&place.root).await;
+    let job = job(shop, &order, &place, pool.path(order.slot));
+    let ended = run(shop, job, kill, true).await;
+    if ended.end == End::NeverStarted {
+        return settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await;
+    }
+    finish(shop, &order, &place, ended, None).await
+}
+
+/// The folder of an attempt.
+struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    fn of(shop: &Shop, order: &AttemptOrder) -> Self {
+        Self { root: shop.attempt_dir(order.spec.id.as_str(), order.n) }
+    }
+
+    fn brief(&self) -> PathBuf {
+        self.root.join("brief.md")
+    }
+
+    fn result(&self) -> PathBuf {
+        self.root.join("result.json")
+    }
+
+    fn refs(&self) -> PathBuf {
+        self.root.join("refs.json")
+    }
+
+    fn report(&self) -> PathBuf {
+        self.root.join("report.json")
+    }
+
+    fn stored_report(&self) -> Option<AttemptReport> {
+        serde_json::from_slice(&files::read_if_there(&self.report()).ok()??).ok()
+    }
+
+    fn keep_report(&self, report: &AttemptReport) -> std::io::Result<()> {
+        files::make_private_dir(&self.root)?;
+        files::replace(&self.report(), &serde_json::to_vec_pretty(report)?)
+    }
+}
+
+async fn begin(
+    shop: &Shop,
+    order: &AttemptOrder,
+    place: &Folder,
+    kill: watch::Receiver<bool>,
+) -> Result<Job, NotReady> {
+    let failed = |what: &str, e: &dyn std::fmt::Display| NotReady::Failed(format!("{what}: {e}"));
+    files::make_private_dir(&place.root).map_err(|e| failed("make the attempt's folder", &e))?;
+    let refs = shop.source.refs_snapshot().await.map_err(|e| failed("read the source's refs", &e))?;
+    let text = serde_json::to_vec(&refs).map_err(|e| failed("write the source's refs", &e))?;
+    files::write_private(&place.refs(), &text).map_err(|e| failed("write the source's refs", &e))?;
+    let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
+    let workspace = prepare::workspace(shop, order.slot, &label, &order.from, &place.root.join("setup"), kill).await?;
+    let text = brief(&BriefInput {
+        objective: &shop.objective,
+        unit: &order.spec,
+        mission: shop.mission.as_str(),
+        attempt: order.n,
+        workspace: &workspace.to_string_lossy(),
+        base: order.green.as_str(),
+        from: order.from.as_str(),
+        evidence: &order.evidence,
+        result_path: &place.result().to_string_lossy(),
+        verification: &shop.settings().verification.stages.iter().map(|s| s.run.clone()).collect::<Vec<_>>(),
+        own_ref: (order.n > 1).then(|| format!("refs/mc/attempts/{}/{}/{}", shop.mission, order.spec.id, order.n - 1)),
+    });
+    files::write_private(&place.brief(), text.as_bytes()).map_err(|e| failed("write the brief", &e))?;
+    Ok(job(shop, order, place, workspace))
+}
+
+fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) -> Job {
+    let settings = shop.settings();
+    let agent = &settings.agent;
+    let mut env = shop.allowed_env(&agent.env);
+    let mut set = |name: &str, value: OsString| env.push((name.into(), value));
+    set("MC_MISSION", shop.mission.as_str().into());
+    set("MC_UNIT", order.spec.id.as_str().into());
+    set("MC_ATTEMPT", order.n.to_string().into());
+    set("MC_SLOT", order.slot.to_string().into());
+    set("MC_WORKSPACE", workspace.clone().into());
+    set("MC_BASE", order.from.as_str().into());
+    set("MC_BRIEF", place.brief().into());
+    set("MC_RESULT", place.result().into());
+    let (argv, stdin): (Vec<OsString>, _) = match (&order.spec.run, &agent.command) {
+        (Some(line), _) => (vec!["sh".into(), "-c".into(), line.into()], None),
+        (None, command) => {
+            let command = command.clone().unwrap_or_default();
+            match agent.prompt {
+                PromptMode::Stdin => (vec!["sh".into(), "-c".into(), command.into()], Some(place.brief())),
+                PromptMode::File => (with_argument(&command, place.brief().into()), None),
+                PromptMode::Arg => {
+                    let text = files::read_text(&place.brief()).unwrap_or_default();
+                    (with_argument(&command, text.into()), None)
+                }
+            }
+        }
+    };
+    Job {
+        dir: place.root.join("run"),
+        cwd: workspace,
+        argv,
+        env,
+        stdin,
+        timeout: order.spec.timeout.map_or(settings.scheduler.session_timeout, Duration::from_secs),
+        idle: agent.idle_timeout.filter(|_| order.spec.run.is_none()),
+        start: agent.start_timeout.filter(|_| order.spec.run.is_none()),
+    }
+}
+
+/// The configured command line with one more argument, which reaches it as a positional parameter and never as text of
+/// the shell line.
+fn with_argument(command: &str, argument: OsString) -> Vec<OsString> {
+    vec!["sh".into(), "-c".into(), format!("{command} \"$1\"").into(), "sh".into(), argument]
+}
+
+async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended, began: Option<u64>) -> AttemptReport {
+    let script = order.spec.run.is_some();
+    let log = ended.log.as_deref();
+    let handoff = if script { None } else { read_handoff(place, log) };
+    let mut report = AttemptReport::bare(run_end(&ended.end));
+    report.ran = began.map(|b| (b, clock::now()));
+    if let Some(proof) = &ended.proof {
+        report.proof = proof.method.to_string();
+        if !proof.holds() {
+            report.notes.push(format!("processes that could not be killed: {:?}", proof.survivors));
+        }
+    }
+    report.claim = handoff.as_ref().map(|h| h.status);
+    report.summary = summary(handoff.as_ref(), log, &ended.end);
+    match collected(shop, order, place).await {
+        Ok(found) => {
+            report.changed = found.changed;
+            report.half_merge = found.half_merge;
+            report.notes.extend(found.notes.clone());
+            if found.kept > 0 {
+                let kept = found.kept;
+                report
+                    .notes
+                    .push(format!("{kept} other tips, stashes or abandoned commits are pinned under refs/mc/kept"));
+            }
+            foreign_refs(shop, place, &found, &mut report).await;
+            report.head = Some(found.head);
+        }
+        Err(why) => {
+            // The slot keeps its marker: nothing is reset before it is pinned.
+            report.end = RunEnd::Infrastructure(format!("collect the workspace: {why}"));
+            return report;
+        }
+    }
+    if report.claim == Some(Claim::Blocked) {
+        report.hold = Some(report.summary.clone());
+    }
+    settle(shop, order, place, report).await
+}
+
+fn run_end(end: &End) -> RunEnd {
+    match end {
+        End::Exited(code) => RunEnd::Exited(*code),
+        End::Signaled(signal) => RunEnd::Signaled(*signal),
+        End::Timeout => RunEnd::Timeout,
+        End::Stalled => RunEnd::Stalled,
+        End::Killed => RunEnd::Stopped,
+        End::NeverStarted => RunEnd::NeverStarted,
+        End::Lost(why) => RunEnd::Infrastructure(why.clone()),
+    }
+}
+
+fn read_handoff(place: &Folder, log: Option<&Path>) -> Option<Handoff> {
+    let file = files::read_if_there(&place.result()).ok().flatten();
+    let file = file.map(|b| String::from_utf8_lossy(&b).into_owned());
+    let text = log.map(|l| tail::of(l, HANDOFF_TAIL)).unwrap_or_default();
+    read(file.as_deref(), &text)
+}
+
+fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
+    let said = handoff.map(|h| {
+        let parts = [Some(h.summary.clone()), h.no_op_reason.clone(), Some(h.blockers.join("; "))];
+        parts.into_iter().flatten().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("; ")
+    });
+    match said.filter(|s| !s.is_empty()) {
+        Some(said) => said,
+        None if *end == End::Exited(0) => String::new(),
+        None => log.map(|l| tail::of(l, SUMMARY_TAIL as u64).trim().to_owned()).unwrap_or_default(),
+    }
+}
+
+async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Collected, String> {
+    let pool = shop.pool().await.map_err(|e| e.to_string())?;
+    let attempt = Attempt {
+        mission: shop.mission.clone(),
+        unit: order.spec.id.clone(),
+        number: order.n,
+        base: order.from.clone(),
+        green: order.green.clone(),
+        run_dir: place.root.clone(),
+    };
+    collect(pool, order.slot, &attempt).await.map_err(|e| super::error::chain(&e))
+}
+
+/// Names refs of the source that changed while the attempt ran; one that now points into the attempt's own work was
+/// written by it, and a person must look (P6).
+async fn foreign_refs(shop: &Shop, place: &Folder, found: &Collected, report: &mut AttemptReport) {
+    let before: Option<BTreeMap<String, CommitId>> =
+        files::read_if_there(&place.refs()).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
+    let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
+    let target = format!("refs/heads/{}", shop.settings().target.branch);
+    for (name, now) in &after {
+        if before.get(name) == Some(now) {
+            continue;
+        }
+        report.notes.push(format!("{name} of the source changed during the attempt"));
+        let own = shop.source.is_ancestor(now, &found.head.commit).await.unwrap_or(false);
+        let old = before.values().any(|b| b == now);
+        if own && !old {
+            report.hold = Some(format!(
+                "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), then `mc unit retry`",
+                now.short()
+            ));
+        }
+    }
+    for name in before.keys().filter(|n| !after.contains_key(*n)) {
+        report.notes.push(format!("{name} of the source was deleted during the attempt"));
+    }
+}
+
+/// Keeps the report durably, then gives the slot back.
+async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, report: AttemptReport) -> AttemptReport {
+    if let Err(e) = place.keep_report(&report) {
+        tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);
+    }
+    release(shop, order).await;
+    report
+}
+
+async fn release(shop: &Shop, order: &AttemptOrder) {
+    let Ok(pool) = shop.pool().await else { return };
+    let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
+    let ours = pool.dirty_slots().is_ok_and(|d| d.iter().any(|(slot, l)| *slot == order.slot && *l == label));
+    if ours && let Err(e) = pool.release(order.slot) {
+        tracing::warn!("release slot {}: {e}", order.slot);
+    }
+}
+
+/// Pins what an attempt nobody waits for any more left in a slot, so that the slot can be used again.
+///
+/// # Errors
+/// Why it cannot be saved; the slot stays as it is.
+pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Result<(), String> {
+    let pool = shop.pool().await.map_err(|e| e.to_string())?;
+    let folder = shop.state.runs().join(label);
+    for run in runs_below(&folder) {
+        run.end(GRACE).await;
+    }
+    let words: Vec<&str> = label.split('/').collect();
+    let attempt = match words[..] {
+        [mission, unit, n] => MissionId::new(mission).ok().zip(UnitId::new(unit).ok()).zip(n.parse::<u32>().ok()),
+        _ => None,
+    };
+    // `.verify` and `.check` are no unit ids: their runs leave nobody's work behind.
+    if let Some(((mission, unit), number)) = attempt {
+        let work = Attempt { mission, unit, number, base: base.clone(), green: base.clone(), run_dir: folder };
+        collect(pool, slot, &work).await.map_err(|e| super::error::chain(&e))?;
+    }
+    pool.release(slot).map_err(|e| e.to_string())
+}

@@ -1,0 +1,141 @@
+//! The loop: one event, one decision, one transaction, then the commands.
+//!
+//! Sources of events: tasks that end, signals of the operating system, requests of other mc processes (a row in the
+//! database and a byte in the FIFO), and the one timer the state asks for. Nothing is polled.
+
+use super::error::EngineError;
+use super::executor::Executor;
+use super::observer::Observer;
+use super::shop::Shop;
+use super::signals::Signals;
+use crate::adapters::clock::EngineClock;
+use crate::adapters::store::Entry;
+use crate::adapters::store::wake::Wake;
+use crate::domain::mission::{Command, Event, State, Step, StopLevel, decide};
+use crate::domain::values::UnitId;
+use std::sync::Arc;
+
+/// A mission being driven.
+pub struct Driver {
+    shop: Arc<Shop>,
+    state: State,
+    executor: Executor,
+    observers: Vec<Box<dyn Observer>>,
+    clock: EngineClock,
+}
+
+impl Driver {
+    /// A driver of `state`, whose newest journal time is `floor`.
+    #[must_use]
+    pub fn new(shop: Arc<Shop>, state: State, observers: Vec<Box<dyn Observer>>, clock: EngineClock) -> Self {
+        let executor = Executor::new(Arc::clone(&shop));
+        Self { shop, state, executor, observers, clock }
+    }
+
+    /// Runs from `first` until the mission says to leave; the result is the exit code.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the journal cannot be written: then nothing more is started, and the mission can be resumed.
+    pub async fn run(mut self, early: Vec<Event>, first: Event) -> Result<u8, EngineError> {
+        let failed = |what: &str, e: &dyn std::error::Error| EngineError::Broken {
+            what: format!("{what}: {}", super::error::chain(e)),
+            hint: "mend it, then `mc mission resume`".to_owned(),
+        };
+        let mut wake = Wake::open(&self.shop.state.wake()).map_err(|e| failed("open the wake-up FIFO", &e))?;
+        let mut signals = Signals::new().map_err(|e| failed("listen to signals", &e))?;
+        for event in early {
+            self.take(event, &[])?;
+        }
+        if let Some(code) = self.take(first, &[])? {
+            return Ok(code);
+        }
+        if let Some(code) = self.requests()? {
+            return Ok(code);
+        }
+        loop {
+            let due = self.state.next_wake().map(|at| self.clock.until(at));
+            let exit = tokio::select! {
+                event = self.executor.next() => self.take(event, &[])?,
+                level = signals.next() => self.take(Event::Stop(level), &[])?,
+                heard = wake.heard() => {
+                    heard.map_err(|e| failed("read the wake-up FIFO", &e))?;
+                    self.requests()?
+                }
+                () = sleep(due) => self.take(Event::Tick, &[])?,
+            };
+            if let Some(code) = exit {
+                return Ok(code);
+            }
+        }
+    }
+
+    /// Takes what other mc processes asked for.
+    fn requests(&mut self) -> Result<Option<u8>, EngineError> {
+        let waiting = self.shop.store().signals_waiting()?;
+        for signal in waiting {
+            let event = request(&signal.kind, &signal.body).unwrap_or(Event::Tick);
+            if let Some(code) = self.take(event, &[signal.id])? {
+                return Ok(Some(code));
+            }
+        }
+        Ok(None)
+    }
+
+    /// One decision: decide, make it durable, show it, start what it asks for. The exit code, if it says to leave.
+    fn take(&mut self, event: Event, answered: &[i64]) -> Result<Option<u8>, EngineError> {
+        let now = self.clock.now();
+        let step = decide(&mut self.state, now, event);
+        self.persist(now, &step, answered)?;
+        for record in &step.records {
+            for observer in &mut self.observers {
+                observer.saw(now, record, &self.state);
+            }
+        }
+        let mut exit = None;
+        for command in step.commands {
+            match command {
+                Command::Exit { code } => exit = Some(code),
+                command => self.executor.start(command),
+            }
+        }
+        Ok(exit)
+    }
+
+    fn persist(&self, now: u64, step: &Step, answered: &[i64]) -> Result<(), EngineError> {
+        if step.records.is_empty() && answered.is_empty() {
+            return Ok(());
+        }
+        let entries = step.records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        self.shop.store().append_answering(&self.shop.mission, now, &entries, answered)?;
+        Ok(())
+    }
+}
+
+/// A record as a journal entry.
+///
+/// # Errors
+/// [`EngineError::Record`] when it does not serialise, which would be a defect.
+pub fn entry(record: &crate::domain::mission::Record) -> Result<Entry, EngineError> {
+    let body = serde_json::to_string(record).map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?;
+    Ok(Entry { kind: record.kind(), body })
+}
+
+/// What a request means; unknown kinds come from a newer mc and mean nothing here.
+#[must_use]
+pub fn request(kind: &str, body: &str) -> Option<Event> {
+    match kind {
+        "stop" => Some(Event::Stop(StopLevel::Drain)),
+        "stop-now" => Some(Event::Stop(StopLevel::Now)),
+        "pause" => Some(Event::Pause),
+        "resume" => Some(Event::Unpause),
+        "retry-unit" => UnitId::new(body).ok().map(Event::RetryUnit),
+        _ => None,
+    }
+}
+
+async fn sleep(due: Option<std::time::Duration>) {
+    match due {
+        Some(due) => tokio::time::sleep(due).await,
+        None => std::future::pending().await,
+    }
+}

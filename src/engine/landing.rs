@@ -1,0 +1,115 @@
+//! Merging onto green and moving green: git's side of a landing. What follows from each answer is decided elsewhere.
+
+use super::error::chain;
+use super::shop::Shop;
+use super::verification::gate_stages;
+use crate::adapters::git::green::{GreenMove, move_green};
+use crate::adapters::git::merge::Integration as Merged;
+use crate::adapters::git::refs::Cas;
+use crate::domain::mission::{Integration, LandResult, MergeSource};
+use crate::domain::values::{CommitId, Tip};
+use crate::domain::verify::SnapshotKey;
+
+/// Files of the mission that candidates take from green whatever an agent did to them (design, section 6).
+const NOT_FROM_AGENTS: [&str; 2] = ["BACKLOG.md", "PROGRESS.md"];
+
+/// Merges `head` onto green and pins the candidate.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn integrate(
+    shop: &Shop,
+    token: u64,
+    onto: &Tip,
+    head: &CommitId,
+    source: &MergeSource,
+    title: &str,
+) -> Result<Integration, String> {
+    let said = |e: &dyn std::error::Error| chain(e);
+    if *source == MergeSource::Intake && shop.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
+        let tree = shop.source.tree_of(head).await.map_err(|e| said(&e))?;
+        return Ok(Integration::Candidate(Tip { commit: head.clone(), tree }));
+    }
+    let merge = shop.merge().await.map_err(|e| said(&e))?;
+    let drop: &[&str] = if *source == MergeSource::Intake { &[] } else { &NOT_FROM_AGENTS };
+    let tip = match merge.integrate(onto, head, "candidate", drop, None).await.map_err(|e| said(&e))? {
+        Merged::Candidate(tip) => tip,
+        Merged::Unchanged => return Ok(Integration::Unchanged),
+        Merged::Conflict { files, detail } => return Ok(Integration::Conflict { files, detail: shorten(&detail) }),
+    };
+    let fingerprint = shop.fingerprint().await.map_err(|e| said(&e))?;
+    let key = SnapshotKey::of(&tip.tree, &gate_stages(shop), fingerprint);
+    let message = message(shop, source, title, &tip, &key);
+    let commit = merge.commit(&tip.tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
+    let pin = format!("refs/mc/candidates/{}/{token}", shop.mission);
+    // A candidate of this token may be pinned from before a crash; the newer one takes its place, both are mergeable.
+    let old = shop.source.ref_value(&pin).await.map_err(|e| said(&e))?;
+    match shop.source.cas(&pin, &commit, old.as_ref()).await.map_err(|e| said(&e))? {
+        Cas::Moved => {}
+        Cas::Raced { .. } => return Err(format!("{pin} changed while the candidate was pinned")),
+    }
+    Ok(Integration::Candidate(Tip { commit, tree: tip.tree }))
+}
+
+fn message(shop: &Shop, source: &MergeSource, title: &str, tip: &Tip, key: &SnapshotKey) -> String {
+    let title = one_line(title);
+    let (subject, unit) = match source {
+        MergeSource::Intake => (format!("Take in {}", shop.settings().target.branch), String::new()),
+        MergeSource::Unit { unit, n } => {
+            (format!("Land {unit}: {title}"), format!("Mc-Unit: {unit}\nMc-Attempt: {n}\n"))
+        }
+    };
+    format!(
+        "{subject}\n\nMc-Mission: {}\n{unit}Mc-Verified-Tree: {}\nMc-Snapshot: {}\n",
+        shop.mission,
+        tip.tree.as_str(),
+        key.0
+    )
+}
+
+/// A title as one line of at most 100 characters without control characters.
+fn one_line(title: &str) -> String {
+    title.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect::<String>().trim().to_owned()
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(4_000).collect()
+}
+
+/// Moves green from `expected` to `candidate`, or says what became of an earlier try (the table of design section 11).
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId) -> Result<LandResult, String> {
+    let said = |e: &dyn std::error::Error| chain(e);
+    let green_ref = shop.green_ref();
+    for _ in 0..3 {
+        let Some(now) = shop.source.resolve(&green_ref).await.map_err(|e| said(&e))? else {
+            return back(shop, token, expected, None).await;
+        };
+        if shop.source.is_ancestor(&candidate.commit, &now.commit).await.map_err(|e| said(&e))? {
+            return Ok(LandResult::Landed { now });
+        }
+        if now.commit != *expected {
+            return match shop.source.is_ancestor(expected, &now.commit).await.map_err(|e| said(&e))? {
+                true => Ok(LandResult::Forward { now }),
+                false => back(shop, token, expected, Some(now.commit)).await,
+            };
+        }
+        let moved = move_green(&shop.lock, &shop.source, &green_ref, &candidate.commit, Some(expected));
+        match moved.await.map_err(|e| said(&e))? {
+            GreenMove::Moved => return Ok(LandResult::Landed { now: candidate.clone() }),
+            GreenMove::CheckedOut { worktree } => {
+                return Ok(LandResult::CheckedOut { worktree: worktree.display().to_string() });
+            }
+            GreenMove::Raced { .. } => {}
+        }
+    }
+    Err("green changed three times while it was being moved".to_owned())
+}
+
+async fn back(shop: &Shop, token: u64, expected: &CommitId, now: Option<CommitId>) -> Result<LandResult, String> {
+    let pin = format!("refs/mc/kept/{}/green/{token}", shop.mission);
+    shop.source.pin(&pin, expected).await.map_err(|e| chain(&e))?;
+    Ok(LandResult::Back { now })
+}

@@ -1,0 +1,118 @@
+//! Making a workspace ready: the slot at an exact commit, files copied in, `setup` run when its inputs changed.
+
+use super::runs::{End, GRACE, Job, run};
+use super::shop::Shop;
+use crate::adapters::files;
+use crate::adapters::host::rundir::Run;
+use crate::adapters::host::tail;
+use crate::adapters::workspace::pool::PoolError;
+use crate::domain::values::CommitId;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+
+/// A workspace could not be made ready.
+#[derive(Debug)]
+pub enum NotReady {
+    /// We were told to stop.
+    Killed,
+    /// Infrastructure: why.
+    Failed(String),
+}
+
+/// Prepares `slot` at `base` for the user named by `label`; `setup_dir` is the run directory of the setup command.
+///
+/// # Errors
+/// [`NotReady`]; the slot keeps its marker.
+pub async fn workspace(
+    shop: &Shop,
+    slot: u32,
+    label: &str,
+    base: &CommitId,
+    setup_dir: &Path,
+    kill: watch::Receiver<bool>,
+) -> Result<PathBuf, NotReady> {
+    if *kill.borrow() {
+        return Err(NotReady::Killed);
+    }
+    let failed = |e: &dyn std::error::Error| NotReady::Failed(super::error::chain(e));
+    let pool = shop.pool().await.map_err(|e| failed(&e))?;
+    let workspace = match pool.prepare(slot, label, base).await {
+        Err(PoolError::Dirty { label: old, .. }) => {
+            super::attempt::rescue(shop, slot, &old, base).await.map_err(NotReady::Failed)?;
+            pool.prepare(slot, label, base).await
+        }
+        done => done,
+    }
+    .map_err(|e| failed(&e))?;
+    let target = &shop.settings().target;
+    for name in &target.copy {
+        let from = shop.facts.toplevel.join(name);
+        if let Some(bytes) = files::read_if_there(&from).map_err(|e| failed(&e))? {
+            let to = workspace.join(name);
+            if let Some(parent) = to.parent() {
+                files::make_dir(parent).map_err(|e| failed(&e))?;
+            }
+            files::write_private(&to, &bytes).map_err(|e| failed(&e))?;
+        }
+    }
+    if let Some(line) = &target.setup {
+        setup(shop, line, &workspace, setup_dir, kill).await?;
+    }
+    Ok(workspace)
+}
+
+async fn setup(
+    shop: &Shop,
+    line: &str,
+    workspace: &Path,
+    dir: &Path,
+    kill: watch::Receiver<bool>,
+) -> Result<(), NotReady> {
+    let stamp = workspace.join(".git/mc-setup");
+    let inputs = inputs(shop, line, workspace).map_err(|e| NotReady::Failed(format!("read setup inputs: {e}")))?;
+    if files::read_if_there(&stamp).ok().flatten().as_deref() == Some(inputs.as_bytes()) {
+        return Ok(());
+    }
+    let job = Job {
+        dir: dir.to_owned(),
+        cwd: workspace.to_owned(),
+        argv: vec!["sh".into(), "-c".into(), line.into()],
+        env: shop.allowed_env(&shop.settings().verification.env),
+        stdin: None,
+        timeout: shop.settings().scheduler.session_timeout,
+        idle: None,
+        start: None,
+    };
+    let ended = run(shop, job, kill, false).await;
+    match ended.end {
+        End::Exited(0) => {
+            files::replace(&stamp, inputs.as_bytes()).map_err(|e| NotReady::Failed(format!("note that setup ran: {e}")))
+        }
+        End::Killed => Err(NotReady::Killed),
+        end => {
+            let said = ended.log.map(|l| tail::of(&l, 1_000)).unwrap_or_default();
+            Err(NotReady::Failed(format!("setup `{line}` ended with {end:?}: {}", said.trim())))
+        }
+    }
+}
+
+fn inputs(shop: &Shop, line: &str, workspace: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(line.as_bytes());
+    for name in &shop.settings().target.setup_inputs {
+        let bytes = files::read_if_there(&workspace.join(name))?.unwrap_or_default();
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name.as_bytes());
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(&bytes);
+    }
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Ends a setup command that an earlier engine left running in `attempt_dir`.
+pub async fn end_setup(attempt_dir: &Path) {
+    if let Some(run) = Run::at(&attempt_dir.join("setup")) {
+        run.end(GRACE).await;
+    }
+}
