@@ -1,0 +1,100 @@
+//! Facts about a mission that only its journal has: tests before and after each landing, why verifications ran, time.
+
+use crate::domain::mission::{MergeSource, Record, VerifyRole};
+use crate::domain::values::{CommitId, Millis, Tip, UnitId};
+use crate::domain::verify::{Summary, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One landing.
+#[derive(Debug, Clone)]
+pub struct LandingFact {
+    /// Whose change; absent for the target branch.
+    pub unit: Option<UnitId>,
+    /// The landed commit.
+    pub tip: Tip,
+    /// Verdict.
+    pub verdict: Verdict,
+    /// Green's snapshot before.
+    pub before: Option<Summary>,
+    /// The candidate's snapshot.
+    pub after: Option<Summary>,
+}
+
+/// What a journal tells beyond its state.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Landings in order.
+    pub landings: Vec<LandingFact>,
+    /// Verification runs by what they were for: base, green, candidates, second runs, broken off.
+    pub runs: [u64; 5],
+    /// Snapshot of the untouched base.
+    pub base: Option<Summary>,
+    /// Where the mission found green or made it.
+    pub ground: Option<CommitId>,
+    /// Time the processes of attempts ran, added up.
+    pub agent_time: Millis,
+    /// Tests that failed before and after the last compared change.
+    pub still_failing: Vec<String>,
+    /// Tests that failed in one and passed in another run of one tree.
+    pub flaky: BTreeSet<String>,
+    /// Attempts by the way the end of their processes was proven.
+    pub proofs: BTreeMap<String, u64>,
+    /// Why the mission was refused, and what helps.
+    pub refused: Option<(String, String)>,
+}
+
+/// Reads the facts out of a journal.
+#[must_use]
+pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
+    let mut facts = Facts::default();
+    let (mut open, mut green, mut after) = (None, None, None);
+    for record in records {
+        match record {
+            Record::PreflightPassed { ground } => facts.ground = Some(ground.tip.commit.clone()),
+            Record::Refused { refusal } => facts.refused = Some((refusal.reason.clone(), refusal.hint.clone())),
+            Record::VerifyStarted { role, confirms, .. } => open = Some((*role, confirms.is_some())),
+            Record::StepFailed { .. } => facts.runs[4] += u64::from(open.take().is_some()),
+            Record::Verified { summary, delta, reused, .. } => {
+                let Some((role, second)) = open.take() else { continue };
+                let kind = match (second, role) {
+                    (true, _) => 3,
+                    (_, VerifyRole::Baseline) => 0,
+                    (_, VerifyRole::Before) => 1,
+                    (_, VerifyRole::After) => 2,
+                };
+                facts.runs[kind] += u64::from(!reused);
+                facts.flaky.extend(summary.flaky.iter().cloned());
+                if let Some(delta) = delta {
+                    facts.still_failing.clone_from(&delta.still_failing);
+                }
+                match role {
+                    VerifyRole::After => after = Some(summary.clone()),
+                    VerifyRole::Before => green = Some(summary.clone()),
+                    VerifyRole::Baseline => {
+                        facts.base = Some(summary.clone());
+                        green = Some(summary.clone());
+                    }
+                }
+            }
+            Record::GreenMoved { .. } => green = None,
+            Record::LandingStarted { .. } => after = None,
+            Record::Landed { source, candidate, green: now, verdict, .. } => {
+                let unit = match source {
+                    MergeSource::Unit { unit, .. } => Some(unit.clone()),
+                    MergeSource::Intake => None,
+                };
+                let (tip, verdict) = (candidate.clone(), *verdict);
+                facts.landings.push(LandingFact { unit, tip, verdict, before: green.take(), after: after.clone() });
+                green = after.take().filter(|_| now.tree == candidate.tree);
+            }
+            Record::AttemptEnded { report, .. } => {
+                facts.agent_time += report.ran.map_or(0, |(from, to)| to.saturating_sub(from));
+                if !report.proof.is_empty() {
+                    *facts.proofs.entry(report.proof.clone()).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    facts
+}

@@ -1,0 +1,168 @@
+//! One plain line per interesting record: what the console scrolls and what `mc simulate --trace` prints.
+//!
+//! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
+
+use super::words::{count, short, tests, word};
+use crate::domain::mission::{MergeSource, MissionOutcome, NextMove, Record, State, VerifyRole};
+use crate::domain::values::Millis;
+
+/// Characters of untrusted text in one line.
+const LIMIT: usize = 160;
+
+/// What a record says to a person; absent for records that only matter to the engine. `state` is the mission after it.
+#[must_use]
+pub fn line(record: &Record, state: &State) -> Option<String> {
+    Some(match record {
+        Record::MissionStarted { mission, objective, .. } => match objective.trim() {
+            "" => format!("mission {mission}"),
+            text => format!("mission {mission}: {}", short(text, LIMIT)),
+        },
+        Record::PreflightPassed { ground } => {
+            let at = ground.tip.commit.short();
+            let mut line = match ground.create {
+                true => format!("ready: green will be made at {at}"),
+                false => format!("ready: green is at {at}"),
+            };
+            for note in &ground.notes {
+                line.push_str("; ");
+                line.push_str(&short(note, LIMIT));
+            }
+            line
+        }
+        Record::BaselineAccepted { tip } => {
+            let found = state.green.as_ref().and_then(|green| green.snapshot.as_ref());
+            let found = found.map_or_else(String::new, |(_, summary)| format!(" ({})", tests(summary)));
+            format!("the base {} is verified{found}", tip.commit.short())
+        }
+        Record::Refused { refusal } => format!("refused: {}", short(&refusal.reason, 4 * LIMIT)),
+        Record::RoundOpened { round, .. } => format!("round {round}"),
+        Record::TargetSeen { intake: Some(intake) } => {
+            format!("the target branch at {} is taken in first", intake.head.commit.short())
+        }
+        Record::RoundPlanned { round, units, wave_of, left_over, .. } => {
+            let waves = wave_of.iter().max().map_or(0, |last| u64::from(*last) + 1);
+            let later = if *left_over > 0 { format!(", {left_over} left for later rounds") } else { String::new() };
+            format!("round {round} plans {} in {}{later}", count(units.len() as u64, "unit"), count(waves, "wave"))
+        }
+        Record::PlanUnreadable { reason, .. } => format!("the plan cannot be used: {}", short(reason, 4 * LIMIT)),
+        Record::WaveOpened { wave, green, .. } => {
+            let members = state.rounds.last().and_then(|round| round.waves.get(*wave as usize)).map_or(0, Vec::len);
+            format!("wave {} opens: {} on {}", wave + 1, count(members as u64, "unit"), green.short())
+        }
+        Record::AttemptStarted { unit, n, host, slot, .. } => {
+            format!("{unit}: attempt {n} starts on {host}, slot {slot}")
+        }
+        Record::AttemptEnded { unit, n, class, next, .. } => {
+            format!("{unit}: attempt {n} ended {}, {}", word(class), next_move(next))
+        }
+        Record::UnitBlocked { unit, cause } => format!("{unit}: blocked, it depends on {cause}"),
+        Record::UnitUnblocked { unit } => format!("{unit}: not blocked any more"),
+        Record::UnitCancelled { unit, reason } => format!("{unit}: cancelled, {}", short(reason, LIMIT)),
+        Record::UnitRetried { unit, .. } => format!("{unit}: given a fresh start"),
+        Record::VerifyStarted { role, tip, confirms, .. } => {
+            let again = if confirms.is_some() { ", a second time to be sure" } else { "" };
+            format!("verifying {} at {}{again}", what(*role, state), tip.commit.short())
+        }
+        Record::Verified { run, summary, reused, .. } => {
+            let reused = if *reused { " (known result, not run again)" } else { "" };
+            format!("verification {run} {}{reused}", tests(summary))
+        }
+        Record::StepFailed { what, error, at, again_at } => {
+            let wait = again_at.saturating_sub(*at) / 1000;
+            format!("{what} failed: {}; again in {wait} s", short(error, LIMIT))
+        }
+        Record::Landed { source, candidate, verdict, .. } => {
+            format!("{}: landed at {}, {}", source_name(source), candidate.commit.short(), word(verdict))
+        }
+        Record::MergeEmpty { source, .. } => format!("{}: green has this change already", source_name(source)),
+        Record::Rejected { source, class, reasons, next, .. } => {
+            let reason = reasons.first().map_or_else(String::new, |reason| format!(": {}", short(reason, LIMIT)));
+            let next = match (source, next) {
+                (MergeSource::Unit { .. }, NextMove::Retry { .. }) => "; tried again",
+                _ => "",
+            };
+            format!("{}: rejected ({}){reason}{next}", source_name(source), word(class))
+        }
+        Record::Requeued { why, .. } => format!("the landing goes back to the queue: {}", short(why, LIMIT)),
+        Record::LandingDelayed { why, .. } => short(why, 2 * LIMIT),
+        Record::GreenMoved { tip } => format!("somebody moved green to {}", tip.commit.short()),
+        Record::QueueHeld { reason, hint } => {
+            format!("nothing lands any more: {}. {}", short(reason, 2 * LIMIT), short(hint, 2 * LIMIT))
+        }
+        Record::RoundClosed { round, landed, units, objective, .. } => {
+            let check = match objective {
+                Some(true) => "; the objective is met",
+                Some(false) => "; the objective is not met yet",
+                None => "",
+            };
+            format!("round {round} is over: {landed} of {} landed{check}", count(u64::from(*units), "unit"))
+        }
+        Record::Paused { .. } => "paused: nothing new starts".to_owned(),
+        Record::Unpaused { .. } => "goes on".to_owned(),
+        Record::StopRequested { level, why, .. } => format!("stop requested ({}, {})", word(why), word(level)),
+        Record::Waiting { .. } => "only units held for a person are left".to_owned(),
+        Record::Suspended { .. } => "suspended; `mc mission resume` goes on".to_owned(),
+        Record::Resumed { .. } => "resumed".to_owned(),
+        Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason),
+        Record::Established { .. }
+        | Record::TargetSeen { intake: None }
+        | Record::PlanAsked { .. }
+        | Record::LandingStarted { .. }
+        | Record::CandidateMade { .. }
+        | Record::StepAsked { .. }
+        | Record::LandIntended { .. }
+        | Record::RoundWorked { .. } => return None,
+    })
+}
+
+/// Mission time in front of a line: `[  12.3s] `, `[12m34.5s] ` padded to the same width up to ten hours.
+#[must_use]
+pub fn elapsed(millis: Millis) -> String {
+    let (hours, minutes, seconds, tenths) =
+        (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60, millis % 1000 / 100);
+    let text = match (hours, minutes) {
+        (0, 0) => format!("{seconds}.{tenths}s"),
+        (0, _) => format!("{minutes}m{seconds:02}s"),
+        _ => format!("{hours}h{minutes:02}m{seconds:02}s"),
+    };
+    format!("[{text:>8}] ")
+}
+
+/// `ended: backlog-done, all planned work is done`.
+fn ended(outcome: MissionOutcome, reason: &str) -> String {
+    match reason.trim() {
+        "" => format!("ended: {}", word(&outcome)),
+        reason => format!("ended: {}, {}", word(&outcome), short(reason, 4 * LIMIT)),
+    }
+}
+
+/// Whose change it is.
+#[must_use]
+pub fn source_name(source: &MergeSource) -> String {
+    match source {
+        MergeSource::Unit { unit, .. } => unit.to_string(),
+        MergeSource::Intake => "target branch".to_owned(),
+    }
+}
+
+fn what(role: VerifyRole, state: &State) -> String {
+    match role {
+        VerifyRole::Baseline => "the base".to_owned(),
+        VerifyRole::Before => "green".to_owned(),
+        VerifyRole::After => {
+            state.landing.as_ref().map_or_else(|| "a candidate".to_owned(), |landing| source_name(&landing.mr.source))
+        }
+    }
+}
+
+fn next_move(next: &NextMove) -> String {
+    match next {
+        NextMove::Queue { .. } => "queued".to_owned(),
+        NextMove::Retry { because, .. } if because.trim().is_empty() => "tried again".to_owned(),
+        NextMove::Retry { because, .. } => format!("tried again: {}", short(because, LIMIT)),
+        NextMove::NoOp => "nothing to do".to_owned(),
+        NextMove::Hold { question } => format!("held for a person: {}", short(question, LIMIT)),
+        NextMove::Fail { reason } => format!("failed: {}", short(reason, LIMIT)),
+        NextMove::Reject { reason } => format!("rejected: {}", short(reason, LIMIT)),
+    }
+}

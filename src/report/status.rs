@@ -1,0 +1,286 @@
+//! `mc status`: where a mission stands and what to do next, for people and (stable, `"schema": 1`) for programs.
+//!
+//! Unknown is `null`, never 0. Rounds and waves are counted from 1. `rounds[].score` is the share of the round's units
+//! that landed or had nothing to do, known when the round is closed. `units[].commit` is the landing commit, `base` the
+//! green commit its last attempt was made on; `green.verdict` is that of the landing which put green where it is.
+
+use super::lines::source_name;
+use super::words::{count, short, span, stamp, sum, tests, unknown_costs, word};
+use super::{GreenRef, View};
+use crate::domain::mission::{
+    Landing, MergeSource, MissionOutcome, MissionState, Record, Round, Stage, State, Unit, UnitState,
+};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// The status as JSON; `view` is absent when there never was a mission.
+#[must_use]
+pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
+    let green_json = json!({
+        "ref": green.name,
+        "commit": green.tip.as_ref().map(|tip| tip.commit.as_str()),
+        "tree": green.tip.as_ref().map(|tip| tip.tree.as_str()),
+        "verdict": view.and_then(|view| verdict(view, green)),
+    });
+    let Some(view) = view else {
+        return json!({
+            "schema": 1,
+            "mission": null,
+            "rounds": [],
+            "units": [],
+            "queue": [],
+            "green": green_json,
+            "verifications": {"run": 0, "reused": 0},
+            "cost": {"usd": null, "unknown_attempts": 0, "tokens": null},
+            "needs_you": [],
+        });
+    };
+    let state = view.state;
+    json!({
+        "schema": 1,
+        "mission": mission_json(state),
+        "rounds": state.rounds.iter().map(|round| json!({
+            "index": round.index,
+            "state": round_state(state, round),
+            "score": score(state, round),
+        })).collect::<Vec<_>>(),
+        "units": state.units.iter().map(unit_json).collect::<Vec<_>>(),
+        "queue": queue(state).into_iter().map(|(id, source, doing)| json!({
+            "id": id,
+            "unit": match source {
+                MergeSource::Unit { unit, .. } => Some(unit.as_str()),
+                MergeSource::Intake => None,
+            },
+            "state": doing,
+        })).collect::<Vec<_>>(),
+        "green": green_json,
+        "verifications": {"run": state.verifications_run, "reused": state.verifications_reused},
+        "cost": {"usd": null, "unknown_attempts": unknown_costs(state), "tokens": null},
+        "needs_you": needs_you(view),
+    })
+}
+
+/// `{id, state, outcome, objective, started_at, ended_at}` of a mission.
+#[must_use]
+pub fn mission_json(state: &State) -> Value {
+    json!({
+        "id": state.mission.as_str(),
+        "state": word(&state.mission_state()),
+        "outcome": state.outcome.as_ref().map(|(outcome, ..)| word(outcome)),
+        "objective": state.objective,
+        "started_at": stamp(state.started),
+        "ended_at": state.ended.and_then(stamp),
+    })
+}
+
+/// `{id, title, state, wave, round, attempts, host, base, commit, reason}` of a unit.
+#[must_use]
+pub fn unit_json(unit: &Unit) -> Value {
+    let last = unit.attempts.last();
+    json!({
+        "id": unit.spec.id.as_str(),
+        "title": unit.spec.title,
+        "state": unit.state.name(),
+        "wave": unit.wave + 1,
+        "round": unit.round,
+        "attempts": unit.attempts.len(),
+        "host": last.map(|attempt| attempt.host.as_str()),
+        "base": last.map(|attempt| attempt.green.as_str()),
+        "commit": unit.landed.as_ref().map(|tip| tip.commit.as_str()),
+        "reason": Some(unit.reason.as_str()).filter(|reason| !reason.is_empty()),
+    })
+}
+
+fn verdict(view: &View<'_>, green: &GreenRef) -> Option<String> {
+    let at = &green.tip.as_ref()?.commit;
+    view.records.iter().rev().find_map(|(_, _, record)| match record {
+        Record::Landed { green: now, verdict, .. } if now.commit == *at => Some(word(verdict)),
+        _ => None,
+    })
+}
+
+fn round_state(state: &State, round: &Round) -> &'static str {
+    if round.closed.is_some() {
+        return "closed";
+    }
+    match state.stage {
+        Stage::CheckingTarget | Stage::Intake => "intake",
+        Stage::Reading => "planning",
+        Stage::Evaluating => "evaluating",
+        Stage::Over => "ended",
+        _ => "working",
+    }
+}
+
+fn score(state: &State, round: &Round) -> Option<f64> {
+    round.closed?;
+    let (mut all, mut done) = (0_u32, 0_u32);
+    for unit in round.waves.iter().flatten().filter_map(|i| state.units.get(*i)) {
+        all += 1;
+        done += u32::from(unit.state.satisfies());
+    }
+    (all > 0).then(|| (f64::from(done) / f64::from(all) * 1000.0).round() / 1000.0)
+}
+
+/// What is to land, the landing in progress first: number, whose, what is done with it.
+fn queue(state: &State) -> Vec<(u64, &MergeSource, &'static str)> {
+    let doing = |landing: &Landing| match (&landing.candidate, landing.intended) {
+        (None, _) => "merging",
+        (Some(_), None) => "verifying",
+        (Some(_), Some(_)) => "landing",
+    };
+    let first = state.landing.iter().map(|landing| (landing.mr.id, &landing.mr.source, doing(landing)));
+    first.chain(state.queue().map(|mr| (mr.id, &mr.source, "waiting"))).collect()
+}
+
+/// What only a person can do, one line each, most urgent first.
+#[must_use]
+pub fn needs_you(view: &View<'_>) -> Vec<String> {
+    let state = view.state;
+    let mut lines = Vec::new();
+    if let Some((reason, hint)) = &state.hold {
+        lines.push(format!("nothing lands: {}. {}", short(reason, 400), short(hint, 400)));
+    }
+    if let Some(landing) = &state.landing
+        && landing.candidate.is_some()
+        && !landing.in_flight
+        && let Some(why) = state.problems.last().filter(|problem| problem.starts_with("landings wait"))
+    {
+        lines.push(short(why, 400));
+    }
+    for unit in state.units.iter().filter(|unit| unit.state == UnitState::Held) {
+        let question = short(&unit.reason, 400);
+        lines.push(format!("{} is held: {question} (then `mc unit retry {}`)", unit.spec.id, unit.spec.id));
+    }
+    if !state.over() && view.engine.is_none() {
+        lines.push("no engine works on the mission: `mc mission resume` goes on".to_owned());
+    }
+    lines
+}
+
+/// The status as text: the truth in the first line, the next command in the last.
+#[must_use]
+pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
+    let at = green.tip.as_ref().map_or_else(|| "not made yet".to_owned(), |tip| format!("at {}", tip.commit.short()));
+    let Some(view) = view else {
+        return format!(
+            "no mission yet in this repository\ngreen: {} {at}\nnext: `mc plan` shows what would be done, `mc mission start` does it\n",
+            green.branch()
+        );
+    };
+    let state = view.state;
+    let mut out = format!("{}\n", truth(view));
+    let until = state.ended.unwrap_or(view.now);
+    let _ = write!(out, "mission {}", state.mission);
+    if !state.objective.trim().is_empty() {
+        let _ = write!(out, ": {}", short(&state.objective, 100));
+    }
+    let _ = writeln!(out, " ({})", span(until.saturating_sub(state.started)));
+    let needs = needs_you(view);
+    if !needs.is_empty() {
+        out.push_str("\nneeds you\n");
+        for line in &needs {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+    working(&mut out, view);
+    let waiting = queue(state);
+    if !waiting.is_empty() {
+        out.push_str("\nmerge queue\n");
+        for (id, source, doing) in &waiting {
+            let _ = writeln!(out, "  {id:>3}  {}  {doing}", source_name(source));
+        }
+    }
+    let _ = writeln!(out, "\nunits: {}", sum(state));
+    let snapshot = state.green.as_ref().filter(|known| green.tip.as_ref() == Some(&known.tip));
+    let snapshot = snapshot.and_then(|known| known.snapshot.as_ref());
+    let snapshot = snapshot.map_or_else(String::new, |(_, summary)| format!(", {}", tests(summary)));
+    let _ = writeln!(out, "green: {} {at}{snapshot}", green.branch());
+    let _ = writeln!(out, "verifications: {} run, {} reused", state.verifications_run, state.verifications_reused);
+    let _ = writeln!(out, "next: {}", next_action(view, green));
+    out
+}
+
+fn working(out: &mut String, view: &View<'_>) {
+    let running: Vec<_> = view.state.running().collect();
+    if running.is_empty() && view.state.verifying.is_none() {
+        return;
+    }
+    out.push_str("\nworking\n");
+    for (unit, attempt) in running {
+        let age = span(view.now.saturating_sub(attempt.started));
+        let (id, n, host, slot) = (&unit.spec.id, attempt.n, &attempt.host, attempt.slot);
+        let _ = writeln!(out, "  {id}  attempt {n} for {age} on {host}, slot {slot}: {}", short(&unit.spec.title, 60));
+    }
+    if let Some(verifying) = &view.state.verifying {
+        let age = span(view.now.saturating_sub(verifying.started));
+        let _ = writeln!(out, "  verification {} of {} for {age}", verifying.run, verifying.tip.commit.short());
+    }
+}
+
+/// One line: what state, how many landed of how many, what stopped it.
+#[must_use]
+pub fn truth(view: &View<'_>) -> String {
+    let state = view.state;
+    let total = count(state.units.len() as u64, "unit");
+    let landed = format!("{} of {total} landed", state.count(UnitState::Landed));
+    if let Some((outcome, reason, _)) = &state.outcome {
+        let no_op = match state.count(UnitState::NoOp) {
+            0 => String::new(),
+            n => format!(", {n} had nothing to do"),
+        };
+        let reason = short(reason, 400);
+        let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+        return format!("ended {}, {landed}{no_op}{reason}", word(outcome));
+    }
+    let place = match state.rounds.last() {
+        Some(round) => format!(", round {}", round.index),
+        None => String::new(),
+    };
+    if view.engine.is_none() {
+        return format!("interrupted, {landed}{place}: no engine works on it");
+    }
+    let why = match state.mission_state() {
+        MissionState::Paused if state.hold.is_some() => ": nothing can land",
+        MissionState::Paused => ": nothing new starts",
+        MissionState::Stopping => ": nothing new starts, then it ends",
+        MissionState::Waiting => ": only held units are left",
+        MissionState::Starting => ": the base is looked at and verified",
+        MissionState::Running | MissionState::Ended => "",
+    };
+    format!("{}, {landed}{place}{why}", word(&state.mission_state()))
+}
+
+/// A command to type, with what it is good for.
+#[must_use]
+pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
+    let state = view.state;
+    if let Some((outcome, _, code)) = &state.outcome {
+        return match (outcome, code) {
+            (MissionOutcome::Refused, _) => refusal_hint(view),
+            (_, 0) if state.count(UnitState::Landed) > 0 => {
+                format!("`mc report` says what landed; `git merge {}` takes it", green.branch())
+            }
+            (_, 0) => "`mc report` says what was found".to_owned(),
+            _ => "`mc report` says what did not land and where the work is kept".to_owned(),
+        };
+    }
+    if let Some(held) = state.units.iter().find(|unit| unit.state == UnitState::Held) {
+        let id = &held.spec.id;
+        return format!("answer {id} (`mc unit show {id}`), then `mc unit retry {id}` and `mc mission resume`");
+    }
+    match (view.engine, state.mission_state()) {
+        (None, _) => "`mc mission resume`".to_owned(),
+        (Some(_), MissionState::Paused) => "`mc mission resume` goes on".to_owned(),
+        (Some(_), MissionState::Stopping) => "wait, or `mc mission stop --now` to kill what runs".to_owned(),
+        (Some(_), _) => "nothing; `mc events --follow` looks on, `mc mission stop` ends it".to_owned(),
+    }
+}
+
+fn refusal_hint(view: &View<'_>) -> String {
+    let hint = view.records.iter().rev().find_map(|(_, _, record)| match record {
+        Record::Refused { refusal } if !refusal.hint.is_empty() => Some(short(&refusal.hint, 400)),
+        _ => None,
+    });
+    hint.unwrap_or_else(|| "mend what the first line names, then `mc mission start`".to_owned())
+}

@@ -1,0 +1,139 @@
+//! `mc units` and `mc unit show`: each unit with its attempts and where its work is kept.
+
+use super::View;
+use super::status::unit_json;
+use super::text::plain;
+use super::words::{attempt_ref, pinned, short, span, stamp, sum, word};
+use crate::domain::mission::{Attempt, State, Unit};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// All units as a table, one line each, in plan order.
+#[must_use]
+pub fn table(state: &State) -> String {
+    if state.units.is_empty() {
+        return "no units yet\n".to_owned();
+    }
+    let width = state.units.iter().map(|unit| unit.spec.id.as_str().len()).max().unwrap_or(4).clamp(4, 40);
+    let mut out = format!("{:width$}  {:11}  round  wave  attempts  commit      title\n", "unit", "state");
+    for unit in &state.units {
+        let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
+        let (id, state) = (unit.spec.id.as_str(), unit.state.name());
+        let (round, wave, attempts) = (unit.round, unit.wave + 1, unit.attempts.len());
+        let title = short(&unit.spec.title, 60);
+        let _ = writeln!(out, "{id:width$}  {state:11}  {round:>5}  {wave:>4}  {attempts:>8}  {commit:10}  {title}");
+        if !unit.reason.is_empty() && unit.state.terminal() {
+            let _ = writeln!(out, "{:width$}  {}", "", short(&unit.reason, 100));
+        }
+    }
+    let _ = writeln!(out, "\n{}", sum(state));
+    out
+}
+
+/// All units as `{"schema": 1, "mission", "units": […]}`, each as in `mc status --json`.
+#[must_use]
+pub fn table_json(state: &State) -> Value {
+    let units: Vec<Value> = state.units.iter().map(unit_json).collect();
+    json!({"schema": 1, "mission": state.mission.as_str(), "units": units})
+}
+
+/// One unit with all its attempts, what later ones must know, and how to look at its work with git.
+#[must_use]
+pub fn show(view: &View<'_>, unit: &Unit) -> String {
+    let id = &unit.spec.id;
+    let mut out = format!("{id}: {}\n", unit.state.name());
+    let _ = writeln!(out, "  title     {}", short(&unit.spec.title, 200));
+    let _ = writeln!(out, "  planned   round {}, wave {}, priority {}", unit.round, unit.wave + 1, unit.spec.priority);
+    if !unit.spec.depends.is_empty() {
+        let names: Vec<&str> = unit.spec.depends.iter().map(|id| id.as_str()).collect();
+        let _ = writeln!(out, "  depends   {}", names.join(", "));
+    }
+    if !unit.reason.is_empty() {
+        lines(&mut out, "  why       ", &unit.reason);
+    }
+    if let Some(tip) = &unit.landed {
+        let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
+        let _ = writeln!(out, "  landed    {} ({verdict})", tip.commit);
+    }
+    for attempt in &unit.attempts {
+        attempt_text(&mut out, view, unit, attempt);
+    }
+    if !unit.evidence.is_empty() {
+        out.push_str("\nwhat later attempts are told\n");
+        unit.evidence.iter().for_each(|text| lines(&mut out, "  - ", text));
+    }
+    let mission = &view.state.mission;
+    if let Some(tip) = &unit.landed {
+        let _ = writeln!(out, "\nlook: git show --stat -m --first-parent {}", tip.commit.short());
+    } else if let Some(attempt) = pinned(&unit.attempts) {
+        let name = attempt_ref(mission, id, attempt.n);
+        let _ = writeln!(out, "\nlook: git diff {}...{name}", attempt.green.short());
+        let _ = writeln!(out, "take: git switch -c {id} {name}");
+    }
+    out
+}
+
+fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attempt) {
+    let took = attempt.ended.unwrap_or(view.now).saturating_sub(attempt.started);
+    let class = attempt.class.map_or_else(|| "runs".to_owned(), |class| word(&class));
+    let _ = writeln!(
+        out,
+        "\nattempt {}: {class} after {} on {}, slot {}, from {}",
+        attempt.n,
+        span(took),
+        attempt.host,
+        attempt.slot,
+        attempt.from.short()
+    );
+    if let Some(head) = &attempt.head {
+        let name = attempt_ref(&view.state.mission, &unit.spec.id, attempt.n);
+        let _ = writeln!(out, "  head    {} at {name}", head.commit.short());
+    }
+    if !attempt.summary.is_empty() {
+        lines(out, "  said    ", &attempt.summary);
+    }
+    for note in &attempt.notes {
+        lines(out, "  note    ", note);
+    }
+    if !attempt.proof.is_empty() {
+        let _ = writeln!(out, "  processes proven gone by {}", plain(&attempt.proof));
+    }
+}
+
+/// Untrusted text of several lines, each safe, the later ones indented below the first.
+fn lines(out: &mut String, head: &str, text: &str) {
+    let mut head = head.to_owned();
+    for line in text.lines().filter(|line| !line.trim().is_empty()).take(60) {
+        let _ = writeln!(out, "{head}{}", short(line, 400));
+        head = " ".repeat(head.chars().count());
+    }
+}
+
+/// One unit as `{"schema": 1, "mission", "unit": {…as in status, "depends", "evidence", "history": […]}}`.
+#[must_use]
+pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
+    let mut body = unit_json(unit);
+    body["depends"] = json!(unit.spec.depends);
+    body["verdict"] = json!(unit.verdict);
+    body["evidence"] = json!(unit.evidence);
+    let history = unit.attempts.iter().map(|attempt| {
+        let head = attempt.head.as_ref();
+        json!({
+            "n": attempt.n,
+            "class": attempt.class,
+            "host": attempt.host,
+            "slot": attempt.slot,
+            "started_at": stamp(attempt.started),
+            "ended_at": attempt.ended.and_then(stamp),
+            "green": attempt.green,
+            "from": attempt.from,
+            "head": head.map(|tip| &tip.commit),
+            "ref": head.map(|_| attempt_ref(&view.state.mission, &unit.spec.id, attempt.n)),
+            "summary": attempt.summary,
+            "notes": attempt.notes,
+            "proof": attempt.proof,
+        })
+    });
+    body["history"] = history.collect();
+    json!({"schema": 1, "mission": view.state.mission.as_str(), "unit": body})
+}

@@ -1,0 +1,101 @@
+//! Numbers, times and names as people read them; the same in every view.
+
+use super::text::plain;
+use crate::domain::mission::{Attempt, AttemptClass, State, UnitState};
+use crate::domain::values::{Millis, MissionId, UnitId};
+use crate::domain::verify::{StageOutcome, Summary};
+use serde::Serialize;
+
+/// A duration: `12.3s`, `4m10s`, `1h02m`.
+#[must_use]
+pub fn span(millis: Millis) -> String {
+    let seconds = millis / 1000;
+    match seconds {
+        0..60 => format!("{seconds}.{}s", millis % 1000 / 100),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// A point in time as RFC 3339 in UTC; absent when it is outside the calendar.
+#[must_use]
+pub fn stamp(at: Millis) -> Option<String> {
+    let at = jiff::Timestamp::from_millisecond(i64::try_from(at).ok()?).ok()?;
+    Some(at.to_string())
+}
+
+/// `1 unit`, `2 units`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Untrusted text on one line, cut after `limit` characters.
+#[must_use]
+pub fn short(text: &str, limit: usize) -> String {
+    let text = plain(text.trim());
+    if text.chars().count() <= limit {
+        return text;
+    }
+    let kept: String = text.chars().take(limit.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// The word a value is stored as (`failed-timeout`), which is also the one people read.
+#[must_use]
+pub fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// The ref that pins the head of an attempt.
+#[must_use]
+pub fn attempt_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
+    format!("refs/mc/attempts/{mission}/{unit}/{n}")
+}
+
+/// The newest attempt of a unit whose head was pinned.
+#[must_use]
+pub fn pinned(attempts: &[Attempt]) -> Option<&Attempt> {
+    attempts.iter().rev().find(|attempt| attempt.head.is_some())
+}
+
+/// The accounts of P9 as a sum: `3 landed + 1 failed = 4`.
+#[must_use]
+pub fn sum(state: &State) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let first = [UnitState::Landed, UnitState::NoOp];
+    let rest = UnitState::ALL.into_iter().filter(|kind| !first.contains(kind));
+    for kind in first.into_iter().chain(rest) {
+        let number = state.count(kind);
+        if number > 0 {
+            parts.push(format!("{number} {}", kind.name()));
+        }
+    }
+    let parts = if parts.is_empty() { "none".to_owned() } else { parts.join(" + ") };
+    format!("{parts} = {}", count(state.units.len() as u64, "unit"))
+}
+
+/// A snapshot's summary: `41 passed, 1 failed`, or the outcome where no test was told apart.
+#[must_use]
+pub fn tests(summary: &Summary) -> String {
+    let outcome = match summary.outcome {
+        StageOutcome::Passed => "passes",
+        StageOutcome::Failed => "fails",
+        StageOutcome::NotRun => "not run",
+    };
+    if summary.passed + summary.failed + summary.skipped == 0 {
+        return outcome.to_owned();
+    }
+    let skipped = if summary.skipped > 0 { format!(", {} skipped", summary.skipped) } else { String::new() };
+    format!("{outcome}: {} passed, {} failed{skipped}", summary.passed, summary.failed)
+}
+
+/// Attempts of an agent whose cost nobody told; attempts that never ran cost nothing.
+#[must_use]
+pub fn unknown_costs(state: &State) -> u64 {
+    let agents = state.units.iter().filter(|unit| unit.spec.run.is_none()).flat_map(|unit| &unit.attempts);
+    agents.filter(|attempt| attempt.class != Some(AttemptClass::NeverStarted)).count() as u64
+}
