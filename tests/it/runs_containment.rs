@@ -1,5 +1,6 @@
 //! P5: whatever a program starts, nothing of it is left after stop, timeout, lease expiry, its own end or the loss of
 //! its supervisor. Each test runs in every containment that works here; `runs_user` repeats them as an ordinary user.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::runs_world::{Runs, ended, isolations, until, within};
 use mission_control::adapters::host::kill::Method;

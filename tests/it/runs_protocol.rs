@@ -1,4 +1,5 @@
 //! P4 and P12: claim, adoption, exit codes, the reconcile table with every fault, and what a program gets to see.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::runs_world::{Runs, ended, isolations, log, until, within};
 use mission_control::adapters::host::probe::Isolation;
@@ -224,6 +225,24 @@ async fn p4_a_killed_engine_is_survived() {
         adopted.renew_lease().unwrap();
         runs.write("go");
         assert_eq!(ended(&adopted).await, Exit::Code(9), "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn p4_an_engine_that_is_gone_before_the_start_is_survived() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let mut spec = runs.spec(isolation, "echo >ready; TAG 300");
+        spec.lease = Duration::from_secs(1);
+        let dir = prepare(&spec).unwrap();
+        let mut supervisor = supervise(&["sh"], SYSTEM_PATH, &dir);
+        // Nobody will read what it says.
+        drop(supervisor.stdout.take());
+        runs.until_written("ready").await;
+        let Found::Running(run) = find(&dir).await else { panic!("not running: {isolation:?}") };
+        supervisor.wait().unwrap();
+        assert_eq!(ended(&run).await, Exit::LeaseExpired, "{isolation:?}");
+        assert_eq!(runs.living(), 0);
     }
 }
 

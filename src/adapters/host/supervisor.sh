@@ -136,6 +136,8 @@ orphaned() {
 
 # Beside the waiting supervisor: opens the gate once the run is on record, then counts ticks.
 watch() {
+    # An engine killed in the meantime leaves nobody to read `started`; the ticks must go on all the same.
+    trap '' PIPE
     exec 5<"$dir/ready" 6>"$dir/go"
     top= ready=
     while read -r word pid <&5; do
@@ -166,7 +168,7 @@ watch() {
     } >"$dir/start.tmp" && mv "$dir/start.tmp" "$dir/start" || exit 1
     echo go >&6
     exec 5<&- 6>&-
-    echo started
+    echo started 2>/dev/null
     exec >/dev/null
     ticks=0 idle=0 last= known=
     while :; do

@@ -9,6 +9,7 @@ mod files;
 pub use files::{Settings, Start};
 
 use crate::adapters::host::contain::{self, Sought};
+use crate::adapters::host::kill;
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::{self, Identity};
 use crate::domain::values::Millis;
@@ -251,7 +252,10 @@ pub struct Run {
 }
 
 impl Run {
-    fn open(dir: &Path) -> Option<Self> {
+    /// The run of a directory, in whatever state it is; absent when its settings cannot be read. Meant for ending what
+    /// an ended run left behind; [`find`] says how it is.
+    #[must_use]
+    pub fn open(dir: &Path) -> Option<Self> {
         let settings = files::parse_settings(&std::fs::read_to_string(dir.join("run")).ok()?)?;
         let start = std::fs::read_to_string(dir.join("start")).ok().and_then(|t| files::parse_start(&t));
         let supervisor = start.as_ref().map(|s| s.supervisor).or_else(|| contain::find_supervisor(dir));
@@ -326,7 +330,7 @@ impl Run {
     /// Whether any process of the run lives beside its supervisor.
     fn lives(&self) -> bool {
         match self.start.as_ref().and_then(|s| s.init) {
-            Some((init, space)) => init.alive() || !super::kill::in_namespace(space).is_empty(),
+            Some((init, space)) => init.alive() || !kill::in_namespace(init, space).is_empty(),
             None => !self.sought().scan(true).is_empty(),
         }
     }
