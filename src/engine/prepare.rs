@@ -112,7 +112,7 @@ fn inputs(shop: &Shop, line: &str, workspace: &Path) -> std::io::Result<String> 
 
 /// Ends a setup command that an earlier engine left running in `attempt_dir`.
 pub async fn end_setup(attempt_dir: &Path) {
-    if let Some(run) = Run::at(&attempt_dir.join("setup")) {
+    if let Some(run) = Run::open(&attempt_dir.join("setup")) {
         run.end(GRACE).await;
     }
 }

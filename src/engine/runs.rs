@@ -187,7 +187,7 @@ async fn stalled(job: &Job, run: &Run) -> bool {
 async fn finished(job: &Job, exit: Exit, run: Option<&Run>) -> Ended {
     let proof = match run {
         Some(run) => Some(run.end(Duration::ZERO).await),
-        None => match Run::at(&job.dir) {
+        None => match Run::open(&job.dir) {
             Some(run) => Some(run.end(Duration::ZERO).await),
             None => None,
         },

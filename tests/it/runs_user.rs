@@ -1,4 +1,5 @@
 //! The same tests once more as an ordinary user, when the tests run as root.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! A hermetic world for runs: own folders, a tagged `sleep` that can be counted, deadlines instead of sleeps.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use mission_control::adapters::host::probe::{Isolation, Wanted, probe};
 use mission_control::adapters::host::procfs;

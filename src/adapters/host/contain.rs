@@ -1,6 +1,6 @@
 //! Finding every process of a run without a pid namespace.
 //!
-//! A process belongs to the run when it is not older than it and carries its cookie, is in a session seen below it,
+//! A process belongs to the run when it is not older than it and carries its cookie or limit, is in a session seen below it,
 //! descends from one that belongs, or has its working folder, root, program or an open file under the run's folders.
 //! Never found, whatever they carry: pid 1, `mc` itself, its ancestors and its own session. What can evade this is
 //! written down in `docs/runs.md`.
@@ -91,7 +91,16 @@ impl Sought {
         let wanted = format!("MC_RUN_COOKIE={}", self.cookie);
         let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environ.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes())
+            || self.limited(pid)
             || runs_script(&procfs::arguments(pid), &script(&self.dir))
+    }
+
+    /// The supervisor gives its program a real-time limit of `1`, its own start time and its pid, which no other
+    /// process has and all below inherit.
+    fn limited(&self, pid: u32) -> bool {
+        let Some(supervisor) = self.supervisor else { return false };
+        let mark = format!(" 1{}{:07} ", supervisor.born, supervisor.pid);
+        std::fs::read_to_string(format!("/proc/{pid}/limits")).is_ok_and(|limits| limits.contains(&mark))
     }
 
     fn placed(&self, pid: u32) -> bool {

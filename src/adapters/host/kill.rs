@@ -62,24 +62,23 @@ impl Run {
         {
             let _ = tokio::time::timeout(grace, start.agent.wait()).await;
         }
+        let supposed: Vec<u32> = run.supervisor().map(|s| s.pid).into_iter().collect();
         let ended = tokio::task::spawn_blocking(move || end_blocking(&run)).await;
-        ended.unwrap_or_else(|_| KillProof { method: Method::Search, survivors: Vec::new(), killed: 0 })
+        // Without a look there is no proof: what may live is named.
+        ended.unwrap_or(KillProof { method: Method::Search, survivors: supposed, killed: 0 })
     }
 }
 
 fn end_blocking(run: &Run) -> KillProof {
-    if run.start().is_none() {
-        let proof = search_and_kill(&run.sought(), true);
-        let again = run.reread();
-        return match again.start() {
-            // It got past its start while it was being sought.
-            Some(start) => end_started(&again, start, proof.killed),
-            None => proof,
-        };
+    if let Some(start) = run.start() {
+        return end_started(run, start, 0);
     }
-    match run.start() {
-        Some(start) => end_started(run, start, 0),
-        None => search_and_kill(&run.sought(), true),
+    let proof = search_and_kill(&run.sought(), true);
+    let again = run.reread();
+    match again.start() {
+        // It got past its start while it was being sought.
+        Some(start) => end_started(&again, start, proof.killed),
+        None => proof,
     }
 }
 
@@ -99,7 +98,7 @@ fn end_started(run: &Run, start: &Start, before: u32) -> KillProof {
 }
 
 fn end_namespace(run: &Run, init: Identity, space: u64) -> KillProof {
-    let killed = in_namespace(space).len();
+    let killed = in_namespace(init, space).len();
     init.signal(Signal::KILL);
     let _ = init.wait_blocking(PATIENCE);
     if let Some(supervisor) = run.supervisor() {
@@ -111,14 +110,18 @@ fn end_namespace(run: &Run, init: Identity, space: u64) -> KillProof {
             }
         }
     }
-    let survivors = in_namespace(space).into_iter().chain(Some(init.pid).filter(|_| init.alive())).collect();
+    let survivors = in_namespace(init, space).into_iter().chain(Some(init.pid).filter(|_| init.alive())).collect();
     KillProof { method: Method::PidNamespace, survivors, killed: u32::try_from(killed).unwrap_or(u32::MAX) }
 }
 
-/// Living processes of a pid namespace. Those of namespaces nested in it die with it and are not listed.
+/// Living processes of the pid namespace whose pid 1 is `init`. Those of namespaces nested in it die with it and are
+/// not listed. The kernel may give the inode of a dead namespace to a new one: that one has another pid 1.
 #[must_use]
-pub fn in_namespace(space: u64) -> Vec<u32> {
-    procfs::all().into_iter().map(|(pid, _)| pid).filter(|pid| procfs::pid_namespace(*pid) == Some(space)).collect()
+pub fn in_namespace(init: Identity, space: u64) -> Vec<u32> {
+    let all = procfs::all().into_iter().filter(|(pid, _)| procfs::pid_namespace(*pid) == Some(space));
+    let found: Vec<Identity> = all.map(|(pid, stat)| Identity { pid, born: stat.born }).collect();
+    let other = |one: &Identity| *one != init && procfs::inner_pid(one.pid) == Some(1);
+    if found.iter().any(other) { Vec::new() } else { found.iter().map(|one| one.pid).collect() }
 }
 
 /// Freezes all that is found, so that nothing can fork away, then kills it; until two looks in a row find nothing.

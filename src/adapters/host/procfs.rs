@@ -69,11 +69,19 @@ pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|t| t.trim().to_owned()).unwrap_or_default()
 }
 
-/// The pid namespaces of a process as an inode number; absent when it is gone or may not be looked at.
+/// The pid namespace of a process as an inode number; absent when it is gone or may not be looked at.
 #[must_use]
 pub fn pid_namespace(pid: u32) -> Option<u64> {
     let link = std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?;
     link.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// The pid of a process within its own, innermost pid namespace.
+#[must_use]
+pub fn inner_pid(pid: u32) -> Option<u32> {
+    let status = std::fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    status.lines().find_map(|l| l.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()
 }
 
 /// The arguments of a process.

@@ -68,13 +68,13 @@ sample() {
 
 # Sets found to PID:BORN of processes of this run that are younger than it and outside the supervisor's own session.
 seek() {
-    found=" " marked=" $(grep -lsF -e "MC_RUN_COOKIE=$cookie" /proc/[0-9]*/environ | tr '\n' ' ') "
+    found=" " marked=" $(grep -lszF -e "MC_RUN_COOKIE=$cookie" -e " $mark " /proc/[0-9]*/environ /proc/[0-9]*/limits | tr '\n' ' ') "
     for entry in /proc/[0-9]*; do
         one=${entry#/proc/}
         stat_of "$one" || continue
         [ "$born" -ge "$since" ] && [ "$session" != "$$" ] && [ "$one" != 1 ] || continue
         pair="$one:$born" above=$parent own=$session hit=
-        case $marked in *" $entry/environ "*) hit=yes ;; esac
+        case $marked in *" $entry/environ "* | *" $entry/limits "*) hit=yes ;; esac
         case $found in *" $above:"*) hit=yes ;; esac
         if [ -z "$hit" ]; then
             for noted in $sessions; do
@@ -136,6 +136,8 @@ orphaned() {
 
 # Beside the waiting supervisor: opens the gate once the run is on record, then counts ticks.
 watch() {
+    # An engine killed in the meantime leaves nobody to read `started`; the ticks must go on all the same.
+    trap '' PIPE
     exec 5<"$dir/ready" 6>"$dir/go"
     top= ready=
     while read -r word pid <&5; do
@@ -166,7 +168,7 @@ watch() {
     } >"$dir/start.tmp" && mv "$dir/start.tmp" "$dir/start" || exit 1
     echo go >&6
     exec 5<&- 6>&-
-    echo started
+    echo started 2>/dev/null
     exec >/dev/null
     ticks=0 idle=0 last= known=
     while :; do
@@ -199,11 +201,11 @@ run() {
         esac
     done <"$dir/run"
     [ -n "$cookie" ] && stat_of "$$" && mkfifo "$dir/ready" "$dir/go" || exit 1
-    since=$born main_session=$session
+    since=$born main_session=$session mark="1$born$(printf %07d "$$")"
     watch &
     exec >/dev/null
     # In the foreground: what a shell starts with & ignores SIGINT and SIGQUIT, and so would the program.
-    sh "$0" enter "$dir" "$isolation" "$mask" 3>"$dir/ready" 4<"$dir/go"
+    sh "$0" enter "$dir" "$isolation" "$mask" "$mark" 3>"$dir/ready" 4<"$dir/go"
     code=$?
     if [ -f "$dir/start" ]; then
         if [ "$isolation" = search ]; then
@@ -234,8 +236,11 @@ contained() {
 
 enter() {
     echo "top $$" >&3
-    [ "$2" != search ] || exec setsid sh "$0" program "$1" "$3"
-    contained "$2" sh "$0" init "$1" "$3"
+    [ "$2" = search ] || contained "$2" sh "$0" init "$1" "$3"
+    # A limit nobody uses (processor time of real-time threads) set to a number nobody else has is inherited by all
+    # below, through setsid and an emptied environment.
+    prlimit --rttime="$4": true 2>/dev/null && exec prlimit --rttime="$4": setsid sh "$0" program "$1" "$3"
+    exec setsid sh "$0" program "$1" "$3"
 }
 
 # Pid 1 of the namespace: waits for the program, reaps what is orphaned, and its end ends everything.
@@ -271,7 +276,7 @@ program() {
         stdin) decode "$_mc_a"; _mc_in=$_mc_v ;;
         env) decode "$_mc_b"; export "$_mc_a=$_mc_v" ;;
         arg) decode "$_mc_a"; set -- "$@" "$_mc_v" ;;
-        end) exec 5<&- <"$_mc_in"; exec "$@" ;;
+        end) exec 5<&- 6<&- 7<&- 8<&- 9<&- <"$_mc_in"; exec "$@" ;;
         esac
     done
     echo "the command file is incomplete"

@@ -9,6 +9,7 @@ mod files;
 pub use files::{Settings, Start};
 
 use crate::adapters::host::contain::{self, Sought};
+use crate::adapters::host::kill;
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::{self, Identity};
 use crate::domain::values::Millis;
@@ -251,13 +252,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// The run of a directory, whatever became of it; absent when its settings cannot be read.
+    /// The run of a directory, in whatever state it is; absent when its settings cannot be read. Meant for ending what
+    /// an ended run left behind; [`find`] says how it is.
     #[must_use]
-    pub fn at(dir: &Path) -> Option<Self> {
-        Self::open(&dir.canonicalize().ok()?)
-    }
-
-    fn open(dir: &Path) -> Option<Self> {
+    pub fn open(dir: &Path) -> Option<Self> {
         let settings = files::parse_settings(&std::fs::read_to_string(dir.join("run")).ok()?)?;
         let start = std::fs::read_to_string(dir.join("start")).ok().and_then(|t| files::parse_start(&t));
         let supervisor = start.as_ref().map(|s| s.supervisor).or_else(|| contain::find_supervisor(dir));
@@ -332,7 +330,7 @@ impl Run {
     /// Whether any process of the run lives beside its supervisor.
     fn lives(&self) -> bool {
         match self.start.as_ref().and_then(|s| s.init) {
-            Some((init, space)) => init.alive() || !super::kill::in_namespace(space).is_empty(),
+            Some((init, space)) => init.alive() || !kill::in_namespace(init, space).is_empty(),
             None => !self.sought().scan(true).is_empty(),
         }
     }
@@ -375,7 +373,7 @@ pub fn runs_below(root: &Path) -> Vec<Run> {
     };
     let first = folders(root);
     let second: Vec<PathBuf> = first.iter().flat_map(|d| folders(d)).collect();
-    first.iter().chain(&second).filter_map(|d| Run::at(d)).collect()
+    first.iter().chain(&second).filter_map(|d| Run::open(d)).collect()
 }
 
 fn read_exit(dir: &Path) -> Option<Exit> {
