@@ -148,7 +148,10 @@ impl MergeRepo {
             return Ok(head.clone());
         }
         let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
-        let git = self.git.clone().with_env("GIT_INDEX_FILE", dir.path().join("index"));
+        let (Place::GitDir(git_dir) | Place::Folder(git_dir) | Place::WorkTree { git_dir, .. }) = self.git.place();
+        // Removing a path from an index needs a work tree, although none is looked at.
+        let place = Place::WorkTree { git_dir: git_dir.clone(), files: dir.path().to_owned() };
+        let git = self.git.at(place).with_env("GIT_INDEX_FILE", dir.path().join("index"));
         git.out(&["read-tree", head.as_str()]).await?;
         for edit in &edits {
             git.out(edit).await?;

@@ -5,6 +5,7 @@
 //! is never prepared again before it was collected or discarded on purpose, also not after a crash.
 
 pub mod collect;
+mod pin;
 pub mod pool;
 mod rescue;
-mod slot;
+pub mod slot;

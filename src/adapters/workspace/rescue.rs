@@ -2,9 +2,8 @@
 //! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
 
 use super::collect::CollectError;
-use super::slot::flagged;
 use crate::adapters::git::merge::signed_by;
-use crate::adapters::git::{Git, Place, fields};
+use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::domain::values::CommitId;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -38,25 +37,6 @@ impl Aside {
         }
         Err(failed(io::ErrorKind::CrossesDevices.into()))
     }
-}
-
-/// Lets git see changes of entries that were marked "assume unchanged" or "skip". A skipped entry without a file (a
-/// sparse checkout) stays skipped: it was never deleted.
-pub(crate) async fn unhide(git: &Git, files: &Path) -> Result<usize, CollectError> {
-    let odd = flagged(git).await?;
-    let seen: Vec<&[u8]> = odd
-        .iter()
-        .filter(|(path, skipped)| !skipped || fs::symlink_metadata(files.join(OsStr::from_bytes(path))).is_ok())
-        .map(|(path, _)| path.as_slice())
-        .collect();
-    for chunk in seen.chunks(500) {
-        for flag in ["--no-assume-unchanged", "--no-skip-worktree"] {
-            let mut args = vec![OsStr::new("update-index"), OsStr::new(flag), OsStr::new("--")];
-            args.extend(chunk.iter().map(|path| OsStr::from_bytes(path)));
-            git.bytes(&args).await?;
-        }
-    }
-    Ok(seen.len())
 }
 
 /// Moves the git directories of repositories inside the workspace aside, so that their files can be committed as files.
@@ -190,18 +170,33 @@ pub(crate) async fn tips(
         commits.retain(|id| !old.contains(id.as_str()));
     }
     if let Some(found) = unreached(git, &commits, refs, known).await? {
-        return Ok(found);
-    }
-    let mut whole = Vec::new();
-    for commit in commits.iter().take(1000) {
-        let mut args = vec!["rev-list", "--objects", "--quiet", commit.as_str(), "--not"];
-        args.extend(known.iter().map(|id| id.as_str()));
-        if git.run(&args).await?.success() {
-            whole.push(commit.clone());
+        let all: Vec<&CommitId> = found.iter().collect();
+        if whole(git, &all, known).await? {
+            return Ok(found);
         }
     }
-    notes.push(format!("{} commits in the workspace lack objects and could not be kept", commits.len() - whole.len()));
-    Ok(unreached(git, &whole, false, known).await?.unwrap_or_default())
+    let mut sound = Vec::new();
+    for commit in commits.iter().take(1000) {
+        if whole(git, &[commit], known).await? {
+            sound.push(commit.clone());
+        }
+    }
+    notes.push(format!("{} commits in the workspace lack objects and could not be kept", commits.len() - sound.len()));
+    Ok(unreached(git, &sound, false, known).await?.unwrap_or_default())
+}
+
+/// Whether everything that `commits` need beyond `known` can be read.
+pub(crate) async fn whole(git: &Git, commits: &[&CommitId], known: &[&CommitId]) -> Result<bool, GitError> {
+    for chunk in commits.chunks(500) {
+        let mut args = vec!["rev-list", "--objects", "--quiet"];
+        args.extend(chunk.iter().map(|id| id.as_str()));
+        args.push("--not");
+        args.extend(known.iter().map(|id| id.as_str()));
+        if !git.run(&args).await?.success() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn unreached(

@@ -7,6 +7,7 @@
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::domain::values::CommitId;
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -111,7 +112,7 @@ pub(crate) async fn renew(source: &Git, shape: &Shape, files: &Path, base: &Comm
         fs::rename(&kept, git_dir.join("index")).map_err(failed)?;
     }
     let git = slot_git(source, files);
-    if !matches!(flagged(&git).await, Ok(paths) if paths.is_empty()) {
+    if unhide(&git, files, false).await.is_err() {
         remove_any(&git_dir.join("index")).map_err(failed)?;
     }
     git.out(&["update-ref", "--no-deref", "HEAD", base.as_str()]).await?;
@@ -140,14 +141,26 @@ pub(crate) async fn reset(
     Ok(different)
 }
 
-/// Index entries somebody told git not to look at (assume-unchanged, skip-worktree), with whether they are only skipped.
-pub(crate) async fn flagged(git: &Git) -> Result<Vec<(Vec<u8>, bool)>, GitError> {
+/// Lets git see again what it was told not to look at (assume-unchanged, skip-worktree); returns how many entries there
+/// were. With `sparse`, a skipped entry without a file stays skipped: a sparse checkout is no deletion.
+pub(crate) async fn unhide(git: &Git, files: &Path, sparse: bool) -> Result<usize, GitError> {
     let bytes = git.bytes(&["ls-files", "-v", "-z"]).await?;
-    let odd = |field: &[u8]| {
-        let (tag, path) = (*field.first()?, field.get(2..)?);
-        (tag == b'S' || tag.is_ascii_lowercase()).then(|| (path.to_owned(), tag == b'S'))
-    };
-    Ok(fields(&bytes).filter_map(odd).collect())
+    let odd: Vec<&[u8]> = fields(&bytes)
+        .filter_map(|field| {
+            let (tag, path) = (*field.first()?, field.get(2..)?);
+            let absent = || fs::symlink_metadata(files.join(OsStr::from_bytes(path))).is_err();
+            let hidden = tag.is_ascii_lowercase() || (tag == b'S' && !(sparse && absent()));
+            hidden.then_some(path)
+        })
+        .collect();
+    for chunk in odd.chunks(500) {
+        for flag in ["--no-assume-unchanged", "--no-skip-worktree"] {
+            let mut args = vec![OsStr::new("update-index"), OsStr::new(flag), OsStr::new("--")];
+            args.extend(chunk.iter().map(|path| OsStr::from_bytes(path)));
+            git.bytes(&args).await?;
+        }
+    }
+    Ok(odd.len())
 }
 
 /// Removes a file, link or folder of any kind, also one with read-only folders in it; nothing there is fine.
