@@ -1,5 +1,4 @@
 //! Merging apart from the user's repository.
-#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
 
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::green::{GreenMove, move_green};

@@ -1,5 +1,4 @@
 //! Facts about the user's repository, read without leaving a trace.
-#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
 
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::GitError;

@@ -1,4 +1,5 @@
 //! The one integration binary.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests touch the world and may panic")]
 
 mod support;
 

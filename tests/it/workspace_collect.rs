@@ -1,5 +1,4 @@
 //! Collecting what ordinary agents leave: everything that existed is pinned in the source.
-#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
 
 use crate::support::attempt::Work;
 use crate::support::repo::within_a_minute;

@@ -1,5 +1,4 @@
 //! Collecting what unusual or hostile agents leave: nothing planted runs, nothing is lost, nothing of the user's is hit.
-#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
 
 use crate::support::attempt::Work;
 use crate::support::repo::within_a_minute;

@@ -1,5 +1,4 @@
 //! Slots: locked, marked, prepared exactly, never handed out with somebody's work in them.
-#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
 
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::workspace::pool::{Pool, PoolError};

@@ -1,5 +1,4 @@
 //! An attempt in a slot whose agent is a shell script.
-#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
 
 use super::repo::World;
 use mission_control::adapters::workspace::collect::{Attempt, Collected, collect};

@@ -1,5 +1,4 @@
 //! A hermetic world: a home of its own, a repository in it, no configuration of the machine.
-#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
 
 use mission_control::adapters::git::Git;
 use mission_control::adapters::host::command::{ChildGuard, CommandLine};
