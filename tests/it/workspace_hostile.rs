@@ -226,3 +226,27 @@ fn a_slot_that_is_gone_is_an_error_and_not_a_deletion_of_everything() {
         assert!(matches!(result, Err(CollectError::Gone { slot: 1 })), "{result:?}");
     });
 }
+
+#[test]
+fn p2_commits_made_in_a_submodule_are_kept_aside() {
+    within_a_minute(async {
+        let work = Work::start_with(
+            "git init -q ../lib && git -C ../lib commit -q --allow-empty -m lib
+             git -c protocol.file.allow=always submodule --quiet add ~/lib sub && git commit -qm sub",
+        )
+        .await;
+        work.agent("git -c protocol.file.allow=always submodule --quiet update --init").await;
+        assert!(!work.collect().await.changed);
+        assert!(work.slot.join(".git/modules/sub").exists());
+        work.agent("cd sub; git commit -q --allow-empty -m inner").await;
+        let got = work.collect().await;
+        assert!(got.changed && got.made_commit && !got.no_repository, "{got:?}");
+        assert_eq!(work.collect().await.head, got.head);
+        assert_eq!(
+            work.world
+                .sh_in(&work.attempt.run_dir, "git --git-dir=aside/0/sub --work-tree=. log -1 --format=%s HEAD")
+                .await,
+            "inner"
+        );
+    });
+}

@@ -166,6 +166,7 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     let known = [&head.commit, &attempt.base];
     let refs = !extra.is_empty() || !complete;
     let tips = rescue::tips(&git, &others, refs, &known, &mut notes).await?;
+    rescue::submodules(&git, &files, &attempt.base, &head.commit, &aside, &mut notes).await?;
     let kept = pin_all(pool, slot, attempt, &head, tips).await?;
     let source = pool.source();
     let commits = source.out(&["rev-list", "--count", head.commit.as_str(), "--not", attempt.base.as_str()]).await?;

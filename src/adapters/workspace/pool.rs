@@ -1,7 +1,7 @@
 //! The pool: which slots exist, who uses them, and which of them still hold work that nobody has collected.
 //!
 //! Promises: one user per slot (an OS lock on a file beside it); a durable marker that names the user is written before
-//! the slot is touched and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
+//! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
 use super::slot::{Ignored, Shape, remove_any, reset, slot_git, sync_folder, write_durably};
@@ -163,7 +163,7 @@ impl Pool {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
     }
 
-    /// Locks a slot for `label`, marks it dirty and makes its files equal to `base`, whose objects the source must have.
+    /// Locks a slot for `label`, makes its files equal to `base`, whose objects the source must have, and marks it dirty.
     /// Returns its folder; HEAD is detached at `base` and no branch exists.
     ///
     /// # Errors
@@ -180,24 +180,22 @@ impl Pool {
         if let Some(label) = self.label(slot)? {
             return Err(PoolError::Dirty { slot, label });
         }
+        let files = self.path(slot);
+        let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
+        if !matches!(&first, Ok(different) if different.is_empty()) {
+            remove_any(&files).map_err(|e| io_error(&files, e))?;
+            // What git calls different in a checkout from nothing is a matter of the repository's own line-end
+            // attributes; there is no truer checkout of this commit.
+            if let Err(source) = reset(&self.source, &self.shape, &files, base, self.ignored).await {
+                remove_any(&files).map_err(|e| io_error(&files, e))?;
+                return Err(PoolError::Prepare { slot, base: base.clone(), source });
+            }
+        }
+        // Only now: a crash before this leaves no work of anybody that a collection could mistake for the attempt's.
         let marker = self.marker(slot);
         write_durably(&marker, label.as_bytes()).map_err(|e| io_error(&marker, e))?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
-        let files = self.path(slot);
-        let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
-        if matches!(&first, Ok(different) if different.is_empty()) {
-            return Ok(files);
-        }
-        remove_any(&files).map_err(|e| io_error(&files, e))?;
-        match reset(&self.source, &self.shape, &files, base, self.ignored).await {
-            // What git calls different in a checkout from nothing is a matter of the repository's own line-end
-            // attributes; there is no truer checkout of this commit.
-            Ok(_) => Ok(files),
-            Err(source) => {
-                self.discard(slot)?;
-                Err(PoolError::Prepare { slot, base: base.clone(), source })
-            }
-        }
+        Ok(files)
     }
 
     fn label(&self, slot: u32) -> Result<Option<String>, PoolError> {
