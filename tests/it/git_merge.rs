@@ -140,12 +140,15 @@ fn p6_attributes_and_drivers_of_the_user_have_no_say() {
         world.commit("a", "theirs").await;
         let ran = world.home().join("ran");
         // Each of these makes a merge in the user's own repository succeed without a conflict.
-        world.sh("echo 'a merge=evil' > .git/info/attributes && cp .git/info/attributes .gitattributes").await;
+        world.sh("echo 'a merge=evil' > .git/info/attributes").await;
         world.sh("mkdir -p ~/.config/git && echo 'a merge=union' > ~/.config/git/attributes").await;
         world.sh(&format!("git config --global merge.evil.driver 'touch {}; true'", ran.display())).await;
         let theirs = world.sh("git merge-tree --write-tree main unit && echo clean").await;
         assert!(theirs.ends_with("clean") && ran.exists());
         std::fs::remove_file(&ran).unwrap();
+        let result = open(&world).await.integrate(&tip(&world, "main").await, &head, MESSAGE, &[], None).await.unwrap();
+        assert!(matches!(result, Integration::Conflict { .. }), "{result:?}");
+        let head = branch(&world, "asks", "echo mine > a; echo 'a merge=evil' > .gitattributes").await;
         let result = open(&world).await.integrate(&tip(&world, "main").await, &head, MESSAGE, &[], None).await.unwrap();
         assert!(matches!(result, Integration::Conflict { .. }), "{result:?}");
         assert!(!ran.exists());

@@ -141,6 +141,19 @@ fn a_half_done_merge_rebase_or_pick_is_a_snapshot_that_is_not_queued() {
 }
 
 #[test]
+fn a_merge_without_conflicts_that_was_not_committed_is_half_done_too() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.agent("git checkout -qb side; echo s > s; git add s; git commit -qm s; git checkout -q --detach HEAD~1")
+            .await;
+        work.agent("git merge -q --no-ff --no-commit side 2>/dev/null; test -e .git/MERGE_HEAD").await;
+        let got = work.collect().await;
+        assert!(got.half_merge && got.made_commit && got.kept == 1, "{got:?}");
+        work.alone().await;
+    });
+}
+
+#[test]
 fn p4_collecting_twice_gives_the_same_pins() {
     within_a_minute(async {
         let work = Work::start().await;
@@ -148,6 +161,8 @@ fn p4_collecting_twice_gives_the_same_pins() {
         work.agent("git init -q nested; echo n > nested/n; git worktree add -q tree; echo t > tree/t").await;
         let first = work.collect().await;
         let pins = work.world.sh("git for-each-ref refs/mc").await;
+        // Dates are part of an id, and both collections may fall into one second: look at what prevents another commit.
+        assert_eq!(work.slot_id("HEAD").await, first.head.commit);
         let second = work.collect().await;
         assert_eq!(work.world.sh("git for-each-ref refs/mc").await, pins);
         assert_eq!((first.head, first.made_commit, first.kept), (second.head, second.made_commit, second.kept));

@@ -84,12 +84,19 @@ fn p2_a_deleted_git_directory_loses_no_file() {
 }
 
 #[test]
-fn p6_a_linked_index_does_not_reach_the_users() {
+fn p6_links_in_a_clone_do_not_lead_to_the_users_files() {
     within_a_minute(async {
         let work = Work::start().await;
         let before = work.world.everything();
-        work.agent("echo x > x; ln -sf $HOME/repo/.git/index .git/index; mkfifo .git/packed-refs").await;
+        let mine = std::fs::read(work.world.home().join(".gitconfig")).unwrap();
+        work.agent(
+            "echo x > x; ln -sf $HOME/repo/.git/index .git/index; mkfifo .git/packed-refs; ln -sf $HOME/.gitconfig .git/config
+             echo /nowhere > $HOME/alternates; ln -sf $HOME/alternates .git/objects/info/alternates",
+        )
+        .await;
         let got = work.collect().await;
+        assert_eq!(std::fs::read(work.world.home().join(".gitconfig")).unwrap(), mine);
+        assert_eq!(std::fs::read(work.world.home().join("alternates")).unwrap(), b"/nowhere\n");
         assert_eq!(work.world.sh(&format!("git show {}:x", got.head.commit)).await, "x");
         assert_eq!(work.world.everything(), before);
     });

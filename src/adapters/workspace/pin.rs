@@ -68,11 +68,10 @@ async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]
     let flags = [
         ["-c", "protocol.version=2"],
         ["-c", "fetch.fsckObjects=false"],
-        ["-c", "fetch.writeCommitGraph=false"],
-        ["fetch", "--quiet"],
-        ["--no-write-fetch-head", "--no-tags"],
-        ["--no-auto-maintenance", "--no-recurse-submodules"],
-        ["--no-prune", &tip],
+        ["fetch", &tip],
+        ["--quiet", "--no-write-fetch-head"],
+        ["--no-tags", "--no-auto-maintenance"],
+        ["--no-recurse-submodules", "--no-write-commit-graph"],
     ];
     let mut args: Vec<&OsStr> = flags.iter().flatten().map(OsStr::new).collect();
     args.push(git_dir.as_os_str());

@@ -78,6 +78,16 @@ pub struct SlotInfo {
     pub in_use: bool,
 }
 
+/// The lock of a slot. A child between fork and exec holds a copy of the open file, so closing is not enough.
+#[derive(Debug)]
+struct SlotLock(File);
+
+impl Drop for SlotLock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// The slots below one folder, all clones of one source.
 #[derive(Debug)]
 pub struct Pool {
@@ -85,7 +95,7 @@ pub struct Pool {
     source: Git,
     shape: Shape,
     ignored: Ignored,
-    held: Mutex<BTreeMap<u32, File>>,
+    held: Mutex<BTreeMap<u32, SlotLock>>,
 }
 
 impl Pool {
@@ -148,12 +158,12 @@ impl Pool {
         Ok(())
     }
 
-    fn lock(&self, slot: u32) -> Result<File, PoolError> {
+    fn lock(&self, slot: u32) -> Result<SlotLock, PoolError> {
         let path = self.root.join(format!("slot-{slot}.lock"));
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = open.map_err(|e| io_error(&path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(SlotLock(file)),
             Err(TryLockError::WouldBlock) => Err(PoolError::Busy { slot }),
             Err(TryLockError::Error(source)) => Err(io_error(&path, source)),
         }
