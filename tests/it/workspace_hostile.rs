@@ -257,3 +257,21 @@ fn p2_commits_made_in_a_submodule_are_kept_aside() {
         );
     });
 }
+
+#[test]
+fn p2_unreadable_files_and_folders_are_collected() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.agent(
+            "mkdir d; echo x > d/x; echo y > y; chmod 000 d/x d y; chmod -R a-w .git; chmod 500 .git/objects .git/refs",
+        )
+        .await;
+        let got = work.collect().await;
+        let tree = work.world.sh(&format!("git ls-tree -r --name-only {}", got.head.commit)).await;
+        assert_eq!(tree, ".gitignore\na\nd/x\nsrc/main\ny");
+        work.agent("chmod 000 src; chmod -R a-w d").await;
+        work.pool.release(1).unwrap();
+        let slot = work.pool.prepare(1, "m1/u1/2", &work.attempt.base).await.unwrap();
+        assert_eq!(work.world.sh_in(&slot, "ls; cat src/main; git status --porcelain").await, "a\nsrc\nmain");
+    });
+}

@@ -233,7 +233,7 @@ async fn commit_rest(
 ) -> Result<Rest, CollectError> {
     if git.out(&["add", "--all", "--ignore-errors"]).await.is_err() {
         // Most often a file or folder without read permission, which an agent may have made by accident.
-        open_up(files).map_err(|source| CollectError::Io { path: files.to_owned(), source })?;
+        open_up(files, 0o400).map_err(|source| CollectError::Io { path: files.to_owned(), source })?;
         git.out(&["add", "--all"]).await?;
         notes.push("some files were not readable and were made so".to_owned());
     }

@@ -14,6 +14,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// A slot cannot be had or used.
 #[derive(Debug, thiserror::Error)]
@@ -180,13 +181,19 @@ impl Pool {
     /// [`PoolError::Busy`] while somebody (this pool included) uses it, [`PoolError::Dirty`] when it was not collected,
     /// [`PoolError::Prepare`] when a clone made from nothing fails as well; the slot is free then.
     pub async fn prepare(&self, slot: u32, label: &str, base: &CommitId) -> Result<PathBuf, PoolError> {
-        let lock = {
-            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            if held.contains_key(&slot) {
-                return Err(PoolError::Busy { slot });
+        if self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot) {
+            return Err(PoolError::Busy { slot });
+        }
+        let mut lock = self.lock(slot);
+        // Somebody who lists the pool holds each lock for a moment.
+        for _ in 0..10 {
+            if !matches!(lock, Err(PoolError::Busy { .. })) {
+                break;
             }
-            self.lock(slot)?
-        };
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            lock = self.lock(slot);
+        }
+        let lock = lock?;
         if let Some(label) = self.label(slot)? {
             return Err(PoolError::Dirty { slot, label });
         }

@@ -60,7 +60,7 @@ impl Shape {
     /// Replaces configuration, hooks, info and alternates by known-good ones and removes stale locks. Alternates that
     /// somebody added stay when `extra` names them: they hold objects, nothing that runs.
     pub(crate) fn mend(&self, git_dir: &Path, extra: &[Vec<u8>]) -> io::Result<()> {
-        open_up(git_dir)?;
+        open_up(git_dir, 0o600)?;
         remove_locks(git_dir)?;
         for name in ["config", "config.worktree", "hooks", "info", "commondir", "shallow", "objects/info/commit-graph"]
         {
@@ -175,23 +175,26 @@ pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
     if fs::remove_dir_all(path).is_ok() {
         return Ok(());
     }
-    open_up(path)?;
+    open_up(path, 0)?;
     fs::remove_dir_all(path)
 }
 
-/// Gives the owner back the right to read every file and to use every folder below `path`; links are not followed.
-pub(crate) fn open_up(path: &Path) -> io::Result<()> {
+/// Gives the owner back the right to use every folder below `path`, and `bits` on every file; links are not followed.
+pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
     let meta = fs::symlink_metadata(path)?;
     let mode = meta.permissions().mode();
+    let wanted = match (meta.is_dir(), meta.is_file()) {
+        (true, _) => mode | 0o700,
+        (_, true) => mode | bits,
+        _ => mode,
+    };
+    if wanted != mode {
+        fs::set_permissions(path, fs::Permissions::from_mode(wanted))?;
+    }
     if meta.is_dir() {
-        if mode & 0o700 != 0o700 {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o700))?;
-        }
         for entry in fs::read_dir(path)? {
-            open_up(&entry?.path())?;
+            open_up(&entry?.path(), bits)?;
         }
-    } else if meta.is_file() && mode & 0o400 == 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o400))?;
     }
     Ok(())
 }
