@@ -1,5 +1,4 @@
 //! Compare-and-swap, pins, green and ownership on a real repository.
-#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
 
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::GitError;

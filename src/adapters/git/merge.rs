@@ -6,7 +6,7 @@
 //! that a candidate can be pinned there at once.
 
 use super::source::SourceFacts;
-use super::{ATTR_SOURCE, Git, GitError, Place, failed, fields, unexpected};
+use super::{ATTR_SOURCE, Git, GitError, Place, failed, fields};
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::path::Path;
 
@@ -95,20 +95,17 @@ impl MergeRepo {
         }
         let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
         let output = git.run(&args).await?;
-        let tree = first_tree(&output.stdout);
-        match (output.code, tree) {
-            (Some(0), Some(tree)) if tree == green.tree => Ok(Integration::Unchanged),
-            (Some(0), Some(tree)) => {
+        match read_merge(output.code, &output.stdout) {
+            Merged::Clean(tree) if tree == green.tree => Ok(Integration::Unchanged),
+            Merged::Clean(tree) => {
                 let commit = self.commit(&tree, &[&green.commit, head], message, date).await?;
                 Ok(Integration::Candidate(Tip { commit, tree }))
             }
-            (Some(0), None) => Err(unexpected(&args, &output.stdout)),
-            // Exit 1 without a tree is a bad object or the like, not a conflict.
-            (Some(1), Some(_)) => {
+            Merged::Conflict => {
                 let (files, detail) = parse_conflict(&output.stdout);
                 Ok(Integration::Conflict { files, detail })
             }
-            _ => Err(failed(&args, &output)),
+            Merged::Broken => Err(failed(&args, &output)),
         }
     }
 
@@ -148,7 +145,10 @@ impl MergeRepo {
             return Ok(head.clone());
         }
         let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
-        let git = self.git.clone().with_env("GIT_INDEX_FILE", dir.path().join("index"));
+        let (Place::GitDir(git_dir) | Place::Folder(git_dir) | Place::WorkTree { git_dir, .. }) = self.git.place();
+        // Removing a path from an index needs a work tree, although none is looked at.
+        let place = Place::WorkTree { git_dir: git_dir.clone(), files: dir.path().to_owned() };
+        let git = self.git.at(place).with_env("GIT_INDEX_FILE", dir.path().join("index"));
         git.out(&["read-tree", head.as_str()]).await?;
         for edit in &edits {
             git.out(edit).await?;
@@ -186,6 +186,22 @@ impl Git {
         }
         args.extend(["-m", message]);
         self.commit_id(&args).await
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Merged {
+    Clean(TreeId),
+    Conflict,
+    Broken,
+}
+
+/// Reads how `git merge-tree` ended. Exit 1 without a tree is a bad object or the like, not a conflict.
+fn read_merge(code: Option<i32>, stdout: &[u8]) -> Merged {
+    match (code, first_tree(stdout)) {
+        (Some(0), Some(tree)) => Merged::Clean(tree),
+        (Some(1), Some(_)) => Merged::Conflict,
+        _ => Merged::Broken,
     }
 }
 
@@ -230,8 +246,15 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_not_a_tree() {
-        assert_eq!(first_tree(b"merge-tree: dead - not something we can merge\n"), None);
-        assert_eq!(first_tree(b""), None);
+    fn only_exit_1_with_a_tree_is_a_conflict() {
+        let tree = "a".repeat(40);
+        let with_tree = format!("{tree}\0a\0");
+        assert_eq!(read_merge(Some(1), with_tree.as_bytes()), Merged::Conflict);
+        assert!(matches!(read_merge(Some(0), with_tree.as_bytes()), Merged::Clean(_)));
+        let message = b"merge-tree: dead - not something we can merge\n";
+        for (code, out) in [(Some(1), &b""[..]), (Some(1), message), (Some(0), b""), (Some(128), with_tree.as_bytes())]
+        {
+            assert_eq!(read_merge(code, out), Merged::Broken, "{code:?}");
+        }
     }
 }

@@ -24,6 +24,9 @@ pub const MINIMUM: (u32, u32) = (2, 38);
 /// The first git that knows `--attr-source`, as (major, minor).
 pub const ATTR_SOURCE: (u32, u32) = (2, 41);
 
+/// Output of this length was cut by the runner (its limit in bytes) and must not be read as if it were whole.
+const LONGEST: usize = 64 << 20;
+
 /// Settings of every call; they stand above all configuration files.
 const SETTINGS: [&str; 9] = [
     "core.hooksPath=/dev/null",
@@ -226,6 +229,9 @@ impl Git {
         let output = self.command(args).run(&self.guard).await?;
         if output.code.is_none() {
             return Err(failed(args, &output));
+        }
+        if output.stdout.len() >= LONGEST {
+            return Err(unexpected(args, b"more output than can be held"));
         }
         Ok(output)
     }

@@ -8,12 +8,12 @@
 //! A clone that is no usable repository any more (its `.git` deleted, replaced by a link, broken) is moved aside and a
 //! new one is made around the files, so that they become a commit on the attempt's base.
 
+use super::pin::pin_all;
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{open_up, renew, slot_git};
+use super::slot::{open_up, renew, slot_git, unhide};
 use crate::adapters::git::merge::signed_by;
-use crate::adapters::git::refs::Cas;
-use crate::adapters::git::{Git, GitError, Place};
+use crate::adapters::git::{Git, GitError};
 use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
 use std::fs;
 use std::io;
@@ -85,6 +85,18 @@ pub enum CollectError {
     /// Git failed.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// The folder of the slot does not exist: there is nothing to collect.
+    #[error("collect slot {slot}: its folder is gone")]
+    Gone {
+        /// The slot.
+        slot: u32,
+    },
+    /// Objects did not arrive in the source.
+    #[error("copy the work of slot {slot} into the source: some objects are missing there")]
+    NotCopied {
+        /// The slot.
+        slot: u32,
+    },
     /// A file could not be used.
     #[error("use {}", path.display())]
     Io {
@@ -99,6 +111,9 @@ pub enum CollectError {
 const UNFINISHED: [&str; 6] =
     ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "sequencer"];
 
+/// How the message of a commit says that it holds a half-done merge.
+const SNAPSHOT: &str = "snapshot of an unfinished merge";
+
 /// Collects what `attempt` left in `slot`. The run must be dead; the slot is not released.
 ///
 /// # Errors
@@ -107,6 +122,9 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     pool.hold(slot)?;
     let files = pool.path(slot);
     let failed = |source| CollectError::Io { path: files.clone(), source };
+    if !files.is_dir() {
+        return Err(CollectError::Gone { slot });
+    }
     let shape = pool.shape();
     let mut notes = Vec::new();
     let name = format!("{}-{}-{}", attempt.mission, attempt.unit, attempt.number);
@@ -118,7 +136,7 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     if own_folders(&git_dir) {
         shape.mend(&git_dir, &extra).map_err(failed)?;
     }
-    let no_repository = !own_folders(&git_dir) || !git.run(&["rev-parse", "--git-dir"]).await?.success();
+    let no_repository = !own_folders(&git_dir) || !usable(&git, &attempt.base).await?;
     if no_repository {
         if fs::symlink_metadata(&git_dir).is_ok() {
             let place = aside.take(&git_dir)?;
@@ -132,22 +150,24 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
         notes.push("the clone borrowed objects from other places; they are copied".to_owned());
     }
 
-    let half_merge = UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok())
+    let unfinished = UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok())
         || !git.bytes(&["ls-files", "--unmerged", "-z"]).await?.is_empty();
-    let hidden = rescue::unhide(&git, &files).await?;
+    let hidden = unhide(&git, &files, true).await?;
     if hidden > 0 {
         notes.push(format!("{hidden} files were hidden from git and are looked at again"));
     }
     let mut others = rescue::linked_worktrees(&git, &files, &shape.identity, &aside, &mut notes).await?;
     rescue::nested(&git, &files, &attempt.base, &aside, &mut notes).await?;
-    let (head, made_commit) = commit_rest(&git, &files, &shape.identity, attempt, half_merge, &mut notes).await?;
+    let Rest { head, made_commit, half_merge } =
+        commit_rest(&git, &files, &shape.identity, attempt, unfinished, &mut notes).await?;
 
     let (local, complete) = local_commits(&git, &git_dir).await?;
     others.extend(local);
     let known = [&head.commit, &attempt.base];
     let refs = !extra.is_empty() || !complete;
     let tips = rescue::tips(&git, &others, refs, &known, &mut notes).await?;
-    let kept = pin_all(pool, &git, attempt, &head, tips).await?;
+    rescue::submodules(&git, &files, &attempt.base, &head.commit, &aside, &mut notes).await?;
+    let kept = pin_all(pool, slot, attempt, &head, tips).await?;
     let source = pool.source();
     let commits = source.out(&["rev-list", "--count", head.commit.as_str(), "--not", attempt.base.as_str()]).await?;
     let changed = match source.merge_base(&attempt.green, &head.commit).await? {
@@ -170,6 +190,18 @@ fn own_folders(git_dir: &Path) -> bool {
         && kind("HEAD").is_some_and(|m| m.is_file())
 }
 
+/// Whether git takes it for a repository and everything its head needs can be read.
+async fn usable(git: &Git, base: &CommitId) -> Result<bool, GitError> {
+    if !git.run(&["rev-parse", "--git-dir"]).await?.success() {
+        return Ok(false);
+    }
+    let head = git.run(&["rev-parse", "--verify", "--quiet", "HEAD"]).await?;
+    match CommitId::new(String::from_utf8_lossy(&head.stdout).trim()) {
+        Ok(head) => rescue::whole(git, &[&head], &[base]).await,
+        Err(_) => Ok(true),
+    }
+}
+
 /// Existing folders in the alternates of a clone that `mc` did not put there.
 fn foreign_alternates(git_dir: &Path, own: &Path) -> Vec<Vec<u8>> {
     let path = git_dir.join("objects/info/alternates");
@@ -184,18 +216,24 @@ fn foreign_alternates(git_dir: &Path, own: &Path) -> Vec<Vec<u8>> {
     text.split(|b| *b == b'\n').filter(foreign).map(<[u8]>::to_vec).collect()
 }
 
-/// Commits what is not committed, ignored files excepted, and returns the head; the flag says whether `mc` made it.
+struct Rest {
+    head: Tip,
+    made_commit: bool,
+    half_merge: bool,
+}
+
+/// Commits what is not committed, ignored files excepted. A commit an earlier collection made counts as made by this one.
 async fn commit_rest(
     git: &Git,
     files: &Path,
     identity: &(String, String),
     attempt: &Attempt,
-    half_merge: bool,
+    unfinished: bool,
     notes: &mut Vec<String>,
-) -> Result<(Tip, bool), CollectError> {
+) -> Result<Rest, CollectError> {
     if git.out(&["add", "--all", "--ignore-errors"]).await.is_err() {
         // Most often a file or folder without read permission, which an agent may have made by accident.
-        open_up(files).map_err(|source| CollectError::Io { path: files.to_owned(), source })?;
+        open_up(files, 0o400).map_err(|source| CollectError::Io { path: files.to_owned(), source })?;
         git.out(&["add", "--all"]).await?;
         notes.push("some files were not readable and were made so".to_owned());
     }
@@ -204,8 +242,10 @@ async fn commit_rest(
     let found = git.resolve("HEAD").await?;
     if let Some(head) = found.as_ref().filter(|head| head.tree == tree) {
         let message = git.bytes(&["rev-list", "-1", "--no-commit-header", "--format=%B", head.commit.as_str()]).await?;
-        let ours = String::from_utf8_lossy(&message).lines().any(|line| line == trailer);
-        return Ok((head.clone(), ours));
+        let message = String::from_utf8_lossy(&message);
+        let made_commit = message.lines().any(|line| line == trailer);
+        let half_merge = unfinished || (made_commit && message.contains(SNAPSHOT));
+        return Ok(Rest { head: head.clone(), made_commit, half_merge });
     }
     let parent = match found {
         Some(head) => head.commit,
@@ -215,14 +255,14 @@ async fn commit_rest(
         }
     };
     if git.tree_of(&parent).await? == tree {
-        return Ok((Tip { commit: parent, tree }, false));
+        return Ok(Rest { head: Tip { commit: parent, tree }, made_commit: false, half_merge: unfinished });
     }
-    let what = if half_merge { "snapshot of an unfinished merge" } else { "uncommitted work" };
+    let what = if unfinished { SNAPSHOT } else { "uncommitted work" };
     let message = format!("{}: {what}, attempt {}\n\n{trailer}", attempt.unit, attempt.number);
     let commit = signed_by(git.clone(), identity, None).commit_tree(&tree, &[&parent], &message).await?;
     // A second collection then finds this commit instead of making another one.
     git.out(&["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
-    Ok((Tip { commit, tree }, true))
+    Ok(Rest { head: Tip { commit, tree }, made_commit: true, half_merge: unfinished })
 }
 
 /// Every commit in the clone's own store, found by listing the store without what it borrows.
@@ -234,103 +274,4 @@ async fn local_commits(git: &Git, git_dir: &Path) -> Result<(Vec<CommitId>, bool
     let found = rescue::all_commits(git).await;
     fs::rename(&hidden, &alternates).map_err(failed)?;
     found
-}
-
-/// Copies the objects into the source and pins them there; returns how many other tips were kept.
-async fn pin_all(
-    pool: &Pool,
-    git: &Git,
-    attempt: &Attempt,
-    head: &Tip,
-    mut tips: Vec<CommitId>,
-) -> Result<u32, CollectError> {
-    let source = pool.source();
-    let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
-    let old_head = source.ref_value(&head_ref).await?;
-    let old_kept = source.ref_value(&kept_ref).await?;
-    let mut wanted: Vec<&CommitId> = vec![&head.commit];
-    wanted.extend(&tips);
-    copy(source, git, attempt, &wanted).await?;
-    // An earlier pin of the same attempt (work in progress of a remote host, a collection cut short) is never dropped.
-    if let Some(old) = &old_head
-        && !source.is_ancestor(old, &head.commit).await?
-    {
-        tips.push(old.clone());
-    }
-    let kept = u32::try_from(tips.len()).unwrap_or(u32::MAX);
-    pin_from(source, &head_ref, &head.commit, old_head.as_ref()).await?;
-    if tips.is_empty() {
-        return Ok(0);
-    }
-    let mut keep = keep_commit(pool, attempt, head, &tips).await?;
-    if let Some(old) = old_kept.as_ref().filter(|old| **old != keep) {
-        tips.push(old.clone());
-        keep = keep_commit(pool, attempt, head, &tips).await?;
-    }
-    pin_from(source, &kept_ref, &keep, old_kept.as_ref()).await?;
-    Ok(kept)
-}
-
-/// One commit in the source that has all `tips` as parents or grandparents, the same for the same tips.
-async fn keep_commit(pool: &Pool, attempt: &Attempt, head: &Tip, tips: &[CommitId]) -> Result<CommitId, CollectError> {
-    let git = pool.source();
-    let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
-    let date = git.out(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.commit.as_str()]).await?;
-    let git = signed_by(git.clone(), &pool.shape().identity, Some(date.parse().unwrap_or(0)));
-    let message = format!("everything else attempt {} of {} left behind", attempt.number, attempt.unit);
-    let mut last: Option<CommitId> = None;
-    for chunk in tips.chunks(200) {
-        let parents: Vec<&CommitId> = last.iter().chain(chunk).collect();
-        last = Some(git.commit_tree(&empty, &parents, &message).await?);
-    }
-    Ok(last.unwrap_or_else(|| head.commit.clone()))
-}
-
-/// Copies commits with everything they need from the slot into the source and makes sure that they are whole there.
-async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<(), GitError> {
-    let (Place::WorkTree { git_dir, .. } | Place::GitDir(git_dir) | Place::Folder(git_dir)) = slot.place();
-    let tip = format!("--negotiation-tip={}", attempt.base);
-    let flags = [
-        "-c",
-        "protocol.version=2",
-        "-c",
-        "fetch.fsckObjects=false",
-        "-c",
-        "fetch.writeCommitGraph=false",
-        "fetch",
-        "--quiet",
-        "--no-write-fetch-head",
-        "--no-tags",
-        "--no-auto-maintenance",
-        "--no-recurse-submodules",
-        "--no-prune",
-        &tip,
-    ];
-    let mut args: Vec<&std::ffi::OsStr> = flags.iter().map(std::ffi::OsStr::new).collect();
-    args.push(git_dir.as_os_str());
-    for chunk in commits.chunks(500) {
-        let mut fetch = args.clone();
-        fetch.extend(chunk.iter().map(|id| std::ffi::OsStr::new(id.as_str())));
-        source.bytes(&fetch).await?;
-        let mut whole = vec!["rev-list", "--objects", "--quiet"];
-        whole.extend(chunk.iter().map(|id| id.as_str()));
-        whole.extend(["--not", attempt.base.as_str()]);
-        source.out(&whole).await?;
-    }
-    Ok(())
-}
-
-async fn pin_from(git: &Git, refname: &str, commit: &CommitId, old: Option<&CommitId>) -> Result<(), GitError> {
-    if old == Some(commit) {
-        return Ok(());
-    }
-    match git.cas(refname, commit, old).await? {
-        Cas::Moved => Ok(()),
-        Cas::Raced { now: Some(found) } if found == *commit => Ok(()),
-        Cas::Raced { now } => Err(GitError::PinTaken {
-            refname: refname.to_owned(),
-            wanted: commit.clone(),
-            found: now.unwrap_or_else(|| commit.clone()),
-        }),
-    }
 }

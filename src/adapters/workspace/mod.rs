@@ -1,13 +1,15 @@
 //! Workspaces: numbered clones ("slots") in a pool, prepared at an exact commit, and collected before they are reused.
 //!
-//! The protocol of a slot: lock it, write its dirty marker, prepare it, let somebody work in it, prove that nobody works
+//! The protocol of a slot: lock it, prepare it, write its dirty marker, let somebody work in it, prove that nobody works
 //! in it any more, collect it (everything is pinned in the source repository), only then release it. A slot with a marker
 //! is never prepared again before it was collected or discarded on purpose, also not after a crash.
 
 pub mod activity;
 pub mod collect;
+mod pin;
 pub mod pool;
 mod rescue;
 mod slot;
 
 pub use slot::Ignored;
+pub mod slot;

@@ -1,7 +1,7 @@
 //! The pool: which slots exist, who uses them, and which of them still hold work that nobody has collected.
 //!
 //! Promises: one user per slot (an OS lock on a file beside it); a durable marker that names the user is written before
-//! the slot is touched and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
+//! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
 use super::slot::{Ignored, Shape, remove_any, reset, slot_git, sync_folder, write_durably};
@@ -14,6 +14,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// A slot cannot be had or used.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +79,16 @@ pub struct SlotInfo {
     pub in_use: bool,
 }
 
+/// The lock of a slot. A child between fork and exec holds a copy of the open file, so closing is not enough.
+#[derive(Debug)]
+struct SlotLock(File);
+
+impl Drop for SlotLock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// The slots below one folder, all clones of one source.
 #[derive(Debug)]
 pub struct Pool {
@@ -85,7 +96,7 @@ pub struct Pool {
     source: Git,
     shape: Shape,
     ignored: Ignored,
-    held: Mutex<BTreeMap<u32, File>>,
+    held: Mutex<BTreeMap<u32, SlotLock>>,
 }
 
 impl Pool {
@@ -148,12 +159,12 @@ impl Pool {
         Ok(())
     }
 
-    fn lock(&self, slot: u32) -> Result<File, PoolError> {
+    fn lock(&self, slot: u32) -> Result<SlotLock, PoolError> {
         let path = self.root.join(format!("slot-{slot}.lock"));
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = open.map_err(|e| io_error(&path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(SlotLock(file)),
             Err(TryLockError::WouldBlock) => Err(PoolError::Busy { slot }),
             Err(TryLockError::Error(source)) => Err(io_error(&path, source)),
         }
@@ -163,41 +174,45 @@ impl Pool {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
     }
 
-    /// Locks a slot for `label`, marks it dirty and makes its files equal to `base`, whose objects the source must have.
+    /// Locks a slot for `label`, makes its files equal to `base`, whose objects the source must have, and marks it dirty.
     /// Returns its folder; HEAD is detached at `base` and no branch exists.
     ///
     /// # Errors
     /// [`PoolError::Busy`] while somebody (this pool included) uses it, [`PoolError::Dirty`] when it was not collected,
     /// [`PoolError::Prepare`] when a clone made from nothing fails as well; the slot is free then.
     pub async fn prepare(&self, slot: u32, label: &str, base: &CommitId) -> Result<PathBuf, PoolError> {
-        let lock = {
-            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            if held.contains_key(&slot) {
-                return Err(PoolError::Busy { slot });
+        if self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot) {
+            return Err(PoolError::Busy { slot });
+        }
+        let mut lock = self.lock(slot);
+        // Somebody who lists the pool holds each lock for a moment.
+        for _ in 0..10 {
+            if !matches!(lock, Err(PoolError::Busy { .. })) {
+                break;
             }
-            self.lock(slot)?
-        };
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            lock = self.lock(slot);
+        }
+        let lock = lock?;
         if let Some(label) = self.label(slot)? {
             return Err(PoolError::Dirty { slot, label });
         }
+        let files = self.path(slot);
+        let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
+        if !matches!(&first, Ok(different) if different.is_empty()) {
+            remove_any(&files).map_err(|e| io_error(&files, e))?;
+            // What git calls different in a checkout from nothing is a matter of the repository's own line-end
+            // attributes; there is no truer checkout of this commit.
+            if let Err(source) = reset(&self.source, &self.shape, &files, base, self.ignored).await {
+                remove_any(&files).map_err(|e| io_error(&files, e))?;
+                return Err(PoolError::Prepare { slot, base: base.clone(), source });
+            }
+        }
+        // Only now: a crash before this leaves no work of anybody that a collection could mistake for the attempt's.
         let marker = self.marker(slot);
         write_durably(&marker, label.as_bytes()).map_err(|e| io_error(&marker, e))?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
-        let files = self.path(slot);
-        let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
-        if matches!(&first, Ok(different) if different.is_empty()) {
-            return Ok(files);
-        }
-        remove_any(&files).map_err(|e| io_error(&files, e))?;
-        match reset(&self.source, &self.shape, &files, base, self.ignored).await {
-            // What git calls different in a checkout from nothing is a matter of the repository's own line-end
-            // attributes; there is no truer checkout of this commit.
-            Ok(_) => Ok(files),
-            Err(source) => {
-                self.discard(slot)?;
-                Err(PoolError::Prepare { slot, base: base.clone(), source })
-            }
-        }
+        Ok(files)
     }
 
     fn label(&self, slot: u32) -> Result<Option<String>, PoolError> {

@@ -2,9 +2,8 @@
 //! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
 
 use super::collect::CollectError;
-use super::slot::flagged;
 use crate::adapters::git::merge::signed_by;
-use crate::adapters::git::{Git, Place, fields};
+use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::domain::values::CommitId;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -40,25 +39,6 @@ impl Aside {
     }
 }
 
-/// Lets git see changes of entries that were marked "assume unchanged" or "skip". A skipped entry without a file (a
-/// sparse checkout) stays skipped: it was never deleted.
-pub(crate) async fn unhide(git: &Git, files: &Path) -> Result<usize, CollectError> {
-    let odd = flagged(git).await?;
-    let seen: Vec<&[u8]> = odd
-        .iter()
-        .filter(|(path, skipped)| !skipped || fs::symlink_metadata(files.join(OsStr::from_bytes(path))).is_ok())
-        .map(|(path, _)| path.as_slice())
-        .collect();
-    for chunk in seen.chunks(500) {
-        for flag in ["--no-assume-unchanged", "--no-skip-worktree"] {
-            let mut args = vec![OsStr::new("update-index"), OsStr::new(flag), OsStr::new("--")];
-            args.extend(chunk.iter().map(|path| OsStr::from_bytes(path)));
-            git.bytes(&args).await?;
-        }
-    }
-    Ok(seen.len())
-}
-
 /// Moves the git directories of repositories inside the workspace aside, so that their files can be committed as files.
 /// Submodules that `base` has, or that `.gitmodules` names, stay.
 pub(crate) async fn nested(
@@ -69,17 +49,15 @@ pub(crate) async fn nested(
     notes: &mut Vec<String>,
 ) -> Result<(), CollectError> {
     let listed = git.run(&["config", "-z", "--file", ".gitmodules", "--get-regexp", r"\.path$"]).await?;
-    let mut proper: HashSet<Vec<u8>> =
-        fields(&listed.stdout).filter_map(|f| Some(f.split(|b| *b == b'\n').nth(1)?.to_owned())).collect();
-    let tree = git.bytes(&["ls-tree", "-r", "-z", "--full-tree", base.as_str()]).await?;
-    proper.extend(gitlinks(&tree));
+    let named: HashSet<&[u8]> =
+        fields(&listed.stdout).filter_map(|field| field.split(|b| *b == b'\n').nth(1)).collect();
     let mut done = BTreeSet::new();
     loop {
         let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
         let mut found: Vec<(Vec<u8>, bool)> =
             fields(&others).filter_map(|f| Some((f.strip_suffix(b"/")?.to_owned(), false))).collect();
-        let staged = git.bytes(&["ls-files", "-z", "--stage"]).await?;
-        found.extend(gitlinks(&staged).filter(|path| !proper.contains(path)).map(|path| (path, true)));
+        let staged = git.bytes(&["diff-index", "--cached", "--raw", "-z", "--no-renames", base.as_str()]).await?;
+        found.extend(new_gitlinks(&staged).filter(|path| !named.contains(path)).map(|path| (path.to_owned(), true)));
         let mut moved = false;
         for (path, linked) in found {
             let inner = files.join(OsStr::from_bytes(&path)).join(".git");
@@ -104,12 +82,54 @@ pub(crate) async fn nested(
     }
 }
 
-/// Paths of mode 160000 in the output of `ls-tree -z` or `ls-files --stage -z`.
-fn gitlinks(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    fields(bytes).filter_map(|field| {
-        let tab = field.iter().position(|b| *b == b'\t')?;
-        field.starts_with(b"160000 ").then(|| field[tab + 1..].to_owned())
-    })
+/// Paths that are repositories in the index but not in the compared tree, from `diff-index --raw -z`.
+fn new_gitlinks(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = fields(bytes);
+    std::iter::from_fn(move || Some((rest.next()?, rest.next()?)))
+        .filter(|(meta, _)| meta.get(8..).is_some_and(|m| m.starts_with(b"160000 ")) && !meta.starts_with(b":160000"))
+        .map(|(_, path)| path)
+}
+
+/// Moves the histories of submodules aside when the attempt changed which commit one of them is at: that commit may
+/// exist nowhere else.
+pub(crate) async fn submodules(
+    git: &Git,
+    files: &Path,
+    base: &CommitId,
+    head: &CommitId,
+    aside: &Aside,
+    notes: &mut Vec<String>,
+) -> Result<(), CollectError> {
+    let args = ["diff-tree", "-r", "--raw", "-z", "--no-renames", base.as_str(), head.as_str()];
+    let raw = git.bytes(&args).await?;
+    let mut rest = fields(&raw);
+    let mut moved = false;
+    while let (Some(meta), Some(path)) = (rest.next(), rest.next()) {
+        if !meta.get(8..).is_some_and(|m| m.starts_with(b"160000 ")) {
+            continue;
+        }
+        let name = String::from_utf8_lossy(path);
+        for history in [files.join(OsStr::from_bytes(path)).join(".git"), files.join(".git/modules")] {
+            if fs::symlink_metadata(&history).is_ok_and(|m| m.is_dir()) {
+                moved = true;
+                let place = aside.take(&history)?;
+                notes.push(format!("submodule {name} was moved; its history is in {}", place.display()));
+            }
+        }
+    }
+    if moved {
+        // A link to a history that is gone makes git stop; without one the submodule just is not there.
+        let staged = git.bytes(&["ls-files", "-z", "--stage"]).await?;
+        for path in
+            fields(&staged).filter(|f| f.starts_with(b"160000 ")).filter_map(|f| f.split(|b| *b == b'\t').nth(1))
+        {
+            let link = files.join(OsStr::from_bytes(path)).join(".git");
+            if fs::symlink_metadata(&link).is_ok_and(|m| m.is_file()) {
+                fs::remove_file(&link).map_err(|source| CollectError::Io { path: link, source })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Commits what is uncommitted in worktrees the agent linked to its clone, and moves those that are inside the
@@ -190,18 +210,33 @@ pub(crate) async fn tips(
         commits.retain(|id| !old.contains(id.as_str()));
     }
     if let Some(found) = unreached(git, &commits, refs, known).await? {
-        return Ok(found);
-    }
-    let mut whole = Vec::new();
-    for commit in commits.iter().take(1000) {
-        let mut args = vec!["rev-list", "--objects", "--quiet", commit.as_str(), "--not"];
-        args.extend(known.iter().map(|id| id.as_str()));
-        if git.run(&args).await?.success() {
-            whole.push(commit.clone());
+        let all: Vec<&CommitId> = found.iter().collect();
+        if whole(git, &all, known).await? {
+            return Ok(found);
         }
     }
-    notes.push(format!("{} commits in the workspace lack objects and could not be kept", commits.len() - whole.len()));
-    Ok(unreached(git, &whole, false, known).await?.unwrap_or_default())
+    let mut sound = Vec::new();
+    for commit in commits.iter().take(1000) {
+        if whole(git, &[commit], known).await? {
+            sound.push(commit.clone());
+        }
+    }
+    notes.push(format!("{} commits in the workspace lack objects and could not be kept", commits.len() - sound.len()));
+    Ok(unreached(git, &sound, false, known).await?.unwrap_or_default())
+}
+
+/// Whether everything that `commits` need beyond `known` can be read.
+pub(crate) async fn whole(git: &Git, commits: &[&CommitId], known: &[&CommitId]) -> Result<bool, GitError> {
+    for chunk in commits.chunks(500) {
+        let mut args = vec!["rev-list", "--objects", "--quiet"];
+        args.extend(chunk.iter().map(|id| id.as_str()));
+        args.push("--not");
+        args.extend(known.iter().map(|id| id.as_str()));
+        if !git.run(&args).await?.success() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn unreached(

@@ -7,6 +7,7 @@
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::domain::values::CommitId;
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -59,7 +60,7 @@ impl Shape {
     /// Replaces configuration, hooks, info and alternates by known-good ones and removes stale locks. Alternates that
     /// somebody added stay when `extra` names them: they hold objects, nothing that runs.
     pub(crate) fn mend(&self, git_dir: &Path, extra: &[Vec<u8>]) -> io::Result<()> {
-        open_up(git_dir)?;
+        open_up(git_dir, 0o600)?;
         remove_locks(git_dir)?;
         for name in ["config", "config.worktree", "hooks", "info", "commondir", "shallow", "objects/info/commit-graph"]
         {
@@ -111,7 +112,7 @@ pub(crate) async fn renew(source: &Git, shape: &Shape, files: &Path, base: &Comm
         fs::rename(&kept, git_dir.join("index")).map_err(failed)?;
     }
     let git = slot_git(source, files);
-    if !matches!(flagged(&git).await, Ok(paths) if paths.is_empty()) {
+    if unhide(&git, files, false).await.is_err() {
         remove_any(&git_dir.join("index")).map_err(failed)?;
     }
     git.out(&["update-ref", "--no-deref", "HEAD", base.as_str()]).await?;
@@ -140,14 +141,26 @@ pub(crate) async fn reset(
     Ok(different)
 }
 
-/// Index entries somebody told git not to look at (assume-unchanged, skip-worktree), with whether they are only skipped.
-pub(crate) async fn flagged(git: &Git) -> Result<Vec<(Vec<u8>, bool)>, GitError> {
+/// Lets git see again what it was told not to look at (assume-unchanged, skip-worktree); returns how many entries there
+/// were. With `sparse`, a skipped entry without a file stays skipped: a sparse checkout is no deletion.
+pub(crate) async fn unhide(git: &Git, files: &Path, sparse: bool) -> Result<usize, GitError> {
     let bytes = git.bytes(&["ls-files", "-v", "-z"]).await?;
-    let odd = |field: &[u8]| {
-        let (tag, path) = (*field.first()?, field.get(2..)?);
-        (tag == b'S' || tag.is_ascii_lowercase()).then(|| (path.to_owned(), tag == b'S'))
-    };
-    Ok(fields(&bytes).filter_map(odd).collect())
+    let odd: Vec<&[u8]> = fields(&bytes)
+        .filter_map(|field| {
+            let (tag, path) = (*field.first()?, field.get(2..)?);
+            let absent = || fs::symlink_metadata(files.join(OsStr::from_bytes(path))).is_err();
+            let hidden = tag.is_ascii_lowercase() || (tag == b'S' && !(sparse && absent()));
+            hidden.then_some(path)
+        })
+        .collect();
+    for chunk in odd.chunks(500) {
+        for flag in ["--no-assume-unchanged", "--no-skip-worktree"] {
+            let mut args = vec![OsStr::new("update-index"), OsStr::new(flag), OsStr::new("--")];
+            args.extend(chunk.iter().map(|path| OsStr::from_bytes(path)));
+            git.bytes(&args).await?;
+        }
+    }
+    Ok(odd.len())
 }
 
 /// Removes a file, link or folder of any kind, also one with read-only folders in it; nothing there is fine.
@@ -162,23 +175,26 @@ pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
     if fs::remove_dir_all(path).is_ok() {
         return Ok(());
     }
-    open_up(path)?;
+    open_up(path, 0)?;
     fs::remove_dir_all(path)
 }
 
-/// Gives the owner back the right to read every file and to use every folder below `path`; links are not followed.
-pub(crate) fn open_up(path: &Path) -> io::Result<()> {
+/// Gives the owner back the right to use every folder below `path`, and `bits` on every file; links are not followed.
+pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
     let meta = fs::symlink_metadata(path)?;
     let mode = meta.permissions().mode();
+    let wanted = match (meta.is_dir(), meta.is_file()) {
+        (true, _) => mode | 0o700,
+        (_, true) => mode | bits,
+        _ => mode,
+    };
+    if wanted != mode {
+        fs::set_permissions(path, fs::Permissions::from_mode(wanted))?;
+    }
     if meta.is_dir() {
-        if mode & 0o700 != 0o700 {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o700))?;
-        }
         for entry in fs::read_dir(path)? {
-            open_up(&entry?.path())?;
+            open_up(&entry?.path(), bits)?;
         }
-    } else if meta.is_file() && mode & 0o400 == 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o400))?;
     }
     Ok(())
 }

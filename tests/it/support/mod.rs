@@ -1,3 +1,4 @@
-//! What integration tests share: hermetic repositories.
+//! What integration tests share: hermetic repositories and attempts in slots.
 
+pub mod attempt;
 pub mod repo;

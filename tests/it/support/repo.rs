@@ -1,5 +1,4 @@
 //! A hermetic world: a home of its own, a repository in it, no configuration of the machine.
-#![expect(clippy::disallowed_methods, reason = "tests touch the world")]
 
 use mission_control::adapters::git::Git;
 use mission_control::adapters::host::command::{ChildGuard, CommandLine};
@@ -7,6 +6,7 @@ use mission_control::domain::values::CommitId;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -49,7 +49,11 @@ impl World {
 
     /// The product's git on a folder of this world.
     pub fn git(&self, dir: &Path) -> Git {
-        Git::in_folder(dir, ChildGuard::none())
+        // As in a mission: standard input is a file with something in it, which no call may read or wait for.
+        let path = self.dir.path().join("lock");
+        std::fs::write(&path, "4711 12345\n").unwrap();
+        let guard = ChildGuard::holding(Arc::new(std::fs::File::open(path).unwrap()));
+        Git::in_folder(dir, guard)
             .with_env("HOME", self.home())
             .with_env("XDG_CONFIG_HOME", self.home().join(".config"))
             .with_env("GIT_CONFIG_SYSTEM", "/dev/null")

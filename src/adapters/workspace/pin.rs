@@ -1,0 +1,99 @@
+//! Pinning: the objects of a slot are copied into the source and named by refs there, before anything is released.
+
+use super::collect::{Attempt, CollectError};
+use super::pool::Pool;
+use super::rescue::whole;
+use crate::adapters::git::merge::signed_by;
+use crate::adapters::git::refs::Cas;
+use crate::adapters::git::{Git, GitError, Place};
+use crate::domain::values::{CommitId, Tip};
+use std::ffi::OsStr;
+
+/// Copies the objects into the source and pins them there; returns how many other tips were kept.
+pub(crate) async fn pin_all(
+    pool: &Pool,
+    slot: u32,
+    attempt: &Attempt,
+    head: &Tip,
+    mut tips: Vec<CommitId>,
+) -> Result<u32, CollectError> {
+    let (source, git) = (pool.source(), pool.git(slot));
+    let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
+    let old_head = source.ref_value(&head_ref).await?;
+    let old_kept = source.ref_value(&kept_ref).await?;
+    let mut wanted: Vec<&CommitId> = vec![&head.commit];
+    wanted.extend(&tips);
+    if !copy(source, &git, attempt, &wanted).await? {
+        return Err(CollectError::NotCopied { slot });
+    }
+    // An earlier pin of the same attempt (work in progress of a remote host, a collection cut short) is never dropped.
+    if let Some(old) = &old_head
+        && !source.is_ancestor(old, &head.commit).await?
+    {
+        tips.push(old.clone());
+    }
+    let kept = u32::try_from(tips.len()).unwrap_or(u32::MAX);
+    pin_from(source, &head_ref, &head.commit, old_head.as_ref()).await?;
+    if tips.is_empty() {
+        return Ok(0);
+    }
+    let mut keep = keep_commit(pool, attempt, head, &tips).await?;
+    if let Some(old) = old_kept.as_ref().filter(|old| **old != keep) {
+        tips.push(old.clone());
+        keep = keep_commit(pool, attempt, head, &tips).await?;
+    }
+    pin_from(source, &kept_ref, &keep, old_kept.as_ref()).await?;
+    Ok(kept)
+}
+
+/// One commit in the source that has all `tips` as parents or grandparents, the same for the same tips.
+async fn keep_commit(pool: &Pool, attempt: &Attempt, head: &Tip, tips: &[CommitId]) -> Result<CommitId, CollectError> {
+    let git = pool.source();
+    let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
+    let date = git.out(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.commit.as_str()]).await?;
+    let git = signed_by(git.clone(), &pool.shape().identity, Some(date.parse().unwrap_or(0)));
+    let message = format!("everything else attempt {} of {} left behind", attempt.number, attempt.unit);
+    let mut last: Option<CommitId> = None;
+    for chunk in tips.chunks(200) {
+        let parents: Vec<&CommitId> = last.iter().chain(chunk).collect();
+        last = Some(git.commit_tree(&empty, &parents, &message).await?);
+    }
+    Ok(last.unwrap_or_else(|| head.commit.clone()))
+}
+
+/// Copies commits with everything they need from the slot into the source and makes sure that they are whole there.
+async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<bool, GitError> {
+    let (Place::WorkTree { git_dir, .. } | Place::GitDir(git_dir) | Place::Folder(git_dir)) = slot.place();
+    let tip = format!("--negotiation-tip={}", attempt.base);
+    let flags = [
+        ["-c", "protocol.version=2"],
+        ["-c", "fetch.fsckObjects=false"],
+        ["fetch", &tip],
+        ["--quiet", "--no-write-fetch-head"],
+        ["--no-tags", "--no-auto-maintenance"],
+        ["--no-recurse-submodules", "--no-write-commit-graph"],
+    ];
+    let mut args: Vec<&OsStr> = flags.iter().flatten().map(OsStr::new).collect();
+    args.push(git_dir.as_os_str());
+    for chunk in commits.chunks(500) {
+        let mut fetch = args.clone();
+        fetch.extend(chunk.iter().map(|id| OsStr::new(id.as_str())));
+        source.bytes(&fetch).await?;
+    }
+    whole(source, commits, &[&attempt.base]).await
+}
+
+async fn pin_from(git: &Git, refname: &str, commit: &CommitId, old: Option<&CommitId>) -> Result<(), GitError> {
+    if old == Some(commit) {
+        return Ok(());
+    }
+    match git.cas(refname, commit, old).await? {
+        Cas::Moved => Ok(()),
+        Cas::Raced { now: Some(found) } if found == *commit => Ok(()),
+        Cas::Raced { now } => Err(GitError::PinTaken {
+            refname: refname.to_owned(),
+            wanted: commit.clone(),
+            found: now.unwrap_or_else(|| commit.clone()),
+        }),
+    }
+}
