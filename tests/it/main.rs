@@ -2,10 +2,15 @@
 
 mod support;
 
+mod architecture;
 mod config;
 mod git_merge;
 mod git_refs;
 mod git_source;
+mod runs_containment;
+mod runs_protocol;
+mod runs_user;
+mod runs_world;
 mod simulation;
 mod store_chain;
 mod store_crash;
@@ -18,9 +23,3 @@ mod store_world;
 mod workspace_collect;
 mod workspace_hostile;
 mod workspace_pool;
-//! The one integration binary.
-
-mod runs_containment;
-mod runs_protocol;
-mod runs_user;
-mod runs_world;
