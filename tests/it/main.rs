@@ -4,6 +4,7 @@
 
 mod support;
 
+mod architecture;
 mod config;
 mod git_merge;
 mod git_refs;
