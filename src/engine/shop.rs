@@ -12,7 +12,7 @@ use crate::adapters::host::probe::{Isolation, ProbeError, Wanted, probe};
 use crate::adapters::store::lock::RunLock;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
-use crate::adapters::workspace::Ignored;
+use crate::adapters::workspace::slot::Ignored;
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::config::Settings;
 use crate::config::settings::Isolation as WantedIsolation;

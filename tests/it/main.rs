@@ -1,6 +1,4 @@
 //! The one integration binary: decisions in the simulator, adapters against real git and processes, the command line.
-//! The one integration binary.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests touch the world and may panic")]
 
 mod support;
 

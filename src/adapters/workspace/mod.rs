@@ -8,8 +8,5 @@ pub mod activity;
 pub mod collect;
 mod pin;
 pub mod pool;
-mod rescue;
-mod slot;
-
-pub use slot::Ignored;
 pub mod slot;
+mod rescue;
