@@ -3,7 +3,7 @@
 use super::error::chain;
 use super::shop::Shop;
 use crate::adapters::git::GitError;
-use crate::adapters::git::green::{GreenMove, Owner, OwnerCard, claim_owner, move_green};
+use crate::adapters::git::green::{GreenMove, Owner, OwnerCard, claim_owner, foreign_owner, move_green};
 use crate::adapters::host::machine_name;
 use crate::domain::backlog::{self, ItemState};
 use crate::domain::mission::{BacklogFacts, Ground, Refusal};
@@ -23,6 +23,12 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     }
     if let Err(e) = shop.isolation().await {
         return Err(environment(chain(&e), "install util-linux, or set scheduler.isolation = \"search\""));
+    }
+    if !shop.effective.take_over {
+        let card = card(shop)?;
+        if let Some((host, path)) = foreign_owner(&shop.source, &card).await.map_err(said)? {
+            return Err(foreign(&host, &path));
+        }
     }
     let green_ref = shop.green_ref();
     if let Some(blocking) = shop.source.blocking_ref(&green_ref).await.map_err(said)? {
@@ -112,23 +118,31 @@ async fn check_landed(shop: &Shop, green: Option<&Tip>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What this state directory writes into the owner ref.
+fn card(shop: &Shop) -> Result<OwnerCard, Refusal> {
+    let state_id = shop.state.state_id().map_err(|e| environment(chain(&e), "mend the state directory"))?;
+    Ok(OwnerCard { state_id, host: machine_name(), path: shop.state.root().display().to_string() })
+}
+
+fn foreign(host: &str, path: &str) -> Refusal {
+    Refusal {
+        reason: format!("this repository belongs to the state directory {path} on {host}"),
+        hint: "work from there (MC_STATE_DIR names a state directory), or start with --take-over when it is given up"
+            .to_owned(),
+        exit: 5,
+    }
+}
+
 /// Claims the repository and makes green at the verified tip, or finds it still there.
 ///
 /// # Errors
 /// [`Refusal`] when another state directory owns the repository or green changed meanwhile.
 pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refusal> {
     let said = |e: GitError| environment(chain(&e), "mend the repository, then start again");
-    let state_id = shop.state.state_id().map_err(|e| environment(chain(&e), "mend the state directory"))?;
-    let card = OwnerCard { state_id, host: machine_name(), path: shop.state.root().display().to_string() };
+    let card = card(shop)?;
     match claim_owner(&shop.source, &card, shop.effective.take_over).await.map_err(said)? {
         Owner::Ours | Owner::Claimed => {}
-        Owner::Foreign { host, path } => {
-            return Err(Refusal {
-                reason: format!("this repository belongs to the state directory {path} on {host}"),
-                hint: "work from there, or start with --take-over when that one is given up".to_owned(),
-                exit: 5,
-            });
-        }
+        Owner::Foreign { host, path } => return Err(foreign(&host, &path)),
     }
     let green_ref = shop.green_ref();
     let now = shop.source.ref_value(&green_ref).await.map_err(said)?;

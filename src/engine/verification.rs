@@ -56,7 +56,8 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
                 .ok_or_else(|| format!("the snapshot {} is not stored", key.0))?,
         ),
     };
-    Ok(Verification { key, summary: snapshot.summary(), delta: before.map(|before| delta(&before, &snapshot)), reused })
+    let delta = before.map(|before| delta(&before, &snapshot));
+    Ok(Verification { key, summary: snapshot.summary(), delta, reused, confirmed: snapshot.confirmed })
 }
 
 /// The stages that make a snapshot.
@@ -98,7 +99,7 @@ async fn run_stages(
     }
     let pool = shop.pool().await.map_err(|e| chain(&e))?;
     pool.release(slot).map_err(|e| chain(&e))?;
-    Ok(Snapshot { stages: results, flaky: Vec::new() })
+    Ok(Snapshot { stages: results, ..Snapshot::default() })
 }
 
 /// The slot of a verification that an earlier engine had begun, when its runs can go on in it.

@@ -34,6 +34,7 @@ pub struct World {
     idle: u32,
     checked_out_until: Millis,
     snapshots: BTreeMap<SnapshotKey, (BTreeSet<String>, BTreeSet<String>)>,
+    twice: BTreeSet<SnapshotKey>,
     red_base: bool,
     red_together: BTreeSet<(UnitId, UnitId)>,
     conflicts: BTreeSet<(UnitId, UnitId)>,
@@ -67,6 +68,7 @@ impl World {
             idle: 0,
             checked_out_until: 0,
             snapshots: BTreeMap::new(),
+            twice: BTreeSet::new(),
             red_base: scenario.red_base,
             red_together: scenario.red_together.clone(),
             conflicts: scenario.conflicts.clone(),
@@ -389,7 +391,11 @@ impl World {
             still_failing: fail.intersection(failed).cloned().collect(),
             ..Delta::default()
         });
-        Verification { key, summary, delta, reused }
+        if order.confirms.is_some() {
+            self.twice.insert(key.clone());
+        }
+        let confirmed = self.twice.contains(&key);
+        Verification { key, summary, delta, reused, confirmed }
     }
 
     fn land(&mut self, candidate: &Tip, expected: &CommitId, source: &MergeSource) -> Result<LandResult, String> {

@@ -89,16 +89,10 @@ pub async fn claim_owner(git: &Git, card: &OwnerCard, take_over: bool) -> Result
     // A lost race shows the winner at the second look; more than a few rounds means that somebody fights for it.
     for _ in 0..3 {
         let held = git.ref_value(OWNER_REF).await?;
-        if let Some(blob) = &held {
-            let bytes = git.bytes(&["cat-file", "blob", blob.as_str()]).await.unwrap_or_default();
-            let found: Option<OwnerCard> = serde_json::from_slice(&bytes).ok();
-            if found.as_ref().is_some_and(|f| f.state_id == card.state_id) {
-                return Ok(Owner::Ours);
-            }
-            if !take_over {
-                let (host, path) = found.map(|f| (f.host, f.path)).unwrap_or_default();
-                return Ok(Owner::Foreign { host, path });
-            }
+        match (&held, foreign_owner(git, card).await?) {
+            (Some(_), None) => return Ok(Owner::Ours),
+            (Some(_), Some((host, path))) if !take_over => return Ok(Owner::Foreign { host, path }),
+            _ => {}
         }
         let blob = write_card(git, card).await?;
         if git.cas(OWNER_REF, &blob, held.as_ref()).await? == Cas::Moved {
@@ -106,6 +100,20 @@ pub async fn claim_owner(git: &Git, card: &OwnerCard, take_over: bool) -> Result
         }
     }
     Ok(Owner::Foreign { host: String::new(), path: String::new() })
+}
+
+/// The state directory that owns the repository, when it is another one than that of `card`; reads only.
+///
+/// # Errors
+/// [`GitError`] when git fails.
+pub async fn foreign_owner(git: &Git, card: &OwnerCard) -> Result<Option<(String, String)>, GitError> {
+    let Some(blob) = git.ref_value(OWNER_REF).await? else { return Ok(None) };
+    let bytes = git.bytes(&["cat-file", "blob", blob.as_str()]).await.unwrap_or_default();
+    let found: Option<OwnerCard> = serde_json::from_slice(&bytes).ok();
+    Ok(match found {
+        Some(found) if found.state_id == card.state_id => None,
+        found => Some(found.map(|f| (f.host, f.path)).unwrap_or_default()),
+    })
 }
 
 async fn write_card(git: &Git, card: &OwnerCard) -> Result<CommitId, GitError> {

@@ -230,6 +230,8 @@ pub struct Verification {
     pub delta: Option<Delta>,
     /// Whether a stored snapshot answered without a run.
     pub reused: bool,
+    /// Whether more than one run of the tree went into it.
+    pub confirmed: bool,
 }
 
 /// What trying to move green came to.

@@ -276,7 +276,7 @@ impl State {
                     started: *at,
                 });
             }
-            Record::Verified { key, summary, delta, reused, .. } => {
+            Record::Verified { key, summary, delta, reused, confirmed, .. } => {
                 let Some(done) = self.verifying.take() else { return };
                 if *reused {
                     self.verifications_reused += 1;
@@ -284,7 +284,7 @@ impl State {
                     self.verifications_run += 1;
                 }
                 self.step_failures = 0;
-                let confirmed = done.confirms.is_some();
+                let confirmed = *confirmed || done.confirms.is_some();
                 match done.role {
                     VerifyRole::Baseline | VerifyRole::Before => {
                         if let Some(green) = &mut self.green {

@@ -203,6 +203,7 @@ impl Decision<'_> {
                 summary: v.summary,
                 delta: v.delta,
                 reused: v.reused,
+                confirmed: v.confirmed,
             }),
             Err(error) => self.step_failed("verification", error),
         }

@@ -106,6 +106,8 @@ pub enum Record {
         delta: Option<Delta>,
         #[serde(default)]
         reused: bool,
+        #[serde(default)]
+        confirmed: bool,
     },
     /// A step of a landing or a verification met infrastructure; it is tried again at `again_at`.
     StepFailed { what: String, error: String, at: Millis, again_at: Millis },

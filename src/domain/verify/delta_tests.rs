@@ -34,7 +34,7 @@ pub(in crate::domain::verify) fn stage(name: &str, outcome: StageOutcome, tests:
 }
 
 pub(in crate::domain::verify) fn snapshot(stages: Vec<StageResult>) -> Snapshot {
-    Snapshot { stages, flaky: Vec::new() }
+    Snapshot { stages, ..Snapshot::default() }
 }
 
 /// One stage `t` that passes if no test fails.

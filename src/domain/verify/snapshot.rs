@@ -180,6 +180,9 @@ pub struct Snapshot {
     /// Tests and stages that failed in one and passed in another run of this very tree; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flaky: Vec<String>,
+    /// Whether two runs of the tree went into it, so that a failure in it needs no other confirmation.
+    #[serde(default)]
+    pub confirmed: bool,
 }
 
 impl Snapshot {
@@ -254,7 +257,7 @@ pub fn confirm(first: &Snapshot, second: &Snapshot) -> Snapshot {
     stages.extend(right.iter().filter(|(name, _)| !left.contains_key(*name)).map(|(_, stage)| (*stage).clone()));
     let place = |stage: &StageResult| first.stages.iter().chain(&second.stages).position(|s| s.name == stage.name);
     stages.sort_by_key(place);
-    Snapshot { stages, flaky: flaky.into_iter().collect() }
+    Snapshot { stages, flaky: flaky.into_iter().collect(), confirmed: true }
 }
 
 fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> StageResult {
