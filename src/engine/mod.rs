@@ -10,3 +10,7 @@ pub mod history;
 pub mod observer;
 
 pub mod mission;
+
+pub mod audit;
+pub mod detach;
+pub mod views;

@@ -1,4 +1,5 @@
 //! Running programs: short-lived children here ([`command`]), agents and verifications in run directories ([`rundir`]).
 
 pub mod command;
+pub mod detached;
 pub mod rundir;

@@ -8,3 +8,5 @@ pub mod collect;
 pub mod pool;
 mod rescue;
 mod slot;
+
+pub use slot::Ignored;
