@@ -1,7 +1,109 @@
-//! Arguments in, text and exit code out; one file per command.
+//! Arguments in, text and exit code out; one file per group of commands.
+//!
+//! Parsing records what was said ([`args`]); each command then opens what it needs, asks engine or simulator, renders
+//! with [`crate::report`] and prints through [`output`].
+
+pub mod args;
+pub mod console;
+pub mod error;
+pub mod output;
+
+mod look;
+mod mission;
+mod place;
+mod plan;
+mod simulate;
+
+use crate::engine::site::{Site, Where};
+use args::{
+    BacklogCommand, Cli, Command, ConfigCommand, Global, GreenCommand, MissionCommand, PoolCommand, UnitCommand,
+};
+use clap::Parser;
+use error::CliError;
+use std::process::ExitCode;
 
 /// Runs the command line of this process.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors; clap knows which goes where.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    trace_to_stderr(&cli.global);
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+/// Engine messages on standard error with `-v`; never on standard output.
+fn trace_to_stderr(global: &Global) {
+    let level = match global.verbose {
+        0 => return,
+        1 => tracing_subscriber::filter::LevelFilter::INFO,
+        _ => tracing_subscriber::filter::LevelFilter::DEBUG,
+    };
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    // Somebody who embeds the library may have set one already.
+    let _ = subscriber.try_init();
+}
+
+/// What every command gets: the global options.
+struct Context {
+    global: Global,
+}
+
+impl Context {
+    fn place(&self) -> Where {
+        Where { directory: self.global.directory.clone(), config: self.global.config.clone(), flags: Vec::new() }
+    }
+
+    async fn site(&self) -> Result<Site, CliError> {
+        Ok(Site::open(&self.place()).await?)
+    }
+}
+
+fn run(cli: Cli) -> Result<u8, CliError> {
+    let context = Context { global: cli.global };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(CliError::Runtime)?;
+    let code = runtime.block_on(dispatch(&context, cli.command));
+    // A blocking read of a task that was given up must not keep the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
+    match command {
+        Command::Mission(MissionCommand::Start(start)) => mission::start(context, start).await,
+        Command::Mission(MissionCommand::Resume { take_over }) => mission::resume(context, take_over).await,
+        Command::Mission(MissionCommand::Stop { now }) => mission::stop(context, now).await,
+        Command::Mission(MissionCommand::Pause) => mission::pause(context).await,
+        Command::Mission(MissionCommand::List) => look::missions(context).await,
+        Command::Mission(MissionCommand::Show { mission }) => look::status(context, mission.as_deref()).await,
+        Command::Plan { plan } => plan::plan(context, plan.as_deref()).await,
+        Command::Status => look::status(context, None).await,
+        Command::Units => look::units(context).await,
+        Command::Unit(UnitCommand::Show { unit }) => look::unit(context, &unit).await,
+        Command::Unit(UnitCommand::Log { unit, attempt }) => look::log(context, &unit, attempt).await,
+        Command::Unit(UnitCommand::Retry { unit }) => mission::retry(context, &unit).await,
+        Command::Events { follow } => look::events(context, follow).await,
+        Command::Report { mission, format } => look::report(context, mission.as_deref(), format).await,
+        Command::Audit => look::audit(context).await,
+        Command::Where => place::place(context).await,
+        Command::Config(ConfigCommand::Show) => place::config(context),
+        Command::Backlog(BacklogCommand::Check { file }) => plan::check(context, file.as_deref()).await,
+        Command::Backlog(BacklogCommand::List) => plan::list(context).await,
+        Command::Green(GreenCommand::Show) => place::green(context).await,
+        Command::Pool(PoolCommand::List) => place::pool(context).await,
+        Command::Pool(PoolCommand::Prune) => place::prune(context).await,
+        Command::Simulate(simulate) => simulate::simulate(context, &simulate),
+    }
 }

@@ -23,3 +23,7 @@ mod runs;
 mod shop;
 mod signals;
 mod verification;
+
+pub mod audit;
+pub mod detach;
+pub mod views;

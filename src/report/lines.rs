@@ -2,9 +2,10 @@
 //!
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
-use super::words::{count, short, tests, word};
+use super::words::{count, short, stamp, tests, word};
 use crate::domain::mission::{MergeSource, MissionOutcome, NextMove, Record, State, VerifyRole};
-use crate::domain::values::Millis;
+use crate::domain::values::{Millis, MissionId};
+use serde_json::{Value, json};
 
 /// Characters of untrusted text in one line.
 const LIMIT: usize = 160;
@@ -134,6 +135,16 @@ fn ended(outcome: MissionOutcome, reason: &str) -> String {
         "" => format!("ended: {}", word(&outcome)),
         reason => format!("ended: {}, {}", word(&outcome), short(reason, 4 * LIMIT)),
     }
+}
+
+/// One row of the journal as JSON: `seq` (absent while the engine runs it), `at` (RFC 3339), `mission`, `kind`, `record`.
+#[must_use]
+pub fn json(seq: Option<u64>, at: Millis, mission: &MissionId, record: &Record) -> Value {
+    let mut row = json!({"at": stamp(at), "mission": mission.as_str(), "kind": record.kind(), "record": record});
+    if let Some(seq) = seq {
+        row["seq"] = json!(seq);
+    }
+    row
 }
 
 /// Whose change it is.

@@ -7,6 +7,7 @@ pub mod plan;
 
 pub mod facts;
 pub mod lines;
+pub mod live;
 pub mod mission;
 pub mod status;
 pub mod units;

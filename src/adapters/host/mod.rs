@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod contain;
+pub mod detached;
 pub mod kill;
 pub mod probe;
 pub mod procfs;

@@ -6,7 +6,8 @@
 
 pub mod activity;
 pub mod collect;
-mod pin;
 pub mod pool;
 pub mod slot;
+
+mod pin;
 mod rescue;

@@ -1,0 +1,236 @@
+//! What the command line says. The doc comments here are the help.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Runs coding agents over a git repository for hours and lands only verified work on a green branch.
+#[derive(Debug, Parser)]
+#[command(name = "mc", version, about, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Work as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Read settings from FILE instead of the nearest mission-control.toml
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Print JSON (`"schema": 1`) for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more: engine messages on standard error; twice for debugging
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Say only how it ended
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start, resume, stop and look at missions
+    #[command(subcommand)]
+    Mission(MissionCommand),
+    /// Show units, waves and overlaps of the backlog or a plan file; changes nothing
+    Plan {
+        /// Plan file (TOML or JSON) instead of BACKLOG.md
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+    },
+    /// Show where the mission stands, who works, what needs you and what to do next
+    Status,
+    /// List the units of the mission
+    Units,
+    /// Show one unit, its log, or give it a fresh start
+    #[command(subcommand)]
+    Unit(UnitCommand),
+    /// Print the mission's journal as JSON lines
+    Events {
+        /// Wait for new records until the mission ends or no engine is left
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Report what a mission did, computed from the journal and from what green contains
+    Report {
+        /// Mission id; without it the newest
+        mission: Option<String>,
+        /// Form of the report
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Check journal, landings, snapshots and trailers against the repository; exit 4 if something does not hold
+    Audit,
+    /// Print the places used for this repository
+    Where,
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Check or list a backlog
+    #[command(subcommand)]
+    Backlog(BacklogCommand),
+    /// Look at the green branch
+    #[command(subcommand)]
+    Green(GreenCommand),
+    /// Look at the workspace pool or free its disk space
+    #[command(subcommand)]
+    Pool(PoolCommand),
+    /// Play a plan in the virtual world, with faults, and check the promises after every step
+    Simulate(Simulate),
+}
+
+/// `mc mission …`
+#[derive(Debug, Subcommand)]
+pub enum MissionCommand {
+    /// Start a mission and run it to its end
+    Start(Start),
+    /// Go on with an unfinished or paused mission
+    Resume {
+        /// Take the repository over from another state directory
+        #[arg(long)]
+        take_over: bool,
+    },
+    /// Let running units finish and land, then end the mission
+    Stop {
+        /// Kill what runs, keep its work under refs/mc, and end
+        #[arg(long)]
+        now: bool,
+    },
+    /// Start nothing new until `mc mission resume`
+    Pause,
+    /// List the missions of this repository
+    List,
+    /// Show one mission like `mc status`
+    Show {
+        /// Mission id; without it the newest
+        mission: Option<String>,
+    },
+}
+
+/// `mc mission start`
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Plan file (TOML or JSON) that replaces BACKLOG.md for this mission
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Rounds at most [rounds.max_rounds]
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<String>,
+    /// Units taken per round, 0 for all [rounds.units_per_round]
+    #[arg(long, value_name = "N")]
+    pub units_per_round: Option<String>,
+    /// Agents at once [scheduler.parallel.num_workers]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<String>,
+    /// Show plan and limits, then leave; changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Start although tracked files have changes (they are left out)
+    #[arg(long)]
+    pub allow_dirty: bool,
+    /// Take the repository over from another state directory
+    #[arg(long)]
+    pub take_over: bool,
+    /// Go on in the background and print the mission's id
+    #[arg(long, conflicts_with = "dry_run")]
+    pub detach: bool,
+    /// Set by --detach for the process in the background
+    #[arg(long, hide = true, conflicts_with_all = ["dry_run", "detach"])]
+    pub detached: bool,
+}
+
+/// `mc unit …`
+#[derive(Debug, Subcommand)]
+pub enum UnitCommand {
+    /// Show a unit with all its attempts and where its work is kept
+    Show {
+        /// Unit id
+        unit: String,
+    },
+    /// Print the output of a unit's newest attempt
+    Log {
+        /// Unit id
+        unit: String,
+        /// Attempt number instead of the newest
+        #[arg(long, value_name = "N")]
+        attempt: Option<u32>,
+    },
+    /// Give a held, failed, rejected or cancelled unit a fresh start
+    Retry {
+        /// Unit id
+        unit: String,
+    },
+}
+
+/// `mc config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every key with its value and where it comes from
+    Show,
+}
+
+/// `mc backlog …`
+#[derive(Debug, Subcommand)]
+pub enum BacklogCommand {
+    /// Report every fault with its line; exit 2 if there is one
+    Check {
+        /// File instead of the repository's BACKLOG.md
+        file: Option<PathBuf>,
+    },
+    /// List every heading and what it was taken for
+    List,
+}
+
+/// `mc green …`
+#[derive(Debug, Subcommand)]
+pub enum GreenCommand {
+    /// Show where green stands and what landed on it
+    Show,
+}
+
+/// `mc pool …`
+#[derive(Debug, Subcommand)]
+pub enum PoolCommand {
+    /// List the workspaces with their size
+    List,
+    /// Delete workspaces that nobody uses and that hold no work
+    Prune,
+}
+
+/// `mc simulate`
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Plan file (TOML or JSON)
+    #[arg(long, value_name = "FILE")]
+    pub plan: PathBuf,
+    /// First seed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Number of seeds
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seeds: u64,
+    /// Faults, comma-separated: crash, duplicate, infrastructure, forward, back, flaky, person, checked-out, or all
+    #[arg(long, value_name = "LIST", default_value = "")]
+    pub faults: String,
+    /// Print one line per record
+    #[arg(long)]
+    pub trace: bool,
+}
+
+/// Form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}

@@ -1,0 +1,119 @@
+//! Errors at the edge: one table of exit codes, one way to print.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done: every unit known at the end landed or had nothing to do, the objective's check (if set) passes |
+//! | 1 | unexpected: a defect of `mc` |
+//! | 2 | usage, configuration, plan, an unfinished mission |
+//! | 3 | ended with units that did not land, or the objective unmet |
+//! | 4 | a check did not hold (`audit`, `simulate`) |
+//! | 5 | another `mc` holds the repository |
+//! | 6 | environment: git, disk, agent, database, baseline |
+//! | 130 | interrupted, resumable |
+
+use super::output;
+use crate::engine::error::{EngineError, Kind};
+use crate::engine::views::Faulty;
+use crate::report::text::plain;
+use std::error::Error;
+
+/// Why a command cannot do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The engine says so.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A plan or backlog has faults.
+    #[error("{} has {}", .0.path.display(), faults(.0.findings.len()))]
+    Faulty(Faulty),
+    /// The arguments do not go together.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What helps.
+        hint: String,
+    },
+    /// A check did not hold.
+    #[error("{what}")]
+    Check {
+        /// What does not hold.
+        what: String,
+    },
+    /// The process cannot be set up.
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl From<Faulty> for CliError {
+    fn from(faulty: Faulty) -> Self {
+        Self::Faulty(faulty)
+    }
+}
+
+fn faults(number: usize) -> String {
+    if number == 1 { "1 fault".to_owned() } else { format!("{number} faults") }
+}
+
+impl CliError {
+    /// A usage error.
+    pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), hint: hint.into() }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Engine(error) => error.kind(),
+            Self::Faulty(_) | Self::Usage { .. } => Kind::Usage,
+            Self::Check { .. } => Kind::Check,
+            Self::Runtime(_) => Kind::Environment,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Engine(error) => error.hint(),
+            Self::Usage { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
+            Self::Faulty(_) | Self::Check { .. } | Self::Runtime(_) => None,
+        }
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self.kind() {
+            Kind::Unexpected => 1,
+            Kind::Usage => 2,
+            Kind::Check => 4,
+            Kind::Busy => 5,
+            Kind::Environment => 6,
+        }
+    }
+
+    /// Prints the error, its causes and what helps on standard error.
+    pub fn print(&self) {
+        if let Self::Faulty(faulty) = self {
+            for finding in &faulty.findings {
+                let (path, message) = (faulty.path.display(), plain(&finding.message));
+                match finding.line {
+                    0 => output::note(&format!("{path}: {message}")),
+                    line => output::note(&format!("{path}:{line}: {message}")),
+                }
+            }
+        }
+        output::note(&format!("error: {}", clean(&self.to_string())));
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            output::note(&format!("  caused by: {}", clean(&error.to_string())));
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            output::note(&format!("hint: {}", clean(&hint)));
+        }
+    }
+}
+
+/// Line breaks of a message stay, with the later lines indented; everything else that steers a terminal goes.
+fn clean(text: &str) -> String {
+    text.trim_end().lines().map(plain).collect::<Vec<_>>().join("\n  ")
+}

@@ -1,0 +1,184 @@
+//! `mc status|units|unit|events|report|audit` and `mc mission list|show`: what only looks.
+
+use super::args::Format;
+use super::error::CliError;
+use super::mission::{no_mission, unknown_unit};
+use super::{Context, output};
+use crate::domain::mission::Record;
+use crate::domain::values::{MissionId, UnitId};
+use crate::engine::site::Site;
+use crate::engine::views::Look;
+use crate::engine::{audit as checks, history, views};
+use crate::report::text::plain;
+use crate::report::words::{span, sum, word};
+use crate::report::{View, lines, mission as reports, status as states, units as tables};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How often `mc events --follow` reads the journal.
+const POLL: Duration = Duration::from_millis(500);
+
+async fn look(context: &Context, mission: Option<&str>) -> Result<(Site, Look), CliError> {
+    let mission = mission.map(MissionId::new).transpose();
+    let mission = mission.map_err(|error| CliError::usage(error.to_string(), "`mc mission list` names them"))?;
+    let site = context.site().await?;
+    let look = views::look(&site, mission.as_ref()).await?;
+    Ok((site, look))
+}
+
+pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u8, CliError> {
+    let (_, look) = look(context, mission).await?;
+    let view = look.view();
+    if context.global.json {
+        output::json(&states::json(view.as_ref(), &look.green));
+    } else {
+        output::put(&states::text(view.as_ref(), &look.green));
+    }
+    Ok(0)
+}
+
+pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let mut rows = Vec::new();
+    if let Some(store) = site.store()? {
+        for mission in history::missions(&store)? {
+            rows.extend(history::load(&store, Some(&mission))?);
+        }
+    }
+    if context.global.json {
+        let list: Vec<_> = rows.iter().map(|history| states::mission_json(&history.state)).collect();
+        output::json(&json!({"schema": 1, "missions": list}));
+        return Ok(0);
+    }
+    if rows.is_empty() {
+        output::line("no mission yet in this repository");
+    }
+    for history in &rows {
+        let state = &history.state;
+        let how = state.outcome.as_ref().map_or_else(|| word(&state.mission_state()), |(outcome, ..)| word(outcome));
+        let took = span(state.ended.unwrap_or_else(views::now).saturating_sub(state.started));
+        output::line(&format!("{}  {how}  {took}  {}", history.mission, sum(state)));
+    }
+    Ok(0)
+}
+
+fn view(look: &Look) -> Result<View<'_>, CliError> {
+    look.view().ok_or_else(no_mission)
+}
+
+pub(super) async fn units(context: &Context) -> Result<u8, CliError> {
+    let (_, look) = look(context, None).await?;
+    let view = view(&look)?;
+    if context.global.json {
+        output::json(&tables::table_json(view.state));
+    } else {
+        output::put(&tables::table(view.state));
+    }
+    Ok(0)
+}
+
+pub(super) async fn unit(context: &Context, unit: &str) -> Result<u8, CliError> {
+    let (_, look) = look(context, None).await?;
+    let view = view(&look)?;
+    let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
+    if context.global.json {
+        output::json(&tables::show_json(&view, found));
+    } else {
+        output::put(&tables::show(&view, found));
+    }
+    Ok(0)
+}
+
+pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
+    let (site, look) = look(context, None).await?;
+    let view = view(&look)?;
+    let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
+    let id = &found.spec.id;
+    let wanted = found.attempts.iter().rev().find(|a| attempt.is_none_or(|n| a.n == n));
+    let Some(wanted) = wanted else {
+        let which = attempt.map_or_else(|| "attempt".to_owned(), |n| format!("attempt {n}"));
+        return Err(CliError::usage(format!("{id} has no {which} yet"), format!("`mc unit show {id}` lists them")));
+    };
+    let (path, bytes) = views::attempt_log(&site, &view.state.mission, id, wanted.n)?;
+    match bytes {
+        // A log is what a program printed; to a pipe or file it goes as it is.
+        Some(bytes) if !output::terminal() => drop(output::put_bytes(&bytes)),
+        Some(bytes) => {
+            for line in String::from_utf8_lossy(&bytes).lines() {
+                if !output::line(&plain(line)) {
+                    break;
+                }
+            }
+        }
+        None => output::note(&format!("attempt {} of {id} has no output at {}", wanted.n, path.display())),
+    }
+    Ok(0)
+}
+
+pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let (mut mission, mut after, mut ended) = (None, 0, false);
+    loop {
+        // Asked before the journal is read: an engine that leaves in between has written its last record by then.
+        let alive = views::engine_pid(&site).is_some();
+        if let Some(store) = site.store()? {
+            if mission.is_none() {
+                mission = history::missions(&store)?.pop();
+            }
+            for (seq, at, record) in views::since(&store, mission.as_ref(), after)? {
+                (after, ended) = (seq, matches!(record, Record::MissionEnded { .. }));
+                let Some(id) = &mission else { break };
+                if !output::json_line(&lines::json(Some(seq), at, id, &record)) {
+                    return Ok(0);
+                }
+            }
+        }
+        if !follow || ended || !alive {
+            return Ok(0);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+pub(super) async fn report(context: &Context, mission: Option<&str>, format: Format) -> Result<u8, CliError> {
+    let (site, look) = look(context, mission).await?;
+    let view = view(&look)?;
+    let landed: BTreeSet<UnitId> = views::landed(&site, &look.green).await?.into_iter().map(|(unit, _)| unit).collect();
+    if format == Format::Json || context.global.json {
+        output::json(&reports::json(&view, &look.green, &landed));
+    } else {
+        output::put(&reports::text(&view, &look.green, &landed));
+    }
+    Ok(0)
+}
+
+pub(super) async fn audit(context: &Context) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let audit = checks::audit(&site).await?;
+    if context.global.json {
+        output::json(&json!({
+            "schema": 1,
+            "holds": audit.broken.is_empty(),
+            "rows": audit.rows,
+            "missions": audit.missions,
+            "landings": audit.landings,
+            "broken": audit.broken,
+        }));
+    } else {
+        for what in &audit.broken {
+            output::line(&plain(what));
+        }
+        if audit.broken.is_empty() {
+            output::line(&format!(
+                "all holds: {} journal rows, {} missions, {} landings checked",
+                audit.rows, audit.missions, audit.landings
+            ));
+        }
+    }
+    match audit.broken.len() {
+        0 => Ok(0),
+        1 => Err(CliError::Check { what: "1 claim does not hold".to_owned() }),
+        n => Err(CliError::Check { what: format!("{n} claims do not hold") }),
+    }
+}

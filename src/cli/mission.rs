@@ -1,0 +1,210 @@
+//! `mc mission start|resume|stop|pause` and `mc unit retry`: what changes a mission.
+
+use super::args::Start;
+use super::console::Console;
+use super::error::CliError;
+use super::{Context, output};
+use crate::domain::mission::UnitState;
+use crate::domain::values::UnitId;
+use crate::engine::detach::{self, Detached};
+use crate::engine::mission::{self, Asked, StartOptions};
+use crate::engine::site::Site;
+use crate::engine::views;
+use crate::report::status;
+use crate::report::words::sum;
+use serde_json::json;
+use std::path::PathBuf;
+
+pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
+    let mut place = context.place();
+    let given = [
+        ("rounds.max_rounds", &start.rounds, "--rounds"),
+        ("rounds.units_per_round", &start.units_per_round, "--units-per-round"),
+        ("scheduler.parallel.num_workers", &start.workers, "--workers"),
+    ];
+    for (key, value, flag) in given {
+        place.flags.extend(value.clone().map(|value| (key, value, flag)));
+    }
+    let site = Site::open(&place).await?;
+    if start.dry_run {
+        return dry_run(context, &site, start.plan).await;
+    }
+    warn(&site)?;
+    if start.detach {
+        return detached(context, &site).await;
+    }
+    if start.detached {
+        detach::own_session();
+    }
+    let options = StartOptions { plan: start.plan, allow_dirty: start.allow_dirty, take_over: start.take_over };
+    let console = Console::new(&context.global);
+    let code = console.during(mission::start(&site, &options, vec![console.observer()])).await?;
+    finish(context, &site).await?;
+    Ok(code)
+}
+
+async fn detached(context: &Context, site: &Site) -> Result<u8, CliError> {
+    let log = detach::log(site);
+    match detach::start(site).await? {
+        Detached::Runs(id) if context.global.json => {
+            output::json(&json!({"schema": 1, "mission": id, "log": log}));
+            Ok(0)
+        }
+        Detached::Runs(id) => {
+            output::line(&format!("mission {id} runs in the background"));
+            output::line(&format!("look on: `mc status`, `mc events --follow`, {}", log.display()));
+            Ok(0)
+        }
+        Detached::Ended { code, said } => {
+            for line in said.lines() {
+                output::note(&crate::report::text::plain(line));
+            }
+            Ok(code)
+        }
+    }
+}
+
+/// What a start would do, without doing any of it.
+async fn dry_run(context: &Context, site: &Site, plan_file: Option<PathBuf>) -> Result<u8, CliError> {
+    let settings = site.settings()?;
+    let plan = views::plan(site, plan_file.as_deref()).await??;
+    if context.global.json {
+        output::json(&crate::report::plan::json(&plan));
+        return Ok(0);
+    }
+    output::put(&crate::report::plan::text(&plan));
+    let verifies: Vec<String> =
+        settings.verification.stages.iter().map(|stage| format!("{} (`{}`)", stage.name, stage.run)).collect();
+    output::line("");
+    output::line(&format!("would verify with {}", crate::report::text::plain(&verifies.join(", "))));
+    output::line(&format!(
+        "would use {} workers, {} rounds at most, {} attempts per unit, green branch {}",
+        settings.parallel.num_workers,
+        settings.rounds.max_rounds,
+        settings.scheduler.max_attempts,
+        settings.green_branch
+    ));
+    output::line("nothing was changed");
+    Ok(0)
+}
+
+fn warn(site: &Site) -> Result<(), CliError> {
+    for warning in site.settings()?.warnings {
+        output::note(&format!("warning: {}", crate::report::text::plain(&warning)));
+    }
+    Ok(())
+}
+
+pub(super) async fn resume(context: &Context, take_over: bool) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let console = Console::new(&context.global);
+    match console.during(mission::resume(&site, take_over, vec![console.observer()])).await? {
+        Some(code) => {
+            finish(context, &site).await?;
+            Ok(code)
+        }
+        None => {
+            say(context, None, "nothing", "nothing to resume: there is no unfinished mission");
+            Ok(0)
+        }
+    }
+}
+
+/// The last lines after a mission ran here.
+async fn finish(context: &Context, site: &Site) -> Result<(), CliError> {
+    if context.global.json {
+        return Ok(());
+    }
+    let look = views::look(site, None).await?;
+    if let Some(view) = look.view() {
+        output::line(&status::truth(&view));
+        output::line(&format!("units: {}", sum(view.state)));
+        output::line(&format!("next: {}", status::next_action(&view, &look.green)));
+    }
+    Ok(())
+}
+
+fn say(context: &Context, mission: Option<&str>, asked: &str, text: &str) {
+    if context.global.json {
+        output::json(&json!({"schema": 1, "mission": mission, "asked": asked}));
+    } else {
+        output::line(text);
+    }
+}
+
+pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let console = Console::new(&context.global);
+    match console.during(mission::stop(&site, now, vec![console.observer()])).await? {
+        Asked::Told(id) if now => say(context, Some(&id), "told", &format!("mission {id}: told to kill, keep and end")),
+        Asked::Told(id) => {
+            say(context, Some(&id), "told", &format!("mission {id}: told to end when what runs has landed"));
+        }
+        Asked::NoEngine(id) if now => {
+            say(context, Some(&id), "no-engine", &format!("mission {id}: ended here, no engine worked on it"));
+        }
+        Asked::NoEngine(id) => waits(context, &id),
+        Asked::Nothing => say(context, None, "nothing", "nothing to stop: there is no unfinished mission"),
+    }
+    Ok(0)
+}
+
+pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    match mission::pause(&site).await? {
+        Asked::Told(id) => {
+            let text = format!("mission {id}: told to start nothing new; `mc mission resume` goes on");
+            say(context, Some(&id), "told", &text);
+        }
+        Asked::NoEngine(id) => waits(context, &id),
+        Asked::Nothing => say(context, None, "nothing", "nothing to pause: there is no unfinished mission"),
+    }
+    Ok(0)
+}
+
+fn waits(context: &Context, id: &str) {
+    let text = format!("mission {id}: no engine works on it; the request waits for `mc mission resume`");
+    say(context, Some(id), "no-engine", &text);
+}
+
+pub(super) async fn retry(context: &Context, unit: &str) -> Result<u8, CliError> {
+    let id = UnitId::new(unit).map_err(|error| CliError::usage(error.to_string(), "`mc units` lists them"))?;
+    let site = context.site().await?;
+    let look = views::look(&site, None).await?;
+    let view = look.view().ok_or_else(no_mission)?;
+    let found = view.state.unit(&id).ok_or_else(|| unknown_unit(unit))?;
+    if view.state.over() {
+        return Err(CliError::usage(
+            format!("mission {} is over", view.state.mission),
+            "`mc mission start` plans what did not land again",
+        ));
+    }
+    let again = [UnitState::Held, UnitState::Failed, UnitState::Rejected, UnitState::Cancelled];
+    if !again.contains(&found.state) {
+        let hint = match &found.blocked_by {
+            Some(cause) => format!("it waits for {cause}: `mc unit retry {cause}`"),
+            None => "only held, failed, rejected and cancelled units can be tried again".to_owned(),
+        };
+        return Err(CliError::usage(format!("{id} is {}", found.state.name()), hint));
+    }
+    let Some(mut store) = site.store()? else { return Err(no_mission()) };
+    let mission = view.state.mission.as_str();
+    if site.signal(&mut store, "retry-unit", id.as_str())? {
+        say(context, Some(mission), "told", &format!("{id}: a fresh start was asked for"));
+    } else {
+        let text = format!("{id}: a fresh start waits for `mc mission resume`");
+        say(context, Some(mission), "no-engine", &text);
+    }
+    Ok(0)
+}
+
+pub(super) fn no_mission() -> CliError {
+    CliError::usage("there is no mission in this repository yet", "`mc mission start` starts one")
+}
+
+pub(super) fn unknown_unit(unit: &str) -> CliError {
+    CliError::usage(
+        format!("the mission has no unit `{}`", crate::report::text::plain(unit)),
+        "`mc units` lists its units",
+    )
+}

@@ -1,0 +1,56 @@
+//! The only place that prints. A reader that went away (closed pipe, hung-up terminal) is no error: what follows is
+//! dropped and the command goes on to its end.
+
+use serde_json::Value;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+/// Writes text to standard output; false when nobody reads it any more.
+pub fn put(text: &str) -> bool {
+    put_bytes(text.as_bytes())
+}
+
+/// Writes bytes as they are to standard output.
+pub fn put_bytes(bytes: &[u8]) -> bool {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    report(written)
+}
+
+/// Writes one line to standard output.
+pub fn line(text: &str) -> bool {
+    put(&format!("{text}\n"))
+}
+
+/// Writes a value as indented JSON.
+pub fn json(value: &Value) -> bool {
+    line(&format!("{value:#}"))
+}
+
+/// Writes a value as one line of JSON.
+pub fn json_line(value: &Value) -> bool {
+    line(&value.to_string())
+}
+
+/// Writes one line to standard error.
+pub fn note(text: &str) {
+    let mut err = std::io::stderr().lock();
+    // Nobody is left to be told.
+    let _ = writeln!(err, "{text}").and_then(|()| err.flush());
+}
+
+fn report(written: std::io::Result<()>) -> bool {
+    match written {
+        Ok(()) => true,
+        Err(error) => {
+            if error.kind() != ErrorKind::BrokenPipe {
+                note(&format!("error: failed to write standard output: {error}"));
+            }
+            false
+        }
+    }
+}
+
+/// Whether standard output is a terminal.
+pub fn terminal() -> bool {
+    std::io::stdout().is_terminal()
+}

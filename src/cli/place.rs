@@ -1,0 +1,126 @@
+//! `mc where|config|green|pool`: places, settings, the green branch, workspaces.
+
+use super::error::CliError;
+use super::{Context, output};
+use crate::engine::views;
+use crate::report::text::plain;
+use serde_json::json;
+
+pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let (state, config) = (&site.state, site.config_file.as_deref());
+    if context.global.json {
+        output::json(&json!({
+            "schema": 1,
+            "repository": site.facts.toplevel,
+            "git_dir": site.facts.common_dir,
+            "config": config,
+            "state": state.root(),
+            "database": state.db(),
+            "pool": views::pool_dir(&site),
+            "runs": state.runs(),
+            "logs": state.logs(),
+        }));
+        return Ok(0);
+    }
+    let pool = views::pool_dir(&site);
+    let (db, runs, logs) = (state.db(), state.runs(), state.logs());
+    for (name, path) in [
+        ("repository", site.facts.toplevel.as_path()),
+        ("git directory", &site.facts.common_dir),
+        ("state", state.root()),
+        ("database", &db),
+        ("pool", &pool),
+        ("runs", &runs),
+        ("logs", &logs),
+    ] {
+        output::line(&format!("{name:13}  {}", plain(&path.to_string_lossy())));
+    }
+    let config = config.map_or_else(|| "none, defaults are used".to_owned(), |path| plain(&path.to_string_lossy()));
+    output::line(&format!("{:13}  {config}", "config"));
+    Ok(0)
+}
+
+pub(super) fn config(context: &Context) -> Result<u8, CliError> {
+    let (layers, _, _) = views::layers(&context.place())?;
+    if context.global.json {
+        output::json(&layers.show_json());
+    } else {
+        output::put(&layers.show_text());
+    }
+    Ok(0)
+}
+
+pub(super) async fn green(context: &Context) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let green = views::green(&site).await?;
+    let landed = views::landed(&site, &green).await?;
+    if context.global.json {
+        let units: Vec<_> = landed.iter().map(|(unit, commit)| json!({"unit": unit, "commit": commit})).collect();
+        output::json(&json!({
+            "schema": 1,
+            "ref": green.name,
+            "commit": green.tip.as_ref().map(|tip| &tip.commit),
+            "tree": green.tip.as_ref().map(|tip| &tip.tree),
+            "landed": units,
+        }));
+        return Ok(0);
+    }
+    match &green.tip {
+        None => output::line(&format!("{} does not exist yet; `mc mission start` makes it", green.branch())),
+        Some(tip) => output::line(&format!("{} is at {}", green.branch(), tip.commit)),
+    };
+    for (unit, commit) in &landed {
+        output::line(&format!("  {}  {unit}", commit.short()));
+    }
+    Ok(0)
+}
+
+pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let slots = views::slots(&site).await?;
+    if context.global.json {
+        let list: Vec<_> = slots
+            .iter()
+            .map(|slot| {
+                json!({
+                    "slot": slot.slot,
+                    "path": slot.path,
+                    "bytes": slot.bytes,
+                    "in_use": slot.in_use,
+                    "holds": slot.dirty,
+                })
+            })
+            .collect();
+        output::json(&json!({"schema": 1, "slots": list}));
+        return Ok(0);
+    }
+    if slots.is_empty() {
+        output::line("no workspaces");
+    }
+    for slot in &slots {
+        let what = match (&slot.dirty, slot.in_use) {
+            (Some(label), true) => format!("used by {}", plain(label)),
+            (Some(label), false) => format!("holds work of {} that was not collected", plain(label)),
+            (None, true) => "in use".to_owned(),
+            (None, false) => "free".to_owned(),
+        };
+        let megabytes = slot.bytes.div_ceil(1 << 20);
+        output::line(&format!("slot {}  {megabytes} MiB  {what}  {}", slot.slot, slot.path.display()));
+    }
+    Ok(0)
+}
+
+pub(super) async fn prune(context: &Context) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let gone = views::prune(&site).await?;
+    if context.global.json {
+        output::json(&json!({"schema": 1, "deleted": gone}));
+    } else {
+        output::line(&match gone.len() {
+            1 => "1 workspace deleted".to_owned(),
+            n => format!("{n} workspaces deleted"),
+        });
+    }
+    Ok(0)
+}

@@ -1,0 +1,68 @@
+//! `mc plan` and `mc backlog check|list`: what would be done, and whether the files that say so are sound.
+
+use super::error::CliError;
+use super::{Context, output};
+use crate::engine::views;
+use crate::report::plan as plans;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let plan = views::plan(&site, plan_file).await??;
+    if context.global.json {
+        output::json(&plans::json(&plan));
+    } else {
+        output::put(&plans::text(&plan));
+    }
+    Ok(0)
+}
+
+async fn backlog_path(context: &Context, file: Option<&Path>) -> Result<PathBuf, CliError> {
+    match file {
+        Some(path) => Ok(path.to_owned()),
+        None => Ok(context.site().await?.backlog_path()),
+    }
+}
+
+pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, CliError> {
+    let path = backlog_path(context, file).await?;
+    match views::read_backlog(&path)? {
+        Ok(backlog) => {
+            if context.global.json {
+                output::json(&json!({"schema": 1, "units": backlog.units.len(), "findings": []}));
+            } else {
+                let n = backlog.units.len();
+                output::line(&format!("{}: no faults, {n} units", path.display()));
+            }
+            Ok(0)
+        }
+        Err(faulty) => {
+            if context.global.json {
+                let findings: Vec<_> =
+                    faulty.findings.iter().map(|f| json!({"line": f.line, "message": f.message})).collect();
+                output::json(&json!({"schema": 1, "units": null, "findings": findings}));
+            }
+            Err(faulty.into())
+        }
+    }
+}
+
+pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
+    let path = backlog_path(context, None).await?;
+    let backlog = views::read_backlog(&path)??;
+    if context.global.json {
+        let units: Vec<_> = backlog
+            .units
+            .iter()
+            .map(|unit| {
+                let status = backlog.statuses.get(&unit.id).map(ToString::to_string);
+                json!({"id": unit.id, "title": unit.title, "line": unit.line, "status": status})
+            })
+            .collect();
+        output::json(&json!({"schema": 1, "units": units}));
+    } else {
+        output::put(&plans::backlog_list(&backlog));
+    }
+    Ok(0)
+}

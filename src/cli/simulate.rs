@@ -1,0 +1,82 @@
+//! `mc simulate`: a plan in the virtual world, with the promises checked after every step.
+
+use super::args::Simulate;
+use super::error::CliError;
+use super::{Context, output};
+use crate::domain::mission::{Policy, State, UnitState};
+use crate::domain::plan::graph::Plan;
+use crate::engine::views::{self, Faulty};
+use crate::report::lines;
+use crate::sim::play;
+use crate::sim::scenario::{Faults, Scenario};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliError> {
+    let units = views::read_plan(&args.plan)??;
+    // What the simulator is given must be a plan; the simulated mission lays it out itself.
+    Plan::build(units.clone(), &BTreeSet::new()).map_err(|findings| Faulty { path: args.plan.clone(), findings })?;
+    let faults = Faults::named(&args.faults).map_err(|what| CliError::usage(what, ""))?;
+    let mut ends: BTreeMap<String, u64> = BTreeMap::new();
+    let mut states = [0_u64; UnitState::ALL.len()];
+    let (mut missions, mut crashes, mut runs, mut steps) = (0_u64, 0_u64, 0_u64, 0_u64);
+    for seed in args.seed..args.seed.saturating_add(args.seeds) {
+        let mut scenario = Scenario::calm(units.clone(), Policy::default(), seed);
+        scenario.faults = faults.clone();
+        let mut trace: Option<State> = None;
+        let outcome = play(&scenario, |at, record| {
+            if args.trace {
+                follow(context, &mut trace, at, record);
+            }
+        });
+        let outcome = outcome.map_err(|broken| CliError::Check { what: broken.to_string() })?;
+        missions += 1;
+        crashes += u64::from(outcome.crashes);
+        runs += outcome.world.runs;
+        steps += outcome.steps;
+        for (total, kind) in states.iter_mut().zip(UnitState::ALL) {
+            *total += u64::from(outcome.state.count(kind));
+        }
+        if let Some((end, ..)) = &outcome.state.outcome {
+            *ends.entry(crate::report::words::word(end)).or_default() += 1;
+        }
+    }
+    let by_state: BTreeMap<&str, u64> =
+        UnitState::ALL.iter().map(|kind| kind.name()).zip(states).filter(|(_, n)| *n > 0).collect();
+    if context.global.json {
+        output::json(&json!({
+            "schema": 1,
+            "missions": missions,
+            "outcomes": ends,
+            "units": by_state,
+            "crashes": crashes,
+            "verification_runs": runs,
+            "decisions": steps,
+        }));
+        return Ok(0);
+    }
+    let list = |counts: &mut dyn Iterator<Item = String>| counts.collect::<Vec<_>>().join(", ");
+    output::line(&format!(
+        "{missions} simulated, every promise held: {}",
+        list(&mut ends.iter().map(|(end, n)| format!("{n} {end}")))
+    ));
+    output::line(&format!("units: {}", list(&mut by_state.iter().map(|(state, n)| format!("{n} {state}")))));
+    output::line(&format!("{steps} decisions, {crashes} crashes of the engine, {runs} verification runs"));
+    Ok(0)
+}
+
+/// Prints one record as the console would; the state is folded along because lines need it.
+fn follow(context: &Context, state: &mut Option<State>, at: u64, record: &crate::domain::mission::Record) {
+    match state {
+        Some(state) => state.apply(record),
+        None => *state = State::begin(record).ok(),
+    }
+    let Some(state) = state else { return };
+    if context.global.json {
+        output::json_line(&lines::json(None, at, &state.mission, record));
+    } else {
+        // Every record is shown here; those without a line for people by their kind.
+        let line = lines::line(record, state).unwrap_or_else(|| record.kind());
+        output::line(&format!("{}{line}", lines::elapsed(at.saturating_sub(state.started))));
+    }
+}

@@ -1,0 +1,142 @@
+//! `mc audit`: what the journal claims, checked against the repository and the snapshot store.
+
+use super::error::EngineError;
+use super::history::{self, History};
+use super::site::Site;
+use super::views;
+use crate::adapters::git::Git;
+use crate::adapters::host::command::ChildGuard;
+use crate::adapters::store::{Chain, Store};
+use crate::domain::mission::{MergeSource, Record, UnitState};
+use crate::domain::values::{CommitId, Tip};
+use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::{SnapshotKey, StageOutcome};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was checked and what does not hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Rows of the journal.
+    pub rows: u64,
+    /// Missions.
+    pub missions: u64,
+    /// Landings of units and of the target branch.
+    pub landings: u64,
+    /// What does not hold, one line each.
+    pub broken: Vec<String>,
+}
+
+/// Checks the chain of the journal, every landing against green, its trailers and its stored snapshot, and that no unit
+/// landed twice.
+///
+/// # Errors
+/// [`EngineError`] when journal or repository cannot be read at all; what does not hold is a result.
+pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
+    let mut audit = Audit::default();
+    let Some(store) = site.store()? else { return Ok(audit) };
+    match store.verify_chain(None)? {
+        Chain::Intact { rows } => audit.rows = rows,
+        Chain::Broken { seq, what } => {
+            audit.broken.push(format!("row {seq} of the journal was changed: {what}"));
+            return Ok(audit);
+        }
+    }
+    let git = site.source(ChildGuard::none());
+    let green = views::green(site).await?.tip;
+    for mission in history::missions(&store)? {
+        audit.missions += 1;
+        match history::load(&store, Some(&mission)) {
+            Ok(Some(history)) => check(&mut audit, &git, green.as_ref(), &store, &history).await?,
+            Ok(None) => {}
+            Err(error) => audit.broken.push(format!("mission {mission}: its journal does not fold: {error}")),
+        }
+    }
+    Ok(audit)
+}
+
+async fn check(
+    audit: &mut Audit,
+    git: &Git,
+    green: Option<&Tip>,
+    store: &Store,
+    history: &History,
+) -> Result<(), EngineError> {
+    let mission = &history.mission;
+    let mut keys: BTreeMap<&CommitId, &SnapshotKey> = BTreeMap::new();
+    let mut landed = BTreeSet::new();
+    for (_, _, record) in &history.records {
+        match record {
+            Record::LandIntended { candidate, key, .. } => drop(keys.insert(&candidate.commit, key)),
+            Record::Landed { source, candidate, .. } => {
+                audit.landings += 1;
+                let name = match source {
+                    MergeSource::Unit { unit, .. } => unit.to_string(),
+                    MergeSource::Intake => "target branch".to_owned(),
+                };
+                if let MergeSource::Unit { unit, .. } = source
+                    && !landed.insert(unit)
+                {
+                    audit.broken.push(format!("mission {mission}, {name}: landed twice"));
+                }
+                let key = keys.get(&candidate.commit).copied();
+                let problems = landing(git, green, store, candidate, key, source, mission.as_str()).await?;
+                audit.broken.extend(problems.into_iter().map(|what| format!("mission {mission}, {name}: {what}")));
+            }
+            _ => {}
+        }
+    }
+    let unrecorded =
+        history.state.units.iter().filter(|u| u.state == UnitState::Landed && !landed.contains(&u.spec.id));
+    let unrecorded = unrecorded.map(|unit| format!("mission {mission}, {}: no record of its landing", unit.spec.id));
+    audit.broken.extend(unrecorded);
+    Ok(())
+}
+
+async fn landing(
+    git: &Git,
+    green: Option<&Tip>,
+    store: &Store,
+    candidate: &Tip,
+    key: Option<&SnapshotKey>,
+    source: &MergeSource,
+    mission: &str,
+) -> Result<Vec<String>, EngineError> {
+    let mut broken = Vec::new();
+    let short = candidate.commit.short();
+    if git.resolve(candidate.commit.as_str()).await?.is_none_or(|found| found.tree != candidate.tree) {
+        return Ok(vec![format!("its commit {short} does not exist with the recorded tree")]);
+    }
+    match green {
+        None => broken.push("green does not exist".to_owned()),
+        Some(green) if !git.is_ancestor(&candidate.commit, &green.commit).await? => {
+            broken.push(format!("its commit {short} is not contained in green at {}", green.commit.short()));
+        }
+        Some(_) => {}
+    }
+    let Some(key) = key else {
+        broken.push(format!("its commit {short} landed without a journaled intent"));
+        return Ok(broken);
+    };
+    match store.snapshot_get(key)?.map(|body| serde_json::from_str::<Snapshot>(&body)) {
+        None => broken.push(format!("no snapshot of its tree is stored ({})", key.0)),
+        Some(Err(error)) => broken.push(format!("its snapshot cannot be read: {error}")),
+        Some(Ok(snapshot)) if snapshot.summary().outcome == StageOutcome::NotRun => {
+            broken.push("its snapshot was not run".to_owned());
+        }
+        Some(Ok(_)) => {}
+    }
+    // The key in `Mc-Snapshot` is that of the first run; a second, confirming one may be what the landing rests on.
+    let mut wanted = vec![("Mc-Mission", mission), ("Mc-Verified-Tree", candidate.tree.as_str()), ("Mc-Snapshot", "")];
+    if let MergeSource::Unit { unit, .. } = source {
+        wanted.extend([("Mc-Unit", unit.as_str()), ("Mc-Attempt", "")]);
+    }
+    let body = git.out(&["log", "-1", "--format=%(trailers:only,unfold)", candidate.commit.as_str()]).await?;
+    let found: Vec<(&str, &str)> =
+        body.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();
+    for (name, value) in &wanted {
+        if !found.iter().any(|(n, v)| n == name && !v.is_empty() && (value.is_empty() || v == value)) {
+            broken.push(format!("its commit {short} lacks the trailer `{name}: {value}`"));
+        }
+    }
+    Ok(broken)
+}

@@ -1,0 +1,68 @@
+//! `mc mission start --detach`: the mission runs in a background process of its own session; this one sees it begin.
+
+use super::error::EngineError;
+use super::site::Site;
+use crate::adapters::host::detached;
+use crate::domain::values::MissionId;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often is looked whether the mission has begun, and how many times.
+const POLL: (Duration, u32) = (Duration::from_millis(50), 1200);
+
+/// What became of the background process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detached {
+    /// It runs this mission.
+    Runs(MissionId),
+    /// It ended before there was a mission.
+    Ended {
+        /// Its exit code.
+        code: u8,
+        /// What it wrote.
+        said: String,
+    },
+}
+
+/// Where the background process writes.
+#[must_use]
+pub fn log(site: &Site) -> PathBuf {
+    site.state.logs().join("detached.log")
+}
+
+/// Starts this program again in the background and waits until its mission is in the journal.
+///
+/// # Errors
+/// [`EngineError`] when it cannot be started or does not begin a mission within a minute.
+pub async fn start(site: &Site) -> Result<Detached, EngineError> {
+    site.state.create()?;
+    let log = log(site);
+    let broken = |source| EngineError::File { path: log.clone(), source };
+    let known = missions(site);
+    let mut child = detached::relaunch(&log, "--detach", "--detached").map_err(broken)?;
+    let (pause, times) = POLL;
+    for _ in 0..times {
+        let ended = child.ended().map_err(broken)?;
+        if let Some(id) = missions(site).into_iter().find(|id| !known.contains(id)) {
+            return Ok(Detached::Runs(id));
+        }
+        if let Some(code) = ended {
+            return Ok(Detached::Ended { code, said: child.said().map_err(broken)? });
+        }
+        tokio::time::sleep(pause).await;
+    }
+    Err(EngineError::Broken {
+        what: "the process in the background has not begun a mission within a minute".to_owned(),
+        hint: format!("see {}", log.display()),
+    })
+}
+
+/// Missions so far; a database that is being made counts as none.
+fn missions(site: &Site) -> Vec<MissionId> {
+    site.store().ok().flatten().and_then(|store| store.missions().ok()).unwrap_or_default()
+}
+
+/// Leaves the terminal's session.
+pub fn own_session() {
+    detached::own_session();
+}

@@ -1,0 +1,285 @@
+//! What commands that only look need of the world: a mission with its green, places, the pool, the backlog.
+//!
+//! Nothing here changes the repository; [`prune`] alone deletes anything, and only slots that hold nothing.
+
+use super::error::EngineError;
+use super::history::{self, History};
+use super::site::{Site, Where, read_layers};
+use crate::adapters::environment::Environment;
+use crate::adapters::host::command::ChildGuard;
+use crate::adapters::store::Store;
+use crate::adapters::store::lock::living_holder;
+use crate::adapters::workspace::Ignored;
+use crate::adapters::workspace::pool::{Pool, PoolError, SlotInfo};
+use crate::adapters::{clock, files};
+use crate::config::Layers;
+use crate::config::value::Value;
+use crate::domain::backlog::{self, Backlog, ItemState};
+use crate::domain::mission::Record;
+use crate::domain::plan::Finding;
+use crate::domain::plan::file::{self, Format};
+use crate::domain::plan::graph::Plan;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
+use crate::report::{GreenRef, View};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The wall clock.
+#[must_use]
+pub fn now() -> Millis {
+    clock::now()
+}
+
+/// The settings layers, the folder relative paths are meant from and the settings file; needs no repository.
+///
+/// # Errors
+/// [`EngineError`] when a file cannot be read or a key is wrong.
+pub fn layers(place: &Where) -> Result<(Layers, PathBuf, Option<PathBuf>), EngineError> {
+    read_layers(&Environment::of_process()?, place)
+}
+
+/// Whether a live line may be drawn on this terminal, and how wide.
+#[must_use]
+pub fn terminal_width() -> Option<usize> {
+    let env = Environment::of_process().ok()?;
+    if env.var("TERM").is_none_or(|term| term == "dumb") {
+        return None;
+    }
+    let columns = env.var("COLUMNS").and_then(|text| text.to_str()?.parse().ok());
+    Some(columns.unwrap_or(80).clamp(20, 400))
+}
+
+/// A mission, green and who is at work, as of one moment.
+#[derive(Debug)]
+pub struct Look {
+    /// The mission; absent when there never was one.
+    pub history: Option<History>,
+    /// Green as the repository has it.
+    pub green: GreenRef,
+    /// Process id of a living engine.
+    pub engine: Option<u32>,
+    /// The time of looking.
+    pub now: Millis,
+}
+
+impl Look {
+    /// The mission as reports want it.
+    #[must_use]
+    pub fn view(&self) -> Option<View<'_>> {
+        let history = self.history.as_ref()?;
+        Some(View { now: self.now, state: &history.state, records: &history.records, engine: self.engine })
+    }
+}
+
+/// Looks at one mission, `None` for the newest.
+///
+/// # Errors
+/// [`EngineError`] when the mission is unknown, or journal or repository cannot be read.
+pub async fn look(site: &Site, mission: Option<&MissionId>) -> Result<Look, EngineError> {
+    // The lock is looked at first: an engine that ends in between is reported as such by its journal.
+    let engine = engine_pid(site);
+    let history = match site.store()? {
+        Some(store) => history::load(&store, mission)?,
+        None if mission.is_some() => {
+            return Err(EngineError::Usage {
+                what: "there is no mission in this repository yet".to_owned(),
+                hint: "`mc mission start` starts one".to_owned(),
+            });
+        }
+        None => None,
+    };
+    let engine = engine.filter(|_| history.as_ref().is_some_and(|h| !h.state.over()));
+    Ok(Look { history, green: green(site).await?, engine, now: clock::now() })
+}
+
+/// Records of a mission with a number above `after`, with number and time; none without a mission.
+///
+/// # Errors
+/// [`EngineError`] when the journal cannot be read.
+pub fn since(
+    store: &Store,
+    mission: Option<&MissionId>,
+    after: u64,
+) -> Result<Vec<(u64, Millis, Record)>, EngineError> {
+    let Some(mission) = mission else { return Ok(Vec::new()) };
+    let rows = store.rows(Some(mission), after)?;
+    rows.iter().map(|row| Ok((row.seq, row.at, history::read(row)?))).collect()
+}
+
+/// Process id of the engine of another process that works on this repository.
+#[must_use]
+pub fn engine_pid(site: &Site) -> Option<u32> {
+    // A command that has just run the mission itself does not count: it is about to leave.
+    living_holder(&files::read_text(&site.state.lock()).ok()?).filter(|pid| *pid != std::process::id())
+}
+
+/// Full name of the green ref by the settings.
+#[must_use]
+pub fn green_name(site: &Site) -> String {
+    match site.layers.get("green_branch.green_branch") {
+        Some((Value::Text(name), _)) => format!("refs/heads/{name}"),
+        _ => "refs/heads/mc/green".to_owned(),
+    }
+}
+
+/// Green as the repository has it.
+///
+/// # Errors
+/// [`EngineError::Git`].
+pub async fn green(site: &Site) -> Result<GreenRef, EngineError> {
+    let name = green_name(site);
+    let tip = site.source(ChildGuard::none()).resolve(&name).await?;
+    Ok(GreenRef { name, tip })
+}
+
+/// Units named by trailers on green's history, newest first, with their landing commits; empty without green.
+///
+/// # Errors
+/// [`EngineError::Git`].
+pub async fn landed(site: &Site, green: &GreenRef) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
+    match &green.tip {
+        Some(tip) => Ok(site.source(ChildGuard::none()).landed_units(&tip.commit).await?),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// A file of units with faults, all of them with lines; nothing is taken from it.
+#[derive(Debug)]
+pub struct Faulty {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads a text file named by a person, relative to the current directory; needs no repository.
+///
+/// # Errors
+/// [`EngineError::File`].
+pub fn read_text(path: &Path) -> Result<String, EngineError> {
+    let whole = Environment::of_process()?.cwd().join(path);
+    files::read_text(&whole).map_err(|source| EngineError::File { path: path.to_owned(), source })
+}
+
+/// Reads a backlog file.
+///
+/// # Errors
+/// [`EngineError`] when there is no such file. The inner result holds the findings.
+pub fn read_backlog(path: &Path) -> Result<Result<Backlog, Faulty>, EngineError> {
+    if !Environment::of_process()?.cwd().join(path).exists() {
+        return Err(EngineError::Usage {
+            what: format!("there is no {}", path.display()),
+            hint: "write one (each `## Heading` is a work unit), or give a plan file with --plan".to_owned(),
+        });
+    }
+    let parsed = backlog::parse(&read_text(path)?);
+    Ok(parsed.map_err(|findings| Faulty { path: path.to_owned(), findings }))
+}
+
+/// Reads a plan file; its format follows from its name.
+///
+/// # Errors
+/// [`EngineError::File`]. The inner result holds the findings.
+pub fn read_plan(path: &Path) -> Result<Result<Vec<UnitSpec>, Faulty>, EngineError> {
+    let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
+    let parsed = file::parse(&read_text(path)?, format);
+    Ok(parsed.map_err(|findings| Faulty { path: path.to_owned(), findings }))
+}
+
+/// The plan of the next mission: of a plan file, or of the backlog of the work tree; what green has already is dropped.
+///
+/// # Errors
+/// [`EngineError`] when a file cannot be read. The inner result holds the findings.
+pub async fn plan(site: &Site, plan_file: Option<&Path>) -> Result<Result<Plan, Faulty>, EngineError> {
+    let green = green(site).await?;
+    let mut satisfied: BTreeSet<UnitId> = landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
+    let path = plan_file.map_or_else(|| site.backlog_path(), Path::to_owned);
+    let units = if plan_file.is_some() {
+        match read_plan(&path)? {
+            Ok(units) => units,
+            Err(faulty) => return Ok(Err(faulty)),
+        }
+    } else {
+        let backlog = match read_backlog(&path)? {
+            Ok(backlog) => backlog,
+            Err(faulty) => return Ok(Err(faulty)),
+        };
+        satisfied.extend(backlog.satisfied());
+        let Backlog { units, statuses, .. } = backlog;
+        let todo = |unit: &UnitSpec| statuses.get(&unit.id).is_none_or(|status| status.state == ItemState::Todo);
+        // A unit that is not to be done and not satisfied either keeps its dependants from being laid out; they
+        // are planned all the same and blocked when the mission runs.
+        satisfied.extend(units.iter().filter(|unit| !todo(unit)).map(|unit| unit.id.clone()));
+        units.into_iter().filter(todo).collect()
+    };
+    let open = units.into_iter().filter(|unit| !satisfied.contains(&unit.id)).collect();
+    Ok(Plan::build(open, &satisfied).map_err(|findings| Faulty { path, findings }))
+}
+
+/// Output of an attempt's process, as far as it is there.
+///
+/// # Errors
+/// [`EngineError::File`] when the log is there and cannot be read.
+pub fn attempt_log(
+    site: &Site,
+    mission: &MissionId,
+    unit: &UnitId,
+    n: u32,
+) -> Result<(PathBuf, Option<Vec<u8>>), EngineError> {
+    let path = attempt_run(site, mission, unit, n).join("out.log");
+    let bytes = files::read_if_there(&path).map_err(|source| EngineError::File { path: path.clone(), source })?;
+    Ok((path, bytes))
+}
+
+/// Run directory of an attempt on this machine.
+#[must_use]
+pub fn attempt_run(site: &Site, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
+    site.state.runs().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
+}
+
+/// The folder of the workspace pool, whether it exists or not.
+#[must_use]
+pub fn pool_dir(site: &Site) -> PathBuf {
+    site.layers.path("scheduler.parallel.pool_dir").unwrap_or_else(|| site.state.pool())
+}
+
+async fn pool(site: &Site) -> Result<Option<Pool>, EngineError> {
+    let root = pool_dir(site);
+    if !root.is_dir() {
+        return Ok(None);
+    }
+    Pool::open(&root, &site.source(ChildGuard::none()), Ignored::Keep).await.map(Some).map_err(pool_error)
+}
+
+fn pool_error(error: PoolError) -> EngineError {
+    match error {
+        PoolError::Git(error) => EngineError::Git(error),
+        other => {
+            let reason = std::error::Error::source(&other).map_or_else(String::new, |source| format!(": {source}"));
+            EngineError::Broken { what: format!("{other}{reason}"), hint: String::new() }
+        }
+    }
+}
+
+/// The slots of the workspace pool; its folder is not made by looking.
+///
+/// # Errors
+/// [`EngineError`] when the pool cannot be read.
+pub async fn slots(site: &Site) -> Result<Vec<SlotInfo>, EngineError> {
+    match pool(site).await? {
+        Some(pool) => pool.list().map_err(pool_error),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Deletes the slots that nobody uses and that hold nothing to collect; returns their numbers.
+///
+/// # Errors
+/// [`EngineError`] when a slot cannot be deleted.
+pub async fn prune(site: &Site) -> Result<Vec<u32>, EngineError> {
+    match pool(site).await? {
+        Some(pool) => pool.prune().map_err(pool_error),
+        None => Ok(Vec::new()),
+    }
+}
