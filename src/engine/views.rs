@@ -9,7 +9,7 @@ use crate::adapters::environment::Environment;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::living_holder;
-use crate::adapters::workspace::Ignored;
+use crate::adapters::workspace::slot::Ignored;
 use crate::adapters::workspace::pool::{Pool, PoolError, SlotInfo};
 use crate::adapters::{clock, files};
 use crate::config::Layers;
