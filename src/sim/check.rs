@@ -12,6 +12,8 @@ pub fn promises(state: &State, world: &World, journal: Option<&[Record]>) -> Res
     green_is_verified(state, world)?;
     landed_is_in_green(state, world)?;
     accounting(state)?;
+    caps(state)?;
+    dependencies(state)?;
     liveness(state, world)?;
     match journal {
         Some(journal) => replays(state, journal),
@@ -97,6 +99,43 @@ fn accounting(state: &State) -> Result<(), String> {
     for unit in &state.units {
         if unit.attempts.iter().filter(|a| a.ended.is_none()).count() > 1 {
             return Err(format!("P4: {} has two open attempts", unit.spec.id));
+        }
+    }
+    Ok(())
+}
+
+fn caps(state: &State) -> Result<(), String> {
+    for unit in &state.units {
+        let id = &unit.spec.id;
+        let budget = unit.spec.attempts.unwrap_or(state.policy.max_attempts).max(1);
+        if unit.used > budget {
+            return Err(format!("P11: {id} used {} attempts of {budget}", unit.used));
+        }
+        if unit.used >= budget && unit.state == UnitState::Running {
+            return Err(format!("P11: {id} runs although its {budget} attempts are used"));
+        }
+        if unit.infra > state.policy.max_infrastructure_retries + 1 {
+            return Err(format!("P11: {id} met infrastructure {} times", unit.infra));
+        }
+    }
+    let rounds = state.rounds.len();
+    if rounds > state.policy.max_rounds as usize {
+        return Err(format!("P11: {rounds} rounds of {}", state.policy.max_rounds));
+    }
+    Ok(())
+}
+
+fn dependencies(state: &State) -> Result<(), String> {
+    for (unit, attempt) in state.running() {
+        let open = |d: &&crate::domain::values::UnitId| state.unit(d).is_some_and(|u| !u.state.satisfies());
+        if let Some(dependency) = unit.spec.depends.iter().find(open) {
+            return Err(format!("{} runs (attempt {}) before {dependency} is done", unit.spec.id, attempt.n));
+        }
+    }
+    for unit in state.units.iter().filter(|u| u.state == UnitState::Pending) {
+        let failed = |d: &&crate::domain::values::UnitId| state.unit(d).is_some_and(|u| u.state.blocks());
+        if let Some(dependency) = unit.spec.depends.iter().find(failed) {
+            return Err(format!("{} is pending although {dependency} will not land", unit.spec.id));
         }
     }
     Ok(())

@@ -168,7 +168,11 @@ impl World {
             self.checked_out_until = self.now + 5_000;
         }
         if rng.f64() < faults.person {
-            let event = match rng.u8(0..10) {
+            let event = match rng.u8(0..14) {
+                10.. => match UnitId::new(&format!("u{}", rng.u8(0..24))) {
+                    Ok(unit) => Event::RetryUnit(unit),
+                    Err(_) => Event::Tick,
+                },
                 0..4 => Event::Pause,
                 4..7 => Event::Unpause,
                 7 => Event::Stop(StopLevel::Drain),
@@ -422,6 +426,14 @@ impl World {
             }
             if !self.verified.contains_key(&candidate.tree) {
                 return Err(format!("P1: green moves to {candidate:?}, whose tree has no snapshot"));
+            }
+            let passes = |tree: &TreeId| self.verified.get(tree).map(|s| s.outcome == StageOutcome::Passed);
+            let before = self.commits.get(expected).map(hash_tree).and_then(|t| passes(&t));
+            if before == Some(true) && passes(&candidate.tree) != Some(true) {
+                return Err(format!("P1: green would go from passing to {:?}", self.verified.get(&candidate.tree)));
+            }
+            if !self.contains(&candidate.commit, expected) {
+                return Err("P1: the candidate does not contain green".to_owned());
             }
             self.green = Some(candidate.commit.clone());
             self.last_green.clone_from(&self.green);

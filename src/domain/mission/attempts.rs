@@ -3,9 +3,10 @@
 use super::Decision;
 use super::command::{AttemptOrder, Command};
 use super::event::{AttemptReport, Claim, RunEnd, StopLevel};
+use super::parts::{Unit, UnitState};
 use super::policy::backoff;
 use super::record::{AttemptClass, NextMove, Record};
-use super::state::{State, Unit, UnitState};
+use super::state::State;
 use crate::domain::values::{CommitId, UnitId};
 use std::sync::Arc;
 
@@ -110,6 +111,7 @@ impl Decision<'_> {
             return;
         }
         let mut open = self.state.units[i].dependants.clone();
+        let cause = self.state.units[i].blocked_by.clone().unwrap_or_else(|| id.clone());
         while let Some(d) = open.pop() {
             let unit = &self.state.units[d];
             if unit.state != UnitState::Pending {
@@ -117,7 +119,7 @@ impl Decision<'_> {
             }
             open.extend(unit.dependants.iter().copied());
             let unit = unit.spec.id.clone();
-            self.note(Record::UnitBlocked { unit, cause: id.clone() });
+            self.note(Record::UnitBlocked { unit, cause: cause.clone() });
         }
     }
 
@@ -140,6 +142,7 @@ impl Decision<'_> {
                 self.note(Record::UnitUnblocked { unit });
             }
         }
+        self.block_orphans();
     }
 
     /// Asks the executor to kill everything that runs; each task still ends in its own event.

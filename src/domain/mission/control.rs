@@ -3,8 +3,8 @@
 use super::Decision;
 use super::command::Command;
 use super::event::StopLevel;
+use super::parts::{Stage, UnitState};
 use super::record::{EndReason, MissionOutcome, Record};
-use super::state::{Stage, UnitState};
 use crate::domain::values::UnitId;
 
 /// Exit code of an interrupted, resumable mission.

@@ -2,100 +2,16 @@
 
 use super::command::MergeSource;
 use super::event::StopLevel;
+use super::parts::{After, Attempt, Green, Landing, MergeRequest, Round, Stage, Unit, UnitState, Verifying};
 use super::policy::AGE_BOOST;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
-use super::state::{After, Attempt, Green, Landing, MergeRequest, Round, Stage, State, Unit, UnitState, Verifying};
+use super::state::State;
 use crate::domain::plan::graph::Edge;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, Tip, UnitId};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A journal cannot be folded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReplayError {
-    /// The first record is not a mission's start.
-    #[error("fold a journal that does not begin with `mission-started` but with `{0}`")]
-    NoStart(String),
-    /// The journal is empty.
-    #[error("fold an empty journal")]
-    Empty,
-    /// Written by a later version.
-    #[error("fold a journal of format {0}; this version knows format 1: use the newer mc that wrote it")]
-    Newer(u32),
-}
-
 impl State {
-    /// Folds a whole journal. The result waits for [`super::Event::Resumed`] before it decides anything.
-    ///
-    /// # Errors
-    /// [`ReplayError`] when the journal has no start or a newer format.
-    pub fn replay(records: impl IntoIterator<Item = Record>) -> Result<Self, ReplayError> {
-        let mut records = records.into_iter();
-        let mut state = Self::begin(&records.next().ok_or(ReplayError::Empty)?)?;
-        for record in records {
-            state.apply(&record);
-        }
-        state.attached = false;
-        Ok(state)
-    }
-
-    /// The state after a mission's first record.
-    ///
-    /// # Errors
-    /// [`ReplayError`] when the record is not a start this version knows.
-    pub fn begin(record: &Record) -> Result<Self, ReplayError> {
-        let Record::MissionStarted { format, mission, at, objective, policy, plan, settings } = record else {
-            return Err(ReplayError::NoStart(record.kind()));
-        };
-        if *format != 1 {
-            return Err(ReplayError::Newer(*format));
-        }
-        Ok(Self {
-            mission: mission.clone(),
-            objective: objective.clone(),
-            policy: policy.clone(),
-            plan: plan.clone().map(Arc::new),
-            settings: settings.clone(),
-            started: *at,
-            ended: None,
-            stage: Stage::Preflight,
-            paused: false,
-            stop: None,
-            waiting: false,
-            suspended: false,
-            hold: None,
-            outcome: None,
-            ground: None,
-            green: None,
-            units: Vec::new(),
-            rounds: Vec::new(),
-            landing: None,
-            verifying: None,
-            verifications_run: 0,
-            verifications_reused: 0,
-            landings: 0,
-            problems: Vec::new(),
-            emptied: false,
-            unreadable: false,
-            queue: BTreeMap::new(),
-            index: BTreeMap::new(),
-            counts: [0; 12],
-            ready: BTreeSet::new(),
-            delayed: BTreeSet::new(),
-            active: 0,
-            opened: None,
-            slots: vec![None; policy.workers.max(1) as usize],
-            next_mr: 1,
-            next_token: 1,
-            next_run: 1,
-            step_failures: 0,
-            base_again_at: 0,
-            infra_in_row: 0,
-            attached: true,
-        })
-    }
-
     /// Folds one record.
     #[expect(clippy::too_many_lines, reason = "one arm per record, each a few assignments; splitting hides the list")]
     pub fn apply(&mut self, record: &Record) {

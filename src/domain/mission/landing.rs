@@ -15,9 +15,9 @@
 use super::Decision;
 use super::command::{Command, MergeSource, VerifyOrder};
 use super::event::{Integration, LandResult, Refusal, StopLevel, Verification};
+use super::parts::{Landing, MergeRequest, Stage};
 use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
 use super::record::{EndReason, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
-use super::state::{Landing, MergeRequest, Stage};
 use crate::domain::values::Tip;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Gate, SnapshotKey, StageOutcome, Summary};

@@ -24,8 +24,10 @@ mod control;
 mod event;
 mod fold;
 mod landing;
+mod parts;
 pub mod policy;
 mod record;
+mod replay;
 mod rounds;
 mod state;
 
@@ -34,10 +36,11 @@ pub use event::{
     AttemptReport, BacklogFacts, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel,
     Verification,
 };
-pub use fold::ReplayError;
+pub use parts::{Attempt, Green, Landing, MergeRequest, MissionState, Round, Stage, Unit, UnitState, Verifying};
 pub use policy::Policy;
 pub use record::{AttemptClass, EndReason, Intake, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
-pub use state::{Attempt, Green, Landing, MergeRequest, MissionState, Round, Stage, State, Unit, UnitState, Verifying};
+pub use replay::ReplayError;
+pub use state::State;
 
 use crate::domain::values::Millis;
 

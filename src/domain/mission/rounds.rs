@@ -3,8 +3,8 @@
 use super::Decision;
 use super::command::Command;
 use super::event::{BacklogFacts, Refusal};
+use super::parts::Stage;
 use super::record::{Intake, MissionOutcome, Record};
-use super::state::{Stage, UnitState};
 use crate::domain::plan::graph::Plan;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
@@ -96,13 +96,13 @@ impl Decision<'_> {
         self.block_orphans();
     }
 
-    /// Units of a new round that depend on something that ended badly in an earlier one.
-    fn block_orphans(&mut self) {
+    /// Blocks pending units that depend on something that ended badly before they were planned or unblocked.
+    pub(super) fn block_orphans(&mut self) {
         let causes: Vec<UnitId> = self
             .state
             .units
             .iter()
-            .filter(|u| u.state.blocks() && u.state != UnitState::Blocked && !u.dependants.is_empty())
+            .filter(|u| u.state.blocks() && !u.dependants.is_empty())
             .map(|u| u.spec.id.clone())
             .collect();
         for cause in causes {

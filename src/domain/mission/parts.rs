@@ -1,0 +1,278 @@
+//! The parts of a mission's state: units with their attempts, rounds, the queue, the landing and verification in progress.
+//!
+//! Plain values; how they change is told in [`super::fold`].
+
+use super::command::MergeSource;
+use super::record::{AttemptClass, VerifyRole};
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{CommitId, Millis, Tip, UnitId};
+use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The states of a unit; at every instant each unit has exactly one (P9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names are the vocabulary of the design")]
+pub enum UnitState {
+    Pending,
+    Running,
+    Queued,
+    Held,
+    Blocked,
+    Landed,
+    NoOp,
+    Rejected,
+    Failed,
+    Cancelled,
+    Skipped,
+    RolledBack,
+}
+
+impl UnitState {
+    /// All states in the order reports use.
+    pub const ALL: [Self; 12] = [
+        Self::Pending,
+        Self::Running,
+        Self::Queued,
+        Self::Held,
+        Self::Blocked,
+        Self::Landed,
+        Self::NoOp,
+        Self::Rejected,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Skipped,
+        Self::RolledBack,
+    ];
+
+    /// The name used in every output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Queued => "queued",
+            Self::Held => "held",
+            Self::Blocked => "blocked",
+            Self::Landed => "landed",
+            Self::NoOp => "no-op",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::RolledBack => "rolled-back",
+        }
+    }
+
+    /// Whether dependants may start.
+    #[must_use]
+    pub fn satisfies(self) -> bool {
+        matches!(self, Self::Landed | Self::NoOp)
+    }
+
+    /// Whether nothing more happens to the unit by itself.
+    #[must_use]
+    pub fn terminal(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running | Self::Queued | Self::Held)
+    }
+
+    /// Whether dependants are blocked for good.
+    #[must_use]
+    pub fn blocks(self) -> bool {
+        self.terminal() && !self.satisfies()
+    }
+}
+
+/// One start of one unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Number, from 1.
+    pub n: u32,
+    /// Slot of the pool.
+    pub slot: u32,
+    /// Host it ran on.
+    pub host: String,
+    /// When the intent was recorded.
+    pub started: Millis,
+    /// When its outcome was recorded.
+    pub ended: Option<Millis>,
+    /// Green when it was made.
+    pub green: CommitId,
+    /// Commit it started from.
+    pub from: CommitId,
+    /// Its outcome.
+    pub class: Option<AttemptClass>,
+    /// Its pinned head.
+    pub head: Option<Tip>,
+    /// Summary, question or reason. Untrusted.
+    pub summary: String,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// How the end of its processes was proven.
+    pub proof: String,
+}
+
+/// A unit and all that happened to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unit {
+    /// What was asked.
+    pub spec: Arc<UnitSpec>,
+    /// Where it stands.
+    pub state: UnitState,
+    /// Round it was planned in, from 1.
+    pub round: u32,
+    /// Wave of that round, from 0.
+    pub wave: u32,
+    /// Its attempts, append-only.
+    pub attempts: Vec<Attempt>,
+    /// Attempts that count against the budget.
+    pub used: u32,
+    /// Infrastructure failures so far.
+    pub infra: u32,
+    /// Conflicts at landing so far.
+    pub conflicts: u32,
+    /// Continuations so far.
+    pub continues: u32,
+    /// Why it is where it is. Untrusted.
+    pub reason: String,
+    /// The unit whose end blocked it.
+    pub blocked_by: Option<UnitId>,
+    /// Its landing commit.
+    pub landed: Option<Tip>,
+    /// Verdict of its landing.
+    pub verdict: Option<Verdict>,
+    /// What later attempts must know, newest last.
+    pub evidence: Vec<String>,
+    pub(super) not_before: Millis,
+    pub(super) own_work: Option<CommitId>,
+    pub(super) unmet: u32,
+    pub(super) dependants: Vec<usize>,
+}
+
+/// One round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// Number, from 1.
+    pub index: u32,
+    /// When it began.
+    pub opened: Millis,
+    /// When it was evaluated.
+    pub closed: Option<Millis>,
+    /// Its waves as indices into [`State::units`].
+    pub waves: Vec<Vec<usize>>,
+    /// Units landed in it.
+    pub landed: u32,
+    /// Units of the plan source left for later rounds.
+    pub left_over: u32,
+    /// Whether the objective's check passed at its end.
+    pub objective: Option<bool>,
+    /// Green at the opening of each wave.
+    pub bases: Vec<CommitId>,
+    pub(super) took_target: bool,
+}
+
+/// A change waiting to land.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergeRequest {
+    /// Number.
+    pub id: u64,
+    /// Whose change it is.
+    pub source: MergeSource,
+    /// What to merge.
+    pub head: Tip,
+    /// When it entered the queue.
+    pub arrived: Millis,
+    /// Position key: smaller lands earlier.
+    pub order: u64,
+}
+
+/// The one landing in progress: a step machine whose next step follows from what is filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Landing {
+    /// The request.
+    pub mr: MergeRequest,
+    /// Fencing token of this try.
+    pub token: u64,
+    /// Green it is made on.
+    pub onto: Tip,
+    /// The merged commit.
+    pub candidate: Option<Tip>,
+    /// Snapshot of the candidate.
+    pub after: Option<After>,
+    /// Whether moving green is journaled as intended.
+    pub intended: Option<Verdict>,
+    /// Whether git is at work on it now.
+    pub in_flight: bool,
+    pub(super) again_at: Millis,
+}
+
+/// What verifying a candidate gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct After {
+    /// Snapshot key.
+    pub key: SnapshotKey,
+    /// Summary.
+    pub summary: Summary,
+    /// Difference to green.
+    pub delta: Delta,
+    /// Whether this is the second run of the tree.
+    pub confirmed: bool,
+}
+
+/// The verification in progress.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verifying {
+    /// Number.
+    pub run: u64,
+    /// Tree and commit.
+    pub tip: Tip,
+    /// What for.
+    pub role: VerifyRole,
+    /// Snapshot to compare with.
+    pub against: Option<SnapshotKey>,
+    /// Snapshot it confirms.
+    pub confirms: Option<SnapshotKey>,
+    /// When it was asked.
+    pub started: Millis,
+}
+
+/// Green as the mission knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Green {
+    /// Where it stands.
+    pub tip: Tip,
+    /// Its snapshot, when it was verified.
+    pub snapshot: Option<(SnapshotKey, Summary)>,
+    /// Whether a failing snapshot was confirmed by a second run.
+    pub confirmed: bool,
+}
+
+/// What the mission waits for outside of units and landings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "one word per step of design section 12")]
+pub enum Stage {
+    Preflight,
+    Baseline,
+    Establishing,
+    CheckingTarget,
+    Intake,
+    Reading,
+    Working,
+    Evaluating,
+    BetweenRounds,
+    Over,
+}
+
+/// State of the mission as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names are the vocabulary of the design")]
+pub enum MissionState {
+    Starting,
+    Running,
+    Paused,
+    Waiting,
+    Stopping,
+    Ended,
+}
