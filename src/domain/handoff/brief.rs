@@ -153,7 +153,8 @@ When you are done, write one JSON object to `{}` (also in `$MC_RESULT`). Only `s
 
 If you cannot write there, print it as text behind `MC_RESULT:` instead. Values of `status`:
 
-- `completed`: done. When nothing needs to change, say so with `no_op_reason`; without it, no change counts as no result.
+- `completed`: done. When nothing needs to change, say why with `no_op_reason`.
+  Neither a change nor this handoff counts as a failed attempt.
 - `blocked`: a person must decide something or give access; put the question into `summary`.
 - `continue`: good progress, and another attempt should go on from your work.
 - `failed`: it did not work; say why in `summary`.
@@ -249,7 +250,8 @@ mod tests {
 
             If you cannot write there, print it as text behind `MC_RESULT:` instead. Values of `status`:
 
-            - `completed`: done. When nothing needs to change, say so with `no_op_reason`; without it, no change counts as no result.
+            - `completed`: done. When nothing needs to change, say why with `no_op_reason`.
+              Neither a change nor this handoff counts as a failed attempt.
             - `blocked`: a person must decide something or give access; put the question into `summary`.
             - `continue`: good progress, and another attempt should go on from your work.
             - `failed`: it did not work; say why in `summary`.
@@ -334,7 +336,8 @@ mod tests {
 
             If you cannot write there, print it as text behind `MC_RESULT:` instead. Values of `status`:
 
-            - `completed`: done. When nothing needs to change, say so with `no_op_reason`; without it, no change counts as no result.
+            - `completed`: done. When nothing needs to change, say why with `no_op_reason`.
+              Neither a change nor this handoff counts as a failed attempt.
             - `blocked`: a person must decide something or give access; put the question into `summary`.
             - `continue`: good progress, and another attempt should go on from your work.
             - `failed`: it did not work; say why in `summary`.
