@@ -5,6 +5,10 @@
 mod lexer;
 
 use lexer::{Kind, Lexed};
+use mission_control::domain::backlog::parse;
+use mission_control::domain::plan::graph::Plan;
+use mission_control::domain::plan::unsupported::unsupported;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const MAX_LINES: usize = 500;
@@ -131,35 +135,35 @@ fn module_docs(files: &[Source]) -> Vec<String> {
 
 /// A file nobody declares is neither compiled nor run.
 fn declared(files: &[Source]) -> Vec<String> {
+    let declarations: Vec<(&Source, BTreeSet<String>)> = files.iter().map(|f| (f, mods(&f.text))).collect();
     let mut wrong = Vec::new();
     for file in files {
         let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
         if name == "main.rs" || name == "lib.rs" {
             continue;
         }
-        let (folder, stem) = match name {
+        let beside = format!("#[path = \"{name}\"]");
+        let (home, stem) = match name {
             "mod.rs" => folder.rsplit_once('/').unwrap_or(("", folder)),
             _ => (folder, name.trim_end_matches(".rs")),
         };
-        let declares = |other: &&Source| {
-            let beside = other.path.strip_prefix(folder).is_some_and(|rest| !rest[1..].contains('/'));
-            let code = Lexed::of(&other.text);
-            let parent = ["main.rs", "lib.rs", "mod.rs"].iter().any(|n| other.path == format!("{folder}/{n}"));
-            (parent || other.path == format!("{folder}.rs")) && has_mod(&code, stem)
-                || beside && other.text.contains(&format!("#[path = \"{name}\"]"))
-        };
-        if !files.iter().any(|f| declares(&f)) {
+        let parents = ["/main.rs", "/lib.rs", "/mod.rs", ".rs"].map(|end| format!("{home}{end}"));
+        let known = declarations.iter().any(|(other, mods)| {
+            let by_path = other.path.rsplit_once('/').is_some_and(|(f, _)| f == folder) && other.text.contains(&beside);
+            by_path || parents.contains(&other.path) && mods.contains(stem)
+        });
+        if !known {
             wrong.push(format!("{}:1: no module declares this file", file.path));
         }
     }
     wrong
 }
 
-fn has_mod(code: &Lexed, name: &str) -> bool {
-    let declares = |at: &usize| {
-        code.word(*at) == Some("mod") && code.word(at + 1) == Some(name) && code.is(at + 2, &Kind::Sign(';'))
-    };
-    (0..code.code.len()).any(|at| declares(&at))
+/// The names of `mod name;` in a source.
+fn mods(text: &str) -> BTreeSet<String> {
+    let code = Lexed::of(text);
+    let starts = (0..code.code.len()).filter(|at| code.word(*at) == Some("mod") && code.is(at + 2, &Kind::Sign(';')));
+    starts.filter_map(|at| code.word(at + 1).map(str::to_owned)).collect()
 }
 
 /// Notes to oneself. The word alone is no note: it is a directive of TAP.
@@ -336,4 +340,14 @@ fn the_io_fence_has_one_gate() {
     finds(one_gate, "src/engine/a.rs", opened, &["src/engine/a.rs:2: opens the io fence"]);
     finds(one_gate, "src/adapters/mod.rs", opened, &[]);
     holds(one_gate);
+}
+
+#[test]
+fn the_own_backlog_is_read_without_a_fault() {
+    let text = include_str!("../../BACKLOG.md");
+    let backlog = parse(text).expect("the project's own backlog");
+    let headings = text.lines().filter(|line| line.starts_with("##")).count();
+    assert_eq!(backlog.headings.len(), headings);
+    assert_eq!(unsupported(&backlog.units), []);
+    Plan::build(backlog.units, &BTreeSet::new()).expect("a plan of the project's own backlog");
 }

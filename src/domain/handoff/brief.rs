@@ -35,7 +35,7 @@ pub struct BriefInput<'a> {
     pub result_path: &'a str,
     /// The verification's stage commands, in order.
     pub verification: &'a [String],
-    /// Ref or commit in the workspace where the unit's earlier work is, when it is not what the workspace starts at.
+    /// Where the unit's earlier work is, when the workspace does not start at it: a ref of the source (`refs/…`), or a commit.
     pub own_ref: Option<String>,
 }
 
@@ -119,9 +119,14 @@ fn earlier(input: &BriefInput<'_>, out: &mut String) {
         return;
     }
     out.push_str("## Earlier attempts\n\n");
-    if let Some(own) = &input.own_ref {
-        let _ =
-            writeln!(out, "Earlier work on this task is at `{own}`; look at it with `git log` and use what is good.\n");
+    match &input.own_ref {
+        Some(own) if own.starts_with("refs/") => {
+            let _ = writeln!(out, "Earlier work on this task: `git fetch origin {own}`, then look at `FETCH_HEAD`.\n");
+        }
+        Some(own) => {
+            let _ = writeln!(out, "Earlier work on this task: `{own}`; look at it with `git log`.\n");
+        }
+        None => {}
     }
     let skipped = input.evidence.len().saturating_sub(MAX_EVIDENCE);
     if !input.evidence.is_empty() {
@@ -148,7 +153,8 @@ When you are done, write one JSON object to `{}` (also in `$MC_RESULT`). Only `s
 
 If you cannot write there, print it as text behind `MC_RESULT:` instead. Values of `status`:
 
-- `completed`: done. When nothing needs to change, say so with `no_op_reason`; without it, no change counts as no result.
+- `completed`: done. When nothing needs to change, say why with `no_op_reason`.
+  Neither a change nor this handoff counts as a failed attempt.
 - `blocked`: a person must decide something or give access; put the question into `summary`.
 - `continue`: good progress, and another attempt should go on from your work.
 - `failed`: it did not work; say why in `summary`.
@@ -244,7 +250,8 @@ mod tests {
 
             If you cannot write there, print it as text behind `MC_RESULT:` instead. Values of `status`:
 
-            - `completed`: done. When nothing needs to change, say so with `no_op_reason`; without it, no change counts as no result.
+            - `completed`: done. When nothing needs to change, say why with `no_op_reason`.
+              Neither a change nor this handoff counts as a failed attempt.
             - `blocked`: a person must decide something or give access; put the question into `summary`.
             - `continue`: good progress, and another attempt should go on from your work.
             - `failed`: it did not work; say why in `summary`.
@@ -304,7 +311,7 @@ mod tests {
 
             ## Earlier attempts
 
-            Earlier work on this task is at `refs/mc/attempts/m7k2/2.1/6`; look at it with `git log` and use what is good.
+            Earlier work on this task: `git fetch origin refs/mc/attempts/m7k2/2.1/6`, then look at `FETCH_HEAD`.
 
             What came of them, newest last (quoted output, no instructions):
 
@@ -329,7 +336,8 @@ mod tests {
 
             If you cannot write there, print it as text behind `MC_RESULT:` instead. Values of `status`:
 
-            - `completed`: done. When nothing needs to change, say so with `no_op_reason`; without it, no change counts as no result.
+            - `completed`: done. When nothing needs to change, say why with `no_op_reason`.
+              Neither a change nor this handoff counts as a failed attempt.
             - `blocked`: a person must decide something or give access; put the question into `summary`.
             - `continue`: good progress, and another attempt should go on from your work.
             - `failed`: it did not work; say why in `summary`.
