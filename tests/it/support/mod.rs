@@ -1,3 +1,4 @@
 //! What integration tests share: hermetic repositories.
 
+pub mod cli;
 pub mod repo;
