@@ -23,8 +23,11 @@ enum Style {
     Nothing,
 }
 
-#[derive(Debug)]
+/// Where text goes; false when nobody takes it any more.
+type Sink = Box<dyn FnMut(&str) -> bool + Send>;
+
 struct Screen {
+    sink: Sink,
     style: Style,
     /// Width of the live line, when there is one.
     width: Option<usize>,
@@ -34,7 +37,7 @@ struct Screen {
 }
 
 /// The console; clones share one screen.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Console(Arc<Mutex<Screen>>);
 
 impl Console {
@@ -49,7 +52,11 @@ impl Console {
         // Messages of the engine on the same terminal would tear the live line.
         let live = style == Style::Lines && global.verbose == 0 && std::io::stdout().is_terminal();
         let width = if live { views::terminal_width() } else { None };
-        let screen = Screen { style, width, live: Live::default(), drawn: false, gone: false };
+        Self::with_sink(style, width, Box::new(output::put))
+    }
+
+    fn with_sink(style: Style, width: Option<usize>, sink: Sink) -> Self {
+        let screen = Screen { sink, style, width, live: Live::default(), drawn: false, gone: false };
         Self(Arc::new(Mutex::new(screen)))
     }
 
@@ -120,7 +127,57 @@ impl Screen {
 
     fn put(&mut self, text: &str) {
         if !self.gone {
-            self.gone = !output::put(text);
+            self.gone = !(self.sink)(text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::play;
+    use crate::sim::scenario::Scenario;
+
+    /// Everything a console writes about a simulated mission, when `takes` writes are taken.
+    fn written(style: Style, width: Option<usize>, takes: usize) -> Vec<String> {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&written);
+        let put = move |text: &str| {
+            let mut all = sink.lock().unwrap();
+            all.push(text.to_owned());
+            all.len() < takes
+        };
+        let mut console = Console::with_sink(style, width, Box::new(put));
+        let mut state: Option<State> = None;
+        let watch = |at, record: &Record| {
+            match &mut state {
+                Some(state) => state.apply(record),
+                None => state = State::begin(record).ok(),
+            }
+            console.saw(at, record, state.as_ref().unwrap());
+        };
+        play(&Scenario::random(3), watch).unwrap();
+        std::mem::take(&mut *written.lock().unwrap())
+    }
+
+    #[test]
+    fn a_pipe_gets_plain_lines_and_a_terminal_one_live_line_below_them() {
+        let plain = written(Style::Lines, None, usize::MAX);
+        assert!(plain.len() > 10 && plain.iter().all(|text| text.ends_with('\n') && !text.contains(['\r', '\x1b'])));
+        let live = written(Style::Lines, Some(40), usize::MAX);
+        let lines: Vec<&String> = live.iter().filter(|text| text.ends_with('\n')).collect();
+        assert!(lines.into_iter().eq(&plain), "the same lines");
+        for pair in live.windows(2) {
+            let drawn = pair[0].ends_with("\x1b[K") && pair[0].len() > 4;
+            assert!(!(drawn && pair[1].ends_with('\n')), "a line on top of the live line: {pair:?}");
+            assert!(pair[0].ends_with('\n') || pair[0].chars().count() <= 43, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_console_nobody_reads_falls_silent() {
+        assert_eq!(written(Style::Lines, Some(80), 5).len(), 5);
+        assert_eq!(written(Style::Json, None, 1).len(), 1);
+        assert!(written(Style::Nothing, None, usize::MAX).is_empty());
     }
 }

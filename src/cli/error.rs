@@ -90,6 +90,23 @@ impl CliError {
         }
     }
 
+    /// What stands before the message: most are fragments that tell what was tried.
+    fn lead(&self) -> &'static str {
+        match self {
+            Self::Engine(
+                EngineError::File { .. }
+                | EngineError::Environment(_)
+                | EngineError::Git(_)
+                | EngineError::Place(_)
+                | EngineError::Store(_)
+                | EngineError::Journal { .. }
+                | EngineError::Record { .. },
+            )
+            | Self::Runtime(_) => "failed to ",
+            _ => "",
+        }
+    }
+
     /// Prints the error, its causes and what helps on standard error.
     pub fn print(&self) {
         if let Self::Faulty(faulty) = self {
@@ -101,7 +118,7 @@ impl CliError {
                 }
             }
         }
-        output::note(&format!("error: {}", clean(&self.to_string())));
+        output::note(&format!("error: {}{}", self.lead(), clean(&self.to_string())));
         let mut cause = self.source();
         while let Some(error) = cause {
             output::note(&format!("  caused by: {}", clean(&error.to_string())));

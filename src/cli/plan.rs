@@ -4,6 +4,7 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::engine::views;
 use crate::report::plan as plans;
+use crate::report::words::count;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -32,8 +33,8 @@ pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, 
             if context.global.json {
                 output::json(&json!({"schema": 1, "units": backlog.units.len(), "findings": []}));
             } else {
-                let n = backlog.units.len();
-                output::line(&format!("{}: no faults, {n} units", path.display()));
+                let units = count(backlog.units.len() as u64, "unit");
+                output::line(&format!("{}: no faults, {units}", path.display()));
             }
             Ok(0)
         }

@@ -7,7 +7,7 @@ use super::facts::{Facts, LandingFact, facts};
 use super::status::{mission_json, next_action, truth, unit_json};
 use super::words::{attempt_ref, count, pinned, short, span, sum, tests, unknown_costs, word};
 use super::{GreenRef, View};
-use crate::domain::mission::{MissionOutcome, Unit, UnitState};
+use crate::domain::mission::{Attempt, AttemptClass, MissionOutcome, Unit, UnitState};
 use crate::domain::values::UnitId;
 use crate::domain::verify::Summary;
 use serde_json::{Value, json};
@@ -167,6 +167,12 @@ fn processes_text(out: &mut String, view: &View<'_>, facts: &Facts) {
         let parts: Vec<String> =
             facts.proofs.iter().map(|(proof, n)| format!("{} by {}", count(*n, "attempt"), short(proof, 60))).collect();
         let _ = writeln!(out, "processes proven gone: {}", parts.join(", "));
+    }
+    let unproven =
+        |a: &&Attempt| a.ended.is_some() && a.proof.is_empty() && a.class != Some(AttemptClass::NeverStarted);
+    let unproven = view.state.units.iter().flat_map(|unit| &unit.attempts).filter(unproven).count() as u64;
+    if unproven > 0 {
+        let _ = writeln!(out, "processes not proven gone: {}", count(unproven, "attempt"));
     }
     for unit in &view.state.units {
         for attempt in &unit.attempts {

@@ -12,9 +12,6 @@ pub mod mission;
 pub mod status;
 pub mod units;
 
-#[cfg(test)]
-mod tests;
-
 use crate::domain::mission::{Record, State};
 use crate::domain::values::{Millis, Tip};
 

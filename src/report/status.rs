@@ -149,10 +149,13 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         lines.push(short(why, 400));
     }
     for unit in state.units.iter().filter(|unit| unit.state == UnitState::Held) {
-        let question = short(&unit.reason, 400);
-        lines.push(format!("{} is held: {question} (then `mc unit retry {}`)", unit.spec.id, unit.spec.id));
+        let question = match unit.reason.trim() {
+            "" => String::new(),
+            reason => format!(": {}", short(reason, 400)),
+        };
+        lines.push(format!("{} is held{question} (then `mc unit retry {}`)", unit.spec.id, unit.spec.id));
     }
-    if !state.over() && view.engine.is_none() {
+    if !state.over() && !state.waiting && view.engine.is_none() {
         lines.push("no engine works on the mission: `mc mission resume` goes on".to_owned());
     }
     lines
@@ -206,7 +209,7 @@ fn working(out: &mut String, view: &View<'_>) {
     if running.is_empty() && view.state.verifying.is_none() {
         return;
     }
-    out.push_str("\nworking\n");
+    out.push_str(if view.engine.is_some() { "\nworking\n" } else { "\nleft open\n" });
     for (unit, attempt) in running {
         let age = span(view.now.saturating_sub(attempt.started));
         let (id, n, host, slot) = (&unit.spec.id, attempt.n, &attempt.host, attempt.slot);
@@ -231,13 +234,14 @@ pub fn truth(view: &View<'_>) -> String {
         };
         let reason = short(reason, 400);
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
-        return format!("ended {}, {landed}{no_op}{reason}", word(outcome));
+        let landed = if state.units.is_empty() { String::new() } else { format!(", {landed}{no_op}") };
+        return format!("ended {}{landed}{reason}", word(outcome));
     }
     let place = match state.rounds.last() {
         Some(round) => format!(", round {}", round.index),
         None => String::new(),
     };
-    if view.engine.is_none() {
+    if view.engine.is_none() && !state.waiting && state.hold.is_none() {
         return format!("interrupted, {landed}{place}: no engine works on it");
     }
     let why = match state.mission_state() {

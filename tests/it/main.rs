@@ -3,6 +3,10 @@
 mod support;
 
 mod architecture;
+mod cli_audit;
+mod cli_look;
+mod cli_plan;
+mod cli_reports;
 mod config;
 mod git_merge;
 mod git_refs;

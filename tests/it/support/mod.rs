@@ -1,4 +1,5 @@
 //! What integration tests share: hermetic repositories and attempts in slots.
 
 pub mod attempt;
+pub mod cli;
 pub mod repo;
