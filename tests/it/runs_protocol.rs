@@ -240,8 +240,8 @@ async fn p4_an_engine_that_is_gone_before_the_start_is_survived() {
         drop(supervisor.stdout.take());
         runs.until_written("ready").await;
         let Found::Running(run) = find(&dir).await else { panic!("not running: {isolation:?}") };
-        supervisor.wait().unwrap();
         assert_eq!(ended(&run).await, Exit::LeaseExpired, "{isolation:?}");
+        supervisor.wait().unwrap();
         assert_eq!(runs.living(), 0);
     }
 }
