@@ -196,7 +196,7 @@ async fn bystanders_live_on() {
     let start = |script: &str| {
         let mut command = std::process::Command::new("setsid");
         command.args(["sh", "-c", script]).current_dir(runs.slot()).stdin(std::process::Stdio::null());
-        command.spawn().unwrap()
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
     };
     // Older than the run, in its slot; and a follower of its log, started later elsewhere.
     let mut older = start("echo >older; exec sleep 300");
