@@ -10,7 +10,8 @@ use mission_control::adapters::host::rundir::{Exit, Found, Run, find, launch};
 use rustix::process::Signal;
 use std::time::Duration;
 
-/// Forks, double forks, own sessions, TERM ignored, the log held open, no environment, `/` as folder, a mild fork loop.
+/// Forks, double forks, own sessions, TERM ignored, the log held open, no environment or no limit, `/` as folder, a mild
+/// fork loop.
 const MENAGERIE: &str = r#"
 trap '' TERM
 TAG 300 &
@@ -20,6 +21,7 @@ setsid sh -c 'trap "" TERM; cd /; TAG 300 & TAG 300; :' &
 (env -i PATH="$PATH" setsid sh -c 'cd /; exec TAG 300' &)
 env -i PATH="$PATH" setsid sh -c 'cd /; exec TAG 300 >/dev/null 2>&1 </dev/null' &
 (env -i PATH="$PATH" setsid sh -c 'cd /; exec TAG 300 >/dev/null 2>&1 </dev/null' &)
+(prlimit --rttime=unlimited: setsid sh -c 'cd /; exec TAG 300 >/dev/null 2>&1 </dev/null' &)
 setsid sh -c 'while :; do TAG 0.05 & TAG 0.05; done' &
 echo here >ready
 "#;
@@ -194,7 +196,7 @@ async fn bystanders_live_on() {
     let start = |script: &str| {
         let mut command = std::process::Command::new("setsid");
         command.args(["sh", "-c", script]).current_dir(runs.slot()).stdin(std::process::Stdio::null());
-        command.spawn().unwrap()
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
     };
     // Older than the run, in its slot; and a follower of its log, started later elsewhere.
     let mut older = start("echo >older; exec sleep 300");

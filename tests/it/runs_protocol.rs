@@ -3,6 +3,7 @@
 
 use crate::runs_world::{Runs, ended, isolations, log, until, within};
 use mission_control::adapters::host::probe::Isolation;
+use mission_control::adapters::host::procfs;
 use mission_control::adapters::host::rundir::{Exit, Found, RunError, RunSpec, claim_ourselves, find, launch, prepare};
 use mission_control::adapters::store::lock::RunLock;
 use std::ffi::OsString;
@@ -240,8 +241,8 @@ async fn p4_an_engine_that_is_gone_before_the_start_is_survived() {
         drop(supervisor.stdout.take());
         runs.until_written("ready").await;
         let Found::Running(run) = find(&dir).await else { panic!("not running: {isolation:?}") };
-        supervisor.wait().unwrap();
         assert_eq!(ended(&run).await, Exit::LeaseExpired, "{isolation:?}");
+        supervisor.wait().unwrap();
         assert_eq!(runs.living(), 0);
     }
 }
@@ -346,7 +347,27 @@ async fn p4_a_run_that_is_starting_is_adopted_and_can_be_ended() {
 }
 
 #[tokio::test]
-async fn a_refused_namespace_says_why() {
+async fn p4_a_supervisor_killed_before_the_gate_never_runs_its_program() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(isolation, "echo x >ran; TAG 300")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, dir.join("start.tmp"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        let mut supervisor = supervise(&["sh"], SYSTEM_PATH, &dir);
+        let at_gate = |args: Vec<Vec<u8>>| {
+            args.windows(2).any(|w| w[0].starts_with(dir.as_os_str().as_encoded_bytes()) && w[1] == b"program")
+        };
+        until("the loader waits", || procfs::all().iter().any(|(pid, _)| at_gate(procfs::arguments(*pid)))).await;
+        let Found::Starting(run) = find(&dir).await else { panic!("not starting: {isolation:?}") };
+        assert!(run.supervisor().unwrap().signal_group(rustix::process::Signal::KILL));
+        supervisor.wait().unwrap();
+        until("the loader gives up by itself", || run.sought().scan(true).is_empty() && runs.living() == 0).await;
+        assert!(matches!(find(&dir).await, Found::Gone) && !runs.slot().join("ran").exists(), "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_named_in_the_log() {
     let runs = Runs::new();
     let mut spec = runs.spec(Isolation::Search, "true");
     spec.cwd = "/no/such/folder".into();
