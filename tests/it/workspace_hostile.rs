@@ -275,3 +275,35 @@ fn p2_unreadable_files_and_folders_are_collected() {
         assert_eq!(work.world.sh_in(&slot, "ls; cat src/main; git status --porcelain").await, "a\nsrc\nmain");
     });
 }
+
+#[test]
+fn p2_odd_files_do_not_stop_a_collection() {
+    within_a_minute(async {
+        for (script, tree) in [
+            ("rm a; mkfifo a", ".gitignore src/main x"),
+            ("mkfifo pipe .gitmodules .gitattributes src/.gitignore", ".gitignore a src/main x"),
+            ("rm -rf src; ln -s . src", ".gitignore a src x"),
+            ("rm a; mkdir a; echo in > a/in", ".gitignore a/in src/main x"),
+            ("rm -rf src; git init -q src; echo in > src/in", ".gitignore a src/in x"),
+            ("git init -q src; cd src; echo in > in; git add in; git commit -qm in", ".gitignore a src/in src/main x"),
+            ("echo 'gitdir: /nowhere' > src/.git", ".gitignore a src/main x"),
+            ("mkdir src/.git; echo garbage > src/.git/HEAD", ".gitignore a src/main x"),
+            ("git init -q src/deep; rm src/deep/.git/HEAD; echo d > src/deep/d", ".gitignore a src/deep/d src/main x"),
+            ("echo '* working-tree-encoding=UTF-16' > .gitattributes", ".gitattributes .gitignore a src/main x"),
+            (
+                "git config --global filter.gone.clean /nowhere/clean; git config --global filter.gone.required true
+                 echo 'x* filter=gone' > .gitattributes",
+                ".gitattributes .gitignore a src/main x",
+            ),
+        ] {
+            let work = Work::start().await;
+            work.agent(script).await;
+            work.agent("printf odd > x").await;
+            let got = work.collect().await;
+            let listed = work.world.sh(&format!("git ls-tree -r --name-only {}", got.head.commit)).await;
+            assert_eq!(listed.replace('\n', " "), tree, "{script}: {:?}", got.notes);
+            assert_eq!(work.world.sh(&format!("git show {}:x", got.head.commit)).await, "odd", "{script}");
+            work.alone().await;
+        }
+    });
+}

@@ -96,7 +96,7 @@ fn reuse_resets_files_and_settings_but_keeps_build_output_and_times() {
                 "mkdir build && touch build/out && echo x > a && rm b && git init -q nested && touch nested/f
                  git config core.fsmonitor 'touch ran' && git config filter.x.clean false
                  mkdir -p .git/hooks .git/info && echo '* filter=x' > .git/info/attributes && git checkout -qb evil
-                 echo hidden > src/hidden && git add src/hidden && git update-index --assume-unchanged a && touch .git/index.lock",
+                 mkdir src/.git && touch src/.git/x && echo hidden > src/hidden && git add src/hidden && git update-index --assume-unchanged a && touch .git/index.lock",
             )
             .await;
         pool.release(3).unwrap();
@@ -106,7 +106,7 @@ fn reuse_resets_files_and_settings_but_keeps_build_output_and_times() {
             "one\na\nbuild\nsrc\n* (no branch)"
         );
         assert_eq!(std::fs::metadata(slot.join("src/main")).unwrap().ino(), inode, "untouched files are not rewritten");
-        assert!(slot.join("build/out").exists() && !slot.join("ran").exists());
+        assert!(slot.join("build/out").exists() && !slot.join("ran").exists() && !slot.join("src/.git").exists());
         pool.release(3).unwrap();
         let strict = Pool::open(&world.state().join("pool"), &world.source(), Ignored::Remove).await.unwrap();
         strict.prepare(3, "verify/3", &two).await.unwrap();
