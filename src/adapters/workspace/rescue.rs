@@ -90,7 +90,7 @@ pub(crate) async fn nested(
         let mut moved = false;
         for (path, linked) in found {
             let inner = files.join(OsStr::from_bytes(&path)).join(".git");
-            if fs::symlink_metadata(&inner).is_err() || !done.insert(path.clone()) {
+            if fs::symlink_metadata(&inner).is_err() || !within(files, &inner) || !done.insert(path.clone()) {
                 continue;
             }
             if linked {
@@ -109,6 +109,11 @@ pub(crate) async fn nested(
             return Ok(());
         }
     }
+}
+
+/// Whether the folder of `path` really is in the workspace, not behind a link to somewhere else.
+fn within(files: &Path, path: &Path) -> bool {
+    path.parent().and_then(|dir| dir.canonicalize().ok()).is_some_and(|dir| dir.starts_with(files))
 }
 
 /// Paths that are repositories in the index but not in the compared tree, from `diff-index --raw -z`.
@@ -139,7 +144,7 @@ pub(crate) async fn submodules(
         }
         let name = String::from_utf8_lossy(path);
         for history in [files.join(OsStr::from_bytes(path)).join(".git"), files.join(".git/modules")] {
-            if fs::symlink_metadata(&history).is_ok_and(|m| m.is_dir()) {
+            if fs::symlink_metadata(&history).is_ok_and(|m| m.is_dir()) && within(files, &history) {
                 moved = true;
                 let place = aside.take(&history)?;
                 notes.push(format!("submodule {name} was moved; its history is in {}", place.display()));
@@ -153,7 +158,7 @@ pub(crate) async fn submodules(
             fields(&staged).filter(|f| f.starts_with(b"160000 ")).filter_map(|f| f.split(|b| *b == b'\t').nth(1))
         {
             let link = files.join(OsStr::from_bytes(path)).join(".git");
-            if fs::symlink_metadata(&link).is_ok_and(|m| m.is_file()) {
+            if fs::symlink_metadata(&link).is_ok_and(|m| m.is_file()) && within(files, &link) {
                 fs::remove_file(&link).map_err(|source| CollectError::Io { path: link, source })?;
             }
         }
