@@ -100,7 +100,7 @@ fn reuse_resets_files_and_settings_but_keeps_build_output_and_times() {
                 "mkdir build && touch build/out && echo x > a && rm b && git init -q nested && touch nested/f
                  git config core.fsmonitor 'touch ran' && git config filter.x.clean false
                  mkdir -p .git/hooks .git/info && echo '* filter=x' > .git/info/attributes && git checkout -qb evil
-                 mkdir src/.git && touch src/.git/x && mkfifo src/.gitattributes .gitmodules && echo hidden > src/hidden && git add src/hidden && git update-index --assume-unchanged a && touch .git/index.lock",
+                 mkdir src/.git && touch src/.git/x && echo hidden > src/hidden && git add src/hidden && git update-index --assume-unchanged a && touch .git/index.lock && mkfifo src/.gitattributes .gitmodules",
             )
             .await;
         pool.release(3).unwrap();
