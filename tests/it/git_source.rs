@@ -115,3 +115,13 @@ fn a_snapshot_of_refs_shows_what_changed_but_not_our_own() {
         assert_ne!(world.source().refs_snapshot().await.unwrap(), before);
     });
 }
+
+#[test]
+fn a_repository_of_another_user_is_refused_with_the_way_out() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let refused = inspect(&world.source().with_env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")).await;
+        let Err(GitError::Ownership { stderr }) = refused else { panic!("{refused:?}") };
+        assert!(stderr.contains("safe.directory"), "{stderr}");
+    });
+}

@@ -107,7 +107,7 @@ fn p2_repositories_inside_the_workspace_become_files() {
     within_a_minute(async {
         let work = Work::start().await;
         work.agent(
-            "git init -q empty; echo e > empty/e
+            "git init -q empty; echo e > empty/e; git init -q src; git -C src add main; git -C src commit -qm s
              git init -q deep; cd deep; echo d > d; git add d; git commit -qm d; git init -q deeper; echo dd > deeper/dd; cd ..
              git init -q linked; cd linked; echo l > l; git add l; git commit -qm l; cd ..; git add linked 2>/dev/null; git commit -qm linked",
         )
@@ -115,14 +115,14 @@ fn p2_repositories_inside_the_workspace_become_files() {
         let got = work.collect().await;
         let tree = work.world.sh(&format!("git ls-tree -r --name-only {}", got.head.commit)).await;
         assert_eq!(tree, ".gitignore\na\ndeep/d\ndeep/deeper/dd\nempty/e\nlinked/l\nsrc/main");
-        assert_eq!(got.notes.len(), 4, "{:?}", got.notes);
+        assert_eq!(got.notes.len(), 5, "{:?}", got.notes);
         let histories = work.world.sh_in(
             &work.attempt.run_dir,
             "for d in aside/*; do git --git-dir=$d log --format=%s 2>/dev/null || true; done",
         );
         let mut histories: Vec<_> = histories.await.lines().map(str::to_owned).collect();
         histories.sort();
-        assert_eq!(histories, ["d", "l"]);
+        assert_eq!(histories, ["d", "l", "s"]);
     });
 }
 
@@ -273,5 +273,56 @@ fn p2_unreadable_files_and_folders_are_collected() {
         work.pool.release(1).unwrap();
         let slot = work.pool.prepare(1, "m1/u1/2", &work.attempt.base).await.unwrap();
         assert_eq!(work.world.sh_in(&slot, "ls; cat src/main; git status --porcelain").await, "a\nsrc\nmain");
+    });
+}
+
+#[test]
+fn p2_odd_files_do_not_stop_a_collection() {
+    within_a_minute(async {
+        for (script, tree) in [
+            ("rm a; mkfifo a", ".gitignore src/main x"),
+            ("mkfifo pipe .gitmodules .gitattributes src/.gitignore", ".gitignore a src/main x"),
+            ("rm -rf src; ln -s . src", ".gitignore a src x"),
+            ("rm a; mkdir a; echo in > a/in", ".gitignore a/in src/main x"),
+            ("rm -rf src; git init -q src; echo in > src/in", ".gitignore a src/in x"),
+            ("git init -q src; cd src; echo in > in; git add in; git commit -qm in", ".gitignore a src/in src/main x"),
+            ("echo 'gitdir: /nowhere' > src/.git", ".gitignore a src/main x"),
+            ("mkdir src/.git; echo garbage > src/.git/HEAD", ".gitignore a src/main x"),
+            ("git init -q src/deep; rm src/deep/.git/HEAD; echo d > src/deep/d", ".gitignore a src/deep/d src/main x"),
+            ("echo '* working-tree-encoding=UTF-16' > .gitattributes", ".gitattributes .gitignore a src/main x"),
+            (
+                "git config --global filter.gone.clean /nowhere/clean; git config --global filter.gone.required true
+                 echo 'x* filter=gone' > .gitattributes",
+                ".gitattributes .gitignore a src/main x",
+            ),
+        ] {
+            let work = Work::start().await;
+            work.agent(script).await;
+            work.agent("printf odd > x").await;
+            let got = work.collect().await;
+            let listed = work.world.sh(&format!("git ls-tree -r --name-only {}", got.head.commit)).await;
+            assert_eq!(listed.replace('\n', " "), tree, "{script}: {:?}", got.notes);
+            assert_eq!(work.world.sh(&format!("git show {}:x", got.head.commit)).await, "odd", "{script}");
+            work.alone().await;
+        }
+    });
+}
+
+#[test]
+fn p6_a_repository_of_the_user_behind_a_link_stays_where_it_is() {
+    within_a_minute(async {
+        let work = Work::start_with(
+            "git init -q ../sub && git -C ../sub commit -q --allow-empty -m theirs && mkdir d && git -C d init -q sub
+             git -C d/sub commit -q --allow-empty -m inner && git add d 2>/dev/null && git commit -qm link",
+        )
+        .await;
+        for script in [
+            "rm -rf d; ln -s $HOME d",
+            "mkdir e; git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),e/sub; rmdir e; ln -s $HOME e",
+        ] {
+            work.agent(script).await;
+            work.collect().await;
+            assert!(work.world.home().join("sub/.git/HEAD").exists(), "{script}");
+        }
     });
 }

@@ -1,6 +1,10 @@
 //! Slots: locked, marked, prepared exactly, never handed out with somebody's work in them.
 
+use crate::support::attempt::Work;
 use crate::support::repo::{World, within_a_minute};
+use mission_control::adapters::git::merge::MergeRepo;
+use mission_control::adapters::git::source::inspect;
+use mission_control::adapters::workspace::collect::collect;
 use mission_control::adapters::workspace::pool::{Pool, PoolError};
 use mission_control::adapters::workspace::slot::Ignored;
 use mission_control::domain::values::CommitId;
@@ -96,7 +100,7 @@ fn reuse_resets_files_and_settings_but_keeps_build_output_and_times() {
                 "mkdir build && touch build/out && echo x > a && rm b && git init -q nested && touch nested/f
                  git config core.fsmonitor 'touch ran' && git config filter.x.clean false
                  mkdir -p .git/hooks .git/info && echo '* filter=x' > .git/info/attributes && git checkout -qb evil
-                 echo hidden > src/hidden && git add src/hidden && git update-index --assume-unchanged a && touch .git/index.lock",
+                 mkdir src/.git && touch src/.git/x && echo hidden > src/hidden && git add src/hidden && git update-index --assume-unchanged a && touch .git/index.lock && mkfifo src/.gitattributes .gitmodules",
             )
             .await;
         pool.release(3).unwrap();
@@ -106,7 +110,7 @@ fn reuse_resets_files_and_settings_but_keeps_build_output_and_times() {
             "one\na\nbuild\nsrc\n* (no branch)"
         );
         assert_eq!(std::fs::metadata(slot.join("src/main")).unwrap().ino(), inode, "untouched files are not rewritten");
-        assert!(slot.join("build/out").exists() && !slot.join("ran").exists());
+        assert!(slot.join("build/out").exists() && !slot.join("ran").exists() && !slot.join("src/.git").exists());
         pool.release(3).unwrap();
         let strict = Pool::open(&world.state().join("pool"), &world.source(), Ignored::Remove).await.unwrap();
         strict.prepare(3, "verify/3", &two).await.unwrap();
@@ -183,5 +187,19 @@ fn a_sha256_source_works() {
         let pool = Pool::open(&world.state().join("pool"), &source, Ignored::Keep).await.unwrap();
         let slot = pool.prepare(1, "x", &base).await.unwrap();
         assert_eq!(world.sh_in(&slot, "git rev-parse HEAD && cat a").await, format!("{base}\na"));
+    });
+}
+
+#[test]
+fn everything_here_can_run_in_tasks_of_their_own() {
+    fn sendable<T: Send>(_: T) {}
+    within_a_minute(async {
+        let work = Work::start().await;
+        let source = work.world.source();
+        let facts = inspect(&source).await.unwrap();
+        sendable(collect(&work.pool, 1, &work.attempt));
+        sendable(work.pool.prepare(1, "x", &work.attempt.base));
+        sendable(Pool::open(&work.slot, &source, Ignored::Keep));
+        sendable(MergeRepo::open(&work.slot, &source, &facts));
     });
 }

@@ -11,7 +11,7 @@
 use super::pin::pin_all;
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{open_up, renew, slot_git, unhide};
+use super::slot::{renew, slot_git, unblock, unhide};
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};
 use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
@@ -150,6 +150,7 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
         notes.push("the clone borrowed objects from other places; they are copied".to_owned());
     }
 
+    unblock(&git, &files).await?;
     let unfinished = UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok())
         || !git.bytes(&["ls-files", "--unmerged", "-z"]).await?.is_empty();
     let hidden = unhide(&git, &files, true).await?;
@@ -231,12 +232,7 @@ async fn commit_rest(
     unfinished: bool,
     notes: &mut Vec<String>,
 ) -> Result<Rest, CollectError> {
-    if git.out(&["add", "--all", "--ignore-errors"]).await.is_err() {
-        // Most often a file or folder without read permission, which an agent may have made by accident.
-        open_up(files, 0o400).map_err(|source| CollectError::Io { path: files.to_owned(), source })?;
-        git.out(&["add", "--all"]).await?;
-        notes.push("some files were not readable and were made so".to_owned());
-    }
+    let git = &rescue::add_everything(git, files, notes).await?;
     let tree = git.tree_id(&["write-tree"]).await?;
     let trailer = format!("Mc-Work-Of: {}/{}/{}", attempt.mission, attempt.unit, attempt.number);
     let found = git.resolve("HEAD").await?;

@@ -2,6 +2,7 @@
 //! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
 
 use super::collect::CollectError;
+use super::slot::{inner_git_dirs, open_up, remove_special};
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::domain::values::CommitId;
@@ -39,6 +40,30 @@ impl Aside {
     }
 }
 
+/// Puts every file that is not ignored into the index, one obstacle after the other taken away. Returns how git must be
+/// called from then on.
+pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<String>) -> Result<Git, CollectError> {
+    if git.out(&["add", "--all"]).await.is_ok() {
+        return Ok(git.clone());
+    }
+    // Files and folders without read permission; pipes and sockets, which hold nothing, in the place of tracked files.
+    let failed = |source| CollectError::Io { path: files.to_owned(), source };
+    open_up(files, 0o400).map_err(failed)?;
+    remove_special(files).map_err(failed)?;
+    if git.out(&["add", "--all"]).await.is_ok() {
+        notes.push("some files were not readable and were made so".to_owned());
+        return Ok(git.clone());
+    }
+    // A filter or an encoding that the attributes ask for and that fails: without attributes the bytes are kept as they
+    // are. The folder cannot be added at all when this fails too.
+    let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
+    let plain =
+        git.clone().with_option(&format!("--attr-source={empty}")).with_setting("core.attributesFile=/dev/null");
+    plain.out(&["add", "--all"]).await?;
+    notes.push("a filter or an encoding of the attributes failed: files are committed as they are on disk".to_owned());
+    Ok(plain)
+}
+
 /// Moves the git directories of repositories inside the workspace aside, so that their files can be committed as files.
 /// Submodules that `base` has, or that `.gitmodules` names, stay.
 pub(crate) async fn nested(
@@ -58,10 +83,14 @@ pub(crate) async fn nested(
             fields(&others).filter_map(|f| Some((f.strip_suffix(b"/")?.to_owned(), false))).collect();
         let staged = git.bytes(&["diff-index", "--cached", "--raw", "-z", "--no-renames", base.as_str()]).await?;
         found.extend(new_gitlinks(&staged).filter(|path| !named.contains(path)).map(|path| (path.to_owned(), true)));
+        for inner in inner_git_dirs(git, files).await? {
+            let place = aside.take(&inner)?;
+            notes.push(format!("{} was in the way of git; it is in {}", inner.display(), place.display()));
+        }
         let mut moved = false;
         for (path, linked) in found {
             let inner = files.join(OsStr::from_bytes(&path)).join(".git");
-            if fs::symlink_metadata(&inner).is_err() || !done.insert(path.clone()) {
+            if fs::symlink_metadata(&inner).is_err() || !within(files, &inner) || !done.insert(path.clone()) {
                 continue;
             }
             if linked {
@@ -80,6 +109,11 @@ pub(crate) async fn nested(
             return Ok(());
         }
     }
+}
+
+/// Whether the folder of `path` really is in the workspace, not behind a link to somewhere else.
+fn within(files: &Path, path: &Path) -> bool {
+    path.parent().and_then(|dir| dir.canonicalize().ok()).is_some_and(|dir| dir.starts_with(files))
 }
 
 /// Paths that are repositories in the index but not in the compared tree, from `diff-index --raw -z`.
@@ -110,7 +144,7 @@ pub(crate) async fn submodules(
         }
         let name = String::from_utf8_lossy(path);
         for history in [files.join(OsStr::from_bytes(path)).join(".git"), files.join(".git/modules")] {
-            if fs::symlink_metadata(&history).is_ok_and(|m| m.is_dir()) {
+            if fs::symlink_metadata(&history).is_ok_and(|m| m.is_dir()) && within(files, &history) {
                 moved = true;
                 let place = aside.take(&history)?;
                 notes.push(format!("submodule {name} was moved; its history is in {}", place.display()));
@@ -124,7 +158,7 @@ pub(crate) async fn submodules(
             fields(&staged).filter(|f| f.starts_with(b"160000 ")).filter_map(|f| f.split(|b| *b == b'\t').nth(1))
         {
             let link = files.join(OsStr::from_bytes(path)).join(".git");
-            if fs::symlink_metadata(&link).is_ok_and(|m| m.is_file()) {
+            if fs::symlink_metadata(&link).is_ok_and(|m| m.is_file()) && within(files, &link) {
                 fs::remove_file(&link).map_err(|source| CollectError::Io { path: link, source })?;
             }
         }
@@ -154,7 +188,7 @@ pub(crate) async fn linked_worktrees(
             });
         let Some(tree_files) = link.parent().filter(|_| points_back) else { continue };
         let tree_git = git.at(Place::WorkTree { git_dir: entry.path(), files: tree_files.to_owned() });
-        match snapshot(&tree_git, identity).await {
+        match snapshot(&tree_git, tree_files, identity).await {
             Ok(commit) => kept.extend(commit),
             Err(error) => notes.push(format!("could not commit the linked worktree {}: {error}", tree_files.display())),
         }
@@ -171,8 +205,8 @@ pub(crate) async fn linked_worktrees(
     Ok(kept)
 }
 
-async fn snapshot(git: &Git, identity: &(String, String)) -> Result<Option<CommitId>, CollectError> {
-    git.out(&["add", "--all"]).await?;
+async fn snapshot(git: &Git, files: &Path, identity: &(String, String)) -> Result<Option<CommitId>, CollectError> {
+    let git = &add_everything(git, files, &mut Vec::new()).await?;
     let tree = git.tree_id(&["write-tree"]).await?;
     let Some(head) = git.resolve("HEAD").await? else { return Ok(None) };
     if head.tree == tree {

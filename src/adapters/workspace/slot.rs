@@ -7,8 +7,9 @@
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::domain::values::CommitId;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -61,7 +62,8 @@ impl Shape {
     /// somebody added stay when `extra` names them: they hold objects, nothing that runs.
     pub(crate) fn mend(&self, git_dir: &Path, extra: &[Vec<u8>]) -> io::Result<()> {
         open_up(git_dir, 0o600)?;
-        remove_locks(git_dir)?;
+        remove_special(git_dir)?;
+        remove_where(git_dir, &|path, _| path.extension().is_some_and(|e| e == "lock"))?;
         for name in ["config", "config.worktree", "hooks", "info", "commondir", "shallow", "objects/info/commit-graph"]
         {
             remove_any(&git_dir.join(name))?;
@@ -129,7 +131,11 @@ pub(crate) async fn reset(
 ) -> Result<Vec<String>, GitError> {
     renew(source, shape, files, base).await?;
     let git = slot_git(source, files);
+    unblock(&git, files).await?;
     git.out(&["reset", "--hard", "--quiet", base.as_str()]).await?;
+    for inner in inner_git_dirs(&git, files).await? {
+        remove_any(&inner).map_err(|source| GitError::Io { path: inner, source })?;
+    }
     let flags = if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" };
     git.out(&["clean", flags]).await?;
     let status = git.bytes(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"]).await?;
@@ -161,6 +167,47 @@ pub(crate) async fn unhide(git: &Git, files: &Path, sparse: bool) -> Result<usiz
         }
     }
     Ok(odd.len())
+}
+
+/// The real folders below `files` (not itself) that have tracked files.
+async fn tracked_folders(git: &Git, files: &Path) -> Result<Vec<PathBuf>, GitError> {
+    let tracked = git.bytes(&["ls-files", "-z"]).await?;
+    let mut folders = BTreeSet::new();
+    for path in fields(&tracked) {
+        let ancestors = Path::new(OsStr::from_bytes(path)).ancestors().skip(1);
+        // A known folder has known ancestors.
+        let _ = ancestors.take_while(|dir| !dir.as_os_str().is_empty()).all(|dir| folders.insert(dir.to_owned()));
+    }
+    let mut real = HashSet::from([PathBuf::new()]);
+    // In order, a folder comes after the one it is in.
+    for dir in folders {
+        let folder = dir.parent().is_some_and(|above| real.contains(above))
+            && fs::symlink_metadata(files.join(&dir)).is_ok_and(|m| m.is_dir());
+        if folder {
+            real.insert(dir);
+        }
+    }
+    Ok(real.into_iter().filter(|dir| !dir.as_os_str().is_empty()).map(|dir| files.join(dir)).collect())
+}
+
+/// Everything called `.git` in folders that have tracked files: git does not look at it, neither to add nor to clean.
+pub(crate) async fn inner_git_dirs(git: &Git, files: &Path) -> Result<Vec<PathBuf>, GitError> {
+    let inner = tracked_folders(git, files).await?.into_iter().map(|dir| dir.join(".git"));
+    Ok(inner.filter(|path| fs::symlink_metadata(path).is_ok()).collect())
+}
+
+/// Removes pipes that have the name of a file git reads for its own purposes: it would wait for ever.
+pub(crate) async fn unblock(git: &Git, files: &Path) -> Result<(), GitError> {
+    for dir in tracked_folders(git, files).await?.into_iter().chain([files.to_owned()]) {
+        for name in [".gitignore", ".gitattributes", ".gitmodules"] {
+            let path = dir.join(name);
+            let pipe = fs::symlink_metadata(&path).is_ok_and(|m| !m.is_file() && !m.is_dir() && !m.is_symlink());
+            if pipe {
+                remove_any(&path).map_err(|source| GitError::Io { path, source })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes a file, link or folder of any kind, also one with read-only folders in it; nothing there is fine.
@@ -199,17 +246,18 @@ pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes lock files, and pipes and sockets, which would make git wait for ever.
-fn remove_locks(dir: &Path) -> io::Result<()> {
+/// Removes pipes, sockets and devices below `dir`: they hold nothing, and make git fail or wait for ever.
+pub(crate) fn remove_special(dir: &Path) -> io::Result<()> {
+    remove_where(dir, &|_, kind| !(kind.is_file() || kind.is_symlink()))
+}
+
+fn remove_where(dir: &Path, unwanted: &impl Fn(&Path, FileType) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            // Objects have no locks that matter and may be many.
-            if entry.file_name() != "objects" {
-                remove_locks(&entry.path())?;
-            }
-        } else if !(kind.is_file() || kind.is_symlink()) || entry.path().extension().is_some_and(|e| e == "lock") {
+            remove_where(&entry.path(), unwanted)?;
+        } else if unwanted(&entry.path(), kind) {
             fs::remove_file(entry.path())?;
         }
     }
