@@ -129,7 +129,7 @@ impl Executor {
                 let run = order.run;
                 let kill = self.killable(Target::Verification(run));
                 self.spawn(Event::Verified { run, result: Err(broken()) }, async move {
-                    Event::Verified { run, result: verification::verify(&shop, order, kill).await }
+                    Event::Verified { run, result: verification::verify(&shop, order, kill).await.map(Box::new) }
                 });
             }
             Command::Land { token, candidate, expected, .. } => {

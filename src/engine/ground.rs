@@ -98,24 +98,21 @@ async fn check_landed(shop: &Shop, green: Option<&Tip>) -> Result<(), Refusal> {
     }
     let landed: Vec<(UnitId, CommitId)> =
         super::history::landings(&shop.store()).map_err(|e| environment(chain(&e), "see `mc audit`"))?;
-    for (unit, commit) in landed.iter().rev() {
-        let known = shop.source.resolve(commit.as_str()).await.ok().flatten().is_some();
-        let there = known && shop.source.is_ancestor(commit, &green.commit).await.unwrap_or(false);
-        if there {
-            // Landings are ancestors of later ones.
-            return Ok(());
-        }
-        return Err(environment(
-            format!(
-                "{} at {} does not contain {unit}, which landed as {}",
-                shop.settings().green_branch,
-                green.commit.short(),
-                commit.short()
-            ),
-            "put green back (`git update-ref`), or start with --take-over to accept it as it is",
-        ));
+    // Landings are ancestors of later ones: the last one stands for all.
+    let Some((unit, commit)) = landed.last() else { return Ok(()) };
+    let known = shop.source.resolve(commit.as_str()).await.ok().flatten().is_some();
+    if known && shop.source.is_ancestor(commit, &green.commit).await.unwrap_or(false) {
+        return Ok(());
     }
-    Ok(())
+    Err(environment(
+        format!(
+            "{} at {} does not contain {unit}, which landed as {}",
+            shop.settings().green_branch,
+            green.commit.short(),
+            commit.short()
+        ),
+        "put green back (`git update-ref`), or start with --take-over to accept it as it is",
+    ))
 }
 
 /// What this state directory writes into the owner ref.

@@ -219,7 +219,7 @@ impl World {
             }
             Command::Verify(order) => {
                 let run = order.run;
-                let result = if trouble { Err(failed) } else { Ok(self.verify(&order, rng, s.faults.flaky)) };
+                let result = if trouble { Err(failed) } else { Ok(Box::new(self.verify(&order, rng, s.faults.flaky))) };
                 self.answer(delay + 1_000, Event::Verified { run, result });
             }
             Command::KillVerification { run } => {

@@ -85,7 +85,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
             millis: 1,
             head_tail: String::new(),
         };
-        let body = serde_json::to_string(&Snapshot { stages: vec![stage], flaky: Vec::new() }).unwrap();
+        let body = serde_json::to_string(&Snapshot { stages: vec![stage], ..Snapshot::default() }).unwrap();
         store.snapshot_put(&SnapshotKey(KEY.to_owned()), &tip.tree, 1, &body).unwrap();
     }
     Landed { world, tip }

@@ -54,7 +54,7 @@ pub enum Event {
         /// Number of the verification.
         run: u64,
         /// What came of it; `Err` is infrastructure (nothing is known of the tree).
-        result: Result<Verification, String>,
+        result: Result<Box<Verification>, String>,
     },
     /// Answer to [`super::Command::Land`].
     LandEnded {

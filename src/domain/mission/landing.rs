@@ -191,7 +191,7 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn verified(&mut self, run: u64, result: Result<Verification, String>) {
+    pub(super) fn verified(&mut self, run: u64, result: Result<Box<Verification>, String>) {
         if self.state.verifying.as_ref().is_none_or(|v| v.run != run) {
             return;
         }

@@ -170,6 +170,7 @@ proptest! {
         prop_assert_eq!(plan.edges.iter().filter(|edge| edge.kind == EdgeKind::Depends).count(), depends);
     }
 
+    #[expect(clippy::needless_range_loop, reason = "a matrix is read by both indices")]
     #[test]
     fn overlapping_units_are_connected_and_others_are_not_ordered(units in plan()) {
         let plan = Plan::build(units, &BTreeSet::new()).unwrap();
