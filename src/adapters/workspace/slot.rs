@@ -114,7 +114,7 @@ pub(crate) async fn renew(source: &Git, shape: &Shape, files: &Path, base: &Comm
         fs::rename(&kept, git_dir.join("index")).map_err(failed)?;
     }
     let git = slot_git(source, files);
-    if unhide(&git, files, false).await.is_err() {
+    if unblock(&git, files).await.is_err() || unhide(&git, files, false).await.is_err() {
         remove_any(&git_dir.join("index")).map_err(failed)?;
     }
     git.out(&["update-ref", "--no-deref", "HEAD", base.as_str()]).await?;
@@ -131,7 +131,6 @@ pub(crate) async fn reset(
 ) -> Result<Vec<String>, GitError> {
     renew(source, shape, files, base).await?;
     let git = slot_git(source, files);
-    unblock(&git, files).await?;
     git.out(&["reset", "--hard", "--quiet", base.as_str()]).await?;
     for inner in inner_git_dirs(&git, files).await? {
         remove_any(&inner).map_err(|source| GitError::Io { path: inner, source })?;
