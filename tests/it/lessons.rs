@@ -1,4 +1,5 @@
 //! Faults of an earlier scheduler, each played once on purpose in the virtual world (see `docs/lessons.md`).
+#![expect(clippy::unwrap_used, reason = "a panic is how a test helper fails")]
 
 use mission_control::domain::mission::{MissionOutcome, NextMove, Policy, Record, UnitState};
 use mission_control::domain::unit::UnitSpec;
