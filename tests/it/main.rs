@@ -11,6 +11,7 @@ mod config;
 mod git_merge;
 mod git_refs;
 mod git_source;
+mod lessons;
 mod runs_containment;
 mod runs_protocol;
 mod runs_user;
