@@ -117,7 +117,9 @@ async fn finish(context: &Context, site: &Site) -> Result<(), CliError> {
     }
     let look = views::look(site, None).await?;
     if let Some(view) = look.view() {
-        output::line(&status::truth(&view));
+        if context.global.quiet {
+            output::line(&status::truth(&view));
+        }
         output::line(&format!("units: {}", sum(view.state)));
         output::line(&format!("next: {}", status::next_action(&view, &look.green)));
     }

@@ -19,6 +19,7 @@ use crate::domain::mission::Record;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
 use crate::domain::plan::graph::Plan;
+use crate::domain::plan::unsupported::unsupported;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
 use crate::report::{GreenRef, View};
@@ -213,7 +214,11 @@ pub async fn plan(site: &Site, plan_file: Option<&Path>) -> Result<Result<Plan, 
         satisfied.extend(units.iter().filter(|unit| !todo(unit)).map(|unit| unit.id.clone()));
         units.into_iter().filter(todo).collect()
     };
-    let open = units.into_iter().filter(|unit| !satisfied.contains(&unit.id)).collect();
+    let open: Vec<UnitSpec> = units.into_iter().filter(|unit| !satisfied.contains(&unit.id)).collect();
+    let findings = unsupported(&open);
+    if !findings.is_empty() {
+        return Ok(Err(Faulty { path, findings }));
+    }
     Ok(Plan::build(open, &satisfied).map_err(|findings| Faulty { path, findings }))
 }
 
@@ -227,12 +232,12 @@ pub fn attempt_log(
     unit: &UnitId,
     n: u32,
 ) -> Result<(PathBuf, Option<Vec<u8>>), EngineError> {
-    let path = attempt_run(site, mission, unit, n).join("out.log");
+    let path = attempt_run(site, mission, unit, n).join("run").join("out.log");
     let bytes = files::read_if_there(&path).map_err(|source| EngineError::File { path: path.clone(), source })?;
     Ok((path, bytes))
 }
 
-/// Run directory of an attempt on this machine.
+/// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.
 #[must_use]
 pub fn attempt_run(site: &Site, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
     site.state.runs().join(mission.as_str()).join(unit.as_str()).join(n.to_string())

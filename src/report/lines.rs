@@ -40,14 +40,16 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::TargetSeen { intake: Some(intake) } => {
             format!("the target branch at {} is taken in first", intake.head.commit.short())
         }
+        Record::RoundPlanned { round, units, .. } if units.is_empty() => format!("round {round} has nothing to plan"),
         Record::RoundPlanned { round, units, wave_of, left_over, .. } => {
             let waves = wave_of.iter().max().map_or(0, |last| u64::from(*last) + 1);
             let later = if *left_over > 0 { format!(", {left_over} left for later rounds") } else { String::new() };
             format!("round {round} plans {} in {}{later}", count(units.len() as u64, "unit"), count(waves, "wave"))
         }
         Record::PlanUnreadable { reason, .. } => format!("the plan cannot be used: {}", short(reason, 4 * LIMIT)),
-        Record::WaveOpened { wave, green, .. } => {
-            let members = state.rounds.last().and_then(|round| round.waves.get(*wave as usize)).map_or(0, Vec::len);
+        Record::WaveOpened { round, wave, green, .. } => {
+            let round = state.rounds.iter().rev().find(|known| known.index == *round);
+            let members = round.and_then(|round| round.waves.get(*wave as usize)).map_or(0, Vec::len);
             format!("wave {} opens: {} on {}", wave + 1, count(members as u64, "unit"), green.short())
         }
         Record::AttemptStarted { unit, n, host, slot, .. } => {
@@ -90,6 +92,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::QueueHeld { reason, hint } => {
             format!("nothing lands any more: {}. {}", short(reason, 2 * LIMIT), short(hint, 2 * LIMIT))
         }
+        Record::RoundClosed { units: 0, objective: None, .. } => return None,
         Record::RoundClosed { round, landed, units, objective, .. } => {
             let check = match objective {
                 Some(true) => "; the objective is met",

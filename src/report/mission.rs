@@ -102,8 +102,10 @@ fn change(before: Option<&Summary>, after: Option<&Summary>) -> String {
 }
 
 fn landed_text(out: &mut String, view: &View<'_>, facts: &Facts) {
-    let mut units = view.state.units.iter().filter(|unit| unit.state == UnitState::Landed).peekable();
-    if units.peek().is_some() {
+    let mut units: Vec<&Unit> = view.state.units.iter().filter(|unit| unit.state == UnitState::Landed).collect();
+    // In the order of landing: the tests after one are the tests before the next.
+    units.sort_by_key(|unit| facts.landings.iter().rposition(|landing| landing.unit.as_ref() == Some(&unit.spec.id)));
+    if !units.is_empty() {
         out.push_str("\nlanded\n");
     }
     for unit in units {
@@ -116,18 +118,28 @@ fn landed_text(out: &mut String, view: &View<'_>, facts: &Facts) {
 }
 
 fn unlanded_text(out: &mut String, view: &View<'_>) {
-    let mut units = view.state.units.iter().filter(|unit| unit.state != UnitState::Landed).peekable();
-    if units.peek().is_some() {
-        out.push_str("\nnot landed\n");
-    }
-    for unit in units {
-        let reason = match unit.reason.trim() {
-            "" => String::new(),
-            reason => format!(": {}", short(reason, 300)),
-        };
-        let _ = writeln!(out, "  {}  {}{reason}", unit.spec.id, unit.state.name());
-        if let Some(attempt) = pinned(&unit.attempts) {
-            let _ = writeln!(out, "    work kept at {}", attempt_ref(&view.state.mission, &unit.spec.id, attempt.n));
+    let (idle, rest): (Vec<&Unit>, Vec<&Unit>) = view
+        .state
+        .units
+        .iter()
+        .filter(|unit| unit.state != UnitState::Landed)
+        .partition(|unit| unit.state == UnitState::NoOp);
+    for (heading, units) in [("nothing to do", idle), ("not landed", rest)] {
+        if !units.is_empty() {
+            let _ = writeln!(out, "\n{heading}");
+        }
+        for unit in units {
+            let reason = match unit.reason.trim() {
+                "" => String::new(),
+                reason => format!(": {}", short(reason, 300)),
+            };
+            let _ = writeln!(out, "  {}  {}{reason}", unit.spec.id, unit.state.name());
+            if unit.state != UnitState::NoOp
+                && let Some(attempt) = pinned(&unit.attempts)
+            {
+                let _ =
+                    writeln!(out, "    work kept at {}", attempt_ref(&view.state.mission, &unit.spec.id, attempt.n));
+            }
         }
     }
 }
@@ -192,7 +204,11 @@ fn look_text(out: &mut String, view: &View<'_>, green: &GreenRef, facts: &Facts)
         let _ = writeln!(out, "take:  git merge {branch}    (your own branches were not touched)");
         let _ = writeln!(out, "undo one unit after taking it:  git revert -m 1 COMMIT");
     }
-    let _ = writeln!(out, "\nnext: {}", next_action(view, green));
+    let unlanded = view.state.units.iter().find(|unit| unit.state.blocks() && !unit.attempts.is_empty());
+    let _ = match unlanded.filter(|_| view.state.over()) {
+        Some(unit) => writeln!(out, "\nnext: `mc unit show {}` shows why it did not land", unit.spec.id),
+        None => writeln!(out, "\nnext: {}", next_action(view, green)),
+    };
 }
 
 /// The report as JSON: `schema`, `mission`, `exit_code`, `accounts` (by unit state, and `total`), `landed[]`,

@@ -263,9 +263,10 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
         return match (outcome, code) {
             (MissionOutcome::Refused, _) => refusal_hint(view),
             (_, 0) if state.count(UnitState::Landed) > 0 => {
-                format!("`mc report` says what landed; `git merge {}` takes it", green.branch())
+                format!("`git merge {}` takes what landed; `mc report` says what that is", green.branch())
             }
-            (_, 0) => "`mc report` says what was found".to_owned(),
+            (_, 0) => "nothing was to be done; `mc report` has the details".to_owned(),
+            _ if state.units.is_empty() => "mend what the first line names, then `mc mission start`".to_owned(),
             _ => "`mc report` says what did not land and where the work is kept".to_owned(),
         };
     }
