@@ -1,4 +1,5 @@
 //! The one integration binary: decisions in the simulator, adapters against real git and processes, the command line.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests touch the world and may panic")]
 
 mod support;
 
