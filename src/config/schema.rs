@@ -62,7 +62,7 @@ const fn count(least: u64) -> Kind {
 /// Choices of a stage's `kind`.
 pub const STAGE_KINDS: Kind = Kind::Choice(&["tests", "lint", "types", "security", "build", "metric"], &[]);
 /// Choices of a stage's `tier`.
-pub const STAGE_TIERS: Kind = Kind::Choice(&["quick", "gate"], &[]);
+pub const STAGE_TIERS: Kind = Kind::Choice(&["gate"], &["quick"]);
 /// Choices of a stage's `format`.
 pub const STAGE_FORMATS: Kind = Kind::Choice(&["auto", "tap", "exit"], &["cargo", "nextest", "pytest", "junit"]);
 
@@ -120,7 +120,7 @@ pub const KEYS: &[Key] = &[
     now("scheduler.parallel.num_workers", Kind::Count(1, 256), "4"),
     now("scheduler.parallel.pool_dir", Kind::Text, "\"\""),
     now("scheduler.parallel.max_disk", Kind::Size, "\"50GB\""),
-    now("scheduler.parallel.warm_clones", Kind::Count(0, 256), "0"),
+    older("scheduler.parallel.warm_clones"),
     later("scheduler.parallel.verifiers"),
     older("scheduler.parallel.heartbeat_timeout"),
     older("scheduler.parallel.max_rebase_attempts"),

@@ -146,8 +146,6 @@ pub struct Parallel {
     pub pool_dir: Option<PathBuf>,
     /// Most bytes of the pool.
     pub max_disk: u64,
-    /// Workspaces made ahead.
-    pub warm_clones: u32,
 }
 
 /// Rounds.
@@ -234,7 +232,6 @@ impl Layers {
                     Some((Value::Size(bytes), _)) => *bytes,
                     _ => 0,
                 },
-                warm_clones: self.count("scheduler.parallel.warm_clones"),
             },
             max_wall_time: self.time("scheduler.budget.max_wall_time"),
             rounds: Rounds {

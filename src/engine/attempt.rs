@@ -201,7 +201,7 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
                     .notes
                     .push(format!("{kept} other tips, stashes or abandoned commits are pinned under refs/mc/kept"));
             }
-            foreign_refs(shop, place, &found, &mut report).await;
+            foreign_refs(shop, order, place, &found, &mut report).await;
             report.head = Some(found.head);
         }
         Err(why) => {
@@ -262,7 +262,13 @@ async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<
 
 /// Names refs of the source that changed while the attempt ran; one that now points into the attempt's own work was
 /// written by it, and a person must look (P6).
-async fn foreign_refs(shop: &Shop, place: &Folder, found: &Collected, report: &mut AttemptReport) {
+async fn foreign_refs(
+    shop: &Shop,
+    order: &AttemptOrder,
+    place: &Folder,
+    found: &Collected,
+    report: &mut AttemptReport,
+) {
     let before: Option<BTreeMap<String, CommitId>> =
         files::read_if_there(&place.refs()).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
     let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
@@ -273,7 +279,7 @@ async fn foreign_refs(shop: &Shop, place: &Folder, found: &Collected, report: &m
         }
         report.notes.push(format!("{name} of the source changed during the attempt"));
         let own = shop.source.is_ancestor(now, &found.head.commit).await.unwrap_or(false);
-        let old = before.values().any(|b| b == now);
+        let old = shop.source.is_ancestor(now, &order.from).await.unwrap_or(true);
         if own && !old {
             report.hold = Some(format!(
                 "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), then `mc unit retry`",

@@ -5,10 +5,11 @@ use super::shop::Shop;
 use crate::adapters::files;
 use crate::adapters::host::rundir::Run;
 use crate::adapters::host::tail;
-use crate::adapters::workspace::pool::PoolError;
+use crate::adapters::workspace::pool::{Pool, PoolError, SlotInfo};
 use crate::domain::values::CommitId;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// A workspace could not be made ready.
@@ -37,6 +38,7 @@ pub async fn workspace(
     }
     let failed = |e: &dyn std::error::Error| NotReady::Failed(super::error::chain(e));
     let pool = shop.pool().await.map_err(|e| failed(&e))?;
+    within_disk(shop, pool, slot).await?;
     let workspace = match pool.prepare(slot, label, base).await {
         Err(PoolError::Dirty { label: old, .. }) => {
             super::attempt::rescue(shop, slot, &old, base).await.map_err(NotReady::Failed)?;
@@ -57,21 +59,49 @@ pub async fn workspace(
         }
     }
     if let Some(line) = &target.setup {
-        setup(shop, line, &workspace, setup_dir, kill).await?;
+        setup(shop, line, &workspace, &pool.stamp(slot), setup_dir, kill).await?;
     }
     Ok(workspace)
+}
+
+/// Keeps the pool within its cap: slots nobody uses give way first, then nothing new is prepared.
+async fn within_disk(shop: &Shop, pool: &Arc<Pool>, slot: u32) -> Result<(), NotReady> {
+    let cap = shop.settings().parallel.max_disk;
+    if cap == 0 {
+        return Ok(());
+    }
+    let pool = Arc::clone(pool);
+    let looked = tokio::task::spawn_blocking(move || -> Result<u64, String> {
+        let used = |slots: &[SlotInfo]| slots.iter().map(|s| s.bytes).sum::<u64>();
+        let slots = pool.list().map_err(|e| super::error::chain(&e))?;
+        if used(&slots) <= cap {
+            return Ok(0);
+        }
+        for idle in slots.iter().filter(|s| s.dirty.is_none() && !s.in_use) {
+            // One that another task is just taking is left to it.
+            let _ = pool.discard(idle.slot);
+        }
+        Ok(used(&pool.list().map_err(|e| super::error::chain(&e))?))
+    });
+    let used = looked.await.map_err(|e| NotReady::Failed(e.to_string()))?.map_err(NotReady::Failed)?;
+    if used <= cap {
+        return Ok(());
+    }
+    Err(NotReady::Failed(format!(
+        "prepare slot {slot}: workspaces use {used} bytes of {cap} (scheduler.parallel.max_disk)"
+    )))
 }
 
 async fn setup(
     shop: &Shop,
     line: &str,
     workspace: &Path,
+    stamp: &Path,
     dir: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<(), NotReady> {
-    let stamp = workspace.join(".git/mc-setup");
     let inputs = inputs(shop, line, workspace).map_err(|e| NotReady::Failed(format!("read setup inputs: {e}")))?;
-    if files::read_if_there(&stamp).ok().flatten().as_deref() == Some(inputs.as_bytes()) {
+    if files::read_if_there(stamp).ok().flatten().as_deref() == Some(inputs.as_bytes()) {
         return Ok(());
     }
     let job = Job {
@@ -87,7 +117,7 @@ async fn setup(
     let ended = run(shop, job, kill, false).await;
     match ended.end {
         End::Exited(0) => {
-            files::replace(&stamp, inputs.as_bytes()).map_err(|e| NotReady::Failed(format!("note that setup ran: {e}")))
+            files::replace(stamp, inputs.as_bytes()).map_err(|e| NotReady::Failed(format!("note that setup ran: {e}")))
         }
         End::Killed => Err(NotReady::Killed),
         end => {

@@ -7,9 +7,10 @@ pub mod check;
 pub mod scenario;
 pub mod world;
 
-use crate::domain::mission::{Command, Event, Policy, Record, State, StopLevel, UnitState, decide};
+use crate::domain::mission::{Command, Event, Policy, Record, RejectClass, State, StopLevel, UnitState, decide};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{Millis, MissionId};
+use crate::domain::values::{Millis, MissionId, TreeId};
+use crate::domain::verify::StageOutcome;
 use scenario::{Faults, Scenario};
 use world::World;
 
@@ -64,6 +65,8 @@ struct Play<'s, W> {
     crashes: u32,
     steps: u64,
     restarts: u32,
+    killing_since: Option<Millis>,
+    candidate: Option<TreeId>,
     watch: W,
 }
 
@@ -89,6 +92,8 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             crashes: 0,
             steps: 0,
             restarts: 0,
+            killing_since: None,
+            candidate: None,
             watch,
         }
     }
@@ -146,6 +151,11 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             self.world.again(event.clone(), late);
         }
         self.world.outside_moves(&mut self.rng, faults);
+        // P10: what became ready more than a second ago must have been started by a wake-up of its own.
+        if let Some(unit) = self.state.ready_but_not_started(self.world.now.saturating_sub(1_000)) {
+            return Err(self.broken(&format!("P10: {unit} was ready for more than a second")));
+        }
+        let was_paused = self.state.paused;
         let cut = self.planned_cut();
         let before = self.journal.len();
         let step = decide(&mut self.state, self.world.now, event);
@@ -155,6 +165,9 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         for record in &step.records {
             (self.watch)(self.world.now, record);
             self.journal.push(record.clone());
+        }
+        if let Err(what) = self.fairness(&step.records, was_paused && self.state.paused) {
+            return Err(self.broken(&what));
         }
         if let Err(what) = check::durable_before_effect(&self.journal[before..], &step.commands) {
             return Err(self.broken(&what));
@@ -175,6 +188,31 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             }
         }
         Ok(exit)
+    }
+
+    /// Nobody is blamed for a failure seen once, a pause starts nothing, and a kill ends soon.
+    fn fairness(&mut self, records: &[Record], paused: bool) -> Result<(), String> {
+        for record in records {
+            match record {
+                Record::CandidateMade { candidate, .. } => self.candidate = Some(candidate.tree.clone()),
+                Record::Rejected { class: RejectClass::Verification, source, .. } => {
+                    let Some(tree) = &self.candidate else { continue };
+                    let fails = self.world.verified.get(tree).is_some_and(|s| s.outcome != StageOutcome::Passed);
+                    if fails && self.scenario.policy.confirm_failures && self.world.runs_of(tree) < 2 {
+                        return Err(format!("{source:?} is blamed for a failure seen once"));
+                    }
+                }
+                Record::AttemptStarted { unit, .. } if paused => return Err(format!("{unit} started in a pause")),
+                _ => {}
+            }
+        }
+        let killing = matches!(self.state.stop, Some((StopLevel::Now | StopLevel::Interrupt, _)));
+        let quiet = self.state.over() || self.state.suspended;
+        self.killing_since = if killing && !quiet { self.killing_since.or(Some(self.world.now)) } else { None };
+        match self.killing_since {
+            Some(since) if self.world.now > since + 30_000 => Err("P5: a kill did not end within 30 s".to_owned()),
+            _ => Ok(()),
+        }
     }
 
     fn planned_cut(&mut self) -> Option<Cut> {

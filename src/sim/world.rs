@@ -25,6 +25,7 @@ pub struct World {
     pub landings: Vec<(Tip, Option<UnitId>)>,
     /// Verifications that really ran.
     pub runs: u64,
+    runs_by_tree: BTreeMap<TreeId, u32>,
     commits: BTreeMap<CommitId, Content>,
     parents: BTreeMap<CommitId, Vec<CommitId>>,
     agents: BTreeMap<(UnitId, u32), Agent>,
@@ -59,6 +60,7 @@ impl World {
             verified: BTreeMap::new(),
             landings: Vec::new(),
             runs: 0,
+            runs_by_tree: BTreeMap::new(),
             commits: BTreeMap::new(),
             parents: BTreeMap::new(),
             agents: BTreeMap::new(),
@@ -86,6 +88,12 @@ impl World {
     #[must_use]
     pub fn green_content(&self) -> Vec<&UnitId> {
         self.green.iter().filter_map(|g| self.commits.get(g)).flat_map(BTreeMap::keys).collect()
+    }
+
+    /// How often a tree was really verified.
+    #[must_use]
+    pub fn runs_of(&self, tree: &TreeId) -> u32 {
+        self.runs_by_tree.get(tree).copied().unwrap_or(0)
     }
 
     /// Whether `ancestor` is contained in `commit`.
@@ -365,6 +373,7 @@ impl World {
         let reused = order.confirms.is_none() && self.snapshots.contains_key(&key);
         if !reused {
             self.runs += 1;
+            *self.runs_by_tree.entry(order.tip.tree.clone()).or_default() += 1;
             let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
             let (exist, mut fail) = self.tests(&content);
             if rng.f64() < flaky {

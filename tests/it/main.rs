@@ -24,6 +24,7 @@ mod store_files;
 mod store_journal;
 mod store_lock;
 mod store_place;
+mod store_views;
 mod store_wake;
 mod store_world;
 mod workspace_collect;

@@ -91,3 +91,26 @@ fn faults_are_named_or_refused() {
     assert!(Faults::named("crash,flaky").unwrap().crash > 0.0);
     assert!(Faults::named("crahs").unwrap_err().contains("checked-out"));
 }
+
+#[test]
+fn nothing_but_infrastructure_failures_opens_the_circuit() {
+    let units: Vec<UnitSpec> = (0..6).map(|i| unit(&format!("u{i}"), &[])).collect();
+    let mut scenario = calm(units.clone());
+    for u in &units {
+        scenario.behaviours.insert(u.id.clone(), vec![Behaviour::HostFails]);
+    }
+    let outcome = run(&scenario);
+    let (outcome, _, code) = outcome.state.outcome.clone().unwrap();
+    assert_eq!((outcome, code), (MissionOutcome::CircuitOpen, 6));
+}
+
+#[test]
+fn p11_a_mission_ends_at_its_wall_time_with_everything_killed() {
+    let mut scenario = calm(vec![unit("a", &[]), unit("b", &["a"])]);
+    scenario.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::Hangs]);
+    scenario.policy.max_wall_time = 30_000;
+    let outcome = run(&scenario);
+    assert_eq!(outcome.state.outcome.as_ref().unwrap().0, MissionOutcome::WallTime);
+    assert!(outcome.world.now < 40_000, "{}", outcome.world.now);
+    assert_eq!(state_of(&outcome, "a"), UnitState::Cancelled);
+}

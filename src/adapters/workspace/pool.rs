@@ -143,6 +143,12 @@ impl Pool {
         &self.root
     }
 
+    /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the files.
+    #[must_use]
+    pub fn stamp(&self, slot: u32) -> PathBuf {
+        self.root.join(format!("slot-{slot}.setup"))
+    }
+
     fn marker(&self, slot: u32) -> PathBuf {
         self.root.join(format!("slot-{slot}.dirty"))
     }
@@ -200,6 +206,7 @@ impl Pool {
         let files = self.path(slot);
         let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
         if !matches!(&first, Ok(different) if different.is_empty()) {
+            remove_any(&self.stamp(slot)).map_err(|e| io_error(&files, e))?;
             remove_any(&files).map_err(|e| io_error(&files, e))?;
             // What git calls different in a checkout from nothing is a matter of the repository's own line-end
             // attributes; there is no truer checkout of this commit.
@@ -242,7 +249,7 @@ impl Pool {
     pub fn discard(&self, slot: u32) -> Result<(), PoolError> {
         self.hold(slot)?;
         let files = self.path(slot);
-        remove_any(&files).map_err(|e| io_error(&files, e))?;
+        remove_any(&self.stamp(slot)).and_then(|()| remove_any(&files)).map_err(|e| io_error(&files, e))?;
         self.release(slot)
     }
 
