@@ -1,0 +1,1 @@
+//! Killing `mc` at any instant changes nothing about the result (P4).
