@@ -4,7 +4,7 @@
 //! until that many engines were killed; `MC_SEED=7` chooses other instants. A failure names its seed.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::support::world::{Engine, Seen, Unit, World, own_file, unit, within};
+use super::support::world::{Engine, Seen, Unit, World, own_file, unit, until, within};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -157,4 +157,91 @@ fn p4_a_mission_killed_again_and_again_ends_like_an_undisturbed_one() {
 fn begun(world: &World, engine: Engine) -> Engine {
     world.await_record("mission-started", 1);
     engine
+}
+
+#[test]
+fn p4_a_start_killed_within_200_ms_either_never_was_or_can_be_resumed() {
+    let seed = asked("MC_SEED", 1);
+    within(120, move || {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (mut never, mut resumed) = (0, 0);
+        for _ in 0..8 {
+            let world = World::new();
+            let units = [unit("one", &own_file("one", 0.0)), unit("two", &own_file("two", 0.0)).after(&["one"])];
+            let plan = world.plan(&units);
+            let mut engine = world.spawn_mission(&plan);
+            assert!(engine.ended_within(Duration::from_millis(random.u64(0..=200))).is_none());
+            engine.kill();
+            if world.kinds("mission-started").is_empty() {
+                never += 1;
+                let nothing = world.resume().exits(0);
+                assert_eq!(nothing.out.lines().count(), 1, "{}", nothing.out);
+                world.start(&plan).exits(0);
+            } else {
+                resumed += 1;
+                world.start(&plan).exits(2);
+                world.resume().exits(0);
+            }
+            whole(&world, &units, &expected_tree(&world, &units));
+        }
+        println!("seed {seed}: {never} never were, {resumed} were resumed");
+    });
+}
+
+/// Git under its own name, slow where it writes, noting its beginnings and ends when it is a child that holds the lock.
+const SLOW_GIT: &str = r#"#!/bin/sh
+PATH=${PATH#*:}
+case $(readlink /proc/$$/fd/0) in */engine.lock) ;; *) exec git "$@" ;; esac
+case $* in *update-ref* | *commit-tree* | *merge-tree* | *clone*) ;; *) exec git "$@" ;; esac
+echo "$ENGINE $$ begin" >>"$HOME/gits"
+sleep 0.15
+git "$@"
+code=$?
+echo "$ENGINE $$ end" >>"$HOME/gits"
+exit $code
+"#;
+
+#[test]
+fn p4_no_git_of_a_killed_engine_works_beside_the_next_engine() {
+    within(120, || {
+        let world = World::new();
+        world.program("git", SLOW_GIT);
+        let units: Vec<Unit> = (1..=3).map(|n| format!("u{n}")).map(|id| unit(&id, &own_file(&id, 0.0))).collect();
+        let mut engine = world.spawn_mission(&world.plan(&units));
+        let mut outlived = 0;
+        for n in 1..=8 {
+            // An engine is killed in the middle of its n-th slow git.
+            let open = until("a git in the middle of its work", || {
+                let gits = gits(&world);
+                let mine = gits.iter().filter(|(e, _, begins)| *e == engine.number && *begins).count();
+                (mine > n % 3 && gits.last().is_some_and(|(_, _, begins)| *begins)).then(|| gits.len())
+            });
+            assert!(engine.kill());
+            outlived += usize::from(gits(&world).len() == open);
+            engine = world.spawn_resume();
+        }
+        engine.end().exits(0);
+        let mut open: BTreeSet<(u32, u32)> = BTreeSet::new();
+        for (engine, pid, begins) in gits(&world) {
+            if begins {
+                let older: Vec<_> = open.iter().filter(|(other, _)| *other != engine).collect();
+                assert!(older.is_empty(), "engine {engine} calls git beside {older:?}");
+                open.insert((engine, pid));
+            } else {
+                assert!(open.remove(&(engine, pid)));
+            }
+        }
+        assert!(outlived >= 6, "only {outlived} gits outlived their engine");
+        whole(&world, &units, &expected_tree(&world, &units));
+    });
+}
+
+/// Engine, process and whether it begins, in order.
+fn gits(world: &World) -> Vec<(u32, u32, bool)> {
+    let text = std::fs::read_to_string(world.home().join("gits")).unwrap_or_default();
+    let read = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (words[0].parse().unwrap(), words[1].parse().unwrap(), words[2] == "begin")
+    };
+    text.lines().map(read).collect()
 }

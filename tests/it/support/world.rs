@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longest wait for something that is about to happen.
@@ -42,11 +42,6 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Milliseconds since 1970, as in the journal.
-pub fn now() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
 /// One script unit of a plan file.
@@ -98,14 +93,11 @@ pub struct Engine {
     child: Child,
     out: PathBuf,
     err: PathBuf,
-    pub started: u64,
+    /// What its children find as `ENGINE` in their environment.
+    pub number: u32,
 }
 
 impl Engine {
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -229,6 +221,13 @@ impl World {
         self.git(&["commit", "-qm", "work"]);
     }
 
+    /// Puts a script before the system's program of that name.
+    pub fn program(&self, name: &str, script: &str) {
+        let path = self.home().join("bin").join(name);
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
     /// Writes a plan file outside the repository.
     pub fn plan(&self, units: &[Unit]) -> PathBuf {
         let table = |u: &Unit| {
@@ -248,26 +247,20 @@ impl World {
 
     /// Starts `mc` in the background.
     pub fn spawn(&self, args: &[&str]) -> Engine {
-        self.spawn_with(args, Stdio::null())
-    }
-
-    fn spawn_with(&self, args: &[&str], stdin: Stdio) -> Engine {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let [out, err] = ["out", "err"].map(|w| self.home().join(format!("said/{n}.{w}")));
         let mut command = self.command(env!("CARGO_BIN_EXE_mc"));
-        command.args(args).stdin(stdin).stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
-        let started = now();
-        Engine { child: command.spawn().unwrap(), out, err, started }
+        command.args(args).stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+        Engine { child: command.env("ENGINE", n.to_string()).spawn().unwrap(), out, err, number: n }
     }
 
     /// Starts a mission whose console is a pipe that nobody reads any more.
     pub fn spawn_unheard(&self, plan: &Path) -> Engine {
         let mut command = self.command(env!("CARGO_BIN_EXE_mc"));
         command.args(["mission", "start", "--plan"]).arg(plan).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let started = now();
         let mut child = command.spawn().unwrap();
         drop((child.stdout.take(), child.stderr.take()));
-        Engine { child, out: PathBuf::new(), err: PathBuf::new(), started }
+        Engine { child, out: PathBuf::new(), err: PathBuf::new(), number: 0 }
     }
 
     /// Runs `mc` to its end.
@@ -409,6 +402,22 @@ impl World {
         found
     }
 
+    /// One SIGKILL for everything that lives; each process is known by this world's own folder.
+    fn kill_all(&self) -> usize {
+        let found = self.survivors();
+        for (pid, _) in &found {
+            if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        found.len()
+    }
+
+    /// Nothing of this world lives any more, and nothing had a chance to say so.
+    pub fn power_loss(&self) {
+        until("the end of all processes", || (self.kill_all() == 0).then_some(()));
+    }
+
     /// Nothing of this world lives.
     #[track_caller]
     pub fn nothing_lives(&self) {
@@ -427,11 +436,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // A failed test leaves detached runs behind; each is known by this world's own folder.
-        for (pid, _) in self.survivors() {
-            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
+        // A failed test leaves detached runs behind.
+        self.kill_all();
     }
 }
