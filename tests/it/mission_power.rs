@@ -278,16 +278,24 @@ fn p3_what_landing_needs_is_gone() {
     });
 }
 
+/// Fails the first time it is asked to write the tree of a slot.
+const FAILS_ONCE: &str = r#"#!/bin/sh
+PATH=${PATH#*:}
+case $(readlink /proc/$$/fd/0) in */engine.lock) ;; *) exec git "$@" ;; esac
+case $* in
+*write-tree*) if rm "$HOME/break" 2>/dev/null; then echo "no space left on device" >&2; exit 128; fi ;;
+esac
+exec git "$@"
+"#;
+
 #[test]
-fn p3_candidates_are_pruned_with_their_refs() {
+fn p2_what_could_not_be_collected_is_collected_before_the_slot_is_used_again() {
     within(60, || {
-        let torn = while_verifying();
-        torn.world.power_loss();
-        unheld(&torn);
-        for (name, _) in torn.world.refs("refs/mc/candidates") {
-            torn.world.git(&["update-ref", "-d", &name]);
-        }
-        torn.world.git(&["prune", "--expire=now"]);
-        torn.resumes();
+        let torn = Torn::at_work();
+        torn.world.program("git", FAILS_ONCE);
+        write(torn.world.home().join("break"), "").unwrap();
+        torn.go();
+        assert_eq!(torn.resumes(), 2);
+        torn.nothing_is_lost();
     });
 }
