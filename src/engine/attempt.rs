@@ -12,7 +12,8 @@ use crate::adapters::clock;
 use crate::adapters::files;
 use crate::adapters::host::rundir::runs_below;
 use crate::adapters::host::tail;
-use crate::adapters::workspace::collect::{Attempt, Collected, collect};
+use crate::adapters::workspace::collect::{Attempt, CollectError, Collected, collect};
+use crate::adapters::workspace::pool::Pool;
 use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
@@ -191,7 +192,11 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
     report.claim = handoff.as_ref().map(|h| h.status);
     report.summary = summary(handoff.as_ref(), log, &ended.end);
     match collected(shop, order, place).await {
-        Ok(found) => {
+        Ok(None) => {
+            report.end = RunEnd::Infrastructure("its workspace is gone".to_owned());
+            return settle(shop, order, place, report).await;
+        }
+        Ok(Some(found)) => {
             report.changed = found.changed;
             report.half_merge = found.half_merge;
             report.notes.extend(found.notes.clone());
@@ -205,7 +210,7 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
             report.head = Some(found.head);
         }
         Err(why) => {
-            // The slot keeps its marker: nothing is reset before it is pinned.
+            // The slot keeps its marker: nothing is reset before it is pinned; its next user tries again.
             report.end = RunEnd::Infrastructure(format!("collect the workspace: {why}"));
             return report;
         }
@@ -247,7 +252,7 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
     }
 }
 
-async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Collected, String> {
+async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Option<Collected>, String> {
     let pool = shop.pool().await.map_err(|e| e.to_string())?;
     let attempt = Attempt {
         mission: shop.mission.clone(),
@@ -257,7 +262,19 @@ async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<
         green: order.green.clone(),
         run_dir: place.root.clone(),
     };
-    collect(pool, order.slot, &attempt).await.map_err(|e| super::error::chain(&e))
+    keep(pool, order.slot, &attempt).await
+}
+
+/// Collects a slot; `None` when its folder is gone. Where that fails the slot is left, locked by nobody, with its marker.
+async fn keep(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Option<Collected>, String> {
+    match collect(pool, slot, attempt).await {
+        Ok(found) => Ok(Some(found)),
+        Err(CollectError::Gone { .. }) => Ok(None),
+        Err(e) => {
+            pool.leave(slot);
+            Err(super::error::chain(&e))
+        }
+    }
 }
 
 /// Names refs of the source that changed while the attempt ran; one that now points into the attempt's own work was
@@ -303,11 +320,17 @@ async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, report: Attem
 
 async fn release(shop: &Shop, order: &AttemptOrder) {
     let Ok(pool) = shop.pool().await else { return };
-    let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
-    let ours = pool.dirty_slots().is_ok_and(|d| d.iter().any(|(slot, l)| *slot == order.slot && *l == label));
-    if ours && let Err(e) = pool.release(order.slot) {
+    if !holds(shop, pool, order) {
+        pool.leave(order.slot);
+    } else if let Err(e) = pool.release(order.slot) {
         tracing::warn!("release slot {}: {e}", order.slot);
     }
+}
+
+/// Whether the marker of an attempt's slot names that attempt.
+fn holds(shop: &Shop, pool: &Pool, order: &AttemptOrder) -> bool {
+    let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
+    pool.dirty_slots().is_ok_and(|d| d.iter().any(|(slot, l)| *slot == order.slot && *l == label))
 }
 
 /// Pins what an attempt nobody waits for any more left in a slot, so that the slot can be used again.
@@ -328,7 +351,9 @@ pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Res
     // `.verify` and `.check` are no unit ids: their runs leave nobody's work behind.
     if let Some(((mission, unit), number)) = attempt {
         let work = Attempt { mission, unit, number, base: base.clone(), green: base.clone(), run_dir: folder };
-        collect(pool, slot, &work).await.map_err(|e| super::error::chain(&e))?;
+        if keep(pool, slot, &work).await?.is_none() {
+            tracing::warn!("the workspace of {label} is gone, nothing of it is left to keep");
+        }
     }
     pool.release(slot).map_err(|e| e.to_string())
 }

@@ -38,16 +38,13 @@ pub struct StartOptions {
 /// [`EngineError`] when it cannot start or run.
 pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn Observer>>) -> Result<u8, EngineError> {
     let settings = site.settings()?;
+    // Before the lock: while an engine works on it, the unfinished mission is the answer, not the lock.
+    refuse_beside(unfinished(site)?)?;
     let plan = plans::for_mission(site, &settings, options.plan.as_deref()).await?;
     site.state.create()?;
     let lock = take_lock(site).await?;
     let mut store = Store::open(&site.state.db())?;
-    if let Some(last) = history::load(&store, None)?.filter(|h| !h.state.over()) {
-        return Err(EngineError::Usage {
-            what: format!("mission {} is unfinished", last.mission),
-            hint: "`mc mission resume` goes on with it, `mc mission stop --now` ends it".to_owned(),
-        });
-    }
+    refuse_beside(history::load(&store, None)?.filter(|h| !h.state.over()))?;
     let mission = new_mission_id()
         .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
     let clock = EngineClock::start(0);
@@ -71,6 +68,14 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
         observer.saw(clock.now(), &first, &state);
     }
     drive(site, state, effective, lock, store, observers, clock, Event::Begun, Vec::new()).await
+}
+
+fn refuse_beside(unfinished: Option<History>) -> Result<(), EngineError> {
+    let Some(last) = unfinished else { return Ok(()) };
+    Err(EngineError::Usage {
+        what: format!("mission {} is unfinished", last.mission),
+        hint: "`mc mission resume` goes on with it, `mc mission stop --now` ends it".to_owned(),
+    })
 }
 
 /// Takes an unfinished mission over and runs it to its end; `None` when there is nothing to resume.

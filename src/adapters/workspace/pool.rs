@@ -242,6 +242,11 @@ impl Pool {
         Ok(())
     }
 
+    /// Unlocks a slot whose work could not be collected and leaves its marker: whoever prepares it next is told.
+    pub fn leave(&self, slot: u32) {
+        self.let_go(slot);
+    }
+
     /// Deletes a slot with everything in it. Only for work that is collected or is none.
     ///
     /// # Errors

@@ -3,3 +3,4 @@
 pub mod attempt;
 pub mod cli;
 pub mod repo;
+pub mod world;

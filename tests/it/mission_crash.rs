@@ -1,0 +1,247 @@
+//! Killing `mc` at any instant changes nothing about the result (P4).
+//!
+//! The long proof: `MC_KILLS=500 cargo test --test it p4_a_mission_killed_again_and_again` goes on with new missions
+//! until that many engines were killed; `MC_SEED=7` chooses other instants. A failure names its seed.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use super::support::world::{Engine, Seen, Unit, World, own_file, unit, until, within};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Waves of the mission and units in each.
+const WAVES: [usize; 4] = [8, 8, 7, 7];
+
+/// Longest life of an engine before it is killed.
+const LIFE: u64 = 400;
+
+fn asked(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
+}
+
+/// Thirty units in four waves, each with a file of its own: whatever lands in whatever order, the tree is the same.
+fn thirty(random: &mut fastrand::Rng) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    let mut before: Vec<String> = Vec::new();
+    for (wave, size) in WAVES.into_iter().enumerate() {
+        let ids: Vec<String> = (0..size).map(|n| format!("w{wave}-{n}")).collect();
+        for (n, id) in ids.iter().enumerate() {
+            let made = unit(id, &own_file(id, 0.05 + 0.25 * random.f32()));
+            units.push(match before.get(n % before.len().max(1)) {
+                Some(first) => made.after(&[first]),
+                None => made,
+            });
+        }
+        before = ids;
+    }
+    units
+}
+
+/// The tree all units together make on `main`, made by hand in a clone.
+fn expected_tree(world: &World, units: &[Unit]) -> String {
+    let clone = world.home().join("by-hand");
+    world.git(&["clone", "-q", "--shared", ".", clone.to_str().unwrap()]);
+    std::fs::create_dir_all(clone.join("units")).unwrap();
+    for Unit { id, .. } in units {
+        std::fs::write(clone.join("units").join(id), format!("made by {id}\n")).unwrap();
+        std::fs::write(clone.join(format!("tests/{id}.sh")), format!("test -f units/{id}\n")).unwrap();
+    }
+    let clone = clone.to_str().unwrap();
+    world.git(&["-C", clone, "add", "-A"]);
+    world.git(&["-C", clone, "write-tree"])
+}
+
+/// Kills and resumes until the mission ends or `kills` are used up, then lets it end; the number of kills.
+fn hunt(world: &World, mut engine: Engine, random: &mut fastrand::Rng, kills: u64) -> u64 {
+    let mut killed = 0;
+    while killed < kills {
+        let life = Duration::from_millis(random.u64(0..=LIFE));
+        if let Some(said) = engine.ended_within(life) {
+            said.exits(0);
+            return killed;
+        }
+        if !engine.kill() {
+            continue;
+        }
+        killed += 1;
+        engine = world.spawn_resume();
+    }
+    engine.end().exits(0);
+    killed
+}
+
+/// Starts and ends of every unit alternate and no attempt starts twice; the starts per unit.
+#[track_caller]
+fn never_twice(seen: &[Seen]) -> BTreeMap<String, usize> {
+    let mut open: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut known = BTreeSet::new();
+    let mut starts = BTreeMap::new();
+    for one in seen {
+        match one.what.as_str() {
+            "start" => {
+                assert!(known.insert((&one.unit, one.attempt)), "{} {} started twice", one.unit, one.attempt);
+                assert_eq!(open.insert(&one.unit, one.attempt), None, "two runs of {} at once", one.unit);
+                *starts.entry(one.unit.clone()).or_default() += 1;
+            }
+            "end" => assert_eq!(open.remove(one.unit.as_str()), Some(one.attempt), "{} ended unasked", one.unit),
+            _ => {}
+        }
+    }
+    assert!(open.is_empty(), "runs without an end: {open:?}");
+    starts
+}
+
+/// Everything that must hold at the end of a mission of `units`, however often it was killed.
+#[track_caller]
+fn whole(world: &World, units: &[Unit], tree: &str) {
+    world.nothing_lives();
+    assert_eq!(world.green_tree(), tree);
+    let mut landed = world.landed();
+    landed.sort();
+    let mut ids: Vec<String> = units.iter().map(|u| u.id.clone()).collect();
+    ids.sort();
+    assert_eq!(landed, ids, "each unit landed once");
+    let starts = never_twice(&world.witness());
+    let mut claimed: BTreeMap<String, usize> = BTreeMap::new();
+    for ((unit, _), folder) in world.attempts() {
+        let claim = folder.join("run/claim");
+        if claim.exists() && !claim.join("engine").exists() {
+            *claimed.entry(unit).or_default() += 1;
+        }
+    }
+    assert_eq!(starts, claimed, "a unit starts as often as its run directories are claimed");
+    let waited = slowest_resume(world);
+    assert!(waited < 5_000, "{waited} ms from a takeover to the next dispatch or outcome");
+    world.mc(&["audit"]).exits(0);
+}
+
+/// The longest time between a takeover and the next attempt that starts or ends after it, in the same engine's life.
+fn slowest_resume(world: &World) -> u64 {
+    let mut slowest = 0;
+    let mut since = None;
+    for row in world.journal() {
+        match row.kind.as_str() {
+            "resumed" => since = Some(row.at),
+            "attempt-started" | "attempt-ended" | "verified" | "landed" => {
+                slowest = slowest.max(since.take().map_or(0, |since| row.at - since));
+            }
+            _ => {}
+        }
+    }
+    slowest
+}
+
+#[test]
+fn p4_a_mission_killed_again_and_again_ends_like_an_undisturbed_one() {
+    let (wanted, seed) = (asked("MC_KILLS", 25), asked("MC_SEED", 1));
+    within(120 + wanted * 5, move || {
+        let mut killed = 0;
+        for n in seed.. {
+            let mut random = fastrand::Rng::with_seed(n);
+            let world = World::new();
+            let units = thirty(&mut random);
+            let tree = expected_tree(&world, &units);
+            let first = world.spawn_mission(&world.plan(&units));
+            let before = std::time::Instant::now();
+            let kills = hunt(&world, begun(&world, first), &mut random, u64::MAX);
+            println!("seed {n}: {kills} kills in {:?}, slowest resume {} ms", before.elapsed(), slowest_resume(&world));
+            whole(&world, &units, &tree);
+            killed += kills;
+            if killed >= wanted {
+                return;
+            }
+        }
+    });
+}
+
+/// Waits until the mission is in the journal, so that a kill finds something to resume.
+fn begun(world: &World, engine: Engine) -> Engine {
+    world.await_record("mission-started", 1);
+    engine
+}
+
+#[test]
+fn p4_a_start_killed_within_200_ms_either_never_was_or_can_be_resumed() {
+    let seed = asked("MC_SEED", 1);
+    within(120, move || {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (mut never, mut resumed) = (0, 0);
+        for _ in 0..8 {
+            let world = World::new();
+            let units = [unit("one", &own_file("one", 0.0)), unit("two", &own_file("two", 0.0)).after(&["one"])];
+            let plan = world.plan(&units);
+            let mut engine = world.spawn_mission(&plan);
+            assert!(engine.ended_within(Duration::from_millis(random.u64(0..=200))).is_none());
+            engine.kill();
+            if world.kinds("mission-started").is_empty() {
+                never += 1;
+                let nothing = world.resume().exits(0);
+                assert_eq!(nothing.out.lines().count(), 1, "{}", nothing.out);
+                world.start(&plan).exits(0);
+            } else {
+                resumed += 1;
+                world.start(&plan).exits(2);
+                world.resume().exits(0);
+            }
+            whole(&world, &units, &expected_tree(&world, &units));
+        }
+        println!("seed {seed}: {never} never were, {resumed} were resumed");
+    });
+}
+
+/// Git under its own name, slow where it writes, noting its beginnings and ends when it is a child that holds the lock.
+const SLOW_GIT: &str = r#"#!/bin/sh
+PATH=${PATH#*:}
+case $(readlink /proc/$$/fd/0) in */engine.lock) ;; *) exec git "$@" ;; esac
+case $* in *update-ref* | *commit-tree* | *merge-tree* | *clone*) ;; *) exec git "$@" ;; esac
+echo "$ENGINE $$ begin" >>"$HOME/gits"
+sleep 0.15
+git "$@"
+code=$?
+echo "$ENGINE $$ end" >>"$HOME/gits"
+exit $code
+"#;
+
+#[test]
+fn p4_no_git_of_a_killed_engine_works_beside_the_next_engine() {
+    within(120, || {
+        let world = World::new();
+        world.program("git", SLOW_GIT);
+        let units: Vec<Unit> = (1..=3).map(|n| format!("u{n}")).map(|id| unit(&id, &own_file(&id, 0.0))).collect();
+        let mut engine = world.spawn_mission(&world.plan(&units));
+        let mut outlived = 0;
+        for n in 1..=8 {
+            // An engine is killed in the middle of its n-th slow git.
+            let open = until("a git in the middle of its work", || {
+                let gits = gits(&world);
+                let mine = gits.iter().filter(|(e, _, begins)| *e == engine.number && *begins).count();
+                (mine > n % 3 && gits.last().is_some_and(|(_, _, begins)| *begins)).then(|| gits.len())
+            });
+            assert!(engine.kill());
+            outlived += usize::from(gits(&world).len() == open);
+            engine = world.spawn_resume();
+        }
+        engine.end().exits(0);
+        let mut open: BTreeSet<(u32, u32)> = BTreeSet::new();
+        for (engine, pid, begins) in gits(&world) {
+            if begins {
+                let older: Vec<_> = open.iter().filter(|(other, _)| *other != engine).collect();
+                assert!(older.is_empty(), "engine {engine} calls git beside {older:?}");
+                open.insert((engine, pid));
+            } else {
+                assert!(open.remove(&(engine, pid)));
+            }
+        }
+        assert!(outlived >= 6, "only {outlived} gits outlived their engine");
+        whole(&world, &units, &expected_tree(&world, &units));
+    });
+}
+
+/// Engine, process and whether it begins, in order.
+fn gits(world: &World) -> Vec<(u32, u32, bool)> {
+    let text = std::fs::read_to_string(world.home().join("gits")).unwrap_or_default();
+    let read = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (words[0].parse().unwrap(), words[1].parse().unwrap(), words[2] == "begin")
+    };
+    text.lines().map(read).collect()
+}

@@ -1,0 +1,442 @@
+//! A user's machine around the real `mc`: a home, a repository, a state directory, and processes one can look for.
+//!
+//! Every path of a world is below one folder whose name nobody else has, so that whatever still lives of its missions is
+//! found in `/proc` by that name alone.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, read_to_string};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longest wait for something that is about to happen.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a test's body with a deadline.
+pub fn within(seconds: u64, body: impl FnOnce() + Send + 'static) {
+    let (send, receive) = mpsc::channel();
+    let worker = std::thread::spawn(move || {
+        body();
+        let _ = send.send(());
+    });
+    match receive.recv_timeout(Duration::from_secs(seconds)) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test did not end within {seconds} s"),
+        _ => worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+    }
+}
+
+/// Looks until `found` answers.
+pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = found() {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// One script unit of a plan file.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    pub id: String,
+    pub depends: Vec<String>,
+    pub run: String,
+}
+
+/// A unit that runs a script, witnessed: its start and its end are lines in a file outside the tree.
+pub fn unit(id: &str, script: &str) -> Unit {
+    let seen = |what: &str| format!("echo \"$MC_UNIT $MC_ATTEMPT $$ {what}\" >> \"$HOME/witness\"");
+    Unit { id: id.to_owned(), depends: Vec::new(), run: format!("{}\n{script}\n{}\n", seen("start"), seen("end")) }
+}
+
+impl Unit {
+    pub fn after(mut self, ids: &[&str]) -> Self {
+        self.depends = ids.iter().map(|id| (*id).to_owned()).collect();
+        self
+    }
+}
+
+/// The script of a unit that works for `seconds`, then changes a file of its own and adds a test for it.
+pub fn own_file(id: &str, seconds: f32) -> String {
+    format!(
+        "sleep {seconds}\nmkdir -p units tests\necho 'made by {id}' > units/{id}\necho 'test -f units/{id}' > tests/{id}.sh"
+    )
+}
+
+/// What a program said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+}
+
+/// A running `mc`; killed when dropped.
+pub struct Engine {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+    /// What its children find as `ENGINE` in their environment.
+    pub number: u32,
+}
+
+impl Engine {
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// SIGKILL, and gone when it returns. Whether it still lived.
+    pub fn kill(&mut self) -> bool {
+        let lived = self.child.try_wait().unwrap().is_none();
+        if lived {
+            self.child.kill().unwrap();
+        }
+        self.child.wait().unwrap().signal() == Some(9)
+    }
+
+    /// Its result, if it ends within `patience`.
+    pub fn ended_within(&mut self, patience: Duration) -> Option<Said> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                let [out, err] = [&self.out, &self.err].map(|p| read_to_string(p).unwrap_or_default());
+                return Some(Said { code: status.code(), out, err });
+            }
+            if started.elapsed() >= patience {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn end(mut self) -> Said {
+        let said = self.ended_within(2 * PATIENCE);
+        said.unwrap_or_else(|| panic!("mc does not end:\n{}", read_to_string(&self.out).unwrap_or_default()))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One line of the file that units append to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub unit: String,
+    pub attempt: u32,
+    pub what: String,
+}
+
+/// One row of the journal.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub at: u64,
+    pub kind: String,
+    pub body: Value,
+}
+
+/// The machine.
+pub struct World {
+    dir: TempDir,
+    next: AtomicU32,
+}
+
+impl World {
+    /// A repository whose branch `main` has one test and settings for four workers.
+    pub fn new() -> Self {
+        Self::verified_by("for t in tests/*.sh; do sh \"$t\" || exit 1; done; sleep 0.05")
+    }
+
+    pub fn verified_by(line: &str) -> Self {
+        let world = Self { dir: tempfile::Builder::new().prefix("mc-world-").tempdir().unwrap(), next: 1.into() };
+        for folder in ["repo/tests", "bin", "said"] {
+            std::fs::create_dir_all(world.home().join(folder)).unwrap();
+        }
+        world.git(&["config", "--global", "user.name", "Ada"]);
+        world.git(&["config", "--global", "user.email", "ada@example.org"]);
+        world.git(&["init", "-q", "-b", "main", "."]);
+        let settings = format!(
+            "[target]\nobjective = \"files\"\n[target.verification]\ncommand = '''{line}'''\n\
+             [scheduler.parallel]\nnum_workers = 4\n"
+        );
+        std::fs::write(world.repo().join("mission-control.toml"), settings).unwrap();
+        std::fs::write(world.repo().join("tests/base.sh"), "test -f a\n").unwrap();
+        world.commit("a", "one\n");
+        world
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().canonicalize().unwrap()
+    }
+
+    pub fn repo(&self) -> PathBuf {
+        self.home().join("repo")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.home().join("state")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let path = format!("{}:{}", self.home().join("bin").display(), std::env::var("PATH").unwrap());
+        command.current_dir(self.repo()).env_clear().env("PATH", path).env("HOME", self.home());
+        command.env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig")).env("GIT_CONFIG_SYSTEM", "/dev/null");
+        command.env("MC_STATE_DIR", self.state()).stdin(Stdio::null());
+        command
+    }
+
+    /// Git in the repository, as its user calls it.
+    #[track_caller]
+    pub fn git(&self, args: &[&str]) -> String {
+        let output = self.command("git").args(args).output().unwrap();
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// Writes a file and commits everything.
+    pub fn commit(&self, path: &str, content: &str) {
+        std::fs::write(self.repo().join(path), content).unwrap();
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", "work"]);
+    }
+
+    /// Puts a script before the system's program of that name.
+    pub fn program(&self, name: &str, script: &str) {
+        let path = self.home().join("bin").join(name);
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    /// Writes a plan file outside the repository.
+    pub fn plan(&self, units: &[Unit]) -> PathBuf {
+        let table = |u: &Unit| {
+            let depends: Vec<String> = u.depends.iter().map(|d| format!("\"{d}\"")).collect();
+            format!(
+                "[[unit]]\nid = \"{}\"\ntitle = \"{}\"\ndepends = [{}]\nrun = '''\n{}'''\n",
+                u.id,
+                u.id,
+                depends.join(", "),
+                u.run
+            )
+        };
+        let path = self.home().join(format!("plan-{}.toml", self.next.fetch_add(1, Ordering::Relaxed)));
+        std::fs::write(&path, units.iter().map(table).collect::<String>()).unwrap();
+        path
+    }
+
+    /// Starts `mc` in the background.
+    pub fn spawn(&self, args: &[&str]) -> Engine {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let [out, err] = ["out", "err"].map(|w| self.home().join(format!("said/{n}.{w}")));
+        let mut command = self.command(env!("CARGO_BIN_EXE_mc"));
+        command.args(args).stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+        Engine { child: command.env("ENGINE", n.to_string()).spawn().unwrap(), out, err, number: n }
+    }
+
+    /// Starts a mission whose console is a pipe that nobody reads any more.
+    pub fn spawn_unheard(&self, plan: &Path) -> Engine {
+        let mut command = self.command(env!("CARGO_BIN_EXE_mc"));
+        command.args(["mission", "start", "--plan"]).arg(plan).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        Engine { child, out: PathBuf::new(), err: PathBuf::new(), number: 0 }
+    }
+
+    /// Runs `mc` to its end.
+    pub fn mc(&self, args: &[&str]) -> Said {
+        self.spawn(args).end()
+    }
+
+    pub fn spawn_mission(&self, plan: &Path) -> Engine {
+        self.spawn(&["mission", "start", "--plan", plan.to_str().unwrap()])
+    }
+
+    pub fn start(&self, plan: &Path) -> Said {
+        self.spawn_mission(plan).end()
+    }
+
+    pub fn spawn_resume(&self) -> Engine {
+        self.spawn(&["mission", "resume"])
+    }
+
+    pub fn resume(&self) -> Said {
+        self.spawn_resume().end()
+    }
+
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.mc(&["--json", "status"]).out).unwrap()
+    }
+
+    /// Units of the newest mission by id, with their state.
+    pub fn units(&self) -> BTreeMap<String, String> {
+        let status = self.status();
+        let units = status["units"].as_array().unwrap();
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        units.iter().map(|u| (text(&u["id"]), text(&u["state"]))).collect()
+    }
+
+    /// Files of green's tree.
+    pub fn green_files(&self) -> BTreeSet<String> {
+        self.git(&["ls-tree", "-r", "--name-only", "mc/green"]).lines().map(str::to_owned).collect()
+    }
+
+    pub fn green_tree(&self) -> String {
+        self.git(&["rev-parse", "mc/green^{tree}"])
+    }
+
+    /// Units whose landing commits are on green's first-parent history, oldest first.
+    pub fn landed(&self) -> Vec<String> {
+        let format = "--format=%(trailers:key=Mc-Unit,valueonly,unfold)";
+        let log = self.git(&["log", "--first-parent", "--reverse", format, "main..mc/green"]);
+        log.lines().filter(|l| !l.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Names and values of refs below a prefix.
+    pub fn refs(&self, prefix: &str) -> BTreeMap<String, String> {
+        let out = self.git(&["for-each-ref", "--format=%(refname) %(objectname)", prefix]);
+        out.lines().filter_map(|l| l.split_once(' ')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+    }
+
+    /// The journal as it stands; empty while there is none.
+    pub fn journal(&self) -> Vec<Row> {
+        let path = self.state().join("mc.db");
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let Ok(db) = rusqlite::Connection::open_with_flags(path, flags) else { return Vec::new() };
+        let Ok(()) = db.busy_timeout(Duration::from_secs(5)) else { return Vec::new() };
+        let Ok(mut query) = db.prepare("SELECT at_ms, kind, body FROM journal ORDER BY seq") else { return Vec::new() };
+        let rows = query.query_map([], |r| Ok((r.get::<_, i64>(0)?, r.get(1)?, r.get::<_, String>(2)?))).unwrap();
+        rows.map(Result::unwrap)
+            .map(|(at, kind, body)| Row {
+                at: u64::try_from(at).unwrap(),
+                kind,
+                body: serde_json::from_str(&body).unwrap(),
+            })
+            .collect()
+    }
+
+    pub fn kinds(&self, kind: &str) -> Vec<Row> {
+        self.journal().into_iter().filter(|r| r.kind == kind).collect()
+    }
+
+    /// Waits until the journal has `count` records of a kind.
+    pub fn await_record(&self, kind: &str, count: usize) {
+        until(&format!("{count} records of {kind}"), || (self.kinds(kind).len() >= count).then_some(()));
+    }
+
+    /// What the units wrote, in order.
+    pub fn witness(&self) -> Vec<Seen> {
+        let text = read_to_string(self.home().join("witness")).unwrap_or_default();
+        let seen = |line: &str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            Seen { unit: words[0].to_owned(), attempt: words[1].parse().unwrap(), what: words[3].to_owned() }
+        };
+        text.lines().map(seen).collect()
+    }
+
+    /// Waits until `count` units have begun to run.
+    pub fn await_starts(&self, count: usize) {
+        until(&format!("{count} starts"), || {
+            (self.witness().iter().filter(|s| s.what == "start").count() >= count).then_some(())
+        });
+    }
+
+    /// Attempt folders of the newest mission as (unit, attempt).
+    pub fn attempts(&self) -> BTreeMap<(String, u32), PathBuf> {
+        let folders = |dir: &Path| -> Vec<PathBuf> {
+            std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect()
+        };
+        let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+        let mut found = BTreeMap::new();
+        for mission in folders(&self.state().join("runs")) {
+            for unit in folders(&mission).into_iter().filter(|u| !name(u).starts_with('.')) {
+                found.extend(folders(&unit).into_iter().map(|n| ((name(&unit), name(&n).parse().unwrap()), n)));
+            }
+        }
+        found
+    }
+
+    /// Everything that lives and has to do with this world: processes that name its folder in their arguments,
+    /// environment, working folder, program or open files. Zombies are dead.
+    pub fn survivors(&self) -> Vec<(u32, String)> {
+        let mark = self.home().to_string_lossy().into_owned();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let dir = entry.path();
+            let Ok(stat) = read_to_string(dir.join("stat")) else { continue };
+            let dead = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
+            if pid == std::process::id() || dead {
+                continue;
+            }
+            let text = |name: &str| String::from_utf8_lossy(&std::fs::read(dir.join(name)).unwrap_or_default()).into_owned();
+            let link = |name: &str| std::fs::read_link(dir.join(name)).map(|p| p.display().to_string()).unwrap_or_default();
+            let files = std::fs::read_dir(dir.join("fd")).into_iter().flatten().flatten();
+            let mut open = files.filter_map(|f| std::fs::read_link(f.path()).ok());
+            let arguments = text("cmdline").replace('\0', " ");
+            let named = [arguments.clone(), text("environ"), link("cwd"), link("exe")].iter().any(|t| t.contains(&mark));
+            if named || open.any(|p| p.to_string_lossy().contains(&mark)) {
+                found.push((pid, arguments));
+            }
+        }
+        found
+    }
+
+    /// One SIGKILL for everything that lives; each process is known by this world's own folder.
+    fn kill_all(&self) -> usize {
+        let found = self.survivors();
+        for (pid, _) in &found {
+            if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        found.len()
+    }
+
+    /// Nothing of this world lives any more, and nothing had a chance to say so.
+    pub fn power_loss(&self) {
+        until("the end of all processes", || (self.kill_all() == 0).then_some(()));
+    }
+
+    /// Nothing of this world lives.
+    #[track_caller]
+    pub fn nothing_lives(&self) {
+        // A supervisor's ticking half may outlive its run by a tick of a second.
+        let started = Instant::now();
+        loop {
+            let found = self.survivors();
+            if found.is_empty() {
+                return;
+            }
+            assert!(started.elapsed() < Duration::from_secs(3), "survivors: {found:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // A failed test leaves detached runs behind.
+        self.kill_all();
+    }
+}
