@@ -1,4 +1,5 @@
-//! What integration tests share: hermetic repositories and attempts in slots.
+//! What integration tests share: hermetic repositories, attempts in slots, nights with the real program.
 
 pub mod attempt;
+pub mod night;
 pub mod repo;
