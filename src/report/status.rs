@@ -238,7 +238,10 @@ pub fn truth(view: &View<'_>) -> String {
         None => String::new(),
     };
     if view.engine.is_none() {
-        return format!("interrupted, {landed}{place}: no engine works on it");
+        return match &state.hold {
+            Some((reason, _)) => format!("suspended, {landed}{place}: nothing can land: {}", short(reason, 400)),
+            None => format!("interrupted, {landed}{place}: no engine works on it"),
+        };
     }
     let why = match state.mission_state() {
         MissionState::Paused if state.hold.is_some() => ": nothing can land",
@@ -264,6 +267,9 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
             (_, 0) => "`mc report` says what was found".to_owned(),
             _ => "`mc report` says what did not land and where the work is kept".to_owned(),
         };
+    }
+    if let Some((_, hint)) = &state.hold {
+        return short(hint, 400);
     }
     if let Some(held) = state.units.iter().find(|unit| unit.state == UnitState::Held) {
         let id = &held.spec.id;
