@@ -252,6 +252,23 @@ impl Decision<'_> {
         }
     }
 
+    /// While no engine ran a person moved green, perhaps to mend it: what was known of it holds no more. A landing whose
+    /// compare-and-swap may have happened is left to answer for itself.
+    pub(super) fn green_seen(&mut self, tip: Tip) {
+        let known = self.state.green.as_ref().is_some_and(|g| g.tip.commit != tip.commit);
+        let early = matches!(self.state.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
+        let landing = self.state.landing.as_ref();
+        if !known || early || landing.is_some_and(|l| l.intended.is_some()) {
+            return;
+        }
+        let mr = landing.map(|l| l.mr.id);
+        self.note(Record::GreenMoved { tip });
+        if let Some(mr) = mr {
+            let why = "green was moved while no engine ran; merged and verified again".to_owned();
+            self.note(Record::Requeued { mr, why });
+        }
+    }
+
     fn reasons(&self, landing: &Landing) -> Vec<String> {
         let before = self.state.green.as_ref().and_then(|g| g.snapshot.as_ref());
         let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
