@@ -1,10 +1,10 @@
 //! Looking at the ground before and between work: preflight, making or adopting green, the target branch, the backlog.
 
 use super::error::chain;
-use super::shop::Shop;
 use super::history::History;
-use crate::adapters::git::{Git, GitError};
+use super::shop::Shop;
 use crate::adapters::git::green::{GreenMove, Owner, OwnerCard, claim_owner, foreign_owner, move_green};
+use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::machine_name;
 use crate::domain::backlog::{self, ItemState};
 use crate::domain::mission::{BacklogFacts, Ground, Record, Refusal};
