@@ -5,6 +5,7 @@
 //! collected, `report.json`. Crash windows: before `run` is claimed the attempt never started; after it the run is
 //! adopted; after `report.json` nothing is done twice.
 
+use super::claims;
 use super::prepare::{self, NotReady};
 use super::runs::{End, Ended, GRACE, Job, run};
 use super::shop::Shop;
@@ -200,6 +201,9 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
                 report
                     .notes
                     .push(format!("{kept} other tips, stashes or abandoned commits are pinned under refs/mc/kept"));
+            }
+            if let Some(handoff) = &handoff {
+                claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
             }
             foreign_refs(shop, order, place, &found, &mut report).await;
             report.head = Some(found.head);
