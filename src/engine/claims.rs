@@ -19,7 +19,8 @@ pub async fn compare(
     report: &mut AttemptReport,
 ) {
     let Ok(real) = shop.source.differing(&order.green, head).await else { return };
-    let absent = |name: &&String| !real.iter().any(|file| name.trim_end() == file || name.ends_with(&format!("/{file}")));
+    let absent =
+        |name: &&String| !real.iter().any(|file| name.trim_end() == file || name.ends_with(&format!("/{file}")));
     let files: Vec<&String> = handoff.files_changed.iter().filter(absent).collect();
     let mut commits = Vec::new();
     for name in &handoff.commits {
