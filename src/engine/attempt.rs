@@ -5,6 +5,7 @@
 //! collected, `report.json`. Crash windows: before `run` is claimed the attempt never started; after it the run is
 //! adopted; after `report.json` nothing is done twice.
 
+use super::claims;
 use super::prepare::{self, NotReady};
 use super::runs::{End, Ended, GRACE, Job, run};
 use super::shop::Shop;
@@ -206,6 +207,9 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
                     .notes
                     .push(format!("{kept} other tips, stashes or abandoned commits are pinned under refs/mc/kept"));
             }
+            if let Some(handoff) = &handoff {
+                claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
+            }
             foreign_refs(shop, order, place, &found, &mut report).await;
             report.head = Some(found.head);
         }
@@ -304,9 +308,36 @@ async fn foreign_refs(
             ));
         }
     }
+    if let Some(now) = green_written(shop, order, found, &before).await {
+        report.hold = Some(format!(
+            "{} of your repository now points to this attempt's own commit {}, which nobody verified; put it back to \
+             {} (`git update-ref`), then `mc unit retry`",
+            shop.green_ref(),
+            now.short(),
+            order.green.short()
+        ));
+    }
     for name in before.keys().filter(|n| !after.contains_key(*n)) {
         report.notes.push(format!("{name} of the source was deleted during the attempt"));
     }
+}
+
+/// Green, when it points into the attempt's own work and no landing put it there: the shortest way past the gate.
+async fn green_written(
+    shop: &Shop,
+    order: &AttemptOrder,
+    found: &Collected,
+    before: &BTreeMap<String, CommitId>,
+) -> Option<CommitId> {
+    let now = shop.source.ref_value(&shop.green_ref()).await.ok()??;
+    let landed = shop.source.list_refs("refs/mc/candidates").await.ok()?;
+    // An agent may have merged what landed meanwhile; that is no work of its own.
+    if now == order.green || before.values().chain(landed.iter().map(|(_, id)| id)).any(|known| *known == now) {
+        return None;
+    }
+    let own = shop.source.is_ancestor(&now, &found.head.commit).await.unwrap_or(false);
+    let old = shop.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
+    (own && !old).then_some(now)
 }
 
 /// Keeps the report durably, then gives the slot back.

@@ -46,6 +46,10 @@ impl Driver {
         for event in early {
             self.take(event, &[])?;
         }
+        if first == Event::Resumed {
+            // A request left while no engine ran (`mc unit retry`) counts before it is decided whether anything is left to do.
+            self.requests()?;
+        }
         if let Some(code) = self.take(first, &[])? {
             return Ok(code);
         }

@@ -1,12 +1,13 @@
 //! Looking at the ground before and between work: preflight, making or adopting green, the target branch, the backlog.
 
 use super::error::chain;
+use super::history::History;
 use super::shop::Shop;
-use crate::adapters::git::GitError;
 use crate::adapters::git::green::{GreenMove, Owner, OwnerCard, claim_owner, foreign_owner, move_green};
+use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::machine_name;
 use crate::domain::backlog::{self, ItemState};
-use crate::domain::mission::{BacklogFacts, Ground, Refusal};
+use crate::domain::mission::{BacklogFacts, Ground, Record, Refusal};
 use crate::domain::values::{CommitId, Tip, UnitId};
 
 /// Looks at everything that could stop a mission; changes nothing.
@@ -164,6 +165,23 @@ pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refus
         }
         (now, _) => Err(moved(now.as_ref())),
     }
+}
+
+/// Green as it is now, when it is not where the journal has it but still contains all that this mission landed.
+///
+/// # Errors
+/// [`GitError`] when git fails.
+pub async fn moved_meanwhile(source: &Git, green_ref: &str, history: &History) -> Result<Option<Tip>, GitError> {
+    let own = history.records.iter().rev().find_map(|(_, _, record)| match record {
+        Record::Landed { candidate, .. } => Some(&candidate.commit),
+        Record::Established { tip } => Some(&tip.commit),
+        _ => None,
+    });
+    let (Some(own), Some(known)) = (own, &history.state.green) else { return Ok(None) };
+    let Some(now) = source.resolve(green_ref).await?.filter(|now| now.commit != known.tip.commit) else {
+        return Ok(None);
+    };
+    Ok(source.is_ancestor(own, &now.commit).await?.then_some(now))
 }
 
 /// The target's head when green does not contain it. A target that is gone is left alone: the mission goes on.

@@ -94,7 +94,7 @@ async fn take_up(
     site: &Site,
     take_over: bool,
     observers: Vec<Box<dyn Observer>>,
-    early: Vec<Event>,
+    mut early: Vec<Event>,
 ) -> Result<Option<u8>, EngineError> {
     if unfinished(site)?.is_none() {
         return Ok(None);
@@ -111,6 +111,10 @@ async fn take_up(
     let mut effective: Effective = serde_json::from_value(history.state.settings.clone())
         .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })?;
     effective.take_over |= take_over;
+    let green = format!("refs/heads/{}", effective.settings.green_branch);
+    if let Some(tip) = super::ground::moved_meanwhile(&site.source(lock.guard()), &green, &history).await? {
+        early.insert(0, Event::GreenSeen(tip));
+    }
     let newest: Millis = history.records.last().map_or(0, |(_, at, _)| *at);
     let clock = EngineClock::start(newest);
     let observers = with_log(site, &history.state, observers);

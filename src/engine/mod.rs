@@ -13,6 +13,7 @@ pub mod plans;
 pub mod mission;
 
 mod attempt;
+mod claims;
 mod driver;
 mod executor;
 mod ground;

@@ -33,8 +33,8 @@ pub struct Facts {
     pub ground: Option<CommitId>,
     /// Time the processes of attempts ran, added up.
     pub agent_time: Millis,
-    /// Tests that failed before and after the last compared change.
-    pub still_failing: Vec<String>,
+    /// Tests that failed before and after a compared change, whatever became of them later.
+    pub still_failing: BTreeSet<String>,
     /// Tests that failed in one and passed in another run of one tree.
     pub flaky: BTreeSet<String>,
     /// Attempts by the way the end of their processes was proven.
@@ -65,7 +65,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                 facts.runs[kind] += u64::from(!reused);
                 facts.flaky.extend(summary.flaky.iter().cloned());
                 if let Some(delta) = delta {
-                    facts.still_failing.clone_from(&delta.still_failing);
+                    facts.still_failing.extend(delta.still_failing.iter().cloned());
                 }
                 match role {
                     VerifyRole::After => after = Some(summary.clone()),

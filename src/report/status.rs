@@ -241,8 +241,11 @@ pub fn truth(view: &View<'_>) -> String {
         Some(round) => format!(", round {}", round.index),
         None => String::new(),
     };
-    if view.engine.is_none() && !state.waiting && state.hold.is_none() {
-        return format!("interrupted, {landed}{place}: no engine works on it");
+    if view.engine.is_none() && !state.waiting {
+        return match &state.hold {
+            Some((reason, _)) => format!("suspended, {landed}{place}: nothing can land: {}", short(reason, 400)),
+            None => format!("interrupted, {landed}{place}: no engine works on it"),
+        };
     }
     let why = match state.mission_state() {
         MissionState::Paused if state.hold.is_some() => ": nothing can land",
@@ -269,6 +272,9 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
             _ if state.units.is_empty() => "mend what the first line names, then `mc mission start`".to_owned(),
             _ => "`mc report` says what did not land and where the work is kept".to_owned(),
         };
+    }
+    if let Some((_, hint)) = &state.hold {
+        return short(hint, 400);
     }
     if let Some(held) = state.units.iter().find(|unit| unit.state == UnitState::Held) {
         let id = &held.spec.id;

@@ -189,6 +189,16 @@ impl Git {
         }
     }
 
+    /// Paths that differ between two commits.
+    ///
+    /// # Errors
+    /// [`GitError`] when one of them does not exist.
+    pub async fn differing(&self, a: &CommitId, b: &CommitId) -> Result<Vec<String>, GitError> {
+        let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", a.as_str(), b.as_str()];
+        let bytes = self.bytes(&args).await?;
+        Ok(fields(&bytes).map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
     /// Mode and object id of one path in a tree.
     pub(crate) async fn entry(&self, tree: &str, path: &str) -> Result<Option<(String, String)>, GitError> {
         let bytes = self.bytes(&["ls-tree", "-z", "--full-tree", tree, "--", path]).await?;

@@ -15,6 +15,8 @@ pub enum Event {
     Begun,
     /// A new engine took over an unfinished mission; open intents are asked again.
     Resumed,
+    /// Told before [`Event::Resumed`]: green stands elsewhere than the journal says, and still contains all that landed.
+    GreenSeen(Tip),
     /// The time named by [`super::State::next_wake`] has come.
     Tick,
     /// A person or signal asked to stop.

@@ -115,6 +115,9 @@ impl State {
                         attempt.notes.clone_from(&report.notes);
                         attempt.proof.clone_from(&report.proof);
                     }
+                    if *next == NextMove::NoOp {
+                        u.reason.clone_from(&report.summary);
+                    }
                     match class {
                         AttemptClass::FailedWork
                         | AttemptClass::FailedTimeout

@@ -237,7 +237,7 @@ impl Decision<'_> {
                     reason: format!("somebody moved green back: it {found} and no longer contains {}", expected.short()),
                     hint: format!(
                         "to go on: put green back to {expected} (it is pinned under refs/mc/), then `mc mission resume`; \
-                         to accept the new green: `mc mission stop`, then start again"
+                         to accept the new green: `mc mission stop --now`, then `mc mission start --take-over`"
                     ),
                 });
             }
@@ -249,6 +249,23 @@ impl Decision<'_> {
                 again_at: self.now + CHECKED_OUT_PAUSE,
             }),
             Err(error) => self.step_failed("moving green", error),
+        }
+    }
+
+    /// While no engine ran a person moved green, perhaps to mend it: what was known of it holds no more. A landing whose
+    /// compare-and-swap may have happened is left to answer for itself.
+    pub(super) fn green_seen(&mut self, tip: Tip) {
+        let known = self.state.green.as_ref().is_some_and(|g| g.tip.commit != tip.commit);
+        let early = matches!(self.state.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
+        let landing = self.state.landing.as_ref();
+        if !known || early || landing.is_some_and(|l| l.intended.is_some()) {
+            return;
+        }
+        let mr = landing.map(|l| l.mr.id);
+        self.note(Record::GreenMoved { tip });
+        if let Some(mr) = mr {
+            let why = "green was moved while no engine ran; merged and verified again".to_owned();
+            self.note(Record::Requeued { mr, why });
         }
     }
 

@@ -80,6 +80,7 @@ impl Decision<'_> {
         match event {
             Event::Begun => self.ask(Command::Preflight),
             Event::Resumed => self.resumed(),
+            Event::GreenSeen(tip) => self.green_seen(tip),
             Event::Tick => {}
             Event::Stop(level) => self.stop(level, EndReason::Person),
             Event::Pause if !self.state.paused && self.state.stop.is_none() => {

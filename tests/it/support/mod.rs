@@ -1,6 +1,7 @@
-//! What integration tests share: hermetic repositories and attempts in slots.
+//! What integration tests share: hermetic repositories, attempts in slots, nights with the real program.
 
 pub mod attempt;
 pub mod cli;
+pub mod night;
 pub mod repo;
 pub mod world;

@@ -1,0 +1,57 @@
+//! What an agent says it did, compared with git (P8). A false claim is named, and is no declaration that nothing needed
+//! to change.
+
+use super::shop::Shop;
+use crate::domain::handoff::Handoff;
+use crate::domain::mission::{AttemptOrder, AttemptReport, Claim};
+use crate::domain::values::CommitId;
+
+/// Names shown of a list of false claims.
+const SHOWN: usize = 5;
+
+/// Compares the files and commits a handoff names with those between green and `head`. An error of git leaves the report
+/// as it is: nothing is held against anybody that was not seen.
+pub async fn compare(
+    shop: &Shop,
+    order: &AttemptOrder,
+    handoff: &Handoff,
+    head: &CommitId,
+    report: &mut AttemptReport,
+) {
+    let Ok(real) = shop.source.differing(&order.green, head).await else { return };
+    let absent =
+        |name: &&String| !real.iter().any(|file| name.trim_end() == file || name.ends_with(&format!("/{file}")));
+    let files: Vec<&String> = handoff.files_changed.iter().filter(absent).collect();
+    let mut commits = Vec::new();
+    for name in &handoff.commits {
+        // An agent may give a subject line behind the id.
+        let id = name.split_whitespace().next().unwrap_or_default();
+        let Ok(found) = shop.source.resolve(id).await else { return };
+        let there = match &found {
+            Some(tip) => shop.source.is_ancestor(&tip.commit, head).await.unwrap_or(true),
+            None => false,
+        };
+        if !there {
+            commits.push(name);
+        }
+    }
+    let mut say = |what: &str, names: &[&String]| {
+        if !names.is_empty() {
+            let shown: Vec<&str> = names.iter().take(SHOWN).map(|name| name.as_str()).collect();
+            report.notes.push(format!("the agent names {what}: {}", shown.join(", ")));
+        }
+    };
+    say("changed files that did not change", &files);
+    say("commits that its work does not contain", &commits);
+    let claims_work = !handoff.files_changed.is_empty() || !handoff.commits.is_empty();
+    if !report.changed && report.claim == Some(Claim::Completed) && handoff.no_op_reason.is_none() && claims_work {
+        report.claim = None;
+        let said = format!("it said that it changed {}, and nothing changed", named(handoff));
+        report.summary = if report.summary.is_empty() { said } else { format!("{said}; {}", report.summary) };
+    }
+}
+
+fn named(handoff: &Handoff) -> String {
+    let all = handoff.files_changed.iter().chain(&handoff.commits);
+    all.take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ")
+}
