@@ -25,5 +25,6 @@ mod signals;
 mod verification;
 
 pub mod audit;
+pub mod demo;
 pub mod detach;
 pub mod views;
