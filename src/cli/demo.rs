@@ -9,7 +9,7 @@ use crate::report::text::plain;
 /// What a newcomer has to know about the units that do not simply work.
 const CAST: [(&str, &str); 5] = [
     ("discount, tax", "edit the same line: a merge conflict"),
-    ("rename-sum, average", "a function gets a new name, a new caller uses the old one: green apart, red together"),
+    ("rename-sum, average", "a new name, and a new caller of the old one: red together"),
     ("faster-tests", "deletes a test"),
     ("import-prices", "fails; two more units depend on it"),
     ("fetch-rates", "never ends"),
@@ -38,17 +38,25 @@ pub(super) async fn demo(context: &Context, keep: bool) -> Result<u8, CliError> 
     for pid in &left {
         output::note(&format!("process {pid} of the demo could not be ended"));
     }
-    if keep {
+    let removed = if keep {
         teller.kept(&demo);
         demo.keep();
+        Ok(())
     } else {
-        demo.remove()?;
+        demo.remove()
+    };
+    let told = told?;
+    removed?;
+    if !keep {
         teller.say("The temporary folder is removed. `mc demo --keep` leaves it for a look.");
     }
-    match told? {
-        Some(report) if report.holds() => Ok(0),
+    match told {
+        Some(report) if report.holds() && left.is_empty() => Ok(0),
         Some(_) => Ok(1),
-        None => Ok(130),
+        None => {
+            output::note("interrupted; what ran was ended");
+            Ok(130)
+        }
     }
 }
 
@@ -131,11 +139,10 @@ impl Teller {
     fn verdict(&self, demo: &Demo, report: &Report) {
         self.say("");
         output::line(&format!(
-            "{} units, {} attempts, {} verification runs ({} more reused), {} landings, 1 kill -9, {} agents adopted, {:.1} s",
+            "{} units, {} attempts, {} verification runs, {} landings, 1 kill -9, {} attempts adopted, {:.1} s",
             PARTS.len(),
             report.attempts,
             report.runs,
-            report.reused,
             report.landings,
             report.adopted,
             demo.elapsed().as_secs_f64()

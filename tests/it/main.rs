@@ -3,6 +3,7 @@
 mod support;
 
 mod architecture;
+mod cli_demo;
 mod config;
 mod git_merge;
 mod git_refs;

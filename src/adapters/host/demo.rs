@@ -170,3 +170,12 @@ impl Stopwatch {
         self.0.elapsed()
     }
 }
+
+/// Columns of the terminal this process was started from, as `stty` knows them.
+#[must_use]
+pub async fn columns() -> Option<u32> {
+    let mut stty = tokio::process::Command::new("stty");
+    stty.arg("size").stdin(Stdio::inherit()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(1), stty.output()).await.ok()?.ok()?;
+    String::from_utf8_lossy(&output.stdout).split_whitespace().nth(1)?.parse().ok().filter(|n| *n > 0)
+}

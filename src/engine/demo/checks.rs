@@ -44,8 +44,8 @@ pub(super) struct Merged {
 pub(super) struct Facts {
     /// Unit to state and reason.
     pub ends: BTreeMap<String, (UnitState, String)>,
-    /// `unit n` of attempts that began, by the journal.
-    pub attempts: Vec<String>,
+    /// `unit n` of all attempts in the journal, and whether it says that the agent began.
+    pub attempts: Vec<(String, bool)>,
     /// `unit n` written by the agents themselves.
     pub marks: Vec<String>,
     /// `unit n` running at the kill and ended under the second engine.
@@ -99,13 +99,18 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
 
     let both = [OLD_CALLER, LONG].iter().all(|id| facts.adopted.iter().any(|a| a.split(' ').next() == Some(id)));
     let holds = both && seen.finished_alone && seen.lease_renewed;
-    let how = format!("{} (attempt numbers of the first mc, ended under the second)", facts.adopted.join(", "));
+    let how = format!("running at the kill, ended under the second mc: {}", facts.adopted.join(", "));
     expect("the next mc took them over, finished or not", holds, how);
 
     let unique: BTreeSet<&String> = facts.marks.iter().collect();
-    let known: BTreeSet<&String> = facts.attempts.iter().collect();
-    let holds = !known.is_empty() && unique == known && unique.len() == facts.marks.len();
-    let found = format!("{} starts noted by the agents, {} attempts in the journal", facts.marks.len(), known.len());
+    let known: BTreeSet<&String> = facts.attempts.iter().map(|(name, _)| name).collect();
+    let began = facts.attempts.iter().filter(|(_, began)| *began);
+    let holds = !unique.is_empty()
+        && unique.len() == facts.marks.len()
+        && unique.is_subset(&known)
+        && began.clone().all(|(name, _)| unique.contains(name));
+    let found =
+        format!("the agents noted {} starts, all different; the journal has {}", facts.marks.len(), known.len());
     expect("each attempt ran exactly once", holds, found);
 
     let landed = |id: &str| facts.ends.get(id).is_some_and(|(state, _)| *state == UnitState::Landed);
@@ -161,7 +166,7 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     let proofs: Vec<&str> = facts.proofs.iter().map(String::as_str).collect();
     let found = match facts.left.is_empty() {
         true => format!(
-            "a search of /proc found {} while agents ran, 0 now; mc proved it by {}",
+            "a search of /proc found {} while agents ran, none now; mc itself proved it by {}",
             seen.alive,
             proofs.join(", ")
         ),
@@ -202,4 +207,120 @@ fn counts(facts: &Facts) -> String {
         .map(|kind| format!("{} {}", count(kind), kind.name()))
         .collect();
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Facts {
+        let suite = |passed, failed| Suite { passes: failed == 0, passed, failed };
+        let texts = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        let landed: Vec<(String, String)> = vec![("tax".into(), "c1".into()), ("discount".into(), "c2".into())];
+        Facts {
+            ends: PARTS.iter().map(|part| (part.id.to_owned(), (part.ends, String::new()))).collect(),
+            attempts: vec![("average 1".into(), true), ("stock 1".into(), true), ("tax 1".into(), false)],
+            marks: texts(&["stock 1", "average 1"]),
+            adopted: texts(&["stock 1", "average 1"]),
+            trailers: landed.clone(),
+            landed,
+            on_green: texts(&["c1", "c2"]),
+            suites: vec![suite(5, 0), suite(6, 0)],
+            rejections: vec![
+                ("average".into(), "verification".into(), "1 new test fails".into()),
+                ("faster-tests".into(), "verification".into(), "1 test disappeared: tests: big".into()),
+            ],
+            conflicts: texts(&["tax"]),
+            same_line: true,
+            merged: Some(Merged { alone: suite(5, 0), clean: true, together: suite(5, 1) }),
+            touched: Vec::new(),
+            left: Vec::new(),
+            proofs: BTreeSet::from(["search".to_owned()]),
+            seen: Seen {
+                alive: 9,
+                beats: vec![("average".into(), 1, 4), ("stock".into(), 2, 5)],
+                killed: true,
+                finished_alone: true,
+                lease_renewed: true,
+                code: Some(3),
+            },
+            report: 0,
+            audit: 0,
+        }
+    }
+
+    fn broken(plant: impl FnOnce(&mut Facts)) -> Vec<String> {
+        let mut facts = good();
+        plant(&mut facts);
+        expectations(&facts).into_iter().filter(|e| !e.holds).map(|e| e.what).collect()
+    }
+
+    #[test]
+    fn every_expectation_can_fail() {
+        assert_eq!(broken(|_| {}), Vec::<String>::new());
+        type Fault = fn(&mut Facts);
+        let faults: [(&str, &[Fault]); 11] = [
+            (
+                "every unit ended as its work deserves",
+                &[
+                    |f| drop(f.ends.remove("month")),
+                    |f| drop(f.ends.insert("month".into(), (UnitState::Failed, String::new()))),
+                ],
+            ),
+            (
+                "agents lived on when mc was killed",
+                &[|f| f.seen.killed = false, |f| f.seen.beats[0].2 = 1, |f| f.seen.beats.clear()],
+            ),
+            (
+                "the next mc took them over, finished or not",
+                &[|f| drop(f.adopted.pop()), |f| f.seen.finished_alone = false, |f| f.seen.lease_renewed = false],
+            ),
+            (
+                "each attempt ran exactly once",
+                &[
+                    |f| f.marks.push("stock 1".into()),
+                    |f| f.marks.push("stock 2".into()),
+                    |f| drop(f.marks.pop()),
+                    |f| f.marks.clear(),
+                ],
+            ),
+            ("the text conflict was redone on the new base", &[|f| f.conflicts.clear(), |f| f.same_line = false]),
+            (
+                "green apart, red together was caught",
+                &[
+                    |f| f.merged = None,
+                    |f| f.rejections[0].1 = "conflict".into(),
+                    |f| f.merged.as_mut().unwrap().clean = false,
+                    |f| f.merged.as_mut().unwrap().together.passes = true,
+                    |f| f.merged.as_mut().unwrap().alone.passed = 0,
+                ],
+            ),
+            (
+                "a deleted test was caught",
+                &[|f| drop(f.rejections.pop()), |f| f.rejections[1].2 = "something else".into()],
+            ),
+            (
+                "each commit on mc/green is good",
+                &[
+                    |f| f.suites[1] = Suite { passes: false, passed: 5, failed: 1 },
+                    |f| f.suites[1].passed = 0,
+                    |f| drop(f.suites.pop()),
+                    |f| f.on_green.push("c3".into()),
+                    |f| drop(f.trailers.pop()),
+                    |f| f.landed.push(("tax".into(), "c1".into())),
+                ],
+            ),
+            ("your own branch was not touched", &[|f| f.touched.push("HEAD".into())]),
+            ("no process is left", &[|f| f.left.push(7), |f| f.seen.alive = 0]),
+            (
+                "exit codes say the same",
+                &[|f| f.seen.code = Some(0), |f| f.seen.code = None, |f| f.report = 1, |f| f.audit = 4],
+            ),
+        ];
+        for (what, plants) in faults {
+            for (at, plant) in plants.iter().enumerate() {
+                assert_eq!(broken(plant), [what], "fault {at}");
+            }
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::adapters::files;
 use crate::adapters::git::source::inspect;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::command::{ChildGuard, Output};
-use crate::adapters::host::demo::{Again, Child, Folder, Stopwatch, belonging_to};
+use crate::adapters::host::demo::{Again, Child, Folder, Stopwatch, belonging_to, columns};
 use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
 use crate::domain::mission::{AttemptClass, Record, State, UnitState};
@@ -105,7 +105,13 @@ impl Demo {
         let folder = Folder::make().map_err(|e| broken("make a temporary folder", &e))?;
         let path = folder.path();
         let user = Environment::of_process()?;
-        let again = Again { cwd: path.join("till"), env: environment(&user, path) };
+        let mut env = environment(&user, path);
+        if user.var("COLUMNS").is_none()
+            && let Some(columns) = columns().await
+        {
+            env.push(("COLUMNS".into(), columns.to_string().into()));
+        }
+        let again = Again { cwd: path.join("till"), env };
         write(path)?;
         let line = "git init -q -b main . && git add -A && git commit -q -m 'A till'";
         said_yes("make the repository", &again.shell(&again.cwd, line).await.map_err(GitError::from)?)?;

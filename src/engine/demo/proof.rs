@@ -18,8 +18,6 @@ pub struct Report {
     pub expectations: Vec<Expectation>,
     /// Verification runs of the mission.
     pub runs: u64,
-    /// Verifications answered by a stored snapshot.
-    pub reused: u64,
     /// Landings.
     pub landings: u64,
     /// Attempts started.
@@ -51,7 +49,6 @@ pub(super) async fn examine(demo: &Demo, report: i32, audit: i32) -> Result<Repo
     Ok(Report {
         expectations: expectations(&facts),
         runs: history.state.verifications_run,
-        reused: history.state.verifications_reused,
         landings: facts.landed.len() as u64,
         attempts,
         adopted: facts.adopted.len() as u64,
@@ -63,9 +60,10 @@ fn of_journal(history: &History) -> Facts {
     for unit in &history.state.units {
         let id = unit.spec.id.to_string();
         facts.ends.insert(id.clone(), (unit.state, unit.reason.clone()));
-        // An attempt that never began leaves no mark; its number is not used again.
-        let began = unit.attempts.iter().filter(|a| a.class != Some(AttemptClass::NeverStarted));
-        facts.attempts.extend(began.map(|a| format!("{id} {}", a.n)));
+        // What met infrastructure may or may not have come to run its agent; the number is not used again.
+        let unsure = [AttemptClass::NeverStarted, AttemptClass::Infrastructure];
+        let began = |class: Option<AttemptClass>| class.is_some_and(|class| !unsure.contains(&class));
+        facts.attempts.extend(unit.attempts.iter().map(|a| (format!("{id} {}", a.n), began(a.class))));
         facts.proofs.extend(unit.attempts.iter().map(|a| a.proof.clone()).filter(|p| !p.is_empty()));
     }
     let takeover = resumed(history).unwrap_or(history.records.len());
