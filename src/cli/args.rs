@@ -38,6 +38,12 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show a whole mission in under a minute: conflicts, failures, a kill -9 and its resume, in a temporary repository
+    Demo {
+        /// Keep the temporary repository for a look
+        #[arg(long)]
+        keep: bool,
+    },
     /// Start, resume, stop and look at missions
     #[command(subcommand)]
     Mission(MissionCommand),

@@ -8,6 +8,7 @@ pub mod console;
 pub mod error;
 pub mod output;
 
+mod demo;
 mod look;
 mod mission;
 mod place;
@@ -82,6 +83,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
 
 async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
     match command {
+        Command::Demo { keep } => demo::demo(context, keep).await,
         Command::Mission(MissionCommand::Start(start)) => mission::start(context, start).await,
         Command::Mission(MissionCommand::Resume { take_over }) => mission::resume(context, take_over).await,
         Command::Mission(MissionCommand::Stop { now }) => mission::stop(context, now).await,

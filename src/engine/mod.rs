@@ -26,5 +26,6 @@ mod signals;
 mod verification;
 
 pub mod audit;
+pub mod demo;
 pub mod detach;
 pub mod views;

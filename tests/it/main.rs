@@ -8,6 +8,7 @@ mod cli_audit;
 mod cli_look;
 mod cli_plan;
 mod cli_reports;
+mod cli_demo;
 mod config;
 mod git_merge;
 mod git_refs;

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod contain;
+pub mod demo;
 pub mod detached;
 pub mod kill;
 pub mod probe;

@@ -1,0 +1,166 @@
+//! `mc demo`: tells what is seen while [`crate::engine::demo`] plays a mission, and why it matters.
+
+use super::error::CliError;
+use super::{Context, output};
+use crate::engine::demo::{self, Demo, LONG, OLD_CALLER, PARTS, Report};
+use crate::engine::views;
+use crate::report::text::plain;
+
+/// What a newcomer has to know about the units that do not simply work.
+const CAST: [(&str, &str); 5] = [
+    ("discount, tax", "edit the same line: a merge conflict"),
+    ("rename-sum, average", "a new name, and a new caller of the old one: red together"),
+    ("faster-tests", "deletes a test"),
+    ("import-prices", "fails; two more units depend on it"),
+    ("fetch-rates", "never ends"),
+];
+
+pub(super) async fn demo(context: &Context, keep: bool) -> Result<u8, CliError> {
+    if context.global.json {
+        return Err(CliError::usage(
+            "`mc demo` is for people, it has no JSON",
+            "`mc report --json` reports on a mission",
+        ));
+    }
+    let teller = Teller { quiet: context.global.quiet };
+    let mut demo = Demo::make(context.global.quiet).await?;
+    let told = tokio::select! {
+        biased;
+        interrupted = demo::interrupted() => interrupted.map(|()| None).map_err(CliError::from),
+        told = teller.tell(&mut demo) => told.map(Some),
+    };
+    teller.clear_live_line();
+    // Whatever happened, nothing of the demo may go on running.
+    let left = match &told {
+        Ok(Some(_)) => Vec::new(),
+        Ok(None) | Err(_) => demo.abandon().await,
+    };
+    for pid in &left {
+        output::note(&format!("process {pid} of the demo could not be ended"));
+    }
+    let removed = if keep {
+        teller.kept(&demo);
+        demo.keep();
+        Ok(())
+    } else {
+        demo.remove()
+    };
+    let told = told?;
+    removed?;
+    if !keep {
+        teller.say("The temporary folder is removed. `mc demo --keep` leaves it for a look.");
+    }
+    match told {
+        Some(report) if report.holds() && left.is_empty() => Ok(0),
+        Some(_) => Ok(1),
+        None => {
+            output::note("interrupted; what ran was ended");
+            Ok(130)
+        }
+    }
+}
+
+struct Teller {
+    quiet: bool,
+}
+
+impl Teller {
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            output::line(text);
+        }
+    }
+
+    fn head(&self, text: &str) {
+        self.say("");
+        self.say(&format!("== {text}"));
+    }
+
+    /// A killed `mc` leaves its live line behind.
+    fn clear_live_line(&self) {
+        if !self.quiet && output::terminal() && views::terminal_width().is_some() {
+            output::put("\r\x1b[K");
+        }
+    }
+
+    fn quote(&self, text: &str) {
+        for line in text.lines() {
+            self.say(plain(&format!("   | {line}")).trim_end());
+        }
+    }
+
+    async fn tell(&self, demo: &mut Demo) -> Result<Report, CliError> {
+        self.say("mc demo: a night of unattended agents in under a minute. Nothing of yours is read or changed.");
+        self.head(&format!("1. A repository, its tests, and a backlog of {} work units", PARTS.len()));
+        self.say(&format!("   {}", demo.repository().display()));
+        self.say("   Scripts stand in for coding agents. Most do good work; some do what agents do at night:");
+        for (units, what) in CAST {
+            self.say(&format!("     {units:<21} {what}"));
+        }
+        self.head("2. mc mission start: five agents at once; only verified trees reach the branch mc/green");
+        let middle = demo.run_and_kill().await?;
+        self.clear_live_line();
+        self.head(&format!(
+            "3. kill -9 {}: mc is gone in the middle of it, {} landed so far",
+            middle.pid, middle.landed
+        ));
+        self.say(&format!("   running by the journal: {}", middle.running.join(", ")));
+        let beats = demo.watch_orphans().await?;
+        let beats: Vec<String> = beats.iter().map(|(unit, n)| format!("{unit} +{n}")).collect();
+        self.say(&format!("   The agents work on without it. Signs of life since: {}.", beats.join(", ")));
+        demo.finish_alone().await?;
+        self.say(&format!("   {OLD_CALLER} even finishes now. Nobody is there to see it; nothing must be lost."));
+        self.head(&format!(
+            "4. mc mission resume: takes {OLD_CALLER} (finished) and {LONG} (running) over, restarts neither"
+        ));
+        demo.resume().await?;
+        self.clear_live_line();
+        self.head("5. mc report");
+        let (text, report) = demo.ask(&["report"]).await?;
+        self.quote(&text);
+        self.head("6. mc audit");
+        let (text, audit) = demo.ask(&["audit"]).await?;
+        self.quote(&text);
+        self.head("7. Proof: the demo looks for itself and does not take mc's word");
+        let report = demo.examine(report, audit).await?;
+        self.proof(&report);
+        self.verdict(demo, &report);
+        Ok(report)
+    }
+
+    fn proof(&self, report: &Report) {
+        for expectation in &report.expectations {
+            let word = if expectation.holds { "ok  " } else { "FAIL" };
+            self.say(&format!("   {word} {}", expectation.what));
+            self.say(&format!("        {}", plain(&expectation.found)));
+        }
+    }
+
+    fn verdict(&self, demo: &Demo, report: &Report) {
+        self.say("");
+        output::line(&format!(
+            "{} units, {} attempts, {} verification runs, {} landings, 1 kill -9, {} attempts adopted, {:.1} s",
+            PARTS.len(),
+            report.attempts,
+            report.runs,
+            report.landings,
+            report.adopted,
+            demo.elapsed().as_secs_f64()
+        ));
+        let failed: Vec<&str> = report.expectations.iter().filter(|e| !e.holds).map(|e| e.what.as_str()).collect();
+        if failed.is_empty() {
+            output::line(&format!("All {} expectations held.", report.expectations.len()));
+        } else {
+            output::line(&format!("DID NOT HOLD: {}", failed.join("; ")));
+        }
+    }
+
+    fn kept(&self, demo: &Demo) {
+        let (repository, state) = (demo.repository().display(), demo.state_dir().display());
+        output::line(&format!("Kept in {}. Look at it:", demo.path().display()));
+        output::line(&format!("   export MC_STATE_DIR={state}"));
+        output::line(&format!("   mc -C {repository} report"));
+        output::line(&format!("   mc -C {repository} unit show {OLD_CALLER}"));
+        output::line(&format!("   git -C {repository} log --first-parent --stat main..mc/green"));
+    }
+}
