@@ -74,8 +74,10 @@ pub fn sum(state: &State) -> String {
             parts.push(format!("{number} {}", kind.name()));
         }
     }
-    let parts = if parts.is_empty() { "none".to_owned() } else { parts.join(" + ") };
-    format!("{parts} = {}", count(state.units.len() as u64, "unit"))
+    if parts.is_empty() {
+        return "none".to_owned();
+    }
+    format!("{} = {}", parts.join(" + "), count(state.units.len() as u64, "unit"))
 }
 
 /// A snapshot's summary: `41 passed, 1 failed`, or the outcome where no test was told apart.
