@@ -18,7 +18,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Work as if started in DIR
+    /// Look for repository and settings from DIR on
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
     /// Read settings from FILE instead of the nearest mission-control.toml
@@ -27,7 +27,7 @@ pub struct Global {
     /// Print JSON (`"schema": 1`) for programs
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more: engine messages on standard error; twice for debugging
+    /// Say more: every record of a mission, engine messages on standard error; twice for debugging
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// Say only how it ended
@@ -84,6 +84,12 @@ pub enum Command {
     /// Look at the workspace pool or free its disk space
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Run a small mission in a repository made for it, with a change that breaks the tests and one that repairs itself
+    Demo {
+        /// Keep the repository and say where it is
+        #[arg(long)]
+        keep: bool,
+    },
     /// Play a plan in the virtual world, with faults, and check the promises after every step
     Simulate(Simulate),
 }

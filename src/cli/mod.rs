@@ -8,6 +8,7 @@ pub mod console;
 pub mod error;
 pub mod output;
 
+mod demo;
 mod look;
 mod mission;
 mod place;
@@ -21,6 +22,7 @@ use args::{
 use clap::Parser;
 use error::CliError;
 use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -43,12 +45,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Engine messages on standard error with `-v`; never on standard output.
+/// Warnings of the engine on standard error, more of them with `-v`; never on standard output.
 fn trace_to_stderr(global: &Global) {
-    let level = match global.verbose {
-        0 => return,
-        1 => tracing_subscriber::filter::LevelFilter::INFO,
-        _ => tracing_subscriber::filter::LevelFilter::DEBUG,
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, _) => LevelFilter::DEBUG,
     };
     let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
     // Somebody who embeds the library may have set one already.
@@ -104,6 +107,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Green(GreenCommand::Show) => place::green(context).await,
         Command::Pool(PoolCommand::List) => place::pool(context).await,
         Command::Pool(PoolCommand::Prune) => place::prune(context).await,
+        Command::Demo { keep } => demo::demo(context, keep).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),
     }
 }

@@ -12,5 +12,6 @@ pub mod observer;
 pub mod mission;
 
 pub mod audit;
+pub mod demo;
 pub mod detach;
 pub mod views;
