@@ -107,3 +107,21 @@ fn write(path: &Path, text: &str) -> Result<(), EngineError> {
     let written = files::make_private_dir(folder).and_then(|()| files::write_private(path, text.as_bytes()));
     written.map_err(|source| EngineError::File { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::backlog;
+    use crate::domain::plan::graph::Plan;
+    use crate::domain::plan::unsupported::unsupported;
+
+    #[test]
+    fn its_backlog_is_a_plan_of_script_units_in_two_waves() {
+        let text = FILES.iter().find(|(name, _)| *name == "BACKLOG.md").unwrap().1;
+        let units = backlog::parse(text).unwrap().units;
+        assert!(units.iter().all(|unit| unit.run.is_some()), "no agent is needed");
+        assert_eq!(unsupported(&units), []);
+        let waves = Plan::build(units, &Default::default()).unwrap().waves();
+        assert_eq!(waves.iter().map(Vec::len).collect::<Vec<_>>(), [4, 1]);
+    }
+}
