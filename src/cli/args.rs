@@ -18,7 +18,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Work as if started in DIR
+    /// Look for repository and settings from DIR on
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
     /// Read settings from FILE instead of the nearest mission-control.toml
@@ -27,7 +27,7 @@ pub struct Global {
     /// Print JSON (`"schema": 1`) for programs
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more: engine messages on standard error; twice for debugging
+    /// Say more: every record of a mission, engine messages on standard error; twice for debugging
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// Say only how it ended

@@ -18,7 +18,10 @@ use std::time::Duration;
 /// What is printed of each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
-    Lines,
+    /// Lines for people; of every record where asked for.
+    Lines {
+        all: bool,
+    },
     Json,
     Nothing,
 }
@@ -47,10 +50,10 @@ impl Console {
         let style = match (global.json, global.quiet) {
             (true, _) => Style::Json,
             (false, true) => Style::Nothing,
-            (false, false) => Style::Lines,
+            (false, false) => Style::Lines { all: global.verbose > 0 },
         };
         // Messages of the engine on the same terminal would tear the live line.
-        let live = style == Style::Lines && global.verbose == 0 && std::io::stdout().is_terminal();
+        let live = style == Style::Lines { all: false } && std::io::stdout().is_terminal();
         let width = if live { views::terminal_width() } else { None };
         Self::with_sink(style, width, Box::new(output::put))
     }
@@ -97,8 +100,8 @@ impl Screen {
             _ if self.gone => {}
             Style::Nothing => {}
             Style::Json => self.put(&format!("{}\n", lines::json(None, at, &state.mission, record))),
-            Style::Lines => {
-                if let Some(line) = lines::line(record, state) {
+            Style::Lines { all } => {
+                if let Some(line) = lines::line(record, state).or_else(|| all.then(|| record.kind())) {
                     self.clear();
                     self.put(&format!("{}{line}\n", lines::elapsed(at.saturating_sub(state.started))));
                 }
@@ -162,9 +165,9 @@ mod tests {
 
     #[test]
     fn a_pipe_gets_plain_lines_and_a_terminal_one_live_line_below_them() {
-        let plain = written(Style::Lines, None, usize::MAX);
+        let plain = written(Style::Lines { all: false }, None, usize::MAX);
         assert!(plain.len() > 10 && plain.iter().all(|text| text.ends_with('\n') && !text.contains(['\r', '\x1b'])));
-        let live = written(Style::Lines, Some(40), usize::MAX);
+        let live = written(Style::Lines { all: false }, Some(40), usize::MAX);
         let lines: Vec<&String> = live.iter().filter(|text| text.ends_with('\n')).collect();
         assert!(lines.into_iter().eq(&plain), "the same lines");
         for pair in live.windows(2) {
@@ -176,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_console_nobody_reads_falls_silent() {
-        assert_eq!(written(Style::Lines, Some(80), 5).len(), 5);
+        assert_eq!(written(Style::Lines { all: false }, Some(80), 5).len(), 5);
         assert_eq!(written(Style::Json, None, 1).len(), 1);
         assert!(written(Style::Nothing, None, usize::MAX).is_empty());
     }

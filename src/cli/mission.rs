@@ -97,8 +97,16 @@ fn warn(site: &Site) -> Result<(), CliError> {
 
 pub(super) async fn resume(context: &Context, take_over: bool) -> Result<u8, CliError> {
     let site = context.site().await?;
+    // A living engine is told to go on; only without one the mission runs here.
+    let told = views::engine_pid(&site).is_some();
     let console = Console::new(&context.global);
     match console.during(mission::resume(&site, take_over, vec![console.observer()])).await? {
+        Some(code) if told && views::engine_pid(&site).is_some() => {
+            let look = views::look(&site, None).await?;
+            let id = look.view().map(|view| view.state.mission.to_string()).unwrap_or_default();
+            say(context, Some(&id), "told", &format!("mission {id}: told to go on"));
+            Ok(code)
+        }
         Some(code) => {
             finish(context, &site).await?;
             Ok(code)

@@ -22,6 +22,7 @@ use args::{
 use clap::Parser;
 use error::CliError;
 use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -44,12 +45,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Engine messages on standard error with `-v`; never on standard output.
+/// Warnings of the engine on standard error, more of them with `-v`; never on standard output.
 fn trace_to_stderr(global: &Global) {
-    let level = match global.verbose {
-        0 => return,
-        1 => tracing_subscriber::filter::LevelFilter::INFO,
-        _ => tracing_subscriber::filter::LevelFilter::DEBUG,
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, _) => LevelFilter::DEBUG,
     };
     let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
     // Somebody who embeds the library may have set one already.

@@ -188,38 +188,42 @@ pub fn read_plan(path: &Path) -> Result<Result<Vec<UnitSpec>, Faulty>, EngineErr
     Ok(parsed.map_err(|findings| Faulty { path: path.to_owned(), findings }))
 }
 
-/// The plan of the next mission: of a plan file, or of the backlog of the work tree; what green has already is dropped.
+/// The plan of the next mission: of a plan file, or of the backlog of the work tree without what landed before.
 ///
 /// # Errors
 /// [`EngineError`] when a file cannot be read. The inner result holds the findings.
 pub async fn plan(site: &Site, plan_file: Option<&Path>) -> Result<Result<Plan, Faulty>, EngineError> {
-    let green = green(site).await?;
-    let mut satisfied: BTreeSet<UnitId> = landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
-    let path = plan_file.map_or_else(|| site.backlog_path(), Path::to_owned);
-    let units = if plan_file.is_some() {
-        match read_plan(&path)? {
-            Ok(units) => units,
-            Err(faulty) => return Ok(Err(faulty)),
+    let found = match plan_file {
+        Some(path) => read_plan(path)?.map(|units| (path.to_owned(), units, BTreeSet::new())),
+        None => {
+            let path = site.backlog_path();
+            let green = green(site).await?;
+            let landed = landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
+            read_backlog(&path)?.map(|backlog| {
+                let (units, satisfied) = open_units(backlog, landed);
+                (path, units, satisfied)
+            })
         }
-    } else {
-        let backlog = match read_backlog(&path)? {
-            Ok(backlog) => backlog,
-            Err(faulty) => return Ok(Err(faulty)),
-        };
-        satisfied.extend(backlog.satisfied());
-        let Backlog { units, statuses, .. } = backlog;
-        let todo = |unit: &UnitSpec| statuses.get(&unit.id).is_none_or(|status| status.state == ItemState::Todo);
-        // A unit that is not to be done and not satisfied either keeps its dependants from being laid out; they
-        // are planned all the same and blocked when the mission runs.
-        satisfied.extend(units.iter().filter(|unit| !todo(unit)).map(|unit| unit.id.clone()));
-        units.into_iter().filter(todo).collect()
     };
-    let open: Vec<UnitSpec> = units.into_iter().filter(|unit| !satisfied.contains(&unit.id)).collect();
-    let findings = unsupported(&open);
-    if !findings.is_empty() {
-        return Ok(Err(Faulty { path, findings }));
-    }
-    Ok(Plan::build(open, &satisfied).map_err(|findings| Faulty { path, findings }))
+    Ok(found.and_then(|(path, units, satisfied)| {
+        let later = unsupported(&units);
+        let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
+        plan.map_err(|findings| Faulty { path, findings })
+    }))
+}
+
+/// Units of a backlog that are to be done, and those that need not be waited for.
+fn open_units(backlog: Backlog, mut satisfied: BTreeSet<UnitId>) -> (Vec<UnitSpec>, BTreeSet<UnitId>) {
+    satisfied.extend(backlog.satisfied());
+    let Backlog { units, statuses, .. } = backlog;
+    let todo = |unit: &UnitSpec| {
+        let open = statuses.get(&unit.id).is_none_or(|status| status.state == ItemState::Todo);
+        open && !satisfied.contains(&unit.id)
+    };
+    let (open, rest): (Vec<UnitSpec>, Vec<UnitSpec>) = units.into_iter().partition(todo);
+    // What was given up is no longer waited for in the layout; a mission says so when it meets it.
+    satisfied.extend(rest.into_iter().map(|unit| unit.id));
+    (open, satisfied)
 }
 
 /// Output of an attempt's process, as far as it is there.

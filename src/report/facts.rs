@@ -39,8 +39,6 @@ pub struct Facts {
     pub flaky: BTreeSet<String>,
     /// Attempts by the way the end of their processes was proven.
     pub proofs: BTreeMap<String, u64>,
-    /// Why the mission was refused, and what helps.
-    pub refused: Option<(String, String)>,
 }
 
 /// Reads the facts out of a journal.
@@ -51,7 +49,6 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
     for record in records {
         match record {
             Record::PreflightPassed { ground } => facts.ground = Some(ground.tip.commit.clone()),
-            Record::Refused { refusal } => facts.refused = Some((refusal.reason.clone(), refusal.hint.clone())),
             Record::VerifyStarted { role, confirms, .. } => open = Some((*role, confirms.is_some())),
             Record::StepFailed { .. } => facts.runs[4] += u64::from(open.take().is_some()),
             Record::Verified { summary, delta, reused, .. } => {

@@ -107,6 +107,8 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::Waiting { .. } => "only units held for a person are left".to_owned(),
         Record::Suspended { .. } => "suspended; `mc mission resume` goes on".to_owned(),
         Record::Resumed { .. } => "resumed".to_owned(),
+        // The line before has the reason.
+        Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => ended(MissionOutcome::Refused, ""),
         Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason),
         Record::Established { .. }
         | Record::TargetSeen { intake: None }

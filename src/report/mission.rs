@@ -7,7 +7,7 @@ use super::facts::{Facts, LandingFact, facts};
 use super::status::{mission_json, next_action, truth, unit_json};
 use super::words::{attempt_ref, count, pinned, short, span, sum, tests, unknown_costs, word};
 use super::{GreenRef, View};
-use crate::domain::mission::{Attempt, AttemptClass, MissionOutcome, Unit, UnitState};
+use crate::domain::mission::{Attempt, AttemptClass, Unit, UnitState};
 use crate::domain::values::UnitId;
 use crate::domain::verify::Summary;
 use serde_json::{Value, json};
@@ -52,9 +52,6 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         };
         let _ = writeln!(out, "objective: {} ({met})", short(&state.objective, 200));
     }
-    if let Some((_, hint)) = facts.refused.as_ref().filter(|_| refused(view)) {
-        let _ = writeln!(out, "hint: {}", short(hint, 400));
-    }
     let _ = writeln!(out, "units: {}", sum(state));
     landed_text(&mut out, view, &facts);
     unlanded_text(&mut out, view);
@@ -73,10 +70,6 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     }
     look_text(&mut out, view, green, &facts);
     out
-}
-
-fn refused(view: &View<'_>) -> bool {
-    view.state.outcome.as_ref().is_some_and(|(outcome, ..)| *outcome == MissionOutcome::Refused)
 }
 
 fn attempts(view: &View<'_>) -> usize {

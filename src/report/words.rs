@@ -30,10 +30,11 @@ pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// Untrusted text on one line, cut after `limit` characters.
+/// Untrusted text on one line, its lines joined by `; `, cut after `limit` characters.
 #[must_use]
 pub fn short(text: &str, limit: usize) -> String {
-    let text = plain(text.trim());
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let text = plain(&lines.join("; "));
     if text.chars().count() <= limit {
         return text;
     }
@@ -74,8 +75,10 @@ pub fn sum(state: &State) -> String {
             parts.push(format!("{number} {}", kind.name()));
         }
     }
-    let parts = if parts.is_empty() { "none".to_owned() } else { parts.join(" + ") };
-    format!("{parts} = {}", count(state.units.len() as u64, "unit"))
+    if parts.is_empty() {
+        return "none".to_owned();
+    }
+    format!("{} = {}", parts.join(" + "), count(state.units.len() as u64, "unit"))
 }
 
 /// A snapshot's summary: `41 passed, 1 failed`, or the outcome where no test was told apart.
@@ -98,4 +101,26 @@ pub fn tests(summary: &Summary) -> String {
 pub fn unknown_costs(state: &State) -> u64 {
     let agents = state.units.iter().filter(|unit| unit.spec.run.is_none()).flat_map(|unit| &unit.attempts);
     agents.filter(|attempt| attempt.class != Some(AttemptClass::NeverStarted)).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!([0, 59_950, 60_000, 3_599_000, 3_600_000].map(span), ["0.0s", "59.9s", "1m00s", "59m59s", "1h00m"]);
+    }
+
+    #[test]
+    fn p12_untrusted_text_is_one_safe_short_line() {
+        assert_eq!(short(" a\n\n b\x1b[31m \n", 99), "a; b\u{fffd}[31m");
+        assert_eq!(short("äöüß and more", 6), "äöüß…");
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(stamp(1_795_173_419_315).as_deref(), Some("2026-11-20T11:16:59.315Z"));
+        assert_eq!(stamp(u64::MAX), None);
+    }
 }

@@ -389,12 +389,15 @@ impl World {
             if pid == std::process::id() || dead {
                 continue;
             }
-            let text = |name: &str| String::from_utf8_lossy(&std::fs::read(dir.join(name)).unwrap_or_default()).into_owned();
-            let link = |name: &str| std::fs::read_link(dir.join(name)).map(|p| p.display().to_string()).unwrap_or_default();
+            let text =
+                |name: &str| String::from_utf8_lossy(&std::fs::read(dir.join(name)).unwrap_or_default()).into_owned();
+            let link =
+                |name: &str| std::fs::read_link(dir.join(name)).map(|p| p.display().to_string()).unwrap_or_default();
             let files = std::fs::read_dir(dir.join("fd")).into_iter().flatten().flatten();
             let mut open = files.filter_map(|f| std::fs::read_link(f.path()).ok());
             let arguments = text("cmdline").replace('\0', " ");
-            let named = [arguments.clone(), text("environ"), link("cwd"), link("exe")].iter().any(|t| t.contains(&mark));
+            let named =
+                [arguments.clone(), text("environ"), link("cwd"), link("exe")].iter().any(|t| t.contains(&mark));
             if named || open.any(|p| p.to_string_lossy().contains(&mark)) {
                 found.push((pid, arguments));
             }
