@@ -183,7 +183,7 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
     let log = ended.log.as_deref();
     let handoff = if script { None } else { read_handoff(place, log) };
     let mut report = AttemptReport::bare(run_end(&ended.end));
-    report.ran = began.map(|b| (b, clock::now()));
+    report.ran = began.or(ended.started).map(|b| (b, clock::now()));
     if let Some(proof) = &ended.proof {
         report.proof = proof.method.to_string();
         if !proof.holds() {
@@ -216,6 +216,7 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
         Err(why) => {
             // The slot keeps its marker: nothing is reset before it is pinned; its next user tries again.
             report.end = RunEnd::Infrastructure(format!("collect the workspace: {why}"));
+            shop.redactor().report(&mut report);
             return report;
         }
     }
@@ -341,7 +342,8 @@ async fn green_written(
 }
 
 /// Keeps the report durably, then gives the slot back.
-async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, report: AttemptReport) -> AttemptReport {
+async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, mut report: AttemptReport) -> AttemptReport {
+    shop.redactor().report(&mut report);
     if let Err(e) = place.keep_report(&report) {
         tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);
     }

@@ -20,6 +20,7 @@ mod ground;
 mod landing;
 mod log;
 mod prepare;
+mod redact;
 mod runs;
 mod shop;
 mod signals;

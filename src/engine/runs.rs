@@ -5,8 +5,9 @@
 use super::shop::Shop;
 use crate::adapters::clock;
 use crate::adapters::host::kill::KillProof;
-use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch};
+use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, started_at};
 use crate::adapters::workspace::activity::changed_since;
+use crate::domain::values::Millis;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub struct Ended {
     pub log: Option<PathBuf>,
     /// How the end of all its processes was proven.
     pub proof: Option<KillProof>,
+    /// When it was put on record, if it ever started.
+    pub started: Option<Millis>,
 }
 
 /// The end of a job, with who caused it.
@@ -205,5 +208,5 @@ async fn finished(job: &Job, exit: Exit, run: Option<&Run>) -> Ended {
 
 fn ended(end: End, job: &Job, proof: Option<KillProof>) -> Ended {
     let log = job.dir.join("out.log");
-    Ended { end, log: log.exists().then_some(log), proof }
+    Ended { end, log: log.exists().then_some(log), proof, started: started_at(&job.dir) }
 }

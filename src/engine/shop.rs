@@ -2,6 +2,7 @@
 //! a mission is journaled before anything is looked at, and once, so that tasks share it.
 
 use super::error::EngineError;
+use super::redact::Redactor;
 use super::site::Site;
 use crate::adapters::environment::Environment;
 use crate::adapters::git::merge::MergeRepo;
@@ -100,6 +101,12 @@ impl Shop {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.effective.settings
+    }
+
+    /// What keeps secrets out of everything mc writes.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        Redactor::of(&self.env, self.settings().agent.env.iter().chain(&self.settings().verification.env))
     }
 
     /// The store. Held only for single statements; a panic in another task does not make it unusable.

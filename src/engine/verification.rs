@@ -34,7 +34,8 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
     let (snapshot, reused) = match (usable, &order.confirms) {
         (Some(snapshot), None) => (snapshot, true),
         (_, confirms) => {
-            let fresh = run_stages(shop, &order, &stages, kill).await?;
+            let mut fresh = run_stages(shop, &order, &stages, kill).await?;
+            shop.redactor().snapshot(&mut fresh);
             let kept = format!("{}/{}-{}", key.0, shop.mission, order.run);
             keep(shop, &SnapshotKey(kept), &order.tip, &fresh)?;
             let whole = match confirms {

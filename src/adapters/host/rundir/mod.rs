@@ -365,6 +365,13 @@ impl Run {
     }
 }
 
+/// When the run of a directory was put on record by its supervisor.
+#[must_use]
+pub fn started_at(dir: &Path) -> Option<Millis> {
+    let changed = std::fs::metadata(dir.join("start")).ok()?.modified().ok()?;
+    Millis::try_from(changed.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
 /// Every run whose directory is below `root`, two levels deep at most.
 #[must_use]
 pub fn runs_below(root: &Path) -> Vec<Run> {

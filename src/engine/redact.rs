@@ -1,0 +1,78 @@
+//! Keeping secrets out of what mc itself writes (P12): values of the variables that settings hand to agents and
+//! verifications are replaced by their names in summaries, notes and stored output. Raw logs keep them, mode 0600.
+
+use crate::adapters::environment::Environment;
+use crate::domain::mission::{AttemptReport, RunEnd};
+use crate::domain::verify::snapshot::Snapshot;
+
+/// Shorter values are words of every text (`1`, `main`, `true`), not secrets.
+const SHORTEST: usize = 6;
+
+/// Values to be replaced, longest first.
+#[derive(Debug, Clone, Default)]
+pub struct Redactor(Vec<(String, String)>);
+
+impl Redactor {
+    /// Knows the values of these variables.
+    #[must_use]
+    pub fn of<'n>(env: &Environment, names: impl IntoIterator<Item = &'n String>) -> Self {
+        let mut known: Vec<(String, String)> = names
+            .into_iter()
+            .filter_map(|name| Some((env.var(name)?.to_str()?.to_owned(), format!("[{name}]"))))
+            .filter(|(value, _)| value.len() >= SHORTEST)
+            .collect();
+        known.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        Self(known)
+    }
+
+    /// The text without the values.
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (value, name) in &self.0 {
+            if text.contains(value.as_str()) {
+                text = text.replace(value.as_str(), name);
+            }
+        }
+        text
+    }
+
+    /// Cleans what a report quotes.
+    pub fn report(&self, report: &mut AttemptReport) {
+        report.summary = self.clean(&report.summary);
+        report.hold = report.hold.as_deref().map(|h| self.clean(h));
+        report.notes.iter_mut().for_each(|n| *n = self.clean(n));
+        if let RunEnd::Infrastructure(why) = &mut report.end {
+            *why = self.clean(why);
+        }
+    }
+
+    /// Cleans what a snapshot quotes; test names are identities and are cleaned alike in every run.
+    pub fn snapshot(&self, snapshot: &mut Snapshot) {
+        for stage in &mut snapshot.stages {
+            stage.head_tail = self.clean(&stage.head_tail);
+            stage.reason = stage.reason.as_deref().map(|r| self.clean(r));
+            for test in stage.tests.iter_mut().flat_map(|t| &mut t.tests) {
+                test.name = self.clean(&test.name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p12_values_of_named_variables_are_replaced_by_their_names() {
+        let env = Environment::empty("/").with("TOKEN", "s3cr3t-value").with("SHORT", "yes").with("OTHER", "untouched");
+        let names = ["TOKEN".to_owned(), "SHORT".to_owned(), "ABSENT".to_owned()];
+        let redactor = Redactor::of(&env, &names);
+        assert_eq!(redactor.clean("yes: s3cr3t-value, untouched"), "yes: [TOKEN], untouched");
+        let mut report = AttemptReport::bare(RunEnd::Infrastructure("with s3cr3t-value".to_owned()));
+        report.notes.push("s3cr3t-value".to_owned());
+        redactor.report(&mut report);
+        assert_eq!(report.notes, ["[TOKEN]"]);
+        assert_eq!(report.end, RunEnd::Infrastructure("with [TOKEN]".to_owned()));
+    }
+}
