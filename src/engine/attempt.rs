@@ -11,6 +11,7 @@ use super::runs::{End, Ended, GRACE, Job, run};
 use super::shop::Shop;
 use crate::adapters::clock;
 use crate::adapters::files;
+use crate::adapters::host::kill::end_traceless;
 use crate::adapters::host::rundir::runs_below;
 use crate::adapters::host::tail;
 use crate::adapters::workspace::collect::{Attempt, CollectError, Collected, collect};
@@ -60,9 +61,13 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
     };
     prepare::end_setup(&place.root).await;
     let job = job(shop, &order, &place, pool.path(order.slot));
-    let ended = run(shop, job, kill, true).await;
+    let mut ended = run(shop, job, kill, true).await;
     if ended.end == End::NeverStarted {
-        return settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await;
+        if !holds(shop, pool, &order) {
+            return settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await;
+        }
+        // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
+        ended.proof = Some(end_traceless(&place.root.join("run"), pool.path(order.slot)).await);
     }
     finish(shop, &order, &place, ended, None).await
 }
@@ -198,6 +203,9 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
             return settle(shop, order, place, report).await;
         }
         Ok(Some(found)) => {
+            if ended.end == End::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
+                report.end = RunEnd::Infrastructure("its run directory is gone".to_owned());
+            }
             report.changed = found.changed;
             report.half_merge = found.half_merge;
             report.notes.extend(found.notes.clone());

@@ -3,12 +3,13 @@
 //! TERM to the program's group, grace, then KILL of the pid namespace's pid 1 or of everything a search finds, then a
 //! last look at `/proc`. Every signal goes to a process whose start time was just compared.
 
-use crate::adapters::host::contain::Sought;
+use crate::adapters::host::contain::{self, Sought};
 use crate::adapters::host::procfs::{self, Identity};
 use crate::adapters::host::rundir::{Run, Start};
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How it is known that nothing is left.
@@ -67,6 +68,22 @@ impl Run {
         // Without a look there is no proof: what may live is named.
         ended.unwrap_or(KillProof { method: Method::Search, survivors: supposed, killed: 0 })
     }
+}
+
+/// Ends what may still run of a run directory whose files are gone: its supervisor, known by its arguments, all that
+/// descends from it, and every user of `root`, where nobody but the run has business.
+pub async fn end_traceless(dir: &Path, root: PathBuf) -> KillProof {
+    let dir = dir.to_owned();
+    let ended = tokio::task::spawn_blocking(move || {
+        let dir = dir.canonicalize().unwrap_or(dir);
+        let supervisor = contain::find_supervisor(&dir);
+        // The session of a supervisor, or else one that cannot be: users of the root count only where one is known.
+        let sessions = [supervisor.map_or((u32::MAX, 0), |s| (s.pid, s.born))].into();
+        let roots = vec![root.canonicalize().unwrap_or(root)];
+        search_and_kill(&Sought { dir, cookie: "none".to_owned(), roots, supervisor, sessions }, true)
+    });
+    // Without a look there is no proof: pid 0 stands for whatever may live.
+    ended.await.unwrap_or(KillProof { method: Method::Search, survivors: vec![0], killed: 0 })
 }
 
 fn end_blocking(run: &Run) -> KillProof {
