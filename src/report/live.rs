@@ -53,18 +53,46 @@ impl Live {
         Self { head, running, tail }
     }
 
-    /// The line at this time, at most `width` characters, without a line break.
+    /// The line at this time, at most `width` characters, without a line break. Where the names of all running units do
+    /// not fit, their number and the one that runs longest stand for them, so that the queue stays in sight.
     #[must_use]
     pub fn text(&self, now: Millis, width: usize) -> String {
-        let ages: Vec<String> =
-            self.running.iter().map(|(unit, since)| format!("{unit} {}", age(now.saturating_sub(*since)))).collect();
-        let parts = [self.head.clone(), ages.join(" "), self.tail.clone()];
-        let text = parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" | ");
+        let named = |(unit, since): &(String, Millis)| format!("{unit} {}", age(now.saturating_sub(*since)));
+        let all: Vec<String> = self.running.iter().map(named).collect();
+        let text = self.joined(&all.join(" "));
+        if text.chars().count() <= width {
+            return text;
+        }
+        let longest = self.running.iter().min_by_key(|(_, since)| *since).map(named).unwrap_or_default();
+        let number = all.len();
+        let text = match number {
+            0 | 1 => text,
+            _ => self.joined(&format!("{number} running, longest {longest}")),
+        };
         text.chars().take(width).collect()
+    }
+
+    fn joined(&self, running: &str) -> String {
+        let parts = [&self.head, running, &self.tail];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" | ")
     }
 }
 
 /// Whole seconds: tenths would flicker.
 fn age(millis: Millis) -> String {
     if millis < 60_000 { format!("{}s", millis / 1000) } else { span(millis) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_line_keeps_the_queue_in_sight() {
+        let running = vec![("parse-dates".to_owned(), 5_000), ("export-csv".to_owned(), 1_000)];
+        let live = Live { head: "2/9 landed".to_owned(), running, tail: "landing tax".to_owned() };
+        assert_eq!(live.text(62_000, 80), "2/9 landed | parse-dates 57s export-csv 1m01s | landing tax");
+        assert_eq!(live.text(62_000, 58), "2/9 landed | 2 running, longest export-csv 1m01s | landing");
+        assert_eq!(live.text(62_000, 5), "2/9 l");
+    }
 }

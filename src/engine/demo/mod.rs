@@ -23,7 +23,7 @@ use crate::adapters::host::command::{ChildGuard, Output};
 use crate::adapters::host::demo::{Again, Child, Folder, Stopwatch, belonging_to, columns};
 use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
-use crate::domain::mission::{AttemptClass, Record, State, UnitState};
+use crate::domain::mission::{Record, State, UnitState};
 use crate::domain::values::UnitId;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -167,13 +167,11 @@ impl Demo {
         Ok(Middle { pid, landed: state.count(UnitState::Landed) as usize, running })
     }
 
-    /// The rename has landed, both editors of the same line have handed in, and both long agents are at work.
+    /// The rename has landed, one editor of the same line has met the other, and both long agents are at work.
     fn in_the_middle(&self, state: &State) -> bool {
         let unit = |id: &str| UnitId::new(id).ok().and_then(|id| state.unit(&id));
-        let handed_in =
-            |id: &str| unit(id).is_some_and(|u| u.attempts.iter().any(|a| a.class == Some(AttemptClass::Changed)));
         unit(RENAMER).is_some_and(|u| u.state == UnitState::Landed)
-            && SAME_LINE.iter().all(|id| handed_in(id))
+            && SAME_LINE.iter().any(|id| unit(id).is_some_and(|u| u.conflicts > 0))
             && self.long().all(|id| self.beats(id) > 0)
     }
 
