@@ -2,7 +2,9 @@
 
 use super::world::World;
 use crate::domain::mission::{Command, Record, State, UnitState};
+use crate::domain::values::UnitId;
 use crate::domain::verify::StageOutcome;
+use std::collections::BTreeMap;
 
 /// Checks P1, P3, P9 and P10 on a state and its world, and P14 when the journal is given.
 ///
@@ -68,8 +70,12 @@ fn green_is_verified(state: &State, world: &World) -> Result<(), String> {
 }
 
 fn landed_is_in_green(state: &State, world: &World) -> Result<(), String> {
+    let mut counts: BTreeMap<&UnitId, usize> = BTreeMap::new();
+    for unit in world.landings.iter().filter_map(|(_, unit)| unit.as_ref()) {
+        *counts.entry(unit).or_default() += 1;
+    }
     for unit in &state.units {
-        let landed = world.landings.iter().filter(|(_, u)| u.as_ref() == Some(&unit.spec.id)).count();
+        let landed = counts.get(&unit.spec.id).copied().unwrap_or(0);
         if landed > 1 && world.landings.len() as u64 == state.landings {
             return Err(format!("P3: {} landed {landed} times", unit.spec.id));
         }
@@ -81,14 +87,14 @@ fn landed_is_in_green(state: &State, world: &World) -> Result<(), String> {
 }
 
 fn accounting(state: &State) -> Result<(), String> {
-    let mut sum = 0;
-    for kind in UnitState::ALL {
-        let counted = state.units.iter().filter(|u| u.state == kind).count();
+    let mut counted = [0_usize; UnitState::ALL.len()];
+    state.units.iter().for_each(|u| counted[u.state as usize] += 1);
+    for (kind, counted) in UnitState::ALL.into_iter().zip(counted) {
         if counted != state.count(kind) as usize {
             return Err(format!("P9: {} units are {}, the counter says {}", counted, kind.name(), state.count(kind)));
         }
-        sum += counted;
     }
+    let sum: usize = counted.iter().sum();
     if sum != state.units.len() {
         return Err(format!("P9: {sum} units are accounted for of {}", state.units.len()));
     }
@@ -127,13 +133,13 @@ fn caps(state: &State) -> Result<(), String> {
 
 fn dependencies(state: &State) -> Result<(), String> {
     for (unit, attempt) in state.running() {
-        let open = |d: &&crate::domain::values::UnitId| state.unit(d).is_some_and(|u| !u.state.satisfies());
+        let open = |d: &&UnitId| state.unit(d).is_some_and(|u| !u.state.satisfies());
         if let Some(dependency) = unit.spec.depends.iter().find(open) {
             return Err(format!("{} runs (attempt {}) before {dependency} is done", unit.spec.id, attempt.n));
         }
     }
     for unit in state.units.iter().filter(|u| u.state == UnitState::Pending) {
-        let failed = |d: &&crate::domain::values::UnitId| state.unit(d).is_some_and(|u| u.state.blocks());
+        let failed = |d: &&UnitId| state.unit(d).is_some_and(|u| u.state.blocks());
         if let Some(dependency) = unit.spec.depends.iter().find(failed) {
             return Err(format!("{} is pending although {dependency} will not land", unit.spec.id));
         }
