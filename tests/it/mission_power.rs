@@ -14,7 +14,10 @@ struct Torn {
 
 impl Torn {
     fn at_work() -> Self {
-        let world = World::new();
+        Self::at_work_in(World::new())
+    }
+
+    fn at_work_in(world: World) -> Self {
         let worker = format!(
             "{}\nif [ $MC_ATTEMPT = 1 ]; then\n  git add -A && git commit -qm 'by hand'\n  echo more > units/more\n  \
              echo \"$MC_UNIT $MC_ATTEMPT $$ works\" >> \"$HOME/witness\"\n  until [ -e \"$HOME/go\" ]; do sleep 0.02; done\nfi",
@@ -183,12 +186,14 @@ fn p2_a_run_directory_is_gone_but_its_work_is_not() {
 
 #[test]
 fn p5_a_run_directory_is_gone_while_its_unit_lives() {
-    within(60, || {
-        let torn = Torn::at_work();
-        remove_dir_all(torn.run()).unwrap();
-        assert_eq!(torn.resumes(), 2);
-        torn.nothing_is_lost();
-    });
+    for world in [World::new, || World::new().searching()] {
+        within(60, move || {
+            let torn = Torn::at_work_in(world());
+            remove_dir_all(torn.run()).unwrap();
+            assert_eq!(torn.resumes(), 2);
+            torn.nothing_is_lost();
+        });
+    }
 }
 
 #[test]
