@@ -111,6 +111,8 @@ fn whole(world: &World, units: &[Unit], tree: &str) {
     let mut ids: Vec<String> = units.iter().map(|u| u.id.clone()).collect();
     ids.sort();
     assert_eq!(landed, ids, "each unit landed once");
+    let states = world.units();
+    assert!(states.values().all(|state| state == "landed"), "{states:?}");
     let starts = never_twice(&world.witness());
     let mut claimed: BTreeMap<String, usize> = BTreeMap::new();
     for ((unit, _), folder) in world.attempts() {
@@ -255,4 +257,45 @@ fn gits(world: &World) -> Vec<(u32, u32, bool)> {
         (words[0].parse().unwrap(), words[1].parse().unwrap(), words[2] == "begin")
     };
     text.lines().map(read).collect()
+}
+
+/// Git that kills the engine which called it, once before and once after each kind of write: what differs only in object
+/// ids is one kind.
+const DEADLY_GIT: &str = r#"#!/bin/sh
+PATH=${PATH#*:}
+case $(readlink /proc/$$/fd/0) in */engine.lock) ;; *) exec git "$@" ;; esac
+case $* in
+*update-ref* | *commit-tree* | *merge-tree* | *write-tree* | *clone* | *fetch* | *read-tree* | *init*) ;;
+*) exec git "$@" ;;
+esac
+kind=$(echo "$PWD $*" | sed 's/[0-9a-f]\{40\}/ID/g' | sha1sum | cut -c1-16)
+mkdir "$HOME/kinds/$kind-before" 2>/dev/null && kill -s KILL "$PPID" && exit 1
+git "$@"
+code=$?
+mkdir "$HOME/kinds/$kind-after" 2>/dev/null && kill -s KILL "$PPID"
+exit $code
+"#;
+
+#[test]
+fn p3_p4_an_engine_killed_before_and_after_each_write_of_git() {
+    within(180, || {
+        let world = World::new();
+        std::fs::create_dir(world.home().join("kinds")).unwrap();
+        world.program("git", DEADLY_GIT);
+        let units = [unit("one", &own_file("one", 0.0)), unit("two", &own_file("two", 0.0)).by_agent().after(&["one"])];
+        let mut engine = world.spawn_mission(&world.plan(&units));
+        let mut killed = 0;
+        loop {
+            let said = engine.ended_within(Duration::from_secs(60)).expect("mc does not end");
+            if said.code.is_some() {
+                said.exits(0);
+                break;
+            }
+            killed += 1;
+            engine = world.spawn_resume();
+        }
+        println!("{killed} kills");
+        assert!(killed >= 20, "only {killed} kills");
+        whole(&world, &units, &expected_tree(&world, &units));
+    });
 }

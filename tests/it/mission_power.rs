@@ -231,12 +231,15 @@ fn while_verifying() -> Torn {
     let verifying = torn.world.kinds("verify-started").len() + 1;
     torn.world.await_record("verify-started", verifying);
     let run = torn.world.kinds("verify-started").last().unwrap().body["run"].to_string();
-    until("the verification at work", || {
-        let missions = std::fs::read_dir(torn.world.state().join("runs")).unwrap().flatten();
-        missions.map(|m| m.path().join(".verify").join(&run).join("0/start")).any(|p| p.exists()).then_some(())
-    });
+    until("the verification at work", || verification(&torn.world, &run)?.join("start").exists().then_some(()));
     engine.kill();
     torn
+}
+
+/// The run directory of a verification's only stage.
+fn verification(world: &World, run: &str) -> Option<PathBuf> {
+    let missions = std::fs::read_dir(world.state().join("runs")).ok()?.flatten();
+    missions.map(|m| m.path().join(".verify").join(run).join("0")).find(|p| p.exists())
 }
 
 fn unheld(torn: &Torn) {
@@ -247,10 +250,15 @@ fn unheld(torn: &Torn) {
 fn p4_a_verification_that_lived_is_adopted() {
     within(60, || {
         let torn = while_verifying();
-        let asked = torn.world.kinds("verify-started").len();
+        let asked = torn.world.kinds("verify-started");
+        let lease = verification(&torn.world, &asked.last().unwrap().body["run"].to_string()).unwrap().join("lease");
+        let before = std::fs::read(&lease).unwrap();
+        let engine = torn.world.spawn_resume();
+        until("a renewed lease", || (std::fs::read(&lease).unwrap() != before).then_some(()));
         unheld(&torn);
+        engine.end().exits(0);
         torn.resumes();
-        let last = &torn.world.kinds("verify-started")[asked..];
+        let last = &torn.world.kinds("verify-started")[asked.len()..];
         assert_eq!(last.len(), 1, "only the last unit is verified anew: {last:?}");
     });
 }
