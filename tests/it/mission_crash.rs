@@ -11,11 +11,23 @@ use std::time::Duration;
 /// Waves of the mission and units in each.
 const WAVES: [usize; 4] = [8, 8, 7, 7];
 
-/// Longest life of an engine before it is killed.
+/// Longest life of an engine before it is killed, in ms.
 const LIFE: u64 = 400;
+
+/// The same of every third engine in the short proof, so that few kills meet all parts of a mission.
+const LONGER_LIFE: u64 = 1_500;
 
 fn asked(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
+}
+
+/// A world with a setup command that verification needs, and an objective that is met at the end only.
+fn busy_world(n: u64) -> World {
+    let verification = "test -f build/ready && for t in tests/*.sh; do sh \"$t\" || exit 1; done && sleep 0.05";
+    let target = "setup = \"mkdir -p build && sleep 0.03 && echo ready > build/ready\"\ncheck = \"test -f units/w3-6\"";
+    let world = World::with(verification, target);
+    world.commit(".gitignore", "build/\n");
+    if n.is_multiple_of(2) { world.searching() } else { world }
 }
 
 /// Thirty units in four waves, each with a file of its own: whatever lands in whatever order, the tree is the same.
@@ -26,6 +38,7 @@ fn thirty(random: &mut fastrand::Rng) -> Vec<Unit> {
         let ids: Vec<String> = (0..size).map(|n| format!("w{wave}-{n}")).collect();
         for (n, id) in ids.iter().enumerate() {
             let made = unit(id, &own_file(id, 0.05 + 0.25 * random.f32()));
+            let made = if n % 3 == 2 { made.by_agent() } else { made };
             units.push(match before.get(n % before.len().max(1)) {
                 Some(first) => made.after(&[first]),
                 None => made,
@@ -50,23 +63,21 @@ fn expected_tree(world: &World, units: &[Unit]) -> String {
     world.git(&["-C", clone, "write-tree"])
 }
 
-/// Kills and resumes until the mission ends or `kills` are used up, then lets it end; the number of kills.
-fn hunt(world: &World, mut engine: Engine, random: &mut fastrand::Rng, kills: u64) -> u64 {
+/// Kills and resumes until the mission has ended well; the number of kills.
+fn hunt(world: &World, mut engine: Engine, random: &mut fastrand::Rng) -> u64 {
     let mut killed = 0;
-    while killed < kills {
-        let life = Duration::from_millis(random.u64(0..=LIFE));
+    loop {
+        let longest = if killed % 3 == 2 && asked("MC_KILLS", 0) == 0 { LONGER_LIFE } else { LIFE };
+        let life = Duration::from_millis(random.u64(0..=longest));
         if let Some(said) = engine.ended_within(life) {
             said.exits(0);
             return killed;
         }
-        if !engine.kill() {
-            continue;
+        if engine.kill() {
+            killed += 1;
+            engine = world.spawn_resume();
         }
-        killed += 1;
-        engine = world.spawn_resume();
     }
-    engine.end().exits(0);
-    killed
 }
 
 /// Starts and ends of every unit alternate and no attempt starts twice; the starts per unit.
@@ -100,6 +111,8 @@ fn whole(world: &World, units: &[Unit], tree: &str) {
     let mut ids: Vec<String> = units.iter().map(|u| u.id.clone()).collect();
     ids.sort();
     assert_eq!(landed, ids, "each unit landed once");
+    let states = world.units();
+    assert!(states.values().all(|state| state == "landed"), "{states:?}");
     let starts = never_twice(&world.witness());
     let mut claimed: BTreeMap<String, usize> = BTreeMap::new();
     for ((unit, _), folder) in world.attempts() {
@@ -137,12 +150,12 @@ fn p4_a_mission_killed_again_and_again_ends_like_an_undisturbed_one() {
         let mut killed = 0;
         for n in seed.. {
             let mut random = fastrand::Rng::with_seed(n);
-            let world = World::new();
+            let world = busy_world(n);
             let units = thirty(&mut random);
             let tree = expected_tree(&world, &units);
             let first = world.spawn_mission(&world.plan(&units));
             let before = std::time::Instant::now();
-            let kills = hunt(&world, begun(&world, first), &mut random, u64::MAX);
+            let kills = hunt(&world, begun(&world, first), &mut random);
             println!("seed {n}: {kills} kills in {:?}, slowest resume {} ms", before.elapsed(), slowest_resume(&world));
             whole(&world, &units, &tree);
             killed += kills;
@@ -244,4 +257,45 @@ fn gits(world: &World) -> Vec<(u32, u32, bool)> {
         (words[0].parse().unwrap(), words[1].parse().unwrap(), words[2] == "begin")
     };
     text.lines().map(read).collect()
+}
+
+/// Git that kills the engine which called it, once before and once after each kind of write: what differs only in object
+/// ids is one kind.
+const DEADLY_GIT: &str = r#"#!/bin/sh
+PATH=${PATH#*:}
+case $(readlink /proc/$$/fd/0) in */engine.lock) ;; *) exec git "$@" ;; esac
+case $* in
+*update-ref* | *commit-tree* | *merge-tree* | *write-tree* | *clone* | *fetch* | *read-tree* | *init*) ;;
+*) exec git "$@" ;;
+esac
+kind=$(echo "$PWD $*" | sed 's/[0-9a-f]\{40\}/ID/g' | sha1sum | cut -c1-16)
+mkdir "$HOME/kinds/$kind-before" 2>/dev/null && kill -s KILL "$PPID" && exit 1
+git "$@"
+code=$?
+mkdir "$HOME/kinds/$kind-after" 2>/dev/null && kill -s KILL "$PPID"
+exit $code
+"#;
+
+#[test]
+fn p3_p4_an_engine_killed_before_and_after_each_write_of_git() {
+    within(180, || {
+        let world = World::new();
+        std::fs::create_dir(world.home().join("kinds")).unwrap();
+        world.program("git", DEADLY_GIT);
+        let units = [unit("one", &own_file("one", 0.0)), unit("two", &own_file("two", 0.0)).by_agent().after(&["one"])];
+        let mut engine = world.spawn_mission(&world.plan(&units));
+        let mut killed = 0;
+        loop {
+            let said = engine.ended_within(Duration::from_secs(60)).expect("mc does not end");
+            if said.code.is_some() {
+                said.exits(0);
+                break;
+            }
+            killed += 1;
+            engine = world.spawn_resume();
+        }
+        println!("{killed} kills");
+        assert!(killed >= 20, "only {killed} kills");
+        whole(&world, &units, &expected_tree(&world, &units));
+    });
 }

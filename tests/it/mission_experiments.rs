@@ -154,7 +154,7 @@ fn p10_one_interrupt_lets_running_units_land_and_starts_nothing_new() {
 #[test]
 fn p5_two_interrupts_kill_and_pin_and_resume_finishes() {
     within(120, || {
-        let world = World::new();
+        let world = World::new().searching();
         let engine = world.spawn_mission(&world.plan(&eight(hangs_at_first)[..4]));
         await_hanging(&world, 4);
         engine.signal(Signal::INT);
@@ -183,14 +183,16 @@ fn p5_stop_now_beside_a_live_engine_kills_pins_and_ends() {
 
 #[test]
 fn p5_stop_now_without_an_engine_kills_pins_and_ends() {
-    within(120, || {
-        let world = World::new();
-        let mut engine = world.spawn_mission(&world.plan(&eight(hangs_at_first)));
-        await_hanging(&world, 4);
-        assert!(engine.kill());
-        world.mc(&["mission", "stop", "--now"]).exits(0);
-        stopped(&world);
-    });
+    for world in [World::new, || World::new().searching()] {
+        within(120, move || {
+            let world = world();
+            let mut engine = world.spawn_mission(&world.plan(&eight(hangs_at_first)));
+            await_hanging(&world, 4);
+            assert!(engine.kill());
+            world.mc(&["mission", "stop", "--now"]).exits(0);
+            stopped(&world);
+        });
+    }
 }
 
 #[track_caller]

@@ -14,7 +14,10 @@ struct Torn {
 
 impl Torn {
     fn at_work() -> Self {
-        let world = World::new();
+        Self::at_work_in(World::new())
+    }
+
+    fn at_work_in(world: World) -> Self {
         let worker = format!(
             "{}\nif [ $MC_ATTEMPT = 1 ]; then\n  git add -A && git commit -qm 'by hand'\n  echo more > units/more\n  \
              echo \"$MC_UNIT $MC_ATTEMPT $$ works\" >> \"$HOME/witness\"\n  until [ -e \"$HOME/go\" ]; do sleep 0.02; done\nfi",
@@ -183,12 +186,14 @@ fn p2_a_run_directory_is_gone_but_its_work_is_not() {
 
 #[test]
 fn p5_a_run_directory_is_gone_while_its_unit_lives() {
-    within(60, || {
-        let torn = Torn::at_work();
-        remove_dir_all(torn.run()).unwrap();
-        assert_eq!(torn.resumes(), 2);
-        torn.nothing_is_lost();
-    });
+    for world in [World::new, || World::new().searching()] {
+        within(60, move || {
+            let torn = Torn::at_work_in(world());
+            remove_dir_all(torn.run()).unwrap();
+            assert_eq!(torn.resumes(), 2);
+            torn.nothing_is_lost();
+        });
+    }
 }
 
 #[test]
@@ -226,12 +231,15 @@ fn while_verifying() -> Torn {
     let verifying = torn.world.kinds("verify-started").len() + 1;
     torn.world.await_record("verify-started", verifying);
     let run = torn.world.kinds("verify-started").last().unwrap().body["run"].to_string();
-    until("the verification at work", || {
-        let missions = std::fs::read_dir(torn.world.state().join("runs")).unwrap().flatten();
-        missions.map(|m| m.path().join(".verify").join(&run).join("0/start")).any(|p| p.exists()).then_some(())
-    });
+    until("the verification at work", || verification(&torn.world, &run)?.join("start").exists().then_some(()));
     engine.kill();
     torn
+}
+
+/// The run directory of a verification's only stage.
+fn verification(world: &World, run: &str) -> Option<PathBuf> {
+    let missions = std::fs::read_dir(world.state().join("runs")).ok()?.flatten();
+    missions.map(|m| m.path().join(".verify").join(run).join("0")).find(|p| p.exists())
 }
 
 fn unheld(torn: &Torn) {
@@ -242,10 +250,15 @@ fn unheld(torn: &Torn) {
 fn p4_a_verification_that_lived_is_adopted() {
     within(60, || {
         let torn = while_verifying();
-        let asked = torn.world.kinds("verify-started").len();
+        let asked = torn.world.kinds("verify-started");
+        let lease = verification(&torn.world, &asked.last().unwrap().body["run"].to_string()).unwrap().join("lease");
+        let before = std::fs::read(&lease).unwrap();
+        let engine = torn.world.spawn_resume();
+        until("a renewed lease", || (std::fs::read(&lease).unwrap() != before).then_some(()));
         unheld(&torn);
+        engine.end().exits(0);
         torn.resumes();
-        let last = &torn.world.kinds("verify-started")[asked..];
+        let last = &torn.world.kinds("verify-started")[asked.len()..];
         assert_eq!(last.len(), 1, "only the last unit is verified anew: {last:?}");
     });
 }

@@ -44,23 +44,32 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// One script unit of a plan file.
+/// One unit of a plan file.
 #[derive(Debug, Clone)]
 pub struct Unit {
     pub id: String,
     pub depends: Vec<String>,
+    /// Its script, or what the agent does when it is given to one.
     pub run: String,
+    pub agent: bool,
 }
 
 /// A unit that runs a script, witnessed: its start and its end are lines in a file outside the tree.
 pub fn unit(id: &str, script: &str) -> Unit {
     let seen = |what: &str| format!("echo \"$MC_UNIT $MC_ATTEMPT $$ {what}\" >> \"$HOME/witness\"");
-    Unit { id: id.to_owned(), depends: Vec::new(), run: format!("{}\n{script}\n{}\n", seen("start"), seen("end")) }
+    let run = format!("{}\n{script}\n{}\n", seen("start"), seen("end"));
+    Unit { id: id.to_owned(), depends: Vec::new(), run, agent: false }
 }
 
 impl Unit {
     pub fn after(mut self, ids: &[&str]) -> Self {
         self.depends = ids.iter().map(|id| (*id).to_owned()).collect();
+        self
+    }
+
+    /// Given to the agent, which does the same as the script.
+    pub fn by_agent(mut self) -> Self {
+        self.agent = true;
         self
     }
 }
@@ -159,6 +168,7 @@ pub struct Row {
 pub struct World {
     dir: TempDir,
     next: AtomicU32,
+    isolation: &'static str,
 }
 
 impl World {
@@ -168,21 +178,33 @@ impl World {
     }
 
     pub fn verified_by(line: &str) -> Self {
-        let world = Self { dir: tempfile::Builder::new().prefix("mc-world-").tempdir().unwrap(), next: 1.into() };
-        for folder in ["repo/tests", "bin", "said"] {
+        Self::with(line, "")
+    }
+
+    /// With more lines for the section `[target]`.
+    pub fn with(line: &str, target: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("mc-world-").tempdir().unwrap();
+        let world = Self { dir, next: 1.into(), isolation: "auto" };
+        for folder in ["repo/tests", "bin", "said", "agents"] {
             std::fs::create_dir_all(world.home().join(folder)).unwrap();
         }
         world.git(&["config", "--global", "user.name", "Ada"]);
         world.git(&["config", "--global", "user.email", "ada@example.org"]);
         world.git(&["init", "-q", "-b", "main", "."]);
         let settings = format!(
-            "[target]\nobjective = \"files\"\n[target.verification]\ncommand = '''{line}'''\n\
-             [scheduler.parallel]\nnum_workers = 4\n"
+            "[target]\nobjective = \"files\"\n{target}\n[target.verification]\ncommand = '''{line}'''\n\
+             [agent]\ncommand = '''sh \"$HOME/agents/$MC_UNIT\"'''\n[scheduler.parallel]\nnum_workers = 4\n"
         );
         std::fs::write(world.repo().join("mission-control.toml"), settings).unwrap();
         std::fs::write(world.repo().join("tests/base.sh"), "test -f a\n").unwrap();
         world.commit("a", "one\n");
         world
+    }
+
+    /// The same machine where no pid namespace is used.
+    pub fn searching(mut self) -> Self {
+        self.isolation = "search";
+        self
     }
 
     pub fn home(&self) -> PathBuf {
@@ -202,7 +224,7 @@ impl World {
         let path = format!("{}:{}", self.home().join("bin").display(), std::env::var("PATH").unwrap());
         command.current_dir(self.repo()).env_clear().env("PATH", path).env("HOME", self.home());
         command.env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig")).env("GIT_CONFIG_SYSTEM", "/dev/null");
-        command.env("MC_STATE_DIR", self.state()).stdin(Stdio::null());
+        command.env("MC_STATE_DIR", self.state()).env("MC_SCHEDULER_ISOLATION", self.isolation).stdin(Stdio::null());
         command
     }
 
@@ -232,13 +254,14 @@ impl World {
     pub fn plan(&self, units: &[Unit]) -> PathBuf {
         let table = |u: &Unit| {
             let depends: Vec<String> = u.depends.iter().map(|d| format!("\"{d}\"")).collect();
-            format!(
-                "[[unit]]\nid = \"{}\"\ntitle = \"{}\"\ndepends = [{}]\nrun = '''\n{}'''\n",
-                u.id,
-                u.id,
-                depends.join(", "),
-                u.run
-            )
+            let run = match u.agent {
+                true => {
+                    std::fs::write(self.home().join("agents").join(&u.id), &u.run).unwrap();
+                    String::new()
+                }
+                false => format!("run = '''\n{}'''\n", u.run),
+            };
+            format!("[[unit]]\nid = \"{}\"\ntitle = \"{}\"\ndepends = [{}]\n{run}", u.id, u.id, depends.join(", "))
         };
         let path = self.home().join(format!("plan-{}.toml", self.next.fetch_add(1, Ordering::Relaxed)));
         std::fs::write(&path, units.iter().map(table).collect::<String>()).unwrap();
