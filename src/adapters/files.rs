@@ -1,6 +1,7 @@
 //! Whole files: reading, replacing at once, making folders.
 
-use std::io::Write;
+use rustix::fs::OFlags;
+use std::io::{Error, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -12,16 +13,48 @@ pub fn read_text(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-/// Reads a file, or nothing when there is none.
+/// Reads a regular file or what a link to one leads to, or nothing when there is none.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's reason, or that it is no regular file.
 pub fn read_if_there(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+    let read = |mut file: std::fs::File| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| Some(bytes))
+    };
+    match open_regular(path, OFlags::NONBLOCK).and_then(read) {
+        Ok(bytes) => Ok(bytes),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Opens a regular file that somebody else may have put there: no link is followed, and a pipe, device or folder in its
+/// place is an error instead of a wait without end.
+///
+/// # Errors
+/// The system's reason, or that it is no regular file.
+pub fn open_untrusted(path: &Path) -> std::io::Result<std::fs::File> {
+    open_regular(path, OFlags::NONBLOCK | OFlags::NOFOLLOW)
+}
+
+/// Without `NONBLOCK` a pipe that nobody writes to would hold up whoever opens it.
+fn open_regular(path: &Path, flags: OFlags) -> std::io::Result<std::fs::File> {
+    let flags = i32::try_from(flags.bits()).unwrap_or(0);
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(Error::new(ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
+/// The text of a regular file of at most `limit` bytes that somebody else may have put there, bytes that are not UTF-8
+/// replaced; nothing when there is no such file or it is longer.
+#[must_use]
+pub fn read_untrusted(path: &Path, limit: u64) -> Option<String> {
+    let mut bytes = Vec::new();
+    open_untrusted(path).ok()?.take(limit + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= limit).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Makes a folder and its parents, mode 0700.

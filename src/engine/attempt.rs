@@ -247,8 +247,7 @@ fn run_end(end: &End) -> RunEnd {
 }
 
 fn read_handoff(place: &Folder, log: Option<&Path>) -> Option<Handoff> {
-    let file = files::read_if_there(&place.result()).ok().flatten();
-    let file = file.map(|b| String::from_utf8_lossy(&b).into_owned());
+    let file = files::read_untrusted(&place.result(), HANDOFF_TAIL);
     let text = log.map(|l| tail::of(l, HANDOFF_TAIL)).unwrap_or_default();
     read(file.as_deref(), &text)
 }

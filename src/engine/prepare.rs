@@ -55,7 +55,7 @@ pub async fn workspace(
             if let Some(parent) = to.parent() {
                 files::make_dir(parent).map_err(|e| failed(&e))?;
             }
-            files::write_private(&to, &bytes).map_err(|e| failed(&e))?;
+            files::replace(&to, &bytes).map_err(|e| failed(&e))?;
         }
     }
     if let Some(line) = &target.setup {

@@ -101,6 +101,11 @@ impl Night {
         self
     }
 
+    /// Forgets the variables set so far.
+    pub fn forget_vars(&mut self) {
+        self.vars.clear();
+    }
+
     pub fn home(&self) -> PathBuf {
         self.home.path().canonicalize().unwrap()
     }

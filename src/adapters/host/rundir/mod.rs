@@ -8,6 +8,7 @@ mod files;
 
 pub use files::{Settings, Start};
 
+use crate::adapters::files::read_untrusted;
 use crate::adapters::host::contain::{self, Sought};
 use crate::adapters::host::kill;
 use crate::adapters::host::probe::Isolation;
@@ -31,6 +32,9 @@ const SUPERVISOR_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 
 /// How long a supervisor may take to put its run on record.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// More than any file of the protocol holds; what runs could have put anything in its place.
+const SMALL: u64 = 4 << 20;
 
 /// One program to be run detached.
 #[derive(Debug, Clone)]
@@ -190,7 +194,7 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
             if let Some(run) = run {
                 run.end(Duration::ZERO).await;
             }
-            let log = std::fs::read_to_string(dir.join("supervisor.log")).unwrap_or_default();
+            let log = read_untrusted(&dir.join("supervisor.log"), SMALL).unwrap_or_default();
             let reason = log.lines().last().unwrap_or("the supervisor ended without a word").to_owned();
             Err(RunError::NotStarted { dir, reason })
         }
@@ -256,8 +260,8 @@ impl Run {
     /// an ended run left behind; [`find`] says how it is.
     #[must_use]
     pub fn open(dir: &Path) -> Option<Self> {
-        let settings = files::parse_settings(&std::fs::read_to_string(dir.join("run")).ok()?)?;
-        let start = std::fs::read_to_string(dir.join("start")).ok().and_then(|t| files::parse_start(&t));
+        let settings = files::parse_settings(&read_untrusted(&dir.join("run"), SMALL)?)?;
+        let start = read_untrusted(&dir.join("start"), SMALL).and_then(|t| files::parse_start(&t));
         let supervisor = start.as_ref().map(|s| s.supervisor).or_else(|| contain::find_supervisor(dir));
         Some(Self { dir: dir.to_owned(), settings, start, supervisor })
     }
@@ -284,7 +288,7 @@ impl Run {
     /// [`RunError::Io`] when the directory cannot be written.
     pub fn renew_lease(&self) -> Result<(), RunError> {
         let (path, fresh) = (self.dir.join("lease"), self.dir.join("lease.tmp"));
-        let count: u64 = std::fs::read_to_string(&path).ok().and_then(|t| t.trim().parse().ok()).unwrap_or(0);
+        let count: u64 = read_untrusted(&path, SMALL).and_then(|t| t.trim().parse().ok()).unwrap_or(0);
         let written = std::fs::write(&fresh, format!("{}\n", count.wrapping_add(1)));
         written.and_then(|()| std::fs::rename(&fresh, &path)).map_err(|source| RunError::Io { path, source })
     }
@@ -347,7 +351,7 @@ impl Run {
     pub fn sought(&self) -> Sought {
         let mut sessions = HashMap::new();
         if let Some(start) = &self.start {
-            let noted = std::fs::read_to_string(self.dir.join("sessions")).unwrap_or_default();
+            let noted = read_untrusted(&self.dir.join("sessions"), SMALL).unwrap_or_default();
             let pair = |line: &str| -> Option<(u32, u64)> {
                 let (session, leader) = line.split_once(' ')?;
                 Some((session.parse().ok()?, leader.parse().ok()?))
@@ -384,7 +388,7 @@ pub fn runs_below(root: &Path) -> Vec<Run> {
 }
 
 fn read_exit(dir: &Path) -> Option<Exit> {
-    files::parse_exit(&std::fs::read_to_string(dir.join("exit")).ok()?)
+    files::parse_exit(&read_untrusted(&dir.join("exit"), SMALL)?)
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), RunError> {
