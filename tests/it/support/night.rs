@@ -289,16 +289,6 @@ impl Running {
     pub fn wait(mut self) -> Said {
         collect(self.child.take().unwrap(), DEADLINE)
     }
-
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
-    }
-
-    /// Sends a signal by name.
-    pub fn signal(&self, name: &str) {
-        let script = format!("kill -s {name} -- {}", self.pid());
-        assert!(Command::new("/bin/sh").args(["-c", &script]).status().unwrap().success());
-    }
 }
 
 impl Drop for Running {
