@@ -244,7 +244,7 @@ pub fn attempt_log(
 /// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.
 #[must_use]
 pub fn attempt_run(site: &Site, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
-    site.state.runs().join(mission.as_str()).join(unit.as_str()).join(n.to_string()).join("run")
+    site.state.runs().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
 }
 
 /// The folder of the workspace pool, whether it exists or not.

@@ -174,8 +174,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         }
         let whole = self.rng.u8(..) < 8;
         // Each check looks at every unit: of large missions only a sample of the steps is looked at.
-        let sampled = self.rng.usize(0..=self.state.units.len() / 64) == 0;
-        if sampled {
+        if self.steps.is_multiple_of(self.state.units.len() as u64 / 64 + 1) {
             self.check(whole && self.journal.len() < 20_000)?;
         }
         if cut == Some(Cut::AfterCommit) {

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-/// Runs every test of `runs_*` again as uid 65534, in a copy of this binary that user can reach.
+/// Runs every test of `runs_*`, and of `workspace_*` (root reads what others cannot), again as uid 65534, in a copy of this binary that user can reach.
 #[test]
 fn p5_holds_for_an_ordinary_user() {
     if !rustix::process::geteuid().is_root() {
@@ -20,7 +20,7 @@ fn p5_holds_for_an_ordinary_user() {
     let output = Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "timeout", "-k", "5", "240"])
         .arg(&binary)
-        .args(["runs_", "--test-threads=2"])
+        .args(["runs_containment", "runs_protocol", "workspace_", "--test-threads=2"])
         .env("TMPDIR", &temporary)
         .current_dir(home.path())
         .output()

@@ -277,6 +277,18 @@ fn p2_unreadable_files_and_folders_are_collected() {
 }
 
 #[test]
+fn p2_a_closed_folder_alone_is_collected_too() {
+    // To an ordinary user's git a closed folder is a warning, and its files are left out without an error.
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.agent("mkdir d; echo x > d/x; chmod 000 d").await;
+        let got = work.collect().await;
+        let tree = work.world.sh(&format!("git ls-tree -r --name-only {}", got.head.commit)).await;
+        assert_eq!(tree, ".gitignore\na\nd/x\nsrc/main");
+    });
+}
+
+#[test]
 fn p2_odd_files_do_not_stop_a_collection() {
     within_a_minute(async {
         for (script, tree) in [
