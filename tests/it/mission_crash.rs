@@ -268,7 +268,7 @@ case $* in
 *update-ref* | *commit-tree* | *merge-tree* | *write-tree* | *clone* | *fetch* | *read-tree* | *init*) ;;
 *) exec git "$@" ;;
 esac
-kind=$(echo "$PWD $*" | sed 's/[0-9a-f]\{40\}/ID/g' | sha1sum | cut -c1-16)
+kind=$(echo "$PWD $*" | sed 's/0\{40\}/NONE/; s/[0-9a-f]\{40\}/ID/g' | sha1sum | cut -c1-16)
 mkdir "$HOME/kinds/$kind-before" 2>/dev/null && kill -s KILL "$PPID" && exit 1
 git "$@"
 code=$?
