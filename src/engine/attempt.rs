@@ -302,12 +302,13 @@ async fn foreign_refs(
         files::read_if_there(&place.refs()).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
     let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
     let target = format!("refs/heads/{}", shop.settings().target.branch);
+    let work = own_work(shop, order, found).await;
     for (name, now) in &after {
         if before.get(name) == Some(now) {
             continue;
         }
         report.notes.push(format!("{name} of the source changed during the attempt"));
-        let own = shop.source.is_ancestor(now, &found.head.commit).await.unwrap_or(false);
+        let own = within(shop, now, &work).await;
         let old = shop.source.is_ancestor(now, &order.from).await.unwrap_or(true);
         if own && !old {
             report.hold = Some(format!(
@@ -316,7 +317,7 @@ async fn foreign_refs(
             ));
         }
     }
-    if let Some(now) = green_written(shop, order, found, &before).await {
+    if let Some(now) = green_written(shop, order, &work, &before).await {
         report.hold = Some(format!(
             "{} of your repository now points to this attempt's own commit {}, which nobody verified; put it back to \
              {} (`git update-ref`), then `mc unit retry`",
@@ -330,11 +331,27 @@ async fn foreign_refs(
     }
 }
 
+/// Everything the attempt left: its head, and the commit that keeps its other tips.
+async fn own_work(shop: &Shop, order: &AttemptOrder, found: &Collected) -> Vec<CommitId> {
+    let kept = format!("refs/mc/kept/{}/{}/{}", shop.mission, order.spec.id, order.n);
+    let kept = shop.source.ref_value(&kept).await.ok().flatten();
+    std::iter::once(found.head.commit.clone()).chain(kept).collect()
+}
+
+async fn within(shop: &Shop, commit: &CommitId, work: &[CommitId]) -> bool {
+    for tip in work {
+        if shop.source.is_ancestor(commit, tip).await.unwrap_or(false) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Green, when it points into the attempt's own work and no landing put it there: the shortest way past the gate.
 async fn green_written(
     shop: &Shop,
     order: &AttemptOrder,
-    found: &Collected,
+    work: &[CommitId],
     before: &BTreeMap<String, CommitId>,
 ) -> Option<CommitId> {
     let now = shop.source.ref_value(&shop.green_ref()).await.ok()??;
@@ -343,7 +360,7 @@ async fn green_written(
     if now == order.green || before.values().chain(landed.iter().map(|(_, id)| id)).any(|known| *known == now) {
         return None;
     }
-    let own = shop.source.is_ancestor(&now, &found.head.commit).await.unwrap_or(false);
+    let own = within(shop, &now, work).await;
     let old = shop.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
     (own && !old).then_some(now)
 }

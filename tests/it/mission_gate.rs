@@ -154,7 +154,7 @@ fn p1_tests_may_go_where_the_unit_says_so() {
 }
 
 #[test]
-fn p13_n_landings_cost_n_runs_and_the_base() {
+fn p13_n_landings_cost_one_verification_each_and_the_base() {
     let night = Night::new();
     night.settings("echo run >> ~/runs; sh run.sh", "");
     let plan: Vec<String> = (1..=5).map(|n| unit(&format!("u{n}"), &format!("echo {n} > f{n}"))).collect();

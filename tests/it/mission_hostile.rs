@@ -113,8 +113,21 @@ fn p12_output_of_any_kind_is_read() {
 }
 
 #[test]
-fn p2_what_an_agent_does_to_its_clone_loses_nothing_and_runs_nothing() {
-    let night = Night::new();
+fn p2_what_an_agent_does_to_its_clone_loses_nothing() {
+    hostile_clones(&Night::new());
+}
+
+/// Root can read what is closed to everybody; others cannot.
+#[test]
+fn p2_what_an_agent_does_to_its_clone_loses_an_ordinary_user_nothing() {
+    let night = Night::of_an_ordinary_user();
+    hostile_clones(&night);
+    assert!(night.report().contains("were closed to their owner and were opened"));
+    night.mission(&unit("git", "echo 8 > kept-8; chmod 000 .git; chmod 555 .")).exits(0);
+    assert!(night.holds("git cat-file -e mc/green:kept-8"));
+}
+
+fn hostile_clones(night: &Night) {
     night.settings("sh run.sh", "[scheduler.parallel]\nnum_workers = 1");
     let evil = "touch ~/pwned";
     let plan = [
@@ -149,7 +162,7 @@ END"
         unit("empties", "rm -rf -- * .[a-z]*"),
     ];
     night.mission(&plan.join("\n")).exits(3);
-    not_pwned(&night);
+    not_pwned(night);
     for (id, state) in [
         ("deletes-git", "landed"),
         ("plants", "landed"),
@@ -171,7 +184,7 @@ END"
     night.audit();
     // The user's own git is not touched by what landed.
     night.sh("git status --porcelain && git log --stat mc/green >/dev/null && git fsck --connectivity-only");
-    not_pwned(&night);
+    not_pwned(night);
 }
 
 #[test]

@@ -312,6 +312,14 @@ fn p6_an_agent_that_writes_a_ref_of_the_source_is_held_and_named() {
     let needs = night.status()["needs_you"].to_string();
     assert!(needs.contains("refs/heads/evil") && needs.contains("mc unit retry a"), "{needs}");
     night.mc(&["mission", "stop", "--now"]).exits(0);
+    // Hidden behind a failure, and no more part of the attempt's head.
+    let hidden = format!(
+        "{}; git reset -q --hard HEAD~; exit 1",
+        push("refs/tags/evil").replace("touch a", "touch h; git add h")
+    );
+    night.mission(&unit("h", &hidden)).exits(3).says(&["refs/tags/evil", "this attempt's own commit"]);
+    assert_eq!(night.unit("h"), "held");
+    night.mc(&["mission", "stop", "--now"]).exits(0);
     // The shortest way past the gate: pushing to green.
     let bad = push("refs/heads/mc/green")
         .replace("touch a", "touch a2; echo false > tests/alpha.sh")

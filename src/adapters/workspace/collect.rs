@@ -11,7 +11,7 @@
 use super::pin::pin_all;
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{renew, slot_git, unblock, unhide};
+use super::slot::{open_folders, renew, slot_git, unblock, unhide};
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};
 use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
@@ -127,6 +127,10 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     }
     let shape = pool.shape();
     let mut notes = Vec::new();
+    let closed = open_folders(&files).map_err(failed)?;
+    if closed > 0 {
+        notes.push(format!("{closed} folders were closed to their owner and were opened"));
+    }
     let name = format!("{}-{}-{}", attempt.mission, attempt.unit, attempt.number);
     let aside = Aside { folder: attempt.run_dir.join("aside"), nearby: pool.root().join(format!("aside-{name}")) };
     let git_dir = files.join(".git");

@@ -245,6 +245,27 @@ pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives the owner back the right to use every folder below and at `path`; returns how many lacked it. Git only warns of
+/// a folder it cannot look into, and then takes its files for absent. What is nested too deep to be named is left.
+pub(crate) fn open_folders(path: &Path) -> io::Result<usize> {
+    let (mut opened, mut folders) = (0, vec![path.to_owned()]);
+    while let Some(dir) = folders.pop() {
+        let Ok(meta) = fs::symlink_metadata(&dir) else { continue };
+        let mode = meta.permissions().mode();
+        if mode & 0o700 != 0o700 {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode | 0o700))?;
+            opened += 1;
+        }
+        for entry in fs::read_dir(&dir).into_iter().flatten() {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    Ok(opened)
+}
+
 /// Removes pipes, sockets and devices below `dir`: they hold nothing, and make git fail or wait for ever.
 pub(crate) fn remove_special(dir: &Path) -> io::Result<()> {
     remove_where(dir, &|_, kind| !(kind.is_file() || kind.is_symlink()))

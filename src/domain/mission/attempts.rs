@@ -67,11 +67,16 @@ impl Decision<'_> {
             }
             NextMove::Retry { not_before: 0, own_work: false, because: format!("attempt {used}: {what}{said}") }
         };
+        let by_itself = !matches!(
+            class,
+            AttemptClass::Infrastructure | AttemptClass::NeverStarted | AttemptClass::Stopped | AttemptClass::Held
+        );
+        // What a person must look at comes first, however the attempt itself ended.
+        if let (true, Some(question)) = (by_itself, &report.hold) {
+            return NextMove::Hold { question: question.clone() };
+        }
         match class {
-            AttemptClass::Changed => match &report.hold {
-                Some(question) => NextMove::Hold { question: question.clone() },
-                None => NextMove::Queue { mr: self.state.next_mr },
-            },
+            AttemptClass::Changed => NextMove::Queue { mr: self.state.next_mr },
             AttemptClass::NoOp => NextMove::NoOp,
             AttemptClass::Held => {
                 NextMove::Hold { question: report.hold.clone().unwrap_or_else(|| report.summary.clone()) }

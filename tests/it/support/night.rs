@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// Longest time for one command; a mission of these tests takes a second or two.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Number of the user and group without special rights.
+const NOBODY: u32 = 65_534;
+
 /// One test per `tests/*.sh`: exit code, or skipped when it prints SKIP.
 pub const RUNNER: &str = r##"
 n=0 bad=0
@@ -29,6 +32,7 @@ exit $bad
 pub struct Night {
     home: TempDir,
     vars: Vec<(String, String)>,
+    ordinary: bool,
 }
 
 /// What a command said and how it ended.
@@ -76,7 +80,15 @@ impl Said {
 impl Night {
     /// The repository of most tests.
     pub fn new() -> Self {
-        let night = Self::empty();
+        Self::filled(Self::empty())
+    }
+
+    /// The same, with everything run as a user without special rights.
+    pub fn of_an_ordinary_user() -> Self {
+        Self::filled(Self::made(rustix::process::geteuid().is_root()))
+    }
+
+    fn filled(night: Self) -> Self {
         night.write("run.sh", RUNNER);
         night.write("tests/alpha.sh", "true\n");
         night.write("tests/beta.sh", "true\n");
@@ -87,8 +99,18 @@ impl Night {
 
     /// A home with an identity and a repository without commits.
     pub fn empty() -> Self {
-        let night = Self { home: tempfile::tempdir().unwrap(), vars: Vec::new() };
+        Self::made(false)
+    }
+
+    fn made(ordinary: bool) -> Self {
+        let night = Self { home: tempfile::tempdir().unwrap(), vars: Vec::new(), ordinary };
         std::fs::create_dir_all(night.repo()).unwrap();
+        if ordinary {
+            std::fs::copy(env!("CARGO_BIN_EXE_mc"), night.home().join("mc")).unwrap();
+            for path in [night.home(), night.repo(), night.home().join("mc")] {
+                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
         night.sh(
             "git config --global user.name Ada; git config --global user.email ada@example.org; git init -q -b main .",
         );
@@ -138,7 +160,15 @@ impl Night {
     }
 
     fn command(&self, program: impl AsRef<Path>, dir: &Path) -> Command {
-        let mut command = Command::new(program.as_ref());
+        let mut command = match self.ordinary {
+            false => Command::new(program.as_ref()),
+            true => {
+                let mut command = Command::new("setpriv");
+                let user = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".to_owned()];
+                command.args(user).arg(program.as_ref());
+                command
+            }
+        };
         command
             .current_dir(dir)
             .env_clear()
@@ -175,9 +205,13 @@ impl Night {
         finish(self.command("/bin/sh", &self.repo()).args(["-ec", script]), DEADLINE).code == 0
     }
 
+    fn program(&self) -> PathBuf {
+        if self.ordinary { self.home().join("mc") } else { env!("CARGO_BIN_EXE_mc").into() }
+    }
+
     /// `mc` with these arguments, in the repository.
     pub fn mc(&self, args: &[&str]) -> Said {
-        finish(self.command(env!("CARGO_BIN_EXE_mc"), &self.repo()).args(args), DEADLINE)
+        finish(self.command(self.program(), &self.repo()).args(args), DEADLINE)
     }
 
     /// Writes the plan file.
@@ -199,7 +233,7 @@ impl Night {
 
     /// Starts `mc` and leaves it running.
     pub fn begin(&self, args: &[&str]) -> Running {
-        let mut command = self.command(env!("CARGO_BIN_EXE_mc"), &self.repo());
+        let mut command = self.command(self.program(), &self.repo());
         Running { child: Some(command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()) }
     }
 
