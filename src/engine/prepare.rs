@@ -78,8 +78,8 @@ async fn within_disk(shop: &Shop, pool: &Arc<Pool>, slot: u32) -> Result<(), Not
             return Ok(0);
         }
         for idle in slots.iter().filter(|s| s.dirty.is_none() && !s.in_use) {
-            // One that another task is just taking is left to it.
-            let _ = pool.discard(idle.slot);
+            // One that another task has taken meanwhile is left to it.
+            let _ = pool.discard_idle(idle.slot);
         }
         Ok(used(&pool.list().map_err(|e| super::error::chain(&e))?))
     });

@@ -258,6 +258,25 @@ impl Pool {
         self.release(slot)
     }
 
+    /// Deletes a slot that nobody uses and that holds nothing to collect; whether it was one. Looks under the slot's own
+    /// lock: an earlier look may be out of date.
+    ///
+    /// # Errors
+    /// [`PoolError::Io`] when it cannot be deleted.
+    pub fn discard_idle(&self, slot: u32) -> Result<bool, PoolError> {
+        // A slot of this pool's own has its lock taken as well.
+        let _lock = match self.lock(slot) {
+            Err(PoolError::Busy { .. }) => return Ok(false),
+            lock => lock?,
+        };
+        if self.label(slot)?.is_some() {
+            return Ok(false);
+        }
+        let files = self.path(slot);
+        remove_any(&self.stamp(slot)).and_then(|()| remove_any(&files)).map_err(|e| io_error(&files, e))?;
+        Ok(true)
+    }
+
     /// Slots whose last use was not collected, with its label, by number.
     ///
     /// # Errors
@@ -292,8 +311,7 @@ impl Pool {
     pub fn prune(&self) -> Result<Vec<u32>, PoolError> {
         let mut gone = Vec::new();
         for info in self.list()? {
-            if info.dirty.is_none() && !info.in_use {
-                self.discard(info.slot)?;
+            if info.dirty.is_none() && !info.in_use && self.discard_idle(info.slot)? {
                 gone.push(info.slot);
             }
         }

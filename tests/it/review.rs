@@ -1,0 +1,30 @@
+//! Faults found by reading the code with hostile eyes; each test shows one of them.
+
+use crate::support::night::{Night, unit};
+use crate::support::repo::{World as Source, within_a_minute};
+use crate::support::world::{World, until, within};
+use mission_control::adapters::store::lock::{LockError, RunLock, start_time};
+use mission_control::adapters::workspace::pool::Pool;
+use mission_control::adapters::workspace::slot::Ignored;
+use rustix::process::Signal;
+use std::fs::{self, File};
+use std::io::Write;
+use std::time::Duration;
+
+#[test]
+fn p2_making_room_never_takes_a_slot_that_somebody_has_taken_meanwhile() {
+    within_a_minute(async {
+        let source = Source::new().await;
+        let base = source.id("main").await;
+        let pool = Pool::open(&source.state().join("pool"), &source.source(), Ignored::Keep).await.unwrap();
+        let slot = pool.prepare(0, "m1/a/1", &base).await.unwrap();
+        fs::write(slot.join("work"), "in progress").unwrap();
+        assert!(!pool.discard_idle(0).unwrap(), "in use");
+        pool.leave(0);
+        assert!(!pool.discard_idle(0).unwrap(), "not collected");
+        assert!(slot.join("work").exists());
+        pool.release(0).unwrap();
+        assert!(pool.discard_idle(0).unwrap());
+        assert!(!slot.exists());
+    });
+}
