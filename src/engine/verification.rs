@@ -110,7 +110,8 @@ async fn adoptable(shop: &Shop, dir: &Path, slot: u32, label: &str) -> Option<Pa
     (ours && dir.join("0").join("claim").exists()).then(|| pool.path(slot))
 }
 
-/// Prepares a slot for a verification; what an earlier, dead one left in it is thrown away: it is nobody's work.
+/// Prepares a slot for a verification. What an earlier, dead one left in it is nobody's work; what a unit left there, in a
+/// mission with more workers, is pinned first.
 async fn in_slot(
     shop: &Shop,
     slot: u32,
@@ -122,21 +123,12 @@ async fn in_slot(
     let pool = shop.pool().await.map_err(|e| chain(&e))?;
     let stale = pool.dirty_slots().map_err(|e| chain(&e))?.into_iter().find(|(s, _)| *s == slot);
     if let Some((_, old)) = stale {
-        end_runs_of(shop, &old).await;
-        pool.release(slot).map_err(|e| chain(&e))?;
+        super::attempt::rescue(shop, slot, &old, &tip.commit).await?;
     }
     match prepare::workspace(shop, slot, label, &tip.commit, &dir.join("setup"), kill).await {
         Ok(workspace) => Ok(workspace),
         Err(NotReady::Killed) => Err("killed".to_owned()),
         Err(NotReady::Failed(why)) => Err(why),
-    }
-}
-
-/// Ends whatever runs of a stale verification, named by its slot label, may still live.
-async fn end_runs_of(shop: &Shop, label: &str) {
-    let dir = shop.state.runs().join(label);
-    for run in crate::adapters::host::rundir::runs_below(&dir) {
-        run.end(super::runs::GRACE).await;
     }
 }
 
