@@ -42,3 +42,47 @@ fn p2_a_verification_never_throws_away_a_units_work_that_was_not_collected() {
     night.mission_with(&unit("c", "touch c"), &["--workers", "1"]).exits(0);
     assert_eq!(night.sh(&format!("git show refs/mc/attempts/{mission}/b/9:precious")), "uncommitted");
 }
+
+/// A world whose objective is checked by this line.
+fn checked_by(line: &str) -> World {
+    let world = World::new();
+    let path = world.repo().join("mission-control.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("[target]\n", &format!("[target]\ncheck = '''{line}'''\n"));
+    world.commit("mission-control.toml", &text);
+    world
+}
+
+#[test]
+fn p5_a_check_of_the_objective_does_not_outlive_the_mission() {
+    for stop in [["mission", "stop", "--now"].as_slice(), &[]] {
+        within(60, move || {
+            let world = checked_by("touch ~/checking; sleep 300");
+            let plan = world.plan(&[crate::support::world::unit("a", "touch a")]);
+            let engine = world.spawn_mission(&plan);
+            until("the check", || world.home().join("checking").exists().then_some(()));
+            if stop.is_empty() {
+                engine.signal(Signal::TERM);
+                engine.end().exits(130);
+            } else {
+                world.mc(stop).exits(0);
+                engine.end();
+            }
+            world.nothing_lives();
+        });
+    }
+}
+
+#[test]
+fn p4_an_interrupted_check_of_the_objective_is_made_again() {
+    within(60, || {
+        let world = checked_by("touch ~/checking; while [ ! -e ~/go ]; do sleep 0.05; done");
+        let engine = world.spawn_mission(&world.plan(&[crate::support::world::unit("a", "touch a")]));
+        until("the check", || world.home().join("checking").exists().then_some(()));
+        engine.signal(Signal::TERM);
+        engine.end().exits(130);
+        File::create(world.home().join("go")).unwrap();
+        world.resume().exits(0);
+        assert_eq!(world.status()["mission"]["outcome"], "objective-met");
+    });
+}
