@@ -99,6 +99,8 @@ async fn take_up(
     if unfinished(site)?.is_none() {
         return Ok(None);
     }
+    // Refuses a state directory that belongs to another repository, whose mission this would be.
+    site.state.create()?;
     let lock = match take_lock(site).await {
         Err(e) if e.kind() == Kind::Busy && early.is_empty() && unfinished(site)?.is_some_and(|h| h.state.paused) => {
             ask(site, "resume")?;

@@ -86,3 +86,29 @@ fn p4_an_interrupted_check_of_the_objective_is_made_again() {
         assert_eq!(world.status()["mission"]["outcome"], "objective-met");
     });
 }
+
+/// Kills the engine of a mission while its unit waits for `~/go`.
+fn killed_in_the_middle(night: &Night, script: &str) {
+    let script = format!("{script}\ntouch ~/begun; while [ ! -e ~/go ]; do sleep 0.05; done; touch a");
+    let plan = night.plan(&unit("a", &script));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("[ -e ~/begun ]");
+    engine.signal("KILL");
+    engine.wait();
+}
+
+#[test]
+fn p2_p6_a_mission_is_not_taken_up_in_another_repository() {
+    let night = Night::new();
+    killed_in_the_middle(&night, "");
+    night.sh("git clone -q . ../other");
+    for act in [["mission", "resume"].as_slice(), &["mission", "stop", "--now"]] {
+        let said = night.mc(&[&["-C", "../other"], act].concat());
+        assert_ne!(said.code, 0, "{}", said.text());
+        said.says(&["belongs to the repository"]);
+    }
+    assert_eq!(night.sh("git -C ../other for-each-ref refs/mc refs/heads/mc"), "");
+    night.sh("touch ~/go");
+    night.mc(&["mission", "resume"]).exits(0);
+    assert_eq!(night.unit("a"), "landed");
+}
