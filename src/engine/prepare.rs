@@ -51,11 +51,9 @@ pub async fn workspace(
     for name in &target.copy {
         let from = shop.facts.toplevel.join(name);
         if let Some(bytes) = files::read_if_there(&from).map_err(|e| failed(&e))? {
-            let to = workspace.join(name);
-            if let Some(parent) = to.parent() {
-                files::make_dir(parent).map_err(|e| failed(&e))?;
+            if !files::write_below(&workspace, Path::new(name), &bytes).map_err(|e| failed(&e))? {
+                tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
             }
-            files::write_private(&to, &bytes).map_err(|e| failed(&e))?;
         }
     }
     if let Some(line) = &target.setup {

@@ -127,3 +127,19 @@ fn p3_a_mission_whose_repository_was_taken_over_is_not_resumed_without_a_word() 
     night.mc(&["mission", "resume", "--take-over"]).exits(0);
     assert!(night.holds("git cat-file -e mc/green:a && git cat-file -e mc/green:b"));
 }
+
+#[test]
+fn p6_p12_copied_files_reach_no_commit_and_are_not_written_through_links() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\ncopy = [\".env\", \"conf/local\"]");
+    night.write(".env", "SECRET=1");
+    night.write("conf/local", "copied");
+    fs::create_dir(night.home().join("victim")).unwrap();
+    fs::write(night.home().join("victim/local"), "mine").unwrap();
+    let sees = "test \"$(cat .env)\" = SECRET=1 && touch a";
+    let link = "rm -rf conf; ln -s ~/victim conf";
+    night.mission(&unit("a", sees)).exits(0);
+    assert_eq!(night.sh("git ls-tree -r --name-only mc/green -- .env conf"), "");
+    night.mission(&[unit("b", link), format!("{}depends = [\"b\"]\n", unit("c", "touch c"))].join("\n"));
+    assert_eq!(fs::read_to_string(night.home().join("victim/local")).unwrap(), "mine");
+}

@@ -113,10 +113,18 @@ impl Pool {
             return Err(PoolError::Incomplete { kind: "partial", remedy: "--refetch --no-filter" });
         }
         let identity = source.identity().await?;
-        let shape = Shape { facts, identity };
+        let shape = Shape { facts, identity, excluded: Vec::new() };
         fs::create_dir_all(root).map_err(|e| io_error(root, e))?;
         let root = root.canonicalize().map_err(|e| io_error(root, e))?;
         Ok(Self { root, source: source.clone(), shape, ignored, held: Mutex::default() })
+    }
+
+    /// The same pool, whose slots get these files (paths from the root) that are no part of anybody's work: never
+    /// committed unless the repository has them already.
+    #[must_use]
+    pub fn excluding(mut self, paths: &[String]) -> Self {
+        self.shape.excluded = paths.to_vec();
+        self
     }
 
     /// The folder of a slot, whether it exists or not.
