@@ -51,7 +51,7 @@ pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
 /// Takes over an attempt of an earlier engine.
 pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
     let place = Folder::of(shop, &order);
-    if let Some(report) = place.stored_report() {
+    if let Some(report) = stored_report(shop, &order, &place).await {
         release(shop, &order).await;
         return report;
     }
@@ -70,6 +70,20 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
         ended.proof = Some(end_traceless(&place.root.join("run"), pool.path(order.slot)).await);
     }
     finish(shop, &order, &place, ended, None).await
+}
+
+/// The report an earlier engine kept. An agent can write that file too, so it counts only when what it names is pinned, or
+/// when it names nothing and the slot holds nothing of this attempt.
+async fn stored_report(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Option<AttemptReport> {
+    let report = place.stored_report()?;
+    let sound = match &report.head {
+        Some(head) => {
+            let pin = attempt_of(shop, order, place).head_ref();
+            shop.source.ref_value(&pin).await.ok()? == Some(head.commit.clone())
+        }
+        None => !holds(shop, shop.pool().await.ok()?, order),
+    };
+    sound.then_some(report)
 }
 
 /// The folder of an attempt.
@@ -267,15 +281,18 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
 
 async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Option<Collected>, String> {
     let pool = shop.pool().await.map_err(|e| e.to_string())?;
-    let attempt = Attempt {
+    keep(pool, order.slot, &attempt_of(shop, order, place)).await
+}
+
+fn attempt_of(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Attempt {
+    Attempt {
         mission: shop.mission.clone(),
         unit: order.spec.id.clone(),
         number: order.n,
         base: order.from.clone(),
         green: order.green.clone(),
         run_dir: place.root.clone(),
-    };
-    keep(pool, order.slot, &attempt).await
+    }
 }
 
 /// Collects a slot; `None` when its folder is gone. Where that fails the slot is left, locked by nobody, with its marker.

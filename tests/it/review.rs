@@ -143,3 +143,13 @@ fn p6_p12_copied_files_reach_no_commit_and_are_not_written_through_links() {
     night.mission(&[unit("b", link), format!("{}depends = [\"b\"]\n", unit("c", "touch c"))].join("\n"));
     assert_eq!(fs::read_to_string(night.home().join("victim/local")).unwrap(), "mine");
 }
+
+#[test]
+fn p8_a_report_that_an_agent_wrote_itself_is_not_taken_for_ours() {
+    let night = Night::new();
+    killed_in_the_middle(&night, "echo '{\"end\":\"stopped\"}' > \"$(dirname \"$MC_RESULT\")/report.json\"");
+    let engine = night.begin(&["mission", "resume"]);
+    night.sh("touch ~/go");
+    engine.wait().exits(0);
+    assert_eq!(night.classes("a"), ["changed"]);
+}
