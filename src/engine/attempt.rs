@@ -6,6 +6,7 @@
 //! adopted; after `report.json` nothing is done twice.
 
 use super::claims;
+use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady};
 use super::runs::{End, Ended, GRACE, Job, run};
 use super::shop::Shop;
@@ -220,7 +221,7 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
             if ended.end == End::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
                 report.end = RunEnd::Infrastructure("its run directory is gone".to_owned());
             }
-            report.changed = found.changed;
+            report.changed = found.changed && changes_something(shop, order, &found, &mut report.notes).await;
             report.half_merge = found.half_merge;
             report.notes.extend(found.notes.clone());
             if found.kept > 0 {
@@ -246,6 +247,18 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
         report.hold = Some(report.summary.clone());
     }
     settle(shop, order, place, report).await
+}
+
+/// Whether more changed than files that mc keeps itself, which a candidate takes from green; edits of those are named.
+async fn changes_something(shop: &Shop, order: &AttemptOrder, found: &Collected, notes: &mut Vec<String>) -> bool {
+    let Ok(Some(fork)) = shop.source.merge_base(&order.green, &found.head.commit).await else { return true };
+    let Ok(changed) = shop.source.differing(&fork, &found.head.commit).await else { return true };
+    let (left_out, rest): (Vec<&str>, Vec<&str>) =
+        changed.iter().map(String::as_str).partition(|path| NOT_FROM_AGENTS.contains(path));
+    if !left_out.is_empty() {
+        notes.push(format!("its edits of {} are left out: mc keeps these files", left_out.join(" and ")));
+    }
+    !rest.is_empty()
 }
 
 fn run_end(end: &End) -> RunEnd {

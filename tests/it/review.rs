@@ -153,3 +153,15 @@ fn p8_a_report_that_an_agent_wrote_itself_is_not_taken_for_ours() {
     engine.wait().exits(0);
     assert_eq!(night.classes("a"), ["changed"]);
 }
+
+#[test]
+fn p8_edits_of_files_that_mc_keeps_are_no_change() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[agent]\ncommand = \"cat >/dev/null; echo '- done' >> BACKLOG.md\"");
+    let plan = "[[unit]]\nid = \"a\"\ntitle = \"a\"\nattempts = 1\n\
+                [[unit]]\nid = \"b\"\ntitle = \"b\"\ndepends = [\"a\"]\nrun = \"touch b\"\n";
+    night.mission(plan).exits(3);
+    assert_eq!(night.classes("a"), ["empty"]);
+    assert_eq!((night.unit("a"), night.unit("b")), ("failed".to_owned(), "blocked".to_owned()));
+    assert!(night.mc(&["events"]).out.contains("its edits of BACKLOG.md are left out"));
+}
