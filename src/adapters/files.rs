@@ -86,6 +86,23 @@ pub fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
+/// Writes a private file at `path` below `root`, making folders on the way; false, with nothing written, when any part of
+/// the path is a link, which could lead out of `root`.
+///
+/// # Errors
+/// The system's reason.
+pub fn write_below(root: &Path, path: &Path, content: &[u8]) -> std::io::Result<bool> {
+    let mut to = root.to_owned();
+    for part in path.components() {
+        to.push(part);
+        if to.is_symlink() {
+            return Ok(false);
+        }
+    }
+    make_dir(to.parent().unwrap_or(root))?;
+    write_private(&to, content).map(|()| true)
+}
+
 /// Writes a new private file (mode 0600), replacing an old one.
 ///
 /// # Errors

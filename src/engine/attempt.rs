@@ -6,6 +6,7 @@
 //! adopted; after `report.json` nothing is done twice.
 
 use super::claims;
+use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady};
 use super::runs::{End, Ended, GRACE, Job, run};
 use super::shop::Shop;
@@ -51,7 +52,7 @@ pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
 /// Takes over an attempt of an earlier engine.
 pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
     let place = Folder::of(shop, &order);
-    if let Some(report) = place.stored_report() {
+    if let Some(report) = stored_report(shop, &order, &place).await {
         release(shop, &order).await;
         return report;
     }
@@ -70,6 +71,20 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
         ended.proof = Some(end_traceless(&place.root.join("run"), pool.path(order.slot)).await);
     }
     finish(shop, &order, &place, ended, None).await
+}
+
+/// The report an earlier engine kept. An agent can write that file too, so it counts only when what it names is pinned, or
+/// when it names nothing and the slot holds nothing of this attempt.
+async fn stored_report(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Option<AttemptReport> {
+    let report = place.stored_report()?;
+    let sound = match &report.head {
+        Some(head) => {
+            let pin = attempt_of(shop, order, place).head_ref();
+            shop.source.ref_value(&pin).await.ok()? == Some(head.commit.clone())
+        }
+        None => !holds(shop, shop.pool().await.ok()?, order),
+    };
+    sound.then_some(report)
 }
 
 /// The folder of an attempt.
@@ -206,7 +221,7 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
             if ended.end == End::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
                 report.end = RunEnd::Infrastructure("its run directory is gone".to_owned());
             }
-            report.changed = found.changed;
+            report.changed = found.changed && changes_something(shop, order, &found, &mut report.notes).await;
             report.half_merge = found.half_merge;
             report.notes.extend(found.notes.clone());
             if found.kept > 0 {
@@ -232,6 +247,18 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
         report.hold = Some(report.summary.clone());
     }
     settle(shop, order, place, report).await
+}
+
+/// Whether more changed than files that mc keeps itself, which a candidate takes from green; edits of those are named.
+async fn changes_something(shop: &Shop, order: &AttemptOrder, found: &Collected, notes: &mut Vec<String>) -> bool {
+    let Ok(Some(fork)) = shop.source.merge_base(&order.green, &found.head.commit).await else { return true };
+    let Ok(changed) = shop.source.differing(&fork, &found.head.commit).await else { return true };
+    let (left_out, rest): (Vec<&str>, Vec<&str>) =
+        changed.iter().map(String::as_str).partition(|path| NOT_FROM_AGENTS.contains(path));
+    if !left_out.is_empty() {
+        notes.push(format!("its edits of {} are left out: mc keeps these files", left_out.join(" and ")));
+    }
+    !rest.is_empty()
 }
 
 fn run_end(end: &End) -> RunEnd {
@@ -266,15 +293,18 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
 
 async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Option<Collected>, String> {
     let pool = shop.pool().await.map_err(|e| e.to_string())?;
-    let attempt = Attempt {
+    keep(pool, order.slot, &attempt_of(shop, order, place)).await
+}
+
+fn attempt_of(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Attempt {
+    Attempt {
         mission: shop.mission.clone(),
         unit: order.spec.id.clone(),
         number: order.n,
         base: order.from.clone(),
         green: order.green.clone(),
         run_dir: place.root.clone(),
-    };
-    keep(pool, order.slot, &attempt).await
+    }
 }
 
 /// Collects a slot; `None` when its folder is gone. Where that fails the slot is left, locked by nobody, with its marker.

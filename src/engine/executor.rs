@@ -14,6 +14,7 @@ use tokio::task::{Id, JoinSet};
 enum Target {
     Attempt(UnitId, u32),
     Verification(u64),
+    Check(u32),
 }
 
 /// The running tasks of an engine.
@@ -60,6 +61,9 @@ impl Executor {
             }
             Event::Verified { run, .. } => {
                 self.kills.remove(&Target::Verification(*run));
+            }
+            Event::ObjectiveChecked { round, .. } => {
+                self.kills.remove(&Target::Check(*round));
             }
             _ => {}
         }
@@ -119,6 +123,7 @@ impl Executor {
             }
             Command::Kill { unit, n } => self.kill(&Target::Attempt(unit, n)),
             Command::KillVerification { run } => self.kill(&Target::Verification(run)),
+            Command::KillCheck { round } => self.kill(&Target::Check(round)),
             Command::Integrate { token, onto, head, source, title } => {
                 self.spawn(Event::Integrated { token, result: Err(broken()) }, async move {
                     let result = landing::integrate(&shop, token, &onto, &head, &source, &title).await;
@@ -138,7 +143,7 @@ impl Executor {
                 });
             }
             Command::CheckObjective { round, green } => {
-                let kill = self.killable(Target::Verification(u64::MAX - u64::from(round)));
+                let kill = self.killable(Target::Check(round));
                 self.spawn(Event::ObjectiveChecked { round, met: false }, async move {
                     let line = shop.settings().target.check.clone().unwrap_or_else(|| "false".to_owned());
                     let met = verification::check(&shop, &line, &green, &round.to_string(), kill).await;

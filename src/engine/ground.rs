@@ -6,6 +6,7 @@ use super::shop::Shop;
 use crate::adapters::git::green::{GreenMove, Owner, OwnerCard, claim_owner, foreign_owner, move_green};
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::machine_name;
+use crate::adapters::store::place::StateDir;
 use crate::domain::backlog::{self, ItemState};
 use crate::domain::mission::{BacklogFacts, Ground, Record, Refusal};
 use crate::domain::values::{CommitId, Tip, UnitId};
@@ -26,7 +27,7 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
         return Err(environment(chain(&e), "install util-linux, or set scheduler.isolation = \"search\""));
     }
     if !shop.effective.take_over {
-        let card = card(shop)?;
+        let card = card(&shop.state)?;
         if let Some((host, path)) = foreign_owner(&shop.source, &card).await.map_err(said)? {
             return Err(foreign(&host, &path));
         }
@@ -117,9 +118,21 @@ async fn check_landed(shop: &Shop, green: Option<&Tip>) -> Result<(), Refusal> {
 }
 
 /// What this state directory writes into the owner ref.
-fn card(shop: &Shop) -> Result<OwnerCard, Refusal> {
-    let state_id = shop.state.state_id().map_err(|e| environment(chain(&e), "mend the state directory"))?;
-    Ok(OwnerCard { state_id, host: machine_name(), path: shop.state.root().display().to_string() })
+fn card(state: &StateDir) -> Result<OwnerCard, Refusal> {
+    let state_id = state.state_id().map_err(|e| environment(chain(&e), "mend the state directory"))?;
+    Ok(OwnerCard { state_id, host: machine_name(), path: state.root().display().to_string() })
+}
+
+/// Claims the repository for this state directory, or finds it claimed.
+///
+/// # Errors
+/// [`Refusal`] when another state directory owns it and `take_over` is not given.
+pub async fn own(source: &Git, state: &StateDir, take_over: bool) -> Result<(), Refusal> {
+    let claimed = claim_owner(source, &card(state)?, take_over).await;
+    match claimed.map_err(|e| environment(chain(&e), "mend the repository, then start again"))? {
+        Owner::Ours | Owner::Claimed => Ok(()),
+        Owner::Foreign { host, path } => Err(foreign(&host, &path)),
+    }
 }
 
 fn foreign(host: &str, path: &str) -> Refusal {
@@ -137,11 +150,7 @@ fn foreign(host: &str, path: &str) -> Refusal {
 /// [`Refusal`] when another state directory owns the repository or green changed meanwhile.
 pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refusal> {
     let said = |e: GitError| environment(chain(&e), "mend the repository, then start again");
-    let card = card(shop)?;
-    match claim_owner(&shop.source, &card, shop.effective.take_over).await.map_err(said)? {
-        Owner::Ours | Owner::Claimed => {}
-        Owner::Foreign { host, path } => return Err(foreign(&host, &path)),
-    }
+    own(&shop.source, &shop.state, shop.effective.take_over).await?;
     let green_ref = shop.green_ref();
     let now = shop.source.ref_value(&green_ref).await.map_err(said)?;
     let moved = |now: Option<&CommitId>| {

@@ -11,7 +11,7 @@ use crate::domain::values::{CommitId, Tip};
 use crate::domain::verify::SnapshotKey;
 
 /// Files of the mission that candidates take from green whatever an agent did to them (design, section 6).
-const NOT_FROM_AGENTS: [&str; 2] = ["BACKLOG.md", "PROGRESS.md"];
+pub(super) const NOT_FROM_AGENTS: [&str; 2] = ["BACKLOG.md", "PROGRESS.md"];
 
 /// Merges `head` onto green and pins the candidate.
 ///

@@ -99,6 +99,8 @@ async fn take_up(
     if unfinished(site)?.is_none() {
         return Ok(None);
     }
+    // Refuses a state directory that belongs to another repository, whose mission this would be.
+    site.state.create()?;
     let lock = match take_lock(site).await {
         Err(e) if e.kind() == Kind::Busy && early.is_empty() && unfinished(site)?.is_some_and(|h| h.state.paused) => {
             ask(site, "resume")?;
@@ -111,8 +113,12 @@ async fn take_up(
     let mut effective: Effective = serde_json::from_value(history.state.settings.clone())
         .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })?;
     effective.take_over |= take_over;
+    let source = site.source(lock.guard());
+    if early.is_empty() && history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
+        super::ground::own(&source, &site.state, take_over).await.map_err(EngineError::Refused)?;
+    }
     let green = format!("refs/heads/{}", effective.settings.green_branch);
-    if let Some(tip) = super::ground::moved_meanwhile(&site.source(lock.guard()), &green, &history).await? {
+    if let Some(tip) = super::ground::moved_meanwhile(&source, &green, &history).await? {
         early.insert(0, Event::GreenSeen(tip));
     }
     let newest: Millis = history.records.last().map_or(0, |(_, at, _)| *at);

@@ -51,11 +51,9 @@ pub async fn workspace(
     for name in &target.copy {
         let from = shop.facts.toplevel.join(name);
         if let Some(bytes) = files::read_if_there(&from).map_err(|e| failed(&e))? {
-            let to = workspace.join(name);
-            if let Some(parent) = to.parent() {
-                files::make_dir(parent).map_err(|e| failed(&e))?;
+            if !files::write_below(&workspace, Path::new(name), &bytes).map_err(|e| failed(&e))? {
+                tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
             }
-            files::replace(&to, &bytes).map_err(|e| failed(&e))?;
         }
     }
     if let Some(line) = &target.setup {
@@ -78,8 +76,8 @@ async fn within_disk(shop: &Shop, pool: &Arc<Pool>, slot: u32) -> Result<(), Not
             return Ok(0);
         }
         for idle in slots.iter().filter(|s| s.dirty.is_none() && !s.in_use) {
-            // One that another task is just taking is left to it.
-            let _ = pool.discard(idle.slot);
+            // One that another task has taken meanwhile is left to it.
+            let _ = pool.discard_idle(idle.slot);
         }
         Ok(used(&pool.list().map_err(|e| super::error::chain(&e))?))
     });

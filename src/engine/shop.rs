@@ -122,7 +122,8 @@ impl Shop {
         self.pool
             .get_or_try_init(|| async {
                 let root = self.settings().parallel.pool_dir.clone().unwrap_or_else(|| self.state.pool());
-                Ok(Arc::new(Pool::open(&root, &self.source, Ignored::Keep).await?))
+                let pool = Pool::open(&root, &self.source, Ignored::Keep).await?;
+                Ok(Arc::new(pool.excluding(&self.settings().target.copy)))
             })
             .await
     }

@@ -6,6 +6,7 @@ use super::prepare::{self, NotReady};
 use super::runs::{End, Ended, Job, run};
 use super::shop::Shop;
 use crate::adapters::clock;
+use crate::adapters::host::rundir::{Exit, Found, find};
 use crate::adapters::host::tail;
 use crate::domain::mission::{Verification, VerifyOrder};
 use crate::domain::values::Tip;
@@ -86,7 +87,7 @@ async fn run_stages(
     let dir = shop.verify_dir(order.run);
     let slot = slot(shop, order.confirms.is_some());
     let label = format!("{}/.verify/{}", shop.mission, order.run);
-    let workspace = match adoptable(shop, &dir, slot, &label).await {
+    let workspace = match adoptable(shop, &dir.join("0"), slot, &label).await {
         Some(workspace) => workspace,
         None => in_slot(shop, slot, &label, &order.tip, &dir, kill.clone()).await?,
     };
@@ -103,14 +104,15 @@ async fn run_stages(
     Ok(Snapshot { stages: results, ..Snapshot::default() })
 }
 
-/// The slot of a verification that an earlier engine had begun, when its runs can go on in it.
-async fn adoptable(shop: &Shop, dir: &Path, slot: u32, label: &str) -> Option<PathBuf> {
+/// The slot of a verification that an earlier engine had begun with the run in `first`, when its runs can go on in it.
+async fn adoptable(shop: &Shop, first: &Path, slot: u32, label: &str) -> Option<PathBuf> {
     let pool = shop.pool().await.ok()?;
     let ours = pool.dirty_slots().ok()?.iter().any(|(s, l)| *s == slot && l == label);
-    (ours && dir.join("0").join("claim").exists()).then(|| pool.path(slot))
+    (ours && first.join("claim").exists()).then(|| pool.path(slot))
 }
 
-/// Prepares a slot for a verification; what an earlier, dead one left in it is thrown away: it is nobody's work.
+/// Prepares a slot for a verification. What an earlier, dead one left in it is nobody's work; what a unit left there, in a
+/// mission with more workers, is pinned first.
 async fn in_slot(
     shop: &Shop,
     slot: u32,
@@ -122,21 +124,12 @@ async fn in_slot(
     let pool = shop.pool().await.map_err(|e| chain(&e))?;
     let stale = pool.dirty_slots().map_err(|e| chain(&e))?.into_iter().find(|(s, _)| *s == slot);
     if let Some((_, old)) = stale {
-        end_runs_of(shop, &old).await;
-        pool.release(slot).map_err(|e| chain(&e))?;
+        super::attempt::rescue(shop, slot, &old, &tip.commit).await?;
     }
     match prepare::workspace(shop, slot, label, &tip.commit, &dir.join("setup"), kill).await {
         Ok(workspace) => Ok(workspace),
         Err(NotReady::Killed) => Err("killed".to_owned()),
         Err(NotReady::Failed(why)) => Err(why),
-    }
-}
-
-/// Ends whatever runs of a stale verification, named by its slot label, may still live.
-async fn end_runs_of(shop: &Shop, label: &str) {
-    let dir = shop.state.runs().join(label);
-    for run in crate::adapters::host::rundir::runs_below(&dir) {
-        run.end(super::runs::GRACE).await;
     }
 }
 
@@ -183,12 +176,13 @@ pub async fn check(
     let dir = shop.state.runs().join(shop.mission.as_str()).join(".check").join(name);
     let slot = slot(shop, false);
     let label = format!("{}/.check/{name}", shop.mission);
-    let cwd = match adoptable(shop, &dir, slot, &label).await {
+    let run_dir = untold(&dir).await;
+    let cwd = match adoptable(shop, &run_dir, slot, &label).await {
         Some(workspace) => workspace,
         None => in_slot(shop, slot, &label, tip, &dir, kill.clone()).await?,
     };
     let job = Job {
-        dir: dir.join("0"),
+        dir: run_dir,
         cwd,
         argv: vec!["sh".into(), "-c".into(), line.into()],
         env: shop.allowed_env(&shop.settings().verification.env),
@@ -201,4 +195,16 @@ pub async fn check(
     let pool = shop.pool().await.map_err(|e| chain(&e))?;
     pool.release(slot).map_err(|e| chain(&e))?;
     Ok(ended.end == End::Exited(0))
+}
+
+/// The first numbered run directory below `dir` that says, or may yet say, something: not one that was killed.
+async fn untold(dir: &Path) -> PathBuf {
+    let mut nth = 0;
+    loop {
+        let run = dir.join(nth.to_string());
+        if !run.exists() || !matches!(find(&run).await, Found::Ended(Exit::Killed) | Found::NeverStarted) {
+            return run;
+        }
+        nth += 1;
+    }
 }

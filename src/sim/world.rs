@@ -238,6 +238,10 @@ impl World {
                 let result = if trouble { Err(failed) } else { Ok(self.land(&candidate, &expected, &source)?) };
                 self.answer(delay, Event::LandEnded { token, result });
             }
+            Command::KillCheck { round } => {
+                self.events.retain(|_, e| !matches!(e, Event::ObjectiveChecked { round: r, .. } if *r == round));
+                self.answer(1, Event::ObjectiveChecked { round, met: false });
+            }
             Command::CheckObjective { round, .. } => {
                 self.answer(delay, Event::ObjectiveChecked { round, met: rng.u8(..) < 30 });
             }

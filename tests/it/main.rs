@@ -21,6 +21,7 @@ mod mission_gate;
 mod mission_hostile;
 mod mission_power;
 mod mission_repository;
+mod review;
 mod runs_containment;
 mod runs_protocol;
 mod runs_user;

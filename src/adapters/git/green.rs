@@ -86,6 +86,10 @@ pub enum Owner {
 /// # Errors
 /// [`GitError`] when git fails or the temporary file cannot be written.
 pub async fn claim_owner(git: &Git, card: &OwnerCard, take_over: bool) -> Result<Owner, GitError> {
+    // The usual case costs one look.
+    if read_card(git, OWNER_REF).await.is_some_and(|found| found.state_id == card.state_id) {
+        return Ok(Owner::Ours);
+    }
     // A lost race shows the winner at the second look; more than a few rounds means that somebody fights for it.
     for _ in 0..3 {
         let held = git.ref_value(OWNER_REF).await?;
@@ -108,12 +112,14 @@ pub async fn claim_owner(git: &Git, card: &OwnerCard, take_over: bool) -> Result
 /// [`GitError`] when git fails.
 pub async fn foreign_owner(git: &Git, card: &OwnerCard) -> Result<Option<(String, String)>, GitError> {
     let Some(blob) = git.ref_value(OWNER_REF).await? else { return Ok(None) };
-    let bytes = git.bytes(&["cat-file", "blob", blob.as_str()]).await.unwrap_or_default();
-    let found: Option<OwnerCard> = serde_json::from_slice(&bytes).ok();
-    Ok(match found {
+    Ok(match read_card(git, blob.as_str()).await {
         Some(found) if found.state_id == card.state_id => None,
         found => Some(found.map(|f| (f.host, f.path)).unwrap_or_default()),
     })
+}
+
+async fn read_card(git: &Git, object: &str) -> Option<OwnerCard> {
+    serde_json::from_slice(&git.bytes(&["cat-file", "blob", object]).await.ok()?).ok()
 }
 
 async fn write_card(git: &Git, card: &OwnerCard) -> Result<CommitId, GitError> {

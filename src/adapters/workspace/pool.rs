@@ -113,10 +113,18 @@ impl Pool {
             return Err(PoolError::Incomplete { kind: "partial", remedy: "--refetch --no-filter" });
         }
         let identity = source.identity().await?;
-        let shape = Shape { facts, identity };
+        let shape = Shape { facts, identity, excluded: Vec::new() };
         fs::create_dir_all(root).map_err(|e| io_error(root, e))?;
         let root = root.canonicalize().map_err(|e| io_error(root, e))?;
         Ok(Self { root, source: source.clone(), shape, ignored, held: Mutex::default() })
+    }
+
+    /// The same pool, whose slots get these files (paths from the root) that are no part of anybody's work: never
+    /// committed unless the repository has them already.
+    #[must_use]
+    pub fn excluding(mut self, paths: &[String]) -> Self {
+        self.shape.excluded = paths.to_vec();
+        self
     }
 
     /// The folder of a slot, whether it exists or not.
@@ -258,6 +266,25 @@ impl Pool {
         self.release(slot)
     }
 
+    /// Deletes a slot that nobody uses and that holds nothing to collect; whether it was one. Looks under the slot's own
+    /// lock: an earlier look may be out of date.
+    ///
+    /// # Errors
+    /// [`PoolError::Io`] when it cannot be deleted.
+    pub fn discard_idle(&self, slot: u32) -> Result<bool, PoolError> {
+        // A slot of this pool's own has its lock taken as well.
+        let _lock = match self.lock(slot) {
+            Err(PoolError::Busy { .. }) => return Ok(false),
+            lock => lock?,
+        };
+        if self.label(slot)?.is_some() {
+            return Ok(false);
+        }
+        let files = self.path(slot);
+        remove_any(&self.stamp(slot)).and_then(|()| remove_any(&files)).map_err(|e| io_error(&files, e))?;
+        Ok(true)
+    }
+
     /// Slots whose last use was not collected, with its label, by number.
     ///
     /// # Errors
@@ -292,8 +319,7 @@ impl Pool {
     pub fn prune(&self) -> Result<Vec<u32>, PoolError> {
         let mut gone = Vec::new();
         for info in self.list()? {
-            if info.dirty.is_none() && !info.in_use {
-                self.discard(info.slot)?;
+            if info.dirty.is_none() && !info.in_use && self.discard_idle(info.slot)? {
                 gone.push(info.slot);
             }
         }

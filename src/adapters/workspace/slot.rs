@@ -29,6 +29,8 @@ pub enum Ignored {
 pub(crate) struct Shape {
     pub(crate) facts: SourceFacts,
     pub(crate) identity: (String, String),
+    /// Files put into every slot that are no part of the work.
+    pub(crate) excluded: Vec<String>,
 }
 
 impl Shape {
@@ -81,6 +83,11 @@ impl Shape {
             lines.push(b'\n');
         }
         fs::write(info.join("alternates"), lines)?;
+        if !self.excluded.is_empty() {
+            fs::create_dir_all(git_dir.join("info"))?;
+            let lines: String = self.excluded.iter().map(|path| ignoring(path)).collect();
+            fs::write(git_dir.join("info/exclude"), lines)?;
+        }
         fs::write(git_dir.join("config"), self.config())
     }
 }
@@ -297,6 +304,19 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
 }
 
+/// The line of an ignore file that means exactly this path.
+fn ignoring(path: &str) -> String {
+    let mut line = String::from("/");
+    for c in path.trim_start_matches("./").chars() {
+        if matches!(c, '\\' | '*' | '?' | '[' | ' ') {
+            line.push('\\');
+        }
+        line.push(c);
+    }
+    line.push('\n');
+    line
+}
+
 /// A value of a git configuration file.
 fn quoted(value: &[u8]) -> Vec<u8> {
     let mut text = vec![b'"'];
@@ -318,6 +338,11 @@ mod tests {
     #[test]
     fn configuration_values_are_quoted() {
         assert_eq!(quoted(b"a \"b\\\nc # d"), b"\"a \\\"b\\\\\\nc # d\"");
+    }
+
+    #[test]
+    fn ignored_paths_are_literal() {
+        assert_eq!(ignoring("a/*b ?"), "/a/\\*b\\ \\?\n");
     }
 
     #[test]

@@ -159,6 +159,10 @@ impl Decision<'_> {
         if let Some(run) = self.state.verifying.as_ref().map(|v| v.run) {
             self.ask(Command::KillVerification { run });
         }
+        if self.state.checking {
+            let round = self.state.rounds.last().map_or(0, |r| r.index);
+            self.ask(Command::KillCheck { round });
+        }
     }
 }
 

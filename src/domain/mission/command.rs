@@ -70,6 +70,11 @@ pub enum Command {
         /// Whose change it is.
         source: MergeSource,
     },
+    /// Kill the objective's check; its `ObjectiveChecked` follows.
+    KillCheck {
+        /// The round.
+        round: u32,
+    },
     /// Run the objective's check at green.
     CheckObjective {
         /// The round.

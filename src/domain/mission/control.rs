@@ -41,6 +41,7 @@ impl Decision<'_> {
         }
         let busy = !self.state.idle()
             || self.state.verifying.is_some()
+            || self.state.checking
             || self.state.landing.as_ref().is_some_and(|l| l.in_flight);
         let Some((level, why)) = self.state.stop else {
             if self.state.hold.is_some() && !busy {

@@ -227,6 +227,7 @@ impl State {
                 self.step_failures += 1;
                 self.infra_in_row += 1;
                 self.base_again_at = *again_at;
+                self.checking = false;
                 if self.verifying.take().is_some() {
                     self.verifications_run += 1;
                 }
@@ -314,9 +315,13 @@ impl State {
                     landing.in_flight = false;
                 }
             }
-            Record::RoundWorked { .. } => self.stage = Stage::Evaluating,
+            Record::RoundWorked { .. } => {
+                self.stage = Stage::Evaluating;
+                self.checking = self.policy.has_check;
+            }
             Record::RoundClosed { at, objective, units, .. } => {
                 self.stage = Stage::BetweenRounds;
+                self.checking = false;
                 if let Some(round) = self.rounds.last_mut() {
                     round.closed = Some(*at);
                     round.objective = *objective;
@@ -342,6 +347,7 @@ impl State {
             Record::Resumed { .. } => {
                 self.attached = true;
                 self.suspended = false;
+                self.checking = self.stage == Stage::Evaluating && self.policy.has_check;
                 self.waiting = false;
                 self.hold = None;
                 self.step_failures = 0;

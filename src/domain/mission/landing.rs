@@ -301,7 +301,7 @@ impl Decision<'_> {
         }
     }
 
-    fn step_failed(&mut self, what: &str, error: String) {
+    pub(super) fn step_failed(&mut self, what: &str, error: String) {
         if self.state.killing() {
             // A kill we asked for is no failure of the host; the step is asked again after a resume.
             self.note(Record::StepFailed { what: what.to_owned(), error, at: self.now, again_at: self.now });

@@ -87,6 +87,7 @@ impl State {
             step_failures: 0,
             base_again_at: 0,
             infra_in_row: 0,
+            checking: false,
             attached: true,
         })
     }

@@ -111,9 +111,15 @@ impl Decision<'_> {
     }
 
     pub(super) fn objective_checked(&mut self, round: u32, met: bool) {
-        if self.state.stage == Stage::Evaluating && round == self.round() {
-            self.close_round(Some(met));
+        if self.state.stage != Stage::Evaluating || round != self.round() {
+            return;
         }
+        if self.state.killing() && !met {
+            // A check that was killed says nothing about the objective; it is made again after a resume.
+            self.step_failed("the objective's check", "killed".to_owned());
+            return;
+        }
+        self.close_round(Some(met));
     }
 
     fn close_round(&mut self, objective: Option<bool>) {

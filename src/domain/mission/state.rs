@@ -56,6 +56,8 @@ pub struct State {
     pub(super) step_failures: u32,
     pub(super) base_again_at: Millis,
     pub(super) infra_in_row: u32,
+    /// Whether the objective's check is under way.
+    pub(super) checking: bool,
     pub(super) attached: bool,
 }
 
