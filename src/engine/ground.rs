@@ -65,11 +65,15 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
         let names = dirty.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
         if !shop.effective.allow_dirty {
             return Err(usage(
-                format!("{} tracked files have changes that agents would not see: {names}", dirty.len()),
+                format!("tracked files have changes that agents would not see ({} in all): {names}", dirty.len()),
                 "commit or stash them, or start with --allow-dirty to leave them out".to_owned(),
             ));
         }
         notes.push(format!("edits left out, agents see the last commit: {names}"));
+    }
+    check_copies(shop, &mut notes).await?;
+    if shop.source.read_file(&target.commit, ".gitmodules").await.map_err(said)?.is_some() {
+        notes.push("submodules are not fetched: their folders are empty in workspaces".to_owned());
     }
     let green = shop.source.resolve(&green_ref).await.map_err(said)?;
     check_landed(shop, green.as_ref()).await?;
@@ -89,6 +93,33 @@ fn usage(reason: String, hint: String) -> Refusal {
 
 fn environment(reason: String, hint: &str) -> Refusal {
     Refusal { reason, hint: hint.to_owned(), exit: 6 }
+}
+
+/// What `target.copy` names must be ignored by rules the clones have too: else it would be part of everybody's work, be
+/// committed with it and land (a secret, most of the time).
+async fn check_copies(shop: &Shop, notes: &mut Vec<String>) -> Result<(), Refusal> {
+    let said = |e: GitError| environment(chain(&e), "mend the repository, then start again");
+    for name in shop.settings().target.copy.iter().filter(|_| !shop.facts.bare) {
+        let path = shop.facts.toplevel.join(name);
+        if path.is_dir() {
+            let hint = "name its files one by one, or fetch them in target.setup".to_owned();
+            return Err(usage(format!("target.copy names {name}, which is a folder"), hint));
+        }
+        if !path.is_file() {
+            notes.push(format!("target.copy: there is no file {name} to copy"));
+            continue;
+        }
+        // Neither info/exclude nor the user's own rules: nobody else has them.
+        let args =
+            ["ls-files", "-z", "--others", "--ignored", "--exclude-per-directory=.gitignore", "--", name.as_str()];
+        if shop.source.bytes(&args).await.map_err(said)?.is_empty() {
+            return Err(usage(
+                format!("target.copy names {name}, which .gitignore does not: it would be committed and land"),
+                format!("write {name} into .gitignore and commit that, or take it out of target.copy"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Every landing of earlier missions must still be on green: nothing landed is taken back behind a person's back.

@@ -1,0 +1,32 @@
+//! What a person meets around a start: refusals before anything is done, and what settings really do.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use super::support::night::{Night, unit};
+
+#[test]
+fn p7_a_copied_file_that_is_not_ignored_would_land_and_is_refused() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\ncopy = [\".env\", \"deep/er/b\", \"missing\"]");
+    night.write(".env", "TOKEN=1\n");
+    night.write("deep/er/b", "TOKEN=2\n");
+    let plan = unit("a", "cat .env deep/er/b > seen.txt || exit 1; echo a > a.txt");
+    let said = night.mission(&plan).exits(2);
+    said.says(&["target.copy names .env", "write .env into .gitignore"]);
+    // The user's private rules are in no clone.
+    night.write(".git/info/exclude", ".env\n");
+    night.mission(&plan).exits(2).says(&["target.copy names .env"]);
+    night.write(".gitignore", "/.e*\n/deep/\nseen.txt\n");
+    night.sh("git add .gitignore; git commit -qm ignore");
+    night.mission(&plan).exits(0).says(&["there is no file missing to copy"]);
+    assert!(night.holds("git cat-file -e mc/green:a.txt"));
+    assert!(!night.holds("git cat-file -e mc/green:.env"));
+    assert!(!night.holds("git cat-file -e mc/green:deep"));
+}
+
+#[test]
+fn submodules_that_stay_empty_are_said() {
+    let night = Night::new();
+    night.write(".gitmodules", "[submodule \"x\"]\n\tpath = x\n\turl = ../x\n");
+    night.commit("modules");
+    night.mission(&unit("a", "echo a > a.txt")).exits(0).says(&["submodules are not fetched"]);
+}
