@@ -206,6 +206,14 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
             if ended.end == End::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
                 report.end = RunEnd::Infrastructure("its run directory is gone".to_owned());
             }
+            if !script && !found.changed && handoff.is_none() && matches!(ended.end, End::Exited(126 | 127)) {
+                // Nobody worked: that is the machine's or the settings' fault, and no other attempt would do better.
+                let command = shop.settings().agent.command.clone().unwrap_or_default();
+                report.end = RunEnd::Infrastructure(format!(
+                    "the agent could not be run (agent.command = `{command}`): {}",
+                    report.summary
+                ));
+            }
             report.changed = found.changed;
             report.half_merge = found.half_merge;
             report.notes.extend(found.notes.clone());

@@ -30,3 +30,14 @@ fn submodules_that_stay_empty_are_said() {
     night.commit("modules");
     night.mission(&unit("a", "echo a > a.txt")).exits(0).says(&["submodules are not fetched"]);
 }
+
+#[test]
+fn an_agent_that_cannot_be_run_uses_no_attempt_and_is_named() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[agent]\ncommand = \"./no-such-agent\"\n[scheduler]\nmax_infrastructure_retries = 1");
+    let said = night.mission("[[unit]]\nid = \"a\"\ntitle = \"A\"\n").exits(3);
+    said.says(&[
+        "a: attempt 1 ended infrastructure, tried again: the agent could not be run (agent.command = `./no-such-agent`)",
+        "failed: infrastructure failed 2 times",
+    ]);
+}
