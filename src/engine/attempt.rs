@@ -174,6 +174,8 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
         timeout: order.spec.timeout.map_or(settings.scheduler.session_timeout, Duration::from_secs),
         idle: agent.idle_timeout.filter(|_| order.spec.run.is_none()),
         start: agent.start_timeout.filter(|_| order.spec.run.is_none()),
+        result: Some((place.result(), agent.grace_after_result))
+            .filter(|(_, grace)| order.spec.run.is_none() && !grace.is_zero()),
     }
 }
 
@@ -194,6 +196,10 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
         if !proof.holds() {
             report.notes.push(format!("processes that could not be killed: {:?}", proof.survivors));
         }
+    }
+    if ended.end == End::Overstayed {
+        let grace = shop.settings().agent.grace_after_result.as_secs();
+        report.notes.push(format!("ended {grace} s after it gave its result (agent.grace_after_result)"));
     }
     report.claim = handoff.as_ref().map(|h| h.status);
     report.summary = summary(handoff.as_ref(), log, &ended.end);
@@ -245,6 +251,8 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
 fn run_end(end: &End) -> RunEnd {
     match end {
         End::Exited(code) => RunEnd::Exited(*code),
+        // It said how it went; only the leaving was done for it.
+        End::Overstayed => RunEnd::Exited(0),
         End::Signaled(signal) => RunEnd::Signaled(*signal),
         End::Timeout => RunEnd::Timeout,
         End::Stalled => RunEnd::Stalled,

@@ -113,6 +113,7 @@ async fn setup(
         timeout: shop.settings().scheduler.session_timeout,
         idle: None,
         start: None,
+        result: None,
     };
     let ended = run(shop, job, kill, false).await;
     match ended.end {

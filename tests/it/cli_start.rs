@@ -41,3 +41,13 @@ fn an_agent_that_cannot_be_run_uses_no_attempt_and_is_named() {
         "failed: infrastructure failed 2 times",
     ]);
 }
+
+#[test]
+fn an_agent_that_stays_after_its_result_is_ended_and_its_work_counts() {
+    let night = Night::new();
+    let agent = "echo x > x.txt; echo '{\"status\":\"completed\"}' > $MC_RESULT; sleep 1000";
+    std::fs::write(night.home().join("agent.sh"), agent).unwrap();
+    night.settings("sh run.sh", "[agent]\ncommand = \"sh ~/agent.sh\"\ngrace_after_result = \"1s\"");
+    night.mission("[[unit]]\nid = \"a\"\ntitle = \"A\"\n").exits(0).says(&["a: landed"]);
+    assert!(night.report().contains("ended 1 s after it gave its result"), "{}", night.report());
+}
