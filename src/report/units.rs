@@ -3,7 +3,7 @@
 use super::View;
 use super::status::unit_json;
 use super::text::plain;
-use super::words::{attempt_ref, pinned, short, span, stamp, sum, word};
+use super::words::{attempt_ref, short, span, stamp, sum, word, worked};
 use crate::domain::mission::{Attempt, State, Unit};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -65,7 +65,7 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     let mission = &view.state.mission;
     if let Some(tip) = &unit.landed {
         let _ = writeln!(out, "\nlook: git show --stat -m --first-parent {}", tip.commit.short());
-    } else if let Some(attempt) = pinned(&unit.attempts) {
+    } else if let Some(attempt) = worked(&unit.attempts) {
         let name = attempt_ref(mission, id, attempt.n);
         let _ = writeln!(out, "\nlook: git diff {}...{name}", attempt.green.short());
         let _ = writeln!(out, "take: git switch -c {id} {name}");

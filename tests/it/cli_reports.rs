@@ -211,7 +211,6 @@ fn p9_the_report_adds_up_and_names_what_is_missing_on_green() {
         the base: passes: 3 passed, 0 failed
 
         attempts: 5, 0.0s of run time
-        processes not proven gone: 5 attempts
         cost: unknown (5 attempts did not say)
 
         look:  git log --first-parent --stat cae662172f..mc/green

@@ -51,3 +51,26 @@ fn an_agent_that_stays_after_its_result_is_ended_and_its_work_counts() {
     night.mission("[[unit]]\nid = \"a\"\ntitle = \"A\"\n").exits(0).says(&["a: landed"]);
     assert!(night.report().contains("ended 1 s after it gave its result"), "{}", night.report());
 }
+
+#[test]
+fn an_unmet_objective_is_in_the_first_line_with_what_helps() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\ncheck = \"test -e never\"");
+    night.mission(&unit("a", "echo a > a.txt")).exits(3);
+    let text = night.mc(&["status"]).exits(0).out;
+    let first = "ended backlog-done, 1 of 1 unit landed: nothing is left to plan; the objective is not met";
+    assert_eq!(text.lines().next(), Some(first));
+    assert!(text.contains("next: the check of the objective fails on mc/green"), "{text}");
+}
+
+#[test]
+fn nothing_is_called_kept_where_nothing_was_made() {
+    let night = Night::new();
+    night.mission(&unit("a", "exit 3")).exits(3);
+    let report = night.report();
+    assert!(report.contains("a  failed: ") && !report.contains("work kept"), "{report}");
+    night.mc(&["unit", "show", "a"]).exits(0).does_not_say(&["look: ", "take: "]);
+    night.mission(&unit("b", "echo b > b.txt; exit 3")).exits(3);
+    assert!(night.report().contains("work kept at refs/mc/attempts/"), "{}", night.report());
+    night.mc(&["unit", "show", "b"]).exits(0).says(&["look: git diff ", "take: git switch -c b "]);
+}
