@@ -147,10 +147,11 @@ fn ended(outcome: MissionOutcome, reason: &str) -> String {
     }
 }
 
-/// One row of the journal as JSON: `seq` (absent while the engine runs it), `at` (RFC 3339), `mission`, `kind`, `record`.
+/// One row of the journal as JSON: `schema`, `seq` (absent while the engine runs it), `at` (RFC 3339), `mission`, `kind`, `record`.
 #[must_use]
 pub fn json(seq: Option<u64>, at: Millis, mission: &MissionId, record: &Record) -> Value {
-    let mut row = json!({"at": stamp(at), "mission": mission.as_str(), "kind": record.kind(), "record": record});
+    let mut row =
+        json!({"schema": 1, "at": stamp(at), "mission": mission.as_str(), "kind": record.kind(), "record": record});
     if let Some(seq) = seq {
         row["seq"] = json!(seq);
     }
