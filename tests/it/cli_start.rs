@@ -74,3 +74,47 @@ fn nothing_is_called_kept_where_nothing_was_made() {
     assert!(night.report().contains("work kept at refs/mc/attempts/"), "{}", night.report());
     night.mc(&["unit", "show", "b"]).exits(0).says(&["look: git diff ", "take: git switch -c b "]);
 }
+
+#[test]
+fn a_dry_run_refuses_what_a_start_refuses() {
+    let night = Night::new();
+    let plan = night.plan("[[unit]]\nid = \"a\"\ntitle = \"A\"\n");
+    for dry in [&["--dry-run"][..], &[]] {
+        let said = night.mc(&[&["mission", "start", "--plan", &plan], dry].concat()).exits(2);
+        said.says(&["unit a has no `run` and no agent is configured", "hint: set [agent] command"]);
+    }
+    night.write("BACKLOG.md", "## A\n- run: true\n");
+    night.mc(&["mission", "start", "--dry-run"]).exits(2).says(&["no BACKLOG.md in the last commit of main"]);
+    night.commit("backlog");
+    night.mc(&["mission", "start", "--dry-run"]).exits(0).says(&["1 unit in 1 wave", "nothing was changed"]);
+    assert!(!night.state().exists(), "it changed nothing");
+}
+
+#[test]
+fn beside_an_unfinished_mission_nothing_starts_and_nothing_untrue_is_promised() {
+    let night = Night::new();
+    let plan = night.plan(&unit("a", "touch ~/begun; while [ ! -e ~/go ]; do sleep 0.1; done; echo a > a.txt"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun");
+    let said = night.mc(&["mission", "start", "--detach"]).exits(2);
+    assert!(said.out.is_empty() && said.err.starts_with("error: mission "), "{}", said.text());
+    engine.signal("TERM");
+    engine.wait().exits(130);
+    let said = night.mc(&["mission", "pause"]).exits(0);
+    said.says(&["no engine works on it, nothing starts before `mc mission resume`"]);
+    night.write("../go", "");
+    night.mc(&["mission", "resume"]).exits(0).says(&["a: landed"]);
+}
+
+#[test]
+fn json_is_json_for_logs_events_and_places() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\nname = \"The shop\"");
+    night.mission(&unit("a", "echo said; echo a > a.txt")).exits(0);
+    let json = |args: &[&str]| -> serde_json::Value { serde_json::from_str(&night.mc(args).exits(0).out).unwrap() };
+    let log = json(&["unit", "log", "a", "--json"]);
+    assert_eq!((&log["schema"], &log["attempt"], &log["log"]), (&1.into(), &1.into(), &"said\n".into()));
+    assert!(night.events().iter().all(|row| row["schema"] == 1 && row["seq"].is_u64()));
+    assert_eq!(json(&["where", "--json"])["name"], "The shop");
+    night.mc(&["where"]).exits(0).says(&["name           The shop\n"]);
+}
