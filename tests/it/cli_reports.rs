@@ -264,6 +264,8 @@ fn units_are_listed_and_shown() {
         attempt 3: changed after 23.1s on local, slot 0, from 382e447799
           head    8c57d8d342 at refs/mc/attempts/simulated/docs/3
 
+        verification 6 refused attempt 3
+
         what later attempts are told
           - 1 test passed before and fails now: base-1
           - 1 test passed before and fails now: base-1

@@ -118,3 +118,24 @@ fn json_is_json_for_logs_events_and_places() {
     assert_eq!(json(&["where", "--json"])["name"], "The shop");
     night.mc(&["where"]).exits(0).says(&["name           The shop\n"]);
 }
+
+#[test]
+fn what_a_refusing_verification_printed_is_shown_and_found() {
+    let night = Night::new();
+    night.settings("cat verdict 2>/dev/null; test ! -e verdict", "");
+    night.mission(&unit("a", "echo 'E: the till is empty' > verdict")).exits(3);
+    let text = night.mc(&["unit", "show", "a"]).exits(0).out;
+    assert!(text.contains("refused attempt 1") && text.contains("E: the till is empty"), "{text}");
+    let place = text.lines().find_map(|line| line.strip_prefix("  output  ")?.split(' ').next()).unwrap();
+    assert!(night.holds(&format!("grep -q 'the till is empty' {}/runs/{place}/0/out.log", night.state().display())));
+    let json: serde_json::Value =
+        serde_json::from_str(&night.mc(&["unit", "show", "a", "--json"]).exits(0).out).unwrap();
+    assert!(json["unit"]["refused_by"]["note"].as_str().unwrap().contains("the till is empty"));
+}
+
+#[test]
+fn a_failing_setup_is_told_in_words() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\nsetup = \"test -e ~/mended || { touch ~/mended; echo no npm; exit 3; }\"");
+    night.mission(&unit("a", "echo a > a.txt")).exits(0).says(&["failed (exit 3): no npm; again in 1 s"]);
+}
