@@ -222,7 +222,7 @@ pub struct Simulate {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Number of seeds
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
     /// Faults, comma-separated: crash, duplicate, infrastructure, forward, back, flaky, person, checked-out, or all
     #[arg(long, value_name = "LIST", default_value = "")]

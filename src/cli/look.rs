@@ -101,6 +101,12 @@ pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> 
         return Err(CliError::usage(format!("{id} has no {which} yet"), format!("`mc unit show {id}` lists them")));
     };
     let (path, bytes) = views::attempt_log(&site, &view.state.mission, id, wanted.n)?;
+    if context.global.json {
+        let log = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let (mission, n) = (view.state.mission.as_str(), wanted.n);
+        output::json(&json!({"schema": 1, "mission": mission, "unit": id, "attempt": n, "path": path, "log": log}));
+        return Ok(0);
+    }
     match bytes {
         // A log is what a program printed; to a pipe or file it goes as it is.
         Some(bytes) if !output::terminal() => drop(output::put_bytes(&bytes)),

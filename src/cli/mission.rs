@@ -8,6 +8,7 @@ use crate::domain::mission::UnitState;
 use crate::domain::values::UnitId;
 use crate::engine::detach::{self, Detached};
 use crate::engine::mission::{self, Asked, StartOptions};
+use crate::engine::plans;
 use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::status;
@@ -68,6 +69,9 @@ async fn detached(context: &Context, site: &Site) -> Result<u8, CliError> {
 async fn dry_run(context: &Context, site: &Site, plan_file: Option<PathBuf>) -> Result<u8, CliError> {
     let settings = site.settings()?;
     let plan = views::plan(site, plan_file.as_deref()).await??;
+    // A start would refuse what this refuses.
+    mission::nothing_unfinished(site)?;
+    plans::for_mission(site, &settings, plan_file.as_deref()).await?;
     if context.global.json {
         output::json(&crate::report::plan::json(&plan));
         return Ok(0);
@@ -166,7 +170,10 @@ pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
             let text = format!("mission {id}: told to start nothing new; `mc mission resume` goes on");
             say(context, Some(&id), "told", &text);
         }
-        Asked::NoEngine(id) => waits(context, &id),
+        Asked::NoEngine(id) => {
+            let text = format!("mission {id}: no engine works on it, nothing starts before `mc mission resume`");
+            say(context, Some(&id), "no-engine", &text);
+        }
         Asked::Nothing => say(context, None, "nothing", "nothing to pause: there is no unfinished mission"),
     }
     Ok(0)

@@ -9,9 +9,11 @@ use serde_json::json;
 pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
     let site = context.site().await?;
     let (state, config) = (&site.state, site.config_file.as_deref());
+    let name = views::repository_name(&site);
     if context.global.json {
         output::json(&json!({
             "schema": 1,
+            "name": name,
             "repository": site.facts.toplevel,
             "git_dir": site.facts.common_dir,
             "config": config,
@@ -25,6 +27,7 @@ pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
     }
     let pool = views::pool_dir(&site);
     let (db, runs, logs) = (state.db(), state.runs(), state.logs());
+    output::line(&format!("{:13}  {}", "name", plain(&name)));
     for (name, path) in [
         ("repository", site.facts.toplevel.as_path()),
         ("git directory", &site.facts.common_dir),

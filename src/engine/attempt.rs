@@ -189,6 +189,8 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
         timeout: order.spec.timeout.map_or(settings.scheduler.session_timeout, Duration::from_secs),
         idle: agent.idle_timeout.filter(|_| order.spec.run.is_none()),
         start: agent.start_timeout.filter(|_| order.spec.run.is_none()),
+        result: Some((place.result(), agent.grace_after_result))
+            .filter(|(_, grace)| order.spec.run.is_none() && !grace.is_zero()),
     }
 }
 
@@ -210,6 +212,10 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
             report.notes.push(format!("processes that could not be killed: {:?}", proof.survivors));
         }
     }
+    if ended.end == End::Overstayed {
+        let grace = shop.settings().agent.grace_after_result.as_secs();
+        report.notes.push(format!("ended {grace} s after it gave its result (agent.grace_after_result)"));
+    }
     report.claim = handoff.as_ref().map(|h| h.status);
     report.summary = summary(handoff.as_ref(), log, &ended.end);
     match collected(shop, order, place).await {
@@ -220,6 +226,14 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
         Ok(Some(found)) => {
             if ended.end == End::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
                 report.end = RunEnd::Infrastructure("its run directory is gone".to_owned());
+            }
+            if !script && !found.changed && handoff.is_none() && matches!(ended.end, End::Exited(126 | 127)) {
+                // Nobody worked: that is the machine's or the settings' fault, and no other attempt would do better.
+                let command = shop.settings().agent.command.clone().unwrap_or_default();
+                report.end = RunEnd::Infrastructure(format!(
+                    "the agent could not be run (agent.command = `{command}`): {}",
+                    report.summary
+                ));
             }
             report.changed = found.changed && changes_something(shop, order, &found, &mut report.notes).await;
             report.half_merge = found.half_merge;
@@ -264,6 +278,8 @@ async fn changes_something(shop: &Shop, order: &AttemptOrder, found: &Collected,
 fn run_end(end: &End) -> RunEnd {
     match end {
         End::Exited(code) => RunEnd::Exited(*code),
+        // It said how it went; only the leaving was done for it.
+        End::Overstayed => RunEnd::Exited(0),
         End::Signaled(signal) => RunEnd::Signaled(*signal),
         End::Timeout => RunEnd::Timeout,
         End::Stalled => RunEnd::Stalled,

@@ -35,6 +35,8 @@ pub fn log(site: &Site) -> PathBuf {
 /// # Errors
 /// [`EngineError`] when it cannot be started or does not begin a mission within a minute.
 pub async fn start(site: &Site) -> Result<Detached, EngineError> {
+    // Asked here too: the log of the mission that runs is no answer to this command.
+    super::mission::nothing_unfinished(site)?;
     site.state.create()?;
     let log = log(site);
     let broken = |source| EngineError::File { path: log.clone(), source };

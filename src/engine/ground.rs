@@ -66,11 +66,15 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
         let names = dirty.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
         if !shop.effective.allow_dirty {
             return Err(usage(
-                format!("{} tracked files have changes that agents would not see: {names}", dirty.len()),
+                format!("tracked files have changes that agents would not see ({} in all): {names}", dirty.len()),
                 "commit or stash them, or start with --allow-dirty to leave them out".to_owned(),
             ));
         }
         notes.push(format!("edits left out, agents see the last commit: {names}"));
+    }
+    check_copies(shop, &mut notes)?;
+    if shop.source.read_file(&target.commit, ".gitmodules").await.map_err(said)?.is_some() {
+        notes.push("submodules are not fetched: their folders are empty in workspaces".to_owned());
     }
     let green = shop.source.resolve(&green_ref).await.map_err(said)?;
     check_landed(shop, green.as_ref()).await?;
@@ -90,6 +94,22 @@ fn usage(reason: String, hint: String) -> Refusal {
 
 fn environment(reason: String, hint: &str) -> Refusal {
     Refusal { reason, hint: hint.to_owned(), exit: 6 }
+}
+
+/// What `target.copy` names must be files; one that is missing is said. (That a copy never lands is the slot's promise.)
+fn check_copies(shop: &Shop, notes: &mut Vec<String>) -> Result<(), Refusal> {
+    for name in shop.settings().target.copy.iter().filter(|_| !shop.facts.bare) {
+        let path = shop.facts.toplevel.join(name);
+        if path.is_dir() {
+            let hint = "name its files one by one, or fetch them in target.setup".to_owned();
+            return Err(usage(format!("target.copy names {name}, which is a folder"), hint));
+        }
+        if !path.is_file() {
+            notes.push(format!("target.copy: there is no file {name} to copy"));
+            continue;
+        }
+    }
+    Ok(())
 }
 
 /// Every landing of earlier missions must still be on green: nothing landed is taken back behind a person's back.

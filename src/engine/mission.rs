@@ -70,6 +70,14 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     drive(site, state, effective, lock, store, observers, clock, Event::Begun, Vec::new()).await
 }
 
+/// That no mission is unfinished, so that another one may start.
+///
+/// # Errors
+/// [`EngineError::Usage`] with the one that is.
+pub fn nothing_unfinished(site: &Site) -> Result<(), EngineError> {
+    refuse_beside(unfinished(site)?)
+}
+
 fn refuse_beside(unfinished: Option<History>) -> Result<(), EngineError> {
     let Some(last) = unfinished else { return Ok(()) };
     Err(EngineError::Usage {

@@ -111,6 +111,7 @@ async fn setup(
         timeout: shop.settings().scheduler.session_timeout,
         idle: None,
         start: None,
+        result: None,
     };
     let ended = run(shop, job, kill, false).await;
     match ended.end {
@@ -120,7 +121,13 @@ async fn setup(
         End::Killed => Err(NotReady::Killed),
         end => {
             let said = ended.log.map(|l| tail::of(&l, 1_000)).unwrap_or_default();
-            Err(NotReady::Failed(format!("setup `{line}` ended with {end:?}: {}", said.trim())))
+            let how = match end {
+                End::Exited(code) => format!("exit {code}"),
+                End::Signaled(signal) => format!("signal {signal}"),
+                End::Timeout => "scheduler.session_timeout is used up".to_owned(),
+                other => format!("{other:?}"),
+            };
+            Err(NotReady::Failed(format!("target.setup `{line}` failed ({how}): {}", said.trim())))
         }
     }
 }

@@ -4,14 +4,17 @@
 
 use super::shop::Shop;
 use crate::adapters::clock;
+use crate::adapters::files;
 use crate::adapters::host::kill::KillProof;
 use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, started_at};
 use crate::adapters::workspace::activity::changed_since;
+use crate::domain::handoff;
 use crate::domain::values::Millis;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// What is to be run.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct Job {
     pub idle: Option<Duration>,
     /// Longest time until the first output or file change; `None`: not watched.
     pub start: Option<Duration>,
+    /// File it gives its result in, and how long it may go on after its last word there; `None`: not watched.
+    pub result: Option<(PathBuf, Duration)>,
 }
 
 /// How a job ended.
@@ -58,6 +63,8 @@ pub enum End {
     Timeout,
     /// Idle or start-up time.
     Stalled,
+    /// It gave its result and did not leave in time.
+    Overstayed,
     /// We were told to kill it.
     Killed,
     /// It certainly never ran.
@@ -65,6 +72,9 @@ pub enum End {
     /// Lost lease, vanished process, unusable directory.
     Lost(String),
 }
+
+/// How often is looked whether a result was given.
+const RESULT_LOOK: Duration = Duration::from_secs(1);
 
 /// Time between TERM and KILL.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -130,6 +140,7 @@ async fn watch(shop: &Shop, job: &Job, run: Run, kill: &mut watch::Receiver<bool
     let exit = run.wait();
     tokio::pin!(exit);
     let mut look = Box::pin(tokio::time::sleep(next_look(job, &run)));
+    let (mut done, mut result) = (tokio::time::interval(RESULT_LOOK), None);
     loop {
         tokio::select! {
             exit = &mut exit => return finished(job, exit, Some(&run)).await,
@@ -145,6 +156,12 @@ async fn watch(shop: &Shop, job: &Job, run: Run, kill: &mut watch::Receiver<bool
                     return ended(End::Killed, job, Some(proof));
                 }
             }
+            _ = done.tick(), if job.result.is_some() => {
+                if overstays(job, &mut result) {
+                    let proof = run.end(GRACE).await;
+                    return ended(End::Overstayed, job, Some(proof));
+                }
+            }
             () = &mut look => {
                 if stalled(job, &run).await {
                     let proof = run.end(GRACE).await;
@@ -152,6 +169,19 @@ async fn watch(shop: &Shop, job: &Job, run: Run, kill: &mut watch::Receiver<bool
                 }
                 look = Box::pin(tokio::time::sleep(next_look(job, &run)));
             }
+        }
+    }
+}
+
+/// Looks for a result that stays as it is; true when the program has been going on for too long since it was written.
+fn overstays(job: &Job, seen: &mut Option<(String, Instant)>) -> bool {
+    let Some((file, grace)) = &job.result else { return false };
+    let text = files::read_text(file).ok().filter(|text| handoff::read(Some(text), "").is_some());
+    match (text, &seen) {
+        (Some(text), Some((known, since))) if text == *known => since.elapsed() >= *grace,
+        (text, _) => {
+            *seen = text.map(|text| (text, Instant::now()));
+            false
         }
     }
 }

@@ -222,7 +222,8 @@ impl Shop {
                 .await
                 .map_err(|e| broken(format!("run the fingerprint command `{text}`: {e}")))?;
             if !output.success() {
-                return Err(broken(format!("run the fingerprint command `{text}`: exit {:?}", output.code)));
+                let code = output.code.map_or_else(|| "a signal".to_owned(), |code| format!("exit {code}"));
+                return Err(broken(format!("run the fingerprint command `{text}`: {code}")));
             }
             field(&output.stdout);
         }

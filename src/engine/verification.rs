@@ -143,6 +143,7 @@ fn stage_job(shop: &Shop, stage: &StageSpec, dir: PathBuf, cwd: PathBuf) -> Job 
         timeout: Duration::from_secs(stage.timeout_secs),
         idle: None,
         start: None,
+        result: None,
     }
 }
 
@@ -150,7 +151,7 @@ fn conclude(stage: &StageSpec, ended: &Ended, millis: u64) -> Result<StageResult
     let end = match &ended.end {
         End::Exited(code) => RunEnd::Exited(*code),
         End::Signaled(signal) => RunEnd::Signalled(*signal),
-        End::Timeout | End::Stalled => RunEnd::TimedOut,
+        End::Timeout | End::Stalled | End::Overstayed => RunEnd::TimedOut,
         End::Killed => return Err("killed".to_owned()),
         End::NeverStarted => return Err("it never started".to_owned()),
         End::Lost(why) => return Err(format!("verification stage `{}`: {why}", stage.name)),
@@ -190,6 +191,7 @@ pub async fn check(
         timeout: shop.settings().scheduler.session_timeout,
         idle: None,
         start: None,
+        result: None,
     };
     let ended = run(shop, job, kill, false).await;
     let pool = shop.pool().await.map_err(|e| chain(&e))?;

@@ -115,6 +115,15 @@ pub fn engine_pid(site: &Site) -> Option<u32> {
     living_holder(&files::read_text(&site.state.lock()).ok()?).filter(|pid| *pid != std::process::id())
 }
 
+/// Name of the repository for people: `target.name`, else that of its folder.
+#[must_use]
+pub fn repository_name(site: &Site) -> String {
+    match site.layers.get("target.name") {
+        Some((Value::Text(name), _)) if !name.is_empty() => name.clone(),
+        _ => site.facts.toplevel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+    }
+}
+
 /// Full name of the green ref by the settings.
 #[must_use]
 pub fn green_name(site: &Site) -> String {

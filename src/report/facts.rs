@@ -39,6 +39,8 @@ pub struct Facts {
     pub flaky: BTreeSet<String>,
     /// Attempts by the way the end of their processes was proven.
     pub proofs: BTreeMap<String, u64>,
+    /// Attempts that ran and whose processes nobody proved gone.
+    pub unproven: u64,
 }
 
 /// Reads the facts out of a journal.
@@ -86,8 +88,10 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
             }
             Record::AttemptEnded { report, .. } => {
                 facts.agent_time += report.ran.map_or(0, |(from, to)| to.saturating_sub(from));
-                if !report.proof.is_empty() {
-                    *facts.proofs.entry(report.proof.clone()).or_default() += 1;
+                match report.proof.is_empty() {
+                    false => *facts.proofs.entry(report.proof.clone()).or_default() += 1,
+                    // One that was stopped while its workspace was prepared had no process.
+                    true => facts.unproven += u64::from(report.ran.is_some()),
                 }
             }
             _ => {}

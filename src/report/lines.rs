@@ -3,7 +3,7 @@
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
 use super::words::{count, short, stamp, tests, word};
-use crate::domain::mission::{MergeSource, MissionOutcome, NextMove, Record, State, VerifyRole};
+use crate::domain::mission::{MergeSource, MissionOutcome, NextMove, Record, RunEnd, State, VerifyRole};
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
 
@@ -55,8 +55,13 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::AttemptStarted { unit, n, host, slot, .. } => {
             format!("{unit}: attempt {n} starts on {host}, slot {slot}")
         }
-        Record::AttemptEnded { unit, n, class, next, .. } => {
-            format!("{unit}: attempt {n} ended {}, {}", word(class), next_move(next))
+        Record::AttemptEnded { unit, n, class, next, report, .. } => {
+            // What the machine did to it is no evidence for the next attempt, but a person wants to know.
+            let why = match (&report.end, next) {
+                (RunEnd::Infrastructure(why), NextMove::Retry { .. }) => format!(": {}", short(why, LIMIT)),
+                _ => String::new(),
+            };
+            format!("{unit}: attempt {n} ended {}, {}{why}", word(class), next_move(next))
         }
         Record::UnitBlocked { unit, cause } => format!("{unit}: blocked, it depends on {cause}"),
         Record::UnitUnblocked { unit } => format!("{unit}: not blocked any more"),
@@ -142,10 +147,11 @@ fn ended(outcome: MissionOutcome, reason: &str) -> String {
     }
 }
 
-/// One row of the journal as JSON: `seq` (absent while the engine runs it), `at` (RFC 3339), `mission`, `kind`, `record`.
+/// One row of the journal as JSON: `schema`, `seq` (absent while the engine runs it), `at` (RFC 3339), `mission`, `kind`, `record`.
 #[must_use]
 pub fn json(seq: Option<u64>, at: Millis, mission: &MissionId, record: &Record) -> Value {
-    let mut row = json!({"at": stamp(at), "mission": mission.as_str(), "kind": record.kind(), "record": record});
+    let mut row =
+        json!({"schema": 1, "at": stamp(at), "mission": mission.as_str(), "kind": record.kind(), "record": record});
     if let Some(seq) = seq {
         row["seq"] = json!(seq);
     }

@@ -5,9 +5,9 @@
 
 use super::facts::{Facts, LandingFact, facts};
 use super::status::{mission_json, next_action, truth, unit_json};
-use super::words::{attempt_ref, count, pinned, short, span, sum, tests, unknown_costs, word};
+use super::words::{attempt_ref, count, pinned, short, span, sum, tests, unknown_costs, word, worked};
 use super::{GreenRef, View};
-use crate::domain::mission::{Attempt, AttemptClass, Unit, UnitState};
+use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::UnitId;
 use crate::domain::verify::Summary;
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ fn unlanded_text(out: &mut String, view: &View<'_>) {
             };
             let _ = writeln!(out, "  {}  {}{reason}", unit.spec.id, unit.state.name());
             if unit.state != UnitState::NoOp
-                && let Some(attempt) = pinned(&unit.attempts)
+                && let Some(attempt) = worked(&unit.attempts)
             {
                 let _ =
                     writeln!(out, "    work kept at {}", attempt_ref(&view.state.mission, &unit.spec.id, attempt.n));
@@ -173,11 +173,8 @@ fn processes_text(out: &mut String, view: &View<'_>, facts: &Facts) {
             facts.proofs.iter().map(|(proof, n)| format!("{} by {}", count(*n, "attempt"), short(proof, 60))).collect();
         let _ = writeln!(out, "processes proven gone: {}", parts.join(", "));
     }
-    let unproven =
-        |a: &&Attempt| a.ended.is_some() && a.proof.is_empty() && a.class != Some(AttemptClass::NeverStarted);
-    let unproven = view.state.units.iter().flat_map(|unit| &unit.attempts).filter(unproven).count() as u64;
-    if unproven > 0 {
-        let _ = writeln!(out, "processes not proven gone: {}", count(unproven, "attempt"));
+    if facts.unproven > 0 {
+        let _ = writeln!(out, "processes not proven gone: {}", count(facts.unproven, "attempt"));
     }
     for unit in &view.state.units {
         for attempt in &unit.attempts {

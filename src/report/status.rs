@@ -234,6 +234,7 @@ pub fn truth(view: &View<'_>) -> String {
         };
         let reason = short(reason, 400);
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+        let reason = if unmet(state) { format!("{reason}; the objective is not met") } else { reason };
         let landed = if state.units.is_empty() { String::new() } else { format!(", {landed}{no_op}") };
         return format!("ended {}{landed}{reason}", word(outcome));
     }
@@ -269,6 +270,10 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
                 format!("`git merge {}` takes what landed; `mc report` says what that is", green.branch())
             }
             (_, 0) => "nothing was to be done; `mc report` has the details".to_owned(),
+            _ if unmet(state) && state.units.iter().all(|unit| unit.state.satisfies()) => format!(
+                "the check of the objective fails on {}: write what is missing into BACKLOG.md, then `mc mission start`",
+                green.branch()
+            ),
             _ if state.units.is_empty() => "mend what the first line names, then `mc mission start`".to_owned(),
             _ => "`mc report` says what did not land and where the work is kept".to_owned(),
         };
@@ -286,6 +291,11 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
         (Some(_), MissionState::Stopping) => "wait, or `mc mission stop --now` to kill what runs".to_owned(),
         (Some(_), _) => "nothing; `mc events --follow` looks on, `mc mission stop` ends it".to_owned(),
     }
+}
+
+/// Whether the objective's check was run and did not pass.
+fn unmet(state: &State) -> bool {
+    state.rounds.iter().rev().find_map(|round| round.objective) == Some(false)
 }
 
 fn refusal_hint(view: &View<'_>) -> String {

@@ -3,8 +3,8 @@
 use super::View;
 use super::status::unit_json;
 use super::text::plain;
-use super::words::{attempt_ref, pinned, short, span, stamp, sum, word};
-use crate::domain::mission::{Attempt, State, Unit};
+use super::words::{attempt_ref, short, span, stamp, sum, word, worked};
+use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -58,6 +58,13 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     for attempt in &unit.attempts {
         attempt_text(&mut out, view, unit, attempt);
     }
+    if let Some(Refusal { attempt, run, note, reused }) = refusal(view, unit) {
+        let _ = writeln!(out, "\nverification {run} refused attempt {attempt}");
+        lines(&mut out, "  said    ", note);
+        if !reused {
+            let _ = writeln!(out, "  output  {}/.verify/{run} in the folder `runs` of `mc where`", view.state.mission);
+        }
+    }
     if !unit.evidence.is_empty() {
         out.push_str("\nwhat later attempts are told\n");
         unit.evidence.iter().for_each(|text| lines(&mut out, "  - ", text));
@@ -65,12 +72,36 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     let mission = &view.state.mission;
     if let Some(tip) = &unit.landed {
         let _ = writeln!(out, "\nlook: git show --stat -m --first-parent {}", tip.commit.short());
-    } else if let Some(attempt) = pinned(&unit.attempts) {
+    } else if let Some(attempt) = worked(&unit.attempts) {
         let name = attempt_ref(mission, id, attempt.n);
         let _ = writeln!(out, "\nlook: git diff {}...{name}", attempt.green.short());
         let _ = writeln!(out, "take: git switch -c {id} {name}");
     }
     out
+}
+
+/// The verification that last refused a change of a unit.
+struct Refusal<'a> {
+    attempt: u32,
+    run: u64,
+    note: &'a str,
+    reused: bool,
+}
+
+fn refusal<'a>(view: &View<'a>, unit: &Unit) -> Option<Refusal<'a>> {
+    let (mut last, mut found) = (None, None);
+    for (_, _, record) in view.records {
+        match record {
+            Record::Verified { run, summary, reused, .. } => last = Some((*run, summary.note.as_str(), *reused)),
+            Record::Rejected {
+                source: MergeSource::Unit { unit: of, n }, class: RejectClass::Verification, ..
+            } if *of == unit.spec.id => {
+                found = last.map(|(run, note, reused)| Refusal { attempt: *n, run, note, reused });
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attempt) {
@@ -116,6 +147,8 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
     body["depends"] = json!(unit.spec.depends);
     body["verdict"] = json!(unit.verdict);
     body["evidence"] = json!(unit.evidence);
+    let refusal = refusal(view, unit);
+    body["refused_by"] = json!(refusal.map(|r| json!({"attempt": r.attempt, "run": r.run, "note": r.note})));
     let history = unit.attempts.iter().map(|attempt| {
         let head = attempt.head.as_ref();
         json!({

@@ -63,6 +63,13 @@ pub fn pinned(attempts: &[Attempt]) -> Option<&Attempt> {
     attempts.iter().rev().find(|attempt| attempt.head.is_some())
 }
 
+/// The newest attempt of a unit that left something of its own to look at.
+#[must_use]
+pub fn worked(attempts: &[Attempt]) -> Option<&Attempt> {
+    let own = |attempt: &&Attempt| attempt.head.as_ref().is_some_and(|head| head.commit != attempt.green);
+    attempts.iter().rev().find(own)
+}
+
 /// The accounts of P9 as a sum: `3 landed + 1 failed = 4`.
 #[must_use]
 pub fn sum(state: &State) -> String {

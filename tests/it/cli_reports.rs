@@ -211,7 +211,6 @@ fn p9_the_report_adds_up_and_names_what_is_missing_on_green() {
         the base: passes: 3 passed, 0 failed
 
         attempts: 5, 0.0s of run time
-        processes not proven gone: 5 attempts
         cost: unknown (5 attempts did not say)
 
         look:  git log --first-parent --stat cae662172f..mc/green
@@ -264,6 +263,8 @@ fn units_are_listed_and_shown() {
 
         attempt 3: changed after 23.1s on local, slot 0, from 382e447799
           head    8c57d8d342 at refs/mc/attempts/simulated/docs/3
+
+        verification 6 refused attempt 3
 
         what later attempts are told
           - 1 test passed before and fails now: base-1

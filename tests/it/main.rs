@@ -9,6 +9,7 @@ mod cli_demo;
 mod cli_look;
 mod cli_plan;
 mod cli_reports;
+mod cli_start;
 mod config;
 mod git_merge;
 mod git_refs;

@@ -256,7 +256,10 @@ fn p12_the_brief_reaches_the_agent_by_each_way_as_data() {
 #[test]
 fn p7_an_agent_that_cannot_be_started_fails_with_its_name() {
     let night = Night::new();
-    night.settings("sh run.sh", "[agent]\ncommand = \"no-such-agent --yes\"\n[scheduler]\nmax_attempts = 2");
+    night.settings(
+        "sh run.sh",
+        "[agent]\ncommand = \"no-such-agent --yes\"\n[scheduler]\nmax_infrastructure_retries = 0",
+    );
     night.mission("[[unit]]\nid = \"a\"\ntitle = \"a\"\n").exits(3).says(&["no-such-agent"]);
     assert!(night.reason("a").contains("not found"), "{}", night.reason("a"));
     let night = Night::new();

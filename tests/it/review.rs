@@ -3,13 +3,10 @@
 use crate::support::night::{Night, unit};
 use crate::support::repo::{World as Source, within_a_minute};
 use crate::support::world::{World, until, within};
-use mission_control::adapters::store::lock::{LockError, RunLock, start_time};
 use mission_control::adapters::workspace::pool::Pool;
 use mission_control::adapters::workspace::slot::Ignored;
 use rustix::process::Signal;
 use std::fs::{self, File};
-use std::io::Write;
-use std::time::Duration;
 
 #[test]
 fn p2_making_room_never_takes_a_slot_that_somebody_has_taken_meanwhile() {

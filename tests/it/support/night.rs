@@ -323,6 +323,13 @@ impl Running {
     pub fn wait(mut self) -> Said {
         collect(self.child.take().unwrap(), DEADLINE)
     }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().unwrap().id();
+        let script = format!("kill -s {name} -- {pid}");
+        assert!(Command::new("/bin/sh").args(["-c", &script]).status().unwrap().success());
+    }
 }
 
 impl Drop for Running {

@@ -1,0 +1,136 @@
+//! What a person meets around a start: refusals before anything is done, and what settings really do.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use super::support::night::{Night, unit};
+
+#[test]
+fn copied_files_are_there_and_never_land() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\ncopy = [\".env\", \"deep/er/b\", \"missing\"]");
+    night.write(".env", "TOKEN=1\n");
+    night.write("deep/er/b", "TOKEN=2\n");
+    let plan = unit("a", "cat .env deep/er/b >/dev/null || exit 1; echo a > a.txt");
+    night.mission(&plan).exits(0).says(&["there is no file missing to copy"]);
+    assert!(night.holds("git cat-file -e mc/green:a.txt"));
+    assert!(!night.holds("git cat-file -e mc/green:.env"));
+    assert!(!night.holds("git cat-file -e mc/green:deep"));
+    night.settings("sh run.sh", "[target]\ncopy = [\"deep\"]");
+    night.mission(&plan).exits(2).says(&["target.copy names deep, which is a folder"]);
+}
+
+#[test]
+fn submodules_that_stay_empty_are_said() {
+    let night = Night::new();
+    night.write(".gitmodules", "[submodule \"x\"]\n\tpath = x\n\turl = ../x\n");
+    night.commit("modules");
+    night.mission(&unit("a", "echo a > a.txt")).exits(0).says(&["submodules are not fetched"]);
+}
+
+#[test]
+fn an_agent_that_cannot_be_run_uses_no_attempt_and_is_named() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[agent]\ncommand = \"./no-such-agent\"\n[scheduler]\nmax_infrastructure_retries = 1");
+    let said = night.mission("[[unit]]\nid = \"a\"\ntitle = \"A\"\n").exits(3);
+    said.says(&[
+        "a: attempt 1 ended infrastructure, tried again: the agent could not be run (agent.command = `./no-such-agent`)",
+        "failed: infrastructure failed 2 times",
+    ]);
+}
+
+#[test]
+fn an_agent_that_stays_after_its_result_is_ended_and_its_work_counts() {
+    let night = Night::new();
+    let agent = "echo x > x.txt; echo '{\"status\":\"completed\"}' > $MC_RESULT; sleep 1000";
+    std::fs::write(night.home().join("agent.sh"), agent).unwrap();
+    night.settings("sh run.sh", "[agent]\ncommand = \"sh ~/agent.sh\"\ngrace_after_result = \"1s\"");
+    night.mission("[[unit]]\nid = \"a\"\ntitle = \"A\"\n").exits(0).says(&["a: landed"]);
+    assert!(night.report().contains("ended 1 s after it gave its result"), "{}", night.report());
+}
+
+#[test]
+fn an_unmet_objective_is_in_the_first_line_with_what_helps() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\ncheck = \"test -e never\"");
+    night.mission(&unit("a", "echo a > a.txt")).exits(3);
+    let text = night.mc(&["status"]).exits(0).out;
+    let first = "ended backlog-done, 1 of 1 unit landed: nothing is left to plan; the objective is not met";
+    assert_eq!(text.lines().next(), Some(first));
+    assert!(text.contains("next: the check of the objective fails on mc/green"), "{text}");
+}
+
+#[test]
+fn nothing_is_called_kept_where_nothing_was_made() {
+    let night = Night::new();
+    night.mission(&unit("a", "exit 3")).exits(3);
+    let report = night.report();
+    assert!(report.contains("a  failed: ") && !report.contains("work kept"), "{report}");
+    night.mc(&["unit", "show", "a"]).exits(0).does_not_say(&["look: ", "take: "]);
+    night.mission(&unit("b", "echo b > b.txt; exit 3")).exits(3);
+    assert!(night.report().contains("work kept at refs/mc/attempts/"), "{}", night.report());
+    night.mc(&["unit", "show", "b"]).exits(0).says(&["look: git diff ", "take: git switch -c b "]);
+}
+
+#[test]
+fn a_dry_run_refuses_what_a_start_refuses() {
+    let night = Night::new();
+    let plan = night.plan("[[unit]]\nid = \"a\"\ntitle = \"A\"\n");
+    for dry in [&["--dry-run"][..], &[]] {
+        let said = night.mc(&[&["mission", "start", "--plan", &plan], dry].concat()).exits(2);
+        said.says(&["unit a has no `run` and no agent is configured", "hint: set [agent] command"]);
+    }
+    night.write("BACKLOG.md", "## A\n- run: true\n");
+    night.mc(&["mission", "start", "--dry-run"]).exits(2).says(&["no BACKLOG.md in the last commit of main"]);
+    night.commit("backlog");
+    night.mc(&["mission", "start", "--dry-run"]).exits(0).says(&["1 unit in 1 wave", "nothing was changed"]);
+    assert!(!night.state().exists(), "it changed nothing");
+}
+
+#[test]
+fn beside_an_unfinished_mission_nothing_starts_and_nothing_untrue_is_promised() {
+    let night = Night::new();
+    let plan = night.plan(&unit("a", "touch ~/begun; while [ ! -e ~/go ]; do sleep 0.1; done; echo a > a.txt"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun");
+    let said = night.mc(&["mission", "start", "--detach"]).exits(2);
+    assert!(said.out.is_empty() && said.err.starts_with("error: mission "), "{}", said.text());
+    engine.signal("TERM");
+    engine.wait().exits(130);
+    let said = night.mc(&["mission", "pause"]).exits(0);
+    said.says(&["no engine works on it, nothing starts before `mc mission resume`"]);
+    night.write("../go", "");
+    night.mc(&["mission", "resume"]).exits(0).says(&["a: landed"]);
+}
+
+#[test]
+fn json_is_json_for_logs_events_and_places() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\nname = \"The shop\"");
+    night.mission(&unit("a", "echo said; echo a > a.txt")).exits(0);
+    let json = |args: &[&str]| -> serde_json::Value { serde_json::from_str(&night.mc(args).exits(0).out).unwrap() };
+    let log = json(&["unit", "log", "a", "--json"]);
+    assert_eq!((&log["schema"], &log["attempt"], &log["log"]), (&1.into(), &1.into(), &"said\n".into()));
+    assert!(night.events().iter().all(|row| row["schema"] == 1 && row["seq"].is_u64()));
+    assert_eq!(json(&["where", "--json"])["name"], "The shop");
+    night.mc(&["where"]).exits(0).says(&["name           The shop\n"]);
+}
+
+#[test]
+fn what_a_refusing_verification_printed_is_shown_and_found() {
+    let night = Night::new();
+    night.settings("cat verdict 2>/dev/null; test ! -e verdict", "");
+    night.mission(&unit("a", "echo 'E: the till is empty' > verdict")).exits(3);
+    let text = night.mc(&["unit", "show", "a"]).exits(0).out;
+    assert!(text.contains("refused attempt 1") && text.contains("E: the till is empty"), "{text}");
+    let place = text.lines().find_map(|line| line.strip_prefix("  output  ")?.split(' ').next()).unwrap();
+    assert!(night.holds(&format!("grep -q 'the till is empty' {}/runs/{place}/0/out.log", night.state().display())));
+    let json: serde_json::Value =
+        serde_json::from_str(&night.mc(&["unit", "show", "a", "--json"]).exits(0).out).unwrap();
+    assert!(json["unit"]["refused_by"]["note"].as_str().unwrap().contains("the till is empty"));
+}
+
+#[test]
+fn a_failing_setup_is_told_in_words() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\nsetup = \"test -e ~/mended || { touch ~/mended; echo no npm; exit 3; }\"");
+    night.mission(&unit("a", "echo a > a.txt")).exits(0).says(&["failed (exit 3): no npm; again in 1 s"]);
+}
