@@ -89,7 +89,7 @@ fn p1_p6_eight_units_land_in_the_source_and_a_second_mission_builds_on_them() {
 
 #[test]
 fn p7_a_verification_that_does_not_exist_is_refused_and_changes_nothing() {
-    within(60, || {
+    within(120, || {
         let world = World::verified_by("no-such-program-here --check");
         let mut before = BTreeMap::new();
         everything(&world.repo(), &mut before);

@@ -100,7 +100,7 @@ fn cut(path: &Path) {
 
 #[test]
 fn p4_power_is_lost_while_a_unit_works() {
-    within(60, || {
+    within(120, || {
         let torn = Torn::at_work();
         torn.world.power_loss();
         assert_eq!(torn.resumes(), 2);
@@ -110,7 +110,7 @@ fn p4_power_is_lost_while_a_unit_works() {
 
 #[test]
 fn p4_the_boot_changed_and_pids_mean_nothing() {
-    within(60, || {
+    within(120, || {
         let torn = Torn::at_work();
         torn.world.power_loss();
         let start = torn.run().join("start");
@@ -125,7 +125,7 @@ fn p4_the_boot_changed_and_pids_mean_nothing() {
 #[test]
 fn p4_an_end_cut_in_the_middle_is_no_end() {
     for damage in [emptied, cut] {
-        within(60, move || {
+        within(120, move || {
             let torn = Torn::ended();
             torn.world.power_loss();
             damage(&torn.run().join("exit"));
@@ -137,21 +137,21 @@ fn p4_an_end_cut_in_the_middle_is_no_end() {
 
 #[test]
 fn p4_a_start_record_cut_in_the_middle() {
-    within(60, || {
+    within(120, || {
         let torn = Torn::ended();
         torn.world.power_loss();
         emptied(&torn.run().join("start"));
         assert_eq!(torn.resumes(), 1, "its end is on record");
         torn.nothing_is_lost();
     });
-    within(60, || {
+    within(120, || {
         let torn = Torn::at_work();
         torn.world.power_loss();
         cut(&torn.run().join("start"));
         assert_eq!(torn.resumes(), 2);
         torn.nothing_is_lost();
     });
-    within(60, || {
+    within(120, || {
         let torn = Torn::at_work();
         emptied(&torn.run().join("start"));
         torn.go();
@@ -162,7 +162,7 @@ fn p4_a_start_record_cut_in_the_middle() {
 
 #[test]
 fn p4_a_report_cut_in_the_middle_is_made_again() {
-    within(60, || {
+    within(120, || {
         let torn = Torn::ended();
         torn.world.power_loss();
         write(torn.attempt().join("report.json"), "{\"end\": {\"exi").unwrap();
@@ -174,7 +174,7 @@ fn p4_a_report_cut_in_the_middle_is_made_again() {
 #[test]
 fn p2_a_run_directory_is_gone_but_its_work_is_not() {
     for whole in [false, true] {
-        within(60, move || {
+        within(120, move || {
             let torn = Torn::at_work();
             torn.world.power_loss();
             remove_dir_all(if whole { torn.attempt() } else { torn.run() }).unwrap();
@@ -187,7 +187,7 @@ fn p2_a_run_directory_is_gone_but_its_work_is_not() {
 #[test]
 fn p5_a_run_directory_is_gone_while_its_unit_lives() {
     for world in [World::new, || World::new().searching()] {
-        within(60, move || {
+        within(120, move || {
             let torn = Torn::at_work_in(world());
             remove_dir_all(torn.run()).unwrap();
             assert_eq!(torn.resumes(), 2);
@@ -198,13 +198,13 @@ fn p5_a_run_directory_is_gone_while_its_unit_lives() {
 
 #[test]
 fn p4_a_workspace_is_gone() {
-    within(60, || {
+    within(120, || {
         let torn = Torn::at_work();
         torn.world.power_loss();
         remove_dir_all(torn.slot()).unwrap();
         assert_eq!(torn.resumes(), 2);
     });
-    within(60, || {
+    within(120, || {
         let torn = Torn::at_work();
         torn.world.power_loss();
         remove_dir_all(torn.world.state().join("pool")).unwrap();
@@ -248,7 +248,7 @@ fn unheld(torn: &Torn) {
 
 #[test]
 fn p4_a_verification_that_lived_is_adopted() {
-    within(60, || {
+    within(120, || {
         let torn = while_verifying();
         let asked = torn.world.kinds("verify-started");
         let lease = verification(&torn.world, &asked.last().unwrap().body["run"].to_string()).unwrap().join("lease");
@@ -265,14 +265,14 @@ fn p4_a_verification_that_lived_is_adopted() {
 
 #[test]
 fn p3_what_landing_needs_is_gone() {
-    within(60, || {
+    within(120, || {
         let torn = while_verifying();
         torn.world.power_loss();
         unheld(&torn);
         remove_dir_all(torn.world.state().join("merge.git")).unwrap();
         torn.resumes();
     });
-    within(60, || {
+    within(120, || {
         let torn = while_verifying();
         unheld(&torn);
         for (name, _) in torn.world.refs("refs/mc/candidates") {
@@ -280,7 +280,7 @@ fn p3_what_landing_needs_is_gone() {
         }
         torn.resumes();
     });
-    within(60, || {
+    within(120, || {
         let torn = while_verifying();
         torn.world.power_loss();
         unheld(&torn);
@@ -303,7 +303,7 @@ exec git "$@"
 
 #[test]
 fn p2_what_could_not_be_collected_is_collected_before_the_slot_is_used_again() {
-    within(60, || {
+    within(120, || {
         let torn = Torn::at_work();
         torn.world.program("git", FAILS_ONCE);
         write(torn.world.home().join("break"), "").unwrap();

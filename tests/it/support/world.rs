@@ -16,8 +16,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Longest wait for something that is about to happen.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for something that is about to happen; below every deadline, so that a world is tidied when it fails.
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Runs a test's body with a deadline.
 pub fn within(seconds: u64, body: impl FnOnce() + Send + 'static) {
