@@ -25,6 +25,9 @@ use crate::domain::verify::{Gate, SnapshotKey, StageOutcome, Summary};
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;
 
+/// Failures of a landing's steps after which its candidate is made anew.
+const REMAKE_AFTER: u32 = 3;
+
 impl Decision<'_> {
     /// Verifies the untouched base, then has green made or adopted there.
     pub(super) fn advance_baseline(&mut self) {
@@ -310,6 +313,14 @@ impl Decision<'_> {
         let failures = self.state.step_failures + 1;
         let again_at = self.now + backoff(failures);
         self.note(Record::StepFailed { what: what.to_owned(), error: error.clone(), at: self.now, again_at });
+        let landing = self.state.landing.as_ref().filter(|l| l.candidate.is_some() && l.intended.is_none());
+        if failures == REMAKE_AFTER
+            && let Some(mr) = landing.map(|l| l.mr.id)
+        {
+            // Its candidate may be what is broken (pruned, for one): it is made again.
+            self.note(Record::Requeued { mr, why: format!("{what} failed {failures} times: merged again") });
+            return;
+        }
         if failures < MAX_STEP_FAILURES {
             return;
         }
