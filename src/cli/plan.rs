@@ -30,11 +30,21 @@ pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, 
     let path = backlog_path(context, file).await?;
     match views::read_backlog(&path)? {
         Ok(backlog) => {
+            // The progress file beside the repository's own backlog has a form too; a file named by hand stands alone.
+            let sessions = match file {
+                None => views::check_progress(&path)?.transpose()?,
+                Some(_) => None,
+            };
             if context.global.json {
-                output::json(&json!({"schema": 1, "units": backlog.units.len(), "findings": []}));
+                let units = backlog.units.len();
+                output::json(&json!({"schema": 1, "units": units, "sessions": sessions, "findings": []}));
             } else {
                 let units = count(backlog.units.len() as u64, "unit");
                 output::line(&format!("{}: no faults, {units}", path.display()));
+                if let Some(sessions) = sessions {
+                    let sessions = count(u64::from(sessions), "session");
+                    output::line(&format!("{}: no faults, {sessions}", path.with_file_name("PROGRESS.md").display()));
+                }
             }
             Ok(0)
         }

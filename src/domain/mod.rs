@@ -11,6 +11,7 @@ pub mod handoff;
 
 pub mod backlog;
 pub mod plan;
+pub mod progress;
 pub mod verify;
 
 pub mod mission;

@@ -20,6 +20,7 @@ use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
 use crate::domain::plan::graph::Plan;
 use crate::domain::plan::unsupported::unsupported;
+use crate::domain::progress;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
 use crate::report::{GreenRef, View};
@@ -185,6 +186,19 @@ pub fn read_backlog(path: &Path) -> Result<Result<Backlog, Faulty>, EngineError>
     }
     let parsed = backlog::parse(&read_text(path)?);
     Ok(parsed.map_err(|findings| Faulty { path: path.to_owned(), findings }))
+}
+
+/// The progress file beside a backlog, if there is one: sessions of its history. The inner error holds the findings.
+///
+/// # Errors
+/// [`EngineError`] when it is there and cannot be read.
+pub fn check_progress(backlog: &Path) -> Result<Option<Result<u32, Faulty>>, EngineError> {
+    let path = backlog.with_file_name("PROGRESS.md");
+    if !Environment::of_process()?.cwd().join(&path).exists() {
+        return Ok(None);
+    }
+    let checked = progress::check(&read_text(&path)?);
+    Ok(Some(checked.map_err(|findings| Faulty { path, findings })))
 }
 
 /// Reads a plan file; its format follows from its name.

@@ -22,6 +22,11 @@ fn a_plan_is_shown_and_faults_come_with_their_lines() {
         .assert_eq(&world.mc_ok(&["plan"]).await);
         expect!["HOME/repo/BACKLOG.md: no faults, 2 units\n"].assert_eq(&world.mc_ok(&["backlog", "check"]).await);
         assert_eq!(world.mc_json(&["plan", "--json"]).await["schema"], 1);
+        world.commit("PROGRESS.md", "# Progress\n\n## Next Up\n").await;
+        let said = world.mc(&["backlog", "check"]).await;
+        assert_eq!(said.code, 2);
+        assert!(said.err.contains("PROGRESS.md: there is no section `## Session History`"), "{}", said.err);
+        world.sh("git rm -q PROGRESS.md").await;
 
         world.commit("BACKLOG.md", "## Api\n- depends: nobody\n## Docs\n- priority: soon\n").await;
         let said = world.mc(&["backlog", "check"]).await;
