@@ -165,3 +165,17 @@ fn p8_edits_of_files_that_mc_keeps_are_no_change() {
     assert_eq!((night.unit("a"), night.unit("b")), ("failed".to_owned(), "blocked".to_owned()));
     assert!(night.mc(&["events"]).out.contains("its edits of BACKLOG.md are left out"));
 }
+
+#[test]
+fn p6_an_agent_that_merges_what_has_landed_is_not_held() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[green_branch]\ngreen_branch = \"green\"");
+    let source = night.repo().display().to_string();
+    let merges = format!(
+        "while [ \"$(git -C {source} rev-parse green)\" = \"$MC_BASE\" ]; do sleep 0.05; done
+         git -C {source} branch person green; git pull -q --no-rebase {source} green; touch b"
+    );
+    night.mission(&[unit("a", "touch a"), unit("b", &merges)].join("\n")).exits(0);
+    assert_eq!(night.unit("b"), "landed");
+    assert!(!night.report().contains("refs/heads/green of the source changed"));
+}
