@@ -179,3 +179,15 @@ fn p6_an_agent_that_merges_what_has_landed_is_not_held() {
     assert_eq!(night.unit("b"), "landed");
     assert!(!night.report().contains("refs/heads/green of the source changed"));
 }
+
+#[test]
+fn p2_the_target_branch_is_pinned_before_it_is_verified() {
+    let night = Night::new();
+    night.mission(&unit("a", "true")).exits(0);
+    night.write("by-hand", "x");
+    night.commit("by hand");
+    let head = night.sh("git rev-parse main");
+    night.mission(&unit("b", "touch b")).exits(0);
+    let pins = night.sh("git for-each-ref --format='%(objectname)' refs/mc/candidates");
+    assert!(pins.contains(&head), "{pins}");
+}
