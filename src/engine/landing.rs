@@ -115,7 +115,8 @@ pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId)
 }
 
 async fn back(shop: &Shop, token: u64, expected: &CommitId, now: Option<CommitId>) -> Result<LandResult, String> {
-    let pin = format!("refs/mc/kept/{}/green/{token}", shop.mission);
+    // No unit can have this id, and with it this ref.
+    let pin = format!("refs/mc/kept/{}/_green/{token}", shop.mission);
     shop.source.pin(&pin, expected).await.map_err(|e| chain(&e))?;
     Ok(LandResult::Back { now })
 }
