@@ -191,3 +191,17 @@ fn p2_the_target_branch_is_pinned_before_it_is_verified() {
     let pins = night.sh("git for-each-ref --format='%(objectname)' refs/mc/candidates");
     assert!(pins.contains(&head), "{pins}");
 }
+
+#[test]
+fn p12_what_setup_says_about_a_secret_is_not_journaled() {
+    let mut night = Night::new();
+    night.var("TOKEN", "s3cr3t-value");
+    night.settings("sh run.sh", "env = [\"TOKEN\"]\n[target]\nsetup = \"echo with $TOKEN; exit 1\"");
+    let plan = night.plan(&unit("a", "touch a"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("sleep 0.1; grep -q step-failed ~/state/mc.db-wal");
+    engine.signal("KILL");
+    engine.wait();
+    let said = night.sql("SELECT body FROM journal WHERE kind = 'step-failed'").concat();
+    assert!(said.contains("with [TOKEN]") && !said.contains("s3cr3t-value"), "{said}");
+}
