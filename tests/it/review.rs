@@ -205,3 +205,22 @@ fn p12_what_setup_says_about_a_secret_is_not_journaled() {
     let said = night.sql("SELECT body FROM journal WHERE kind = 'step-failed'").concat();
     assert!(said.contains("with [TOKEN]") && !said.contains("s3cr3t-value"), "{said}");
 }
+
+#[test]
+fn a_lock_whose_holder_has_not_signed_yet_is_not_taken_for_an_orphans() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("engine.lock");
+    let mut file = File::create(&path).unwrap();
+    file.lock().unwrap();
+    let waiter = std::thread::spawn({
+        let path = path.clone();
+        move || RunLock::acquire(&path, Duration::from_secs(20))
+    });
+    // It looks at the empty file before the holder writes its name, or after: both must say who holds it.
+    std::thread::sleep(Duration::from_millis(100));
+    let own = std::process::id();
+    writeln!(file, "{own} {}", start_time(own).unwrap()).unwrap();
+    let started = std::time::Instant::now();
+    assert!(matches!(waiter.join().unwrap(), Err(LockError::Held { pid }) if pid == own));
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
