@@ -12,13 +12,14 @@ pub fn read_text(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-/// Reads a file, or nothing when there is none.
+/// Reads a file, or nothing when there is none. A pipe or device is not opened: that could wait for ever.
 ///
 /// # Errors
 /// The system's reason.
 pub fn read_if_there(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => std::fs::read(path).map(Some),
+        Ok(_) => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file")),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }

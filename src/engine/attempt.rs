@@ -274,8 +274,8 @@ fn run_end(end: &End) -> RunEnd {
 }
 
 fn read_handoff(place: &Folder, log: Option<&Path>) -> Option<Handoff> {
-    let file = files::read_if_there(&place.result()).ok().flatten();
-    let file = file.map(|b| String::from_utf8_lossy(&b).into_owned());
+    let file = tail::head(&place.result(), HANDOFF_TAIL).ok();
+    let file = file.map(|(b, _)| String::from_utf8_lossy(&b).into_owned());
     let text = log.map(|l| tail::of(l, HANDOFF_TAIL)).unwrap_or_default();
     read(file.as_deref(), &text)
 }

@@ -1,4 +1,5 @@
-//! The end of a log file, in bounded memory.
+//! The ends of a log file, in bounded memory. A file that a program put a pipe or device in place of is not opened: that
+//! could wait for ever.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,7 +9,7 @@ use std::path::Path;
 #[must_use]
 pub fn of(path: &Path, limit: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
+        let mut file = regular(path)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(limit)))?;
         let mut bytes = Vec::new();
@@ -23,8 +24,15 @@ pub fn of(path: &Path, limit: u64) -> String {
 /// # Errors
 /// The system's reason.
 pub fn head(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, bool)> {
-    let mut file = File::open(path)?;
+    let mut file = regular(path)?;
     let mut bytes = Vec::new();
     file.by_ref().take(limit).read_to_end(&mut bytes)?;
     Ok((bytes, file.metadata()?.len() > limit))
+}
+
+fn regular(path: &Path) -> std::io::Result<File> {
+    match std::fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file")),
+    }
 }
