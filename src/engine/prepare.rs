@@ -50,10 +50,10 @@ pub async fn workspace(
     let target = &shop.settings().target;
     for name in &target.copy {
         let from = shop.facts.toplevel.join(name);
-        if let Some(bytes) = files::read_if_there(&from).map_err(|e| failed(&e))? {
-            if !files::write_below(&workspace, Path::new(name), &bytes).map_err(|e| failed(&e))? {
-                tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
-            }
+        if let Some(bytes) = files::read_if_there(&from).map_err(|e| failed(&e))?
+            && !files::write_below(&workspace, Path::new(name), &bytes).map_err(|e| failed(&e))?
+        {
+            tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
         }
     }
     if let Some(line) = &target.setup {
