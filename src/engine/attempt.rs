@@ -347,23 +347,25 @@ async fn foreign_refs(
     let before: Option<BTreeMap<String, CommitId>> =
         files::read_if_there(&place.refs()).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
     let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
-    let target = format!("refs/heads/{}", shop.settings().target.branch);
+    let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
+    let landed = shop.source.list_refs("refs/mc/candidates").await.unwrap_or_default();
     let work = own_work(shop, order, found).await;
     for (name, now) in &after {
-        if before.get(name) == Some(now) {
+        if before.get(name) == Some(now) || *name == green {
             continue;
         }
         report.notes.push(format!("{name} of the source changed during the attempt"));
         let own = within(shop, now, &work).await;
         let old = shop.source.is_ancestor(now, &order.from).await.unwrap_or(true);
-        if own && !old {
+        // An agent may have merged what landed meanwhile; that is no work of its own.
+        if own && !old && landed.iter().all(|(_, commit)| commit != now) {
             report.hold = Some(format!(
                 "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), then `mc unit retry`",
                 now.short()
             ));
         }
     }
-    if let Some(now) = green_written(shop, order, &work, &before).await {
+    if let Some(now) = green_written(shop, order, &work, &before, &landed).await {
         report.hold = Some(format!(
             "{} of your repository now points to this attempt's own commit {}, which nobody verified; put it back to \
              {} (`git update-ref`), then `mc unit retry`",
@@ -399,9 +401,9 @@ async fn green_written(
     order: &AttemptOrder,
     work: &[CommitId],
     before: &BTreeMap<String, CommitId>,
+    landed: &[(String, CommitId)],
 ) -> Option<CommitId> {
     let now = shop.source.ref_value(&shop.green_ref()).await.ok()??;
-    let landed = shop.source.list_refs("refs/mc/candidates").await.ok()?;
     // An agent may have merged what landed meanwhile; that is no work of its own.
     if now == order.green || before.values().chain(landed.iter().map(|(_, id)| id)).any(|known| *known == now) {
         return None;

@@ -28,6 +28,7 @@ pub async fn integrate(
     let said = |e: &dyn std::error::Error| chain(e);
     if *source == MergeSource::Intake && shop.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
         let tree = shop.source.tree_of(head).await.map_err(|e| said(&e))?;
+        pin(shop, token, head).await?;
         return Ok(Integration::Candidate(Tip { commit: head.clone(), tree }));
     }
     let merge = shop.merge().await.map_err(|e| said(&e))?;
@@ -41,14 +42,19 @@ pub async fn integrate(
     let key = SnapshotKey::of(&tip.tree, &gate_stages(shop), fingerprint);
     let message = message(shop, source, title, &tip, &key);
     let commit = merge.commit(&tip.tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
-    let pin = format!("refs/mc/candidates/{}/{token}", shop.mission);
-    // A candidate of this token may be pinned from before a crash; the newer one takes its place, both are mergeable.
-    let old = shop.source.ref_value(&pin).await.map_err(|e| said(&e))?;
-    match shop.source.cas(&pin, &commit, old.as_ref()).await.map_err(|e| said(&e))? {
-        Cas::Moved => {}
-        Cas::Raced { .. } => return Err(format!("{pin} changed while the candidate was pinned")),
-    }
+    pin(shop, token, &commit).await?;
     Ok(Integration::Candidate(Tip { commit, tree: tip.tree }))
+}
+
+/// Pins a candidate before it is verified. One of this token may be pinned from before a crash; the newer one takes its
+/// place, both are mergeable.
+async fn pin(shop: &Shop, token: u64, candidate: &CommitId) -> Result<(), String> {
+    let name = format!("refs/mc/candidates/{}/{token}", shop.mission);
+    let old = shop.source.ref_value(&name).await.map_err(|e| chain(&e))?;
+    match shop.source.cas(&name, candidate, old.as_ref()).await.map_err(|e| chain(&e))? {
+        Cas::Moved => Ok(()),
+        Cas::Raced { .. } => Err(format!("{name} changed while the candidate was pinned")),
+    }
 }
 
 fn message(shop: &Shop, source: &MergeSource, title: &str, tip: &Tip, key: &SnapshotKey) -> String {
@@ -109,7 +115,8 @@ pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId)
 }
 
 async fn back(shop: &Shop, token: u64, expected: &CommitId, now: Option<CommitId>) -> Result<LandResult, String> {
-    let pin = format!("refs/mc/kept/{}/green/{token}", shop.mission);
+    // No unit can have this id, and with it this ref.
+    let pin = format!("refs/mc/kept/{}/_green/{token}", shop.mission);
     shop.source.pin(&pin, expected).await.map_err(|e| chain(&e))?;
     Ok(LandResult::Back { now })
 }

@@ -3,7 +3,7 @@
 //! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
 
 use super::shop::Shop;
-use crate::adapters::clock;
+use crate::adapters::clock::{self, EngineClock};
 use crate::adapters::files;
 use crate::adapters::host::kill::KillProof;
 use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, started_at};
@@ -139,7 +139,10 @@ async fn watch(shop: &Shop, job: &Job, run: Run, kill: &mut watch::Receiver<bool
     let mut told = false;
     let exit = run.wait();
     tokio::pin!(exit);
-    let mut look = Box::pin(tokio::time::sleep(next_look(job, &run)));
+    let steady = EngineClock::start(0);
+    // File times come from the wall clock. What it jumped ahead by (a suspended machine) is no time without a sign of life.
+    let now = || clock::now().min(steady.now());
+    let mut look = Box::pin(tokio::time::sleep(next_look(job, &run, now())));
     let (mut done, mut result) = (tokio::time::interval(RESULT_LOOK), None);
     loop {
         tokio::select! {
@@ -163,11 +166,11 @@ async fn watch(shop: &Shop, job: &Job, run: Run, kill: &mut watch::Receiver<bool
                 }
             }
             () = &mut look => {
-                if stalled(job, &run).await {
+                if stalled(job, &run, now()).await {
                     let proof = run.end(GRACE).await;
                     return ended(End::Stalled, job, Some(proof));
                 }
-                look = Box::pin(tokio::time::sleep(next_look(job, &run)));
+                look = Box::pin(tokio::time::sleep(next_look(job, &run, now())));
             }
         }
     }
@@ -192,7 +195,7 @@ async fn wait_for_kill(kill: &mut watch::Receiver<bool>) -> bool {
 }
 
 /// How long until a timer could have run out.
-fn next_look(job: &Job, run: &Run) -> Duration {
+fn next_look(job: &Job, run: &Run, now: Millis) -> Duration {
     let (bytes, changed) = run.activity();
     let limit = match (bytes, job.start, job.idle) {
         (0, Some(start), Some(idle)) => start.min(idle),
@@ -200,16 +203,16 @@ fn next_look(job: &Job, run: &Run) -> Duration {
         (_, _, Some(idle)) => idle,
         (_, _, None) => return Duration::from_secs(3_600),
     };
-    let passed = Duration::from_millis(clock::now().saturating_sub(changed));
+    let passed = Duration::from_millis(now.saturating_sub(changed));
     limit.saturating_sub(passed).clamp(Duration::from_millis(100), Duration::from_secs(3_600))
 }
 
 /// Whether neither output nor a file change shows life within the limit that holds now.
-async fn stalled(job: &Job, run: &Run) -> bool {
+async fn stalled(job: &Job, run: &Run, now: Millis) -> bool {
     let (bytes, changed) = run.activity();
     let limit = if bytes == 0 { job.start.or(job.idle) } else { job.idle };
     let Some(limit) = limit else { return false };
-    let since = clock::now().saturating_sub(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+    let since = now.saturating_sub(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
     if changed > since {
         return false;
     }

@@ -129,7 +129,8 @@ async fn in_slot(
     match prepare::workspace(shop, slot, label, &tip.commit, &dir.join("setup"), kill).await {
         Ok(workspace) => Ok(workspace),
         Err(NotReady::Killed) => Err("killed".to_owned()),
-        Err(NotReady::Failed(why)) => Err(why),
+        // It quotes what setup said.
+        Err(NotReady::Failed(why)) => Err(shop.redactor().clean(&why)),
     }
 }
 

@@ -3,10 +3,13 @@
 use crate::support::night::{Night, unit};
 use crate::support::repo::{World as Source, within_a_minute};
 use crate::support::world::{World, until, within};
+use mission_control::adapters::store::lock::{LockError, RunLock, start_time};
 use mission_control::adapters::workspace::pool::Pool;
 use mission_control::adapters::workspace::slot::Ignored;
 use rustix::process::Signal;
 use std::fs::{self, File};
+use std::io::Write;
+use std::time::Duration;
 
 #[test]
 fn p2_making_room_never_takes_a_slot_that_somebody_has_taken_meanwhile() {
@@ -161,4 +164,71 @@ fn p8_edits_of_files_that_mc_keeps_are_no_change() {
     assert_eq!(night.classes("a"), ["empty"]);
     assert_eq!((night.unit("a"), night.unit("b")), ("failed".to_owned(), "blocked".to_owned()));
     assert!(night.mc(&["events"]).out.contains("its edits of BACKLOG.md are left out"));
+}
+
+#[test]
+fn p6_an_agent_that_merges_what_has_landed_is_not_held() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[green_branch]\ngreen_branch = \"green\"");
+    let source = night.repo().display().to_string();
+    let merges = format!(
+        "while [ \"$(git -C {source} rev-parse green)\" = \"$MC_BASE\" ]; do sleep 0.05; done
+         git -C {source} branch person green; git pull -q --no-rebase {source} green; touch b"
+    );
+    night.mission(&[unit("a", "touch a"), unit("b", &merges)].join("\n")).exits(0);
+    assert_eq!(night.unit("b"), "landed");
+    assert!(!night.report().contains("refs/heads/green of the source changed"));
+}
+
+#[test]
+fn p2_the_target_branch_is_pinned_before_it_is_verified() {
+    let night = Night::new();
+    night.mission(&unit("a", "true")).exits(0);
+    night.write("by-hand", "x");
+    night.commit("by hand");
+    let head = night.sh("git rev-parse main");
+    night.mission(&unit("b", "touch b")).exits(0);
+    let pins = night.sh("git for-each-ref --format='%(objectname)' refs/mc/candidates");
+    assert!(pins.contains(&head), "{pins}");
+}
+
+#[test]
+fn p12_what_setup_says_about_a_secret_is_not_journaled() {
+    let mut night = Night::new();
+    night.var("TOKEN", "s3cr3t-value");
+    night.settings("sh run.sh", "env = [\"TOKEN\"]\n[target]\nsetup = \"echo with $TOKEN; exit 1\"");
+    let plan = night.plan(&unit("a", "touch a"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("sleep 0.1; grep -q step-failed ~/state/mc.db-wal");
+    engine.signal("KILL");
+    engine.wait();
+    let said = night.sql("SELECT body FROM journal WHERE kind = 'step-failed'").concat();
+    assert!(said.contains("with [TOKEN]") && !said.contains("s3cr3t-value"), "{said}");
+}
+
+#[test]
+fn a_lock_whose_holder_has_not_signed_yet_is_not_taken_for_an_orphans() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("engine.lock");
+    let mut file = File::create(&path).unwrap();
+    file.lock().unwrap();
+    let waiter = std::thread::spawn({
+        let path = path.clone();
+        move || RunLock::acquire(&path, Duration::from_secs(20))
+    });
+    // It looks at the empty file before the holder writes its name, or after: both must say who holds it.
+    std::thread::sleep(Duration::from_millis(100));
+    let own = std::process::id();
+    writeln!(file, "{own} {}", start_time(own).unwrap()).unwrap();
+    let started = std::time::Instant::now();
+    assert!(matches!(waiter.join().unwrap(), Err(LockError::Held { pid }) if pid == own));
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn p10_a_pipe_in_the_place_of_a_handoff_stops_nobody() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[agent]\ncommand = \"cat >/dev/null; mkfifo $MC_RESULT; touch a\"");
+    night.mission("[[unit]]\nid = \"a\"\ntitle = \"a\"\nattempts = 1\n").exits(0);
+    assert_eq!(night.unit("a"), "landed");
 }

@@ -28,11 +28,13 @@ pub const ATTR_SOURCE: (u32, u32) = (2, 41);
 const LONGEST: usize = 64 << 20;
 
 /// Settings of every call; they stand above all configuration files.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "core.hooksPath=/dev/null",
     "gc.auto=0",
     "maintenance.auto=false",
     "core.fsmonitor=false",
+    // Git's own default leaves loose objects out: after a power loss a pin could name a commit that is not there.
+    "core.fsync=committed",
     "core.filesRefLockTimeout=5000",
     "core.packedRefsTimeout=5000",
     "commit.gpgSign=false",

@@ -8,13 +8,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Proof that this process is the one engine of a state directory. Only [`RunLock::acquire`] makes one.
 #[derive(Debug)]
 pub struct RunLock {
     file: Arc<File>,
 }
+
+/// How often is looked who holds the lock while orphans are waited for.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The lock could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +58,7 @@ impl RunLock {
             Ok(()) => {}
             Err(TryLockError::Error(source)) => return Err(failed(source)),
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text).map_err(failed)?;
-                if let Some(pid) = living_holder(&text) {
+                if let Some(pid) = holder(&mut file).map_err(failed)? {
                     return Err(LockError::Held { pid });
                 }
                 let waiter = open().map_err(failed)?;
@@ -66,10 +67,20 @@ impl RunLock {
                     let locked = waiter.lock().map(|()| waiter);
                     let _ = send.send(locked);
                 });
-                file = match receive.recv_timeout(patience) {
-                    Ok(Ok(locked)) => locked,
-                    Ok(Err(source)) => return Err(failed(source)),
-                    Err(_) => return Err(LockError::Orphans { waited: patience }),
+                let begun = Instant::now();
+                file = loop {
+                    match receive.recv_timeout(LOOK.min(patience.saturating_sub(begun.elapsed()))) {
+                        Ok(Ok(locked)) => break locked,
+                        Ok(Err(source)) => return Err(failed(source)),
+                        Err(_) => {}
+                    }
+                    // An engine that had just taken the lock may not have written its name when we looked.
+                    if let Some(pid) = holder(&mut file).map_err(failed)? {
+                        return Err(LockError::Held { pid });
+                    }
+                    if begun.elapsed() >= patience {
+                        return Err(LockError::Orphans { waited: patience });
+                    }
                 };
             }
         }
@@ -84,6 +95,14 @@ impl RunLock {
     pub fn guard(&self) -> ChildGuard {
         ChildGuard::holding(Arc::clone(&self.file))
     }
+}
+
+/// The living engine that an open lock file names now.
+fn holder(file: &mut File) -> std::io::Result<Option<u32>> {
+    let mut text = String::new();
+    file.rewind()?;
+    file.read_to_string(&mut text)?;
+    Ok(living_holder(&text))
 }
 
 /// Process id of the living engine named in a lock file's text, if it lives.

@@ -97,6 +97,7 @@ pub(crate) fn slot_git(source: &Git, files: &Path) -> Git {
     source
         .at(Place::WorkTree { git_dir: files.join(".git"), files: files.to_owned() })
         .with_setting("core.commitGraph=false")
+        .with_setting("core.fsync=none")
         .with_setting("core.safecrlf=false")
 }
 
