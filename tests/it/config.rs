@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const MINIMAL: &str = "[target.verification]\ncommand = \"make test\"\n";
 
-/// A user's settings: a file in `/work/app`, variables and flags.
+/// A user's settings: a file in `/srv/app`, variables and flags.
 #[derive(Default)]
 struct World {
     file: Option<String>,
@@ -38,10 +38,10 @@ impl World {
     }
 
     fn layers(&self) -> Result<Layers, ConfigError> {
-        let path = Path::new("/work/app/mission-control.toml");
+        let path = Path::new("/srv/app/mission-control.toml");
         Layers::resolve(&Inputs {
             file: self.file.as_deref().map(|text| (path, text)),
-            directory: Path::new("/work/app/src"),
+            directory: Path::new("/srv/app/src"),
             environment: &self.environment,
             flags: &self.flags,
         })
@@ -68,7 +68,7 @@ fn the_last_layer_said_wins_and_every_value_knows_its_source() {
     let world = World::file(MINIMAL);
     assert_eq!(row(&world), pair("4", "default"));
     let world = World::file("[scheduler.parallel]\n\nnum_workers = 5\n");
-    assert_eq!(row(&world), pair("5", "file /work/app/mission-control.toml:3"));
+    assert_eq!(row(&world), pair("5", "file /srv/app/mission-control.toml:3"));
     let world = world.variable("MC_SCHEDULER_PARALLEL_NUM_WORKERS", "6");
     assert_eq!(row(&world), pair("6", "environment MC_SCHEDULER_PARALLEL_NUM_WORKERS"));
     let world = world.flag(key, "7", "--workers");
@@ -86,7 +86,7 @@ fn show_prints_what_runs() {
         "scheduler.parallel.max_disk = \"50GB\"  # default\n",
         "target.verification.timeout = \"30m\"  # default\n",
         "target.verification.stage = [{ name = \"u\", run = \"say \\\"x\\\"\", kind = \"tests\", tier = \"gate\", \
-         format = \"auto\", timeout = \"1m30s\" }]  # file /work/app/mission-control.toml:1\n",
+         format = \"auto\", timeout = \"1m30s\" }]  # file /srv/app/mission-control.toml:1\n",
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }
@@ -105,7 +105,7 @@ fn defaults_are_safe_for_a_first_night() {
     assert_eq!((settings.parallel.num_workers, settings.scheduler.max_attempts), (4, 3));
     assert_eq!(settings.scheduler.max_infrastructure_retries, 5);
     assert_eq!((settings.target.name.as_str(), settings.target.branch.as_str()), ("app", "main"));
-    assert_eq!(settings.target.path, PathBuf::from("/work/app"));
+    assert_eq!(settings.target.path, PathBuf::from("/srv/app"));
     assert_eq!((settings.queue.gate, settings.queue.confirm_failures), (Gate::NoRegression, true));
     assert_eq!((settings.green_branch.as_str(), settings.scheduler.isolation), ("mc/green", Isolation::Auto));
     assert_eq!((settings.rounds.units_per_round, settings.agent.prompt), (None, PromptMode::Stdin));
@@ -122,8 +122,8 @@ fn without_a_file_paths_are_meant_from_the_directory() {
         "--pool-dir",
     );
     let settings = world.settings();
-    assert_eq!(settings.target.path, PathBuf::from("/work/app/src"));
-    assert_eq!(settings.parallel.pool_dir, Some(PathBuf::from("/work/app/src/../pool")));
+    assert_eq!(settings.target.path, PathBuf::from("/srv/app/src"));
+    assert_eq!(settings.parallel.pool_dir, Some(PathBuf::from("/srv/app/src/../pool")));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn stages_are_read_in_order() {
 
 #[test]
 fn p7_unknown_keys_are_refused_with_the_nearest_name() {
-    let place = "file /work/app/mission-control.toml";
+    let place = "file /srv/app/mission-control.toml";
     for (text, wanted) in [
         ("[rounds]\nmax_rouns = 3", ":2: unknown key `rounds.max_rouns`; did you mean `rounds.max_rounds`?"),
         ("[round]\nmax_rounds = 3", ":2: unknown key `round.max_rounds`; did you mean `rounds.max_rounds`?"),
@@ -194,7 +194,7 @@ fn p7_keys_of_later_features_are_refused() {
         ),
     ] {
         let wanted =
-            format!("file /work/app/mission-control.toml:{line}: `{key}` is not supported in this version; remove it");
+            format!("file /srv/app/mission-control.toml:{line}: `{key}` is not supported in this version; remove it");
         assert_eq!(World::file(text).error(), wanted);
     }
     let error = World::file(MINIMAL).variable("MC_QUEUE_BATCH_ABOVE", "3").error();
@@ -225,7 +225,7 @@ fn wrong_values_name_key_source_and_what_to_do() {
         ("[target.verification]\nstage = 3", "must be written as [[target.verification.stage]]"),
     ] {
         let error = World::file(text).error();
-        assert!(error.starts_with("file /work/app/mission-control.toml:2: ") && error.contains(wanted), "{error}");
+        assert!(error.starts_with("file /srv/app/mission-control.toml:2: ") && error.contains(wanted), "{error}");
         assert!(!error.contains("secret"));
     }
     let error = World::file(MINIMAL).variable("MC_ROUNDS_MAX_ROUNDS", "many").error();
