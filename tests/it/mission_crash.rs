@@ -214,7 +214,7 @@ fn p4_no_git_of_a_killed_engine_works_beside_the_next_engine() {
             let open = until("a git in the middle of its work", || {
                 let gits = gits(&world);
                 let mine = gits.iter().filter(|(e, _, begins)| *e == engine.number && *begins).count();
-                (mine > n % 3 && gits.last().is_some_and(|(_, _, begins)| *begins)).then(|| gits.len())
+                (mine > n % 3 && gits.last().is_some_and(|(_, _, begins)| *begins)).then_some(gits.len())
             });
             assert!(engine.kill());
             outlived += usize::from(gits(&world).len() == open);
