@@ -7,11 +7,13 @@ pub mod values;
 
 pub mod unit;
 
-pub mod handoff;
+pub mod plan;
 
 pub mod backlog;
-pub mod plan;
 pub mod progress;
+
 pub mod verify;
 
 pub mod mission;
+
+pub mod handoff;
