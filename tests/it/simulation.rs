@@ -114,3 +114,14 @@ fn p11_a_mission_ends_at_its_wall_time_with_everything_killed() {
     assert!(outcome.world.now < 40_000, "{}", outcome.world.now);
     assert_eq!(state_of(&outcome, "a"), UnitState::Cancelled);
 }
+
+#[test]
+fn p10_a_slot_that_met_infrastructure_is_used_last() {
+    let mut scenario = calm(vec![unit("a", &[]), unit("b", &["a"])]);
+    scenario.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::HostFails, Behaviour::Good]);
+    let outcome = run(&scenario);
+    let slots = |id: &str| -> Vec<u32> {
+        outcome.state.unit(&UnitId::new(id).unwrap()).unwrap().attempts.iter().map(|a| a.slot).collect()
+    };
+    assert_eq!((slots("a"), slots("b")), (vec![0, 1], vec![1]));
+}

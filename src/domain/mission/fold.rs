@@ -104,7 +104,11 @@ impl State {
             }
             Record::AttemptEnded { unit, n, at, class, next, report } => {
                 let Some(i) = self.index.get(unit).copied() else { return };
-                self.slots.iter_mut().filter(|s| **s == Some(i)).for_each(|s| *s = None);
+                for (slot, trouble) in self.slots.iter_mut().zip(&mut self.slot_trouble).filter(|(s, _)| **s == Some(i))
+                {
+                    *slot = None;
+                    *trouble = if *class == AttemptClass::Infrastructure { *trouble + 1 } else { 0 };
+                }
                 self.infra_in_row = if *class == AttemptClass::Infrastructure { self.infra_in_row + 1 } else { 0 };
                 self.touch(i, |u| {
                     if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {

@@ -81,6 +81,7 @@ impl State {
             active: 0,
             opened: None,
             slots: vec![None; policy.workers.max(1) as usize],
+            slot_trouble: vec![0; policy.workers.max(1) as usize],
             next_mr: 1,
             next_token: 1,
             next_run: 1,

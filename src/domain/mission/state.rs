@@ -50,6 +50,7 @@ pub struct State {
     pub(super) active: u32,
     pub(super) opened: Option<(u32, u32)>,
     pub(super) slots: Vec<Option<usize>>,
+    pub(super) slot_trouble: Vec<u32>,
     pub(super) next_mr: u64,
     pub(super) next_token: u64,
     pub(super) next_run: u64,
@@ -151,8 +152,10 @@ impl State {
         !self.paused && self.hold.is_none() && self.stop.is_none_or(|(level, _)| level == StopLevel::Drain)
     }
 
+    /// The free slot to use next: one that met infrastructure lately comes last, so that a broken one stops nobody.
     pub(super) fn free_slot(&self) -> Option<u32> {
-        self.slots.iter().position(Option::is_none).and_then(|p| u32::try_from(p).ok())
+        let free = self.slots.iter().enumerate().filter(|(_, user)| user.is_none()).map(|(p, _)| p);
+        free.min_by_key(|p| (self.slot_trouble.get(*p), *p)).and_then(|p| u32::try_from(p).ok())
     }
 
     pub(super) fn idle(&self) -> bool {
