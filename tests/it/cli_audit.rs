@@ -86,7 +86,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
             head_tail: String::new(),
         };
         let body = serde_json::to_string(&Snapshot { stages: vec![stage], ..Snapshot::default() }).unwrap();
-        store.snapshot_put(&SnapshotKey(KEY.to_owned()), &tip.tree, 1, &body).unwrap();
+        store.snapshot_replace(&SnapshotKey(KEY.to_owned()), &tip.tree, 1, &body).unwrap();
     }
     Landed { world, tip }
 }

@@ -118,16 +118,16 @@ fn a_hundred_thousand_rows_load() {
 }
 
 #[test]
-fn p13_a_snapshot_is_stored_once_and_kept() {
+fn p13_a_snapshot_of_two_runs_takes_the_place_of_the_first() {
     in_time(|| {
         let world = World::new();
         let mut store = world.store();
         let (key, tree) = (SnapshotKey("k1".to_owned()), TreeId::new(&"a".repeat(40)).unwrap());
         assert_eq!(store.snapshot_get(&key).unwrap(), None);
-        store.snapshot_put(&key, &tree, 1, "first").unwrap();
-        store.snapshot_put(&key, &tree, 2, "second").unwrap();
+        store.snapshot_replace(&key, &tree, 1, "first").unwrap();
+        store.snapshot_replace(&key, &tree, 2, "second").unwrap();
         drop(store);
-        assert_eq!(world.store().snapshot_get(&key).unwrap().as_deref(), Some("first"));
+        assert_eq!(world.store().snapshot_get(&key).unwrap().as_deref(), Some("second"));
     });
 }
 

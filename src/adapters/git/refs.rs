@@ -47,15 +47,6 @@ impl Git {
         self.settle(refname, expected, moved).await
     }
 
-    /// Deletes `refname` if it holds `expected`.
-    ///
-    /// # Errors
-    /// [`GitError`] when git fails for a reason that is not a race.
-    pub async fn delete_ref(&self, refname: &str, expected: &CommitId) -> Result<Cas, GitError> {
-        let gone = self.out(&["update-ref", "-m", "mc", "--no-deref", "-d", refname, expected.as_str()]).await;
-        self.settle(refname, Some(expected), gone).await
-    }
-
     /// Makes sure that `refname` holds `commit` for good.
     ///
     /// # Errors

@@ -250,15 +250,6 @@ impl Store {
         self.connection.query_row(sql, [&key.0], |row| row.get(0)).optional().map_err(|e| self.failed(e))
     }
 
-    /// Stores a snapshot. One that is already there under this key stays as it is.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn snapshot_put(&mut self, key: &SnapshotKey, tree: &TreeId, at: Millis, body: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO snapshots (key, tree, at_ms, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO NOTHING";
-        self.write(|step| step.execute(sql, params![key.0, tree.as_str(), stored(at), body]).map(|_| ()))
-    }
-
     /// Keeps the snapshot of a tree in place of an older one: a second run of the tree knows more than the first.
     ///
     /// # Errors

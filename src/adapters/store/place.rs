@@ -171,12 +171,6 @@ impl StateDir {
         self.root.join("logs")
     }
 
-    /// The isolated git directory where candidates are merged.
-    #[must_use]
-    pub fn merge_git(&self) -> PathBuf {
-        self.root.join("merge.git")
-    }
-
     /// The FIFO that wakes the engine.
     #[must_use]
     pub fn wake(&self) -> PathBuf {
