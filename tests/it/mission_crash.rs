@@ -135,10 +135,22 @@ fn whole(world: &World, units: &[Unit], tree: &str) {
             *claimed.entry(unit).or_default() += 1;
         }
     }
-    assert_eq!(starts, claimed, "a unit starts as often as its run directories are claimed");
+    let odd: Vec<String> = world
+        .attempts()
+        .into_iter()
+        .filter(|((unit, _), _)| starts.get(unit) != claimed.get(unit))
+        .map(|((unit, n), folder)| format!("{unit} {n}:\n{}", told(&folder)))
+        .collect();
+    assert_eq!(starts, claimed, "a unit starts as often as its run directories are claimed\n{}", odd.join("\n"));
     let waited = slowest_resume(world);
     assert!(waited < 5_000, "{waited} ms from a takeover to the next dispatch or outcome");
     world.mc(&["audit"]).exits(0);
+}
+
+/// What the folder of an attempt says, for a test that failed.
+fn told(folder: &std::path::Path) -> String {
+    let names = ["report.json", "run/run", "run/start", "run/exit", "run/reason", "run/supervisor.log", "run/out.log"];
+    names.map(|name| format!("-- {name}: {:?}\n", std::fs::read_to_string(folder.join(name)))).concat()
 }
 
 /// The longest time between a takeover and the next attempt that starts or ends after it, in the same engine's life.
