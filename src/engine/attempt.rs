@@ -60,7 +60,11 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
         Ok(pool) => pool,
         Err(e) => return AttemptReport::bare(RunEnd::Infrastructure(e.to_string())),
     };
-    prepare::end_setup(&place.root).await;
+    // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
+    // they work in the same slot.
+    if !place.root.join("run/claim").exists() {
+        prepare::end_setup(&place.root).await;
+    }
     let job = job(shop, &order, &place, pool.path(order.slot));
     let mut ended = run(shop, job, kill, true).await;
     if ended.end == End::NeverStarted {
