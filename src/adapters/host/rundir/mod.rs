@@ -14,6 +14,8 @@ use crate::adapters::host::kill;
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::{self, Identity};
 use crate::domain::values::Millis;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, OpenOptions};
@@ -209,11 +211,36 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
 pub fn claim_ourselves(dir: &Path) -> Result<bool, RunError> {
     let io = |source| RunError::Io { path: dir.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
-    match DirBuilder::new().mode(0o700).create(dir.join("claim")) {
-        Ok(()) => write_new(&dir.join("claim/engine"), "").map(|()| true),
-        Err(source) if source.kind() == ErrorKind::AlreadyExists => Ok(dir.join("claim/engine").exists()),
-        Err(source) => Err(io(source)),
+    let (claim, own) = (dir.join("claim"), dir.join(format!("claim.{:016x}", fastrand::u64(..))));
+    let taken = |source: std::io::Error| match source.kind() {
+        ErrorKind::AlreadyExists => Ok(claim.join("engine").exists()),
+        _ => Err(io(source)),
+    };
+    // Made aside and moved there whole: an engine killed in between leaves no claim that says nothing of who made it.
+    match DirBuilder::new().recursive(true).mode(0o700).create(&own).and_then(|()| mark(&own.join("engine"))) {
+        Ok(()) => {}
+        Err(source) => return Err(io(source)),
     }
+    match rustix::fs::renameat_with(CWD, &own, CWD, &claim, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => {
+            let _ = std::fs::remove_dir_all(&own);
+            taken(Errno::EXIST.into())
+        }
+        // A file system that cannot move without replacing: a plain claim, marked afterwards.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let _ = std::fs::remove_dir_all(&own);
+            match DirBuilder::new().mode(0o700).create(&claim) {
+                Ok(()) => write_new(&claim.join("engine"), "").map(|()| true),
+                Err(source) => taken(source),
+            }
+        }
+        Err(source) => Err(io(source.into())),
+    }
+}
+
+fn mark(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
 }
 
 /// Compares a run directory with the world. Total: whatever a crash or power loss left, one row of the table fits.
