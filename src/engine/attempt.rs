@@ -138,6 +138,8 @@ async fn begin(
     let refs = shop.source.refs_snapshot().await.map_err(|e| failed("read the source's refs", &e))?;
     let text = serde_json::to_vec(&refs).map_err(|e| failed("write the source's refs", &e))?;
     files::write_private(&place.refs(), &text).map_err(|e| failed("write the source's refs", &e))?;
+    let earlier = format!("{}/{}/", shop.mission, order.spec.id);
+    sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
     let workspace = prepare::workspace(shop, order.slot, &label, &order.from, &place.root.join("setup"), kill).await?;
     let text = brief(&BriefInput {
@@ -440,6 +442,19 @@ async fn release(shop: &Shop, order: &AttemptOrder) {
 fn holds(shop: &Shop, pool: &Pool, order: &AttemptOrder) -> bool {
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
     pool.dirty_slots().is_ok_and(|d| d.iter().any(|(slot, l)| *slot == order.slot && *l == label))
+}
+
+/// Pins what is left in those slots whose labels nobody waits for any more, as `stale` tells. What cannot be saved now
+/// stays where it is, for the slot's next use.
+pub async fn sweep(shop: &Shop, base: &CommitId, stale: impl Fn(&str) -> bool) {
+    let Ok(pool) = shop.pool().await else { return };
+    for (slot, label) in pool.dirty_slots().unwrap_or_default() {
+        if stale(&label)
+            && let Err(why) = rescue(shop, slot, &label, base).await
+        {
+            tracing::warn!("save what {label} left in slot {slot}: {why}");
+        }
+    }
 }
 
 /// Pins what an attempt nobody waits for any more left in a slot, so that the slot can be used again.

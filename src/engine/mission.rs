@@ -5,15 +5,16 @@ use super::error::{EngineError, Kind};
 use super::history::{self, History};
 use super::log::LogFile;
 use super::observer::Observer;
-use super::plans;
 use super::shop::{Effective, Shop};
 use super::site::Site;
+use super::{attempt, plans};
 use crate::adapters::clock::{EngineClock, new_mission_id};
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::RunLock;
 use crate::config::Settings;
 use crate::domain::mission::{Event, Policy, Record, State, StopLevel};
 use crate::domain::values::Millis;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -219,7 +220,19 @@ async fn drive(
 ) -> Result<u8, EngineError> {
     let store = Arc::new(Mutex::new(store));
     let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, lock, store);
+    if first == Event::Resumed {
+        pin_leftovers(&shop, &state).await;
+    }
     Driver::new(Arc::new(shop), state, observers, clock).run(early, first).await
+}
+
+/// Pins what dirty slots hold of attempts that are not open any more, before anything else (design, section 9). Open
+/// attempts are adopted; slots of verifications hold nobody's work.
+async fn pin_leftovers(shop: &Shop, state: &State) {
+    let Some(green) = &state.green else { return };
+    let open: BTreeSet<String> =
+        state.running().map(|(unit, attempt)| format!("{}/{}/{}", shop.mission, unit.spec.id, attempt.n)).collect();
+    attempt::sweep(shop, &green.tip.commit, |label| !open.contains(label) && !label.contains("/.")).await;
 }
 
 /// The limits a mission is bound by, from its settings.

@@ -141,7 +141,13 @@ impl Decision<'_> {
                         } else if seen_once && self.state.policy.confirm_failures {
                             self.verify(candidate, VerifyRole::After, Some(before_key), Some(after.key));
                         } else {
-                            self.reject(&landing, RejectClass::Verification, judgement.reasons);
+                            let mut reasons = judgement.reasons;
+                            // Where no test can be named, the output is all the next attempt has to go by.
+                            let unnamed = !after.summary.per_test || !after.delta.stages_broken.is_empty();
+                            if unnamed && !after.summary.note.is_empty() {
+                                reasons.push(after.summary.note);
+                            }
+                            self.reject(&landing, RejectClass::Verification, reasons);
                         }
                     }
                 },
