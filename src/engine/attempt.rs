@@ -180,7 +180,7 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
                 PromptMode::Stdin => (vec!["sh".into(), "-c".into(), command.into()], Some(place.brief())),
                 PromptMode::File => (with_argument(&command, place.brief().into()), None),
                 PromptMode::Arg => {
-                    let text = files::read_text(&place.brief()).unwrap_or_default();
+                    let text = files::read_untrusted(&place.brief(), HANDOFF_TAIL).unwrap_or_default();
                     (with_argument(&command, text.into()), None)
                 }
             }

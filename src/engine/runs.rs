@@ -76,6 +76,9 @@ pub enum End {
 /// How often is looked whether a result was given.
 const RESULT_LOOK: Duration = Duration::from_secs(1);
 
+/// Longest result file that is looked at while the program still runs.
+const RESULT_LIMIT: u64 = 1 << 20;
+
 /// Time between TERM and KILL.
 pub const GRACE: Duration = Duration::from_secs(5);
 
@@ -179,7 +182,7 @@ async fn watch(shop: &Shop, job: &Job, run: Run, kill: &mut watch::Receiver<bool
 /// Looks for a result that stays as it is; true when the program has been going on for too long since it was written.
 fn overstays(job: &Job, seen: &mut Option<(String, Instant)>) -> bool {
     let Some((file, grace)) = &job.result else { return false };
-    let text = files::read_text(file).ok().filter(|text| handoff::read(Some(text), "").is_some());
+    let text = files::read_untrusted(file, RESULT_LIMIT).filter(|text| handoff::read(Some(text), "").is_some());
     match (text, &seen) {
         (Some(text), Some((known, since))) if text == *known => since.elapsed() >= *grace,
         (text, _) => {

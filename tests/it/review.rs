@@ -228,7 +228,7 @@ fn a_lock_whose_holder_has_not_signed_yet_is_not_taken_for_an_orphans() {
 #[test]
 fn p10_a_pipe_in_the_place_of_a_handoff_stops_nobody() {
     let night = Night::new();
-    night.settings("sh run.sh", "[agent]\ncommand = \"cat >/dev/null; mkfifo $MC_RESULT; touch a\"");
+    night.settings("sh run.sh", "[agent]\ncommand = \"cat >/dev/null; mkfifo $MC_RESULT; sleep 2.5; touch a\"");
     night.mission("[[unit]]\nid = \"a\"\ntitle = \"a\"\nattempts = 1\n").exits(0);
     assert_eq!(night.unit("a"), "landed");
 }
