@@ -201,6 +201,16 @@ async fn bystanders_live_on() {
     // Older than the run, in its slot; and a follower of its log, started later elsewhere.
     let mut older = start("echo >older; exec sleep 300");
     runs.until_written("older").await;
+    // Ages are told in ticks of 10 ms: what starts in the tick of the supervisor cannot be told from something younger.
+    let born = Identity::of(older.id()).unwrap().born;
+    until("the clock ticks", || {
+        let mut other = start("sleep 300");
+        let later = Identity::of(other.id()).unwrap().born > born;
+        other.kill().unwrap();
+        other.wait().unwrap();
+        later
+    })
+    .await;
     let run = runs.launch(Isolation::Search, "echo >ready; TAG 300").await;
     runs.until_written("ready").await;
     let follow = format!("cd /; exec tail -f '{}' >/dev/null", run.log_path().display());
