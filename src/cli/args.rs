@@ -174,6 +174,9 @@ pub enum UnitCommand {
     Retry {
         /// Unit id
         unit: String,
+        /// What its next attempt is told, for example the answer to its question
+        #[arg(long, value_name = "TEXT")]
+        say: Option<String>,
     },
 }
 

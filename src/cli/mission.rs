@@ -184,7 +184,7 @@ fn waits(context: &Context, id: &str) {
     say(context, Some(id), "no-engine", &text);
 }
 
-pub(super) async fn retry(context: &Context, unit: &str) -> Result<u8, CliError> {
+pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -> Result<u8, CliError> {
     let id = UnitId::new(unit).map_err(|error| CliError::usage(error.to_string(), "`mc units` lists them"))?;
     let site = context.site().await?;
     let look = views::look(&site, None).await?;
@@ -206,7 +206,9 @@ pub(super) async fn retry(context: &Context, unit: &str) -> Result<u8, CliError>
     }
     let Some(mut store) = site.store()? else { return Err(no_mission()) };
     let mission = view.state.mission.as_str();
-    if site.signal(&mut store, "retry-unit", id.as_str())? {
+    // A command-line argument holds no NUL; a very long one is cut, so that briefs stay readable.
+    let answer: String = answer.unwrap_or_default().chars().take(4_000).collect();
+    if site.signal(&mut store, "retry-unit", format!("{id}\n{answer}").trim_end())? {
         say(context, Some(mission), "told", &format!("{id}: a fresh start was asked for"));
     } else {
         let text = format!("{id}: a fresh start waits for `mc mission resume`");

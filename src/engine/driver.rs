@@ -132,7 +132,10 @@ pub fn request(kind: &str, body: &str) -> Option<Event> {
         "stop-now" => Some(Event::Stop(StopLevel::Now)),
         "pause" => Some(Event::Pause),
         "resume" => Some(Event::Unpause),
-        "retry-unit" => UnitId::new(body).ok().map(Event::RetryUnit),
+        "retry-unit" => {
+            let (id, answer) = body.split_once('\n').unwrap_or((body, ""));
+            UnitId::new(id).ok().map(|unit| Event::RetryUnit { unit, answer: answer.to_owned() })
+        }
         _ => None,
     }
 }

@@ -153,7 +153,7 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
             "" => String::new(),
             reason => format!(": {}", short(reason, 400)),
         };
-        lines.push(format!("{} is held{question} (then `mc unit retry {}`)", unit.spec.id, unit.spec.id));
+        lines.push(format!("{} is held{question} (`mc unit retry {} --say TEXT`)", unit.spec.id, unit.spec.id));
     }
     if !state.over() && !state.waiting && view.engine.is_none() {
         lines.push("no engine works on the mission: `mc mission resume` goes on".to_owned());
@@ -283,7 +283,7 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
     }
     if let Some(held) = state.units.iter().find(|unit| unit.state == UnitState::Held) {
         let id = &held.spec.id;
-        return format!("answer {id} (`mc unit show {id}`), then `mc unit retry {id}` and `mc mission resume`");
+        return format!("answer {id} (`mc unit show {id}`): `mc unit retry {id} --say TEXT`, then `mc mission resume`");
     }
     match (view.engine, state.mission_state()) {
         (None, _) => "`mc mission resume`".to_owned(),

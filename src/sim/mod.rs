@@ -263,7 +263,8 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             self.state.units.iter().filter(|u| u.state == UnitState::Held).map(|u| u.spec.id.clone()).collect();
         let again = code == 3 && !held.is_empty() && self.rng.f64() < 0.7;
         if again {
-            let step = decide(&mut self.state, self.world.now, Event::RetryUnit(held[0].clone()));
+            let event = Event::RetryUnit { unit: held[0].clone(), answer: "yes".to_owned() };
+            let step = decide(&mut self.state, self.world.now, event);
             self.journal.extend(step.records);
         } else if code != 130 {
             let step = decide(&mut self.state, self.world.now, Event::Stop(StopLevel::Now));

@@ -178,7 +178,7 @@ impl World {
         if rng.f64() < faults.person {
             let event = match rng.u8(0..14) {
                 10.. => match UnitId::new(&format!("u{}", rng.u8(0..24))) {
-                    Ok(unit) => Event::RetryUnit(unit),
+                    Ok(unit) => Event::RetryUnit { unit, answer: String::new() },
                     Err(_) => Event::Tick,
                 },
                 0..4 => Event::Pause,

@@ -85,12 +85,12 @@ fn a_held_unit_needs_you() {
         mission simulated: a simulated mission (2m11s)
 
         needs you
-          ask is held (then `mc unit retry ask`)
+          ask is held (`mc unit retry ask --say TEXT`)
 
         units: 1 landed + 1 held + 1 blocked + 1 rejected = 4 units
         green: mc/green at 24943aac4f, passes: 4 passed, 0 failed
         verifications: 4 run, 2 reused
-        next: answer ask (`mc unit show ask`), then `mc unit retry ask` and `mc mission resume`
+        next: answer ask (`mc unit show ask`): `mc unit retry ask --say TEXT`, then `mc mission resume`
     "#]]
     .assert_eq(&status::text(Some(&view(&journal, &state, None)), &green(&state)));
     let json = status::json(Some(&view(&journal, &state, None)), &green(&state));
@@ -116,7 +116,7 @@ fn a_held_unit_needs_you() {
             "state": "waiting"
           },
           "needs_you": [
-            "ask is held (then `mc unit retry ask`)"
+            "ask is held (`mc unit retry ask --say TEXT`)"
           ],
           "queue": [],
           "rounds": [
@@ -217,7 +217,7 @@ fn p9_the_report_adds_up_and_names_what_is_missing_on_green() {
         take:  git merge mc/green    (your own branches were not touched)
         undo one unit after taking it:  git revert -m 1 COMMIT
 
-        next: answer ask (`mc unit show ask`), then `mc unit retry ask` and `mc mission resume`
+        next: answer ask (`mc unit show ask`): `mc unit retry ask --say TEXT`, then `mc mission resume`
     "#]].assert_eq(&mission::text(&view, &green(&state), &landed));
     let json = mission::json(&view, &green(&state), &landed);
     let accounts = json["accounts"].as_object().unwrap();

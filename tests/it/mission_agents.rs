@@ -104,7 +104,7 @@ fn p8_changed_no_op_empty_failed_and_continue_end_as_they_should() {
 #[test]
 fn p10_a_blocked_agent_is_held_and_a_person_lets_it_go_on() {
     let night = night("");
-    let asks = r#"[ -e ~/answered ] && { touch b; finished; } || echo '{"status":"blocked","summary":"which database?","blockers":["no access to prod"]}' > $MC_RESULT"#;
+    let asks = r#"grep -q 'use staging' "$MC_BRIEF" && { touch b; finished; } || echo '{"status":"blocked","summary":"which database?","blockers":["no access to prod"]}' > $MC_RESULT"#;
     let after = format!("{}depends = [\"asks\"]\n", agent(&night, "after", "touch a"));
     let plan = [agent(&night, "asks", asks), after, agent(&night, "free", "touch f")];
     night.mission(&plan.join("\n")).exits(3).says(&["which database?", "mc unit retry asks", "mc mission resume"]);
@@ -115,8 +115,8 @@ fn p10_a_blocked_agent_is_held_and_a_person_lets_it_go_on() {
     assert!(needs.contains("which database?") && needs.contains("no access to prod"), "{needs}");
     // A resume without an answer waits again.
     night.mc(&["mission", "resume"]).exits(3).says(&["mc unit retry asks"]);
-    night.sh("touch ~/answered");
-    night.mc(&["unit", "retry", "asks"]).exits(0).says(&["mc mission resume"]);
+    // The answer reaches the agent's next brief.
+    night.mc(&["unit", "retry", "asks", "--say", "use staging\nand no other"]).exits(0).says(&["mc mission resume"]);
     night.mc(&["mission", "resume"]).exits(0);
     assert_eq!([night.unit("asks"), night.unit("after")], ["landed", "landed"]);
     assert_eq!(night.classes("asks"), ["held", "changed"]);

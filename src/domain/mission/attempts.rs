@@ -128,7 +128,7 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn retry_unit(&mut self, id: &UnitId) {
+    pub(super) fn retry_unit(&mut self, id: &UnitId, answer: String) {
         let Some(i) = self.state.index.get(id).copied() else { return };
         let fresh = matches!(
             self.state.units[i].state,
@@ -137,7 +137,7 @@ impl Decision<'_> {
         if !fresh {
             return;
         }
-        self.note(Record::UnitRetried { unit: id.clone(), at: self.now });
+        self.note(Record::UnitRetried { unit: id.clone(), at: self.now, answer });
         let mut open = self.state.units[i].dependants.clone();
         while let Some(d) = open.pop() {
             let unit = &self.state.units[d];

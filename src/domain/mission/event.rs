@@ -26,7 +26,12 @@ pub enum Event {
     /// A person asked to go on.
     Unpause,
     /// A person gives one unit a fresh start (held, failed, rejected or cancelled ones).
-    RetryUnit(UnitId),
+    RetryUnit {
+        /// The unit.
+        unit: UnitId,
+        /// What the person says to its next attempt; may be empty.
+        answer: String,
+    },
     /// Answer to [`super::Command::Preflight`].
     Preflight(Result<Ground, Refusal>),
     /// Answer to [`super::Command::Establish`].

@@ -152,7 +152,7 @@ impl State {
                     u.reason.clone_from(reason);
                 });
             }
-            Record::UnitRetried { unit, .. } => {
+            Record::UnitRetried { unit, answer, .. } => {
                 self.waiting = false;
                 if self.stage == Stage::BetweenRounds {
                     self.stage = Stage::Working;
@@ -160,6 +160,10 @@ impl State {
                 }
                 self.unit_to(unit, |u| {
                     u.state = UnitState::Pending;
+                    if !answer.is_empty() {
+                        let asked = u.attempts.last().map_or("", |a| a.summary.as_str());
+                        u.evidence.push(format!("a person answers ({asked}): {answer}"));
+                    }
                     u.reason.clear();
                     u.blocked_by = None;
                     (u.used, u.infra, u.conflicts, u.continues, u.not_before) = (0, 0, 0, 0, 0);

@@ -88,7 +88,7 @@ impl Decision<'_> {
             }
             Event::Unpause if self.state.paused => self.note(Record::Unpaused { at: self.now }),
             Event::Pause | Event::Unpause => {}
-            Event::RetryUnit(unit) => self.retry_unit(&unit),
+            Event::RetryUnit { unit, answer } => self.retry_unit(&unit, answer),
             Event::Preflight(result) => self.preflight(result),
             Event::Established(result) => self.established(result),
             Event::TargetChecked(head) => self.target_checked(head),

@@ -80,7 +80,12 @@ pub enum Record {
     /// The mission ended before this unit did.
     UnitCancelled { unit: UnitId, reason: String },
     /// A person gave the unit a fresh start.
-    UnitRetried { unit: UnitId, at: Millis },
+    UnitRetried {
+        unit: UnitId,
+        at: Millis,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        answer: String,
+    },
     /// Intent: a merge request is being landed onto green.
     LandingStarted { mr: u64, token: u64, onto: Tip, at: Millis },
     /// The candidate exists and is pinned.
