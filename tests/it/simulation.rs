@@ -1,6 +1,8 @@
 //! Whole missions in the virtual world, with the promises checked after every step.
 
-use mission_control::domain::mission::{MissionOutcome, Policy, UnitState};
+use mission_control::domain::mission::{
+    Command, EndReason, Event, MissionOutcome, Policy, Record, State, StopLevel, UnitState, decide,
+};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
 use mission_control::sim::scenario::{Behaviour, Faults, Scenario};
@@ -124,4 +126,15 @@ fn p10_a_slot_that_met_infrastructure_is_used_last() {
         outcome.state.unit(&UnitId::new(id).unwrap()).unwrap().attempts.iter().map(|a| a.slot).collect()
     };
     assert_eq!((slots("a"), slots("b")), (vec![0, 1], vec![1]));
+}
+
+#[test]
+fn p5_a_stop_that_a_crash_interrupted_kills_what_the_next_engine_takes_over() {
+    let journal = run(&calm(vec![unit("a", &[])])).journal;
+    let started = journal.iter().position(|r| matches!(r, Record::AttemptStarted { .. })).unwrap();
+    let stop = Record::StopRequested { level: StopLevel::Now, at: 1, why: EndReason::Person };
+    let cut = journal[..=started].iter().cloned().chain([stop]);
+    let mut state = State::replay(cut).unwrap();
+    let commands = decide(&mut state, 2_000, Event::Resumed).commands;
+    assert!(matches!(&commands[..], [Command::Adopt(_), Command::Kill { n: 1, .. }]), "{commands:?}");
 }
