@@ -1,34 +1,22 @@
 //! Durations as people write them: `"30m"`, `"1h30m"`, `"90s"`, `"2d"`, or a number of seconds.
 
+use crate::domain::plan::duration::parse_duration;
 use std::time::Duration;
 
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
-/// Reads a duration.
+/// Reads a duration of whole seconds, in the form plans use too.
 ///
 /// # Errors
 /// A message that says how to write one.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("is not a duration: `{text}`; write for example \"30m\", \"1h30m\" or a number of seconds");
-    let mut rest = text.trim();
-    if let Ok(seconds) = rest.parse::<u64>() {
-        return Ok(Duration::from_secs(seconds));
+    match parse_duration(text) {
+        Ok(duration) if duration.subsec_nanos() == 0 => Ok(duration),
+        Ok(_) => Err(format!("is `{text}`, which is no whole number of seconds")),
+        Err(_) => {
+            Err(format!("is not a duration: `{text}`; write for example \"30m\", \"1h30m\" or a number of seconds"))
+        }
     }
-    if rest.is_empty() {
-        return Err(wrong());
-    }
-    let mut total: u64 = 0;
-    let mut units = UNITS.iter();
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = rest.split_at(digits);
-        let letter = unit.chars().next().ok_or_else(wrong)?;
-        let (_, seconds) = units.find(|(known, _)| *known == letter).ok_or_else(wrong)?;
-        let number: u64 = number.parse().map_err(|_| wrong())?;
-        total = number.checked_mul(*seconds).and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
-        rest = unit[letter.len_utf8()..].trim_start();
-    }
-    Ok(Duration::from_secs(total))
 }
 
 /// Writes a duration the way [`parse`] reads it, in whole seconds.

@@ -4,6 +4,7 @@
 //! refusal of keys that are not built yet all come from it.
 
 use super::value::Kind;
+use crate::domain::plan::nearest::edits;
 
 /// What a key does in this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,20 +197,4 @@ pub fn nearest(path: &str) -> Option<&'static str> {
 pub fn nearest_of<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let close = words.iter().map(|known| (edits(word, known), *known));
     close.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 2).map(|(_, known)| known)
-}
-
-/// Levenshtein distance over characters.
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }

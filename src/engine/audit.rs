@@ -125,11 +125,18 @@ async fn landing(
         }
         Some(Ok(_)) => {}
     }
+    let MergeSource::Unit { unit, .. } = source else {
+        // What was taken in may be a commit of the target branch itself.
+        return Ok(broken);
+    };
     // The key in `Mc-Snapshot` is that of the first run; a second, confirming one may be what the landing rests on.
-    let mut wanted = vec![("Mc-Mission", mission), ("Mc-Verified-Tree", candidate.tree.as_str()), ("Mc-Snapshot", "")];
-    if let MergeSource::Unit { unit, .. } = source {
-        wanted.extend([("Mc-Unit", unit.as_str()), ("Mc-Attempt", "")]);
-    }
+    let wanted = [
+        ("Mc-Mission", mission),
+        ("Mc-Verified-Tree", candidate.tree.as_str()),
+        ("Mc-Snapshot", ""),
+        ("Mc-Unit", unit.as_str()),
+        ("Mc-Attempt", ""),
+    ];
     let body = git.out(&["log", "-1", "--format=%(trailers:only,unfold)", candidate.commit.as_str()]).await?;
     let found: Vec<(&str, &str)> =
         body.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();

@@ -101,17 +101,9 @@ async fn setup(
     if files::read_if_there(stamp).ok().flatten().as_deref() == Some(inputs.as_bytes()) {
         return Ok(());
     }
-    let job = Job {
-        dir: dir.to_owned(),
-        cwd: workspace.to_owned(),
-        argv: vec!["sh".into(), "-c".into(), line.into()],
-        env: shop.allowed_env(&shop.settings().verification.env),
-        stdin: None,
-        timeout: shop.settings().scheduler.session_timeout,
-        idle: None,
-        start: None,
-        result: None,
-    };
+    let env = shop.allowed_env(&shop.settings().verification.env);
+    let timeout = shop.settings().scheduler.session_timeout;
+    let job = Job::shell(dir.to_owned(), workspace.to_owned(), line, env, timeout);
     let ended = run(shop, job, kill, false).await;
     match ended.end {
         End::Exited(0) => {

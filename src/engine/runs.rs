@@ -39,6 +39,15 @@ pub struct Job {
     pub result: Option<(PathBuf, Duration)>,
 }
 
+impl Job {
+    /// A shell line of the settings in a prepared workspace: no input, no timers but the total one.
+    #[must_use]
+    pub fn shell(dir: PathBuf, cwd: PathBuf, line: &str, env: Vec<(OsString, OsString)>, timeout: Duration) -> Self {
+        let argv = vec!["sh".into(), "-c".into(), line.into()];
+        Self { dir, cwd, argv, env, stdin: None, timeout, idle: None, start: None, result: None }
+    }
+}
+
 /// How a job ended.
 #[derive(Debug)]
 pub struct Ended {

@@ -135,17 +135,8 @@ async fn in_slot(
 }
 
 fn stage_job(shop: &Shop, stage: &StageSpec, dir: PathBuf, cwd: PathBuf) -> Job {
-    Job {
-        dir,
-        cwd,
-        argv: vec!["sh".into(), "-c".into(), stage.run.clone().into()],
-        env: shop.allowed_env(&shop.settings().verification.env),
-        stdin: None,
-        timeout: Duration::from_secs(stage.timeout_secs),
-        idle: None,
-        start: None,
-        result: None,
-    }
+    let env = shop.allowed_env(&shop.settings().verification.env);
+    Job::shell(dir, cwd, &stage.run, env, Duration::from_secs(stage.timeout_secs))
 }
 
 fn conclude(stage: &StageSpec, ended: &Ended, millis: u64) -> Result<StageResult, String> {
@@ -183,17 +174,8 @@ pub async fn check(
         Some(workspace) => workspace,
         None => in_slot(shop, slot, &label, tip, &dir, kill.clone()).await?,
     };
-    let job = Job {
-        dir: run_dir,
-        cwd,
-        argv: vec!["sh".into(), "-c".into(), line.into()],
-        env: shop.allowed_env(&shop.settings().verification.env),
-        stdin: None,
-        timeout: shop.settings().scheduler.session_timeout,
-        idle: None,
-        start: None,
-        result: None,
-    };
+    let env = shop.allowed_env(&shop.settings().verification.env);
+    let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout);
     let ended = run(shop, job, kill, false).await;
     let pool = shop.pool().await.map_err(|e| chain(&e))?;
     pool.release(slot).map_err(|e| chain(&e))?;

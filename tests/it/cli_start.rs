@@ -134,3 +134,14 @@ fn a_failing_setup_is_told_in_words() {
     night.settings("sh run.sh", "[target]\nsetup = \"test -e ~/mended || { touch ~/mended; echo no npm; exit 3; }\"");
     night.mission(&unit("a", "echo a > a.txt")).exits(0).says(&["failed (exit 3): no npm; again in 1 s"]);
 }
+
+#[test]
+fn p3_a_target_branch_taken_in_as_it_is_passes_the_audit() {
+    let night = Night::new();
+    night.mission(&unit("a", "true")).exits(0);
+    night.write("by-hand.txt", "from a person\n");
+    night.commit("by hand");
+    night.mission(&unit("b", "test -e by-hand.txt && echo b > b.txt")).exits(0);
+    assert!(night.holds("git merge-base --is-ancestor main mc/green && git cat-file -e mc/green:b.txt"));
+    night.mc(&["audit"]).exits(0);
+}

@@ -43,9 +43,7 @@ impl Aside {
 /// Puts every file that is not ignored into the index, one obstacle after the other taken away. Returns how git must be
 /// called from then on.
 pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<String>) -> Result<Git, CollectError> {
-    let first = git.run(&["add", "--all"]).await?;
-    // A folder that cannot be read is only a warning to git, which then leaves its files out and ends with 0.
-    if first.success() && !String::from_utf8_lossy(&first.stderr).contains("Permission denied") {
+    if git.out(&["add", "--all"]).await.is_ok() {
         return Ok(git.clone());
     }
     // Files and folders without read permission; pipes and sockets, which hold nothing, in the place of tracked files.

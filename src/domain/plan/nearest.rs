@@ -25,6 +25,12 @@ pub fn hint(candidate: Option<&str>) -> String {
     candidate.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
 }
 
+/// Edits (insert, delete, replace a character) that lead from one word to the other; case does not count.
+#[must_use]
+pub fn edits(from: &str, to: &str) -> usize {
+    distance(&from.chars().flat_map(char::to_lowercase).collect::<Vec<_>>(), to)
+}
+
 fn distance(wanted: &[char], candidate: &str) -> usize {
     let mut row: Vec<usize> = (0..=wanted.len()).collect();
     for (above, letter) in candidate.chars().flat_map(char::to_lowercase).enumerate() {
