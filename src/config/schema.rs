@@ -65,7 +65,7 @@ pub const STAGE_KINDS: Kind = Kind::Choice(&["tests", "lint", "types", "security
 /// Choices of a stage's `tier`.
 pub const STAGE_TIERS: Kind = Kind::Choice(&["gate"], &["quick"]);
 /// Choices of a stage's `format`.
-pub const STAGE_FORMATS: Kind = Kind::Choice(&["auto", "tap", "exit"], &["cargo", "nextest", "pytest", "junit"]);
+pub const STAGE_FORMATS: Kind = Kind::Choice(crate::domain::verify::formats::WORDS, &[]);
 
 /// Every key.
 pub const KEYS: &[Key] = &[

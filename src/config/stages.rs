@@ -6,8 +6,8 @@ use super::Problem;
 use super::layers::{File, Source};
 use super::schema::{self, Key, Support};
 use super::value::{Kind, Refusal, Value};
+use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{StageKind, StageSpec, Tier};
-use crate::domain::verify::tap::Format;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
@@ -64,11 +64,7 @@ impl Stage {
                 _ => StageKind::Tests,
             },
             tier: if self.tier == "quick" { Tier::Quick } else { Tier::Gate },
-            format: match self.format.as_str() {
-                "tap" => Format::Tap,
-                "exit" => Format::Exit,
-                _ => Format::Auto,
-            },
+            format: Format::from_word(&self.format).unwrap_or_default(),
             timeout_secs: self.timeout.unwrap_or(timeout).as_secs(),
         }
     }

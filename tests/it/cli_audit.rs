@@ -75,16 +75,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
         store.append(&MissionId::new("m1").unwrap(), 1, &[entry]).unwrap();
     }
     if let Some(outcome) = outcome {
-        let stage = StageResult {
-            name: "unit".to_owned(),
-            kind: Default::default(),
-            outcome,
-            exit: None,
-            reason: None,
-            tests: None,
-            millis: 1,
-            head_tail: String::new(),
-        };
+        let stage = StageResult { name: "unit".to_owned(), outcome, ..StageResult::default() };
         let body = serde_json::to_string(&Snapshot { stages: vec![stage], ..Snapshot::default() }).unwrap();
         store.snapshot_replace(&SnapshotKey(KEY.to_owned()), &tip.tree, 1, &body).unwrap();
     }

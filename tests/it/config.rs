@@ -6,8 +6,8 @@ use mission_control::config::schema::{self, KEYS, Support};
 use mission_control::config::settings::{Isolation, PromptMode};
 use mission_control::config::{self, ConfigError, DEFAULTS_FILE, Inputs, Layers, Settings};
 use mission_control::domain::verify::Gate;
+use mission_control::domain::verify::formats::Format;
 use mission_control::domain::verify::key::{StageKind, Tier};
-use mission_control::domain::verify::tap::Format;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -186,11 +186,6 @@ fn p7_keys_of_later_features_are_refused() {
             "[[target.verification.stage]]\nname = \"a\"\nrun = \"b\"\nreports = [\"x\"]",
             4,
             "target.verification.stage.reports",
-        ),
-        (
-            "[[target.verification.stage]]\nname = \"a\"\nrun = \"b\"\nformat = \"pytest\"",
-            4,
-            "target.verification.stage.format = \"pytest\"",
         ),
     ] {
         let wanted =

@@ -5,7 +5,8 @@
 
 use super::Delta;
 use super::StageOutcome::{Failed, NotRun, Passed};
-use super::snapshot::{Snapshot, StageResult, TestStatus};
+use super::results::TestStatus;
+use super::snapshot::{Snapshot, StageResult};
 use std::collections::BTreeMap;
 
 impl Delta {

@@ -3,7 +3,8 @@
 use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::key::StageKind;
-use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, TestResult, TestResults, confirm, head_tail};
+use crate::domain::verify::results::{TestResult, TestResults};
+use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, confirm, head_tail};
 use proptest::prelude::*;
 
 /// A stage from a text of tests such as `+a -b ~c`; no text means exit code only.
@@ -29,7 +30,7 @@ pub(in crate::domain::verify) fn stage(name: &str, outcome: StageOutcome, tests:
         reason: (outcome == NotRun).then(|| "timeout after 5 s".into()),
         tests: tests.map(|text| TestResults { tests: text.split_whitespace().map(test).collect(), problem: None }),
         millis: 1,
-        head_tail: String::new(),
+        ..StageResult::default()
     }
 }
 

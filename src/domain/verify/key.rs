@@ -4,7 +4,7 @@
 //! fingerprint are equal; the key does not depend on host, time or memory layout.
 
 use super::SnapshotKey;
-use super::tap::Format;
+use super::formats::Format;
 use crate::domain::values::TreeId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

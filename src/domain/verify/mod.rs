@@ -1,15 +1,18 @@
 //! Verification as values: stages, snapshots of one tree, the delta of two snapshots, the verdict.
 
-pub mod delta;
+pub mod results;
+
+pub mod formats;
 pub mod key;
 pub mod snapshot;
-pub mod tap;
+
+pub mod delta;
 pub mod verdict;
 
 use serde::{Deserialize, Serialize};
 
 /// How a stage ended. Not-run never counts as passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageOutcome {
     /// Exit 0.
@@ -17,6 +20,7 @@ pub enum StageOutcome {
     /// It ran and said no.
     Failed,
     /// It could not run: spawn error, exit 126 or 127, timeout, signal.
+    #[default]
     NotRun,
 }
 

@@ -3,8 +3,9 @@
 //! Promises: a stage counts as passed only if its exit code AND its parsed results are content; not-run is
 //! never passed; confirming with a second run forgives only what passed in one of the two, and names it.
 
+use super::formats::{self, Format};
 use super::key::{StageKind, StageSpec};
-use super::tap::{self, Format};
+use super::results::{Findings, TestResult, TestResults, TestStatus};
 use super::{StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,48 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Limit of [`StageResult::head_tail`] in bytes.
 pub const HEAD_TAIL_LIMIT: usize = 8 * 1024;
 const NOTE_LIMIT: usize = 2 * 1024;
-
-/// How one test ended. The order is from worst evidence to best: of two runs the greater one counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TestStatus {
-    /// Not executed, or its failure is declared to be expected.
-    Skipped,
-    /// It said no.
-    Failed,
-    /// It said yes.
-    Passed,
-}
-
-/// One test of one stage; two of the same suite and name are two tests.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TestResult {
-    /// File, class or package, empty where the format knows none.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub suite: String,
-    /// Name without numbers, times and other things that differ from run to run.
-    pub name: String,
-    /// How it ended.
-    pub status: TestStatus,
-}
-
-/// What a parser read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TestResults {
-    /// The tests, in the order of the output.
-    pub tests: Vec<TestResult>,
-    /// Why the results cannot be the whole truth (plan not fulfilled, bail out); the stage has failed then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-}
-
-impl TestResults {
-    /// Whether a test has this status.
-    #[must_use]
-    pub fn any(&self, status: TestStatus) -> bool {
-        self.tests.iter().any(|test| test.status == status)
-    }
-}
 
 /// How the process of a stage ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +28,7 @@ pub enum RunEnd {
 }
 
 /// The result of one stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageResult {
     /// Name of the stage.
     pub name: String,
@@ -87,6 +46,12 @@ pub struct StageResult {
     /// Per-test results, where a parser understood the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<TestResults>,
+    /// Findings, where a parser understood the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
+    /// As what the output was read; [`Format::Exit`]: by exit code only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// Duration in milliseconds.
     #[serde(default)]
     pub millis: u64,
@@ -96,16 +61,12 @@ pub struct StageResult {
 }
 
 impl StageResult {
-    /// Judges a run by its end and its whole output: exit 0 passes if the parser is content too; 126, 127, signal,
-    /// timeout and a failed start are not-run; everything else failed.
+    /// Judges a run by its end and its whole output: exit 0 passes if the parser is content
+    /// too; 126, 127, signal, timeout and a failed start are not-run; everything else failed.
     #[must_use]
     pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], millis: u64) -> Self {
         let text = String::from_utf8_lossy(output);
-        let tests = match spec.format {
-            Format::Exit => None,
-            Format::Auto => tap::detect(&text).and_then(|format| tap::parse(format, &text)),
-            declared => tap::parse(declared, &text),
-        };
+        let (format, reading) = formats::read(spec.format, &text);
         let (outcome, exit, reason) = match end {
             RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
             RunEnd::Exited(126) => (StageOutcome::NotRun, Some(126), Some("exit code 126: not executable".to_owned())),
@@ -123,7 +84,9 @@ impl StageResult {
             outcome,
             exit,
             reason,
-            tests,
+            tests: reading.tests,
+            findings: reading.findings,
+            format: Some(format),
             millis,
             head_tail: head_tail(&text, HEAD_TAIL_LIMIT),
         };

@@ -4,69 +4,29 @@
 //! number, directive and duration; a report that is not whole (plan, bail out) is a problem and never a pass;
 //! any text is read in one pass with bounded memory per line and in all.
 
-use super::key::hex;
-use super::snapshot::{TestResult, TestResults, TestStatus, floor};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use super::{RESULTS_LIMIT, shorten};
+use crate::domain::verify::results::{TestResult, TestResults, TestStatus};
+use crate::domain::verify::snapshot::floor;
 
-/// Most tests one output may name; further ones are a problem of the report.
-pub const TESTS_LIMIT: usize = 100_000;
-/// Longest name in bytes; longer ones are cut and told apart by a hash.
-pub const NAME_LIMIT: usize = 240;
 const DEPTH_LIMIT: usize = 16;
 const INDENT: usize = 4;
 
-/// How the output of a stage is read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// By its structure, see [`detect`]; else by exit code only.
-    #[default]
-    Auto,
-    /// Test Anything Protocol; an output without it is a failure.
-    Tap,
-    /// Exit code only.
-    Exit,
-}
-
-impl Format {
-    /// The word used in settings and output.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Tap => "tap",
-            Self::Exit => "exit",
-        }
-    }
-}
-
-/// Recognises a format by structure: TAP has a version line, or a plan line and a result line, all unindented.
+/// Whether the output is TAP beyond doubt: a version line, or a plan line and a result line, all unindented.
 #[must_use]
-pub fn detect(output: &str) -> Option<Format> {
+pub fn recognises(output: &str) -> bool {
     let (mut plan, mut result) = (false, false);
     for line in output.lines() {
         match classify(line) {
-            Line::Version => return Some(Format::Tap),
+            Line::Version => return true,
             Line::Plan(_) => plan = true,
             Line::Result { .. } => result = true,
             Line::BailOut(_) | Line::Other => {}
         }
         if plan && result {
-            return Some(Format::Tap);
+            return true;
         }
     }
-    None
-}
-
-/// Reads an output. `None` for exit code only, and for `auto` where nothing is recognised.
-#[must_use]
-pub fn parse(format: Format, output: &str) -> Option<TestResults> {
-    match format {
-        Format::Exit => None,
-        Format::Tap => Some(parse_tap(output)),
-        Format::Auto => detect(output).and_then(|found| parse(found, output)),
-    }
+    false
 }
 
 enum Line<'a> {
@@ -178,7 +138,9 @@ struct Reader {
     problem: Option<String>,
 }
 
-fn parse_tap(output: &str) -> TestResults {
+/// Reads an output; one without TAP has a problem.
+#[must_use]
+pub fn read(output: &str) -> TestResults {
     let mut reader = Reader { levels: vec![Level::default()], ..Reader::default() };
     let mut diagnostics: Option<usize> = None;
     let mut after_result: Option<usize> = None;
@@ -274,8 +236,8 @@ impl Reader {
     }
 
     fn result(&mut self, depth: usize, status: TestStatus, name: &str) {
-        if self.total >= TESTS_LIMIT {
-            self.fail(format!("more than {TESTS_LIMIT} tests in one output"));
+        if self.total >= RESULTS_LIMIT {
+            self.fail(format!("more than {RESULTS_LIMIT} tests in one output"));
             return;
         }
         if self.level(depth).is_none() {
@@ -340,14 +302,6 @@ impl Reader {
         }
         TestResults { tests: top.tests, problem: self.problem }
     }
-}
-
-fn shorten(name: &str) -> String {
-    if name.len() <= NAME_LIMIT {
-        return name.to_owned();
-    }
-    let hash = hex(&Sha256::digest(name.as_bytes())[..4]);
-    format!("{}… {hash}", &name[..floor(name, NAME_LIMIT - 16)])
 }
 
 #[cfg(test)]

@@ -3,13 +3,10 @@
 use super::TestStatus::{Failed, Passed, Skipped};
 use super::*;
 use crate::domain::verify::StageOutcome;
+use crate::domain::verify::formats::{self, Format, NAME_LIMIT, recognise};
 use crate::domain::verify::key::{StageKind, StageSpec, Tier};
 use crate::domain::verify::snapshot::{RunEnd, StageResult};
 use proptest::prelude::*;
-
-fn read(output: &str) -> TestResults {
-    parse(Format::Tap, output).unwrap()
-}
 
 fn names(output: &str) -> Vec<(String, TestStatus)> {
     read(output).tests.into_iter().map(|test| (test.name, test.status)).collect()
@@ -125,10 +122,10 @@ fn nothing_is_recognised_by_words() {
         "all tests ok\n1..4\n",
         "TAP version 99\n",
     ] {
-        assert_eq!(detect(output), None, "{output}");
-        assert_eq!(parse(Format::Auto, output), None);
+        assert_eq!(recognise(output), None, "{output}");
+        assert_eq!(formats::read(Format::Auto, output), (Format::Exit, formats::Reading::default()));
     }
-    assert_eq!(detect("okay\n1..1\nok 1 - x\n"), Some(Format::Tap));
+    assert_eq!(recognise("okay\n1..1\nok 1 - x\n"), Some(Format::Tap));
 }
 
 #[test]
@@ -139,9 +136,9 @@ fn hostile_output_is_read_in_bounds() {
     assert!(results.tests.iter().all(|test| test.name.len() <= NAME_LIMIT));
     assert_ne!(results.tests[0].name, results.tests[1].name);
 
-    let many = "ok\n".repeat(3 * TESTS_LIMIT);
+    let many = "ok\n".repeat(3 * RESULTS_LIMIT);
     let results = read(&many);
-    assert_eq!(results.tests.len(), TESTS_LIMIT);
+    assert_eq!(results.tests.len(), RESULTS_LIMIT);
     assert!(results.problem.is_some());
 
     let deep: String = (0..2000).map(|depth| format!("{}ok {depth}\n", " ".repeat(4 * depth))).collect();
@@ -155,7 +152,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((ok|not ok|1\\.\\.|#| |\\{|\\}|---|\\.\\.\\.|[0-9]|TODO|Bail out!|é|\\x00|\\\\)|\\n){0,60}") {
-        let _ = detect(&output);
+        let _ = recognise(&output);
         let _ = read(&output);
     }
 

@@ -1,0 +1,118 @@
+//! The formats in which runners, linters and type checkers say what they found.
+//!
+//! Promises: a format is named by the settings or recognised by the structure of the output, never guessed from single
+//! words; an output in which two formats recognise themselves is read as neither; what is not recognised counts by
+//! its exit code only, and the result says so. Every reader is one pass over any text, in bounded memory.
+
+pub mod tap;
+
+use super::key::hex;
+use super::results::Reading;
+use super::snapshot::floor;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Most tests or findings one output may name; further ones are a problem of the report.
+pub const RESULTS_LIMIT: usize = 100_000;
+/// Longest name in bytes; longer ones are cut and told apart by a hash.
+pub const NAME_LIMIT: usize = 240;
+
+/// How the output of a stage is read. [`FORMATS`] has a row for each that reads something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// By its structure, see [`recognise`]; else by exit code only.
+    #[default]
+    Auto,
+    /// Exit code only.
+    Exit,
+    /// Test Anything Protocol.
+    Tap,
+}
+
+/// One format.
+struct Known {
+    format: Format,
+    /// The word used in settings and output.
+    word: &'static str,
+    /// Whether the structure of the output is this one's beyond doubt.
+    recognises: fn(&str) -> bool,
+    /// Reads an output said to be of this format; without results in it the reading has a problem.
+    read: fn(&str) -> Reading,
+}
+
+/// Every format that reads something.
+const FORMATS: &[Known] =
+    &[Known { format: Format::Tap, word: "tap", recognises: tap::recognises, read: |text| tap::read(text).into() }];
+
+/// The words of all formats, as settings may name them.
+pub const WORDS: &[&str] = &["auto", "exit", "tap"];
+
+impl Format {
+    /// The word used in settings and output.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Exit => "exit",
+            _ => FORMATS.iter().find(|known| known.format == self).map_or("exit", |known| known.word),
+        }
+    }
+
+    /// The inverse of [`Format::word`].
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "exit" => Some(Self::Exit),
+            _ => FORMATS.iter().find(|known| known.word == word).map(|known| known.format),
+        }
+    }
+}
+
+/// The one format whose structure the output has; `None` when there is none, or more than one.
+#[must_use]
+pub fn recognise(output: &str) -> Option<Format> {
+    let mut found = FORMATS.iter().filter(|known| (known.recognises)(output));
+    match (found.next(), found.next()) {
+        (Some(known), None) => Some(known.format),
+        _ => None,
+    }
+}
+
+/// Reads an output; the format it was read as comes with it, [`Format::Exit`] where nothing was understood.
+#[must_use]
+pub fn read(format: Format, output: &str) -> (Format, Reading) {
+    let format = match format {
+        Format::Auto => recognise(output).unwrap_or(Format::Exit),
+        named => named,
+    };
+    match FORMATS.iter().find(|known| known.format == format) {
+        Some(known) => (format, (known.read)(output)),
+        None => (Format::Exit, Reading::default()),
+    }
+}
+
+/// A name of at most [`NAME_LIMIT`] bytes; a longer one ends in a hash of the whole.
+pub(super) fn shorten(name: &str) -> String {
+    if name.len() <= NAME_LIMIT {
+        return name.to_owned();
+    }
+    let hash = hex(&Sha256::digest(name.as_bytes())[..4]);
+    format!("{}… {hash}", &name[..floor(name, NAME_LIMIT - 16)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_has_a_word_and_every_word_a_format() {
+        for word in WORDS {
+            assert_eq!(Format::from_word(word).map(Format::word), Some(*word));
+        }
+        assert_eq!(WORDS.len(), FORMATS.len() + 2);
+        let json = |format: Format| serde_json::to_value(format).unwrap();
+        assert!(FORMATS.iter().all(|known| json(known.format) == known.word));
+    }
+}
