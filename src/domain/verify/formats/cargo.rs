@@ -22,7 +22,7 @@ pub fn read(output: &str) -> TestResults {
     let mut results = said(output).results("cargo test");
     if results.tests.is_empty() && results.problem.is_some() {
         let broken = output.lines().find(|line| line.starts_with("error: could not compile "));
-        results.problem = broken.map(|line| super::shorten(line)).or(results.problem);
+        results.problem = broken.map(super::shorten).or(results.problem);
     }
     results
 }
@@ -89,7 +89,8 @@ impl<'a> Reader<'a> {
                 self.report.broken_suite(&self.suite);
                 self.failed = true;
             }
-        } else if line.starts_with("error: ") && (line.ends_with(" targets failed:") || line.ends_with(" target failed:"))
+        } else if line.starts_with("error: ")
+            && (line.ends_with(" targets failed:") || line.ends_with(" target failed:"))
         {
             self.ran_all = true;
         } else if let Some(section) = &mut self.section {
@@ -126,7 +127,8 @@ impl<'a> Reader<'a> {
         if read == 0 && total > 0 {
             self.nameless = true;
         } else if section.counts != said || total != section.announced {
-            let why = format!("`{}`: {read} tests read, {} announced, {total} summed up", self.suite, section.announced);
+            let why =
+                format!("`{}`: {read} tests read, {} announced, {total} summed up", self.suite, section.announced);
             self.report.fail(why);
         }
     }
@@ -250,7 +252,9 @@ fn header(line: &str) -> Option<String> {
         return Some(format!("{name} doctests"));
     }
     let (source, binary) = match text.strip_prefix("Running ")?.split_once(" (") {
-        Some((source, binary)) => (source.strip_prefix("unittests").unwrap_or(source).trim(), binary.strip_suffix(')')?),
+        Some((source, binary)) => {
+            (source.strip_prefix("unittests").unwrap_or(source).trim(), binary.strip_suffix(')')?)
+        }
         None => ("", text.strip_prefix("Running ")?),
     };
     let file = binary.rsplit(['/', '\\']).next()?;

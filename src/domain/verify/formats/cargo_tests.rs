@@ -82,7 +82,10 @@ fn a_report_that_is_not_whole_is_a_problem() {
         ("", "no results of cargo test in the output"),
         (COMPILE, "error: could not compile `demo` (lib) due to 1 previous error"),
         ("running 2 tests\ntest a ... ok\n", "`` ended after 1 of 2 tests"),
-        ("running 2 tests\ntest a ... ok\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured;", "`` ended after 1 of 2 tests"),
+        (
+            "running 2 tests\ntest a ... ok\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured;",
+            "`` ended after 1 of 2 tests",
+        ),
         (
             "running 1 test\ntest a ... ok\n\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n",
             "``: 1 tests read, 1 announced, 2 summed up",
@@ -111,7 +114,9 @@ fn hostile_output_is_read_in_bounds() {
 
 #[test]
 fn words_alone_are_not_recognised() {
-    for output in ["running 3 tests\n", "test a ... ok\n", "test result: ok.\n", "error: test failed, to rerun pass `--lib`\n"] {
+    for output in
+        ["running 3 tests\n", "test a ... ok\n", "test result: ok.\n", "error: test failed, to rerun pass `--lib`\n"]
+    {
         assert_eq!(recognise(output).filter(|_| !output.starts_with("running")), None, "{output}");
     }
 }

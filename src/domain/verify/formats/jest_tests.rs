@@ -19,7 +19,11 @@ fn p8_exit_code_and_report_must_both_be_content() {
     assert_eq!(conclude(Format::Auto, 0, FAIL), (Format::Jest, StageOutcome::Failed, true));
     assert_eq!(conclude(Format::Auto, 1, FAIL), (Format::Jest, StageOutcome::Failed, true));
     assert_eq!(conclude(Format::Auto, 1, PASS), (Format::Jest, StageOutcome::Failed, false));
-    assert_eq!(conclude(Format::Auto, 0, EXIT), (Format::Jest, StageOutcome::Failed, false), "process.exit(0) in a test");
+    assert_eq!(
+        conclude(Format::Auto, 0, EXIT),
+        (Format::Jest, StageOutcome::Failed, false),
+        "process.exit(0) in a test"
+    );
     assert_eq!(conclude(Format::Auto, 0, FILES), (Format::Exit, StageOutcome::Passed, false));
     assert_eq!(conclude(Format::Auto, 0, FILES_FAIL), (Format::Jest, StageOutcome::Failed, false));
 }
@@ -54,7 +58,10 @@ fn a_report_that_is_not_whole_is_a_problem() {
     for (output, problem) in [
         ("", "no results of jest in the output"),
         (&PASS.replacen("  ✓ adds", "  adds", 1), "10 tests by the last lines, 9 were read"),
-        (&PASS.replace("Test Suites: 2 passed, 2 total", "Test Suites: 1 failed, 1 of 2 total"), "not all of 2 files were run"),
+        (
+            &PASS.replace("Test Suites: 2 passed, 2 total", "Test Suites: 1 failed, 1 of 2 total"),
+            "not all of 2 files were run",
+        ),
         (FILES, "the output counts tests without naming them: run jest with --verbose"),
         (EXIT, "a test called process.exit"),
         (

@@ -29,7 +29,7 @@ pub fn read(text: &str) -> TestResults {
     if let Err(why) = parser.document(document) {
         parser.report.fail(why);
     }
-    parser.report.as_read()
+    parser.report.into_results()
 }
 
 /// What stands around the documents of a text: their inside is told by this format alone.
@@ -281,7 +281,10 @@ impl Case {
             return Some(self.name.clone());
         }
         let stands = self.name.is_empty()
-            || matches!(self.name.as_str(), "classMethod" | "initializationError" | "[build failed]" | "[setup failed]")
+            || matches!(
+                self.name.as_str(),
+                "classMethod" | "initializationError" | "[build failed]" | "[setup failed]"
+            )
             || self.name == "Failure" && self.message == "Runtime error"
             || self.status.is_none() && self.name == self.class && around
             || previous_suite == suite && previous.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(" > "));

@@ -66,7 +66,10 @@ fn what_stands_inside_a_report_is_told_by_the_report_alone() {
     assert_eq!(recognise(NEXTEST), Some(Format::Junit), "its output holds sections of libtest");
     assert_eq!(recognise(&format!("{CARGO}{NEXTEST}")), None);
     assert_eq!(recognise(&format!("{NEXTEST}{CARGO}")), None);
-    assert_eq!(outside(&format!("before\n{PASS}\nbetween\n{FAIL}after")).split_whitespace().collect::<Vec<_>>(), ["before", "between", "after"]);
+    assert_eq!(
+        outside(&format!("before\n{PASS}\nbetween\n{FAIL}after")).split_whitespace().collect::<Vec<_>>(),
+        ["before", "between", "after"]
+    );
 }
 
 #[test]
@@ -76,9 +79,15 @@ fn a_report_that_is_not_whole_is_a_problem() {
         ("", "no results of JUnit XML in the output"),
         ("<html><testsuite/></html>", "no results of JUnit XML in the output"),
         ("<testsuite tests='2'><testcase name='a'/></testsuite>", "the report: 2 tests declared, 1 reported"),
-        ("<testsuite name='s' failures='1' tests='1'><testcase name='a'/></testsuite>", "s: 1 failures declared, 0 reported"),
+        (
+            "<testsuite name='s' failures='1' tests='1'><testcase name='a'/></testsuite>",
+            "s: 1 failures declared, 0 reported",
+        ),
         ("<testsuite><testcase name='a'/>", "the report ends before its last element"),
-        ("<?xml version='1.0'?><!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><testsuite/>", "a document type declaration is not read"),
+        (
+            "<?xml version='1.0'?><!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><testsuite/>",
+            "a document type declaration is not read",
+        ),
     ] {
         assert_eq!(read(xml).problem.as_deref(), Some(problem), "{xml}");
         assert_eq!(conclude(Format::Junit, 0, xml).1, StageOutcome::Failed, "{xml}");

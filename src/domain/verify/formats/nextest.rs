@@ -121,9 +121,7 @@ impl Run<'_> {
 /// `    Starting 8 tests across 3 binaries (2 tests skipped)`.
 fn starts(line: &str) -> bool {
     let rest = line.strip_prefix("    Starting ").and_then(|rest| rest.split_once(" across "));
-    rest.is_some_and(|(tests, binaries)| {
-        counted(tests, &["test", "tests"]).is_some() && binaries.contains(" binar")
-    })
+    rest.is_some_and(|(tests, binaries)| counted(tests, &["test", "tests"]).is_some() && binaries.contains(" binar"))
 }
 
 /// Splits `        PASS [   0.004s] rest`.

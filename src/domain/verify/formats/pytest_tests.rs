@@ -35,7 +35,8 @@ fn dots_are_not_results_but_a_counted_failure_is_heard() {
 #[test]
 fn result_lines_and_short_summary_name_the_same_tests() {
     let sorted = |output| {
-        let mut names: Vec<String> = read(output).tests.iter().map(|t| format!("{}::{}: {:?}", t.suite, t.name, t.status)).collect();
+        let mut names: Vec<String> =
+            read(output).tests.iter().map(|t| format!("{}::{}: {:?}", t.suite, t.name, t.status)).collect();
         names.sort();
         names
     };
@@ -90,11 +91,17 @@ fn a_report_that_is_not_whole_is_a_problem() {
     cut_off(PASS_SUMMARY, read);
     for (output, problem) in [
         (COLLECT, "Interrupted: 1 error during collection"),
-        (&PASS.replace("6 passed", "7 passed"), &format!("8 tests were read, which are not those that the last line counts: {HINT}")),
+        (
+            &PASS.replace("6 passed", "7 passed"),
+            &format!("8 tests were read, which are not those that the last line counts: {HINT}"),
+        ),
         ("", "no results of pytest in the output"),
         (DOTS, &format!("the output counts tests without naming them: {HINT}")),
         ("==== 1 error in 0.01s ====\n", &format!("the output counts tests without naming them: {HINT}")),
-        ("=== ERRORS ===\n___ ERROR collecting a.py ___\n=== 1 error in 0.01s ===\n", "no test ran; could not run a.py"),
+        (
+            "=== ERRORS ===\n___ ERROR collecting a.py ___\n=== 1 error in 0.01s ===\n",
+            "no test ran; could not run a.py",
+        ),
     ] {
         assert_eq!(read(output).problem.as_deref(), Some(problem), "{output}");
     }

@@ -67,7 +67,8 @@ fn absolute_paths_are_cut_to_their_last_part() {
 
 #[test]
 fn durations_are_known_by_their_form() {
-    for (text, is) in [("12 ms", true), ("1.204 s", true), ("3ms", true), ("ms", false), ("0.3x", false), ("1m", true)] {
+    for (text, is) in [("12 ms", true), ("1.204 s", true), ("3ms", true), ("ms", false), ("0.3x", false), ("1m", true)]
+    {
         assert_eq!(duration(text), is, "{text}");
     }
     assert_eq!(without_trailing("adds (12 ms) (1 ms)", duration), "adds");
@@ -81,7 +82,10 @@ fn suites_that_could_not_run_are_nothing_to_compare_with_when_no_test_ran() {
         report.broken_suite(suite);
     }
     let results = report.finish(true);
-    assert_eq!((results.tests.len(), results.problem.as_deref()), (0, Some("no test ran; could not run a, b, c and 1 more")));
+    assert_eq!(
+        (results.tests.len(), results.problem.as_deref()),
+        (0, Some("no test ran; could not run a, b, c and 1 more"))
+    );
     let mut report = Report::default();
     report.test("a", "b", TestStatus::Passed);
     assert!(report.finish(true).problem.is_some(), "a failure that is counted must be named");

@@ -77,7 +77,8 @@ fn a_report_that_is_not_whole_is_a_problem() {
 
 #[test]
 fn words_alone_are_not_recognised() {
-    for output in [" RUN  v4.1.12 /x\n", " Test Files  1 passed (1)\n      Tests  1 passed (1)\n", " ✓ a.test.js > b\n"] {
+    for output in [" RUN  v4.1.12 /x\n", " Test Files  1 passed (1)\n      Tests  1 passed (1)\n", " ✓ a.test.js > b\n"]
+    {
         assert_eq!(recognise(output), None, "{output}");
     }
 }
