@@ -10,6 +10,7 @@ mod cli_look;
 mod cli_plan;
 mod cli_reports;
 mod cli_start;
+mod cli_verify;
 mod config;
 mod git_merge;
 mod git_refs;
