@@ -17,8 +17,8 @@ use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::slot::Ignored;
 use crate::config::Settings;
 use crate::config::settings::Isolation as WantedIsolation;
+use crate::domain::plan::globs::Globs;
 use crate::domain::values::TreeId;
-use crate::domain::verify::paths::Paths;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -135,8 +135,8 @@ impl Bench {
         if ignore.is_empty() {
             return Ok(Filtered { tree: tree.clone(), removed: Vec::new() });
         }
-        let ignore = Paths::new(ignore).map_err(|what| EngineError::Usage {
-            what: format!("target.verification.ignore {what}"),
+        let ignore = Globs::new(ignore).map_err(|bad| EngineError::Usage {
+            what: format!("target.verification.ignore: {bad}"),
             hint: "mend it in mission-control.toml".to_owned(),
         })?;
         Ok(self.source.without_paths(&self.facts, tree, |path| ignore.matches(path)).await?)
