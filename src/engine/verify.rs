@@ -252,13 +252,7 @@ impl Job<'_> {
     }
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
-    async fn seat(
-        &self,
-        label: &str,
-        base: &CommitId,
-        filtered: &Filtered,
-        confirming: bool,
-    ) -> Result<Seat, String> {
+    async fn seat(&self, label: &str, base: &CommitId, filtered: &Filtered, confirming: bool) -> Result<Seat, String> {
         let setup = self.bench.state.runs().join(".verify").join(label).join("setup");
         let mut slot = u32::from(confirming);
         while slot < SLOTS {

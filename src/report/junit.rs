@@ -79,8 +79,7 @@ impl Suite {
             suite.failures += u64::from(outcome == StageOutcome::Failed);
             suite.errors += u64::from(outcome == StageOutcome::NotRun);
             let name = escaped(&stage.name);
-            let _ =
-                writeln!(cases, "    <testcase classname=\"{name}\" name=\"stage {name}\">{inner}</testcase>");
+            let _ = writeln!(cases, "    <testcase classname=\"{name}\" name=\"stage {name}\">{inner}</testcase>");
         }
         let _ = writeln!(
             suite.text,
@@ -120,3 +119,7 @@ fn escaped(text: &str) -> String {
 fn lines(text: &str) -> String {
     text.lines().map(|line| escaped(line) + "\n").collect()
 }
+
+#[cfg(test)]
+#[path = "junit_tests.rs"]
+mod tests;

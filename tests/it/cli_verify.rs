@@ -21,11 +21,9 @@ fn verify(night: &Night, args: &[&str]) -> Said {
 
 /// Processes that still sleep somewhere in this night's home.
 fn sleepers(night: &Night) -> String {
-    night.sh(
-        "for d in /proc/[0-9]*; do
+    night.sh("for d in /proc/[0-9]*; do
            case $(readlink $d/cwd 2>/dev/null) in \"$HOME\"/*) grep -qs '^sleep$' $d/comm && echo $d;; esac
-         done; true",
-    )
+         done; true")
 }
 
 #[track_caller]

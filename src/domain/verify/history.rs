@@ -85,9 +85,11 @@ mod tests {
     use crate::domain::verify::snapshot::StageResult;
 
     fn run(at: Millis, statuses: &[(&str, TestStatus)], flaky: &[&str]) -> PastRun {
-        let tests = statuses
-            .iter()
-            .map(|(name, status)| TestResult { suite: String::new(), name: (*name).to_owned(), status: *status });
+        let tests = statuses.iter().map(|(name, status)| TestResult {
+            suite: String::new(),
+            name: (*name).to_owned(),
+            status: *status,
+        });
         let tests = TestResults { tests: tests.collect(), problem: None };
         let stage = StageResult {
             name: "unit".to_owned(),

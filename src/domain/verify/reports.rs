@@ -53,8 +53,5 @@ pub fn read(globs: &[String], files: &[ReportFile]) -> TestResults {
 
 fn junit(text: &str) -> TestResults {
     let (_, reading) = formats::read(FORMAT, text);
-    reading.tests.unwrap_or_else(|| TestResults {
-        tests: Vec::new(),
-        problem: Some("it is no JUnit XML".to_owned()),
-    })
+    reading.tests.unwrap_or_else(|| TestResults { tests: Vec::new(), problem: Some("it is no JUnit XML".to_owned()) })
 }
