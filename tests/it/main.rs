@@ -12,6 +12,7 @@ mod cli_reports;
 mod cli_start;
 mod cli_verify;
 mod config;
+mod documents;
 mod git_merge;
 mod git_refs;
 mod git_source;
