@@ -21,6 +21,7 @@ use crate::domain::plan::globs::Globs;
 use crate::domain::values::TreeId;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -52,6 +53,12 @@ pub enum Room {
     Missions,
     /// Those of verifications beside missions; nobody adopts their runs.
     Verifications,
+}
+
+/// The folder of the pool of verifications beside missions, within that of missions.
+#[must_use]
+pub fn verify_pool(root: &Path) -> PathBuf {
+    root.join("verify")
 }
 
 /// Longest time without a sign of life of its engine that a run nobody adopts goes on.
@@ -109,7 +116,7 @@ impl Bench {
                 let root = self.settings().parallel.pool_dir.clone().unwrap_or_else(|| self.state.pool());
                 let pool = match self.room {
                     Room::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
-                    Room::Verifications => Pool::open_cut(&root.join("verify"), &self.source, Ignored::Keep).await?,
+                    Room::Verifications => Pool::open_cut(&verify_pool(&root), &self.source, Ignored::Keep).await?,
                 };
                 Ok(Arc::new(pool.excluding(&self.settings().target.copy)))
             })
