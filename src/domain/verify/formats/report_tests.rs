@@ -15,8 +15,9 @@ pub(in super::super) fn conclude(format: Format, exit: i32, output: &str) -> (Fo
         tier: Tier::Gate,
         format,
         timeout_secs: 5,
+        reports: Vec::new(),
     };
-    let stage = StageResult::conclude(&spec, &RunEnd::Exited(exit), output.as_bytes(), 1);
+    let stage = StageResult::conclude(&spec, &RunEnd::Exited(exit), output.as_bytes(), &[], 1);
     (stage.format.unwrap(), stage.effective(), stage.explained())
 }
 
