@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::domain::verify::StageOutcome;
+use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::key::StageKind;
 use crate::domain::verify::results::{TestResult, TestResults};
-use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, confirm, head_tail};
+use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, head_tail};
 use proptest::prelude::*;
 
 /// A stage from a text of tests such as `+a -b ~c`; no text means exit code only.
