@@ -46,7 +46,9 @@ fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
         _ if whole => Passed,
         _ => Failed,
     };
-    let decisive = if second.effective() == outcome && first.effective() != outcome { second } else { first };
+    // Of two that fail, the one that says why.
+    let better = first.effective() != outcome || (second.explained() && !first.explained());
+    let decisive = if second.effective() == outcome && better { second } else { first };
     let mut stage = decisive.clone();
     let forgiven = outcome == Passed && (first.effective() != Passed || second.effective() != Passed);
     if forgiven && flaky.len() == known {

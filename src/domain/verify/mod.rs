@@ -12,6 +12,9 @@ pub mod confirm;
 pub mod delta;
 pub mod verdict;
 
+#[cfg(test)]
+mod figures_tests;
+
 use key::{Better, StageKind};
 use number::Number;
 use serde::{Deserialize, Serialize};

@@ -71,7 +71,7 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
         let advice = "nothing to judge: verification failed before this change too and does not say which tests fail \
                       or what it finds; make it pass on the green branch, or let it print results in a format that is \
                       read (`format` of the stage)";
-        stops.push(listed(advice.to_owned(), &delta.incomparable));
+        stops.push(listed(advice.to_owned(), &delta.incomparable, 0));
     }
     if gate == Gate::Pass && after.outcome != StageOutcome::Passed {
         stops.push("the gate `pass` demands that every stage passes".to_owned());
@@ -94,10 +94,8 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     push(&mut other, &numbers(delta, calm), |n, s| format!("{n} metric{s} changed"));
     for change in delta.findings.iter().filter(|change| change.kept_total > 0) {
         let (n, s) = (change.kept_total, if change.kept_total == 1 { "" } else { "s" });
-        let more = n.saturating_sub(change.kept.len() as u64);
-        let more = if more > 0 { format!(", … and {more} more") } else { String::new() };
         let heading = format!("{n} {} finding{s} of before this change too (pre-existing)", change.kind.word());
-        other.push(listed(heading, &change.kept) + &more);
+        other.push(listed(heading, &change.kept, n.saturating_sub(change.kept.len() as u64)));
     }
     push(&mut other, &delta.fixed, |n, s| format!("{n} test{s} fixed"));
     push(&mut other, &delta.stages_fixed, |n, s| format!("{n} stage{s} fixed"));
@@ -125,7 +123,7 @@ const fn third(count: usize) -> &'static str {
 fn push(reasons: &mut Vec<String>, names: &[String], heading: impl Fn(usize, &str) -> String) {
     if !names.is_empty() {
         let plural = if names.len() == 1 { "" } else { "s" };
-        reasons.push(listed(heading(names.len(), plural), names));
+        reasons.push(listed(heading(names.len(), plural), names, 0));
     }
 }
 
@@ -149,16 +147,21 @@ fn numbers(delta: &Delta, wanted: impl Fn(&MetricChange) -> bool) -> Vec<String>
     delta.metrics.iter().filter(|change| wanted(change)).map(MetricChange::to_string).collect()
 }
 
-fn listed(heading: String, names: &[String]) -> String {
+/// A heading and names, as many as may be; `unnamed` more are known by their count only.
+fn listed(heading: String, names: &[String], unnamed: u64) -> String {
     let mut line = heading;
+    let mut rest = unnamed;
     for (nth, name) in names.iter().enumerate() {
         let name = clean(name, NAME_LIMIT);
         if nth == NAMES_LIMIT || line.len() + name.len() > LINE_LIMIT - 32 {
-            line.push_str(&format!(", … and {} more", names.len() - nth));
+            rest += (names.len() - nth) as u64;
             break;
         }
         line.push_str(if nth == 0 { ": " } else { ", " });
         line.push_str(&name);
+    }
+    if rest > 0 {
+        line.push_str(&format!(", … and {rest} more"));
     }
     line
 }
