@@ -87,7 +87,9 @@ impl Stage {
         let metric = self.kind() == StageKind::Metric;
         let findings = Format::from_word(&self.format).is_some_and(Format::gives_findings);
         let mut wrong = Vec::new();
-        for (key, set) in [("at_most", at_most.is_some()), ("at_least", at_least.is_some()), ("better", better.is_some())] {
+        for (key, set) in
+            [("at_most", at_most.is_some()), ("at_least", at_least.is_some()), ("better", better.is_some())]
+        {
             if set && !metric {
                 wrong.push((key, "is meant for numbers; give the stage kind = \"metric\"".to_owned()));
             }
@@ -96,7 +98,8 @@ impl Stage {
             wrong.push(("at_least", "is above at_most; no number would do".to_owned()));
         }
         if metric && self.format != "auto" {
-            let why = "has no meaning for kind = \"metric\": its number is read from the last line that is one; leave it out";
+            let why =
+                "has no meaning for kind = \"metric\": its number is read from the last line that is one; leave it out";
             wrong.push(("format", why.to_owned()));
         }
         if findings && self.kind() == StageKind::Tests {

@@ -15,7 +15,7 @@ use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::{StageSpec, Tier};
-use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult};
+use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, relative};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -98,7 +98,7 @@ async fn run_stages(
         let ended =
             run(shop, stage_job(shop, stage, dir.join(nth.to_string()), workspace.clone()), kill.clone(), false).await;
         let millis = clock::now().saturating_sub(started);
-        results.push(conclude(stage, &ended, millis)?);
+        results.push(conclude(stage, &workspace, &ended, millis)?);
     }
     let pool = shop.pool().await.map_err(|e| chain(&e))?;
     pool.release(slot).map_err(|e| chain(&e))?;
@@ -140,7 +140,7 @@ fn stage_job(shop: &Shop, stage: &StageSpec, dir: PathBuf, cwd: PathBuf) -> Job 
     Job::shell(dir, cwd, &stage.run, env, Duration::from_secs(stage.timeout_secs))
 }
 
-fn conclude(stage: &StageSpec, ended: &Ended, millis: u64) -> Result<StageResult, String> {
+fn conclude(stage: &StageSpec, workspace: &Path, ended: &Ended, millis: u64) -> Result<StageResult, String> {
     let end = match &ended.end {
         End::Exited(code) => RunEnd::Exited(*code),
         End::Signaled(signal) => RunEnd::Signalled(*signal),
@@ -153,6 +153,7 @@ fn conclude(stage: &StageSpec, ended: &Ended, millis: u64) -> Result<StageResult
         Some(log) => tail::head(log, PARSED).map_err(|e| format!("read {}: {e}", log.display()))?.0,
         None => Vec::new(),
     };
+    let output = relative(output, &workspace.to_string_lossy());
     Ok(StageResult::conclude(stage, &end, &output, millis))
 }
 

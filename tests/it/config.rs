@@ -144,9 +144,13 @@ fn stages_are_read_in_order() {
 #[test]
 fn stages_say_what_is_demanded_of_figures() {
     let stage = |lines: &str| format!("[[target.verification.stage]]\nname = \"s\"\nrun = \"x\"\n{lines}");
-    let world = World::file(&stage("kind = \"metric\"\nat_most = 12.50\nat_least = 3\nbetter = \"lower\"\nratchet = true\n"));
+    let world =
+        World::file(&stage("kind = \"metric\"\nat_most = 12.50\nat_least = 3\nbetter = \"lower\"\nratchet = true\n"));
     let demand = world.settings().verification.stages[0].demand;
-    assert_eq!((demand.at_most.unwrap().to_string(), demand.at_least.unwrap().to_string()), ("12.5".into(), "3".into()));
+    assert_eq!(
+        (demand.at_most.unwrap().to_string(), demand.at_least.unwrap().to_string()),
+        ("12.5".into(), "3".into())
+    );
     assert_eq!((demand.better, demand.ratchet), (Some(Better::Lower), Some(true)));
     let shown = "at_most = 12.5, at_least = 3, better = \"lower\", ratchet = true }]";
     assert!(world.layers().unwrap().show_text().contains(shown));
@@ -169,7 +173,10 @@ fn stages_say_what_is_demanded_of_figures() {
         ("kind = \"metric\"\nat_most = \"12 ms\"", "stage.at_most` must be a decimal number"),
         ("kind = \"metric\"\nat_most = 1e3", "stage.at_most` must be a decimal number"),
         ("kind = \"metric\"\nbetter = \"more\"", "stage.better` must be \"lower\" or \"higher\""),
-        ("format = \"ruff\"", "stage.format` is `ruff`, which gives findings, not tests; give the stage kind = \"lint\""),
+        (
+            "format = \"ruff\"",
+            "stage.format` is `ruff`, which gives findings, not tests; give the stage kind = \"lint\"",
+        ),
         ("ratchet = true", "stage.ratchet` has no meaning for tests"),
         ("kind = \"security\"\nratchet = true", "stage.ratchet` has no meaning for security"),
     ] {

@@ -157,8 +157,8 @@ pub(in crate::domain::verify) fn any_snapshot() -> impl Strategy<Value = Snapsho
     let tests = ("[xy]", outcome.clone(), proptest::option::of(tests))
         .prop_map(|(name, outcome, tests)| stage(&name, outcome, tests.as_deref()));
     let counts = proptest::collection::vec(("[pq]", 1_u64..3), 0..3);
-    let findings = (outcome.clone(), proptest::option::of((counts, any::<bool>(), any::<bool>())), any::<bool>()).prop_map(
-        |(outcome, found, security)| {
+    let findings = (outcome.clone(), proptest::option::of((counts, any::<bool>(), any::<bool>())), any::<bool>())
+        .prop_map(|(outcome, found, security)| {
             let name = if security { "audit" } else { "lint" };
             let kind = if security { StageKind::Security } else { StageKind::Lint };
             let found = found.map(|(counts, error, broken)| Findings {
@@ -167,8 +167,7 @@ pub(in crate::domain::verify) fn any_snapshot() -> impl Strategy<Value = Snapsho
                 problem: broken.then(|| "half".to_owned()),
             });
             StageResult { kind, findings: found, format: Some(Format::Exit), ..stage(name, outcome, None) }
-        },
-    );
+        });
     let metric = (outcome, proptest::option::of(0_u8..6)).prop_map(|(outcome, number)| {
         let number = number.and_then(|number| number.to_string().parse().ok());
         let demand = Demand { at_most: "3".parse().ok(), ..Demand::default() };

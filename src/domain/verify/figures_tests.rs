@@ -7,7 +7,7 @@ use super::delta::{KEPT_LIMIT, delta};
 use super::formats::Format;
 use super::key::{Better, Demand, StageKind, StageSpec, Tier};
 use super::results::Findings;
-use super::snapshot::{RunEnd, Snapshot, StageResult};
+use super::snapshot::{RunEnd, Snapshot, StageResult, relative};
 use super::verdict::judge;
 use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
 use proptest::prelude::*;
@@ -71,7 +71,11 @@ use Verdict::{Helped, Hurt, Neutral};
 fn row_1_and_3_tests_count_beside_findings() {
     let t = |tests: &str| stage("t", if tests.contains('-') { Failed } else { Passed }, Some(tests));
     let clean = || lint(Passed, "");
-    both(&[t("+a"), lint(Passed, "a.py:F401")], &[t("-a"), clean()], (Hurt, false, "1 test passed before and fails now"));
+    both(
+        &[t("+a"), lint(Passed, "a.py:F401")],
+        &[t("-a"), clean()],
+        (Hurt, false, "1 test passed before and fails now"),
+    );
     both(&[t("+a"), lint(Passed, "a.py:F401")], &[t(""), clean()], (Hurt, false, "1 test disappeared"));
 }
 
@@ -83,7 +87,11 @@ fn row_2_a_stage_that_passed_must_pass() {
     // Also where the tool is silent when it is content, and was read as nothing then.
     let silent = StageResult { findings: None, format: Some(Format::Exit), ..lint(Passed, "") };
     both(&[silent.clone()], &[lint(Failed, "a.py:F401")], (Hurt, false, "lint: a.py: F401"));
-    both(&[metric("3", 0, at_most("3"))], &[metric("3.01", 0, at_most("3"))], (Hurt, false, "3.01 is above at_most = 3"));
+    both(
+        &[metric("3", 0, at_most("3"))],
+        &[metric("3.01", 0, at_most("3"))],
+        (Hurt, false, "3.01 is above at_most = 3"),
+    );
     both(&[metric("3", 0, at_most("3"))], &[metric("3 kB", 0, at_most("3"))], (Hurt, false, "no line of its output"));
     let mut half = lint(Passed, "");
     half.findings.as_mut().unwrap().problem = Some("its JSON is not whole".into());
@@ -180,11 +188,14 @@ fn row_11_what_is_not_whole_cannot_be_compared() {
     both(&[metric("5", 1, at_most("3"))], &[metric("5", 1, at_most("3"))], nothing);
     both(&[metric("1", 1, at_most("3"))], &[metric("1", 1, at_most("3"))], nothing);
     // Findings of a report that is not whole are still new ones, and none of the others is gone.
-    let change = delta(&snapshot(vec![lint(Failed, "a.py:F1 b.py:F1")]), &snapshot(vec![{
-        let mut half = lint(Failed, "c.py:F1");
-        half.findings.as_mut().unwrap().problem = Some("broken.py could not be parsed".into());
-        half
-    }]));
+    let change = delta(
+        &snapshot(vec![lint(Failed, "a.py:F1 b.py:F1")]),
+        &snapshot(vec![{
+            let mut half = lint(Failed, "c.py:F1");
+            half.findings.as_mut().unwrap().problem = Some("broken.py could not be parsed".into());
+            half
+        }]),
+    );
     assert_eq!((change.findings[0].new.len(), change.findings[0].gone.len()), (1, 0));
 }
 
@@ -228,8 +239,22 @@ fn row_14_the_gate_pass_demands_every_stage() {
 }
 
 #[test]
+fn a_finding_has_one_name_in_every_slot() {
+    let text = "\n/pool/slot-4/größe/a.js\n  1:7  error  'x' is defined  no-unused-vars\n\n✖ 1 problem (1 error, 0 warnings)\n";
+    let spec = |slot: &str| {
+        let output = relative(text.replace("slot-4", slot).into_bytes(), &format!("/pool/{slot}"));
+        super::formats::read(Format::Auto, &String::from_utf8(output).unwrap()).1.findings.unwrap()
+    };
+    assert_eq!(spec("slot-4").counts.keys().collect::<Vec<_>>(), ["größe/a.js: no-unused-vars"]);
+    assert_eq!(spec("slot-4"), spec("slot-5"));
+    assert_eq!(relative(b"/pool/slot-41/a /pool/slot-4".to_vec(), "/pool/slot-4"), b"/pool/slot-41/a /pool/slot-4");
+    assert_eq!(relative(b"\xff/a".to_vec(), ""), b"\xff/a");
+}
+
+#[test]
 fn summaries_count_findings_by_kind() {
-    let whole = snapshot(vec![lint(Passed, "a:x a:x b:y"), found(StageKind::Security, Failed, "a:z"), lint(Passed, "")]);
+    let whole =
+        snapshot(vec![lint(Passed, "a:x a:x b:y"), found(StageKind::Security, Failed, "a:z"), lint(Passed, "")]);
     let summary = whole.summary();
     assert_eq!(serde_json::to_value(&summary.findings).unwrap(), serde_json::json!({"lint": 3, "security": 1}));
     assert!(summary.per_test && !snapshot(vec![lint(Failed, "")]).summary().per_test);

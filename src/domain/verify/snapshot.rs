@@ -188,6 +188,15 @@ impl StageResult {
     }
 }
 
+/// An output with the paths of the workspace made relative: a tree is verified now in this slot and now in that one, and
+/// what is named by a path must have one name.
+#[must_use]
+pub fn relative(output: Vec<u8>, workspace: &str) -> Vec<u8> {
+    let root = format!("{}/", workspace.trim_end_matches('/'));
+    let text = String::from_utf8_lossy(&output);
+    if root.len() > 1 && text.contains(&root) { text.replace(&root, "").into_bytes() } else { output }
+}
+
 /// What the output of a stage says. A metric stage is read for its number alone; where tests are expected, a compiler's
 /// warnings say nothing about them.
 fn reading(spec: &StageSpec, text: &str) -> (Format, Reading) {

@@ -136,7 +136,10 @@ fn push_findings<'a>(
 ) {
     let mut kinds: BTreeMap<(bool, StageKind), Vec<String>> = BTreeMap::new();
     for change in changes {
-        kinds.entry((change.kind != StageKind::Security, change.kind)).or_default().extend(list(change).iter().cloned());
+        kinds
+            .entry((change.kind != StageKind::Security, change.kind))
+            .or_default()
+            .extend(list(change).iter().cloned());
     }
     for ((_, kind), names) in kinds {
         push(reasons, &names, |n, s| format!("{n} {what} {} finding{s}", kind.word()));

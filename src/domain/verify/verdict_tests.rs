@@ -102,7 +102,8 @@ fn summaries_are_believed_even_without_a_delta() {
 fn a_flaky_test_is_called_so() {
     let mut before = of("+a").summary();
     before.flaky = vec!["t: s: a".into()];
-    let found = judge(&before, &of("-a").summary(), &delta(&of("+a"), &of("-a")), &demands(Gate::NoRegression, false, false));
+    let found =
+        judge(&before, &of("-a").summary(), &delta(&of("+a"), &of("-a")), &demands(Gate::NoRegression, false, false));
     assert!(!found.lands && found.reasons[0].ends_with("t: s: a (known to be flaky)"));
 }
 

@@ -182,13 +182,15 @@ fn heading(line: &str) -> Option<Block<'_>> {
 
 /// Lines of a block that name its lint.
 fn note(block: &mut Block<'_>, line: &str) {
-    if let Some((_, rule)) = line.split_once("for further information visit ").and_then(|(_, url)| url.rsplit_once('#')) {
+    if let Some((_, rule)) = line.split_once("for further information visit ").and_then(|(_, url)| url.rsplit_once('#'))
+    {
         let named = !rule.is_empty() && rule.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if named && line.contains("/rust-clippy/") && line.starts_with([' ', '=']) {
             (block.rule, block.lint) = (Some(Cow::Owned(format!("clippy::{rule}"))), true);
         }
     }
-    let told = ["= note: `#[deny(", "= note: `#[forbid(", "= note: `-D ", "= note: requested on the command line with `-D "];
+    let told =
+        ["= note: `#[deny(", "= note: `#[forbid(", "= note: `-D ", "= note: requested on the command line with `-D "];
     let trimmed = line.trim_start();
     block.lint |= line == "note: the lint level is defined here" || told.iter().any(|note| trimmed.starts_with(note));
 }

@@ -66,26 +66,37 @@ fn conclude(kind: StageKind, format: Format, code: i32, output: &str) -> StageRe
 #[test]
 fn identities_are_file_and_rule() {
     let told = |path: &str, expected: &Expect| told(&recorded(path), expected);
-    told("ruff/full.txt", &expect![[r#"
+    told(
+        "ruff/full.txt",
+        &expect![[r#"
         2 app.py: F401
         1 app.py: F811
         1 app.py: F841
         1 deep.py: F401
         5 make it fail
-    "#]]);
-    told("mypy/some.txt", &expect![[r#"
+    "#]],
+    );
+    told(
+        "mypy/some.txt",
+        &expect![[r#"
         1 app.py: no-redef
         1 app.py: operator
         1 deep.py: assignment
         3 make it fail
-    "#]]);
-    told("mypy/no-codes.txt", &expect![[r#"
+    "#]],
+    );
+    told(
+        "mypy/no-codes.txt",
+        &expect![[r#"
         1 app.py: Name "add" already defined on line N
         1 app.py: Unsupported operand types for + ("int" and "str")
         1 deep.py: Incompatible types in assignment (expression has type "str", variable has type "int")
         3 make it fail
-    "#]]);
-    told("eslint/some.txt", &expect![[r#"
+    "#]],
+    );
+    told(
+        "eslint/some.txt",
+        &expect![[r#"
         1 /work/app/src/a.js: eqeqeq
         1 /work/app/src/a.js: no-console
         2 /work/app/src/a.js: no-undef
@@ -94,23 +105,32 @@ fn identities_are_file_and_rule() {
         1 /work/app/src/b.js: Unused eslint-disable directive (no problems were reported from 'no-console')
         3 /work/app/src/b.js: no-unused-vars
         8 make it fail
-    "#]]);
-    told("tsc/some.txt", &expect![[r#"
+    "#]],
+    );
+    told(
+        "tsc/some.txt",
+        &expect![[r#"
         3 src/a.ts: TS2322
         1 src/a.ts: TS2339
         1 src/a.ts: TS6133
         1 src/b.ts: TS2322
         6 make it fail
-    "#]]);
-    told("bandit/sec.txt", &expect![[r#"
+    "#]],
+    );
+    told(
+        "bandit/sec.txt",
+        &expect![[r#"
         1 app.py: B101 (low)
         1 app.py: B301 (medium)
         1 app.py: B403 (low)
         1 app.py: B404 (low)
         2 app.py: B602 (high)
         6 make it fail
-    "#]]);
-    told("clippy/some.txt", &expect![[r#"
+    "#]],
+    );
+    told(
+        "clippy/some.txt",
+        &expect![[r#"
         1 src/lib.rs: clippy::len_zero
         1 src/lib.rs: clippy::needless_return
         1 src/lib.rs: clippy::ptr_arg
@@ -118,23 +138,30 @@ fn identities_are_file_and_rule() {
         1 src/lib.rs: unused variable: `unused`
         1 src/main.rs: variable does not need to be mutable
         0 make it fail
-    "#]]);
-    told("clippy/some.json", &expect![[r#"
+    "#]],
+    );
+    told(
+        "clippy/some.json",
+        &expect![[r#"
         1 src/lib.rs: clippy::len_zero
         1 src/lib.rs: clippy::needless_return
         1 src/lib.rs: clippy::ptr_arg
         2 src/lib.rs: unused_variables
         1 src/main.rs: unused_mut
         0 make it fail
-    "#]]);
-    told("clippy/denied.txt", &expect![[r#"
+    "#]],
+    );
+    told(
+        "clippy/denied.txt",
+        &expect![[r#"
         1 src/lib.rs: clippy::len_zero
         1 src/lib.rs: clippy::needless_return
         1 src/lib.rs: clippy::ptr_arg
         1 src/lib.rs: unused variable: `other`
         1 src/lib.rs: unused variable: `unused`
         5 make it fail
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 use super::{RESULTS_LIMIT, shorten};
 use crate::domain::verify::results::Findings;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 

@@ -88,8 +88,7 @@ const FORMATS: &[Known] = &[
 ];
 
 /// The formats that give findings, not tests.
-const FINDINGS: &[Format] =
-    &[Format::Bandit, Format::Clippy, Format::Eslint, Format::Mypy, Format::Ruff, Format::Tsc];
+const FINDINGS: &[Format] = &[Format::Bandit, Format::Clippy, Format::Eslint, Format::Mypy, Format::Ruff, Format::Tsc];
 
 /// The words of all formats, as settings may name them.
 pub const WORDS: &[&str] = &["auto", "bandit", "clippy", "eslint", "exit", "mypy", "ruff", "tap", "tsc"];
