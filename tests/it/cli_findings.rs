@@ -82,3 +82,18 @@ fn p1_without_a_ratchet_only_security_limits_and_tests_refuse() {
     night.mc(&["unit", "show", "mends"]).exits(0).says(&["(helped)", "2 fewer lint findings: "]);
     night.audit();
 }
+
+#[test]
+fn p1_a_number_that_is_worse_by_chance_is_measured_again_before_anyone_is_blamed() {
+    let night = Night::new();
+    let size = "[ ! -e a ] || [ -e ~/seen ] || { touch ~/seen; echo 9; exit; }; echo 3";
+    let stage = format!(
+        "[[target.verification.stage]]\nname = \"size\"\nrun = '''{size}'''\nkind = \"metric\"\nbetter = \"lower\"\nratchet = true\n"
+    );
+    night.write("mission-control.toml", stage);
+    night.commit("a number that wavers");
+    night.mission(&unit("a", "touch a")).exits(0);
+    assert_eq!((night.unit("a").as_str(), night.unit_json("a")["attempts"].as_u64()), ("landed", Some(1)));
+    assert_eq!(night.status()["verifications"]["run"], 3);
+    night.audit();
+}

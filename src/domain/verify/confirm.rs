@@ -106,20 +106,19 @@ fn either(left: Option<&Findings>, right: Option<&Findings>) -> Option<Findings>
     Some(joined)
 }
 
-/// The better number of the two, one within the limits before one beyond them; a run that failed by itself has none.
+/// The better number of the two, one within the limits before one beyond them. A run that failed by itself does not count
+/// beside one that did not.
 fn confirm_number(first: &StageResult, second: &StageResult) -> Option<Number> {
     let demand = first.demand;
-    let best = |numbers: &mut dyn Iterator<Item = Number>| {
-        let worth = |number: &Number| (demand.way_back(*number).is_some(), *number);
-        match demand.better() {
-            Some(Better::Higher) => numbers.min_by_key(|n| (worth(n).0, std::cmp::Reverse(worth(n).1))),
-            Some(Better::Lower) | None => numbers.min_by_key(worth),
-        }
-    };
-    let runs = [first, second];
-    let own = runs.iter().filter(|run| run.exit == Some(0)).filter_map(|run| run.number);
-    let any = runs.iter().filter_map(|run| run.number);
-    best(&mut own.clone()).or_else(|| best(&mut any.clone()))
+    let content = |run: &&StageResult| run.exit == Some(0);
+    let mut runs = vec![first, second];
+    if runs.iter().any(content) {
+        runs.retain(content);
+    }
+    runs.into_iter().filter_map(|run| run.number).min_by(|a, b| {
+        let within = demand.way_back(*a).is_some().cmp(&demand.way_back(*b).is_some());
+        within.then(if demand.better() == Some(Better::Higher) { b.cmp(a) } else { a.cmp(b) })
+    })
 }
 
 /// Groups the tests by identity, pairs the best results of both runs and keeps the better one of each pair.

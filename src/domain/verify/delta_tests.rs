@@ -173,7 +173,7 @@ pub(in crate::domain::verify) fn any_snapshot() -> impl Strategy<Value = Snapsho
         let demand = Demand { at_most: "3".parse().ok(), ..Demand::default() };
         StageResult { kind: StageKind::Metric, number, demand, ..stage("size", outcome, None) }
     });
-    proptest::collection::vec(prop_oneof![2 => tests, 1 => findings, 1 => metric], 0..5).prop_map(snapshot)
+    proptest::collection::vec(prop_oneof![4 => tests, 1 => findings, 1 => metric], 0..6).prop_map(snapshot)
 }
 
 proptest! {
