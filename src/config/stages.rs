@@ -7,6 +7,7 @@ use super::Problem;
 use super::layers::{File, Source};
 use super::schema::{self, Key, Support};
 use super::value::{Kind, Refusal, Value};
+use crate::domain::plan::globs::Globs;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{Better, Demand, StageKind, StageSpec, Tier};
 use std::time::Duration;
@@ -25,7 +26,7 @@ const KEYS: &[Key] = &[
     Key { path: "at_least", kind: Kind::Number, support: Support::Now("") },
     Key { path: "better", kind: Kind::Choice(&["lower", "higher"], &[]), support: Support::Now("") },
     Key { path: "ratchet", kind: Kind::Flag, support: Support::Now("") },
-    Key { path: "reports", kind: Kind::Texts, support: Support::Later },
+    Key { path: "reports", kind: Kind::Texts, support: Support::Now("[]") },
 ];
 
 /// One stage as written; the timeout of the section stands in where it has none.
@@ -38,6 +39,7 @@ pub struct Stage {
     format: String,
     timeout: Option<Duration>,
     demand: Demand,
+    reports: Vec<String>,
 }
 
 impl Stage {
@@ -53,6 +55,7 @@ impl Stage {
             format: text("auto"),
             timeout: None,
             demand: Demand::default(),
+            reports: Vec::new(),
         }
     }
 
@@ -67,6 +70,7 @@ impl Stage {
             format: Format::from_word(&self.format).unwrap_or_default(),
             timeout_secs: self.timeout.unwrap_or(timeout).as_secs(),
             demand: self.demand,
+            reports: self.reports.clone(),
         }
     }
 
@@ -101,6 +105,9 @@ impl Stage {
             let why =
                 "has no meaning for kind = \"metric\": its number is read from the last line that is one; leave it out";
             wrong.push(("format", why.to_owned()));
+        }
+        if metric && !self.reports.is_empty() {
+            wrong.push(("reports", "has no meaning for kind = \"metric\"; leave it out".to_owned()));
         }
         if findings && self.kind() == StageKind::Tests {
             let why = format!(
@@ -142,6 +149,9 @@ impl Stage {
         parts.extend(at_least.map(|number| format!("at_least = {number}")));
         parts.extend(better.map(|better| format!("better = \"{}\"", better.word())));
         parts.extend(ratchet.map(|flag| format!("ratchet = {flag}")));
+        if !self.reports.is_empty() {
+            parts.push(format!("reports = {}", Value::Texts(self.reports.clone())));
+        }
         format!("{{ {} }}", parts.join(", "))
     }
 }
@@ -220,6 +230,13 @@ fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -
                 stage.demand.better = Some(if text == "lower" { Better::Lower } else { Better::Higher });
             }
             ("ratchet", Ok(Value::Flag(flag))) => stage.demand.ratchet = Some(flag),
+            ("reports", Ok(Value::Texts(globs))) => match Globs::new(&globs) {
+                Ok(_) => stage.reports = globs,
+                Err(bad) => {
+                    let message = format!("must be a list of globs; {bad}");
+                    problems.push(Problem::Value { place, key: path, message });
+                }
+            },
             (_, Ok(Value::Time(time))) => stage.timeout = Some(time),
             (_, Ok(_)) => {}
             (_, Err(Refusal::Later)) => {

@@ -13,6 +13,7 @@ pub mod plans;
 pub mod mission;
 
 mod attempt;
+mod bench;
 mod claims;
 mod driver;
 mod executor;
@@ -25,6 +26,8 @@ mod runs;
 mod shop;
 mod signals;
 mod verification;
+
+pub mod verify;
 
 pub mod audit;
 pub mod demo;

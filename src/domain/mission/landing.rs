@@ -123,10 +123,8 @@ impl Decision<'_> {
                         let (before_key, before, after) = (before_key.clone(), before.clone(), after.clone());
                         let demands = self.demands(self.may_remove_tests(&landing.mr.source));
                         let judgement = judge(&before, &after.summary, &after.delta, &demands);
-                        // A number may be worse by chance although every stage passes.
-                        let measured = after.delta.metrics.iter().any(|change| change.hurts(demands.ratchet));
-                        let doubtful = measured || after.summary.outcome != StageOutcome::Passed;
-                        let seen_once = !after.confirmed && doubtful;
+                        let measured = after.delta.number_hurts(demands.ratchet);
+                        let seen_once = !after.confirmed && (measured || after.summary.outcome != StageOutcome::Passed);
                         if judgement.lands {
                             self.note(Record::LandIntended {
                                 token: landing.token,

@@ -26,7 +26,8 @@ pub fn confirm(first: &Snapshot, second: &Snapshot) -> Snapshot {
     stages.extend(right.iter().filter(|(name, _)| !left.contains_key(*name)).map(|(_, stage)| (*stage).clone()));
     let place = |stage: &StageResult| first.stages.iter().chain(&second.stages).position(|s| s.name == stage.name);
     stages.sort_by_key(place);
-    Snapshot { stages, flaky: flaky.into_iter().collect(), confirmed: true }
+    let fingerprint = second.fingerprint.clone();
+    Snapshot { stages, flaky: flaky.into_iter().collect(), confirmed: true, fingerprint }
 }
 
 fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> StageResult {

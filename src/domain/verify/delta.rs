@@ -30,6 +30,12 @@ impl Delta {
         *self == same && self.findings.iter().all(|change| change.new.is_empty() && change.gone.is_empty())
     }
 
+    /// Whether a number hurts: one measurement may be worse by chance although every stage passes.
+    #[must_use]
+    pub fn number_hurts(&self, ratchet: bool) -> bool {
+        self.metrics.iter().any(|change| change.hurts(ratchet))
+    }
+
     /// How many entries say that something got worse, whatever the queue demands.
     #[must_use]
     pub fn worse(&self) -> usize {

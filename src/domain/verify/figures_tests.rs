@@ -36,8 +36,9 @@ fn metric(text: &str, code: i32, demand: Demand) -> StageResult {
         format: Format::Auto,
         timeout_secs: 5,
         demand,
+        reports: Vec::new(),
     };
-    StageResult::conclude(&spec, &RunEnd::Exited(code), text.as_bytes(), 1)
+    StageResult::conclude(&spec, &RunEnd::Exited(code), text.as_bytes(), &[], 1)
 }
 
 fn at_most(number: &str) -> Demand {

@@ -175,6 +175,9 @@ pub struct StageSpec {
     /// What is demanded besides its exit code.
     #[serde(default, skip_serializing_if = "Demand::is_nothing")]
     pub demand: Demand,
+    /// Globs of the JUnit reports it leaves in the work tree; where there are some, they are read instead of the output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
 }
 
 impl SnapshotKey {
@@ -182,6 +185,9 @@ impl SnapshotKey {
     /// no two different inputs give the same byte string: the version tag `mc-snapshot-1`, the tree, the number of
     /// stages, for each stage name, run, kind, tier, format and timeout in seconds, then the fingerprint. After it, for each stage that is a metric or of which
     /// something is demanded: the word `demand`, its place in the list, and what is demanded.
+    ///
+    /// If any stage has `reports`, the tag is `mc-snapshot-2` and each stage's fields end with their number and themselves:
+    /// keys of before there were reports stay as they are.
     ///
     /// The timeout is part of it: a result of "not run: timeout" must not outlive a longer timeout.
     #[must_use]
@@ -191,7 +197,8 @@ impl SnapshotKey {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text.as_bytes());
         };
-        field("mc-snapshot-1");
+        let reports = stages.iter().any(|stage| !stage.reports.is_empty());
+        field(if reports { "mc-snapshot-2" } else { "mc-snapshot-1" });
         field(tree.as_str());
         field(&stages.len().to_string());
         for stage in stages {
@@ -201,6 +208,10 @@ impl SnapshotKey {
             field(stage.tier.word());
             field(stage.format.word());
             field(&stage.timeout_secs.to_string());
+            if reports {
+                field(&stage.reports.len().to_string());
+                stage.reports.iter().for_each(|glob| field(glob));
+            }
         }
         field(fingerprint);
         for (nth, stage) in stages.iter().enumerate() {
@@ -231,6 +242,7 @@ mod tests {
             format: Format::Auto,
             timeout_secs: 60,
             demand: Demand::default(),
+            reports: Vec::new(),
         }
     }
 
@@ -258,6 +270,8 @@ mod tests {
             |s| s.demand.better = Some(Better::Higher),
             |s| s.demand.ratchet = Some(true),
             |s| s.demand.ratchet = Some(false),
+            |s| s.reports = vec!["a.xml".into()],
+            |s| s.reports = vec!["a.xml".into(), "b.xml".into()],
         ] {
             let mut stages = base.clone();
             change(&mut stages[0]);

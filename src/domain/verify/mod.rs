@@ -5,11 +5,13 @@ pub mod results;
 
 pub mod formats;
 pub mod key;
+pub mod reports;
 pub mod snapshot;
 
 pub mod confirm;
 
 pub mod delta;
+pub mod history;
 pub mod verdict;
 
 #[cfg(test)]

@@ -6,10 +6,11 @@
 use super::formats::{self, Format, metric};
 use super::key::{Demand, StageKind, StageSpec};
 use super::number::Number;
+use super::reports::{self, ReportFile};
 use super::results::{Findings, Reading, TestResults, TestStatus};
 use super::{StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Limit of [`StageResult::head_tail`] in bytes.
 pub const HEAD_TAIL_LIMIT: usize = 8 * 1024;
@@ -68,12 +69,12 @@ pub struct StageResult {
 }
 
 impl StageResult {
-    /// Judges a run by its end and its whole output: exit 0 passes if the parser is content
-    /// too; 126, 127, signal, timeout and a failed start are not-run; everything else failed.
+    /// Judges a run by its end and its whole output, or the files it left for `reports`: exit 0 passes if the parser is
+    /// content too; 126, 127, signal, timeout and a failed start are not-run; everything else failed.
     #[must_use]
-    pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], millis: u64) -> Self {
+    pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
         let text = String::from_utf8_lossy(output);
-        let (format, reading) = reading(spec, &text);
+        let (format, reading) = reading(spec, &text, files);
         let (outcome, exit, reason) = match end {
             RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
             RunEnd::Exited(126) => (StageOutcome::NotRun, Some(126), Some("exit code 126: not executable".to_owned())),
@@ -199,10 +200,13 @@ pub fn relative(output: Vec<u8>, workspace: &str) -> Vec<u8> {
 
 /// What the output of a stage says. A metric stage is read for its number alone; where tests are expected, a compiler's
 /// warnings say nothing about them.
-fn reading(spec: &StageSpec, text: &str) -> (Format, Reading) {
+fn reading(spec: &StageSpec, text: &str, files: &[ReportFile]) -> (Format, Reading) {
     let nothing = (Format::Exit, Reading::default());
     if spec.kind == StageKind::Metric {
         return nothing;
+    }
+    if !spec.reports.is_empty() {
+        return (reports::FORMAT, reports::read(&spec.reports, files).into());
     }
     let (format, reading) = formats::read(spec.format, text);
     let unwanted = spec.kind == StageKind::Tests && format.gives_findings();
@@ -220,6 +224,9 @@ pub struct Snapshot {
     /// Whether two runs of the tree went into it, so that a failure in it needs no other confirmation.
     #[serde(default)]
     pub confirmed: bool,
+    /// Fingerprint of the environment it was made in: with tree and stages it gives the key again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
 }
 
 impl Snapshot {
@@ -260,6 +267,21 @@ impl Snapshot {
             }
         }
         counts
+    }
+
+    /// Names of all tests that failed, of stages that are not passed without a test that says why, and of what is flaky.
+    #[must_use]
+    pub fn suspicious(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = self.flaky.iter().cloned().collect();
+        for stage in &self.stages {
+            let failed = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
+            names.extend(failed.map(|test| stage.test_name(&test.suite, &test.name)));
+            let told = stage.explained() && stage.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed));
+            if stage.effective() != StageOutcome::Passed && !told {
+                names.insert(stage.test_name("", ""));
+            }
+        }
+        names
     }
 
     /// Tells the first stage that is not passed, failed before not-run.

@@ -30,8 +30,11 @@ const RECORDED: &[(&str, &str)] = recorded!(
     "tsc/unicode.txt"
 );
 
-fn output(path: &str) -> &'static str {
-    RECORDED.iter().find(|(name, _)| *name == path).unwrap().1
+/// A recorded output; colours are no matter of these readers.
+fn output(path: &str) -> String {
+    let text = RECORDED.iter().find(|(name, _)| *name == path).unwrap().1;
+    let parts = text.split("\u{1b}[").enumerate();
+    parts.map(|(n, part)| if n == 0 { part } else { part.split_once('m').unwrap().1 }).collect()
 }
 
 fn findings(format: Format, text: &str) -> Findings {
@@ -40,7 +43,7 @@ fn findings(format: Format, text: &str) -> Findings {
 
 /// Reads a recorded output as its folder says.
 fn recorded(path: &str) -> Findings {
-    findings(Format::from_word(path.split('/').next().unwrap()).unwrap(), output(path))
+    findings(Format::from_word(path.split('/').next().unwrap()).unwrap(), &output(path))
 }
 
 /// One line per identity.
@@ -59,8 +62,9 @@ fn conclude(kind: StageKind, format: Format, code: i32, output: &str) -> StageRe
         format,
         timeout_secs: 5,
         demand: Demand::default(),
+        reports: Vec::new(),
     };
-    StageResult::conclude(&spec, &RunEnd::Exited(code), output.as_bytes(), 1)
+    StageResult::conclude(&spec, &RunEnd::Exited(code), output.as_bytes(), &[], 1)
 }
 
 #[test]
@@ -221,13 +225,13 @@ fn what_keeps_a_tool_from_looking_is_a_problem() {
         let problem = recorded(path).problem.unwrap_or_default();
         assert!(problem.starts_with(wanted), "{path}: {problem}");
         let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
-        let stage = conclude(StageKind::Lint, format, 0, output(path));
+        let stage = conclude(StageKind::Lint, format, 0, &output(path));
         assert_eq!((stage.outcome, stage.explained()), (StageOutcome::Failed, false), "{path}");
     }
     // These say it by their exit code alone: nothing was read that explains it.
     for (path, code) in [("ruff/config.txt", 2), ("eslint/config.txt", 2)] {
         let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
-        let stage = conclude(StageKind::Lint, format, code, output(path));
+        let stage = conclude(StageKind::Lint, format, code, &output(path));
         assert_eq!((stage.outcome, stage.explained()), (StageOutcome::Failed, false), "{path}");
         assert_eq!(stage.why(), "exit code 2, which no finding explains");
     }
@@ -257,7 +261,7 @@ fn warnings_alone_explain_no_failing_exit_code() {
         .chain([("clippy/denied.txt", true), ("clippy/deny.txt", true), ("ruff/full.txt", true)])
     {
         let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
-        let stage = conclude(StageKind::Lint, format, 1, output(path));
+        let stage = conclude(StageKind::Lint, format, 1, &output(path));
         assert_eq!((stage.outcome, stage.explained()), (StageOutcome::Failed, explained), "{path}");
     }
 }
@@ -294,7 +298,7 @@ fn a_document_that_is_not_whole_is_a_problem() {
     for path in ["ruff/some.json", "eslint/some.json", "bandit/sec.json", "clippy/some.json"] {
         let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
         let text = output(path);
-        let half = &text[..floor(text, text.len() / 2)];
+        let half = &text[..floor(&text, text.len() / 2)];
         assert!(findings(format, half).problem.is_some(), "{path}");
         let twice = format!("> one\n{text}\n> two\n{text}");
         let found = findings(format, &twice);
@@ -305,14 +309,15 @@ fn a_document_that_is_not_whole_is_a_problem() {
 
 #[test]
 fn formats_are_recognised_by_structure_only() {
-    for (path, text) in RECORDED {
+    for (path, _) in RECORDED {
+        let text = output(path);
         let folder = path.split('/').next().unwrap();
         let told = recorded(path);
         let silent = ["clippy/manifest.txt", "mypy/usage.txt", "bandit/usage.txt", "ruff/config.txt", "tsc/empty.txt"];
         // A clean run is recognised only where it prints a report all the same.
         let report = path.starts_with("bandit/") || ["eslint/clean.json", "clippy/clean.json"].contains(path);
         let wanted = (told.total() > 0 || report) && !silent.contains(path);
-        assert_eq!(recognise(text).map(Format::word), wanted.then_some(folder), "{path}");
+        assert_eq!(recognise(&text).map(Format::word), wanted.then_some(folder), "{path}");
     }
     for text in [
         "All checks passed!\n",
@@ -336,7 +341,7 @@ fn compilers_that_warn_in_front_of_tests_do_not_hide_them() {
     assert_eq!(recognise(&both), Some(Format::Tap));
     let two = format!("{}{}", output("ruff/full.txt"), output("mypy/some.txt"));
     assert_eq!(recognise(&two), None);
-    let stage = conclude(StageKind::Tests, Format::Auto, 1, output("ruff/full.txt"));
+    let stage = conclude(StageKind::Tests, Format::Auto, 1, &output("ruff/full.txt"));
     assert_eq!((stage.findings.as_ref(), stage.format, stage.explained()), (None, Some(Format::Exit), false));
     let stage = conclude(StageKind::Metric, Format::Auto, 0, "1..1\nnot ok 1\n80.5\n");
     assert_eq!((stage.tests.as_ref(), stage.outcome), (None, StageOutcome::Passed));

@@ -21,8 +21,9 @@ fn conclude(format: Format, end: RunEnd, output: &[u8]) -> StageResult {
         format,
         timeout_secs: 5,
         demand: Demand::default(),
+        reports: Vec::new(),
     };
-    StageResult::conclude(&spec, &end, output, 1)
+    StageResult::conclude(&spec, &end, output, &[], 1)
 }
 
 #[test]
