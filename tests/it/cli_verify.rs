@@ -303,8 +303,7 @@ fn a_mission_may_run_beside_it() {
 #[test]
 fn p12_hostile_names_reach_no_runner_and_no_parser() {
     let night = Night::new();
-    let names =
-        "printf '1..2\\nnot ok 1 - ::error::x%%0Ay \\033[31m<b a=\"1\">&\\n::add-mask::z\\nok 2 - ##[group]\\n'; exit 1";
+    let names = "printf '1..2\\nnot ok 1 - ::error::x%%0Ay \\033[31m<b a=\"1\">&\\n::add-mask::z\\nok 2 - ##[group]\\n'; exit 1";
     night.settings(names, "");
     let github = verify(&night, &["--format", "github"]).exits(4);
     let (_, commands) = github.out.split_once("\nHEAD fails: 1 passed, 1 failed\n::").unwrap();
