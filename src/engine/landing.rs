@@ -1,6 +1,7 @@
 //! Merging onto green and moving green: git's side of a landing. What follows from each answer is decided elsewhere.
 
 use super::error::chain;
+use super::evidence;
 use super::shop::Shop;
 use super::verification::gate_stages;
 use crate::adapters::git::green::{GreenMove, move_green};
@@ -38,6 +39,12 @@ pub async fn integrate(
         Merged::Unchanged => return Ok(Integration::Unchanged),
         Merged::Conflict { files, detail } => return Ok(Integration::Conflict { files, detail: shorten(&detail) }),
     };
+    if *source != MergeSource::Intake {
+        let paths = evidence::protected(shop, onto, &tip).await?;
+        if !paths.is_empty() {
+            return Ok(Integration::Protected { paths });
+        }
+    }
     let fingerprint = shop.fingerprint().await.map_err(|e| said(&e))?;
     let key = SnapshotKey::of(&tip.tree, &gate_stages(shop), fingerprint);
     let message = message(shop, source, title, &tip, &key);

@@ -2,6 +2,7 @@
 //! exact commit. Stages are supervised runs named by the verification's number, so that a new engine adopts them.
 
 use super::error::chain;
+use super::evidence;
 use super::prepare::{self, NotReady};
 use super::runs::{End, Ended, Job, run};
 use super::shop::Shop;
@@ -27,7 +28,7 @@ const PARSED: u64 = 256 << 20;
 /// # Errors
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, String> {
-    let stages = gate_stages(shop);
+    let stages = evidence::stages(shop, &order);
     let fingerprint = shop.fingerprint().await.map_err(|e| chain(&e))?;
     let key = SnapshotKey::of(&order.tip.tree, &stages, fingerprint);
     let stored = shop.snapshot(&key).map_err(|e| chain(&e))?;
@@ -134,12 +135,17 @@ async fn in_slot(
     }
 }
 
-fn stage_job(shop: &Shop, stage: &StageSpec, dir: PathBuf, cwd: PathBuf) -> Job {
+/// The run of one stage.
+pub(super) fn stage_job(shop: &Shop, stage: &StageSpec, dir: PathBuf, cwd: PathBuf) -> Job {
     let env = shop.allowed_env(&shop.settings().verification.env);
     Job::shell(dir, cwd, &stage.run, env, Duration::from_secs(stage.timeout_secs))
 }
 
-fn conclude(stage: &StageSpec, ended: &Ended, millis: u64) -> Result<StageResult, String> {
+/// What a run says about its stage.
+///
+/// # Errors
+/// A sentence about infrastructure, or that it was killed.
+pub(super) fn conclude(stage: &StageSpec, ended: &Ended, millis: u64) -> Result<StageResult, String> {
     let end = match &ended.end {
         End::Exited(code) => RunEnd::Exited(*code),
         End::Signaled(signal) => RunEnd::Signalled(*signal),

@@ -58,6 +58,8 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
             expected: world.id("main").await,
             key: SnapshotKey(KEY.to_owned()),
             verdict: Verdict::Helped,
+            accept_before: None,
+            extra: None,
         },
         Record::Landed {
             mr: 1,
