@@ -16,6 +16,7 @@ mod attempt;
 mod claims;
 mod driver;
 mod evidence;
+mod evidence_audit;
 mod executor;
 mod foreign;
 mod ground;

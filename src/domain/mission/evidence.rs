@@ -112,10 +112,10 @@ pub(super) fn refused(quick: Option<&Quick>, changed: bool) -> Option<AttemptCla
 /// The question for a person when a command that judges work in the workspace is missing.
 pub(super) fn missing(quick: &Quick, unit: &UnitSpec) -> String {
     format!(
-        "what runs in the workspace before the merge queue could not run, which never counts as passed ({}); \
-         install what is missing or change the stage, then `mc unit retry {}`",
-        quick.note.trim(),
-        unit.id
+        "a command that judges its work is missing, and not-run never counts as passed; install it, then `mc unit retry {}` \
+         (a stage that is wrong needs a new mission): {}",
+        unit.id,
+        quick.note.trim()
     )
 }
 

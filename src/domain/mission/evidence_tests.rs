@@ -306,7 +306,7 @@ fn quick_stages_decide_before_the_queue() {
             assert_eq!(play.unit().attempts[1].from, tip('b').commit, "from its own work");
         }
         if state == UnitState::Held {
-            assert!(play.unit().reason.contains("install what is missing"), "{}", play.unit().reason);
+            assert!(play.unit().reason.contains("install it, then"), "{}", play.unit().reason);
             play.answered();
             assert_eq!(play.unit().attempts[1].from, tip('b').commit, "nothing is made twice");
         }
