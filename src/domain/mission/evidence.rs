@@ -4,7 +4,7 @@
 //! Wanted: these lines come on top of the gate and never in its place, so the gate's snapshots keep their keys (P13); a
 //! unit with `accept` lands only when that line is known to fail on green and to pass on the candidate; not-run shows
 //! nothing, neither failing before nor passing after; nobody is blamed for a failure seen once. The reasons are in
-//! `docs/decisions/0005-evidence-per-unit.md`.
+//! `docs/decisions/0006-evidence-per-unit.md`.
 
 use super::Decision;
 use super::attempts::classify;
