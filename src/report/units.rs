@@ -135,7 +135,9 @@ fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attemp
         lines(out, "  note    ", note);
     }
     if let Some(quick) = evidence::quick_text(attempt) {
-        lines(out, "  quick   ", &quick);
+        lines(out, "  checked ", &quick);
+        let (mission, id, n) = (&view.state.mission, &unit.spec.id, attempt.n);
+        let _ = writeln!(out, "  output  {mission}/{id}/{n}/quick in the folder `runs` of `mc where`");
     }
     if !attempt.proof.is_empty() {
         let _ = writeln!(out, "  processes proven gone by {}", plain(&attempt.proof));

@@ -70,21 +70,25 @@ fn p1_p13_accept_and_verify_land_what_they_show_and_leave_the_gate_alone() {
 #[test]
 fn accept_that_passes_or_cannot_run_before_is_held_until_a_person_says_so() {
     let night = night(GATE);
+    let landed = "git -C ~/repo cat-file -e mc/green:f 2>/dev/null";
     let plan = [
         agent(&night, "passes", "touch p", "accept = 'true'"),
         agent(&night, "missing", "printf '#!/bin/sh\\n' > m; chmod +x m", "accept = './m'"),
         agent(&night, "free", "touch f", ""),
+        agent(&night, "late", &format!("until {landed}; do sleep 0.05; done; touch f late"), "accept = 'test -e f'"),
     ];
     night.mission(&plan.join("\n")).exits(3).says(&["passes on green at", "mc unit retry passes"]);
     assert_eq!([night.unit("passes"), night.unit("missing"), night.unit("free")], ["held", "held", "landed"]);
     assert!(night.reason("missing").contains("could not run on green"), "{}", night.reason("missing"));
+    assert_eq!(night.unit("late"), "held");
+    assert!(night.reason("late").contains("another change may have brought it"), "{}", night.reason("late"));
     assert!(night.reason("missing").contains("127"), "{}", night.reason("missing"));
     assert!(night.holds("! git cat-file -e mc/green:p && ! git cat-file -e mc/green:m"));
-    for unit in ["passes", "missing"] {
+    for unit in ["passes", "missing", "late"] {
         night.mc(&["unit", "retry", unit]).exits(0);
     }
     night.mc(&["mission", "resume"]).exits(0);
-    assert_eq!([night.unit("passes"), night.unit("missing")], ["landed", "landed"]);
+    assert_eq!([night.unit("passes"), night.unit("missing"), night.unit("late")], ["landed"; 3]);
     night.green_verifies("sh run.sh");
     night.audit();
 }
@@ -162,7 +166,7 @@ fn quick_stages_spare_the_gate_and_the_retry_starts_from_its_own_work() {
     night.sh("grep -q 'these run in your workspace' ~/brief");
     assert_eq!(night.sh("git show mc/green:a"), "good");
     assert!(night.holds("! git cat-file -e mc/green:left-over"), "what a stage leaves is no work");
-    night.mc(&["unit", "show", "a"]).says(&["quick   failed in", "run twice: fast: exit code 1", "quick   passed in"]);
+    night.mc(&["unit", "show", "a"]).says(&["checked failed in", "run twice: fast: exit code 1", "checked passed in"]);
     night.audit();
 }
 

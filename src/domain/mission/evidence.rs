@@ -200,9 +200,11 @@ impl Decision<'_> {
             StageOutcome::Failed => return true,
             StageOutcome::Passed => format!("`accept` passes on green at {onto} without this change{since}"),
             StageOutcome::NotRun => {
-                format!("`accept` could not run on green at {onto}, so nobody knows that it fails there ({})", {
-                    before.summary.note.trim()
-                })
+                let note = before.summary.note.trim();
+                format!(
+                    "`accept` could not run on green at {onto} ({note}), so nobody knows that it fails there; a line such \
+                     as `test -e FILE && …` says no where the file is missing"
+                )
             }
         };
         self.hold_landing(landing, reason);
