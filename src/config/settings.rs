@@ -78,6 +78,9 @@ pub struct Verification {
     /// Globs of paths that units must leave as they are.
     #[serde(default)]
     pub protect: Vec<String>,
+    /// Paths and globs removed from a tree before it is verified.
+    #[serde(default)]
+    pub ignore: Vec<String>,
 }
 
 /// The default of `target.verification.timeout`, for settings journaled before it was kept.
@@ -217,6 +220,7 @@ impl Layers {
                 fingerprint: self.texts("target.verification.fingerprint"),
                 timeout: self.time("target.verification.timeout"),
                 protect: self.texts(PROTECT),
+                ignore: self.texts("target.verification.ignore"),
             },
             agent: Agent {
                 preset: Preset::Command,
@@ -332,9 +336,11 @@ impl Layers {
     }
 
     fn check_globs(&self, problems: &mut Vec<Problem>) {
-        if let Err(bad) = Globs::new(&self.texts(PROTECT)) {
-            let message = format!("must be a list of globs; {bad}");
-            problems.push(Problem::Value { place: self.source(PROTECT), key: PROTECT.to_owned(), message });
+        for key in ["target.verification.ignore", PROTECT] {
+            if let Err(bad) = Globs::new(&self.texts(key)) {
+                let message = format!("must be a list of globs; {bad}");
+                problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+            }
         }
     }
 

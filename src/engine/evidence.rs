@@ -4,9 +4,8 @@
 //! second time), so that a new engine adopts them. The work is collected, pinned and written down before the first one
 //! starts: nothing they leave in the workspace becomes part of it.
 
-use super::runs::{End, run};
 use super::shop::Shop;
-use super::verification::{conclude, gate_stages, stage_job};
+use super::verification::{Ground, NoResult, gate_stages, run_stage};
 use crate::adapters::clock;
 use crate::domain::mission::{
     AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, RunEnd, VerifyOrder, VerifyRole, extra_stages,
@@ -38,6 +37,7 @@ fn own_line(shop: &Shop, line: &ExtraStage) -> StageSpec {
         tier: Tier::Gate,
         format: Format::Auto,
         timeout_secs: shop.settings().verification.timeout.as_secs(),
+        reports: Vec::new(),
     }
 }
 
@@ -75,12 +75,6 @@ pub fn quick_dir(attempt_dir: &Path) -> PathBuf {
     attempt_dir.join("quick")
 }
 
-/// Why stages did not come to an end.
-enum Broken {
-    Killed,
-    Lost(String),
-}
-
 /// Runs stages in a workspace, or takes them over, and writes into the report what they said.
 pub async fn look(
     shop: &Shop,
@@ -90,13 +84,15 @@ pub async fn look(
     report: &mut AttemptReport,
     kill: watch::Receiver<bool>,
 ) {
-    match ran(shop, stages, &quick_dir(attempt_dir), workspace, kill).await {
+    let Some(tree) = report.head.as_ref().map(|head| head.tree.clone()) else { return };
+    let on = Ground { workspace, tree: &tree, adopted: false };
+    match ran(shop, stages, &quick_dir(attempt_dir), on, kill).await {
         Ok((quick, flaky)) => {
             report.notes.extend(flaky.iter().map(|name| format!("{name} failed and passed on the same work")));
             report.quick = Some(quick);
         }
-        Err(Broken::Killed) => report.end = RunEnd::Stopped,
-        Err(Broken::Lost(why)) => report.end = RunEnd::Infrastructure(why),
+        Err(NoResult::Killed) => report.end = RunEnd::Stopped,
+        Err(NoResult::Lost(why)) => report.end = RunEnd::Infrastructure(why),
     }
 }
 
@@ -104,17 +100,17 @@ async fn ran(
     shop: &Shop,
     stages: &[StageSpec],
     dir: &Path,
-    workspace: &Path,
+    on: Ground<'_>,
     kill: watch::Receiver<bool>,
-) -> Result<(Quick, Vec<String>), Broken> {
-    let (first, began) = pass(shop, stages, |nth| dir.join(nth.to_string()), workspace, kill.clone()).await?;
+) -> Result<(Quick, Vec<String>), NoResult> {
+    let (first, began) = pass(shop, stages, |nth| dir.join(nth.to_string()), on, kill.clone()).await?;
     let passed = |stage: &StageResult| stage.effective() == StageOutcome::Passed;
     let doubted: Vec<StageSpec> =
         stages.iter().zip(&first.stages).filter(|(_, result)| !passed(result)).map(|(s, _)| s.clone()).collect();
     let again = shop.settings().queue.confirm_failures && !doubted.is_empty();
     let whole = match again {
         true => {
-            let second = pass(shop, &doubted, |nth| dir.join(format!("again-{nth}")), workspace, kill).await?.0;
+            let second = pass(shop, &doubted, |nth| dir.join(format!("again-{nth}")), on, kill).await?.0;
             confirm(&first, &second)
         }
         false => first,
@@ -129,21 +125,18 @@ async fn pass(
     shop: &Shop,
     stages: &[StageSpec],
     dir: impl Fn(usize) -> PathBuf,
-    workspace: &Path,
+    on: Ground<'_>,
     kill: watch::Receiver<bool>,
-) -> Result<(Snapshot, Millis), Broken> {
-    let (mut results, mut began) = (Vec::new(), None);
+) -> Result<(Snapshot, Millis), NoResult> {
+    let mut results: Vec<StageResult> = Vec::new();
     for (nth, stage) in stages.iter().enumerate() {
-        let asked = clock::now();
-        let ended = run(shop, stage_job(shop, stage, dir(nth), workspace.to_owned()), kill.clone(), false).await;
-        let started = ended.started.unwrap_or(asked);
-        began.get_or_insert(started);
-        if ended.end == End::Killed {
-            return Err(Broken::Killed);
-        }
-        results.push(conclude(stage, &ended, clock::now().saturating_sub(started)).map_err(Broken::Lost)?);
+        let dir = dir(nth);
+        let adopted = dir.exists();
+        results.push(run_stage(shop, stage, dir, Ground { adopted, ..on }, kill.clone()).await?);
     }
+    // A stage that was taken over began with an engine that is gone.
+    let took: Millis = results.iter().map(|result| result.millis).sum();
     let mut snapshot = Snapshot { stages: results, ..Snapshot::default() };
     shop.redactor().snapshot(&mut snapshot);
-    Ok((snapshot, began.unwrap_or_else(clock::now)))
+    Ok((snapshot, clock::now().saturating_sub(took)))
 }

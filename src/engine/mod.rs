@@ -13,6 +13,7 @@ pub mod plans;
 pub mod mission;
 
 mod attempt;
+mod bench;
 mod claims;
 mod driver;
 mod evidence;
@@ -28,6 +29,8 @@ mod runs;
 mod shop;
 mod signals;
 mod verification;
+
+pub mod verify;
 
 pub mod audit;
 pub mod demo;

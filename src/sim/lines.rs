@@ -21,6 +21,8 @@ pub enum Line {
     CannotRun,
     /// It passes as soon as this unit's change is in.
     Once(UnitId),
+    /// The same, and before it cannot run: the change brings the program.
+    Brings(UnitId),
 }
 
 /// Every unit's lines, and the stored snapshots of those that ran.
@@ -50,7 +52,8 @@ impl Lines {
         let mut saying = self.units.values().filter(|u| u.accept.as_ref() == Some(&stage.run));
         let passes = match self.scripted.get(&stage.run) {
             Some(Line::CannotRun) => return StageOutcome::NotRun,
-            Some(Line::Passes) => true,
+            Some(Line::Brings(unit)) if !content.contains_key(unit) => return StageOutcome::NotRun,
+            Some(Line::Passes | Line::Brings(_)) => true,
             Some(Line::Fails) => false,
             Some(Line::Once(unit)) => content.contains_key(unit),
             None => stage.name != "accept" || saying.any(|u| content.contains_key(&u.id)),

@@ -211,6 +211,7 @@ fn own_lines(units: &mut [UnitSpec], lines: &mut BTreeMap<String, Line>, seed: u
                 12..16 => (format!("has {other}"), Line::Once(other)),
                 16 => ("passes".to_owned(), Line::Passes),
                 17 => ("fails".to_owned(), Line::Fails),
+                18 => (format!("brings {}", unit.id), Line::Brings(unit.id.clone())),
                 _ => ("cannot run".to_owned(), Line::CannotRun),
             };
             lines.insert(text.clone(), line);
