@@ -5,7 +5,7 @@
 //! starts: nothing they leave in the workspace becomes part of it.
 
 use super::shop::Shop;
-use super::verification::{Ground, NoResult, gate_stages, run_stage};
+use super::verification::{Extent, Ground, NoResult, gate_stages, run_stage};
 use crate::adapters::clock;
 use crate::domain::mission::{
     AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, RunEnd, VerifyOrder, VerifyRole, extra_stages,
@@ -20,12 +20,12 @@ use crate::domain::verify::snapshot::{Snapshot, StageResult, confirm};
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
-/// The stages a verification runs: the gate's, or a unit's own lines.
+/// The stages a verification runs, and on how much of the tree: the gate's, or a unit's own lines.
 #[must_use]
-pub fn stages(shop: &Shop, order: &VerifyOrder) -> Vec<StageSpec> {
+pub fn stages(shop: &Shop, order: &VerifyOrder) -> (Vec<StageSpec>, Extent) {
     match order.extra.is_empty() {
-        true => gate_stages(shop),
-        false => order.extra.iter().map(|line| own_line(shop, line)).collect(),
+        true => (gate_stages(shop), Extent::Narrowed),
+        false => (order.extra.iter().map(|line| own_line(shop, line)).collect(), Extent::Whole),
     }
 }
 

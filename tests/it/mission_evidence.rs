@@ -155,6 +155,17 @@ fn p8_nothing_to_do_is_believed_only_if_accept_passes() {
 }
 
 #[test]
+fn own_lines_see_what_the_gate_ignores() {
+    let night = night(&format!("{GATE}\nignore = [\"**/*.md\"]"));
+    night
+        .mission(&agent(&night, "docs", "echo quickstart > README.md", "accept = 'grep -q quickstart README.md'"))
+        .exits(0);
+    assert_eq!(night.unit("docs"), "landed");
+    assert_eq!(lines(&night, "runs"), 1, "the gate knows the narrowed tree");
+    night.audit();
+}
+
+#[test]
 fn quick_stages_spare_the_gate_and_the_retry_starts_from_its_own_work() {
     let night = night(&with_quick("echo q >> ~/quick; touch left-over; echo looked at a; ! grep -q bad a"));
     let script = "[ -e a ] && cp $MC_BRIEF ~/brief && echo good > a || echo bad > a";
