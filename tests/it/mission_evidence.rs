@@ -277,3 +277,32 @@ fn p5_a_stop_kills_a_quick_stage_and_keeps_the_work() {
     night.sh(&format!("git update-ref -d refs/mc/attempts/{mission}/a/1"));
     night.mc(&["audit"]).exits(4).says(&["/a/1 is gone; it pinned"]);
 }
+
+#[test]
+fn p4_killed_again_and_again_with_quick_stages_and_own_lines_everything_lands_shown() {
+    let night = night(&with_quick("sleep 0.1; touch left-over; ! grep -qs wrong ?"));
+    let keys =
+        |id: &str| format!("attempts = 9\nverify = 'sleep 0.1; test -e {id}'\naccept = 'sleep 0.1; test -e {id}'");
+    let script = |id: &str| format!("sleep 0.1; echo good > {id}");
+    let units: Vec<String> = ["a", "b", "c"].iter().map(|id| agent(&night, id, &script(id), &keys(id))).collect();
+    let plan = night.plan(&units.join("\n"));
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("[ -e ~/state/mc.db ] && [ -s ~/started ]");
+    for _ in 0..12 {
+        std::thread::sleep(std::time::Duration::from_millis(random.u64(0..600)));
+        engine.signal("KILL");
+        engine.wait();
+        engine = night.begin(&["mission", "resume"]);
+    }
+    engine.wait().exits(0);
+    for id in ["a", "b", "c"] {
+        assert_eq!(night.unit(id), "landed", "{}", night.reason(id));
+        let refused = night.classes(id).into_iter().find(|class| class.starts_with("failed"));
+        assert_eq!(refused, None, "{id}");
+    }
+    let files = night.sh("git diff --name-only main mc/green");
+    assert_eq!(files, "a\nb\nc");
+    night.green_verifies("sh run.sh");
+    night.audit();
+}
