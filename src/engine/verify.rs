@@ -11,7 +11,7 @@ use super::prepare::{self, NotFresh, NotReady, Wanted};
 use super::runs::GRACE;
 use super::signals::Ending;
 use super::site::Site;
-use super::verification::{self, Examined, Question, Seat, gate_stages};
+use super::verification::{self, Examined, Extent, Question, Seat, gate_stages};
 use crate::adapters::append::Appender;
 use crate::adapters::clock;
 use crate::adapters::git::filter::Filtered;
@@ -230,7 +230,7 @@ impl Job<'_> {
         let label = format!("{}-{name}", self.id);
         let dir = self.bench.state.runs().join(".verify").join(&label);
         let run = format!("verify-{label}");
-        let question = Question { tip, stages: &self.stages, dir: &dir, run: &run, confirms };
+        let question = Question { tip, extent: Extent::Narrowed, stages: &self.stages, dir: &dir, run: &run, confirms };
         let (mut removed, mut tree) = (0, tip.tree.clone());
         if confirms.is_none() || !self.bench.settings().verification.ignore.is_empty() {
             let (_, filtered) = verification::key(self.bench, &tip.tree, &self.stages).await?;

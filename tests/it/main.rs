@@ -20,6 +20,7 @@ mod git_source;
 mod lessons;
 mod mission_agents;
 mod mission_crash;
+mod mission_evidence;
 mod mission_experiments;
 mod mission_gate;
 mod mission_hostile;
