@@ -11,6 +11,7 @@ mod cli_plan;
 mod cli_reports;
 mod cli_start;
 mod config;
+mod documents;
 mod git_merge;
 mod git_refs;
 mod git_source;
