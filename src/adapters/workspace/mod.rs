@@ -11,3 +11,4 @@ pub mod slot;
 
 mod pin;
 mod rescue;
+mod survey;

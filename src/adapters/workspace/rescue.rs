@@ -235,6 +235,10 @@ pub(crate) async fn tips(
     notes: &mut Vec<String>,
 ) -> Result<Vec<CommitId>, CollectError> {
     let mut commits = commits.to_vec();
+    commits.retain(|id| !known.contains(&id));
+    if commits.is_empty() && !refs {
+        return Ok(Vec::new());
+    }
     if commits.len() > 1000 {
         // Somebody repacked with all borrowed objects: most of these are old history.
         let mut args = vec!["rev-list"];
