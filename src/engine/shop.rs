@@ -79,7 +79,7 @@ impl Shop {
         lock: RunLock,
         store: Arc<Mutex<Store>>,
     ) -> Self {
-        let source = site.source(lock.guard());
+        let source = site.source(lock.guard()).staying();
         Self {
             mission,
             objective,

@@ -84,10 +84,21 @@ impl MergeRepo {
         drop_paths: &[&str],
         date: Option<i64>,
     ) -> Result<Integration, GitError> {
-        if self.git.merge_base(&green.commit, head).await?.is_none() {
-            let detail = format!("{head} has no common history with green {}", green.commit);
-            return Ok(Integration::Conflict { files: Vec::new(), detail });
-        }
+        self.integrate_as(green, head, drop_paths, date, |_| message.to_owned()).await
+    }
+
+    /// Like [`MergeRepo::integrate`], with a message that is made when the merged tree is known.
+    ///
+    /// # Errors
+    /// As [`MergeRepo::integrate`].
+    pub async fn integrate_as(
+        &self,
+        green: &Tip,
+        head: &CommitId,
+        drop_paths: &[&str],
+        date: Option<i64>,
+        message: impl FnOnce(&TreeId) -> String,
+    ) -> Result<Integration, GitError> {
         let theirs = self.without(green, head, drop_paths).await?;
         let mut git = self.git.clone();
         if self.attr_source {
@@ -98,14 +109,20 @@ impl MergeRepo {
         match read_merge(output.code, &output.stdout) {
             Merged::Clean(tree) if tree == green.tree => Ok(Integration::Unchanged),
             Merged::Clean(tree) => {
-                let commit = self.commit(&tree, &[&green.commit, head], message, date).await?;
+                let commit = self.commit(&tree, &[&green.commit, head], &message(&tree), date).await?;
                 Ok(Integration::Candidate(Tip { commit, tree }))
             }
             Merged::Conflict => {
                 let (files, detail) = parse_conflict(&output.stdout);
                 Ok(Integration::Conflict { files, detail })
             }
-            Merged::Broken => Err(failed(&args, &output)),
+            Merged::Broken => match self.git.merge_base(&green.commit, head).await? {
+                Some(_) => Err(failed(&args, &output)),
+                None => {
+                    let detail = format!("{head} has no common history with green {}", green.commit);
+                    Ok(Integration::Conflict { files: Vec::new(), detail })
+                }
+            },
         }
     }
 
@@ -126,6 +143,12 @@ impl MergeRepo {
     /// `head`, or a commit on top of it that has green's version of `drop_paths`: merging that one leaves them alone.
     async fn without(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<CommitId, GitError> {
         let mut edits: Vec<Vec<String>> = Vec::new();
+        let mut args =
+            vec!["diff-tree", "--name-only", "-z", "--no-renames", green.commit.as_str(), head.as_str(), "--"];
+        args.extend(drop_paths);
+        if drop_paths.is_empty() || self.git.bytes(&args).await?.is_empty() {
+            return Ok(head.clone());
+        }
         for path in drop_paths {
             let (ours, theirs) =
                 (self.git.entry(green.commit.as_str(), path).await?, self.git.entry(head.as_str(), path).await?);

@@ -8,11 +8,13 @@
 
 pub mod green;
 pub mod merge;
+mod reader;
 pub mod refs;
 pub mod source;
 
 use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output};
 use crate::domain::values::{CommitId, TreeId};
+use reader::{Answer, Reader};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -66,6 +68,7 @@ pub struct Git {
     env: Vec<(OsString, OsString)>,
     settings: Vec<String>,
     options: Vec<String>,
+    reader: Option<Reader>,
 }
 
 /// A git call did not do what was asked.
@@ -144,7 +147,7 @@ impl Git {
     /// Git for a repository; children get `guard`'s standard input.
     #[must_use]
     pub fn new(place: Place, guard: ChildGuard) -> Self {
-        Self { place, guard, env: Vec::new(), settings: Vec::new(), options: Vec::new() }
+        Self { place, guard, env: Vec::new(), settings: Vec::new(), options: Vec::new(), reader: None }
     }
 
     /// Git on the repository found from `dir`.
@@ -156,12 +159,27 @@ impl Git {
     /// The same way of calling git on another repository.
     #[must_use]
     pub fn at(&self, place: Place) -> Self {
-        Self { place, ..self.clone() }
+        Self { place, reader: None, ..self.clone() }
+    }
+
+    /// With one process that stays and answers what names and refs stand for. For a repository that is asked often and
+    /// whose settings are nobody's work; clones share the process.
+    #[must_use]
+    pub fn staying(mut self) -> Self {
+        self.reader = Some(Reader::default());
+        self
+    }
+
+    /// What `name` stands for, from the process that stays; `None`: there is none, or it does not know.
+    async fn told(&self, name: &str) -> Option<Answer> {
+        let start = || self.command(&["cat-file", "--batch-command"]).talk().ok();
+        self.reader.as_ref()?.ask(name, start).await
     }
 
     /// Sets a variable for every call, `GIT_*` included.
     #[must_use]
     pub fn with_env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.reader = None;
         self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
@@ -169,6 +187,7 @@ impl Git {
     /// Sets a configuration value (`key=value`) for every call.
     #[must_use]
     pub fn with_setting(mut self, setting: &str) -> Self {
+        self.reader = None;
         self.settings.push(setting.to_owned());
         self
     }
@@ -176,6 +195,7 @@ impl Git {
     /// Adds an option of git itself (before the subcommand).
     #[must_use]
     pub fn with_option(mut self, option: &str) -> Self {
+        self.reader = None;
         self.options.push(option.to_owned());
         self
     }

@@ -122,14 +122,14 @@ pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId) -> Result<(), 
     made().map_err(|source| GitError::Io { path: files.to_owned(), source })
 }
 
-/// Makes files and index equal to `base`; says what is still different afterwards.
+/// Makes files and index equal to `base`; says what is still different afterwards, as `git status` shows it.
 pub(crate) async fn reset(
     source: &Git,
     shape: &Shape,
     files: &Path,
     base: &CommitId,
     ignored: Ignored,
-) -> Result<Vec<String>, GitError> {
+) -> Result<Vec<Vec<u8>>, GitError> {
     let failed = |source| GitError::Io { path: files.to_owned(), source };
     let fresh = fs::symlink_metadata(files).is_err();
     fs::create_dir_all(files).map_err(failed)?;
@@ -161,7 +161,8 @@ pub(crate) async fn reset(
             }
         }
         different = differences(&git).await?;
-        if found.odd() || found.empty_folder || ignored == Ignored::Remove || !different.is_empty() {
+        let simple = !found.odd() && !found.empty_folder && ignored == Ignored::Keep;
+        if !(simple && drop_untracked(files, &mut different)) {
             git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
             different = differences(&git).await?;
         }
@@ -171,9 +172,26 @@ pub(crate) async fn reset(
 }
 
 /// What git calls different between HEAD, the index and the files.
-async fn differences(git: &Git) -> Result<Vec<String>, GitError> {
-    let status = git.bytes(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"]).await?;
-    Ok(fields(&status).map(|f| String::from_utf8_lossy(f).into_owned()).collect())
+async fn differences(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
+    let status = git.bytes(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"]).await?;
+    Ok(fields(&status).map(<[u8]>::to_vec).collect())
+}
+
+/// Removes untracked files as `git clean` would, with the folders that are empty then, and takes them off the list.
+/// False when there is anything that only git should take away.
+fn drop_untracked(files: &Path, different: &mut Vec<Vec<u8>>) -> bool {
+    if different.iter().any(|line| !line.starts_with(b"?? ") || line.ends_with(b"/")) {
+        return false;
+    }
+    for line in different.drain(..) {
+        let path = files.join(OsStr::from_bytes(&line[3..]));
+        if fs::remove_file(&path).is_err() {
+            return false;
+        }
+        // A folder that still holds something stays, and with it those above.
+        let _ = path.ancestors().skip(1).take_while(|dir| *dir != files).try_for_each(fs::remove_dir);
+    }
+    true
 }
 
 /// Where the index of a slot is kept while somebody works there.
