@@ -109,8 +109,8 @@ struct Measured {
 }
 
 /// How many times as long as a measurement took its answer is good: looking through every file of every slot never takes
-/// more than a twentieth of the time.
-const LASTS: u32 = 20;
+/// more than a hundredth of the time.
+const LASTS: u32 = 100;
 
 impl Pool {
     /// Opens the pool in `root` (made when absent) for the repository of `source`.
