@@ -17,6 +17,7 @@ mod git_refs;
 mod git_source;
 mod lessons;
 mod mission_agents;
+mod mission_cost;
 mod mission_crash;
 mod mission_experiments;
 mod mission_gate;

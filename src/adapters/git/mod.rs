@@ -3,8 +3,8 @@
 //!
 //! Promises: every `GIT_*` variable of the caller is removed; hooks, automatic maintenance and fsmonitor are off;
 //! replace references are ignored; path arguments are literal; output is in the C locale; nothing waits for a terminal.
-//! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so nothing here
-//! may call a git command that reads its standard input.
+//! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so a git command that
+//! reads its standard input is called by [`Git::between`] only, which passes the lock in another place.
 
 pub mod green;
 pub mod merge;
@@ -16,8 +16,10 @@ use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Outp
 use crate::domain::values::{CommitId, TreeId};
 use reader::{Answer, Reader};
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The oldest git that has everything used here (`merge-tree --write-tree`), as (major, minor).
@@ -256,6 +258,21 @@ impl Git {
             return Err(unexpected(args, b"more output than can be held"));
         }
         Ok(output)
+    }
+
+    /// Runs git with a file as its standard input; what it prints goes to `output`, and without one it must print
+    /// nothing. Whether it exits with 0. For a command that changes nothing but the object store.
+    ///
+    /// # Errors
+    /// [`GitError`] when it cannot be started, does not end or is killed.
+    pub(crate) async fn between(
+        &self,
+        args: &[&str],
+        input: &Arc<File>,
+        output: Option<&Arc<File>>,
+    ) -> Result<bool, GitError> {
+        let done = self.command(args).between(input, output).run(&self.guard).await?;
+        Ok(done.success())
     }
 
     /// Runs git and returns its standard output as bytes.

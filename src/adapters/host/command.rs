@@ -48,6 +48,7 @@ pub struct CommandLine {
     env_clear: bool,
     limit: usize,
     deadline: Duration,
+    files: Option<(Arc<File>, Option<Arc<File>>)>,
 }
 
 impl CommandLine {
@@ -63,7 +64,16 @@ impl CommandLine {
             env_clear: false,
             limit: 64 << 20,
             deadline: Duration::from_secs(600),
+            files: None,
         }
+    }
+
+    /// Reads `input` and writes its standard output to `output`. Without one it must not write any: the engine's lock file
+    /// takes that place then, as it takes that of the standard input of other commands.
+    #[must_use]
+    pub fn between(mut self, input: &Arc<File>, output: Option<&Arc<File>>) -> Self {
+        self.files = Some((Arc::clone(input), output.map(Arc::clone)));
+        self
     }
 
     /// Adds one argument.
@@ -171,8 +181,12 @@ impl CommandLine {
     pub async fn run(&self, guard: &ChildGuard) -> Result<Output, CommandError> {
         let failed = |source| CommandError::Io { command: self.shown(), source };
         let mut command = self.prepared();
-        command.stdin(guard.stdin().map_err(failed)?);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (input, output) = match &self.files {
+            None => (guard.stdin(), Ok(Stdio::piped())),
+            Some((input, None)) => (input.try_clone().map(Stdio::from), guard.stdin()),
+            Some((input, Some(output))) => (input.try_clone().map(Stdio::from), output.try_clone().map(Stdio::from)),
+        };
+        command.stdin(input.map_err(failed)?).stdout(output.map_err(failed)?).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         let pid = child.id();
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());

@@ -202,7 +202,8 @@ run() {
         cookie) cookie=$value ;;
         esac
     done <"$dir/run"
-    [ -n "$cookie" ] && stat_of "$$" && mkfifo "$dir/ready" "$dir/go" || exit 1
+    [ -n "$cookie" ] && stat_of "$$" || exit 1
+    [ -p "$dir/ready" ] && [ -p "$dir/go" ] || mkfifo "$dir/ready" "$dir/go" || exit 1
     since=$born main_session=$session mark="1$born$(printf %07d "$$")"
     watch &
     exec >/dev/null

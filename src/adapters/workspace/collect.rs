@@ -176,15 +176,15 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     let Rest { head, made_commit, half_merge } =
         commit_rest(&git, &files, &shape.identity, attempt, unfinished, &mut notes).await?;
 
-    let (local, complete) = local_commits(&git, &git_dir).await?;
-    others.extend(local);
+    let local = local_store(&git, &git_dir).await?;
+    others.extend(local.commits);
     let known = [&head.commit, &attempt.base];
-    let refs = !extra.is_empty() || !complete;
+    let refs = !extra.is_empty() || !local.complete;
     let tips = rescue::tips(&git, &others, refs, &known, &mut notes).await?;
     if odd || fs::symlink_metadata(git_dir.join("modules")).is_ok() {
         rescue::submodules(&git, &files, &attempt.base, &head.commit, &aside, &mut notes).await?;
     }
-    let Pinned { kept, commits, on_base } = pin_all(pool, slot, attempt, &head, tips).await?;
+    let Pinned { kept, commits, on_base } = pin_all(pool, slot, attempt, &head, tips, local.objects).await?;
     let source = pool.source();
     // A head that grew from green forks where it began; most do.
     let fork = match on_base && attempt.base == attempt.green {
@@ -268,12 +268,13 @@ async fn commit_rest(
         Some((head, _)) => head.commit,
         None => {
             notes.push("HEAD named no commit; the files are a commit on the attempt's base".to_owned());
+            if git.tree_of(&attempt.base).await? == tree {
+                let head = Tip { commit: attempt.base.clone(), tree };
+                return Ok(Rest { head, made_commit: false, half_merge: unfinished });
+            }
             attempt.base.clone()
         }
     };
-    if git.tree_of(&parent).await? == tree {
-        return Ok(Rest { head: Tip { commit: parent, tree }, made_commit: false, half_merge: unfinished });
-    }
     let what = if unfinished { SNAPSHOT } else { "uncommitted work" };
     let message = format!("{}: {what}, attempt {}\n\n{trailer}", attempt.unit, attempt.number);
     let commit = signed_by(git.clone(), identity, None).commit_tree(&tree, &[&parent], &message).await?;
@@ -299,13 +300,13 @@ async fn head_of(git: &Git) -> Result<Option<(Tip, String)>, GitError> {
     }
 }
 
-/// Every commit in the clone's own store, found by listing the store without what it borrows.
-async fn local_commits(git: &Git, git_dir: &Path) -> Result<(Vec<CommitId>, bool), CollectError> {
+/// What is in the clone's own store, found by listing the store without what it borrows.
+async fn local_store(git: &Git, git_dir: &Path) -> Result<rescue::Stored, CollectError> {
     let alternates = git_dir.join("objects/info/alternates");
     let hidden = git_dir.join("objects/info/alternates.hidden");
     let failed = |source| CollectError::Io { path: alternates.clone(), source };
     fs::rename(&alternates, &hidden).map_err(failed)?;
-    let found = rescue::all_commits(git).await;
+    let found = rescue::stored(git).await;
     fs::rename(&hidden, &alternates).map_err(failed)?;
     found
 }

@@ -12,7 +12,7 @@ use crate::domain::values::CommitId;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, FileType, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -160,11 +160,15 @@ pub(crate) async fn reset(
                 remove_any(&inner).map_err(failed)?;
             }
         }
-        different = differences(&git).await?;
-        let simple = !found.odd() && !found.empty_folder && ignored == Ignored::Keep;
-        if !(simple && drop_untracked(files, &mut different)) {
-            git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
+        let now = survey(files, false).map_err(failed)?;
+        let simple = !found.odd() && !now.empty_folder && ignored == Ignored::Keep;
+        // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
+        if !(simple && entries(&index) == Some(now.files)) {
             different = differences(&git).await?;
+            if !(simple && drop_untracked(files, &mut different)) {
+                git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
+                different = differences(&git).await?;
+            }
         }
     }
     keep_index(&index, &kept).map_err(failed)?;
@@ -192,6 +196,14 @@ fn drop_untracked(files: &Path, different: &mut Vec<Vec<u8>>) -> bool {
         let _ = path.ancestors().skip(1).take_while(|dir| *dir != files).try_for_each(fs::remove_dir);
     }
     true
+}
+
+/// How many entries an index says it has (its header: signature, version, count).
+fn entries(index: &Path) -> Option<u64> {
+    let mut header = [0; 12];
+    fs::File::open(index).ok()?.read_exact(&mut header).ok()?;
+    let (signature, count) = (header.get(..4)?, header.get(8..)?.try_into().ok()?);
+    (signature == b"DIRC").then(|| u64::from(u32::from_be_bytes(count)))
 }
 
 /// Where the index of a slot is kept while somebody works there.
