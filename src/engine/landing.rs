@@ -1,10 +1,11 @@
 //! Merging onto green and moving green: git's side of a landing. What follows from each answer is decided elsewhere.
 
 use super::error::chain;
+use super::evidence;
 use super::shop::Shop;
-use super::verification::gate_stages;
+use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
-use crate::adapters::git::merge::Integration as Merged;
+use crate::adapters::git::merge::Merged;
 use crate::adapters::git::refs::Cas;
 use crate::domain::mission::{Integration, LandResult, MergeSource};
 use crate::domain::values::{CommitId, Tip, TreeId};
@@ -33,16 +34,21 @@ pub async fn integrate(
     }
     let merge = shop.merge().await.map_err(|e| said(&e))?;
     let drop: &[&str] = if *source == MergeSource::Intake { &[] } else { &NOT_FROM_AGENTS };
-    let fingerprint = shop.fingerprint().await.map_err(|e| said(&e))?;
-    let words = |tree: &TreeId| {
-        let key = SnapshotKey::of(tree, &gate_stages(shop), fingerprint);
-        message(shop, source, title, tree, &key)
-    };
-    let tip = match merge.integrate_as(onto, head, drop, None, words).await.map_err(|e| said(&e))? {
-        Merged::Candidate(tip) => tip,
+    let tree = match merge.merge(onto, head, drop).await.map_err(|e| said(&e))? {
+        Merged::Tree(tree) => tree,
         Merged::Unchanged => return Ok(Integration::Unchanged),
         Merged::Conflict { files, detail } => return Ok(Integration::Conflict { files, detail: shorten(&detail) }),
     };
+    let (key, _) = verification::key(shop, &tree, &gate_stages(shop)).await?;
+    let message = message(shop, source, title, &tree, &key);
+    let commit = merge.commit(&tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
+    let tip = Tip { commit, tree };
+    if *source != MergeSource::Intake {
+        let paths = evidence::protected(shop, onto, &tip).await?;
+        if !paths.is_empty() {
+            return Ok(Integration::Protected { paths });
+        }
+    }
     pin(shop, token, &tip.commit).await?;
     Ok(Integration::Candidate(tip))
 }

@@ -13,9 +13,13 @@ pub mod plans;
 pub mod mission;
 
 mod attempt;
+mod bench;
 mod claims;
 mod driver;
+mod evidence;
+mod evidence_audit;
 mod executor;
+mod foreign;
 mod ground;
 mod landing;
 mod log;
@@ -25,6 +29,8 @@ mod runs;
 mod shop;
 mod signals;
 mod verification;
+
+pub mod verify;
 
 pub mod audit;
 pub mod demo;

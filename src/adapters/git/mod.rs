@@ -6,6 +6,7 @@
 //! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so a git command that
 //! reads its standard input is called by [`Git::between`] only, which passes the lock in another place.
 
+pub mod filter;
 pub mod green;
 pub mod merge;
 mod reader;
