@@ -19,6 +19,7 @@ mod git_refs;
 mod git_source;
 mod lessons;
 mod mission_agents;
+mod mission_cost;
 mod mission_crash;
 mod mission_evidence;
 mod mission_experiments;
