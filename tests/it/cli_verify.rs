@@ -96,7 +96,11 @@ fn p1_a_change_is_judged_against_where_it_left_the_base() {
     assert_eq!(said["delta"]["still_failing"], json!(["verification: red"]));
     // The red base was confirmed by a second run; the change is no worse, so one run was enough.
     assert_eq!((&said["base"]["runs"], &said["rev"]["runs"], runs(&night)), (&json!(2), &json!(1), 3));
-    verify(&night, &["change", "--base", "main"]).exits(0).says(&[
+    let said = verify(&night, &["change", "--base", "main", "--fresh"]).exits(0);
+    assert_eq!(said.err.lines().count(), 2, "{}", said.err);
+    said.says(&[
+        "verifying main at ",
+        "verifying change at ",
         "(where it left main)",
         "verdict: neutral, may land",
         "1 test failed before this change too (pre-existing): verification: red",

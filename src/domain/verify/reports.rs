@@ -7,7 +7,10 @@ use super::formats::{self, Format, RESULTS_LIMIT};
 use super::results::TestResults;
 
 /// What report files are.
-pub const FORMAT: Format = Format::Tap;
+#[must_use]
+pub fn format() -> Format {
+    Format::from_word("junit").unwrap_or_default()
+}
 
 /// A file that a stage left in the work tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,6 @@ pub fn read(globs: &[String], files: &[ReportFile]) -> TestResults {
 }
 
 fn junit(text: &str) -> TestResults {
-    let (_, reading) = formats::read(FORMAT, text);
+    let (_, reading) = formats::read(format(), text);
     reading.tests.unwrap_or_else(|| TestResults { tests: Vec::new(), problem: Some("it is no JUnit XML".to_owned()) })
 }

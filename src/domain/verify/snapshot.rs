@@ -70,7 +70,7 @@ impl StageResult {
         let (format, reading) = if spec.reports.is_empty() {
             formats::read(spec.format, &text)
         } else {
-            (reports::FORMAT, reports::read(&spec.reports, files).into())
+            (reports::format(), reports::read(&spec.reports, files).into())
         };
         let (outcome, exit, reason) = match end {
             RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
