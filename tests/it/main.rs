@@ -24,6 +24,7 @@ mod mission_gate;
 mod mission_hostile;
 mod mission_power;
 mod mission_repository;
+mod outputs;
 mod review;
 mod runs_containment;
 mod runs_protocol;

@@ -7,10 +7,7 @@ use super::formats::{self, Format, RESULTS_LIMIT};
 use super::results::TestResults;
 
 /// What report files are.
-#[must_use]
-pub fn format() -> Format {
-    Format::from_word("junit").unwrap_or_default()
-}
+pub const FORMAT: Format = Format::Junit;
 
 /// A file that a stage left in the work tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +52,6 @@ pub fn read(globs: &[String], files: &[ReportFile]) -> TestResults {
 }
 
 fn junit(text: &str) -> TestResults {
-    let (_, reading) = formats::read(format(), text);
+    let (_, reading) = formats::read(FORMAT, text);
     reading.tests.unwrap_or_else(|| TestResults { tests: Vec::new(), problem: Some("it is no JUnit XML".to_owned()) })
 }

@@ -6,7 +6,7 @@
 use super::formats::{self, Format};
 use super::key::{StageKind, StageSpec};
 use super::reports::{self, ReportFile};
-use super::results::{Findings, TestResult, TestResults, TestStatus};
+use super::results::{Findings, Suites, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use super::{StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +70,7 @@ impl StageResult {
         let (format, reading) = if spec.reports.is_empty() {
             formats::read(spec.format, &text)
         } else {
-            (reports::format(), reports::read(&spec.reports, files).into())
+            (reports::FORMAT, reports::read(&spec.reports, files).into())
         };
         let (outcome, exit, reason) = match end {
             RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
@@ -289,8 +289,14 @@ fn confirm_tests(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
             groups.entry((&test.suite, &test.name)).or_default()[run].push(test.status);
         }
     }
+    let suites = [left, right].map(|results| Suites::of(Some(results)));
     let mut tests = Vec::new();
     for ((suite, name), mut runs) in groups {
+        for (run, results) in runs.iter_mut().enumerate() {
+            if name == WHOLE_SUITE && results.is_empty() && suites[run].ran(suite) {
+                results.push(TestStatus::Passed);
+            }
+        }
         for run in &mut runs {
             run.sort_unstable_by(|a, b| b.cmp(a));
         }

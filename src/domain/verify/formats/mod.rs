@@ -4,13 +4,26 @@
 //! words; an output in which two formats recognise themselves is read as neither; what is not recognised counts by
 //! its exit code only, and the result says so. Every reader is one pass over any text, in bounded memory.
 
+pub mod cargo;
+pub mod go;
+pub mod go_json;
+pub mod jest;
+pub mod junit;
+pub mod nextest;
+pub mod pytest;
 pub mod tap;
+pub mod unittest;
+pub mod vitest;
+
+mod report;
 
 use super::key::hex;
 use super::results::Reading;
 use super::snapshot::floor;
+use anstream::adapter::strip_str;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// Most tests or findings one output may name; further ones are a problem of the report.
 pub const RESULTS_LIMIT: usize = 100_000;
@@ -26,8 +39,26 @@ pub enum Format {
     Auto,
     /// Exit code only.
     Exit,
+    /// `cargo test`.
+    Cargo,
+    /// `go test -v`.
+    Go,
+    /// `go test -json`.
+    GoJson,
+    /// jest.
+    Jest,
+    /// JUnit XML.
+    Junit,
+    /// `cargo nextest run`.
+    Nextest,
+    /// pytest.
+    Pytest,
     /// Test Anything Protocol.
     Tap,
+    /// Python's unittest.
+    Unittest,
+    /// vitest.
+    Vitest,
 }
 
 /// One format.
@@ -42,11 +73,36 @@ struct Known {
 }
 
 /// Every format that reads something.
-const FORMATS: &[Known] =
-    &[Known { format: Format::Tap, word: "tap", recognises: tap::recognises, read: |text| tap::read(text).into() }];
+#[rustfmt::skip]
+const FORMATS: &[Known] = &[
+    Known { format: Format::Cargo, word: "cargo", recognises: cargo::recognises, read: |text| cargo::read(text).into() },
+    Known { format: Format::Go, word: "go", recognises: go::recognises, read: |text| go::read(text).into() },
+    Known { format: Format::GoJson, word: "go-json", recognises: go_json::recognises, read: |text| go_json::read(text).into() },
+    Known { format: Format::Jest, word: "jest", recognises: jest::recognises, read: |text| jest::read(text).into() },
+    Known { format: Format::Junit, word: "junit", recognises: junit::recognises, read: |text| junit::read(text).into() },
+    Known { format: Format::Nextest, word: "nextest", recognises: nextest::recognises, read: |text| nextest::read(text).into() },
+    Known { format: Format::Pytest, word: "pytest", recognises: pytest::recognises, read: |text| pytest::read(text).into() },
+    Known { format: Format::Tap, word: "tap", recognises: tap::recognises, read: |text| tap::read(text).into() },
+    Known { format: Format::Unittest, word: "unittest", recognises: unittest::recognises, read: |text| unittest::read(text).into() },
+    Known { format: Format::Vitest, word: "vitest", recognises: vitest::recognises, read: |text| vitest::read(text).into() },
+];
 
 /// The words of all formats, as settings may name them.
-pub const WORDS: &[&str] = &["auto", "exit", "tap"];
+#[rustfmt::skip]
+pub const WORDS: &[&str] = &[
+    "auto",
+    "exit",
+    "cargo",
+    "go",
+    "go-json",
+    "jest",
+    "junit",
+    "nextest",
+    "pytest",
+    "tap",
+    "unittest",
+    "vitest",
+];
 
 impl Format {
     /// The word used in settings and output.
@@ -73,7 +129,10 @@ impl Format {
 /// The one format whose structure the output has; `None` when there is none, or more than one.
 #[must_use]
 pub fn recognise(output: &str) -> Option<Format> {
-    let mut found = FORMATS.iter().filter(|known| (known.recognises)(output));
+    let output = &*plain(output);
+    let outside = &*junit::outside(output);
+    let seen = |known: &Known| if known.format == Format::Junit { output } else { outside };
+    let mut found = FORMATS.iter().filter(|known| (known.recognises)(seen(known)));
     match (found.next(), found.next()) {
         (Some(known), None) => Some(known.format),
         _ => None,
@@ -83,6 +142,7 @@ pub fn recognise(output: &str) -> Option<Format> {
 /// Reads an output; the format it was read as comes with it, [`Format::Exit`] where nothing was understood.
 #[must_use]
 pub fn read(format: Format, output: &str) -> (Format, Reading) {
+    let output = &*plain(output);
     let format = match format {
         Format::Auto => recognise(output).unwrap_or(Format::Exit),
         named => named,
@@ -91,6 +151,11 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
         Some(known) => (format, (known.read)(output)),
         None => (Format::Exit, Reading::default()),
     }
+}
+
+/// The output without colours and other terminal sequences.
+fn plain(output: &str) -> Cow<'_, str> {
+    if output.contains('\u{1b}') { strip_str(output).to_string().into() } else { output.into() }
 }
 
 /// A name of at most [`NAME_LIMIT`] bytes; a longer one ends in a hash of the whole.
