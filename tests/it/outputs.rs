@@ -36,7 +36,7 @@ fn named(word: &str) -> Format {
 fn render(reading: &Reading) -> String {
     let mut text = String::new();
     if let Some(tests) = &reading.tests {
-        for problem in &tests.problem {
+        if let Some(problem) = &tests.problem {
             writeln!(text, "  problem: {problem}").unwrap();
         }
         for test in &tests.tests {
@@ -44,7 +44,7 @@ fn render(reading: &Reading) -> String {
         }
     }
     if let Some(findings) = &reading.findings {
-        for problem in &findings.problem {
+        if let Some(problem) = &findings.problem {
             writeln!(text, "  problem: {problem}").unwrap();
         }
         for (finding, count) in &findings.counts {

@@ -22,7 +22,7 @@ pub fn read(output: &str) -> TestResults {
     let mut results = said(output).results("cargo test");
     if results.tests.is_empty() && results.problem.is_some() {
         let broken = output.lines().find(|line| line.starts_with("error: could not compile "));
-        results.problem = broken.map(|line| super::shorten(line)).or(results.problem);
+        results.problem = broken.map(super::shorten).or(results.problem);
     }
     results
 }

@@ -77,7 +77,7 @@ fn said(output: &str) -> Said {
     if let Some(package) = packages.keys().next() {
         report.fail(format!("`{package}` has no end: the run was cut off"));
     }
-    Said::Results(report.as_read())
+    Said::Results(report.into_results())
 }
 
 impl Tests {

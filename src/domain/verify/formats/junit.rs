@@ -29,7 +29,7 @@ pub fn read(text: &str) -> TestResults {
     if let Err(why) = parser.document(document) {
         parser.report.fail(why);
     }
-    parser.report.as_read()
+    parser.report.into_results()
 }
 
 /// What stands around the documents of a text: their inside is told by this format alone.

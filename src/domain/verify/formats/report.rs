@@ -97,7 +97,7 @@ impl Report {
     }
 
     /// Gives back what was gathered where the form of the output cannot hide what passed.
-    pub(super) fn as_read(self) -> TestResults {
+    pub(super) fn into_results(self) -> TestResults {
         TestResults { tests: self.tests, problem: self.problem }
     }
 
@@ -115,7 +115,7 @@ impl Report {
         } else if failed && !self.tests.iter().any(|test| test.status == TestStatus::Failed) {
             self.fail("a failure is counted, but no test is named that failed");
         }
-        self.as_read()
+        self.into_results()
     }
 }
 
