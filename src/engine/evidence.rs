@@ -14,9 +14,10 @@ use crate::domain::mission::{
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Millis, Tip};
 use crate::domain::verify::StageOutcome;
+use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::formats::Format;
-use crate::domain::verify::key::{StageKind, StageSpec, Tier};
-use crate::domain::verify::snapshot::{Snapshot, StageResult, confirm};
+use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
+use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
@@ -38,6 +39,7 @@ fn own_line(shop: &Shop, line: &ExtraStage) -> StageSpec {
         format: Format::Auto,
         timeout_secs: shop.settings().verification.timeout.as_secs(),
         reports: Vec::new(),
+        demand: Demand::default(),
     }
 }
 

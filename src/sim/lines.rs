@@ -97,6 +97,7 @@ impl Lines {
             passed: 0,
             failed: 0,
             skipped: 0,
+            findings: Default::default(),
             per_test: false,
             flaky: Vec::new(),
             note: String::new(),

@@ -101,6 +101,7 @@ impl Play {
             passed: 0,
             failed: 0,
             skipped: 0,
+            findings: Default::default(),
             per_test: false,
             flaky: Vec::new(),
             note: "accept: exit code 1".to_owned(),

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::key::StageKind;
-use crate::domain::verify::results::{TestResult, TestResults};
-use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, confirm, head_tail};
+use crate::domain::verify::confirm::confirm;
+use crate::domain::verify::formats::Format;
+use crate::domain::verify::key::{Demand, StageKind};
+use crate::domain::verify::results::{Findings, TestResult, TestResults, WHOLE_SUITE};
+use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, head_tail};
 use proptest::prelude::*;
 
 /// A stage from a text of tests such as `+a -b ~c`; no text means exit code only.
@@ -105,6 +107,45 @@ fn exit_code_only_red_on_both_sides_is_incomparable() {
     assert!(!red.summary().per_test && of("-a").summary().per_test);
 }
 
+/// A stage whose suite `s` could not run as a whole, with a test of another suite.
+fn broken_suite() -> Snapshot {
+    let test = |suite: &str, name: &str, status| TestResult { suite: suite.into(), name: name.into(), status };
+    let mut stage = stage("t", Failed, None);
+    let tests = vec![test("s", WHOLE_SUITE, TestStatus::Failed), test("other", "x", TestStatus::Passed)];
+    stage.tests = Some(TestResults { tests, problem: None });
+    snapshot(vec![stage])
+}
+
+fn with_other(mut of: Snapshot) -> Snapshot {
+    let other = TestResult { suite: "other".into(), name: "x".into(), status: TestStatus::Passed };
+    of.stages[0].tests.as_mut().unwrap().tests.push(other);
+    of
+}
+
+#[test]
+fn a_suite_that_could_not_run_is_compared_with_one_that_does() {
+    let (broken, sound) = (broken_suite(), with_other(of("+a +b")));
+    let mended = delta(&broken, &sound);
+    assert_eq!(
+        (mended.fixed.as_slice(), mended.removed.len(), mended.added),
+        (&["t: s: (whole suite)".to_owned()][..], 0, 2)
+    );
+    let spoilt = delta(&sound, &broken);
+    assert_eq!((spoilt.broken.as_slice(), spoilt.removed.len()), (&["t: s: (whole suite)".to_owned()][..], 2));
+    assert_eq!(delta(&broken, &broken).still_failing, ["t: s: (whole suite)"]);
+    let deleted = delta(&broken, &with_other(of("")));
+    assert_eq!((deleted.removed.as_slice(), deleted.fixed.len()), (&["t: s: (whole suite)".to_owned()][..], 0));
+}
+
+#[test]
+fn a_suite_that_ran_in_one_of_two_runs_is_flaky() {
+    for (first, second) in [(broken_suite(), with_other(of("+a"))), (with_other(of("+a")), broken_suite())] {
+        let both = confirm(&first, &second);
+        assert_eq!(both.flaky, ["t: s: (whole suite)"]);
+        assert_eq!(both.stages[0].effective(), Passed);
+    }
+}
+
 #[test]
 fn stages_that_come_or_go_are_seen() {
     let both = snapshot(vec![stage("t", Passed, None), stage("t", Failed, None)]);
@@ -152,9 +193,26 @@ pub(in crate::domain::verify) fn any_snapshot() -> impl Strategy<Value = Snapsho
     let word = ("[-+~]", "[abc]").prop_map(|(sign, name)| sign + &name);
     let tests = proptest::collection::vec(word, 0..6).prop_map(|words| words.join(" "));
     let outcome = prop_oneof![Just(Passed), Just(Failed), Just(NotRun)];
-    let stage = ("[xy]", outcome, proptest::option::of(tests))
+    let tests = ("[xy]", outcome.clone(), proptest::option::of(tests))
         .prop_map(|(name, outcome, tests)| stage(&name, outcome, tests.as_deref()));
-    proptest::collection::vec(stage, 0..4).prop_map(snapshot)
+    let counts = proptest::collection::vec(("[pq]", 1_u64..3), 0..3);
+    let findings = (outcome.clone(), proptest::option::of((counts, any::<bool>(), any::<bool>())), any::<bool>())
+        .prop_map(|(outcome, found, security)| {
+            let name = if security { "audit" } else { "lint" };
+            let kind = if security { StageKind::Security } else { StageKind::Lint };
+            let found = found.map(|(counts, error, broken)| Findings {
+                errors: if error { counts.len() as u64 } else { 0 },
+                counts: counts.into_iter().collect(),
+                problem: broken.then(|| "half".to_owned()),
+            });
+            StageResult { kind, findings: found, format: Some(Format::Exit), ..stage(name, outcome, None) }
+        });
+    let metric = (outcome, proptest::option::of(0_u8..6)).prop_map(|(outcome, number)| {
+        let number = number.and_then(|number| number.to_string().parse().ok());
+        let demand = Demand { at_most: "3".parse().ok(), ..Demand::default() };
+        StageResult { kind: StageKind::Metric, number, demand, ..stage("size", outcome, None) }
+    });
+    proptest::collection::vec(prop_oneof![4 => tests, 1 => findings, 1 => metric], 0..6).prop_map(snapshot)
 }
 
 proptest! {
