@@ -23,6 +23,12 @@ const KEYS: &[Key] = &[
     Key { path: "reports", kind: Kind::Texts, support: Support::Later },
 ];
 
+/// Whether a key of a stage does something in this version.
+#[must_use]
+pub fn supports(key: &str) -> bool {
+    KEYS.iter().any(|known| known.path == key && known.support != Support::Later)
+}
+
 /// One stage as written; the timeout of the section stands in where it has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
