@@ -6,6 +6,8 @@ mod support;
 mod architecture;
 mod cli_audit;
 mod cli_demo;
+mod cli_doctor;
+mod cli_init;
 mod cli_look;
 mod cli_plan;
 mod cli_reports;

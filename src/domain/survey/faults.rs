@@ -116,9 +116,9 @@ fn stem_of(word: &str) -> &str {
 pub fn faults(paths: &BTreeSet<String>, reported: &[String]) -> Vec<Fault> {
     let known = reported.iter().filter(|path| paths.contains(*path));
     // A file named like a test is surer than one that only stands among tests.
-    let tests = known.clone().filter(|path| is_test(path)).chain(paths.iter().filter(|path| is_test(path)));
+    let mut tests = known.clone().filter(|path| is_test(path)).chain(paths.iter().filter(|path| is_test(path)));
     let mut planted = Vec::new();
-    if let Some(test) = tests.cloned().next() {
+    if let Some(test) = tests.next().cloned() {
         planted.push(Fault::Deleted(test.clone()));
         planted.push(Fault::Broken(test));
     }

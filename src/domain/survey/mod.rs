@@ -183,7 +183,7 @@ pub fn survey(files: &Files) -> Survey {
         let found = [rust::look, python::look, node::look, build::go, java::look].map(|look| look(place));
         let mut found: Vec<Group> = found.into_iter().flatten().filter(|g| !covered(g.language)).collect();
         let tested = found.iter().any(|group| group.parts.iter().any(|part| part.kind == StageKind::Tests));
-        if !tested && !covered("C") && !(inside && groups.iter().any(|g| g.language == "Make")) {
+        if !(tested || covered("C") || covered("Make")) {
             found.extend(build::c_or_make(place));
         }
         groups.extend(found);

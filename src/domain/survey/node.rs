@@ -110,7 +110,7 @@ fn tests(package: &Value, tool: &Tool) -> Option<Part> {
     };
     let words: Vec<&str> = line.split_whitespace().collect();
     let simple = !line.contains(['&', '|', ';', '\n', '`', '$']);
-    let starts = |name: &str| simple && words.iter().any(|word| *word == name);
+    let starts = |name: &str| simple && words.contains(&name);
     if words == ["vitest"] || words == ["vitest", "run"] {
         part(format!("{} vitest run --reporter=verbose", tool.start), "vitest", "the script `test` starts vitest")
     } else if starts("vitest") {

@@ -27,7 +27,8 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     let near = tests.iter().any(|path| {
         path.matches('/').count() <= usize::from(place.folder.is_empty()) && !path.contains("node_modules")
     });
-    if !marked && !(place.folder.is_empty() && near) {
+    let at_top = place.folder.is_empty() && near;
+    if !marked && !at_top {
         return None;
     }
     let mut group = Group::new("Python", place);

@@ -4,6 +4,7 @@ use super::super::attempt;
 use super::super::scratch::Scratch;
 use super::super::shop::allowed;
 use super::super::site::Site;
+use crate::adapters::host::tail;
 use crate::adapters::machine;
 use crate::config::Settings;
 use crate::domain::mission::{AttemptOrder, RunEnd};
@@ -15,6 +16,9 @@ use crate::domain::verify::formats::Format;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// How much of the end of its output is told, in bytes.
+const SAID: u64 = 600;
 
 /// How long an agent may take over a trivial brief, in seconds.
 const PATIENCE: u64 = 300;
@@ -187,11 +191,14 @@ async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -
         evidence: Vec::new(),
     };
     let report = attempt::start(&scratch.shop, order, kill).await;
+    let log = scratch.shop.attempt_dir("mc-doctor", 1).join("run/out.log");
+    let said_last = scratch.shop.redactor().clean(&tail::of(&log, SAID));
     let took = report.ran.map_or(0, |(began, ended)| ended.saturating_sub(began) / 1_000);
     scratch.remove().map_err(|e| said(&e))?;
-    let summary = match report.summary.trim() {
-        "" => String::new(),
-        summary => format!(": {summary}"),
+    let summary = match (report.summary.trim(), said_last.trim()) {
+        ("", "") => String::new(),
+        ("", said) => format!(": {said}"),
+        (summary, _) => format!(": {summary}"),
     };
     match (&report.end, report.changed) {
         (RunEnd::Exited(0), true) => Ok(format!("the agent made the file it was asked for in {took} s")),

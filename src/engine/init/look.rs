@@ -85,9 +85,10 @@ impl<'a> Programs<'a> {
         None
     }
 
-    /// Whether a shell line works in the environment that verifications get with these variables.
+    /// Whether a shell line works in the environment that verifications get with these variables; away from the repository,
+    /// where it could leave something.
     pub async fn answers(&self, line: &str, names: &[String]) -> bool {
-        let mut ask = CommandLine::new("sh").args(["-c", line]).cwd(self.cwd).env_clear();
+        let mut ask = CommandLine::new("sh").args(["-c", line]).cwd("/").env_clear();
         for (name, value) in self.env.vars().filter(|(name, _)| name.to_str().is_some_and(|n| allowed(n, names))) {
             ask = ask.env(name, value);
         }
