@@ -39,7 +39,7 @@ pub(super) fn c_or_make(place: &Place<'_>) -> Option<Group> {
             let ctest = Need::Program("ctest", "apt-get install cmake");
             let mut part = Part::new("tests", StageKind::Tests, run, vec![ctest], "tests for ctest");
             part.reports = vec!["build/mc-tests.xml"];
-            group.parts.push(part.format("ctest"));
+            group.parts.push(part.format("junit"));
         }
         return Some(group);
     }

@@ -176,7 +176,7 @@ fn go_java_c_and_make() {
         expect![[r#"
         C
         build [build exit] cmake -S . -B build && cmake --build build --parallel
-        tests [tests ctest ["build/mc-tests.xml"]] ctest --test-dir build --output-on-failure --output-junit mc-tests.xml
+        tests [tests junit ["build/mc-tests.xml"]] ctest --test-dir build --output-on-failure --output-junit mc-tests.xml
     "#]],
     );
     proposes(
