@@ -3,7 +3,6 @@
 //! Promises: every text of others is quoted for TOML or stripped of line ends where it stands in a comment; a key or format
 //! this version does not read is never written.
 
-use super::stages;
 use super::value::quoted;
 use crate::domain::survey::agents::Prompt;
 use crate::domain::survey::{Setup, Stage};
@@ -159,7 +158,8 @@ impl Draft {
             if formats::WORDS.contains(&stage.format) && stage.format != "auto" {
                 line(out, mark, "format", &quoted(stage.format));
             }
-            if !stage.reports.is_empty() && stages::supports("reports") {
+            // Reports nobody can read would say nothing of any test.
+            if !stage.reports.is_empty() && formats::WORDS.contains(&stage.format) {
                 line(out, mark, "reports", &list(&stage.reports));
             }
         }

@@ -8,6 +8,7 @@ use super::schema::Support;
 use super::stages::Stage;
 use super::value::Value;
 use super::{ConfigError, FILE_NAME, Problem};
+use crate::domain::plan::globs::Globs;
 use crate::domain::verify::Gate;
 use crate::domain::verify::key::{StageSpec, Tier};
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,9 @@ pub struct Verification {
     pub env: Vec<String>,
     /// Shell texts whose outputs are part of the fingerprint.
     pub fingerprint: Vec<String>,
+    /// Paths and globs removed from a tree before it is verified.
+    #[serde(default)]
+    pub ignore: Vec<String>,
 }
 
 /// How the agent gets its brief.
@@ -180,6 +184,7 @@ impl Layers {
         let stages = self.stage_specs(&mut problems);
         self.check_branches(&mut problems);
         self.check_paths(&mut problems);
+        self.check_ignored(&mut problems);
         if !problems.is_empty() {
             return Err(ConfigError(problems));
         }
@@ -200,6 +205,7 @@ impl Layers {
                 stages,
                 env: self.texts("target.verification.env"),
                 fingerprint: self.texts("target.verification.fingerprint"),
+                ignore: self.texts("target.verification.ignore"),
             },
             agent: Agent {
                 preset: Preset::Command,
@@ -311,6 +317,14 @@ impl Layers {
                     problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
                 }
             }
+        }
+    }
+
+    fn check_ignored(&self, problems: &mut Vec<Problem>) {
+        let key = "target.verification.ignore";
+        if let Err(bad) = Globs::new(&self.texts(key)) {
+            let message = format!("must be a list of globs; {bad}");
+            problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
         }
     }
 

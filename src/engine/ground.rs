@@ -29,7 +29,7 @@ pub async fn own(source: &Git, state: &StateDir, take_over: bool) -> Result<(), 
 /// [`Refusal`] when another state directory owns the repository or green changed meanwhile.
 pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refusal> {
     let said = |e: GitError| environment(chain(&e), "mend the repository, then start again");
-    own(&shop.source, &shop.state, shop.effective.take_over).await?;
+    own(&shop.source, &shop.state, shop.take_over).await?;
     let green_ref = shop.green_ref();
     let now = shop.source.ref_value(&green_ref).await.map_err(said)?;
     let moved = |now: Option<&CommitId>| {

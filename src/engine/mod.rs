@@ -13,6 +13,7 @@ pub mod plans;
 pub mod mission;
 
 mod attempt;
+mod bench;
 mod claims;
 mod driver;
 mod executor;
@@ -27,6 +28,8 @@ pub mod scratch;
 mod shop;
 mod signals;
 mod verification;
+
+pub mod verify;
 
 pub mod audit;
 pub mod demo;

@@ -36,17 +36,17 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     on.git().await?;
     shop.pool().await.map_err(|e| whole(&e))?;
     shop.isolation().await.map_err(|e| contained(&e))?;
-    if !shop.effective.take_over {
+    if !shop.take_over {
         on.ours(&card(&shop.state)?).await?;
     }
     on.green_unblocked().await?;
     on.green_free().await?;
     let target = on.target().await?;
-    notes.extend(on.unchanged(shop.effective.allow_dirty).await?);
+    notes.extend(on.unchanged(shop.allow_dirty).await?);
     notes.extend(on.copies()?);
     notes.extend(on.submodules(&target).await?);
     let green = on.green().await?;
-    if !shop.effective.take_over {
+    if !shop.take_over {
         let landed = landings(&shop.store())?;
         on.landed_kept(&landed, green.as_ref()).await?;
     }

@@ -5,7 +5,7 @@
 
 use super::error::{EngineError, chain};
 use super::shop::{Effective, Shop};
-use super::signals::Signals;
+use super::signals::Ending;
 use super::site::Site;
 use super::verification;
 use crate::adapters::clock::new_mission_id;
@@ -149,10 +149,8 @@ impl Scratch {
         settings.parallel.pool_dir = None;
         let effective = Effective { settings, allow_dirty: false, take_over: false };
         let store = Arc::new(Mutex::new(store));
-        let mut shop = Shop::new(&site, mission, String::new(), effective, lock, store);
+        let shop = Shop::new(&site, mission, String::new(), effective, lock, store).beside(&facts.toplevel);
         let git = shop.source.clone();
-        // Files to be copied and fingerprints are the user's, as in a mission.
-        shop.facts.toplevel.clone_from(&facts.toplevel);
         Ok(Self { folder, parents, shop, git, runs: AtomicU64::new(0) })
     }
 
@@ -289,7 +287,7 @@ where
     F: Future<Output = T>,
 {
     let broken = |e| EngineError::Broken { what: format!("listen for signals: {e}"), hint: String::new() };
-    let mut signals = Signals::new().map_err(broken)?;
+    let mut ending = Ending::new().map_err(broken)?;
     let (send, kill) = watch::channel(false);
     let work = work(kill);
     tokio::pin!(work);
@@ -297,7 +295,7 @@ where
     loop {
         tokio::select! {
             done = &mut work => return Ok((done, told)),
-            _ = signals.next(), if !told => {
+            () = ending.asked(), if !told => {
                 told = true;
                 let _ = send.send(true);
             }

@@ -1,8 +1,8 @@
 //! Checks of what runs: the programs of the stages, the agent, what it is allowed, and whether it answers.
 
 use super::super::attempt;
+use super::super::bench::allowed;
 use super::super::scratch::Scratch;
-use super::super::shop::allowed;
 use super::super::site::Site;
 use crate::adapters::host::tail;
 use crate::adapters::machine;
