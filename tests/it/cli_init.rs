@@ -223,10 +223,11 @@ fn an_objective_is_the_first_item_and_stays_text() {
 
 #[test]
 fn p12_names_in_a_repository_never_reach_a_shell() {
-    let evil = "x; touch ~/hacked; $(touch ~/hacked)";
+    // Without a slash, so that it can be the name of a folder.
+    let evil = "x; cd; touch hacked; $(cd; touch hacked)";
     let package =
         serde_json::json!({"scripts": {"test": evil, evil: "true", "lint": evil}, "devDependencies": {evil: evil}});
-    let folder = format!("{}/go.mod", evil.replace('/', "_"));
+    let folder = format!("{}/go.mod", evil);
     let files = [
         ("package.json", package.to_string()),
         (folder.as_str(), "module a\n".to_owned()),
@@ -237,7 +238,7 @@ fn p12_names_in_a_repository_never_reach_a_shell() {
     let said = night.mc(&["init"]).exits(0);
     assert!(said.out.contains("go test -v ./...") && !said.out.contains('\x1b'), "{}", said.out);
     night.mc(&["doctor", "--gate"]);
-    assert!(!night.holds("test -e ~/hacked") && !night.holds("test -e hacked"));
+    assert!(!night.holds("test -e ~/hacked"));
     assert!(night.mc(&["config", "show"]).exits(0).err.is_empty());
 }
 
