@@ -3,6 +3,7 @@
 
 use super::support::night::{Night, unit};
 use super::support::tools;
+use mission_control::adapters::host::demo::belonging_to;
 use serde_json::Value;
 
 /// The checks with this mark: what they are about, what was found, what helps.
@@ -269,6 +270,26 @@ fn a_gate_that_lets_a_fault_through_is_told_with_exit_4() {
         .collect();
     assert_eq!(gate, ["problem", "ok", "ok"]);
     assert!(said.out.contains("tells its exit code only"));
+}
+
+#[test]
+fn p5_told_to_end_nothing_lives_on_and_nothing_is_left() {
+    let night = ready();
+    night.settings("echo begun > ~/begun; sleep 1000", "");
+    for args in [&["doctor", "--gate"][..], &["init", "--force", "--agent", "true"]] {
+        if args[0] == "init" {
+            night.write("Makefile", "test:\n\techo begun > ~/begun; sleep 1000\n");
+            night.commit("make");
+        }
+        night.sh("rm -f ~/begun");
+        let running = night.begin(args);
+        night.until("test -s ~/begun");
+        running.signal("TERM");
+        running.wait().exits(130);
+        assert_eq!(belonging_to(&night.home()), Vec::<u32>::new(), "{args:?}");
+        assert!(!night.state().exists(), "{args:?}: {}", night.sh("find ~/state"));
+    }
+    assert!(!night.holds("test -e mission-control.toml.new"));
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub async fn stages(site: &Site, settings: &Settings, target: Option<&Tip>, chec
             ),
             None => {
                 let read = match stage.format {
+                    _ if !stage.reports.is_empty() => format!("its results are read from {}", stage.reports.join(", ")),
                     Format::Auto => "its results are recognised by their form".to_owned(),
                     Format::Exit => "only its exit code is looked at".to_owned(),
                     named => format!("its results are read as {}", named.word()),

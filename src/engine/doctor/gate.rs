@@ -42,6 +42,19 @@ async fn tried(
     checks: &mut Vec<Check>,
 ) -> Result<bool, String> {
     let scratch = Scratch::make(&site.facts, &site.state, &site.env, settings).await.map_err(|e| chain(&e))?;
+    let let_through = in_scratch(&scratch, settings, target, plant, kill, checks).await;
+    scratch.remove().map_err(|e| chain(&e))?;
+    let_through
+}
+
+async fn in_scratch(
+    scratch: &Scratch,
+    settings: &Settings,
+    target: &Tip,
+    plant: bool,
+    kill: watch::Receiver<bool>,
+    checks: &mut Vec<Check>,
+) -> Result<bool, String> {
     let base = scratch.verify(target, None, kill.clone()).await?;
     let mut let_through = false;
     if baseline(settings, &base, checks) && plant {
@@ -57,10 +70,9 @@ async fn tried(
             checks.push(Check::warning("gate", "no test file was found; only the sources are broken", help));
         }
         for fault in planted {
-            let_through |= !noticed(settings, &scratch, target, &base, fault, kill.clone(), checks).await?;
+            let_through |= !noticed(settings, scratch, target, &base, fault, kill.clone(), checks).await?;
         }
     }
-    scratch.remove().map_err(|e| chain(&e))?;
     Ok(let_through)
 }
 
