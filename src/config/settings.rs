@@ -170,6 +170,9 @@ pub struct Rounds {
 pub struct Queue {
     /// What it demands.
     pub gate: Gate,
+    /// Whether more findings of linters and type checkers and worse metrics hurt.
+    #[serde(default)]
+    pub ratchet: bool,
     /// Whether a new failure is confirmed by a second run before anyone is blamed.
     pub confirm_failures: bool,
 }
@@ -248,6 +251,7 @@ impl Layers {
             },
             queue: Queue {
                 gate: if self.text("queue.gate") == "pass" { Gate::Pass } else { Gate::NoRegression },
+                ratchet: matches!(self.get("queue.ratchet"), Some((Value::Flag(true), _))),
                 confirm_failures: matches!(self.get("queue.confirm_failures"), Some((Value::Flag(true), _))),
             },
             green_branch: self.text("green_branch.green_branch"),

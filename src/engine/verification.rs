@@ -19,10 +19,11 @@ use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::StageOutcome;
+use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::reports::ReportFile;
-use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, confirm};
+use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, relative};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -239,7 +240,7 @@ pub async fn run_stage(
     }
     let millis = clock::now().saturating_sub(ended.started.unwrap_or(asked));
     let left = left(stage, on, old).await.map_err(NoResult::Lost)?;
-    conclude(stage, &ended, &left, millis).map_err(NoResult::Lost)
+    conclude(stage, on.workspace, &ended, &left, millis).map_err(NoResult::Lost)
 }
 
 /// Makes the workspace ready for a stage with reports: what an earlier run left is no report of this one. Where the stage
@@ -305,7 +306,13 @@ async fn in_slot(
     }
 }
 
-fn conclude(stage: &StageSpec, ended: &Ended, left: &[ReportFile], millis: u64) -> Result<StageResult, String> {
+fn conclude(
+    stage: &StageSpec,
+    workspace: &Path,
+    ended: &Ended,
+    left: &[ReportFile],
+    millis: u64,
+) -> Result<StageResult, String> {
     let end = match &ended.end {
         End::Exited(code) => RunEnd::Exited(*code),
         End::Signaled(signal) => RunEnd::Signalled(*signal),
@@ -318,6 +325,7 @@ fn conclude(stage: &StageSpec, ended: &Ended, left: &[ReportFile], millis: u64) 
         Some(log) => tail::head(log, PARSED).map_err(|e| format!("read {}: {e}", log.display()))?.0,
         None => Vec::new(),
     };
+    let output = relative(output, &workspace.to_string_lossy());
     Ok(StageResult::conclude(stage, &end, &output, left, millis))
 }
 

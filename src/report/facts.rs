@@ -33,7 +33,8 @@ pub struct Facts {
     pub ground: Option<CommitId>,
     /// Time the processes of attempts ran, added up.
     pub agent_time: Millis,
-    /// Tests that failed before and after a compared change, whatever became of them later.
+    /// Tests that failed before and after a compared change, and findings that stood in its way on both sides, whatever
+    /// became of them later.
     pub still_failing: BTreeSet<String>,
     /// Tests that failed in one and passed in another run of one tree.
     pub flaky: BTreeSet<String>,
@@ -65,6 +66,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                 facts.flaky.extend(summary.flaky.iter().cloned());
                 if let Some(delta) = delta {
                     facts.still_failing.extend(delta.still_failing.iter().cloned());
+                    facts.still_failing.extend(delta.findings.iter().flat_map(|change| &change.kept).cloned());
                 }
                 match role {
                     VerifyRole::After => after = Some(summary.clone()),

@@ -79,8 +79,9 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let wait = again_at.saturating_sub(*at) / 1000;
             format!("{what} failed: {}; again in {wait} s", short(error, LIMIT))
         }
-        Record::Landed { source, candidate, verdict, .. } => {
-            format!("{}: landed at {}, {}", source_name(source), candidate.commit.short(), word(verdict))
+        Record::Landed { source, candidate, verdict, reasons, .. } => {
+            let remark = reasons.first().map_or_else(String::new, |reason| format!("; {}", short(reason, LIMIT)));
+            format!("{}: landed at {}, {}{remark}", source_name(source), candidate.commit.short(), word(verdict))
         }
         Record::MergeEmpty { source, .. } => format!("{}: green has this change already", source_name(source)),
         Record::Rejected { source, class, reasons, next, .. } => {

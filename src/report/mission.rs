@@ -5,7 +5,7 @@
 
 use super::facts::{Facts, LandingFact, facts};
 use super::status::{mission_json, next_action, truth, unit_json};
-use super::words::{attempt_ref, count, pinned, short, span, sum, tests, unknown_costs, word, worked};
+use super::words::{attempt_ref, count, findings, pinned, short, span, sum, tests, unknown_costs, word, worked};
 use super::{GreenRef, View};
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::UnitId;
@@ -83,8 +83,10 @@ fn landing<'a>(facts: &'a Facts, unit: &Unit) -> Option<&'a LandingFact> {
 fn change(before: Option<&Summary>, after: Option<&Summary>) -> String {
     match (before, after) {
         (Some(before), Some(after)) if before.passed + before.failed + after.passed + after.failed > 0 => {
+            let (had, has) = (findings(before), findings(after));
+            let found = if had == has { String::new() } else { format!("; {had} -> {has}") };
             format!(
-                "tests {} passed, {} failed -> {} passed, {} failed",
+                "tests {} passed, {} failed -> {} passed, {} failed{found}",
                 before.passed, before.failed, after.passed, after.failed
             )
         }

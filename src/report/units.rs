@@ -54,6 +54,7 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     if let Some(tip) = &unit.landed {
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
         let _ = writeln!(out, "  landed    {} ({verdict})", tip.commit);
+        remarks(view, unit).iter().for_each(|remark| lines(&mut out, "  remark    ", remark));
     }
     for attempt in &unit.attempts {
         attempt_text(&mut out, view, unit, attempt);
@@ -78,6 +79,18 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
         let _ = writeln!(out, "take: git switch -c {id} {name}");
     }
     out
+}
+
+/// What the gate remarked on the change of a unit that landed.
+fn remarks<'a>(view: &View<'a>, unit: &Unit) -> &'a [String] {
+    let mut records = view.records.iter().rev().map(|(_, _, record)| record);
+    let found = records.find_map(|record| match record {
+        Record::Landed { source: MergeSource::Unit { unit: of, .. }, reasons, .. } if *of == unit.spec.id => {
+            Some(reasons)
+        }
+        _ => None,
+    });
+    found.map_or(&[], Vec::as_slice)
 }
 
 /// The verification that last refused a change of a unit.
@@ -147,6 +160,7 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
     body["depends"] = json!(unit.spec.depends);
     body["verdict"] = json!(unit.verdict);
     body["evidence"] = json!(unit.evidence);
+    body["remarks"] = json!(remarks(view, unit));
     let refusal = refusal(view, unit);
     body["refused_by"] = json!(refusal.map(|r| json!({"attempt": r.attempt, "run": r.run, "note": r.note})));
     let history = unit.attempts.iter().map(|attempt| {

@@ -394,6 +394,7 @@ impl World {
             passed: (exist.len() - fail.len()) as u64,
             failed: fail.len() as u64,
             skipped: 0,
+            findings: BTreeMap::new(),
             per_test: true,
             flaky: Vec::new(),
             note: String::new(),

@@ -8,6 +8,7 @@ mod cli_audit;
 mod cli_demo;
 mod cli_doctor;
 mod cli_init;
+mod cli_findings;
 mod cli_look;
 mod cli_plan;
 mod cli_reports;

@@ -20,7 +20,7 @@ use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
 use super::record::{EndReason, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
 use crate::domain::values::Tip;
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{Gate, SnapshotKey, StageOutcome, Summary};
+use crate::domain::verify::{Demands, Gate, SnapshotKey, StageOutcome, Summary};
 
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;
@@ -121,14 +121,10 @@ impl Decision<'_> {
                     None => self.verify(candidate, VerifyRole::After, Some(before_key.clone()), None),
                     Some(after) => {
                         let (before_key, before, after) = (before_key.clone(), before.clone(), after.clone());
-                        let judgement = judge(
-                            &before,
-                            &after.summary,
-                            &after.delta,
-                            self.state.policy.gate,
-                            self.may_remove_tests(&landing.mr.source),
-                        );
-                        let seen_once = !after.confirmed && after.summary.outcome != StageOutcome::Passed;
+                        let demands = self.demands(self.may_remove_tests(&landing.mr.source));
+                        let judgement = judge(&before, &after.summary, &after.delta, &demands);
+                        let measured = after.delta.number_hurts(demands.ratchet);
+                        let seen_once = !after.confirmed && (measured || after.summary.outcome != StageOutcome::Passed);
                         if judgement.lands {
                             self.note(Record::LandIntended {
                                 token: landing.token,
@@ -281,7 +277,12 @@ impl Decision<'_> {
     fn reasons(&self, landing: &Landing) -> Vec<String> {
         let before = self.state.green.as_ref().and_then(|g| g.snapshot.as_ref());
         let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
-        judge(before, &after.summary, &after.delta, self.state.policy.gate, true).reasons
+        judge(before, &after.summary, &after.delta, &self.demands(true)).reasons
+    }
+
+    const fn demands(&self, allow_removed_tests: bool) -> Demands {
+        let policy = &self.state.policy;
+        Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests }
     }
 
     fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
@@ -359,7 +360,7 @@ fn unjudgeable(gate: Gate, summary: &Summary) -> Option<String> {
         (StageOutcome::Failed, Gate::Pass) => Some(format!("it fails, and the gate is `pass`{note}")),
         (StageOutcome::Failed, Gate::NoRegression) if summary.per_test => None,
         (StageOutcome::Failed, Gate::NoRegression) => {
-            Some(format!("it fails and gives no per-test results, so nothing can be judged{note}"))
+            Some(format!("it fails and gives no per-test results and no findings, so nothing can be judged{note}"))
         }
     }
 }
