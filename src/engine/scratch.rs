@@ -21,8 +21,10 @@ use crate::adapters::store::place::StateDir;
 use crate::config::{Inputs, Layers, Settings};
 use crate::domain::mission::VerifyOrder;
 use crate::domain::values::{CommitId, Tip, TreeId};
+use crate::domain::verify::delta::delta;
 use crate::domain::verify::snapshot::Snapshot;
-use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
+use crate::domain::verify::verdict::judge;
+use crate::domain::verify::{Delta, Demands, Judgement, SnapshotKey, StageOutcome, Summary};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::future::Future;
@@ -275,6 +277,19 @@ impl Scratch {
         drop(shop);
         folder.remove(&parents).map_err(|source| EngineError::File { path, source })
     }
+}
+
+/// What the merge queue demands of a change by these settings.
+#[must_use]
+pub fn demands(settings: &Settings) -> Demands {
+    Demands { gate: settings.queue.gate, ratchet: settings.queue.ratchet, allow_removed_tests: false }
+}
+
+/// Whether changes could be judged on a base with this snapshot: what one that changes nothing would meet.
+#[must_use]
+pub fn as_base(snapshot: &Snapshot, settings: &Settings) -> Judgement {
+    let summary = snapshot.summary();
+    judge(&summary, &summary, &delta(snapshot, snapshot), &demands(settings))
 }
 
 /// Does a piece of work that ends early, with everything it started killed, at the first interrupt or SIGTERM; the flag tells

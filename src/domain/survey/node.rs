@@ -68,7 +68,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     group.parts.extend(tests(&package, &tool));
     if script(&package, "lint").is_some() {
         let part = Part::new("lint", StageKind::Lint, format!("{} run lint", tool.name), needs(), "the script `lint`");
-        group.parts.push(part.format("eslint"));
+        group.parts.push(part.format(if begins(&package, "lint", "eslint") { "eslint" } else { "auto" }));
     } else if uses(&package, "eslint") {
         let part = Part::new("lint", StageKind::Lint, format!("{} eslint .", tool.start), needs(), "eslint is used");
         group.parts.push(part.format("eslint"));
@@ -81,7 +81,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
             needs(),
             "a script that checks types",
         );
-        group.parts.push(part.format("tsc"));
+        group.parts.push(part.format(if begins(&package, name, "tsc") { "tsc" } else { "auto" }));
     } else if place.has("tsconfig.json") && uses(&package, "typescript") {
         let run = format!("{} tsc --noEmit --pretty false", tool.start);
         group.parts.push(Part::new("types", StageKind::Types, run, needs(), "tsconfig.json").format("tsc"));
@@ -131,6 +131,12 @@ fn tests(package: &Value, tool: &Tool) -> Option<Part> {
 
 fn script<'a>(package: &'a Value, name: &str) -> Option<&'a str> {
     package.get("scripts")?.get(name)?.as_str().filter(|line| !line.trim().is_empty())
+}
+
+/// Whether a script is one command of this program: what it prints has a form that is known then.
+fn begins(package: &Value, name: &str, program: &str) -> bool {
+    let line = script(package, name).unwrap_or_default();
+    line.split_whitespace().next() == Some(program) && !line.contains(['&', '|', ';', '\n'])
 }
 
 fn dependencies(package: &Value) -> Vec<&str> {

@@ -2,14 +2,13 @@
 //! happens in a scratch clone; the verdict is that of the merge queue.
 
 use super::super::init::paths;
-use super::super::scratch::{Looked, Scratch};
+use super::super::scratch::{Looked, Scratch, as_base, demands};
 use super::super::site::Site;
 use super::chain;
 use crate::config::Settings;
 use crate::domain::survey::checks::Check;
 use crate::domain::survey::faults::{Fault, GARBAGE, faults, reported};
 use crate::domain::values::Tip;
-use crate::domain::verify::delta::delta;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::StageKind;
 use crate::domain::verify::verdict::judge;
@@ -89,8 +88,7 @@ fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool
         }
     }
     let summary = &base.summary;
-    // What a change that changes nothing would meet.
-    let judged = judge(summary, summary, &delta(&base.snapshot, &base.snapshot), settings.queue.gate, false);
+    let judged = as_base(&base.snapshot, settings);
     let counted = match summary.passed + summary.failed + summary.skipped {
         0 => "no test told apart".to_owned(),
         _ => format!("{} tests passed, {} failed, {} skipped", summary.passed, summary.failed, summary.skipped),
@@ -127,7 +125,7 @@ async fn noticed(
         Err(why) => (true, why),
         Ok(after) => {
             let delta = after.delta.unwrap_or_default();
-            let judged = judge(&base.summary, &after.summary, &delta, settings.queue.gate, false);
+            let judged = judge(&base.summary, &after.summary, &delta, &demands(settings));
             (!judged.lands, judged.reasons.first().cloned().unwrap_or_default())
         }
     };

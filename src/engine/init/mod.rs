@@ -8,7 +8,7 @@ mod look;
 pub use look::paths;
 
 use super::error::EngineError;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, as_base};
 use super::site::Where;
 use crate::adapters::environment::Environment;
 use crate::adapters::files;
@@ -20,10 +20,9 @@ use crate::config::propose::{Draft, Use};
 use crate::config::{FILE_NAME, Inputs, Layers, Settings};
 use crate::domain::survey::{Need, Survey, sample, survey};
 use crate::domain::values::Tip;
+use crate::domain::verify::StageOutcome;
 use crate::domain::verify::key::StageKind;
 use crate::domain::verify::snapshot::Snapshot;
-use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{StageOutcome, delta::delta};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
@@ -202,9 +201,7 @@ impl Proposal {
                 kept.stages.retain(|other| other.name != stage.name);
             }
         }
-        let summary = kept.summary();
-        // What a change that changes nothing would meet.
-        let judged = judge(&summary, &summary, &delta(&kept, &kept), settings.queue.gate, false);
+        let judged = as_base(&kept, &settings);
         let refusal = if judged.lands { String::new() } else { judged.evidence() };
         Ok(Baseline { looked: Some(looked.snapshot), kept, refusal })
     }
