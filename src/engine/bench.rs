@@ -84,7 +84,7 @@ impl Bench {
             facts: site.facts.clone(),
             state: site.state.clone(),
             env: site.env.clone(),
-            source: site.source(guard.clone()),
+            source: site.source(guard.clone()).staying(),
             settings,
             guard,
             room,

@@ -6,6 +6,7 @@
 
 use super::bench::Bench;
 use super::error::chain;
+use super::evidence;
 use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, Job, run};
 use super::shop::Shop;
@@ -34,8 +35,10 @@ const PARSED: u64 = 256 << 20;
 /// One question: what do these stages say of this tree?
 #[derive(Debug)]
 pub struct Question<'a> {
-    /// The commit; its tree, without what settings ignore, is what counts.
+    /// The commit.
     pub tip: &'a Tip,
+    /// How much of its tree counts.
+    pub extent: Extent,
     /// What is run, in this order.
     pub stages: &'a [StageSpec],
     /// Folder of this verification's runs.
@@ -44,6 +47,15 @@ pub struct Question<'a> {
     pub run: &'a str,
     /// The snapshot of an earlier run of the same tree that this one confirms; a stored answer is not taken then.
     pub confirms: Option<&'a SnapshotKey>,
+}
+
+/// How much of a tree a verification sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What `target.verification.ignore` leaves: the gate's.
+    Narrowed,
+    /// All of it: a unit whose work is what the gate ignores must be able to show it.
+    Whole,
 }
 
 /// The answer.
@@ -92,7 +104,14 @@ pub async fn examine<F>(
 where
     F: Future<Output = Result<Seat, String>>,
 {
-    let (key, filtered) = key(bench, &question.tip.tree, question.stages).await?;
+    let (tree, stages) = (&question.tip.tree, question.stages);
+    let (key, filtered) = match question.extent {
+        Extent::Narrowed => key(bench, tree, stages).await?,
+        Extent::Whole => {
+            let fingerprint = bench.fingerprint().await.map_err(|e| chain(&e))?;
+            (SnapshotKey::of(tree, stages, fingerprint), Filtered { tree: tree.clone(), removed: Vec::new() })
+        }
+    };
     let stored = bench.snapshot(&key).map_err(|e| chain(&e))?;
     let usable = stored.filter(|s| s.summary().outcome != StageOutcome::NotRun);
     if let (Some(snapshot), None) = (usable, question.confirms) {
@@ -123,8 +142,9 @@ fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) ->
 /// # Errors
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, String> {
-    let stages = gate_stages(shop);
-    let examined = in_mission(shop, &order.run.to_string(), &order.tip, &stages, order.confirms.as_ref(), kill).await?;
+    let (stages, extent) = evidence::stages(shop, &order);
+    let examined =
+        in_mission(shop, &order.run.to_string(), &order.tip, (&stages, extent), order.confirms.as_ref(), kill).await?;
     let before = match &order.against {
         None => None,
         Some(key) => Some(
@@ -147,13 +167,13 @@ pub async fn in_mission(
     shop: &Shop,
     name: &str,
     tip: &Tip,
-    stages: &[StageSpec],
+    (stages, extent): (&[StageSpec], Extent),
     confirms: Option<&SnapshotKey>,
     kill: watch::Receiver<bool>,
 ) -> Result<Examined, String> {
     let dir = shop.verify_dir(name);
     let run = format!("{}-{name}", shop.mission);
-    let question = Question { tip, stages, dir: &dir, run: &run, confirms };
+    let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms };
     let (slot, label) = (slot(shop, confirms.is_some()), format!("{}/.verify/{name}", shop.mission));
     let stop = kill.clone();
     let seat = async |filtered: Filtered| match adoptable(shop, &dir.join("0"), slot, &label).await {

@@ -25,8 +25,9 @@ pub struct LandingFact {
 pub struct Facts {
     /// Landings in order.
     pub landings: Vec<LandingFact>,
-    /// Verification runs by what they were for: base, green, candidates, second runs, broken off.
-    pub runs: [u64; 5],
+    /// Verification runs by what they were for: base, green, candidates, second runs, broken off,
+    /// units' own lines.
+    pub runs: [u64; 6],
     /// Snapshot of the untouched base.
     pub base: Option<Summary>,
     /// Where the mission found green or made it.
@@ -61,6 +62,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                     (_, VerifyRole::Baseline) => 0,
                     (_, VerifyRole::Before) => 1,
                     (_, VerifyRole::After) => 2,
+                    (_, VerifyRole::AcceptBefore | VerifyRole::Extra) => 5,
                 };
                 facts.runs[kind] += u64::from(!reused);
                 facts.flaky.extend(summary.flaky.iter().cloned());
@@ -75,6 +77,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                         facts.base = Some(summary.clone());
                         green = Some(summary.clone());
                     }
+                    VerifyRole::AcceptBefore | VerifyRole::Extra => {}
                 }
             }
             Record::GreenMoved { .. } => green = None,

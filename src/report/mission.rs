@@ -140,11 +140,12 @@ fn unlanded_text(out: &mut String, view: &View<'_>) {
 }
 
 fn verification_text(out: &mut String, view: &View<'_>, facts: &Facts) {
-    let [base, green, candidates, second, broken_off] = facts.runs;
+    let [base, green, candidates, second, broken_off, own] = facts.runs;
     let of = [
         (base, "of the base"),
         (green, "of green"),
         (candidates, "of candidates"),
+        (own, "of units' own lines"),
         (second, "to confirm a failure"),
         (broken_off, "broken off"),
     ];
@@ -224,7 +225,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         body
     };
     let (landed, rest): (Vec<&Unit>, Vec<&Unit>) = state.units.iter().partition(|u| u.state == UnitState::Landed);
-    let [base, of_green, candidates, confirmations, broken_off] = facts.runs;
+    let [base, of_green, candidates, confirmations, broken_off, own] = facts.runs;
     json!({
         "schema": 1,
         "mission": mission_json(state),
@@ -245,6 +246,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
             "base": base,
             "green": of_green,
             "candidates": candidates,
+            "of_units": own,
             "confirmations": confirmations,
             "broken_off": broken_off,
         },

@@ -15,6 +15,7 @@
 use super::Decision;
 use super::command::{Command, MergeSource, VerifyOrder};
 use super::event::{Integration, LandResult, Refusal, StopLevel, Verification};
+use super::evidence::protected_reason;
 use super::parts::{Landing, MergeRequest, Stage};
 use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
 use super::record::{EndReason, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
@@ -68,8 +69,14 @@ impl Decision<'_> {
         self.end(MissionOutcome::Refused, reason, code);
     }
 
-    fn verify(&mut self, tip: Tip, role: VerifyRole, against: Option<SnapshotKey>, confirms: Option<SnapshotKey>) {
-        let order = VerifyOrder { run: self.state.next_run, tip, against, confirms };
+    pub(super) fn verify(
+        &mut self,
+        tip: Tip,
+        role: VerifyRole,
+        against: Option<SnapshotKey>,
+        confirms: Option<SnapshotKey>,
+    ) {
+        let order = VerifyOrder { run: self.state.next_run, tip, against, confirms, extra: self.state.extras(role) };
         self.note(Record::VerifyStarted {
             run: order.run,
             tip: order.tip.clone(),
@@ -107,6 +114,13 @@ impl Decision<'_> {
             self.land(&landing, candidate);
             return;
         }
+        if candidate.commit == landing.onto.commit {
+            self.already_there(&landing);
+            return;
+        }
+        if !self.fails_before(&landing) {
+            return;
+        }
         match &green.snapshot {
             None => self.verify(green.tip, VerifyRole::Before, None, None),
             Some((key, summary)) if self.wants_confirmation(summary) && !green.confirmed => {
@@ -126,12 +140,17 @@ impl Decision<'_> {
                         let measured = after.delta.number_hurts(demands.ratchet);
                         let seen_once = !after.confirmed && (measured || after.summary.outcome != StageOutcome::Passed);
                         if judgement.lands {
+                            if !self.passes_after(&landing, &candidate) {
+                                return;
+                            }
                             self.note(Record::LandIntended {
                                 token: landing.token,
                                 candidate: candidate.clone(),
                                 expected: landing.onto.commit.clone(),
                                 key: after.key,
                                 verdict: judgement.verdict,
+                                accept_before: landing.accept_before.as_ref().map(|e| e.key.clone()),
+                                extra: landing.extra.as_ref().map(|e| e.key.clone()),
                             });
                             self.land(&landing, candidate);
                         } else if seen_once && self.state.policy.confirm_failures {
@@ -184,9 +203,9 @@ impl Decision<'_> {
         let Some(landing) = self.open_landing(token).filter(|l| l.candidate.is_none()) else { return };
         match result {
             Ok(Integration::Candidate(candidate)) => self.note(Record::CandidateMade { token, candidate }),
-            Ok(Integration::Unchanged) => {
-                let (mr, source) = (landing.mr.id, landing.mr.source);
-                self.note(Record::MergeEmpty { mr, source, at: self.now });
+            Ok(Integration::Unchanged) => self.already_there(&landing),
+            Ok(Integration::Protected { paths }) => {
+                self.reject(&landing, RejectClass::Verification, vec![protected_reason(&paths)]);
             }
             Ok(Integration::Conflict { files, detail }) => {
                 let reason = format!("conflicts with green in {}", files.join(", "));
@@ -206,7 +225,7 @@ impl Decision<'_> {
                 at: self.now,
                 key: v.key,
                 summary: v.summary,
-                delta: v.delta,
+                delta: v.delta.map(Box::new),
                 reused: v.reused,
                 confirmed: v.confirmed,
             }),
@@ -277,7 +296,9 @@ impl Decision<'_> {
     fn reasons(&self, landing: &Landing) -> Vec<String> {
         let before = self.state.green.as_ref().and_then(|g| g.snapshot.as_ref());
         let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
-        judge(before, &after.summary, &after.delta, &self.demands(true)).reasons
+        let mut reasons = judge(before, &after.summary, &after.delta, &self.demands(true)).reasons;
+        reasons.extend(self.shown(landing));
+        reasons
     }
 
     const fn demands(&self, allow_removed_tests: bool) -> Demands {
@@ -285,7 +306,7 @@ impl Decision<'_> {
         Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests }
     }
 
-    fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
+    pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
         let source = landing.mr.source.clone();
         let because = reasons.join("\n");
         let next = match &source {
@@ -296,6 +317,7 @@ impl Decision<'_> {
                 let exhausted = match class {
                     RejectClass::Verification => unit.used + 1 >= budget,
                     RejectClass::Conflict => unit.conflicts + 1 > self.state.policy.max_conflicts,
+                    RejectClass::Unproven => false,
                 };
                 let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
                 if exhausted {
