@@ -120,11 +120,11 @@ const FINDINGS: &[Format] = &[Format::Bandit, Format::Clippy, Format::Eslint, Fo
 #[rustfmt::skip]
 pub const WORDS: &[&str] = &[
     "auto",
+    "exit",
     "bandit",
     "cargo",
     "clippy",
     "eslint",
-    "exit",
     "go",
     "go-json",
     "jest",

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::{Format, NAME_LIMIT};
-use crate::domain::verify::key::{StageKind, StageSpec, Tier};
+use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
 use crate::domain::verify::snapshot::{RunEnd, StageResult};
 
 /// Runs an output through a stage; gives as what it was read, the outcome, and whether single tests explain a failure.
@@ -15,6 +15,7 @@ pub(in super::super) fn conclude(format: Format, exit: i32, output: &str) -> (Fo
         tier: Tier::Gate,
         format,
         timeout_secs: 5,
+        demand: Demand::default(),
         reports: Vec::new(),
     };
     let stage = StageResult::conclude(&spec, &RunEnd::Exited(exit), output.as_bytes(), &[], 1);
