@@ -5,7 +5,7 @@
 //! where cargo stopped at the first failing binary the report is not whole.
 
 use super::nextest;
-use super::report::{Report, Said, counted};
+use super::report::{Report, Said, counted, cut};
 use crate::domain::verify::results::{TestResults, TestStatus};
 
 const HINT: &str = "run `cargo test` without -q";
@@ -40,6 +40,8 @@ struct Section<'a> {
     pending: Option<&'a str>,
     /// Results at the end of a line that something else begins.
     doubtful: Vec<(&'a str, TestStatus)>,
+    /// The counts with the doubtful results.
+    with_doubtful: Counts,
 }
 
 #[derive(Default)]
@@ -77,11 +79,12 @@ impl<'a> Reader<'a> {
         if let Some(announced) = line.strip_prefix("running ").and_then(|rest| counted(rest, &["test", "tests"])) {
             self.broken_off();
             self.sections += 1;
-            let counts = Counts::default();
-            self.section = Some(Section { announced, counts, details: false, pending: None, doubtful: Vec::new() });
+            let (counts, doubtful) = (Counts::default(), Vec::new());
+            let with_doubtful = counts;
+            self.section = Some(Section { announced, counts, details: false, pending: None, doubtful, with_doubtful });
         } else if let Some(suite) = header(line) {
             self.broken_off();
-            self.suite = suite;
+            self.suite = cut(&suite).to_owned();
             self.headers = true;
         } else if line.starts_with("error: ") && line.contains("test failed, to rerun pass `") {
             self.reruns += 1;
@@ -177,21 +180,19 @@ impl<'a> Section<'a> {
     fn doubt(&mut self, found: (&'a str, TestStatus)) {
         if self.doubtful.len() < super::RESULTS_LIMIT {
             self.doubtful.push(found);
+            self.with_doubtful[place(found.1, false)] += 1;
         }
     }
 
     fn test(&mut self, test: &str, (status, measured): (TestStatus, bool), suite: &str, report: &mut Report) {
         report.test(suite, &identity(test), status);
         self.counts[place(status, measured)] += 1;
+        self.with_doubtful[place(status, measured)] += 1;
     }
 
     /// Results found behind other text are taken if they are exactly those that the summary knows of besides.
     fn use_doubtful(&mut self, said: Counts, suite: &str, report: &mut Report) {
-        let mut with = self.counts;
-        for (_, status) in &self.doubtful {
-            with[place(*status, false)] += 1;
-        }
-        if self.counts != said && with == said {
+        if self.counts != said && self.with_doubtful == said {
             for (test, status) in std::mem::take(&mut self.doubtful) {
                 self.test(test, (status, false), suite, report);
             }

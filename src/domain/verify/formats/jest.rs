@@ -3,7 +3,7 @@
 //! Promises: a test is identified by its file and by the names of its blocks and its own; a file that failed to run is a failed
 //! suite; the results are those of the `Tests:` line or the report is not whole.
 
-use super::report::{Report, Said, counted, duration, without_trailing};
+use super::report::{Report, Said, counted, cut, duration, without_trailing};
 use crate::domain::verify::results::{TestResults, TestStatus};
 
 const HINT: &str = "run jest with --verbose";
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         } else if line == "Summary of all failing tests" {
             self.again = true;
         } else if let Some(file) = header(line).filter(|_| !self.again) {
-            self.file = Some(file);
+            self.file = Some(cut(file));
             self.tree = true;
             self.blocks.clear();
         } else if line.is_empty() {
@@ -96,13 +96,13 @@ impl<'a> Reader<'a> {
             return;
         }
         self.blocks.truncate(depth);
-        let Some((sign, name)) = text.split_once(' ') else { return self.blocks.push(text) };
+        let Some((sign, name)) = text.split_once(' ') else { return self.blocks.push(cut(text)) };
         let (status, name) = match sign {
             "✓" | "√" => (TestStatus::Passed, name),
             "✕" | "×" => (TestStatus::Failed, name),
             "○" => (TestStatus::Skipped, name.strip_prefix("skipped ").unwrap_or(name)),
             "✎" => (TestStatus::Skipped, name.strip_prefix("todo ").unwrap_or(name)),
-            _ => return self.blocks.push(text),
+            _ => return self.blocks.push(cut(text)),
         };
         match status {
             TestStatus::Passed => self.read.passed += 1,

@@ -5,7 +5,7 @@
 //! later try made good is none; what stands for a suite that could not run is that suite; a document type, XML that is
 //! not well-formed or ends early, and fewer tests than the suite declares make the report not whole.
 
-use super::report::{Report, Said};
+use super::report::{Report, Said, cut};
 use crate::domain::verify::results::{TestResults, TestStatus};
 use crate::domain::verify::snapshot;
 use quick_xml::XmlVersion;
@@ -172,7 +172,7 @@ impl Parser {
                 let root = element.local_name().as_ref() == "testsuites";
                 let number = |text: String| text.parse().unwrap_or(0u64);
                 self.suites.push(Suite {
-                    name: if root { String::new() } else { attribute("name") },
+                    name: if root { String::new() } else { cut(&attribute("name")).to_owned() },
                     declared: number(attribute("tests")),
                     declared_bad: number(attribute("failures")).saturating_add(number(attribute("errors"))),
                     tries_before: self.tries,

@@ -3,8 +3,9 @@
 //! Promises: bounded memory whatever the output; what could not run is named by its suite; an output that only counts its
 //! tests is never passed off as per-test results.
 
-use super::{RESULTS_LIMIT, shorten};
+use super::{NAME_LIMIT, RESULTS_LIMIT, shorten};
 use crate::domain::verify::results::{TestResult, TestResults, TestStatus, WHOLE_SUITE};
+use crate::domain::verify::snapshot::floor;
 
 /// How much an output says in the words of one runner.
 #[derive(Debug)]
@@ -127,6 +128,11 @@ pub(super) fn stable(name: &str) -> String {
         }
         _ => name.to_owned(),
     }
+}
+
+/// The beginning of a name that is repeated with each of many tests: an endless one must not be copied as often.
+pub(super) fn cut(name: &str) -> &str {
+    &name[..floor(name, 4 * NAME_LIMIT)]
 }
 
 /// `12 tests` as 12, if the words after the number are one of `words`.

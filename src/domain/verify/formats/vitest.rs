@@ -4,8 +4,9 @@
 //! its tests is a failed suite; the results are those of the `Tests` line or the report is not whole; the default
 //! reporter, which names only some tests, is not read as results.
 
-use super::report::{Report, Said, duration};
+use super::report::{Report, Said, cut, duration};
 use crate::domain::verify::results::{TestResults, TestStatus};
+use std::collections::BTreeSet;
 
 const HINT: &str = "run vitest with --reporter=verbose, or --reporter=junit";
 const DEPTH_LIMIT: usize = 64;
@@ -49,11 +50,24 @@ struct Leaf<'a> {
     name: &'a str,
 }
 
+type Line<'a> = (&'a str, &'a str, TestStatus);
+type Branch<'a> = (&'a str, Vec<&'a str>, TestStatus);
+
+/// The failed tests by file and name.
+fn failed<'a>(lines: &[Line<'a>], tree: &[Branch<'a>]) -> BTreeSet<(&'a str, String)> {
+    let lines = lines.iter().map(|(file, name, status)| (*file, (*name).to_owned(), *status));
+    let tree = tree.iter().map(|(file, path, status)| (*file, path.join(" > "), *status));
+    let failed = lines.chain(tree).filter(|(.., status)| *status == TestStatus::Failed);
+    failed.map(|(file, name, _)| (cut(file), cut(&name).to_owned())).collect()
+}
+
 /// One run, from ` RUN  v` on.
 #[derive(Default)]
 struct Run<'a> {
-    verbose: Vec<(&'a str, &'a str, TestStatus)>,
-    tree: Vec<(&'a str, Vec<&'a str>, TestStatus)>,
+    verbose: Vec<Line<'a>>,
+    tree: Vec<Branch<'a>>,
+    /// Made when the first failure is reported, below all tests.
+    failed: Option<BTreeSet<(&'a str, String)>>,
     /// Whether the tree is surely one of the tree reporter, and not failing tests of the default reporter.
     surely_tree: bool,
     file: Option<(&'a str, u64, u64)>,
@@ -132,8 +146,8 @@ impl<'a> Run<'a> {
         let Some(what) = text.strip_prefix("FAIL  ") else { return };
         let file = what.split_once(" [ ").filter(|(file, again)| again.strip_suffix(" ]") == Some(*file));
         let (file, name) = file.map_or_else(|| what.split_once(" > ").unwrap_or((what, "")), |(file, _)| (file, ""));
-        let known = self.verbose.iter().any(|(f, n, s)| (*f, *n, *s) == (file, name, TestStatus::Failed))
-            || self.tree.iter().any(|(f, path, s)| *f == file && *s == TestStatus::Failed && path.join(" > ") == name);
+        let known = self.failed.get_or_insert_with(|| failed(&self.verbose, &self.tree));
+        let known = known.contains(&(cut(file), cut(name).to_owned()));
         if !known && !self.broken.contains(&file) && self.broken.len() < 1000 {
             self.broken.push(file);
         }
@@ -155,7 +169,7 @@ impl<'a> Run<'a> {
         } else if indent == 1 {
             self.end_file();
             if let Some((file, tests)) = file_of(rest) {
-                self.file = Some((file, tests, 0));
+                self.file = Some((cut(file), tests, 0));
             } else if let (Some(status), Some((file, name))) = (status, without_time(rest).split_once(" > ")) {
                 self.verbose.push((file, name, status));
             }
@@ -178,7 +192,7 @@ impl<'a> Run<'a> {
         let name = block_of(leaf.name).filter(|_| depth > leaf.depth);
         if let Some(name) = name {
             self.surely_tree = true;
-            self.blocks.push(name);
+            self.blocks.push(cut(name));
         } else if let (Some(status), Some((file, _, leaves))) = (leaf.status, &mut self.file) {
             *leaves += 1;
             let path = self.blocks.iter().copied().chain([leaf.name]).collect();
