@@ -170,6 +170,14 @@ pub enum UnitCommand {
         #[arg(long, value_name = "N")]
         attempt: Option<u32>,
     },
+    /// Give up a pending, running, queued or held unit; what it made stays pinned under refs/mc
+    ///
+    /// A running attempt is killed and its work is kept, a queued change is not landed, units that depend on it are blocked.
+    /// `mc unit retry` gives it a fresh start while the mission lasts.
+    Cancel {
+        /// Unit id
+        unit: String,
+    },
     /// Give a held, failed, rejected or cancelled unit a fresh start
     Retry {
         /// Unit id
@@ -227,7 +235,7 @@ pub struct Simulate {
     /// Number of seeds
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
-    /// Faults, comma-separated: crash, duplicate, infrastructure, forward, back, flaky, person, checked-out, or all
+    /// Faults, comma-separated: crash, duplicate, infrastructure, forward, back, flaky, person, checked-out, cancel, or all
     #[arg(long, value_name = "LIST", default_value = "")]
     pub faults: String,
     /// Print one line per record

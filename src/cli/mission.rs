@@ -6,12 +6,14 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::domain::mission::UnitState;
 use crate::domain::values::UnitId;
+use crate::engine::cancel;
 use crate::engine::detach::{self, Detached};
 use crate::engine::mission::{self, Asked, StartOptions};
 use crate::engine::plans;
 use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::status;
+use crate::report::text::plain;
 use crate::report::words::sum;
 use serde_json::json;
 use std::path::PathBuf;
@@ -213,6 +215,21 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
     } else {
         let text = format!("{id}: a fresh start waits for `mc mission resume`");
         say(context, Some(mission), "no-engine", &text);
+    }
+    Ok(0)
+}
+
+pub(super) async fn cancel(context: &Context, unit: &str) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    match cancel::cancel(&site, unit).await? {
+        Asked::Told(id) => say(context, Some(&id), "told", &format!("{unit}: told to be cancelled; `mc status` looks on")),
+        Asked::NoEngine(id) => {
+            say(context, Some(&id), "no-engine", &format!("{unit}: cancelled; no engine works on mission {id}"));
+        }
+        Asked::Nothing => {
+            let hint = "there is no unfinished mission; `mc units` shows what became of the last one";
+            return Err(CliError::usage(format!("there is nothing to cancel in `{}`", plain(unit)), hint));
+        }
     }
     Ok(0)
 }

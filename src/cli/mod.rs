@@ -98,6 +98,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Unit(UnitCommand::Show { unit }) => look::unit(context, &unit).await,
         Command::Unit(UnitCommand::Log { unit, attempt }) => look::log(context, &unit, attempt).await,
         Command::Unit(UnitCommand::Retry { unit, say }) => mission::retry(context, &unit, say.as_deref()).await,
+        Command::Unit(UnitCommand::Cancel { unit }) => mission::cancel(context, &unit).await,
         Command::Events { follow } => look::events(context, follow).await,
         Command::Report { mission, format } => look::report(context, mission.as_deref(), format).await,
         Command::Audit => look::audit(context).await,

@@ -119,8 +119,7 @@ async fn take_up(
     };
     let store = Store::open(&site.state.db())?;
     let Some(history) = history::load(&store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
-    let mut effective: Effective = serde_json::from_value(history.state.settings.clone())
-        .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })?;
+    let mut effective = effective(&history.state)?;
     effective.take_over |= take_over;
     let source = site.source(lock.guard());
     if early.is_empty() && history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
@@ -135,6 +134,15 @@ async fn take_up(
     let observers = with_log(site, &history.state, observers);
     let code = drive(site, history.state, effective, lock, store, observers, clock, Event::Resumed, early).await?;
     Ok(Some(code))
+}
+
+/// What a mission was started with, from its journal.
+///
+/// # Errors
+/// [`EngineError::Record`] when it cannot be read.
+pub(super) fn effective(state: &State) -> Result<Effective, EngineError> {
+    serde_json::from_value(state.settings.clone())
+        .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })
 }
 
 /// What became of a stop or pause request.
@@ -177,7 +185,7 @@ pub async fn pause(site: &Site) -> Result<Asked, EngineError> {
     Ok(if ask(site, "pause")? { Asked::Told(mission) } else { Asked::NoEngine(mission) })
 }
 
-fn unfinished(site: &Site) -> Result<Option<History>, EngineError> {
+pub(super) fn unfinished(site: &Site) -> Result<Option<History>, EngineError> {
     let Some(store) = site.store()? else { return Ok(None) };
     Ok(history::load(&store, None)?.filter(|h| !h.state.over()))
 }
@@ -189,7 +197,7 @@ fn ask(site: &Site, kind: &str) -> Result<bool, EngineError> {
     }
 }
 
-async fn take_lock(site: &Site) -> Result<RunLock, EngineError> {
+pub(super) async fn take_lock(site: &Site) -> Result<RunLock, EngineError> {
     let path = site.state.lock();
     let taken = tokio::task::spawn_blocking(move || RunLock::acquire(&path, ORPHAN_PATIENCE)).await;
     match taken {

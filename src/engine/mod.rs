@@ -12,6 +12,8 @@ pub mod plans;
 
 pub mod mission;
 
+pub mod cancel;
+
 mod attempt;
 mod claims;
 mod driver;

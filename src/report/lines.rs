@@ -65,6 +65,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         }
         Record::UnitBlocked { unit, cause } => format!("{unit}: blocked, it depends on {cause}"),
         Record::UnitUnblocked { unit } => format!("{unit}: not blocked any more"),
+        Record::UnitCancelAsked { unit, .. } => format!("{unit}: to be cancelled"),
         Record::UnitCancelled { unit, reason } => format!("{unit}: cancelled, {}", short(reason, LIMIT)),
         Record::UnitRetried { unit, .. } => format!("{unit}: given a fresh start"),
         Record::VerifyStarted { role, tip, confirms, .. } => {
@@ -121,6 +122,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         | Record::LandingStarted { .. }
         | Record::CandidateMade { .. }
         | Record::StepAsked { .. }
+        | Record::VerificationDropped { .. }
         | Record::LandIntended { .. }
         | Record::RoundWorked { .. } => return None,
     })

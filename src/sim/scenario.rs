@@ -72,11 +72,13 @@ pub struct Faults {
     pub person: f64,
     /// Green is checked out for a while.
     pub checked_out: f64,
+    /// A person cancels a unit.
+    pub cancel: f64,
 }
 
 impl Faults {
     /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `back`, `flaky`,
-    /// `person`, `checked-out`, or `all`.
+    /// `person`, `checked-out`, `cancel`, or `all`.
     ///
     /// # Errors
     /// The unknown name with the list of known ones.
@@ -92,13 +94,14 @@ impl Faults {
                 "flaky" => faults.flaky = 0.05,
                 "person" => faults.person = 0.005,
                 "checked-out" => faults.checked_out = 0.02,
+                "cancel" => faults.cancel = 0.01,
                 "all" => {
-                    return Self::named("crash,duplicate,infrastructure,forward,back,flaky,person,checked-out");
+                    return Self::named("crash,duplicate,infrastructure,forward,back,flaky,person,checked-out,cancel");
                 }
                 _ => {
                     return Err(format!(
                         "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, back, flaky, person, \
-                         checked-out or all"
+                         checked-out, cancel or all"
                     ));
                 }
             }
@@ -204,6 +207,7 @@ fn random_faults(rng: &mut fastrand::Rng) -> Faults {
         flaky: some(0.1),
         person: some(0.01),
         checked_out: some(0.1),
+        cancel: some(0.03),
     }
 }
 

@@ -175,6 +175,11 @@ impl World {
         if rng.f64() < faults.checked_out {
             self.checked_out_until = self.now + 5_000;
         }
+        if rng.f64() < faults.cancel
+            && let Ok(unit) = UnitId::new(&format!("u{}", rng.u8(0..24)))
+        {
+            self.answer(0, Event::CancelUnit { unit });
+        }
         if rng.f64() < faults.person {
             let event = match rng.u8(0..14) {
                 10.. => match UnitId::new(&format!("u{}", rng.u8(0..24))) {

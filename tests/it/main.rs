@@ -5,6 +5,7 @@ mod support;
 
 mod architecture;
 mod cli_audit;
+mod cli_control;
 mod cli_demo;
 mod cli_look;
 mod cli_plan;

@@ -1,6 +1,7 @@
 //! Attempts: starting them, and what each ending means for its unit (the outcome table of design section 7).
 
 use super::Decision;
+use super::cancel::given_up;
 use super::command::{AttemptOrder, Command};
 use super::event::{AttemptReport, Claim, RunEnd, StopLevel};
 use super::parts::{Unit, UnitState};
@@ -50,7 +51,10 @@ impl Decision<'_> {
             return;
         }
         let class = classify(&report, unit.spec.run.is_some());
-        let next = self.next_move(unit, class, &report);
+        let next = match self.state.cancelling.contains(id) {
+            true => given_up(unit),
+            false => self.next_move(unit, class, &report),
+        };
         self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report });
         self.block_dependants(id);
     }
@@ -168,7 +172,8 @@ impl Decision<'_> {
 
 impl State {
     /// The order of a unit's open attempt, as first given and as asked again after a restart.
-    pub(super) fn order(&self, id: &UnitId) -> Option<AttemptOrder> {
+    #[must_use]
+    pub fn order(&self, id: &UnitId) -> Option<AttemptOrder> {
         let unit = self.unit(id)?;
         let attempt = unit.attempts.last().filter(|a| a.ended.is_none())?;
         Some(AttemptOrder {

@@ -135,6 +135,7 @@ impl Decision<'_> {
             let (run, tip, against, confirms) = (v.run, v.tip, v.against, v.confirms);
             self.ask(Command::Verify(super::VerifyOrder { run, tip, against, confirms }));
         }
+        self.kill_given_up();
         self.ask_landing_again();
         let green = self.state.green.as_ref().map(|g| g.tip.clone());
         match (self.state.stage, green) {

@@ -32,6 +32,11 @@ pub enum Event {
         /// What the person says to its next attempt; may be empty.
         answer: String,
     },
+    /// A person gives one unit up: it is killed, taken out of the queue or not begun; its work stays pinned.
+    CancelUnit {
+        /// The unit.
+        unit: UnitId,
+    },
     /// Answer to [`super::Command::Preflight`].
     Preflight(Result<Ground, Refusal>),
     /// Answer to [`super::Command::Establish`].

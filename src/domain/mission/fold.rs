@@ -145,12 +145,11 @@ impl State {
                 u.reason.clear();
                 u.blocked_by = None;
             }),
-            Record::UnitCancelled { unit, reason } => {
-                self.queue.retain(|_, mr| !matches!(&mr.source, MergeSource::Unit { unit: u, .. } if u == unit));
-                self.unit_to(unit, |u| {
-                    u.state = UnitState::Cancelled;
-                    u.reason.clone_from(reason);
-                });
+            Record::UnitCancelAsked { unit, .. } => drop(self.cancelling.insert(unit.clone())),
+            Record::UnitCancelled { unit, reason } => self.cancelled(unit, reason),
+            Record::VerificationDropped { .. } => {
+                self.verifying = None;
+                self.verifications_run += 1;
             }
             Record::UnitRetried { unit, answer, .. } => {
                 self.waiting = false;
@@ -375,7 +374,7 @@ impl State {
         }
     }
 
-    fn unit_to(&mut self, unit: &UnitId, change: impl FnOnce(&mut Unit)) {
+    pub(super) fn unit_to(&mut self, unit: &UnitId, change: impl FnOnce(&mut Unit)) {
         if let Some(i) = self.index.get(unit).copied() {
             self.touch(i, change);
         }

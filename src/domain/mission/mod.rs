@@ -19,6 +19,7 @@
 //!   attempt number, token and run number.
 
 mod attempts;
+mod cancel;
 mod command;
 mod control;
 mod event;
@@ -70,6 +71,7 @@ pub fn decide(state: &mut State, now: Millis, event: Event) -> Step {
     let mut d = Decision { state, now, step: Step::default() };
     if !d.state.over() {
         d.react(event);
+        d.settle_cancelled();
         d.advance();
     }
     d.step
@@ -89,6 +91,7 @@ impl Decision<'_> {
             Event::Unpause if self.state.paused => self.note(Record::Unpaused { at: self.now }),
             Event::Pause | Event::Unpause => {}
             Event::RetryUnit { unit, answer } => self.retry_unit(&unit, answer),
+            Event::CancelUnit { unit } => self.cancel_unit(&unit),
             Event::Preflight(result) => self.preflight(result),
             Event::Established(result) => self.established(result),
             Event::TargetChecked(head) => self.target_checked(head),

@@ -77,7 +77,9 @@ pub enum Record {
     UnitBlocked { unit: UnitId, cause: UnitId },
     /// The cause of a block was given a fresh start.
     UnitUnblocked { unit: UnitId },
-    /// The mission ended before this unit did.
+    /// Intent: a person gives the unit up; its attempt is killed, or its merge awaited, before it is cancelled.
+    UnitCancelAsked { unit: UnitId, at: Millis },
+    /// A person gave the unit up, or the mission ended before it did.
     UnitCancelled { unit: UnitId, reason: String },
     /// A person gave the unit a fresh start.
     UnitRetried {
@@ -116,6 +118,8 @@ pub enum Record {
     },
     /// A step of a landing or a verification met infrastructure; it is tried again at `again_at`.
     StepFailed { what: String, error: String, at: Millis, again_at: Millis },
+    /// A verification was broken off because nobody wants its result any more; no failure of anything.
+    VerificationDropped { run: u64, at: Millis },
     /// Intent: the open step of the landing is asked again.
     StepAsked { token: u64 },
     /// Intent: green moves from `expected` to `candidate`.

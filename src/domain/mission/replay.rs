@@ -90,6 +90,7 @@ impl State {
             infra_in_row: 0,
             checking: false,
             attached: true,
+            cancelling: BTreeSet::new(),
         })
     }
 }

@@ -60,6 +60,8 @@ pub struct State {
     /// Whether the objective's check is under way.
     pub(super) checking: bool,
     pub(super) attached: bool,
+    /// Units a person gave up whose attempt or merge has not ended yet.
+    pub(super) cancelling: BTreeSet<UnitId>,
 }
 
 impl State {
