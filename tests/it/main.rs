@@ -12,6 +12,7 @@ mod cli_plan;
 mod cli_reports;
 mod cli_start;
 mod config;
+mod control_rules;
 mod git_merge;
 mod git_refs;
 mod git_source;

@@ -137,7 +137,9 @@ impl Decision<'_> {
 
     /// The next step of the round, if it is due.
     pub(super) fn advance_round(&mut self) {
-        let quiet = self.state.landing.is_none() && self.state.queue.is_empty();
+        // A verification that nobody wants any more is waited for too: its processes must be proven gone.
+        let quiet =
+            self.state.landing.is_none() && self.state.queue.is_empty() && self.state.verifying.is_none();
         match self.state.stage {
             Stage::Intake if quiet => {
                 let round = self.round();
