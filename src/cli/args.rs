@@ -137,6 +137,17 @@ pub struct Start {
     /// Agents at once [scheduler.parallel.num_workers]
     #[arg(long, value_name = "N")]
     pub workers: Option<String>,
+    /// Plan these units only, comma-separated or repeated; what they depend on must be landed or chosen too
+    #[arg(long, value_name = "UNIT", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// End at this time of day at the latest, local time, like a stop --now [also: scheduler.budget.max_wall_time]
+    #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
+    pub until: Option<(i8, i8)>,
+    /// Start nothing more when the next attempt could bring the cost above X US dollars [scheduler.budget.max_per_run_usd]
+    ///
+    /// An attempt whose cost nobody measured counts as scheduler.budget.max_per_session_usd.
+    #[arg(long, value_name = "X")]
+    pub max_cost: Option<String>,
     /// Show plan and limits, then leave; changes nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -152,6 +163,14 @@ pub struct Start {
     /// Set by --detach for the process in the background
     #[arg(long, hide = true, conflicts_with_all = ["dry_run", "detach"])]
     pub detached: bool,
+}
+
+/// `7:30` or `07:30` as hour and minute.
+fn time_of_day(text: &str) -> Result<(i8, i8), String> {
+    let number = |part: &str, end: i8| part.parse().ok().filter(|n| (0..end).contains(n));
+    let (hour, minute) = text.split_once(':').filter(|(_, minute)| minute.len() == 2).unzip();
+    let read = hour.and_then(|hour| number(hour, 24)).zip(minute.and_then(|minute| number(minute, 60)));
+    read.ok_or_else(|| "give a time of day as HH:MM, from 00:00 to 23:59".to_owned())
 }
 
 /// `mc unit …`

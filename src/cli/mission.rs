@@ -16,7 +16,6 @@ use crate::report::status;
 use crate::report::text::plain;
 use crate::report::words::sum;
 use serde_json::json;
-use std::path::PathBuf;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
     let mut place = context.place();
@@ -24,13 +23,14 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         ("rounds.max_rounds", &start.rounds, "--rounds"),
         ("rounds.units_per_round", &start.units_per_round, "--units-per-round"),
         ("scheduler.parallel.num_workers", &start.workers, "--workers"),
+        ("scheduler.budget.max_per_run_usd", &start.max_cost, "--max-cost"),
     ];
     for (key, value, flag) in given {
         place.flags.extend(value.clone().map(|value| (key, value, flag)));
     }
     let site = Site::open(&place).await?;
     if start.dry_run {
-        return dry_run(context, &site, start.plan).await;
+        return dry_run(context, &site, &start).await;
     }
     warn(&site)?;
     if start.detach {
@@ -39,7 +39,13 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
     if start.detached {
         detach::own_session();
     }
-    let options = StartOptions { plan: start.plan, allow_dirty: start.allow_dirty, take_over: start.take_over };
+    let options = StartOptions {
+        plan: start.plan,
+        allow_dirty: start.allow_dirty,
+        take_over: start.take_over,
+        only: start.only,
+        until: start.until,
+    };
     let console = Console::new(&context.global);
     let code = console.during(mission::start(&site, &options, vec![console.observer()])).await?;
     finish(context, &site).await?;
@@ -68,12 +74,13 @@ async fn detached(context: &Context, site: &Site) -> Result<u8, CliError> {
 }
 
 /// What a start would do, without doing any of it.
-async fn dry_run(context: &Context, site: &Site, plan_file: Option<PathBuf>) -> Result<u8, CliError> {
+async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, CliError> {
     let settings = site.settings()?;
-    let plan = views::plan(site, plan_file.as_deref()).await??;
+    let plan_file = &start.plan;
+    let plan = views::plan(site, plan_file.as_deref(), &start.only).await??;
     // A start would refuse what this refuses.
     mission::nothing_unfinished(site)?;
-    plans::for_mission(site, &settings, plan_file.as_deref()).await?;
+    plans::for_mission(site, &settings, plan_file.as_deref(), &start.only).await?;
     if context.global.json {
         output::json(&crate::report::plan::json(&plan));
         return Ok(0);
@@ -222,7 +229,9 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
 pub(super) async fn cancel(context: &Context, unit: &str) -> Result<u8, CliError> {
     let site = context.site().await?;
     match cancel::cancel(&site, unit).await? {
-        Asked::Told(id) => say(context, Some(&id), "told", &format!("{unit}: told to be cancelled; `mc status` looks on")),
+        Asked::Told(id) => {
+            say(context, Some(&id), "told", &format!("{unit}: told to be cancelled; `mc status` looks on"))
+        }
         Asked::NoEngine(id) => {
             say(context, Some(&id), "no-engine", &format!("{unit}: cancelled; no engine works on mission {id}"));
         }

@@ -7,8 +7,9 @@ use crate::adapters::git::green::{GreenMove, Owner, OwnerCard, claim_owner, fore
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::machine_name;
 use crate::adapters::store::place::StateDir;
+use crate::config::Settings;
 use crate::domain::backlog::{self, ItemState};
-use crate::domain::mission::{BacklogFacts, Ground, Record, Refusal};
+use crate::domain::mission::{BacklogFacts, Ground, Record, Refusal, Usd};
 use crate::domain::values::{CommitId, Tip, UnitId};
 
 /// Looks at everything that could stop a mission; changes nothing.
@@ -76,12 +77,27 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     if shop.source.read_file(&target.commit, ".gitmodules").await.map_err(said)?.is_some() {
         notes.push("submodules are not fetched: their folders are empty in workspaces".to_owned());
     }
+    if let Some(note) = unknown_cost(settings) {
+        notes.push(note);
+    }
     let green = shop.source.resolve(&green_ref).await.map_err(said)?;
     check_landed(shop, green.as_ref()).await?;
     Ok(match green {
         Some(tip) => Ground { tip, create: false, notes },
         None => Ground { tip: target, create: true, notes },
     })
+}
+
+/// What a person should know who set no cap: nobody measures what an agent started by a command spends (P9).
+fn unknown_cost(settings: &Settings) -> Option<String> {
+    let budget = &settings.budget;
+    settings.agent.command.as_ref().filter(|_| !budget.said)?;
+    Some(format!(
+        "what the agent costs is unknown, so the built-in cap of {} USD is not applied to it; --max-cost X counts each \
+         attempt as {} USD",
+        Usd(budget.max_per_run).dollars(),
+        Usd(budget.max_per_session).dollars()
+    ))
 }
 
 fn short(refname: &str) -> &str {

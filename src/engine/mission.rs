@@ -8,11 +8,11 @@ use super::observer::Observer;
 use super::shop::{Effective, Shop};
 use super::site::Site;
 use super::{attempt, plans};
-use crate::adapters::clock::{EngineClock, new_mission_id};
+use crate::adapters::clock::{self, EngineClock, new_mission_id};
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::RunLock;
 use crate::config::Settings;
-use crate::domain::mission::{Event, Policy, Record, State, StopLevel};
+use crate::domain::mission::{Budget, Event, Policy, Record, State, StopLevel, Usd};
 use crate::domain::values::Millis;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -31,6 +31,10 @@ pub struct StartOptions {
     pub allow_dirty: bool,
     /// Take the repository over from another state directory.
     pub take_over: bool,
+    /// Ids of the only units to plan; empty is all.
+    pub only: Vec<String>,
+    /// Hour and minute of local time at which the mission ends; the next time the clock shows it.
+    pub until: Option<(i8, i8)>,
 }
 
 /// Starts a mission and runs it to its end; the result is the exit code.
@@ -41,7 +45,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     let settings = site.settings()?;
     // Before the lock: while an engine works on it, the unfinished mission is the answer, not the lock.
     refuse_beside(unfinished(site)?)?;
-    let plan = plans::for_mission(site, &settings, options.plan.as_deref()).await?;
+    let (plan, only) = plans::for_mission(site, &settings, options.plan.as_deref(), &options.only).await?;
     site.state.create()?;
     let lock = take_lock(site).await?;
     let mut store = Store::open(&site.state.db())?;
@@ -51,13 +55,14 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     let clock = EngineClock::start(0);
     // Requests meant for an earlier mission do not reach this one.
     store.signals_take(clock.now())?;
+    let until = until(options, clock.now())?;
     let effective = Effective { settings, allow_dirty: options.allow_dirty, take_over: options.take_over };
     let first = Record::MissionStarted {
         format: 1,
         mission: mission.clone(),
         at: clock.now(),
         objective: effective.settings.target.objective.clone(),
-        policy: policy(&effective.settings),
+        policy: Policy { only, until, ..policy(&effective.settings) },
         plan,
         settings: serde_json::to_value(&effective)
             .map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?,
@@ -69,6 +74,15 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
         observer.saw(clock.now(), &first, &state);
     }
     drive(site, state, effective, lock, store, observers, clock, Event::Begun, Vec::new()).await
+}
+
+/// The time of [`StartOptions::until`]; 0 for none.
+fn until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
+    let Some((hour, minute)) = options.until else { return Ok(0) };
+    clock::next_local(now, hour, minute).ok_or_else(|| EngineError::Usage {
+        what: format!("there is no {hour:02}:{minute:02} in the local time zone"),
+        hint: "give a time of day as HH:MM, for example --until 07:00".to_owned(),
+    })
 }
 
 /// That no mission is unfinished, so that another one may start.
@@ -259,6 +273,13 @@ pub fn policy(settings: &Settings) -> Policy {
         cooldown: millis(settings.rounds.cooldown_between_rounds),
         max_wall_time: millis(settings.max_wall_time),
         has_check: settings.target.check.is_some(),
+        budget: Budget {
+            per_run: Usd(settings.budget.max_per_run),
+            per_session: Usd(settings.budget.max_per_session),
+            max_tokens: settings.budget.max_tokens,
+            // Nobody measures what a command spends, so its attempts count only under a cap that a person set.
+            counts_unknown: settings.budget.said,
+        },
         ..Policy::default()
     }
 }

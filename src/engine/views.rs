@@ -215,24 +215,32 @@ pub fn read_plan(path: &Path) -> Result<Result<Vec<UnitSpec>, Faulty>, EngineErr
 ///
 /// # Errors
 /// [`EngineError`] when a file cannot be read. The inner result holds the findings.
-pub async fn plan(site: &Site, plan_file: Option<&Path>) -> Result<Result<Plan, Faulty>, EngineError> {
+pub async fn plan(site: &Site, plan_file: Option<&Path>, only: &[String]) -> Result<Result<Plan, Faulty>, EngineError> {
+    let green = green(site).await?;
+    let landed = landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
     let found = match plan_file {
-        Some(path) => read_plan(path)?.map(|units| (path.to_owned(), units, BTreeSet::new())),
+        // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
+        Some(path) => read_plan(path)?.map(|units| (path.to_owned(), units, BTreeSet::new(), landed)),
         None => {
             let path = site.backlog_path();
-            let green = green(site).await?;
-            let landed = landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
             read_backlog(&path)?.map(|backlog| {
                 let (units, satisfied) = open_units(backlog, landed);
-                (path, units, satisfied)
+                (path, units, satisfied.clone(), satisfied)
             })
         }
     };
-    Ok(found.and_then(|(path, units, satisfied)| {
-        let later = unsupported(&units);
-        let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
-        plan.map_err(|findings| Faulty { path, findings })
-    }))
+    let (path, mut units, mut satisfied, done) = match found {
+        Ok(found) => found,
+        Err(faulty) => return Ok(Err(faulty)),
+    };
+    if !only.is_empty() {
+        let chosen = super::plans::choose(&units, only, &done)?;
+        units.retain(|unit| chosen.contains(&unit.id));
+        satisfied.extend(done);
+    }
+    let later = unsupported(&units);
+    let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
+    Ok(plan.map_err(|findings| Faulty { path, findings }))
 }
 
 /// Units of a backlog that are to be done, and those that need not be waited for.

@@ -1,7 +1,7 @@
 //! Numbers, times and names as people read them; the same in every view.
 
 use super::text::plain;
-use crate::domain::mission::{Attempt, AttemptClass, State, UnitState};
+use crate::domain::mission::{Attempt, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
 use crate::domain::verify::{StageOutcome, Summary};
 use serde::Serialize;
@@ -101,13 +101,6 @@ pub fn tests(summary: &Summary) -> String {
     }
     let skipped = if summary.skipped > 0 { format!(", {} skipped", summary.skipped) } else { String::new() };
     format!("{outcome}: {} passed, {} failed{skipped}", summary.passed, summary.failed)
-}
-
-/// Attempts of an agent whose cost nobody told; attempts that never ran cost nothing.
-#[must_use]
-pub fn unknown_costs(state: &State) -> u64 {
-    let agents = state.units.iter().filter(|unit| unit.spec.run.is_none()).flat_map(|unit| &unit.attempts);
-    agents.filter(|attempt| attempt.class != Some(AttemptClass::NeverStarted)).count() as u64
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::domain::mission::{
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, MissionId, TreeId, UnitId};
 use crate::domain::verify::StageOutcome;
-use std::collections::BTreeMap;
 use scenario::{Faults, Scenario};
+use std::collections::BTreeMap;
 use world::World;
 
 /// What a simulated mission came to.

@@ -1,6 +1,6 @@
 //! What is simulated: units with their behaviour, limits, and the faults that disturb them.
 
-use crate::domain::mission::Policy;
+use crate::domain::mission::{Budget, Policy, Usd};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,6 +170,17 @@ impl Scenario {
             ..Policy::default()
         };
         scenario.faults = random_faults(&mut rng);
+        if rng.u8(..) < 64 {
+            scenario.policy.budget = Budget {
+                per_run: Usd(rng.u64(0..60_000_000)),
+                per_session: Usd(rng.u64(1..5_000_000)),
+                max_tokens: if rng.bool() { 0 } else { rng.u64(1..500_000) },
+                counts_unknown: rng.u8(..) < 200,
+            };
+        }
+        if rng.u8(..) < 20 {
+            scenario.policy.until = rng.u64(10_000..900_000);
+        }
         scenario
     }
 

@@ -2,8 +2,8 @@
 
 use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Scenario};
 use crate::domain::mission::{
-    AttemptOrder, AttemptReport, Claim, Command, Event, Ground, Integration, LandResult, MergeSource, RunEnd,
-    StopLevel, Verification, VerifyOrder,
+    AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, Integration, LandResult, MergeSource, RunEnd,
+    StopLevel, Usd, Verification, VerifyOrder,
 };
 use crate::domain::values::{CommitId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
@@ -175,7 +175,9 @@ impl World {
         if rng.f64() < faults.checked_out {
             self.checked_out_until = self.now + 5_000;
         }
-        if rng.f64() < faults.cancel
+        // No number is drawn without the fault: plans of people play as they did.
+        if faults.cancel > 0.0
+            && rng.f64() < faults.cancel
             && let Ok(unit) = UnitId::new(&format!("u{}", rng.u8(0..24)))
         {
             self.answer(0, Event::CancelUnit { unit });
@@ -303,6 +305,11 @@ impl World {
         report.changed = base != Some(head.tree.clone());
         report.claim = report.claim.filter(|_| !script);
         report.head = Some(head);
+        // Somebody measures one attempt in two; none costs more than what is reserved for it.
+        report.cost = (!script && s.policy.budget.counts_unknown && rng.bool()).then(|| Cost {
+            usd: Some(Usd(rng.u64(0..=s.policy.budget.per_session.0))),
+            tokens: Some(rng.u64(0..50_000)),
+        });
         let agent = Agent { slot: order.slot, ends: self.now + takes, report: report.clone(), collected: false };
         self.agents.insert(key, agent);
         self.answer(takes, Event::AttemptEnded { unit, n: order.n, report: Box::new(report) });

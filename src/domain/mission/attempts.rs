@@ -1,12 +1,13 @@
 //! Attempts: starting them, and what each ending means for its unit (the outcome table of design section 7).
 
 use super::Decision;
+use super::budget::Allowance;
 use super::cancel::given_up;
 use super::command::{AttemptOrder, Command};
 use super::event::{AttemptReport, Claim, RunEnd, StopLevel};
 use super::parts::{Unit, UnitState};
 use super::policy::backoff;
-use super::record::{AttemptClass, NextMove, Record};
+use super::record::{AttemptClass, EndReason, NextMove, Record};
 use super::state::State;
 use crate::domain::values::{CommitId, UnitId};
 use std::sync::Arc;
@@ -15,7 +16,12 @@ impl Decision<'_> {
     /// Fills free slots with ready units.
     pub(super) fn dispatch(&mut self) {
         while self.state.may_dispatch() {
-            let (Some(slot), Some(i)) = (self.state.free_slot(), self.state.next_ready(self.now)) else { return };
+            let (Some(slot), Some((i, allowance))) = (self.state.free_slot(), self.state.next_start(self.now)) else {
+                return;
+            };
+            if allowance == Allowance::Over {
+                return self.stop(StopLevel::Drain, EndReason::Budget);
+            }
             let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return };
             let unit = &self.state.units[i];
             let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;

@@ -3,6 +3,7 @@
 //! An event is a fact from outside: what a command came to, what a person asked for, or that time passed. Each command
 //! ends in exactly one of these; `token` and attempt numbers let [`super::decide`] drop late and doubled ones.
 
+use super::budget::Cost;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
@@ -194,6 +195,9 @@ pub struct AttemptReport {
     /// When the process started and ended, if it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ran: Option<(Millis, Millis)>,
+    /// What somebody measured of its cost. Never what an agent says of itself in a handoff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 impl AttemptReport {
@@ -211,6 +215,7 @@ impl AttemptReport {
             hold: None,
             proof: String::new(),
             ran: None,
+            cost: None,
         }
     }
 }

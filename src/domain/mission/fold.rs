@@ -15,6 +15,7 @@ impl State {
     /// Folds one record.
     #[expect(clippy::too_many_lines, reason = "one arm per record, each a few assignments; splitting hides the list")]
     pub fn apply(&mut self, record: &Record) {
+        self.tell_time(record);
         match record {
             Record::MissionStarted { .. } => {}
             Record::PreflightPassed { ground } => {
@@ -110,6 +111,7 @@ impl State {
                     *trouble = if *class == AttemptClass::Infrastructure { *trouble + 1 } else { 0 };
                 }
                 self.infra_in_row = if *class == AttemptClass::Infrastructure { self.infra_in_row + 1 } else { 0 };
+                self.charge(self.units[i].spec.run.is_some(), *class, report.cost);
                 self.touch(i, |u| {
                     if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {
                         attempt.ended = Some(*at);

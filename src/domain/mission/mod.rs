@@ -19,6 +19,7 @@
 //!   attempt number, token and run number.
 
 mod attempts;
+pub mod budget;
 mod cancel;
 mod command;
 mod control;
@@ -32,6 +33,7 @@ mod replay;
 mod rounds;
 mod state;
 
+pub use budget::{Allowance, Budget, Cost, Usd};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
     AttemptReport, BacklogFacts, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel,

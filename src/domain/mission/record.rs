@@ -281,6 +281,8 @@ pub enum EndReason {
     Person,
     /// The wall-time cap.
     WallTime,
+    /// The caps on money or tokens allow no further attempt.
+    Budget,
     /// Too many infrastructure failures in a row.
     Circuit,
 }
@@ -299,6 +301,8 @@ pub enum MissionOutcome {
     Stalled,
     /// The wall-time cap was reached.
     WallTime,
+    /// The caps on money or tokens allowed no further attempt.
+    Budget,
     /// A person stopped it.
     Stopped,
     /// Infrastructure failed again and again.

@@ -61,7 +61,7 @@ impl Decision<'_> {
         let round = self.round();
         let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
         let fresh: Vec<UnitSpec> =
-            offered.into_iter().filter(|u| !done.contains(&u.id) && self.state.unit(&u.id).is_none()).collect();
+            offered.into_iter().filter(|u| !done.contains(&u.id) && self.wanted(&u.id)).collect();
         // A plan drops what needs no wave; the journal keeps dependencies as written, to block what an earlier round failed.
         let written: BTreeMap<UnitId, UnitSpec> = fresh.iter().map(|u| (u.id.clone(), u.clone())).collect();
         let mut known = done;
@@ -94,6 +94,12 @@ impl Decision<'_> {
             }
         }
         self.block_orphans();
+    }
+
+    /// Whether a unit of the plan source is new to the mission and among those it was started for.
+    fn wanted(&self, id: &UnitId) -> bool {
+        let only = &self.state.policy.only;
+        (only.is_empty() || only.contains(id)) && self.state.unit(id).is_none()
     }
 
     /// Blocks pending units that depend on something that ended badly before they were planned or unblocked.
@@ -138,8 +144,7 @@ impl Decision<'_> {
     /// The next step of the round, if it is due.
     pub(super) fn advance_round(&mut self) {
         // A verification that nobody wants any more is waited for too: its processes must be proven gone.
-        let quiet =
-            self.state.landing.is_none() && self.state.queue.is_empty() && self.state.verifying.is_none();
+        let quiet = self.state.landing.is_none() && self.state.queue.is_empty() && self.state.verifying.is_none();
         match self.state.stage {
             Stage::Intake if quiet => {
                 let round = self.round();
