@@ -84,7 +84,7 @@ pub enum Command {
     /// Check or list a backlog
     #[command(subcommand)]
     Backlog(BacklogCommand),
-    /// Look at the green branch
+    /// Look at the green branch, or take it back
     #[command(subcommand)]
     Green(GreenCommand),
     /// Look at the workspace pool or free its disk space
@@ -229,8 +229,23 @@ pub enum BacklogCommand {
 /// `mc green …`
 #[derive(Debug, Subcommand)]
 pub enum GreenCommand {
-    /// Show where green stands and what landed on it
+    /// Show where green stands, what landed on it and where it can go back to
     Show,
+    /// Move green back to an earlier verified commit and call the units that go rolled back
+    ///
+    /// Where it stood is pinned under refs/mc/rolled-back first; later missions plan what was taken back again.
+    /// Refused while a mission is unfinished.
+    Rollback {
+        /// Where green goes: a checkpoint (MISSION/ROUND), a commit, or a unit: as it was when that had just landed
+        #[arg(value_name = "CHECKPOINT|COMMIT|UNIT")]
+        target: String,
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+        /// Show what would go; changes nothing
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
+    },
 }
 
 /// `mc pool …`

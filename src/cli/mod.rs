@@ -9,6 +9,7 @@ pub mod error;
 pub mod output;
 
 mod demo;
+mod green;
 mod look;
 mod mission;
 mod place;
@@ -106,7 +107,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Config(ConfigCommand::Show) => place::config(context),
         Command::Backlog(BacklogCommand::Check { file }) => plan::check(context, file.as_deref()).await,
         Command::Backlog(BacklogCommand::List) => plan::list(context).await,
-        Command::Green(GreenCommand::Show) => place::green(context).await,
+        Command::Green(GreenCommand::Show) => green::show(context).await,
+        Command::Green(GreenCommand::Rollback { target, yes, dry_run }) => {
+            green::rollback(context, &target, yes, dry_run).await
+        }
         Command::Pool(PoolCommand::List) => place::pool(context).await,
         Command::Pool(PoolCommand::Prune) => place::prune(context).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),

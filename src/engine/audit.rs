@@ -64,8 +64,15 @@ async fn check(
     let mission = &history.mission;
     let mut keys: BTreeMap<&CommitId, &SnapshotKey> = BTreeMap::new();
     let mut landed = BTreeSet::new();
+    let taken_back: BTreeSet<&CommitId> = history.records.iter().flat_map(|(_, _, record)| taken(record)).collect();
     for (_, _, record) in &history.records {
         match record {
+            Record::RolledBack { n, from, .. } => {
+                let pin = format!("refs/mc/rolled-back/{n}");
+                if git.ref_value(&pin).await?.as_ref() != Some(from) {
+                    audit.broken.push(format!("mission {mission}: {pin} does not hold what rollback {n} took back"));
+                }
+            }
             Record::LandIntended { candidate, key, .. } => drop(keys.insert(&candidate.commit, key)),
             Record::Landed { source, candidate, .. } => {
                 audit.landings += 1;
@@ -79,7 +86,9 @@ async fn check(
                     audit.broken.push(format!("mission {mission}, {name}: landed twice"));
                 }
                 let key = keys.get(&candidate.commit).copied();
-                let problems = landing(git, green, store, candidate, key, source, mission.as_str()).await?;
+                // What a person took back need not be in green; everything else about it still holds.
+                let home = if taken_back.contains(&candidate.commit) { Some(candidate) } else { green };
+                let problems = landing(git, home, store, candidate, key, source, mission.as_str()).await?;
                 audit.broken.extend(problems.into_iter().map(|what| format!("mission {mission}, {name}: {what}")));
             }
             _ => {}
@@ -90,6 +99,13 @@ async fn check(
     let unrecorded = unrecorded.map(|unit| format!("mission {mission}, {}: no record of its landing", unit.spec.id));
     audit.broken.extend(unrecorded);
     Ok(())
+}
+
+fn taken(record: &Record) -> &[CommitId] {
+    match record {
+        Record::RolledBack { landings, .. } => landings,
+        _ => &[],
+    }
 }
 
 async fn landing(

@@ -50,6 +50,8 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     let lock = take_lock(site).await?;
     let mut store = Store::open(&site.state.db())?;
     refuse_beside(history::load(&store, None)?.filter(|h| !h.state.over()))?;
+    // A rollback that was killed is settled before anything rests on green.
+    super::rollback::settle(&mut store, &site.source(lock.guard()), &super::views::green_name(site)).await?;
     let mission = new_mission_id()
         .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
     let clock = EngineClock::start(0);

@@ -13,6 +13,7 @@ pub mod plans;
 pub mod mission;
 
 pub mod cancel;
+pub mod rollback;
 
 mod attempt;
 mod claims;

@@ -134,6 +134,15 @@ pub fn green_name(site: &Site) -> String {
     }
 }
 
+/// The target branch by the settings, without `refs/heads/`.
+#[must_use]
+pub fn target_branch(site: &Site) -> String {
+    match site.layers.get("target.branch") {
+        Some((Value::Text(name), _)) => name.clone(),
+        _ => "main".to_owned(),
+    }
+}
+
 /// Green as the repository has it.
 ///
 /// # Errors

@@ -113,6 +113,11 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::Waiting { .. } => "only units held for a person are left".to_owned(),
         Record::Suspended { .. } => "suspended; `mc mission resume` goes on".to_owned(),
         Record::Resumed { .. } => "resumed".to_owned(),
+        Record::RolledBack { n, to, landings, .. } => {
+            let taken = count(landings.len() as u64, "landing");
+            format!("a person moved green back to {} (rollback {n}): {taken} taken back", to.commit.short())
+        }
+        Record::RollbackDropped { n, why, .. } => format!("rollback {n} did not happen: {}", short(why, LIMIT)),
         // The line before has the reason.
         Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => ended(MissionOutcome::Refused, ""),
         Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason),
@@ -123,6 +128,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         | Record::CandidateMade { .. }
         | Record::StepAsked { .. }
         | Record::VerificationDropped { .. }
+        | Record::RollbackIntended { .. }
         | Record::LandIntended { .. }
         | Record::RoundWorked { .. } => return None,
     })

@@ -210,6 +210,10 @@ impl World {
     }
 
     pub(super) fn execute(&mut self, command: Command, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
+        if let (Command::CheckObjective { round, .. }, false) = (&command, s.policy.has_check) {
+            self.answer(0, Event::ObjectiveChecked { round: *round, met: true });
+            return Ok(());
+        }
         let delay = rng.u64(1..500);
         let trouble = rng.f64() < s.faults.infrastructure;
         let failed = "the disk is full".to_owned();

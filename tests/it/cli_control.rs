@@ -163,3 +163,113 @@ fn p11_until_is_a_time_of_day_that_is_shown_and_survives_a_resume() {
     night.write("../go", "");
     night.mc(&["mission", "resume"]).exits(0);
 }
+
+/// A night with three units landed one after the other in two missions.
+fn three_landed() -> Night {
+    let night = Night::new();
+    let after = |id: &str, on: &str| unit(id, &format!("echo {id} > {id}.txt")) + &format!("depends = [\"{on}\"]\n");
+    night.mission(&(unit("a", "echo a > a.txt") + &after("b", "a"))).exits(0);
+    night.mission(&unit("c", "echo c > c.txt")).exits(0);
+    night
+}
+
+#[test]
+fn p3_green_goes_back_to_a_verified_commit_and_its_units_are_rolled_back() {
+    let night = three_landed();
+    let old = night.sh("git rev-parse mc/green");
+    night.mc(&["green", "show"]).exits(0).says(&["landing of b, checkpoint m", "landing of a", "base, or the target"]);
+    let said = night.mc(&["green", "rollback", "a", "--dry-run"]).exits(0);
+    said.says(&["2 landings taken back", "  b  (mission ", "  c  (mission ", "nothing was changed"]);
+    night.mc(&["green", "rollback", "a"]).exits(2).says(&["needs your yes", "give --yes"]);
+    assert_eq!(night.sh("git rev-parse mc/green"), old);
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(0).says(&["pinned at refs/mc/rolled-back/1"]);
+    assert_eq!(night.sh("git rev-parse refs/mc/rolled-back/1"), old);
+    assert!(night.holds("git cat-file -e mc/green:a.txt") && !night.holds("git cat-file -e mc/green:b.txt"));
+    assert_eq!(night.unit("c"), "rolled-back");
+    let first = night.mc(&["mission", "list"]).exits(0).out;
+    assert!(first.lines().next().unwrap().contains("1 landed + 1 rolled-back = 2 units"), "{first}");
+    night.mc(&["audit"]).exits(0);
+    night.report();
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(0).says(&["stands there already"]);
+    // What was taken back is planned and lands again.
+    night.mission(&unit("b", "echo again > b.txt")).exits(0);
+    assert!(night.holds("git cat-file -e mc/green:b.txt && ! git cat-file -e mc/green:c.txt"));
+    night.audit();
+    night.sh("git update-ref -d refs/mc/rolled-back/1");
+    night.mc(&["audit"]).exits(4).says(&["refs/mc/rolled-back/1 does not hold"]);
+}
+
+#[test]
+fn p1_green_goes_back_to_nothing_that_the_gate_did_not_accept() {
+    let night = three_landed();
+    let back = |to: &str| night.mc(&["green", "rollback", to, "--yes"]);
+    back("zzz").exits(2).says(&["no checkpoint, no landed unit and no commit"]);
+    back("mc/green^2").exits(2).says(&["is not on green's own line"]);
+    let base = night.sh("git rev-parse main");
+    let by_hand = "git update-ref refs/heads/mc/green $(git commit-tree -p mc/green -m by-hand mc/green^{tree})";
+    night.sh(&format!("{by_hand}; {by_hand}"));
+    night.mission(&unit("d", "echo d > d.txt")).exits(0);
+    back("mc/green~2").exits(2).says(&["was never accepted by the gate as green"]);
+    night.sql("DELETE FROM snapshots WHERE tree = (SELECT tree FROM landings WHERE unit = 'a')");
+    back("a").exits(2).says(&["the snapshot of ", "not stored any more"]);
+    back(&base[..12]).exits(0);
+    assert_eq!(night.sh("git rev-parse mc/green"), base);
+}
+
+#[test]
+fn p3_beside_an_unfinished_mission_or_a_person_green_stays() {
+    let night = three_landed();
+    let plan = night.plan(&waits("w"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun-w");
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(5).says(&["another mc (pid ", "hint: `mc mission stop`"]);
+    night.mc(&["green", "rollback", "a", "--dry-run"]).exits(0).says(&["not at this moment"]);
+    engine.signal("TERM");
+    engine.wait().exits(130);
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(2).says(&["is unfinished", "`mc mission stop --now`"]);
+    night.mc(&["mission", "stop", "--now"]).exits(0);
+    night.sh("git worktree add -q ../on-green mc/green");
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(2).says(&["green is checked out in"]);
+    assert!(night.holds("git cat-file -e mc/green:c.txt"));
+    night.sh("git worktree remove ../on-green");
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(0);
+    night.audit();
+}
+
+/// Cuts the last rows of kinds off the journal, as if `mc` had been killed before it wrote them.
+fn unwritten(night: &Night, kind: &str) {
+    let cut = format!("(SELECT min(seq) FROM journal WHERE kind = '{kind}')");
+    let db = rusqlite::Connection::open(night.state().join("mc.db")).unwrap();
+    db.execute_batch(&format!(
+        "DROP TRIGGER journal_is_never_shortened; DELETE FROM journal WHERE seq >= {cut};
+         CREATE TRIGGER journal_is_never_shortened BEFORE DELETE ON journal
+         BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;"
+    ))
+    .unwrap();
+}
+
+#[test]
+fn p4_a_rollback_killed_anywhere_is_settled_by_the_next_command() {
+    // Killed after green moved, before any outcome was written: the same command again.
+    let night = three_landed();
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(0);
+    unwritten(&night, "rolled-back");
+    assert_eq!(night.unit("c"), "landed");
+    night.mc(&["green", "rollback", "main", "--yes"]).exits(0).says(&["refs/mc/rolled-back/2"]);
+    assert_eq!(night.unit("c"), "rolled-back");
+    let list = night.mc(&["mission", "list"]).exits(0).out;
+    assert!(list.lines().next().unwrap().contains("2 rolled-back = 2 units"), "{list}");
+    night.audit();
+    // Killed after the pin, before green moved: a new mission.
+    let night = three_landed();
+    let old = night.sh("git rev-parse mc/green");
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(0);
+    unwritten(&night, "rolled-back");
+    night.sh(&format!("git update-ref refs/heads/mc/green {old}"));
+    night.mission(&unit("d", "echo d > d.txt")).exits(0);
+    assert!(night.sql("SELECT kind FROM journal").contains(&"rollback-dropped".to_owned()));
+    night.audit();
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(0).says(&["refs/mc/rolled-back/2"]);
+    assert_eq!(night.unit("d"), "rolled-back");
+    night.audit();
+}

@@ -7,6 +7,7 @@
 //! may call a git command that reads its standard input.
 
 pub mod green;
+pub mod line;
 pub mod merge;
 pub mod refs;
 pub mod source;

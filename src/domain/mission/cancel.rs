@@ -1,14 +1,14 @@
-//! Giving a single unit up because a person says so, while the rest of the mission goes on.
+//! Giving a single unit up because a person says so, while the rest of the mission goes on, and what a rollback does to units.
 //!
 //! Nothing of it is lost: what an attempt made is pinned before the unit is called cancelled. A landing whose move of
 //! green is already intended is not given up: only `mc green rollback` takes back what has landed.
 
 use super::Decision;
 use super::command::{Command, MergeSource};
-use super::parts::{Landing, Unit, UnitState};
+use super::parts::{Green, Landing, Unit, UnitState};
 use super::record::{NextMove, Record, VerifyRole};
 use super::state::State;
-use crate::domain::values::UnitId;
+use crate::domain::values::{CommitId, Tip, UnitId};
 
 /// What a unit says of its end when a person gave it up.
 const BY_PERSON: &str = "cancelled by a person";
@@ -90,6 +90,20 @@ impl State {
         let candidate = self.landing.as_ref().and_then(|l| l.candidate.as_ref());
         let unwanted = |v: &&super::Verifying| v.role == VerifyRole::After && candidate != Some(&v.tip);
         self.verifying.as_ref().filter(unwanted).map(|v| v.run)
+    }
+
+    /// Folds a rollback of green, which a person asks for when the mission is over.
+    pub(super) fn rolled_back(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
+        self.green = Some(Green { tip: to.clone(), snapshot: None, confirmed: false });
+        self.landings = self.landings.saturating_sub(landings.len() as u64);
+        let taken = |unit: &Unit| unit.landed.as_ref().is_some_and(|tip| landings.contains(&tip.commit));
+        let taken: Vec<usize> = (0..self.units.len()).filter(|i| taken(&self.units[*i])).collect();
+        for i in taken {
+            self.touch(i, |u| {
+                u.state = UnitState::RolledBack;
+                u.reason = format!("taken back by a person (rollback {n})");
+            });
+        }
     }
 
     /// Folds a cancellation: the unit leaves the queue and the landing that was not yet intended.

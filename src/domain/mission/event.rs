@@ -80,7 +80,7 @@ pub enum Event {
     ObjectiveChecked {
         /// The round.
         round: u32,
-        /// Whether the check passed.
+        /// Whether the check passed; means nothing without one.
         met: bool,
     },
 }

@@ -326,7 +326,7 @@ impl State {
             }
             Record::RoundWorked { .. } => {
                 self.stage = Stage::Evaluating;
-                self.checking = self.policy.has_check;
+                self.checking = true;
             }
             Record::RoundClosed { at, objective, units, .. } => {
                 self.stage = Stage::BetweenRounds;
@@ -356,7 +356,7 @@ impl State {
             Record::Resumed { .. } => {
                 self.attached = true;
                 self.suspended = false;
-                self.checking = self.stage == Stage::Evaluating && self.policy.has_check;
+                self.checking = self.stage == Stage::Evaluating;
                 self.waiting = false;
                 self.hold = None;
                 self.step_failures = 0;
@@ -368,6 +368,8 @@ impl State {
                     landing.again_at = 0;
                 }
             }
+            Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
+            Record::RollbackIntended { .. } | Record::RollbackDropped { .. } => {}
             Record::MissionEnded { at, outcome, reason, code } => {
                 self.stage = Stage::Over;
                 self.ended = Some(*at);

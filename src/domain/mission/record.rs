@@ -169,6 +169,12 @@ pub enum Record {
     Suspended { at: Millis, code: u8 },
     /// A new engine took over.
     Resumed { at: Millis },
+    /// Intent: a person moves green back from `from` to the earlier verified `to`; the old tip is pinned as number `n`.
+    RollbackIntended { n: u64, at: Millis, from: CommitId, to: Tip },
+    /// Green does not contain these landing commits of the mission any more.
+    RolledBack { n: u64, at: Millis, from: CommitId, to: Tip, landings: Vec<CommitId> },
+    /// A rollback that was cut short before it moved green.
+    RollbackDropped { n: u64, at: Millis, why: String },
     /// The mission is over.
     MissionEnded { at: Millis, outcome: MissionOutcome, reason: String, code: u8 },
 }

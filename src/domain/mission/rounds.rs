@@ -125,7 +125,7 @@ impl Decision<'_> {
             self.step_failed("the objective's check", "killed".to_owned());
             return;
         }
-        self.close_round(Some(met));
+        self.close_round(self.state.policy.has_check.then_some(met));
     }
 
     fn close_round(&mut self, objective: Option<bool>) {
@@ -182,14 +182,14 @@ impl Decision<'_> {
         self.evaluate();
     }
 
-    /// Runs the objective's check, or closes the round at once when there is none.
+    /// Has the round's checkpoint pinned and the objective's check run, before the round is closed.
     pub(super) fn evaluate(&mut self) {
         match self.state.green.as_ref().map(|g| g.tip.clone()) {
-            Some(green) if self.state.policy.has_check => {
+            Some(green) => {
                 let round = self.round();
                 self.ask(Command::CheckObjective { round, green });
             }
-            _ => self.close_round(None),
+            None => self.close_round(None),
         }
     }
 

@@ -60,7 +60,7 @@ pub struct State {
     pub(super) step_failures: u32,
     pub(super) base_again_at: Millis,
     pub(super) infra_in_row: u32,
-    /// Whether the objective's check is under way.
+    /// Whether the round's checkpoint and the objective's check are under way.
     pub(super) checking: bool,
     pub(super) attached: bool,
     /// Units a person gave up whose attempt or merge has not ended yet.
