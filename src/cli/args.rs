@@ -57,7 +57,7 @@ pub enum Command {
     Status,
     /// List the units of the mission
     Units,
-    /// Show one unit, its log, or give it a fresh start
+    /// Show one unit, its log, its work; give it up or a fresh start
     #[command(subcommand)]
     Unit(UnitCommand),
     /// Print the mission's journal as JSON lines
@@ -113,8 +113,14 @@ pub enum MissionCommand {
     },
     /// Start nothing new until `mc mission resume`
     Pause,
+    /// Look on while another process runs the mission; Ctrl-C leaves it running
+    Attach,
     /// List the missions of this repository
-    List,
+    List {
+        /// The newest mission of every repository known under the state home
+        #[arg(long)]
+        all: bool,
+    },
     /// Show one mission like `mc status`
     Show {
         /// Mission id; without it the newest
@@ -186,6 +192,31 @@ pub enum UnitCommand {
         /// Unit id
         unit: String,
         /// Attempt number instead of the newest
+        #[arg(long, value_name = "N")]
+        attempt: Option<u32>,
+        /// Print what comes until the attempt ends, and go on with the next one when the unit is tried again
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Print the change of a unit's newest attempt that left work, against where it forked from green
+    Diff {
+        /// Unit id
+        unit: String,
+        /// Attempt number instead of the newest
+        #[arg(long, value_name = "N")]
+        attempt: Option<u32>,
+        /// Print files with the number of changed lines only
+        #[arg(long)]
+        stat: bool,
+    },
+    /// Make a separate clone of a unit's work for a look; your repository is left alone
+    Checkout {
+        /// Unit id
+        unit: String,
+        /// Folder for it, empty or not there; without it REPOSITORY-UNIT-ATTEMPT beside the repository
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Attempt number instead of the newest that left work
         #[arg(long, value_name = "N")]
         attempt: Option<u32>,
     },

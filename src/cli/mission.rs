@@ -132,7 +132,7 @@ pub(super) async fn resume(context: &Context, take_over: bool) -> Result<u8, Cli
 }
 
 /// The last lines after a mission ran here.
-async fn finish(context: &Context, site: &Site) -> Result<(), CliError> {
+pub(super) async fn finish(context: &Context, site: &Site) -> Result<(), CliError> {
     if context.global.json {
         return Ok(());
     }

@@ -26,10 +26,12 @@ mod prepare;
 mod redact;
 mod runs;
 mod shop;
-mod signals;
+pub mod signals;
 mod verification;
 
 pub mod audit;
 pub mod demo;
 pub mod detach;
+pub mod overview;
 pub mod views;
+pub mod work;

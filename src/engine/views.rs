@@ -281,6 +281,22 @@ pub fn attempt_log(
     Ok((path, bytes))
 }
 
+/// Output of an attempt's process from `offset` on, at most `limit` bytes; nothing while there is none.
+///
+/// # Errors
+/// [`EngineError::File`] when the log is there and cannot be read.
+pub fn attempt_log_from(
+    site: &Site,
+    mission: &MissionId,
+    unit: &UnitId,
+    n: u32,
+    offset: u64,
+    limit: u64,
+) -> Result<Vec<u8>, EngineError> {
+    let path = attempt_run(site, mission, unit, n).join("run").join("out.log");
+    files::read_from(&path, offset, limit).map_err(|source| EngineError::File { path, source })
+}
+
 /// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.
 #[must_use]
 pub fn attempt_run(site: &Site, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {

@@ -5,7 +5,7 @@ use mission_control::domain::mission::{
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
-use mission_control::sim::scenario::Scenario;
+use mission_control::sim::scenario::{Behaviour, Scenario};
 use mission_control::sim::{Outcome, play};
 
 fn id(text: &str) -> UnitId {
@@ -199,4 +199,15 @@ fn p9_p10_p11_hold_for_random_missions_under_caps_with_faults() {
         ended += u32::from(outcome(&run(&scenario)).0 == MissionOutcome::Budget);
     }
     assert!(ended > 60, "the caps must really be met: {ended}");
+}
+
+#[test]
+fn a_unit_given_a_fresh_start_while_its_round_is_evaluated_is_tried_again() {
+    let mut scenario = Scenario::calm(vec![unit("a", &[])], Policy::default(), 1);
+    scenario.behaviours.insert(id("a"), vec![Behaviour::Fails]);
+    let (_, mut state) = until(&run(&scenario).journal, |r| matches!(r, Record::RoundWorked { .. }));
+    drop(decide(&mut state, 1_000_000, Event::RetryUnit { unit: id("a"), answer: String::new() }));
+    let step = decide(&mut state, 1_000_001, Event::ObjectiveChecked { round: 1, met: true });
+    let starts = |c: &Command| matches!(c, Command::Start(order) if order.n == 4);
+    assert!(step.commands.iter().any(starts), "{:?}", step.records);
 }

@@ -6,6 +6,7 @@ mod support;
 mod architecture;
 mod cli_audit;
 mod cli_control;
+mod cli_daily;
 mod cli_demo;
 mod cli_look;
 mod cli_plan;

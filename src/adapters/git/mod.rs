@@ -10,6 +10,7 @@ pub mod green;
 pub mod line;
 pub mod merge;
 pub mod refs;
+pub mod show;
 pub mod source;
 
 use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output};

@@ -329,13 +329,15 @@ impl State {
                 self.checking = true;
             }
             Record::RoundClosed { at, objective, units, .. } => {
-                self.stage = Stage::BetweenRounds;
+                // A unit that was given a fresh start while the round was evaluated still belongs to it.
+                let again = self.active > 0;
+                self.stage = if again { Stage::Working } else { Stage::BetweenRounds };
                 self.checking = false;
                 if let Some(round) = self.rounds.last_mut() {
                     round.closed = Some(*at);
                     round.objective = *objective;
                     let (empty, exhausted) = (*units == 0, self.plan.is_some() && round.left_over == 0);
-                    self.emptied = empty || exhausted;
+                    self.emptied = (empty || exhausted) && !again;
                     if empty && !round.took_target && round.index > 1 {
                         self.rounds.pop();
                     }
