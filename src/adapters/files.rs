@@ -2,7 +2,7 @@
 
 use rustix::fs::OFlags;
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Reads a text file.
@@ -103,6 +103,14 @@ pub fn write_below(root: &Path, path: &Path, content: &[u8]) -> std::io::Result<
     write_private(&to, content).map(|()| true)
 }
 
+/// Writes a file with the usual mode, replacing an old one.
+///
+/// # Errors
+/// The system's reason.
+pub fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    std::fs::write(path, content)
+}
+
 /// Writes a new private file (mode 0600), replacing an old one.
 ///
 /// # Errors
@@ -155,4 +163,13 @@ pub fn read_from(path: &Path, offset: u64, limit: u64) -> std::io::Result<Vec<u8
     file.seek(SeekFrom::Start(offset))?;
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Disk space of a file or of everything below a folder, in bytes; nothing when it is not there.
+#[must_use]
+pub fn size(path: &Path) -> Option<u64> {
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    let below =
+        if meta.is_dir() { std::fs::read_dir(path).into_iter().flatten().flatten().collect() } else { Vec::new() };
+    Some(meta.blocks() * 512 + below.iter().filter_map(|entry| size(&entry.path())).sum::<u64>())
 }

@@ -92,6 +92,24 @@ pub enum Command {
     Pool(PoolCommand),
     /// Play a plan in the virtual world, with faults, and check the promises after every step
     Simulate(Simulate),
+    /// Take away what ended missions left: pins of landed work, runs, logs, unused snapshots and workspaces
+    ///
+    /// Nothing of an unfinished mission goes, and no work that never landed unless you say so. Journals stay whole.
+    Clean(Clean),
+    /// Print the script that lets a shell complete commands and options
+    ///
+    /// For bash: mc completions bash > ~/.local/share/bash-completion/completions/mc
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of mc, or write those of all commands into a folder
+    Man {
+        /// Folder for the pages, made when absent
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 /// `mc mission …`
@@ -306,6 +324,26 @@ pub struct Simulate {
     /// Print one line per record
     #[arg(long)]
     pub trace: bool,
+}
+
+/// `mc clean`
+#[derive(Debug, Args)]
+pub struct Clean {
+    /// Show what would go; changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep so many of the newest ended missions
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub keep: usize,
+    /// Keep missions that ended less long ago, for example 12h or 30d
+    #[arg(long, value_name = "DURATION", default_value = "14d")]
+    pub older_than: String,
+    /// Delete pins of work that never landed too; asks first
+    #[arg(long)]
+    pub unlanded: bool,
+    /// Do it without asking
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
 }
 
 /// Form of a report.

@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::mission::no_mission;
 use super::{Context, output};
 use crate::domain::mission::Record;
+use crate::engine::error::EngineError;
 use crate::engine::signals::Signals;
 use crate::engine::site::Site;
 use crate::engine::views::{self, Look};
@@ -29,7 +30,8 @@ pub(super) async fn attach(context: &Context) -> Result<u8, CliError> {
         output::line(&format!("mission {id}: {}", status::truth(&view)));
         output::line("Ctrl-C leaves this view and lets the mission run");
     }
-    let mut signals = Signals::new().map_err(CliError::Runtime)?;
+    let mut signals = Signals::new()
+        .map_err(|e| EngineError::Broken { what: format!("listen to signals: {e}"), hint: String::new() })?;
     let console = Console::new(&context.global);
     let ended = console.during(async {
         tokio::select! {

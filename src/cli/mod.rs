@@ -9,11 +9,13 @@ pub mod error;
 pub mod output;
 
 mod attach;
+mod clean;
 mod demo;
 mod everywhere;
 mod green;
 mod look;
 mod mission;
+mod pages;
 mod place;
 mod plan;
 mod simulate;
@@ -124,5 +126,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Pool(PoolCommand::List) => place::pool(context).await,
         Command::Pool(PoolCommand::Prune) => place::prune(context).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),
+        Command::Clean(clean) => clean::clean(context, &clean).await,
+        Command::Completions { shell } => pages::completions(context, shell),
+        Command::Man { folder } => pages::man(context, folder.as_deref()),
     }
 }

@@ -13,6 +13,7 @@ pub mod plans;
 pub mod mission;
 
 pub mod cancel;
+pub mod clean;
 pub mod rollback;
 
 mod attempt;

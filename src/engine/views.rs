@@ -182,6 +182,23 @@ pub fn read_text(path: &Path) -> Result<String, EngineError> {
     files::read_text(&whole).map_err(|source| EngineError::File { path: path.to_owned(), source })
 }
 
+/// Writes files into a folder named by a person, relative to the current directory and made when absent; returns where.
+///
+/// # Errors
+/// [`EngineError::File`].
+pub fn write_files(folder: &Path, named: &[(String, Vec<u8>)]) -> Result<Vec<PathBuf>, EngineError> {
+    let whole = Environment::of_process()?.cwd().join(folder);
+    let broken = |source| EngineError::File { path: whole.clone(), source };
+    files::make_dir(&whole).map_err(broken)?;
+    let mut written = Vec::new();
+    for (name, content) in named {
+        let path = whole.join(name);
+        files::write(&path, content).map_err(|source| EngineError::File { path: path.clone(), source })?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
 /// Reads a backlog file.
 ///
 /// # Errors

@@ -118,6 +118,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             format!("a person moved green back to {} (rollback {n}): {taken} taken back", to.commit.short())
         }
         Record::RollbackDropped { n, why, .. } => format!("rollback {n} did not happen: {}", short(why, LIMIT)),
+        Record::Cleaned { refs, .. } => format!("cleaned: {} deleted", count(refs.len() as u64, "pin")),
         // The line before has the reason.
         Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => ended(MissionOutcome::Refused, ""),
         Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason),

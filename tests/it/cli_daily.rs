@@ -104,3 +104,15 @@ fn every_repository_is_listed_and_a_damaged_one_is_named_and_skipped() {
     );
     assert!(list[0]["damaged"].is_string() && list[1]["damaged"].is_null());
 }
+
+#[test]
+fn completions_and_pages_come_from_the_commands() {
+    let night = Night::empty();
+    let script = night.mc(&["completions", "bash"]).exits(0).out;
+    night.write("mc.bash", &script);
+    assert!(night.holds("bash -c '. ./mc.bash && complete -p mc' || ! command -v bash"));
+    night.mc(&["completions", "cobol"]).exits(2).says(&["possible values: bash"]);
+    night.mc(&["man"]).exits(0).says(&[".TH mc 1", ".SH NAME"]);
+    night.mc(&["man", "../pages"]).exits(0).says(&[" pages in ../pages"]);
+    assert!(night.home().join("pages/mc-green-rollback.1").is_file());
+}

@@ -5,6 +5,7 @@ mod support;
 
 mod architecture;
 mod cli_audit;
+mod cli_clean;
 mod cli_control;
 mod cli_daily;
 mod cli_demo;

@@ -371,7 +371,7 @@ impl State {
                 }
             }
             Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
-            Record::RollbackIntended { .. } | Record::RollbackDropped { .. } => {}
+            Record::RollbackIntended { .. } | Record::RollbackDropped { .. } | Record::Cleaned { .. } => {}
             Record::MissionEnded { at, outcome, reason, code } => {
                 self.stage = Stage::Over;
                 self.ended = Some(*at);

@@ -175,6 +175,8 @@ pub enum Record {
     RolledBack { n: u64, at: Millis, from: CommitId, to: Tip, landings: Vec<CommitId> },
     /// A rollback that was cut short before it moved green.
     RollbackDropped { n: u64, at: Millis, why: String },
+    /// Intent: files and pins of the ended mission are deleted; `refs` are the pins with what they held.
+    Cleaned { at: Millis, refs: Vec<(String, CommitId)>, bytes: u64 },
     /// The mission is over.
     MissionEnded { at: Millis, outcome: MissionOutcome, reason: String, code: u8 },
 }
