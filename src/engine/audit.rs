@@ -1,14 +1,19 @@
 //! `mc audit`: what the journal claims, checked against the repository and the snapshot store.
 
 use super::error::EngineError;
+use super::evidence_audit;
 use super::history::{self, History};
+use super::shop::Effective;
 use super::site::Site;
 use super::views;
 use crate::adapters::git::Git;
+use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::{Chain, Store};
 use crate::domain::mission::{MergeSource, Record, UnitState};
+use crate::domain::plan::globs::Globs;
 use crate::domain::values::{CommitId, Tip};
+use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,12 +27,14 @@ pub struct Audit {
     pub missions: u64,
     /// Landings of units and of the target branch.
     pub landings: u64,
+    /// Pins of attempts.
+    pub pins: u64,
     /// What does not hold, one line each.
     pub broken: Vec<String>,
 }
 
-/// Checks the chain of the journal, every landing against green, its trailers and its stored snapshot, and that no unit
-/// landed twice.
+/// Checks the chain of the journal, every landing against green, its trailers and its stored snapshots, that no unit landed
+/// twice, and that the work of every attempt is pinned.
 ///
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read at all; what does not hold is a result.
@@ -46,7 +53,7 @@ pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
     for mission in history::missions(&store)? {
         audit.missions += 1;
         match history::load(&store, Some(&mission)) {
-            Ok(Some(history)) => check(&mut audit, &git, green.as_ref(), &store, &history).await?,
+            Ok(Some(history)) => check(&mut audit, &git, green.as_ref(), &store, &site.facts, &history).await?,
             Ok(None) => {}
             Err(error) => audit.broken.push(format!("mission {mission}: its journal does not fold: {error}")),
         }
@@ -54,15 +61,20 @@ pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
     Ok(audit)
 }
 
+/// What an intended landing rests on: the gate's snapshot, and those of the unit's own lines.
+type Shown<'a> = (&'a SnapshotKey, Option<&'a SnapshotKey>, Option<&'a SnapshotKey>);
+
 async fn check(
     audit: &mut Audit,
     git: &Git,
     green: Option<&Tip>,
     store: &Store,
+    facts: &SourceFacts,
     history: &History,
 ) -> Result<(), EngineError> {
     let mission = &history.mission;
-    let mut keys: BTreeMap<&CommitId, &SnapshotKey> = BTreeMap::new();
+    let rule = Rule::of(history);
+    let mut keys: BTreeMap<&CommitId, Shown<'_>> = BTreeMap::new();
     let mut landed = BTreeSet::new();
     let taken_back: BTreeSet<&CommitId> = history.records.iter().flat_map(|(_, _, record)| taken(record)).collect();
     for (_, _, record) in &history.records {
@@ -73,7 +85,9 @@ async fn check(
                     audit.broken.push(format!("mission {mission}: {pin} does not hold what rollback {n} took back"));
                 }
             }
-            Record::LandIntended { candidate, key, .. } => drop(keys.insert(&candidate.commit, key)),
+            Record::LandIntended { candidate, key, accept_before, extra, .. } => {
+                keys.insert(&candidate.commit, (key, accept_before.as_ref(), extra.as_ref()));
+            }
             Record::Landed { source, candidate, .. } => {
                 audit.landings += 1;
                 let name = match source {
@@ -88,7 +102,14 @@ async fn check(
                 let key = keys.get(&candidate.commit).copied();
                 // What a person took back need not be in green; everything else about it still holds.
                 let home = if taken_back.contains(&candidate.commit) { Some(candidate) } else { green };
-                let problems = landing(git, home, store, candidate, key, source, mission.as_str()).await?;
+                let gate = key.map(|(gate, ..)| gate);
+                let mut problems = landing(git, home, store, candidate, gate, source, mission.as_str()).await?;
+                if let (Some(gate), Ok(rule), true) = (gate, &rule, problems.is_empty()) {
+                    problems.extend(rule.broken_by(git, facts, store, candidate, gate).await?);
+                }
+                if let Some((_, accept_before, extra)) = key {
+                    problems.extend(evidence_audit::own_lines(store, accept_before, extra)?);
+                }
                 audit.broken.extend(problems.into_iter().map(|what| format!("mission {mission}, {name}: {what}")));
             }
             _ => {}
@@ -98,6 +119,9 @@ async fn check(
         history.state.units.iter().filter(|u| u.state == UnitState::Landed && !landed.contains(&u.spec.id));
     let unrecorded = unrecorded.map(|unit| format!("mission {mission}, {}: no record of its landing", unit.spec.id));
     audit.broken.extend(unrecorded);
+    let (pins, broken) = evidence_audit::pins(git, history).await?;
+    audit.pins += pins;
+    audit.broken.extend(broken);
     Ok(())
 }
 
@@ -105,6 +129,49 @@ fn taken(record: &Record) -> &[CommitId] {
     match record {
         Record::RolledBack { landings, .. } => landings,
         _ => &[],
+    }
+}
+
+/// How a mission's settings lead from a landed tree to the key of its snapshot.
+struct Rule {
+    stages: Vec<StageSpec>,
+    ignore: Globs,
+}
+
+impl Rule {
+    fn of(history: &History) -> Result<Self, String> {
+        let effective: Effective =
+            serde_json::from_value(history.state.settings.clone()).map_err(|e| format!("its settings: {e}"))?;
+        let verification = effective.settings.verification;
+        Ok(Self {
+            ignore: Globs::new(&verification.ignore).map_err(|bad| bad.to_string())?,
+            stages: verification.stages.into_iter().filter(|stage| stage.tier == Tier::Gate).collect(),
+        })
+    }
+
+    /// What does not hold between a landing and the snapshot it rests on: the snapshot must be of the landed tree without
+    /// what settings ignore, and its key that of tree, stages and the fingerprint it notes.
+    async fn broken_by(
+        &self,
+        git: &Git,
+        facts: &SourceFacts,
+        store: &Store,
+        candidate: &Tip,
+        key: &SnapshotKey,
+    ) -> Result<Option<String>, EngineError> {
+        let verified = git.without_paths(facts, &candidate.tree, |path| self.ignore.matches(path)).await?.tree;
+        let of = store.snapshot_tree(key)?;
+        if of.as_deref() != Some(verified.as_str()) {
+            let of = of.unwrap_or_default();
+            return Ok(Some(format!("its snapshot is of the tree {of}, not of {}", verified.as_str())));
+        }
+        let snapshot = store.snapshot_get(key)?.and_then(|body| serde_json::from_str::<Snapshot>(&body).ok());
+        // Snapshots of earlier versions do not say what they were made in.
+        let fingerprint = snapshot.map(|snapshot| snapshot.fingerprint).unwrap_or_default();
+        if fingerprint.is_empty() || SnapshotKey::of(&verified, &self.stages, &fingerprint) == *key {
+            return Ok(None);
+        }
+        Ok(Some(format!("its snapshot {} does not follow from its tree and the mission's stages", key.0)))
     }
 }
 

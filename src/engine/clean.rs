@@ -135,7 +135,10 @@ async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> R
     if let Some(green) = &green {
         needed.extend(store.snapshots_of(&green.tree)?);
     }
-    rubbish.snapshots = store.snapshots_before(before)?.into_iter().filter(|key| !needed.contains(key)).collect();
+    // The single runs behind a snapshot are kept beside it under its key and their number.
+    let whole = |key: &SnapshotKey| SnapshotKey(key.0.split('/').next().unwrap_or_default().to_owned());
+    rubbish.snapshots =
+        store.snapshots_before(before)?.into_iter().filter(|key| !needed.contains(&whole(key))).collect();
     if at_rest {
         let idle = views::slots(site).await?.into_iter().filter(|slot| !slot.in_use && slot.dirty.is_none());
         for slot in idle {
@@ -151,7 +154,9 @@ fn rests_on(history: &History) -> BTreeSet<SnapshotKey> {
     let (mut keys, mut last) = (BTreeSet::new(), None);
     for (_, _, record) in &history.records {
         match record {
-            Record::LandIntended { key, .. } => drop(keys.insert(key.clone())),
+            Record::LandIntended { key, accept_before, extra, .. } => {
+                keys.extend([Some(key), accept_before.as_ref(), extra.as_ref()].into_iter().flatten().cloned());
+            }
             Record::Verified { key, .. } if !history.state.over() => drop(keys.insert(key.clone())),
             Record::Verified { key, .. } => last = Some(key.clone()),
             Record::BaselineAccepted { .. } => keys.extend(last.take()),

@@ -17,9 +17,13 @@ pub mod clean;
 pub mod rollback;
 
 mod attempt;
+mod bench;
 mod claims;
 mod driver;
+mod evidence;
+mod evidence_audit;
 mod executor;
+mod foreign;
 mod ground;
 mod landing;
 mod log;
@@ -29,6 +33,8 @@ mod runs;
 mod shop;
 pub mod signals;
 mod verification;
+
+pub mod verify;
 
 pub mod audit;
 pub mod demo;

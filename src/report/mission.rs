@@ -5,7 +5,7 @@
 
 use super::facts::{Facts, LandingFact, facts};
 use super::status::{mission_json, next_action, truth, unit_json};
-use super::words::{attempt_ref, count, pinned, short, span, sum, tests, word, worked};
+use super::words::{attempt_ref, count, findings, pinned, short, span, sum, tests, word, worked};
 use super::{GreenRef, View, cost};
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::UnitId;
@@ -80,8 +80,10 @@ fn landing<'a>(facts: &'a Facts, unit: &Unit) -> Option<&'a LandingFact> {
 fn change(before: Option<&Summary>, after: Option<&Summary>) -> String {
     match (before, after) {
         (Some(before), Some(after)) if before.passed + before.failed + after.passed + after.failed > 0 => {
+            let (had, has) = (findings(before), findings(after));
+            let found = if had == has { String::new() } else { format!("; {had} -> {has}") };
             format!(
-                "tests {} passed, {} failed -> {} passed, {} failed",
+                "tests {} passed, {} failed -> {} passed, {} failed{found}",
                 before.passed, before.failed, after.passed, after.failed
             )
         }
@@ -135,11 +137,12 @@ fn unlanded_text(out: &mut String, view: &View<'_>) {
 }
 
 fn verification_text(out: &mut String, view: &View<'_>, facts: &Facts) {
-    let [base, green, candidates, second, broken_off] = facts.runs;
+    let [base, green, candidates, second, broken_off, own] = facts.runs;
     let of = [
         (base, "of the base"),
         (green, "of green"),
         (candidates, "of candidates"),
+        (own, "of units' own lines"),
         (second, "to confirm a failure"),
         (broken_off, "broken off"),
     ];
@@ -219,7 +222,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         body
     };
     let (landed, rest): (Vec<&Unit>, Vec<&Unit>) = state.units.iter().partition(|u| u.state == UnitState::Landed);
-    let [base, of_green, candidates, confirmations, broken_off] = facts.runs;
+    let [base, of_green, candidates, confirmations, broken_off, own] = facts.runs;
     json!({
         "schema": 1,
         "mission": mission_json(state),
@@ -240,6 +243,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
             "base": base,
             "green": of_green,
             "candidates": candidates,
+            "of_units": own,
             "confirmations": confirmations,
             "broken_off": broken_off,
         },

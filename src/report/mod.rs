@@ -6,12 +6,18 @@ pub mod words;
 pub mod plan;
 
 pub mod cost;
+pub mod evidence;
 pub mod facts;
 pub mod lines;
 pub mod live;
 pub mod mission;
 pub mod status;
 pub mod units;
+
+pub mod verify;
+
+pub mod github;
+pub mod junit;
 
 use crate::domain::mission::{Record, State};
 use crate::domain::values::{Millis, Tip};

@@ -87,9 +87,9 @@ impl State {
 
     /// The verification in progress, if the landing it was for is given up.
     pub(super) fn unwanted_verification(&self) -> Option<u64> {
-        let candidate = self.landing.as_ref().and_then(|l| l.candidate.as_ref());
-        let unwanted = |v: &&super::Verifying| v.role == VerifyRole::After && candidate != Some(&v.tip);
-        self.verifying.as_ref().filter(unwanted).map(|v| v.run)
+        // No other landing begins before it has ended.
+        let of_landing = |v: &&super::Verifying| !matches!(v.role, VerifyRole::Baseline | VerifyRole::Before);
+        self.verifying.as_ref().filter(of_landing).filter(|_| self.landing.is_none()).map(|v| v.run)
     }
 
     /// Folds a rollback of green, which a person asks for when the mission is over.

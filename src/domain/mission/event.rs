@@ -4,6 +4,7 @@
 //! ends in exactly one of these; `token` and attempt numbers let [`super::decide`] drop late and doubled ones.
 
 use super::budget::Cost;
+use super::evidence::Quick;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
@@ -198,6 +199,9 @@ pub struct AttemptReport {
     /// What somebody measured of its cost. Never what an agent says of itself in a handoff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
+    /// What the stages run in its workspace afterwards said, if any were run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quick: Option<Quick>,
 }
 
 impl AttemptReport {
@@ -216,6 +220,7 @@ impl AttemptReport {
             proof: String::new(),
             ran: None,
             cost: None,
+            quick: None,
         }
     }
 }
@@ -233,6 +238,11 @@ pub enum Integration {
         files: Vec<String>,
         /// git's messages, shortened.
         detail: String,
+    },
+    /// The change touches paths that must stay as they are; nothing was verified.
+    Protected {
+        /// These paths. Untrusted.
+        paths: Vec<String>,
     },
 }
 

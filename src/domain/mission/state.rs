@@ -5,7 +5,9 @@
 
 use super::budget::{Account, Allowance, Clock};
 use super::event::{Ground, StopLevel};
-use super::parts::{Attempt, Green, Landing, MergeRequest, MissionState, Round, Stage, Unit, UnitState, Verifying};
+use super::parts::{
+    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
+};
 use super::policy::Policy;
 use super::record::{EndReason, MissionOutcome};
 use crate::domain::unit::UnitSpec;
@@ -269,6 +271,12 @@ impl State {
         self.free_slot()?;
         let (next, allowance) = self.next_start(now)?;
         (allowance == Allowance::Start).then_some(&self.units[next].spec.id)
+    }
+
+    /// Whether a person said that a unit's `accept` need not fail before its change.
+    #[must_use]
+    pub fn accept_waived(&self, id: &UnitId) -> bool {
+        self.unit(id).is_some_and(|u| u.must_fail == MustFail::Waived)
     }
 
     /// Whether two states are the same but for which engine holds them (P14).
