@@ -30,6 +30,7 @@ mod record;
 mod replay;
 mod rounds;
 mod state;
+pub mod times;
 
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
