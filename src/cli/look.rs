@@ -11,7 +11,9 @@ use crate::engine::views::Look;
 use crate::engine::{audit as checks, history, views};
 use crate::report::text::plain;
 use crate::report::words::{span, sum, word};
-use crate::report::{View, lines, mission as reports, status as states, units as tables};
+use crate::report::{
+    View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
+};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,6 +37,12 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
     } else {
         output::put(&states::text(view.as_ref(), &look.green));
     }
+    Ok(0)
+}
+
+pub(super) async fn metrics(context: &Context) -> Result<u8, CliError> {
+    let (site, look) = look(context, None).await?;
+    output::put(&prometheus::text(look.view().as_ref(), &views::repository_name(&site)));
     Ok(0)
 }
 
@@ -151,10 +159,11 @@ pub(super) async fn report(context: &Context, mission: Option<&str>, format: For
     let (site, look) = look(context, mission).await?;
     let view = view(&look)?;
     let landed: BTreeSet<UnitId> = views::landed(&site, &look.green).await?.into_iter().map(|(unit, _)| unit).collect();
-    if format == Format::Json || context.global.json {
-        output::json(&reports::json(&view, &look.green, &landed));
-    } else {
-        output::put(&reports::text(&view, &look.green, &landed));
+    match format {
+        _ if context.global.json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),
+        Format::Json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),
+        Format::Md => drop(output::put(&markdown::text(&view, &look.green, &landed))),
+        Format::Text => drop(output::put(&reports::text(&view, &look.green, &landed))),
     }
     Ok(0)
 }

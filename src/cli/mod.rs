@@ -13,6 +13,7 @@ mod look;
 mod mission;
 mod place;
 mod plan;
+mod prove;
 mod simulate;
 
 use crate::engine::site::{Site, Where};
@@ -93,13 +94,15 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Mission(MissionCommand::List) => look::missions(context).await,
         Command::Mission(MissionCommand::Show { mission }) => look::status(context, mission.as_deref()).await,
         Command::Plan { plan } => plan::plan(context, plan.as_deref()).await,
-        Command::Status => look::status(context, None).await,
+        Command::Status { prometheus: true } => look::metrics(context).await,
+        Command::Status { .. } => look::status(context, None).await,
         Command::Units => look::units(context).await,
         Command::Unit(UnitCommand::Show { unit }) => look::unit(context, &unit).await,
         Command::Unit(UnitCommand::Log { unit, attempt }) => look::log(context, &unit, attempt).await,
         Command::Unit(UnitCommand::Retry { unit, say }) => mission::retry(context, &unit, say.as_deref()).await,
         Command::Events { follow } => look::events(context, follow).await,
-        Command::Report { mission, format } => look::report(context, mission.as_deref(), format).await,
+        Command::Report { mission, verify: true, rerun, .. } => prove::report(context, mission.as_deref(), rerun).await,
+        Command::Report { mission, format, .. } => look::report(context, mission.as_deref(), format).await,
         Command::Audit => look::audit(context).await,
         Command::Where => place::place(context).await,
         Command::Config(ConfigCommand::Show) => place::config(context),

@@ -8,7 +8,6 @@ use crate::adapters::environment::Environment;
 use crate::adapters::git::merge::MergeRepo;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::host::command::CommandLine;
 use crate::adapters::host::probe::{Isolation, ProbeError, Wanted, probe};
 use crate::adapters::store::lock::RunLock;
 use crate::adapters::store::place::StateDir;
@@ -19,7 +18,6 @@ use crate::config::Settings;
 use crate::config::settings::Isolation as WantedIsolation;
 use crate::domain::values::MissionId;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -170,64 +168,18 @@ impl Shop {
     /// The allow-listed environment plus `names`.
     #[must_use]
     pub fn allowed_env(&self, names: &[String]) -> Vec<(OsString, OsString)> {
-        let mut env: Vec<(OsString, OsString)> = self
-            .env
-            .vars()
-            .filter(|(k, _)| {
-                k.to_str().is_some_and(|k| ALLOWED.contains(&k) || k.starts_with("LC_") || names.iter().any(|n| n == k))
-            })
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .collect();
-        if self.env.var("PATH").is_none() {
-            env.push(("PATH".into(), DEFAULT_PATH.into()));
-        }
-        env
+        allowed_env(&self.env, names)
     }
 
-    /// What a snapshot's validity depends on beside tree and stages (design, section 10): system, hashed variables,
-    /// outputs of the fingerprint commands.
+    /// What a snapshot's validity depends on beside tree and stages; computed once.
     ///
     /// # Errors
     /// [`EngineError::Broken`] when a fingerprint command fails.
     pub async fn fingerprint(&self) -> Result<&str, EngineError> {
-        self.fingerprint.get_or_try_init(|| self.make_fingerprint()).await.map(String::as_str)
-    }
-
-    async fn make_fingerprint(&self) -> Result<String, EngineError> {
-        let verification = &self.settings().verification;
-        let mut hash = Sha256::new();
-        let mut field = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
+        let made = || async {
+            super::fingerprint::fingerprint(self.settings(), &self.env, &self.facts.toplevel, &self.lock.guard()).await
         };
-        for text in [std::env::consts::OS, std::env::consts::ARCH] {
-            field(text.as_bytes());
-        }
-        for text in [&self.settings().target.setup].into_iter().flatten() {
-            field(text.as_bytes());
-        }
-        for name in &verification.env {
-            field(name.as_bytes());
-            field(self.env.var(name).map(std::os::unix::ffi::OsStrExt::as_bytes).unwrap_or_default());
-        }
-        for text in &verification.fingerprint {
-            let mut command = CommandLine::new("sh").arg("-c").arg(text).cwd(&self.facts.toplevel).env_clear();
-            for (key, value) in self.allowed_env(&verification.env) {
-                command = command.env(key, value);
-            }
-            let hint = "mend target.verification.fingerprint, or remove the command".to_owned();
-            let broken = |what| EngineError::Broken { what, hint: hint.clone() };
-            let output = command
-                .run(&self.lock.guard())
-                .await
-                .map_err(|e| broken(format!("run the fingerprint command `{text}`: {e}")))?;
-            if !output.success() {
-                let code = output.code.map_or_else(|| "a signal".to_owned(), |code| format!("exit {code}"));
-                return Err(broken(format!("run the fingerprint command `{text}`: {code}")));
-            }
-            field(&output.stdout);
-        }
-        Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+        self.fingerprint.get_or_try_init(made).await.map(String::as_str)
     }
 
     /// Reads a stored snapshot.
@@ -243,6 +195,21 @@ impl Shop {
             Some(text) => Ok(Some(serde_json::from_str(&text)?)),
         }
     }
+}
+
+/// Variables of `from` that every agent and verification gets, plus `names`.
+#[must_use]
+pub fn allowed_env(from: &Environment, names: &[String]) -> Vec<(OsString, OsString)> {
+    let wanted = |name: &str| ALLOWED.contains(&name) || name.starts_with("LC_") || names.iter().any(|n| n == name);
+    let mut env: Vec<(OsString, OsString)> = from
+        .vars()
+        .filter(|(k, _)| k.to_str().is_some_and(wanted))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect();
+    if from.var("PATH").is_none() {
+        env.push(("PATH".into(), DEFAULT_PATH.into()));
+    }
+    env
 }
 
 /// A stored snapshot cannot be had.

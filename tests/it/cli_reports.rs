@@ -5,7 +5,7 @@ use expect_test::expect;
 use mission_control::domain::mission::{Policy, Record, State, UnitState};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, UnitId};
-use mission_control::report::{GreenRef, View, facts, lines, live::Live, mission, status, units};
+use mission_control::report::{GreenRef, View, facts, lines, live::Live, mission, mission_json, status, units};
 use mission_control::sim::play;
 use mission_control::sim::scenario::{Behaviour, Scenario};
 use std::collections::BTreeSet;
@@ -219,7 +219,7 @@ fn p9_the_report_adds_up_and_names_what_is_missing_on_green() {
 
         next: answer ask (`mc unit show ask`): `mc unit retry ask --say TEXT`, then `mc mission resume`
     "#]].assert_eq(&mission::text(&view, &green(&state), &landed));
-    let json = mission::json(&view, &green(&state), &landed);
+    let json = mission_json::json(&view, &green(&state), &landed);
     let accounts = json["accounts"].as_object().unwrap();
     let sum: u64 = accounts.iter().filter(|(name, _)| *name != "total").filter_map(|(_, n)| n.as_u64()).sum();
     assert_eq!(sum, 4);

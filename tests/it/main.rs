@@ -8,6 +8,7 @@ mod cli_audit;
 mod cli_demo;
 mod cli_look;
 mod cli_plan;
+mod cli_proof;
 mod cli_reports;
 mod cli_start;
 mod config;

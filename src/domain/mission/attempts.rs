@@ -55,7 +55,7 @@ impl Decision<'_> {
         self.block_dependants(id);
     }
 
-    fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
+    pub(super) fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
         let policy = &self.state.policy;
         let agent = unit.spec.run.is_none();
         let budget = unit.spec.attempts.unwrap_or(policy.max_attempts).max(1);
@@ -189,7 +189,7 @@ impl State {
 
 /// The outcome class of an attempt. Git and the exit decide; a claim is only believed where it costs the agent
 /// something (failed, blocked) or where nothing changed anyway.
-fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
+pub(super) fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
     match &report.end {
         RunEnd::NeverStarted => return AttemptClass::NeverStarted,
         RunEnd::Infrastructure(_) => return AttemptClass::Infrastructure,

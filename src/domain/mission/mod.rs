@@ -18,6 +18,7 @@
 //! - *A crash between record and command*: [`Event::Resumed`] asks every open intent again; commands are idempotent by
 //!   attempt number, token and run number.
 
+pub mod again;
 mod attempts;
 mod command;
 mod control;
