@@ -274,7 +274,7 @@ fn lies_in_rows(told: &Told) {
     told.is_found("a landed unit invented", "breaks: landed at");
 
     told.rewrite(|rows| {
-        for row in rows.iter_mut().filter(|row| row.kind == "land-intended" || row.kind == "landed") {
+        for row in rows.iter_mut().filter(|row| row.body["verdict"] == "helped") {
             swap(row, "\"helped\"", "\"neutral\"");
         }
     });
@@ -378,7 +378,7 @@ fn lies_about_commits(told: &Told) {
         landed.body["candidate"]["commit"].as_str().unwrap().to_owned()
     };
     // The newest landing is replaced by another commit, in journal and repository alike.
-    let newest = told.night.sh("git log -1 --format=%(trailers:key=Mc-Unit,valueonly) mc/green");
+    let newest = told.night.sh("git log -1 '--format=%(trailers:key=Mc-Unit,valueonly)' mc/green");
     let replace = |tree: &str, message: &str| {
         let (old, other) = (
             told.night.sh("git rev-parse mc/green"),

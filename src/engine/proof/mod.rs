@@ -53,6 +53,8 @@ struct Case<'a> {
     settings: Option<Settings>,
     /// The fingerprint of this machine under those settings, or why there is none.
     fingerprint: Result<String, String>,
+    /// Verifications whose environment was that of today.
+    familiar: BTreeSet<u64>,
     line: Line,
     /// Attempt pins by ref name.
     pins: BTreeMap<String, CommitId>,
@@ -99,6 +101,7 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
         look: &look,
         settings,
         fingerprint,
+        familiar: BTreeSet::new(),
         line,
         pins,
         report,
@@ -106,6 +109,7 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
         red: BTreeSet::new(),
         flaky: BTreeSet::new(),
     };
+    case.familiar = snapshots::familiar(&case);
     journal::check(&mut case)?;
     case.walk().await?;
     accounts::check(&mut case)?;

@@ -3,14 +3,14 @@
 use super::Case;
 use crate::adapters::store::StoreError;
 use crate::domain::mission::{Record, State, VerifyRole};
-use crate::domain::values::Millis;
+use crate::domain::values::{Millis, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::Tier;
 use crate::domain::verify::snapshot::{Snapshot, confirm};
 use crate::engine::error::EngineError;
 use crate::report::words::tests;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Snapshots held in memory at once; a landing needs two.
@@ -125,7 +125,7 @@ pub(super) fn verified(
     let what = format!("verification {run} of {} {}", asked.tip.commit.short(), tests(summary));
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
     bodies.ran(key, *run, asked.confirms.is_some(), *reused);
-    key_of(case, &asked.tip.tree, key, &mut broken, &mut unknown);
+    key_of(case, *run, &asked.tip.tree, key, &mut broken, &mut unknown);
     let row = case.store.snapshot_row(key)?;
     let later = row.as_ref().is_some_and(|(_, then, _)| *then > at + SLACK);
     match &row {
@@ -195,35 +195,53 @@ pub(super) fn verified(
     Ok(())
 }
 
-/// What the key of a tree must be under the journaled stages.
+/// Checks the key of a tree under the journaled stages.
 fn key_of(
     case: &Case<'_>,
-    tree: &crate::domain::values::TreeId,
+    run: u64,
+    tree: &TreeId,
     key: &SnapshotKey,
     broken: &mut Vec<String>,
     unknown: &mut Vec<String>,
 ) {
-    let (Some(settings), Ok(fingerprint)) = (&case.settings, &case.fingerprint) else {
-        unknown.push(case.fingerprint.clone().err().unwrap_or_default());
-        return;
-    };
-    let stages: Vec<_> =
-        settings.verification.stages.iter().filter(|stage| stage.tier == Tier::Gate).cloned().collect();
-    if SnapshotKey::of(tree, &stages, fingerprint) == *key {
-        return;
-    }
-    // Another fingerprint changes every key alike; the ground's own key tells that from a forged one.
-    let environment = case.history.records.iter().find_map(|(_, _, record)| match record {
-        Record::Verified { key, .. } => Some(key),
-        _ => None,
-    });
-    let ground = case.history.state.ground.as_ref().map(|ground| &ground.tip.tree);
-    match ground.map(|ground| SnapshotKey::of(ground, &stages, fingerprint)) {
-        Some(first) if Some(&first) != environment => {
-            unknown.push("the environment it was verified in is not that of today".to_owned());
+    match wanted(case, tree) {
+        Err(why) => unknown.push(why),
+        Ok(wanted) if wanted == *key => {}
+        // Another environment changes every key of one engine alike; that tells it from a forged key.
+        Ok(_) if case.familiar.contains(&run) => {
+            broken.push(format!("{} is not the key of its tree, stages and environment", short(key)));
         }
-        _ => broken.push(format!("{} is not the key of its tree, stages and environment", short(key))),
+        Ok(_) => unknown.push("the environment it was verified in is not that of today".to_owned()),
     }
+}
+
+fn wanted(case: &Case<'_>, tree: &TreeId) -> Result<SnapshotKey, String> {
+    let settings = case.settings.as_ref().ok_or("the journaled settings cannot be read")?;
+    let fingerprint = case.fingerprint.as_ref().map_err(Clone::clone)?;
+    let gate = settings.verification.stages.iter().filter(|stage| stage.tier == Tier::Gate);
+    Ok(SnapshotKey::of(tree, &gate.cloned().collect::<Vec<_>>(), fingerprint))
+}
+
+/// Verifications made by engines whose environment was that of today: at least one of their keys says so.
+pub(super) fn familiar(case: &Case<'_>) -> BTreeSet<u64> {
+    let (mut found, mut engine, mut fits) = (BTreeSet::new(), Vec::new(), false);
+    let mut trees = BTreeMap::new();
+    for (_, _, record) in &case.history.records {
+        match record {
+            Record::VerifyStarted { run, tip, .. } => drop(trees.insert(*run, &tip.tree)),
+            Record::Verified { run, key, .. } => {
+                engine.push(*run);
+                fits |= trees.get(run).is_some_and(|tree| wanted(case, tree).as_ref() == Ok(key));
+            }
+            Record::Resumed { .. } => {
+                found.extend(std::mem::take(&mut engine).into_iter().filter(|_| fits));
+                fits = false;
+            }
+            _ => {}
+        }
+    }
+    found.extend(engine.into_iter().filter(|_| fits));
+    found
 }
 
 /// Whether no other run, of this mission or another, was kept for the key after this one.
