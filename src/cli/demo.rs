@@ -2,7 +2,7 @@
 
 use super::error::CliError;
 use super::{Context, output};
-use crate::engine::demo::{self, Demo, LONG, OLD_CALLER, PARTS, Report};
+use crate::engine::demo::{self, Demo, FLAKY, LONG, OLD_CALLER, PARTS, RED, Report};
 use crate::engine::views;
 use crate::report::text::plain;
 
@@ -97,6 +97,9 @@ impl Teller {
         for (units, what) in CAST {
             self.say(&format!("     {units:<21} {what}"));
         }
+        self.say(&format!(
+            "   Of the tests, {RED} is red from the start and {FLAKY} is flaky: neither may blame anybody."
+        ));
         self.head("2. mc mission start: five agents at once; only verified trees reach the branch mc/green");
         let middle = demo.run_and_kill().await?;
         self.clear_live_line();
@@ -118,10 +121,15 @@ impl Teller {
         self.head("5. mc report");
         let (text, report) = demo.ask(&["report"]).await?;
         self.quote(&text);
-        self.head("6. mc audit");
+        self.head(&format!("6. mc unit show {OLD_CALLER}: the evidence behind one refusal"));
+        let (text, _) = demo.ask(&["unit", "show", OLD_CALLER]).await?;
+        self.quote(&text);
+        self.head("7. mc audit, and again on a copy of the journal with one byte changed");
         let (text, audit) = demo.ask(&["audit"]).await?;
         self.quote(&text);
-        self.head("7. Proof: the demo looks for itself and does not take mc's word");
+        let said = demo.tamper().await?.to_owned();
+        self.quote(&said);
+        self.head("8. Proof: the demo looks for itself and does not take mc's word");
         let report = demo.examine(report, audit).await?;
         self.proof(&report);
         self.verdict(demo, &report);

@@ -12,6 +12,7 @@ mod cli_proof;
 mod cli_reports;
 mod cli_start;
 mod config;
+mod documents;
 mod git_merge;
 mod git_refs;
 mod git_source;

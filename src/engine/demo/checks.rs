@@ -1,7 +1,7 @@
 //! What has to be true for the demo to end with 0: a function of facts, so that it can be shown to fail.
 
 use super::Seen;
-use super::story::{LONG, OLD_CALLER, PARTS, SAME_LINE};
+use super::story::{FLAKY, LONG, OLD_CALLER, PARTS, RED, SAME_LINE};
 use crate::domain::mission::UnitState;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,15 +19,14 @@ pub struct Expectation {
 /// One run of the test suite.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Suite {
-    pub passes: bool,
     pub passed: usize,
-    pub failed: usize,
+    pub failed: Vec<String>,
 }
 
 impl Suite {
-    /// An empty suite proves nothing.
-    fn green(&self) -> bool {
-        self.passes && self.passed > 0 && self.failed == 0
+    /// Nothing fails but the test that was red before. An empty suite proves nothing.
+    fn good(&self) -> bool {
+        self.passed > 0 && self.failed == [RED]
     }
 }
 
@@ -60,6 +59,11 @@ pub(super) struct Facts {
     pub suites: Vec<Suite>,
     /// Unit, class, reason.
     pub rejections: Vec<(String, String, String)>,
+    /// Tests that the base failed in two runs, and those that failed in one of two runs of some tree.
+    pub red: Vec<String>,
+    pub flaky: Vec<String>,
+    /// Exit code of an audit of a copy of the journal with one byte changed, and what it said.
+    pub tampered: (i32, String),
     /// Units that met a conflict.
     pub conflicts: Vec<String>,
     /// Whether green's line has both words.
@@ -78,6 +82,9 @@ pub(super) struct Facts {
 
 /// Exit code of a mission that ended with units that did not land.
 const SOME_DID_NOT_LAND: i32 = 3;
+
+/// Exit code of an audit that finds something that does not hold.
+const BROKEN: i32 = 4;
 
 /// All expectations, in the order they are told.
 #[must_use]
@@ -125,14 +132,14 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
 
     let (holds, found) = match &facts.merged {
         Some(m) => {
-            let word = |suite: &Suite| format!("{} ok, {} not ok", suite.passed, suite.failed);
+            let word = |suite: &Suite| format!("{} ok, {} not ok", suite.passed, suite.failed.len());
             let found = format!(
                 "by itself {}; plain git merges it {}; then {}",
                 word(&m.alone),
                 if m.clean { "without a conflict" } else { "with a conflict" },
                 word(&m.together)
             );
-            (m.alone.green() && m.clean && !m.together.passes && rejected(facts, OLD_CALLER, "verification"), found)
+            (m.alone.good() && m.clean && !m.together.good() && rejected(facts, OLD_CALLER, "verification"), found)
         }
         None => (false, "its kept work was not found".to_owned()),
     };
@@ -144,14 +151,36 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     };
     expect("a deleted test was caught", holds, found);
 
+    let named = |list: &[String], test: &str| list.iter().any(|name| name.ends_with(&format!(": {test}")));
+    let blamed = |test: &str| facts.rejections.iter().any(|(_, _, reason)| reason.contains(test));
+    let holds = named(&facts.red, RED) && !blamed(RED);
+    let found = format!("red on the base: {}; {} commits landed beside it", facts.red.join(", "), facts.landed.len());
+    expect("a test that was red before blames nobody", holds, found);
+
+    let holds = named(&facts.flaky, FLAKY) && !blamed(FLAKY);
+    let found = format!("failed in one and passed in another run of the same tree: {}", facts.flaky.join(", "));
+    expect("a flaky test is named and blames nobody", holds, found);
+
+    let dumb: Vec<&str> = PARTS
+        .iter()
+        .filter(|part| !part.why.is_empty())
+        .filter(|part| !facts.ends.get(part.id).is_some_and(|(_, reason)| reason.contains(part.why)))
+        .map(|part| part.id)
+        .collect();
+    let found = match dumb.is_empty() {
+        true => "a test, an output or a cause for each (`mc unit show`)".to_owned(),
+        false => format!("without: {}", dumb.join(", ")),
+    };
+    expect("each unit that did not land has its evidence", dumb.is_empty(), found);
+
     let commits: BTreeSet<&String> = facts.on_green.iter().collect();
     let journal: BTreeSet<&String> = facts.landed.iter().map(|(_, commit)| commit).collect();
     let trailers: BTreeSet<&String> = facts.trailers.iter().map(|(_, commit)| commit).collect();
-    let green = facts.suites.iter().filter(|suite| suite.green()).count();
+    let green = facts.suites.iter().filter(|suite| suite.good()).count();
     let same = commits == journal && commits == trailers && facts.landed.len() == commits.len();
     let holds = same && !commits.is_empty() && green == facts.on_green.len() && facts.suites.len() == green;
     let found = match same {
-        true => format!("{green} of {} pass when tested again in a fresh clone", commits.len()),
+        true => format!("tested again in a fresh clone, {green} of {} fail nothing but {RED}", commits.len()),
         false => format!("green has {}, its trailers {}, the journal {}", commits.len(), trailers.len(), journal.len()),
     };
     expect("each commit on mc/green is good", holds, found);
@@ -173,6 +202,13 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
         false => format!("still there: {:?}", facts.left),
     };
     expect("no process is left", holds, found);
+
+    let (code, said) = &facts.tampered;
+    expect(
+        "one changed byte of the journal is found",
+        *code == BROKEN,
+        format!("audit of a copy: exit {code}: {said}"),
+    );
 
     let (code, report, audit) = (seen.code.unwrap_or(-1), facts.report, facts.audit);
     let holds = code == SOME_DID_NOT_LAND && report == 0 && audit == 0;
@@ -214,25 +250,29 @@ mod tests {
     use super::*;
 
     fn good() -> Facts {
-        let suite = |passed, failed| Suite { passes: failed == 0, passed, failed };
+        let suite =
+            |passed, failed: &[&str]| Suite { passed, failed: failed.iter().map(|f| (*f).to_owned()).collect() };
         let texts = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         let landed: Vec<(String, String)> = vec![("tax".into(), "c1".into()), ("discount".into(), "c2".into())];
         Facts {
-            ends: PARTS.iter().map(|part| (part.id.to_owned(), (part.ends, String::new()))).collect(),
+            ends: PARTS.iter().map(|part| (part.id.to_owned(), (part.ends, part.why.to_owned()))).collect(),
+            red: texts(&["tests: nothing-to-pay"]),
+            flaky: texts(&["tests: clock"]),
+            tampered: (4, "row 3 was changed".into()),
             attempts: vec![("average 1".into(), true), ("stock 1".into(), true), ("tax 1".into(), false)],
             marks: texts(&["stock 1", "average 1"]),
             adopted: texts(&["stock 1", "average 1"]),
             trailers: landed.clone(),
             landed,
             on_green: texts(&["c1", "c2"]),
-            suites: vec![suite(5, 0), suite(6, 0)],
+            suites: vec![suite(5, &[RED]), suite(6, &[RED])],
             rejections: vec![
                 ("average".into(), "verification".into(), "1 new test fails".into()),
                 ("faster-tests".into(), "verification".into(), "1 test disappeared: tests: big".into()),
             ],
             conflicts: texts(&["tax"]),
             same_line: true,
-            merged: Some(Merged { alone: suite(5, 0), clean: true, together: suite(5, 1) }),
+            merged: Some(Merged { alone: suite(5, &[RED]), clean: true, together: suite(5, &["average", RED]) }),
             touched: Vec::new(),
             left: Vec::new(),
             proofs: BTreeSet::from(["search".to_owned()]),
@@ -259,7 +299,7 @@ mod tests {
     fn every_expectation_can_fail() {
         assert_eq!(broken(|_| {}), Vec::<String>::new());
         type Fault = fn(&mut Facts);
-        let faults: [(&str, &[Fault]); 11] = [
+        let faults: [(&str, &[Fault]); 15] = [
             (
                 "every unit ended as its work deserves",
                 &[
@@ -291,7 +331,7 @@ mod tests {
                     |f| f.merged = None,
                     |f| f.rejections[0].1 = "conflict".into(),
                     |f| f.merged.as_mut().unwrap().clean = false,
-                    |f| f.merged.as_mut().unwrap().together.passes = true,
+                    |f| drop(f.merged.as_mut().unwrap().together.failed.remove(0)),
                     |f| f.merged.as_mut().unwrap().alone.passed = 0,
                 ],
             ),
@@ -302,7 +342,8 @@ mod tests {
             (
                 "each commit on mc/green is good",
                 &[
-                    |f| f.suites[1] = Suite { passes: false, passed: 5, failed: 1 },
+                    |f| f.suites[1].failed.push("tax".into()),
+                    |f| f.suites[1].failed.clear(),
                     |f| f.suites[1].passed = 0,
                     |f| f.suites.truncate(1),
                     |f| f.on_green.push("c3".into()),
@@ -310,6 +351,19 @@ mod tests {
                     |f| f.landed.push(("tax".into(), "c1".into())),
                 ],
             ),
+            (
+                "a test that was red before blames nobody",
+                &[|f| f.red.clear(), |f| f.rejections[0].2 = "1 test fails: tests: nothing-to-pay".into()],
+            ),
+            (
+                "a flaky test is named and blames nobody",
+                &[|f| f.flaky.clear(), |f| f.rejections[0].2 = "1 test fails: tests: clock".into()],
+            ),
+            (
+                "each unit that did not land has its evidence",
+                &[|f| drop(f.ends.insert("fetch-rates".into(), (UnitState::Failed, "failed".into())))],
+            ),
+            ("one changed byte of the journal is found", &[|f| f.tampered.0 = 0]),
             ("your own branch was not touched", &[|f| f.touched.push("HEAD".into())]),
             ("no process is left", &[|f| f.left.push(7), |f| f.seen.alive = 0]),
             (

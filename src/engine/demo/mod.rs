@@ -10,7 +10,7 @@ mod proof;
 mod story;
 
 pub use proof::Report;
-pub use story::{LONG, OLD_CALLER, PARTS, Part, RENAMER, SAME_LINE, VERIFY};
+pub use story::{FLAKY, LONG, OLD_CALLER, PARTS, Part, RED, RENAMER, SAME_LINE, VERIFY};
 
 use super::error::{EngineError, chain};
 use super::history::{self, History};
@@ -47,6 +47,8 @@ pub struct Demo {
     clock: Stopwatch,
     before: BTreeMap<String, String>,
     seen: Seen,
+    /// Exit code and first line of the audit of a copy with a changed byte.
+    tampered: (i32, String),
 }
 
 /// What was seen while the mission ran and cannot be found out afterwards.
@@ -122,7 +124,17 @@ impl Demo {
         let facts = inspect(&Git::in_folder(&again.cwd, ChildGuard::none())).await?;
         let state = StateDir::locate(&facts.common_dir, &place)?;
         let before = proof::footprint(&again).await?;
-        Ok(Self { folder, again, state, silent, child: None, clock, before, seen: Seen::default() })
+        Ok(Self {
+            folder,
+            again,
+            state,
+            silent,
+            child: None,
+            clock,
+            before,
+            seen: Seen::default(),
+            tampered: (-1, "not audited".to_owned()),
+        })
     }
 
     /// Where everything is.
@@ -263,6 +275,32 @@ impl Demo {
         let output = self.again.capture(args).await.map_err(|e| broken("run mc", &e))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok((text, output.code.unwrap_or(-1)))
+    }
+
+    /// Copies the journal, changes one byte of a unit's title in the copy, and audits that; returns what the audit says.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the copy cannot be made.
+    pub async fn tamper(&mut self) -> Result<&str, EngineError> {
+        let copy = self.path().join("tampered");
+        let db = copy.join("mc.db");
+        let line = "mkdir tampered && cp state/mc.db state/repository state/state-id tampered";
+        let copied = self.again.shell(self.path(), line).await.map_err(GitError::from)?;
+        said_yes("copy the journal", &copied)?;
+        let failed = |source| EngineError::File { path: db.clone(), source };
+        let mut bytes = files::read_if_there(&db).map_err(failed)?.unwrap_or_default();
+        let title = PARTS[0].title.as_bytes();
+        let at = bytes.windows(title.len()).position(|window| window == title);
+        let at = at.ok_or_else(|| unexpected("the journal does not name its first unit"))?;
+        bytes[at] ^= 0x20;
+        files::write_private(&db, &bytes).map_err(failed)?;
+        let mut again = self.again.clone();
+        again.env.retain(|(name, _)| name != "MC_STATE_DIR");
+        again.env.push(("MC_STATE_DIR".into(), copy.into()));
+        let output = again.capture(&["audit"]).await.map_err(|e| broken("run mc", &e))?;
+        let said = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
+        self.tampered = (output.code.unwrap_or(-1), said);
+        Ok(&self.tampered.1)
     }
 
     /// Examines what the mission left, without relying on what it says about itself.

@@ -44,6 +44,7 @@ pub(super) async fn examine(demo: &Demo, report: i32, audit: i32) -> Result<Repo
     let after = footprint(&demo.again).await?;
     facts.touched = differences(&demo.before, &after);
     scratch(demo, &history, &mut facts).await?;
+    facts.tampered = demo.tampered.clone();
     facts.left = belonging_to(demo.path());
     let attempts = history.state.units.iter().map(|u| u.attempts.len() as u64).sum();
     Ok(Report {
@@ -90,8 +91,16 @@ fn of_journal(history: &History) -> Facts {
                     facts.conflicts.push(unit.to_string());
                 }
             }
+            Record::Verified { summary, delta, .. } => {
+                facts.flaky.extend(summary.flaky.iter().cloned());
+                facts.red.extend(delta.iter().flat_map(|delta| delta.still_failing.iter().cloned()));
+            }
             _ => {}
         }
+    }
+    for names in [&mut facts.flaky, &mut facts.red] {
+        names.sort_unstable();
+        names.dedup();
     }
     facts
 }
@@ -134,7 +143,7 @@ async fn scratch(demo: &Demo, history: &History, facts: &mut Facts) -> Result<()
             facts.trailers.push((unit.to_string(), commit.to_string()));
         }
         for commit in &facts.on_green {
-            let output = shell(format!("git checkout -q --detach {commit} && {VERIFY}")).await?;
+            let output = shell(format!("git checkout -q --detach {commit} && {{ {VERIFY}; }}")).await?;
             facts.suites.push(suite(&output));
         }
         let line =
@@ -158,6 +167,7 @@ async fn scratch(demo: &Demo, history: &History, facts: &mut Facts) -> Result<()
 
 fn suite(output: &Output) -> Suite {
     let text = String::from_utf8_lossy(&output.stdout);
-    let count = |word: &str| text.lines().filter(|line| line.starts_with(word)).count();
-    Suite { passes: output.success(), passed: count("ok "), failed: count("not ok ") }
+    let failed = text.lines().filter_map(|line| line.strip_prefix("not ok "));
+    let name = |line: &str| line.split_once(" - ").map_or(line, |(_, name)| name).to_owned();
+    Suite { passed: text.lines().filter(|line| line.starts_with("ok ")).count(), failed: failed.map(name).collect() }
 }

@@ -181,16 +181,23 @@ impl World {
         Self::with(line, "")
     }
 
-    /// With more lines for the section `[target]`.
-    pub fn with(line: &str, target: &str) -> Self {
+    /// A machine with a repository that has no commit yet.
+    pub fn empty() -> Self {
         let dir = tempfile::Builder::new().prefix("mc-world-").tempdir().unwrap();
         let world = Self { dir, next: 1.into(), isolation: "auto" };
-        for folder in ["repo/tests", "bin", "said", "agents"] {
+        for folder in ["repo", "bin", "said", "agents"] {
             std::fs::create_dir_all(world.home().join(folder)).unwrap();
         }
         world.git(&["config", "--global", "user.name", "Ada"]);
         world.git(&["config", "--global", "user.email", "ada@example.org"]);
         world.git(&["init", "-q", "-b", "main", "."]);
+        world
+    }
+
+    /// With more lines for the section `[target]`.
+    pub fn with(line: &str, target: &str) -> Self {
+        let world = Self::empty();
+        std::fs::create_dir(world.repo().join("tests")).unwrap();
         let settings = format!(
             "[target]\nobjective = \"files\"\n{target}\n[target.verification]\ncommand = '''{line}'''\n\
              [agent]\ncommand = '''sh \"$HOME/agents/$MC_UNIT\"'''\n[scheduler.parallel]\nnum_workers = 4\n"
