@@ -86,6 +86,8 @@ pub enum Command {
     },
     /// Check journal, landings, snapshots and trailers against the repository; exit 4 if something does not hold
     Audit,
+    /// Verify one commit as the merge queue would, alone or against a base; exit 4 if it does not pass
+    Verify(Verify),
     /// Print the places used for this repository
     Where,
     /// Look at the settings
@@ -243,6 +245,35 @@ pub struct Simulate {
     /// Print one line per record
     #[arg(long)]
     pub trace: bool,
+}
+
+/// `mc verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Commit, branch or tag; without it HEAD. Changes that are not committed are left out
+    pub rev: Option<String>,
+    /// Compare with BASE, at the commit where REV left it, and judge the difference
+    #[arg(long, value_name = "BASE")]
+    pub base: Option<String>,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = VerifyFormat::Text)]
+    pub format: VerifyFormat,
+    /// Run the stages although the same tree was verified before; both runs count
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+/// Form of what a verification says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VerifyFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// JUnit XML, for CI systems that show tests
+    Junit,
+    /// Text and annotations of GitHub Actions, and the summary of the job
+    Github,
 }
 
 /// Form of a report.

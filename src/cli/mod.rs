@@ -15,6 +15,7 @@ mod place;
 mod plan;
 mod prove;
 mod simulate;
+mod verify;
 
 use crate::engine::site::{Site, Where};
 use args::{
@@ -104,6 +105,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Report { mission, verify: true, rerun, .. } => prove::report(context, mission.as_deref(), rerun).await,
         Command::Report { mission, format, .. } => look::report(context, mission.as_deref(), format).await,
         Command::Audit => look::audit(context).await,
+        Command::Verify(verify) => verify::verify(context, verify).await,
         Command::Where => place::place(context).await,
         Command::Config(ConfigCommand::Show) => place::config(context),
         Command::Backlog(BacklogCommand::Check { file }) => plan::check(context, file.as_deref()).await,

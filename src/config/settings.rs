@@ -10,6 +10,7 @@ use super::value::Value;
 use super::{ConfigError, FILE_NAME, Problem};
 use crate::domain::verify::Gate;
 use crate::domain::verify::key::{StageSpec, Tier};
+use crate::domain::verify::paths::Paths;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -69,6 +70,9 @@ pub struct Verification {
     pub env: Vec<String>,
     /// Shell texts whose outputs are part of the fingerprint.
     pub fingerprint: Vec<String>,
+    /// Paths and globs removed from a tree before it is verified.
+    #[serde(default)]
+    pub ignore: Vec<String>,
 }
 
 /// How the agent gets its brief.
@@ -180,6 +184,7 @@ impl Layers {
         let stages = self.stage_specs(&mut problems);
         self.check_branches(&mut problems);
         self.check_paths(&mut problems);
+        self.check_ignored(&mut problems);
         if !problems.is_empty() {
             return Err(ConfigError(problems));
         }
@@ -200,6 +205,7 @@ impl Layers {
                 stages,
                 env: self.texts("target.verification.env"),
                 fingerprint: self.texts("target.verification.fingerprint"),
+                ignore: self.texts("target.verification.ignore"),
             },
             agent: Agent {
                 preset: Preset::Command,
@@ -311,6 +317,13 @@ impl Layers {
                     problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
                 }
             }
+        }
+    }
+
+    fn check_ignored(&self, problems: &mut Vec<Problem>) {
+        let key = "target.verification.ignore";
+        if let Err(message) = Paths::new(&self.texts(key)) {
+            problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
         }
     }
 

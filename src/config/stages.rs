@@ -8,6 +8,7 @@ use super::schema::{self, Key, Support};
 use super::value::{Kind, Refusal, Value};
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{StageKind, StageSpec, Tier};
+use crate::domain::verify::paths::Paths;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
@@ -20,7 +21,7 @@ const KEYS: &[Key] = &[
     Key { path: "tier", kind: schema::STAGE_TIERS, support: Support::Now("gate") },
     Key { path: "format", kind: schema::STAGE_FORMATS, support: Support::Now("auto") },
     Key { path: "timeout", kind: Kind::Time, support: Support::Now("") },
-    Key { path: "reports", kind: Kind::Texts, support: Support::Later },
+    Key { path: "reports", kind: Kind::Texts, support: Support::Now("[]") },
 ];
 
 /// One stage as written; the timeout of the section stands in where it has none.
@@ -32,6 +33,7 @@ pub struct Stage {
     tier: String,
     format: String,
     timeout: Option<Duration>,
+    reports: Vec<String>,
 }
 
 impl Stage {
@@ -46,6 +48,7 @@ impl Stage {
             tier: text("gate"),
             format: text("auto"),
             timeout: None,
+            reports: Vec::new(),
         }
     }
 
@@ -66,6 +69,7 @@ impl Stage {
             tier: if self.tier == "quick" { Tier::Quick } else { Tier::Gate },
             format: Format::from_word(&self.format).unwrap_or_default(),
             timeout_secs: self.timeout.unwrap_or(timeout).as_secs(),
+            reports: self.reports.clone(),
         }
     }
 
@@ -82,6 +86,9 @@ impl Stage {
         let mut parts: Vec<String> =
             fields.iter().map(|(key, text)| format!("{key} = {}", Value::Text((*text).clone()))).collect();
         parts.extend(self.timeout.map(|time| format!("timeout = {}", Value::Time(time))));
+        if !self.reports.is_empty() {
+            parts.push(format!("reports = {}", Value::Texts(self.reports.clone())));
+        }
         format!("{{ {} }}", parts.join(", "))
     }
 }
@@ -151,6 +158,10 @@ fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -
             ("kind", Ok(Value::Text(text))) => stage.kind = text,
             ("tier", Ok(Value::Text(text))) => stage.tier = text,
             ("format", Ok(Value::Text(text))) => stage.format = text,
+            ("reports", Ok(Value::Texts(globs))) => match Paths::new(&globs) {
+                Ok(_) => stage.reports = globs,
+                Err(message) => problems.push(Problem::Value { place, key: path, message }),
+            },
             (_, Ok(Value::Time(time))) => stage.timeout = Some(time),
             (_, Ok(_)) => {}
             (_, Err(Refusal::Later)) => {

@@ -7,7 +7,7 @@
 
 use super::claims;
 use super::landing::NOT_FROM_AGENTS;
-use super::prepare::{self, NotReady};
+use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, GRACE, Job, run};
 use super::shop::Shop;
 use crate::adapters::clock;
@@ -141,7 +141,8 @@ async fn begin(
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
     sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
-    let workspace = prepare::workspace(shop, order.slot, &label, &order.from, &place.root.join("setup"), kill).await?;
+    let wanted = Wanted { slot: order.slot, label: &label, base: &order.from, without: None };
+    let workspace = prepare::workspace(shop, wanted, &place.root.join("setup"), kill).await?;
     let text = brief(&BriefInput {
         objective: &shop.objective,
         unit: &order.spec,

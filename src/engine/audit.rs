@@ -2,13 +2,17 @@
 
 use super::error::EngineError;
 use super::history::{self, History};
+use super::shop::Effective;
 use super::site::Site;
 use super::views;
 use crate::adapters::git::Git;
+use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::{Chain, Store};
 use crate::domain::mission::{MergeSource, Record, UnitState};
 use crate::domain::values::{CommitId, Tip};
+use crate::domain::verify::key::{StageSpec, Tier};
+use crate::domain::verify::paths::Paths;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +50,7 @@ pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
     for mission in history::missions(&store)? {
         audit.missions += 1;
         match history::load(&store, Some(&mission)) {
-            Ok(Some(history)) => check(&mut audit, &git, green.as_ref(), &store, &history).await?,
+            Ok(Some(history)) => check(&mut audit, &git, green.as_ref(), &store, &site.facts, &history).await?,
             Ok(None) => {}
             Err(error) => audit.broken.push(format!("mission {mission}: its journal does not fold: {error}")),
         }
@@ -59,9 +63,11 @@ async fn check(
     git: &Git,
     green: Option<&Tip>,
     store: &Store,
+    facts: &SourceFacts,
     history: &History,
 ) -> Result<(), EngineError> {
     let mission = &history.mission;
+    let rule = Rule::of(history);
     let mut keys: BTreeMap<&CommitId, &SnapshotKey> = BTreeMap::new();
     let mut landed = BTreeSet::new();
     for (_, _, record) in &history.records {
@@ -79,7 +85,10 @@ async fn check(
                     audit.broken.push(format!("mission {mission}, {name}: landed twice"));
                 }
                 let key = keys.get(&candidate.commit).copied();
-                let problems = landing(git, green, store, candidate, key, source, mission.as_str()).await?;
+                let mut problems = landing(git, green, store, candidate, key, source, mission.as_str()).await?;
+                if let (Some(key), Ok(rule), true) = (key, &rule, problems.is_empty()) {
+                    problems.extend(rule.broken_by(git, facts, store, candidate, key).await?);
+                }
                 audit.broken.extend(problems.into_iter().map(|what| format!("mission {mission}, {name}: {what}")));
             }
             _ => {}
@@ -90,6 +99,49 @@ async fn check(
     let unrecorded = unrecorded.map(|unit| format!("mission {mission}, {}: no record of its landing", unit.spec.id));
     audit.broken.extend(unrecorded);
     Ok(())
+}
+
+/// How a mission's settings lead from a landed tree to the key of its snapshot.
+struct Rule {
+    stages: Vec<StageSpec>,
+    ignore: Paths,
+}
+
+impl Rule {
+    fn of(history: &History) -> Result<Self, String> {
+        let effective: Effective =
+            serde_json::from_value(history.state.settings.clone()).map_err(|e| format!("its settings: {e}"))?;
+        let verification = effective.settings.verification;
+        Ok(Self {
+            ignore: Paths::new(&verification.ignore)?,
+            stages: verification.stages.into_iter().filter(|stage| stage.tier == Tier::Gate).collect(),
+        })
+    }
+
+    /// What does not hold between a landing and the snapshot it rests on: the snapshot must be of the landed tree without
+    /// what settings ignore, and its key that of tree, stages and the fingerprint it notes.
+    async fn broken_by(
+        &self,
+        git: &Git,
+        facts: &SourceFacts,
+        store: &Store,
+        candidate: &Tip,
+        key: &SnapshotKey,
+    ) -> Result<Option<String>, EngineError> {
+        let verified = git.without_paths(facts, &candidate.tree, |path| self.ignore.matches(path)).await?.tree;
+        let of = store.snapshot_tree(key)?;
+        if of.as_deref() != Some(verified.as_str()) {
+            let of = of.unwrap_or_default();
+            return Ok(Some(format!("its snapshot is of the tree {of}, not of {}", verified.as_str())));
+        }
+        let snapshot = store.snapshot_get(key)?.and_then(|body| serde_json::from_str::<Snapshot>(&body).ok());
+        // Snapshots of earlier versions do not say what they were made in.
+        let fingerprint = snapshot.map(|snapshot| snapshot.fingerprint).unwrap_or_default();
+        if fingerprint.is_empty() || SnapshotKey::of(&verified, &self.stages, &fingerprint) == *key {
+            return Ok(None);
+        }
+        Ok(Some(format!("its snapshot {} does not follow from its tree and the mission's stages", key.0)))
+    }
 }
 
 async fn landing(

@@ -26,7 +26,7 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     if let Err(e) = shop.isolation().await {
         return Err(environment(chain(&e), "install util-linux, or set scheduler.isolation = \"search\""));
     }
-    if !shop.effective.take_over {
+    if !shop.take_over {
         let card = card(&shop.state)?;
         if let Some((host, path)) = foreign_owner(&shop.source, &card).await.map_err(said)? {
             return Err(foreign(&host, &path));
@@ -64,7 +64,7 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     let dirty = if shop.facts.bare { Vec::new() } else { shop.source.tracked_changes().await.map_err(said)? };
     if !dirty.is_empty() {
         let names = dirty.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-        if !shop.effective.allow_dirty {
+        if !shop.allow_dirty {
             return Err(usage(
                 format!("tracked files have changes that agents would not see ({} in all): {names}", dirty.len()),
                 "commit or stash them, or start with --allow-dirty to leave them out".to_owned(),
@@ -115,7 +115,7 @@ fn check_copies(shop: &Shop, notes: &mut Vec<String>) -> Result<(), Refusal> {
 /// Every landing of earlier missions must still be on green: nothing landed is taken back behind a person's back.
 async fn check_landed(shop: &Shop, green: Option<&Tip>) -> Result<(), Refusal> {
     let Some(green) = green else { return Ok(()) };
-    if shop.effective.take_over {
+    if shop.take_over {
         return Ok(());
     }
     let landed: Vec<(UnitId, CommitId)> =
@@ -170,7 +170,7 @@ fn foreign(host: &str, path: &str) -> Refusal {
 /// [`Refusal`] when another state directory owns the repository or green changed meanwhile.
 pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refusal> {
     let said = |e: GitError| environment(chain(&e), "mend the repository, then start again");
-    own(&shop.source, &shop.state, shop.effective.take_over).await?;
+    own(&shop.source, &shop.state, shop.take_over).await?;
     let green_ref = shop.green_ref();
     let now = shop.source.ref_value(&green_ref).await.map_err(said)?;
     let moved = |now: Option<&CommitId>| {

@@ -2,7 +2,7 @@
 
 use super::error::chain;
 use super::shop::Shop;
-use super::verification::gate_stages;
+use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::merge::Integration as Merged;
 use crate::adapters::git::refs::Cas;
@@ -38,8 +38,7 @@ pub async fn integrate(
         Merged::Unchanged => return Ok(Integration::Unchanged),
         Merged::Conflict { files, detail } => return Ok(Integration::Conflict { files, detail: shorten(&detail) }),
     };
-    let fingerprint = shop.fingerprint().await.map_err(|e| said(&e))?;
-    let key = SnapshotKey::of(&tip.tree, &gate_stages(shop), fingerprint);
+    let (key, _) = verification::key(shop, &tip.tree, &gate_stages(shop)).await?;
     let message = message(shop, source, title, &tip, &key);
     let commit = merge.commit(&tip.tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
     pin(shop, token, &commit).await?;

@@ -13,10 +13,10 @@ pub mod plans;
 pub mod mission;
 
 mod attempt;
+mod bench;
 mod claims;
 mod driver;
 mod executor;
-mod fingerprint;
 mod ground;
 mod landing;
 mod log;
@@ -26,6 +26,8 @@ mod runs;
 mod shop;
 mod signals;
 mod verification;
+
+pub mod verify;
 
 pub mod audit;
 pub mod demo;

@@ -1,8 +1,10 @@
 //! Making a workspace ready: the slot at an exact commit, files copied in, `setup` run when its inputs changed.
 
+use super::bench::Bench;
 use super::runs::{End, GRACE, Job, run};
 use super::shop::Shop;
 use crate::adapters::files;
+use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::Run;
 use crate::adapters::host::tail;
 use crate::adapters::workspace::pool::{Pool, PoolError, SlotInfo};
@@ -21,49 +23,101 @@ pub enum NotReady {
     Failed(String),
 }
 
-/// Prepares `slot` at `base` for the user named by `label`; `setup_dir` is the run directory of the setup command.
+/// A slot could not be had as it is.
+#[derive(Debug)]
+pub enum NotFresh {
+    /// It holds what this user left there.
+    Dirty(String),
+    /// Somebody uses it.
+    Busy,
+    /// It could not be made ready.
+    NotReady(NotReady),
+}
+
+impl From<NotReady> for NotFresh {
+    fn from(not: NotReady) -> Self {
+        Self::NotReady(not)
+    }
+}
+
+/// Prepares a slot for a mission; `setup_dir` is the run directory of the setup command. What an
+/// attempt left in the slot is pinned first.
 ///
 /// # Errors
 /// [`NotReady`]; the slot keeps its marker.
 pub async fn workspace(
     shop: &Shop,
-    slot: u32,
-    label: &str,
-    base: &CommitId,
+    wanted: Wanted<'_>,
     setup_dir: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<PathBuf, NotReady> {
+    let mut made = fresh(shop, wanted, setup_dir, kill.clone()).await;
+    if let Err(NotFresh::Dirty(old)) = &made {
+        super::attempt::rescue(shop, wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
+        made = fresh(shop, wanted, setup_dir, kill).await;
+    }
+    made.map_err(|not| match not {
+        NotFresh::NotReady(not) => not,
+        NotFresh::Dirty(label) => NotReady::Failed(format!("slot {} still holds the work of {label}", wanted.slot)),
+        NotFresh::Busy => NotReady::Failed(format!("use slot {}: another process has it locked", wanted.slot)),
+    })
+}
+
+/// A slot as somebody wants it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its number.
+    pub slot: u32,
+    /// Who uses it.
+    pub label: &'a str,
+    /// The commit it shall stand at.
+    pub base: &'a CommitId,
+    /// What is taken out of the commit's tree before anything runs in it.
+    pub without: Option<&'a Filtered>,
+}
+
+/// Prepares a slot that holds nobody's work.
+///
+/// # Errors
+/// [`NotFresh::Dirty`] when it does hold something; [`NotFresh`].
+pub async fn fresh(
+    bench: &Bench,
+    wanted: Wanted<'_>,
+    setup_dir: &Path,
+    kill: watch::Receiver<bool>,
+) -> Result<PathBuf, NotFresh> {
     if *kill.borrow() {
-        return Err(NotReady::Killed);
+        return Err(NotReady::Killed.into());
     }
+    let Wanted { slot, label, base, without } = wanted;
     let failed = |e: &dyn std::error::Error| NotReady::Failed(super::error::chain(e));
-    let pool = shop.pool().await.map_err(|e| failed(&e))?;
-    within_disk(shop, pool, slot).await?;
+    let pool = bench.pool().await.map_err(|e| failed(&e))?;
+    within_disk(bench, pool, slot).await?;
     let workspace = match pool.prepare(slot, label, base).await {
-        Err(PoolError::Dirty { label: old, .. }) => {
-            super::attempt::rescue(shop, slot, &old, base).await.map_err(NotReady::Failed)?;
-            pool.prepare(slot, label, base).await
-        }
-        done => done,
+        Err(PoolError::Dirty { label: old, .. }) => return Err(NotFresh::Dirty(old)),
+        Err(PoolError::Busy { .. }) => return Err(NotFresh::Busy),
+        done => done.map_err(|e| failed(&e))?,
+    };
+    if let Some(without) = without {
+        pool.narrow(slot, base, without).await.map_err(|e| failed(&e))?;
     }
-    .map_err(|e| failed(&e))?;
-    let target = &shop.settings().target;
+    let target = &bench.settings().target;
     for name in &target.copy {
-        let from = shop.facts.toplevel.join(name);
+        let from = bench.facts.toplevel.join(name);
         let Some(bytes) = files::read_if_there(&from).map_err(|e| failed(&e))? else { continue };
         if !files::write_below(&workspace, Path::new(name), &bytes).map_err(|e| failed(&e))? {
             tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
         }
     }
     if let Some(line) = &target.setup {
-        setup(shop, line, &workspace, &pool.stamp(slot), setup_dir, kill).await?;
+        setup(bench, line, &workspace, &pool.stamp(slot), setup_dir, kill).await?;
     }
     Ok(workspace)
 }
 
 /// Keeps the pool within its cap: slots nobody uses give way first, then nothing new is prepared.
-async fn within_disk(shop: &Shop, pool: &Arc<Pool>, slot: u32) -> Result<(), NotReady> {
-    let cap = shop.settings().parallel.max_disk;
+async fn within_disk(bench: &Bench, pool: &Arc<Pool>, slot: u32) -> Result<(), NotReady> {
+    let cap = bench.settings().parallel.max_disk;
     if cap == 0 {
         return Ok(());
     }
@@ -90,21 +144,21 @@ async fn within_disk(shop: &Shop, pool: &Arc<Pool>, slot: u32) -> Result<(), Not
 }
 
 async fn setup(
-    shop: &Shop,
+    bench: &Bench,
     line: &str,
     workspace: &Path,
     stamp: &Path,
     dir: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<(), NotReady> {
-    let inputs = inputs(shop, line, workspace).map_err(|e| NotReady::Failed(format!("read setup inputs: {e}")))?;
+    let inputs = inputs(bench, line, workspace).map_err(|e| NotReady::Failed(format!("read setup inputs: {e}")))?;
     if files::read_if_there(stamp).ok().flatten().as_deref() == Some(inputs.as_bytes()) {
         return Ok(());
     }
-    let env = shop.allowed_env(&shop.settings().verification.env);
-    let timeout = shop.settings().scheduler.session_timeout;
+    let env = bench.allowed_env(&bench.settings().verification.env);
+    let timeout = bench.settings().scheduler.session_timeout;
     let job = Job::shell(dir.to_owned(), workspace.to_owned(), line, env, timeout);
-    let ended = run(shop, job, kill, false).await;
+    let ended = run(bench, job, kill, false).await;
     match ended.end {
         End::Exited(0) => {
             files::replace(stamp, inputs.as_bytes()).map_err(|e| NotReady::Failed(format!("note that setup ran: {e}")))
@@ -123,10 +177,10 @@ async fn setup(
     }
 }
 
-fn inputs(shop: &Shop, line: &str, workspace: &Path) -> std::io::Result<String> {
+fn inputs(bench: &Bench, line: &str, workspace: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     hash.update(line.as_bytes());
-    for name in &shop.settings().target.setup_inputs {
+    for name in &bench.settings().target.setup_inputs {
         let bytes = files::read_if_there(&workspace.join(name))?.unwrap_or_default();
         hash.update((name.len() as u64).to_be_bytes());
         hash.update(name.as_bytes());

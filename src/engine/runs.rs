@@ -2,7 +2,7 @@
 //!
 //! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
 
-use super::shop::Shop;
+use super::bench::Bench;
 use crate::adapters::clock::{self, EngineClock};
 use crate::adapters::files;
 use crate::adapters::host::kill::KillProof;
@@ -93,11 +93,11 @@ pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs a job that may have been started by an earlier engine: takes over what is there, else starts it. `adopt_only`
 /// never starts anything: what nobody claimed is claimed, so that it can never start.
-pub async fn run(shop: &Shop, job: Job, mut kill: watch::Receiver<bool>, adopt_only: bool) -> Ended {
+pub async fn run(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>, adopt_only: bool) -> Ended {
     loop {
         let found = if job.dir.exists() { find(&job.dir).await } else { Found::NeverStarted };
         match found {
-            Found::Starting(run) | Found::Running(run) => return watch(shop, &job, run, &mut kill).await,
+            Found::Starting(run) | Found::Running(run) => return watch(bench, &job, run, &mut kill).await,
             Found::Ended(exit) => return finished(&job, exit, None).await,
             Found::HalfDead(run) => {
                 let proof = run.end(GRACE).await;
@@ -118,8 +118,8 @@ pub async fn run(shop: &Shop, job: Job, mut kill: watch::Receiver<bool>, adopt_o
                     Err(e) => return ended(End::Lost(e.to_string()), &job, None),
                 }
             }
-            Found::NeverStarted => match start(shop, &job).await {
-                Ok(run) => return watch(shop, &job, run, &mut kill).await,
+            Found::NeverStarted => match start(bench, &job).await {
+                Ok(run) => return watch(bench, &job, run, &mut kill).await,
                 Err(RunError::Taken { .. }) => {}
                 Err(e) => return ended(End::Lost(e.to_string()), &job, None),
             },
@@ -127,9 +127,9 @@ pub async fn run(shop: &Shop, job: Job, mut kill: watch::Receiver<bool>, adopt_o
     }
 }
 
-async fn start(shop: &Shop, job: &Job) -> Result<Run, RunError> {
+async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
     let isolation =
-        shop.isolation().await.map_err(|e| RunError::NotStarted { dir: job.dir.clone(), reason: e.to_string() })?;
+        bench.isolation().await.map_err(|e| RunError::NotStarted { dir: job.dir.clone(), reason: e.to_string() })?;
     launch(&RunSpec {
         dir: job.dir.clone(),
         cwd: job.cwd.clone(),
@@ -138,7 +138,7 @@ async fn start(shop: &Shop, job: &Job) -> Result<Run, RunError> {
         stdin: job.stdin.clone(),
         timeout: job.timeout,
         grace: GRACE,
-        lease: shop.settings().scheduler.lease,
+        lease: bench.lease(),
         isolation,
         cookie: clock::new_cookie(),
         search_roots: vec![job.cwd.clone()],
@@ -146,8 +146,8 @@ async fn start(shop: &Shop, job: &Job) -> Result<Run, RunError> {
     .await
 }
 
-async fn watch(shop: &Shop, job: &Job, run: Run, kill: &mut watch::Receiver<bool>) -> Ended {
-    let mut lease = tokio::time::interval((shop.settings().scheduler.lease / 4).max(Duration::from_millis(200)));
+async fn watch(bench: &Bench, job: &Job, run: Run, kill: &mut watch::Receiver<bool>) -> Ended {
+    let mut lease = tokio::time::interval((bench.lease() / 4).max(Duration::from_millis(200)));
     let mut told = false;
     let exit = run.wait();
     tokio::pin!(exit);

@@ -1,19 +1,27 @@
 //! Verifying one tree: from the store when its snapshot is there, else by running every stage in a slot prepared at the
-//! exact commit. Stages are supervised runs named by the verification's number, so that a new engine adopts them.
+//! exact tree. One piece of code for missions and for `mc verify`: [`examine`]; who asks brings the [`Seat`].
+//!
+//! Promises: a snapshot is stored under a key over the tree that was really verified, each single run of it beside that under
+//! a name of its own; report files count only if this run wrote them.
 
+use super::bench::Bench;
 use super::error::chain;
-use super::prepare::{self, NotReady};
+use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, Job, run};
 use super::shop::Shop;
 use crate::adapters::clock;
+use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::{Exit, Found, find};
 use crate::adapters::host::tail;
+use crate::adapters::workspace::reports;
 use crate::domain::mission::{Verification, VerifyOrder};
-use crate::domain::values::Tip;
+use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::{StageSpec, Tier};
+use crate::domain::verify::paths::Paths;
+use crate::domain::verify::reports::ReportFile;
 use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, confirm};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,34 +30,100 @@ use tokio::sync::watch;
 /// How much of a stage's output is parsed; the whole stays on disk.
 const PARSED: u64 = 256 << 20;
 
-/// Verifies one tree, or answers from the store.
+/// One question: what do these stages say of this tree?
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The commit; its tree, without what settings ignore, is what counts.
+    pub tip: &'a Tip,
+    /// What is run, in this order.
+    pub stages: &'a [StageSpec],
+    /// Folder of this verification's runs.
+    pub dir: &'a Path,
+    /// Name under which this single run is stored beside the key.
+    pub run: &'a str,
+    /// The snapshot of an earlier run of the same tree that this one confirms; a stored answer is not taken then.
+    pub confirms: Option<&'a SnapshotKey>,
+}
+
+/// The answer.
+#[derive(Debug, Clone)]
+pub struct Examined {
+    /// Its key.
+    pub key: SnapshotKey,
+    /// What all runs of the tree that are known say together.
+    pub snapshot: Snapshot,
+    /// Whether nothing was run for it.
+    pub reused: bool,
+}
+
+/// A prepared workspace, given back by [`examine`].
+#[derive(Debug)]
+pub struct Seat {
+    /// Its slot.
+    pub slot: u32,
+    /// Its folder.
+    pub workspace: PathBuf,
+    /// Whether runs of a dead engine go on in it.
+    pub adopted: bool,
+}
+
+/// The key of a tree's snapshot, and the tree that is verified in its place.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn key(bench: &Bench, tree: &TreeId, stages: &[StageSpec]) -> Result<(SnapshotKey, Filtered), String> {
+    let filtered = bench.verified(tree).await.map_err(|e| chain(&e))?;
+    let fingerprint = bench.fingerprint().await.map_err(|e| chain(&e))?;
+    Ok((SnapshotKey::of(&filtered.tree, stages, fingerprint), filtered))
+}
+
+/// Answers from the store, or runs the stages where `seat` says. `seat` is given the tree to be verified and only waited for
+/// when something is run.
+///
+/// # Errors
+/// A sentence about infrastructure: nothing is known of the tree.
+pub async fn examine<F>(
+    bench: &Bench,
+    question: Question<'_>,
+    seat: impl FnOnce(Filtered) -> F,
+    kill: watch::Receiver<bool>,
+) -> Result<Examined, String>
+where
+    F: Future<Output = Result<Seat, String>>,
+{
+    let (key, filtered) = key(bench, &question.tip.tree, question.stages).await?;
+    let stored = bench.snapshot(&key).map_err(|e| chain(&e))?;
+    let usable = stored.filter(|s| s.summary().outcome != StageOutcome::NotRun);
+    if let (Some(snapshot), None) = (usable, question.confirms) {
+        return Ok(Examined { key, snapshot, reused: true });
+    }
+    let tree = filtered.tree.clone();
+    let seat = seat(filtered).await?;
+    let mut fresh = run_stages(bench, &question, &seat, kill).await?;
+    fresh.fingerprint = bench.fingerprint().await.map_err(|e| chain(&e))?.to_owned();
+    bench.redactor().snapshot(&mut fresh);
+    keep(bench, &SnapshotKey(format!("{}/{}", key.0, question.run)), &tree, &fresh)?;
+    let first = match question.confirms {
+        None => None,
+        Some(first) => bench.snapshot(first).map_err(|e| chain(&e))?,
+    };
+    let snapshot = first.map_or_else(|| fresh.clone(), |first| confirm(&first, &fresh));
+    keep(bench, &key, &tree, &snapshot)?;
+    Ok(Examined { key, snapshot, reused: false })
+}
+
+fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) -> Result<(), String> {
+    let text = serde_json::to_string(snapshot).map_err(|e| chain(&e))?;
+    bench.store().snapshot_replace(key, tree, clock::now(), &text).map_err(|e| chain(&e))
+}
+
+/// Verifies one tree for the merge queue, or answers from the store.
 ///
 /// # Errors
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, String> {
     let stages = gate_stages(shop);
-    let fingerprint = shop.fingerprint().await.map_err(|e| chain(&e))?;
-    let key = SnapshotKey::of(&order.tip.tree, &stages, fingerprint);
-    let stored = shop.snapshot(&key).map_err(|e| chain(&e))?;
-    let usable = stored.filter(|s| s.summary().outcome != StageOutcome::NotRun);
-    let (snapshot, reused) = match (usable, &order.confirms) {
-        (Some(snapshot), None) => (snapshot, true),
-        (_, confirms) => {
-            let mut fresh = run_stages(shop, &order, &stages, kill).await?;
-            shop.redactor().snapshot(&mut fresh);
-            let kept = format!("{}/{}-{}", key.0, shop.mission, order.run);
-            keep(shop, &SnapshotKey(kept), &order.tip, &fresh)?;
-            let whole = match confirms {
-                None => fresh,
-                Some(first) => match shop.snapshot(first).map_err(|e| chain(&e))? {
-                    Some(first) => confirm(&first, &fresh),
-                    None => fresh,
-                },
-            };
-            keep(shop, &key, &order.tip, &whole)?;
-            (whole, false)
-        }
-    };
+    let examined = in_mission(shop, &order.run.to_string(), &order.tip, &stages, order.confirms.as_ref(), kill).await?;
     let before = match &order.against {
         None => None,
         Some(key) => Some(
@@ -58,19 +132,43 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
                 .ok_or_else(|| format!("the snapshot {} is not stored", key.0))?,
         ),
     };
+    let Examined { key, snapshot, reused } = examined;
     let delta = before.map(|before| delta(&before, &snapshot));
     Ok(Verification { key, summary: snapshot.summary(), delta, reused, confirmed: snapshot.confirmed })
 }
 
-/// The stages that make a snapshot.
-#[must_use]
-pub fn gate_stages(shop: &Shop) -> Vec<StageSpec> {
-    shop.settings().verification.stages.iter().filter(|s| s.tier == Tier::Gate).cloned().collect()
+/// What any stages say of any commit, in the mission's slot for verifications. `name` names the run within the mission, for
+/// its folder and for the store.
+///
+/// # Errors
+/// A sentence about infrastructure: nothing is known of the tree.
+pub async fn in_mission(
+    shop: &Shop,
+    name: &str,
+    tip: &Tip,
+    stages: &[StageSpec],
+    confirms: Option<&SnapshotKey>,
+    kill: watch::Receiver<bool>,
+) -> Result<Examined, String> {
+    let dir = shop.verify_dir(name);
+    let run = format!("{}-{name}", shop.mission);
+    let question = Question { tip, stages, dir: &dir, run: &run, confirms };
+    let (slot, label) = (slot(shop, confirms.is_some()), format!("{}/.verify/{name}", shop.mission));
+    let stop = kill.clone();
+    let seat = async |filtered: Filtered| match adoptable(shop, &dir.join("0"), slot, &label).await {
+        Some(workspace) => Ok(Seat { slot, workspace, adopted: true }),
+        None => {
+            let workspace = in_slot(shop, slot, &label, tip, Some(&filtered), &dir, stop).await?;
+            Ok(Seat { slot, workspace, adopted: false })
+        }
+    };
+    examine(shop, question, seat, kill).await
 }
 
-fn keep(shop: &Shop, key: &SnapshotKey, tip: &Tip, snapshot: &Snapshot) -> Result<(), String> {
-    let text = serde_json::to_string(snapshot).map_err(|e| chain(&e))?;
-    shop.store().snapshot_replace(key, &tip.tree, clock::now(), &text).map_err(|e| chain(&e))
+/// The stages that make a snapshot.
+#[must_use]
+pub fn gate_stages(bench: &Bench) -> Vec<StageSpec> {
+    bench.settings().verification.stages.iter().filter(|s| s.tier == Tier::Gate).cloned().collect()
 }
 
 /// Slots of verifications follow those of units: one, and one more for confirming runs.
@@ -79,29 +177,61 @@ fn slot(shop: &Shop, confirming: bool) -> u32 {
 }
 
 async fn run_stages(
-    shop: &Shop,
-    order: &VerifyOrder,
-    stages: &[StageSpec],
+    bench: &Bench,
+    question: &Question<'_>,
+    seat: &Seat,
     kill: watch::Receiver<bool>,
 ) -> Result<Snapshot, String> {
-    let dir = shop.verify_dir(order.run);
-    let slot = slot(shop, order.confirms.is_some());
-    let label = format!("{}/.verify/{}", shop.mission, order.run);
-    let workspace = match adoptable(shop, &dir.join("0"), slot, &label).await {
-        Some(workspace) => workspace,
-        None => in_slot(shop, slot, &label, &order.tip, &dir, kill.clone()).await?,
-    };
     let mut results = Vec::new();
-    for (nth, stage) in stages.iter().enumerate() {
+    for (nth, stage) in question.stages.iter().enumerate() {
+        let dir = question.dir.join(nth.to_string());
+        let wanted = Paths::new(&stage.reports).map_err(|what| format!("stage `{}`: reports {what}", stage.name))?;
+        let before = clear(bench, &question.tip.tree, &wanted, seat, dir.exists()).await?;
         let started = clock::now();
-        let ended =
-            run(shop, stage_job(shop, stage, dir.join(nth.to_string()), workspace.clone()), kill.clone(), false).await;
+        let env = bench.allowed_env(&bench.settings().verification.env);
+        let timeout = Duration::from_secs(stage.timeout_secs);
+        let job = Job::shell(dir, seat.workspace.clone(), &stage.run, env, timeout);
+        let ended = run(bench, job, kill.clone(), false).await;
         let millis = clock::now().saturating_sub(started);
-        results.push(conclude(stage, &ended, millis)?);
+        let left = left(&wanted, seat, before).await?;
+        results.push(conclude(stage, &ended, &left, millis)?);
     }
-    let pool = shop.pool().await.map_err(|e| chain(&e))?;
-    pool.release(slot).map_err(|e| chain(&e))?;
+    let pool = bench.pool().await.map_err(|e| chain(&e))?;
+    pool.release(seat.slot).map_err(|e| chain(&e))?;
     Ok(Snapshot { stages: results, ..Snapshot::default() })
+}
+
+/// Makes the workspace ready for a stage with reports: what an earlier run left is no report of this one. Where the stage
+/// may already be at work, nothing is touched, and what is there and tracked does not count.
+async fn clear(
+    bench: &Bench,
+    tree: &TreeId,
+    wanted: &Paths,
+    seat: &Seat,
+    begun: bool,
+) -> Result<reports::Before, String> {
+    if wanted.is_empty() {
+        return Ok(reports::Before::default());
+    }
+    let tracked = bench.source.files_of(tree).await.map_err(|e| chain(&e))?.into_iter().collect();
+    let (wanted, root) = (wanted.clone(), seat.workspace.clone());
+    let keep = begun && seat.adopted;
+    let cleared = blocking(move || reports::before(&root, |path| wanted.matches(path), &tracked, keep)).await?;
+    cleared.map_err(|e| format!("clear old reports away: {e}"))
+}
+
+/// The reports a stage left.
+async fn left(wanted: &Paths, seat: &Seat, before: reports::Before) -> Result<Vec<ReportFile>, String> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (wanted, root) = (wanted.clone(), seat.workspace.clone());
+    let found = blocking(move || reports::read(&root, |path| wanted.matches(path), &before)).await?;
+    Ok(found.into_iter().map(|(path, text)| ReportFile { path, text }).collect())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())
 }
 
 /// The slot of a verification that an earlier engine had begun with the run in `first`, when its runs can go on in it.
@@ -118,6 +248,7 @@ async fn in_slot(
     slot: u32,
     label: &str,
     tip: &Tip,
+    without: Option<&Filtered>,
     dir: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<PathBuf, String> {
@@ -126,7 +257,8 @@ async fn in_slot(
     if let Some((_, old)) = stale {
         super::attempt::rescue(shop, slot, &old, &tip.commit).await?;
     }
-    match prepare::workspace(shop, slot, label, &tip.commit, &dir.join("setup"), kill).await {
+    let wanted = Wanted { slot, label, base: &tip.commit, without };
+    match prepare::workspace(shop, wanted, &dir.join("setup"), kill).await {
         Ok(workspace) => Ok(workspace),
         Err(NotReady::Killed) => Err("killed".to_owned()),
         // It quotes what setup said.
@@ -134,12 +266,7 @@ async fn in_slot(
     }
 }
 
-fn stage_job(shop: &Shop, stage: &StageSpec, dir: PathBuf, cwd: PathBuf) -> Job {
-    let env = shop.allowed_env(&shop.settings().verification.env);
-    Job::shell(dir, cwd, &stage.run, env, Duration::from_secs(stage.timeout_secs))
-}
-
-fn conclude(stage: &StageSpec, ended: &Ended, millis: u64) -> Result<StageResult, String> {
+fn conclude(stage: &StageSpec, ended: &Ended, left: &[ReportFile], millis: u64) -> Result<StageResult, String> {
     let end = match &ended.end {
         End::Exited(code) => RunEnd::Exited(*code),
         End::Signaled(signal) => RunEnd::Signalled(*signal),
@@ -152,7 +279,7 @@ fn conclude(stage: &StageSpec, ended: &Ended, millis: u64) -> Result<StageResult
         Some(log) => tail::head(log, PARSED).map_err(|e| format!("read {}: {e}", log.display()))?.0,
         None => Vec::new(),
     };
-    Ok(StageResult::conclude(stage, &end, &output, millis))
+    Ok(StageResult::conclude(stage, &end, &output, left, millis))
 }
 
 /// Runs one shell line in a prepared slot at `tip` (the objective's check); true when it exits with 0.
@@ -172,7 +299,7 @@ pub async fn check(
     let run_dir = untold(&dir).await;
     let cwd = match adoptable(shop, &run_dir, slot, &label).await {
         Some(workspace) => workspace,
-        None => in_slot(shop, slot, &label, tip, &dir, kill.clone()).await?,
+        None => in_slot(shop, slot, &label, tip, None, &dir, kill.clone()).await?,
     };
     let env = shop.allowed_env(&shop.settings().verification.env);
     let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout);

@@ -19,6 +19,11 @@ pub mod prometheus;
 pub mod status;
 pub mod units;
 
+pub mod verify;
+
+pub mod github;
+pub mod junit;
+
 use crate::domain::mission::{Record, State};
 use crate::domain::values::{Millis, Tip};
 

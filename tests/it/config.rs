@@ -181,12 +181,6 @@ fn p7_keys_of_later_features_are_refused() {
         ("[backend]\ntype = \"ssh\"", 2, "backend.type = \"ssh\""),
         ("[discovery]\nenabled = true", 1, "discovery"),
         ("[notify]", 1, "notify"),
-        ("[target.verification]\nignore = []", 2, "target.verification.ignore"),
-        (
-            "[[target.verification.stage]]\nname = \"a\"\nrun = \"b\"\nreports = [\"x\"]",
-            4,
-            "target.verification.stage.reports",
-        ),
     ] {
         let wanted =
             format!("file /srv/app/mission-control.toml:{line}: `{key}` is not supported in this version; remove it");

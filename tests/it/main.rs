@@ -11,6 +11,7 @@ mod cli_plan;
 mod cli_proof;
 mod cli_reports;
 mod cli_start;
+mod cli_verify;
 mod config;
 mod documents;
 mod git_merge;

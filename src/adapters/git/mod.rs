@@ -6,6 +6,7 @@
 //! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so nothing here
 //! may call a git command that reads its standard input.
 
+pub mod filter;
 pub mod green;
 pub mod merge;
 pub mod refs;

@@ -3,6 +3,7 @@
 //! A child that inherits the lock keeps it held after `kill -9` of the engine, so the next engine gets the lock only
 //! when the last such child is gone. Agents and verifications are never started here.
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
@@ -153,7 +154,8 @@ impl CommandLine {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         let mut child = command.spawn().map_err(failed)?;
-        let pid = child.id();
+        // Dropped before the child, whose number nobody else can have until then.
+        let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         let work = async {
             let (stdout, stderr) = tokio::try_join!(drain(out.as_mut(), self.limit), drain(err.as_mut(), self.limit))?;
@@ -161,15 +163,22 @@ impl CommandLine {
         };
         match tokio::time::timeout(self.deadline, work).await {
             Ok(Ok((status, stdout, stderr))) => {
+                group.0 = None;
                 Ok(Output { code: status.code(), signal: status.signal(), stdout, stderr })
             }
             Ok(Err(source)) => Err(failed(source)),
-            Err(_) => {
-                if let Some(pid) = pid.and_then(|p| rustix::process::Pid::from_raw(i32::try_from(p).ok()?)) {
-                    let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-                }
-                Err(CommandError::Deadline { command: self.shown(), after: self.deadline })
-            }
+            Err(_) => Err(CommandError::Deadline { command: self.shown(), after: self.deadline }),
+        }
+    }
+}
+
+/// A child's process group, killed when the child is given up: at its deadline, or with the task that waits for it.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            let _ = kill_process_group(pid, Signal::KILL);
         }
     }
 }

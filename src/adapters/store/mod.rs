@@ -99,6 +99,17 @@ impl Store {
         if file::present(path)? { Ok(Some(Self::connected(path)?)) } else { Ok(None) }
     }
 
+    /// Opens the database for a command that keeps snapshots beside an engine: made when absent, never migrated.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a damaged, foreign or newer file is left untouched.
+    pub fn open_beside(path: &Path) -> Result<Self, StoreError> {
+        if !file::present(path)? {
+            file::create(path)?;
+        }
+        Self::connected(path)
+    }
+
     fn connected(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { connection: file::connect(path)?, path: path.to_owned() })
     }
@@ -247,6 +258,26 @@ impl Store {
     /// [`StoreError`].
     pub fn snapshot_get(&self, key: &SnapshotKey) -> Result<Option<String>, StoreError> {
         let sql = "SELECT body FROM snapshots WHERE key = ?1";
+        self.connection.query_row(sql, [&key.0], |row| row.get(0)).optional().map_err(|e| self.failed(e))
+    }
+
+    /// Keys and times of stored single runs, newest first: their keys are `<key of the tree>/<name of the run>`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot_runs(&self, limit: usize) -> Result<Vec<(SnapshotKey, Millis)>, StoreError> {
+        let sql = "SELECT key, at_ms FROM snapshots WHERE instr(key, '/') > 0 ORDER BY at_ms DESC, key LIMIT ?1";
+        self.query(sql, [stored(limit as u64)], |row| {
+            Ok((SnapshotKey(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned()))
+        })
+    }
+
+    /// The tree a stored snapshot is of.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot_tree(&self, key: &SnapshotKey) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT tree FROM snapshots WHERE key = ?1";
         self.connection.query_row(sql, [&key.0], |row| row.get(0)).optional().map_err(|e| self.failed(e))
     }
 

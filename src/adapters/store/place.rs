@@ -107,9 +107,7 @@ impl StateDir {
     /// # Errors
     /// [`PlaceError::OtherRepository`] when it is marked as that of another repository which still exists.
     pub fn create(&self) -> Result<(), PlaceError> {
-        for dir in [self.root.clone(), self.pool(), self.runs(), self.logs()] {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
-        }
+        self.create_shared()?;
         let mark = self.root.join("repository");
         let kept = write_once(&mark, self.common_dir.as_os_str().as_bytes())?;
         let other = PathBuf::from(std::ffi::OsString::from_vec(kept));
@@ -121,6 +119,18 @@ impl StateDir {
         }
         // The repository was moved: the place follows it.
         std::fs::write(&mark, self.common_dir.as_os_str().as_bytes()).map_err(io(&mark))
+    }
+
+    /// Makes the folders that are missing, and marks nothing: for commands that keep only what is valid for a tree wherever
+    /// it is, so that one such place can be handed from machine to machine and from clone to clone.
+    ///
+    /// # Errors
+    /// [`PlaceError::Io`].
+    pub fn create_shared(&self) -> Result<(), PlaceError> {
+        for dir in [self.root.clone(), self.pool(), self.runs(), self.logs()] {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+        }
+        Ok(())
     }
 
     /// The random id of this state directory, 32 hexadecimal digits, made at the first call; it goes into

@@ -7,6 +7,7 @@
 pub mod activity;
 pub mod collect;
 pub mod pool;
+pub mod reports;
 pub mod slot;
 
 mod pin;

@@ -4,7 +4,8 @@
 //! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
-use super::slot::{Ignored, Shape, remove_any, reset, slot_git, sync_folder, write_durably};
+use super::slot::{Ignored, Shape, narrow, remove_any, reset, slot_git, sync_folder, write_durably};
+use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::inspect;
 use crate::adapters::git::{Git, GitError};
 use crate::domain::values::CommitId;
@@ -105,8 +106,21 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Incomplete`] for a shallow or partial source.
     pub async fn open(root: &Path, source: &Git, ignored: Ignored) -> Result<Self, PoolError> {
+        Self::of(root, source, ignored, false).await
+    }
+
+    /// Like [`Pool::open`], also for a source whose history is cut off. For slots that are only looked at: what is made in
+    /// such a slot may not fit into the source.
+    ///
+    /// # Errors
+    /// [`PoolError::Incomplete`] for a partial source.
+    pub async fn open_cut(root: &Path, source: &Git, ignored: Ignored) -> Result<Self, PoolError> {
+        Self::of(root, source, ignored, true).await
+    }
+
+    async fn of(root: &Path, source: &Git, ignored: Ignored, cut: bool) -> Result<Self, PoolError> {
         let facts = inspect(source).await?;
-        if facts.shallow {
+        if facts.shallow && !cut {
             return Err(PoolError::Incomplete { kind: "shallow", remedy: "--unshallow" });
         }
         if facts.partial {
@@ -228,6 +242,22 @@ impl Pool {
         write_durably(&marker, label.as_bytes()).map_err(|e| io_error(&marker, e))?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
         Ok(files)
+    }
+
+    /// Takes paths out of a slot prepared at `base`, before anything ran in it.
+    ///
+    /// # Errors
+    /// [`PoolError::Git`] when git fails, or the files left are not those of the wanted tree.
+    pub async fn narrow(&self, slot: u32, base: &CommitId, wanted: &Filtered) -> Result<(), PoolError> {
+        if wanted.removed.is_empty() {
+            return Ok(());
+        }
+        let found = narrow(&self.source, &self.path(slot), base, &wanted.removed).await?;
+        if found == wanted.tree {
+            return Ok(());
+        }
+        let output = format!("{} instead of {}", found.as_str(), wanted.tree.as_str());
+        Err(GitError::Unexpected { command: "git write-tree".to_owned(), output }.into())
     }
 
     fn label(&self, slot: u32) -> Result<Option<String>, PoolError> {

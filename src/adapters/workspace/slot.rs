@@ -6,9 +6,9 @@
 
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
-use crate::domain::values::CommitId;
+use crate::domain::values::{CommitId, TreeId};
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -88,6 +88,9 @@ impl Shape {
             let lines: String = self.excluded.iter().map(|path| ignoring(path)).collect();
             fs::write(git_dir.join("info/exclude"), lines)?;
         }
+        if self.facts.shallow {
+            fs::copy(self.facts.common_dir.join("shallow"), git_dir.join("shallow"))?;
+        }
         fs::write(git_dir.join("config"), self.config())
     }
 }
@@ -152,6 +155,58 @@ pub(crate) async fn reset(
         different.push(format!("HEAD is {head:?}"));
     }
     Ok(different)
+}
+
+/// Takes paths out of a slot that stands at `base`: HEAD becomes the same commit with the tree that is left, so that files,
+/// index and HEAD agree. Says the tree.
+pub(crate) async fn narrow(
+    source: &Git,
+    files: &Path,
+    base: &CommitId,
+    removed: &[OsString],
+) -> Result<TreeId, GitError> {
+    let failed = |source| GitError::Io { path: files.to_owned(), source };
+    let git = slot_git(source, files);
+    git.forget(removed).await?;
+    for path in removed {
+        let path = files.join(path);
+        remove_any(&path).map_err(failed)?;
+        for folder in path.ancestors().skip(1).take_while(|dir| *dir != files) {
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
+    let tree = git.tree_id(&["write-tree"]).await?;
+    let commit = git.bytes(&["cat-file", "commit", base.as_str()]).await?;
+    let draft = files.join(".git/mc-commit");
+    fs::write(&draft, with_tree(&commit, &tree)).map_err(failed)?;
+    let name = draft.as_os_str();
+    let args = [OsStr::new("hash-object"), OsStr::new("-t"), OsStr::new("commit"), OsStr::new("-w"), name];
+    let commit = git.commit_id(&args).await?;
+    remove_any(&draft).map_err(failed)?;
+    let shallow = files.join(".git/shallow");
+    if let Ok(cut) = fs::read_to_string(&shallow)
+        && cut.lines().any(|line| line == base.as_str())
+    {
+        fs::write(&shallow, format!("{cut}{commit}\n")).map_err(failed)?;
+    }
+    git.out(&["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
+    Ok(tree)
+}
+
+/// A commit object with another tree; a signature, which would not hold any more, is left out.
+fn with_tree(commit: &[u8], tree: &TreeId) -> Vec<u8> {
+    let mut text = format!("tree {}\n", tree.as_str()).into_bytes();
+    let (mut header, mut signature) = (true, false);
+    for line in commit.split_inclusive(|byte| *byte == b'\n').skip(1) {
+        header &= line != b"\n";
+        signature = header && (line.starts_with(b"gpgsig") || (signature && line.starts_with(b" ")));
+        if !signature {
+            text.extend_from_slice(line);
+        }
+    }
+    text
 }
 
 /// Lets git see again what it was told not to look at (assume-unchanged, skip-worktree); returns how many entries there
@@ -339,6 +394,18 @@ mod tests {
     #[test]
     fn configuration_values_are_quoted() {
         assert_eq!(quoted(b"a \"b\\\nc # d"), b"\"a \\\"b\\\\\\nc # d\"");
+    }
+
+    #[test]
+    fn a_commit_with_another_tree_is_the_same_otherwise_and_unsigned() {
+        let tree = TreeId::new(&"b".repeat(40)).unwrap();
+        let commit = b"tree aaaa\nparent cccc\nauthor A <a> 1 +0000\ncommitter A <a> 1 +0000\ngpgsig -----BEGIN\n x\n \n -----END\n\
+            encoding x\n\ngpgsig stays\n body\n";
+        let wanted = format!(
+            "tree {}\nparent cccc\nauthor A <a> 1 +0000\ncommitter A <a> 1 +0000\nencoding x\n\ngpgsig stays\n body\n",
+            tree.as_str()
+        );
+        assert_eq!(String::from_utf8_lossy(&with_tree(commit, &tree)), wanted);
     }
 
     #[test]

@@ -83,12 +83,18 @@ pub struct StageSpec {
     pub format: Format,
     /// Seconds until it is killed and counts as not-run.
     pub timeout_secs: u64,
+    /// Globs of the JUnit reports it leaves in the work tree; where there are some, they are read instead of the output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
 }
 
 impl SnapshotKey {
     /// SHA-256 over the fields below, each preceded by its length in bytes as eight big-endian bytes, so that
     /// no two different inputs give the same byte string: the version tag `mc-snapshot-1`, the tree, the number of
     /// stages, for each stage name, run, kind, tier, format and timeout in seconds, and last the fingerprint.
+    ///
+    /// If any stage has `reports`, the tag is `mc-snapshot-2` and each stage's fields end with their number and themselves:
+    /// keys of before there were reports stay as they are.
     ///
     /// The timeout is part of it: a result of "not run: timeout" must not outlive a longer timeout.
     #[must_use]
@@ -98,7 +104,8 @@ impl SnapshotKey {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text.as_bytes());
         };
-        field("mc-snapshot-1");
+        let reports = stages.iter().any(|stage| !stage.reports.is_empty());
+        field(if reports { "mc-snapshot-2" } else { "mc-snapshot-1" });
         field(tree.as_str());
         field(&stages.len().to_string());
         for stage in stages {
@@ -108,6 +115,10 @@ impl SnapshotKey {
             field(stage.tier.word());
             field(stage.format.word());
             field(&stage.timeout_secs.to_string());
+            if reports {
+                field(&stage.reports.len().to_string());
+                stage.reports.iter().for_each(|glob| field(glob));
+            }
         }
         field(fingerprint);
         Self(hex(&hash.finalize()))
@@ -130,6 +141,7 @@ mod tests {
             tier: Tier::Gate,
             format: Format::Auto,
             timeout_secs: 60,
+            reports: Vec::new(),
         }
     }
 
@@ -151,6 +163,8 @@ mod tests {
             |s| s.kind = StageKind::Lint,
             |s| s.tier = Tier::Quick,
             |s| s.format = Format::Exit,
+            |s| s.reports = vec!["a.xml".into()],
+            |s| s.reports = vec!["a.xml".into(), "b.xml".into()],
         ] {
             let mut stages = base.clone();
             change(&mut stages[0]);

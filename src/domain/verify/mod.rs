@@ -4,9 +4,12 @@ pub mod results;
 
 pub mod formats;
 pub mod key;
+pub mod paths;
+pub mod reports;
 pub mod snapshot;
 
 pub mod delta;
+pub mod history;
 pub mod verdict;
 
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@
 
 use super::formats::{self, Format};
 use super::key::{StageKind, StageSpec};
+use super::reports::{self, ReportFile};
 use super::results::{Findings, TestResult, TestResults, TestStatus};
 use super::{StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
@@ -61,12 +62,16 @@ pub struct StageResult {
 }
 
 impl StageResult {
-    /// Judges a run by its end and its whole output: exit 0 passes if the parser is content
-    /// too; 126, 127, signal, timeout and a failed start are not-run; everything else failed.
+    /// Judges a run by its end and its whole output, or the files it left for `reports`: exit 0 passes if the parser is
+    /// content too; 126, 127, signal, timeout and a failed start are not-run; everything else failed.
     #[must_use]
-    pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], millis: u64) -> Self {
+    pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
         let text = String::from_utf8_lossy(output);
-        let (format, reading) = formats::read(spec.format, &text);
+        let (format, reading) = if spec.reports.is_empty() {
+            formats::read(spec.format, &text)
+        } else {
+            (reports::FORMAT, reports::read(&spec.reports, files).into())
+        };
         let (outcome, exit, reason) = match end {
             RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
             RunEnd::Exited(126) => (StageOutcome::NotRun, Some(126), Some("exit code 126: not executable".to_owned())),
@@ -146,6 +151,9 @@ pub struct Snapshot {
     /// Whether two runs of the tree went into it, so that a failure in it needs no other confirmation.
     #[serde(default)]
     pub confirmed: bool,
+    /// Fingerprint of the environment it was made in: with tree and stages it gives the key again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
 }
 
 impl Snapshot {
@@ -173,6 +181,20 @@ impl Snapshot {
             flaky: self.flaky.clone(),
             note: self.note(),
         }
+    }
+
+    /// Names of all tests that failed, of stages that are not passed without a test that says why, and of what is flaky.
+    #[must_use]
+    pub fn suspicious(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = self.flaky.iter().cloned().collect();
+        for stage in &self.stages {
+            let failed = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
+            names.extend(failed.map(|test| stage.test_name(&test.suite, &test.name)));
+            if stage.effective() != StageOutcome::Passed && !stage.explained() {
+                names.insert(stage.test_name("", ""));
+            }
+        }
+        names
     }
 
     /// Tells the first stage that is not passed, failed before not-run.
@@ -220,7 +242,8 @@ pub fn confirm(first: &Snapshot, second: &Snapshot) -> Snapshot {
     stages.extend(right.iter().filter(|(name, _)| !left.contains_key(*name)).map(|(_, stage)| (*stage).clone()));
     let place = |stage: &StageResult| first.stages.iter().chain(&second.stages).position(|s| s.name == stage.name);
     stages.sort_by_key(place);
-    Snapshot { stages, flaky: flaky.into_iter().collect(), confirmed: true }
+    let fingerprint = second.fingerprint.clone();
+    Snapshot { stages, flaky: flaky.into_iter().collect(), confirmed: true, fingerprint }
 }
 
 fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> StageResult {

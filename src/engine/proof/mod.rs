@@ -51,10 +51,6 @@ struct Case<'a> {
     look: &'a Look,
     /// Settings as journaled, when they can be read.
     settings: Option<Settings>,
-    /// The fingerprint of this machine under those settings, or why there is none.
-    fingerprint: Result<String, String>,
-    /// Verifications whose environment was that of today.
-    familiar: BTreeSet<u64>,
     line: Line,
     /// Attempt pins by ref name.
     pins: BTreeMap<String, CommitId>,
@@ -90,7 +86,6 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
     let git = site.source(ChildGuard::none());
     let settings: Option<Settings> =
         serde_json::from_value::<Effective>(history.state.settings.clone()).ok().map(|effective| effective.settings);
-    let fingerprint = fingerprint(site, settings.as_ref()).await;
     let line = Line::read(&git, look.green.tip.as_ref(), history).await?;
     let pins = git.list_refs(&format!("refs/mc/attempts/{mission}")).await?.into_iter().collect();
     let mut case = Case {
@@ -100,8 +95,6 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
         history,
         look: &look,
         settings,
-        fingerprint,
-        familiar: BTreeSet::new(),
         line,
         pins,
         report,
@@ -109,7 +102,6 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
         red: BTreeSet::new(),
         flaky: BTreeSet::new(),
     };
-    case.familiar = snapshots::familiar(&case);
     journal::check(&mut case)?;
     case.walk().await?;
     accounts::check(&mut case)?;
@@ -118,20 +110,6 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
     }
     let Case { claims, report, .. } = case;
     Ok(Some(Proof { mission, claims, report }))
-}
-
-/// The fingerprint under journaled settings. Commands of a journal are run only if the settings of today name the same ones.
-async fn fingerprint(site: &Site, settings: Option<&Settings>) -> Result<String, String> {
-    let Some(settings) = settings else { return Err("the journaled settings cannot be read".to_owned()) };
-    if !settings.verification.fingerprint.is_empty() {
-        let today = site.settings().map_err(|e| super::error::chain(&e))?;
-        if today.verification.fingerprint != settings.verification.fingerprint {
-            return Err("the settings name other fingerprint commands now".to_owned());
-        }
-    }
-    let guard = ChildGuard::none();
-    let made = super::fingerprint::fingerprint(settings, &site.env, &site.facts.toplevel, &guard);
-    made.await.map_err(|e| super::error::chain(&e))
 }
 
 impl Case<'_> {
@@ -144,7 +122,7 @@ impl Case<'_> {
         for (_, at, record) in history.records.iter().skip(1) {
             match record {
                 Record::AttemptEnded { .. } => attempts::ended(self, &mut state, *at, record),
-                Record::Verified { .. } => snapshots::verified(self, &mut bodies, &state, record)?,
+                Record::Verified { .. } => snapshots::verified(self, &mut bodies, &state, record).await?,
                 Record::Landed { .. } => landings::landed(self, &mut bodies, &state, record).await?,
                 Record::Rejected { .. } => landings::rejected(self, &state, record).await?,
                 _ => {}

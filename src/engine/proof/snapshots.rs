@@ -7,10 +7,12 @@ use crate::domain::values::{Millis, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::Tier;
+use crate::domain::verify::paths::Paths;
 use crate::domain::verify::snapshot::{Snapshot, confirm};
 use crate::engine::error::EngineError;
+use crate::report::claims::Found;
 use crate::report::words::tests;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Snapshots held in memory at once; a landing needs two.
@@ -110,7 +112,7 @@ pub(super) fn short(key: &SnapshotKey) -> String {
 }
 
 /// Checks one answer of a verification: what it was of, its key, its stored body, its figures, its delta.
-pub(super) fn verified(
+pub(super) async fn verified(
     case: &mut Case<'_>,
     bodies: &mut Bodies,
     state: &State,
@@ -125,11 +127,11 @@ pub(super) fn verified(
     let what = format!("verification {run} of {} {}", asked.tip.commit.short(), tests(summary));
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
     bodies.ran(key, *run, asked.confirms.is_some(), *reused);
-    key_of(case, *run, &asked.tip.tree, key, &mut broken, &mut unknown);
+    let tree = verified_tree(case, &asked.tip.tree).await?;
     let row = case.store.snapshot_row(key)?;
     let later = row.as_ref().is_some_and(|(_, then, _)| *then > at + SLACK);
     match &row {
-        Some((tree, ..)) if tree != asked.tip.tree.as_str() => {
+        Some((of, ..)) if of != tree.as_str() => {
             broken.push(format!("the stored snapshot {} is of another tree", short(key)));
         }
         None => broken.push(format!("no snapshot is stored under {}", short(key))),
@@ -152,6 +154,11 @@ pub(super) fn verified(
     match bodies.now(case, key)? {
         Err(why) => unknown.push(why),
         Ok(known) => {
+            match key_of(case, &tree, key, &known.snapshot) {
+                Err(Found::Broken(why)) => broken.push(why),
+                Err(Found::Unknown(why)) => unknown.push(why),
+                Ok(()) | Err(Found::Holds) => {}
+            }
             let mut differs = |why: &str| match known.certain || !later {
                 true => broken.push(why.to_owned()),
                 false => unknown.push(format!("{why}, which a later run may have changed")),
@@ -195,53 +202,28 @@ pub(super) fn verified(
     Ok(())
 }
 
-/// Checks the key of a tree under the journaled stages.
-fn key_of(
-    case: &Case<'_>,
-    run: u64,
-    tree: &TreeId,
-    key: &SnapshotKey,
-    broken: &mut Vec<String>,
-    unknown: &mut Vec<String>,
-) {
-    match wanted(case, tree) {
-        Err(why) => unknown.push(why),
-        Ok(wanted) if wanted == *key => {}
-        // Another environment changes every key of one engine alike; that tells it from a forged key.
-        Ok(_) if case.familiar.contains(&run) => {
-            broken.push(format!("{} is not the key of its tree, stages and environment", short(key)));
+/// The tree that is verified in the place of another, without what the journaled settings ignore.
+async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineError> {
+    let ignored = case.settings.as_ref().map(|settings| settings.verification.ignore.as_slice()).unwrap_or_default();
+    match Paths::new(ignored) {
+        Ok(paths) if !ignored.is_empty() => {
+            Ok(case.git.without_paths(&case.site.facts, tree, |path| paths.matches(path)).await?.tree)
         }
-        Ok(_) => unknown.push("the environment it was verified in is not that of today".to_owned()),
+        _ => Ok(tree.clone()),
     }
 }
 
-fn wanted(case: &Case<'_>, tree: &TreeId) -> Result<SnapshotKey, String> {
-    let settings = case.settings.as_ref().ok_or("the journaled settings cannot be read")?;
-    let fingerprint = case.fingerprint.as_ref().map_err(Clone::clone)?;
+/// Checks the key of a verified tree under the journaled stages and the environment its snapshot names.
+fn key_of(case: &Case<'_>, tree: &TreeId, key: &SnapshotKey, snapshot: &Snapshot) -> Result<(), Found> {
+    let Some(settings) = &case.settings else { return Err(Found::Unknown("the settings cannot be read".to_owned())) };
+    if snapshot.fingerprint.is_empty() {
+        return Err(Found::Unknown("its snapshot does not say in what environment it was made".to_owned()));
+    }
     let gate = settings.verification.stages.iter().filter(|stage| stage.tier == Tier::Gate);
-    Ok(SnapshotKey::of(tree, &gate.cloned().collect::<Vec<_>>(), fingerprint))
-}
-
-/// Verifications made by engines whose environment was that of today: at least one of their keys says so.
-pub(super) fn familiar(case: &Case<'_>) -> BTreeSet<u64> {
-    let (mut found, mut engine, mut fits) = (BTreeSet::new(), Vec::new(), false);
-    let mut trees = BTreeMap::new();
-    for (_, _, record) in &case.history.records {
-        match record {
-            Record::VerifyStarted { run, tip, .. } => drop(trees.insert(*run, &tip.tree)),
-            Record::Verified { run, key, .. } => {
-                engine.push(*run);
-                fits |= trees.get(run).is_some_and(|tree| wanted(case, tree).as_ref() == Ok(key));
-            }
-            Record::Resumed { .. } => {
-                found.extend(std::mem::take(&mut engine).into_iter().filter(|_| fits));
-                fits = false;
-            }
-            _ => {}
-        }
+    if SnapshotKey::of(tree, &gate.cloned().collect::<Vec<_>>(), &snapshot.fingerprint) == *key {
+        return Ok(());
     }
-    found.extend(engine.into_iter().filter(|_| fits));
-    found
+    Err(Found::Broken(format!("{} is not the key of its tree, stages and environment", short(key))))
 }
 
 /// Whether no other run, of this mission or another, was kept for the key after this one.

@@ -20,8 +20,9 @@ fn conclude(format: Format, end: RunEnd, output: &[u8]) -> StageResult {
         tier: Tier::Gate,
         format,
         timeout_secs: 5,
+        reports: Vec::new(),
     };
-    StageResult::conclude(&spec, &end, output, 1)
+    StageResult::conclude(&spec, &end, output, &[], 1)
 }
 
 #[test]

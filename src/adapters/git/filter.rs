@@ -1,0 +1,83 @@
+//! A tree without some of its paths.
+//!
+//! Promises: the same tree and the same paths give the same tree in every repository; the source gets neither an object
+//! nor an entry of an index: both are in a temporary folder and go with it. Whoever needs the tree's files makes the tree
+//! again where they are (see [`crate::adapters::workspace::slot`]), and finds the same id.
+
+use super::source::SourceFacts;
+use super::{Git, GitError, Place, fields};
+use crate::domain::values::TreeId;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Most paths given to one call of git.
+const CHUNK: usize = 500;
+
+/// A tree and what was taken out of another one to get it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filtered {
+    /// The tree that is left; the whole one where nothing was taken out.
+    pub tree: TreeId,
+    /// The paths that are gone, from the root.
+    pub removed: Vec<OsString>,
+}
+
+impl Git {
+    /// The tree without the paths that are `unwanted`; a path that is not UTF-8 is asked for with its odd bytes replaced.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails or the temporary folder cannot be used.
+    pub async fn without_paths(
+        &self,
+        facts: &SourceFacts,
+        tree: &TreeId,
+        unwanted: impl Fn(&str) -> bool,
+    ) -> Result<Filtered, GitError> {
+        let mut removed = self.files_of(tree).await?;
+        removed.retain(|path| unwanted(&path.to_string_lossy()));
+        if removed.is_empty() {
+            return Ok(Filtered { tree: tree.clone(), removed });
+        }
+        let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
+        let git = aside(self, facts, dir.path())?;
+        git.out(&["read-tree", tree.as_str()]).await?;
+        git.forget(&removed).await?;
+        Ok(Filtered { tree: git.tree_id(&["write-tree"]).await?, removed })
+    }
+
+    /// Takes paths out of the index.
+    pub(crate) async fn forget(&self, paths: &[OsString]) -> Result<(), GitError> {
+        for chunk in paths.chunks(CHUNK) {
+            let mut args: Vec<&OsStr> = ["update-index", "--force-remove", "--"].map(OsStr::new).to_vec();
+            args.extend(chunk.iter().map(OsString::as_os_str));
+            self.bytes(&args).await?;
+        }
+        Ok(())
+    }
+
+    /// The paths of all files of a tree.
+    ///
+    /// # Errors
+    /// [`GitError`] when there is no such tree.
+    pub async fn files_of(&self, tree: &TreeId) -> Result<Vec<OsString>, GitError> {
+        let listed = self.bytes(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", tree.as_str()]).await?;
+        Ok(fields(&listed).filter(|path| !path.is_empty()).map(|path| OsStr::from_bytes(path).to_owned()).collect())
+    }
+}
+
+/// The source with index, new objects and files in `dir`.
+fn aside(source: &Git, facts: &SourceFacts, dir: &Path) -> Result<Git, GitError> {
+    let failed = |source| GitError::Io { path: dir.to_owned(), source };
+    let (objects, files) = (dir.join("objects"), dir.join("files"));
+    fs::create_dir_all(objects.join("info")).map_err(failed)?;
+    fs::create_dir_all(&files).map_err(failed)?;
+    let mut borrowed = facts.common_dir.join("objects").into_os_string().as_bytes().to_vec();
+    borrowed.push(b'\n');
+    fs::write(objects.join("info/alternates"), borrowed).map_err(failed)?;
+    let settings = ["core.splitIndex=false", "index.sparse=false", "core.sparseCheckout=false", "core.fsync=none"];
+    let git = source.at(Place::WorkTree { git_dir: facts.common_dir.clone(), files });
+    let git = settings.iter().fold(git, |git, setting| git.with_setting(setting));
+    Ok(git.with_env("GIT_INDEX_FILE", dir.join("index")).with_env("GIT_OBJECT_DIRECTORY", objects))
+}

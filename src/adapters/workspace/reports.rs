@@ -1,0 +1,165 @@
+//! Report files in a workspace: finding those that globs name, clearing old ones away, reading new ones.
+//!
+//! Promises: no link is followed, neither out of the workspace nor within it, and git's own folder is never looked into; how
+//! many entries are looked at, how many files are read and how long they are is bounded, and what is beyond a bound is said
+//! to be unreadable, not left out; a file that was there before a run is a report of that run only if it was tracked and
+//! written again.
+
+use super::slot::remove_any;
+use crate::adapters::files::open_untrusted;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Most entries of a workspace that are looked at.
+const ENTRIES: usize = 1_000_000;
+/// Most report files.
+const FILES: usize = 2_000;
+/// Longest single report in bytes.
+const LONGEST: u64 = 64 << 20;
+/// Longest reports of one run together in bytes.
+const TOGETHER: u64 = 256 << 20;
+
+/// Tells one writing of a file from another.
+type Writing = (u64, u64, i64, i64, i64, i64);
+
+/// The tracked files that match, as they were before a run; everything else that matched is gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Before(BTreeMap<PathBuf, Writing>);
+
+/// A report: its path from the root of the workspace, and its text or why there is none.
+pub type Found = (String, Result<String, String>);
+
+fn writing(meta: &Metadata) -> Writing {
+    (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
+}
+
+/// Removes what matches, so that nothing of an earlier run is taken for a report of the next one, and a build that
+/// thinks it is up to date writes its reports again. Tracked files belong to the tree: they stay, and are remembered. With
+/// `keep` nothing is removed: a run may be writing just now.
+///
+/// # Errors
+/// The system's reason.
+pub fn before(
+    root: &Path,
+    matches: impl Fn(&str) -> bool,
+    tracked: &BTreeSet<OsString>,
+    keep: bool,
+) -> io::Result<Before> {
+    let mut before = Before::default();
+    let (found, whole) = find(root, matches, ENTRIES);
+    if !whole {
+        return Err(io::Error::other(format!("the workspace has more than {ENTRIES} files")));
+    }
+    for path in found {
+        let full = root.join(&path);
+        if tracked.contains(path.as_os_str()) {
+            before.0.insert(path, writing(&fs::symlink_metadata(&full)?));
+        } else if !keep {
+            remove_any(&full)?;
+        }
+    }
+    Ok(before)
+}
+
+/// Reads what matches and was written since `before`.
+#[must_use]
+pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec<Found> {
+    let fresh = |path: &PathBuf| {
+        let now = fs::symlink_metadata(root.join(path)).map(|meta| writing(&meta));
+        before.0.get(path).is_none_or(|old| now.is_ok_and(|now| now != *old))
+    };
+    let (found, whole) = find(root, matches, FILES + before.0.len());
+    let mut room = TOGETHER;
+    let mut files: Vec<Found> = Vec::new();
+    for path in found.iter().filter(|path| fresh(path)) {
+        let text = text(&root.join(path), room.min(LONGEST));
+        room = room.saturating_sub(text.as_ref().map_or(0, |text| text.len() as u64));
+        files.push((path.to_string_lossy().into_owned(), text));
+    }
+    if !whole {
+        files.push(("…".to_owned(), Err(format!("more than {FILES} report files or {ENTRIES} files in all"))));
+    }
+    files
+}
+
+fn text(path: &Path, limit: u64) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = open_untrusted(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(error.to_string()),
+        Ok(_) if bytes.len() as u64 > limit => Err(format!("it is longer than {limit} bytes")),
+        Ok(_) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// Everything below `root` that matches and is no folder, sorted; and whether that is all of it.
+fn find(root: &Path, matches: impl Fn(&str) -> bool, limit: usize) -> (BTreeSet<PathBuf>, bool) {
+    let (mut found, mut open, mut seen) = (BTreeSet::new(), vec![PathBuf::new()], 0_usize);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
+            let path = folder.join(entry.file_name());
+            seen += 1;
+            if seen > ENTRIES || found.len() > limit {
+                return (found, false);
+            }
+            // The kind of the entry itself: a link to a folder is no folder here.
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && path != Path::new(".git") {
+                open.push(path);
+            } else if !is_folder && matches(&path.to_string_lossy()) {
+                found.insert(path);
+            }
+        }
+    }
+    (found, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn xml(path: &str) -> bool {
+        path.ends_with(".xml")
+    }
+
+    #[test]
+    fn p7_only_what_this_run_wrote_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for folder in ["out", ".git"] {
+            fs::create_dir(root.join(folder)).unwrap();
+        }
+        for path in ["out/old.xml", "fixture.xml", "rewritten.xml", ".git/x.xml", "out/other.txt"] {
+            fs::write(root.join(path), "before").unwrap();
+        }
+        let tracked = ["fixture.xml", "rewritten.xml"].map(OsString::from).into();
+        let old = before(root, xml, &tracked, false).unwrap();
+        assert!(!root.join("out/old.xml").exists() && root.join("fixture.xml").exists());
+        assert!(root.join(".git/x.xml").exists() && root.join("out/other.txt").exists());
+        assert_eq!(read(root, xml, &old), []);
+        fs::write(root.join("rewritten.xml"), "longer than before").unwrap();
+        fs::write(root.join("out/new.xml"), "new").unwrap();
+        let wanted = [("out/new.xml", "new"), ("rewritten.xml", "longer than before")];
+        assert_eq!(read(root, xml, &old), wanted.map(|(path, text)| (path.to_owned(), Ok(text.to_owned()))));
+    }
+
+    #[test]
+    fn p12_links_and_pipes_are_no_reports_and_lead_nowhere() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(outside.path().join("secret.xml"), "secret").unwrap();
+        symlink(outside.path(), dir.path().join("folder")).unwrap();
+        symlink(outside.path().join("secret.xml"), dir.path().join("link.xml")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("pipe.xml"), rustix::fs::Mode::RUSR).unwrap();
+        let found = read(dir.path(), xml, &Before::default());
+        let names: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(names, ["link.xml", "pipe.xml"]);
+        assert!(found.iter().all(|(_, text)| text.is_err()), "{found:?}");
+        before(dir.path(), xml, &BTreeSet::new(), false).unwrap();
+        assert!(outside.path().join("secret.xml").exists());
+    }
+}

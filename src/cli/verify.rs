@@ -1,0 +1,42 @@
+//! `mc verify`: the gate for one commit, for CI jobs and people.
+
+use super::args::{Verify, VerifyFormat};
+use super::error::CliError;
+use super::{Context, output};
+use crate::engine::verify::{self as gate, VerifyOptions};
+use crate::report::text::plain;
+use crate::report::{github, junit, verify as reports};
+
+/// The exit code of a verification that does not pass.
+const DOES_NOT_PASS: u8 = 4;
+/// The exit code of one that was told to end.
+const INTERRUPTED: u8 = 130;
+
+pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    for warning in site.settings()?.warnings {
+        output::note(&format!("warning: {}", plain(&warning)));
+    }
+    let options = VerifyOptions { rev: args.rev, base: args.base, fresh: args.fresh };
+    let Some(verified) = gate::verify(&site, &options).await? else {
+        output::note("interrupted: everything that ran was ended, and nothing is known of the commit");
+        return Ok(INTERRUPTED);
+    };
+    match args.format {
+        VerifyFormat::Text if !context.global.json => {
+            output::put(&reports::text(&verified, context.global.quiet));
+        }
+        VerifyFormat::Text | VerifyFormat::Json => {
+            output::json(&reports::json(&verified));
+        }
+        VerifyFormat::Junit => {
+            output::put(&junit::junit(&verified));
+            output::note(&verified.headline());
+        }
+        VerifyFormat::Github => {
+            output::put(&github::github(&verified, &gate::token()));
+            gate::summarise(&site, &github::summary(&verified))?;
+        }
+    }
+    Ok(if verified.passes() { 0 } else { DOES_NOT_PASS })
+}

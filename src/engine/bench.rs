@@ -1,0 +1,245 @@
+//! What it takes to run something on a tree: repository, settings, pool, store, isolation. Made lazily, so that a mission is
+//! journaled before anything is looked at, and once, so that tasks share it. Knows no mission and needs no lock: missions
+//! and `mc verify` work on the same bench.
+
+use super::error::EngineError;
+use super::redact::Redactor;
+use super::site::Site;
+use crate::adapters::environment::Environment;
+use crate::adapters::git::Git;
+use crate::adapters::git::filter::Filtered;
+use crate::adapters::git::source::SourceFacts;
+use crate::adapters::host::command::{ChildGuard, CommandLine};
+use crate::adapters::host::probe::{Isolation, ProbeError, Wanted, probe};
+use crate::adapters::store::place::StateDir;
+use crate::adapters::store::{Store, StoreError};
+use crate::adapters::workspace::pool::{Pool, PoolError};
+use crate::adapters::workspace::slot::Ignored;
+use crate::config::Settings;
+use crate::config::settings::Isolation as WantedIsolation;
+use crate::domain::values::TreeId;
+use crate::domain::verify::paths::Paths;
+use sha2::{Digest, Sha256};
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// Shared by everything that runs.
+#[derive(Debug)]
+pub struct Bench {
+    /// Facts about the repository.
+    pub facts: SourceFacts,
+    /// State directory.
+    pub state: StateDir,
+    /// The process's environment, from which allow-lists pick.
+    pub env: Environment,
+    /// Git on the source.
+    pub source: Git,
+    settings: Settings,
+    guard: ChildGuard,
+    room: Room,
+    store: Arc<Mutex<Store>>,
+    pool: OnceCell<Arc<Pool>>,
+    isolation: OnceCell<Isolation>,
+    fingerprint: OnceCell<String>,
+}
+
+/// Whose workspaces are used, and how long runs outlive their engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Those of missions; their runs are adopted after a crash.
+    Missions,
+    /// Those of verifications beside missions; nobody adopts their runs.
+    Verifications,
+}
+
+/// Longest time without a sign of life of its engine that a run nobody adopts goes on.
+const SHORT_LEASE: Duration = Duration::from_secs(120);
+
+/// Variables every agent and verification gets when they are set (design, section 7).
+const ALLOWED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "TMPDIR", "TZ"];
+
+/// What a run gets when the engine itself has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl Bench {
+    /// Puts together what is there; touches nothing.
+    #[must_use]
+    pub fn new(site: &Site, settings: Settings, guard: ChildGuard, store: Arc<Mutex<Store>>, room: Room) -> Self {
+        Self {
+            facts: site.facts.clone(),
+            state: site.state.clone(),
+            env: site.env.clone(),
+            source: site.source(guard.clone()),
+            settings,
+            guard,
+            room,
+            store,
+            pool: OnceCell::new(),
+            isolation: OnceCell::new(),
+            fingerprint: OnceCell::new(),
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What keeps secrets out of everything mc writes.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        Redactor::of(&self.env, self.settings().agent.env.iter().chain(&self.settings().verification.env))
+    }
+
+    /// The store. Held only for single statements; a panic in another task does not make it unusable.
+    pub fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pool.
+    ///
+    /// # Errors
+    /// [`PoolError`] when it cannot be opened; tried again at the next call.
+    pub async fn pool(&self) -> Result<&Arc<Pool>, PoolError> {
+        self.pool
+            .get_or_try_init(|| async {
+                let root = self.settings().parallel.pool_dir.clone().unwrap_or_else(|| self.state.pool());
+                let pool = match self.room {
+                    Room::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
+                    Room::Verifications => Pool::open_cut(&root.join("verify"), &self.source, Ignored::Keep).await?,
+                };
+                Ok(Arc::new(pool.excluding(&self.settings().target.copy)))
+            })
+            .await
+    }
+
+    /// Without a sign of life for so long, a run is ended by its supervisor.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        let lease = self.settings().scheduler.lease;
+        match self.room {
+            Room::Missions => lease,
+            Room::Verifications => lease.min(SHORT_LEASE),
+        }
+    }
+
+    /// The tree that is verified in the place of `tree`: without the paths of `target.verification.ignore`.
+    ///
+    /// # Errors
+    /// [`EngineError`] when git fails.
+    pub async fn verified(&self, tree: &TreeId) -> Result<Filtered, EngineError> {
+        let ignore = &self.settings().verification.ignore;
+        if ignore.is_empty() {
+            return Ok(Filtered { tree: tree.clone(), removed: Vec::new() });
+        }
+        let ignore = Paths::new(ignore).map_err(|what| EngineError::Usage {
+            what: format!("target.verification.ignore {what}"),
+            hint: "mend it in mission-control.toml".to_owned(),
+        })?;
+        Ok(self.source.without_paths(&self.facts, tree, |path| ignore.matches(path)).await?)
+    }
+
+    /// How runs are contained on this machine.
+    ///
+    /// # Errors
+    /// [`ProbeError`] when the wanted way is not possible.
+    pub async fn isolation(&self) -> Result<Isolation, ProbeError> {
+        let wanted = match self.settings().scheduler.isolation {
+            WantedIsolation::Auto => Wanted::Auto,
+            WantedIsolation::Pidns => Wanted::PidNamespace,
+            WantedIsolation::Search => Wanted::Search,
+        };
+        self.isolation.get_or_try_init(|| probe(wanted)).await.copied()
+    }
+
+    /// The allow-listed environment plus `names`.
+    #[must_use]
+    pub fn allowed_env(&self, names: &[String]) -> Vec<(OsString, OsString)> {
+        let mut env: Vec<(OsString, OsString)> = self
+            .env
+            .vars()
+            .filter(|(k, _)| {
+                k.to_str().is_some_and(|k| ALLOWED.contains(&k) || k.starts_with("LC_") || names.iter().any(|n| n == k))
+            })
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
+        if self.env.var("PATH").is_none() {
+            env.push(("PATH".into(), DEFAULT_PATH.into()));
+        }
+        env
+    }
+
+    /// What a snapshot's validity depends on beside tree and stages (design, section 10): system, hashed variables,
+    /// outputs of the fingerprint commands.
+    ///
+    /// # Errors
+    /// [`EngineError::Broken`] when a fingerprint command fails.
+    pub async fn fingerprint(&self) -> Result<&str, EngineError> {
+        self.fingerprint.get_or_try_init(|| self.make_fingerprint()).await.map(String::as_str)
+    }
+
+    async fn make_fingerprint(&self) -> Result<String, EngineError> {
+        let verification = &self.settings().verification;
+        let mut hash = Sha256::new();
+        let mut field = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        for text in [std::env::consts::OS, std::env::consts::ARCH] {
+            field(text.as_bytes());
+        }
+        for text in [&self.settings().target.setup].into_iter().flatten() {
+            field(text.as_bytes());
+        }
+        for name in &verification.env {
+            field(name.as_bytes());
+            field(self.env.var(name).map(std::os::unix::ffi::OsStrExt::as_bytes).unwrap_or_default());
+        }
+        for text in &verification.fingerprint {
+            let mut command = CommandLine::new("sh").arg("-c").arg(text).cwd(&self.facts.toplevel).env_clear();
+            for (key, value) in self.allowed_env(&verification.env) {
+                command = command.env(key, value);
+            }
+            let hint = "mend target.verification.fingerprint, or remove the command".to_owned();
+            let broken = |what| EngineError::Broken { what, hint: hint.clone() };
+            let output = command
+                .run(&self.guard)
+                .await
+                .map_err(|e| broken(format!("run the fingerprint command `{text}`: {e}")))?;
+            if !output.success() {
+                let code = output.code.map_or_else(|| "a signal".to_owned(), |code| format!("exit {code}"));
+                return Err(broken(format!("run the fingerprint command `{text}`: {code}")));
+            }
+            field(&output.stdout);
+        }
+        Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    }
+
+    /// Reads a stored snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError`], or the parser's words when the stored text is no snapshot.
+    pub fn snapshot(
+        &self,
+        key: &crate::domain::verify::SnapshotKey,
+    ) -> Result<Option<crate::domain::verify::snapshot::Snapshot>, SnapshotError> {
+        match self.store().snapshot_get(key)? {
+            None => Ok(None),
+            Some(text) => Ok(Some(serde_json::from_str(&text)?)),
+        }
+    }
+}
+
+/// A stored snapshot cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is not readable.
+    #[error("read a stored snapshot: {0}")]
+    Text(#[from] serde_json::Error),
+}

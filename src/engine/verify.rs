@@ -1,0 +1,359 @@
+//! `mc verify`: what the gate says of one commit, alone or against another one, without a mission.
+//!
+//! Promises: the same code as the merge queue's makes, compares and confirms snapshots; nothing of the repository is
+//! changed, no lock of an engine is taken, and workspaces are a pool of their own, so that a mission may run beside it;
+//! when it is told to end, everything it started has ended before it does. Stored snapshots are valid in any clone of the
+//! repository, so the state directory may be carried from one CI job to the next.
+
+use super::bench::{Bench, Room};
+use super::error::{EngineError, chain};
+use super::prepare::{self, NotFresh, NotReady, Wanted};
+use super::runs::GRACE;
+use super::signals::Ending;
+use super::site::Site;
+use super::verification::{self, Examined, Question, Seat, gate_stages};
+use crate::adapters::append::Appender;
+use crate::adapters::clock;
+use crate::adapters::git::filter::Filtered;
+use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::rundir::runs_below;
+use crate::adapters::store::Store;
+use crate::domain::values::{CommitId, Tip};
+use crate::domain::verify::delta::delta;
+use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
+use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::verdict::judge;
+use crate::domain::verify::{SnapshotKey, StageOutcome};
+use crate::report::verify::{Base, Side, Verified};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// What `mc verify` was asked.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    /// The revision; HEAD without.
+    pub rev: Option<String>,
+    /// What it is compared with.
+    pub base: Option<String>,
+    /// Run the stages although the tree was verified before.
+    pub fresh: bool,
+}
+
+/// Most slots of verifications that run at once.
+const SLOTS: u32 = 64;
+
+/// Most bytes of stored runs that are read for the history of tests.
+const HISTORY_BYTES: usize = 256 << 20;
+
+/// Verifies; `None` when it was told to end before.
+///
+/// # Errors
+/// [`EngineError`]: nothing can be said of the commit.
+pub async fn verify(site: &Site, options: &VerifyOptions) -> Result<Option<Verified>, EngineError> {
+    let mut ending = Ending::new()
+        .map_err(|e| EngineError::Broken { what: format!("listen for signals: {e}"), hint: String::new() })?;
+    let settings = site.settings()?;
+    site.state.create_shared()?;
+    let store = Arc::new(Mutex::new(Store::open_beside(&site.state.db())?));
+    let bench = Bench::new(site, settings, ChildGuard::none(), store, Room::Verifications);
+    let (send, kill) = watch::channel(false);
+    let job = Job { stages: gate_stages(&bench), bench: &bench, id: run_id(), kill };
+    let mut work = std::pin::pin!(job.verify(options));
+    let mut told = false;
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            () = ending.asked(), if !told => {
+                told = true;
+                send.send_replace(true);
+            }
+        }
+    };
+    if told { Ok(None) } else { done.map(Some) }
+}
+
+/// A name that no other run of any machine has.
+fn run_id() -> String {
+    format!("v{}", &clock::new_cookie()[..12])
+}
+
+/// One call of `mc verify`.
+struct Job<'a> {
+    bench: &'a Bench,
+    stages: Vec<StageSpec>,
+    id: String,
+    kill: watch::Receiver<bool>,
+}
+
+impl Job<'_> {
+    async fn verify(&self, options: &VerifyOptions) -> Result<Verified, EngineError> {
+        self.bench.source.version().await?;
+        let asked = options.rev.as_deref().unwrap_or("HEAD");
+        let tip = self.resolve(asked).await?;
+        let mut notes = self.left_out(&tip).await?;
+        let against = match &options.base {
+            None => None,
+            Some(base) => Some(self.base(base, asked, &tip, &mut notes).await?),
+        };
+        let mut kill = self.kill.clone();
+        tokio::select! {
+            fingerprint = self.bench.fingerprint() => drop(fingerprint?),
+            _ = kill.wait_for(|told| *told) => return Err(broken("killed".to_owned())),
+        }
+        let confirm = self.bench.settings().queue.confirm_failures;
+        let gate = self.bench.settings().queue.gate;
+
+        let mut base = None;
+        if let Some((asked, tip, merge_base)) = against {
+            let mut side = self.side(&asked, &tip, "base", options.fresh).await?;
+            if confirm && unsure(&side.snapshot) {
+                self.again(&mut side, "base-again").await?;
+            }
+            base = Some(Base { side, merge_base });
+        }
+        let mut after = self.side(asked, &tip, "rev", options.fresh).await?;
+        let compare = |after: &Side| {
+            base.as_ref().map(|base| {
+                let delta = delta(&base.side.snapshot, &after.snapshot);
+                let (before, after) = (base.side.snapshot.summary(), after.snapshot.summary());
+                let judgement = judge(&before, &after, &delta, gate, false);
+                (delta, judgement)
+            })
+        };
+        let mut compared = compare(&after);
+        let blamed = compared.as_ref().is_none_or(|(_, judgement)| !judgement.lands);
+        if confirm && blamed && unsure(&after.snapshot) {
+            self.again(&mut after, "rev-again").await?;
+            compared = compare(&after);
+        }
+        let (delta, judgement) = compared.unzip();
+        let history = self.history(&after.snapshot)?;
+        Ok(Verified { gate, after, base, delta, judgement, history, notes })
+    }
+
+    async fn resolve(&self, rev: &str) -> Result<Tip, EngineError> {
+        let found = self.bench.source.resolve(rev).await?;
+        let hint = if self.bench.facts.shallow {
+            "this clone is shallow: fetch it first (`git fetch origin BRANCH`), or clone with more history"
+        } else {
+            "give a branch, a tag or a commit; `git fetch` gets those of the remote"
+        };
+        found.ok_or_else(|| EngineError::Usage {
+            what: format!("`{rev}` names no commit of this repository"),
+            hint: hint.to_owned(),
+        })
+    }
+
+    /// What is compared with: where the two histories parted, so that what the base gained since is not held against the
+    /// revision. That is the base itself when the revision contains it.
+    async fn base(
+        &self,
+        base: &str,
+        asked: &str,
+        tip: &Tip,
+        notes: &mut Vec<String>,
+    ) -> Result<(String, Tip, bool), EngineError> {
+        let source = &self.bench.source;
+        let named = self.resolve(base).await?;
+        match source.merge_base(&named.commit, &tip.commit).await? {
+            Some(commit) if commit == named.commit => Ok((base.to_owned(), named, false)),
+            Some(commit) => {
+                let tree = source.tree_of(&commit).await?;
+                Ok((base.to_owned(), Tip { commit, tree }, true))
+            }
+            None if self.bench.facts.shallow => Err(EngineError::Broken {
+                what: format!("find where {asked} left {base}: the history of this clone is cut off"),
+                hint: "fetch more of it (`git fetch --deepen=100`; in GitHub Actions `fetch-depth: 0`)".to_owned(),
+            }),
+            None => {
+                notes.push(format!("{base} and {asked} have no common history; compared with {base} itself"));
+                Ok((base.to_owned(), named, false))
+            }
+        }
+    }
+
+    /// That edits of tracked files are no part of what is verified.
+    async fn left_out(&self, tip: &Tip) -> Result<Vec<String>, EngineError> {
+        let source = &self.bench.source;
+        let head = source.resolve("HEAD").await?;
+        if self.bench.facts.bare || head.is_none_or(|head| head.commit != tip.commit) {
+            return Ok(Vec::new());
+        }
+        let dirty = source.tracked_changes().await?;
+        if dirty.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shown = dirty.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let more = if dirty.len() > 5 { format!(" and {} more", dirty.len() - 5) } else { String::new() };
+        Ok(vec![format!("edits that are not committed are left out: {shown}{more}")])
+    }
+
+    /// What is known of one commit after at most one run.
+    async fn side(&self, asked: &str, tip: &Tip, name: &str, fresh: bool) -> Result<Side, EngineError> {
+        let stored = match fresh {
+            true => self.stored(tip).await?,
+            false => None,
+        };
+        let mut side = Side {
+            asked: asked.to_owned(),
+            tip: tip.clone(),
+            ..self.examine(tip, name, stored.as_ref()).await.map_err(broken)?
+        };
+        side.runs = u32::from(!side.reused);
+        Ok(side)
+    }
+
+    /// The key of a snapshot that is known already, so that another run is joined with it and never takes its place.
+    async fn stored(&self, tip: &Tip) -> Result<Option<SnapshotKey>, EngineError> {
+        let (key, _) = verification::key(self.bench, &tip.tree, &self.stages).await.map_err(broken)?;
+        let snapshot = self.bench.snapshot(&key).map_err(|e| broken(chain(&e)))?;
+        Ok(snapshot.filter(|s| s.summary().outcome != StageOutcome::NotRun).map(|_| key))
+    }
+
+    /// Runs the same tree once more and takes both runs together.
+    async fn again(&self, side: &mut Side, name: &str) -> Result<(), EngineError> {
+        let joined = self.examine(&side.tip, name, Some(&side.key)).await.map_err(broken)?;
+        side.logs.extend(joined.logs);
+        side.snapshot = joined.snapshot;
+        side.runs += 1;
+        side.reused = false;
+        Ok(())
+    }
+
+    async fn examine(&self, tip: &Tip, name: &str, confirms: Option<&SnapshotKey>) -> Result<Side, String> {
+        let label = format!("{}-{name}", self.id);
+        let dir = self.bench.state.runs().join(".verify").join(&label);
+        let run = format!("verify-{label}");
+        let question = Question { tip, stages: &self.stages, dir: &dir, run: &run, confirms };
+        let (mut removed, mut tree) = (0, tip.tree.clone());
+        if confirms.is_none() || !self.bench.settings().verification.ignore.is_empty() {
+            let (_, filtered) = verification::key(self.bench, &tip.tree, &self.stages).await?;
+            (removed, tree) = (filtered.removed.len(), filtered.tree);
+        }
+        let seat = async |filtered: Filtered| self.seat(&label, &tip.commit, &filtered, confirms.is_some()).await;
+        let Examined { key, snapshot, reused } =
+            match verification::examine(self.bench, question, seat, self.kill.clone()).await {
+                Ok(examined) => examined,
+                Err(why) => {
+                    self.give_back(&label).await;
+                    return Err(why);
+                }
+            };
+        let log = |nth: usize| dir.join(nth.to_string()).join("out.log");
+        let logs = if reused {
+            Vec::new()
+        } else {
+            self.stages.iter().enumerate().map(|(nth, stage)| (stage.name.clone(), log(nth))).collect()
+        };
+        Ok(Side { asked: String::new(), tip: tip.clone(), tree, removed, key, snapshot, reused, runs: 0, logs })
+    }
+
+    /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
+    async fn seat(&self, label: &str, base: &CommitId, filtered: &Filtered, confirming: bool) -> Result<Seat, String> {
+        let setup = self.bench.state.runs().join(".verify").join(label).join("setup");
+        let mut slot = u32::from(confirming);
+        while slot < SLOTS {
+            let wanted = Wanted { slot, label, base, without: Some(filtered) };
+            match prepare::fresh(self.bench, wanted, &setup, self.kill.clone()).await {
+                Ok(workspace) => return Ok(Seat { slot, workspace, adopted: false }),
+                Err(NotFresh::Dirty(old)) if self.end_left_over(slot, &old).await? => {}
+                Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
+                Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned()),
+                // It quotes what setup said.
+                Err(NotFresh::NotReady(NotReady::Failed(why))) => return Err(self.bench.redactor().clean(&why)),
+            }
+        }
+        Err("all workspaces for verifications are in use".to_owned())
+    }
+
+    /// Ends what a verification that was killed left running, and frees its slot. False when somebody else did or has it.
+    async fn end_left_over(&self, slot: u32, label: &str) -> Result<bool, String> {
+        let pool = self.bench.pool().await.map_err(|e| chain(&e))?;
+        if pool.hold(slot).is_err() {
+            return Ok(false);
+        }
+        let still = pool.dirty_slots().map_err(|e| chain(&e))?.iter().any(|(s, l)| *s == slot && l == label);
+        if still {
+            for run in runs_below(&self.bench.state.runs().join(".verify").join(label)) {
+                run.end(GRACE).await;
+            }
+            pool.release(slot).map_err(|e| chain(&e))?;
+        } else {
+            pool.leave(slot);
+        }
+        Ok(true)
+    }
+
+    /// Frees the slot that a verification which came to nothing had: nobody's work is in it.
+    async fn give_back(&self, label: &str) {
+        let Ok(pool) = self.bench.pool().await else { return };
+        for (slot, owner) in pool.dirty_slots().unwrap_or_default() {
+            if owner == label
+                && let Err(error) = pool.release(slot)
+            {
+                tracing::warn!("release slot {slot}: {error}");
+            }
+        }
+    }
+
+    /// How the tests that fail or are flaky did in stored runs, this one included.
+    fn history(&self, snapshot: &Snapshot) -> Result<BTreeMap<String, TestHistory>, EngineError> {
+        let wanted = snapshot.suspicious();
+        if wanted.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let store = self.bench.store();
+        let (mut runs, mut room) = (Vec::new(), HISTORY_BYTES);
+        let mut flaky: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let read = |key: &SnapshotKey| -> Result<Option<(Snapshot, usize)>, EngineError> {
+            let body = store.snapshot_get(key)?;
+            // What cannot be read any more says nothing.
+            Ok(body.and_then(|body| Some((serde_json::from_str(&body).ok()?, body.len()))))
+        };
+        for (key, at) in store.snapshot_runs(RUNS_LIMIT)? {
+            let Some((snapshot, bytes)) = read(&key)? else { continue };
+            room = room.saturating_sub(bytes);
+            let whole = key.0.split('/').next().unwrap_or_default().to_owned();
+            if !flaky.contains_key(&whole) {
+                let joined = read(&SnapshotKey(whole.clone()))?;
+                flaky.insert(whole.clone(), joined.map(|(joined, _)| joined.flaky).unwrap_or_default());
+            }
+            runs.push(PastRun { at, snapshot, flaky: flaky.get(&whole).cloned().unwrap_or_default() });
+            if room == 0 {
+                break;
+            }
+        }
+        Ok(history(&wanted, runs))
+    }
+}
+
+/// Whether a second run could still take something back.
+fn unsure(snapshot: &Snapshot) -> bool {
+    !snapshot.confirmed && snapshot.summary().outcome != StageOutcome::Passed
+}
+
+fn broken(what: String) -> EngineError {
+    EngineError::Broken { what: format!("the verification could not run: {what}"), hint: String::new() }
+}
+
+/// Adds text to the summary that GitHub shows of a job, where there is one.
+///
+/// # Errors
+/// [`EngineError::Broken`] when the file it names cannot be written.
+pub fn summarise(site: &Site, text: &str) -> Result<(), EngineError> {
+    let Some(path) = site.env.var("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
+    let written = Appender::open(&path).and_then(|mut file| file.line(text));
+    written.map_err(|e| EngineError::Broken {
+        what: format!("write {}: {e}", path.display()),
+        hint: "unset GITHUB_STEP_SUMMARY, or let it name a file that can be written".to_owned(),
+    })
+}
+
+/// A word that nobody can guess, for output formats that need one.
+#[must_use]
+pub fn token() -> String {
+    clock::new_cookie()
+}

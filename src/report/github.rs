@@ -1,0 +1,72 @@
+//! A verification as GitHub Actions wants it: the text a person reads, then workflow commands that become annotations.
+//!
+//! Promises: nothing that a test is called or a program prints can be a workflow command: the text stands between
+//! `stop-commands` and a token nobody knows, and what goes into a command is escaped as its parser unescapes it.
+
+use super::text::plain;
+use super::verify::{Verified, failing, past, text};
+use crate::domain::verify::history::TestHistory;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Most annotations of one kind; GitHub shows ten of each and keeps fifty.
+const SHOWN: usize = 10;
+
+/// The output of the step.
+#[must_use]
+pub fn github(verified: &Verified, token: &str) -> String {
+    let mut out = format!("::stop-commands::{token}\n{}::{token}::\n", text(verified, false));
+    let history = &verified.history;
+    if let Some(delta) = &verified.delta {
+        annotate(&mut out, "error", "Broken test", &delta.broken, history);
+        annotate(&mut out, "error", "New test fails", &delta.new_failing, history);
+        annotate(&mut out, "error", "Test disappeared", &delta.removed, history);
+        annotate(&mut out, "error", "Test became skipped", &delta.newly_skipped, history);
+        annotate(&mut out, "error", "Stage broken", &delta.stages_broken, history);
+        annotate(&mut out, "error", "Stage could not run", &delta.not_run, history);
+        annotate(&mut out, "error", "Nothing to judge", &delta.incomparable, history);
+        annotate(&mut out, "warning", "Failed before this change too", &delta.still_failing, history);
+        annotate(&mut out, "notice", "Fixed", &delta.fixed, history);
+    } else {
+        annotate(&mut out, "error", "Fails", &failing(&verified.after.snapshot), history);
+    }
+    annotate(&mut out, "warning", "Flaky", &verified.after.snapshot.flaky, history);
+    for note in &verified.notes {
+        command(&mut out, "notice", "mc verify", note);
+    }
+    command(&mut out, if verified.passes() { "notice" } else { "error" }, "mc verify", &verified.headline());
+    out
+}
+
+/// The summary of the job, as Markdown that holds no markup of others.
+#[must_use]
+pub fn summary(verified: &Verified) -> String {
+    let body = text(verified, false);
+    let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(3.max(longest + 1));
+    let sign = if verified.passes() { "passes" } else { "does not pass" };
+    format!("### mc verify: {sign}\n\n{fence}text\n{body}{fence}\n")
+}
+
+fn annotate(out: &mut String, kind: &str, title: &str, names: &[String], history: &BTreeMap<String, TestHistory>) {
+    for name in names.iter().take(SHOWN) {
+        let known = history.get(name).map(|test| format!(" ({})", past(test))).unwrap_or_default();
+        command(out, kind, title, &format!("{name}{known}"));
+    }
+    if names.len() > SHOWN {
+        command(out, kind, title, &format!("and {} more, see the output of this step", names.len() - SHOWN));
+    }
+}
+
+/// One workflow command
+/// (<https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>).
+fn command(out: &mut String, kind: &str, title: &str, message: &str) {
+    let title = escaped(title).replace(':', "%3A").replace(',', "%2C");
+    let lines: Vec<String> = message.split('\n').map(plain).collect();
+    let _ = writeln!(out, "::{kind} title={title}::{}", escaped(&lines.join("\n")));
+}
+
+/// The percent sign first: it begins every escape.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}

@@ -1,0 +1,287 @@
+//! `mc verify` as a person and a CI job use it.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+use super::support::night::{Night, Said, unit};
+use serde_json::{Value, json};
+
+/// A night in which every run of the verification leaves a line in `~/runs`.
+fn counted() -> Night {
+    let night = Night::new();
+    night.settings("echo run >> ~/runs; sh run.sh", "");
+    night
+}
+
+fn runs(night: &Night) -> usize {
+    night.sh("cat ~/runs 2>/dev/null | wc -l").parse().unwrap()
+}
+
+fn verify(night: &Night, args: &[&str]) -> Said {
+    night.mc(&[&["verify"], args].concat())
+}
+
+/// Processes that still sleep somewhere in this night's home.
+fn sleepers(night: &Night) -> String {
+    night.sh("for d in /proc/[0-9]*; do
+           case $(readlink $d/cwd 2>/dev/null) in \"$HOME\"/*) grep -qs '^sleep$' $d/comm && echo $d;; esac
+         done; true")
+}
+
+#[track_caller]
+fn json_of(night: &Night, code: i32, args: &[&str]) -> Value {
+    let said = verify(night, &[args, &["--format", "json"]].concat()).exits(code);
+    serde_json::from_str(&said.out).unwrap()
+}
+
+#[test]
+fn a_commit_is_verified_without_a_mission_and_once() {
+    let night = counted();
+    verify(&night, &[]).exits(0).says(&[
+        "HEAD at ",
+        "passes: 2 passed, 0 failed",
+        "verification  passed",
+        "read as tap: 2 passed, 0 failed",
+    ]);
+    let again = json_of(&night, 0, &["HEAD"]);
+    assert_eq!((&again["schema"], &again["passes"], &again["rev"]["reused"]), (&json!(1), &json!(true), &json!(true)));
+    assert_eq!(runs(&night), 1);
+    verify(&night, &[]).says(&["verified before, nothing was run"]);
+    // Another commit of the same tree is the same tree.
+    night.sh("git commit -q --allow-empty -m empty");
+    assert_eq!(json_of(&night, 0, &[])["rev"]["reused"], true);
+    assert_eq!(runs(&night), 1);
+    let fresh = json_of(&night, 0, &["--fresh"]);
+    assert_eq!((&fresh["rev"]["reused"], &fresh["rev"]["runs"]), (&json!(false), &json!(1)));
+    assert_eq!(runs(&night), 2);
+    // Nothing of the repository was touched.
+    assert_eq!(night.sh("git for-each-ref --format='%(refname)'; git status --porcelain"), "refs/heads/main");
+}
+
+#[test]
+fn p13_a_changed_variable_or_fingerprint_is_another_environment() {
+    let mut night = Night::new();
+    let more = "env = [\"FLAVOUR\"]\nfingerprint = [\"cat ~/compiler\"]";
+    night.settings("echo \"run $FLAVOUR\" >> ~/runs; sh run.sh", more);
+    night.sh("echo 1 > ~/compiler");
+    night.var("FLAVOUR", "sweet");
+    let key = json_of(&night, 0, &[])["rev"]["key"].clone();
+    night.var("FLAVOUR", "sour");
+    assert_ne!(json_of(&night, 0, &[])["rev"]["key"], key);
+    night.sh("echo 2 > ~/compiler");
+    json_of(&night, 0, &[]);
+    assert_eq!(night.sh("cat ~/runs"), "run sweet\nrun sour\nrun sour");
+    night.forget_vars();
+    night.var("FLAVOUR", "sweet");
+    night.sh("echo 1 > ~/compiler");
+    assert_eq!(json_of(&night, 0, &[])["rev"]["key"], key);
+    night.sh("rm ~/compiler");
+    verify(&night, &[]).exits(6).says(&["fingerprint command `cat ~/compiler`", "hint: "]);
+}
+
+#[test]
+fn p1_a_change_is_judged_against_where_it_left_the_base() {
+    let night = counted();
+    night.write("tests/red.sh", "false\n");
+    night.commit("a red test");
+    night.sh("git branch left; git switch -qc change");
+    night.write("a", "x");
+    night.commit("unrelated");
+    // The base goes on meanwhile; what it gained is not held against the change.
+    night.sh("git switch -q main");
+    night.write("tests/gamma.sh", "true\n");
+    night.commit("more tests");
+    let said = json_of(&night, 0, &["change", "--base", "main"]);
+    assert_eq!(said["base"]["merge_base"], true);
+    assert_eq!(said["base"]["commit"], night.sh("git rev-parse left"));
+    assert_eq!((&said["verdict"], &said["passes"]), (&json!("neutral"), &json!(true)));
+    assert_eq!(said["delta"]["still_failing"], json!(["verification: red"]));
+    // The red base was confirmed by a second run; the change is no worse, so one run was enough.
+    assert_eq!((&said["base"]["runs"], &said["rev"]["runs"], runs(&night)), (&json!(2), &json!(1), 3));
+    verify(&night, &["change", "--base", "main"]).exits(0).says(&[
+        "(where it left main)",
+        "verdict: neutral, may land",
+        "1 test failed before this change too (pre-existing): verification: red",
+    ]);
+    // A base that is contained is taken as it is.
+    assert_eq!(json_of(&night, 0, &["change", "--base", "left"])["base"]["merge_base"], false);
+    // Alone, a red test is a red test.
+    verify(&night, &["change"]).exits(4).says(&["failing\n  verification: red"]);
+}
+
+#[test]
+fn p1_what_breaks_deletes_or_skips_tests_does_not_pass() {
+    let night = Night::new();
+    for (name, script, why, list) in [
+        ("breaks", "echo false > tests/alpha.sh", "1 test passed before and fails now: verification: alpha", "broken"),
+        ("deletes", "git rm -q tests/alpha.sh", "1 test disappeared: verification: alpha", "removed"),
+        ("skips", "echo 'echo SKIP' > tests/alpha.sh", "1 test became skipped: verification: alpha", "newly_skipped"),
+        ("adds", "echo false > tests/gamma.sh", "1 new test fails: verification: gamma", "new_failing"),
+    ] {
+        night.sh(&format!("git switch -qc {name} main; {script}"));
+        night.commit(name);
+        verify(&night, &["--base", "main"]).exits(4).says(&["verdict: hurt, may not land", why]);
+        let said = json_of(&night, 4, &["--base", "main"]);
+        assert_eq!(said["delta"][list].as_array().unwrap().len(), 1, "{name}: {said}");
+        night.sh("git switch -q main");
+    }
+    verify(&night, &["deletes"]).exits(0);
+}
+
+#[test]
+fn a_test_that_fails_once_is_run_again_and_called_flaky_with_its_history() {
+    let night = Night::new();
+    night.write("tests/alpha.sh", "[ -e ~/seen ] || { touch ~/seen; exit 1; }\n");
+    night.commit("flaky");
+    let said = json_of(&night, 0, &[]);
+    assert_eq!(said["rev"]["flaky"], json!(["verification: alpha"]));
+    assert_eq!((&said["rev"]["runs"], &said["rev"]["confirmed"]), (&json!(2), &json!(true)));
+    let past = &said["history"][0];
+    assert_eq!((&past["test"], &past["runs"], &past["failed"]), (&json!("verification: alpha"), &json!(2), &json!(1)));
+    assert_eq!(past["forgiven"], 1);
+    // Both runs are stored beside what they say together.
+    assert_eq!(night.sql("SELECT key FROM snapshots WHERE key LIKE '%/verify-%'").len(), 2);
+    night.sh("git switch -qc change");
+    night.write("a", "x");
+    night.commit("change");
+    verify(&night, &["--base", "main"]).exits(0);
+    verify(&night, &["main"]).exits(0).says(&[
+        "flaky (failed and passed on the same tree)",
+        "verification: alpha: failed 1 of 3 runs, 1 of them forgiven as flaky, first seen 20",
+    ]);
+}
+
+#[test]
+fn p7_what_could_not_run_never_passes() {
+    for (command, why) in [
+        ("./missing.sh", "exit code 127: command not found"),
+        ("exec sleep 60", "timeout after 1 s"),
+        ("kill -KILL $$", "ended by signal 9"),
+    ] {
+        let night = Night::new();
+        night.settings(command, "timeout = 1");
+        let said = json_of(&night, 4, &[]);
+        assert_eq!(said["rev"]["outcome"], "not-run");
+        assert_eq!(said["rev"]["stages"][0]["why"], why);
+        verify(&night, &[]).exits(4).says(&["not run", why]);
+    }
+    let night = Night::new();
+    night.settings("true", "[target]\nsetup = \"echo no network; exit 3\"");
+    verify(&night, &[]).exits(6).says(&["target.setup", "(exit 3): no network"]);
+    verify(&night, &["nonsense"]).exits(2).says(&["`nonsense` names no commit"]);
+}
+
+#[test]
+fn a_stage_without_tests_says_how_to_see_them_and_what_it_printed() {
+    let night = Night::new();
+    night.settings("echo looks good", "");
+    verify(&night, &[]).exits(0).says(&["exit code only: name a format or reports to see tests"]);
+    night.settings("printf 'it is \\033[31mred\\n'; exit 3", "");
+    verify(&night, &[]).exits(4).says(&["exit code 3", "| it is \u{fffd}[31mred", "output: "]);
+    // Red before and after by exit code only: nothing to judge.
+    night.sh("git switch -qc change");
+    night.write("a", "x");
+    night.commit("change");
+    verify(&night, &["--base", "main"]).exits(4).says(&["nothing to judge"]);
+}
+
+#[test]
+fn p6_a_dirty_tree_is_left_as_it_is_and_out() {
+    let night = Night::new();
+    night.write("tests/alpha.sh", "false\n");
+    verify(&night, &[]).exits(0).says(&["note: edits that are not committed are left out: tests/alpha.sh"]);
+    assert_eq!(night.sh("git status --porcelain"), " M tests/alpha.sh");
+    night.sh("git stash -q; git checkout -q --detach");
+    verify(&night, &[]).exits(0).does_not_say(&["left out"]);
+}
+
+#[test]
+fn a_checkout_of_ci_is_enough() {
+    let mut night = counted();
+    night.sh("git switch -qc change");
+    night.write("tests/alpha.sh", "false\n");
+    night.commit("breaks");
+    // No identity, shallow, detached, and the base branch only as a remote one.
+    night.sh("git config --global --unset-all user.name; git config --global --unset-all user.email");
+    let clone = |depth: u32| {
+        format!(
+            "rm -rf ../ci; git clone -q --depth {depth} --no-single-branch \"file://$PWD\" ../ci; cd ../ci; git checkout -q --detach"
+        )
+    };
+    night.sh(&clone(2));
+    let ci = night.home().join("ci");
+    let ci = ci.to_str().unwrap();
+    night.var("CI", "true");
+    let verify = |args: &[&str]| night.mc(&[&["-C", ci, "verify"], args].concat());
+    verify(&[]).exits(4).says(&["verification: alpha"]);
+    verify(&["--base", "origin/main"]).exits(4).says(&["1 test passed before and fails now: verification: alpha"]);
+    verify(&["HEAD^", "--base", "origin/main"]).exits(0);
+    night.sh(&clone(1));
+    verify(&["--base", "origin/main"]).exits(6).says(&["cut off", "git fetch --deepen"]);
+    assert_eq!(night.sh("cat ../ci/.git/shallow | wc -l; git -C ../ci status --porcelain"), "2");
+}
+
+#[test]
+fn p13_a_state_directory_may_be_carried_to_another_place() {
+    let mut night = counted();
+    verify(&night, &[]).exits(0);
+    night.sh("cp -R ../state ../elsewhere; rm -rf ../elsewhere/runs ../elsewhere/pool; git clone -q . ../other");
+    let elsewhere = night.home().join("elsewhere");
+    night.var("MC_STATE_DIR", elsewhere.to_str().unwrap());
+    let other = night.home().join("other");
+    let said = night.mc(&["-C", other.to_str().unwrap(), "verify"]).exits(0);
+    said.says(&["verified before, nothing was run"]);
+    assert_eq!(runs(&night), 1);
+}
+
+#[test]
+fn p5_after_an_interrupt_nobody_lives_and_the_next_call_works() {
+    let night = Night::new();
+    night.settings("echo $$ > ~/here; sleep 600 & setsid sleep 600 & [ -e ~/quick ] || sleep 600; sh run.sh", "");
+    for signal in ["INT", "TERM"] {
+        let running = night.begin(&["verify"]);
+        night.until("[ -s ~/here ]");
+        running.signal(signal);
+        running.wait().exits(130).says(&["interrupted"]);
+        assert_eq!(sleepers(&night), "", "{signal}");
+        assert_eq!(night.sh("ls ../state/pool/verify | grep -c dirty || true"), "0");
+        night.sh("rm ~/here");
+    }
+    night.sh("touch ~/quick");
+    verify(&night, &[]).exits(0);
+    // A command of the fingerprint is ended too.
+    night.settings("sh run.sh", "fingerprint = [\"touch ~/asked; sleep 600 & sleep 600\"]");
+    let running = night.begin(&["verify"]);
+    night.until("[ -e ~/asked ]");
+    running.signal("INT");
+    running.wait().exits(130);
+    assert_eq!(sleepers(&night), "");
+}
+
+#[test]
+fn p5_what_a_killed_verification_left_running_is_ended_by_the_next_one() {
+    let night = Night::new();
+    night.settings("[ -e ~/here ] || { echo $$ > ~/here; sleep 600; }; sh run.sh", "");
+    let running = night.begin(&["verify"]);
+    night.until("[ -s ~/here ]");
+    running.signal("KILL");
+    running.wait();
+    assert_ne!(sleepers(&night), "");
+    verify(&night, &[]).exits(0);
+    assert_eq!(sleepers(&night), "");
+}
+
+#[test]
+fn a_mission_may_run_beside_it() {
+    let night = Night::new();
+    let plan = night.plan(&unit("slow", "until [ -e ~/go ]; do sleep 0.05; done; touch a"));
+    let mission = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("git rev-parse -q --verify mc/green");
+    // Green's tree was verified by the mission just now.
+    assert_eq!(json_of(&night, 0, &["mc/green"])["rev"]["reused"], true);
+    night.sh("git switch -qc other");
+    night.write("b", "x");
+    night.commit("other");
+    assert_eq!(json_of(&night, 0, &[])["rev"]["reused"], false);
+    night.sh("touch ~/go");
+    mission.wait().exits(0);
+    night.audit();
+}
