@@ -1,5 +1,6 @@
 //! Whole files: reading, replacing at once, making folders.
 
+use crate::domain::values::Millis;
 use rustix::fs::OFlags;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -120,4 +121,11 @@ pub fn folders(path: &Path) -> Vec<String> {
     let mut names: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
+}
+
+/// When a file was last written to; absent when there is none.
+#[must_use]
+pub fn changed(path: &Path) -> Option<Millis> {
+    let at = std::fs::metadata(path).ok()?.modified().ok()?;
+    Millis::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
 }

@@ -11,4 +11,5 @@ pub mod files;
 pub mod git;
 pub mod host;
 pub mod store;
+pub mod terminal;
 pub mod workspace;

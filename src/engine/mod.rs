@@ -33,4 +33,5 @@ pub mod audit;
 pub mod demo;
 pub mod detach;
 pub mod proof;
+pub mod terminal;
 pub mod views;

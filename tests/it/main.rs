@@ -7,6 +7,7 @@ mod architecture;
 mod cli_audit;
 mod cli_demo;
 mod cli_look;
+mod cli_metrics;
 mod cli_plan;
 mod cli_proof;
 mod cli_reports;

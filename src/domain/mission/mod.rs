@@ -31,6 +31,7 @@ mod record;
 mod replay;
 mod rounds;
 mod state;
+pub mod stopwatch;
 pub mod times;
 
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};

@@ -73,14 +73,18 @@ async fn on_green(
     if open.candidate.as_ref() != Some(candidate) {
         broken.push("it is not the commit that was verified".to_owned());
     }
+    let on_line = case.line.get(&candidate.commit).is_some();
     match &case.look.green.tip {
         None => broken.push("green does not exist".to_owned()),
+        Some(_) if on_line => {}
         Some(green) if !case.git.is_ancestor(&candidate.commit, &green.commit).await? => {
             broken.push(format!("green at {} does not contain it", green.commit.short()));
         }
         Some(_) => {}
     }
-    if case.git.resolve(then.commit.as_str()).await?.is_none() {
+    if then == candidate {
+        // Green was moved to it and to nothing else.
+    } else if case.git.resolve(then.commit.as_str()).await?.is_none() {
         broken.push(format!("green is said to have stood at {}, which does not exist", then.commit.short()));
     } else if !case.git.is_ancestor(&candidate.commit, &then.commit).await? {
         broken.push(format!("green is said to have stood at {}, which does not contain it", then.commit.short()));
@@ -89,7 +93,7 @@ async fn on_green(
     if commit.parents.first() != Some(&open.onto.commit) {
         broken.push(format!("it was not made on green at {}", open.onto.commit.short()));
     }
-    if broken.is_empty() && case.line.get(&candidate.commit).is_none() {
+    if broken.is_empty() && !on_line {
         let why = "green contains it, and its first-parent line does not".to_owned();
         let moved = records(case.history).any(|record| matches!(record, Record::GreenMoved { .. }));
         let last = records(case.history).filter_map(|record| match record {
@@ -204,14 +208,22 @@ fn judged(
     if judge(before, &after.summary, &after.delta, state.policy.gate, true).reasons != reasons {
         broken.push("its reasons are others".to_owned());
     }
+    let mut environments = Vec::new();
     for (what, key) in [("before", before_key), ("after", &after.key)] {
-        match bodies.now(case, key)? {
+        let found = bodies.now(case, key)?;
+        environments.extend(found.as_ref().ok().map(|known| known.snapshot.fingerprint.clone()));
+        match found {
             Ok(known) if known.snapshot.summary().outcome == StageOutcome::NotRun => {
                 broken.push(format!("the snapshot {what} was not run"));
             }
             Ok(_) => {}
             Err(_) => broken.push(format!("no snapshot {} from {what} it is stored", short(key))),
         }
+    }
+    if let [before, after] = &environments[..]
+        && before != after
+    {
+        broken.push("the two snapshots were made in different environments".to_owned());
     }
     Ok((broken, Vec::new()))
 }
