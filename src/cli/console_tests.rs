@@ -100,11 +100,27 @@ fn a_pipe_gets_plain_lines_and_a_terminal_a_view_below_them() {
 }
 
 #[test]
-fn a_terminal_made_narrow_keeps_its_lines() {
-    // Wide for the first looks, then narrow: the drawn lines take more rows than they had.
-    let live = written(Style::Lines { all: false }, Some(|look| if look < 30 { 60 } else { 25 }), usize::MAX).concat();
-    assert!(live.contains("\x1b["), "{live}");
-    assert!(!live.contains("\x1b[1m"), "no colours unless wanted");
+fn on_a_terminal_made_narrow_wrapped_lines_are_counted_as_the_rows_they_take() {
+    let console = Console::with_sink(Style::Nothing, Some(Box::new(|| Some((25, 8)))), Box::new(|_| true));
+    console.with(|screen| {
+        assert_eq!(screen.cleared(), "");
+        screen.drawn = [50, 10, 51].map(|length| (Tone::Plain, "x".repeat(length))).to_vec();
+        assert_eq!(screen.cleared(), "\r\x1b[5A\x1b[J", "2 + 1 + 3 rows");
+        screen.drawn.truncate(1);
+        screen.drawn[0].1.truncate(25);
+        assert_eq!(screen.cleared(), "\r\x1b[J");
+    });
+}
+
+#[test]
+fn colours_are_only_used_where_wanted() {
+    let console = Console::with_sink(Style::Nothing, None, Box::new(|_| true));
+    console.with(|screen| {
+        assert_eq!(screen.painted(Tone::Urgent, "a"), "a");
+        screen.colours = true;
+        assert_eq!(screen.painted(Tone::Urgent, "a"), "\x1b[33ma\x1b[0m");
+        assert_eq!(screen.painted(Tone::Plain, "a"), "a");
+    });
 }
 
 #[test]

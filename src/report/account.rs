@@ -41,6 +41,17 @@ pub struct Unlanded<'a> {
     pub helps: String,
 }
 
+/// A unit that took time.
+#[derive(Debug)]
+pub struct Slow<'a> {
+    /// The unit.
+    pub unit: &'a UnitId,
+    /// The time it took itself.
+    pub own: Millis,
+    /// What that was spent on, longest first.
+    pub phases: Vec<(Phase, Millis)>,
+}
+
 impl<'a> Account<'a> {
     /// Takes the account of a mission. `landed_on_green` are the units named by trailers of green's history.
     #[must_use]
@@ -145,26 +156,24 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Units by the time they took, longest first: at most `limit`, and none that took no time at all.
+    /// Units by the time they themselves took, longest first, with what it was spent on: at most `limit`. What a unit waited
+    /// for others says nothing about the unit.
     #[must_use]
-    pub fn slowest(&self, limit: usize) -> Vec<(&UnitId, Millis, Vec<(Phase, Millis)>)> {
+    pub fn slowest(&self, limit: usize) -> Vec<Slow<'_>> {
+        let of_others = [Phase::Planned, Phase::Parked, Phase::Away];
         let mut units: Vec<_> = self
             .times
             .units
             .iter()
             .map(|unit| {
-                let mut phases: Vec<_> = unit.phases.each().filter(|(_, time)| *time > 0).collect();
+                let own = unit.phases.each().filter(|(phase, time)| *time > 0 && !of_others.contains(phase));
+                let mut phases: Vec<_> = own.collect();
                 phases.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
-                // What a unit waited for others says nothing about the unit.
-                let own = |(phase, time): (Phase, Millis)| match phase {
-                    Phase::Planned | Phase::Parked | Phase::Away => 0,
-                    _ => time,
-                };
-                (&unit.unit, unit.phases.each().map(own).sum(), phases)
+                Slow { unit: &unit.unit, own: phases.iter().map(|(_, time)| time).sum(), phases }
             })
-            .filter(|(_, own, _)| *own > 0)
+            .filter(|slow: &Slow<'_>| slow.own > 0)
             .collect();
-        units.sort_by_key(|(_, own, _)| std::cmp::Reverse(*own));
+        units.sort_by_key(|slow| std::cmp::Reverse(slow.own));
         units.truncate(limit);
         units
     }

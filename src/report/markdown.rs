@@ -161,11 +161,11 @@ fn list<'t>(out: &mut String, heading: &str, lines: impl Iterator<Item = &'t str
 
 fn slowest(out: &mut String, account: &Account<'_>) {
     let slowest = account.slowest(SLOWEST);
-    for (nth, (unit, own, parts)) in slowest.iter().enumerate() {
+    for (nth, slow) in slowest.iter().enumerate() {
         if nth == 0 {
             out.push_str("\n<details><summary>slowest units</summary>\n\n| unit | took | of that |\n|---|---|---|\n");
         }
-        let _ = writeln!(out, "| {} | {} | {} |", code(unit.as_str()), span(*own), phases(parts));
+        let _ = writeln!(out, "| {} | {} | {} |", code(slow.unit.as_str()), span(slow.own), phases(&slow.phases));
     }
     if !slowest.is_empty() {
         out.push_str("\n</details>\n");

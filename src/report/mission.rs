@@ -213,7 +213,9 @@ pub(super) fn share(account: &Account<'_>) -> String {
 /// `agent 1m10s, verify 20.0s`: the longest first.
 pub(super) fn phases(phases: &[(Phase, Millis)]) -> String {
     let named = |(phase, time): &(Phase, Millis)| format!("{} {}", phase.name(), span(*time));
-    phases.iter().take(5).map(named).collect::<Vec<_>>().join(", ")
+    // What is shorter would be shown as 0.0s.
+    let shown = phases.iter().filter(|(_, time)| *time >= 100).take(5);
+    shown.map(named).collect::<Vec<_>>().join(", ")
 }
 
 fn times_text(out: &mut String, account: &Account<'_>) {
@@ -225,12 +227,12 @@ fn times_text(out: &mut String, account: &Account<'_>) {
         let _ = writeln!(out, "suspended: {}", span(account.times.away));
     }
     let slowest = account.slowest(SLOWEST);
-    let width = slowest.iter().map(|(unit, ..)| unit.as_str().len()).max().unwrap_or(0).min(40);
-    for (nth, (unit, own, parts)) in slowest.into_iter().enumerate() {
+    let width = slowest.iter().map(|slow| slow.unit.as_str().len()).max().unwrap_or(0).min(40);
+    for (nth, slow) in slowest.into_iter().enumerate() {
         if nth == 0 {
             out.push_str("slowest units\n");
         }
-        let _ = writeln!(out, "  {:width$}  {:>7}  {}", unit.as_str(), span(own), phases(&parts));
+        let _ = writeln!(out, "  {:width$}  {:>7}  {}", slow.unit.as_str(), span(slow.own), phases(&slow.phases));
     }
 }
 

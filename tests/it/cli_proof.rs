@@ -458,3 +458,61 @@ fn lies_in_the_world(told: &Told) {
     std::fs::write(&path, text).unwrap();
     told.is_found("a report of an attempt changed", "the report it left says otherwise (summary)");
 }
+
+#[test]
+fn what_landed_is_verified_again_and_a_test_that_says_otherwise_is_named() {
+    let night = Night::new();
+    night.write("tests/outside.sh", "test ! -e \"$HOME/broken\"\n");
+    night.commit("a test that looks outside");
+    night.mission(&unit("good", "echo true > tests/good.sh")).exits(0);
+    let said = night.mc(&["report", "--verify", "--rerun"]).exits(0);
+    said.says(&["every claim of the report holds", "good: its tree verifies again as it did"]);
+    night.sh("touch ../broken");
+    let said = night.mc(&["report", "--verify", "--rerun"]).exits(4);
+    said.says(&["DOES NOT HOLD      good: its tree verifies again as it did: twice it did not: ", "outside"]);
+    // Another run of a tree is knowledge, and takes nothing from what was reported.
+    night.mc(&["report", "--verify"]).exits(0);
+    night.mc(&["report", "--rerun"]).exits(2);
+}
+
+#[test]
+fn a_journal_that_is_none_any_more_is_said_to_be_none() {
+    let told = Told::new();
+    told.rewrite(|rows| drop(rows.remove(0)));
+    let (code, proof) = told.proof();
+    assert_eq!((code, &proof["claims"][1]["claim"]), (4, &json!("the journal folds to a state")));
+    told.put_back();
+
+    // Every row once: one bit of one byte, in a column and at a place that differ from row to row.
+    let mut random = fastrand::Rng::with_seed(14);
+    for seq in 1..=told.rows().len() {
+        let column = ["mission", "kind", "body", "hash", "at_ms"][random.usize(..5)];
+        let db = Connection::open(told.db()).unwrap();
+        db.execute_batch("PRAGMA ignore_check_constraints = 1; DROP TRIGGER IF EXISTS journal_is_never_changed")
+            .unwrap();
+        let before: rusqlite::types::Value =
+            db.query_row(&format!("SELECT {column} FROM journal WHERE seq = {seq}"), [], |row| row.get(0)).unwrap();
+        let after = match before.clone() {
+            rusqlite::types::Value::Integer(number) => {
+                rusqlite::types::Value::Integer(number ^ (1 << random.u32(..40)))
+            }
+            rusqlite::types::Value::Text(text) => {
+                let mut bytes = text.into_bytes();
+                let at = random.usize(..bytes.len());
+                // The lowest bit keeps plain text plain text.
+                bytes[at] ^= 1;
+                rusqlite::types::Value::Text(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            other => panic!("{other:?}"),
+        };
+        let change = format!("UPDATE journal SET {column} = ?1 WHERE seq = {seq}");
+        assert_eq!(db.execute(&change, [&after]).unwrap(), 1);
+        drop(db);
+        let said = told.night.mc(&["audit"]);
+        assert_eq!(said.code, 4, "row {seq}, {column}: {before:?} became {after:?}: {}", said.text());
+        assert!(said.out.starts_with(&format!("row {seq} of the journal was changed")), "{}", said.text());
+        let db = Connection::open(told.db()).unwrap();
+        db.execute(&change, [&before]).unwrap();
+    }
+    told.night.mc(&["audit"]).exits(0);
+}
