@@ -1,3 +1,5 @@
+//! The console in a pipe and on a terminal.
+
 use super::*;
 use crate::sim::play;
 use crate::sim::scenario::Scenario;

@@ -8,9 +8,9 @@ use super::schema::Support;
 use super::stages::Stage;
 use super::value::Value;
 use super::{ConfigError, FILE_NAME, Problem};
+use crate::domain::plan::globs::Globs;
 use crate::domain::verify::Gate;
 use crate::domain::verify::key::{StageSpec, Tier};
-use crate::domain::verify::paths::Paths;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -322,7 +322,8 @@ impl Layers {
 
     fn check_ignored(&self, problems: &mut Vec<Problem>) {
         let key = "target.verification.ignore";
-        if let Err(message) = Paths::new(&self.texts(key)) {
+        if let Err(bad) = Globs::new(&self.texts(key)) {
+            let message = format!("must be a list of globs; {bad}");
             problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
         }
     }

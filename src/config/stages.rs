@@ -6,9 +6,9 @@ use super::Problem;
 use super::layers::{File, Source};
 use super::schema::{self, Key, Support};
 use super::value::{Kind, Refusal, Value};
+use crate::domain::plan::globs::Globs;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{StageKind, StageSpec, Tier};
-use crate::domain::verify::paths::Paths;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
@@ -158,9 +158,12 @@ fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -
             ("kind", Ok(Value::Text(text))) => stage.kind = text,
             ("tier", Ok(Value::Text(text))) => stage.tier = text,
             ("format", Ok(Value::Text(text))) => stage.format = text,
-            ("reports", Ok(Value::Texts(globs))) => match Paths::new(&globs) {
+            ("reports", Ok(Value::Texts(globs))) => match Globs::new(&globs) {
                 Ok(_) => stage.reports = globs,
-                Err(message) => problems.push(Problem::Value { place, key: path, message }),
+                Err(bad) => {
+                    let message = format!("must be a list of globs; {bad}");
+                    problems.push(Problem::Value { place, key: path, message });
+                }
             },
             (_, Ok(Value::Time(time))) => stage.timeout = Some(time),
             (_, Ok(_)) => {}

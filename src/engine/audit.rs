@@ -10,9 +10,9 @@ use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::{Chain, Store};
 use crate::domain::mission::{MergeSource, Record, UnitState};
+use crate::domain::plan::globs::Globs;
 use crate::domain::values::{CommitId, Tip};
 use crate::domain::verify::key::{StageSpec, Tier};
-use crate::domain::verify::paths::Paths;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,7 +104,7 @@ async fn check(
 /// How a mission's settings lead from a landed tree to the key of its snapshot.
 struct Rule {
     stages: Vec<StageSpec>,
-    ignore: Paths,
+    ignore: Globs,
 }
 
 impl Rule {
@@ -113,7 +113,7 @@ impl Rule {
             serde_json::from_value(history.state.settings.clone()).map_err(|e| format!("its settings: {e}"))?;
         let verification = effective.settings.verification;
         Ok(Self {
-            ignore: Paths::new(&verification.ignore)?,
+            ignore: Globs::new(&verification.ignore).map_err(|bad| bad.to_string())?,
             stages: verification.stages.into_iter().filter(|stage| stage.tier == Tier::Gate).collect(),
         })
     }

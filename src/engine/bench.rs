@@ -17,10 +17,11 @@ use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::slot::Ignored;
 use crate::config::Settings;
 use crate::config::settings::Isolation as WantedIsolation;
+use crate::domain::plan::globs::Globs;
 use crate::domain::values::TreeId;
-use crate::domain::verify::paths::Paths;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -52,6 +53,12 @@ pub enum Room {
     Missions,
     /// Those of verifications beside missions; nobody adopts their runs.
     Verifications,
+}
+
+/// The folder of the pool of verifications beside missions, within that of missions.
+#[must_use]
+pub fn verify_pool(root: &Path) -> PathBuf {
+    root.join("verify")
 }
 
 /// Longest time without a sign of life of its engine that a run nobody adopts goes on.
@@ -109,7 +116,7 @@ impl Bench {
                 let root = self.settings().parallel.pool_dir.clone().unwrap_or_else(|| self.state.pool());
                 let pool = match self.room {
                     Room::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
-                    Room::Verifications => Pool::open_cut(&root.join("verify"), &self.source, Ignored::Keep).await?,
+                    Room::Verifications => Pool::open_cut(&verify_pool(&root), &self.source, Ignored::Keep).await?,
                 };
                 Ok(Arc::new(pool.excluding(&self.settings().target.copy)))
             })
@@ -135,8 +142,8 @@ impl Bench {
         if ignore.is_empty() {
             return Ok(Filtered { tree: tree.clone(), removed: Vec::new() });
         }
-        let ignore = Paths::new(ignore).map_err(|what| EngineError::Usage {
-            what: format!("target.verification.ignore {what}"),
+        let ignore = Globs::new(ignore).map_err(|bad| EngineError::Usage {
+            what: format!("target.verification.ignore: {bad}"),
             hint: "mend it in mission-control.toml".to_owned(),
         })?;
         Ok(self.source.without_paths(&self.facts, tree, |path| ignore.matches(path)).await?)

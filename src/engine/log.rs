@@ -108,6 +108,7 @@ fn clean(value: &mut Value, redactor: &Redactor) -> bool {
 mod tests {
     use super::*;
     use crate::adapters::environment::Environment;
+    use crate::adapters::files;
     use crate::sim::play;
     use crate::sim::scenario::Scenario;
 
@@ -127,8 +128,7 @@ mod tests {
             log.saw(at, record, state.as_ref().unwrap());
         };
         let journal = play(&Scenario::random(3), watch).unwrap().journal;
-        #[expect(clippy::disallowed_methods, reason = "a test reads what was written")]
-        let text = std::fs::read_to_string(dir.path().join("m1.jsonl")).unwrap();
+        let text = files::read_text(&dir.path().join("m1.jsonl")).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), journal.len());
         let started = lines.iter().find(|line| line["kind"] == "attempt-started").unwrap();

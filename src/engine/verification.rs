@@ -15,12 +15,12 @@ use crate::adapters::host::rundir::{Exit, Found, find};
 use crate::adapters::host::tail;
 use crate::adapters::workspace::reports;
 use crate::domain::mission::{Verification, VerifyOrder};
+use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::{StageSpec, Tier};
-use crate::domain::verify::paths::Paths;
 use crate::domain::verify::reports::ReportFile;
 use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, confirm};
 use std::path::{Path, PathBuf};
@@ -185,48 +185,87 @@ async fn run_stages(
     let mut results = Vec::new();
     for (nth, stage) in question.stages.iter().enumerate() {
         let dir = question.dir.join(nth.to_string());
-        let wanted = Paths::new(&stage.reports).map_err(|what| format!("stage `{}`: reports {what}", stage.name))?;
-        let before = clear(bench, &question.tip.tree, &wanted, seat, dir.exists()).await?;
-        let started = clock::now();
-        let env = bench.allowed_env(&bench.settings().verification.env);
-        let timeout = Duration::from_secs(stage.timeout_secs);
-        let job = Job::shell(dir, seat.workspace.clone(), &stage.run, env, timeout);
-        let ended = run(bench, job, kill.clone(), false).await;
-        let millis = clock::now().saturating_sub(started);
-        let left = left(&wanted, seat, before).await?;
-        results.push(conclude(stage, &ended, &left, millis)?);
+        let adopted = seat.adopted && dir.exists();
+        let on = Ground { workspace: &seat.workspace, tree: &question.tip.tree, adopted };
+        let result = run_stage(bench, stage, dir, on, kill.clone()).await;
+        results.push(result.map_err(|none| none.to_string())?);
     }
     let pool = bench.pool().await.map_err(|e| chain(&e))?;
     pool.release(seat.slot).map_err(|e| chain(&e))?;
     Ok(Snapshot { stages: results, ..Snapshot::default() })
 }
 
+/// What a stage runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The folder.
+    pub workspace: &'a Path,
+    /// The tree its tracked files are from.
+    pub tree: &'a TreeId,
+    /// Whether the stage may already be at work, started by an earlier engine.
+    pub adopted: bool,
+}
+
+/// A stage came to no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoResult {
+    /// We were told to stop.
+    #[error("killed")]
+    Killed,
+    /// Infrastructure: why.
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// Runs one stage to its end, or takes it over, and reads what it printed or left.
+///
+/// # Errors
+/// [`NoResult`]: nothing is known of what it would say.
+pub async fn run_stage(
+    bench: &Bench,
+    stage: &StageSpec,
+    dir: PathBuf,
+    on: Ground<'_>,
+    kill: watch::Receiver<bool>,
+) -> Result<StageResult, NoResult> {
+    let old = clear(bench, stage, on).await.map_err(NoResult::Lost)?;
+    let asked = clock::now();
+    let env = bench.allowed_env(&bench.settings().verification.env);
+    let timeout = Duration::from_secs(stage.timeout_secs);
+    let job = Job::shell(dir, on.workspace.to_owned(), &stage.run, env, timeout);
+    let ended = run(bench, job, kill, false).await;
+    if ended.end == End::Killed {
+        return Err(NoResult::Killed);
+    }
+    let millis = clock::now().saturating_sub(ended.started.unwrap_or(asked));
+    let left = left(stage, on, old).await.map_err(NoResult::Lost)?;
+    conclude(stage, &ended, &left, millis).map_err(NoResult::Lost)
+}
+
 /// Makes the workspace ready for a stage with reports: what an earlier run left is no report of this one. Where the stage
 /// may already be at work, nothing is touched, and what is there and tracked does not count.
-async fn clear(
-    bench: &Bench,
-    tree: &TreeId,
-    wanted: &Paths,
-    seat: &Seat,
-    begun: bool,
-) -> Result<reports::Before, String> {
-    if wanted.is_empty() {
+async fn clear(bench: &Bench, stage: &StageSpec, on: Ground<'_>) -> Result<reports::Before, String> {
+    if stage.reports.is_empty() {
         return Ok(reports::Before::default());
     }
-    let tracked = bench.source.files_of(tree).await.map_err(|e| chain(&e))?.into_iter().collect();
-    let (wanted, root) = (wanted.clone(), seat.workspace.clone());
-    let keep = begun && seat.adopted;
+    let wanted = globs(stage)?;
+    let tracked = bench.source.files_of(on.tree).await.map_err(|e| chain(&e))?.into_iter().collect();
+    let (root, keep) = (on.workspace.to_owned(), on.adopted);
     let cleared = blocking(move || reports::before(&root, |path| wanted.matches(path), &tracked, keep)).await?;
-    cleared.map_err(|e| format!("clear old reports away: {e}"))
+    cleared.map_err(|e| format!("stage `{}`: clear old reports away: {e}", stage.name))
+}
+
+fn globs(stage: &StageSpec) -> Result<Globs, String> {
+    Globs::new(&stage.reports).map_err(|bad| format!("stage `{}`: reports: {bad}", stage.name))
 }
 
 /// The reports a stage left.
-async fn left(wanted: &Paths, seat: &Seat, before: reports::Before) -> Result<Vec<ReportFile>, String> {
-    if wanted.is_empty() {
+async fn left(stage: &StageSpec, on: Ground<'_>, old: reports::Before) -> Result<Vec<ReportFile>, String> {
+    if stage.reports.is_empty() {
         return Ok(Vec::new());
     }
-    let (wanted, root) = (wanted.clone(), seat.workspace.clone());
-    let found = blocking(move || reports::read(&root, |path| wanted.matches(path), &before)).await?;
+    let (wanted, root) = (globs(stage)?, on.workspace.to_owned());
+    let found = blocking(move || reports::read(&root, |path| wanted.matches(path), &old)).await?;
     Ok(found.into_iter().map(|(path, text)| ReportFile { path, text }).collect())
 }
 

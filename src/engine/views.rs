@@ -281,12 +281,16 @@ pub fn pool_dir(site: &Site) -> PathBuf {
     site.layers.path("scheduler.parallel.pool_dir").unwrap_or_else(|| site.state.pool())
 }
 
-async fn pool(site: &Site) -> Result<Option<Pool>, EngineError> {
-    let root = pool_dir(site);
-    if !root.is_dir() {
-        return Ok(None);
+/// The pools that exist: that of missions, and that of verifications beside them.
+async fn pools(site: &Site) -> Result<Vec<Pool>, EngineError> {
+    let mut pools = Vec::new();
+    for root in [pool_dir(site), super::bench::verify_pool(&pool_dir(site))] {
+        if root.is_dir() {
+            let source = site.source(ChildGuard::none());
+            pools.push(Pool::open_cut(&root, &source, Ignored::Keep).await.map_err(pool_error)?);
+        }
     }
-    Pool::open(&root, &site.source(ChildGuard::none()), Ignored::Keep).await.map(Some).map_err(pool_error)
+    Ok(pools)
 }
 
 fn pool_error(error: PoolError) -> EngineError {
@@ -299,15 +303,16 @@ fn pool_error(error: PoolError) -> EngineError {
     }
 }
 
-/// The slots of the workspace pool; its folder is not made by looking.
+/// The slots of the workspace pools; their folders are not made by looking.
 ///
 /// # Errors
 /// [`EngineError`] when the pool cannot be read.
 pub async fn slots(site: &Site) -> Result<Vec<SlotInfo>, EngineError> {
-    match pool(site).await? {
-        Some(pool) => pool.list().map_err(pool_error),
-        None => Ok(Vec::new()),
+    let mut slots = Vec::new();
+    for pool in pools(site).await? {
+        slots.extend(pool.list().map_err(pool_error)?);
     }
+    Ok(slots)
 }
 
 /// Deletes the slots that nobody uses and that hold nothing to collect; returns their numbers.
@@ -315,8 +320,9 @@ pub async fn slots(site: &Site) -> Result<Vec<SlotInfo>, EngineError> {
 /// # Errors
 /// [`EngineError`] when a slot cannot be deleted.
 pub async fn prune(site: &Site) -> Result<Vec<u32>, EngineError> {
-    match pool(site).await? {
-        Some(pool) => pool.prune().map_err(pool_error),
-        None => Ok(Vec::new()),
+    let mut gone = Vec::new();
+    for pool in pools(site).await? {
+        gone.extend(pool.prune().map_err(pool_error)?);
     }
+    Ok(gone)
 }

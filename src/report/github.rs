@@ -70,3 +70,7 @@ fn command(out: &mut String, kind: &str, title: &str, message: &str) {
 fn escaped(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
+
+#[cfg(test)]
+#[path = "github_tests.rs"]
+mod tests;

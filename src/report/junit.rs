@@ -119,3 +119,7 @@ fn escaped(text: &str) -> String {
 fn lines(text: &str) -> String {
     text.lines().map(|line| escaped(line) + "\n").collect()
 }
+
+#[cfg(test)]
+#[path = "junit_tests.rs"]
+mod tests;

@@ -339,3 +339,7 @@ fn delta_json(delta: &Delta) -> Value {
         "not_run": delta.not_run,
     })
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+pub(super) mod tests;

@@ -255,8 +255,8 @@ fn p9_the_report_adds_up_and_names_what_is_missing_on_green() {
         suspended: 5.0s
         slowest units
           docs    1m41s  prepare 1m35s, verify 5.3s, merge 1.1s
-          api     38.2s  prepare 36.7s, verify 1.3s, land 0.1s, merge 0.0s
-          ask     22.5s  planned 1m41s, prepare 22.5s, away 5.0s
+          api     38.2s  prepare 36.7s, verify 1.3s, land 0.1s
+          ask     22.5s  prepare 22.5s
         cost: unknown (5 attempts did not say)
 
         look:  git log --first-parent --stat cae662172f..mc/green

@@ -216,7 +216,21 @@ fn a_checkout_of_ci_is_enough() {
     verify(&["HEAD^", "--base", "origin/main"]).exits(0);
     night.sh(&clone(1));
     verify(&["--base", "origin/main"]).exits(6).says(&["cut off", "git fetch --deepen"]);
-    assert_eq!(night.sh("cat ../ci/.git/shallow | wc -l; git -C ../ci status --porcelain"), "2");
+    // Looking at it and freeing its disk space works there too.
+    night.mc(&["-C", ci, "pool", "list"]).exits(0).says(&["slot 0", "verify"]);
+    night.mc(&["-C", ci, "pool", "prune"]).exits(0).says(&["2 workspaces deleted"]);
+    night.sh("git -C ../ci status --porcelain | { ! grep .; }");
+    // A clone without all objects cannot be verified, and it says what helps.
+    night.sh("git config uploadpack.allowFilter true; git clone -q --filter=blob:none \"file://$PWD\" ../partial");
+    let partial = night.home().join("partial");
+    night
+        .mc(&["-C", partial.to_str().unwrap(), "verify", "--fresh"])
+        .exits(6)
+        .says(&["git fetch --refetch --no-filter"]);
+    // A linked work tree has a HEAD of its own.
+    night.sh("git worktree add -q --detach ../linked main");
+    let linked = night.home().join("linked");
+    night.mc(&["-C", linked.to_str().unwrap(), "verify"]).exits(0);
 }
 
 #[test]
@@ -284,4 +298,20 @@ fn a_mission_may_run_beside_it() {
     night.sh("touch ~/go");
     mission.wait().exits(0);
     night.audit();
+}
+
+#[test]
+fn p12_hostile_names_reach_no_runner_and_no_parser() {
+    let night = Night::new();
+    let names = "printf '1..2\\nnot ok 1 - ::error::x%%0Ay \\033[31m<b a=\"1\">&\\n::add-mask::z\\nok 2 - ##[group]\\n'; exit 1";
+    night.settings(names, "");
+    let github = verify(&night, &["--format", "github"]).exits(4);
+    let (_, commands) = github.out.split_once("\nHEAD fails: 1 passed, 1 failed\n::").unwrap();
+    let error = "::error title=Fails::verification: ::error::x%250Ay  [31m<b a=\"1\">&";
+    assert!(commands.lines().nth(1).unwrap().starts_with(error), "{commands}");
+    assert!(!commands.contains("add-mask") && !commands.contains("##["), "{commands}");
+    let junit = verify(&night, &["--format", "junit"]).exits(4);
+    let case = "name=\"::error::x%0Ay \u{fffd}[31m&lt;b a=&quot;1&quot;&gt;&amp;\"><failure message=\"failed\"/>";
+    assert!(junit.out.contains(case), "{}", junit.out);
+    assert!(junit.err.contains("HEAD fails: 1 passed, 1 failed"), "{}", junit.err);
 }

@@ -41,6 +41,8 @@ mod store_place;
 mod store_views;
 mod store_wake;
 mod store_world;
+mod verify_ci;
+mod verify_trees;
 mod workspace_collect;
 mod workspace_hostile;
 mod workspace_pool;

@@ -1,3 +1,5 @@
+//! Where the time of a unit goes, record by record.
+
 use super::*;
 use crate::domain::mission::{AttemptClass, RunEnd};
 use crate::domain::values::{CommitId, Tip, TreeId};

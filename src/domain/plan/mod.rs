@@ -9,6 +9,8 @@ pub mod names;
 pub mod nearest;
 pub mod slug;
 
+pub mod globs;
+
 pub mod file;
 pub mod unsupported;
 

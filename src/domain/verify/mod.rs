@@ -4,7 +4,6 @@ pub mod results;
 
 pub mod formats;
 pub mod key;
-pub mod paths;
 pub mod reports;
 pub mod snapshot;
 

@@ -3,11 +3,11 @@
 use super::Case;
 use crate::adapters::store::StoreError;
 use crate::domain::mission::{Record, State, VerifyRole};
+use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Millis, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::Tier;
-use crate::domain::verify::paths::Paths;
 use crate::domain::verify::snapshot::{Snapshot, confirm};
 use crate::engine::error::EngineError;
 use crate::report::claims::Found;
@@ -205,9 +205,9 @@ pub(super) async fn verified(
 /// The tree that is verified in the place of another, without what the journaled settings ignore.
 async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineError> {
     let ignored = case.settings.as_ref().map(|settings| settings.verification.ignore.as_slice()).unwrap_or_default();
-    match Paths::new(ignored) {
-        Ok(paths) if !ignored.is_empty() => {
-            Ok(case.git.without_paths(&case.site.facts, tree, |path| paths.matches(path)).await?.tree)
+    match Globs::new(ignored) {
+        Ok(globs) if !ignored.is_empty() => {
+            Ok(case.git.without_paths(&case.site.facts, tree, |path| globs.matches(path)).await?.tree)
         }
         _ => Ok(tree.clone()),
     }

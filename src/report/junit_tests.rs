@@ -1,0 +1,64 @@
+//! JUnit XML of tests that are called anything.
+
+use super::super::verify::tests::{HOSTILE, alone, silent, stage};
+use super::*;
+use crate::domain::verify::results::TestStatus::{Failed, Passed, Skipped};
+use expect_test::expect;
+
+#[test]
+fn every_test_and_every_silent_stage_is_a_case() {
+    let stages = vec![
+        stage("unit", &[("a", Passed), ("b", Failed), ("c", Skipped)]),
+        silent("lint", StageOutcome::Passed, Some(0), None, "fine"),
+        silent("types", StageOutcome::Failed, Some(3), None, "x < y\nno"),
+        silent("build", StageOutcome::NotRun, None, Some("timeout after 5 s"), ""),
+    ];
+    expect![[r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="mc verify aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" tests="6" failures="2" errors="1" skipped="1" time="1.234">
+          <testsuite name="unit" tests="3" failures="1" errors="0" skipped="1" time="1.234">
+            <testcase classname="suite" name="a"></testcase>
+            <testcase classname="suite" name="b"><failure message="failed"/></testcase>
+            <testcase classname="suite" name="c"><skipped/></testcase>
+          </testsuite>
+          <testsuite name="lint" tests="1" failures="0" errors="0" skipped="0" time="0.000">
+            <testcase classname="lint" name="stage lint"></testcase>
+          </testsuite>
+          <testsuite name="types" tests="1" failures="1" errors="0" skipped="0" time="0.000">
+            <testcase classname="types" name="stage types"><failure message="exit code 3">x &lt; y
+        no
+        </failure></testcase>
+          </testsuite>
+          <testsuite name="build" tests="1" failures="0" errors="1" skipped="0" time="0.000">
+            <testcase classname="build" name="stage build"><error message="timeout after 5 s"></error></testcase>
+          </testsuite>
+        </testsuites>
+    "#]]
+    .assert_eq(&junit(&alone(stages)));
+}
+
+#[test]
+fn a_failure_that_no_test_tells_is_a_case_of_its_own() {
+    let mut odd = stage("unit", &[("a", Passed)]);
+    (odd.outcome, odd.exit) = (StageOutcome::Failed, Some(1));
+    let text = junit(&alone(vec![odd]));
+    assert!(text.contains("name=\"stage unit\"><failure message=\"exit code 1 although no test failed\">"), "{text}");
+    assert!(text.contains("<testsuite name=\"unit\" tests=\"2\" failures=\"1\""), "{text}");
+}
+
+#[test]
+fn p12_no_name_breaks_the_xml() {
+    let stages = vec![
+        stage(HOSTILE, &[(HOSTILE, Failed)]),
+        silent(HOSTILE, StageOutcome::Failed, Some(1), Some(HOSTILE), HOSTILE),
+    ];
+    let text = junit(&alone(stages));
+    // What may stand in XML 1.0, and every markup character is ours.
+    assert!(text.chars().all(|c| c == '\n' || (c >= ' ' && c != '\u{fffe}' && c != '\u{ffff}')), "{text}");
+    let tags = ["<?xml ", "<testsuites ", "<testsuite ", "<testcase ", "<failure ", "</"];
+    for (at, _) in text.match_indices('<') {
+        assert!(tags.iter().any(|tag| text[at..].starts_with(tag)), "{}", &text[at..]);
+    }
+    assert!(!text.contains("]]>") && !text.contains("& "), "{text}");
+    assert_eq!(text.matches('"').count() % 2, 0);
+}
