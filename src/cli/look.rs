@@ -190,6 +190,7 @@ pub(super) async fn audit(context: &Context) -> Result<u8, CliError> {
             "rows": audit.rows,
             "missions": audit.missions,
             "landings": audit.landings,
+            "pins": audit.pins,
             "broken": audit.broken,
         }));
     } else {
@@ -198,8 +199,8 @@ pub(super) async fn audit(context: &Context) -> Result<u8, CliError> {
         }
         if audit.broken.is_empty() {
             output::line(&format!(
-                "all holds: {} journal rows, {} missions, {} landings checked",
-                audit.rows, audit.missions, audit.landings
+                "all holds: {} journal rows, {} missions, {} landings, {} pins checked",
+                audit.rows, audit.missions, audit.landings, audit.pins
             ));
         }
     }

@@ -63,7 +63,7 @@ const fn count(least: u64) -> Kind {
 /// Choices of a stage's `kind`.
 pub const STAGE_KINDS: Kind = Kind::Choice(&["tests", "lint", "types", "security", "build", "metric"], &[]);
 /// Choices of a stage's `tier`.
-pub const STAGE_TIERS: Kind = Kind::Choice(&["gate"], &["quick"]);
+pub const STAGE_TIERS: Kind = Kind::Choice(&["quick", "gate"], &[]);
 /// Choices of a stage's `format`.
 pub const STAGE_FORMATS: Kind = Kind::Choice(crate::domain::verify::formats::WORDS, &[]);
 
@@ -84,7 +84,7 @@ pub const KEYS: &[Key] = &[
     now("target.verification.fingerprint", Kind::Texts, "[]"),
     now("target.verification.ignore", Kind::Texts, "[]"),
     Key { path: "target.verification.stage", kind: Kind::Text, support: Support::Stages },
-    later("target.verification.protect"),
+    now("target.verification.protect", Kind::Texts, "[]"),
     now("agent.preset", Kind::Choice(&["command"], &["claude", "codex", "gemini", "opencode", "aider"]), "\"command\""),
     now("agent.command", Kind::Text, "\"\""),
     now("agent.prompt", Kind::Choice(&["stdin", "arg", "file"], &[]), "\"stdin\""),
@@ -145,9 +145,9 @@ pub const KEYS: &[Key] = &[
     now("queue.guarantee", Kind::Choice(&["commit"], &["tip"]), "\"commit\""),
     now("queue.merge", Kind::Choice(&["merge"], &["squash", "rebase"]), "\"merge\""),
     now("queue.confirm_failures", Kind::Flag, "true"),
+    now("queue.ratchet", Kind::Flag, "false"),
     later("queue.batch_above"),
     later("queue.strategy"),
-    later("queue.ratchet"),
     later("queue.union"),
     later("queue.regenerate"),
     now("green_branch.green_branch", Kind::Text, "\"mc/green\""),

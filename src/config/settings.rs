@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+const PROTECT: &str = "target.verification.protect";
+
 /// Everything a mission is configured with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -70,9 +72,20 @@ pub struct Verification {
     pub env: Vec<String>,
     /// Shell texts whose outputs are part of the fingerprint.
     pub fingerprint: Vec<String>,
+    /// After this time a unit's own line is killed; stages have times of their own.
+    #[serde(default = "half_an_hour")]
+    pub timeout: Duration,
+    /// Globs of paths that units must leave as they are.
+    #[serde(default)]
+    pub protect: Vec<String>,
     /// Paths and globs removed from a tree before it is verified.
     #[serde(default)]
     pub ignore: Vec<String>,
+}
+
+/// The default of `target.verification.timeout`, for settings journaled before it was kept.
+const fn half_an_hour() -> Duration {
+    Duration::from_secs(30 * 60)
 }
 
 /// How the agent gets its brief.
@@ -170,6 +183,9 @@ pub struct Rounds {
 pub struct Queue {
     /// What it demands.
     pub gate: Gate,
+    /// Whether more findings of linters and type checkers and worse metrics hurt.
+    #[serde(default)]
+    pub ratchet: bool,
     /// Whether a new failure is confirmed by a second run before anyone is blamed.
     pub confirm_failures: bool,
 }
@@ -184,7 +200,7 @@ impl Layers {
         let stages = self.stage_specs(&mut problems);
         self.check_branches(&mut problems);
         self.check_paths(&mut problems);
-        self.check_ignored(&mut problems);
+        self.check_globs(&mut problems);
         if !problems.is_empty() {
             return Err(ConfigError(problems));
         }
@@ -205,6 +221,8 @@ impl Layers {
                 stages,
                 env: self.texts("target.verification.env"),
                 fingerprint: self.texts("target.verification.fingerprint"),
+                timeout: self.time("target.verification.timeout"),
+                protect: self.texts(PROTECT),
                 ignore: self.texts("target.verification.ignore"),
             },
             agent: Agent {
@@ -248,6 +266,7 @@ impl Layers {
             },
             queue: Queue {
                 gate: if self.text("queue.gate") == "pass" { Gate::Pass } else { Gate::NoRegression },
+                ratchet: matches!(self.get("queue.ratchet"), Some((Value::Flag(true), _))),
                 confirm_failures: matches!(self.get("queue.confirm_failures"), Some((Value::Flag(true), _))),
             },
             green_branch: self.text("green_branch.green_branch"),
@@ -320,11 +339,12 @@ impl Layers {
         }
     }
 
-    fn check_ignored(&self, problems: &mut Vec<Problem>) {
-        let key = "target.verification.ignore";
-        if let Err(bad) = Globs::new(&self.texts(key)) {
-            let message = format!("must be a list of globs; {bad}");
-            problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+    fn check_globs(&self, problems: &mut Vec<Problem>) {
+        for key in ["target.verification.ignore", PROTECT] {
+            if let Err(bad) = Globs::new(&self.texts(key)) {
+                let message = format!("must be a list of globs; {bad}");
+                problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The list `[[target.verification.stage]]`.
 //!
-//! Promises: every stage has a name of its own and a command; unknown and later keys are refused with their line.
+//! Promises: every stage has a name of its own and a command; unknown and later keys, and keys that mean nothing for the
+//! kind of their stage, are refused with their line.
 
 use super::Problem;
 use super::layers::{File, Source};
@@ -8,7 +9,7 @@ use super::schema::{self, Key, Support};
 use super::value::{Kind, Refusal, Value};
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::formats::Format;
-use crate::domain::verify::key::{StageKind, StageSpec, Tier};
+use crate::domain::verify::key::{Better, Demand, StageKind, StageSpec, Tier};
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
@@ -21,6 +22,10 @@ const KEYS: &[Key] = &[
     Key { path: "tier", kind: schema::STAGE_TIERS, support: Support::Now("gate") },
     Key { path: "format", kind: schema::STAGE_FORMATS, support: Support::Now("auto") },
     Key { path: "timeout", kind: Kind::Time, support: Support::Now("") },
+    Key { path: "at_most", kind: Kind::Number, support: Support::Now("") },
+    Key { path: "at_least", kind: Kind::Number, support: Support::Now("") },
+    Key { path: "better", kind: Kind::Choice(&["lower", "higher"], &[]), support: Support::Now("") },
+    Key { path: "ratchet", kind: Kind::Flag, support: Support::Now("") },
     Key { path: "reports", kind: Kind::Texts, support: Support::Now("[]") },
 ];
 
@@ -33,6 +38,7 @@ pub struct Stage {
     tier: String,
     format: String,
     timeout: Option<Duration>,
+    demand: Demand,
     reports: Vec<String>,
 }
 
@@ -48,6 +54,7 @@ impl Stage {
             tier: text("gate"),
             format: text("auto"),
             timeout: None,
+            demand: Demand::default(),
             reports: Vec::new(),
         }
     }
@@ -58,19 +65,70 @@ impl Stage {
         StageSpec {
             name: self.name.clone(),
             run: self.run.clone(),
-            kind: match self.kind.as_str() {
-                "lint" => StageKind::Lint,
-                "types" => StageKind::Types,
-                "security" => StageKind::Security,
-                "build" => StageKind::Build,
-                "metric" => StageKind::Metric,
-                _ => StageKind::Tests,
-            },
+            kind: self.kind(),
             tier: if self.tier == "quick" { Tier::Quick } else { Tier::Gate },
             format: Format::from_word(&self.format).unwrap_or_default(),
             timeout_secs: self.timeout.unwrap_or(timeout).as_secs(),
+            demand: self.demand,
             reports: self.reports.clone(),
         }
+    }
+
+    fn kind(&self) -> StageKind {
+        match self.kind.as_str() {
+            "lint" => StageKind::Lint,
+            "types" => StageKind::Types,
+            "security" => StageKind::Security,
+            "build" => StageKind::Build,
+            "metric" => StageKind::Metric,
+            _ => StageKind::Tests,
+        }
+    }
+
+    /// Keys that mean nothing beside the kind of the stage, or contradict each other, with what to do.
+    fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let Demand { at_most, at_least, better, ratchet } = self.demand;
+        let metric = self.kind() == StageKind::Metric;
+        let findings = Format::from_word(&self.format).is_some_and(Format::gives_findings);
+        let mut wrong = Vec::new();
+        for (key, set) in
+            [("at_most", at_most.is_some()), ("at_least", at_least.is_some()), ("better", better.is_some())]
+        {
+            if set && !metric {
+                wrong.push((key, "is meant for numbers; give the stage kind = \"metric\"".to_owned()));
+            }
+        }
+        if at_most.zip(at_least).is_some_and(|(most, least)| least > most) {
+            wrong.push(("at_least", "is above at_most; no number would do".to_owned()));
+        }
+        if metric && self.format != "auto" {
+            let why =
+                "has no meaning for kind = \"metric\": its number is read from the last line that is one; leave it out";
+            wrong.push(("format", why.to_owned()));
+        }
+        if metric && !self.reports.is_empty() {
+            wrong.push(("reports", "has no meaning for kind = \"metric\"; leave it out".to_owned()));
+        }
+        if findings && self.kind() == StageKind::Tests {
+            let why = format!(
+                "is `{}`, which gives findings, not tests; give the stage kind = \"lint\", \"types\", \"security\" or \"build\"",
+                self.format
+            );
+            wrong.push(("format", why));
+        }
+        match (self.kind(), ratchet) {
+            (StageKind::Tests, Some(_)) => {
+                wrong.push(("ratchet", "has no meaning for tests: a test that breaks always hurts".to_owned()));
+            }
+            (StageKind::Security, Some(_)) => {
+                wrong.push(("ratchet", "has no meaning for security: more findings always hurt".to_owned()));
+            }
+            (StageKind::Metric, Some(true)) if self.demand.better().is_none() => {
+                wrong.push(("ratchet", "needs to know what is worse; add better = \"lower\" or \"higher\"".to_owned()));
+            }
+            _ => {}
+        }
+        wrong
     }
 
     /// As an inline table, for people.
@@ -86,6 +144,11 @@ impl Stage {
         let mut parts: Vec<String> =
             fields.iter().map(|(key, text)| format!("{key} = {}", Value::Text((*text).clone()))).collect();
         parts.extend(self.timeout.map(|time| format!("timeout = {}", Value::Time(time))));
+        let Demand { at_most, at_least, better, ratchet } = self.demand;
+        parts.extend(at_most.map(|number| format!("at_most = {number}")));
+        parts.extend(at_least.map(|number| format!("at_least = {number}")));
+        parts.extend(better.map(|better| format!("better = \"{}\"", better.word())));
+        parts.extend(ratchet.map(|flag| format!("ratchet = {flag}")));
         if !self.reports.is_empty() {
             parts.push(format!("reports = {}", Value::Texts(self.reports.clone())));
         }
@@ -125,6 +188,9 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
             let rule = "may have 64 bytes at most, no `:` and no control characters";
             problems.push(refuse(&place, format!("{PATH}.name"), rule));
         }
+        for (key, message) in stage.contradictions() {
+            problems.push(refuse(&place, format!("{PATH}.{key}"), &message));
+        }
         if stages.iter().any(|other| other.name == stage.name) && !stage.name.is_empty() {
             let message = format!("`{}` is the name of two stages; give each its own", stage.name);
             problems.push(refuse(&place, format!("{PATH}.name"), &message));
@@ -158,6 +224,12 @@ fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -
             ("kind", Ok(Value::Text(text))) => stage.kind = text,
             ("tier", Ok(Value::Text(text))) => stage.tier = text,
             ("format", Ok(Value::Text(text))) => stage.format = text,
+            ("at_most", Ok(Value::Number(number))) => stage.demand.at_most = Some(number),
+            ("at_least", Ok(Value::Number(number))) => stage.demand.at_least = Some(number),
+            ("better", Ok(Value::Text(text))) => {
+                stage.demand.better = Some(if text == "lower" { Better::Lower } else { Better::Higher });
+            }
+            ("ratchet", Ok(Value::Flag(flag))) => stage.demand.ratchet = Some(flag),
             ("reports", Ok(Value::Texts(globs))) => match Globs::new(&globs) {
                 Ok(_) => stage.reports = globs,
                 Err(bad) => {

@@ -1,6 +1,7 @@
 //! Values of settings: what a key accepts, read from TOML or from the text of an environment variable or flag.
 
 use super::duration;
+use crate::domain::verify::number::Number;
 use std::fmt;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -12,6 +13,8 @@ pub enum Kind {
     Text,
     /// A whole number within these bounds.
     Count(u64, u64),
+    /// A decimal number.
+    Number,
     /// `true` or `false`.
     Flag,
     /// A list of texts.
@@ -35,6 +38,8 @@ pub enum Value {
     Text(String),
     /// Of [`Kind::Count`].
     Count(u64),
+    /// Of [`Kind::Number`].
+    Number(Number),
     /// Of [`Kind::Flag`].
     Flag(bool),
     /// Of [`Kind::Texts`] and [`Kind::Names`].
@@ -68,6 +73,8 @@ impl Kind {
                 let text = u64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string());
                 self.read_text(&text.unwrap_or_else(|_| number.to_string()))
             }
+            (Self::Number, DeValue::Float(number)) => self.read_text(number.as_str()),
+            (Self::Number, DeValue::Integer(number)) if number.radix() == 10 => self.read_text(number.as_str()),
             (Self::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
             (Self::Texts | Self::Names, DeValue::Array(items)) => {
                 let texts = items.iter().map(|item| match item.get_ref() {
@@ -92,6 +99,10 @@ impl Kind {
             Self::Count(least, most) => match text.trim().parse() {
                 Ok(number) if (least..=most).contains(&number) => Ok(Value::Count(number)),
                 _ => Err(self.wanted()),
+            },
+            Self::Number => match text.trim().replace('_', "").parse() {
+                Ok(number) => Ok(Value::Number(number)),
+                Err(_) => Err(self.wanted()),
             },
             Self::Flag => match text.trim() {
                 "true" | "1" | "yes" => Ok(Value::Flag(true)),
@@ -130,6 +141,7 @@ impl Kind {
             Self::Text => "must be a text in quotes".to_owned(),
             Self::Count(least, most) if most == u64::MAX => format!("must be a whole number of at least {least}"),
             Self::Count(least, most) => format!("must be a whole number from {least} to {most}"),
+            Self::Number => "must be a decimal number, for example 80 or 12.5".to_owned(),
             Self::Flag => "must be true or false".to_owned(),
             Self::Texts => "must be a list of texts, for example [\"a\", \"b\"]".to_owned(),
             Self::Names => "must be a list of names of environment variables, for example [\"CI\"]".to_owned(),
@@ -176,6 +188,7 @@ impl fmt::Display for Value {
         match self {
             Self::Text(text) => f.write_str(&quoted(text)),
             Self::Count(number) => write!(f, "{number}"),
+            Self::Number(number) => write!(f, "{number}"),
             Self::Flag(flag) => write!(f, "{flag}"),
             Self::Texts(texts) => {
                 write!(f, "[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))

@@ -2,10 +2,13 @@
 //!
 //! Everything is keyed by mission, unit and attempt number, so that an engine that takes over finds what an earlier one
 //! began: a folder with `brief.md`, `result.json`, the run directory `run`, that of the setup command `setup`, and, when
-//! collected, `report.json`. Crash windows: before `run` is claimed the attempt never started; after it the run is
-//! adopted; after `report.json` nothing is done twice.
+//! collected, `report.json`. Where quick stages follow, `collected.json` and the run directories below `quick` come before it.
+//! Crash windows: before `run` is claimed the attempt never started; after it the run is adopted; after `collected.json`
+//! nothing is collected twice and the stages are adopted; after `report.json` nothing is done twice.
 
 use super::claims;
+use super::evidence;
+use super::foreign::foreign_refs;
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, GRACE, Job, run};
@@ -21,7 +24,7 @@ use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
 use crate::domain::values::{CommitId, MissionId, UnitId};
-use std::collections::BTreeMap;
+use crate::domain::verify::key::Tier;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,8 +42,8 @@ pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
     match begin(shop, &order, &place, kill.clone()).await {
         Ok(job) => {
             let began = clock::now();
-            let ended = run(shop, job, kill, false).await;
-            finish(shop, &order, &place, ended, Some(began)).await
+            let ended = run(shop, job, kill.clone(), false).await;
+            finish(shop, &order, &place, ended, Some(began), kill).await
         }
         Err(NotReady::Killed) => settle(shop, &order, &place, AttemptReport::bare(RunEnd::Stopped)).await,
         Err(NotReady::Failed(why)) => {
@@ -52,7 +55,7 @@ pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
 /// Takes over an attempt of an earlier engine.
 pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
     let place = Folder::of(shop, &order);
-    if let Some(report) = stored_report(shop, &order, &place).await {
+    if let Some(report) = sound(shop, &order, &place, stored(&place.report())).await {
         release(shop, &order).await;
         return report;
     }
@@ -60,13 +63,16 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
         Ok(pool) => pool,
         Err(e) => return AttemptReport::bare(RunEnd::Infrastructure(e.to_string())),
     };
+    if let Some(report) = sound(shop, &order, &place, stored(&place.collected())).await {
+        return looked_at(shop, &order, &place, report, kill).await;
+    }
     // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
     // they work in the same slot.
     if !place.root.join("run/claim").exists() {
         prepare::end_setup(&place.root).await;
     }
     let job = job(shop, &order, &place, pool.path(order.slot));
-    let mut ended = run(shop, job, kill, true).await;
+    let mut ended = run(shop, job, kill.clone(), true).await;
     if ended.end == End::NeverStarted {
         if !holds(shop, pool, &order) {
             return settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await;
@@ -74,13 +80,18 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
         ended.proof = Some(end_traceless(&place.root.join("run"), pool.path(order.slot)).await);
     }
-    finish(shop, &order, &place, ended, None).await
+    finish(shop, &order, &place, ended, None, kill).await
 }
 
 /// The report an earlier engine kept. An agent can write that file too, so it counts only when what it names is pinned, or
 /// when it names nothing and the slot holds nothing of this attempt.
-async fn stored_report(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Option<AttemptReport> {
-    let report = place.stored_report()?;
+async fn sound(
+    shop: &Shop,
+    order: &AttemptOrder,
+    place: &Folder,
+    report: Option<AttemptReport>,
+) -> Option<AttemptReport> {
+    let report = report?;
     let sound = match &report.head {
         Some(head) => {
             let pin = attempt_of(shop, order, place).head_ref();
@@ -117,14 +128,19 @@ impl Folder {
         self.root.join("report.json")
     }
 
-    fn stored_report(&self) -> Option<AttemptReport> {
-        serde_json::from_slice(&files::read_if_there(&self.report()).ok()??).ok()
+    /// The report as it is before anything is run in the workspace.
+    fn collected(&self) -> PathBuf {
+        self.root.join("collected.json")
     }
 
-    fn keep_report(&self, report: &AttemptReport) -> std::io::Result<()> {
+    fn keep(&self, path: &Path, report: &AttemptReport) -> std::io::Result<()> {
         files::make_private_dir(&self.root)?;
-        files::replace(&self.report(), &serde_json::to_vec_pretty(report)?)
+        files::replace(path, &serde_json::to_vec_pretty(report)?)
     }
+}
+
+fn stored(path: &Path) -> Option<AttemptReport> {
+    serde_json::from_slice(&files::read_if_there(path).ok()??).ok()
 }
 
 async fn begin(
@@ -153,11 +169,17 @@ async fn begin(
         from: order.from.as_str(),
         evidence: &order.evidence,
         result_path: &place.result().to_string_lossy(),
-        verification: &shop.settings().verification.stages.iter().map(|s| s.run.clone()).collect::<Vec<_>>(),
+        verification: &commands(shop, Tier::Gate),
+        quick: &commands(shop, Tier::Quick),
+        protect: &shop.settings().verification.protect,
         own_ref: (order.n > 1).then(|| format!("refs/mc/attempts/{}/{}/{}", shop.mission, order.spec.id, order.n - 1)),
     });
     files::write_private(&place.brief(), text.as_bytes()).map_err(|e| failed("write the brief", &e))?;
     Ok(job(shop, order, place, workspace))
+}
+
+fn commands(shop: &Shop, tier: Tier) -> Vec<String> {
+    shop.settings().verification.stages.iter().filter(|s| s.tier == tier).map(|s| s.run.clone()).collect()
 }
 
 fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) -> Job {
@@ -207,7 +229,14 @@ fn with_argument(command: &str, argument: OsString) -> Vec<OsString> {
     vec!["sh".into(), "-c".into(), format!("{command} \"$1\"").into(), "sh".into(), argument]
 }
 
-async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended, began: Option<u64>) -> AttemptReport {
+async fn finish(
+    shop: &Shop,
+    order: &AttemptOrder,
+    place: &Folder,
+    ended: Ended,
+    began: Option<u64>,
+    kill: watch::Receiver<bool>,
+) -> AttemptReport {
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
     let handoff = if script { None } else { read_handoff(place, log) };
@@ -254,7 +283,7 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
             if let Some(handoff) = &handoff {
                 claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
             }
-            foreign_refs(shop, order, place, &found, &mut report).await;
+            foreign_refs(shop, order, &place.refs(), &found, &mut report).await;
             report.head = Some(found.head);
         }
         Err(why) => {
@@ -266,6 +295,45 @@ async fn finish(shop: &Shop, order: &AttemptOrder, place: &Folder, ended: Ended,
     }
     if report.claim == Some(Claim::Blocked) {
         report.hold = Some(report.summary.clone());
+    }
+    if evidence::workspace_stages(shop, order, &report).is_empty() {
+        return settle(shop, order, place, report).await;
+    }
+    if evidence::quick_dir(&place.root).exists() {
+        report.hold =
+            Some("it wrote into the folder of mc's own runs; look at its work, then `mc unit retry`".to_owned());
+        return settle(shop, order, place, report).await;
+    }
+    shop.redactor().report(&mut report);
+    match place.keep(&place.collected(), &report) {
+        Ok(()) => looked_at(shop, order, place, report, kill).await,
+        Err(e) => {
+            report.end = RunEnd::Infrastructure(format!("keep the report of an attempt: {e}"));
+            settle(shop, order, place, report).await
+        }
+    }
+}
+
+/// Runs what is to be run in the workspace of a collected attempt, then keeps the whole report.
+async fn looked_at(
+    shop: &Shop,
+    order: &AttemptOrder,
+    place: &Folder,
+    mut report: AttemptReport,
+    kill: watch::Receiver<bool>,
+) -> AttemptReport {
+    let stages = evidence::workspace_stages(shop, order, &report);
+    let workspace = match shop.pool().await {
+        Ok(pool) => match pool.hold(order.slot) {
+            Ok(()) if holds(shop, pool, order) => Ok(pool.path(order.slot)),
+            Ok(()) => Err("its workspace is gone".to_owned()),
+            Err(e) => Err(super::error::chain(&e)),
+        },
+        Err(e) => Err(super::error::chain(&e)),
+    };
+    match workspace {
+        Ok(workspace) => evidence::look(shop, &stages, &place.root, &workspace, &mut report, kill).await,
+        Err(why) => report.end = RunEnd::Infrastructure(why),
     }
     settle(shop, order, place, report).await
 }
@@ -342,88 +410,10 @@ async fn keep(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Option<Collec
     }
 }
 
-/// Names refs of the source that changed while the attempt ran; one that now points into the attempt's own work was
-/// written by it, and a person must look (P6).
-async fn foreign_refs(
-    shop: &Shop,
-    order: &AttemptOrder,
-    place: &Folder,
-    found: &Collected,
-    report: &mut AttemptReport,
-) {
-    let before: Option<BTreeMap<String, CommitId>> =
-        files::read_if_there(&place.refs()).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
-    let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
-    let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
-    let landed = shop.source.list_refs("refs/mc/candidates").await.unwrap_or_default();
-    let work = own_work(shop, order, found).await;
-    for (name, now) in &after {
-        if before.get(name) == Some(now) || *name == green {
-            continue;
-        }
-        report.notes.push(format!("{name} of the source changed during the attempt"));
-        let own = within(shop, now, &work).await;
-        let old = shop.source.is_ancestor(now, &order.from).await.unwrap_or(true);
-        // An agent may have merged what landed meanwhile; that is no work of its own.
-        if own && !old && landed.iter().all(|(_, commit)| commit != now) {
-            report.hold = Some(format!(
-                "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), then `mc unit retry`",
-                now.short()
-            ));
-        }
-    }
-    if let Some(now) = green_written(shop, order, &work, &before, &landed).await {
-        report.hold = Some(format!(
-            "{} of your repository now points to this attempt's own commit {}, which nobody verified; put it back to \
-             {} (`git update-ref`), then `mc unit retry`",
-            shop.green_ref(),
-            now.short(),
-            order.green.short()
-        ));
-    }
-    for name in before.keys().filter(|n| !after.contains_key(*n)) {
-        report.notes.push(format!("{name} of the source was deleted during the attempt"));
-    }
-}
-
-/// Everything the attempt left: its head, and the commit that keeps its other tips.
-async fn own_work(shop: &Shop, order: &AttemptOrder, found: &Collected) -> Vec<CommitId> {
-    let kept = format!("refs/mc/kept/{}/{}/{}", shop.mission, order.spec.id, order.n);
-    let kept = shop.source.ref_value(&kept).await.ok().flatten();
-    std::iter::once(found.head.commit.clone()).chain(kept).collect()
-}
-
-async fn within(shop: &Shop, commit: &CommitId, work: &[CommitId]) -> bool {
-    for tip in work {
-        if shop.source.is_ancestor(commit, tip).await.unwrap_or(false) {
-            return true;
-        }
-    }
-    false
-}
-
-/// Green, when it points into the attempt's own work and no landing put it there: the shortest way past the gate.
-async fn green_written(
-    shop: &Shop,
-    order: &AttemptOrder,
-    work: &[CommitId],
-    before: &BTreeMap<String, CommitId>,
-    landed: &[(String, CommitId)],
-) -> Option<CommitId> {
-    let now = shop.source.ref_value(&shop.green_ref()).await.ok()??;
-    // An agent may have merged what landed meanwhile; that is no work of its own.
-    if now == order.green || before.values().chain(landed.iter().map(|(_, id)| id)).any(|known| *known == now) {
-        return None;
-    }
-    let own = within(shop, &now, work).await;
-    let old = shop.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
-    (own && !old).then_some(now)
-}
-
 /// Keeps the report durably, then gives the slot back.
 async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, mut report: AttemptReport) -> AttemptReport {
     shop.redactor().report(&mut report);
-    if let Err(e) = place.keep_report(&report) {
+    if let Err(e) = place.keep(&place.report(), &report) {
         tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);
     }
     release(shop, order).await;

@@ -1,6 +1,7 @@
 //! `mc audit`: what the journal claims, checked against the repository and the snapshot store.
 
 use super::error::EngineError;
+use super::evidence_audit;
 use super::history::{self, History};
 use super::shop::Effective;
 use super::site::Site;
@@ -26,12 +27,14 @@ pub struct Audit {
     pub missions: u64,
     /// Landings of units and of the target branch.
     pub landings: u64,
+    /// Pins of attempts.
+    pub pins: u64,
     /// What does not hold, one line each.
     pub broken: Vec<String>,
 }
 
-/// Checks the chain of the journal, every landing against green, its trailers and its stored snapshot, and that no unit
-/// landed twice.
+/// Checks the chain of the journal, every landing against green, its trailers and its stored snapshots, that no unit landed
+/// twice, and that the work of every attempt is pinned.
 ///
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read at all; what does not hold is a result.
@@ -58,6 +61,9 @@ pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
     Ok(audit)
 }
 
+/// What an intended landing rests on: the gate's snapshot, and those of the unit's own lines.
+type Shown<'a> = (&'a SnapshotKey, Option<&'a SnapshotKey>, Option<&'a SnapshotKey>);
+
 async fn check(
     audit: &mut Audit,
     git: &Git,
@@ -68,11 +74,13 @@ async fn check(
 ) -> Result<(), EngineError> {
     let mission = &history.mission;
     let rule = Rule::of(history);
-    let mut keys: BTreeMap<&CommitId, &SnapshotKey> = BTreeMap::new();
+    let mut keys: BTreeMap<&CommitId, Shown<'_>> = BTreeMap::new();
     let mut landed = BTreeSet::new();
     for (_, _, record) in &history.records {
         match record {
-            Record::LandIntended { candidate, key, .. } => drop(keys.insert(&candidate.commit, key)),
+            Record::LandIntended { candidate, key, accept_before, extra, .. } => {
+                keys.insert(&candidate.commit, (key, accept_before.as_ref(), extra.as_ref()));
+            }
             Record::Landed { source, candidate, .. } => {
                 audit.landings += 1;
                 let name = match source {
@@ -85,9 +93,13 @@ async fn check(
                     audit.broken.push(format!("mission {mission}, {name}: landed twice"));
                 }
                 let key = keys.get(&candidate.commit).copied();
-                let mut problems = landing(git, green, store, candidate, key, source, mission.as_str()).await?;
-                if let (Some(key), Ok(rule), true) = (key, &rule, problems.is_empty()) {
-                    problems.extend(rule.broken_by(git, facts, store, candidate, key).await?);
+                let gate = key.map(|(gate, ..)| gate);
+                let mut problems = landing(git, green, store, candidate, gate, source, mission.as_str()).await?;
+                if let (Some(gate), Ok(rule), true) = (gate, &rule, problems.is_empty()) {
+                    problems.extend(rule.broken_by(git, facts, store, candidate, gate).await?);
+                }
+                if let Some((_, accept_before, extra)) = key {
+                    problems.extend(evidence_audit::own_lines(store, accept_before, extra)?);
                 }
                 audit.broken.extend(problems.into_iter().map(|what| format!("mission {mission}, {name}: {what}")));
             }
@@ -98,6 +110,9 @@ async fn check(
         history.state.units.iter().filter(|u| u.state == UnitState::Landed && !landed.contains(&u.spec.id));
     let unrecorded = unrecorded.map(|unit| format!("mission {mission}, {}: no record of its landing", unit.spec.id));
     audit.broken.extend(unrecorded);
+    let (pins, broken) = evidence_audit::pins(git, history).await?;
+    audit.pins += pins;
+    audit.broken.extend(broken);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Merging onto green and moving green: git's side of a landing. What follows from each answer is decided elsewhere.
 
 use super::error::chain;
+use super::evidence;
 use super::shop::Shop;
 use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
@@ -38,6 +39,12 @@ pub async fn integrate(
         Merged::Unchanged => return Ok(Integration::Unchanged),
         Merged::Conflict { files, detail } => return Ok(Integration::Conflict { files, detail: shorten(&detail) }),
     };
+    if *source != MergeSource::Intake {
+        let paths = evidence::protected(shop, onto, &tip).await?;
+        if !paths.is_empty() {
+            return Ok(Integration::Protected { paths });
+        }
+    }
     let (key, _) = verification::key(shop, &tip.tree, &gate_stages(shop)).await?;
     let message = message(shop, source, title, &tip, &key);
     let commit = merge.commit(&tip.tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;

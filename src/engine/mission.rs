@@ -250,6 +250,7 @@ pub fn policy(settings: &Settings) -> Policy {
         max_attempts: settings.scheduler.max_attempts,
         max_infrastructure_retries: settings.scheduler.max_infrastructure_retries,
         gate: settings.queue.gate,
+        ratchet: settings.queue.ratchet,
         confirm_failures: settings.queue.confirm_failures,
         max_rounds: settings.rounds.max_rounds,
         units_per_round: settings.rounds.units_per_round.unwrap_or(0),

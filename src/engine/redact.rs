@@ -4,6 +4,7 @@
 use crate::adapters::environment::Environment;
 use crate::domain::mission::{AttemptReport, RunEnd};
 use crate::domain::verify::snapshot::Snapshot;
+use std::collections::BTreeMap;
 
 /// Shorter values are words of every text (`1`, `main`, `true`), not secrets.
 const SHORTEST: usize = 6;
@@ -47,13 +48,22 @@ impl Redactor {
         }
     }
 
-    /// Cleans what a snapshot quotes; test names are identities and are cleaned alike in every run.
+    /// Cleans what a snapshot quotes; names of tests and findings are identities and are cleaned alike in every run.
     pub fn snapshot(&self, snapshot: &mut Snapshot) {
         for stage in &mut snapshot.stages {
             stage.head_tail = self.clean(&stage.head_tail);
             stage.reason = stage.reason.as_deref().map(|r| self.clean(r));
             for test in stage.tests.iter_mut().flat_map(|t| &mut t.tests) {
                 test.name = self.clean(&test.name);
+            }
+            for findings in stage.findings.iter_mut() {
+                let mut counts = BTreeMap::new();
+                for (name, count) in std::mem::take(&mut findings.counts) {
+                    let sum: &mut u64 = counts.entry(self.clean(&name)).or_default();
+                    *sum = sum.saturating_add(count);
+                }
+                findings.counts = counts;
+                findings.problem = findings.problem.as_deref().map(|p| self.clean(p));
             }
         }
     }

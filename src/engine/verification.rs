@@ -6,6 +6,7 @@
 
 use super::bench::Bench;
 use super::error::chain;
+use super::evidence;
 use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, Job, run};
 use super::shop::Shop;
@@ -19,10 +20,11 @@ use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::StageOutcome;
+use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::reports::ReportFile;
-use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, confirm};
+use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, relative};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -33,8 +35,10 @@ const PARSED: u64 = 256 << 20;
 /// One question: what do these stages say of this tree?
 #[derive(Debug)]
 pub struct Question<'a> {
-    /// The commit; its tree, without what settings ignore, is what counts.
+    /// The commit.
     pub tip: &'a Tip,
+    /// How much of its tree counts.
+    pub extent: Extent,
     /// What is run, in this order.
     pub stages: &'a [StageSpec],
     /// Folder of this verification's runs.
@@ -43,6 +47,15 @@ pub struct Question<'a> {
     pub run: &'a str,
     /// The snapshot of an earlier run of the same tree that this one confirms; a stored answer is not taken then.
     pub confirms: Option<&'a SnapshotKey>,
+}
+
+/// How much of a tree a verification sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What `target.verification.ignore` leaves: the gate's.
+    Narrowed,
+    /// All of it: a unit whose work is what the gate ignores must be able to show it.
+    Whole,
 }
 
 /// The answer.
@@ -91,7 +104,14 @@ pub async fn examine<F>(
 where
     F: Future<Output = Result<Seat, String>>,
 {
-    let (key, filtered) = key(bench, &question.tip.tree, question.stages).await?;
+    let (tree, stages) = (&question.tip.tree, question.stages);
+    let (key, filtered) = match question.extent {
+        Extent::Narrowed => key(bench, tree, stages).await?,
+        Extent::Whole => {
+            let fingerprint = bench.fingerprint().await.map_err(|e| chain(&e))?;
+            (SnapshotKey::of(tree, stages, fingerprint), Filtered { tree: tree.clone(), removed: Vec::new() })
+        }
+    };
     let stored = bench.snapshot(&key).map_err(|e| chain(&e))?;
     let usable = stored.filter(|s| s.summary().outcome != StageOutcome::NotRun);
     if let (Some(snapshot), None) = (usable, question.confirms) {
@@ -122,8 +142,9 @@ fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) ->
 /// # Errors
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, String> {
-    let stages = gate_stages(shop);
-    let examined = in_mission(shop, &order.run.to_string(), &order.tip, &stages, order.confirms.as_ref(), kill).await?;
+    let (stages, extent) = evidence::stages(shop, &order);
+    let examined =
+        in_mission(shop, &order.run.to_string(), &order.tip, (&stages, extent), order.confirms.as_ref(), kill).await?;
     let before = match &order.against {
         None => None,
         Some(key) => Some(
@@ -146,13 +167,13 @@ pub async fn in_mission(
     shop: &Shop,
     name: &str,
     tip: &Tip,
-    stages: &[StageSpec],
+    (stages, extent): (&[StageSpec], Extent),
     confirms: Option<&SnapshotKey>,
     kill: watch::Receiver<bool>,
 ) -> Result<Examined, String> {
     let dir = shop.verify_dir(name);
     let run = format!("{}-{name}", shop.mission);
-    let question = Question { tip, stages, dir: &dir, run: &run, confirms };
+    let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms };
     let (slot, label) = (slot(shop, confirms.is_some()), format!("{}/.verify/{name}", shop.mission));
     let stop = kill.clone();
     let seat = async |filtered: Filtered| match adoptable(shop, &dir.join("0"), slot, &label).await {
@@ -239,7 +260,7 @@ pub async fn run_stage(
     }
     let millis = clock::now().saturating_sub(ended.started.unwrap_or(asked));
     let left = left(stage, on, old).await.map_err(NoResult::Lost)?;
-    conclude(stage, &ended, &left, millis).map_err(NoResult::Lost)
+    conclude(stage, on.workspace, &ended, &left, millis).map_err(NoResult::Lost)
 }
 
 /// Makes the workspace ready for a stage with reports: what an earlier run left is no report of this one. Where the stage
@@ -305,7 +326,13 @@ async fn in_slot(
     }
 }
 
-fn conclude(stage: &StageSpec, ended: &Ended, left: &[ReportFile], millis: u64) -> Result<StageResult, String> {
+fn conclude(
+    stage: &StageSpec,
+    workspace: &Path,
+    ended: &Ended,
+    left: &[ReportFile],
+    millis: u64,
+) -> Result<StageResult, String> {
     let end = match &ended.end {
         End::Exited(code) => RunEnd::Exited(*code),
         End::Signaled(signal) => RunEnd::Signalled(*signal),
@@ -318,6 +345,7 @@ fn conclude(stage: &StageSpec, ended: &Ended, left: &[ReportFile], millis: u64) 
         Some(log) => tail::head(log, PARSED).map_err(|e| format!("read {}: {e}", log.display()))?.0,
         None => Vec::new(),
     };
+    let output = relative(output, &workspace.to_string_lossy());
     Ok(StageResult::conclude(stage, &end, &output, left, millis))
 }
 

@@ -11,7 +11,7 @@ use super::prepare::{self, NotFresh, NotReady, Wanted};
 use super::runs::GRACE;
 use super::signals::Ending;
 use super::site::Site;
-use super::verification::{self, Examined, Question, Seat, gate_stages};
+use super::verification::{self, Examined, Extent, Question, Seat, gate_stages};
 use crate::adapters::append::Appender;
 use crate::adapters::clock;
 use crate::adapters::git::filter::Filtered;
@@ -24,7 +24,7 @@ use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{SnapshotKey, StageOutcome};
+use crate::domain::verify::{Demands, SnapshotKey, StageOutcome};
 use crate::report::verify::{Base, Side, Verified};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -104,7 +104,9 @@ impl Job<'_> {
             _ = kill.wait_for(|told| *told) => return Err(broken("killed".to_owned())),
         }
         let confirm = self.bench.settings().queue.confirm_failures;
-        let gate = self.bench.settings().queue.gate;
+        let queue = &self.bench.settings().queue;
+        let gate = queue.gate;
+        let demands = Demands { gate, ratchet: queue.ratchet, allow_removed_tests: false };
 
         let mut base = None;
         if let Some((asked, tip, merge_base)) = against {
@@ -119,13 +121,14 @@ impl Job<'_> {
             base.as_ref().map(|base| {
                 let delta = delta(&base.side.snapshot, &after.snapshot);
                 let (before, after) = (base.side.snapshot.summary(), after.snapshot.summary());
-                let judgement = judge(&before, &after, &delta, gate, false);
+                let judgement = judge(&before, &after, &delta, &demands);
                 (delta, judgement)
             })
         };
         let mut compared = compare(&after);
         let blamed = compared.as_ref().is_none_or(|(_, judgement)| !judgement.lands);
-        if confirm && blamed && unsure(&after.snapshot) {
+        let measured = compared.as_ref().is_some_and(|(delta, _)| delta.number_hurts(demands.ratchet));
+        if confirm && blamed && (unsure(&after.snapshot) || (measured && !after.snapshot.confirmed)) {
             self.again(&mut after, "rev-again").await?;
             compared = compare(&after);
         }
@@ -227,7 +230,7 @@ impl Job<'_> {
         let label = format!("{}-{name}", self.id);
         let dir = self.bench.state.runs().join(".verify").join(&label);
         let run = format!("verify-{label}");
-        let question = Question { tip, stages: &self.stages, dir: &dir, run: &run, confirms };
+        let question = Question { tip, extent: Extent::Narrowed, stages: &self.stages, dir: &dir, run: &run, confirms };
         let (mut removed, mut tree) = (0, tip.tree.clone());
         if confirms.is_none() || !self.bench.settings().verification.ignore.is_empty() {
             let (_, filtered) = verification::key(self.bench, &tip.tree, &self.stages).await?;

@@ -37,15 +37,17 @@ pub struct LandingFact {
 pub struct Facts {
     /// Landings in order.
     pub landings: Vec<LandingFact>,
-    /// Verification runs by what they were for: base, green, candidates, second runs, broken off.
-    pub runs: [u64; 5],
+    /// Verification runs by what they were for: base, green, candidates, second runs, broken off,
+    /// units' own lines.
+    pub runs: [u64; 6],
     /// Snapshot of the untouched base.
     pub base: Option<Summary>,
     /// Where the mission found green or made it.
     pub ground: Option<CommitId>,
     /// Time the processes of attempts ran, added up.
     pub agent_time: Millis,
-    /// Tests that failed before and after a compared change, whatever became of them later.
+    /// Tests that failed before and after a compared change, and findings that stood in its way on both sides, whatever
+    /// became of them later.
     pub still_failing: BTreeSet<String>,
     /// Tests that failed in one and passed in another run of one tree.
     pub flaky: BTreeSet<String>,
@@ -84,11 +86,13 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                     (_, VerifyRole::Baseline) => 0,
                     (_, VerifyRole::Before) => 1,
                     (_, VerifyRole::After) => 2,
+                    (_, VerifyRole::AcceptBefore | VerifyRole::Extra) => 5,
                 };
                 facts.runs[kind] += u64::from(!reused);
                 facts.flaky.extend(summary.flaky.iter().cloned());
                 if let Some(delta) = delta {
                     facts.still_failing.extend(delta.still_failing.iter().cloned());
+                    facts.still_failing.extend(delta.findings.iter().flat_map(|change| &change.kept).cloned());
                 }
                 match role {
                     VerifyRole::After => {
@@ -100,6 +104,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                         facts.base = Some(summary.clone());
                         green = Some(summary.clone());
                     }
+                    VerifyRole::AcceptBefore | VerifyRole::Extra => {}
                 }
             }
             Record::GreenMoved { .. } => green = None,

@@ -79,8 +79,9 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let wait = again_at.saturating_sub(*at) / 1000;
             format!("{what} failed: {}; again in {wait} s", short(error, LIMIT))
         }
-        Record::Landed { source, candidate, verdict, .. } => {
-            format!("{}: landed at {}, {}", source_name(source), candidate.commit.short(), word(verdict))
+        Record::Landed { source, candidate, verdict, reasons, .. } => {
+            let remark = reasons.first().map_or_else(String::new, |reason| format!("; {}", short(reason, LIMIT)));
+            format!("{}: landed at {}, {}{remark}", source_name(source), candidate.commit.short(), word(verdict))
         }
         Record::MergeEmpty { source, .. } => format!("{}: green has this change already", source_name(source)),
         Record::Rejected { source, class, reasons, next, .. } => {
@@ -168,12 +169,16 @@ pub fn source_name(source: &MergeSource) -> String {
 }
 
 fn what(role: VerifyRole, state: &State) -> String {
+    let candidate = |what: &str| {
+        let landing = state.landing.as_ref();
+        landing.map_or_else(|| "a candidate".to_owned(), |l| format!("{what}{}", source_name(&l.mr.source)))
+    };
     match role {
         VerifyRole::Baseline => "the base".to_owned(),
         VerifyRole::Before => "green".to_owned(),
-        VerifyRole::After => {
-            state.landing.as_ref().map_or_else(|| "a candidate".to_owned(), |landing| source_name(&landing.mr.source))
-        }
+        VerifyRole::After => candidate(""),
+        VerifyRole::AcceptBefore => format!("that green does not pass {} yet", candidate("`accept` of ")),
+        VerifyRole::Extra => candidate("the own lines of "),
     }
 }
 
@@ -183,7 +188,7 @@ fn next_move(next: &NextMove) -> String {
         NextMove::Retry { because, .. } if because.trim().is_empty() => "tried again".to_owned(),
         NextMove::Retry { because, .. } => format!("tried again: {}", short(because, LIMIT)),
         NextMove::NoOp => "nothing to do".to_owned(),
-        NextMove::Hold { question } => format!("held for a person: {}", short(question, LIMIT)),
+        NextMove::Hold { question, .. } => format!("held for a person: {}", short(question, LIMIT)),
         NextMove::Fail { reason } => format!("failed: {}", short(reason, LIMIT)),
         NextMove::Reject { reason } => format!("rejected: {}", short(reason, LIMIT)),
     }

@@ -6,7 +6,7 @@
 
 use super::account::Account;
 use super::facts::LandingFact;
-use super::words::{count, short, span, sum, tests, unknown_costs, word};
+use super::words::{count, findings, short, span, sum, tests, unknown_costs, word};
 use super::{GreenRef, View};
 use crate::domain::mission::times::Phase;
 use crate::domain::values::{Millis, UnitId};
@@ -83,8 +83,10 @@ pub(super) fn attempts(view: &View<'_>) -> usize {
 pub(super) fn change(before: Option<&Summary>, after: Option<&Summary>) -> String {
     match (before, after) {
         (Some(before), Some(after)) if before.passed + before.failed + after.passed + after.failed > 0 => {
+            let (had, has) = (findings(before), findings(after));
+            let found = if had == has { String::new() } else { format!("; {had} -> {has}") };
             format!(
-                "tests {} passed, {} failed -> {} passed, {} failed",
+                "tests {} passed, {} failed -> {} passed, {} failed{found}",
                 before.passed, before.failed, after.passed, after.failed
             )
         }
@@ -170,11 +172,12 @@ fn reason(state: &str, text: &str) -> String {
 
 /// What verifications were run for, as a sum; empty without any.
 pub(super) fn runs_of(account: &Account<'_>) -> String {
-    let [base, green, candidates, second, broken_off] = account.facts.runs;
+    let [base, green, candidates, second, broken_off, own] = account.facts.runs;
     let of = [
         (base, "of the base"),
         (green, "of green"),
         (candidates, "of candidates"),
+        (own, "of units' own lines"),
         (second, "to confirm a failure"),
         (broken_off, "broken off"),
     ];

@@ -5,6 +5,7 @@ pub mod words;
 
 pub mod plan;
 
+pub mod evidence;
 pub mod facts;
 pub mod lines;
 pub mod live;

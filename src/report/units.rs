@@ -1,6 +1,7 @@
 //! `mc units` and `mc unit show`: each unit with its attempts and where its work is kept.
 
 use super::View;
+use super::evidence;
 use super::status::unit_json;
 use super::text::plain;
 use super::words::{attempt_ref, short, span, stamp, sum, word, worked};
@@ -54,9 +55,15 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     if let Some(tip) = &unit.landed {
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
         let _ = writeln!(out, "  landed    {} ({verdict})", tip.commit);
+        remarks(view, unit).iter().for_each(|remark| lines(&mut out, "  remark    ", remark));
     }
     for attempt in &unit.attempts {
         attempt_text(&mut out, view, unit, attempt);
+    }
+    let shown = evidence::landings_text(view.records, unit);
+    if !shown.is_empty() {
+        out.push_str("\nits own lines\n");
+        shown.iter().for_each(|text| lines(&mut out, "  ", text));
     }
     if let Some(Refusal { attempt, run, note, reused }) = refusal(view, unit) {
         let _ = writeln!(out, "\nverification {run} refused attempt {attempt}");
@@ -80,6 +87,18 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     out
 }
 
+/// What the gate remarked on the change of a unit that landed.
+fn remarks<'a>(view: &View<'a>, unit: &Unit) -> &'a [String] {
+    let mut records = view.records.iter().rev().map(|(_, _, record)| record);
+    let found = records.find_map(|record| match record {
+        Record::Landed { source: MergeSource::Unit { unit: of, .. }, reasons, .. } if *of == unit.spec.id => {
+            Some(reasons)
+        }
+        _ => None,
+    });
+    found.map_or(&[], Vec::as_slice)
+}
+
 /// The verification that last refused a change of a unit.
 struct Refusal<'a> {
     attempt: u32,
@@ -92,11 +111,13 @@ fn refusal<'a>(view: &View<'a>, unit: &Unit) -> Option<Refusal<'a>> {
     let (mut last, mut found) = (None, None);
     for (_, _, record) in view.records {
         match record {
+            // One that was refused without a verification is not to be explained by that of another.
+            Record::LandingStarted { .. } => last = None,
             Record::Verified { run, summary, reused, .. } => last = Some((*run, summary.note.as_str(), *reused)),
             Record::Rejected {
                 source: MergeSource::Unit { unit: of, n }, class: RejectClass::Verification, ..
             } if *of == unit.spec.id => {
-                found = last.map(|(run, note, reused)| Refusal { attempt: *n, run, note, reused });
+                found = last.take().map(|(run, note, reused)| Refusal { attempt: *n, run, note, reused });
             }
             _ => {}
         }
@@ -126,6 +147,11 @@ fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attemp
     for note in &attempt.notes {
         lines(out, "  note    ", note);
     }
+    if let Some(quick) = evidence::quick_text(attempt) {
+        lines(out, "  checked ", &quick);
+        let (mission, id, n) = (&view.state.mission, &unit.spec.id, attempt.n);
+        let _ = writeln!(out, "  output  {mission}/{id}/{n}/quick in the folder `runs` of `mc where`");
+    }
     if !attempt.proof.is_empty() {
         let _ = writeln!(out, "  processes proven gone by {}", plain(&attempt.proof));
     }
@@ -147,8 +173,10 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
     body["depends"] = json!(unit.spec.depends);
     body["verdict"] = json!(unit.verdict);
     body["evidence"] = json!(unit.evidence);
+    body["remarks"] = json!(remarks(view, unit));
     let refusal = refusal(view, unit);
     body["refused_by"] = json!(refusal.map(|r| json!({"attempt": r.attempt, "run": r.run, "note": r.note})));
+    body["own_lines"] = evidence::landings_json(view.records, unit);
     let history = unit.attempts.iter().map(|attempt| {
         let head = attempt.head.as_ref();
         json!({
@@ -165,6 +193,7 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
             "summary": attempt.summary,
             "notes": attempt.notes,
             "proof": attempt.proof,
+            "quick": attempt.quick,
         })
     });
     body["history"] = history.collect();

@@ -6,6 +6,7 @@ use super::words::{count, short, span, stamp, tests, word};
 use crate::domain::values::{Millis, Tip, TreeId};
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::history::TestHistory;
+use crate::domain::verify::key::StageKind;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use crate::domain::verify::{Delta, Gate, Judgement, SnapshotKey, StageOutcome};
@@ -119,8 +120,15 @@ pub fn read_as(stage: &StageResult) -> String {
         let doubt = if results.problem.is_some() { ", not whole" } else { "" };
         return format!("read as {}: {passed} passed, {failed} failed{skipped}{doubt}", format.word());
     }
+    if let Some(number) = stage.number {
+        return format!("number {number}");
+    }
     match (&stage.findings, format) {
-        (Some(findings), format) => format!("read as {}: {}", format.word(), count(findings.total(), "finding")),
+        (Some(findings), format) => {
+            let doubt = if findings.problem.is_some() { ", not whole" } else { "" };
+            format!("read as {}: {}{doubt}", format.word(), count(findings.total(), "finding"))
+        }
+        (None, Format::Exit | Format::Auto) if stage.kind == StageKind::Metric => "no number".to_owned(),
         (None, Format::Exit | Format::Auto) => "exit code only: name a format or reports to see tests".to_owned(),
         (None, format) => format!("read as {}: nothing found", format.word()),
     }
@@ -192,6 +200,14 @@ fn side(out: &mut String, side: &Side, how: &str) {
         let _ = writeln!(out, "  {name:width$}  {:7}  {:>6}  {}", outcome(stage), span(stage.millis), read_as(stage));
         if stage.effective() == StageOutcome::Passed {
             continue;
+        }
+        if stage.explained() && stage.tests.is_none() {
+            let _ = writeln!(out, "    {}", plain(&stage.why()));
+            let names = stage.findings.iter().flat_map(|findings| findings.counts.iter());
+            for (name, times) in names.take(NAMES) {
+                let times = if *times > 1 { format!(" ({times} times)") } else { String::new() };
+                let _ = writeln!(out, "    {}{times}", short(name, 200));
+            }
         }
         if !stage.explained() {
             let _ = writeln!(out, "    {}", plain(&stage.why()));
@@ -319,6 +335,7 @@ fn stage_json(stage: &StageResult, logs: &[(String, PathBuf)]) -> Value {
         "read_as": stage.format.unwrap_or_default().word(),
         "tests": tests,
         "findings": stage.findings.as_ref().map(|findings| findings.total()),
+        "number": stage.number,
         "millis": stage.millis,
         "logs": logs,
     })
@@ -337,6 +354,8 @@ fn delta_json(delta: &Delta) -> Value {
         "stages_fixed": delta.stages_fixed,
         "incomparable": delta.incomparable,
         "not_run": delta.not_run,
+        "findings": delta.findings,
+        "metrics": delta.metrics,
     })
 }
 

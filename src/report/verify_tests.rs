@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::values::CommitId;
+use crate::domain::verify::Demands;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::results::{TestResult, TestResults};
 use crate::domain::verify::verdict::judge;
@@ -72,7 +73,8 @@ pub fn against(before: Vec<StageResult>, after: Vec<StageResult>) -> Verified {
     let after = side("HEAD", after);
     let delta = delta(&base.snapshot, &after.snapshot);
     let (old, new) = (base.snapshot.summary(), after.snapshot.summary());
-    let judgement = judge(&old, &new, &delta, Gate::NoRegression, false);
+    let judgement =
+        judge(&old, &new, &delta, &Demands { gate: Gate::NoRegression, ratchet: false, allow_removed_tests: false });
     Verified {
         after,
         base: Some(Base { side: base, merge_base: true }),

@@ -88,7 +88,7 @@ pub fn sum(state: &State) -> String {
     format!("{} = {}", parts.join(" + "), count(state.units.len() as u64, "unit"))
 }
 
-/// A snapshot's summary: `41 passed, 1 failed`, or the outcome where no test was told apart.
+/// A snapshot's summary: `passes: 41 passed, 0 failed; 3 lint findings`, or the outcome where no test was told apart.
 #[must_use]
 pub fn tests(summary: &Summary) -> String {
     let outcome = match summary.outcome {
@@ -96,11 +96,22 @@ pub fn tests(summary: &Summary) -> String {
         StageOutcome::Failed => "fails",
         StageOutcome::NotRun => "not run",
     };
+    let found = findings(summary);
     if summary.passed + summary.failed + summary.skipped == 0 {
-        return outcome.to_owned();
+        let found = if found.is_empty() { found } else { format!(": {found}") };
+        return format!("{outcome}{found}");
     }
     let skipped = if summary.skipped > 0 { format!(", {} skipped", summary.skipped) } else { String::new() };
-    format!("{outcome}: {} passed, {} failed{skipped}", summary.passed, summary.failed)
+    let found = if found.is_empty() { found } else { format!("; {found}") };
+    format!("{outcome}: {} passed, {} failed{skipped}{found}", summary.passed, summary.failed)
+}
+
+/// Findings of a snapshot by kind: `3 lint findings, 0 security findings`; empty where none were read.
+#[must_use]
+pub fn findings(summary: &Summary) -> String {
+    let parts: Vec<String> =
+        summary.findings.iter().map(|(kind, n)| count(*n, &format!("{} finding", kind.word()))).collect();
+    parts.join(", ")
 }
 
 /// Attempts of an agent whose cost nobody told; attempts that never ran cost nothing.

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 pub fn promises(state: &State, world: &World, journal: Option<&[Record]>) -> Result<(), String> {
     green_is_verified(state, world)?;
     landed_is_in_green(state, world)?;
+    if let Some(unit) = world.landed_unproven(|unit| state.accept_waived(unit)) {
+        return Err(format!("P8: {unit} landed although its `accept` was not seen to fail before"));
+    }
     accounting(state)?;
     caps(state)?;
     dependencies(state)?;

@@ -4,10 +4,14 @@
 //! It knows no file, process or real clock; the same scenario and seed give the same trace.
 
 pub mod check;
+pub mod lines;
 pub mod scenario;
+mod tree;
 pub mod world;
 
-use crate::domain::mission::{Command, Event, Policy, Record, RejectClass, State, StopLevel, UnitState, decide};
+use crate::domain::mission::{
+    Command, Event, MergeSource, Policy, Record, RejectClass, State, StopLevel, UnitState, decide,
+};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, MissionId, TreeId};
 use crate::domain::verify::StageOutcome;
@@ -197,11 +201,18 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     fn fairness(&mut self, records: &[Record], paused: bool) -> Result<(), String> {
         for record in records {
             match record {
+                Record::LandingStarted { .. } => self.candidate = None,
                 Record::CandidateMade { candidate, .. } => self.candidate = Some(candidate.tree.clone()),
                 Record::Rejected { class: RejectClass::Verification, source, .. } => {
                     let Some(tree) = &self.candidate else { continue };
+                    let unit = match source {
+                        MergeSource::Unit { unit, .. } => Some(unit),
+                        MergeSource::Intake => None,
+                    };
+                    let by_own_lines = unit.and_then(|unit| self.world.refusing_runs(unit, tree));
+                    let runs = by_own_lines.unwrap_or_else(|| self.world.runs_of(tree));
                     let fails = self.world.verified.get(tree).is_some_and(|s| s.outcome != StageOutcome::Passed);
-                    if fails && self.scenario.policy.confirm_failures && self.world.runs_of(tree) < 2 {
+                    if (fails || by_own_lines.is_some()) && self.scenario.policy.confirm_failures && runs < 2 {
                         return Err(format!("{source:?} is blamed for a failure seen once"));
                     }
                 }

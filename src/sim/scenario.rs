@@ -1,5 +1,6 @@
 //! What is simulated: units with their behaviour, limits, and the faults that disturb them.
 
+use super::lines::Line;
 use crate::domain::mission::Policy;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, UnitId};
@@ -20,6 +21,8 @@ pub struct Scenario {
     pub conflicts: BTreeSet<(UnitId, UnitId)>,
     /// Pairs that verify apart and fail together.
     pub red_together: BTreeSet<(UnitId, UnitId)>,
+    /// What units' own lines say; the others as `mc simulate` takes them: `accept` fails until its unit is in.
+    pub lines: BTreeMap<String, Line>,
     /// Whether the base has one failing test.
     pub red_base: bool,
     /// Random disturbances.
@@ -51,6 +54,12 @@ pub enum Behaviour {
     Continues,
     /// The host fails.
     HostFails,
+    /// Changes something good that the quick stages refuse.
+    FailsQuick,
+    /// Changes something good, and a command of the quick stages is missing.
+    MissesQuick,
+    /// Changes something good and a protected path.
+    Touches,
 }
 
 /// Probabilities of disturbances, each per opportunity.
@@ -118,6 +127,7 @@ impl Scenario {
             behaviours: BTreeMap::new(),
             conflicts: BTreeSet::new(),
             red_together: BTreeSet::new(),
+            lines: BTreeMap::new(),
             red_base: false,
             faults: Faults::default(),
             crash_at: None,
@@ -152,6 +162,7 @@ impl Scenario {
             }
             units.push(spec);
         }
+        own_lines(&mut units, &mut scenario.lines, seed);
         scenario.units = units;
         scenario.red_base = rng.u8(..) < 30;
         scenario.policy = Policy {
@@ -178,9 +189,43 @@ impl Scenario {
     }
 }
 
+/// Gives some units lines of their own, drawn apart from everything else.
+fn own_lines(units: &mut [UnitSpec], lines: &mut BTreeMap<String, Line>, seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0xacce97);
+    let ids: Vec<UnitId> = units.iter().map(|u| u.id.clone()).collect();
+    let rate = if rng.bool() { rng.f64() * 0.5 } else { 0.0 };
+    for unit in units {
+        if rng.f64() < rate {
+            let (text, line) = match rng.u8(0..10) {
+                0..8 => ("passes", Line::Passes),
+                8 => ("fails", Line::Fails),
+                _ => ("cannot run", Line::CannotRun),
+            };
+            lines.insert(text.to_owned(), line);
+            unit.verify = Some(text.to_owned());
+        }
+        if rng.f64() < rate {
+            let other = ids[rng.usize(..ids.len())].clone();
+            let (text, line) = match rng.u8(0..20) {
+                0..12 => (format!("has {}", unit.id), Line::Once(unit.id.clone())),
+                12..16 => (format!("has {other}"), Line::Once(other)),
+                16 => ("passes".to_owned(), Line::Passes),
+                17 => ("fails".to_owned(), Line::Fails),
+                18 => (format!("brings {}", unit.id), Line::Brings(unit.id.clone())),
+                _ => ("cannot run".to_owned(), Line::CannotRun),
+            };
+            lines.insert(text.clone(), line);
+            unit.accept = Some(text);
+        }
+    }
+}
+
 fn random_behaviour(rng: &mut fastrand::Rng) -> Behaviour {
     match rng.u8(0..100) {
-        0..60 => Behaviour::Good,
+        0..54 => Behaviour::Good,
+        54..56 => Behaviour::FailsQuick,
+        56..57 => Behaviour::MissesQuick,
+        57..60 => Behaviour::Touches,
         60..68 => Behaviour::Breaks,
         68..72 => Behaviour::RemovesTest,
         72..76 => Behaviour::NoOp,

@@ -1,6 +1,8 @@
 //! Repository, agents and verifications without any of them: trees are sets of changes, time is a number.
 
+use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Scenario};
+use super::tree::{Content, hash_commit, hash_tree, tests};
 use crate::domain::mission::{
     AttemptOrder, AttemptReport, Claim, Command, Event, Ground, Integration, LandResult, MergeSource, RunEnd,
     StopLevel, Verification, VerifyOrder,
@@ -8,9 +10,6 @@ use crate::domain::mission::{
 use crate::domain::values::{CommitId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What a tree contains: each unit's change, and whether it is a good one.
-type Content = BTreeMap<UnitId, Behaviour>;
 
 /// The world outside the engine.
 #[derive(Debug)]
@@ -42,6 +41,7 @@ pub struct World {
     last_green: Option<CommitId>,
     base: Tip,
     foreign: u32,
+    lines: Lines,
 }
 
 #[derive(Debug, Clone)]
@@ -77,6 +77,7 @@ impl World {
             last_green: None,
             base: Tip { commit: hash_commit("base"), tree: hash_tree(&Content::new()) },
             foreign: 0,
+            lines: Lines::new(scenario),
         };
         let base = world.base.commit.clone();
         world.commits.insert(base.clone(), Content::new());
@@ -94,6 +95,16 @@ impl World {
     #[must_use]
     pub fn runs_of(&self, tree: &TreeId) -> u32 {
         self.runs_by_tree.get(tree).copied().unwrap_or(0)
+    }
+
+    /// How often the own lines of a unit ran on a tree that they refuse.
+    pub(super) fn refusing_runs(&self, unit: &UnitId, tree: &TreeId) -> Option<u32> {
+        self.lines.refusing_runs(unit, tree)
+    }
+
+    /// A unit that landed although its `accept` was not seen to fail before.
+    pub(super) fn landed_unproven(&self, waived: impl Fn(&UnitId) -> bool) -> Option<&UnitId> {
+        self.lines.shown_nothing(waived)
     }
 
     /// Whether `ancestor` is contained in `commit`.
@@ -271,7 +282,12 @@ impl World {
         let mut takes = rng.u64(500..LONGEST_ATTEMPT / 2);
         let mut works = |kind| content.insert(unit.clone(), kind);
         match behaviour {
-            Behaviour::Good | Behaviour::Breaks | Behaviour::RemovesTest => {
+            Behaviour::Good
+            | Behaviour::Breaks
+            | Behaviour::RemovesTest
+            | Behaviour::FailsQuick
+            | Behaviour::MissesQuick
+            | Behaviour::Touches => {
                 works(behaviour);
                 report.claim = Some(Claim::Completed);
             }
@@ -293,11 +309,12 @@ impl World {
             }
             Behaviour::HostFails => report.end = RunEnd::Infrastructure("spawn failed".to_owned()),
         }
-        let head = self.commit(&format!("{unit} {}", order.n), content, vec![order.from.clone()]);
+        let head = self.commit(&format!("{unit} {}", order.n), content.clone(), vec![order.from.clone()]);
         let base = self.commits.get(&order.green).map(hash_tree);
         report.changed = base != Some(head.tree.clone());
         report.claim = report.claim.filter(|_| !script);
         report.head = Some(head);
+        report.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
         let agent = Agent { slot: order.slot, ends: self.now + takes, report: report.clone(), collected: false };
         self.agents.insert(key, agent);
         self.answer(takes, Event::AttemptEnded { unit, n: order.n, report: Box::new(report) });
@@ -341,6 +358,13 @@ impl World {
                 return Integration::Conflict { files, detail: String::new() };
             }
         }
+        if matches!(source, MergeSource::Unit { .. }) {
+            let touches = |(id, kind): &(&UnitId, &Behaviour)| **kind == Behaviour::Touches && !green.contains_key(*id);
+            let paths: Vec<String> = theirs.iter().filter(touches).map(|(id, _)| format!("protected/{id}")).collect();
+            if !paths.is_empty() {
+                return Integration::Protected { paths };
+            }
+        }
         let mut merged = green.clone();
         merged.extend(theirs);
         if merged == green {
@@ -349,37 +373,18 @@ impl World {
         Integration::Candidate(self.commit("merge", merged, vec![onto.commit.clone(), head.clone()]))
     }
 
-    fn tests(&self, content: &Content) -> (BTreeSet<String>, BTreeSet<String>) {
-        let mut exist: BTreeSet<String> = (0..3).map(|i| format!("base-{i}")).collect();
-        let mut fail = BTreeSet::new();
-        if self.red_base {
-            fail.insert("base-0".to_owned());
-        }
-        for (unit, kind) in content {
-            exist.insert(format!("test-{unit}"));
-            match kind {
-                Behaviour::Breaks => drop(fail.insert("base-1".to_owned())),
-                Behaviour::RemovesTest => drop(exist.remove("base-2")),
-                _ => {}
-            }
-        }
-        for (a, b) in &self.red_together {
-            if content.contains_key(a) && content.contains_key(b) {
-                fail.insert(format!("test-{b}"));
-            }
-        }
-        fail.retain(|t| exist.contains(t));
-        (exist, fail)
-    }
-
     fn verify(&mut self, order: &VerifyOrder, rng: &mut fastrand::Rng, flaky: f64) -> Verification {
+        if !order.extra.is_empty() {
+            let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
+            return self.lines.verify(order, &content, rng.f64() < flaky);
+        }
         let key = SnapshotKey(format!("snapshot of {:?}", order.tip.tree));
         let reused = order.confirms.is_none() && self.snapshots.contains_key(&key);
         if !reused {
             self.runs += 1;
             *self.runs_by_tree.entry(order.tip.tree.clone()).or_default() += 1;
             let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
-            let (exist, mut fail) = self.tests(&content);
+            let (exist, mut fail) = tests(&content, self.red_base, &self.red_together);
             if rng.f64() < flaky {
                 fail.insert("base-1".to_owned());
             }
@@ -394,6 +399,7 @@ impl World {
             passed: (exist.len() - fail.len()) as u64,
             failed: fail.len() as u64,
             skipped: 0,
+            findings: BTreeMap::new(),
             per_test: true,
             flaky: Vec::new(),
             note: String::new(),
@@ -448,6 +454,10 @@ impl World {
             if !self.contains(&candidate.commit, expected) {
                 return Err("P1: the candidate does not contain green".to_owned());
             }
+            if let Some(unit) = &unit {
+                let before = self.commits.get(expected).map_or_else(|| hash_tree(&Content::new()), hash_tree);
+                self.lines.lands(unit, &before, &candidate.tree)?;
+            }
             self.green = Some(candidate.commit.clone());
             self.last_green.clone_from(&self.green);
             self.landings.push((candidate.clone(), unit));
@@ -458,17 +468,4 @@ impl World {
         }
         Ok(LandResult::Back { now: Some(green) })
     }
-}
-
-fn hash_commit(text: &str) -> CommitId {
-    CommitId::new(&digest(text)).unwrap_or_else(|e| unreachable!("{e}"))
-}
-
-fn hash_tree(content: &Content) -> TreeId {
-    TreeId::new(&digest(&format!("{content:?}"))).unwrap_or_else(|e| unreachable!("{e}"))
-}
-
-fn digest(text: &str) -> String {
-    use sha2::Digest;
-    sha2::Sha256::digest(text.as_bytes()).iter().take(20).map(|b| format!("{b:02x}")).collect()
 }

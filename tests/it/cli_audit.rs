@@ -58,6 +58,8 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
             expected: world.id("main").await,
             key: SnapshotKey(KEY.to_owned()),
             verdict: Verdict::Helped,
+            accept_before: None,
+            extra: None,
         },
         Record::Landed {
             mr: 1,
@@ -110,7 +112,7 @@ async fn says(world: &World, code: i32, line: &str) {
 fn p1_p3_what_landed_holds_and_each_false_claim_is_named() {
     within_a_minute(async {
         let Landed { world, tip } = landed(TRAILERS, Some(StageOutcome::Passed)).await;
-        says(&world, 0, "all holds: 5 journal rows, 1 missions, 1 landings checked\n").await;
+        says(&world, 0, "all holds: 5 journal rows, 1 missions, 1 landings, 0 pins checked\n").await;
         assert!(!world.mc_ok(&["report"]).await.contains("WRONG"));
         let short = tip.commit.short();
 

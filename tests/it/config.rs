@@ -7,7 +7,7 @@ use mission_control::config::settings::{Isolation, PromptMode};
 use mission_control::config::{self, ConfigError, DEFAULTS_FILE, Inputs, Layers, Settings};
 use mission_control::domain::verify::Gate;
 use mission_control::domain::verify::formats::Format;
-use mission_control::domain::verify::key::{StageKind, Tier};
+use mission_control::domain::verify::key::{Better, StageKind, Tier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -142,6 +142,53 @@ fn stages_are_read_in_order() {
 }
 
 #[test]
+fn stages_say_what_is_demanded_of_figures() {
+    let stage = |lines: &str| format!("[[target.verification.stage]]\nname = \"s\"\nrun = \"x\"\n{lines}");
+    let world =
+        World::file(&stage("kind = \"metric\"\nat_most = 12.50\nat_least = 3\nbetter = \"lower\"\nratchet = true\n"));
+    let demand = world.settings().verification.stages[0].demand;
+    assert_eq!(
+        (demand.at_most.unwrap().to_string(), demand.at_least.unwrap().to_string()),
+        ("12.5".into(), "3".into())
+    );
+    assert_eq!((demand.better, demand.ratchet), (Some(Better::Lower), Some(true)));
+    let shown = "at_most = 12.5, at_least = 3, better = \"lower\", ratchet = true }]";
+    assert!(world.layers().unwrap().show_text().contains(shown));
+    let read: Settings = serde_json::from_value(serde_json::to_value(world.settings()).unwrap()).unwrap();
+    assert_eq!(read, world.settings());
+    for good in [
+        "kind = \"lint\"\nformat = \"ruff\"\nratchet = false",
+        "kind = \"metric\"\nat_least = 80\nratchet = true",
+        "kind = \"metric\"\nbetter = \"higher\"\nratchet = true",
+        "kind = \"security\"\nformat = \"bandit\"",
+    ] {
+        World::file(&stage(good)).settings();
+    }
+    for (lines, wanted) in [
+        ("at_most = 3", "stage.at_most` is meant for numbers; give the stage kind = \"metric\""),
+        ("kind = \"lint\"\nbetter = \"lower\"", "stage.better` is meant for numbers"),
+        ("kind = \"metric\"\nat_most = 1\nat_least = 2", "stage.at_least` is above at_most"),
+        ("kind = \"metric\"\nformat = \"tap\"", "stage.format` has no meaning for kind = \"metric\""),
+        ("kind = \"metric\"\nratchet = true", "stage.ratchet` needs to know what is worse"),
+        ("kind = \"metric\"\nat_most = \"12 ms\"", "stage.at_most` must be a decimal number"),
+        ("kind = \"metric\"\nat_most = 1e3", "stage.at_most` must be a decimal number"),
+        ("kind = \"metric\"\nbetter = \"more\"", "stage.better` must be \"lower\" or \"higher\""),
+        (
+            "format = \"ruff\"",
+            "stage.format` is `ruff`, which gives findings, not tests; give the stage kind = \"lint\"",
+        ),
+        ("ratchet = true", "stage.ratchet` has no meaning for tests"),
+        ("kind = \"security\"\nratchet = true", "stage.ratchet` has no meaning for security"),
+    ] {
+        let error = World::file(&stage(lines)).error();
+        assert!(error.contains(wanted), "{lines}: {error}");
+    }
+    let queue = |world: World| world.settings().queue.ratchet;
+    assert!(!queue(World::file(MINIMAL)));
+    assert!(queue(World::file(MINIMAL).variable("MC_QUEUE_RATCHET", "true")));
+}
+
+#[test]
 fn p7_unknown_keys_are_refused_with_the_nearest_name() {
     let place = "file /srv/app/mission-control.toml";
     for (text, wanted) in [
@@ -231,7 +278,8 @@ fn p7_what_cannot_work_together_is_refused() {
         ("[target.verification]\ncommand = \"  \"".to_owned(), "`target.verification.command` is not set"),
         (format!("{MINIMAL}{stage}"), "stands beside [[target.verification.stage]]"),
         (format!("{stage}{stage}"), "is the name of two stages"),
-        (format!("{stage}tier = \"quick\""), "not supported in this version"),
+        (format!("{stage}tier = \"quick\""), "has no stage with tier = \"gate\""),
+        (format!("{MINIMAL}protect = [\"a\", \"b[\"]"), "`b[` is no glob"),
         ("[[target.verification.stage]]\nname = \"a\"".to_owned(), "`target.verification.stage.run` is missing"),
         ("[target.verification]\nstage = []".to_owned(), "is empty; add a stage"),
         (format!("{MINIMAL}[target]\nbranch = \"mc/green\""), "is `mc/green`, the target branch"),

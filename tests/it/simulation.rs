@@ -1,7 +1,8 @@
 //! Whole missions in the virtual world, with the promises checked after every step.
 
 use mission_control::domain::mission::{
-    Command, EndReason, Event, MissionOutcome, Policy, Record, State, StopLevel, UnitState, decide,
+    AttemptClass, Command, EndReason, Event, MissionOutcome, Policy, Record, RejectClass, State, StopLevel, UnitState,
+    VerifyRole, decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
@@ -137,4 +138,51 @@ fn p5_a_stop_that_a_crash_interrupted_kills_what_the_next_engine_takes_over() {
     let mut state = State::replay(cut).unwrap();
     let commands = decide(&mut state, 2_000, Event::Resumed).commands;
     assert!(matches!(&commands[..], [Command::Adopt(_), Command::Kill { n: 1, .. }]), "{commands:?}");
+}
+
+#[test]
+fn p8_own_lines_and_quick_stages_really_take_part_in_random_missions() {
+    let mut seen = [0_u32; 8];
+    for seed in 0..400 {
+        for record in run(&Scenario::random(seed)).journal {
+            let what = match &record {
+                Record::VerifyStarted { role: VerifyRole::AcceptBefore, .. } => 0,
+                Record::VerifyStarted { role: VerifyRole::Extra, confirms: None, .. } => 1,
+                Record::VerifyStarted { role: VerifyRole::Extra, .. } => 2,
+                Record::LandIntended { extra: Some(_), .. } => 3,
+                Record::Rejected { class: RejectClass::Unproven, .. } => 4,
+                Record::Rejected { reasons, .. } if reasons[0].contains("protect") => 5,
+                Record::AttemptEnded { class: AttemptClass::FailedQuick, .. } => 6,
+                Record::AttemptEnded { class: AttemptClass::Held, report, .. } if report.quick.is_some() => 7,
+                _ => continue,
+            };
+            seen[what] += 1;
+        }
+    }
+    assert!(seen.iter().all(|n| *n >= 10), "{seen:?}");
+}
+
+#[test]
+fn p4_a_crash_at_any_decision_leads_to_the_same_landings_with_own_lines() {
+    let units = || {
+        let mut units = vec![unit("a", &[]), unit("b", &[]), unit("c", &["a"])];
+        for u in &mut units {
+            (u.verify, u.accept) = (Some("make lint".to_owned()), Some(format!("test {}", u.id)));
+        }
+        units
+    };
+    let mut base = calm(units());
+    base.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::FailsQuick, Behaviour::Good]);
+    base.behaviours.insert(UnitId::new("b").unwrap(), vec![Behaviour::Touches, Behaviour::Good]);
+    let calm_run = run(&base);
+    assert_eq!(calm_run.state.count(UnitState::Landed), 3);
+    for step in 0..calm_run.steps {
+        for kind in 0..2 {
+            let mut scenario = base.clone();
+            scenario.crash_at = Some((step, kind));
+            let crashed = run(&scenario);
+            assert_eq!(crashed.state.count(UnitState::Landed), 3, "step {step} kind {kind}");
+            assert_eq!(crashed.world.green_content(), calm_run.world.green_content(), "step {step} kind {kind}");
+        }
+    }
 }

@@ -194,7 +194,16 @@ impl Git {
     /// # Errors
     /// [`GitError`] when one of them does not exist.
     pub async fn differing(&self, a: &CommitId, b: &CommitId) -> Result<Vec<String>, GitError> {
-        let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", a.as_str(), b.as_str()];
+        let args = [
+            "diff-tree",
+            "-r",
+            "-z",
+            "--name-only",
+            "--no-renames",
+            "--ignore-submodules=none",
+            a.as_str(),
+            b.as_str(),
+        ];
         let bytes = self.bytes(&args).await?;
         Ok(fields(&bytes).map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }

@@ -33,8 +33,12 @@ pub struct BriefInput<'a> {
     pub evidence: &'a [String],
     /// Absolute path of the result file.
     pub result_path: &'a str,
-    /// The verification's stage commands, in order.
+    /// The commands of the gate's stages, in order.
     pub verification: &'a [String],
+    /// The commands that run in the workspace when the agent has ended.
+    pub quick: &'a [String],
+    /// Globs of paths that must stay as they are.
+    pub protect: &'a [String],
     /// Where the unit's earlier work is, when the workspace does not start at it: a ref of the source (`refs/…`), or a commit.
     pub own_ref: Option<String>,
 }
@@ -94,6 +98,13 @@ fn place(input: &BriefInput<'_>, out: &mut String) {
 
 fn judged(input: &BriefInput<'_>, out: &mut String) {
     out.push_str("## How it is judged\n\n");
+    if !input.quick.is_empty() {
+        out.push_str("When you have ended, these run in your workspace; one that fails is a failed attempt:\n\n");
+        for command in input.quick {
+            let _ = writeln!(out, "    {}", command.replace('\n', "\n    "));
+        }
+        out.push('\n');
+    }
     out.push_str("Your change is merged onto the green branch, and exactly that merged tree is verified:\n\n");
     for command in input.verification {
         let _ = writeln!(out, "    {}", command.replace('\n', "\n    "));
@@ -110,6 +121,13 @@ fn judged(input: &BriefInput<'_>, out: &mut String) {
     }
     if let Some(accept) = &input.unit.accept {
         let _ = writeln!(out, "\nThis fails now and must pass afterwards:\n\n    {}", accept.replace('\n', "\n    "));
+    }
+    if !input.protect.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nA change that touches one of these is refused whatever else it does: {}.",
+            codes(input.protect)
+        );
     }
     out.push('\n');
 }
@@ -206,6 +224,8 @@ mod tests {
             evidence,
             result_path: "/runs/a/result.json",
             verification,
+            quick: &[],
+            protect: &[],
             own_ref: None,
         }
     }
@@ -267,6 +287,8 @@ mod tests {
             ["old".into(), "a\nb".into(), "c".into(), "d".into(), "e".into(), "## Rules\nMC_RESULT:{}".into()];
         let mut input = input(&unit, &evidence, &[]);
         (input.attempt, input.from) = (7, "2222222222222222222222222222222222222222");
+        let (quick, protect) = (["make fmt".to_owned()], ["tests/**".to_owned(), ".github".to_owned()]);
+        (input.quick, input.protect) = (&quick, &protect);
         input.own_ref = Some("refs/mc/attempts/m7k2/2.1/6".into());
         let text = brief(&input);
         expect![[r##"
@@ -288,6 +310,10 @@ mod tests {
 
             ## How it is judged
 
+            When you have ended, these run in your workspace; one that fails is a failed attempt:
+
+                make fmt
+
             Your change is merged onto the green branch, and exactly that merged tree is verified:
 
 
@@ -300,6 +326,8 @@ mod tests {
             This fails now and must pass afterwards:
 
                 ./iso
+
+            A change that touches one of these is refused whatever else it does: `tests/**`, `.github`.
 
             ## Rules
 

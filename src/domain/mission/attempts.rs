@@ -3,6 +3,7 @@
 use super::Decision;
 use super::command::{AttemptOrder, Command};
 use super::event::{AttemptReport, Claim, RunEnd, StopLevel};
+use super::evidence;
 use super::parts::{Unit, UnitState};
 use super::policy::backoff;
 use super::record::{AttemptClass, NextMove, Record};
@@ -59,27 +60,37 @@ impl Decision<'_> {
         let policy = &self.state.policy;
         let agent = unit.spec.run.is_none();
         let budget = unit.spec.attempts.unwrap_or(policy.max_attempts).max(1);
+        let quick = report.quick.as_ref().map(|q| format!(": {}", q.note.trim())).unwrap_or_default();
         let said = if report.summary.is_empty() { String::new() } else { format!(": {}", report.summary) };
-        let consuming = |what: &str| {
+        let failed = |what: &str, own_work: bool, said: &str| {
             let used = unit.used + 1;
             if used >= budget {
                 return NextMove::Fail { reason: format!("{what} on attempt {used} of {budget}{said}") };
             }
-            NextMove::Retry { not_before: 0, own_work: false, because: format!("attempt {used}: {what}{said}") }
+            NextMove::Retry { not_before: 0, own_work, because: format!("attempt {used}: {what}{said}") }
         };
+        let consuming = |what: &str| failed(what, false, &said);
         let by_itself = !matches!(
             class,
             AttemptClass::Infrastructure | AttemptClass::NeverStarted | AttemptClass::Stopped | AttemptClass::Held
         );
         // What a person must look at comes first, however the attempt itself ended.
         if let (true, Some(question)) = (by_itself, &report.hold) {
-            return NextMove::Hold { question: question.clone() };
+            return NextMove::Hold { question: question.clone(), own_work: false };
         }
         match class {
             AttemptClass::Changed => NextMove::Queue { mr: self.state.next_mr },
             AttemptClass::NoOp => NextMove::NoOp,
-            AttemptClass::Held => {
-                NextMove::Hold { question: report.hold.clone().unwrap_or_else(|| report.summary.clone()) }
+            AttemptClass::Held => match &report.quick {
+                Some(quick) => NextMove::Hold { question: evidence::missing(quick, &unit.spec), own_work: agent },
+                None => NextMove::Hold {
+                    question: report.hold.clone().unwrap_or_else(|| report.summary.clone()),
+                    own_work: false,
+                },
+            },
+            AttemptClass::FailedQuick => failed("the quick stages refuse it", agent, &quick),
+            AttemptClass::FailedWork if report.quick.is_some() => {
+                failed("says that nothing needs to change, but its `accept` does not pass", false, &quick)
             }
             AttemptClass::Empty => consuming("ended without changing anything or saying why"),
             AttemptClass::FailedWork if report.half_merge => consuming("left a merge or rebase half done"),
@@ -215,7 +226,12 @@ pub(super) fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
     if report.head.is_none() {
         return AttemptClass::Infrastructure;
     }
-    match (report.changed, script || report.claim == Some(Claim::Completed)) {
+    let declared = script || report.claim == Some(Claim::Completed);
+    if let (true, Some(class)) = (report.changed || declared, evidence::refused(report.quick.as_ref(), report.changed))
+    {
+        return class;
+    }
+    match (report.changed, declared) {
         (true, _) => AttemptClass::Changed,
         (false, true) => AttemptClass::NoOp,
         (false, false) => AttemptClass::Empty,

@@ -1,5 +1,6 @@
 //! What a mission asks of the world. The executor turns each into one task that ends in exactly one event.
 
+use super::evidence::ExtraStage;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
@@ -117,6 +118,8 @@ pub struct VerifyOrder {
     pub against: Option<SnapshotKey>,
     /// Snapshot of the same tree that this run confirms; a stored answer is not taken then.
     pub confirms: Option<SnapshotKey>,
+    /// Lines of a unit to run instead of the gate's stages; empty: the gate's stages.
+    pub extra: Vec<ExtraStage>,
 }
 
 /// Whose change a merge request carries.

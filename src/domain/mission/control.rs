@@ -132,8 +132,9 @@ impl Decision<'_> {
             }
         }
         if let Some(v) = self.state.verifying.clone() {
+            let extra = self.state.extras(v.role);
             let (run, tip, against, confirms) = (v.run, v.tip, v.against, v.confirms);
-            self.ask(Command::Verify(super::VerifyOrder { run, tip, against, confirms }));
+            self.ask(Command::Verify(super::VerifyOrder { run, tip, against, confirms, extra }));
         }
         self.ask_landing_again();
         let green = self.state.green.as_ref().map(|g| g.tip.clone());

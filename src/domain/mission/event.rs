@@ -3,6 +3,7 @@
 //! An event is a fact from outside: what a command came to, what a person asked for, or that time passed. Each command
 //! ends in exactly one of these; `token` and attempt numbers let [`super::decide`] drop late and doubled ones.
 
+use super::evidence::Quick;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
@@ -189,6 +190,9 @@ pub struct AttemptReport {
     /// When the process started and ended, if it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ran: Option<(Millis, Millis)>,
+    /// What the stages run in its workspace afterwards said, if any were run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quick: Option<Quick>,
 }
 
 impl AttemptReport {
@@ -206,6 +210,7 @@ impl AttemptReport {
             hold: None,
             proof: String::new(),
             ran: None,
+            quick: None,
         }
     }
 }
@@ -223,6 +228,11 @@ pub enum Integration {
         files: Vec<String>,
         /// git's messages, shortened.
         detail: String,
+    },
+    /// The change touches paths that must stay as they are; nothing was verified.
+    Protected {
+        /// These paths. Untrusted.
+        paths: Vec<String>,
     },
 }
 

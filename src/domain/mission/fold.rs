@@ -2,7 +2,9 @@
 
 use super::command::MergeSource;
 use super::event::StopLevel;
-use super::parts::{After, Attempt, Green, Landing, MergeRequest, Round, Stage, Unit, UnitState, Verifying};
+use super::parts::{
+    After, Attempt, Extra, Green, Landing, MergeRequest, MustFail, Round, Stage, Unit, UnitState, Verifying,
+};
 use super::policy::AGE_BOOST;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
@@ -99,6 +101,7 @@ impl State {
                         summary: String::new(),
                         notes: Vec::new(),
                         proof: String::new(),
+                        quick: None,
                     });
                 });
             }
@@ -118,12 +121,14 @@ impl State {
                         attempt.summary.clone_from(&report.summary);
                         attempt.notes.clone_from(&report.notes);
                         attempt.proof.clone_from(&report.proof);
+                        attempt.quick.clone_from(&report.quick);
                     }
                     if *next == NextMove::NoOp {
                         u.reason.clone_from(&report.summary);
                     }
                     match class {
                         AttemptClass::FailedWork
+                        | AttemptClass::FailedQuick
                         | AttemptClass::FailedTimeout
                         | AttemptClass::FailedStalled
                         | AttemptClass::Empty => u.used += 1,
@@ -160,6 +165,7 @@ impl State {
                 }
                 self.unit_to(unit, |u| {
                     u.state = UnitState::Pending;
+                    u.accept_answered();
                     if !answer.is_empty() {
                         let asked = u.attempts.last().map_or("", |a| a.summary.as_str());
                         u.evidence.push(format!("a person answers ({asked}): {answer}"));
@@ -179,6 +185,8 @@ impl State {
                     onto: onto.clone(),
                     candidate: None,
                     after: None,
+                    accept_before: None,
+                    extra: None,
                     intended: None,
                     in_flight: true,
                     again_at: 0,
@@ -228,6 +236,9 @@ impl State {
                                 confirmed,
                             });
                         }
+                    }
+                    role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
+                        self.take_extra(role, Extra { key: key.clone(), summary: summary.clone(), confirmed });
                     }
                 }
             }
@@ -294,6 +305,7 @@ impl State {
                         self.touch(i, |u| match class {
                             RejectClass::Verification => u.used += 1,
                             RejectClass::Conflict => u.conflicts += 1,
+                            RejectClass::Unproven => u.accept_in_doubt(),
                         });
                         self.follow(i, next, source, head.as_ref(), *at);
                     }
@@ -404,6 +416,7 @@ impl State {
                 landed: None,
                 verdict: None,
                 evidence: Vec::new(),
+                must_fail: MustFail::Wanted,
                 not_before: 0,
                 own_work: None,
                 unmet: 0,
@@ -450,8 +463,11 @@ impl State {
                 }
             }
             NextMove::NoOp => u.state = UnitState::NoOp,
-            NextMove::Hold { question } => {
+            NextMove::Hold { question, own_work } => {
                 u.state = UnitState::Held;
+                if let (true, Some(head)) = (own_work, head) {
+                    u.own_work = Some(head.commit.clone());
+                }
                 u.reason.clone_from(question);
             }
             NextMove::Fail { reason } => {

@@ -15,12 +15,13 @@
 use super::Decision;
 use super::command::{Command, MergeSource, VerifyOrder};
 use super::event::{Integration, LandResult, Refusal, StopLevel, Verification};
+use super::evidence::protected_reason;
 use super::parts::{Landing, MergeRequest, Stage};
 use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
 use super::record::{EndReason, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
 use crate::domain::values::Tip;
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{Gate, SnapshotKey, StageOutcome, Summary};
+use crate::domain::verify::{Demands, Gate, SnapshotKey, StageOutcome, Summary};
 
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;
@@ -68,8 +69,14 @@ impl Decision<'_> {
         self.end(MissionOutcome::Refused, reason, code);
     }
 
-    fn verify(&mut self, tip: Tip, role: VerifyRole, against: Option<SnapshotKey>, confirms: Option<SnapshotKey>) {
-        let order = VerifyOrder { run: self.state.next_run, tip, against, confirms };
+    pub(super) fn verify(
+        &mut self,
+        tip: Tip,
+        role: VerifyRole,
+        against: Option<SnapshotKey>,
+        confirms: Option<SnapshotKey>,
+    ) {
+        let order = VerifyOrder { run: self.state.next_run, tip, against, confirms, extra: self.state.extras(role) };
         self.note(Record::VerifyStarted {
             run: order.run,
             tip: order.tip.clone(),
@@ -107,6 +114,13 @@ impl Decision<'_> {
             self.land(&landing, candidate);
             return;
         }
+        if candidate.commit == landing.onto.commit {
+            self.already_there(&landing);
+            return;
+        }
+        if !self.fails_before(&landing) {
+            return;
+        }
         match &green.snapshot {
             None => self.verify(green.tip, VerifyRole::Before, None, None),
             Some((key, summary)) if self.wants_confirmation(summary) && !green.confirmed => {
@@ -121,21 +135,22 @@ impl Decision<'_> {
                     None => self.verify(candidate, VerifyRole::After, Some(before_key.clone()), None),
                     Some(after) => {
                         let (before_key, before, after) = (before_key.clone(), before.clone(), after.clone());
-                        let judgement = judge(
-                            &before,
-                            &after.summary,
-                            &after.delta,
-                            self.state.policy.gate,
-                            self.may_remove_tests(&landing.mr.source),
-                        );
-                        let seen_once = !after.confirmed && after.summary.outcome != StageOutcome::Passed;
+                        let demands = self.demands(self.may_remove_tests(&landing.mr.source));
+                        let judgement = judge(&before, &after.summary, &after.delta, &demands);
+                        let measured = after.delta.number_hurts(demands.ratchet);
+                        let seen_once = !after.confirmed && (measured || after.summary.outcome != StageOutcome::Passed);
                         if judgement.lands {
+                            if !self.passes_after(&landing, &candidate) {
+                                return;
+                            }
                             self.note(Record::LandIntended {
                                 token: landing.token,
                                 candidate: candidate.clone(),
                                 expected: landing.onto.commit.clone(),
                                 key: after.key,
                                 verdict: judgement.verdict,
+                                accept_before: landing.accept_before.as_ref().map(|e| e.key.clone()),
+                                extra: landing.extra.as_ref().map(|e| e.key.clone()),
                             });
                             self.land(&landing, candidate);
                         } else if seen_once && self.state.policy.confirm_failures {
@@ -188,9 +203,9 @@ impl Decision<'_> {
         let Some(landing) = self.open_landing(token).filter(|l| l.candidate.is_none()) else { return };
         match result {
             Ok(Integration::Candidate(candidate)) => self.note(Record::CandidateMade { token, candidate }),
-            Ok(Integration::Unchanged) => {
-                let (mr, source) = (landing.mr.id, landing.mr.source);
-                self.note(Record::MergeEmpty { mr, source, at: self.now });
+            Ok(Integration::Unchanged) => self.already_there(&landing),
+            Ok(Integration::Protected { paths }) => {
+                self.reject(&landing, RejectClass::Verification, vec![protected_reason(&paths)]);
             }
             Ok(Integration::Conflict { files, detail }) => {
                 let reason = format!("conflicts with green in {}", files.join(", "));
@@ -278,13 +293,20 @@ impl Decision<'_> {
         }
     }
 
-    fn reasons(&self, landing: &Landing) -> Vec<String> {
+    pub(super) fn reasons(&self, landing: &Landing) -> Vec<String> {
         let before = self.state.green.as_ref().and_then(|g| g.snapshot.as_ref());
         let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
-        judge(before, &after.summary, &after.delta, self.state.policy.gate, true).reasons
+        let mut reasons = judge(before, &after.summary, &after.delta, &self.demands(true)).reasons;
+        reasons.extend(self.shown(landing));
+        reasons
     }
 
-    fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
+    const fn demands(&self, allow_removed_tests: bool) -> Demands {
+        let policy = &self.state.policy;
+        Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests }
+    }
+
+    pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
         let source = landing.mr.source.clone();
         let because = reasons.join("\n");
         let next = match &source {
@@ -295,6 +317,7 @@ impl Decision<'_> {
                 let exhausted = match class {
                     RejectClass::Verification => unit.used + 1 >= budget,
                     RejectClass::Conflict => unit.conflicts + 1 > self.state.policy.max_conflicts,
+                    RejectClass::Unproven => false,
                 };
                 let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
                 if exhausted {
@@ -359,7 +382,7 @@ fn unjudgeable(gate: Gate, summary: &Summary) -> Option<String> {
         (StageOutcome::Failed, Gate::Pass) => Some(format!("it fails, and the gate is `pass`{note}")),
         (StageOutcome::Failed, Gate::NoRegression) if summary.per_test => None,
         (StageOutcome::Failed, Gate::NoRegression) => {
-            Some(format!("it fails and gives no per-test results, so nothing can be judged{note}"))
+            Some(format!("it fails and gives no per-test results and no findings, so nothing can be judged{note}"))
         }
     }
 }

@@ -23,6 +23,7 @@ mod attempts;
 mod command;
 mod control;
 mod event;
+mod evidence;
 mod fold;
 mod landing;
 mod parts;
@@ -39,7 +40,10 @@ pub use event::{
     AttemptReport, BacklogFacts, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel,
     Verification,
 };
-pub use parts::{Attempt, Green, Landing, MergeRequest, MissionState, Round, Stage, Unit, UnitState, Verifying};
+pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, quick_end};
+pub use parts::{
+    Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
+};
 pub use policy::Policy;
 pub use record::{AttemptClass, EndReason, Intake, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
 pub use replay::ReplayError;

@@ -3,6 +3,7 @@
 //! Plain values; how they change is told in [`super::fold`].
 
 use super::command::MergeSource;
+use super::evidence::Quick;
 use super::record::{AttemptClass, VerifyRole};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
@@ -111,6 +112,20 @@ pub struct Attempt {
     pub notes: Vec<String>,
     /// How the end of its processes was proven.
     pub proof: String,
+    /// What the stages run in its workspace said.
+    pub quick: Option<Quick>,
+}
+
+/// Whether the `accept` line of a unit must fail on green before its change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MustFail {
+    /// It must.
+    #[default]
+    Wanted,
+    /// It was not shown to fail, and a person was asked.
+    InDoubt,
+    /// A person said to go on.
+    Waived,
 }
 
 /// A unit and all that happened to it.
@@ -144,6 +159,7 @@ pub struct Unit {
     pub verdict: Option<Verdict>,
     /// What later attempts must know, newest last.
     pub evidence: Vec<String>,
+    pub(super) must_fail: MustFail,
     pub(super) not_before: Millis,
     pub(super) own_work: Option<CommitId>,
     pub(super) unmet: u32,
@@ -200,6 +216,10 @@ pub struct Landing {
     pub candidate: Option<Tip>,
     /// Snapshot of the candidate.
     pub after: Option<After>,
+    /// What the unit's `accept` said of green.
+    pub accept_before: Option<Extra>,
+    /// What the unit's own lines said of the candidate.
+    pub extra: Option<Extra>,
     /// Whether moving green is journaled as intended.
     pub intended: Option<Verdict>,
     /// Whether git is at work on it now.
@@ -217,6 +237,17 @@ pub struct After {
     /// Difference to green.
     pub delta: Delta,
     /// Whether this is the second run of the tree.
+    pub confirmed: bool,
+}
+
+/// What running lines of a unit on one tree gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extra {
+    /// Key of their own snapshot.
+    pub key: SnapshotKey,
+    /// Summary.
+    pub summary: Summary,
+    /// Whether two runs of the tree went into it.
     pub confirmed: bool,
 }
 

@@ -19,6 +19,9 @@ pub struct Policy {
     pub max_continues: u32,
     /// The gate.
     pub gate: Gate,
+    /// Whether more findings of linters and type checkers and worse metrics hurt.
+    #[serde(default)]
+    pub ratchet: bool,
     /// Whether a new failure is confirmed by a second run before anyone is blamed.
     pub confirm_failures: bool,
     /// Rounds at most.
@@ -45,6 +48,7 @@ impl Default for Policy {
             max_conflicts: 3,
             max_continues: 5,
             gate: Gate::NoRegression,
+            ratchet: false,
             confirm_failures: true,
             max_rounds: 20,
             units_per_round: 0,

@@ -119,7 +119,17 @@ pub enum Record {
     /// Intent: the open step of the landing is asked again.
     StepAsked { token: u64 },
     /// Intent: green moves from `expected` to `candidate`.
-    LandIntended { token: u64, candidate: Tip, expected: CommitId, key: SnapshotKey, verdict: Verdict },
+    LandIntended {
+        token: u64,
+        candidate: Tip,
+        expected: CommitId,
+        key: SnapshotKey,
+        verdict: Verdict,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accept_before: Option<SnapshotKey>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        extra: Option<SnapshotKey>,
+    },
     /// Green contains the candidate; `green` is where it stands.
     Landed {
         mr: u64,
@@ -192,6 +202,10 @@ pub enum VerifyRole {
     Before,
     /// The candidate of a landing.
     After,
+    /// Green with nothing but the unit's `accept` line, which must fail there.
+    AcceptBefore,
+    /// The candidate with the unit's own `verify` and `accept` lines.
+    Extra,
 }
 
 /// The outcome class of an attempt (design, section 7).
@@ -210,6 +224,8 @@ pub enum AttemptClass {
     Continue,
     /// The work failed.
     FailedWork,
+    /// The work was refused by the quick stages in its workspace.
+    FailedQuick,
     /// Out of time.
     FailedTimeout,
     /// No sign of life.
@@ -230,6 +246,8 @@ pub enum RejectClass {
     Verification,
     /// Both sides changed the same text.
     Conflict,
+    /// The unit's `accept` line shows nothing, so a person decides; uses no attempt.
+    Unproven,
 }
 
 /// What happens to a unit next.
@@ -256,6 +274,9 @@ pub enum NextMove {
     Hold {
         /// The question.
         question: String,
+        /// The attempt after the answer starts from the unit's own pinned head.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        own_work: bool,
     },
     /// It never had a mergeable change.
     Fail {

@@ -4,7 +4,9 @@
 //! are kept by one function ([`State::touch`]) so that a decision costs the same for ten units and ten thousand.
 
 use super::event::{Ground, StopLevel};
-use super::parts::{Attempt, Green, Landing, MergeRequest, MissionState, Round, Stage, Unit, UnitState, Verifying};
+use super::parts::{
+    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
+};
 use super::policy::Policy;
 use super::record::{EndReason, MissionOutcome};
 use crate::domain::unit::UnitSpec;
@@ -247,6 +249,12 @@ impl State {
         }
         self.free_slot()?;
         self.next_ready(now).map(|i| &self.units[i].spec.id)
+    }
+
+    /// Whether a person said that a unit's `accept` need not fail before its change.
+    #[must_use]
+    pub fn accept_waived(&self, id: &UnitId) -> bool {
+        self.unit(id).is_some_and(|u| u.must_fail == MustFail::Waived)
     }
 
     /// Whether two states are the same but for which engine holds them (P14).

@@ -11,8 +11,6 @@ pub fn unsupported(units: &[UnitSpec]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for unit in units {
         let keys = [
-            (Key::Verify, unit.verify.is_some()),
-            (Key::Accept, unit.accept.is_some()),
             (Key::Agent, unit.agent.is_some()),
             (Key::Labels, !unit.labels.is_empty()),
             (Key::Gate, unit.gate.is_some()),
@@ -38,13 +36,14 @@ mod tests {
         assert!(unsupported(std::slice::from_ref(&unit)).is_empty());
         unit.verify = Some("make".to_owned());
         unit.accept = Some("make".to_owned());
+        assert!(unsupported(std::slice::from_ref(&unit)).is_empty());
         unit.agent = Some("x".to_owned());
         unit.labels = vec!["gpu".to_owned()];
         unit.gate = Some("ask".to_owned());
         unit.checkpoint = true;
         unit.line = 7;
         let found = unsupported(&[unit]);
-        assert_eq!(found.len(), 6);
-        assert_eq!(found[0].to_string(), "line 7: `verify` is not supported in this version; remove it from unit `a`");
+        assert_eq!(found.len(), 4);
+        assert_eq!(found[0].to_string(), "line 7: `agent` is not supported in this version; remove it from unit `a`");
     }
 }

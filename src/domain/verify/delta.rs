@@ -1,32 +1,86 @@
 //! What changed between two snapshots, by identity.
 //!
 //! Promises: tests are compared as multisets per (stage, suite, name), so that two tests of one name are two;
-//! nothing that got worse is paired away by something that got better; what cannot be compared is said.
+//! nothing that got worse is paired away by something that got better; what cannot be compared is said. Findings are
+//! compared by their counts per (stage, file, rule): one that moved to another file is a new one and a gone one.
 
-use super::Delta;
 use super::StageOutcome::{Failed, NotRun, Passed};
+use super::key::{Better, StageKind};
 use super::results::TestStatus;
 use super::snapshot::{Snapshot, StageResult};
-use std::collections::BTreeMap;
+use super::{Delta, FindingsChange, MetricChange};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Most findings that one stage names as pre-existing: each comparison is journaled, and they are in every one.
+pub const KEPT_LIMIT: usize = 40;
 
 impl Delta {
-    /// Whether nothing differs; tests and stages that failed on both sides alike are no difference.
+    /// Whether nothing differs; tests, findings and stages that failed on both sides alike are no difference.
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
         let same = Self {
             still_failing: self.still_failing.clone(),
             incomparable: self.incomparable.clone(),
             not_run: self.not_run.clone(),
+            findings: self.findings.clone(),
             ..Self::default()
         };
-        *self == same
+        *self == same && self.findings.iter().all(|change| change.new.is_empty() && change.gone.is_empty())
     }
 
-    /// How many entries say that something got worse.
+    /// Whether a number hurts: one measurement may be worse by chance although every stage passes.
+    #[must_use]
+    pub fn number_hurts(&self, ratchet: bool) -> bool {
+        self.metrics.iter().any(|change| change.hurts(ratchet))
+    }
+
+    /// How many entries say that something got worse, whatever the queue demands.
     #[must_use]
     pub fn worse(&self) -> usize {
         let lists = [&self.broken, &self.removed, &self.newly_skipped, &self.new_failing, &self.stages_broken];
-        lists.into_iter().map(Vec::len).sum()
+        let security = self.findings.iter().filter(|change| change.kind == StageKind::Security);
+        let tests: usize = lists.into_iter().map(Vec::len).sum();
+        tests + security.map(|change| change.new.len()).sum::<usize>()
+    }
+}
+
+impl FindingsChange {
+    /// Whether more findings hurt where the queue says `ratchet`; more security findings always do.
+    #[must_use]
+    pub fn hurts(&self, ratchet: bool) -> bool {
+        !self.new.is_empty() && (self.kind == StageKind::Security || self.ratchet.unwrap_or(ratchet))
+    }
+
+    /// Whether there are fewer findings and nothing took their place.
+    #[must_use]
+    pub fn helps(&self) -> bool {
+        self.new.is_empty() && !self.gone.is_empty()
+    }
+}
+
+impl MetricChange {
+    /// Whether the number got worse; `None` where nobody said which way is better.
+    #[must_use]
+    pub fn worse(&self) -> Option<bool> {
+        self.better.map(|better| match better {
+            Better::Lower => self.after > self.before,
+            Better::Higher => self.after < self.before,
+        })
+    }
+
+    /// Whether a worse number hurts where the queue says `ratchet`; one that is beyond its limit must not move away from it.
+    #[must_use]
+    pub fn hurts(&self, ratchet: bool) -> bool {
+        self.worse() == Some(true) && (self.beyond || self.ratchet.unwrap_or(ratchet))
+    }
+}
+
+/// `stage: 80.1 -> 79.2`.
+impl fmt::Display for MetricChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} -> {}", self.stage, self.before, self.after)
     }
 }
 
@@ -41,7 +95,11 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
     let (old, new) = (before.by_name(), after.by_name());
     for (name, stage) in &old {
         match new.get(name) {
-            Some(after) => compare_stage(stage, after, &mut delta),
+            Some(after) => {
+                compare_stage(stage, after, &mut delta);
+                delta.findings.extend(compare_findings(stage, after));
+                delta.metrics.extend(compare_numbers(stage, after));
+            }
             None if stage.effective() == Passed => {
                 delta.stages_broken.push(format!("{}: no longer part of the verification", stage.test_name("", "")));
             }
@@ -72,6 +130,8 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
     ] {
         list.sort_unstable();
     }
+    delta.findings.sort_by(|a, b| a.stage.cmp(&b.stage));
+    delta.metrics.sort_by(|a, b| a.stage.cmp(&b.stage));
     delta
 }
 
@@ -85,9 +145,59 @@ fn compare_stage(before: &StageResult, after: &StageResult, delta: &mut Delta) {
         (Passed, Passed) | (Failed | NotRun, NotRun) => {}
         (_, Passed) => delta.stages_fixed.push(name),
         (Passed, _) => delta.stages_broken.push(line()),
-        (Failed | NotRun, Failed) if after.explained() => {}
+        (Failed | NotRun, Failed) if after.explained() && comparable(before, after) => {}
         (Failed | NotRun, Failed) => delta.incomparable.push(line()),
     }
+}
+
+/// Whether both sides say why they fail in the same form. New failing tests are seen without it; findings and numbers mean
+/// nothing beside a failure of another kind.
+fn comparable(before: &StageResult, after: &StageResult) -> bool {
+    let findings = after.tests.is_some() || after.findings.is_none() || before.known_findings().is_some();
+    findings && (after.number.is_none() || before.number.is_some())
+}
+
+fn compare_findings(before: &StageResult, after: &StageResult) -> Option<FindingsChange> {
+    let (old, found) = (before.known_findings()?, after.findings.as_ref()?);
+    let whole = after.known_findings().is_some();
+    let mut change = FindingsChange {
+        stage: after.test_name("", ""),
+        kind: after.kind,
+        ratchet: after.demand.ratchet,
+        ..FindingsChange::default()
+    };
+    let names: BTreeSet<&str> = old.keys().copied().chain(found.counts.keys().map(String::as_str)).collect();
+    for name in names {
+        let (had, has) = (old.get(name).copied().unwrap_or(0), found.counts.get(name).copied().unwrap_or(0));
+        let counted = if had.max(has) > 1 { format!(" ({had} -> {has})") } else { String::new() };
+        let line = format!("{}{counted}", after.test_name("", name));
+        match had.cmp(&has) {
+            Ordering::Less => change.new.push(line),
+            // What a report that is not whole does not name may still be there.
+            Ordering::Greater if whole => change.gone.push(line),
+            Ordering::Equal if whole && after.effective() == Failed => {
+                change.kept_total += 1;
+                if change.kept.len() < KEPT_LIMIT {
+                    change.kept.push(after.test_name("", name));
+                }
+            }
+            Ordering::Greater | Ordering::Equal => {}
+        }
+    }
+    let told = [&change.new, &change.gone, &change.kept].iter().any(|list| !list.is_empty());
+    told.then_some(change)
+}
+
+fn compare_numbers(before: &StageResult, after: &StageResult) -> Option<MetricChange> {
+    let (had, has) = (before.number?, after.number?);
+    (had != has).then(|| MetricChange {
+        stage: after.test_name("", ""),
+        before: had,
+        after: has,
+        better: after.demand.way_back(has).or(after.demand.better()),
+        ratchet: after.demand.ratchet,
+        beyond: after.demand.way_back(has).is_some(),
+    })
 }
 
 /// Counts per status, in the order of [`TestStatus`].

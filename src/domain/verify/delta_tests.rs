@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::key::StageKind;
-use crate::domain::verify::results::{TestResult, TestResults};
-use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, confirm, head_tail};
+use crate::domain::verify::confirm::confirm;
+use crate::domain::verify::formats::Format;
+use crate::domain::verify::key::{Demand, StageKind};
+use crate::domain::verify::results::{Findings, TestResult, TestResults};
+use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, head_tail};
 use proptest::prelude::*;
 
 /// A stage from a text of tests such as `+a -b ~c`; no text means exit code only.
@@ -152,9 +154,26 @@ pub(in crate::domain::verify) fn any_snapshot() -> impl Strategy<Value = Snapsho
     let word = ("[-+~]", "[abc]").prop_map(|(sign, name)| sign + &name);
     let tests = proptest::collection::vec(word, 0..6).prop_map(|words| words.join(" "));
     let outcome = prop_oneof![Just(Passed), Just(Failed), Just(NotRun)];
-    let stage = ("[xy]", outcome, proptest::option::of(tests))
+    let tests = ("[xy]", outcome.clone(), proptest::option::of(tests))
         .prop_map(|(name, outcome, tests)| stage(&name, outcome, tests.as_deref()));
-    proptest::collection::vec(stage, 0..4).prop_map(snapshot)
+    let counts = proptest::collection::vec(("[pq]", 1_u64..3), 0..3);
+    let findings = (outcome.clone(), proptest::option::of((counts, any::<bool>(), any::<bool>())), any::<bool>())
+        .prop_map(|(outcome, found, security)| {
+            let name = if security { "audit" } else { "lint" };
+            let kind = if security { StageKind::Security } else { StageKind::Lint };
+            let found = found.map(|(counts, error, broken)| Findings {
+                errors: if error { counts.len() as u64 } else { 0 },
+                counts: counts.into_iter().collect(),
+                problem: broken.then(|| "half".to_owned()),
+            });
+            StageResult { kind, findings: found, format: Some(Format::Exit), ..stage(name, outcome, None) }
+        });
+    let metric = (outcome, proptest::option::of(0_u8..6)).prop_map(|(outcome, number)| {
+        let number = number.and_then(|number| number.to_string().parse().ok());
+        let demand = Demand { at_most: "3".parse().ok(), ..Demand::default() };
+        StageResult { kind: StageKind::Metric, number, demand, ..stage("size", outcome, None) }
+    });
+    proptest::collection::vec(prop_oneof![4 => tests, 1 => findings, 1 => metric], 0..6).prop_map(snapshot)
 }
 
 proptest! {

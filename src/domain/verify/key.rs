@@ -5,12 +5,13 @@
 
 use super::SnapshotKey;
 use super::formats::Format;
+use super::number::Number;
 use crate::domain::values::TreeId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// What a stage looks at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StageKind {
     /// Tests of behaviour.
@@ -65,6 +66,94 @@ impl Tier {
     }
 }
 
+/// Which way a metric improves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// Less is better.
+    Lower,
+    /// More is better.
+    Higher,
+}
+
+impl Better {
+    /// The word used in settings and output.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Lower => "lower",
+            Self::Higher => "higher",
+        }
+    }
+}
+
+/// What is demanded of a stage besides its exit code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Demand {
+    /// The number of a metric may not be above this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<Number>,
+    /// The number of a metric may not be below this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<Number>,
+    /// Which way the number improves; read it through [`Demand::better`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub better: Option<Better>,
+    /// Whether a worse figure hurts; `None` as the queue says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratchet: Option<bool>,
+}
+
+impl Demand {
+    /// Whether nothing is demanded.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Which way the number improves: as said, else lower below `at_most` alone and higher above `at_least` alone.
+    #[must_use]
+    pub fn better(&self) -> Option<Better> {
+        self.better.or(match (self.at_most, self.at_least) {
+            (Some(_), None) => Some(Better::Lower),
+            (None, Some(_)) => Some(Better::Higher),
+            _ => None,
+        })
+    }
+
+    /// Where a number is beyond a limit: the way back.
+    #[must_use]
+    pub fn way_back(&self, number: Number) -> Option<Better> {
+        match (self.at_most, self.at_least) {
+            (Some(limit), _) if number > limit => Some(Better::Lower),
+            (_, Some(limit)) if number < limit => Some(Better::Higher),
+            _ => None,
+        }
+    }
+
+    /// Which limit a number is beyond, in words.
+    #[must_use]
+    pub fn beyond(&self, number: Number) -> Option<String> {
+        let (words, limit) = match self.way_back(number)? {
+            Better::Lower => ("above at_most", self.at_most?),
+            Better::Higher => ("below at_least", self.at_least?),
+        };
+        Some(format!("{number} is {words} = {limit}"))
+    }
+
+    /// What the key of a snapshot contains of it.
+    fn fields(&self) -> [String; 4] {
+        let number = |number: Option<Number>| number.map(|number| number.to_string()).unwrap_or_default();
+        [
+            number(self.at_most),
+            number(self.at_least),
+            self.better.map(|better| better.word().to_owned()).unwrap_or_default(),
+            self.ratchet.map(|ratchet| ratchet.to_string()).unwrap_or_default(),
+        ]
+    }
+}
+
 /// One verification command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageSpec {
@@ -83,6 +172,9 @@ pub struct StageSpec {
     pub format: Format,
     /// Seconds until it is killed and counts as not-run.
     pub timeout_secs: u64,
+    /// What is demanded besides its exit code.
+    #[serde(default, skip_serializing_if = "Demand::is_nothing")]
+    pub demand: Demand,
     /// Globs of the JUnit reports it leaves in the work tree; where there are some, they are read instead of the output.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<String>,
@@ -91,7 +183,8 @@ pub struct StageSpec {
 impl SnapshotKey {
     /// SHA-256 over the fields below, each preceded by its length in bytes as eight big-endian bytes, so that
     /// no two different inputs give the same byte string: the version tag `mc-snapshot-1`, the tree, the number of
-    /// stages, for each stage name, run, kind, tier, format and timeout in seconds, and last the fingerprint.
+    /// stages, for each stage name, run, kind, tier, format and timeout in seconds, then the fingerprint. After it, for each stage that is a metric or of which
+    /// something is demanded: the word `demand`, its place in the list, and what is demanded.
     ///
     /// If any stage has `reports`, the tag is `mc-snapshot-2` and each stage's fields end with their number and themselves:
     /// keys of before there were reports stay as they are.
@@ -121,6 +214,13 @@ impl SnapshotKey {
             }
         }
         field(fingerprint);
+        for (nth, stage) in stages.iter().enumerate() {
+            if stage.kind == StageKind::Metric || !stage.demand.is_nothing() {
+                field("demand");
+                field(&nth.to_string());
+                stage.demand.fields().iter().for_each(|text| field(text));
+            }
+        }
         Self(hex(&hash.finalize()))
     }
 }
@@ -141,6 +241,7 @@ mod tests {
             tier: Tier::Gate,
             format: Format::Auto,
             timeout_secs: 60,
+            demand: Demand::default(),
             reports: Vec::new(),
         }
     }
@@ -163,6 +264,12 @@ mod tests {
             |s| s.kind = StageKind::Lint,
             |s| s.tier = Tier::Quick,
             |s| s.format = Format::Exit,
+            |s| s.demand.at_most = "1".parse().ok(),
+            |s| s.demand.at_least = "1".parse().ok(),
+            |s| s.demand.better = Some(Better::Lower),
+            |s| s.demand.better = Some(Better::Higher),
+            |s| s.demand.ratchet = Some(true),
+            |s| s.demand.ratchet = Some(false),
             |s| s.reports = vec!["a.xml".into()],
             |s| s.reports = vec!["a.xml".into(), "b.xml".into()],
         ] {

@@ -1,5 +1,6 @@
 //! Verification as values: stages, snapshots of one tree, the delta of two snapshots, the verdict.
 
+pub mod number;
 pub mod results;
 
 pub mod formats;
@@ -7,11 +8,19 @@ pub mod key;
 pub mod reports;
 pub mod snapshot;
 
+pub mod confirm;
+
 pub mod delta;
 pub mod history;
 pub mod verdict;
 
+#[cfg(test)]
+mod figures_tests;
+
+use key::{Better, StageKind};
+use number::Number;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How a stage ended. Not-run never counts as passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,7 +51,11 @@ pub struct Summary {
     pub failed: u64,
     /// Tests skipped.
     pub skipped: u64,
-    /// Whether every stage that is not passed has per-test results (so that single tests can be compared).
+    /// Findings by the kind of their stage; a kind is absent where none were read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub findings: BTreeMap<StageKind, u64>,
+    /// Whether every stage that is not passed says why in a form that can be compared: failing tests, whole findings, a
+    /// number beyond its limit.
     pub per_test: bool,
     /// Tests that failed in one and passed in another run of this very tree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -88,6 +101,68 @@ pub struct Delta {
     /// Stages that could not run after, with the reason; whatever they did before, nothing lands on them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_run: Vec<String>,
+    /// Stages whose findings differ, or which fail because of findings; sorted by stage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<FindingsChange>,
+    /// Metrics whose number differs; sorted by stage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricChange>,
+}
+
+/// How the findings of one stage changed. They are named `stage: file: rule`, and `… (1 -> 3)` where their number
+/// changed; each list is sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FindingsChange {
+    /// The stage.
+    pub stage: String,
+    /// Its kind.
+    pub kind: StageKind,
+    /// Whether more findings hurt; `None` as the queue says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratchet: Option<bool>,
+    /// More of them than before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub new: Vec<String>,
+    /// Fewer of them than before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<String>,
+    /// There before and after, where the stage fails because of its findings: the first [`delta::KEPT_LIMIT`] of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
+    /// How many kinds of findings were there before and after, whether the list above names them or not.
+    pub kept_total: u64,
+}
+
+/// How the number of a metric changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricChange {
+    /// The stage.
+    pub stage: String,
+    /// Its number before.
+    pub before: Number,
+    /// Its number after.
+    pub after: Number,
+    /// Which way it improves, back into its limits first of all; `None`: nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub better: Option<Better>,
+    /// Whether a worse number hurts; `None` as the queue says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratchet: Option<bool>,
+    /// Whether the number after is beyond its limit.
+    #[serde(default)]
+    pub beyond: bool,
+}
+
+/// What the gate is asked to demand of one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demands {
+    /// What it demands beyond a verdict that is not hurt.
+    pub gate: Gate,
+    /// Whether more findings of linters and type checkers and worse metrics hurt; stages may say so for themselves.
+    pub ratchet: bool,
+    /// Whether tests may disappear or become skipped.
+    pub allow_removed_tests: bool,
 }
 
 /// The verdict over one change.

@@ -53,6 +53,9 @@ impl TestResults {
 pub struct Findings {
     /// How often each finding occurs, by `file: rule` (no line numbers: they move with every edit above).
     pub counts: BTreeMap<String, u64>,
+    /// How many of them make the tool say no; only these explain a failing exit code.
+    #[serde(default)]
+    pub errors: u64,
     /// Why the findings cannot be the whole truth; the stage has failed then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -62,7 +65,7 @@ impl Findings {
     /// All findings together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.values().sum()
+        self.counts.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 

@@ -1,12 +1,13 @@
 //! Snapshots: what verifying one tree gave, stage by stage and, where a runner says so, test by test.
 //!
 //! Promises: a stage counts as passed only if its exit code AND its parsed results are content; not-run is
-//! never passed; confirming with a second run forgives only what passed in one of the two, and names it.
+//! never passed.
 
-use super::formats::{self, Format};
-use super::key::{StageKind, StageSpec};
+use super::formats::{self, Format, metric};
+use super::key::{Demand, StageKind, StageSpec};
+use super::number::Number;
 use super::reports::{self, ReportFile};
-use super::results::{Findings, TestResult, TestResults, TestStatus};
+use super::results::{Findings, Reading, TestResults, TestStatus};
 use super::{StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,12 @@ pub struct StageResult {
     /// Findings, where a parser understood the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<Findings>,
+    /// The number a metric stage printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<Number>,
+    /// What was demanded of it besides its exit code.
+    #[serde(default, skip_serializing_if = "Demand::is_nothing")]
+    pub demand: Demand,
     /// As what the output was read; [`Format::Exit`]: by exit code only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
@@ -67,11 +74,7 @@ impl StageResult {
     #[must_use]
     pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
         let text = String::from_utf8_lossy(output);
-        let (format, reading) = if spec.reports.is_empty() {
-            formats::read(spec.format, &text)
-        } else {
-            (reports::FORMAT, reports::read(&spec.reports, files).into())
-        };
+        let (format, reading) = reading(spec, &text, files);
         let (outcome, exit, reason) = match end {
             RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
             RunEnd::Exited(126) => (StageOutcome::NotRun, Some(126), Some("exit code 126: not executable".to_owned())),
@@ -91,29 +94,56 @@ impl StageResult {
             reason,
             tests: reading.tests,
             findings: reading.findings,
+            number: (spec.kind == StageKind::Metric).then(|| metric::read(&text)).flatten(),
+            demand: spec.demand,
             format: Some(format),
             millis,
             head_tail: head_tail(&text, HEAD_TAIL_LIMIT),
         };
         result.outcome = result.effective();
         if result.reason.is_none() {
-            result.reason = result.tests.as_ref().and_then(|tests| tests.problem.clone());
+            result.reason = result.problem().map(str::to_owned).or_else(|| result.off_limits());
         }
         result
     }
 
-    /// The outcome with the parsed results taken in: passed only if no test failed and the report is whole.
+    /// Why what was read of it is not the whole truth.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        let tests = self.tests.as_ref().and_then(|tests| tests.problem.as_deref());
+        tests.or_else(|| self.findings.as_ref().and_then(|findings| findings.problem.as_deref()))
+    }
+
+    /// Why the number of a metric is not as demanded; one that cannot be read never is.
+    #[must_use]
+    pub fn off_limits(&self) -> Option<String> {
+        match (self.kind, self.number) {
+            (StageKind::Metric, None) => Some("no line of its output is one decimal number".to_owned()),
+            (_, Some(number)) => self.demand.beyond(number),
+            _ => None,
+        }
+    }
+
+    /// The outcome with the parsed results taken in: passed only if no test failed, the report is whole and a number is
+    /// within its limits. Findings alone fail nothing: whether they do is for the tool to say.
     #[must_use]
     pub fn effective(&self) -> StageOutcome {
-        let contradicted = self.tests.as_ref().is_some_and(|t| t.any(TestStatus::Failed) || t.problem.is_some());
+        let failing = self.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed));
+        let contradicted = failing || self.problem().is_some() || self.off_limits().is_some();
         if self.outcome == StageOutcome::Passed && contradicted { StageOutcome::Failed } else { self.outcome }
     }
 
-    /// Whether its failure is told by single failing tests of a whole report, so that tests can be compared.
+    /// Whether its failure is told by something whole that can be compared: single failing tests, findings that make
+    /// their tool say no, or nothing but a number beyond its limit.
     #[must_use]
     pub fn explained(&self) -> bool {
-        self.effective() == StageOutcome::Failed
-            && self.tests.as_ref().is_some_and(|t| t.any(TestStatus::Failed) && t.problem.is_none())
+        self.effective() == StageOutcome::Failed && self.problem().is_none() && self.cause()
+    }
+
+    fn cause(&self) -> bool {
+        self.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed))
+            || self.findings.as_ref().is_some_and(|findings| findings.errors > 0)
+            || (self.exit == Some(0) && self.number.is_some_and(|number| self.demand.way_back(number).is_some()))
     }
 
     /// Why it is not passed, in a few words; empty if it passed.
@@ -123,12 +153,31 @@ impl StageResult {
             (StageOutcome::Passed, ..) => String::new(),
             (_, Some(reason), _) => reason.clone(),
             (_, None, Some(0)) => "a test failed although the exit code is 0".to_owned(),
-            (StageOutcome::Failed, None, Some(code)) if !self.explained() && self.tests.is_some() => {
-                format!("exit code {code} although no test failed")
-            }
+            (StageOutcome::Failed, None, Some(code)) => match (self.explained(), &self.tests, &self.findings) {
+                (false, Some(_), _) => format!("exit code {code} although no test failed"),
+                (false, None, Some(_)) => format!("exit code {code}, which no finding explains"),
+                (true, None, Some(findings)) => {
+                    let total = findings.total();
+                    format!("exit code {code} with {total} finding{}", if total == 1 { "" } else { "s" })
+                }
+                _ => format!("exit code {code}"),
+            },
             (_, None, Some(code)) => format!("exit code {code}"),
             (StageOutcome::NotRun, None, None) => "not run".to_owned(),
             (StageOutcome::Failed, None, None) => "failed".to_owned(),
+        }
+    }
+
+    /// All its findings: none where it passed without printing any. `None` where they are not the whole truth (it did not
+    /// run, failed for another reason, or the snapshot is older than the readers of findings).
+    pub(super) fn known_findings(&self) -> Option<BTreeMap<&str, u64>> {
+        let passed = self.effective() == StageOutcome::Passed;
+        match &self.findings {
+            Some(findings) if passed || self.explained() => {
+                Some(findings.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect())
+            }
+            None if passed && self.format.is_some() => Some(BTreeMap::new()),
+            _ => None,
         }
     }
 
@@ -138,6 +187,30 @@ impl StageResult {
         let parts = [self.name.as_str(), suite, name];
         printable(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": "))
     }
+}
+
+/// An output with the paths of the workspace made relative: a tree is verified now in this slot and now in that one, and
+/// what is named by a path must have one name.
+#[must_use]
+pub fn relative(output: Vec<u8>, workspace: &str) -> Vec<u8> {
+    let root = format!("{}/", workspace.trim_end_matches('/'));
+    let text = String::from_utf8_lossy(&output);
+    if root.len() > 1 && text.contains(&root) { text.replace(&root, "").into_bytes() } else { output }
+}
+
+/// What the output of a stage says. A metric stage is read for its number alone; where tests are expected, a compiler's
+/// warnings say nothing about them.
+fn reading(spec: &StageSpec, text: &str, files: &[ReportFile]) -> (Format, Reading) {
+    let nothing = (Format::Exit, Reading::default());
+    if spec.kind == StageKind::Metric {
+        return nothing;
+    }
+    if !spec.reports.is_empty() {
+        return (reports::FORMAT, reports::read(&spec.reports, files).into());
+    }
+    let (format, reading) = formats::read(spec.format, text);
+    let unwanted = spec.kind == StageKind::Tests && format.gives_findings();
+    if unwanted { nothing } else { (format, reading) }
 }
 
 /// The parsed result of verifying one tree.
@@ -177,10 +250,23 @@ impl Snapshot {
             passed: count(TestStatus::Passed),
             failed: count(TestStatus::Failed),
             skipped: count(TestStatus::Skipped),
+            findings: self.findings(),
             per_test: self.stages.iter().all(|s| s.effective() == StageOutcome::Passed || s.explained()),
             flaky: self.flaky.clone(),
             note: self.note(),
         }
+    }
+
+    /// How many findings there are, by the kind of their stage; a kind is absent where nothing was read.
+    fn findings(&self) -> BTreeMap<StageKind, u64> {
+        let mut counts = BTreeMap::new();
+        for stage in &self.stages {
+            if let Some(findings) = &stage.findings {
+                let count: &mut u64 = counts.entry(stage.kind).or_default();
+                *count = count.saturating_add(findings.total());
+            }
+        }
+        counts
     }
 
     /// Names of all tests that failed, of stages that are not passed without a test that says why, and of what is flaky.
@@ -190,7 +276,8 @@ impl Snapshot {
         for stage in &self.stages {
             let failed = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
             names.extend(failed.map(|test| stage.test_name(&test.suite, &test.name)));
-            if stage.effective() != StageOutcome::Passed && !stage.explained() {
+            let told = stage.explained() && stage.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed));
+            if stage.effective() != StageOutcome::Passed && !told {
                 names.insert(stage.test_name("", ""));
             }
         }
@@ -224,87 +311,6 @@ impl Snapshot {
         }
         stages
     }
-}
-
-/// Joins two runs of one tree: what passed in either run counts as passed and, if the other run said no, is named flaky.
-/// The outcome does not depend on the order of the two; texts and durations are those of the run that decided.
-#[must_use]
-pub fn confirm(first: &Snapshot, second: &Snapshot) -> Snapshot {
-    let mut flaky: BTreeSet<String> = first.flaky.iter().chain(&second.flaky).cloned().collect();
-    let (left, right) = (first.by_name(), second.by_name());
-    let mut stages: Vec<StageResult> = Vec::new();
-    for (name, stage) in &left {
-        stages.push(match right.get(name) {
-            Some(other) => confirm_stage(stage, other, &mut flaky),
-            None => (*stage).clone(),
-        });
-    }
-    stages.extend(right.iter().filter(|(name, _)| !left.contains_key(*name)).map(|(_, stage)| (*stage).clone()));
-    let place = |stage: &StageResult| first.stages.iter().chain(&second.stages).position(|s| s.name == stage.name);
-    stages.sort_by_key(place);
-    let fingerprint = second.fingerprint.clone();
-    Snapshot { stages, flaky: flaky.into_iter().collect(), confirmed: true, fingerprint }
-}
-
-fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> StageResult {
-    use StageOutcome::{Failed, NotRun, Passed};
-    let known = flaky.len();
-    let tests = confirm_tests(first, second, flaky);
-    let failing = tests.as_ref().is_some_and(|t| t.any(TestStatus::Failed));
-    let whole = first.explained() && second.explained();
-    let outcome = match (first.effective(), second.effective()) {
-        (NotRun, NotRun) => NotRun,
-        _ if failing => Failed,
-        (Passed, _) | (_, Passed) => Passed,
-        _ if whole => Passed,
-        _ => Failed,
-    };
-    let decisive = if second.effective() == outcome && first.effective() != outcome { second } else { first };
-    let mut stage = decisive.clone();
-    let forgiven = outcome == Passed && (first.effective() != Passed || second.effective() != Passed);
-    if forgiven && flaky.len() == known {
-        flaky.insert(first.test_name("", ""));
-    }
-    if forgiven && stage.effective() != Passed {
-        stage.reason = Some("every failing test passed in one of two runs".to_owned());
-    }
-    stage.outcome = outcome;
-    stage.tests = tests;
-    if let (Passed, Some(tests)) = (outcome, &mut stage.tests) {
-        tests.problem = None;
-    }
-    stage
-}
-
-/// Groups the tests by identity, pairs the best results of both runs and keeps the better one of each pair.
-fn confirm_tests(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> Option<TestResults> {
-    let (left, right) = match (&first.tests, &second.tests) {
-        (None, None) => return None,
-        (Some(only), None) | (None, Some(only)) => return Some(only.clone()),
-        (Some(left), Some(right)) => (left, right),
-    };
-    let mut groups: BTreeMap<(&str, &str), [Vec<TestStatus>; 2]> = BTreeMap::new();
-    for (run, results) in [left, right].into_iter().enumerate() {
-        for test in &results.tests {
-            groups.entry((&test.suite, &test.name)).or_default()[run].push(test.status);
-        }
-    }
-    let mut tests = Vec::new();
-    for ((suite, name), mut runs) in groups {
-        for run in &mut runs {
-            run.sort_unstable_by(|a, b| b.cmp(a));
-        }
-        for nth in 0..runs[0].len().max(runs[1].len()) {
-            let pair = [runs[0].get(nth).copied(), runs[1].get(nth).copied()];
-            if pair.contains(&Some(TestStatus::Passed)) && pair.contains(&Some(TestStatus::Failed)) {
-                flaky.insert(first.test_name(suite, name));
-            }
-            let status = pair.into_iter().flatten().max().unwrap_or(TestStatus::Failed);
-            tests.push(TestResult { suite: suite.to_owned(), name: name.to_owned(), status });
-        }
-    }
-    let problem = left.problem.clone().and(right.problem.clone());
-    Some(TestResults { tests, problem })
 }
 
 /// The text itself if it is short enough, else its beginning and its (longer) end with a line between that says how

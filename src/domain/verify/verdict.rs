@@ -2,9 +2,31 @@
 //!
 //! Promises: a change that hurts never lands, however much it fixes; not-run never lands; a change whose effect
 //! cannot be judged does not land; every refusal says why, most important first, within fixed limits.
+//!
+//! The rules, each row a test below. A change is hurt if any row says so, else helped if any row says so, else neutral; it
+//! lands if no row refuses it. "Ratchet" is the stage's own word, else `queue.ratchet`.
+//!
+//! | row | what the delta shows | verdict | lands |
+//! |---|---|---|---|
+//! | 1 | a test passed before and fails now, or a new test fails | hurt | no |
+//! | 2 | a stage passed before and does not now, whatever its kind and whatever it says | hurt | no |
+//! | 3 | a test disappeared or became skipped | hurt, unless allowed | no, unless allowed |
+//! | 4 | more of a security finding | hurt | no |
+//! | 5 | more of another finding, with ratchet | hurt | no |
+//! | 6 | more of another finding, without ratchet | a remark | yes |
+//! | 7 | a worse number, with ratchet | hurt | no |
+//! | 8 | a worse number within its limits, without ratchet | a remark | yes |
+//! | 9 | a worse number beyond its limits before and after | hurt | no |
+//! | 10 | a stage could not run | | no |
+//! | 11 | a stage failed before and fails now, and does not say why in a form that can be compared | | no |
+//! | 12 | a stage failed before and fails now, and its red tests, findings or number are whole | named as pre-existing | yes |
+//! | 13 | a test or stage fixed, a test added, a better number, fewer findings of a stage and none new in it | helped | yes |
+//! | 14 | under the gate `pass`: a stage does not pass | | no |
 
+use super::key::StageKind;
 use super::snapshot::{floor, printable};
-use super::{Delta, Gate, Judgement, StageOutcome, Summary, Verdict};
+use super::{Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, StageOutcome, Summary, Verdict};
+use std::collections::BTreeMap;
 
 /// Most names one reason lists.
 pub const NAMES_LIMIT: usize = 40;
@@ -13,10 +35,11 @@ pub const EVIDENCE_LIMIT: usize = 8 * 1024;
 const LINE_LIMIT: usize = 2 * 1024;
 const NAME_LIMIT: usize = 240;
 
-/// Judges one change by the snapshots before and after it. `allow_removed_tests` permits tests to disappear or to
-/// become skipped; it permits nothing else.
+/// Judges one change by the snapshots before and after it. [`Demands::allow_removed_tests`] permits tests to disappear or
+/// to become skipped; it permits nothing else.
 #[must_use]
-pub fn judge(before: &Summary, after: &Summary, delta: &Delta, gate: Gate, allow_removed_tests: bool) -> Judgement {
+pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands) -> Judgement {
+    let Demands { gate, ratchet, allow_removed_tests } = *demands;
     let mut harm = Vec::new();
     let mut other = Vec::new();
     let flaky = |name: &String| {
@@ -29,6 +52,8 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, gate: Gate, allow
     push(&mut harm, &delta.stages_broken, |n, s| {
         format!("{n} stage{s} passed before and do{} not now", if n == 1 { "es" } else { "" })
     });
+    push_findings(&mut harm, delta.findings.iter().filter(|change| change.hurts(ratchet)), |change| &change.new, "new");
+    push(&mut harm, &numbers(delta, |change| change.hurts(ratchet)), |n, s| format!("{n} metric{s} got worse"));
     let gone = if allow_removed_tests { &mut other } else { &mut harm };
     push(gone, &delta.removed, |n, s| format!("{n} test{s} disappeared"));
     push(gone, &delta.newly_skipped, |n, s| format!("{n} test{s} became skipped"));
@@ -43,15 +68,18 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, gate: Gate, allow
     }
     let unread = after.outcome == StageOutcome::Failed && !after.per_test;
     if !delta.incomparable.is_empty() || (unread && harm.is_empty() && stops.is_empty()) {
-        let advice = "nothing to judge: verification failed before this change too and does not say which tests fail; \
-                      make it pass on the green branch, or let it print per-test results (TAP)";
-        stops.push(listed(advice.to_owned(), &delta.incomparable));
+        let advice = "nothing to judge: verification failed before this change too and does not say which tests fail \
+                      or what it finds; make it pass on the green branch, or let it print results in a format that is \
+                      read (`format` of the stage)";
+        stops.push(listed(advice.to_owned(), &delta.incomparable, 0));
     }
     if gate == Gate::Pass && after.outcome != StageOutcome::Passed {
         stops.push("the gate `pass` demands that every stage passes".to_owned());
     }
 
-    let better = !delta.fixed.is_empty() || !delta.stages_fixed.is_empty() || delta.added > 0;
+    let tests = !delta.fixed.is_empty() || !delta.stages_fixed.is_empty() || delta.added > 0;
+    let figures = delta.metrics.iter().any(|change| change.worse() == Some(false));
+    let better = tests || figures || delta.findings.iter().any(FindingsChange::helps);
     let verdict = match (harm.is_empty(), better) {
         (false, _) => Verdict::Hurt,
         (true, true) => Verdict::Helped,
@@ -60,8 +88,20 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, gate: Gate, allow
     let lands = harm.is_empty() && stops.is_empty();
 
     push(&mut other, &delta.still_failing, |n, s| format!("{n} test{s} failed before this change too (pre-existing)"));
+    let calm = || delta.findings.iter().filter(|change| !change.hurts(ratchet));
+    push_findings(&mut other, calm(), |change| &change.new, "new");
+    let calm = |change: &MetricChange| !change.hurts(ratchet) && change.worse() != Some(false);
+    push(&mut other, &numbers(delta, calm), |n, s| format!("{n} metric{s} changed"));
+    for change in delta.findings.iter().filter(|change| change.kept_total > 0) {
+        let (n, s) = (change.kept_total, if change.kept_total == 1 { "" } else { "s" });
+        let heading = format!("{n} {} finding{s} of before this change too (pre-existing)", change.kind.word());
+        other.push(listed(heading, &change.kept, n.saturating_sub(change.kept.len() as u64)));
+    }
     push(&mut other, &delta.fixed, |n, s| format!("{n} test{s} fixed"));
     push(&mut other, &delta.stages_fixed, |n, s| format!("{n} stage{s} fixed"));
+    push_findings(&mut other, delta.findings.iter(), |change| &change.gone, "fewer");
+    let improved = numbers(delta, |change| change.worse() == Some(false));
+    push(&mut other, &improved, |n, s| format!("{n} metric{s} got better"));
     harm.extend(stops);
     harm.extend(other);
     Judgement { verdict, lands, reasons: within_limit(harm) }
@@ -83,20 +123,48 @@ const fn third(count: usize) -> &'static str {
 fn push(reasons: &mut Vec<String>, names: &[String], heading: impl Fn(usize, &str) -> String) {
     if !names.is_empty() {
         let plural = if names.len() == 1 { "" } else { "s" };
-        reasons.push(listed(heading(names.len(), plural), names));
+        reasons.push(listed(heading(names.len(), plural), names, 0));
     }
 }
 
-fn listed(heading: String, names: &[String]) -> String {
+/// One reason per kind of findings, security first.
+fn push_findings<'a>(
+    reasons: &mut Vec<String>,
+    changes: impl Iterator<Item = &'a FindingsChange>,
+    list: impl Fn(&'a FindingsChange) -> &'a Vec<String>,
+    what: &str,
+) {
+    let mut kinds: BTreeMap<(bool, StageKind), Vec<String>> = BTreeMap::new();
+    for change in changes {
+        kinds
+            .entry((change.kind != StageKind::Security, change.kind))
+            .or_default()
+            .extend(list(change).iter().cloned());
+    }
+    for ((_, kind), names) in kinds {
+        push(reasons, &names, |n, s| format!("{n} {what} {} finding{s}", kind.word()));
+    }
+}
+
+fn numbers(delta: &Delta, wanted: impl Fn(&MetricChange) -> bool) -> Vec<String> {
+    delta.metrics.iter().filter(|change| wanted(change)).map(MetricChange::to_string).collect()
+}
+
+/// A heading and names, as many as may be; `unnamed` more are known by their count only.
+fn listed(heading: String, names: &[String], unnamed: u64) -> String {
     let mut line = heading;
+    let mut rest = unnamed;
     for (nth, name) in names.iter().enumerate() {
         let name = clean(name, NAME_LIMIT);
         if nth == NAMES_LIMIT || line.len() + name.len() > LINE_LIMIT - 32 {
-            line.push_str(&format!(", … and {} more", names.len() - nth));
+            rest += (names.len() - nth) as u64;
             break;
         }
         line.push_str(if nth == 0 { ": " } else { ", " });
         line.push_str(&name);
+    }
+    if rest > 0 {
+        line.push_str(&format!(", … and {rest} more"));
     }
     line
 }

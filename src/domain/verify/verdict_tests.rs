@@ -3,13 +3,17 @@
 use super::super::delta::delta;
 use super::super::delta::tests::{any_snapshot, of, snapshot, stage};
 use super::super::snapshot::Snapshot;
-use super::super::{Gate, Judgement, Verdict};
+use super::super::{Demands, Gate, Judgement, Verdict};
 use super::*;
 use crate::domain::verify::StageOutcome::{Failed, NotRun, Passed};
 use proptest::prelude::*;
 
+const fn demands(gate: Gate, ratchet: bool, allow_removed_tests: bool) -> Demands {
+    Demands { gate, ratchet, allow_removed_tests }
+}
+
 fn gate(before: &Snapshot, after: &Snapshot, gate: Gate, allow: bool) -> Judgement {
-    judge(&before.summary(), &after.summary(), &delta(before, after), gate, allow)
+    judge(&before.summary(), &after.summary(), &delta(before, after), &demands(gate, false, allow))
 }
 
 fn plain(before: &Snapshot, after: &Snapshot) -> Judgement {
@@ -88,7 +92,7 @@ fn summaries_are_believed_even_without_a_delta() {
     for outcome in [Failed, NotRun] {
         let after = exit(outcome).summary();
         for before in [Passed, Failed, NotRun] {
-            let found = judge(&exit(before).summary(), &after, &nothing, Gate::NoRegression, true);
+            let found = judge(&exit(before).summary(), &after, &nothing, &demands(Gate::NoRegression, false, true));
             assert!(!found.lands && !found.reasons.is_empty());
         }
     }
@@ -98,7 +102,8 @@ fn summaries_are_believed_even_without_a_delta() {
 fn a_flaky_test_is_called_so() {
     let mut before = of("+a").summary();
     before.flaky = vec!["t: s: a".into()];
-    let found = judge(&before, &of("-a").summary(), &delta(&of("+a"), &of("-a")), Gate::NoRegression, false);
+    let found =
+        judge(&before, &of("-a").summary(), &delta(&of("+a"), &of("-a")), &demands(Gate::NoRegression, false, false));
     assert!(!found.lands && found.reasons[0].ends_with("t: s: a (known to be flaky)"));
 }
 
@@ -110,7 +115,7 @@ fn reasons_keep_their_limits() {
     let long = plain(&of(&many('+', 3000)), &of(&many('-', 2000)));
     assert!(long.evidence().len() <= EVIDENCE_LIMIT && long.evidence().contains("more"));
     let note = Summary { note: "é\0".repeat(9000), ..exit(Failed).summary() };
-    let found = judge(&exit(Passed).summary(), &note, &Delta::default(), Gate::NoRegression, false);
+    let found = judge(&exit(Passed).summary(), &note, &Delta::default(), &demands(Gate::NoRegression, false, false));
     assert!(found.evidence().len() <= EVIDENCE_LIMIT && !found.evidence().contains('\0'));
 }
 

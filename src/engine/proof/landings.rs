@@ -3,10 +3,12 @@
 use super::snapshots::{Bodies, short};
 use super::{Case, records};
 use crate::adapters::git::merge::{Integration, MergeRepo};
-use crate::domain::mission::{Landing, MergeSource, NextMove, Record, RejectClass, State};
+use crate::domain::mission::{
+    Landing, MergeSource, NextMove, Record, RejectClass, State, VerifyRole, again, extra_stages,
+};
 use crate::domain::values::{Millis, Tip, UnitId};
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{StageOutcome, Verdict};
+use crate::domain::verify::{Demands, StageOutcome, Verdict};
 use crate::engine::error::EngineError;
 use crate::engine::landing::NOT_FROM_AGENTS;
 use crate::report::words::{attempt_ref, word};
@@ -18,7 +20,7 @@ const SLACK: Millis = 2_000;
 pub(super) async fn landed(
     case: &mut Case<'_>,
     bodies: &mut Bodies,
-    state: &State,
+    state: &mut State,
     record: &Record,
 ) -> Result<(), EngineError> {
     let Record::Landed { mr, source, at, candidate, green, verdict, reasons } = record else { return Ok(()) };
@@ -48,7 +50,11 @@ pub(super) async fn landed(
         let covers = below(&["evidence/attempt", "ref"]);
         case.claim(format!("{name}: what landed is the work of attempt {n}"), &covers, &broken, &[]);
     }
-    let (broken, unknown) = judged(case, bodies, state, open, *verdict, reasons)?;
+    let (mut broken, unknown) = judged(case, bodies, state, open, *verdict)?;
+    let open = open.clone();
+    if again::reasons(state, &open) != *reasons {
+        broken.push("its reasons are others".to_owned());
+    }
     case.claim(format!("{name}: judged {}, and lands", word(verdict)), &below(&["verdict"]), &broken, &unknown);
     Ok(())
 }
@@ -187,7 +193,6 @@ fn judged(
     state: &State,
     open: &Landing,
     verdict: Verdict,
-    reasons: &[String],
 ) -> Result<(Vec<String>, Vec<String>), EngineError> {
     let before = state.green.as_ref().and_then(|green| green.snapshot.as_ref());
     let (Some((before_key, before)), Some(after)) = (before, &open.after) else {
@@ -195,7 +200,9 @@ fn judged(
     };
     let mut broken = Vec::new();
     let allowed = may_remove_tests(state, &open.mr.source);
-    let again = judge(before, &after.summary, &after.delta, state.policy.gate, allowed);
+    let policy = &state.policy;
+    let demands = Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests: allowed };
+    let again = judge(before, &after.summary, &after.delta, &demands);
     if again.verdict != verdict {
         broken.push(format!("its snapshots say {}", word(&again.verdict)));
     }
@@ -205,8 +212,12 @@ fn judged(
     if open.intended.is_some_and(|intended| intended != verdict) {
         broken.push("its intent had another verdict".to_owned());
     }
-    if judge(before, &after.summary, &after.delta, state.policy.gate, true).reasons != reasons {
-        broken.push("its reasons are others".to_owned());
+    if let MergeSource::Unit { unit, .. } = &open.mr.source
+        && let Some(unit) = state.unit(unit)
+        && !extra_stages(VerifyRole::Extra, &unit.spec).is_empty()
+        && open.extra.as_ref().is_none_or(|extra| extra.summary.outcome != StageOutcome::Passed)
+    {
+        broken.push("its own lines did not pass".to_owned());
     }
     let mut environments = Vec::new();
     for (what, key) in [("before", before_key), ("after", &after.key)] {
@@ -236,7 +247,12 @@ fn may_remove_tests(state: &State, source: &MergeSource) -> bool {
 }
 
 /// Checks one refusal, in the state before it is folded.
-pub(super) async fn rejected(case: &mut Case<'_>, state: &State, record: &Record) -> Result<(), EngineError> {
+pub(super) async fn rejected(
+    case: &mut Case<'_>,
+    state: &State,
+    at: Millis,
+    record: &Record,
+) -> Result<(), EngineError> {
     let Record::Rejected { mr, source, class, reasons, next, .. } = record else { return Ok(()) };
     let (what, covers) = match source {
         MergeSource::Unit { unit, n } => {
@@ -253,15 +269,17 @@ pub(super) async fn rejected(case: &mut Case<'_>, state: &State, record: &Record
     };
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
     match class {
-        RejectClass::Verification => match refusal(state, open) {
-            Some(again) if again == *reasons => {}
+        RejectClass::Verification | RejectClass::Unproven => match again::refusal(state, at) {
+            Some(again) if again == *record => {}
             Some(_) => broken.push("the snapshots give other reasons".to_owned()),
-            None => unknown.push("it was refused for something beside the gate".to_owned()),
+            None => unknown.push("merging told that it touches protected paths".to_owned()),
         },
         RejectClass::Conflict => conflict(case, open, reasons, &mut broken, &mut unknown).await?,
     }
     let told = match next {
-        NextMove::Retry { because, .. } | NextMove::Reject { reason: because } => Some(because),
+        NextMove::Retry { because, .. }
+        | NextMove::Reject { reason: because }
+        | NextMove::Hold { question: because, .. } => Some(because),
         _ => None,
     };
     if told.is_none_or(|told| *told != reasons.join("\n")) {
@@ -269,23 +287,6 @@ pub(super) async fn rejected(case: &mut Case<'_>, state: &State, record: &Record
     }
     case.claim(what, &covers, &broken, &unknown);
     Ok(())
-}
-
-/// The reasons the gate gives for refusing the open landing; absent when the gate did not refuse it.
-fn refusal(state: &State, open: &Landing) -> Option<Vec<String>> {
-    let (_, before) = state.green.as_ref()?.snapshot.as_ref()?;
-    let after = open.after.as_ref()?;
-    let allowed = may_remove_tests(state, &open.mr.source);
-    let again = judge(before, &after.summary, &after.delta, state.policy.gate, allowed);
-    if again.lands {
-        return None;
-    }
-    let mut reasons = again.reasons;
-    let unnamed = !after.summary.per_test || !after.delta.stages_broken.is_empty();
-    if unnamed && !after.summary.note.is_empty() {
-        reasons.push(after.summary.note.clone());
-    }
-    Some(reasons)
 }
 
 /// Merges once more, in the directory where candidates are made.

@@ -123,8 +123,8 @@ impl Case<'_> {
             match record {
                 Record::AttemptEnded { .. } => attempts::ended(self, &mut state, *at, record),
                 Record::Verified { .. } => snapshots::verified(self, &mut bodies, &state, record).await?,
-                Record::Landed { .. } => landings::landed(self, &mut bodies, &state, record).await?,
-                Record::Rejected { .. } => landings::rejected(self, &state, record).await?,
+                Record::Landed { .. } => landings::landed(self, &mut bodies, &mut state, record).await?,
+                Record::Rejected { .. } => landings::rejected(self, &state, *at, record).await?,
                 _ => {}
             }
             state.apply(record);

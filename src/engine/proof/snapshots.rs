@@ -2,14 +2,17 @@
 
 use super::Case;
 use crate::adapters::store::StoreError;
-use crate::domain::mission::{Record, State, VerifyRole};
+use crate::domain::mission::{MergeSource, Record, State, VerifyRole, extra_stages};
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Millis, TreeId};
 use crate::domain::verify::SnapshotKey;
+use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::delta::delta;
+use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::key::Tier;
-use crate::domain::verify::snapshot::{Snapshot, confirm};
+use crate::domain::verify::snapshot::Snapshot;
 use crate::engine::error::EngineError;
+use crate::engine::evidence::own_line;
 use crate::report::claims::Found;
 use crate::report::words::tests;
 use std::collections::{BTreeMap, VecDeque};
@@ -127,7 +130,9 @@ pub(super) async fn verified(
     let what = format!("verification {run} of {} {}", asked.tip.commit.short(), tests(summary));
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
     bodies.ran(key, *run, asked.confirms.is_some(), *reused);
-    let tree = verified_tree(case, &asked.tip.tree).await?;
+    let own = own_lines(case, state, asked.role);
+    // A unit's own lines see the whole tree.
+    let tree = if own.is_empty() { verified_tree(case, &asked.tip.tree).await? } else { asked.tip.tree.clone() };
     let row = case.store.snapshot_row(key)?;
     let later = row.as_ref().is_some_and(|(_, then, _)| *then > at + SLACK);
     match &row {
@@ -154,7 +159,7 @@ pub(super) async fn verified(
     match bodies.now(case, key)? {
         Err(why) => unknown.push(why),
         Ok(known) => {
-            match key_of(case, &tree, key, &known.snapshot) {
+            match key_of(case, &tree, own, key, &known.snapshot) {
                 Err(Found::Broken(why)) => broken.push(why),
                 Err(Found::Unknown(why)) => unknown.push(why),
                 Ok(()) | Err(Found::Holds) => {}
@@ -180,6 +185,7 @@ pub(super) async fn verified(
                     Ok(before) => {
                         let found = delta(&before.snapshot, &known.snapshot);
                         case.red.extend(found.still_failing.iter().cloned());
+                        case.red.extend(found.findings.iter().flat_map(|change| &change.kept).cloned());
                         if told.as_ref() != Some(&found) {
                             match (before.certain && known.certain) || !later {
                                 true => {
@@ -213,14 +219,32 @@ async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineE
     }
 }
 
-/// Checks the key of a verified tree under the journaled stages and the environment its snapshot names.
-fn key_of(case: &Case<'_>, tree: &TreeId, key: &SnapshotKey, snapshot: &Snapshot) -> Result<(), Found> {
+/// The stages of the landing unit's own lines, where a verification runs those.
+fn own_lines(case: &Case<'_>, state: &State, role: VerifyRole) -> Vec<StageSpec> {
+    let unit = state.landing.as_ref().and_then(|landing| match &landing.mr.source {
+        MergeSource::Unit { unit, .. } => state.unit(unit),
+        MergeSource::Intake => None,
+    });
+    let (Some(unit), Some(settings)) = (unit, &case.settings) else { return Vec::new() };
+    extra_stages(role, &unit.spec).iter().map(|line| own_line(settings, line)).collect()
+}
+
+/// Checks the key of a verified tree under the stages that were run, the journaled ones or `own`, and the environment its
+/// snapshot names.
+fn key_of(
+    case: &Case<'_>,
+    tree: &TreeId,
+    own: Vec<StageSpec>,
+    key: &SnapshotKey,
+    snapshot: &Snapshot,
+) -> Result<(), Found> {
     let Some(settings) = &case.settings else { return Err(Found::Unknown("the settings cannot be read".to_owned())) };
     if snapshot.fingerprint.is_empty() {
         return Err(Found::Unknown("its snapshot does not say in what environment it was made".to_owned()));
     }
-    let gate = settings.verification.stages.iter().filter(|stage| stage.tier == Tier::Gate);
-    if SnapshotKey::of(tree, &gate.cloned().collect::<Vec<_>>(), &snapshot.fingerprint) == *key {
+    let gate = || settings.verification.stages.iter().filter(|stage| stage.tier == Tier::Gate).cloned().collect();
+    let stages = if own.is_empty() { gate() } else { own };
+    if SnapshotKey::of(tree, &stages, &snapshot.fingerprint) == *key {
         return Ok(());
     }
     Err(Found::Broken(format!("{} is not the key of its tree, stages and environment", short(key))))
@@ -237,7 +261,6 @@ fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: u64) -> Result<bool
 
 /// The places of the report that rest on the verification of the open landing's candidate.
 fn covers(case: &Case<'_>, state: &State) -> Vec<String> {
-    use crate::domain::mission::MergeSource;
     let Some(landing) = &state.landing else { return Vec::new() };
     let MergeSource::Unit { unit, .. } = &landing.mr.source else { return Vec::new() };
     let Some(place) = case.landed_at(unit) else { return Vec::new() };

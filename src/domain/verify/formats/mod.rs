@@ -4,7 +4,15 @@
 //! words; an output in which two formats recognise themselves is read as neither; what is not recognised counts by
 //! its exit code only, and the result says so. Every reader is one pass over any text, in bounded memory.
 
+pub mod bandit;
+pub mod clippy;
+pub mod eslint;
+mod found;
+pub mod metric;
+pub mod mypy;
+pub mod ruff;
 pub mod tap;
+pub mod tsc;
 
 use super::key::hex;
 use super::results::Reading;
@@ -26,8 +34,20 @@ pub enum Format {
     Auto,
     /// Exit code only.
     Exit,
+    /// Findings of bandit.
+    Bandit,
+    /// Findings of cargo, rustc and clippy.
+    Clippy,
+    /// Findings of eslint.
+    Eslint,
+    /// Findings of mypy.
+    Mypy,
+    /// Findings of ruff.
+    Ruff,
     /// Test Anything Protocol.
     Tap,
+    /// Findings of the TypeScript compiler.
+    Tsc,
 }
 
 /// One format.
@@ -42,11 +62,36 @@ struct Known {
 }
 
 /// Every format that reads something.
-const FORMATS: &[Known] =
-    &[Known { format: Format::Tap, word: "tap", recognises: tap::recognises, read: |text| tap::read(text).into() }];
+const FORMATS: &[Known] = &[
+    Known {
+        format: Format::Bandit,
+        word: "bandit",
+        recognises: bandit::recognises,
+        read: |text| bandit::read(text).into(),
+    },
+    Known {
+        format: Format::Clippy,
+        word: "clippy",
+        recognises: clippy::recognises,
+        read: |text| clippy::read(text).into(),
+    },
+    Known {
+        format: Format::Eslint,
+        word: "eslint",
+        recognises: eslint::recognises,
+        read: |text| eslint::read(text).into(),
+    },
+    Known { format: Format::Mypy, word: "mypy", recognises: mypy::recognises, read: |text| mypy::read(text).into() },
+    Known { format: Format::Ruff, word: "ruff", recognises: ruff::recognises, read: |text| ruff::read(text).into() },
+    Known { format: Format::Tap, word: "tap", recognises: tap::recognises, read: |text| tap::read(text).into() },
+    Known { format: Format::Tsc, word: "tsc", recognises: tsc::recognises, read: |text| tsc::read(text).into() },
+];
+
+/// The formats that give findings, not tests.
+const FINDINGS: &[Format] = &[Format::Bandit, Format::Clippy, Format::Eslint, Format::Mypy, Format::Ruff, Format::Tsc];
 
 /// The words of all formats, as settings may name them.
-pub const WORDS: &[&str] = &["auto", "exit", "tap"];
+pub const WORDS: &[&str] = &["auto", "bandit", "clippy", "eslint", "exit", "mypy", "ruff", "tap", "tsc"];
 
 impl Format {
     /// The word used in settings and output.
@@ -57,6 +102,12 @@ impl Format {
             Self::Exit => "exit",
             _ => FORMATS.iter().find(|known| known.format == self).map_or("exit", |known| known.word),
         }
+    }
+
+    /// Whether it gives findings, not tests.
+    #[must_use]
+    pub fn gives_findings(self) -> bool {
+        FINDINGS.contains(&self)
     }
 
     /// The inverse of [`Format::word`].
@@ -70,13 +121,18 @@ impl Format {
     }
 }
 
-/// The one format whose structure the output has; `None` when there is none, or more than one.
+/// The one format whose structure the output has; `None` when there is none, or more than one. Compilers warn in front
+/// of the tests they build: formats of findings are looked for only where there are no tests.
 #[must_use]
 pub fn recognise(output: &str) -> Option<Format> {
-    let mut found = FORMATS.iter().filter(|known| (known.recognises)(output));
-    match (found.next(), found.next()) {
-        (Some(known), None) => Some(known.format),
-        _ => None,
+    let one = |findings: bool| {
+        let wanted = FORMATS.iter().filter(|known| known.format.gives_findings() == findings);
+        let mut found = wanted.filter(|known| (known.recognises)(output));
+        (found.next().map(|known| known.format), found.next().is_some())
+    };
+    match one(false) {
+        (None, _) => Some(one(true)).and_then(|(format, more)| format.filter(|_| !more)),
+        (format, more) => format.filter(|_| !more),
     }
 }
 
@@ -116,3 +172,7 @@ mod tests {
         assert!(FORMATS.iter().all(|known| json(known.format) == known.word));
     }
 }
+
+#[cfg(test)]
+#[path = "findings_tests.rs"]
+mod findings_tests;

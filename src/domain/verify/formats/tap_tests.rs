@@ -4,7 +4,7 @@ use super::TestStatus::{Failed, Passed, Skipped};
 use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::{self, Format, NAME_LIMIT, recognise};
-use crate::domain::verify::key::{StageKind, StageSpec, Tier};
+use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
 use crate::domain::verify::snapshot::{RunEnd, StageResult};
 use proptest::prelude::*;
 
@@ -20,6 +20,7 @@ fn conclude(format: Format, end: RunEnd, output: &[u8]) -> StageResult {
         tier: Tier::Gate,
         format,
         timeout_secs: 5,
+        demand: Demand::default(),
         reports: Vec::new(),
     };
     StageResult::conclude(&spec, &end, output, &[], 1)

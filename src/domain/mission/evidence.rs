@@ -1,0 +1,320 @@
+//! Evidence a unit brings of its own: its `verify` and `accept` lines around its landing, and what runs in its workspace
+//! before it queues.
+//!
+//! Wanted: these lines come on top of the gate and never in its place, so the gate's snapshots keep their keys (P13); a
+//! unit with `accept` lands only when that line is known to fail on green and to pass on the candidate; not-run shows
+//! nothing, neither failing before nor passing after; nobody is blamed for a failure seen once. The reasons are in
+//! `docs/decisions/0006-evidence-per-unit.md`.
+
+use super::Decision;
+use super::attempts::classify;
+use super::command::MergeSource;
+use super::event::AttemptReport;
+use super::parts::{Extra, Landing, MustFail, Unit};
+use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
+use super::state::State;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{Millis, Tip};
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::snapshot::StageResult;
+use serde::{Deserialize, Serialize};
+
+/// Most paths named when a unit touches what is protected.
+const NAMED_PATHS: usize = 40;
+
+/// One line of a unit that is run as a stage of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraStage {
+    /// `verify` or `accept`.
+    pub name: &'static str,
+    /// The shell line as the unit says it.
+    pub run: String,
+}
+
+/// What to run in the workspace of an attempt whose work is pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InWorkspace {
+    /// The stages of tier `quick`: it changed something.
+    Quick,
+    /// Its `accept` line: it says that nothing needs to change.
+    Accept,
+}
+
+/// How what ran in a workspace ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuickEnd {
+    /// Every stage passed.
+    Passed,
+    /// A stage said no.
+    Failed,
+    /// A stage was killed by its timeout or a signal, and none said no.
+    Cut,
+    /// A command was not found or could not be executed, and nothing else went wrong: says nothing about the work.
+    Missing,
+}
+
+/// What running stages in the workspace of an attempt came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quick {
+    /// How it ended.
+    pub end: QuickEnd,
+    /// The first stage that did not pass, with the ends of its output, at most 2 KiB; empty when all passed. Untrusted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// Whether stages that had not passed were run a second time.
+    #[serde(default)]
+    pub confirmed: bool,
+    /// When the first stage started and the last one ended.
+    pub ran: (Millis, Millis),
+}
+
+/// How stages of a workspace ended, all together.
+#[must_use]
+pub fn quick_end(stages: &[StageResult]) -> QuickEnd {
+    let any = |wanted: &dyn Fn(&StageResult) -> bool| stages.iter().any(wanted);
+    let not_run = |stage: &StageResult| stage.effective() == StageOutcome::NotRun;
+    if any(&|stage| stage.effective() == StageOutcome::Failed) {
+        QuickEnd::Failed
+    } else if any(&|stage| not_run(stage) && stage.exit.is_none()) {
+        QuickEnd::Cut
+    } else if any(&not_run) {
+        QuickEnd::Missing
+    } else {
+        QuickEnd::Passed
+    }
+}
+
+/// What is to be run in the workspace of an attempt that ended as `report` says. Work that is not queued anyway, or that a
+/// person must look at first, is not looked at.
+#[must_use]
+pub fn in_workspace(report: &AttemptReport, unit: &UnitSpec) -> Option<InWorkspace> {
+    if report.hold.is_some() {
+        return None;
+    }
+    match classify(report, unit.run.is_some()) {
+        AttemptClass::Changed => Some(InWorkspace::Quick),
+        AttemptClass::NoOp if unit.accept.is_some() => Some(InWorkspace::Accept),
+        _ => None,
+    }
+}
+
+/// The class of an attempt by what ran in its workspace, when that stands in the way of what it would be otherwise.
+pub(super) fn refused(quick: Option<&Quick>, changed: bool) -> Option<AttemptClass> {
+    match quick?.end {
+        QuickEnd::Passed => None,
+        QuickEnd::Missing => Some(AttemptClass::Held),
+        QuickEnd::Failed | QuickEnd::Cut if changed => Some(AttemptClass::FailedQuick),
+        QuickEnd::Failed | QuickEnd::Cut => Some(AttemptClass::FailedWork),
+    }
+}
+
+/// The question for a person when a command that judges work in the workspace is missing.
+pub(super) fn missing(quick: &Quick, unit: &UnitSpec) -> String {
+    format!(
+        "a command that judges its work is missing, and not-run never counts as passed; install it, then `mc unit retry {}` \
+         (a stage that is wrong needs a new mission): {}",
+        unit.id,
+        quick.note.trim()
+    )
+}
+
+/// The lines of a unit that a verification of this role runs; none for the gate's own.
+#[must_use]
+pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<ExtraStage> {
+    let line = |name, run: &Option<String>| run.clone().map(|run| ExtraStage { name, run });
+    let (verify, accept) = (line("verify", &unit.verify), line("accept", &unit.accept));
+    match role {
+        VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After => Vec::new(),
+        VerifyRole::AcceptBefore => accept.into_iter().collect(),
+        VerifyRole::Extra => verify.into_iter().chain(accept).collect(),
+    }
+}
+
+/// The reason for refusing a change of protected paths.
+pub(super) fn protected_reason(paths: &[String]) -> String {
+    let named = paths.iter().take(NAMED_PATHS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match paths.len().saturating_sub(NAMED_PATHS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("it changes paths that target.verification.protect keeps as they are: {named}{more}")
+}
+
+impl State {
+    fn unit_of(&self, landing: &Landing) -> Option<&Unit> {
+        match &landing.mr.source {
+            MergeSource::Unit { unit, .. } => self.unit(unit),
+            MergeSource::Intake => None,
+        }
+    }
+
+    /// The stages of a verification of this role in the landing in progress.
+    pub(super) fn extras(&self, role: VerifyRole) -> Vec<ExtraStage> {
+        let unit = self.landing.as_ref().and_then(|l| self.unit_of(l));
+        unit.map(|u| extra_stages(role, &u.spec)).unwrap_or_default()
+    }
+
+    /// Folds what a unit's own lines gave into its landing.
+    pub(super) fn take_extra(&mut self, role: VerifyRole, extra: Extra) {
+        let Some(landing) = &mut self.landing else { return };
+        match role {
+            VerifyRole::AcceptBefore => landing.accept_before = Some(extra),
+            VerifyRole::Extra => landing.extra = Some(extra),
+            VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After => {}
+        }
+    }
+}
+
+impl Unit {
+    /// Folds that its landing was refused because its `accept` shows nothing.
+    pub(super) fn accept_in_doubt(&mut self) {
+        self.must_fail = MustFail::InDoubt;
+    }
+
+    /// Folds a person's fresh start: after that question it is the answer that `accept` need not fail before.
+    pub(super) fn accept_answered(&mut self) {
+        if self.must_fail == MustFail::InDoubt {
+            self.must_fail = MustFail::Waived;
+        }
+    }
+}
+
+impl Decision<'_> {
+    /// Whether the landing may go on to the gate: `accept`, if the unit has one, is known to fail on green. Else asks for
+    /// what is missing, or decides.
+    pub(super) fn fails_before(&mut self, landing: &Landing) -> bool {
+        let Some(unit) = self.state.unit_of(landing) else { return true };
+        if unit.spec.accept.is_none() || unit.must_fail == MustFail::Waived {
+            return true;
+        }
+        let Some(before) = self.accept_on_green(landing, StageOutcome::NotRun) else { return false };
+        let onto = landing.onto.commit.short();
+        let since = match unit_base(self.state, landing) {
+            Some(base) if base != landing.onto.commit.short() => {
+                format!("; the attempt began at {base}, so another change may have brought it meanwhile")
+            }
+            _ => String::new(),
+        };
+        let reason = match before.summary.outcome {
+            StageOutcome::Failed => return true,
+            StageOutcome::Passed => format!("`accept` passes on green at {onto} without this change{since}"),
+            StageOutcome::NotRun => {
+                let note = before.summary.note.trim();
+                format!(
+                    "`accept` could not run on green at {onto} ({note}), so nobody knows that it fails there; a line such \
+                     as `test -e FILE && …` says no where the file is missing"
+                )
+            }
+        };
+        self.hold_landing(landing, reason);
+        false
+    }
+
+    /// A change that green has already: it is a no-op, unless the unit's `accept` does not pass there. Until that is known
+    /// green itself stands for the candidate.
+    pub(super) fn already_there(&mut self, landing: &Landing) {
+        if self.state.unit_of(landing).is_some_and(|u| u.spec.accept.is_some()) {
+            if landing.candidate.is_none() {
+                self.note(Record::CandidateMade { token: landing.token, candidate: landing.onto.clone() });
+                return;
+            }
+            let Some(now) = self.accept_on_green(landing, StageOutcome::Failed) else { return };
+            if now.summary.outcome != StageOutcome::Passed {
+                let reason = format!("its change is already on green, and its `accept` does not pass there: {}", {
+                    now.summary.note.trim()
+                });
+                self.reject(landing, RejectClass::Verification, vec![reason]);
+                return;
+            }
+        }
+        let (mr, source) = (landing.mr.id, landing.mr.source.clone());
+        self.note(Record::MergeEmpty { mr, source, at: self.now });
+    }
+
+    /// What `accept` says of green; asked for when it is not known. An outcome from `doubted` down is confirmed first.
+    fn accept_on_green(&mut self, landing: &Landing, doubted: StageOutcome) -> Option<Extra> {
+        let (role, tip) = (VerifyRole::AcceptBefore, landing.onto.clone());
+        match &landing.accept_before {
+            None => self.verify(tip, role, None, None),
+            Some(before) => {
+                let outcome = before.summary.outcome;
+                let doubtful = outcome == StageOutcome::NotRun || outcome == doubted;
+                if !doubtful || before.confirmed || !self.state.policy.confirm_failures {
+                    return Some(before.clone());
+                }
+                self.verify(tip, role, None, Some(before.key.clone()));
+            }
+        }
+        None
+    }
+
+    /// Whether the unit's own lines pass on the candidate; else asks for what is missing, or refuses.
+    pub(super) fn passes_after(&mut self, landing: &Landing, candidate: &Tip) -> bool {
+        if self.state.extras(VerifyRole::Extra).is_empty() {
+            return true;
+        }
+        let Some(extra) = &landing.extra else {
+            self.verify(candidate.clone(), VerifyRole::Extra, None, None);
+            return false;
+        };
+        let what = match extra.summary.outcome {
+            StageOutcome::Passed => return true,
+            StageOutcome::Failed => "does not pass on the merged tree",
+            StageOutcome::NotRun => "could not run on the merged tree, which never counts as passed",
+        };
+        if !extra.confirmed && self.state.policy.confirm_failures {
+            self.verify(candidate.clone(), VerifyRole::Extra, None, Some(extra.key.clone()));
+        } else {
+            let reason = format!("what this unit must show {what}: {}", extra.summary.note.trim());
+            self.reject(landing, RejectClass::Verification, vec![reason]);
+        }
+        false
+    }
+
+    /// One line on what a landing showed beyond the gate, if anything.
+    pub(super) fn shown(&self, landing: &Landing) -> Option<String> {
+        landing.extra.as_ref()?;
+        let before = match &landing.accept_before {
+            Some(before) if before.summary.outcome == StageOutcome::Failed => " (failed before)",
+            _ => "",
+        };
+        let lines: Vec<String> = self
+            .state
+            .extras(VerifyRole::Extra)
+            .iter()
+            .map(|stage| format!("`{}`{}", stage.name, if stage.name == "accept" { before } else { "" }))
+            .collect();
+        Some(format!("its own {} passed", lines.join(" and ")))
+    }
+
+    /// Takes a request out of the queue for a person to decide: its change was not shown to be wrong, and another attempt
+    /// would not show more.
+    fn hold_landing(&mut self, landing: &Landing, reason: String) {
+        let Some(unit) = self.state.unit_of(landing) else { return };
+        let question = format!(
+            "{reason}. So it does not show that the change did it. To land it all the same, `mc unit retry {}`: from then \
+             on `accept` only has to pass afterwards. Else correct `accept` where the unit is written: a new mission takes it up",
+            unit.spec.id
+        );
+        let next = NextMove::Hold { question: question.clone(), own_work: unit.spec.run.is_none() };
+        self.note(Record::Rejected {
+            mr: landing.mr.id,
+            source: landing.mr.source.clone(),
+            at: self.now,
+            class: RejectClass::Unproven,
+            reasons: vec![question],
+            next,
+        });
+    }
+}
+
+/// Short name of green as it was when the attempt behind a landing began.
+fn unit_base<'s>(state: &'s State, landing: &Landing) -> Option<&'s str> {
+    let MergeSource::Unit { unit, n } = &landing.mr.source else { return None };
+    state.unit(unit)?.attempts.iter().find(|a| a.n == *n).map(|a| a.green.short())
+}
+
+#[cfg(test)]
+#[path = "evidence_tests.rs"]
+mod tests;

@@ -1,0 +1,363 @@
+//! Each row of the rules about a unit's own evidence, by `decide` alone.
+
+use super::super::event::Ground;
+use super::super::{Claim, Command, Event, Integration, LandResult, Policy, RunEnd, UnitState, Verification, decide};
+use super::*;
+use crate::domain::values::{CommitId, MissionId, TreeId, UnitId};
+use crate::domain::verify::{Delta, SnapshotKey, Summary};
+
+fn tip(digit: char) -> Tip {
+    let id = digit.to_string().repeat(40);
+    Tip { commit: CommitId::new(&id).unwrap(), tree: TreeId::new(&id).unwrap() }
+}
+
+fn unit(change: impl FnOnce(&mut UnitSpec)) -> UnitSpec {
+    let mut unit = UnitSpec::new(UnitId::new("u").unwrap(), "u");
+    change(&mut unit);
+    unit
+}
+
+fn report() -> AttemptReport {
+    let mut report = AttemptReport::bare(RunEnd::Exited(0));
+    (report.head, report.changed, report.claim) = (Some(tip('b')), true, Some(Claim::Completed));
+    report
+}
+
+fn quick(end: QuickEnd) -> Option<Quick> {
+    Some(Quick { end, note: "lint: exit code 127".to_owned(), confirmed: true, ran: (1, 2) })
+}
+
+/// A mission of one unit that answers as it is told.
+struct Play {
+    state: State,
+    commands: Vec<Command>,
+    records: Vec<Record>,
+}
+
+impl Play {
+    /// To the point where the unit's first attempt runs; green is `a`.
+    fn new(unit: UnitSpec) -> Self {
+        let first = Record::MissionStarted {
+            format: 1,
+            mission: MissionId::new("m1").unwrap(),
+            at: 0,
+            objective: String::new(),
+            policy: Policy::default(),
+            plan: Some(vec![unit]),
+            settings: serde_json::Value::Null,
+        };
+        let mut play = Self { state: State::begin(&first).unwrap(), commands: Vec::new(), records: vec![first] };
+        play.event(Event::Begun);
+        play.event(Event::Preflight(Ok(Ground { tip: tip('a'), create: true, notes: Vec::new() })));
+        play.says(StageOutcome::Passed);
+        play.event(Event::Established(Ok(())));
+        play.event(Event::TargetChecked(None));
+        assert_eq!(play.unit().state, UnitState::Running);
+        play
+    }
+
+    fn event(&mut self, event: Event) {
+        let step = decide(&mut self.state, 1_000, event);
+        self.commands = step.commands;
+        self.records.extend(step.records);
+    }
+
+    fn unit(&self) -> &Unit {
+        &self.state.units[0]
+    }
+
+    fn attempt(&mut self, report: AttemptReport) {
+        let n = u32::try_from(self.unit().attempts.len()).unwrap();
+        self.event(Event::AttemptEnded { unit: UnitId::new("u").unwrap(), n, report: Box::new(report) });
+    }
+
+    /// The attempt changes something and merging it comes to this.
+    fn merges(&mut self, result: Integration) {
+        let token = self.state.landing.as_ref().expect("a landing").token;
+        self.event(Event::Integrated { token, result: Ok(result) });
+    }
+
+    /// A unit with these keys whose change is merged as candidate `c`.
+    fn candidate(change: impl FnOnce(&mut UnitSpec)) -> Self {
+        let mut play = Self::new(unit(change));
+        play.attempt(report());
+        play.merges(Integration::Candidate(tip('c')));
+        play
+    }
+
+    /// What is verified now: commit, lines of the unit, whether it confirms.
+    fn asked(&self) -> (Tip, Vec<&'static str>, bool) {
+        let orders: Vec<_> =
+            self.commands.iter().filter_map(|c| if let Command::Verify(o) = c { Some(o) } else { None }).collect();
+        let [order] = orders[..] else { panic!("one verification was to be asked: {:?}", self.commands) };
+        (order.tip.clone(), order.extra.iter().map(|l| l.name).collect(), order.confirms.is_some())
+    }
+
+    /// The open verification ends like this.
+    fn says(&mut self, outcome: StageOutcome) {
+        let open = self.state.verifying.clone().expect("a verification");
+        let summary = Summary {
+            outcome,
+            passed: 0,
+            failed: 0,
+            skipped: 0,
+            findings: Default::default(),
+            per_test: false,
+            flaky: Vec::new(),
+            note: "accept: exit code 1".to_owned(),
+        };
+        let key = SnapshotKey(format!("{:?} {:?}", open.role, open.tip.commit));
+        let delta = open.against.as_ref().map(|_| Delta::default());
+        let v = Verification { key, summary, delta, reused: false, confirmed: open.confirms.is_some() };
+        self.event(Event::Verified { run: open.run, result: Ok(Box::new(v)) });
+    }
+
+    /// A person gives the unit a fresh start, and the mission, which waited for that, is resumed.
+    fn answered(&mut self) {
+        self.event(Event::RetryUnit { unit: UnitId::new("u").unwrap(), answer: String::new() });
+        self.event(Event::Resumed);
+    }
+
+    fn lands(&mut self) {
+        let [Command::Land { token, candidate, .. }] = &self.commands[..] else {
+            panic!("no landing: {:?}", self.commands)
+        };
+        let (token, now) = (*token, candidate.clone());
+        self.event(Event::LandEnded { token, result: Ok(LandResult::Landed { now }) });
+        assert_eq!(self.unit().state, UnitState::Landed);
+        let again = State::replay(self.records.iter().cloned()).unwrap();
+        assert!(again.same_as(&self.state), "P14: the journal folds to the same state");
+    }
+}
+
+fn both(unit: &mut UnitSpec) {
+    (unit.verify, unit.accept) = (Some("make lint".to_owned()), Some("./iso".to_owned()));
+}
+
+use StageOutcome::{Failed, NotRun, Passed};
+
+#[test]
+fn p1_p13_own_lines_run_beside_the_gate_and_are_named_in_the_intent() {
+    let mut play = Play::candidate(both);
+    assert_eq!(play.asked(), (tip('a'), vec!["accept"], false));
+    play.says(Failed);
+    assert_eq!(play.asked(), (tip('c'), vec![], false), "the gate verifies with its own stages");
+    play.says(Passed);
+    assert_eq!(play.asked(), (tip('c'), vec!["verify", "accept"], false));
+    play.says(Passed);
+    play.lands();
+    let intent = play.records.iter().find_map(|r| match r {
+        Record::LandIntended { accept_before, extra, .. } => Some((accept_before.is_some(), extra.is_some())),
+        _ => None,
+    });
+    assert_eq!(intent, Some((true, true)));
+    let green = play.state.green.as_ref().unwrap();
+    let (key, _) = green.snapshot.as_ref().expect("P13: the gate's after is the next before");
+    assert!(key.0.starts_with("After"), "{key:?}");
+    let Some(Record::Landed { reasons, .. }) = play.records.iter().rfind(|r| matches!(r, Record::Landed { .. })) else {
+        panic!("no landing")
+    };
+    assert!(reasons.iter().any(|r| r.contains("`verify` and `accept` (failed before) passed")), "{reasons:?}");
+}
+
+#[test]
+fn p1_a_gate_that_refuses_spends_nothing_on_own_lines() {
+    let mut play = Play::candidate(|u| u.verify = Some("make lint".to_owned()));
+    play.says(Failed);
+    play.says(Failed);
+    assert_eq!(play.unit().used, 1);
+    assert!(!play.records.iter().any(|r| matches!(r, Record::VerifyStarted { role: VerifyRole::Extra, .. })));
+}
+
+#[test]
+fn accept_that_passes_before_is_held_and_a_persons_retry_waives_it() {
+    let mut play = Play::candidate(both);
+    play.says(Passed);
+    assert_eq!((play.unit().state, play.unit().used), (UnitState::Held, 0));
+    let question = &play.unit().reason;
+    assert!(question.contains("passes on green at aaaaaaaaaa without this change."), "{question}");
+    assert!(question.contains("`mc unit retry u`"), "{question}");
+    assert!(play.state.queue().next().is_none() && play.state.landing.is_none());
+    play.answered();
+    let [Command::Start(order)] = &play.commands[..] else { panic!("{:?}", play.commands) };
+    assert_eq!(order.from, tip('b').commit, "the held work is not made again");
+    play.attempt(report());
+    play.merges(Integration::Candidate(tip('c')));
+    assert_eq!(play.asked(), (tip('c'), vec![], false), "the before is waived");
+    play.says(Passed);
+    assert_eq!(play.asked().1, ["verify", "accept"], "the after is not");
+    play.says(Passed);
+    play.lands();
+}
+
+#[test]
+fn p7_accept_that_cannot_run_before_is_confirmed_and_held() {
+    let mut play = Play::candidate(both);
+    play.says(NotRun);
+    assert_eq!(play.asked(), (tip('a'), vec!["accept"], true));
+    play.says(NotRun);
+    assert_eq!((play.unit().state, play.unit().used), (UnitState::Held, 0));
+    assert!(play.unit().reason.contains("could not run on green"), "{}", play.unit().reason);
+    // A second run that says no is an answer.
+    let mut play = Play::candidate(both);
+    play.says(NotRun);
+    play.says(Failed);
+    assert_eq!(play.asked(), (tip('c'), vec![], false));
+}
+
+#[test]
+fn what_does_not_pass_after_is_confirmed_and_refused_with_evidence() {
+    for outcome in [Failed, NotRun] {
+        let mut play = Play::candidate(both);
+        play.says(Failed);
+        play.says(Passed);
+        play.says(outcome);
+        assert_eq!(play.asked(), (tip('c'), vec!["verify", "accept"], true));
+        play.says(outcome);
+        assert_eq!((play.unit().state, play.unit().used), (UnitState::Running, 1));
+        let Some(Record::Rejected { class, reasons, next, .. }) =
+            play.records.iter().rfind(|r| matches!(r, Record::Rejected { .. }))
+        else {
+            panic!("not refused")
+        };
+        assert_eq!(*class, RejectClass::Verification);
+        assert!(reasons[0].contains("accept: exit code 1"), "{reasons:?}");
+        assert!(matches!(next, NextMove::Retry { own_work: true, .. }), "{next:?}");
+        assert!(play.unit().evidence[0].contains("on the merged tree"), "{:?}", play.unit().evidence);
+    }
+}
+
+#[test]
+fn own_lines_that_fail_once_by_chance_do_not_stop_a_landing() {
+    let mut play = Play::candidate(|u| u.verify = Some("make lint".to_owned()));
+    assert_eq!(play.asked(), (tip('c'), vec![], false), "without `accept` nothing is asked before");
+    play.says(Passed);
+    play.says(Failed);
+    play.says(Passed);
+    play.lands();
+}
+
+#[test]
+fn p4_a_crash_asks_the_same_lines_again() {
+    for steps in 0..3 {
+        let mut play = Play::candidate(both);
+        let answers = [Failed, Passed];
+        answers.into_iter().take(steps).for_each(|outcome| play.says(outcome));
+        let asked = play.asked();
+        play.state = State::replay(play.records.iter().cloned()).unwrap();
+        play.event(Event::Resumed);
+        assert_eq!(play.asked(), asked);
+    }
+}
+
+#[test]
+fn a_change_that_green_has_already_is_a_no_op_only_if_accept_passes_there() {
+    let unchanged = || {
+        let mut play = Play::new(unit(|u| u.accept = Some("./iso".to_owned())));
+        play.attempt(report());
+        play.merges(Integration::Unchanged);
+        assert_eq!(play.asked(), (tip('a'), vec!["accept"], false));
+        play
+    };
+    let mut play = unchanged();
+    play.says(Passed);
+    assert_eq!(play.unit().state, UnitState::NoOp);
+    let mut play = unchanged();
+    play.says(Failed);
+    assert_eq!(play.asked(), (tip('a'), vec!["accept"], true));
+    play.says(Failed);
+    assert_eq!((play.unit().state, play.unit().used), (UnitState::Running, 1));
+    let mut plain = Play::new(unit(|_| {}));
+    plain.attempt(report());
+    plain.merges(Integration::Unchanged);
+    assert_eq!(plain.unit().state, UnitState::NoOp);
+}
+
+#[test]
+fn protected_paths_refuse_before_anything_is_verified() {
+    let mut play = Play::new(unit(|_| {}));
+    play.attempt(report());
+    let before = play.records.len();
+    play.merges(Integration::Protected { paths: (0..50).map(|n| format!("tests/{n}")).collect() });
+    assert!(!play.records[before..].iter().any(|r| matches!(r, Record::VerifyStarted { .. })));
+    let Record::Rejected { class: RejectClass::Verification, reasons, next, .. } = &play.records[before] else {
+        panic!("{:?}", play.records[before])
+    };
+    assert!(reasons[0].contains("tests/0, tests/1,") && reasons[0].ends_with("tests/39 and 10 more"), "{reasons:?}");
+    assert!(matches!(next, NextMove::Retry { own_work: true, .. }));
+    assert_eq!(play.unit().used, 1);
+}
+
+#[test]
+fn quick_stages_decide_before_the_queue() {
+    for (end, state, class, used) in [
+        (QuickEnd::Passed, UnitState::Queued, AttemptClass::Changed, 0),
+        (QuickEnd::Failed, UnitState::Running, AttemptClass::FailedQuick, 1),
+        (QuickEnd::Cut, UnitState::Running, AttemptClass::FailedQuick, 1),
+        (QuickEnd::Missing, UnitState::Held, AttemptClass::Held, 0),
+    ] {
+        let mut play = Play::new(unit(|_| {}));
+        let mut report = report();
+        assert_eq!(in_workspace(&report, &play.unit().spec), Some(InWorkspace::Quick));
+        report.quick = quick(end);
+        play.attempt(report);
+        assert_eq!((play.unit().state, play.unit().attempts[0].class, play.unit().used), (state, Some(class), used));
+        if state == UnitState::Running {
+            assert!(play.unit().evidence[0].contains("the quick stages refuse it: lint: exit code 127"));
+            assert_eq!(play.unit().attempts[1].from, tip('b').commit, "from its own work");
+        }
+        if state == UnitState::Held {
+            assert!(play.unit().reason.contains("install it, then"), "{}", play.unit().reason);
+            play.answered();
+            assert_eq!(play.unit().attempts[1].from, tip('b').commit, "nothing is made twice");
+        }
+    }
+}
+
+#[test]
+fn p8_a_no_op_of_a_unit_with_accept_must_pass_it() {
+    for (end, state) in [
+        (QuickEnd::Passed, UnitState::NoOp),
+        (QuickEnd::Failed, UnitState::Running),
+        (QuickEnd::Missing, UnitState::Held),
+    ] {
+        let mut play = Play::new(unit(both));
+        let mut report = report();
+        report.changed = false;
+        assert_eq!(in_workspace(&report, &play.unit().spec), Some(InWorkspace::Accept));
+        report.quick = quick(end);
+        play.attempt(report);
+        assert_eq!(play.unit().state, state);
+    }
+}
+
+#[test]
+fn only_work_that_would_be_queued_is_looked_at() {
+    let unit = unit(|_| {});
+    let with = |change: &dyn Fn(&mut AttemptReport)| {
+        let mut report = report();
+        change(&mut report);
+        in_workspace(&report, &unit)
+    };
+    assert_eq!(with(&|r| r.end = RunEnd::Exited(1)), None);
+    assert_eq!(with(&|r| r.end = RunEnd::Stopped), None);
+    assert_eq!(with(&|r| r.claim = Some(Claim::Blocked)), None);
+    assert_eq!(with(&|r| r.half_merge = true), None);
+    assert_eq!(with(&|r| r.hold = Some("look".to_owned())), None);
+    assert_eq!(with(&|r| r.changed = false), None);
+    assert_eq!(with(&|_| {}), Some(InWorkspace::Quick));
+}
+
+#[test]
+fn p7_a_stage_of_a_workspace_that_did_not_run_never_passes() {
+    let stage = |outcome, exit| StageResult { outcome, exit, ..StageResult::default() };
+    let passed = || stage(Passed, Some(0));
+    for (stages, wanted) in [
+        (vec![passed()], QuickEnd::Passed),
+        (vec![passed(), stage(Failed, Some(1)), stage(NotRun, Some(127))], QuickEnd::Failed),
+        (vec![stage(NotRun, Some(127)), stage(NotRun, None)], QuickEnd::Cut),
+        (vec![stage(NotRun, Some(126)), passed()], QuickEnd::Missing),
+    ] {
+        assert_eq!(quick_end(&stages), wanted, "{stages:?}");
+    }
+}

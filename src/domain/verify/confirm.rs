@@ -1,0 +1,154 @@
+//! Joining two runs of one tree, so that nobody is blamed for what failed once.
+//!
+//! Promises: what passed in either run counts as passed and is named flaky if the other run said no; the outcome does not
+//! depend on the order of the two; a run whose results are not whole forgives nothing but by its exit code.
+
+use super::StageOutcome;
+use super::key::Better;
+use super::number::Number;
+use super::results::{Findings, TestResult, TestResults, TestStatus};
+use super::snapshot::{Snapshot, StageResult};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Joins two runs of one tree: what passed in either run counts as passed and, if the other run said no, is named flaky.
+/// The outcome does not depend on the order of the two; texts and durations are those of the run that decided.
+#[must_use]
+pub fn confirm(first: &Snapshot, second: &Snapshot) -> Snapshot {
+    let mut flaky: BTreeSet<String> = first.flaky.iter().chain(&second.flaky).cloned().collect();
+    let (left, right) = (first.by_name(), second.by_name());
+    let mut stages: Vec<StageResult> = Vec::new();
+    for (name, stage) in &left {
+        stages.push(match right.get(name) {
+            Some(other) => confirm_stage(stage, other, &mut flaky),
+            None => (*stage).clone(),
+        });
+    }
+    stages.extend(right.iter().filter(|(name, _)| !left.contains_key(*name)).map(|(_, stage)| (*stage).clone()));
+    let place = |stage: &StageResult| first.stages.iter().chain(&second.stages).position(|s| s.name == stage.name);
+    stages.sort_by_key(place);
+    let fingerprint = second.fingerprint.clone();
+    Snapshot { stages, flaky: flaky.into_iter().collect(), confirmed: true, fingerprint }
+}
+
+fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> StageResult {
+    use StageOutcome::{Failed, NotRun, Passed};
+    let known = flaky.len();
+    let tests = confirm_tests(first, second, flaky);
+    let failing = tests.as_ref().is_some_and(|t| t.any(TestStatus::Failed));
+    let findings = confirm_findings(first, second, flaky);
+    let number = confirm_number(first, second);
+    let accused = findings.as_ref().is_some_and(|f| f.errors > 0)
+        || number.is_some_and(|number| first.demand.way_back(number).is_some());
+    let whole = first.explained() && second.explained() && !accused;
+    let outcome = match (first.effective(), second.effective()) {
+        (NotRun, NotRun) => NotRun,
+        _ if failing => Failed,
+        (Passed, _) | (_, Passed) => Passed,
+        _ if whole => Passed,
+        _ => Failed,
+    };
+    // Of two that fail, the one that says why.
+    let better = first.effective() != outcome || (second.explained() && !first.explained());
+    let decisive = if second.effective() == outcome && better { second } else { first };
+    let mut stage = decisive.clone();
+    let forgiven = outcome == Passed && (first.effective() != Passed || second.effective() != Passed);
+    if forgiven && flaky.len() == known {
+        flaky.insert(first.test_name("", ""));
+    }
+    if forgiven && stage.effective() != Passed {
+        stage.reason = Some("every failing test passed in one of two runs".to_owned());
+    }
+    stage.outcome = outcome;
+    (stage.tests, stage.findings, stage.number) = (tests, findings, number);
+    if outcome == Passed {
+        stage.tests.iter_mut().for_each(|tests| tests.problem = None);
+        stage.findings.iter_mut().for_each(|findings| findings.problem = None);
+    }
+    stage
+}
+
+/// Keeps of each finding as many as both runs have; a run that is not whole says nothing about what is missing in it.
+fn confirm_findings(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> Option<Findings> {
+    let errors = |stage: &StageResult| stage.findings.as_ref().map_or(0, |findings| findings.errors);
+    if first.findings.is_none() && second.findings.is_none() {
+        return None;
+    }
+    let (left, right) = match (first.known_findings(), second.known_findings()) {
+        (Some(left), Some(right)) => (left, right),
+        (Some(_), None) => return first.findings.clone(),
+        (None, Some(_)) => return second.findings.clone(),
+        (None, None) => return either(first.findings.as_ref(), second.findings.as_ref()),
+    };
+    let mut counts = BTreeMap::new();
+    for name in left.keys().chain(right.keys()) {
+        let [one, other] = [&left, &right].map(|side| side.get(name).copied().unwrap_or(0));
+        if one != other {
+            flaky.insert(first.test_name("", name));
+        }
+        if one.min(other) > 0 {
+            counts.insert((*name).to_owned(), one.min(other));
+        }
+    }
+    let mut joined = Findings { counts, errors: 0, problem: None };
+    joined.errors = errors(first).min(errors(second)).min(joined.total());
+    Some(joined)
+}
+
+/// Of two runs that are not whole, everything either of them has.
+fn either(left: Option<&Findings>, right: Option<&Findings>) -> Option<Findings> {
+    let (Some(left), Some(right)) = (left, right) else { return left.or(right).cloned() };
+    let mut joined = left.clone();
+    for (name, count) in &right.counts {
+        let kept = joined.counts.entry(name.clone()).or_default();
+        *kept = (*kept).max(*count);
+    }
+    joined.errors = left.errors.max(right.errors);
+    joined.problem = [&left.problem, &right.problem].into_iter().flatten().min().cloned();
+    Some(joined)
+}
+
+/// The better number of the two, one within the limits before one beyond them. A run that failed by itself does not count
+/// beside one that did not.
+fn confirm_number(first: &StageResult, second: &StageResult) -> Option<Number> {
+    let demand = first.demand;
+    let content = |run: &&StageResult| run.exit == Some(0);
+    let mut runs = vec![first, second];
+    if runs.iter().any(content) {
+        runs.retain(content);
+    }
+    runs.into_iter().filter_map(|run| run.number).min_by(|a, b| {
+        let within = demand.way_back(*a).is_some().cmp(&demand.way_back(*b).is_some());
+        within.then(if demand.better() == Some(Better::Higher) { b.cmp(a) } else { a.cmp(b) })
+    })
+}
+
+/// Groups the tests by identity, pairs the best results of both runs and keeps the better one of each pair.
+fn confirm_tests(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> Option<TestResults> {
+    let (left, right) = match (&first.tests, &second.tests) {
+        (None, None) => return None,
+        (Some(only), None) | (None, Some(only)) => return Some(only.clone()),
+        (Some(left), Some(right)) => (left, right),
+    };
+    let mut groups: BTreeMap<(&str, &str), [Vec<TestStatus>; 2]> = BTreeMap::new();
+    for (run, results) in [left, right].into_iter().enumerate() {
+        for test in &results.tests {
+            groups.entry((&test.suite, &test.name)).or_default()[run].push(test.status);
+        }
+    }
+    let mut tests = Vec::new();
+    for ((suite, name), mut runs) in groups {
+        for run in &mut runs {
+            run.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        for nth in 0..runs[0].len().max(runs[1].len()) {
+            let pair = [runs[0].get(nth).copied(), runs[1].get(nth).copied()];
+            if pair.contains(&Some(TestStatus::Passed)) && pair.contains(&Some(TestStatus::Failed)) {
+                flaky.insert(first.test_name(suite, name));
+            }
+            let status = pair.into_iter().flatten().max().unwrap_or(TestStatus::Failed);
+            tests.push(TestResult { suite: suite.to_owned(), name: name.to_owned(), status });
+        }
+    }
+    let problem = left.problem.clone().and(right.problem.clone());
+    Some(TestResults { tests, problem })
+}

@@ -1,0 +1,138 @@
+//! Findings of bandit: its text report and JSON. The severity is part of a finding: one that became graver is a new one.
+//!
+//! Promises: skipped files were not looked at, which is a problem although bandit exits with 0; a report without its
+//! totals is not whole.
+
+use super::found::{Bounded, Gathered, documents, message, number};
+use crate::domain::verify::results::Findings;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The JSON report.
+#[derive(Deserialize)]
+struct Report {
+    errors: Bounded<Skipped>,
+    metrics: Metrics,
+    results: Bounded<Item>,
+}
+
+#[derive(Deserialize)]
+struct Skipped {
+    filename: String,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct Metrics {
+    #[serde(rename = "_totals")]
+    totals: BTreeMap<String, f64>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    filename: String,
+    test_id: String,
+    issue_severity: String,
+}
+
+/// Whether the output is bandit's beyond doubt: its JSON, or its totals by severity and its list of skipped files.
+#[must_use]
+pub fn recognises(output: &str) -> bool {
+    match json(output) {
+        Some((_, whole)) => whole,
+        None => text(output).1,
+    }
+}
+
+/// Reads the findings.
+#[must_use]
+pub fn read(output: &str) -> Findings {
+    let (mut gathered, whole) = json(output).unwrap_or_else(|| text(output));
+    if !whole && !output.trim().is_empty() {
+        gathered.problem("the report is not whole");
+    }
+    gathered.finish()
+}
+
+fn json(output: &str) -> Option<(Gathered, bool)> {
+    let (mut gathered, mut any) = (Gathered::default(), false);
+    let whole = documents(output, |report: Report| {
+        any = true;
+        let counts = report.metrics.totals.iter().filter(|(name, _)| name.starts_with("SEVERITY."));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts; `as` saturates")]
+        gathered.announce(counts.map(|(_, count)| *count as u64).fold(0, u64::saturating_add));
+        for Item { filename, test_id, issue_severity } in report.results.items {
+            gathered.add(&filename, &rule(&test_id, &issue_severity), true);
+        }
+        for Skipped { filename, reason } in report.errors.items {
+            skipped(&mut gathered, &format!("{filename} ({reason})"));
+        }
+        if report.results.more {
+            gathered.problem("more findings than can be read");
+        }
+    });
+    (any || !whole).then_some((gathered, whole))
+}
+
+fn rule(id: &str, severity: &str) -> String {
+    format!("{id} ({})", severity.trim().to_lowercase())
+}
+
+fn skipped(gathered: &mut Gathered, file: &str) {
+    gathered.problem(format!("a file was skipped: {}", message(file)));
+}
+
+/// Which part of the text report is read.
+#[derive(PartialEq, Eq)]
+enum Part {
+    Issues,
+    BySeverity,
+    Other,
+    Skipped,
+}
+
+/// Reads the text report; also whether totals and the list of skipped files were there.
+fn text(output: &str) -> (Gathered, bool) {
+    let mut gathered = Gathered::default();
+    let (mut part, mut id, mut severity) = (Part::Other, None, None);
+    let (mut totals, mut ends) = (false, false);
+    for line in output.lines() {
+        match line.trim_end() {
+            "Test results:" => part = Part::Issues,
+            "Code scanned:" | "\tTotal issues (by confidence):" => part = Part::Other,
+            "\tTotal issues (by severity):" => (part, totals) = (Part::BySeverity, true),
+            line if line.starts_with("Files skipped (") && line.ends_with("):") => (part, ends) = (Part::Skipped, true),
+            line => match part {
+                Part::Issues => {
+                    if let Some(issue) = line.strip_prefix(">> Issue: [") {
+                        id = issue.split_once([':', ']']).map(|(id, _)| id);
+                    } else if let Some(said) = line.strip_prefix("   Severity: ") {
+                        severity = said.split_whitespace().next();
+                    } else if let (Some(place), Some(id)) = (line.strip_prefix("   Location: "), id) {
+                        gathered.add(path(place), &rule(id, severity.unwrap_or("undefined")), true);
+                    }
+                }
+                Part::BySeverity => {
+                    if let Some((count, _)) = line.split_once(": ").and_then(|(_, count)| number(count)) {
+                        gathered.announce(count);
+                    }
+                }
+                Part::Skipped if line.starts_with('\t') => skipped(&mut gathered, line.trim()),
+                Part::Skipped | Part::Other => {}
+            },
+        }
+    }
+    (gathered, totals && ends)
+}
+
+/// A place without line and column.
+fn path(place: &str) -> &str {
+    let mut path = place;
+    for _ in 0..2 {
+        match path.rsplit_once(':') {
+            Some((front, last)) if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) => path = front,
+            _ => break,
+        }
+    }
+    path
+}

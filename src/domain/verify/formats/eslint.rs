@@ -1,0 +1,149 @@
+//! Findings of eslint: the default formatter (`stylish`) and JSON.
+//!
+//! Promises: a file that could not be parsed was not looked at, which is a problem; counts of the tool that differ from
+//! what was read are one too; warnings explain a failing exit code only where eslint says they were too many.
+
+use super::found::{Bounded, Gathered, documents, message, number};
+use crate::domain::verify::results::Findings;
+use serde::Deserialize;
+
+/// One file of the JSON output.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    file_path: String,
+    messages: Bounded<Message>,
+    error_count: u64,
+    warning_count: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    rule_id: Option<String>,
+    severity: u8,
+    message: String,
+    #[serde(default)]
+    fatal: bool,
+}
+
+/// Whether the output is eslint's beyond doubt: its JSON, or rows and the line that counts them.
+#[must_use]
+pub fn recognises(output: &str) -> bool {
+    match json(output) {
+        Some((_, whole, files)) => whole && files > 0,
+        None => {
+            let gathered = stylish(output);
+            gathered.total() > 0 && gathered.announced().is_some()
+        }
+    }
+}
+
+/// Reads the findings.
+#[must_use]
+pub fn read(output: &str) -> Findings {
+    let mut gathered = match json(output) {
+        Some((mut gathered, whole, _)) => {
+            if !whole {
+                gathered.problem("its JSON is not whole");
+            }
+            gathered
+        }
+        None => stylish(output),
+    };
+    if gathered.total() > 0 && gathered.announced().is_none() {
+        gathered.problem("the line that counts the problems is missing");
+    }
+    let mut findings = gathered.finish();
+    if output.lines().any(|line| line.starts_with("ESLint found too many warnings (maximum: ")) {
+        findings.errors = findings.total();
+    }
+    findings
+}
+
+fn json(output: &str) -> Option<(Gathered, bool, usize)> {
+    let (mut gathered, mut any, mut files) = (Gathered::default(), false, 0);
+    let whole = documents(output, |list: Bounded<File>| {
+        any = true;
+        files += list.items.len();
+        for file in list.items {
+            gathered.announce(file.error_count.saturating_add(file.warning_count));
+            for found in file.messages.items {
+                finding(&mut gathered, &file.file_path, found.rule_id.as_deref(), &found.message, found.severity > 1);
+                if found.fatal {
+                    unparsed(&mut gathered, &file.file_path, &found.message);
+                }
+            }
+            if file.messages.more {
+                gathered.problem("more findings than can be read");
+            }
+        }
+        if list.more {
+            gathered.problem("more files than can be read");
+        }
+    });
+    (any || !whole).then_some((gathered, whole, files))
+}
+
+fn stylish(output: &str) -> Gathered {
+    let mut gathered = Gathered::default();
+    let mut file = None;
+    for line in output.lines() {
+        if let Some(row) = row(line) {
+            let Some(path) = file else { continue };
+            finding(&mut gathered, path, row.rule, row.said, row.error);
+            if row.rule.is_none() && row.said.starts_with("Parsing error: ") {
+                unparsed(&mut gathered, path, row.said);
+            }
+        } else if let Some(count) = summary(line) {
+            gathered.announce(count);
+            file = None;
+        } else if !line.is_empty() {
+            file = (!line.starts_with(' ')).then_some(line.trim_end());
+        }
+    }
+    gathered
+}
+
+fn finding(gathered: &mut Gathered, path: &str, rule: Option<&str>, said: &str, error: bool) {
+    match rule {
+        Some(rule) => gathered.add(path, rule, error),
+        None => gathered.add(path, &message(said.strip_suffix('.').unwrap_or(said)), error),
+    }
+}
+
+fn unparsed(gathered: &mut Gathered, path: &str, said: &str) {
+    gathered.problem(format!("{path} could not be parsed: {}", message(said)));
+}
+
+struct Row<'a> {
+    error: bool,
+    said: &'a str,
+    rule: Option<&'a str>,
+}
+
+/// A row `  line:column  level  message  rule`, its columns two blanks apart.
+fn row(line: &str) -> Option<Row<'_>> {
+    let (row, rest) = number(line.strip_prefix("  ")?.trim_start())?;
+    let (column, rest) = number(rest.strip_prefix(':')?)?;
+    let rest = rest.strip_prefix("  ")?.trim_start();
+    let (error, rest) = match (rest.strip_prefix("error  "), rest.strip_prefix("warning  ")) {
+        (Some(rest), _) => (true, rest),
+        (_, Some(rest)) => (false, rest),
+        _ => return None,
+    };
+    let rest = rest.trim();
+    let (said, rule) = match rest.rsplit_once("  ") {
+        Some((said, rule)) if !rule.contains(' ') => (said.trim_end(), Some(rule)),
+        _ => (rest, None),
+    };
+    (row <= u64::from(u32::MAX) && column <= u64::from(u32::MAX)).then_some(Row { error, said, rule })
+}
+
+/// How many problems the summary line counts: `✖ 3 problems (2 errors, 1 warning)`.
+fn summary(line: &str) -> Option<u64> {
+    let (count, rest) = number(line.strip_prefix("✖ ")?)?;
+    let rest = rest.strip_prefix(" problems (").or_else(|| rest.strip_prefix(" problem ("))?;
+    let (_, rest) = number(rest)?;
+    rest.starts_with(" error").then_some(count)
+}

@@ -1,0 +1,148 @@
+//! What a unit must show beyond the gate: the stages of its own lines, stages run in its workspace, protected paths.
+//!
+//! What runs in a workspace are supervised runs in `quick/<stage>` below the attempt's folder (`quick/again-<stage>` the
+//! second time), so that a new engine adopts them. The work is collected, pinned and written down before the first one
+//! starts: nothing they leave in the workspace becomes part of it.
+
+use super::shop::Shop;
+use super::verification::{Extent, Ground, NoResult, gate_stages, run_stage};
+use crate::adapters::clock;
+use crate::config::Settings;
+use crate::domain::mission::{
+    AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, RunEnd, VerifyOrder, VerifyRole, extra_stages,
+    in_workspace, quick_end,
+};
+use crate::domain::plan::globs::Globs;
+use crate::domain::values::{Millis, Tip};
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::confirm::confirm;
+use crate::domain::verify::formats::Format;
+use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
+use crate::domain::verify::snapshot::{Snapshot, StageResult};
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+
+/// The stages a verification runs, and on how much of the tree: the gate's, or a unit's own lines.
+#[must_use]
+pub fn stages(shop: &Shop, order: &VerifyOrder) -> (Vec<StageSpec>, Extent) {
+    match order.extra.is_empty() {
+        true => (gate_stages(shop), Extent::Narrowed),
+        false => (order.extra.iter().map(|line| own_line(shop.settings(), line)).collect(), Extent::Whole),
+    }
+}
+
+/// The stage that runs one line of a unit.
+#[must_use]
+pub fn own_line(settings: &Settings, line: &ExtraStage) -> StageSpec {
+    StageSpec {
+        name: line.name.to_owned(),
+        run: line.run.clone(),
+        kind: StageKind::Tests,
+        tier: Tier::Gate,
+        format: Format::Auto,
+        timeout_secs: settings.verification.timeout.as_secs(),
+        reports: Vec::new(),
+        demand: Demand::default(),
+    }
+}
+
+/// Protected paths in which a candidate differs from green.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, String> {
+    let protect = &shop.settings().verification.protect;
+    if protect.is_empty() {
+        return Ok(Vec::new());
+    }
+    let globs = Globs::new(protect).map_err(|e| e.to_string())?;
+    let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| super::error::chain(&e))?;
+    Ok(globs.matching(&changed))
+}
+
+/// The stages to run in the workspace of an attempt that ended as `report` says.
+#[must_use]
+pub fn workspace_stages(shop: &Shop, order: &AttemptOrder, report: &AttemptReport) -> Vec<StageSpec> {
+    match in_workspace(report, &order.spec) {
+        None => Vec::new(),
+        Some(InWorkspace::Accept) => extra_stages(VerifyRole::AcceptBefore, &order.spec)
+            .iter()
+            .map(|line| own_line(shop.settings(), line))
+            .collect(),
+        Some(InWorkspace::Quick) => {
+            shop.settings().verification.stages.iter().filter(|s| s.tier == Tier::Quick).cloned().collect()
+        }
+    }
+}
+
+/// Folder of the runs in the workspace of an attempt.
+#[must_use]
+pub fn quick_dir(attempt_dir: &Path) -> PathBuf {
+    attempt_dir.join("quick")
+}
+
+/// Runs stages in a workspace, or takes them over, and writes into the report what they said.
+pub async fn look(
+    shop: &Shop,
+    stages: &[StageSpec],
+    attempt_dir: &Path,
+    workspace: &Path,
+    report: &mut AttemptReport,
+    kill: watch::Receiver<bool>,
+) {
+    let Some(tree) = report.head.as_ref().map(|head| head.tree.clone()) else { return };
+    let on = Ground { workspace, tree: &tree, adopted: false };
+    match ran(shop, stages, &quick_dir(attempt_dir), on, kill).await {
+        Ok((quick, flaky)) => {
+            report.notes.extend(flaky.iter().map(|name| format!("{name} failed and passed on the same work")));
+            report.quick = Some(quick);
+        }
+        Err(NoResult::Killed) => report.end = RunEnd::Stopped,
+        Err(NoResult::Lost(why)) => report.end = RunEnd::Infrastructure(why),
+    }
+}
+
+async fn ran(
+    shop: &Shop,
+    stages: &[StageSpec],
+    dir: &Path,
+    on: Ground<'_>,
+    kill: watch::Receiver<bool>,
+) -> Result<(Quick, Vec<String>), NoResult> {
+    let (first, began) = pass(shop, stages, |nth| dir.join(nth.to_string()), on, kill.clone()).await?;
+    let passed = |stage: &StageResult| stage.effective() == StageOutcome::Passed;
+    let doubted: Vec<StageSpec> =
+        stages.iter().zip(&first.stages).filter(|(_, result)| !passed(result)).map(|(s, _)| s.clone()).collect();
+    let again = shop.settings().queue.confirm_failures && !doubted.is_empty();
+    let whole = match again {
+        true => {
+            let second = pass(shop, &doubted, |nth| dir.join(format!("again-{nth}")), on, kill).await?.0;
+            confirm(&first, &second)
+        }
+        false => first,
+    };
+    let summary = whole.summary();
+    let end = quick_end(&whole.stages);
+    Ok((Quick { end, note: summary.note, confirmed: again, ran: (began, clock::now()) }, summary.flaky))
+}
+
+/// Runs stages one after the other; also when the first of them began.
+async fn pass(
+    shop: &Shop,
+    stages: &[StageSpec],
+    dir: impl Fn(usize) -> PathBuf,
+    on: Ground<'_>,
+    kill: watch::Receiver<bool>,
+) -> Result<(Snapshot, Millis), NoResult> {
+    let mut results: Vec<StageResult> = Vec::new();
+    for (nth, stage) in stages.iter().enumerate() {
+        let dir = dir(nth);
+        let adopted = dir.exists();
+        results.push(run_stage(shop, stage, dir, Ground { adopted, ..on }, kill.clone()).await?);
+    }
+    // A stage that was taken over began with an engine that is gone.
+    let took: Millis = results.iter().map(|result| result.millis).sum();
+    let mut snapshot = Snapshot { stages: results, ..Snapshot::default() };
+    shop.redactor().snapshot(&mut snapshot);
+    Ok((snapshot, clock::now().saturating_sub(took)))
+}

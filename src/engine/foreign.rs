@@ -1,0 +1,88 @@
+//! Refs of the source that changed while an attempt ran. Those of a person are named; those that lead into the attempt's own
+//! work were written by it, and a person must look (`docs/decisions/0003-foreign-refs.md`).
+
+use super::shop::Shop;
+use crate::adapters::files;
+use crate::adapters::workspace::collect::Collected;
+use crate::domain::mission::{AttemptOrder, AttemptReport};
+use crate::domain::values::CommitId;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Names refs of the source that changed while the attempt ran; one that now points into the attempt's own work was
+/// written by it, and a person must look (P6). `refs` is the file with those of its beginning.
+pub async fn foreign_refs(
+    shop: &Shop,
+    order: &AttemptOrder,
+    refs: &Path,
+    found: &Collected,
+    report: &mut AttemptReport,
+) {
+    let before: Option<BTreeMap<String, CommitId>> =
+        files::read_if_there(refs).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
+    let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
+    let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
+    let landed = shop.source.list_refs("refs/mc/candidates").await.unwrap_or_default();
+    let work = own_work(shop, order, found).await;
+    for (name, now) in &after {
+        if before.get(name) == Some(now) || *name == green {
+            continue;
+        }
+        report.notes.push(format!("{name} of the source changed during the attempt"));
+        let own = within(shop, now, &work).await;
+        let old = shop.source.is_ancestor(now, &order.from).await.unwrap_or(true);
+        // An agent may have merged what landed meanwhile; that is no work of its own.
+        if own && !old && landed.iter().all(|(_, commit)| commit != now) {
+            report.hold = Some(format!(
+                "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), then `mc unit retry`",
+                now.short()
+            ));
+        }
+    }
+    if let Some(now) = green_written(shop, order, &work, &before, &landed).await {
+        report.hold = Some(format!(
+            "{} of your repository now points to this attempt's own commit {}, which nobody verified; put it back to \
+             {} (`git update-ref`), then `mc unit retry`",
+            shop.green_ref(),
+            now.short(),
+            order.green.short()
+        ));
+    }
+    for name in before.keys().filter(|n| !after.contains_key(*n)) {
+        report.notes.push(format!("{name} of the source was deleted during the attempt"));
+    }
+}
+
+/// Everything the attempt left: its head, and the commit that keeps its other tips.
+async fn own_work(shop: &Shop, order: &AttemptOrder, found: &Collected) -> Vec<CommitId> {
+    let kept = format!("refs/mc/kept/{}/{}/{}", shop.mission, order.spec.id, order.n);
+    let kept = shop.source.ref_value(&kept).await.ok().flatten();
+    std::iter::once(found.head.commit.clone()).chain(kept).collect()
+}
+
+async fn within(shop: &Shop, commit: &CommitId, work: &[CommitId]) -> bool {
+    for tip in work {
+        if shop.source.is_ancestor(commit, tip).await.unwrap_or(false) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Green, when it points into the attempt's own work and no landing put it there: the shortest way past the gate.
+async fn green_written(
+    shop: &Shop,
+    order: &AttemptOrder,
+    work: &[CommitId],
+    before: &BTreeMap<String, CommitId>,
+    landed: &[(String, CommitId)],
+) -> Option<CommitId> {
+    let now = shop.source.ref_value(&shop.green_ref()).await.ok()??;
+    // An agent may have merged what landed meanwhile; that is no work of its own.
+    if now == order.green || before.values().chain(landed.iter().map(|(_, id)| id)).any(|known| *known == now) {
+        return None;
+    }
+    let own = within(shop, &now, work).await;
+    let old = shop.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
+    (own && !old).then_some(now)
+}

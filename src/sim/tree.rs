@@ -1,0 +1,49 @@
+//! Trees of the virtual world: sets of changes, with the tests they have and ids made of their content.
+
+use super::scenario::Behaviour;
+use crate::domain::values::{CommitId, TreeId, UnitId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a tree contains: each unit's change, and whether it is a good one.
+pub(super) type Content = BTreeMap<UnitId, Behaviour>;
+
+/// The tests of a tree: those that exist, and those that fail.
+pub(super) fn tests(
+    content: &Content,
+    red_base: bool,
+    red_together: &BTreeSet<(UnitId, UnitId)>,
+) -> (BTreeSet<String>, BTreeSet<String>) {
+    let mut exist: BTreeSet<String> = (0..3).map(|i| format!("base-{i}")).collect();
+    let mut fail = BTreeSet::new();
+    if red_base {
+        fail.insert("base-0".to_owned());
+    }
+    for (unit, kind) in content {
+        exist.insert(format!("test-{unit}"));
+        match kind {
+            Behaviour::Breaks => drop(fail.insert("base-1".to_owned())),
+            Behaviour::RemovesTest => drop(exist.remove("base-2")),
+            _ => {}
+        }
+    }
+    for (a, b) in red_together {
+        if content.contains_key(a) && content.contains_key(b) {
+            fail.insert(format!("test-{b}"));
+        }
+    }
+    fail.retain(|t| exist.contains(t));
+    (exist, fail)
+}
+
+pub(super) fn hash_commit(text: &str) -> CommitId {
+    CommitId::new(&digest(text)).unwrap_or_else(|e| unreachable!("{e}"))
+}
+
+pub(super) fn hash_tree(content: &Content) -> TreeId {
+    TreeId::new(&digest(&format!("{content:?}"))).unwrap_or_else(|e| unreachable!("{e}"))
+}
+
+fn digest(text: &str) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(text.as_bytes()).iter().take(20).map(|b| format!("{b:02x}")).collect()
+}
