@@ -133,7 +133,7 @@ fn a_suspended_mission_is_away_and_a_fresh_start_ends_the_parking() {
 #[test]
 fn a_report_that_lies_about_its_run_cannot_make_time() {
     let mut journal = night();
-    journal.push(ends("b", 1, 600, (0, u64::MAX), NextMove::Hold { question: String::new() }));
+    journal.push(ends("b", 1, 600, (0, u64::MAX), NextMove::Hold { question: String::new(), own_work: false }));
     let times = read(&journal, 700);
     assert_eq!(shown(&times, "b"), "planned 441, waiting 9, agent 40, parked 100");
 }
