@@ -104,6 +104,16 @@ pub fn write_below(root: &Path, path: &Path, content: &[u8]) -> std::io::Result<
     write_private(&to, content).map(|()| true)
 }
 
+/// Makes a file of the usual mode that was not there before; nothing that has this name, not even a link that leads nowhere, is
+/// written through or replaced.
+///
+/// # Errors
+/// The system's reason; [`ErrorKind::AlreadyExists`] when something has this name.
+pub fn create_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(content)
+}
+
 /// Writes a new private file (mode 0600), replacing an old one.
 ///
 /// # Errors

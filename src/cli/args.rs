@@ -44,6 +44,10 @@ pub enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Propose settings from the files of this repository, run them once in a clean clone, and write mission-control.toml
+    Init(Init),
+    /// Say what stands in the way of a mission, and what helps; exit 6 if something does
+    Doctor(Doctor),
     /// Start, resume, stop and look at missions
     #[command(subcommand)]
     Mission(MissionCommand),
@@ -104,6 +108,43 @@ pub enum Command {
     Pool(PoolCommand),
     /// Play a plan in the virtual world, with faults, and check the promises after every step
     Simulate(Simulate),
+}
+
+/// `mc init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Agent: claude, codex, gemini, opencode, aider, or the command line of any program that reads its brief on standard input
+    #[arg(long, value_name = "NAME|COMMAND")]
+    pub agent: Option<String>,
+    /// What the mission is to reach, in plain words; becomes the first item of a new BACKLOG.md
+    #[arg(long, value_name = "TEXT")]
+    pub objective: Option<String>,
+    /// Show what would be written; run and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask, even on a terminal
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Where there are settings already, write mission-control.toml.new beside them (nothing is ever overwritten)
+    #[arg(long)]
+    pub force: bool,
+    /// Write without running the proposed lines first
+    #[arg(long)]
+    pub no_baseline: bool,
+}
+
+/// `mc doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Run the verification on the target branch in a clean clone
+    #[arg(long)]
+    pub baseline: bool,
+    /// Plant faults in a scratch clone and see whether the gate refuses them; exit 4 if one gets through
+    #[arg(long)]
+    pub gate: bool,
+    /// Start the agent once with a trivial brief in a scratch repository; this may cost money
+    #[arg(long)]
+    pub agent: bool,
 }
 
 /// `mc mission …`

@@ -31,6 +31,9 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         return dry_run(context, &site, start.plan).await;
     }
     warn(&site)?;
+    if start.plan.is_none() && !start.detached {
+        say_uncommitted(&site).await?;
+    }
     if start.detach {
         return detached(context, &site).await;
     }
@@ -72,6 +75,9 @@ async fn dry_run(context: &Context, site: &Site, plan_file: Option<PathBuf>) -> 
     // A start would refuse what this refuses.
     mission::nothing_unfinished(site)?;
     plans::for_mission(site, &settings, plan_file.as_deref()).await?;
+    if plan_file.is_none() {
+        say_uncommitted(site).await?;
+    }
     if context.global.json {
         output::json(&crate::report::plan::json(&plan));
         return Ok(0);
@@ -90,6 +96,18 @@ async fn dry_run(context: &Context, site: &Site, plan_file: Option<PathBuf>) -> 
     ));
     output::line("nothing was changed");
     Ok(0)
+}
+
+/// A backlog that is not in git is a plan for one mission only.
+async fn say_uncommitted(site: &Site) -> Result<(), CliError> {
+    let settings = site.settings()?;
+    if plans::uncommitted_backlog(site, &settings).await?.is_some() {
+        output::note(&format!(
+            "note: BACKLOG.md is not committed on {}: its units as they are now are the plan of this mission",
+            crate::report::text::plain(&settings.target.branch)
+        ));
+    }
+    Ok(())
 }
 
 fn warn(site: &Site) -> Result<(), CliError> {

@@ -9,6 +9,8 @@ pub mod error;
 pub mod output;
 
 mod demo;
+mod doctor;
+mod init;
 mod look;
 mod mission;
 mod place;
@@ -88,6 +90,8 @@ fn run(cli: Cli) -> Result<u8, CliError> {
 async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
     match command {
         Command::Demo { keep } => demo::demo(context, keep).await,
+        Command::Init(wanted) => init::init(context, wanted).await,
+        Command::Doctor(wanted) => doctor::doctor(context, &wanted).await,
         Command::Mission(MissionCommand::Start(start)) => mission::start(context, start).await,
         Command::Mission(MissionCommand::Resume { take_over }) => mission::resume(context, take_over).await,
         Command::Mission(MissionCommand::Stop { now }) => mission::stop(context, now).await,

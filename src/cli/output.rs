@@ -50,6 +50,19 @@ fn report(written: std::io::Result<()>) -> bool {
     }
 }
 
+/// Whether a person can be asked: both ends are a terminal.
+pub fn asks() -> bool {
+    terminal() && std::io::stdin().is_terminal()
+}
+
+/// Asks a person; an empty answer is yes, no answer is no.
+pub fn confirm(question: &str) -> bool {
+    put(&format!("{question} [Y/n] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok_and(|bytes| bytes > 0) && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes")
+}
+
 /// Whether standard output is a terminal.
 pub fn terminal() -> bool {
     std::io::stdout().is_terminal()

@@ -97,7 +97,8 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                 match role {
                     VerifyRole::After => {
                         let confirmed = *confirmed || second;
-                        after = Some(Candidate { summary: summary.clone(), delta: delta.clone(), confirmed });
+                        after =
+                            Some(Candidate { summary: summary.clone(), delta: delta.as_deref().cloned(), confirmed });
                     }
                     VerifyRole::Before => green = Some(summary.clone()),
                     VerifyRole::Baseline => {

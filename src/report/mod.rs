@@ -3,6 +3,8 @@
 pub mod text;
 pub mod words;
 
+pub mod doctor;
+pub mod init;
 pub mod plan;
 
 pub mod evidence;

@@ -1,5 +1,6 @@
 //! Facts about the user's repository. Everything here reads only; not even the index is refreshed.
 
+use super::reader::Answer;
 use super::{Git, GitError, Place, fields, id_lines, unexpected};
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use std::collections::BTreeMap;
@@ -86,7 +87,7 @@ impl Git {
         if let Some(tree) = trees.iter().find(|t| t.branch.as_deref() == Some(refname.as_bytes())) {
             return Ok(Some(tree.path.clone()));
         }
-        let common = self.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?;
+        let common = self.common_dir().await?;
         let mut git_dirs = vec![(common.clone(), trees.first().map(|t| t.path.clone()))];
         for entry in std::fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
             let link = std::fs::read(entry.path().join("gitdir")).unwrap_or_default();
@@ -103,6 +104,23 @@ impl Git {
             }
         }
         Ok(None)
+    }
+
+    async fn common_dir(&self) -> Result<PathBuf, GitError> {
+        let kept = self.reader.as_ref().map(|reader| &reader.common_dir);
+        if let Some(known) = kept.and_then(|kept| kept.get()) {
+            return Ok(known.clone());
+        }
+        let found = self.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?;
+        if let Some(kept) = kept {
+            let _ = kept.set(found.clone());
+        }
+        Ok(found)
+    }
+
+    /// Whether `parent` is the first parent of `child`, as far as that is known without a process of its own.
+    pub async fn grew_from(&self, child: &CommitId, parent: &CommitId) -> bool {
+        matches!(self.told(&format!("{child}^1")).await, Some(Answer::Object(id)) if id == parent.as_str())
     }
 
     /// Name and address for commits: the user's, else [`FALLBACK_IDENTITY`], each on its own.
@@ -140,7 +158,14 @@ impl Git {
         if rev.is_empty() || rev.starts_with('-') {
             return Ok(None);
         }
-        let args = ["rev-parse", "--verify", "--quiet", &format!("{rev}^{{commit}}")];
+        let name = format!("{rev}^{{commit}}");
+        if let Some(Answer::Object(id)) = self.told(&name).await
+            && let Ok(commit) = CommitId::new(&id)
+        {
+            let tree = self.tree_of(&commit).await?;
+            return Ok(Some(Tip { commit, tree }));
+        }
+        let args = ["rev-parse", "--verify", "--quiet", &name];
         let output = self.run(&args).await?;
         if !output.success() {
             // Some bad names end with 128 although `--quiet` is given; a broken repository also fails here.
@@ -158,7 +183,13 @@ impl Git {
     /// # Errors
     /// [`GitError`] when there is no such commit.
     pub async fn tree_of(&self, commit: &CommitId) -> Result<TreeId, GitError> {
-        self.tree_id(&["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).await
+        let name = format!("{commit}^{{tree}}");
+        if let Some(Answer::Object(id)) = self.told(&name).await
+            && let Ok(tree) = TreeId::new(&id)
+        {
+            return Ok(tree);
+        }
+        self.tree_id(&["rev-parse", "--verify", &name]).await
     }
 
     /// Whether `a` is `b` or an ancestor of it.

@@ -225,7 +225,7 @@ impl Decision<'_> {
                 at: self.now,
                 key: v.key,
                 summary: v.summary,
-                delta: v.delta,
+                delta: v.delta.map(Box::new),
                 reused: v.reused,
                 confirmed: v.confirmed,
             }),

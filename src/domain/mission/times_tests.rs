@@ -52,6 +52,7 @@ fn verified(run: u64, at: Millis) -> (Millis, Record) {
         passed: 1,
         failed: 0,
         skipped: 0,
+        findings: BTreeMap::new(),
         per_test: true,
         flaky: Vec::new(),
         note: String::new(),

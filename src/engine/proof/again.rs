@@ -79,7 +79,7 @@ async fn rerun(
 /// Runs the stages once on a commit; what that single run gave, or why nothing can be compared.
 async fn once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Result<Result<Snapshot, String>, EngineError> {
     let options = VerifyOptions { rev: Some(candidate.commit.to_string()), base: None, fresh: true };
-    match verify(case.site, &options).await {
+    match verify(case.site, &options, &|_: &str| ()).await {
         Ok(Some(verified)) if verified.after.key == *key => {}
         Ok(Some(_)) => return Ok(Err("stages or environment are others than when it landed".to_owned())),
         Ok(None) => return Ok(Err("it was broken off".to_owned())),

@@ -186,7 +186,7 @@ pub(super) async fn verified(
                         let found = delta(&before.snapshot, &known.snapshot);
                         case.red.extend(found.still_failing.iter().cloned());
                         case.red.extend(found.findings.iter().flat_map(|change| &change.kept).cloned());
-                        if told.as_ref() != Some(&found) {
+                        if told.as_deref() != Some(&found) {
                             match (before.certain && known.certain) || !later {
                                 true => {
                                     broken.push("the stored snapshots differ in another way than reported".to_owned())

@@ -5,4 +5,5 @@ pub mod cli;
 pub mod night;
 pub mod repo;
 pub mod told;
+pub mod tools;
 pub mod world;
