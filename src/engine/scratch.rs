@@ -171,6 +171,7 @@ impl Scratch {
             tip: tip.clone(),
             against: against.cloned(),
             confirms: None,
+            extra: Vec::new(),
         };
         let mut found = verification::verify(&self.shop, order.clone(), kill.clone()).await?;
         // As in a mission, nobody is blamed for one bad run.

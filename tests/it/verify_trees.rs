@@ -117,6 +117,9 @@ fn p7_reports_of_a_stage_are_read_and_only_those_of_this_run() {
         reporting(&night, run);
         night.mc(&["verify"]).exits(4).says(&[why]);
     }
+    // The path of the workspace is no part of a name: the next slot has another one.
+    reporting(&night, "mkdir -p out; sed \"s|\\\"c\\\"|\\\"$PWD/src/c\\\"|\" bad > out/r.xml");
+    assert_eq!(json_of(&night, 4, &[])["rev"]["flaky"], json!([]));
     // A report may be outside of ignored folders, and replace a tracked file.
     reporting(&night, "cp good tracked.xml; sed s/a/b/ good > new.xml");
     assert_eq!(json_of(&night, 0, &[])["rev"]["passed"], 4);
