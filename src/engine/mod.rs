@@ -12,6 +12,10 @@ pub mod plans;
 
 pub mod mission;
 
+pub mod cancel;
+pub mod clean;
+pub mod rollback;
+
 mod attempt;
 mod bench;
 mod claims;
@@ -23,11 +27,13 @@ mod foreign;
 mod ground;
 mod landing;
 mod log;
+mod preflight;
 mod prepare;
 mod redact;
 mod runs;
+pub mod scratch;
 mod shop;
-mod signals;
+pub mod signals;
 mod verification;
 
 pub mod verify;
@@ -35,4 +41,8 @@ pub mod verify;
 pub mod audit;
 pub mod demo;
 pub mod detach;
+pub mod doctor;
+pub mod init;
+pub mod overview;
 pub mod views;
+pub mod work;

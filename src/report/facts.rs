@@ -54,7 +54,9 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
         match record {
             Record::PreflightPassed { ground } => facts.ground = Some(ground.tip.commit.clone()),
             Record::VerifyStarted { role, confirms, .. } => open = Some((*role, confirms.is_some())),
-            Record::StepFailed { .. } => facts.runs[4] += u64::from(open.take().is_some()),
+            Record::StepFailed { .. } | Record::VerificationDropped { .. } => {
+                facts.runs[4] += u64::from(open.take().is_some())
+            }
             Record::Verified { summary, delta, reused, .. } => {
                 let Some((role, second)) = open.take() else { continue };
                 let kind = match (second, role) {

@@ -5,8 +5,8 @@
 
 use super::facts::{Facts, LandingFact, facts};
 use super::status::{mission_json, next_action, truth, unit_json};
-use super::words::{attempt_ref, count, findings, pinned, short, span, sum, tests, unknown_costs, word, worked};
-use super::{GreenRef, View};
+use super::words::{attempt_ref, count, findings, pinned, short, span, sum, tests, word, worked};
+use super::{GreenRef, View, cost};
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::UnitId;
 use crate::domain::verify::Summary;
@@ -58,10 +58,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     verification_text(&mut out, view, &facts);
     let _ = writeln!(out, "\nattempts: {}, {} of run time", attempts(view), span(facts.agent_time));
     processes_text(&mut out, view, &facts);
-    let _ = match unknown_costs(state) {
-        0 => writeln!(out, "cost: no agent was run"),
-        n => writeln!(out, "cost: unknown ({} did not say)", count(n, "attempt")),
-    };
+    let _ = writeln!(out, "cost: {}", cost::text(state));
     if !state.problems.is_empty() {
         out.push_str("\nproblems\n");
         for problem in &state.problems {
@@ -250,7 +247,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
             "confirmations": confirmations,
             "broken_off": broken_off,
         },
-        "cost": {"usd": null, "unknown_attempts": unknown_costs(state), "tokens": null},
+        "cost": cost::json(state),
         "run_time_ms": facts.agent_time,
         "pre_existing_failures": facts.still_failing,
         "flaky": facts.flaky,

@@ -3,8 +3,11 @@
 pub mod text;
 pub mod words;
 
+pub mod doctor;
+pub mod init;
 pub mod plan;
 
+pub mod cost;
 pub mod evidence;
 pub mod facts;
 pub mod lines;

@@ -95,7 +95,9 @@ fn a_journal_is_shown_and_what_git_does_not_have_is_called_wrong() {
         expect![[r#"
             mission simulated, a: its commit f946b58c2a does not exist with the recorded tree
             mission simulated, b: its commit 660db62165 does not exist with the recorded tree
-            error: 2 claims do not hold
+            mission simulated, a: refs/mc/attempts/simulated/a/1 is gone; it pinned 1af5c476e1
+            mission simulated, b: refs/mc/attempts/simulated/b/1 is gone; it pinned 9963e215a2
+            error: 4 claims do not hold
         "#]]
         .assert_eq(&(audit.out + &audit.err));
 
@@ -149,6 +151,7 @@ fn an_unfinished_mission_without_an_engine_is_interrupted() {
             units: 1 pending + 1 running = 2 units
             green: mc/green not made yet
             verifications: 1 run, 0 reused
+            cost: unknown (1 attempt did not say)
             next: `mc mission resume`
         "#]]
         .assert_eq(&ageless(&world.mc_ok(&["status"]).await));

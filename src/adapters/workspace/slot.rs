@@ -258,7 +258,9 @@ pub(crate) async fn narrow(
     let draft = files.join(".git/mc-commit");
     fs::write(&draft, with_tree(&commit, &tree)).map_err(failed)?;
     let name = draft.as_os_str();
-    let args = [OsStr::new("hash-object"), OsStr::new("-t"), OsStr::new("commit"), OsStr::new("-w"), name];
+    // The commit was good enough for the repository, whatever a stricter git would say of an old one.
+    let args = ["hash-object", "--literally", "-t", "commit", "-w"].map(OsStr::new).into_iter().chain([name]);
+    let args: Vec<&OsStr> = args.collect();
     let commit = git.commit_id(&args).await?;
     remove_any(&draft).map_err(failed)?;
     let shallow = files.join(".git/shallow");

@@ -19,6 +19,8 @@
 //!   attempt number, token and run number.
 
 mod attempts;
+pub mod budget;
+mod cancel;
 mod command;
 mod control;
 mod event;
@@ -32,6 +34,7 @@ mod replay;
 mod rounds;
 mod state;
 
+pub use budget::{Allowance, Budget, Cost, Usd};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
     AttemptReport, BacklogFacts, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel,
@@ -74,6 +77,7 @@ pub fn decide(state: &mut State, now: Millis, event: Event) -> Step {
     let mut d = Decision { state, now, step: Step::default() };
     if !d.state.over() {
         d.react(event);
+        d.settle_cancelled();
         d.advance();
     }
     d.step
@@ -93,6 +97,7 @@ impl Decision<'_> {
             Event::Unpause if self.state.paused => self.note(Record::Unpaused { at: self.now }),
             Event::Pause | Event::Unpause => {}
             Event::RetryUnit { unit, answer } => self.retry_unit(&unit, answer),
+            Event::CancelUnit { unit } => self.cancel_unit(&unit),
             Event::Preflight(result) => self.preflight(result),
             Event::Established(result) => self.established(result),
             Event::TargetChecked(head) => self.target_checked(head),

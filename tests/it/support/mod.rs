@@ -4,4 +4,5 @@ pub mod attempt;
 pub mod cli;
 pub mod night;
 pub mod repo;
+pub mod tools;
 pub mod world;
