@@ -37,6 +37,23 @@ impl EngineClock {
     }
 }
 
+/// The next time after `after` at which a clock on the wall shows this hour and minute, in the time zone of this machine.
+/// In a gap of the time zone: right after it. Absent when there is no such time of day.
+#[must_use]
+pub fn next_local(after: Millis, hour: i8, minute: i8) -> Option<Millis> {
+    next_in(&jiff::tz::TimeZone::system(), after, hour, minute)
+}
+
+fn next_in(zone: &jiff::tz::TimeZone, after: Millis, hour: i8, minute: i8) -> Option<Millis> {
+    let now = jiff::Timestamp::from_millisecond(i64::try_from(after).ok()?).ok()?.to_zoned(zone.clone());
+    let time = jiff::civil::Time::new(hour, minute, 0, 0).ok()?;
+    [now.date(), now.date().tomorrow().ok()?].into_iter().find_map(|day| {
+        let at = day.to_datetime(time).to_zoned(zone.clone()).ok()?;
+        let at = u64::try_from(at.timestamp().as_millisecond()).ok()?;
+        (at > after).then_some(at)
+    })
+}
+
 /// A new mission id: `m` and nine characters of base 32 (45 random bits), so that a state directory made anew does not
 /// meet the pins of an old one.
 #[must_use]
@@ -51,4 +68,21 @@ pub fn new_mission_id() -> Option<MissionId> {
 #[must_use]
 pub fn new_cookie() -> String {
     format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_day_is_the_next_one_in_the_local_time_zone() {
+        let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let at = |text: &str| u64::try_from(text.parse::<jiff::Timestamp>().unwrap().as_millisecond()).unwrap();
+        let next = |now: &str, hour, minute| next_in(&zone, at(now), hour, minute);
+        assert_eq!(next("2026-01-10T20:00:00Z", 7, 0), Some(at("2026-01-11T06:00:00Z")));
+        assert_eq!(next("2026-01-10T20:00:00Z", 22, 30), Some(at("2026-01-10T21:30:00Z")));
+        assert_eq!(next("2026-01-10T06:00:00Z", 7, 0), Some(at("2026-01-11T06:00:00Z")), "now is not next");
+        assert_eq!(next("2026-03-28T20:00:00Z", 2, 30), Some(at("2026-03-29T01:30:00Z")), "an hour that is left out");
+        assert_eq!(next("2026-01-10T20:00:00Z", 24, 0), None);
+    }
 }

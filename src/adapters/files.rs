@@ -2,8 +2,8 @@
 
 use crate::domain::values::Millis;
 use rustix::fs::OFlags;
-use std::io::{Error, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Reads a text file.
@@ -114,6 +114,14 @@ pub fn create_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
     file.write_all(content)
 }
 
+/// Writes a file with the usual mode, replacing an old one.
+///
+/// # Errors
+/// The system's reason.
+pub fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    std::fs::write(path, content)
+}
+
 /// Writes a new private file (mode 0600), replacing an old one.
 ///
 /// # Errors
@@ -121,6 +129,60 @@ pub fn create_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
 pub fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(content)
+}
+
+/// Whether a folder is empty or not there at all.
+///
+/// # Errors
+/// The system's reason; a file in its place is one.
+pub fn is_empty_or_absent(path: &Path) -> std::io::Result<bool> {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(e),
+    }
+}
+
+/// The real path of the nearest folder above `path`, or of itself, that exists.
+///
+/// # Errors
+/// The system's reason.
+pub fn real_parent(path: &Path) -> std::io::Result<std::path::PathBuf> {
+    let mut near = path;
+    loop {
+        match near.canonicalize() {
+            Err(e) if e.kind() == ErrorKind::NotFound => match near.parent() {
+                Some(parent) => near = parent,
+                None => return Err(e),
+            },
+            found => return found,
+        }
+    }
+}
+
+/// What a regular file holds from `offset` on, at most `limit` bytes; nothing while it is not there.
+///
+/// # Errors
+/// The system's reason.
+pub fn read_from(path: &Path, offset: u64, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = match open_untrusted(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(offset))?;
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Disk space of a file or of everything below a folder, in bytes; nothing when it is not there.
+#[must_use]
+pub fn size(path: &Path) -> Option<u64> {
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    let below =
+        if meta.is_dir() { std::fs::read_dir(path).into_iter().flatten().flatten().collect() } else { Vec::new() };
+    Some(meta.blocks() * 512 + below.iter().filter_map(|entry| size(&entry.path())).sum::<u64>())
 }
 
 /// Names of the folders in a folder, sorted; none when it cannot be read.

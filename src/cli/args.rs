@@ -65,7 +65,7 @@ pub enum Command {
     },
     /// List the units of the mission
     Units,
-    /// Show one unit, its log, or give it a fresh start
+    /// Show one unit, its log, its work; give it up or a fresh start
     #[command(subcommand)]
     Unit(UnitCommand),
     /// Print the mission's journal as JSON lines
@@ -100,7 +100,7 @@ pub enum Command {
     /// Check or list a backlog
     #[command(subcommand)]
     Backlog(BacklogCommand),
-    /// Look at the green branch
+    /// Look at the green branch, or take it back
     #[command(subcommand)]
     Green(GreenCommand),
     /// Look at the workspace pool or free its disk space
@@ -108,6 +108,24 @@ pub enum Command {
     Pool(PoolCommand),
     /// Play a plan in the virtual world, with faults, and check the promises after every step
     Simulate(Simulate),
+    /// Take away what ended missions left: pins of landed work, runs, logs, unused snapshots and workspaces
+    ///
+    /// Nothing of an unfinished mission goes, and no work that never landed unless you say so. Journals stay whole.
+    Clean(Clean),
+    /// Print the script that lets a shell complete commands and options
+    ///
+    /// For bash: mc completions bash > ~/.local/share/bash-completion/completions/mc
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of mc, or write those of all commands into a folder
+    Man {
+        /// Folder for the pages, made when absent
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 /// `mc init`
@@ -166,8 +184,14 @@ pub enum MissionCommand {
     },
     /// Start nothing new until `mc mission resume`
     Pause,
+    /// Look on while another process runs the mission; Ctrl-C leaves it running
+    Attach,
     /// List the missions of this repository
-    List,
+    List {
+        /// The newest mission of every repository known under the state home
+        #[arg(long)]
+        all: bool,
+    },
     /// Show one mission like `mc status`
     Show {
         /// Mission id; without it the newest
@@ -190,6 +214,17 @@ pub struct Start {
     /// Agents at once [scheduler.parallel.num_workers]
     #[arg(long, value_name = "N")]
     pub workers: Option<String>,
+    /// Plan these units only, comma-separated or repeated; what they depend on must be landed or chosen too
+    #[arg(long, value_name = "UNIT", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// End at this time of day at the latest, local time, like a stop --now [also: scheduler.budget.max_wall_time]
+    #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
+    pub until: Option<(i8, i8)>,
+    /// Start nothing more when the next attempt could bring the cost above X US dollars [scheduler.budget.max_per_run_usd]
+    ///
+    /// An attempt whose cost nobody measured counts as scheduler.budget.max_per_session_usd.
+    #[arg(long, value_name = "X")]
+    pub max_cost: Option<String>,
     /// Show plan and limits, then leave; changes nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -207,6 +242,14 @@ pub struct Start {
     pub detached: bool,
 }
 
+/// `7:30` or `07:30` as hour and minute.
+fn time_of_day(text: &str) -> Result<(i8, i8), String> {
+    let number = |part: &str, end: i8| part.parse().ok().filter(|n| (0..end).contains(n));
+    let (hour, minute) = text.split_once(':').filter(|(_, minute)| minute.len() == 2).unzip();
+    let read = hour.and_then(|hour| number(hour, 24)).zip(minute.and_then(|minute| number(minute, 60)));
+    read.ok_or_else(|| "give a time of day as HH:MM, from 00:00 to 23:59".to_owned())
+}
+
 /// `mc unit …`
 #[derive(Debug, Subcommand)]
 pub enum UnitCommand {
@@ -222,6 +265,39 @@ pub enum UnitCommand {
         /// Attempt number instead of the newest
         #[arg(long, value_name = "N")]
         attempt: Option<u32>,
+        /// Print what comes until the attempt ends, and go on with the next one when the unit is tried again
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Print the change of a unit's newest attempt that left work, against where it forked from green
+    Diff {
+        /// Unit id
+        unit: String,
+        /// Attempt number instead of the newest
+        #[arg(long, value_name = "N")]
+        attempt: Option<u32>,
+        /// Print files with the number of changed lines only
+        #[arg(long)]
+        stat: bool,
+    },
+    /// Make a separate clone of a unit's work for a look; your repository is left alone
+    Checkout {
+        /// Unit id
+        unit: String,
+        /// Folder for it, empty or not there; without it REPOSITORY-UNIT-ATTEMPT beside the repository
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Attempt number instead of the newest that left work
+        #[arg(long, value_name = "N")]
+        attempt: Option<u32>,
+    },
+    /// Give up a pending, running, queued or held unit; what it made stays pinned under refs/mc
+    ///
+    /// A running attempt is killed and its work is kept, a queued change is not landed, units that depend on it are blocked.
+    /// `mc unit retry` gives it a fresh start while the mission lasts.
+    Cancel {
+        /// Unit id
+        unit: String,
     },
     /// Give a held, failed, rejected or cancelled unit a fresh start
     Retry {
@@ -255,8 +331,23 @@ pub enum BacklogCommand {
 /// `mc green …`
 #[derive(Debug, Subcommand)]
 pub enum GreenCommand {
-    /// Show where green stands and what landed on it
+    /// Show where green stands, what landed on it and where it can go back to
     Show,
+    /// Move green back to an earlier verified commit and call the units that go rolled back
+    ///
+    /// Where it stood is pinned under refs/mc/rolled-back first; later missions plan what was taken back again.
+    /// Refused while a mission is unfinished.
+    Rollback {
+        /// Where green goes: a checkpoint (MISSION/ROUND), a commit, or a unit: as it was when that had just landed
+        #[arg(value_name = "CHECKPOINT|COMMIT|UNIT")]
+        target: String,
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+        /// Show what would go; changes nothing
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
+    },
 }
 
 /// `mc pool …`
@@ -280,12 +371,32 @@ pub struct Simulate {
     /// Number of seeds
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
-    /// Faults, comma-separated: crash, duplicate, infrastructure, forward, back, flaky, person, checked-out, or all
+    /// Faults, comma-separated: crash, duplicate, infrastructure, forward, back, flaky, person, checked-out, cancel, or all
     #[arg(long, value_name = "LIST", default_value = "")]
     pub faults: String,
     /// Print one line per record
     #[arg(long)]
     pub trace: bool,
+}
+
+/// `mc clean`
+#[derive(Debug, Args)]
+pub struct Clean {
+    /// Show what would go; changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep so many of the newest ended missions
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub keep: usize,
+    /// Keep missions that ended less long ago, for example 12h or 30d
+    #[arg(long, value_name = "DURATION", default_value = "14d")]
+    pub older_than: String,
+    /// Delete pins of work that never landed too; asks first
+    #[arg(long)]
+    pub unlanded: bool,
+    /// Do it without asking
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
 }
 
 /// `mc verify`

@@ -6,15 +6,16 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::domain::mission::UnitState;
 use crate::domain::values::UnitId;
+use crate::engine::cancel;
 use crate::engine::detach::{self, Detached};
 use crate::engine::mission::{self, Asked, StartOptions};
 use crate::engine::plans;
 use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::status;
+use crate::report::text::plain;
 use crate::report::words::sum;
 use serde_json::json;
-use std::path::PathBuf;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
     let mut place = context.place();
@@ -22,13 +23,14 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         ("rounds.max_rounds", &start.rounds, "--rounds"),
         ("rounds.units_per_round", &start.units_per_round, "--units-per-round"),
         ("scheduler.parallel.num_workers", &start.workers, "--workers"),
+        ("scheduler.budget.max_per_run_usd", &start.max_cost, "--max-cost"),
     ];
     for (key, value, flag) in given {
         place.flags.extend(value.clone().map(|value| (key, value, flag)));
     }
     let site = Site::open(&place).await?;
     if start.dry_run {
-        return dry_run(context, &site, start.plan).await;
+        return dry_run(context, &site, &start).await;
     }
     warn(&site)?;
     if start.plan.is_none() && !start.detached {
@@ -40,7 +42,13 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
     if start.detached {
         detach::own_session();
     }
-    let options = StartOptions { plan: start.plan, allow_dirty: start.allow_dirty, take_over: start.take_over };
+    let options = StartOptions {
+        plan: start.plan,
+        allow_dirty: start.allow_dirty,
+        take_over: start.take_over,
+        only: start.only,
+        until: start.until,
+    };
     let console = Console::new(&context.global, &site);
     let code = console.during(mission::start(&site, &options, vec![console.observer()])).await?;
     finish(context, &site).await?;
@@ -69,12 +77,13 @@ async fn detached(context: &Context, site: &Site) -> Result<u8, CliError> {
 }
 
 /// What a start would do, without doing any of it.
-async fn dry_run(context: &Context, site: &Site, plan_file: Option<PathBuf>) -> Result<u8, CliError> {
+async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, CliError> {
     let settings = site.settings()?;
-    let plan = views::plan(site, plan_file.as_deref()).await??;
+    let plan_file = &start.plan;
+    let plan = views::plan(site, plan_file.as_deref(), &start.only).await??;
     // A start would refuse what this refuses.
     mission::nothing_unfinished(site)?;
-    plans::for_mission(site, &settings, plan_file.as_deref()).await?;
+    plans::for_mission(site, &settings, plan_file.as_deref(), &start.only).await?;
     if plan_file.is_none() {
         say_uncommitted(site).await?;
     }
@@ -141,7 +150,7 @@ pub(super) async fn resume(context: &Context, take_over: bool) -> Result<u8, Cli
 }
 
 /// The last lines after a mission ran here.
-async fn finish(context: &Context, site: &Site) -> Result<(), CliError> {
+pub(super) async fn finish(context: &Context, site: &Site) -> Result<(), CliError> {
     if context.global.json {
         return Ok(());
     }
@@ -231,6 +240,23 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
     } else {
         let text = format!("{id}: a fresh start waits for `mc mission resume`");
         say(context, Some(mission), "no-engine", &text);
+    }
+    Ok(0)
+}
+
+pub(super) async fn cancel(context: &Context, unit: &str) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    match cancel::cancel(&site, unit).await? {
+        Asked::Told(id) => {
+            say(context, Some(&id), "told", &format!("{unit}: told to be cancelled; `mc status` looks on"))
+        }
+        Asked::NoEngine(id) => {
+            say(context, Some(&id), "no-engine", &format!("{unit}: cancelled; no engine works on mission {id}"));
+        }
+        Asked::Nothing => {
+            let hint = "there is no unfinished mission; `mc units` shows what became of the last one";
+            return Err(CliError::usage(format!("there is nothing to cancel in `{}`", plain(unit)), hint));
+        }
     }
     Ok(0)
 }

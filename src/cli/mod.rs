@@ -8,15 +8,21 @@ pub mod console;
 pub mod error;
 pub mod output;
 
+mod attach;
+mod clean;
 mod demo;
 mod doctor;
+mod everywhere;
+mod green;
 mod init;
 mod look;
 mod mission;
+mod pages;
 mod place;
 mod plan;
 mod prove;
 mod simulate;
+mod unit;
 mod verify;
 
 use crate::engine::site::{Site, Where};
@@ -96,15 +102,23 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Mission(MissionCommand::Resume { take_over }) => mission::resume(context, take_over).await,
         Command::Mission(MissionCommand::Stop { now }) => mission::stop(context, now).await,
         Command::Mission(MissionCommand::Pause) => mission::pause(context).await,
-        Command::Mission(MissionCommand::List) => look::missions(context).await,
+        Command::Mission(MissionCommand::Attach) => attach::attach(context).await,
+        Command::Mission(MissionCommand::List { all: false }) => look::missions(context).await,
+        Command::Mission(MissionCommand::List { all: true }) => everywhere::missions(context),
         Command::Mission(MissionCommand::Show { mission }) => look::status(context, mission.as_deref()).await,
         Command::Plan { plan } => plan::plan(context, plan.as_deref()).await,
         Command::Status { prometheus: true } => look::metrics(context).await,
         Command::Status { .. } => look::status(context, None).await,
         Command::Units => look::units(context).await,
         Command::Unit(UnitCommand::Show { unit }) => look::unit(context, &unit).await,
-        Command::Unit(UnitCommand::Log { unit, attempt }) => look::log(context, &unit, attempt).await,
+        Command::Unit(UnitCommand::Log { unit, attempt, follow: false }) => look::log(context, &unit, attempt).await,
+        Command::Unit(UnitCommand::Log { unit, attempt, follow: true }) => unit::follow(context, &unit, attempt).await,
+        Command::Unit(UnitCommand::Diff { unit, attempt, stat }) => unit::diff(context, &unit, attempt, stat).await,
+        Command::Unit(UnitCommand::Checkout { unit, folder, attempt }) => {
+            unit::checkout(context, &unit, attempt, folder.as_deref()).await
+        }
         Command::Unit(UnitCommand::Retry { unit, say }) => mission::retry(context, &unit, say.as_deref()).await,
+        Command::Unit(UnitCommand::Cancel { unit }) => mission::cancel(context, &unit).await,
         Command::Events { follow } => look::events(context, follow).await,
         Command::Report { mission, verify: true, rerun, .. } => prove::report(context, mission.as_deref(), rerun).await,
         Command::Report { mission, format, .. } => look::report(context, mission.as_deref(), format).await,
@@ -114,9 +128,15 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Config(ConfigCommand::Show) => place::config(context),
         Command::Backlog(BacklogCommand::Check { file }) => plan::check(context, file.as_deref()).await,
         Command::Backlog(BacklogCommand::List) => plan::list(context).await,
-        Command::Green(GreenCommand::Show) => place::green(context).await,
+        Command::Green(GreenCommand::Show) => green::show(context).await,
+        Command::Green(GreenCommand::Rollback { target, yes, dry_run }) => {
+            green::rollback(context, &target, yes, dry_run).await
+        }
         Command::Pool(PoolCommand::List) => place::pool(context).await,
         Command::Pool(PoolCommand::Prune) => place::prune(context).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),
+        Command::Clean(clean) => clean::clean(context, &clean).await,
+        Command::Completions { shell } => pages::completions(context, shell),
+        Command::Man { folder } => pages::man(context, folder.as_deref()),
     }
 }

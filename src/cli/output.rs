@@ -63,6 +63,16 @@ pub fn confirm(question: &str) -> bool {
     read.is_ok_and(|bytes| bytes > 0) && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes")
 }
 
+/// Asks a person for a plain `yes`; false without one who could answer.
+pub fn confirmed(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return false;
+    }
+    note(&format!("{question} Type yes to go on:"));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
+}
+
 /// Whether standard output is a terminal.
 pub fn terminal() -> bool {
     std::io::stdout().is_terminal()

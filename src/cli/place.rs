@@ -1,4 +1,4 @@
-//! `mc where|config|green|pool`: places, settings, the green branch, workspaces.
+//! `mc where|config|pool`: places, settings, workspaces.
 
 use super::error::CliError;
 use super::{Context, output};
@@ -51,32 +51,6 @@ pub(super) fn config(context: &Context) -> Result<u8, CliError> {
     } else {
         output::put(&layers.show_text());
     }
-    Ok(0)
-}
-
-pub(super) async fn green(context: &Context) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let green = views::green(&site).await?;
-    let landed = views::landed(&site, &green).await?;
-    if context.global.json {
-        let units: Vec<_> = landed.iter().map(|(unit, commit)| json!({"unit": unit, "commit": commit})).collect();
-        output::json(&json!({
-            "schema": 1,
-            "ref": green.name,
-            "commit": green.tip.as_ref().map(|tip| &tip.commit),
-            "tree": green.tip.as_ref().map(|tip| &tip.tree),
-            "landed": units,
-        }));
-        return Ok(0);
-    }
-    match &green.tip {
-        None => output::line(&format!("{} does not exist yet; `mc mission start` makes it", green.branch())),
-        Some(tip) => output::line(&format!("{} is at {}", green.branch(), tip.commit)),
-    };
-    for (unit, commit) in &landed {
-        output::line(&format!("  {}  {unit}", commit.short()));
-    }
-    output::line(&format!("next: {}", views::look(&site, None).await?.next()));
     Ok(0)
 }
 

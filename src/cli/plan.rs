@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<u8, CliError> {
     let site = context.site().await?;
-    let plan = views::plan(&site, plan_file).await??;
+    let plan = views::plan(&site, plan_file, &[]).await??;
     if context.global.json {
         output::json(&plans::json(&plan));
     } else {

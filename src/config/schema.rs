@@ -15,8 +15,6 @@ pub enum Support {
     Later,
     /// Of the older scheduler's files: accepted, without meaning here, named in a warning.
     Older,
-    /// A cap that is not enforced in this version: accepted, with a warning of its own.
-    Unenforced,
     /// The list of stages, read by [`super::stages`].
     Stages,
 }
@@ -50,10 +48,6 @@ const fn later(path: &'static str) -> Key {
 
 const fn older(path: &'static str) -> Key {
     Key { path, kind: Kind::Text, support: Support::Older }
-}
-
-const fn unenforced(path: &'static str) -> Key {
-    Key { path, kind: Kind::Text, support: Support::Unenforced }
 }
 
 const fn count(least: u64) -> Kind {
@@ -113,11 +107,11 @@ pub const KEYS: &[Key] = &[
     older("scheduler.git.strategy"),
     older("scheduler.git.auto_merge"),
     now("scheduler.budget.max_wall_time", Kind::Time, "\"12h\""),
-    unenforced("scheduler.budget.max_per_session_usd"),
-    unenforced("scheduler.budget.max_per_run_usd"),
+    now("scheduler.budget.max_per_session_usd", Kind::Money, "5"),
+    now("scheduler.budget.max_per_run_usd", Kind::Money, "100"),
     older("scheduler.budget.evaluator_budget_usd"),
     older("scheduler.budget.fixup_budget_usd"),
-    later("scheduler.budget.max_tokens"),
+    now("scheduler.budget.max_tokens", Kind::Count(0, u64::MAX), "0"),
     now("scheduler.parallel.num_workers", Kind::Count(1, 256), "4"),
     now("scheduler.parallel.pool_dir", Kind::Text, "\"\""),
     now("scheduler.parallel.max_disk", Kind::Size, "\"50GB\""),
@@ -182,7 +176,7 @@ pub fn is_section(path: &str) -> bool {
 #[must_use]
 pub fn nearest(path: &str) -> Option<&'static str> {
     let leaf = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-    let works = |key: &&Key| !matches!(key.support, Support::Later | Support::Older | Support::Unenforced);
+    let works = |key: &&Key| !matches!(key.support, Support::Later | Support::Older);
     let close = KEYS.iter().filter(works).map(|key| {
         let whole = edits(path, key.path);
         let moved = edits(&leaf(path), &leaf(key.path)) * 2 + 1;

@@ -32,6 +32,9 @@ pub struct Settings {
     pub parallel: Parallel,
     /// Cap on the wall time of one mission.
     pub max_wall_time: Duration,
+    /// Caps on money and tokens of one mission.
+    #[serde(default)]
+    pub budget: Budget,
     /// Rounds.
     pub rounds: Rounds,
     /// The merge queue.
@@ -165,6 +168,19 @@ pub struct Parallel {
     pub max_disk: u64,
 }
 
+/// Caps on money and tokens; money in millionths of a US dollar.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Reserved for one attempt of an agent.
+    pub max_per_session: u64,
+    /// Of the whole mission; 0 is no cap.
+    pub max_per_run: u64,
+    /// Whether a person said so: the built-in cap does not count attempts of unknown cost.
+    pub said: bool,
+    /// Tokens of the whole mission; 0 is no cap.
+    pub max_tokens: u64,
+}
+
 /// Rounds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rounds {
@@ -200,6 +216,7 @@ impl Layers {
         let stages = self.stage_specs(&mut problems);
         self.check_branches(&mut problems);
         self.check_paths(&mut problems);
+        let budget = self.budget(&mut problems);
         self.check_globs(&mut problems);
         if !problems.is_empty() {
             return Err(ConfigError(problems));
@@ -258,6 +275,7 @@ impl Layers {
                 },
             },
             max_wall_time: self.time("scheduler.budget.max_wall_time"),
+            budget,
             rounds: Rounds {
                 max_rounds: self.count("rounds.max_rounds"),
                 units_per_round: Some(self.count("rounds.units_per_round")).filter(|units| *units > 0),
@@ -308,6 +326,43 @@ impl Layers {
         specs
     }
 
+    /// The caps; one that can never be held, or under which nothing could start, is a problem.
+    fn budget(&self, problems: &mut Vec<Problem>) -> Budget {
+        const RUN: &str = "scheduler.budget.max_per_run_usd";
+        const SESSION: &str = "scheduler.budget.max_per_session_usd";
+        const TOKENS: &str = "scheduler.budget.max_tokens";
+        let number = |key: &str| match self.get(key) {
+            Some((Value::Money(number) | Value::Count(number), _)) => *number,
+            _ => 0,
+        };
+        let budget = Budget {
+            max_per_session: number(SESSION),
+            max_per_run: number(RUN),
+            said: self.source(RUN) != Source::Default,
+            max_tokens: number(TOKENS),
+        };
+        let agent = self.optional("agent.command").is_some();
+        let mut wrong = |key: &str, message: String| {
+            problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+        };
+        if agent && budget.said && budget.max_per_session > budget.max_per_run {
+            let (run, session) = (Value::Money(budget.max_per_run), Value::Money(budget.max_per_session));
+            wrong(
+                RUN,
+                format!(
+                    "is {run}, and {session} is reserved for each attempt of an agent, so that none could start; raise \
+                     it, or set {SESSION} to what one attempt may cost"
+                ),
+            );
+        }
+        if agent && budget.max_tokens > 0 {
+            let message = "cannot be held: an agent started by `agent.command` tells no tokens; remove it and use \
+                           scheduler.budget.max_per_run_usd, which counts each attempt";
+            wrong(TOKENS, message.to_owned());
+        }
+        budget
+    }
+
     fn check_branches(&self, problems: &mut Vec<Problem>) {
         let (branch, green) = (self.text("target.branch"), self.text("green_branch.green_branch"));
         for (key, name) in [("target.branch", &branch), ("green_branch.green_branch", &green)] {
@@ -354,14 +409,6 @@ impl Layers {
             keys.map(|(key, place)| format!("`{}` ({place})", key.path)).collect()
         };
         let mut warnings = Vec::new();
-        let caps = named(Support::Unenforced);
-        if !caps.is_empty() {
-            warnings.push(format!(
-                "cost caps are not enforced in this version, because the cost of an agent started by `agent.command` is \
-                 unknown: {}; `scheduler.budget.max_wall_time`, `scheduler.max_attempts` and `rounds.max_rounds` are enforced",
-                caps.join(", ")
-            ));
-        }
         let older = named(Support::Older);
         if !older.is_empty() {
             warnings.push(format!("these keys have no meaning here and are ignored: {}", older.join(", ")));

@@ -27,6 +27,8 @@ pub enum Kind {
     TimeOrOff,
     /// Bytes, as `"50GB"`, `"512MiB"` or a number.
     Size,
+    /// US dollars, as `5`, `2.50` or `"2.50"`.
+    Money,
     /// One of the first words; the second ones are known but not built yet.
     Choice(&'static [&'static str], &'static [&'static str]),
 }
@@ -48,6 +50,8 @@ pub enum Value {
     Time(Duration),
     /// Of [`Kind::Size`], in bytes.
     Size(u64),
+    /// Of [`Kind::Money`], in millionths of a US dollar.
+    Money(u64),
 }
 
 /// Why a value was not taken.
@@ -73,6 +77,9 @@ impl Kind {
                 let text = u64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string());
                 self.read_text(&text.unwrap_or_else(|_| number.to_string()))
             }
+            (Self::Money, DeValue::String(text)) => self.read_text(text),
+            (Self::Money, DeValue::Integer(number)) => self.read_text(&number.to_string()),
+            (Self::Money, DeValue::Float(number)) => self.read_text(number.as_str()),
             (Self::Number, DeValue::Float(number)) => self.read_text(number.as_str()),
             (Self::Number, DeValue::Integer(number)) if number.radix() == 10 => self.read_text(number.as_str()),
             (Self::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
@@ -115,6 +122,7 @@ impl Kind {
             Self::Time if time()?.is_zero() => Err(Refusal::Wrong("must be longer than zero".to_owned())),
             Self::Time | Self::TimeOrOff => Ok(Value::Time(time()?)),
             Self::Size => parse_size(text).map(Value::Size).map_err(Refusal::Wrong),
+            Self::Money => parse_money(text).map(Value::Money).ok_or_else(|| self.wanted()),
             Self::Choice(now, _) if now.contains(&text) => Ok(Value::Text(text.to_owned())),
             Self::Choice(_, later) if later.contains(&text) => Err(Refusal::Later),
             Self::Choice(..) => Err(self.wanted()),
@@ -148,6 +156,7 @@ impl Kind {
             Self::Time | Self::TimeOrOff => {
                 "must be a duration, for example \"30m\", or a number of seconds".to_owned()
             }
+            Self::Money => "must be an amount of US dollars above zero, for example 5 or 2.50".to_owned(),
             Self::Size => "must be a size, for example \"50GB\", or a number of bytes".to_owned(),
             Self::Choice(now, _) => {
                 let words: Vec<String> = now.iter().map(|word| format!("\"{word}\"")).collect();
@@ -182,6 +191,19 @@ fn parse_size(text: &str) -> Result<u64, String> {
     number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(bytes)).filter(|n| *n > 0).ok_or_else(wrong)
 }
 
+/// Reads an amount in dollars with at most six decimals, above zero.
+fn parse_money(text: &str) -> Option<u64> {
+    let text = text.trim().trim_start_matches('$');
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || decimals.len() > 6 {
+        return None;
+    }
+    let millionths: u64 = format!("{decimals:0<6}").parse().ok()?;
+    let all = whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(millionths)?;
+    (all > 0 && all <= 1_000_000_000_000).then_some(all)
+}
+
 /// As it would be written in the settings file.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,6 +216,13 @@ impl fmt::Display for Value {
                 write!(f, "[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
             }
             Self::Time(time) => write!(f, "\"{}\"", duration::render(*time)),
+            Self::Money(millionths) => {
+                let decimals = format!("{:06}", millionths % 1_000_000);
+                match decimals.trim_end_matches('0') {
+                    "" => write!(f, "{}", millionths / 1_000_000),
+                    decimals => write!(f, "{}.{decimals:0<2}", millionths / 1_000_000),
+                }
+            }
             Self::Size(bytes) => {
                 let unit = SIZES.iter().rev().find(|(unit, size)| *unit != "B" && bytes % size == 0);
                 match unit {

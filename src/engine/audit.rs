@@ -76,8 +76,15 @@ async fn check(
     let rule = Rule::of(history);
     let mut keys: BTreeMap<&CommitId, Shown<'_>> = BTreeMap::new();
     let mut landed = BTreeSet::new();
+    let taken_back: BTreeSet<&CommitId> = history.records.iter().flat_map(|(_, _, record)| taken(record)).collect();
     for (_, _, record) in &history.records {
         match record {
+            Record::RolledBack { n, from, .. } => {
+                let pin = format!("refs/mc/rolled-back/{n}");
+                if git.ref_value(&pin).await?.as_ref() != Some(from) {
+                    audit.broken.push(format!("mission {mission}: {pin} does not hold what rollback {n} took back"));
+                }
+            }
             Record::LandIntended { candidate, key, accept_before, extra, .. } => {
                 keys.insert(&candidate.commit, (key, accept_before.as_ref(), extra.as_ref()));
             }
@@ -93,8 +100,10 @@ async fn check(
                     audit.broken.push(format!("mission {mission}, {name}: landed twice"));
                 }
                 let key = keys.get(&candidate.commit).copied();
+                // What a person took back need not be in green; everything else about it still holds.
+                let home = if taken_back.contains(&candidate.commit) { Some(candidate) } else { green };
                 let gate = key.map(|(gate, ..)| gate);
-                let mut problems = landing(git, green, store, candidate, gate, source, mission.as_str()).await?;
+                let mut problems = landing(git, home, store, candidate, gate, source, mission.as_str()).await?;
                 if let (Some(gate), Ok(rule), true) = (gate, &rule, problems.is_empty()) {
                     problems.extend(rule.broken_by(git, facts, store, candidate, gate).await?);
                 }
@@ -114,6 +123,13 @@ async fn check(
     audit.pins += pins;
     audit.broken.extend(broken);
     Ok(())
+}
+
+fn taken(record: &Record) -> &[CommitId] {
+    match record {
+        Record::RolledBack { landings, .. } => landings,
+        _ => &[],
+    }
 }
 
 /// How a mission's settings lead from a landed tree to the key of its snapshot.

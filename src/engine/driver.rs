@@ -136,6 +136,7 @@ pub fn request(kind: &str, body: &str) -> Option<Event> {
             let (id, answer) = body.split_once('\n').unwrap_or((body, ""));
             UnitId::new(id).ok().map(|unit| Event::RetryUnit { unit, answer: answer.to_owned() })
         }
+        "cancel-unit" => UnitId::new(body).ok().map(|unit| Event::CancelUnit { unit }),
         _ => None,
     }
 }

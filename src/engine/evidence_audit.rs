@@ -18,6 +18,14 @@ pub async fn pins(git: &Git, history: &History) -> Result<(u64, Vec<String>), En
     let mission = &history.mission;
     let found: BTreeMap<String, CommitId> =
         git.list_refs(&format!("refs/mc/attempts/{mission}/")).await?.into_iter().collect();
+    // What `mc clean` deleted is in the journal too, with what it held.
+    let cleaned: BTreeMap<&str, &CommitId> = history
+        .records
+        .iter()
+        .filter_map(|(_, _, record)| if let Record::Cleaned { refs, .. } = record { Some(refs) } else { None })
+        .flatten()
+        .map(|(name, commit)| (name.as_str(), commit))
+        .collect();
     let (mut seen, mut broken) = (0, Vec::new());
     for (_, _, record) in &history.records {
         let Record::AttemptEnded { unit, n, report, .. } = record else { continue };
@@ -27,6 +35,7 @@ pub async fn pins(git: &Git, history: &History) -> Result<(u64, Vec<String>), En
         let wrong = match found.get(&name) {
             Some(commit) if *commit == head.commit => continue,
             Some(commit) => format!("points to {} and not to {}", commit.short(), head.commit.short()),
+            None if cleaned.get(name.as_str()) == Some(&&head.commit) => continue,
             None => format!("is gone; it pinned {}", head.commit.short()),
         };
         broken.push(format!("mission {mission}, {unit}: {name} {wrong}"));

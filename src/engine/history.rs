@@ -60,7 +60,7 @@ pub fn read(row: &Row) -> Result<Record, EngineError> {
     serde_json::from_str(&row.body).map_err(|e| EngineError::Record { seq: row.seq, reason: e.to_string() })
 }
 
-/// Landed units of all missions with their landing commits, oldest first.
+/// Landed units of all missions with their landing commits, oldest first; without what a person took back.
 ///
 /// # Errors
 /// [`EngineError`] when the database cannot be read.
@@ -71,6 +71,10 @@ pub fn landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
             && let Record::Landed { source: MergeSource::Unit { unit, .. }, candidate, .. } = read(&row)?
         {
             found.push((unit, candidate.commit));
+        } else if row.kind == "rolled-back"
+            && let Record::RolledBack { landings, .. } = read(&row)?
+        {
+            found.retain(|(_, commit)| !landings.contains(commit));
         }
         Ok::<(), EngineError>(())
     })?;

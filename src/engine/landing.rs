@@ -64,6 +64,22 @@ async fn pin(shop: &Shop, token: u64, candidate: &CommitId) -> Result<(), String
     }
 }
 
+/// Pins green as the checkpoint of a round. A round that is worked on again after a person's retry has a later one.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn checkpoint(shop: &Shop, round: u32, green: &Tip) -> Result<(), String> {
+    let name = format!("refs/mc/checkpoints/{}/{round}", shop.mission);
+    let old = shop.source.ref_value(&name).await.map_err(|e| chain(&e))?;
+    if old.as_ref() == Some(&green.commit) {
+        return Ok(());
+    }
+    match shop.source.cas(&name, &green.commit, old.as_ref()).await.map_err(|e| chain(&e))? {
+        Cas::Moved => Ok(()),
+        Cas::Raced { .. } => Err(format!("{name} changed while it was pinned")),
+    }
+}
+
 fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &TreeId, key: &SnapshotKey) -> String {
     let title = one_line(title);
     let (subject, unit) = match source {

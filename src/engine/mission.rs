@@ -9,11 +9,11 @@ use super::redact::Redactor;
 use super::shop::{Effective, Shop};
 use super::site::Site;
 use super::{attempt, plans};
-use crate::adapters::clock::{EngineClock, new_mission_id};
+use crate::adapters::clock::{self, EngineClock, new_mission_id};
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::RunLock;
 use crate::config::Settings;
-use crate::domain::mission::{Event, Policy, Record, State, StopLevel};
+use crate::domain::mission::{Budget, Event, Policy, Record, State, StopLevel, Usd};
 use crate::domain::values::Millis;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -32,6 +32,10 @@ pub struct StartOptions {
     pub allow_dirty: bool,
     /// Take the repository over from another state directory.
     pub take_over: bool,
+    /// Ids of the only units to plan; empty is all.
+    pub only: Vec<String>,
+    /// Hour and minute of local time at which the mission ends; the next time the clock shows it.
+    pub until: Option<(i8, i8)>,
 }
 
 /// Starts a mission and runs it to its end; the result is the exit code.
@@ -42,23 +46,26 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     let settings = site.settings()?;
     // Before the lock: while an engine works on it, the unfinished mission is the answer, not the lock.
     refuse_beside(unfinished(site)?)?;
-    let plan = plans::for_mission(site, &settings, options.plan.as_deref()).await?;
+    let (plan, only) = plans::for_mission(site, &settings, options.plan.as_deref(), &options.only).await?;
     site.state.create()?;
     let lock = take_lock(site).await?;
     let mut store = Store::open(&site.state.db())?;
     refuse_beside(history::load(&store, None)?.filter(|h| !h.state.over()))?;
+    // A rollback that was killed is settled before anything rests on green.
+    super::rollback::settle(&mut store, &site.source(lock.guard()), &super::views::green_name(site)).await?;
     let mission = new_mission_id()
         .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
     let clock = EngineClock::start(0);
     // Requests meant for an earlier mission do not reach this one.
     store.signals_take(clock.now())?;
+    let until = until(options, clock.now())?;
     let effective = Effective { settings, allow_dirty: options.allow_dirty, take_over: options.take_over };
     let first = Record::MissionStarted {
         format: 1,
         mission: mission.clone(),
         at: clock.now(),
         objective: effective.settings.target.objective.clone(),
-        policy: policy(&effective.settings),
+        policy: Policy { only, until, ..policy(&effective.settings) },
         plan,
         settings: serde_json::to_value(&effective)
             .map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?,
@@ -70,6 +77,15 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
         observer.saw(clock.now(), &first, &state);
     }
     drive(site, state, effective, lock, store, observers, clock, Event::Begun, Vec::new()).await
+}
+
+/// The time of [`StartOptions::until`]; 0 for none.
+fn until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
+    let Some((hour, minute)) = options.until else { return Ok(0) };
+    clock::next_local(now, hour, minute).ok_or_else(|| EngineError::Usage {
+        what: format!("there is no {hour:02}:{minute:02} in the local time zone"),
+        hint: "give a time of day as HH:MM, for example --until 07:00".to_owned(),
+    })
 }
 
 /// That no mission is unfinished, so that another one may start.
@@ -120,8 +136,7 @@ async fn take_up(
     };
     let store = Store::open(&site.state.db())?;
     let Some(history) = history::load(&store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
-    let mut effective: Effective = serde_json::from_value(history.state.settings.clone())
-        .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })?;
+    let mut effective = effective(&history.state)?;
     effective.take_over |= take_over;
     let source = site.source(lock.guard());
     if early.is_empty() && history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
@@ -136,6 +151,15 @@ async fn take_up(
     let observers = with_log(site, &history.state, observers);
     let code = drive(site, history.state, effective, lock, store, observers, clock, Event::Resumed, early).await?;
     Ok(Some(code))
+}
+
+/// What a mission was started with, from its journal.
+///
+/// # Errors
+/// [`EngineError::Record`] when it cannot be read.
+pub(super) fn effective(state: &State) -> Result<Effective, EngineError> {
+    serde_json::from_value(state.settings.clone())
+        .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })
 }
 
 /// What became of a stop or pause request.
@@ -178,7 +202,7 @@ pub async fn pause(site: &Site) -> Result<Asked, EngineError> {
     Ok(if ask(site, "pause")? { Asked::Told(mission) } else { Asked::NoEngine(mission) })
 }
 
-fn unfinished(site: &Site) -> Result<Option<History>, EngineError> {
+pub(super) fn unfinished(site: &Site) -> Result<Option<History>, EngineError> {
     let Some(store) = site.store()? else { return Ok(None) };
     Ok(history::load(&store, None)?.filter(|h| !h.state.over()))
 }
@@ -190,7 +214,7 @@ fn ask(site: &Site, kind: &str) -> Result<bool, EngineError> {
     }
 }
 
-async fn take_lock(site: &Site) -> Result<RunLock, EngineError> {
+pub(super) async fn take_lock(site: &Site) -> Result<RunLock, EngineError> {
     let path = site.state.lock();
     let taken = tokio::task::spawn_blocking(move || RunLock::acquire(&path, ORPHAN_PATIENCE)).await;
     match taken {
@@ -258,6 +282,13 @@ pub fn policy(settings: &Settings) -> Policy {
         cooldown: millis(settings.rounds.cooldown_between_rounds),
         max_wall_time: millis(settings.max_wall_time),
         has_check: settings.target.check.is_some(),
+        budget: Budget {
+            per_run: Usd(settings.budget.max_per_run),
+            per_session: Usd(settings.budget.max_per_session),
+            max_tokens: settings.budget.max_tokens,
+            // Nobody measures what a command spends, so its attempts count only under a cap that a person set.
+            counts_unknown: settings.budget.said,
+        },
         ..Policy::default()
     }
 }

@@ -12,6 +12,10 @@ pub mod plans;
 
 pub mod mission;
 
+pub mod cancel;
+pub mod clean;
+pub mod rollback;
+
 mod attempt;
 mod bench;
 mod claims;
@@ -29,7 +33,7 @@ mod redact;
 mod runs;
 pub mod scratch;
 mod shop;
-mod signals;
+pub mod signals;
 mod verification;
 
 pub mod verify;
@@ -39,6 +43,8 @@ pub mod demo;
 pub mod detach;
 pub mod doctor;
 pub mod init;
+pub mod overview;
 pub mod proof;
 pub mod terminal;
 pub mod views;
+pub mod work;

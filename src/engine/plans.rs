@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
 use crate::domain::plan::graph::Plan;
+use crate::domain::plan::nearest::{hint, nearest};
 use crate::domain::plan::unsupported::unsupported;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
@@ -29,19 +30,33 @@ pub fn from_file(site: &Site, path: &Path) -> Result<Vec<UnitSpec>, EngineError>
     checked(units, &name, &BTreeSet::new())
 }
 
-/// The plan of a mission: `Some` units of a plan file, or `None` for the backlog, both checked.
+/// The plan of a mission: `Some` units of a plan file, or `None` for the backlog, both checked; with the ids of the only
+/// units that are wanted of it, if not all are.
 ///
 /// # Errors
-/// [`EngineError::Usage`] when it has mistakes, or a unit needs an agent and none is configured (P7).
+/// [`EngineError::Usage`] when it has mistakes, a chosen unit is not in it or lacks what it depends on, or a unit needs an
+/// agent and none is configured (P7).
 pub async fn for_mission(
     site: &Site,
     settings: &Settings,
     path: Option<&Path>,
-) -> Result<Option<Vec<UnitSpec>>, EngineError> {
+    only: &[String],
+) -> Result<(Option<Vec<UnitSpec>>, Vec<UnitId>), EngineError> {
     if let Some(path) = path {
-        let units = from_file(site, path)?;
+        let mut units = from_file(site, path)?;
+        let chosen = if only.is_empty() {
+            Vec::new()
+        } else {
+            let green = super::views::green(site).await?;
+            let landed: BTreeSet<UnitId> =
+                super::views::landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
+            let chosen = choose(&units, only, &landed)?;
+            units.retain(|unit| chosen.contains(&unit.id));
+            units.iter_mut().for_each(|unit| unit.depends.retain(|id| chosen.contains(id)));
+            chosen
+        };
         needs_agent(&units, settings)?;
-        return Ok(Some(units));
+        return Ok((Some(units), chosen));
     }
     let source = site.source(ChildGuard::none());
     let branch = &settings.target.branch;
@@ -71,15 +86,18 @@ pub async fn for_mission(
         hint: "mend it and commit; `mc backlog check` reads the file in the work tree".to_owned(),
     })?;
     let satisfied: BTreeSet<UnitId> = found.satisfied.into_iter().collect();
-    let open = found.units.into_iter().filter(|u| !satisfied.contains(&u.id)).collect();
-    let units = checked(open, "BACKLOG.md", &satisfied)?;
-    needs_agent(&units, settings)?;
+    let open: Vec<UnitSpec> = found.units.into_iter().filter(|u| !satisfied.contains(&u.id)).collect();
+    let open = checked(open, "BACKLOG.md", &satisfied)?;
+    let chosen = choose(&open, only, &satisfied)?;
+    let wanted: Vec<UnitSpec> =
+        open.into_iter().filter(|unit| chosen.is_empty() || chosen.contains(&unit.id)).collect();
+    needs_agent(&wanted, settings)?;
     // Rounds read the backlog from git, where this one is not. What has landed is not in a fixed plan, nor waited for.
     let waits = |mut unit: UnitSpec| {
         unit.depends.retain(|id| !satisfied.contains(id));
         unit
     };
-    Ok(fixed.then(|| units.into_iter().map(waits).collect()))
+    Ok((fixed.then(|| wanted.into_iter().map(waits).collect()), chosen))
 }
 
 /// The text of a BACKLOG.md that stands in the work tree and is not committed on the target branch. Nobody could have meant
@@ -97,6 +115,49 @@ pub async fn uncommitted_backlog(site: &Site, settings: &Settings) -> Result<Opt
     }
     let path = site.backlog_path();
     files::read_if_there(&path).map_err(|source| EngineError::File { path, source })
+}
+
+/// The chosen ids, each of an open unit whose dependencies are chosen too or satisfied; empty when nothing was chosen.
+///
+/// # Errors
+/// [`EngineError::Usage`] with the nearest name, or with what to add.
+pub fn choose(units: &[UnitSpec], only: &[String], satisfied: &BTreeSet<UnitId>) -> Result<Vec<UnitId>, EngineError> {
+    let refused = |what: String, hint: &str| Err(EngineError::Usage { what, hint: hint.to_owned() });
+    let mut chosen: Vec<UnitId> = Vec::new();
+    for name in only.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        let id = UnitId::new(name).ok();
+        let done = id.as_ref().is_some_and(|id| satisfied.contains(id));
+        if let Some(unit) = units.iter().find(|unit| Some(&unit.id) == id.as_ref() && !done) {
+            chosen.push(unit.id.clone());
+            continue;
+        }
+        if done {
+            return refused(format!("unit {name} is done already"), "leave it out of --only");
+        }
+        let near = hint(nearest(name, units.iter().map(|unit| unit.id.as_str())));
+        return refused(format!("there is no open unit `{name}`{near}"), "`mc plan` lists the open units");
+    }
+    if chosen.is_empty() && !only.is_empty() {
+        return refused("--only names no unit".to_owned(), "`mc plan` lists the open units");
+    }
+    let mut missing: BTreeSet<&UnitId> = BTreeSet::new();
+    let mut open = chosen.clone();
+    let mut lines = Vec::new();
+    while let Some(id) = open.pop() {
+        let Some(unit) = units.iter().find(|unit| unit.id == id) else { continue };
+        for dependency in &unit.depends {
+            if satisfied.contains(dependency) || chosen.contains(dependency) || !missing.insert(dependency) {
+                continue;
+            }
+            lines.push(format!("{id} depends on {dependency}, which is neither chosen nor landed"));
+            open.push(dependency.clone());
+        }
+    }
+    if lines.is_empty() {
+        return Ok(chosen);
+    }
+    let names: Vec<&str> = missing.iter().map(|id| id.as_str()).collect();
+    refused(lines.join("\n"), &format!("add --only {}", names.join(",")))
 }
 
 fn checked(units: Vec<UnitSpec>, name: &str, satisfied: &BTreeSet<UnitId>) -> Result<Vec<UnitSpec>, EngineError> {

@@ -12,7 +12,7 @@ use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::workspace::pool::PoolError;
 use crate::config::Settings;
-use crate::domain::mission::{Ground, Refusal};
+use crate::domain::mission::{Ground, Refusal, Usd};
 use crate::domain::values::{CommitId, Tip, UnitId};
 
 /// What is looked at.
@@ -45,6 +45,7 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     notes.extend(on.unchanged(shop.allow_dirty).await?);
     notes.extend(on.copies()?);
     notes.extend(on.submodules(&target).await?);
+    notes.extend(on.unknown_cost());
     let green = on.green().await?;
     if !shop.take_over {
         let landed = landings(&shop.store())?;
@@ -100,6 +101,19 @@ pub(super) fn card(state: &StateDir) -> Result<OwnerCard, Refusal> {
 }
 
 impl Terrain<'_> {
+    /// What a person should know who set no cap: nobody measures what an agent started by a command spends (P9).
+    #[must_use]
+    pub fn unknown_cost(&self) -> Option<String> {
+        let budget = &self.settings.budget;
+        self.settings.agent.command.as_ref().filter(|_| !budget.said)?;
+        Some(format!(
+            "what the agent costs is unknown, so the built-in cap of {} USD is not applied to it; --max-cost X counts each \
+             attempt as {} USD",
+            Usd(budget.max_per_run).dollars(),
+            Usd(budget.max_per_session).dollars()
+        ))
+    }
+
     fn green_ref(&self) -> String {
         format!("refs/heads/{}", self.settings.green_branch)
     }

@@ -139,6 +139,15 @@ pub fn green_name(site: &Site) -> String {
     }
 }
 
+/// The target branch by the settings, without `refs/heads/`.
+#[must_use]
+pub fn target_branch(site: &Site) -> String {
+    match site.layers.get("target.branch") {
+        Some((Value::Text(name), _)) => name.clone(),
+        _ => "main".to_owned(),
+    }
+}
+
 /// Green as the repository has it.
 ///
 /// # Errors
@@ -176,6 +185,23 @@ pub struct Faulty {
 pub fn read_text(path: &Path) -> Result<String, EngineError> {
     let whole = Environment::of_process()?.cwd().join(path);
     files::read_text(&whole).map_err(|source| EngineError::File { path: path.to_owned(), source })
+}
+
+/// Writes files into a folder named by a person, relative to the current directory and made when absent; returns where.
+///
+/// # Errors
+/// [`EngineError::File`].
+pub fn write_files(folder: &Path, named: &[(String, Vec<u8>)]) -> Result<Vec<PathBuf>, EngineError> {
+    let whole = Environment::of_process()?.cwd().join(folder);
+    let broken = |source| EngineError::File { path: whole.clone(), source };
+    files::make_dir(&whole).map_err(broken)?;
+    let mut written = Vec::new();
+    for (name, content) in named {
+        let path = whole.join(name);
+        files::write(&path, content).map_err(|source| EngineError::File { path: path.clone(), source })?;
+        written.push(path);
+    }
+    Ok(written)
 }
 
 /// Reads a backlog file.
@@ -220,24 +246,32 @@ pub fn read_plan(path: &Path) -> Result<Result<Vec<UnitSpec>, Faulty>, EngineErr
 ///
 /// # Errors
 /// [`EngineError`] when a file cannot be read. The inner result holds the findings.
-pub async fn plan(site: &Site, plan_file: Option<&Path>) -> Result<Result<Plan, Faulty>, EngineError> {
+pub async fn plan(site: &Site, plan_file: Option<&Path>, only: &[String]) -> Result<Result<Plan, Faulty>, EngineError> {
+    let green = green(site).await?;
+    let landed = landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
     let found = match plan_file {
-        Some(path) => read_plan(path)?.map(|units| (path.to_owned(), units, BTreeSet::new())),
+        // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
+        Some(path) => read_plan(path)?.map(|units| (path.to_owned(), units, BTreeSet::new(), landed)),
         None => {
             let path = site.backlog_path();
-            let green = green(site).await?;
-            let landed = landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
             read_backlog(&path)?.map(|backlog| {
                 let (units, satisfied) = open_units(backlog, landed);
-                (path, units, satisfied)
+                (path, units, satisfied.clone(), satisfied)
             })
         }
     };
-    Ok(found.and_then(|(path, units, satisfied)| {
-        let later = unsupported(&units);
-        let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
-        plan.map_err(|findings| Faulty { path, findings })
-    }))
+    let (path, mut units, mut satisfied, done) = match found {
+        Ok(found) => found,
+        Err(faulty) => return Ok(Err(faulty)),
+    };
+    if !only.is_empty() {
+        let chosen = super::plans::choose(&units, only, &done)?;
+        units.retain(|unit| chosen.contains(&unit.id));
+        satisfied.extend(done);
+    }
+    let later = unsupported(&units);
+    let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
+    Ok(plan.map_err(|findings| Faulty { path, findings }))
 }
 
 /// Units of a backlog that are to be done, and those that need not be waited for.
@@ -267,6 +301,22 @@ pub fn attempt_log(
     let path = attempt_run(site, mission, unit, n).join("run").join("out.log");
     let bytes = files::read_if_there(&path).map_err(|source| EngineError::File { path: path.clone(), source })?;
     Ok((path, bytes))
+}
+
+/// Output of an attempt's process from `offset` on, at most `limit` bytes; nothing while there is none.
+///
+/// # Errors
+/// [`EngineError::File`] when the log is there and cannot be read.
+pub fn attempt_log_from(
+    site: &Site,
+    mission: &MissionId,
+    unit: &UnitId,
+    n: u32,
+    offset: u64,
+    limit: u64,
+) -> Result<Vec<u8>, EngineError> {
+    let path = attempt_run(site, mission, unit, n).join("run").join("out.log");
+    files::read_from(&path, offset, limit).map_err(|source| EngineError::File { path, source })
 }
 
 /// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.

@@ -77,7 +77,9 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
         match record {
             Record::PreflightPassed { ground } => facts.ground = Some(ground.tip.commit.clone()),
             Record::VerifyStarted { role, confirms, .. } => open = Some((*role, confirms.is_some())),
-            Record::StepFailed { .. } => facts.runs[4] += u64::from(open.take().is_some()),
+            Record::StepFailed { .. } | Record::VerificationDropped { .. } => {
+                facts.runs[4] += u64::from(open.take().is_some())
+            }
             Record::RoundPlanned { left_over, .. } => facts.left_over = *left_over,
             Record::Verified { summary, delta, reused, confirmed, .. } => {
                 let Some((role, second)) = open.take() else { continue };

@@ -65,6 +65,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         }
         Record::UnitBlocked { unit, cause } => format!("{unit}: blocked, it depends on {cause}"),
         Record::UnitUnblocked { unit } => format!("{unit}: not blocked any more"),
+        Record::UnitCancelAsked { unit, .. } => format!("{unit}: to be cancelled"),
         Record::UnitCancelled { unit, reason } => format!("{unit}: cancelled, {}", short(reason, LIMIT)),
         Record::UnitRetried { unit, .. } => format!("{unit}: given a fresh start"),
         Record::VerifyStarted { role, tip, confirms, .. } => {
@@ -113,6 +114,12 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::Waiting { .. } => "only units held for a person are left".to_owned(),
         Record::Suspended { .. } => "suspended; `mc mission resume` goes on".to_owned(),
         Record::Resumed { .. } => "resumed".to_owned(),
+        Record::RolledBack { n, to, landings, .. } => {
+            let taken = count(landings.len() as u64, "landing");
+            format!("a person moved green back to {} (rollback {n}): {taken} taken back", to.commit.short())
+        }
+        Record::RollbackDropped { n, why, .. } => format!("rollback {n} did not happen: {}", short(why, LIMIT)),
+        Record::Cleaned { refs, .. } => format!("cleaned: {} deleted", count(refs.len() as u64, "pin")),
         // The line before has the reason.
         Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => ended(MissionOutcome::Refused, ""),
         Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason),
@@ -122,6 +129,8 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         | Record::LandingStarted { .. }
         | Record::CandidateMade { .. }
         | Record::StepAsked { .. }
+        | Record::VerificationDropped { .. }
+        | Record::RollbackIntended { .. }
         | Record::LandIntended { .. }
         | Record::RoundWorked { .. } => return None,
     })

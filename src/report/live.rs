@@ -3,8 +3,9 @@
 //! Promises: no line is longer than asked for and none has a control character; what is estimated is called an estimate, and
 //! is left out where nothing was measured yet; unknown cost is called unknown.
 
+use super::cost;
 use super::lines::source_name;
-use super::words::{count, short, span, unknown_costs};
+use super::words::{short, span};
 use crate::domain::mission::{MissionState, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
 
@@ -95,10 +96,7 @@ impl Live {
             verifying,
             green: state.green.as_ref().map(|green| green.tip.commit.short().to_owned()),
             pace: pace(state),
-            cost: match unknown_costs(state) {
-                0 => None,
-                n => Some(format!("cost unknown ({})", count(n, "attempt"))),
-            },
+            cost: cost::brief(state),
         }
     }
 

@@ -4,10 +4,10 @@
 //! fence is longer than any run of backticks in it, so that it can make no link, mention, image, heading or HTML.
 
 use super::account::Account;
-use super::mission::{NAMES, SLOWEST, attempts, change, cost, evidence, objective, phases, runs_of, share};
+use super::mission::{NAMES, SLOWEST, attempts, change, evidence, objective, phases, runs_of, share};
 use super::text::plain;
 use super::words::{count, short, span, sum, tests, word};
-use super::{GreenRef, View};
+use super::{GreenRef, View, cost};
 use crate::domain::values::UnitId;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -44,7 +44,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     let share = share(&account);
     let share = if share.is_empty() { share } else { format!("; {share}") };
     let _ = writeln!(out, "- attempts: {}, {} of run time{share}", attempts(view), span(account.facts.agent_time));
-    let _ = writeln!(out, "- cost: {}", cost(view));
+    let _ = writeln!(out, "- cost: {}", cost::text(view.state));
     landed(&mut out, &account);
     unlanded(&mut out, &account);
     names(&mut out, "Red before and after", account.facts.still_failing.iter());

@@ -6,8 +6,8 @@
 
 use super::account::Account;
 use super::facts::LandingFact;
-use super::words::{count, findings, short, span, sum, tests, unknown_costs, word};
-use super::{GreenRef, View};
+use super::words::{count, findings, short, span, sum, tests, word};
+use super::{GreenRef, View, cost};
 use crate::domain::mission::times::Phase;
 use crate::domain::values::{Millis, UnitId};
 use crate::domain::verify::{Delta, Summary};
@@ -43,7 +43,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     verification_text(&mut out, &account);
     times_text(&mut out, &account);
     processes_text(&mut out, &account);
-    let _ = writeln!(out, "cost: {}", cost(view));
+    let _ = writeln!(out, "cost: {}", cost::text(state));
     section(&mut out, "left out or limited", account.left_out().iter().map(String::as_str));
     section(&mut out, "problems", account.problems().into_iter());
     look_text(&mut out, &account);
@@ -56,14 +56,6 @@ pub(super) fn objective(view: &View<'_>) -> &'static str {
         Some(true) => "its check passes",
         Some(false) => "its check does not pass",
         None => "no check was run for it",
-    }
-}
-
-/// What the mission cost; unknown stays unknown.
-pub(super) fn cost(view: &View<'_>) -> String {
-    match unknown_costs(view.state) {
-        0 => "no agent was run".to_owned(),
-        n => format!("unknown ({} did not say)", count(n, "attempt")),
     }
 }
 

@@ -8,8 +8,8 @@
 use super::account::Account;
 use super::facts::LandingFact;
 use super::status::{mission_json, unit_json};
-use super::words::{attempt_ref, pinned, stamp, unknown_costs};
-use super::{GreenRef, View};
+use super::words::{attempt_ref, pinned, stamp};
+use super::{GreenRef, View, cost};
 use crate::domain::mission::times::{Phases, Times};
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
@@ -65,7 +65,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
             "confirmations": confirmations,
             "broken_off": broken_off,
         },
-        "cost": {"usd": null, "unknown_attempts": unknown_costs(state), "tokens": null},
+        "cost": cost::json(state),
         "run_time_ms": account.facts.agent_time,
         "times": times_json(&account.times, account.until()),
         "pre_existing_failures": account.facts.still_failing,

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod init;
 pub mod plan;
 
+pub mod cost;
 pub mod evidence;
 pub mod facts;
 pub mod lines;

@@ -4,9 +4,9 @@
 //! is unknown has no sample (an unknown cost is no 0). Every sample carries `repository`, so that the pages of several
 //! repositories can stand side by side.
 
-use super::View;
 use super::status::needs_you;
-use super::words::{unknown_costs, word};
+use super::words::word;
+use super::{View, cost};
 use crate::domain::mission::times::{Phase, times};
 use crate::domain::mission::{AttemptClass, UnitState};
 use crate::domain::values::Millis;
@@ -87,7 +87,7 @@ fn units(page: &mut Page<'_>, view: &View<'_>) {
         page.sample("mc_attempts_total", &[("class", &word(&class))], number(count));
     }
     page.family("mc_cost_unknown_attempts", Kind::Gauge, "Attempts of agents whose cost nobody told.");
-    page.sample("mc_cost_unknown_attempts", &[], number(usize::try_from(unknown_costs(state)).unwrap_or(usize::MAX)));
+    page.sample("mc_cost_unknown_attempts", &[], number(usize::try_from(cost::unknown(state)).unwrap_or(usize::MAX)));
 }
 
 fn work(page: &mut Page<'_>, view: &View<'_>) {

@@ -6,8 +6,8 @@
 
 use super::lines::source_name;
 use super::mission_json::phases_json;
-use super::words::{count, short, span, stamp, sum, tests, unknown_costs, word};
-use super::{GreenRef, View};
+use super::words::{count, short, span, stamp, sum, tests, word};
+use super::{GreenRef, View, cost};
 use crate::domain::mission::times::times;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Record, Round, Stage, State, Unit, UnitState,
@@ -71,7 +71,7 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         })).collect::<Vec<_>>(),
         "green": green_json,
         "verifications": {"run": state.verifications_run, "reused": state.verifications_reused},
-        "cost": {"usd": null, "unknown_attempts": unknown_costs(state), "tokens": null},
+        "cost": cost::json(state),
         "needs_you": needs_you(view),
     })
 }
@@ -216,6 +216,12 @@ pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
     let snapshot = snapshot.map_or_else(String::new, |(_, summary)| format!(", {}", tests(summary)));
     let _ = writeln!(out, "green: {} {at}{snapshot}", green.branch());
     let _ = writeln!(out, "verifications: {} run, {} reused", state.verifications_run, state.verifications_reused);
+    if cost::unknown(state) > 0 || state.account.usd.0 > 0 {
+        let _ = writeln!(out, "cost: {}", cost::text(state));
+    }
+    if let Some(end) = cost::end(state, view.now).filter(|_| view.engine.is_some()) {
+        let _ = writeln!(out, "time: {end}");
+    }
     let _ = writeln!(out, "next: {}", next_action(view, green));
     out
 }

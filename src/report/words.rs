@@ -1,7 +1,7 @@
 //! Numbers, times and names as people read them; the same in every view.
 
 use super::text::plain;
-use crate::domain::mission::{Attempt, AttemptClass, State, UnitState};
+use crate::domain::mission::{Attempt, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
 use crate::domain::verify::{StageOutcome, Summary};
 use serde::Serialize;
@@ -112,13 +112,6 @@ pub fn findings(summary: &Summary) -> String {
     let parts: Vec<String> =
         summary.findings.iter().map(|(kind, n)| count(*n, &format!("{} finding", kind.word()))).collect();
     parts.join(", ")
-}
-
-/// Attempts of an agent whose cost nobody told; attempts that never ran cost nothing.
-#[must_use]
-pub fn unknown_costs(state: &State) -> u64 {
-    let agents = state.units.iter().filter(|unit| unit.spec.run.is_none()).flat_map(|unit| &unit.attempts);
-    agents.filter(|attempt| attempt.class != Some(AttemptClass::NeverStarted)).count() as u64
 }
 
 #[cfg(test)]

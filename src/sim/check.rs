@@ -1,7 +1,7 @@
 //! The promises, checked after every simulated step.
 
 use super::world::World;
-use crate::domain::mission::{Command, Record, State, UnitState};
+use crate::domain::mission::{AttemptClass, Command, Record, State, UnitState, Usd};
 use crate::domain::values::UnitId;
 use crate::domain::verify::StageOutcome;
 use std::collections::BTreeMap;
@@ -105,6 +105,11 @@ fn accounting(state: &State) -> Result<(), String> {
     if running != state.count(UnitState::Running) as usize {
         return Err(format!("P9: {running} slots are used by {} running units", state.count(UnitState::Running)));
     }
+    let agents = state.units.iter().filter(|u| u.spec.run.is_none()).flat_map(|u| &u.attempts);
+    let ended = agents.filter(|a| a.class.is_some_and(|class| class != AttemptClass::NeverStarted)).count() as u64;
+    if state.account.unknown > ended || (ended == 0 && state.account.usd != Usd(0)) {
+        return Err(format!("P9: {ended} attempts of agents ended, the account says {:?}", state.account));
+    }
     for unit in &state.units {
         if unit.attempts.iter().filter(|a| a.ended.is_none()).count() > 1 {
             return Err(format!("P4: {} has two open attempts", unit.spec.id));
@@ -126,6 +131,11 @@ fn caps(state: &State) -> Result<(), String> {
         if unit.infra > state.policy.max_infrastructure_retries + 1 {
             return Err(format!("P11: {id} met infrastructure {} times", unit.infra));
         }
+    }
+    let (counted, cap) = (state.charged().0 + state.reserved().0, state.policy.budget.per_run.0);
+    // Nothing simulated costs more than its reserve, so a cap that counts everything holds to the cent.
+    if cap > 0 && state.policy.budget.counts_unknown && counted > cap {
+        return Err(format!("P11: {counted} millionths of a dollar are spent or reserved of {cap}"));
     }
     let rounds = state.rounds.len();
     if rounds > state.policy.max_rounds as usize {

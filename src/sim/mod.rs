@@ -13,9 +13,10 @@ use crate::domain::mission::{
     Command, Event, MergeSource, Policy, Record, RejectClass, State, StopLevel, UnitState, decide,
 };
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{Millis, MissionId, TreeId};
+use crate::domain::values::{Millis, MissionId, TreeId, UnitId};
 use crate::domain::verify::StageOutcome;
 use scenario::{Faults, Scenario};
+use std::collections::BTreeMap;
 use world::World;
 
 /// What a simulated mission came to.
@@ -71,6 +72,7 @@ struct Play<'s, W> {
     restarts: u32,
     killing_since: Option<Millis>,
     candidate: Option<TreeId>,
+    cancelling: BTreeMap<UnitId, Millis>,
     watch: W,
 }
 
@@ -98,6 +100,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             restarts: 0,
             killing_since: None,
             candidate: None,
+            cancelling: BTreeMap::new(),
             watch,
         }
     }
@@ -216,6 +219,15 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                         return Err(format!("{source:?} is blamed for a failure seen once"));
                     }
                 }
+                Record::UnitCancelAsked { unit, at } => drop(self.cancelling.insert(unit.clone(), *at)),
+                Record::UnitCancelled { unit, .. } => drop(self.cancelling.remove(unit)),
+                // What is away longer than that was the engine, not the mission.
+                Record::Resumed { at } => self.cancelling.values_mut().for_each(|since| *since = *at),
+                Record::AttemptStarted { unit, .. } | Record::Landed { source: MergeSource::Unit { unit, .. }, .. }
+                    if self.cancelling.contains_key(unit) =>
+                {
+                    return Err(format!("{unit} went on although a person cancelled it"));
+                }
                 Record::AttemptStarted { unit, .. } if paused => return Err(format!("{unit} started in a pause")),
                 _ => {}
             }
@@ -223,6 +235,11 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         let killing = matches!(self.state.stop, Some((StopLevel::Now | StopLevel::Interrupt, _)));
         let quiet = self.state.over() || self.state.suspended;
         self.killing_since = if killing && !quiet { self.killing_since.or(Some(self.world.now)) } else { None };
+        if let Some((unit, _)) = self.cancelling.iter().find(|(_, since)| self.world.now > **since + 30_000)
+            && !quiet
+        {
+            return Err(format!("P10: {unit} was cancelled 30 s ago and is not"));
+        }
         match self.killing_since {
             Some(since) if self.world.now > since + 30_000 => Err("P5: a kill did not end within 30 s".to_owned()),
             _ => Ok(()),

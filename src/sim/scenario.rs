@@ -1,7 +1,7 @@
 //! What is simulated: units with their behaviour, limits, and the faults that disturb them.
 
 use super::lines::Line;
-use crate::domain::mission::Policy;
+use crate::domain::mission::{Budget, Policy, Usd};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,11 +81,13 @@ pub struct Faults {
     pub person: f64,
     /// Green is checked out for a while.
     pub checked_out: f64,
+    /// A person cancels a unit.
+    pub cancel: f64,
 }
 
 impl Faults {
     /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `back`, `flaky`,
-    /// `person`, `checked-out`, or `all`.
+    /// `person`, `checked-out`, `cancel`, or `all`.
     ///
     /// # Errors
     /// The unknown name with the list of known ones.
@@ -101,13 +103,14 @@ impl Faults {
                 "flaky" => faults.flaky = 0.05,
                 "person" => faults.person = 0.005,
                 "checked-out" => faults.checked_out = 0.02,
+                "cancel" => faults.cancel = 0.01,
                 "all" => {
-                    return Self::named("crash,duplicate,infrastructure,forward,back,flaky,person,checked-out");
+                    return Self::named("crash,duplicate,infrastructure,forward,back,flaky,person,checked-out,cancel");
                 }
                 _ => {
                     return Err(format!(
                         "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, back, flaky, person, \
-                         checked-out or all"
+                         checked-out, cancel or all"
                     ));
                 }
             }
@@ -178,6 +181,17 @@ impl Scenario {
             ..Policy::default()
         };
         scenario.faults = random_faults(&mut rng);
+        if rng.u8(..) < 64 {
+            scenario.policy.budget = Budget {
+                per_run: Usd(rng.u64(0..60_000_000)),
+                per_session: Usd(rng.u64(1..5_000_000)),
+                max_tokens: if rng.bool() { 0 } else { rng.u64(1..500_000) },
+                counts_unknown: rng.u8(..) < 200,
+            };
+        }
+        if rng.u8(..) < 20 {
+            scenario.policy.until = rng.u64(10_000..900_000);
+        }
         scenario
     }
 
@@ -249,6 +263,7 @@ fn random_faults(rng: &mut fastrand::Rng) -> Faults {
         flaky: some(0.1),
         person: some(0.01),
         checked_out: some(0.1),
+        cancel: some(0.03),
     }
 }
 

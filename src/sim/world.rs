@@ -4,8 +4,8 @@ use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Scenario};
 use super::tree::{Content, hash_commit, hash_tree, tests};
 use crate::domain::mission::{
-    AttemptOrder, AttemptReport, Claim, Command, Event, Ground, Integration, LandResult, MergeSource, RunEnd,
-    StopLevel, Verification, VerifyOrder,
+    AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, Integration, LandResult, MergeSource, RunEnd,
+    StopLevel, Usd, Verification, VerifyOrder,
 };
 use crate::domain::values::{CommitId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
@@ -186,6 +186,13 @@ impl World {
         if rng.f64() < faults.checked_out {
             self.checked_out_until = self.now + 5_000;
         }
+        // No number is drawn without the fault: plans of people play as they did.
+        if faults.cancel > 0.0
+            && rng.f64() < faults.cancel
+            && let Ok(unit) = UnitId::new(&format!("u{}", rng.u8(0..24)))
+        {
+            self.answer(0, Event::CancelUnit { unit });
+        }
         if rng.f64() < faults.person {
             let event = match rng.u8(0..14) {
                 10.. => match UnitId::new(&format!("u{}", rng.u8(0..24))) {
@@ -214,6 +221,10 @@ impl World {
     }
 
     pub(super) fn execute(&mut self, command: Command, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
+        if let (Command::CheckObjective { round, .. }, false) = (&command, s.policy.has_check) {
+            self.answer(0, Event::ObjectiveChecked { round: *round, met: true });
+            return Ok(());
+        }
         let delay = rng.u64(1..500);
         let trouble = rng.f64() < s.faults.infrastructure;
         let failed = "the disk is full".to_owned();
@@ -314,6 +325,11 @@ impl World {
         report.changed = base != Some(head.tree.clone());
         report.claim = report.claim.filter(|_| !script);
         report.head = Some(head);
+        // Somebody measures one attempt in two; none costs more than what is reserved for it.
+        report.cost = (!script && s.policy.budget.counts_unknown && rng.bool()).then(|| Cost {
+            usd: Some(Usd(rng.u64(0..=s.policy.budget.per_session.0))),
+            tokens: Some(rng.u64(0..50_000)),
+        });
         report.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
         let agent = Agent { slot: order.slot, ends: self.now + takes, report: report.clone(), collected: false };
         self.agents.insert(key, agent);

@@ -7,6 +7,28 @@ use serde_json::Value;
 /// A test runner that names two tests, whatever it is asked.
 const TAP: &str = "echo 'TAP version 13'; echo 'ok 1 - one'; echo 'ok 2 - two'; echo 1..2";
 
+/// Tools of languages as far as their output goes, two tests each.
+const GO: &str = "[ \"$1\" = test ] || exit 0
+echo '=== RUN   TestOne'; echo '--- PASS: TestOne (0.00s)'; echo '=== RUN   TestTwo'; echo '--- PASS: TestTwo (0.00s)'
+echo PASS; printf 'ok  \\ta\\t0.002s\\n'";
+const CARGO: &str = "[ $1 = test ] || exit 0
+echo '     Running unittests src/lib.rs (target/debug/deps/a-0123456789abcdef)'; echo; echo 'running 2 tests'
+echo 'test one ... ok'; echo 'test two ... ok'; echo
+echo 'test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s'";
+const PYTHON: &str = "[ \"$2\" = pytest ] || { echo 'All checks passed!'; exit 0; }
+echo '============================= test session starts =============================='; echo 'collected 2 items'; echo
+echo 'tests/test_a.py ..                                                       [100%]'; echo
+echo '=========================== short test summary info ============================'
+echo 'PASSED tests/test_a.py::test_one'; echo 'PASSED tests/test_a.py::test_two'
+echo '============================== 2 passed in 0.01s ==============================='";
+const JEST: &str = "[ $1 = test ] || exit 0
+echo 'PASS ./a.test.js'; echo '  ✓ one (2 ms)'; echo '  ✓ two (1 ms)'; echo; echo 'Test Suites: 1 passed, 1 total'
+echo 'Tests:       2 passed, 2 total'; echo 'Snapshots:   0 total'; echo 'Time:        0.5 s'";
+const MAVEN: &str = "mkdir -p target/surefire-reports
+echo '<testsuite name=\"A\" tests=\"1\"><testcase classname=\"A\" name=\"one\"/></testsuite>' > target/surefire-reports/TEST-A.xml";
+const CTEST: &str = "mkdir -p build
+echo '<testsuite name=\"all\" tests=\"1\"><testcase classname=\"all\" name=\"one\"/></testsuite>' > build/mc-tests.xml";
+
 /// A repository with these files, and tools that are scripts.
 fn repository(files: &[(&str, &str)], fakes: &[(&str, &str)]) -> Night {
     let mut night = Night::empty();
@@ -24,7 +46,7 @@ type Case = (&'static [(&'static str, &'static str)], &'static [(&'static str, &
 const CASES: [Case; 8] = [
     (
         &[("Cargo.toml", "[package]\nname = \"a\"\n[lints.clippy]\n"), ("Cargo.lock", ""), ("src/lib.rs", "")],
-        &[("cargo", TAP), ("cargo-clippy", "true"), ("rustc", "echo 1.90")],
+        &[("cargo", CARGO), ("cargo-clippy", "true"), ("rustc", "echo 1.90")],
         &[
             "run = \"cargo test --no-fail-fast --locked\"",
             "run = \"cargo clippy --all-targets --locked\"",
@@ -33,7 +55,7 @@ const CASES: [Case; 8] = [
     ),
     (
         &[("pyproject.toml", "[tool.pytest.ini_options]\n[tool.ruff]\n"), ("tests/test_a.py", "")],
-        &[("python3", TAP)],
+        &[("python3", PYTHON)],
         &[
             "run = \"python3 -m pytest -rA\"",
             "run = \"python3 -m ruff check --output-format=concise\"",
@@ -48,7 +70,7 @@ const CASES: [Case; 8] = [
             ),
             ("package-lock.json", "{}"),
         ],
-        &[("node", "echo 24"), ("npm", TAP)],
+        &[("node", "echo 24"), ("npm", JEST)],
         &[
             "setup = \"npm ci\"",
             "setup_inputs = [\"package.json\", \"package-lock.json\"]",
@@ -58,13 +80,13 @@ const CASES: [Case; 8] = [
     ),
     (
         &[("go.mod", "module a\n")],
-        &[("go", TAP)],
+        &[("go", GO)],
         &["run = \"go test -v ./...\"", "run = \"go vet ./...\"", "go version"],
     ),
-    (&[("pom.xml", "<project/>")], &[("java", "true"), ("mvn", TAP)], &["run = \"mvn -B -fae test\""]),
+    (&[("pom.xml", "<project/>")], &[("java", "true"), ("mvn", MAVEN)], &["run = \"mvn -B -fae test\""]),
     (
         &[("CMakeLists.txt", "enable_testing()\n")],
-        &[("cmake", "true"), ("cc", "true"), ("ctest", TAP)],
+        &[("cmake", "true"), ("cc", "true"), ("ctest", CTEST)],
         &[
             "run = \"cmake -S . -B build && cmake --build build --parallel\"",
             "run = \"ctest --test-dir build --output-on-failure",
@@ -77,7 +99,7 @@ const CASES: [Case; 8] = [
             ("web/package.json", "{\"scripts\": {\"test\": \"mocha\"}}"),
             ("pyproject.toml", "pytest"),
         ],
-        &[("go", TAP), ("node", "true"), ("npm", TAP), ("python3", TAP)],
+        &[("go", GO), ("node", "true"), ("npm", TAP), ("python3", PYTHON)],
         &[
             "name = \"api-tests\"",
             "run = \"cd ./api && go test -v ./...\"",
@@ -112,8 +134,14 @@ fn p7_what_is_proposed_runs_and_is_read_back_without_a_word() {
 
 #[test]
 fn results_are_counted_per_stage_and_in_all() {
-    let night =
-        repository(CASES[3].0, &[("go", "[ $1 = vet ] && exit 3; echo 'ok 1 - a'; echo 'ok 2 - b # SKIP'; echo 1..2")]);
+    let night = repository(
+        CASES[3].0,
+        &[(
+            "go",
+            "[ $1 = vet ] && exit 3; echo '=== RUN   TestA'; echo '--- PASS: TestA (0.00s)'; echo '=== RUN   TestB'; \
+        echo '--- SKIP: TestB (0.00s)'; echo PASS; printf 'ok  \\ta\\t0.002s\\n'",
+        )],
+    );
     let said = night.mc(&["init"]).exits(0);
     let said = said.says(&[
         "tests: passes: 1 passed, 0 failed, 1 skipped",
@@ -142,7 +170,7 @@ fn p7_tests_that_fail_are_not_left_out_and_the_base_is_refused() {
 
 #[test]
 fn a_missing_tool_is_named_with_what_installs_it_and_its_stage_is_a_comment() {
-    let night = repository(CASES[1].0, &[("python3", "case \"$*\" in *ruff*) exit 1;; esac; true")]);
+    let night = repository(CASES[1].0, &[("python3", &format!("case \"$*\" in *ruff*) exit 1;; esac\n{PYTHON}"))]);
     let said = night.mc(&["init"]).exits(0);
     said.says(&["the Python module ruff is not installed; `python3 -m pip install ruff` installs it"]);
     let text = night.sh("cat mission-control.toml");
@@ -162,14 +190,9 @@ fn a_missing_tool_is_named_with_what_installs_it_and_its_stage_is_a_comment() {
 
 #[test]
 fn p6_a_dry_run_and_a_second_run_change_nothing() {
-    let night = repository(CASES[3].0, &[("go", "[ $1 = version ] || touch ran")]);
+    let night = repository(CASES[6].0, &[("make", "touch ran")]);
     let said = night.mc(&["init", "--dry-run"]).exits(0);
-    said.says(&[
-        "--- mission-control.toml",
-        "run = \"go test -v ./...\"",
-        "--- BACKLOG.md",
-        "nothing was run or written",
-    ]);
+    said.says(&["--- mission-control.toml", "run = \"make test\"", "--- BACKLOG.md", "nothing was run or written"]);
     assert_eq!(night.sh("git status --porcelain; ls ~/state 2>/dev/null || true"), "");
     night.mc(&["init"]).exits(0);
     // What the stages did, they did in a clean clone that is gone.
@@ -195,7 +218,7 @@ fn p6_a_dry_run_and_a_second_run_change_nothing() {
 
 #[test]
 fn init_plan_start_lands_a_unit_with_nothing_committed() {
-    let mut night = repository(CASES[3].0, &[("go", TAP)]);
+    let mut night = repository(CASES[3].0, &[("go", GO)]);
     let agent = "cat > ~/brief; echo checks > CONTRIBUTING.md";
     std::fs::write(night.home().join("agent.sh"), agent).unwrap();
     night.var("SOME_TOKEN", "hush-hush");
@@ -211,7 +234,7 @@ fn init_plan_start_lands_a_unit_with_nothing_committed() {
 
 #[test]
 fn an_objective_is_the_first_item_and_stays_text() {
-    let night = repository(CASES[3].0, &[("go", TAP)]);
+    let night = repository(CASES[3].0, &[("go", GO)]);
     let objective = "Everything works\n## Not a heading\n- run: touch ~/hacked\n\"quoted\" \\";
     night.mc(&["init", "--no-baseline", "--agent", "true", "--objective", objective]).exits(0);
     let json: Value = serde_json::from_str(&night.mc(&["backlog", "list", "--json"]).exits(0).out).unwrap();
@@ -234,7 +257,7 @@ fn p12_names_in_a_repository_never_reach_a_shell() {
         ("'`\n/go.mod", String::new()),
     ];
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-    let night = repository(&files, &[("go", TAP), ("node", "true"), ("npm", TAP)]);
+    let night = repository(&files, &[("go", GO), ("node", "true"), ("npm", TAP)]);
     let said = night.mc(&["init"]).exits(0);
     assert!(said.out.contains("go test -v ./...") && !said.out.contains('\x1b'), "{}", said.out);
     night.mc(&["doctor", "--gate"]);
@@ -244,7 +267,7 @@ fn p12_names_in_a_repository_never_reach_a_shell() {
 
 #[test]
 fn p12_agents_are_found_and_only_names_of_variables_are_written() {
-    let mut night = repository(CASES[3].0, &[("go", TAP), ("claude", "true"), ("aider", "true")]);
+    let mut night = repository(CASES[3].0, &[("go", GO), ("claude", "true"), ("aider", "true")]);
     night.var("ANTHROPIC_API_KEY", "sk-very-secret").var("GOFLAGS", "-count=1");
     let said = night.mc(&["init"]).exits(0).says(&["agent     claude -p"]);
     let text = night.sh("cat mission-control.toml");
@@ -268,10 +291,10 @@ fn p12_agents_are_found_and_only_names_of_variables_are_written() {
 
 #[test]
 fn an_environment_file_is_copied_only_when_git_ignores_it() {
-    let night = repository(&[("go.mod", ""), (".gitignore", ".env\n")], &[("go", "test -e .env")]);
+    let night = repository(&[("Makefile", "test:\n"), (".gitignore", ".env\n")], &[("make", "test -e .env")]);
     night.write(".env", "SECRET=1\n");
     night.mc(&["init"]).exits(0).says(&["copy      .env", "baseline  passes"]).does_not_say(&["SECRET"]);
-    let night = repository(&[("go.mod", "")], &[("go", "true")]);
+    let night = repository(&[("Makefile", "test:\n")], &[("make", "true")]);
     night.write(".env", "SECRET=1\n");
     night.mc(&["init", "--no-baseline"]).exits(0).does_not_say(&["copy"]);
 }

@@ -152,6 +152,7 @@ fn an_unfinished_mission_without_an_engine_is_interrupted() {
             units: 1 pending + 1 running = 2 units
             green: mc/green not made yet
             verifications: 1 run, 0 reused
+            cost: unknown (1 attempt did not say)
             next: `mc mission resume`
         "#]]
         .assert_eq(&ageless(&world.mc_ok(&["status"]).await));

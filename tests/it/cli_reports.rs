@@ -66,6 +66,7 @@ fn a_running_mission_says_what_it_does_and_what_is_next() {
         units: 2 pending + 1 running + 1 queued = 4 units
         green: mc/green at cae662172f, passes: 3 passed, 0 failed
         verifications: 1 run, 0 reused
+        cost: unknown (2 attempts did not say)
         next: nothing; `mc events --follow` looks on, `mc mission stop` ends it
     "#]]
     .assert_eq(&status::text(Some(&view(&journal, &state, Some(1))), &green(&state)));
@@ -90,6 +91,7 @@ fn a_held_unit_needs_you() {
         units: 1 landed + 1 held + 1 blocked + 1 rejected = 4 units
         green: mc/green at 24943aac4f, passes: 4 passed, 0 failed
         verifications: 4 run, 2 reused
+        cost: unknown (5 attempts did not say)
         next: answer ask (`mc unit show ask`): `mc unit retry ask --say TEXT`, then `mc mission resume`
     "#]]
     .assert_eq(&status::text(Some(&view(&journal, &state, None)), &green(&state)));
@@ -97,6 +99,10 @@ fn a_held_unit_needs_you() {
     expect![[r#"
         {
           "cost": {
+            "cap_usd": null,
+            "counted_usd": 0.0,
+            "ends_at": null,
+            "known_usd": 0.0,
             "tokens": null,
             "unknown_attempts": 5,
             "usd": null

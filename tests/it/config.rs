@@ -368,8 +368,29 @@ max_workers = 4
     }
     let capped =
         file.replace("[scheduler.budget]", "[scheduler.budget]\nmax_per_run_usd = 50.0\nmax_per_session_usd = 5.0");
-    let warnings = World::file(&capped).settings().warnings;
-    assert!(warnings.len() == 2 && warnings[0].contains("not enforced") && warnings[0].contains("max_per_run_usd"));
+    let budget = World::file(&capped).settings().budget;
+    assert_eq!((budget.max_per_run, budget.max_per_session, budget.said), (50_000_000, 5_000_000, true));
+}
+
+#[test]
+fn p7_p11_caps_that_cannot_be_held_are_refused_and_money_is_read_to_the_cent() {
+    let file =
+        |budget: &str| World::file(&format!("[agent]\ncommand = \"a\"\n{MINIMAL}\n[scheduler.budget]\n{budget}"));
+    for (text, millionths) in [("5", 5_000_000), ("2.5", 2_500_000), ("\"0.07\"", 70_000), ("\"$12.50\"", 12_500_000)] {
+        let world = file(&format!("max_per_session_usd = {text}"));
+        assert_eq!(world.settings().budget.max_per_session, millionths, "{text}");
+        assert!(!world.settings().budget.said, "only the cap of the run says that unknown cost counts");
+    }
+    for text in ["0", "-1", "\"much\"", "1e3", "0.0000001", "nan", "\"1.\""] {
+        let error = file(&format!("max_per_run_usd = {text}")).error();
+        assert!(error.contains("must be an amount of US dollars above zero"), "{text}: {error}");
+    }
+    let error = file("max_per_run_usd = 3").error();
+    assert!(error.contains("is 3, and 5 is reserved for each attempt of an agent"), "{error}");
+    let error = file("max_tokens = 1000").error();
+    assert!(error.contains("tells no tokens"), "{error}");
+    let scripts = World::file(&format!("{MINIMAL}\n[scheduler.budget]\nmax_per_run_usd = 3\nmax_tokens = 7"));
+    assert_eq!((scripts.settings().budget.max_per_run, scripts.settings().budget.max_tokens), (3_000_000, 7));
 }
 
 #[test]

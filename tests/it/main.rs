@@ -5,6 +5,9 @@ mod support;
 
 mod architecture;
 mod cli_audit;
+mod cli_clean;
+mod cli_control;
+mod cli_daily;
 mod cli_demo;
 mod cli_doctor;
 mod cli_findings;
@@ -17,6 +20,7 @@ mod cli_reports;
 mod cli_start;
 mod cli_verify;
 mod config;
+mod control_rules;
 mod documents;
 mod git_merge;
 mod git_refs;

@@ -8,9 +8,11 @@
 
 pub mod filter;
 pub mod green;
+pub mod line;
 pub mod merge;
 mod reader;
 pub mod refs;
+pub mod show;
 pub mod source;
 
 use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output};
@@ -266,7 +268,7 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`] when it cannot be started, does not end or is killed.
-    pub(crate) async fn between(
+    pub(crate) async fn piped(
         &self,
         args: &[&str],
         input: &Arc<File>,

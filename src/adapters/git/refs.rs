@@ -3,6 +3,7 @@
 use super::reader::Answer;
 use super::{Git, GitError, id_lines};
 use crate::domain::values::CommitId;
+use std::collections::BTreeSet;
 
 /// How a compare-and-swap ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,30 @@ impl Git {
                     found: now.unwrap_or_else(|| commit.clone()),
                 }),
             },
+        }
+    }
+
+    /// The names of those refs below `prefix` whose commits `commit` contains.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn list_contained(&self, prefix: &str, commit: &CommitId) -> Result<BTreeSet<String>, GitError> {
+        let merged = format!("--merged={commit}");
+        let text = self.out(&["for-each-ref", &merged, "--format=%(refname)", prefix]).await?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Deletes a pin if it still holds `expected`; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn unpin(&self, refname: &str, expected: &CommitId) -> Result<Cas, GitError> {
+        let gone = self.out(&["update-ref", "--no-deref", "-d", refname, expected.as_str()]).await;
+        let Err(error) = gone else { return Ok(Cas::Moved) };
+        match self.ref_value(refname).await? {
+            None => Ok(Cas::Moved),
+            Some(now) if now != *expected => Ok(Cas::Raced { now: Some(now) }),
+            Some(_) => Err(error),
         }
     }
 

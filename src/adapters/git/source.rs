@@ -28,13 +28,27 @@ pub struct SourceFacts {
     pub object_format: String,
 }
 
+/// What is asked of any repository, with or without a work tree.
+const FACTS: [&str; 4] = ["rev-parse", "--is-bare-repository", "--is-shallow-repository", "--show-object-format"];
+
 /// Looks at the repository that contains `git`'s folder.
 ///
 /// # Errors
 /// [`GitError::NoRepository`] or [`GitError::Ownership`], both with a hint; [`GitError`] when git fails.
 pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
-    let args = ["rev-parse", "--is-bare-repository", "--is-shallow-repository", "--show-object-format"];
-    let text = match git.out(&args).await {
+    let all = [&FACTS[..], &["--path-format=absolute", "--git-common-dir", "--show-toplevel"]].concat();
+    let said = git.run(&all).await?;
+    // Where there is no work tree, or a path has lines, each thing is asked by itself.
+    let lines: Vec<&[u8]> = said.stdout.split(|b| *b == b'\n').collect();
+    let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+    let (args, first, at_once) = match lines[..] {
+        [bare, shallow, format, common, toplevel, b""] if said.success() => {
+            let first = String::from_utf8_lossy(&[bare, shallow, format].join(&b'\n')).into_owned();
+            (&all[..], Ok(first), Some((path(common), path(toplevel))))
+        }
+        _ => (&FACTS[..], git.out(&FACTS).await, None),
+    };
+    let text = match first {
         Err(GitError::Failed { stderr, .. }) if stderr.contains("not a git repository") => {
             let (Place::Folder(dir) | Place::GitDir(dir) | Place::WorkTree { files: dir, .. }) = git.place();
             return Err(GitError::NoRepository { dir: dir.clone() });
@@ -42,11 +56,17 @@ pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
         other => other?,
     };
     let [bare, shallow, object_format] = text.lines().collect::<Vec<_>>()[..] else {
-        return Err(unexpected(&args, text.as_bytes()));
+        return Err(unexpected(args, text.as_bytes()));
     };
-    let common_dir = real(&git.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?)?;
     let bare = bare == "true";
-    let toplevel = if bare { common_dir.clone() } else { git.path(&["rev-parse", "--show-toplevel"]).await? };
+    let (common_dir, toplevel) = match at_once {
+        Some((common, toplevel)) => (real(&common)?, toplevel),
+        None => {
+            let common = real(&git.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?)?;
+            let toplevel = if bare { common.clone() } else { git.path(&["rev-parse", "--show-toplevel"]).await? };
+            (common, toplevel)
+        }
+    };
     let pattern = r"^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$";
     let partial = git.ask(&["config", "--local", "--name-only", "--get-regexp", pattern]).await?.is_some();
     Ok(SourceFacts {

@@ -6,7 +6,8 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What [`migrate`] applies; the version of a file is the number of those it has had.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("sql/0001_journal.sql"), include_str!("sql/0002_views.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("sql/0001_journal.sql"), include_str!("sql/0002_views.sql"), include_str!("sql/0003_control.sql")];
 
 /// `PRAGMA application_id` of our files, set by the first migration.
 pub(super) const APPLICATION_ID: i64 = 1_835_228_977;

@@ -85,11 +85,7 @@ impl StateDir {
         let common_dir = common_dir.canonicalize().map_err(io(&common_dir))?;
         let wanted = match env.var("MC_STATE_DIR") {
             Some(dir) => env.cwd().join(dir),
-            None => {
-                let xdg = env.var("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-                let base = xdg.or_else(|| Some(env.home()?.join(".local/state"))).ok_or(PlaceError::NoHome)?;
-                base.join("mission-control").join(own_name(&common_dir))
-            }
+            None => state_home(env)?.join(own_name(&common_dir)),
         };
         let (existing, root) = real_path(&wanted)?;
         if let Some(repository) = repository_around(&root, &common_dir) {
@@ -192,6 +188,44 @@ impl StateDir {
     pub fn lock(&self) -> PathBuf {
         self.root.join("engine.lock")
     }
+}
+
+/// A state directory that was made for some repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The state directory.
+    pub root: PathBuf,
+    /// The git directory it was made for, whether that is still there or not.
+    pub repository: PathBuf,
+}
+
+/// The state directories below the state home, and that of `MC_STATE_DIR`, sorted by path. Folders that no `mc` marked are
+/// left out.
+///
+/// # Errors
+/// [`PlaceError`] when there is no home, or its folder is there and cannot be read.
+pub fn known(env: &Environment) -> Result<Vec<Known>, PlaceError> {
+    let mut roots: Vec<PathBuf> = env.var("MC_STATE_DIR").map(|dir| env.cwd().join(dir)).into_iter().collect();
+    let home = state_home(env)?;
+    match std::fs::read_dir(&home) {
+        Ok(entries) => roots.extend(entries.flatten().map(|entry| entry.path())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(io(&home)(e)),
+    }
+    roots.sort();
+    roots.dedup();
+    let marked = |root: PathBuf| {
+        let mark = std::fs::read(root.join("repository")).ok()?;
+        Some(Known { root, repository: PathBuf::from(std::ffi::OsString::from_vec(mark)) })
+    };
+    Ok(roots.into_iter().filter_map(marked).collect())
+}
+
+/// The folder of all state directories that no variable names.
+fn state_home(env: &Environment) -> Result<PathBuf, PlaceError> {
+    let xdg = env.var("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = xdg.or_else(|| Some(env.home()?.join(".local/state"))).ok_or(PlaceError::NoHome)?;
+    Ok(base.join("mission-control"))
 }
 
 /// `<repo-name>-<12 hexadecimal digits of SHA-256 over the real path of the common directory>`.

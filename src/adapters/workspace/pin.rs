@@ -136,11 +136,11 @@ async fn hand_over(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&Comm
     let lines: String = commits.iter().map(|id| format!("{id}\n")).collect();
     names.write_all(format!("{lines}^{}\n", attempt.base).as_bytes()).and_then(|()| names.rewind()).map_err(failed)?;
     let packing = ["pack-objects", "-q", "--revs", "--thin", "--stdout", "--delta-base-offset"];
-    if !slot.between(&packing, &Arc::new(names), Some(&pack)).await? {
+    if !slot.piped(&packing, &Arc::new(names), Some(&pack)).await? {
         return Ok(false);
     }
     (&*pack).rewind().map_err(failed)?;
-    source.between(&["unpack-objects", "-q"], &pack, None).await
+    source.piped(&["unpack-objects", "-q"], &pack, None).await
 }
 
 /// Copies commits with everything they need from the slot into the source.

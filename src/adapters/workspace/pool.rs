@@ -5,6 +5,7 @@
 //! anew once and then reported, never handed out half prepared and never waited for.
 
 use super::slot::{Ignored, Shape, kept_index, narrow, remove_any, reset, slot_git, sync_folder, write_durably};
+use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::inspect;
 use crate::adapters::git::{Git, GitError};
@@ -12,7 +13,6 @@ use crate::domain::values::CommitId;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -355,7 +355,13 @@ impl Pool {
             let path = self.path(slot);
             let mine = self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot);
             let in_use = mine || self.lock(slot).is_err();
-            found.push(SlotInfo { slot, bytes: size(&path), dirty: self.label(slot)?, in_use, path });
+            found.push(SlotInfo {
+                slot,
+                bytes: files::size(&path).unwrap_or(0),
+                dirty: self.label(slot)?,
+                in_use,
+                path,
+            });
         }
         Ok(found)
     }
@@ -370,7 +376,7 @@ impl Pool {
             return Ok(known.bytes);
         }
         let began = Instant::now();
-        let bytes = self.numbers("")?.into_iter().map(|slot| size(&self.path(slot))).sum();
+        let bytes = self.numbers("")?.into_iter().filter_map(|slot| files::size(&self.path(slot))).sum();
         let fresh = Measured { bytes, at: Instant::now(), took: began.elapsed() };
         *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
         Ok(bytes)
@@ -405,11 +411,4 @@ impl Pool {
 
 fn io_error(path: &Path, source: io::Error) -> PoolError {
     PoolError::Io { path: path.to_owned(), source }
-}
-
-/// Disk space of everything below `path` in bytes; what cannot be read counts as 0.
-fn size(path: &Path) -> u64 {
-    let Ok(meta) = fs::symlink_metadata(path) else { return 0 };
-    let below = if meta.is_dir() { fs::read_dir(path).into_iter().flatten().flatten().collect() } else { Vec::new() };
-    meta.blocks() * 512 + below.iter().map(|entry| size(&entry.path())).sum::<u64>()
 }

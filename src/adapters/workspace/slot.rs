@@ -167,38 +167,41 @@ pub(crate) async fn reset(
         let simple = !found.odd() && !now.empty_folder && ignored == Ignored::Keep;
         // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
         if !(simple && entries(&index) == Some(now.files)) {
-            different = differences(&git).await?;
-            if !(simple && drop_untracked(files, &mut different)) {
+            if !(simple && drop_untracked(&git, files).await?) {
                 git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
                 different = differences(&git).await?;
             }
         }
     }
-    keep_index(&index, &kept).map_err(failed)?;
+    if keep_index(&index, &kept).is_err() {
+        // Without one the next preparation writes every file.
+        remove_any(&kept).map_err(failed)?;
+    }
     Ok(different)
 }
 
 /// What git calls different between HEAD, the index and the files.
 async fn differences(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
-    let status = git.bytes(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"]).await?;
+    let status = git.bytes(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"]).await?;
     Ok(fields(&status).map(<[u8]>::to_vec).collect())
 }
 
-/// Removes untracked files as `git clean` would, with the folders that are empty then, and takes them off the list.
-/// False when there is anything that only git should take away.
-fn drop_untracked(files: &Path, different: &mut Vec<Vec<u8>>) -> bool {
-    if different.iter().any(|line| !line.starts_with(b"?? ") || line.ends_with(b"/")) {
-        return false;
+/// Removes untracked files as `git clean` would, with the folders that are empty then. False when there is anything that
+/// only git should take away.
+async fn drop_untracked(git: &Git, files: &Path) -> Result<bool, GitError> {
+    let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
+    if fields(&others).any(|name| name.ends_with(b"/")) {
+        return Ok(false);
     }
-    for line in different.drain(..) {
-        let path = files.join(OsStr::from_bytes(&line[3..]));
+    for name in fields(&others) {
+        let path = files.join(OsStr::from_bytes(name));
         if fs::remove_file(&path).is_err() {
-            return false;
+            return Ok(false);
         }
         // A folder that still holds something stays, and with it those above.
         let _ = path.ancestors().skip(1).take_while(|dir| *dir != files).try_for_each(fs::remove_dir);
     }
-    true
+    Ok(true)
 }
 
 /// How many entries an index says it has (its header: signature, version, count).

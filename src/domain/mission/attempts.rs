@@ -1,12 +1,14 @@
 //! Attempts: starting them, and what each ending means for its unit (the outcome table of design section 7).
 
 use super::Decision;
+use super::budget::Allowance;
+use super::cancel::given_up;
 use super::command::{AttemptOrder, Command};
 use super::event::{AttemptReport, Claim, RunEnd, StopLevel};
 use super::evidence;
 use super::parts::{Unit, UnitState};
 use super::policy::backoff;
-use super::record::{AttemptClass, NextMove, Record};
+use super::record::{AttemptClass, EndReason, NextMove, Record};
 use super::state::State;
 use crate::domain::values::{CommitId, UnitId};
 use std::sync::Arc;
@@ -15,7 +17,12 @@ impl Decision<'_> {
     /// Fills free slots with ready units.
     pub(super) fn dispatch(&mut self) {
         while self.state.may_dispatch() {
-            let (Some(slot), Some(i)) = (self.state.free_slot(), self.state.next_ready(self.now)) else { return };
+            let (Some(slot), Some((i, allowance))) = (self.state.free_slot(), self.state.next_start(self.now)) else {
+                return;
+            };
+            if allowance == Allowance::Over {
+                return self.stop(StopLevel::Drain, EndReason::Budget);
+            }
             let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return };
             let unit = &self.state.units[i];
             let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
@@ -51,7 +58,10 @@ impl Decision<'_> {
             return;
         }
         let class = classify(&report, unit.spec.run.is_some());
-        let next = self.next_move(unit, class, &report);
+        let next = match self.state.cancelling.contains(id) {
+            true => given_up(unit),
+            false => self.next_move(unit, class, &report),
+        };
         self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report });
         self.block_dependants(id);
     }
@@ -179,7 +189,8 @@ impl Decision<'_> {
 
 impl State {
     /// The order of a unit's open attempt, as first given and as asked again after a restart.
-    pub(super) fn order(&self, id: &UnitId) -> Option<AttemptOrder> {
+    #[must_use]
+    pub fn order(&self, id: &UnitId) -> Option<AttemptOrder> {
         let unit = self.unit(id)?;
         let attempt = unit.attempts.last().filter(|a| a.ended.is_none())?;
         Some(AttemptOrder {

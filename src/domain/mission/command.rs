@@ -76,7 +76,7 @@ pub enum Command {
         /// The round.
         round: u32,
     },
-    /// Run the objective's check at green.
+    /// Pin green as the round's checkpoint, then run the objective's check at it, if there is one.
     CheckObjective {
         /// The round.
         round: u32,

@@ -27,8 +27,7 @@ impl Decision<'_> {
 
     /// Ends what the caps say must end.
     pub(super) fn watch_caps(&mut self) {
-        let cap = self.state.policy.max_wall_time;
-        if cap > 0 && self.now >= self.state.started.saturating_add(cap) {
+        if self.state.ends_at().is_some_and(|end| self.now >= end) {
             self.stop(StopLevel::Now, EndReason::WallTime);
         }
         self.watch_circuit();
@@ -78,7 +77,11 @@ impl Decision<'_> {
     fn end_stopped(&mut self, why: EndReason) {
         let (outcome, reason, code) = match why {
             EndReason::Person => (MissionOutcome::Stopped, "stopped by request", UNLANDED),
+            EndReason::WallTime if self.state.policy.until > 0 && self.now >= self.state.policy.until => {
+                (MissionOutcome::WallTime, "the time it was to end at has come", UNLANDED)
+            }
             EndReason::WallTime => (MissionOutcome::WallTime, "the wall-time cap is reached", UNLANDED),
+            EndReason::Budget => (MissionOutcome::Budget, "the budget allows no further attempt", UNLANDED),
             EndReason::Circuit => (MissionOutcome::CircuitOpen, "infrastructure failed again and again", ENVIRONMENT),
         };
         self.end(outcome, reason.to_owned(), code);
@@ -111,7 +114,8 @@ impl Decision<'_> {
             MissionOutcome::MaxRounds
             | MissionOutcome::Stalled
             | MissionOutcome::Stopped
-            | MissionOutcome::WallTime => !self.state.units.is_empty(),
+            | MissionOutcome::WallTime
+            | MissionOutcome::Budget => !self.state.units.is_empty(),
             MissionOutcome::CircuitOpen | MissionOutcome::Refused | MissionOutcome::Error => false,
         };
         let code = if clean && !unmet && self.state.all_done() { 0 } else { code };
@@ -136,6 +140,7 @@ impl Decision<'_> {
             let (run, tip, against, confirms) = (v.run, v.tip, v.against, v.confirms);
             self.ask(Command::Verify(super::VerifyOrder { run, tip, against, confirms, extra }));
         }
+        self.kill_given_up();
         self.ask_landing_again();
         let green = self.state.green.as_ref().map(|g| g.tip.clone());
         match (self.state.stage, green) {

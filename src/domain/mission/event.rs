@@ -3,6 +3,7 @@
 //! An event is a fact from outside: what a command came to, what a person asked for, or that time passed. Each command
 //! ends in exactly one of these; `token` and attempt numbers let [`super::decide`] drop late and doubled ones.
 
+use super::budget::Cost;
 use super::evidence::Quick;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
@@ -32,6 +33,11 @@ pub enum Event {
         unit: UnitId,
         /// What the person says to its next attempt; may be empty.
         answer: String,
+    },
+    /// A person gives one unit up: it is killed, taken out of the queue or not begun; its work stays pinned.
+    CancelUnit {
+        /// The unit.
+        unit: UnitId,
     },
     /// Answer to [`super::Command::Preflight`].
     Preflight(Result<Ground, Refusal>),
@@ -75,7 +81,7 @@ pub enum Event {
     ObjectiveChecked {
         /// The round.
         round: u32,
-        /// Whether the check passed.
+        /// Whether the check passed; means nothing without one.
         met: bool,
     },
 }
@@ -190,6 +196,9 @@ pub struct AttemptReport {
     /// When the process started and ended, if it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ran: Option<(Millis, Millis)>,
+    /// What somebody measured of its cost. Never what an agent says of itself in a handoff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// What the stages run in its workspace afterwards said, if any were run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quick: Option<Quick>,
@@ -210,6 +219,7 @@ impl AttemptReport {
             hold: None,
             proof: String::new(),
             ran: None,
+            cost: None,
             quick: None,
         }
     }

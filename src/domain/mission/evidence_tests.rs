@@ -114,6 +114,7 @@ impl Play {
 
     /// A person gives the unit a fresh start, and the mission, which waited for that, is resumed.
     fn answered(&mut self) {
+        self.event(Event::ObjectiveChecked { round: 1, met: true });
         self.event(Event::RetryUnit { unit: UnitId::new("u").unwrap(), answer: String::new() });
         self.event(Event::Resumed);
     }

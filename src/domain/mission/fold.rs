@@ -17,6 +17,7 @@ impl State {
     /// Folds one record.
     #[expect(clippy::too_many_lines, reason = "one arm per record, each a few assignments; splitting hides the list")]
     pub fn apply(&mut self, record: &Record) {
+        self.tell_time(record);
         match record {
             Record::MissionStarted { .. } => {}
             Record::PreflightPassed { ground } => {
@@ -113,6 +114,7 @@ impl State {
                     *trouble = if *class == AttemptClass::Infrastructure { *trouble + 1 } else { 0 };
                 }
                 self.infra_in_row = if *class == AttemptClass::Infrastructure { self.infra_in_row + 1 } else { 0 };
+                self.charge(self.units[i].spec.run.is_some(), *class, report.cost);
                 self.touch(i, |u| {
                     if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {
                         attempt.ended = Some(*at);
@@ -150,12 +152,11 @@ impl State {
                 u.reason.clear();
                 u.blocked_by = None;
             }),
-            Record::UnitCancelled { unit, reason } => {
-                self.queue.retain(|_, mr| !matches!(&mr.source, MergeSource::Unit { unit: u, .. } if u == unit));
-                self.unit_to(unit, |u| {
-                    u.state = UnitState::Cancelled;
-                    u.reason.clone_from(reason);
-                });
+            Record::UnitCancelAsked { unit, .. } => drop(self.cancelling.insert(unit.clone())),
+            Record::UnitCancelled { unit, reason } => self.cancelled(unit, reason),
+            Record::VerificationDropped { .. } => {
+                self.verifying = None;
+                self.verifications_run += 1;
             }
             Record::UnitRetried { unit, answer, .. } => {
                 self.waiting = false;
@@ -337,16 +338,18 @@ impl State {
             }
             Record::RoundWorked { .. } => {
                 self.stage = Stage::Evaluating;
-                self.checking = self.policy.has_check;
+                self.checking = true;
             }
             Record::RoundClosed { at, objective, units, .. } => {
-                self.stage = Stage::BetweenRounds;
+                // A unit that was given a fresh start while the round was evaluated still belongs to it.
+                let again = self.active > 0;
+                self.stage = if again { Stage::Working } else { Stage::BetweenRounds };
                 self.checking = false;
                 if let Some(round) = self.rounds.last_mut() {
                     round.closed = Some(*at);
                     round.objective = *objective;
                     let (empty, exhausted) = (*units == 0, self.plan.is_some() && round.left_over == 0);
-                    self.emptied = empty || exhausted;
+                    self.emptied = (empty || exhausted) && !again;
                     if empty && !round.took_target && round.index > 1 {
                         self.rounds.pop();
                     }
@@ -367,7 +370,7 @@ impl State {
             Record::Resumed { .. } => {
                 self.attached = true;
                 self.suspended = false;
-                self.checking = self.stage == Stage::Evaluating && self.policy.has_check;
+                self.checking = self.stage == Stage::Evaluating;
                 self.waiting = false;
                 self.hold = None;
                 self.step_failures = 0;
@@ -379,6 +382,8 @@ impl State {
                     landing.again_at = 0;
                 }
             }
+            Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
+            Record::RollbackIntended { .. } | Record::RollbackDropped { .. } | Record::Cleaned { .. } => {}
             Record::MissionEnded { at, outcome, reason, code } => {
                 self.stage = Stage::Over;
                 self.ended = Some(*at);
@@ -387,7 +392,7 @@ impl State {
         }
     }
 
-    fn unit_to(&mut self, unit: &UnitId, change: impl FnOnce(&mut Unit)) {
+    pub(super) fn unit_to(&mut self, unit: &UnitId, change: impl FnOnce(&mut Unit)) {
         if let Some(i) = self.index.get(unit).copied() {
             self.touch(i, change);
         }

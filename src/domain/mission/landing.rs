@@ -201,6 +201,9 @@ impl Decision<'_> {
 
     pub(super) fn integrated(&mut self, token: u64, result: Result<Integration, String>) {
         let Some(landing) = self.open_landing(token).filter(|l| l.candidate.is_none()) else { return };
+        if self.merge_given_up(&landing) {
+            return;
+        }
         match result {
             Ok(Integration::Candidate(candidate)) => self.note(Record::CandidateMade { token, candidate }),
             Ok(Integration::Unchanged) => self.already_there(&landing),
@@ -229,6 +232,9 @@ impl Decision<'_> {
                 reused: v.reused,
                 confirmed: v.confirmed,
             }),
+            Err(_) if self.state.unwanted_verification().is_some() => {
+                self.note(Record::VerificationDropped { run, at: self.now });
+            }
             Err(error) => self.step_failed("verification", error),
         }
     }

@@ -20,6 +20,8 @@
 
 pub mod again;
 mod attempts;
+pub mod budget;
+mod cancel;
 mod command;
 mod control;
 mod event;
@@ -35,6 +37,7 @@ mod state;
 pub mod stopwatch;
 pub mod times;
 
+pub use budget::{Allowance, Budget, Cost, Usd};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
     AttemptReport, BacklogFacts, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel,
@@ -77,6 +80,7 @@ pub fn decide(state: &mut State, now: Millis, event: Event) -> Step {
     let mut d = Decision { state, now, step: Step::default() };
     if !d.state.over() {
         d.react(event);
+        d.settle_cancelled();
         d.advance();
     }
     d.step
@@ -96,6 +100,7 @@ impl Decision<'_> {
             Event::Unpause if self.state.paused => self.note(Record::Unpaused { at: self.now }),
             Event::Pause | Event::Unpause => {}
             Event::RetryUnit { unit, answer } => self.retry_unit(&unit, answer),
+            Event::CancelUnit { unit } => self.cancel_unit(&unit),
             Event::Preflight(result) => self.preflight(result),
             Event::Established(result) => self.established(result),
             Event::TargetChecked(head) => self.target_checked(head),

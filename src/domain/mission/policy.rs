@@ -1,6 +1,7 @@
 //! The numbers a mission is bound by, fixed when it starts.
 
-use crate::domain::values::Millis;
+use super::budget::Budget;
+use crate::domain::values::{Millis, UnitId};
 use crate::domain::verify::Gate;
 use serde::{Deserialize, Serialize};
 
@@ -33,10 +34,23 @@ pub struct Policy {
     /// Pause between two rounds.
     #[serde(default)]
     pub cooldown: Millis,
-    /// Wall time of the whole mission; 0 = no cap.
+    /// Time in which engines work on the mission; 0 = no cap.
     pub max_wall_time: Millis,
+    /// The time at which the mission ends at the latest, whether an engine worked or not; 0 = none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub until: Millis,
+    /// Caps on money and tokens.
+    #[serde(default)]
+    pub budget: Budget,
+    /// The only units of the plan source that are planned; empty = all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<UnitId>,
     /// Whether the objective has an executable check.
     pub has_check: bool,
+}
+
+fn is_zero(at: &Millis) -> bool {
+    *at == 0
 }
 
 impl Default for Policy {
@@ -56,6 +70,9 @@ impl Default for Policy {
             cooldown: 0,
             max_wall_time: 12 * 3_600_000,
             has_check: false,
+            until: 0,
+            budget: Budget::default(),
+            only: Vec::new(),
         }
     }
 }

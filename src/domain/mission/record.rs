@@ -16,6 +16,7 @@ use std::sync::Arc;
 /// One durable fact or intent of a mission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "the largest one is written once a mission")]
 #[allow(missing_docs, reason = "fields repeat the types they carry; the variants say what they mean")]
 pub enum Record {
     /// The mission exists, in state starting. `settings` is the effective configuration, opaque to the domain.
@@ -77,7 +78,9 @@ pub enum Record {
     UnitBlocked { unit: UnitId, cause: UnitId },
     /// The cause of a block was given a fresh start.
     UnitUnblocked { unit: UnitId },
-    /// The mission ended before this unit did.
+    /// Intent: a person gives the unit up; its attempt is killed, or its merge awaited, before it is cancelled.
+    UnitCancelAsked { unit: UnitId, at: Millis },
+    /// A person gave the unit up, or the mission ended before it did.
     UnitCancelled { unit: UnitId, reason: String },
     /// A person gave the unit a fresh start.
     UnitRetried {
@@ -116,6 +119,8 @@ pub enum Record {
     },
     /// A step of a landing or a verification met infrastructure; it is tried again at `again_at`.
     StepFailed { what: String, error: String, at: Millis, again_at: Millis },
+    /// A verification was broken off because nobody wants its result any more; no failure of anything.
+    VerificationDropped { run: u64, at: Millis },
     /// Intent: the open step of the landing is asked again.
     StepAsked { token: u64 },
     /// Intent: green moves from `expected` to `candidate`.
@@ -175,6 +180,14 @@ pub enum Record {
     Suspended { at: Millis, code: u8 },
     /// A new engine took over.
     Resumed { at: Millis },
+    /// Intent: a person moves green back from `from` to the earlier verified `to`; the old tip is pinned as number `n`.
+    RollbackIntended { n: u64, at: Millis, from: CommitId, to: Tip },
+    /// Green does not contain these landing commits of the mission any more.
+    RolledBack { n: u64, at: Millis, from: CommitId, to: Tip, landings: Vec<CommitId> },
+    /// A rollback that was cut short before it moved green.
+    RollbackDropped { n: u64, at: Millis, why: String },
+    /// Intent: files and pins of the ended mission are deleted; `refs` are the pins with what they held.
+    Cleaned { at: Millis, refs: Vec<(String, CommitId)>, bytes: u64 },
     /// The mission is over.
     MissionEnded { at: Millis, outcome: MissionOutcome, reason: String, code: u8 },
 }
@@ -298,6 +311,8 @@ pub enum EndReason {
     Person,
     /// The wall-time cap.
     WallTime,
+    /// The caps on money or tokens allow no further attempt.
+    Budget,
     /// Too many infrastructure failures in a row.
     Circuit,
 }
@@ -316,6 +331,8 @@ pub enum MissionOutcome {
     Stalled,
     /// The wall-time cap was reached.
     WallTime,
+    /// The caps on money or tokens allowed no further attempt.
+    Budget,
     /// A person stopped it.
     Stopped,
     /// Infrastructure failed again and again.

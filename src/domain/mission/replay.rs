@@ -1,5 +1,6 @@
 //! Journals to states: the first record makes a state, the others are folded into it.
 
+use super::budget::{Account, Clock};
 use super::parts::Stage;
 use super::record::Record;
 use super::state::State;
@@ -71,6 +72,8 @@ impl State {
             verifications_reused: 0,
             landings: 0,
             problems: Vec::new(),
+            account: Account::default(),
+            clock: Clock::begun(*at),
             emptied: false,
             unreadable: false,
             queue: BTreeMap::new(),
@@ -90,6 +93,7 @@ impl State {
             infra_in_row: 0,
             checking: false,
             attached: true,
+            cancelling: BTreeSet::new(),
         })
     }
 }

@@ -61,7 +61,7 @@ impl Decision<'_> {
         let round = self.round();
         let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
         let fresh: Vec<UnitSpec> =
-            offered.into_iter().filter(|u| !done.contains(&u.id) && self.state.unit(&u.id).is_none()).collect();
+            offered.into_iter().filter(|u| !done.contains(&u.id) && self.wanted(&u.id)).collect();
         // A plan drops what needs no wave; the journal keeps dependencies as written, to block what an earlier round failed.
         let written: BTreeMap<UnitId, UnitSpec> = fresh.iter().map(|u| (u.id.clone(), u.clone())).collect();
         let mut known = done;
@@ -96,6 +96,12 @@ impl Decision<'_> {
         self.block_orphans();
     }
 
+    /// Whether a unit of the plan source is new to the mission and among those it was started for.
+    fn wanted(&self, id: &UnitId) -> bool {
+        let only = &self.state.policy.only;
+        (only.is_empty() || only.contains(id)) && self.state.unit(id).is_none()
+    }
+
     /// Blocks pending units that depend on something that ended badly before they were planned or unblocked.
     pub(super) fn block_orphans(&mut self) {
         let causes: Vec<UnitId> = self
@@ -119,7 +125,7 @@ impl Decision<'_> {
             self.step_failed("the objective's check", "killed".to_owned());
             return;
         }
-        self.close_round(Some(met));
+        self.close_round(self.state.policy.has_check.then_some(met));
     }
 
     fn close_round(&mut self, objective: Option<bool>) {
@@ -137,7 +143,8 @@ impl Decision<'_> {
 
     /// The next step of the round, if it is due.
     pub(super) fn advance_round(&mut self) {
-        let quiet = self.state.landing.is_none() && self.state.queue.is_empty();
+        // A verification that nobody wants any more is waited for too: its processes must be proven gone.
+        let quiet = self.state.landing.is_none() && self.state.queue.is_empty() && self.state.verifying.is_none();
         match self.state.stage {
             Stage::Intake if quiet => {
                 let round = self.round();
@@ -175,14 +182,14 @@ impl Decision<'_> {
         self.evaluate();
     }
 
-    /// Runs the objective's check, or closes the round at once when there is none.
+    /// Has the round's checkpoint pinned and the objective's check run, before the round is closed.
     pub(super) fn evaluate(&mut self) {
         match self.state.green.as_ref().map(|g| g.tip.clone()) {
-            Some(green) if self.state.policy.has_check => {
+            Some(green) => {
                 let round = self.round();
                 self.ask(Command::CheckObjective { round, green });
             }
-            _ => self.close_round(None),
+            None => self.close_round(None),
         }
     }
 

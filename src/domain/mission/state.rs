@@ -3,6 +3,7 @@
 //! Nothing here changes a field except through [`super::fold`]; counters, the ready set and the number of active units
 //! are kept by one function ([`State::touch`]) so that a decision costs the same for ten units and ten thousand.
 
+use super::budget::{Account, Allowance, Clock};
 use super::event::{Ground, StopLevel};
 use super::parts::{
     Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
@@ -42,6 +43,8 @@ pub struct State {
     pub verifications_reused: u64,
     pub landings: u64,
     pub problems: Vec<String>,
+    pub account: Account,
+    pub(super) clock: Clock,
     pub(super) emptied: bool,
     pub(super) unreadable: bool,
     pub(super) queue: BTreeMap<(u64, u64), MergeRequest>,
@@ -59,9 +62,11 @@ pub struct State {
     pub(super) step_failures: u32,
     pub(super) base_again_at: Millis,
     pub(super) infra_in_row: u32,
-    /// Whether the objective's check is under way.
+    /// Whether the round's checkpoint and the objective's check are under way.
     pub(super) checking: bool,
     pub(super) attached: bool,
+    /// Units a person gave up whose attempt or merge has not ended yet.
+    pub(super) cancelling: BTreeSet<UnitId>,
 }
 
 impl State {
@@ -118,11 +123,13 @@ impl State {
             return None;
         }
         let mut times = Vec::new();
-        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && self.policy.max_wall_time > 0 {
-            times.push(self.started + self.policy.max_wall_time);
+        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) {
+            times.extend(self.ends_at());
         }
         if self.may_dispatch() && self.free_slot().is_some() {
-            times.extend(self.delayed.first().map(|(at, _)| *at));
+            let waits = self.waits_for_money();
+            let next = self.delayed.iter().find(|(_, i)| !waits || self.units[*i].spec.run.is_some());
+            times.extend(next.map(|(at, _)| *at));
         }
         if let Some(landing) = &self.landing
             && !landing.in_flight
@@ -232,6 +239,20 @@ impl State {
         self.ready.first().copied().into_iter().chain(due).min().map(|(_, i)| i)
     }
 
+    /// The unit to start next, and whether the caps allow it. While agents wait for what others have reserved, scripts that
+    /// are ready go before them.
+    pub(super) fn next_start(&self, now: Millis) -> Option<(usize, Allowance)> {
+        let head = self.next_ready(now)?;
+        match self.allowance(&self.units[head]) {
+            Allowance::Wait => {
+                let due = self.delayed.range(..=(now, usize::MAX)).map(|(_, i)| (self.units[*i].spec.priority, *i));
+                let script = |(_, i): &(u32, usize)| self.units[*i].spec.run.is_some();
+                self.ready.iter().copied().chain(due).filter(script).min().map(|(_, i)| (i, Allowance::Start))
+            }
+            allowance => Some((head, allowance)),
+        }
+    }
+
     /// Whether every unit known at this time ended well.
     #[must_use]
     pub fn all_done(&self) -> bool {
@@ -248,7 +269,8 @@ impl State {
             return None;
         }
         self.free_slot()?;
-        self.next_ready(now).map(|i| &self.units[i].spec.id)
+        let (next, allowance) = self.next_start(now)?;
+        (allowance == Allowance::Start).then_some(&self.units[next].spec.id)
     }
 
     /// Whether a person said that a unit's `accept` need not fail before its change.

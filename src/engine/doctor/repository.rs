@@ -37,7 +37,7 @@ pub async fn look(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Opt
     if let Some(target) = &target {
         note("submodules", on.submodules(target).await.map(|note| note.into_iter().collect()), checks);
         large_files(on, target, checks).await;
-        if said("plan", plans::for_mission(site, on.settings, None).await, checks).is_some() {
+        if said("plan", plans::for_mission(site, on.settings, None, &[]).await, checks).is_some() {
             plan(site, on, checks).await;
         }
     }
@@ -167,7 +167,7 @@ async fn plan(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) {
             "git add BACKLOG.md && git commit -m Backlog",
         ));
     }
-    match views::plan(site, None).await {
+    match views::plan(site, None, &[]).await {
         Ok(Ok(plan)) if plan.units.is_empty() => checks.push(Check::warning(
             "plan",
             "BACKLOG.md has no open unit: a mission would end at once",

@@ -417,6 +417,7 @@ fn ending(case: &mut Case<'_>) {
         MissionOutcome::Stopped => asked(EndReason::Person),
         MissionOutcome::WallTime => asked(EndReason::WallTime),
         MissionOutcome::CircuitOpen => asked(EndReason::Circuit),
+        MissionOutcome::Budget => asked(EndReason::Budget),
         MissionOutcome::MaxRounds => state.rounds.len() >= state.policy.max_rounds as usize,
         MissionOutcome::Stalled => last(state.policy.stall_threshold as usize),
         MissionOutcome::Refused => records(history).any(|record| matches!(record, Record::Refused { .. })),

@@ -234,7 +234,11 @@ impl Night {
     /// Starts `mc` and leaves it running.
     pub fn begin(&self, args: &[&str]) -> Running {
         let mut command = self.command(self.program(), &self.repo());
-        Running { child: Some(command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()) }
+        Running {
+            child: Some(command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()),
+            read: String::new(),
+            rest: None,
+        }
     }
 
     pub fn status(&self) -> Value {
@@ -316,13 +320,38 @@ impl Night {
 /// An `mc` in the background; killed when the test ends before it does.
 pub struct Running {
     child: Option<Child>,
+    /// What was read of its output before its end, and who reads the rest.
+    read: String,
+    rest: Option<std::thread::JoinHandle<String>>,
 }
 
 impl Running {
     /// Waits for its end.
     #[track_caller]
     pub fn wait(mut self) -> Said {
-        collect(self.child.take().unwrap(), DEADLINE)
+        let mut said = collect(self.child.take().unwrap(), DEADLINE);
+        if let Some(rest) = self.rest.take() {
+            said.out = std::mem::take(&mut self.read) + &rest.join().unwrap();
+        }
+        said
+    }
+
+    /// Reads its standard output until a line holds these words; what follows is read on, so that it never blocks.
+    #[track_caller]
+    pub fn said(&mut self, words: &str) {
+        let child = self.child.as_mut().unwrap();
+        let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut read = String::new();
+        while !read.contains(words) {
+            let more = std::io::BufRead::read_line(&mut out, &mut read).unwrap();
+            assert!(more > 0, "it ended without `{words}`:\n{read}");
+        }
+        self.read = read;
+        self.rest = Some(std::thread::spawn(move || {
+            let mut rest = String::new();
+            let _ = std::io::Read::read_to_string(&mut out, &mut rest);
+            rest
+        }));
     }
 
     /// Sends a signal by name.

@@ -1,0 +1,26 @@
+//! The first-parent line of a branch and what lies between two commits.
+
+use super::{Git, GitError, id_lines};
+use crate::domain::values::{CommitId, Tip, TreeId};
+use std::collections::BTreeSet;
+
+impl Git {
+    /// The commits of `from`'s first-parent line, itself first, each with its tree.
+    ///
+    /// # Errors
+    /// [`GitError`] when there is no such commit.
+    pub async fn first_parents(&self, from: &CommitId) -> Result<Vec<Tip>, GitError> {
+        let args = ["rev-list", "--first-parent", "--no-commit-header", "--format=%H %T", from.as_str()];
+        let text = self.out(&args).await?;
+        Ok(id_lines(&text).filter_map(|(commit, tree)| Some(Tip { commit, tree: TreeId::new(tree).ok()? })).collect())
+    }
+
+    /// Commits that `tip` contains and `base` does not.
+    ///
+    /// # Errors
+    /// [`GitError`] when one of them does not exist.
+    pub async fn between(&self, base: &CommitId, tip: &CommitId) -> Result<BTreeSet<CommitId>, GitError> {
+        let text = self.out(&["rev-list", tip.as_str(), &format!("^{base}")]).await?;
+        Ok(id_lines(&text).map(|(commit, _)| commit).collect())
+    }
+}

@@ -1,0 +1,95 @@
+//! `mc clean`: disk space and pins of missions that ended long ago.
+
+use super::args::Clean;
+use super::error::CliError;
+use super::{Context, output};
+use crate::config::duration;
+use crate::engine::clean::{self, Leftover, Retention, Rubbish};
+use crate::report::words::count;
+use serde_json::{Value, json};
+
+pub(super) async fn clean(context: &Context, args: &Clean) -> Result<u8, CliError> {
+    let older_than = duration::parse(&args.older_than)
+        .map_err(|what| CliError::usage(format!("--older-than {what}"), "for example --older-than 30d"))?;
+    let retention = Retention { keep: args.keep, older_than, unlanded: args.unlanded };
+    let site = context.site().await?;
+    let found = clean::look(&site, retention).await?;
+    let json = context.global.json;
+    if args.dry_run || found.nothing() {
+        if json {
+            output::json(&body(&found, false));
+        } else {
+            tell(&found);
+            output::line(if found.nothing() { "nothing to take away" } else { "nothing was changed" });
+        }
+        return Ok(0);
+    }
+    let work: usize = if args.unlanded { found.missions.iter().map(|left| left.refs.len()).sum() } else { 0 };
+    if work > 0 {
+        if !json {
+            tell(&found);
+        }
+        if !args.yes && !output::confirmed("delete pins of work that never landed too?") {
+            return Err(CliError::usage(
+                "nothing was deleted: pins of work that never landed need your yes",
+                "--dry-run --unlanded names them; answer `yes` on a terminal, or give --yes",
+            ));
+        }
+    }
+    let gone = clean::run(&site, retention).await?;
+    if json {
+        output::json(&body(&gone, true));
+    } else {
+        tell(&gone);
+        output::line(&format!(
+            "{} freed; what was deleted is in `mc events`, journals were kept whole",
+            size(gone.bytes())
+        ));
+    }
+    Ok(0)
+}
+
+fn size(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+fn tell(rubbish: &Rubbish) {
+    for left in &rubbish.missions {
+        let pins = count(left.refs.len() as u64, "pin");
+        output::line(&format!("mission {}  {pins}, {} of runs and logs", left.mission, size(left.bytes)));
+        for (name, commit) in &left.refs {
+            output::line(&format!("  {}  {name}", commit.short()));
+        }
+        for (name, commit) in &left.unlanded {
+            output::line(&format!("  {}  {name}  stays: never landed (--unlanded)", commit.short()));
+        }
+    }
+    if !rubbish.snapshots.is_empty() {
+        output::line(&format!("{} that nothing rests on", count(rubbish.snapshots.len() as u64, "snapshot")));
+    }
+    if !rubbish.slots.is_empty() {
+        let slots = count(rubbish.slots.len() as u64, "workspace");
+        output::line(&format!("{slots} that nobody uses, {}", size(rubbish.slot_bytes)));
+    }
+}
+
+fn body(rubbish: &Rubbish, deleted: bool) -> Value {
+    let pins = |refs: &[(String, _)]| refs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let mission = |left: &Leftover| {
+        json!({
+            "mission": left.mission,
+            "refs": pins(&left.refs),
+            "unlanded": pins(&left.unlanded),
+            "paths": left.paths,
+            "bytes": left.bytes,
+        })
+    };
+    json!({
+        "schema": 1,
+        "deleted": deleted,
+        "missions": rubbish.missions.iter().map(mission).collect::<Vec<_>>(),
+        "snapshots": rubbish.snapshots.len(),
+        "slots": rubbish.slots,
+        "bytes": rubbish.bytes(),
+    })
+}

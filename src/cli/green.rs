@@ -1,0 +1,143 @@
+//! `mc green show|rollback`: the green branch, and taking it back.
+
+use super::error::CliError;
+use super::{Context, output};
+use crate::engine::error::EngineError;
+use crate::engine::rollback::{self, Gone, Rollback, Stand};
+use crate::engine::views;
+use crate::report::words::count;
+use serde_json::{Value, json};
+
+pub(super) async fn show(context: &Context) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let green = views::green(&site).await?;
+    let landed = views::landed(&site, &green).await?;
+    let stands = rollback::stands(&site).await?;
+    if context.global.json {
+        let units: Vec<_> = landed.iter().map(|(unit, commit)| json!({"unit": unit, "commit": commit})).collect();
+        output::json(&json!({
+            "schema": 1,
+            "ref": green.name,
+            "commit": green.tip.as_ref().map(|tip| &tip.commit),
+            "tree": green.tip.as_ref().map(|tip| &tip.tree),
+            "landed": units,
+            "rollback_to": stands.iter().map(stand_json).collect::<Vec<_>>(),
+        }));
+        return Ok(0);
+    }
+    match &green.tip {
+        None => output::line(&format!("{} does not exist yet; `mc mission start` makes it", green.branch())),
+        Some(tip) => output::line(&format!("{} is at {}", green.branch(), tip.commit)),
+    };
+    for (unit, commit) in &landed {
+        output::line(&format!("  {}  {unit}", commit.short()));
+    }
+    let earlier: Vec<&Stand> = stands.iter().filter(|stand| green.tip.as_ref() != Some(&stand.tip)).collect();
+    if !earlier.is_empty() {
+        output::line("\nverified places it can go back to (`mc green rollback CHECKPOINT|COMMIT|UNIT`)");
+        for stand in earlier {
+            output::line(&format!("  {}  {}", stand.tip.commit.short(), named(stand)));
+        }
+    }
+    output::line(&format!("next: {}", views::look(&site, None).await?.next()));
+    Ok(0)
+}
+
+fn named(stand: &Stand) -> String {
+    let what = match &stand.unit {
+        Some(unit) => format!("landing of {unit}"),
+        None => "base, or the target branch taken in".to_owned(),
+    };
+    match stand.checkpoints.is_empty() {
+        true => what,
+        false => format!("{what}, checkpoint {}", stand.checkpoints.join(", ")),
+    }
+}
+
+fn stand_json(stand: &Stand) -> Value {
+    json!({
+        "commit": stand.tip.commit,
+        "tree": stand.tip.tree,
+        "mission": stand.mission,
+        "unit": stand.unit,
+        "checkpoints": stand.checkpoints,
+    })
+}
+
+fn gone_json(gone: &Gone) -> Value {
+    json!({"mission": gone.mission, "unit": gone.unit, "commit": gone.commit})
+}
+
+pub(super) async fn rollback(context: &Context, target: &str, yes: bool, dry: bool) -> Result<u8, CliError> {
+    let site = context.site().await?;
+    let json = context.global.json;
+    let Some(plan) = rollback::plan(&site, target).await? else {
+        if json {
+            output::json(&json!({"schema": 1, "moved": false, "goes": []}));
+        } else {
+            output::line("green stands there already; nothing was changed");
+        }
+        return Ok(0);
+    };
+    if dry {
+        if json {
+            output::json(&body(&plan, None));
+        } else {
+            tell(&plan);
+            if let Some(refusal) = &plan.not_now {
+                output::line(&format!("not at this moment: {}. {}", refusal.reason, refusal.hint));
+            }
+            output::line("nothing was changed");
+        }
+        return Ok(0);
+    }
+    if let Some(refusal) = &plan.not_now {
+        return Err(EngineError::Refused(refusal.clone()).into());
+    }
+    if !json {
+        tell(&plan);
+    }
+    if !yes && !output::confirmed("move green back?") {
+        return Err(CliError::usage(
+            "nothing was changed: moving green back needs your yes",
+            "answer `yes` on a terminal, or give --yes; --dry-run only shows what would go",
+        ));
+    }
+    let n = rollback::run(&site, &plan).await?;
+    if json {
+        output::json(&body(&plan, Some(n)));
+    } else {
+        output::line(&format!("green is at {}", plan.to.tip.commit));
+        output::line(&format!("everything it had is pinned at refs/mc/rolled-back/{n}"));
+        output::line("next: `mc mission start` plans what was taken back again, if the backlog still asks for it");
+    }
+    Ok(0)
+}
+
+fn body(plan: &Rollback, n: Option<u64>) -> Value {
+    json!({
+        "schema": 1,
+        "moved": n.is_some(),
+        "from": plan.from.commit,
+        "to": stand_json(&plan.to),
+        "goes": plan.goes.iter().map(gone_json).collect::<Vec<_>>(),
+        "target_keeps": plan.target_keeps,
+        "pinned": n.map(|n| format!("refs/mc/rolled-back/{n}")),
+    })
+}
+
+fn tell(plan: &Rollback) {
+    let (from, to) = (plan.from.commit.short(), plan.to.tip.commit.short());
+    output::line(&format!("green goes from {from} back to {to}: {}", named(&plan.to)));
+    output::line(&format!("{} taken back", count(plan.goes.len() as u64, "landing")));
+    for gone in &plan.goes {
+        let what = gone.unit.as_ref().map_or("the target branch", |unit| unit.as_str());
+        output::line(&format!("  {}  {what}  (mission {})", gone.commit.short(), gone.mission));
+    }
+    if let Some(branch) = &plan.target_keeps {
+        output::line(&format!(
+            "note: {} contains some of it, so the next mission takes it in again; revert it there too",
+            crate::report::text::plain(branch)
+        ));
+    }
+}

@@ -1,0 +1,180 @@
+//! `mc unit diff|checkout` and `mc unit log -f`: the work of one unit, as it is made and afterwards.
+
+use super::error::CliError;
+use super::mission::{no_mission, unknown_unit};
+use super::{Context, output};
+use crate::domain::mission::{Unit, UnitState};
+use crate::domain::values::UnitId;
+use crate::engine::history::History;
+use crate::engine::site::Site;
+use crate::engine::{views, work};
+use crate::report::text::plain;
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+
+/// How often a log that is followed is read, and how many of these pass between two looks at the journal.
+const POLL: (Duration, u32) = (Duration::from_millis(200), 5);
+
+/// Most bytes of a log written at once.
+const CHUNK: u64 = 1 << 20;
+
+async fn look(context: &Context) -> Result<(Site, History), CliError> {
+    let site = context.site().await?;
+    let history = views::look(&site, None).await?.history.ok_or_else(no_mission)?;
+    Ok((site, history))
+}
+
+fn find<'h>(history: &'h History, unit: &str) -> Result<&'h Unit, CliError> {
+    UnitId::new(unit).ok().and_then(|id| history.state.unit(&id)).ok_or_else(|| unknown_unit(unit))
+}
+
+/// Writes bytes of others: as they are to a pipe or file, without what steers a terminal to one.
+fn put(bytes: &[u8]) -> bool {
+    if !output::terminal() {
+        return output::put_bytes(bytes);
+    }
+    let safe = |line: &str| line.split('\t').map(plain).collect::<Vec<_>>().join("\t");
+    let text = String::from_utf8_lossy(bytes);
+    let safe: Vec<String> = text.split('\n').map(safe).collect();
+    output::put(&safe.join("\n"))
+}
+
+pub(super) async fn diff(context: &Context, unit: &str, attempt: Option<u32>, stat: bool) -> Result<u8, CliError> {
+    let (site, history) = look(context).await?;
+    let found = find(&history, unit)?;
+    let work = work::of(&site, &history, found, attempt).await?;
+    let change = work::change(&site, &work, stat).await?;
+    if context.global.json {
+        output::json(&json!({
+            "schema": 1,
+            "mission": history.mission,
+            "unit": found.spec.id,
+            "attempt": work.attempt,
+            "ref": work.refname,
+            "base": work.base,
+            "head": work.head,
+            "diff": String::from_utf8_lossy(&change),
+        }));
+    } else if change.is_empty() {
+        output::note(&format!("attempt {} of {unit} changed nothing", work.attempt));
+    } else {
+        put(&change);
+    }
+    Ok(0)
+}
+
+pub(super) async fn checkout(
+    context: &Context,
+    unit: &str,
+    attempt: Option<u32>,
+    folder: Option<&Path>,
+) -> Result<u8, CliError> {
+    let (site, history) = look(context).await?;
+    let found = find(&history, unit)?;
+    let work = work::of(&site, &history, found, attempt).await?;
+    let to = work::checkout(&site, found, &work, folder).await?;
+    if context.global.json {
+        output::json(&json!({
+            "schema": 1,
+            "unit": found.spec.id,
+            "attempt": work.attempt,
+            "path": to,
+            "base": work.base,
+            "head": work.head,
+        }));
+        return Ok(0);
+    }
+    output::line(&plain(&to.display().to_string()));
+    let id = &found.spec.id;
+    output::note(&format!(
+        "a clone of its own, at attempt {} of {id}; nothing there is taken back by mc",
+        work.attempt
+    ));
+    output::note(&format!("look: git log --stat {}..    (in that folder)", work.base.short()));
+    output::note(&format!("take: git switch -c {id} {}    (in your repository)", work.refname));
+    Ok(0)
+}
+
+/// Follows the output of a unit's newest attempt until it ends, and the next one's when it is tried again.
+pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
+    if context.global.json {
+        let hint = "`mc unit log UNIT --json` prints it as it is now; `mc events --follow` follows in JSON";
+        return Err(CliError::usage("a log is followed as it was written, not as JSON", hint));
+    }
+    let (site, history) = look(context).await?;
+    let id = find(&history, unit)?.spec.id.clone();
+    let mut told: Option<u32> = None;
+    let (mut offset, mut looks) = (0, 0);
+    let (mut history, mut alive) = (history, views::engine_pid(&site).is_some());
+    loop {
+        if looks == POLL.1 {
+            // Asked before the journal is read: an engine that leaves in between has written its last record by then.
+            alive = views::engine_pid(&site).is_some();
+            history = look(context).await?.1;
+            looks = 0;
+        }
+        let found = find(&history, unit)?;
+        let open = match attempt.or(told) {
+            Some(n) => found.attempts.iter().find(|a| a.n == n),
+            None => found.attempts.last(),
+        };
+        let Some(open) = open else {
+            let which = attempt.map_or_else(|| "attempt".to_owned(), |n| format!("attempt {n}"));
+            if attempt.is_some() || !waits(found, alive) {
+                return Err(CliError::usage(
+                    format!("{id} has no {which} yet"),
+                    format!("`mc unit show {id}` lists them"),
+                ));
+            }
+            looks += 1;
+            tokio::time::sleep(POLL.0).await;
+            continue;
+        };
+        if told != Some(open.n) {
+            output::note(&format!("== {id}: attempt {}", open.n));
+            told = Some(open.n);
+        }
+        let bytes = views::attempt_log_from(&site, &history.mission, &id, open.n, offset, CHUNK)?;
+        offset += bytes.len() as u64;
+        if !bytes.is_empty() {
+            if !put(&bytes) {
+                return Ok(0);
+            }
+            continue;
+        }
+        if let Some(class) = open.class {
+            let next = found.attempts.iter().find(|a| a.n == open.n + 1).map(|a| a.n);
+            if attempt.is_none()
+                && let Some(next) = next
+            {
+                (told, offset) = (Some(next), 0);
+                output::note(&format!("== {id}: attempt {} ended ({}); attempt {next} began", open.n, word(&class)));
+                continue;
+            }
+            if attempt.is_some() || !waits(found, alive) {
+                output::note(&format!(
+                    "== {id}: attempt {} ended ({}), {id} is {}",
+                    open.n,
+                    word(&class),
+                    found.state.name()
+                ));
+                return Ok(0);
+            }
+        } else if !alive {
+            output::note(&format!("== no engine works on it; `mc mission resume` goes on with attempt {}", open.n));
+            return Ok(0);
+        }
+        looks += 1;
+        tokio::time::sleep(POLL.0).await;
+    }
+}
+
+fn word(class: &impl serde::Serialize) -> String {
+    crate::report::words::word(class)
+}
+
+/// Whether another attempt of a unit begins by itself.
+fn waits(unit: &Unit, alive: bool) -> bool {
+    alive && matches!(unit.state, UnitState::Pending | UnitState::Running)
+}

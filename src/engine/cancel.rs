@@ -1,0 +1,92 @@
+//! `mc unit cancel`: gives one unit up. A living engine is told; without one it is done here, with the lock in hand, and the
+//! mission stays as resumable as it was.
+
+use super::attempt;
+use super::driver::entry;
+use super::error::{EngineError, Kind};
+use super::history;
+use super::mission::{Asked, effective, take_lock, unfinished};
+use super::shop::Shop;
+use super::site::Site;
+use crate::adapters::clock::EngineClock;
+use crate::adapters::store::Store;
+use crate::domain::mission::{Command, Event, State, UnitState, decide};
+use crate::domain::plan::nearest::{hint, nearest};
+use crate::domain::values::{Millis, UnitId};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// Cancels a unit of the unfinished mission.
+///
+/// # Errors
+/// [`EngineError::Usage`] when there is no such unit or it is in a state that cannot be cancelled.
+pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
+    let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
+    let mission = history.mission.to_string();
+    let id = cancellable(&history.state, unit)?;
+    // Refuses a state directory that belongs to another repository.
+    site.state.create()?;
+    let lock = match take_lock(site).await {
+        Err(e) if e.kind() == Kind::Busy => {
+            let Some(mut store) = site.store()? else { return Ok(Asked::Nothing) };
+            if site.signal(&mut store, "cancel-unit", id.as_str())? {
+                return Ok(Asked::Told(mission));
+            }
+            // It has just ended; the request that nobody heard finds the unit cancelled.
+            take_lock(site).await?
+        }
+        lock => lock?,
+    };
+    let store = Store::open(&site.state.db())?;
+    let Some(history) = history::load(&store, None)?.filter(|h| !h.state.over()) else { return Ok(Asked::Nothing) };
+    cancellable(&history.state, unit)?;
+    let clock = EngineClock::start(history.records.last().map_or(0, |(_, at, _)| *at));
+    let effective = effective(&history.state)?;
+    let mut state = history.state;
+    let store = Arc::new(Mutex::new(store));
+    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, lock, store);
+    let mut events = VecDeque::from([Event::CancelUnit { unit: id }]);
+    while let Some(event) = events.pop_front() {
+        for command in step(&shop, &mut state, clock.now(), event)? {
+            // A verification nobody wants is killed by the next engine, like all that an engine left open.
+            if let Command::Kill { unit, n } = command
+                && let Some(order) = state.order(&unit)
+            {
+                let (_keep, kill) = watch::channel(true);
+                let report = Box::new(attempt::adopt(&shop, order, kill).await);
+                events.push_back(Event::AttemptEnded { unit, n, report });
+            }
+        }
+    }
+    Ok(Asked::NoEngine(mission))
+}
+
+/// One decision, made durable; what it asks of the world.
+fn step(shop: &Shop, state: &mut State, now: Millis, event: Event) -> Result<Vec<Command>, EngineError> {
+    let step = decide(state, now, event);
+    let entries = step.records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    shop.store().append(&shop.mission, now, &entries)?;
+    Ok(step.commands)
+}
+
+fn cancellable(state: &State, unit: &str) -> Result<UnitId, EngineError> {
+    let found = UnitId::new(unit).ok().and_then(|id| state.unit(&id));
+    let Some(found) = found else {
+        let near = nearest(unit, state.units.iter().map(|u| u.spec.id.as_str()));
+        return Err(EngineError::Usage {
+            what: format!("the mission has no unit `{unit}`{}", hint(near)),
+            hint: "`mc units` lists its units".to_owned(),
+        });
+    };
+    let id = &found.spec.id;
+    let hint = match found.state {
+        _ if state.lands_now(id) => "green is being moved to its change; `mc green rollback` takes back what landed",
+        UnitState::Pending | UnitState::Running | UnitState::Queued | UnitState::Held => return Ok(id.clone()),
+        UnitState::Landed => "`mc green rollback` takes back what landed",
+        UnitState::Blocked => "it does not start anyway, unless what it depends on is tried again",
+        _ => "only pending, running, queued and held units can be cancelled",
+    };
+    let now = if state.lands_now(id) { "landing" } else { found.state.name() };
+    Err(EngineError::Usage { what: format!("{id} is {now}"), hint: hint.to_owned() })
+}

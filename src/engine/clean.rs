@@ -1,0 +1,199 @@
+//! `mc clean`: takes away what ended missions left and nobody needs any more.
+//!
+//! Nothing of an unfinished mission is touched. What green contains is safe there, so its pins may go; work that never
+//! landed stays pinned unless a person asks for it by name of the option. What is deleted is recorded first, with the
+//! commits, so that it can be found again as long as git keeps the objects; refs go last. Journals stay whole: their hash
+//! chain runs over all missions, and they are small.
+
+use super::driver::entry;
+use super::error::EngineError;
+use super::history::{self, History};
+use super::mission::take_lock;
+use super::site::Site;
+use super::views;
+use crate::adapters::git::Git;
+use crate::adapters::host::command::ChildGuard;
+use crate::adapters::store::Store;
+use crate::adapters::workspace::slot::remove_any;
+use crate::adapters::{clock, files};
+use crate::domain::mission::Record;
+use crate::domain::values::{CommitId, Millis, MissionId};
+use crate::domain::verify::SnapshotKey;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The folders of refs that belong to one mission each. `rolled-back` and `owner` belong to none and always stay.
+const PINS: [&str; 4] = ["attempts", "kept", "candidates", "checkpoints"];
+
+/// What may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// So many of the newest ended missions are kept.
+    pub keep: usize,
+    /// Missions that ended less long ago are kept.
+    pub older_than: Duration,
+    /// Whether pins of work that green does not contain go too.
+    pub unlanded: bool,
+}
+
+/// What of one ended mission goes.
+#[derive(Debug, Clone)]
+pub struct Leftover {
+    /// The mission.
+    pub mission: MissionId,
+    /// Refs that go, with what they hold.
+    pub refs: Vec<(String, CommitId)>,
+    /// Refs of work that green does not contain; they stay.
+    pub unlanded: Vec<(String, CommitId)>,
+    /// Folders and files that go.
+    pub paths: Vec<PathBuf>,
+    /// Their size.
+    pub bytes: u64,
+}
+
+/// Everything that goes.
+#[derive(Debug, Clone, Default)]
+pub struct Rubbish {
+    /// By mission, oldest first.
+    pub missions: Vec<Leftover>,
+    /// Snapshots that no landing and no base rests on.
+    pub snapshots: Vec<SnapshotKey>,
+    /// Workspaces nobody uses.
+    pub slots: Vec<u32>,
+    /// Size of these workspaces.
+    pub slot_bytes: u64,
+}
+
+impl Rubbish {
+    /// Whether there is nothing to take away.
+    #[must_use]
+    pub fn nothing(&self) -> bool {
+        let of_missions = self.missions.iter().all(|left| left.refs.is_empty() && left.paths.is_empty());
+        of_missions && self.snapshots.is_empty() && self.slots.is_empty()
+    }
+
+    /// Disk that is freed at once; git frees the objects behind refs in its own time.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.slot_bytes + self.missions.iter().map(|left| left.bytes).sum::<u64>()
+    }
+}
+
+/// What would go; changes nothing.
+///
+/// # Errors
+/// [`EngineError`] when journal or repository cannot be read.
+pub async fn look(site: &Site, retention: Retention) -> Result<Rubbish, EngineError> {
+    match site.store()? {
+        Some(store) => found(site, &site.source(ChildGuard::none()), &store, retention).await,
+        None => Ok(Rubbish::default()),
+    }
+}
+
+async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> Result<Rubbish, EngineError> {
+    let mut rubbish = Rubbish::default();
+    let before = clock::now().saturating_sub(Millis::try_from(retention.older_than.as_millis()).unwrap_or(Millis::MAX));
+    let green = views::green(site).await?.tip;
+    let (mut needed, mut unfinished, mut ended) = (BTreeSet::new(), false, Vec::new());
+    for mission in history::missions(store)? {
+        let Some(history) = history::load(store, Some(&mission))? else { continue };
+        unfinished |= !history.state.over();
+        needed.extend(rests_on(&history));
+        if let Some(at) = history.state.ended {
+            ended.push((mission, at));
+        }
+    }
+    // Workspaces make the next mission start faster; a repository that nobody works on does not need them.
+    let at_rest = !unfinished && ended.last().is_none_or(|(_, at)| *at <= before);
+    let old = ended.len().saturating_sub(retention.keep);
+    for (mission, _) in ended.into_iter().take(old).filter(|(_, at)| *at <= before) {
+        let mut left = Leftover { refs: Vec::new(), unlanded: Vec::new(), paths: Vec::new(), bytes: 0, mission };
+        for kind in PINS {
+            let folder = format!("refs/mc/{kind}/{}", left.mission);
+            let landed = match &green {
+                Some(green) => git.list_contained(&folder, &green.commit).await?,
+                None => BTreeSet::new(),
+            };
+            for (name, commit) in git.list_refs(&folder).await? {
+                let goes = retention.unlanded || landed.contains(&name);
+                if goes { &mut left.refs } else { &mut left.unlanded }.push((name, commit));
+            }
+        }
+        let runs = site.state.runs().join(left.mission.as_str());
+        let log = site.state.logs().join(format!("{}.jsonl", left.mission));
+        for path in [runs, log] {
+            if let Some(bytes) = files::size(&path) {
+                left.bytes += bytes;
+                left.paths.push(path);
+            }
+        }
+        if !(left.refs.is_empty() && left.paths.is_empty() && left.unlanded.is_empty()) {
+            rubbish.missions.push(left);
+        }
+    }
+    if let Some(green) = &green {
+        needed.extend(store.snapshots_of(&green.tree)?);
+    }
+    // The single runs behind a snapshot are kept beside it under its key and their number.
+    let whole = |key: &SnapshotKey| SnapshotKey(key.0.split('/').next().unwrap_or_default().to_owned());
+    rubbish.snapshots =
+        store.snapshots_before(before)?.into_iter().filter(|key| !needed.contains(&whole(key))).collect();
+    if at_rest {
+        let idle = views::slots(site).await?.into_iter().filter(|slot| !slot.in_use && slot.dirty.is_none());
+        for slot in idle {
+            rubbish.slot_bytes += slot.bytes;
+            rubbish.slots.push(slot.slot);
+        }
+    }
+    Ok(rubbish)
+}
+
+/// Snapshots that the audit asks for: those of landings and of accepted bases; of an unfinished mission, all.
+fn rests_on(history: &History) -> BTreeSet<SnapshotKey> {
+    let (mut keys, mut last) = (BTreeSet::new(), None);
+    for (_, _, record) in &history.records {
+        match record {
+            Record::LandIntended { key, accept_before, extra, .. } => {
+                keys.extend([Some(key), accept_before.as_ref(), extra.as_ref()].into_iter().flatten().cloned());
+            }
+            Record::Verified { key, .. } if !history.state.over() => drop(keys.insert(key.clone())),
+            Record::Verified { key, .. } => last = Some(key.clone()),
+            Record::BaselineAccepted { .. } => keys.extend(last.take()),
+            _ => {}
+        }
+    }
+    keys
+}
+
+/// Takes it away: recorded first, then files, snapshots and workspaces, then refs. What was added since is left.
+///
+/// # Errors
+/// [`EngineError`] when an engine works here, or something cannot be deleted; what is left then goes the next time.
+pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineError> {
+    if site.store()?.is_none() {
+        return Ok(Rubbish::default());
+    }
+    site.state.create()?;
+    let lock = take_lock(site).await?;
+    let mut store = Store::open(&site.state.db())?;
+    let git = site.source(lock.guard());
+    let rubbish = found(site, &git, &store, retention).await?;
+    for left in rubbish.missions.iter().filter(|left| !(left.refs.is_empty() && left.paths.is_empty())) {
+        let refs = left.refs.clone();
+        let record = Record::Cleaned { at: clock::now(), refs, bytes: left.bytes };
+        store.append(&left.mission, clock::now(), &[entry(&record)?])?;
+    }
+    for path in rubbish.missions.iter().flat_map(|left| &left.paths) {
+        remove_any(path).map_err(|source| EngineError::File { path: path.clone(), source })?;
+    }
+    store.snapshots_delete(&rubbish.snapshots)?;
+    if !rubbish.slots.is_empty() {
+        views::prune(site).await?;
+    }
+    for (name, commit) in rubbish.missions.iter().flat_map(|left| &left.refs) {
+        // One that moved meanwhile holds something else and stays.
+        let _ = git.unpin(name, commit).await?;
+    }
+    Ok(rubbish)
+}

@@ -1,0 +1,86 @@
+//! Money, tokens and time against their caps (P9, P11): unknown is `null` or said in words, never 0.
+
+use super::words::{count, stamp};
+use crate::domain::mission::{State, Usd};
+use crate::domain::values::Millis;
+use serde_json::{Value, json};
+
+/// Attempts of agents whose cost nobody knows, those that run now included; attempts that never ran cost nothing.
+#[must_use]
+pub fn unknown(state: &State) -> u64 {
+    state.account.unknown + state.agents_running()
+}
+
+/// `{usd, unknown_attempts, tokens, known_usd, counted_usd, cap_usd, ends_at}`. `usd` and `tokens` are sums over all attempts,
+/// `null` as soon as one is unknown; `known_usd` is what is known in any case; `counted_usd` is what counts against `cap_usd`,
+/// reserves of running attempts included; `cap_usd` is `null` without a cap, `ends_at` without an end by the clock.
+#[must_use]
+pub fn json(state: &State) -> Value {
+    let (account, budget) = (&state.account, &state.policy.budget);
+    let tokens_known = account.unknown_tokens + state.agents_running() == 0;
+    json!({
+        "usd": (unknown(state) == 0).then(|| account.usd.dollars()),
+        "unknown_attempts": unknown(state),
+        "tokens": tokens_known.then_some(account.tokens),
+        "known_usd": account.usd.dollars(),
+        "counted_usd": counted(state).dollars(),
+        "cap_usd": (budget.per_run > Usd(0)).then(|| budget.per_run.dollars()),
+        "ends_at": state.ends_at().filter(|_| !state.over()).and_then(stamp),
+    })
+}
+
+fn counted(state: &State) -> Usd {
+    Usd(state.charged().0.saturating_add(state.reserved().0))
+}
+
+/// `1.25 USD`, with as many decimals as cents need.
+fn dollars(amount: Usd) -> String {
+    format!("{:.2} USD", amount.dollars())
+}
+
+/// What was spent, as far as it is known, against the cap; without a line break.
+#[must_use]
+pub fn text(state: &State) -> String {
+    let budget = &state.policy.budget;
+    let ran = state.units.iter().any(|unit| unit.spec.run.is_none() && !unit.attempts.is_empty());
+    let known = dollars(state.account.usd);
+    let spent = match unknown(state) {
+        _ if !ran => return "no agent was run".to_owned(),
+        0 => known,
+        n if state.account.usd > Usd(0) => format!("{known} and what {} did not say", count(n, "attempt")),
+        n => format!("unknown ({} did not say)", count(n, "attempt")),
+    };
+    if budget.per_run == Usd(0) {
+        return spent;
+    }
+    let cap = dollars(budget.per_run);
+    match budget.counts_unknown {
+        true => {
+            let each = dollars(budget.per_session);
+            format!("{spent}; {} of {cap} counted, {each} for each attempt nobody measured", dollars(counted(state)))
+        }
+        false => format!("{spent}; the cap of {cap} does not count what is unknown"),
+    }
+}
+
+/// The same in a few words for one line of the live view; absent while nothing was spent.
+#[must_use]
+pub fn brief(state: &State) -> Option<String> {
+    let budget = &state.policy.budget;
+    match unknown(state) {
+        0 if state.account.usd == Usd(0) => None,
+        n if n > 0 && !budget.counts_unknown => Some(format!("cost unknown ({})", count(n, "attempt"))),
+        _ if budget.per_run == Usd(0) => Some(format!("cost {}", dollars(state.account.usd))),
+        _ => Some(format!("cost {} of {}", dollars(counted(state)), dollars(budget.per_run))),
+    }
+}
+
+/// When a mission that was given an end ends by the clock: `ends at 07:00 at the latest, in 3h12m`; absent when it was not, or
+/// is over.
+#[must_use]
+pub fn end(state: &State, now: Millis) -> Option<String> {
+    let at = state.ends_at().filter(|_| state.policy.until > 0 && !state.over())?;
+    let local = jiff::Timestamp::from_millisecond(i64::try_from(at).ok()?).ok()?;
+    let local = local.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string();
+    Some(format!("ends at {local} at the latest, in {}", super::words::span(at.saturating_sub(now))))
+}

@@ -1,0 +1,92 @@
+//! What ended missions leave is taken away; work that never landed, and everything of an unfinished mission, stays.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use super::support::night::{Night, unit};
+use serde_json::Value;
+
+/// A night with one mission that landed `a` and failed `b`, and a second one that landed `c`.
+fn two_missions() -> (Night, String) {
+    let night = Night::new();
+    night.mission(&(unit("a", "echo a > a.txt") + &unit("b", "echo b > b.txt; exit 3"))).exits(3);
+    let first = night.status()["mission"]["id"].as_str().unwrap().to_owned();
+    night.mission(&unit("c", "echo c > c.txt")).exits(0);
+    (night, first)
+}
+
+const EVERYTHING: [&str; 5] = ["clean", "--keep", "0", "--older-than", "0s"];
+
+fn refs(night: &Night) -> String {
+    night.sh("git for-each-ref --format='%(refname) %(objectname)' refs/mc refs/heads")
+}
+
+#[test]
+fn p2_what_landed_is_cleaned_and_what_did_not_stays_until_a_person_names_it() {
+    let (night, first) = two_missions();
+    let before = refs(&night);
+    night.mc(&["clean"]).exits(0).says(&["nothing to take away"]);
+    let said = night.mc(&[&EVERYTHING[..], &["--dry-run"]].concat()).exits(0);
+    said.says(&[
+        &format!("refs/mc/attempts/{first}/a/1\n"),
+        "b/1  stays: never landed (--unlanded)",
+        "nothing was changed",
+    ]);
+    assert_eq!(refs(&night), before);
+    assert!(night.state().join("runs").join(&first).is_dir());
+
+    let old = night.sh(&format!("git rev-parse refs/mc/attempts/{first}/a/1"));
+    night.mc(&EVERYTHING).exits(0).says(&["freed; what was deleted is in `mc events`"]);
+    let left = refs(&night);
+    assert!(
+        !left.contains(&format!("attempts/{first}/a/1")) && left.contains(&format!("attempts/{first}/b/1")),
+        "{left}"
+    );
+    assert!(!night.state().join("runs").join(&first).exists());
+    assert!(night.sql("SELECT body FROM journal WHERE kind = 'cleaned'").iter().any(|body| body.contains(&old)));
+    assert_eq!(night.mc(&["pool", "list"]).exits(0).out, "no workspaces\n");
+    night.audit();
+    night.report();
+
+    let unlanded = [&EVERYTHING[..], &["--unlanded"]].concat();
+    night.mc(&unlanded).exits(2).says(&["b/1\n", "need your yes"]);
+    assert_eq!(refs(&night), left);
+    night.mc(&[&unlanded[..], &["--yes"]].concat()).exits(0);
+    assert_eq!(refs(&night).lines().filter(|name| name.contains("refs/mc/") && !name.contains("owner")).count(), 0);
+    night.audit();
+    night.mission(&unit("d", "echo d > d.txt")).exits(0);
+    night.audit();
+}
+
+#[test]
+fn the_newest_missions_and_young_ones_are_kept() {
+    let (night, first) = two_missions();
+    let json = |args: &[&str]| -> Value {
+        serde_json::from_str(&night.mc(&[&["clean", "--dry-run", "--json"], args].concat()).exits(0).out).unwrap()
+    };
+    let missions = |found: &Value| found["missions"].as_array().unwrap().len();
+    assert_eq!(missions(&json(&["--keep", "0", "--older-than", "1h"])), 0);
+    let one = json(&["--keep", "1", "--older-than", "0s"]);
+    assert_eq!((missions(&one), &one["missions"][0]["mission"]), (1, &first.clone().into()));
+    assert!(one["bytes"].as_u64().unwrap() > 0 && one["deleted"] == false);
+    night.mc(&["clean", "--older-than", "soon"]).exits(2).says(&["is not a duration: `soon`"]);
+}
+
+#[test]
+fn nothing_of_an_unfinished_mission_goes_and_a_living_engine_is_not_disturbed() {
+    let (night, first) = two_missions();
+    let plan = night.plan(&unit("w", "echo w > w.txt; touch ~/begun; while [ ! -e ~/go ]; do sleep 0.05; done"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun");
+    night.mc(&EVERYTHING).exits(5).says(&["another mc (pid "]);
+    engine.signal("TERM");
+    engine.wait().exits(130);
+    let slots = night.mc(&["pool", "list"]).exits(0).out;
+    let mission = night.status()["mission"]["id"].as_str().unwrap().to_owned();
+    night.mc(&[&EVERYTHING[..], &["--unlanded", "--yes"]].concat()).exits(0);
+    let left = refs(&night);
+    assert!(left.contains(&format!("attempts/{mission}/w/1")) && !left.contains(&first), "{left}");
+    assert!(night.state().join("runs").join(&mission).is_dir());
+    assert_eq!(night.mc(&["pool", "list"]).exits(0).out.lines().count(), slots.lines().count());
+    night.write("../go", "");
+    night.mc(&["mission", "resume"]).exits(0).says(&["w: landed"]);
+    night.audit();
+}
