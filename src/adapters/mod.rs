@@ -10,5 +10,7 @@ pub mod environment;
 pub mod files;
 pub mod git;
 pub mod host;
+pub mod machine;
 pub mod store;
+pub mod terminal;
 pub mod workspace;

@@ -44,6 +44,10 @@ pub enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Propose settings from the files of this repository, run them once in a clean clone, and write mission-control.toml
+    Init(Init),
+    /// Say what stands in the way of a mission, and what helps; exit 6 if something does
+    Doctor(Doctor),
     /// Start, resume, stop and look at missions
     #[command(subcommand)]
     Mission(MissionCommand),
@@ -54,7 +58,11 @@ pub enum Command {
         plan: Option<PathBuf>,
     },
     /// Show where the mission stands, who works, what needs you and what to do next
-    Status,
+    Status {
+        /// Print metrics in the Prometheus text format
+        #[arg(long, conflicts_with = "json")]
+        prometheus: bool,
+    },
     /// List the units of the mission
     Units,
     /// Show one unit, its log, its work; give it up or a fresh start
@@ -73,6 +81,12 @@ pub enum Command {
         /// Form of the report
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
+        /// Check every claim of the report against repository, snapshots and runs; exit 4 if one does not hold
+        #[arg(long)]
+        verify: bool,
+        /// With --verify: verify every landed tree once more in a clean workspace
+        #[arg(long, requires = "verify")]
+        rerun: bool,
     },
     /// Check journal, landings, snapshots and trailers against the repository; exit 4 if something does not hold
     Audit,
@@ -112,6 +126,43 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
+}
+
+/// `mc init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Agent: claude, codex, gemini, opencode, aider, or the command line of any program that reads its brief on standard input
+    #[arg(long, value_name = "NAME|COMMAND")]
+    pub agent: Option<String>,
+    /// What the mission is to reach, in plain words; becomes the first item of a new BACKLOG.md
+    #[arg(long, value_name = "TEXT")]
+    pub objective: Option<String>,
+    /// Show what would be written; run and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask, even on a terminal
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Where there are settings already, write mission-control.toml.new beside them (nothing is ever overwritten)
+    #[arg(long)]
+    pub force: bool,
+    /// Write without running the proposed lines first
+    #[arg(long)]
+    pub no_baseline: bool,
+}
+
+/// `mc doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Run the verification on the target branch in a clean clone
+    #[arg(long)]
+    pub baseline: bool,
+    /// Plant faults in a scratch clone and see whether the gate refuses them; exit 4 if one gets through
+    #[arg(long)]
+    pub gate: bool,
+    /// Start the agent once with a trivial brief in a scratch repository; this may cost money
+    #[arg(long)]
+    pub agent: bool,
 }
 
 /// `mc mission …`
@@ -382,6 +433,8 @@ pub enum VerifyFormat {
 pub enum Format {
     /// For people
     Text,
+    /// Markdown for a pull request or a chat
+    Md,
     /// For programs
     Json,
 }

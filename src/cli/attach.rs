@@ -33,7 +33,7 @@ pub(super) async fn attach(context: &Context) -> Result<u8, CliError> {
         output::line(&format!("mission {id}: {}", status::truth(&view)));
         output::line("Ctrl-C leaves this view and lets the mission run");
     }
-    let console = Console::new(&context.global);
+    let console = Console::new(&context.global, &site);
     let ended = console.during(async {
         tokio::select! {
             code = watch(&site, look, &console) => code.map(Some),

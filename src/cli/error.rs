@@ -6,7 +6,7 @@
 //! | 1 | unexpected: a defect of `mc` |
 //! | 2 | usage, configuration, plan, an unfinished mission |
 //! | 3 | ended with units that did not land, or the objective unmet |
-//! | 4 | a check did not hold (`audit`, `simulate`) |
+//! | 4 | a check did not hold (`audit`, `simulate`, `doctor --gate`) |
 //! | 5 | another `mc` holds the repository |
 //! | 6 | environment: git, disk, agent, database, baseline |
 //! | 130 | interrupted, resumable |
@@ -95,6 +95,7 @@ impl CliError {
         match self {
             Self::Engine(
                 EngineError::File { .. }
+                | EngineError::Write { .. }
                 | EngineError::Environment(_)
                 | EngineError::Git(_)
                 | EngineError::Place(_)

@@ -33,6 +33,9 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         return dry_run(context, &site, &start).await;
     }
     warn(&site)?;
+    if start.plan.is_none() && !start.detached {
+        say_uncommitted(&site).await?;
+    }
     if start.detach {
         return detached(context, &site).await;
     }
@@ -46,7 +49,7 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         only: start.only,
         until: start.until,
     };
-    let console = Console::new(&context.global);
+    let console = Console::new(&context.global, &site);
     let code = console.during(mission::start(&site, &options, vec![console.observer()])).await?;
     finish(context, &site).await?;
     Ok(code)
@@ -81,6 +84,9 @@ async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, Cl
     // A start would refuse what this refuses.
     mission::nothing_unfinished(site)?;
     plans::for_mission(site, &settings, plan_file.as_deref(), &start.only).await?;
+    if plan_file.is_none() {
+        say_uncommitted(site).await?;
+    }
     if context.global.json {
         output::json(&crate::report::plan::json(&plan));
         return Ok(0);
@@ -101,6 +107,18 @@ async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, Cl
     Ok(0)
 }
 
+/// A backlog that is not in git is a plan for one mission only.
+async fn say_uncommitted(site: &Site) -> Result<(), CliError> {
+    let settings = site.settings()?;
+    if plans::uncommitted_backlog(site, &settings).await?.is_some() {
+        output::note(&format!(
+            "note: BACKLOG.md is not committed on {}: its units as they are now are the plan of this mission",
+            crate::report::text::plain(&settings.target.branch)
+        ));
+    }
+    Ok(())
+}
+
 fn warn(site: &Site) -> Result<(), CliError> {
     for warning in site.settings()?.warnings {
         output::note(&format!("warning: {}", crate::report::text::plain(&warning)));
@@ -112,7 +130,7 @@ pub(super) async fn resume(context: &Context, take_over: bool) -> Result<u8, Cli
     let site = context.site().await?;
     // A living engine is told to go on; only without one the mission runs here.
     let told = views::engine_pid(&site).is_some();
-    let console = Console::new(&context.global);
+    let console = Console::new(&context.global, &site);
     match console.during(mission::resume(&site, take_over, vec![console.observer()])).await? {
         Some(code) if told && views::engine_pid(&site).is_some() => {
             let look = views::look(&site, None).await?;
@@ -157,7 +175,7 @@ fn say(context: &Context, mission: Option<&str>, asked: &str, text: &str) {
 
 pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
     let site = context.site().await?;
-    let console = Console::new(&context.global);
+    let console = Console::new(&context.global, &site);
     match console.during(mission::stop(&site, now, vec![console.observer()])).await? {
         Asked::Told(id) if now => say(context, Some(&id), "told", &format!("mission {id}: told to kill, keep and end")),
         Asked::Told(id) => {

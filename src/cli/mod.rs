@@ -11,13 +11,16 @@ pub mod output;
 mod attach;
 mod clean;
 mod demo;
+mod doctor;
 mod everywhere;
 mod green;
+mod init;
 mod look;
 mod mission;
 mod pages;
 mod place;
 mod plan;
+mod prove;
 mod simulate;
 mod unit;
 mod verify;
@@ -93,6 +96,8 @@ fn run(cli: Cli) -> Result<u8, CliError> {
 async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
     match command {
         Command::Demo { keep } => demo::demo(context, keep).await,
+        Command::Init(wanted) => init::init(context, wanted).await,
+        Command::Doctor(wanted) => doctor::doctor(context, &wanted).await,
         Command::Mission(MissionCommand::Start(start)) => mission::start(context, start).await,
         Command::Mission(MissionCommand::Resume { take_over }) => mission::resume(context, take_over).await,
         Command::Mission(MissionCommand::Stop { now }) => mission::stop(context, now).await,
@@ -102,7 +107,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Mission(MissionCommand::List { all: true }) => everywhere::missions(context),
         Command::Mission(MissionCommand::Show { mission }) => look::status(context, mission.as_deref()).await,
         Command::Plan { plan } => plan::plan(context, plan.as_deref()).await,
-        Command::Status => look::status(context, None).await,
+        Command::Status { prometheus: true } => look::metrics(context).await,
+        Command::Status { .. } => look::status(context, None).await,
         Command::Units => look::units(context).await,
         Command::Unit(UnitCommand::Show { unit }) => look::unit(context, &unit).await,
         Command::Unit(UnitCommand::Log { unit, attempt, follow: false }) => look::log(context, &unit, attempt).await,
@@ -114,7 +120,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Unit(UnitCommand::Retry { unit, say }) => mission::retry(context, &unit, say.as_deref()).await,
         Command::Unit(UnitCommand::Cancel { unit }) => mission::cancel(context, &unit).await,
         Command::Events { follow } => look::events(context, follow).await,
-        Command::Report { mission, format } => look::report(context, mission.as_deref(), format).await,
+        Command::Report { mission, verify: true, rerun, .. } => prove::report(context, mission.as_deref(), rerun).await,
+        Command::Report { mission, format, .. } => look::report(context, mission.as_deref(), format).await,
         Command::Audit => look::audit(context).await,
         Command::Verify(verify) => verify::verify(context, verify).await,
         Command::Where => place::place(context).await,

@@ -50,6 +50,19 @@ fn report(written: std::io::Result<()>) -> bool {
     }
 }
 
+/// Whether a person can be asked: both ends are a terminal.
+pub fn asks() -> bool {
+    terminal() && std::io::stdin().is_terminal()
+}
+
+/// Asks a person; an empty answer is yes, no answer is no.
+pub fn confirm(question: &str) -> bool {
+    put(&format!("{question} [Y/n] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok_and(|bytes| bytes > 0) && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes")
+}
+
 /// Asks a person for a plain `yes`; false without one who could answer.
 pub fn confirmed(question: &str) -> bool {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {

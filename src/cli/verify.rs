@@ -18,7 +18,13 @@ pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliErr
         output::note(&format!("warning: {}", plain(&warning)));
     }
     let options = VerifyOptions { rev: args.rev, base: args.base, fresh: args.fresh };
-    let Some(verified) = gate::verify(&site, &options).await? else {
+    let quiet = context.global.quiet;
+    let say = |text: &str| {
+        if !quiet {
+            output::note(&plain(text));
+        }
+    };
+    let Some(verified) = gate::verify(&site, &options, &say).await? else {
         output::note("interrupted: everything that ran was ended, and nothing is known of the commit");
         return Ok(INTERRUPTED);
     };

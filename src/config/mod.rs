@@ -15,6 +15,8 @@ pub mod stages;
 
 pub mod settings;
 
+pub mod propose;
+
 pub use layers::{Inputs, Layers};
 pub use settings::Settings;
 

@@ -17,3 +17,5 @@ pub mod verify;
 pub mod mission;
 
 pub mod handoff;
+
+pub mod survey;

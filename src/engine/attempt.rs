@@ -271,7 +271,7 @@ async fn finish(
                     report.summary
                 ));
             }
-            report.changed = found.changed && changes_something(shop, order, &found, &mut report.notes).await;
+            report.changed = found.changed && changes_something(shop, &found, &mut report.notes).await;
             report.half_merge = found.half_merge;
             report.notes.extend(found.notes.clone());
             if found.kept > 0 {
@@ -339,9 +339,9 @@ async fn looked_at(
 }
 
 /// Whether more changed than files that mc keeps itself, which a candidate takes from green; edits of those are named.
-async fn changes_something(shop: &Shop, order: &AttemptOrder, found: &Collected, notes: &mut Vec<String>) -> bool {
-    let Ok(Some(fork)) = shop.source.merge_base(&order.green, &found.head.commit).await else { return true };
-    let Ok(changed) = shop.source.differing(&fork, &found.head.commit).await else { return true };
+async fn changes_something(shop: &Shop, found: &Collected, notes: &mut Vec<String>) -> bool {
+    let Some(fork) = &found.fork else { return true };
+    let Ok(changed) = shop.source.differing(fork, &found.head.commit).await else { return true };
     let (left_out, rest): (Vec<&str>, Vec<&str>) =
         changed.iter().map(String::as_str).partition(|path| NOT_FROM_AGENTS.contains(path));
     if !left_out.is_empty() {

@@ -70,6 +70,12 @@ const ALLOWED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "
 /// What a run gets when the engine itself has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Whether runs get a variable of this name, when `names` are those of the settings.
+#[must_use]
+pub fn allowed(name: &str, names: &[String]) -> bool {
+    ALLOWED.contains(&name) || name.starts_with("LC_") || names.iter().any(|n| n == name)
+}
+
 impl Bench {
     /// Puts together what is there; touches nothing.
     #[must_use]
@@ -78,7 +84,7 @@ impl Bench {
             facts: site.facts.clone(),
             state: site.state.clone(),
             env: site.env.clone(),
-            source: site.source(guard.clone()),
+            source: site.source(guard.clone()).staying(),
             settings,
             guard,
             room,
@@ -168,9 +174,7 @@ impl Bench {
         let mut env: Vec<(OsString, OsString)> = self
             .env
             .vars()
-            .filter(|(k, _)| {
-                k.to_str().is_some_and(|k| ALLOWED.contains(&k) || k.starts_with("LC_") || names.iter().any(|n| n == k))
-            })
+            .filter(|(k, _)| k.to_str().is_some_and(|k| allowed(k, names)))
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .collect();
         if self.env.var("PATH").is_none() {

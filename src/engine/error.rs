@@ -46,6 +46,14 @@ pub enum EngineError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file a person asked for cannot be written.
+    #[error("write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The process's environment is unusable.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
@@ -103,6 +111,7 @@ impl EngineError {
                 _ => Kind::Environment,
             },
             Self::Environment(_)
+            | Self::Write { .. }
             | Self::Git(_)
             | Self::Place(_)
             | Self::Store(_)

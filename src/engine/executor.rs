@@ -1,7 +1,7 @@
 //! Commands to tasks: each command becomes one task that ends in exactly one event; a panic becomes that event too.
 
 use super::shop::Shop;
-use super::{attempt, ground, landing, verification};
+use super::{attempt, ground, landing, preflight, verification};
 use crate::domain::mission::{AttemptReport, Command, Event, Refusal, RunEnd};
 use crate::domain::values::UnitId;
 use std::collections::HashMap;
@@ -87,12 +87,9 @@ impl Executor {
         let broken = || "a defect of mc ended this task".to_owned();
         let refused = || Refusal { reason: broken(), hint: "see the log".to_owned(), exit: 6 };
         match command {
-            Command::Preflight => {
-                self.spawn(
-                    Event::Preflight(Err(refused())),
-                    async move { Event::Preflight(ground::preflight(&shop).await) },
-                )
-            }
+            Command::Preflight => self.spawn(Event::Preflight(Err(refused())), async move {
+                Event::Preflight(preflight::preflight(&shop).await)
+            }),
             Command::Establish { tip, create } => self.spawn(Event::Established(Err(refused())), async move {
                 Event::Established(ground::establish(&shop, &tip, create).await)
             }),

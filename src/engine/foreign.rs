@@ -22,7 +22,6 @@ pub async fn foreign_refs(
         files::read_if_there(refs).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
     let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
     let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
-    let landed = shop.source.list_refs("refs/mc/candidates").await.unwrap_or_default();
     let work = own_work(shop, order, found).await;
     for (name, now) in &after {
         if before.get(name) == Some(now) || *name == green {
@@ -31,15 +30,14 @@ pub async fn foreign_refs(
         report.notes.push(format!("{name} of the source changed during the attempt"));
         let own = within(shop, now, &work).await;
         let old = shop.source.is_ancestor(now, &order.from).await.unwrap_or(true);
-        // An agent may have merged what landed meanwhile; that is no work of its own.
-        if own && !old && landed.iter().all(|(_, commit)| commit != now) {
+        if own && !old && !landed(shop, now).await {
             report.hold = Some(format!(
                 "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), then `mc unit retry`",
                 now.short()
             ));
         }
     }
-    if let Some(now) = green_written(shop, order, &work, &before, &landed).await {
+    if let Some(now) = green_written(shop, order, &work, &before).await {
         report.hold = Some(format!(
             "{} of your repository now points to this attempt's own commit {}, which nobody verified; put it back to \
              {} (`git update-ref`), then `mc unit retry`",
@@ -75,14 +73,18 @@ async fn green_written(
     order: &AttemptOrder,
     work: &[CommitId],
     before: &BTreeMap<String, CommitId>,
-    landed: &[(String, CommitId)],
 ) -> Option<CommitId> {
     let now = shop.source.ref_value(&shop.green_ref()).await.ok()??;
-    // An agent may have merged what landed meanwhile; that is no work of its own.
-    if now == order.green || before.values().chain(landed.iter().map(|(_, id)| id)).any(|known| *known == now) {
+    if now == order.green || before.values().any(|known| *known == now) {
         return None;
     }
     let own = within(shop, &now, work).await;
-    let old = shop.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
-    (own && !old).then_some(now)
+    let old = own && shop.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
+    (own && !old && !landed(shop, &now).await).then_some(now)
+}
+
+/// Whether a commit was a candidate: an agent may have merged what landed meanwhile; that is no work of its own.
+async fn landed(shop: &Shop, commit: &CommitId) -> bool {
+    let known = shop.source.list_refs("refs/mc/candidates").await.unwrap_or_default();
+    known.iter().any(|(_, candidate)| candidate == commit)
 }

@@ -5,10 +5,10 @@ use super::evidence;
 use super::shop::Shop;
 use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
-use crate::adapters::git::merge::Integration as Merged;
+use crate::adapters::git::merge::Merged;
 use crate::adapters::git::refs::Cas;
 use crate::domain::mission::{Integration, LandResult, MergeSource};
-use crate::domain::values::{CommitId, Tip};
+use crate::domain::values::{CommitId, Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
 
 /// Files of the mission that candidates take from green whatever an agent did to them (design, section 6).
@@ -34,22 +34,23 @@ pub async fn integrate(
     }
     let merge = shop.merge().await.map_err(|e| said(&e))?;
     let drop: &[&str] = if *source == MergeSource::Intake { &[] } else { &NOT_FROM_AGENTS };
-    let tip = match merge.integrate(onto, head, "candidate", drop, None).await.map_err(|e| said(&e))? {
-        Merged::Candidate(tip) => tip,
+    let tree = match merge.merge(onto, head, drop).await.map_err(|e| said(&e))? {
+        Merged::Tree(tree) => tree,
         Merged::Unchanged => return Ok(Integration::Unchanged),
         Merged::Conflict { files, detail } => return Ok(Integration::Conflict { files, detail: shorten(&detail) }),
     };
+    let (key, _) = verification::key(shop, &tree, &gate_stages(shop)).await?;
+    let message = message(shop, source, title, &tree, &key);
+    let commit = merge.commit(&tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
+    let tip = Tip { commit, tree };
     if *source != MergeSource::Intake {
         let paths = evidence::protected(shop, onto, &tip).await?;
         if !paths.is_empty() {
             return Ok(Integration::Protected { paths });
         }
     }
-    let (key, _) = verification::key(shop, &tip.tree, &gate_stages(shop)).await?;
-    let message = message(shop, source, title, &tip, &key);
-    let commit = merge.commit(&tip.tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
-    pin(shop, token, &commit).await?;
-    Ok(Integration::Candidate(Tip { commit, tree: tip.tree }))
+    pin(shop, token, &tip.commit).await?;
+    Ok(Integration::Candidate(tip))
 }
 
 /// Pins a candidate before it is verified. One of this token may be pinned from before a crash; the newer one takes its
@@ -79,7 +80,7 @@ pub async fn checkpoint(shop: &Shop, round: u32, green: &Tip) -> Result<(), Stri
     }
 }
 
-fn message(shop: &Shop, source: &MergeSource, title: &str, tip: &Tip, key: &SnapshotKey) -> String {
+fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &TreeId, key: &SnapshotKey) -> String {
     let title = one_line(title);
     let (subject, unit) = match source {
         MergeSource::Intake => (format!("Take in {}", shop.settings().target.branch), String::new()),
@@ -90,7 +91,7 @@ fn message(shop: &Shop, source: &MergeSource, title: &str, tip: &Tip, key: &Snap
     format!(
         "{subject}\n\nMc-Mission: {}\n{unit}Mc-Verified-Tree: {}\nMc-Snapshot: {}\n",
         shop.mission,
-        tip.tree.as_str(),
+        tree.as_str(),
         key.0
     )
 }
@@ -115,7 +116,9 @@ pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId)
         let Some(now) = shop.source.resolve(&green_ref).await.map_err(|e| said(&e))? else {
             return back(shop, token, expected, None).await;
         };
-        if shop.source.is_ancestor(&candidate.commit, &now.commit).await.map_err(|e| said(&e))? {
+        // A child of green is not in green yet; anything else has to be asked.
+        let child = now.commit == *expected && shop.source.grew_from(&candidate.commit, expected).await;
+        if !child && shop.source.is_ancestor(&candidate.commit, &now.commit).await.map_err(|e| said(&e))? {
             return Ok(LandResult::Landed { now });
         }
         if now.commit != *expected {

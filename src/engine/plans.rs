@@ -3,7 +3,9 @@
 
 use super::error::EngineError;
 use super::ground::facts;
+use super::preflight::no_target;
 use super::site::Site;
+use crate::adapters::files;
 use crate::adapters::host::command::ChildGuard;
 use crate::config::Settings;
 use crate::domain::plan::Finding;
@@ -60,17 +62,19 @@ pub async fn for_mission(
     let branch = &settings.target.branch;
     let green = source.resolve(&format!("refs/heads/{}", settings.green_branch)).await?;
     let Some(target) = source.resolve(&format!("refs/heads/{branch}")).await? else {
-        return Err(EngineError::Usage {
-            what: format!("there is no branch {branch} with a commit"),
-            hint: "set target.branch in mission-control.toml to the branch work starts from".to_owned(),
-        });
+        return Err(EngineError::Refused(no_target(branch)));
     };
     // The round reads the backlog after taking the target in, so the target's text is the one that counts.
-    let Some(bytes) = source.read_file(&target.commit, "BACKLOG.md").await? else {
-        return Err(EngineError::Usage {
+    let committed = source.read_file(&target.commit, "BACKLOG.md").await?;
+    let fixed = committed.is_none();
+    let bytes = match committed {
+        Some(bytes) => bytes,
+        None => uncommitted_backlog(site, settings).await?.ok_or_else(|| EngineError::Usage {
             what: format!("there is no BACKLOG.md in the last commit of {branch}"),
-            hint: "write one and commit it (`mc backlog check` reads it), or give a plan file with --plan".to_owned(),
-        });
+            hint:
+                "write one (`mc init` makes a first one, `mc backlog check` reads it), or give a plan file with --plan"
+                    .to_owned(),
+        })?,
     };
     let landed = match green {
         Some(green) => source.landed_units(&green.commit).await?.into_iter().map(|(u, _)| u).collect(),
@@ -88,7 +92,29 @@ pub async fn for_mission(
     let wanted: Vec<UnitSpec> =
         open.into_iter().filter(|unit| chosen.is_empty() || chosen.contains(&unit.id)).collect();
     needs_agent(&wanted, settings)?;
-    Ok((None, chosen))
+    // Rounds read the backlog from git, where this one is not. What has landed is not in a fixed plan, nor waited for.
+    let waits = |mut unit: UnitSpec| {
+        unit.depends.retain(|id| !satisfied.contains(id));
+        unit
+    };
+    Ok((fixed.then(|| wanted.into_iter().map(waits).collect()), chosen))
+}
+
+/// The text of a BACKLOG.md that stands in the work tree and is not committed on the target branch. Nobody could have meant
+/// another one, so its units are the plan of a mission, fixed at its start as those of a plan file.
+///
+/// # Errors
+/// [`EngineError`] when git fails or the file cannot be read.
+pub async fn uncommitted_backlog(site: &Site, settings: &Settings) -> Result<Option<Vec<u8>>, EngineError> {
+    let source = site.source(ChildGuard::none());
+    let Some(target) = source.resolve(&format!("refs/heads/{}", settings.target.branch)).await? else {
+        return Ok(None);
+    };
+    if site.facts.bare || source.read_file(&target.commit, "BACKLOG.md").await?.is_some() {
+        return Ok(None);
+    }
+    let path = site.backlog_path();
+    files::read_if_there(&path).map_err(|source| EngineError::File { path, source })
 }
 
 /// The chosen ids, each of an open unit whose dependencies are chosen too or satisfied; empty when nothing was chosen.

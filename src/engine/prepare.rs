@@ -124,10 +124,11 @@ async fn within_disk(bench: &Bench, pool: &Arc<Pool>, slot: u32) -> Result<(), N
     let pool = Arc::clone(pool);
     let looked = tokio::task::spawn_blocking(move || -> Result<u64, String> {
         let used = |slots: &[SlotInfo]| slots.iter().map(|s| s.bytes).sum::<u64>();
-        let slots = pool.list().map_err(|e| super::error::chain(&e))?;
-        if used(&slots) <= cap {
-            return Ok(0);
+        let seen = pool.used().map_err(|e| super::error::chain(&e))?;
+        if seen <= cap {
+            return Ok(seen);
         }
+        let slots = pool.list().map_err(|e| super::error::chain(&e))?;
         for idle in slots.iter().filter(|s| s.dirty.is_none() && !s.in_use) {
             // One that another task has taken meanwhile is left to it.
             let _ = pool.discard_idle(idle.slot);

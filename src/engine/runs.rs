@@ -82,8 +82,11 @@ pub enum End {
     Lost(String),
 }
 
-/// How often is looked whether a result was given.
-const RESULT_LOOK: Duration = Duration::from_secs(1);
+/// How often is looked whether a result was given: ten times within the time a program may go on after it.
+fn result_look(job: &Job) -> Duration {
+    let grace = job.result.as_ref().map_or(Duration::MAX, |(_, grace)| *grace);
+    (grace / 10).clamp(Duration::from_millis(100), Duration::from_secs(5))
+}
 
 /// Longest result file that is looked at while the program still runs.
 const RESULT_LIMIT: u64 = 1 << 20;
@@ -155,7 +158,7 @@ async fn watch(bench: &Bench, job: &Job, run: Run, kill: &mut watch::Receiver<bo
     // File times come from the wall clock. What it jumped ahead by (a suspended machine) is no time without a sign of life.
     let now = || clock::now().min(steady.now());
     let mut look = Box::pin(tokio::time::sleep(next_look(job, &run, now())));
-    let (mut done, mut result) = (tokio::time::interval(RESULT_LOOK), None);
+    let (mut done, mut result) = (tokio::time::interval(result_look(job)), None);
     loop {
         tokio::select! {
             exit = &mut exit => return finished(job, exit, Some(&run)).await,

@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::domain::values::MissionId;
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::sync::OnceCell;
 
@@ -65,6 +65,13 @@ impl Shop {
         let Effective { settings, allow_dirty, take_over } = effective;
         let bench = Bench::new(site, settings, lock.guard(), store, Room::Missions);
         Self { mission, objective, allow_dirty, take_over, lock, bench, merge: OnceCell::new() }
+    }
+
+    /// The same, with files to be copied and fingerprints taken from another work tree than that of its repository.
+    #[must_use]
+    pub fn beside(mut self, toplevel: &Path) -> Self {
+        toplevel.clone_into(&mut self.bench.facts.toplevel);
+        self
     }
 
     /// The isolated merge directory.

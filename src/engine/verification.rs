@@ -287,7 +287,9 @@ async fn left(stage: &StageSpec, on: Ground<'_>, old: reports::Before) -> Result
     }
     let (wanted, root) = (globs(stage)?, on.workspace.to_owned());
     let found = blocking(move || reports::read(&root, |path| wanted.matches(path), &old)).await?;
-    Ok(found.into_iter().map(|(path, text)| ReportFile { path, text }).collect())
+    let root = on.workspace.to_string_lossy();
+    let named = |text: String| String::from_utf8_lossy(&relative(text.into_bytes(), &root)).into_owned();
+    Ok(found.into_iter().map(|(path, text)| ReportFile { path, text: text.map(named) }).collect())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {

@@ -48,11 +48,15 @@ const SLOTS: u32 = 64;
 /// Most bytes of stored runs that are read for the history of tests.
 const HISTORY_BYTES: usize = 256 << 20;
 
-/// Verifies; `None` when it was told to end before.
+/// Verifies; `None` when it was told to end before. `say` is told what is run, before it is.
 ///
 /// # Errors
 /// [`EngineError`]: nothing can be said of the commit.
-pub async fn verify(site: &Site, options: &VerifyOptions) -> Result<Option<Verified>, EngineError> {
+pub async fn verify(
+    site: &Site,
+    options: &VerifyOptions,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Option<Verified>, EngineError> {
     let mut ending = Ending::new()
         .map_err(|e| EngineError::Broken { what: format!("listen for signals: {e}"), hint: String::new() })?;
     let settings = site.settings()?;
@@ -60,7 +64,7 @@ pub async fn verify(site: &Site, options: &VerifyOptions) -> Result<Option<Verif
     let store = Arc::new(Mutex::new(Store::open_beside(&site.state.db())?));
     let bench = Bench::new(site, settings, ChildGuard::none(), store, Room::Verifications);
     let (send, kill) = watch::channel(false);
-    let job = Job { stages: gate_stages(&bench), bench: &bench, id: run_id(), kill };
+    let job = Job { stages: gate_stages(&bench), bench: &bench, id: run_id(), kill, say };
     let mut work = std::pin::pin!(job.verify(options));
     let mut told = false;
     let done = loop {
@@ -86,6 +90,7 @@ struct Job<'a> {
     stages: Vec<StageSpec>,
     id: String,
     kill: watch::Receiver<bool>,
+    say: &'a (dyn Fn(&str) + Sync),
 }
 
 impl Job<'_> {
@@ -200,11 +205,9 @@ impl Job<'_> {
             true => self.stored(tip).await?,
             false => None,
         };
-        let mut side = Side {
-            asked: asked.to_owned(),
-            tip: tip.clone(),
-            ..self.examine(tip, name, stored.as_ref()).await.map_err(broken)?
-        };
+        let say = format!("verifying {asked} at {}", tip.commit.short());
+        let mut side = self.examine(tip, name, &say, stored.as_ref()).await.map_err(broken)?;
+        side.asked = asked.to_owned();
         side.runs = u32::from(!side.reused);
         Ok(side)
     }
@@ -218,7 +221,8 @@ impl Job<'_> {
 
     /// Runs the same tree once more and takes both runs together.
     async fn again(&self, side: &mut Side, name: &str) -> Result<(), EngineError> {
-        let joined = self.examine(&side.tip, name, Some(&side.key)).await.map_err(broken)?;
+        let say = format!("verifying {} at {} a second time, to be sure", side.asked, side.tip.commit.short());
+        let joined = self.examine(&side.tip, name, &say, Some(&side.key)).await.map_err(broken)?;
         side.logs.extend(joined.logs);
         side.snapshot = joined.snapshot;
         side.runs += 1;
@@ -226,17 +230,16 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn examine(&self, tip: &Tip, name: &str, confirms: Option<&SnapshotKey>) -> Result<Side, String> {
+    async fn examine(&self, tip: &Tip, name: &str, say: &str, confirms: Option<&SnapshotKey>) -> Result<Side, String> {
         let label = format!("{}-{name}", self.id);
         let dir = self.bench.state.runs().join(".verify").join(&label);
         let run = format!("verify-{label}");
         let question = Question { tip, extent: Extent::Narrowed, stages: &self.stages, dir: &dir, run: &run, confirms };
-        let (mut removed, mut tree) = (0, tip.tree.clone());
-        if confirms.is_none() || !self.bench.settings().verification.ignore.is_empty() {
-            let (_, filtered) = verification::key(self.bench, &tip.tree, &self.stages).await?;
-            (removed, tree) = (filtered.removed.len(), filtered.tree);
-        }
-        let seat = async |filtered: Filtered| self.seat(&label, &tip.commit, &filtered, confirms.is_some()).await;
+        let (_, Filtered { tree, removed }) = verification::key(self.bench, &tip.tree, &self.stages).await?;
+        let seat = async |filtered: Filtered| {
+            (self.say)(say);
+            self.seat(&label, &tip.commit, &filtered, confirms.is_some()).await
+        };
         let Examined { key, snapshot, reused } =
             match verification::examine(self.bench, question, seat, self.kill.clone()).await {
                 Ok(examined) => examined,
@@ -251,7 +254,17 @@ impl Job<'_> {
         } else {
             self.stages.iter().enumerate().map(|(nth, stage)| (stage.name.clone(), log(nth))).collect()
         };
-        Ok(Side { asked: String::new(), tip: tip.clone(), tree, removed, key, snapshot, reused, runs: 0, logs })
+        Ok(Side {
+            asked: String::new(),
+            tip: tip.clone(),
+            tree,
+            removed: removed.len(),
+            key,
+            snapshot,
+            reused,
+            runs: 0,
+            logs,
+        })
     }
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.

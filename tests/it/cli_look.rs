@@ -86,6 +86,7 @@ fn a_journal_is_shown_and_what_git_does_not_have_is_called_wrong() {
         assert_eq!(status["green"]["commit"], Value::Null, "green is read from the repository, not from the journal");
         expect![[r#"
             simulated  backlog-done  41.3s  2 landed = 2 units
+            next: `git merge mc/green` takes what landed; `mc report` says what that is
         "#]]
         .assert_eq(&world.mc_ok(&["mission", "list"]).await);
         let report = world.mc_ok(&["report"]).await;
@@ -95,7 +96,9 @@ fn a_journal_is_shown_and_what_git_does_not_have_is_called_wrong() {
         expect![[r#"
             mission simulated, a: its commit f946b58c2a does not exist with the recorded tree
             mission simulated, b: its commit 660db62165 does not exist with the recorded tree
-            error: 2 claims do not hold
+            mission simulated, a: refs/mc/attempts/simulated/a/1 is gone; it pinned 1af5c476e1
+            mission simulated, b: refs/mc/attempts/simulated/b/1 is gone; it pinned 9963e215a2
+            error: 4 claims do not hold
         "#]]
         .assert_eq(&(audit.out + &audit.err));
 

@@ -78,11 +78,29 @@ fn a_dry_run_refuses_what_a_start_refuses() {
         let said = night.mc(&[&["mission", "start", "--plan", &plan], dry].concat()).exits(2);
         said.says(&["unit a has no `run` and no agent is configured", "hint: set [agent] command"]);
     }
+    night.mc(&["mission", "start", "--dry-run"]).exits(2).says(&["BACKLOG.md"]);
     night.write("BACKLOG.md", "## A\n- run: true\n");
-    night.mc(&["mission", "start", "--dry-run"]).exits(2).says(&["no BACKLOG.md in the last commit of main"]);
+    night
+        .mc(&["mission", "start", "--dry-run"])
+        .exits(0)
+        .says(&["BACKLOG.md is not committed on main", "1 unit in 1 wave"]);
     night.commit("backlog");
-    night.mc(&["mission", "start", "--dry-run"]).exits(0).says(&["1 unit in 1 wave", "nothing was changed"]);
+    let said = night.mc(&["mission", "start", "--dry-run"]).exits(0).says(&["1 unit in 1 wave", "nothing was changed"]);
+    said.does_not_say(&["not committed"]);
     assert!(!night.state().exists(), "it changed nothing");
+}
+
+#[test]
+fn a_backlog_that_is_not_committed_is_the_plan_of_one_mission() {
+    let night = Night::new();
+    night.mc(&["mission", "start"]).exits(2).says(&["no BACKLOG.md in the last commit of main", "`mc init`"]);
+    night.write("BACKLOG.md", "## A\n- run: echo a > a.txt\n\n## Later\n- status: note\n");
+    night.mc(&["mission", "start"]).exits(0).says(&["its units as they are now are the plan", "a: landed"]);
+    assert_eq!(night.sh("git status --porcelain"), "?? BACKLOG.md");
+    assert!(!night.holds("git cat-file -e mc/green:BACKLOG.md"));
+    night.write("BACKLOG.md", "## A\n- run: echo a > a.txt\n\n## B\n- depends: a\n- run: cat a.txt > b.txt\n");
+    night.mc(&["mission", "start"]).exits(0).says(&["b: landed"]).does_not_say(&["a: landed"]);
+    night.audit();
 }
 
 #[test]
@@ -144,4 +162,5 @@ fn p3_a_target_branch_taken_in_as_it_is_passes_the_audit() {
     night.mission(&unit("b", "test -e by-hand.txt && echo b > b.txt")).exits(0);
     assert!(night.holds("git merge-base --is-ancestor main mc/green && git cat-file -e mc/green:b.txt"));
     night.mc(&["audit"]).exits(0);
+    night.mc(&["report", "--verify"]).exits(0);
 }

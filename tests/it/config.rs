@@ -1,6 +1,8 @@
 //! Settings: precedence with sources, advice for wrong keys, files of the older scheduler, the shipped defaults.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test helper fails")]
 
+mod keys;
+
 use mission_control::config::layers::Source;
 use mission_control::config::schema::{self, KEYS, Support};
 use mission_control::config::settings::{Isolation, PromptMode};
@@ -456,10 +458,16 @@ fn the_shipped_file_is_the_embedded_defaults() {
 
 #[test]
 fn examples_load() {
-    for text in [include_str!("../../config/examples/minimal.toml"), include_str!("../../config/examples/node.toml")] {
-        let settings = World::file(text).settings();
-        assert!(settings.agent.command.is_some() && settings.warnings.is_empty());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let settings = World::file(&std::fs::read_to_string(&path).unwrap()).settings();
+        assert!(settings.agent.command.is_some() && settings.warnings.is_empty(), "{}", path.display());
+        names.insert(path.file_stem().unwrap().to_string_lossy().into_owned());
     }
+    let wanted = ["c", "go", "java", "minimal", "node", "python", "rust"].map(str::to_owned);
+    assert_eq!(names, BTreeSet::from(wanted));
 }
 
 #[test]

@@ -145,6 +145,7 @@ fn whole(world: &World, units: &[Unit], tree: &str) {
     let waited = slowest_resume(world);
     assert!(waited < 5_000, "{waited} ms from a takeover to the next dispatch or outcome");
     world.mc(&["audit"]).exits(0);
+    world.mc(&["report", "--verify"]).exits(0);
 }
 
 /// What the folder of an attempt says, for a test that failed.
@@ -286,13 +287,13 @@ fn gits(world: &World) -> Vec<(u32, u32, bool)> {
 }
 
 /// The git calls that write; with `MC_KILLS` every call counts.
-const WRITES: &str = "*update-ref* | *commit-tree* | *merge-tree* | *write-tree* | *clone* | *fetch* | *read-tree* | *init* | *hash-object*";
+const WRITES: &str = "*update-ref* | *commit-tree* | *merge-tree* | *write-tree* | *clone* | *fetch* | *read-tree* | *init* | *hash-object* | *unpack-objects*";
 
 /// Git that kills the engine which called it, once before and once after each of these kinds of call: what differs only
 /// in object ids is one kind.
 const DEADLY_GIT: &str = r#"#!/bin/sh
 PATH=${PATH#*:}
-case $(readlink /proc/$$/fd/0) in */engine.lock) ;; *) exec git "$@" ;; esac
+case $(readlink /proc/$$/fd/0 /proc/$$/fd/1) in */engine.lock*) ;; *) exec git "$@" ;; esac
 case $* in
 KINDS) ;;
 *) exec git "$@" ;;

@@ -156,10 +156,10 @@ fn p7_changes_of_tracked_files_are_refused_or_left_out_and_said() {
 }
 
 #[test]
-fn p7_an_uncommitted_backlog_is_no_plan() {
+fn p7_uncommitted_edits_of_a_committed_backlog_are_no_plan() {
     let night = Night::new();
+    night.mc(&["mission", "start"]).exits(2).says(&["no BACKLOG.md in the last commit of main", "mc init"]);
     night.write("BACKLOG.md", "# Backlog\n\n## First\n- id: one\n- run: touch one\n");
-    night.mc(&["mission", "start"]).exits(2).says(&["no BACKLOG.md in the last commit of main", "commit it"]);
     night.commit("backlog");
     night.write("BACKLOG.md", "# Backlog\n\n## Second\n- id: two\n- run: touch two\n");
     night.mc(&["mission", "start"]).exits(2).says(&["BACKLOG.md", "--allow-dirty"]);

@@ -38,6 +38,13 @@ fn p13_a_change_of_ignored_paths_alone_costs_no_run() {
     assert_eq!((&green["rev"]["reused"], &green["rev"]["ignored_paths"]), (&json!(true), &json!(3)));
     assert_ne!(green["rev"]["tree"], green["rev"]["verified_tree"]);
     assert_eq!(night.sql("SELECT tree FROM snapshots WHERE key NOT LIKE '%/%'").len(), 2);
+    // The audit finds the snapshot's tree and key again from what landed.
+    let db = rusqlite::Connection::open(night.state().join("mc.db")).unwrap();
+    let before = "UPDATE snapshots SET body = json_set(body, '$.fingerprint', 'another')";
+    db.execute(before, []).unwrap();
+    night.mc(&["audit"]).exits(4).says(&["does not follow from its tree and the mission's stages"]);
+    db.execute("UPDATE snapshots SET tree = 'another'", []).unwrap();
+    night.mc(&["audit"]).exits(4).says(&["its snapshot is of the tree another, not of "]);
 }
 
 #[test]
@@ -110,6 +117,9 @@ fn p7_reports_of_a_stage_are_read_and_only_those_of_this_run() {
         reporting(&night, run);
         night.mc(&["verify"]).exits(4).says(&[why]);
     }
+    // The path of the workspace is no part of a name: the next slot has another one.
+    reporting(&night, "mkdir -p out; sed \"s|\\\"c\\\"|\\\"$PWD/src/c\\\"|\" bad > out/r.xml");
+    assert_eq!(json_of(&night, 4, &[])["rev"]["flaky"], json!([]));
     // A report may be outside of ignored folders, and replace a tracked file.
     reporting(&night, "cp good tracked.xml; sed s/a/b/ good > new.xml");
     assert_eq!(json_of(&night, 0, &[])["rev"]["passed"], 4);

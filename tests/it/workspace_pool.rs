@@ -119,6 +119,33 @@ fn reuse_resets_files_and_settings_but_keeps_build_output_and_times() {
 }
 
 #[test]
+fn p1_what_somebody_left_goes_and_only_what_is_ignored_stays() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let pool = pool(&world).await;
+        let slot = pool.prepare(2, "m1/u1/1", &base).await.unwrap();
+        // Each of these is taken away in another way: by itself, by git, with its folders, by comparing the contents.
+        for left in [
+            "mkdir -p x/y && touch x/y/z x/y/'-rf' 'a\nb'",
+            "mkdir -p empty/folder",
+            "touch x && git add x && git commit -qm x",
+            "ln -s /etc/passwd link; mkdir -p build && touch build/out",
+            "rm a; touch b",
+            "touch -r a ../time && echo two > a && touch -r ../time a",
+        ] {
+            world.sh_in(&slot, left).await;
+            pool.release(2).unwrap();
+            pool.prepare(2, "m1/u2/1", &base).await.unwrap();
+            let stays = if slot.join("build").exists() { "a\nbuild\nsrc" } else { "a\nsrc" };
+            assert_eq!(world.sh_in(&slot, "cat a; ls -A | grep -v '^.git'").await, format!("one\n{stays}"), "{left}");
+            assert_eq!(world.sh_in(&slot, "git status --porcelain").await, "", "{left}");
+        }
+        assert!(slot.join("build/out").exists());
+    });
+}
+
+#[test]
 fn a_slot_that_cannot_be_reset_is_made_anew_and_an_impossible_one_is_an_error() {
     within_a_minute(async {
         let world = World::new().await;

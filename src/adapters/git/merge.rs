@@ -35,6 +35,23 @@ pub enum Integration {
     },
 }
 
+/// What a merge gave, before it is a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Merged {
+    /// The merged tree, in the source's object store.
+    Tree(TreeId),
+    /// It is green's tree.
+    Unchanged,
+    /// Both sides changed the same thing, or they have no common history.
+    Conflict {
+        /// Paths in conflict; bytes that are not UTF-8 are replaced.
+        files: Vec<String>,
+        /// Git's own messages. Untrusted text.
+        detail: String,
+    },
+}
+
 impl MergeRepo {
     /// Opens `merge.git` in `state_dir`, making it when it is absent or broken.
     ///
@@ -84,10 +101,21 @@ impl MergeRepo {
         drop_paths: &[&str],
         date: Option<i64>,
     ) -> Result<Integration, GitError> {
-        if self.git.merge_base(&green.commit, head).await?.is_none() {
-            let detail = format!("{head} has no common history with green {}", green.commit);
-            return Ok(Integration::Conflict { files: Vec::new(), detail });
-        }
+        Ok(match self.merge(green, head, drop_paths).await? {
+            Merged::Tree(tree) => {
+                let commit = self.commit(&tree, &[&green.commit, head], message, date).await?;
+                Integration::Candidate(Tip { commit, tree })
+            }
+            Merged::Unchanged => Integration::Unchanged,
+            Merged::Conflict { files, detail } => Integration::Conflict { files, detail },
+        })
+    }
+
+    /// Merges `head` into `green` without making a commit of it, for those who say the tree in its message.
+    ///
+    /// # Errors
+    /// As [`MergeRepo::integrate`].
+    pub async fn merge(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<Merged, GitError> {
         let theirs = self.without(green, head, drop_paths).await?;
         let mut git = self.git.clone();
         if self.attr_source {
@@ -96,16 +124,19 @@ impl MergeRepo {
         let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
         let output = git.run(&args).await?;
         match read_merge(output.code, &output.stdout) {
-            Merged::Clean(tree) if tree == green.tree => Ok(Integration::Unchanged),
-            Merged::Clean(tree) => {
-                let commit = self.commit(&tree, &[&green.commit, head], message, date).await?;
-                Ok(Integration::Candidate(Tip { commit, tree }))
-            }
-            Merged::Conflict => {
+            Answer::Clean(tree) if tree == green.tree => Ok(Merged::Unchanged),
+            Answer::Clean(tree) => Ok(Merged::Tree(tree)),
+            Answer::Conflict => {
                 let (files, detail) = parse_conflict(&output.stdout);
-                Ok(Integration::Conflict { files, detail })
+                Ok(Merged::Conflict { files, detail })
             }
-            Merged::Broken => Err(failed(&args, &output)),
+            Answer::Broken => match self.git.merge_base(&green.commit, head).await? {
+                Some(_) => Err(failed(&args, &output)),
+                None => {
+                    let detail = format!("{head} has no common history with green {}", green.commit);
+                    Ok(Merged::Conflict { files: Vec::new(), detail })
+                }
+            },
         }
     }
 
@@ -126,6 +157,12 @@ impl MergeRepo {
     /// `head`, or a commit on top of it that has green's version of `drop_paths`: merging that one leaves them alone.
     async fn without(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<CommitId, GitError> {
         let mut edits: Vec<Vec<String>> = Vec::new();
+        let mut args =
+            vec!["diff-tree", "--name-only", "-z", "--no-renames", green.commit.as_str(), head.as_str(), "--"];
+        args.extend(drop_paths);
+        if drop_paths.is_empty() || self.git.bytes(&args).await?.is_empty() {
+            return Ok(head.clone());
+        }
         for path in drop_paths {
             let (ours, theirs) =
                 (self.git.entry(green.commit.as_str(), path).await?, self.git.entry(head.as_str(), path).await?);
@@ -190,18 +227,18 @@ impl Git {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Merged {
+enum Answer {
     Clean(TreeId),
     Conflict,
     Broken,
 }
 
 /// Reads how `git merge-tree` ended. Exit 1 without a tree is a bad object or the like, not a conflict.
-fn read_merge(code: Option<i32>, stdout: &[u8]) -> Merged {
+fn read_merge(code: Option<i32>, stdout: &[u8]) -> Answer {
     match (code, first_tree(stdout)) {
-        (Some(0), Some(tree)) => Merged::Clean(tree),
-        (Some(1), Some(_)) => Merged::Conflict,
-        _ => Merged::Broken,
+        (Some(0), Some(tree)) => Answer::Clean(tree),
+        (Some(1), Some(_)) => Answer::Conflict,
+        _ => Answer::Broken,
     }
 }
 
@@ -249,12 +286,12 @@ mod tests {
     fn only_exit_1_with_a_tree_is_a_conflict() {
         let tree = "a".repeat(40);
         let with_tree = format!("{tree}\0a\0");
-        assert_eq!(read_merge(Some(1), with_tree.as_bytes()), Merged::Conflict);
-        assert!(matches!(read_merge(Some(0), with_tree.as_bytes()), Merged::Clean(_)));
+        assert_eq!(read_merge(Some(1), with_tree.as_bytes()), Answer::Conflict);
+        assert!(matches!(read_merge(Some(0), with_tree.as_bytes()), Answer::Clean(_)));
         let message = b"merge-tree: dead - not something we can merge\n";
         for (code, out) in [(Some(1), &b""[..]), (Some(1), message), (Some(0), b""), (Some(128), with_tree.as_bytes())]
         {
-            assert_eq!(read_merge(code, out), Merged::Broken, "{code:?}");
+            assert_eq!(read_merge(code, out), Answer::Broken, "{code:?}");
         }
     }
 }

@@ -3,22 +3,26 @@
 //!
 //! Promises: every `GIT_*` variable of the caller is removed; hooks, automatic maintenance and fsmonitor are off;
 //! replace references are ignored; path arguments are literal; output is in the C locale; nothing waits for a terminal.
-//! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so nothing here
-//! may call a git command that reads its standard input.
+//! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so a git command that
+//! reads its standard input is called by [`Git::between`] only, which passes the lock in another place.
 
 pub mod filter;
 pub mod green;
 pub mod line;
 pub mod merge;
+mod reader;
 pub mod refs;
 pub mod show;
 pub mod source;
 
 use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output};
 use crate::domain::values::{CommitId, TreeId};
+use reader::{Answer, Reader};
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The oldest git that has everything used here (`merge-tree --write-tree`), as (major, minor).
@@ -69,6 +73,7 @@ pub struct Git {
     env: Vec<(OsString, OsString)>,
     settings: Vec<String>,
     options: Vec<String>,
+    reader: Option<Reader>,
 }
 
 /// A git call did not do what was asked.
@@ -147,7 +152,7 @@ impl Git {
     /// Git for a repository; children get `guard`'s standard input.
     #[must_use]
     pub fn new(place: Place, guard: ChildGuard) -> Self {
-        Self { place, guard, env: Vec::new(), settings: Vec::new(), options: Vec::new() }
+        Self { place, guard, env: Vec::new(), settings: Vec::new(), options: Vec::new(), reader: None }
     }
 
     /// Git on the repository found from `dir`.
@@ -159,12 +164,27 @@ impl Git {
     /// The same way of calling git on another repository.
     #[must_use]
     pub fn at(&self, place: Place) -> Self {
-        Self { place, ..self.clone() }
+        Self { place, reader: None, ..self.clone() }
+    }
+
+    /// With one process that stays and answers what names and refs stand for. For a repository that is asked often and
+    /// whose settings are nobody's work; clones share the process.
+    #[must_use]
+    pub fn staying(mut self) -> Self {
+        self.reader = Some(Reader::default());
+        self
+    }
+
+    /// What `name` stands for, from the process that stays; `None`: there is none, or it does not know.
+    async fn told(&self, name: &str) -> Option<Answer> {
+        let start = || self.command(&["cat-file", "--batch-command"]).talk().ok();
+        self.reader.as_ref()?.ask(name, start).await
     }
 
     /// Sets a variable for every call, `GIT_*` included.
     #[must_use]
     pub fn with_env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.reader = None;
         self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
@@ -172,6 +192,7 @@ impl Git {
     /// Sets a configuration value (`key=value`) for every call.
     #[must_use]
     pub fn with_setting(mut self, setting: &str) -> Self {
+        self.reader = None;
         self.settings.push(setting.to_owned());
         self
     }
@@ -179,6 +200,7 @@ impl Git {
     /// Adds an option of git itself (before the subcommand).
     #[must_use]
     pub fn with_option(mut self, option: &str) -> Self {
+        self.reader = None;
         self.options.push(option.to_owned());
         self
     }
@@ -239,6 +261,21 @@ impl Git {
             return Err(unexpected(args, b"more output than can be held"));
         }
         Ok(output)
+    }
+
+    /// Runs git with a file as its standard input; what it prints goes to `output`, and without one it must print
+    /// nothing. Whether it exits with 0. For a command that changes nothing but the object store.
+    ///
+    /// # Errors
+    /// [`GitError`] when it cannot be started, does not end or is killed.
+    pub(crate) async fn piped(
+        &self,
+        args: &[&str],
+        input: &Arc<File>,
+        output: Option<&Arc<File>>,
+    ) -> Result<bool, GitError> {
+        let done = self.command(args).between(input, output).run(&self.guard).await?;
+        Ok(done.success())
     }
 
     /// Runs git and returns its standard output as bytes.

@@ -1,5 +1,6 @@
 //! Refs: read, compare-and-swap, pin. No ref is ever moved without naming the value it must have before.
 
+use super::reader::Answer;
 use super::{Git, GitError, id_lines};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
@@ -23,6 +24,11 @@ impl Git {
     /// # Errors
     /// [`GitError`] when git fails.
     pub async fn ref_value(&self, refname: &str) -> Result<Option<CommitId>, GitError> {
+        match self.told(refname).await {
+            Some(Answer::Object(id)) => return Ok(CommitId::new(&id).ok()),
+            Some(Answer::Missing) => return Ok(None),
+            None => {}
+        }
         let text = self.out(&["for-each-ref", "--format=%(objectname) %(refname)", refname]).await?;
         Ok(id_lines(&text).find(|(_, name)| *name == refname).map(|(id, _)| id))
     }

@@ -1,5 +1,6 @@
 //! Facts about the user's repository. Everything here reads only; not even the index is refreshed.
 
+use super::reader::Answer;
 use super::{Git, GitError, Place, fields, id_lines, unexpected};
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use std::collections::BTreeMap;
@@ -27,13 +28,27 @@ pub struct SourceFacts {
     pub object_format: String,
 }
 
+/// What is asked of any repository, with or without a work tree.
+const FACTS: [&str; 4] = ["rev-parse", "--is-bare-repository", "--is-shallow-repository", "--show-object-format"];
+
 /// Looks at the repository that contains `git`'s folder.
 ///
 /// # Errors
 /// [`GitError::NoRepository`] or [`GitError::Ownership`], both with a hint; [`GitError`] when git fails.
 pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
-    let args = ["rev-parse", "--is-bare-repository", "--is-shallow-repository", "--show-object-format"];
-    let text = match git.out(&args).await {
+    let all = [&FACTS[..], &["--path-format=absolute", "--git-common-dir", "--show-toplevel"]].concat();
+    let said = git.run(&all).await?;
+    // Where there is no work tree, or a path has lines, each thing is asked by itself.
+    let lines: Vec<&[u8]> = said.stdout.split(|b| *b == b'\n').collect();
+    let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+    let (args, first, at_once) = match lines[..] {
+        [bare, shallow, format, common, toplevel, b""] if said.success() => {
+            let first = String::from_utf8_lossy(&[bare, shallow, format].join(&b'\n')).into_owned();
+            (&all[..], Ok(first), Some((path(common), path(toplevel))))
+        }
+        _ => (&FACTS[..], git.out(&FACTS).await, None),
+    };
+    let text = match first {
         Err(GitError::Failed { stderr, .. }) if stderr.contains("not a git repository") => {
             let (Place::Folder(dir) | Place::GitDir(dir) | Place::WorkTree { files: dir, .. }) = git.place();
             return Err(GitError::NoRepository { dir: dir.clone() });
@@ -41,11 +56,17 @@ pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
         other => other?,
     };
     let [bare, shallow, object_format] = text.lines().collect::<Vec<_>>()[..] else {
-        return Err(unexpected(&args, text.as_bytes()));
+        return Err(unexpected(args, text.as_bytes()));
     };
-    let common_dir = real(&git.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?)?;
     let bare = bare == "true";
-    let toplevel = if bare { common_dir.clone() } else { git.path(&["rev-parse", "--show-toplevel"]).await? };
+    let (common_dir, toplevel) = match at_once {
+        Some((common, toplevel)) => (real(&common)?, toplevel),
+        None => {
+            let common = real(&git.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?)?;
+            let toplevel = if bare { common.clone() } else { git.path(&["rev-parse", "--show-toplevel"]).await? };
+            (common, toplevel)
+        }
+    };
     let pattern = r"^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$";
     let partial = git.ask(&["config", "--local", "--name-only", "--get-regexp", pattern]).await?.is_some();
     Ok(SourceFacts {
@@ -86,7 +107,7 @@ impl Git {
         if let Some(tree) = trees.iter().find(|t| t.branch.as_deref() == Some(refname.as_bytes())) {
             return Ok(Some(tree.path.clone()));
         }
-        let common = self.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?;
+        let common = self.common_dir().await?;
         let mut git_dirs = vec![(common.clone(), trees.first().map(|t| t.path.clone()))];
         for entry in std::fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
             let link = std::fs::read(entry.path().join("gitdir")).unwrap_or_default();
@@ -103,6 +124,23 @@ impl Git {
             }
         }
         Ok(None)
+    }
+
+    async fn common_dir(&self) -> Result<PathBuf, GitError> {
+        let kept = self.reader.as_ref().map(|reader| &reader.common_dir);
+        if let Some(known) = kept.and_then(|kept| kept.get()) {
+            return Ok(known.clone());
+        }
+        let found = self.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?;
+        if let Some(kept) = kept {
+            let _ = kept.set(found.clone());
+        }
+        Ok(found)
+    }
+
+    /// Whether `parent` is the first parent of `child`, as far as that is known without a process of its own.
+    pub async fn grew_from(&self, child: &CommitId, parent: &CommitId) -> bool {
+        matches!(self.told(&format!("{child}^1")).await, Some(Answer::Object(id)) if id == parent.as_str())
     }
 
     /// Name and address for commits: the user's, else [`FALLBACK_IDENTITY`], each on its own.
@@ -140,7 +178,14 @@ impl Git {
         if rev.is_empty() || rev.starts_with('-') {
             return Ok(None);
         }
-        let args = ["rev-parse", "--verify", "--quiet", &format!("{rev}^{{commit}}")];
+        let name = format!("{rev}^{{commit}}");
+        if let Some(Answer::Object(id)) = self.told(&name).await
+            && let Ok(commit) = CommitId::new(&id)
+        {
+            let tree = self.tree_of(&commit).await?;
+            return Ok(Some(Tip { commit, tree }));
+        }
+        let args = ["rev-parse", "--verify", "--quiet", &name];
         let output = self.run(&args).await?;
         if !output.success() {
             // Some bad names end with 128 although `--quiet` is given; a broken repository also fails here.
@@ -158,7 +203,13 @@ impl Git {
     /// # Errors
     /// [`GitError`] when there is no such commit.
     pub async fn tree_of(&self, commit: &CommitId) -> Result<TreeId, GitError> {
-        self.tree_id(&["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).await
+        let name = format!("{commit}^{{tree}}");
+        if let Some(Answer::Object(id)) = self.told(&name).await
+            && let Ok(tree) = TreeId::new(&id)
+        {
+            return Ok(tree);
+        }
+        self.tree_id(&["rev-parse", "--verify", &name]).await
     }
 
     /// Whether `a` is `b` or an ancestor of it.

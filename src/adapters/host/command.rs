@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 
 /// What a short-lived child gets as standard input: the engine's lock file, or nothing for commands that hold no lock.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +49,7 @@ pub struct CommandLine {
     env_clear: bool,
     limit: usize,
     deadline: Duration,
+    files: Option<(Arc<File>, Option<Arc<File>>)>,
 }
 
 impl CommandLine {
@@ -64,7 +65,16 @@ impl CommandLine {
             env_clear: false,
             limit: 64 << 20,
             deadline: Duration::from_secs(600),
+            files: None,
         }
+    }
+
+    /// Reads `input` and writes its standard output to `output`. Without one it must not write any: the engine's lock file
+    /// takes that place then, as it takes that of the standard input of other commands.
+    #[must_use]
+    pub fn between(mut self, input: &Arc<File>, output: Option<&Arc<File>>) -> Self {
+        self.files = Some((Arc::clone(input), output.map(Arc::clone)));
+        self
     }
 
     /// Adds one argument.
@@ -131,13 +141,8 @@ impl CommandLine {
         text
     }
 
-    /// Runs the command to its end.
-    ///
-    /// # Errors
-    /// [`CommandError`] when it cannot be started, does not end in time, or its output cannot be read. A non-zero exit
-    /// is not an error here.
-    pub async fn run(&self, guard: &ChildGuard) -> Result<Output, CommandError> {
-        let failed = |source| CommandError::Io { command: self.shown(), source };
+    /// The command with everything but its three streams.
+    fn prepared(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.args);
         if self.env_clear {
@@ -150,9 +155,39 @@ impl CommandLine {
         if let Some(dir) = &self.cwd {
             command.current_dir(dir);
         }
-        command.stdin(guard.stdin().map_err(failed)?);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
+        command
+    }
+
+    /// Starts a command that answers each line it is given with one line. It must only read: it does not hold the
+    /// engine's lock. It ends when its standard input does, at the latest when it is dropped.
+    ///
+    /// # Errors
+    /// The system's reason why it cannot be started.
+    pub fn talk(&self) -> std::io::Result<Talker> {
+        let mut command = self.prepared();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(to), Some(from)) => Ok(Talker { _child: child, to, from: BufReader::new(from) }),
+            _ => Err(std::io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Runs the command to its end.
+    ///
+    /// # Errors
+    /// [`CommandError`] when it cannot be started, does not end in time, or its output cannot be read. A non-zero exit
+    /// is not an error here.
+    pub async fn run(&self, guard: &ChildGuard) -> Result<Output, CommandError> {
+        let failed = |source| CommandError::Io { command: self.shown(), source };
+        let mut command = self.prepared();
+        let (input, output) = match &self.files {
+            None => (guard.stdin(), Ok(Stdio::piped())),
+            Some((input, None)) => (input.try_clone().map(Stdio::from), guard.stdin()),
+            Some((input, Some(output))) => (input.try_clone().map(Stdio::from), output.try_clone().map(Stdio::from)),
+        };
+        command.stdin(input.map_err(failed)?).stdout(output.map_err(failed)?).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         // Dropped before the child, whose number nobody else can have until then.
         let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
@@ -194,6 +229,30 @@ async fn drain(stream: Option<&mut (impl AsyncRead + Unpin)>, limit: usize) -> s
         }
         let room = limit.saturating_sub(kept.len()).min(n);
         kept.extend_from_slice(&chunk[..room]);
+    }
+}
+
+/// A child that answers line by line.
+#[derive(Debug)]
+pub struct Talker {
+    _child: tokio::process::Child,
+    to: tokio::process::ChildStdin,
+    from: BufReader<tokio::process::ChildStdout>,
+}
+
+impl Talker {
+    /// Gives it `question` (with its line end) and reads one line, without its end.
+    ///
+    /// # Errors
+    /// The system's reason, or the end of its output.
+    pub async fn ask(&mut self, question: &str) -> std::io::Result<String> {
+        self.to.write_all(question.as_bytes()).await?;
+        let mut line = String::new();
+        self.from.read_line(&mut line).await?;
+        match line.strip_suffix('\n') {
+            Some(answer) => Ok(answer.to_owned()),
+            None => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 }
 

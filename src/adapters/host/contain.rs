@@ -26,7 +26,7 @@ pub struct Sought {
 }
 
 /// Words that follow the script's path in the arguments of the supervisor's stages.
-const STAGES: [&[u8]; 4] = [b"run", b"enter", b"init", b"program"];
+const STAGES: [&[u8]; 3] = [b"run", b"init", b"program"];
 
 /// The supervisor's script of a run directory.
 #[must_use]

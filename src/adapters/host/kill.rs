@@ -115,14 +115,15 @@ fn end_started(run: &Run, start: &Start, before: u32) -> KillProof {
 }
 
 fn end_namespace(run: &Run, init: Identity, space: u64) -> KillProof {
-    let killed = in_namespace(init, space).len();
+    // A dead pid 1 has taken everything with it.
+    let killed = if init.alive() { in_namespace(init, space).len() } else { 0 };
     init.signal(Signal::KILL);
     let _ = init.wait_blocking(PATIENCE);
     if let Some(supervisor) = run.supervisor() {
         let _ = supervisor.wait_blocking(PATIENCE);
         // Its ticking half may outlive it by a tick.
-        for (pid, stat) in procfs::all() {
-            if stat.session == supervisor.pid && stat.born >= supervisor.born {
+        for (pid, stat) in procfs::left_by(supervisor.pid) {
+            if stat.born >= supervisor.born {
                 Identity { pid, born: stat.born }.signal(Signal::KILL);
             }
         }
@@ -135,8 +136,8 @@ fn end_namespace(run: &Run, init: Identity, space: u64) -> KillProof {
 /// not listed. The kernel may give the inode of a dead namespace to a new one: that one has another pid 1.
 #[must_use]
 pub fn in_namespace(init: Identity, space: u64) -> Vec<u32> {
-    let all = procfs::all().into_iter().filter(|(pid, _)| procfs::pid_namespace(*pid) == Some(space));
-    let found: Vec<Identity> = all.map(|(pid, stat)| Identity { pid, born: stat.born }).collect();
+    let inside = procfs::those(|pid| procfs::pid_namespace(pid) == Some(space)).into_iter();
+    let found: Vec<Identity> = inside.map(|(pid, stat)| Identity { pid, born: stat.born }).collect();
     let other = |one: &Identity| *one != init && procfs::inner_pid(one.pid) == Some(1);
     if found.iter().any(other) { Vec::new() } else { found.iter().map(|one| one.pid).collect() }
 }

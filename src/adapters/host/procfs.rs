@@ -5,7 +5,8 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process_group};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -54,13 +55,30 @@ fn parse_stat(text: &str) -> Option<Stat> {
 /// Every living process, in pid order.
 #[must_use]
 pub fn all() -> Vec<(u32, Stat)> {
+    those(|_| true)
+}
+
+/// The living processes whose pid `wanted` takes, in pid order. Only those are read.
+#[must_use]
+pub fn those(wanted: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let mut found: Vec<(u32, Stat)> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| wanted(*pid))
         .filter_map(|pid| Some((pid, stat(pid)?)))
         .collect();
     found.sort_unstable_by_key(|(pid, _)| *pid);
     found
+}
+
+/// The processes of a session whose leader is dead and never left its group to others, in pid order.
+#[must_use]
+pub fn left_by(leader: u32) -> Vec<(u32, Stat)> {
+    let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
+    if group.is_none_or(|group| test_kill_process_group(group) == Err(Errno::SRCH)) {
+        return Vec::new();
+    }
+    all().into_iter().filter(|(_, stat)| stat.session == leader).collect()
 }
 
 /// The kernel's random id of this boot; empty where it cannot be read.

@@ -2,7 +2,7 @@
 #
 #   sh supervisor.sh run DIR          claim DIR, run its command contained, write DIR/exit
 #   sh supervisor.sh probe FLAVOUR    0 when a pid namespace of that flavour (pidns-root, pidns-user) works here
-#   enter, init, program              inner stages, started by this file itself
+#   init, program                     inner stages, started by this file itself
 #
 # docs/runs.md describes the protocol, each race and the decision taken. Text in DIR/run and DIR/command is data: it is
 # read and decoded, never evaluated. Groups are signalled by the builtin `kill -s NAME -- -PGID` and in no other way.
@@ -104,18 +104,18 @@ sweep() {
     done
 }
 
-# One tick; a sleep without fractions must not make the loop spin.
-pause() { sleep "$tick" 2>/dev/null || sleep 1; }
+# Waits $1 seconds; a sleep without fractions must not make the loop spin.
+pause() { sleep "$1" 2>/dev/null || sleep 1; }
 
 # Ends the program for reason $1: TERM to its group, grace, then KILL until the supervisor has seen it end.
 stop() {
     (set -C; echo "$1" >"$dir/reason") 2>/dev/null
     same "$agent" "$agent_born" && kill -s TERM -- "-$agent" 2>/dev/null
     left=$grace
-    while [ "$left" -gt 0 ] && same "$agent" "$agent_born"; do pause; left=$((left - 1)); done
+    while [ "$left" -gt 0 ] && same "$agent" "$agent_born"; do pause "$step"; left=$((left - 1)); done
     while same "$$" "$since"; do
         destroy
-        pause
+        pause "$step"
     done
     orphaned
 }
@@ -147,7 +147,8 @@ watch() {
         esac
     done
     [ -n "$ready" ] || exit 1
-    rm -f "$dir/ready" "$dir/go"
+    # The loader has them open.
+    rm -f "$dir/ready" "$dir/go" "$dir/command"
     agent=$top init=0 init_born=0 space=0
     if [ "$isolation" != search ]; then
         children_of "$top"; init=${kids## }; init=${init%% *}
@@ -173,7 +174,7 @@ watch() {
     ticks=0 idle=0 last= known=
     while :; do
         [ "$isolation" != search ] || sample
-        pause
+        pause "$tick"
         same "$$" "$since" || orphaned
         now= ticks=$((ticks + 1))
         read -r now 2>/dev/null <"$dir/lease"
@@ -189,23 +190,25 @@ run() {
     cd /
     mask=$(umask)
     umask 077
-    isolation=search tick=1 timeout=1 grace=0 lease=1 cookie= sessions=
+    isolation=search tick=1 step=1 timeout=1 grace=0 lease=1 cookie= sessions=
     while read -r key value; do
         case $key in
         isolation) isolation=$value ;;
         tick) tick=$value ;;
+        step) step=$value ;;
         timeout) timeout=$value ;;
         grace) grace=$value ;;
         lease) lease=$value ;;
         cookie) cookie=$value ;;
         esac
     done <"$dir/run"
-    [ -n "$cookie" ] && stat_of "$$" && mkfifo "$dir/ready" "$dir/go" || exit 1
+    [ -n "$cookie" ] && stat_of "$$" || exit 1
+    [ -p "$dir/ready" ] && [ -p "$dir/go" ] || mkfifo "$dir/ready" "$dir/go" || exit 1
     since=$born main_session=$session mark="1$born$(printf %07d "$$")"
     watch &
     exec >/dev/null
     # In the foreground: what a shell starts with & ignores SIGINT and SIGQUIT, and so would the program.
-    sh "$0" enter "$dir" "$isolation" "$mask" "$mark" 3>"$dir/ready" 4<"$dir/go"
+    (enter "$dir" "$isolation" "$mask" "$mark") 3>"$dir/ready" 4<"$dir/go"
     code=$?
     if [ -f "$dir/start" ]; then
         if [ "$isolation" = search ]; then
@@ -214,7 +217,8 @@ run() {
         fi
         outcome="code $code"
         if [ -e "$dir/reason" ]; then read -r outcome <"$dir/reason" || outcome=killed; fi
-        printf '%s\nend\n' "$outcome" >"$dir/exit.tmp" && mv "$dir/exit.tmp" "$dir/exit"
+        # One write; what is cut short has no `end` and reads as absent.
+        printf '%s\nend\n' "$outcome" >"$dir/exit"
     fi
     trap '' TERM
     kill -s TERM -- "-$$" 2>/dev/null
@@ -235,7 +239,9 @@ contained() {
 }
 
 enter() {
-    echo "top $$" >&3
+    # In a subshell $$ is its parent.
+    read -r own _ </proc/self/stat
+    echo "top $own" >&3
     [ "$2" = search ] || contained "$2" sh "$0" init "$1" "$3"
     # A limit nobody uses (processor time of real-time threads) set to a number nobody else has is inherited by all
     # below, through setsid and an emptied environment.
@@ -258,11 +264,10 @@ decode() {
 
 # Becomes the program, with exactly the environment on record, once the supervisor has opened the gate.
 program() {
-    exec >>"$1/out.log" 2>&1
+    exec >>"$1/out.log" 2>&1 5<"$1/command"
     echo ready >&3
     read -r _mc_go <&4 || exit 125
-    exec 3>&- 4<&- 5<"$1/command"
-    rm -f "$1/command"
+    exec 3>&- 4<&-
     umask "$2"
     set --
     _mc_in=/dev/null
@@ -287,7 +292,6 @@ stage=$1
 shift
 case $stage in
 run) run "$1" ;;
-enter) enter "$@" ;;
 init) init "$@" ;;
 program) program "$@" ;;
 probe) contained "$1" sh -c '[ "$$" -eq 1 ] && [ -r /proc/1/stat ]' ;;

@@ -8,13 +8,14 @@
 //! A clone that is no usable repository any more (its `.git` deleted, replaced by a link, broken) is moved aside and a
 //! new one is made around the files, so that they become a commit on the attempt's base.
 
-use super::pin::pin_all;
+use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{open_folders, renew, slot_git, unblock, unhide};
+use super::slot::{renew, slot_git, tracked, unblock, unhide};
+use super::survey::survey;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};
-use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
+use crate::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -60,6 +61,8 @@ impl Attempt {
 pub struct Collected {
     /// The last state of the work, pinned at [`Attempt::head_ref`].
     pub head: Tip,
+    /// The merge base of the head and green, when they have one.
+    pub fork: Option<CommitId>,
     /// Whether its tree differs from that of the merge base with green.
     pub changed: bool,
     /// Commits of the head that the base does not have.
@@ -127,8 +130,9 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     }
     let shape = pool.shape();
     let mut notes = Vec::new();
-    let closed = open_folders(&files).map_err(failed)?;
-    if closed > 0 {
+    let seen = survey(&files, true).map_err(failed)?;
+    if seen.opened > 0 {
+        let closed = seen.opened;
         notes.push(format!("{closed} folders were closed to their owner and were opened"));
     }
     let name = format!("{}-{}-{}", attempt.mission, attempt.unit, attempt.number);
@@ -147,40 +151,51 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
             notes.push(format!("the clone was not usable; what was left of it is in {}", place.display()));
         }
         notes.push("the clone was made anew around its files".to_owned());
-        renew(pool.source(), shape, &files, &attempt.base).await?;
+        renew(shape, &files, &attempt.base)?;
         git.out(&["read-tree", attempt.base.as_str()]).await?;
     }
     if !extra.is_empty() {
         notes.push("the clone borrowed objects from other places; they are copied".to_owned());
     }
 
-    unblock(&git, &files).await?;
-    let unfinished = UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok())
-        || !git.bytes(&["ls-files", "--unmerged", "-z"]).await?.is_empty();
-    let hidden = unhide(&git, &files, true).await?;
+    // What a new git directory was made around is looked through as well: its old one may have hidden anything.
+    let odd = seen.odd() || no_repository;
+    if odd {
+        unblock(&git, &files).await?;
+    }
+    let (listed, unmerged) = tracked(&git).await?;
+    let unfinished = unmerged || UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok());
+    let hidden = unhide(&git, &files, &listed).await?;
     if hidden > 0 {
         notes.push(format!("{hidden} files were hidden from git and are looked at again"));
     }
     let mut others = rescue::linked_worktrees(&git, &files, &shape.identity, &aside, &mut notes).await?;
-    rescue::nested(&git, &files, &attempt.base, &aside, &mut notes).await?;
+    if odd {
+        rescue::nested(&git, &files, &attempt.base, &aside, &mut notes).await?;
+    }
     let Rest { head, made_commit, half_merge } =
         commit_rest(&git, &files, &shape.identity, attempt, unfinished, &mut notes).await?;
 
-    let (local, complete) = local_commits(&git, &git_dir).await?;
-    others.extend(local);
+    let local = local_store(&git, &git_dir).await?;
+    others.extend(local.commits);
     let known = [&head.commit, &attempt.base];
-    let refs = !extra.is_empty() || !complete;
+    let refs = !extra.is_empty() || !local.complete;
     let tips = rescue::tips(&git, &others, refs, &known, &mut notes).await?;
-    rescue::submodules(&git, &files, &attempt.base, &head.commit, &aside, &mut notes).await?;
-    let kept = pin_all(pool, slot, attempt, &head, tips).await?;
+    if odd || fs::symlink_metadata(git_dir.join("modules")).is_ok() {
+        rescue::submodules(&git, &files, &attempt.base, &head.commit, &aside, &mut notes).await?;
+    }
+    let Pinned { kept, commits, on_base } = pin_all(pool, slot, attempt, &head, tips, local.objects).await?;
     let source = pool.source();
-    let commits = source.out(&["rev-list", "--count", head.commit.as_str(), "--not", attempt.base.as_str()]).await?;
-    let changed = match source.merge_base(&attempt.green, &head.commit).await? {
-        Some(fork) => source.tree_of(&fork).await? != head.tree,
+    // A head that grew from green forks where it began; most do.
+    let fork = match on_base && attempt.base == attempt.green {
+        true => Some(attempt.green.clone()),
+        false => source.merge_base(&attempt.green, &head.commit).await?,
+    };
+    let changed = match &fork {
+        Some(fork) => source.tree_of(fork).await? != head.tree,
         None => true,
     };
-    let commits = commits.parse().unwrap_or(u32::MAX);
-    Ok(Collected { head, changed, commits, made_commit, half_merge, no_repository, kept, notes })
+    Ok(Collected { head, fork, changed, commits, made_commit, half_merge, no_repository, kept, notes })
 }
 
 /// Whether the parts of a git directory we write to are its own, not links to somebody else's.
@@ -197,6 +212,10 @@ fn own_folders(git_dir: &Path) -> bool {
 
 /// Whether git takes it for a repository and everything its head needs can be read.
 async fn usable(git: &Git, base: &CommitId) -> Result<bool, GitError> {
+    if git.run(&["rev-list", "--objects", "--quiet", "HEAD", "--not", base.as_str()]).await?.success() {
+        return Ok(true);
+    }
+    // A head that names no commit yet is fine; one that lacks objects is not.
     if !git.run(&["rev-parse", "--git-dir"]).await?.success() {
         return Ok(false);
     }
@@ -239,24 +258,23 @@ async fn commit_rest(
     let git = &rescue::add_everything(git, files, notes).await?;
     let tree = git.tree_id(&["write-tree"]).await?;
     let trailer = format!("Mc-Work-Of: {}/{}/{}", attempt.mission, attempt.unit, attempt.number);
-    let found = git.resolve("HEAD").await?;
-    if let Some(head) = found.as_ref().filter(|head| head.tree == tree) {
-        let message = git.bytes(&["rev-list", "-1", "--no-commit-header", "--format=%B", head.commit.as_str()]).await?;
-        let message = String::from_utf8_lossy(&message);
+    let found = head_of(git).await?;
+    if let Some((head, message)) = found.as_ref().filter(|(head, _)| head.tree == tree) {
         let made_commit = message.lines().any(|line| line == trailer);
         let half_merge = unfinished || (made_commit && message.contains(SNAPSHOT));
         return Ok(Rest { head: head.clone(), made_commit, half_merge });
     }
     let parent = match found {
-        Some(head) => head.commit,
+        Some((head, _)) => head.commit,
         None => {
             notes.push("HEAD named no commit; the files are a commit on the attempt's base".to_owned());
+            if git.tree_of(&attempt.base).await? == tree {
+                let head = Tip { commit: attempt.base.clone(), tree };
+                return Ok(Rest { head, made_commit: false, half_merge: unfinished });
+            }
             attempt.base.clone()
         }
     };
-    if git.tree_of(&parent).await? == tree {
-        return Ok(Rest { head: Tip { commit: parent, tree }, made_commit: false, half_merge: unfinished });
-    }
     let what = if unfinished { SNAPSHOT } else { "uncommitted work" };
     let message = format!("{}: {what}, attempt {}\n\n{trailer}", attempt.unit, attempt.number);
     let commit = signed_by(git.clone(), identity, None).commit_tree(&tree, &[&parent], &message).await?;
@@ -265,13 +283,30 @@ async fn commit_rest(
     Ok(Rest { head: Tip { commit, tree }, made_commit: true, half_merge: unfinished })
 }
 
-/// Every commit in the clone's own store, found by listing the store without what it borrows.
-async fn local_commits(git: &Git, git_dir: &Path) -> Result<(Vec<CommitId>, bool), CollectError> {
+/// What HEAD names, with the message of that commit.
+async fn head_of(git: &Git) -> Result<Option<(Tip, String)>, GitError> {
+    let shown = git.run(&["rev-list", "-1", "--no-commit-header", "--format=%H %T%n%B", "HEAD", "--"]).await?;
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let parsed = text.split_once('\n').and_then(|(ids, message)| {
+        let (commit, tree) = ids.split_once(' ')?;
+        Some((Tip { commit: CommitId::new(commit).ok()?, tree: TreeId::new(tree).ok()? }, message.to_owned()))
+    });
+    match parsed {
+        Some(found) if shown.success() => Ok(Some(found)),
+        _ => match git.resolve("HEAD").await? {
+            Some(tip) => Ok(Some((tip, String::new()))),
+            None => Ok(None),
+        },
+    }
+}
+
+/// What is in the clone's own store, found by listing the store without what it borrows.
+async fn local_store(git: &Git, git_dir: &Path) -> Result<rescue::Stored, CollectError> {
     let alternates = git_dir.join("objects/info/alternates");
     let hidden = git_dir.join("objects/info/alternates.hidden");
     let failed = |source| CollectError::Io { path: alternates.clone(), source };
     fs::rename(&alternates, &hidden).map_err(failed)?;
-    let found = rescue::all_commits(git).await;
+    let found = rescue::stored(git).await;
     fs::rename(&hidden, &alternates).map_err(failed)?;
     found
 }

@@ -12,3 +12,4 @@ pub mod slot;
 
 mod pin;
 mod rescue;
+mod survey;

@@ -8,24 +8,47 @@ use crate::adapters::git::refs::Cas;
 use crate::adapters::git::{Git, GitError, Place};
 use crate::domain::values::{CommitId, Tip};
 use std::ffi::OsStr;
+use std::io::{Seek, Write};
+use std::sync::Arc;
 
-/// Copies the objects into the source and pins them there; returns how many other tips were kept.
+/// So many objects are unpacked one by one, as git does it; more stay a pack.
+const FEW: usize = 100;
+
+/// What pinning did.
+pub(crate) struct Pinned {
+    /// How many other tips were kept.
+    pub(crate) kept: u32,
+    /// Commits of the head that the base does not have.
+    pub(crate) commits: u32,
+    /// Whether the base is the head or an ancestor of it; where that is not easy to see, no.
+    pub(crate) on_base: bool,
+}
+
+/// Copies the objects into the source and pins them there.
 pub(crate) async fn pin_all(
     pool: &Pool,
     slot: u32,
     attempt: &Attempt,
     head: &Tip,
     mut tips: Vec<CommitId>,
-) -> Result<u32, CollectError> {
+    objects: usize,
+) -> Result<Pinned, CollectError> {
     let (source, git) = (pool.source(), pool.git(slot));
     let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
     let old_head = source.ref_value(&head_ref).await?;
-    let old_kept = source.ref_value(&kept_ref).await?;
-    let mut wanted: Vec<&CommitId> = vec![&head.commit];
-    wanted.extend(&tips);
-    if !copy(source, &git, attempt, &wanted).await? {
-        return Err(CollectError::NotCopied { slot });
+    let mut wanted: Vec<&CommitId> = tips.iter().filter(|tip| **tip != head.commit).collect();
+    // The slot was prepared at the base from this very source: nothing new is nothing to copy.
+    if head.commit != attempt.base {
+        wanted.insert(0, &head.commit);
     }
+    let handed =
+        !wanted.is_empty() && objects <= FEW && hand_over(source, &git, attempt, &wanted).await.unwrap_or(false);
+    if !wanted.is_empty() && !handed {
+        copy(source, &git, attempt, &wanted).await?;
+    }
+    let Some((commits, on_base)) = arrived(source, attempt, head, &tips).await? else {
+        return Err(CollectError::NotCopied { slot });
+    };
     // An earlier pin of the same attempt (work in progress of a remote host, a collection cut short) is never dropped.
     if let Some(old) = &old_head
         && !source.is_ancestor(old, &head.commit).await?
@@ -35,15 +58,16 @@ pub(crate) async fn pin_all(
     let kept = u32::try_from(tips.len()).unwrap_or(u32::MAX);
     pin_from(source, &head_ref, &head.commit, old_head.as_ref()).await?;
     if tips.is_empty() {
-        return Ok(0);
+        return Ok(Pinned { kept, commits, on_base });
     }
+    let old_kept = source.ref_value(&kept_ref).await?;
     let mut keep = keep_commit(pool, attempt, head, &tips).await?;
     if let Some(old) = old_kept.as_ref().filter(|old| **old != keep) {
         tips.push(old.clone());
         keep = keep_commit(pool, attempt, head, &tips).await?;
     }
     pin_from(source, &kept_ref, &keep, old_kept.as_ref()).await?;
-    Ok(kept)
+    Ok(Pinned { kept, commits, on_base })
 }
 
 /// One commit in the source that has all `tips` as parents or grandparents, the same for the same tips.
@@ -61,8 +85,66 @@ async fn keep_commit(pool: &Pool, attempt: &Attempt, head: &Tip, tips: &[CommitI
     Ok(last.unwrap_or_else(|| head.commit.clone()))
 }
 
-/// Copies commits with everything they need from the slot into the source and makes sure that they are whole there.
-async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<bool, GitError> {
+/// Makes sure that head and tips are whole in the source; how many commits the head has beyond the base, and whether one
+/// of them grew from it. Absent when something is missing.
+async fn arrived(
+    source: &Git,
+    attempt: &Attempt,
+    head: &Tip,
+    tips: &[CommitId],
+) -> Result<Option<(u32, bool)>, GitError> {
+    let others: Vec<&CommitId> = tips.iter().collect();
+    if !others.is_empty() && !whole(source, &others, &[&attempt.base]).await? {
+        return Ok(None);
+    }
+    if head.commit == attempt.base {
+        return Ok(Some((0, true)));
+    }
+    let range = [head.commit.as_str(), "--not", attempt.base.as_str()];
+    let listing = ["rev-list", "--objects", "--no-object-names", "--format=%P"];
+    let output = match source.run(&[&listing[..], &range].concat()).await {
+        // More objects than can be listed: they are only counted.
+        Err(GitError::Unexpected { .. }) => {
+            let sound = whole(source, &[&head.commit], &[&attempt.base]).await?;
+            let commits = source.out(&[&["rev-list", "--count"][..], &range].concat()).await?;
+            return Ok(sound.then(|| (commits.parse().unwrap_or(u32::MAX), false)));
+        }
+        output => output?,
+    };
+    if !output.success() {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines = text.lines();
+    let (mut commits, mut on_base) = (0, false);
+    while let Some(line) = lines.next() {
+        // Objects are listed as `<id>`, commits as `commit <id>` with the parents on the next line.
+        if line.starts_with("commit ") {
+            commits += 1;
+            on_base |= lines.next().is_some_and(|parents| parents.split(' ').any(|id| id == attempt.base.as_str()));
+        }
+    }
+    Ok(Some((commits, on_base)))
+}
+
+/// Packs in the slot what commits need beyond the base and unpacks it in the source, where git computes each object's id
+/// anew: two processes where a fetch takes seven. Whether both went well.
+async fn hand_over(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<bool, GitError> {
+    let failed = |source| GitError::Io { path: attempt.run_dir.clone(), source };
+    let scratch = || tempfile::tempfile_in(&attempt.run_dir).map_err(failed);
+    let (mut names, pack) = (scratch()?, Arc::new(scratch()?));
+    let lines: String = commits.iter().map(|id| format!("{id}\n")).collect();
+    names.write_all(format!("{lines}^{}\n", attempt.base).as_bytes()).and_then(|()| names.rewind()).map_err(failed)?;
+    let packing = ["pack-objects", "-q", "--revs", "--thin", "--stdout", "--delta-base-offset"];
+    if !slot.piped(&packing, &Arc::new(names), Some(&pack)).await? {
+        return Ok(false);
+    }
+    (&*pack).rewind().map_err(failed)?;
+    source.piped(&["unpack-objects", "-q"], &pack, None).await
+}
+
+/// Copies commits with everything they need from the slot into the source.
+async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<(), GitError> {
     let (Place::WorkTree { git_dir, .. } | Place::GitDir(git_dir) | Place::Folder(git_dir)) = slot.place();
     let tip = format!("--negotiation-tip={}", attempt.base);
     let flags = [
@@ -80,7 +162,7 @@ async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]
         fetch.extend(chunk.iter().map(|id| OsStr::new(id.as_str())));
         source.bytes(&fetch).await?;
     }
-    whole(source, commits, &[&attempt.base]).await
+    Ok(())
 }
 
 async fn pin_from(git: &Git, refname: &str, commit: &CommitId, old: Option<&CommitId>) -> Result<(), GitError> {

@@ -4,7 +4,7 @@
 //! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
-use super::slot::{Ignored, Shape, narrow, remove_any, reset, slot_git, sync_folder, write_durably};
+use super::slot::{Ignored, Shape, kept_index, narrow, remove_any, reset, slot_git, sync_folder, write_durably};
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::inspect;
@@ -15,7 +15,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A slot cannot be had or used.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +98,20 @@ pub struct Pool {
     shape: Shape,
     ignored: Ignored,
     held: Mutex<BTreeMap<u32, SlotLock>>,
+    measured: Mutex<Option<Measured>>,
 }
+
+/// A look at the disk space of all slots.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    bytes: u64,
+    at: Instant,
+    took: Duration,
+}
+
+/// How many times as long as a measurement took its answer is good: looking through every file of every slot never takes
+/// more than a hundredth of the time.
+const LASTS: u32 = 100;
 
 impl Pool {
     /// Opens the pool in `root` (made when absent) for the repository of `source`.
@@ -130,7 +143,7 @@ impl Pool {
         let shape = Shape { facts, identity, excluded: Vec::new() };
         fs::create_dir_all(root).map_err(|e| io_error(root, e))?;
         let root = root.canonicalize().map_err(|e| io_error(root, e))?;
-        Ok(Self { root, source: source.clone(), shape, ignored, held: Mutex::default() })
+        Ok(Self { root, source: source.clone(), shape, ignored, held: Mutex::default(), measured: Mutex::default() })
     }
 
     /// The same pool, whose slots get these files (paths from the root) that are no part of anybody's work: never
@@ -198,6 +211,14 @@ impl Pool {
         }
     }
 
+    /// Removes a slot's files with all that is kept about them.
+    fn wipe(&self, slot: u32) -> Result<(), PoolError> {
+        *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let files = self.path(slot);
+        let gone = [self.stamp(slot), kept_index(&files), files.clone()].iter().try_for_each(|path| remove_any(path));
+        gone.map_err(|e| io_error(&files, e))
+    }
+
     fn let_go(&self, slot: u32) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
     }
@@ -228,12 +249,11 @@ impl Pool {
         let files = self.path(slot);
         let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
         if !matches!(&first, Ok(different) if different.is_empty()) {
-            remove_any(&self.stamp(slot)).map_err(|e| io_error(&files, e))?;
-            remove_any(&files).map_err(|e| io_error(&files, e))?;
+            self.wipe(slot)?;
             // What git calls different in a checkout from nothing is a matter of the repository's own line-end
             // attributes; there is no truer checkout of this commit.
             if let Err(source) = reset(&self.source, &self.shape, &files, base, self.ignored).await {
-                remove_any(&files).map_err(|e| io_error(&files, e))?;
+                self.wipe(slot)?;
                 return Err(PoolError::Prepare { slot, base: base.clone(), source });
             }
         }
@@ -291,8 +311,7 @@ impl Pool {
     /// [`PoolError::Busy`] when another process uses it.
     pub fn discard(&self, slot: u32) -> Result<(), PoolError> {
         self.hold(slot)?;
-        let files = self.path(slot);
-        remove_any(&self.stamp(slot)).and_then(|()| remove_any(&files)).map_err(|e| io_error(&files, e))?;
+        self.wipe(slot)?;
         self.release(slot)
     }
 
@@ -310,8 +329,7 @@ impl Pool {
         if self.label(slot)?.is_some() {
             return Ok(false);
         }
-        let files = self.path(slot);
-        remove_any(&self.stamp(slot)).and_then(|()| remove_any(&files)).map_err(|e| io_error(&files, e))?;
+        self.wipe(slot)?;
         Ok(true)
     }
 
@@ -346,6 +364,22 @@ impl Pool {
             });
         }
         Ok(found)
+    }
+
+    /// Disk space of all slots in bytes. The answer may be a little old: it costs a look at every file.
+    ///
+    /// # Errors
+    /// [`PoolError::Io`] when the pool cannot be read.
+    pub fn used(&self) -> Result<u64, PoolError> {
+        let known = *self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.filter(|known| known.at.elapsed() < known.took * LASTS) {
+            return Ok(known.bytes);
+        }
+        let began = Instant::now();
+        let bytes = self.numbers("")?.into_iter().filter_map(|slot| files::size(&self.path(slot))).sum();
+        let fresh = Measured { bytes, at: Instant::now(), took: began.elapsed() };
+        *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
+        Ok(bytes)
     }
 
     /// Deletes the slots that nobody uses and that hold nothing to collect; returns their numbers.

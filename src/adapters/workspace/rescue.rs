@@ -216,13 +216,23 @@ async fn snapshot(git: &Git, files: &Path, identity: &(String, String)) -> Resul
     Ok(Some(git.commit_tree(&tree, &[&head.commit], "uncommitted work in a linked worktree").await?))
 }
 
-/// Every commit object in a store, whether something points at it or not. The store must have no alternates just now.
-pub(crate) async fn all_commits(git: &Git) -> Result<(Vec<CommitId>, bool), CollectError> {
+/// What a store holds itself.
+pub(crate) struct Stored {
+    /// Every commit, whether something points at it or not.
+    pub(crate) commits: Vec<CommitId>,
+    /// How many objects there are of all kinds.
+    pub(crate) objects: usize,
+    /// Whether git could read the whole store.
+    pub(crate) complete: bool,
+}
+
+/// Everything in a store. It must have no alternates just now.
+pub(crate) async fn stored(git: &Git) -> Result<Stored, CollectError> {
     let args = ["cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectname)"];
     let output = git.run(&args).await?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let ids = text.lines().filter_map(|line| CommitId::new(line.strip_prefix("commit ")?).ok()).collect();
-    Ok((ids, output.success()))
+    let commits = text.lines().filter_map(|line| CommitId::new(line.strip_prefix("commit ")?).ok()).collect();
+    Ok(Stored { commits, objects: text.lines().count(), complete: output.success() })
 }
 
 /// Those of `commits` (and, with `refs`, of all refs and reflogs) that are reachable neither from `known` nor from
@@ -235,6 +245,10 @@ pub(crate) async fn tips(
     notes: &mut Vec<String>,
 ) -> Result<Vec<CommitId>, CollectError> {
     let mut commits = commits.to_vec();
+    commits.retain(|id| !known.contains(&id));
+    if commits.is_empty() && !refs {
+        return Ok(Vec::new());
+    }
     if commits.len() > 1000 {
         // Somebody repacked with all borrowed objects: most of these are old history.
         let mut args = vec!["rev-list"];

@@ -1,16 +1,18 @@
 //! One slot's repository: known-good settings, and making the files equal to a commit.
 //!
 //! A slot's git directory is made anew for every use, as `git clone --shared --template= --no-checkout` would, but without
-//! copying refs. Only the index and the files survive, so that unchanged files keep their times and incremental builds
-//! stay incremental, while nothing an agent planted (hooks, filters, refs, alternates) reaches the next user.
+//! copying refs. Only the files survive, and an index that `mc` kept beside the slot since it prepared it, so that
+//! unchanged files keep their times and incremental builds stay incremental, while nothing an agent planted (hooks,
+//! filters, refs, alternates, hidden entries) reaches the next user.
 
+use super::survey::survey;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::domain::values::{CommitId, TreeId};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileType, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -102,59 +104,133 @@ pub(crate) fn slot_git(source: &Git, files: &Path) -> Git {
         .with_setting("core.commitGraph=false")
         .with_setting("core.fsync=none")
         .with_setting("core.safecrlf=false")
+        .with_setting("core.splitIndex=false")
 }
 
-/// Makes a slot's git directory anew, detached at `base`; files and a usable index stay.
-pub(crate) async fn renew(source: &Git, shape: &Shape, files: &Path, base: &CommitId) -> Result<(), GitError> {
-    let failed = |source| GitError::Io { path: files.to_owned(), source };
-    let git_dir = files.join(".git");
-    fs::create_dir_all(files).map_err(failed)?;
-    let kept = files.with_extension("index");
-    remove_any(&kept).map_err(failed)?;
-    let real =
-        |path: &Path, dir: bool| fs::symlink_metadata(path).is_ok_and(|m| if dir { m.is_dir() } else { m.is_file() });
-    if real(&git_dir, true) && real(&git_dir.join("index"), false) {
-        fs::rename(git_dir.join("index"), &kept).map_err(failed)?;
-    }
-    remove_any(&git_dir).map_err(failed)?;
-    let format = format!("--object-format={}", shape.facts.object_format);
-    let above = source.at(Place::Folder(files.to_owned()));
-    above.out(&["init", "--quiet", "--template=", "--initial-branch=mc-slot", &format]).await?;
-    shape.mend(&git_dir, &[]).map_err(failed)?;
-    if kept.exists() {
-        fs::rename(&kept, git_dir.join("index")).map_err(failed)?;
-    }
-    let git = slot_git(source, files);
-    if unblock(&git, files).await.is_err() || unhide(&git, files, false).await.is_err() {
-        remove_any(&git_dir.join("index")).map_err(failed)?;
-    }
-    git.out(&["update-ref", "--no-deref", "HEAD", base.as_str()]).await?;
-    Ok(())
+/// Makes a slot's git directory anew, detached at `base`, as `git init` would without looking at anybody's settings. The
+/// index is that of `mc`, not the one the last user of the slot left: it hides nothing and claims nothing.
+pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId) -> Result<(), GitError> {
+    let made = || -> io::Result<()> {
+        let git_dir = files.join(".git");
+        remove_any(&git_dir)?;
+        for folder in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "logs"] {
+            fs::create_dir_all(git_dir.join(folder))?;
+        }
+        fs::write(git_dir.join("HEAD"), format!("{base}\n"))?;
+        let zeros = "0".repeat(base.as_str().len());
+        let (name, email) = (one_line(&shape.identity.0), one_line(&shape.identity.1));
+        fs::write(git_dir.join("logs/HEAD"), format!("{zeros} {base} {name} <{email}> 0 +0000\n"))?;
+        shape.mend(&git_dir, &[])
+    };
+    made().map_err(|source| GitError::Io { path: files.to_owned(), source })
 }
 
-/// Makes files and index equal to `base`; says what is still different afterwards.
+/// Makes files and index equal to `base`; says what is still different afterwards, as `git status` shows it.
 pub(crate) async fn reset(
     source: &Git,
     shape: &Shape,
     files: &Path,
     base: &CommitId,
     ignored: Ignored,
-) -> Result<Vec<String>, GitError> {
-    renew(source, shape, files, base).await?;
+) -> Result<Vec<Vec<u8>>, GitError> {
+    let failed = |source| GitError::Io { path: files.to_owned(), source };
+    let fresh = fs::symlink_metadata(files).is_err();
+    fs::create_dir_all(files).map_err(failed)?;
+    let found = survey(files, false).map_err(failed)?;
+    renew(shape, files, base)?;
     let git = slot_git(source, files);
-    git.out(&["reset", "--hard", "--quiet", base.as_str()]).await?;
-    for inner in inner_git_dirs(&git, files).await? {
-        remove_any(&inner).map_err(|source| GitError::Io { path: inner, source })?;
+    let (index, kept) = (files.join(".git/index"), kept_index(files));
+    if fs::symlink_metadata(&kept).is_ok_and(|m| m.is_file()) {
+        fs::rename(&kept, &index).map_err(failed)?;
     }
-    let flags = if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" };
-    git.out(&["clean", flags]).await?;
-    let status = git.bytes(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"]).await?;
-    let mut different: Vec<String> = fields(&status).map(|f| String::from_utf8_lossy(f).into_owned()).collect();
-    let head = git.resolve("HEAD").await?.map(|tip| tip.commit);
-    if head.as_ref() != Some(base) {
-        different.push(format!("HEAD is {head:?}"));
+    if found.odd() && unblock(&git, files).await.is_err() {
+        remove_any(&index).map_err(failed)?;
+    }
+    let checkout = ["read-tree", "--reset", "-u", base.as_str()];
+    if let Err(first) = git.out(&checkout).await {
+        if fs::symlink_metadata(&index).is_err() {
+            return Err(first);
+        }
+        remove_any(&index).map_err(failed)?;
+        git.out(&checkout).await?;
+    }
+    // A checkout from nothing is what this commit is; nobody was here to leave anything.
+    let mut different = Vec::new();
+    if !fresh {
+        if found.odd() {
+            unblock(&git, files).await?;
+            for inner in inner_git_dirs(&git, files).await? {
+                remove_any(&inner).map_err(failed)?;
+            }
+        }
+        let now = survey(files, false).map_err(failed)?;
+        let simple = !found.odd() && !now.empty_folder && ignored == Ignored::Keep;
+        // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
+        if !(simple && entries(&index) == Some(now.files)) {
+            if !(simple && drop_untracked(&git, files).await?) {
+                git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
+                different = differences(&git).await?;
+            }
+        }
+    }
+    if keep_index(&index, &kept).is_err() {
+        // Without one the next preparation writes every file.
+        remove_any(&kept).map_err(failed)?;
     }
     Ok(different)
+}
+
+/// What git calls different between HEAD, the index and the files.
+async fn differences(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
+    let status = git.bytes(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"]).await?;
+    Ok(fields(&status).map(<[u8]>::to_vec).collect())
+}
+
+/// Removes untracked files as `git clean` would, with the folders that are empty then. False when there is anything that
+/// only git should take away.
+async fn drop_untracked(git: &Git, files: &Path) -> Result<bool, GitError> {
+    let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
+    if fields(&others).any(|name| name.ends_with(b"/")) {
+        return Ok(false);
+    }
+    for name in fields(&others) {
+        let path = files.join(OsStr::from_bytes(name));
+        if fs::remove_file(&path).is_err() {
+            return Ok(false);
+        }
+        // A folder that still holds something stays, and with it those above.
+        let _ = path.ancestors().skip(1).take_while(|dir| *dir != files).try_for_each(fs::remove_dir);
+    }
+    Ok(true)
+}
+
+/// How many entries an index says it has (its header: signature, version, count).
+fn entries(index: &Path) -> Option<u64> {
+    let mut header = [0; 12];
+    fs::File::open(index).ok()?.read_exact(&mut header).ok()?;
+    let (signature, count) = (header.get(..4)?, header.get(8..)?.try_into().ok()?);
+    (signature == b"DIRC").then(|| u64::from(u32::from_be_bytes(count)))
+}
+
+/// Where the index of a slot is kept while somebody works there.
+pub(crate) fn kept_index(files: &Path) -> PathBuf {
+    files.with_extension("index")
+}
+
+/// Keeps a copy of the index with its time: git takes a file for unchanged only when it is older than the index that
+/// says so.
+fn keep_index(index: &Path, kept: &Path) -> io::Result<()> {
+    remove_any(kept)?;
+    let Ok(meta) = fs::symlink_metadata(index) else { return Ok(()) };
+    let draft = kept.with_extension("index-new");
+    fs::copy(index, &draft)?;
+    OpenOptions::new().write(true).open(&draft)?.set_modified(meta.modified()?)?;
+    fs::rename(&draft, kept)
+}
+
+/// A name as it may stand in a line of a log.
+fn one_line(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>')).collect()
 }
 
 /// Takes paths out of a slot that stands at `base`: HEAD becomes the same commit with the tree that is left, so that files,
@@ -182,7 +258,9 @@ pub(crate) async fn narrow(
     let draft = files.join(".git/mc-commit");
     fs::write(&draft, with_tree(&commit, &tree)).map_err(failed)?;
     let name = draft.as_os_str();
-    let args = [OsStr::new("hash-object"), OsStr::new("-t"), OsStr::new("commit"), OsStr::new("-w"), name];
+    // The commit was good enough for the repository, whatever a stricter git would say of an old one.
+    let args = ["hash-object", "--literally", "-t", "commit", "-w"].map(OsStr::new).into_iter().chain([name]);
+    let args: Vec<&OsStr> = args.collect();
     let commit = git.commit_id(&args).await?;
     remove_any(&draft).map_err(failed)?;
     let shallow = files.join(".git/shallow");
@@ -209,18 +287,23 @@ fn with_tree(commit: &[u8], tree: &TreeId) -> Vec<u8> {
     text
 }
 
-/// Lets git see again what it was told not to look at (assume-unchanged, skip-worktree); returns how many entries there
-/// were. With `sparse`, a skipped entry without a file stays skipped: a sparse checkout is no deletion.
-pub(crate) async fn unhide(git: &Git, files: &Path, sparse: bool) -> Result<usize, GitError> {
+/// Every tracked path with the letter `git ls-files -v` gives it, and whether one of them is in conflict.
+pub(crate) async fn tracked(git: &Git) -> Result<(Vec<(u8, Vec<u8>)>, bool), GitError> {
     let bytes = git.bytes(&["ls-files", "-v", "-z"]).await?;
-    let odd: Vec<&[u8]> = fields(&bytes)
-        .filter_map(|field| {
-            let (tag, path) = (*field.first()?, field.get(2..)?);
-            let absent = || fs::symlink_metadata(files.join(OsStr::from_bytes(path))).is_err();
-            let hidden = tag.is_ascii_lowercase() || (tag == b'S' && !(sparse && absent()));
-            hidden.then_some(path)
-        })
-        .collect();
+    let listed: Vec<(u8, Vec<u8>)> =
+        fields(&bytes).filter_map(|field| Some((*field.first()?, field.get(2..)?.to_owned()))).collect();
+    let unmerged = listed.iter().any(|(tag, _)| tag.eq_ignore_ascii_case(&b'M'));
+    Ok((listed, unmerged))
+}
+
+/// Lets git see again what it was told not to look at (assume-unchanged, skip-worktree); returns how many entries there
+/// were. A skipped entry without a file stays skipped: a sparse checkout is no deletion.
+pub(crate) async fn unhide(git: &Git, files: &Path, tracked: &[(u8, Vec<u8>)]) -> Result<usize, GitError> {
+    let hides = |(tag, path): &&(u8, Vec<u8>)| {
+        let absent = || fs::symlink_metadata(files.join(OsStr::from_bytes(path))).is_err();
+        tag.is_ascii_lowercase() || (*tag == b'S' && !absent())
+    };
+    let odd: Vec<&[u8]> = tracked.iter().filter(hides).map(|(_, path)| path.as_slice()).collect();
     for chunk in odd.chunks(500) {
         for flag in ["--no-assume-unchanged", "--no-skip-worktree"] {
             let mut args = vec![OsStr::new("update-index"), OsStr::new(flag), OsStr::new("--")];
@@ -306,27 +389,6 @@ pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Gives the owner back the right to use every folder below and at `path`; returns how many lacked it. Git only warns of
-/// a folder it cannot look into, and then takes its files for absent. What is nested too deep to be named is left.
-pub(crate) fn open_folders(path: &Path) -> io::Result<usize> {
-    let (mut opened, mut folders) = (0, vec![path.to_owned()]);
-    while let Some(dir) = folders.pop() {
-        let Ok(meta) = fs::symlink_metadata(&dir) else { continue };
-        let mode = meta.permissions().mode();
-        if mode & 0o700 != 0o700 {
-            fs::set_permissions(&dir, fs::Permissions::from_mode(mode | 0o700))?;
-            opened += 1;
-        }
-        for entry in fs::read_dir(&dir).into_iter().flatten() {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            }
-        }
-    }
-    Ok(opened)
 }
 
 /// Removes pipes, sockets and devices below `dir`: they hold nothing, and make git fail or wait for ever.

@@ -233,7 +233,7 @@ impl State {
                             landing.after = Some(After {
                                 key: key.clone(),
                                 summary: summary.clone(),
-                                delta: delta.clone().unwrap_or_default(),
+                                delta: delta.as_deref().cloned().unwrap_or_default(),
                                 confirmed,
                             });
                         }

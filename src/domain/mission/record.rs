@@ -111,7 +111,7 @@ pub enum Record {
         key: SnapshotKey,
         summary: Summary,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        delta: Option<Delta>,
+        delta: Option<Box<Delta>>,
         #[serde(default)]
         reused: bool,
         #[serde(default)]

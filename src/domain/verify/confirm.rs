@@ -6,7 +6,7 @@
 use super::StageOutcome;
 use super::key::Better;
 use super::number::Number;
-use super::results::{Findings, TestResult, TestResults, TestStatus};
+use super::results::{Findings, Suites, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use super::snapshot::{Snapshot, StageResult};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,8 +135,14 @@ fn confirm_tests(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
             groups.entry((&test.suite, &test.name)).or_default()[run].push(test.status);
         }
     }
+    let suites = [left, right].map(|results| Suites::of(Some(results)));
     let mut tests = Vec::new();
     for ((suite, name), mut runs) in groups {
+        for (run, results) in runs.iter_mut().enumerate() {
+            if name == WHOLE_SUITE && results.is_empty() && suites[run].ran(suite) {
+                results.push(TestStatus::Passed);
+            }
+        }
         for run in &mut runs {
             run.sort_unstable_by(|a, b| b.cmp(a));
         }

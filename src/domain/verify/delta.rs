@@ -6,7 +6,7 @@
 
 use super::StageOutcome::{Failed, NotRun, Passed};
 use super::key::{Better, StageKind};
-use super::results::TestStatus;
+use super::results::{Suites, TestStatus, WHOLE_SUITE};
 use super::snapshot::{Snapshot, StageResult};
 use super::{Delta, FindingsChange, MetricChange};
 use std::cmp::Ordering;
@@ -212,6 +212,14 @@ fn compare_tests(stage: &StageResult, before: Option<&StageResult>, after: Optio
     for (side, result) in [before, after].into_iter().enumerate() {
         for test in result.and_then(|r| r.tests.as_ref()).into_iter().flat_map(|t| &t.tests) {
             counts.entry((&test.suite, &test.name)).or_default()[side][test.status as usize] += 1;
+        }
+    }
+    let suites = [before, after].map(|side| Suites::of(side.and_then(|result| result.tests.as_ref())));
+    for ((suite, _), sides) in counts.iter_mut().filter(|((_, name), _)| *name == WHOLE_SUITE) {
+        for (side, counts) in sides.iter_mut().enumerate() {
+            if counts.iter().sum::<u64>() == 0 && suites[side].ran(suite) {
+                counts[PASSED] = 1;
+            }
         }
     }
     let ran = after.is_none_or(|stage| stage.effective() != NotRun);

@@ -5,7 +5,7 @@ use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{Demand, StageKind};
-use crate::domain::verify::results::{Findings, TestResult, TestResults};
+use crate::domain::verify::results::{Findings, TestResult, TestResults, WHOLE_SUITE};
 use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, head_tail};
 use proptest::prelude::*;
 
@@ -105,6 +105,45 @@ fn exit_code_only_red_on_both_sides_is_incomparable() {
     let found = delta(&red, &red);
     assert_eq!(found.incomparable, ["lint: exit code 1"]);
     assert!(!red.summary().per_test && of("-a").summary().per_test);
+}
+
+/// A stage whose suite `s` could not run as a whole, with a test of another suite.
+fn broken_suite() -> Snapshot {
+    let test = |suite: &str, name: &str, status| TestResult { suite: suite.into(), name: name.into(), status };
+    let mut stage = stage("t", Failed, None);
+    let tests = vec![test("s", WHOLE_SUITE, TestStatus::Failed), test("other", "x", TestStatus::Passed)];
+    stage.tests = Some(TestResults { tests, problem: None });
+    snapshot(vec![stage])
+}
+
+fn with_other(mut of: Snapshot) -> Snapshot {
+    let other = TestResult { suite: "other".into(), name: "x".into(), status: TestStatus::Passed };
+    of.stages[0].tests.as_mut().unwrap().tests.push(other);
+    of
+}
+
+#[test]
+fn a_suite_that_could_not_run_is_compared_with_one_that_does() {
+    let (broken, sound) = (broken_suite(), with_other(of("+a +b")));
+    let mended = delta(&broken, &sound);
+    assert_eq!(
+        (mended.fixed.as_slice(), mended.removed.len(), mended.added),
+        (&["t: s: (whole suite)".to_owned()][..], 0, 2)
+    );
+    let spoilt = delta(&sound, &broken);
+    assert_eq!((spoilt.broken.as_slice(), spoilt.removed.len()), (&["t: s: (whole suite)".to_owned()][..], 2));
+    assert_eq!(delta(&broken, &broken).still_failing, ["t: s: (whole suite)"]);
+    let deleted = delta(&broken, &with_other(of("")));
+    assert_eq!((deleted.removed.as_slice(), deleted.fixed.len()), (&["t: s: (whole suite)".to_owned()][..], 0));
+}
+
+#[test]
+fn a_suite_that_ran_in_one_of_two_runs_is_flaky() {
+    for (first, second) in [(broken_suite(), with_other(of("+a"))), (with_other(of("+a")), broken_suite())] {
+        let both = confirm(&first, &second);
+        assert_eq!(both.flaky, ["t: s: (whole suite)"]);
+        assert_eq!(both.stages[0].effective(), Passed);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::snapshot::{RunEnd, Snapshot, StageResult, relative};
 use super::verdict::judge;
 use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
 use proptest::prelude::*;
+use std::slice::from_ref;
 
 /// A stage with findings such as `a.py:F401 a.py:F401`, all of which make its tool say no.
 fn found(kind: StageKind, outcome: StageOutcome, findings: &str) -> StageResult {
@@ -87,7 +88,7 @@ fn row_2_a_stage_that_passed_must_pass() {
     both(&[lint(Passed, "")], &[lint(Failed, "a.py:F401")], (Hurt, false, "lint: exit code 1 with 1 finding"));
     // Also where the tool is silent when it is content, and was read as nothing then.
     let silent = StageResult { findings: None, format: Some(Format::Exit), ..lint(Passed, "") };
-    both(&[silent.clone()], &[lint(Failed, "a.py:F401")], (Hurt, false, "lint: a.py: F401"));
+    both(from_ref(&silent), &[lint(Failed, "a.py:F401")], (Hurt, false, "lint: a.py: F401"));
     both(
         &[metric("3", 0, at_most("3"))],
         &[metric("3.01", 0, at_most("3"))],
@@ -138,10 +139,10 @@ fn row_5_and_6_other_findings_rise_only_without_ratchet() {
 fn row_7_and_8_numbers_get_worse_only_without_ratchet() {
     let why = "1 metric got worse: size: 2 -> 2.5";
     let (two, more) = (metric("2", 0, at_most("3")), metric("2.5", 0, at_most("3")));
-    row(&[two.clone()], &[more.clone()], (Neutral, true, "1 metric changed: size: 2 -> 2.5"), (Hurt, false, why));
+    row(from_ref(&two), from_ref(&more), (Neutral, true, "1 metric changed: size: 2 -> 2.5"), (Hurt, false, why));
     let higher = Demand { at_least: "79".parse().ok(), ..Demand::default() };
     let (up, down) = (metric("80.1%", 0, higher), metric("79.2%", 0, higher));
-    row(&[up.clone()], &[down.clone()], (Neutral, true, "size: 80.1 -> 79.2"), (Hurt, false, "size: 80.1 -> 79.2"));
+    row(from_ref(&up), from_ref(&down), (Neutral, true, "size: 80.1 -> 79.2"), (Hurt, false, "size: 80.1 -> 79.2"));
     both(&[down], &[up], (Helped, true, "1 metric got better: size: 79.2 -> 80.1"));
     // Nobody said which way is better: named, never more.
     let free = |text| metric(text, 0, Demand::default());
@@ -180,7 +181,7 @@ fn row_11_what_is_not_whole_cannot_be_compared() {
     half.findings.as_mut().unwrap().problem = Some("broken.py could not be parsed".into());
     let whole = lint(Failed, "a.py:F1");
     for (before, after) in [(&whole, &crash), (&whole, &half), (&crash, &whole), (&half, &whole), (&crash, &crash)] {
-        both(&[before.clone()], &[after.clone()], nothing);
+        both(from_ref(before), from_ref(after), nothing);
     }
     let mute = || metric("none", 0, at_most("3"));
     both(&[mute()], &[mute()], nothing);
@@ -234,7 +235,7 @@ fn row_13_fewer_findings_help_and_trading_them_does_not() {
 #[test]
 fn row_14_the_gate_pass_demands_every_stage() {
     for stage in [lint(Failed, "a.py:F1"), metric("5", 0, at_most("3"))] {
-        let found = judged(&[stage.clone()], &[stage], Gate::Pass, false);
+        let found = judged(from_ref(&stage), from_ref(&stage), Gate::Pass, false);
         assert!(!found.lands && found.reasons[0].contains("the gate `pass`"), "{found:?}");
     }
 }
@@ -316,7 +317,7 @@ proptest! {
         let (mut more, before) = (counts.clone(), lint(Passed, &text(&counts)));
         more.push(added);
         let after = lint(Passed, &text(&more));
-        let (calm, strict) = (judged(&[before.clone()], &[after.clone()], Gate::Pass, false), judged(&[before.clone()], &[after.clone()], Gate::Pass, true));
+        let (calm, strict) = (judged(from_ref(&before), from_ref(&after), Gate::Pass, false), judged(from_ref(&before), from_ref(&after), Gate::Pass, true));
         prop_assert!(calm.lands && !calm.reasons.is_empty() && !strict.lands);
         prop_assert_eq!(judged(&[after], &[before], Gate::Pass, true).verdict, Helped);
     }

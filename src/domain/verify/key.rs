@@ -183,11 +183,9 @@ pub struct StageSpec {
 impl SnapshotKey {
     /// SHA-256 over the fields below, each preceded by its length in bytes as eight big-endian bytes, so that
     /// no two different inputs give the same byte string: the version tag `mc-snapshot-1`, the tree, the number of
-    /// stages, for each stage name, run, kind, tier, format and timeout in seconds, then the fingerprint. After it, for each stage that is a metric or of which
-    /// something is demanded: the word `demand`, its place in the list, and what is demanded.
-    ///
-    /// If any stage has `reports`, the tag is `mc-snapshot-2` and each stage's fields end with their number and themselves:
-    /// keys of before there were reports stay as they are.
+    /// stages, for each stage name, run, kind, tier, format and timeout in seconds, then the fingerprint. After it, for each
+    /// stage with reports: the word `reports`, its place in the list, their number and they themselves; then for each stage
+    /// that is a metric or of which something is demanded: the word `demand`, its place, and what is demanded.
     ///
     /// The timeout is part of it: a result of "not run: timeout" must not outlive a longer timeout.
     #[must_use]
@@ -197,8 +195,7 @@ impl SnapshotKey {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text.as_bytes());
         };
-        let reports = stages.iter().any(|stage| !stage.reports.is_empty());
-        field(if reports { "mc-snapshot-2" } else { "mc-snapshot-1" });
+        field("mc-snapshot-1");
         field(tree.as_str());
         field(&stages.len().to_string());
         for stage in stages {
@@ -208,12 +205,16 @@ impl SnapshotKey {
             field(stage.tier.word());
             field(stage.format.word());
             field(&stage.timeout_secs.to_string());
-            if reports {
+        }
+        field(fingerprint);
+        for (nth, stage) in stages.iter().enumerate() {
+            if !stage.reports.is_empty() {
+                field("reports");
+                field(&nth.to_string());
                 field(&stage.reports.len().to_string());
                 stage.reports.iter().for_each(|glob| field(glob));
             }
         }
-        field(fingerprint);
         for (nth, stage) in stages.iter().enumerate() {
             if stage.kind == StageKind::Metric || !stage.demand.is_nothing() {
                 field("demand");

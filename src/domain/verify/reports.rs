@@ -7,7 +7,7 @@ use super::formats::{self, Format, RESULTS_LIMIT};
 use super::results::TestResults;
 
 /// What report files are.
-pub const FORMAT: Format = Format::Tap;
+pub const FORMAT: Format = Format::Junit;
 
 /// A file that a stage left in the work tree.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,11 @@
 //! and is never content.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Name of the test that stands for a suite that could not be built, loaded or run to its end. Readers write it only for
+/// such a suite; when it is gone later and tests of the suite are reported, the suite has run: see [`Suites`].
+pub const WHOLE_SUITE: &str = "(whole suite)";
 
 /// How one test ended. The order is from worst evidence to best: of two runs the greater one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +49,24 @@ impl TestResults {
     #[must_use]
     pub fn any(&self, status: TestStatus) -> bool {
         self.tests.iter().any(|test| test.status == status)
+    }
+}
+
+/// The suites of which single tests were reported.
+#[derive(Debug, Default)]
+pub(super) struct Suites<'a>(BTreeSet<&'a str>);
+
+impl<'a> Suites<'a> {
+    /// Those of some results, none of no results.
+    pub(super) fn of(results: Option<&'a TestResults>) -> Self {
+        let tests = results.into_iter().flat_map(|results| &results.tests);
+        Self(tests.filter(|test| test.name != WHOLE_SUITE).map(|test| test.suite.as_str()).collect())
+    }
+
+    /// Whether this suite, or one inside it (`module.Class` is inside `module`), was reported: it ran.
+    pub(super) fn ran(&self, suite: &str) -> bool {
+        let inside = format!("{suite}.");
+        self.0.contains(suite) || self.0.range(inside.as_str()..).next().is_some_and(|other| other.starts_with(&inside))
     }
 }
 

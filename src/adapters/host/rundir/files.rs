@@ -72,24 +72,41 @@ pub fn settings_text(spec: &RunSpec) -> Result<String, RunError> {
     if spec.cookie.is_empty() || !spec.cookie.bytes().all(plain) {
         return Err(RunError::Cookie { cookie: spec.cookie.clone() });
     }
-    let shortest = spec.timeout.min(spec.lease).min(if spec.grace.is_zero() { spec.lease } else { spec.grace });
-    let (shown, tick) = match shortest < Duration::from_secs(5) {
-        true => ("0.1", Duration::from_millis(100)),
-        false => ("1", Duration::from_secs(1)),
-    };
-    let ticks = |d: Duration| d.as_millis().div_ceil(tick.as_millis());
+    let (tick, step) = (tick(spec), step(spec));
+    let ticks = |d: Duration, tick: Duration| d.as_millis().div_ceil(tick.as_millis());
     let mut text = format!(
-        "isolation {}\ntick {shown}\ntimeout {}\ngrace {}\nlease {}\ncookie {}\n",
+        "isolation {}\ntick {}\nstep {}\ntimeout {}\ngrace {}\nlease {}\ncookie {}\n",
         spec.isolation.word(),
-        ticks(spec.timeout).max(1),
-        ticks(spec.grace),
-        ticks(spec.lease).max(1),
+        tick.as_secs_f32(),
+        step.as_secs_f32(),
+        ticks(spec.timeout, tick).max(1),
+        ticks(spec.grace, step),
+        ticks(spec.lease, tick).max(1),
         spec.cookie
     );
     for root in &spec.search_roots {
         text += &format!("root {}\n", encode("a search root", root.as_os_str())?);
     }
     Ok(text + "end\n")
+}
+
+/// How often the supervisor counts: each time costs a process, and 64 agents at a time are not rare. A search samples
+/// sessions at each tick, so there it stays short.
+fn tick(spec: &RunSpec) -> Duration {
+    let shortest = spec.timeout.min(spec.lease);
+    match spec.isolation {
+        _ if shortest < Duration::from_secs(5) => Duration::from_millis(100),
+        Isolation::PidNamespace(_) if shortest >= Duration::from_secs(600) => Duration::from_secs(10),
+        _ => Duration::from_secs(1),
+    }
+}
+
+/// How often the supervisor looks while it waits for the end of what it has told to end.
+fn step(spec: &RunSpec) -> Duration {
+    match spec.timeout.min(spec.lease).min(spec.grace) < Duration::from_secs(5) {
+        true => Duration::from_millis(100),
+        false => Duration::from_secs(1),
+    }
 }
 
 /// Reads the `run` file back; absent when it is incomplete.

@@ -14,7 +14,7 @@ use crate::adapters::host::kill;
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::{self, Identity};
 use crate::domain::values::Millis;
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -167,6 +167,10 @@ pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
     let texts = [("run", settings.as_str()), ("command", &command), ("supervisor.sh", SUPERVISOR), ("lease", "0\n")];
     for (name, text) in texts.into_iter().chain([("out.log", ""), ("supervisor.log", "")]) {
         write_new(&dir.join(name), text)?;
+    }
+    for name in ["ready", "go"] {
+        // The supervisor makes them where this cannot.
+        let _ = rustix::fs::mknodat(CWD, dir.join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
     }
     Ok(dir)
 }

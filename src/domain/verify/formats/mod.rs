@@ -5,20 +5,33 @@
 //! its exit code only, and the result says so. Every reader is one pass over any text, in bounded memory.
 
 pub mod bandit;
+pub mod cargo;
 pub mod clippy;
 pub mod eslint;
-mod found;
+pub mod go;
+pub mod go_json;
+pub mod jest;
+pub mod junit;
 pub mod metric;
 pub mod mypy;
+pub mod nextest;
+pub mod pytest;
 pub mod ruff;
 pub mod tap;
 pub mod tsc;
+pub mod unittest;
+pub mod vitest;
+
+mod found;
+mod report;
 
 use super::key::hex;
 use super::results::Reading;
 use super::snapshot::floor;
+use anstream::adapter::strip_str;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// Most tests or findings one output may name; further ones are a problem of the report.
 pub const RESULTS_LIMIT: usize = 100_000;
@@ -36,18 +49,36 @@ pub enum Format {
     Exit,
     /// Findings of bandit.
     Bandit,
+    /// `cargo test`.
+    Cargo,
     /// Findings of cargo, rustc and clippy.
     Clippy,
     /// Findings of eslint.
     Eslint,
+    /// `go test -v`.
+    Go,
+    /// `go test -json`.
+    GoJson,
+    /// jest.
+    Jest,
+    /// JUnit XML.
+    Junit,
     /// Findings of mypy.
     Mypy,
+    /// `cargo nextest run`.
+    Nextest,
+    /// pytest.
+    Pytest,
     /// Findings of ruff.
     Ruff,
     /// Test Anything Protocol.
     Tap,
     /// Findings of the TypeScript compiler.
     Tsc,
+    /// Python's unittest.
+    Unittest,
+    /// vitest.
+    Vitest,
 }
 
 /// One format.
@@ -62,36 +93,51 @@ struct Known {
 }
 
 /// Every format that reads something.
+#[rustfmt::skip]
 const FORMATS: &[Known] = &[
-    Known {
-        format: Format::Bandit,
-        word: "bandit",
-        recognises: bandit::recognises,
-        read: |text| bandit::read(text).into(),
-    },
-    Known {
-        format: Format::Clippy,
-        word: "clippy",
-        recognises: clippy::recognises,
-        read: |text| clippy::read(text).into(),
-    },
-    Known {
-        format: Format::Eslint,
-        word: "eslint",
-        recognises: eslint::recognises,
-        read: |text| eslint::read(text).into(),
-    },
+    Known { format: Format::Bandit, word: "bandit", recognises: bandit::recognises, read: |text| bandit::read(text).into() },
+    Known { format: Format::Cargo, word: "cargo", recognises: cargo::recognises, read: |text| cargo::read(text).into() },
+    Known { format: Format::Clippy, word: "clippy", recognises: clippy::recognises, read: |text| clippy::read(text).into() },
+    Known { format: Format::Eslint, word: "eslint", recognises: eslint::recognises, read: |text| eslint::read(text).into() },
+    Known { format: Format::Go, word: "go", recognises: go::recognises, read: |text| go::read(text).into() },
+    Known { format: Format::GoJson, word: "go-json", recognises: go_json::recognises, read: |text| go_json::read(text).into() },
+    Known { format: Format::Jest, word: "jest", recognises: jest::recognises, read: |text| jest::read(text).into() },
+    Known { format: Format::Junit, word: "junit", recognises: junit::recognises, read: |text| junit::read(text).into() },
     Known { format: Format::Mypy, word: "mypy", recognises: mypy::recognises, read: |text| mypy::read(text).into() },
+    Known { format: Format::Nextest, word: "nextest", recognises: nextest::recognises, read: |text| nextest::read(text).into() },
+    Known { format: Format::Pytest, word: "pytest", recognises: pytest::recognises, read: |text| pytest::read(text).into() },
     Known { format: Format::Ruff, word: "ruff", recognises: ruff::recognises, read: |text| ruff::read(text).into() },
     Known { format: Format::Tap, word: "tap", recognises: tap::recognises, read: |text| tap::read(text).into() },
     Known { format: Format::Tsc, word: "tsc", recognises: tsc::recognises, read: |text| tsc::read(text).into() },
+    Known { format: Format::Unittest, word: "unittest", recognises: unittest::recognises, read: |text| unittest::read(text).into() },
+    Known { format: Format::Vitest, word: "vitest", recognises: vitest::recognises, read: |text| vitest::read(text).into() },
 ];
 
 /// The formats that give findings, not tests.
 const FINDINGS: &[Format] = &[Format::Bandit, Format::Clippy, Format::Eslint, Format::Mypy, Format::Ruff, Format::Tsc];
 
 /// The words of all formats, as settings may name them.
-pub const WORDS: &[&str] = &["auto", "bandit", "clippy", "eslint", "exit", "mypy", "ruff", "tap", "tsc"];
+#[rustfmt::skip]
+pub const WORDS: &[&str] = &[
+    "auto",
+    "exit",
+    "bandit",
+    "cargo",
+    "clippy",
+    "eslint",
+    "go",
+    "go-json",
+    "jest",
+    "junit",
+    "mypy",
+    "nextest",
+    "pytest",
+    "ruff",
+    "tap",
+    "tsc",
+    "unittest",
+    "vitest",
+];
 
 impl Format {
     /// The word used in settings and output.
@@ -125,9 +171,12 @@ impl Format {
 /// of the tests they build: formats of findings are looked for only where there are no tests.
 #[must_use]
 pub fn recognise(output: &str) -> Option<Format> {
+    let output = &*plain(output);
+    let outside = &*junit::outside(output);
+    let seen = |known: &Known| if known.format == Format::Junit { output } else { outside };
     let one = |findings: bool| {
         let wanted = FORMATS.iter().filter(|known| known.format.gives_findings() == findings);
-        let mut found = wanted.filter(|known| (known.recognises)(output));
+        let mut found = wanted.filter(|known| (known.recognises)(seen(known)));
         (found.next().map(|known| known.format), found.next().is_some())
     };
     match one(false) {
@@ -139,6 +188,7 @@ pub fn recognise(output: &str) -> Option<Format> {
 /// Reads an output; the format it was read as comes with it, [`Format::Exit`] where nothing was understood.
 #[must_use]
 pub fn read(format: Format, output: &str) -> (Format, Reading) {
+    let output = &*plain(output);
     let format = match format {
         Format::Auto => recognise(output).unwrap_or(Format::Exit),
         named => named,
@@ -147,6 +197,11 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
         Some(known) => (format, (known.read)(output)),
         None => (Format::Exit, Reading::default()),
     }
+}
+
+/// The output without colours and other terminal sequences.
+fn plain(output: &str) -> Cow<'_, str> {
+    if output.contains('\u{1b}') { strip_str(output).to_string().into() } else { output.into() }
 }
 
 /// A name of at most [`NAME_LIMIT`] bytes; a longer one ends in a hash of the whole.

@@ -4,6 +4,7 @@
 //! number, directive and duration; a report that is not whole (plan, bail out) is a problem and never a pass;
 //! any text is read in one pass with bounded memory per line and in all.
 
+use super::report::stable;
 use super::{RESULTS_LIMIT, shorten};
 use crate::domain::verify::results::{TestResult, TestResults, TestStatus};
 use crate::domain::verify::snapshot::floor;
@@ -244,7 +245,7 @@ impl Reader {
             return;
         }
         self.total += 1;
-        let name = if name.is_empty() { "(no description)".to_owned() } else { shorten(name) };
+        let name = if name.is_empty() { "(no description)".to_owned() } else { shorten(&stable(name)) };
         let children = self.fold(depth + 1, &name);
         if let Some(level) = self.levels.get_mut(depth) {
             level.results += 1;

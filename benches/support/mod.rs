@@ -1,0 +1,123 @@
+//! A mission in a world where everything works at once: what its decisions are, without anything around them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may panic")]
+
+use mission_control::domain::mission::{
+    AttemptReport, Command, Event, Ground, Integration, LandResult, Policy, Record, RunEnd, State, Verification, decide,
+};
+use mission_control::domain::unit::UnitSpec;
+use mission_control::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
+use mission_control::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
+use std::collections::VecDeque;
+
+/// `count` units in chains of ten.
+pub fn units(count: usize) -> Vec<UnitSpec> {
+    let id = |n: usize| UnitId::new(&format!("unit-{n:05}")).unwrap();
+    let unit = |n: usize| {
+        let mut spec = UnitSpec::new(id(n), "a title as people write it");
+        if n % 10 > 0 {
+            spec.depends.push(id(n - 1));
+        }
+        spec
+    };
+    (0..count).map(unit).collect()
+}
+
+fn tip(n: u64) -> Tip {
+    Tip { commit: CommitId::new(&format!("{n:040x}")).unwrap(), tree: TreeId::new(&format!("{n:040x}")).unwrap() }
+}
+
+fn summary() -> Summary {
+    Summary {
+        outcome: StageOutcome::Passed,
+        passed: 1000,
+        failed: 0,
+        skipped: 3,
+        findings: Default::default(),
+        per_test: true,
+        flaky: Vec::new(),
+        note: String::new(),
+    }
+}
+
+/// The first record of a mission over these units, with sixteen workers.
+pub fn first(units: Vec<UnitSpec>) -> Record {
+    Record::MissionStarted {
+        format: 1,
+        mission: MissionId::new("mbench").unwrap(),
+        at: 1_000,
+        objective: "bench".to_owned(),
+        policy: Policy { workers: 16, ..Policy::default() },
+        plan: Some(units),
+        settings: serde_json::Value::Null,
+    }
+}
+
+/// What a world without faults answers.
+fn answer(command: Command, next: &mut u64) -> Option<Event> {
+    *next += 1;
+    Some(match command {
+        Command::Preflight => Event::Preflight(Ok(Ground { tip: tip(1), create: true, notes: Vec::new() })),
+        Command::Establish { .. } => Event::Established(Ok(())),
+        Command::CheckTarget { .. } => Event::TargetChecked(None),
+        Command::Start(order) | Command::Adopt(order) => {
+            let mut report = AttemptReport::bare(RunEnd::Exited(0));
+            report.head = Some(tip(*next));
+            report.changed = true;
+            report.proof = "pid namespace".to_owned();
+            report.ran = Some((2_000, 3_000));
+            Event::AttemptEnded { unit: order.spec.id.clone(), n: order.n, report: Box::new(report) }
+        }
+        Command::Integrate { token, .. } => Event::Integrated { token, result: Ok(Integration::Candidate(tip(*next))) },
+        Command::Verify(order) => {
+            let verification = Verification {
+                key: SnapshotKey(format!("{next:064x}")),
+                summary: summary(),
+                delta: order.against.map(|_| Delta { added: 1, ..Delta::default() }),
+                reused: false,
+                confirmed: false,
+            };
+            Event::Verified { run: order.run, result: Ok(Box::new(verification)) }
+        }
+        Command::Land { token, candidate, .. } => {
+            Event::LandEnded { token, result: Ok(LandResult::Landed { now: candidate }) }
+        }
+        Command::CheckObjective { round, .. } => Event::ObjectiveChecked { round, met: true },
+        Command::Exit { .. }
+        | Command::ReadBacklog { .. }
+        | Command::Kill { .. }
+        | Command::KillVerification { .. }
+        | Command::KillCheck { .. } => return None,
+    })
+}
+
+/// Plays a mission from its first record to its end; `each` sees every record. How many events it took, and the state.
+pub fn play(first: &Record, mut each: impl FnMut(Record)) -> (u64, State) {
+    let mut state = State::begin(first).unwrap();
+    let (mut now, mut next, mut events) = (2_000, 1, 0);
+    let mut waiting = VecDeque::from([Event::Begun]);
+    while let Some(event) = waiting.pop_front() {
+        now += 1;
+        events += 1;
+        let step = decide(&mut state, now, event);
+        step.records.into_iter().for_each(&mut each);
+        for command in step.commands {
+            waiting.extend(answer(command, &mut next));
+        }
+    }
+    assert!(state.over() && state.landings as usize == state.units.len(), "the mission did not land everything");
+    (events, state)
+}
+
+/// A journal of at least `length` records, its first one included.
+pub fn journal(length: usize) -> Vec<Record> {
+    let mut count = length / 16 + 1;
+    loop {
+        let start = first(units(count));
+        let mut records = vec![start.clone()];
+        play(&start, |record| records.push(record));
+        if records.len() >= length {
+            return records;
+        }
+        count += count / 4;
+    }
+}

@@ -1,0 +1,126 @@
+//! Facts about this machine and its programs: disk, memory, processors, user, what is on the PATH. Reads only, but for
+//! folders of its own that vanish again.
+
+use rustix::fs::Access;
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// Bytes that may still be written where `path`, or the nearest folder above it that exists, is.
+#[must_use]
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let there = path.ancestors().find(|dir| dir.exists())?;
+    let system = rustix::fs::statvfs(there).ok()?;
+    Some(system.f_bavail.saturating_mul(system.f_frsize))
+}
+
+/// Memory that programs could still get, in bytes (`MemAvailable` of proc_meminfo(5)).
+#[must_use]
+pub fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
+}
+
+/// Processors this process may use.
+#[must_use]
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Number of the user this process runs as; 0 is root.
+#[must_use]
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether this user may make files in a folder.
+#[must_use]
+pub fn may_write(folder: &Path) -> bool {
+    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Whether others than the owner may read a folder.
+#[must_use]
+pub fn open_to_others(folder: &Path) -> bool {
+    folder.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+}
+
+/// The file a program's name leads to: itself when it has a folder, else the first executable of that name on `path`.
+#[must_use]
+pub fn find_program(name: &str, path: &OsStr, cwd: &Path) -> Option<PathBuf> {
+    let runs = |file: &Path| file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    if name.contains('/') {
+        return Some(cwd.join(name)).filter(|file| runs(file));
+    }
+    std::env::split_paths(path).map(|dir| cwd.join(dir).join(name)).find(|file| runs(file))
+}
+
+/// A private folder that is removed with everything in it.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: TempDir,
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// Makes it below `parent`, which is made when absent (mode 0700).
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn below(parent: &Path) -> std::io::Result<Self> {
+        super::files::make_private_dir(parent)?;
+        let dir = tempfile::Builder::new().prefix("try-").tempdir_in(parent)?;
+        let path = dir.path().canonicalize()?;
+        Ok(Self { dir, path })
+    }
+
+    /// Its real path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes it, and the folders of `parents` that are empty then, in this order.
+    ///
+    /// # Errors
+    /// The system's reason, when something of it cannot be removed.
+    pub fn remove(self, parents: &[PathBuf]) -> std::io::Result<()> {
+        self.dir.close()?;
+        for parent in parents {
+            if std::fs::remove_dir(parent).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_seen() {
+        assert!(free_bytes(Path::new("/no/such/folder")).is_some_and(|bytes| bytes > 0));
+        assert!(free_memory().is_some_and(|bytes| bytes > 1 << 20) && processors() > 0);
+        let path = OsStr::new("/usr/bin:/bin");
+        assert!(find_program("sh", path, Path::new("/")).is_some());
+        assert!(find_program("no-such-program", path, Path::new("/")).is_none());
+        assert!(
+            find_program("bin/sh", path, Path::new("/")).is_some()
+                && find_program("/etc/passwd", path, Path::new("/")).is_none()
+        );
+    }
+
+    #[test]
+    fn a_scratch_folder_leaves_nothing() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (state, parent) = (home.path().join("state"), home.path().join("state/scratch"));
+        let scratch = Scratch::below(&parent).expect("a scratch folder");
+        assert!(scratch.path().is_dir() && !open_to_others(scratch.path()));
+        scratch.remove(&[parent, state.clone()]).expect("removed");
+        assert!(!state.exists() && home.path().exists());
+    }
+}

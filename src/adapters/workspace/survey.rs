@@ -1,0 +1,76 @@
+//! One walk through a workspace: what is in it that git alone would not show, or would stumble over.
+//!
+//! Most workspaces have none of it, and then the calls of git that look for such things one by one are not needed.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// What a walk found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Survey {
+    /// Folders that were closed to their owner and are open now.
+    pub(crate) opened: usize,
+    /// Something called `.git` below the root's own: a repository, or an obstacle that git does not look at.
+    pub(crate) inner_git: bool,
+    /// A pipe, socket or device. One with a name git reads for its own purposes makes git wait for ever.
+    pub(crate) special: bool,
+    /// A folder without entries, which git neither shows nor takes for a change.
+    pub(crate) empty_folder: bool,
+    /// A folder that could not be looked into.
+    pub(crate) hidden: bool,
+    /// Files and links.
+    pub(crate) files: u64,
+}
+
+impl Survey {
+    /// Whether the listing of tracked folders is needed to put right what was found.
+    pub(crate) fn odd(self) -> bool {
+        self.inner_git || self.special || self.hidden
+    }
+}
+
+/// Walks everything below `root`; links are not followed. With `open`, folders closed to their owner are opened first,
+/// those of its git directory too: git only warns of a folder it cannot look into, and then takes its files for absent.
+/// What is nested too deep to be named is left.
+pub(crate) fn survey(root: &Path, open: bool) -> io::Result<Survey> {
+    let mut found = Survey::default();
+    let mut folders = vec![(root.to_owned(), false)];
+    while let Some((dir, gits)) = folders.pop() {
+        if open {
+            let Ok(meta) = fs::symlink_metadata(&dir) else { continue };
+            let mode = meta.permissions().mode();
+            if mode & 0o700 != 0o700 {
+                fs::set_permissions(&dir, fs::Permissions::from_mode(mode | 0o700))?;
+                found.opened += 1;
+            }
+        }
+        let Ok(entries) = fs::read_dir(&dir) else {
+            found.hidden = true;
+            continue;
+        };
+        let mut entries = entries.peekable();
+        found.empty_folder |= !gits && entries.peek().is_none();
+        for entry in entries {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if gits {
+                // The git directory itself is looked through by whoever repairs it.
+                if open && kind.is_dir() {
+                    folders.push((entry.path(), true));
+                }
+                continue;
+            }
+            let named_git = entry.file_name() == ".git";
+            let own = named_git && dir == root;
+            found.inner_git |= named_git && !own;
+            found.files += u64::from(!kind.is_dir());
+            found.special |= !own && !kind.is_dir() && !kind.is_file() && !kind.is_symlink();
+            if kind.is_dir() && (!own || open) {
+                folders.push((entry.path(), own));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,28 @@
+//! `mc doctor`: what stands in the way of a mission.
+
+use super::args::Doctor;
+use super::error::CliError;
+use super::{Context, output};
+use crate::engine::doctor::{Trials, examine};
+use crate::engine::scratch::interruptible;
+use crate::report::doctor::{json, text};
+
+pub(super) async fn doctor(context: &Context, wanted: &Doctor) -> Result<u8, CliError> {
+    let trials = Trials { baseline: wanted.baseline, agent: wanted.agent, gate: wanted.gate };
+    let place = context.place();
+    if wanted.agent && !context.global.json {
+        output::note("note: the agent is started once with a trivial brief, which may cost money");
+    }
+    let (examined, stopped) = interruptible(|kill| examine(&place, trials, kill)).await?;
+    let examined = examined?;
+    if context.global.json {
+        output::json(&json(&examined.checks, wanted.gate.then_some(examined.let_through)));
+    } else {
+        let shown: Vec<_> = match context.global.quiet {
+            true => examined.checks.iter().filter(|c| !c.help.is_empty()).cloned().collect(),
+            false => examined.checks.clone(),
+        };
+        output::put(&text(&shown));
+    }
+    Ok(if stopped { 130 } else { examined.code() })
+}

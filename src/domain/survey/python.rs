@@ -1,0 +1,136 @@
+//! Python: pytest or unittest, ruff, mypy, bandit; uv and poetry where their lock files are.
+
+use super::{Group, Need, Part, Place, Setup};
+use crate::domain::verify::key::StageKind;
+
+const PYTHON: Need = Need::Program("python3", "apt-get install python3");
+
+/// Whether a path is that of a Python test file.
+pub(super) fn is_test(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.strip_suffix(".py").is_some_and(|stem| stem.starts_with("test_") || stem.ends_with("_test") || stem == "tests")
+}
+
+/// How programs of the project are started, and how its workspace is prepared.
+enum Starter {
+    /// `python3 -m …` of the PATH.
+    Plain,
+    /// Through a tool with a lock file of its own.
+    Tool(&'static str, Need),
+}
+
+pub(super) fn look(place: &Place<'_>) -> Option<Group> {
+    let marks = ["pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "requirements.txt"];
+    let tests: Vec<&str> = place.paths().filter(|path| is_test(path)).collect();
+    let marked = marks.iter().any(|name| place.has(name));
+    // Test files below a folder that has marks of its own belong to that one.
+    let near = tests.iter().any(|path| {
+        path.matches('/').count() <= usize::from(place.folder.is_empty()) && !path.contains("node_modules")
+    });
+    let at_top = place.folder.is_empty() && near;
+    if !marked && !at_top {
+        return None;
+    }
+    let mut group = Group::new("Python", place);
+    group.covers = marked;
+    group.fingerprints.push(("python3", "python3 --version"));
+    let (starter, setup) = starter(place);
+    group.setup = setup;
+    let pytest = says(place, "pytest") || place.paths().any(|p| p.ends_with("conftest.py"));
+    let path = match starter {
+        Starter::Plain if place.paths().any(|p| p.starts_with("src/") && p.ends_with("/__init__.py")) => {
+            "PYTHONPATH=src "
+        }
+        _ => "",
+    };
+    if pytest {
+        let (run, needs) = starter.line("pytest", "python3 -m pip install pytest", "-rA");
+        let part = Part::new("tests", StageKind::Tests, format!("{path}{run}"), needs, "pytest is used");
+        group.parts.push(part.format("pytest"));
+    } else if !tests.is_empty() {
+        let from = match (place.has("tests/__init__.py"), tests.iter().all(|t| t.starts_with("tests/"))) {
+            (false, true) => " -s tests",
+            _ => "",
+        };
+        let run = match &starter {
+            Starter::Plain => format!("{path}python3 -m unittest discover -v{from}"),
+            Starter::Tool(tool, _) => format!("{tool} run python -m unittest discover -v{from}"),
+        };
+        let part = Part::new("tests", StageKind::Tests, run, vec![starter.need()], "test files for unittest");
+        group.parts.push(part.format("unittest"));
+    }
+    linters(place, &starter, &mut group);
+    (!group.parts.is_empty()).then_some(group)
+}
+
+fn linters(place: &Place<'_>, starter: &Starter, group: &mut Group) {
+    let project = place.text("pyproject.toml");
+    let sections = format!("{}\n{}", place.text("setup.cfg"), place.text("tox.ini"));
+    if place.has("ruff.toml") || place.has(".ruff.toml") || project.contains("[tool.ruff") {
+        let (run, needs) = starter.line("ruff", "python3 -m pip install ruff", "check --output-format=concise");
+        group.parts.push(Part::new("lint", StageKind::Lint, run, needs, "ruff is configured").format("ruff"));
+    }
+    if place.has("mypy.ini") || place.has(".mypy.ini") || project.contains("[tool.mypy]") || sections.contains("[mypy]")
+    {
+        let named = [project, &sections, place.text("mypy.ini")]
+            .iter()
+            .any(|t| t.contains("\nfiles") || t.contains("\npackages"));
+        let (run, needs) = starter.line("mypy", "python3 -m pip install mypy", if named { "" } else { "." });
+        group
+            .parts
+            .push(Part::new("types", StageKind::Types, run.trim_end(), needs, "mypy is configured").format("mypy"));
+    }
+    if place.has(".bandit") || project.contains("[tool.bandit") || sections.contains("[bandit]") {
+        let settings = if project.contains("[tool.bandit") { " -c pyproject.toml" } else { "" };
+        let args = format!("-q -r{settings} -x ./tests,./.venv .");
+        let (run, needs) = starter.line("bandit", "python3 -m pip install bandit", &args);
+        group
+            .parts
+            .push(Part::new("security", StageKind::Security, run, needs, "bandit is configured").format("bandit"));
+    }
+}
+
+impl Starter {
+    fn need(&self) -> Need {
+        match self {
+            Self::Plain => PYTHON,
+            Self::Tool(_, need) => need.clone(),
+        }
+    }
+
+    /// The line that starts a module, and what that needs; a tool with a lock file brings the module itself.
+    fn line(&self, module: &'static str, install: &'static str, args: &str) -> (String, Vec<Need>) {
+        match self {
+            Self::Plain => (format!("python3 -m {module} {args}"), vec![PYTHON, Need::PythonModule(module, install)]),
+            Self::Tool(tool, need) => (format!("{tool} run {module} {args}"), vec![need.clone()]),
+        }
+    }
+}
+
+fn starter(place: &Place<'_>) -> (Starter, Option<Setup>) {
+    let tool = |name, install, lock: &str, run: &str| {
+        let need = Need::Program(name, install);
+        let inputs = vec![lock.to_owned(), "pyproject.toml".to_owned()];
+        let setup = Setup { run: run.to_owned(), inputs, needs: vec![need.clone()] };
+        (Starter::Tool(name, need), Some(setup))
+    };
+    if place.has("uv.lock") {
+        tool("uv", "python3 -m pip install uv", "uv.lock", "uv sync --locked")
+    } else if place.has("poetry.lock") {
+        tool("poetry", "python3 -m pip install poetry", "poetry.lock", "poetry install --no-interaction")
+    } else {
+        (Starter::Plain, None)
+    }
+}
+
+/// Whether a manifest or test of this place names the word.
+fn says(place: &Place<'_>, word: &str) -> bool {
+    place.texts().any(|(path, text)| {
+        let python = path.ends_with(".toml")
+            || path.ends_with(".cfg")
+            || path.ends_with(".ini")
+            || path.ends_with(".txt")
+            || path.ends_with(".py");
+        python && !path.ends_with("Cargo.toml") && text.contains(word)
+    })
+}

@@ -1,0 +1,50 @@
+//! Rust: Cargo, nextest, clippy, rustfmt.
+
+use super::{Group, Need, Part, Place};
+use crate::domain::verify::key::StageKind;
+
+const CARGO: Need = Need::Program("cargo", "curl --proto '=https' -sSf https://sh.rustup.rs | sh");
+
+pub(super) fn look(place: &Place<'_>) -> Option<Group> {
+    if !place.has("Cargo.toml") {
+        return None;
+    }
+    let manifest = place.text("Cargo.toml");
+    let mut group = Group::new("Rust", place);
+    group.covers = manifest.contains("[workspace");
+    group.fingerprints.push(("rustc", "rustc --version"));
+    let mut flags = String::new();
+    if group.covers {
+        flags.push_str(" --workspace");
+    }
+    if place.has("Cargo.lock") {
+        flags.push_str(" --locked");
+    }
+    if place.has(".config/nextest.toml") {
+        let nextest = Need::Program("cargo-nextest", "cargo install cargo-nextest --locked");
+        let run = format!("cargo nextest run --no-fail-fast{flags}");
+        let part = Part::new("tests", StageKind::Tests, run, vec![CARGO, nextest], "a nextest configuration");
+        group.parts.push(part.format("nextest"));
+        if place.has("src/lib.rs") {
+            let run = format!("cargo test --doc --no-fail-fast{flags}");
+            let part = Part::new("doctests", StageKind::Tests, run, vec![CARGO], "nextest leaves them out");
+            group.parts.push(part.format("cargo"));
+        }
+    } else {
+        let run = format!("cargo test --no-fail-fast{flags}");
+        group.parts.push(Part::new("tests", StageKind::Tests, run, vec![CARGO], "Cargo.toml").format("cargo"));
+    }
+    if place.has("clippy.toml") || place.has(".clippy.toml") || manifest.contains("lints.clippy]") {
+        let clippy = Need::Program("cargo-clippy", "rustup component add clippy");
+        let run = format!("cargo clippy --all-targets{flags}");
+        let part = Part::new("lint", StageKind::Lint, run, vec![CARGO, clippy], "clippy is configured");
+        group.parts.push(part.format("clippy"));
+    }
+    if place.has("rustfmt.toml") || place.has(".rustfmt.toml") {
+        let rustfmt = Need::Program("cargo-fmt", "rustup component add rustfmt");
+        let part =
+            Part::new("format", StageKind::Lint, "cargo fmt --check", vec![CARGO, rustfmt], "rustfmt is configured");
+        group.parts.push(part.format("exit"));
+    }
+    Some(group)
+}

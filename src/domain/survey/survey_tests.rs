@@ -1,0 +1,237 @@
+//! What is proposed for repositories of every kind.
+
+use super::*;
+use expect_test::{Expect, expect};
+
+fn files(texts: &[(&str, &str)]) -> Files {
+    let paths: BTreeSet<String> = texts.iter().map(|(path, _)| (*path).to_owned()).collect();
+    let read = wanted(&paths);
+    let texts = texts.iter().filter(|(path, _)| read.iter().any(|p| p == path));
+    Files { texts: texts.map(|(p, t)| ((*p).to_owned(), (*t).to_owned())).collect(), paths, local: Vec::new() }
+}
+
+fn shown(texts: &[(&str, &str)]) -> String {
+    let survey = survey(&files(texts));
+    let mut out = format!("{}\n", survey.found.join(", "));
+    for setup in &survey.setups {
+        out.push_str(&format!("setup {} {:?}\n", setup.run, setup.inputs));
+    }
+    for stage in &survey.stages {
+        let reports = if stage.reports.is_empty() { String::new() } else { format!(" {:?}", stage.reports) };
+        out.push_str(&format!("{} [{} {}{reports}] {}\n", stage.name, stage.kind.word(), stage.format, stage.run));
+    }
+    out.extend(survey.notes.iter().map(|note| format!("note {note}\n")));
+    out
+}
+
+fn proposes(texts: &[(&str, &str)], wanted: Expect) {
+    wanted.assert_eq(&shown(texts));
+}
+
+#[test]
+fn rust() {
+    proposes(
+        &[("Cargo.toml", "[package]"), ("src/lib.rs", "")],
+        expect![[r#"
+        Rust
+        tests [tests cargo] cargo test --no-fail-fast
+    "#]],
+    );
+    let workspace = "[workspace]\n[workspace.lints.clippy]";
+    let nextest = [
+        ("Cargo.toml", workspace),
+        ("Cargo.lock", ""),
+        (".config/nextest.toml", ""),
+        ("src/lib.rs", ""),
+        ("a/Cargo.toml", ""),
+        ("rustfmt.toml", ""),
+    ];
+    proposes(
+        &nextest,
+        expect![[r#"
+        Rust
+        tests [tests nextest] cargo nextest run --no-fail-fast --workspace --locked
+        doctests [tests cargo] cargo test --doc --no-fail-fast --workspace --locked
+        lint [lint clippy] cargo clippy --all-targets --workspace --locked
+        format [lint exit] cargo fmt --check
+    "#]],
+    );
+}
+
+#[test]
+fn python() {
+    let all = "[tool.pytest.ini_options]\n[tool.ruff]\n[tool.mypy]\nfiles = [\"src\"]\n[tool.bandit]";
+    proposes(
+        &[("pyproject.toml", all), ("src/app/__init__.py", ""), ("tests/test_a.py", "")],
+        expect![[r#"
+        Python
+        tests [tests pytest] PYTHONPATH=src python3 -m pytest -rA
+        lint [lint ruff] python3 -m ruff check --output-format=concise
+        types [types mypy] python3 -m mypy
+        security [security bandit] python3 -m bandit -q -r -c pyproject.toml -x ./tests,./.venv .
+    "#]],
+    );
+    proposes(
+        &[("uv.lock", ""), ("pyproject.toml", "pytest"), (".bandit", "")],
+        expect![[r#"
+        Python
+        setup uv sync --locked ["uv.lock", "pyproject.toml"]
+        tests [tests pytest] uv run pytest -rA
+        security [security bandit] uv run bandit -q -r -x ./tests,./.venv .
+    "#]],
+    );
+    proposes(
+        &[("tests/test_a.py", "import unittest"), ("app.py", "")],
+        expect![[r#"
+        Python
+        tests [tests unittest] python3 -m unittest discover -v -s tests
+    "#]],
+    );
+    proposes(
+        &[("setup.py", ""), ("tests/__init__.py", ""), ("tests/test_a.py", "import pytest")],
+        expect![[r#"
+        Python
+        tests [tests pytest] python3 -m pytest -rA
+    "#]],
+    );
+    assert_eq!(shown(&[("tools/deep/er/test_x.py", "import pytest")]), "\n");
+}
+
+#[test]
+fn node() {
+    let package = |test: &str, more: &str| {
+        format!("{{\"scripts\": {{\"test\": \"{test}\", \"lint\": \"eslint .\"}}, \"devDependencies\": {{{more}}}}}")
+    };
+    let jest = package("jest", "\"jest\": \"1\", \"typescript\": \"5\"");
+    proposes(
+        &[("package.json", &jest), ("package-lock.json", ""), ("tsconfig.json", "")],
+        expect![[r#"
+        Node
+        setup npm ci ["package.json", "package-lock.json"]
+        tests [tests jest] CI=true npm test -- --verbose
+        lint [lint eslint] npm run lint
+        types [types tsc] npx --no-install tsc --noEmit --pretty false
+    "#]],
+    );
+    let vitest = package("vitest", "\"vitest\": \"1\"");
+    proposes(
+        &[("package.json", &vitest), ("pnpm-lock.yaml", "")],
+        expect![[r#"
+        Node
+        setup pnpm install --frozen-lockfile ["package.json", "pnpm-lock.yaml"]
+        tests [tests vitest] pnpm exec vitest run --reporter=verbose
+        lint [lint eslint] pnpm run lint
+    "#]],
+    );
+    let own = "{\"scripts\": {\"test\": \"node --test tests/\"}}";
+    proposes(
+        &[("package.json", own)],
+        expect![[r#"
+        Node
+        tests [tests tap] NODE_OPTIONS=--test-reporter=tap npm test
+    "#]],
+    );
+    let mocha = package("mocha", "\"mocha\": \"1\"");
+    proposes(
+        &[("package.json", &mocha), ("yarn.lock", ""), (".yarnrc.yml", "")],
+        expect![[r#"
+        Node
+        setup yarn install --immutable ["package.json", "yarn.lock"]
+        tests [tests tap] CI=true yarn test --reporter tap
+        lint [lint eslint] yarn run lint
+    "#]],
+    );
+    let none = package("echo \\\"Error: no test specified\\\" && exit 1", "");
+    assert!(!shown(&[("package.json", &none)]).contains("tests ["));
+    assert_eq!(shown(&[("package.json", "no JSON")]), "Node\n");
+}
+
+#[test]
+fn go_java_c_and_make() {
+    proposes(
+        &[("go.mod", ""), (".golangci.yml", "")],
+        expect![[r#"
+        Go
+        tests [tests go] go test -v ./...
+        vet [lint exit] go vet ./...
+        lint [lint auto] golangci-lint run
+    "#]],
+    );
+    proposes(
+        &[("pom.xml", ""), ("mvnw", ""), ("core/pom.xml", "")],
+        expect![[r#"
+        Java
+        tests [tests junit ["**/target/surefire-reports/TEST-*.xml"]] ./mvnw -B -fae test
+    "#]],
+    );
+    proposes(
+        &[("build.gradle.kts", "")],
+        expect![[r#"
+        Java
+        tests [tests junit ["**/build/test-results/test/*.xml"]] gradle --no-daemon --console=plain test --continue
+    "#]],
+    );
+    proposes(
+        &[("CMakeLists.txt", "enable_testing()"), ("Makefile", "test:")],
+        expect![[r#"
+        C
+        build [build exit] cmake -S . -B build && cmake --build build --parallel
+        tests [tests junit ["build/mc-tests.xml"]] ctest --test-dir build --output-on-failure --output-junit mc-tests.xml
+    "#]],
+    );
+    proposes(
+        &[("Makefile", "check := 1\ncheck: all\n")],
+        expect![[r#"
+        Make
+        tests [tests auto] make check
+    "#]],
+    );
+    assert_eq!(shown(&[("Makefile", "tests:\n\techo")]), "\n");
+    assert_eq!(shown(&[("README.md", "")]), "\n");
+}
+
+#[test]
+fn several_languages_are_all_proposed_and_folders_are_quoted() {
+    let repository = [
+        ("go.mod", ""),
+        ("api/pyproject.toml", "pytest"),
+        ("my web; rm -rf ~/package.json", "{\"scripts\": {\"test\": \"$(touch /tmp/x) jest\"}}"),
+        ("vendor/package.json", "{\"scripts\": {\"test\": \"jest\"}}"),
+        ("deep/er/Cargo.toml", ""),
+    ];
+    proposes(
+        &repository,
+        expect![[r#"
+        Go, Python in api, Node in my web; rm -rf ~
+        go-tests [tests go] go test -v ./...
+        go-vet [lint exit] go vet ./...
+        api-tests [tests pytest] cd ./api && python3 -m pytest -rA
+        my-web--rm--rf---tests [tests auto] cd ./'my web; rm -rf ~' && CI=true npm test
+    "#]],
+    );
+    let twins = [("a b/go.mod", ""), ("a-b/go.mod", "")];
+    let names: Vec<String> = survey(&files(&twins)).stages.into_iter().map(|stage| stage.name).collect();
+    assert_eq!(names, ["a-b-tests", "a-b-vet", "a-b-tests-2", "a-b-vet-2"]);
+    let many: Vec<(String, &str)> = (0..12).map(|n| (format!("m{n:02}/go.mod"), "")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+    assert!(shown(&many).contains("note more projects than are proposed; left out: Go in m08, Go in m09"));
+}
+
+#[test]
+fn p12_no_text_of_a_repository_becomes_part_of_a_line() {
+    let evil = "EVIL`$(x)";
+    let package = format!(
+        "{{\"scripts\": {{\"test\": \"jest {evil}\", \"lint\": \"{evil}\", \"types\": \"{evil}\"}}, \"devDependencies\": {{\"{evil}\": \"{evil}\"}}}}"
+    );
+    let texts = [
+        ("package.json", package.as_str()),
+        ("Makefile", "test: $(shell EVIL)"),
+        ("Cargo.toml", evil),
+        ("go.mod", evil),
+    ];
+    let survey = survey(&files(&texts));
+    assert!(
+        survey.stages.len() > 4 && survey.stages.iter().all(|s| !s.run.contains("EVIL") && !s.name.contains("EVIL"))
+    );
+    assert!(survey.setups.iter().all(|s| !s.run.contains("EVIL")));
+}

@@ -1,0 +1,283 @@
+//! The text of `cargo test`, that is of libtest and rustdoc, one section per binary.
+//!
+//! Promises: a test is identified by its binary with source path and its name, without hash, line number and
+//! `should panic`; a section counts only when its tests are those of its summary; a binary that died is a failed suite;
+//! where cargo stopped at the first failing binary the report is not whole.
+
+use super::nextest;
+use super::report::{Report, Said, counted, cut};
+use crate::domain::verify::results::{TestResults, TestStatus};
+
+const HINT: &str = "run `cargo test` without -q";
+
+/// Whether the output has sections of libtest with tests by name or with failures, other than those inside a nextest run.
+#[must_use]
+pub fn recognises(output: &str) -> bool {
+    said(&nextest::outside(output)).recognised()
+}
+
+/// Reads an output; one without sections of libtest has a problem.
+#[must_use]
+pub fn read(output: &str) -> TestResults {
+    let mut results = said(output).results("cargo test");
+    if results.tests.is_empty() && results.problem.is_some() {
+        let broken = output.lines().find(|line| line.starts_with("error: could not compile "));
+        results.problem = broken.map(super::shorten).or(results.problem);
+    }
+    results
+}
+
+/// Counts of a section: passed, failed, ignored, measured.
+type Counts = [u64; 4];
+
+/// What lies between `running n tests` and `test result:`.
+struct Section<'a> {
+    announced: u64,
+    counts: Counts,
+    /// Inside `failures:` or `successes:`, where what tests printed is repeated.
+    details: bool,
+    /// A test whose result comes on a later line because something was printed between.
+    pending: Option<&'a str>,
+    /// Results at the end of a line that something else begins.
+    doubtful: Vec<(&'a str, TestStatus)>,
+    /// The counts with the doubtful results.
+    with_doubtful: Counts,
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    report: Report,
+    suite: String,
+    section: Option<Section<'a>>,
+    sections: u64,
+    /// Whether cargo itself was heard, and what it said of failing binaries.
+    headers: bool,
+    reruns: u64,
+    ran_all: bool,
+    last_failed: bool,
+    nameless: bool,
+    failed: bool,
+}
+
+fn said(output: &str) -> Said {
+    let mut reader = Reader::default();
+    for line in output.lines() {
+        reader.line(line.trim_end());
+    }
+    reader.finish()
+}
+
+impl<'a> Reader<'a> {
+    fn line(&mut self, line: &'a str) {
+        let details = self.section.as_ref().is_some_and(|section| section.details);
+        if let Some(counts) = line.strip_prefix("test result: ").and_then(summary) {
+            return self.summary(counts, details);
+        }
+        if details {
+            return;
+        }
+        if let Some(announced) = line.strip_prefix("running ").and_then(|rest| counted(rest, &["test", "tests"])) {
+            self.broken_off();
+            self.sections += 1;
+            let (counts, doubtful) = (Counts::default(), Vec::new());
+            let with_doubtful = counts;
+            self.section = Some(Section { announced, counts, details: false, pending: None, doubtful, with_doubtful });
+        } else if let Some(suite) = header(line) {
+            self.broken_off();
+            self.suite = cut(&suite).to_owned();
+            self.headers = true;
+        } else if line.starts_with("error: ") && line.contains("test failed, to rerun pass `") {
+            self.reruns += 1;
+            if self.section.take().is_some() {
+                self.report.broken_suite(&self.suite);
+                self.failed = true;
+            }
+        } else if line.starts_with("error: ")
+            && (line.ends_with(" targets failed:") || line.ends_with(" target failed:"))
+        {
+            self.ran_all = true;
+        } else if let Some(section) = &mut self.section {
+            section.line(line, &self.suite, &mut self.report);
+        }
+    }
+
+    /// A section without a summary is followed by something else, or by nothing.
+    fn broken_off(&mut self) {
+        if let Some(section) = self.section.take() {
+            let read: u64 = section.counts.iter().sum();
+            self.report.fail(format!("`{}` ended after {read} of {} tests", self.suite, section.announced));
+        }
+    }
+
+    fn summary(&mut self, said: Counts, details: bool) {
+        let Some(mut section) = self.section.take() else {
+            // Output of a test that is repeated at the end of its binary's section; or the beginning is missing.
+            if said != Counts::default() && self.sections == 0 {
+                self.report.fail("a summary without its tests");
+                self.sections += 1;
+            }
+            return;
+        };
+        section.use_doubtful(said, &self.suite, &mut self.report);
+        let read: u64 = section.counts.iter().sum();
+        let total: u64 = said.iter().sum();
+        if details && section.counts != said && (read > 0 || total != section.announced) {
+            self.section = Some(section);
+            return;
+        }
+        self.last_failed = said[1] > 0;
+        self.failed |= self.last_failed;
+        if read == 0 && total > 0 {
+            self.nameless = true;
+        } else if section.counts != said || total != section.announced {
+            let why =
+                format!("`{}`: {read} tests read, {} announced, {total} summed up", self.suite, section.announced);
+            self.report.fail(why);
+        }
+    }
+
+    fn finish(mut self) -> Said {
+        self.broken_off();
+        if self.sections == 0 {
+            return Said::Nothing;
+        }
+        if self.nameless {
+            return Said::Counts { failed: self.failed, hint: HINT };
+        }
+        if !self.ran_all && (self.reruns > 0 || self.last_failed && !self.headers) {
+            self.report.fail("cargo may have stopped at the first failing test binary: add --no-fail-fast");
+        }
+        Said::Results(self.report.finish(self.failed))
+    }
+}
+
+impl<'a> Section<'a> {
+    fn line(&mut self, line: &'a str, suite: &str, report: &mut Report) {
+        if matches!(line, "failures:" | "successes:") {
+            self.details = true;
+            return;
+        }
+        if let Some((test, rest)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
+            match status(rest) {
+                Some(status) => self.test(test, status, suite, report),
+                None => self.pending = Some(test),
+            }
+        } else if let Some(test) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ...")) {
+            self.pending = Some(test);
+        } else if let (Some(test), Some(status)) = (self.pending, status(line)) {
+            self.pending = None;
+            self.test(test, status, suite, report);
+        } else if let Some(found) = garbled(line) {
+            self.doubt(found);
+        } else if let Some(test) = self.pending {
+            let ends = [("ok", TestStatus::Passed), ("FAILED", TestStatus::Failed)];
+            if let Some((_, status)) = ends.into_iter().find(|(word, _)| line.ends_with(word)) {
+                self.doubt((test, status));
+            }
+        }
+    }
+
+    fn doubt(&mut self, found: (&'a str, TestStatus)) {
+        if self.doubtful.len() < super::RESULTS_LIMIT {
+            self.doubtful.push(found);
+            self.with_doubtful[place(found.1, false)] += 1;
+        }
+    }
+
+    fn test(&mut self, test: &str, (status, measured): (TestStatus, bool), suite: &str, report: &mut Report) {
+        report.test(suite, &identity(test), status);
+        self.counts[place(status, measured)] += 1;
+        self.with_doubtful[place(status, measured)] += 1;
+    }
+
+    /// Results found behind other text are taken if they are exactly those that the summary knows of besides.
+    fn use_doubtful(&mut self, said: Counts, suite: &str, report: &mut Report) {
+        if self.counts != said && self.with_doubtful == said {
+            for (test, status) in std::mem::take(&mut self.doubtful) {
+                self.test(test, (status, false), suite, report);
+            }
+        }
+    }
+}
+
+fn place(status: TestStatus, measured: bool) -> usize {
+    match status {
+        TestStatus::Passed if measured => 3,
+        TestStatus::Passed => 0,
+        TestStatus::Failed => 1,
+        TestStatus::Skipped => 2,
+    }
+}
+
+/// The status, and whether a benchmark was measured.
+fn status(text: &str) -> Option<(TestStatus, bool)> {
+    let plain = match text.split_once(" <") {
+        Some((head, time)) if time.ends_with("s>") => head,
+        _ => text,
+    };
+    match plain {
+        "ok" => Some((TestStatus::Passed, false)),
+        "FAILED" | "FAILED (time limit exceeded)" => Some((TestStatus::Failed, false)),
+        "ignored" => Some((TestStatus::Skipped, false)),
+        _ if text.starts_with("ignored, ") => Some((TestStatus::Skipped, false)),
+        _ if text.starts_with("bench: ") => Some((TestStatus::Passed, true)),
+        _ => None,
+    }
+}
+
+/// `noise test a::b ... ok`: something without a line end was printed before a result.
+fn garbled(line: &str) -> Option<(&str, TestStatus)> {
+    let (head, word) = line.rsplit_once(" ... ")?;
+    let test = &head[head.rfind("test ")? + 5..];
+    match status(word)? {
+        (status, false) if !test.is_empty() && !test.contains(char::is_whitespace) => Some((test, status)),
+        _ => None,
+    }
+}
+
+/// `ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s`.
+fn summary(text: &str) -> Option<Counts> {
+    let mut parts = text.strip_prefix("ok. ").or_else(|| text.strip_prefix("FAILED. "))?.split("; ");
+    let mut counts = Counts::default();
+    for (count, word) in counts.iter_mut().zip(["passed", "failed", "ignored", "measured"]) {
+        *count = counted(parts.next()?, &[word])?;
+    }
+    Some(counts)
+}
+
+/// The suite that a line of cargo opens: `Running unittests src/lib.rs (target/debug/deps/demo-0123456789abcdef)` is
+/// `demo src/lib.rs`, `Doc-tests demo` is `demo doctests`.
+fn header(line: &str) -> Option<String> {
+    let text = line.strip_prefix("   ")?.trim_start();
+    if let Some(name) = text.strip_prefix("Doc-tests ") {
+        return Some(format!("{name} doctests"));
+    }
+    let (source, binary) = match text.strip_prefix("Running ")?.split_once(" (") {
+        Some((source, binary)) => {
+            (source.strip_prefix("unittests").unwrap_or(source).trim(), binary.strip_suffix(')')?)
+        }
+        None => ("", text.strip_prefix("Running ")?),
+    };
+    let file = binary.rsplit(['/', '\\']).next()?;
+    let file = file.strip_suffix(".exe").unwrap_or(file);
+    let (name, hash) = file.rsplit_once('-')?;
+    if hash.len() != 16 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    Some(if source.is_empty() { name.to_owned() } else { format!("{name} {source}") })
+}
+
+/// `src/lib.rs - add (line 9) - compile` is `src/lib.rs - add`.
+fn identity(test: &str) -> String {
+    let test = test.trim_end();
+    if let Some((head, rest)) = test.rsplit_once(" (line ")
+        && rest.split_once(')').is_some_and(|(line, _)| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return head.trim_end_matches([' ', '-']).to_owned();
+    }
+    test.strip_suffix(" - should panic").unwrap_or(test).to_owned()
+}
+
+#[cfg(test)]
+#[path = "cargo_tests.rs"]
+mod tests;

@@ -1,0 +1,149 @@
+//! The text of `go test -v`.
+//!
+//! Promises: a test is identified by its package and name with all subtests; a result counts only for a test that was
+//! announced; a package that could not be built, or whose test binary did not come to its own end, is a failed suite.
+
+use super::go_json;
+use super::report::{Report, Said, duration};
+use crate::domain::verify::results::{TestResults, TestStatus};
+use std::collections::BTreeMap;
+
+const HINT: &str = "run `go test` with -v or -json";
+
+/// Whether the output has packages of `go test`, with tests by name or with failures.
+#[must_use]
+pub fn recognises(output: &str) -> bool {
+    match said(output) {
+        // Builds that failed are told in text even among events.
+        Said::Results(results) if go_json::recognises(output) => !results.tests.is_empty(),
+        said => said.recognised(),
+    }
+}
+
+/// Reads an output; one without packages of `go test` has a problem.
+#[must_use]
+pub fn read(output: &str) -> TestResults {
+    said(output).results("go test -v")
+}
+
+/// How a package ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Package {
+    Passed,
+    Failed,
+    /// Its tests could not be built or set up.
+    NotBuilt,
+    /// It has no tests, or none was chosen.
+    Empty,
+}
+
+/// What is read since the last package.
+#[derive(Default)]
+struct Pending<'a> {
+    mark: usize,
+    /// Tests without a result.
+    open: BTreeMap<&'a str, usize>,
+    results: u64,
+    failed: bool,
+    /// The line `PASS` or `FAIL` that a test binary prints at its end.
+    end: Option<bool>,
+}
+
+fn said(output: &str) -> Said {
+    let (mut report, mut pending) = (Report::default(), Pending::default());
+    let (mut announced, mut packages, mut counted, mut failed) = (false, 0u64, 0u64, false);
+    for line in output.lines() {
+        let line = line.trim_end();
+        if let Some((package, end)) = package(line) {
+            packages += 1;
+            failed |= matches!(end, Package::Failed | Package::NotBuilt);
+            counted += u64::from(matches!(end, Package::Passed | Package::Failed));
+            pending.close(package, end, &mut report);
+            pending = Pending { mark: report.len(), ..Pending::default() };
+        } else if let Some(test) = line.strip_prefix("=== RUN   ") {
+            announced = true;
+            *pending.open.entry(test).or_default() += 1;
+        } else if line == "PASS" || line == "FAIL" {
+            pending.end = Some(line == "PASS");
+        } else if let Some((test, status)) = result(line) {
+            pending.result(test, status, &mut report);
+        }
+    }
+    if packages == 0 && !announced {
+        return Said::Nothing;
+    }
+    if !announced && counted > 0 {
+        return Said::Counts { failed, hint: HINT };
+    }
+    if pending.results > 0 || !pending.open.is_empty() {
+        report.forget(pending.mark);
+        report.fail("the last package has no result line: the run was cut off");
+    }
+    Said::Results(report.finish(failed))
+}
+
+impl<'a> Pending<'a> {
+    fn result(&mut self, test: &'a str, status: TestStatus, report: &mut Report) {
+        let Some(times) = self.open.get_mut(test) else { return };
+        *times -= 1;
+        if *times == 0 {
+            self.open.remove(test);
+        }
+        self.results += 1;
+        self.failed |= status == TestStatus::Failed;
+        report.test("", test, status);
+    }
+
+    fn close(&mut self, package: &str, end: Package, report: &mut Report) {
+        for test in std::mem::take(&mut self.open).into_keys() {
+            match end {
+                Package::Passed | Package::Empty => report.fail(format!("`{package}`: no result of `{test}`")),
+                Package::Failed | Package::NotBuilt => report.test("", test, TestStatus::Failed),
+            }
+        }
+        report.name_suite(self.mark, package);
+        // A binary that ends by itself says so; one that panics or is killed does not.
+        let own_end = self.end == Some(false) && self.failed;
+        if end == Package::NotBuilt || end == Package::Failed && !own_end {
+            report.broken_suite(package);
+        }
+    }
+}
+
+/// `ok  <tab>example.com/a<tab>0.1s`, `FAIL<tab>example.com/a [build failed]`, `?   <tab>example.com/a<tab>[no test files]`.
+pub(super) fn package(line: &str) -> Option<(&str, Package)> {
+    let mut parts = line.split('\t');
+    let (word, name, rest) = (parts.next()?, parts.next()?, parts.next());
+    let plain = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
+    match (word, rest) {
+        ("ok  ", Some(time)) if plain(name) => {
+            let timed = duration(time.split(' ').next().unwrap_or_default()) || time == "(cached)";
+            let empty = line.ends_with("[no tests to run]");
+            timed.then_some((name, if empty { Package::Empty } else { Package::Passed }))
+        }
+        ("?   ", Some("[no test files]")) if plain(name) => Some((name, Package::Empty)),
+        ("FAIL", Some(time)) if plain(name) && duration(time) => Some((name, Package::Failed)),
+        ("FAIL", None) => {
+            let (name, why) = name.split_once(" [")?;
+            (plain(name) && matches!(why, "build failed]" | "setup failed]")).then_some((name, Package::NotBuilt))
+        }
+        _ => None,
+    }
+}
+
+/// `    --- PASS: TestA/b (0.00s)`, also behind text without a line end.
+pub(super) fn result(line: &str) -> Option<(&str, TestStatus)> {
+    let (word, rest) = line[line.rfind("--- ")? + 4..].split_once(": ")?;
+    let status = match word {
+        "PASS" => TestStatus::Passed,
+        "FAIL" => TestStatus::Failed,
+        "SKIP" => TestStatus::Skipped,
+        _ => return None,
+    };
+    let (test, time) = rest.strip_suffix(')')?.rsplit_once(" (")?;
+    duration(time).then_some((test, status))
+}
+
+#[cfg(test)]
+#[path = "go_tests.rs"]
+mod tests;

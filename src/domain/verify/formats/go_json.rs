@@ -1,0 +1,128 @@
+//! The events of `go test -json`, one JSON object a line (`go doc test2json`).
+//!
+//! Promises: identity and broken packages are those of [`super::go`]; an announced test without a result, or a package without
+//! an end, is a problem.
+
+use super::go::{self, Package};
+use super::report::{Report, Said};
+use crate::domain::verify::results::{TestResults, TestStatus};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether a line of the output is an event of a package.
+#[must_use]
+pub fn recognises(output: &str) -> bool {
+    output.lines().filter_map(event).any(|event| !event.package.is_empty())
+}
+
+/// Reads an output; one without events has a problem.
+#[must_use]
+pub fn read(output: &str) -> TestResults {
+    said(output).results("go test -json")
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[derive(Default)]
+struct Event {
+    action: String,
+    package: String,
+    test: String,
+    output: String,
+    failed_build: String,
+}
+
+/// One package.
+#[derive(Default)]
+struct Tests {
+    open: BTreeSet<String>,
+    failed: bool,
+    own_end: bool,
+    /// Results that only the printed text has, where a test printed before it without a line end.
+    printed: BTreeMap<String, TestStatus>,
+}
+
+fn event(line: &str) -> Option<Event> {
+    if !line.starts_with("{\"") {
+        return None;
+    }
+    serde_json::from_str::<Event>(line).ok().filter(|event| !event.action.is_empty())
+}
+
+fn said(output: &str) -> Said {
+    let mut report = Report::default();
+    let mut packages: BTreeMap<String, Tests> = BTreeMap::new();
+    let mut events = 0u64;
+    for line in output.lines() {
+        let Some(event) = event(line) else {
+            if let Some((package, Package::NotBuilt)) = go::package(line.trim_end()) {
+                report.broken_suite(package);
+            }
+            continue;
+        };
+        if event.package.is_empty() {
+            continue;
+        }
+        events += 1;
+        let ends = event.test.is_empty() && matches!(event.action.as_str(), "pass" | "fail" | "skip");
+        let tests = packages.entry(event.package.clone()).or_default();
+        tests.take(&event, &mut report);
+        if ends {
+            packages.remove(&event.package);
+        }
+    }
+    if events == 0 {
+        return Said::Nothing;
+    }
+    if let Some(package) = packages.keys().next() {
+        report.fail(format!("`{package}` has no end: the run was cut off"));
+    }
+    Said::Results(report.into_results())
+}
+
+impl Tests {
+    fn take(&mut self, event: &Event, report: &mut Report) {
+        let status = match event.action.as_str() {
+            "pass" => TestStatus::Passed,
+            "fail" => TestStatus::Failed,
+            "skip" => TestStatus::Skipped,
+            "run" => {
+                self.open.insert(event.test.clone());
+                return;
+            }
+            "output" => return self.printed(event),
+            _ => return,
+        };
+        if event.test.is_empty() {
+            self.close(event, status, report);
+        } else if self.open.remove(&event.test) {
+            self.failed |= status == TestStatus::Failed;
+            report.test(&event.package, &event.test, status);
+        }
+    }
+
+    fn printed(&mut self, event: &Event) {
+        let line = event.output.trim_end();
+        if event.test.is_empty() {
+            self.own_end |= line == "FAIL";
+        } else if let Some((test, status)) = go::result(line)
+            && self.open.contains(test)
+        {
+            self.printed.insert(test.to_owned(), status);
+        }
+    }
+
+    fn close(&mut self, event: &Event, status: TestStatus, report: &mut Report) {
+        for test in std::mem::take(&mut self.open) {
+            match (self.printed.get(&test), status) {
+                (Some(status), _) => report.test(&event.package, &test, *status),
+                (None, TestStatus::Failed) => report.test(&event.package, &test, TestStatus::Failed),
+                (None, _) => report.fail(format!("`{}`: no result of `{test}`", event.package)),
+            }
+            self.failed |= status == TestStatus::Failed;
+        }
+        if status == TestStatus::Failed && (!event.failed_build.is_empty() || !self.failed || !self.own_end) {
+            report.broken_suite(&event.package);
+        }
+    }
+}

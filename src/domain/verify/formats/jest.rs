@@ -1,0 +1,180 @@
+//! The text of jest with `--verbose`: a tree of tests below each file.
+//!
+//! Promises: a test is identified by its file and by the names of its blocks and its own; a file that failed to run is a failed
+//! suite; the results are those of the `Tests:` line or the report is not whole.
+
+use super::report::{Report, Said, counted, cut, duration, without_trailing};
+use crate::domain::verify::results::{TestResults, TestStatus};
+
+const HINT: &str = "run jest with --verbose";
+const DEPTH_LIMIT: usize = 64;
+
+/// Whether the output has a run of jest, with tests by name or with failures.
+#[must_use]
+pub fn recognises(output: &str) -> bool {
+    said(output).recognised()
+}
+
+/// Reads an output; one without a run of jest has a problem.
+#[must_use]
+pub fn read(output: &str) -> TestResults {
+    said(output).results("jest")
+}
+
+/// What `Test Suites:` and `Tests:` count.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    /// Everything else but the total.
+    other: u64,
+    total: u64,
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    report: Report,
+    file: Option<&'a str>,
+    /// Inside the tree that stands directly below the file.
+    tree: bool,
+    blocks: Vec<&'a str>,
+    read: Counts,
+    suites: Option<Counts>,
+    runs: u64,
+    nameless: bool,
+    failed: bool,
+    /// Below `Summary of all failing tests`, where everything is said again.
+    again: bool,
+    /// Whether a test ended the process, perhaps with exit code 0.
+    left: bool,
+}
+
+fn said(output: &str) -> Said {
+    let mut reader = Reader::default();
+    for line in output.lines() {
+        reader.line(line.trim_end());
+    }
+    reader.finish()
+}
+
+impl<'a> Reader<'a> {
+    fn line(&mut self, line: &'a str) {
+        if let Some(suites) = line.strip_prefix("Test Suites: ").and_then(counts) {
+            self.suites = Some(suites);
+            self.file = None;
+        } else if let (Some(suites), Some(tests)) = (self.suites, line.strip_prefix("Tests: ").and_then(counts)) {
+            self.close(suites, tests);
+        } else if line.starts_with("  ●  process.exit called with \"") {
+            self.report.fail("a test called process.exit");
+            self.left = true;
+        } else if line == "Summary of all failing tests" {
+            self.again = true;
+        } else if let Some(file) = header(line).filter(|_| !self.again) {
+            self.file = Some(cut(file));
+            self.tree = true;
+            self.blocks.clear();
+        } else if line.is_empty() {
+            self.tree = false;
+        } else if let Some(file) = self.file {
+            if self.tree {
+                self.entry(file, line);
+            } else if line == "  ● Test suite failed to run" {
+                self.report.broken_suite(file);
+                self.file = None;
+            }
+        }
+    }
+
+    fn entry(&mut self, file: &'a str, line: &'a str) {
+        let text = line.trim_start();
+        let depth = ((line.len() - text.len()) / 2).saturating_sub(1);
+        if line.starts_with("  ● Test suite failed to run") {
+            self.report.broken_suite(file);
+            return;
+        }
+        if depth > self.blocks.len() || depth >= DEPTH_LIMIT {
+            return;
+        }
+        self.blocks.truncate(depth);
+        let Some((sign, name)) = text.split_once(' ') else { return self.blocks.push(cut(text)) };
+        let (status, name) = match sign {
+            "✓" | "√" => (TestStatus::Passed, name),
+            "✕" | "×" => (TestStatus::Failed, name),
+            "○" => (TestStatus::Skipped, name.strip_prefix("skipped ").unwrap_or(name)),
+            "✎" => (TestStatus::Skipped, name.strip_prefix("todo ").unwrap_or(name)),
+            _ => return self.blocks.push(cut(text)),
+        };
+        match status {
+            TestStatus::Passed => self.read.passed += 1,
+            TestStatus::Failed => self.read.failed += 1,
+            TestStatus::Skipped => self.read.other += 1,
+        }
+        let name = without_trailing(name, duration);
+        let path: Vec<&str> = self.blocks.iter().copied().chain([name]).collect();
+        self.report.test(file, &path.join(" > "), status);
+    }
+
+    /// Suites that were skipped as a whole have no tree, so skipped tests may be counted only.
+    fn close(&mut self, suites: Counts, tests: Counts) {
+        self.runs += 1;
+        self.again = false;
+        self.suites = None;
+        self.failed |= suites.failed + tests.failed > 0;
+        let read = std::mem::take(&mut self.read);
+        if read == Counts::default() && tests.passed + tests.failed > 0 {
+            self.nameless = true;
+        } else if suites.passed + suites.failed + suites.other != suites.total {
+            self.report.fail(format!("not all of {} files were run", suites.total));
+        } else if (read.passed, read.failed) != (tests.passed, tests.failed) || read.other > tests.other {
+            let sum = read.passed + read.failed + read.other;
+            self.report.fail(format!("{} tests by the last lines, {sum} were read", tests.total));
+        }
+    }
+
+    fn finish(mut self) -> Said {
+        let cut_off = self.read != Counts::default();
+        if self.runs == 0 && !cut_off && !self.left {
+            return Said::Nothing;
+        }
+        if cut_off {
+            self.report.fail("no `Tests:` line after the last file: the run was cut off");
+        }
+        if self.nameless {
+            return Said::Counts { failed: self.failed, hint: HINT };
+        }
+        Said::Results(self.report.finish(self.failed))
+    }
+}
+
+/// The file of `PASS src/a.test.js (5.2 s)`.
+fn header(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let rest = line.strip_prefix("PASS ").or_else(|| line.strip_prefix("FAIL "))?;
+    let heap = |inside: &str| duration(inside) || inside.ends_with(" heap size");
+    let file = without_trailing(rest.trim(), heap);
+    let file = file.strip_prefix("./").unwrap_or(file);
+    (!file.is_empty() && file.contains('.')).then_some(file)
+}
+
+/// `      1 skipped, 1 todo, 8 passed, 10 total`; `1 failed, 1 of 6 total` when the rest was not run.
+fn counts(text: &str) -> Option<Counts> {
+    let mut counts = Counts::default();
+    let mut whole = false;
+    for part in text.trim().split(", ") {
+        if let Some(total) = part.strip_suffix(" total") {
+            counts.total = total.rsplit(' ').next()?.parse().ok()?;
+            whole = true;
+        } else if let Some(passed) = counted(part, &["passed"]) {
+            counts.passed = passed;
+        } else if let Some(failed) = counted(part, &["failed"]) {
+            counts.failed = failed;
+        } else {
+            counts.other += counted(part, &["skipped", "todo", "pending", "obsolete"])?;
+        }
+    }
+    whole.then_some(counts)
+}
+
+#[cfg(test)]
+#[path = "jest_tests.rs"]
+mod tests;

@@ -1,0 +1,314 @@
+//! JUnit XML, in the dialects of pytest, surefire, Gradle, ctest, PHPUnit, RSpec, nextest, go-junit-report, jest-junit, vitest,
+//! bats and node. There is no standard; <https://github.com/testmoapp/junitxml> collects what is in use.
+//!
+//! Promises: a test is identified by its class name, else by the suites around it, and its name; a failure of a try that a
+//! later try made good is none; what stands for a suite that could not run is that suite; a document type, XML that is
+//! not well-formed or ends early, and fewer tests than the suite declares make the report not whole.
+
+use super::report::{Report, Said, cut};
+use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::snapshot;
+use quick_xml::XmlVersion;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::reader::Reader;
+use std::borrow::Cow;
+
+const DEPTH_LIMIT: usize = 64;
+
+/// Whether a line of the output begins an XML document that has test suites as its root.
+#[must_use]
+pub fn recognises(output: &str) -> bool {
+    document(output).is_some()
+}
+
+/// Reads a report; a text without a JUnit document has a problem.
+#[must_use]
+pub fn read(text: &str) -> TestResults {
+    let Some(document) = document(text) else { return Said::Nothing.results("JUnit XML") };
+    let mut parser = Parser::default();
+    if let Err(why) = parser.document(document) {
+        parser.report.fail(why);
+    }
+    parser.report.into_results()
+}
+
+/// What stands around the documents of a text: their inside is told by this format alone.
+pub(super) fn outside(text: &str) -> Cow<'_, str> {
+    let Some(mut document) = document(text) else { return text.into() };
+    let (mut around, mut rest) = (String::new(), text);
+    loop {
+        around.push_str(&rest[..rest.len() - document.len()]);
+        rest = &document[end(document)..];
+        match self::document(rest) {
+            Some(next) => document = next,
+            None => return (around + rest).into(),
+        }
+    }
+}
+
+/// The text from the line on that begins the document; a shell or a package manager may have written before it.
+fn document(text: &str) -> Option<&str> {
+    let start = |line: &&str| ["<?xml ", "<testsuite"].iter().any(|start| line.trim_start().starts_with(start));
+    let line = text.trim_start_matches('\u{feff}').lines().find(start)?;
+    let document = &text[line.as_ptr() as usize - text.as_ptr() as usize..];
+    let mut reader = Reader::from_str(document);
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(element) | Event::Empty(element)) => {
+                return matches!(element.local_name().as_ref(), "testsuites" | "testsuite").then_some(document);
+            }
+            Ok(Event::Eof) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Where the root of a document ends; the end of the text where that is never.
+fn end(document: &str) -> usize {
+    let mut reader = Reader::from_str(document);
+    let mut depth = 0usize;
+    loop {
+        let left = match reader.read_event() {
+            Ok(Event::Start(_)) => {
+                depth += 1;
+                false
+            }
+            Ok(Event::End(_)) => {
+                depth = depth.saturating_sub(1);
+                depth == 0
+            }
+            Ok(Event::Empty(_)) => depth == 0,
+            Ok(Event::Eof) | Err(_) => return document.len(),
+            Ok(_) => false,
+        };
+        if left {
+            let end = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
+            return snapshot::floor(document, end);
+        }
+    }
+}
+
+/// A `testsuite` or `testsuites` whose end is to come.
+struct Suite {
+    name: String,
+    declared: u64,
+    declared_bad: u64,
+    /// Tries and failures read before it, and its direct children.
+    tries_before: u64,
+    bad_before: u64,
+    children: u64,
+}
+
+/// A `testcase` whose end is to come.
+#[derive(Default)]
+struct Case {
+    class: String,
+    name: String,
+    bad: bool,
+    skipped: bool,
+    /// Further tries, which surefire counts as tests and as failures.
+    reruns: u64,
+    /// ctest says here what others say by elements.
+    status: Option<String>,
+    message: String,
+}
+
+#[derive(Default)]
+struct Parser {
+    report: Report,
+    suites: Vec<Suite>,
+    case: Option<Case>,
+    /// Open elements inside the test case.
+    inside: usize,
+    /// Other open elements.
+    others: usize,
+    tries: u64,
+    bad: u64,
+    previous: (String, String),
+}
+
+impl Parser {
+    fn document(&mut self, document: &str) -> Result<(), String> {
+        let mut reader = Reader::from_str(document);
+        loop {
+            match reader.read_event() {
+                Ok(Event::Start(element)) => self.start(&element)?,
+                Ok(Event::Empty(element)) => {
+                    self.start(&element)?;
+                    self.end(element.local_name().as_ref());
+                }
+                Ok(Event::End(element)) => self.end(element.local_name().as_ref()),
+                Ok(Event::DocType(_)) => return Err("a document type declaration is not read".to_owned()),
+                Ok(Event::Eof) if self.suites.is_empty() => return Ok(()),
+                Ok(Event::Eof) => return Err("the report ends before its last element".to_owned()),
+                // Behind a whole document anything may follow, but not another half of one.
+                Err(_) if self.suites.is_empty() => {
+                    let at = usize::try_from(reader.error_position()).unwrap_or(usize::MAX);
+                    let rest = document.get(at..).unwrap_or_default();
+                    return if rest.contains("<testsuite") { Err("not well-formed XML".to_owned()) } else { Ok(()) };
+                }
+                Err(why) => return Err(format!("not well-formed XML: {why}")),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn start(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
+        if let Some(case) = &mut self.case {
+            if self.inside == 0 {
+                case.child(element)?;
+                self.bad += u64::from(matches!(element.local_name().as_ref(), "failure" | "error"));
+            }
+            self.inside += 1;
+            return Ok(());
+        }
+        let mut attribute = attributes(element)?;
+        match element.local_name().as_ref() {
+            "testsuites" | "testsuite" => {
+                if self.suites.len() >= DEPTH_LIMIT {
+                    return Err(format!("suites nested deeper than {DEPTH_LIMIT}"));
+                }
+                self.child();
+                let root = element.local_name().as_ref() == "testsuites";
+                let number = |text: String| text.parse().unwrap_or(0u64);
+                self.suites.push(Suite {
+                    name: if root { String::new() } else { cut(&attribute("name")).to_owned() },
+                    declared: number(attribute("tests")),
+                    declared_bad: number(attribute("failures")).saturating_add(number(attribute("errors"))),
+                    tries_before: self.tries,
+                    bad_before: self.bad,
+                    children: 0,
+                });
+            }
+            "testcase" if !self.suites.is_empty() => {
+                self.child();
+                self.tries += 1;
+                let status = Some(attribute("status")).filter(|status| !status.is_empty());
+                let (class, name) = (attribute("classname").trim().to_owned(), attribute("name").trim().to_owned());
+                self.case = Some(Case { class, name, status, ..Case::default() });
+            }
+            _ => self.others += 1,
+        }
+        Ok(())
+    }
+
+    fn child(&mut self) {
+        if let Some(suite) = self.suites.last_mut() {
+            suite.children += 1;
+        }
+    }
+
+    fn end(&mut self, name: &str) {
+        if self.inside > 0 {
+            self.inside -= 1;
+        } else if let Some(case) = self.case.take() {
+            self.put(case);
+        } else if self.others > 0 {
+            self.others -= 1;
+        } else if matches!(name, "testsuite" | "testsuites")
+            && let Some(suite) = self.suites.pop()
+        {
+            let (tries, bad) = (self.tries - suite.tries_before, self.bad - suite.bad_before);
+            let name = if suite.name.is_empty() { "the report" } else { &suite.name };
+            // pytest counts subtests, which it does not report.
+            if suite.declared > tries.max(suite.children) && suite.name != "pytest" {
+                self.report.fail(format!("{name}: {} tests declared, {tries} reported", suite.declared));
+            } else if suite.declared_bad > bad {
+                self.report.fail(format!("{name}: {} failures declared, {bad} reported", suite.declared_bad));
+            }
+        }
+    }
+
+    fn put(&mut self, case: Case) {
+        self.tries += case.reruns;
+        self.bad += case.reruns;
+        let status = match case.status.as_deref() {
+            _ if case.skipped => TestStatus::Skipped,
+            _ if case.bad => TestStatus::Failed,
+            Some("disabled" | "notrun") => TestStatus::Skipped,
+            Some("fail") => TestStatus::Failed,
+            _ => TestStatus::Passed,
+        };
+        let suite = self.suite_of(&case);
+        let around = self.suites.last().is_some_and(|suite| suite.name == case.class);
+        match case.whole_suite(&suite, around, &self.previous).filter(|_| status == TestStatus::Failed) {
+            Some(broken) if self.previous == (String::new(), broken.clone()) => {}
+            Some(broken) => {
+                self.report.broken_suite(&broken);
+                self.previous = (String::new(), broken);
+            }
+            None if case.class == JEST_BROKEN => {}
+            None => {
+                self.report.test(&suite, &case.name, status);
+                self.previous = (suite, case.name);
+            }
+        }
+    }
+
+    /// The class; where there is none, one for all (node) or one for each (ctest), the suites around.
+    fn suite_of(&self, case: &Case) -> String {
+        let says_nothing = case.class == "test" || case.status.is_some() && case.class == case.name;
+        if !case.class.is_empty() && !says_nothing {
+            return case.class.clone();
+        }
+        let names = self.suites.iter().map(|suite| suite.name.trim());
+        let names = names.filter(|name| !matches!(*name, "" | "undefined" | "(empty)"));
+        names.collect::<Vec<_>>().join(" > ")
+    }
+}
+
+/// The class jest-junit gives to a file that failed to run; the file is the name.
+const JEST_BROKEN: &str = "Test suite failed to run";
+
+impl Case {
+    fn child(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
+        match element.local_name().as_ref() {
+            "failure" | "error" => {
+                self.bad = true;
+                self.message = attributes(element)?("message");
+            }
+            "skipped" => self.skipped = true,
+            name => self.reruns += u64::from(name.starts_with("rerun") || name.starts_with("flaky")),
+        }
+        Ok(())
+    }
+
+    /// The suite this failed case stands for, in the ways the dialects say so.
+    fn whole_suite(&self, suite: &str, around: bool, previous: &(String, String)) -> Option<String> {
+        let (previous_suite, previous) = previous;
+        let class = if self.class.is_empty() { suite } else { &self.class };
+        if self.class == JEST_BROKEN || self.class.is_empty() && self.message == "collection failure" {
+            return Some(self.name.clone());
+        }
+        let stands = self.name.is_empty()
+            || matches!(
+                self.name.as_str(),
+                "classMethod" | "initializationError" | "[build failed]" | "[setup failed]"
+            )
+            || self.name == "Failure" && self.message == "Runtime error"
+            || self.status.is_none() && self.name == self.class && around
+            || previous_suite == suite && previous.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(" > "));
+        stands.then(|| class.to_owned())
+    }
+}
+
+/// The attributes of an element by name, empty where there is none.
+fn attributes(element: &BytesStart<'_>) -> Result<impl FnMut(&str) -> String, String> {
+    let mut found = Vec::new();
+    for attribute in element.attributes().with_checks(false) {
+        let attribute = attribute.map_err(|why| format!("not well-formed XML: {why}"))?;
+        let key = attribute.key.local_name().as_ref().to_owned();
+        if matches!(key.as_str(), "name" | "classname" | "tests" | "failures" | "errors" | "status" | "message") {
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0);
+            found.push((key, value.map_err(|why| format!("not well-formed XML: {why}"))?.into_owned()));
+        }
+    }
+    Ok(move |name: &str| {
+        let place = found.iter().position(|(key, _)| key == name);
+        place.map_or_else(String::new, |place| found.swap_remove(place).1)
+    })
+}
+
+#[cfg(test)]
+#[path = "junit_tests.rs"]
+mod tests;

@@ -1,0 +1,166 @@
+//! What the readers of test runners have in common: the results as they are gathered, and how much an output says.
+//!
+//! Promises: bounded memory whatever the output; what could not run is named by its suite; an output that only counts its
+//! tests is never passed off as per-test results.
+
+use super::{NAME_LIMIT, RESULTS_LIMIT, shorten};
+use crate::domain::verify::results::{TestResult, TestResults, TestStatus, WHOLE_SUITE};
+use crate::domain::verify::snapshot::floor;
+
+/// How much an output says in the words of one runner.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// It has not the structure of this runner's output.
+    Nothing,
+    /// Tests are counted, but those that passed are not named.
+    Counts {
+        /// Whether a failure is counted: the exit code must not be believed alone then.
+        failed: bool,
+        /// What to run so that tests are named.
+        hint: &'static str,
+    },
+    /// Tests by name.
+    Results(TestResults),
+}
+
+impl Said {
+    /// Whether the output is to be read as this runner's. Mere counts without a failure add nothing to the exit code.
+    pub(super) fn recognised(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Counts { failed, .. } => *failed,
+            Self::Results(_) => true,
+        }
+    }
+
+    /// What an output said to be of this runner gives.
+    pub(super) fn results(self, runner: &str) -> TestResults {
+        match self {
+            Self::Nothing => problem(format!("no results of {runner} in the output")),
+            Self::Counts { hint, .. } => problem(format!("the output counts tests without naming them: {hint}")),
+            Self::Results(results) => results,
+        }
+    }
+}
+
+fn problem(why: String) -> TestResults {
+    TestResults { tests: Vec::new(), problem: Some(why) }
+}
+
+/// Results as they are gathered.
+#[derive(Default)]
+pub(super) struct Report {
+    tests: Vec<TestResult>,
+    problem: Option<String>,
+    /// Suites that could not run as a whole, and whether any single test was read.
+    whole: usize,
+    single: bool,
+}
+
+impl Report {
+    /// How many tests there are; a mark for [`Report::name_suite`].
+    pub(super) fn len(&self) -> usize {
+        self.tests.len()
+    }
+
+    /// Keeps the first problem.
+    pub(super) fn fail(&mut self, problem: impl Into<String>) {
+        self.problem.get_or_insert_with(|| shorten(&problem.into()));
+    }
+
+    /// One test; names are cut to their limit here.
+    pub(super) fn test(&mut self, suite: &str, name: &str, status: TestStatus) {
+        if self.tests.len() >= RESULTS_LIMIT {
+            return self.fail(format!("more than {RESULTS_LIMIT} tests in one output"));
+        }
+        let name = if name.is_empty() { "(no name)" } else { name };
+        self.single |= name != WHOLE_SUITE;
+        self.tests.push(TestResult { suite: shorten(&stable(suite)), name: shorten(&stable(name)), status });
+    }
+
+    /// A suite that could not be built, loaded or run to its end.
+    pub(super) fn broken_suite(&mut self, suite: &str) {
+        self.whole += 1;
+        self.test(suite, WHOLE_SUITE, TestStatus::Failed);
+    }
+
+    /// Gives the tests from `mark` on the suite that the output named only after them.
+    pub(super) fn name_suite(&mut self, mark: usize, suite: &str) {
+        let suite = shorten(&stable(suite));
+        for test in self.tests.iter_mut().skip(mark) {
+            test.suite.clone_from(&suite);
+        }
+    }
+
+    /// Drops the tests from `mark` on: their suite never came.
+    pub(super) fn forget(&mut self, mark: usize) {
+        self.tests.truncate(mark);
+    }
+
+    /// Gives back what was gathered where the form of the output cannot hide what passed.
+    pub(super) fn into_results(self) -> TestResults {
+        TestResults { tests: self.tests, problem: self.problem }
+    }
+
+    /// Gives back what was gathered; `failed` is whether the runner counts any failure. Where no single test ran there is
+    /// nothing to compare the next run with.
+    pub(super) fn finish(mut self, failed: bool) -> TestResults {
+        if self.whole > 0 && !self.single {
+            let broken = self.tests.iter().filter(|test| test.name == WHOLE_SUITE);
+            let broken: Vec<&str> = broken.map(|test| test.suite.as_str()).take(3).collect();
+            let more = self.whole - broken.len().min(self.whole);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let why = format!("no test ran; could not run {}{more}", broken.join(", "));
+            self.tests.clear();
+            self.fail(why);
+        } else if failed && !self.tests.iter().any(|test| test.status == TestStatus::Failed) {
+            self.fail("a failure is counted, but no test is named that failed");
+        }
+        self.into_results()
+    }
+}
+
+/// A name that is an absolute path differs with the folder in which the tree lies: only its last part is kept.
+pub(super) fn stable(name: &str) -> String {
+    match name.rsplit_once('/') {
+        Some((_, last)) if name.starts_with('/') && !last.is_empty() && !name.contains(char::is_whitespace) => {
+            last.to_owned()
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// The beginning of a name that is repeated with each of many tests: an endless one must not be copied as often.
+pub(super) fn cut(name: &str) -> &str {
+    &name[..floor(name, 4 * NAME_LIMIT)]
+}
+
+/// `12 tests` as 12, if the words after the number are one of `words`.
+pub(super) fn counted(text: &str, words: &[&str]) -> Option<u64> {
+    let (number, word) = text.trim().split_once(' ')?;
+    if words.contains(&word.trim()) { number.parse().ok() } else { None }
+}
+
+/// Takes a trailing `(…)` off as often as its content is `wanted`, with the blanks before it.
+pub(super) fn without_trailing(mut text: &str, wanted: fn(&str) -> bool) -> &str {
+    loop {
+        let open = text.strip_suffix(')').and_then(|head| head.rfind('(').map(|at| (&head[..at], &head[at + 1..])));
+        match open {
+            Some((head, inside)) if wanted(inside) => text = head.trim_end(),
+            _ => return text,
+        }
+    }
+}
+
+/// Whether a text is a duration such as `12 ms`, `1.204 s` or `3ms`.
+pub(super) fn duration(text: &str) -> bool {
+    let number = text.strip_suffix("ms").or_else(|| text.strip_suffix('s')).or_else(|| text.strip_suffix('m'));
+    number.is_some_and(|number| {
+        let number = number.trim_end();
+        number.starts_with(|c: char| c.is_ascii_digit()) && number.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    })
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+pub(super) mod tests;

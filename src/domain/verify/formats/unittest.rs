@@ -1,0 +1,290 @@
+//! The text of Python's unittest with `-v`, and of runners that print like it (Django, nose).
+//!
+//! Promises: a test is identified by its class with module and its method; a failing part (subtest) fails its test; a class
+//! or module that could not be set up or imported is a failed suite; the results are those of `Ran n tests` and
+//! of the line below, or the report is not whole.
+
+use super::report::{Report, Said, counted, duration};
+use crate::domain::verify::results::{TestResults, TestStatus};
+
+const HINT: &str = "run unittest with -v";
+const RULE: &str = "----------------------------------------------------------------------";
+
+/// Whether the output has a run of unittest, with tests by name or with failures.
+#[must_use]
+pub fn recognises(output: &str) -> bool {
+    said(output).recognised()
+}
+
+/// Reads an output; one without a run of unittest has a problem.
+#[must_use]
+pub fn read(output: &str) -> TestResults {
+    said(output).results("unittest")
+}
+
+/// What is read since the last summary.
+#[derive(Default)]
+struct Run<'a> {
+    open: Option<Open<'a>>,
+    /// Tests with a result, by whether they are named in `Ran n tests`.
+    ran: u64,
+    failures: u64,
+    errors: u64,
+    surprises: u64,
+    /// In the reports below the first double rule.
+    reports: bool,
+    /// `Ran n tests` that waits for `OK` or `FAILED`.
+    said: Option<u64>,
+    previous: &'a str,
+}
+
+/// A test whose result is still to come.
+#[derive(Clone, Copy)]
+struct Open<'a> {
+    suite: &'a str,
+    name: &'a str,
+    /// The worst result of its parts.
+    parts: Option<TestStatus>,
+    /// Whether ` ... ` was printed, after which the result follows.
+    announced: bool,
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    report: Report,
+    run: Run<'a>,
+    runs: u64,
+    singles: u64,
+    nameless: bool,
+    failed: bool,
+}
+
+fn said(output: &str) -> Said {
+    let mut reader = Reader::default();
+    for line in output.lines() {
+        reader.line(line.trim_end());
+    }
+    reader.finish()
+}
+
+impl<'a> Reader<'a> {
+    fn line(&mut self, line: &'a str) {
+        let run = &mut self.run;
+        if let Some(ran) = run.said {
+            if let Some(verdict) = verdict(line) {
+                self.close(ran, verdict);
+            } else if !line.is_empty() {
+                run.said = None;
+            }
+        } else if let Some(ran) = ran(line).filter(|_| run.previous == RULE) {
+            run.said = Some(ran);
+        } else if line.len() == RULE.len() && line.bytes().all(|b| b == b'=') {
+            run.reports = true;
+        } else if run.reports {
+            if let Some(suite) = suite_error(line) {
+                self.report.broken_suite(suite);
+            }
+        } else {
+            self.result(line);
+        }
+        if !line.is_empty() {
+            self.run.previous = line;
+        }
+    }
+
+    fn result(&mut self, line: &'a str) {
+        if let Some(part) = line.strip_prefix("  ") {
+            return self.part(part);
+        }
+        if let Some((suite, name, rest)) = header(line) {
+            self.settle();
+            let mut open = Open { suite, name, parts: None, announced: false };
+            match rest.strip_prefix(" ...") {
+                Some(rest) => match status(rest.trim_start()) {
+                    Some(word) => return self.end(open, word),
+                    None => open.announced = true,
+                },
+                None if rest.is_empty() => {}
+                None => return,
+            }
+            self.run.open = Some(open);
+            return;
+        }
+        let Some(mut open) = self.run.open else { return };
+        let word = if open.announced { line } else { line.rsplit_once(" ... ").map_or("", |(_, word)| word) };
+        if let Some(word) = status(word) {
+            self.run.open = None;
+            self.end(open, word);
+        } else if line.contains(" ... ") || line.ends_with(" ...") {
+            open.announced = true;
+            self.run.open = Some(open);
+        }
+    }
+
+    /// `test_x (m.C.test_x) [part] (i=1) ... FAIL` below its test.
+    fn part(&mut self, line: &'a str) {
+        let Some((_, word)) = line.rsplit_once(" ... ") else { return };
+        let (Some(word), Some((suite, name, _))) = (status(word), header(line)) else { return };
+        let Some(open) = &mut self.run.open else { return };
+        if (open.suite, open.name) != (suite, name) {
+            return;
+        }
+        let part = match word {
+            Word::Fail => TestStatus::Failed,
+            Word::Error => TestStatus::Failed,
+            Word::Skipped => TestStatus::Skipped,
+            _ => TestStatus::Passed,
+        };
+        self.run.failures += u64::from(word == Word::Fail);
+        self.run.errors += u64::from(word == Word::Error);
+        open.parts = Some(match open.parts {
+            Some(TestStatus::Failed) => TestStatus::Failed,
+            _ => part,
+        });
+    }
+
+    /// A test with parts that did not all pass has no result line of its own.
+    fn settle(&mut self) {
+        if let Some(open) = self.run.open.take()
+            && let Some(parts) = open.parts
+        {
+            self.put(open, parts);
+        }
+    }
+
+    fn end(&mut self, open: Open<'a>, word: Word) {
+        let (place, status) = match word {
+            Word::Ok => (None, TestStatus::Passed),
+            Word::Skipped | Word::Expected => (None, TestStatus::Skipped),
+            Word::Fail => (Some(&mut self.run.failures), TestStatus::Failed),
+            Word::Error => (Some(&mut self.run.errors), TestStatus::Failed),
+            Word::Surprise => (Some(&mut self.run.surprises), TestStatus::Failed),
+        };
+        if let Some(count) = place {
+            *count += 1;
+        }
+        let status = if open.parts == Some(TestStatus::Failed) { TestStatus::Failed } else { status };
+        self.put(open, status);
+    }
+
+    fn put(&mut self, open: Open<'a>, status: TestStatus) {
+        self.run.ran += 1;
+        self.singles += 1;
+        if open.suite == "unittest.loader._FailedTest" {
+            self.report.broken_suite(open.name);
+        } else {
+            self.report.test(open.suite, open.name, status);
+        }
+    }
+
+    fn close(&mut self, ran: u64, verdict: Verdict) {
+        self.settle();
+        self.runs += 1;
+        self.failed |= verdict.failed;
+        let run = std::mem::take(&mut self.run);
+        if run.ran == 0 && ran > 0 {
+            self.nameless = true;
+            return;
+        }
+        // Errors of classes and modules have no line of their own among the results.
+        let agree = run.ran == ran
+            && run.failures == verdict.failures
+            && run.errors <= verdict.errors
+            && run.surprises == verdict.surprises;
+        if !agree {
+            self.report.fail(format!("{ran} tests ran, the results of {} were read", run.ran));
+        }
+    }
+
+    fn finish(mut self) -> Said {
+        self.settle();
+        if self.run.ran > 0 || self.run.open.is_some_and(|_| self.singles > 0) || self.run.said.is_some() {
+            self.report.fail("no summary after the last test: the run was cut off");
+        } else if self.runs == 0 {
+            return Said::Nothing;
+        }
+        if self.nameless {
+            return Said::Counts { failed: self.failed, hint: HINT };
+        }
+        Said::Results(self.report.finish(self.failed))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Ok,
+    Fail,
+    Error,
+    Skipped,
+    Expected,
+    Surprise,
+}
+
+fn status(text: &str) -> Option<Word> {
+    match text {
+        "ok" => Some(Word::Ok),
+        "FAIL" => Some(Word::Fail),
+        "ERROR" => Some(Word::Error),
+        "expected failure" => Some(Word::Expected),
+        "unexpected success" => Some(Word::Surprise),
+        _ => (text.starts_with("skipped '") || text.starts_with("skipped \"")).then_some(Word::Skipped),
+    }
+}
+
+/// `test_a (module.Class.test_a)` with what follows, as (`module.Class`, `test_a`, rest); before Python 3.11 the method
+/// is not repeated.
+fn header(line: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = line.split_once(" (")?;
+    let (path, rest) = rest.split_once(')')?;
+    let plain = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '<' | '>' | '-'))
+    };
+    if !plain(name) || !plain(path) {
+        return None;
+    }
+    let suite = path.strip_suffix(name).and_then(|path| path.strip_suffix('.')).unwrap_or(path);
+    Some((suite, name, rest))
+}
+
+/// The class or module of `ERROR: setUpClass (module.Class)`.
+fn suite_error(line: &str) -> Option<&str> {
+    let (what, suite) = line.strip_prefix("ERROR: ")?.strip_suffix(')')?.split_once(" (")?;
+    matches!(what, "setUpClass" | "tearDownClass" | "setUpModule" | "tearDownModule").then_some(suite)
+}
+
+/// `Ran 8 tests in 0.001s`.
+fn ran(line: &str) -> Option<u64> {
+    let (tests, time) = line.strip_prefix("Ran ")?.split_once(" in ")?;
+    counted(tests, &["test", "tests"]).filter(|_| duration(time))
+}
+
+#[derive(Default)]
+struct Verdict {
+    failed: bool,
+    failures: u64,
+    errors: u64,
+    surprises: u64,
+}
+
+/// `OK (skipped=1)`, `FAILED (failures=2, errors=3, unexpected successes=1)`, `NO TESTS RAN`.
+fn verdict(line: &str) -> Option<Verdict> {
+    let (word, counts) = line.split_once(" (").map_or((line, ""), |(word, rest)| (word, rest.trim_end_matches(')')));
+    let mut verdict = Verdict { failed: word == "FAILED", ..Verdict::default() };
+    if !matches!(word, "OK" | "FAILED" | "NO TESTS RAN") {
+        return None;
+    }
+    for (what, count) in counts.split(", ").filter_map(|part| part.split_once('=')) {
+        let place = match what {
+            "failures" => &mut verdict.failures,
+            "errors" => &mut verdict.errors,
+            "unexpected successes" => &mut verdict.surprises,
+            _ => continue,
+        };
+        *place = count.parse().ok()?;
+    }
+    Some(verdict)
+}
+
+#[cfg(test)]
+#[path = "unittest_tests.rs"]
+mod tests;

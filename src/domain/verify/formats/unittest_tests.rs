@@ -1,0 +1,98 @@
+//! unittest as recorded, by other versions of Python, and cut off.
+
+use super::TestStatus::{Failed, Passed, Skipped};
+use super::*;
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
+use crate::domain::verify::formats::{Format, recognise};
+use proptest::prelude::*;
+
+const PASS: &str = include_str!("../../../../tests/data/outputs/unittest/pass.txt");
+const FAIL: &str = include_str!("../../../../tests/data/outputs/unittest/fail.txt");
+const IMPORT: &str = include_str!("../../../../tests/data/outputs/unittest/import.txt");
+const DOTS: &str = include_str!("../../../../tests/data/outputs/exit/unittest-dots.txt");
+
+#[test]
+fn p8_exit_code_and_report_must_both_be_content() {
+    assert_eq!(conclude(Format::Auto, 0, PASS), (Format::Unittest, StageOutcome::Passed, false));
+    assert_eq!(conclude(Format::Auto, 0, FAIL), (Format::Unittest, StageOutcome::Failed, true));
+    assert_eq!(conclude(Format::Auto, 1, IMPORT), (Format::Unittest, StageOutcome::Failed, true));
+    assert_eq!(conclude(Format::Auto, 1, PASS), (Format::Unittest, StageOutcome::Failed, false));
+    assert_eq!(conclude(Format::Auto, 0, DOTS), (Format::Exit, StageOutcome::Passed, false));
+    assert_eq!(conclude(Format::Unittest, 0, DOTS), (Format::Unittest, StageOutcome::Failed, false));
+}
+
+#[test]
+fn identity_does_not_depend_on_the_version_of_python() {
+    let older = PASS.replace(".test_adds)", ")").replace(".test_known)", ")").replace(".test_said)", ")");
+    let older = older.replace(".test_skipped)", ")").replace(".test_grüße)", ")");
+    assert!(older.contains("test_adds (test_demo.TestDemo) ... ok"));
+    assert_eq!(read(&older), read(PASS));
+}
+
+#[test]
+fn a_result_may_come_lines_after_its_test() {
+    let output = "test_a (m.C.test_a) ... printed\nmore\nok\ntest_b (m.C.test_b)\nSays ... so. ... FAIL\n\
+                  test_c (m.C.test_c) ... skipped \"it's off\"\n\n\
+                  ----------------------------------------------------------------------\nRan 3 tests in 0.001s\n\n\
+                  FAILED (failures=1, skipped=1)\n";
+    let results = read(output);
+    let statuses: Vec<_> = results.tests.iter().map(|test| test.status).collect();
+    assert_eq!((results.problem, statuses), (None, vec![Passed, Failed, Skipped]));
+}
+
+#[test]
+fn two_runs_are_read_together() {
+    let results = read(&format!("{PASS}{FAIL}"));
+    assert_eq!((results.problem, results.tests.len()), (None, read(PASS).tests.len() + read(FAIL).tests.len()));
+}
+
+#[test]
+fn a_report_that_is_not_whole_is_a_problem() {
+    let first = PASS.split_inclusive('\n').next().unwrap();
+    cut_off(PASS, read);
+    for (output, problem) in [
+        (first, "no summary after the last test: the run was cut off"),
+        (&PASS.replacen(first, "", 1), "6 tests ran, the results of 5 were read"),
+        (&FAIL.replace("failures=2", "failures=3"), "8 tests ran, the results of 8 were read"),
+        ("", "no results of unittest in the output"),
+        (DOTS, "the output counts tests without naming them: run unittest with -v"),
+    ] {
+        assert_eq!(read(output).problem.as_deref(), Some(problem), "{output}");
+    }
+}
+
+#[test]
+fn words_alone_are_not_recognised() {
+    for output in ["Ran 3 tests in 0.1s\n\nOK\n", "OK\n", "uses (a fine) ... notation\n", "a (b) ... maybe\n"] {
+        assert_eq!(recognise(output), None, "{output}");
+    }
+    assert_eq!(names(&read(IMPORT))[0], "test_bad: (whole suite)");
+}
+
+#[test]
+fn hostile_output_is_read_in_bounds() {
+    bounds(read, "", |n| format!("t{n} (m.C.t{n}) ... ok\n"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read(output in "((t \\(m\\.C\\.t\\)| \\.\\.\\. |ok|FAIL|ERROR: |setUpClass \\(m\\.C\\)|-{70}|={70}|Ran 1 test in 0\\.1s|OK|FAILED \\(failures=1\\)|é|\\x00|  )|\\n){0,60}") {
+        let _ = recognises(&output);
+        let _ = read(&output);
+    }
+
+    #[test]
+    fn every_result_of_a_well_formed_report_is_found(passed in proptest::collection::vec(any::<bool>(), 1..40)) {
+        let line = |(n, ok): (usize, &bool)| format!("t{n} (m.C.t{n}) ... {}\n", if *ok { "ok" } else { "FAIL" });
+        let bad = passed.iter().filter(|ok| !**ok).count();
+        let verdict = if bad > 0 { format!("FAILED (failures={bad})") } else { "OK".to_owned() };
+        let results = read(&format!(
+            "{}\n{RULE}\nRan {} tests in 0.001s\n\n{verdict}\n",
+            passed.iter().enumerate().map(line).collect::<String>(), passed.len(),
+        ));
+        prop_assert_eq!(results.problem, None);
+        let read: Vec<bool> = results.tests.iter().map(|test| test.status == Passed).collect();
+        prop_assert_eq!(read, passed);
+    }
+}

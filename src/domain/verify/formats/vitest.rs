@@ -1,0 +1,313 @@
+//! The text of vitest: its verbose reporter, a line for each test, and its tree reporter.
+//!
+//! Promises: a test is identified by its file and by the names of its blocks and its own; a file or block that failed besides
+//! its tests is a failed suite; the results are those of the `Tests` line or the report is not whole; the default
+//! reporter, which names only some tests, is not read as results.
+
+use super::report::{Report, Said, cut, duration};
+use crate::domain::verify::results::{TestResults, TestStatus};
+use std::collections::BTreeSet;
+
+const HINT: &str = "run vitest with --reporter=verbose, or --reporter=junit";
+const DEPTH_LIMIT: usize = 64;
+
+/// Whether the output has a run of vitest, with tests by name or with failures.
+#[must_use]
+pub fn recognises(output: &str) -> bool {
+    said(output).recognised()
+}
+
+/// Reads an output; one without a run of vitest has a problem.
+#[must_use]
+pub fn read(output: &str) -> TestResults {
+    said(output).results("vitest")
+}
+
+/// What ` Test Files ` and `      Tests ` count.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    total: u64,
+}
+
+impl Counts {
+    fn add(&mut self, status: TestStatus) {
+        self.total += 1;
+        *match status {
+            TestStatus::Passed => &mut self.passed,
+            TestStatus::Failed => &mut self.failed,
+            TestStatus::Skipped => &mut self.skipped,
+        } += 1;
+    }
+}
+
+/// One line of a tree, before it is known whether it has lines below it.
+struct Leaf<'a> {
+    depth: usize,
+    status: Option<TestStatus>,
+    name: &'a str,
+}
+
+type Line<'a> = (&'a str, &'a str, TestStatus);
+type Branch<'a> = (&'a str, Vec<&'a str>, TestStatus);
+
+/// The failed tests by file and name.
+fn failed<'a>(lines: &[Line<'a>], tree: &[Branch<'a>]) -> BTreeSet<(&'a str, String)> {
+    let lines = lines.iter().map(|(file, name, status)| (*file, (*name).to_owned(), *status));
+    let tree = tree.iter().map(|(file, path, status)| (*file, path.join(" > "), *status));
+    let failed = lines.chain(tree).filter(|(.., status)| *status == TestStatus::Failed);
+    failed.map(|(file, name, _)| (cut(file), cut(&name).to_owned())).collect()
+}
+
+/// One run, from ` RUN  v` on.
+#[derive(Default)]
+struct Run<'a> {
+    verbose: Vec<Line<'a>>,
+    tree: Vec<Branch<'a>>,
+    /// Made when the first failure is reported, below all tests.
+    failed: Option<BTreeSet<(&'a str, String)>>,
+    /// Whether the tree is surely one of the tree reporter, and not failing tests of the default reporter.
+    surely_tree: bool,
+    file: Option<(&'a str, u64, u64)>,
+    blocks: Vec<&'a str>,
+    leaf: Option<Leaf<'a>>,
+    broken: Vec<&'a str>,
+    files: Option<Counts>,
+    tests: Option<Counts>,
+    errors: bool,
+    /// Inside `stdout | file > test`, up to the next empty line.
+    captured: bool,
+    reports: bool,
+    overflow: bool,
+}
+
+fn said(output: &str) -> Said {
+    let mut runs: Vec<Run<'_>> = Vec::new();
+    for line in output.lines() {
+        let line = line.trim_end();
+        if line.trim_start().strip_prefix("RUN  v").is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit())) {
+            runs.push(Run::default());
+        } else if let Some(run) = runs.last_mut() {
+            run.line(line);
+        }
+    }
+    let mut report = Report::default();
+    let (mut nameless, mut failed, mut any) = (false, false, false);
+    for run in &mut runs {
+        run.end_file();
+        any |= run.tests.is_some() || !run.verbose.is_empty() || !run.tree.is_empty();
+        failed |= run.errors
+            || [run.files, run.tests].into_iter().flatten().any(|counts| counts.failed > 0 || !counts.complete());
+        nameless |= run.judge(&mut report);
+    }
+    if !any {
+        Said::Nothing
+    } else if nameless {
+        Said::Counts { failed, hint: HINT }
+    } else {
+        Said::Results(report.finish(failed))
+    }
+}
+
+impl Counts {
+    fn complete(self) -> bool {
+        self.passed + self.failed + self.skipped == self.total
+    }
+}
+
+impl<'a> Run<'a> {
+    fn line(&mut self, line: &'a str) {
+        let text = line.trim_start();
+        if let Some(counts) = text.strip_prefix("Test Files  ").and_then(counts) {
+            self.end_file();
+            self.files = Some(counts);
+        } else if let (Some(_), Some(counts)) = (self.files, text.strip_prefix("Tests  ").and_then(counts)) {
+            self.tests = Some(counts);
+        } else if self.tests.is_some() && text.starts_with("Errors  ") {
+            self.errors = true;
+        } else if line.is_empty() {
+            self.captured = false;
+        } else if line.starts_with("stdout | ") || line.starts_with("stderr | ") {
+            self.captured = true;
+        } else if text.starts_with('⎯') {
+            self.end_file();
+            self.reports = true;
+        } else if self.reports {
+            self.report(text);
+        } else if !self.captured {
+            self.result(line);
+        }
+    }
+
+    /// `FAIL  broken.test.js [ broken.test.js ]` stands for a file, `FAIL  a.test.js > group` for a block or a test.
+    fn report(&mut self, text: &'a str) {
+        let Some(what) = text.strip_prefix("FAIL  ") else { return };
+        let file = what.split_once(" [ ").filter(|(file, again)| again.strip_suffix(" ]") == Some(*file));
+        let (file, name) = file.map_or_else(|| what.split_once(" > ").unwrap_or((what, "")), |(file, _)| (file, ""));
+        let known = self.failed.get_or_insert_with(|| failed(&self.verbose, &self.tree));
+        let known = known.contains(&(cut(file), cut(name).to_owned()));
+        if !known && !self.broken.contains(&file) && self.broken.len() < 1000 {
+            self.broken.push(file);
+        }
+    }
+
+    fn result(&mut self, line: &'a str) {
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        let Some((sign, rest)) = text.split_once(' ') else { return };
+        let status = match sign {
+            "✓" | "√" => Some(TestStatus::Passed),
+            "×" | "✗" => Some(TestStatus::Failed),
+            "↓" | "□" => Some(TestStatus::Skipped),
+            "❯" | "·" => None,
+            _ => return,
+        };
+        if self.verbose.len() + self.tree.len() >= super::RESULTS_LIMIT {
+            self.overflow = true;
+        } else if indent == 1 {
+            self.end_file();
+            if let Some((file, tests)) = file_of(rest) {
+                self.file = Some((cut(file), tests, 0));
+            } else if let (Some(status), Some((file, name))) = (status, without_time(rest).split_once(" > ")) {
+                self.verbose.push((file, name, status));
+            }
+        } else if self.file.is_some() && indent >= 3 && indent % 2 == 1 {
+            self.below((indent - 3) / 2, status, rest);
+        }
+    }
+
+    fn below(&mut self, depth: usize, status: Option<TestStatus>, rest: &'a str) {
+        self.settle(depth);
+        if depth <= self.blocks.len() && depth < DEPTH_LIMIT {
+            self.blocks.truncate(depth);
+            self.leaf = Some(Leaf { depth, status, name: without_time(rest) });
+        }
+    }
+
+    /// The line before is a block if the next one, at `depth`, is deeper; else it is a test.
+    fn settle(&mut self, depth: usize) {
+        let Some(leaf) = self.leaf.take() else { return };
+        let name = block_of(leaf.name).filter(|_| depth > leaf.depth);
+        if let Some(name) = name {
+            self.surely_tree = true;
+            self.blocks.push(cut(name));
+        } else if let (Some(status), Some((file, _, leaves))) = (leaf.status, &mut self.file) {
+            *leaves += 1;
+            let path = self.blocks.iter().copied().chain([leaf.name]).collect();
+            self.tree.push((file, path, status));
+        }
+    }
+
+    fn end_file(&mut self) {
+        self.settle(0);
+        self.blocks.clear();
+        if let Some((file, tests, leaves)) = self.file.take() {
+            let green = !self.tree.iter().rev().take_while(|test| test.0 == file).any(|t| t.2 == TestStatus::Failed);
+            self.surely_tree |= green && leaves == tests && tests > 0;
+        }
+    }
+
+    /// Puts the tests into the report if they are those of the last lines; true if they are counted only.
+    fn judge(&self, report: &mut Report) -> bool {
+        let Some(said) = self.tests else {
+            if !self.verbose.is_empty() || !self.tree.is_empty() {
+                report.fail("no `Tests` line: the run was cut off");
+                self.verbose.iter().for_each(|(file, name, status)| report.test(file, name, *status));
+            }
+            return false;
+        };
+        let (mut verbose, mut tree) = (Counts::default(), Counts::default());
+        self.verbose.iter().for_each(|(_, _, status)| verbose.add(*status));
+        self.tree.iter().for_each(|(_, _, status)| tree.add(*status));
+        let read = if verbose.total > 0 { verbose } else { tree };
+        let named = verbose.total > 0 || tree == said && self.surely_tree;
+        if !named && said.passed + said.failed > 0 {
+            return true;
+        }
+        if self.errors {
+            report.fail("vitest caught errors outside of tests");
+        } else if !said.complete() {
+            report.fail(format!("not all of {} tests were run", said.total));
+        } else if self.overflow {
+            report.fail(format!("more than {} tests in one output", super::RESULTS_LIMIT));
+        } else if read != said {
+            report.fail(format!("{} tests by the last lines, {} were read", said.total, read.total));
+        }
+        self.put(report);
+        false
+    }
+
+    fn put(&self, report: &mut Report) {
+        if self.verbose.is_empty() {
+            self.tree.iter().for_each(|(file, path, status)| report.test(file, &path.join(" > "), *status));
+        } else {
+            self.verbose.iter().for_each(|(file, name, status)| report.test(file, name, *status));
+        }
+        self.broken.iter().for_each(|file| report.broken_suite(file));
+    }
+}
+
+/// `math.test.js (10 tests | 1 skipped) 354ms` as the file and how many tests it has.
+fn file_of(text: &str) -> Option<(&str, u64)> {
+    let (file, rest) = without_time(text).rsplit_once(" (")?;
+    let tests = rest.strip_suffix(')')?.split(" | ").next()?;
+    let tests = tests.strip_suffix(" tests").or_else(|| tests.strip_suffix(" test")).unwrap_or(tests);
+    Some((file, tests.parse().ok()?))
+}
+
+/// `more (7)` is the block `more`.
+fn block_of(text: &str) -> Option<&str> {
+    let (name, count) = text.rsplit_once(" (")?;
+    let count = count.strip_suffix(')')?;
+    (!count.is_empty() && count.bytes().all(|b| b.is_ascii_digit())).then_some(name)
+}
+
+/// Takes off what differs from run to run: ` 12ms`, ` (retry x1)`, ` 20 MB heap used`.
+fn without_time(mut text: &str) -> &str {
+    loop {
+        let before = text;
+        text = text.trim_end();
+        if let Some((head, last)) = text.rsplit_once(' ') {
+            let retried = last.strip_suffix(')').is_some_and(|n| n.starts_with('x'))
+                && (head.ends_with("(retry") || head.ends_with("(repeat"));
+            if retried {
+                text = head.rsplit_once('(').map_or(head, |(head, _)| head);
+            } else if duration(last) {
+                text = head;
+            } else if let Some((head, _)) = text.strip_suffix(" MB heap used").and_then(|text| text.rsplit_once(' ')) {
+                text = head;
+            }
+        }
+        if text == before {
+            return text;
+        }
+    }
+}
+
+/// `2 failed | 3 passed | 1 expected fail | 1 skipped (7)`.
+fn counts(text: &str) -> Option<Counts> {
+    let text = text.trim();
+    let (parts, total) = match text.rsplit_once('(') {
+        Some((parts, total)) => (parts.trim(), total.strip_suffix(')')?),
+        None if text.starts_with("no tests") => return Some(Counts::default()),
+        None => return None,
+    };
+    let mut counts = Counts { total: total.parse().ok()?, ..Counts::default() };
+    for part in parts.split(" | ").filter(|part| !part.is_empty()) {
+        let (number, word) = part.trim().split_once(' ')?;
+        let place = match word {
+            "passed" | "expected fail" => &mut counts.passed,
+            "failed" => &mut counts.failed,
+            "skipped" | "todo" => &mut counts.skipped,
+            _ => return None,
+        };
+        *place += number.parse::<u64>().ok()?;
+    }
+    Some(counts)
+}
+
+#[cfg(test)]
+#[path = "vitest_tests.rs"]
+mod tests;

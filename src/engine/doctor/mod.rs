@@ -1,0 +1,141 @@
+//! `mc doctor`: everything that could stop or spoil a mission, looked at before it starts.
+//!
+//! Promises: what a start refuses is found here in the words of that refusal, by the same functions ([`super::preflight`],
+//! [`super::plans`]); one broken thing does not hide the others; nothing is changed, and no value of a variable is ever told.
+//! With `baseline`, `agent` and `gate` things are tried, in a scratch clone that vanishes.
+
+mod agent;
+mod gate;
+mod machine;
+mod repository;
+
+use super::error::{EngineError, chain};
+use super::preflight::Terrain;
+use super::site::{Site, Where, read_layers};
+use crate::adapters::environment::Environment;
+use crate::adapters::git::Git;
+use crate::adapters::git::source::inspect;
+use crate::adapters::host::command::ChildGuard;
+use crate::adapters::store::place::StateDir;
+use crate::config::Settings;
+use crate::domain::mission::Refusal;
+use crate::domain::survey::checks::{Check, stops};
+use tokio::sync::watch;
+
+/// What is tried besides looking.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Trials {
+    /// Run the verification on the target's head.
+    pub baseline: bool,
+    /// Start the agent with a trivial brief.
+    pub agent: bool,
+    /// Plant faults and see whether the gate refuses them.
+    pub gate: bool,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Examined {
+    /// All checks, in the order they were made.
+    pub checks: Vec<Check>,
+    /// Whether the gate let a planted fault through.
+    pub let_through: bool,
+}
+
+impl Examined {
+    /// 4 when the gate let a fault through, 6 when something stops a mission, else 0.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match (self.let_through, stops(&self.checks)) {
+            (true, _) => 4,
+            (false, true) => 6,
+            (false, false) => 0,
+        }
+    }
+}
+
+/// Looks at everything, and tries what was asked for.
+///
+/// # Errors
+/// [`EngineError`] only when the process itself is unusable; everything else is a check.
+pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>) -> Result<Examined, EngineError> {
+    let env = Environment::of_process()?;
+    let mut checks = Vec::new();
+    machine::programs(&env, &mut checks);
+    let (site, settings) = site(place, &env, &mut checks).await;
+    let mut let_through = false;
+    if let (Some(site), Some(settings)) = (&site, &settings) {
+        let source = site.source(ChildGuard::none());
+        let on = Terrain { source: &source, facts: &site.facts, settings };
+        let target = repository::look(site, &on, &mut checks).await;
+        machine::isolation(settings, &mut checks).await;
+        machine::room(site, settings, &mut checks);
+        agent::stages(site, settings, target.as_ref(), &mut checks).await;
+        agent::look(site, settings, target.as_ref(), &mut checks).await;
+        if let Some(target) = &target {
+            machine::clock(&source, target, &mut checks).await;
+            if trials.baseline || trials.gate {
+                let_through = gate::run(site, settings, target, trials.gate, kill.clone(), &mut checks).await;
+            }
+        }
+        if trials.agent {
+            agent::start(site, settings, kill, &mut checks).await;
+        }
+    }
+    Ok(Examined { checks, let_through })
+}
+
+/// Repository, settings and state directory, as far as they can be had; what cannot is a problem.
+async fn site(place: &Where, env: &Environment, checks: &mut Vec<Check>) -> (Option<Site>, Option<Settings>) {
+    let layers = said("settings", read_layers(env, place), checks);
+    let start = place.directory.as_ref().map_or_else(|| env.cwd().to_owned(), |dir| env.cwd().join(dir));
+    let path = layers
+        .as_ref()
+        .and_then(|(layers, directory, _)| layers.path("target.path").or_else(|| Some(directory.clone())));
+    let facts = inspect(&Git::in_folder(&path.unwrap_or(start), ChildGuard::none())).await;
+    let facts = said("repository", facts.map_err(EngineError::from), checks);
+    let state = facts.as_ref().map(|facts| StateDir::locate(&facts.common_dir, env).map_err(EngineError::from));
+    let state = state.and_then(|state| said("state", state, checks));
+    let settings = layers.as_ref().and_then(|(layers, _, file)| {
+        let settings = said("settings", layers.settings().map_err(EngineError::from), checks)?;
+        match file {
+            Some(file) => checks.push(Check::ok("settings", format!("{} is read", file.display()))),
+            None => checks.push(Check::ok("settings", "no settings file; variables and defaults are used")),
+        }
+        let warn =
+            |text: &String| Check::warning("settings", text.clone(), "remove these keys when you no longer need them");
+        checks.extend(settings.warnings.iter().map(warn));
+        Some(settings)
+    });
+    let ((layers, directory, config_file), facts, state) = match (layers, facts, state) {
+        (Some(layers), Some(facts), Some(state)) => (layers, facts, state),
+        _ => return (None, settings),
+    };
+    (Some(Site { env: env.clone(), layers, directory, config_file, facts, state }), settings)
+}
+
+/// The value, or its error as a problem.
+fn said<T>(about: &'static str, result: Result<T, EngineError>, checks: &mut Vec<Check>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(EngineError::Refused(refusal)) => {
+            checks.push(refused(about, refusal));
+            None
+        }
+        Err(error) => {
+            let help = match &error {
+                EngineError::Config(_) => {
+                    "`mc init --dry-run` shows settings that work; config/mission-control.toml has every key"
+                }
+                _ => "",
+            };
+            checks.push(Check::problem(about, chain(&error), error.hint().unwrap_or_else(|| help.to_owned())));
+            None
+        }
+    }
+}
+
+/// What a mission would be refused for, in the words of that refusal.
+fn refused(about: &'static str, refusal: Refusal) -> Check {
+    Check::problem(about, refusal.reason, refusal.hint)
+}

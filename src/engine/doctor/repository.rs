@@ -1,0 +1,209 @@
+//! Checks of the repository, of the branches missions use, of the state directory and of the plan.
+
+use super::super::preflight::{Terrain, card, landings, whole};
+use super::super::site::Site;
+use super::super::{mission, plans, views};
+use super::{machine, refused, said};
+use crate::adapters::git::green::OwnerCard;
+use crate::adapters::host::machine_name;
+use crate::adapters::machine::{may_write, open_to_others};
+use crate::adapters::store::Store;
+use crate::adapters::workspace::pool::Pool;
+use crate::adapters::workspace::slot::Ignored;
+use crate::domain::mission::Refusal;
+use crate::domain::survey::checks::Check;
+use crate::domain::values::Tip;
+
+/// Looks at all of it; where the target branch stands, if it does.
+pub async fn look(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Option<Tip> {
+    machine::git(on, checks).await;
+    checks.push(complete(site, on).await);
+    let store = state(site, checks);
+    let target = match on.target().await {
+        Ok(target) => {
+            let (branch, commit) = (&on.settings.target.branch, target.commit.short().to_owned());
+            checks.push(Check::ok("branch", format!("work starts from {branch} at {commit}")));
+            Some(target)
+        }
+        Err(refusal) => {
+            checks.push(refused("branch", refusal));
+            None
+        }
+    };
+    owner(site, on, checks).await;
+    green(on, store.as_ref(), checks).await;
+    note("changes", on.unchanged(false).await.map(|note| note.into_iter().collect()), checks);
+    note("copy", on.copies(), checks);
+    if let Some(target) = &target {
+        note("submodules", on.submodules(target).await.map(|note| note.into_iter().collect()), checks);
+        large_files(on, target, checks).await;
+        if said("plan", plans::for_mission(site, on.settings, None, &[]).await, checks).is_some() {
+            plan(site, on, checks).await;
+        }
+    }
+    hooks(on, checks).await;
+    target
+}
+
+/// That workspaces can be cloned from it. The pool refuses before it makes anything.
+async fn complete(site: &Site, on: &Terrain<'_>) -> Check {
+    if (on.facts.shallow || on.facts.partial)
+        && let Err(e) = Pool::open(&site.state.pool(), on.source, Ignored::Keep).await
+    {
+        return refused("repository", whole(&e));
+    }
+    let kind = if on.facts.bare { "bare, whole history" } else { "whole history" };
+    Check::ok("repository", format!("{} ({kind})", on.facts.toplevel.display()))
+}
+
+/// The state directory and what is in it; its store, if there is one.
+fn state(site: &Site, checks: &mut Vec<Check>) -> Option<Store> {
+    let root = site.state.root();
+    let there = root.ancestors().find(|dir| dir.exists()).unwrap_or(root);
+    if !may_write(there) {
+        let help = "give yourself write permission, or set MC_STATE_DIR to a folder of yours outside the repository";
+        checks.push(Check::problem("state", format!("{} cannot be written", there.display()), help));
+    } else if root.exists() && open_to_others(root) {
+        let help = format!("chmod 700 {}", shlex_or_plain(&root.to_string_lossy()));
+        checks.push(Check::warning("state", format!("{} is open to other users", root.display()), help));
+    } else {
+        checks.push(Check::ok("state", format!("{}", root.display())));
+    }
+    let store = said("state", site.store(), checks).flatten();
+    if store.is_some() {
+        let unfinished = mission::nothing_unfinished(site);
+        match (unfinished, views::engine_pid(site)) {
+            (Err(e), Some(pid)) => {
+                checks.push(Check::warning(
+                    "mission",
+                    format!("{e}; mc {pid} works on it"),
+                    e.hint().unwrap_or_default(),
+                ));
+            }
+            (Err(e), None) => checks.push(Check::warning("mission", e.to_string(), e.hint().unwrap_or_default())),
+            (Ok(()), _) => {}
+        }
+    }
+    store
+}
+
+fn shlex_or_plain(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned())
+}
+
+async fn owner(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) {
+    // A state directory that does not exist owns nothing, and is not made by looking.
+    let ours = if site.state.root().join("state-id").is_file() {
+        card(&site.state)
+    } else {
+        let path = site.state.root().display().to_string();
+        Ok(OwnerCard { state_id: String::new(), host: machine_name(), path })
+    };
+    let looked = match ours {
+        Ok(card) => on.ours(&card).await,
+        Err(refusal) => Err(refusal),
+    };
+    if let Err(refusal) = looked {
+        checks.push(refused("owner", refusal));
+    }
+}
+
+/// The green branch: that its name is free or it is as missions left it, and that nobody has it checked out.
+async fn green(on: &Terrain<'_>, store: Option<&Store>, checks: &mut Vec<Check>) {
+    let before = checks.len();
+    let name = &on.settings.green_branch;
+    for looked in [on.green_unblocked().await, on.green_free().await] {
+        checks.extend(looked.err().map(|refusal| refused("green", refusal)));
+    }
+    let tip = match on.green().await {
+        Ok(tip) => tip,
+        Err(refusal) => {
+            checks.push(refused("green", refusal));
+            return;
+        }
+    };
+    if let Some(store) = store {
+        let kept = match landings(store) {
+            Ok(landed) => on.landed_kept(&landed, tip.as_ref()).await,
+            Err(refusal) => Err(refusal),
+        };
+        checks.extend(kept.err().map(|refusal| refused("green", refusal)));
+    }
+    if checks.len() == before {
+        checks.push(Check::ok(
+            "green",
+            match tip {
+                Some(tip) => format!("{name} is at {}", tip.commit.short()),
+                None => format!("{name} does not exist yet; the first mission makes it"),
+            },
+        ));
+    }
+}
+
+fn note(about: &'static str, looked: Result<Vec<String>, Refusal>, checks: &mut Vec<Check>) {
+    match looked {
+        Ok(notes) => checks.extend(notes.into_iter().map(|note| Check::warning(about, note, String::new()))),
+        Err(refusal) => checks.push(refused(about, refusal)),
+    }
+}
+
+/// Contents kept by git-lfs stay pointers in workspaces.
+async fn large_files(on: &Terrain<'_>, target: &Tip, checks: &mut Vec<Check>) {
+    let attributes = on.source.read_file(&target.commit, ".gitattributes").await.ok().flatten().unwrap_or_default();
+    if String::from_utf8_lossy(&attributes).contains("filter=lfs") {
+        checks.push(Check::warning(
+            "lfs",
+            "contents of git-lfs are not fetched: workspaces hold pointers unless they are in this clone already",
+            "let target.setup fetch what the verification needs (`git lfs pull` with a remote of its own)",
+        ));
+    }
+}
+
+async fn plan(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) {
+    if let Ok(Some(_)) = plans::uncommitted_backlog(site, on.settings).await {
+        checks.push(Check::warning(
+            "plan",
+            "BACKLOG.md is not committed: its units are the plan of the next mission, fixed at its start",
+            "git add BACKLOG.md && git commit -m Backlog",
+        ));
+    }
+    match views::plan(site, None, &[]).await {
+        Ok(Ok(plan)) if plan.units.is_empty() => checks.push(Check::warning(
+            "plan",
+            "BACKLOG.md has no open unit: a mission would end at once",
+            "write units (`mc backlog list` shows what each heading was taken for)",
+        )),
+        Ok(Ok(plan)) => checks.push(Check::ok("plan", format!("BACKLOG.md: {} open", plan.units.len()))),
+        _ => {}
+    }
+}
+
+/// Hooks of the user do not run in missions.
+async fn hooks(on: &Terrain<'_>, checks: &mut Vec<Check>) {
+    const KNOWN: [&str; 7] = [
+        "pre-commit",
+        "commit-msg",
+        "prepare-commit-msg",
+        "pre-merge-commit",
+        "pre-push",
+        "post-checkout",
+        "post-merge",
+    ];
+    let mut folder = on.facts.common_dir.join("hooks");
+    // The builder of every call switches hooks off, so the user's own setting is asked for by its file.
+    for scope in ["--local", "--global"] {
+        let told = on.source.ask(&["config", scope, "--type=path", "--get", "core.hooksPath"]).await.ok().flatten();
+        if let Some(path) = told {
+            folder = on.facts.toplevel.join(String::from_utf8_lossy(&path).trim());
+            break;
+        }
+    }
+    let there: Vec<&str> = KNOWN.into_iter().filter(|name| folder.join(name).is_file()).collect();
+    if !there.is_empty() {
+        checks.push(Check::warning(
+            "hooks",
+            format!("your hooks do not run in missions: {}", there.join(", ")),
+            "what they check belongs into a stage of [target.verification]",
+        ));
+    }
+}

@@ -1,0 +1,133 @@
+//! What a proposal is made from: files of the last commit, programs of this machine, agents on the PATH.
+
+use super::super::bench::allowed;
+use crate::adapters::environment::Environment;
+use crate::adapters::git::source::SourceFacts;
+use crate::adapters::git::{Git, GitError, fields};
+use crate::adapters::host::command::{ChildGuard, CommandLine};
+use crate::adapters::machine;
+use crate::config::propose::AgentLine;
+use crate::domain::survey::agents::{AGENTS, Agent, Prompt, known};
+use crate::domain::survey::{Files, Need, wanted};
+use crate::domain::values::CommitId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
+
+/// Ignored files that programs of a project read and that no clone has.
+const LOCAL: [&str; 1] = [".env"];
+
+/// Every path of a commit, as text; a path that is no UTF-8 is nothing a proposal could name.
+///
+/// # Errors
+/// [`GitError`] when git fails.
+pub async fn paths(source: &Git, commit: &CommitId) -> Result<BTreeSet<String>, GitError> {
+    let bytes = source.bytes(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit.as_str()]).await?;
+    Ok(fields(&bytes).filter_map(|path| String::from_utf8(path.to_vec()).ok()).collect())
+}
+
+/// The files a survey looks at.
+///
+/// # Errors
+/// [`GitError`] when git fails.
+pub async fn files(source: &Git, facts: &SourceFacts, commit: &CommitId) -> Result<Files, GitError> {
+    let paths = paths(source, commit).await?;
+    let mut texts = BTreeMap::new();
+    for path in wanted(&paths) {
+        if let Some(bytes) = source.read_file(commit, &path).await? {
+            texts.insert(path, String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    let mut local = Vec::new();
+    for name in LOCAL.iter().filter(|name| facts.toplevel.join(name).is_file() && !paths.contains(**name)) {
+        // A file git would see must not be copied: it would become part of the work and land.
+        let args = ["ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", name];
+        if !source.bytes(&args).await?.is_empty() {
+            local.push((*name).to_owned());
+        }
+    }
+    Ok(Files { paths, texts, local })
+}
+
+/// The programs of this machine, each asked for once.
+#[derive(Debug)]
+pub struct Programs<'a> {
+    env: &'a Environment,
+    cwd: &'a Path,
+    modules: BTreeMap<&'static str, bool>,
+}
+
+impl<'a> Programs<'a> {
+    /// Those of an environment's PATH.
+    #[must_use]
+    pub fn of(env: &'a Environment, cwd: &'a Path) -> Self {
+        Self { env, cwd, modules: BTreeMap::new() }
+    }
+
+    /// Whether a program is there.
+    #[must_use]
+    pub fn has(&self, program: &str) -> bool {
+        machine::find_program(program, self.env.var("PATH").unwrap_or(OsStr::new("")), self.cwd).is_some()
+    }
+
+    /// The first of these that is not there.
+    pub async fn lacking(&mut self, needs: &[Need]) -> Option<Need> {
+        for need in needs {
+            let there = match need {
+                Need::Program(program, _) => self.has(program),
+                Need::PythonModule(module, _) => self.module(module).await,
+            };
+            if !there {
+                return Some(need.clone());
+            }
+        }
+        None
+    }
+
+    /// Whether a shell line works in the environment that verifications get with these variables; away from the repository,
+    /// where it could leave something.
+    pub async fn answers(&self, line: &str, names: &[String]) -> bool {
+        let mut ask = CommandLine::new("sh").args(["-c", line]).cwd("/").env_clear();
+        for (name, value) in self.env.vars().filter(|(name, _)| name.to_str().is_some_and(|n| allowed(n, names))) {
+            ask = ask.env(name, value);
+        }
+        ask.deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await.is_ok_and(|output| output.success())
+    }
+
+    async fn module(&mut self, module: &'static str) -> bool {
+        if let Some(known) = self.modules.get(module) {
+            return *known;
+        }
+        // From the root, so that a folder of this name in the repository is not taken for it.
+        let ask = CommandLine::new("python3").args(["-c", &format!("import {module}")]).cwd("/");
+        let there = ask.deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await.is_ok_and(|o| o.success());
+        self.modules.insert(module, there);
+        there
+    }
+}
+
+/// The agents to write, and what a person should know of them. `wish` is the name of a known one or a command line.
+#[must_use]
+pub fn agents(wish: Option<&str>, programs: &Programs<'_>) -> (Vec<AgentLine>, Vec<String>) {
+    let line = |agent: &Agent| {
+        let set = |name: &&&str| programs.env.var(name).is_some();
+        AgentLine {
+            command: agent.command.to_owned(),
+            prompt: agent.prompt,
+            env: agent.keys.iter().filter(set).map(|name| (*name).to_owned()).collect(),
+            allows: format!("{}: {}", agent.name, agent.allows),
+            off: false,
+        }
+    };
+    let Some(wish) = wish else {
+        return (AGENTS.iter().filter(|agent| programs.has(agent.name)).map(line).collect(), Vec::new());
+    };
+    let Some(agent) = known(wish.trim()) else {
+        let (command, allows) = (wish.to_owned(), String::new());
+        return (vec![AgentLine { command, prompt: Prompt::Stdin, env: Vec::new(), allows, off: false }], Vec::new());
+    };
+    let missing = (!programs.has(agent.name))
+        .then(|| format!("the agent {} is not on the PATH; install it: `{}`", agent.name, agent.install));
+    (vec![line(agent)], missing.into_iter().collect())
+}

@@ -1,0 +1,275 @@
+//! Everything that could stop a mission before it begins, each in one function that decides and words it: a mission asks
+//! them in order and stops at the first, `mc doctor` asks all of them. Nothing here changes anything.
+
+use super::error::chain;
+use super::shop::Shop;
+use crate::adapters::git::green::{OwnerCard, foreign_owner};
+use crate::adapters::git::source::SourceFacts;
+use crate::adapters::git::{Git, GitError};
+use crate::adapters::host::machine_name;
+use crate::adapters::host::probe::ProbeError;
+use crate::adapters::store::Store;
+use crate::adapters::store::place::StateDir;
+use crate::adapters::workspace::pool::PoolError;
+use crate::config::Settings;
+use crate::domain::mission::{Ground, Refusal, Usd};
+use crate::domain::values::{CommitId, Tip, UnitId};
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Terrain<'a> {
+    /// Git on the repository.
+    pub source: &'a Git,
+    /// Facts about it.
+    pub facts: &'a SourceFacts,
+    /// The settings of the mission.
+    pub settings: &'a Settings,
+}
+
+/// Looks at everything that could stop a mission; changes nothing.
+///
+/// # Errors
+/// [`Refusal`] with the reason and what helps.
+pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
+    let on = Terrain { source: &shop.source, facts: &shop.facts, settings: shop.settings() };
+    let mut notes = Vec::new();
+    on.git().await?;
+    shop.pool().await.map_err(|e| whole(&e))?;
+    shop.isolation().await.map_err(|e| contained(&e))?;
+    if !shop.take_over {
+        on.ours(&card(&shop.state)?).await?;
+    }
+    on.green_unblocked().await?;
+    on.green_free().await?;
+    let target = on.target().await?;
+    notes.extend(on.unchanged(shop.allow_dirty).await?);
+    notes.extend(on.copies()?);
+    notes.extend(on.submodules(&target).await?);
+    notes.extend(on.unknown_cost());
+    let green = on.green().await?;
+    if !shop.take_over {
+        let landed = landings(&shop.store())?;
+        on.landed_kept(&landed, green.as_ref()).await?;
+    }
+    Ok(match green {
+        Some(tip) => Ground { tip, create: false, notes },
+        None => Ground { tip: target, create: true, notes },
+    })
+}
+
+fn said(e: GitError) -> Refusal {
+    environment(chain(&e), "mend the repository, then start again")
+}
+
+fn short(refname: &str) -> &str {
+    refname.strip_prefix("refs/heads/").unwrap_or(refname)
+}
+
+pub(super) fn usage(reason: String, hint: String) -> Refusal {
+    Refusal { reason, hint, exit: 2 }
+}
+
+pub(super) fn environment(reason: String, hint: &str) -> Refusal {
+    Refusal { reason, hint: hint.to_owned(), exit: 6 }
+}
+
+/// The repository lacks objects that clones need, or the pool cannot be opened.
+#[must_use]
+pub fn whole(e: &PoolError) -> Refusal {
+    environment(chain(e), "missions need the whole history and all objects of the repository")
+}
+
+/// The wanted containment does not work here.
+#[must_use]
+pub fn contained(e: &ProbeError) -> Refusal {
+    environment(chain(e), "install util-linux, or set scheduler.isolation = \"search\"")
+}
+
+pub(super) fn foreign(host: &str, path: &str) -> Refusal {
+    Refusal {
+        reason: format!("this repository belongs to the state directory {path} on {host}"),
+        hint: "work from there (MC_STATE_DIR names a state directory), or start with --take-over when it is given up"
+            .to_owned(),
+        exit: 5,
+    }
+}
+
+/// What this state directory writes into the owner ref.
+pub(super) fn card(state: &StateDir) -> Result<OwnerCard, Refusal> {
+    let state_id = state.state_id().map_err(|e| environment(chain(&e), "mend the state directory"))?;
+    Ok(OwnerCard { state_id, host: machine_name(), path: state.root().display().to_string() })
+}
+
+impl Terrain<'_> {
+    /// What a person should know who set no cap: nobody measures what an agent started by a command spends (P9).
+    #[must_use]
+    pub fn unknown_cost(&self) -> Option<String> {
+        let budget = &self.settings.budget;
+        self.settings.agent.command.as_ref().filter(|_| !budget.said)?;
+        Some(format!(
+            "what the agent costs is unknown, so the built-in cap of {} USD is not applied to it; --max-cost X counts each \
+             attempt as {} USD",
+            Usd(budget.max_per_run).dollars(),
+            Usd(budget.max_per_session).dollars()
+        ))
+    }
+
+    fn green_ref(&self) -> String {
+        format!("refs/heads/{}", self.settings.green_branch)
+    }
+
+    /// That git is new enough; its version.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn git(&self) -> Result<(u32, u32), Refusal> {
+        self.source.version().await.map_err(|e| environment(chain(&e), "install git 2.38 or newer"))
+    }
+
+    /// That no other state directory than that of the card owns the repository.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn ours(&self, card: &OwnerCard) -> Result<(), Refusal> {
+        match foreign_owner(self.source, card).await.map_err(said)? {
+            Some((host, path)) => Err(foreign(&host, &path)),
+            None => Ok(()),
+        }
+    }
+
+    /// That no branch stands in the way of green's name.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn green_unblocked(&self) -> Result<(), Refusal> {
+        let Some(blocking) = self.source.blocking_ref(&self.green_ref()).await.map_err(said)? else { return Ok(()) };
+        let blocking = short(&blocking);
+        Err(usage(
+            format!("the branch {blocking} stands in the way of {}", self.settings.green_branch),
+            format!(
+                "rename it (`git branch -m {blocking} {blocking}-old`) or choose another green branch in \
+                 mission-control.toml: [green_branch] green_branch = \"green\""
+            ),
+        ))
+    }
+
+    /// That green is checked out nowhere.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn green_free(&self) -> Result<(), Refusal> {
+        let Some(worktree) = self.source.checked_out(&self.green_ref()).await.map_err(said)? else { return Ok(()) };
+        Err(usage(
+            format!("{} is checked out in {}", self.settings.green_branch, worktree.display()),
+            format!(
+                "`git -C {} switch {}` (or another branch), then start again",
+                worktree.display(),
+                self.settings.target.branch
+            ),
+        ))
+    }
+
+    /// Where the target branch stands.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is no such branch with a commit.
+    pub async fn target(&self) -> Result<Tip, Refusal> {
+        let branch = &self.settings.target.branch;
+        let target = self.source.resolve(&format!("refs/heads/{branch}")).await.map_err(said)?;
+        target.ok_or_else(|| no_target(branch))
+    }
+
+    /// That tracked files have no changes; with `allow_dirty`, a note that names them.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn unchanged(&self, allow_dirty: bool) -> Result<Option<String>, Refusal> {
+        let dirty = if self.facts.bare { Vec::new() } else { self.source.tracked_changes().await.map_err(said)? };
+        if dirty.is_empty() {
+            return Ok(None);
+        }
+        let names = dirty.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        if allow_dirty {
+            return Ok(Some(format!("edits left out, agents see the last commit: {names}")));
+        }
+        Err(usage(
+            format!("tracked files have changes that agents would not see ({} in all): {names}", dirty.len()),
+            "commit or stash them, or start with --allow-dirty to leave them out".to_owned(),
+        ))
+    }
+
+    /// What `target.copy` names must be files; one that is missing is said. (That a copy never lands is the slot's promise.)
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn copies(&self) -> Result<Vec<String>, Refusal> {
+        let mut notes = Vec::new();
+        for name in self.settings.target.copy.iter().filter(|_| !self.facts.bare) {
+            let path = self.facts.toplevel.join(name);
+            if path.is_dir() {
+                let hint = "name its files one by one, or fetch them in target.setup".to_owned();
+                return Err(usage(format!("target.copy names {name}, which is a folder"), hint));
+            }
+            if !path.is_file() {
+                notes.push(format!("target.copy: there is no file {name} to copy"));
+            }
+        }
+        Ok(notes)
+    }
+
+    /// A note when a commit has submodules.
+    ///
+    /// # Errors
+    /// [`Refusal`] when git fails.
+    pub async fn submodules(&self, target: &Tip) -> Result<Option<String>, Refusal> {
+        let modules = self.source.read_file(&target.commit, ".gitmodules").await.map_err(said)?;
+        Ok(modules.map(|_| "submodules are not fetched: their folders are empty in workspaces".to_owned()))
+    }
+
+    /// Where green stands, if it exists.
+    ///
+    /// # Errors
+    /// [`Refusal`] when git fails.
+    pub async fn green(&self) -> Result<Option<Tip>, Refusal> {
+        self.source.resolve(&self.green_ref()).await.map_err(said)
+    }
+
+    /// Every landing of earlier missions must still be on green: nothing landed is taken back behind a person's back.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn landed_kept(&self, landed: &[(UnitId, CommitId)], green: Option<&Tip>) -> Result<(), Refusal> {
+        let Some(green) = green else { return Ok(()) };
+        // Landings are ancestors of later ones: the last one stands for all.
+        let Some((unit, commit)) = landed.last() else { return Ok(()) };
+        let known = self.source.resolve(commit.as_str()).await.ok().flatten().is_some();
+        if known && self.source.is_ancestor(commit, &green.commit).await.unwrap_or(false) {
+            return Ok(());
+        }
+        Err(environment(
+            format!(
+                "{} at {} does not contain {unit}, which landed as {}",
+                self.settings.green_branch,
+                green.commit.short(),
+                commit.short()
+            ),
+            "put green back (`git update-ref`), or start with --take-over to accept it as it is",
+        ))
+    }
+}
+
+/// What earlier missions landed, oldest first.
+///
+/// # Errors
+/// [`Refusal`] when the journal cannot be read.
+pub fn landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, Refusal> {
+    super::history::landings(store).map_err(|e| environment(chain(&e), "see `mc audit`"))
+}
+
+/// There is no target branch, or nothing on it.
+pub(super) fn no_target(branch: &str) -> Refusal {
+    usage(
+        format!("there is no branch {branch} with a commit"),
+        "set target.branch in mission-control.toml to the branch work starts from".to_owned(),
+    )
+}

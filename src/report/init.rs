@@ -1,0 +1,134 @@
+//! `mc init` for people and programs.
+
+use super::text::plain;
+use super::words::{span, tests};
+use crate::domain::survey::Survey;
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::Summary;
+use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::snapshot::{Snapshot, StageResult};
+use serde_json::{Value, json};
+
+/// What is proposed, as lists of what is used and why something is not.
+#[derive(Debug)]
+pub struct Proposed<'a> {
+    /// What the files say.
+    pub survey: &'a Survey,
+    /// Name, shell line, why it is switched off.
+    pub stages: Vec<(&'a str, &'a str, Option<&'a str>)>,
+    /// Shell line, why it is switched off.
+    pub setups: Vec<(&'a str, Option<&'a str>)>,
+    /// Command line of the agent, if there is one.
+    pub agent: Option<&'a str>,
+    /// The branch work starts from.
+    pub branch: &'a str,
+    /// What a person should know.
+    pub notes: &'a [String],
+}
+
+/// The proposal in a few lines.
+#[must_use]
+pub fn proposal(proposed: &Proposed<'_>) -> String {
+    let found = match proposed.survey.found.as_slice() {
+        [] => "no language or build tool that is known here".to_owned(),
+        found => found.join(", "),
+    };
+    let mut lines = vec![row("found", &found), row("branch", proposed.branch)];
+    for (name, run, off) in &proposed.stages {
+        lines.push(row("stage", &format!("{name}: {run}")));
+        lines.extend(off.map(|why| row("", &format!("left out as a comment: {why}"))));
+    }
+    if proposed.stages.is_empty() {
+        lines.push(row("stage", "none; write the command that says whether a tree is good"));
+    }
+    for (run, off) in &proposed.setups {
+        lines.push(row("setup", run));
+        lines.extend(off.map(|why| row("", &format!("left out as a comment: {why}"))));
+    }
+    if !proposed.survey.copy.is_empty() {
+        lines.push(row("copy", &proposed.survey.copy.join(", ")));
+    }
+    lines.push(row("agent", proposed.agent.unwrap_or("none found; write one into [agent] command, or give --agent")));
+    lines.extend(proposed.notes.iter().map(|note| row("note", note)));
+    lines.join("\n") + "\n"
+}
+
+fn row(name: &str, text: &str) -> String {
+    format!("{name:8}  {}", plain(text)).trim_end().to_owned()
+}
+
+/// What the first verification gave, stage by stage.
+#[must_use]
+pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> String {
+    let mut lines = Vec::new();
+    for stage in snapshot.iter().flat_map(|snapshot| &snapshot.stages) {
+        lines.push(row("", &format!("{}: {} in {}", stage.name, tests(&summary(stage)), span(stage.millis))));
+        if stage.effective() != StageOutcome::Passed {
+            let said = stage.head_tail.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect::<Vec<_>>();
+            lines.push(row("", &format!("  {}", stage.why())));
+            lines.extend(said.into_iter().rev().map(|line| row("", &format!("  | {line}"))));
+        }
+    }
+    let without = snapshot.is_some_and(|snapshot| snapshot.stages.len() != kept.stages.len());
+    let without = if without { ", without what is left out" } else { "" };
+    let all = snapshot.map(|_| format!("{}{without}", tests(&kept.summary())));
+    lines.extend(all.map(|all| row("baseline", &all)));
+    if !refusal.is_empty() {
+        lines.push(row("baseline", "a mission would be refused on it:"));
+        lines.extend(refusal.lines().take(8).map(|line| row("", line)));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Counts of one stage.
+fn summary(stage: &StageResult) -> Summary {
+    let number = |status| {
+        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
+        tests.filter(|test| test.status == status).count() as u64
+    };
+    Summary {
+        outcome: stage.effective(),
+        passed: number(TestStatus::Passed),
+        failed: number(TestStatus::Failed),
+        skipped: number(TestStatus::Skipped),
+        ..Snapshot::default().summary()
+    }
+}
+
+/// The proposal and the first verification for programs.
+#[must_use]
+pub fn json(
+    proposed: &Proposed<'_>,
+    text: &str,
+    snapshot: Option<&Snapshot>,
+    refusal: &str,
+    written: &[String],
+) -> Value {
+    let stages: Vec<Value> =
+        proposed.stages.iter().map(|(name, run, off)| json!({"name": name, "run": run, "left_out": off})).collect();
+    let setups: Vec<Value> = proposed.setups.iter().map(|(run, off)| json!({"run": run, "left_out": off})).collect();
+    let results = snapshot.map(|snapshot| {
+        let stage = |stage: &StageResult| {
+            let s = summary(stage);
+            json!({"name": stage.name, "outcome": s.outcome, "passed": s.passed, "failed": s.failed, "skipped": s.skipped,
+                "why": stage.why(), "millis": stage.millis})
+        };
+        let all = snapshot.summary();
+        json!({"outcome": all.outcome, "passed": all.passed, "failed": all.failed, "skipped": all.skipped,
+            "stages": snapshot.stages.iter().map(stage).collect::<Vec<_>>()})
+    });
+    json!({
+        "schema": 1,
+        "found": proposed.survey.found,
+        "branch": proposed.branch,
+        "stages": stages,
+        "setup": setups,
+        "copy": proposed.survey.copy,
+        "agent": proposed.agent,
+        "notes": proposed.notes,
+        "settings": text,
+        "baseline": results,
+        "refusal": Some(refusal).filter(|why| !why.is_empty()),
+        "written": written,
+    })
+}

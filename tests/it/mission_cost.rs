@@ -1,0 +1,66 @@
+//! What a unit costs, in things that can be counted and do not depend on the machine: processes of git, verifications,
+//! records. A change that makes one of these larger should know it; see docs/performance.md for what they stand for.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use super::support::world::{World, unit, within};
+use std::collections::BTreeMap;
+
+/// Commands of git that one unit may need, from the preparation of its workspace to the move of green.
+const GIT_PER_UNIT: usize = 26;
+
+/// Commands of git of a whole mission beside its units.
+const GIT_PER_MISSION: usize = 40;
+
+/// Records of one unit that lands at once.
+const RECORDS_PER_UNIT: usize = 9;
+
+struct Cost {
+    git: BTreeMap<String, usize>,
+    records: usize,
+    verifications: usize,
+}
+
+impl Cost {
+    fn all(&self) -> usize {
+        self.git.values().sum()
+    }
+}
+
+/// Plays a mission of units that each write one file and call no git themselves.
+fn cost(units: usize) -> Cost {
+    let world = World::verified_by("echo run >> \"$HOME/verified\"");
+    // Whatever git of ours starts in turn is found by git itself and not counted.
+    world
+        .program("git", "#!/bin/sh\nprintf 'call %s\\n' \"$*\" >> \"$HOME/calls\"\nPATH=${PATH#*:}\nexec git \"$@\"\n");
+    let plan: Vec<_> = (0..units).map(|n| unit(&format!("u{n}"), &format!("echo {n} > file-{n}"))).collect();
+    let plan = world.plan(&plan);
+    let _ = std::fs::remove_file(world.home().join("calls"));
+    world.start(&plan).exits(0);
+    let lines = |name: &str| std::fs::read_to_string(world.home().join(name)).unwrap();
+    let mut git = BTreeMap::new();
+    // Messages of commits have lines of their own.
+    for call in lines("calls").lines().filter_map(|line| line.strip_prefix("call ")) {
+        let mut words = call.split(' ').peekable();
+        while let Some(word) = words.next_if(|word| word.starts_with('-')) {
+            if word == "-c" {
+                words.next();
+            }
+        }
+        *git.entry(words.next().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    Cost { git, records: world.journal().len(), verifications: lines("verified").lines().count() }
+}
+
+#[test]
+fn p10_what_a_unit_costs_is_bounded() {
+    within(120, || {
+        let (four, eight) = (cost(4), cost(8));
+        let shown = format!("4 units: {:?}\n8 units: {:?}", four.git, eight.git);
+        // Every merge is verified alone, and the base once.
+        assert_eq!((four.verifications, eight.verifications), (5, 9));
+        assert!(eight.all() - four.all() <= 4 * GIT_PER_UNIT, "{}\n{shown}", eight.all() - four.all());
+        assert!(four.all() <= 4 * GIT_PER_UNIT + GIT_PER_MISSION, "{}\n{shown}", four.all());
+        let records = eight.records - four.records;
+        assert!(records <= 4 * RECORDS_PER_UNIT, "{records} records for 4 units");
+    });
+}

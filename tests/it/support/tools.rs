@@ -1,0 +1,30 @@
+//! A PATH of a test's own: the programs of every machine, and small scripts in the place of a language's tools.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use super::night::Night;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+/// What scripts and `mc` itself need.
+const ORDINARY: [&str; 25] = [
+    "sh", "git", "env", "setsid", "unshare", "cat", "cp", "date", "echo", "false", "grep", "ln", "ls", "mkdir", "mv",
+    "printf", "pwd", "rm", "sed", "sleep", "sort", "test", "touch", "true", "wc",
+];
+
+/// Gives the night a PATH with nothing but ordinary programs and these scripts, by name.
+pub fn only(night: &mut Night, fakes: &[(&str, &str)]) {
+    let tools = night.home().join("tools");
+    std::fs::create_dir_all(&tools).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for name in ORDINARY {
+        let real = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
+        if let Some(real) = real {
+            symlink(real.canonicalize().unwrap(), tools.join(name)).ok();
+        }
+    }
+    for (name, script) in fakes {
+        let file = tools.join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    night.var("PATH", tools.to_str().unwrap());
+}
