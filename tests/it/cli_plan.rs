@@ -97,7 +97,7 @@ fn a_plan_is_simulated_without_a_repository() {
         expect![[r#"
             3 simulated, every promise held: 3 backlog-done
             units: 6 landed
-            36 decisions, 0 crashes of the engine, 9 verification runs
+            39 decisions, 0 crashes of the engine, 9 verification runs
         "#]]
         .assert_eq(&(said.out + &said.err));
         let faulty = simulate(&["--seed", "5", "--seeds", "20", "--faults", "crash,duplicate", "--json"]).await;
