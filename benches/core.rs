@@ -8,7 +8,7 @@ mod support;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use mission_control::domain::backlog;
 use mission_control::domain::mission::{Record, State};
-use mission_control::domain::plan::graph::Graph;
+use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::verify::delta::delta;
 use mission_control::domain::verify::formats::{Format, read};
 use mission_control::domain::verify::results::{TestResult, TestResults, TestStatus};
@@ -66,7 +66,7 @@ fn parse_backlog_of_10_000(bencher: Bencher) {
 fn graph_and_waves_of_10_000(bencher: Bencher) {
     bencher
         .with_inputs(|| support::units(10_000))
-        .bench_values(|units| Graph::build(units, &BTreeSet::new()).unwrap().waves().len());
+        .bench_values(|units| Plan::build(units, &BTreeSet::new()).unwrap().waves().len());
 }
 
 #[divan::bench(sample_count = 10)]

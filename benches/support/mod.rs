@@ -32,6 +32,7 @@ fn summary() -> Summary {
         passed: 1000,
         failed: 0,
         skipped: 3,
+        findings: std::collections::BTreeMap::new(),
         per_test: true,
         flaky: Vec::new(),
         note: String::new(),
