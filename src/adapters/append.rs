@@ -1,13 +1,18 @@
-//! Appending lines to a private file.
+//! Appending lines to a private file, which may be bounded.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// A file that only grows, mode 0600.
+/// A file that only grows, mode 0600; with a bound its older half moves to a second file, whose content is given up then.
 #[derive(Debug)]
-pub struct Appender(File);
+pub struct Appender {
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+    bound: Option<u64>,
+}
 
 impl Appender {
     /// Opens or makes it.
@@ -15,7 +20,18 @@ impl Appender {
     /// # Errors
     /// The system's reason.
     pub fn open(path: &Path) -> std::io::Result<Self> {
-        Ok(Self(OpenOptions::new().append(true).create(true).mode(0o600).open(path)?))
+        let file = append(path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Self { file, path: path.to_owned(), bytes, bound: None })
+    }
+
+    /// Opens or makes it; before a line would take it above `bound` bytes, it becomes `<name>.1` and a new one is begun. The
+    /// two together never hold more than twice the bound, and one line.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn bounded(path: &Path, bound: u64) -> std::io::Result<Self> {
+        Ok(Self { bound: Some(bound), ..Self::open(path)? })
     }
 
     /// Writes one line in one call.
@@ -23,6 +39,38 @@ impl Appender {
     /// # Errors
     /// The system's reason.
     pub fn line(&mut self, text: &str) -> std::io::Result<()> {
-        self.0.write_all(format!("{text}\n").as_bytes())
+        let line = format!("{text}\n");
+        let more = line.len() as u64;
+        if self.bound.is_some_and(|bound| self.bytes > 0 && self.bytes + more > bound) {
+            let mut old = self.path.clone().into_os_string();
+            old.push(".1");
+            std::fs::rename(&self.path, old)?;
+            (self.file, self.bytes) = (append(&self.path)?, 0);
+        }
+        self.bytes += more;
+        self.file.write_all(line.as_bytes())
+    }
+}
+
+fn append(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bounded_file_keeps_the_newest_lines_in_two_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = Appender::bounded(&path, 20).unwrap();
+        (0..10).for_each(|n| log.line(&format!("line {n}")).unwrap());
+        drop(log);
+        Appender::bounded(&path, 20).unwrap().line("line 10").unwrap();
+        let text = |path: &Path| std::fs::read_to_string(path).unwrap();
+        assert_eq!(text(&path), "line 10\n", "it goes on where it was");
+        assert_eq!(text(&dir.path().join("log.1")), "line 8\nline 9\n");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }

@@ -1,5 +1,6 @@
 //! Whole files: reading, replacing at once, making folders.
 
+use crate::domain::values::Millis;
 use rustix::fs::OFlags;
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -182,4 +183,21 @@ pub fn size(path: &Path) -> Option<u64> {
     let below =
         if meta.is_dir() { std::fs::read_dir(path).into_iter().flatten().flatten().collect() } else { Vec::new() };
     Some(meta.blocks() * 512 + below.iter().filter_map(|entry| size(&entry.path())).sum::<u64>())
+}
+
+/// Names of the folders in a folder, sorted; none when it cannot be read.
+#[must_use]
+pub fn folders(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut names: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// When a file was last written to; absent when there is none.
+#[must_use]
+pub fn changed(path: &Path) -> Option<Millis> {
+    let at = std::fs::metadata(path).ok()?.modified().ok()?;
+    Millis::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
 }

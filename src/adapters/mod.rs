@@ -12,4 +12,5 @@ pub mod git;
 pub mod host;
 pub mod machine;
 pub mod store;
+pub mod terminal;
 pub mod workspace;

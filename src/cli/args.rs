@@ -58,7 +58,11 @@ pub enum Command {
         plan: Option<PathBuf>,
     },
     /// Show where the mission stands, who works, what needs you and what to do next
-    Status,
+    Status {
+        /// Print metrics in the Prometheus text format
+        #[arg(long, conflicts_with = "json")]
+        prometheus: bool,
+    },
     /// List the units of the mission
     Units,
     /// Show one unit, its log, its work; give it up or a fresh start
@@ -77,6 +81,12 @@ pub enum Command {
         /// Form of the report
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
+        /// Check every claim of the report against repository, snapshots and runs; exit 4 if one does not hold
+        #[arg(long)]
+        verify: bool,
+        /// With --verify: verify every landed tree once more in a clean workspace
+        #[arg(long, requires = "verify")]
+        rerun: bool,
     },
     /// Check journal, landings, snapshots and trailers against the repository; exit 4 if something does not hold
     Audit,
@@ -423,6 +433,8 @@ pub enum VerifyFormat {
 pub enum Format {
     /// For people
     Text,
+    /// Markdown for a pull request or a chat
+    Md,
     /// For programs
     Json,
 }

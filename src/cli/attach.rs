@@ -32,7 +32,7 @@ pub(super) async fn attach(context: &Context) -> Result<u8, CliError> {
     }
     let mut signals = Signals::new()
         .map_err(|e| EngineError::Broken { what: format!("listen to signals: {e}"), hint: String::new() })?;
-    let console = Console::new(&context.global);
+    let console = Console::new(&context.global, &site);
     let ended = console.during(async {
         tokio::select! {
             code = watch(&site, look, &console) => code.map(Some),

@@ -1,19 +1,33 @@
-//! The console of a running mission: one plain line per interesting record, and on a terminal a live line below them.
+//! The console of a running mission: one plain line per interesting record, and on a terminal a live view below them.
 //!
 //! It only looks on. When nobody reads it any more (closed pipe, hung-up terminal) it falls silent and the mission goes on.
+//! Nothing but lines goes into a pipe. The view is drawn on a change or once a second, and asks for the size of the terminal
+//! each time; where a smaller terminal has wrapped its lines, they are counted as the rows they take now.
 
 use super::args::Global;
 use super::output;
 use crate::domain::mission::{Record, State};
-use crate::domain::values::Millis;
+use crate::domain::values::{Millis, UnitId};
 use crate::engine::observer::Observer;
+use crate::engine::site::Site;
+use crate::engine::terminal::{self, Life};
 use crate::engine::views;
 use crate::report::lines;
-use crate::report::live::Live;
+use crate::report::live::{Live, Tone};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// Shortest time between two drawings that no line called for.
+const PAUSE: Millis = 1_000;
+
+/// How long a found sign of life is good for: looking for one costs a walk through a workspace.
+const LIFE_HOLDS: Millis = 10_000;
+
+/// Most lines of the view.
+const TALLEST: usize = 16;
 
 /// What is printed of each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +43,22 @@ enum Style {
 /// Where text goes; false when nobody takes it any more.
 type Sink = Box<dyn FnMut(&str) -> bool + Send>;
 
+/// Columns and rows of the terminal.
+type Size = Box<dyn FnMut() -> Option<(usize, usize)> + Send>;
+
 struct Screen {
     sink: Sink,
     style: Style,
-    /// Width of the live line, when there is one.
-    width: Option<usize>,
+    /// Asked for each drawing of the live view, where there is one.
+    size: Option<Size>,
+    colours: bool,
+    life: Option<Life>,
+    /// When a sign of life of an attempt was last looked for, and the sign.
+    signs: BTreeMap<(UnitId, u32), (Millis, Option<Millis>)>,
     live: Live,
-    drawn: bool,
+    /// Lines on the terminal now.
+    drawn: Vec<(Tone, String)>,
+    at: Millis,
     gone: bool,
 }
 
@@ -44,23 +67,35 @@ struct Screen {
 pub struct Console(Arc<Mutex<Screen>>);
 
 impl Console {
-    /// A console as the global options want it.
+    /// A console as the global options want it, for missions of a site.
     #[must_use]
-    pub fn new(global: &Global) -> Self {
+    pub fn new(global: &Global, site: &Site) -> Self {
         let style = match (global.json, global.quiet) {
             (true, _) => Style::Json,
             (false, true) => Style::Nothing,
             (false, false) => Style::Lines { all: global.verbose > 0 },
         };
-        // Messages of the engine on the same terminal would tear the live line.
+        // Messages of the engine on the same terminal would tear the live view.
         let live = style == Style::Lines { all: false } && std::io::stdout().is_terminal();
-        let width = if live { views::terminal_width() } else { None };
-        Self::with_sink(style, width, Box::new(output::put))
+        let size: Option<Size> = if live { Some(Box::new(terminal::size)) } else { None };
+        let console = Self::with_sink(style, size, Box::new(output::put));
+        console.with(|screen| (screen.life, screen.colours) = (Some(Life::of(site)), terminal::colours()));
+        console
     }
 
-    fn with_sink(style: Style, width: Option<usize>, sink: Sink) -> Self {
-        let screen = Screen { sink, style, width, live: Live::default(), drawn: false, gone: false };
-        Self(Arc::new(Mutex::new(screen)))
+    fn with_sink(style: Style, size: Option<Size>, sink: Sink) -> Self {
+        Self(Arc::new(Mutex::new(Screen {
+            sink,
+            style,
+            size,
+            colours: false,
+            life: None,
+            signs: BTreeMap::new(),
+            live: Live::default(),
+            drawn: Vec::new(),
+            at: 0,
+            gone: false,
+        })))
     }
 
     /// The observer to hand to the engine.
@@ -69,7 +104,7 @@ impl Console {
         Box::new(self.clone())
     }
 
-    /// Runs `work` to its end, keeping the ages in the live line true, and clears that line afterwards.
+    /// Runs `work` to its end, keeping the ages in the live view true, and clears that view afterwards.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -101,30 +136,78 @@ impl Screen {
             Style::Nothing => {}
             Style::Json => self.put(&format!("{}\n", lines::json(None, at, &state.mission, record))),
             Style::Lines { all } => {
-                if let Some(line) = lines::line(record, state).or_else(|| all.then(|| record.kind())) {
+                let line = lines::line(record, state).or_else(|| all.then(|| record.kind()));
+                if let Some(line) = &line {
                     self.clear();
                     self.put(&format!("{}{line}\n", lines::elapsed(at.saturating_sub(state.started))));
                 }
-                if self.width.is_some() {
+                if self.size.is_some() {
                     self.live = Live::of(state);
-                    self.draw(at);
+                    if line.is_some() || at.saturating_sub(self.at) >= PAUSE {
+                        self.draw(at);
+                    }
                 }
             }
         }
     }
 
     fn draw(&mut self, now: Millis) {
-        let Some(width) = self.width else { return };
-        let text = self.live.text(now, width - 1);
-        if !text.is_empty() {
-            self.put(&format!("\r{text}\x1b[K"));
-            self.drawn = true;
+        let Some((width, height)) = self.size.as_mut().and_then(|size| size()) else { return };
+        let live = std::mem::take(&mut self.live);
+        // One row is left for the line above, one column so that no terminal wraps a full line.
+        let room = (height - 1).min(TALLEST);
+        let lines = live.lines(now, width - 1, room, |attempt| {
+            let Some(life) = &self.life else { return None };
+            let seen = self.signs.entry((attempt.unit.clone(), attempt.n)).or_insert((0, None));
+            if now.saturating_sub(seen.0) >= LIFE_HOLDS {
+                *seen = (now, life.last(&attempt.mission, &attempt.unit, attempt.n, attempt.slot));
+            }
+            seen.1
+        });
+        self.signs.retain(|(unit, n), _| live.working().iter().any(|a| a.unit == *unit && a.n == *n));
+        self.live = live;
+        self.at = now;
+        if lines == self.drawn || self.live_is_empty() {
+            return;
+        }
+        let mut text = self.cleared();
+        let painted: Vec<String> = lines.iter().map(|(tone, line)| self.painted(*tone, line)).collect();
+        text.push_str(&painted.join("\n"));
+        self.put(&text);
+        self.drawn = lines;
+    }
+
+    /// Before the first record there is nothing to show.
+    fn live_is_empty(&self) -> bool {
+        self.live.text(0, 1).is_empty()
+    }
+
+    fn painted(&self, tone: Tone, line: &str) -> String {
+        match (self.colours, tone) {
+            (false, _) | (_, Tone::Plain) => line.to_owned(),
+            (true, Tone::Head) => format!("\x1b[1m{line}\x1b[0m"),
+            (true, Tone::Urgent) => format!("\x1b[33m{line}\x1b[0m"),
+        }
+    }
+
+    /// What takes the drawn lines away, with the cursor at their beginning afterwards.
+    fn cleared(&mut self) -> String {
+        if self.drawn.is_empty() {
+            return String::new();
+        }
+        let width = self.size.as_mut().and_then(|size| size()).map_or(usize::MAX, |(width, _)| width);
+        let rows: usize = self.drawn.iter().map(|(_, line)| line.chars().count().max(1).div_ceil(width)).sum();
+        match rows {
+            0 | 1 => "\r\x1b[J".to_owned(),
+            rows => format!("\r\x1b[{}A\x1b[J", rows - 1),
         }
     }
 
     fn clear(&mut self) {
-        if std::mem::take(&mut self.drawn) {
-            self.put("\r\x1b[K");
+        let text = self.cleared();
+        if !text.is_empty() {
+            self.drawn.clear();
+            self.put(&text);
         }
     }
 
@@ -136,51 +219,5 @@ impl Screen {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sim::play;
-    use crate::sim::scenario::Scenario;
-
-    /// Everything a console writes about a simulated mission, when `takes` writes are taken.
-    fn written(style: Style, width: Option<usize>, takes: usize) -> Vec<String> {
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&written);
-        let put = move |text: &str| {
-            let mut all = sink.lock().unwrap();
-            all.push(text.to_owned());
-            all.len() < takes
-        };
-        let mut console = Console::with_sink(style, width, Box::new(put));
-        let mut state: Option<State> = None;
-        let watch = |at, record: &Record| {
-            match &mut state {
-                Some(state) => state.apply(record),
-                None => state = State::begin(record).ok(),
-            }
-            console.saw(at, record, state.as_ref().unwrap());
-        };
-        play(&Scenario::random(3), watch).unwrap();
-        std::mem::take(&mut *written.lock().unwrap())
-    }
-
-    #[test]
-    fn a_pipe_gets_plain_lines_and_a_terminal_one_live_line_below_them() {
-        let plain = written(Style::Lines { all: false }, None, usize::MAX);
-        assert!(plain.len() > 10 && plain.iter().all(|text| text.ends_with('\n') && !text.contains(['\r', '\x1b'])));
-        let live = written(Style::Lines { all: false }, Some(40), usize::MAX);
-        let lines: Vec<&String> = live.iter().filter(|text| text.ends_with('\n')).collect();
-        assert!(lines.into_iter().eq(&plain), "the same lines");
-        for pair in live.windows(2) {
-            let drawn = pair[0].ends_with("\x1b[K") && pair[0].len() > 4;
-            assert!(!(drawn && pair[1].ends_with('\n')), "a line on top of the live line: {pair:?}");
-            assert!(pair[0].ends_with('\n') || pair[0].chars().count() <= 43, "{pair:?}");
-        }
-    }
-
-    #[test]
-    fn a_console_nobody_reads_falls_silent() {
-        assert_eq!(written(Style::Lines { all: false }, Some(80), 5).len(), 5);
-        assert_eq!(written(Style::Json, None, 1).len(), 1);
-        assert!(written(Style::Nothing, None, usize::MAX).is_empty());
-    }
-}
+#[path = "console_tests.rs"]
+mod tests;

@@ -39,6 +39,7 @@ pub(super) async fn show(context: &Context) -> Result<u8, CliError> {
             output::line(&format!("  {}  {}", stand.tip.commit.short(), named(stand)));
         }
     }
+    output::line(&format!("next: {}", views::look(&site, None).await?.next()));
     Ok(0)
 }
 

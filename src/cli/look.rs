@@ -5,13 +5,16 @@ use super::error::CliError;
 use super::mission::{no_mission, unknown_unit};
 use super::{Context, output};
 use crate::domain::mission::Record;
+use crate::domain::mission::stopwatch::Stopwatch;
 use crate::domain::values::{MissionId, UnitId};
 use crate::engine::site::Site;
 use crate::engine::views::Look;
 use crate::engine::{audit as checks, history, views};
 use crate::report::text::plain;
 use crate::report::words::{span, sum, word};
-use crate::report::{View, lines, mission as reports, status as states, units as tables};
+use crate::report::{
+    View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
+};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -38,6 +41,12 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
     Ok(0)
 }
 
+pub(super) async fn metrics(context: &Context) -> Result<u8, CliError> {
+    let (site, look) = look(context, None).await?;
+    output::put(&prometheus::text(look.view().as_ref(), &views::repository_name(&site)));
+    Ok(0)
+}
+
 pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
     let site = context.site().await?;
     let mut rows = Vec::new();
@@ -60,6 +69,11 @@ pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
         let took = span(state.ended.unwrap_or_else(views::now).saturating_sub(state.started));
         output::line(&format!("{}  {how}  {took}  {}", history.mission, sum(state)));
     }
+    // The newest mission is the one something can be done about.
+    output::line(&match rows.last() {
+        None => "next: `mc plan` shows what would be done, `mc mission start` does it".to_owned(),
+        Some(_) => format!("next: {}", views::look(&site, None).await?.next()),
+    });
     Ok(0)
 }
 
@@ -74,6 +88,7 @@ pub(super) async fn units(context: &Context) -> Result<u8, CliError> {
         output::json(&tables::table_json(view.state));
     } else {
         output::put(&tables::table(view.state));
+        output::line(&format!("next: {}", states::next_action(&view, &look.green)));
     }
     Ok(0)
 }
@@ -125,6 +140,7 @@ pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> 
 pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliError> {
     let site = context.site().await?;
     let (mut mission, mut after, mut ended) = (None, 0, false);
+    let mut watch = Stopwatch::default();
     loop {
         // Asked before the journal is read: an engine that leaves in between has written its last record by then.
         let alive = views::engine_pid(&site).is_some();
@@ -135,7 +151,11 @@ pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliErr
             for (seq, at, record) in views::since(&store, mission.as_ref(), after)? {
                 (after, ended) = (seq, matches!(record, Record::MissionEnded { .. }));
                 let Some(id) = &mission else { break };
-                if !output::json_line(&lines::json(Some(seq), at, id, &record)) {
+                let mut row = lines::json(Some(seq), at, id, &record);
+                if let Some(took) = watch.took(at, &record) {
+                    row["took_ms"] = json!(took);
+                }
+                if !output::json_line(&row) {
                     return Ok(0);
                 }
             }
@@ -151,10 +171,11 @@ pub(super) async fn report(context: &Context, mission: Option<&str>, format: For
     let (site, look) = look(context, mission).await?;
     let view = view(&look)?;
     let landed: BTreeSet<UnitId> = views::landed(&site, &look.green).await?.into_iter().map(|(unit, _)| unit).collect();
-    if format == Format::Json || context.global.json {
-        output::json(&reports::json(&view, &look.green, &landed));
-    } else {
-        output::put(&reports::text(&view, &look.green, &landed));
+    match format {
+        _ if context.global.json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),
+        Format::Json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),
+        Format::Md => drop(output::put(&markdown::text(&view, &look.green, &landed))),
+        Format::Text => drop(output::put(&reports::text(&view, &look.green, &landed))),
     }
     Ok(0)
 }

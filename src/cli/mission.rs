@@ -49,7 +49,7 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         only: start.only,
         until: start.until,
     };
-    let console = Console::new(&context.global);
+    let console = Console::new(&context.global, &site);
     let code = console.during(mission::start(&site, &options, vec![console.observer()])).await?;
     finish(context, &site).await?;
     Ok(code)
@@ -130,7 +130,7 @@ pub(super) async fn resume(context: &Context, take_over: bool) -> Result<u8, Cli
     let site = context.site().await?;
     // A living engine is told to go on; only without one the mission runs here.
     let told = views::engine_pid(&site).is_some();
-    let console = Console::new(&context.global);
+    let console = Console::new(&context.global, &site);
     match console.during(mission::resume(&site, take_over, vec![console.observer()])).await? {
         Some(code) if told && views::engine_pid(&site).is_some() => {
             let look = views::look(&site, None).await?;
@@ -175,7 +175,7 @@ fn say(context: &Context, mission: Option<&str>, asked: &str, text: &str) {
 
 pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
     let site = context.site().await?;
-    let console = Console::new(&context.global);
+    let console = Console::new(&context.global, &site);
     match console.during(mission::stop(&site, now, vec![console.observer()])).await? {
         Asked::Told(id) if now => say(context, Some(&id), "told", &format!("mission {id}: told to kill, keep and end")),
         Asked::Told(id) => {

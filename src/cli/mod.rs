@@ -20,6 +20,7 @@ mod mission;
 mod pages;
 mod place;
 mod plan;
+mod prove;
 mod simulate;
 mod unit;
 mod verify;
@@ -106,7 +107,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Mission(MissionCommand::List { all: true }) => everywhere::missions(context),
         Command::Mission(MissionCommand::Show { mission }) => look::status(context, mission.as_deref()).await,
         Command::Plan { plan } => plan::plan(context, plan.as_deref()).await,
-        Command::Status => look::status(context, None).await,
+        Command::Status { prometheus: true } => look::metrics(context).await,
+        Command::Status { .. } => look::status(context, None).await,
         Command::Units => look::units(context).await,
         Command::Unit(UnitCommand::Show { unit }) => look::unit(context, &unit).await,
         Command::Unit(UnitCommand::Log { unit, attempt, follow: false }) => look::log(context, &unit, attempt).await,
@@ -118,7 +120,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Unit(UnitCommand::Retry { unit, say }) => mission::retry(context, &unit, say.as_deref()).await,
         Command::Unit(UnitCommand::Cancel { unit }) => mission::cancel(context, &unit).await,
         Command::Events { follow } => look::events(context, follow).await,
-        Command::Report { mission, format } => look::report(context, mission.as_deref(), format).await,
+        Command::Report { mission, verify: true, rerun, .. } => prove::report(context, mission.as_deref(), rerun).await,
+        Command::Report { mission, format, .. } => look::report(context, mission.as_deref(), format).await,
         Command::Audit => look::audit(context).await,
         Command::Verify(verify) => verify::verify(context, verify).await,
         Command::Where => place::place(context).await,

@@ -86,6 +86,13 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
         let megabytes = slot.bytes.div_ceil(1 << 20);
         output::line(&format!("slot {}  {megabytes} MiB  {what}  {}", slot.slot, slot.path.display()));
     }
+    let left = slots.iter().any(|slot| slot.dirty.is_some() && !slot.in_use);
+    let free = slots.iter().any(|slot| slot.dirty.is_none() && !slot.in_use);
+    output::line(match (left, free) {
+        (true, _) => "next: `mc mission resume` or `mc mission start` collects what is left, before anything is reset",
+        (false, true) => "next: nothing; `mc pool prune` frees the space of workspaces nobody uses",
+        (false, false) => "next: nothing; a mission makes and uses workspaces by itself",
+    });
     Ok(0)
 }
 

@@ -7,6 +7,7 @@
 use super::shop::Shop;
 use super::verification::{Extent, Ground, NoResult, gate_stages, run_stage};
 use crate::adapters::clock;
+use crate::config::Settings;
 use crate::domain::mission::{
     AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, RunEnd, VerifyOrder, VerifyRole, extra_stages,
     in_workspace, quick_end,
@@ -26,18 +27,20 @@ use tokio::sync::watch;
 pub fn stages(shop: &Shop, order: &VerifyOrder) -> (Vec<StageSpec>, Extent) {
     match order.extra.is_empty() {
         true => (gate_stages(shop), Extent::Narrowed),
-        false => (order.extra.iter().map(|line| own_line(shop, line)).collect(), Extent::Whole),
+        false => (order.extra.iter().map(|line| own_line(shop.settings(), line)).collect(), Extent::Whole),
     }
 }
 
-fn own_line(shop: &Shop, line: &ExtraStage) -> StageSpec {
+/// The stage that runs one line of a unit.
+#[must_use]
+pub fn own_line(settings: &Settings, line: &ExtraStage) -> StageSpec {
     StageSpec {
         name: line.name.to_owned(),
         run: line.run.clone(),
         kind: StageKind::Tests,
         tier: Tier::Gate,
         format: Format::Auto,
-        timeout_secs: shop.settings().verification.timeout.as_secs(),
+        timeout_secs: settings.verification.timeout.as_secs(),
         reports: Vec::new(),
         demand: Demand::default(),
     }
@@ -62,9 +65,10 @@ pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<S
 pub fn workspace_stages(shop: &Shop, order: &AttemptOrder, report: &AttemptReport) -> Vec<StageSpec> {
     match in_workspace(report, &order.spec) {
         None => Vec::new(),
-        Some(InWorkspace::Accept) => {
-            extra_stages(VerifyRole::AcceptBefore, &order.spec).iter().map(|line| own_line(shop, line)).collect()
-        }
+        Some(InWorkspace::Accept) => extra_stages(VerifyRole::AcceptBefore, &order.spec)
+            .iter()
+            .map(|line| own_line(shop.settings(), line))
+            .collect(),
         Some(InWorkspace::Quick) => {
             shop.settings().verification.stages.iter().filter(|s| s.tier == Tier::Quick).cloned().collect()
         }

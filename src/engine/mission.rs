@@ -5,6 +5,7 @@ use super::error::{EngineError, Kind};
 use super::history::{self, History};
 use super::log::LogFile;
 use super::observer::Observer;
+use super::redact::Redactor;
 use super::shop::{Effective, Shop};
 use super::site::Site;
 use super::{attempt, plans};
@@ -223,7 +224,12 @@ pub(super) async fn take_lock(site: &Site) -> Result<RunLock, EngineError> {
 }
 
 fn with_log(site: &Site, state: &State, mut observers: Vec<Box<dyn Observer>>) -> Vec<Box<dyn Observer>> {
-    match LogFile::open(&site.state.logs(), &state.mission) {
+    let names = serde_json::from_value::<Effective>(state.settings.clone()).map(|effective| {
+        let Settings { agent, verification, .. } = effective.settings;
+        [agent.env, verification.env].concat()
+    });
+    let redactor = Redactor::of(&site.env, &names.unwrap_or_default());
+    match LogFile::open(&site.state.logs(), &state.mission, redactor) {
         Ok(log) => observers.push(Box::new(log)),
         Err(e) => tracing::warn!("open the mission's log: {e}"),
     }

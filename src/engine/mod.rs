@@ -44,5 +44,7 @@ pub mod detach;
 pub mod doctor;
 pub mod init;
 pub mod overview;
+pub mod proof;
+pub mod terminal;
 pub mod views;
 pub mod work;

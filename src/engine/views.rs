@@ -23,6 +23,7 @@ use crate::domain::plan::unsupported::unsupported;
 use crate::domain::progress;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
+use crate::report::status::next_action;
 use crate::report::{GreenRef, View};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -44,12 +45,7 @@ pub fn layers(place: &Where) -> Result<(Layers, PathBuf, Option<PathBuf>), Engin
 /// Whether a live line may be drawn on this terminal, and how wide.
 #[must_use]
 pub fn terminal_width() -> Option<usize> {
-    let env = Environment::of_process().ok()?;
-    if env.var("TERM").is_none_or(|term| term == "dumb") {
-        return None;
-    }
-    let columns = env.var("COLUMNS").and_then(|text| text.to_str()?.parse().ok());
-    Some(columns.unwrap_or(80).clamp(20, 400))
+    super::terminal::size().map(|(columns, _)| columns)
 }
 
 /// A mission, green and who is at work, as of one moment.
@@ -71,6 +67,15 @@ impl Look {
     pub fn view(&self) -> Option<View<'_>> {
         let history = self.history.as_ref()?;
         Some(View { now: self.now, state: &history.state, records: &history.records, engine: self.engine })
+    }
+
+    /// The command to type next.
+    #[must_use]
+    pub fn next(&self) -> String {
+        match self.view() {
+            Some(view) => next_action(&view, &self.green),
+            None => "`mc plan` shows what would be done, `mc mission start` does it".to_owned(),
+        }
     }
 }
 

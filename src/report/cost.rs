@@ -63,6 +63,18 @@ pub fn text(state: &State) -> String {
     }
 }
 
+/// The same in a few words for one line of the live view; absent while nothing was spent.
+#[must_use]
+pub fn brief(state: &State) -> Option<String> {
+    let budget = &state.policy.budget;
+    match unknown(state) {
+        0 if state.account.usd == Usd(0) => None,
+        n if n > 0 && !budget.counts_unknown => Some(format!("cost unknown ({})", count(n, "attempt"))),
+        _ if budget.per_run == Usd(0) => Some(format!("cost {}", dollars(state.account.usd))),
+        _ => Some(format!("cost {} of {}", dollars(counted(state)), dollars(budget.per_run))),
+    }
+}
+
 /// When a mission that was given an end ends by the clock: `ends at 07:00 at the latest, in 3h12m`; absent when it was not, or
 /// is over.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use crate::domain::mission::{MergeSource, Record, VerifyRole};
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
-use crate::domain::verify::{Summary, Verdict};
+use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One landing.
@@ -10,6 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct LandingFact {
     /// Whose change; absent for the target branch.
     pub unit: Option<UnitId>,
+    /// The attempt whose change it is.
+    pub attempt: Option<u32>,
+    /// When it landed.
+    pub at: Millis,
+    /// Where green stood before.
+    pub onto: Option<CommitId>,
+    /// Key of the candidate's snapshot.
+    pub key: Option<SnapshotKey>,
+    /// What differs between the two snapshots.
+    pub delta: Option<Delta>,
+    /// Whether more than one run of the candidate's tree went into its snapshot.
+    pub confirmed: bool,
     /// The landed commit.
     pub tip: Tip,
     /// Verdict.
@@ -43,13 +55,24 @@ pub struct Facts {
     pub proofs: BTreeMap<String, u64>,
     /// Attempts that ran and whose processes nobody proved gone.
     pub unproven: u64,
+    /// Units of the plan source that the last round left for later ones.
+    pub left_over: u32,
+}
+
+/// The newest answer about a candidate.
+#[derive(Debug, Clone)]
+struct Candidate {
+    summary: Summary,
+    delta: Option<Delta>,
+    confirmed: bool,
 }
 
 /// Reads the facts out of a journal.
 #[must_use]
 pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
     let mut facts = Facts::default();
-    let (mut open, mut green, mut after) = (None, None, None);
+    let (mut open, mut green, mut after) = (None, None, None::<Candidate>);
+    let (mut onto, mut key) = (None, None);
     for record in records {
         match record {
             Record::PreflightPassed { ground } => facts.ground = Some(ground.tip.commit.clone()),
@@ -57,7 +80,8 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
             Record::StepFailed { .. } | Record::VerificationDropped { .. } => {
                 facts.runs[4] += u64::from(open.take().is_some())
             }
-            Record::Verified { summary, delta, reused, .. } => {
+            Record::RoundPlanned { left_over, .. } => facts.left_over = *left_over,
+            Record::Verified { summary, delta, reused, confirmed, .. } => {
                 let Some((role, second)) = open.take() else { continue };
                 let kind = match (second, role) {
                     (true, _) => 3,
@@ -73,7 +97,11 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                     facts.still_failing.extend(delta.findings.iter().flat_map(|change| &change.kept).cloned());
                 }
                 match role {
-                    VerifyRole::After => after = Some(summary.clone()),
+                    VerifyRole::After => {
+                        let confirmed = *confirmed || second;
+                        after =
+                            Some(Candidate { summary: summary.clone(), delta: delta.as_deref().cloned(), confirmed });
+                    }
                     VerifyRole::Before => green = Some(summary.clone()),
                     VerifyRole::Baseline => {
                         facts.base = Some(summary.clone());
@@ -83,15 +111,31 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                 }
             }
             Record::GreenMoved { .. } => green = None,
-            Record::LandingStarted { .. } => after = None,
-            Record::Landed { source, candidate, green: now, verdict, .. } => {
-                let unit = match source {
-                    MergeSource::Unit { unit, .. } => Some(unit.clone()),
-                    MergeSource::Intake => None,
+            Record::LandingStarted { onto: tip, .. } => {
+                (after, key) = (None, None);
+                onto = Some(tip.commit.clone());
+            }
+            Record::LandIntended { key: intended, .. } => key = Some(intended.clone()),
+            Record::Landed { source, at, candidate, green: now, verdict, .. } => {
+                let (unit, attempt) = match source {
+                    MergeSource::Unit { unit, n } => (Some(unit.clone()), Some(*n)),
+                    MergeSource::Intake => (None, None),
                 };
-                let (tip, verdict) = (candidate.clone(), *verdict);
-                facts.landings.push(LandingFact { unit, tip, verdict, before: green.take(), after: after.clone() });
-                green = after.take().filter(|_| now.tree == candidate.tree);
+                let (tip, verdict, found) = (candidate.clone(), *verdict, after.take());
+                facts.landings.push(LandingFact {
+                    unit,
+                    attempt,
+                    at: *at,
+                    onto: onto.take(),
+                    key: key.take(),
+                    delta: found.as_ref().and_then(|f| f.delta.clone()),
+                    confirmed: found.as_ref().is_some_and(|f| f.confirmed),
+                    tip,
+                    verdict,
+                    before: green.take(),
+                    after: found.as_ref().map(|f| f.summary.clone()),
+                });
+                green = found.map(|f| f.summary).filter(|_| now.tree == candidate.tree);
             }
             Record::AttemptEnded { report, .. } => {
                 facts.agent_time += report.ran.map_or(0, |(from, to)| to.saturating_sub(from));

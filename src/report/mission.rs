@@ -1,83 +1,78 @@
-//! The report of a mission, computed from its journal and from what green really contains.
+//! The report of a mission as text: computed from its journal and from what green really contains.
 //!
-//! Promises: the first line is the honest outcome; the accounts are printed as a sum and add up (P9); where the journal
-//! says landed and green does not contain it, that stands before everything else; unknown cost is called unknown.
+//! Promises: the first line is the honest outcome, and says so when the mission is not over; the accounts are printed as a
+//! sum and add up (P9); where the journal says landed and green does not contain it, that stands before everything else;
+//! unknown cost is called unknown.
 
-use super::facts::{Facts, LandingFact, facts};
-use super::status::{mission_json, next_action, truth, unit_json};
-use super::words::{attempt_ref, count, findings, pinned, short, span, sum, tests, word, worked};
+use super::account::Account;
+use super::facts::LandingFact;
+use super::words::{count, findings, short, span, sum, tests, word};
 use super::{GreenRef, View, cost};
-use crate::domain::mission::{Unit, UnitState};
-use crate::domain::values::UnitId;
-use crate::domain::verify::Summary;
-use serde_json::{Value, json};
+use crate::domain::mission::times::Phase;
+use crate::domain::values::{Millis, UnitId};
+use crate::domain::verify::{Delta, Summary};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Names listed before a long list is cut.
-const NAMES: usize = 20;
-
-/// Units that the journal calls landed and green does not contain.
-#[must_use]
-pub fn missing<'a>(view: &View<'a>, landed_on_green: &BTreeSet<UnitId>) -> Vec<&'a Unit> {
-    let landed = view.state.units.iter().filter(|unit| unit.state == UnitState::Landed);
-    landed.filter(|unit| !landed_on_green.contains(&unit.spec.id)).collect()
-}
+pub(super) const NAMES: usize = 20;
+/// Units listed with their times.
+pub(super) const SLOWEST: usize = 5;
+/// Lines of evidence shown of a unit that did not land.
+const EVIDENCE: usize = 4;
 
 /// The report as text. `landed_on_green` are the units named by trailers of green's history.
 #[must_use]
 pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId>) -> String {
+    let account = Account::of(view, green, landed_on_green);
     let state = view.state;
-    let facts = facts(view.records.iter().map(|(_, _, record)| record));
     let mut out = String::new();
-    let missing = missing(view, landed_on_green);
-    if !missing.is_empty() {
-        let names: Vec<&str> = missing.iter().map(|unit| unit.spec.id.as_str()).collect();
-        let _ = writeln!(
-            out,
-            "WRONG: the journal says landed, {} does not contain: {}; run `mc audit`\n",
-            green.branch(),
-            names.join(", ")
-        );
+    if let Some(contradiction) = account.contradiction() {
+        let _ = writeln!(out, "WRONG: {contradiction}\n");
     }
-    let _ = writeln!(out, "{}", truth(view));
-    let until = state.ended.unwrap_or(view.now);
-    let _ = write!(out, "mission {} took {}", state.mission, span(until.saturating_sub(state.started)));
-    let _ = writeln!(out, " in {}", count(state.rounds.len() as u64, "round"));
+    let _ = writeln!(out, "{}", account.headline());
+    let took = span(account.until().saturating_sub(state.started));
+    let verb = if state.over() { "took" } else { "has taken" };
+    let _ = writeln!(out, "mission {} {verb} {took} in {}", state.mission, count(state.rounds.len() as u64, "round"));
     if !state.objective.trim().is_empty() {
-        let met = match state.rounds.iter().rev().find_map(|round| round.objective) {
-            Some(true) => "its check passes",
-            Some(false) => "its check does not pass",
-            None => "no check was run for it",
-        };
-        let _ = writeln!(out, "objective: {} ({met})", short(&state.objective, 200));
+        let _ = writeln!(out, "objective: {} ({})", short(&state.objective, 200), objective(view));
     }
     let _ = writeln!(out, "units: {}", sum(state));
-    landed_text(&mut out, view, &facts);
-    unlanded_text(&mut out, view);
-    verification_text(&mut out, view, &facts);
-    let _ = writeln!(out, "\nattempts: {}, {} of run time", attempts(view), span(facts.agent_time));
-    processes_text(&mut out, view, &facts);
+    landed_text(&mut out, &account);
+    unlanded_text(&mut out, &account);
+    verification_text(&mut out, &account);
+    times_text(&mut out, &account);
+    processes_text(&mut out, &account);
     let _ = writeln!(out, "cost: {}", cost::text(state));
-    if !state.problems.is_empty() {
-        out.push_str("\nproblems\n");
-        for problem in &state.problems {
-            let _ = writeln!(out, "  {}", short(problem, 400));
-        }
-    }
-    look_text(&mut out, view, green, &facts);
+    section(&mut out, "left out or limited", account.left_out().iter().map(String::as_str));
+    section(&mut out, "problems", account.problems().into_iter());
+    look_text(&mut out, &account);
     out
 }
 
-fn attempts(view: &View<'_>) -> usize {
+/// What is known of the objective, in a few words.
+pub(super) fn objective(view: &View<'_>) -> &'static str {
+    match view.state.rounds.iter().rev().find_map(|round| round.objective) {
+        Some(true) => "its check passes",
+        Some(false) => "its check does not pass",
+        None => "no check was run for it",
+    }
+}
+
+fn section<'t>(out: &mut String, heading: &str, lines: impl Iterator<Item = &'t str>) {
+    for (nth, line) in lines.enumerate() {
+        if nth == 0 {
+            let _ = writeln!(out, "\n{heading}");
+        }
+        let _ = writeln!(out, "  {}", short(line, 400));
+    }
+}
+
+pub(super) fn attempts(view: &View<'_>) -> usize {
     view.state.units.iter().map(|unit| unit.attempts.len()).sum()
 }
 
-fn landing<'a>(facts: &'a Facts, unit: &Unit) -> Option<&'a LandingFact> {
-    facts.landings.iter().rev().find(|landing| landing.unit.as_ref() == Some(&unit.spec.id))
-}
-
-fn change(before: Option<&Summary>, after: Option<&Summary>) -> String {
+pub(super) fn change(before: Option<&Summary>, after: Option<&Summary>) -> String {
     match (before, after) {
         (Some(before), Some(after)) if before.passed + before.failed + after.passed + after.failed > 0 => {
             let (had, has) = (findings(before), findings(after));
@@ -93,51 +88,83 @@ fn change(before: Option<&Summary>, after: Option<&Summary>) -> String {
     }
 }
 
-fn landed_text(out: &mut String, view: &View<'_>, facts: &Facts) {
-    let mut units: Vec<&Unit> = view.state.units.iter().filter(|unit| unit.state == UnitState::Landed).collect();
-    // In the order of landing: the tests after one are the tests before the next.
-    units.sort_by_key(|unit| facts.landings.iter().rposition(|landing| landing.unit.as_ref() == Some(&unit.spec.id)));
-    if !units.is_empty() {
-        out.push_str("\nlanded\n");
+/// What a delta says in numbers: `2 fixed, 1 new`; empty when nothing changed.
+pub(super) fn difference(delta: &Delta) -> String {
+    let parts = [
+        (delta.fixed.len() as u64, "fixed"),
+        (delta.added, "new and passing"),
+        (delta.removed.len() as u64, "removed"),
+        (delta.newly_skipped.len() as u64, "newly skipped"),
+        (delta.stages_fixed.len() as u64, "stages fixed"),
+        (delta.still_failing.len() as u64, "red before and after"),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    parts.join(", ")
+}
+
+/// `attempt 2, snapshot 0123456789, verified twice; 1 new and passing`.
+pub(super) fn evidence(fact: &LandingFact) -> String {
+    let mut parts: Vec<String> = fact.attempt.map(|n| format!("attempt {n}")).into_iter().collect();
+    parts.extend(fact.key.as_ref().map(|key| format!("snapshot {}", key.0.chars().take(10).collect::<String>())));
+    if fact.confirmed {
+        parts.push("verified twice".to_owned());
     }
-    for unit in units {
+    let changed = fact.delta.as_ref().map(difference).unwrap_or_default();
+    let line = parts.join(", ");
+    if changed.is_empty() { line } else { format!("{line}; {changed}") }
+}
+
+fn landed_text(out: &mut String, account: &Account<'_>) {
+    for (nth, (unit, fact)) in account.landed().into_iter().enumerate() {
+        if nth == 0 {
+            out.push_str("\nlanded\n");
+        }
         let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
-        let fact = landing(facts, unit);
         let change = change(fact.and_then(|f| f.before.as_ref()), fact.and_then(|f| f.after.as_ref()));
         let _ = writeln!(out, "  {commit}  {}  {verdict}, {change}", unit.spec.id);
+        if let Some(evidence) = fact.map(evidence).filter(|line| !line.is_empty()) {
+            let _ = writeln!(out, "    {evidence}");
+        }
     }
 }
 
-fn unlanded_text(out: &mut String, view: &View<'_>) {
-    let (idle, rest): (Vec<&Unit>, Vec<&Unit>) = view
-        .state
-        .units
-        .iter()
-        .filter(|unit| unit.state != UnitState::Landed)
-        .partition(|unit| unit.state == UnitState::NoOp);
-    for (heading, units) in [("nothing to do", idle), ("not landed", rest)] {
-        if !units.is_empty() {
-            let _ = writeln!(out, "\n{heading}");
+fn unlanded_text(out: &mut String, account: &Account<'_>) {
+    for (nth, unit) in account.idle().into_iter().enumerate() {
+        if nth == 0 {
+            out.push_str("\nnothing to do\n");
         }
-        for unit in units {
-            let reason = match unit.reason.trim() {
-                "" => String::new(),
-                reason => format!(": {}", short(reason, 300)),
-            };
-            let _ = writeln!(out, "  {}  {}{reason}", unit.spec.id, unit.state.name());
-            if unit.state != UnitState::NoOp
-                && let Some(attempt) = worked(&unit.attempts)
-            {
-                let _ =
-                    writeln!(out, "    work kept at {}", attempt_ref(&view.state.mission, &unit.spec.id, attempt.n));
+        let _ = writeln!(out, "  {}  {}", unit.spec.id, reason(unit.state.name(), &unit.reason));
+    }
+    for (nth, rest) in account.unlanded().into_iter().enumerate() {
+        if nth == 0 {
+            out.push_str("\nnot landed\n");
+        }
+        let unit = rest.unit;
+        let _ = writeln!(out, "  {}  {}", unit.spec.id, reason(unit.state.name(), &unit.reason));
+        if unit.state.blocks() {
+            let lines = unit.reason.lines().skip(1).filter(|line| !line.trim().is_empty());
+            for line in lines.take(EVIDENCE) {
+                let _ = writeln!(out, "    | {}", short(line, 200));
             }
         }
+        if let Some(kept) = rest.kept {
+            let _ = writeln!(out, "    work kept at {kept}");
+        }
+        let _ = writeln!(out, "    helps: `{}`", rest.helps);
     }
 }
 
-fn verification_text(out: &mut String, view: &View<'_>, facts: &Facts) {
-    let [base, green, candidates, second, broken_off, own] = facts.runs;
+fn reason(state: &str, text: &str) -> String {
+    match text.lines().map(str::trim).find(|line| !line.is_empty()) {
+        Some(line) => format!("{state}: {}", short(line, 300)),
+        None => state.to_owned(),
+    }
+}
+
+/// What verifications were run for, as a sum; empty without any.
+pub(super) fn runs_of(account: &Account<'_>) -> String {
+    let [base, green, candidates, second, broken_off, own] = account.facts.runs;
     let of = [
         (base, "of the base"),
         (green, "of green"),
@@ -147,14 +174,19 @@ fn verification_text(out: &mut String, view: &View<'_>, facts: &Facts) {
         (broken_off, "broken off"),
     ];
     let parts: Vec<String> = of.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    let parts = if parts.is_empty() { String::new() } else { format!(" = {}", parts.join(" + ")) };
-    let (run, reused) = (view.state.verifications_run, view.state.verifications_reused);
+    if parts.is_empty() { String::new() } else { format!(" = {}", parts.join(" + ")) }
+}
+
+fn verification_text(out: &mut String, account: &Account<'_>) {
+    let state = account.view.state;
+    let (run, reused) = (state.verifications_run, state.verifications_reused);
+    let parts = runs_of(account);
     let _ = writeln!(out, "\nverifications: {run} run{parts}; {reused} reused a stored snapshot of the same tree");
-    if let Some(summary) = &facts.base {
+    if let Some(summary) = &account.facts.base {
         let _ = writeln!(out, "the base: {}", tests(summary));
     }
-    names(out, "red before and after, nobody's fault here", facts.still_failing.iter());
-    names(out, "flaky (failed and passed on the same tree)", facts.flaky.iter());
+    names(out, "red before and after, nobody's fault here", account.facts.still_failing.iter());
+    names(out, "flaky (failed and passed on the same tree)", account.facts.flaky.iter());
 }
 
 fn names<'a>(out: &mut String, what: &str, all: impl ExactSizeIterator<Item = &'a String>) {
@@ -167,7 +199,40 @@ fn names<'a>(out: &mut String, what: &str, all: impl ExactSizeIterator<Item = &'
     let _ = writeln!(out, "{what}: {}{more}", shown.join(", "));
 }
 
-fn processes_text(out: &mut String, view: &View<'_>, facts: &Facts) {
+/// `verification 41% of the time`; empty before any time passed.
+pub(super) fn share(account: &Account<'_>) -> String {
+    let share = account.times.verify_share(account.until());
+    share.map_or_else(String::new, |share| format!("verification {:.0}% of the time", share * 100.0))
+}
+
+/// `agent 1m10s, verify 20.0s`: the longest first.
+pub(super) fn phases(phases: &[(Phase, Millis)]) -> String {
+    let named = |(phase, time): &(Phase, Millis)| format!("{} {}", phase.name(), span(*time));
+    // What is shorter would be shown as 0.0s.
+    let shown = phases.iter().filter(|(_, time)| *time >= 100).take(5);
+    shown.map(named).collect::<Vec<_>>().join(", ")
+}
+
+fn times_text(out: &mut String, account: &Account<'_>) {
+    let run_time = span(account.facts.agent_time);
+    let share = share(account);
+    let share = if share.is_empty() { share } else { format!("; {share}") };
+    let _ = writeln!(out, "\nattempts: {}, {run_time} of run time{share}", attempts(&account.view));
+    if account.times.away > 0 {
+        let _ = writeln!(out, "suspended: {}", span(account.times.away));
+    }
+    let slowest = account.slowest(SLOWEST);
+    let width = slowest.iter().map(|slow| slow.unit.as_str().len()).max().unwrap_or(0).min(40);
+    for (nth, slow) in slowest.into_iter().enumerate() {
+        if nth == 0 {
+            out.push_str("slowest units\n");
+        }
+        let _ = writeln!(out, "  {:width$}  {:>7}  {}", slow.unit.as_str(), span(slow.own), phases(&slow.phases));
+    }
+}
+
+fn processes_text(out: &mut String, account: &Account<'_>) {
+    let facts = &account.facts;
     if !facts.proofs.is_empty() {
         let parts: Vec<String> =
             facts.proofs.iter().map(|(proof, n)| format!("{} by {}", count(*n, "attempt"), short(proof, 60))).collect();
@@ -176,7 +241,7 @@ fn processes_text(out: &mut String, view: &View<'_>, facts: &Facts) {
     if facts.unproven > 0 {
         let _ = writeln!(out, "processes not proven gone: {}", count(facts.unproven, "attempt"));
     }
-    for unit in &view.state.units {
+    for unit in &account.view.state.units {
         for attempt in &unit.attempts {
             for note in &attempt.notes {
                 let _ = writeln!(out, "note on {} attempt {}: {}", unit.spec.id, attempt.n, short(note, 300));
@@ -185,73 +250,15 @@ fn processes_text(out: &mut String, view: &View<'_>, facts: &Facts) {
     }
 }
 
-fn look_text(out: &mut String, view: &View<'_>, green: &GreenRef, facts: &Facts) {
-    let branch = green.branch();
-    if let (Some(_), Some(ground)) = (&green.tip, &facts.ground)
-        && !facts.landings.is_empty()
+fn look_text(out: &mut String, account: &Account<'_>) {
+    let branch = account.green.branch();
+    if let (Some(_), Some(ground)) = (&account.green.tip, &account.facts.ground)
+        && !account.facts.landings.is_empty()
     {
         let _ = writeln!(out, "\nlook:  git log --first-parent --stat {}..{branch}", ground.short());
         let _ = writeln!(out, "take:  git merge {branch}    (your own branches were not touched)");
         let _ = writeln!(out, "undo one unit after taking it:  git revert -m 1 COMMIT");
+        let _ = writeln!(out, "prove: mc report --verify");
     }
-    let unlanded = view.state.units.iter().find(|unit| unit.state.blocks() && !unit.attempts.is_empty());
-    let _ = match unlanded.filter(|_| view.state.over()) {
-        Some(unit) => writeln!(out, "\nnext: `mc unit show {}` shows why it did not land", unit.spec.id),
-        None => writeln!(out, "\nnext: {}", next_action(view, green)),
-    };
-}
-
-/// The report as JSON: `schema`, `mission`, `exit_code`, `accounts` (by unit state, and `total`), `landed[]`,
-/// `not_landed[]` (both as in status, with `tests`, `verdict`, `ref`), `missing_on_green[]`, `verifications`, `cost`,
-/// `run_time_ms`, `pre_existing_failures[]`, `flaky[]`, `processes`, `problems[]`.
-#[must_use]
-pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId>) -> Value {
-    let state = view.state;
-    let facts = facts(view.records.iter().map(|(_, _, record)| record));
-    let mut accounts = serde_json::Map::new();
-    for kind in UnitState::ALL {
-        accounts.insert(kind.name().to_owned(), json!(state.count(kind)));
-    }
-    accounts.insert("total".to_owned(), json!(state.units.len()));
-    let unit = |unit: &Unit| {
-        let mut body = unit_json(unit);
-        let fact = landing(&facts, unit).filter(|_| unit.state == UnitState::Landed);
-        body["verdict"] = json!(unit.verdict);
-        body["tests"] = json!({"before": fact.map(|f| &f.before), "after": fact.map(|f| &f.after)});
-        body["ref"] = json!(pinned(&unit.attempts).map(|a| attempt_ref(&state.mission, &unit.spec.id, a.n)));
-        body
-    };
-    let (landed, rest): (Vec<&Unit>, Vec<&Unit>) = state.units.iter().partition(|u| u.state == UnitState::Landed);
-    let [base, of_green, candidates, confirmations, broken_off, own] = facts.runs;
-    json!({
-        "schema": 1,
-        "mission": mission_json(state),
-        "exit_code": state.outcome.as_ref().map(|(_, _, code)| code),
-        "summary": truth(view),
-        "accounts": accounts,
-        "landed": landed.into_iter().map(unit).collect::<Vec<_>>(),
-        "not_landed": rest.into_iter().map(unit).collect::<Vec<_>>(),
-        "missing_on_green": missing(view, landed_on_green).iter().map(|u| u.spec.id.as_str()).collect::<Vec<_>>(),
-        "green": {
-            "ref": green.name,
-            "commit": green.tip.as_ref().map(|tip| tip.commit.as_str()),
-            "tree": green.tip.as_ref().map(|tip| tip.tree.as_str()),
-        },
-        "verifications": {
-            "run": state.verifications_run,
-            "reused": state.verifications_reused,
-            "base": base,
-            "green": of_green,
-            "candidates": candidates,
-            "of_units": own,
-            "confirmations": confirmations,
-            "broken_off": broken_off,
-        },
-        "cost": cost::json(state),
-        "run_time_ms": facts.agent_time,
-        "pre_existing_failures": facts.still_failing,
-        "flaky": facts.flaky,
-        "processes": facts.proofs,
-        "problems": state.problems,
-    })
+    let _ = writeln!(out, "\nnext: {}", account.next());
 }

@@ -12,7 +12,14 @@ pub mod evidence;
 pub mod facts;
 pub mod lines;
 pub mod live;
+
+pub mod account;
+pub mod claims;
+pub mod markdown;
 pub mod mission;
+pub mod mission_json;
+pub mod prometheus;
+
 pub mod status;
 pub mod units;
 

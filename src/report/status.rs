@@ -5,8 +5,10 @@
 //! green commit its last attempt was made on; `green.verdict` is that of the landing which put green where it is.
 
 use super::lines::source_name;
+use super::mission_json::phases_json;
 use super::words::{count, short, span, stamp, sum, tests, word};
 use super::{GreenRef, View, cost};
+use crate::domain::mission::times::times;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Record, Round, Stage, State, Unit, UnitState,
 };
@@ -36,6 +38,14 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         });
     };
     let state = view.state;
+    let until = state.ended.unwrap_or(view.now);
+    let times = times(view.records.iter().map(|(_, at, record)| (*at, record)), view.now);
+    let units = state.units.iter().zip(&times.units).map(|(unit, times)| {
+        let mut body = unit_json(unit);
+        body["times"] = json!({"wall_ms": times.span.length(until), "phases": phases_json(&times.phases)});
+        body
+    });
+    let lengths = |index| times.rounds.iter().find(|round| round.index == index).map(|round| round.span.length(until));
     json!({
         "schema": 1,
         "mission": mission_json(state),
@@ -43,8 +53,14 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
             "index": round.index,
             "state": round_state(state, round),
             "score": score(state, round),
+            "wall_ms": lengths(round.index),
         })).collect::<Vec<_>>(),
-        "units": state.units.iter().map(unit_json).collect::<Vec<_>>(),
+        "units": units.collect::<Vec<_>>(),
+        "times": {
+            "wall_ms": times.span.length(until),
+            "verify_ms": times.verifying(until),
+            "away_ms": times.away,
+        },
         "queue": queue(state).into_iter().map(|(id, source, doing)| json!({
             "id": id,
             "unit": match source {

@@ -86,6 +86,7 @@ fn a_journal_is_shown_and_what_git_does_not_have_is_called_wrong() {
         assert_eq!(status["green"]["commit"], Value::Null, "green is read from the repository, not from the journal");
         expect![[r#"
             simulated  backlog-done  41.3s  2 landed = 2 units
+            next: `git merge mc/green` takes what landed; `mc report` says what that is
         "#]]
         .assert_eq(&world.mc_ok(&["mission", "list"]).await);
         let report = world.mc_ok(&["report"]).await;

@@ -5,7 +5,7 @@ use expect_test::expect;
 use mission_control::domain::mission::{Policy, Record, State, UnitState};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, UnitId};
-use mission_control::report::{GreenRef, View, facts, lines, live::Live, mission, status, units};
+use mission_control::report::{GreenRef, View, facts, lines, live::Live, mission, mission_json, status, units};
 use mission_control::sim::play;
 use mission_control::sim::scenario::{Behaviour, Scenario};
 use std::collections::BTreeSet;
@@ -129,10 +129,16 @@ fn a_held_unit_needs_you() {
             {
               "index": 1,
               "score": 0.25,
-              "state": "closed"
+              "state": "closed",
+              "wall_ms": 124823
             }
           ],
           "schema": 1,
+          "times": {
+            "away_ms": 5000,
+            "verify_ms": 8060,
+            "wall_ms": 131816
+          },
           "units": [
             {
               "attempts": 1,
@@ -143,6 +149,15 @@ fn a_held_unit_needs_you() {
               "reason": null,
               "round": 1,
               "state": "landed",
+              "times": {
+                "phases": {
+                  "land": 112,
+                  "merge": 63,
+                  "prepare": 36774,
+                  "verify": 1324
+                },
+                "wall_ms": 38273
+              },
               "title": "Work on api",
               "wave": 1
             },
@@ -155,6 +170,14 @@ fn a_held_unit_needs_you() {
               "reason": "1 test passed before and fails now: base-1",
               "round": 1,
               "state": "rejected",
+              "times": {
+                "phases": {
+                  "merge": 1177,
+                  "prepare": 95257,
+                  "verify": 5360
+                },
+                "wall_ms": 101794
+              },
               "title": "Work on docs",
               "wave": 1
             },
@@ -167,6 +190,12 @@ fn a_held_unit_needs_you() {
               "reason": "depends on docs",
               "round": 1,
               "state": "blocked",
+              "times": {
+                "phases": {
+                  "planned": 101794
+                },
+                "wall_ms": 101794
+              },
               "title": "Work on ui",
               "wave": 2
             },
@@ -179,6 +208,14 @@ fn a_held_unit_needs_you() {
               "reason": null,
               "round": 1,
               "state": "held",
+              "times": {
+                "phases": {
+                  "away": 5000,
+                  "planned": 101794,
+                  "prepare": 22594
+                },
+                "wall_ms": 129388
+              },
               "title": "Work on ask",
               "wave": 2
             }
@@ -198,34 +235,44 @@ fn p9_the_report_adds_up_and_names_what_is_missing_on_green() {
     let view = view(&journal, &state, None);
     let landed = BTreeSet::from([id("api")]);
     expect![[r#"
-        waiting, 1 of 4 units landed, round 1: only held units are left
-        mission simulated took 2m11s in 1 round
+        not over: waiting, 1 of 4 units landed, round 1: only held units are left; not done: 1 held, 1 blocked, 1 rejected; needs you: ask
+        mission simulated has taken 2m11s in 1 round
         objective: a simulated mission (no check was run for it)
         units: 1 landed + 1 held + 1 blocked + 1 rejected = 4 units
 
         landed
           24943aac4f  api  helped, tests 3 passed, 0 failed -> 4 passed, 0 failed
+            attempt 1, snapshot snapshot o; 1 new and passing
 
         not landed
           docs  rejected: 1 test passed before and fails now: base-1
             work kept at refs/mc/attempts/simulated/docs/3
+            helps: `mc unit show docs`
           ui  blocked: depends on docs
+            helps: `mc unit show docs`
           ask  held
             work kept at refs/mc/attempts/simulated/ask/1
+            helps: `mc unit retry ask --say TEXT`
 
         verifications: 4 run = 1 of the base + 2 of candidates + 1 to confirm a failure; 2 reused a stored snapshot of the same tree
         the base: passes: 3 passed, 0 failed
 
-        attempts: 5, 0.0s of run time
+        attempts: 5, 0.0s of run time; verification 6% of the time
+        suspended: 5.0s
+        slowest units
+          docs    1m41s  prepare 1m35s, verify 5.3s, merge 1.1s
+          api     38.2s  prepare 36.7s, verify 1.3s, land 0.1s
+          ask     22.5s  prepare 22.5s
         cost: unknown (5 attempts did not say)
 
         look:  git log --first-parent --stat cae662172f..mc/green
         take:  git merge mc/green    (your own branches were not touched)
         undo one unit after taking it:  git revert -m 1 COMMIT
+        prove: mc report --verify
 
         next: answer ask (`mc unit show ask`): `mc unit retry ask --say TEXT`, then `mc mission resume`
     "#]].assert_eq(&mission::text(&view, &green(&state), &landed));
-    let json = mission::json(&view, &green(&state), &landed);
+    let json = mission_json::json(&view, &green(&state), &landed);
     let accounts = json["accounts"].as_object().unwrap();
     let sum: u64 = accounts.iter().filter(|(name, _)| *name != "total").filter_map(|(_, n)| n.as_u64()).sum();
     assert_eq!(sum, 4);

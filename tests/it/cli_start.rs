@@ -162,4 +162,5 @@ fn p3_a_target_branch_taken_in_as_it_is_passes_the_audit() {
     night.mission(&unit("b", "test -e by-hand.txt && echo b > b.txt")).exits(0);
     assert!(night.holds("git merge-base --is-ancestor main mc/green && git cat-file -e mc/green:b.txt"));
     night.mc(&["audit"]).exits(0);
+    night.mc(&["report", "--verify"]).exits(0);
 }

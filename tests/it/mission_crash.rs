@@ -145,6 +145,7 @@ fn whole(world: &World, units: &[Unit], tree: &str) {
     let waited = slowest_resume(world);
     assert!(waited < 5_000, "{waited} ms from a takeover to the next dispatch or outcome");
     world.mc(&["audit"]).exits(0);
+    world.mc(&["report", "--verify"]).exits(0);
 }
 
 /// What the folder of an attempt says, for a test that failed.

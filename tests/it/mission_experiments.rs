@@ -83,6 +83,7 @@ fn p1_p6_eight_units_land_in_the_source_and_a_second_mission_builds_on_them() {
         assert_eq!(world.git(&["show", "mc/green:both"]), "made by u1\nmade by u8");
         world.git(&["merge-base", "--is-ancestor", &first, "mc/green"]);
         world.mc(&["audit"]).exits(0);
+        world.mc(&["report", "--verify"]).exits(0);
         world.nothing_lives();
     });
 }
@@ -128,6 +129,7 @@ fn p2_p5_sigterm_kills_and_pins_and_resume_finishes() {
         world.resume().exits(0);
         assert_eq!(world.landed().len(), 8);
         world.mc(&["audit"]).exits(0);
+        world.mc(&["report", "--verify"]).exits(0);
         world.nothing_lives();
     });
 }
@@ -147,6 +149,7 @@ fn p10_one_interrupt_lets_running_units_land_and_starts_nothing_new() {
         assert_eq!(world.units().values().filter(|s| *s == "cancelled").count(), 4);
         assert_eq!(world.status()["mission"]["state"], "ended");
         world.mc(&["audit"]).exits(0);
+        world.mc(&["report", "--verify"]).exits(0);
         world.nothing_lives();
     });
 }
@@ -205,6 +208,7 @@ fn stopped(world: &World) {
     let said = world.resume().exits(0);
     assert_eq!(said.out.lines().count(), 1, "{}", said.out);
     world.mc(&["audit"]).exits(0);
+    world.mc(&["report", "--verify"]).exits(0);
 }
 
 #[test]

@@ -74,6 +74,7 @@ impl Torn {
             assert!(files.contains(&format!("units/{id}")), "{files:?}");
         }
         world.mc(&["audit"]).exits(0);
+        world.mc(&["report", "--verify"]).exits(0);
         world.nothing_lives();
         world.kinds("attempt-started").iter().filter(|r| r.body["unit"] == "worker").count()
     }

@@ -281,6 +281,34 @@ impl Store {
         self.connection.query_row(sql, [&key.0], |row| row.get(0)).optional().map_err(|e| self.failed(e))
     }
 
+    /// Tree, time and body of a stored snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot_row(&self, key: &SnapshotKey) -> Result<Option<(String, Millis, String)>, StoreError> {
+        let sql = "SELECT tree, at_ms, body FROM snapshots WHERE key = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?));
+        self.connection.query_row(sql, [&key.0], read).optional().map_err(|e| self.failed(e))
+    }
+
+    /// Keys of the single runs kept for a snapshot, `<key>/<mission>-<run>`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot_kept(&self, key: &SnapshotKey) -> Result<Vec<SnapshotKey>, StoreError> {
+        let sql = "SELECT key FROM snapshots WHERE key > ?1 || '/' AND key < ?1 || '0' ORDER BY at_ms, key";
+        self.query(sql, [&key.0], |row| row.get(0).map(SnapshotKey))
+    }
+
+    /// Keys of the single runs that one mission kept, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot_runs_of(&self, mission: &MissionId) -> Result<Vec<SnapshotKey>, StoreError> {
+        let sql = "SELECT key FROM snapshots WHERE instr(key, '/' || ?1 || '-') > 0";
+        self.query(sql, [mission.as_str()], |row| row.get(0).map(SnapshotKey))
+    }
+
     /// Keeps the snapshot of a tree in place of an older one: a second run of the tree knows more than the first.
     ///
     /// # Errors

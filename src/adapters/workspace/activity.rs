@@ -31,3 +31,26 @@ pub fn changed_since(root: &Path, since: Millis) -> bool {
     }
     false
 }
+
+/// The time of the latest change of a file below `root` among the first `limit` entries, git's own files aside; absent when
+/// there is nothing.
+#[must_use]
+pub fn latest_change(root: &Path, limit: usize) -> Option<Millis> {
+    let mut open: std::collections::VecDeque<PathBuf> = [root.to_owned()].into();
+    let (mut seen, mut latest) = (0, None);
+    while let Some(path) = open.pop_front() {
+        seen += 1;
+        if seen > limit {
+            break;
+        }
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let at = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        latest = latest.max(at.and_then(|at| Millis::try_from(at.as_millis()).ok()));
+        if meta.is_dir()
+            && let Ok(entries) = fs::read_dir(&path)
+        {
+            open.extend(entries.flatten().filter(|e| e.file_name() != ".git").map(|e| e.path()));
+        }
+    }
+    latest
+}

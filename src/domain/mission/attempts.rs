@@ -66,7 +66,7 @@ impl Decision<'_> {
         self.block_dependants(id);
     }
 
-    fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
+    pub(super) fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
         let policy = &self.state.policy;
         let agent = unit.spec.run.is_none();
         let budget = unit.spec.attempts.unwrap_or(policy.max_attempts).max(1);

@@ -299,7 +299,7 @@ impl Decision<'_> {
         }
     }
 
-    fn reasons(&self, landing: &Landing) -> Vec<String> {
+    pub(super) fn reasons(&self, landing: &Landing) -> Vec<String> {
         let before = self.state.green.as_ref().and_then(|g| g.snapshot.as_ref());
         let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
         let mut reasons = judge(before, &after.summary, &after.delta, &self.demands(true)).reasons;

@@ -18,6 +18,7 @@
 //! - *A crash between record and command*: [`Event::Resumed`] asks every open intent again; commands are idempotent by
 //!   attempt number, token and run number.
 
+pub mod again;
 mod attempts;
 pub mod budget;
 mod cancel;
@@ -33,6 +34,8 @@ mod record;
 mod replay;
 mod rounds;
 mod state;
+pub mod stopwatch;
+pub mod times;
 
 pub use budget::{Allowance, Budget, Cost, Usd};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};

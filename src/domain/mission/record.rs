@@ -16,7 +16,6 @@ use std::sync::Arc;
 /// One durable fact or intent of a mission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "the largest one is written once a mission")]
 #[allow(missing_docs, reason = "fields repeat the types they carry; the variants say what they mean")]
 pub enum Record {
     /// The mission exists, in state starting. `settings` is the effective configuration, opaque to the domain.

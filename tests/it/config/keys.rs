@@ -35,7 +35,7 @@ fn each_key_of_the_older_scheduler_is_known_and_one_warning_names_those_without_
         let settings = if path == "target.verification.command" { None } else { Some(World::file(&text).settings()) };
         let warnings = settings.map(|settings| settings.warnings).unwrap_or_default();
         let named = warnings.iter().filter(|warning| warning.contains(&format!("`{path}`"))).count();
-        let wanted = usize::from(matches!(key.support, Support::Older | Support::Unenforced));
+        let wanted = usize::from(matches!(key.support, Support::Older));
         assert_eq!((named, warnings.len()), (wanted, wanted), "{path}: {warnings:?}");
     }
 }

@@ -4,5 +4,6 @@ pub mod attempt;
 pub mod cli;
 pub mod night;
 pub mod repo;
+pub mod told;
 pub mod tools;
 pub mod world;

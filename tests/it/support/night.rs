@@ -284,6 +284,7 @@ impl Night {
     #[track_caller]
     pub fn audit(&self) {
         self.mc(&["audit"]).exits(0);
+        self.mc(&["report", "--verify"]).exits(0);
     }
 
     /// First column of what a query of the database answers.

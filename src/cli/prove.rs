@@ -1,0 +1,26 @@
+//! `mc report --verify`: every claim of a report checked again, one line each.
+
+use super::error::CliError;
+use super::mission::no_mission;
+use super::{Context, output};
+use crate::domain::values::MissionId;
+use crate::engine::proof;
+use crate::report::claims;
+
+pub(super) async fn report(context: &Context, mission: Option<&str>, rerun: bool) -> Result<u8, CliError> {
+    let mission = mission.map(MissionId::new).transpose();
+    let mission = mission.map_err(|error| CliError::usage(error.to_string(), "`mc mission list` names them"))?;
+    let site = context.site().await?;
+    let Some(proof) = proof::prove(&site, mission.as_ref(), rerun).await? else { return Err(no_mission()) };
+    let id = proof.mission.as_str();
+    if context.global.json {
+        output::json(&claims::json(id, &proof.claims));
+    } else {
+        output::put(&claims::text(id, &proof.claims));
+    }
+    match claims::tally(&proof.claims)[1] {
+        0 => Ok(0),
+        1 => Err(CliError::Check { what: "1 claim does not hold".to_owned() }),
+        n => Err(CliError::Check { what: format!("{n} claims do not hold") }),
+    }
+}

@@ -1,0 +1,432 @@
+//! What a report counts: units, rounds, verifications, costs, times, and how the mission ended.
+
+use super::{Case, records};
+use crate::adapters::files;
+use crate::domain::mission::times::times;
+use crate::domain::mission::{
+    AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, State, Unit, UnitState,
+};
+use crate::domain::values::UnitId;
+use crate::engine::error::EngineError;
+use crate::engine::views::attempt_run;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks everything that is counted.
+pub(super) fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
+    units(case);
+    plans(case);
+    nothing_is_hidden(case);
+    reasons(case);
+    rounds(case);
+    verifications(case)?;
+    cost(case);
+    spent(case);
+    processes(case);
+    tests(case);
+    ending(case);
+    Ok(())
+}
+
+/// The state of each unit by its last decisive record: a second, simpler reading than the fold's.
+fn read_again(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
+    let mut found = BTreeMap::new();
+    let follows = |next: &NextMove| match next {
+        NextMove::Queue { .. } => UnitState::Queued,
+        NextMove::Retry { .. } => UnitState::Pending,
+        NextMove::NoOp => UnitState::NoOp,
+        NextMove::Hold { .. } => UnitState::Held,
+        NextMove::Fail { .. } => UnitState::Failed,
+        NextMove::Reject { .. } => UnitState::Rejected,
+    };
+    for record in records(case.history) {
+        let (unit, state) = match record {
+            Record::RoundPlanned { units, .. } => {
+                found.extend(units.iter().map(|spec| (spec.id.clone(), UnitState::Pending)));
+                continue;
+            }
+            Record::AttemptStarted { unit, .. } => (unit, UnitState::Running),
+            Record::AttemptEnded { unit, next, .. } => (unit, follows(next)),
+            Record::UnitBlocked { unit, .. } => (unit, UnitState::Blocked),
+            Record::UnitUnblocked { unit } | Record::UnitRetried { unit, .. } => (unit, UnitState::Pending),
+            Record::UnitCancelled { unit, .. } => (unit, UnitState::Cancelled),
+            Record::Landed { source: MergeSource::Unit { unit, .. }, .. } => (unit, UnitState::Landed),
+            Record::MergeEmpty { source: MergeSource::Unit { unit, .. }, .. } => (unit, UnitState::NoOp),
+            Record::Rejected { source: MergeSource::Unit { unit, .. }, next, .. } => (unit, follows(next)),
+            _ => continue,
+        };
+        found.insert(unit.clone(), state);
+    }
+    found
+}
+
+fn units(case: &mut Case<'_>) {
+    let mut broken = Vec::new();
+    let again = read_again(case);
+    let accounts = &case.report["accounts"];
+    let mut sum = 0;
+    for kind in UnitState::ALL {
+        let told = accounts[kind.name()].as_u64().unwrap_or_default();
+        let counted = again.values().filter(|state| **state == kind).count() as u64;
+        sum += told;
+        if told != counted {
+            broken.push(format!("{told} are called {}, {counted} are", kind.name()));
+        }
+    }
+    let total = accounts["total"].as_u64().unwrap_or_default();
+    if sum != total || total != again.len() as u64 {
+        broken.push(format!("{sum} in all states, {total} in all, {} planned", again.len()));
+    }
+    let missing = case.report["missing_on_green"].as_array().map_or(0, Vec::len);
+    if missing > 0 {
+        broken.push(format!("green does not contain {missing} of those that landed"));
+    }
+    let what = format!("units: {} = {total}", crate::report::words::sum(&case.history.state));
+    let covers = ["/accounts", "/summary", "/missing_on_green"].map(str::to_owned);
+    case.claim(what, &covers, &broken, &[]);
+}
+
+/// Each unit's place in the plan and the number of its attempts.
+fn plans(case: &mut Case<'_>) {
+    let mut waves: BTreeMap<UnitId, (u32, u32)> = BTreeMap::new();
+    let mut starts: BTreeMap<UnitId, Vec<u32>> = BTreeMap::new();
+    for record in records(case.history) {
+        match record {
+            Record::RoundPlanned { round, units, edges, .. } => {
+                // Edges lead from earlier to later waves: so many steps settle every wave.
+                let mut depth = vec![0_u32; units.len()];
+                for _ in 0..units.len() {
+                    let mut moved = false;
+                    for edge in edges.iter().filter(|e| e.before < units.len() && e.after < units.len()) {
+                        let least = depth[edge.before] + 1;
+                        moved |= least > depth[edge.after];
+                        depth[edge.after] = depth[edge.after].max(least);
+                    }
+                    if !moved {
+                        break;
+                    }
+                }
+                waves.extend(units.iter().zip(depth).map(|(spec, wave)| (spec.id.clone(), (*round, wave))));
+            }
+            Record::AttemptStarted { unit, n, .. } => starts.entry(unit.clone()).or_default().push(*n),
+            _ => {}
+        }
+    }
+    let history = case.history;
+    for unit in &history.state.units {
+        let id = &unit.spec.id;
+        let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+        if waves.get(id) != Some(&(unit.round, unit.wave)) {
+            broken.push("its edges put it into another wave".to_owned());
+        }
+        let started = starts.remove(id).unwrap_or_default();
+        if started.iter().zip(1..).any(|(n, nth)| *n != nth) || started.len() != unit.attempts.len() {
+            broken.push("its attempts are not numbered from 1 without a gap".to_owned());
+        }
+        let gone = started.iter().filter(|n| !attempt_run(case.site, case.mission(), id, **n).is_dir()).count();
+        // One that was never begun before a crash leaves no folder.
+        let never = unit.attempts.iter().filter(|a| a.class == Some(AttemptClass::NeverStarted)).count();
+        if gone > never {
+            unknown.push(format!("the folders of {gone} attempts are gone"));
+        }
+        let place = case.landed_at(id).or_else(|| case.place("not_landed", id));
+        let covers: Vec<String> =
+            place.iter().flat_map(|place| ["attempts", "round", "wave"].map(|key| format!("{place}/{key}"))).collect();
+        let what =
+            format!("{id}: planned in round {}, wave {}, {} attempts", unit.round, unit.wave + 1, unit.attempts.len());
+        case.claim(what, &covers, &broken, &unknown);
+    }
+}
+
+/// Landings, attempts and runs that the repository or the state directory know and the journal does not.
+fn nothing_is_hidden(case: &mut Case<'_>) {
+    let state = &case.history.state;
+    let mut broken = Vec::new();
+    let mission = case.mission().to_string();
+    for (commit, unit) in case.line.landings(&mission) {
+        let known = UnitId::new(unit).ok().and_then(|id| state.unit(&id));
+        match known.and_then(|unit| unit.landed.as_ref()) {
+            Some(landed) if landed.commit == *commit => {}
+            _ => broken.push(format!("green's {} says that {unit} landed", commit.short())),
+        }
+    }
+    case.claim("green has no landing of this mission that is not reported", &["/landed".to_owned()], &broken, &[]);
+    let state = &case.history.state;
+    let mut broken = Vec::new();
+    let prefix = format!("refs/mc/attempts/{mission}/");
+    let known = |unit: &str, n: &str| {
+        let unit = UnitId::new(unit).ok().and_then(|id| state.unit(&id));
+        unit.zip(n.parse::<usize>().ok()).is_some_and(|(unit, n)| (1..=unit.attempts.len()).contains(&n))
+    };
+    for name in case.pins.keys() {
+        let Some((unit, n)) = name.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')) else { continue };
+        if !known(unit, n) {
+            broken.push(format!("{name} pins an attempt that is not reported"));
+        }
+    }
+    let runs = case.site.state.runs().join(&mission);
+    for unit in files::folders(&runs).into_iter().filter(|name| !name.starts_with('.')) {
+        for n in files::folders(&runs.join(&unit)) {
+            if !known(&unit, &n) {
+                broken.push(format!("{unit} attempt {n} has a folder and is not reported"));
+            }
+        }
+    }
+    broken.truncate(5);
+    case.claim("no attempt was made that is not reported", &["/not_landed".to_owned()], &broken, &[]);
+}
+
+/// Why units are blocked or cancelled.
+fn reasons(case: &mut Case<'_>) {
+    let history = case.history;
+    let state = &history.state;
+    let ended = state.outcome.as_ref().map(|(_, reason, _)| reason.as_str());
+    for unit in &state.units {
+        let id = &unit.spec.id;
+        let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+        match unit.state {
+            UnitState::Blocked => match unit.blocked_by.as_ref().and_then(|cause| state.unit(cause)) {
+                Some(cause) if cause.state.blocks() && depends(state, unit, &cause.spec.id) => {}
+                Some(cause) => broken.push(format!("{} does not stand in its way", cause.spec.id)),
+                None => broken.push("nobody knows what blocks it".to_owned()),
+            },
+            UnitState::Cancelled => match ended {
+                Some(reason) if unit.reason.starts_with(reason) => {}
+                _ => unknown.push("only the journal says why".to_owned()),
+            },
+            _ => continue,
+        }
+        let covers: Vec<String> =
+            case.place("not_landed", id).into_iter().map(|place| format!("{place}/reason")).collect();
+        let what = format!("{id}: {}, {}", unit.state.name(), unit.reason);
+        case.claim(what, &covers, &broken, &unknown);
+    }
+}
+
+/// Whether a unit needs another one, directly or through others.
+fn depends(state: &State, unit: &Unit, cause: &UnitId) -> bool {
+    let mut open = vec![unit];
+    let mut seen = BTreeSet::new();
+    while let Some(unit) = open.pop() {
+        if unit.spec.depends.contains(cause) {
+            return true;
+        }
+        open.extend(unit.spec.depends.iter().filter(|id| seen.insert((*id).clone())).filter_map(|id| state.unit(id)));
+    }
+    false
+}
+
+fn rounds(case: &mut Case<'_>) {
+    let history = case.history;
+    let mut broken = Vec::new();
+    let (mut planned, mut landed) = (BTreeMap::<u32, u64>::new(), BTreeMap::<u32, u64>::new());
+    let mut open = 0;
+    for record in records(history) {
+        match record {
+            Record::RoundOpened { round, .. } => open = *round,
+            Record::RoundPlanned { round, units, .. } => *planned.entry(*round).or_default() += units.len() as u64,
+            Record::Landed { source: MergeSource::Unit { .. }, .. } => *landed.entry(open).or_default() += 1,
+            Record::RoundClosed { round, landed: told, units, .. } => {
+                let (counted, in_plan) =
+                    (landed.get(round).copied().unwrap_or(0), planned.get(round).copied().unwrap_or(0));
+                if u64::from(*told) != counted || u64::from(*units) != in_plan {
+                    broken.push(format!(
+                        "round {round} says {told} of {units} landed, its records say {counted} of {in_plan}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    for row in case.report["rounds"].as_array().into_iter().flatten() {
+        let index = u32::try_from(row["index"].as_u64().unwrap_or(0)).unwrap_or(0);
+        let counted = (planned.get(&index).copied().unwrap_or(0), landed.get(&index).copied().unwrap_or(0));
+        if (row["units"].as_u64(), row["landed"].as_u64()) != (Some(counted.0), Some(counted.1)) {
+            broken.push(format!("round {index} is reported in other numbers than its records have"));
+        }
+    }
+    case.claim(
+        format!("{} rounds with their units and landings", history.state.rounds.len()),
+        &["/rounds".to_owned()],
+        &broken,
+        &[],
+    );
+}
+
+fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
+    let state = &case.history.state;
+    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    let (mut ran, mut reused, mut broken_off) = (BTreeSet::new(), 0, 0);
+    let mut open = None;
+    for record in records(case.history) {
+        match record {
+            Record::VerifyStarted { run, .. } => open = Some(*run),
+            Record::Verified { run, reused: known, .. } if open.take() == Some(*run) => match known {
+                true => reused += 1,
+                false => {
+                    if !ran.insert(*run) {
+                        broken.push(format!("verification {run} is told twice"));
+                    }
+                }
+            },
+            Record::StepFailed { .. } => broken_off += u64::from(open.take().is_some()),
+            _ => {}
+        }
+    }
+    let counted = ran.len() as u64 + broken_off;
+    if (state.verifications_run, state.verifications_reused) != (counted, reused) {
+        broken.push(format!("the records have {counted} and {reused}"));
+    }
+    let told = &case.report["verifications"];
+    let parts = ["base", "green", "candidates", "confirmations", "broken_off", "of_units"];
+    let sum: u64 = parts.iter().filter_map(|part| told[*part].as_u64()).sum();
+    if told["run"].as_u64() != Some(sum) {
+        broken.push(format!("their kinds add up to {sum}"));
+    }
+    let mark = format!("/{}-", case.mission());
+    let kept: BTreeSet<u64> = case
+        .store
+        .snapshot_runs_of(case.mission())?
+        .iter()
+        .filter_map(|key| key.0.split_once(&mark)?.1.parse().ok())
+        .collect();
+    let hidden: Vec<String> = kept.difference(&ran).map(u64::to_string).collect();
+    // A run may have been kept by an engine that was killed before it could say so; then it was asked again.
+    if !hidden.is_empty() && broken_off == 0 {
+        broken.push(format!("the results of runs {} are stored and not reported", hidden.join(", ")));
+    }
+    let lost = ran.difference(&kept).count();
+    if lost > 0 {
+        unknown.push(format!("the results of {lost} runs are not stored"));
+    }
+    let what = format!("verifications: {} run, {} reused", state.verifications_run, state.verifications_reused);
+    case.claim(what, &["/verifications".to_owned()], &broken, &unknown);
+    Ok(())
+}
+
+fn cost(case: &mut Case<'_>) {
+    let state = &case.history.state;
+    let mut broken = Vec::new();
+    let agents: BTreeSet<&UnitId> =
+        state.units.iter().filter(|unit| unit.spec.run.is_none()).map(|unit| &unit.spec.id).collect();
+    let (mut started, mut never) = (0_u64, 0_u64);
+    for record in records(case.history) {
+        match record {
+            Record::AttemptStarted { unit, .. } if agents.contains(unit) => started += 1,
+            Record::AttemptEnded { unit, class: AttemptClass::NeverStarted, .. } if agents.contains(unit) => never += 1,
+            _ => {}
+        }
+    }
+    let told = case.report["cost"]["unknown_attempts"].as_u64().unwrap_or_default();
+    if told != started - never {
+        broken.push(format!("{} attempts of agents ran", started - never));
+    }
+    if told > 0 && case.report["cost"]["usd"] == 0 {
+        broken.push("an unknown cost is called 0".to_owned());
+    }
+    case.claim(format!("cost: unknown for {told} attempts"), &["/cost".to_owned()], &broken, &[]);
+}
+
+fn spent(case: &mut Case<'_>) {
+    let history = case.history;
+    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    let until = history.state.ended.unwrap_or(case.look.now);
+    let times = times(history.records.iter().map(|(_, at, record)| (*at, record)), until);
+    for unit in &times.units {
+        if unit.phases.total() != unit.span.length(until) {
+            broken.push(format!("the phases of {} do not add up to its time", unit.unit));
+        }
+    }
+    if times.span.from.abs_diff(history.state.started) > 1_000 || times.span.until != history.state.ended {
+        broken.push("start and end are not those of its first and last record".to_owned());
+    }
+    let (mut run_time, mut gone) = (0_u64, 0);
+    for unit in &history.state.units {
+        for attempt in unit.attempts.iter().filter(|attempt| attempt.ended.is_some()) {
+            let path = attempt_run(case.site, case.mission(), &unit.spec.id, attempt.n).join("report.json");
+            match files::read_if_there(&path)
+                .ok()
+                .flatten()
+                .and_then(|bytes| serde_json::from_slice::<crate::domain::mission::AttemptReport>(&bytes).ok())
+            {
+                Some(report) => run_time += report.ran.map_or(0, |(from, to)| to.saturating_sub(from)),
+                None => gone += 1,
+            }
+        }
+    }
+    let told = case.report["run_time_ms"].as_u64().unwrap_or_default();
+    match gone {
+        0 if told != run_time => broken.push(format!("the attempts' own reports add up to {run_time} ms")),
+        0 => {}
+        n => unknown.push(format!("the reports of {n} attempts are gone")),
+    }
+    let what = format!("times add up; processes of attempts ran for {told} ms");
+    case.claim(what, &["/times", "/run_time_ms"].map(str::to_owned), &broken, &unknown);
+}
+
+fn processes(case: &mut Case<'_>) {
+    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
+    for attempt in case.history.state.units.iter().flat_map(|unit| &unit.attempts) {
+        if !attempt.proof.is_empty() {
+            *counted.entry(attempt.proof.clone()).or_default() += 1;
+        }
+    }
+    let told: BTreeMap<String, u64> = serde_json::from_value(case.report["processes"].clone()).unwrap_or_default();
+    let broken = if told == counted { Vec::new() } else { vec![format!("the attempts say {counted:?}")] };
+    case.claim("how the end of processes was proven", &["/processes".to_owned()], &broken, &[]);
+}
+
+fn tests(case: &mut Case<'_>) {
+    for (key, what, found) in
+        [("pre_existing_failures", "tests red before and after", &case.red), ("flaky", "flaky tests", &case.flaky)]
+    {
+        let told: BTreeSet<String> = serde_json::from_value(case.report[key].clone()).unwrap_or_default();
+        let broken =
+            if told == *found { Vec::new() } else { vec![format!("the stored snapshots have {}", found.len())] };
+        let claim =
+            crate::report::claims::Claim::of(format!("{what}: {}", told.len()), &[format!("/{key}")], &broken, &[]);
+        case.claims.push(claim);
+    }
+}
+
+/// How the mission ended, by the rules for the exit code and for each outcome.
+fn ending(case: &mut Case<'_>) {
+    let history = case.history;
+    let state = &history.state;
+    let mut broken = Vec::new();
+    let Some((outcome, _, code)) = &state.outcome else {
+        let what = "the mission is not over";
+        let last = history.records.last().is_some_and(|(_, _, record)| matches!(record, Record::MissionEnded { .. }));
+        let broken = if last { vec!["its last record ends it".to_owned()] } else { Vec::new() };
+        case.claim(what, &["/exit_code".to_owned()], &broken, &[]);
+        return;
+    };
+    let met = state.rounds.last().and_then(|round| round.objective);
+    let undone = state.units.iter().filter(|unit| !unit.state.satisfies()).count();
+    if *code == 0 && (undone > 0 || met == Some(false)) {
+        broken.push(format!("exit code 0 with {undone} units not done"));
+    }
+    if *code == 3 && undone == 0 && met != Some(false) && state.all_done() && !state.units.is_empty() {
+        broken.push("exit code 3 although everything is done".to_owned());
+    }
+    let asked = |why: EndReason| {
+        records(history).any(|record| matches!(record, Record::StopRequested { why: found, .. } if *found == why))
+    };
+    let last = |n: usize| state.rounds.iter().rev().take(n).all(|round| round.landed == 0);
+    let follows = match outcome {
+        MissionOutcome::ObjectiveMet => met == Some(true),
+        MissionOutcome::Stopped => asked(EndReason::Person),
+        MissionOutcome::WallTime => asked(EndReason::WallTime),
+        MissionOutcome::CircuitOpen => asked(EndReason::Circuit),
+        MissionOutcome::Budget => asked(EndReason::Budget),
+        MissionOutcome::MaxRounds => state.rounds.len() >= state.policy.max_rounds as usize,
+        MissionOutcome::Stalled => last(state.policy.stall_threshold as usize),
+        MissionOutcome::Refused => records(history).any(|record| matches!(record, Record::Refused { .. })),
+        MissionOutcome::BacklogDone => state.rounds.last().is_some_and(|round| round.left_over == 0),
+        MissionOutcome::Error => true,
+    };
+    if !follows {
+        broken.push("no record leads to that outcome".to_owned());
+    }
+    let what = format!("ended {}, exit code {code}", crate::report::words::word(outcome));
+    case.claim(what, &["/exit_code".to_owned()], &broken, &[]);
+}

@@ -1,0 +1,105 @@
+//! `--rerun`: landed trees verified once more in a clean workspace, compared test by test with what they landed on.
+//!
+//! The same code as `mc verify` runs the stages, in workspaces beside those of missions. A test that says something else is
+//! asked a second time before the claim is called broken; one that changes its mind is named flaky.
+
+use super::Case;
+use super::snapshots::short;
+use crate::domain::mission::Record;
+use crate::domain::values::Tip;
+use crate::domain::verify::delta::delta;
+use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::{Delta, SnapshotKey};
+use crate::engine::error::{EngineError, chain};
+use crate::engine::verify::{VerifyOptions, verify};
+use crate::report::lines::source_name;
+use std::collections::BTreeSet;
+
+/// Test names listed of one rerun.
+const NAMES: usize = 10;
+
+/// Verifies each landed tree again.
+pub(super) async fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
+    let history = case.history;
+    let (mut key, mut seen) = (None, BTreeSet::new());
+    for (_, _, record) in &history.records {
+        match record {
+            Record::LandIntended { key: of, .. } => key = Some(of.clone()),
+            Record::Landed { source, candidate, .. } => {
+                let Some(key) = key.take().filter(|key| seen.insert(key.clone())) else { continue };
+                let what = format!("{}: its tree verifies again as it did", source_name(source));
+                let (mut broken, mut unknown, mut flaky) = (Vec::new(), Vec::new(), Vec::new());
+                rerun(case, candidate, &key, &mut broken, &mut unknown, &mut flaky).await?;
+                let what = if flaky.is_empty() { what } else { format!("{what}; flaky: {}", flaky.join(", ")) };
+                case.claim(what, &[], &broken, &unknown);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn rerun(
+    case: &Case<'_>,
+    candidate: &Tip,
+    key: &SnapshotKey,
+    broken: &mut Vec<String>,
+    unknown: &mut Vec<String>,
+    flaky: &mut Vec<String>,
+) -> Result<(), EngineError> {
+    let Some(before) = snapshot(case, key)? else {
+        unknown.push(format!("no snapshot is stored under {}", short(key)));
+        return Ok(());
+    };
+    let first = match once(case, candidate, key).await? {
+        Ok(first) => worse(&before, &first),
+        Err(why) => {
+            unknown.push(why);
+            return Ok(());
+        }
+    };
+    if first.is_empty() {
+        return Ok(());
+    }
+    let second = match once(case, candidate, key).await? {
+        Ok(second) => worse(&before, &second),
+        Err(why) => {
+            unknown.push(why);
+            return Ok(());
+        }
+    };
+    flaky.extend(first.symmetric_difference(&second).take(NAMES).cloned());
+    let both: Vec<String> = first.intersection(&second).take(NAMES).cloned().collect();
+    if !both.is_empty() {
+        broken.push(format!("twice it did not: {}", both.join(", ")));
+    }
+    Ok(())
+}
+
+/// Runs the stages once on a commit; what that single run gave, or why nothing can be compared.
+async fn once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Result<Result<Snapshot, String>, EngineError> {
+    let options = VerifyOptions { rev: Some(candidate.commit.to_string()), base: None, fresh: true };
+    match verify(case.site, &options, &|_: &str| ()).await {
+        Ok(Some(verified)) if verified.after.key == *key => {}
+        Ok(Some(_)) => return Ok(Err("stages or environment are others than when it landed".to_owned())),
+        Ok(None) => return Ok(Err("it was broken off".to_owned())),
+        Err(error) => return Ok(Err(chain(&error))),
+    }
+    // The newest of the single runs beside the key is the one just made.
+    let newest = case.store.snapshot_kept(key)?.pop();
+    let found = match newest {
+        Some(run) => snapshot(case, &run)?,
+        None => None,
+    };
+    Ok(found.ok_or_else(|| "the run was not kept".to_owned()))
+}
+
+fn snapshot(case: &Case<'_>, key: &SnapshotKey) -> Result<Option<Snapshot>, EngineError> {
+    Ok(case.store.snapshot_get(key)?.and_then(|body| serde_json::from_str(&body).ok()))
+}
+
+/// What a run says worse than the snapshot a landing rests on, by test and stage.
+fn worse(before: &Snapshot, after: &Snapshot) -> BTreeSet<String> {
+    let Delta { broken, removed, newly_skipped, new_failing, stages_broken, not_run, .. } = delta(before, after);
+    [broken, removed, newly_skipped, new_failing, stages_broken, not_run].into_iter().flatten().collect()
+}

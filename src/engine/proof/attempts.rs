@@ -1,0 +1,88 @@
+//! Attempts: the report each left beside the journal, its pin, its class and what followed from it.
+
+use super::Case;
+use crate::adapters::files;
+use crate::domain::mission::{AttemptClass, AttemptReport, NextMove, Record, State, again};
+use crate::domain::values::Millis;
+use crate::engine::views::attempt_run;
+use crate::report::words::{attempt_ref, word};
+
+/// How far the time a process ran may be from the rows around it: the wall clock is not the engine's clock.
+const SLACK: Millis = 2_000;
+
+/// Checks one ended attempt, in the state before its outcome is folded.
+pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: &Record) {
+    let Record::AttemptEnded { unit, n, class, next, report, .. } = record else { return };
+    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    let started =
+        state.unit(unit).and_then(|unit| unit.attempts.last()).filter(|open| open.n == *n && open.ended.is_none());
+    match started.map(|open| open.started) {
+        None => broken.push("nobody started it".to_owned()),
+        Some(started) => {
+            if let Some((from, until)) = report.ran
+                && (from + SLACK < started || until > at + SLACK || until < from)
+            {
+                broken.push(format!("its process ran from {from} to {until}, outside of {started} to {at}"));
+            }
+        }
+    }
+    let again = again::attempt(state, at, unit, report);
+    match &again {
+        Some((decided, _)) if decided != class => broken.push(format!("its report makes it {}", word(decided))),
+        Some((_, follows)) if follows != next => broken.push(format!("its report leads to {}", said(follows))),
+        Some(_) => {}
+        None => broken.push("no such unit was planned".to_owned()),
+    }
+    let path = attempt_run(case.site, case.mission(), unit, *n).join("report.json");
+    match files::read_if_there(&path) {
+        Ok(Some(bytes)) => match serde_json::from_slice::<AttemptReport>(&bytes) {
+            Ok(kept) if kept == **report => {}
+            Ok(kept) => broken.push(format!("the report it left says otherwise ({})", differing(&kept, report))),
+            Err(e) => broken.push(format!("the report it left cannot be read: {e}")),
+        },
+        Ok(None) => unknown.push("the report it left is gone".to_owned()),
+        Err(e) => unknown.push(format!("the report it left cannot be read: {e}")),
+    }
+    let pin = attempt_ref(case.mission(), unit, *n);
+    match (&report.head, case.pins.get(&pin)) {
+        (Some(head), Some(pinned)) if *pinned == head.commit => {}
+        (Some(head), Some(pinned)) => {
+            broken.push(format!("{pin} holds {}, not {}", pinned.short(), head.commit.short()));
+        }
+        (Some(_), None) => broken.push(format!("{pin} does not exist")),
+        // What could not be collected then was pinned before its slot was used again.
+        (None, Some(_)) if matches!(class, AttemptClass::Infrastructure | AttemptClass::Stopped) => {}
+        (None, Some(pinned)) => {
+            broken.push(format!("{pin} holds {}, and it is said to have left nothing", pinned.short()));
+        }
+        (None, None) => {}
+    }
+    let covers: Vec<String> =
+        case.place("not_landed", unit).into_iter().map(|place| format!("{place}/reason")).collect();
+    let what = format!("{unit} attempt {n}: ended {}, {}", word(class), said(next));
+    case.claim(what, &covers, &broken, &unknown);
+}
+
+fn said(next: &NextMove) -> &'static str {
+    match next {
+        NextMove::Queue { .. } => "queued",
+        NextMove::Retry { .. } => "tried again",
+        NextMove::NoOp => "nothing to do",
+        NextMove::Hold { .. } => "held",
+        NextMove::Fail { .. } => "failed",
+        NextMove::Reject { .. } => "rejected",
+    }
+}
+
+/// The fields in which two reports differ.
+fn differing(kept: &AttemptReport, told: &AttemptReport) -> String {
+    let fields = |report: &AttemptReport| match serde_json::to_value(report) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (kept, told) = (fields(kept), fields(told));
+    let names: std::collections::BTreeSet<&String> = kept.keys().chain(told.keys()).collect();
+    let differing: Vec<&str> =
+        names.into_iter().filter(|name| kept.get(*name) != told.get(*name)).map(String::as_str).collect();
+    differing.join(", ")
+}

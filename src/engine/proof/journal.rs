@@ -1,0 +1,97 @@
+//! The journal itself: its chain, its rows, its times, and the log an engine wrote beside it.
+
+use super::{Case, body};
+use crate::adapters::files;
+use crate::adapters::store::{Chain, Store};
+use crate::engine::error::EngineError;
+use crate::report::claims::Claim;
+use serde_json::Value;
+
+/// How far the time of a mission's first row may be from the one in it: the two are read one after the other.
+const FIRST_ROW: u64 = 1_000;
+
+/// Longest log that is read.
+const LOG_LIMIT: u64 = 256 << 20;
+
+/// Whether each row is as it was written.
+pub(super) fn chain(store: &Store) -> Result<Claim, EngineError> {
+    let what = "the journal is as it was written: each row's hash covers the row before";
+    let broken = match store.verify_chain(None)? {
+        Chain::Intact { .. } => Vec::new(),
+        Chain::Broken { seq, what } => vec![format!("row {seq} was changed: {what}")],
+    };
+    Ok(Claim::of(what, &["/schema".to_owned()], &broken, &[]))
+}
+
+/// Rows, times and log.
+pub(super) fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
+    let (mut broken, mut last) = (Vec::new(), 0);
+    let mut rows = Vec::new();
+    for row in case.store.rows(Some(case.mission()), 0)? {
+        let body = body(&row)?;
+        if body["kind"] != row.kind.as_str() {
+            broken.push(format!("row {} is called {} and holds {}", row.seq, row.kind, body["kind"]));
+        }
+        let slack = if row.kind == "mission-started" { FIRST_ROW } else { 0 };
+        if let Some(at) = body["at"].as_u64()
+            && at.abs_diff(row.at) > slack
+        {
+            broken.push(format!("row {} was written at {} and says {at}", row.seq, row.at));
+        }
+        if row.at < last {
+            broken.push(format!("row {} is older than the row before", row.seq));
+        }
+        last = row.at;
+        rows.push((row.seq, row.at, body));
+    }
+    broken.truncate(5);
+    let covers = ["/times", "/run_time_ms"].map(str::to_owned);
+    case.claim("every row holds the record it is called, and times never go back", &covers, &broken, &[]);
+    log(case, &rows);
+    Ok(())
+}
+
+/// Compares the journal with the log that the engine wrote line by line beside it.
+fn log(case: &mut Case<'_>, rows: &[(u64, u64, Value)]) {
+    let folder = case.site.state.logs();
+    let name = format!("{}.jsonl", case.mission());
+    let what = "the log beside the journal says the same";
+    let mut text = String::new();
+    for part in [format!("{name}.1"), name] {
+        text.push_str(&files::read_untrusted(&folder.join(part), LOG_LIMIT).unwrap_or_default());
+    }
+    let (mut at, mut matched) = (0, 0);
+    for (number, line) in text.lines().enumerate() {
+        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+        let same = |row: &(u64, u64, Value)| {
+            let slack = if row.2["kind"] == "mission-started" { FIRST_ROW } else { 0 };
+            // A line from which a secret was taken out says less than its row.
+            let told = match line["redacted"].as_bool() {
+                Some(true) => line["kind"] == row.2["kind"],
+                _ => line["record"] == row.2,
+            };
+            told && line["at_ms"].as_u64().is_some_and(|at| at.abs_diff(row.1) <= slack)
+        };
+        // An engine killed between journal and log leaves rows without a line, never a line without its row.
+        match rows[at..].iter().position(same) {
+            Some(skip) => {
+                at += skip + 1;
+                matched += 1;
+            }
+            None => {
+                let kind = line["record"]["kind"].as_str().unwrap_or("a record").to_owned();
+                let row = rows.get(at).map_or_else(|| "ends".to_owned(), |row| format!("has row {}", row.0));
+                let why = format!("line {} of the log has {kind} where the journal {row}", number + 1);
+                case.claim(what, &[], &[why], &[]);
+                return;
+            }
+        }
+    }
+    let missing = rows.len() - matched;
+    let unknown = match (matched, missing) {
+        (0, _) => vec!["there is no log".to_owned()],
+        (_, 0) => Vec::new(),
+        (_, n) => vec![format!("{n} rows are not in the log: an engine was killed, or the log was cut to its size")],
+    };
+    case.claim(what, &[], &[], &unknown);
+}

@@ -1,0 +1,163 @@
+//! `mc report --verify`: every claim of a report re-executed against what else there is to know of a mission.
+//!
+//! The journal could have been rewritten, hash chain and all. So nothing is believed because the journal says it twice: commits,
+//! trailers, trees and dates come from git; results from the stored snapshots, single runs included; outcomes from the
+//! attempts' own reports; verdicts, deltas, classes and next moves are decided again by the rules. What is not there any
+//! more makes a claim unknown, never held.
+
+mod accounts;
+mod again;
+mod attempts;
+mod journal;
+mod landings;
+mod line;
+mod snapshots;
+
+use super::error::EngineError;
+use super::history::History;
+use super::shop::Effective;
+use super::site::Site;
+use super::views::{self, Look};
+use crate::adapters::git::Git;
+use crate::adapters::host::command::ChildGuard;
+use crate::adapters::store::Store;
+use crate::config::Settings;
+use crate::domain::mission::{Record, State};
+use crate::domain::values::{CommitId, MissionId, UnitId};
+use crate::report::claims::Claim;
+use crate::report::mission_json;
+use line::Line;
+use serde_json::Value;
+use snapshots::Bodies;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A report whose claims were checked.
+#[derive(Debug)]
+pub struct Proof {
+    /// The mission.
+    pub mission: MissionId,
+    /// Its claims.
+    pub claims: Vec<Claim>,
+    /// The report they are about; null when the journal cannot be read as one.
+    pub report: Value,
+}
+
+/// What is being proven, and what it is proven with.
+struct Case<'a> {
+    site: &'a Site,
+    store: &'a Store,
+    git: Git,
+    history: &'a History,
+    look: &'a Look,
+    /// Settings as journaled, when they can be read.
+    settings: Option<Settings>,
+    line: Line,
+    /// Attempt pins by ref name.
+    pins: BTreeMap<String, CommitId>,
+    report: Value,
+    claims: Vec<Claim>,
+    /// Tests found failing before and after, and flaky, in the stored snapshots.
+    red: BTreeSet<String>,
+    flaky: BTreeSet<String>,
+}
+
+/// Checks every claim of a mission's report, `None` for the newest; with `rerun` landed trees are verified once more. Absent
+/// when there never was a mission.
+///
+/// # Errors
+/// [`EngineError`] when journal or repository cannot be read at all, or the mission is unknown; what does not hold is a
+/// claim.
+pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Result<Option<Proof>, EngineError> {
+    let Some(store) = site.store()? else { return Ok(None) };
+    let Some(mission) = mission.cloned().or(store.missions()?.pop()) else { return Ok(None) };
+    let chain = journal::chain(&store)?;
+    let look = match views::look(site, Some(&mission)).await {
+        Ok(look) => look,
+        Err(error @ (EngineError::Journal { .. } | EngineError::Record { .. })) => {
+            let why = super::error::chain(&error);
+            let folds = Claim::of("the journal folds to a state", &[], &[why], &[]);
+            return Ok(Some(Proof { mission, claims: vec![chain, folds], report: Value::Null }));
+        }
+        Err(error) => return Err(error),
+    };
+    let (Some(history), Some(view)) = (look.history.as_ref(), look.view()) else { return Ok(None) };
+    let landed = views::landed(site, &look.green).await?.into_iter().map(|(unit, _)| unit).collect();
+    let report = mission_json::json(&view, &look.green, &landed);
+    let git = site.source(ChildGuard::none());
+    let settings: Option<Settings> =
+        serde_json::from_value::<Effective>(history.state.settings.clone()).ok().map(|effective| effective.settings);
+    let line = Line::read(&git, look.green.tip.as_ref(), history).await?;
+    let pins = git.list_refs(&format!("refs/mc/attempts/{mission}")).await?.into_iter().collect();
+    let mut case = Case {
+        site,
+        store: &store,
+        git,
+        history,
+        look: &look,
+        settings,
+        line,
+        pins,
+        report,
+        claims: vec![chain],
+        red: BTreeSet::new(),
+        flaky: BTreeSet::new(),
+    };
+    journal::check(&mut case)?;
+    case.walk().await?;
+    accounts::check(&mut case)?;
+    if rerun {
+        again::check(&mut case).await?;
+    }
+    let Case { claims, report, .. } = case;
+    Ok(Some(Proof { mission, claims, report }))
+}
+
+impl Case<'_> {
+    /// Goes through the journal with the state before each record, and checks outcomes where they stand.
+    async fn walk(&mut self) -> Result<(), EngineError> {
+        let Some((_, _, first)) = self.history.records.first() else { return Ok(()) };
+        let Ok(mut state) = State::begin(first) else { return Ok(()) };
+        let mut bodies = Bodies::default();
+        let history = self.history;
+        for (_, at, record) in history.records.iter().skip(1) {
+            match record {
+                Record::AttemptEnded { .. } => attempts::ended(self, &mut state, *at, record),
+                Record::Verified { .. } => snapshots::verified(self, &mut bodies, &state, record).await?,
+                Record::Landed { .. } => landings::landed(self, &mut bodies, &mut state, record).await?,
+                Record::Rejected { .. } => landings::rejected(self, &state, *at, record).await?,
+                _ => {}
+            }
+            state.apply(record);
+        }
+        Ok(())
+    }
+
+    /// Place of a landed unit in the report's JSON.
+    fn landed_at(&self, unit: &UnitId) -> Option<String> {
+        self.place("landed", unit)
+    }
+
+    /// Place of a unit in a list of the report's JSON.
+    fn place(&self, list: &str, unit: &UnitId) -> Option<String> {
+        let at = self.report[list].as_array()?.iter().position(|row| row["id"] == unit.as_str())?;
+        Some(format!("/{list}/{at}"))
+    }
+
+    fn mission(&self) -> &MissionId {
+        &self.history.mission
+    }
+
+    fn claim(&mut self, what: impl Into<String>, covers: &[String], broken: &[String], unknown: &[String]) {
+        self.claims.push(Claim::of(what, covers, broken, unknown));
+    }
+}
+
+/// Records of a history without number and time.
+fn records(history: &History) -> impl Iterator<Item = &Record> {
+    history.records.iter().map(|(_, _, record)| record)
+}
+
+/// A row of the journal as it is stored, where types do not matter.
+fn body(row: &crate::adapters::store::Row) -> Result<Value, EngineError> {
+    serde_json::from_str(&row.body).map_err(|e| EngineError::Record { seq: row.seq, reason: e.to_string() })
+}

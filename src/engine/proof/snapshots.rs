@@ -1,0 +1,268 @@
+//! Verifications: stored snapshots, single runs included, compared with what the journal says of them.
+
+use super::Case;
+use crate::adapters::store::StoreError;
+use crate::domain::mission::{MergeSource, Record, State, VerifyRole, extra_stages};
+use crate::domain::plan::globs::Globs;
+use crate::domain::values::{Millis, TreeId};
+use crate::domain::verify::SnapshotKey;
+use crate::domain::verify::confirm::confirm;
+use crate::domain::verify::delta::delta;
+use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::key::Tier;
+use crate::domain::verify::snapshot::Snapshot;
+use crate::engine::error::EngineError;
+use crate::engine::evidence::own_line;
+use crate::report::claims::Found;
+use crate::report::words::tests;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Snapshots held in memory at once; a landing needs two.
+const HELD: usize = 8;
+
+/// How far the time of a stored run may be from the rows around it: the wall clock is read twice.
+const SLACK: Millis = 2_000;
+
+/// A snapshot as it was at one moment of the journal.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) snapshot: Arc<Snapshot>,
+    /// Whether it was put together from its single runs; else it is what is stored today, which a later run may have changed.
+    certain: bool,
+}
+
+/// Snapshots put together again as the journal goes on.
+#[derive(Debug, Default)]
+pub(super) struct Bodies {
+    /// For each key, whether an earlier mission's answer came first, and the runs of this one: number, and whether it
+    /// confirmed.
+    runs: BTreeMap<SnapshotKey, (bool, Vec<(u64, bool)>)>,
+    held: VecDeque<(SnapshotKey, Known)>,
+}
+
+impl Bodies {
+    fn hold(&mut self, key: &SnapshotKey, known: Known) {
+        self.held.retain(|(held, _)| held != key);
+        self.held.push_front((key.clone(), known));
+        self.held.truncate(HELD);
+    }
+
+    /// The snapshot of a key as it is at this moment of the journal, or why it cannot be had.
+    pub(super) fn now(&mut self, case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Known, String>, EngineError> {
+        if let Some((_, known)) = self.held.iter().find(|(held, _)| held == key) {
+            return Ok(Ok(known.clone()));
+        }
+        let known = match self.runs.get(key) {
+            Some((false, runs)) => rebuilt(case, key, runs)?,
+            _ => Err(String::new()),
+        };
+        let known = match known {
+            Ok(snapshot) => Ok(Known { snapshot: Arc::new(snapshot), certain: true }),
+            Err(_) => stored(case, key)?.map(|snapshot| Known { snapshot: Arc::new(snapshot), certain: false }),
+        };
+        if let Ok(known) = &known {
+            self.hold(key, known.clone());
+        }
+        Ok(known)
+    }
+
+    fn ran(&mut self, key: &SnapshotKey, run: u64, confirms: bool, reused: bool) {
+        let (_, runs) = self.runs.entry(key.clone()).or_insert((reused, Vec::new()));
+        if !reused {
+            runs.push((run, confirms));
+            self.held.retain(|(held, _)| held != key);
+        }
+    }
+}
+
+fn read(body: &str) -> Result<Snapshot, String> {
+    serde_json::from_str(body).map_err(|e| format!("its snapshot cannot be read: {e}"))
+}
+
+fn stored(case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Snapshot, String>, StoreError> {
+    Ok(match case.store.snapshot_get(key)? {
+        Some(body) => read(&body),
+        None => Err(format!("no snapshot is stored under {}", short(key))),
+    })
+}
+
+fn kept(case: &Case<'_>, key: &SnapshotKey, run: u64) -> SnapshotKey {
+    SnapshotKey(format!("{}/{}-{run}", key.0, case.mission()))
+}
+
+/// Joins the single runs of a key as the engine joined them.
+fn rebuilt(case: &Case<'_>, key: &SnapshotKey, runs: &[(u64, bool)]) -> Result<Result<Snapshot, String>, StoreError> {
+    let mut whole: Option<Snapshot> = None;
+    for (run, confirms) in runs {
+        let Some(body) = case.store.snapshot_get(&kept(case, key, *run))? else {
+            return Ok(Err(format!("the run {run} kept for it is gone")));
+        };
+        let fresh = match read(&body) {
+            Ok(fresh) => fresh,
+            Err(why) => return Ok(Err(why)),
+        };
+        whole = Some(match whole {
+            Some(first) if *confirms => confirm(&first, &fresh),
+            _ => fresh,
+        });
+    }
+    Ok(whole.ok_or_else(|| "nothing was run for it".to_owned()))
+}
+
+pub(super) fn short(key: &SnapshotKey) -> String {
+    key.0.chars().take(10).collect()
+}
+
+/// Checks one answer of a verification: what it was of, its key, its stored body, its figures, its delta.
+pub(super) async fn verified(
+    case: &mut Case<'_>,
+    bodies: &mut Bodies,
+    state: &State,
+    record: &Record,
+) -> Result<(), EngineError> {
+    let Record::Verified { run, at, key, summary, delta: told, reused, confirmed } = record else { return Ok(()) };
+    let asked = state.verifying.as_ref().filter(|asked| asked.run == *run);
+    let Some(asked) = asked else {
+        case.claim(format!("verification {run}"), &[], &["nobody asked for it".to_owned()], &[]);
+        return Ok(());
+    };
+    let what = format!("verification {run} of {} {}", asked.tip.commit.short(), tests(summary));
+    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    bodies.ran(key, *run, asked.confirms.is_some(), *reused);
+    let own = own_lines(case, state, asked.role);
+    // A unit's own lines see the whole tree.
+    let tree = if own.is_empty() { verified_tree(case, &asked.tip.tree).await? } else { asked.tip.tree.clone() };
+    let row = case.store.snapshot_row(key)?;
+    let later = row.as_ref().is_some_and(|(_, then, _)| *then > at + SLACK);
+    match &row {
+        Some((of, ..)) if of != tree.as_str() => {
+            broken.push(format!("the stored snapshot {} is of another tree", short(key)));
+        }
+        None => broken.push(format!("no snapshot is stored under {}", short(key))),
+        Some(_) => {}
+    }
+    if !reused {
+        match case.store.snapshot_row(&kept(case, key, *run))? {
+            None => unknown.push("its single run is not kept".to_owned()),
+            Some((_, then, _)) if then + SLACK < asked.started || then > at + SLACK => {
+                broken.push(format!("its run was kept at {then}, outside of {} to {at}", asked.started));
+            }
+            Some(_) => {}
+        }
+        let runs = bodies.runs.get(key).map_or(0, |(_, runs)| runs.len());
+        if *confirmed && asked.confirms.is_some() && runs < 2 && !bodies.runs.get(key).is_some_and(|(first, _)| *first)
+        {
+            broken.push("it is called confirmed, and only one run is recorded".to_owned());
+        }
+    }
+    match bodies.now(case, key)? {
+        Err(why) => unknown.push(why),
+        Ok(known) => {
+            match key_of(case, &tree, own, key, &known.snapshot) {
+                Err(Found::Broken(why)) => broken.push(why),
+                Err(Found::Unknown(why)) => unknown.push(why),
+                Ok(()) | Err(Found::Holds) => {}
+            }
+            let mut differs = |why: &str| match known.certain || !later {
+                true => broken.push(why.to_owned()),
+                false => unknown.push(format!("{why}, which a later run may have changed")),
+            };
+            if known.snapshot.summary() != *summary {
+                differs("the stored results do not add up to what is reported");
+            }
+            if known.snapshot.confirmed != *confirmed {
+                differs("the stored snapshot does not say as often as reported that it was run");
+            }
+            let last = bodies_are_final(case, key, *run)?;
+            if known.certain && last && stored(case, key)? != Ok((*known.snapshot).clone()) {
+                broken.push("the stored snapshot is not what its runs make together".to_owned());
+            }
+            case.flaky.extend(summary.flaky.iter().cloned());
+            if let Some(against) = &asked.against {
+                match bodies.now(case, against)? {
+                    Err(why) => unknown.push(why),
+                    Ok(before) => {
+                        let found = delta(&before.snapshot, &known.snapshot);
+                        case.red.extend(found.still_failing.iter().cloned());
+                        case.red.extend(found.findings.iter().flat_map(|change| &change.kept).cloned());
+                        if told.as_deref() != Some(&found) {
+                            match (before.certain && known.certain) || !later {
+                                true => {
+                                    broken.push("the stored snapshots differ in another way than reported".to_owned())
+                                }
+                                false => {
+                                    unknown.push("a snapshot it was compared with may have changed since".to_owned())
+                                }
+                            }
+                        }
+                    }
+                }
+            } else if told.is_some() || asked.role == VerifyRole::After {
+                broken.push("it is compared with nothing".to_owned());
+            }
+        }
+    }
+    let covers = if asked.role == VerifyRole::After { covers(case, state) } else { Vec::new() };
+    case.claim(what, &covers, &broken, &unknown);
+    Ok(())
+}
+
+/// The tree that is verified in the place of another, without what the journaled settings ignore.
+async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineError> {
+    let ignored = case.settings.as_ref().map(|settings| settings.verification.ignore.as_slice()).unwrap_or_default();
+    match Globs::new(ignored) {
+        Ok(globs) if !ignored.is_empty() => {
+            Ok(case.git.without_paths(&case.site.facts, tree, |path| globs.matches(path)).await?.tree)
+        }
+        _ => Ok(tree.clone()),
+    }
+}
+
+/// The stages of the landing unit's own lines, where a verification runs those.
+fn own_lines(case: &Case<'_>, state: &State, role: VerifyRole) -> Vec<StageSpec> {
+    let unit = state.landing.as_ref().and_then(|landing| match &landing.mr.source {
+        MergeSource::Unit { unit, .. } => state.unit(unit),
+        MergeSource::Intake => None,
+    });
+    let (Some(unit), Some(settings)) = (unit, &case.settings) else { return Vec::new() };
+    extra_stages(role, &unit.spec).iter().map(|line| own_line(settings, line)).collect()
+}
+
+/// Checks the key of a verified tree under the stages that were run, the journaled ones or `own`, and the environment its
+/// snapshot names.
+fn key_of(
+    case: &Case<'_>,
+    tree: &TreeId,
+    own: Vec<StageSpec>,
+    key: &SnapshotKey,
+    snapshot: &Snapshot,
+) -> Result<(), Found> {
+    let Some(settings) = &case.settings else { return Err(Found::Unknown("the settings cannot be read".to_owned())) };
+    if snapshot.fingerprint.is_empty() {
+        return Err(Found::Unknown("its snapshot does not say in what environment it was made".to_owned()));
+    }
+    let gate = || settings.verification.stages.iter().filter(|stage| stage.tier == Tier::Gate).cloned().collect();
+    let stages = if own.is_empty() { gate() } else { own };
+    if SnapshotKey::of(tree, &stages, &snapshot.fingerprint) == *key {
+        return Ok(());
+    }
+    Err(Found::Broken(format!("{} is not the key of its tree, stages and environment", short(key))))
+}
+
+/// Whether no other run, of this mission or another, was kept for the key after this one.
+fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: u64) -> Result<bool, EngineError> {
+    let of_ours = format!("{}/{}-", key.0, case.mission());
+    let kept = case.store.snapshot_kept(key)?;
+    Ok(kept.iter().all(|other| {
+        other.0.strip_prefix(&of_ours).and_then(|n| n.parse::<u64>().ok()).is_some_and(|other| other <= run)
+    }))
+}
+
+/// The places of the report that rest on the verification of the open landing's candidate.
+fn covers(case: &Case<'_>, state: &State) -> Vec<String> {
+    let Some(landing) = &state.landing else { return Vec::new() };
+    let MergeSource::Unit { unit, .. } = &landing.mr.source else { return Vec::new() };
+    let Some(place) = case.landed_at(unit) else { return Vec::new() };
+    ["tests", "evidence/delta", "evidence/snapshot", "evidence/confirmed"].map(|key| format!("{place}/{key}")).to_vec()
+}

@@ -1,0 +1,208 @@
+//! What a report says, as values: every form of the report (text, Markdown, JSON) renders the same account.
+//!
+//! Promises: nothing is counted here that the journal's fold does not say; what green does not contain is named missing;
+//! every unit that did not land has a command that helps.
+
+use super::facts::{Facts, LandingFact, facts};
+use super::status::{next_action, truth};
+use super::words::{attempt_ref, worked};
+use super::{GreenRef, View};
+use crate::domain::mission::times::{Phase, Times, times};
+use crate::domain::mission::{Unit, UnitState};
+use crate::domain::values::{Millis, UnitId};
+use std::collections::BTreeSet;
+
+/// Units named in the first line before the list is cut.
+const NAMED: usize = 5;
+
+/// The report's values.
+#[derive(Debug)]
+pub struct Account<'a> {
+    /// The mission.
+    pub view: View<'a>,
+    /// Green as the repository has it.
+    pub green: &'a GreenRef,
+    /// What only the journal tells.
+    pub facts: Facts,
+    /// Where the time went.
+    pub times: Times,
+    /// Units that the journal calls landed and green does not contain.
+    pub missing: Vec<&'a Unit>,
+}
+
+/// One unit that did not land.
+#[derive(Debug)]
+pub struct Unlanded<'a> {
+    /// The unit.
+    pub unit: &'a Unit,
+    /// The ref that keeps its work, when there is any.
+    pub kept: Option<String>,
+    /// A command to type.
+    pub helps: String,
+}
+
+/// A unit that took time.
+#[derive(Debug)]
+pub struct Slow<'a> {
+    /// The unit.
+    pub unit: &'a UnitId,
+    /// The time it took itself.
+    pub own: Millis,
+    /// What that was spent on, longest first.
+    pub phases: Vec<(Phase, Millis)>,
+}
+
+impl<'a> Account<'a> {
+    /// Takes the account of a mission. `landed_on_green` are the units named by trailers of green's history.
+    #[must_use]
+    pub fn of(view: &View<'a>, green: &'a GreenRef, landed_on_green: &BTreeSet<UnitId>) -> Self {
+        let landed = view.state.units.iter().filter(|unit| unit.state == UnitState::Landed);
+        Self {
+            view: *view,
+            green,
+            facts: facts(view.records.iter().map(|(_, _, record)| record)),
+            times: times(view.records.iter().map(|(_, at, record)| (*at, record)), view.now),
+            missing: landed.filter(|unit| !landed_on_green.contains(&unit.spec.id)).collect(),
+        }
+    }
+
+    /// When counting ends: the mission's end, or now.
+    #[must_use]
+    pub fn until(&self) -> Millis {
+        self.view.state.ended.unwrap_or(self.view.now)
+    }
+
+    /// The first line: whether it is over, how it ended, how many of how many landed, what is not done, who is waited for.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let over = self.view.state.over();
+        let mut line = if over { truth(&self.view) } else { format!("not over: {}", truth(&self.view)) };
+        let undone: Vec<String> = UnitState::ALL
+            .into_iter()
+            .filter(|kind| !kind.satisfies() && self.view.state.count(*kind) > 0)
+            .map(|kind| format!("{} {}", self.view.state.count(kind), kind.name()))
+            .collect();
+        if !undone.is_empty() {
+            line.push_str(&format!("; not done: {}", undone.join(", ")));
+        }
+        let held: Vec<&str> = self.in_state(UnitState::Held).map(|unit| unit.spec.id.as_str()).collect();
+        if !held.is_empty() {
+            let more = if held.len() > NAMED { format!(" and {} more", held.len() - NAMED) } else { String::new() };
+            let named = held.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+            line.push_str(&format!("; needs you: {named}{more}"));
+        } else if self.view.state.hold.is_some() {
+            line.push_str("; needs you: nothing can land");
+        }
+        line
+    }
+
+    /// What stands before everything else when the journal and green do not agree.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<String> {
+        if self.missing.is_empty() {
+            return None;
+        }
+        let names: Vec<&str> = self.missing.iter().map(|unit| unit.spec.id.as_str()).collect();
+        let branch = self.green.branch();
+        Some(format!("the journal says landed, {branch} does not contain: {}; run `mc audit`", names.join(", ")))
+    }
+
+    fn in_state(&self, state: UnitState) -> impl Iterator<Item = &'a Unit> {
+        self.view.state.units.iter().filter(move |unit| unit.state == state)
+    }
+
+    /// Landed units in the order of landing: the tests after one are the tests before the next.
+    #[must_use]
+    pub fn landed(&self) -> Vec<(&'a Unit, Option<&LandingFact>)> {
+        let mut units: Vec<_> = self.in_state(UnitState::Landed).map(|unit| (unit, self.landing(unit))).collect();
+        let place = |unit: &Unit| self.facts.landings.iter().rposition(|l| l.unit.as_ref() == Some(&unit.spec.id));
+        units.sort_by_key(|(unit, _)| place(unit));
+        units
+    }
+
+    /// The landing of a unit.
+    #[must_use]
+    pub fn landing(&self, unit: &Unit) -> Option<&LandingFact> {
+        self.facts.landings.iter().rev().find(|landing| landing.unit.as_ref() == Some(&unit.spec.id))
+    }
+
+    /// Units for which nothing was to be done.
+    #[must_use]
+    pub fn idle(&self) -> Vec<&'a Unit> {
+        self.in_state(UnitState::NoOp).collect()
+    }
+
+    /// Units that neither landed nor had nothing to do, in plan order.
+    #[must_use]
+    pub fn unlanded(&self) -> Vec<Unlanded<'a>> {
+        let rest = self.view.state.units.iter().filter(|unit| !unit.state.satisfies());
+        rest.map(|unit| Unlanded { unit, kept: self.kept(unit), helps: self.helps(unit) }).collect()
+    }
+
+    fn kept(&self, unit: &Unit) -> Option<String> {
+        worked(&unit.attempts).map(|attempt| attempt_ref(&self.view.state.mission, &unit.spec.id, attempt.n))
+    }
+
+    fn helps(&self, unit: &Unit) -> String {
+        let (id, over) = (&unit.spec.id, self.view.state.over());
+        match (unit.state, &unit.blocked_by) {
+            (UnitState::Held, _) => format!("mc unit retry {id} --say TEXT"),
+            (UnitState::Blocked, Some(cause)) => format!("mc unit show {cause}"),
+            (UnitState::Failed | UnitState::Rejected, _) => format!("mc unit show {id}"),
+            (UnitState::Cancelled, _) if over => "mc mission start".to_owned(),
+            (UnitState::Cancelled, _) => format!("mc unit retry {id}"),
+            _ if self.view.engine.is_none() && !over => "mc mission resume".to_owned(),
+            _ => format!("mc unit show {id}"),
+        }
+    }
+
+    /// Units by the time they themselves took, longest first, with what it was spent on: at most `limit`. What a unit waited
+    /// for others says nothing about the unit.
+    #[must_use]
+    pub fn slowest(&self, limit: usize) -> Vec<Slow<'_>> {
+        let of_others = [Phase::Planned, Phase::Parked, Phase::Away];
+        let mut units: Vec<_> = self
+            .times
+            .units
+            .iter()
+            .map(|unit| {
+                let own = unit.phases.each().filter(|(phase, time)| *time > 0 && !of_others.contains(phase));
+                let mut phases: Vec<_> = own.collect();
+                phases.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+                Slow { unit: &unit.unit, own: phases.iter().map(|(_, time)| time).sum(), phases }
+            })
+            .filter(|slow: &Slow<'_>| slow.own > 0)
+            .collect();
+        units.sort_by_key(|slow| std::cmp::Reverse(slow.own));
+        units.truncate(limit);
+        units
+    }
+
+    /// What the mission did not look at or take in, one line each. Untrusted.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.facts.left_over > 0 {
+            lines.push(format!("{} units of the plan source were not planned", self.facts.left_over));
+        }
+        lines.extend(self.view.state.ground.iter().flat_map(|ground| ground.notes.iter().cloned()));
+        lines
+    }
+
+    /// What went wrong beside single units, one line each. Untrusted.
+    #[must_use]
+    pub fn problems(&self) -> Vec<&'a str> {
+        let notes = self.view.state.ground.as_ref().map_or(0, |ground| ground.notes.len());
+        self.view.state.problems.iter().skip(notes).map(String::as_str).collect()
+    }
+
+    /// The command to type next.
+    #[must_use]
+    pub fn next(&self) -> String {
+        let unlanded = self.view.state.units.iter().find(|unit| unit.state.blocks() && !unit.attempts.is_empty());
+        match unlanded.filter(|_| self.view.state.over()) {
+            Some(unit) => format!("`mc unit show {}` shows why it did not land", unit.spec.id),
+            None => next_action(&self.view, self.green),
+        }
+    }
+}

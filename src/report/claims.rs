@@ -1,0 +1,134 @@
+//! Claims of a report after they were checked again: one line each, as text and JSON.
+//!
+//! Promise: what could not be checked is never counted as held.
+
+use super::text::plain;
+use super::words::count;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// What checking a claim came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It is as the report says.
+    Holds,
+    /// It is not; why.
+    Broken(String),
+    /// What would be needed is not there; why.
+    Unknown(String),
+}
+
+/// One claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What is claimed. Untrusted.
+    pub what: String,
+    /// What became of it.
+    pub found: Found,
+    /// Places of the report's JSON (`/accounts`, `/landed/0/tests`) this claim stands for, with everything below them.
+    pub covers: Vec<String>,
+}
+
+impl Claim {
+    /// A claim that is broken by the first of `broken`, else unknown by the first of `unknown`, else holds.
+    #[must_use]
+    pub fn of(what: impl Into<String>, covers: &[String], broken: &[String], unknown: &[String]) -> Self {
+        let found = match (broken, unknown) {
+            ([], []) => Found::Holds,
+            ([], unknown) => Found::Unknown(unknown.join("; ")),
+            (broken, _) => Found::Broken(broken.join("; ")),
+        };
+        Self { what: what.into(), found, covers: covers.to_vec() }
+    }
+}
+
+/// How many claims hold, do not hold and cannot be checked.
+#[must_use]
+pub fn tally(claims: &[Claim]) -> [usize; 3] {
+    let count = |kind: fn(&Found) -> bool| claims.iter().filter(|claim| kind(&claim.found)).count();
+    [
+        count(|found| *found == Found::Holds),
+        count(|found| matches!(found, Found::Broken(_))),
+        count(|found| matches!(found, Found::Unknown(_))),
+    ]
+}
+
+/// One line per claim, what does not hold first; the sum in the first line.
+#[must_use]
+pub fn text(mission: &str, claims: &[Claim]) -> String {
+    let [holds, broken, unknown] = tally(claims);
+    let verdict = match (broken, unknown) {
+        (0, 0) => "every claim of the report holds",
+        (0, _) => "nothing in the report was found to be wrong, but not everything could be checked",
+        _ => "the report is wrong",
+    };
+    let mut out = format!(
+        "{verdict}: mission {mission}, {}: {holds} hold, {broken} {}, {unknown} cannot be checked\n",
+        count(claims.len() as u64, "claim"),
+        if broken == 1 { "does not hold" } else { "do not hold" }
+    );
+    let rank = |claim: &Claim| match claim.found {
+        Found::Broken(_) => 0,
+        Found::Unknown(_) => 1,
+        Found::Holds => 2,
+    };
+    for wanted in 0..3 {
+        for claim in claims.iter().filter(|claim| rank(claim) == wanted) {
+            let what = plain(&claim.what);
+            let _ = match &claim.found {
+                Found::Holds => writeln!(out, "holds              {what}"),
+                Found::Broken(why) => writeln!(out, "DOES NOT HOLD      {what}: {}", plain(why)),
+                Found::Unknown(why) => writeln!(out, "cannot be checked  {what}: {}", plain(why)),
+            };
+        }
+    }
+    out
+}
+
+/// `{schema, mission, holds, counts {holds, broken, unknown}, claims[] {claim, holds (true, false or null), why, covers[]}}`.
+#[must_use]
+pub fn json(mission: &str, claims: &[Claim]) -> Value {
+    let [holds, broken, unknown] = tally(claims);
+    let each = claims.iter().map(|claim| {
+        let (held, why) = match &claim.found {
+            Found::Holds => (Some(true), None),
+            Found::Broken(why) => (Some(false), Some(why)),
+            Found::Unknown(why) => (None, Some(why)),
+        };
+        json!({"claim": claim.what, "holds": held, "why": why, "covers": claim.covers})
+    });
+    json!({
+        "schema": 1,
+        "mission": mission,
+        "holds": broken == 0,
+        "counts": {"holds": holds, "broken": broken, "unknown": unknown},
+        "claims": each.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn what_cannot_be_checked_is_not_counted_as_held() {
+        let claims = [
+            Claim::of("the first", &[], &[], &[]),
+            Claim::of("the \x1bsecond", &[], &["is false".to_owned()], &["never seen".to_owned()]),
+            Claim::of("the third", &["/x".to_owned()], &[], &["no file".to_owned()]),
+        ];
+        expect![[r#"
+            the report is wrong: mission m1, 3 claims: 1 hold, 1 does not hold, 1 cannot be checked
+            DOES NOT HOLD      the �second: is false
+            cannot be checked  the third: no file
+            holds              the first
+        "#]]
+        .assert_eq(&text("m1", &claims));
+        let json = json("m1", &claims);
+        assert_eq!((&json["holds"], &json["claims"][2]["holds"]), (&Value::from(false), &Value::Null));
+        assert!(
+            text("m1", &claims[2..]).starts_with("nothing in the report was found to be wrong, but not everything")
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! The report as Markdown for a pull request or a chat.
+//!
+//! Promise (P12): text of others (titles, reasons, test names, ids) only ever stands inside a code span or a code block whose
+//! fence is longer than any run of backticks in it, so that it can make no link, mention, image, heading or HTML.
+
+use super::account::Account;
+use super::mission::{NAMES, SLOWEST, attempts, change, evidence, objective, phases, runs_of, share};
+use super::text::plain;
+use super::words::{count, short, span, sum, tests, word};
+use super::{GreenRef, View, cost};
+use crate::domain::values::UnitId;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Lines of evidence in one code block.
+const EVIDENCE: usize = 40;
+
+/// The report as Markdown. `landed_on_green` are the units named by trailers of green's history.
+#[must_use]
+pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId>) -> String {
+    let account = Account::of(view, green, landed_on_green);
+    let state = view.state;
+    let mut out = String::new();
+    if let Some(contradiction) = account.contradiction() {
+        let _ = writeln!(out, "**WRONG:** {}\n", code(&contradiction));
+    }
+    let _ = writeln!(out, "{}\n", code(&account.headline()));
+    let took = span(account.until().saturating_sub(state.started));
+    let _ = writeln!(
+        out,
+        "- mission {}: {took} in {}",
+        code(state.mission.as_str()),
+        count(state.rounds.len() as u64, "round")
+    );
+    if !state.objective.trim().is_empty() {
+        let _ = writeln!(out, "- objective: {} ({})", code(&short(&state.objective, 200)), objective(view));
+    }
+    let _ = writeln!(out, "- units: {}", sum(state));
+    let (run, reused) = (state.verifications_run, state.verifications_reused);
+    let _ = writeln!(out, "- verifications: {run} run{}; {reused} reused", runs_of(&account));
+    if let Some(summary) = &account.facts.base {
+        let _ = writeln!(out, "- base: {}", tests(summary));
+    }
+    let share = share(&account);
+    let share = if share.is_empty() { share } else { format!("; {share}") };
+    let _ = writeln!(out, "- attempts: {}, {} of run time{share}", attempts(view), span(account.facts.agent_time));
+    let _ = writeln!(out, "- cost: {}", cost::text(view.state));
+    landed(&mut out, &account);
+    unlanded(&mut out, &account);
+    names(&mut out, "Red before and after", account.facts.still_failing.iter());
+    names(&mut out, "Flaky", account.facts.flaky.iter());
+    list(&mut out, "Left out or limited", account.left_out().iter().map(String::as_str));
+    list(&mut out, "Problems", account.problems().into_iter());
+    slowest(&mut out, &account);
+    let _ = writeln!(out, "\nNext: {}", code(&account.next().replace('`', "")));
+    out
+}
+
+/// Untrusted text as a code span on one line; nothing in it can end the span.
+#[must_use]
+pub fn code(text: &str) -> String {
+    let text = plain(text);
+    let text = text.trim();
+    if text.is_empty() {
+        return String::new();
+    }
+    let fence = "`".repeat(longest_run(text) + 1);
+    // A space on both sides is taken off by readers of Markdown and keeps a backtick from touching the fence.
+    if fence.len() > 1 { format!("{fence} {text} {fence}") } else { format!("`{text}`") }
+}
+
+/// Untrusted lines as a fenced block below `indent`.
+fn block(out: &mut String, indent: &str, lines: &[String]) {
+    let longest = lines.iter().map(|line| longest_run(line)).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let _ = writeln!(out, "{indent}{fence}text");
+    for line in lines {
+        let _ = writeln!(out, "{indent}{line}");
+    }
+    let _ = writeln!(out, "{indent}{fence}");
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+fn landed(out: &mut String, account: &Account<'_>) {
+    for (nth, (unit, fact)) in account.landed().into_iter().enumerate() {
+        if nth == 0 {
+            out.push_str("\n### Landed\n\n");
+        }
+        let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
+        let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
+        let change = change(fact.and_then(|f| f.before.as_ref()), fact.and_then(|f| f.after.as_ref()));
+        let title = code(&short(&unit.spec.title, 100));
+        let _ = writeln!(out, "- {} {title}: {verdict}, {change} ({})", code(unit.spec.id.as_str()), code(commit));
+        if let Some(evidence) = fact.map(evidence).filter(|line| !line.is_empty()) {
+            let _ = writeln!(out, "  - {evidence}");
+        }
+    }
+    for (nth, unit) in account.idle().into_iter().enumerate() {
+        if nth == 0 {
+            out.push_str("\n### Nothing to do\n\n");
+        }
+        let _ = writeln!(out, "- {} {}", code(unit.spec.id.as_str()), code(&short(&unit.reason, 300)));
+    }
+}
+
+fn unlanded(out: &mut String, account: &Account<'_>) {
+    for (nth, rest) in account.unlanded().into_iter().enumerate() {
+        if nth == 0 {
+            out.push_str("\n### Not landed\n\n");
+        }
+        let unit = rest.unit;
+        let first = unit.reason.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "- {} {}: **{}** {}",
+            code(unit.spec.id.as_str()),
+            code(&short(&unit.spec.title, 100)),
+            unit.state.name(),
+            code(&short(first, 300))
+        );
+        if let Some(kept) = &rest.kept {
+            let _ = writeln!(out, "  - work kept at {}", code(kept));
+        }
+        let _ = writeln!(out, "  - helps: {}", code(&rest.helps));
+        let lines = unit.reason.lines().skip(1).filter(|line| !line.trim().is_empty());
+        let lines: Vec<String> = lines.take(EVIDENCE).map(|line| short(line, 400)).collect();
+        if unit.state.blocks() && !lines.is_empty() {
+            out.push_str("  <details><summary>evidence</summary>\n\n");
+            block(out, "  ", &lines);
+            out.push_str("\n  </details>\n");
+        }
+    }
+}
+
+fn names<'a>(out: &mut String, heading: &str, all: impl ExactSizeIterator<Item = &'a String>) {
+    let total = all.len();
+    if total == 0 {
+        return;
+    }
+    let _ = writeln!(out, "\n<details><summary>{heading}: {}</summary>\n", count(total as u64, "test"));
+    for name in all.take(NAMES) {
+        let _ = writeln!(out, "- {}", code(&short(name, 120)));
+    }
+    if total > NAMES {
+        let _ = writeln!(out, "- and {} more", total - NAMES);
+    }
+    out.push_str("\n</details>\n");
+}
+
+fn list<'t>(out: &mut String, heading: &str, lines: impl Iterator<Item = &'t str>) {
+    for (nth, line) in lines.enumerate() {
+        if nth == 0 {
+            let _ = writeln!(out, "\n### {heading}\n");
+        }
+        let _ = writeln!(out, "- {}", code(&short(line, 400)));
+    }
+}
+
+fn slowest(out: &mut String, account: &Account<'_>) {
+    let slowest = account.slowest(SLOWEST);
+    for (nth, slow) in slowest.iter().enumerate() {
+        if nth == 0 {
+            out.push_str("\n<details><summary>slowest units</summary>\n\n| unit | took | of that |\n|---|---|---|\n");
+        }
+        let _ = writeln!(out, "| {} | {} | {} |", code(slow.unit.as_str()), span(slow.own), phases(&slow.phases));
+    }
+    if !slowest.is_empty() {
+        out.push_str("\n</details>\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p12_a_code_span_cannot_be_left() {
+        assert_eq!(code("plain"), "`plain`");
+        assert_eq!(code("a `b` ``c"), "``` a `b` ``c ```");
+        assert_eq!(code("x\n# heading"), "`x # heading`");
+        assert_eq!(code(" \n "), "");
+    }
+
+    #[test]
+    fn p12_a_block_has_a_longer_fence_than_its_text() {
+        let mut out = String::new();
+        block(&mut out, "", &["````".to_owned(), "</details>".to_owned()]);
+        assert_eq!(out, "`````text\n````\n</details>\n`````\n");
+    }
+}

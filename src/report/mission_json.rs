@@ -1,0 +1,124 @@
+//! The report of a mission as JSON, stable: `"schema": 1`. Unknown is `null`, never 0; times are milliseconds.
+//!
+//! Keys: `mission`, `exit_code`, `summary`, `over`, `accounts` (by unit state, and `total`), `landed[]`, `not_landed[]` (both as
+//! in `mc status --json`, with `tests`, `verdict`, `ref`; landed ones with `evidence`, the others with `helps`),
+//! `missing_on_green[]`, `green`, `rounds[]`, `verifications`, `cost`, `run_time_ms`, `times`, `pre_existing_failures[]`,
+//! `flaky[]`, `processes`, `left_out[]`, `problems[]`, `next`.
+
+use super::account::Account;
+use super::facts::LandingFact;
+use super::status::{mission_json, unit_json};
+use super::words::{attempt_ref, pinned, stamp};
+use super::{GreenRef, View, cost};
+use crate::domain::mission::times::{Phases, Times};
+use crate::domain::mission::{Unit, UnitState};
+use crate::domain::values::{Millis, UnitId};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// The report as JSON. `landed_on_green` are the units named by trailers of green's history.
+#[must_use]
+pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId>) -> Value {
+    let account = Account::of(view, green, landed_on_green);
+    let state = view.state;
+    let mut accounts = Map::new();
+    for kind in UnitState::ALL {
+        accounts.insert(kind.name().to_owned(), json!(state.count(kind)));
+    }
+    accounts.insert("total".to_owned(), json!(state.units.len()));
+    let unlanded = account.unlanded();
+    let rest = state.units.iter().filter(|unit| unit.state != UnitState::Landed).map(|unit| {
+        let mut body = unit_body(&account, unit, None);
+        let helps = unlanded.iter().find(|rest| rest.unit.spec.id == unit.spec.id).map(|rest| &rest.helps);
+        body["helps"] = json!(helps);
+        body
+    });
+    let [base, of_green, candidates, confirmations, broken_off, own] = account.facts.runs;
+    json!({
+        "schema": 1,
+        "mission": mission_json(state),
+        "exit_code": state.outcome.as_ref().map(|(_, _, code)| code),
+        "summary": account.headline(),
+        "over": state.over(),
+        "accounts": accounts,
+        "landed": account.landed().into_iter().map(|(unit, fact)| unit_body(&account, unit, fact)).collect::<Vec<_>>(),
+        "not_landed": rest.collect::<Vec<_>>(),
+        "missing_on_green": account.missing.iter().map(|u| u.spec.id.as_str()).collect::<Vec<_>>(),
+        "green": {
+            "ref": green.name,
+            "commit": green.tip.as_ref().map(|tip| tip.commit.as_str()),
+            "tree": green.tip.as_ref().map(|tip| tip.tree.as_str()),
+        },
+        "rounds": state.rounds.iter().map(|round| json!({
+            "index": round.index,
+            "units": round.waves.iter().map(Vec::len).sum::<usize>(),
+            "landed": round.landed,
+            "objective": round.objective,
+        })).collect::<Vec<_>>(),
+        "verifications": {
+            "run": state.verifications_run,
+            "reused": state.verifications_reused,
+            "base": base,
+            "green": of_green,
+            "candidates": candidates,
+            "of_units": own,
+            "confirmations": confirmations,
+            "broken_off": broken_off,
+        },
+        "cost": cost::json(state),
+        "run_time_ms": account.facts.agent_time,
+        "times": times_json(&account.times, account.until()),
+        "pre_existing_failures": account.facts.still_failing,
+        "flaky": account.facts.flaky,
+        "processes": account.facts.proofs,
+        "left_out": account.left_out(),
+        "problems": account.problems(),
+        "next": account.next(),
+    })
+}
+
+fn unit_body(account: &Account<'_>, unit: &Unit, fact: Option<&LandingFact>) -> Value {
+    let mut body = unit_json(unit);
+    body["verdict"] = json!(unit.verdict);
+    body["tests"] = json!({"before": fact.map(|f| &f.before), "after": fact.map(|f| &f.after)});
+    let mission = &account.view.state.mission;
+    body["ref"] = json!(pinned(&unit.attempts).map(|a| attempt_ref(mission, &unit.spec.id, a.n)));
+    if let Some(fact) = fact {
+        body["evidence"] = json!({
+            "attempt": fact.attempt,
+            "landed_at": stamp(fact.at),
+            "snapshot": fact.key,
+            "confirmed": fact.confirmed,
+            "delta": fact.delta,
+        });
+    }
+    body
+}
+
+/// `{wall_ms, verify_ms, verify_share, away_ms, rounds[] {index, wall_ms, waves_ms[]}, units[] {id, wall_ms, phases}}`.
+#[must_use]
+pub fn times_json(times: &Times, until: Millis) -> Value {
+    json!({
+        "wall_ms": times.span.length(until),
+        "verify_ms": times.verifying(until),
+        "verify_share": times.verify_share(until).map(|share| (share * 1000.0).round() / 1000.0),
+        "away_ms": times.away,
+        "rounds": times.rounds.iter().map(|round| json!({
+            "index": round.index,
+            "wall_ms": round.span.length(until),
+            "waves_ms": round.waves.iter().map(|wave| wave.length(until)).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+        "units": times.units.iter().map(|unit| json!({
+            "id": unit.unit,
+            "wall_ms": unit.span.length(until),
+            "phases": phases_json(&unit.phases),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// Milliseconds by the name of the phase; phases without any time are left out.
+#[must_use]
+pub fn phases_json(phases: &Phases) -> Value {
+    let spent = phases.each().filter(|(_, time)| *time > 0);
+    Value::Object(spent.map(|(phase, time)| (phase.name().to_owned(), json!(time))).collect())
+}

@@ -1,0 +1,154 @@
+//! `mc status --prometheus`: the newest mission in the Prometheus text exposition format, version 0.0.4.
+//!
+//! Promises: every family has one HELP and one TYPE line before its samples; times are seconds; label values are escaped; what
+//! is unknown has no sample (an unknown cost is no 0). Every sample carries `repository`, so that the pages of several
+//! repositories can stand side by side.
+
+use super::status::needs_you;
+use super::words::word;
+use super::{View, cost};
+use crate::domain::mission::times::{Phase, times};
+use crate::domain::mission::{AttemptClass, UnitState};
+use crate::domain::values::Millis;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Kinds of families.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Gauge,
+    Counter,
+    Summary,
+}
+
+/// A page in the making.
+struct Page<'a> {
+    out: String,
+    repository: &'a str,
+}
+
+/// The metrics of a mission; `view` is absent when there never was one.
+#[must_use]
+pub fn text(view: Option<&View<'_>>, repository: &str) -> String {
+    let mut page = Page { out: String::new(), repository };
+    let up = view.is_some_and(|view| view.engine.is_some());
+    page.family("mc_engine_up", Kind::Gauge, "Whether an engine works on the newest mission.");
+    page.sample("mc_engine_up", &[], f64::from(u8::from(up)));
+    if let Some(view) = view {
+        mission(&mut page, view);
+        units(&mut page, view);
+        work(&mut page, view);
+    }
+    page.out
+}
+
+fn mission(page: &mut Page<'_>, view: &View<'_>) {
+    let state = view.state;
+    let (name, outcome) = (state.mission.as_str(), state.outcome.as_ref().map(|(outcome, ..)| word(outcome)));
+    page.family("mc_mission_info", Kind::Gauge, "The newest mission, its state and, when it ended, its outcome.");
+    let (now, outcome) = (word(&state.mission_state()), outcome.unwrap_or_default());
+    page.sample("mc_mission_info", &[("mission", name), ("state", &now), ("outcome", &outcome)], 1.0);
+    page.family("mc_mission_started_timestamp_seconds", Kind::Gauge, "When the mission started, since the epoch.");
+    page.sample("mc_mission_started_timestamp_seconds", &[], seconds(state.started));
+    let until = state.ended.unwrap_or(view.now);
+    page.family("mc_mission_duration_seconds", Kind::Gauge, "Wall time of the mission so far or to its end.");
+    page.sample("mc_mission_duration_seconds", &[], seconds(until.saturating_sub(state.started)));
+    let last = view.records.last().map_or(state.started, |(_, at, _)| *at);
+    page.family("mc_last_event_age_seconds", Kind::Gauge, "Time since the last record of the journal.");
+    page.sample("mc_last_event_age_seconds", &[], seconds(view.now.saturating_sub(last)));
+    page.family("mc_rounds", Kind::Gauge, "Rounds opened.");
+    page.sample("mc_rounds", &[], number(state.rounds.len()));
+    page.family("mc_needs_you", Kind::Gauge, "Things only a person can do.");
+    page.sample("mc_needs_you", &[], number(needs_you(view).len()));
+    if let Some((_, _, code)) = &state.outcome {
+        page.family("mc_mission_exit_code", Kind::Gauge, "Exit code of the mission.");
+        page.sample("mc_mission_exit_code", &[], f64::from(*code));
+    }
+}
+
+fn units(page: &mut Page<'_>, view: &View<'_>) {
+    let state = view.state;
+    page.family("mc_units", Kind::Gauge, "Units by state; each unit is in exactly one.");
+    for kind in UnitState::ALL {
+        page.sample("mc_units", &[("state", kind.name())], f64::from(state.count(kind)));
+    }
+    page.family("mc_queue_length", Kind::Gauge, "Merge requests that wait or are being landed.");
+    page.sample("mc_queue_length", &[], number(state.queue().count() + usize::from(state.landing.is_some())));
+    page.family("mc_landings_total", Kind::Counter, "Landings of units and of the target branch.");
+    page.sample("mc_landings_total", &[], number(usize::try_from(state.landings).unwrap_or(usize::MAX)));
+    page.family("mc_attempts_running", Kind::Gauge, "Attempts that run.");
+    page.sample("mc_attempts_running", &[], number(state.running().count()));
+    let mut classes: BTreeMap<AttemptClass, usize> = BTreeMap::new();
+    for class in state.units.iter().flat_map(|unit| &unit.attempts).filter_map(|attempt| attempt.class) {
+        *classes.entry(class).or_default() += 1;
+    }
+    page.family("mc_attempts_total", Kind::Counter, "Attempts that ended, by the class of their outcome.");
+    for (class, count) in classes {
+        page.sample("mc_attempts_total", &[("class", &word(&class))], number(count));
+    }
+    page.family("mc_cost_unknown_attempts", Kind::Gauge, "Attempts of agents whose cost nobody told.");
+    page.sample("mc_cost_unknown_attempts", &[], number(usize::try_from(cost::unknown(state)).unwrap_or(usize::MAX)));
+}
+
+fn work(page: &mut Page<'_>, view: &View<'_>) {
+    let state = view.state;
+    let times = times(view.records.iter().map(|(_, at, record)| (*at, record)), view.now);
+    page.family("mc_verifications_total", Kind::Counter, "Verifications by whether stages ran or a snapshot answered.");
+    for (result, count) in [("run", state.verifications_run), ("reused", state.verifications_reused)] {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        page.sample("mc_verifications_total", &[("result", result)], number(count));
+    }
+    let ran = times.verifications.iter().filter(|run| !run.reused && run.span.until.is_some());
+    let lengths: Vec<Millis> = ran.map(|run| run.span.length(view.now)).collect();
+    page.summary("mc_verification_duration_seconds", "Verifications that ran to an answer.", &lengths);
+    let attempts = times.units.iter().flat_map(|unit| &unit.attempts).filter_map(|attempt| attempt.ran);
+    let lengths: Vec<Millis> = attempts.map(|ran| ran.length(view.now)).collect();
+    page.summary("mc_attempt_run_duration_seconds", "Processes of attempts that ended.", &lengths);
+    page.family("mc_unit_phase_seconds_total", Kind::Counter, "Time of all units by what it was spent on.");
+    let total = |phase| times.units.iter().map(|unit| unit.phases.of(phase)).sum();
+    for phase in Phase::ALL {
+        page.sample("mc_unit_phase_seconds_total", &[("phase", phase.name())], seconds(total(phase)));
+    }
+    page.family("mc_suspended_seconds_total", Kind::Counter, "Time during which the mission was suspended.");
+    page.sample("mc_suspended_seconds_total", &[], seconds(times.away));
+}
+
+impl Page<'_> {
+    fn family(&mut self, name: &str, kind: Kind, help: &str) {
+        let kind = match kind {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+            Kind::Summary => "summary",
+        };
+        let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let _ = write!(self.out, "{name}{{repository=\"{}\"", escaped(self.repository));
+        for (label, text) in labels {
+            let _ = write!(self.out, ",{label}=\"{}\"", escaped(text));
+        }
+        let _ = writeln!(self.out, "}} {value}");
+    }
+
+    fn summary(&mut self, name: &str, help: &str, lengths: &[Millis]) {
+        self.family(name, Kind::Summary, help);
+        self.sample(&format!("{name}_sum"), &[], seconds(lengths.iter().sum()));
+        self.sample(&format!("{name}_count"), &[], number(lengths.len()));
+    }
+}
+
+/// A label value as the format wants it: backslash, quote and line feed escaped.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and milliseconds are far below 2^52")]
+fn seconds(millis: Millis) -> f64 {
+    millis as f64 / 1000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and milliseconds are far below 2^52")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
