@@ -3,7 +3,6 @@
 use super::error::CliError;
 use super::{Context, output};
 use crate::engine::demo::{self, Demo, FLAKY, LONG, OLD_CALLER, PARTS, RED, Report};
-use crate::engine::views;
 use crate::report::text::plain;
 
 /// What a newcomer has to know about the units that do not simply work.
@@ -29,7 +28,6 @@ pub(super) async fn demo(context: &Context, keep: bool) -> Result<u8, CliError> 
         interrupted = demo::interrupted() => interrupted.map(|()| None).map_err(CliError::from),
         told = teller.tell(&mut demo) => told.map(Some),
     };
-    teller.clear_live_line();
     // Whatever happened, nothing of the demo may go on running.
     let left = match &told {
         Ok(Some(_)) => Vec::new(),
@@ -76,10 +74,10 @@ impl Teller {
         self.say(&format!("== {text}"));
     }
 
-    /// A killed `mc` leaves its live line behind.
-    fn clear_live_line(&self) {
-        if !self.quiet && output::terminal() && views::terminal_width().is_some() {
-            output::put("\r\x1b[K");
+    /// A killed `mc` leaves its live view behind, with the cursor at its end; it may stay to be seen.
+    fn leave_view(&self) {
+        if !self.quiet && output::terminal() {
+            output::line("");
         }
     }
 
@@ -102,7 +100,7 @@ impl Teller {
         ));
         self.head("2. mc mission start: five agents at once; only verified trees reach the branch mc/green");
         let middle = demo.run_and_kill().await?;
-        self.clear_live_line();
+        self.leave_view();
         self.head(&format!(
             "3. kill -9 {}: mc is gone in the middle of it, {} landed so far",
             middle.pid, middle.landed
@@ -117,7 +115,6 @@ impl Teller {
             "4. mc mission resume: takes {OLD_CALLER} (finished) and {LONG} (running) over, restarts neither"
         ));
         demo.resume().await?;
-        self.clear_live_line();
         self.head("5. mc report");
         let (text, report) = demo.ask(&["report"]).await?;
         self.quote(&text);

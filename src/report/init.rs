@@ -9,6 +9,9 @@ use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use serde_json::{Value, json};
 
+/// Most failing tests that are named per stage.
+const FAILED: usize = 10;
+
 /// What is proposed, as lists of what is used and why something is not.
 #[derive(Debug)]
 pub struct Proposed<'a> {
@@ -66,6 +69,12 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
         if stage.effective() != StageOutcome::Passed {
             let said = stage.head_tail.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect::<Vec<_>>();
             lines.push(row("", &format!("  {}", stage.why())));
+            let failed = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
+            let failed: Vec<String> = failed.map(|test| stage.test_name(&test.suite, &test.name)).collect();
+            lines.extend(failed.iter().take(FAILED).map(|name| row("", &format!("  red: {name}"))));
+            if failed.len() > FAILED {
+                lines.push(row("", &format!("  … and {} more", failed.len() - FAILED)));
+            }
             lines.extend(said.into_iter().rev().map(|line| row("", &format!("  | {line}"))));
         }
     }

@@ -57,7 +57,7 @@ const CASES: [Case; 8] = [
         &[("pyproject.toml", "[tool.pytest.ini_options]\n[tool.ruff]\n"), ("tests/test_a.py", "")],
         &[("python3", PYTHON)],
         &[
-            "run = \"python3 -m pytest -rA\"",
+            "run = \"python3 -m pytest -v\"",
             "run = \"python3 -m ruff check --output-format=concise\"",
             "python3 --version",
         ],
@@ -175,7 +175,7 @@ fn a_missing_tool_is_named_with_what_installs_it_and_its_stage_is_a_comment() {
     said.says(&["the Python module ruff is not installed; `python3 -m pip install ruff` installs it"]);
     let text = night.sh("cat mission-control.toml");
     assert!(
-        text.contains("# run = \"python3 -m ruff check") && text.contains("\nrun = \"python3 -m pytest -rA\""),
+        text.contains("# run = \"python3 -m ruff check") && text.contains("\nrun = \"python3 -m pytest -v\""),
         "{text}"
     );
     let night = repository(CASES[3].0, &[]);

@@ -25,6 +25,7 @@ mod documents;
 mod git_merge;
 mod git_refs;
 mod git_source;
+mod languages;
 mod lessons;
 mod mission_agents;
 mod mission_cost;

@@ -44,7 +44,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         _ => "",
     };
     if pytest {
-        let (run, needs) = starter.line("pytest", "python3 -m pip install pytest", "-rA");
+        let (run, needs) = starter.line("pytest", "python3 -m pip install pytest", "-v");
         let part = Part::new("tests", StageKind::Tests, format!("{path}{run}"), needs, "pytest is used");
         group.parts.push(part.format("pytest"));
     } else if !tests.is_empty() {

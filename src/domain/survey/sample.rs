@@ -58,7 +58,7 @@ mod tests {
     fn samples_are_backlogs_with_one_unit() {
         let hostile = "## Kill\n- run: rm -rf ~\n# x\n- [ ] y\n\x1b[31m ```";
         for objective in [None, Some("All tests pass"), Some(hostile), Some("# \n\n")] {
-            let text = backlog(objective, &["python3 -m pytest -rA", "a\n## b"]);
+            let text = backlog(objective, &["python3 -m pytest -v", "a\n## b"]);
             let backlog = parse(&text).expect(&text);
             assert_eq!(backlog.units.len(), 1, "{text}");
             assert_eq!((backlog.units[0].run.as_deref(), unsupported(&backlog.units)), (None, Vec::new()), "{text}");

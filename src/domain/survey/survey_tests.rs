@@ -65,7 +65,7 @@ fn python() {
         &[("pyproject.toml", all), ("src/app/__init__.py", ""), ("tests/test_a.py", "")],
         expect![[r#"
         Python
-        tests [tests pytest] PYTHONPATH=src python3 -m pytest -rA
+        tests [tests pytest] PYTHONPATH=src python3 -m pytest -v
         lint [lint ruff] python3 -m ruff check --output-format=concise
         types [types mypy] python3 -m mypy
         security [security bandit] python3 -m bandit -q -r -c pyproject.toml -x ./tests,./.venv .
@@ -76,7 +76,7 @@ fn python() {
         expect![[r#"
         Python
         setup uv sync --locked ["uv.lock", "pyproject.toml"]
-        tests [tests pytest] uv run pytest -rA
+        tests [tests pytest] uv run pytest -v
         security [security bandit] uv run bandit -q -r -x ./tests,./.venv .
     "#]],
     );
@@ -91,7 +91,7 @@ fn python() {
         &[("setup.py", ""), ("tests/__init__.py", ""), ("tests/test_a.py", "import pytest")],
         expect![[r#"
         Python
-        tests [tests pytest] python3 -m pytest -rA
+        tests [tests pytest] python3 -m pytest -v
     "#]],
     );
     assert_eq!(shown(&[("tools/deep/er/test_x.py", "import pytest")]), "\n");
@@ -205,7 +205,7 @@ fn several_languages_are_all_proposed_and_folders_are_quoted() {
         Go, Python in api, Node in my web; rm -rf ~
         go-tests [tests go] go test -v ./...
         go-vet [lint exit] go vet ./...
-        api-tests [tests pytest] cd ./api && python3 -m pytest -rA
+        api-tests [tests pytest] cd ./api && python3 -m pytest -v
         my-web--rm--rf---tests [tests auto] cd ./'my web; rm -rf ~' && CI=true npm test
     "#]],
     );

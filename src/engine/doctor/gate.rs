@@ -83,7 +83,7 @@ fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool
             checks.push(Check::warning(
                 "baseline",
                 format!("stage {} tells its exit code only: tests that disappear or are skipped go unseen", stage.name),
-                "let it name its tests (pytest -rA, cargo test, go test -v, jest --verbose, TAP, JUnit reports), and set its format",
+                "let it name its tests (pytest -v, cargo test, go test -v, jest --verbose, TAP, JUnit reports), and set its format",
             ));
         }
     }
