@@ -166,8 +166,8 @@ pub(crate) async fn reset(
         let now = survey(files, false).map_err(failed)?;
         let simple = !found.odd() && !now.empty_folder && ignored == Ignored::Keep;
         // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
-        let nothing_beside = simple && entries(&index) == Some(now.files);
-        if !nothing_beside && !(simple && drop_untracked(&git, files).await?) {
+        let equal = simple && (entries(&index) == Some(now.files) || drop_untracked(&git, files).await?);
+        if !equal {
             git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
             different = differences(&git).await?;
         }
