@@ -14,7 +14,7 @@ pub fn units(count: usize) -> Vec<UnitSpec> {
     let id = |n: usize| UnitId::new(&format!("unit-{n:05}")).unwrap();
     let unit = |n: usize| {
         let mut spec = UnitSpec::new(id(n), "a title as people write it");
-        if n % 10 > 0 {
+        if !n.is_multiple_of(10) {
             spec.depends.push(id(n - 1));
         }
         spec

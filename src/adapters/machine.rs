@@ -3,6 +3,7 @@
 
 use rustix::fs::Access;
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -71,7 +72,8 @@ impl Scratch {
     /// The system's reason.
     pub fn below(parent: &Path) -> std::io::Result<Self> {
         super::files::make_private_dir(parent)?;
-        let dir = tempfile::Builder::new().prefix("try-").tempdir_in(parent)?;
+        let dir =
+            tempfile::Builder::new().prefix("try-").permissions(Permissions::from_mode(0o700)).tempdir_in(parent)?;
         let path = dir.path().canonicalize()?;
         Ok(Self { dir, path })
     }

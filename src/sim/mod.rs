@@ -169,10 +169,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         if cut == Some(Cut::BeforeCommit) && !step.records.is_empty() {
             return self.crash(Cut::BeforeCommit);
         }
-        for record in &step.records {
-            (self.watch)(self.world.now, record);
-            self.journal.push(record.clone());
-        }
+        self.keep(&step.records);
         if let Err(what) = self.fairness(&step.records, was_paused && self.state.paused) {
             return Err(self.broken(&what));
         }
@@ -277,6 +274,14 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         self.handle(Event::Resumed)
     }
 
+    /// Puts records into the journal, before the eyes of who watches.
+    fn keep(&mut self, records: &[Record]) {
+        for record in records {
+            (self.watch)(self.world.now, record);
+            self.journal.push(record.clone());
+        }
+    }
+
     /// What a person does when the engine ended without ending the mission.
     fn person(&mut self, code: u8) -> Result<Option<u8>, Broken> {
         if self.restarts > 400 {
@@ -293,10 +298,10 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         if again {
             let event = Event::RetryUnit { unit: held[0].clone(), answer: "yes".to_owned() };
             let step = decide(&mut self.state, self.world.now, event);
-            self.journal.extend(step.records);
+            self.keep(&step.records);
         } else if code != 130 {
             let step = decide(&mut self.state, self.world.now, Event::Stop(StopLevel::Now));
-            self.journal.extend(step.records);
+            self.keep(&step.records);
         }
         self.restart()
     }
