@@ -181,8 +181,10 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
     let rubbish = found(site, &git, &store, retention).await?;
     for left in rubbish.missions.iter().filter(|left| !(left.refs.is_empty() && left.paths.is_empty())) {
         let refs = left.refs.clone();
-        let record = Record::Cleaned { at: clock::now(), refs, bytes: left.bytes };
-        store.append(&left.mission, clock::now(), &[entry(&record)?])?;
+        let last = store.rows(Some(&left.mission), 0)?.last().map_or(0, |row| row.at);
+        let at = clock::now().max(last);
+        let record = Record::Cleaned { at, refs, bytes: left.bytes };
+        store.append(&left.mission, at, &[entry(&record)?])?;
     }
     for path in rubbish.missions.iter().flat_map(|left| &left.paths) {
         remove_any(path).map_err(|source| EngineError::File { path: path.clone(), source })?;

@@ -18,7 +18,7 @@ use crate::adapters::store::lock::RunLock;
 use crate::adapters::store::{Row, Store};
 use crate::domain::mission::{MergeSource, Record, Refusal};
 use crate::domain::plan::nearest::{hint, nearest};
-use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
+use crate::domain::values::{CommitId, Millis, MissionId, Tip, UnitId};
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,10 +74,19 @@ struct Told {
     landings: Vec<Gone>,
     accepted: BTreeMap<CommitId, (MissionId, Option<UnitId>, SnapshotKey)>,
     newest: Option<MissionId>,
+    /// The newest time of any row.
+    at: Millis,
     /// The intent without an outcome, with the mission whose journal has it.
     open: Option<(MissionId, u64, CommitId, Tip)>,
     last: u64,
     closed: BTreeSet<(MissionId, u64)>,
+}
+
+impl Told {
+    /// The time now, never before a row that is written already.
+    fn now(&self) -> Millis {
+        clock::now().max(self.at)
+    }
 }
 
 fn told(store: &Store) -> Result<Told, EngineError> {
@@ -94,6 +103,7 @@ fn told(store: &Store) -> Result<Told, EngineError> {
         "rollback-dropped",
     ];
     let mut row = |row: Row| -> Result<(), EngineError> {
+        told.at = told.at.max(row.at);
         if !wanted.contains(&row.kind.as_str()) {
             return Ok(());
         }
@@ -275,8 +285,8 @@ pub async fn run(site: &Site, plan: &Rollback) -> Result<u64, EngineError> {
     let pins = git.list_refs(PINS).await?;
     let pinned = pins.iter().filter_map(|(name, _)| name.rsplit('/').next()?.parse::<u64>().ok());
     let n = pinned.chain([told.last]).max().unwrap_or(0) + 1;
-    let (from, to) = (plan.from.commit.clone(), plan.to.tip.clone());
-    write(&mut store, &holder, &Record::RollbackIntended { n, at: clock::now(), from: from.clone(), to: to.clone() })?;
+    let (from, to, at) = (plan.from.commit.clone(), plan.to.tip.clone(), told.now());
+    write(&mut store, &holder, at, &Record::RollbackIntended { n, at, from: from.clone(), to: to.clone() })?;
     git.pin(&format!("{PINS}/{n}"), &from).await?;
     let moved = swap(&lock, &git, &name, &to.commit, &from).await;
     settle(&mut store, &git, &name).await?;
@@ -300,15 +310,15 @@ async fn swap(lock: &RunLock, git: &Git, name: &str, to: &CommitId, from: &Commi
 /// [`EngineError`] when journal or repository cannot be read or written.
 pub async fn settle(store: &mut Store, git: &Git, green_name: &str) -> Result<(), EngineError> {
     let told = told(store)?;
+    let at = told.now();
     let Some((holder, n, from, to)) = told.open else { return Ok(()) };
-    let at = clock::now();
     let now = git.resolve(green_name).await?;
     let Some(now) = now.filter(|now| now.commit != from) else {
-        return write(store, &holder, &Record::RollbackDropped { n, at, why: "green was not moved".to_owned() });
+        return write(store, &holder, at, &Record::RollbackDropped { n, at, why: "green was not moved".to_owned() });
     };
     if git.is_ancestor(&from, &now.commit).await? {
         let why = "green was moved forward instead".to_owned();
-        return write(store, &holder, &Record::RollbackDropped { n, at, why });
+        return write(store, &holder, at, &Record::RollbackDropped { n, at, why });
     }
     let between = git.between(&now.commit, &from).await?;
     let mut by_mission: BTreeMap<MissionId, Vec<CommitId>> = BTreeMap::new();
@@ -319,13 +329,13 @@ pub async fn settle(store: &mut Store, git: &Git, green_name: &str) -> Result<()
     for (mission, landings) in by_mission.into_iter().chain([(holder, last)]) {
         if !told.closed.contains(&(mission.clone(), n)) {
             let (from, to) = (from.clone(), to.clone());
-            write(store, &mission, &Record::RolledBack { n, at, from, to, landings })?;
+            write(store, &mission, at, &Record::RolledBack { n, at, from, to, landings })?;
         }
     }
     Ok(())
 }
 
-fn write(store: &mut Store, mission: &MissionId, record: &Record) -> Result<(), EngineError> {
-    store.append(mission, clock::now(), &[entry(record)?])?;
+fn write(store: &mut Store, mission: &MissionId, at: Millis, record: &Record) -> Result<(), EngineError> {
+    store.append(mission, at, &[entry(record)?])?;
     Ok(())
 }

@@ -42,7 +42,7 @@ fn p2_what_landed_is_cleaned_and_what_did_not_stays_until_a_person_names_it() {
     );
     assert!(!night.state().join("runs").join(&first).exists());
     assert!(night.sql("SELECT body FROM journal WHERE kind = 'cleaned'").iter().any(|body| body.contains(&old)));
-    assert_eq!(night.mc(&["pool", "list"]).exits(0).out, "no workspaces\n");
+    night.mc(&["pool", "list"]).exits(0).says(&["no workspaces\n"]);
     night.audit();
     night.report();
 

@@ -38,8 +38,17 @@ fn read_again(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
         NextMove::Fail { .. } => UnitState::Failed,
         NextMove::Reject { .. } => UnitState::Rejected,
     };
+    let mut landed = BTreeMap::new();
     for record in records(case.history) {
+        if let Record::Landed { source: MergeSource::Unit { unit, .. }, candidate, .. } = record {
+            landed.insert(&candidate.commit, unit);
+        }
         let (unit, state) = match record {
+            Record::RolledBack { landings, .. } => {
+                let taken = landings.iter().filter_map(|commit| landed.get(commit));
+                found.extend(taken.map(|unit| ((*unit).clone(), UnitState::RolledBack)));
+                continue;
+            }
             Record::RoundPlanned { units, .. } => {
                 found.extend(units.iter().map(|spec| (spec.id.clone(), UnitState::Pending)));
                 continue;
@@ -401,7 +410,9 @@ fn ending(case: &mut Case<'_>) {
         return;
     };
     let met = state.rounds.last().and_then(|round| round.objective);
-    let undone = state.units.iter().filter(|unit| !unit.state.satisfies()).count();
+    // What a person took back later was done when the mission ended.
+    let done = |state: UnitState| state.satisfies() || state == UnitState::RolledBack;
+    let undone = state.units.iter().filter(|unit| !done(unit.state)).count();
     if *code == 0 && (undone > 0 || met == Some(false)) {
         broken.push(format!("exit code 0 with {undone} units not done"));
     }

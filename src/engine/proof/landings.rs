@@ -39,7 +39,11 @@ pub(super) async fn landed(
         return Ok(());
     };
     let (broken, unknown) = on_green(case, open, candidate, green, source).await?;
-    case.claim(format!("{name}: landed at {short}, which green contains once"), &below(&["commit"]), &broken, &unknown);
+    let home = match case.taken_back.get(&candidate.commit) {
+        Some(n) => format!("a person took back (rollback {n})"),
+        None => "green contains once".to_owned(),
+    };
+    case.claim(format!("{name}: landed at {short}, which {home}"), &below(&["commit"]), &broken, &unknown);
     let broken = dated(case, open, candidate, *at).await?;
     let covers = below(&["evidence/landed_at"]);
     case.claim(format!("{name}: its commit was made while it was being landed"), &covers, &broken, &[]);
@@ -80,7 +84,16 @@ async fn on_green(
         broken.push("it is not the commit that was verified".to_owned());
     }
     let on_line = case.line.get(&candidate.commit).is_some();
+    let taken_back = case.taken_back.get(&candidate.commit).copied();
+    if let Some(n) = taken_back {
+        let pin = format!("refs/mc/rolled-back/{n}");
+        match case.git.ref_value(&pin).await? {
+            Some(old) if case.git.is_ancestor(&candidate.commit, &old).await? => {}
+            _ => broken.push(format!("{pin} does not contain it")),
+        }
+    }
     match &case.look.green.tip {
+        _ if taken_back.is_some() => {}
         None => broken.push("green does not exist".to_owned()),
         Some(_) if on_line => {}
         Some(green) if !case.git.is_ancestor(&candidate.commit, &green.commit).await? => {
@@ -99,7 +112,7 @@ async fn on_green(
     if commit.parents.first() != Some(&open.onto.commit) {
         broken.push(format!("it was not made on green at {}", open.onto.commit.short()));
     }
-    if broken.is_empty() && !on_line {
+    if broken.is_empty() && !on_line && taken_back.is_none() {
         let why = "green contains it, and its first-parent line does not".to_owned();
         let moved = records(case.history).any(|record| matches!(record, Record::GreenMoved { .. }));
         let last = records(case.history).filter_map(|record| match record {
@@ -170,9 +183,12 @@ async fn contained(
 ) -> Result<Vec<String>, EngineError> {
     let head = &open.mr.head.commit;
     let mut broken = Vec::new();
-    match case.pins.get(&attempt_ref(case.mission(), unit, n)) {
+    let name = attempt_ref(case.mission(), unit, n);
+    match case.pins.get(&name) {
         Some(pinned) if pinned == head => {}
         Some(pinned) => broken.push(format!("its attempt is pinned at {}, not at {}", pinned.short(), head.short())),
+        // Its own commit keeps what was landed.
+        None if case.cleaned.get(name.as_str()) == Some(&head) => {}
         None => broken.push("its attempt is not pinned".to_owned()),
     }
     let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(broken) };
