@@ -49,6 +49,9 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
         (Some(head), Some(pinned)) => {
             broken.push(format!("{pin} holds {}, not {}", pinned.short(), head.commit.short()));
         }
+        (Some(head), None) if case.cleaned.get(&pin) == Some(&head.commit) => {
+            unknown.push("its pin was cleaned away".to_owned());
+        }
         (Some(_), None) => broken.push(format!("{pin} does not exist")),
         // What could not be collected then was pinned before its slot was used again.
         (None, Some(_)) if matches!(class, AttemptClass::Infrastructure | AttemptClass::Stopped) => {}

@@ -39,7 +39,11 @@ pub(super) async fn landed(
         return Ok(());
     };
     let (broken, unknown) = on_green(case, open, candidate, green, source).await?;
-    case.claim(format!("{name}: landed at {short}, which green contains once"), &below(&["commit"]), &broken, &unknown);
+    let where_now = match case.taken_back.contains(&candidate.commit) {
+        true => "and was taken back by a person",
+        false => "which green contains once",
+    };
+    case.claim(format!("{name}: landed at {short}, {where_now}"), &below(&["commit"]), &broken, &unknown);
     let broken = dated(case, open, candidate, *at).await?;
     let covers = below(&["evidence/landed_at"]);
     case.claim(format!("{name}: its commit was made while it was being landed"), &covers, &broken, &[]);
@@ -80,7 +84,10 @@ async fn on_green(
         broken.push("it is not the commit that was verified".to_owned());
     }
     let on_line = case.line.get(&candidate.commit).is_some();
+    let back = case.taken_back.contains(&candidate.commit);
     match &case.look.green.tip {
+        // What a person took back is not claimed to be there; everything else about it still holds.
+        _ if back => {}
         None => broken.push("green does not exist".to_owned()),
         Some(_) if on_line => {}
         Some(green) if !case.git.is_ancestor(&candidate.commit, &green.commit).await? => {
@@ -99,7 +106,7 @@ async fn on_green(
     if commit.parents.first() != Some(&open.onto.commit) {
         broken.push(format!("it was not made on green at {}", open.onto.commit.short()));
     }
-    if broken.is_empty() && !on_line {
+    if broken.is_empty() && !on_line && !back {
         let why = "green contains it, and its first-parent line does not".to_owned();
         let moved = records(case.history).any(|record| matches!(record, Record::GreenMoved { .. }));
         let last = records(case.history).filter_map(|record| match record {
@@ -170,7 +177,8 @@ async fn contained(
 ) -> Result<Vec<String>, EngineError> {
     let head = &open.mr.head.commit;
     let mut broken = Vec::new();
-    match case.pins.get(&attempt_ref(case.mission(), unit, n)) {
+    let pin = attempt_ref(case.mission(), unit, n);
+    match case.pins.get(&pin).or(case.cleaned.get(&pin)) {
         Some(pinned) if pinned == head => {}
         Some(pinned) => broken.push(format!("its attempt is pinned at {}, not at {}", pinned.short(), head.short())),
         None => broken.push("its attempt is not pinned".to_owned()),

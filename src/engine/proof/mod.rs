@@ -54,6 +54,10 @@ struct Case<'a> {
     line: Line,
     /// Attempt pins by ref name.
     pins: BTreeMap<String, CommitId>,
+    /// Pins that were deleted on a person's word, with what they held.
+    cleaned: BTreeMap<String, CommitId>,
+    /// Landings that a person took back.
+    taken_back: BTreeSet<CommitId>,
     report: Value,
     claims: Vec<Claim>,
     /// Tests found failing before and after, and flaky, in the stored snapshots.
@@ -88,6 +92,14 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
         serde_json::from_value::<Effective>(history.state.settings.clone()).ok().map(|effective| effective.settings);
     let line = Line::read(&git, look.green.tip.as_ref(), history).await?;
     let pins = git.list_refs(&format!("refs/mc/attempts/{mission}")).await?.into_iter().collect();
+    let (mut cleaned, mut taken_back) = (BTreeMap::new(), BTreeSet::new());
+    for record in records(history) {
+        match record {
+            Record::Cleaned { refs, .. } => cleaned.extend(refs.iter().cloned()),
+            Record::RolledBack { landings, .. } => taken_back.extend(landings.iter().cloned()),
+            _ => {}
+        }
+    }
     let mut case = Case {
         site,
         store: &store,
@@ -97,6 +109,8 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
         settings,
         line,
         pins,
+        cleaned,
+        taken_back,
         report,
         claims: vec![chain],
         red: BTreeSet::new(),
