@@ -287,6 +287,19 @@ fn lies_in_the_world(told: &Told) {
 }
 
 #[test]
+fn p3_what_a_person_took_back_is_reported_as_that_and_the_proof_holds() {
+    let night = Night::new();
+    night.mission_with(
+        &[unit("a", "echo true > tests/a.sh"), unit("b", "echo true > tests/b.sh")].concat(),
+        &["--workers", "1"],
+    );
+    night.mc(&["report", "--verify"]).exits(0).says(&["every claim of the report holds"]);
+    night.mc(&["green", "rollback", "a", "--yes"]).exits(0);
+    let said = night.mc(&["report", "--verify"]).exits(0);
+    said.says(&["every claim of the report holds", "b: landed at ", ", and was taken back by a person"]);
+}
+
+#[test]
 fn what_landed_is_verified_again_and_a_test_that_says_otherwise_is_named() {
     let night = Night::new();
     night.write("tests/outside.sh", "test ! -e \"$HOME/broken\"\n");

@@ -4,10 +4,11 @@ use super::{Case, records};
 use crate::adapters::files;
 use crate::domain::mission::times::times;
 use crate::domain::mission::{
-    AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, State, Unit, UnitState,
+    AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, State, Unit, UnitState, Usd,
 };
 use crate::domain::values::UnitId;
 use crate::engine::error::EngineError;
+use crate::engine::history::History;
 use crate::engine::views::attempt_run;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +30,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
 
 /// The state of each unit by its last decisive record: a second, simpler reading than the fold's.
 fn read_again(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
-    let mut found = BTreeMap::new();
+    let (mut found, mut landed) = (BTreeMap::new(), BTreeMap::new());
     let follows = |next: &NextMove| match next {
         NextMove::Queue { .. } => UnitState::Queued,
         NextMove::Retry { .. } => UnitState::Pending,
@@ -38,17 +39,8 @@ fn read_again(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
         NextMove::Fail { .. } => UnitState::Failed,
         NextMove::Reject { .. } => UnitState::Rejected,
     };
-    let mut landed = BTreeMap::new();
     for record in records(case.history) {
-        if let Record::Landed { source: MergeSource::Unit { unit, .. }, candidate, .. } = record {
-            landed.insert(&candidate.commit, unit);
-        }
         let (unit, state) = match record {
-            Record::RolledBack { landings, .. } => {
-                let taken = landings.iter().filter_map(|commit| landed.get(commit));
-                found.extend(taken.map(|unit| ((*unit).clone(), UnitState::RolledBack)));
-                continue;
-            }
             Record::RoundPlanned { units, .. } => {
                 found.extend(units.iter().map(|spec| (spec.id.clone(), UnitState::Pending)));
                 continue;
@@ -58,7 +50,15 @@ fn read_again(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
             Record::UnitBlocked { unit, .. } => (unit, UnitState::Blocked),
             Record::UnitUnblocked { unit } | Record::UnitRetried { unit, .. } => (unit, UnitState::Pending),
             Record::UnitCancelled { unit, .. } => (unit, UnitState::Cancelled),
-            Record::Landed { source: MergeSource::Unit { unit, .. }, .. } => (unit, UnitState::Landed),
+            Record::Landed { source: MergeSource::Unit { unit, .. }, candidate, .. } => {
+                landed.insert(&candidate.commit, unit);
+                (unit, UnitState::Landed)
+            }
+            Record::RolledBack { landings, .. } => {
+                let taken = landings.iter().filter_map(|commit| landed.get(commit));
+                found.extend(taken.map(|unit| ((*unit).clone(), UnitState::RolledBack)));
+                continue;
+            }
             Record::MergeEmpty { source: MergeSource::Unit { unit, .. }, .. } => (unit, UnitState::NoOp),
             Record::Rejected { source: MergeSource::Unit { unit, .. }, next, .. } => (unit, follows(next)),
             _ => continue,
@@ -200,6 +200,7 @@ fn reasons(case: &mut Case<'_>) {
             },
             UnitState::Cancelled => match ended {
                 Some(reason) if unit.reason.starts_with(reason) => {}
+                _ if given_up(history, id) => {}
                 _ => unknown.push("only the journal says why".to_owned()),
             },
             _ => continue,
@@ -209,6 +210,11 @@ fn reasons(case: &mut Case<'_>) {
         let what = format!("{id}: {}, {}", unit.state.name(), unit.reason);
         case.claim(what, &covers, &broken, &unknown);
     }
+}
+
+/// Whether a person gave a unit up.
+fn given_up(history: &History, id: &UnitId) -> bool {
+    records(history).any(|record| matches!(record, Record::UnitCancelAsked { unit, .. } if unit == id))
 }
 
 /// Whether a unit needs another one, directly or through others.
@@ -277,7 +283,9 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
                     }
                 }
             },
-            Record::StepFailed { .. } => broken_off += u64::from(open.take().is_some()),
+            Record::StepFailed { .. } | Record::VerificationDropped { .. } => {
+                broken_off += u64::from(open.take().is_some());
+            }
             _ => {}
         }
     }
@@ -314,25 +322,36 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
 
 fn cost(case: &mut Case<'_>) {
     let state = &case.history.state;
-    let mut broken = Vec::new();
     let agents: BTreeSet<&UnitId> =
         state.units.iter().filter(|unit| unit.spec.run.is_none()).map(|unit| &unit.spec.id).collect();
-    let (mut started, mut never) = (0_u64, 0_u64);
+    let (mut open, mut unknown, mut usd) = (0_u64, 0_u64, Usd(0));
     for record in records(case.history) {
         match record {
-            Record::AttemptStarted { unit, .. } if agents.contains(unit) => started += 1,
-            Record::AttemptEnded { unit, class: AttemptClass::NeverStarted, .. } if agents.contains(unit) => never += 1,
+            Record::AttemptStarted { unit, .. } if agents.contains(unit) => open += 1,
+            Record::AttemptEnded { unit, class, report, .. } if agents.contains(unit) => {
+                open = open.saturating_sub(1);
+                match report.cost.as_ref().and_then(|cost| cost.usd) {
+                    _ if *class == AttemptClass::NeverStarted => {}
+                    Some(known) => usd.0 = usd.0.saturating_add(known.0),
+                    None => unknown += 1,
+                }
+            }
             _ => {}
         }
     }
-    let told = case.report["cost"]["unknown_attempts"].as_u64().unwrap_or_default();
-    if told != started - never {
-        broken.push(format!("{} attempts of agents ran", started - never));
+    let mut broken = Vec::new();
+    let told = &case.report["cost"];
+    let (attempts, known) = (told["unknown_attempts"].as_u64().unwrap_or_default(), told["known_usd"].clone());
+    if attempts != open + unknown {
+        broken.push(format!("the cost of {} attempts is unknown", open + unknown));
     }
-    if told > 0 && case.report["cost"]["usd"] == 0 {
-        broken.push("an unknown cost is called 0".to_owned());
+    if known != usd.dollars() {
+        broken.push(format!("what is known adds up to {} USD", usd.dollars()));
     }
-    case.claim(format!("cost: unknown for {told} attempts"), &["/cost".to_owned()], &broken, &[]);
+    if attempts > 0 && !told["usd"].is_null() {
+        broken.push("an unknown cost is given as a sum".to_owned());
+    }
+    case.claim(format!("cost: {known} USD known, {attempts} attempts unknown"), &["/cost".to_owned()], &broken, &[]);
 }
 
 fn spent(case: &mut Case<'_>) {
