@@ -44,9 +44,11 @@ pub fn load(store: &Store, mission: Option<&MissionId>) -> Result<Option<History
         },
     };
     let mut records = Vec::new();
-    for row in store.rows(Some(&mission), 0)? {
+    // One row at a time: the text of a long journal is larger than what it says.
+    store.for_each_row(Some(&mission), 0, |row| {
         records.push((row.seq, row.at, read(&row)?));
-    }
+        Ok::<(), EngineError>(())
+    })?;
     let state = State::replay(records.iter().map(|(_, _, r)| r.clone()))
         .map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
     Ok(Some(History { mission, records, state }))
