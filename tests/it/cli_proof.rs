@@ -296,7 +296,7 @@ fn p3_what_a_person_took_back_is_reported_as_that_and_the_proof_holds() {
     night.mc(&["report", "--verify"]).exits(0).says(&["every claim of the report holds"]);
     night.mc(&["green", "rollback", "a", "--yes"]).exits(0);
     let said = night.mc(&["report", "--verify"]).exits(0);
-    said.says(&["every claim of the report holds", "b: landed at ", ", and was taken back by a person"]);
+    said.says(&["every claim of the report holds", "b: landed at ", ", which a person took back (rollback 1)"]);
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn every_lesson_has_a_line() {
         let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit());
         lessons.match_indices(id).any(|(at, _)| ends(&lessons[at + id.len()..]))
     };
-    let missing: Vec<String> = (4..=62_u32).map(|n| format!("H{n}")).filter(|id| !has(id)).collect();
+    let ids = (4..=62_u32).map(|n| format!("H{n}")).chain((1..=55_u32).map(|n| format!("L{n}")));
+    let missing: Vec<String> = ids.filter(|id| !has(id)).collect();
     assert_eq!(missing, Vec::<String>::new());
 }
