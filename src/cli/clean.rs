@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::config::duration;
 use crate::engine::clean::{self, Leftover, Retention, Rubbish};
+use crate::report::text::plain;
 use crate::report::words::count;
 use serde_json::{Value, json};
 
@@ -63,6 +64,10 @@ fn tell(rubbish: &Rubbish) {
         for (name, commit) in &left.unlanded {
             output::line(&format!("  {}  {name}  stays: never landed (--unlanded)", commit.short()));
         }
+        for folder in &left.aside {
+            let folder = plain(&folder.display().to_string());
+            output::line(&format!("  {folder}  stays: holds repositories that were set aside (--unlanded)"));
+        }
     }
     if !rubbish.snapshots.is_empty() {
         output::line(&format!("{} that nothing rests on", count(rubbish.snapshots.len() as u64, "snapshot")));
@@ -81,6 +86,7 @@ fn body(rubbish: &Rubbish, deleted: bool) -> Value {
             "refs": pins(&left.refs),
             "unlanded": pins(&left.unlanded),
             "paths": left.paths,
+            "aside": left.aside,
             "bytes": left.bytes,
         })
     };

@@ -119,7 +119,7 @@ impl Bench {
     pub async fn pool(&self) -> Result<&Arc<Pool>, PoolError> {
         self.pool
             .get_or_try_init(|| async {
-                let root = self.settings().parallel.pool_dir.clone().unwrap_or_else(|| self.state.pool());
+                let root = self.state.pool_in(self.settings().parallel.pool_dir.as_deref());
                 let pool = match self.room {
                     Room::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
                     Room::Verifications => Pool::open_cut(&verify_pool(&root), &self.source, Ignored::Keep).await?,

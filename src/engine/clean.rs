@@ -20,7 +20,7 @@ use crate::domain::mission::Record;
 use crate::domain::values::{CommitId, Millis, MissionId};
 use crate::domain::verify::SnapshotKey;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The folders of refs that belong to one mission each. `rolled-back` and `owner` belong to none and always stay.
@@ -48,7 +48,9 @@ pub struct Leftover {
     pub unlanded: Vec<(String, CommitId)>,
     /// Folders and files that go.
     pub paths: Vec<PathBuf>,
-    /// Their size.
+    /// Folders of attempts that hold repositories set aside, which are pinned nowhere; they stay.
+    pub aside: Vec<PathBuf>,
+    /// Size of what goes.
     pub bytes: u64,
 }
 
@@ -108,7 +110,14 @@ async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> R
     let at_rest = !unfinished && ended.last().is_none_or(|(_, at)| *at <= before);
     let old = ended.len().saturating_sub(retention.keep);
     for (mission, _) in ended.into_iter().take(old).filter(|(_, at)| *at <= before) {
-        let mut left = Leftover { refs: Vec::new(), unlanded: Vec::new(), paths: Vec::new(), bytes: 0, mission };
+        let mut left = Leftover {
+            refs: Vec::new(),
+            unlanded: Vec::new(),
+            paths: Vec::new(),
+            aside: Vec::new(),
+            bytes: 0,
+            mission,
+        };
         for kind in PINS {
             let folder = format!("refs/mc/{kind}/{}", left.mission);
             let landed = match &green {
@@ -122,7 +131,10 @@ async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> R
         }
         let runs = site.state.runs().join(left.mission.as_str());
         let log = site.state.logs().join(format!("{}.jsonl", left.mission));
-        for path in [runs, log] {
+        let (mut going, aside) = if retention.unlanded { (vec![runs], Vec::new()) } else { without_aside(&runs) };
+        left.aside = aside;
+        going.push(log);
+        for path in going {
             if let Some(bytes) = files::size(&path) {
                 left.bytes += bytes;
                 left.paths.push(path);
@@ -198,4 +210,18 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
         let _ = git.unpin(name, commit).await?;
     }
     Ok(rubbish)
+}
+
+/// What of a mission's run folders may go, and the folders of attempts that may not: git directories of an agent that are no
+/// commits of the workspace (nested repositories, broken clones) are kept in there and nowhere else.
+fn without_aside(runs: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let below = |dir: &Path| files::folders(dir).into_iter().map(|name| dir.join(name)).collect::<Vec<_>>();
+    let holds = |attempt: &PathBuf| !files::is_empty_or_absent(&attempt.join("aside")).unwrap_or(false);
+    let units = below(runs);
+    let attempts: Vec<PathBuf> = units.iter().flat_map(|unit| below(unit)).collect();
+    let aside: Vec<PathBuf> = attempts.iter().filter(|attempt| holds(attempt)).cloned().collect();
+    if aside.is_empty() {
+        return (vec![runs.to_owned()], aside);
+    }
+    (attempts.into_iter().filter(|attempt| !aside.contains(attempt)).collect(), aside)
 }

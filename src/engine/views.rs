@@ -328,7 +328,7 @@ pub fn attempt_run(site: &Site, mission: &MissionId, unit: &UnitId, n: u32) -> P
 /// The folder of the workspace pool, whether it exists or not.
 #[must_use]
 pub fn pool_dir(site: &Site) -> PathBuf {
-    site.layers.path("scheduler.parallel.pool_dir").unwrap_or_else(|| site.state.pool())
+    site.state.pool_in(site.layers.path("scheduler.parallel.pool_dir").as_deref())
 }
 
 /// The pools that exist: that of missions, and that of verifications beside them.

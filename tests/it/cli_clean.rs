@@ -57,6 +57,19 @@ fn p2_what_landed_is_cleaned_and_what_did_not_stays_until_a_person_names_it() {
 }
 
 #[test]
+fn p2_repositories_that_were_set_aside_stay_until_a_person_names_them() {
+    let night = Night::new();
+    night.mission(&unit("a", "git init -q sub && cd sub && git commit -q --allow-empty -m inner && exit 1")).exits(3);
+    let aside = "ls -d ../state/runs/*/a/1/aside/*";
+    assert!(night.holds(aside));
+    let said = night.mc(&[&EVERYTHING[..], &["--yes"]].concat()).exits(0);
+    said.says(&["a/1  stays: holds repositories that were set aside (--unlanded)"]);
+    assert!(night.holds(aside));
+    night.mc(&[&EVERYTHING[..], &["--unlanded", "--yes"]].concat()).exits(0);
+    assert!(!night.holds(aside));
+}
+
+#[test]
 fn the_newest_missions_and_young_ones_are_kept() {
     let (night, first) = two_missions();
     let json = |args: &[&str]| -> Value {

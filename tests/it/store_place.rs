@@ -163,3 +163,19 @@ fn two_repositories_do_not_share_a_place_but_a_moved_one_keeps_its_own() {
         StateDir::locate(&other, &env).unwrap().create().unwrap_err();
     });
 }
+
+#[test]
+fn p2_two_state_directories_told_to_use_one_pool_folder_do_not_share_workspaces() {
+    in_time(|| {
+        let world = world();
+        let (one, two) = (world.at(world.root.join("one")).unwrap(), world.at(world.root.join("two")).unwrap());
+        let shared = world.root.join("pool");
+        let of = |state: &StateDir| state.pool_in(Some(&shared));
+        assert!(of(&one) != of(&two) && of(&one).starts_with(&shared) && of(&two).starts_with(&shared));
+        assert_eq!(of(&one), of(&world.at(world.root.join("one")).unwrap()));
+        symlink(world.root.join("one"), world.root.join("link")).unwrap();
+        std::fs::create_dir_all(one.root()).unwrap();
+        assert_eq!(of(&one), of(&world.at(world.root.join("link")).unwrap()), "by whatever path it is named");
+        assert_eq!(one.pool_in(None), one.pool());
+    });
+}

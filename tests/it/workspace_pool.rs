@@ -133,6 +133,9 @@ fn p1_what_somebody_left_goes_and_only_what_is_ignored_stays() {
             "ln -s /etc/passwd link; mkdir -p build && touch build/out",
             "rm a; touch b",
             "touch -r a ../time && echo two > a && touch -r ../time a",
+            // Seen through the link, the files of the folder are as the index says.
+            "mv src lib && ln -s lib src",
+            "mv src ../moved && ln -s ../moved src",
         ] {
             world.sh_in(&slot, left).await;
             pool.release(2).unwrap();
@@ -140,6 +143,7 @@ fn p1_what_somebody_left_goes_and_only_what_is_ignored_stays() {
             let stays = if slot.join("build").exists() { "a\nbuild\nsrc" } else { "a\nsrc" };
             assert_eq!(world.sh_in(&slot, "cat a; ls -A | grep -v '^.git'").await, format!("one\n{stays}"), "{left}");
             assert_eq!(world.sh_in(&slot, "git status --porcelain").await, "", "{left}");
+            assert!(world.sh_in(&slot, "test ! -L src && ls src").await.contains(char::is_alphanumeric), "{left}");
         }
         assert!(slot.join("build/out").exists());
     });

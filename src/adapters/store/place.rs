@@ -159,7 +159,16 @@ impl StateDir {
         self.root.join("mc.db")
     }
 
-    /// The workspace pool.
+    /// The workspace pool: in `chosen` a folder of this state directory's own (several may be told to use the same place, and
+    /// workspaces are known by their number), else in the state directory.
+    #[must_use]
+    pub fn pool_in(&self, chosen: Option<&Path>) -> PathBuf {
+        let Some(chosen) = chosen else { return self.pool() };
+        let real = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
+        chosen.join(&hex(&Sha256::digest(real.as_os_str().as_bytes()))[..12])
+    }
+
+    /// The workspace pool in the state directory.
     #[must_use]
     pub fn pool(&self) -> PathBuf {
         self.root.join("pool")

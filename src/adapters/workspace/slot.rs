@@ -105,6 +105,10 @@ pub(crate) fn slot_git(source: &Git, files: &Path) -> Git {
         .with_setting("core.fsync=none")
         .with_setting("core.safecrlf=false")
         .with_setting("core.splitIndex=false")
+        // What makes a file count as unchanged is not for the user's settings to say.
+        .with_setting("core.checkStat=default")
+        .with_setting("core.trustctime=true")
+        .with_setting("core.ignoreStat=false")
 }
 
 /// Makes a slot's git directory anew, detached at `base`, as `git init` would without looking at anybody's settings. The
@@ -140,7 +144,9 @@ pub(crate) async fn reset(
     renew(shape, files, base)?;
     let git = slot_git(source, files);
     let (index, kept) = (files.join(".git/index"), kept_index(files));
-    if fs::symlink_metadata(&kept).is_ok_and(|m| m.is_file()) {
+    // `read-tree` looks at a file by its path, also through a folder that has become a link to where the files went: without
+    // an index every file is written, and every folder made.
+    if !found.folder_link && fs::symlink_metadata(&kept).is_ok_and(|m| m.is_file()) {
         fs::rename(&kept, &index).map_err(failed)?;
     }
     if found.odd() && unblock(&git, files).await.is_err() {
@@ -164,7 +170,7 @@ pub(crate) async fn reset(
             }
         }
         let now = survey(files, false).map_err(failed)?;
-        let simple = !found.odd() && !now.empty_folder && ignored == Ignored::Keep;
+        let simple = !found.odd() && !now.empty_folder && !now.folder_link && ignored == Ignored::Keep;
         // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
         let equal = simple && (entries(&index) == Some(now.files) || drop_untracked(&git, files).await?);
         if !equal {

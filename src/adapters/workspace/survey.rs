@@ -20,6 +20,8 @@ pub(crate) struct Survey {
     pub(crate) empty_folder: bool,
     /// A folder that could not be looked into.
     pub(crate) hidden: bool,
+    /// A link to a folder: behind it git compares files that are not where the index says.
+    pub(crate) folder_link: bool,
     /// Files and links.
     pub(crate) files: u64,
 }
@@ -66,6 +68,7 @@ pub(crate) fn survey(root: &Path, open: bool) -> io::Result<Survey> {
             let own = named_git && dir == root;
             found.inner_git |= named_git && !own;
             found.files += u64::from(!kind.is_dir());
+            found.folder_link |= kind.is_symlink() && fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
             found.special |= !own && !kind.is_dir() && !kind.is_file() && !kind.is_symlink();
             if kind.is_dir() && (!own || open) {
                 folders.push((entry.path(), own));

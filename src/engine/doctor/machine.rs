@@ -84,7 +84,7 @@ pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) {
 
 /// Disk, memory and processors.
 pub fn room(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
-    let pool = settings.parallel.pool_dir.clone().unwrap_or_else(|| site.state.pool());
+    let pool = site.state.pool_in(settings.parallel.pool_dir.as_deref());
     let cap = settings.parallel.max_disk;
     if let Some(free) = machine::free_bytes(&pool) {
         let found = format!("{} free for workspaces in {}, which may use {}", size(free), pool.display(), size(cap));
