@@ -1,12 +1,13 @@
 //! The text of `cargo test`, that is of libtest and rustdoc, one section per binary.
 //!
 //! Promises: a test is identified by its binary with source path and its name, without hash, line number and
-//! `should panic`; a section counts only when its tests are those of its summary; a binary that died is a failed suite;
+//! `should panic`, of equal ones in order of appearance; a section counts only when its tests are those of its summary; a binary that died is a failed suite;
 //! where cargo stopped at the first failing binary the report is not whole.
 
 use super::nextest;
 use super::report::{Report, Said, counted, cut};
 use crate::domain::verify::results::{TestResults, TestStatus};
+use std::collections::BTreeMap;
 
 const HINT: &str = "run `cargo test` without -q";
 
@@ -48,6 +49,9 @@ struct Section<'a> {
 struct Reader<'a> {
     report: Report,
     suite: String,
+    /// The binaries that were opened, by their line, with the number each has among those of its suite.
+    binaries: BTreeMap<&'a str, u64>,
+    suites: BTreeMap<String, u64>,
     section: Option<Section<'a>>,
     sections: u64,
     /// Whether cargo itself was heard, and what it said of failing binaries.
@@ -84,7 +88,7 @@ impl<'a> Reader<'a> {
             self.section = Some(Section { announced, counts, details: false, pending: None, doubtful, with_doubtful });
         } else if let Some(suite) = header(line) {
             self.broken_off();
-            self.suite = cut(&suite).to_owned();
+            self.suite = self.numbered(line, cut(&suite));
             self.headers = true;
         } else if line.starts_with("error: ") && line.contains("test failed, to rerun pass `") {
             self.reruns += 1;
@@ -99,6 +103,16 @@ impl<'a> Reader<'a> {
         } else if let Some(section) = &mut self.section {
             section.line(line, &self.suite, &mut self.report);
         }
+    }
+
+    /// Two packages of a workspace may each have a `tests/api.rs`, and nothing but their order tells them apart.
+    fn numbered(&mut self, line: &'a str, suite: &str) -> String {
+        let number = *self.binaries.entry(line).or_insert_with(|| {
+            let count = self.suites.entry(suite.to_owned()).or_default();
+            *count += 1;
+            *count
+        });
+        if number > 1 { format!("{suite} ({number})") } else { suite.to_owned() }
     }
 
     /// A section without a summary is followed by something else, or by nothing.

@@ -74,6 +74,22 @@ fn what_tests_print_is_not_read_as_results() {
 }
 
 #[test]
+fn binaries_of_one_name_are_told_apart_by_their_order() {
+    let section = |hash: char, word: &str, counts: &str| {
+        let hash = hash.to_string().repeat(16);
+        format!(
+            "     Running tests/api.rs (target/debug/deps/api-{hash})\n\nrunning 1 test\ntest a ... {word}\n\n\
+             test result: {counts}; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n"
+        )
+    };
+    let (one, two) = (section('a', "ok", "ok. 1 passed; 0 failed"), section('b', "ok", "ok. 1 passed; 0 failed"));
+    let results = read(&format!("{one}{two}{one}"));
+    assert_eq!(results.problem, None);
+    let suites: Vec<_> = results.tests.iter().map(|test| test.suite.as_str()).collect();
+    assert_eq!(suites, ["api tests/api.rs", "api tests/api.rs (2)", "api tests/api.rs"]);
+}
+
+#[test]
 fn a_report_that_is_not_whole_is_a_problem() {
     // Between two binaries nothing tells that another was to come; only the way the process ended does.
     let (first, _) = PASS.split_once("     Running unittests src/main.rs").unwrap();

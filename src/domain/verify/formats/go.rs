@@ -1,7 +1,7 @@
 //! The text of `go test -v`.
 //!
 //! Promises: a test is identified by its package and name with all subtests; a result counts only for a test that was
-//! announced; a package that could not be built, or whose test binary did not come to its own end, is a failed suite.
+//! announced, and of several of one test the worst; a package that could not be built, or whose test binary did not come to its own end, is a failed suite.
 
 use super::go_json;
 use super::report::{Report, Said, duration};
@@ -43,6 +43,8 @@ struct Pending<'a> {
     mark: usize,
     /// Tests without a result.
     open: BTreeMap<&'a str, usize>,
+    /// Tests with a result, by their last place in the report.
+    closed: BTreeMap<&'a str, usize>,
     results: u64,
     failed: bool,
     /// The line `PASS` or `FAIL` that a test binary prints at its end.
@@ -84,13 +86,21 @@ fn said(output: &str) -> Said {
 
 impl<'a> Pending<'a> {
     fn result(&mut self, test: &'a str, status: TestStatus, report: &mut Report) {
-        let Some(times) = self.open.get_mut(test) else { return };
+        let Some(times) = self.open.get_mut(test) else {
+            // What a test prints can look like its result; a failure behind it is not less true.
+            if let Some(at) = self.closed.get(test) {
+                self.failed |= status == TestStatus::Failed;
+                report.further(*at, status);
+            }
+            return;
+        };
         *times -= 1;
         if *times == 0 {
             self.open.remove(test);
         }
         self.results += 1;
         self.failed |= status == TestStatus::Failed;
+        self.closed.insert(test, report.len());
         report.test("", test, status);
     }
 

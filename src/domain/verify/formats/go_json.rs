@@ -1,10 +1,10 @@
 //! The events of `go test -json`, one JSON object a line (`go doc test2json`).
 //!
 //! Promises: identity and broken packages are those of [`super::go`]; an announced test without a result, or a package without
-//! an end, is a problem.
+//! an end, is a problem; of several results of one test, which runs its own binary again, the worst counts.
 
 use super::go::{self, Package};
-use super::report::{Report, Said};
+use super::report::{Report, Said, worst};
 use crate::domain::verify::results::{TestResults, TestStatus};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,8 @@ struct Event {
 #[derive(Default)]
 struct Tests {
     open: BTreeSet<String>,
+    /// Tests with a result, by their last place in the report.
+    closed: BTreeMap<String, usize>,
     failed: bool,
     own_end: bool,
     /// Results that only the printed text has, where a test printed before it without a line end.
@@ -87,7 +89,9 @@ impl Tests {
             "fail" => TestStatus::Failed,
             "skip" => TestStatus::Skipped,
             "run" => {
-                self.open.insert(event.test.clone());
+                if self.open.insert(event.test.clone()) {
+                    self.printed.remove(&event.test);
+                }
                 return;
             }
             "output" => return self.printed(event),
@@ -97,7 +101,11 @@ impl Tests {
             self.close(event, status, report);
         } else if self.open.remove(&event.test) {
             self.failed |= status == TestStatus::Failed;
+            self.closed.insert(event.test.clone(), report.len());
             report.test(&event.package, &event.test, status);
+        } else if let Some(at) = self.closed.get(&event.test) {
+            self.failed |= status == TestStatus::Failed;
+            report.further(*at, status);
         }
     }
 
@@ -106,13 +114,21 @@ impl Tests {
         if event.test.is_empty() {
             self.own_end |= line == "FAIL";
         } else if let Some((test, status)) = go::result(line)
-            && self.open.contains(test)
+            && (self.open.contains(test) || self.closed.contains_key(test) && status == TestStatus::Failed)
         {
+            let status = self.printed.get(test).map_or(status, |before| worst(*before, status));
             self.printed.insert(test.to_owned(), status);
         }
     }
 
     fn close(&mut self, event: &Event, status: TestStatus, report: &mut Report) {
+        // In a package that passed, such a line is what a test says of something else.
+        for (test, _) in self.printed.iter().filter(|(_, printed)| [status, **printed] == [TestStatus::Failed; 2]) {
+            if let Some(at) = self.closed.get(test).filter(|_| !self.open.contains(test)) {
+                self.failed = true;
+                report.further(*at, TestStatus::Failed);
+            }
+        }
         for test in std::mem::take(&mut self.open) {
             match (self.printed.get(&test), status) {
                 (Some(status), _) => report.test(&event.package, &test, *status),

@@ -70,6 +70,51 @@ fn a_result_counts_only_for_an_announced_test() {
 }
 
 #[test]
+fn of_several_results_of_one_test_the_worst_counts() {
+    let events = |actions: &[&str]| {
+        let line = |action: &&str| format!("{{\"Action\":\"{action}\",\"Package\":\"x/a\",\"Test\":\"TestX\"}}\n");
+        let tests: String = actions.iter().map(line).collect();
+        let end = "{\"Action\":\"output\",\"Package\":\"x/a\",\"Output\":\"FAIL\\n\"}\n{\"Action\":\"fail\",\"Package\":\"x/a\"}\n";
+        go_json::read(&format!("{tests}{end}"))
+    };
+    let statuses = |results: TestResults| {
+        assert_eq!(results.problem, None);
+        let single = results.tests.iter().filter(|test| test.name != WHOLE_SUITE);
+        single.map(|test| test.status).collect::<Vec<_>>()
+    };
+    for (actions, wanted) in [
+        (&["run", "run", "pass", "fail"][..], &[Failed][..]),
+        (&["run", "run", "fail", "pass"], &[Failed]),
+        (&["run", "skip", "pass"], &[Passed]),
+        (&["run", "pass", "run", "fail"], &[Passed, Failed]),
+    ] {
+        assert_eq!(statuses(events(actions)), wanted, "{actions:?}");
+    }
+    let cut = r#"{"Action":"run","Package":"x/a","Test":"TestX"}
+{"Action":"output","Package":"x/a","Test":"TestX","Output":"--- PASS: TestX (0.00s)\n"}
+{"Action":"pass","Package":"x/a","Test":"TestX"}
+{"Action":"run","Package":"x/a","Test":"TestX"}
+{"Action":"fail","Package":"x/a"}
+"#;
+    assert_eq!(statuses(go_json::read(cut)), [Passed, Failed], "the second run has not the result of the first");
+    let behind = r#"{"Action":"run","Package":"x/a","Test":"TestX"}
+{"Action":"pass","Package":"x/a","Test":"TestX"}
+{"Action":"output","Package":"x/a","Test":"TestX","Output":"noise--- FAIL: TestX (0.00s)\n"}
+{"Action":"fail","Package":"x/a"}
+"#;
+    assert_eq!(statuses(go_json::read(behind)), [Failed]);
+    for (lines, wanted) in [
+        ("--- PASS: TestX (0.00s)\n--- FAIL: TestX (0.00s)\n", Failed),
+        ("--- FAIL: TestX (0.00s)\n--- PASS: TestX (0.00s)\n", Failed),
+        ("--- SKIP: TestX (0.00s)\n--- FAIL: TestX (0.00s)\n", Failed),
+    ] {
+        let results = read(&format!("=== RUN   TestX\n{lines}FAIL\nFAIL\tx/a\t0.1s\nFAIL\n"));
+        assert_eq!(names(&results), ["x/a: TestX"]);
+        assert_eq!(statuses(results), [wanted], "{lines}");
+    }
+}
+
+#[test]
 fn a_package_that_did_not_come_to_its_end_is_a_failed_suite() {
     let whole = |output| {
         read(output).tests.iter().filter(|test| test.name == WHOLE_SUITE).map(|t| t.suite.clone()).collect::<Vec<_>>()

@@ -223,10 +223,14 @@ impl Parser {
         self.tries += case.reruns;
         self.bad += case.reruns;
         let status = match case.status.as_deref() {
-            _ if case.skipped => TestStatus::Skipped,
+            // A skip beside a failure may be of another part of the test.
             _ if case.bad => TestStatus::Failed,
+            _ if case.skipped => TestStatus::Skipped,
             Some("disabled" | "notrun") => TestStatus::Skipped,
-            Some("fail") => TestStatus::Failed,
+            Some(word) if FAILED.iter().any(|failed| word.eq_ignore_ascii_case(failed)) => {
+                self.bad += 1;
+                TestStatus::Failed
+            }
             _ => TestStatus::Passed,
         };
         let suite = self.suite_of(&case);
@@ -256,6 +260,9 @@ impl Parser {
         names.collect::<Vec<_>>().join(" > ")
     }
 }
+
+/// Words of `status` of a test that failed, where no element says so.
+const FAILED: [&str; 4] = ["fail", "failed", "failure", "error"];
 
 /// The class jest-junit gives to a file that failed to run; the file is the name.
 const JEST_BROKEN: &str = "Test suite failed to run";

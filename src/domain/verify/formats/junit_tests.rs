@@ -43,13 +43,31 @@ fn results_are_the_children_of_a_case() {
         ("<failure/>", Failed),
         ("<error message='x'>y</error>", Failed),
         ("<skipped/>", Skipped),
-        ("<skipped/><failure/>", Skipped),
+        ("<skipped/><failure/>", Failed),
+        ("<error/><skipped/>", Failed),
         ("<flakyFailure><failure/></flakyFailure>", Passed),
         ("<rerunFailure/><error/>", Failed),
         ("<warning/>", Passed),
     ] {
         let xml = format!("<testsuites><testsuite><testcase name='a'>{inside}</testcase></testsuite></testsuites>");
         assert_eq!(read(&xml).tests[0].status, status, "{inside}");
+    }
+}
+
+#[test]
+fn a_status_that_says_failed_is_a_failure() {
+    for (status, wanted) in [
+        ("fail", Failed),
+        ("failed", Failed),
+        ("Failure", Failed),
+        ("ERROR", Failed),
+        ("run", Passed),
+        ("passed", Passed),
+        ("notrun", Skipped),
+    ] {
+        let bad = u64::from(wanted == Failed);
+        let xml = format!("<testsuite failures='{bad}'><testcase name='a' status='{status}'/></testsuite>");
+        assert_eq!((read(&xml).tests[0].status, read(&xml).problem), (wanted, None), "{status}");
     }
 }
 

@@ -78,6 +78,13 @@ impl Report {
         self.tests.push(TestResult { suite: shorten(&stable(suite)), name: shorten(&stable(name)), status });
     }
 
+    /// A further result of the test at `at`: a failure is never taken back, and nothing that ran was skipped.
+    pub(super) fn further(&mut self, at: usize, status: TestStatus) {
+        if let Some(test) = self.tests.get_mut(at) {
+            test.status = worst(test.status, status);
+        }
+    }
+
     /// A suite that could not be built, loaded or run to its end.
     pub(super) fn broken_suite(&mut self, suite: &str) {
         self.whole += 1;
@@ -118,6 +125,11 @@ impl Report {
         }
         self.into_results()
     }
+}
+
+/// Of two results of one test, failed before passed before skipped.
+pub(super) fn worst(one: TestStatus, other: TestStatus) -> TestStatus {
+    if one == TestStatus::Failed || other == TestStatus::Failed { TestStatus::Failed } else { one.max(other) }
 }
 
 /// A name that is an absolute path differs with the folder in which the tree lies: only its last part is kept.

@@ -87,21 +87,24 @@ enum Directive {
     Todo,
 }
 
-/// Splits at the first unescaped `#` that is followed by SKIP or TODO; any other `#` belongs to the name.
+/// Splits at the first `#` behind a blank that is followed by SKIP or TODO as a whole word, also in the forms some producers
+/// write; any other `#`, also an escaped one, belongs to the name.
 fn split_directive(text: &str) -> (&str, Option<Directive>) {
     for (at, _) in text.match_indices('#') {
-        let escapes = text[..at].bytes().rev().take_while(|b| *b == b'\\').count();
-        if escapes % 2 == 1 {
+        if !text[..at].is_empty() && !text[..at].ends_with(char::is_whitespace) {
             continue;
         }
-        let word = text[at + 1..].trim_start();
-        let starts = |wanted: &str| word.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(wanted));
-        if starts("skip") {
-            return (text[..at].trim_end(), Some(Directive::Skip));
-        }
-        if starts("todo") {
-            return (text[..at].trim_end(), Some(Directive::Todo));
-        }
+        let rest = text[at + 1..].trim_start();
+        let word = rest.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_')).next().unwrap_or_default();
+        let is = |wanted: &str| word.eq_ignore_ascii_case(wanted);
+        let directive = if ["skip", "skipped", "skipping"].into_iter().any(is) {
+            Directive::Skip
+        } else if is("todo") {
+            Directive::Todo
+        } else {
+            continue;
+        };
+        return (text[..at].trim_end(), Some(directive));
     }
     (text, None)
 }

@@ -44,6 +44,27 @@ fn a_plain_report() {
 }
 
 #[test]
+fn a_directive_is_a_whole_word_behind_a_blank() {
+    for (line, wanted) in [
+        ("ok 2 - page has #skip-link", ("page has #skip-link", Passed)),
+        ("not ok 2 - page has #skip-link", ("page has #skip-link", Failed)),
+        ("not ok a # todos", ("a # todos", Failed)),
+        ("not ok a # skip_all", ("a # skip_all", Failed)),
+        ("not ok a # skipper", ("a # skipper", Failed)),
+        ("not ok a#skip", ("a#skip", Failed)),
+        ("not ok a \\# skip", ("a \\# skip", Failed)),
+        ("not ok a #skip-link # SKIP off", ("a #skip-link", Skipped)),
+        ("ok a #skip", ("a", Skipped)),
+        ("ok a # Skipped: off", ("a", Skipped)),
+        ("ok a # skipping off", ("a", Skipped)),
+        ("not ok a # TODO: later", ("a", Skipped)),
+        ("ok 1 # SKIP", ("(no description)", Skipped)),
+    ] {
+        assert_eq!(names(&format!("1..1\n{line}\n")), [(wanted.0.to_owned(), wanted.1)], "{line}");
+    }
+}
+
+#[test]
 fn identity_is_without_number_and_duration() {
     let first = names("1..3\nok 1 - a # time=12.3ms\nok 2 - b in 4ms\nok 3 - 7 dwarfs\n");
     let second = names("1..3\nok 9 a # time=9ms\nok b in 120ms\nok 1 7 dwarfs\r\n");

@@ -1,11 +1,13 @@
 //! The text of Python's unittest with `-v`, and of runners that print like it (Django, nose).
 //!
-//! Promises: a test is identified by its class with module and its method; a failing part (subtest) fails its test; a class
-//! or module that could not be set up or imported is a failed suite; the results are those of `Ran n tests` and
+//! Promises: a test is identified by its class with module and its method; a failing part (subtest) fails its test, and so
+//! does a report below the results; a class or module that could not be set up or imported is a failed suite; the results are those of `Ran n tests` and
 //! of the line below, or the report is not whole.
 
+use super::RESULTS_LIMIT;
 use super::report::{Report, Said, counted, duration};
 use crate::domain::verify::results::{TestResults, TestStatus};
+use std::collections::BTreeMap;
 
 const HINT: &str = "run unittest with -v";
 const RULE: &str = "----------------------------------------------------------------------";
@@ -28,14 +30,43 @@ struct Run<'a> {
     open: Option<Open<'a>>,
     /// Tests with a result, by whether they are named in `Ran n tests`.
     ran: u64,
-    failures: u64,
-    errors: u64,
+    /// What is known of each test, class and module by suite and name.
+    known: BTreeMap<(&'a str, &'a str), Known>,
+    /// The test whose result was the last one, unless it passed.
+    last: Option<(&'a str, &'a str)>,
     surprises: u64,
     /// In the reports below the first double rule.
     reports: bool,
     /// `Ran n tests` that waits for `OK` or `FAILED`.
     said: Option<u64>,
     previous: &'a str,
+}
+
+/// What the lines of results and the reports below them say of one identity.
+#[derive(Default)]
+struct Known {
+    /// Its last place among the tests.
+    at: Option<usize>,
+    lines: Bad,
+    reports: Bad,
+}
+
+/// How often something failed.
+#[derive(Default, Clone, Copy)]
+struct Bad {
+    failures: u64,
+    errors: u64,
+}
+
+impl Bad {
+    fn add(&mut self, word: Word) {
+        self.failures += u64::from(word == Word::Fail);
+        self.errors += u64::from(word == Word::Error);
+    }
+
+    fn any(self) -> bool {
+        self.failures + self.errors > 0
+    }
 }
 
 /// A test whose result is still to come.
@@ -81,8 +112,12 @@ impl<'a> Reader<'a> {
         } else if line.len() == RULE.len() && line.bytes().all(|b| b == b'=') {
             run.reports = true;
         } else if run.reports {
-            if let Some(suite) = suite_error(line) {
-                self.report.broken_suite(suite);
+            if run.previous.len() == RULE.len()
+                && run.previous.bytes().all(|b| b == b'=')
+                && let Some((word, suite, name)) = reported(line)
+                && let Some(known) = self.known(suite, name)
+            {
+                known.reports.add(word);
             }
         } else {
             self.result(line);
@@ -92,15 +127,42 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn known(&mut self, suite: &'a str, name: &'a str) -> Option<&mut Known> {
+        if self.run.known.len() >= RESULTS_LIMIT && !self.run.known.contains_key(&(suite, name)) {
+            self.report.fail(format!("more than {RESULTS_LIMIT} tests in one output"));
+            return None;
+        }
+        Some(self.run.known.entry((suite, name)).or_default())
+    }
+
+    fn bad(&mut self, suite: &'a str, name: &'a str, word: Word) {
+        if let Some(known) = self.known(suite, name) {
+            known.lines.add(word);
+        }
+    }
+
     fn result(&mut self, line: &'a str) {
         if let Some(part) = line.strip_prefix("  ") {
             return self.part(part);
         }
         if let Some((suite, name, rest)) = header(line) {
-            self.settle();
-            let mut open = Open { suite, name, parts: None, announced: false };
+            // A test whose parts were told has a result of its own where it failed besides.
+            let parts = self.run.open.filter(|open| (open.suite, open.name) == (suite, name));
+            let parts = parts.and_then(|open| open.parts);
+            if parts.is_none() {
+                self.settle();
+            }
+            self.run.open = None;
+            let mut open = Open { suite, name, parts, announced: false };
             match rest.strip_prefix(" ...") {
                 Some(rest) => match status(rest.trim_start()) {
+                    Some(word @ (Word::Fail | Word::Error)) if self.run.last == Some((suite, name)) => {
+                        // Its test failed, and so did what cleans up behind it.
+                        return self.again(suite, name, word);
+                    }
+                    word if SET_UP.contains(&name) => {
+                        return self.bad(suite, name, word.unwrap_or(Word::Skipped));
+                    }
                     Some(word) => return self.end(open, word),
                     None => open.announced = true,
                 },
@@ -111,6 +173,10 @@ impl<'a> Reader<'a> {
             return;
         }
         let Some(mut open) = self.run.open else { return };
+        if open.parts.is_some() {
+            // Below its parts the result of a test repeats its name.
+            return;
+        }
         let word = if open.announced { line } else { line.rsplit_once(" ... ").map_or("", |(_, word)| word) };
         if let Some(word) = status(word) {
             self.run.open = None;
@@ -135,12 +201,11 @@ impl<'a> Reader<'a> {
             Word::Skipped => TestStatus::Skipped,
             _ => TestStatus::Passed,
         };
-        self.run.failures += u64::from(word == Word::Fail);
-        self.run.errors += u64::from(word == Word::Error);
         open.parts = Some(match open.parts {
             Some(TestStatus::Failed) => TestStatus::Failed,
             _ => part,
         });
+        self.bad(suite, name, word);
     }
 
     /// A test with parts that did not all pass has no result line of its own.
@@ -153,21 +218,31 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&mut self, open: Open<'a>, word: Word) {
-        let (place, status) = match word {
-            Word::Ok => (None, TestStatus::Passed),
-            Word::Skipped | Word::Expected => (None, TestStatus::Skipped),
-            Word::Fail => (Some(&mut self.run.failures), TestStatus::Failed),
-            Word::Error => (Some(&mut self.run.errors), TestStatus::Failed),
-            Word::Surprise => (Some(&mut self.run.surprises), TestStatus::Failed),
+        let status = match word {
+            Word::Ok => TestStatus::Passed,
+            Word::Skipped | Word::Expected => TestStatus::Skipped,
+            Word::Fail | Word::Error | Word::Surprise => TestStatus::Failed,
         };
-        if let Some(count) = place {
-            *count += 1;
-        }
+        self.run.surprises += u64::from(word == Word::Surprise);
+        self.bad(open.suite, open.name, word);
         let status = if open.parts == Some(TestStatus::Failed) { TestStatus::Failed } else { status };
         self.put(open, status);
     }
 
+    /// A further failure of the test that has its result.
+    fn again(&mut self, suite: &'a str, name: &'a str, word: Word) {
+        self.bad(suite, name, word);
+        if let Some(at) = self.known(suite, name).and_then(|known| known.at) {
+            self.report.further(at, TestStatus::Failed);
+        }
+    }
+
     fn put(&mut self, open: Open<'a>, status: TestStatus) {
+        let at = self.report.len();
+        if let Some(known) = self.known(open.suite, open.name) {
+            known.at = Some(at);
+        }
+        self.run.last = (status != TestStatus::Passed).then_some((open.suite, open.name));
         self.run.ran += 1;
         self.singles += 1;
         if open.suite == "unittest.loader._FailedTest" {
@@ -186,12 +261,19 @@ impl<'a> Reader<'a> {
             self.nameless = true;
             return;
         }
-        // Errors of classes and modules have no line of their own among the results.
-        let agree = run.ran == ran
-            && run.failures == verdict.failures
-            && run.errors <= verdict.errors
-            && run.surprises == verdict.surprises;
-        if !agree {
+        // Not each version tells errors of classes and modules among the results, nor each runner reports below them.
+        let mut bad = Bad::default();
+        for ((suite, name), known) in &run.known {
+            bad.failures += known.lines.failures.max(known.reports.failures);
+            bad.errors += known.lines.errors.max(known.reports.errors);
+            if SET_UP.contains(name) && (known.lines.any() || known.reports.any()) {
+                self.report.broken_suite(suite);
+            } else if let Some(at) = known.at.filter(|_| known.reports.any()) {
+                self.report.further(at, TestStatus::Failed);
+            }
+        }
+        let agree = [run.ran, bad.failures, bad.errors, run.surprises];
+        if agree != [ran, verdict.failures, verdict.errors, verdict.surprises] {
             self.report.fail(format!("{ran} tests ran, the results of {} were read", run.ran));
         }
     }
@@ -246,10 +328,16 @@ fn header(line: &str) -> Option<(&str, &str, &str)> {
     Some((suite, name, rest))
 }
 
-/// The class or module of `ERROR: setUpClass (module.Class)`.
-fn suite_error(line: &str) -> Option<&str> {
-    let (what, suite) = line.strip_prefix("ERROR: ")?.strip_suffix(')')?.split_once(" (")?;
-    matches!(what, "setUpClass" | "tearDownClass" | "setUpModule" | "tearDownModule").then_some(suite)
+/// What stands for a class or module among tests.
+const SET_UP: [&str; 4] = ["setUpClass", "tearDownClass", "setUpModule", "tearDownModule"];
+
+/// The suite and name of `ERROR: test_a (module.Class.test_a)`, `FAIL: test_a (module.Class.test_a) [part] (i=1)` and
+/// `ERROR: setUpClass (module.Class)`.
+fn reported(line: &str) -> Option<(Word, &str, &str)> {
+    let (word, test) = line.split_once(": ")?;
+    let word = status(word).filter(|word| matches!(word, Word::Fail | Word::Error))?;
+    let (suite, name, _) = header(test)?;
+    Some((word, suite, name))
 }
 
 /// `Ran 8 tests in 0.001s`.

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 const PASS: &str = include_str!("../../../../tests/data/outputs/unittest/pass.txt");
 const FAIL: &str = include_str!("../../../../tests/data/outputs/unittest/fail.txt");
 const IMPORT: &str = include_str!("../../../../tests/data/outputs/unittest/import.txt");
+const SETUP: &str = include_str!("../../../../tests/data/outputs/unittest/setup.txt");
+const SETUP_SKIP: &str = include_str!("../../../../tests/data/outputs/unittest/setup-skip.txt");
 const DOTS: &str = include_str!("../../../../tests/data/outputs/exit/unittest-dots.txt");
 
 #[test]
@@ -39,6 +41,36 @@ fn a_result_may_come_lines_after_its_test() {
     let results = read(output);
     let statuses: Vec<_> = results.tests.iter().map(|test| test.status).collect();
     assert_eq!((results.problem, statuses), (None, vec![Passed, Failed, Skipped]));
+}
+
+#[test]
+fn a_report_fails_its_test_whatever_its_line_says() {
+    let results = read(SETUP);
+    let tests: Vec<_> = results.tests.iter().map(|test| (test.name.as_str(), test.status)).collect();
+    let wanted = [
+        ("test_b", Passed),
+        ("test_both", Failed),
+        ("test_fakes", Failed),
+        ("test_p", Failed),
+        ("(whole suite)", Failed),
+    ];
+    assert_eq!((results.problem, tests), (None, wanted.to_vec()));
+    for (from, to) in [("errors=4", "errors=5"), ("errors=4", "errors=3"), ("failures=2", "failures=1")] {
+        assert!(read(&SETUP.replace(from, to)).problem.is_some(), "{to}");
+    }
+    let unreported = SETUP.replace("ERROR: test_fakes (", "ERROR: ");
+    assert!(read(&unreported).problem.is_some(), "an error that no test is known by");
+    let rule = "=".repeat(70);
+    let quoted = PASS.replace(RULE, &format!("{rule}\nnote\nFAIL: test_adds (test_demo.TestDemo.test_adds)\n\n{RULE}"));
+    assert_eq!(read(&quoted), read(PASS), "a report stands below its rule");
+}
+
+#[test]
+fn a_class_or_module_that_is_skipped_is_no_test() {
+    assert_eq!(conclude(Format::Auto, 0, SETUP_SKIP), (Format::Unittest, StageOutcome::Passed, false));
+    assert_eq!(names(&read(SETUP_SKIP)), ["test_setup.B: test_b"]);
+    let module = SETUP_SKIP.replace("setUpClass (test_setup.A)", "setUpModule (test_other)");
+    assert_eq!(read(&module), read(SETUP_SKIP));
 }
 
 #[test]
