@@ -271,9 +271,10 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
     let state = &case.history.state;
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
     let (mut ran, mut reused, mut broken_off) = (BTreeSet::new(), 0, 0);
-    let mut open = None;
+    let (mut open, mut asked_again) = (None, BTreeSet::new());
     for record in records(case.history) {
         match record {
+            Record::Resumed { .. } => asked_again.extend(open),
             Record::VerifyStarted { run, .. } => open = Some(*run),
             Record::Verified { run, reused: known, .. } if open.take() == Some(*run) => match known {
                 true => reused += 1,
@@ -306,8 +307,9 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
         .iter()
         .filter_map(|key| key.0.split_once(&mark)?.1.parse().ok())
         .collect();
-    let hidden: Vec<String> = kept.difference(&ran).map(u64::to_string).collect();
     // A run may have been kept by an engine that was killed before it could say so; then it was asked again.
+    let hidden = kept.difference(&ran).filter(|run| !asked_again.contains(*run));
+    let hidden: Vec<String> = hidden.map(u64::to_string).collect();
     if !hidden.is_empty() && broken_off == 0 {
         broken.push(format!("the results of runs {} are stored and not reported", hidden.join(", ")));
     }
