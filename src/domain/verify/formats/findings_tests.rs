@@ -101,13 +101,13 @@ fn identities_are_file_and_rule() {
     told(
         "eslint/some.txt",
         &expect![[r#"
-        1 /work/app/src/a.js: eqeqeq
-        1 /work/app/src/a.js: no-console
-        2 /work/app/src/a.js: no-undef
-        1 /work/app/src/a.js: no-unused-vars
-        1 /work/app/src/a.js: prefer-const
-        1 /work/app/src/b.js: Unused eslint-disable directive (no problems were reported from 'no-console')
-        3 /work/app/src/b.js: no-unused-vars
+        1 /site/app/src/a.js: eqeqeq
+        1 /site/app/src/a.js: no-console
+        2 /site/app/src/a.js: no-undef
+        1 /site/app/src/a.js: no-unused-vars
+        1 /site/app/src/a.js: prefer-const
+        1 /site/app/src/b.js: Unused eslint-disable directive (no problems were reported from 'no-console')
+        3 /site/app/src/b.js: no-unused-vars
         8 make it fail
     "#]],
     );
@@ -173,7 +173,7 @@ fn unicode_paths_are_kept() {
     for (path, wanted) in [
         ("ruff/unicode.txt", "größe/日本 語.py: F401"),
         ("mypy/unicode.txt", "größe/日本 語.py: assignment"),
-        ("eslint/unicode.txt", "/work/app/größe/日本 語.js: no-unused-vars"),
+        ("eslint/unicode.txt", "/site/app/größe/日本 語.js: no-unused-vars"),
         ("tsc/unicode.txt", "größe/日本 語.ts: TS2322"),
         ("bandit/unicode.txt", "größe/日本 語.py: B101 (low)"),
         ("clippy/unicode.txt", "src/größe.rs: unused variable: `日本`"),
@@ -196,7 +196,7 @@ fn every_form_of_a_tool_tells_the_same() {
     ] {
         let (one, other) = (recorded(one), recorded(other));
         let relative = |found: &Findings| -> Vec<_> {
-            found.counts.iter().map(|(name, n)| (name.trim_start_matches("/work/app/").to_owned(), *n)).collect()
+            found.counts.iter().map(|(name, n)| (name.trim_start_matches("/site/app/").to_owned(), *n)).collect()
         };
         assert_eq!(relative(&one), relative(&other));
         assert_eq!((one.errors, one.problem.is_some()), (other.errors, other.problem.is_some()));
@@ -210,8 +210,8 @@ fn what_keeps_a_tool_from_looking_is_a_problem() {
         ("mypy/syntax.txt", "broken.py could not be parsed"),
         ("mypy/missing.txt", "errors prevented further checking"),
         ("mypy/usage.txt", "mypy gave up"),
-        ("eslint/syntax.txt", "/work/app/src/broken.js could not be parsed"),
-        ("eslint/syntax.json", "/work/app/src/broken.js could not be parsed"),
+        ("eslint/syntax.txt", "/site/app/src/broken.js could not be parsed"),
+        ("eslint/syntax.json", "/site/app/src/broken.js could not be parsed"),
         ("tsc/syntax.txt", "broken.ts keeps it from checking types: TS1134"),
         ("tsc/config.txt", "tsconfig.json keeps it from checking types: TS5023"),
         ("tsc/empty.txt", "TS18003: No inputs were found"),
