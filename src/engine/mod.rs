@@ -36,6 +36,7 @@ mod shop;
 pub mod signals;
 mod verification;
 
+pub mod judge;
 pub mod verify;
 
 pub mod audit;
