@@ -19,6 +19,7 @@ use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::host::rundir::runs_below;
 use crate::adapters::store::Store;
+use crate::adapters::store::place::StateDir;
 use crate::domain::values::{CommitId, Tip};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
@@ -92,6 +93,12 @@ pub async fn verify(
         }
     };
     if told { Ok(None) } else { done.map(Some) }
+}
+
+/// Where the folders of verifications without a mission are.
+#[must_use]
+pub fn verify_runs(state: &StateDir) -> PathBuf {
+    state.runs().join(".verify")
 }
 
 /// A name that no other run of any machine has.
@@ -225,7 +232,7 @@ impl Job<'_> {
 
     async fn examine(&self, tip: &Tip, name: &str, say: &str, confirms: Option<&SnapshotKey>) -> Result<Side, String> {
         let label = format!("{}-{name}", self.id);
-        let dir = self.bench.state.runs().join(".verify").join(&label);
+        let dir = verify_runs(&self.bench.state).join(&label);
         let run = format!("verify-{label}");
         let question = Question { tip, extent: Extent::Narrowed, stages: &self.stages, dir: &dir, run: &run, confirms };
         let (_, Filtered { tree, removed }) = verification::key(self.bench, &tip.tree, &self.stages).await?;
@@ -262,7 +269,7 @@ impl Job<'_> {
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
     async fn seat(&self, label: &str, base: &CommitId, filtered: &Filtered, confirming: bool) -> Result<Seat, String> {
-        let setup = self.bench.state.runs().join(".verify").join(label).join("setup");
+        let setup = verify_runs(&self.bench.state).join(label).join("setup");
         let mut slot = u32::from(confirming);
         while slot < SLOTS {
             let wanted = Wanted { slot, label, base, without: Some(filtered) };
@@ -286,7 +293,7 @@ impl Job<'_> {
         }
         let still = pool.dirty_slots().map_err(|e| chain(&e))?.iter().any(|(s, l)| *s == slot && l == label);
         if still {
-            for run in runs_below(&self.bench.state.runs().join(".verify").join(label)) {
+            for run in runs_below(&verify_runs(&self.bench.state).join(label)) {
                 run.end(GRACE).await;
             }
             pool.release(slot).map_err(|e| chain(&e))?;
