@@ -59,3 +59,4 @@ mod verify_trees;
 mod workspace_collect;
 mod workspace_hostile;
 mod workspace_pool;
+mod workspace_unseen;

@@ -47,7 +47,7 @@ impl Shape {
         let version = if sha256 { "1\n[extensions]\n\tobjectFormat = sha256\n[core]\n" } else { "0\n" };
         text.extend_from_slice(format!("[core]\n\trepositoryFormatVersion = {version}").as_bytes());
         text.extend_from_slice(
-            b"\tbare = false\n\tlogAllRefUpdates = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n",
+            b"\tbare = false\n\tfileMode = true\n\tlogAllRefUpdates = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n",
         );
         text.extend_from_slice(b"[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n");
         text.extend_from_slice(b"[commit]\n\tgpgSign = false\n[tag]\n\tgpgSign = false\n[push]\n\tdefault = nothing\n");
