@@ -16,6 +16,7 @@ pub mod cancel;
 pub mod clean;
 pub mod rollback;
 
+mod accept;
 mod attempt;
 mod bench;
 mod claims;

@@ -57,6 +57,9 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         }
         Record::AttemptEnded { unit, n, class, next, report, .. } => {
             // What the machine did to it is no evidence for the next attempt, but a person wants to know.
+            if let (Some(_), Some(question)) = (&report.accept, &report.hold) {
+                return Some(format!("{unit}: held, {}", short(question, 2 * LIMIT)));
+            }
             let why = match (&report.end, next) {
                 (RunEnd::Infrastructure(why), NextMove::Retry { .. }) => format!(": {}", short(why, LIMIT)),
                 _ => String::new(),

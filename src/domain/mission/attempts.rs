@@ -200,6 +200,7 @@ impl State {
             green: attempt.green.clone(),
             from: attempt.from.clone(),
             evidence: unit.evidence.clone(),
+            accept_first: unit.spec.run.is_none() && unit.wants_failure_before(),
         })
     }
 
@@ -212,6 +213,9 @@ impl State {
 /// The outcome class of an attempt. Git and the exit decide; a claim is only believed where it costs the agent
 /// something (failed, blocked) or where nothing changed anyway.
 pub(super) fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
+    if report.accept.is_some() {
+        return AttemptClass::Held;
+    }
     match &report.end {
         RunEnd::NeverStarted => return AttemptClass::NeverStarted,
         RunEnd::Infrastructure(_) => return AttemptClass::Infrastructure,

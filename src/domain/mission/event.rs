@@ -7,7 +7,7 @@ use super::budget::Cost;
 use super::evidence::Quick;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
-use crate::domain::verify::{Delta, SnapshotKey, Summary};
+use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
 
 /// A fact from outside the decision function.
@@ -202,6 +202,18 @@ pub struct AttemptReport {
     /// What the stages run in its workspace afterwards said, if any were run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quick: Option<Quick>,
+    /// What `accept` said on green, when no agent was started because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<AcceptBefore>,
+}
+
+/// What the `accept` line of a unit said on green before its agent would have been started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptBefore {
+    /// Key of the snapshot.
+    pub key: SnapshotKey,
+    /// Its outcome.
+    pub outcome: StageOutcome,
 }
 
 impl AttemptReport {
@@ -221,7 +233,15 @@ impl AttemptReport {
             ran: None,
             cost: None,
             quick: None,
+            accept: None,
         }
+    }
+
+    /// The report of an attempt whose agent was not started, because `accept` does not fail on green. It cost nothing.
+    #[must_use]
+    pub fn doubted(before: AcceptBefore, question: String) -> Self {
+        let cost = Some(Cost::NOTHING);
+        Self { accept: Some(before), hold: Some(question), cost, ..Self::bare(RunEnd::NeverStarted) }
     }
 }
 

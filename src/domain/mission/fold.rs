@@ -128,6 +128,9 @@ impl State {
                     if *next == NextMove::NoOp {
                         u.reason.clone_from(&report.summary);
                     }
+                    if report.accept.is_some() {
+                        u.accept_in_doubt();
+                    }
                     match class {
                         AttemptClass::FailedWork
                         | AttemptClass::FailedQuick
