@@ -10,6 +10,7 @@ use super::prepare::{self, NotReady, Wanted};
 use super::runs::GRACE;
 use super::shop::Shop;
 use super::verification::{Examined, Extent, Question, Seat, examine};
+use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::runs_below;
 use crate::domain::mission::{AcceptBefore, AttemptOrder, VerifyRole, extra_stages, not_started};
@@ -19,20 +20,19 @@ use crate::domain::verify::{SnapshotKey, StageOutcome};
 use std::path::PathBuf;
 use tokio::sync::watch;
 
-/// What stands in the way of starting an agent: the answer of `accept`, and the question it leaves to a person.
-#[derive(Debug)]
-pub struct Doubt {
-    /// The answer.
-    pub before: AcceptBefore,
-    /// The question.
-    pub question: String,
-}
+/// Name of the file with the answer.
+const SAID: &str = "said.json";
 
-/// Asks `accept` on green where the order wants it; `None` when the agent may start. What cannot run is asked twice.
+/// Asks `accept` on green where the order wants it; the question for a person when no agent is to be started. What cannot run
+/// is asked twice. The answer is kept for [`told`].
 ///
 /// # Errors
 /// [`NotReady`]: nothing is known of it.
-pub async fn before(shop: &Shop, order: &AttemptOrder, kill: watch::Receiver<bool>) -> Result<Option<Doubt>, NotReady> {
+pub async fn before(
+    shop: &Shop,
+    order: &AttemptOrder,
+    kill: watch::Receiver<bool>,
+) -> Result<Option<String>, NotReady> {
     if !order.accept_first {
         return Ok(None);
     }
@@ -41,14 +41,26 @@ pub async fn before(shop: &Shop, order: &AttemptOrder, kill: watch::Receiver<boo
     let tree = shop.source.tree_of(&order.green).await.map_err(|e| NotReady::Failed(chain(&e)))?;
     let green = Tip { commit: order.green.clone(), tree };
     let mut found = ask(shop, order, &green, &stages, None, kill.clone()).await?;
+    let mut runs = u32::from(!found.reused);
     let unsure = found.snapshot.summary().outcome == StageOutcome::NotRun && !found.snapshot.confirmed;
     if unsure && shop.settings().queue.confirm_failures {
         found = ask(shop, order, &green, &stages, Some(&found.key), kill).await?;
+        runs += 1;
     }
     let summary = found.snapshot.summary();
-    let question = not_started(&order.spec, &order.green, &summary);
-    let before = AcceptBefore { key: found.key, outcome: summary.outcome };
-    Ok(question.map(|question| Doubt { before, question }))
+    let before = AcceptBefore { key: found.key, outcome: summary.outcome, runs };
+    let failed = |e: &dyn std::fmt::Display| NotReady::Failed(format!("keep what `accept` said: {e}"));
+    let dir = dir(shop, &label(shop, order));
+    files::make_private_dir(&dir).map_err(|e| failed(&e))?;
+    files::replace(&dir.join(SAID), &serde_json::to_vec(&before).map_err(|e| failed(&e))?).map_err(|e| failed(&e))?;
+    Ok(not_started(&order.spec, &order.green, &summary))
+}
+
+/// What `accept` said before the attempt of this order, also to an engine that takes it over.
+#[must_use]
+pub fn told(shop: &Shop, order: &AttemptOrder) -> Option<AcceptBefore> {
+    let kept = files::read_if_there(&dir(shop, &label(shop, order)).join(SAID)).ok()??;
+    serde_json::from_slice(&kept).ok()
 }
 
 /// Ends what an earlier engine left running of the question. Its slot is nobody's work and is freed by its next use.

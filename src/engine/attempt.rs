@@ -42,10 +42,7 @@ pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
     let place = Folder::of(shop, &order);
     let begun = match accept::before(shop, &order, kill.clone()).await {
         Ok(None) => begin(shop, &order, &place, kill.clone()).await,
-        Ok(Some(doubt)) => {
-            let report = AttemptReport::doubted(doubt.before, doubt.question);
-            return settle(shop, &order, &place, report).await;
-        }
+        Ok(Some(question)) => return settle(shop, &order, &place, AttemptReport::not_started(question)).await,
         Err(not) => Err(not),
     };
     match begun {
@@ -299,6 +296,7 @@ async fn finish(
         Err(why) => {
             // The slot keeps its marker: nothing is reset before it is pinned; its next user tries again.
             report.end = RunEnd::Infrastructure(format!("collect the workspace: {why}"));
+            report.accept = accept::told(shop, order);
             shop.redactor().report(&mut report);
             return report;
         }
@@ -422,6 +420,7 @@ async fn keep(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Option<Collec
 
 /// Keeps the report durably, then gives the slot back.
 async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, mut report: AttemptReport) -> AttemptReport {
+    report.accept = accept::told(shop, order);
     shop.redactor().report(&mut report);
     if let Err(e) = place.keep(&place.report(), &report) {
         tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);

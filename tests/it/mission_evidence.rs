@@ -364,3 +364,16 @@ fn p4_p5_an_engine_killed_while_accept_is_asked_leaves_nobody_and_asks_again() {
     assert!(night.holds("! git cat-file -e mc/green:litter"));
     night.audit();
 }
+
+#[test]
+fn p9_a_unit_that_lands_after_its_round_was_over_counts_where_it_was_planned() {
+    let night = night(GATE);
+    night.write("../agent/known", "touch known");
+    night.write("BACKLOG.md", "## Known\n- id: known\n- accept: true\n\nMake it.\n");
+    night.commit("backlog");
+    // Round 2 finds nothing and waits for the person.
+    night.mc(&["mission", "start"]).exits(3).says(&["round 2", "mc unit retry known"]);
+    night.mc(&["unit", "retry", "known"]).exits(0);
+    night.mc(&["mission", "resume"]).exits(0).says(&["known: landed"]);
+    night.audit();
+}

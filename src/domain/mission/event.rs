@@ -202,7 +202,7 @@ pub struct AttemptReport {
     /// What the stages run in its workspace afterwards said, if any were run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quick: Option<Quick>,
-    /// What `accept` said on green, when no agent was started because of it.
+    /// What `accept` said on green before an agent was started, or why none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept: Option<AcceptBefore>,
 }
@@ -214,6 +214,16 @@ pub struct AcceptBefore {
     pub key: SnapshotKey,
     /// Its outcome.
     pub outcome: StageOutcome,
+    /// How often it was run for that; 0: known before.
+    pub runs: u32,
+}
+
+impl AcceptBefore {
+    /// Whether it stands in the way of starting an agent: it does not fail where it has to.
+    #[must_use]
+    pub fn doubts(&self) -> bool {
+        self.outcome != StageOutcome::Failed
+    }
 }
 
 impl AttemptReport {
@@ -237,11 +247,10 @@ impl AttemptReport {
         }
     }
 
-    /// The report of an attempt whose agent was not started, because `accept` does not fail on green. It cost nothing.
+    /// The report of an attempt whose agent was not started because of what `accept` said. It cost nothing.
     #[must_use]
-    pub fn doubted(before: AcceptBefore, question: String) -> Self {
-        let cost = Some(Cost::NOTHING);
-        Self { accept: Some(before), hold: Some(question), cost, ..Self::bare(RunEnd::NeverStarted) }
+    pub fn not_started(question: String) -> Self {
+        Self { hold: Some(question), cost: Some(Cost::NOTHING), ..Self::bare(RunEnd::NeverStarted) }
     }
 }
 

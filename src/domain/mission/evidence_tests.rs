@@ -368,8 +368,9 @@ fn no_agent_is_started_where_accept_does_not_fail_and_a_person_may_want_it_all_t
     let wanted = |play: &Play| play.state.order(&play.unit().spec.id).unwrap().accept_first;
     let mut play = Play::new(unit(|u| u.accept = Some("test".to_owned())));
     assert!(wanted(&play));
-    let before = AcceptBefore { key: SnapshotKey("k".to_owned()), outcome: StageOutcome::Passed };
-    play.attempt(AttemptReport::doubted(before, "is it done?".to_owned()));
+    let before = AcceptBefore { key: SnapshotKey("k".to_owned()), outcome: StageOutcome::Passed, runs: 1 };
+    play.attempt(AttemptReport { accept: Some(before), ..AttemptReport::not_started("is it done?".to_owned()) });
+    assert_eq!(play.state.verifications_run, 2, "with the base");
     assert_eq!((play.unit().state, play.unit().used, play.unit().reason.as_str()), (UnitState::Held, 0, "is it done?"));
     let account = play.state.account;
     assert_eq!((account.unknown, account.unknown_tokens, account.usd.0), (0, 0, 0), "nothing was paid");
