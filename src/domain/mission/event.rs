@@ -215,6 +215,7 @@ pub struct AcceptBefore {
     /// Its outcome.
     pub outcome: StageOutcome,
     /// How often it was run for that; 0: known before.
+    #[serde(default)]
     pub runs: u32,
 }
 
