@@ -141,7 +141,7 @@ pub fn not_started(unit: &UnitSpec, green: &CommitId, said: &Summary) -> Option<
             "`accept` passes on green at {green} before anything was done, so no agent was started: either the work is done \
              already, or the line does not show it"
         ),
-        StageOutcome::NotRun => format!("{}, and no agent was started", could_not_run(green, said.note.trim())),
+        StageOutcome::NotRun => could_not_run(green, said.note.trim(), " and no agent was started"),
     };
     Some(format!(
         "{why}. To have it made all the same, `mc unit retry {}`: from then on `accept` only has to pass afterwards. Else \
@@ -150,9 +150,9 @@ pub fn not_started(unit: &UnitSpec, green: &CommitId, said: &Summary) -> Option<
     ))
 }
 
-fn could_not_run(green: &str, note: &str) -> String {
+fn could_not_run(green: &str, note: &str, so: &str) -> String {
     format!(
-        "`accept` could not run on green at {green} ({note}), so nobody knows that it fails there; a line such as \
+        "`accept` could not run on green at {green} ({note}), so nobody knows that it fails there{so}; a line such as \
          `test -e FILE && …` says no where the file is missing"
     )
 }
@@ -230,7 +230,7 @@ impl Decision<'_> {
         let reason = match before.summary.outcome {
             StageOutcome::Failed => return true,
             StageOutcome::Passed => format!("`accept` passes on green at {onto} without this change{since}"),
-            StageOutcome::NotRun => could_not_run(onto, before.summary.note.trim()),
+            StageOutcome::NotRun => could_not_run(onto, before.summary.note.trim(), ""),
         };
         self.hold_landing(landing, reason);
         false
