@@ -125,3 +125,57 @@ fn a_repository_of_another_user_is_refused_with_the_way_out() {
         assert!(stderr.contains("safe.directory"), "{stderr}");
     });
 }
+
+#[test]
+fn refs_of_others_are_seen_in_any_folder_loose_packed_and_as_tables() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let seen = async || -> Vec<String> { world.source().refs_snapshot().await.unwrap().into_keys().collect() };
+        assert_eq!(seen().await, ["refs/heads/main"]);
+        world.sh("git update-ref refs/odd/a/b HEAD && git update-ref refs/single HEAD && git tag t").await;
+        world.sh("git update-ref refs/mc/attempts/m/u/1 HEAD && git update-ref refs/heads/mc/green HEAD").await;
+        let all = ["refs/heads/main", "refs/odd/a/b", "refs/single", "refs/tags/t"];
+        assert_eq!(seen().await, all);
+        world.sh("git pack-refs --all --prune && ! test -e .git/refs/single").await;
+        assert_eq!(seen().await, all, "packed");
+        world.sh("git update-ref refs/late/x HEAD").await;
+        assert_eq!(seen().await.len(), 5, "both");
+        if world.sh("git refs migrate --ref-format=reftable 2>/dev/null || echo old").await != "old" {
+            assert_eq!(seen().await.len(), 5, "as a table");
+        }
+    });
+}
+
+#[test]
+fn remembered_refs_of_others_follow_every_change() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let git = world.source().staying();
+        world.commit("b", "2").await;
+        world.sh("git branch old && git tag t && git pack-refs --all && git branch loose").await;
+        // Files older than the shortest time in which two changes could look alike.
+        tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+        world.sh("git update-ref refs/mc/x HEAD && git update-ref refs/heads/mc/green HEAD").await;
+        for change in [
+            "true",
+            "git branch -f loose HEAD~1",
+            "git branch -f loose HEAD",
+            "git update-ref refs/new/x HEAD",
+            "git update-ref -d refs/new/x",
+            "git tag -d t",
+            "git pack-refs --all",
+            "git checkout -q --detach && git update-ref refs/heads/main HEAD~1",
+            "git worktree add -q ../tree old && git -C ../tree update-ref refs/bisect/bad HEAD",
+        ] {
+            let before = git.refs_snapshot().await.unwrap();
+            world.sh(change).await;
+            let after = git.refs_snapshot().await.unwrap();
+            assert_eq!(after, world.source().refs_snapshot().await.unwrap(), "{change}");
+            assert_eq!(
+                after == before,
+                ["true", "git pack-refs --all"].contains(&change) || change.contains("bisect"),
+                "{change}"
+            );
+        }
+    });
+}

@@ -3,7 +3,6 @@
 use super::reader::Answer;
 use super::{Git, GitError, Place, fields, id_lines, unexpected};
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -68,7 +67,8 @@ pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
         }
     };
     let pattern = r"^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$";
-    let partial = git.ask(&["config", "--local", "--name-only", "--get-regexp", pattern]).await?.is_some();
+    let asked = ["config", "--local", "--name-only", "--get-regexp", pattern];
+    let partial = !plainly_whole(&common_dir) && git.ask(&asked).await?.is_some();
     Ok(SourceFacts {
         toplevel,
         common_dir,
@@ -129,7 +129,7 @@ impl Git {
         Ok(None)
     }
 
-    async fn common_dir(&self) -> Result<PathBuf, GitError> {
+    pub(super) async fn common_dir(&self) -> Result<PathBuf, GitError> {
         let kept = self.reader.as_ref().map(|reader| &reader.common_dir);
         if let Some(known) = kept.and_then(|kept| kept.get()) {
             return Ok(known.clone());
@@ -177,15 +177,6 @@ impl Git {
         }
         let [name, email] = found;
         Ok((name, email))
-    }
-
-    /// Every ref that is not `mc`'s own, with the object it holds: compared before and after an attempt.
-    ///
-    /// # Errors
-    /// [`GitError`] when git fails.
-    pub async fn refs_snapshot(&self) -> Result<BTreeMap<String, CommitId>, GitError> {
-        let ours = |name: &str| name.starts_with("refs/heads/mc/") || name.starts_with("refs/mc/");
-        Ok(self.list_refs("refs").await?.into_iter().filter(|(name, _)| !ours(name)).collect())
     }
 
     /// The commit and tree a revision names; absent when it names none.
@@ -347,6 +338,13 @@ fn parse_worktrees(bytes: &[u8]) -> Vec<Worktree> {
         }
     }
     trees
+}
+
+/// Whether the settings of a repository itself name no objects that are fetched on demand. `git config --local` reads
+/// this file and nothing it includes.
+fn plainly_whole(common: &Path) -> bool {
+    let text = std::fs::read(common.join("config")).map(|bytes| String::from_utf8_lossy(&bytes).to_lowercase());
+    text.is_ok_and(|text| !["promisor", "partialclone"].iter().any(|word| text.contains(word)))
 }
 
 /// Whether a look at its files shows that a repository has one work tree at most, on another branch and in no rebase. What
