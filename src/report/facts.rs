@@ -119,7 +119,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
             Record::Landed { source, at, candidate, green: now, verdict, .. } => {
                 let (unit, attempt) = match source {
                     MergeSource::Unit { unit, n } => (Some(unit.clone()), Some(*n)),
-                    MergeSource::Intake => (None, None),
+                    MergeSource::Intake | MergeSource::Books { .. } => (None, None),
                 };
                 let (tip, verdict, found) = (candidate.clone(), *verdict, after.take());
                 facts.landings.push(LandingFact {

@@ -5,6 +5,7 @@
 //! executes or trusts the text. Headings in code blocks, quotes and comments are not work.
 
 mod lines;
+mod marks;
 mod metadata;
 mod parse;
 mod resolve;
@@ -14,6 +15,7 @@ mod title;
 #[cfg(test)]
 mod tests;
 
+pub use marks::{Mark, Marked, mark, merge};
 pub use parse::parse;
 pub use status::{ItemState, ItemStatus};
 

@@ -178,6 +178,9 @@ impl Decision<'_> {
             self.note(Record::WaveOpened { round, wave, at: self.now, green });
             return;
         }
+        if self.keep_books() {
+            return;
+        }
         self.note(Record::RoundWorked { round });
         self.evaluate();
     }
