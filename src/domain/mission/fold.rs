@@ -9,6 +9,7 @@ use super::parts::{
 use super::policy::AGE_BOOST;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
+use crate::domain::backlog::WAITS;
 use crate::domain::plan::graph::Edge;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, Tip, UnitId};
@@ -146,7 +147,7 @@ impl State {
             }
             Record::UnitBlocked { unit, cause } => self.unit_to(unit, |u| {
                 u.state = UnitState::Blocked;
-                u.reason = format!("depends on {cause}");
+                u.reason = format!("{WAITS}{cause}");
                 u.blocked_by = Some(cause.clone());
             }),
             Record::UnitUnblocked { unit } => self.unit_to(unit, |u| {

@@ -56,6 +56,9 @@ pub(super) async fn landed(
         let covers = below(&["evidence/attempt", "ref"]);
         case.claim(format!("{name}: what landed is the work of attempt {n}"), &covers, &broken, &[]);
     }
+    if matches!(source, MergeSource::Books { .. }) {
+        super::books::written(case, state, open, candidate).await?;
+    }
     let (mut broken, unknown) = judged(case, bodies, state, open, *verdict)?;
     let open = open.clone();
     if again::reasons(state, &open) != *reasons {
