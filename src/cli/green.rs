@@ -46,7 +46,7 @@ pub(super) async fn show(context: &Context) -> Result<u8, CliError> {
 fn named(stand: &Stand) -> String {
     let what = match &stand.unit {
         Some(unit) => format!("landing of {unit}"),
-        None => "base, the target branch taken in, or the books of a round".to_owned(),
+        None => "base, or the target branch or the books of a round taken in".to_owned(),
     };
     match stand.checkpoints.is_empty() {
         true => what,

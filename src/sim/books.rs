@@ -51,10 +51,11 @@ impl Kept {
     }
 
     /// How a tree shows that something was written on top of it.
-    pub(super) fn change(&self, content: &Content) -> Option<(UnitId, Behaviour)> {
+    pub(super) fn changed(&self, mut content: Content) -> Content {
         let kind = if self.breaks { Behaviour::Breaks } else { Behaviour::Good };
         let nth = content.keys().filter(|id| id.as_str().starts_with("books.")).count();
-        Some((UnitId::new(&format!("books.{nth}")).ok()?, kind))
+        content.extend(UnitId::new(&format!("books.{nth}")).map(|id| (id, kind)));
+        content
     }
 
     pub(super) fn write(&mut self, commit: &CommitId, books: &Books) -> Result<(), String> {

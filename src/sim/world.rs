@@ -399,8 +399,7 @@ impl World {
     }
 
     fn write_books(&mut self, onto: &Tip, books: &Books) -> Result<Integration, String> {
-        let mut content = self.commits.get(&onto.commit).cloned().unwrap_or_default();
-        content.extend(self.kept.change(&content));
+        let content = self.kept.changed(self.commits.get(&onto.commit).cloned().unwrap_or_default());
         let tip = self.commit("books", content, vec![onto.commit.clone()]);
         self.kept.write(&tip.commit, books)?;
         Ok(Integration::Books { candidate: Some(tip), notes: Vec::new() })

@@ -5,13 +5,14 @@
 //! what the file means for another item.
 
 use super::lines::{bullet, indent};
-use super::parse::{parse, placed};
-use super::status::ItemState;
+use super::parse::{Place, parse, placed};
+use super::status::{ItemState, ItemStatus};
 use super::{Backlog, Heading};
 use crate::domain::plan::keys::Key;
+use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The status one item is to have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,14 +45,14 @@ pub fn mark(text: &str, marks: &[Mark]) -> Result<Marked, String> {
     let mut wanted: Vec<(&UnitId, &str)> = Vec::new();
     for Mark { unit, status, was } in marks {
         let Some(now) = backlog.statuses.get(unit) else { continue };
-        let (state, now) = (now.state, now.to_string());
+        // What waits for another unit says so of an earlier mission, and was taken up all the same.
+        let open = now.state == ItemState::Todo || (now.state == ItemState::Blocked && now.waits_for().is_some());
+        let now = now.to_string();
         if now == *status {
             continue;
         }
-        let settled = status.starts_with(ItemState::Done.word()) || status.starts_with(ItemState::NoOp.word());
         // What a person set back to be done again is not called failed a second time; that it landed is still true.
-        let open = state == ItemState::Todo && (was.is_none() || settled);
-        if open || was.as_ref() == Some(&now) {
+        if open && (was.is_none() || settled(status)) || was.as_ref() == Some(&now) {
             wanted.push((unit, status));
         } else {
             kept.push((unit.clone(), now));
@@ -95,7 +96,7 @@ fn says_the_same(before: &str, after: &str, wanted: &[(&UnitId, &str)]) -> bool 
         (units, backlog.headings.iter().map(heading).collect::<Vec<_>>())
     };
     let new: BTreeMap<&UnitId, &str> = wanted.iter().copied().collect();
-    let as_wanted = |(id, status): (&UnitId, &super::ItemStatus)| match new.get(id) {
+    let as_wanted = |(id, status): (&UnitId, &ItemStatus)| match new.get(id) {
         Some(wanted) => status.to_string() == *wanted,
         None => before.statuses.get(id) == Some(status),
     };
@@ -179,13 +180,12 @@ fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
 
 /// Ticks the checkbox of an item that is done; white space and everything else stays.
 fn tick(line: &mut String, status: &str) {
-    let settled = status.starts_with(ItemState::Done.word()) || status.starts_with(ItemState::NoOp.word());
     let mut rest = line.trim_start();
     rest = rest.trim_start_matches('#').trim_start();
     if let Some(inner) = bullet(rest) {
         rest = inner.content;
     }
-    if settled
+    if settled(status)
         && rest.starts_with("[ ]")
         && let Some(at) = line.find("[ ]")
     {
@@ -219,32 +219,41 @@ fn lead(line: &str) -> String {
     line[..at].to_owned()
 }
 
-/// The text of a person with the marks that another text got beside it. `base` is what both come from. `None` when the
-/// other text differs from `base` in more than marks, or one of the three is no backlog.
+/// The text of a person with the marks that another text got beside it. `base` is what both come from. An item whose status
+/// the person wrote or changed keeps it; one whose words the person changed loses a mark that says it did not work out: it is
+/// another item now. `None` when the other text differs from `base` in more than marks, or one of the three is no backlog.
 #[must_use]
 pub fn merge(base: &str, marked: &str, person: &str) -> Option<String> {
     let (old, ours) = (parse(base).ok()?, parse(marked).ok()?);
-    let marks: Vec<(&UnitId, String, String)> = ours
-        .statuses
-        .iter()
-        .filter_map(|(id, status)| {
-            let before = old.statuses.get(id)?;
-            (before != status).then(|| (id, status.to_string(), before.to_string()))
-        })
-        .collect();
-    let all: Vec<(&UnitId, &str)> = marks.iter().map(|(id, status, _)| (*id, status.as_str())).collect();
+    let differs = |(id, status): &(&UnitId, &ItemStatus)| old.statuses.get(id).is_some_and(|before| before != *status);
+    let marks: Vec<(&UnitId, String)> =
+        ours.statuses.iter().filter(differs).map(|(id, status)| (id, status.to_string())).collect();
+    let all: Vec<(&UnitId, &str)> = marks.iter().map(|(id, status)| (*id, status.as_str())).collect();
     if put(base, &all) != (marked.to_owned(), Vec::new()) {
         return None;
     }
     let theirs = parse(person).ok()?;
-    let untouched =
-        |id: &UnitId, before: &str| theirs.statuses.get(id).is_some_and(|status| status.to_string() == before);
-    let wanted: Vec<(&UnitId, &str)> = marks
-        .iter()
-        .filter(|(id, _, before)| untouched(id, before))
-        .map(|(id, status, _)| (*id, status.as_str()))
-        .collect();
+    let said = |text: &str| -> BTreeSet<UnitId> {
+        let own = |place: &Place| place.entries.iter().any(|(key, _)| *key == Key::Status);
+        placed(text).into_iter().filter(own).map(|place| place.unit).collect()
+    };
+    let (said_before, said_now) = (said(base), said(person));
+    let words = |backlog: &Backlog, id: &UnitId| {
+        let unit = backlog.units.iter().find(|unit| unit.id == *id);
+        unit.map(|unit| UnitSpec { line: 0, ..unit.clone() })
+    };
+    let wanted = |(id, status): &(&UnitId, &str)| {
+        let same_status = theirs.statuses.get(id).is_some_and(|now| old.statuses.get(id) == Some(now));
+        let untouched = same_status && said_before.contains(id) == said_now.contains(id);
+        untouched && (settled(status) || words(&old, id) == words(&theirs, id))
+    };
+    let wanted: Vec<(&UnitId, &str)> = all.into_iter().filter(wanted).collect();
     Some(put(person, &wanted).0)
+}
+
+/// Whether a status says that nothing is left to do.
+fn settled(status: &str) -> bool {
+    [ItemState::Done, ItemState::NoOp].iter().any(|state| status.starts_with(state.word()))
 }
 
 #[cfg(test)]

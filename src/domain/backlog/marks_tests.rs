@@ -136,6 +136,14 @@ fn the_text_of_a_person_and_marks_are_merged_item_by_item() {
     .assert_eq(&merge(base, &ours, person).unwrap());
     assert_eq!(merge(base, &ours.replace("text", "words"), person), None);
     assert_eq!(merge(base, &ours, "## A\n## A\n"), None);
+    // Said to be done again, or other words: what did not work out is forgotten, what landed is not.
+    let person = base
+        .replace("- id: a\n", "- id: a\n- status: todo\n")
+        .replace("## B\n- id: b\n", "## B\n- id: b\n- priority: 0\n");
+    let merged = merge(base, &ours, &person).unwrap();
+    assert_eq!(merged, person.replace("- id: c\n", "- id: c\n- status: blocked (depends on b)\n"));
+    let landed = marked(base, &[("b", "done (d)")]);
+    assert!(merge(base, &landed, &person).unwrap().contains("- id: b\n- status: done (d)\n- priority: 0\n"));
 }
 
 fn line() -> impl Strategy<Value = String> {
