@@ -124,6 +124,7 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
     let again = "- id: second\r\n- status: todo\r\n";
     let mended = BACKLOG.replace("- id: second\r\n", again).replace("echo false >", "echo true >>");
     night.write("BACKLOG.md", mended + "\r\n\r\n## Fourth\r\n- run: echo 4 > fourth.txt\r\n");
+    night.write("PROGRESS.md", "# Progress of ours\n\nWords.\n");
     night.commit("once more");
     night.mc(&["mission", "start"]).exits(0).says(&["units: 2 landed + 1 no-op = 3 units"]);
     expect![[r#"
@@ -156,6 +157,7 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
     "#]]
     .assert_eq(&named(&night, &green(&night, "BACKLOG.md")));
     let progress = named(&night, &green(&night, "PROGRESS.md"));
+    assert!(progress.starts_with("# Progress of ours\n\nWords.\n\n## Session History\n\n<details>\n"), "{progress}");
     let titles: Vec<&str> = progress.lines().filter(|line| line.starts_with("<summary>")).collect();
     expect![[r#"
         <summary>Session 003 - Round 1 of mission m3: 2 landed, 1 no-op</summary>
