@@ -49,3 +49,5 @@ pub mod proof;
 pub mod terminal;
 pub mod views;
 pub mod work;
+
+pub use runs::supervise;
