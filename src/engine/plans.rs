@@ -9,6 +9,7 @@ use super::site::Site;
 use crate::adapters::files;
 use crate::adapters::host::command::ChildGuard;
 use crate::config::Settings;
+use crate::domain::backlog::{self, ItemState};
 use crate::domain::mission::Keeps;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
@@ -118,6 +119,27 @@ pub async fn uncommitted_backlog(site: &Site, settings: &Settings) -> Result<Opt
     }
     let path = site.backlog_path();
     files::read_if_there(&path).map_err(|source| EngineError::File { path, source })
+}
+
+/// Items of the committed backlog that no mission takes up because their status says that they failed, wait or are held.
+///
+/// # Errors
+/// [`EngineError`] when git fails.
+pub async fn set_aside(site: &Site, settings: &Settings) -> Result<Vec<UnitId>, EngineError> {
+    let source = site.source(ChildGuard::none());
+    let green = source.resolve(&format!("refs/heads/{}", settings.green_branch)).await?;
+    let Some(target) = source.resolve(&format!("refs/heads/{}", settings.target.branch)).await? else {
+        return Ok(Vec::new());
+    };
+    let bytes = books::backlog_ahead(&source, green.as_ref(), &target).await?.unwrap_or_default();
+    let Ok(backlog) = backlog::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(Vec::new()) };
+    let landed = match green {
+        Some(green) => source.landed_units(&green.commit).await?.into_iter().map(|(unit, _)| unit).collect(),
+        None => BTreeSet::new(),
+    };
+    let waits = |state| matches!(state, ItemState::Failed | ItemState::Blocked | ItemState::Held);
+    let aside = backlog.statuses.iter().filter(|(id, status)| waits(status.state) && !landed.contains(id));
+    Ok(aside.filter(|(id, _)| !backlog.asks(id, &landed)).map(|(id, _)| id.clone()).collect())
 }
 
 /// The chosen ids, each of an open unit whose dependencies are chosen too or satisfied; empty when nothing was chosen.

@@ -332,7 +332,6 @@ fn survived(world: &World, mut engine: Engine, code: i32) -> u32 {
         let said = engine.ended_within(Duration::from_secs(60)).expect("mc does not end");
         if said.code.is_some() {
             said.exits(code);
-            println!("{killed} kills");
             return killed;
         }
         killed += 1;
