@@ -1,5 +1,6 @@
 //! The session of a round for `PROGRESS.md`, from the record of what is to be written and nothing else.
 
+use super::text::plain;
 use super::words::{count, tests, word};
 use crate::domain::mission::{Books, Told, UnitState};
 use crate::domain::progress::{Bullet, Session};
@@ -18,7 +19,7 @@ pub fn session(mission: &MissionId, books: &Books) -> Session {
     let counts = counts.join(", ");
     let target = match told.objective.trim() {
         "" => "the open units of the plan".to_owned(),
-        objective => objective.to_owned(),
+        objective => plain(objective),
     };
     let summary = |summary: &Option<_>| summary.as_ref().map_or_else(|| "unknown".to_owned(), tests);
     let checks = format!(
@@ -66,10 +67,10 @@ fn undone(books: &Books) -> impl Iterator<Item = &Told> {
 
 /// ``landed `id` (Title) at 0123456789``, or with the reason.
 fn line(unit: &Told) -> String {
-    let what = format!("{} `{}` ({})", word(&unit.state), unit.unit, unit.title.trim());
+    let what = format!("{} `{}` ({})", word(&unit.state), unit.unit, plain(unit.title.trim()));
     match (&unit.commit, unit.reason.is_empty()) {
         (Some(commit), _) => format!("{what} at {}", commit.short()),
-        (None, false) => format!("{what}: {}", unit.reason),
+        (None, false) => format!("{what}: {}", plain(&unit.reason)),
         (None, true) => what,
     }
 }
@@ -81,4 +82,40 @@ fn cut(mut lines: Vec<String>) -> Vec<String> {
         lines.push(format!("and {more} more"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::mission::{Keeps, Session as Of};
+    use crate::domain::progress::add;
+    use crate::domain::values::{CommitId, UnitId};
+
+    #[test]
+    fn p12_words_of_others_stay_on_their_line() {
+        let commit = CommitId::new(&"a".repeat(40)).unwrap();
+        let unit = Told {
+            unit: UnitId::new("u").unwrap(),
+            title: "x\n</details>\n\u{202e}## Session History\x1b[31m".to_owned(),
+            state: UnitState::Held,
+            commit: None,
+            reason: "why?\r\n<script>".to_owned(),
+        };
+        let session_of = Of {
+            objective: "# all\n\n<details>".to_owned(),
+            units: vec![unit],
+            open: Vec::new(),
+            left_over: 2,
+            before: None,
+            after: None,
+            green: commit,
+            runs: 1,
+            reused: 0,
+        };
+        let books = Books { round: 1, at: 0, keeps: Keeps::Backlog, marks: Vec::new(), session: session_of };
+        let text = add(None, &session(&MissionId::new("m1").unwrap(), &books));
+        assert_eq!(crate::domain::progress::check(&text), Ok(1), "{text}");
+        assert!(text.contains("1. held `u` (x &lt;/details> \u{fffd}## Session History\u{fffd}[31m): why?  &lt;script>\n2. 2 more units"), "{text}");
+        assert!(text.contains("checks before: unknown → after: unknown; 1 verification of"), "{text}");
+    }
 }

@@ -123,7 +123,12 @@ pub struct Known {
 /// The first line of a text that says something, on one line and cut.
 fn one_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    let clean: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Marks of direction would make a reader see other text than there is.
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let clean: String = line.chars().map(|c| if odd(c) { ' ' } else { c }).collect();
     let words = clean.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.chars().count() > REASON {
         true => format!("{}…", words.chars().take(REASON - 1).collect::<String>().trim_end()),
