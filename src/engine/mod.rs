@@ -18,6 +18,7 @@ pub mod rollback;
 
 mod attempt;
 mod bench;
+mod books;
 mod claims;
 mod driver;
 mod evidence;
