@@ -88,7 +88,7 @@ impl fmt::Display for MetricChange {
 ///
 /// A runner that printed tests before and none after has removed them all. The tests of a stage that could not run
 /// after are not called removed: the stage itself is named. A stage that failed on both sides is broken only by
-/// its tests; where those do not tell why it fails now, it is incomparable.
+/// its tests; where those do not tell why it fails now, or why its exit code is another one, it is incomparable.
 #[must_use]
 pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
     let mut delta = Delta::default();
@@ -145,9 +145,25 @@ fn compare_stage(before: &StageResult, after: &StageResult, delta: &mut Delta) {
         (Passed, Passed) | (Failed | NotRun, NotRun) => {}
         (_, Passed) => delta.stages_fixed.push(name),
         (Passed, _) => delta.stages_broken.push(line()),
-        (Failed | NotRun, Failed) if after.explained() && comparable(before, after) => {}
-        (Failed | NotRun, Failed) => delta.incomparable.push(line()),
+        (Failed | NotRun, Failed) if !after.explained() || !comparable(before, after) => {
+            delta.incomparable.push(line());
+        }
+        (Failed | NotRun, Failed) => delta.incomparable.extend(another_code(before, after)),
     }
+}
+
+/// Where both sides are red and the exit code says something else than before: what.
+fn another_code(before: &StageResult, after: &StageResult) -> Option<String> {
+    let (had, has) = (before.left()?, after.left()?);
+    if has.follows(had) {
+        return None;
+    }
+    let meaning = has.meaning().map(|meaning| format!(" ({meaning})")).unwrap_or_default();
+    let name = after.test_name("", "");
+    Some(format!(
+        "{name}: exit code {} before and {}{meaning} now, which nothing it reports explains",
+        had.code, has.code
+    ))
 }
 
 /// Whether both sides say why they fail in the same form. New failing tests are seen without it; findings and numbers mean

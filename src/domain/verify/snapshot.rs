@@ -3,6 +3,7 @@
 //! Promises: a stage counts as passed only if its exit code AND its parsed results are content; not-run is
 //! never passed.
 
+use super::codes::Left;
 use super::formats::{self, Format, metric};
 use super::key::{Demand, StageKind, StageSpec};
 use super::number::Number;
@@ -137,7 +138,16 @@ impl StageResult {
     /// their tool say no, or nothing but a number beyond its limit.
     #[must_use]
     pub fn explained(&self) -> bool {
-        self.effective() == StageOutcome::Failed && self.problem().is_none() && self.cause()
+        let broke = self.left().is_some_and(Left::broke);
+        self.effective() == StageOutcome::Failed && self.problem().is_none() && !broke && self.cause()
+    }
+
+    /// Its exit code with what was read beside it.
+    #[must_use]
+    pub fn left(&self) -> Option<Left> {
+        let tests = self.tests.iter().flat_map(|tests| &tests.tests);
+        let failures = tests.filter(|test| test.status == TestStatus::Failed).count() as u64;
+        self.exit.map(|code| Left { format: self.format.unwrap_or_default(), code, failures })
     }
 
     fn cause(&self) -> bool {
@@ -153,6 +163,10 @@ impl StageResult {
             (StageOutcome::Passed, ..) => String::new(),
             (_, Some(reason), _) => reason.clone(),
             (_, None, Some(0)) => "a test failed although the exit code is 0".to_owned(),
+            (StageOutcome::Failed, None, Some(code)) if self.left().is_some_and(Left::broke) => {
+                let meaning = self.left().and_then(Left::meaning).unwrap_or_default();
+                format!("exit code {code}, by which the tool says that it broke: {meaning}")
+            }
             (StageOutcome::Failed, None, Some(code)) => match (self.explained(), &self.tests, &self.findings) {
                 (false, Some(_), _) => format!("exit code {code} although no test failed"),
                 (false, None, Some(_)) => format!("exit code {code}, which no finding explains"),

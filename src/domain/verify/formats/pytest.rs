@@ -1,7 +1,7 @@
 //! The text of pytest: result lines of `-v` (also under xdist), else the short summary of `-rA`.
 //!
 //! Promises: a test is identified by its node id, split at the file; several results of one node are one test and the worst
-//! counts; a file that could not be collected is a failed suite; the results are those of the last line or the report is
+//! counts; while a node has no result, nothing else is one; a file that could not be collected is a failed suite; the results are those of the last line or the report is
 //! not whole; with dots only nothing is called a test.
 
 use super::report::{Report, Said, duration};
@@ -95,7 +95,10 @@ struct Session<'a> {
     broken: BTreeSet<&'a str>,
     summary: Option<Summary>,
     interrupted: Option<&'a str>,
+    /// It said that it broke itself.
+    internal: bool,
     place: Place,
+    /// A node whose result is still to come.
     pending: Option<&'a str>,
     previous: &'a str,
     header: bool,
@@ -132,6 +135,9 @@ fn together(sessions: &[Session<'_>]) -> Said {
     let mut report = Report::default();
     let (mut nameless, mut failed) = (false, false);
     for session in sessions {
+        if session.internal {
+            report.fail("pytest had an internal error");
+        }
         let Some(summary) = session.summary else {
             if !session.header {
                 return Said::Nothing;
@@ -174,6 +180,7 @@ impl<'a> Session<'a> {
         };
         let verbose = !self.lines.order.is_empty();
         let lines = agrees(&self.lines)
+            && self.lost().is_none()
             && self.lines.count(Event::Xfailed) == summary.xfailed
             && self.lines.count(Event::Xpassed) == summary.xpassed;
         let ran = summary.passed + summary.failed + summary.xfailed + summary.xpassed;
@@ -182,6 +189,11 @@ impl<'a> Session<'a> {
         } else {
             (summary.passed > 0 && agrees(&self.short)).then_some(&self.short)
         }
+    }
+
+    /// The node that was begun last and has no result: what counts in its place is another's.
+    fn lost(&self) -> Option<&'a str> {
+        self.pending.filter(|node| begun(node) && !self.lines.nodes.contains_key(node))
     }
 
     /// Whether no passed test is named at all: dots.
@@ -258,13 +270,19 @@ impl<'a> Session<'a> {
             return;
         }
         let line = without_progress(line.trim_end());
+        // Until a node has its result no other one begins: what looks like it is what the test prints.
+        let open = self.pending.filter(|node| begun(node));
         if let (Some(node), Some(event)) = (self.pending, event(line)) {
             self.pending = None;
             self.lines.add(node, event);
         } else if let Some((node, event)) = verbose(line) {
-            self.pending = None;
-            self.lines.add(node, event);
-        } else if !line.starts_with(char::is_whitespace) && line.contains("::") {
+            if open.is_none_or(|open| open == node) {
+                self.pending = None;
+                self.lines.add(node, event);
+            }
+        } else if line.starts_with("INTERNALERROR> ") {
+            self.internal = true;
+        } else if open.is_none() && !line.starts_with(char::is_whitespace) && line.contains("::") {
             self.pending = leading_node(line);
         }
     }
@@ -350,6 +368,11 @@ fn leading_node(line: &str) -> Option<&str> {
         false => plain,
     };
     (!line.starts_with(' ') && end > name).then_some(&line[..end])
+}
+
+/// Whether a line that begins with this node is pytest's own, and not something that has `::` in it.
+fn begun(node: &str) -> bool {
+    node.split_once("::").is_some_and(|(file, _)| file.ends_with(".py"))
 }
 
 /// Takes off `   [ 50%]` and its variants with counts or times.
