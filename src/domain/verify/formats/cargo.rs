@@ -1,13 +1,14 @@
 //! The text of `cargo test`, that is of libtest and rustdoc, one section per binary.
 //!
 //! Promises: a test is identified by its binary with source path and its name, without hash, line number and
-//! `should panic`, of equal ones in order of appearance; a section counts only when its tests are those of its summary; a binary that died is a failed suite;
+//! `should panic`, of equal ones in order of appearance; a section counts only when its tests are those of its summary and each
+//! that was begun has its result, so that nothing a test prints stands for another; a binary that died is a failed suite;
 //! where cargo stopped at the first failing binary the report is not whole.
 
 use super::nextest;
 use super::report::{Report, Said, counted, cut};
 use crate::domain::verify::results::{TestResults, TestStatus};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const HINT: &str = "run `cargo test` without -q";
 
@@ -32,6 +33,7 @@ pub fn read(output: &str) -> TestResults {
 type Counts = [u64; 4];
 
 /// What lies between `running n tests` and `test result:`.
+#[derive(Default)]
 struct Section<'a> {
     announced: u64,
     counts: Counts,
@@ -43,6 +45,9 @@ struct Section<'a> {
     doubtful: Vec<(&'a str, TestStatus)>,
     /// The counts with the doubtful results.
     with_doubtful: Counts,
+    /// Tests that were begun, and those with a result.
+    begun: BTreeSet<&'a str>,
+    ended: BTreeSet<&'a str>,
 }
 
 #[derive(Default)]
@@ -83,9 +88,7 @@ impl<'a> Reader<'a> {
         if let Some(announced) = line.strip_prefix("running ").and_then(|rest| counted(rest, &["test", "tests"])) {
             self.broken_off();
             self.sections += 1;
-            let (counts, doubtful) = (Counts::default(), Vec::new());
-            let with_doubtful = counts;
-            self.section = Some(Section { announced, counts, details: false, pending: None, doubtful, with_doubtful });
+            self.section = Some(Section { announced, ..Section::default() });
         } else if let Some(suite) = header(line) {
             self.broken_off();
             self.suite = self.numbered(line, cut(&suite));
@@ -141,6 +144,11 @@ impl<'a> Reader<'a> {
         }
         self.last_failed = said[1] > 0;
         self.failed |= self.last_failed;
+        if let Some(lost) = section.lost().filter(|_| read > 0) {
+            let name = &self.suite;
+            self.report
+                .fail(format!("`{name}`: no result of `{lost}` among what tests print: run without --nocapture"));
+        }
         if read == 0 && total > 0 {
             self.nameless = true;
         } else if section.counts != said || total != section.announced {
@@ -174,10 +182,10 @@ impl<'a> Section<'a> {
         if let Some((test, rest)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
             match status(rest) {
                 Some(status) => self.test(test, status, suite, report),
-                None => self.pending = Some(test),
+                None => self.begin(test),
             }
         } else if let Some(test) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ...")) {
-            self.pending = Some(test);
+            self.begin(test);
         } else if let (Some(test), Some(status)) = (self.pending, status(line)) {
             self.pending = None;
             self.test(test, status, suite, report);
@@ -191,6 +199,20 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Until it has its result no other test is begun: what looks like it is what a test prints.
+    fn begin(&mut self, test: &'a str) {
+        if self.begun.len() < super::RESULTS_LIMIT {
+            self.begun.insert(test);
+        }
+        self.pending = self.pending.or(Some(test));
+    }
+
+    /// A test that was begun, or has a result that was not taken, without one that was.
+    fn lost(&self) -> Option<&'a str> {
+        let doubtful = self.doubtful.iter().map(|(test, _)| *test);
+        self.begun.iter().copied().chain(doubtful).find(|test| !self.ended.contains(test))
+    }
+
     fn doubt(&mut self, found: (&'a str, TestStatus)) {
         if self.doubtful.len() < super::RESULTS_LIMIT {
             self.doubtful.push(found);
@@ -198,7 +220,10 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn test(&mut self, test: &str, (status, measured): (TestStatus, bool), suite: &str, report: &mut Report) {
+    fn test(&mut self, test: &'a str, (status, measured): (TestStatus, bool), suite: &str, report: &mut Report) {
+        if self.ended.len() < super::RESULTS_LIMIT {
+            self.ended.insert(test);
+        }
         report.test(suite, &identity(test), status);
         self.counts[place(status, measured)] += 1;
         self.with_doubtful[place(status, measured)] += 1;

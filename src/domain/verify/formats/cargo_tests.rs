@@ -74,6 +74,26 @@ fn what_tests_print_is_not_read_as_results() {
 }
 
 #[test]
+fn p8_what_a_test_prints_stands_for_no_other_test() {
+    let run = |lines: &str| {
+        read(&format!(
+            "running 2 tests\n{lines}\n\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n"
+        ))
+    };
+    for lines in [
+        "test gone ... ok\nxtest new ... ok\ntest kept ... ok",
+        "test kept ... ok\ntest new ... foo\ntest gone ... ok\nxyes",
+        "test new ... \ntest gone ... ok\nxyes\ntest kept ... ok",
+    ] {
+        let problem = run(lines).problem.unwrap_or_default();
+        assert!(problem.starts_with("``: no result of `new` among what tests print"), "{lines}: {problem}");
+    }
+    // Of lines in the middle of a test, the first is the runner's.
+    let own = run("test new ... \ntest connection ... retrying\nok\ntest kept ... ok");
+    assert_eq!((names(&own), own.problem.is_some()), (vec!["new".to_owned(), "kept".to_owned()], true));
+}
+
+#[test]
 fn binaries_of_one_name_are_told_apart_by_their_order() {
     let section = |hash: char, word: &str, counts: &str| {
         let hash = hash.to_string().repeat(16);
