@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
             self.section = Some(Section { announced, ..Section::default() });
         } else if let Some(suite) = header(line) {
             self.broken_off();
-            self.suite = self.numbered(line, cut(&suite));
+            self.suite = self.numbered(line, &cut(&suite));
             self.headers = true;
         } else if line.starts_with("error: ") && line.contains("test failed, to rerun pass `") {
             self.reruns += 1;

@@ -39,6 +39,24 @@ fn a_tree_may_go_down_and_up_again() {
 }
 
 #[test]
+fn signs_and_lines_of_names_are_part_of_them() {
+    let tests = |tree: &str, count: usize| {
+        let end = format!("Test Suites: 1 passed, 1 total\nTests:       {count} passed, {count} total\n");
+        read(&format!("PASS a.test.js\n{tree}\n\n{end}"))
+    };
+    let signs = tests("  ✓ block\n    ✓ one (1 ms)\n  ✓ ✓ two\n    ✕ deep\n      ✓ three", 2);
+    let named = ["a.test.js: ✓ block > one", "a.test.js: ✓ ✓ two > ✕ deep > three"].map(str::to_owned).to_vec();
+    assert_eq!((names(&signs), signs.problem), (named, None));
+    let lines = tests("  ✓ one\nmore (1 ms)\n  ✓ one\nother (2 ms)\n  ✓ last", 3);
+    let named = ["one more", "one other", "last"].map(|name| format!("a.test.js: {name}")).to_vec();
+    assert_eq!((names(&lines), lines.problem), (named, None));
+    let lost = tests("  ✓ one\n  more (1 ms)\n  ✓ two", 2);
+    assert_eq!(lost.problem.as_deref(), Some("`more (1 ms)` is no test and has none"));
+    let cut = tests("  ✓ one\n\nmore\n  ✓ two", 2);
+    assert!(cut.problem.is_some(), "a name with an empty line ends what can be read");
+}
+
+#[test]
 fn failures_that_are_told_again_are_not_further_suites() {
     let end = "Summary of all failing tests\nFAIL red.test.js\n  ● red › is red\n\n    no\n\nTest Suites: ";
     let output = FAIL.replace("Test Suites: ", end);
@@ -57,7 +75,8 @@ fn a_report_that_is_not_whole_is_a_problem() {
     cut_off(PASS, read);
     for (output, problem) in [
         ("", "no results of jest in the output"),
-        (&PASS.replacen("  ✓ adds", "  adds", 1), "10 tests by the last lines, 9 were read"),
+        (&PASS.replacen("  ✓ adds (2 ms)\n", "", 1), "10 tests by the last lines, 9 were read"),
+        (&PASS.replacen("  ✓ adds", "  adds", 1), "`adds (2 ms)` is no test and has none"),
         (
             &PASS.replace("Test Suites: 2 passed, 2 total", "Test Suites: 1 failed, 1 of 2 total"),
             "not all of 2 files were run",

@@ -50,9 +50,20 @@ fn the_default_reporter_is_never_taken_for_a_tree() {
 #[test]
 fn what_differs_from_run_to_run_is_no_part_of_the_name() {
     for text in ["adds", "adds 12ms", "adds 1.20s", "adds 9ms (retry x1)", "adds 3ms (repeat x2) 20 MB heap used"] {
-        assert_eq!(without_time(text), "adds", "{text}");
+        assert_eq!((without_time(text), without_times(text)), ("adds", "adds"), "{text}");
     }
-    assert_eq!(without_time("adds 3 numbers"), "adds 3 numbers");
+    assert_eq!((without_time("adds 3 numbers"), without_time("stops in 5ms 0ms")), ("adds 3 numbers", "stops in 5ms"));
+}
+
+#[test]
+fn a_time_in_a_name_is_part_of_it_where_every_test_has_its_own() {
+    let run = |lines: &[&str]| {
+        let lines: String = lines.iter().map(|line| format!(" ✓ a.js > {line}\n")).collect();
+        names(&read(&format!(" RUN  v4.1.12 /x\n\n{lines}\n Test Files  1 passed (1)\n      Tests  2 passed (2)\n")))
+    };
+    assert_eq!(run(&["stops in 5ms 0ms", "stops in 9s 1ms"]), ["a.js: stops in 5ms", "a.js: stops in 9s"]);
+    // Older versions tell the time of slow tests only.
+    assert_eq!(run(&["stops in 5ms 400ms", "adds"]), run(&["stops in 5ms", "adds 500ms"]));
 }
 
 #[test]
