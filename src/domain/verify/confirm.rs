@@ -67,6 +67,7 @@ fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
     }
     stage.outcome = outcome;
     (stage.tests, stage.findings, stage.number) = (tests, findings, number);
+    stage.counted = first.counted.max(second.counted);
     if outcome == Passed {
         stage.tests.iter_mut().for_each(|tests| tests.problem = None);
         stage.findings.iter_mut().for_each(|findings| findings.problem = None);

@@ -5,6 +5,7 @@
 //! compared by their counts per (stage, file, rule): one that moved to another file is a new one and a gone one.
 
 use super::StageOutcome::{Failed, NotRun, Passed};
+use super::formats::RESULTS_LIMIT;
 use super::key::{Better, StageKind};
 use super::results::{Suites, TestStatus, WHOLE_SUITE};
 use super::snapshot::{Snapshot, StageResult};
@@ -15,6 +16,9 @@ use std::fmt;
 
 /// Most findings that one stage names as pre-existing: each comparison is journaled, and they are in every one.
 pub const KEPT_LIMIT: usize = 40;
+
+/// What stands for a test that is counted, but not named.
+const COUNTED: &str = "(one that is only counted)";
 
 impl Delta {
     /// Whether nothing differs; tests, findings and stages that failed on both sides alike are no difference.
@@ -257,6 +261,25 @@ fn compare_tests(stage: &StageResult, before: Option<&StageResult>, after: Optio
         }
         put(&mut delta.new_failing, new[FAILED]);
         delta.added += new[PASSED];
+    }
+    compare_counted(before, after, delta);
+}
+
+/// Tests that are only counted: fewer of them, and not more with a name, are tests that disappeared or became skipped.
+fn compare_counted(before: Option<&StageResult>, after: Option<&StageResult>, delta: &mut Delta) {
+    let (Some(before), Some(after)) = (before, after) else { return };
+    let (had, has) = (before.counted.unwrap_or(0), after.counted.unwrap_or(0));
+    let named = |stage: &StageResult| {
+        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
+        tests.filter(|test| test.status == TestStatus::Passed).count() as u64
+    };
+    let gone = had.saturating_sub(has.saturating_add(named(after).saturating_sub(named(before))));
+    if after.effective() != NotRun {
+        let name = after.test_name("", COUNTED);
+        delta.removed.extend((0..gone.min(RESULTS_LIMIT as u64)).map(|_| name.clone()));
+    }
+    if before.counted.is_some() {
+        delta.added += has.saturating_sub(had);
     }
 }
 

@@ -105,3 +105,22 @@ fn p8_two_failures_of_different_codes_forgive_nothing() {
         assert!(judged(&tests(PYTEST, 1), &joined).lands);
     }
 }
+
+#[test]
+fn p1_tests_that_are_only_counted_do_not_disappear_unseen() {
+    let dots = |passed: u64| tests(&format!("....\n=== {passed} passed in 0.01s ===\n"), 0);
+    assert_eq!(dots(12).stages[0].counted, Some(12));
+    assert!(judged(&dots(12), &dots(12)).lands);
+    assert_eq!(judged(&dots(12), &dots(13)).verdict, Verdict::Helped);
+    refused(&dots(12), &dots(10), "2 tests disappeared: all: (one that is only counted)");
+    refused(&dots(12), &tests("....\n=== 11 passed, 1 skipped in 0.01s ===\n", 0), "1 test disappeared");
+    refused(&dots(1), &tests("", 0), "1 test disappeared");
+    // What gets names is still there; and what fails is said by its name.
+    let named = tests(&PYTEST.replace("FAILED", "PASSED").replace("1 failed, 1 passed", "2 passed"), 0);
+    assert!(judged(&dots(2), &named).lands);
+    refused(&dots(3), &named, "1 test disappeared");
+    // A snapshot of before the counting says nothing.
+    let mut old = dots(12);
+    old.stages[0].counted = None;
+    assert!(judged(&old, &dots(3)).lands);
+}

@@ -49,6 +49,9 @@ pub struct StageResult {
     /// Per-test results, where a parser understood the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<TestResults>,
+    /// How many tests passed that the output counts without naming them, where it names no failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<u64>,
     /// Findings, where a parser understood the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<Findings>,
@@ -76,6 +79,7 @@ impl StageResult {
     pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
         let text = String::from_utf8_lossy(output);
         let (format, reading) = reading(spec, &text, files);
+        let counts = spec.kind == StageKind::Tests && spec.format != Format::Exit;
         let (outcome, exit, reason) = match end {
             RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
             RunEnd::Exited(126) => (StageOutcome::NotRun, Some(126), Some("exit code 126: not executable".to_owned())),
@@ -94,6 +98,7 @@ impl StageResult {
             exit,
             reason,
             tests: reading.tests,
+            counted: (spec.reports.is_empty() && counts).then(|| formats::counted(&text)).flatten(),
             findings: reading.findings,
             number: (spec.kind == StageKind::Metric).then(|| metric::read(&text)).flatten(),
             demand: spec.demand,

@@ -7,26 +7,17 @@
 
 use super::nextest;
 use super::report::{Report, Said, counted, cut};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::collections::{BTreeMap, BTreeSet};
 
 const HINT: &str = "run `cargo test` without -q";
 
-/// Whether the output has sections of libtest with tests by name or with failures, other than those inside a nextest run.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(&nextest::outside(output)).recognised()
-}
-
-/// Reads an output; one without sections of libtest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    let mut results = said(output).results("cargo test");
-    if results.tests.is_empty() && results.problem.is_some() {
-        let broken = output.lines().find(|line| line.starts_with("error: could not compile "));
-        results.problem = broken.map(super::shorten).or(results.problem);
-    }
-    results
+/// What the output says outside of runs of nextest.
+pub(super) fn said(output: &str) -> Said {
+    let mut reader = Reader::default();
+    let outside = nextest::outside(output);
+    outside.lines().for_each(|line| reader.line(line.trim_end()));
+    reader.finish(|| output.lines().find(|line| line.starts_with("error: could not compile ")).map(super::shorten))
 }
 
 /// Counts of a section: passed, failed, ignored, measured.
@@ -66,14 +57,7 @@ struct Reader<'a> {
     last_failed: bool,
     nameless: bool,
     failed: bool,
-}
-
-fn said(output: &str) -> Said {
-    let mut reader = Reader::default();
-    for line in output.lines() {
-        reader.line(line.trim_end());
-    }
-    reader.finish()
+    passed: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -142,6 +126,7 @@ impl<'a> Reader<'a> {
             self.section = Some(section);
             return;
         }
+        self.passed += said[0] + said[3];
         self.last_failed = said[1] > 0;
         self.failed |= self.last_failed;
         if let Some(lost) = section.lost().filter(|_| read > 0) {
@@ -158,13 +143,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn finish(mut self) -> Said {
+    fn finish(mut self, not_built: impl FnOnce() -> Option<String>) -> Said {
         self.broken_off();
         if self.sections == 0 {
-            return Said::Nothing;
+            return not_built().map_or(Said::Nothing, Said::NotBuilt);
         }
         if self.nameless {
-            return Said::Counts { failed: self.failed, hint: HINT };
+            return Said::Counts { failed: self.failed, passed: Some(self.passed), hint: HINT };
         }
         if !self.ran_all && (self.reruns > 0 || self.last_failed && !self.headers) {
             self.report.fail("cargo may have stopped at the first failing test binary: add --no-fail-fast");

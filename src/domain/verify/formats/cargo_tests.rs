@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/cargo/pass.txt");
@@ -12,6 +13,10 @@ const FAIL: &str = include_str!("../../../../tests/data/outputs/cargo/fail.txt")
 const CRASH: &str = include_str!("../../../../tests/data/outputs/cargo/crash.txt");
 const COMPILE: &str = include_str!("../../../../tests/data/outputs/exit/cargo-compile.txt");
 const QUIET: &str = include_str!("../../../../tests/data/outputs/exit/cargo-quiet.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("cargo test")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -160,7 +165,7 @@ fn words_alone_are_not_recognised() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((running [0-9] tests?|test | \\.\\.\\. |ok|FAILED|failures:|test result: ok\\. |1 passed; |error: |     Running |é|\\x00|\\()|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 

@@ -138,7 +138,7 @@ fn said(output: &str) -> Said {
         return Said::Nothing;
     }
     if !announced && counted > 0 {
-        return Said::Counts { failed, hint: HINT };
+        return Said::Counts { failed, passed: None, hint: HINT };
     }
     if pending.results > 0 || !pending.open.is_empty() {
         report.forget(pending.mark);

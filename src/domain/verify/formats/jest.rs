@@ -4,23 +4,11 @@
 //! suite; the results are those of the `Tests:` line or the report is not whole.
 
 use super::report::{Report, Said, counted, cut, duration, without_trailing};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::borrow::Cow;
 
 const HINT: &str = "run jest with --verbose";
 const DEPTH_LIMIT: usize = 64;
-
-/// Whether the output has a run of jest, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(output).recognised()
-}
-
-/// Reads an output; one without a run of jest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("jest")
-}
 
 /// What `Test Suites:` and `Tests:` count.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +41,15 @@ struct Reader<'a> {
     runs: u64,
     nameless: bool,
     failed: bool,
+    passed: u64,
     /// Below `Summary of all failing tests`, where everything is said again.
     again: bool,
     /// Whether a test ended the process, perhaps with exit code 0.
     left: bool,
 }
 
-fn said(output: &str) -> Said {
+/// What the output says.
+pub(super) fn said(output: &str) -> Said {
     let mut reader = Reader::default();
     for line in output.lines() {
         reader.line(line.trim_end());
@@ -144,6 +134,7 @@ impl<'a> Reader<'a> {
         self.again = false;
         self.suites = None;
         self.failed |= suites.failed + tests.failed > 0;
+        self.passed += tests.passed;
         let read = std::mem::take(&mut self.read);
         if read == Counts::default() && tests.passed + tests.failed > 0 {
             self.nameless = true;
@@ -165,7 +156,7 @@ impl<'a> Reader<'a> {
             self.report.fail("no `Tests:` line after the last file: the run was cut off");
         }
         if self.nameless {
-            return Said::Counts { failed: self.failed, hint: HINT };
+            return Said::Counts { failed: self.failed, passed: Some(self.passed), hint: HINT };
         }
         Said::Results(self.report.finish(self.failed))
     }

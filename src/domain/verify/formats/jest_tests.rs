@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/jest/pass.txt");
@@ -12,6 +13,10 @@ const FAIL: &str = include_str!("../../../../tests/data/outputs/jest/fail.txt");
 const EXIT: &str = include_str!("../../../../tests/data/outputs/jest/exit.txt");
 const FILES: &str = include_str!("../../../../tests/data/outputs/exit/jest-files.txt");
 const FILES_FAIL: &str = include_str!("../../../../tests/data/outputs/jest/files-fail.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("jest")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -107,7 +112,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((PASS |FAIL |a\\.test\\.js|  |✓ |✕ |○ skipped |block| \\(3 ms\\)|Test Suites: |Tests: |1 passed, |1 total|  ● Test suite failed to run|é|\\x00)|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 

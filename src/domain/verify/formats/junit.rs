@@ -229,7 +229,7 @@ impl Parser {
             // Any other skip beside a failure may be of another part of the test.
             _ if case.bad => TestStatus::Failed,
             _ if case.skipped => TestStatus::Skipped,
-            Some("disabled" | "notrun") => TestStatus::Skipped,
+            Some(word) if NOT_RUN.iter().any(|skipped| word.eq_ignore_ascii_case(skipped)) => TestStatus::Skipped,
             Some(word) if FAILED.iter().any(|failed| word.eq_ignore_ascii_case(failed)) => {
                 self.bad += 1;
                 TestStatus::Failed
@@ -263,6 +263,9 @@ impl Parser {
         names.collect::<Vec<_>>().join(" > ")
     }
 }
+
+/// Words of `status` of a test that was not run, where no element says so.
+const NOT_RUN: [&str; 6] = ["disabled", "notrun", "skip", "skipped", "ignored", "pending"];
 
 /// Words of `status` of a test that failed, where no element says so.
 const FAILED: [&str; 4] = ["fail", "failed", "failure", "error"];

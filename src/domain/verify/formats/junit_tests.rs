@@ -81,6 +81,8 @@ fn a_status_that_says_failed_is_a_failure() {
         ("run", Passed),
         ("passed", Passed),
         ("notrun", Skipped),
+        ("Skipped", Skipped),
+        ("pending", Skipped),
     ] {
         let bad = u64::from(wanted == Failed);
         let xml = format!("<testsuite failures='{bad}'><testcase name='a' status='{status}'/></testsuite>");

@@ -5,22 +5,10 @@
 //! not whole; with dots only nothing is called a test.
 
 use super::report::{Report, Said, duration};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::collections::{BTreeMap, BTreeSet};
 
 const HINT: &str = "run pytest with -v or -rA, or write --junitxml";
-
-/// Whether the output has a session of pytest, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(output).recognised()
-}
-
-/// Reads an output; one without a session of pytest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("pytest")
-}
 
 /// What one result line says; the order is from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,7 +101,8 @@ enum Place {
     Short,
 }
 
-fn said(output: &str) -> Said {
+/// What the output says.
+pub(super) fn said(output: &str) -> Said {
     let whole = session(output);
     if whole.summary.is_some() && whole.fits() {
         return together(&[whole]);
@@ -133,7 +122,7 @@ fn said(output: &str) -> Said {
 
 fn together(sessions: &[Session<'_>]) -> Said {
     let mut report = Report::default();
-    let (mut nameless, mut failed) = (false, false);
+    let (mut nameless, mut failed, mut passed) = (false, false, 0);
     for session in sessions {
         if session.internal {
             report.fail("pytest had an internal error");
@@ -147,6 +136,7 @@ fn together(sessions: &[Session<'_>]) -> Said {
             continue;
         };
         failed |= summary.failed + summary.errors > 0;
+        passed += summary.passed + summary.xpassed;
         if let Some(why) = session.interrupted {
             report.fail(why);
         }
@@ -160,7 +150,11 @@ fn together(sessions: &[Session<'_>]) -> Said {
             }
         }
     }
-    if nameless { Said::Counts { failed, hint: HINT } } else { Said::Results(report.finish(failed)) }
+    if nameless {
+        Said::Counts { failed, passed: Some(passed), hint: HINT }
+    } else {
+        Said::Results(report.finish(failed))
+    }
 }
 
 impl<'a> Session<'a> {

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/pytest/pass.txt");
@@ -14,6 +15,10 @@ const FAIL_SUMMARY: &str = include_str!("../../../../tests/data/outputs/pytest/f
 const COLLECT: &str = include_str!("../../../../tests/data/outputs/pytest/collect.txt");
 const DOTS: &str = include_str!("../../../../tests/data/outputs/exit/pytest-dots.txt");
 const DOTS_FAIL: &str = include_str!("../../../../tests/data/outputs/pytest/dots-fail.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("pytest")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -157,7 +162,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((=== |test session starts|short test summary info| ===|a\\.py::t|\\[x| - |\\]| PASSED|FAILED |\\[gw0\\] \\[ 5%\\] |1 passed| in 0\\.1s|!!! |SUBFAILED\\[|é|\\x00)|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 

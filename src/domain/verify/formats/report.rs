@@ -16,10 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Said {
     /// It has not the structure of this runner's output.
     Nothing,
+    /// Nor has it, for a reason that is known.
+    NotBuilt(String),
     /// Tests are counted, but those that passed are not named.
     Counts {
         /// Whether a failure is counted: the exit code must not be believed alone then.
         failed: bool,
+        /// How many passed, where that is told.
+        passed: Option<u64>,
         /// What to run so that tests are named.
         hint: &'static str,
     },
@@ -31,7 +35,7 @@ impl Said {
     /// Whether the output is to be read as this runner's. Mere counts without a failure add nothing to the exit code.
     pub(super) fn recognised(&self) -> bool {
         match self {
-            Self::Nothing => false,
+            Self::Nothing | Self::NotBuilt(_) => false,
             Self::Counts { failed, .. } => *failed,
             Self::Results(_) => true,
         }
@@ -41,8 +45,17 @@ impl Said {
     pub(super) fn results(self, runner: &str) -> TestResults {
         match self {
             Self::Nothing => problem(format!("no results of {runner} in the output")),
+            Self::NotBuilt(why) => problem(why),
             Self::Counts { hint, .. } => problem(format!("the output counts tests without naming them: {hint}")),
             Self::Results(results) => results,
+        }
+    }
+
+    /// How many tests passed, where they are counted without names and without a failure.
+    pub(super) fn counted(&self) -> Option<u64> {
+        match self {
+            Self::Counts { failed: false, passed, .. } => *passed,
+            _ => None,
         }
     }
 }

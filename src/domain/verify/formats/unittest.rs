@@ -7,23 +7,11 @@
 
 use super::RESULTS_LIMIT;
 use super::report::{Report, Said, counted, duration};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeMap;
 
 const HINT: &str = "run unittest with -v";
 const RULE: &str = "----------------------------------------------------------------------";
-
-/// Whether the output has a run of unittest, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(output).recognised()
-}
-
-/// Reads an output; one without a run of unittest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("unittest")
-}
 
 /// What is read since the last summary.
 #[derive(Default)]
@@ -91,9 +79,11 @@ struct Reader<'a> {
     singles: u64,
     nameless: bool,
     failed: bool,
+    passed: u64,
 }
 
-fn said(output: &str) -> Said {
+/// What the output says.
+pub(super) fn said(output: &str) -> Said {
     let mut reader = Reader::default();
     for line in output.lines() {
         reader.line(line.trim_end());
@@ -296,6 +286,7 @@ impl<'a> Reader<'a> {
         }
         self.runs += 1;
         self.failed |= verdict.failed;
+        self.passed += ran.saturating_sub(verdict.skipped);
         let run = std::mem::take(&mut self.run);
         if run.ran == 0 && ran > 0 {
             self.nameless = true;
@@ -326,7 +317,7 @@ impl<'a> Reader<'a> {
             return Said::Nothing;
         }
         if self.nameless {
-            return Said::Counts { failed: self.failed, hint: HINT };
+            return Said::Counts { failed: self.failed, passed: Some(self.passed), hint: HINT };
         }
         Said::Results(self.report.finish(self.failed))
     }
@@ -392,6 +383,8 @@ struct Verdict {
     failures: u64,
     errors: u64,
     surprises: u64,
+    /// Also those whose failure is expected.
+    skipped: u64,
 }
 
 /// `OK (skipped=1)`, `FAILED (failures=2, errors=3, unexpected successes=1)`, `NO TESTS RAN`.
@@ -402,13 +395,14 @@ fn verdict(line: &str) -> Option<Verdict> {
         return None;
     }
     for (what, count) in counts.split(", ").filter_map(|part| part.split_once('=')) {
-        let place = match what {
+        let count: u64 = count.parse().ok()?;
+        *match what {
             "failures" => &mut verdict.failures,
             "errors" => &mut verdict.errors,
             "unexpected successes" => &mut verdict.surprises,
+            "skipped" | "expected failures" => &mut verdict.skipped,
             _ => continue,
-        };
-        *place = count.parse().ok()?;
+        } += count;
     }
     Some(verdict)
 }

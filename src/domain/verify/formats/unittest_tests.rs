@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/unittest/pass.txt");
@@ -13,6 +14,10 @@ const IMPORT: &str = include_str!("../../../../tests/data/outputs/unittest/impor
 const SETUP: &str = include_str!("../../../../tests/data/outputs/unittest/setup.txt");
 const SETUP_SKIP: &str = include_str!("../../../../tests/data/outputs/unittest/setup-skip.txt");
 const DOTS: &str = include_str!("../../../../tests/data/outputs/exit/unittest-dots.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("unittest")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -146,7 +151,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((t \\(m\\.C\\.t\\)| \\.\\.\\. |ok|FAIL|ERROR: |setUpClass \\(m\\.C\\)|-{70}|={70}|Ran 1 test in 0\\.1s|OK|FAILED \\(failures=1\\)|é|\\x00|  )|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 

@@ -5,23 +5,11 @@
 //! reporter, which names only some tests, is not read as results.
 
 use super::report::{Report, Said, cut, duration};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeSet;
 
 const HINT: &str = "run vitest with --reporter=verbose, or --reporter=junit";
 const DEPTH_LIMIT: usize = 64;
-
-/// Whether the output has a run of vitest, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(output).recognised()
-}
-
-/// Reads an output; one without a run of vitest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("vitest")
-}
 
 /// What ` Test Files ` and `      Tests ` count.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +83,8 @@ struct Run<'a> {
     overflow: bool,
 }
 
-fn said(output: &str) -> Said {
+/// What the output says.
+pub(super) fn said(output: &str) -> Said {
     let mut runs: Vec<Run<'_>> = Vec::new();
     for line in output.lines() {
         let line = line.trim_end();
@@ -106,18 +95,19 @@ fn said(output: &str) -> Said {
         }
     }
     let mut report = Report::default();
-    let (mut nameless, mut failed, mut any) = (false, false, false);
+    let (mut nameless, mut failed, mut any, mut passed) = (false, false, false, 0);
     for run in &mut runs {
         run.end_file();
         any |= run.tests.is_some() || !run.verbose.is_empty() || !run.tree.is_empty();
         failed |= run.errors
             || [run.files, run.tests].into_iter().flatten().any(|counts| counts.failed > 0 || !counts.complete());
+        passed += run.tests.map_or(0, |tests| tests.passed);
         nameless |= run.judge(&mut report);
     }
     if !any {
         Said::Nothing
     } else if nameless {
-        Said::Counts { failed, hint: HINT }
+        Said::Counts { failed, passed: Some(passed), hint: HINT }
     } else {
         Said::Results(report.finish(failed))
     }

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/vitest/pass.txt");
@@ -14,6 +15,10 @@ const TREE_FAIL: &str = include_str!("../../../../tests/data/outputs/vitest/tree
 const LATE: &str = include_str!("../../../../tests/data/outputs/vitest/late.txt");
 const FILES: &str = include_str!("../../../../tests/data/outputs/exit/vitest-files.txt");
 const FILES_FAIL: &str = include_str!("../../../../tests/data/outputs/vitest/files-fail.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("vitest")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -102,7 +107,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "(( RUN  v1| ✓ | × | ❯ |   |a\\.test\\.js| > |\\(2 tests\\)|block \\(2\\)| Test Files  |      Tests  |1 passed|1 failed| \\| | \\(1\\)| FAIL  |⎯⎯|stdout \\| |é|\\x00)|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 
