@@ -32,6 +32,8 @@ struct Section<'a> {
     details: bool,
     /// A test whose result comes on a later line because something was printed between.
     pending: Option<&'a str>,
+    /// Whether its result may have been behind something else.
+    maybe_ended: bool,
     /// Results at the end of a line that something else begins.
     doubtful: Vec<(&'a str, TestStatus)>,
     /// The counts with the doubtful results.
@@ -167,7 +169,10 @@ impl<'a> Section<'a> {
         if let Some((test, rest)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
             match status(rest) {
                 Some(status) => self.test(test, status, suite, report),
-                None => self.begin(test),
+                None => {
+                    self.begin(test);
+                    self.doubt_end(rest);
+                }
             }
         } else if let Some(test) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ...")) {
             self.begin(test);
@@ -176,20 +181,30 @@ impl<'a> Section<'a> {
             self.test(test, status, suite, report);
         } else if let Some(found) = garbled(line) {
             self.doubt(found);
-        } else if let Some(test) = self.pending {
-            let ends = [("ok", TestStatus::Passed), ("FAILED", TestStatus::Failed)];
-            if let Some((_, status)) = ends.into_iter().find(|(word, _)| line.ends_with(word)) {
-                self.doubt((test, status));
-            }
+        } else {
+            self.doubt_end(line);
         }
     }
 
-    /// Until it has its result no other test is begun: what looks like it is what a test prints.
+    /// A result behind what the test printed without a line end.
+    fn doubt_end(&mut self, line: &str) {
+        let ends = [("ok", TestStatus::Passed), ("FAILED", TestStatus::Failed)];
+        if let (Some(test), Some((_, status))) = (self.pending, ends.into_iter().find(|(word, _)| line.ends_with(word)))
+        {
+            self.maybe_ended = true;
+            self.doubt((test, status));
+        }
+    }
+
+    /// Until it may have its result no other test is begun: what looks like it is what a test prints.
     fn begin(&mut self, test: &'a str) {
         if self.begun.len() < super::RESULTS_LIMIT {
             self.begun.insert(test);
         }
-        self.pending = self.pending.or(Some(test));
+        if self.pending.is_none() || self.maybe_ended {
+            self.pending = Some(test);
+            self.maybe_ended = false;
+        }
     }
 
     /// A test that was begun, or has a result that was not taken, without one that was.

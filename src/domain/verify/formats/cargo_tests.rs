@@ -93,6 +93,8 @@ fn p8_what_a_test_prints_stands_for_no_other_test() {
         let problem = run(lines).problem.unwrap_or_default();
         assert!(problem.starts_with("``: no result of `new` among what tests print"), "{lines}: {problem}");
     }
+    let plain = run("test a ... no endok\ntest b ... \nok");
+    assert_eq!((names(&plain), plain.problem), (vec!["b".to_owned(), "a".to_owned()], None));
     // Of lines in the middle of a test, the first is the runner's.
     let own = run("test new ... \ntest connection ... retrying\nok\ntest kept ... ok");
     assert_eq!((names(&own), own.problem.is_some()), (vec!["new".to_owned(), "kept".to_owned()], true));
