@@ -37,6 +37,11 @@ use tracing_subscriber::filter::LevelFilter;
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    // A supervisor is started twice a unit: nothing else is done for it.
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(code) = crate::engine::supervise(&args) {
+        return ExitCode::from(code);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

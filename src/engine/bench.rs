@@ -11,6 +11,7 @@ use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::command::{ChildGuard, CommandLine};
 use crate::adapters::host::probe::{Isolation, ProbeError, Wanted, probe};
+use crate::adapters::host::supervisor::OURSELVES;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
 use crate::adapters::workspace::pool::{Pool, PoolError};
@@ -165,7 +166,7 @@ impl Bench {
             WantedIsolation::Pidns => Wanted::PidNamespace,
             WantedIsolation::Search => Wanted::Search,
         };
-        self.isolation.get_or_try_init(|| probe(wanted)).await.copied()
+        self.isolation.get_or_try_init(|| probe(wanted, Path::new(OURSELVES))).await.copied()
     }
 
     /// The allow-listed environment plus `names`.

@@ -48,3 +48,5 @@ pub mod proof;
 pub mod terminal;
 pub mod views;
 pub mod work;
+
+pub use runs::supervise;

@@ -7,6 +7,7 @@ use crate::adapters::clock::{self, EngineClock};
 use crate::adapters::files;
 use crate::adapters::host::kill::KillProof;
 use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, started_at};
+use crate::adapters::host::supervisor::{self, OURSELVES};
 use crate::adapters::workspace::activity::changed_since;
 use crate::domain::handoff;
 use crate::domain::values::Millis;
@@ -15,6 +16,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+/// Does the work of a supervisor when the arguments of this process, without its name, ask for it; then its exit code.
+#[must_use]
+pub fn supervise(args: &[OsString]) -> Option<u8> {
+    supervisor::main(args)
+}
 
 /// What is to be run.
 #[derive(Debug)]
@@ -143,6 +150,7 @@ async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
         grace: GRACE,
         lease: bench.lease(),
         isolation,
+        program: OURSELVES.into(),
         cookie: clock::new_cookie(),
         search_roots: vec![job.cwd.clone()],
     })

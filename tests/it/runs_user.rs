@@ -12,9 +12,11 @@ fn p5_holds_for_an_ordinary_user() {
     }
     let home = tempfile::tempdir().unwrap();
     let (binary, temporary) = (home.path().join("it"), home.path().join("tmp"));
+    let program = home.path().join("mc");
     std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_mc"), &program).unwrap();
     std::fs::create_dir(&temporary).unwrap();
-    for (path, mode) in [(home.path(), 0o755), (&binary, 0o755), (&temporary, 0o777)] {
+    for (path, mode) in [(home.path(), 0o755), (&binary, 0o755), (&program, 0o755), (&temporary, 0o777)] {
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     }
     let output = Command::new("setpriv")
@@ -22,6 +24,7 @@ fn p5_holds_for_an_ordinary_user() {
         .arg(&binary)
         .args(["runs_containment", "runs_protocol", "workspace_", "--test-threads=2"])
         .env("TMPDIR", &temporary)
+        .env("MC_TEST_PROGRAM", &program)
         .current_dir(home.path())
         .output()
         .unwrap();

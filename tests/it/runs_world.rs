@@ -1,10 +1,12 @@
 //! A hermetic world for runs: own folders, a tagged `sleep` that can be counted, deadlines instead of sleeps.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use mission_control::adapters::host::probe::{Isolation, Wanted, probe};
+use mission_control::adapters::host::probe::{Flavour, Isolation, Wanted, probe};
 use mission_control::adapters::host::procfs;
 use mission_control::adapters::host::rundir::{Exit, Run, RunSpec, launch};
+use mission_control::adapters::host::supervisor::FLAG;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -49,6 +51,7 @@ impl Runs {
             isolation,
             cookie: self.tag.clone(),
             search_roots: vec![self.slot()],
+            program: program(),
         }
     }
 
@@ -84,17 +87,37 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Every containment that works for this user here; `search` always does.
+/// The program `mc`; an ordinary user gets a copy that may be read.
+pub fn program() -> PathBuf {
+    std::env::var_os("MC_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_mc").into(), PathBuf::from)
+}
+
+/// Every containment that works for this user here; `search` always does. Where this program can make a namespace, so can
+/// `unshare`.
 pub async fn isolations() -> Vec<Isolation> {
-    use mission_control::adapters::host::probe::Flavour::{Root, User};
-    let mut all = vec![Isolation::Search];
-    if let Ok(best) = probe(Wanted::PidNamespace).await {
-        all.push(best);
-        if best == Isolation::PidNamespace(Root) {
-            all.push(Isolation::PidNamespace(User));
-        }
-    }
-    all
+    use mission_control::adapters::host::probe::Flavour::{Root, UnshareRoot, UnshareUser, User};
+    let flavours: &[Flavour] = match probe(Wanted::PidNamespace, &program()).await {
+        Ok(Isolation::PidNamespace(Root)) => &[Root, User, UnshareRoot, UnshareUser],
+        Ok(Isolation::PidNamespace(User)) => &[User, UnshareUser],
+        Ok(other) => panic!("mc makes no namespace, but there is {other:?}"),
+        Err(_) => &[],
+    };
+    flavours.iter().map(|flavour| Isolation::PidNamespace(*flavour)).chain([Isolation::Search]).collect()
+}
+
+/// Starts the supervisor of a prepared directory as the engine does; `path` is for the one in shell.
+pub fn supervise(isolation: Isolation, path: &str, dir: &Path) -> std::process::Child {
+    let mut command = if isolation.is_ours() {
+        let mut command = Command::new(program());
+        command.arg(FLAG).arg(dir).arg("run").env_clear();
+        command
+    } else {
+        let mut command = Command::new("setsid");
+        command.arg("sh").arg(dir.join("supervisor.sh")).arg("run").arg(dir);
+        command.env_clear().env("PATH", path).env("LC_ALL", "C");
+        command
+    };
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 pub async fn ended(run: &Run) -> Exit {

@@ -25,7 +25,7 @@ pub struct Sought {
     pub sessions: HashMap<u32, u64>,
 }
 
-/// Words that follow the script's path in the arguments of the supervisor's stages.
+/// Words that follow the script's path, or the directory for a supervisor that is a program, in the arguments of the supervisor's stages.
 const STAGES: [&[u8]; 3] = [b"run", b"init", b"program"];
 
 /// The supervisor's script of a run directory.
@@ -34,20 +34,20 @@ pub fn script(dir: &Path) -> PathBuf {
     dir.join("supervisor.sh")
 }
 
-/// Whether the arguments are those of a stage of this run's supervisor.
-fn runs_script(arguments: &[Vec<u8>], script: &Path) -> bool {
+/// Whether the arguments are those of a stage of the supervisor of the run in `dir`.
+fn is_stage(arguments: &[Vec<u8>], dir: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt;
-    let path = script.as_os_str().as_bytes();
-    arguments.windows(2).any(|pair| pair[0] == path && STAGES.contains(&pair[1].as_slice()))
+    let script = script(dir);
+    let paths = [script.as_os_str().as_bytes(), dir.as_os_str().as_bytes()];
+    arguments.windows(2).any(|pair| paths.contains(&pair[0].as_slice()) && STAGES.contains(&pair[1].as_slice()))
 }
 
 /// The living supervisor of a run directory that has no readable start record.
 #[must_use]
 pub fn find_supervisor(dir: &Path) -> Option<Identity> {
-    let script = script(dir);
     procfs::all()
         .into_iter()
-        .find(|(pid, stat)| stat.session == *pid && runs_script(&procfs::arguments(*pid), &script))
+        .find(|(pid, stat)| stat.session == *pid && is_stage(&procfs::arguments(*pid), dir))
         .map(|(pid, stat)| Identity { pid, born: stat.born })
 }
 
@@ -92,7 +92,7 @@ impl Sought {
         let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environ.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes())
             || self.limited(pid)
-            || runs_script(&procfs::arguments(pid), &script(&self.dir))
+            || is_stage(&procfs::arguments(pid), &self.dir)
     }
 
     /// The supervisor gives its program a real-time limit of `1`, its own start time and its pid, which no other

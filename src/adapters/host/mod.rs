@@ -8,6 +8,7 @@ pub mod kill;
 pub mod probe;
 pub mod procfs;
 pub mod rundir;
+pub mod supervisor;
 pub mod tail;
 
 /// Name of this machine, as the kernel knows it.

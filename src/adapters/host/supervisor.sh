@@ -1,7 +1,7 @@
 # Supervisor of one run, for any POSIX sh with a Linux /proc (dash, busybox and bash are tested).
 #
 #   sh supervisor.sh run DIR          claim DIR, run its command contained, write DIR/exit
-#   sh supervisor.sh probe FLAVOUR    0 when a pid namespace of that flavour (pidns-root, pidns-user) works here
+#   sh supervisor.sh probe FLAVOUR    0 when a pid namespace of that flavour (unshare-root, unshare-user) works here
 #   init, program                     inner stages, started by this file itself
 #
 # docs/runs.md describes the protocol, each race and the decision taken. Text in DIR/run and DIR/command is data: it is
@@ -230,9 +230,9 @@ contained() {
     flavour=$1
     shift
     case $flavour in
-    pidns-root)
+    unshare-root)
         exec setpriv --pdeathsig KILL unshare --pid --fork --mount-proc --kill-child "$@" ;;
-    pidns-user)
+    unshare-user)
         exec setpriv --pdeathsig KILL unshare --user --map-current-user --pid --fork --mount-proc --kill-child "$@" ;;
     esac
     exit 2

@@ -7,12 +7,14 @@ use crate::adapters::clock;
 use crate::adapters::environment::Environment;
 use crate::adapters::git::{ATTR_SOURCE, Git};
 use crate::adapters::host::probe::{Isolation, Wanted, probe};
+use crate::adapters::host::supervisor::OURSELVES;
 use crate::adapters::machine;
 use crate::config::Settings;
 use crate::config::settings::Isolation as WantedIsolation;
 use crate::domain::survey::checks::Check;
 use crate::domain::values::Tip;
 use std::ffi::OsStr;
+use std::path::Path;
 
 /// Programs every run needs, with the package of Debian they come in.
 const PROGRAMS: [(&str, &str); 2] = [("sh", "dash"), ("setsid", "util-linux")];
@@ -63,7 +65,7 @@ pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) {
         WantedIsolation::Pidns => Wanted::PidNamespace,
         WantedIsolation::Search => Wanted::Search,
     };
-    checks.push(match probe(wanted).await {
+    checks.push(match probe(wanted, Path::new(OURSELVES)).await {
         Ok(Isolation::PidNamespace(_)) => Check::ok(
             "isolation",
             "each run has a pid namespace: whatever it starts ends with it, proven by the kernel",

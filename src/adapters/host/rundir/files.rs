@@ -6,6 +6,7 @@
 use super::{Exit, RunError, RunSpec};
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::Identity;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -33,6 +34,34 @@ pub struct Start {
     pub agent: Identity,
     /// Pid 1 of the pid namespace as seen from outside, and the namespace's inode.
     pub init: Option<(Identity, u64)>,
+}
+
+/// How long a run may take, as its supervisor counts it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Time between two looks.
+    pub tick: Duration,
+    /// Time between two looks while it waits for the end of what it has told to end.
+    pub step: Duration,
+    /// Ticks in all.
+    pub timeout: u64,
+    /// Steps between TERM and KILL.
+    pub grace: u64,
+    /// Ticks without a change of the lease.
+    pub lease: u64,
+}
+
+/// What is to be run, read back from the `command` file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Working folder.
+    pub cwd: PathBuf,
+    /// File for standard input.
+    pub stdin: Option<PathBuf>,
+    /// Complete environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Program and arguments, at least one.
+    pub argv: Vec<OsString>,
 }
 
 /// Names that shells keep for themselves: exporting them fails or changes the loader.
@@ -109,6 +138,35 @@ fn step(spec: &RunSpec) -> Duration {
     }
 }
 
+/// Reads the limits of the `run` file; absent when one is missing or no limit.
+#[must_use]
+pub fn parse_limits(text: &str) -> Option<Limits> {
+    let pairs: HashMap<&str, &str> = complete(text)?.filter_map(|line| line.split_once(' ')).collect();
+    let seconds = |key| Duration::try_from_secs_f64(pairs.get(key)?.parse().ok()?).ok().filter(|d| !d.is_zero());
+    let count = |key| pairs.get(key)?.parse().ok();
+    let (tick, step) = (seconds("tick")?, seconds("step")?);
+    Some(Limits { tick, step, timeout: count("timeout")?, grace: count("grace")?, lease: count("lease")? })
+}
+
+/// Reads the `command` file back; absent when it is incomplete.
+#[must_use]
+pub fn parse_command(text: &str) -> Option<Program> {
+    let (mut cwd, mut stdin, mut env, mut argv) = (None, None, Vec::new(), Vec::new());
+    for line in complete(text)? {
+        match line.split_once(' ')? {
+            ("cwd", word) => cwd = Some(PathBuf::from(decode(word))),
+            ("stdin", word) => stdin = Some(PathBuf::from(decode(word))),
+            ("env", pair) => {
+                let (name, value) = pair.split_once(' ')?;
+                env.push((OsString::from(name), decode(value)));
+            }
+            ("arg", word) => argv.push(decode(word)),
+            _ => return None,
+        }
+    }
+    Some(Program { cwd: cwd?, stdin, env, argv }).filter(|program| !program.argv.is_empty())
+}
+
 /// Reads the `run` file back; absent when it is incomplete.
 #[must_use]
 pub fn parse_settings(text: &str) -> Option<Settings> {
@@ -122,6 +180,18 @@ pub fn parse_settings(text: &str) -> Option<Settings> {
         }
     }
     Some(Settings { isolation: isolation?, cookie: cookie?, search_roots })
+}
+
+/// Text of the `start` file.
+#[must_use]
+pub fn start_text(start: &Start) -> String {
+    let (own, agent) = (start.supervisor, start.agent);
+    let mut text = format!("supervisor {} {} {}\nboot {}\n", own.pid, own.pid, own.born, start.boot);
+    text += &format!("agent {} {}\n", agent.pid, agent.born);
+    if let Some((init, space)) = start.init {
+        text += &format!("init {} {} {space}\n", init.pid, init.born);
+    }
+    text + "end\n"
 }
 
 /// Reads the `start` file; absent when it is empty or truncated.
@@ -227,6 +297,37 @@ mod tests {
                 prop_assert_eq!(parse_exit(&text[..cut]), None);
             }
         }
+    }
+
+    #[test]
+    fn what_is_written_for_the_supervisor_is_what_it_reads() {
+        let spec = RunSpec {
+            dir: "/runs/1".into(),
+            cwd: "/a b".into(),
+            argv: vec!["sh".into(), OsString::from_vec(vec![1, 255, b' ', b'\n']), "".into()],
+            env: vec![("A".into(), "".into()), ("B".into(), " x\\ ".into())],
+            stdin: Some("/in put".into()),
+            timeout: Duration::from_secs(3600),
+            grace: Duration::from_secs(5),
+            lease: Duration::from_secs(1800),
+            isolation: Isolation::Search,
+            cookie: "c".into(),
+            search_roots: vec!["/a b".into()],
+            program: "mc".into(),
+        };
+        let read = parse_command(&command_text(&spec).unwrap()).unwrap();
+        let env = [spec.env.clone(), vec![("MC_RUN_COOKIE".into(), "c".into())]].concat();
+        let stdin = spec.stdin.clone();
+        assert_eq!(read, Program { cwd: spec.cwd.clone(), stdin, env, argv: spec.argv.clone() });
+        let second = Duration::from_secs(1);
+        let limits = Limits { tick: second, step: second, timeout: 3600, grace: 5, lease: 1800 };
+        assert_eq!(parse_limits(&settings_text(&spec).unwrap()), Some(limits));
+        assert_eq!(parse_settings(&settings_text(&spec).unwrap()).unwrap().search_roots, spec.search_roots);
+        assert_eq!(parse_command("cwd /\nend\n"), None, "no program");
+        let one = Identity { pid: 7, born: 9 };
+        let start =
+            Start { supervisor: one, boot: "b".into(), agent: Identity { pid: 8, born: 10 }, init: Some((one, 3)) };
+        assert_eq!(parse_start(&start_text(&start)), Some(start));
     }
 
     #[test]

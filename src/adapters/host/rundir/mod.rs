@@ -6,13 +6,14 @@
 
 mod files;
 
-pub use files::{Settings, Start};
+pub use files::{Limits, Program, Settings, Start, parse_command, parse_limits, start_text};
 
 use crate::adapters::files::read_untrusted;
 use crate::adapters::host::contain::{self, Sought};
 use crate::adapters::host::kill;
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::{self, Identity};
+use crate::adapters::host::supervisor;
 use crate::domain::values::Millis;
 use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
@@ -36,7 +37,7 @@ const SUPERVISOR_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// More than any file of the protocol holds; what runs could have put anything in its place.
-const SMALL: u64 = 4 << 20;
+pub(in crate::adapters::host) const SMALL: u64 = 4 << 20;
 
 /// One program to be run detached.
 #[derive(Debug, Clone)]
@@ -63,6 +64,9 @@ pub struct RunSpec {
     pub cookie: String,
     /// Folders nobody but this run has business in; processes using them are killed with it (search only).
     pub search_roots: Vec<PathBuf>,
+    /// The program `mc`, for the supervisor of namespaces it makes itself: [`OURSELVES`](crate::adapters::host::supervisor::OURSELVES)
+    /// unless somebody else runs.
+    pub program: PathBuf,
 }
 
 /// How a run ended.
@@ -164,11 +168,12 @@ pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
         _ => failed(source),
     })?;
     let dir = spec.dir.canonicalize().map_err(failed)?;
-    let texts = [("run", settings.as_str()), ("command", &command), ("supervisor.sh", SUPERVISOR), ("lease", "0\n")];
-    for (name, text) in texts.into_iter().chain([("out.log", ""), ("supervisor.log", "")]) {
+    let texts = [("run", settings.as_str()), ("command", &command), ("lease", "0\n"), ("out.log", "")];
+    let shell = (!spec.isolation.is_ours()).then_some(("supervisor.sh", SUPERVISOR));
+    for (name, text) in texts.into_iter().chain([("supervisor.log", "")]).chain(shell) {
         write_new(&dir.join(name), text)?;
     }
-    for name in ["ready", "go"] {
+    for name in shell.map_or([].as_slice(), |_| &["ready", "go"]) {
         // The supervisor makes them where this cannot.
         let _ = rustix::fs::mknodat(CWD, dir.join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
     }
@@ -183,11 +188,22 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
     let dir = prepare(spec)?;
     let io = |source| RunError::Io { path: dir.clone(), source };
     let log = OpenOptions::new().append(true).open(dir.join("supervisor.log")).map_err(io)?;
-    let mut command = tokio::process::Command::new("setsid");
-    command.arg("sh").arg(contain::script(&dir)).arg("run").arg(&dir).current_dir("/");
-    command.env_clear().env("PATH", SUPERVISOR_PATH).env("LC_ALL", "C");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    let mut child = command.spawn().map_err(|source| RunError::Io { path: "setsid".into(), source })?;
+    let mut command = if spec.isolation.is_ours() {
+        let mut command = tokio::process::Command::new(&spec.program);
+        command.arg0("mc").arg(supervisor::FLAG).arg(&dir).arg("run").env_clear();
+        command
+    } else {
+        let mut command = tokio::process::Command::new("setsid");
+        command.arg("sh").arg(contain::script(&dir)).arg("run").arg(&dir);
+        command.env_clear().env("PATH", SUPERVISOR_PATH).env("LC_ALL", "C");
+        command
+    };
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let started = command.spawn().map_err(|source| {
+        let program = if spec.isolation.is_ours() { spec.program.clone() } else { "setsid".into() };
+        RunError::Io { path: program, source }
+    });
+    let mut child = started?;
     let mut said = String::new();
     if let Some(mut pipe) = child.stdout.take() {
         let _ = tokio::time::timeout(START_PATIENCE, pipe.read_to_string(&mut said)).await;

@@ -1,0 +1,100 @@
+//! The pid namespace of a run: entering it, and its pid 1.
+
+use super::{BROKEN, WORKS, flavour, stage};
+use crate::adapters::host::probe::Flavour;
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, wait};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, UnshareFlags, capabilities, clear_ambient_capability_set,
+    configure_capability_in_ambient_set, set_capabilities,
+};
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+/// From now on children of this process are in a new pid namespace; the first of them is its pid 1.
+pub(super) fn enter(flavour: Flavour) -> Result<(), String> {
+    match flavour {
+        Flavour::Root => leave(UnshareFlags::NEWPID, "make a pid namespace"),
+        Flavour::User => {
+            let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+            leave(UnshareFlags::NEWUSER | UnshareFlags::NEWPID, "make a user namespace")?;
+            // Without it a user may not map groups: user_namespaces(7).
+            write("/proc/self/setgroups", "deny")?;
+            write("/proc/self/uid_map", &format!("{user} {user} 1"))?;
+            write("/proc/self/gid_map", &format!("{group} {group} 1"))?;
+            // Pid 1 mounts its own /proc and is a program anew, which would cost it the right to.
+            let failed = |e| format!("pass on the right to mount: {e}");
+            let sets = capabilities(None).map_err(failed)?;
+            let inheritable = sets.inheritable | CapabilitySet::SYS_ADMIN;
+            set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(failed)?;
+            configure_capability_in_ambient_set(CapabilitySet::SYS_ADMIN, true).map_err(failed)
+        }
+        Flavour::UnshareRoot | Flavour::UnshareUser => Err("this namespace is made by `unshare`".to_owned()),
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is an unsafe fn, which this crate forbids; what it warns of is file tables of threads, and there is one thread and no new table"
+)]
+fn leave(what: UnshareFlags, doing: &str) -> Result<(), String> {
+    rustix::thread::unshare(what).map_err(|e| format!("{doing}: {e}"))
+}
+
+fn write(path: &str, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|e| format!("write {path}: {e}"))
+}
+
+/// As pid 1: ends with its parent, sees only its own processes in `/proc`, and gives back what it only had for that.
+fn settle() -> Result<(), String> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| format!("tie pid 1 to its supervisor: {e}"))?;
+    leave(UnshareFlags::NEWNS, "make a mount namespace")?;
+    let failed = |e| format!("mount /proc: {e}");
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).map_err(failed)?;
+    mount("proc", "/proc", "proc", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)
+        .map_err(failed)?;
+    // Kernels before 4.3 have no such set, and no run of ours then.
+    clear_ambient_capability_set().map_err(|e| format!("give the right to mount back: {e}"))?;
+    let sets = capabilities(None).map_err(|e| format!("read capabilities: {e}"))?;
+    let inheritable = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(|e| format!("drop capabilities: {e}"))
+}
+
+/// Pid 1: waits for the program, reaps what is orphaned, and its end ends everything. Its code is the program's, 128 + n
+/// after a signal n, as a shell reports it.
+pub(super) fn init(dir: &Path) -> Result<u8, String> {
+    settle()?;
+    let program = stage(dir.as_os_str(), "program").stdin(Stdio::inherit()).spawn();
+    let program = program.map_err(|e| format!("start the stage of the program: {e}"))?;
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if u32::try_from(pid.as_raw_nonzero().get()) == Ok(program.id()) => {
+                let code = status.exit_status().or(status.terminating_signal().map(|signal| 128 + signal));
+                return Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN));
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(format!("wait for the program: {e}")),
+        }
+    }
+}
+
+/// Whether such a namespace works here: says [`WORKS`] when it does.
+pub(super) fn probe(word: &OsStr) -> Result<u8, String> {
+    enter(flavour(word.to_str()).ok_or("no such namespace")?)?;
+    let status = stage(word, "probed").status().map_err(|e| format!("start pid 1: {e}"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
+}
+
+/// As the pid 1 of a probe.
+pub(super) fn probed() -> Result<u8, String> {
+    settle()?;
+    let itself = std::fs::read_link("/proc/self").map_err(|e| format!("read /proc/self: {e}"))?;
+    if std::process::id() != 1 || itself != Path::new("1") {
+        return Err("the new namespace is not what it should be".to_owned());
+    }
+    writeln!(std::io::stdout(), "{WORKS}").map_err(|e| e.to_string())?;
+    Ok(0)
+}

@@ -1,0 +1,151 @@
+//! The first stage: claims the directory, opens the gate once the run is on record, counts ticks, writes how it ended.
+
+use super::{flavour, namespace, stage};
+use crate::adapters::files::{create_new, read_untrusted};
+use crate::adapters::host::procfs::{self, Identity};
+use crate::adapters::host::rundir::{Limits, SMALL, Start, parse_limits, start_text};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, setsid};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+/// The whole life of a supervisor; 0 when it has written how the run ended, or somebody else has the directory.
+pub(super) fn run(dir: &Path) -> Result<u8, String> {
+    // Whoever starts it by hand may have put it into a group of its own; then that is its session's affair.
+    let _ = setsid();
+    let mut out = std::io::stdout();
+    if DirBuilder::new().mode(0o700).create(dir.join("claim")).is_err() {
+        let _ = writeln!(out, "claimed");
+        return Ok(0);
+    }
+    std::env::set_current_dir("/").map_err(|e| format!("leave the working folder: {e}"))?;
+    let text = read_untrusted(&dir.join("run"), SMALL).ok_or("the run file cannot be read")?;
+    let limits = parse_limits(&text).ok_or("the run file is incomplete")?;
+    let word = text.lines().find_map(|line| line.strip_prefix("isolation "));
+    let own = Identity::of(std::process::id()).ok_or("/proc cannot be read")?;
+    let (ready, says) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
+    let (waits, mut gate) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
+    namespace::enter(flavour(word).ok_or("the run file names no pid namespace")?)?;
+    let mut init = stage(dir.as_os_str(), "init");
+    let child = init.stdin(waits).stdout(says).spawn().map_err(|e| format!("start pid 1: {e}"))?;
+    // It holds our copies of the ends that are the children's.
+    drop(init);
+    let mut said = String::new();
+    let _ = BufReader::new(ready).read_line(&mut said);
+    if said != "ready\n" {
+        return Err("the run ended before its program was ready".to_owned());
+    }
+    let mut watched = Watched::new(dir, child, limits)?;
+    watched.record(own)?;
+    // Read whole by the stage that waits at the gate; it may hold secrets.
+    let _ = std::fs::remove_file(dir.join("command"));
+    gate.write_all(b"\n").map_err(|e| format!("open the gate: {e}"))?;
+    drop(gate);
+    // An engine killed in the meantime leaves nobody to read it.
+    let _ = writeln!(out, "started");
+    if let Ok(nobody) = OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(nobody);
+    }
+    let status = watched.until_the_end()?;
+    let code = status.code().or_else(|| std::os::unix::process::ExitStatusExt::signal(&status).map(|n| 128 + n));
+    let outcome = match read_untrusted(&dir.join("reason"), SMALL) {
+        Some(reason) => reason.lines().next().filter(|word| !word.is_empty()).unwrap_or("killed").to_owned(),
+        None if dir.join("reason").exists() => "killed".to_owned(),
+        None => format!("code {}", code.unwrap_or(i32::from(super::BROKEN))),
+    };
+    replace(dir, "exit", &format!("{outcome}\nend\n"))?;
+    Ok(0)
+}
+
+/// A started run: pid 1 of its namespace is our child, the program is seen from outside.
+struct Watched<'a> {
+    dir: &'a Path,
+    child: Child,
+    ended: OwnedFd,
+    init: Identity,
+    agent: Identity,
+    limits: Limits,
+}
+
+impl<'a> Watched<'a> {
+    fn new(dir: &'a Path, child: Child, limits: Limits) -> Result<Self, String> {
+        let gone = "the run ended before it was on record";
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(gone)?;
+        let ended = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| format!("watch pid 1: {e}"))?;
+        let init = Identity::of(child.id()).ok_or(gone)?;
+        let agent = procfs::first_child(init.pid).ok_or(gone)?;
+        Ok(Self { dir, child, ended, init, agent, limits })
+    }
+
+    fn record(&mut self, own: Identity) -> Result<(), String> {
+        let space = procfs::pid_namespace(self.init.pid).ok_or("the namespace of the run cannot be read")?;
+        let init = Some((self.init, space));
+        let start = Start { supervisor: own, boot: procfs::boot_id(), agent: self.agent, init };
+        replace(self.dir, "start", &start_text(&start))
+    }
+
+    /// Counts ticks until pid 1 has ended; at a limit ends it.
+    fn until_the_end(&mut self) -> Result<ExitStatus, String> {
+        let (mut ticks, mut idle, mut last) = (0, 0, self.lease());
+        loop {
+            if let Some(status) = self.wait(self.limits.tick)? {
+                return Ok(status);
+            }
+            let now = self.lease();
+            ticks += 1;
+            idle = if now == last { idle + 1 } else { 0 };
+            last = now;
+            if ticks >= self.limits.timeout {
+                return self.stop("timeout");
+            }
+            if idle >= self.limits.lease {
+                return self.stop("lease");
+            }
+        }
+    }
+
+    /// TERM to the program's group, grace, then KILL of pid 1 until it is seen to have ended.
+    fn stop(&mut self, reason: &str) -> Result<ExitStatus, String> {
+        // Whoever was first has said why.
+        let _ = create_new(&self.dir.join("reason"), format!("{reason}\n").as_bytes());
+        self.agent.signal_group(Signal::TERM);
+        for _ in 0..self.limits.grace {
+            if let Some(status) = self.wait(self.limits.step)? {
+                return Ok(status);
+            }
+        }
+        loop {
+            self.init.signal(Signal::KILL);
+            if let Some(status) = self.wait(self.limits.step)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    fn lease(&self) -> Option<String> {
+        read_untrusted(&self.dir.join("lease"), SMALL)
+    }
+
+    /// How pid 1 ended, within that time.
+    fn wait(&mut self, time: Duration) -> Result<Option<ExitStatus>, String> {
+        let limit =
+            Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() };
+        let _ = poll(&mut [PollFd::new(&self.ended, PollFlags::IN)], Some(&limit));
+        self.child.try_wait().map_err(|e| format!("wait for pid 1: {e}"))
+    }
+}
+
+/// Written aside and moved into its place: it is there whole or not at all.
+fn replace(dir: &Path, name: &str, text: &str) -> Result<(), String> {
+    let (aside, path) = (dir.join(format!("{name}.tmp")), dir.join(name));
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&aside);
+    let written =
+        file.and_then(|mut file| file.write_all(text.as_bytes())).and_then(|()| std::fs::rename(&aside, &path));
+    written.map_err(|e| format!("write {name}: {e}"))
+}
