@@ -73,7 +73,7 @@ fn every_recorded_output_is_recognised_as_what_it_is_and_nothing_else() {
 fn tests_without_names_are_counted() {
     let mut counted = Vec::new();
     for (word, path, text) in of_runners() {
-        if let Some(passed) = formats::counted(&text) {
+        if let Some(passed) = formats::counted(named(&word), &text) {
             counted.push(format!("{word}/{}: {passed}", path.file_name().unwrap().to_str().unwrap()));
         }
     }

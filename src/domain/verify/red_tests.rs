@@ -119,6 +119,12 @@ fn p1_tests_that_are_only_counted_do_not_disappear_unseen() {
     let named = tests(&PYTEST.replace("FAILED", "PASSED").replace("1 failed, 1 passed", "2 passed"), 0);
     assert!(judged(&dots(2), &named).lands);
     refused(&dots(3), &named, "1 test disappeared");
+    // Two runners in one output: neither is read, both are counted.
+    let two =
+        |taps: &str| tests(&format!("{taps}{}", PYTEST.replace("FAILED", "PASSED").replace("1 failed, 1", "2")), 0);
+    assert_eq!(two("1..2\nok 1\nok 2\n").stages[0].counted, Some(4));
+    refused(&two("1..2\nok 1\nok 2\n"), &two("1..1\nok 1\n"), "1 test disappeared");
+    refused(&two("1..2\nok 1\nok 2\n"), &two(""), "2 tests disappeared");
     // A snapshot of before the counting says nothing.
     let mut old = dots(12);
     old.stages[0].counted = None;

@@ -49,7 +49,7 @@ pub struct StageResult {
     /// Per-test results, where a parser understood the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<TestResults>,
-    /// How many tests passed that the output counts without naming them, where it names no failure.
+    /// How many tests passed that are only counted, see [`formats::counted`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<u64>,
     /// Findings, where a parser understood the output.
@@ -98,7 +98,7 @@ impl StageResult {
             exit,
             reason,
             tests: reading.tests,
-            counted: (spec.reports.is_empty() && counts).then(|| formats::counted(&text)).flatten(),
+            counted: (spec.reports.is_empty() && counts).then(|| formats::counted(format, &text)).flatten(),
             findings: reading.findings,
             number: (spec.kind == StageKind::Metric).then(|| metric::read(&text)).flatten(),
             demand: spec.demand,

@@ -26,7 +26,7 @@ mod found;
 mod report;
 
 use super::key::hex;
-use super::results::Reading;
+use super::results::{Reading, TestStatus};
 use super::snapshot::floor;
 use anstream::adapter::strip_str;
 use report::Said;
@@ -223,15 +223,28 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
     }
 }
 
-/// How many tests passed that runners only count, without a failure among them: where they are those of a stage, the exit code
-/// says that they passed, and only their number that they are there.
+/// How many tests passed in an output read as `format` that this reading does not name: runners that count them only, without a
+/// failure among them; and, where more than one format recognises itself and none is read, those of all. That they passed
+/// says the exit code, and only their number that they are there.
 #[must_use]
-pub fn counted(output: &str) -> Option<u64> {
+pub fn counted(format: Format, output: &str) -> Option<u64> {
     let output = &*plain(output);
     let outside = &*junit::outside(output);
-    let counted = FORMATS.iter().filter_map(|known| match known.reader {
-        Runner(_, said) => said(outside).counted(),
-        Own(..) => None,
+    let passed = |reading: Reading| {
+        let tests = reading.tests.filter(|_| format == Format::Exit)?.tests;
+        Some(tests.iter().filter(|test| test.status == TestStatus::Passed).count() as u64)
+    };
+    let others = FORMATS.iter().filter(|known| known.format != format && !known.format.gives_findings());
+    let counted = others.filter_map(|known| match known.reader {
+        Runner(name, said) => match said(outside) {
+            Said::Counts { failed: false, passed, .. } => passed,
+            said if said.recognised() => passed(said.results(name).into()),
+            _ => None,
+        },
+        Own(..) => {
+            let seen = if known.format == Format::Junit { output } else { outside };
+            known.recognises(seen).then(|| known.read(seen)).and_then(passed)
+        }
     });
     counted.reduce(u64::saturating_add)
 }

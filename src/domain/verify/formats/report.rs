@@ -50,14 +50,6 @@ impl Said {
             Self::Results(results) => results,
         }
     }
-
-    /// How many tests passed, where they are counted without names and without a failure.
-    pub(super) fn counted(&self) -> Option<u64> {
-        match self {
-            Self::Counts { failed: false, passed, .. } => *passed,
-            _ => None,
-        }
-    }
 }
 
 fn problem(why: String) -> TestResults {
