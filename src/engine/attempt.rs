@@ -341,7 +341,8 @@ async fn looked_at(
 /// Whether more changed than files that mc keeps itself, which a candidate takes from green; edits of those are named.
 async fn changes_something(shop: &Shop, found: &Collected, notes: &mut Vec<String>) -> bool {
     let Some(fork) = &found.fork else { return true };
-    let Ok(changed) = shop.source.differing(fork, &found.head.commit).await else { return true };
+    // Both files are at the root, and what changed deeper changes an entry there.
+    let Ok(changed) = shop.source.differing_at_root(fork, &found.head.commit).await else { return true };
     let (left_out, rest): (Vec<&str>, Vec<&str>) =
         changed.iter().map(String::as_str).partition(|path| NOT_FROM_AGENTS.contains(path));
     if !left_out.is_empty() {

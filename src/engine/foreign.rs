@@ -78,6 +78,14 @@ async fn green_written(
     if now == order.green || before.values().any(|known| *known == now) {
         return None;
     }
+    // What is above the base is the attempt's own work, what is below is old.
+    if let [head] = work
+        && order.from == order.green
+        && let Some(line) = shop.source.plain_line(head, &order.from).await
+        && !line.contains(&now)
+    {
+        return None;
+    }
     let own = within(shop, &now, work).await;
     let old = own && shop.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
     (own && !old && !landed(shop, &now).await).then_some(now)

@@ -8,12 +8,15 @@
 use super::source::SourceFacts;
 use super::{ATTR_SOURCE, Git, GitError, Place, failed, fields};
 use crate::domain::values::{CommitId, Tip, TreeId};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The isolated repository merges are made in.
 #[derive(Debug, Clone)]
 pub struct MergeRepo {
     git: Git,
+    /// The repository whose object store it uses.
+    source: Git,
     identity: (String, String),
     attr_source: bool,
 }
@@ -85,7 +88,7 @@ impl MergeRepo {
             let format = format!("--object-format={}", facts.object_format);
             plain.out(&["init", "--quiet", "--bare", "--template=", &format, "merge.git"]).await?;
         }
-        Ok(Self { git, identity, attr_source: version >= ATTR_SOURCE })
+        Ok(Self { git, source: source.clone(), identity, attr_source: version >= ATTR_SOURCE })
     }
 
     /// Merges `head` into `green` and makes the candidate commit with `message` (trailers included) at `date` (seconds
@@ -157,10 +160,9 @@ impl MergeRepo {
     /// `head`, or a commit on top of it that has green's version of `drop_paths`: merging that one leaves them alone.
     async fn without(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<CommitId, GitError> {
         let mut edits: Vec<Vec<String>> = Vec::new();
-        let mut args =
-            vec!["diff-tree", "--name-only", "-z", "--no-renames", green.commit.as_str(), head.as_str(), "--"];
-        args.extend(drop_paths);
-        if drop_paths.is_empty() || self.git.bytes(&args).await?.is_empty() {
+        let at_root: Vec<&str> = drop_paths.iter().filter_map(|path| path.split('/').next()).collect();
+        let differ = |names: BTreeSet<String>| at_root.iter().any(|name| names.contains(*name));
+        if drop_paths.is_empty() || !differ(self.source.differing_at_root(&green.commit, head).await?) {
             return Ok(head.clone());
         }
         for path in drop_paths {

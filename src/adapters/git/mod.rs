@@ -17,7 +17,8 @@ pub mod source;
 
 use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output};
 use crate::domain::values::{CommitId, TreeId};
-use reader::{Answer, Reader};
+use reader::{Answer, Reader, entries};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -179,6 +180,30 @@ impl Git {
     async fn told(&self, name: &str) -> Option<Answer> {
         let start = || self.command(&["cat-file", "--batch-command"]).talk().ok();
         self.reader.as_ref()?.ask(name, start).await
+    }
+
+    /// Names of the entries at the root that differ between two commits, in mode or content; a folder counts as a whole.
+    ///
+    /// # Errors
+    /// [`GitError`] when one of them does not exist.
+    pub async fn differing_at_root(&self, a: &CommitId, b: &CommitId) -> Result<BTreeSet<String>, GitError> {
+        if let (Some(a_tree), Some(b_tree)) = (self.root(a).await, self.root(b).await) {
+            let id = a.as_str().len() / 2;
+            if let (Some(a), Some(b)) = (entries(&a_tree, id), entries(&b_tree, id)) {
+                let names = a.keys().chain(b.keys()).filter(|name| a.get(*name) != b.get(*name));
+                return Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect());
+            }
+        }
+        let args =
+            ["diff-tree", "-z", "--name-only", "--no-renames", "--ignore-submodules=none", a.as_str(), b.as_str()];
+        let bytes = self.bytes(&args).await?;
+        Ok(fields(&bytes).map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
+    /// The root tree of a commit as git keeps it, from the process that stays.
+    async fn root(&self, commit: &CommitId) -> Option<Vec<u8>> {
+        let start = || self.command(&["cat-file", "--batch-command"]).talk().ok();
+        self.reader.as_ref()?.tree(&format!("{commit}^{{tree}}"), start).await
     }
 
     /// Sets a variable for every call, `GIT_*` included.

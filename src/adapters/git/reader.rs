@@ -6,6 +6,7 @@
 //! wrong with it is no error, the caller then asks a git of its own.
 
 use crate::adapters::host::command::Talker;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +14,9 @@ use tokio::sync::Mutex;
 
 /// How long an answer may take before the process is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Largest tree that is read whole.
+const LARGEST: usize = 4 << 20;
 
 /// The process, started at the first question, and what does not change while it stays. Clones share both.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +39,24 @@ impl Reader {
     /// Asks what `name` (a revision in one line) stands for. `start` starts the process when there is none; `None`: no
     /// answer was to be had.
     pub(super) async fn ask(&self, name: &str, start: impl FnOnce() -> Option<Talker>) -> Option<Answer> {
+        self.talk(name, false, start).await.map(|(answer, _)| answer)
+    }
+
+    /// The tree that `name` stands for, as git keeps it; `None`: it is none, it is larger than [`LARGEST`], or no answer was
+    /// to be had.
+    pub(super) async fn tree(&self, name: &str, start: impl FnOnce() -> Option<Talker>) -> Option<Vec<u8>> {
+        match self.talk(name, true, start).await? {
+            (Answer::Object(_), Some(content)) => Some(content),
+            _ => None,
+        }
+    }
+
+    async fn talk(
+        &self,
+        name: &str,
+        whole: bool,
+        start: impl FnOnce() -> Option<Talker>,
+    ) -> Option<(Answer, Option<Vec<u8>>)> {
         if name.contains('\n') || name.is_empty() {
             return None;
         }
@@ -44,10 +66,47 @@ impl Reader {
             Some(talker) => talker,
             None => start()?,
         };
-        let line = tokio::time::timeout(PATIENCE, talker.ask(&format!("info {name}\n"))).await.ok()?.ok()?;
+        let question = format!("{} {name}\n", if whole { "contents" } else { "info" });
+        let asked = async {
+            let line = talker.ask(&question).await.ok()?;
+            let content = match length(&line).filter(|_| whole) {
+                // Too much to read: the process is left behind with it.
+                Some(length) if length > LARGEST => return None,
+                Some(length) => Some(talker.bytes(length).await.ok()?),
+                None => None,
+            };
+            Some((line, content))
+        };
+        let (line, content) = tokio::time::timeout(PATIENCE, asked).await.ok()??;
         *place = Some(talker);
-        read(name, &line)
+        Some((read(name, &line)?, content.filter(|_| line.contains(" tree "))))
     }
+}
+
+/// Size of the object of an answer.
+fn length(line: &str) -> Option<usize> {
+    let words: Vec<&str> = line.split(' ').collect();
+    match words[..] {
+        [_, "commit" | "tree" | "blob" | "tag", size] => size.parse().ok(),
+        _ => None,
+    }
+}
+
+/// An entry of a tree: mode and name as git writes them, and the id as bytes.
+pub(super) type Entry<'a> = (&'a [u8], &'a [u8]);
+
+/// Reads the entries of a tree object (`<mode> <name> NUL <id>`, see gitformat-pack and `git mktree`) by name; absent when it
+/// is none. `id` is the length of an id in bytes.
+pub(super) fn entries(tree: &[u8], id: usize) -> Option<BTreeMap<&[u8], Entry<'_>>> {
+    let (mut found, mut rest) = (BTreeMap::new(), tree);
+    while !rest.is_empty() {
+        let space = rest.iter().position(|b| *b == b' ')?;
+        let end = space + rest[space..].iter().position(|b| *b == 0)?;
+        let next = end + 1 + id;
+        found.insert(&rest[space + 1..end], (&rest[..space], rest.get(end + 1..next)?));
+        rest = &rest[next..];
+    }
+    Some(found)
 }
 
 /// Reads `<id> <type> <size>` or `<name> missing`.
@@ -67,6 +126,20 @@ fn read(name: &str, line: &str) -> Option<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trees_are_read_and_nothing_else() {
+        let tree = b"100644 a b\0\x01\x02100755 c\0\0\n40000 d\0 \0";
+        let found = entries(tree, 2).unwrap();
+        assert_eq!(found[&b"a b"[..]], (&b"100644"[..], &b"\x01\x02"[..]));
+        assert_eq!(found[&b"c"[..]], (&b"100755"[..], &b"\0\n"[..]));
+        assert_eq!(found[&b"d"[..]], (&b"40000"[..], &b" \0"[..]));
+        assert_eq!(entries(b"", 20).unwrap().len(), 0);
+        for cut in 1..tree.len() {
+            let shorter = entries(&tree[..cut], 2);
+            assert!(shorter.is_none_or(|read| read.len() < 3), "{cut}");
+        }
+    }
 
     #[test]
     fn answers_are_read_and_nothing_else() {

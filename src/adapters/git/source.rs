@@ -102,12 +102,15 @@ impl Git {
     /// # Errors
     /// [`GitError`] when git fails.
     pub async fn checked_out(&self, refname: &str) -> Result<Option<PathBuf>, GitError> {
+        let common = self.common_dir().await?;
+        if plainly_elsewhere(&common, refname) {
+            return Ok(None);
+        }
         let bytes = self.bytes(&["worktree", "list", "--porcelain", "-z"]).await?;
         let trees = parse_worktrees(&bytes);
         if let Some(tree) = trees.iter().find(|t| t.branch.as_deref() == Some(refname.as_bytes())) {
             return Ok(Some(tree.path.clone()));
         }
-        let common = self.common_dir().await?;
         let mut git_dirs = vec![(common.clone(), trees.first().map(|t| t.path.clone()))];
         for entry in std::fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
             let link = std::fs::read(entry.path().join("gitdir")).unwrap_or_default();
@@ -141,6 +144,21 @@ impl Git {
     /// Whether `parent` is the first parent of `child`, as far as that is known without a process of its own.
     pub async fn grew_from(&self, child: &CommitId, parent: &CommitId) -> bool {
         matches!(self.told(&format!("{child}^1")).await, Some(Answer::Object(id)) if id == parent.as_str())
+    }
+
+    /// The commits from `head` down to `base`, which is left out, when each has one parent and there are at most 30; `None`:
+    /// that is not so, or only a process of its own could tell.
+    pub async fn plain_line(&self, head: &CommitId, base: &CommitId) -> Option<Vec<CommitId>> {
+        let mut line = Vec::new();
+        let mut at = head.clone();
+        while at != *base {
+            if line.len() >= 30 || self.told(&format!("{at}^2")).await? != Answer::Missing {
+                return None;
+            }
+            let Answer::Object(parent) = self.told(&format!("{at}^1")).await? else { return None };
+            line.push(std::mem::replace(&mut at, CommitId::new(&parent).ok()?));
+        }
+        Some(line)
     }
 
     /// Name and address for commits: the user's, else [`FALLBACK_IDENTITY`], each on its own.
@@ -317,6 +335,23 @@ fn parse_worktrees(bytes: &[u8]) -> Vec<Worktree> {
         }
     }
     trees
+}
+
+/// Whether a look at its files shows that a repository has one work tree at most, on another branch and in no rebase. What
+/// is not plain (worktrees, another form of refs, a linked HEAD) is for git to say.
+fn plainly_elsewhere(common: &Path, refname: &str) -> bool {
+    let head = common.join("HEAD");
+    let worktrees = std::fs::read_dir(common.join("worktrees")).is_ok_and(|mut entries| entries.next().is_some());
+    let busy = ["rebase-merge", "rebase-apply"].iter().any(|name| common.join(name).exists());
+    let plain = std::fs::symlink_metadata(&head).is_ok_and(|meta| meta.is_file()) && !common.join("reftable").exists();
+    if worktrees || busy || !plain {
+        return false;
+    }
+    let text = std::fs::read_to_string(&head).unwrap_or_default();
+    match text.trim_end().strip_prefix("ref: ") {
+        Some(branch) => !branch.is_empty() && branch != refname,
+        None => CommitId::new(text.trim_end()).is_ok(),
+    }
 }
 
 #[cfg(test)]

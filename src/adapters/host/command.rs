@@ -254,6 +254,19 @@ impl Talker {
             None => Err(std::io::ErrorKind::UnexpectedEof.into()),
         }
     }
+
+    /// Reads so many bytes of its answer and the line end behind them.
+    ///
+    /// # Errors
+    /// The system's reason, the end of its output, or another byte where the line end should be.
+    pub async fn bytes(&mut self, length: usize) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length + 1];
+        self.from.read_exact(&mut bytes).await?;
+        match bytes.pop() {
+            Some(b'\n') => Ok(bytes),
+            _ => Err(std::io::ErrorKind::InvalidData.into()),
+        }
+    }
 }
 
 /// How a short-lived child ended.

@@ -121,8 +121,9 @@ fn end_namespace(run: &Run, init: Identity, space: u64) -> KillProof {
     let _ = init.wait_blocking(PATIENCE);
     if let Some(supervisor) = run.supervisor() {
         let _ = supervisor.wait_blocking(PATIENCE);
-        // Its ticking half may outlive it by a tick.
-        for (pid, stat) in procfs::left_by(supervisor.pid) {
+        // In shell its ticking half may outlive it by a tick.
+        let left = if run.settings().isolation.is_ours() { Vec::new() } else { procfs::left_by(supervisor.pid) };
+        for (pid, stat) in left {
             if stat.born >= supervisor.born {
                 Identity { pid, born: stat.born }.signal(Signal::KILL);
             }
