@@ -79,6 +79,7 @@ fn tests_without_names_are_counted() {
     }
     let wanted = [
         "cargo-quiet.txt: 11",
+        "go-plain.txt: 1",
         "jest-files.txt: 8",
         "nextest-quiet.txt: 8",
         "pytest-dots.txt: 6",

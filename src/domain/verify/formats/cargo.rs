@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
             return not_built().map_or(Said::Nothing, Said::NotBuilt);
         }
         if self.nameless {
-            return Said::Counts { failed: self.failed, passed: Some(self.passed), hint: HINT };
+            return Said::Counts { failed: self.failed, passed: self.passed, hint: HINT };
         }
         if !self.ran_all && (self.reruns > 0 || self.last_failed && !self.headers) {
             self.report.fail("cargo may have stopped at the first failing test binary: add --no-fail-fast");

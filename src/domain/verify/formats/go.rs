@@ -5,25 +5,17 @@
 
 use super::go_json;
 use super::report::{Report, Said, duration};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeMap;
 
 const HINT: &str = "run `go test` with -v or -json";
 
-/// Whether the output has packages of `go test`, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    match said(output) {
-        // Builds that failed are told in text even among events.
-        Said::Results(results) if go_json::recognises(output) => !results.tests.is_empty(),
-        said => said.recognised(),
+/// What the output says. Builds that failed are told in text even among events.
+pub(super) fn said(output: &str) -> Said {
+    match text(output) {
+        Said::Results(results) if results.tests.is_empty() && go_json::recognises(output) => Said::Nothing,
+        said => said,
     }
-}
-
-/// Reads an output; one without packages of `go test` has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("go test -v")
 }
 
 /// How a package ended.
@@ -110,15 +102,17 @@ fn top(test: &str) -> &str {
     test.split('/').next().unwrap_or(test)
 }
 
-fn said(output: &str) -> Said {
+fn text(output: &str) -> Said {
     let (mut report, mut pending) = (Report::default(), Pending::default());
-    let (mut announced, mut packages, mut counted, mut failed) = (false, 0u64, 0u64, false);
+    let (mut announced, mut packages, mut passed) = (false, 0u64, 0u64);
+    let (mut ran, mut failed) = (false, false);
     for line in output.lines() {
         let line = line.trim_end();
         if let Some((package, end)) = package(line) {
             packages += 1;
             failed |= matches!(end, Package::Failed | Package::NotBuilt);
-            counted += u64::from(matches!(end, Package::Passed | Package::Failed));
+            passed += u64::from(end == Package::Passed);
+            ran |= matches!(end, Package::Passed | Package::Failed);
             pending.close(package, end, &mut report);
             pending = Pending { mark: report.len(), ..Pending::default() };
         } else if let Some(test) = line.strip_prefix("=== RUN   ") {
@@ -137,8 +131,8 @@ fn said(output: &str) -> Said {
     if packages == 0 && !announced {
         return Said::Nothing;
     }
-    if !announced && counted > 0 {
-        return Said::Counts { failed, passed: None, hint: HINT };
+    if !announced && ran {
+        return Said::Counts { failed, passed, hint: HINT };
     }
     if pending.results > 0 || !pending.open.is_empty() {
         report.forget(pending.mark);

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use crate::domain::verify::results::WHOLE_SUITE;
 use proptest::prelude::*;
 
@@ -15,6 +16,10 @@ const PLAIN: &str = include_str!("../../../../tests/data/outputs/exit/go-plain.t
 const PLAIN_FAIL: &str = include_str!("../../../../tests/data/outputs/go/plain-fail.txt");
 const JSON_PASS: &str = include_str!("../../../../tests/data/outputs/go-json/pass.txt");
 const JSON_FAIL: &str = include_str!("../../../../tests/data/outputs/go-json/fail.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("go test -v")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -221,7 +226,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((=== RUN   |T/a|--- |PASS|FAIL|: | \\(0\\.00s\\)|ok  |\\t|x/a|0\\.1s|\\[build failed\\]|\\{\"Action\":\"pass\",\"Package\":\"x\"|,\"Test\":\"T\"|\\}|é|\\x00)|\\n){0,60}") {
-        let _ = (recognises(&output), go_json::recognises(&output));
+        let _ = (said(&output).recognised(), go_json::recognises(&output));
         let _ = (read(&output), go_json::read(&output));
     }
 

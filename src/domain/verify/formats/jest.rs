@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
             self.report.fail("no `Tests:` line after the last file: the run was cut off");
         }
         if self.nameless {
-            return Said::Counts { failed: self.failed, passed: Some(self.passed), hint: HINT };
+            return Said::Counts { failed: self.failed, passed: self.passed, hint: HINT };
         }
         Said::Results(self.report.finish(self.failed))
     }

@@ -123,7 +123,7 @@ const FORMATS: &[Known] = &[
     Known { format: Format::Cargo, word: "cargo", reader: Runner("cargo test", cargo::said) },
     Known { format: Format::Clippy, word: "clippy", reader: Own(clippy::recognises, |text| clippy::read(text).into()) },
     Known { format: Format::Eslint, word: "eslint", reader: Own(eslint::recognises, |text| eslint::read(text).into()) },
-    Known { format: Format::Go, word: "go", reader: Own(go::recognises, |text| go::read(text).into()) },
+    Known { format: Format::Go, word: "go", reader: Runner("go test -v", go::said) },
     Known { format: Format::GoJson, word: "go-json", reader: Own(go_json::recognises, |text| go_json::read(text).into()) },
     Known { format: Format::Jest, word: "jest", reader: Runner("jest", jest::said) },
     Known { format: Format::Junit, word: "junit", reader: Own(junit::recognises, |text| junit::read(text).into()) },
@@ -237,7 +237,7 @@ pub fn counted(format: Format, output: &str) -> Option<u64> {
     let others = FORMATS.iter().filter(|known| known.format != format && !known.format.gives_findings());
     let counted = others.filter_map(|known| match known.reader {
         Runner(name, said) => match said(outside) {
-            Said::Counts { failed: false, passed, .. } => passed,
+            Said::Counts { failed: false, passed, .. } => Some(passed),
             said if said.recognised() => passed(said.results(name).into()),
             _ => None,
         },

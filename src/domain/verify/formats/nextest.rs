@@ -82,11 +82,7 @@ pub(super) fn said(output: &str) -> Said {
             report.test(suite, name, *status);
         }
     }
-    if nameless {
-        Said::Counts { failed, passed: Some(passed), hint: HINT }
-    } else {
-        Said::Results(report.finish(failed))
-    }
+    if nameless { Said::Counts { failed, passed, hint: HINT } } else { Said::Results(report.finish(failed)) }
 }
 
 impl Run<'_> {

@@ -150,11 +150,7 @@ fn together(sessions: &[Session<'_>]) -> Said {
             }
         }
     }
-    if nameless {
-        Said::Counts { failed, passed: Some(passed), hint: HINT }
-    } else {
-        Said::Results(report.finish(failed))
-    }
+    if nameless { Said::Counts { failed, passed, hint: HINT } } else { Said::Results(report.finish(failed)) }
 }
 
 impl<'a> Session<'a> {

@@ -22,8 +22,8 @@ pub(super) enum Said {
     Counts {
         /// Whether a failure is counted: the exit code must not be believed alone then.
         failed: bool,
-        /// How many passed, where that is told.
-        passed: Option<u64>,
+        /// How many passed; of `go test`, which tells no more, packages.
+        passed: u64,
         /// What to run so that tests are named.
         hint: &'static str,
     },

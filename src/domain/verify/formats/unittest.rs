@@ -317,7 +317,7 @@ impl<'a> Reader<'a> {
             return Said::Nothing;
         }
         if self.nameless {
-            return Said::Counts { failed: self.failed, passed: Some(self.passed), hint: HINT };
+            return Said::Counts { failed: self.failed, passed: self.passed, hint: HINT };
         }
         Said::Results(self.report.finish(self.failed))
     }

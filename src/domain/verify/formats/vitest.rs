@@ -107,7 +107,7 @@ pub(super) fn said(output: &str) -> Said {
     if !any {
         Said::Nothing
     } else if nameless {
-        Said::Counts { failed, passed: Some(passed), hint: HINT }
+        Said::Counts { failed, passed, hint: HINT }
     } else {
         Said::Results(report.finish(failed))
     }
