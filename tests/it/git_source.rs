@@ -125,3 +125,23 @@ fn a_repository_of_another_user_is_refused_with_the_way_out() {
         assert!(stderr.contains("safe.directory"), "{stderr}");
     });
 }
+
+#[test]
+fn refs_of_others_are_seen_in_any_folder_loose_packed_and_as_tables() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let seen = async || -> Vec<String> { world.source().refs_snapshot().await.unwrap().into_keys().collect() };
+        assert_eq!(seen().await, ["refs/heads/main"]);
+        world.sh("git update-ref refs/odd/a/b HEAD && git update-ref refs/single HEAD && git tag t").await;
+        world.sh("git update-ref refs/mc/attempts/m/u/1 HEAD && git update-ref refs/heads/mc/green HEAD").await;
+        let all = ["refs/heads/main", "refs/odd/a/b", "refs/single", "refs/tags/t"];
+        assert_eq!(seen().await, all);
+        world.sh("git pack-refs --all --prune && ! test -e .git/refs/single").await;
+        assert_eq!(seen().await, all, "packed");
+        world.sh("git update-ref refs/late/x HEAD").await;
+        assert_eq!(seen().await.len(), 5, "both");
+        if world.sh("git refs migrate --ref-format=reftable 2>/dev/null || echo old").await != "old" {
+            assert_eq!(seen().await.len(), 5, "as a table");
+        }
+    });
+}
