@@ -145,3 +145,37 @@ fn refs_of_others_are_seen_in_any_folder_loose_packed_and_as_tables() {
         }
     });
 }
+
+#[test]
+fn remembered_refs_of_others_follow_every_change() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let git = world.source().staying();
+        world.commit("b", "2").await;
+        world.sh("git branch old && git tag t && git pack-refs --all && git branch loose").await;
+        // Files older than the shortest time in which two changes could look alike.
+        tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+        world.sh("git update-ref refs/mc/x HEAD && git update-ref refs/heads/mc/green HEAD").await;
+        for change in [
+            "true",
+            "git branch -f loose HEAD~1",
+            "git branch -f loose HEAD",
+            "git update-ref refs/new/x HEAD",
+            "git update-ref -d refs/new/x",
+            "git tag -d t",
+            "git pack-refs --all",
+            "git checkout -q --detach && git update-ref refs/heads/main HEAD~1",
+            "git worktree add -q ../tree old && git -C ../tree update-ref refs/bisect/bad HEAD",
+        ] {
+            let before = git.refs_snapshot().await.unwrap();
+            world.sh(change).await;
+            let after = git.refs_snapshot().await.unwrap();
+            assert_eq!(after, world.source().refs_snapshot().await.unwrap(), "{change}");
+            assert_eq!(
+                after == before,
+                ["true", "git pack-refs --all"].contains(&change) || change.contains("bisect"),
+                "{change}"
+            );
+        }
+    });
+}

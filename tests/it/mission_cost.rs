@@ -6,7 +6,7 @@ use super::support::world::{World, unit, within};
 use std::collections::BTreeMap;
 
 /// Commands of git that one unit may need, from the preparation of its workspace to the move of green.
-const GIT_PER_UNIT: usize = 26;
+const GIT_PER_UNIT: usize = 22;
 
 /// Commands of git of a whole mission beside its units.
 const GIT_PER_MISSION: usize = 40;

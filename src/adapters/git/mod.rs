@@ -10,6 +10,7 @@ pub mod filter;
 pub mod green;
 pub mod line;
 pub mod merge;
+mod others;
 mod reader;
 pub mod refs;
 pub mod show;

@@ -5,6 +5,7 @@
 //! gone; an answer is never older than the question (git looks at refs and objects each time it is asked); whatever goes
 //! wrong with it is no error, the caller then asks a git of its own.
 
+use super::others::Remembered;
 use crate::adapters::host::command::Talker;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub(super) struct Reader {
     process: Arc<Mutex<Option<Talker>>>,
     /// Git directory shared by all worktrees.
     pub(super) common_dir: Arc<OnceLock<PathBuf>>,
+    /// Refs of others as they were when their files were last looked at.
+    pub(super) others: Remembered,
 }
 
 /// What a name stands for.

@@ -3,7 +3,6 @@
 use super::reader::Answer;
 use super::{Git, GitError, Place, fields, id_lines, unexpected};
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -130,7 +129,7 @@ impl Git {
         Ok(None)
     }
 
-    async fn common_dir(&self) -> Result<PathBuf, GitError> {
+    pub(super) async fn common_dir(&self) -> Result<PathBuf, GitError> {
         let kept = self.reader.as_ref().map(|reader| &reader.common_dir);
         if let Some(known) = kept.and_then(|kept| kept.get()) {
             return Ok(known.clone());
@@ -178,19 +177,6 @@ impl Git {
         }
         let [name, email] = found;
         Ok((name, email))
-    }
-
-    /// Every ref that is not `mc`'s own, with the object it holds: compared before and after an attempt.
-    ///
-    /// # Errors
-    /// [`GitError`] when git fails.
-    pub async fn refs_snapshot(&self) -> Result<BTreeMap<String, CommitId>, GitError> {
-        let ours = |name: &str| name.starts_with("refs/heads/mc/") || name.starts_with("refs/mc/");
-        // Git reads every file of a folder it is asked for, and ours holds several refs for each unit.
-        let places = namespaces(&self.common_dir().await?).unwrap_or_else(|| vec!["refs".to_owned()]);
-        let args = ["for-each-ref", "--format=%(objectname) %(refname)"].map(str::to_owned);
-        let text = self.out(&args.into_iter().chain(places).collect::<Vec<_>>()).await?;
-        Ok(id_lines(&text).map(|(id, name)| (name.to_owned(), id)).filter(|(name, _)| !ours(name)).collect())
     }
 
     /// The commit and tree a revision names; absent when it names none.
@@ -340,28 +326,6 @@ fn parse_worktrees(bytes: &[u8]) -> Vec<Worktree> {
         }
     }
     trees
-}
-
-/// The folders and single names below `refs` that hold refs of others, for a repository that keeps refs as files; `None`
-/// where that cannot be told from files alone. Refs of one work tree (gitrepository-layout) are always among them.
-fn namespaces(common: &Path) -> Option<Vec<String>> {
-    if common.join("reftable").exists() {
-        return None;
-    }
-    let mut names: BTreeSet<String> = ["heads", "bisect", "worktree", "rewritten"].map(str::to_owned).into();
-    for entry in std::fs::read_dir(common.join("refs")).ok()? {
-        names.insert(entry.ok()?.file_name().into_string().ok()?);
-    }
-    let packed = match std::fs::read_to_string(common.join("packed-refs")) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(_) => return None,
-    };
-    for line in packed.lines().filter(|line| !line.starts_with(['#', '^'])) {
-        names.insert(line.split_once(" refs/")?.1.split('/').next()?.to_owned());
-    }
-    names.remove("mc");
-    Some(names.into_iter().map(|name| format!("refs/{name}")).collect())
 }
 
 /// Whether the settings of a repository itself name no objects that are fetched on demand. `git config --local` reads

@@ -1,0 +1,129 @@
+//! Refs of others: what they hold before and after an attempt.
+//!
+//! Git reads every file of a folder of refs it is asked for, and ours holds several for each unit; so only the folders of
+//! others are asked for. While none of their files was touched the last answer is given again: each change of a ref puts a
+//! new file in the place of the old one, with another inode or change time, which nobody but the system sets.
+
+use super::{Git, GitError, id_lines};
+use crate::domain::values::CommitId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+/// More files than this are not looked at one by one.
+const MANY: usize = 2_000;
+
+/// A file changed later than this before the look may be changed again without a trace: times are told in ticks.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Inode, change time in nanoseconds and size of each file of refs.
+type Trace = BTreeMap<PathBuf, (u64, i128, u64)>;
+
+/// Refs by name.
+type Refs = BTreeMap<String, CommitId>;
+
+/// The last answer and what the files were when it was given.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Remembered(Arc<Mutex<Option<(Trace, Refs)>>>);
+
+impl Git {
+    /// Every ref that is not `mc`'s own, with the object it holds: compared before and after an attempt.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn refs_snapshot(&self) -> Result<BTreeMap<String, CommitId>, GitError> {
+        let common = self.common_dir().await?;
+        let trace = self.reader.as_ref().and_then(|reader| Some((&reader.others, trace(&common)?)));
+        if let Some((remembered, now)) = &trace
+            && let Ok(last) = remembered.0.lock()
+            && let Some((then, refs)) = &*last
+            && then == now
+        {
+            return Ok(refs.clone());
+        }
+        let places = namespaces(&common).unwrap_or_else(|| vec!["refs".to_owned()]);
+        let args = ["for-each-ref", "--format=%(objectname) %(refname)"].map(str::to_owned);
+        let text = self.out(&args.into_iter().chain(places).collect::<Vec<_>>()).await?;
+        let named = id_lines(&text).map(|(id, name)| (name.to_owned(), id));
+        let refs: Refs = named.filter(|(name, _)| !is_ours(name)).collect();
+        if let Some((remembered, then)) = trace
+            && let Ok(mut last) = remembered.0.lock()
+        {
+            *last = settled(&then).then(|| (then, refs.clone()));
+        }
+        Ok(refs)
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("refs/heads/mc/") || name.starts_with("refs/mc/")
+}
+
+/// The folders and single names below `refs` that hold refs of others, for a repository that keeps refs as files; `None`
+/// where that cannot be told from files alone. Refs of one work tree (gitrepository-layout) are always among them.
+fn namespaces(common: &Path) -> Option<Vec<String>> {
+    if common.join("reftable").exists() {
+        return None;
+    }
+    let mut names: BTreeSet<String> = ["heads", "bisect", "worktree", "rewritten"].map(str::to_owned).into();
+    for entry in std::fs::read_dir(common.join("refs")).ok()? {
+        names.insert(entry.ok()?.file_name().into_string().ok()?);
+    }
+    let packed = match std::fs::read_to_string(common.join("packed-refs")) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(_) => return None,
+    };
+    for line in packed.lines().filter(|line| !line.starts_with(['#', '^'])) {
+        names.insert(line.split_once(" refs/")?.1.split('/').next()?.to_owned());
+    }
+    names.remove("mc");
+    Some(names.into_iter().map(|name| format!("refs/{name}")).collect())
+}
+
+/// What the files of refs are now; `None` where that does not tell what refs there are: tables, refs of linked work trees, or
+/// very many.
+fn trace(common: &Path) -> Option<Trace> {
+    let worktrees = std::fs::read_dir(common.join("worktrees")).is_ok_and(|mut entries| entries.next().is_some());
+    if worktrees || common.join("reftable").exists() {
+        return None;
+    }
+    let mut found = Trace::new();
+    let mut note = |path: PathBuf, meta: &std::fs::Metadata| {
+        let changed = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
+        found.insert(path, (meta.ino(), changed, meta.size()));
+        found.len() <= MANY
+    };
+    match std::fs::symlink_metadata(common.join("packed-refs")) {
+        Ok(meta) => note(common.join("packed-refs"), &meta),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
+        Err(_) => return None,
+    };
+    let refs = common.join("refs");
+    let ours = [refs.join("mc"), refs.join("heads/mc")];
+    let mut folders = vec![refs];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).ok()? {
+            let path = entry.ok()?.path();
+            let meta = std::fs::symlink_metadata(&path).ok()?;
+            if ours.contains(&path) {
+                continue;
+            }
+            if meta.is_dir() {
+                folders.push(path);
+            } else if !note(path, &meta) {
+                return None;
+            }
+        }
+    }
+    Some(found)
+}
+
+/// Whether a change from now on would show: the newest file is old enough.
+fn settled(trace: &Trace) -> bool {
+    let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else { return false };
+    let newest = trace.values().map(|(_, changed, _)| *changed).max().unwrap_or(0);
+    i128::try_from((now.saturating_sub(SETTLED)).as_nanos()).is_ok_and(|limit| newest < limit)
+}
