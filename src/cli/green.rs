@@ -46,7 +46,7 @@ pub(super) async fn show(context: &Context) -> Result<u8, CliError> {
 fn named(stand: &Stand) -> String {
     let what = match &stand.unit {
         Some(unit) => format!("landing of {unit}"),
-        None => "base, or the target branch taken in".to_owned(),
+        None => "base, or the target branch or the books of a round taken in".to_owned(),
     };
     match stand.checkpoints.is_empty() {
         true => what,
@@ -131,7 +131,11 @@ fn tell(plan: &Rollback) {
     output::line(&format!("green goes from {from} back to {to}: {}", named(&plan.to)));
     output::line(&format!("{} taken back", count(plan.goes.len() as u64, "landing")));
     for gone in &plan.goes {
-        let what = gone.unit.as_ref().map_or("the target branch", |unit| unit.as_str());
+        let what = match (&gone.unit, gone.books) {
+            (Some(unit), _) => unit.to_string(),
+            (None, Some(round)) => format!("the books of round {round}"),
+            (None, None) => "the target branch".to_owned(),
+        };
         output::line(&format!("  {}  {what}  (mission {})", gone.commit.short(), gone.mission));
     }
     if let Some(branch) = &plan.target_keeps {

@@ -34,7 +34,7 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
     }
     warn(&site)?;
     if start.plan.is_none() && !start.detached {
-        say_uncommitted(&site).await?;
+        say_of_backlog(&site).await?;
     }
     if start.detach {
         return detached(context, &site).await;
@@ -85,7 +85,7 @@ async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, Cl
     mission::nothing_unfinished(site)?;
     plans::for_mission(site, &settings, plan_file.as_deref(), &start.only).await?;
     if plan_file.is_none() {
-        say_uncommitted(site).await?;
+        say_of_backlog(site).await?;
     }
     if context.global.json {
         output::json(&crate::report::plan::json(&plan));
@@ -107,13 +107,22 @@ async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, Cl
     Ok(0)
 }
 
-/// A backlog that is not in git is a plan for one mission only.
-async fn say_uncommitted(site: &Site) -> Result<(), CliError> {
+/// A backlog that is not in git is a plan for one mission only; items that did not work out are not begun again unasked.
+async fn say_of_backlog(site: &Site) -> Result<(), CliError> {
     let settings = site.settings()?;
     if plans::uncommitted_backlog(site, &settings).await?.is_some() {
         output::note(&format!(
             "note: BACKLOG.md is not committed on {}: its units as they are now are the plan of this mission",
             crate::report::text::plain(&settings.target.branch)
+        ));
+    }
+    let aside = plans::set_aside(site, &settings).await?;
+    if !aside.is_empty() {
+        let named = aside.iter().take(5).map(|unit| unit.as_str()).collect::<Vec<_>>().join(", ");
+        let more = if aside.len() > 5 { ", …" } else { "" };
+        output::note(&format!(
+            "note: {} of BACKLOG.md marked failed, blocked or held: {named}{more}; `- status: todo` there has it planned again",
+            crate::report::words::count(aside.len() as u64, "unit")
         ));
     }
     Ok(())

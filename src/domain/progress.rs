@@ -1,6 +1,10 @@
 //! The form of `PROGRESS.md` (design, section 6): what stands now, what is next, and a history of sessions, newest first.
 //!
-//! Only the form is checked; what the sections say is for people.
+//! [`check`] looks at the form only; what the sections say is for people. [`add`] writes a session.
+
+mod session;
+
+pub use session::{Bullet, RENEWED, Session, add, merge};
 
 use super::plan::Finding;
 

@@ -6,6 +6,21 @@ use std::fmt;
 /// Milliseconds since the Unix epoch, as told by the engine's clock; the domain never reads a clock.
 pub type Millis = u64;
 
+/// The day of a time, in UTC, as `2026-11-20`.
+///
+/// Days to a civil date as in Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (`civil_from_days`).
+#[must_use]
+pub fn date(at: Millis) -> String {
+    let days = at / 86_400_000 + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    format!("{:04}-{month:02}-{day:02}", year + era * 400 + u64::from(month <= 2))
+}
+
 /// A unit id was refused; the message says which rule it breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{id}` is not a valid {what}: {rule}")]

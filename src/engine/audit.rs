@@ -93,6 +93,7 @@ async fn check(
                 let name = match source {
                     MergeSource::Unit { unit, .. } => unit.to_string(),
                     MergeSource::Intake => "target branch".to_owned(),
+                    MergeSource::Books { round } => format!("the books of round {round}"),
                 };
                 if let MergeSource::Unit { unit, .. } = source
                     && !landed.insert(unit)

@@ -1,7 +1,7 @@
 //! Commands to tasks: each command becomes one task that ends in exactly one event; a panic becomes that event too.
 
 use super::shop::Shop;
-use super::{attempt, ground, landing, preflight, verification};
+use super::{attempt, books, ground, landing, preflight, verification};
 use crate::domain::mission::{AttemptReport, Command, Event, Refusal, RunEnd};
 use crate::domain::values::UnitId;
 use std::collections::HashMap;
@@ -125,6 +125,11 @@ impl Executor {
                 self.spawn(Event::Integrated { token, result: Err(broken()) }, async move {
                     let result = landing::integrate(&shop, token, &onto, &head, &source, &title).await;
                     Event::Integrated { token, result }
+                });
+            }
+            Command::WriteBooks { token, onto, books } => {
+                self.spawn(Event::Integrated { token, result: Err(broken()) }, async move {
+                    Event::Integrated { token, result: books::write(&shop, token, &onto, &books).await }
                 });
             }
             Command::Verify(order) => {

@@ -7,9 +7,10 @@ use super::shop::Shop;
 use crate::adapters::git::green::{GreenMove, Owner, claim_owner, move_green};
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::store::place::StateDir;
-use crate::domain::backlog::{self, ItemState};
+use crate::domain::backlog;
 use crate::domain::mission::{BacklogFacts, Record, Refusal};
 use crate::domain::values::{CommitId, Tip, UnitId};
+use std::collections::BTreeSet;
 
 /// Claims the repository for this state directory, or finds it claimed.
 ///
@@ -108,7 +109,7 @@ pub fn facts(text: &str, landed: Vec<UnitId>) -> Result<BacklogFacts, String> {
     }
     let mut satisfied: Vec<UnitId> = backlog.satisfied().into_iter().collect();
     satisfied.extend(landed);
-    let open = |id: &UnitId| backlog.statuses.get(id).is_none_or(|s| s.state == ItemState::Todo);
-    let units = backlog.units.iter().filter(|u| open(&u.id)).cloned().collect();
+    let done: BTreeSet<UnitId> = satisfied.iter().cloned().collect();
+    let units = backlog.units.iter().filter(|u| backlog.asks(&u.id, &done)).cloned().collect();
     Ok(BacklogFacts { units, satisfied })
 }

@@ -33,8 +33,11 @@ pub async fn integrate(
         return Ok(Integration::Candidate(Tip { commit: head.clone(), tree }));
     }
     let merge = shop.merge().await.map_err(|e| said(&e))?;
-    let drop: &[&str] = if *source == MergeSource::Intake { &[] } else { &NOT_FROM_AGENTS };
-    let tree = match merge.merge(onto, head, drop).await.map_err(|e| said(&e))? {
+    let merged = match source {
+        MergeSource::Intake => super::books::take_in(&shop.source, merge, onto, head).await,
+        _ => merge.merge(onto, head, &NOT_FROM_AGENTS).await,
+    };
+    let tree = match merged.map_err(|e| said(&e))? {
         Merged::Tree(tree) => tree,
         Merged::Unchanged => return Ok(Integration::Unchanged),
         Merged::Conflict { files, detail } => return Ok(Integration::Conflict { files, detail: shorten(&detail) }),
@@ -55,7 +58,7 @@ pub async fn integrate(
 
 /// Pins a candidate before it is verified. One of this token may be pinned from before a crash; the newer one takes its
 /// place, both are mergeable.
-async fn pin(shop: &Shop, token: u64, candidate: &CommitId) -> Result<(), String> {
+pub(super) async fn pin(shop: &Shop, token: u64, candidate: &CommitId) -> Result<(), String> {
     let name = format!("refs/mc/candidates/{}/{token}", shop.mission);
     let old = shop.source.ref_value(&name).await.map_err(|e| chain(&e))?;
     match shop.source.cas(&name, candidate, old.as_ref()).await.map_err(|e| chain(&e))? {
@@ -80,10 +83,11 @@ pub async fn checkpoint(shop: &Shop, round: u32, green: &Tip) -> Result<(), Stri
     }
 }
 
-fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &TreeId, key: &SnapshotKey) -> String {
+pub(super) fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &TreeId, key: &SnapshotKey) -> String {
     let title = one_line(title);
     let (subject, unit) = match source {
         MergeSource::Intake => (format!("Take in {}", shop.settings().target.branch), String::new()),
+        MergeSource::Books { round } => (format!("Keep the books of round {round}"), String::new()),
         MergeSource::Unit { unit, n } => {
             (format!("Land {unit}: {title}"), format!("Mc-Unit: {unit}\nMc-Attempt: {n}\n"))
         }

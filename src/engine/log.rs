@@ -62,7 +62,7 @@ impl Observer for LogFile {
 fn subject(record: &Record, state: &State) -> (Option<String>, Option<u32>) {
     let of = |source: &MergeSource| match source {
         MergeSource::Unit { unit, n } => (Some(unit.to_string()), Some(*n)),
-        MergeSource::Intake => (None, None),
+        MergeSource::Intake | MergeSource::Books { .. } => (None, None),
     };
     match record {
         Record::AttemptStarted { unit, n, .. } | Record::AttemptEnded { unit, n, .. } => {

@@ -47,6 +47,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     // Before the lock: while an engine works on it, the unfinished mission is the answer, not the lock.
     refuse_beside(unfinished(site)?)?;
     let (plan, only) = plans::for_mission(site, &settings, options.plan.as_deref(), &options.only).await?;
+    let keeps = plans::keeps(site, &settings, plan.is_some()).await?;
     site.state.create()?;
     let lock = take_lock(site).await?;
     let mut store = Store::open(&site.state.db())?;
@@ -65,7 +66,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
         mission: mission.clone(),
         at: clock.now(),
         objective: effective.settings.target.objective.clone(),
-        policy: Policy { only, until, ..policy(&effective.settings) },
+        policy: Policy { only, until, keeps, ..policy(&effective.settings) },
         plan,
         settings: serde_json::to_value(&effective)
             .map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?,

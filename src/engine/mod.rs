@@ -19,6 +19,7 @@ pub mod rollback;
 mod accept;
 mod attempt;
 mod bench;
+mod books;
 mod claims;
 mod driver;
 mod evidence;

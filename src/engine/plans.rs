@@ -1,6 +1,7 @@
 //! The plan source of a mission: a plan file, or the backlog as it stands in the repository. Checked before a mission is
 //! made, so that a mistake costs nothing.
 
+use super::books;
 use super::error::EngineError;
 use super::ground::facts;
 use super::preflight::no_target;
@@ -8,9 +9,11 @@ use super::site::Site;
 use crate::adapters::files;
 use crate::adapters::host::command::ChildGuard;
 use crate::config::Settings;
+use crate::domain::backlog::{self, ItemState};
+use crate::domain::mission::Keeps;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
-use crate::domain::plan::graph::Plan;
+use crate::domain::plan::graph::{self, Plan};
 use crate::domain::plan::nearest::{hint, nearest};
 use crate::domain::plan::unsupported::unsupported;
 use crate::domain::unit::UnitSpec;
@@ -65,7 +68,7 @@ pub async fn for_mission(
         return Err(EngineError::Refused(no_target(branch)));
     };
     // The round reads the backlog after taking the target in, so the target's text is the one that counts.
-    let committed = source.read_file(&target.commit, "BACKLOG.md").await?;
+    let committed = books::backlog_ahead(&source, green.as_ref(), &target).await?;
     let fixed = committed.is_none();
     let bytes = match committed {
         Some(bytes) => bytes,
@@ -87,6 +90,7 @@ pub async fn for_mission(
     })?;
     let satisfied: BTreeSet<UnitId> = found.satisfied.into_iter().collect();
     let open: Vec<UnitSpec> = found.units.into_iter().filter(|u| !satisfied.contains(&u.id)).collect();
+    let (open, _) = graph::without_waiting(open, &satisfied);
     let open = checked(open, "BACKLOG.md", &satisfied)?;
     let chosen = choose(&open, only, &satisfied)?;
     let wanted: Vec<UnitSpec> =
@@ -115,6 +119,27 @@ pub async fn uncommitted_backlog(site: &Site, settings: &Settings) -> Result<Opt
     }
     let path = site.backlog_path();
     files::read_if_there(&path).map_err(|source| EngineError::File { path, source })
+}
+
+/// Items of the committed backlog that no mission takes up because their status says that they failed, wait or are held.
+///
+/// # Errors
+/// [`EngineError`] when git fails.
+pub async fn set_aside(site: &Site, settings: &Settings) -> Result<Vec<UnitId>, EngineError> {
+    let source = site.source(ChildGuard::none());
+    let green = source.resolve(&format!("refs/heads/{}", settings.green_branch)).await?;
+    let Some(target) = source.resolve(&format!("refs/heads/{}", settings.target.branch)).await? else {
+        return Ok(Vec::new());
+    };
+    let bytes = books::backlog_ahead(&source, green.as_ref(), &target).await?.unwrap_or_default();
+    let Ok(backlog) = backlog::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(Vec::new()) };
+    let landed = match green {
+        Some(green) => source.landed_units(&green.commit).await?.into_iter().map(|(unit, _)| unit).collect(),
+        None => BTreeSet::new(),
+    };
+    let waits = |state| matches!(state, ItemState::Failed | ItemState::Blocked | ItemState::Held);
+    let aside = backlog.statuses.iter().filter(|(id, status)| waits(status.state) && !landed.contains(id));
+    Ok(aside.filter(|(id, _)| !backlog.asks(id, &landed)).map(|(id, _)| id.clone()).collect())
 }
 
 /// The chosen ids, each of an open unit whose dependencies are chosen too or satisfied; empty when nothing was chosen.
@@ -158,6 +183,24 @@ pub fn choose(units: &[UnitSpec], only: &[String], satisfied: &BTreeSet<UnitId>)
     }
     let names: Vec<&str> = missing.iter().map(|id| id.as_str()).collect();
     refused(lines.join("\n"), &format!("add --only {}", names.join(",")))
+}
+
+/// Which files a mission keeps: with its plan in the repository the backlog, else a `PROGRESS.md` that is there already.
+///
+/// # Errors
+/// [`EngineError`] when git fails.
+pub async fn keeps(site: &Site, settings: &Settings, fixed: bool) -> Result<Keeps, EngineError> {
+    if !fixed {
+        return Ok(Keeps::Backlog);
+    }
+    let source = site.source(ChildGuard::none());
+    for branch in [&settings.green_branch, &settings.target.branch] {
+        if let Some(tip) = source.resolve(&format!("refs/heads/{branch}")).await? {
+            let there = source.entry(tip.commit.as_str(), "PROGRESS.md").await?.is_some();
+            return Ok(if there { Keeps::Progress } else { Keeps::Nothing });
+        }
+    }
+    Ok(Keeps::Nothing)
 }
 
 fn checked(units: Vec<UnitSpec>, name: &str, satisfied: &BTreeSet<UnitId>) -> Result<Vec<UnitSpec>, EngineError> {

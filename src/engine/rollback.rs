@@ -36,7 +36,7 @@ pub struct Stand {
     pub tip: Tip,
     /// The mission in which it was accepted.
     pub mission: MissionId,
-    /// The unit that landed with it; absent for a base or the target branch.
+    /// The unit that landed with it; absent for a base, the target branch and books.
     pub unit: Option<UnitId>,
     /// Checkpoints that name it, as `MISSION/ROUND`.
     pub checkpoints: Vec<String>,
@@ -47,8 +47,10 @@ pub struct Stand {
 pub struct Gone {
     /// Its mission.
     pub mission: MissionId,
-    /// Its unit; absent for the target branch.
+    /// Its unit; absent for the target branch and for books.
     pub unit: Option<UnitId>,
+    /// The round whose books it is.
+    pub books: Option<u32>,
     /// Its commit.
     pub commit: CommitId,
 }
@@ -119,14 +121,15 @@ fn told(store: &Store) -> Result<Told, EngineError> {
             }
             Record::LandIntended { candidate, key, .. } => drop(intended.insert(candidate.commit, key)),
             Record::Landed { source, candidate, .. } => {
-                let unit = match source {
-                    MergeSource::Unit { unit, .. } => Some(unit),
-                    MergeSource::Intake => None,
+                let books = match source {
+                    MergeSource::Books { round } => Some(round),
+                    MergeSource::Unit { .. } | MergeSource::Intake => None,
                 };
+                let unit = source.unit().cloned();
                 if let Some(key) = intended.get(&candidate.commit) {
                     told.accepted.insert(candidate.commit.clone(), (mission.clone(), unit.clone(), key.clone()));
                 }
-                told.landings.push(Gone { mission, unit, commit: candidate.commit });
+                told.landings.push(Gone { mission, unit, books, commit: candidate.commit });
             }
             Record::RollbackIntended { n, from, to, .. } => {
                 told.last = told.last.max(n);

@@ -14,7 +14,7 @@ use crate::adapters::workspace::slot::Ignored;
 use crate::adapters::{clock, files};
 use crate::config::Layers;
 use crate::config::value::Value;
-use crate::domain::backlog::{self, Backlog, ItemState};
+use crate::domain::backlog::{self, Backlog};
 use crate::domain::mission::Record;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
@@ -277,12 +277,8 @@ pub async fn plan(site: &Site, plan_file: Option<&Path>, only: &[String]) -> Res
 /// Units of a backlog that are to be done, and those that need not be waited for.
 fn open_units(backlog: Backlog, mut satisfied: BTreeSet<UnitId>) -> (Vec<UnitSpec>, BTreeSet<UnitId>) {
     satisfied.extend(backlog.satisfied());
-    let Backlog { units, statuses, .. } = backlog;
-    let todo = |unit: &UnitSpec| {
-        let open = statuses.get(&unit.id).is_none_or(|status| status.state == ItemState::Todo);
-        open && !satisfied.contains(&unit.id)
-    };
-    let (open, rest): (Vec<UnitSpec>, Vec<UnitSpec>) = units.into_iter().partition(todo);
+    let asks = |unit: &UnitSpec| backlog.asks(&unit.id, &satisfied) && !satisfied.contains(&unit.id);
+    let (open, rest): (Vec<UnitSpec>, Vec<UnitSpec>) = backlog.units.iter().cloned().partition(asks);
     // What was given up is no longer waited for in the layout; a mission says so when it meets it.
     satisfied.extend(rest.into_iter().map(|unit| unit.id));
     (open, satisfied)

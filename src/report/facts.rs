@@ -38,8 +38,8 @@ pub struct Facts {
     /// Landings in order.
     pub landings: Vec<LandingFact>,
     /// Verification runs by what they were for: base, green, candidates, second runs, broken off,
-    /// units' own lines.
-    pub runs: [u64; 6],
+    /// units' own lines, what the mission writes about itself.
+    pub runs: [u64; 7],
     /// Snapshot of the untouched base.
     pub base: Option<Summary>,
     /// Where the mission found green or made it.
@@ -73,6 +73,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
     let mut facts = Facts::default();
     let (mut open, mut green, mut after) = (None, None, None::<Candidate>);
     let (mut onto, mut key) = (None, None);
+    let (mut books, mut writes) = (None, false);
     for record in records {
         match record {
             Record::PreflightPassed { ground } => facts.ground = Some(ground.tip.commit.clone()),
@@ -84,6 +85,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
             Record::Verified { summary, delta, reused, confirmed, .. } => {
                 let Some((role, second)) = open.take() else { continue };
                 let kind = match (second, role) {
+                    (_, VerifyRole::After) if writes => 6,
                     (true, _) => 3,
                     (_, VerifyRole::Baseline) => 0,
                     (_, VerifyRole::Before) => 1,
@@ -111,7 +113,9 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                 }
             }
             Record::GreenMoved { .. } => green = None,
-            Record::LandingStarted { onto: tip, .. } => {
+            Record::BooksAsked { mr, .. } => books = Some(*mr),
+            Record::LandingStarted { mr, onto: tip, .. } => {
+                writes = books == Some(*mr);
                 (after, key) = (None, None);
                 onto = Some(tip.commit.clone());
             }
@@ -119,7 +123,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
             Record::Landed { source, at, candidate, green: now, verdict, .. } => {
                 let (unit, attempt) = match source {
                     MergeSource::Unit { unit, n } => (Some(unit.clone()), Some(*n)),
-                    MergeSource::Intake => (None, None),
+                    MergeSource::Intake | MergeSource::Books { .. } => (None, None),
                 };
                 let (tip, verdict, found) = (candidate.clone(), *verdict, after.take());
                 facts.landings.push(LandingFact {

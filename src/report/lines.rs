@@ -87,6 +87,11 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let remark = reasons.first().map_or_else(String::new, |reason| format!("; {}", short(reason, LIMIT)));
             format!("{}: landed at {}, {}{remark}", source_name(source), candidate.commit.short(), word(verdict))
         }
+        Record::BooksAsked { books, .. } => {
+            let told = count(books.session.units.len() as u64, "unit");
+            format!("the books of round {}: {told} to be told of", books.round)
+        }
+        Record::BooksNoted { notes } => short(&notes.join("; "), 2 * LIMIT),
         Record::MergeEmpty { source, .. } => format!("{}: green has this change already", source_name(source)),
         Record::Rejected { source, class, reasons, next, .. } => {
             let reason = reasons.first().map_or_else(String::new, |reason| format!(": {}", short(reason, LIMIT)));
@@ -177,6 +182,7 @@ pub fn source_name(source: &MergeSource) -> String {
     match source {
         MergeSource::Unit { unit, .. } => unit.to_string(),
         MergeSource::Intake => "target branch".to_owned(),
+        MergeSource::Books { round } => format!("the books of round {round}"),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod claims;
 pub mod markdown;
 pub mod mission;
 pub mod mission_json;
+pub mod progress;
 pub mod prometheus;
 
 pub mod status;

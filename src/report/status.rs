@@ -63,10 +63,7 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         },
         "queue": queue(state).into_iter().map(|(id, source, doing)| json!({
             "id": id,
-            "unit": match source {
-                MergeSource::Unit { unit, .. } => Some(unit.as_str()),
-                MergeSource::Intake => None,
-            },
+            "unit": source.unit().map(|unit| unit.as_str()),
             "state": doing,
         })).collect::<Vec<_>>(),
         "green": green_json,

@@ -16,6 +16,7 @@ pub fn promises(state: &State, world: &World, journal: Option<&[Record]>) -> Res
     if let Some(unit) = world.landed_unproven(|unit| state.accept_waived(unit)) {
         return Err(format!("P8: {unit} landed although its `accept` was not seen to fail before"));
     }
+    world.kept.faults(world.green.as_ref(), state, &world.green_content().into_iter().collect())?;
     accounting(state)?;
     caps(state)?;
     dependencies(state)?;

@@ -3,6 +3,7 @@
 //!
 //! It knows no file, process or real clock; the same scenario and seed give the same trace.
 
+mod books;
 pub mod check;
 pub mod lines;
 pub mod scenario;
@@ -205,11 +206,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                 Record::CandidateMade { candidate, .. } => self.candidate = Some(candidate.tree.clone()),
                 Record::Rejected { class: RejectClass::Verification, source, .. } => {
                     let Some(tree) = &self.candidate else { continue };
-                    let unit = match source {
-                        MergeSource::Unit { unit, .. } => Some(unit),
-                        MergeSource::Intake => None,
-                    };
-                    let by_own_lines = unit.and_then(|unit| self.world.refusing_runs(unit, tree));
+                    let by_own_lines = source.unit().and_then(|unit| self.world.refusing_runs(unit, tree));
                     let runs = by_own_lines.unwrap_or_else(|| self.world.runs_of(tree));
                     let fails = self.world.verified.get(tree).is_some_and(|s| s.outcome != StageOutcome::Passed);
                     if (fails || by_own_lines.is_some()) && self.scenario.policy.confirm_failures && runs < 2 {

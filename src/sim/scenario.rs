@@ -1,7 +1,7 @@
 //! What is simulated: units with their behaviour, limits, and the faults that disturb them.
 
 use super::lines::Line;
-use crate::domain::mission::{Budget, Policy, Usd};
+use crate::domain::mission::{Budget, Keeps, Policy, Usd};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,8 @@ pub struct Scenario {
     pub lines: BTreeMap<String, Line>,
     /// Whether the base has one failing test.
     pub red_base: bool,
+    /// Whether the gate refuses what the mission writes about itself.
+    pub books_break: bool,
     /// Random disturbances.
     pub faults: Faults,
     /// Dies at this decision, before (even) or after (odd) its commit.
@@ -132,6 +134,7 @@ impl Scenario {
             red_together: BTreeSet::new(),
             lines: BTreeMap::new(),
             red_base: false,
+            books_break: false,
             faults: Faults::default(),
             crash_at: None,
         }
@@ -181,6 +184,10 @@ impl Scenario {
             ..Policy::default()
         };
         scenario.faults = random_faults(&mut rng);
+        // Drawn apart, so that everything else plays as it did.
+        let mut apart = fastrand::Rng::with_seed(seed ^ 0xb00c);
+        scenario.policy.keeps = if apart.bool() { Keeps::Backlog } else { Keeps::Nothing };
+        scenario.books_break = apart.u8(..) < 20;
         if rng.u8(..) < 64 {
             scenario.policy.budget = Budget {
                 per_run: Usd(rng.u64(0..60_000_000)),

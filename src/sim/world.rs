@@ -1,11 +1,12 @@
 //! Repository, agents and verifications without any of them: trees are sets of changes, time is a number.
 
+use super::books::Kept;
 use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Scenario};
 use super::tree::{Content, hash_commit, hash_tree, tests};
 use crate::domain::mission::{
-    AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, Integration, LandResult, MergeSource, RunEnd,
-    StopLevel, Usd, Verification, VerifyOrder,
+    AttemptOrder, AttemptReport, Books, Claim, Command, Cost, Event, Ground, Integration, LandResult, MergeSource,
+    RunEnd, StopLevel, Usd, Verification, VerifyOrder,
 };
 use crate::domain::values::{CommitId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
@@ -42,6 +43,7 @@ pub struct World {
     base: Tip,
     foreign: u32,
     lines: Lines,
+    pub(super) kept: Kept,
 }
 
 #[derive(Debug, Clone)]
@@ -78,6 +80,7 @@ impl World {
             base: Tip { commit: hash_commit("base"), tree: hash_tree(&Content::new()) },
             foreign: 0,
             lines: Lines::new(scenario),
+            kept: Kept::new(scenario),
         };
         let base = world.base.commit.clone();
         world.commits.insert(base.clone(), Content::new());
@@ -177,6 +180,7 @@ impl World {
                     content.insert(id, Behaviour::Good);
                 }
                 let moved = self.commit(&format!("person {}", self.foreign), content, vec![green.clone()]);
+                self.kept.person(&moved.commit, rng);
                 self.green = Some(moved.commit);
             }
             if rng.f64() < faults.back && green != self.base.commit {
@@ -216,6 +220,7 @@ impl World {
         let tree = hash_tree(&content);
         let commit = hash_commit(&format!("{salt} {tree:?} {parents:?}"));
         self.commits.insert(commit.clone(), content);
+        self.kept.inherit(&commit, parents.first());
         self.parents.insert(commit.clone(), parents);
         Tip { commit, tree }
     }
@@ -245,6 +250,10 @@ impl World {
             Command::Kill { unit, n } => self.kill(&unit, n),
             Command::Integrate { token, onto, head, source, .. } => {
                 let result = if trouble { Err(failed) } else { Ok(self.integrate(&onto, &head, &source)) };
+                self.answer(delay, Event::Integrated { token, result });
+            }
+            Command::WriteBooks { token, onto, books } => {
+                let result = if trouble { Err(failed) } else { Ok(self.write_books(&onto, &books)?) };
                 self.answer(delay, Event::Integrated { token, result });
             }
             Command::Verify(order) => {
@@ -389,6 +398,13 @@ impl World {
         Integration::Candidate(self.commit("merge", merged, vec![onto.commit.clone(), head.clone()]))
     }
 
+    fn write_books(&mut self, onto: &Tip, books: &Books) -> Result<Integration, String> {
+        let content = self.kept.changed(self.commits.get(&onto.commit).cloned().unwrap_or_default());
+        let tip = self.commit("books", content, vec![onto.commit.clone()]);
+        self.kept.write(&tip.commit, books)?;
+        Ok(Integration::Books { candidate: Some(tip), notes: Vec::new() })
+    }
+
     fn verify(&mut self, order: &VerifyOrder, rng: &mut fastrand::Rng, flaky: f64) -> Verification {
         if !order.extra.is_empty() {
             let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
@@ -450,10 +466,7 @@ impl World {
             if self.now < self.checked_out_until {
                 return Ok(LandResult::CheckedOut { worktree: "a work tree".to_owned() });
             }
-            let unit = match source {
-                MergeSource::Unit { unit, .. } => Some(unit.clone()),
-                MergeSource::Intake => None,
-            };
+            let unit = source.unit().cloned();
             if let Some(unit) = &unit
                 && self.landings.iter().any(|(t, u)| u.as_ref() == Some(unit) && self.contains(&green, &t.commit))
             {

@@ -29,6 +29,7 @@ mod git_source;
 mod languages;
 mod lessons;
 mod mission_agents;
+mod mission_books;
 mod mission_cost;
 mod mission_crash;
 mod mission_evidence;

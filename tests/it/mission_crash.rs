@@ -309,48 +309,69 @@ exit $code
 #[test]
 fn p3_p4_an_engine_killed_before_and_after_each_write_of_git() {
     within(400, || {
-        let world = World::new();
-        std::fs::create_dir(world.home().join("kinds")).unwrap();
-        let kinds = if asked("MC_KILLS", 0) > 0 { "*" } else { WRITES };
-        world.program("git", &DEADLY_GIT.replace("KINDS", kinds));
+        let world = deadly_world(if asked("MC_KILLS", 0) > 0 { "*" } else { WRITES });
         let units = [unit("one", &own_file("one", 0.0)), unit("two", &own_file("two", 0.0)).by_agent().after(&["one"])];
-        let mut engine = world.spawn_mission(&world.plan(&units));
-        let mut killed = 0;
-        loop {
-            let said = engine.ended_within(Duration::from_secs(60)).expect("mc does not end");
-            if said.code.is_some() {
-                said.exits(0);
-                break;
-            }
-            killed += 1;
-            engine = world.spawn_resume();
-        }
-        println!("{killed} kills");
+        let killed = survived(&world, world.spawn_mission(&world.plan(&units)), 0);
         assert!(killed >= 20, "only {killed} kills");
         whole(&world, &units, &expected_tree(&world, &units));
+    });
+}
+
+/// A world in which each of these kinds of call is deadly.
+fn deadly_world(kinds: &str) -> World {
+    let world = World::new();
+    std::fs::create_dir(world.home().join("kinds")).unwrap();
+    world.program("git", &DEADLY_GIT.replace("KINDS", kinds));
+    world
+}
+
+/// Resumes as often as the engine is killed; how often that was.
+fn survived(world: &World, mut engine: Engine, code: i32) -> u32 {
+    let mut killed = 0;
+    loop {
+        let said = engine.ended_within(Duration::from_secs(60)).expect("mc does not end");
+        if said.code.is_some() {
+            said.exits(code);
+            return killed;
+        }
+        killed += 1;
+        engine = world.spawn_resume();
+    }
+}
+
+/// The calls that write the books, and those that land them.
+const BOOK_WRITES: &str =
+    "*hash-object* | *read-tree* | *update-index* | *write-tree* | *commit-tree* | *heads/mc/green*";
+
+#[test]
+fn p4_an_engine_killed_before_and_after_each_write_of_the_books() {
+    within(400, || {
+        let world = deadly_world(BOOK_WRITES);
+        let backlog = "## One\n- run: echo 1 > one.txt\n\n## Two\n- attempts: 1\n- run: false\n";
+        world.commit("BACKLOG.md", backlog);
+        let killed = survived(&world, world.spawn(&["mission", "start"]), 3);
+        assert!(killed >= 10, "only {killed} kills");
+        let marked = world.git(&["show", "mc/green:BACKLOG.md"]) + "\n";
+        let unmarked: String = marked.split_inclusive('\n').filter(|line| !line.starts_with("- status: ")).collect();
+        assert_eq!(unmarked, backlog);
+        let marks: Vec<&str> = marked.lines().filter_map(|line| line.strip_prefix("- status: ")?.get(..6)).collect();
+        assert_eq!(marks, ["done (", "failed"]);
+        let progress = world.git(&["show", "mc/green:PROGRESS.md"]);
+        assert_eq!(progress.matches("<summary>Session ").count(), 1, "{progress}");
+        world.nothing_lives();
+        world.mc(&["audit"]).exits(0);
+        world.mc(&["report", "--verify"]).exits(0);
     });
 }
 
 #[test]
 fn p2_p4_what_a_clone_borrowed_elsewhere_is_kept_when_the_engine_is_killed_while_it_looks() {
     within(120, || {
-        let world = World::new();
-        std::fs::create_dir(world.home().join("kinds")).unwrap();
-        world.program("git", &DEADLY_GIT.replace("KINDS", "*batch-all-objects*"));
+        let world = deadly_world("*batch-all-objects*");
         let borrowed = "git clone -q \"$HOME/repo\" \"$HOME/other\"; cd \"$HOME/other\"\necho o >o; git add o; git commit -qm borrowed\n\
              cd -; echo \"$HOME/other/.git/objects\" >>.git/objects/info/alternates\n\
              git reset -q --hard \"$(git -C \"$HOME/other\" rev-parse HEAD)\"\necho x >x";
-        let mut engine = world.spawn_mission(&world.plan(&[unit("one", borrowed)]));
-        let mut killed = 0;
-        let said = loop {
-            let said = engine.ended_within(Duration::from_secs(60)).expect("mc does not end");
-            if said.code.is_some() {
-                break said;
-            }
-            killed += 1;
-            engine = world.spawn_resume();
-        };
-        said.exits(0);
+        let killed = survived(&world, world.spawn_mission(&world.plan(&[unit("one", borrowed)])), 0);
         assert!(killed >= 2, "only {killed} kills");
         let log = world.git(&["log", "--format=%s", "mc/green"]);
         assert!(log.lines().any(|line| line == "borrowed"), "{log}");

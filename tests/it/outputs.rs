@@ -68,6 +68,29 @@ fn every_recorded_output_is_recognised_as_what_it_is_and_nothing_else() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// Where passed tests have names they are not counted besides; and of those that have none, each runner tells how many.
+#[test]
+fn tests_without_names_are_counted() {
+    let mut counted = Vec::new();
+    for (word, path, text) in of_runners() {
+        if let Some(passed) = formats::counted(named(&word), &text) {
+            counted.push(format!("{word}/{}: {passed}", path.file_name().unwrap().to_str().unwrap()));
+        }
+    }
+    let wanted = [
+        "cargo-quiet.txt: 11",
+        "go-plain.txt: 1",
+        "jest-files.txt: 8",
+        "nextest-quiet.txt: 8",
+        "pytest-dots.txt: 6",
+        "pytest-quiet.txt: 6",
+        "pytest-xdist-dots.txt: 6",
+        "unittest-dots.txt: 4",
+        "vitest-files.txt: 9",
+    ];
+    assert_eq!(counted, wanted.map(|line| format!("exit/{line}")));
+}
+
 #[test]
 fn every_recorded_output_is_read_as_expected() {
     let recorded = of_runners();

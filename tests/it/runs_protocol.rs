@@ -290,7 +290,8 @@ async fn p4_every_fault_of_a_power_loss_has_its_row() {
     let run = runs.launch(Isolation::Search, "exit 0").await;
     assert_eq!(ended(&run).await, Exit::Code(0));
     // The supervisor lives on for a moment after it wrote `exit`; whoever tears files now would see it alive.
-    until("the supervisor has left", || !run.supervisor().unwrap().alive()).await;
+    // So does the pause of its ticking half.
+    until("the supervisor has left", || !run.supervisor().unwrap().alive() && run.sought().scan(true).is_empty()).await;
     let start = std::fs::read_to_string(dir.join("start")).unwrap();
     for cut in ["", "co", "code 0", "code 0\n", "code 0\nen"] {
         std::fs::write(dir.join("exit"), cut).unwrap();

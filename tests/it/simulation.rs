@@ -1,8 +1,8 @@
 //! Whole missions in the virtual world, with the promises checked after every step.
 
 use mission_control::domain::mission::{
-    AttemptClass, Command, EndReason, Event, MissionOutcome, Policy, Record, RejectClass, State, StopLevel, UnitState,
-    VerifyRole, decide,
+    AttemptClass, Command, EndReason, Event, Keeps, MergeSource, MissionOutcome, Policy, Record, RejectClass, State,
+    StopLevel, UnitState, VerifyRole, decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
@@ -185,4 +185,71 @@ fn p4_a_crash_at_any_decision_leads_to_the_same_landings_with_own_lines() {
             assert_eq!(crashed.world.green_content(), calm_run.world.green_content(), "step {step} kind {kind}");
         }
     }
+}
+
+/// Requests to write the books that were made, landed and refused.
+fn books(journal: &[Record]) -> [usize; 3] {
+    let of = |wanted: fn(&Record) -> bool| journal.iter().filter(|record| wanted(record)).count();
+    [
+        of(|record| matches!(record, Record::BooksAsked { .. })),
+        of(|record| matches!(record, Record::Landed { source: MergeSource::Books { .. }, .. })),
+        of(|record| matches!(record, Record::Rejected { source: MergeSource::Books { .. }, .. })),
+    ]
+}
+
+#[test]
+fn p13_the_books_of_a_round_cost_one_run_and_none_when_there_is_nothing_to_tell() {
+    let mut scenario = calm(vec![unit("a", &[]), unit("b", &[]), unit("c", &["a"])]);
+    scenario.policy.keeps = Keeps::Backlog;
+    scenario.policy.units_per_round = 2;
+    let outcome = run(&scenario);
+    assert_eq!(outcome.state.count(UnitState::Landed), 3);
+    assert_eq!(books(&outcome.journal), [2, 2, 0]);
+    assert_eq!(outcome.world.runs, 6, "the baseline, three landings, two rounds");
+    // What the gate refuses is refused once, after a second look, and stops nobody.
+    scenario.books_break = true;
+    let outcome = run(&scenario);
+    assert_eq!((outcome.state.count(UnitState::Landed), books(&outcome.journal)), (3, [1, 0, 1]));
+    assert_eq!(outcome.world.runs, 6);
+}
+
+#[test]
+fn p4_a_crash_at_any_decision_writes_the_books_once() {
+    let mut base = calm(vec![unit("a", &[]), unit("b", &[]), unit("c", &["a"]), unit("d", &["b"])]);
+    base.policy.keeps = Keeps::Backlog;
+    base.policy.units_per_round = 2;
+    base.behaviours.insert(UnitId::new("b").unwrap(), vec![Behaviour::Breaks]);
+    let calm_run = run(&base);
+    assert_eq!(books(&calm_run.journal), [2, 2, 0]);
+    for step in 0..calm_run.steps {
+        for kind in 0..2 {
+            let mut scenario = base.clone();
+            scenario.crash_at = Some((step, kind));
+            let crashed = run(&scenario);
+            assert_eq!(books(&crashed.journal), [2, 2, 0], "step {step} kind {kind}");
+            assert_eq!(crashed.world.green_content(), calm_run.world.green_content(), "step {step} kind {kind}");
+        }
+    }
+}
+
+#[test]
+fn a_unit_that_a_person_retries_is_told_of_again() {
+    let mut scenario = calm(vec![unit("a", &[]), unit("b", &[])]);
+    scenario.policy.keeps = Keeps::Backlog;
+    scenario.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::Asks, Behaviour::Good]);
+    // Whether the simulated person answers is drawn.
+    let answered =
+        (0..20).map(|seed| run(&Scenario { seed, ..scenario.clone() })).find(|o| state_of(o, "a") == UnitState::Landed);
+    assert_eq!(books(&answered.unwrap().journal), [2, 2, 0]);
+}
+
+#[test]
+fn the_books_really_take_part_in_random_missions() {
+    let mut seen = [0; 3];
+    for seed in 0..400 {
+        for (seen, now) in seen.iter_mut().zip(books(&run(&Scenario::random(seed)).journal)) {
+            *seen += now;
+        }
+    }
+    assert!(seen[0] > 200 && seen[1] > 150 && seen[2] >= 10, "{seen:?}");
 }

@@ -120,6 +120,14 @@ fn p7_reports_of_a_stage_are_read_and_only_those_of_this_run() {
     // The path of the workspace is no part of a name: the next slot has another one.
     reporting(&night, "mkdir -p out; sed \"s|\\\"c\\\"|\\\"$PWD/src/c\\\"|\" bad > out/r.xml");
     assert_eq!(json_of(&night, 4, &[])["rev"]["flaky"], json!([]));
+    // A report that somebody committed stands for no run, however new its file is.
+    for run in ["touch tracked.xml", "cp tracked.xml out.xml", "rm tracked.xml; git checkout -q tracked.xml"] {
+        reporting(&night, run);
+        night
+            .mc(&["verify"])
+            .exits(4)
+            .says(&[".xml: it is what the tree has as tracked.xml", "take that file out of git"]);
+    }
     // A report may be outside of ignored folders, and replace a tracked file.
     reporting(&night, "cp good tracked.xml; sed s/a/b/ good > new.xml");
     assert_eq!(json_of(&night, 0, &[])["rev"]["passed"], 4);

@@ -183,17 +183,41 @@ impl MergeRepo {
         if edits.is_empty() {
             return Ok(head.clone());
         }
+        let tree = self.edited(head.as_str(), &edits).await?;
+        self.commit(&tree, &[head], "mc: the same without edits of files that mc keeps\n", Some(0)).await
+    }
+
+    /// A tree with other contents of some files, each with its mode, in the source's object store.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails or the temporary folder cannot be used.
+    pub async fn replaced(&self, tree: &TreeId, files: &[(&str, &str, &[u8])]) -> Result<TreeId, GitError> {
+        let mut edits: Vec<Vec<String>> = Vec::new();
+        for (path, mode, content) in files {
+            let failed = |source| GitError::Io { path: std::env::temp_dir(), source };
+            let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+            std::io::Write::write_all(&mut file, content).map_err(failed)?;
+            let from = file.path().as_os_str();
+            let blob =
+                self.git.commit_id(&["hash-object".as_ref(), "-w".as_ref(), "--no-filters".as_ref(), from]).await?;
+            let entry = format!("{mode},{blob},{path}");
+            edits.push(["update-index", "--add", "--replace", "--cacheinfo", &entry].map(str::to_owned).to_vec());
+        }
+        self.edited(tree.as_str(), &edits).await
+    }
+
+    /// The tree that calls of `update-index` make of another one.
+    async fn edited(&self, from: &str, edits: &[Vec<String>]) -> Result<TreeId, GitError> {
         let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
         let (Place::GitDir(git_dir) | Place::Folder(git_dir) | Place::WorkTree { git_dir, .. }) = self.git.place();
         // Removing a path from an index needs a work tree, although none is looked at.
         let place = Place::WorkTree { git_dir: git_dir.clone(), files: dir.path().to_owned() };
         let git = self.git.at(place).with_env("GIT_INDEX_FILE", dir.path().join("index"));
-        git.out(&["read-tree", head.as_str()]).await?;
-        for edit in &edits {
+        git.out(&["read-tree", from]).await?;
+        for edit in edits {
             git.out(edit).await?;
         }
-        let tree = git.tree_id(&["write-tree"]).await?;
-        self.commit(&tree, &[head], "mc: the same without edits of files that mc keeps\n", Some(0)).await
+        git.tree_id(&["write-tree"]).await
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Promises: no link is followed, neither out of the workspace nor within it, and git's own folder is never looked into; how
 //! many entries are looked at, how many files are read and how long they are is bounded, and what is beyond a bound is said
-//! to be unreadable, not left out; a file that was there before a run is a report of that run only if it was tracked and
-//! written again.
+//! to be unreadable, not left out; what the tree has is no report of a run, wherever it lies and however new: a file that was
+//! tracked is one only if it was written again with another content.
 
 use super::slot::remove_any;
 use crate::adapters::files::open_untrusted;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -26,9 +27,16 @@ const TOGETHER: u64 = 256 << 20;
 /// Tells one writing of a file from another.
 type Writing = (u64, u64, i64, i64, i64, i64);
 
+/// SHA-256 of a content.
+type Content = [u8; 32];
+
 /// The tracked files that match, as they were before a run; everything else that matched is gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Before(BTreeMap<PathBuf, Writing>);
+pub struct Before {
+    writings: BTreeMap<PathBuf, Writing>,
+    /// Where each content is; what cannot be read whole has none, and is no report either.
+    contents: BTreeMap<Content, PathBuf>,
+}
 
 /// A report: its path from the root of the workspace, and its text or why there is none.
 pub type Found = (String, Result<String, String>);
@@ -57,7 +65,10 @@ pub fn before(
     for path in found {
         let full = root.join(&path);
         if tracked.contains(path.as_os_str()) {
-            before.0.insert(path, writing(&fs::symlink_metadata(&full)?));
+            if let Ok(bytes) = bytes(&full, LONGEST) {
+                before.contents.insert(Sha256::digest(&bytes).into(), path.clone());
+            }
+            before.writings.insert(path, writing(&fs::symlink_metadata(&full)?));
         } else if !keep {
             remove_any(&full)?;
         }
@@ -70,14 +81,22 @@ pub fn before(
 pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec<Found> {
     let fresh = |path: &PathBuf| {
         let now = fs::symlink_metadata(root.join(path)).map(|meta| writing(&meta));
-        before.0.get(path).is_none_or(|old| now.is_ok_and(|now| now != *old))
+        before.writings.get(path).is_none_or(|old| now.is_ok_and(|now| now != *old))
     };
-    let (found, whole) = find(root, matches, FILES + before.0.len());
+    let (found, whole) = find(root, matches, FILES + before.writings.len());
     let mut room = TOGETHER;
     let mut files: Vec<Found> = Vec::new();
     for path in found.iter().filter(|path| fresh(path)) {
-        let text = text(&root.join(path), room.min(LONGEST));
-        room = room.saturating_sub(text.as_ref().map_or(0, |text| text.len() as u64));
+        let bytes = bytes(&root.join(path), room.min(LONGEST));
+        room = room.saturating_sub(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
+        let text = bytes.and_then(|bytes| match before.contents.get::<Content>(&Sha256::digest(&bytes).into()) {
+            None => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Some(tracked) => Err(format!(
+                "it is what the tree has as {}, which tells nothing of this run: take that file out of git, or narrow \
+                 `reports`",
+                tracked.display()
+            )),
+        });
         files.push((path.to_string_lossy().into_owned(), text));
     }
     if !whole {
@@ -86,13 +105,13 @@ pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec
     files
 }
 
-fn text(path: &Path, limit: u64) -> Result<String, String> {
+fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = open_untrusted(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     match read {
         Err(error) => Err(error.to_string()),
         Ok(_) if bytes.len() as u64 > limit => Err(format!("it is longer than {limit} bytes")),
-        Ok(_) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Ok(_) => Ok(bytes),
     }
 }
 
@@ -146,6 +165,30 @@ mod tests {
         fs::write(root.join("out/new.xml"), "new").unwrap();
         let wanted = [("out/new.xml", "new"), ("rewritten.xml", "longer than before")];
         assert_eq!(read(root, xml, &old), wanted.map(|(path, text)| (path.to_owned(), Ok(text.to_owned()))));
+    }
+
+    #[test]
+    fn p8_what_the_tree_has_is_no_report_of_a_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs::write(root.join("stale.xml"), "green").unwrap();
+        fs::write(root.join("fixture.xml"), "fixture").unwrap();
+        let tracked = ["stale.xml", "fixture.xml"].map(OsString::from).into();
+        let old = before(root, xml, &tracked, false).unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+        // Touched, put there again, copied elsewhere.
+        fs::File::options().append(true).open(root.join("stale.xml")).unwrap().set_modified(later).unwrap();
+        fs::copy(root.join("stale.xml"), root.join("copy.xml")).unwrap();
+        let found = read(root, xml, &old);
+        assert_eq!(found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["copy.xml", "stale.xml"]);
+        for (path, text) in found {
+            assert!(text.unwrap_err().starts_with("it is what the tree has as stale.xml"), "{path}");
+        }
+        fs::remove_file(root.join("stale.xml")).unwrap();
+        fs::write(root.join("stale.xml"), "green").unwrap();
+        assert!(read(root, xml, &old).iter().all(|(_, text)| text.is_err()));
+        fs::write(root.join("stale.xml"), "green at another time").unwrap();
+        assert!(read(root, xml, &old).iter().any(|(path, text)| path == "stale.xml" && text.is_ok()));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! executes or trusts the text. Headings in code blocks, quotes and comments are not work.
 
 mod lines;
+mod marks;
 mod metadata;
 mod parse;
 mod resolve;
@@ -14,8 +15,9 @@ mod title;
 #[cfg(test)]
 mod tests;
 
+pub use marks::{Mark, Marked, mark, merge};
 pub use parse::parse;
-pub use status::{ItemState, ItemStatus};
+pub use status::{ItemState, ItemStatus, WAITS};
 
 use super::unit::UnitSpec;
 use super::values::UnitId;
@@ -59,6 +61,21 @@ pub struct Backlog {
 }
 
 impl Backlog {
+    /// Whether a unit is to be done as far as its own status says: it says nothing else, or that it waits for a unit which
+    /// is to be done again or is done.
+    #[must_use]
+    pub fn asks(&self, id: &UnitId, landed: &BTreeSet<UnitId>) -> bool {
+        let Some(status) = self.statuses.get(id) else { return true };
+        match status.state {
+            ItemState::Todo => true,
+            ItemState::Blocked => status.waits_for().is_some_and(|cause| {
+                let settled = |status: &ItemStatus| status.state == ItemState::Todo || status.state.satisfies();
+                landed.contains(&cause) || self.statuses.get(&cause).is_some_and(settled)
+            }),
+            ItemState::Done | ItemState::NoOp | ItemState::Skipped | ItemState::Failed | ItemState::Held => false,
+        }
+    }
+
     /// Units written off as done or no-op: dependencies on them are satisfied.
     #[must_use]
     pub fn satisfied(&self) -> BTreeSet<UnitId> {

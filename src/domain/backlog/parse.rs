@@ -37,6 +37,36 @@ pub fn parse(text: &str) -> Result<Backlog, Vec<Finding>> {
     Err(findings)
 }
 
+/// Where a unit stands in the text.
+pub(super) struct Place {
+    pub unit: UnitId,
+    /// Line of its heading, from 1.
+    pub line: u32,
+    /// Level of its heading; 0 for a checkbox.
+    pub level: u8,
+    /// Its own keys with their lines.
+    pub entries: Vec<(Key, u32)>,
+}
+
+/// Where the units of a text without faults stand, in file order.
+pub(super) fn placed(text: &str) -> Vec<Place> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut findings = Vec::new();
+    let lines = lines::scan(text, &mut findings);
+    let mut sections = sections(&lines);
+    if sections.is_empty() {
+        sections = checkboxes(&lines);
+    }
+    let nodes = nodes(&sections, &mut findings);
+    let drafts = drafts(&nodes, &mut findings);
+    let place = |draft: Draft| {
+        let node = &nodes[draft.node];
+        let entries = node.body.entries.iter().map(|entry| (entry.key, entry.line)).collect();
+        Place { unit: draft.spec.id, line: node.heading.line, level: node.heading.level, entries }
+    };
+    drafts.into_iter().map(place).collect()
+}
+
 /// A heading with the lines up to the next one.
 struct Section<'a> {
     line: u32,

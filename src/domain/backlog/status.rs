@@ -1,6 +1,10 @@
 //! The `status` of a backlog item, as people write it and as `mc` writes it back.
 
+use crate::domain::values::UnitId;
 use std::fmt;
+
+/// What stands before the unit that is waited for.
+pub const WAITS: &str = "depends on ";
 
 /// How far an item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +63,12 @@ impl ItemStatus {
     #[must_use]
     pub fn new(state: ItemState) -> Self {
         Self { state, detail: String::new() }
+    }
+
+    /// The unit that a mark says is waited for: `blocked (2026-11-20, depends on parser)`.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<UnitId> {
+        self.detail.split(", ").find_map(|part| UnitId::new(part.strip_prefix(WAITS)?).ok())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a mission asks of the world. The executor turns each into one task that ends in exactly one event.
 
+use super::books::Books;
 use super::evidence::ExtraStage;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Tip, UnitId};
@@ -52,6 +53,15 @@ pub enum Command {
         source: MergeSource,
         /// Title for the landing commit. Untrusted.
         title: String,
+    },
+    /// Write marks and a session on top of green and pin the candidate; an `Integrated` follows.
+    WriteBooks {
+        /// Token of the landing.
+        token: u64,
+        /// Green.
+        onto: Tip,
+        /// What to write.
+        books: Arc<Books>,
     },
     /// Verify one tree, or answer from the snapshot store.
     Verify(VerifyOrder),
@@ -137,6 +147,22 @@ pub enum MergeSource {
     },
     /// The target branch as it stands at the start of a round.
     Intake,
+    /// What the mission itself writes about a round.
+    Books {
+        /// The round.
+        round: u32,
+    },
+}
+
+impl MergeSource {
+    /// The unit whose change it is, if it is one's.
+    #[must_use]
+    pub fn unit(&self) -> Option<&UnitId> {
+        match self {
+            Self::Unit { unit, .. } => Some(unit),
+            Self::Intake | Self::Books { .. } => None,
+        }
+    }
 }
 
 /// What one event led to: records to make durable, then commands to start.

@@ -60,6 +60,10 @@ impl Decision<'_> {
                 if busy || landing || !between {
                     return false;
                 }
+                // What landed until now is told of, too.
+                if self.keep_books() {
+                    return false;
+                }
                 self.end_stopped(why);
             }
             StopLevel::Interrupt if !busy => self.suspend(INTERRUPTED),

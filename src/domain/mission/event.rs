@@ -269,6 +269,13 @@ pub enum Integration {
         /// git's messages, shortened.
         detail: String,
     },
+    /// What the books came to: a commit that may land if it verifies, pinned, or nothing where all is written already.
+    Books {
+        /// The commit.
+        candidate: Option<Tip>,
+        /// What was left as it is, and why, one line each.
+        notes: Vec<String>,
+    },
     /// The change touches paths that must stay as they are; nothing was verified.
     Protected {
         /// These paths. Untrusted.

@@ -171,7 +171,7 @@ impl State {
     fn unit_of(&self, landing: &Landing) -> Option<&Unit> {
         match &landing.mr.source {
             MergeSource::Unit { unit, .. } => self.unit(unit),
-            MergeSource::Intake => None,
+            MergeSource::Intake | MergeSource::Books { .. } => None,
         }
     }
 

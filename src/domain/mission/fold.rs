@@ -1,5 +1,6 @@
 //! `apply`: the only place where a mission's state changes. It folds facts and decides nothing.
 
+use super::books::{Known, plain};
 use super::command::MergeSource;
 use super::event::{AcceptBefore, StopLevel};
 use super::parts::{
@@ -8,6 +9,7 @@ use super::parts::{
 use super::policy::AGE_BOOST;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
+use crate::domain::backlog::WAITS;
 use crate::domain::plan::graph::Edge;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, Tip, UnitId};
@@ -41,6 +43,7 @@ impl State {
                     objective: None,
                     bases: Vec::new(),
                     took_target: false,
+                    before: None,
                 });
             }
             Record::TargetSeen { intake } => {
@@ -151,7 +154,7 @@ impl State {
             }
             Record::UnitBlocked { unit, cause } => self.unit_to(unit, |u| {
                 u.state = UnitState::Blocked;
-                u.reason = format!("depends on {cause}");
+                u.reason = format!("{WAITS}{cause}");
                 u.blocked_by = Some(cause.clone());
             }),
             Record::UnitUnblocked { unit } => self.unit_to(unit, |u| {
@@ -281,6 +284,7 @@ impl State {
                 let after = self.landing.take().and_then(|l| l.after);
                 let snapshot = after.filter(|_| green.tree == candidate.tree).map(|a| (a.key, a.summary));
                 self.green = Some(Green { tip: green.clone(), confirmed: snapshot.is_some(), snapshot });
+                self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     if let Some(round) = self.rounds.last_mut() {
                         round.landed += 1;
@@ -295,6 +299,7 @@ impl State {
             }
             Record::MergeEmpty { source, .. } => {
                 self.landing = None;
+                self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     self.unit_to(unit, |u| {
                         u.state = UnitState::NoOp;
@@ -308,6 +313,7 @@ impl State {
                     MergeSource::Intake => {
                         self.problems.push(format!("target branch not taken in: {}", reasons.join("; ")))
                     }
+                    MergeSource::Books { .. } => self.books_refused(reasons),
                     MergeSource::Unit { unit, .. } => {
                         let Some(i) = self.index.get(unit).copied() else { return };
                         self.touch(i, |u| match class {
@@ -319,6 +325,8 @@ impl State {
                     }
                 }
             }
+            Record::BooksAsked { mr, green, books } => self.books_asked(*mr, green, books),
+            Record::BooksNoted { notes } => self.problems.extend(notes.iter().cloned()),
             Record::Requeued { .. } => {
                 self.verifying = None;
                 if let Some(landing) = self.landing.take() {
@@ -428,6 +436,7 @@ impl State {
                 landed: None,
                 verdict: None,
                 evidence: Vec::new(),
+                known: Known::default(),
                 must_fail: MustFail::Wanted,
                 not_before: 0,
                 own_work: None,
@@ -448,6 +457,7 @@ impl State {
         if let Some(open) = self.rounds.last_mut() {
             open.waves = waves;
             open.left_over = left_over;
+            open.before = self.green.as_ref().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| plain(summary));
         }
         self.stage = Stage::Working;
     }

@@ -183,6 +183,7 @@ impl Decision<'_> {
         let title = match &mr.source {
             MergeSource::Unit { unit, .. } => self.state.unit(unit).map(|u| u.spec.title.clone()).unwrap_or_default(),
             MergeSource::Intake => String::new(),
+            MergeSource::Books { .. } => return self.write_books(token, onto),
         };
         let (head, source) = (mr.head.commit.clone(), mr.source.clone());
         self.ask(Command::Integrate { token, onto, head, source, title });
@@ -192,6 +193,7 @@ impl Decision<'_> {
         match source {
             MergeSource::Unit { unit, .. } => self.state.unit(unit).is_some_and(|u| u.spec.allow_removed_tests),
             MergeSource::Intake => true,
+            MergeSource::Books { .. } => false,
         }
     }
 
@@ -207,6 +209,15 @@ impl Decision<'_> {
         match result {
             Ok(Integration::Candidate(candidate)) => self.note(Record::CandidateMade { token, candidate }),
             Ok(Integration::Unchanged) => self.already_there(&landing),
+            Ok(Integration::Books { candidate, notes }) => {
+                if !notes.is_empty() {
+                    self.note(Record::BooksNoted { notes });
+                }
+                match candidate {
+                    Some(candidate) => self.note(Record::CandidateMade { token, candidate }),
+                    None => self.already_there(&landing),
+                }
+            }
             Ok(Integration::Protected { paths }) => {
                 self.reject(&landing, RejectClass::Verification, vec![protected_reason(&paths)]);
             }
@@ -316,7 +327,7 @@ impl Decision<'_> {
         let source = landing.mr.source.clone();
         let because = reasons.join("\n");
         let next = match &source {
-            MergeSource::Intake => NextMove::Reject { reason: because },
+            MergeSource::Intake | MergeSource::Books { .. } => NextMove::Reject { reason: because },
             MergeSource::Unit { unit, .. } => {
                 let Some(unit) = self.state.unit(unit) else { return };
                 let budget = unit.spec.attempts.unwrap_or(self.state.policy.max_attempts).max(1);

@@ -20,6 +20,7 @@
 
 pub mod again;
 mod attempts;
+mod books;
 pub mod budget;
 mod cancel;
 mod command;
@@ -37,6 +38,7 @@ mod state;
 pub mod stopwatch;
 pub mod times;
 
+pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{

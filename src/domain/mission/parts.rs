@@ -2,6 +2,7 @@
 //!
 //! Plain values; how they change is told in [`super::fold`].
 
+use super::books::Known;
 use super::command::MergeSource;
 use super::evidence::Quick;
 use super::record::{AttemptClass, VerifyRole};
@@ -159,6 +160,7 @@ pub struct Unit {
     pub verdict: Option<Verdict>,
     /// What later attempts must know, newest last.
     pub evidence: Vec<String>,
+    pub(super) known: Known,
     pub(super) must_fail: MustFail,
     pub(super) not_before: Millis,
     pub(super) own_work: Option<CommitId>,
@@ -186,6 +188,8 @@ pub struct Round {
     /// Green at the opening of each wave.
     pub bases: Vec<CommitId>,
     pub(super) took_target: bool,
+    /// Green's snapshot when it was planned.
+    pub(super) before: Option<Summary>,
 }
 
 /// A change waiting to land.

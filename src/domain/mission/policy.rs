@@ -1,5 +1,6 @@
 //! The numbers a mission is bound by, fixed when it starts.
 
+use super::books::Keeps;
 use super::budget::Budget;
 use crate::domain::values::{Millis, UnitId};
 use crate::domain::verify::Gate;
@@ -47,6 +48,9 @@ pub struct Policy {
     pub only: Vec<UnitId>,
     /// Whether the objective has an executable check.
     pub has_check: bool,
+    /// Which files of the repository tell what became of its units.
+    #[serde(default, skip_serializing_if = "Keeps::nothing")]
+    pub keeps: Keeps,
 }
 
 fn is_zero(at: &Millis) -> bool {
@@ -73,6 +77,7 @@ impl Default for Policy {
             until: 0,
             budget: Budget::default(),
             only: Vec::new(),
+            keeps: Keeps::Nothing,
         }
     }
 }

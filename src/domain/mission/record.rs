@@ -3,6 +3,7 @@
 //! Format 1. A variant or field is never renamed or removed; new fields have defaults. `tests/data/journals` holds
 //! recorded journals that every later version must fold to the same state.
 
+use super::books::Books;
 use super::command::MergeSource;
 use super::event::{AttemptReport, Ground, Refusal, StopLevel};
 use super::policy::Policy;
@@ -144,6 +145,10 @@ pub enum Record {
         verdict: Verdict,
         reasons: Vec<String>,
     },
+    /// Intent: marks and a session are a merge request.
+    BooksAsked { mr: u64, green: Tip, books: Box<Books> },
+    /// What of the books was left unwritten, and why.
+    BooksNoted { notes: Vec<String> },
     /// The merged tree is green's: nothing to land.
     MergeEmpty { mr: u64, source: MergeSource, at: Millis },
     /// The queue refused a merge request.

@@ -94,6 +94,8 @@ impl State {
             checking: false,
             attached: true,
             cancelling: BTreeSet::new(),
+            books: None,
+            books_refused: false,
         })
     }
 }

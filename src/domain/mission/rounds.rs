@@ -5,7 +5,7 @@ use super::command::Command;
 use super::event::{BacklogFacts, Refusal};
 use super::parts::Stage;
 use super::record::{Intake, MissionOutcome, Record};
-use crate::domain::plan::graph::Plan;
+use crate::domain::plan::graph::{self, Plan};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,8 +60,14 @@ impl Decision<'_> {
     fn plan(&mut self, offered: Vec<UnitSpec>, satisfied: Vec<UnitId>) {
         let round = self.round();
         let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
-        let fresh: Vec<UnitSpec> =
+        let mut fresh: Vec<UnitSpec> =
             offered.into_iter().filter(|u| !done.contains(&u.id) && self.wanted(&u.id)).collect();
+        if self.state.plan.is_none() {
+            // Names were resolved when the backlog was read: what is missing here was given up there.
+            let mut here = done.clone();
+            here.extend(self.state.units.iter().map(|u| u.spec.id.clone()));
+            fresh = graph::without_waiting(fresh, &here).0;
+        }
         // A plan drops what needs no wave; the journal keeps dependencies as written, to block what an earlier round failed.
         let written: BTreeMap<UnitId, UnitSpec> = fresh.iter().map(|u| (u.id.clone(), u.clone())).collect();
         let mut known = done;
@@ -176,6 +182,9 @@ impl Decision<'_> {
             let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return };
             let wave = u32::try_from(wave).unwrap_or(u32::MAX);
             self.note(Record::WaveOpened { round, wave, at: self.now, green });
+            return;
+        }
+        if self.keep_books() {
             return;
         }
         self.note(Record::RoundWorked { round });

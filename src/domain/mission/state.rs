@@ -3,6 +3,7 @@
 //! Nothing here changes a field except through [`super::fold`]; counters, the ready set and the number of active units
 //! are kept by one function ([`State::touch`]) so that a decision costs the same for ten units and ten thousand.
 
+use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
 use super::event::{Ground, StopLevel};
 use super::parts::{
@@ -44,6 +45,9 @@ pub struct State {
     pub landings: u64,
     pub problems: Vec<String>,
     pub account: Account,
+    /// What is to be written about a round, while that is in the queue.
+    pub books: Option<Arc<Books>>,
+    pub(super) books_refused: bool,
     pub(super) clock: Clock,
     pub(super) emptied: bool,
     pub(super) unreadable: bool,

@@ -93,6 +93,23 @@ impl Plan {
     }
 }
 
+/// The units that can be planned, and those that wait, themselves or through others, for what is neither among them nor
+/// satisfied: something a person or an earlier mission gave up.
+#[must_use]
+pub fn without_waiting(mut units: Vec<UnitSpec>, satisfied: &BTreeSet<UnitId>) -> (Vec<UnitSpec>, Vec<UnitSpec>) {
+    let mut waiting = Vec::new();
+    loop {
+        let there: BTreeSet<UnitId> = units.iter().map(|unit| unit.id.clone()).collect();
+        let waits = |unit: &UnitSpec| unit.depends.iter().any(|id| !there.contains(id) && !satisfied.contains(id));
+        if !units.iter().any(waits) {
+            return (units, waiting);
+        }
+        let (out, kept): (Vec<UnitSpec>, Vec<UnitSpec>) = units.into_iter().partition(waits);
+        waiting.extend(out);
+        units = kept;
+    }
+}
+
 fn index(units: &[UnitSpec], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, usize> {
     let mut index: BTreeMap<UnitId, usize> = BTreeMap::new();
     for (at, unit) in units.iter().enumerate() {

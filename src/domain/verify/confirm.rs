@@ -4,10 +4,12 @@
 //! depend on the order of the two; a run whose results are not whole forgives nothing but by its exit code.
 
 use super::StageOutcome;
+use super::codes::Left;
 use super::key::Better;
 use super::number::Number;
 use super::results::{Findings, Suites, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use super::snapshot::{Snapshot, StageResult};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Joins two runs of one tree: what passed in either run counts as passed and, if the other run said no, is named flaky.
@@ -39,7 +41,7 @@ fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
     let number = confirm_number(first, second);
     let accused = findings.as_ref().is_some_and(|f| f.errors > 0)
         || number.is_some_and(|number| first.demand.way_back(number).is_some());
-    let whole = first.explained() && second.explained() && !accused;
+    let whole = first.explained() && second.explained() && !accused && same_word(first, second);
     let outcome = match (first.effective(), second.effective()) {
         (NotRun, NotRun) => NotRun,
         _ if failing => Failed,
@@ -48,9 +50,14 @@ fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
         _ => Failed,
     };
     // Of two that fail, the one that says why.
-    let better = first.effective() != outcome || (second.explained() && !first.explained());
+    let better = first.effective() != outcome || plain(second) > plain(first);
     let decisive = if second.effective() == outcome && better { second } else { first };
     let mut stage = decisive.clone();
+    if let Some(joined) = tests.as_ref().filter(|_| failing && counts(first) && counts(second)) {
+        // The code such a runner would have left with.
+        let failures = joined.tests.iter().filter(|test| test.status == TestStatus::Failed).count();
+        stage.exit = i32::try_from(failures.min(255)).ok();
+    }
     let forgiven = outcome == Passed && (first.effective() != Passed || second.effective() != Passed);
     if forgiven && flaky.len() == known {
         flaky.insert(first.test_name("", ""));
@@ -60,11 +67,29 @@ fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
     }
     stage.outcome = outcome;
     (stage.tests, stage.findings, stage.number) = (tests, findings, number);
+    stage.counted = first.counted.max(second.counted);
     if outcome == Passed {
         stage.tests.iter_mut().for_each(|tests| tests.problem = None);
         stage.findings.iter_mut().for_each(|findings| findings.problem = None);
     }
     stage
+}
+
+/// Whether neither run's exit code tells of something that the other's does not.
+fn same_word(first: &StageResult, second: &StageResult) -> bool {
+    match (first.left(), second.left()) {
+        (Some(one), Some(other)) => one.follows(other) && other.follows(one),
+        _ => true,
+    }
+}
+
+fn counts(stage: &StageResult) -> bool {
+    stage.left().is_some_and(Left::counts)
+}
+
+/// How plainly a run says why it failed: by what it reports, by a code that means nothing else, by the lowest code.
+fn plain(stage: &StageResult) -> (bool, bool, Reverse<Option<i32>>) {
+    (stage.explained(), stage.left().is_some_and(|left| left.says_no() || left.counts()), Reverse(stage.exit))
 }
 
 /// Keeps of each finding as many as both runs have; a run that is not whole says nothing about what is missing in it.

@@ -5,6 +5,7 @@
 //! compared by their counts per (stage, file, rule): one that moved to another file is a new one and a gone one.
 
 use super::StageOutcome::{Failed, NotRun, Passed};
+use super::formats::RESULTS_LIMIT;
 use super::key::{Better, StageKind};
 use super::results::{Suites, TestStatus, WHOLE_SUITE};
 use super::snapshot::{Snapshot, StageResult};
@@ -15,6 +16,9 @@ use std::fmt;
 
 /// Most findings that one stage names as pre-existing: each comparison is journaled, and they are in every one.
 pub const KEPT_LIMIT: usize = 40;
+
+/// What stands for a test that is counted, but not named.
+const COUNTED: &str = "(one that is only counted)";
 
 impl Delta {
     /// Whether nothing differs; tests, findings and stages that failed on both sides alike are no difference.
@@ -88,7 +92,7 @@ impl fmt::Display for MetricChange {
 ///
 /// A runner that printed tests before and none after has removed them all. The tests of a stage that could not run
 /// after are not called removed: the stage itself is named. A stage that failed on both sides is broken only by
-/// its tests; where those do not tell why it fails now, it is incomparable.
+/// its tests; where those do not tell why it fails now, or why its exit code is another one, it is incomparable.
 #[must_use]
 pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
     let mut delta = Delta::default();
@@ -145,9 +149,25 @@ fn compare_stage(before: &StageResult, after: &StageResult, delta: &mut Delta) {
         (Passed, Passed) | (Failed | NotRun, NotRun) => {}
         (_, Passed) => delta.stages_fixed.push(name),
         (Passed, _) => delta.stages_broken.push(line()),
-        (Failed | NotRun, Failed) if after.explained() && comparable(before, after) => {}
-        (Failed | NotRun, Failed) => delta.incomparable.push(line()),
+        (Failed | NotRun, Failed) if !after.explained() || !comparable(before, after) => {
+            delta.incomparable.push(line());
+        }
+        (Failed | NotRun, Failed) => delta.incomparable.extend(another_code(before, after)),
     }
+}
+
+/// Where both sides are red and the exit code says something else than before: what.
+fn another_code(before: &StageResult, after: &StageResult) -> Option<String> {
+    let (had, has) = (before.left()?, after.left()?);
+    if has.follows(had) {
+        return None;
+    }
+    let meaning = has.meaning().map(|meaning| format!(" ({meaning})")).unwrap_or_default();
+    let name = after.test_name("", "");
+    Some(format!(
+        "{name}: exit code {} before and {}{meaning} now, which nothing it reports explains",
+        had.code, has.code
+    ))
 }
 
 /// Whether both sides say why they fail in the same form. New failing tests are seen without it; findings and numbers mean
@@ -241,6 +261,25 @@ fn compare_tests(stage: &StageResult, before: Option<&StageResult>, after: Optio
         }
         put(&mut delta.new_failing, new[FAILED]);
         delta.added += new[PASSED];
+    }
+    compare_counted(before, after, delta);
+}
+
+/// Tests that are only counted: fewer of them, and not more with a name, are tests that disappeared or became skipped.
+fn compare_counted(before: Option<&StageResult>, after: Option<&StageResult>, delta: &mut Delta) {
+    let (Some(before), Some(after)) = (before, after) else { return };
+    let (had, has) = (before.counted.unwrap_or(0), after.counted.unwrap_or(0));
+    let named = |stage: &StageResult| {
+        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
+        tests.filter(|test| test.status == TestStatus::Passed).count() as u64
+    };
+    let gone = had.saturating_sub(has.saturating_add(named(after).saturating_sub(named(before))));
+    if after.effective() != NotRun {
+        let name = after.test_name("", COUNTED);
+        delta.removed.extend((0..gone.min(RESULTS_LIMIT as u64)).map(|_| name.clone()));
+    }
+    if before.counted.is_some() {
+        delta.added += has.saturating_sub(had);
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod number;
 pub mod results;
 
+pub mod codes;
 pub mod formats;
 pub mod key;
 pub mod reports;
@@ -16,6 +17,8 @@ pub mod verdict;
 
 #[cfg(test)]
 mod figures_tests;
+#[cfg(test)]
+mod red_tests;
 
 use key::{Better, StageKind};
 use number::Number;

@@ -3,6 +3,7 @@
 //! Promises: a stage counts as passed only if its exit code AND its parsed results are content; not-run is
 //! never passed.
 
+use super::codes::Left;
 use super::formats::{self, Format, metric};
 use super::key::{Demand, StageKind, StageSpec};
 use super::number::Number;
@@ -48,6 +49,9 @@ pub struct StageResult {
     /// Per-test results, where a parser understood the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<TestResults>,
+    /// How many tests passed that are only counted, see [`formats::counted`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<u64>,
     /// Findings, where a parser understood the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<Findings>,
@@ -75,6 +79,7 @@ impl StageResult {
     pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
         let text = String::from_utf8_lossy(output);
         let (format, reading) = reading(spec, &text, files);
+        let counts = spec.kind == StageKind::Tests && spec.format != Format::Exit;
         let (outcome, exit, reason) = match end {
             RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
             RunEnd::Exited(126) => (StageOutcome::NotRun, Some(126), Some("exit code 126: not executable".to_owned())),
@@ -93,6 +98,7 @@ impl StageResult {
             exit,
             reason,
             tests: reading.tests,
+            counted: (spec.reports.is_empty() && counts).then(|| formats::counted(format, &text)).flatten(),
             findings: reading.findings,
             number: (spec.kind == StageKind::Metric).then(|| metric::read(&text)).flatten(),
             demand: spec.demand,
@@ -137,7 +143,16 @@ impl StageResult {
     /// their tool say no, or nothing but a number beyond its limit.
     #[must_use]
     pub fn explained(&self) -> bool {
-        self.effective() == StageOutcome::Failed && self.problem().is_none() && self.cause()
+        let broke = self.left().is_some_and(Left::broke);
+        self.effective() == StageOutcome::Failed && self.problem().is_none() && !broke && self.cause()
+    }
+
+    /// Its exit code with what was read beside it.
+    #[must_use]
+    pub fn left(&self) -> Option<Left> {
+        let tests = self.tests.iter().flat_map(|tests| &tests.tests);
+        let failures = tests.filter(|test| test.status == TestStatus::Failed).count() as u64;
+        self.exit.map(|code| Left { format: self.format.unwrap_or_default(), code, failures })
     }
 
     fn cause(&self) -> bool {
@@ -153,6 +168,10 @@ impl StageResult {
             (StageOutcome::Passed, ..) => String::new(),
             (_, Some(reason), _) => reason.clone(),
             (_, None, Some(0)) => "a test failed although the exit code is 0".to_owned(),
+            (StageOutcome::Failed, None, Some(code)) if self.left().is_some_and(Left::broke) => {
+                let meaning = self.left().and_then(Left::meaning).unwrap_or_default();
+                format!("exit code {code}, by which the tool says that it broke: {meaning}")
+            }
             (StageOutcome::Failed, None, Some(code)) => match (self.explained(), &self.tests, &self.findings) {
                 (false, Some(_), _) => format!("exit code {code} although no test failed"),
                 (false, None, Some(_)) => format!("exit code {code}, which no finding explains"),

@@ -18,7 +18,7 @@
 //! | 8 | a worse number within its limits, without ratchet | a remark | yes |
 //! | 9 | a worse number beyond its limits before and after | hurt | no |
 //! | 10 | a stage could not run | | no |
-//! | 11 | a stage failed before and fails now, and does not say why in a form that can be compared | | no |
+//! | 11 | a stage failed before and fails now, and does not say why in a form that can be compared, or leaves with an exit code that does not follow from that of before (see [`super::codes`]) | | no |
 //! | 12 | a stage failed before and fails now, and its red tests, findings or number are whole | named as pre-existing | yes |
 //! | 13 | a test or stage fixed, a test added, a better number, fewer findings of a stage and none new in it | helped | yes |
 //! | 14 | under the gate `pass`: a stage does not pass | | no |
@@ -68,8 +68,8 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     }
     let unread = after.outcome == StageOutcome::Failed && !after.per_test;
     if !delta.incomparable.is_empty() || (unread && harm.is_empty() && stops.is_empty()) {
-        let advice = "nothing to judge: verification failed before this change too and does not say which tests fail \
-                      or what it finds; make it pass on the green branch, or let it print results in a format that is \
+        let advice = "nothing to judge: verification failed before this change too, and what it reports does not say why \
+                      it fails now; make it pass on the green branch, or let it print results in a format that is \
                       read (`format` of the stage)";
         stops.push(listed(advice.to_owned(), &delta.incomparable, 0));
     }

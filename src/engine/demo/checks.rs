@@ -51,6 +51,8 @@ pub(super) struct Facts {
     pub adopted: Vec<String>,
     /// Unit and commit by the journal.
     pub landed: Vec<(String, String)>,
+    /// Commits in which the mission wrote about itself, by the journal.
+    pub books: Vec<String>,
     /// Unit and commit by the trailers on green.
     pub trailers: Vec<(String, String)>,
     /// First-parent commits of green above main, oldest first.
@@ -174,10 +176,12 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     expect("each unit that did not land has its evidence", dumb.is_empty(), found);
 
     let commits: BTreeSet<&String> = facts.on_green.iter().collect();
-    let journal: BTreeSet<&String> = facts.landed.iter().map(|(_, commit)| commit).collect();
+    let landed: BTreeSet<&String> = facts.landed.iter().map(|(_, commit)| commit).collect();
+    let journal: BTreeSet<&String> = landed.iter().copied().chain(&facts.books).collect();
     let trailers: BTreeSet<&String> = facts.trailers.iter().map(|(_, commit)| commit).collect();
     let green = facts.suites.iter().filter(|suite| suite.good()).count();
-    let same = commits == journal && commits == trailers && facts.landed.len() == commits.len();
+    let told = facts.landed.len() + facts.books.len();
+    let same = commits == journal && landed == trailers && told == commits.len();
     let holds = same && !commits.is_empty() && green == facts.on_green.len() && facts.suites.len() == green;
     let found = match same {
         true => format!("tested again in a fresh clone, {green} of {} fail nothing but {RED}", commits.len()),
@@ -264,8 +268,9 @@ mod tests {
             adopted: texts(&["stock 1", "average 1"]),
             trailers: landed.clone(),
             landed,
-            on_green: texts(&["c1", "c2"]),
-            suites: vec![suite(5, &[RED]), suite(6, &[RED])],
+            books: vec!["c3".into()],
+            on_green: texts(&["c1", "c2", "c3"]),
+            suites: vec![suite(5, &[RED]), suite(6, &[RED]), suite(6, &[RED])],
             rejections: vec![
                 ("average".into(), "verification".into(), "1 new test fails".into()),
                 ("faster-tests".into(), "verification".into(), "1 test disappeared: tests: big".into()),
@@ -346,8 +351,9 @@ mod tests {
                     |f| f.suites[1].failed.clear(),
                     |f| f.suites[1].passed = 0,
                     |f| f.suites.truncate(1),
-                    |f| f.on_green.push("c3".into()),
+                    |f| f.on_green.push("c4".into()),
                     |f| drop(f.trailers.pop()),
+                    |f| f.books.clear(),
                     |f| f.landed.push(("tax".into(), "c1".into())),
                 ],
             ),

@@ -84,6 +84,9 @@ fn of_journal(history: &History) -> Facts {
             Record::Landed { source: MergeSource::Unit { unit, .. }, candidate, .. } => {
                 facts.landed.push((unit.to_string(), candidate.commit.to_string()));
             }
+            Record::Landed { source: MergeSource::Books { .. }, candidate, .. } => {
+                facts.books.push(candidate.commit.to_string());
+            }
             Record::Rejected { source: MergeSource::Unit { unit, .. }, class, reasons, .. } => {
                 let reason = reasons.first().cloned().unwrap_or_default();
                 facts.rejections.push((unit.to_string(), word(class), reason));

@@ -171,7 +171,7 @@ async fn plan(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) {
         Ok(Ok(plan)) if plan.units.is_empty() => checks.push(Check::warning(
             "plan",
             "BACKLOG.md has no open unit: a mission would end at once",
-            "write units (`mc backlog list` shows what each heading was taken for)",
+            "write units, or set `status: todo` where one failed (`mc backlog list` shows what each heading was taken for)",
         )),
         Ok(Ok(plan)) => checks.push(Check::ok("plan", format!("BACKLOG.md: {} open", plan.units.len()))),
         _ => {}

@@ -2,13 +2,14 @@
 
 use super::snapshots::{Bodies, short};
 use super::{Case, records};
-use crate::adapters::git::merge::{Integration, MergeRepo};
+use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::domain::mission::{
     Landing, MergeSource, NextMove, Record, RejectClass, State, VerifyRole, again, extra_stages,
 };
 use crate::domain::values::{Millis, Tip, UnitId};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Demands, StageOutcome, Verdict};
+use crate::engine::books;
 use crate::engine::error::EngineError;
 use crate::engine::landing::NOT_FROM_AGENTS;
 use crate::report::words::{attempt_ref, word};
@@ -28,6 +29,7 @@ pub(super) async fn landed(
     let (name, place) = match source {
         MergeSource::Unit { unit, .. } => (unit.to_string(), case.landed_at(unit)),
         MergeSource::Intake => ("target branch".to_owned(), None),
+        MergeSource::Books { round } => (format!("books of round {round}"), None),
     };
     let below = |keys: &[&str]| -> Vec<String> {
         place.iter().flat_map(|place| keys.iter().map(move |key| format!("{place}/{key}"))).collect()
@@ -53,6 +55,9 @@ pub(super) async fn landed(
         let broken = contained(case, open, candidate, unit, *n).await?;
         let covers = below(&["evidence/attempt", "ref"]);
         case.claim(format!("{name}: what landed is the work of attempt {n}"), &covers, &broken, &[]);
+    }
+    if matches!(source, MergeSource::Books { .. }) {
+        super::books::written(case, state, open, candidate).await?;
     }
     let (mut broken, unknown) = judged(case, bodies, state, open, *verdict)?;
     let open = open.clone();
@@ -259,6 +264,7 @@ fn may_remove_tests(state: &State, source: &MergeSource) -> bool {
     match source {
         MergeSource::Unit { unit, .. } => state.unit(unit).is_some_and(|u| u.spec.allow_removed_tests),
         MergeSource::Intake => true,
+        MergeSource::Books { .. } => false,
     }
 }
 
@@ -276,6 +282,7 @@ pub(super) async fn rejected(
             (format!("{unit} attempt {n}: refused ({})", word(class)), place.map(|p| format!("{p}/reason")))
         }
         MergeSource::Intake => (format!("target branch: refused ({})", word(class)), None),
+        MergeSource::Books { round } => (format!("books of round {round}: refused ({})", word(class)), None),
     };
     let covers: Vec<String> = covers.into_iter().collect();
     let open = state.landing.as_ref().filter(|open| open.mr.id == *mr && open.mr.source == *source);
@@ -320,15 +327,19 @@ async fn conflict(
         }
     }
     let merge = MergeRepo::open(case.site.state.root(), &case.git, &case.site.facts).await?;
-    let drop: &[&str] = if open.mr.source == MergeSource::Intake { &[] } else { &NOT_FROM_AGENTS };
-    match merge.integrate(&open.onto, &open.mr.head.commit, "again", drop, Some(0)).await? {
-        Integration::Conflict { files, .. } => {
+    let head = &open.mr.head.commit;
+    let merged = match open.mr.source {
+        MergeSource::Intake => books::take_in(&case.git, &merge, &open.onto, head).await?,
+        _ => merge.merge(&open.onto, head, &NOT_FROM_AGENTS).await?,
+    };
+    match merged {
+        Merged::Conflict { files, .. } => {
             let again = format!("conflicts with green in {}", files.join(", "));
             if reasons.first() != Some(&again) {
                 broken.push(format!("merged again it {again}"));
             }
         }
-        Integration::Candidate(_) | Integration::Unchanged => broken.push("merged again it has no conflict".to_owned()),
+        Merged::Tree(_) | Merged::Unchanged => broken.push("merged again it has no conflict".to_owned()),
     }
     Ok(())
 }

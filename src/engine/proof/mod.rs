@@ -8,6 +8,7 @@
 mod accounts;
 mod again;
 mod attempts;
+mod books;
 mod journal;
 mod landings;
 mod line;

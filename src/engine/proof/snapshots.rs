@@ -221,10 +221,7 @@ async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineE
 
 /// The stages of the landing unit's own lines, where a verification runs those.
 fn own_lines(case: &Case<'_>, state: &State, role: VerifyRole) -> Vec<StageSpec> {
-    let unit = state.landing.as_ref().and_then(|landing| match &landing.mr.source {
-        MergeSource::Unit { unit, .. } => state.unit(unit),
-        MergeSource::Intake => None,
-    });
+    let unit = state.landing.as_ref().and_then(|landing| state.unit(landing.mr.source.unit()?));
     let (Some(unit), Some(settings)) = (unit, &case.settings) else { return Vec::new() };
     extra_stages(role, &unit.spec).iter().map(|line| own_line(settings, line)).collect()
 }

@@ -1,37 +1,30 @@
 //! The text of `cargo test`, that is of libtest and rustdoc, one section per binary.
 //!
 //! Promises: a test is identified by its binary with source path and its name, without hash, line number and
-//! `should panic`, of equal ones in order of appearance; a section counts only when its tests are those of its summary; a binary that died is a failed suite;
+//! `should panic`, of equal ones in order of appearance; a section counts only when its tests are those of its summary and each
+//! that was begun has its result, so that nothing a test prints stands for another; a binary that died is a failed suite;
 //! where cargo stopped at the first failing binary the report is not whole.
 
 use super::nextest;
 use super::report::{Report, Said, counted, cut};
-use crate::domain::verify::results::{TestResults, TestStatus};
-use std::collections::BTreeMap;
+use crate::domain::verify::results::TestStatus;
+use std::collections::{BTreeMap, BTreeSet};
 
 const HINT: &str = "run `cargo test` without -q";
 
-/// Whether the output has sections of libtest with tests by name or with failures, other than those inside a nextest run.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(&nextest::outside(output)).recognised()
-}
-
-/// Reads an output; one without sections of libtest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    let mut results = said(output).results("cargo test");
-    if results.tests.is_empty() && results.problem.is_some() {
-        let broken = output.lines().find(|line| line.starts_with("error: could not compile "));
-        results.problem = broken.map(super::shorten).or(results.problem);
-    }
-    results
+/// What the output says outside of runs of nextest.
+pub(super) fn said(output: &str) -> Said {
+    let mut reader = Reader::default();
+    let outside = nextest::outside(output);
+    outside.lines().for_each(|line| reader.line(line.trim_end()));
+    reader.finish(|| output.lines().find(|line| line.starts_with("error: could not compile ")).map(super::shorten))
 }
 
 /// Counts of a section: passed, failed, ignored, measured.
 type Counts = [u64; 4];
 
 /// What lies between `running n tests` and `test result:`.
+#[derive(Default)]
 struct Section<'a> {
     announced: u64,
     counts: Counts,
@@ -39,10 +32,15 @@ struct Section<'a> {
     details: bool,
     /// A test whose result comes on a later line because something was printed between.
     pending: Option<&'a str>,
+    /// Whether its result may have been behind something else.
+    maybe_ended: bool,
     /// Results at the end of a line that something else begins.
     doubtful: Vec<(&'a str, TestStatus)>,
     /// The counts with the doubtful results.
     with_doubtful: Counts,
+    /// Tests that were begun, and those with a result.
+    begun: BTreeSet<&'a str>,
+    ended: BTreeSet<&'a str>,
 }
 
 #[derive(Default)]
@@ -61,14 +59,7 @@ struct Reader<'a> {
     last_failed: bool,
     nameless: bool,
     failed: bool,
-}
-
-fn said(output: &str) -> Said {
-    let mut reader = Reader::default();
-    for line in output.lines() {
-        reader.line(line.trim_end());
-    }
-    reader.finish()
+    passed: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -83,12 +74,10 @@ impl<'a> Reader<'a> {
         if let Some(announced) = line.strip_prefix("running ").and_then(|rest| counted(rest, &["test", "tests"])) {
             self.broken_off();
             self.sections += 1;
-            let (counts, doubtful) = (Counts::default(), Vec::new());
-            let with_doubtful = counts;
-            self.section = Some(Section { announced, counts, details: false, pending: None, doubtful, with_doubtful });
+            self.section = Some(Section { announced, ..Section::default() });
         } else if let Some(suite) = header(line) {
             self.broken_off();
-            self.suite = self.numbered(line, cut(&suite));
+            self.suite = self.numbered(line, &cut(&suite));
             self.headers = true;
         } else if line.starts_with("error: ") && line.contains("test failed, to rerun pass `") {
             self.reruns += 1;
@@ -139,8 +128,14 @@ impl<'a> Reader<'a> {
             self.section = Some(section);
             return;
         }
+        self.passed += said[0] + said[3];
         self.last_failed = said[1] > 0;
         self.failed |= self.last_failed;
+        if let Some(lost) = section.lost().filter(|_| read > 0) {
+            let name = &self.suite;
+            self.report
+                .fail(format!("`{name}`: no result of `{lost}` among what tests print: run without --nocapture"));
+        }
         if read == 0 && total > 0 {
             self.nameless = true;
         } else if section.counts != said || total != section.announced {
@@ -150,13 +145,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn finish(mut self) -> Said {
+    fn finish(mut self, not_built: impl FnOnce() -> Option<String>) -> Said {
         self.broken_off();
         if self.sections == 0 {
-            return Said::Nothing;
+            return not_built().map_or(Said::Nothing, Said::NotBuilt);
         }
         if self.nameless {
-            return Said::Counts { failed: self.failed, hint: HINT };
+            return Said::Counts { failed: self.failed, passed: self.passed, hint: HINT };
         }
         if !self.ran_all && (self.reruns > 0 || self.last_failed && !self.headers) {
             self.report.fail("cargo may have stopped at the first failing test binary: add --no-fail-fast");
@@ -174,21 +169,48 @@ impl<'a> Section<'a> {
         if let Some((test, rest)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
             match status(rest) {
                 Some(status) => self.test(test, status, suite, report),
-                None => self.pending = Some(test),
+                None => {
+                    self.begin(test);
+                    self.doubt_end(rest);
+                }
             }
         } else if let Some(test) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ...")) {
-            self.pending = Some(test);
+            self.begin(test);
         } else if let (Some(test), Some(status)) = (self.pending, status(line)) {
             self.pending = None;
             self.test(test, status, suite, report);
         } else if let Some(found) = garbled(line) {
             self.doubt(found);
-        } else if let Some(test) = self.pending {
-            let ends = [("ok", TestStatus::Passed), ("FAILED", TestStatus::Failed)];
-            if let Some((_, status)) = ends.into_iter().find(|(word, _)| line.ends_with(word)) {
-                self.doubt((test, status));
-            }
+        } else {
+            self.doubt_end(line);
         }
+    }
+
+    /// A result behind what the test printed without a line end.
+    fn doubt_end(&mut self, line: &str) {
+        let ends = [("ok", TestStatus::Passed), ("FAILED", TestStatus::Failed)];
+        if let (Some(test), Some((_, status))) = (self.pending, ends.into_iter().find(|(word, _)| line.ends_with(word)))
+        {
+            self.maybe_ended = true;
+            self.doubt((test, status));
+        }
+    }
+
+    /// Until it may have its result no other test is begun: what looks like it is what a test prints.
+    fn begin(&mut self, test: &'a str) {
+        if self.begun.len() < super::RESULTS_LIMIT {
+            self.begun.insert(test);
+        }
+        if self.pending.is_none() || self.maybe_ended {
+            self.pending = Some(test);
+            self.maybe_ended = false;
+        }
+    }
+
+    /// A test that was begun, or has a result that was not taken, without one that was.
+    fn lost(&self) -> Option<&'a str> {
+        let doubtful = self.doubtful.iter().map(|(test, _)| *test);
+        self.begun.iter().copied().chain(doubtful).find(|test| !self.ended.contains(test))
     }
 
     fn doubt(&mut self, found: (&'a str, TestStatus)) {
@@ -198,7 +220,10 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn test(&mut self, test: &str, (status, measured): (TestStatus, bool), suite: &str, report: &mut Report) {
+    fn test(&mut self, test: &'a str, (status, measured): (TestStatus, bool), suite: &str, report: &mut Report) {
+        if self.ended.len() < super::RESULTS_LIMIT {
+            self.ended.insert(test);
+        }
         report.test(suite, &identity(test), status);
         self.counts[place(status, measured)] += 1;
         self.with_doubtful[place(status, measured)] += 1;

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/cargo/pass.txt");
@@ -12,6 +13,10 @@ const FAIL: &str = include_str!("../../../../tests/data/outputs/cargo/fail.txt")
 const CRASH: &str = include_str!("../../../../tests/data/outputs/cargo/crash.txt");
 const COMPILE: &str = include_str!("../../../../tests/data/outputs/exit/cargo-compile.txt");
 const QUIET: &str = include_str!("../../../../tests/data/outputs/exit/cargo-quiet.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("cargo test")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -71,6 +76,28 @@ fn what_tests_print_is_not_read_as_results() {
     );
     assert_ne!(nested, FAIL);
     assert_eq!(read(&nested), read(FAIL));
+}
+
+#[test]
+fn p8_what_a_test_prints_stands_for_no_other_test() {
+    let run = |lines: &str| {
+        read(&format!(
+            "running 2 tests\n{lines}\n\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n"
+        ))
+    };
+    for lines in [
+        "test gone ... ok\nxtest new ... ok\ntest kept ... ok",
+        "test kept ... ok\ntest new ... foo\ntest gone ... ok\nxyes",
+        "test new ... \ntest gone ... ok\nxyes\ntest kept ... ok",
+    ] {
+        let problem = run(lines).problem.unwrap_or_default();
+        assert!(problem.starts_with("``: no result of `new` among what tests print"), "{lines}: {problem}");
+    }
+    let plain = run("test a ... no endok\ntest b ... \nok");
+    assert_eq!((names(&plain), plain.problem), (vec!["b".to_owned(), "a".to_owned()], None));
+    // Of lines in the middle of a test, the first is the runner's.
+    let own = run("test new ... \ntest connection ... retrying\nok\ntest kept ... ok");
+    assert_eq!((names(&own), own.problem.is_some()), (vec!["new".to_owned(), "kept".to_owned()], true));
 }
 
 #[test]
@@ -140,7 +167,7 @@ fn words_alone_are_not_recognised() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((running [0-9] tests?|test | \\.\\.\\. |ok|FAILED|failures:|test result: ok\\. |1 passed; |error: |     Running |é|\\x00|\\()|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 

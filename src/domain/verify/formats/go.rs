@@ -1,29 +1,21 @@
 //! The text of `go test -v`.
 //!
 //! Promises: a test is identified by its package and name with all subtests; a result counts only for a test that was
-//! announced, and of several of one test the worst; a package that could not be built, or whose test binary did not come to its own end, is a failed suite.
+//! announced when it could begin, not by what another one prints, and of several of one test the worst; a package that could not be built, or whose test binary did not come to its own end, is a failed suite.
 
 use super::go_json;
 use super::report::{Report, Said, duration};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeMap;
 
 const HINT: &str = "run `go test` with -v or -json";
 
-/// Whether the output has packages of `go test`, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    match said(output) {
-        // Builds that failed are told in text even among events.
-        Said::Results(results) if go_json::recognises(output) => !results.tests.is_empty(),
-        said => said.recognised(),
+/// What the output says. Builds that failed are told in text even among events.
+pub(super) fn said(output: &str) -> Said {
+    match text(output) {
+        Said::Results(results) if results.tests.is_empty() && go_json::recognises(output) => Said::Nothing,
+        said => said,
     }
-}
-
-/// Reads an output; one without packages of `go test` has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("go test -v")
 }
 
 /// How a package ended.
@@ -43,28 +35,93 @@ struct Pending<'a> {
     mark: usize,
     /// Tests without a result.
     open: BTreeMap<&'a str, usize>,
-    /// Tests with a result, by their last place in the report.
-    closed: BTreeMap<&'a str, usize>,
+    closed: BTreeMap<&'a str, Closed>,
     results: u64,
     failed: bool,
     /// The line `PASS` or `FAIL` that a test binary prints at its end.
     end: Option<bool>,
+    turn: Turn,
 }
 
-fn said(output: &str) -> Said {
+/// Whose turn it is: tests that are not subtests run one after another, until one is paused to go on in parallel.
+#[derive(Default)]
+pub(super) struct Turn {
+    running: Option<String>,
+    begun: u64,
+}
+
+/// A test with a result.
+pub(super) struct Closed {
+    /// Its last place in the report.
+    pub(super) at: usize,
+    /// How many tests were announced before the result.
+    begun: u64,
+}
+
+impl Turn {
+    /// Whether a test can be announced now; else the one whose turn it is printed that.
+    pub(super) fn begins(&mut self, test: &str) -> bool {
+        let top = top(test);
+        if self.running.as_ref().is_some_and(|running| running != top) {
+            return false;
+        }
+        if top == test {
+            self.running = Some(test.to_owned());
+        }
+        self.begun += 1;
+        true
+    }
+
+    /// A test whose result has this place in the report.
+    pub(super) const fn closed(&self, at: usize) -> Closed {
+        Closed { at, begun: self.begun }
+    }
+
+    /// A further result of a test: a failure behind others is not less true. Where it is the turn of no other, which may
+    /// have printed it, the test had not ended before, and what began since did not.
+    pub(super) fn again(&self, test: &str, closed: &Closed, status: TestStatus, report: &mut Report) {
+        report.further(closed.at, status);
+        if self.running.is_none() && self.begun > closed.begun {
+            report.fail(format!("`{test}` ends twice: what tests print stands among the results"));
+        }
+    }
+
+    /// Whether it is the turn of the test that this one is part of. Its subtests have their results behind its own.
+    fn is_inside(&self, test: &str) -> bool {
+        top(test) != test && self.running.as_deref() == Some(top(test))
+    }
+
+    /// A test was paused, or ended.
+    pub(super) fn ends(&mut self, test: &str) {
+        self.running.take_if(|running| running == test);
+    }
+}
+
+/// The test that is no subtest.
+fn top(test: &str) -> &str {
+    test.split('/').next().unwrap_or(test)
+}
+
+fn text(output: &str) -> Said {
     let (mut report, mut pending) = (Report::default(), Pending::default());
-    let (mut announced, mut packages, mut counted, mut failed) = (false, 0u64, 0u64, false);
+    let (mut announced, mut packages, mut passed) = (false, 0u64, 0u64);
+    let (mut ran, mut failed) = (false, false);
     for line in output.lines() {
         let line = line.trim_end();
         if let Some((package, end)) = package(line) {
             packages += 1;
             failed |= matches!(end, Package::Failed | Package::NotBuilt);
-            counted += u64::from(matches!(end, Package::Passed | Package::Failed));
+            passed += u64::from(end == Package::Passed);
+            ran |= matches!(end, Package::Passed | Package::Failed);
             pending.close(package, end, &mut report);
             pending = Pending { mark: report.len(), ..Pending::default() };
         } else if let Some(test) = line.strip_prefix("=== RUN   ") {
             announced = true;
-            *pending.open.entry(test).or_default() += 1;
+            if pending.turn.begins(test) {
+                *pending.open.entry(test).or_default() += 1;
+            }
+        } else if let Some(test) = line.strip_prefix("=== PAUSE ") {
+            pending.turn.ends(test);
         } else if line == "PASS" || line == "FAIL" {
             pending.end = Some(line == "PASS");
         } else if let Some((test, status)) = result(line) {
@@ -74,8 +131,8 @@ fn said(output: &str) -> Said {
     if packages == 0 && !announced {
         return Said::Nothing;
     }
-    if !announced && counted > 0 {
-        return Said::Counts { failed, hint: HINT };
+    if !announced && ran {
+        return Said::Counts { failed, passed, hint: HINT };
     }
     if pending.results > 0 || !pending.open.is_empty() {
         report.forget(pending.mark);
@@ -86,21 +143,25 @@ fn said(output: &str) -> Said {
 
 impl<'a> Pending<'a> {
     fn result(&mut self, test: &'a str, status: TestStatus, report: &mut Report) {
+        if self.turn.is_inside(test) {
+            return;
+        }
         let Some(times) = self.open.get_mut(test) else {
-            // What a test prints can look like its result; a failure behind it is not less true.
-            if let Some(at) = self.closed.get(test) {
+            // What a test prints can look like its result.
+            if let Some(closed) = self.closed.get(test) {
                 self.failed |= status == TestStatus::Failed;
-                report.further(*at, status);
+                self.turn.again(test, closed, status, report);
             }
             return;
         };
         *times -= 1;
         if *times == 0 {
             self.open.remove(test);
+            self.turn.ends(test);
         }
         self.results += 1;
         self.failed |= status == TestStatus::Failed;
-        self.closed.insert(test, report.len());
+        self.closed.insert(test, self.turn.closed(report.len()));
         report.test("", test, status);
     }
 

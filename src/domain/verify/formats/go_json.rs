@@ -3,7 +3,7 @@
 //! Promises: identity and broken packages are those of [`super::go`]; an announced test without a result, or a package without
 //! an end, is a problem; of several results of one test, which runs its own binary again, the worst counts.
 
-use super::go::{self, Package};
+use super::go::{self, Closed, Package, Turn};
 use super::report::{Report, Said, worst};
 use crate::domain::verify::results::{TestResults, TestStatus};
 use serde::Deserialize;
@@ -36,12 +36,12 @@ struct Event {
 #[derive(Default)]
 struct Tests {
     open: BTreeSet<String>,
-    /// Tests with a result, by their last place in the report.
-    closed: BTreeMap<String, usize>,
+    closed: BTreeMap<String, Closed>,
     failed: bool,
     own_end: bool,
     /// Results that only the printed text has, where a test printed before it without a line end.
     printed: BTreeMap<String, TestStatus>,
+    turn: Turn,
 }
 
 fn event(line: &str) -> Option<Event> {
@@ -89,23 +89,25 @@ impl Tests {
             "fail" => TestStatus::Failed,
             "skip" => TestStatus::Skipped,
             "run" => {
-                if self.open.insert(event.test.clone()) {
+                if self.turn.begins(&event.test) && self.open.insert(event.test.clone()) {
                     self.printed.remove(&event.test);
                 }
                 return;
             }
             "output" => return self.printed(event),
+            "pause" => return self.turn.ends(&event.test),
             _ => return,
         };
+        self.turn.ends(&event.test);
         if event.test.is_empty() {
             self.close(event, status, report);
         } else if self.open.remove(&event.test) {
             self.failed |= status == TestStatus::Failed;
-            self.closed.insert(event.test.clone(), report.len());
+            self.closed.insert(event.test.clone(), self.turn.closed(report.len()));
             report.test(&event.package, &event.test, status);
-        } else if let Some(at) = self.closed.get(&event.test) {
+        } else if let Some(closed) = self.closed.get(&event.test) {
             self.failed |= status == TestStatus::Failed;
-            report.further(*at, status);
+            self.turn.again(&event.test, closed, status, report);
         }
     }
 
@@ -116,6 +118,7 @@ impl Tests {
         } else if let Some((test, status)) = go::result(line)
             && (self.open.contains(test) || self.closed.contains_key(test) && status == TestStatus::Failed)
         {
+            self.turn.ends(test);
             let status = self.printed.get(test).map_or(status, |before| worst(*before, status));
             self.printed.insert(test.to_owned(), status);
         }
@@ -124,9 +127,9 @@ impl Tests {
     fn close(&mut self, event: &Event, status: TestStatus, report: &mut Report) {
         // In a package that passed, such a line is what a test says of something else.
         for (test, _) in self.printed.iter().filter(|(_, printed)| [status, **printed] == [TestStatus::Failed; 2]) {
-            if let Some(at) = self.closed.get(test).filter(|_| !self.open.contains(test)) {
+            if let Some(closed) = self.closed.get(test).filter(|_| !self.open.contains(test)) {
                 self.failed = true;
-                report.further(*at, TestStatus::Failed);
+                report.further(closed.at, TestStatus::Failed);
             }
         }
         for test in std::mem::take(&mut self.open) {

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use crate::domain::verify::results::WHOLE_SUITE;
 use proptest::prelude::*;
 
@@ -15,6 +16,10 @@ const PLAIN: &str = include_str!("../../../../tests/data/outputs/exit/go-plain.t
 const PLAIN_FAIL: &str = include_str!("../../../../tests/data/outputs/go/plain-fail.txt");
 const JSON_PASS: &str = include_str!("../../../../tests/data/outputs/go-json/pass.txt");
 const JSON_FAIL: &str = include_str!("../../../../tests/data/outputs/go-json/fail.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("go test -v")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -67,6 +72,42 @@ fn a_result_counts_only_for_an_announced_test() {
     let results = read(output);
     let statuses: Vec<_> = results.tests.iter().map(|test| test.status).collect();
     assert_eq!((results.problem, statuses), (None, vec![Passed, Skipped]), "two runs of one test are two tests");
+}
+
+#[test]
+fn p8_what_a_test_prints_stands_for_no_other_test() {
+    let fake = "=== RUN   TestNew\n=== RUN   TestGone\n--- PASS: TestGone (0.00s)\n--- PASS: TestNew (0.00s)\n\
+                PASS\nok  \tx/a\t0.1s\n";
+    assert_eq!(names(&read(fake)), ["x/a: TestNew"]);
+    // The results of subtests stand behind that of their parent.
+    let sub = "=== RUN   TestNew\n=== RUN   TestNew/gone\n    --- PASS: TestNew/gone (0.00s)\n--- PASS: TestNew (0.00s)\n\
+               PASS\nok  \tx/a\t0.1s\n";
+    assert_eq!(read(sub).problem.as_deref(), Some("`x/a`: no result of `TestNew/gone`"));
+    let twice = fake.replace("=== RUN   TestGone", "--- PASS: TestNew (0.00s)\n=== RUN   TestGone");
+    let why = "`TestNew` ends twice: what tests print stands among the results";
+    assert_eq!(read(&twice).problem.as_deref(), Some(why));
+    let again = fake.replace("=== RUN   TestGone", "=== RUN   TestNew\n--- PASS: TestNew (0.00s)\n=== RUN   TestGone");
+    assert_eq!(names(&read(&again)), ["x/a: TestNew", "x/a: TestNew"]);
+    // A test may run its own binary, which says again what is known.
+    let own = "=== RUN   TestA\n--- PASS: TestA (0.00s)\n=== RUN   TestB\n=== RUN   TestA\n--- PASS: TestA (0.00s)\n\
+               --- PASS: TestB (0.00s)\nPASS\nok  \tx/a\t0.1s\n";
+    assert_eq!((names(&read(own)).len(), read(own).problem), (2, None));
+    // Tests that go on in parallel take turns.
+    let parallel = "=== RUN   TestA\n=== PAUSE TestA\n=== RUN   TestB\n=== RUN   TestB/x\n--- PASS: TestB (0.00s)\n    \
+                    --- PASS: TestB/x (0.00s)\n=== CONT  TestA\n=== RUN   TestA/x\n--- PASS: TestA (0.00s)\n    \
+                    --- PASS: TestA/x (0.00s)\nPASS\nok  \tx/a\t0.1s\n";
+    let results = read(parallel);
+    assert_eq!((names(&results).len(), results.problem), (4, None));
+    // Events of Go before 1.20 are made from the text, so the same can be printed there.
+    let event = |action: &str, test: &str| format!("{{\"Action\":\"{action}\",\"Package\":\"x/a\"{test}}}\n");
+    let of = |test: &str| format!(",\"Test\":\"{test}\"");
+    let (new, gone) = (of("TestNew"), of("TestGone"));
+    let events = [("run", &*new), ("run", &gone), ("pass", &gone), ("pass", &new), ("pass", "")];
+    let events: String = events.iter().map(|(action, test)| event(action, test)).collect();
+    assert_eq!(names(&go_json::read(&events)), ["x/a: TestNew"]);
+    let paused = [("run", &*new), ("pause", &new), ("run", &gone), ("pass", &gone), ("pass", &new), ("pass", "")];
+    let paused: String = paused.iter().map(|(action, test)| event(action, test)).collect();
+    assert_eq!(names(&go_json::read(&paused)), ["x/a: TestGone", "x/a: TestNew"]);
 }
 
 #[test]
@@ -185,7 +226,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((=== RUN   |T/a|--- |PASS|FAIL|: | \\(0\\.00s\\)|ok  |\\t|x/a|0\\.1s|\\[build failed\\]|\\{\"Action\":\"pass\",\"Package\":\"x\"|,\"Test\":\"T\"|\\}|é|\\x00)|\\n){0,60}") {
-        let _ = (recognises(&output), go_json::recognises(&output));
+        let _ = (said(&output).recognised(), go_json::recognises(&output));
         let _ = (read(&output), go_json::read(&output));
     }
 

@@ -1,25 +1,14 @@
 //! The text of jest with `--verbose`: a tree of tests below each file.
 //!
-//! Promises: a test is identified by its file and by the names of its blocks and its own; a file that failed to run is a failed
+//! Promises: a test is identified by its file and by the names of its blocks and its own, whatever signs and lines they have; a file that failed to run is a failed
 //! suite; the results are those of the `Tests:` line or the report is not whole.
 
 use super::report::{Report, Said, counted, cut, duration, without_trailing};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
+use std::borrow::Cow;
 
 const HINT: &str = "run jest with --verbose";
 const DEPTH_LIMIT: usize = 64;
-
-/// Whether the output has a run of jest, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(output).recognised()
-}
-
-/// Reads an output; one without a run of jest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("jest")
-}
 
 /// What `Test Suites:` and `Tests:` count.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -31,25 +20,36 @@ struct Counts {
     total: u64,
 }
 
+/// One line of a tree, and the lines its name goes on in.
+struct Entry<'a> {
+    depth: usize,
+    text: &'a str,
+    more: Vec<&'a str>,
+}
+
 #[derive(Default)]
 struct Reader<'a> {
     report: Report,
-    file: Option<&'a str>,
+    file: Option<Cow<'a, str>>,
     /// Inside the tree that stands directly below the file.
     tree: bool,
-    blocks: Vec<&'a str>,
+    blocks: Vec<String>,
+    /// The last line of the tree: a block if what follows is deeper, else a test.
+    last: Option<Entry<'a>>,
     read: Counts,
     suites: Option<Counts>,
     runs: u64,
     nameless: bool,
     failed: bool,
+    passed: u64,
     /// Below `Summary of all failing tests`, where everything is said again.
     again: bool,
     /// Whether a test ended the process, perhaps with exit code 0.
     left: bool,
 }
 
-fn said(output: &str) -> Said {
+/// What the output says.
+pub(super) fn said(output: &str) -> Said {
     let mut reader = Reader::default();
     for line in output.lines() {
         reader.line(line.trim_end());
@@ -59,6 +59,14 @@ fn said(output: &str) -> Said {
 
 impl<'a> Reader<'a> {
     fn line(&mut self, line: &'a str) {
+        // In a tree only what a name goes on with stands at the margin.
+        let margin = !line.is_empty() && !line.starts_with("  ") && header(line).is_none();
+        if let Some(last) = self.last.as_mut().filter(|last| margin && last.more.len() < DEPTH_LIMIT) {
+            return last.more.push(line);
+        }
+        if margin || line.is_empty() || !self.tree {
+            self.settle(0);
+        }
         if let Some(suites) = line.strip_prefix("Test Suites: ").and_then(counts) {
             self.suites = Some(suites);
             self.file = None;
@@ -75,9 +83,9 @@ impl<'a> Reader<'a> {
             self.blocks.clear();
         } else if line.is_empty() {
             self.tree = false;
-        } else if let Some(file) = self.file {
+        } else if let Some(file) = &self.file {
             if self.tree {
-                self.entry(file, line);
+                self.entry(line);
             } else if line == "  ● Test suite failed to run" {
                 self.report.broken_suite(file);
                 self.file = None;
@@ -85,32 +93,38 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn entry(&mut self, file: &'a str, line: &'a str) {
+    fn entry(&mut self, line: &'a str) {
         let text = line.trim_start();
         let depth = ((line.len() - text.len()) / 2).saturating_sub(1);
+        self.settle(depth);
         if line.starts_with("  ● Test suite failed to run") {
-            self.report.broken_suite(file);
-            return;
+            if let Some(file) = &self.file {
+                self.report.broken_suite(file);
+            }
+        } else if depth <= self.blocks.len() && depth < DEPTH_LIMIT {
+            self.blocks.truncate(depth);
+            self.last = Some(Entry { depth, text, more: Vec::new() });
         }
-        if depth > self.blocks.len() || depth >= DEPTH_LIMIT {
-            return;
-        }
-        self.blocks.truncate(depth);
-        let Some((sign, name)) = text.split_once(' ') else { return self.blocks.push(cut(text)) };
-        let (status, name) = match sign {
-            "✓" | "√" => (TestStatus::Passed, name),
-            "✕" | "×" => (TestStatus::Failed, name),
-            "○" => (TestStatus::Skipped, name.strip_prefix("skipped ").unwrap_or(name)),
-            "✎" => (TestStatus::Skipped, name.strip_prefix("todo ").unwrap_or(name)),
-            _ => return self.blocks.push(cut(text)),
+    }
+
+    /// Takes the last line for a block if the next one, at `depth`, is deeper; else for a test.
+    fn settle(&mut self, depth: usize) {
+        let (Some(last), Some(file)) = (self.last.take(), &self.file) else { return };
+        let test = last.text.split_once(' ').and_then(|(sign, name)| signed(sign, name));
+        let Some((status, name)) = test.filter(|_| depth <= last.depth) else {
+            if depth <= last.depth {
+                self.report.fail(format!("`{}` is no test and has none", last.text));
+            }
+            return self.blocks.push(cut(&last.whole(last.text)).into_owned());
         };
-        match status {
-            TestStatus::Passed => self.read.passed += 1,
-            TestStatus::Failed => self.read.failed += 1,
-            TestStatus::Skipped => self.read.other += 1,
-        }
-        let name = without_trailing(name, duration);
-        let path: Vec<&str> = self.blocks.iter().copied().chain([name]).collect();
+        *match status {
+            TestStatus::Passed => &mut self.read.passed,
+            TestStatus::Failed => &mut self.read.failed,
+            TestStatus::Skipped => &mut self.read.other,
+        } += 1;
+        let name = last.whole(name);
+        let name = without_trailing(&name, duration);
+        let path: Vec<&str> = self.blocks.iter().map(String::as_str).chain([name]).collect();
         self.report.test(file, &path.join(" > "), status);
     }
 
@@ -120,6 +134,7 @@ impl<'a> Reader<'a> {
         self.again = false;
         self.suites = None;
         self.failed |= suites.failed + tests.failed > 0;
+        self.passed += tests.passed;
         let read = std::mem::take(&mut self.read);
         if read == Counts::default() && tests.passed + tests.failed > 0 {
             self.nameless = true;
@@ -132,6 +147,7 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(mut self) -> Said {
+        self.settle(0);
         let cut_off = self.read != Counts::default();
         if self.runs == 0 && !cut_off && !self.left {
             return Said::Nothing;
@@ -140,9 +156,28 @@ impl<'a> Reader<'a> {
             self.report.fail("no `Tests:` line after the last file: the run was cut off");
         }
         if self.nameless {
-            return Said::Counts { failed: self.failed, hint: HINT };
+            return Said::Counts { failed: self.failed, passed: self.passed, hint: HINT };
         }
         Said::Results(self.report.finish(self.failed))
+    }
+}
+
+impl Entry<'_> {
+    /// The name with the lines it goes on in.
+    fn whole(&self, name: &str) -> String {
+        let lines = [name].into_iter().chain(self.more.iter().map(|line| line.trim()));
+        lines.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What the sign in front of a test says of it, and its name behind the word that says it again.
+fn signed<'a>(sign: &str, name: &'a str) -> Option<(TestStatus, &'a str)> {
+    match sign {
+        "✓" | "√" => Some((TestStatus::Passed, name)),
+        "✕" | "×" => Some((TestStatus::Failed, name)),
+        "○" => Some((TestStatus::Skipped, name.strip_prefix("skipped ").unwrap_or(name))),
+        "✎" => Some((TestStatus::Skipped, name.strip_prefix("todo ").unwrap_or(name))),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/jest/pass.txt");
@@ -12,6 +13,10 @@ const FAIL: &str = include_str!("../../../../tests/data/outputs/jest/fail.txt");
 const EXIT: &str = include_str!("../../../../tests/data/outputs/jest/exit.txt");
 const FILES: &str = include_str!("../../../../tests/data/outputs/exit/jest-files.txt");
 const FILES_FAIL: &str = include_str!("../../../../tests/data/outputs/jest/files-fail.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("jest")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -39,6 +44,24 @@ fn a_tree_may_go_down_and_up_again() {
 }
 
 #[test]
+fn signs_and_lines_of_names_are_part_of_them() {
+    let tests = |tree: &str, count: usize| {
+        let end = format!("Test Suites: 1 passed, 1 total\nTests:       {count} passed, {count} total\n");
+        read(&format!("PASS a.test.js\n{tree}\n\n{end}"))
+    };
+    let signs = tests("  ✓ block\n    ✓ one (1 ms)\n  ✓ ✓ two\n    ✕ deep\n      ✓ three", 2);
+    let named = ["a.test.js: ✓ block > one", "a.test.js: ✓ ✓ two > ✕ deep > three"].map(str::to_owned).to_vec();
+    assert_eq!((names(&signs), signs.problem), (named, None));
+    let lines = tests("  ✓ one\nmore (1 ms)\n  ✓ one\nother (2 ms)\n  ✓ last", 3);
+    let named = ["one more", "one other", "last"].map(|name| format!("a.test.js: {name}")).to_vec();
+    assert_eq!((names(&lines), lines.problem), (named, None));
+    let lost = tests("  ✓ one\n  more (1 ms)\n  ✓ two", 2);
+    assert_eq!(lost.problem.as_deref(), Some("`more (1 ms)` is no test and has none"));
+    let cut = tests("  ✓ one\n\nmore\n  ✓ two", 2);
+    assert!(cut.problem.is_some(), "a name with an empty line ends what can be read");
+}
+
+#[test]
 fn failures_that_are_told_again_are_not_further_suites() {
     let end = "Summary of all failing tests\nFAIL red.test.js\n  ● red › is red\n\n    no\n\nTest Suites: ";
     let output = FAIL.replace("Test Suites: ", end);
@@ -57,7 +80,8 @@ fn a_report_that_is_not_whole_is_a_problem() {
     cut_off(PASS, read);
     for (output, problem) in [
         ("", "no results of jest in the output"),
-        (&PASS.replacen("  ✓ adds", "  adds", 1), "10 tests by the last lines, 9 were read"),
+        (&PASS.replacen("  ✓ adds (2 ms)\n", "", 1), "10 tests by the last lines, 9 were read"),
+        (&PASS.replacen("  ✓ adds", "  adds", 1), "`adds (2 ms)` is no test and has none"),
         (
             &PASS.replace("Test Suites: 2 passed, 2 total", "Test Suites: 1 failed, 1 of 2 total"),
             "not all of 2 files were run",
@@ -88,7 +112,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((PASS |FAIL |a\\.test\\.js|  |✓ |✕ |○ skipped |block| \\(3 ms\\)|Test Suites: |Tests: |1 passed, |1 total|  ● Test suite failed to run|é|\\x00)|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 

@@ -106,6 +106,7 @@ struct Case {
     name: String,
     bad: bool,
     skipped: bool,
+    todo: bool,
     /// Further tries, which surefire counts as tests and as failures.
     reruns: u64,
     /// ctest says here what others say by elements.
@@ -172,7 +173,7 @@ impl Parser {
                 let root = element.local_name().as_ref() == "testsuites";
                 let number = |text: String| text.parse().unwrap_or(0u64);
                 self.suites.push(Suite {
-                    name: if root { String::new() } else { cut(&attribute("name")).to_owned() },
+                    name: if root { String::new() } else { cut(&attribute("name")).into_owned() },
                     declared: number(attribute("tests")),
                     declared_bad: number(attribute("failures")).saturating_add(number(attribute("errors"))),
                     tries_before: self.tries,
@@ -223,10 +224,12 @@ impl Parser {
         self.tries += case.reruns;
         self.bad += case.reruns;
         let status = match case.status.as_deref() {
-            // A skip beside a failure may be of another part of the test.
+            // node says so of a test that is to be written: it may fail.
+            _ if case.todo => TestStatus::Skipped,
+            // Any other skip beside a failure may be of another part of the test.
             _ if case.bad => TestStatus::Failed,
             _ if case.skipped => TestStatus::Skipped,
-            Some("disabled" | "notrun") => TestStatus::Skipped,
+            Some(word) if NOT_RUN.iter().any(|skipped| word.eq_ignore_ascii_case(skipped)) => TestStatus::Skipped,
             Some(word) if FAILED.iter().any(|failed| word.eq_ignore_ascii_case(failed)) => {
                 self.bad += 1;
                 TestStatus::Failed
@@ -261,6 +264,9 @@ impl Parser {
     }
 }
 
+/// Words of `status` of a test that was not run, where no element says so.
+const NOT_RUN: [&str; 6] = ["disabled", "notrun", "skip", "skipped", "ignored", "pending"];
+
 /// Words of `status` of a test that failed, where no element says so.
 const FAILED: [&str; 4] = ["fail", "failed", "failure", "error"];
 
@@ -274,7 +280,10 @@ impl Case {
                 self.bad = true;
                 self.message = attributes(element)?("message");
             }
-            "skipped" => self.skipped = true,
+            "skipped" => {
+                self.skipped = true;
+                self.todo |= attributes(element)?("type") == "todo";
+            }
             name => self.reruns += u64::from(name.starts_with("rerun") || name.starts_with("flaky")),
         }
         Ok(())
@@ -305,7 +314,10 @@ fn attributes(element: &BytesStart<'_>) -> Result<impl FnMut(&str) -> String, St
     for attribute in element.attributes().with_checks(false) {
         let attribute = attribute.map_err(|why| format!("not well-formed XML: {why}"))?;
         let key = attribute.key.local_name().as_ref().to_owned();
-        if matches!(key.as_str(), "name" | "classname" | "tests" | "failures" | "errors" | "status" | "message") {
+        if matches!(
+            key.as_str(),
+            "name" | "classname" | "tests" | "failures" | "errors" | "status" | "message" | "type"
+        ) {
             let value = attribute.normalized_value(XmlVersion::Implicit1_0);
             found.push((key, value.map_err(|why| format!("not well-formed XML: {why}"))?.into_owned()));
         }

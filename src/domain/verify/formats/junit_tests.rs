@@ -54,6 +54,23 @@ fn results_are_the_children_of_a_case() {
     }
 }
 
+/// As node 20 writes them, and as nobody else does.
+#[test]
+fn a_todo_of_node_may_fail() {
+    let case = |inside: &str| {
+        read(&format!("<testsuites><testcase name=\"a\" classname=\"test\">{inside}</testcase></testsuites>"))
+    };
+    let failure = "<failure type=\"testCodeFailure\" message=\"x\"/>";
+    for (inside, status) in [
+        (format!("<skipped type=\"todo\" message=\"later\"/>{failure}"), Skipped),
+        ("<skipped type=\"todo\" message=\"true\"/>".to_owned(), Skipped),
+        (format!("<skipped type=\"skipped\"/>{failure}"), Failed),
+        (format!("<skipped/>{failure}"), Failed),
+    ] {
+        assert_eq!(case(&inside).tests[0].status, status, "{inside}");
+    }
+}
+
 #[test]
 fn a_status_that_says_failed_is_a_failure() {
     for (status, wanted) in [
@@ -64,6 +81,8 @@ fn a_status_that_says_failed_is_a_failure() {
         ("run", Passed),
         ("passed", Passed),
         ("notrun", Skipped),
+        ("Skipped", Skipped),
+        ("pending", Skipped),
     ] {
         let bad = u64::from(wanted == Failed);
         let xml = format!("<testsuite failures='{bad}'><testcase name='a' status='{status}'/></testsuite>");

@@ -26,9 +26,10 @@ mod found;
 mod report;
 
 use super::key::hex;
-use super::results::Reading;
+use super::results::{Reading, TestStatus};
 use super::snapshot::floor;
 use anstream::adapter::strip_str;
+use report::Said;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -86,31 +87,54 @@ struct Known {
     format: Format,
     /// The word used in settings and output.
     word: &'static str,
-    /// Whether the structure of the output is this one's beyond doubt.
-    recognises: fn(&str) -> bool,
-    /// Reads an output said to be of this format; without results in it the reading has a problem.
-    read: fn(&str) -> Reading,
+    reader: Reader,
+}
+
+/// How a format is read.
+enum Reader {
+    /// A runner of tests, by its name: one look tells all.
+    Runner(&'static str, fn(&str) -> Said),
+    /// Whether the structure of the output is this one's beyond doubt; and what an output said to be of it gives, a problem where
+    /// nothing of it is there.
+    Own(fn(&str) -> bool, fn(&str) -> Reading),
+}
+use Reader::{Own, Runner};
+
+impl Known {
+    fn recognises(&self, output: &str) -> bool {
+        match self.reader {
+            Runner(_, said) => said(output).recognised(),
+            Own(recognises, _) => recognises(output),
+        }
+    }
+
+    fn read(&self, output: &str) -> Reading {
+        match self.reader {
+            Runner(name, said) => said(output).results(name).into(),
+            Own(_, read) => read(output),
+        }
+    }
 }
 
 /// Every format that reads something.
 #[rustfmt::skip]
 const FORMATS: &[Known] = &[
-    Known { format: Format::Bandit, word: "bandit", recognises: bandit::recognises, read: |text| bandit::read(text).into() },
-    Known { format: Format::Cargo, word: "cargo", recognises: cargo::recognises, read: |text| cargo::read(text).into() },
-    Known { format: Format::Clippy, word: "clippy", recognises: clippy::recognises, read: |text| clippy::read(text).into() },
-    Known { format: Format::Eslint, word: "eslint", recognises: eslint::recognises, read: |text| eslint::read(text).into() },
-    Known { format: Format::Go, word: "go", recognises: go::recognises, read: |text| go::read(text).into() },
-    Known { format: Format::GoJson, word: "go-json", recognises: go_json::recognises, read: |text| go_json::read(text).into() },
-    Known { format: Format::Jest, word: "jest", recognises: jest::recognises, read: |text| jest::read(text).into() },
-    Known { format: Format::Junit, word: "junit", recognises: junit::recognises, read: |text| junit::read(text).into() },
-    Known { format: Format::Mypy, word: "mypy", recognises: mypy::recognises, read: |text| mypy::read(text).into() },
-    Known { format: Format::Nextest, word: "nextest", recognises: nextest::recognises, read: |text| nextest::read(text).into() },
-    Known { format: Format::Pytest, word: "pytest", recognises: pytest::recognises, read: |text| pytest::read(text).into() },
-    Known { format: Format::Ruff, word: "ruff", recognises: ruff::recognises, read: |text| ruff::read(text).into() },
-    Known { format: Format::Tap, word: "tap", recognises: tap::recognises, read: |text| tap::read(text).into() },
-    Known { format: Format::Tsc, word: "tsc", recognises: tsc::recognises, read: |text| tsc::read(text).into() },
-    Known { format: Format::Unittest, word: "unittest", recognises: unittest::recognises, read: |text| unittest::read(text).into() },
-    Known { format: Format::Vitest, word: "vitest", recognises: vitest::recognises, read: |text| vitest::read(text).into() },
+    Known { format: Format::Bandit, word: "bandit", reader: Own(bandit::recognises, |text| bandit::read(text).into()) },
+    Known { format: Format::Cargo, word: "cargo", reader: Runner("cargo test", cargo::said) },
+    Known { format: Format::Clippy, word: "clippy", reader: Own(clippy::recognises, |text| clippy::read(text).into()) },
+    Known { format: Format::Eslint, word: "eslint", reader: Own(eslint::recognises, |text| eslint::read(text).into()) },
+    Known { format: Format::Go, word: "go", reader: Runner("go test -v", go::said) },
+    Known { format: Format::GoJson, word: "go-json", reader: Own(go_json::recognises, |text| go_json::read(text).into()) },
+    Known { format: Format::Jest, word: "jest", reader: Runner("jest", jest::said) },
+    Known { format: Format::Junit, word: "junit", reader: Own(junit::recognises, |text| junit::read(text).into()) },
+    Known { format: Format::Mypy, word: "mypy", reader: Own(mypy::recognises, |text| mypy::read(text).into()) },
+    Known { format: Format::Nextest, word: "nextest", reader: Runner("cargo nextest", nextest::said) },
+    Known { format: Format::Pytest, word: "pytest", reader: Runner("pytest", pytest::said) },
+    Known { format: Format::Ruff, word: "ruff", reader: Own(ruff::recognises, |text| ruff::read(text).into()) },
+    Known { format: Format::Tap, word: "tap", reader: Own(tap::recognises, |text| tap::read(text).into()) },
+    Known { format: Format::Tsc, word: "tsc", reader: Own(tsc::recognises, |text| tsc::read(text).into()) },
+    Known { format: Format::Unittest, word: "unittest", reader: Runner("unittest", unittest::said) },
+    Known { format: Format::Vitest, word: "vitest", reader: Runner("vitest", vitest::said) },
 ];
 
 /// The formats that give findings, not tests.
@@ -176,7 +200,7 @@ pub fn recognise(output: &str) -> Option<Format> {
     let seen = |known: &Known| if known.format == Format::Junit { output } else { outside };
     let one = |findings: bool| {
         let wanted = FORMATS.iter().filter(|known| known.format.gives_findings() == findings);
-        let mut found = wanted.filter(|known| (known.recognises)(seen(known)));
+        let mut found = wanted.filter(|known| known.recognises(seen(known)));
         (found.next().map(|known| known.format), found.next().is_some())
     };
     match one(false) {
@@ -194,9 +218,35 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
         named => named,
     };
     match FORMATS.iter().find(|known| known.format == format) {
-        Some(known) => (format, (known.read)(output)),
+        Some(known) => (format, known.read(output)),
         None => (Format::Exit, Reading::default()),
     }
+}
+
+/// How many tests passed in an output read as `format` that this reading does not name: runners that count them only, without a
+/// failure among them; and, where more than one format recognises itself and none is read, those of all. That they passed
+/// says the exit code, and only their number that they are there.
+#[must_use]
+pub fn counted(format: Format, output: &str) -> Option<u64> {
+    let output = &*plain(output);
+    let outside = &*junit::outside(output);
+    let passed = |reading: Reading| {
+        let tests = reading.tests.filter(|_| format == Format::Exit)?.tests;
+        Some(tests.iter().filter(|test| test.status == TestStatus::Passed).count() as u64)
+    };
+    let others = FORMATS.iter().filter(|known| known.format != format && !known.format.gives_findings());
+    let counted = others.filter_map(|known| match known.reader {
+        Runner(name, said) => match said(outside) {
+            Said::Counts { failed: false, passed, .. } => Some(passed),
+            said if said.recognised() => passed(said.results(name).into()),
+            _ => None,
+        },
+        Own(..) => {
+            let seen = if known.format == Format::Junit { output } else { outside };
+            known.recognises(seen).then(|| known.read(seen)).and_then(passed)
+        }
+    });
+    counted.reduce(u64::saturating_add)
 }
 
 /// The output without colours and other terminal sequences.

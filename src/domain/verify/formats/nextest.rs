@@ -4,25 +4,13 @@
 //! passed; the results are those of the summary line or the report is not whole.
 
 use super::report::{Report, Said, counted};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 const HINT: &str = "run `cargo nextest run` with --status-level pass";
 /// Words of nextest stand right-aligned before this column.
 const COLUMN: usize = 12;
-
-/// Whether the output has a run of nextest, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(output).recognised()
-}
-
-/// Reads an output; one without a run of nextest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("cargo nextest")
-}
 
 /// What stands around the runs of nextest: without capture the sections of single test binaries are inside.
 pub(super) fn outside(output: &str) -> Cow<'_, str> {
@@ -61,7 +49,8 @@ struct Summary {
     failed: u64,
 }
 
-fn said(output: &str) -> Said {
+/// What the output says.
+pub(super) fn said(output: &str) -> Said {
     let mut runs: Vec<Run<'_>> = Vec::new();
     let (mut report, mut total) = (Report::default(), 0);
     for line in output.lines() {
@@ -84,15 +73,16 @@ fn said(output: &str) -> Said {
     if runs.is_empty() {
         return Said::Nothing;
     }
-    let (mut nameless, mut failed) = (false, false);
+    let (mut nameless, mut failed, mut passed) = (false, false, 0);
     for run in &runs {
         nameless |= run.judge(&mut report);
         failed |= run.summary.is_some_and(|summary| summary.failed > 0);
+        passed += run.summary.map_or(0, |summary| summary.passed);
         for ((suite, name), status) in &run.tests {
             report.test(suite, name, *status);
         }
     }
-    if nameless { Said::Counts { failed, hint: HINT } } else { Said::Results(report.finish(failed)) }
+    if nameless { Said::Counts { failed, passed, hint: HINT } } else { Said::Results(report.finish(failed)) }
 }
 
 impl Run<'_> {

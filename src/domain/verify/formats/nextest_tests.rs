@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/nextest/pass.txt");
@@ -12,6 +13,10 @@ const FAIL: &str = include_str!("../../../../tests/data/outputs/nextest/fail.txt
 const NOCAPTURE: &str = include_str!("../../../../tests/data/outputs/nextest/nocapture.txt");
 const CARGO: &str = include_str!("../../../../tests/data/outputs/cargo/pass.txt");
 const QUIET: &str = include_str!("../../../../tests/data/outputs/exit/nextest-quiet.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("cargo nextest")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -113,7 +118,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((    Starting 2 tests across 1 binary|        PASS \\[|  TRY 1 FAIL \\[|   0\\.004s\\] |\\(1/2\\) |     Summary \\[|2 tests run: |1 passed|, |\\(|\\)|é|───|\\x00|demo a)|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
         let _ = outside(&output);
     }

@@ -1,26 +1,14 @@
 //! The text of pytest: result lines of `-v` (also under xdist), else the short summary of `-rA`.
 //!
 //! Promises: a test is identified by its node id, split at the file; several results of one node are one test and the worst
-//! counts; a file that could not be collected is a failed suite; the results are those of the last line or the report is
+//! counts; while a node has no result, nothing else is one; a file that could not be collected is a failed suite; the results are those of the last line or the report is
 //! not whole; with dots only nothing is called a test.
 
 use super::report::{Report, Said, duration};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::collections::{BTreeMap, BTreeSet};
 
 const HINT: &str = "run pytest with -v or -rA, or write --junitxml";
-
-/// Whether the output has a session of pytest, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(output).recognised()
-}
-
-/// Reads an output; one without a session of pytest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("pytest")
-}
 
 /// What one result line says; the order is from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,7 +83,10 @@ struct Session<'a> {
     broken: BTreeSet<&'a str>,
     summary: Option<Summary>,
     interrupted: Option<&'a str>,
+    /// It said that it broke itself.
+    internal: bool,
     place: Place,
+    /// A node whose result is still to come.
     pending: Option<&'a str>,
     previous: &'a str,
     header: bool,
@@ -110,7 +101,8 @@ enum Place {
     Short,
 }
 
-fn said(output: &str) -> Said {
+/// What the output says.
+pub(super) fn said(output: &str) -> Said {
     let whole = session(output);
     if whole.summary.is_some() && whole.fits() {
         return together(&[whole]);
@@ -130,8 +122,11 @@ fn said(output: &str) -> Said {
 
 fn together(sessions: &[Session<'_>]) -> Said {
     let mut report = Report::default();
-    let (mut nameless, mut failed) = (false, false);
+    let (mut nameless, mut failed, mut passed) = (false, false, 0);
     for session in sessions {
+        if session.internal {
+            report.fail("pytest had an internal error");
+        }
         let Some(summary) = session.summary else {
             if !session.header {
                 return Said::Nothing;
@@ -141,6 +136,7 @@ fn together(sessions: &[Session<'_>]) -> Said {
             continue;
         };
         failed |= summary.failed + summary.errors > 0;
+        passed += summary.passed + summary.xpassed;
         if let Some(why) = session.interrupted {
             report.fail(why);
         }
@@ -154,7 +150,7 @@ fn together(sessions: &[Session<'_>]) -> Said {
             }
         }
     }
-    if nameless { Said::Counts { failed, hint: HINT } } else { Said::Results(report.finish(failed)) }
+    if nameless { Said::Counts { failed, passed, hint: HINT } } else { Said::Results(report.finish(failed)) }
 }
 
 impl<'a> Session<'a> {
@@ -174,6 +170,7 @@ impl<'a> Session<'a> {
         };
         let verbose = !self.lines.order.is_empty();
         let lines = agrees(&self.lines)
+            && self.lost().is_none()
             && self.lines.count(Event::Xfailed) == summary.xfailed
             && self.lines.count(Event::Xpassed) == summary.xpassed;
         let ran = summary.passed + summary.failed + summary.xfailed + summary.xpassed;
@@ -182,6 +179,11 @@ impl<'a> Session<'a> {
         } else {
             (summary.passed > 0 && agrees(&self.short)).then_some(&self.short)
         }
+    }
+
+    /// The node that was begun last and has no result: what counts in its place is another's.
+    fn lost(&self) -> Option<&'a str> {
+        self.pending.filter(|node| begun(node) && !self.lines.nodes.contains_key(node))
     }
 
     /// Whether no passed test is named at all: dots.
@@ -258,13 +260,19 @@ impl<'a> Session<'a> {
             return;
         }
         let line = without_progress(line.trim_end());
+        // Until a node has its result no other one begins: what looks like it is what the test prints.
+        let open = self.pending.filter(|node| begun(node));
         if let (Some(node), Some(event)) = (self.pending, event(line)) {
             self.pending = None;
             self.lines.add(node, event);
         } else if let Some((node, event)) = verbose(line) {
-            self.pending = None;
-            self.lines.add(node, event);
-        } else if !line.starts_with(char::is_whitespace) && line.contains("::") {
+            if open.is_none_or(|open| open == node) {
+                self.pending = None;
+                self.lines.add(node, event);
+            }
+        } else if line.starts_with("INTERNALERROR> ") {
+            self.internal = true;
+        } else if open.is_none() && !line.starts_with(char::is_whitespace) && line.contains("::") {
             self.pending = leading_node(line);
         }
     }
@@ -350,6 +358,11 @@ fn leading_node(line: &str) -> Option<&str> {
         false => plain,
     };
     (!line.starts_with(' ') && end > name).then_some(&line[..end])
+}
+
+/// Whether a line that begins with this node is pytest's own, and not something that has `::` in it.
+fn begun(node: &str) -> bool {
+    node.split_once("::").is_some_and(|(file, _)| file.ends_with(".py"))
 }
 
 /// Takes off `   [ 50%]` and its variants with counts or times.

@@ -3,8 +3,9 @@
 use super::TestStatus::{Failed, Passed};
 use super::*;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off};
+use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/pytest/pass.txt");
@@ -14,6 +15,10 @@ const FAIL_SUMMARY: &str = include_str!("../../../../tests/data/outputs/pytest/f
 const COLLECT: &str = include_str!("../../../../tests/data/outputs/pytest/collect.txt");
 const DOTS: &str = include_str!("../../../../tests/data/outputs/exit/pytest-dots.txt");
 const DOTS_FAIL: &str = include_str!("../../../../tests/data/outputs/pytest/dots-fail.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("pytest")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -78,6 +83,37 @@ fn sessions_inside_captured_output_are_not_read() {
     assert_eq!(read(&nested), read(FAIL));
 }
 
+/// What `pytest -v -s` prints of tests, with `summary` in its last line.
+fn uncaptured(lines: &str, summary: &str) -> String {
+    format!("=== test session starts ===\ncollected 2 items\n\n{lines}\n=== {summary} in 0.01s ===\n")
+}
+
+#[test]
+fn p8_what_a_test_prints_stands_for_no_other_test() {
+    let names = |lines: &str, summary: &str| names(&read(&uncaptured(lines, summary)));
+    // `new` prints the line of a test that is gone.
+    let fake = "a.py::new foo\n\na.py::gone PASSED\nPASSED\na.py::kept PASSED";
+    assert_eq!(names(fake, "2 passed"), ["a.py: new", "a.py: kept"]);
+    // Its own result cannot be read beside what it prints: that is not the whole truth.
+    for lines in [
+        "a.py::kept PASSED\na.py::new foo\n\na.py::gone PASSED\nxPASSED",
+        "a.py::gone PASSED\na.py::kept PASSED\na.py::new xPASSED",
+        "a.py::new foo\nPASSED\na.py::gone PASSED\na.py::kept PASSED\nPASSED",
+    ] {
+        assert!(read(&uncaptured(lines, "2 passed")).problem.is_some(), "{lines}");
+    }
+    // Words with `::` in them are no test.
+    let words = "a.py::new std::vector\nstd::vec is\nPASSED\na.py::kept PASSED";
+    assert_eq!(names(words, "2 passed"), ["a.py: new", "a.py: kept"]);
+}
+
+#[test]
+fn an_internal_error_is_a_problem_whatever_the_last_line_counts() {
+    let lines = "a.py::one PASSED\na.py::two \nINTERNALERROR> Traceback (most recent call last):";
+    let problem = read(&uncaptured(lines, "1 passed")).problem;
+    assert_eq!(problem.as_deref(), Some("pytest had an internal error"));
+}
+
 #[test]
 fn two_sessions_are_read_together() {
     let both = format!("{PASS}\n{FAIL}");
@@ -126,7 +162,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((=== |test session starts|short test summary info| ===|a\\.py::t|\\[x| - |\\]| PASSED|FAILED |\\[gw0\\] \\[ 5%\\] |1 passed| in 0\\.1s|!!! |SUBFAILED\\[|é|\\x00)|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 

@@ -4,18 +4,26 @@
 //! tests is never passed off as per-test results.
 
 use super::{NAME_LIMIT, RESULTS_LIMIT, shorten};
+use crate::domain::verify::key::hex;
 use crate::domain::verify::results::{TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use crate::domain::verify::snapshot::floor;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How much an output says in the words of one runner.
 #[derive(Debug)]
 pub(super) enum Said {
     /// It has not the structure of this runner's output.
     Nothing,
+    /// Nor has it, for a reason that is known.
+    NotBuilt(String),
     /// Tests are counted, but those that passed are not named.
     Counts {
         /// Whether a failure is counted: the exit code must not be believed alone then.
         failed: bool,
+        /// How many passed; of `go test`, which tells no more, packages.
+        passed: u64,
         /// What to run so that tests are named.
         hint: &'static str,
     },
@@ -27,7 +35,7 @@ impl Said {
     /// Whether the output is to be read as this runner's. Mere counts without a failure add nothing to the exit code.
     pub(super) fn recognised(&self) -> bool {
         match self {
-            Self::Nothing => false,
+            Self::Nothing | Self::NotBuilt(_) => false,
             Self::Counts { failed, .. } => *failed,
             Self::Results(_) => true,
         }
@@ -37,6 +45,7 @@ impl Said {
     pub(super) fn results(self, runner: &str) -> TestResults {
         match self {
             Self::Nothing => problem(format!("no results of {runner} in the output")),
+            Self::NotBuilt(why) => problem(why),
             Self::Counts { hint, .. } => problem(format!("the output counts tests without naming them: {hint}")),
             Self::Results(results) => results,
         }
@@ -55,6 +64,7 @@ pub(super) struct Report {
     /// Suites that could not run as a whole, and whether any single test was read.
     whole: usize,
     single: bool,
+    paths: Paths,
 }
 
 impl Report {
@@ -75,7 +85,8 @@ impl Report {
         }
         let name = if name.is_empty() { "(no name)" } else { name };
         self.single |= name != WHOLE_SUITE;
-        self.tests.push(TestResult { suite: shorten(&stable(suite)), name: shorten(&stable(name)), status });
+        let (suite, name) = (self.paths.note(suite), self.paths.note(name));
+        self.tests.push(TestResult { suite, name, status });
     }
 
     /// A further result of the test at `at`: a failure is never taken back, and nothing that ran was skipped.
@@ -93,7 +104,7 @@ impl Report {
 
     /// Gives the tests from `mark` on the suite that the output named only after them.
     pub(super) fn name_suite(&mut self, mark: usize, suite: &str) {
-        let suite = shorten(&stable(suite));
+        let suite = self.paths.note(suite);
         for test in self.tests.iter_mut().skip(mark) {
             test.suite.clone_from(&suite);
         }
@@ -105,13 +116,26 @@ impl Report {
     }
 
     /// Gives back what was gathered where the form of the output cannot hide what passed.
-    pub(super) fn into_results(self) -> TestResults {
+    pub(super) fn into_results(mut self) -> TestResults {
+        self.settle_names();
         TestResults { tests: self.tests, problem: self.problem }
+    }
+
+    fn settle_names(&mut self) {
+        let paths = std::mem::take(&mut self.paths).short();
+        for test in self.tests.iter_mut().filter(|_| !paths.is_empty()) {
+            for name in [&mut test.suite, &mut test.name] {
+                if let Some(short) = paths.get(name) {
+                    name.clone_from(short);
+                }
+            }
+        }
     }
 
     /// Gives back what was gathered; `failed` is whether the runner counts any failure. Where no single test ran there is
     /// nothing to compare the next run with.
     pub(super) fn finish(mut self, failed: bool) -> TestResults {
+        self.settle_names();
         if self.whole > 0 && !self.single {
             let broken = self.tests.iter().filter(|test| test.name == WHOLE_SUITE);
             let broken: Vec<&str> = broken.map(|test| test.suite.as_str()).take(3).collect();
@@ -132,19 +156,62 @@ pub(super) fn worst(one: TestStatus, other: TestStatus) -> TestStatus {
     if one == TestStatus::Failed || other == TestStatus::Failed { TestStatus::Failed } else { one.max(other) }
 }
 
-/// A name that is an absolute path differs with the folder in which the tree lies: only its last part is kept.
-pub(super) fn stable(name: &str) -> String {
-    match name.rsplit_once('/') {
-        Some((_, last)) if name.starts_with('/') && !last.is_empty() && !name.contains(char::is_whitespace) => {
-            last.to_owned()
+/// Names that are absolute paths. They differ with the folder in which the tree lies: of each only so much of its end is kept
+/// that no two of one output have one name.
+#[derive(Default)]
+pub(super) struct Paths(BTreeSet<String>);
+
+/// Most parts of a path that are kept.
+const PARTS_LIMIT: usize = 32;
+
+impl Paths {
+    /// The name to be kept until all are known: of a path it is the whole, of any other name what it is in the end.
+    pub(super) fn note(&mut self, name: &str) -> String {
+        let path = name.starts_with('/') && !name.ends_with('/') && !name.contains(char::is_whitespace);
+        if !path {
+            return shorten(name);
         }
-        _ => name.to_owned(),
+        let path = cut(name).into_owned();
+        if self.0.len() < RESULTS_LIMIT {
+            self.0.insert(path.clone());
+        }
+        path
+    }
+
+    /// What each path that was noted is called.
+    pub(super) fn short(self) -> BTreeMap<String, String> {
+        let (mut short, mut open) = (BTreeMap::new(), self.0);
+        for parts in 1..=PARTS_LIMIT {
+            let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for path in std::mem::take(&mut open) {
+                alike.entry(last(&path, parts).to_owned()).or_default().push(path);
+            }
+            for (end, mut paths) in alike {
+                match paths.pop() {
+                    Some(path) if paths.is_empty() || parts == PARTS_LIMIT => {
+                        short.insert(path, shorten(&end));
+                        short.extend(paths.into_iter().map(|path| (path.clone(), shorten(&path))));
+                    }
+                    path => open.extend(paths.into_iter().chain(path)),
+                }
+            }
+        }
+        short
     }
 }
 
-/// The beginning of a name that is repeated with each of many tests: an endless one must not be copied as often.
-pub(super) fn cut(name: &str) -> &str {
-    &name[..floor(name, 4 * NAME_LIMIT)]
+/// The last parts of a path.
+fn last(path: &str, parts: usize) -> &str {
+    path.rmatch_indices('/').nth(parts - 1).map_or(path, |(at, _)| &path[at + 1..])
+}
+
+/// A name that is repeated with each of many tests, bounded: an endless one must not be copied as often.
+pub(super) fn cut(name: &str) -> Cow<'_, str> {
+    if name.len() <= 4 * NAME_LIMIT {
+        return name.into();
+    }
+    let hash = hex(&Sha256::digest(name.as_bytes())[..4]);
+    format!("{}… {hash}", &name[..floor(name, 4 * NAME_LIMIT - 16)]).into()
 }
 
 /// `12 tests` as 12, if the words after the number are one of `words`.

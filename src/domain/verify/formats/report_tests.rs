@@ -54,6 +54,13 @@ pub(in super::super) fn bounds(read: fn(&str) -> TestResults, head: &str, line: 
     let _ = read(&format!("{head}{deep}"));
 }
 
+/// The names that names get, in their order.
+fn called(raw: &[&str]) -> Vec<String> {
+    let mut report = Report::default();
+    raw.iter().for_each(|name| report.test("s", name, TestStatus::Passed));
+    report.into_results().tests.into_iter().map(|test| test.name).collect()
+}
+
 #[test]
 fn absolute_paths_are_cut_to_their_last_part() {
     for (name, stays) in [
@@ -63,8 +70,32 @@ fn absolute_paths_are_cut_to_their_last_part() {
         ("/ping answers", "/ping answers"),
         ("/a/", "/a/"),
     ] {
-        assert_eq!(stable(name), stays);
+        assert_eq!(called(&[name, name]), [stays, stays]);
     }
+}
+
+#[test]
+fn different_paths_never_become_one_name() {
+    for root in ["/home/me/slot-3", "/tmp/x"] {
+        let paths = ["/a/x.js", "/b/x.js", "/a/b/x.js", "/y.js"].map(|path| format!("{root}{path}"));
+        let paths = paths.each_ref().map(String::as_str);
+        assert_eq!(
+            called(&paths),
+            ["a/x.js", if root == "/tmp/x" { "x/b/x.js" } else { "slot-3/b/x.js" }, "a/b/x.js", "y.js"]
+        );
+        assert_eq!(called(&paths[..1]), ["x.js"]);
+    }
+    let deep = "/d".repeat(40);
+    let names = called(&[&format!("/one{deep}/x"), &format!("/two{deep}/x"), "/x"]);
+    assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "{names:?}");
+}
+
+#[test]
+fn endless_names_stay_different() {
+    let endless = |end: &str| format!("{}{end}", "n".repeat(10 * NAME_LIMIT));
+    assert_ne!(cut(&endless("a")), cut(&endless("b")));
+    assert!(cut(&endless("a")).len() <= 4 * NAME_LIMIT);
+    assert_eq!(cut("short"), "short");
 }
 
 #[test]

@@ -4,10 +4,11 @@
 //! number, directive and duration; a report that is not whole (plan, bail out) is a problem and never a pass;
 //! any text is read in one pass with bounded memory per line and in all.
 
-use super::report::stable;
+use super::report::Paths;
 use super::{RESULTS_LIMIT, shorten};
 use crate::domain::verify::results::{TestResult, TestResults, TestStatus};
 use crate::domain::verify::snapshot::floor;
+use std::collections::BTreeMap;
 
 const DEPTH_LIMIT: usize = 16;
 const INDENT: usize = 4;
@@ -68,7 +69,7 @@ fn classify(line: &str) -> Line<'_> {
         (_, true) => TestStatus::Passed,
         (_, false) => TestStatus::Failed,
     };
-    Line::Result { status, name: without_duration(name) }
+    Line::Result { status, name: bare(name) }
 }
 
 /// Takes off the number and the dash: ` 12 - name` is `name`.
@@ -109,22 +110,49 @@ fn split_directive(text: &str) -> (&str, Option<Directive>) {
     (text, None)
 }
 
-/// Takes off ` # time=12.3ms` (node-tap) and ` in 12ms` (bats --timing), which differ from run to run, and the brace
-/// that opens a buffered subtest.
-fn without_duration(name: &str) -> &str {
+/// Takes off ` # time=12.3ms` (node-tap), which differs from run to run, and the brace that opens a buffered subtest.
+fn bare(name: &str) -> &str {
     let name = name.strip_suffix('{').map_or(name, str::trim_end);
-    if let Some((head, time)) = name.rsplit_once('#')
-        && time.trim_start().starts_with("time=")
-    {
-        return head.trim_end();
+    match name.rsplit_once('#') {
+        Some((head, time)) if time.trim_start().starts_with("time=") => head.trim_end(),
+        _ => name,
     }
-    if let Some((head, time)) = name.rsplit_once(" in ") {
-        let number = time.strip_suffix("ms").or_else(|| time.strip_suffix("sec")).or_else(|| time.strip_suffix('s'));
-        if number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit() || b == b'.')) {
-            return head.trim_end();
+}
+
+/// A name without ` in 12ms` or ` in 3sec`, where it ends so.
+fn without_time(name: &str) -> Option<&str> {
+    let (head, time) = name.rsplit_once(" in ")?;
+    let number = time.strip_suffix("ms").or_else(|| time.strip_suffix("sec"))?;
+    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then(|| head.trim_end())
+}
+
+/// What names of an output are called, which is known only from all of them.
+struct Names {
+    /// Whether bats tells the time of every test that ran (`--timing`); else an end such as ` in 12ms` belongs to its name.
+    timed: bool,
+    paths: BTreeMap<String, String>,
+}
+
+impl Names {
+    fn of(output: &str) -> Self {
+        let (mut timed, mut paths) = (true, Paths::default());
+        for line in output.lines() {
+            if let Line::Result { status, name } = classify(line.trim_start_matches(' ')) {
+                paths.note(name);
+                timed &= line.starts_with(' ') || status == TestStatus::Skipped || without_time(name).is_some();
+            }
+        }
+        Self { timed, paths: paths.short() }
+    }
+
+    fn called(&self, name: &str) -> String {
+        let name = without_time(name).filter(|_| self.timed).unwrap_or(name);
+        match self.paths.get(name) {
+            _ if name.is_empty() => "(no description)".to_owned(),
+            Some(short) => short.clone(),
+            None => shorten(name),
         }
     }
-    name
 }
 
 /// What was read at one depth of subtests since the last result line above it.
@@ -135,8 +163,8 @@ struct Level {
     planned: Option<u64>,
 }
 
-#[derive(Default)]
 struct Reader {
+    names: Names,
     levels: Vec<Level>,
     total: usize,
     problem: Option<String>,
@@ -145,7 +173,8 @@ struct Reader {
 /// Reads an output; one without TAP has a problem.
 #[must_use]
 pub fn read(output: &str) -> TestResults {
-    let mut reader = Reader { levels: vec![Level::default()], ..Reader::default() };
+    let levels = vec![Level::default()];
+    let mut reader = Reader { names: Names::of(output), levels, total: 0, problem: None };
     let mut diagnostics: Option<usize> = None;
     let mut after_result: Option<usize> = None;
     let mut braces: Vec<Brace> = Vec::new();
@@ -248,7 +277,7 @@ impl Reader {
             return;
         }
         self.total += 1;
-        let name = if name.is_empty() { "(no description)".to_owned() } else { shorten(&stable(name)) };
+        let name = self.names.called(name);
         let children = self.fold(depth + 1, &name);
         if let Some(level) = self.levels.get_mut(depth) {
             level.results += 1;

@@ -1,28 +1,17 @@
 //! The text of Python's unittest with `-v`, and of runners that print like it (Django, nose).
 //!
-//! Promises: a test is identified by its class with module and its method; a failing part (subtest) fails its test, and so
+//! Promises: a test is identified by its class with module and its method, whatever describes it; while a test has no result,
+//! nothing else is one; a failing part (subtest) fails its test, and so
 //! does a report below the results; a class or module that could not be set up or imported is a failed suite; the results are those of `Ran n tests` and
 //! of the line below, or the report is not whole.
 
 use super::RESULTS_LIMIT;
 use super::report::{Report, Said, counted, duration};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeMap;
 
 const HINT: &str = "run unittest with -v";
 const RULE: &str = "----------------------------------------------------------------------";
-
-/// Whether the output has a run of unittest, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(output).recognised()
-}
-
-/// Reads an output; one without a run of unittest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("unittest")
-}
 
 /// What is read since the last summary.
 #[derive(Default)]
@@ -78,6 +67,8 @@ struct Open<'a> {
     parts: Option<TestStatus>,
     /// Whether ` ... ` was printed, after which the result follows.
     announced: bool,
+    /// Whether a part was named whose description with its result stands on the next line.
+    part: bool,
 }
 
 #[derive(Default)]
@@ -88,9 +79,11 @@ struct Reader<'a> {
     singles: u64,
     nameless: bool,
     failed: bool,
+    passed: u64,
 }
 
-fn said(output: &str) -> Said {
+/// What the output says.
+pub(super) fn said(output: &str) -> Said {
     let mut reader = Reader::default();
     for line in output.lines() {
         reader.line(line.trim_end());
@@ -145,7 +138,14 @@ impl<'a> Reader<'a> {
         if let Some(part) = line.strip_prefix("  ") {
             return self.part(part);
         }
-        if let Some((suite, name, rest)) = header(line) {
+        let waiting = match self.run.open {
+            Some(open) if !open.announced => return self.described(open, line),
+            Some(open) if open.part => return self.part_described(line),
+            // Until a test has its result no other one begins: what looks like it is what the test prints.
+            Some(open) => open.parts.is_none(),
+            None => false,
+        };
+        if let Some((suite, name, rest)) = header(line).filter(|_| !waiting) {
             // A test whose parts were told has a result of its own where it failed besides.
             let parts = self.run.open.filter(|open| (open.suite, open.name) == (suite, name));
             let parts = parts.and_then(|open| open.parts);
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
                 self.settle();
             }
             self.run.open = None;
-            let mut open = Open { suite, name, parts, announced: false };
+            let mut open = Open { suite, name, parts, announced: false, part: false };
             match rest.strip_prefix(" ...") {
                 Some(rest) => match status(rest.trim_start()) {
                     Some(word @ (Word::Fail | Word::Error)) if self.run.last == Some((suite, name)) => {
@@ -166,35 +166,62 @@ impl<'a> Reader<'a> {
                     Some(word) => return self.end(open, word),
                     None => open.announced = true,
                 },
-                None if rest.is_empty() => {}
+                // A class has a module, so a name in brackets without one is no test.
+                None if rest.is_empty() && line.contains('.') => {}
                 None => return,
             }
             self.run.open = Some(open);
             return;
         }
-        let Some(mut open) = self.run.open else { return };
-        if open.parts.is_some() {
-            // Below its parts the result of a test repeats its name.
-            return;
-        }
-        let word = if open.announced { line } else { line.rsplit_once(" ... ").map_or("", |(_, word)| word) };
-        if let Some(word) = status(word) {
+        // Below its parts the result of a test repeats its name.
+        let Some(open) = self.run.open.filter(|open| open.parts.is_none()) else { return };
+        if let Some(word) = status(line) {
             self.run.open = None;
             self.end(open, word);
-        } else if line.contains(" ... ") || line.ends_with(" ...") {
-            open.announced = true;
-            self.run.open = Some(open);
+        }
+    }
+
+    /// The line below one that is nothing but a test: the first line of its docstring, with its result.
+    fn described(&mut self, mut open: Open<'a>, line: &'a str) {
+        self.run.open = None;
+        let Some((text, word)) = line.rsplit_once(" ... ").or_else(|| line.strip_suffix(" ...").map(|text| (text, "")))
+        else {
+            // Something else printed a name in brackets.
+            return self.result(line);
+        };
+        if text.contains('.') && header(text).is_some_and(|(.., rest)| rest.is_empty()) {
+            self.report.fail(format!("`{}` is described as another test, or printed before one", open.name));
+        }
+        match status(word) {
+            Some(word) => self.end(open, word),
+            None => {
+                open.announced = true;
+                self.run.open = Some(open);
+            }
         }
     }
 
     /// `test_x (m.C.test_x) [part] (i=1) ... FAIL` below its test.
     fn part(&mut self, line: &'a str) {
-        let Some((_, word)) = line.rsplit_once(" ... ") else { return };
-        let (Some(word), Some((suite, name, _))) = (status(word), header(line)) else { return };
-        let Some(open) = &mut self.run.open else { return };
+        let (Some(open), Some((suite, name, _))) = (&mut self.run.open, header(line)) else { return };
         if (open.suite, open.name) != (suite, name) {
             return;
         }
+        match line.rsplit_once(" ... ") {
+            Some((_, word)) => self.part_ended(word),
+            None => open.part = true,
+        }
+    }
+
+    fn part_described(&mut self, line: &str) {
+        if let Some((_, word)) = line.rsplit_once(" ... ") {
+            self.part_ended(word);
+        }
+    }
+
+    fn part_ended(&mut self, word: &str) {
+        let (Some(word), Some(open)) = (status(word), &mut self.run.open) else { return };
+        open.part = false;
         let part = match word {
             Word::Fail => TestStatus::Failed,
             Word::Error => TestStatus::Failed,
@@ -205,14 +232,14 @@ impl<'a> Reader<'a> {
             Some(TestStatus::Failed) => TestStatus::Failed,
             _ => part,
         });
+        let (suite, name) = (open.suite, open.name);
         self.bad(suite, name, word);
     }
 
     /// A test with parts that did not all pass has no result line of its own.
     fn settle(&mut self) {
-        if let Some(open) = self.run.open.take()
-            && let Some(parts) = open.parts
-        {
+        if let Some((open, parts)) = self.run.open.and_then(|open| Some((open, open.parts?))) {
+            self.run.open = None;
             self.put(open, parts);
         }
     }
@@ -254,8 +281,12 @@ impl<'a> Reader<'a> {
 
     fn close(&mut self, ran: u64, verdict: Verdict) {
         self.settle();
+        if let Some(open) = self.run.open.filter(|open| open.announced && open.parts.is_none()) {
+            self.report.fail(format!("no result of `{}` among what tests print: {HINT} and -b", open.name));
+        }
         self.runs += 1;
         self.failed |= verdict.failed;
+        self.passed += ran.saturating_sub(verdict.skipped);
         let run = std::mem::take(&mut self.run);
         if run.ran == 0 && ran > 0 {
             self.nameless = true;
@@ -286,7 +317,7 @@ impl<'a> Reader<'a> {
             return Said::Nothing;
         }
         if self.nameless {
-            return Said::Counts { failed: self.failed, hint: HINT };
+            return Said::Counts { failed: self.failed, passed: self.passed, hint: HINT };
         }
         Said::Results(self.report.finish(self.failed))
     }
@@ -352,6 +383,8 @@ struct Verdict {
     failures: u64,
     errors: u64,
     surprises: u64,
+    /// Also those whose failure is expected.
+    skipped: u64,
 }
 
 /// `OK (skipped=1)`, `FAILED (failures=2, errors=3, unexpected successes=1)`, `NO TESTS RAN`.
@@ -362,13 +395,14 @@ fn verdict(line: &str) -> Option<Verdict> {
         return None;
     }
     for (what, count) in counts.split(", ").filter_map(|part| part.split_once('=')) {
-        let place = match what {
+        let count: u64 = count.parse().ok()?;
+        *match what {
             "failures" => &mut verdict.failures,
             "errors" => &mut verdict.errors,
             "unexpected successes" => &mut verdict.surprises,
+            "skipped" | "expected failures" => &mut verdict.skipped,
             _ => continue,
-        };
-        *place = count.parse().ok()?;
+        } += count;
     }
     Some(verdict)
 }

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/unittest/pass.txt");
@@ -13,6 +14,10 @@ const IMPORT: &str = include_str!("../../../../tests/data/outputs/unittest/impor
 const SETUP: &str = include_str!("../../../../tests/data/outputs/unittest/setup.txt");
 const SETUP_SKIP: &str = include_str!("../../../../tests/data/outputs/unittest/setup-skip.txt");
 const DOTS: &str = include_str!("../../../../tests/data/outputs/exit/unittest-dots.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("unittest")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -41,6 +46,42 @@ fn a_result_may_come_lines_after_its_test() {
     let results = read(output);
     let statuses: Vec<_> = results.tests.iter().map(|test| test.status).collect();
     assert_eq!((results.problem, statuses), (None, vec![Passed, Failed, Skipped]));
+}
+
+/// A run of tests that all passed.
+fn passed(lines: &str, ran: u64) -> TestResults {
+    read(&format!("{lines}\n\n{RULE}\nRan {ran} tests in 0.001s\n\nOK\n"))
+}
+
+#[test]
+fn p8_what_a_test_prints_stands_for_no_other_test() {
+    let new =
+        passed("test_new (m.C.test_new) ... \ntest_gone (m.C.test_gone) ... ok\nok\ntest_b (m.C.test_b) ... ok", 2);
+    assert_eq!((names(&new), new.problem), (["m.C: test_new", "m.C: test_b"].map(str::to_owned).to_vec(), None));
+    // Printed between two tests, while the result of a third cannot be read.
+    let lost = passed("gone (m.C.gone) ... ok\ntest_b (m.C.test_b) ... ok\ntest_new (m.C.test_new) ... xok", 2);
+    assert!(lost.problem.unwrap().starts_with("no result of `test_new`"));
+}
+
+#[test]
+fn a_description_is_no_test() {
+    let described = passed("test_a (m.C.test_a)\ntest_b (m.C.test_b) ... ok\ntest_c (m.C.test_c)\nSays (so) ... ok", 2);
+    assert_eq!(names(&described), ["m.C: test_a", "m.C: test_c"]);
+    assert_eq!(described.problem.as_deref(), Some("`test_a` is described as another test, or printed before one"));
+    // Printed words in brackets hide no test.
+    let printed =
+        passed("retry (1)\nuses (a.b)\nmore\ntest_a (m.C.test_a) ... ok\ntest_c (m.C.test_c)\nSays (so) ... ok", 2);
+    assert_eq!((names(&printed), printed.problem), (["m.C: test_a", "m.C: test_c"].map(str::to_owned).to_vec(), None));
+}
+
+#[test]
+fn parts_of_a_described_test_count() {
+    let lines = "test_c (m.C.test_c)\nA line ... \n  test_c (m.C.test_c) (i=1)\nA line ... FAIL\n  test_c (m.C.test_c) (i=2)\n\
+                 A line ... ok\ntest_d (m.C.test_d) ... ok\n\n======================================================================\n\
+                 FAIL: test_c (m.C.test_c) (i=1)\nA line\n";
+    let results = read(&format!("{lines}{RULE}\nTraceback\n\n{RULE}\nRan 2 tests in 0.001s\n\nFAILED (failures=1)\n"));
+    let statuses: Vec<_> = results.tests.iter().map(|test| (test.name.as_str(), test.status)).collect();
+    assert_eq!((results.problem, statuses), (None, vec![("test_c", Failed), ("test_d", Passed)]));
 }
 
 #[test]
@@ -110,7 +151,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((t \\(m\\.C\\.t\\)| \\.\\.\\. |ok|FAIL|ERROR: |setUpClass \\(m\\.C\\)|-{70}|={70}|Ran 1 test in 0\\.1s|OK|FAILED \\(failures=1\\)|é|\\x00|  )|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 

@@ -1,27 +1,15 @@
 //! The text of vitest: its verbose reporter, a line for each test, and its tree reporter.
 //!
-//! Promises: a test is identified by its file and by the names of its blocks and its own; a file or block that failed besides
+//! Promises: a test is identified by its file and by the names of its blocks and its own, without what differs from run to run; a file or block that failed besides
 //! its tests is a failed suite; the results are those of the `Tests` line or the report is not whole; the default
 //! reporter, which names only some tests, is not read as results.
 
 use super::report::{Report, Said, cut, duration};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeSet;
 
 const HINT: &str = "run vitest with --reporter=verbose, or --reporter=junit";
 const DEPTH_LIMIT: usize = 64;
-
-/// Whether the output has a run of vitest, with tests by name or with failures.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    said(output).recognised()
-}
-
-/// Reads an output; one without a run of vitest has a problem.
-#[must_use]
-pub fn read(output: &str) -> TestResults {
-    said(output).results("vitest")
-}
 
 /// What ` Test Files ` and `      Tests ` count.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -50,24 +38,36 @@ struct Leaf<'a> {
     name: &'a str,
 }
 
-type Line<'a> = (&'a str, &'a str, TestStatus);
-type Branch<'a> = (&'a str, Vec<&'a str>, TestStatus);
+/// A test: its file, the blocks it is in, and its name with what is printed behind it.
+struct Test<'a> {
+    file: &'a str,
+    blocks: Vec<&'a str>,
+    name: &'a str,
+    status: TestStatus,
+}
 
-/// The failed tests by file and name.
-fn failed<'a>(lines: &[Line<'a>], tree: &[Branch<'a>]) -> BTreeSet<(&'a str, String)> {
-    let lines = lines.iter().map(|(file, name, status)| (*file, (*name).to_owned(), *status));
-    let tree = tree.iter().map(|(file, path, status)| (*file, path.join(" > "), *status));
-    let failed = lines.chain(tree).filter(|(.., status)| *status == TestStatus::Failed);
-    failed.map(|(file, name, _)| (cut(file), cut(&name).to_owned())).collect()
+impl Test<'_> {
+    /// The name with its blocks; `timed` is whether one time is printed behind it.
+    fn path(&self, timed: bool) -> String {
+        let name = if timed { without_time(self.name) } else { without_times(self.name) };
+        self.blocks.iter().copied().chain([name]).collect::<Vec<_>>().join(" > ")
+    }
+}
+
+/// Whether a time is printed behind each test that ran: then what else looks like one belongs to the name. Older versions
+/// print it behind slow tests only.
+fn timed(tests: &[Test<'_>]) -> bool {
+    let ran = |test: &&Test<'_>| test.status != TestStatus::Skipped;
+    tests.iter().filter(ran).all(|test| without_time(test.name) != without_notes(test.name))
 }
 
 /// One run, from ` RUN  v` on.
 #[derive(Default)]
 struct Run<'a> {
-    verbose: Vec<Line<'a>>,
-    tree: Vec<Branch<'a>>,
-    /// Made when the first failure is reported, below all tests.
-    failed: Option<BTreeSet<(&'a str, String)>>,
+    verbose: Vec<Test<'a>>,
+    tree: Vec<Test<'a>>,
+    /// The failed tests by file and name, made when the first failure is reported, below all tests.
+    failed: Option<BTreeSet<(String, String)>>,
     /// Whether the tree is surely one of the tree reporter, and not failing tests of the default reporter.
     surely_tree: bool,
     file: Option<(&'a str, u64, u64)>,
@@ -83,7 +83,8 @@ struct Run<'a> {
     overflow: bool,
 }
 
-fn said(output: &str) -> Said {
+/// What the output says.
+pub(super) fn said(output: &str) -> Said {
     let mut runs: Vec<Run<'_>> = Vec::new();
     for line in output.lines() {
         let line = line.trim_end();
@@ -94,18 +95,19 @@ fn said(output: &str) -> Said {
         }
     }
     let mut report = Report::default();
-    let (mut nameless, mut failed, mut any) = (false, false, false);
+    let (mut nameless, mut failed, mut any, mut passed) = (false, false, false, 0);
     for run in &mut runs {
         run.end_file();
         any |= run.tests.is_some() || !run.verbose.is_empty() || !run.tree.is_empty();
         failed |= run.errors
             || [run.files, run.tests].into_iter().flatten().any(|counts| counts.failed > 0 || !counts.complete());
+        passed += run.tests.map_or(0, |tests| tests.passed);
         nameless |= run.judge(&mut report);
     }
     if !any {
         Said::Nothing
     } else if nameless {
-        Said::Counts { failed, hint: HINT }
+        Said::Counts { failed, passed, hint: HINT }
     } else {
         Said::Results(report.finish(failed))
     }
@@ -146,8 +148,14 @@ impl<'a> Run<'a> {
         let Some(what) = text.strip_prefix("FAIL  ") else { return };
         let file = what.split_once(" [ ").filter(|(file, again)| again.strip_suffix(" ]") == Some(*file));
         let (file, name) = file.map_or_else(|| what.split_once(" > ").unwrap_or((what, "")), |(file, _)| (file, ""));
-        let known = self.failed.get_or_insert_with(|| failed(&self.verbose, &self.tree));
-        let known = known.contains(&(cut(file), cut(name).to_owned()));
+        let known = self.failed.get_or_insert_with(|| {
+            let failed = |tests: &[Test<'_>]| -> Vec<_> {
+                let (timed, failed) = (timed(tests), tests.iter().filter(|test| test.status == TestStatus::Failed));
+                failed.map(|test| (cut(test.file).into_owned(), cut(&test.path(timed)).into_owned())).collect()
+            };
+            failed(&self.verbose).into_iter().chain(failed(&self.tree)).collect()
+        });
+        let known = known.contains(&(cut(file).into_owned(), cut(name).into_owned()));
         if !known && !self.broken.contains(&file) && self.broken.len() < 1000 {
             self.broken.push(file);
         }
@@ -169,9 +177,9 @@ impl<'a> Run<'a> {
         } else if indent == 1 {
             self.end_file();
             if let Some((file, tests)) = file_of(rest) {
-                self.file = Some((cut(file), tests, 0));
-            } else if let (Some(status), Some((file, name))) = (status, without_time(rest).split_once(" > ")) {
-                self.verbose.push((file, name, status));
+                self.file = Some((file, tests, 0));
+            } else if let (Some(status), Some((file, name))) = (status, rest.split_once(" > ")) {
+                self.verbose.push(Test { file, blocks: Vec::new(), name, status });
             }
         } else if self.file.is_some() && indent >= 3 && indent % 2 == 1 {
             self.below((indent - 3) / 2, status, rest);
@@ -182,21 +190,20 @@ impl<'a> Run<'a> {
         self.settle(depth);
         if depth <= self.blocks.len() && depth < DEPTH_LIMIT {
             self.blocks.truncate(depth);
-            self.leaf = Some(Leaf { depth, status, name: without_time(rest) });
+            self.leaf = Some(Leaf { depth, status, name: rest });
         }
     }
 
     /// The line before is a block if the next one, at `depth`, is deeper; else it is a test.
     fn settle(&mut self, depth: usize) {
         let Some(leaf) = self.leaf.take() else { return };
-        let name = block_of(leaf.name).filter(|_| depth > leaf.depth);
+        let name = block_of(without_times(leaf.name)).filter(|_| depth > leaf.depth);
         if let Some(name) = name {
             self.surely_tree = true;
-            self.blocks.push(cut(name));
+            self.blocks.push(name);
         } else if let (Some(status), Some((file, _, leaves))) = (leaf.status, &mut self.file) {
             *leaves += 1;
-            let path = self.blocks.iter().copied().chain([leaf.name]).collect();
-            self.tree.push((file, path, status));
+            self.tree.push(Test { file, blocks: self.blocks.clone(), name: leaf.name, status });
         }
     }
 
@@ -204,7 +211,8 @@ impl<'a> Run<'a> {
         self.settle(0);
         self.blocks.clear();
         if let Some((file, tests, leaves)) = self.file.take() {
-            let green = !self.tree.iter().rev().take_while(|test| test.0 == file).any(|t| t.2 == TestStatus::Failed);
+            let own = self.tree.iter().rev().take_while(|test| test.file == file);
+            let green = !own.into_iter().any(|test| test.status == TestStatus::Failed);
             self.surely_tree |= green && leaves == tests && tests > 0;
         }
     }
@@ -214,13 +222,13 @@ impl<'a> Run<'a> {
         let Some(said) = self.tests else {
             if !self.verbose.is_empty() || !self.tree.is_empty() {
                 report.fail("no `Tests` line: the run was cut off");
-                self.verbose.iter().for_each(|(file, name, status)| report.test(file, name, *status));
+                put(&self.verbose, report);
             }
             return false;
         };
         let (mut verbose, mut tree) = (Counts::default(), Counts::default());
-        self.verbose.iter().for_each(|(_, _, status)| verbose.add(*status));
-        self.tree.iter().for_each(|(_, _, status)| tree.add(*status));
+        self.verbose.iter().for_each(|test| verbose.add(test.status));
+        self.tree.iter().for_each(|test| tree.add(test.status));
         let read = if verbose.total > 0 { verbose } else { tree };
         let named = verbose.total > 0 || tree == said && self.surely_tree;
         if !named && said.passed + said.failed > 0 {
@@ -235,23 +243,20 @@ impl<'a> Run<'a> {
         } else if read != said {
             report.fail(format!("{} tests by the last lines, {} were read", said.total, read.total));
         }
-        self.put(report);
+        put(if self.verbose.is_empty() { &self.tree } else { &self.verbose }, report);
+        self.broken.iter().for_each(|file| report.broken_suite(file));
         false
     }
+}
 
-    fn put(&self, report: &mut Report) {
-        if self.verbose.is_empty() {
-            self.tree.iter().for_each(|(file, path, status)| report.test(file, &path.join(" > "), *status));
-        } else {
-            self.verbose.iter().for_each(|(file, name, status)| report.test(file, name, *status));
-        }
-        self.broken.iter().for_each(|file| report.broken_suite(file));
-    }
+fn put(tests: &[Test<'_>], report: &mut Report) {
+    let timed = timed(tests);
+    tests.iter().for_each(|test| report.test(&cut(test.file), &cut(&test.path(timed)), test.status));
 }
 
 /// `math.test.js (10 tests | 1 skipped) 354ms` as the file and how many tests it has.
 fn file_of(text: &str) -> Option<(&str, u64)> {
-    let (file, rest) = without_time(text).rsplit_once(" (")?;
+    let (file, rest) = without_times(text).rsplit_once(" (")?;
     let tests = rest.strip_suffix(')')?.split(" | ").next()?;
     let tests = tests.strip_suffix(" tests").or_else(|| tests.strip_suffix(" test")).unwrap_or(tests);
     Some((file, tests.parse().ok()?))
@@ -264,24 +269,34 @@ fn block_of(text: &str) -> Option<&str> {
     (!count.is_empty() && count.bytes().all(|b| b.is_ascii_digit())).then_some(name)
 }
 
-/// Takes off what differs from run to run: ` 12ms`, ` (retry x1)`, ` 20 MB heap used`.
-fn without_time(mut text: &str) -> &str {
+/// Takes off ` (retry x1)`, ` (repeat x2)` and ` 20 MB heap used`.
+fn without_notes(mut text: &str) -> &str {
     loop {
-        let before = text;
         text = text.trim_end();
-        if let Some((head, last)) = text.rsplit_once(' ') {
-            let retried = last.strip_suffix(')').is_some_and(|n| n.starts_with('x'))
-                && (head.ends_with("(retry") || head.ends_with("(repeat"));
-            if retried {
-                text = head.rsplit_once('(').map_or(head, |(head, _)| head);
-            } else if duration(last) {
-                text = head;
-            } else if let Some((head, _)) = text.strip_suffix(" MB heap used").and_then(|text| text.rsplit_once(' ')) {
-                text = head;
-            }
+        let note = text.rsplit_once(' ').and_then(|(head, last)| {
+            let head = head.strip_suffix("(retry").or_else(|| head.strip_suffix("(repeat"))?;
+            last.strip_suffix(')').filter(|n| n.starts_with('x')).map(|_| head)
+        });
+        let heap = || text.strip_suffix(" MB heap used").and_then(|text| text.rsplit_once(' ')).map(|(head, _)| head);
+        match note.or_else(heap) {
+            Some(head) => text = head,
+            None => return text,
         }
-        if text == before {
-            return text;
+    }
+}
+
+/// Takes off the notes and one ` 12ms`.
+fn without_time(text: &str) -> &str {
+    let text = without_notes(text);
+    text.rsplit_once(' ').filter(|(_, last)| duration(last)).map_or(text, |(head, _)| without_notes(head))
+}
+
+/// Takes off all notes and times.
+fn without_times(mut text: &str) -> &str {
+    loop {
+        match without_time(text) {
+            same if same.len() == text.len() => return text,
+            shorter => text = shorter,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
 use crate::domain::verify::formats::{Format, recognise};
+use crate::domain::verify::results::TestResults;
 use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/vitest/pass.txt");
@@ -14,6 +15,10 @@ const TREE_FAIL: &str = include_str!("../../../../tests/data/outputs/vitest/tree
 const LATE: &str = include_str!("../../../../tests/data/outputs/vitest/late.txt");
 const FILES: &str = include_str!("../../../../tests/data/outputs/exit/vitest-files.txt");
 const FILES_FAIL: &str = include_str!("../../../../tests/data/outputs/vitest/files-fail.txt");
+
+fn read(output: &str) -> TestResults {
+    said(output).results("vitest")
+}
 
 #[test]
 fn p8_exit_code_and_report_must_both_be_content() {
@@ -50,9 +55,20 @@ fn the_default_reporter_is_never_taken_for_a_tree() {
 #[test]
 fn what_differs_from_run_to_run_is_no_part_of_the_name() {
     for text in ["adds", "adds 12ms", "adds 1.20s", "adds 9ms (retry x1)", "adds 3ms (repeat x2) 20 MB heap used"] {
-        assert_eq!(without_time(text), "adds", "{text}");
+        assert_eq!((without_time(text), without_times(text)), ("adds", "adds"), "{text}");
     }
-    assert_eq!(without_time("adds 3 numbers"), "adds 3 numbers");
+    assert_eq!((without_time("adds 3 numbers"), without_time("stops in 5ms 0ms")), ("adds 3 numbers", "stops in 5ms"));
+}
+
+#[test]
+fn a_time_in_a_name_is_part_of_it_where_every_test_has_its_own() {
+    let run = |lines: &[&str]| {
+        let lines: String = lines.iter().map(|line| format!(" ✓ a.js > {line}\n")).collect();
+        names(&read(&format!(" RUN  v4.1.12 /x\n\n{lines}\n Test Files  1 passed (1)\n      Tests  2 passed (2)\n")))
+    };
+    assert_eq!(run(&["stops in 5ms 0ms", "stops in 9s 1ms"]), ["a.js: stops in 5ms", "a.js: stops in 9s"]);
+    // Older versions tell the time of slow tests only.
+    assert_eq!(run(&["stops in 5ms 400ms", "adds"]), run(&["stops in 5ms", "adds 500ms"]));
 }
 
 #[test]
@@ -91,7 +107,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "(( RUN  v1| ✓ | × | ❯ |   |a\\.test\\.js| > |\\(2 tests\\)|block \\(2\\)| Test Files  |      Tests  |1 passed|1 failed| \\| | \\(1\\)| FAIL  |⎯⎯|stdout \\| |é|\\x00)|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = said(&output).recognised();
         let _ = read(&output);
     }
 

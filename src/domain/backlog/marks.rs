@@ -1,0 +1,261 @@
+//! Writing marks into a backlog, byte by byte, and merging two texts of it item by item.
+//!
+//! Promises: nothing but the status of the named items changes, neither line ends nor white space nor a missing last line
+//! end; a status that a person wrote stays; the result is read again before it is given back, so that no mark ever changes
+//! what the file means for another item.
+
+use super::lines::{bullet, indent};
+use super::parse::{Place, parse, placed};
+use super::status::{ItemState, ItemStatus};
+use super::{Backlog, Heading};
+use crate::domain::plan::keys::Key;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::UnitId;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The status one item is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The item.
+    pub unit: UnitId,
+    /// Its new status, as [`ItemStatus`](super::ItemStatus) writes it.
+    pub status: String,
+    /// The status the writer gave it before, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
+}
+
+/// A text with marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marked {
+    /// The whole text.
+    pub text: String,
+    /// Items that kept the status a person gave them, with that status. Untrusted.
+    pub kept: Vec<(UnitId, String)>,
+}
+
+/// Puts marks into a text. Items that are not there any more are passed over.
+///
+/// # Errors
+/// The text is no backlog: its first fault.
+pub fn mark(text: &str, marks: &[Mark]) -> Result<Marked, String> {
+    let backlog = read(text)?;
+    let mut kept = Vec::new();
+    let mut wanted: Vec<(&UnitId, &str)> = Vec::new();
+    for Mark { unit, status, was } in marks {
+        let Some(now) = backlog.statuses.get(unit) else { continue };
+        // What waits for another unit says so of an earlier mission, and was taken up all the same.
+        let open = now.state == ItemState::Todo || (now.state == ItemState::Blocked && now.waits_for().is_some());
+        let now = now.to_string();
+        if now == *status {
+            continue;
+        }
+        // What a person set back to be done again is not called failed a second time; that it landed is still true.
+        if open && (was.is_none() || settled(status)) || was.as_ref() == Some(&now) {
+            wanted.push((unit, status));
+        } else {
+            kept.push((unit.clone(), now));
+        }
+    }
+    let (text, refused) = put(text, &wanted);
+    kept.extend(refused.into_iter().filter_map(|unit| Some((unit.clone(), backlog.statuses.get(unit)?.to_string()))));
+    Ok(Marked { text, kept })
+}
+
+fn read(text: &str) -> Result<Backlog, String> {
+    parse(text).map_err(|findings| findings.first().map(ToString::to_string).unwrap_or_default())
+}
+
+/// The text with these statuses, and the items whose status cannot be written without changing what the file means.
+fn put<'m>(text: &str, wanted: &[(&'m UnitId, &str)]) -> (String, Vec<&'m UnitId>) {
+    if wanted.is_empty() {
+        return (text.to_owned(), Vec::new());
+    }
+    let edited = edit(text, wanted);
+    if says_the_same(text, &edited, wanted) {
+        return (edited, Vec::new());
+    }
+    if let [(unit, _)] = wanted {
+        return (text.to_owned(), vec![*unit]);
+    }
+    let (left, right) = wanted.split_at(wanted.len() / 2);
+    let (text, mut refused) = put(text, left);
+    let (text, more) = put(&text, right);
+    refused.extend(more);
+    (text, refused)
+}
+
+/// Whether both texts are read alike but for the wanted statuses, which the second one has.
+fn says_the_same(before: &str, after: &str, wanted: &[(&UnitId, &str)]) -> bool {
+    let (Ok(before), Ok(after)) = (parse(before), parse(after)) else { return false };
+    let plain = |backlog: &Backlog| {
+        let mut units = backlog.units.clone();
+        units.iter_mut().for_each(|unit| unit.line = 0);
+        let heading = |h: &Heading| (h.level, h.path.clone(), h.title.clone(), h.kind.clone());
+        (units, backlog.headings.iter().map(heading).collect::<Vec<_>>())
+    };
+    let new: BTreeMap<&UnitId, &str> = wanted.iter().copied().collect();
+    let as_wanted = |(id, status): (&UnitId, &ItemStatus)| match new.get(id) {
+        Some(wanted) => status.to_string() == *wanted,
+        None => before.statuses.get(id) == Some(status),
+    };
+    plain(&before) == plain(&after) && after.statuses.iter().all(as_wanted)
+}
+
+/// One line of a text with its line end.
+struct Raw<'t> {
+    text: &'t str,
+    end: &'t str,
+}
+
+fn split(text: &str) -> Vec<Raw<'_>> {
+    text.split_inclusive('\n')
+        .map(|whole| {
+            let text = whole.strip_suffix('\n').map_or(whole, |line| line.strip_suffix('\r').unwrap_or(line));
+            Raw { text, end: &whole[text.len()..] }
+        })
+        .collect()
+}
+
+fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
+    let new: BTreeMap<&UnitId, &str> = wanted.iter().copied().collect();
+    let raw = split(text);
+    let usual = raw.first().map(|line| line.end).filter(|end| !end.is_empty()).unwrap_or("\n");
+    let mut lines: Vec<String> = raw.iter().map(|line| format!("{}{}", line.text, line.end)).collect();
+    for place in placed(text) {
+        let Some(status) = new.get(&place.unit) else { continue };
+        let heading = place.line as usize - 1;
+        let entry =
+            |key: Key| place.entries.iter().find(|(known, _)| *known == key).map(|(_, line)| *line as usize - 1);
+        tick(&mut lines[heading], status);
+        if let Some(at) = entry(Key::Status) {
+            lines[at] = with_value(raw[at].text, status) + raw[at].end;
+            continue;
+        }
+        let block = entry(Key::Id).map(|at| (at, true)).or_else(|| {
+            let first =
+                place.entries.iter().map(|(_, line)| *line as usize - 1).filter(|at| is_block(raw[*at].text)).min();
+            first.map(|at| (at, false))
+        });
+        match block {
+            Some((at, after)) => {
+                let prefix = lead(raw[at].text);
+                let line = format!("{prefix}status: {status}");
+                match (after, raw[at].end) {
+                    (true, "") => lines[at] = format!("{}{usual}{line}", lines[at]),
+                    (true, end) => lines[at] = format!("{}{line}{end}", lines[at]),
+                    (false, end) => {
+                        lines[at] = format!("{line}{}{}", if end.is_empty() { usual } else { end }, lines[at])
+                    }
+                }
+            }
+            None => {
+                let prefix =
+                    if place.level == 0 { format!("{}  - ", indent_of(raw[heading].text)) } else { "- ".to_owned() };
+                let line = format!("{prefix}status: {status}");
+                let below = raw.get(heading + 1).map(|next| next.text);
+                let end = if raw[heading].end.is_empty() { usual } else { raw[heading].end };
+                // Text right below a bullet would belong to it.
+                let column = indent(raw[heading].text) + 2;
+                let apart =
+                    below.is_some_and(|next| !next.trim().is_empty() && (place.level > 0 || indent(next) >= column));
+                let mut more = String::new();
+                if raw[heading].end.is_empty() {
+                    more.push_str(end);
+                    more.push_str(&line);
+                } else {
+                    more.push_str(&line);
+                    more.push_str(end);
+                }
+                if apart {
+                    more.push_str(end);
+                }
+                lines[heading].push_str(&more);
+            }
+        }
+    }
+    lines.concat()
+}
+
+/// Ticks the checkbox of an item that is done; white space and everything else stays.
+fn tick(line: &mut String, status: &str) {
+    let mut rest = line.trim_start();
+    rest = rest.trim_start_matches('#').trim_start();
+    if let Some(inner) = bullet(rest) {
+        rest = inner.content;
+    }
+    if settled(status)
+        && rest.starts_with("[ ]")
+        && let Some(at) = line.find("[ ]")
+    {
+        line.replace_range(at..at + 3, "[x]");
+    }
+}
+
+/// A line with another value behind its first colon that ends a key.
+fn with_value(line: &str, status: &str) -> String {
+    let at = line.find(':').unwrap_or(line.len());
+    let mut end = (at + 1).min(line.len());
+    // `**Status:** todo` closes its key behind the colon.
+    if line[end..].starts_with("**") {
+        end += 2;
+    }
+    format!("{} {status}", &line[..end])
+}
+
+fn is_block(line: &str) -> bool {
+    bullet(line).is_some_and(|item| !item.content.starts_with("**"))
+}
+
+fn indent_of(line: &str) -> &str {
+    &line[..line.len() - line.trim_start().len()]
+}
+
+/// What stands before the content of a bullet.
+fn lead(line: &str) -> String {
+    let content = bullet(line).map_or("", |item| item.content);
+    let at = if content.is_empty() { line.len() } else { line.find(content).unwrap_or(line.len()) };
+    line[..at].to_owned()
+}
+
+/// The text of a person with the marks that another text got beside it. `base` is what both come from. An item whose status
+/// the person wrote or changed keeps it; one whose words the person changed loses a mark that says it did not work out: it is
+/// another item now. `None` when the other text differs from `base` in more than marks, or one of the three is no backlog.
+#[must_use]
+pub fn merge(base: &str, marked: &str, person: &str) -> Option<String> {
+    let (old, ours) = (parse(base).ok()?, parse(marked).ok()?);
+    let differs = |(id, status): &(&UnitId, &ItemStatus)| old.statuses.get(id).is_some_and(|before| before != *status);
+    let marks: Vec<(&UnitId, String)> =
+        ours.statuses.iter().filter(differs).map(|(id, status)| (id, status.to_string())).collect();
+    let all: Vec<(&UnitId, &str)> = marks.iter().map(|(id, status)| (*id, status.as_str())).collect();
+    if put(base, &all) != (marked.to_owned(), Vec::new()) {
+        return None;
+    }
+    let theirs = parse(person).ok()?;
+    let said = |text: &str| -> BTreeSet<UnitId> {
+        let own = |place: &Place| place.entries.iter().any(|(key, _)| *key == Key::Status);
+        placed(text).into_iter().filter(own).map(|place| place.unit).collect()
+    };
+    let (said_before, said_now) = (said(base), said(person));
+    let words = |backlog: &Backlog, id: &UnitId| {
+        let unit = backlog.units.iter().find(|unit| unit.id == *id);
+        unit.map(|unit| UnitSpec { line: 0, ..unit.clone() })
+    };
+    let wanted = |(id, status): &(&UnitId, &str)| {
+        let same_status = theirs.statuses.get(id).is_some_and(|now| old.statuses.get(id) == Some(now));
+        let untouched = same_status && said_before.contains(id) == said_now.contains(id);
+        untouched && (settled(status) || words(&old, id) == words(&theirs, id))
+    };
+    let wanted: Vec<(&UnitId, &str)> = all.into_iter().filter(wanted).collect();
+    Some(put(person, &wanted).0)
+}
+
+/// Whether a status says that nothing is left to do.
+fn settled(status: &str) -> bool {
+    [ItemState::Done, ItemState::NoOp].iter().any(|state| status.starts_with(state.word()))
+}
+
+#[cfg(test)]
+#[path = "marks_tests.rs"]
+mod tests;

@@ -1,0 +1,57 @@
+//! What a mission wrote about itself: written once more from the record, and held against the commit and the journal.
+
+use super::Case;
+use crate::domain::backlog::ItemState;
+use crate::domain::mission::{Landing, State, UnitState};
+use crate::domain::values::Tip;
+use crate::engine::books::compose;
+use crate::engine::error::EngineError;
+use std::collections::BTreeSet;
+
+/// Checks the landing of books, in the state before it is folded.
+pub(super) async fn written(
+    case: &mut Case<'_>,
+    state: &State,
+    open: &Landing,
+    candidate: &Tip,
+) -> Result<(), EngineError> {
+    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    let Some(books) = &state.books else {
+        case.claim("books: what was written".to_owned(), &[], &["no record says what it was".to_owned()], &[]);
+        return Ok(());
+    };
+    let there = [&open.onto.commit, &candidate.commit];
+    for commit in there {
+        if case.git.resolve(commit.as_str()).await?.is_none() {
+            unknown.push(format!("{} does not exist any more", commit.short()));
+        }
+    }
+    if unknown.is_empty() {
+        let again = compose(&case.git, case.mission(), &open.onto.commit, books).await?;
+        let changed: BTreeSet<String> =
+            case.git.differing(&open.onto.commit, &candidate.commit).await?.into_iter().collect();
+        if changed != again.files.iter().map(|(path, ..)| (*path).to_owned()).collect() {
+            broken.push("the commit changes other files".to_owned());
+        }
+        for (path, _, text) in &again.files {
+            if case.git.read_file(&candidate.commit, path).await?.as_deref() != Some(text.as_bytes()) {
+                broken.push(format!("the commit has another {path}"));
+            }
+        }
+    }
+    let done = ItemState::Done.word();
+    for mark in books.marks.iter().filter(|mark| mark.status.starts_with(done)) {
+        if state.unit(&mark.unit).is_none_or(|unit| unit.state != UnitState::Landed) {
+            broken.push(format!("{} is marked {done} and has not landed", mark.unit));
+        }
+    }
+    for told in &books.session.units {
+        let landed = state.unit(&told.unit).and_then(|unit| unit.landed.as_ref()).map(|tip| &tip.commit);
+        if told.state == UnitState::Landed && landed != told.commit.as_ref() {
+            broken.push(format!("{} is told to have landed elsewhere", told.unit));
+        }
+    }
+    let what = format!("books of round {}: marks and session are what the records say", books.round);
+    case.claim(what, &[], &broken, &unknown);
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The session of a round for `PROGRESS.md`, from the record of what is to be written and nothing else.
+
+use super::text::plain;
+use super::words::{count, tests, word};
+use crate::domain::mission::{Books, Told, UnitState};
+use crate::domain::progress::{Bullet, Session};
+use crate::domain::values::{MissionId, date};
+
+/// Units named before a list is cut.
+const NAMED: usize = 100;
+
+/// What a round of a mission came to.
+#[must_use]
+pub fn session(mission: &MissionId, books: &Books) -> Session {
+    let told = &books.session;
+    let of = |state: UnitState| told.units.iter().filter(move |unit| unit.state == state);
+    let states = || UnitState::ALL.into_iter().filter(|state| of(*state).next().is_some());
+    let counts: Vec<String> = states().map(|state| format!("{} {}", of(state).count(), state.name())).collect();
+    let counts = counts.join(", ");
+    let target = match told.objective.trim() {
+        "" => "the open units of the plan".to_owned(),
+        objective => plain(objective),
+    };
+    let summary = |summary: &Option<_>| summary.as_ref().map_or_else(|| "unknown".to_owned(), tests);
+    let checks = format!(
+        "checks before: {} → after: {}; {} of the mission so far, {} reused",
+        summary(&told.before),
+        summary(&told.after),
+        count(told.runs, "verification"),
+        told.reused
+    );
+    let mut outcome = Bullet::new("Outcome", &counts);
+    outcome.below = cut(states().flat_map(of).map(line).collect());
+    let waits = |unit: &&Told| matches!(unit.state, UnitState::Blocked | UnitState::Held);
+    let blocked: Vec<String> = undone(books).filter(waits).map(|unit| format!("`{}`", unit.unit)).collect();
+    let mut next = cut(undone(books).map(line).collect());
+    if told.left_over > 0 {
+        next.push(format!("{} for later rounds", count(u64::from(told.left_over), "more unit")));
+    }
+    if next.is_empty() {
+        next.push("nothing is left of this plan".to_owned());
+    }
+    let none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
+    Session {
+        title: format!("Round {} of mission {mission}: {counts}", books.round),
+        bullets: vec![
+            Bullet::new("Date", &date(books.at)),
+            Bullet::new("Target", &target),
+            outcome,
+            Bullet::new("Summary", &checks),
+        ],
+        current: vec![
+            Bullet::new("Phase", &format!("round {} of mission {mission}", books.round)),
+            Bullet::new("Active Task", "none"),
+            Bullet::new("Blocked", &none(cut(blocked).join(", "))),
+            Bullet::new("Last Commit", told.green.short()),
+            Bullet::new("Target", &target),
+        ],
+        next,
+    }
+}
+
+/// What is not done, told now or before.
+fn undone(books: &Books) -> impl Iterator<Item = &Told> {
+    books.session.units.iter().chain(&books.session.open).filter(|unit| !unit.state.satisfies())
+}
+
+/// ``landed `id` (Title) at 0123456789``, or with the reason.
+fn line(unit: &Told) -> String {
+    let what = format!("{} `{}` ({})", word(&unit.state), unit.unit, plain(unit.title.trim()));
+    match (&unit.commit, unit.reason.is_empty()) {
+        (Some(commit), _) => format!("{what} at {}", commit.short()),
+        (None, false) => format!("{what}: {}", plain(&unit.reason)),
+        (None, true) => what,
+    }
+}
+
+fn cut(mut lines: Vec<String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(NAMED);
+    if more > 0 {
+        lines.truncate(NAMED);
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::mission::{Keeps, Session as Of};
+    use crate::domain::progress::add;
+    use crate::domain::values::{CommitId, UnitId};
+
+    #[test]
+    fn p12_words_of_others_stay_on_their_line() {
+        let commit = CommitId::new(&"a".repeat(40)).unwrap();
+        let unit = Told {
+            unit: UnitId::new("u").unwrap(),
+            title: "x\n</details>\n\u{202e}## Session History\x1b[31m".to_owned(),
+            state: UnitState::Held,
+            commit: None,
+            reason: "why?\r\n<script>".to_owned(),
+        };
+        let session_of = Of {
+            objective: "# all\n\n<details>".to_owned(),
+            units: vec![unit],
+            open: Vec::new(),
+            left_over: 2,
+            before: None,
+            after: None,
+            green: commit,
+            runs: 1,
+            reused: 0,
+        };
+        let books = Books { round: 1, at: 0, keeps: Keeps::Backlog, marks: Vec::new(), session: session_of };
+        let text = add(None, &session(&MissionId::new("m1").unwrap(), &books));
+        assert_eq!(crate::domain::progress::check(&text), Ok(1), "{text}");
+        assert!(text.contains("1. held `u` (x &lt;/details> \u{fffd}## Session History\u{fffd}[31m): why? &lt;script>\n2. 2 more units"), "{text}");
+        assert!(text.contains("checks before: unknown → after: unknown; 1 verification of"), "{text}");
+    }
+}

@@ -1,0 +1,232 @@
+//! What missions write into the repository: marks in `BACKLOG.md`, sessions in `PROGRESS.md`, as a person finds them.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use super::support::night::{Night, unit};
+use expect_test::expect;
+
+const BACKLOG: &str = "# Backlog\r\n\r\nWords that stay.\t\r\n\r\n## First\r\n- id: first\r\n- priority: 0\r\n- run: echo 1 > first.txt\r\n\r\n\
+    ## Second\r\n- id: second\r\n- attempts: 1\r\n- run: echo false > tests/alpha.sh\r\n\r\n\
+    ## Third\r\n- depends: second\r\n- run: true\r\n\r\n- [ ] stays open";
+
+/// A file of green, byte by byte.
+fn green(night: &Night, path: &str) -> String {
+    let whole = night.sh(&format!("git show mc/green:{path} && echo ."));
+    whole.strip_suffix('.').unwrap().to_owned()
+}
+
+/// The text with its days, object ids and missions named instead: those are others each time.
+fn named(night: &Night, text: &str) -> String {
+    let mut text = text.replace(&night.sh("date -u +%F"), "DAY").replace('\r', "");
+    for (n, mission) in night.sql("SELECT DISTINCT mission FROM journal ORDER BY seq").iter().enumerate() {
+        text = text.replace(mission, &format!("m{}", n + 1));
+    }
+    let hex = |word: &str| word.len() == 10 && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    let name = |word: &str| match word.get(..10).filter(|id| hex(id) && word.len() <= 11) {
+        Some(id) => word.replace(id, "ID"),
+        None => word.to_owned(),
+    };
+    words.map(name).collect()
+}
+
+fn verifications(night: &Night) -> u64 {
+    night.status()["verifications"]["run"].as_u64().unwrap()
+}
+
+#[test]
+fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
+    let night = Night::new();
+    night.write("BACKLOG.md", BACKLOG);
+    night.commit("backlog");
+    night.mc(&["mission", "start", "--rounds", "2", "--units-per-round", "2"]).exits(3);
+    let backlog = green(&night, "BACKLOG.md");
+    let unmarked: String = backlog.split_inclusive('\n').filter(|line| !line.starts_with("- status: ")).collect();
+    assert_eq!(unmarked, BACKLOG);
+    assert_eq!(backlog.matches("\r\n").count(), backlog.matches('\n').count());
+    expect![[r#"
+        # Backlog
+
+        Words that stay.	
+
+        ## First
+        - id: first
+        - status: done (DAY, ID)
+        - priority: 0
+        - run: echo 1 > first.txt
+
+        ## Second
+        - id: second
+        - status: failed (DAY, ID, rejected: 1 test passed before and fails now: verification: alpha)
+        - attempts: 1
+        - run: echo false > tests/alpha.sh
+
+        ## Third
+        - status: blocked (DAY, depends on second)
+        - depends: second
+        - run: true
+
+        - [ ] stays open"#]]
+    .assert_eq(&named(&night, &backlog));
+    expect![[r#"
+        # Progress
+
+        ## Current State
+
+        <!-- mc writes the lines below anew with each session; take this line away to keep your own -->
+        - **Phase**: round 2 of mission m1
+        - **Active Task**: none
+        - **Blocked**: `third`
+        - **Last Commit**: ID
+        - **Target**: the open units of the plan
+
+        ## Next Up
+
+        <!-- mc writes the lines below anew with each session; take this line away to keep your own -->
+        1. blocked `third` (Third): depends on second
+        2. rejected `second` (Second): 1 test passed before and fails now: verification: alpha
+
+        ## Session History
+
+        <details>
+        <summary>Session 002 - Round 2 of mission m1: 1 blocked</summary>
+
+        - **Date**: DAY
+        - **Target**: the open units of the plan
+        - **Outcome**: 1 blocked
+          - blocked `third` (Third): depends on second
+        - **Summary**: checks before: passes: 2 passed, 0 failed → after: passes: 2 passed, 0 failed; 5 verifications of the mission so far, 0 reused
+
+        </details>
+        <details>
+        <summary>Session 001 - Round 1 of mission m1: 1 landed, 1 rejected</summary>
+
+        - **Date**: DAY
+        - **Target**: the open units of the plan
+        - **Outcome**: 1 landed, 1 rejected
+          - landed `first` (First) at ID
+          - rejected `second` (Second): 1 test passed before and fails now: verification: alpha
+        - **Summary**: checks before: passes: 2 passed, 0 failed → after: passes: 2 passed, 0 failed; 4 verifications of the mission so far, 0 reused
+
+        </details>
+    "#]].assert_eq(&named(&night, &green(&night, "PROGRESS.md")));
+    // The base, two candidates, the refused one once more, and what was written after each round.
+    assert_eq!(verifications(&night), 6);
+    night.mc(&["report"]).exits(0).says(&["verifications: 6 run = 1 of the base", " + 2 of the books"]);
+    night.mc(&["report", "--verify"]).exits(0).says(&["books of round 2: marks and session are what the records say"]);
+    night.audit();
+    night.green_verifies("sh run.sh");
+
+    // What failed is not begun again by itself, and nobody is told anything new.
+    let before = night.sh("git rev-parse mc/green");
+    night
+        .mc(&["mission", "start"])
+        .exits(0)
+        .says(&["nothing is left to plan", "note: 2 units of BACKLOG.md marked failed"]);
+    assert_eq!(night.sh("git rev-parse mc/green"), before);
+    // A person wants it done after all, and says so on the target branch, where no marks are.
+    let again = "- id: second\r\n- status: todo\r\n";
+    let mended = BACKLOG.replace("- id: second\r\n", again).replace("echo false >", "echo true >>");
+    night.write("BACKLOG.md", mended + "\r\n\r\n## Fourth\r\n- run: echo 4 > fourth.txt\r\n");
+    night.write("PROGRESS.md", "# Progress of ours\n\nWords.\n");
+    night.commit("once more");
+    night.mc(&["mission", "start"]).exits(0).says(&["units: 2 landed + 1 no-op = 3 units"]);
+    expect![[r#"
+        # Backlog
+
+        Words that stay.	
+
+        ## First
+        - id: first
+        - status: done (DAY, ID)
+        - priority: 0
+        - run: echo 1 > first.txt
+
+        ## Second
+        - id: second
+        - status: done (DAY, ID)
+        - attempts: 1
+        - run: echo true >> tests/alpha.sh
+
+        ## Third
+        - status: no-op (DAY, ID)
+        - depends: second
+        - run: true
+
+        - [ ] stays open
+
+        ## Fourth
+        - status: done (DAY, ID)
+        - run: echo 4 > fourth.txt
+    "#]]
+    .assert_eq(&named(&night, &green(&night, "BACKLOG.md")));
+    let progress = named(&night, &green(&night, "PROGRESS.md"));
+    assert!(progress.starts_with("# Progress of ours\n\nWords.\n\n## Session History\n\n<details>\n"), "{progress}");
+    let titles: Vec<&str> = progress.lines().filter(|line| line.starts_with("<summary>")).collect();
+    expect![[r#"
+        <summary>Session 003 - Round 1 of mission m3: 2 landed, 1 no-op</summary>
+        <summary>Session 002 - Round 2 of mission m1: 1 blocked</summary>
+        <summary>Session 001 - Round 1 of mission m1: 1 landed, 1 rejected</summary>"#]]
+    .assert_eq(&titles.join("\n"));
+    night.audit();
+}
+
+#[test]
+fn p13_the_books_cost_no_run_where_verification_does_not_read_them() {
+    let night = Night::new();
+    night.settings("sh run.sh", "ignore = [\"BACKLOG.md\", \"PROGRESS.md\"]");
+    night.write("BACKLOG.md", "## A\n- run: echo a > a.txt\n");
+    night.commit("backlog");
+    night.mc(&["mission", "start"]).exits(0);
+    assert!(green(&night, "BACKLOG.md").starts_with("## A\n- status: done ("));
+    assert_eq!(verifications(&night), 2, "the base and the landing");
+    night.audit();
+}
+
+#[test]
+fn a_plan_that_is_not_in_the_repository_is_told_of_only_where_there_is_a_progress_file() {
+    let night = Night::new();
+    night.mission(&unit("a", "echo a > a.txt")).exits(0);
+    assert!(!night.holds("git cat-file -e mc/green:PROGRESS.md"));
+    assert_eq!(verifications(&night), 2);
+    night.write("PROGRESS.md", "# Ours\n\nour words");
+    night.write("BACKLOG.md", "## B\n");
+    night.commit("progress");
+    night.mission(&unit("b", "echo b > b.txt")).exits(0);
+    // The first of it has taken the target in; the second one finds the file on green.
+    night.mission(&unit("c", "echo c > c.txt")).exits(0);
+    let progress = green(&night, "PROGRESS.md");
+    assert!(progress.starts_with("# Ours\n\nour words\n\n## Session History\n\n<details>\n"), "{progress}");
+    assert_eq!(green(&night, "BACKLOG.md"), "## B\n");
+    night.audit();
+}
+
+#[test]
+fn a_gate_that_reads_the_files_refuses_the_books_once_and_blames_no_unit() {
+    let night = Night::new();
+    night.write("tests/alpha.sh", "! grep -q status BACKLOG.md\n");
+    night.write("BACKLOG.md", "## A\n- run: echo a > a.txt\n## B\n- run: echo b > b.txt\n");
+    night.commit("backlog");
+    night.mc(&["mission", "start", "--units-per-round", "1"]).exits(0);
+    assert_eq!(green(&night, "BACKLOG.md"), "## A\n- run: echo a > a.txt\n## B\n- run: echo b > b.txt\n");
+    assert!(!night.holds("git cat-file -e mc/green:PROGRESS.md"));
+    let told = "BACKLOG.md and PROGRESS.md are not written any more in this mission: the gate refuses that";
+    assert_eq!(night.report().matches(told).count(), 1, "{}", night.report());
+    // The base, the first unit, its books twice, the second unit.
+    assert_eq!(verifications(&night), 5);
+    night.audit();
+}
+
+#[test]
+fn files_that_cannot_be_read_are_left_alone_and_that_is_said() {
+    let night = Night::new();
+    night.write("BACKLOG.md", b"## A\n- run: echo a > a.txt\n\nna\xefve\n");
+    night.write("words", "x");
+    night.sh("ln -s words PROGRESS.md");
+    night.commit("backlog");
+    night.mc(&["mission", "start"]).exits(0);
+    assert!(night.holds("git diff --quiet main mc/green -- BACKLOG.md PROGRESS.md words"));
+    let told =
+        ["BACKLOG.md is no UTF-8 text and was left as it is", "PROGRESS.md is no regular file and was left as it is"];
+    night.mc(&["report"]).exits(0).says(&told);
+    night.audit();
+}
