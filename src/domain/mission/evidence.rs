@@ -181,6 +181,16 @@ impl State {
         unit.map(|u| extra_stages(role, &u.spec)).unwrap_or_default()
     }
 
+    /// Folds what `accept` of the unit at `i` said before an agent was, or would have been, started.
+    pub(super) fn take_accept(&mut self, i: usize, report: &AttemptReport) {
+        let Some(accept) = &report.accept else { return };
+        self.verifications_run += u64::from(accept.runs);
+        self.verifications_reused += u64::from(accept.runs == 0);
+        if accept.doubts() {
+            self.touch(i, Unit::accept_in_doubt);
+        }
+    }
+
     /// Folds what a unit's own lines gave into its landing.
     pub(super) fn take_extra(&mut self, role: VerifyRole, extra: Extra) {
         let Some(landing) = &mut self.landing else { return };

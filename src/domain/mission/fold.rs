@@ -2,7 +2,7 @@
 
 use super::books::{Known, plain};
 use super::command::MergeSource;
-use super::event::{AcceptBefore, StopLevel};
+use super::event::StopLevel;
 use super::parts::{
     After, Attempt, Extra, Green, Landing, MergeRequest, MustFail, Round, Stage, Unit, UnitState, Verifying,
 };
@@ -117,10 +117,7 @@ impl State {
                     *trouble = if *class == AttemptClass::Infrastructure { *trouble + 1 } else { 0 };
                 }
                 self.infra_in_row = if *class == AttemptClass::Infrastructure { self.infra_in_row + 1 } else { 0 };
-                if let Some(accept) = &report.accept {
-                    self.verifications_run += u64::from(accept.runs);
-                    self.verifications_reused += u64::from(accept.runs == 0);
-                }
+                self.take_accept(i, report);
                 self.charge(self.units[i].spec.run.is_some(), *class, report.cost);
                 self.touch(i, |u| {
                     if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {
@@ -134,9 +131,6 @@ impl State {
                     }
                     if *next == NextMove::NoOp {
                         u.reason.clone_from(&report.summary);
-                    }
-                    if report.accept.as_ref().is_some_and(AcceptBefore::doubts) {
-                        u.accept_in_doubt();
                     }
                     match class {
                         AttemptClass::FailedWork
