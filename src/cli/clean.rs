@@ -72,6 +72,10 @@ fn tell(rubbish: &Rubbish) {
     if !rubbish.snapshots.is_empty() {
         output::line(&format!("{} that nothing rests on", count(rubbish.snapshots.len() as u64, "snapshot")));
     }
+    if !rubbish.verifications.is_empty() {
+        let folders = count(rubbish.verifications.len() as u64, "verification");
+        output::line(&format!("output of {folders} without a mission, {}", size(rubbish.verify_bytes)));
+    }
     if !rubbish.slots.is_empty() {
         let slots = count(rubbish.slots.len() as u64, "workspace");
         output::line(&format!("{slots} that nobody uses, {}", size(rubbish.slot_bytes)));
@@ -95,6 +99,7 @@ fn body(rubbish: &Rubbish, deleted: bool) -> Value {
         "deleted": deleted,
         "missions": rubbish.missions.iter().map(mission).collect::<Vec<_>>(),
         "snapshots": rubbish.snapshots.len(),
+        "verifications": rubbish.verifications,
         "slots": rubbish.slots,
         "bytes": rubbish.bytes(),
     })

@@ -3,6 +3,7 @@
 use super::args::{Verify, VerifyFormat};
 use super::error::CliError;
 use super::{Context, output};
+use crate::engine::judge;
 use crate::engine::verify::{self as gate, VerifyOptions};
 use crate::report::text::plain;
 use crate::report::{github, junit, verify as reports};
@@ -13,7 +14,8 @@ const DOES_NOT_PASS: u8 = 4;
 const INTERRUPTED: u8 = 130;
 
 pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliError> {
-    let site = context.site().await?;
+    let court = judge::court(&context.place(), args.rev.as_deref(), args.base.as_deref()).await?;
+    let site = &court.site;
     for warning in site.settings()?.warnings {
         output::note(&format!("warning: {}", plain(&warning)));
     }
@@ -24,7 +26,7 @@ pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliErr
             output::note(&plain(text));
         }
     };
-    let Some(verified) = gate::verify(&site, &options, &say).await? else {
+    let Some(verified) = gate::judged(&court, &options, &say).await? else {
         output::note("interrupted: everything that ran was ended, and nothing is known of the commit");
         return Ok(INTERRUPTED);
     };
@@ -41,7 +43,7 @@ pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliErr
         }
         VerifyFormat::Github => {
             output::put(&github::github(&verified, &gate::token()));
-            gate::summarise(&site, &github::summary(&verified))?;
+            gate::summarise(site, &github::summary(&verified))?;
         }
     }
     Ok(if verified.passes() { 0 } else { DOES_NOT_PASS })

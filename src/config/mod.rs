@@ -17,6 +17,8 @@ pub mod settings;
 
 pub mod propose;
 
+pub mod changes;
+
 pub use layers::{Inputs, Layers};
 pub use settings::Settings;
 

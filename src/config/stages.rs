@@ -131,6 +131,10 @@ impl Stage {
         wrong
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// As an inline table, for people.
     #[must_use]
     pub fn render(&self) -> String {

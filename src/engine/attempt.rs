@@ -6,6 +6,7 @@
 //! Crash windows: before `run` is claimed the attempt never started; after it the run is adopted; after `collected.json`
 //! nothing is collected twice and the stages are adopted; after `report.json` nothing is done twice.
 
+use super::accept;
 use super::claims;
 use super::evidence;
 use super::foreign::foreign_refs;
@@ -39,7 +40,12 @@ const SUMMARY_TAIL: usize = 1_500;
 /// Starts an attempt and sees it to its end.
 pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
     let place = Folder::of(shop, &order);
-    match begin(shop, &order, &place, kill.clone()).await {
+    let begun = match accept::before(shop, &order, kill.clone()).await {
+        Ok(None) => begin(shop, &order, &place, kill.clone()).await,
+        Ok(Some(question)) => return settle(shop, &order, &place, AttemptReport::not_started(question)).await,
+        Err(not) => Err(not),
+    };
+    match begun {
         Ok(job) => {
             let began = clock::now();
             let ended = run(shop, job, kill.clone(), false).await;
@@ -69,6 +75,7 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
     // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
     // they work in the same slot.
     if !place.root.join("run/claim").exists() {
+        accept::end_abandoned(shop, &order).await;
         prepare::end_setup(&place.root).await;
     }
     let job = job(shop, &order, &place, pool.path(order.slot));
@@ -289,6 +296,7 @@ async fn finish(
         Err(why) => {
             // The slot keeps its marker: nothing is reset before it is pinned; its next user tries again.
             report.end = RunEnd::Infrastructure(format!("collect the workspace: {why}"));
+            report.accept = accept::told(shop, order);
             shop.redactor().report(&mut report);
             return report;
         }
@@ -413,6 +421,7 @@ async fn keep(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Option<Collec
 
 /// Keeps the report durably, then gives the slot back.
 async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, mut report: AttemptReport) -> AttemptReport {
+    report.accept = accept::told(shop, order);
     shop.redactor().report(&mut report);
     if let Err(e) = place.keep(&place.report(), &report) {
         tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);

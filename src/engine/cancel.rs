@@ -1,13 +1,13 @@
 //! `mc unit cancel`: gives one unit up. A living engine is told; without one it is done here, with the lock in hand, and the
 //! mission stays as resumable as it was.
 
-use super::attempt;
 use super::driver::entry;
 use super::error::{EngineError, Kind};
 use super::history;
 use super::mission::{Asked, effective, take_lock, unfinished};
 use super::shop::Shop;
 use super::site::Site;
+use super::{attempt, verification};
 use crate::adapters::clock::EngineClock;
 use crate::adapters::store::Store;
 use crate::domain::mission::{Command, Event, State, UnitState, decide};
@@ -49,13 +49,23 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
     let mut events = VecDeque::from([Event::CancelUnit { unit: id }]);
     while let Some(event) = events.pop_front() {
         for command in step(&shop, &mut state, clock.now(), event)? {
-            // A verification nobody wants is killed by the next engine, like all that an engine left open.
-            if let Command::Kill { unit, n } = command
-                && let Some(order) = state.order(&unit)
-            {
-                let (_keep, kill) = watch::channel(true);
-                let report = Box::new(attempt::adopt(&shop, order, kill).await);
-                events.push_back(Event::AttemptEnded { unit, n, report });
+            match command {
+                Command::Kill { unit, n } => {
+                    let Some(order) = state.order(&unit) else { continue };
+                    let (_keep, kill) = watch::channel(true);
+                    let report = Box::new(attempt::adopt(&shop, order, kill).await);
+                    events.push_back(Event::AttemptEnded { unit, n, report });
+                }
+                Command::KillVerification { run } => {
+                    verification::end_abandoned(&shop, run).await.map_err(|what| EngineError::Broken {
+                        what,
+                        hint: "the unit is cancelled; `mc mission resume` or `mc mission stop --now` tries again"
+                            .to_owned(),
+                    })?;
+                    events.push_back(Event::Verified { run, result: Err("killed".to_owned()) });
+                }
+                // All else is asked again by the next engine.
+                _ => {}
             }
         }
     }

@@ -10,10 +10,12 @@ use super::error::EngineError;
 use super::history::{self, History};
 use super::mission::take_lock;
 use super::site::Site;
+use super::verify::verify_runs;
 use super::views;
 use crate::adapters::git::Git;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::Store;
+use crate::adapters::workspace::pool::SlotInfo;
 use crate::adapters::workspace::slot::remove_any;
 use crate::adapters::{clock, files};
 use crate::domain::mission::Record;
@@ -61,6 +63,10 @@ pub struct Rubbish {
     pub missions: Vec<Leftover>,
     /// Snapshots that no landing and no base rests on.
     pub snapshots: Vec<SnapshotKey>,
+    /// Folders of `mc verify` and of rerun proofs: output of stages, which stored results do not need.
+    pub verifications: Vec<PathBuf>,
+    /// Size of these folders.
+    pub verify_bytes: u64,
     /// Workspaces nobody uses.
     pub slots: Vec<u32>,
     /// Size of these workspaces.
@@ -72,13 +78,13 @@ impl Rubbish {
     #[must_use]
     pub fn nothing(&self) -> bool {
         let of_missions = self.missions.iter().all(|left| left.refs.is_empty() && left.paths.is_empty());
-        of_missions && self.snapshots.is_empty() && self.slots.is_empty()
+        of_missions && self.snapshots.is_empty() && self.verifications.is_empty() && self.slots.is_empty()
     }
 
     /// Disk that is freed at once; git frees the objects behind refs in its own time.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.slot_bytes + self.missions.iter().map(|left| left.bytes).sum::<u64>()
+        self.slot_bytes + self.verify_bytes + self.missions.iter().map(|left| left.bytes).sum::<u64>()
     }
 }
 
@@ -151,14 +157,29 @@ async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> R
     let whole = |key: &SnapshotKey| SnapshotKey(key.0.split('/').next().unwrap_or_default().to_owned());
     rubbish.snapshots =
         store.snapshots_before(before)?.into_iter().filter(|key| !needed.contains(&whole(key))).collect();
+    let slots = views::slots(site).await?;
+    for folder in verifications(site, &slots, before) {
+        rubbish.verify_bytes += files::size(&folder).unwrap_or(0);
+        rubbish.verifications.push(folder);
+    }
     if at_rest {
-        let idle = views::slots(site).await?.into_iter().filter(|slot| !slot.in_use && slot.dirty.is_none());
+        let idle = slots.into_iter().filter(|slot| !slot.in_use && slot.dirty.is_none());
         for slot in idle {
             rubbish.slot_bytes += slot.bytes;
             rubbish.slots.push(slot.slot);
         }
     }
     Ok(rubbish)
+}
+
+/// Folders of verifications without a mission that nothing was written into since `before`. One that a workspace is still
+/// marked with, and others of the same call, are at work or wait to be ended by the next call.
+fn verifications(site: &Site, slots: &[SlotInfo], before: Millis) -> Vec<PathBuf> {
+    let root = verify_runs(&site.state);
+    let call = |label: &str| label.split('-').next().unwrap_or_default().to_owned();
+    let used: BTreeSet<String> = slots.iter().filter_map(|slot| slot.dirty.as_deref()).map(call).collect();
+    let unused = files::folders(&root).into_iter().filter(|label| !used.contains(&call(label)));
+    unused.map(|label| root.join(label)).filter(|path| files::changed(path).is_some_and(|at| at <= before)).collect()
 }
 
 /// Snapshots that the audit asks for: those of landings and of accepted bases; of an unfinished mission, all.
@@ -198,7 +219,7 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
         let record = Record::Cleaned { at, refs, bytes: left.bytes };
         store.append(&left.mission, at, &[entry(&record)?])?;
     }
-    for path in rubbish.missions.iter().flat_map(|left| &left.paths) {
+    for path in rubbish.missions.iter().flat_map(|left| &left.paths).chain(&rubbish.verifications) {
         remove_any(path).map_err(|source| EngineError::File { path: path.clone(), source })?;
     }
     store.snapshots_delete(&rubbish.snapshots)?;

@@ -16,6 +16,7 @@ pub mod cancel;
 pub mod clean;
 pub mod rollback;
 
+mod accept;
 mod attempt;
 mod bench;
 mod books;
@@ -37,6 +38,7 @@ mod shop;
 pub mod signals;
 mod verification;
 
+pub mod judge;
 pub mod verify;
 
 pub mod audit;

@@ -48,7 +48,15 @@ impl Site {
     /// [`EngineError`] when the settings are wrong or there is no repository.
     pub async fn open(place: &Where) -> Result<Self, EngineError> {
         let env = Environment::of_process()?;
-        let (layers, directory, config_file) = read_layers(&env, place)?;
+        let found = read_layers(&env, place)?;
+        Self::with(env, found).await
+    }
+
+    /// The site of settings that were read already.
+    ///
+    /// # Errors
+    /// [`EngineError`] when there is no repository.
+    pub async fn with(env: Environment, (layers, directory, config_file): Found) -> Result<Self, EngineError> {
         let path = layers.path("target.path").unwrap_or_else(|| directory.clone());
         let facts = inspect(&Git::in_folder(&path, ChildGuard::none())).await?;
         let state = StateDir::locate(&facts.common_dir, &env)?;
@@ -103,23 +111,14 @@ impl Site {
 }
 
 /// Layers, the folder relative paths are meant from, and the settings file.
-type Found = (Layers, PathBuf, Option<PathBuf>);
+pub type Found = (Layers, PathBuf, Option<PathBuf>);
 
 /// Reads the settings layers without needing a repository (`mc config show`).
 ///
 /// # Errors
 /// [`EngineError`] when a named file cannot be read or a key is wrong.
 pub fn read_layers(env: &Environment, place: &Where) -> Result<Found, EngineError> {
-    let start = match &place.directory {
-        Some(dir) => env.cwd().join(dir),
-        None => env.cwd().to_owned(),
-    };
-    if !start.is_dir() {
-        return Err(EngineError::Usage {
-            what: format!("{} is not a folder", start.display()),
-            hint: "give -C a folder inside a git repository".to_owned(),
-        });
-    }
+    let start = start(env, place)?;
     let file = match &place.config {
         Some(path) => Some(env.cwd().join(path)),
         None => lookup(&start, Path::is_file),
@@ -128,14 +127,46 @@ pub fn read_layers(env: &Environment, place: &Where) -> Result<Found, EngineErro
         Some(path) => Some(files::read_text(path).map_err(|source| EngineError::File { path: path.clone(), source })?),
         None => None,
     };
+    resolve(env, place, start, file.zip(text))
+}
+
+/// The folder looked from.
+///
+/// # Errors
+/// [`EngineError::Usage`] when it is none.
+pub fn start(env: &Environment, place: &Where) -> Result<PathBuf, EngineError> {
+    let start = match &place.directory {
+        Some(dir) => env.cwd().join(dir),
+        None => env.cwd().to_owned(),
+    };
+    match start.is_dir() {
+        true => Ok(start),
+        false => Err(EngineError::Usage {
+            what: format!("{} is not a folder", start.display()),
+            hint: "give -C a folder inside a git repository".to_owned(),
+        }),
+    }
+}
+
+/// Settings from this file: its path, which need not be where the text is from, and its text.
+///
+/// # Errors
+/// [`EngineError::Config`].
+pub fn resolve(
+    env: &Environment,
+    place: &Where,
+    start: PathBuf,
+    file: Option<(PathBuf, String)>,
+) -> Result<Found, EngineError> {
     let environment: BTreeMap<String, String> =
         env.vars().filter_map(|(k, v)| Some((k.to_str()?.to_owned(), v.to_str()?.to_owned()))).collect();
     let layers = Layers::resolve(&Inputs {
-        file: file.as_deref().zip(text.as_deref()),
+        file: file.as_ref().map(|(path, text)| (path.as_path(), text.as_str())),
         directory: &start,
         environment: &environment,
         flags: &place.flags,
     })?;
+    let file = file.map(|(path, _)| path);
     let directory = file.as_deref().and_then(Path::parent).map_or(start, Path::to_owned);
     Ok((layers, directory, file))
 }

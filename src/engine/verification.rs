@@ -8,11 +8,11 @@ use super::bench::Bench;
 use super::error::chain;
 use super::evidence;
 use super::prepare::{self, NotReady, Wanted};
-use super::runs::{End, Ended, Job, run};
+use super::runs::{End, Ended, GRACE, Job, run};
 use super::shop::Shop;
 use crate::adapters::clock;
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::rundir::{Exit, Found, find};
+use crate::adapters::host::rundir::{Exit, Found, find, runs_below};
 use crate::adapters::host::tail;
 use crate::adapters::workspace::reports;
 use crate::domain::mission::{Verification, VerifyOrder};
@@ -184,6 +184,28 @@ pub async fn in_mission(
         }
     };
     examine(shop, question, seat, kill).await
+}
+
+/// Ends what a dead engine left running of one of its verifications, and frees its slot: nobody's work is in it.
+///
+/// # Errors
+/// Which processes live on, or why the slot cannot be freed.
+pub async fn end_abandoned(shop: &Shop, run: u64) -> Result<(), String> {
+    let mut alive = Vec::new();
+    for left in runs_below(&shop.verify_dir(&run.to_string())) {
+        alive.extend(left.end(GRACE).await.survivors.iter().map(u32::to_string));
+    }
+    if !alive.is_empty() {
+        return Err(format!("processes of verification {run} cannot be ended: {}", alive.join(", ")));
+    }
+    let pool = shop.pool().await.map_err(|e| chain(&e))?;
+    let label = format!("{}/.verify/{run}", shop.mission);
+    for (slot, owner) in pool.dirty_slots().map_err(|e| chain(&e))? {
+        if owner == label {
+            pool.hold(slot).and_then(|()| pool.release(slot)).map_err(|e| chain(&e))?;
+        }
+    }
+    Ok(())
 }
 
 /// The stages that make a snapshot.

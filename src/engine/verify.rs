@@ -7,6 +7,7 @@
 
 use super::bench::{Bench, Room};
 use super::error::{EngineError, chain};
+use super::judge::{self, Against, Court};
 use super::prepare::{self, NotFresh, NotReady, Wanted};
 use super::runs::GRACE;
 use super::signals::Ending;
@@ -18,12 +19,13 @@ use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::host::rundir::runs_below;
 use crate::adapters::store::Store;
+use crate::adapters::store::place::StateDir;
 use crate::domain::values::{CommitId, Tip};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::snapshot::Snapshot;
-use crate::domain::verify::verdict::judge;
+use crate::domain::verify::verdict;
 use crate::domain::verify::{Demands, SnapshotKey, StageOutcome};
 use crate::report::verify::{Base, Side, Verified};
 use std::collections::BTreeMap;
@@ -47,6 +49,20 @@ const SLOTS: u32 = 64;
 
 /// Most bytes of stored runs that are read for the history of tests.
 const HISTORY_BYTES: usize = 256 << 20;
+
+/// [`verify`] under the settings of a court, which are part of the answer.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn judged(
+    court: &Court,
+    options: &VerifyOptions,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Option<Verified>, EngineError> {
+    let Some(verified) = verify(&court.site, options, say).await? else { return Ok(None) };
+    let notes = [court.notes.clone(), verified.notes].concat();
+    Ok(Some(Verified { rules: court.rules.clone(), notes, ..verified }))
+}
 
 /// Verifies; `None` when it was told to end before. `say` is told what is run, before it is.
 ///
@@ -79,6 +95,12 @@ pub async fn verify(
     if told { Ok(None) } else { done.map(Some) }
 }
 
+/// Where the folders of verifications without a mission are.
+#[must_use]
+pub fn verify_runs(state: &StateDir) -> PathBuf {
+    state.runs().join(".verify")
+}
+
 /// A name that no other run of any machine has.
 fn run_id() -> String {
     format!("v{}", &clock::new_cookie()[..12])
@@ -101,7 +123,13 @@ impl Job<'_> {
         let mut notes = self.left_out(&tip).await?;
         let against = match &options.base {
             None => None,
-            Some(base) => Some(self.base(base, asked, &tip, &mut notes).await?),
+            Some(base) => {
+                let bench = self.bench;
+                let named = (base.as_str(), self.resolve(base).await?);
+                let found = judge::against(&bench.source, &bench.facts, named, (asked, &tip)).await?;
+                notes.extend(found.note.clone());
+                Some(found)
+            }
         };
         let mut kill = self.kill.clone();
         tokio::select! {
@@ -114,7 +142,7 @@ impl Job<'_> {
         let demands = Demands { gate, ratchet: queue.ratchet, allow_removed_tests: false };
 
         let mut base = None;
-        if let Some((asked, tip, merge_base)) = against {
+        if let Some(Against { asked, tip, merge_base, .. }) = against {
             let mut side = self.side(&asked, &tip, "base", options.fresh).await?;
             if confirm && unsure(&side.snapshot) {
                 self.again(&mut side, "base-again").await?;
@@ -126,7 +154,7 @@ impl Job<'_> {
             base.as_ref().map(|base| {
                 let delta = delta(&base.side.snapshot, &after.snapshot);
                 let (before, after) = (base.side.snapshot.summary(), after.snapshot.summary());
-                let judgement = judge(&before, &after, &delta, &demands);
+                let judgement = verdict::judge(&before, &after, &delta, &demands);
                 (delta, judgement)
             })
         };
@@ -139,7 +167,7 @@ impl Job<'_> {
         }
         let (delta, judgement) = compared.unzip();
         let history = self.history(&after.snapshot)?;
-        Ok(Verified { gate, after, base, delta, judgement, history, notes })
+        Ok(Verified { gate, after, base, delta, judgement, history, rules: None, notes })
     }
 
     async fn resolve(&self, rev: &str) -> Result<Tip, EngineError> {
@@ -153,34 +181,6 @@ impl Job<'_> {
             what: format!("`{rev}` names no commit of this repository"),
             hint: hint.to_owned(),
         })
-    }
-
-    /// What is compared with: where the two histories parted, so that what the base gained since is not held against the
-    /// revision. That is the base itself when the revision contains it.
-    async fn base(
-        &self,
-        base: &str,
-        asked: &str,
-        tip: &Tip,
-        notes: &mut Vec<String>,
-    ) -> Result<(String, Tip, bool), EngineError> {
-        let source = &self.bench.source;
-        let named = self.resolve(base).await?;
-        match source.merge_base(&named.commit, &tip.commit).await? {
-            Some(commit) if commit == named.commit => Ok((base.to_owned(), named, false)),
-            Some(commit) => {
-                let tree = source.tree_of(&commit).await?;
-                Ok((base.to_owned(), Tip { commit, tree }, true))
-            }
-            None if self.bench.facts.shallow => Err(EngineError::Broken {
-                what: format!("find where {asked} left {base}: the history of this clone is cut off"),
-                hint: "fetch more of it (`git fetch --deepen=100`; in GitHub Actions `fetch-depth: 0`)".to_owned(),
-            }),
-            None => {
-                notes.push(format!("{base} and {asked} have no common history; compared with {base} itself"));
-                Ok((base.to_owned(), named, false))
-            }
-        }
     }
 
     /// That edits of tracked files are no part of what is verified.
@@ -232,7 +232,7 @@ impl Job<'_> {
 
     async fn examine(&self, tip: &Tip, name: &str, say: &str, confirms: Option<&SnapshotKey>) -> Result<Side, String> {
         let label = format!("{}-{name}", self.id);
-        let dir = self.bench.state.runs().join(".verify").join(&label);
+        let dir = verify_runs(&self.bench.state).join(&label);
         let run = format!("verify-{label}");
         let question = Question { tip, extent: Extent::Narrowed, stages: &self.stages, dir: &dir, run: &run, confirms };
         let (_, Filtered { tree, removed }) = verification::key(self.bench, &tip.tree, &self.stages).await?;
@@ -269,7 +269,7 @@ impl Job<'_> {
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
     async fn seat(&self, label: &str, base: &CommitId, filtered: &Filtered, confirming: bool) -> Result<Seat, String> {
-        let setup = self.bench.state.runs().join(".verify").join(label).join("setup");
+        let setup = verify_runs(&self.bench.state).join(label).join("setup");
         let mut slot = u32::from(confirming);
         while slot < SLOTS {
             let wanted = Wanted { slot, label, base, without: Some(filtered) };
@@ -293,7 +293,7 @@ impl Job<'_> {
         }
         let still = pool.dirty_slots().map_err(|e| chain(&e))?.iter().any(|(s, l)| *s == slot && l == label);
         if still {
-            for run in runs_below(&self.bench.state.runs().join(".verify").join(label)) {
+            for run in runs_below(&verify_runs(&self.bench.state).join(label)) {
                 run.end(GRACE).await;
             }
             pool.release(slot).map_err(|e| chain(&e))?;

@@ -142,6 +142,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                 green = found.map(|f| f.summary).filter(|_| now.tree == candidate.tree);
             }
             Record::AttemptEnded { report, .. } => {
+                facts.runs[5] += report.accept.as_ref().map_or(0, |accept| u64::from(accept.runs));
                 facts.agent_time += report.ran.map_or(0, |(from, to)| to.saturating_sub(from));
                 match report.proof.is_empty() {
                     false => *facts.proofs.entry(report.proof.clone()).or_default() += 1,

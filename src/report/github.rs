@@ -31,6 +31,12 @@ pub fn github(verified: &Verified, token: &str) -> String {
         annotate(&mut out, "error", "Fails", &failing(&verified.after.snapshot), history);
     }
     annotate(&mut out, "warning", "Flaky", &verified.after.snapshot.flaky, history);
+    if let Some(rules) = verified.changed_rules() {
+        let by = rules.judge();
+        for line in rules.lines().iter().take(SHOWN) {
+            command(&mut out, "warning", "Changes how it is verified", &format!("{line} (judged by {by})"));
+        }
+    }
     for note in &verified.notes {
         command(&mut out, "notice", "mc verify", note);
     }

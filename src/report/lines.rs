@@ -3,7 +3,7 @@
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
 use super::words::{count, short, stamp, tests, word};
-use crate::domain::mission::{MergeSource, MissionOutcome, NextMove, Record, RunEnd, State, VerifyRole};
+use crate::domain::mission::{AcceptBefore, MergeSource, MissionOutcome, NextMove, Record, RunEnd, State, VerifyRole};
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
 
@@ -57,6 +57,9 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         }
         Record::AttemptEnded { unit, n, class, next, report, .. } => {
             // What the machine did to it is no evidence for the next attempt, but a person wants to know.
+            if let (true, Some(question)) = (report.accept.as_ref().is_some_and(AcceptBefore::doubts), &report.hold) {
+                return Some(format!("{unit}: held, {}", short(question, 2 * LIMIT)));
+            }
             let why = match (&report.end, next) {
                 (RunEnd::Infrastructure(why), NextMove::Retry { .. }) => format!(": {}", short(why, LIMIT)),
                 _ => String::new(),

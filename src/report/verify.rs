@@ -3,7 +3,7 @@
 
 use super::text::plain;
 use super::words::{count, short, span, stamp, tests, word};
-use crate::domain::values::{Millis, Tip, TreeId};
+use crate::domain::values::{CommitId, Millis, Tip, TreeId};
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::history::TestHistory;
 use crate::domain::verify::key::StageKind;
@@ -52,6 +52,56 @@ pub struct Base {
     pub merge_base: bool,
 }
 
+/// Settings of a base that judged, and what the revision would change of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The settings file, from the root of the repository.
+    pub path: String,
+    /// The commit they are of.
+    pub commit: CommitId,
+    /// The base as it was given.
+    pub asked: String,
+    /// What the revision's own settings have otherwise.
+    pub changes: Vec<RuleChange>,
+    /// What is odd about the revision's own settings.
+    pub problem: Option<String>,
+}
+
+/// A setting that the revision changes; values as TOML, absent when it is not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleChange {
+    /// The key.
+    pub key: String,
+    /// In the settings that judged.
+    pub before: Option<String>,
+    /// In those of the revision.
+    pub after: Option<String>,
+}
+
+impl Rules {
+    /// Whether the revision changes how it is verified.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        !self.changes.is_empty() || self.problem.is_some()
+    }
+
+    /// What the revision changes, one line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let value = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".to_owned(), |v| short(v, 300));
+        let changes = self.changes.iter().map(|change| {
+            format!("{}: {} becomes {}", plain(&change.key), value(&change.before), value(&change.after))
+        });
+        self.problem.iter().map(|problem| short(problem, 600)).chain(changes).collect()
+    }
+
+    /// Whose settings judged.
+    #[must_use]
+    pub fn judge(&self) -> String {
+        format!("{} of {} at {}", plain(&self.path), plain(&self.asked), self.commit.short())
+    }
+}
+
 /// The answer.
 #[derive(Debug, Clone)]
 pub struct Verified {
@@ -67,6 +117,8 @@ pub struct Verified {
     pub judgement: Option<Judgement>,
     /// How tests that fail or are flaky did in stored runs.
     pub history: BTreeMap<String, TestHistory>,
+    /// The settings that judged, where they are those of the base.
+    pub rules: Option<Rules>,
     /// What else should be known.
     pub notes: Vec<String>,
 }
@@ -85,11 +137,22 @@ impl Verified {
     #[must_use]
     pub fn headline(&self) -> String {
         let of = plain(&self.after.asked);
-        match &self.judgement {
+        let ending = match self.changed_rules() {
+            Some(_) => "; it changes how it is verified, which was not followed",
+            None => "",
+        };
+        let said = match &self.judgement {
             Some(judgement) if judgement.lands => format!("{of} may land: {}", word(&judgement.verdict)),
             Some(judgement) => format!("{of} may not land: {}", reason(judgement)),
             None => format!("{of} {}", tests(&self.after.snapshot.summary())),
-        }
+        };
+        said + ending
+    }
+
+    /// The settings that judged, when the revision has others.
+    #[must_use]
+    pub fn changed_rules(&self) -> Option<&Rules> {
+        self.rules.as_ref().filter(|rules| rules.changed())
     }
 }
 
@@ -174,6 +237,13 @@ pub fn text(verified: &Verified, quiet: bool) -> String {
         let _ = writeln!(out, "in stored runs");
         for (name, test) in verified.history.iter().take(NAMES) {
             let _ = writeln!(out, "  {}: {}", short(name, 200), past(test));
+        }
+    }
+    if let Some(rules) = verified.changed_rules() {
+        let _ =
+            writeln!(out, "{} changes how it is verified; judged by {}", plain(&verified.after.asked), rules.judge());
+        for line in rules.lines() {
+            let _ = writeln!(out, "  {line}");
         }
     }
     for note in &verified.notes {
@@ -277,7 +347,18 @@ pub fn json(verified: &Verified) -> Value {
         "base": base,
         "delta": verified.delta.as_ref().map(delta_json),
         "history": history,
+        "settings": verified.rules.as_ref().map(rules_json),
         "notes": verified.notes,
+    })
+}
+
+fn rules_json(rules: &Rules) -> Value {
+    let change = |change: &RuleChange| json!({"key": change.key, "before": change.before, "after": change.after});
+    json!({
+        "path": rules.path,
+        "commit": rules.commit,
+        "changed": rules.changes.iter().map(change).collect::<Vec<_>>(),
+        "problem": rules.problem,
     })
 }
 

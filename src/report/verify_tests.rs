@@ -64,6 +64,7 @@ pub fn alone(stages: Vec<StageResult>) -> Verified {
         delta: None,
         judgement: None,
         history: BTreeMap::new(),
+        rules: None,
         notes: Vec::new(),
     }
 }

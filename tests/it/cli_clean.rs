@@ -103,3 +103,32 @@ fn nothing_of_an_unfinished_mission_goes_and_a_living_engine_is_not_disturbed() 
     night.mc(&["mission", "resume"]).exits(0).says(&["w: landed"]);
     night.audit();
 }
+
+#[test]
+fn what_verifications_without_a_mission_wrote_goes_but_not_of_one_at_work() {
+    let night = Night::new();
+    night.mission(&unit("a", "echo a > a.txt")).exits(0);
+    night.mc(&["report", "--verify", "--rerun"]).exits(0);
+    night.settings("[ ! -e ~/hold ] || { touch ~/begun; while [ -e ~/hold ]; do sleep 0.02; done; }; sh run.sh", "");
+    night.mc(&["verify"]).exits(0);
+    let folders = || night.sh("ls ../state/runs/.verify | wc -l").parse::<usize>().unwrap();
+    let old = folders();
+    assert!(old >= 2, "{old}");
+    night.sh("touch ~/hold");
+    night.settings("[ ! -e ~/hold ] || { touch ~/begun; while [ -e ~/hold ]; do sleep 0.02; done; }; sh run.sh ", "");
+    let running = night.begin(&["verify"]);
+    night.until("test -e ~/begun");
+    // Under the retention nothing is old enough.
+    night.mc(&["clean", "--keep", "0"]).exits(0).says(&["nothing to take away"]);
+    let said = night.mc(&[&EVERYTHING[..], &["--dry-run"]].concat()).exits(0);
+    said.says(&[&format!("output of {old} verifications without a mission, ")]);
+    assert_eq!(folders(), old + 1);
+    night.mc(&EVERYTHING).exits(0);
+    assert_eq!(folders(), 1);
+    night.sh("rm ~/hold");
+    running.wait().exits(0);
+    // The results stay where landings rest on them; others were stored for reuse only.
+    night.audit();
+    night.mc(&EVERYTHING).exits(0).says(&["output of 1 verification without a mission"]);
+    assert_eq!(folders(), 0);
+}

@@ -58,6 +58,29 @@ fn p4_without_an_engine_a_unit_is_killed_and_cancelled_here_and_the_mission_stay
 }
 
 #[test]
+fn p5_without_an_engine_the_verification_of_a_cancelled_unit_is_ended_too() {
+    let night = Night::new();
+    night.settings("[ ! -e a.txt ] || { setsid sleep 600 & touch ~/begun; sleep 600; }; sh run.sh", "");
+    let plan = night.plan(&(unit("a", "echo a > a.txt") + &waits("b")));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun -a -e ~/begun-b");
+    engine.signal("KILL");
+    engine.wait();
+    let lives = "for d in /proc/[0-9]*; do
+           case $(readlink $d/cwd 2>/dev/null) in $HOME/state/pool/*) grep -qsz '^600$' $d/cmdline && exit 0;; esac
+         done; exit 1";
+    assert!(night.holds(lives), "the verification outlives its engine");
+    assert_eq!(night.unit("a"), "queued");
+    night.mc(&["unit", "cancel", "a"]).exits(0).says(&["a: cancelled; no engine works on mission"]);
+    assert!(!night.holds(lives), "P5: nothing of it lives");
+    assert_eq!(night.events().iter().filter(|r| r["record"]["kind"] == "verification-dropped").count(), 1);
+    assert_eq!([night.unit("a"), night.unit("b")], ["cancelled", "running"]);
+    night.write("../go", "");
+    night.mc(&["mission", "resume"]).exits(3).says(&["b: landed"]);
+    night.audit();
+}
+
+#[test]
 fn a_cancelled_unit_gets_a_fresh_start_while_its_mission_lasts() {
     let night = Night::new();
     let plan = night.plan(&(waits("a") + &unit("b", "touch ~/begun-b; while [ ! -e ~/end ]; do sleep 0.05; done")));

@@ -363,3 +363,31 @@ fn p4_an_engine_killed_before_and_after_each_write_of_the_books() {
         world.mc(&["report", "--verify"]).exits(0);
     });
 }
+
+#[test]
+fn p2_p4_what_a_clone_borrowed_elsewhere_is_kept_when_the_engine_is_killed_while_it_looks() {
+    within(120, || {
+        let world = deadly_world("*batch-all-objects*");
+        let borrowed = "git clone -q \"$HOME/repo\" \"$HOME/other\"; cd \"$HOME/other\"\necho o >o; git add o; git commit -qm borrowed\n\
+             cd -; echo \"$HOME/other/.git/objects\" >>.git/objects/info/alternates\n\
+             git reset -q --hard \"$(git -C \"$HOME/other\" rev-parse HEAD)\"\necho x >x";
+        let killed = survived(&world, world.spawn_mission(&world.plan(&[unit("one", borrowed)])), 0);
+        assert!(killed >= 2, "only {killed} kills");
+        let log = world.git(&["log", "--format=%s", "mc/green"]);
+        assert!(log.lines().any(|line| line == "borrowed"), "{log}");
+        assert_eq!(world.git(&["show", "mc/green:o"]), "o");
+    });
+}
+
+#[test]
+fn p2_work_that_was_handed_over_but_did_not_arrive_is_fetched() {
+    within(120, || {
+        let world = World::new();
+        // A git that unpacks nothing and says that all is well.
+        world.program("git", "#!/bin/sh\nPATH=${PATH#*:}\ncase $* in *unpack-objects*) cat >/dev/null; echo lost >>\"$HOME/lost\"; exit 0;; esac\nexec git \"$@\"\n");
+        let units = [unit("one", &own_file("one", 0.0))];
+        world.start(&world.plan(&units)).exits(0);
+        assert!(world.home().join("lost").exists());
+        whole(&world, &units, &expected_tree(&world, &units));
+    });
+}

@@ -77,7 +77,11 @@ fn accept_that_passes_or_cannot_run_before_is_held_until_a_person_says_so() {
         agent(&night, "free", "touch f", ""),
         agent(&night, "late", &format!("until {landed}; do sleep 0.05; done; touch f late"), "accept = 'test -e f'"),
     ];
-    night.mission(&plan.join("\n")).exits(3).says(&["passes on green at", "mc unit retry passes"]);
+    let said = night.mission(&plan.join("\n")).exits(3);
+    said.says(&["passes: held, `accept` passes on green at", "no agent was started", "mc unit retry passes"]);
+    assert_eq!(night.sh("sort ~/started"), "free\nlate", "the others were not paid");
+    let cost = night.status()["cost"].clone();
+    assert_eq!(cost["unknown_attempts"], 2, "{cost}");
     assert_eq!([night.unit("passes"), night.unit("missing"), night.unit("free")], ["held", "held", "landed"]);
     assert!(night.reason("missing").contains("could not run on green"), "{}", night.reason("missing"));
     assert_eq!(night.unit("late"), "held");
@@ -143,13 +147,18 @@ fn own_lines_that_fail_by_chance_are_run_twice_before_anyone_is_blamed() {
 fn p8_nothing_to_do_is_believed_only_if_accept_passes() {
     let night = night(GATE);
     let done = r#"echo '{"status":"completed","no_op_reason":"there already"}' > $MC_RESULT"#;
+    // Known before anybody is paid; a person may say that the agent shall look all the same.
+    night.mission(&agent(&night, "known", done, "accept = 'test -e run.sh'")).exits(3);
+    assert_eq!((night.unit("known").as_str(), lines(&night, "started")), ("held", 0));
+    night.mc(&["unit", "retry", "known"]).exits(0);
+    night.mc(&["mission", "resume"]).exits(0);
+    assert_eq!(night.unit("known"), "no-op");
     let plan = [
-        agent(&night, "true", done, "accept = 'test -e run.sh'"),
         agent(&night, "lazy", done, "accept = 'test -e wanted'"),
         agent(&night, "learns", &format!("[ $MC_ATTEMPT = 1 ] && {done} || touch l"), "accept = 'test -e l'"),
     ];
     night.mission(&plan.join("\n")).exits(3);
-    assert_eq!([night.unit("true"), night.unit("lazy"), night.unit("learns")], ["no-op", "failed", "landed"]);
+    assert_eq!([night.unit("lazy"), night.unit("learns")], ["failed", "landed"]);
     assert!(night.reason("lazy").contains("its `accept` does not pass"), "{}", night.reason("lazy"));
     night.audit();
 }
@@ -304,5 +313,67 @@ fn p4_killed_again_and_again_with_quick_stages_and_own_lines_everything_lands_sh
     let files = night.sh("git diff --name-only main mc/green");
     assert_eq!(files, "a\nb\nc");
     night.green_verifies("sh run.sh");
+    night.audit();
+}
+
+#[test]
+fn p13_accept_is_asked_before_an_agent_is_paid_and_once_for_a_tree() {
+    let night = night(GATE);
+    let accept = |id: &str| format!("accept = 'echo {id} >> ~/accepted; touch litter; test -e {id}'");
+    let shared = "if [ $MC_ATTEMPT = 1 ]; then echo false > tests/new.sh; else echo true > tests/new.sh; touch a; fi";
+    // Refused by the gate once: the second attempt, too, starts on a green that is known.
+    night.mission(&agent(&night, "a", shared, &accept("a"))).exits(0);
+    assert_eq!(lines(&night, "accepted"), 2, "once before both attempts, once on the candidate");
+    assert!(night.holds("! git cat-file -e mc/green:litter"), "what the line leaves is no work");
+    // What the line said of the landed tree is known to the next mission.
+    let again = agent(&night, "again", "touch never", &accept("a"));
+    night.mission(&again).exits(3).says(&["again: held, `accept` passes on green at"]);
+    assert_eq!((lines(&night, "accepted"), lines(&night, "started")), (2, 2));
+    night.audit();
+    // What cannot run is asked twice before a person is.
+    night.mc(&["mission", "stop", "--now"]).exits(0);
+    night.mission(&agent(&night, "b", "touch b", "accept = 'echo b >> ~/asked; no-such-program'")).exits(3);
+    assert_eq!((lines(&night, "asked"), lines(&night, "started")), (2, 2));
+    night.audit();
+}
+
+#[test]
+fn p4_p5_an_engine_killed_while_accept_is_asked_leaves_nobody_and_asks_again() {
+    let night = night(GATE);
+    let keys =
+        "accept = 'echo a >> ~/accepted; touch litter ~/asking; while [ ! -e ~/go ]; do sleep 0.02; done; test -e a'";
+    let plan = night.plan(&agent(&night, "a", "touch a", keys));
+    let mission = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/asking");
+    mission.signal("KILL");
+    mission.wait();
+    let asks = "for p in /proc/[0-9]*; do case $(readlink $p/cwd) in $HOME/state/pool/*) exit 0;; esac; done; exit 1";
+    assert!(night.holds(asks), "the line outlives its engine");
+    night.mc(&["unit", "cancel", "a"]).exits(0);
+    assert!(!night.holds(asks), "P5: nothing of it lives");
+    night.mc(&["unit", "retry", "a"]).exits(0);
+    night.sh("rm ~/asking");
+    let mission = night.begin(&["mission", "resume"]);
+    night.until("test -e ~/asking");
+    mission.signal("TERM");
+    mission.wait().exits(130);
+    assert!(!night.holds(asks), "P5: nothing of it lives");
+    night.sh("touch ~/go");
+    night.mc(&["mission", "resume"]).exits(0);
+    assert_eq!((night.unit("a").as_str(), lines(&night, "started")), ("landed", 1));
+    assert!(night.holds("! git cat-file -e mc/green:litter"));
+    night.audit();
+}
+
+#[test]
+fn p9_a_unit_that_lands_after_its_round_was_over_counts_where_it_was_planned() {
+    let night = night(GATE);
+    night.write("../agent/known", "touch known");
+    night.write("BACKLOG.md", "## Known\n- id: known\n- accept: true\n\nMake it.\n");
+    night.commit("backlog");
+    // Round 2 finds nothing and waits for the person.
+    night.mc(&["mission", "start"]).exits(3).says(&["round 2", "mc unit retry known"]);
+    night.mc(&["unit", "retry", "known"]).exits(0);
+    night.mc(&["mission", "resume"]).exits(0).says(&["known: landed"]);
     night.audit();
 }

@@ -149,6 +149,10 @@ fn p2_objects_borrowed_from_elsewhere_are_copied() {
     within_a_minute(async {
         let work = Work::start().await;
         work.world.sh("git clone -q . ../other && cd ../other && echo o > o && git add o && git commit -qm o").await;
+        work.agent(
+            "cd .git/objects/info; mkdir alternates.hidden alternates.new; echo >alternates.hidden/x; cd ../../..",
+        )
+        .await;
         work.agent("echo $HOME/other/.git/objects > .git/objects/info/alternates; git reset -q --hard $(git -C $HOME/other rev-parse HEAD); echo x > x").await;
         let got = work.collect().await;
         assert_eq!(got.commits, 2);

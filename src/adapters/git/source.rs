@@ -238,6 +238,18 @@ impl Git {
         Ok(found.and_then(|bytes| CommitId::new(&head_line(&bytes)).ok()))
     }
 
+    /// All best common ancestors, sorted by id: none when the histories are unrelated, several when they crossed.
+    ///
+    /// # Errors
+    /// [`GitError`] when one of them does not exist.
+    pub async fn merge_bases(&self, a: &CommitId, b: &CommitId) -> Result<Vec<CommitId>, GitError> {
+        let found = self.ask(&["merge-base", "--all", a.as_str(), b.as_str()]).await?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&found);
+        let mut bases: Vec<CommitId> = text.lines().filter_map(|line| CommitId::new(line).ok()).collect();
+        bases.sort();
+        Ok(bases)
+    }
+
     /// The content of the file at `path` (from the root) in a commit; absent when there is no such file.
     ///
     /// # Errors

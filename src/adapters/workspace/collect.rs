@@ -11,11 +11,12 @@
 use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{renew, slot_git, tracked, unblock, unhide};
+use super::slot::{remove_any, renew, slot_git, tracked, unblock, unhide};
 use super::survey::survey;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};
 use crate::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -226,16 +227,22 @@ async fn usable(git: &Git, base: &CommitId) -> Result<bool, GitError> {
     }
 }
 
-/// Existing folders in the alternates of a clone that `mc` did not put there.
+/// The list of stores a clone borrows from, and where it is while [`local_store`] looks at the clone's own.
+const ALTERNATES: [&str; 2] = ["objects/info/alternates", "objects/info/alternates.hidden"];
+
+/// Existing folders in the alternates of a clone that `mc` did not put there; also in the list that a collection which was
+/// killed had put away.
 fn foreign_alternates(git_dir: &Path, own: &Path) -> Vec<Vec<u8>> {
-    let path = git_dir.join("objects/info/alternates");
-    if !fs::symlink_metadata(&path).is_ok_and(|m| m.is_file() && m.len() < 1 << 16) {
-        return Vec::new();
-    }
-    let text = fs::read(&path).unwrap_or_default();
+    let list = |name: &str| {
+        let path = git_dir.join(name);
+        let usable = fs::symlink_metadata(&path).is_ok_and(|m| m.is_file() && m.len() < 1 << 16);
+        if usable { fs::read(&path).unwrap_or_default() } else { Vec::new() }
+    };
+    let text = ALTERNATES.map(list).join(&b'\n');
+    let mut seen = BTreeSet::new();
     let foreign = |line: &&[u8]| {
         let dir = Path::new(std::ffi::OsStr::from_bytes(line));
-        dir.is_absolute() && dir != own && dir.is_dir()
+        dir.is_absolute() && dir != own && dir.is_dir() && seen.insert(line.to_vec())
     };
     text.split(|b| *b == b'\n').filter(foreign).map(<[u8]>::to_vec).collect()
 }
@@ -302,9 +309,10 @@ async fn head_of(git: &Git) -> Result<Option<(Tip, String)>, GitError> {
 
 /// What is in the clone's own store, found by listing the store without what it borrows.
 async fn local_store(git: &Git, git_dir: &Path) -> Result<rescue::Stored, CollectError> {
-    let alternates = git_dir.join("objects/info/alternates");
-    let hidden = git_dir.join("objects/info/alternates.hidden");
+    let [alternates, hidden] = ALTERNATES.map(|name| git_dir.join(name));
     let failed = |source| CollectError::Io { path: alternates.clone(), source };
+    // What stands there was taken into the list when the clone was mended.
+    remove_any(&hidden).map_err(failed)?;
     fs::rename(&alternates, &hidden).map_err(failed)?;
     let found = rescue::stored(git).await;
     fs::rename(&hidden, &alternates).map_err(failed)?;

@@ -46,7 +46,13 @@ pub(crate) async fn pin_all(
     if !wanted.is_empty() && !handed {
         copy(source, &git, attempt, &wanted).await?;
     }
-    let Some((commits, on_base)) = arrived(source, attempt, head, &tips).await? else {
+    let mut found = arrived(source, attempt, head, &tips).await?;
+    // What was handed over may be less than it seemed: a fetch looks at what is there instead of trusting the base.
+    if found.is_none() && handed {
+        copy(source, &git, attempt, &wanted).await?;
+        found = arrived(source, attempt, head, &tips).await?;
+    }
+    let Some((commits, on_base)) = found else {
         return Err(CollectError::NotCopied { slot });
     };
     // An earlier pin of the same attempt (work in progress of a remote host, a collection cut short) is never dropped.

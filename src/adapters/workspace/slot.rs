@@ -47,7 +47,7 @@ impl Shape {
         let version = if sha256 { "1\n[extensions]\n\tobjectFormat = sha256\n[core]\n" } else { "0\n" };
         text.extend_from_slice(format!("[core]\n\trepositoryFormatVersion = {version}").as_bytes());
         text.extend_from_slice(
-            b"\tbare = false\n\tlogAllRefUpdates = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n",
+            b"\tbare = false\n\tfileMode = true\n\tlogAllRefUpdates = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n",
         );
         text.extend_from_slice(b"[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n");
         text.extend_from_slice(b"[commit]\n\tgpgSign = false\n[tag]\n\tgpgSign = false\n[push]\n\tdefault = nothing\n");
@@ -77,14 +77,20 @@ impl Shape {
         }
         let info = git_dir.join("objects/info");
         fs::create_dir_all(&info)?;
-        remove_any(&info.join("alternates"))?;
         let mut lines = self.objects().into_os_string().as_bytes().to_vec();
         lines.push(b'\n');
         for line in extra {
             lines.extend_from_slice(line);
             lines.push(b'\n');
         }
-        fs::write(info.join("alternates"), lines)?;
+        // At once: killed in between, the clone still says where its objects are.
+        let (list, draft) = (info.join("alternates"), info.join("alternates.new"));
+        remove_any(&draft)?;
+        fs::write(&draft, lines)?;
+        if fs::symlink_metadata(&list).is_ok_and(|m| !m.is_file()) {
+            remove_any(&list)?;
+        }
+        fs::rename(&draft, &list)?;
         if !self.excluded.is_empty() {
             fs::create_dir_all(git_dir.join("info"))?;
             let lines: String = self.excluded.iter().map(|path| ignoring(path)).collect();

@@ -4,7 +4,7 @@ use super::Decision;
 use super::budget::Allowance;
 use super::cancel::given_up;
 use super::command::{AttemptOrder, Command};
-use super::event::{AttemptReport, Claim, RunEnd, StopLevel};
+use super::event::{AcceptBefore, AttemptReport, Claim, RunEnd, StopLevel};
 use super::evidence;
 use super::parts::{Unit, UnitState};
 use super::policy::backoff;
@@ -200,6 +200,7 @@ impl State {
             green: attempt.green.clone(),
             from: attempt.from.clone(),
             evidence: unit.evidence.clone(),
+            accept_first: unit.spec.run.is_none() && unit.wants_failure_before(),
         })
     }
 
@@ -212,6 +213,9 @@ impl State {
 /// The outcome class of an attempt. Git and the exit decide; a claim is only believed where it costs the agent
 /// something (failed, blocked) or where nothing changed anyway.
 pub(super) fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
+    if report.accept.as_ref().is_some_and(AcceptBefore::doubts) {
+        return AttemptClass::Held;
+    }
     match &report.end {
         RunEnd::NeverStarted => return AttemptClass::NeverStarted,
         RunEnd::Infrastructure(_) => return AttemptClass::Infrastructure,

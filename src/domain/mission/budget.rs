@@ -38,7 +38,7 @@ pub struct Cost {
 
 impl Cost {
     /// Nothing, and that is known.
-    const NOTHING: Self = Self { usd: Some(Usd(0)), tokens: Some(0) };
+    pub(super) const NOTHING: Self = Self { usd: Some(Usd(0)), tokens: Some(0) };
 }
 
 /// Caps of a mission on money and tokens.

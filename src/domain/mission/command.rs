@@ -115,6 +115,8 @@ pub struct AttemptOrder {
     pub from: CommitId,
     /// Why earlier attempts did not do, newest last; goes into the brief.
     pub evidence: Vec<String>,
+    /// Whether `accept` is asked on green before an agent is started.
+    pub accept_first: bool,
 }
 
 /// One verification to be made.

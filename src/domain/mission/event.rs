@@ -7,7 +7,7 @@ use super::budget::Cost;
 use super::evidence::Quick;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
-use crate::domain::verify::{Delta, SnapshotKey, Summary};
+use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
 
 /// A fact from outside the decision function.
@@ -202,6 +202,29 @@ pub struct AttemptReport {
     /// What the stages run in its workspace afterwards said, if any were run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quick: Option<Quick>,
+    /// What `accept` said on green before an agent was started, or why none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<AcceptBefore>,
+}
+
+/// What the `accept` line of a unit said on green before its agent would have been started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptBefore {
+    /// Key of the snapshot.
+    pub key: SnapshotKey,
+    /// Its outcome.
+    pub outcome: StageOutcome,
+    /// How often it was run for that; 0: known before.
+    #[serde(default)]
+    pub runs: u32,
+}
+
+impl AcceptBefore {
+    /// Whether it stands in the way of starting an agent: it does not fail where it has to.
+    #[must_use]
+    pub fn doubts(&self) -> bool {
+        self.outcome != StageOutcome::Failed
+    }
 }
 
 impl AttemptReport {
@@ -221,7 +244,14 @@ impl AttemptReport {
             ran: None,
             cost: None,
             quick: None,
+            accept: None,
         }
+    }
+
+    /// The report of an attempt whose agent was not started because of what `accept` said. It cost nothing.
+    #[must_use]
+    pub fn not_started(question: String) -> Self {
+        Self { hold: Some(question), cost: Some(Cost::NOTHING), ..Self::bare(RunEnd::NeverStarted) }
     }
 }
 

@@ -14,9 +14,9 @@ use super::parts::{Extra, Landing, MustFail, Unit};
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{Millis, Tip};
-use crate::domain::verify::StageOutcome;
+use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::{StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
 
 /// Most paths named when a unit touches what is protected.
@@ -131,6 +131,32 @@ pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<ExtraStage> {
     }
 }
 
+/// The question for a person when `accept` does not fail on `green`, so that no agent is started; none when it does fail.
+#[must_use]
+pub fn not_started(unit: &UnitSpec, green: &CommitId, said: &Summary) -> Option<String> {
+    let green = green.short();
+    let why = match said.outcome {
+        StageOutcome::Failed => return None,
+        StageOutcome::Passed => format!(
+            "`accept` passes on green at {green} before anything was done, so no agent was started: either the work is done \
+             already, or the line does not show it"
+        ),
+        StageOutcome::NotRun => could_not_run(green, said.note.trim(), " and no agent was started"),
+    };
+    Some(format!(
+        "{why}. To have it made all the same, `mc unit retry {}`: from then on `accept` only has to pass afterwards. Else \
+         correct `accept` where the unit is written: a new mission takes it up",
+        unit.id
+    ))
+}
+
+fn could_not_run(green: &str, note: &str, so: &str) -> String {
+    format!(
+        "`accept` could not run on green at {green} ({note}), so nobody knows that it fails there{so}; a line such as \
+         `test -e FILE && …` says no where the file is missing"
+    )
+}
+
 /// The reason for refusing a change of protected paths.
 pub(super) fn protected_reason(paths: &[String]) -> String {
     let named = paths.iter().take(NAMED_PATHS).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -155,6 +181,16 @@ impl State {
         unit.map(|u| extra_stages(role, &u.spec)).unwrap_or_default()
     }
 
+    /// Folds what `accept` of the unit at `i` said before an agent was, or would have been, started.
+    pub(super) fn take_accept(&mut self, i: usize, report: &AttemptReport) {
+        let Some(accept) = &report.accept else { return };
+        self.verifications_run += u64::from(accept.runs);
+        self.verifications_reused += u64::from(accept.runs == 0);
+        if accept.doubts() {
+            self.touch(i, Unit::accept_in_doubt);
+        }
+    }
+
     /// Folds what a unit's own lines gave into its landing.
     pub(super) fn take_extra(&mut self, role: VerifyRole, extra: Extra) {
         let Some(landing) = &mut self.landing else { return };
@@ -167,9 +203,14 @@ impl State {
 }
 
 impl Unit {
-    /// Folds that its landing was refused because its `accept` shows nothing.
+    /// Folds that it was held because its `accept` shows nothing.
     pub(super) fn accept_in_doubt(&mut self) {
         self.must_fail = MustFail::InDoubt;
+    }
+
+    /// Whether its `accept` has to fail on green before its change.
+    pub(super) fn wants_failure_before(&self) -> bool {
+        self.spec.accept.is_some() && self.must_fail != MustFail::Waived
     }
 
     /// Folds a person's fresh start: after that question it is the answer that `accept` need not fail before.
@@ -185,7 +226,7 @@ impl Decision<'_> {
     /// what is missing, or decides.
     pub(super) fn fails_before(&mut self, landing: &Landing) -> bool {
         let Some(unit) = self.state.unit_of(landing) else { return true };
-        if unit.spec.accept.is_none() || unit.must_fail == MustFail::Waived {
+        if !unit.wants_failure_before() {
             return true;
         }
         let Some(before) = self.accept_on_green(landing, StageOutcome::NotRun) else { return false };
@@ -199,13 +240,7 @@ impl Decision<'_> {
         let reason = match before.summary.outcome {
             StageOutcome::Failed => return true,
             StageOutcome::Passed => format!("`accept` passes on green at {onto} without this change{since}"),
-            StageOutcome::NotRun => {
-                let note = before.summary.note.trim();
-                format!(
-                    "`accept` could not run on green at {onto} ({note}), so nobody knows that it fails there; a line such \
-                     as `test -e FILE && …` says no where the file is missing"
-                )
-            }
+            StageOutcome::NotRun => could_not_run(onto, before.summary.note.trim(), ""),
         };
         self.hold_landing(landing, reason);
         false

@@ -1,6 +1,6 @@
 //! Each row of the rules about a unit's own evidence, by `decide` alone.
 
-use super::super::event::Ground;
+use super::super::event::{AcceptBefore, Ground};
 use super::super::{Claim, Command, Event, Integration, LandResult, Policy, RunEnd, UnitState, Verification, decide};
 use super::*;
 use crate::domain::values::{CommitId, MissionId, TreeId, UnitId};
@@ -361,4 +361,23 @@ fn p7_a_stage_of_a_workspace_that_did_not_run_never_passes() {
     ] {
         assert_eq!(quick_end(&stages), wanted, "{stages:?}");
     }
+}
+
+#[test]
+fn no_agent_is_started_where_accept_does_not_fail_and_a_person_may_want_it_all_the_same() {
+    let wanted = |play: &Play| play.state.order(&play.unit().spec.id).unwrap().accept_first;
+    let mut play = Play::new(unit(|u| u.accept = Some("test".to_owned())));
+    assert!(wanted(&play));
+    let before = AcceptBefore { key: SnapshotKey("k".to_owned()), outcome: StageOutcome::Passed, runs: 1 };
+    play.attempt(AttemptReport { accept: Some(before), ..AttemptReport::not_started("is it done?".to_owned()) });
+    assert_eq!(play.state.verifications_run, 2, "with the base");
+    assert_eq!((play.unit().state, play.unit().used, play.unit().reason.as_str()), (UnitState::Held, 0, "is it done?"));
+    let account = play.state.account;
+    assert_eq!((account.unknown, account.unknown_tokens, account.usd.0), (0, 0, 0), "nothing was paid");
+    play.answered();
+    assert!(!wanted(&play), "from now on it only has to pass afterwards");
+    // A script is no agent, and without the line there is nothing to ask.
+    let script = |u: &mut UnitSpec| (u.accept, u.run) = (Some("test".to_owned()), Some("true".to_owned()));
+    assert!(!wanted(&Play::new(unit(script))));
+    assert!(!wanted(&Play::new(unit(|_| ()))));
 }

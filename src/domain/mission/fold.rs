@@ -117,6 +117,7 @@ impl State {
                     *trouble = if *class == AttemptClass::Infrastructure { *trouble + 1 } else { 0 };
                 }
                 self.infra_in_row = if *class == AttemptClass::Infrastructure { self.infra_in_row + 1 } else { 0 };
+                self.take_accept(i, report);
                 self.charge(self.units[i].spec.run.is_some(), *class, report.cost);
                 self.touch(i, |u| {
                     if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {

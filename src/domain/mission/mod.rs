@@ -42,10 +42,10 @@ pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
-    AttemptReport, BacklogFacts, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel,
-    Verification,
+    AcceptBefore, AttemptReport, BacklogFacts, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd,
+    StopLevel, Verification,
 };
-pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, quick_end};
+pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, not_started, quick_end};
 pub use parts::{
     Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
 };

@@ -190,6 +190,7 @@ async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -
         green: base.commit.clone(),
         from: base.commit,
         evidence: Vec::new(),
+        accept_first: false,
     };
     let report = attempt::start(&scratch.shop, order, kill).await;
     let log = scratch.shop.attempt_dir("mc-doctor", 1).join("run/out.log");

@@ -234,12 +234,17 @@ fn rounds(case: &mut Case<'_>) {
     let history = case.history;
     let mut broken = Vec::new();
     let (mut planned, mut landed) = (BTreeMap::<u32, u64>::new(), BTreeMap::<u32, u64>::new());
-    let mut open = 0;
+    let mut round_of = BTreeMap::new();
     for record in records(history) {
         match record {
-            Record::RoundOpened { round, .. } => open = *round,
-            Record::RoundPlanned { round, units, .. } => *planned.entry(*round).or_default() += units.len() as u64,
-            Record::Landed { source: MergeSource::Unit { .. }, .. } => *landed.entry(open).or_default() += 1,
+            Record::RoundPlanned { round, units, .. } => {
+                *planned.entry(*round).or_default() += units.len() as u64;
+                round_of.extend(units.iter().map(|unit| (&unit.id, *round)));
+            }
+            // Whatever round is open: one that a person had held for long lands in the round that planned it.
+            Record::Landed { source: MergeSource::Unit { unit, .. }, .. } => {
+                *landed.entry(round_of.get(unit).copied().unwrap_or(0)).or_default() += 1;
+            }
             Record::RoundClosed { round, landed: told, units, .. } => {
                 let (counted, in_plan) =
                     (landed.get(round).copied().unwrap_or(0), planned.get(round).copied().unwrap_or(0));
@@ -270,7 +275,7 @@ fn rounds(case: &mut Case<'_>) {
 fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
     let state = &case.history.state;
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
-    let (mut ran, mut reused, mut broken_off) = (BTreeSet::new(), 0, 0);
+    let (mut ran, mut before, mut reused, mut broken_off) = (BTreeSet::new(), 0, 0, 0);
     let (mut open, mut asked_again) = (None, BTreeSet::new());
     for record in records(case.history) {
         match record {
@@ -284,13 +289,18 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
                     }
                 }
             },
+            // Asked before an agent was started.
+            Record::AttemptEnded { report, .. } if report.accept.is_some() => {
+                let runs = report.accept.as_ref().map_or(0, |accept| u64::from(accept.runs));
+                (before, reused) = (before + runs, reused + u64::from(runs == 0));
+            }
             Record::StepFailed { .. } | Record::VerificationDropped { .. } => {
                 broken_off += u64::from(open.take().is_some());
             }
             _ => {}
         }
     }
-    let counted = ran.len() as u64 + broken_off;
+    let counted = ran.len() as u64 + before + broken_off;
     if (state.verifications_run, state.verifications_reused) != (counted, reused) {
         broken.push(format!("the records have {counted} and {reused}"));
     }

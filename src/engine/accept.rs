@@ -1,0 +1,110 @@
+//! Whether a unit's `accept` says no on green, asked before an agent is paid to make it say yes.
+//!
+//! Promises: nothing is run where the answer is known (P13), and what is run is the stored "before" of the landing as long
+//! as green's tree stays; the line runs in the slot of the attempt, which is prepared anew afterwards, so that nothing it
+//! leaves becomes part of the work.
+
+use super::error::chain;
+use super::evidence::own_line;
+use super::prepare::{self, NotReady, Wanted};
+use super::runs::GRACE;
+use super::shop::Shop;
+use super::verification::{Examined, Extent, Question, Seat, examine};
+use crate::adapters::files;
+use crate::adapters::git::filter::Filtered;
+use crate::adapters::host::rundir::runs_below;
+use crate::domain::mission::{AcceptBefore, AttemptOrder, VerifyRole, extra_stages, not_started};
+use crate::domain::values::Tip;
+use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::{SnapshotKey, StageOutcome};
+use std::path::PathBuf;
+use tokio::sync::watch;
+
+/// Name of the file with the answer.
+const SAID: &str = "said.json";
+
+/// Asks `accept` on green where the order wants it; the question for a person when no agent is to be started. What cannot run
+/// is asked twice. The answer is kept for [`told`].
+///
+/// # Errors
+/// [`NotReady`]: nothing is known of it.
+pub async fn before(
+    shop: &Shop,
+    order: &AttemptOrder,
+    kill: watch::Receiver<bool>,
+) -> Result<Option<String>, NotReady> {
+    if !order.accept_first {
+        return Ok(None);
+    }
+    let lines = extra_stages(VerifyRole::AcceptBefore, &order.spec);
+    let stages: Vec<StageSpec> = lines.iter().map(|line| own_line(shop.settings(), line)).collect();
+    let tree = shop.source.tree_of(&order.green).await.map_err(|e| NotReady::Failed(chain(&e)))?;
+    let green = Tip { commit: order.green.clone(), tree };
+    let mut found = ask(shop, order, &green, &stages, None, kill.clone()).await?;
+    let mut runs = u32::from(!found.reused);
+    let unsure = found.snapshot.summary().outcome == StageOutcome::NotRun && !found.snapshot.confirmed;
+    if unsure && shop.settings().queue.confirm_failures {
+        found = ask(shop, order, &green, &stages, Some(&found.key), kill).await?;
+        runs += 1;
+    }
+    let summary = found.snapshot.summary();
+    let before = AcceptBefore { key: found.key, outcome: summary.outcome, runs };
+    let failed = |e: &dyn std::fmt::Display| NotReady::Failed(format!("keep what `accept` said: {e}"));
+    let dir = dir(shop, &label(shop, order));
+    files::make_private_dir(&dir).map_err(|e| failed(&e))?;
+    files::replace(&dir.join(SAID), &serde_json::to_vec(&before).map_err(|e| failed(&e))?).map_err(|e| failed(&e))?;
+    Ok(not_started(&order.spec, &order.green, &summary))
+}
+
+/// What `accept` said before the attempt of this order, also to an engine that takes it over.
+#[must_use]
+pub fn told(shop: &Shop, order: &AttemptOrder) -> Option<AcceptBefore> {
+    let kept = files::read_if_there(&dir(shop, &label(shop, order)).join(SAID)).ok()??;
+    serde_json::from_slice(&kept).ok()
+}
+
+/// Ends what an earlier engine left running of the question. Its slot is nobody's work and is freed by its next use.
+pub async fn end_abandoned(shop: &Shop, order: &AttemptOrder) {
+    for folder in ["first", "again"] {
+        for run in runs_below(&dir(shop, &label(shop, order)).join(folder)) {
+            run.end(GRACE).await;
+        }
+    }
+}
+
+/// Who uses the slot meanwhile. No unit is called so: nothing in the slot is anybody's work.
+fn label(shop: &Shop, order: &AttemptOrder) -> String {
+    format!("{}/.accept/{}-{}", shop.mission, order.spec.id, order.n)
+}
+
+fn dir(shop: &Shop, label: &str) -> PathBuf {
+    shop.state.runs().join(label)
+}
+
+async fn ask(
+    shop: &Shop,
+    order: &AttemptOrder,
+    green: &Tip,
+    stages: &[StageSpec],
+    confirms: Option<&SnapshotKey>,
+    kill: watch::Receiver<bool>,
+) -> Result<Examined, NotReady> {
+    let again = confirms.is_some();
+    let label = label(shop, order);
+    let dir = dir(shop, &label).join(if again { "again" } else { "first" });
+    let run = format!("{}-{}-{}-accept{}", shop.mission, order.spec.id, order.n, if again { "-again" } else { "" });
+    let question = Question { tip: green, extent: Extent::Whole, stages, dir: &dir, run: &run, confirms };
+    let (slot, stop) = (order.slot, kill.clone());
+    let (setup, label) = (dir.join("setup"), label.as_str());
+    let seat = async |_: Filtered| {
+        let wanted = Wanted { slot, label, base: &green.commit, without: None };
+        match prepare::workspace(shop, wanted, &setup, stop).await {
+            Ok(workspace) => Ok(Seat { slot, workspace, adopted: false }),
+            Err(NotReady::Killed) => Err("killed".to_owned()),
+            Err(NotReady::Failed(why)) => Err(why),
+        }
+    };
+    let killed = kill.clone();
+    let asked = examine(shop, question, seat, kill).await;
+    asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why) })
+}
