@@ -359,8 +359,9 @@ async fn p4_a_supervisor_killed_before_the_gate_never_runs_its_program() {
         rustix::fs::mknodat(rustix::fs::CWD, dir.join("start.tmp"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
             .unwrap();
         let mut supervisor = supervise(isolation, SYSTEM_PATH, &dir);
+        let stage: &[u8] = if isolation.is_ours() { b"init" } else { b"program" };
         let at_gate = |args: Vec<Vec<u8>>| {
-            args.windows(2).any(|w| w[0].starts_with(dir.as_os_str().as_encoded_bytes()) && w[1] == b"program")
+            args.windows(2).any(|w| w[0].starts_with(dir.as_os_str().as_encoded_bytes()) && w[1] == stage)
         };
         until("the loader waits", || procfs::all().iter().any(|(pid, _)| at_gate(procfs::arguments(*pid)))).await;
         let Found::Starting(run) = find(&dir).await else { panic!("not starting: {isolation:?}") };

@@ -102,16 +102,6 @@ pub fn inner_pid(pid: u32) -> Option<u32> {
     status.lines().find_map(|l| l.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()
 }
 
-/// The child of a process that was started first.
-#[must_use]
-pub fn first_child(parent: u32) -> Option<Identity> {
-    // Kernels without CONFIG_PROC_CHILDREN have no such file.
-    let listed = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok();
-    let listed = listed.and_then(|list| Identity::of(list.split_whitespace().next()?.parse().ok()?));
-    let below = || all().into_iter().filter(|(_, stat)| stat.parent == parent).min_by_key(|(_, stat)| stat.born);
-    listed.or_else(|| below().map(|(pid, stat)| Identity { pid, born: stat.born }))
-}
-
 /// The arguments of a process.
 #[must_use]
 pub fn arguments(pid: u32) -> Vec<Vec<u8>> {

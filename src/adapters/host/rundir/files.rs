@@ -30,7 +30,8 @@ pub struct Start {
     pub supervisor: Identity,
     /// Boot id of that machine.
     pub boot: String,
-    /// The program as seen from outside; leads its session and process group.
+    /// Leader of the session and process group of the program, as seen from outside: the program itself, or pid 1 of its
+    /// namespace.
     pub agent: Identity,
     /// Pid 1 of the pid namespace as seen from outside, and the namespace's inode.
     pub init: Option<(Identity, u64)>,

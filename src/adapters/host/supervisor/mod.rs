@@ -1,9 +1,9 @@
 //! The supervisor of one run as a program: this very binary once more, on hosts where it can make a pid namespace.
 //!
-//! It keeps the protocol of `docs/runs.md`, as `supervisor.sh` does in which there is no namespace or none of ours. Three
-//! stages, each a process: `run` claims the directory, puts the run on record, counts its time and writes how it ended;
-//! `init` is pid 1 of the namespace and reaps; `program` waits at the gate and becomes the program. One thread each,
-//! because a process with threads can neither enter a user namespace nor fork into a new pid namespace and go on.
+//! It keeps the protocol of `docs/runs.md`, as `supervisor.sh` does where there is no namespace or none of ours. Two stages,
+//! each a process: `run` claims the directory, puts the run on record, counts its time and writes how it ended; `init` is pid 1
+//! of the namespace, waits at the gate, starts the program and reaps. One thread each, because a process with threads can
+//! neither enter a user namespace nor fork into a new pid namespace and go on.
 
 mod namespace;
 mod program;
@@ -38,7 +38,6 @@ pub fn main(args: &[OsString]) -> Option<u8> {
     let done = match words.as_slice() {
         [dir, stage] if *stage == "run" => watch::run(Path::new(dir)),
         [dir, stage] if *stage == "init" => namespace::init(Path::new(dir)),
-        [dir, stage] if *stage == "program" => program::become_it(Path::new(dir)),
         [word, stage] if *stage == "probe" => namespace::probe(word),
         [_, stage] if *stage == "probed" => namespace::probed(),
         _ => Err("a stage of a supervisor, started by mc alone; see mc --help".to_owned()),

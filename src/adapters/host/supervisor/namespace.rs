@@ -1,17 +1,16 @@
 //! The pid namespace of a run: entering it, and its pid 1.
 
-use super::{BROKEN, WORKS, flavour, stage};
+use super::{BROKEN, WORKS, flavour, program, stage};
 use crate::adapters::host::probe::Flavour;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, wait};
+use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, setsid, wait};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, UnshareFlags, capabilities, clear_ambient_capability_set,
     configure_capability_in_ambient_set, set_capabilities,
 };
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Stdio;
 
 /// From now on children of this process are in a new pid namespace; the first of them is its pid 1.
 pub(super) fn enter(flavour: Flavour) -> Result<(), String> {
@@ -63,12 +62,25 @@ fn settle() -> Result<(), String> {
     set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(|e| format!("drop capabilities: {e}"))
 }
 
-/// Pid 1: waits for the program, reaps what is orphaned, and its end ends everything. Its code is the program's, 128 + n
-/// after a signal n, as a shell reports it.
+/// Pid 1: says `ready` on standard output, waits at the gate on standard input, starts the program, reaps what is
+/// orphaned, and its end ends everything. Its code is the program's, 128 + n after a signal n, as a shell reports it.
+///
+/// It leads the session and the group that the program is in, and a signal to that group reaches the program only: what has
+/// no handler does nothing to a pid 1 (pid_namespaces(7)).
 pub(super) fn init(dir: &Path) -> Result<u8, String> {
     settle()?;
-    let program = stage(dir.as_os_str(), "program").stdin(Stdio::inherit()).spawn();
-    let program = program.map_err(|e| format!("start the stage of the program: {e}"))?;
+    setsid().map_err(|e| format!("make a session: {e}"))?;
+    let program = program::read(dir)?;
+    let mut out = std::io::stdout();
+    out.write_all(b"ready\n").and_then(|()| out.flush()).map_err(|e| format!("say ready: {e}"))?;
+    if std::io::stdin().read_exact(&mut [0]).is_err() {
+        // The supervisor is gone: nothing of this run was put on record.
+        return Ok(BROKEN);
+    }
+    let program = match program.start() {
+        Ok(program) => program,
+        Err(code) => return Ok(code),
+    };
     loop {
         match wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if u32::try_from(pid.as_raw_nonzero().get()) == Ok(program.id()) => {

@@ -1,43 +1,44 @@
-//! The last stage before the program: reads what is to be run, waits at the gate, becomes it.
+//! The program of a run as pid 1 starts it: what is on record, nothing of ours.
 
 use super::BROKEN;
 use crate::adapters::files::read_untrusted;
-use crate::adapters::host::rundir::{SMALL, parse_command};
-use rustix::process::setsid;
+use crate::adapters::host::rundir::{Program, SMALL, parse_command};
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 
-/// Says `ready` on standard output, waits for the gate on standard input and becomes the program, with exactly the
-/// environment on record. What goes wrong is said in the run's log, as by a shell: 127 when there is no such program, 126
-/// when it cannot be started, 125 for everything else.
-pub(super) fn become_it(dir: &Path) -> Result<u8, String> {
-    setsid().map_err(|e| format!("make a session: {e}"))?;
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join("out.log"));
-    let mut log = log.map_err(|e| format!("open out.log: {e}"))?;
-    let command = read_untrusted(&dir.join("command"), SMALL).as_deref().and_then(parse_command);
-    let mut out = std::io::stdout();
-    out.write_all(b"ready\n").and_then(|()| out.flush()).map_err(|e| format!("say ready: {e}"))?;
-    let mut gate = [0];
-    if std::io::stdin().read_exact(&mut gate).is_err() {
-        // The supervisor is gone: nothing of this run was put on record.
-        return Ok(BROKEN);
-    }
-    let (code, reason) = match command {
-        Some(command) => match exec(command, &log) {
-            Ok(never) => match never {},
-            Err(failed) => failed,
-        },
-        None => (BROKEN, "the command file is incomplete".to_owned()),
-    };
-    let _ = writeln!(log, "mc: {reason}");
-    Ok(code)
+/// A program that was read from the record and may be started once.
+pub(super) struct Ready {
+    command: Option<Program>,
+    log: File,
 }
 
-fn exec(spec: crate::adapters::host::rundir::Program, log: &File) -> Result<std::convert::Infallible, (u8, String)> {
+/// Reads what is to be run and opens its log.
+pub(super) fn read(dir: &Path) -> Result<Ready, String> {
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join("out.log"));
+    let log = log.map_err(|e| format!("open out.log: {e}"))?;
+    Ok(Ready { command: read_untrusted(&dir.join("command"), SMALL).as_deref().and_then(parse_command), log })
+}
+
+impl Ready {
+    /// Starts it with exactly the environment on record. What goes wrong is said in the run's log, and the code is a
+    /// shell's: 127 when there is no such program, 126 when it cannot be started, 125 for everything else.
+    pub(super) fn start(mut self) -> Result<Child, u8> {
+        let (code, reason) = match self.command.take() {
+            Some(command) => match spawn(command, &self.log) {
+                Ok(child) => return Ok(child),
+                Err(failed) => failed,
+            },
+            None => (BROKEN, "the command file is incomplete".to_owned()),
+        };
+        let _ = writeln!(self.log, "mc: {reason}");
+        Err(code)
+    }
+}
+
+fn spawn(spec: Program, log: &File) -> Result<Child, (u8, String)> {
     let broken = |what: String| move |e: std::io::Error| (BROKEN, format!("{what}: {e}"));
     let input = spec.stdin.unwrap_or_else(|| "/dev/null".into());
     let input = File::open(&input).map_err(broken(format!("open {}", input.display())))?;
@@ -46,7 +47,8 @@ fn exec(spec: crate::adapters::host::rundir::Program, log: &File) -> Result<std:
     let (name, args) = spec.argv.split_first().ok_or((BROKEN, "there is no program".to_owned()))?;
     let mut command = Command::new(name);
     command.args(args).env_clear().envs(spec.env).stdin(input).stdout(output()?).stderr(output()?);
-    let error = command.exec();
-    let code = if error.kind() == ErrorKind::NotFound { 127 } else { 126 };
-    Err((code, format!("{}: {error}", name.display())))
+    command.spawn().map_err(|e| {
+        let code = if e.kind() == ErrorKind::NotFound { 127 } else { 126 };
+        (code, format!("{}: {e}", name.display()))
+    })
 }

@@ -62,13 +62,12 @@ pub(super) fn run(dir: &Path) -> Result<u8, String> {
     Ok(0)
 }
 
-/// A started run: pid 1 of its namespace is our child, the program is seen from outside.
+/// A started run: pid 1 of its namespace is our child.
 struct Watched<'a> {
     dir: &'a Path,
     child: Child,
     ended: OwnedFd,
     init: Identity,
-    agent: Identity,
     limits: Limits,
 }
 
@@ -78,14 +77,14 @@ impl<'a> Watched<'a> {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(gone)?;
         let ended = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| format!("watch pid 1: {e}"))?;
         let init = Identity::of(child.id()).ok_or(gone)?;
-        let agent = procfs::first_child(init.pid).ok_or(gone)?;
-        Ok(Self { dir, child, ended, init, agent, limits })
+        Ok(Self { dir, child, ended, init, limits })
     }
 
     fn record(&mut self, own: Identity) -> Result<(), String> {
         let space = procfs::pid_namespace(self.init.pid).ok_or("the namespace of the run cannot be read")?;
-        let init = Some((self.init, space));
-        let start = Start { supervisor: own, boot: procfs::boot_id(), agent: self.agent, init };
+        // Pid 1 leads the group that the program will be in.
+        let start =
+            Start { supervisor: own, boot: procfs::boot_id(), agent: self.init, init: Some((self.init, space)) };
         replace(self.dir, "start", &start_text(&start))
     }
 
@@ -113,7 +112,7 @@ impl<'a> Watched<'a> {
     fn stop(&mut self, reason: &str) -> Result<ExitStatus, String> {
         // Whoever was first has said why.
         let _ = create_new(&self.dir.join("reason"), format!("{reason}\n").as_bytes());
-        self.agent.signal_group(Signal::TERM);
+        self.init.signal_group(Signal::TERM);
         for _ in 0..self.limits.grace {
             if let Some(status) = self.wait(self.limits.step)? {
                 return Ok(status);
