@@ -37,7 +37,7 @@ pub fn github(verified: &Verified, token: &str) -> String {
             command(&mut out, "warning", "Changes how it is verified", &format!("{line} (judged by {by})"));
         }
     }
-    for note in &verified.notes {
+    for note in verified.notes.iter().chain(&verified.stored_notes()) {
         command(&mut out, "notice", "mc verify", note);
     }
     command(&mut out, if verified.passes() { "notice" } else { "error" }, "mc verify", &verified.headline());
