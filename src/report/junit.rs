@@ -5,7 +5,7 @@
 //! file sees it. Reasons that are no failing test are cases of a suite `mc verify`.
 
 use super::text::plain;
-use super::verify::{Side, Verified, counted, past};
+use super::verify::{Verified, counted, past};
 use super::words::{count, short};
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::StageResult;
@@ -57,7 +57,6 @@ struct Suite {
 
 impl Suite {
     fn of(verified: &Verified, stage: &StageResult) -> Self {
-        let side = &verified.after;
         let told = stage.tests.as_ref().map_or(&[][..], |tests| &tests.tests);
         let mut cases = String::new();
         let mut red = 0;
@@ -88,7 +87,9 @@ impl Suite {
         // A failing stage speaks for itself where its tests do not.
         if told.is_empty() || (outcome != StageOutcome::Passed && !stage.explained()) {
             let why = escaped(&short(&stage.why(), MESSAGE));
-            let output = lines(&[origin(side, stage).join("\n"), stage.head_tail.clone()].join("\n"));
+            let mut body = told_of(verified, stage, &stage.test_name("", ""));
+            body.extend(stage.head_tail.lines().map(str::to_owned));
+            let output = lines(&body.join("\n"));
             let inner = match outcome {
                 StageOutcome::Passed => String::new(),
                 StageOutcome::Failed => format!("<failure message=\"{why}\">{output}</failure>"),
@@ -175,8 +176,7 @@ fn failing(verified: &Verified, stage: &StageResult, name: &str, shown: bool) ->
         _ => "failed",
     };
     let message = escaped(&short(&format!("{what}; stage {}: {}", stage.name, stage.why()), MESSAGE));
-    let mut body: Vec<String> = verified.history.get(name).map(past).into_iter().collect();
-    body.extend(origin(&verified.after, stage));
+    let mut body = told_of(verified, stage, name);
     let output: Vec<&str> = stage.head_tail.trim().lines().collect();
     if shown && !output.is_empty() {
         let last = &output[output.len().saturating_sub(LINES)..];
@@ -186,9 +186,10 @@ fn failing(verified: &Verified, stage: &StageResult, name: &str, shown: bool) ->
     format!("<failure message=\"{message}\">{}</failure>", lines(&body.join("\n")))
 }
 
-/// How old a result is, when nothing was run for it, and where the output of a stage is.
-fn origin(side: &Side, stage: &StageResult) -> Vec<String> {
-    side.origin().into_iter().chain(side.places(stage)).collect()
+/// How a test or stage did in stored runs, how old the result is when nothing was run, and where the output of the stage is.
+fn told_of(verified: &Verified, stage: &StageResult, name: &str) -> Vec<String> {
+    let side = &verified.after;
+    verified.history.get(name).map(past).into_iter().chain(side.origin()).chain(side.places(stage)).collect()
 }
 
 fn seconds(millis: u64) -> String {

@@ -25,14 +25,12 @@ fn every_test_and_every_silent_stage_is_a_case() {
             <testcase classname="lint" name="stage lint"></testcase>
           </testsuite>
           <testsuite name="types" tests="1" failures="1" errors="0" skipped="0" time="0.000">
-            <testcase classname="types" name="stage types"><failure message="exit code 3">
-        x &lt; y
+            <testcase classname="types" name="stage types"><failure message="exit code 3">x &lt; y
         no
         </failure></testcase>
           </testsuite>
           <testsuite name="build" tests="1" failures="0" errors="1" skipped="0" time="0.000">
-            <testcase classname="build" name="stage build"><error message="timeout after 5 s">
-        </error></testcase>
+            <testcase classname="build" name="stage build"><error message="timeout after 5 s"></error></testcase>
           </testsuite>
         </testsuites>
     "#]]
