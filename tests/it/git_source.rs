@@ -179,3 +179,39 @@ fn remembered_refs_of_others_follow_every_change() {
         }
     });
 }
+
+#[test]
+fn p6_a_branch_called_mc_and_refs_behind_links_are_no_refs_of_ours() {
+    within_a_minute(async {
+        let (world, linked) = (World::new().await, World::new().await);
+        for world in [&world, &linked] {
+            world.commit("b", "2").await;
+            world.sh("git branch mc && git tag t").await;
+        }
+        linked.sh("mv .git/refs/tags ../tags && ln -s ../../../tags .git/refs/tags").await;
+        // Files older than the shortest time in which two changes could look alike.
+        tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+        for (world, change) in [(&world, "git branch -f mc HEAD~1"), (&linked, "git tag -f t HEAD~1")] {
+            let git = world.source().staying();
+            let before = git.refs_snapshot().await.unwrap();
+            world.sh(change).await;
+            assert_ne!(git.refs_snapshot().await.unwrap(), before, "{change}");
+        }
+    });
+}
+
+#[test]
+fn green_is_checked_out_under_another_name_as_well() {
+    within_a_minute(async {
+        let world = World::new().await;
+        world.sh("git branch mc/green && git symbolic-ref refs/heads/g refs/heads/mc/green && git checkout -q g").await;
+        let git = world.source();
+        assert_eq!(git.checked_out("refs/heads/mc/green").await.unwrap(), Some(world.repo()));
+        world.sh("git checkout -q main && printf 'ref:  refs/heads/mc/green\n' > .git/HEAD").await;
+        assert_eq!(git.checked_out("refs/heads/mc/green").await.unwrap(), Some(world.repo()));
+        world.sh("printf 'ref:  refs/heads/main\n' > .git/HEAD").await;
+        assert_eq!(git.checked_out("refs/heads/mc/green").await.unwrap(), None);
+        world.sh("git checkout -q --orphan fresh").await;
+        assert_eq!(git.checked_out("refs/heads/mc/green").await.unwrap(), None, "a branch without a commit");
+    });
+}

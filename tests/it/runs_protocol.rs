@@ -1,7 +1,7 @@
 //! P4 and P12: claim, adoption, exit codes, the reconcile table with every fault, and what a program gets to see.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use crate::runs_world::{Runs, ended, isolations, log, supervise, until, within};
+use crate::runs_world::{Runs, ended, isolations, log, supervise, supervise_by, until, within};
 use mission_control::adapters::host::probe::Isolation;
 use mission_control::adapters::host::procfs;
 use mission_control::adapters::host::rundir::{Exit, Found, RunError, RunSpec, claim_ourselves, find, launch, prepare};
@@ -369,6 +369,25 @@ async fn p4_a_supervisor_killed_before_the_gate_never_runs_its_program() {
         supervisor.wait().unwrap();
         until("the loader gives up by itself", || run.sought().scan(true).is_empty() && runs.living() == 0).await;
         assert!(matches!(find(&dir).await, Found::Gone) && !runs.slot().join("ran").exists(), "{isolation:?}");
+        assert!(!dir.join("command").exists(), "{isolation:?}: what was to be run may hold secrets");
+    }
+}
+
+#[tokio::test]
+async fn p12_what_was_left_open_when_mc_was_started_is_not_for_the_program() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(isolation, "ls /proc/self/fd >fds; echo >ready")).unwrap();
+        let supervisor = supervise(isolation, SYSTEM_PATH, &dir);
+        let own = |child: std::process::Child| child.wait_with_output().unwrap();
+        own(supervisor);
+        let plain = std::fs::read(runs.slot().join("fds")).unwrap();
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(isolation, "ls /proc/self/fd >fds; echo >ready")).unwrap();
+        let mut open = Command::new("sh");
+        open.args(["-c", "exec 3</etc/hostname 7>>\"$0\"; exec \"$@\""]).arg(runs.slot().join("lock"));
+        own(supervise_by(open, isolation, SYSTEM_PATH, &dir));
+        assert_eq!(std::fs::read(runs.slot().join("fds")).unwrap(), plain, "{isolation:?}");
     }
 }
 

@@ -107,16 +107,17 @@ pub async fn isolations() -> Vec<Isolation> {
 
 /// Starts the supervisor of a prepared directory as the engine does; `path` is for the one in shell.
 pub fn supervise(isolation: Isolation, path: &str, dir: &Path) -> std::process::Child {
-    let mut command = if isolation.is_ours() {
-        let mut command = Command::new(program());
-        command.arg(FLAG).arg(dir).arg("run").env_clear();
-        command
+    supervise_by(Command::new("env"), isolation, path, dir)
+}
+
+/// As [`supervise`], through a program that becomes what its arguments say.
+pub fn supervise_by(mut command: Command, isolation: Isolation, path: &str, dir: &Path) -> std::process::Child {
+    if isolation.is_ours() {
+        command.arg(program()).arg(FLAG).arg(dir).arg("run").env_clear().env("PATH", path);
     } else {
-        let mut command = Command::new("setsid");
-        command.arg("sh").arg(dir.join("supervisor.sh")).arg("run").arg(dir);
+        command.args(["setsid", "sh"]).arg(dir.join("supervisor.sh")).arg("run").arg(dir);
         command.env_clear().env("PATH", path).env("LC_ALL", "C");
-        command
-    };
+    }
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 

@@ -150,3 +150,18 @@ fn p1_reports_are_compared_test_by_test_in_a_mission() {
     assert_eq!(night.unit("cheats"), "rejected");
     night.audit();
 }
+
+#[test]
+fn p1_build_output_that_is_kept_by_size_and_second_does_not_answer_for_another_tree() {
+    let night = Night::new();
+    // As interpreters do: what was built of a file is known by the file's time in whole seconds and its size.
+    let run =
+        "key=$(stat -c '%Y-%s' calc); mkdir -p cache; [ -e cache/$key ] || cp calc cache/$key; grep -q good cache/$key";
+    night.sh("echo cache > .gitignore; echo good > calc; git add -A; git commit -qm good");
+    night.sh("git checkout -qb other; echo evil > calc; git commit -qam evil; git checkout -q main");
+    night.settings(run, "");
+    night.mc(&["verify", "main"]).exits(0);
+    night.mc(&["verify", "other", "--base", "main"]).exits(4);
+    night.mc(&["verify", "main", "--fresh"]).exits(0);
+    night.mc(&["verify", "other", "--fresh"]).exits(4);
+}

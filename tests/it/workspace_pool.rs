@@ -234,3 +234,35 @@ fn everything_here_can_run_in_tasks_of_their_own() {
         sendable(MergeRepo::open(&work.slot, &source, &facts));
     });
 }
+
+#[test]
+fn p1_two_trees_checked_out_one_after_the_other_never_look_the_same_to_kept_build_output() {
+    within_a_minute(async {
+        let world = World::new().await;
+        world.sh("echo cache > .gitignore && echo good > calc && git add -A && git commit -qm good").await;
+        let good = world.id("main").await;
+        world.sh("echo evil > calc && git commit -qam evil").await;
+        let evil = world.id("main").await;
+        let pool = pool(&world).await;
+        let second = |slot: &std::path::Path| std::fs::metadata(slot.join("calc")).unwrap().mtime();
+        let mut last = 0;
+        for (n, tree) in [&good, &evil, &good].into_iter().enumerate() {
+            let slot = pool.prepare(1, "verify/1", tree).await.unwrap();
+            std::fs::create_dir_all(slot.join("cache")).unwrap();
+            std::fs::write(slot.join("cache/output"), "").unwrap();
+            assert!(second(&slot) > last, "checkout {n}: a file of this size and second was built before");
+            assert_eq!(world.sh_in(&slot, "git status --porcelain").await, "");
+            last = second(&slot);
+            pool.release(1).unwrap();
+        }
+        // What an agent writes in the second in which its slot is used again counts as well.
+        let work =
+            Work::start_with("echo cache > .gitignore && echo good > calc && git add -A && git commit -qm x").await;
+        work.agent("mkdir cache && touch cache/output && echo mine > calc").await;
+        let mine = second(&work.slot);
+        work.collect().await;
+        work.pool.release(1).unwrap();
+        work.pool.prepare(1, "m1/u2/1", &work.attempt.base).await.unwrap();
+        assert!(second(&work.slot) > mine);
+    });
+}

@@ -83,8 +83,9 @@ fn namespaces(common: &Path) -> Option<Vec<String>> {
     Some(names.into_iter().map(|name| format!("refs/{name}")).collect())
 }
 
-/// What the files of refs are now; `None` where that does not tell what refs there are: tables, refs of linked work trees, or
-/// very many.
+/// What the files of refs are now; `None` where that does not tell what refs there are: tables, refs of linked work trees,
+/// links to files elsewhere, or very many. A ref that names another one is a file that stays when that one moves: the other
+/// is among the files itself, unless it is ours.
 fn trace(common: &Path) -> Option<Trace> {
     let worktrees = std::fs::read_dir(common.join("worktrees")).is_ok_and(|mut entries| entries.next().is_some());
     if worktrees || common.join("reftable").exists() {
@@ -97,10 +98,11 @@ fn trace(common: &Path) -> Option<Trace> {
         found.len() <= MANY
     };
     match std::fs::symlink_metadata(common.join("packed-refs")) {
-        Ok(meta) => note(common.join("packed-refs"), &meta),
+        Ok(meta) => meta.is_file() && note(common.join("packed-refs"), &meta),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
-        Err(_) => return None,
-    };
+        Err(_) => false,
+    }
+    .then_some(())?;
     let refs = common.join("refs");
     let ours = [refs.join("mc"), refs.join("heads/mc")];
     let mut folders = vec![refs];
@@ -108,12 +110,11 @@ fn trace(common: &Path) -> Option<Trace> {
         for entry in std::fs::read_dir(&folder).ok()? {
             let path = entry.ok()?.path();
             let meta = std::fs::symlink_metadata(&path).ok()?;
-            if ours.contains(&path) {
-                continue;
-            }
             if meta.is_dir() {
-                folders.push(path);
-            } else if !note(path, &meta) {
+                if !ours.contains(&path) {
+                    folders.push(path);
+                }
+            } else if !meta.is_file() || !note(path, &meta) {
                 return None;
             }
         }

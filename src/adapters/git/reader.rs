@@ -106,7 +106,10 @@ pub(super) fn entries(tree: &[u8], id: usize) -> Option<BTreeMap<&[u8], Entry<'_
         let space = rest.iter().position(|b| *b == b' ')?;
         let end = space + rest[space..].iter().position(|b| *b == 0)?;
         let next = end + 1 + id;
-        found.insert(&rest[space + 1..end], (&rest[..space], rest.get(end + 1..next)?));
+        // Of two entries of one name nobody can say which one counts.
+        if found.insert(&rest[space + 1..end], (&rest[..space], rest.get(end + 1..next)?)).is_some() {
+            return None;
+        }
         rest = &rest[next..];
     }
     Some(found)

@@ -358,9 +358,20 @@ fn plainly_elsewhere(common: &Path, refname: &str) -> bool {
         return false;
     }
     let text = std::fs::read_to_string(&head).unwrap_or_default();
-    match text.trim_end().strip_prefix("ref: ") {
-        Some(branch) => !branch.is_empty() && branch != refname,
-        None => CommitId::new(text.trim_end()).is_ok(),
+    match text.strip_prefix("ref:").map(str::trim) {
+        // A branch may itself be another name of one; then its file says so, as does a linked one.
+        Some(branch) if branch.starts_with("refs/") && !branch.contains("..") && branch != refname => {
+            let file = common.join(branch);
+            match std::fs::symlink_metadata(&file) {
+                Ok(meta) if meta.is_file() => {
+                    std::fs::read_to_string(&file).is_ok_and(|id| CommitId::new(id.trim()).is_ok())
+                }
+                Ok(_) => false,
+                Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+            }
+        }
+        Some(_) => false,
+        None => CommitId::new(text.trim()).is_ok(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! written down in `docs/runs.md`.
 
 use crate::adapters::host::procfs::{self, Identity, Stat};
+use crate::adapters::host::supervisor::FLAG;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -34,12 +35,14 @@ pub fn script(dir: &Path) -> PathBuf {
     dir.join("supervisor.sh")
 }
 
-/// Whether the arguments are those of a stage of the supervisor of the run in `dir`.
-fn is_stage(arguments: &[Vec<u8>], dir: &Path) -> bool {
+/// Whether the arguments are those of one of these stages of the supervisor of the run in `dir`.
+fn is_stage(arguments: &[Vec<u8>], dir: &Path, stages: &[&[u8]]) -> bool {
     use std::os::unix::ffi::OsStrExt;
     let script = script(dir);
-    let paths = [script.as_os_str().as_bytes(), dir.as_os_str().as_bytes()];
-    arguments.windows(2).any(|pair| paths.contains(&pair[0].as_slice()) && STAGES.contains(&pair[1].as_slice()))
+    let (script, dir) = (script.as_os_str().as_bytes(), dir.as_os_str().as_bytes());
+    let ours = |three: &[Vec<u8>]| three[0] == FLAG.as_bytes() && three[1] == dir && stages.contains(&&*three[2]);
+    let shell = |two: &[Vec<u8>]| two[0] == script && stages.contains(&&*two[1]);
+    arguments.windows(2).any(shell) || arguments.windows(3).any(ours)
 }
 
 /// The living supervisor of a run directory that has no readable start record.
@@ -47,7 +50,7 @@ fn is_stage(arguments: &[Vec<u8>], dir: &Path) -> bool {
 pub fn find_supervisor(dir: &Path) -> Option<Identity> {
     procfs::all()
         .into_iter()
-        .find(|(pid, stat)| stat.session == *pid && is_stage(&procfs::arguments(*pid), dir))
+        .find(|(pid, stat)| stat.session == *pid && is_stage(&procfs::arguments(*pid), dir, &[b"run"]))
         .map(|(pid, stat)| Identity { pid, born: stat.born })
 }
 
@@ -92,7 +95,7 @@ impl Sought {
         let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environ.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes())
             || self.limited(pid)
-            || is_stage(&procfs::arguments(pid), &self.dir)
+            || is_stage(&procfs::arguments(pid), &self.dir, &STAGES)
     }
 
     /// The supervisor gives its program a real-time limit of `1`, its own start time and its pid, which no other
@@ -138,4 +141,22 @@ fn spared(table: &BTreeMap<u32, Stat>) -> HashSet<u32> {
         spared.extend(table.iter().filter(|(_, s)| s.session == session).map(|(pid, _)| *pid));
     }
     spared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_supervisor_is_taken_for_it() {
+        let words = |line: &str| -> Vec<Vec<u8>> { line.split(' ').map(|word| word.as_bytes().to_vec()).collect() };
+        let is = |line: &str, stages: &[&[u8]]| is_stage(&words(line), Path::new("/runs/1"), stages);
+        assert!(is("mc --supervise /runs/1 run", &[b"run"]));
+        assert!(is("sh /runs/1/supervisor.sh run /runs/1", &[b"run"]));
+        assert!(is("mc --supervise /runs/1 init", &STAGES) && is("sh /runs/1/supervisor.sh program /runs/1", &STAGES));
+        assert!(!is("sh /runs/1/supervisor.sh program /runs/1", &[b"run"]), "the loader is no supervisor");
+        for other in ["tar czf x -C /runs/1 run start", "cp -r /runs/1 run", "mc --supervise /runs/2 run"] {
+            assert!(!is(other, &STAGES), "{other}");
+        }
+    }
 }

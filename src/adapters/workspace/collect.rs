@@ -8,6 +8,7 @@
 //! A clone that is no usable repository any more (its `.git` deleted, replaced by a link, broken) is moved aside and a
 //! new one is made around the files, so that they become a commit on the attempt's base.
 
+use super::beside::note_used;
 use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
@@ -131,6 +132,7 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     }
     let shape = pool.shape();
     let mut notes = Vec::new();
+    note_used(&files).map_err(failed)?;
     let seen = survey(&files, true).map_err(failed)?;
     if seen.opened > 0 {
         let closed = seen.opened;

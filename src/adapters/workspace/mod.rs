@@ -10,6 +10,7 @@ pub mod pool;
 pub mod reports;
 pub mod slot;
 
+mod beside;
 mod pin;
 mod rescue;
 mod survey;

@@ -4,6 +4,7 @@
 //! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
+use super::beside::used;
 use super::slot::{Ignored, Shape, kept_index, narrow, remove_any, reset, slot_git, sync_folder, write_durably};
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
@@ -215,7 +216,9 @@ impl Pool {
     fn wipe(&self, slot: u32) -> Result<(), PoolError> {
         *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let files = self.path(slot);
-        let gone = [self.stamp(slot), kept_index(&files), files.clone()].iter().try_for_each(|path| remove_any(path));
+        let gone = [self.stamp(slot), kept_index(&files), used(&files), files.clone()]
+            .iter()
+            .try_for_each(|path| remove_any(path));
         gone.map_err(|e| io_error(&files, e))
     }
 

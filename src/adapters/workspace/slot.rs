@@ -5,6 +5,7 @@
 //! unchanged files keep their times and incremental builds stay incremental, while nothing an agent planted (hooks,
 //! filters, refs, alternates, hidden entries) reaches the next user.
 
+use super::beside::{drop_untracked, entries, last_written, tell_apart};
 use super::survey::survey;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
@@ -12,10 +13,11 @@ use crate::domain::values::{CommitId, TreeId};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileType, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Whether ignored files (build output) survive between two uses of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +147,7 @@ pub(crate) async fn reset(
 ) -> Result<Vec<Vec<u8>>, GitError> {
     let failed = |source| GitError::Io { path: files.to_owned(), source };
     let fresh = fs::symlink_metadata(files).is_err();
+    let (began, before) = (SystemTime::now(), last_written(files));
     fs::create_dir_all(files).map_err(failed)?;
     let found = survey(files, false).map_err(failed)?;
     renew(shape, files, base)?;
@@ -178,10 +181,19 @@ pub(crate) async fn reset(
         let now = survey(files, false).map_err(failed)?;
         let simple = !found.odd() && !now.empty_folder && !now.folder_link && ignored == Ignored::Keep;
         // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
-        let equal = simple && (entries(&index) == Some(now.files) || drop_untracked(&git, files).await?);
-        if !equal {
+        let tracked = entries(&index);
+        let gone = match tracked == Some(now.files) {
+            _ if !simple => None,
+            true => Some(0),
+            false => drop_untracked(&git, files).await?,
+        };
+        if gone.is_none() {
             git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
             different = differences(&git).await?;
+        }
+        let kept_some = gone.is_none_or(|gone| tracked != Some(now.files.saturating_sub(gone)));
+        if let (true, Some(before)) = (kept_some && ignored == Ignored::Keep, before) {
+            tell_apart(&git, files, began, before).await?;
         }
     }
     if keep_index(&index, &kept).is_err() {
@@ -195,32 +207,6 @@ pub(crate) async fn reset(
 async fn differences(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
     let status = git.bytes(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"]).await?;
     Ok(fields(&status).map(<[u8]>::to_vec).collect())
-}
-
-/// Removes untracked files as `git clean` would, with the folders that are empty then. False when there is anything that
-/// only git should take away.
-async fn drop_untracked(git: &Git, files: &Path) -> Result<bool, GitError> {
-    let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
-    if fields(&others).any(|name| name.ends_with(b"/")) {
-        return Ok(false);
-    }
-    for name in fields(&others) {
-        let path = files.join(OsStr::from_bytes(name));
-        if fs::remove_file(&path).is_err() {
-            return Ok(false);
-        }
-        // A folder that still holds something stays, and with it those above.
-        let _ = path.ancestors().skip(1).take_while(|dir| *dir != files).try_for_each(fs::remove_dir);
-    }
-    Ok(true)
-}
-
-/// How many entries an index says it has (its header: signature, version, count).
-fn entries(index: &Path) -> Option<u64> {
-    let mut header = [0; 12];
-    fs::File::open(index).ok()?.read_exact(&mut header).ok()?;
-    let (signature, count) = (header.get(..4)?, header.get(8..)?.try_into().ok()?);
-    (signature == b"DIRC").then(|| u64::from(u32::from_be_bytes(count)))
 }
 
 /// Where the index of a slot is kept while somebody works there.

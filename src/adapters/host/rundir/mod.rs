@@ -216,6 +216,7 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
             if let Some(run) = run {
                 run.end(Duration::ZERO).await;
             }
+            forget_command(&dir);
             let log = read_untrusted(&dir.join("supervisor.log"), SMALL).unwrap_or_default();
             let reason = log.lines().last().unwrap_or("the supervisor ended without a word").to_owned();
             Err(RunError::NotStarted { dir, reason })
@@ -242,7 +243,10 @@ pub fn claim_ourselves(dir: &Path) -> Result<bool, RunError> {
         Err(source) => return Err(io(source)),
     }
     match rustix::fs::renameat_with(CWD, &own, CWD, &claim, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            forget_command(dir);
+            Ok(true)
+        }
         Err(Errno::EXIST) => {
             let _ = std::fs::remove_dir_all(&own);
             taken(Errno::EXIST.into())
@@ -256,6 +260,14 @@ pub fn claim_ourselves(dir: &Path) -> Result<bool, RunError> {
             }
         }
         Err(source) => Err(io(source.into())),
+    }
+}
+
+/// Removes what was to be run: it may hold secrets, and nobody needs it any more.
+fn forget_command(dir: &Path) {
+    for name in ["command", "ready", "go"] {
+        // Mostly it is gone already.
+        let _ = std::fs::remove_file(dir.join(name));
     }
 }
 
@@ -288,8 +300,10 @@ fn find_blocking(dir: &Path) -> Found {
         (Some(exit), ..) => Found::Ended(exit),
         (None, true, true) => Found::Running(run),
         (None, true, false) => Found::Starting(run),
-        (None, false, _) if run.lives() => Found::HalfDead(run),
-        (None, false, _) => Found::Gone,
+        (None, false, _) => {
+            forget_command(&dir);
+            if run.lives() { Found::HalfDead(run) } else { Found::Gone }
+        }
     }
 }
 

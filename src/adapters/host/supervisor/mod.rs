@@ -24,6 +24,10 @@ pub const WORKS: &str = "a pid namespace works here";
 /// This very program, even after its file was replaced.
 pub const OURSELVES: &str = "/proc/self/exe";
 
+/// `O_CLOEXEC` as `/proc/PID/fdinfo` shows it (proc_pid_fdinfo(5), asm-generic/fcntl.h; the same on every Linux that Rust has
+/// a tier 1 or 2 target for but SPARC and Alpha).
+const CLOSE_ON_EXEC: u32 = 0o2_000_000;
+
 /// Exit code when a stage cannot do its work; the reason is on standard error.
 const BROKEN: u8 = 125;
 
@@ -51,9 +55,33 @@ pub fn main(args: &[OsString]) -> Option<u8> {
 /// A stage as a command of this program, with no environment. Standard error goes where ours goes.
 fn stage(first: &OsStr, stage: &str) -> Command {
     use std::os::unix::process::CommandExt;
-    let mut command = Command::new(OURSELVES);
-    command.arg0("mc").arg(FLAG).arg(first).arg(stage).env_clear().stdin(Stdio::null());
+    let strangers: String = strangers().iter().map(|digit| format!(" {digit}<&-")).collect();
+    let mut command = if strangers.is_empty() {
+        let mut command = Command::new(OURSELVES);
+        command.arg0("mc");
+        command
+    } else {
+        // Closing a descriptor that is only known by its number takes a shell, for which our file has another name. The one
+        // in /proc is for root: in a user namespace the shell may not look at us.
+        let mut command = Command::new("/bin/sh");
+        let named = std::env::current_exe().ok().filter(|path| path.exists());
+        let own = named.unwrap_or_else(|| format!("/proc/{}/exe", std::process::id()).into());
+        command.arg("-c").arg(format!("exec{strangers}; exec \"$@\"")).arg("mc").arg(own);
+        command
+    };
+    command.arg(FLAG).arg(first).arg(stage).env_clear().stdin(Stdio::null());
     command
+}
+
+/// Descriptors from 3 to 9 that whoever started `mc` left open: the program would keep locks and pipes of others. A shell
+/// cannot close larger ones.
+fn strangers() -> Vec<u32> {
+    let inherited = |number: &u32| {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+        Some(u32::from_str_radix(flags.trim(), 8).ok()? & CLOSE_ON_EXEC == 0)
+    };
+    (3..=9).filter(|number| inherited(number) == Some(true)).collect()
 }
 
 /// The flavour a word names; a supervisor of this form makes the first two only.

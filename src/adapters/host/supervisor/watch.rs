@@ -14,6 +14,9 @@ use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
+/// Times a tenth of a second for which the record of the end is tried again.
+const RETRIES: u32 = 50;
+
 /// The whole life of a supervisor; 0 when it has written how the run ended, or somebody else has the directory.
 pub(super) fn run(dir: &Path) -> Result<u8, String> {
     // Whoever starts it by hand may have put it into a group of its own; then that is its session's affair.
@@ -24,6 +27,14 @@ pub(super) fn run(dir: &Path) -> Result<u8, String> {
         return Ok(0);
     }
     std::env::set_current_dir("/").map_err(|e| format!("leave the working folder: {e}"))?;
+    let done = supervise(dir, &mut out);
+    // Whatever became of the run, its secrets do not stay.
+    let _ = std::fs::remove_file(dir.join("command"));
+    done
+}
+
+/// The supervisor of a directory that is ours.
+fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
     let text = read_untrusted(&dir.join("run"), SMALL).ok_or("the run file cannot be read")?;
     let limits = parse_limits(&text).ok_or("the run file is incomplete")?;
     let word = text.lines().find_map(|line| line.strip_prefix("isolation "));
@@ -51,15 +62,24 @@ pub(super) fn run(dir: &Path) -> Result<u8, String> {
     if let Ok(nobody) = OpenOptions::new().write(true).open("/dev/null") {
         let _ = rustix::stdio::dup2_stdout(nobody);
     }
-    let status = watched.until_the_end()?;
+    let (status, own_reason) = watched.until_the_end()?;
     let code = status.code().or_else(|| std::os::unix::process::ExitStatusExt::signal(&status).map(|n| 128 + n));
-    let outcome = match read_untrusted(&dir.join("reason"), SMALL) {
-        Some(reason) => reason.lines().next().filter(|word| !word.is_empty()).unwrap_or("killed").to_owned(),
+    let reason = read_untrusted(&dir.join("reason"), SMALL).unwrap_or_default();
+    let outcome = match reason.lines().next().filter(|word| !word.is_empty()).or(own_reason) {
+        Some(reason) => reason.to_owned(),
+        // Whoever made it had no room to say why.
         None if dir.join("reason").exists() => "killed".to_owned(),
         None => format!("code {}", code.unwrap_or(i32::from(super::BROKEN))),
     };
-    replace(dir, "exit", &format!("{outcome}\nend\n"))?;
-    Ok(0)
+    let text = format!("{outcome}\nend\n");
+    // A result is worth waiting for room on the disk.
+    for _ in 0..RETRIES {
+        if replace(dir, "exit", &text).is_ok() {
+            return Ok(0);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    replace(dir, "exit", &text).map(|()| 0)
 }
 
 /// A started run: pid 1 of its namespace is our child.
@@ -89,11 +109,11 @@ impl<'a> Watched<'a> {
     }
 
     /// Counts ticks until pid 1 has ended; at a limit ends it.
-    fn until_the_end(&mut self) -> Result<ExitStatus, String> {
+    fn until_the_end(&mut self) -> Result<(ExitStatus, Option<&'static str>), String> {
         let (mut ticks, mut idle, mut last) = (0, 0, self.lease());
         loop {
             if let Some(status) = self.wait(self.limits.tick)? {
-                return Ok(status);
+                return Ok((status, None));
             }
             let now = self.lease();
             ticks += 1;
@@ -109,19 +129,19 @@ impl<'a> Watched<'a> {
     }
 
     /// TERM to the program's group, grace, then KILL of pid 1 until it is seen to have ended.
-    fn stop(&mut self, reason: &str) -> Result<ExitStatus, String> {
+    fn stop(&mut self, reason: &'static str) -> Result<(ExitStatus, Option<&'static str>), String> {
         // Whoever was first has said why.
         let _ = create_new(&self.dir.join("reason"), format!("{reason}\n").as_bytes());
         self.init.signal_group(Signal::TERM);
         for _ in 0..self.limits.grace {
             if let Some(status) = self.wait(self.limits.step)? {
-                return Ok(status);
+                return Ok((status, Some(reason)));
             }
         }
         loop {
             self.init.signal(Signal::KILL);
             if let Some(status) = self.wait(self.limits.step)? {
-                return Ok(status);
+                return Ok((status, Some(reason)));
             }
         }
     }
