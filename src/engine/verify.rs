@@ -109,6 +109,9 @@ fn run_id() -> String {
     format!("v{}", &clock::new_cookie()[..12])
 }
 
+/// Files with output, by the name of their stage.
+type Logs = Vec<(String, PathBuf)>;
+
 /// One call of `mc verify`.
 struct Job<'a> {
     bench: &'a Bench,
@@ -271,13 +274,13 @@ impl Job<'_> {
     }
 
     /// The files that keep the output of each stage of the run in a folder.
-    fn logs(&self, dir: &Path) -> Vec<(String, PathBuf)> {
+    fn logs(&self, dir: &Path) -> Logs {
         let log = |nth: usize| dir.join(nth.to_string()).join("out.log");
         self.stages.iter().enumerate().map(|(nth, stage)| (stage.name.clone(), log(nth))).collect()
     }
 
     /// When a stored snapshot was made, and the output of its newest runs as far as it is still there.
-    fn stored_runs(&self, key: &SnapshotKey) -> Result<(Option<Millis>, Vec<(String, PathBuf)>), StoreError> {
+    fn stored_runs(&self, key: &SnapshotKey) -> Result<(Option<Millis>, Logs), StoreError> {
         let store = self.bench.store();
         let made = store.snapshot_row(key)?.map(|(_, at, _)| at);
         let runs = self.bench.state.runs();
