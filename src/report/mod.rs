@@ -25,6 +25,7 @@ pub mod status;
 pub mod units;
 
 pub mod verify;
+pub mod verify_json;
 
 pub mod github;
 pub mod junit;
