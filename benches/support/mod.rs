@@ -46,7 +46,7 @@ pub fn first(units: Vec<UnitSpec>) -> Record {
         mission: MissionId::new("mbench").unwrap(),
         at: 1_000,
         objective: "bench".to_owned(),
-        policy: Policy { workers: 16, ..Policy::default() },
+        policy: Box::new(Policy { workers: 16, ..Policy::default() }),
         plan: Some(units),
         settings: serde_json::Value::Null,
     }

@@ -6,7 +6,7 @@ use super::{Context, output};
 use crate::engine::judge;
 use crate::engine::verify::{self as gate, VerifyOptions};
 use crate::report::text::plain;
-use crate::report::{github, junit, verify as reports};
+use crate::report::{github, junit, verify as reports, verify_json};
 
 /// The exit code of a verification that does not pass.
 const DOES_NOT_PASS: u8 = 4;
@@ -14,6 +14,12 @@ const DOES_NOT_PASS: u8 = 4;
 const INTERRUPTED: u8 = 130;
 
 pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliError> {
+    if context.global.json && matches!(args.format, VerifyFormat::Junit | VerifyFormat::Github) {
+        return Err(CliError::usage(
+            "--json and --format name two forms of one answer",
+            "leave --json out, or write --format json; for both forms call it twice: the second call takes the stored result",
+        ));
+    }
     let court = judge::court(&context.place(), args.rev.as_deref(), args.base.as_deref()).await?;
     let site = &court.site;
     for warning in site.settings()?.warnings {
@@ -35,10 +41,13 @@ pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliErr
             output::put(&reports::text(&verified, context.global.quiet));
         }
         VerifyFormat::Text | VerifyFormat::Json => {
-            output::json(&reports::json(&verified));
+            output::json(&verify_json::json(&verified));
         }
         VerifyFormat::Junit => {
             output::put(&junit::junit(&verified));
+            for note in verified.stored_notes() {
+                output::note(&format!("note: {note}"));
+            }
             output::note(&verified.headline());
         }
         VerifyFormat::Github => {

@@ -49,6 +49,15 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Settings, ConfigError> {
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigError(pub Vec<Problem>);
 
+impl ConfigError {
+    /// Whether nobody has said yet how the repository is verified.
+    #[must_use]
+    pub fn without_verification(&self) -> bool {
+        let unset = |problem: &Problem| matches!(problem, Problem::Value { place: layers::Source::Default, key, .. } if key == settings::VERIFICATION_COMMAND);
+        self.0.iter().any(unset)
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The key that says how a repository is verified, where there are no stages.
+pub(super) const VERIFICATION_COMMAND: &str = "target.verification.command";
 const PROTECT: &str = "target.verification.protect";
 
 /// Everything a mission is configured with.
@@ -293,13 +295,12 @@ impl Layers {
     }
 
     fn stage_specs(&self, problems: &mut Vec<Problem>) -> Vec<StageSpec> {
-        const COMMAND: &str = "target.verification.command";
-        let place = self.source(COMMAND);
-        let command = self.optional(COMMAND).filter(|text| !text.trim().is_empty());
+        let place = self.source(VERIFICATION_COMMAND);
+        let command = self.optional(VERIFICATION_COMMAND).filter(|text| !text.trim().is_empty());
         let stages = match (command, self.stages()) {
             (Some(_), Some((_, stages))) if matches!(place, Source::File { .. }) => {
                 let message = format!("stands beside [[target.verification.stage]] ({stages}); keep one of the two");
-                problems.push(Problem::Value { place, key: COMMAND.to_owned(), message });
+                problems.push(Problem::Value { place, key: VERIFICATION_COMMAND.to_owned(), message });
                 return Vec::new();
             }
             (Some(command), _) => vec![Stage::of_command(&command)],
@@ -309,7 +310,7 @@ impl Layers {
                     "is not set; without a verification nothing can land. Write it into {FILE_NAME} below \
                      [target.verification], for example command = \"make test\", or set MC_TARGET_VERIFICATION_COMMAND"
                 );
-                problems.push(Problem::Value { place, key: COMMAND.to_owned(), message });
+                problems.push(Problem::Value { place, key: VERIFICATION_COMMAND.to_owned(), message });
                 return Vec::new();
             }
         };

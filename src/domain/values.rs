@@ -38,7 +38,7 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Box<str>);
 
         impl $name {
             /// The id as text.
@@ -82,7 +82,7 @@ impl MissionId {
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         let fine = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if fine {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(text.into()));
         }
         Err(InvalidId { id: text.to_owned(), what: "mission id", rule: "1 to 32 lower-case letters and digits" })
     }
@@ -112,7 +112,7 @@ impl UnitId {
         if text.ends_with('.') || text.ends_with(".lock") {
             return refuse("it may not end in `.` or `.lock`");
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -130,7 +130,7 @@ impl CommitId {
     /// # Errors
     /// [`InvalidId`] when it is not 40 or 64 lower-case hexadecimal digits.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        object_id(text, "commit id").map(Self)
+        object_id(text, "commit id").map(|id| Self(id.into()))
     }
 
     /// The first ten digits, for people.
@@ -146,7 +146,7 @@ impl TreeId {
     /// # Errors
     /// [`InvalidId`] when it is not 40 or 64 lower-case hexadecimal digits.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        object_id(text, "tree id").map(Self)
+        object_id(text, "tree id").map(|id| Self(id.into()))
     }
 }
 

@@ -128,6 +128,11 @@ impl EngineError {
         match self {
             Self::Usage { hint, .. } | Self::Broken { hint, .. } => Some(hint.clone()).filter(|h| !h.is_empty()),
             Self::Refused(refusal) => Some(refusal.hint.clone()).filter(|h| !h.is_empty()),
+            Self::Config(error) if error.without_verification() => Some(
+                "`mc init` looks at the repository and writes a settings file; `mc config show` prints every key with its \
+                 value and source"
+                    .to_owned(),
+            ),
             Self::Config(_) => Some("`mc config show` prints every key with its value and source".to_owned()),
             Self::Lock(LockError::Held { .. }) => {
                 Some("`mc status` shows what it does; `mc mission stop` ends it".to_owned())

@@ -66,7 +66,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
         mission: mission.clone(),
         at: clock.now(),
         objective: effective.settings.target.objective.clone(),
-        policy: Policy { only, until, keeps, ..policy(&effective.settings) },
+        policy: Box::new(Policy { only, until, keeps, ..policy(&effective.settings) }),
         plan,
         settings: serde_json::to_value(&effective)
             .map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?,

@@ -18,9 +18,9 @@ use crate::adapters::clock;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::host::rundir::runs_below;
-use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
-use crate::domain::values::{CommitId, Tip};
+use crate::adapters::store::{Store, StoreError};
+use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
 use crate::domain::verify::key::StageSpec;
@@ -29,7 +29,7 @@ use crate::domain::verify::verdict;
 use crate::domain::verify::{Demands, SnapshotKey, StageOutcome};
 use crate::report::verify::{Base, Side, Verified};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -46,6 +46,9 @@ pub struct VerifyOptions {
 
 /// Most slots of verifications that run at once.
 const SLOTS: u32 = 64;
+
+/// Of so many stored runs of a tree the output is named: a failure has two.
+const NAMED_RUNS: usize = 2;
 
 /// Most bytes of stored runs that are read for the history of tests.
 const HISTORY_BYTES: usize = 256 << 20;
@@ -105,6 +108,9 @@ pub fn verify_runs(state: &StateDir) -> PathBuf {
 fn run_id() -> String {
     format!("v{}", &clock::new_cookie()[..12])
 }
+
+/// Files with output, by the name of their stage.
+type Logs = Vec<(String, PathBuf)>;
 
 /// One call of `mc verify`.
 struct Job<'a> {
@@ -166,7 +172,7 @@ impl Job<'_> {
             compared = compare(&after);
         }
         let (delta, judgement) = compared.unzip();
-        let history = self.history(&after.snapshot)?;
+        let history = self.history(&after)?;
         Ok(Verified { gate, after, base, delta, judgement, history, rules: None, notes })
     }
 
@@ -227,6 +233,7 @@ impl Job<'_> {
         side.snapshot = joined.snapshot;
         side.runs += 1;
         side.reused = false;
+        side.stored = None;
         Ok(())
     }
 
@@ -248,11 +255,9 @@ impl Job<'_> {
                     return Err(why);
                 }
             };
-        let log = |nth: usize| dir.join(nth.to_string()).join("out.log");
-        let logs = if reused {
-            Vec::new()
-        } else {
-            self.stages.iter().enumerate().map(|(nth, stage)| (stage.name.clone(), log(nth))).collect()
+        let (stored, logs) = match reused {
+            true => self.stored_runs(&key).map_err(|e| chain(&e))?,
+            false => (None, self.logs(&dir)),
         };
         Ok(Side {
             asked: String::new(),
@@ -262,9 +267,34 @@ impl Job<'_> {
             key,
             snapshot,
             reused,
+            stored,
             runs: 0,
             logs,
         })
+    }
+
+    /// The files that keep the output of each stage of the run in a folder.
+    fn logs(&self, dir: &Path) -> Logs {
+        let log = |nth: usize| dir.join(nth.to_string()).join("out.log");
+        self.stages.iter().enumerate().map(|(nth, stage)| (stage.name.clone(), log(nth))).collect()
+    }
+
+    /// When a stored snapshot was made, and the output of its newest runs as far as it is still there.
+    fn stored_runs(&self, key: &SnapshotKey) -> Result<(Option<Millis>, Logs), StoreError> {
+        let store = self.bench.store();
+        let made = store.snapshot_row(key)?.map(|(_, at, _)| at);
+        let runs = self.bench.state.runs();
+        let there = |run: &SnapshotKey| {
+            let name = run.0.strip_prefix(&key.0)?.strip_prefix('/').filter(|name| !name.contains('/'))?;
+            let dir = match name.strip_prefix("verify-") {
+                Some(label) => verify_runs(&self.bench.state).join(label),
+                None => name.rsplit_once('-').map(|(mission, run)| runs.join(mission).join(".verify").join(run))?,
+            };
+            let logs: Vec<_> = self.logs(&dir).into_iter().filter(|(_, log)| log.is_file()).collect();
+            (!logs.is_empty()).then_some(logs)
+        };
+        let kept: Vec<_> = store.snapshot_kept(key)?.iter().filter_map(there).collect();
+        Ok((made, kept[kept.len().saturating_sub(NAMED_RUNS)..].concat()))
     }
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
@@ -316,8 +346,8 @@ impl Job<'_> {
     }
 
     /// How the tests that fail or are flaky did in stored runs, this one included.
-    fn history(&self, snapshot: &Snapshot) -> Result<BTreeMap<String, TestHistory>, EngineError> {
-        let wanted = snapshot.suspicious();
+    fn history(&self, side: &Side) -> Result<BTreeMap<String, TestHistory>, EngineError> {
+        let wanted = side.snapshot.suspicious();
         if wanted.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -337,12 +367,13 @@ impl Job<'_> {
                 let joined = read(&SnapshotKey(whole.clone()))?;
                 flaky.insert(whole.clone(), joined.map(|(joined, _)| joined.flaky).unwrap_or_default());
             }
-            runs.push(PastRun { at, snapshot, flaky: flaky.get(&whole).cloned().unwrap_or_default() });
+            let flaky = flaky.get(&whole).cloned().unwrap_or_default();
+            runs.push(PastRun { at, key: SnapshotKey(whole), snapshot, flaky });
             if room == 0 {
                 break;
             }
         }
-        Ok(history(&wanted, runs))
+        Ok(history(&wanted, &side.key, runs))
     }
 }
 

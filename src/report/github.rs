@@ -6,6 +6,7 @@
 use super::text::plain;
 use super::verify::{Verified, failing, past, text};
 use crate::domain::verify::history::TestHistory;
+use crate::domain::verify::{Cause, Refusal};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -25,6 +26,10 @@ pub fn github(verified: &Verified, token: &str) -> String {
         annotate(&mut out, "error", "Stage broken", &delta.stages_broken, history);
         annotate(&mut out, "error", "Stage could not run", &delta.not_run, history);
         annotate(&mut out, "error", "Nothing to judge", &delta.incomparable, history);
+        let told = |refusal: &&Refusal| matches!(refusal.cause, Cause::Findings | Cause::Metrics | Cause::Gate);
+        for refusal in verified.judgement.iter().flat_map(|judgement| &judgement.refusals).filter(told) {
+            command(&mut out, "error", refusal.cause.word(), &refusal.reason);
+        }
         annotate(&mut out, "warning", "Failed before this change too", &delta.still_failing, history);
         annotate(&mut out, "notice", "Fixed", &delta.fixed, history);
     } else {
@@ -37,7 +42,7 @@ pub fn github(verified: &Verified, token: &str) -> String {
             command(&mut out, "warning", "Changes how it is verified", &format!("{line} (judged by {by})"));
         }
     }
-    for note in &verified.notes {
+    for note in verified.notes.iter().chain(&verified.stored_notes()) {
         command(&mut out, "notice", "mc verify", note);
     }
     command(&mut out, if verified.passes() { "notice" } else { "error" }, "mc verify", &verified.headline());

@@ -1,20 +1,33 @@
 //! A verification as JUnit XML, for CI systems that show tests.
 //!
 //! Promises: well-formed whatever tests are called and programs print; every test of every stage is a case; a stage that is
-//! not passed always has a case that says so.
+//! not passed always has a case that says so; what does not pass the gate has a failure, so that who reads nothing but the
+//! file sees it. Reasons that are no failing test are cases of a suite `mc verify`.
 
 use super::text::plain;
-use super::verify::{Verified, counted};
-use crate::domain::verify::StageOutcome;
+use super::verify::{Verified, counted, past};
+use super::words::{count, short};
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::{Cause, StageOutcome};
 use std::fmt::Write;
+
+/// The suite of what is no test of the tree.
+const OWN: &str = "mc verify";
+/// Most lines of output that one failing test shows.
+const LINES: usize = 20;
+/// So many failing tests of a stage show its output; the others name its place.
+const SHOWN: usize = 10;
+/// Most characters of a message.
+const MESSAGE: usize = 2_000;
 
 /// The whole file.
 #[must_use]
 pub fn junit(verified: &Verified) -> String {
     let snapshot = &verified.after.snapshot;
-    let suites: Vec<Suite> = snapshot.stages.iter().map(Suite::of).collect();
+    let mut suites: Vec<Suite> = snapshot.stages.iter().map(|stage| Suite::of(verified, stage)).collect();
+    let red = suites.iter().any(|suite| suite.failures + suite.errors > 0);
+    suites.extend(Suite::of_gate(verified, red));
     let sum = |part: fn(&Suite) -> u64| suites.iter().map(part).sum::<u64>();
     let millis: u64 = snapshot.stages.iter().map(|stage| stage.millis).sum();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -43,15 +56,19 @@ struct Suite {
 }
 
 impl Suite {
-    fn of(stage: &StageResult) -> Self {
+    fn of(verified: &Verified, stage: &StageResult) -> Self {
         let told = stage.tests.as_ref().map_or(&[][..], |tests| &tests.tests);
         let mut cases = String::new();
+        let mut red = 0;
         for test in told {
             let suite = if test.suite.is_empty() { &stage.name } else { &test.suite };
             let inner = match test.status {
-                TestStatus::Passed => "",
-                TestStatus::Failed => "<failure message=\"failed\"/>",
-                TestStatus::Skipped => "<skipped/>",
+                TestStatus::Passed => String::new(),
+                TestStatus::Failed => {
+                    red += 1;
+                    failing(verified, stage, &stage.test_name(&test.suite, &test.name), red <= SHOWN)
+                }
+                TestStatus::Skipped => "<skipped/>".to_owned(),
             };
             let _ = writeln!(
                 cases,
@@ -69,7 +86,10 @@ impl Suite {
         let outcome = stage.effective();
         // A failing stage speaks for itself where its tests do not.
         if told.is_empty() || (outcome != StageOutcome::Passed && !stage.explained()) {
-            let (why, output) = (escaped(&stage.why()), lines(&stage.head_tail));
+            let why = escaped(&short(&stage.why(), MESSAGE));
+            let mut body = told_of(verified, stage, &stage.test_name("", ""));
+            body.extend(stage.head_tail.lines().map(str::to_owned));
+            let output = lines(&body.join("\n"));
             let inner = match outcome {
                 StageOutcome::Passed => String::new(),
                 StageOutcome::Failed => format!("<failure message=\"{why}\">{output}</failure>"),
@@ -81,18 +101,95 @@ impl Suite {
             let name = escaped(&stage.name);
             let _ = writeln!(cases, "    <testcase classname=\"{name}\" name=\"stage {name}\">{inner}</testcase>");
         }
-        let _ = writeln!(
-            suite.text,
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">\n{cases}  </testsuite>",
-            escaped(&stage.name),
-            suite.tests,
-            suite.failures,
-            suite.errors,
-            suite.skipped,
-            seconds(stage.millis)
-        );
-        suite
+        suite.enclosing(&stage.name, stage.millis, &cases)
     }
+
+    /// What the gate says beside the tests; `None` when they tell it all. `red`: they tell that it does not pass.
+    fn of_gate(verified: &Verified, red: bool) -> Option<Self> {
+        let mut suite = Self::default();
+        let mut cases = String::new();
+        let mut case = |suite: &mut Self, name: &str, tag: &str, message: &str| {
+            suite.tests += 1;
+            suite.failures += u64::from(tag == "failure");
+            suite.skipped += u64::from(tag == "skipped");
+            let (name, line) = (escaped(name), escaped(&short(message, MESSAGE)));
+            let _ = writeln!(
+                cases,
+                "    <testcase classname=\"{OWN}\" name=\"{name}\"><{tag} message=\"{line}\">{}</{tag}></testcase>",
+                lines(message)
+            );
+        };
+        let refusals = verified.judgement.iter().flat_map(|judgement| &judgement.refusals);
+        for refusal in refusals.filter(|refusal| !told_by_tests(verified, refusal.cause)) {
+            case(&mut suite, refusal.cause.word(), "failure", &refusal.reason);
+        }
+        if let Some(rules) = verified.changed_rules() {
+            let by = format!("{} changes how it is verified; judged by {}", verified.after.asked, rules.judge());
+            case(&mut suite, "settings", "skipped", &[vec![by], rules.lines()].concat().join("\n"));
+        }
+        if !verified.passes() && !red && suite.failures == 0 {
+            case(&mut suite, Cause::Gate.word(), "failure", &verified.headline());
+        }
+        (suite.tests > 0).then(|| suite.enclosing(OWN, 0, &cases))
+    }
+
+    fn enclosing(mut self, name: &str, millis: u64, cases: &str) -> Self {
+        let _ = writeln!(
+            self.text,
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">\n{cases}  </testsuite>",
+            escaped(name),
+            self.tests,
+            self.failures,
+            self.errors,
+            self.skipped,
+            seconds(millis)
+        );
+        self
+    }
+}
+
+/// Whether failing tests in the file say as much as a refusal does.
+fn told_by_tests(verified: &Verified, cause: Cause) -> bool {
+    let broken = verified.delta.iter().flat_map(|delta| &delta.stages_broken);
+    let stages = &verified.after.snapshot.stages;
+    let told = |line: &String| {
+        let of = |stage: &&StageResult| line.starts_with(&format!("{}: ", stage.test_name("", "")));
+        let red = |stage: &StageResult| stage.explained() && counted(stage, TestStatus::Failed) > 0;
+        stages.iter().find(of).is_some_and(red)
+    };
+    match cause {
+        Cause::Failing => true,
+        Cause::Stages => {
+            verified.delta.as_ref().is_some_and(|delta| !delta.stages_broken.is_empty()) && broken.into_iter().all(told)
+        }
+        _ => false,
+    }
+}
+
+/// Why a test counts as failing, and where its stage said more.
+fn failing(verified: &Verified, stage: &StageResult, name: &str, shown: bool) -> String {
+    let within = |list: &[String]| list.iter().any(|other| other == name);
+    let what = match &verified.delta {
+        Some(delta) if within(&delta.broken) => "passed before and fails now",
+        Some(delta) if within(&delta.new_failing) => "is new and fails",
+        Some(delta) if within(&delta.still_failing) => "failed before this change too (pre-existing)",
+        _ => "failed",
+    };
+    let message = escaped(&short(&format!("{what}; stage {}: {}", stage.name, stage.why()), MESSAGE));
+    let mut body = told_of(verified, stage, name);
+    let output: Vec<&str> = stage.head_tail.trim().lines().collect();
+    if shown && !output.is_empty() {
+        let last = &output[output.len().saturating_sub(LINES)..];
+        body.push(format!("the output of the stage ends with its last {}:", count(last.len() as u64, "line")));
+        body.extend(last.iter().map(|line| (*line).to_owned()));
+    }
+    format!("<failure message=\"{message}\">{}</failure>", lines(&body.join("\n")))
+}
+
+/// How a test or stage did in stored runs, how old the result is when nothing was run, and where the output of the stage is.
+fn told_of(verified: &Verified, stage: &StageResult, name: &str) -> Vec<String> {
+    let side = &verified.after;
+    verified.history.get(name).map(past).into_iter().chain(side.origin()).chain(side.places(stage)).collect()
 }
 
 fn seconds(millis: u64) -> String {

@@ -18,7 +18,7 @@ fn every_test_and_every_silent_stage_is_a_case() {
         <testsuites name="mc verify aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" tests="6" failures="2" errors="1" skipped="1" time="1.234">
           <testsuite name="unit" tests="3" failures="1" errors="0" skipped="1" time="1.234">
             <testcase classname="suite" name="a"></testcase>
-            <testcase classname="suite" name="b"><failure message="failed"/></testcase>
+            <testcase classname="suite" name="b"><failure message="failed; stage unit: exit code 1"></failure></testcase>
             <testcase classname="suite" name="c"><skipped/></testcase>
           </testsuite>
           <testsuite name="lint" tests="1" failures="0" errors="0" skipped="0" time="0.000">
@@ -44,6 +44,23 @@ fn a_failure_that_no_test_tells_is_a_case_of_its_own() {
     let text = junit(&alone(vec![odd]));
     assert!(text.contains("name=\"stage unit\"><failure message=\"exit code 1 although no test failed\">"), "{text}");
     assert!(text.contains("<testsuite name=\"unit\" tests=\"2\" failures=\"1\""), "{text}");
+}
+
+#[test]
+fn what_does_not_pass_always_has_a_failure() {
+    let text = junit(&alone(Vec::new()));
+    assert!(text.contains("tests=\"1\" failures=\"1\"") && text.contains("name=\"gate\"><failure "), "{text}");
+}
+
+#[test]
+fn many_failing_tests_repeat_the_output_only_so_often() {
+    let names: Vec<String> = (0..30).map(|n| format!("t{n:02}")).collect();
+    let tests: Vec<(&str, _)> = names.iter().map(|name| (name.as_str(), Failed)).collect();
+    let mut unit = stage("unit", &tests);
+    unit.head_tail = (0..100).map(|n| format!("line {n}\n")).collect();
+    let text = junit(&alone(vec![unit]));
+    assert_eq!(text.matches("line 99\n").count(), SHOWN);
+    assert_eq!(text.matches("line ").count(), SHOWN * LINES);
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub mod status;
 pub mod units;
 
 pub mod verify;
+pub mod verify_json;
 
 pub mod github;
 pub mod junit;

@@ -1,5 +1,5 @@
-//! What `mc verify` says: text for people, JSON for programs. The other two formats are in [`junit`](super::junit) and
-//! [`github`](super::github).
+//! What `mc verify` says, as text for people. The other formats are in [`verify_json`](super::verify_json),
+//! [`junit`](super::junit) and [`github`](super::github).
 
 use super::text::plain;
 use super::words::{count, short, span, stamp, tests, word};
@@ -10,7 +10,6 @@ use crate::domain::verify::key::StageKind;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use crate::domain::verify::{Delta, Gate, Judgement, SnapshotKey, StageOutcome};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -37,10 +36,37 @@ pub struct Side {
     pub snapshot: Snapshot,
     /// Whether nothing was run for it.
     pub reused: bool,
+    /// When the result was stored, if nothing was run for it.
+    pub stored: Option<Millis>,
     /// How often the stages ran now.
     pub runs: u32,
-    /// Output of the stages that ran now, by name; of two runs one after the other.
+    /// Output of the stages, by name, of two runs one after the other; of a stored result what is still on disk.
     pub logs: Vec<(String, PathBuf)>,
+}
+
+impl Side {
+    /// That nothing was run, how old the result is and how to get a new one; `None` when it was run now.
+    #[must_use]
+    pub fn origin(&self) -> Option<String> {
+        let made = self.stored.and_then(minute).map(|made| format!(" of {made}")).unwrap_or_default();
+        self.reused.then(|| {
+            let key: String = self.key.0.chars().take(12).collect();
+            format!(
+                "verified before, nothing was run: this is the stored result{made} (snapshot {key}); `--fresh` runs it again"
+            )
+        })
+    }
+
+    /// Where the output of a stage is, one line each.
+    #[must_use]
+    pub fn places(&self, stage: &StageResult) -> Vec<String> {
+        let logs = self.logs.iter().filter(|(name, _)| *name == stage.name);
+        let places: Vec<String> = logs.map(|(_, log)| format!("output: {}", plain(&log.to_string_lossy()))).collect();
+        match (places.is_empty(), self.reused) {
+            (true, true) => vec!["output: not on this disk any more; `--fresh` runs the stage again".to_owned()],
+            _ => places,
+        }
+    }
 }
 
 /// What a commit was compared with.
@@ -147,6 +173,16 @@ impl Verified {
             None => format!("{of} {}", tests(&self.after.snapshot.summary())),
         };
         said + ending
+    }
+
+    /// Which sides of a refusal are stored results, for formats that do not show both sides.
+    #[must_use]
+    pub fn stored_notes(&self) -> Vec<String> {
+        if self.passes() {
+            return Vec::new();
+        }
+        let sides = [Some(&self.after), self.base.as_ref().map(|base| &base.side)].into_iter().flatten();
+        sides.filter_map(|side| Some(format!("{}: {}", plain(&side.asked), side.origin()?))).collect()
     }
 
     /// The settings that judged, when the revision has others.
@@ -261,8 +297,8 @@ fn side(out: &mut String, side: &Side, how: &str) {
     };
     let asked = if how.is_empty() { format!("{} at ", plain(&side.asked)) } else { String::new() };
     let _ = writeln!(out, "{asked}{}{how}{left_out}: {}", side.tip.commit.short(), tests(&summary));
-    if side.reused {
-        let _ = writeln!(out, "  verified before, nothing was run (snapshot {})", &side.key.0[..12]);
+    if let Some(origin) = side.origin() {
+        let _ = writeln!(out, "  {origin}");
     }
     let width = side.snapshot.stages.iter().map(|stage| stage.name.chars().count()).max().unwrap_or_default();
     for stage in &side.snapshot.stages {
@@ -286,8 +322,8 @@ fn side(out: &mut String, side: &Side, how: &str) {
                 let _ = writeln!(out, "    | {}", plain(line));
             }
         }
-        for (_, log) in side.logs.iter().filter(|(name, _)| *name == stage.name) {
-            let _ = writeln!(out, "    output: {}", plain(&log.to_string_lossy()));
+        for place in side.places(stage) {
+            let _ = writeln!(out, "    {place}");
         }
     }
 }
@@ -311,133 +347,32 @@ pub fn failing(snapshot: &Snapshot) -> Vec<String> {
     snapshot.suspicious().into_iter().filter(|name| !snapshot.flaky.contains(name)).collect()
 }
 
-/// How a test did: `failed 3 of 14 runs, 2 of them forgiven as flaky, first seen …`.
+/// How a test did: `failed in 2 of 2 runs of this tree; other trees: passed in 3, failed in 1; first failure in any tree …`.
 #[must_use]
 pub fn past(test: &TestHistory) -> String {
-    let mut text = format!("failed {} of {}", test.failed, count(test.runs, "run"));
-    if test.forgiven > 0 {
-        let _ = write!(text, ", {} of them forgiven as flaky", test.forgiven);
+    let (here, others) = (test.here, test.others);
+    let flaky = if here.flaky { "flaky: " } else { "" };
+    let mut text = format!("{flaky}failed in {} of {} of this tree", here.failed, count(here.runs, "run"));
+    let elsewhere = others.failed + others.flaky > 0;
+    if elsewhere || others.passed > 0 {
+        let parts = [("passed", others.passed), ("failed", others.failed), ("flaky", others.flaky)];
+        let parts: Vec<String> =
+            parts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{word} in {n}")).collect();
+        let _ = write!(text, "; other trees: {}", parts.join(", "));
     }
-    let day = |at: Option<Millis>| at.and_then(stamp).map(|stamp| stamp.chars().take(16).collect::<String>());
-    if let Some(first) = day(test.first_failed) {
-        let _ = write!(text, ", first seen {first}Z");
+    if let Some(first) = test.first_failed.and_then(minute) {
+        let whose = if elsewhere { "first failure in any tree" } else { "first failure" };
+        let _ = write!(text, "; {whose} {first}");
     }
-    if let Some(last) = day(test.last_failed.filter(|_| test.failed > 1)) {
-        let _ = write!(text, ", last {last}Z");
+    if let Some(last) = test.last_failed.filter(|_| test.failed > 1).and_then(minute) {
+        let _ = write!(text, ", last {last}");
     }
     text
 }
 
-/// What a program reads; `docs/verify.md` describes it.
-#[must_use]
-pub fn json(verified: &Verified) -> Value {
-    let history: Vec<Value> = verified.history.iter().map(|(name, test)| history_json(name, test)).collect();
-    let base = verified.base.as_ref().map(|base| {
-        let mut value = side_json(&base.side);
-        value["merge_base"] = json!(base.merge_base);
-        value
-    });
-    json!({
-        "schema": 1,
-        "passes": verified.passes(),
-        "gate": verified.gate,
-        "verdict": verified.judgement.as_ref().map(|judgement| judgement.verdict),
-        "reasons": verified.judgement.as_ref().map_or(&[][..], |judgement| &judgement.reasons),
-        "rev": side_json(&verified.after),
-        "base": base,
-        "delta": verified.delta.as_ref().map(delta_json),
-        "history": history,
-        "settings": verified.rules.as_ref().map(rules_json),
-        "notes": verified.notes,
-    })
-}
-
-fn rules_json(rules: &Rules) -> Value {
-    let change = |change: &RuleChange| json!({"key": change.key, "before": change.before, "after": change.after});
-    json!({
-        "path": rules.path,
-        "commit": rules.commit,
-        "changed": rules.changes.iter().map(change).collect::<Vec<_>>(),
-        "problem": rules.problem,
-    })
-}
-
-fn history_json(name: &str, test: &TestHistory) -> Value {
-    json!({
-        "test": name,
-        "runs": test.runs,
-        "failed": test.failed,
-        "forgiven": test.forgiven,
-        "first_failed": test.first_failed.and_then(stamp),
-        "last_failed": test.last_failed.and_then(stamp),
-    })
-}
-
-fn side_json(side: &Side) -> Value {
-    let summary = side.snapshot.summary();
-    let stages: Vec<Value> = side.snapshot.stages.iter().map(|stage| stage_json(stage, &side.logs)).collect();
-    json!({
-        "asked": side.asked,
-        "commit": side.tip.commit,
-        "tree": side.tip.tree,
-        "verified_tree": side.tree,
-        "ignored_paths": side.removed,
-        "key": side.key,
-        "reused": side.reused,
-        "runs": side.runs,
-        "confirmed": side.snapshot.confirmed,
-        "outcome": summary.outcome,
-        "passed": summary.passed,
-        "failed": summary.failed,
-        "skipped": summary.skipped,
-        "failing": failing(&side.snapshot),
-        "flaky": side.snapshot.flaky,
-        "stages": stages,
-    })
-}
-
-fn stage_json(stage: &StageResult, logs: &[(String, PathBuf)]) -> Value {
-    let tests = stage.tests.as_ref().map(|results| {
-        json!({
-            "passed": counted(stage, TestStatus::Passed),
-            "failed": counted(stage, TestStatus::Failed),
-            "skipped": counted(stage, TestStatus::Skipped),
-            "problem": results.problem,
-        })
-    });
-    let why = (stage.effective() != StageOutcome::Passed).then(|| stage.why());
-    let logs: Vec<&PathBuf> = logs.iter().filter(|(name, _)| *name == stage.name).map(|(_, log)| log).collect();
-    json!({
-        "name": stage.name,
-        "kind": stage.kind,
-        "outcome": stage.effective(),
-        "exit": stage.exit,
-        "why": why,
-        "read_as": stage.format.unwrap_or_default().word(),
-        "tests": tests,
-        "findings": stage.findings.as_ref().map(|findings| findings.total()),
-        "number": stage.number,
-        "millis": stage.millis,
-        "logs": logs,
-    })
-}
-
-fn delta_json(delta: &Delta) -> Value {
-    json!({
-        "broken": delta.broken,
-        "fixed": delta.fixed,
-        "removed": delta.removed,
-        "newly_skipped": delta.newly_skipped,
-        "new_failing": delta.new_failing,
-        "added": delta.added,
-        "still_failing": delta.still_failing,
-        "stages_broken": delta.stages_broken,
-        "stages_fixed": delta.stages_fixed,
-        "incomparable": delta.incomparable,
-        "not_run": delta.not_run,
-        "findings": delta.findings,
-        "metrics": delta.metrics,
-    })
+fn minute(at: Millis) -> Option<String> {
+    let stamp = stamp(at)?;
+    Some(format!("{}Z", stamp.chars().take(16).collect::<String>()))
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! What people and programs read of a verification, whatever tests are called.
 
+use super::super::verify_json::json as as_json;
 use super::*;
 use crate::domain::values::CommitId;
 use crate::domain::verify::Demands;
 use crate::domain::verify::delta::delta;
+use crate::domain::verify::history::{Here, Others};
 use crate::domain::verify::results::{TestResult, TestResults};
 use crate::domain::verify::verdict::judge;
 use expect_test::expect;
+use serde_json::{Value, json};
 
 pub const HOSTILE: &str = "a\n::error::b\r\u{1b}[2Jc%0Ad,e:f<g>&\"'\u{0}\u{ffff}##[add-mask]h ]]> ```` i";
 
@@ -51,6 +54,7 @@ pub fn side(asked: &str, stages: Vec<StageResult>) -> Side {
         key: SnapshotKey("c".repeat(64)),
         snapshot: Snapshot { stages, ..Snapshot::default() },
         reused: false,
+        stored: None,
         runs: 1,
         logs: Vec::new(),
     }
@@ -98,8 +102,17 @@ fn a_comparison_tells_both_sides_and_why() {
     verified.after.logs.push(("lint".to_owned(), "/logs/1/out.log".into()));
     if let Some(base) = &mut verified.base {
         base.side.reused = true;
+        base.side.stored = Some(86_400_000);
     }
-    let past = TestHistory { runs: 14, failed: 3, forgiven: 2, first_failed: Some(0), last_failed: Some(86_400_000) };
+    let past = TestHistory {
+        runs: 14,
+        failed: 5,
+        forgiven: 1,
+        first_failed: Some(0),
+        last_failed: Some(86_400_000),
+        here: Here { runs: 2, failed: 2, flaky: false },
+        others: Others { passed: 8, failed: 1, flaky: 1 },
+    };
     verified.history.insert("unit: suite: a".to_owned(), past);
     verified.notes.push("edits that are not committed are left out: x".to_owned());
     expect![[r#"
@@ -111,15 +124,16 @@ fn a_comparison_tells_both_sides_and_why() {
             output: /logs/1/out.log
         compared with
         aaaaaaaaaa (where it left main): fails: 2 passed, 1 failed
-          verified before, nothing was run (snapshot cccccccccccc)
+          verified before, nothing was run: this is the stored result of 1970-01-02T00:00Z (snapshot cccccccccccc); `--fresh` runs it again
           unit  failed     1.2s  read as tap: 2 passed, 1 failed
+            output: not on this disk any more; `--fresh` runs the stage again
         verdict: hurt, may not land (gate no-regression)
           - 1 test passed before and fails now: unit: suite: a
           - 1 test disappeared: unit: suite: b
           - 1 stage could not run, which never counts as passed: lint: exit code 127 (new stage)
           - 1 test failed before this change too (pre-existing): unit: suite: red
         in stored runs
-          unit: suite: a: failed 3 of 14 runs, 2 of them forgiven as flaky, first seen 1970-01-01T00:00Z, last 1970-01-02T00:00Z
+          unit: suite: a: failed in 2 of 2 runs of this tree; other trees: passed in 8, failed in 1, flaky in 1; first failure in any tree 1970-01-01T00:00Z, last 1970-01-02T00:00Z
         note: edits that are not committed are left out: x
         HEAD may not land: hurt: 1 test passed before and fails now: unit: suite: a
     "#]]
@@ -152,7 +166,7 @@ fn p12_no_name_steers_a_terminal_or_breaks_a_line() {
 fn json_has_every_key_whatever_there_is() {
     use TestStatus::Passed;
     let keys = |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
-    let (bare, full) = (json(&alone(Vec::new())), json(&against(vec![stage("u", &[("a", Passed)])], Vec::new())));
+    let (bare, full) = (as_json(&alone(Vec::new())), as_json(&against(vec![stage("u", &[("a", Passed)])], Vec::new())));
     assert_eq!(keys(&bare), keys(&full));
     assert_eq!(keys(&bare["rev"]), keys(&full["rev"]));
     assert_eq!((&bare["schema"], &bare["base"], &bare["delta"]), (&json!(1), &Value::Null, &Value::Null));

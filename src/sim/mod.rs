@@ -320,7 +320,7 @@ fn start_record(policy: &Policy, units: &[UnitSpec]) -> Record {
         mission: MissionId::new("simulated").unwrap_or_else(|e| unreachable!("{e}")),
         at: 0,
         objective: "a simulated mission".to_owned(),
-        policy: policy.clone(),
+        policy: Box::new(policy.clone()),
         plan: Some(units.to_vec()),
         settings: serde_json::Value::Null,
     }

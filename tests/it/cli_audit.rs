@@ -5,7 +5,7 @@ use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::environment::Environment;
 use mission_control::adapters::store::place::StateDir;
 use mission_control::adapters::store::{Entry, Store};
-use mission_control::domain::mission::{MergeSource, Policy, Record};
+use mission_control::domain::mission::{MergeSource, Record};
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{MissionId, Tip, TreeId, UnitId};
@@ -40,7 +40,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
             mission: MissionId::new("m1").unwrap(),
             at: 0,
             objective: String::new(),
-            policy: Policy::default(),
+            policy: Box::default(),
             plan: None,
             settings: serde_json::Value::Null,
         },

@@ -149,8 +149,101 @@ fn a_test_that_fails_once_is_run_again_and_called_flaky_with_its_history() {
     verify(&night, &["--base", "main"]).exits(0);
     verify(&night, &["main"]).exits(0).says(&[
         "flaky (failed and passed on the same tree)",
-        "verification: alpha: failed 1 of 3 runs, 1 of them forgiven as flaky, first seen 20",
+        "verification: alpha: flaky: failed in 1 of 2 runs of this tree; other trees: passed in 1; first failure 20",
     ]);
+}
+
+#[test]
+fn a_test_that_always_fails_in_one_tree_is_not_told_as_flaky() {
+    let night = Night::new();
+    verify(&night, &[]).exits(0);
+    night.sh("git branch good; echo false > tests/alpha.sh");
+    night.commit("breaks");
+    verify(&night, &[]).exits(4);
+    night.write("a", "x");
+    night.commit("the next tree");
+    let past =
+        "failed in 2 of 2 runs of this tree; other trees: passed in 1, failed in 1; first failure in any tree 20";
+    let all: [&[&str]; 3] = [&[], &["--format", "github"], &["--format", "junit"]];
+    for format in all {
+        let said = verify(&night, &[&["--base", "good"], format].concat()).exits(4).says(&[past]);
+        said.does_not_say(&["flaky", "forgiven"]);
+    }
+    let said = verify(&night, &["--base", "good", "--format", "github"]);
+    let error = "::error title=Broken test::verification: alpha (failed in 2 of 2 runs of this tree; other trees: ";
+    said.says(&[error]);
+    let past = json_of(&night, 4, &[])["history"][0].clone();
+    assert_eq!(past["this_tree"], json!({"runs": 2, "failed": 2, "flaky": false}));
+    assert_eq!(past["other_trees"], json!({"passed": 1, "failed": 1, "flaky": 0}));
+}
+
+#[test]
+fn a_stored_failure_says_that_it_is_stored_and_where_its_output_is() {
+    let night = counted();
+    night.sh("git branch good; echo false > tests/alpha.sh");
+    night.commit("breaks");
+    let places = |said: &Said| said.text().matches("output: /").count();
+    let first = verify(&night, &["--base", "good"]).exits(4).does_not_say(&["--fresh"]);
+    assert_eq!((places(&first), runs(&night)), (2, 3), "{}", first.text());
+    let origin = ["HEAD: verified before, nothing was run: this is the stored result of 20", "`--fresh` runs it again"];
+    let again = |format: &[&str]| verify(&night, &[&["--base", "good"], format].concat()).exits(4);
+    let text = again(&[]).says(&[&origin[0][6..], origin[1]]);
+    assert_eq!(places(&text), 2, "{}", text.text());
+    for format in ["junit", "github"] {
+        let said = again(&["--format", format]).says(&origin);
+        assert_eq!(places(&said), 2, "{}", said.text());
+    }
+    let said = json_of(&night, 4, &["--base", "good"]);
+    let side = &said["rev"];
+    assert!(side["stored_at"].as_str().unwrap().starts_with("20") && side["reused"] == true, "{said}");
+    assert!(said["notes"][0].as_str().unwrap().starts_with(origin[0]), "{said}");
+    let logs = side["stages"][0]["logs"].as_array().unwrap();
+    assert!(logs.len() == 2 && logs.iter().all(|log| std::path::Path::new(log.as_str().unwrap()).is_file()), "{said}");
+    // They may have been cleared away since, and it says so.
+    night.sh("rm -r ../state/runs");
+    for format in ["text", "junit", "github"] {
+        again(&["--format", format]).says(&["output: not on this disk any more; `--fresh` runs the stage again"]);
+    }
+    assert_eq!(json_of(&night, 4, &["--base", "good"])["rev"]["stages"][0]["logs"], json!([]));
+    // What passes needs no word of it, and a run is no stored result.
+    assert_eq!(json_of(&night, 0, &["good"])["notes"], json!([]));
+    assert_eq!(runs(&night), 3);
+    assert_eq!(json_of(&night, 4, &["--fresh"])["rev"]["stored_at"], Value::Null);
+}
+
+#[test]
+fn two_forms_of_one_answer_are_a_mistake() {
+    let night = counted();
+    for format in ["junit", "github"] {
+        let said = verify(&night, &["--format", format, "--json"]).exits(2);
+        said.says(&["--json and --format name two forms", "hint: leave --json out"]);
+    }
+    verify(&night, &["--format", "json", "--json"]).exits(0);
+    assert_eq!(runs(&night), 1);
+}
+
+#[test]
+fn tests_that_are_only_counted_are_in_the_json() {
+    let night = Night::new();
+    night.settings("echo '============ 3 passed in 0.01s ============'", "");
+    assert_eq!(json_of(&night, 0, &[])["rev"]["stages"][0]["counted"], 3);
+    night.settings("true", "");
+    assert_eq!(json_of(&night, 0, &[])["rev"]["stages"][0]["counted"], Value::Null);
+}
+
+#[test]
+fn without_settings_the_first_hint_is_the_command_that_writes_them() {
+    let night = Night::new();
+    night.sh("git rm -q mission-control.toml");
+    night.commit("no settings");
+    let plan = night.plan(&unit("a", "touch a"));
+    let commands: [&[&str]; 2] = [&["verify"], &["mission", "start", "--plan", &plan]];
+    for command in commands {
+        night.mc(command).exits(2).says(&["`target.verification.command` is not set", "\nhint: `mc init` "]);
+    }
+    // Settings that are wrong in another way are not for it to mend.
+    night.settings("true", "timeuot = 1");
+    night.mc(&["verify"]).exits(2).says(&["did you mean"]).does_not_say(&["mc init"]);
 }
 
 #[test]
@@ -312,7 +405,8 @@ fn a_mission_may_run_beside_it() {
     let mission = night.begin(&["mission", "start", "--plan", &plan]);
     night.until("git rev-parse -q --verify mc/green");
     // Green's tree was verified by the mission just now.
-    assert_eq!(json_of(&night, 0, &["mc/green"])["rev"]["reused"], true);
+    let green = json_of(&night, 0, &["mc/green"])["rev"].clone();
+    assert_eq!((&green["reused"], green["stages"][0]["logs"].as_array().unwrap().len()), (&json!(true), 1), "{green}");
     night.sh("git switch -qc other");
     night.write("b", "x");
     night.commit("other");
@@ -333,7 +427,7 @@ fn p12_hostile_names_reach_no_runner_and_no_parser() {
     assert!(commands.lines().nth(1).unwrap().starts_with(error), "{commands}");
     assert!(!commands.contains("add-mask") && !commands.contains("##["), "{commands}");
     let junit = verify(&night, &["--format", "junit"]).exits(4);
-    let case = "name=\"::error::x%0Ay &lt;b a=&quot;1&quot;&gt;&amp;\"><failure message=\"failed\"/>";
+    let case = "name=\"::error::x%0Ay &lt;b a=&quot;1&quot;&gt;&amp;\"><failure message=\"failed; stage verification: exit code 1\">";
     assert!(junit.out.contains(case), "{}", junit.out);
     assert!(junit.err.contains("HEAD fails: 1 passed, 1 failed"), "{}", junit.err);
 }

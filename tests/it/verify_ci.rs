@@ -1,8 +1,8 @@
 //! The CI workflows that are shipped: they are YAML, no text of an event is part of a script, and their commands do what they
-//! should in a checkout as CI makes it.
+//! should in a checkout as CI makes it. And the file that a CI page shows.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests touch the world and may panic")]
 
-use super::support::night::Night;
+use super::support::night::{Night, Said};
 use std::path::Path;
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -93,7 +93,9 @@ fn p12_no_text_of_an_event_is_part_of_a_script() {
     }
     assert!(GITHUB.contains("fetch-depth: 0") && GITLAB.contains("GIT_DEPTH: \"0\""));
     // Only commits are compared with, not names.
-    assert_eq!(step("Verify")["env"]["BASE"].as_str(), Some("${{ github.event.pull_request.base.sha }}"));
+    for name in ["Verify", "Write the JUnit report"] {
+        assert_eq!(step(name)["env"]["BASE"].as_str(), Some("${{ github.event.pull_request.base.sha }}"), "{name}");
+    }
 }
 
 #[test]
@@ -124,6 +126,7 @@ fn the_github_workflow_says_4_for_a_change_that_hurts_and_writes_its_reports() {
         assert_eq!((found, ci.runs()), (0, before), "{text}");
         let xml = std::fs::read_to_string(ci.night.home().join("temp/mc-junit.xml")).unwrap();
         assert!(xml.contains("<testcase classname=\"verification\" name=\"alpha\">"), "{xml}");
+        assert_eq!(xml.contains("passed before and fails now"), code == 4, "{xml}");
         // A commit is all that is ever put there; but if it were a name, it would be one.
         assert_eq!(ci.run(verify["run"].as_str().unwrap(), &vars(HOSTILE)).0, 2);
         // A push has no base.
@@ -154,4 +157,81 @@ fn the_gitlab_job_says_4_for_a_change_that_hurts_and_carries_its_results() {
         let (found, text) = ci.run(&script, &vars);
         assert_eq!((found, ci.runs()), (code, runs), "{text}");
     }
+}
+
+fn verify(night: &Night, args: &[&str]) -> Said {
+    night.mc(&[&["verify"], args].concat())
+}
+
+/// How many tests and failures the whole JUnit file counts.
+#[track_caller]
+fn sums(xml: &str) -> (usize, usize) {
+    let line = xml.lines().nth(1).unwrap();
+    let number = |name: &str| {
+        let (_, rest) = line.split_once(&format!(" {name}=\"")).unwrap();
+        rest.split('"').next().unwrap().parse().unwrap()
+    };
+    let cases = |tag: &str| xml.matches(tag).count();
+    assert_eq!((number("tests"), number("failures")), (cases("<testcase "), cases("<failure ")), "{xml}");
+    (number("tests"), number("failures"))
+}
+
+#[test]
+fn p1_who_reads_nothing_but_the_junit_file_sees_that_the_gate_refuses() {
+    let night = Night::new();
+    night.write("lint", "");
+    let lint =
+        "[[target.verification.stage]]\nname = \"style\"\nrun = \"cat lint\"\nkind = \"lint\"\nformat = \"ruff\"\n";
+    let unit = "[[target.verification.stage]]\nname = \"unit\"\nrun = \"sh run.sh\"\n";
+    night.write("mission-control.toml", format!("[queue]\nratchet = true\n{unit}{lint}"));
+    night.commit("stages");
+    let failure = |name: &str, reason: &str| {
+        format!("<testcase classname=\"mc verify\" name=\"{name}\"><failure message=\"{reason}\">{reason}\n</failure>")
+    };
+    let broken = "name=\"alpha\"><failure message=\"passed before and fails now; stage unit: exit code 1\">failed in 2 of 2 runs";
+    for (name, script, sum, case) in [
+        ("removes", "git rm -q tests/alpha.sh", (3, 1), failure("removed tests", "1 test disappeared: unit: alpha")),
+        (
+            "skips",
+            "echo 'echo SKIP' > tests/alpha.sh",
+            (4, 1),
+            failure("skipped tests", "1 test became skipped: unit: alpha"),
+        ),
+        (
+            "lints",
+            "echo 'new.py:7:1: F811 Redefinition' > lint",
+            (4, 1),
+            failure("new findings", "1 new lint finding: style: new.py: F811"),
+        ),
+        (
+            "stops",
+            "echo 'exit 3' > run.sh",
+            (4, 3),
+            failure("broken stages", "1 stage passed before and does not now: unit: exit code 3"),
+        ),
+        ("breaks", "echo false > tests/alpha.sh", (3, 1), broken.to_owned()),
+    ] {
+        night.sh(&format!("git switch -qc {name} main; {script}"));
+        night.commit(name);
+        let said = verify(&night, &[name, "--base", "main", "--format", "junit"]).exits(4);
+        assert!(said.out.contains(&case), "{name}: `{case}` is missing in\n{}", said.out);
+        assert_eq!(sums(&said.out), sum, "{}", said.out);
+    }
+    let said = verify(&night, &["lints", "--base", "main", "--format", "github"]).exits(4);
+    said.says(&["::error title=new findings::1 new lint finding: style: new.py: F811"]);
+    // A failing test shows where its stage said more, and the end of it.
+    let said = verify(&night, &["breaks", "--base", "main", "--format", "junit"]).exits(4);
+    said.says(&[
+        "\noutput: /",
+        "the output of the stage ends with its last 3 lines:\nnot ok 1 - alpha\nok 2 - beta\n1..2",
+    ]);
+    // Settings that were not followed are shown, and are no failure; what passes has no suite of ours.
+    night.sh("git switch -qc rules main; sed -i 's/ratchet = true/ratchet = false/' mission-control.toml");
+    night.commit("rules");
+    let said = verify(&night, &["rules", "--base", "main", "--format", "junit"]).exits(0);
+    assert_eq!(sums(&said.out), (4, 0));
+    said.says(&[
+        "name=\"settings\"><skipped message=\"rules changes how it is verified; judged by mission-control.toml of",
+    ]);
+    verify(&night, &["main", "--format", "junit"]).exits(0).does_not_say(&["classname=\"mc verify\""]);
 }

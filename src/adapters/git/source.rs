@@ -194,16 +194,17 @@ impl Git {
             let tree = self.tree_of(&commit).await?;
             return Ok(Some(Tip { commit, tree }));
         }
-        let args = ["rev-parse", "--verify", "--quiet", &name];
+        // Both ids by one process. No option can follow `--end-of-options`, and no path `--`.
+        let args = ["rev-list", "-1", "--no-commit-header", "--format=%H %T", "--end-of-options", &name, "--"];
         let output = self.run(&args).await?;
         if !output.success() {
-            // Some bad names end with 128 although `--quiet` is given; a broken repository also fails here.
+            // A bad name ends as a broken repository does, which also fails here.
             self.out(&["rev-parse", "--git-dir"]).await?;
             return Ok(None);
         }
         let text = head_line(&output.stdout);
-        let commit = CommitId::new(&text).map_err(|_| unexpected(&args, text.as_bytes()))?;
-        let tree = self.tree_of(&commit).await?;
+        let ids = text.split_once(' ').and_then(|(id, tree)| Some((CommitId::new(id).ok()?, TreeId::new(tree).ok()?)));
+        let (commit, tree) = ids.ok_or_else(|| unexpected(&args, text.as_bytes()))?;
         Ok(Some(Tip { commit, tree }))
     }
 

@@ -1,7 +1,7 @@
 //! Each row of the rules about a unit's own evidence, by `decide` alone.
 
 use super::super::event::{AcceptBefore, Ground};
-use super::super::{Claim, Command, Event, Integration, LandResult, Policy, RunEnd, UnitState, Verification, decide};
+use super::super::{Claim, Command, Event, Integration, LandResult, RunEnd, UnitState, Verification, decide};
 use super::*;
 use crate::domain::values::{CommitId, MissionId, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
@@ -42,7 +42,7 @@ impl Play {
             mission: MissionId::new("m1").unwrap(),
             at: 0,
             objective: String::new(),
-            policy: Policy::default(),
+            policy: Box::default(),
             plan: Some(vec![unit]),
             settings: serde_json::Value::Null,
         };

@@ -26,7 +26,7 @@ pub enum Record {
         mission: MissionId,
         at: Millis,
         objective: String,
-        policy: Policy,
+        policy: Box<Policy>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plan: Option<Vec<UnitSpec>>,
         settings: serde_json::Value,

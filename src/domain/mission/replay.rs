@@ -50,7 +50,7 @@ impl State {
         Ok(Self {
             mission: mission.clone(),
             objective: objective.clone(),
-            policy: policy.clone(),
+            policy: (**policy).clone(),
             plan: plan.clone().map(Arc::new),
             settings: settings.clone(),
             started: *at,

@@ -199,4 +199,58 @@ pub struct Judgement {
     pub lands: bool,
     /// One line per reason, most important first; evidence for the unit's next attempt.
     pub reasons: Vec<String>,
+    /// Those of the reasons for which it does not land, with what each is about; none when it lands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
+}
+
+/// One reason of the gate to let nothing land.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What it is about.
+    pub cause: Cause,
+    /// The line.
+    pub reason: String,
+}
+
+/// What a refusal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Tests that fail.
+    Failing,
+    /// Tests that disappeared.
+    Removed,
+    /// Tests that became skipped.
+    Skipped,
+    /// Stages, or the whole verification, that passed before.
+    Stages,
+    /// Findings that are new.
+    Findings,
+    /// Numbers that got worse.
+    Metrics,
+    /// Stages that could not run.
+    NotRun,
+    /// Failures that cannot be compared.
+    NoJudgement,
+    /// The demand of the gate itself.
+    Gate,
+}
+
+impl Cause {
+    /// The name by which a report lists it, the same in every run.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Failing => "failing tests",
+            Self::Removed => "removed tests",
+            Self::Skipped => "skipped tests",
+            Self::Stages => "broken stages",
+            Self::Findings => "new findings",
+            Self::Metrics => "worse metrics",
+            Self::NotRun => "stages that could not run",
+            Self::NoJudgement => "nothing to judge",
+            Self::Gate => "gate",
+        }
+    }
 }

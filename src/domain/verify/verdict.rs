@@ -25,7 +25,9 @@
 
 use super::key::StageKind;
 use super::snapshot::{floor, printable};
-use super::{Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, StageOutcome, Summary, Verdict};
+use super::{
+    Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, StageOutcome, Summary, Verdict,
+};
 use std::collections::BTreeMap;
 
 /// Most names one reason lists.
@@ -41,6 +43,8 @@ const NAME_LIMIT: usize = 240;
 pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands) -> Judgement {
     let Demands { gate, ratchet, allow_removed_tests } = *demands;
     let mut harm = Vec::new();
+    // One for each line of harm, later of stops.
+    let mut causes = Vec::new();
     let mut other = Vec::new();
     let flaky = |name: &String| {
         let known = before.flaky.contains(name) || after.flaky.contains(name);
@@ -49,23 +53,34 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     let broken: Vec<String> = delta.broken.iter().map(flaky).collect();
     push(&mut harm, &broken, |n, s| format!("{n} test{s} passed before and fail{} now", third(n)));
     push(&mut harm, &delta.new_failing, |n, s| format!("{n} new test{s} fail{}", third(n)));
+    causes.resize(harm.len(), Cause::Failing);
     push(&mut harm, &delta.stages_broken, |n, s| {
         format!("{n} stage{s} passed before and do{} not now", if n == 1 { "es" } else { "" })
     });
+    causes.resize(harm.len(), Cause::Stages);
     push_findings(&mut harm, delta.findings.iter().filter(|change| change.hurts(ratchet)), |change| &change.new, "new");
+    causes.resize(harm.len(), Cause::Findings);
     push(&mut harm, &numbers(delta, |change| change.hurts(ratchet)), |n, s| format!("{n} metric{s} got worse"));
-    let gone = if allow_removed_tests { &mut other } else { &mut harm };
-    push(gone, &delta.removed, |n, s| format!("{n} test{s} disappeared"));
-    push(gone, &delta.newly_skipped, |n, s| format!("{n} test{s} became skipped"));
+    causes.resize(harm.len(), Cause::Metrics);
+    let gone =
+        [(Cause::Removed, &delta.removed, "disappeared"), (Cause::Skipped, &delta.newly_skipped, "became skipped")];
+    for (cause, names, what) in gone {
+        let list = if allow_removed_tests { &mut other } else { &mut harm };
+        push(list, names, |n, s| format!("{n} test{s} {what}"));
+        causes.resize(harm.len(), cause);
+    }
     if harm.is_empty() && before.outcome == StageOutcome::Passed && after.outcome != StageOutcome::Passed {
         harm.push(format!("verification passed before and does not now: {}", clean(&after.note, LINE_LIMIT)));
     }
+    causes.resize(harm.len(), Cause::Stages);
 
     let mut stops = Vec::new();
+    let hurts = harm.len();
     push(&mut stops, &delta.not_run, |n, s| format!("{n} stage{s} could not run, which never counts as passed"));
     if stops.is_empty() && after.outcome == StageOutcome::NotRun {
         stops.push(format!("verification could not run: {}", clean(&after.note, LINE_LIMIT)));
     }
+    causes.resize(hurts + stops.len(), Cause::NotRun);
     let unread = after.outcome == StageOutcome::Failed && !after.per_test;
     if !delta.incomparable.is_empty() || (unread && harm.is_empty() && stops.is_empty()) {
         let advice = "nothing to judge: verification failed before this change too, and what it reports does not say why \
@@ -73,9 +88,11 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
                       read (`format` of the stage)";
         stops.push(listed(advice.to_owned(), &delta.incomparable, 0));
     }
+    causes.resize(hurts + stops.len(), Cause::NoJudgement);
     if gate == Gate::Pass && after.outcome != StageOutcome::Passed {
         stops.push("the gate `pass` demands that every stage passes".to_owned());
     }
+    causes.resize(hurts + stops.len(), Cause::Gate);
 
     let tests = !delta.fixed.is_empty() || !delta.stages_fixed.is_empty() || delta.added > 0;
     let figures = delta.metrics.iter().any(|change| change.worse() == Some(false));
@@ -103,8 +120,9 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     let improved = numbers(delta, |change| change.worse() == Some(false));
     push(&mut other, &improved, |n, s| format!("{n} metric{s} got better"));
     harm.extend(stops);
+    let refusals = harm.iter().zip(causes).map(|(reason, cause)| Refusal { cause, reason: reason.clone() }).collect();
     harm.extend(other);
-    Judgement { verdict, lands, reasons: within_limit(harm) }
+    Judgement { verdict, lands, reasons: within_limit(harm), refusals }
 }
 
 impl Judgement {

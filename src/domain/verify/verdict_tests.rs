@@ -80,9 +80,20 @@ fn p7_not_run_never_lands() {
 }
 
 #[test]
+fn each_refusal_says_what_it_is_about() {
+    let causes = |found: Judgement| found.refusals.iter().map(|refusal| refusal.cause).collect::<Vec<_>>();
+    assert_eq!(causes(plain(&of("+a +b"), &of("-a"))), [Cause::Failing, Cause::Stages, Cause::Removed]);
+    assert_eq!(causes(plain(&of("+a"), &of("~a"))), [Cause::Skipped]);
+    assert_eq!(causes(plain(&exit(Failed), &exit(Failed))), [Cause::NoJudgement]);
+    assert_eq!(causes(gate(&of("-a"), &of("-a"), Gate::Pass, false)), [Cause::Gate]);
+    assert_eq!(causes(plain(&exit(Failed), &exit(NotRun))), [Cause::NotRun]);
+    assert_eq!(causes(plain(&of("+a +b"), &of("-b"))), [Cause::Failing, Cause::Stages, Cause::Removed]);
+}
+
+#[test]
 fn an_unchanged_pass_is_neutral_and_lands() {
     let found = gate(&exit(Passed), &exit(Passed), Gate::Pass, false);
-    assert_eq!(found, Judgement { verdict: Verdict::Neutral, lands: true, reasons: vec![] });
+    assert_eq!(found, Judgement { verdict: Verdict::Neutral, lands: true, reasons: vec![], refusals: vec![] });
     assert_eq!(plain(&exit(Passed), &exit(Failed)).verdict, Verdict::Hurt);
 }
 
@@ -137,6 +148,9 @@ proptest! {
             prop_assert!(!found.reasons.is_empty());
         }
         prop_assert!(found.evidence().len() <= EVIDENCE_LIMIT);
+        prop_assert_eq!(found.lands, found.refusals.is_empty());
+        let firsts = found.refusals.iter().map(|refusal| &refusal.reason).zip(&found.reasons);
+        prop_assert!(firsts.into_iter().all(|(refusal, reason)| refusal == reason));
     }
 
     #[test]

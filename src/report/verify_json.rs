@@ -1,0 +1,129 @@
+//! What `mc verify` says, as JSON for programs; `docs/verify.md` describes it.
+
+use super::verify::{RuleChange, Rules, Side, Verified, counted, failing};
+use super::words::stamp;
+use crate::domain::verify::Delta;
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::history::TestHistory;
+use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::snapshot::StageResult;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// What a program reads; `docs/verify.md` describes it.
+#[must_use]
+pub fn json(verified: &Verified) -> Value {
+    let history: Vec<Value> = verified.history.iter().map(|(name, test)| history_json(name, test)).collect();
+    let base = verified.base.as_ref().map(|base| {
+        let mut value = side_json(&base.side);
+        value["merge_base"] = json!(base.merge_base);
+        value
+    });
+    let mut notes = verified.notes.clone();
+    notes.extend(verified.stored_notes());
+    json!({
+        "schema": 1,
+        "passes": verified.passes(),
+        "gate": verified.gate,
+        "verdict": verified.judgement.as_ref().map(|judgement| judgement.verdict),
+        "reasons": verified.judgement.as_ref().map_or(&[][..], |judgement| &judgement.reasons),
+        "rev": side_json(&verified.after),
+        "base": base,
+        "delta": verified.delta.as_ref().map(delta_json),
+        "history": history,
+        "settings": verified.rules.as_ref().map(rules_json),
+        "notes": notes,
+    })
+}
+
+fn rules_json(rules: &Rules) -> Value {
+    let change = |change: &RuleChange| json!({"key": change.key, "before": change.before, "after": change.after});
+    json!({
+        "path": rules.path,
+        "commit": rules.commit,
+        "changed": rules.changes.iter().map(change).collect::<Vec<_>>(),
+        "problem": rules.problem,
+    })
+}
+
+fn history_json(name: &str, test: &TestHistory) -> Value {
+    json!({
+        "test": name,
+        "runs": test.runs,
+        "failed": test.failed,
+        "forgiven": test.forgiven,
+        "first_failed": test.first_failed.and_then(stamp),
+        "last_failed": test.last_failed.and_then(stamp),
+        "this_tree": {"runs": test.here.runs, "failed": test.here.failed, "flaky": test.here.flaky},
+        "other_trees": {"passed": test.others.passed, "failed": test.others.failed, "flaky": test.others.flaky},
+    })
+}
+
+fn side_json(side: &Side) -> Value {
+    let summary = side.snapshot.summary();
+    let stages: Vec<Value> = side.snapshot.stages.iter().map(|stage| stage_json(stage, &side.logs)).collect();
+    json!({
+        "asked": side.asked,
+        "commit": side.tip.commit,
+        "tree": side.tip.tree,
+        "verified_tree": side.tree,
+        "ignored_paths": side.removed,
+        "key": side.key,
+        "reused": side.reused,
+        "stored_at": side.stored.and_then(stamp),
+        "runs": side.runs,
+        "confirmed": side.snapshot.confirmed,
+        "outcome": summary.outcome,
+        "passed": summary.passed,
+        "failed": summary.failed,
+        "skipped": summary.skipped,
+        "failing": failing(&side.snapshot),
+        "flaky": side.snapshot.flaky,
+        "stages": stages,
+    })
+}
+
+fn stage_json(stage: &StageResult, logs: &[(String, PathBuf)]) -> Value {
+    let tests = stage.tests.as_ref().map(|results| {
+        json!({
+            "passed": counted(stage, TestStatus::Passed),
+            "failed": counted(stage, TestStatus::Failed),
+            "skipped": counted(stage, TestStatus::Skipped),
+            "problem": results.problem,
+        })
+    });
+    let why = (stage.effective() != StageOutcome::Passed).then(|| stage.why());
+    let logs: Vec<&PathBuf> = logs.iter().filter(|(name, _)| *name == stage.name).map(|(_, log)| log).collect();
+    json!({
+        "name": stage.name,
+        "kind": stage.kind,
+        "outcome": stage.effective(),
+        "exit": stage.exit,
+        "why": why,
+        "read_as": stage.format.unwrap_or_default().word(),
+        "tests": tests,
+        "counted": stage.counted,
+        "findings": stage.findings.as_ref().map(|findings| findings.total()),
+        "number": stage.number,
+        "millis": stage.millis,
+        "logs": logs,
+    })
+}
+
+fn delta_json(delta: &Delta) -> Value {
+    json!({
+        "broken": delta.broken,
+        "fixed": delta.fixed,
+        "removed": delta.removed,
+        "newly_skipped": delta.newly_skipped,
+        "new_failing": delta.new_failing,
+        "added": delta.added,
+        "still_failing": delta.still_failing,
+        "stages_broken": delta.stages_broken,
+        "stages_fixed": delta.stages_fixed,
+        "incomparable": delta.incomparable,
+        "not_run": delta.not_run,
+        "findings": delta.findings,
+        "metrics": delta.metrics,
+    })
+}
