@@ -99,7 +99,13 @@ fn status_of_10_000(bencher: Bencher) {
     let first = support::first(support::units(10_000));
     let mut records = vec![(1, 1_000, first.clone())];
     let state = support::play(&first, |record| records.push((records.len() as u64 + 1, 2_000, record))).1;
-    let view = View { now: 3_000, state: &state, records: &records, engine: None };
+    let view = View {
+        now: 3_000,
+        state: &state,
+        records: &records,
+        engine: None,
+        left: mission_control::report::Left::default(),
+    };
     let green = GreenRef { name: "refs/heads/mc/green".to_owned(), tip: None };
     bencher.bench(|| {
         status::text(Some(black_box(&view)), &green).len() + status::json(Some(&view), &green).to_string().len()

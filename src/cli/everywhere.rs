@@ -2,15 +2,16 @@
 
 use super::error::CliError;
 use super::{Context, output};
+use crate::engine::history::History;
 use crate::engine::overview::{self, Repository};
 use crate::engine::views;
 use crate::report::text::plain;
-use crate::report::words::{span, stamp, sum, word};
+use crate::report::words::{span, stamp, sum_seen};
 use crate::report::{GreenRef, View, status};
 use serde_json::{Value, json};
 
-pub(super) fn missions(context: &Context) -> Result<u8, CliError> {
-    let all = overview::repositories()?;
+pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
+    let all = overview::repositories().await?;
     if context.global.json {
         output::json(&json!({"schema": 1, "repositories": all.iter().map(body).collect::<Vec<_>>()}));
         return Ok(0);
@@ -27,16 +28,15 @@ pub(super) fn missions(context: &Context) -> Result<u8, CliError> {
             }
             Ok(None) => drop(output::line(&format!("{name}{gone}\n  no mission yet"))),
             Ok(Some((history, missions))) => {
-                let state = &history.state;
-                let how = state.outcome.as_ref().map_or_else(|| word(&state.mission_state()), |(end, ..)| word(end));
+                let (how, stop) = standing(repository, history);
                 let last = history.records.last().map_or(0, |(_, at, _)| *at);
                 let age = span(views::now().saturating_sub(last));
                 let others = if *missions > 1 { format!(", {} before it", missions - 1) } else { String::new() };
                 output::line(&format!("{name}{gone}"));
                 output::line(&format!(
-                    "  mission {}  {how}, {}{others}; last activity {age} ago",
+                    "  mission {}  {how}, {}{stop}{others}; last activity {age} ago",
                     history.mission,
-                    sum(state)
+                    sum_seen(&view(repository, history))
                 ));
                 output::line(&format!("  next: {}", next(repository)));
             }
@@ -52,12 +52,22 @@ fn place(repository: &Repository) -> String {
     tree.unwrap_or(path).display().to_string()
 }
 
+fn view<'r>(repository: &'r Repository, history: &'r History) -> View<'r> {
+    let engine = repository.engine.filter(|_| !history.state.over());
+    let (state, records) = (&history.state, history.records.as_slice());
+    View { now: views::now(), state, records, engine, left: repository.left.view() }
+}
+
+/// The word for where a mission stands, and what is to be added when a stop waits.
+fn standing(repository: &Repository, history: &History) -> (String, &'static str) {
+    let view = view(repository, history);
+    (status::standing(&view), if view.stop_waits() { ", a stop waits" } else { "" })
+}
+
 fn next(repository: &Repository) -> String {
     let Ok(Some((history, _))) = &repository.newest else { return String::new() };
-    let engine = repository.engine.filter(|_| !history.state.over());
-    let view = View { now: views::now(), state: &history.state, records: &history.records, engine };
     let green = GreenRef { name: overview::green_branch(&history.state), tip: None };
-    status::next_action(&view, &green)
+    status::next_action(&view(repository, history), &green)
 }
 
 fn body(repository: &Repository) -> Value {
@@ -69,7 +79,7 @@ fn body(repository: &Repository) -> Value {
         "engine": repository.engine,
         "damaged": repository.newest.as_ref().err(),
         "missions": newest.map_or(0, |(_, missions)| *missions),
-        "newest": newest.map(|(history, _)| status::mission_json(&history.state)),
+        "newest": newest.map(|(history, _)| status::mission_json(&view(repository, history))),
         "last_activity_at": newest.and_then(|(history, _)| stamp(history.records.last()?.1)),
         "next": newest.map(|_| next(repository)),
     })

@@ -128,7 +128,10 @@ fn body(plan: &Rollback, n: Option<u64>) -> Value {
 
 fn tell(plan: &Rollback) {
     let (from, to) = (plan.from.commit.short(), plan.to.tip.commit.short());
-    output::line(&format!("green goes from {from} back to {to}: {}", named(&plan.to)));
+    output::line(&match &plan.to.unit {
+        Some(unit) => format!("green goes from {from} back to {to}: just after {unit} landed; {unit} stays"),
+        None => format!("green goes from {from} back to {to}: {}", named(&plan.to)),
+    });
     output::line(&format!("{} taken back", count(plan.goes.len() as u64, "landing")));
     for gone in &plan.goes {
         let what = match (&gone.unit, gone.books) {

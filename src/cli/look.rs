@@ -7,13 +7,13 @@ use super::{Context, output};
 use crate::domain::mission::Record;
 use crate::domain::mission::stopwatch::Stopwatch;
 use crate::domain::values::{MissionId, UnitId};
+use crate::engine::history::History;
 use crate::engine::site::Site;
 use crate::engine::views::Look;
 use crate::engine::{audit as checks, history, views};
 use crate::report::text::plain;
-use crate::report::words::{span, sum, word};
 use crate::report::{
-    View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
+    Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -55,25 +55,31 @@ pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
             rows.extend(history::load(&store, Some(&mission))?);
         }
     }
+    // The newest mission is the one something can be done about, and the only one that may be unfinished.
+    let newest = views::look(&site, None).await?;
+    let view = |history: &'_ History| match newest.view() {
+        Some(view) if view.state.mission == history.mission => states::brief(&view),
+        _ => states::brief(&View {
+            now: newest.now,
+            state: &history.state,
+            records: &[],
+            engine: None,
+            left: Left::default(),
+        }),
+    };
+    let list: Vec<_> = rows.iter().map(view).collect();
     if context.global.json {
-        let list: Vec<_> = rows.iter().map(|history| states::mission_json(&history.state)).collect();
+        let list: Vec<_> = list.into_iter().map(|(_, body)| body).collect();
         output::json(&json!({"schema": 1, "missions": list}));
         return Ok(0);
     }
     if rows.is_empty() {
         output::line("no mission yet in this repository");
     }
-    for history in &rows {
-        let state = &history.state;
-        let how = state.outcome.as_ref().map_or_else(|| word(&state.mission_state()), |(outcome, ..)| word(outcome));
-        let took = span(state.ended.unwrap_or_else(views::now).saturating_sub(state.started));
-        output::line(&format!("{}  {how}  {took}  {}", history.mission, sum(state)));
+    for (line, _) in &list {
+        output::line(line);
     }
-    // The newest mission is the one something can be done about.
-    output::line(&match rows.last() {
-        None => "next: `mc plan` shows what would be done, `mc mission start` does it".to_owned(),
-        Some(_) => format!("next: {}", views::look(&site, None).await?.next()),
-    });
+    output::line(&format!("next: {}", newest.next()));
     Ok(0)
 }
 
@@ -87,14 +93,30 @@ pub(super) async fn units(context: &Context) -> Result<u8, CliError> {
     if context.global.json {
         output::json(&tables::table_json(view.state));
     } else {
-        output::put(&tables::table(view.state));
+        output::put(&tables::table(&view));
         output::line(&format!("next: {}", states::next_action(&view, &look.green)));
     }
     Ok(0)
 }
 
+/// The newest mission that has a unit; said where that is not the newest of all.
+pub(super) async fn look_for(context: &Context, unit: &str) -> Result<(Site, Look), CliError> {
+    let site = context.site().await?;
+    let look = views::look_for(&site, unit).await?;
+    let newest = match site.store()? {
+        Some(store) => history::missions(&store)?.pop(),
+        None => None,
+    };
+    if let Some(found) =
+        look.history.as_ref().map(|history| &history.mission).filter(|found| newest.as_ref() != Some(*found))
+    {
+        output::note(&format!("note: {} is of mission {found}, the newest that has it", plain(unit)));
+    }
+    Ok((site, look))
+}
+
 pub(super) async fn unit(context: &Context, unit: &str) -> Result<u8, CliError> {
-    let (_, look) = look(context, None).await?;
+    let (_, look) = look_for(context, unit).await?;
     let view = view(&look)?;
     let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
     if context.global.json {
@@ -106,7 +128,7 @@ pub(super) async fn unit(context: &Context, unit: &str) -> Result<u8, CliError> 
 }
 
 pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
-    let (site, look) = look(context, None).await?;
+    let (site, look) = look_for(context, unit).await?;
     let view = view(&look)?;
     let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
     let id = &found.spec.id;
@@ -123,6 +145,9 @@ pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> 
         return Ok(0);
     }
     match bytes {
+        Some(bytes) if bytes.is_empty() => {
+            output::note(&format!("attempt {} of {id} has printed nothing ({})", wanted.n, path.display()));
+        }
         // A log is what a program printed; to a pipe or file it goes as it is.
         Some(bytes) if !output::terminal() => drop(output::put_bytes(&bytes)),
         Some(bytes) => {

@@ -9,12 +9,13 @@ use crate::domain::values::UnitId;
 use crate::engine::cancel;
 use crate::engine::detach::{self, Detached};
 use crate::engine::mission::{self, Asked, StartOptions};
-use crate::engine::plans;
+use crate::engine::plans::{self, Offered};
 use crate::engine::site::Site;
 use crate::engine::views;
+use crate::report::aside::named;
 use crate::report::status;
 use crate::report::text::plain;
-use crate::report::words::sum;
+use crate::report::words::sum_seen;
 use serde_json::json;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
@@ -34,7 +35,7 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
     }
     warn(&site)?;
     if start.plan.is_none() && !start.detached {
-        say_of_backlog(&site).await?;
+        say_of_backlog(&site).await;
     }
     if start.detach {
         return detached(context, &site).await;
@@ -80,18 +81,16 @@ async fn detached(context: &Context, site: &Site) -> Result<u8, CliError> {
 async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, CliError> {
     let settings = site.settings()?;
     let plan_file = &start.plan;
-    let plan = views::plan(site, plan_file.as_deref(), &start.only).await??;
+    let plans::Shown { plan, aside, fixed, differs } = plans::shown(site, plan_file.as_deref(), &start.only).await??;
     // A start would refuse what this refuses.
     mission::nothing_unfinished(site)?;
     plans::for_mission(site, &settings, plan_file.as_deref(), &start.only).await?;
-    if plan_file.is_none() {
-        say_of_backlog(site).await?;
-    }
+    super::plan::say_of_backlog(site, fixed, differs);
     if context.global.json {
-        output::json(&crate::report::plan::json(&plan));
+        output::json(&crate::report::plan::json(&plan, &aside));
         return Ok(0);
     }
-    output::put(&crate::report::plan::text(&plan));
+    output::put(&crate::report::plan::text(&plan, &aside));
     let verifies: Vec<String> =
         settings.verification.stages.iter().map(|stage| format!("{} (`{}`)", stage.name, stage.run)).collect();
     output::line("");
@@ -107,25 +106,13 @@ async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, Cl
     Ok(0)
 }
 
-/// A backlog that is not in git is a plan for one mission only; items that did not work out are not begun again unasked.
-async fn say_of_backlog(site: &Site) -> Result<(), CliError> {
-    let settings = site.settings()?;
-    if plans::uncommitted_backlog(site, &settings).await?.is_some() {
-        output::note(&format!(
-            "note: BACKLOG.md is not committed on {}: its units as they are now are the plan of this mission",
-            crate::report::text::plain(&settings.target.branch)
-        ));
-    }
-    let aside = plans::set_aside(site, &settings).await?;
+/// What a person should know of the backlog before a mission; one that cannot be read is told of by the start itself.
+async fn say_of_backlog(site: &Site) {
+    let Ok(Ok(Offered { aside, fixed, differs, .. })) = plans::offered(site).await else { return };
+    super::plan::say_of_backlog(site, fixed, differs);
     if !aside.is_empty() {
-        let named = aside.iter().take(5).map(|unit| unit.as_str()).collect::<Vec<_>>().join(", ");
-        let more = if aside.len() > 5 { ", …" } else { "" };
-        output::note(&format!(
-            "note: {} of BACKLOG.md marked failed, blocked or held: {named}{more}; `- status: todo` there has it planned again",
-            crate::report::words::count(aside.len() as u64, "unit")
-        ));
+        output::note(&format!("note: {}; `mc plan` says why and what helps", named(&aside)));
     }
-    Ok(())
 }
 
 fn warn(site: &Site) -> Result<(), CliError> {
@@ -168,7 +155,7 @@ pub(super) async fn finish(context: &Context, site: &Site) -> Result<(), CliErro
         if context.global.quiet {
             output::line(&status::truth(&view));
         }
-        output::line(&format!("units: {}", sum(view.state)));
+        output::line(&format!("units: {}", sum_seen(&view)));
         output::line(&format!("next: {}", status::next_action(&view, &look.green)));
     }
     Ok(())
@@ -216,7 +203,7 @@ pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
 }
 
 fn waits(context: &Context, id: &str) {
-    let text = format!("mission {id}: no engine works on it; the request waits for `mc mission resume`");
+    let text = format!("mission {id}: no engine works on it; the request waits for `mc mission resume`, which ends it");
     say(context, Some(id), "no-engine", &text);
 }
 
@@ -244,8 +231,16 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
     let mission = view.state.mission.as_str();
     // A command-line argument holds no NUL; a very long one is cut, so that briefs stay readable.
     let answer: String = answer.unwrap_or_default().chars().take(4_000).collect();
+    // Of a stop that was asked for before: without an engine it is the first thing that the next one does.
+    let ends = view.stop_waits();
     if site.signal(&mut store, "retry-unit", format!("{id}\n{answer}").trim_end())? {
         say(context, Some(mission), "told", &format!("{id}: a fresh start was asked for"));
+    } else if ends {
+        let text = format!(
+            "{id}: a stop waits, so that `mc mission resume` ends the mission without it; {}",
+            status::ANSWER_AGAIN
+        );
+        say(context, Some(mission), "stop-waits", &text);
     } else {
         let text = format!("{id}: a fresh start waits for `mc mission resume`");
         say(context, Some(mission), "no-engine", &text);

@@ -109,7 +109,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Mission(MissionCommand::Pause) => mission::pause(context).await,
         Command::Mission(MissionCommand::Attach) => attach::attach(context).await,
         Command::Mission(MissionCommand::List { all: false }) => look::missions(context).await,
-        Command::Mission(MissionCommand::List { all: true }) => everywhere::missions(context),
+        Command::Mission(MissionCommand::List { all: true }) => everywhere::missions(context).await,
         Command::Mission(MissionCommand::Show { mission }) => look::status(context, mission.as_deref()).await,
         Command::Plan { plan } => plan::plan(context, plan.as_deref()).await,
         Command::Status { prometheus: true } => look::metrics(context).await,

@@ -2,6 +2,8 @@
 
 use super::error::CliError;
 use super::{Context, output};
+use crate::engine::plans::{Shown, shown};
+use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::plan as plans;
 use crate::report::words::count;
@@ -10,13 +12,30 @@ use std::path::{Path, PathBuf};
 
 pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<u8, CliError> {
     let site = context.site().await?;
-    let plan = views::plan(&site, plan_file, &[]).await??;
+    let Shown { plan, aside, differs, fixed } = shown(&site, plan_file, &[]).await??;
+    say_of_backlog(&site, fixed, differs);
     if context.global.json {
-        output::json(&plans::json(&plan));
+        output::json(&plans::json(&plan, &aside));
     } else {
-        output::put(&plans::text(&plan));
+        output::put(&plans::text(&plan, &aside));
     }
     Ok(0)
+}
+
+/// Which text is the plan, where a person could mean another one.
+pub(super) fn say_of_backlog(site: &Site, fixed: bool, differs: bool) {
+    let branch = crate::report::text::plain(&views::target_branch(site));
+    if fixed {
+        output::note(&format!(
+            "note: BACKLOG.md is not committed on {branch}: its units as they are now are the plan of one mission"
+        ));
+    }
+    if differs {
+        output::note(&format!(
+            "note: BACKLOG.md in the work tree is not the one committed on {branch}; a mission takes the committed one, with \
+             the marks of earlier missions"
+        ));
+    }
 }
 
 async fn backlog_path(context: &Context, file: Option<&Path>) -> Result<PathBuf, CliError> {

@@ -19,10 +19,9 @@ const POLL: (Duration, u32) = (Duration::from_millis(200), 5);
 /// Most bytes of a log written at once.
 const CHUNK: u64 = 1 << 20;
 
-async fn look(context: &Context) -> Result<(Site, History), CliError> {
-    let site = context.site().await?;
-    let history = views::look(&site, None).await?.history.ok_or_else(no_mission)?;
-    Ok((site, history))
+async fn look(context: &Context, unit: &str) -> Result<(Site, History), CliError> {
+    let (site, look) = super::look::look_for(context, unit).await?;
+    Ok((site, look.history.ok_or_else(no_mission)?))
 }
 
 fn find<'h>(history: &'h History, unit: &str) -> Result<&'h Unit, CliError> {
@@ -41,7 +40,7 @@ fn put(bytes: &[u8]) -> bool {
 }
 
 pub(super) async fn diff(context: &Context, unit: &str, attempt: Option<u32>, stat: bool) -> Result<u8, CliError> {
-    let (site, history) = look(context).await?;
+    let (site, history) = look(context, unit).await?;
     let found = find(&history, unit)?;
     let work = work::of(&site, &history, found, attempt).await?;
     let change = work::change(&site, &work, stat).await?;
@@ -70,7 +69,7 @@ pub(super) async fn checkout(
     attempt: Option<u32>,
     folder: Option<&Path>,
 ) -> Result<u8, CliError> {
-    let (site, history) = look(context).await?;
+    let (site, history) = look(context, unit).await?;
     let found = find(&history, unit)?;
     let work = work::of(&site, &history, found, attempt).await?;
     let to = work::checkout(&site, found, &work, folder).await?;
@@ -102,7 +101,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
         let hint = "`mc unit log UNIT --json` prints it as it is now; `mc events --follow` follows in JSON";
         return Err(CliError::usage("a log is followed as it was written, not as JSON", hint));
     }
-    let (site, history) = look(context).await?;
+    let (site, history) = look(context, unit).await?;
     let id = find(&history, unit)?.spec.id.clone();
     let mut told: Option<u32> = None;
     let (mut offset, mut looks) = (0, 0);
@@ -111,7 +110,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
         if looks == POLL.1 {
             // Asked before the journal is read: an engine that leaves in between has written its last record by then.
             alive = views::engine_pid(&site).is_some();
-            history = look(context).await?.1;
+            history = views::look(&site, Some(&history.mission)).await?.history.ok_or_else(no_mission)?;
             looks = 0;
         }
         let found = find(&history, unit)?;

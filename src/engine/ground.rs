@@ -7,10 +7,10 @@ use super::shop::Shop;
 use crate::adapters::git::green::{GreenMove, Owner, claim_owner, move_green};
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::store::place::StateDir;
-use crate::domain::backlog;
-use crate::domain::mission::{BacklogFacts, Record, Refusal};
+use crate::domain::backlog::{self, Offer};
+use crate::domain::mission::{Record, Refusal};
+use crate::domain::plan::Finding;
 use crate::domain::values::{CommitId, Tip, UnitId};
-use std::collections::BTreeSet;
 
 /// Claims the repository for this state directory, or finds it claimed.
 ///
@@ -87,29 +87,19 @@ pub async fn target(shop: &Shop, green: &Tip) -> Option<Tip> {
 ///
 /// # Errors
 /// What is wrong with it, with line numbers.
-pub async fn read_backlog(shop: &Shop, green: &Tip) -> Result<BacklogFacts, String> {
+pub async fn read_backlog(shop: &Shop, green: &Tip) -> Result<Offer, String> {
     let bytes = shop.source.read_file(&green.commit, "BACKLOG.md").await.map_err(|e| chain(&e))?;
     let landed = shop.source.landed_units(&green.commit).await.map_err(|e| chain(&e))?;
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
-    facts(&text, landed.into_iter().map(|(unit, _)| unit).collect())
+    offer(&text, &landed).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 /// What a backlog's text offers, given what has landed.
 ///
 /// # Errors
 /// What is wrong with it, with line numbers.
-pub fn facts(text: &str, landed: Vec<UnitId>) -> Result<BacklogFacts, String> {
-    let list = |findings: Vec<crate::domain::plan::Finding>| {
-        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
-    let backlog = backlog::parse(text).map_err(list)?;
+pub fn offer(text: &str, landed: &[(UnitId, CommitId)]) -> Result<Offer, Vec<Finding>> {
+    let backlog = backlog::parse(text)?;
     let unsupported = crate::domain::plan::unsupported::unsupported(&backlog.units);
-    if !unsupported.is_empty() {
-        return Err(list(unsupported));
-    }
-    let mut satisfied: Vec<UnitId> = backlog.satisfied().into_iter().collect();
-    satisfied.extend(landed);
-    let done: BTreeSet<UnitId> = satisfied.iter().cloned().collect();
-    let units = backlog.units.iter().filter(|u| backlog.asks(&u.id, &done)).cloned().collect();
-    Ok(BacklogFacts { units, satisfied })
+    if unsupported.is_empty() { Ok(backlog.offer(landed)) } else { Err(unsupported) }
 }

@@ -45,13 +45,13 @@ pub struct StartOptions {
 pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn Observer>>) -> Result<u8, EngineError> {
     let settings = site.settings()?;
     // Before the lock: while an engine works on it, the unfinished mission is the answer, not the lock.
-    refuse_beside(unfinished(site)?)?;
+    refuse_beside(site, unfinished(site)?)?;
     let (plan, only) = plans::for_mission(site, &settings, options.plan.as_deref(), &options.only).await?;
     let keeps = plans::keeps(site, &settings, plan.is_some()).await?;
     site.state.create()?;
     let lock = take_lock(site).await?;
     let mut store = Store::open(&site.state.db())?;
-    refuse_beside(history::load(&store, None)?.filter(|h| !h.state.over()))?;
+    refuse_beside(site, history::load(&store, None)?.filter(|h| !h.state.over()))?;
     // A rollback that was killed is settled before anything rests on green.
     super::rollback::settle(&mut store, &site.source(lock.guard()), &super::views::green_name(site)).await?;
     let mission = new_mission_id()
@@ -94,11 +94,17 @@ fn until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
 /// # Errors
 /// [`EngineError::Usage`] with the one that is.
 pub fn nothing_unfinished(site: &Site) -> Result<(), EngineError> {
-    refuse_beside(unfinished(site)?)
+    refuse_beside(site, unfinished(site)?)
 }
 
-fn refuse_beside(unfinished: Option<History>) -> Result<(), EngineError> {
+fn refuse_beside(site: &Site, unfinished: Option<History>) -> Result<(), EngineError> {
     let Some(last) = unfinished else { return Ok(()) };
+    if let Some(pid) = super::views::engine_pid(site) {
+        return Err(EngineError::Usage {
+            what: format!("mission {} is running (pid {pid}), and one runs at a time", last.mission),
+            hint: "`mc mission attach` or `mc status` looks on, `mc mission stop` ends it".to_owned(),
+        });
+    }
     Err(EngineError::Usage {
         what: format!("mission {} is unfinished", last.mission),
         hint: "`mc mission resume` goes on with it, `mc mission stop --now` ends it".to_owned(),

@@ -28,6 +28,7 @@ mod executor;
 mod foreign;
 mod ground;
 mod landing;
+pub mod left;
 mod log;
 mod preflight;
 mod prepare;

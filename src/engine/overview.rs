@@ -2,13 +2,17 @@
 
 use super::error::{EngineError, chain};
 use super::history::{self, History};
+use super::left::{self, Left};
 use crate::adapters::environment::Environment;
 use crate::adapters::files;
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::living_holder;
 use crate::adapters::store::place::{Known, known};
-use crate::domain::mission::State;
+use crate::domain::mission::{Event, State};
 use std::path::PathBuf;
+
+/// The newest mission of a repository, if it had any, and how many there are.
+pub type Newest = Option<(History, usize)>;
 
 /// One repository that had a mission.
 #[derive(Debug)]
@@ -20,9 +24,11 @@ pub struct Repository {
     /// Whether it is still there.
     pub exists: bool,
     /// Its newest mission, and how many there are; or what is damaged.
-    pub newest: Result<Option<(History, usize)>, String>,
+    pub newest: Result<Newest, String>,
     /// Process id of a living engine.
     pub engine: Option<u32>,
+    /// What a gone engine left behind.
+    pub left: Left,
 }
 
 /// Name of the green branch a mission was started with.
@@ -36,18 +42,31 @@ pub fn green_branch(state: &State) -> String {
 ///
 /// # Errors
 /// [`EngineError`] when the state home cannot be read; a damaged state directory is a result.
-pub fn repositories() -> Result<Vec<Repository>, EngineError> {
+pub async fn repositories() -> Result<Vec<Repository>, EngineError> {
     let env = Environment::of_process()?;
-    Ok(known(&env)?.into_iter().map(look).collect())
+    let mut found = Vec::new();
+    for place in known(&env)? {
+        found.push(look(place).await);
+    }
+    Ok(found)
 }
 
-fn look(known: Known) -> Repository {
+async fn look(known: Known) -> Repository {
     let engine = files::read_text(&known.root.join("engine.lock")).ok().and_then(|text| living_holder(&text));
-    let read = || -> Result<Option<(History, usize)>, EngineError> {
-        let Some(store) = Store::open_existing(&known.root.join("mc.db"))? else { return Ok(None) };
+    let read = || -> Result<(Newest, Vec<Event>), EngineError> {
+        let Some(store) = Store::open_existing(&known.root.join("mc.db"))? else { return Ok((None, Vec::new())) };
         let missions = history::missions(&store)?.len();
-        Ok(history::load(&store, None)?.map(|newest| (newest, missions)))
+        Ok((history::load(&store, None)?.map(|newest| (newest, missions)), left::requests(&store)?))
     };
-    let newest = read().map_err(|error| chain(&error));
-    Repository { exists: known.repository.exists(), state: known.root, git_dir: known.repository, newest, engine }
+    let (newest, requests) = match read() {
+        Ok((newest, requests)) => (Ok(newest), requests),
+        Err(error) => (Err(chain(&error)), Vec::new()),
+    };
+    let mut left = Left::default();
+    if let (Ok(Some((history, _))), None) = (&newest, engine)
+        && !history.state.over()
+    {
+        left = Left { requests, agents: left::agents(&known.root.join("runs"), &history.state).await };
+    }
+    Repository { exists: known.repository.exists(), state: known.root, git_dir: known.repository, newest, engine, left }
 }

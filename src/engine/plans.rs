@@ -3,13 +3,14 @@
 
 use super::books;
 use super::error::EngineError;
-use super::ground::facts;
+use super::ground::offer;
 use super::preflight::no_target;
 use super::site::Site;
+use super::views::{self, Faulty};
 use crate::adapters::files;
 use crate::adapters::host::command::ChildGuard;
 use crate::config::Settings;
-use crate::domain::backlog::{self, ItemState};
+use crate::domain::backlog::{self, Aside};
 use crate::domain::mission::Keeps;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
@@ -19,7 +20,7 @@ use crate::domain::plan::unsupported::unsupported;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads and checks a plan file: its units in file order.
 ///
@@ -50,9 +51,9 @@ pub async fn for_mission(
         let chosen = if only.is_empty() {
             Vec::new()
         } else {
-            let green = super::views::green(site).await?;
+            let green = views::green(site).await?;
             let landed: BTreeSet<UnitId> =
-                super::views::landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
+                views::landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
             let chosen = choose(&units, only, &landed)?;
             units.retain(|unit| chosen.contains(&unit.id));
             units.iter_mut().for_each(|unit| unit.depends.retain(|id| chosen.contains(id)));
@@ -61,37 +62,12 @@ pub async fn for_mission(
         needs_agent(&units, settings)?;
         return Ok((Some(units), chosen));
     }
-    let source = site.source(ChildGuard::none());
     let branch = &settings.target.branch;
-    let green = source.resolve(&format!("refs/heads/{}", settings.green_branch)).await?;
-    let Some(target) = source.resolve(&format!("refs/heads/{branch}")).await? else {
+    if site.source(ChildGuard::none()).resolve(&format!("refs/heads/{branch}")).await?.is_none() {
         return Err(EngineError::Refused(no_target(branch)));
-    };
-    // The round reads the backlog after taking the target in, so the target's text is the one that counts.
-    let committed = books::backlog_ahead(&source, green.as_ref(), &target).await?;
-    let fixed = committed.is_none();
-    let bytes = match committed {
-        Some(bytes) => bytes,
-        None => uncommitted_backlog(site, settings).await?.ok_or_else(|| EngineError::Usage {
-            what: format!("there is no BACKLOG.md in the last commit of {branch}"),
-            hint:
-                "write one (`mc init` makes a first one, `mc backlog check` reads it), or give a plan file with --plan"
-                    .to_owned(),
-        })?,
-    };
-    let landed = match green {
-        Some(green) => source.landed_units(&green.commit).await?.into_iter().map(|(u, _)| u).collect(),
-        None => Vec::new(),
-    };
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let found = facts(&text, landed).map_err(|what| EngineError::Usage {
-        what: format!("BACKLOG.md of {branch} cannot be read as a plan:\n{what}"),
-        hint: "mend it and commit; `mc backlog check` reads the file in the work tree".to_owned(),
-    })?;
-    let satisfied: BTreeSet<UnitId> = found.satisfied.into_iter().collect();
-    let open: Vec<UnitSpec> = found.units.into_iter().filter(|u| !satisfied.contains(&u.id)).collect();
-    let (open, _) = graph::without_waiting(open, &satisfied);
-    let open = checked(open, "BACKLOG.md", &satisfied)?;
+    }
+    let Offered { units: open, satisfied, fixed, .. } =
+        offered(site).await?.map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
     let chosen = choose(&open, only, &satisfied)?;
     let wanted: Vec<UnitSpec> =
         open.into_iter().filter(|unit| chosen.is_empty() || chosen.contains(&unit.id)).collect();
@@ -104,42 +80,129 @@ pub async fn for_mission(
     Ok((fixed.then(|| wanted.into_iter().map(waits).collect()), chosen))
 }
 
-/// The text of a BACKLOG.md that stands in the work tree and is not committed on the target branch. Nobody could have meant
-/// another one, so its units are the plan of a mission, fixed at its start as those of a plan file.
+/// What the next mission finds in the backlog.
+#[derive(Debug)]
+pub struct Offered {
+    /// Units to be done, none of which waits for what is left aside; checked.
+    pub units: Vec<UnitSpec>,
+    /// What needs no work.
+    pub satisfied: BTreeSet<UnitId>,
+    /// What is left aside, with the reason.
+    pub aside: Vec<Aside>,
+    /// Whether it is the text of the work tree, which is not committed: the plan of one mission, fixed at its start.
+    pub fixed: bool,
+    /// Whether the file of the work tree says something else than the committed one that counts.
+    pub differs: bool,
+}
+
+/// Reads the backlog that the next mission will: the target branch's with the marks of green, or that of the work tree where
+/// none is committed. The one reading for `mc plan` and `mc mission start`.
 ///
 /// # Errors
-/// [`EngineError`] when git fails or the file cannot be read.
-pub async fn uncommitted_backlog(site: &Site, settings: &Settings) -> Result<Option<Vec<u8>>, EngineError> {
+/// [`EngineError`] when there is none or git fails. The inner result holds the findings.
+pub async fn offered(site: &Site) -> Result<Result<Offered, Faulty>, EngineError> {
     let source = site.source(ChildGuard::none());
-    let Some(target) = source.resolve(&format!("refs/heads/{}", settings.target.branch)).await? else {
-        return Ok(None);
+    let (branch, green) = (views::target_branch(site), views::green_name(site));
+    let green = source.resolve(&green).await?;
+    let target = source.resolve(&format!("refs/heads/{branch}")).await?;
+    let (own, committed) = match &target {
+        None => (None, None),
+        Some(target) => (
+            source.read_file(&target.commit, "BACKLOG.md").await?,
+            books::backlog_ahead(&source, green.as_ref(), target).await?,
+        ),
     };
-    if site.facts.bare || source.read_file(&target.commit, "BACKLOG.md").await?.is_some() {
+    let here = in_work_tree(site)?;
+    let fixed = committed.is_none();
+    let differs = !fixed && here.is_some() && here != own && here != committed;
+    let path = match here.is_some() && (fixed || here == committed) {
+        true => site.backlog_path(),
+        false => PathBuf::from(format!("BACKLOG.md of {branch}")),
+    };
+    let Some(bytes) = committed.or(here) else {
+        return Err(EngineError::Usage {
+            what: format!("there is no BACKLOG.md in the last commit of {branch}"),
+            hint: "write one (each `## Heading` is a work unit; `mc init` makes a first one, `mc backlog check` reads it), \
+                   or give a plan file with --plan"
+                .to_owned(),
+        });
+    };
+    let landed = match green {
+        Some(green) => source.landed_units(&green.commit).await?,
+        None => Vec::new(),
+    };
+    let offer = match offer(&String::from_utf8_lossy(&bytes), &landed) {
+        Ok(offer) => offer,
+        Err(findings) => return Ok(Err(Faulty { path, findings })),
+    };
+    let satisfied: BTreeSet<UnitId> = offer.satisfied.into_iter().collect();
+    let (units, waiting) = graph::without_waiting(offer.units, &satisfied);
+    let there = units.iter().map(|unit| unit.id.clone()).chain(satisfied.iter().cloned()).collect();
+    let aside = offer.aside.into_iter().chain(backlog::waiting(&waiting, &there)).collect();
+    if let Err(findings) = Plan::build(units.clone(), &satisfied) {
+        return Ok(Err(Faulty { path, findings }));
+    }
+    Ok(Ok(Offered { units, satisfied, aside, fixed, differs }))
+}
+
+fn in_work_tree(site: &Site) -> Result<Option<Vec<u8>>, EngineError> {
+    if site.facts.bare {
         return Ok(None);
     }
     let path = site.backlog_path();
     files::read_if_there(&path).map_err(|source| EngineError::File { path, source })
 }
 
-/// Items of the committed backlog that no mission takes up because their status says that they failed, wait or are held.
+/// What `mc plan` shows.
+#[derive(Debug)]
+pub struct Shown {
+    /// The plan of the next mission.
+    pub plan: Plan,
+    /// What the backlog names beside it, with the reason.
+    pub aside: Vec<Aside>,
+    /// Whether it is a backlog that is not committed.
+    pub fixed: bool,
+    /// Whether the work tree has another backlog than the committed one that counts.
+    pub differs: bool,
+}
+
+/// The plan of the next mission: of a plan file, or of the backlog as [`offered`].
 ///
 /// # Errors
-/// [`EngineError`] when git fails.
-pub async fn set_aside(site: &Site, settings: &Settings) -> Result<Vec<UnitId>, EngineError> {
-    let source = site.source(ChildGuard::none());
-    let green = source.resolve(&format!("refs/heads/{}", settings.green_branch)).await?;
-    let Some(target) = source.resolve(&format!("refs/heads/{}", settings.target.branch)).await? else {
-        return Ok(Vec::new());
+/// [`EngineError`] when a file cannot be read. The inner result holds the findings.
+pub async fn shown(
+    site: &Site,
+    plan_file: Option<&Path>,
+    only: &[String],
+) -> Result<Result<Shown, Faulty>, EngineError> {
+    let (path, mut units, mut satisfied, done, aside, (fixed, differs)) = match plan_file {
+        // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
+        Some(path) => match views::read_plan(path)? {
+            Ok(units) => {
+                let green = views::green(site).await?;
+                let landed = views::landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
+                (path.to_owned(), units, BTreeSet::new(), landed, Vec::new(), (false, false))
+            }
+            Err(faulty) => return Ok(Err(faulty)),
+        },
+        None => match offered(site).await? {
+            Ok(Offered { units, satisfied, aside, fixed, differs }) => {
+                (site.backlog_path(), units, satisfied.clone(), satisfied, aside, (fixed, differs))
+            }
+            Err(faulty) => return Ok(Err(faulty)),
+        },
     };
-    let bytes = books::backlog_ahead(&source, green.as_ref(), &target).await?.unwrap_or_default();
-    let Ok(backlog) = backlog::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(Vec::new()) };
-    let landed = match green {
-        Some(green) => source.landed_units(&green.commit).await?.into_iter().map(|(unit, _)| unit).collect(),
-        None => BTreeSet::new(),
-    };
-    let waits = |state| matches!(state, ItemState::Failed | ItemState::Blocked | ItemState::Held);
-    let aside = backlog.statuses.iter().filter(|(id, status)| waits(status.state) && !landed.contains(id));
-    Ok(aside.filter(|(id, _)| !backlog.asks(id, &landed)).map(|(id, _)| id.clone()).collect())
+    if !only.is_empty() {
+        let chosen = choose(&units, only, &done)?;
+        units.retain(|unit| chosen.contains(&unit.id));
+        satisfied.extend(done);
+    }
+    let later = unsupported(&units);
+    let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
+    Ok(match plan {
+        Ok(plan) => Ok(Shown { plan, aside, fixed, differs }),
+        Err(findings) => Err(Faulty { path, findings }),
+    })
 }
 
 /// The chosen ids, each of an open unit whose dependencies are chosen too or satisfied; empty when nothing was chosen.

@@ -4,6 +4,7 @@
 
 use super::error::EngineError;
 use super::history::{self, History};
+use super::left::{self, Left};
 use super::site::{Site, Where, read_layers};
 use crate::adapters::environment::Environment;
 use crate::adapters::host::command::ChildGuard;
@@ -18,14 +19,11 @@ use crate::domain::backlog::{self, Backlog};
 use crate::domain::mission::Record;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
-use crate::domain::plan::graph::Plan;
-use crate::domain::plan::unsupported::unsupported;
 use crate::domain::progress;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
 use crate::report::status::next_action;
 use crate::report::{GreenRef, View};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The wall clock.
@@ -57,6 +55,8 @@ pub struct Look {
     pub green: GreenRef,
     /// Process id of a living engine.
     pub engine: Option<u32>,
+    /// What a gone engine left behind.
+    pub left: Left,
     /// The time of looking.
     pub now: Millis,
 }
@@ -66,7 +66,8 @@ impl Look {
     #[must_use]
     pub fn view(&self) -> Option<View<'_>> {
         let history = self.history.as_ref()?;
-        Some(View { now: self.now, state: &history.state, records: &history.records, engine: self.engine })
+        let (state, records) = (&history.state, history.records.as_slice());
+        Some(View { now: self.now, state, records, engine: self.engine, left: self.left.view() })
     }
 
     /// The command to type next.
@@ -86,18 +87,49 @@ impl Look {
 pub async fn look(site: &Site, mission: Option<&MissionId>) -> Result<Look, EngineError> {
     // The lock is looked at first: an engine that ends in between is reported as such by its journal.
     let engine = engine_pid(site);
-    let history = match site.store()? {
-        Some(store) => history::load(&store, mission)?,
+    let (mut history, mut left) = (None, Left::default());
+    match site.store()? {
+        Some(store) => {
+            history = history::load(&store, mission)?;
+            // Requests are for the unfinished mission, of which there is one at most.
+            if engine.is_none() && history.as_ref().is_some_and(|h| !h.state.over()) {
+                left.requests = left::requests(&store)?;
+            }
+        }
         None if mission.is_some() => {
             return Err(EngineError::Usage {
                 what: "there is no mission in this repository yet".to_owned(),
                 hint: "`mc mission start` starts one".to_owned(),
             });
         }
-        None => None,
-    };
-    let engine = engine.filter(|_| history.as_ref().is_some_and(|h| !h.state.over()));
-    Ok(Look { history, green: green(site).await?, engine, now: clock::now() })
+        None => {}
+    }
+    let open = history.as_ref().map(|h| &h.state).filter(|state| !state.over());
+    let engine = engine.filter(|_| open.is_some());
+    if let (Some(state), None) = (open, engine) {
+        left.agents = left::agents(&site.state.runs(), state).await;
+    }
+    Ok(Look { history, green: green(site).await?, engine, left, now: clock::now() })
+}
+
+/// Looks at the newest mission that has a unit; at the newest mission where none has.
+///
+/// # Errors
+/// As [`look`].
+pub async fn look_for(site: &Site, unit: &str) -> Result<Look, EngineError> {
+    let newest = look(site, None).await?;
+    let Ok(id) = UnitId::new(unit) else { return Ok(newest) };
+    if newest.history.as_ref().is_none_or(|history| history.state.unit(&id).is_some()) {
+        return Ok(newest);
+    }
+    let Some(store) = site.store()? else { return Ok(newest) };
+    for mission in history::missions(&store)?.iter().rev().skip(1) {
+        let found = history::load(&store, Some(mission))?.filter(|history| history.state.unit(&id).is_some());
+        if found.is_some() {
+            return Ok(Look { history: found, engine: None, left: Left::default(), ..newest });
+        }
+    }
+    Ok(newest)
 }
 
 /// Records of a mission with a number above `after`, with number and time; none without a mission.
@@ -240,48 +272,6 @@ pub fn read_plan(path: &Path) -> Result<Result<Vec<UnitSpec>, Faulty>, EngineErr
     let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
     let parsed = file::parse(&read_text(path)?, format);
     Ok(parsed.map_err(|findings| Faulty { path: path.to_owned(), findings }))
-}
-
-/// The plan of the next mission: of a plan file, or of the backlog of the work tree without what landed before.
-///
-/// # Errors
-/// [`EngineError`] when a file cannot be read. The inner result holds the findings.
-pub async fn plan(site: &Site, plan_file: Option<&Path>, only: &[String]) -> Result<Result<Plan, Faulty>, EngineError> {
-    let green = green(site).await?;
-    let landed = landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
-    let found = match plan_file {
-        // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
-        Some(path) => read_plan(path)?.map(|units| (path.to_owned(), units, BTreeSet::new(), landed)),
-        None => {
-            let path = site.backlog_path();
-            read_backlog(&path)?.map(|backlog| {
-                let (units, satisfied) = open_units(backlog, landed);
-                (path, units, satisfied.clone(), satisfied)
-            })
-        }
-    };
-    let (path, mut units, mut satisfied, done) = match found {
-        Ok(found) => found,
-        Err(faulty) => return Ok(Err(faulty)),
-    };
-    if !only.is_empty() {
-        let chosen = super::plans::choose(&units, only, &done)?;
-        units.retain(|unit| chosen.contains(&unit.id));
-        satisfied.extend(done);
-    }
-    let later = unsupported(&units);
-    let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
-    Ok(plan.map_err(|findings| Faulty { path, findings }))
-}
-
-/// Units of a backlog that are to be done, and those that need not be waited for.
-fn open_units(backlog: Backlog, mut satisfied: BTreeSet<UnitId>) -> (Vec<UnitSpec>, BTreeSet<UnitId>) {
-    satisfied.extend(backlog.satisfied());
-    let asks = |unit: &UnitSpec| backlog.asks(&unit.id, &satisfied) && !satisfied.contains(&unit.id);
-    let (open, rest): (Vec<UnitSpec>, Vec<UnitSpec>) = backlog.units.iter().cloned().partition(asks);
-    // What was given up is no longer waited for in the layout; a mission says so when it meets it.
-    satisfied.extend(rest.into_iter().map(|unit| unit.id));
-    (open, satisfied)
 }
 
 /// Output of an attempt's process, as far as it is there.

@@ -2,6 +2,7 @@
 //!
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
+use super::aside;
 use super::words::{count, short, stamp, tests, word};
 use crate::domain::mission::{AcceptBefore, MergeSource, MissionOutcome, NextMove, Record, RunEnd, State, VerifyRole};
 use crate::domain::values::{Millis, MissionId};
@@ -49,8 +50,22 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::PlanUnreadable { reason, .. } => format!("the plan cannot be used: {}", short(reason, 4 * LIMIT)),
         Record::WaveOpened { round, wave, green, .. } => {
             let round = state.rounds.iter().rev().find(|known| known.index == *round);
-            let members = round.and_then(|round| round.waves.get(*wave as usize)).map_or(0, Vec::len);
-            format!("wave {} opens: {} on {}", wave + 1, count(members as u64, "unit"), green.short())
+            let members = round.and_then(|round| round.waves.get(*wave as usize)).map_or(&[][..], Vec::as_slice);
+            let starts =
+                members.iter().filter_map(|at| state.units.get(*at)).filter(|unit| !unit.state.terminal()).count();
+            let (all, starts) = (members.len() as u64, starts as u64);
+            match (starts, all - starts) {
+                (0, gone) => {
+                    format!("wave {} has nothing to start: {} blocked or given up", wave + 1, count(gone, "unit"))
+                }
+                (starts, 0) => format!("wave {} opens: {} on {}", wave + 1, count(starts, "unit"), green.short()),
+                (starts, gone) => format!(
+                    "wave {} opens: {} on {}, {gone} more blocked or given up",
+                    wave + 1,
+                    count(starts, "unit"),
+                    green.short()
+                ),
+            }
         }
         Record::AttemptStarted { unit, n, host, slot, .. } => {
             format!("{unit}: attempt {n} starts on {host}, slot {slot}")
@@ -129,8 +144,8 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::RollbackDropped { n, why, .. } => format!("rollback {n} did not happen: {}", short(why, LIMIT)),
         Record::Cleaned { refs, .. } => format!("cleaned: {} deleted", count(refs.len() as u64, "pin")),
         // The line before has the reason.
-        Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => ended(MissionOutcome::Refused, ""),
-        Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason),
+        Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => ended(MissionOutcome::Refused, "", state),
+        Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason, state),
         Record::Established { .. }
         | Record::TargetSeen { intake: None }
         | Record::PlanAsked { .. }
@@ -158,10 +173,15 @@ pub fn elapsed(millis: Millis) -> String {
 }
 
 /// `ended: backlog-done, all planned work is done`.
-fn ended(outcome: MissionOutcome, reason: &str) -> String {
+fn ended(outcome: MissionOutcome, reason: &str, state: &State) -> String {
+    let left = aside::named(&state.aside);
+    if state.units.is_empty() && outcome == MissionOutcome::BacklogDone && !left.is_empty() {
+        return format!("ended: nothing planned ({}); {left}", word(&outcome));
+    }
+    let left = if left.is_empty() { left } else { format!("; {left}") };
     match reason.trim() {
-        "" => format!("ended: {}", word(&outcome)),
-        reason => format!("ended: {}, {}", word(&outcome), short(reason, 4 * LIMIT)),
+        "" => format!("ended: {}{left}", word(&outcome)),
+        reason => format!("ended: {}, {}{left}", word(&outcome), short(reason, 4 * LIMIT)),
     }
 }
 

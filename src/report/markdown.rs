@@ -6,8 +6,8 @@
 use super::account::Account;
 use super::mission::{NAMES, SLOWEST, attempts, change, evidence, objective, phases, runs_of, share};
 use super::text::plain;
-use super::words::{count, short, span, sum, tests, word};
-use super::{GreenRef, View, cost};
+use super::words::{count, short, span, sum_seen, tests, word};
+use super::{GreenRef, View, aside, cost};
 use crate::domain::values::UnitId;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -35,7 +35,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     if !state.objective.trim().is_empty() {
         let _ = writeln!(out, "- objective: {} ({})", code(&short(&state.objective, 200)), objective(view));
     }
-    let _ = writeln!(out, "- units: {}", sum(state));
+    let _ = writeln!(out, "- units: {}", sum_seen(view));
     let (run, reused) = (state.verifications_run, state.verifications_reused);
     let _ = writeln!(out, "- verifications: {run} run{}; {reused} reused", runs_of(&account));
     if let Some(summary) = &account.facts.base {
@@ -49,6 +49,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     unlanded(&mut out, &account);
     names(&mut out, "Red before and after", account.facts.still_failing.iter());
     names(&mut out, "Flaky", account.facts.flaky.iter());
+    list(&mut out, "Left aside", aside::lines(&state.aside).iter().map(String::as_str));
     list(&mut out, "Left out or limited", account.left_out().iter().map(String::as_str));
     list(&mut out, "Problems", account.problems().into_iter());
     slowest(&mut out, &account);

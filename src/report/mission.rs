@@ -6,8 +6,8 @@
 
 use super::account::Account;
 use super::facts::LandingFact;
-use super::words::{count, findings, short, span, sum, tests, word};
-use super::{GreenRef, View, cost};
+use super::words::{count, findings, short, span, sum_seen, tests, word};
+use super::{GreenRef, View, aside, cost};
 use crate::domain::mission::times::Phase;
 use crate::domain::values::{Millis, UnitId};
 use crate::domain::verify::{Delta, Summary};
@@ -37,13 +37,14 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     if !state.objective.trim().is_empty() {
         let _ = writeln!(out, "objective: {} ({})", short(&state.objective, 200), objective(view));
     }
-    let _ = writeln!(out, "units: {}", sum(state));
+    let _ = writeln!(out, "units: {}", sum_seen(view));
     landed_text(&mut out, &account);
     unlanded_text(&mut out, &account);
     verification_text(&mut out, &account);
     times_text(&mut out, &account);
     processes_text(&mut out, &account);
     let _ = writeln!(out, "cost: {}", cost::text(state));
+    section(&mut out, "left aside", aside::lines(&state.aside).iter().map(String::as_str));
     section(&mut out, "left out or limited", account.left_out().iter().map(String::as_str));
     section(&mut out, "problems", account.problems().into_iter());
     look_text(&mut out, &account);
@@ -64,8 +65,13 @@ fn section<'t>(out: &mut String, heading: &str, lines: impl Iterator<Item = &'t 
         if nth == 0 {
             let _ = writeln!(out, "\n{heading}");
         }
-        let _ = writeln!(out, "  {}", short(line, 400));
+        let _ = writeln!(out, "  {}{}", indent(line), short(line, 400));
     }
+}
+
+/// Spaces a line begins with, which [`short`] takes off.
+fn indent(line: &str) -> &str {
+    &line[..line.len() - line.trim_start_matches(' ').len()]
 }
 
 pub(super) fn attempts(view: &View<'_>) -> usize {

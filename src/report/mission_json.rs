@@ -3,13 +3,13 @@
 //! Keys: `mission`, `exit_code`, `summary`, `over`, `accounts` (by unit state, and `total`), `landed[]`, `not_landed[]` (both as
 //! in `mc status --json`, with `tests`, `verdict`, `ref`; landed ones with `evidence`, the others with `helps`),
 //! `missing_on_green[]`, `green`, `rounds[]`, `verifications`, `cost`, `run_time_ms`, `times`, `pre_existing_failures[]`,
-//! `flaky[]`, `processes`, `left_out[]`, `problems[]`, `next`.
+//! `flaky[]`, `processes`, `aside[]`, `left_out[]`, `problems[]`, `next`.
 
 use super::account::Account;
 use super::facts::LandingFact;
 use super::status::{mission_json, unit_json};
 use super::words::{attempt_ref, pinned, stamp};
-use super::{GreenRef, View, cost};
+use super::{GreenRef, View, aside, cost};
 use crate::domain::mission::times::{Phases, Times};
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
@@ -36,7 +36,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     let [base, of_green, candidates, confirmations, broken_off, own, books] = account.facts.runs;
     json!({
         "schema": 1,
-        "mission": mission_json(state),
+        "mission": mission_json(view),
         "exit_code": state.outcome.as_ref().map(|(_, _, code)| code),
         "summary": account.headline(),
         "over": state.over(),
@@ -72,6 +72,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         "pre_existing_failures": account.facts.still_failing,
         "flaky": account.facts.flaky,
         "processes": account.facts.proofs,
+        "aside": aside::json(&state.aside),
         "left_out": account.left_out(),
         "problems": account.problems(),
         "next": account.next(),

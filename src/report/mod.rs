@@ -14,6 +14,7 @@ pub mod lines;
 pub mod live;
 
 pub mod account;
+pub mod aside;
 pub mod claims;
 pub mod markdown;
 pub mod mission;
@@ -30,8 +31,8 @@ pub mod verify_json;
 pub mod github;
 pub mod junit;
 
-use crate::domain::mission::{Record, State};
-use crate::domain::values::{Millis, Tip};
+use crate::domain::mission::{Event, Record, State, StopLevel};
+use crate::domain::values::{Millis, Tip, UnitId};
 
 /// Green as the repository has it, whatever a journal says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,4 +62,39 @@ pub struct View<'a> {
     pub records: &'a [(u64, Millis, Record)],
     /// Process id of the engine that works on the repository, if one does.
     pub engine: Option<u32>,
+    /// What a gone engine left behind.
+    pub left: Left<'a>,
+}
+
+/// What is left of an unfinished mission beside its journal while no engine works on it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Left<'a> {
+    /// Requests that wait for the next engine, oldest first.
+    pub requests: &'a [Event],
+    /// Attempts whose processes still run: unit and number.
+    pub agents: &'a [(UnitId, u32)],
+}
+
+impl View<'_> {
+    /// Whether the mission is unfinished, has work that it could go on with, and nobody works on it.
+    #[must_use]
+    pub fn alone(&self) -> bool {
+        self.engine.is_none() && !self.state.over() && !self.state.waiting
+    }
+
+    /// Whether the next engine will end the mission because a person asked for that.
+    #[must_use]
+    pub fn stop_waits(&self) -> bool {
+        let ends = |level: StopLevel| level != StopLevel::Interrupt;
+        let asked = self.left.requests.iter().any(|event| matches!(event, Event::Stop(level) if ends(*level)));
+        self.engine.is_none() && !self.state.over() && (asked || self.state.stop.is_some_and(|(level, _)| ends(level)))
+    }
+
+    /// Units for which a fresh start waits for the next engine.
+    pub fn retries(&self) -> impl Iterator<Item = &UnitId> {
+        self.left.requests.iter().filter_map(|event| match event {
+            Event::RetryUnit { unit, .. } => Some(unit),
+            _ => None,
+        })
+    }
 }

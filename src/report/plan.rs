@@ -3,17 +3,29 @@
 //! Waves are counted from 1 in both. The JSON is stable: `"schema": 1`. Titles are untrusted and rendered with [`plain`];
 //! JSON carries them unchanged.
 
+use super::aside;
 use super::text::plain;
-use crate::domain::backlog::{Backlog, HeadingKind};
+use crate::domain::backlog::{Aside, Backlog, HeadingKind};
 use crate::domain::plan::graph::{Edge, EdgeKind, Plan};
 use crate::domain::plan::overlap;
 use crate::domain::unit::UnitSpec;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// The plan as text: counts, then each wave with its units and what they wait for. Ends with a line break.
+/// The plan as text: counts, each wave with its units and what they wait for, what is left aside. Ends with a line break.
 #[must_use]
-pub fn text(plan: &Plan) -> String {
+pub fn text(plan: &Plan, left: &[Aside]) -> String {
+    let mut out = planned(plan);
+    if !left.is_empty() {
+        let _ = writeln!(out, "\nleft aside ({})", count(left.len(), "item"));
+        for line in aside::lines(left) {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+    out
+}
+
+fn planned(plan: &Plan) -> String {
     let waves = plan.waves();
     if waves.is_empty() {
         return "nothing to do: the plan has no units\n".to_owned();
@@ -42,10 +54,11 @@ pub fn text(plan: &Plan) -> String {
     out
 }
 
-/// The plan as JSON: `schema`, `waves[] {wave, units[]}`, `units[]` (every key that is set, and `wave`) and
-/// `edges[] {before, after, kind, globs}` by unit id; `globs` names the first overlap of an `order` edge.
+/// The plan as JSON: `schema`, `waves[] {wave, units[]}`, `units[]` (every key that is set, and `wave`),
+/// `edges[] {before, after, kind, globs}` by unit id and `aside[] {id, why, detail, helps}`; `globs` names the first overlap of
+/// an `order` edge.
 #[must_use]
-pub fn json(plan: &Plan) -> Value {
+pub fn json(plan: &Plan, left: &[Aside]) -> Value {
     let id = |at: usize| plan.units[at].id.as_str();
     let waves = plan.waves();
     let waves = waves
@@ -69,6 +82,7 @@ pub fn json(plan: &Plan) -> Value {
         "waves": waves.collect::<Vec<_>>(),
         "units": units.collect::<Vec<_>>(),
         "edges": edges.collect::<Vec<_>>(),
+        "aside": aside::json(left),
     })
 }
 
@@ -188,15 +202,16 @@ mod tests {
               api           P1  API
                   depends on set-up, docs-31m-red
         "#]]
-        .assert_eq(&text(&plan()));
+        .assert_eq(&text(&plan(), &[]));
         let empty = Plan::build(Vec::new(), &BTreeSet::new()).unwrap();
-        assert_eq!(text(&empty), "nothing to do: the plan has no units\n");
+        assert_eq!(text(&empty, &[]), "nothing to do: the plan has no units\n");
     }
 
     #[test]
     fn a_plan_is_read_by_programs() {
         expect![[r#"
             {
+              "aside": [],
               "edges": [
                 {
                   "after": "docs-31m-red",
@@ -276,7 +291,7 @@ mod tests {
                 }
               ]
             }"#]]
-        .assert_eq(&serde_json::to_string_pretty(&json(&plan())).unwrap());
+        .assert_eq(&serde_json::to_string_pretty(&json(&plan(), &[])).unwrap());
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use super::lines::source_name;
 use super::mission_json::phases_json;
-use super::words::{count, short, span, stamp, sum, tests, word};
-use super::{GreenRef, View, cost};
+use super::words::{count, short, span, stamp, sum_seen, tests, word};
+use super::{GreenRef, View, aside, cost};
 use crate::domain::mission::times::times;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Record, Round, Stage, State, Unit, UnitState,
@@ -48,7 +48,7 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
     let lengths = |index| times.rounds.iter().find(|round| round.index == index).map(|round| round.span.length(until));
     json!({
         "schema": 1,
-        "mission": mission_json(state),
+        "mission": mission_json(view),
         "rounds": state.rounds.iter().map(|round| json!({
             "index": round.index,
             "state": round_state(state, round),
@@ -70,13 +70,19 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         "verifications": {"run": state.verifications_run, "reused": state.verifications_reused},
         "cost": cost::json(state),
         "needs_you": needs_you(view),
+        "aside": aside::json(&state.aside),
+        "stop_waits": view.stop_waits(),
+        "answers_wait": view.retries().collect::<Vec<_>>(),
+        "left_running": view.left.agents.iter().map(|(unit, n)| json!({"unit": unit, "attempt": n})).collect::<Vec<_>>(),
     })
 }
 
-/// `{id, state, outcome, objective, started_at, ended_at}` of a mission.
+/// `{id, state, standing, outcome, objective, started_at, ended_at}` of a mission.
 #[must_use]
-pub fn mission_json(state: &State) -> Value {
+pub fn mission_json(view: &View<'_>) -> Value {
+    let state = view.state;
     json!({
+        "standing": standing(view),
         "id": state.mission.as_str(),
         "state": word(&state.mission_state()),
         "outcome": state.outcome.as_ref().map(|(outcome, ..)| word(outcome)),
@@ -84,6 +90,18 @@ pub fn mission_json(state: &State) -> Value {
         "started_at": stamp(state.started),
         "ended_at": state.ended.and_then(stamp),
     })
+}
+
+/// One mission of a list: its line, and its JSON with `stop_waits`.
+#[must_use]
+pub fn brief(view: &View<'_>) -> (String, Value) {
+    let state = view.state;
+    let took = span(state.ended.unwrap_or(view.now).saturating_sub(state.started));
+    let stop = if view.stop_waits() { "  (a stop waits: resuming ends it)" } else { "" };
+    let line = format!("{}  {}  {took}  {}{stop}", state.mission, standing(view), sum_seen(view));
+    let mut body = mission_json(view);
+    body["stop_waits"] = json!(view.stop_waits());
+    (line, body)
 }
 
 /// `{id, title, state, wave, round, attempts, host, base, commit, reason}` of a unit.
@@ -161,15 +179,32 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
     {
         lines.push(short(why, 400));
     }
+    let answered: Vec<_> = view.retries().collect();
     for unit in state.units.iter().filter(|unit| unit.state == UnitState::Held) {
+        if answered.contains(&&unit.spec.id) {
+            lines.push(format!("{} is held; its answer waits for `mc mission resume`", unit.spec.id));
+            continue;
+        }
         let question = match unit.reason.trim() {
             "" => String::new(),
             reason => format!(": {}", short(reason, 400)),
         };
         lines.push(format!("{} is held{question} (`mc unit retry {} --say TEXT`)", unit.spec.id, unit.spec.id));
     }
-    if !state.over() && !state.waiting && view.engine.is_none() {
+    if view.stop_waits() {
+        lines.push(
+            "a stop waits: `mc mission resume` starts nothing new, lands what is done and ends the mission".to_owned(),
+        );
+        for unit in view.retries() {
+            lines.push(format!("the fresh start of {unit} comes to nothing by that: {ANSWER_AGAIN}"));
+        }
+    } else if view.alone() {
         lines.push("no engine works on the mission: `mc mission resume` goes on".to_owned());
+    }
+    for (unit, n) in view.left.agents {
+        lines.push(format!(
+            "attempt {n} of {unit} still runs without an engine: `mc mission resume` adopts it, `mc mission stop --now` ends it"
+        ));
     }
     lines
 }
@@ -207,7 +242,7 @@ pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
             let _ = writeln!(out, "  {id:>3}  {}  {doing}", source_name(source));
         }
     }
-    let _ = writeln!(out, "\nunits: {}", sum(state));
+    let _ = writeln!(out, "\nunits: {}", sum_seen(view));
     let snapshot = state.green.as_ref().filter(|known| green.tip.as_ref() == Some(&known.tip));
     let snapshot = snapshot.and_then(|known| known.snapshot.as_ref());
     let snapshot = snapshot.map_or_else(String::new, |(_, summary)| format!(", {}", tests(summary)));
@@ -240,7 +275,23 @@ fn working(out: &mut String, view: &View<'_>) {
     }
 }
 
-/// One line: what state, how many landed of how many, what stopped it.
+/// What becomes of an answer that the end of its mission overtakes.
+pub const ANSWER_AGAIN: &str =
+    "write the answer into its text in BACKLOG.md with `- status: todo` for the next mission";
+
+/// The one word for where a mission stands: how it ended, `suspended`, `interrupted`, or its state.
+#[must_use]
+pub fn standing(view: &View<'_>) -> String {
+    let state = view.state;
+    match &state.outcome {
+        Some((outcome, ..)) => word(outcome),
+        None if view.alone() && state.hold.is_some() => "suspended".to_owned(),
+        None if view.alone() => "interrupted".to_owned(),
+        None => word(&state.mission_state()),
+    }
+}
+
+/// One line: what state, how many landed of how many, what stopped it, what the backlog has beside.
 #[must_use]
 pub fn truth(view: &View<'_>) -> String {
     let state = view.state;
@@ -254,17 +305,25 @@ pub fn truth(view: &View<'_>) -> String {
         let reason = short(reason, 400);
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
         let reason = if unmet(state) { format!("{reason}; the objective is not met") } else { reason };
+        let left = aside::named(&state.aside);
+        if state.units.is_empty() && *outcome == MissionOutcome::BacklogDone && !left.is_empty() {
+            let unmet = if unmet(state) { "; the objective is not met" } else { "" };
+            return format!("ended with nothing planned ({}): {left}{unmet}", word(outcome));
+        }
         let landed = if state.units.is_empty() { String::new() } else { format!(", {landed}{no_op}") };
-        return format!("ended {}{landed}{reason}", word(outcome));
+        let left = if left.is_empty() { left } else { format!("; {left}") };
+        return format!("ended {}{landed}{reason}{left}", word(outcome));
     }
     let place = match state.rounds.last() {
         Some(round) => format!(", round {}", round.index),
         None => String::new(),
     };
-    if view.engine.is_none() && !state.waiting {
+    let stop = if view.stop_waits() { "; a stop waits, resuming ends it" } else { "" };
+    if view.alone() {
+        let what = standing(view);
         return match &state.hold {
-            Some((reason, _)) => format!("suspended, {landed}{place}: nothing can land: {}", short(reason, 400)),
-            None => format!("interrupted, {landed}{place}: no engine works on it"),
+            Some((reason, _)) => format!("{what}, {landed}{place}: nothing can land: {}{stop}", short(reason, 400)),
+            None => format!("{what}, {landed}{place}: no engine works on it{stop}"),
         };
     }
     let why = match state.mission_state() {
@@ -275,7 +334,7 @@ pub fn truth(view: &View<'_>) -> String {
         MissionState::Starting => ": the base is looked at and verified",
         MissionState::Running | MissionState::Ended => "",
     };
-    format!("{}, {landed}{place}{why}", word(&state.mission_state()))
+    format!("{}, {landed}{place}{why}{stop}", word(&state.mission_state()))
 }
 
 /// A command to type, with what it is good for.
@@ -283,31 +342,49 @@ pub fn truth(view: &View<'_>) -> String {
 pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
     let state = view.state;
     if let Some((outcome, _, code)) = &state.outcome {
+        let left = state.aside.first();
         return match (outcome, code) {
             (MissionOutcome::Refused, _) => refusal_hint(view),
             (_, 0) if state.count(UnitState::Landed) > 0 => {
-                format!("`git merge {}` takes what landed; `mc report` says what that is", green.branch())
+                let rest = if left.is_some() { "; `mc plan` says what helps with what is left aside" } else { "" };
+                format!("`git merge {}` takes what landed; `mc report` says what that is{rest}", green.branch())
             }
-            (_, 0) => "nothing was to be done; `mc report` has the details".to_owned(),
             _ if unmet(state) && state.units.iter().all(|unit| unit.state.satisfies()) => format!(
                 "the check of the objective fails on {}: write what is missing into BACKLOG.md, then `mc mission start`",
                 green.branch()
             ),
+            (_, 0) => match left {
+                Some(item) => format!("{}: {} (`mc plan` lists all that is left aside)", item.unit, aside::helps(item)),
+                None => "nothing was to be done; `mc report` has the details".to_owned(),
+            },
             _ if state.units.is_empty() => "mend what the first line names, then `mc mission start`".to_owned(),
             _ => "`mc report` says what did not land and where the work is kept".to_owned(),
         };
     }
+    if view.stop_waits() {
+        let end = "`mc mission resume` ends the mission after what runs has landed (a stop waits)";
+        return format!("{end}, `mc mission stop --now` at once");
+    }
+    if view.engine.is_some() && state.mission_state() == MissionState::Stopping {
+        return "wait, or `mc mission stop --now` to kill what runs".to_owned();
+    }
     if let Some((_, hint)) = &state.hold {
         return short(hint, 400);
     }
-    if let Some(held) = state.units.iter().find(|unit| unit.state == UnitState::Held) {
+    let answered: Vec<_> = view.retries().collect();
+    let open = |unit: &&Unit| unit.state == UnitState::Held && !answered.contains(&&unit.spec.id);
+    if let Some(held) = state.units.iter().find(open) {
         let id = &held.spec.id;
-        return format!("answer {id} (`mc unit show {id}`): `mc unit retry {id} --say TEXT`, then `mc mission resume`");
+        let then = match (view.engine, state.paused) {
+            (None, _) => ", then `mc mission resume`",
+            (Some(_), true) => "; `mc mission resume` ends the pause",
+            (Some(_), false) => "",
+        };
+        return format!("answer {id} (`mc unit show {id}`): `mc unit retry {id} --say TEXT`{then}");
     }
     match (view.engine, state.mission_state()) {
         (None, _) => "`mc mission resume`".to_owned(),
         (Some(_), MissionState::Paused) => "`mc mission resume` goes on".to_owned(),
-        (Some(_), MissionState::Stopping) => "wait, or `mc mission stop --now` to kill what runs".to_owned(),
         (Some(_), _) => "nothing; `mc events --follow` looks on, `mc mission stop` ends it".to_owned(),
     }
 }

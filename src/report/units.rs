@@ -4,14 +4,15 @@ use super::View;
 use super::evidence;
 use super::status::unit_json;
 use super::text::plain;
-use super::words::{attempt_ref, short, span, stamp, sum, word, worked};
+use super::words::{attempt_ref, seen, short, span, stamp, sum_seen, word, worked};
 use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// All units as a table, one line each, in plan order.
 #[must_use]
-pub fn table(state: &State) -> String {
+pub fn table(view: &View<'_>) -> String {
+    let state = view.state;
     if state.units.is_empty() {
         return "no units yet\n".to_owned();
     }
@@ -19,7 +20,7 @@ pub fn table(state: &State) -> String {
     let mut out = format!("{:width$}  {:11}  round  wave  attempts  commit      title\n", "unit", "state");
     for unit in &state.units {
         let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
-        let (id, state) = (unit.spec.id.as_str(), unit.state.name());
+        let (id, state) = (unit.spec.id.as_str(), seen(view, unit.state));
         let (round, wave, attempts) = (unit.round, unit.wave + 1, unit.attempts.len());
         let title = short(&unit.spec.title, 60);
         let _ = writeln!(out, "{id:width$}  {state:11}  {round:>5}  {wave:>4}  {attempts:>8}  {commit:10}  {title}");
@@ -27,7 +28,7 @@ pub fn table(state: &State) -> String {
             let _ = writeln!(out, "{:width$}  {}", "", short(&unit.reason, 100));
         }
     }
-    let _ = writeln!(out, "\n{}", sum(state));
+    let _ = writeln!(out, "\n{}", sum_seen(view));
     out
 }
 
@@ -42,7 +43,7 @@ pub fn table_json(state: &State) -> Value {
 #[must_use]
 pub fn show(view: &View<'_>, unit: &Unit) -> String {
     let id = &unit.spec.id;
-    let mut out = format!("{id}: {}\n", unit.state.name());
+    let mut out = format!("{id}: {}\n", seen(view, unit.state));
     let _ = writeln!(out, "  title     {}", short(&unit.spec.title, 200));
     let _ = writeln!(out, "  planned   round {}, wave {}, priority {}", unit.round, unit.wave + 1, unit.spec.priority);
     if !unit.spec.depends.is_empty() {

@@ -1,5 +1,6 @@
 //! Numbers, times and names as people read them; the same in every view.
 
+use super::View;
 use super::text::plain;
 use crate::domain::mission::{Attempt, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
@@ -73,13 +74,29 @@ pub fn worked(attempts: &[Attempt]) -> Option<&Attempt> {
 /// The accounts of P9 as a sum: `3 landed + 1 failed = 4`.
 #[must_use]
 pub fn sum(state: &State) -> String {
+    sum_by(state, UnitState::name)
+}
+
+/// The same as [`sum`] in the words that fit while nobody works on the mission.
+#[must_use]
+pub fn sum_seen(view: &View<'_>) -> String {
+    sum_by(view.state, |kind| seen(view, kind))
+}
+
+/// The state of a unit as people see it: what ran when its engine went away is interrupted.
+#[must_use]
+pub fn seen(view: &View<'_>, state: UnitState) -> &'static str {
+    if state == UnitState::Running && view.alone() { "interrupted" } else { state.name() }
+}
+
+fn sum_by(state: &State, name: impl Fn(UnitState) -> &'static str) -> String {
     let mut parts: Vec<String> = Vec::new();
     let first = [UnitState::Landed, UnitState::NoOp];
     let rest = UnitState::ALL.into_iter().filter(|kind| !first.contains(kind));
     for kind in first.into_iter().chain(rest) {
         let number = state.count(kind);
         if number > 0 {
-            parts.push(format!("{number} {}", kind.name()));
+            parts.push(format!("{number} {}", name(kind)));
         }
     }
     if parts.is_empty() {

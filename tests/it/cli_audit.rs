@@ -51,6 +51,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
             edges: plan.edges,
             wave_of: plan.wave_of,
             left_over: 0,
+            aside: Vec::new(),
         },
         Record::LandIntended {
             token: 1,

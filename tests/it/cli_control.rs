@@ -38,6 +38,53 @@ fn p2_a_running_unit_is_cancelled_and_its_work_kept_while_the_rest_goes_on() {
 }
 
 #[test]
+fn p4_a_stop_that_waits_and_agents_that_outlived_their_engine_are_told_of() {
+    let night = Night::new();
+    let asks = r#"echo '{"status":"blocked","summary":"which?","blockers":["no access"]}' > $MC_RESULT"#;
+    night.settings("sh run.sh", &format!("[agent]\ncommand = {}", serde_json::Value::from(asks)));
+    let plan = night.plan(&(waits("a") + "[[unit]]\nid = \"q\"\ntitle = \"Q\"\n"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun-a");
+    becomes(&night, "q", "held");
+    // While it runs, nobody is sent to a command that refuses.
+    let live =
+        night.mc(&["status"]).exits(0).says(&["next: answer q (`mc unit show q`): `mc unit retry q --say TEXT`\n"]);
+    live.does_not_say(&["mc mission resume"]);
+    let said =
+        night.mc(&["mission", "start", "--plan", &plan]).exits(2).says(&["is running (pid ", "`mc mission attach`"]);
+    said.does_not_say(&["mc mission resume"]);
+    engine.signal("KILL");
+    engine.wait();
+
+    let alive =
+        "attempt 1 of a still runs without an engine: `mc mission resume` adopts it, `mc mission stop --now` ends it";
+    night.mc(&["status"]).exits(0).says(&["interrupted, 0 of 2", alive, "1 interrupted", "then `mc mission resume`"]);
+    assert_eq!(night.status()["left_running"], serde_json::json!([{"unit": "a", "attempt": 1}]));
+    night.mc(&["units"]).exits(0).says(&["a     interrupted  "]).does_not_say(&["running"]);
+    night.mc(&["mission", "list"]).exits(0).says(&["  interrupted  "]).does_not_say(&["running", "stop waits"]);
+    night.mc(&["unit", "retry", "q", "--say", "the first"]).exits(0).says(&["waits for `mc mission resume`"]);
+    night.mc(&["status"]).exits(0).says(&["q is held; its answer waits", "next: `mc mission resume`\n"]);
+
+    night.mc(&["mission", "stop"]).exits(0).says(&["waits for `mc mission resume`, which ends it"]);
+    let lost = "the fresh start of q comes to nothing by that: write the answer into its text in BACKLOG.md";
+    let said = night.mc(&["status"]).exits(0).says(&["a stop waits, resuming ends it", alive, lost]);
+    said.says(&["next: `mc mission resume` ends the mission after what runs has landed (a stop waits)"]);
+    assert_eq!((&night.status()["stop_waits"], &night.status()["answers_wait"][0]), (&true.into(), &"q".into()));
+    night.mc(&["mission", "list"]).exits(0).says(&["(a stop waits: resuming ends it)"]);
+    night.mc(&["mission", "list", "--all"]).exits(0).says(&[
+        "interrupted, ",
+        ", a stop waits",
+        "next: `mc mission resume` ends",
+    ]);
+    let late = night.mc(&["unit", "retry", "q", "--say", "again"]).exits(0);
+    late.says(&["q: a stop waits, so that `mc mission resume` ends the mission without it"]);
+    night.write("../go", "");
+    night.mc(&["mission", "resume"]).exits(3).says(&["a: landed", "ended: stopped"]);
+    night.mc(&["status"]).exits(0).does_not_say(&["stop waits"]);
+    night.audit();
+}
+
+#[test]
 fn p4_without_an_engine_a_unit_is_killed_and_cancelled_here_and_the_mission_stays_resumable() {
     let night = Night::new();
     let plan = night.plan(&(waits("a") + &unit("b", "while [ ! -e ~/go ]; do sleep 0.05; done; echo b > b.txt")));
@@ -202,7 +249,13 @@ fn p3_green_goes_back_to_a_verified_commit_and_its_units_are_rolled_back() {
     let old = night.sh("git rev-parse mc/green");
     night.mc(&["green", "show"]).exits(0).says(&["landing of b, checkpoint m", "landing of a", "base, or the target"]);
     let said = night.mc(&["green", "rollback", "a", "--dry-run"]).exits(0);
-    said.says(&["2 landings taken back", "  b  (mission ", "  c  (mission ", "nothing was changed"]);
+    said.says(&[
+        ": just after a landed; a stays",
+        "2 landings taken back",
+        "  b  (mission ",
+        "  c  (mission ",
+        "nothing was changed",
+    ]);
     night.mc(&["green", "rollback", "a"]).exits(2).says(&["needs your yes", "give --yes"]);
     assert_eq!(night.sh("git rev-parse mc/green"), old);
     night.mc(&["green", "rollback", "a", "--yes"]).exits(0).says(&["pinned at refs/mc/rolled-back/1"]);

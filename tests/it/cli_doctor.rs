@@ -119,13 +119,13 @@ fn a_rewritten_green_and_an_unfinished_mission_are_found() {
     let plan = night.plan(&unit("a", "touch ~/begun; while [ ! -e ~/go ]; do sleep 0.1; done"));
     let engine = night.begin(&["mission", "start", "--plan", &plan]);
     night.until("test -e ~/begun");
-    let known = |found: &[[String; 3]], words: &str| {
-        found.iter().any(|[a, f, h]| a == "mission" && f.contains(words) && h.contains("mc mission resume"))
+    let known = |found: &[[String; 3]], words: &str, help: &str| {
+        found.iter().any(|[a, f, h]| a == "mission" && f.contains(words) && h.contains(help))
     };
-    assert!(known(&checks(&night, &[], "warning"), "works on it"));
+    assert!(known(&checks(&night, &[], "warning"), "is running (pid ", "mc mission attach"));
     engine.signal("TERM");
     engine.wait().exits(130);
-    assert!(known(&checks(&night, &[], "warning"), "is unfinished"));
+    assert!(known(&checks(&night, &[], "warning"), "is unfinished", "mc mission resume"));
 }
 
 /// What spoils a mission without stopping it, or what a person should know.

@@ -149,7 +149,7 @@ fn an_unfinished_mission_without_an_engine_is_interrupted() {
             left open
               a  attempt 1 for AGE on local, slot 0: a
 
-            units: 1 pending + 1 running = 2 units
+            units: 1 pending + 1 interrupted = 2 units
             green: mc/green not made yet
             verifications: 1 run, 0 reused
             cost: unknown (1 attempt did not say)

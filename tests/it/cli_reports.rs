@@ -5,7 +5,7 @@ use expect_test::expect;
 use mission_control::domain::mission::{Policy, Record, State, UnitState};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, UnitId};
-use mission_control::report::{GreenRef, View, facts, lines, live::Live, mission, mission_json, status, units};
+use mission_control::report::{GreenRef, Left, View, facts, lines, live::Live, mission, mission_json, status, units};
 use mission_control::sim::play;
 use mission_control::sim::scenario::{Behaviour, Scenario};
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ fn green(state: &State) -> GreenRef {
 }
 
 fn view<'a>(journal: &'a [(u64, Millis, Record)], state: &'a State, engine: Option<u32>) -> View<'a> {
-    View { now: journal.last().unwrap().1 + 5_000, state, records: journal, engine }
+    View { now: journal.last().unwrap().1 + 5_000, state, records: journal, engine, left: Left::default() }
 }
 
 /// Cuts a journal after the first record that `last` accepts.
@@ -98,6 +98,8 @@ fn a_held_unit_needs_you() {
     let json = status::json(Some(&view(&journal, &state, None)), &green(&state));
     expect![[r#"
         {
+          "answers_wait": [],
+          "aside": [],
           "cost": {
             "cap_usd": null,
             "counted_usd": 0.0,
@@ -113,11 +115,13 @@ fn a_held_unit_needs_you() {
             "tree": "270ce39f7fbe174c764cfd37d30b53fbccf108b4",
             "verdict": "helped"
           },
+          "left_running": [],
           "mission": {
             "ended_at": null,
             "id": "simulated",
             "objective": "a simulated mission",
             "outcome": null,
+            "standing": "waiting",
             "started_at": "1970-01-01T00:00:00Z",
             "state": "waiting"
           },
@@ -134,6 +138,7 @@ fn a_held_unit_needs_you() {
             }
           ],
           "schema": 1,
+          "stop_waits": false,
           "times": {
             "away_ms": 5000,
             "verify_ms": 8060,
@@ -299,7 +304,7 @@ fn units_are_listed_and_shown() {
 
         1 landed + 1 held + 1 blocked + 1 rejected = 4 units
     "#]]
-    .assert_eq(&units::table(&state));
+    .assert_eq(&units::table(&view(&journal, &state, None)));
     let docs = state.unit(&id("docs")).unwrap();
     assert_eq!(docs.state, UnitState::Rejected);
     expect![[r#"

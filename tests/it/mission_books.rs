@@ -38,7 +38,8 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
     let night = Night::new();
     night.write("BACKLOG.md", BACKLOG);
     night.commit("backlog");
-    night.mc(&["mission", "start", "--rounds", "2", "--units-per-round", "2"]).exits(3);
+    let said = night.mc(&["mission", "start", "--rounds", "2", "--units-per-round", "2"]).exits(3);
+    said.says(&["wave 1 has nothing to start: 1 unit blocked"]);
     let backlog = green(&night, "BACKLOG.md");
     let unmarked: String = backlog.split_inclusive('\n').filter(|line| !line.starts_with("- status: ")).collect();
     assert_eq!(unmarked, BACKLOG);
@@ -121,7 +122,10 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
     night
         .mc(&["mission", "start"])
         .exits(0)
-        .says(&["nothing is left to plan", "note: 2 units of BACKLOG.md marked failed"]);
+        .says(&["note: 2 items of BACKLOG.md are left aside: second (failed), third (blocked); `mc plan` says why"])
+        .says(&["ended: nothing planned (backlog-done); 2 items of BACKLOG.md are left aside: second (failed), third"])
+        .says(&["next: second: `- status: todo` below its heading in BACKLOG.md, committed, has it planned again"]);
+    p9_every_view_names_what_is_left_aside(&night);
     assert_eq!(night.sh("git rev-parse mc/green"), before);
     // A person wants it done after all, and says so on the target branch, where no marks are.
     let again = "- id: second\r\n- status: todo\r\n";
@@ -228,5 +232,65 @@ fn files_that_cannot_be_read_are_left_alone_and_that_is_said() {
     let told =
         ["BACKLOG.md is no UTF-8 text and was left as it is", "PROGRESS.md is no regular file and was left as it is"];
     night.mc(&["report"]).exits(0).says(&told);
+    night.audit();
+}
+
+/// Of a mission that planned nothing because `second` failed and `third` waits for it; the mission before tried them.
+fn p9_every_view_names_what_is_left_aside(night: &Night) {
+    let named = "2 items of BACKLOG.md are left aside: second (failed), third (blocked)";
+    night.mc(&["status"]).exits(0).says(&["ended with nothing planned (backlog-done): ", named]);
+    assert_eq!(night.status()["aside"][0]["why"], "failed");
+    let items = ["  second  failed: ", "rejected: 1 test passed before", "  third  blocked: ", "depends on second"];
+    let report = night.mc(&["report"]).exits(0).says(&[named, "\nleft aside\n"]).says(&items);
+    report.does_not_say(&["nothing was to be done"]);
+    night.mc(&["report", "--format", "md"]).exits(0).says(&["### Left aside", "`second  failed: "]);
+    night.mc(&["plan"]).exits(0).says(&["the plan has no units", "left aside (2 items)"]).says(&items);
+    let plan: serde_json::Value = serde_json::from_str(&night.mc(&["plan", "--json"]).exits(0).out).unwrap();
+    assert_eq!((plan["units"].as_array().map(Vec::len), &plan["aside"][1]["id"]), (Some(0), &"third".into()));
+    // What the hints name works, although the newest mission has no such unit.
+    let found =
+        night.mc(&["unit", "show", "second"]).exits(0).says(&["second: rejected", "note: second is of mission m"]);
+    found.says(&["the newest that has it"]);
+    night.mc(&["unit", "diff", "second"]).exits(0).says(&["+false"]);
+    night.mc(&["unit", "log", "second"]).exits(0).says(&["attempt 1 of second has printed nothing"]);
+    night.mc(&["unit", "checkout", "second", "../second"]).exits(0);
+    night.mc(&["unit", "log", "-f", "second"]).exits(0).says(&["attempt 1 ended"]);
+    night.mc(&["unit", "show", "nobody"]).exits(2).says(&["the mission has no unit `nobody`"]);
+}
+
+#[test]
+fn a_plan_is_that_of_the_committed_backlog_with_the_marks_and_todo_does_not_undo_a_landing() {
+    let night = Night::new();
+    night.write(
+        "BACKLOG.md",
+        "## A\n- run: echo a > a.txt\n\n## F\n- attempts: 1\n- run: exit 1\n\n## W\n- run: true\n",
+    );
+    night.commit("backlog");
+    night.mc(&["plan"]).exits(0).says(&["3 units in 1 wave"]).does_not_say(&["left aside"]);
+    night.mc(&["mission", "start"]).exits(3);
+    // A person writes new work under the old id, and an item that waits for what failed.
+    let again = "## A again\n- id: a\n- status: todo\n- run: echo 2 > a2.txt\n\n## F\n- attempts: 1\n- run: exit 1\n\n\
+                 ## W\n- run: true\n\n## New\n- depends: f\n- run: true\n";
+    night.write("BACKLOG.md", again);
+    let said =
+        night.mc(&["plan"]).exits(0).says(&["note: BACKLOG.md in the work tree is not the one committed on main"]);
+    said.says(&["left aside (1 item)", "  f  failed: "]).does_not_say(&["New"]);
+    night.commit("again");
+    let landed = night.sh("git log -1 --format=%h --abbrev=10 --grep='^Mc-Unit: a$' mc/green");
+    let landed = format!("  a  landed: landed as {landed}");
+    let left = ["left aside (3 items)", &landed, "give it a new `id`", "  f  failed: ", "  new  waits: depends on f"];
+    night.mc(&["plan"]).exits(0).says(&["the plan has no units"]).says(&left);
+    let named = "3 items of BACKLOG.md are left aside: a (landed), f (failed), new (waits)";
+    night.mc(&["mission", "start", "--dry-run"]).exits(0).says(&left);
+    night.mc(&["mission", "start"]).exits(0).says(&[&format!("note: {named}"), "ended: nothing planned"]);
+    night.mc(&["status"]).exits(0).says(&[named]);
+    // What does land is not praised alone.
+    night.write("BACKLOG.md", again.replace("- id: a\n", "- id: a2\n"));
+    night.commit("a new id");
+    night
+        .mc(&["mission", "start"])
+        .exits(0)
+        .says(&["a2: landed", "2 items of BACKLOG.md are left aside: f (failed), new"]);
+    night.mc(&["status"]).exits(0).says(&["; 2 items of BACKLOG.md are left aside", "`mc plan` says what helps"]);
     night.audit();
 }

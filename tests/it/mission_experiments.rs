@@ -233,7 +233,7 @@ fn p10_a_paused_mission_starts_nothing_until_it_is_resumed() {
         let mut engine = world.spawn_mission(&plan);
         world.await_starts(4);
         let said = world.start(&plan).exits(2);
-        assert!(said.err.contains("mc mission resume") && said.err.contains("stop"), "{}", said.err);
+        assert!(said.err.contains("is running (pid ") && said.err.contains("mc mission stop"), "{}", said.err);
         world.mc(&["mission", "pause"]).exits(0);
         world.await_record("paused", 1);
         go(&world);

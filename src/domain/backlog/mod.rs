@@ -4,6 +4,7 @@
 //! [`Finding`](crate::domain::plan::Finding) with its line, never dropped; no text makes it panic; nothing here
 //! executes or trusts the text. Headings in code blocks, quotes and comments are not work.
 
+mod aside;
 mod lines;
 mod marks;
 mod metadata;
@@ -15,6 +16,7 @@ mod title;
 #[cfg(test)]
 mod tests;
 
+pub use aside::{Aside, Offer, Why, waiting};
 pub use marks::{Mark, Marked, mark, merge};
 pub use parse::parse;
 pub use status::{ItemState, ItemStatus, WAITS};
@@ -56,6 +58,8 @@ pub struct Backlog {
     pub units: Vec<UnitSpec>,
     /// The status of every unit.
     pub statuses: BTreeMap<UnitId, ItemStatus>,
+    /// Units for which a person wrote `todo`.
+    pub asked: BTreeSet<UnitId>,
     /// Everything that was taken from the file, notes and groups too.
     pub headings: Vec<Heading>,
 }

@@ -206,7 +206,8 @@ fn draft(nodes: &[Node], at: usize, id: UnitId, findings: &mut Vec<Finding>) -> 
     let mut spec = UnitSpec::new(id, &node.title.words);
     spec.line = node.heading.line;
     spec.description.clone_from(&node.body.description);
-    let mut draft = Draft { node: at, spec, status: ItemStatus::new(ItemState::Todo), depends: Vec::new() };
+    let mut draft =
+        Draft { node: at, spec, status: ItemStatus::new(ItemState::Todo), asked: false, depends: Vec::new() };
     let mut seen: BTreeSet<Key> = BTreeSet::new();
 
     let own = &node.body.entries;
@@ -255,6 +256,7 @@ fn check_group(nodes: &[Node], node: &Node, findings: &mut Vec<Finding>) {
         node: 0,
         spec: UnitSpec::new(slug::id_of_title(&nodes[0].title.words), ""),
         status: ItemStatus::new(ItemState::Todo),
+        asked: false,
         depends: Vec::new(),
     };
     for entry in &node.body.entries {
@@ -278,6 +280,7 @@ fn take(draft: &mut Draft, entry: &Entry, findings: &mut Vec<Finding>) {
         }
         Key::Status => single(entry).and_then(|text| status::parse(&text)).map(|said| {
             if let Said::Status(status) = said {
+                draft.asked = status.state == ItemState::Todo;
                 draft.status = status;
             }
         }),

@@ -17,6 +17,8 @@ pub(super) struct Draft {
     pub node: usize,
     pub spec: UnitSpec,
     pub status: ItemStatus,
+    /// Whether the status was written as `todo`, not left out.
+    pub asked: bool,
     /// Line and text of each written dependency; a text may name several.
     pub depends: Vec<(u32, String)>,
 }
@@ -43,6 +45,9 @@ pub(super) fn link(nodes: &[Node], drafts: Vec<Draft>, findings: &mut Vec<Findin
         Backlog { headings: nodes.iter().map(|node| node.heading.clone()).collect(), ..Backlog::default() };
     for draft in drafts {
         backlog.headings[draft.node].kind = HeadingKind::Unit(draft.spec.id.clone());
+        if draft.asked {
+            backlog.asked.insert(draft.spec.id.clone());
+        }
         backlog.statuses.insert(draft.spec.id.clone(), draft.status);
         backlog.units.push(draft.spec);
     }

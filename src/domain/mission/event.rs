@@ -5,7 +5,7 @@
 
 use super::budget::Cost;
 use super::evidence::Quick;
-use crate::domain::unit::UnitSpec;
+use crate::domain::backlog::Offer;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub enum Event {
     /// Answer to [`super::Command::CheckTarget`]: the target's head when green does not contain it.
     TargetChecked(Option<Tip>),
     /// Answer to [`super::Command::ReadBacklog`]: units as written, and ids landed on green by earlier missions.
-    BacklogRead(Result<BacklogFacts, String>),
+    BacklogRead(Result<Offer, String>),
     /// Answer to [`super::Command::Start`] and [`super::Command::Adopt`].
     AttemptEnded {
         /// The unit.
@@ -119,15 +119,6 @@ pub struct Refusal {
     pub hint: String,
     /// Exit code of the command line: 2 usage, 5 another mc, 6 environment.
     pub exit: u8,
-}
-
-/// What the backlog says at green.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BacklogFacts {
-    /// Open units as written.
-    pub units: Vec<UnitSpec>,
-    /// Ids that need no work: landed before (trailers on green) or marked done in the file.
-    pub satisfied: Vec<UnitId>,
 }
 
 /// How the supervised process of an attempt ended.

@@ -64,7 +64,8 @@ impl State {
                 }
             }
             Record::PlanAsked { .. } => self.stage = Stage::Reading,
-            Record::RoundPlanned { round, units, edges, wave_of, left_over } => {
+            Record::RoundPlanned { round, units, edges, wave_of, left_over, aside } => {
+                self.aside.clone_from(aside);
                 self.take_plan(*round, units, edges, wave_of, *left_over);
             }
             Record::PlanUnreadable { reason, .. } => {

@@ -7,6 +7,7 @@ use super::books::Books;
 use super::command::MergeSource;
 use super::event::{AttemptReport, Ground, Refusal, StopLevel};
 use super::policy::Policy;
+use crate::domain::backlog::Aside;
 use crate::domain::plan::graph::Edge;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, MissionId, Tip, UnitId};
@@ -55,6 +56,9 @@ pub enum Record {
         wave_of: Vec<u32>,
         #[serde(default, skip_serializing_if = "is_zero")]
         left_over: u32,
+        /// What the backlog names and no mission takes up as it stands.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        aside: Vec<Aside>,
     },
     /// The plan source cannot be read as a plan.
     PlanUnreadable { round: u32, reason: String },

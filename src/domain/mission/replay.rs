@@ -72,6 +72,7 @@ impl State {
             verifications_reused: 0,
             landings: 0,
             problems: Vec::new(),
+            aside: Vec::new(),
             account: Account::default(),
             clock: Clock::begun(*at),
             emptied: false,

@@ -2,9 +2,10 @@
 
 use super::Decision;
 use super::command::Command;
-use super::event::{BacklogFacts, Refusal};
+use super::event::Refusal;
 use super::parts::Stage;
 use super::record::{Intake, MissionOutcome, Record};
+use crate::domain::backlog::{self, Aside, Offer};
 use crate::domain::plan::graph::{self, Plan};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
@@ -41,14 +42,14 @@ impl Decision<'_> {
         self.note(Record::TargetSeen { intake });
     }
 
-    pub(super) fn backlog_read(&mut self, result: Result<BacklogFacts, String>) {
+    pub(super) fn backlog_read(&mut self, result: Result<Offer, String>) {
         if self.state.stage != Stage::Reading {
             return;
         }
         let round = self.round();
         match result {
             Err(reason) => self.note(Record::PlanUnreadable { round, reason }),
-            Ok(facts) => self.plan(facts.units, facts.satisfied),
+            Ok(offer) => self.plan(offer.units, offer.satisfied, offer.aside),
         }
     }
 
@@ -57,7 +58,7 @@ impl Decision<'_> {
     }
 
     /// Makes the round's plan from what the source offers: units the mission does not know yet, as many as allowed.
-    fn plan(&mut self, offered: Vec<UnitSpec>, satisfied: Vec<UnitId>) {
+    fn plan(&mut self, offered: Vec<UnitSpec>, satisfied: Vec<UnitId>, mut aside: Vec<Aside>) {
         let round = self.round();
         let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
         let mut fresh: Vec<UnitSpec> =
@@ -66,7 +67,11 @@ impl Decision<'_> {
             // Names were resolved when the backlog was read: what is missing here was given up there.
             let mut here = done.clone();
             here.extend(self.state.units.iter().map(|u| u.spec.id.clone()));
-            fresh = graph::without_waiting(fresh, &here).0;
+            let (kept, waiting) = graph::without_waiting(fresh, &here);
+            here.extend(kept.iter().map(|u| u.id.clone()));
+            aside.retain(|item| self.wanted(&item.unit));
+            aside.extend(backlog::waiting(&waiting, &here));
+            fresh = kept;
         }
         // A plan drops what needs no wave; the journal keeps dependencies as written, to block what an earlier round failed.
         let written: BTreeMap<UnitId, UnitSpec> = fresh.iter().map(|u| (u.id.clone(), u.clone())).collect();
@@ -93,6 +98,7 @@ impl Decision<'_> {
                 edges: plan.edges,
                 wave_of: plan.wave_of,
                 left_over: u32::try_from(left_over).unwrap_or(u32::MAX),
+                aside,
             }),
             Err(findings) => {
                 let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -156,7 +162,7 @@ impl Decision<'_> {
                 let round = self.round();
                 self.note(Record::PlanAsked { round });
                 match self.state.plan.clone() {
-                    Some(plan) => self.plan(plan.to_vec(), Vec::new()),
+                    Some(plan) => self.plan(plan.to_vec(), Vec::new(), Vec::new()),
                     None => self.ask_backlog(),
                 }
             }

@@ -11,6 +11,7 @@ use super::parts::{
 };
 use super::policy::Policy;
 use super::record::{EndReason, MissionOutcome};
+use crate::domain::backlog::Aside;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, MissionId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,8 @@ pub struct State {
     pub verifications_reused: u64,
     pub landings: u64,
     pub problems: Vec<String>,
+    /// What the newest plan left aside.
+    pub aside: Vec<Aside>,
     pub account: Account,
     /// What is to be written about a round, while that is in the queue.
     pub books: Option<Arc<Books>>,

@@ -25,7 +25,14 @@ fn planned(units: &[(&str, &[&str])]) -> Record {
         Arc::new(spec)
     });
     let wave_of = units.iter().map(|(_, depends)| u32::from(!depends.is_empty())).collect();
-    Record::RoundPlanned { round: 1, units: specs.collect(), edges: Vec::new(), wave_of, left_over: 0 }
+    Record::RoundPlanned {
+        round: 1,
+        units: specs.collect(),
+        edges: Vec::new(),
+        wave_of,
+        left_over: 0,
+        aside: Vec::new(),
+    }
 }
 
 fn wave(wave: u32, at: Millis) -> (Millis, Record) {

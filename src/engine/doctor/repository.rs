@@ -2,7 +2,7 @@
 
 use super::super::preflight::{Terrain, card, landings, whole};
 use super::super::site::Site;
-use super::super::{mission, plans, views};
+use super::super::{mission, plans};
 use super::{machine, refused, said};
 use crate::adapters::git::green::OwnerCard;
 use crate::adapters::host::machine_name;
@@ -38,7 +38,7 @@ pub async fn look(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Opt
         note("submodules", on.submodules(target).await.map(|note| note.into_iter().collect()), checks);
         large_files(on, target, checks).await;
         if said("plan", plans::for_mission(site, on.settings, None, &[]).await, checks).is_some() {
-            plan(site, on, checks).await;
+            plan(site, checks).await;
         }
     }
     hooks(on, checks).await;
@@ -70,19 +70,10 @@ fn state(site: &Site, checks: &mut Vec<Check>) -> Option<Store> {
         checks.push(Check::ok("state", format!("{}", root.display())));
     }
     let store = said("state", site.store(), checks).flatten();
-    if store.is_some() {
-        let unfinished = mission::nothing_unfinished(site);
-        match (unfinished, views::engine_pid(site)) {
-            (Err(e), Some(pid)) => {
-                checks.push(Check::warning(
-                    "mission",
-                    format!("{e}; mc {pid} works on it"),
-                    e.hint().unwrap_or_default(),
-                ));
-            }
-            (Err(e), None) => checks.push(Check::warning("mission", e.to_string(), e.hint().unwrap_or_default())),
-            (Ok(()), _) => {}
-        }
+    if store.is_some()
+        && let Err(e) = mission::nothing_unfinished(site)
+    {
+        checks.push(Check::warning("mission", e.to_string(), e.hint().unwrap_or_default()));
     }
     store
 }
@@ -159,23 +150,23 @@ async fn large_files(on: &Terrain<'_>, target: &Tip, checks: &mut Vec<Check>) {
     }
 }
 
-async fn plan(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) {
-    if let Ok(Some(_)) = plans::uncommitted_backlog(site, on.settings).await {
+async fn plan(site: &Site, checks: &mut Vec<Check>) {
+    let Ok(Ok(plans::Offered { units, fixed, .. })) = plans::offered(site).await else { return };
+    if fixed {
         checks.push(Check::warning(
             "plan",
             "BACKLOG.md is not committed: its units are the plan of the next mission, fixed at its start",
             "git add BACKLOG.md && git commit -m Backlog",
         ));
     }
-    match views::plan(site, None, &[]).await {
-        Ok(Ok(plan)) if plan.units.is_empty() => checks.push(Check::warning(
+    checks.push(match units.len() {
+        0 => Check::warning(
             "plan",
             "BACKLOG.md has no open unit: a mission would end at once",
-            "write units, or set `status: todo` where one failed (`mc backlog list` shows what each heading was taken for)",
-        )),
-        Ok(Ok(plan)) => checks.push(Check::ok("plan", format!("BACKLOG.md: {} open", plan.units.len()))),
-        _ => {}
-    }
+            "write units, or set `status: todo` where one failed (`mc plan` names what is left aside)",
+        ),
+        open => Check::ok("plan", format!("BACKLOG.md: {open} open")),
+    });
 }
 
 /// Hooks of the user do not run in missions.

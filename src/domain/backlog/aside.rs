@@ -1,0 +1,130 @@
+//! What a mission takes up of a backlog, and what it leaves aside: the one place that decides it.
+//!
+//! Promises: an item that is neither offered nor satisfied is named with the reason; one that says `todo` although it landed
+//! is named too.
+
+use super::{Backlog, ItemState};
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{CommitId, UnitId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why an item is left aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// Its status says that it failed.
+    Failed,
+    /// Its status says that it waits for a person.
+    Held,
+    /// Its status says that it waits for a unit that did not make it.
+    Blocked,
+    /// It depends on an item that is left aside.
+    Waits,
+    /// Its status says `todo`, and a unit of its id has landed.
+    Landed,
+}
+
+/// An item that no mission takes up as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// The item.
+    pub unit: UnitId,
+    /// Why.
+    pub why: Why,
+    /// What is known beyond that: the remark of its status, the unit it waits for. Untrusted text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// What a backlog offers to a mission.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// Items to be done, as written.
+    pub units: Vec<UnitSpec>,
+    /// Ids that need no work: landed before, or written off as done or no-op.
+    pub satisfied: Vec<UnitId>,
+    /// Items that are not to be done and not done.
+    pub aside: Vec<Aside>,
+}
+
+impl Backlog {
+    /// What is offered, given what has landed and where.
+    #[must_use]
+    pub fn offer(&self, landed: &[(UnitId, CommitId)]) -> Offer {
+        let landed: BTreeMap<&UnitId, &CommitId> = landed.iter().map(|(unit, commit)| (unit, commit)).collect();
+        let mut done = self.satisfied();
+        done.extend(landed.keys().map(|unit| (*unit).clone()));
+        let mut offer = Offer::default();
+        for unit in &self.units {
+            let Some(status) = self.statuses.get(&unit.id) else { continue };
+            let why = match status.state {
+                ItemState::Todo if self.asked.contains(&unit.id) => Why::Landed,
+                ItemState::Failed => Why::Failed,
+                ItemState::Held => Why::Held,
+                ItemState::Blocked => Why::Blocked,
+                ItemState::Todo | ItemState::Done | ItemState::NoOp | ItemState::Skipped => {
+                    offer.units.extend((self.asks(&unit.id, &done) && !done.contains(&unit.id)).then(|| unit.clone()));
+                    continue;
+                }
+            };
+            let commit = landed.get(&unit.id);
+            let (aside, detail) = match (why, commit) {
+                (Why::Landed, Some(commit)) => (true, format!("landed as {}", commit.short())),
+                (Why::Landed, None) => (false, String::new()),
+                _ => (commit.is_none() && !self.asks(&unit.id, &done), status.detail.clone()),
+            };
+            if aside {
+                offer.aside.push(Aside { unit: unit.id.clone(), why, detail });
+            } else if commit.is_none() {
+                offer.units.push(unit.clone());
+            }
+        }
+        offer.satisfied = done.into_iter().collect();
+        offer
+    }
+}
+
+/// Names the items of `waiting`, which can not be planned beside `there`.
+pub fn waiting<'u>(waiting: &'u [UnitSpec], there: &'u BTreeSet<UnitId>) -> impl Iterator<Item = Aside> + 'u {
+    waiting.iter().map(move |unit| {
+        let cause = unit.depends.iter().find(|id| !there.contains(*id));
+        let detail = cause.map(|id| format!("depends on {id}")).unwrap_or_default();
+        Aside { unit: unit.id.clone(), why: Why::Waits, detail }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::backlog::parse;
+
+    fn id(name: &str) -> UnitId {
+        UnitId::new(name).unwrap()
+    }
+
+    #[test]
+    fn what_is_neither_offered_nor_done_is_named() {
+        let text = "## A\n- status: failed (why)\n## B\n- depends: a\n## C\n- status: todo\n## D\n## E\n- status: held\n\
+                    ## F\n- status: blocked (2026-11-20, depends on d)\n## G\n- status: blocked (2026-11-20, depends on a)\n\
+                    ## H\n- status: skipped\n## I\n- status: done\n";
+        let landed =
+            [(id("c"), CommitId::new(&"c".repeat(40)).unwrap()), (id("d"), CommitId::new(&"d".repeat(40)).unwrap())];
+        let offer = parse(text).unwrap().offer(&landed);
+        let units: Vec<&str> = offer.units.iter().map(|unit| unit.id.as_str()).collect();
+        assert_eq!(units, ["b", "f"]);
+        assert_eq!(offer.satisfied, [id("c"), id("d"), id("i")]);
+        let aside: Vec<(&str, Why, &str)> =
+            offer.aside.iter().map(|a| (a.unit.as_str(), a.why, a.detail.as_str())).collect();
+        let waits = "2026-11-20, depends on a";
+        assert_eq!(
+            aside,
+            [
+                ("a", Why::Failed, "why"),
+                ("c", Why::Landed, "landed as cccccccccc"),
+                ("e", Why::Held, ""),
+                ("g", Why::Blocked, waits)
+            ]
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! Items of a backlog that no mission takes up: which, why, and what helps. Details are untrusted.
+
+use super::words::{count, short, word};
+use crate::domain::backlog::{Aside, Why};
+use serde_json::{Value, json};
+
+/// Items named in one line before the list is cut.
+const NAMED: usize = 5;
+
+/// `2 items of BACKLOG.md are left aside: api (failed), docs (waits)`; empty without any.
+#[must_use]
+pub fn named(aside: &[Aside]) -> String {
+    if aside.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> =
+        aside.iter().take(NAMED).map(|item| format!("{} ({})", item.unit, word(&item.why))).collect();
+    let more = if aside.len() > NAMED { format!(" and {} more", aside.len() - NAMED) } else { String::new() };
+    let are = if aside.len() == 1 { "is" } else { "are" };
+    let items = count(aside.len() as u64, "item");
+    format!("{items} of BACKLOG.md {are} left aside: {}{more}", names.join(", "))
+}
+
+/// What has an item taken up.
+#[must_use]
+pub fn helps(item: &Aside) -> String {
+    let (unit, todo) = (&item.unit, "`- status: todo` below its heading in BACKLOG.md, committed,");
+    match item.why {
+        Why::Failed => format!("{todo} has it planned again; `mc unit show {unit}` shows why it failed"),
+        Why::Held => {
+            format!("answer in its text, then {todo} has it planned again; `mc unit show {unit}` shows the question")
+        }
+        Why::Blocked => format!("it is planned again as soon as that is; or {todo} plans it alone"),
+        Why::Waits => "it is planned as soon as that is to be done again".to_owned(),
+        Why::Landed => "give it a new `id` there if it is other work".to_owned(),
+    }
+}
+
+/// Two lines for each item: what it is, and what helps.
+#[must_use]
+pub fn lines(aside: &[Aside]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for item in aside {
+        let detail = short(&item.detail, 300);
+        let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+        lines.push(format!("{}  {}{detail}", item.unit, word(&item.why)));
+        lines.push(format!("  helps: {}", helps(item)));
+    }
+    lines
+}
+
+/// `[{id, why, detail, helps}]`; `why` is `failed`, `held`, `blocked`, `waits` or `landed`.
+#[must_use]
+pub fn json(aside: &[Aside]) -> Value {
+    let body = |item: &Aside| json!({"id": item.unit, "why": item.why, "detail": item.detail, "helps": helps(item)});
+    Value::Array(aside.iter().map(body).collect())
+}
