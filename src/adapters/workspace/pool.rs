@@ -114,6 +114,9 @@ struct Measured {
 /// more than a hundredth of the time.
 const LASTS: u32 = 100;
 
+/// What is written in so short a time fills no disk; small workspaces are not looked through for each unit.
+const LASTS_AT_LEAST: Duration = Duration::from_secs(5);
+
 impl Pool {
     /// Opens the pool in `root` (made when absent) for the repository of `source`.
     ///
@@ -375,7 +378,7 @@ impl Pool {
     /// [`PoolError::Io`] when the pool cannot be read.
     pub fn used(&self) -> Result<u64, PoolError> {
         let known = *self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.filter(|known| known.at.elapsed() < known.took * LASTS) {
+        if let Some(known) = known.filter(|known| known.at.elapsed() < (known.took * LASTS).max(LASTS_AT_LEAST)) {
             return Ok(known.bytes);
         }
         let began = Instant::now();
