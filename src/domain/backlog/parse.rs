@@ -19,15 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Every fault, sorted by line: unknown keys and bad values in metadata, duplicate ids, unknown or ambiguous dependencies,
 /// cycles, and text that would hide headings.
 pub fn parse(text: &str) -> Result<Backlog, Vec<Finding>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut findings = Vec::new();
-    let lines = lines::scan(text, &mut findings);
-    let mut sections = sections(&lines);
-    if sections.is_empty() {
-        sections = checkboxes(&lines);
-    }
-    let nodes = nodes(&sections, &mut findings);
-    let drafts = drafts(&nodes, &mut findings);
+    let (nodes, drafts) = read(text, &mut findings);
     let backlog = resolve::link(&nodes, drafts, &mut findings);
     if findings.is_empty() {
         return Ok(backlog);
@@ -50,21 +43,27 @@ pub(super) struct Place {
 
 /// Where the units of a text without faults stand, in file order.
 pub(super) fn placed(text: &str) -> Vec<Place> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut findings = Vec::new();
-    let lines = lines::scan(text, &mut findings);
-    let mut sections = sections(&lines);
-    if sections.is_empty() {
-        sections = checkboxes(&lines);
-    }
-    let nodes = nodes(&sections, &mut findings);
-    let drafts = drafts(&nodes, &mut findings);
+    let (nodes, drafts) = read(text, &mut findings);
     let place = |draft: Draft| {
         let node = &nodes[draft.node];
         let entries = node.body.entries.iter().map(|entry| (entry.key, entry.line)).collect();
         Place { unit: draft.spec.id, line: node.heading.line, level: node.heading.level, entries }
     };
     drafts.into_iter().map(place).collect()
+}
+
+/// Headings, or checkboxes where there are none, and the units they describe, before dependencies are looked at.
+fn read(text: &str, findings: &mut Vec<Finding>) -> (Vec<Node>, Vec<Draft>) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = lines::scan(text, findings);
+    let mut sections = sections(&lines);
+    if sections.is_empty() {
+        sections = checkboxes(&lines);
+    }
+    let nodes = nodes(&sections, findings);
+    let drafts = drafts(&nodes, findings);
+    (nodes, drafts)
 }
 
 /// A heading with the lines up to the next one.

@@ -6,7 +6,7 @@
 
 mod files;
 
-pub use files::{Limits, Program, Settings, Start, parse_command, parse_limits, start_text};
+pub use files::{Limits, Program, Settings, Start, parse_command, parse_limits, parse_settings, start_text};
 
 use crate::adapters::files::read_untrusted;
 use crate::adapters::host::contain::{self, Sought};

@@ -84,9 +84,9 @@ fn strangers() -> Vec<u32> {
     (3..=9).filter(|number| inherited(number) == Some(true)).collect()
 }
 
-/// The flavour a word names; a supervisor of this form makes the first two only.
-fn flavour(word: Option<&str>) -> Option<crate::adapters::host::probe::Flavour> {
-    match word.and_then(Isolation::from_word)? {
+/// The pid namespace of an isolation, if it is one; a supervisor of this form makes the first two only.
+fn flavour(isolation: Isolation) -> Option<crate::adapters::host::probe::Flavour> {
+    match isolation {
         Isolation::PidNamespace(flavour) => Some(flavour),
         Isolation::Search => None,
     }

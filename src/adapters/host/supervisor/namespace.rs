@@ -1,7 +1,7 @@
 //! The pid namespace of a run: entering it, and its pid 1.
 
 use super::{BROKEN, WORKS, flavour, program, stage};
-use crate::adapters::host::probe::Flavour;
+use crate::adapters::host::probe::{Flavour, Isolation};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, setsid, wait};
 use rustix::thread::{
@@ -95,7 +95,8 @@ pub(super) fn init(dir: &Path) -> Result<u8, String> {
 
 /// Whether such a namespace works here: says [`WORKS`] when it does.
 pub(super) fn probe(word: &OsStr) -> Result<u8, String> {
-    enter(flavour(word.to_str()).ok_or("no such namespace")?)?;
+    let isolation = word.to_str().and_then(Isolation::from_word).ok_or("no such isolation")?;
+    enter(flavour(isolation).ok_or("no pid namespace")?)?;
     let status = stage(word, "probed").status().map_err(|e| format!("start pid 1: {e}"))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
 }

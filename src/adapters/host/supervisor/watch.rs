@@ -3,7 +3,7 @@
 use super::{flavour, namespace, stage};
 use crate::adapters::files::{create_new, read_untrusted};
 use crate::adapters::host::procfs::{self, Identity};
-use crate::adapters::host::rundir::{Limits, SMALL, Start, parse_limits, start_text};
+use crate::adapters::host::rundir::{Limits, SMALL, Start, parse_limits, parse_settings, start_text};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, setsid};
@@ -37,11 +37,11 @@ pub(super) fn run(dir: &Path) -> Result<u8, String> {
 fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
     let text = read_untrusted(&dir.join("run"), SMALL).ok_or("the run file cannot be read")?;
     let limits = parse_limits(&text).ok_or("the run file is incomplete")?;
-    let word = text.lines().find_map(|line| line.strip_prefix("isolation "));
+    let settings = parse_settings(&text).ok_or("the run file is incomplete")?;
     let own = Identity::of(std::process::id()).ok_or("/proc cannot be read")?;
     let (ready, says) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
     let (waits, mut gate) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
-    namespace::enter(flavour(word).ok_or("the run file names no pid namespace")?)?;
+    namespace::enter(flavour(settings.isolation).ok_or("the run file names no pid namespace")?)?;
     let mut init = stage(dir.as_os_str(), "init");
     let child = init.stdin(waits).stdout(says).spawn().map_err(|e| format!("start pid 1: {e}"))?;
     // It holds our copies of the ends that are the children's.
