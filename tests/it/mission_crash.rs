@@ -228,24 +228,54 @@ fn p4_a_start_killed_within_200_ms_either_never_was_or_can_be_resumed() {
     });
 }
 
-/// Git under its own name, slow where it writes, noting its beginnings and ends when it is a child that holds the lock.
-const SLOW_GIT: &str = r#"#!/bin/sh
+/// Git under its own name for one request after the other, as those that stay get them: WRITES is shell that does one of
+/// them by calling `once`, and has it with the arguments in `request`. Whoever does not hold the lock is not looked at.
+const WATCHED_GIT: &str = r#"#!/bin/sh
 PATH=${PATH#*:}
-case $(readlink /proc/$$/fd/0) in */engine.lock) ;; *) exec git "$@" ;; esac
-case $* in *update-ref* | *commit-tree* | *merge-tree* | *clone*) ;; *) exec git "$@" ;; esac
-echo "$ENGINE $$ begin" >>"$HOME/gits"
-sleep 0.15
-git "$@"
-code=$?
-echo "$ENGINE $$ end" >>"$HOME/gits"
-exit $code
+case $(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/3) in */engine.lock*) ;; *) exec git "$@" ;; esac
+case $* in
+*update-ref*--stdin*) end=commit ;;
+*merge-tree*--stdin* | *--stdin-paths*) end= ;;
+*) end=none ;;
+esac
+if [ "$end" = none ]; then
+  request=$*
+  once() { git "$@"; }
+  WRITES
+  exit $code
+fi
+lines=
+while IFS= read -r line; do
+  lines="$lines$line
+"
+  [ "${end:-$line}" = "$line" ] || continue
+  request="$* $lines $(cat "$line" 2>/dev/null)"
+  once() { printf %s "$lines" | git "$@"; }
+  WRITES
+  [ $code = 0 ] || exit $code
+  lines=
+done
 "#;
+
+/// A git that is slow where it writes, and notes its beginnings and ends.
+fn slow_git() -> String {
+    let writes = r#"case $request in
+  *update-ref* | *commit-tree* | *merge-tree* | *clone* | *--stdin-paths*)
+    echo "$ENGINE $$ begin" >>"$HOME/gits"
+    sleep 0.15
+    once "$@"
+    code=$?
+    echo "$ENGINE $$ end" >>"$HOME/gits" ;;
+  *) once "$@"; code=$? ;;
+  esac"#;
+    WATCHED_GIT.replace("WRITES", writes)
+}
 
 #[test]
 fn p4_no_git_of_a_killed_engine_works_beside_the_next_engine() {
     within(120, || {
         let world = World::new();
-        world.program("git", SLOW_GIT);
+        world.program("git", &slow_git());
         let units: Vec<Unit> = (1..=3).map(|n| format!("u{n}")).map(|id| unit(&id, &own_file(&id, 0.0))).collect();
         let mut engine = world.spawn_mission(&world.plan(&units));
         let mut outlived = 0;
@@ -287,24 +317,22 @@ fn gits(world: &World) -> Vec<(u32, u32, bool)> {
 }
 
 /// The git calls that write; with `MC_KILLS` every call counts.
-const WRITES: &str = "*update-ref* | *commit-tree* | *merge-tree* | *write-tree* | *clone* | *fetch* | *read-tree* | *init* | *hash-object* | *unpack-objects*";
+const WRITES: &str = "*update-ref* | *commit-tree* | *merge-tree* | *write-tree* | *clone* | *fetch* | *read-tree* | *checkout* | *init* | *hash-object* | *unpack-objects*";
 
-/// Git that kills the engine which called it, once before and once after each of these kinds of call: what differs only
-/// in object ids is one kind.
-const DEADLY_GIT: &str = r#"#!/bin/sh
-PATH=${PATH#*:}
-case $(readlink /proc/$$/fd/0 /proc/$$/fd/1) in */engine.lock*) ;; *) exec git "$@" ;; esac
-case $* in
-KINDS) ;;
-*) exec git "$@" ;;
-esac
-kind=$(echo "$PWD $*" | sed 's/0\{40\}/NONE/; s/[0-9a-f]\{40\}/ID/g; s/[.]tmp[^ ]*/TMP/g' | sha1sum | cut -c1-16)
-mkdir "$HOME/kinds/$kind-before" 2>/dev/null && kill -s KILL "$PPID" && exit 1
-git "$@"
-code=$?
-mkdir "$HOME/kinds/$kind-after" 2>/dev/null && kill -s KILL "$PPID"
-exit $code
-"#;
+/// A git that kills the engine which called it, once before and once after each of these kinds of call: what differs only
+/// in object ids and times is one kind.
+fn deadly_git(kinds: &str) -> String {
+    let writes = r#"case $request in
+  KINDS)
+    kind=$(echo "$PWD $request" | sed 's/0\{40\}/NONE/; s/[0-9a-f]\{40\}/ID/g; s/[0-9]\{10\}/TIME/; s/[.]tmp[^ ]*/TMP/g' | sha1sum | cut -c1-16)
+    mkdir "$HOME/kinds/$kind-before" 2>/dev/null && kill -s KILL "$PPID" && exit 1
+    once "$@"
+    code=$?
+    mkdir "$HOME/kinds/$kind-after" 2>/dev/null && kill -s KILL "$PPID" ;;
+  *) once "$@"; code=$? ;;
+  esac"#;
+    WATCHED_GIT.replace("WRITES", writes).replace("KINDS", kinds)
+}
 
 #[test]
 fn p3_p4_an_engine_killed_before_and_after_each_write_of_git() {
@@ -321,7 +349,7 @@ fn p3_p4_an_engine_killed_before_and_after_each_write_of_git() {
 fn deadly_world(kinds: &str) -> World {
     let world = World::new();
     std::fs::create_dir(world.home().join("kinds")).unwrap();
-    world.program("git", &DEADLY_GIT.replace("KINDS", kinds));
+    world.program("git", &deadly_git(kinds));
     world
 }
 
@@ -370,7 +398,8 @@ fn p2_p4_what_a_clone_borrowed_elsewhere_is_kept_when_the_engine_is_killed_while
         let world = deadly_world("*batch-all-objects*");
         let borrowed = "git clone -q \"$HOME/repo\" \"$HOME/other\"; cd \"$HOME/other\"\necho o >o; git add o; git commit -qm borrowed\n\
              cd -; echo \"$HOME/other/.git/objects\" >>.git/objects/info/alternates\n\
-             git reset -q --hard \"$(git -C \"$HOME/other\" rev-parse HEAD)\"\necho x >x";
+             git reset -q --hard \"$(git -C \"$HOME/other\" rev-parse HEAD)\"\n\
+             git commit -q --allow-empty -m abandoned; git reset -q --hard HEAD~1; echo x >x";
         let killed = survived(&world, world.spawn_mission(&world.plan(&[unit("one", borrowed)])), 0);
         assert!(killed >= 2, "only {killed} kills");
         let log = world.git(&["log", "--format=%s", "mc/green"]);

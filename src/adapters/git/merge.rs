@@ -6,10 +6,14 @@
 //! that a candidate can be pinned there at once.
 
 use super::source::SourceFacts;
-use super::{ATTR_SOURCE, Git, GitError, Place, failed, fields};
+use super::staying::{self, Process};
+use super::{ATTR_SOURCE, FLUSHES, Git, GitError, Place, failed, fields};
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// The isolated repository merges are made in.
 #[derive(Debug, Clone)]
@@ -18,8 +22,25 @@ pub struct MergeRepo {
     /// The repository whose object store it uses.
     source: Git,
     identity: (String, String),
-    attr_source: bool,
+    version: (u32, u32),
+    merger: Merger,
+    /// Keeps commits as objects.
+    keeper: Process,
 }
+
+/// A git that stays and merges.
+#[derive(Debug, Clone, Default)]
+struct Merger {
+    process: Process,
+    /// The commit whose attributes it follows.
+    attributes: Arc<Mutex<Option<CommitId>>>,
+    /// Whether it answers each question before the next one; known after the first.
+    answers: Arc<OnceLock<bool>>,
+}
+
+/// How long the first question to a git that stays and merges may take. It is one without work: whoever does not answer it
+/// at once keeps its answers until its input ends.
+const TRIAL: Duration = Duration::from_secs(5);
 
 /// What merging a head into green gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +109,8 @@ impl MergeRepo {
             let format = format!("--object-format={}", facts.object_format);
             plain.out(&["init", "--quiet", "--bare", "--template=", &format, "merge.git"]).await?;
         }
-        Ok(Self { git, source: source.clone(), identity, attr_source: version >= ATTR_SOURCE })
+        let (merger, keeper) = (Merger::default(), Process::default());
+        Ok(Self { git, source: source.clone(), identity, version, merger, keeper })
     }
 
     /// Merges `head` into `green` and makes the candidate commit with `message` (trailers included) at `date` (seconds
@@ -120,10 +142,13 @@ impl MergeRepo {
     /// As [`MergeRepo::integrate`].
     pub async fn merge(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<Merged, GitError> {
         let theirs = self.without(green, head, drop_paths).await?;
-        let mut git = self.git.clone();
-        if self.attr_source {
-            git = git.with_option(&format!("--attr-source={theirs}"));
+        match self.merged(green, &theirs).await {
+            Some(tree) if tree == green.tree => return Ok(Merged::Unchanged),
+            Some(tree) => return Ok(Merged::Tree(tree)),
+            // Whatever is not a clean merge is made again by a git that says why.
+            None => {}
         }
+        let git = self.with_attributes(self.git.clone(), &theirs);
         let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
         let output = git.run(&args).await?;
         match read_merge(output.code, &output.stdout) {
@@ -143,6 +168,45 @@ impl MergeRepo {
         }
     }
 
+    /// The tree of a clean merge by the process that stays.
+    async fn merged(&self, green: &Tip, theirs: &CommitId) -> Option<TreeId> {
+        if self.source.staying.is_none() || self.merger.answers.get() == Some(&false) {
+            return None;
+        }
+        let mut followed = self.merger.attributes.lock().await;
+        let same = match &*followed {
+            Some(_) if !self.attr_source() => true,
+            Some(followed) => self.source.same_files_called(".gitattributes", followed, theirs).await == Some(true),
+            None => false,
+        };
+        if !same {
+            self.merger.process.leave().await;
+            *followed = Some(theirs.clone());
+        }
+        let start = || {
+            let git = followed.iter().fold(self.git.clone(), |git, commit| self.with_attributes(git, commit));
+            let args = ["merge-tree", "--write-tree", "--stdin", "--name-only"];
+            git.writer(&args, self.version < FLUSHES)
+        };
+        if self.merger.answers.get().is_none() {
+            let trial = async |talker: &mut _| staying::merge(talker, &green.commit, &green.commit).await;
+            let asked = tokio::time::timeout(TRIAL, self.merger.process.ask(start, trial)).await;
+            let answers = asked.ok().flatten().is_some();
+            if !*self.merger.answers.get_or_init(|| answers) {
+                return None;
+            }
+        }
+        self.merger.process.ask(start, async |talker| staying::merge(talker, &green.commit, theirs).await).await
+    }
+
+    fn attr_source(&self) -> bool {
+        self.version >= ATTR_SOURCE
+    }
+
+    fn with_attributes(&self, git: Git, commit: &CommitId) -> Git {
+        if self.attr_source() { git.with_option(&format!("--attr-source={commit}")) } else { git }
+    }
+
     /// Makes a commit of `tree` in the source's object store, unsigned, by the source's identity.
     ///
     /// # Errors
@@ -154,7 +218,34 @@ impl MergeRepo {
         message: &str,
         date: Option<i64>,
     ) -> Result<CommitId, GitError> {
-        signed_by(self.git.clone(), &self.identity, date).commit_tree(tree, parents, message).await
+        match self.kept(tree, parents, message, date).await {
+            Some(commit) => Ok(commit),
+            None => signed_by(self.git.clone(), &self.identity, date).commit_tree(tree, parents, message).await,
+        }
+    }
+
+    /// The commit, when the process that stays can make it.
+    async fn kept(
+        &self,
+        tree: &TreeId,
+        parents: &[&CommitId],
+        message: &str,
+        date: Option<i64>,
+    ) -> Option<CommitId> {
+        self.source.staying.as_ref()?;
+        let now = jiff::Zoned::now();
+        let offset = now.strftime("%z").to_string();
+        let date = date.map_or((now.timestamp().as_second(), offset.as_str()), |seconds| (seconds, "+0000"));
+        let text = staying::commit_text(tree, parents, message, &self.identity, date)?;
+        let args = ["hash-object", "-t", "commit", "-w", "--no-filters", "--stdin-paths"];
+        let start = || self.git.writer(&args, false);
+        let draft = self.dir().join("mc-commit");
+        self.keeper.ask(start, async |talker| staying::keep(talker, &draft, text.as_bytes()).await).await
+    }
+
+    fn dir(&self) -> PathBuf {
+        let (Place::GitDir(dir) | Place::Folder(dir) | Place::WorkTree { git_dir: dir, .. }) = self.git.place();
+        dir.clone()
     }
 
     /// `head`, or a commit on top of it that has green's version of `drop_paths`: merging that one leaves them alone.
@@ -209,9 +300,8 @@ impl MergeRepo {
     /// The tree that calls of `update-index` make of another one.
     async fn edited(&self, from: &str, edits: &[Vec<String>]) -> Result<TreeId, GitError> {
         let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
-        let (Place::GitDir(git_dir) | Place::Folder(git_dir) | Place::WorkTree { git_dir, .. }) = self.git.place();
         // Removing a path from an index needs a work tree, although none is looked at.
-        let place = Place::WorkTree { git_dir: git_dir.clone(), files: dir.path().to_owned() };
+        let place = Place::WorkTree { git_dir: self.dir(), files: dir.path().to_owned() };
         let git = self.git.at(place).with_env("GIT_INDEX_FILE", dir.path().join("index"));
         git.out(&["read-tree", from]).await?;
         for edit in edits {

@@ -15,11 +15,14 @@ mod reader;
 pub mod refs;
 pub mod show;
 pub mod source;
+mod staying;
+mod trees;
 
-use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output};
+use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output, Talker};
 use crate::domain::values::{CommitId, TreeId};
-use reader::{Answer, Reader, entries};
-use std::collections::BTreeSet;
+use reader::Answer;
+use staying::Staying;
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -32,6 +35,9 @@ pub const MINIMUM: (u32, u32) = (2, 38);
 
 /// The first git that knows `--attr-source`, as (major, minor).
 pub const ATTR_SOURCE: (u32, u32) = (2, 41);
+
+/// The first git whose `merge-tree --stdin` answers each line before it reads the next one, as (major, minor).
+const FLUSHES: (u32, u32) = (2, 49);
 
 /// Output of this length was cut by the runner (its limit in bytes) and must not be read as if it were whole.
 const LONGEST: usize = 64 << 20;
@@ -75,7 +81,7 @@ pub struct Git {
     env: Vec<(OsString, OsString)>,
     settings: Vec<String>,
     options: Vec<String>,
-    reader: Option<Reader>,
+    staying: Option<Staying>,
 }
 
 /// A git call did not do what was asked.
@@ -154,7 +160,7 @@ impl Git {
     /// Git for a repository; children get `guard`'s standard input.
     #[must_use]
     pub fn new(place: Place, guard: ChildGuard) -> Self {
-        Self { place, guard, env: Vec::new(), settings: Vec::new(), options: Vec::new(), reader: None }
+        Self { place, guard, env: Vec::new(), settings: Vec::new(), options: Vec::new(), staying: None }
     }
 
     /// Git on the repository found from `dir`.
@@ -166,51 +172,45 @@ impl Git {
     /// The same way of calling git on another repository.
     #[must_use]
     pub fn at(&self, place: Place) -> Self {
-        Self { place, reader: None, ..self.clone() }
+        Self { place, staying: None, ..self.clone() }
     }
 
-    /// With one process that stays and answers what names and refs stand for. For a repository that is asked often and
-    /// whose settings are nobody's work; clones share the process.
+    /// With processes that stay: one that answers what names and refs stand for, one that moves refs. For a repository that
+    /// is asked often and whose settings are nobody's work; clones share them.
     #[must_use]
     pub fn staying(mut self) -> Self {
-        self.reader = Some(Reader::default());
+        self.staying = Some(Staying::default());
         self
     }
 
     /// What `name` stands for, from the process that stays; `None`: there is none, or it does not know.
     async fn told(&self, name: &str) -> Option<Answer> {
-        let start = || self.command(&["cat-file", "--batch-command"]).talk().ok();
-        self.reader.as_ref()?.ask(name, start).await
+        self.staying.as_ref()?.reader.ask(|| self.reader(), async |talker| reader::ask(talker, name).await).await
     }
 
-    /// Names of the entries at the root that differ between two commits, in mode or content; a folder counts as a whole.
-    ///
-    /// # Errors
-    /// [`GitError`] when one of them does not exist.
-    pub async fn differing_at_root(&self, a: &CommitId, b: &CommitId) -> Result<BTreeSet<String>, GitError> {
-        if let (Some(a_tree), Some(b_tree)) = (self.root(a).await, self.root(b).await) {
-            let id = a.as_str().len() / 2;
-            if let (Some(a), Some(b)) = (entries(&a_tree, id), entries(&b_tree, id)) {
-                let names = a.keys().chain(b.keys()).filter(|name| a.get(*name) != b.get(*name));
-                return Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect());
-            }
-        }
-        let args =
-            ["diff-tree", "-z", "--name-only", "--no-renames", "--ignore-submodules=none", a.as_str(), b.as_str()];
-        let bytes = self.bytes(&args).await?;
-        Ok(fields(&bytes).map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    /// Whether the process that stays finds every one of these objects; no also when it could not be asked.
+    pub async fn holds(&self, ids: &HashSet<String>) -> bool {
+        let Some(staying) = &self.staying else { return false };
+        let dialogue = async |talker: &mut _| reader::all_there(talker, ids).await;
+        staying.reader.ask(|| self.reader(), dialogue).await == Some(true)
     }
 
-    /// The root tree of a commit as git keeps it, from the process that stays.
-    async fn root(&self, commit: &CommitId) -> Option<Vec<u8>> {
-        let start = || self.command(&["cat-file", "--batch-command"]).talk().ok();
-        self.reader.as_ref()?.tree(&format!("{commit}^{{tree}}"), start).await
+    fn reader(&self) -> Option<Talker> {
+        self.command(&["cat-file", "--batch-command"]).talk(None).ok()
+    }
+
+    /// Starts a process that stays and writes: it holds the lock like every other git that does. `unbuffered` for a command
+    /// that would keep its answers to itself; where there is no `stdbuf`, it will.
+    fn writer<S: AsRef<OsStr>>(&self, args: &[S], unbuffered: bool) -> Option<Talker> {
+        let command = self.command(args);
+        let command = if unbuffered { command.under(&["stdbuf", "-o0"]) } else { command };
+        command.talk(Some(&self.guard)).ok()
     }
 
     /// Sets a variable for every call, `GIT_*` included.
     #[must_use]
     pub fn with_env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.reader = None;
+        self.staying = None;
         self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
@@ -218,7 +218,7 @@ impl Git {
     /// Sets a configuration value (`key=value`) for every call.
     #[must_use]
     pub fn with_setting(mut self, setting: &str) -> Self {
-        self.reader = None;
+        self.staying = None;
         self.settings.push(setting.to_owned());
         self
     }
@@ -226,7 +226,7 @@ impl Git {
     /// Adds an option of git itself (before the subcommand).
     #[must_use]
     pub fn with_option(mut self, option: &str) -> Self {
-        self.reader = None;
+        self.staying = None;
         self.options.push(option.to_owned());
         self
     }

@@ -35,7 +35,7 @@ impl Git {
     /// [`GitError`] when git fails.
     pub async fn refs_snapshot(&self) -> Result<BTreeMap<String, CommitId>, GitError> {
         let common = self.common_dir().await?;
-        let trace = self.reader.as_ref().and_then(|reader| Some((&reader.others, trace(&common)?)));
+        let trace = self.staying.as_ref().and_then(|staying| Some((&staying.others, trace(&common)?)));
         if let Some((remembered, now)) = &trace
             && let Ok(last) = remembered.0.lock()
             && let Some((then, refs)) = &*last

@@ -1,7 +1,7 @@
 //! Refs: read, compare-and-swap, pin. No ref is ever moved without naming the value it must have before.
 
 use super::reader::Answer;
-use super::{Git, GitError, id_lines};
+use super::{Git, GitError, id_lines, staying};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 
@@ -50,8 +50,24 @@ impl Git {
     pub async fn cas(&self, refname: &str, new: &CommitId, expected: Option<&CommitId>) -> Result<Cas, GitError> {
         let zero = "0".repeat(new.as_str().len());
         let old = expected.map_or(zero.as_str(), CommitId::as_str);
+        let asked = self.asked_to_move(refname, new, old).await;
+        if asked == Some(true) {
+            return Ok(Cas::Moved);
+        }
         let moved = self.out(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await;
-        self.settle(refname, expected, moved).await
+        let ended = self.settle(refname, expected, moved).await?;
+        // The process that stays may have done it and gone before it could say so.
+        let done = asked.is_some() && matches!(&ended, Cas::Raced { now: Some(now) } if now == new);
+        Ok(if done { Cas::Moved } else { ended })
+    }
+
+    /// Has the process that stays move a ref. `None`: it was not asked; no: it was, and did not say that it had.
+    async fn asked_to_move(&self, refname: &str, new: &CommitId, old: &str) -> Option<bool> {
+        let staying = self.staying.as_ref()?;
+        let transaction = staying::transaction(refname, new.as_str(), old)?;
+        let start = || self.writer(&["update-ref", "-m", "mc", "--stdin"], false);
+        let said = staying.refs.ask(start, async |talker| staying::transact(talker, &transaction).await).await;
+        Some(said.is_some())
     }
 
     /// Makes sure that `refname` holds `commit` for good.

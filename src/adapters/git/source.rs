@@ -130,7 +130,7 @@ impl Git {
     }
 
     pub(super) async fn common_dir(&self) -> Result<PathBuf, GitError> {
-        let kept = self.reader.as_ref().map(|reader| &reader.common_dir);
+        let kept = self.staying.as_ref().map(|staying| &staying.common_dir);
         if let Some(known) = kept.and_then(|kept| kept.get()) {
             return Ok(known.clone());
         }

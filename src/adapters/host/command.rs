@@ -91,6 +91,17 @@ impl CommandLine {
         self
     }
 
+    /// The same command started by another program, which gets it behind its own arguments; the first word is its name.
+    #[must_use]
+    pub fn under<S: AsRef<OsStr>>(mut self, starter: &[S]) -> Self {
+        let mut words = starter.iter().map(|word| word.as_ref().to_owned());
+        if let Some(program) = words.next() {
+            let own = std::mem::replace(&mut self.program, program);
+            self.args = words.chain([own]).chain(self.args).collect();
+        }
+        self
+    }
+
     /// Runs in this folder.
     #[must_use]
     pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
@@ -159,14 +170,19 @@ impl CommandLine {
         command
     }
 
-    /// Starts a command that answers each line it is given with one line. It must only read: it does not hold the
-    /// engine's lock. It ends when its standard input does, at the latest when it is dropped.
+    /// Starts a command that stays and answers what it is given on its standard input. It ends when that does, at the
+    /// latest when it is dropped. One that writes is given what holds the engine's lock, and has it open as descriptor 3.
     ///
     /// # Errors
     /// The system's reason why it cannot be started.
-    pub fn talk(&self) -> std::io::Result<Talker> {
-        let mut command = self.prepared();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    pub fn talk(&self, holding: Option<&ChildGuard>) -> std::io::Result<Talker> {
+        let mut command = match holding {
+            // Its standard error is the one place left to hand the lock over; nothing may be written there.
+            Some(_) => self.clone().under(&["/bin/sh", "-c", "exec \"$0\" \"$@\" 3>&2 2>/dev/null"]).prepared(),
+            None => self.prepared(),
+        };
+        let lock = holding.map_or_else(|| Ok(Stdio::null()), ChildGuard::stdin)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(lock);
         let mut child = command.spawn()?;
         match (child.stdin.take(), child.stdout.take()) {
             (Some(to), Some(from)) => Ok(Talker { _child: child, to, from: BufReader::new(from) }),
@@ -232,7 +248,7 @@ async fn drain(stream: Option<&mut (impl AsyncRead + Unpin)>, limit: usize) -> s
     }
 }
 
-/// A child that answers line by line.
+/// A child that answers what it is given.
 #[derive(Debug)]
 pub struct Talker {
     _child: tokio::process::Child,
@@ -246,12 +262,40 @@ impl Talker {
     /// # Errors
     /// The system's reason, or the end of its output.
     pub async fn ask(&mut self, question: &str) -> std::io::Result<String> {
-        self.to.write_all(question.as_bytes()).await?;
-        let mut line = String::new();
-        self.from.read_line(&mut line).await?;
-        match line.strip_suffix('\n') {
-            Some(answer) => Ok(answer.to_owned()),
-            None => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        self.say(question).await?;
+        self.line().await
+    }
+
+    /// Gives it `question`.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub async fn say(&mut self, question: &str) -> std::io::Result<()> {
+        self.to.write_all(question.as_bytes()).await
+    }
+
+    /// Reads one line of its answer, without its end.
+    ///
+    /// # Errors
+    /// The system's reason, or the end of its output.
+    pub async fn line(&mut self) -> std::io::Result<String> {
+        String::from_utf8(self.until(b'\n').await?).map_err(|_| std::io::ErrorKind::InvalidData.into())
+    }
+
+    /// Reads one field of its answer, without the NUL that ends it.
+    ///
+    /// # Errors
+    /// The system's reason, or the end of its output.
+    pub async fn field(&mut self) -> std::io::Result<Vec<u8>> {
+        self.until(0).await
+    }
+
+    async fn until(&mut self, end: u8) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.from.read_until(end, &mut bytes).await?;
+        match bytes.pop() {
+            Some(last) if last == end => Ok(bytes),
+            _ => Err(std::io::ErrorKind::UnexpectedEof.into()),
         }
     }
 

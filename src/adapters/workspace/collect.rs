@@ -9,10 +9,11 @@
 //! new one is made around the files, so that they become a commit on the attempt's base.
 
 use super::beside::note_used;
+use super::listing::{Listed, Listing, list, nothing_else};
 use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{remove_any, renew, slot_git, tracked, unblock, unhide};
+use super::slot::{differences, remove_any, renew, slot_git, tracked, unblock, unhide};
 use super::survey::survey;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};
@@ -147,7 +148,9 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     if own_folders(&git_dir) {
         shape.mend(&git_dir, &extra).map_err(failed)?;
     }
-    let no_repository = !own_folders(&git_dir) || !usable(&git, &attempt.base).await?;
+    let usable = if own_folders(&git_dir) { usable(&git, &attempt.base).await? } else { None };
+    let no_repository = usable.is_none();
+    let listing = usable.flatten();
     if no_repository {
         if fs::symlink_metadata(&git_dir).is_ok() {
             let place = aside.take(&git_dir)?;
@@ -176,10 +179,13 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     if odd {
         rescue::nested(&git, &files, &attempt.base, &aside, &mut notes).await?;
     }
+    let found = listing.as_ref().and_then(|listing| listing.head.clone());
     let Rest { head, made_commit, half_merge } =
-        commit_rest(&git, &files, &shape.identity, attempt, unfinished, &mut notes).await?;
+        commit_rest(&git, &files, &shape.identity, attempt, unfinished, found, &mut notes).await?;
+    // It tells of everything the head has only while nothing was added to it.
+    let listing = listing.filter(|listing| listing.head.as_ref().is_some_and(|(listed, _)| *listed == head));
 
-    let local = local_store(&git, &git_dir).await?;
+    let local = local_store(&git, &git_dir, listing.as_ref()).await?;
     others.extend(local.commits);
     let known = [&head.commit, &attempt.base];
     let refs = !extra.is_empty() || !local.complete;
@@ -187,7 +193,7 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     if odd || fs::symlink_metadata(git_dir.join("modules")).is_ok() {
         rescue::submodules(&git, &files, &attempt.base, &head.commit, &aside, &mut notes).await?;
     }
-    let Pinned { kept, commits, on_base } = pin_all(pool, slot, attempt, &head, tips, local.objects).await?;
+    let Pinned { kept, commits, on_base } = pin_all(pool, slot, attempt, &head, tips, local.objects, listing).await?;
     let source = pool.source();
     // A head that grew from green forks where it began; most do.
     let fork = match on_base && attempt.base == attempt.green {
@@ -213,20 +219,22 @@ fn own_folders(git_dir: &Path) -> bool {
         && kind("HEAD").is_some_and(|m| m.is_file())
 }
 
-/// Whether git takes it for a repository and everything its head needs can be read.
-async fn usable(git: &Git, base: &CommitId) -> Result<bool, GitError> {
-    if git.run(&["rev-list", "--objects", "--quiet", "HEAD", "--not", base.as_str()]).await?.success() {
-        return Ok(true);
+/// Whether git takes it for a repository and everything its head needs can be read (`Some`), and what that is, where it can
+/// be listed.
+async fn usable(git: &Git, base: &CommitId) -> Result<Option<Option<Listing>>, GitError> {
+    if let Listed::Whole(listing) = list(git, "HEAD", base).await? {
+        return Ok(Some(Some(listing)));
     }
     // A head that names no commit yet is fine; one that lacks objects is not.
     if !git.run(&["rev-parse", "--git-dir"]).await?.success() {
-        return Ok(false);
+        return Ok(None);
     }
     let head = git.run(&["rev-parse", "--verify", "--quiet", "HEAD"]).await?;
-    match CommitId::new(String::from_utf8_lossy(&head.stdout).trim()) {
-        Ok(head) => rescue::whole(git, &[&head], &[base]).await,
-        Err(_) => Ok(true),
-    }
+    let sound = match CommitId::new(String::from_utf8_lossy(&head.stdout).trim()) {
+        Ok(head) => rescue::whole(git, &[&head], &[base]).await?,
+        Err(_) => true,
+    };
+    Ok(sound.then_some(None))
 }
 
 /// The list of stores a clone borrows from, and where it is while [`local_store`] looks at the clone's own.
@@ -256,18 +264,29 @@ struct Rest {
 }
 
 /// Commits what is not committed, ignored files excepted. A commit an earlier collection made counts as made by this one.
+/// `found` is the head with its message, where that is known.
 async fn commit_rest(
     git: &Git,
     files: &Path,
     identity: &(String, String),
     attempt: &Attempt,
     unfinished: bool,
+    found: Option<(Tip, String)>,
     notes: &mut Vec<String>,
 ) -> Result<Rest, CollectError> {
-    let git = &rescue::add_everything(git, files, notes).await?;
-    let tree = git.tree_id(&["write-tree"]).await?;
+    let found = match found {
+        Some(found) => Some(found),
+        None => head_of(git).await?,
+    };
+    // Most agents commit everything; where git sees any difference, or cannot say, everything is added.
+    let same = found.is_some() && differences(git).await.is_ok_and(|different| different.is_empty());
+    let added = if same { git.clone() } else { rescue::add_everything(git, files, notes).await? };
+    let git = &added;
+    let tree = match &found {
+        Some((head, _)) if same => head.tree.clone(),
+        _ => git.tree_id(&["write-tree"]).await?,
+    };
     let trailer = format!("Mc-Work-Of: {}/{}/{}", attempt.mission, attempt.unit, attempt.number);
-    let found = head_of(git).await?;
     if let Some((head, message)) = found.as_ref().filter(|(head, _)| head.tree == tree) {
         let made_commit = message.lines().any(|line| line == trailer);
         let half_merge = unfinished || (made_commit && message.contains(SNAPSHOT));
@@ -309,8 +328,12 @@ async fn head_of(git: &Git) -> Result<Option<(Tip, String)>, GitError> {
     }
 }
 
-/// What is in the clone's own store, found by listing the store without what it borrows.
-async fn local_store(git: &Git, git_dir: &Path) -> Result<rescue::Stored, CollectError> {
+/// What is in the clone's own store and not in `listing`, found by listing the store without what it borrows where there may
+/// be more.
+async fn local_store(git: &Git, git_dir: &Path, listing: Option<&Listing>) -> Result<rescue::Stored, CollectError> {
+    if let Some(objects) = listing.and_then(|listing| nothing_else(&git_dir.join("objects"), listing)) {
+        return Ok(rescue::Stored { commits: Vec::new(), objects, complete: true });
+    }
     let [alternates, hidden] = ALTERNATES.map(|name| git_dir.join(name));
     let failed = |source| CollectError::Io { path: alternates.clone(), source };
     // What stands there was taken into the list when the clone was mended.

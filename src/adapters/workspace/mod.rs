@@ -11,6 +11,7 @@ pub mod reports;
 pub mod slot;
 
 mod beside;
+mod listing;
 mod pin;
 mod rescue;
 mod survey;

@@ -1,6 +1,7 @@
 //! Pinning: the objects of a slot are copied into the source and named by refs there, before anything is released.
 
 use super::collect::{Attempt, CollectError};
+use super::listing::{Listed, Listing, list};
 use super::pool::Pool;
 use super::rescue::whole;
 use crate::adapters::git::merge::signed_by;
@@ -24,7 +25,8 @@ pub(crate) struct Pinned {
     pub(crate) on_base: bool,
 }
 
-/// Copies the objects into the source and pins them there.
+/// Copies the objects into the source and pins them there. `objects` is how many the clone holds itself; `listing` is what
+/// the head adds to the base, where it is known.
 pub(crate) async fn pin_all(
     pool: &Pool,
     slot: u32,
@@ -32,6 +34,7 @@ pub(crate) async fn pin_all(
     head: &Tip,
     mut tips: Vec<CommitId>,
     objects: usize,
+    listing: Option<Listing>,
 ) -> Result<Pinned, CollectError> {
     let (source, git) = (pool.source(), pool.git(slot));
     let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
@@ -46,7 +49,12 @@ pub(crate) async fn pin_all(
     if !wanted.is_empty() && !handed {
         copy(source, &git, attempt, &wanted).await?;
     }
-    let mut found = arrived(source, attempt, head, &tips).await?;
+    // Read as a whole where it was packed: that each object of it is here now, each under its id, is what was left to know.
+    let listing = listing.filter(|_| handed && tips.is_empty());
+    let mut found = match &listing {
+        Some(listing) if source.holds(&listing.objects).await => Some((listing.commits, listing.on_base)),
+        _ => arrived(source, attempt, head, &tips).await?,
+    };
     // What was handed over may be less than it seemed: a fetch looks at what is there instead of trusting the base.
     if found.is_none() && handed {
         copy(source, &git, attempt, &wanted).await?;
@@ -106,31 +114,17 @@ async fn arrived(
     if head.commit == attempt.base {
         return Ok(Some((0, true)));
     }
-    let range = [head.commit.as_str(), "--not", attempt.base.as_str()];
-    let listing = ["rev-list", "--objects", "--no-object-names", "--format=%P"];
-    let output = match source.run(&[&listing[..], &range].concat()).await {
-        // More objects than can be listed: they are only counted.
-        Err(GitError::Unexpected { .. }) => {
+    match list(source, head.commit.as_str(), &attempt.base).await? {
+        Listed::Whole(listing) => Ok(Some((listing.commits, listing.on_base))),
+        Listed::Broken => Ok(None),
+        // They are only counted.
+        Listed::TooMuch => {
             let sound = whole(source, &[&head.commit], &[&attempt.base]).await?;
-            let commits = source.out(&[&["rev-list", "--count"][..], &range].concat()).await?;
-            return Ok(sound.then(|| (commits.parse().unwrap_or(u32::MAX), false)));
-        }
-        output => output?,
-    };
-    if !output.success() {
-        return Ok(None);
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut lines = text.lines();
-    let (mut commits, mut on_base) = (0, false);
-    while let Some(line) = lines.next() {
-        // Objects are listed as `<id>`, commits as `commit <id>` with the parents on the next line.
-        if line.starts_with("commit ") {
-            commits += 1;
-            on_base |= lines.next().is_some_and(|parents| parents.split(' ').any(|id| id == attempt.base.as_str()));
+            let commits =
+                source.out(&["rev-list", "--count", head.commit.as_str(), "--not", attempt.base.as_str()]).await?;
+            Ok(sound.then(|| (commits.parse().unwrap_or(u32::MAX), false)))
         }
     }
-    Ok(Some((commits, on_base)))
 }
 
 /// Packs in the slot what commits need beyond the base and unpacks it in the source, where git computes each object's id

@@ -1,0 +1,124 @@
+//! Processes of git that stay: asked again and again, they save the start of a process for each question.
+//!
+//! Promises: an answer belongs to its question (a process that did not answer in the expected form is left behind, never
+//! asked again); whatever goes wrong with one is no error, the caller then starts a git of its own, which says what is
+//! wrong. Those that write hold the engine's lock like every other git that writes, do one thing at a time, and end when the
+//! engine is gone: what they had begun is done or undone by then.
+
+use super::others::Remembered;
+use crate::adapters::host::command::Talker;
+use crate::domain::values::{CommitId, TreeId};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How long an answer may take before the process is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The processes that stay for one repository, and what does not change while they do. Clones share all of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Staying {
+    /// `cat-file --batch-command`.
+    pub(super) reader: Process,
+    /// `update-ref --stdin`.
+    pub(super) refs: Process,
+    /// Git directory shared by all worktrees.
+    pub(super) common_dir: Arc<OnceLock<PathBuf>>,
+    /// Refs of others as they were when their files were last looked at.
+    pub(super) others: Remembered,
+}
+
+/// One process, started at the first question.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Process(Arc<Mutex<Option<Talker>>>);
+
+impl Process {
+    /// Leads one dialogue. `start` starts the process when there is none; `None`: no answer was to be had.
+    pub(super) async fn ask<T>(
+        &self,
+        start: impl FnOnce() -> Option<Talker>,
+        dialogue: impl AsyncFnOnce(&mut Talker) -> Option<T>,
+    ) -> Option<T> {
+        let mut place = self.0.lock().await;
+        // Taken out while it is asked: dropped half way, it could give the answer to another question next.
+        let mut talker = match place.take() {
+            Some(talker) => talker,
+            None => start()?,
+        };
+        let answer = tokio::time::timeout(PATIENCE, dialogue(&mut talker)).await.ok()??;
+        *place = Some(talker);
+        Some(answer)
+    }
+
+    /// Leaves the process behind; the next question starts another one.
+    pub(super) async fn leave(&self) {
+        *self.0.lock().await = None;
+    }
+}
+
+/// A transaction of `git update-ref --stdin` that moves `refname` from `old` to `new`; `None`: not a name that can be said
+/// there in a line of words.
+pub(super) fn transaction(refname: &str, new: &str, old: &str) -> Option<String> {
+    let plain = !refname.is_empty() && refname.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
+    plain.then(|| format!("start\noption no-deref\nupdate {refname} {new} {old}\ncommit\n"))
+}
+
+/// Says a transaction; `Some`: git has done it.
+pub(super) async fn transact(talker: &mut Talker, transaction: &str) -> Option<()> {
+    let started = talker.ask(transaction).await.ok()?;
+    let done = talker.line().await.ok()?;
+    (started == "start: ok" && done == "commit: ok").then_some(())
+}
+
+/// Asks `git merge-tree --stdin` to merge two commits. The tree of a clean merge; `None` for everything else.
+pub(super) async fn merge(talker: &mut Talker, ours: &CommitId, theirs: &CommitId) -> Option<TreeId> {
+    talker.say(&format!("{ours} {theirs}\n")).await.ok()?;
+    let clean = talker.field().await.ok()? == b"1";
+    if !clean {
+        return None;
+    }
+    let tree = TreeId::new(std::str::from_utf8(&talker.field().await.ok()?).ok()?).ok()?;
+    talker.field().await.ok()?.is_empty().then_some(tree)
+}
+
+/// Has `git hash-object --stdin-paths` keep a file as an object; says its id.
+pub(super) async fn keep(talker: &mut Talker, draft: &Path, content: &[u8]) -> Option<CommitId> {
+    let path = draft.to_str().filter(|path| path.starts_with('/') && !path.contains('\n'))?;
+    std::fs::write(draft, content).ok()?;
+    CommitId::new(&talker.ask(&format!("{path}\n")).await.ok()?).ok()
+}
+
+/// A commit as `git commit-tree` writes it (see gitformat-signature and `git cat-file commit`). `None` where git would
+/// change what it is given: a name it takes characters away from, a parent named twice, a message it does not take.
+pub(super) fn commit_text(
+    tree: &TreeId,
+    parents: &[&CommitId],
+    message: &str,
+    (name, email): &(String, String),
+    (seconds, offset): (i64, &str),
+) -> Option<String> {
+    let twice = parents.iter().enumerate().any(|(n, parent)| parents[..n].contains(parent));
+    if twice || message.is_empty() || message.contains('\0') || !plain(name) || !plain(email) {
+        return None;
+    }
+    let mut text = format!("tree {}\n", tree.as_str());
+    for parent in parents {
+        text.push_str(&format!("parent {parent}\n"));
+    }
+    for role in ["author", "committer"] {
+        text.push_str(&format!("{role} {name} <{email}> {seconds} {offset}\n"));
+    }
+    text.push('\n');
+    text.push_str(message);
+    if !message.ends_with('\n') {
+        text.push('\n');
+    }
+    Some(text)
+}
+
+/// Whether git takes a name as it is: it removes some characters everywhere and more of them at both ends (`ident.c`).
+fn plain(name: &str) -> bool {
+    let crud = |c: char| c <= ' ' || matches!(c, '.' | ',' | ':' | ';' | '<' | '>' | '"' | '\\' | '\'');
+    !name.is_empty() && !name.starts_with(crud) && !name.ends_with(crud) && !name.contains(['<', '>', '\n', '\0'])
+}
