@@ -6,7 +6,6 @@ use super::shop::Shop;
 use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::merge::Merged;
-use crate::adapters::git::refs::Cas;
 use crate::domain::mission::{Integration, LandResult, MergeSource};
 use crate::domain::values::{CommitId, Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
@@ -61,10 +60,7 @@ pub async fn integrate(
 pub(super) async fn pin(shop: &Shop, token: u64, candidate: &CommitId) -> Result<(), String> {
     let name = format!("refs/mc/candidates/{}/{token}", shop.mission);
     let old = shop.source.ref_value(&name).await.map_err(|e| chain(&e))?;
-    match shop.source.cas(&name, candidate, old.as_ref()).await.map_err(|e| chain(&e))? {
-        Cas::Moved => Ok(()),
-        Cas::Raced { .. } => Err(format!("{name} changed while the candidate was pinned")),
-    }
+    shop.source.repin(&name, candidate, old.as_ref()).await.map_err(|e| chain(&e))
 }
 
 /// Pins green as the checkpoint of a round. A round that is worked on again after a person's retry has a later one.
@@ -74,13 +70,7 @@ pub(super) async fn pin(shop: &Shop, token: u64, candidate: &CommitId) -> Result
 pub async fn checkpoint(shop: &Shop, round: u32, green: &Tip) -> Result<(), String> {
     let name = format!("refs/mc/checkpoints/{}/{round}", shop.mission);
     let old = shop.source.ref_value(&name).await.map_err(|e| chain(&e))?;
-    if old.as_ref() == Some(&green.commit) {
-        return Ok(());
-    }
-    match shop.source.cas(&name, &green.commit, old.as_ref()).await.map_err(|e| chain(&e))? {
-        Cas::Moved => Ok(()),
-        Cas::Raced { .. } => Err(format!("{name} changed while it was pinned")),
-    }
+    shop.source.repin(&name, &green.commit, old.as_ref()).await.map_err(|e| chain(&e))
 }
 
 pub(super) fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &TreeId, key: &SnapshotKey) -> String {

@@ -169,6 +169,74 @@ fn attributes_of_the_merged_head_do_count() {
 }
 
 #[test]
+fn a_git_that_stays_merges_like_one_that_does_not() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let union = "echo mine >> src/main; echo 'main merge=union' > src/.gitattributes";
+        let heads = [
+            ("plain", "echo u > u"),
+            ("union", union),
+            ("deeper", "echo mine >> src/main; mkdir -p x/y; echo 'main merge=union' > x/y/.gitattributes"),
+            ("conflict", "echo mine >> src/main"),
+            ("again", union),
+            ("odd", "echo mine >> src/main; echo 'src/main -text' > .gitattributes; echo >> src/new"),
+            ("new", "mkdir other; echo 1 > other/f; ln -s f other/l; chmod +x a"),
+        ];
+        for (name, script) in heads {
+            branch(&world, name, script).await;
+        }
+        world.commit("src/main", "main\ntheirs\n").await;
+        let (green, source) = (tip(&world, "main").await, world.git(&world.repo()));
+        let plain = MergeRepo::open(&world.state(), &source, &inspect(&source).await.unwrap()).await.unwrap();
+        let stays = open(&world).await;
+        let mut clean = Vec::new();
+        for (name, _) in heads {
+            let head = world.id(name).await;
+            let [one, other] = [
+                plain.integrate(&green, &head, MESSAGE, &[], Some(1_700_000_000)).await.unwrap(),
+                stays.integrate(&green, &head, MESSAGE, &[], Some(1_700_000_000)).await.unwrap(),
+            ];
+            assert_eq!(one, other, "{name}");
+            clean.extend(matches!(one, Integration::Candidate(_)).then_some(name));
+        }
+        assert_eq!(clean, ["plain", "union", "again", "new"]);
+    });
+}
+
+#[test]
+fn a_commit_by_a_git_that_stays_is_one_of_commit_tree() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let (first, green) = (world.id("main").await, tip(&world, "main").await);
+        let messages = ["one line", "two\n\nlines\n", "ends\n\n\n", "  odd \t\u{e9}\u{1F600} \r\n", "\n"];
+        for name in ["Ada", "A. Lovelace", "Dr. Ada,", "\u{c9}va O'Neil", "<Ada>"] {
+            world.sh(&format!("git config --global user.name \"{name}\"")).await;
+            let (source, stays) = (world.git(&world.repo()), open(&world).await);
+            let plain = MergeRepo::open(&world.state(), &source, &inspect(&source).await.unwrap()).await.unwrap();
+            for message in messages {
+                for parents in [vec![], vec![&first], vec![&first, &first]] {
+                    let [one, other] =
+                        [&plain, &stays].map(|repo| repo.commit(&green.tree, &parents, message, Some(7)));
+                    assert_eq!(one.await.unwrap(), other.await.unwrap(), "{name} {message:?} {}", parents.len());
+                }
+            }
+        }
+        // Without a date it is now, in the zone of the user.
+        let (source, stays) = (world.git(&world.repo()), open(&world).await);
+        let plain = MergeRepo::open(&world.state(), &source, &inspect(&source).await.unwrap()).await.unwrap();
+        let mut shown = Vec::new();
+        for repo in [&plain, &stays] {
+            let commit = repo.commit(&green.tree, &[], "x", None).await.unwrap();
+            let dates = world.sh(&format!("git show -s --format='%at %ct %ad' --date=format:%z {commit}")).await;
+            let words: Vec<String> = dates.split(' ').map(str::to_owned).collect();
+            assert_eq!(words[0], words[1]);
+            shown.push((words[0].parse::<i64>().unwrap(), words[2].clone()));
+        }
+        assert!((shown[1].0 - shown[0].0).abs() < 60 && shown[0].1 == shown[1].1, "{shown:?}");
+    });
+}
+
+#[test]
 fn p6_integrating_and_moving_green_leaves_the_repository_alone() {
     within_a_minute(async {
         let world = World::new().await;

@@ -316,6 +316,39 @@ fn gits(world: &World) -> Vec<(u32, u32, bool)> {
     text.lines().map(read).collect()
 }
 
+/// A git that stays and dies again and again: before it has done what it was asked, after it, and with half an answer.
+const FRAIL_GIT: &str = r#"case $lines in
+  '') once "$@"; code=$? ;;
+  *)
+    echo "$request" >>"$HOME/asked"
+    # A git that does not answer the first question to merge is not asked again.
+    how=$(($(wc -l <"$HOME/asked") % 5))
+    case $request in *merge-tree*) mkdir "$HOME/tried" 2>/dev/null && how=well ;; esac
+    case $how in
+    well) once "$@"; code=$? ;;
+    0 | 1) exit 1 ;;
+    2 | 3) once "$@" >/dev/null; exit 1 ;;
+    *) once "$@" | head -c 3; exit 1 ;;
+    esac ;;
+  esac"#;
+
+#[test]
+fn p4_gits_that_stay_and_die_are_replaced() {
+    within(120, || {
+        let world = World::new();
+        world.program("git", &WATCHED_GIT.replace("WRITES", FRAIL_GIT).replace("\nPATH=", "\nlines=\nPATH="));
+        let units: Vec<Unit> = (1..=3).map(|n| format!("u{n}")).map(|id| unit(&id, &own_file(&id, 0.0))).collect();
+        world.start(&world.plan(&units)).exits(0);
+        let asked = std::fs::read_to_string(world.home().join("asked")).unwrap();
+        for kind in ["update-ref", "merge-tree", "hash-object"] {
+            assert!(asked.lines().filter(|line| line.contains(kind)).count() >= 3, "{kind}: {asked}");
+        }
+        whole(&world, &units, &expected_tree(&world, &units));
+        world.mc(&["audit"]).exits(0);
+        world.mc(&["report", "--verify"]).exits(0);
+    });
+}
+
 /// The git calls that write; with `MC_KILLS` every call counts.
 const WRITES: &str = "*update-ref* | *commit-tree* | *merge-tree* | *write-tree* | *clone* | *fetch* | *read-tree* | *checkout* | *init* | *hash-object* | *unpack-objects*";
 

@@ -225,13 +225,7 @@ impl MergeRepo {
     }
 
     /// The commit, when the process that stays can make it.
-    async fn kept(
-        &self,
-        tree: &TreeId,
-        parents: &[&CommitId],
-        message: &str,
-        date: Option<i64>,
-    ) -> Option<CommitId> {
+    async fn kept(&self, tree: &TreeId, parents: &[&CommitId], message: &str, date: Option<i64>) -> Option<CommitId> {
         self.source.staying.as_ref()?;
         let now = jiff::Zoned::now();
         let offset = now.strftime("%z").to_string();

@@ -50,24 +50,20 @@ impl Git {
     pub async fn cas(&self, refname: &str, new: &CommitId, expected: Option<&CommitId>) -> Result<Cas, GitError> {
         let zero = "0".repeat(new.as_str().len());
         let old = expected.map_or(zero.as_str(), CommitId::as_str);
-        let asked = self.asked_to_move(refname, new, old).await;
-        if asked == Some(true) {
+        if self.asked_to_move(refname, new, old).await {
             return Ok(Cas::Moved);
         }
         let moved = self.out(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await;
-        let ended = self.settle(refname, expected, moved).await?;
-        // The process that stays may have done it and gone before it could say so.
-        let done = asked.is_some() && matches!(&ended, Cas::Raced { now: Some(now) } if now == new);
-        Ok(if done { Cas::Moved } else { ended })
+        self.settle(refname, expected, moved).await
     }
 
-    /// Has the process that stays move a ref. `None`: it was not asked; no: it was, and did not say that it had.
-    async fn asked_to_move(&self, refname: &str, new: &CommitId, old: &str) -> Option<bool> {
-        let staying = self.staying.as_ref()?;
-        let transaction = staying::transaction(refname, new.as_str(), old)?;
+    /// Has the process that stays move a ref. No: it was not asked, or did not say that it had.
+    async fn asked_to_move(&self, refname: &str, new: &CommitId, old: &str) -> bool {
+        let (Some(staying), Some(said)) = (&self.staying, staying::transaction(refname, new.as_str(), old)) else {
+            return false;
+        };
         let start = || self.writer(&["update-ref", "-m", "mc", "--stdin"], false);
-        let said = staying.refs.ask(start, async |talker| staying::transact(talker, &transaction).await).await;
-        Some(said.is_some())
+        staying.refs.ask(start, async |talker| staying::transact(talker, &said).await).await.is_some()
     }
 
     /// Makes sure that `refname` holds `commit` for good.
@@ -90,6 +86,25 @@ impl Git {
                     found: now.unwrap_or_else(|| commit.clone()),
                 }),
             },
+        }
+    }
+
+    /// Makes `refname` hold `commit` in place of `old` (`None`: of nothing); that it already does is fine.
+    ///
+    /// # Errors
+    /// [`GitError::PinTaken`] when it holds neither.
+    pub async fn repin(&self, refname: &str, commit: &CommitId, old: Option<&CommitId>) -> Result<(), GitError> {
+        if old == Some(commit) {
+            return Ok(());
+        }
+        match self.cas(refname, commit, old).await? {
+            Cas::Moved => Ok(()),
+            Cas::Raced { now: Some(found) } if found == *commit => Ok(()),
+            Cas::Raced { now } => Err(GitError::PinTaken {
+                refname: refname.to_owned(),
+                wanted: commit.clone(),
+                found: now.unwrap_or_else(|| commit.clone()),
+            }),
         }
     }
 

@@ -102,9 +102,8 @@ mod tests {
     fn listings_are_read() {
         let (base, head, parent) = (CommitId::new(&id("b")).unwrap(), id("c"), id("d"));
         let (tree, blob) = (id("e"), id("f"));
-        let text = format!(
-            "{head} {tree} {parent} {base}\0two\n{blob}\nlines\n\0\n{parent} {tree} \0\0\n{tree}\n{blob}\n"
-        );
+        let text =
+            format!("{head} {tree} {parent} {base}\0two\n{blob}\nlines\n\0\n{parent} {tree} \0\0\n{tree}\n{blob}\n");
         let found = read(text.as_bytes(), &base).unwrap();
         let tip = Tip { commit: CommitId::new(&head).unwrap(), tree: TreeId::new(&tree).unwrap() };
         assert_eq!(found.head, Some((tip, format!("two\n{blob}\nlines\n"))));

@@ -5,7 +5,6 @@ use super::listing::{Listed, Listing, list};
 use super::pool::Pool;
 use super::rescue::whole;
 use crate::adapters::git::merge::signed_by;
-use crate::adapters::git::refs::Cas;
 use crate::adapters::git::{Git, GitError, Place};
 use crate::domain::values::{CommitId, Tip};
 use std::ffi::OsStr;
@@ -70,7 +69,7 @@ pub(crate) async fn pin_all(
         tips.push(old.clone());
     }
     let kept = u32::try_from(tips.len()).unwrap_or(u32::MAX);
-    pin_from(source, &head_ref, &head.commit, old_head.as_ref()).await?;
+    source.repin(&head_ref, &head.commit, old_head.as_ref()).await?;
     if tips.is_empty() {
         return Ok(Pinned { kept, commits, on_base });
     }
@@ -80,7 +79,7 @@ pub(crate) async fn pin_all(
         tips.push(old.clone());
         keep = keep_commit(pool, attempt, head, &tips).await?;
     }
-    pin_from(source, &kept_ref, &keep, old_kept.as_ref()).await?;
+    source.repin(&kept_ref, &keep, old_kept.as_ref()).await?;
     Ok(Pinned { kept, commits, on_base })
 }
 
@@ -163,19 +162,4 @@ async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]
         source.bytes(&fetch).await?;
     }
     Ok(())
-}
-
-async fn pin_from(git: &Git, refname: &str, commit: &CommitId, old: Option<&CommitId>) -> Result<(), GitError> {
-    if old == Some(commit) {
-        return Ok(());
-    }
-    match git.cas(refname, commit, old).await? {
-        Cas::Moved => Ok(()),
-        Cas::Raced { now: Some(found) } if found == *commit => Ok(()),
-        Cas::Raced { now } => Err(GitError::PinTaken {
-            refname: refname.to_owned(),
-            wanted: commit.clone(),
-            found: now.unwrap_or_else(|| commit.clone()),
-        }),
-    }
 }

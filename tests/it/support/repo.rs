@@ -59,9 +59,9 @@ impl World {
             .with_env("GIT_CONFIG_SYSTEM", "/dev/null")
     }
 
-    /// The product's git on the source.
+    /// The product's git on the source, as missions call it.
     pub fn source(&self) -> Git {
-        self.git(&self.repo())
+        self.git(&self.repo()).staying()
     }
 
     /// Runs a shell script in the source, as its user would.
