@@ -342,23 +342,31 @@ pub fn truth(view: &View<'_>) -> String {
 pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
     let state = view.state;
     if let Some((outcome, _, code)) = &state.outcome {
-        let left = state.aside.first();
-        return match (outcome, code) {
-            (MissionOutcome::Refused, _) => refusal_hint(view),
-            (_, 0) if state.count(UnitState::Landed) > 0 => {
-                let rest = if left.is_some() { "; `mc plan` says what helps with what is left aside" } else { "" };
-                format!("`git merge {}` takes what landed; `mc report` says what that is{rest}", green.branch())
-            }
-            _ if unmet(state) && state.units.iter().all(|unit| unit.state.satisfies()) => format!(
-                "the check of the objective fails on {}: write what is missing into BACKLOG.md, then `mc mission start`",
+        let left = state.left_open().or(state.aside.first());
+        let rest = if left.is_some() { "; `mc plan` says what helps with what is left aside" } else { "" };
+        let tried = state.units.iter().all(|unit| unit.state.satisfies());
+        // A mission that did all it planned may have left items aside; its exit code says so.
+        let rounded = matches!(outcome, MissionOutcome::BacklogDone | MissionOutcome::ObjectiveMet);
+        let done = *code == 0 || (tried && rounded && state.left_open().is_some());
+        return match outcome {
+            MissionOutcome::Refused => refusal_hint(view),
+            _ if unmet(state) && tried && *code != 0 => format!(
+                "the check of the objective fails on {}: write what is missing into BACKLOG.md, then `mc mission start`{rest}",
                 green.branch()
             ),
-            (_, 0) => match left {
-                Some(item) => format!("{}: {} (`mc plan` lists all that is left aside)", item.unit, aside::helps(item)),
+            _ if done && state.count(UnitState::Landed) > 0 => {
+                format!("`git merge {}` takes what landed; `mc report` says what that is{rest}", green.branch())
+            }
+            _ if done => match left {
+                Some(item) => format!(
+                    "{}: {}, by `mc mission start` (`mc plan` lists all that is left aside)",
+                    item.unit,
+                    aside::helps(item)
+                ),
                 None => "nothing was to be done; `mc report` has the details".to_owned(),
             },
             _ if state.units.is_empty() => "mend what the first line names, then `mc mission start`".to_owned(),
-            _ => "`mc report` says what did not land and where the work is kept".to_owned(),
+            _ => format!("`mc report` says what did not land and where the work is kept{rest}"),
         };
     }
     if view.stop_waits() {
