@@ -105,6 +105,12 @@ impl State {
         self.outcome.is_some()
     }
 
+    /// Whether the mission is on its way to an end that a resume does not take back.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.stop.is_some_and(|(level, _)| level != StopLevel::Interrupt)
+    }
+
     /// State of the mission as people see it.
     #[must_use]
     pub fn mission_state(&self) -> MissionState {
