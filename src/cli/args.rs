@@ -413,7 +413,7 @@ pub struct Verify {
     /// Form of the answer
     #[arg(long, value_enum, default_value_t = VerifyFormat::Text)]
     pub format: VerifyFormat,
-    /// Run the stages although the same tree was verified before; both runs count
+    /// Run the stages in a workspace without ignored files, although the same tree was verified before; both runs count
     #[arg(long)]
     pub fresh: bool,
 }
