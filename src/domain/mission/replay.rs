@@ -97,6 +97,7 @@ impl State {
             cancelling: BTreeSet::new(),
             books: None,
             books_refused: false,
+            closed: false,
         })
     }
 }
