@@ -27,6 +27,16 @@ fn submodules_that_stay_empty_are_said() {
 }
 
 #[test]
+fn p6_branches_of_the_user_that_end_like_our_refs_are_not_taken_for_ours() {
+    let night = Night::new();
+    for name in ["refs/mc/owner", "refs/heads/mc/green"] {
+        assert!(night.holds(&format!("git branch {name}")));
+    }
+    night.mission(&unit("a", "echo a > a.txt")).exits(0);
+    assert!(night.holds("git show refs/heads/mc/green:a.txt && ! git show refs/heads/refs/heads/mc/green:a.txt"));
+}
+
+#[test]
 fn an_agent_that_cannot_be_run_uses_no_attempt_and_is_named() {
     let night = Night::new();
     night.settings("sh run.sh", "[agent]\ncommand = \"./no-such-agent\"\n[scheduler]\nmax_infrastructure_retries = 1");
