@@ -42,6 +42,9 @@ const FLUSHES: (u32, u32) = (2, 49);
 /// Output of this length was cut by the runner (its limit in bytes) and must not be read as if it were whole.
 const LONGEST: usize = 64 << 20;
 
+/// How long one call may take.
+const DEADLINE: Duration = Duration::from_secs(600);
+
 /// Settings of every call; they stand above all configuration files.
 const SETTINGS: [&str; 10] = [
     "core.hooksPath=/dev/null",
@@ -188,6 +191,12 @@ impl Git {
         self.staying.as_ref()?.reader.ask(|| self.reader(), async |talker| reader::ask(talker, name).await).await
     }
 
+    /// What the ref of exactly this name holds, from the process that stays; `None`: there is none, or it does not know.
+    async fn told_exactly(&self, refname: &str) -> Option<Answer> {
+        let dialogue = async |talker: &mut _| reader::exact(talker, refname).await;
+        self.staying.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
+    }
+
     /// Whether the process that stays finds every one of these objects; no also when it could not be asked.
     pub async fn holds(&self, ids: &HashSet<String>) -> bool {
         let Some(staying) = &self.staying else { return false };
@@ -271,7 +280,7 @@ impl Git {
         for setting in SETTINGS.iter().copied().chain(self.settings.iter().map(String::as_str)) {
             line = line.args(["-c", setting]);
         }
-        line.args(&self.options).args(args).cwd(dir).deadline(Duration::from_secs(600))
+        line.args(&self.options).args(args).cwd(dir).deadline(DEADLINE)
     }
 
     /// Runs git to its end; a non-zero exit is not an error here, being killed is.
