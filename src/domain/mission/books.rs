@@ -301,7 +301,8 @@ impl Decision<'_> {
             self.note(Record::Requeued { mr, why: "the mission ends".to_owned() });
         }
         self.note(Record::Closing { at: self.now });
-        // At once, so that nothing of the round goes on in between; unless a request waits that was made before.
+        // At once, so that nothing of the round goes on in between; unless a request waits that was made before. Either goes
+        // before every change of a unit, and the mission ends when it has landed.
         self.keep_books();
         true
     }

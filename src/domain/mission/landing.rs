@@ -95,9 +95,7 @@ impl Decision<'_> {
         }
         let Some(green) = self.state.green.clone() else { return };
         let Some(landing) = self.state.landing.clone() else {
-            let closing = self.state.closing();
-            let wanted = |request: &&MergeRequest| !closing || matches!(request.source, MergeSource::Books { .. });
-            let Some(request) = self.state.queue().find(wanted).cloned() else { return };
+            let Some(request) = self.state.queue().next().cloned() else { return };
             let token = self.state.next_token;
             self.note(Record::LandingStarted { mr: request.id, token, onto: green.tip.clone(), at: self.now });
             self.integrate(token, green.tip, &request);
