@@ -370,11 +370,14 @@ fn what_landed_before_the_circuit_opened_is_told_of() {
 
 #[test]
 fn the_books_really_take_part_in_random_missions() {
-    let mut seen = [0; 3];
+    let (mut seen, mut early) = ([0; 3], 0);
     for seed in 0..400 {
-        for (seen, now) in seen.iter_mut().zip(books(&run(&Scenario::random(seed)).journal)) {
+        let journal = run(&Scenario::random(seed)).journal;
+        for (seen, now) in seen.iter_mut().zip(books(&journal)) {
             *seen += now;
         }
+        early += journal.iter().filter(|record| matches!(record, Record::Closing { .. })).count();
     }
     assert!(seen[0] > 200 && seen[1] > 150 && seen[2] >= 10, "{seen:?}");
+    assert!(early >= 5, "last books of early ends: {early}");
 }
