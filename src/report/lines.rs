@@ -179,7 +179,7 @@ pub fn elapsed(millis: Millis) -> String {
 
 /// `ended: backlog-done, all planned work is done`.
 fn ended(outcome: MissionOutcome, reason: &str, state: &State) -> String {
-    let left = aside::named(&state.aside);
+    let left = aside::beside(state);
     if state.units.is_empty() && outcome == MissionOutcome::BacklogDone && !left.is_empty() {
         return format!("ended: nothing planned ({}); {left}", word(&outcome));
     }

@@ -324,3 +324,50 @@ fn a_plan_is_that_of_the_committed_backlog_with_the_marks_and_todo_does_not_undo
     night.mc(&["mission", "start"]).exits(0).says(&["1 item of BACKLOG.md is left aside: a (landed)"]);
     night.audit();
 }
+
+#[test]
+fn p8_a_refused_target_branch_is_said_everywhere_and_its_backlog_counts() {
+    let night = Night::new();
+    night.write("BACKLOG.md", "## One\n- id: one\n- run: echo 1 > one.txt\n\n## Gone\n- id: gone\n- run: echo g > gone.txt; exit 1\n- attempts: 1\n");
+    night.commit("backlog");
+    night.mc(&["mission", "start"]).exits(3);
+    night.sh("git merge -q mc/green");
+    // A person breaks a test, adds an item, and takes one away that green still has.
+    night.write("tests/alpha.sh", "echo 'not ok 1 - alpha'; exit 1\n");
+    let kept: String = night.sh("cat BACKLOG.md").split("## Gone").next().unwrap().to_owned();
+    night.write("BACKLOG.md", format!("{kept}## Two\n- id: two\n- run: echo 2 > two.txt\n"));
+    night.commit("worse");
+    let head = night.sh("git rev-parse --short=10 main");
+    let refused = format!(
+        "the target branch at {head} was not taken in, what landed is without its code: 1 test passed before and fails now"
+    );
+    night.mc(&["plan"]).exits(0).says(&["two"]);
+    night
+        .mc(&["mission", "start"])
+        .exits(3)
+        .says(&[
+            "two: landed at",
+            "1 of 1 unit landed",
+            &refused,
+            "next: mend the target branch and commit, then `mc mission start`",
+        ])
+        .does_not_say(&["gone"]);
+    // Its code is not there, its work is, and the marks are in the text of the person.
+    assert!(night.sh("git show mc/green:tests/alpha.sh") != night.sh("git show main:tests/alpha.sh"));
+    assert_eq!(night.sh("git show mc/green:two.txt"), "2");
+    let marked = green(&night, "BACKLOG.md");
+    assert!(marked.contains("## Two\n- id: two\n- status: done (") && !marked.contains("## Gone"), "{marked}");
+    for view in ["status", "report"] {
+        night.mc(&[view]).exits(0).says(&[&refused]);
+    }
+    let status = night.status();
+    assert!(status["needs_you"][0].as_str().unwrap().starts_with(&refused), "{status}");
+    night.mc(&["report", "--verify"]).exits(0);
+    night.audit();
+    // Nothing is planned twice while it stays broken; mended, it is taken in and nothing is left to say.
+    let again = night.mc(&["mission", "start"]).exits(3).says(&[&refused]);
+    assert!(!again.text().contains("attempt"), "{}", again.text());
+    night.sh("git revert -n HEAD && git checkout -q HEAD -- BACKLOG.md && git commit -qm mended");
+    night.mc(&["mission", "start"]).exits(0);
+    assert_eq!(night.status()["needs_you"].as_array().unwrap().len(), 0);
+}

@@ -54,6 +54,9 @@ pub struct Books {
     pub marks: Vec<Mark>,
     /// The session for `PROGRESS.md`.
     pub session: Session,
+    /// The head of the target branch that was refused: its `BACKLOG.md` is the one that is marked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<CommitId>,
 }
 
 /// What the units came to since the last session.
@@ -248,7 +251,8 @@ impl State {
             reused: self.verifications_reused,
             ends: self.stop.map(|(_, why)| why),
         };
-        Books { round: round.map_or(0, |round| round.index), at, keeps: self.policy.keeps, marks, session }
+        let outside = self.outside.as_ref().map(|outside| outside.head.commit.clone());
+        Books { round: round.map_or(0, |round| round.index), at, keeps: self.policy.keeps, marks, session, outside }
     }
 
     /// Folds the request: it waits in the queue, and its units are told of.

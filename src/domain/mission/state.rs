@@ -7,7 +7,7 @@ use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
 use super::event::{Ground, StopLevel};
 use super::parts::{
-    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
+    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
 };
 use super::policy::Policy;
 use super::record::{EndReason, MissionOutcome};
@@ -47,6 +47,8 @@ pub struct State {
     pub problems: Vec<String>,
     /// What the newest plan left aside.
     pub aside: Vec<Aside>,
+    /// The target branch as this round saw it, when it was refused.
+    pub outside: Option<Outside>,
     pub account: Account,
     /// What is to be written about a round, while that is in the queue.
     pub books: Option<Arc<Books>>,
@@ -268,12 +270,14 @@ impl State {
         }
     }
 
-    /// Whether every unit known at this time ended well, and none of the plan source was left: for a later round, or aside.
+    /// Whether every unit known at this time ended well, none of the plan source was left (for a later round, or
+    /// aside), and the target branch was taken in.
     #[must_use]
     pub fn all_done(&self) -> bool {
         self.units.iter().all(|u| u.state.satisfies())
             && self.rounds.last().is_none_or(|r| r.left_over == 0)
             && self.left_open().is_none()
+            && self.outside.is_none()
     }
 
     /// The first item left aside that is not done; the mission was not asked for those outside of its choice.
