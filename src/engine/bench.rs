@@ -85,7 +85,7 @@ impl Bench {
             facts: site.facts.clone(),
             state: site.state.clone(),
             env: site.env.clone(),
-            source: site.source(guard.clone()).staying(),
+            source: site.source(guard.clone()).staying(&site.facts.common_dir),
             settings,
             guard,
             room,

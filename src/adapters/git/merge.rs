@@ -29,7 +29,7 @@ pub struct MergeRepo {
 }
 
 /// A git that stays and merges.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Merger {
     process: Process,
     /// The commit whose attributes it follows.
@@ -109,7 +109,9 @@ impl MergeRepo {
             let format = format!("--object-format={}", facts.object_format);
             plain.out(&["init", "--quiet", "--bare", "--template=", &format, "merge.git"]).await?;
         }
-        let (merger, keeper) = (Merger::default(), Process::default());
+        let process = || Process::of(&facts.common_dir);
+        let merger = Merger { process: process(), attributes: Arc::default(), answers: Arc::default() };
+        let keeper = process();
         Ok(Self { git, source: source.clone(), identity, version, merger, keeper })
     }
 
@@ -233,6 +235,7 @@ impl MergeRepo {
         let text = staying::commit_text(tree, parents, message, &self.identity, date)?;
         let args = ["hash-object", "-t", "commit", "-w", "--no-filters", "--stdin-paths"];
         let start = || self.git.writer(&args, false);
+        // One name is enough: who has gits that stay holds the lock, and the process is asked by one at a time.
         let draft = self.dir().join("mc-commit");
         self.keeper.ask(start, async |talker| staying::keep(talker, &draft, text.as_bytes()).await).await
     }

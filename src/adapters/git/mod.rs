@@ -179,10 +179,11 @@ impl Git {
     }
 
     /// With processes that stay: one that answers what names and refs stand for, one that moves refs. For a repository that
-    /// is asked often and whose settings are nobody's work; clones share them.
+    /// is asked often and whose settings are nobody's work; clones share them. `common_dir` is its git directory, the one that
+    /// all work trees share.
     #[must_use]
-    pub fn staying(mut self) -> Self {
-        self.staying = Some(Staying::default());
+    pub fn staying(mut self, common_dir: &Path) -> Self {
+        self.staying = Some(Staying::of(common_dir));
         self
     }
 
