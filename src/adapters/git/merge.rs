@@ -7,7 +7,7 @@
 
 use super::source::SourceFacts;
 use super::staying::{self, Process};
-use super::{ATTR_SOURCE, FLUSHES, Git, GitError, Place, failed, fields};
+use super::{ATTR_SOURCE, FLUSHES, Git, GitError, Place, fields};
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -159,7 +159,7 @@ impl MergeRepo {
                 Ok(Merged::Conflict { files, detail })
             }
             Answer::Broken => match self.git.merge_base(&green.commit, head).await? {
-                Some(_) => Err(failed(&args, &output)),
+                Some(_) => Err(git.failed(&args, &output)),
                 None => {
                     let detail = format!("{head} has no common history with green {}", green.commit);
                     Ok(Merged::Conflict { files: Vec::new(), detail })

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, setsid};
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{Child, ExitStatus};
@@ -22,9 +22,17 @@ pub(super) fn run(dir: &Path) -> Result<u8, String> {
     // Whoever starts it by hand may have put it into a group of its own; then that is its session's affair.
     let _ = setsid();
     let mut out = std::io::stdout();
-    if DirBuilder::new().mode(0o700).create(dir.join("claim")).is_err() {
-        let _ = writeln!(out, "claimed");
-        return Ok(0);
+    match DirBuilder::new().mode(0o700).create(dir.join("claim")) {
+        Ok(()) => {}
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            let _ = writeln!(out, "claimed");
+            return Ok(0);
+        }
+        Err(e) => {
+            // Where there is no room for the claim, there is none for the log.
+            let _ = writeln!(out, "claim the run directory: {e}");
+            return Ok(super::BROKEN);
+        }
     }
     std::env::set_current_dir("/").map_err(|e| format!("leave the working folder: {e}"))?;
     let done = supervise(dir, &mut out);
