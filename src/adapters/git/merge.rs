@@ -151,7 +151,7 @@ impl MergeRepo {
         let git = self.with_attributes(self.git.clone(), &theirs);
         let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
         let output = git.run(&args).await?;
-        match read_merge(output.code, &output.stdout) {
+        match read_merge(output.code(), &output.stdout) {
             Answer::Clean(tree) if tree == green.tree => Ok(Merged::Unchanged),
             Answer::Clean(tree) => Ok(Merged::Tree(tree)),
             Answer::Conflict => {

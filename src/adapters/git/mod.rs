@@ -20,6 +20,7 @@ mod trees;
 
 use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output, Talker};
 use crate::adapters::machine::no_room;
+use crate::domain::ending::Ending;
 use crate::domain::values::{CommitId, TreeId};
 use reader::Answer;
 use staying::Staying;
@@ -92,12 +93,12 @@ pub enum GitError {
     #[error("run git")]
     Start(#[from] CommandError),
     /// Git said no.
-    #[error("run `{command}` ({}): {stderr}", code.map_or_else(|| "killed by a signal".to_owned(), |c| format!("exit {c}")))]
+    #[error("run `{command}` ({}): {stderr}", ending.map_or_else(String::new, |how| how.to_string()))]
     Failed {
         /// The call, without the settings of the builder.
         command: String,
-        /// Its exit code; absent when a signal ended it.
-        code: Option<i32>,
+        /// How it ended; absent when the system did not say.
+        ending: Option<Ending>,
         /// The beginning of its standard error, at most 2 KiB.
         stderr: String,
     },
@@ -297,7 +298,7 @@ impl Git {
     /// [`GitError`] when it cannot be started, does not end or is killed.
     pub async fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Output, GitError> {
         let output = self.command(args).run(&self.guard).await?;
-        if output.code.is_none() {
+        if output.code().is_none() {
             return Err(self.failed(args, &output));
         }
         if output.stdout.len() >= LONGEST {
@@ -318,7 +319,7 @@ impl Git {
         if told || (stderr.contains("write") && no_room(place)) {
             return GitError::DiskFull { command, place: place.clone(), stderr };
         }
-        GitError::Failed { command, code: output.code, stderr }
+        GitError::Failed { command, ending: output.ending, stderr }
     }
 
     /// Runs git with a file as its standard input; what it prints goes to `output`, and without one it must print
@@ -363,7 +364,7 @@ impl Git {
     /// [`GitError`] at any other exit.
     pub async fn ask<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Option<Vec<u8>>, GitError> {
         let output = self.run(args).await?;
-        match output.code {
+        match output.code() {
             Some(0) => Ok(Some(output.stdout)),
             Some(1) => Ok(None),
             _ => Err(self.failed(args, &output)),
