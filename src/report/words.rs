@@ -25,6 +25,13 @@ pub fn stamp(at: Millis) -> Option<String> {
     Some(at.to_string())
 }
 
+/// The time of day on the local clock, `21:40`; absent when it is outside the calendar.
+#[must_use]
+pub fn of_day(at: Millis) -> Option<String> {
+    let at = jiff::Timestamp::from_millisecond(i64::try_from(at).ok()?).ok()?;
+    Some(at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string())
+}
+
 /// `1 unit`, `2 units`.
 #[must_use]
 pub fn count(number: u64, noun: &str) -> String {

@@ -121,10 +121,12 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
     let before = night.sh("git rev-parse mc/green");
     night
         .mc(&["mission", "start"])
-        .exits(0)
+        .exits(3)
         .says(&["note: 2 items of BACKLOG.md are left aside: second (failed), third (blocked); `mc plan` says why"])
         .says(&["ended: nothing planned (backlog-done); 2 items of BACKLOG.md are left aside: second (failed), third"])
-        .says(&["next: second: `- status: todo` below its heading in BACKLOG.md, committed, has it planned again"]);
+        .says(&["next: second: `- status: todo` below its heading in BACKLOG.md, committed, has it planned again"])
+        .says(&["by `mc mission start` (`mc plan` lists all that is left aside)"]);
+    night.mc(&["report", "--verify"]).exits(0).says(&["ended backlog-done, exit code 3"]);
     p9_every_view_names_what_is_left_aside(&night);
     assert_eq!(night.sh("git rev-parse mc/green"), before);
     // A person wants it done after all, and says so on the target branch, where no marks are.
@@ -172,6 +174,26 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
         <summary>Session 001 - Round 1 of mission m1: 1 landed, 1 rejected</summary>"#]]
     .assert_eq(&titles.join("\n"));
     night.audit();
+}
+
+#[test]
+fn p11_a_mission_that_its_time_cut_short_has_told_what_landed() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[scheduler.budget]\nmax_wall_time = \"6s\"");
+    night.write("BACKLOG.md", "## A\n- run: echo a > a.txt\n\n## B\n- run: echo half > b.txt; sleep 600\n");
+    night.commit("backlog");
+    let said = night.mc(&["mission", "start"]).exits(3).says(&["a: landed", "ended: wall-time"]);
+    said.says(&["nothing works any more; what became of the units is still written down"]);
+    let backlog = green(&night, "BACKLOG.md");
+    assert!(backlog.starts_with("## A\n- status: done (") && backlog.contains("## B\n- run: "), "{backlog}");
+    let progress = green(&night, "PROGRESS.md");
+    assert!(progress.contains("- **Outcome**: 1 landed; ended before its time (wall-time)\n"), "{progress}");
+    assert_eq!([night.unit("a"), night.unit("b")], ["landed", "cancelled"]);
+    assert_eq!(verifications(&night), 3, "the base, the landing, what is written");
+    night.mc(&["plan"]).exits(0).says(&["1 unit in 1 wave"]).does_not_say(&["left aside"]);
+    night.mc(&["report", "--verify"]).exits(0).says(&["books of round 1: marks and session are what the records say"]);
+    night.audit();
+    night.green_verifies("sh run.sh");
 }
 
 #[test]
@@ -282,15 +304,70 @@ fn a_plan_is_that_of_the_committed_backlog_with_the_marks_and_todo_does_not_undo
     night.mc(&["plan"]).exits(0).says(&["the plan has no units"]).says(&left);
     let named = "3 items of BACKLOG.md are left aside: a (landed), f (failed), new (waits)";
     night.mc(&["mission", "start", "--dry-run"]).exits(0).says(&left);
-    night.mc(&["mission", "start"]).exits(0).says(&[&format!("note: {named}"), "ended: nothing planned"]);
+    night.mc(&["mission", "start"]).exits(3).says(&[&format!("note: {named}"), "ended: nothing planned"]);
     night.mc(&["status"]).exits(0).says(&[named]);
     // What does land is not praised alone.
     night.write("BACKLOG.md", again.replace("- id: a\n", "- id: a2\n"));
     night.commit("a new id");
     night
         .mc(&["mission", "start"])
-        .exits(0)
-        .says(&["a2: landed", "2 items of BACKLOG.md are left aside: f (failed), new"]);
+        .exits(3)
+        .says(&["a2: landed", "2 items of BACKLOG.md are left aside: f (failed), new"])
+        .says(&["next: `git merge mc/green` takes what landed"]);
     night.mc(&["status"]).exits(0).says(&["; 2 items of BACKLOG.md are left aside", "`mc plan` says what helps"]);
+    // An item that landed under an id that says `todo` is done all the same, and who asks for one item has asked for no other.
+    night.write("BACKLOG.md", "## A again\n- id: a\n- status: todo\n- run: true\n\n## F\n- attempts: 1\n- run: exit 1\n\n## B\n- run: echo b > b.txt\n");
+    night.commit("one of them");
+    night.mc(&["mission", "start", "--only", "b"]).exits(0).says(&["b: landed"]);
+    night.write("BACKLOG.md", "## A again\n- id: a\n- status: todo\n- run: true\n");
+    night.commit("what failed is not wanted any more");
+    night.mc(&["mission", "start"]).exits(0).says(&["1 item of BACKLOG.md is left aside: a (landed)"]);
     night.audit();
+}
+
+#[test]
+fn p8_a_refused_target_branch_is_said_everywhere_and_its_backlog_counts() {
+    let night = Night::new();
+    night.write("BACKLOG.md", "## One\n- id: one\n- run: echo 1 > one.txt\n\n## Gone\n- id: gone\n- run: echo g > gone.txt; exit 1\n- attempts: 1\n");
+    night.commit("backlog");
+    night.mc(&["mission", "start"]).exits(3);
+    night.sh("git merge -q mc/green");
+    // A person breaks a test, adds an item, and takes one away that green still has.
+    night.write("tests/alpha.sh", "echo 'not ok 1 - alpha'; exit 1\n");
+    let kept: String = night.sh("cat BACKLOG.md").split("## Gone").next().unwrap().to_owned();
+    night.write("BACKLOG.md", format!("{kept}## Two\n- id: two\n- run: echo 2 > two.txt\n"));
+    night.commit("worse");
+    let head = night.sh("git rev-parse --short=10 main");
+    let refused = format!(
+        "the target branch at {head} was not taken in, what landed is without its code: 1 test passed before and fails now"
+    );
+    night.mc(&["plan"]).exits(0).says(&["two"]);
+    night
+        .mc(&["mission", "start"])
+        .exits(3)
+        .says(&[
+            "two: landed at",
+            "1 of 1 unit landed",
+            &refused,
+            "next: mend the target branch and commit, then `mc mission start`",
+        ])
+        .does_not_say(&["gone"]);
+    // Its code is not there, its work is, and the marks are in the text of the person.
+    assert!(night.sh("git show mc/green:tests/alpha.sh") != night.sh("git show main:tests/alpha.sh"));
+    assert_eq!(night.sh("git show mc/green:two.txt"), "2");
+    let marked = green(&night, "BACKLOG.md");
+    assert!(marked.contains("## Two\n- id: two\n- status: done (") && !marked.contains("## Gone"), "{marked}");
+    for view in ["status", "report"] {
+        night.mc(&[view]).exits(0).says(&[&refused]);
+    }
+    let status = night.status();
+    assert!(status["needs_you"][0].as_str().unwrap().starts_with(&refused), "{status}");
+    night.mc(&["report", "--verify"]).exits(0);
+    night.audit();
+    // Nothing is planned twice while it stays broken; mended, it is taken in and nothing is left to say.
+    let again = night.mc(&["mission", "start"]).exits(3).says(&[&refused]);
+    assert!(!again.text().contains("attempt"), "{}", again.text());
+    night.sh("git revert -n HEAD && git checkout -q HEAD -- BACKLOG.md && git commit -qm mended");
+    night.mc(&["mission", "start"]).exits(0);
+    assert_eq!(night.status()["needs_you"].as_array().unwrap().len(), 0);
 }

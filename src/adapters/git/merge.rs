@@ -7,7 +7,7 @@
 
 use super::source::SourceFacts;
 use super::staying::{self, Process};
-use super::{ATTR_SOURCE, FLUSHES, Git, GitError, Place, fields};
+use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, fields};
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -190,13 +190,13 @@ impl MergeRepo {
         };
         if self.merger.answers.get().is_none() {
             let trial = async |talker: &mut _| staying::merge(talker, &green.commit, &green.commit).await;
-            let asked = tokio::time::timeout(TRIAL, self.merger.process.ask(start, trial)).await;
-            let answers = asked.ok().flatten().is_some();
+            let answers = self.merger.process.ask_for(TRIAL, start, trial).await.is_some();
             if !*self.merger.answers.get_or_init(|| answers) {
                 return None;
             }
         }
-        self.merger.process.ask(start, async |talker| staying::merge(talker, &green.commit, theirs).await).await
+        let dialogue = async |talker: &mut _| staying::merge(talker, &green.commit, theirs).await;
+        self.merger.process.ask_for(DEADLINE, start, dialogue).await
     }
 
     fn attr_source(&self) -> bool {

@@ -44,6 +44,9 @@ const FLUSHES: (u32, u32) = (2, 49);
 /// Output of this length was cut by the runner (its limit in bytes) and must not be read as if it were whole.
 const LONGEST: usize = 64 << 20;
 
+/// How long one call may take.
+const DEADLINE: Duration = Duration::from_secs(600);
+
 /// Settings of every call; they stand above all configuration files.
 const SETTINGS: [&str; 10] = [
     "core.hooksPath=/dev/null",
@@ -289,7 +292,7 @@ impl Git {
         for setting in SETTINGS.iter().copied().chain(self.settings.iter().map(String::as_str)) {
             line = line.args(["-c", setting]);
         }
-        line.args(&self.options).args(args).cwd(dir).deadline(Duration::from_secs(600))
+        line.args(&self.options).args(args).cwd(dir).deadline(DEADLINE)
     }
 
     /// Runs git to its end; a non-zero exit is not an error here, being killed is.

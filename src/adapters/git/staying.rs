@@ -40,13 +40,23 @@ impl Process {
         start: impl FnOnce() -> Option<Talker>,
         dialogue: impl AsyncFnOnce(&mut Talker) -> Option<T>,
     ) -> Option<T> {
+        self.ask_for(PATIENCE, start, dialogue).await
+    }
+
+    /// The same with a limit of its own.
+    pub(super) async fn ask_for<T>(
+        &self,
+        patience: Duration,
+        start: impl FnOnce() -> Option<Talker>,
+        dialogue: impl AsyncFnOnce(&mut Talker) -> Option<T>,
+    ) -> Option<T> {
         let mut place = self.0.lock().await;
         // Taken out while it is asked: dropped half way, it could give the answer to another question next.
         let mut talker = match place.take() {
             Some(talker) => talker,
             None => start()?,
         };
-        let answer = tokio::time::timeout(PATIENCE, dialogue(&mut talker)).await.ok()??;
+        let answer = tokio::time::timeout(patience, dialogue(&mut talker)).await.ok()??;
         *place = Some(talker);
         Some(answer)
     }

@@ -4,7 +4,8 @@
 //! file and its time in whole seconds (bytecode of Python, caches of mypy). Two trees checked out in the same second would
 //! look the same to them, and the tests of one would be run with the code of the other.
 
-use super::slot::{kept_index, remove_any};
+use super::disk::remove_any;
+use super::slot::kept_index;
 use crate::adapters::git::{Git, GitError, fields};
 use std::ffi::OsStr;
 use std::fs;

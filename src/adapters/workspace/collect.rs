@@ -9,11 +9,12 @@
 //! new one is made around the files, so that they become a commit on the attempt's base.
 
 use super::beside::note_used;
+use super::disk::remove_any;
 use super::listing::{Listed, Listing, list, nothing_else};
 use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{differences, remove_any, renew, slot_git, tracked, unblock, unhide};
+use super::slot::{differences, renew, slot_git, tracked, unblock, unhide};
 use super::survey::survey;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};

@@ -5,7 +5,8 @@
 //! anew once and then reported, never handed out half prepared and never waited for.
 
 use super::beside::used;
-use super::slot::{Ignored, Shape, kept_index, narrow, remove_any, reset, slot_git, sync_folder, write_durably};
+use super::disk::{remove_any, sync_folder, write_durably};
+use super::slot::{Ignored, Shape, kept_index, narrow, reset, slot_git};
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::inspect;
@@ -100,6 +101,8 @@ pub struct Pool {
     ignored: Ignored,
     held: Mutex<BTreeMap<u32, SlotLock>>,
     measured: Mutex<Option<Measured>>,
+    /// Held by whoever measures.
+    measuring: Mutex<()>,
 }
 
 /// A look at the disk space of all slots.
@@ -147,7 +150,15 @@ impl Pool {
         let shape = Shape { facts, identity, excluded: Vec::new() };
         fs::create_dir_all(root).map_err(|e| io_error(root, e))?;
         let root = root.canonicalize().map_err(|e| io_error(root, e))?;
-        Ok(Self { root, source: source.clone(), shape, ignored, held: Mutex::default(), measured: Mutex::default() })
+        Ok(Self {
+            root,
+            source: source.clone(),
+            shape,
+            ignored,
+            held: Mutex::default(),
+            measured: Mutex::default(),
+            measuring: Mutex::default(),
+        })
     }
 
     /// The same pool, whose slots get these files (paths from the root) that are no part of anybody's work: never
@@ -182,7 +193,8 @@ impl Pool {
         &self.root
     }
 
-    /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the files.
+    /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the
+    /// files: with all of them, and where ignored ones are removed at each use.
     #[must_use]
     pub fn stamp(&self, slot: u32) -> PathBuf {
         self.root.join(format!("slot-{slot}.setup"))
@@ -253,6 +265,11 @@ impl Pool {
             return Err(PoolError::Dirty { slot, label });
         }
         let files = self.path(slot);
+        // What setup made may be among the ignored files that go now.
+        if self.ignored == Ignored::Remove {
+            let stamp = self.stamp(slot);
+            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+        }
         let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
         if !matches!(&first, Ok(different) if different.is_empty()) {
             self.wipe(slot)?;
@@ -377,8 +394,18 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Io`] when the pool cannot be read.
     pub fn used(&self) -> Result<u64, PoolError> {
-        let known = *self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.filter(|known| known.at.elapsed() < (known.took * LASTS).max(LASTS_AT_LEAST)) {
+        let known = || *self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |known: &Measured| known.at.elapsed() < (known.took * LASTS).max(LASTS_AT_LEAST);
+        if let Some(known) = known().filter(fresh) {
+            return Ok(known.bytes);
+        }
+        // One looks; who comes meanwhile does with the answer of before.
+        let _measuring = match (self.measuring.try_lock(), known()) {
+            (Ok(alone), _) => alone,
+            (Err(_), Some(known)) => return Ok(known.bytes),
+            (Err(_), None) => self.measuring.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        if let Some(known) = known().filter(fresh) {
             return Ok(known.bytes);
         }
         let began = Instant::now();

@@ -5,7 +5,7 @@
 //! to be unreadable, not left out; what the tree has is no report of a run, wherever it lies and however new: a file that was
 //! tracked is one only if it was written again with another content.
 
-use super::slot::remove_any;
+use super::disk::remove_any;
 use crate::adapters::files::open_untrusted;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};

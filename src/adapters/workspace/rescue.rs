@@ -2,7 +2,8 @@
 //! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
 
 use super::collect::CollectError;
-use super::slot::{inner_git_dirs, open_up, remove_special};
+use super::disk::{open_up, remove_special};
+use super::slot::inner_git_dirs;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::domain::values::CommitId;

@@ -6,16 +6,16 @@
 //! filters, refs, alternates, hidden entries) reaches the next user.
 
 use super::beside::{drop_untracked, entries, last_written, tell_apart};
+use super::disk::{open_up, remove_any, remove_special, remove_where};
 use super::survey::survey;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::domain::values::{CommitId, TreeId};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, FileType, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -361,73 +361,6 @@ pub(crate) async fn unblock(git: &Git, files: &Path) -> Result<(), GitError> {
     Ok(())
 }
 
-/// Removes a file, link or folder of any kind, also one with read-only folders in it; nothing there is fine.
-pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
-    let meta = match fs::symlink_metadata(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
-        other => other?,
-    };
-    if !meta.is_dir() {
-        return fs::remove_file(path);
-    }
-    if fs::remove_dir_all(path).is_ok() {
-        return Ok(());
-    }
-    open_up(path, 0)?;
-    fs::remove_dir_all(path)
-}
-
-/// Gives the owner back the right to use every folder below `path`, and `bits` on every file; links are not followed.
-pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
-    let meta = fs::symlink_metadata(path)?;
-    let mode = meta.permissions().mode();
-    let wanted = match (meta.is_dir(), meta.is_file()) {
-        (true, _) => mode | 0o700,
-        (_, true) => mode | bits,
-        _ => mode,
-    };
-    if wanted != mode {
-        fs::set_permissions(path, fs::Permissions::from_mode(wanted))?;
-    }
-    if meta.is_dir() {
-        for entry in fs::read_dir(path)? {
-            open_up(&entry?.path(), bits)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes pipes, sockets and devices below `dir`: they hold nothing, and make git fail or wait for ever.
-pub(crate) fn remove_special(dir: &Path) -> io::Result<()> {
-    remove_where(dir, &|_, kind| !(kind.is_file() || kind.is_symlink()))
-}
-
-fn remove_where(dir: &Path, unwanted: &impl Fn(&Path, FileType) -> bool) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            remove_where(&entry.path(), unwanted)?;
-        } else if unwanted(&entry.path(), kind) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes `bytes` so that they are on the disk, with their name, when this returns.
-pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    sync_folder(path)
-}
-
-/// Makes the entry of `path` in its folder durable.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
-}
-
 /// The line of an ignore file that means exactly this path.
 fn ignoring(path: &str) -> String {
     let mut line = String::from("/");
@@ -479,17 +412,5 @@ mod tests {
     #[test]
     fn ignored_paths_are_literal() {
         assert_eq!(ignoring("a/*b ?"), "/a/\\*b\\ \\?\n");
-    }
-
-    #[test]
-    fn read_only_folders_are_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let deep = dir.path().join("a/b");
-        fs::create_dir_all(&deep).unwrap();
-        fs::write(deep.join("f"), "x").unwrap();
-        fs::set_permissions(&deep, fs::Permissions::from_mode(0o000)).unwrap();
-        remove_any(&dir.path().join("a")).unwrap();
-        assert!(!dir.path().join("a").exists());
-        remove_any(&dir.path().join("a")).unwrap();
     }
 }

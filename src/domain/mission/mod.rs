@@ -47,7 +47,8 @@ pub use event::{
 };
 pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, not_started, quick_end};
 pub use parts::{
-    Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
+    Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState,
+    Verifying,
 };
 pub use policy::Policy;
 pub use record::{AttemptClass, EndReason, Intake, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
@@ -96,6 +97,11 @@ impl Decision<'_> {
             Event::GreenSeen(tip) => self.green_seen(tip),
             Event::Tick => {}
             Event::Stop(level) => self.stop(level, EndReason::Person),
+            // A stop that is decided stays so: its end is on its way.
+            Event::WithdrawStop { asked } if !self.state.stopping() => {
+                self.note(Record::StopWithdrawn { at: self.now, asked });
+            }
+            Event::WithdrawStop { .. } => {}
             Event::Pause if !self.state.paused && self.state.stop.is_none() => {
                 self.note(Record::Paused { at: self.now })
             }

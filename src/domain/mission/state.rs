@@ -7,7 +7,7 @@ use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
 use super::event::{Ground, StopLevel};
 use super::parts::{
-    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
+    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
 };
 use super::policy::Policy;
 use super::record::{EndReason, MissionOutcome};
@@ -47,10 +47,14 @@ pub struct State {
     pub problems: Vec<String>,
     /// What the newest plan left aside.
     pub aside: Vec<Aside>,
+    /// The target branch as this round saw it, when it was refused.
+    pub outside: Option<Outside>,
     pub account: Account,
     /// What is to be written about a round, while that is in the queue.
     pub books: Option<Arc<Books>>,
     pub(super) books_refused: bool,
+    /// Whether this engine has begun to write the last books of an early end; it tries once.
+    pub(super) closed: bool,
     pub(super) clock: Clock,
     pub(super) emptied: bool,
     pub(super) unreadable: bool,
@@ -105,6 +109,12 @@ impl State {
         self.outcome.is_some()
     }
 
+    /// Whether the mission is on its way to an end that a resume does not take back.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.stop.is_some_and(|(level, _)| level != StopLevel::Interrupt)
+    }
+
     /// State of the mission as people see it.
     #[must_use]
     pub fn mission_state(&self) -> MissionState {
@@ -130,7 +140,7 @@ impl State {
             return None;
         }
         let mut times = Vec::new();
-        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) {
+        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.closing() {
             times.extend(self.ends_at());
         }
         if self.may_dispatch() && self.free_slot().is_some() {
@@ -260,10 +270,20 @@ impl State {
         }
     }
 
-    /// Whether every unit known at this time ended well.
+    /// Whether every unit known at this time ended well, none of the plan source was left (for a later round, or
+    /// aside), and the target branch was taken in.
     #[must_use]
     pub fn all_done(&self) -> bool {
-        self.units.iter().all(|u| u.state.satisfies()) && self.rounds.last().is_none_or(|r| r.left_over == 0)
+        self.units.iter().all(|u| u.state.satisfies())
+            && self.rounds.last().is_none_or(|r| r.left_over == 0)
+            && self.left_open().is_none()
+            && self.outside.is_none()
+    }
+
+    /// The first item left aside that is not done; the mission was not asked for those outside of its choice.
+    #[must_use]
+    pub fn left_open(&self) -> Option<&Aside> {
+        self.aside.iter().find(|item| item.open())
     }
 }
 

@@ -1,0 +1,148 @@
+//! The merge queue's side of the virtual world: merging, writing the books, verifying, moving green.
+
+use super::World;
+use crate::domain::mission::{Books, Integration, LandResult, MergeSource, Verification, VerifyOrder};
+use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
+use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
+use crate::sim::scenario::Behaviour;
+use crate::sim::tree::{Content, hash_tree, tests};
+use std::collections::BTreeMap;
+
+impl World {
+    pub(super) fn integrate(&mut self, onto: &Tip, head: &CommitId, source: &MergeSource) -> Integration {
+        let green = self.commits.get(&onto.commit).cloned().unwrap_or_default();
+        let theirs = self.commits.get(head).cloned().unwrap_or_default();
+        if let MergeSource::Unit { unit, .. } = source {
+            let clash = |other: &UnitId| {
+                let pair = (other.clone().min(unit.clone()), other.clone().max(unit.clone()));
+                self.conflicts.iter().any(|(a, b)| (a.min(b), a.max(b)) == (&pair.0, &pair.1))
+            };
+            let files: Vec<String> = green
+                .keys()
+                .filter(|other| !theirs.contains_key(*other) && theirs.contains_key(unit) && clash(other))
+                .map(ToString::to_string)
+                .collect();
+            if !files.is_empty() {
+                return Integration::Conflict { files, detail: String::new() };
+            }
+        }
+        if matches!(source, MergeSource::Unit { .. }) {
+            let touches = |(id, kind): &(&UnitId, &Behaviour)| **kind == Behaviour::Touches && !green.contains_key(*id);
+            let paths: Vec<String> = theirs.iter().filter(touches).map(|(id, _)| format!("protected/{id}")).collect();
+            if !paths.is_empty() {
+                return Integration::Protected { paths };
+            }
+        }
+        let mut merged = green.clone();
+        merged.extend(theirs);
+        if merged == green {
+            return Integration::Unchanged;
+        }
+        Integration::Candidate(self.commit("merge", merged, vec![onto.commit.clone(), head.clone()]))
+    }
+
+    pub(super) fn write_books(&mut self, onto: &Tip, books: &Books) -> Result<Integration, String> {
+        let content = self.kept.changed(self.commits.get(&onto.commit).cloned().unwrap_or_default());
+        let tip = self.commit("books", content, vec![onto.commit.clone()]);
+        self.kept.write(&tip.commit, books)?;
+        Ok(Integration::Books { candidate: Some(tip), notes: Vec::new() })
+    }
+
+    pub(super) fn verify(&mut self, order: &VerifyOrder, rng: &mut fastrand::Rng, flaky: f64) -> Verification {
+        if !order.extra.is_empty() {
+            let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
+            return self.lines.verify(order, &content, rng.f64() < flaky);
+        }
+        let key = SnapshotKey(format!("snapshot of {:?}", order.tip.tree));
+        let reused = order.confirms.is_none() && self.snapshots.contains_key(&key);
+        if !reused {
+            self.runs += 1;
+            *self.runs_by_tree.entry(order.tip.tree.clone()).or_default() += 1;
+            let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
+            let (exist, mut fail) = tests(&content, self.red_base, &self.red_together);
+            if rng.f64() < flaky {
+                fail.insert("base-1".to_owned());
+            }
+            if let Some((_, first)) = order.confirms.as_ref().and_then(|k| self.snapshots.get(k)) {
+                fail.retain(|t| first.contains(t));
+            }
+            self.snapshots.insert(key.clone(), (exist, fail));
+        }
+        let (exist, fail) = self.snapshots.get(&key).cloned().unwrap_or_default();
+        let summary = Summary {
+            outcome: if fail.is_empty() { StageOutcome::Passed } else { StageOutcome::Failed },
+            passed: (exist.len() - fail.len()) as u64,
+            failed: fail.len() as u64,
+            skipped: 0,
+            findings: BTreeMap::new(),
+            per_test: true,
+            flaky: Vec::new(),
+            note: String::new(),
+        };
+        self.verified.insert(order.tip.tree.clone(), summary.clone());
+        let delta = order.against.as_ref().and_then(|k| self.snapshots.get(k)).map(|(had, failed)| Delta {
+            broken: fail.iter().filter(|t| had.contains(*t) && !failed.contains(*t)).cloned().collect(),
+            fixed: failed.iter().filter(|t| exist.contains(*t) && !fail.contains(*t)).cloned().collect(),
+            removed: had.difference(&exist).cloned().collect(),
+            new_failing: fail.difference(had).cloned().collect(),
+            added: exist.difference(had).count() as u64,
+            still_failing: fail.intersection(failed).cloned().collect(),
+            ..Delta::default()
+        });
+        if order.confirms.is_some() {
+            self.twice.insert(key.clone());
+        }
+        let confirmed = self.twice.contains(&key);
+        Verification { key, summary, delta, reused, confirmed }
+    }
+
+    pub(super) fn land(
+        &mut self,
+        candidate: &Tip,
+        expected: &CommitId,
+        source: &MergeSource,
+    ) -> Result<LandResult, String> {
+        let Some(green) = self.green.clone() else { return Ok(LandResult::Back { now: None }) };
+        let tip = |world: &Self, c: &CommitId| Tip {
+            commit: c.clone(),
+            tree: world.commits.get(c).map_or_else(|| hash_tree(&Content::new()), hash_tree),
+        };
+        if self.contains(&green, &candidate.commit) {
+            return Ok(LandResult::Landed { now: tip(self, &green) });
+        }
+        if green == *expected {
+            if self.now < self.checked_out_until {
+                return Ok(LandResult::CheckedOut { worktree: "a work tree".to_owned() });
+            }
+            let unit = source.unit().cloned();
+            if let Some(unit) = &unit
+                && self.landings.iter().any(|(t, u)| u.as_ref() == Some(unit) && self.contains(&green, &t.commit))
+            {
+                return Err(format!("P3: {unit} lands twice"));
+            }
+            if !self.verified.contains_key(&candidate.tree) {
+                return Err(format!("P1: green moves to {candidate:?}, whose tree has no snapshot"));
+            }
+            let passes = |tree: &TreeId| self.verified.get(tree).map(|s| s.outcome == StageOutcome::Passed);
+            let before = self.commits.get(expected).map(hash_tree).and_then(|t| passes(&t));
+            if before == Some(true) && passes(&candidate.tree) != Some(true) {
+                return Err(format!("P1: green would go from passing to {:?}", self.verified.get(&candidate.tree)));
+            }
+            if !self.contains(&candidate.commit, expected) {
+                return Err("P1: the candidate does not contain green".to_owned());
+            }
+            if let Some(unit) = &unit {
+                let before = self.commits.get(expected).map_or_else(|| hash_tree(&Content::new()), hash_tree);
+                self.lines.lands(unit, &before, &candidate.tree)?;
+            }
+            self.green = Some(candidate.commit.clone());
+            self.last_green.clone_from(&self.green);
+            self.landings.push((candidate.clone(), unit));
+            return Ok(LandResult::Landed { now: candidate.clone() });
+        }
+        if self.contains(&green, expected) {
+            return Ok(LandResult::Forward { now: tip(self, &green) });
+        }
+        Ok(LandResult::Back { now: Some(green) })
+    }
+}
