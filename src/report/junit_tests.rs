@@ -74,14 +74,14 @@ fn a_failing_test_says_what_it_was_before_and_only_what_no_test_tells_is_said_be
         text.contains("<testsuite name=\"mc verify\" tests=\"1\" failures=\"1\" errors=\"0\" skipped=\"0\""),
         "{text}"
     );
-    assert!(text.contains("<testcase classname=\"mc verify\" name=\"removed\"><failure message=\""), "{text}");
+    assert!(text.contains("<testcase classname=\"mc verify\" name=\"removed tests\"><failure message=\""), "{text}");
 
     // A stage that breaks without a test that says why.
     let mut odd = stage("more", &[("m", Passed)]);
     (odd.outcome, odd.exit) = (StageOutcome::Failed, Some(1));
     let text = junit(&against(before(), vec![stage("unit", &[("kept", Passed), ("old", Failed)]), odd]));
     assert!(text.contains("name=\"stage more\"><failure message=\"exit code 1 although no test failed\">"), "{text}");
-    assert!(text.contains("<testcase classname=\"mc verify\" name=\"stages\"><failure message=\""), "{text}");
+    assert!(text.contains("<testcase classname=\"mc verify\" name=\"broken stages\"><failure message=\""), "{text}");
 }
 
 #[test]

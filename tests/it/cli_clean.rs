@@ -146,6 +146,10 @@ fn p13_snapshots_that_landings_and_green_rest_on_stay_and_nothing_is_run_again_f
     night.mc(&["verify", "mc/green"]).exits(0);
     night.mission(&unit("z", "echo z > z.txt")).exits(0);
     night.mc(&["verify", "mc/green"]).exits(0);
+    // A tree that nobody has landed.
+    night.write("aside.txt", "x");
+    night.commit("aside");
+    night.mc(&["verify"]).exits(0);
     let kept = || night.sql("SELECT key FROM snapshots ORDER BY key");
     let (before, runs) = (kept(), night.sh("cat ~/runs ~/accepted ~/verified"));
     night.mc(&EVERYTHING).exits(0).says(&["snapshot"]);
@@ -160,7 +164,11 @@ fn p13_snapshots_that_landings_and_green_rest_on_stay_and_nothing_is_run_again_f
          json_extract(body, '$.accept_before'), json_extract(body, '$.extra'))) \
          WHERE kind = 'land-intended' AND value IS NOT NULL",
     );
-    assert_eq!(wanted.len(), 4, "{wanted:?}");
+    assert_eq!(
+        wanted.len(),
+        5,
+        "two landings, an intake, what `accept` said before and what own lines said after: {wanted:?}"
+    );
     // With the single runs that an answer was made of.
     for key in before.iter().filter(|key| wanted.iter().any(|wanted| key.split('/').next() == Some(wanted))) {
         assert!(after.contains(key), "{key} is gone: {after:?}");

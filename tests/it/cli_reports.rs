@@ -124,7 +124,8 @@ fn what_is_next_fits_where_the_mission_stands() {
             waiting(),
             vec![end(MissionOutcome::Stopped, 3)],
             None,
-            "`mc report` says what did not land and where the work is kept".into(),
+            "`git merge mc/green` takes what landed, `mc report` says what did not land and where the work is kept"
+                .into(),
         ),
         (whole(UnitState::NoOp), vec![], None, "nothing was to be done; `mc report` has the details".into()),
         (
