@@ -28,7 +28,13 @@ const SAID: &str = "said.json";
 
 /// Who asks which `accept` of which tree just now: whoever comes second waits, and finds the answer stored.
 #[derive(Debug, Default)]
-pub struct Asking(Mutex<HashMap<(TreeId, Option<String>), Weak<tokio::sync::Mutex<()>>>>);
+pub struct Asking(Mutex<HashMap<Asked, Weak<Turn>>>);
+
+/// Green's tree and the line that is asked.
+type Asked = (TreeId, Option<String>);
+
+/// Held by whoever asks.
+type Turn = tokio::sync::Mutex<()>;
 
 impl Asking {
     /// Waits until nobody else asks the same; others wait until what is returned is dropped.
