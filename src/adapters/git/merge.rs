@@ -7,7 +7,7 @@
 
 use super::source::SourceFacts;
 use super::staying::{self, Process};
-use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, failed, fields};
+use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, fields};
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -153,7 +153,7 @@ impl MergeRepo {
         let git = self.with_attributes(self.git.clone(), &theirs);
         let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
         let output = git.run(&args).await?;
-        match read_merge(output.code, &output.stdout) {
+        match read_merge(output.code(), &output.stdout) {
             Answer::Clean(tree) if tree == green.tree => Ok(Merged::Unchanged),
             Answer::Clean(tree) => Ok(Merged::Tree(tree)),
             Answer::Conflict => {
@@ -161,7 +161,7 @@ impl MergeRepo {
                 Ok(Merged::Conflict { files, detail })
             }
             Answer::Broken => match self.git.merge_base(&green.commit, head).await? {
-                Some(_) => Err(failed(&args, &output)),
+                Some(_) => Err(git.failed(&args, &output)),
                 None => {
                     let detail = format!("{head} has no common history with green {}", green.commit);
                     Ok(Merged::Conflict { files: Vec::new(), detail })
