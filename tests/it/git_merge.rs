@@ -15,6 +15,20 @@ async fn open(world: &World) -> MergeRepo {
     MergeRepo::open(&world.state(), &source, &inspect(&source).await.unwrap()).await.unwrap()
 }
 
+/// The same with every git it starts noted in `trace` of the world.
+async fn traced(world: &World) -> MergeRepo {
+    let source = world.git(&world.repo()).with_env("GIT_TRACE2", world.home().join("trace"));
+    let source = source.staying(&world.repo().join(".git"));
+    MergeRepo::open(&world.state(), &source, &inspect(&source).await.unwrap()).await.unwrap()
+}
+
+/// How many gits were started with this command in `trace`, those that stay aside.
+fn started(world: &World, command: &str) -> usize {
+    let trace = std::fs::read_to_string(world.home().join("trace")).unwrap();
+    let starts = trace.lines().filter(|line| line.contains(" start "));
+    starts.filter(|line| line.contains(&format!(" {command} ")) && !line.contains("--stdin")).count()
+}
+
 async fn tip(world: &World, rev: &str) -> Tip {
     world.source().resolve(rev).await.unwrap().unwrap()
 }
@@ -188,7 +202,7 @@ fn a_git_that_stays_merges_like_one_that_does_not() {
         world.commit("src/main", "main\ntheirs\n").await;
         let (green, source) = (tip(&world, "main").await, world.git(&world.repo()));
         let plain = MergeRepo::open(&world.state(), &source, &inspect(&source).await.unwrap()).await.unwrap();
-        let stays = open(&world).await;
+        let stays = traced(&world).await;
         let mut clean = Vec::new();
         for (name, _) in heads {
             let head = world.id(name).await;
@@ -200,6 +214,7 @@ fn a_git_that_stays_merges_like_one_that_does_not() {
             clean.extend(matches!(one, Integration::Candidate(_)).then_some(name));
         }
         assert_eq!(clean, ["plain", "union", "again", "new"]);
+        assert_eq!(started(&world, "merge-tree"), heads.len() - clean.len(), "only conflicts are merged once more");
     });
 }
 
@@ -211,7 +226,7 @@ fn a_commit_by_a_git_that_stays_is_one_of_commit_tree() {
         let messages = ["one line", "two\n\nlines\n", "ends\n\n\n", "  odd \t\u{e9}\u{1F600} \r\n", "\n"];
         for name in ["Ada", "A. Lovelace", "Dr. Ada,", "\u{c9}va O'Neil", "<Ada>"] {
             world.sh(&format!("git config --global user.name \"{name}\"")).await;
-            let (source, stays) = (world.git(&world.repo()), open(&world).await);
+            let (source, stays) = (world.git(&world.repo()), traced(&world).await);
             let plain = MergeRepo::open(&world.state(), &source, &inspect(&source).await.unwrap()).await.unwrap();
             for message in messages {
                 for parents in [vec![], vec![&first], vec![&first, &first]] {
@@ -221,6 +236,8 @@ fn a_commit_by_a_git_that_stays_is_one_of_commit_tree() {
                 }
             }
         }
+        // Two of the names are changed by git, and every third commit has a parent twice.
+        assert_eq!(started(&world, "commit-tree"), 2 * 15 + 3 * 5);
         // Without a date it is now, in the zone of the user.
         let (source, stays) = (world.git(&world.repo()), open(&world).await);
         let plain = MergeRepo::open(&world.state(), &source, &inspect(&source).await.unwrap()).await.unwrap();

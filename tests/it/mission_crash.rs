@@ -257,12 +257,13 @@ while IFS= read -r line; do
 done
 "#;
 
-/// A git that is slow where it writes, and notes its beginnings and ends.
+/// A git that is slow where it writes, waits while it is held, and notes its beginnings and ends.
 fn slow_git() -> String {
     let writes = r#"case $request in
   *update-ref* | *commit-tree* | *merge-tree* | *clone* | *--stdin-paths*)
     echo "$ENGINE $$ begin" >>"$HOME/gits"
-    sleep 0.15
+    sleep 0.05
+    while [ -e "$HOME/hold" ]; do sleep 0.02; done
     once "$@"
     code=$?
     echo "$ENGINE $$ end" >>"$HOME/gits" ;;
@@ -280,15 +281,21 @@ fn p4_no_git_of_a_killed_engine_works_beside_the_next_engine() {
         let mut engine = world.spawn_mission(&world.plan(&units));
         let mut outlived = 0;
         for n in 1..=6 {
-            // An engine is killed in the middle of its n-th slow git.
-            let open = until("a git in the middle of its work", || {
+            // An engine is killed in the middle of one of its first slow gits.
+            until("gits of this engine", || {
                 let gits = gits(&world);
                 let mine = gits.iter().filter(|(e, _, begins)| *e == engine.number && *begins).count();
-                (mine > n % 3 && gits.last().is_some_and(|(_, _, begins)| *begins)).then_some(gits.len())
+                (mine > n % 3).then_some(())
+            });
+            std::fs::write(world.home().join("hold"), "").unwrap();
+            let open = until("a git in the middle of its work", || {
+                let gits = gits(&world);
+                gits.last().is_some_and(|(_, _, begins)| *begins).then_some(gits.len())
             });
             assert!(engine.kill());
             outlived += usize::from(gits(&world).len() == open);
             engine = world.spawn_resume();
+            std::fs::remove_file(world.home().join("hold")).unwrap();
         }
         engine.end().exits(0);
         let mut open: BTreeSet<(u32, u32)> = BTreeSet::new();
