@@ -249,7 +249,7 @@ async fn finish(
 ) -> AttemptReport {
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
-    let handoff = if script { None } else { read_handoff(place, log) };
+    let handoff = if script { script_handoff(place) } else { read_handoff(place, log) };
     let mut report = AttemptReport::bare(run_end(&ended.end));
     report.ran = began.or(ended.started).map(|b| (b, clock::now()));
     if let Some(proof) = &ended.proof {
@@ -380,6 +380,13 @@ fn read_handoff(place: &Folder, log: Option<&Path>) -> Option<Handoff> {
     let file = files::read_untrusted(&place.result(), HANDOFF_TAIL);
     let text = log.map(|l| tail::of(l, HANDOFF_TAIL)).unwrap_or_default();
     read(file.as_deref(), &text)
+}
+
+/// What a script says against itself. Its output is that of any program and no place for a handoff, and by the other
+/// words it would gain nothing: it is done when it leaves with 0.
+fn script_handoff(place: &Folder) -> Option<Handoff> {
+    let file = files::read_untrusted(&place.result(), HANDOFF_TAIL);
+    read(file.as_deref(), "").filter(|handoff| matches!(handoff.status, Claim::Blocked | Claim::Failed))
 }
 
 fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
