@@ -39,6 +39,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     }
     let _ = writeln!(out, "units: {}", sum_seen(view));
     landed_text(&mut out, &account);
+    intake_text(&mut out, &account);
     unlanded_text(&mut out, &account);
     verification_text(&mut out, &account);
     times_text(&mut out, &account);
@@ -131,6 +132,21 @@ fn landed_text(out: &mut String, account: &Account<'_>) {
         let _ = writeln!(out, "  {commit}  {}  {verdict}, {change}", unit.spec.id);
         if let Some(evidence) = fact.map(evidence).filter(|line| !line.is_empty()) {
             let _ = writeln!(out, "    {evidence}");
+        }
+    }
+}
+
+/// What came in from the target branch, with the tests that went with it: nobody else is asked about those.
+fn intake_text(out: &mut String, account: &Account<'_>) {
+    for (nth, fact) in account.facts.landings.iter().filter(|fact| fact.intake).enumerate() {
+        if nth == 0 {
+            out.push_str("\ntaken in from the target branch\n");
+        }
+        let (commit, change) = (fact.tip.commit.short(), change(fact.before.as_ref(), fact.after.as_ref()));
+        let _ = writeln!(out, "  {commit}  {}, {change}", word(&fact.verdict));
+        if let Some(delta) = &fact.delta {
+            names(out, "    tests that went with it", delta.removed.iter());
+            names(out, "    tests skipped with it", delta.newly_skipped.iter());
         }
     }
 }

@@ -35,3 +35,23 @@ fn p8_what_a_script_says_against_itself_counts() {
     said.says(&["the words of blocked"]);
     night.audit();
 }
+
+#[test]
+fn tests_that_are_to_go_are_told_the_way_and_named_when_they_went() {
+    let night = Night::new();
+    let allowed = unit("allowed", "git mv tests/beta.sh tests/renamed.sh") + "allow-removed-tests = true\n";
+    let said = night.mission(&[unit("goes", "git rm -q tests/alpha.sh"), allowed].join("\n")).exits(3);
+    said.says(&["1 test disappeared: "]);
+    assert_eq!((night.unit("goes"), night.unit("allowed")), ("rejected".to_owned(), "landed".to_owned()));
+    let way = "`allow-removed-tests: true` at the unit";
+    night.mc(&["unit", "show", "goes"]).exits(0).says(&[way]);
+    night.mc(&["report"]).exits(0).says(&[way]).does_not_say(&["taken in from the target branch"]);
+    night.audit();
+    // A person takes one away on the target branch.
+    night.sh("git rm -q tests/alpha.sh; git commit -qm fewer");
+    night.mc(&["verify", "--base", "HEAD^"]).exits(4).says(&[way, "what a person commits to the target branch"]);
+    night.mission(&unit("next", "touch next")).exits(0);
+    let said = night.mc(&["report"]).exits(0);
+    said.says(&["\ntaken in from the target branch\n", "tests that went with it: ", "alpha"]);
+    night.audit();
+}
