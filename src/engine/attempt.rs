@@ -25,6 +25,7 @@ use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
 use crate::domain::values::{CommitId, LONGEST_ARGUMENT, MissionId, UnitId};
+use crate::domain::verify::formats::without_sequences;
 use crate::domain::verify::key::Tier;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -397,8 +398,12 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
     match said.filter(|s| !s.is_empty()) {
         Some(said) => said,
         None if *end == End::Exited(0) => String::new(),
-        None => log.map(|l| tail::of(l, SUMMARY_TAIL as u64).trim().to_owned()).unwrap_or_default(),
+        None => log.map(|l| last_words(&tail::of(l, SUMMARY_TAIL as u64))).unwrap_or_default(),
     }
+}
+
+fn last_words(output: &str) -> String {
+    without_sequences(output).trim().to_owned()
 }
 
 async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Option<Collected>, String> {

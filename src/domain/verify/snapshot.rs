@@ -78,6 +78,7 @@ impl StageResult {
     #[must_use]
     pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
         let text = String::from_utf8_lossy(output);
+        let text = formats::without_sequences(&text);
         let (format, reading) = reading(spec, &text, files);
         let counts = spec.kind == StageKind::Tests && spec.format != Format::Exit;
         let (outcome, exit, reason) = match end {
