@@ -10,7 +10,7 @@ use super::words::{count, findings, short, span, sum_seen, tests, word};
 use super::{GreenRef, View, aside, cost};
 use crate::domain::mission::times::Phase;
 use crate::domain::values::{Millis, UnitId};
-use crate::domain::verify::{Delta, Summary};
+use crate::domain::verify::{Delta, Summary, telling};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -165,8 +165,7 @@ fn unlanded_text(out: &mut String, account: &Account<'_>) {
         let unit = rest.unit;
         let _ = writeln!(out, "  {}  {}", unit.spec.id, reason(unit.state.name(), &unit.reason));
         if unit.state.blocks() {
-            let lines = unit.reason.lines().skip(1).filter(|line| !line.trim().is_empty());
-            for line in lines.take(EVIDENCE) {
+            for line in told(&unit.reason, EVIDENCE) {
                 let _ = writeln!(out, "    | {}", short(line, 200));
             }
         }
@@ -175,6 +174,13 @@ fn unlanded_text(out: &mut String, account: &Account<'_>) {
         }
         let _ = writeln!(out, "    helps: `{}`", rest.helps);
     }
+}
+
+/// What stands behind the first line, cut to `most` lines: the first ones, or, where the output of a run follows, those that say what went wrong.
+pub(super) fn told(reason: &str, most: usize) -> Vec<&str> {
+    let lines: Vec<&str> = reason.lines().filter(|line| !line.trim().is_empty()).skip(1).collect();
+    let from = telling::place(&lines.join("\n")).filter(|from| *from >= most).unwrap_or(0);
+    lines.into_iter().skip(from).take(most).collect()
 }
 
 fn reason(state: &str, text: &str) -> String {

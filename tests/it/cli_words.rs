@@ -55,3 +55,58 @@ fn tests_that_are_to_go_are_told_the_way_and_named_when_they_went() {
     said.says(&["\ntaken in from the target branch\n", "tests that went with it: ", "alpha"]);
     night.audit();
 }
+
+/// Prints like pytest, in colour: a long head, what failed, and the tests that passed afterwards.
+const LOUD: &str = r#"
+esc=$(printf '\033')
+i=0; while [ $i -lt 400 ]; do echo "${esc}[36mplugin $i is loaded and has nothing to say${esc}[0m"; i=$((i+1)); done
+if [ -e broken ]; then
+  echo "${esc}[1m___ sums ___${esc}[0m"
+  echo "    def sums():"
+  echo "E       assert 2 == ${esc}[31m3${esc}[0m"
+fi
+i=0; while [ $i -lt 400 ]; do echo "plugin $i goes home and has nothing to say"; i=$((i+1)); done
+if [ -e broken ]; then echo "not ok 1 - sums"; else echo "ok 1 - sums"; fi
+echo 1..1
+[ ! -e broken ]
+"#;
+
+#[test]
+fn what_a_failing_test_says_is_shown_whole_once_and_without_colours() {
+    let night = Night::new();
+    night.write("run.sh", LOUD);
+    night.write("mission-control.toml", "[target.verification]\ncommand = \"sh run.sh\"\n");
+    night.commit("loud");
+    night.mission(&unit("breaks", "touch broken")).exits(3);
+    let said = night.mc(&["unit", "show", "breaks"]).exits(0);
+    assert_eq!(said.out.matches("assert 2 == 3").count(), 1, "{}", said.out);
+    said.does_not_say(&["\u{fffd}", "[31m", "[0m"]);
+    night.mc(&["report"]).exits(0).says(&["    | E       assert 2 == 3\n"]).does_not_say(&["[31m"]);
+    night.audit();
+    // The same for the branch of a person, in every format of text.
+    night.write("broken", "");
+    night.commit("broken");
+    let own = "what failing tests say\n  verification: sums\n    | E       assert 2 == 3\n";
+    for format in ["text", "github"] {
+        night.mc(&["verify", "--base", "HEAD^", "--format", format]).exits(4).says(&[own]);
+    }
+    night.mc(&["verify"]).exits(4).says(&[own]);
+}
+
+/// Prints like go: the package `ex/slug` cannot be built when `broken` is there, the other one always runs.
+const GO: &str = r"
+printf '=== RUN   TestB\n--- PASS: TestB (0.00s)\nPASS\nok  \tex/words\t0.1s\n'
+if [ -e broken ]; then printf 'FAIL\tex/slug [build failed]\nFAIL\n'; exit 1; fi
+printf '=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\nok  \tex/slug\t0.1s\n'
+";
+
+#[test]
+fn a_suite_that_cannot_run_is_not_called_a_test_that_passed() {
+    let night = Night::new();
+    night.write("run.sh", GO);
+    night.commit("go");
+    night.write("broken", "");
+    night.commit("broken");
+    let said = night.mc(&["verify", "--base", "HEAD^"]).exits(4);
+    said.says(&["1 suite could not run to its end: verification: ex/slug (1 test is missing)"]).does_not_say(&["passed before and fails now"]);
+}
