@@ -448,7 +448,8 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
 }
 
 /// Whether a person took green back after the mission, and with it the marks by which items were left aside.
-fn rolled_back(view: &View<'_>) -> bool {
+#[must_use]
+pub fn rolled_back(view: &View<'_>) -> bool {
     view.records.iter().any(|(_, _, record)| matches!(record, Record::RolledBack { .. }))
 }
 

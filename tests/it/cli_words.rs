@@ -110,3 +110,38 @@ fn a_suite_that_cannot_run_is_not_called_a_test_that_passed() {
     let said = night.mc(&["verify", "--base", "HEAD^"]).exits(4);
     said.says(&["1 suite could not run to its end: verification: ex/slug (1 test is missing)"]).does_not_say(&["passed before and fails now"]);
 }
+
+#[test]
+fn a_backlog_and_a_status_say_what_green_says() {
+    let night = Night::new();
+    night.write("BACKLOG.md", "## Good\n- run: touch good\n\n## Bad\n- run: git rm -q tests/alpha.sh\n- attempts: 1\n");
+    night.commit("backlog");
+    let listed = |words: &[&str]| night.mc(&["backlog", "list"]).exits(0).says(words);
+    listed(&["bad   todo"]).does_not_say(&["leaves aside"]);
+    night.mc(&["mission", "start"]).exits(3);
+    // The work tree has no marks.
+    listed(&["bad   todo", "a mission leaves aside: good (done), bad (failed); `mc plan` says what helps"]);
+    let json = night.mc(&["backlog", "list", "--json"]).exits(0);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&json["units"][0]["next"], &json["units"][1]["next"]), (&"done".into(), &"failed".into()));
+
+    // Green goes back by the command: the marks go too, and nobody says that nothing is left.
+    let base = night.sh("git rev-parse mc/green~2");
+    let said = night.mc(&["green", "rollback", &base, "--yes"]).exits(0);
+    said.says(&["what was refused, failed or held is planned again"]);
+    listed(&[]).does_not_say(&["leaves aside"]);
+    for look in ["status", "report"] {
+        let said = night.mc(&[look]).exits(0).does_not_say(&["nothing is left to plan", "WRONG"]);
+        said.says(&["green was rolled back since", "`mc plan` shows what is planned again"]);
+    }
+    night.audit();
+
+    // And by hand: that is wrong, and said first.
+    night.mc(&["mission", "start"]).exits(3);
+    night.mc(&["status"]).exits(0).does_not_say(&["WRONG", "rolled back"]);
+    night.sh("git update-ref refs/heads/mc/green main");
+    for look in ["status", "report"] {
+        let said = night.mc(&[look]).exits(0);
+        assert!(said.out.starts_with("WRONG: the journal says landed, mc/green does not contain: good"), "{}", said.out);
+    }
+}
