@@ -177,6 +177,26 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
 }
 
 #[test]
+fn p11_a_mission_that_its_time_cut_short_has_told_what_landed() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[scheduler.budget]\nmax_wall_time = \"6s\"");
+    night.write("BACKLOG.md", "## A\n- run: echo a > a.txt\n\n## B\n- run: echo half > b.txt; sleep 600\n");
+    night.commit("backlog");
+    let said = night.mc(&["mission", "start"]).exits(3).says(&["a: landed", "ended: wall-time"]);
+    said.says(&["nothing works any more; what became of the units is still written down"]);
+    let backlog = green(&night, "BACKLOG.md");
+    assert!(backlog.starts_with("## A\n- status: done (") && backlog.contains("## B\n- run: "), "{backlog}");
+    let progress = green(&night, "PROGRESS.md");
+    assert!(progress.contains("- **Outcome**: 1 landed; ended before its time (wall-time)\n"), "{progress}");
+    assert_eq!([night.unit("a"), night.unit("b")], ["landed", "cancelled"]);
+    assert_eq!(verifications(&night), 3, "the base, the landing, what is written");
+    night.mc(&["plan"]).exits(0).says(&["1 unit in 1 wave"]).does_not_say(&["left aside"]);
+    night.mc(&["report", "--verify"]).exits(0).says(&["books of round 1: marks and session are what the records say"]);
+    night.audit();
+    night.green_verifies("sh run.sh");
+}
+
+#[test]
 fn p13_the_books_cost_no_run_where_verification_does_not_read_them() {
     let night = Night::new();
     night.settings("sh run.sh", "ignore = [\"BACKLOG.md\", \"PROGRESS.md\"]");

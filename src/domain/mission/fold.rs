@@ -358,7 +358,6 @@ impl State {
                 self.waiting = false;
                 self.stop = Some((*level, *why));
             }
-            Record::StopWithdrawn { .. } => {}
             Record::Waiting { .. } => {
                 self.waiting = true;
                 self.suspended = true;
@@ -370,17 +369,16 @@ impl State {
                 self.checking = self.stage == Stage::Evaluating;
                 self.waiting = false;
                 self.hold = None;
+                self.closed = false;
                 self.step_failures = 0;
                 self.infra_in_row = 0;
-                if matches!(self.stop, Some((StopLevel::Interrupt, _))) {
-                    self.stop = None;
-                }
-                if let Some(landing) = &mut self.landing {
-                    landing.again_at = 0;
-                }
+                self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
+                self.landing.iter_mut().for_each(|landing| landing.again_at = 0);
             }
             Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
-            Record::RollbackIntended { .. } | Record::RollbackDropped { .. } | Record::Cleaned { .. } => {}
+            Record::Closing { .. } => self.closes(),
+            Record::RollbackIntended { .. } | Record::RollbackDropped { .. } => {}
+            Record::Cleaned { .. } | Record::StopWithdrawn { .. } => {}
             Record::MissionEnded { at, outcome, reason, code } => {
                 self.stage = Stage::Over;
                 self.ended = Some(*at);

@@ -98,6 +98,7 @@ impl State {
             cancelling: BTreeSet::new(),
             books: None,
             books_refused: false,
+            closed: false,
         })
     }
 }

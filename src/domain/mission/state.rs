@@ -53,6 +53,8 @@ pub struct State {
     /// What is to be written about a round, while that is in the queue.
     pub books: Option<Arc<Books>>,
     pub(super) books_refused: bool,
+    /// Whether this engine has begun to write the last books of an early end; it tries once.
+    pub(super) closed: bool,
     pub(super) clock: Clock,
     pub(super) emptied: bool,
     pub(super) unreadable: bool,
@@ -138,7 +140,7 @@ impl State {
             return None;
         }
         let mut times = Vec::new();
-        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) {
+        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.closing() {
             times.extend(self.ends_at());
         }
         if self.may_dispatch() && self.free_slot().is_some() {
