@@ -9,7 +9,7 @@ use crate::domain::verify::history::TestHistory;
 use crate::domain::verify::key::StageKind;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
-use crate::domain::verify::{telling, Delta, Gate, Judgement, SnapshotKey, StageOutcome};
+use crate::domain::verify::{Delta, Gate, Judgement, SnapshotKey, StageOutcome, telling};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -6,7 +6,8 @@ use super::support::night::{Night, unit};
 #[test]
 fn p8_what_a_script_says_against_itself_counts() {
     let night = Night::new();
-    let says = |status: &str| format!(r#"echo '{{"status":"{status}","summary":"the words of {status}"}}' > "$MC_RESULT""#);
+    let says =
+        |status: &str| format!(r#"echo '{{"status":"{status}","summary":"the words of {status}"}}' > "$MC_RESULT""#);
     let plan = [
         unit("fails", &says("failed")),
         unit("half", &format!("touch half; {}", says("failed"))),
@@ -108,7 +109,8 @@ fn a_suite_that_cannot_run_is_not_called_a_test_that_passed() {
     night.write("broken", "");
     night.commit("broken");
     let said = night.mc(&["verify", "--base", "HEAD^"]).exits(4);
-    said.says(&["1 suite could not run to its end: verification: ex/slug (1 test is missing)"]).does_not_say(&["passed before and fails now"]);
+    said.says(&["1 suite could not run to its end: verification: ex/slug (1 test is missing)"])
+        .does_not_say(&["passed before and fails now"]);
 }
 
 #[test]
@@ -142,6 +144,10 @@ fn a_backlog_and_a_status_say_what_green_says() {
     night.sh("git update-ref refs/heads/mc/green main");
     for look in ["status", "report"] {
         let said = night.mc(&[look]).exits(0);
-        assert!(said.out.starts_with("WRONG: the journal says landed, mc/green does not contain: good"), "{}", said.out);
+        assert!(
+            said.out.starts_with("WRONG: the journal says landed, mc/green does not contain: good"),
+            "{}",
+            said.out
+        );
     }
 }
