@@ -151,3 +151,20 @@ fn a_backlog_and_a_status_say_what_green_says() {
         );
     }
 }
+
+#[test]
+fn on_a_red_base_what_broke_off_comes_before_the_tests_it_took_with_it() {
+    let night = Night::new();
+    let broken = "if [ -e broken ]; then echo 'Bail out! 1 error during collection'; exit 1; fi";
+    night.write("run.sh", &format!("{broken}\nprintf 'not ok 1 - a\\nok 2 - b\\n1..2\\n'\nexit 1\n"));
+    night.commit("red");
+    night.write("broken", "");
+    night.commit("broken");
+    let said = night.mc(&["verify", "--base", "HEAD^"]).exits(4).does_not_say(&["nothing to judge"]);
+    let first = said.out.lines().find(|line| line.starts_with("  - ")).unwrap();
+    assert!(
+        first.starts_with("  - 1 stage fails in another way than before this change, and tests are missing from it: ")
+    );
+    assert!(first.contains("1 error during collection"), "{first}");
+    said.says(&["HEAD may not land: hurt: 1 stage fails in another way", "  - 2 tests disappeared: "]);
+}
