@@ -8,6 +8,7 @@ use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::Run;
 use crate::adapters::host::tail;
 use crate::adapters::workspace::pool::{Pool, PoolError, SlotInfo};
+use crate::domain::ending::Ending;
 use crate::domain::values::CommitId;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -168,10 +169,13 @@ async fn setup(
         end => {
             let said = ended.log.map(|l| tail::of(&l, 1_000)).unwrap_or_default();
             let how = match end {
-                End::Exited(code) => format!("exit {code}"),
-                End::Signaled(signal) => format!("signal {signal}"),
+                End::Exited(code) => Ending::Code(code).to_string(),
+                End::Signaled(signal) => Ending::Signal(signal).to_string(),
                 End::Timeout => "scheduler.session_timeout is used up".to_owned(),
-                other => format!("{other:?}"),
+                End::Lost(why) => why,
+                End::Stalled | End::Overstayed | End::NeverStarted | End::Killed => {
+                    "it did not run to its end".to_owned()
+                }
             };
             Err(NotReady::Failed(format!("target.setup `{line}` failed ({how}): {}", said.trim())))
         }
