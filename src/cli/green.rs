@@ -141,6 +141,11 @@ fn tell(plan: &Rollback) {
         };
         output::line(&format!("  {}  {what}  (mission {})", gone.commit.short(), gone.mission));
     }
+    if plan.goes.iter().any(|gone| gone.books.is_some()) {
+        output::line(
+            "the marks in BACKLOG.md that came with these books go too: what was refused, failed or held is planned again",
+        );
+    }
     if let Some(branch) = &plan.target_keeps {
         output::line(&format!(
             "note: {} contains some of it, so the next mission takes it in again; revert it there too",

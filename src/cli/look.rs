@@ -11,6 +11,7 @@ use crate::engine::history::History;
 use crate::engine::site::Site;
 use crate::engine::views::Look;
 use crate::engine::{audit as checks, history, views};
+use crate::report::account::Account;
 use crate::report::text::plain;
 use crate::report::{
     Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
@@ -31,14 +32,25 @@ async fn look(context: &Context, mission: Option<&str>) -> Result<(Site, Look), 
 }
 
 pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u8, CliError> {
-    let (_, look) = look(context, mission).await?;
+    let (site, look) = look(context, mission).await?;
     let view = look.view();
     if context.global.json {
         output::json(&states::json(view.as_ref(), &look.green));
     } else {
+        if let Some(view) = &view {
+            let account = Account::of(view, &look.green, &landed(&site, &look).await?);
+            if let Some(wrong) = account.contradiction() {
+                output::line(&format!("WRONG: {wrong}"));
+            }
+        }
         output::put(&states::text(view.as_ref(), &look.green));
     }
     Ok(0)
+}
+
+/// Units that green's history names.
+async fn landed(site: &Site, look: &Look) -> Result<BTreeSet<UnitId>, CliError> {
+    Ok(views::landed(site, &look.green).await?.into_iter().map(|(unit, _)| unit).collect())
 }
 
 pub(super) async fn metrics(context: &Context) -> Result<u8, CliError> {
@@ -195,7 +207,7 @@ pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliErr
 pub(super) async fn report(context: &Context, mission: Option<&str>, format: Format) -> Result<u8, CliError> {
     let (site, look) = look(context, mission).await?;
     let view = view(&look)?;
-    let landed: BTreeSet<UnitId> = views::landed(&site, &look.green).await?.into_iter().map(|(unit, _)| unit).collect();
+    let landed = landed(&site, &look).await?;
     match format {
         _ if context.global.json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),
         Format::Json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),

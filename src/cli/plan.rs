@@ -2,11 +2,15 @@
 
 use super::error::CliError;
 use super::{Context, output};
-use crate::engine::plans::{Shown, shown};
+use crate::domain::backlog::ItemState;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::UnitId;
+use crate::engine::plans::{Shown, offered, shown};
 use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::plan as plans;
-use crate::report::words::count;
+use crate::report::text::plain;
+use crate::report::words::{count, word};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +28,7 @@ pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<
 
 /// Which text is the plan, where a person could mean another one.
 pub(super) fn say_of_backlog(site: &Site, fixed: bool, differs: bool) {
-    let branch = crate::report::text::plain(&views::target_branch(site));
+    let branch = plain(&views::target_branch(site));
     if fixed {
         output::note(&format!(
             "note: BACKLOG.md is not committed on {branch}: its units as they are now are the plan of one mission"
@@ -79,20 +83,42 @@ pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, 
 }
 
 pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
-    let path = backlog_path(context, None).await?;
-    let backlog = views::read_backlog(&path)??;
+    let site = context.site().await?;
+    let backlog = views::read_backlog(&site.backlog_path())??;
+    // The file is what its author has here; what missions made of its items is marked on green. Where that cannot be read,
+    // `mc plan` says why.
+    let next = offered(&site).await.ok().and_then(Result::ok);
+    let next = |unit: &UnitId| {
+        let next = next.as_ref()?;
+        match next.aside.iter().find(|item| item.unit == *unit) {
+            Some(item) => Some(word(&item.why)),
+            None if next.satisfied.contains(unit) => Some("done".to_owned()),
+            None => next.units.iter().any(|planned| planned.id == *unit).then(|| "planned".to_owned()),
+        }
+    };
     if context.global.json {
         let units: Vec<_> = backlog
             .units
             .iter()
             .map(|unit| {
                 let status = backlog.statuses.get(&unit.id).map(ToString::to_string);
-                json!({"id": unit.id, "title": unit.title, "line": unit.line, "status": status})
+                json!({"id": unit.id, "title": unit.title, "line": unit.line, "status": status, "next": next(&unit.id)})
             })
             .collect();
         output::json(&json!({"schema": 1, "units": units}));
     } else {
         output::put(&plans::backlog_list(&backlog));
+        let open = |unit: &&UnitSpec| {
+            let state = backlog.statuses.get(&unit.id).map_or(ItemState::Todo, |status| status.state);
+            state == ItemState::Todo
+        };
+        let known = backlog.units.iter().filter(open).filter_map(|unit| Some((&unit.id, next(&unit.id)?)));
+        let other: Vec<String> =
+            known.filter(|(_, next)| next != "planned").map(|(unit, next)| format!("{unit} ({next})")).collect();
+        if !other.is_empty() {
+            let names = plain(&other.join(", "));
+            output::line(&format!("by the marks on green a mission leaves aside: {names}; `mc plan` says what helps"));
+        }
     }
     Ok(0)
 }

@@ -25,6 +25,7 @@ use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
 use crate::domain::values::{CommitId, LONGEST_ARGUMENT, MissionId, UnitId};
+use crate::domain::verify::formats::without_sequences;
 use crate::domain::verify::key::Tier;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -249,7 +250,7 @@ async fn finish(
 ) -> AttemptReport {
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
-    let handoff = if script { None } else { read_handoff(place, log) };
+    let handoff = if script { script_handoff(place) } else { read_handoff(place, log) };
     let mut report = AttemptReport::bare(run_end(&ended.end));
     report.ran = began.or(ended.started).map(|b| (b, clock::now()));
     if let Some(proof) = &ended.proof {
@@ -382,6 +383,13 @@ fn read_handoff(place: &Folder, log: Option<&Path>) -> Option<Handoff> {
     read(file.as_deref(), &text)
 }
 
+/// What a script says against itself. Its output is that of any program and no place for a handoff, and by the other
+/// words it would gain nothing: it is done when it leaves with 0.
+fn script_handoff(place: &Folder) -> Option<Handoff> {
+    let file = files::read_untrusted(&place.result(), HANDOFF_TAIL);
+    read(file.as_deref(), "").filter(|handoff| matches!(handoff.status, Claim::Blocked | Claim::Failed))
+}
+
 fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
     let said = handoff.map(|h| {
         let parts = [Some(h.summary.clone()), h.no_op_reason.clone(), Some(h.blockers.join("; "))];
@@ -390,8 +398,12 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
     match said.filter(|s| !s.is_empty()) {
         Some(said) => said,
         None if *end == End::Exited(0) => String::new(),
-        None => log.map(|l| tail::of(l, SUMMARY_TAIL as u64).trim().to_owned()).unwrap_or_default(),
+        None => log.map(|l| last_words(&tail::of(l, SUMMARY_TAIL as u64))).unwrap_or_default(),
     }
+}
+
+fn last_words(output: &str) -> String {
+    without_sequences(output).trim().to_owned()
 }
 
 async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Option<Collected>, String> {

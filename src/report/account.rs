@@ -4,7 +4,7 @@
 //! every unit that did not land has a command that helps.
 
 use super::facts::{Facts, LandingFact, facts};
-use super::status::{next_action, truth};
+use super::status::{next_action, rolled_back, truth};
 use super::words::{attempt_ref, worked};
 use super::{GreenRef, View};
 use crate::domain::mission::times::{Phase, Times, times};
@@ -149,7 +149,7 @@ impl<'a> Account<'a> {
             (UnitState::Held, _) => format!("mc unit retry {id} --say TEXT"),
             (UnitState::Blocked, Some(cause)) => format!("mc unit show {cause}"),
             (UnitState::Failed | UnitState::Rejected, _) => format!("mc unit show {id}"),
-            (UnitState::Cancelled, _) if over => "mc mission start".to_owned(),
+            (UnitState::Cancelled | UnitState::RolledBack, _) if over => "mc mission start".to_owned(),
             (UnitState::Cancelled, _) => format!("mc unit retry {id}"),
             _ if self.view.engine.is_none() && !over => "mc mission resume".to_owned(),
             _ => format!("mc unit show {id}"),
@@ -200,7 +200,7 @@ impl<'a> Account<'a> {
     #[must_use]
     pub fn next(&self) -> String {
         let unlanded = self.view.state.units.iter().find(|unit| unit.state.blocks() && !unit.attempts.is_empty());
-        match unlanded.filter(|_| self.view.state.over()) {
+        match unlanded.filter(|_| self.view.state.over() && !rolled_back(&self.view)) {
             Some(unit) => format!("`mc unit show {}` shows why it did not land", unit.spec.id),
             None => next_action(&self.view, self.green),
         }

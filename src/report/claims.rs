@@ -120,7 +120,7 @@ mod tests {
         ];
         expect![[r#"
             the report is wrong: mission m1, 3 claims: 1 hold, 1 does not hold, 1 cannot be checked
-            DOES NOT HOLD      the �second: is false
+            DOES NOT HOLD      the econd: is false
             cannot be checked  the third: no file
             holds              the first
         "#]]

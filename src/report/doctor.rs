@@ -59,7 +59,7 @@ mod tests {
         ];
         expect![[r#"
             ok       git     git 2.47
-            warning  reach   as root�[31m
+            warning  reach   as root
                              help: run it
                                    as you
             problem  branch  there is no branch main

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct LandingFact {
     /// Whose change; absent for the target branch.
     pub unit: Option<UnitId>,
+    /// Whether it took in what the target branch had.
+    pub intake: bool,
     /// The attempt whose change it is.
     pub attempt: Option<u32>,
     /// When it landed.
@@ -128,6 +130,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                 let (tip, verdict, found) = (candidate.clone(), *verdict, after.take());
                 facts.landings.push(LandingFact {
                     unit,
+                    intake: *source == MergeSource::Intake,
                     attempt,
                     at: *at,
                     onto: onto.take(),

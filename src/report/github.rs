@@ -19,13 +19,13 @@ pub fn github(verified: &Verified, token: &str) -> String {
     let mut out = format!("::stop-commands::{token}\n{}::{token}::\n", text(verified, false));
     let history = &verified.history;
     if let Some(delta) = &verified.delta {
+        annotate(&mut out, "error", "Stage cannot be compared", &delta.incomparable, history);
         annotate(&mut out, "error", "Broken test", &delta.broken, history);
         annotate(&mut out, "error", "New test fails", &delta.new_failing, history);
         annotate(&mut out, "error", "Test disappeared", &delta.removed, history);
         annotate(&mut out, "error", "Test became skipped", &delta.newly_skipped, history);
         annotate(&mut out, "error", "Stage broken", &delta.stages_broken, history);
         annotate(&mut out, "error", "Stage could not run", &delta.not_run, history);
-        annotate(&mut out, "error", "Nothing to judge", &delta.incomparable, history);
         let told = |refusal: &&Refusal| matches!(refusal.cause, Cause::Findings | Cause::Metrics | Cause::Gate);
         for refusal in verified.judgement.iter().flat_map(|judgement| &judgement.refusals).filter(told) {
             command(&mut out, "error", refusal.cause.word(), &refusal.reason);

@@ -7,7 +7,7 @@
 use super::text::plain;
 use super::verify::{Verified, counted, past};
 use super::words::{count, short};
-use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::results::{TestStatus, WHOLE_SUITE};
 use crate::domain::verify::snapshot::StageResult;
 use crate::domain::verify::{Cause, StageOutcome};
 use std::fmt::Write;
@@ -170,6 +170,7 @@ fn told_by_tests(verified: &Verified, cause: Cause) -> bool {
 fn failing(verified: &Verified, stage: &StageResult, name: &str, shown: bool) -> String {
     let within = |list: &[String]| list.iter().any(|other| other == name);
     let what = match &verified.delta {
+        _ if name.ends_with(WHOLE_SUITE) => "could not run to its end",
         Some(delta) if within(&delta.broken) => "passed before and fails now",
         Some(delta) if within(&delta.new_failing) => "is new and fails",
         Some(delta) if within(&delta.still_failing) => "failed before this change too (pre-existing)",

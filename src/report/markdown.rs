@@ -4,7 +4,7 @@
 //! fence is longer than any run of backticks in it, so that it can make no link, mention, image, heading or HTML.
 
 use super::account::Account;
-use super::mission::{NAMES, SLOWEST, attempts, change, evidence, objective, phases, runs_of, share};
+use super::mission::{NAMES, SLOWEST, attempts, change, evidence, objective, phases, runs_of, share, told};
 use super::text::plain;
 use super::words::{count, short, span, sum_seen, tests, word};
 use super::{GreenRef, View, aside, cost};
@@ -126,8 +126,7 @@ fn unlanded(out: &mut String, account: &Account<'_>) {
             let _ = writeln!(out, "  - work kept at {}", code(kept));
         }
         let _ = writeln!(out, "  - helps: {}", code(&rest.helps));
-        let lines = unit.reason.lines().skip(1).filter(|line| !line.trim().is_empty());
-        let lines: Vec<String> = lines.take(EVIDENCE).map(|line| short(line, 400)).collect();
+        let lines: Vec<String> = told(&unit.reason, EVIDENCE).into_iter().map(|line| short(line, 400)).collect();
         if unit.state.blocks() && !lines.is_empty() {
             out.push_str("  <details><summary>evidence</summary>\n\n");
             block(out, "  ", &lines);

@@ -10,7 +10,7 @@ use super::words::{count, findings, short, span, sum_seen, tests, word};
 use super::{GreenRef, View, aside, cost};
 use crate::domain::mission::times::Phase;
 use crate::domain::values::{Millis, UnitId};
-use crate::domain::verify::{Delta, Summary};
+use crate::domain::verify::{Delta, Summary, telling};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -39,6 +39,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     }
     let _ = writeln!(out, "units: {}", sum_seen(view));
     landed_text(&mut out, &account);
+    intake_text(&mut out, &account);
     unlanded_text(&mut out, &account);
     verification_text(&mut out, &account);
     times_text(&mut out, &account);
@@ -135,6 +136,21 @@ fn landed_text(out: &mut String, account: &Account<'_>) {
     }
 }
 
+/// What came in from the target branch, with the tests that went with it: nobody else is asked about those.
+fn intake_text(out: &mut String, account: &Account<'_>) {
+    for (nth, fact) in account.facts.landings.iter().filter(|fact| fact.intake).enumerate() {
+        if nth == 0 {
+            out.push_str("\ntaken in from the target branch\n");
+        }
+        let (commit, change) = (fact.tip.commit.short(), change(fact.before.as_ref(), fact.after.as_ref()));
+        let _ = writeln!(out, "  {commit}  {}, {change}", word(&fact.verdict));
+        if let Some(delta) = &fact.delta {
+            names(out, "    tests that went with it", delta.removed.iter());
+            names(out, "    tests skipped with it", delta.newly_skipped.iter());
+        }
+    }
+}
+
 fn unlanded_text(out: &mut String, account: &Account<'_>) {
     for (nth, unit) in account.idle().into_iter().enumerate() {
         if nth == 0 {
@@ -149,8 +165,7 @@ fn unlanded_text(out: &mut String, account: &Account<'_>) {
         let unit = rest.unit;
         let _ = writeln!(out, "  {}  {}", unit.spec.id, reason(unit.state.name(), &unit.reason));
         if unit.state.blocks() {
-            let lines = unit.reason.lines().skip(1).filter(|line| !line.trim().is_empty());
-            for line in lines.take(EVIDENCE) {
+            for line in told(&unit.reason, EVIDENCE) {
                 let _ = writeln!(out, "    | {}", short(line, 200));
             }
         }
@@ -159,6 +174,13 @@ fn unlanded_text(out: &mut String, account: &Account<'_>) {
         }
         let _ = writeln!(out, "    helps: `{}`", rest.helps);
     }
+}
+
+/// What stands behind the first line, cut to `most` lines: the first ones, or, where the output of a run follows, those that say what went wrong.
+pub(super) fn told(reason: &str, most: usize) -> Vec<&str> {
+    let lines: Vec<&str> = reason.lines().filter(|line| !line.trim().is_empty()).skip(1).collect();
+    let from = telling::place(&lines.join("\n")).filter(|from| *from >= most).unwrap_or(0);
+    lines.into_iter().skip(from).take(most).collect()
 }
 
 fn reason(state: &str, text: &str) -> String {

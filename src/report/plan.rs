@@ -195,7 +195,7 @@ mod tests {
                   at most 1 attempt, timeout 1h30m
 
             wave 2 (1 unit)
-              docs-31m-red  P2  Docs �[31m red
+              docs-31m-red  P2  Docs  red
                   after set-up, order only: src/** meets src/doc/*.md
 
             wave 3 (1 unit)
@@ -299,7 +299,7 @@ mod tests {
         expect![[r#"
             1    group  -             -                                   Phase 1: Base
             1.1  unit   set-up        todo                                Set up
-            1.2  unit   docs-31m-red  todo                                Docs �[31m red
+            1.2  unit   docs-31m-red  todo                                Docs  red
             -    note   -             -                                   Ideas
             2    unit   old           done (2026-11-20, 0123abc, landed)  Old
             3    unit   api           todo                                API

@@ -118,7 +118,12 @@ mod tests {
             Books { round: 1, at: 0, keeps: Keeps::Backlog, marks: Vec::new(), session: session_of, outside: None };
         let text = add(None, &session(&MissionId::new("m1").unwrap(), &books));
         assert_eq!(crate::domain::progress::check(&text), Ok(1), "{text}");
-        assert!(text.contains("1. held `u` (x &lt;/details> \u{fffd}## Session History\u{fffd}[31m): why? &lt;script>\n2. 2 more units"), "{text}");
+        assert!(
+            text.contains(
+                "1. held `u` (x &lt;/details> \u{fffd}## Session History): why? &lt;script>\n2. 2 more units"
+            ),
+            "{text}"
+        );
         assert!(text.contains("checks before: unknown → after: unknown; 1 verification of"), "{text}");
     }
 }

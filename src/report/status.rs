@@ -336,7 +336,10 @@ pub fn truth(view: &View<'_>) -> String {
             0 => String::new(),
             n => format!(", {n} had nothing to do"),
         };
-        let reason = short(reason, 400);
+        let reason = match rolled_back(view) {
+            true => "green was rolled back since, with the marks of what it had".to_owned(),
+            false => short(reason, 400),
+        };
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
         let reason = if unmet(state) { format!("{reason}; the objective is not met") } else { reason };
         let left = aside::beside(state);
@@ -387,6 +390,9 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
         let done = *code == 0 || (tried && rounded && state.left_open().is_some());
         return match outcome {
             MissionOutcome::Refused => refusal_hint(view),
+            _ if rolled_back(view) => {
+                "`mc plan` shows what is planned again after the rollback, `mc mission start` does it".to_owned()
+            }
             _ if state.outside.is_some() => format!(
                 "mend the target branch and commit, then `mc mission start` takes it in first; {}",
                 taken_or_told(state, green)
@@ -439,6 +445,12 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
         (Some(_), MissionState::Paused) => "`mc mission resume` goes on".to_owned(),
         (Some(_), _) => "nothing; `mc events --follow` looks on, `mc mission stop` ends it".to_owned(),
     }
+}
+
+/// Whether a person took green back after the mission, and with it the marks by which items were left aside.
+#[must_use]
+pub fn rolled_back(view: &View<'_>) -> bool {
+    view.records.iter().any(|(_, _, record)| matches!(record, Record::RolledBack { .. }))
 }
 
 /// Whether the objective's check was run and did not pass.

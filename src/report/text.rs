@@ -1,7 +1,9 @@
 //! Untrusted text on its way to a terminal or a file.
 
-/// Replaces every character that could steer a terminal or break a line: line breaks and tabs become a space, other control
-/// characters (ESC among them) and invisible direction marks become U+FFFD. The number of characters stays the same.
+use crate::domain::verify::formats::without_sequences;
+
+/// Takes out terminal sequences and replaces every other character that could steer a terminal or break a line: line breaks
+/// and tabs become a space, other control characters and invisible direction marks become U+FFFD.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let safe = |c: char| match c {
@@ -10,7 +12,7 @@ pub fn plain(text: &str) -> String {
         c if c.is_control() => '\u{fffd}',
         c => c,
     };
-    text.chars().map(safe).collect()
+    without_sequences(text).chars().map(safe).collect()
 }
 
 #[cfg(test)]
@@ -19,7 +21,7 @@ mod tests {
 
     #[test]
     fn p12_control_characters_do_not_reach_a_terminal() {
-        assert_eq!(plain("a\x1b[31mb\r\nc\td\u{202e}e\0\u{9b}ä"), "a\u{fffd}[31mb  c d\u{fffd}e\u{fffd}\u{fffd}ä");
+        assert_eq!(plain("a\x1b[31mb\r\nc\td\u{202e}e\0\u{9b}ä"), "ab  c d\u{fffd}e\u{fffd}\u{fffd}ä");
     }
 
     proptest::proptest! {
@@ -27,7 +29,8 @@ mod tests {
         fn p12_no_text_breaks_a_line(text in "(.|\n|\r|\\PC|\\p{Cc}){0,60}") {
             let safe = plain(&text);
             proptest::prop_assert!(!safe.chars().any(char::is_control));
-            proptest::prop_assert_eq!(safe.chars().count(), text.chars().count());
+            let sequences = text.contains('\u{1b}');
+            proptest::prop_assert!(sequences || safe.chars().count() == text.chars().count());
         }
     }
 }

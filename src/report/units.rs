@@ -50,8 +50,12 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
         let names: Vec<&str> = unit.spec.depends.iter().map(|id| id.as_str()).collect();
         let _ = writeln!(out, "  depends   {}", names.join(", "));
     }
+    let refusal = refusal(view, unit);
+    // What the verification said stands below, once.
+    let note = refusal.as_ref().map_or("", |refusal| refusal.note.trim());
+    let once = |text: &str| if note.is_empty() { text.to_owned() } else { text.replace(note, "(see what it said)") };
     if !unit.reason.is_empty() {
-        lines(&mut out, "  why       ", &unit.reason);
+        lines(&mut out, "  why       ", &once(&unit.reason));
     }
     if let Some(tip) = &unit.landed {
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
@@ -66,7 +70,7 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
         out.push_str("\nits own lines\n");
         shown.iter().for_each(|text| lines(&mut out, "  ", text));
     }
-    if let Some(Refusal { attempt, run, note, reused }) = refusal(view, unit) {
+    if let Some(Refusal { attempt, run, note, reused }) = refusal {
         let _ = writeln!(out, "\nverification {run} refused attempt {attempt}");
         lines(&mut out, "  said    ", note);
         if !reused {
@@ -75,7 +79,7 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     }
     if !unit.evidence.is_empty() {
         out.push_str("\nwhat later attempts are told\n");
-        unit.evidence.iter().for_each(|text| lines(&mut out, "  - ", text));
+        unit.evidence.iter().for_each(|text| lines(&mut out, "  - ", &once(text)));
     }
     let mission = &view.state.mission;
     if let Some(tip) = &unit.landed {

@@ -9,13 +9,16 @@ use crate::domain::verify::history::TestHistory;
 use crate::domain::verify::key::StageKind;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
-use crate::domain::verify::{Delta, Gate, Judgement, SnapshotKey, StageOutcome};
+use crate::domain::verify::{Delta, Gate, Judgement, SnapshotKey, StageOutcome, telling};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Most lines of output that are shown of a stage whose tests do not tell why it is not passed.
 const OUTPUT_LINES: usize = 40;
+/// So many failing tests are shown with so many lines of their own.
+const SAID: usize = 5;
+const SAID_LINES: usize = 6;
 /// Most names that one list shows.
 const NAMES: usize = 100;
 
@@ -268,6 +271,7 @@ pub fn text(verified: &Verified, quiet: bool) -> String {
         let failing = failing(&verified.after.snapshot);
         list(&mut out, "failing", &failing);
     }
+    sayings(&mut out, verified);
     list(&mut out, "flaky (failed and passed on the same tree)", &verified.after.snapshot.flaky);
     if !verified.history.is_empty() {
         let _ = writeln!(out, "in stored runs");
@@ -287,6 +291,30 @@ pub fn text(verified: &Verified, quiet: bool) -> String {
     }
     let _ = writeln!(out, "{}", verified.headline());
     out
+}
+
+/// What the output says of tests that count against it, as far as it can be told whose words they are.
+fn sayings(out: &mut String, verified: &Verified) {
+    let old = verified.delta.as_ref().map_or(&[][..], |delta| &delta.still_failing);
+    let stages = verified.after.snapshot.stages.iter().filter(|stage| stage.explained());
+    let failed = stages.flat_map(|stage| {
+        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
+        tests.filter(|test| test.status == TestStatus::Failed).map(move |test| (stage, test))
+    });
+    let named = failed.map(|(stage, test)| (stage, &test.name, stage.test_name(&test.suite, &test.name)));
+    let said = named.filter(|(.., name)| !old.contains(name)).filter_map(|(stage, test, name)| {
+        let lines = telling::of_test(&stage.head_tail, test, SAID_LINES);
+        (!lines.is_empty()).then_some((name, lines))
+    });
+    for (nth, (name, lines)) in said.take(SAID).enumerate() {
+        if nth == 0 {
+            let _ = writeln!(out, "what failing tests say");
+        }
+        let _ = writeln!(out, "  {}", short(&name, 200));
+        for line in lines {
+            let _ = writeln!(out, "    | {}", plain(line));
+        }
+    }
 }
 
 fn side(out: &mut String, side: &Side, how: &str) {

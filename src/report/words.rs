@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn p12_untrusted_text_is_one_safe_short_line() {
-        assert_eq!(short(" a\n\n b\x1b[31m \n", 99), "a; b\u{fffd}[31m");
+        assert_eq!(short(" a\n\n b\x1b[31m \n", 99), "a; b");
         assert_eq!(short("äöüß and more", 6), "äöüß…");
     }
 

@@ -20,6 +20,7 @@ mod cli_proof;
 mod cli_reports;
 mod cli_start;
 mod cli_verify;
+mod cli_words;
 mod config;
 mod control_rules;
 mod documents;

@@ -114,7 +114,8 @@ fn judged(input: &BriefInput<'_>, out: &mut String) {
     out.push_str(if input.unit.allow_removed_tests {
         "or a check that passed and now fails. This task may remove tests.\n"
     } else {
-        "and just as much a test that was deleted, renamed away or skipped.\n"
+        "and just as much a test that was deleted, renamed away or skipped. Where the task needs that, hand off `blocked` \
+         and say which: a person allows it with `allow-removed-tests: true` at the task.\n"
     });
     if let Some(verify) = &input.unit.verify {
         let _ = writeln!(out, "\nIn addition this must pass:\n\n    {}", verify.replace('\n', "\n    "));
@@ -251,7 +252,7 @@ mod tests {
 
                 make test
 
-            The result is compared with the same verification before your change. Whatever gets worse refuses the whole change: a test that passed and now fails, and just as much a test that was deleted, renamed away or skipped.
+            The result is compared with the same verification before your change. Whatever gets worse refuses the whole change: a test that passed and now fails, and just as much a test that was deleted, renamed away or skipped. Where the task needs that, hand off `blocked` and say which: a person allows it with `allow-removed-tests: true` at the task.
 
             ## Rules
 

@@ -211,8 +211,8 @@ impl State {
     }
 }
 
-/// The outcome class of an attempt. Git and the exit decide; a claim is only believed where it costs the agent
-/// something (failed, blocked) or where nothing changed anyway.
+/// The outcome class of an attempt. Git and the exit decide; a claim is only believed where it costs its
+/// author something (failed, blocked) or, of an agent, where nothing changed anyway.
 pub(super) fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
     if report.accept.as_ref().is_some_and(AcceptBefore::doubts) {
         return AttemptClass::Held;
@@ -228,13 +228,11 @@ pub(super) fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
     if report.half_merge {
         return AttemptClass::FailedWork;
     }
-    if !script {
-        match report.claim {
-            Some(Claim::Blocked) => return AttemptClass::Held,
-            Some(Claim::Failed) => return AttemptClass::FailedWork,
-            Some(Claim::Continue) if report.end == RunEnd::Exited(0) => return AttemptClass::Continue,
-            _ => {}
-        }
+    match report.claim {
+        Some(Claim::Blocked) => return AttemptClass::Held,
+        Some(Claim::Failed) => return AttemptClass::FailedWork,
+        Some(Claim::Continue) if !script && report.end == RunEnd::Exited(0) => return AttemptClass::Continue,
+        _ => {}
     }
     if report.end != RunEnd::Exited(0) {
         return AttemptClass::FailedWork;

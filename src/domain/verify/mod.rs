@@ -8,6 +8,7 @@ pub mod formats;
 pub mod key;
 pub mod reports;
 pub mod snapshot;
+pub mod telling;
 
 pub mod confirm;
 

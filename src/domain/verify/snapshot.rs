@@ -9,7 +9,7 @@ use super::key::{Demand, StageKind, StageSpec};
 use super::number::Number;
 use super::reports::{self, ReportFile};
 use super::results::{Findings, Reading, TestResults, TestStatus};
-use super::{StageOutcome, Summary};
+use super::{StageOutcome, Summary, telling};
 use crate::domain::ending::Ending;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,7 @@ pub struct StageResult {
     /// Duration in milliseconds.
     #[serde(default)]
     pub millis: u64,
-    /// Head and tail of the output, at most [`HEAD_TAIL_LIMIT`] bytes.
+    /// Head and tail of the output and what says plainest what went wrong, at most [`HEAD_TAIL_LIMIT`] bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub head_tail: String,
 }
@@ -79,6 +79,7 @@ impl StageResult {
     #[must_use]
     pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
         let text = String::from_utf8_lossy(output);
+        let text = formats::without_sequences(&text);
         let (format, reading) = reading(spec, &text, files);
         let counts = spec.kind == StageKind::Tests && spec.format != Format::Exit;
         let (outcome, exit, reason) = match end {
@@ -107,7 +108,7 @@ impl StageResult {
             demand: spec.demand,
             format: Some(format),
             millis,
-            head_tail: head_tail(&text, HEAD_TAIL_LIMIT),
+            head_tail: telling::excerpt(&text, HEAD_TAIL_LIMIT),
         };
         result.outcome = result.effective();
         if result.reason.is_none() {
@@ -314,7 +315,7 @@ impl Snapshot {
         };
         let heading = printable(&format!("{}: {}", stage.name, stage.why()));
         let room = NOTE_LIMIT.saturating_sub(heading.len() + 1);
-        let excerpt = head_tail(stage.head_tail.trim(), room);
+        let excerpt = telling::excerpt(stage.head_tail.trim(), room);
         if excerpt.is_empty() {
             head_tail(&heading, NOTE_LIMIT)
         } else {

@@ -24,6 +24,7 @@
 //! | 14 | under the gate `pass`: a stage does not pass | | no |
 
 use super::key::StageKind;
+use super::results::WHOLE_SUITE;
 use super::snapshot::{floor, printable};
 use super::{
     Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, StageOutcome, Summary, Verdict,
@@ -34,6 +35,9 @@ use std::collections::BTreeMap;
 pub const NAMES_LIMIT: usize = 40;
 /// Most bytes of all reasons of a judgement together, and of its evidence text.
 pub const EVIDENCE_LIMIT: usize = 8 * 1024;
+/// What helps where nothing but tests that are gone or skipped stands in the way.
+const MEANT_TO_GO: &str = "if that is meant: `allow-removed-tests: true` at the unit lets its change land, and what a \
+                           person commits to the target branch is taken in without them";
 const LINE_LIMIT: usize = 2 * 1024;
 const NAME_LIMIT: usize = 240;
 
@@ -50,9 +54,10 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
         let known = before.flaky.contains(name) || after.flaky.contains(name);
         if known { format!("{name} (known to be flaky)") } else { name.clone() }
     };
-    let broken: Vec<String> = delta.broken.iter().map(flaky).collect();
-    push(&mut harm, &broken, |n, s| format!("{n} test{s} passed before and fail{} now", third(n)));
-    push(&mut harm, &delta.new_failing, |n, s| format!("{n} new test{s} fail{}", third(n)));
+    let single = |list: &[String]| list.iter().filter(|name| suite(name).is_none()).map(flaky).collect::<Vec<_>>();
+    push(&mut harm, &suites(delta, flaky), |n, s| format!("{n} suite{s} could not run to {} end", its(n)));
+    push(&mut harm, &single(&delta.broken), |n, s| format!("{n} test{s} passed before and fail{} now", third(n)));
+    push(&mut harm, &single(&delta.new_failing), |n, s| format!("{n} new test{s} fail{}", third(n)));
     causes.resize(harm.len(), Cause::Failing);
     push(&mut harm, &delta.stages_broken, |n, s| {
         format!("{n} stage{s} passed before and do{} not now", if n == 1 { "es" } else { "" })
@@ -82,11 +87,22 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     }
     causes.resize(hurts + stops.len(), Cause::NotRun);
     let unread = after.outcome == StageOutcome::Failed && !after.per_test;
-    if !delta.incomparable.is_empty() || (unread && harm.is_empty() && stops.is_empty()) {
+    // What made tests disappear comes before their names.
+    let (gone, unread_stages): (Vec<String>, Vec<String>) =
+        delta.incomparable.iter().cloned().partition(|line| misses_tests(delta, line));
+    let first = (!gone.is_empty()).then_some(hurts + stops.len());
+    push(&mut stops, &gone, |n, s| {
+        format!(
+            "{n} stage{s} fail{} in another way than before this change, and tests are missing from {}",
+            third(n),
+            if n == 1 { "it" } else { "them" }
+        )
+    });
+    if !unread_stages.is_empty() || (unread && harm.is_empty() && stops.is_empty()) {
         let advice = "nothing to judge: verification failed before this change too, and what it reports does not say why \
                       it fails now; make it pass on the green branch, or let it print results in a format that is \
                       read (`format` of the stage)";
-        stops.push(listed(advice.to_owned(), &delta.incomparable, 0));
+        stops.push(listed(advice.to_owned(), &unread_stages, 0));
     }
     causes.resize(hurts + stops.len(), Cause::NoJudgement);
     if gate == Gate::Pass && after.outcome != StageOutcome::Passed {
@@ -120,6 +136,13 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     let improved = numbers(delta, |change| change.worse() == Some(false));
     push(&mut other, &improved, |n, s| format!("{n} metric{s} got better"));
     harm.extend(stops);
+    if let Some(first) = first {
+        harm[..=first].rotate_right(1);
+        causes[..=first].rotate_right(1);
+    }
+    if !harm.is_empty() && causes.iter().all(|cause| matches!(cause, Cause::Removed | Cause::Skipped)) {
+        other.insert(0, MEANT_TO_GO.to_owned());
+    }
     let refusals = harm.iter().zip(causes).map(|(reason, cause)| Refusal { cause, reason: reason.clone() }).collect();
     harm.extend(other);
     Judgement { verdict, lands, reasons: within_limit(harm), refusals }
@@ -132,6 +155,36 @@ impl Judgement {
         let text = self.reasons.join("\n");
         text[..floor(&text, EVIDENCE_LIMIT)].to_owned()
     }
+}
+
+/// The suite whose stand-in this name is.
+fn suite(name: &str) -> Option<&str> {
+    name.strip_suffix(WHOLE_SUITE)?.strip_suffix(": ")
+}
+
+/// Suites that do not run to their end any more, or are new and do not, each with the number of tests that went with it.
+fn suites(delta: &Delta, flaky: impl Fn(&String) -> String) -> Vec<String> {
+    let named = delta.broken.iter().chain(&delta.new_failing).filter_map(|name| Some((name, suite(name)?)));
+    let line = |(name, suite): (&String, &str)| {
+        let inside = format!("{suite}: ");
+        let gone = match delta.removed.iter().filter(|test| test.starts_with(&inside)).count() {
+            0 => String::new(),
+            1 => " (1 test is missing)".to_owned(),
+            n => format!(" ({n} tests are missing)"),
+        };
+        format!("{suite}{gone}{}", &flaky(name)[name.len()..])
+    };
+    named.map(line).collect()
+}
+
+/// Whether tests disappeared from the stage of which this line says that it cannot be compared.
+fn misses_tests(delta: &Delta, line: &str) -> bool {
+    let stage = line.split_inclusive(": ").next().unwrap_or_default();
+    delta.removed.iter().any(|test| test.starts_with(stage))
+}
+
+const fn its(count: usize) -> &'static str {
+    if count == 1 { "its" } else { "their" }
 }
 
 const fn third(count: usize) -> &'static str {

@@ -2,6 +2,7 @@
 
 use super::super::delta::delta;
 use super::super::delta::tests::{any_snapshot, of, snapshot, stage};
+use super::super::results::{TestResult, TestStatus};
 use super::super::snapshot::Snapshot;
 use super::super::{Demands, Gate, Judgement, Verdict};
 use super::*;
@@ -64,6 +65,48 @@ fn a_red_base_with_exit_code_only_is_nothing_to_judge() {
         (plain(&exit(Failed), &exit(Passed)).verdict, plain(&exit(Failed), &exit(Passed)).lands),
         (Verdict::Helped, true)
     );
+}
+
+#[test]
+fn a_stage_that_broke_off_is_named_before_the_tests_it_took_with_it() {
+    let mut after = of("");
+    after.stages[0] = stage("t", Failed, None);
+    after.stages[0].reason = Some("Interrupted: 1 error during collection".to_owned());
+    for allow in [false, true] {
+        let found = gate(&of("+a -b"), &after, Gate::NoRegression, allow);
+        assert_eq!(found.verdict, if allow { Verdict::Neutral } else { Verdict::Hurt });
+        assert!(!found.lands);
+        let first = "1 stage fails in another way than before this change, and tests are missing from it: \
+                     t: Interrupted: 1 error during collection";
+        assert_eq!(found.reasons, [first, "2 tests disappeared: t: s: a, t: s: b"]);
+        assert_eq!(found.refusals[0].cause, Cause::NoJudgement);
+        assert_eq!(found.refusals.len(), if allow { 1 } else { 2 });
+    }
+}
+
+#[test]
+fn who_only_misses_tests_is_told_how_they_may_go() {
+    for (after, told) in [("+a", true), ("+a ~b", true), ("-a", false), ("+a +b", false)] {
+        let found = plain(&of("+a +b"), &of(after));
+        assert_eq!(found.reasons.iter().any(|reason| reason.contains("allow-removed-tests")), told, "{after}");
+    }
+    assert!(!gate(&of("+a +b"), &of("+a"), Gate::NoRegression, true).reasons.join(" ").contains("allow-removed-tests"));
+}
+
+#[test]
+fn a_suite_that_could_not_run_is_no_test_that_was_there() {
+    let whole = |name: &str, status| TestResult { suite: name.to_owned(), name: WHOLE_SUITE.to_owned(), status };
+    let mut after = of("+c");
+    let tests = &mut after.stages[0].tests.as_mut().unwrap().tests;
+    tests[0].suite = "other".to_owned();
+    tests.push(whole("s", TestStatus::Failed));
+    after.stages[0].outcome = Failed;
+    let mut before = of("+a +b +c");
+    before.stages[0].tests.as_mut().unwrap().tests[2].suite = "other".to_owned();
+    let found = plain(&before, &after);
+    assert_eq!(found.reasons[0], "1 suite could not run to its end: t: s (2 tests are missing)");
+    assert_eq!(found.refusals[0].cause, Cause::Failing);
+    assert!(!found.reasons.iter().any(|reason| reason.contains(WHOLE_SUITE)), "{:?}", found.reasons);
 }
 
 #[test]

@@ -333,7 +333,7 @@ impl World {
         let head = self.commit(&format!("{unit} {}", order.n), content.clone(), vec![order.from.clone()]);
         let base = self.commits.get(&order.green).map(hash_tree);
         report.changed = base != Some(head.tree.clone());
-        report.claim = report.claim.filter(|_| !script);
+        report.claim = report.claim.filter(|claim| !script || *claim == Claim::Blocked);
         report.head = Some(head);
         // Somebody measures one attempt in two; none costs more than what is reserved for it.
         report.cost = (!script && s.policy.budget.counts_unknown && rng.bool()).then(|| Cost {

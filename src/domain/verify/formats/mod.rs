@@ -195,7 +195,7 @@ impl Format {
 /// of the tests they build: formats of findings are looked for only where there are no tests.
 #[must_use]
 pub fn recognise(output: &str) -> Option<Format> {
-    let output = &*plain(output);
+    let output = &*without_sequences(output);
     let outside = &*junit::outside(output);
     let seen = |known: &Known| if known.format == Format::Junit { output } else { outside };
     let one = |findings: bool| {
@@ -212,7 +212,7 @@ pub fn recognise(output: &str) -> Option<Format> {
 /// Reads an output; the format it was read as comes with it, [`Format::Exit`] where nothing was understood.
 #[must_use]
 pub fn read(format: Format, output: &str) -> (Format, Reading) {
-    let output = &*plain(output);
+    let output = &*without_sequences(output);
     let format = match format {
         Format::Auto => recognise(output).unwrap_or(Format::Exit),
         named => named,
@@ -228,7 +228,7 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
 /// says the exit code, and only their number that they are there.
 #[must_use]
 pub fn counted(format: Format, output: &str) -> Option<u64> {
-    let output = &*plain(output);
+    let output = &*without_sequences(output);
     let outside = &*junit::outside(output);
     let passed = |reading: Reading| {
         let tests = reading.tests.filter(|_| format == Format::Exit)?.tests;
@@ -249,9 +249,23 @@ pub fn counted(format: Format, output: &str) -> Option<u64> {
     counted.reduce(u64::saturating_add)
 }
 
-/// The output without colours and other terminal sequences.
-fn plain(output: &str) -> Cow<'_, str> {
-    if output.contains('\u{1b}') { strip_str(output).to_string().into() } else { output.into() }
+/// A text without colours and other terminal sequences. One that is not ended takes no more with it than its line.
+#[must_use]
+pub fn without_sequences(text: &str) -> Cow<'_, str> {
+    if !text.contains('\u{1b}') {
+        return text.into();
+    }
+    let mut clean = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match line.contains('\u{1b}') {
+            true => {
+                strip_str(line.trim_end_matches('\n')).for_each(|part| clean.push_str(part));
+                clean.push_str(if line.ends_with('\n') { "\n" } else { "" });
+            }
+            false => clean.push_str(line),
+        }
+    }
+    clean.into()
 }
 
 /// A name of at most [`NAME_LIMIT`] bytes; a longer one ends in a hash of the whole.
@@ -275,6 +289,18 @@ mod tests {
         assert_eq!(WORDS.len(), FORMATS.len() + 2);
         let json = |format: Format| serde_json::to_value(format).unwrap();
         assert!(FORMATS.iter().all(|known| json(known.format) == known.word));
+    }
+
+    #[test]
+    fn terminal_sequences_are_gone_as_a_whole() {
+        for (text, plain) in [
+            ("a\u{1b}[1;31mb\u{1b}[0m\u{1b}[2Kc\n", "abc\n"),
+            ("\u{1b}]8;;https://x\u{7}link\u{1b}]8;;\u{1b}\\ end", "link end"),
+            ("\u{1b}]0;never ended\nnext\u{1b}[\n\nlast\u{1b}", "\nnext\n\nlast"),
+            ("\u{1b}(Bä\tx\r\n", "ä\tx\r\n"),
+        ] {
+            assert_eq!(without_sequences(text), plain, "{text:?}");
+        }
     }
 }
 

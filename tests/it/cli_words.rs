@@ -1,0 +1,170 @@
+//! What people are told when something went wrong: first what matters, once, and nothing that is not so.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+use super::support::night::{Night, unit};
+
+#[test]
+fn p8_what_a_script_says_against_itself_counts() {
+    let night = Night::new();
+    let says =
+        |status: &str| format!(r#"echo '{{"status":"{status}","summary":"the words of {status}"}}' > "$MC_RESULT""#);
+    let plan = [
+        unit("fails", &says("failed")),
+        unit("half", &format!("touch half; {}", says("failed"))),
+        unit("asks", &says("blocked")),
+        unit("asks-late", &format!("touch late; {}", says("blocked"))),
+        // The other words give it nothing: it is done when it leaves with 0, and failed when it does not.
+        unit("goes-on", &format!("touch on; {}", says("continue"))),
+        unit("boasts", &format!("touch boast; {}; exit 3", says("completed"))),
+        // Its output is no place for a claim: that is what any program prints.
+        unit("prints", r#"touch printed; echo 'MC_RESULT: {"status":"failed"}'"#),
+    ];
+    let said = night.mission(&plan.join("\n")).exits(3);
+    for (unit, state, class) in [
+        ("fails", "failed", "failed-work"),
+        ("half", "failed", "failed-work"),
+        ("asks", "held", "held"),
+        ("asks-late", "held", "held"),
+        ("goes-on", "landed", "changed"),
+        ("boasts", "failed", "failed-work"),
+        ("prints", "landed", "changed"),
+    ] {
+        assert_eq!((night.unit(unit).as_str(), night.classes(unit)), (state, vec![class.to_owned()]), "{unit}");
+    }
+    assert!(night.reason("fails").contains("the words of failed"), "{}", night.reason("fails"));
+    assert_eq!(night.reason("asks-late"), "the words of blocked");
+    said.says(&["the words of blocked"]);
+    night.audit();
+}
+
+#[test]
+fn tests_that_are_to_go_are_told_the_way_and_named_when_they_went() {
+    let night = Night::new();
+    let allowed = unit("allowed", "git mv tests/beta.sh tests/renamed.sh") + "allow-removed-tests = true\n";
+    let said = night.mission(&[unit("goes", "git rm -q tests/alpha.sh"), allowed].join("\n")).exits(3);
+    said.says(&["1 test disappeared: "]);
+    assert_eq!((night.unit("goes"), night.unit("allowed")), ("rejected".to_owned(), "landed".to_owned()));
+    let way = "`allow-removed-tests: true` at the unit";
+    night.mc(&["unit", "show", "goes"]).exits(0).says(&[way]);
+    night.mc(&["report"]).exits(0).says(&[way]).does_not_say(&["taken in from the target branch"]);
+    night.audit();
+    // A person takes one away on the target branch.
+    night.sh("git rm -q tests/alpha.sh; git commit -qm fewer");
+    night.mc(&["verify", "--base", "HEAD^"]).exits(4).says(&[way, "what a person commits to the target branch"]);
+    night.mission(&unit("next", "touch next")).exits(0);
+    let said = night.mc(&["report"]).exits(0);
+    said.says(&["\ntaken in from the target branch\n", "tests that went with it: ", "alpha"]);
+    night.audit();
+}
+
+/// Prints like pytest, in colour: a long head, what failed, and the tests that passed afterwards.
+const LOUD: &str = r#"
+esc=$(printf '\033')
+i=0; while [ $i -lt 400 ]; do echo "${esc}[36mplugin $i is loaded and has nothing to say${esc}[0m"; i=$((i+1)); done
+if [ -e broken ]; then
+  echo "${esc}[1m___ sums ___${esc}[0m"
+  echo "    def sums():"
+  echo "E       assert 2 == ${esc}[31m3${esc}[0m"
+fi
+i=0; while [ $i -lt 400 ]; do echo "plugin $i goes home and has nothing to say"; i=$((i+1)); done
+if [ -e broken ]; then echo "not ok 1 - sums"; else echo "ok 1 - sums"; fi
+echo 1..1
+[ ! -e broken ]
+"#;
+
+#[test]
+fn what_a_failing_test_says_is_shown_whole_once_and_without_colours() {
+    let night = Night::new();
+    night.write("run.sh", LOUD);
+    night.write("mission-control.toml", "[target.verification]\ncommand = \"sh run.sh\"\n");
+    night.commit("loud");
+    night.mission(&unit("breaks", "touch broken")).exits(3);
+    let said = night.mc(&["unit", "show", "breaks"]).exits(0);
+    assert_eq!(said.out.matches("assert 2 == 3").count(), 1, "{}", said.out);
+    said.does_not_say(&["\u{fffd}", "[31m", "[0m"]);
+    night.mc(&["report"]).exits(0).says(&["    | E       assert 2 == 3\n"]).does_not_say(&["[31m"]);
+    night.audit();
+    // The same for the branch of a person, in every format of text.
+    night.write("broken", "");
+    night.commit("broken");
+    let own = "what failing tests say\n  verification: sums\n    | E       assert 2 == 3\n";
+    for format in ["text", "github"] {
+        night.mc(&["verify", "--base", "HEAD^", "--format", format]).exits(4).says(&[own]);
+    }
+    night.mc(&["verify"]).exits(4).says(&[own]);
+}
+
+/// Prints like go: the package `ex/slug` cannot be built when `broken` is there, the other one always runs.
+const GO: &str = r"
+printf '=== RUN   TestB\n--- PASS: TestB (0.00s)\nPASS\nok  \tex/words\t0.1s\n'
+if [ -e broken ]; then printf 'FAIL\tex/slug [build failed]\nFAIL\n'; exit 1; fi
+printf '=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\nok  \tex/slug\t0.1s\n'
+";
+
+#[test]
+fn a_suite_that_cannot_run_is_not_called_a_test_that_passed() {
+    let night = Night::new();
+    night.write("run.sh", GO);
+    night.commit("go");
+    night.write("broken", "");
+    night.commit("broken");
+    let said = night.mc(&["verify", "--base", "HEAD^"]).exits(4);
+    said.says(&["1 suite could not run to its end: verification: ex/slug (1 test is missing)"])
+        .does_not_say(&["passed before and fails now"]);
+}
+
+#[test]
+fn a_backlog_and_a_status_say_what_green_says() {
+    let night = Night::new();
+    night.write("BACKLOG.md", "## Good\n- run: touch good\n\n## Bad\n- run: git rm -q tests/alpha.sh\n- attempts: 1\n");
+    night.commit("backlog");
+    let listed = |words: &[&str]| night.mc(&["backlog", "list"]).exits(0).says(words);
+    listed(&["bad   todo"]).does_not_say(&["leaves aside"]);
+    night.mc(&["mission", "start"]).exits(3);
+    // The work tree has no marks.
+    listed(&["bad   todo", "a mission leaves aside: good (done), bad (failed); `mc plan` says what helps"]);
+    let json = night.mc(&["backlog", "list", "--json"]).exits(0);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&json["units"][0]["next"], &json["units"][1]["next"]), (&"done".into(), &"failed".into()));
+
+    // Green goes back by the command: the marks go too, and nobody says that nothing is left.
+    let base = night.sh("git rev-parse mc/green~2");
+    let said = night.mc(&["green", "rollback", &base, "--yes"]).exits(0);
+    said.says(&["what was refused, failed or held is planned again"]);
+    listed(&[]).does_not_say(&["leaves aside"]);
+    for look in ["status", "report"] {
+        let said = night.mc(&[look]).exits(0).does_not_say(&["nothing is left to plan", "WRONG"]);
+        said.says(&["green was rolled back since", "`mc plan` shows what is planned again"]);
+    }
+    night.audit();
+
+    // And by hand: that is wrong, and said first.
+    night.mc(&["mission", "start"]).exits(3);
+    night.mc(&["status"]).exits(0).does_not_say(&["WRONG", "rolled back"]);
+    night.sh("git update-ref refs/heads/mc/green main");
+    for look in ["status", "report"] {
+        let said = night.mc(&[look]).exits(0);
+        assert!(
+            said.out.starts_with("WRONG: the journal says landed, mc/green does not contain: good"),
+            "{}",
+            said.out
+        );
+    }
+}
+
+#[test]
+fn on_a_red_base_what_broke_off_comes_before_the_tests_it_took_with_it() {
+    let night = Night::new();
+    let broken = "if [ -e broken ]; then echo 'Bail out! 1 error during collection'; exit 1; fi";
+    night.write("run.sh", &format!("{broken}\nprintf 'not ok 1 - a\\nok 2 - b\\n1..2\\n'\nexit 1\n"));
+    night.commit("red");
+    night.write("broken", "");
+    night.commit("broken");
+    let said = night.mc(&["verify", "--base", "HEAD^"]).exits(4).does_not_say(&["nothing to judge"]);
+    let first = said.out.lines().find(|line| line.starts_with("  - ")).unwrap();
+    assert!(
+        first.starts_with("  - 1 stage fails in another way than before this change, and tests are missing from it: ")
+    );
+    assert!(first.contains("1 error during collection"), "{first}");
+    said.says(&["HEAD may not land: hurt: 1 stage fails in another way", "  - 2 tests disappeared: "]);
+}
