@@ -194,8 +194,15 @@ pub enum Record {
     RolledBack { n: u64, at: Millis, from: CommitId, to: Tip, landings: Vec<CommitId> },
     /// A rollback that was cut short before it moved green.
     RollbackDropped { n: u64, at: Millis, why: String },
-    /// Intent: files and pins of the ended mission are deleted; `refs` are the pins with what they held.
-    Cleaned { at: Millis, refs: Vec<(String, CommitId)>, bytes: u64 },
+    /// Intent: files and pins of the ended mission are deleted; `refs` are the pins with what they held, `snapshots` those
+    /// that its records name.
+    Cleaned {
+        at: Millis,
+        refs: Vec<(String, CommitId)>,
+        bytes: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        snapshots: Vec<SnapshotKey>,
+    },
     /// The mission is over.
     MissionEnded { at: Millis, outcome: MissionOutcome, reason: String, code: u8 },
 }
