@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// Bytes of a failed setup's output that are quoted.
+const SAID: u64 = 3_000;
+
 /// A workspace could not be made ready.
 #[derive(Debug)]
 pub enum NotReady {
@@ -166,16 +169,25 @@ async fn setup(
         }
         End::Killed => Err(NotReady::Killed),
         end => {
-            let said = ended.log.map(|l| tail::of(&l, 1_000)).unwrap_or_default();
+            let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();
+            let log = ended.log.and_then(|log| kept(bench, log));
+            let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
             let how = match end {
                 End::Exited(code) => format!("exit {code}"),
                 End::Signaled(signal) => format!("signal {signal}"),
                 End::Timeout => "scheduler.session_timeout is used up".to_owned(),
                 other => format!("{other:?}"),
             };
-            Err(NotReady::Failed(format!("target.setup `{line}` failed ({how}): {}", said.trim())))
+            Err(NotReady::Failed(format!("target.setup `{line}` failed ({how}): {}{log}", said.trim())))
         }
     }
+}
+
+/// Where the log can be read later: a scratch place vanishes, and what went wrong in it should not.
+fn kept(bench: &Bench, log: PathBuf) -> Option<PathBuf> {
+    let Some(folder) = &bench.lasting else { return Some(log) };
+    let place = folder.join("setup.log");
+    files::move_below_private(&log, &place).ok().map(|()| place)
 }
 
 fn inputs(bench: &Bench, line: &str, workspace: &Path) -> std::io::Result<String> {

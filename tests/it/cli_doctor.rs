@@ -310,4 +310,18 @@ fn a_base_that_cannot_be_judged_is_a_problem_and_nothing_is_planted() {
     ]);
     night.settings("sh run.sh", "[target]\nsetup = \"echo no network; exit 7\"");
     night.mc(&["doctor", "--baseline"]).exits(6).says(&["target.setup", "no network"]);
+    let noise = "i=0; while [ $i -lt 900 ]; do echo noise $i; i=$((i+1)); done";
+    night.settings(
+        "sh run.sh",
+        &format!("[target]\nsetup = \"echo the lock is out of step; {noise}; echo sum; exit 7\""),
+    );
+    let log = night.state().join("logs/setup.log");
+    night.mc(&["doctor", "--baseline"]).exits(6).says(&[
+        "(exit 7): the lock is out of step\n",
+        " bytes left out …]\n",
+        "noise 899\n",
+        " sum\n",
+        &format!("all it said: {}\n", log.display()),
+    ]);
+    assert!(std::fs::read_to_string(log).unwrap().contains("noise 450\n"));
 }

@@ -163,9 +163,15 @@ fn p7_tests_that_fail_are_not_left_out_and_the_base_is_refused() {
     assert!(night.sh("cat mission-control.toml").contains("\nrun = \"make test\"\n"));
     let night = repository(CASES[6].0, &[("make", "echo 'ok 1 - a'; echo 'not ok 2 - b'; echo 1..2; exit 1")]);
     night.mc(&["init"]).exits(0).says(&["tests: fails: 1 passed, 1 failed"]);
-    let night =
-        repository(CASES[2].0, &[("node", "true"), ("npm", "[ $1 = ci ] && { echo no network; exit 7; }; true")]);
-    night.mc(&["init"]).exits(6).says(&["target.setup `npm ci` failed (exit 7): no network"]);
+    let night = repository(
+        CASES[2].0,
+        &[("node", "true"), ("npm", "[ $1 = ci ] && { echo no network; echo 1; echo 9; exit 7; }; true")],
+    );
+    night.mc(&["init"]).exits(6).says(&[
+        "target.setup `npm ci` failed (exit 7): no network",
+        " 9\n",
+        &format!("all it said: {}\n", night.state().join("logs/setup.log").display()),
+    ]);
 }
 
 #[test]
