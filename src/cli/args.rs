@@ -170,11 +170,14 @@ pub struct Doctor {
 pub enum MissionCommand {
     /// Start a mission and run it to its end
     Start(Start),
-    /// Go on with an unfinished or paused mission
+    /// Go on with an unfinished or paused mission; a stop that no engine has taken is withdrawn
     Resume {
         /// Take the repository over from another state directory
         #[arg(long)]
         take_over: bool,
+        /// Start nothing new: let what runs finish and land, then end the mission
+        #[arg(long)]
+        finish: bool,
     },
     /// Let running units finish and land, then end the mission
     Stop {
@@ -410,7 +413,7 @@ pub struct Verify {
     /// Form of the answer
     #[arg(long, value_enum, default_value_t = VerifyFormat::Text)]
     pub format: VerifyFormat,
-    /// Run the stages although the same tree was verified before; both runs count
+    /// Run the stages in a workspace without ignored files, although the same tree was verified before; both runs count
     #[arg(long)]
     pub fresh: bool,
 }

@@ -42,7 +42,7 @@ pub(super) async fn attach(context: &Context) -> Result<u8, CliError> {
     });
     match ended.await? {
         Some(code) => {
-            super::mission::finish(context, &site).await?;
+            super::mission::last_lines(context, &site).await?;
             Ok(code)
         }
         None => {

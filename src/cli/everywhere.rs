@@ -58,10 +58,14 @@ fn view<'r>(repository: &'r Repository, history: &'r History) -> View<'r> {
     View { now: views::now(), state, records, engine, left: repository.left.view() }
 }
 
-/// The word for where a mission stands, and what is to be added when a stop waits.
-fn standing(repository: &Repository, history: &History) -> (String, &'static str) {
+/// The word for where a mission stands, and what is to be added when it is to end.
+fn standing(repository: &Repository, history: &History) -> (String, String) {
     let view = view(repository, history);
-    (status::standing(&view), if view.stop_waits() { ", a stop waits" } else { "" })
+    let parting = match status::parting(&view) {
+        "" => String::new(),
+        words => format!(", {words}"),
+    };
+    (status::standing(&view), parting)
 }
 
 fn next(repository: &Repository) -> String {

@@ -8,7 +8,7 @@ use crate::domain::mission::UnitState;
 use crate::domain::values::UnitId;
 use crate::engine::cancel;
 use crate::engine::detach::{self, Detached};
-use crate::engine::mission::{self, Asked, StartOptions};
+use crate::engine::mission::{self, Asked, StartOptions, Wish};
 use crate::engine::plans::{self, Offered};
 use crate::engine::site::Site;
 use crate::engine::views;
@@ -52,7 +52,7 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
     };
     let console = Console::new(&context.global, &site);
     let code = console.during(mission::start(&site, &options, vec![console.observer()])).await?;
-    finish(context, &site).await?;
+    last_lines(context, &site).await?;
     Ok(code)
 }
 
@@ -122,12 +122,13 @@ fn warn(site: &Site) -> Result<(), CliError> {
     Ok(())
 }
 
-pub(super) async fn resume(context: &Context, take_over: bool) -> Result<u8, CliError> {
+pub(super) async fn resume(context: &Context, take_over: bool, finish: bool) -> Result<u8, CliError> {
     let site = context.site().await?;
     // A living engine is told to go on; only without one the mission runs here.
     let told = views::engine_pid(&site).is_some();
     let console = Console::new(&context.global, &site);
-    match console.during(mission::resume(&site, take_over, vec![console.observer()])).await? {
+    let wish = if finish { Wish::Finish } else { Wish::GoOn };
+    match console.during(mission::resume(&site, take_over, wish, vec![console.observer()])).await? {
         Some(code) if told && views::engine_pid(&site).is_some() => {
             let look = views::look(&site, None).await?;
             let id = look.view().map(|view| view.state.mission.to_string()).unwrap_or_default();
@@ -135,7 +136,7 @@ pub(super) async fn resume(context: &Context, take_over: bool) -> Result<u8, Cli
             Ok(code)
         }
         Some(code) => {
-            finish(context, &site).await?;
+            last_lines(context, &site).await?;
             Ok(code)
         }
         None => {
@@ -146,7 +147,7 @@ pub(super) async fn resume(context: &Context, take_over: bool) -> Result<u8, Cli
 }
 
 /// The last lines after a mission ran here.
-pub(super) async fn finish(context: &Context, site: &Site) -> Result<(), CliError> {
+pub(super) async fn last_lines(context: &Context, site: &Site) -> Result<(), CliError> {
     if context.global.json {
         return Ok(());
     }
@@ -180,7 +181,16 @@ pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
         Asked::NoEngine(id) if now => {
             say(context, Some(&id), "no-engine", &format!("mission {id}: ended here, no engine worked on it"));
         }
-        Asked::NoEngine(id) => waits(context, &id),
+        Asked::NoEngine(id) => {
+            let look = views::look(&site, None).await?;
+            let decided = look.view().is_some_and(|view| view.ends_on_resume());
+            let then = if decided {
+                format!("its end is decided: {}", look.next())
+            } else {
+                status::OF_A_WAITING_STOP.to_owned()
+            };
+            say(context, Some(&id), "no-engine", &format!("mission {id}: no engine works on it; {then}"));
+        }
         Asked::Nothing => say(context, None, "nothing", "nothing to stop: there is no unfinished mission"),
     }
     Ok(0)
@@ -200,11 +210,6 @@ pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
         Asked::Nothing => say(context, None, "nothing", "nothing to pause: there is no unfinished mission"),
     }
     Ok(0)
-}
-
-fn waits(context: &Context, id: &str) {
-    let text = format!("mission {id}: no engine works on it; the request waits for `mc mission resume`, which ends it");
-    say(context, Some(id), "no-engine", &text);
 }
 
 pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -> Result<u8, CliError> {
@@ -231,16 +236,16 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
     let mission = view.state.mission.as_str();
     // A command-line argument holds no NUL; a very long one is cut, so that briefs stay readable.
     let answer: String = answer.unwrap_or_default().chars().take(4_000).collect();
-    // Of a stop that was asked for before: without an engine it is the first thing that the next one does.
-    let ends = view.stop_waits();
+    // A stop that is decided is gone on with by the next engine; one that waits is withdrawn by the resume.
+    let ends = view.ends_on_resume();
     if site.signal(&mut store, "retry-unit", format!("{id}\n{answer}").trim_end())? {
         say(context, Some(mission), "told", &format!("{id}: a fresh start was asked for"));
     } else if ends {
         let text = format!(
-            "{id}: a stop waits, so that `mc mission resume` ends the mission without it; {}",
+            "{id}: the mission is stopping, so that `mc mission resume` ends it without that; {}",
             status::ANSWER_AGAIN
         );
-        say(context, Some(mission), "stop-waits", &text);
+        say(context, Some(mission), "stopping", &text);
     } else {
         let text = format!("{id}: a fresh start waits for `mc mission resume`");
         say(context, Some(mission), "no-engine", &text);

@@ -104,7 +104,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Init(wanted) => init::init(context, wanted).await,
         Command::Doctor(wanted) => doctor::doctor(context, &wanted).await,
         Command::Mission(MissionCommand::Start(start)) => mission::start(context, start).await,
-        Command::Mission(MissionCommand::Resume { take_over }) => mission::resume(context, take_over).await,
+        Command::Mission(MissionCommand::Resume { take_over, finish }) => {
+            mission::resume(context, take_over, finish).await
+        }
         Command::Mission(MissionCommand::Stop { now }) => mission::stop(context, now).await,
         Command::Mission(MissionCommand::Pause) => mission::pause(context).await,
         Command::Mission(MissionCommand::Attach) => attach::attach(context).await,

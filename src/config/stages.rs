@@ -17,7 +17,7 @@ const PATH: &str = "target.verification.stage";
 
 const KEYS: &[Key] = &[
     Key { path: "name", kind: Kind::Text, support: Support::Now("") },
-    Key { path: "run", kind: Kind::Text, support: Support::Now("") },
+    Key { path: "run", kind: Kind::Line, support: Support::Now("") },
     Key { path: "kind", kind: schema::STAGE_KINDS, support: Support::Now("tests") },
     Key { path: "tier", kind: schema::STAGE_TIERS, support: Support::Now("gate") },
     Key { path: "format", kind: schema::STAGE_FORMATS, support: Support::Now("auto") },

@@ -1,6 +1,7 @@
 //! Values of settings: what a key accepts, read from TOML or from the text of an environment variable or flag.
 
 use super::duration;
+use crate::domain::values::check_line;
 use crate::domain::verify::number::Number;
 use std::fmt;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use toml::de::DeValue;
 pub enum Kind {
     /// Any text; empty means not set.
     Text,
+    /// A text that is given to a shell; empty means not set.
+    Line,
     /// A whole number within these bounds.
     Count(u64, u64),
     /// A decimal number.
@@ -19,6 +22,8 @@ pub enum Kind {
     Flag,
     /// A list of texts.
     Texts,
+    /// A list of texts that are given to a shell.
+    Lines,
     /// A list of names of environment variables.
     Names,
     /// A duration above zero.
@@ -36,7 +41,7 @@ pub enum Kind {
 /// A value of one [`Kind`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Of [`Kind::Text`] and [`Kind::Choice`].
+    /// Of [`Kind::Text`], [`Kind::Line`] and [`Kind::Choice`].
     Text(String),
     /// Of [`Kind::Count`].
     Count(u64),
@@ -44,7 +49,7 @@ pub enum Value {
     Number(Number),
     /// Of [`Kind::Flag`].
     Flag(bool),
-    /// Of [`Kind::Texts`] and [`Kind::Names`].
+    /// Of [`Kind::Texts`], [`Kind::Lines`] and [`Kind::Names`].
     Texts(Vec<String>),
     /// Of [`Kind::Time`] and [`Kind::TimeOrOff`].
     Time(Duration),
@@ -70,9 +75,10 @@ impl Kind {
     /// [`Refusal`].
     pub fn read_toml(self, value: &DeValue<'_>) -> Result<Value, Refusal> {
         match (self, value) {
-            (Self::Text | Self::Choice(..) | Self::Time | Self::TimeOrOff | Self::Size, DeValue::String(text)) => {
-                self.read_text(text)
-            }
+            (
+                Self::Text | Self::Line | Self::Choice(..) | Self::Time | Self::TimeOrOff | Self::Size,
+                DeValue::String(text),
+            ) => self.read_text(text),
             (Self::Count(..) | Self::Time | Self::TimeOrOff | Self::Size, DeValue::Integer(number)) => {
                 let text = u64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string());
                 self.read_text(&text.unwrap_or_else(|_| number.to_string()))
@@ -83,7 +89,7 @@ impl Kind {
             (Self::Number, DeValue::Float(number)) => self.read_text(number.as_str()),
             (Self::Number, DeValue::Integer(number)) if number.radix() == 10 => self.read_text(number.as_str()),
             (Self::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
-            (Self::Texts | Self::Names, DeValue::Array(items)) => {
+            (Self::Texts | Self::Lines | Self::Names, DeValue::Array(items)) => {
                 let texts = items.iter().map(|item| match item.get_ref() {
                     DeValue::String(text) => Ok(text.to_string()),
                     _ => Err(self.wanted()),
@@ -101,7 +107,10 @@ impl Kind {
     pub fn read_text(self, text: &str) -> Result<Value, Refusal> {
         let time = || duration::parse(text).map_err(Refusal::Wrong);
         match self {
-            Self::Text if text.contains('\0') => Err(Refusal::Wrong("contains a NUL character".to_owned())),
+            Self::Text | Self::Line if text.contains('\0') => {
+                Err(Refusal::Wrong("contains a NUL character".to_owned()))
+            }
+            Self::Line => check_line(text).map(|()| Value::Text(text.to_owned())).map_err(Refusal::Wrong),
             Self::Text => Ok(Value::Text(text.to_owned())),
             Self::Count(least, most) => match text.trim().parse() {
                 Ok(number) if (least..=most).contains(&number) => Ok(Value::Count(number)),
@@ -116,7 +125,7 @@ impl Kind {
                 "false" | "0" | "no" => Ok(Value::Flag(false)),
                 _ => Err(self.wanted()),
             },
-            Self::Texts | Self::Names => {
+            Self::Texts | Self::Lines | Self::Names => {
                 self.check_list(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect())
             }
             Self::Time if time()?.is_zero() => Err(Refusal::Wrong("must be longer than zero".to_owned())),
@@ -141,17 +150,22 @@ impl Kind {
         if items.iter().any(|item| item.is_empty() || item.contains('\0')) {
             return Err(Refusal::Wrong("holds an empty text".to_owned()));
         }
+        if self == Self::Lines {
+            for item in &items {
+                check_line(item).map_err(|problem| Refusal::Wrong(format!("holds a line that {problem}")))?;
+            }
+        }
         Ok(Value::Texts(items))
     }
 
     fn wanted(self) -> Refusal {
         Refusal::Wrong(match self {
-            Self::Text => "must be a text in quotes".to_owned(),
+            Self::Text | Self::Line => "must be a text in quotes".to_owned(),
             Self::Count(least, most) if most == u64::MAX => format!("must be a whole number of at least {least}"),
             Self::Count(least, most) => format!("must be a whole number from {least} to {most}"),
             Self::Number => "must be a decimal number, for example 80 or 12.5".to_owned(),
             Self::Flag => "must be true or false".to_owned(),
-            Self::Texts => "must be a list of texts, for example [\"a\", \"b\"]".to_owned(),
+            Self::Texts | Self::Lines => "must be a list of texts, for example [\"a\", \"b\"]".to_owned(),
             Self::Names => "must be a list of names of environment variables, for example [\"CI\"]".to_owned(),
             Self::Time | Self::TimeOrOff => {
                 "must be a duration, for example \"30m\", or a number of seconds".to_owned()

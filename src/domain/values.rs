@@ -6,6 +6,26 @@ use std::fmt;
 /// Milliseconds since the Unix epoch, as told by the engine's clock; the domain never reads a clock.
 pub type Millis = u64;
 
+/// Most bytes of one argument of a program: 32 pages of 4 KiB with the closing NUL, MAX_ARG_STRLEN of execve(2).
+pub const LONGEST_ARGUMENT: usize = (32 << 12) - 1;
+
+/// Most bytes of a shell line that somebody configured: it is one argument of `sh -c`, and ` "$1"` may follow it.
+pub const LONGEST_LINE: usize = LONGEST_ARGUMENT - 71;
+
+/// That a shell line can be given to a shell.
+///
+/// # Errors
+/// A fragment that says how long it is and what to do.
+pub fn check_line(line: &str) -> Result<(), String> {
+    match line.len() {
+        0..=LONGEST_LINE => Ok(()),
+        long => Err(format!(
+            "has {long} bytes, and the system starts no shell line of more than {LONGEST_LINE}; put it into a script file \
+             of the repository and run that"
+        )),
+    }
+}
+
 /// The day of a time, in UTC, as `2026-11-20`.
 ///
 /// Days to a civil date as in Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (`civil_from_days`).

@@ -24,7 +24,7 @@ use crate::adapters::workspace::pool::Pool;
 use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
-use crate::domain::values::{CommitId, MissionId, UnitId};
+use crate::domain::values::{CommitId, LONGEST_ARGUMENT, MissionId, UnitId};
 use crate::domain::verify::key::Tier;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -210,7 +210,10 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
                 PromptMode::Stdin => (vec!["sh".into(), "-c".into(), command.into()], Some(place.brief())),
                 PromptMode::File => (with_argument(&command, place.brief().into()), None),
                 PromptMode::Arg => {
-                    let text = files::read_untrusted(&place.brief(), HANDOFF_TAIL).unwrap_or_default();
+                    // Longer than a program can be given, the brief is only named.
+                    let text = files::read_untrusted(&place.brief(), LONGEST_ARGUMENT as u64).unwrap_or_else(|| {
+                        format!("Your instructions are in the file {}: read it first.", place.brief().display())
+                    });
                     (with_argument(&command, text.into()), None)
                 }
             }

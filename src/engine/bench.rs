@@ -54,8 +54,8 @@ pub struct Bench {
 pub enum Room {
     /// Those of missions; their runs are adopted after a crash.
     Missions,
-    /// Those of verifications beside missions; nobody adopts their runs.
-    Verifications,
+    /// Those of verifications beside missions, with or without ignored files of earlier ones; nobody adopts their runs.
+    Verifications(Ignored),
 }
 
 /// The folder of the pool of verifications beside missions, within that of missions.
@@ -126,7 +126,7 @@ impl Bench {
                 let root = self.state.pool_in(self.settings().parallel.pool_dir.as_deref());
                 let pool = match self.room {
                     Room::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
-                    Room::Verifications => Pool::open_cut(&verify_pool(&root), &self.source, Ignored::Keep).await?,
+                    Room::Verifications(ignored) => Pool::open_cut(&verify_pool(&root), &self.source, ignored).await?,
                 };
                 Ok(Arc::new(pool.excluding(&self.settings().target.copy)))
             })
@@ -139,7 +139,7 @@ impl Bench {
         let lease = self.settings().scheduler.lease;
         match self.room {
             Room::Missions => lease,
-            Room::Verifications => lease.min(SHORT_LEASE),
+            Room::Verifications(_) => lease.min(SHORT_LEASE),
         }
     }
 

@@ -9,11 +9,22 @@ use super::observer::Observer;
 use super::shop::Shop;
 use super::signals::Signals;
 use crate::adapters::clock::EngineClock;
-use crate::adapters::store::Entry;
 use crate::adapters::store::wake::Wake;
+use crate::adapters::store::{Entry, Signal};
 use crate::domain::mission::{Command, Event, State, Step, StopLevel, decide};
 use crate::domain::values::UnitId;
 use std::sync::Arc;
+
+/// How an engine begins.
+#[derive(Debug)]
+pub struct Opening {
+    /// What is told before anything else.
+    pub early: Vec<Event>,
+    /// [`Event::Begun`] or [`Event::Resumed`].
+    pub first: Event,
+    /// Number of the newest request that was waiting when a person had the mission go on: stops among those are withdrawn.
+    pub overtaken: Option<i64>,
+}
 
 /// A mission being driven.
 pub struct Driver {
@@ -22,6 +33,7 @@ pub struct Driver {
     executor: Executor,
     observers: Vec<Box<dyn Observer>>,
     clock: EngineClock,
+    overtaken: Option<i64>,
 }
 
 impl Driver {
@@ -29,14 +41,16 @@ impl Driver {
     #[must_use]
     pub fn new(shop: Arc<Shop>, state: State, observers: Vec<Box<dyn Observer>>, clock: EngineClock) -> Self {
         let executor = Executor::new(Arc::clone(&shop));
-        Self { shop, state, executor, observers, clock }
+        Self { shop, state, executor, observers, clock, overtaken: None }
     }
 
-    /// Runs from `first` until the mission says to leave; the result is the exit code.
+    /// Runs from its opening until the mission says to leave; the result is the exit code.
     ///
     /// # Errors
     /// [`EngineError`] when the journal cannot be written: then nothing more is started, and the mission can be resumed.
-    pub async fn run(mut self, early: Vec<Event>, first: Event) -> Result<u8, EngineError> {
+    pub async fn run(mut self, opening: Opening) -> Result<u8, EngineError> {
+        let Opening { early, first, overtaken } = opening;
+        self.overtaken = overtaken;
         let failed = |what: &str, e: &dyn std::error::Error| EngineError::Broken {
             what: format!("{what}: {}", super::error::chain(e)),
             hint: "mend it, then `mc mission resume`".to_owned(),
@@ -76,8 +90,15 @@ impl Driver {
     /// Takes what other mc processes asked for.
     fn requests(&mut self) -> Result<Option<u8>, EngineError> {
         let waiting = self.shop.store().signals_waiting()?;
+        let old = |signal: &&Signal| self.overtaken.is_some_and(|newest| signal.id <= newest) && stops(signal);
+        let withdrawn: Vec<i64> = waiting.iter().filter(old).map(|signal| signal.id).collect();
         for signal in waiting {
-            let event = request(&signal.kind, &signal.body).unwrap_or(Event::Tick);
+            let event = match request(&signal.kind, &signal.body) {
+                // Who asked twice is told once.
+                Some(_) if withdrawn.last() == Some(&signal.id) => Event::WithdrawStop { asked: signal.at },
+                Some(event) if !withdrawn.contains(&signal.id) => event,
+                _ => Event::Tick,
+            };
             if let Some(code) = self.take(event, &[signal.id])? {
                 return Ok(Some(code));
             }
@@ -122,6 +143,10 @@ impl Driver {
 pub fn entry(record: &crate::domain::mission::Record) -> Result<Entry, EngineError> {
     let body = serde_json::to_string(record).map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?;
     Ok(Entry { kind: record.kind(), body })
+}
+
+fn stops(signal: &Signal) -> bool {
+    matches!(request(&signal.kind, &signal.body), Some(Event::Stop(_)))
 }
 
 /// What a request means; unknown kinds come from a newer mc and mean nothing here.

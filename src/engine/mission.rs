@@ -1,6 +1,6 @@
 //! Running missions: the entry points behind `mc mission start|resume|stop|pause`.
 
-use super::driver::{Driver, entry};
+use super::driver::{Driver, Opening, entry};
 use super::error::{EngineError, Kind};
 use super::history::{self, History};
 use super::log::LogFile;
@@ -77,7 +77,8 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     for observer in &mut observers {
         observer.saw(clock.now(), &first, &state);
     }
-    drive(site, state, effective, lock, store, observers, clock, Event::Begun, Vec::new()).await
+    let opening = Opening { early: Vec::new(), first: Event::Begun, overtaken: None };
+    drive(site, state, effective, lock, store, observers, clock, opening).await
 }
 
 /// The time of [`StartOptions::until`]; 0 for none.
@@ -111,6 +112,17 @@ fn refuse_beside(site: &Site, unfinished: Option<History>) -> Result<(), EngineE
     })
 }
 
+/// What a person who takes up an unfinished mission wants of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// That it goes on; a stop that waits is withdrawn.
+    GoOn,
+    /// That what runs finishes and lands, then the mission ends.
+    Finish,
+    /// That everything is killed and kept, then the mission ends.
+    Kill,
+}
+
 /// Takes an unfinished mission over and runs it to its end; `None` when there is nothing to resume.
 ///
 /// # Errors
@@ -118,24 +130,35 @@ fn refuse_beside(site: &Site, unfinished: Option<History>) -> Result<(), EngineE
 pub async fn resume(
     site: &Site,
     take_over: bool,
+    wish: Wish,
     observers: Vec<Box<dyn Observer>>,
 ) -> Result<Option<u8>, EngineError> {
-    take_up(site, take_over, observers, Vec::new()).await
+    take_up(site, take_over, observers, wish).await
 }
 
 async fn take_up(
     site: &Site,
     take_over: bool,
     observers: Vec<Box<dyn Observer>>,
-    mut early: Vec<Event>,
+    wish: Wish,
 ) -> Result<Option<u8>, EngineError> {
     if unfinished(site)?.is_none() {
         return Ok(None);
     }
+    // The newest wish counts: what was asked before this one, and not what comes while the lock is waited for.
+    let overtaken = match (wish, site.store()?) {
+        (Wish::GoOn | Wish::Finish, Some(store)) => store.signals_waiting()?.last().map(|signal| signal.id),
+        _ => None,
+    };
+    let mut early: Vec<Event> = match wish {
+        Wish::GoOn => Vec::new(),
+        Wish::Finish => vec![Event::Stop(StopLevel::Drain)],
+        Wish::Kill => vec![Event::Stop(StopLevel::Now)],
+    };
     // Refuses a state directory that belongs to another repository, whose mission this would be.
     site.state.create()?;
     let lock = match take_lock(site).await {
-        Err(e) if e.kind() == Kind::Busy && early.is_empty() && unfinished(site)?.is_some_and(|h| h.state.paused) => {
+        Err(e) if e.kind() == Kind::Busy && wish == Wish::GoOn && unfinished(site)?.is_some_and(|h| h.state.paused) => {
             ask(site, "resume")?;
             return Ok(Some(0));
         }
@@ -146,7 +169,7 @@ async fn take_up(
     let mut effective = effective(&history.state)?;
     effective.take_over |= take_over;
     let source = site.source(lock.guard());
-    if early.is_empty() && history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
+    if wish != Wish::Kill && history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
         super::ground::own(&source, &site.state, take_over).await.map_err(EngineError::Refused)?;
     }
     let green = format!("refs/heads/{}", effective.settings.green_branch);
@@ -156,7 +179,8 @@ async fn take_up(
     let newest: Millis = history.records.last().map_or(0, |(_, at, _)| *at);
     let clock = EngineClock::start(newest);
     let observers = with_log(site, &history.state, observers);
-    let code = drive(site, history.state, effective, lock, store, observers, clock, Event::Resumed, early).await?;
+    let opening = Opening { early, first: Event::Resumed, overtaken };
+    let code = drive(site, history.state, effective, lock, store, observers, clock, opening).await?;
     Ok(Some(code))
 }
 
@@ -176,7 +200,7 @@ pub enum Asked {
     Told(String),
     /// There is no unfinished mission.
     Nothing,
-    /// No engine runs; the mission was ended here (`stop --now`), or the request waits for the next resume.
+    /// No engine runs; the mission was ended here (`stop --now`), or the request waits until a person decides.
     NoEngine(String),
 }
 
@@ -188,7 +212,7 @@ pub async fn stop(site: &Site, now: bool, observers: Vec<Box<dyn Observer>>) -> 
     let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
     if now {
-        match take_up(site, false, observers, vec![Event::Stop(StopLevel::Now)]).await {
+        match take_up(site, false, observers, Wish::Kill).await {
             Ok(Some(_)) => return Ok(Asked::NoEngine(mission)),
             Ok(None) => return Ok(Asked::Nothing),
             Err(e) if e.kind() == Kind::Busy => {}
@@ -252,15 +276,14 @@ async fn drive(
     store: Store,
     observers: Vec<Box<dyn Observer>>,
     clock: EngineClock,
-    first: Event,
-    early: Vec<Event>,
+    opening: Opening,
 ) -> Result<u8, EngineError> {
     let store = Arc::new(Mutex::new(store));
     let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, lock, store);
-    if first == Event::Resumed {
+    if opening.first == Event::Resumed {
         pin_leftovers(&shop, &state).await;
     }
-    Driver::new(Arc::new(shop), state, observers, clock).run(early, first).await
+    Driver::new(Arc::new(shop), state, observers, clock).run(opening).await
 }
 
 /// Pins what dirty slots hold of attempts that are not open any more, before anything else (design, section 9). Open

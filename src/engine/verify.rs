@@ -20,6 +20,7 @@ use crate::adapters::host::command::ChildGuard;
 use crate::adapters::host::rundir::runs_below;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
+use crate::adapters::workspace::slot::Ignored;
 use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
@@ -40,7 +41,7 @@ pub struct VerifyOptions {
     pub rev: Option<String>,
     /// What it is compared with.
     pub base: Option<String>,
-    /// Run the stages although the tree was verified before.
+    /// Run the stages although the tree was verified before, where nothing of earlier runs is left.
     pub fresh: bool,
 }
 
@@ -81,7 +82,9 @@ pub async fn verify(
     let settings = site.settings()?;
     site.state.create_shared()?;
     let store = Arc::new(Mutex::new(Store::open_beside(&site.state.db())?));
-    let bench = Bench::new(site, settings, ChildGuard::none(), store, Room::Verifications);
+    // Who asks again, although the answer is stored, wants to know what the commit does by itself.
+    let ignored = if options.fresh { Ignored::Remove } else { Ignored::Keep };
+    let bench = Bench::new(site, settings, ChildGuard::none(), store, Room::Verifications(ignored));
     let (send, kill) = watch::channel(false);
     let job = Job { stages: gate_stages(&bench), bench: &bench, id: run_id(), kill, say };
     let mut work = std::pin::pin!(job.verify(options));

@@ -1,6 +1,6 @@
 //! Money, tokens and time against their caps (P9, P11): unknown is `null` or said in words, never 0.
 
-use super::words::{count, stamp};
+use super::words::{count, of_day, stamp};
 use crate::domain::mission::{State, Usd};
 use crate::domain::values::Millis;
 use serde_json::{Value, json};
@@ -80,7 +80,6 @@ pub fn brief(state: &State) -> Option<String> {
 #[must_use]
 pub fn end(state: &State, now: Millis) -> Option<String> {
     let at = state.ends_at().filter(|_| state.policy.until > 0 && !state.over())?;
-    let local = jiff::Timestamp::from_millisecond(i64::try_from(at).ok()?).ok()?;
-    let local = local.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string();
+    let local = of_day(at)?;
     Some(format!("ends at {local} at the latest, in {}", super::words::span(at.saturating_sub(now))))
 }

@@ -3,7 +3,7 @@
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
 use super::aside;
-use super::words::{count, ends, short, stamp, tests, word};
+use super::words::{count, ends, of_day, short, stamp, tests, word};
 use crate::domain::mission::{AcceptBefore, MergeSource, MissionOutcome, NextMove, Record, RunEnd, State, VerifyRole};
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
@@ -134,6 +134,10 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::Paused { .. } => "paused: nothing new starts".to_owned(),
         Record::Unpaused { .. } => "goes on".to_owned(),
         Record::StopRequested { level, why, .. } => format!("stop requested ({}, {})", word(why), word(level)),
+        Record::StopWithdrawn { asked, .. } => {
+            let of = of_day(*asked).map_or_else(String::new, |at| format!(" of {at}"));
+            format!("the stop{of} is withdrawn: the mission goes on")
+        }
         Record::Waiting { .. } => "only units held for a person are left".to_owned(),
         Record::Suspended { .. } => "suspended; `mc mission resume` goes on".to_owned(),
         Record::Resumed { .. } => "resumed".to_owned(),

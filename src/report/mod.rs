@@ -31,7 +31,7 @@ pub mod verify_json;
 pub mod github;
 pub mod junit;
 
-use crate::domain::mission::{Event, Record, State, StopLevel};
+use crate::domain::mission::{Event, Record, State};
 use crate::domain::values::{Millis, Tip, UnitId};
 
 /// Green as the repository has it, whatever a journal says.
@@ -82,12 +82,17 @@ impl View<'_> {
         self.engine.is_none() && !self.state.over() && !self.state.waiting
     }
 
-    /// Whether the next engine will end the mission because a person asked for that.
+    /// Whether a stop waits that no engine has taken: a resume withdraws it.
     #[must_use]
     pub fn stop_waits(&self) -> bool {
-        let ends = |level: StopLevel| level != StopLevel::Interrupt;
-        let asked = self.left.requests.iter().any(|event| matches!(event, Event::Stop(level) if ends(*level)));
-        self.engine.is_none() && !self.state.over() && (asked || self.state.stop.is_some_and(|(level, _)| ends(level)))
+        let asked = self.left.requests.iter().any(|event| matches!(event, Event::Stop(_)));
+        self.engine.is_none() && !self.state.over() && asked && !self.state.stopping()
+    }
+
+    /// Whether the next engine will end the mission, because that is decided and journaled.
+    #[must_use]
+    pub fn ends_on_resume(&self) -> bool {
+        self.engine.is_none() && !self.state.over() && self.state.stopping()
     }
 
     /// Units for which a fresh start waits for the next engine.

@@ -72,6 +72,7 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         "needs_you": needs_you(view),
         "aside": aside::json(&state.aside),
         "stop_waits": view.stop_waits(),
+        "ends_on_resume": view.ends_on_resume(),
         "answers_wait": view.retries().collect::<Vec<_>>(),
         "left_running": view.left.agents.iter().map(|(unit, n)| json!({"unit": unit, "attempt": n})).collect::<Vec<_>>(),
     })
@@ -92,15 +93,19 @@ pub fn mission_json(view: &View<'_>) -> Value {
     })
 }
 
-/// One mission of a list: its line, and its JSON with `stop_waits`.
+/// One mission of a list: its line, and its JSON with `stop_waits` and `ends_on_resume`.
 #[must_use]
 pub fn brief(view: &View<'_>) -> (String, Value) {
     let state = view.state;
     let took = span(state.ended.unwrap_or(view.now).saturating_sub(state.started));
-    let stop = if view.stop_waits() { "  (a stop waits: resuming ends it)" } else { "" };
+    let stop = match parting(view) {
+        "" => String::new(),
+        words => format!("  ({words})"),
+    };
     let line = format!("{}  {}  {took}  {}{stop}", state.mission, standing(view), sum_seen(view));
     let mut body = mission_json(view);
     body["stop_waits"] = json!(view.stop_waits());
+    body["ends_on_resume"] = json!(view.ends_on_resume());
     (line, body)
 }
 
@@ -192,8 +197,11 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         lines.push(format!("{} is held{question} (`mc unit retry {} --say TEXT`)", unit.spec.id, unit.spec.id));
     }
     if view.stop_waits() {
+        lines.push(format!("no engine works on the mission, and {OF_A_WAITING_STOP}"));
+    } else if view.ends_on_resume() {
         lines.push(
-            "a stop waits: `mc mission resume` starts nothing new, lands what is done and ends the mission".to_owned(),
+            "the mission is stopping: `mc mission resume` starts nothing new, lands what is done and ends it"
+                .to_owned(),
         );
         for unit in view.retries() {
             lines.push(format!("the fresh start of {unit} comes to nothing by that: {ANSWER_AGAIN}"));
@@ -275,6 +283,20 @@ fn working(out: &mut String, view: &View<'_>) {
     }
 }
 
+/// What a person can do about a stop that no engine has taken.
+pub const OF_A_WAITING_STOP: &str = "a stop waits: `mc mission resume` withdraws it and goes on, `mc mission resume \
+     --finish` lets what runs finish and land, then ends the mission, `mc mission stop --now` ends it at once";
+
+/// What is to be added to where a mission stands; empty for most.
+#[must_use]
+pub fn parting(view: &View<'_>) -> &'static str {
+    match (view.stop_waits(), view.ends_on_resume()) {
+        (true, _) => "a stop waits",
+        (_, true) => "it was stopping, resuming ends it",
+        _ => "",
+    }
+}
+
 /// What becomes of an answer that the end of its mission overtakes.
 pub const ANSWER_AGAIN: &str =
     "write the answer into its text in BACKLOG.md with `- status: todo` for the next mission";
@@ -318,7 +340,10 @@ pub fn truth(view: &View<'_>) -> String {
         Some(round) => format!(", round {}", round.index),
         None => String::new(),
     };
-    let stop = if view.stop_waits() { "; a stop waits, resuming ends it" } else { "" };
+    let stop = match parting(view) {
+        "" => String::new(),
+        words => format!("; {words}"),
+    };
     if view.alone() {
         let what = standing(view);
         return match &state.hold {
@@ -342,28 +367,39 @@ pub fn truth(view: &View<'_>) -> String {
 pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
     let state = view.state;
     if let Some((outcome, _, code)) = &state.outcome {
-        let left = state.aside.first();
-        return match (outcome, code) {
-            (MissionOutcome::Refused, _) => refusal_hint(view),
-            (_, 0) if state.count(UnitState::Landed) > 0 => {
-                let rest = if left.is_some() { "; `mc plan` says what helps with what is left aside" } else { "" };
-                format!("`git merge {}` takes what landed; `mc report` says what that is{rest}", green.branch())
-            }
-            _ if unmet(state) && state.units.iter().all(|unit| unit.state.satisfies()) => format!(
-                "the check of the objective fails on {}: write what is missing into BACKLOG.md, then `mc mission start`",
+        let left = state.left_open().or(state.aside.first());
+        let rest = if left.is_some() { "; `mc plan` says what helps with what is left aside" } else { "" };
+        let tried = state.units.iter().all(|unit| unit.state.satisfies());
+        // A mission that did all it planned may have left items aside; its exit code says so.
+        let rounded = matches!(outcome, MissionOutcome::BacklogDone | MissionOutcome::ObjectiveMet);
+        let done = *code == 0 || (tried && rounded && state.left_open().is_some());
+        return match outcome {
+            MissionOutcome::Refused => refusal_hint(view),
+            _ if unmet(state) && tried && *code != 0 => format!(
+                "the check of the objective fails on {}: write what is missing into BACKLOG.md, then `mc mission start`{rest}",
                 green.branch()
             ),
-            (_, 0) => match left {
-                Some(item) => format!("{}: {} (`mc plan` lists all that is left aside)", item.unit, aside::helps(item)),
+            _ if done && state.count(UnitState::Landed) > 0 => {
+                format!("`git merge {}` takes what landed; `mc report` says what that is{rest}", green.branch())
+            }
+            _ if done => match left {
+                Some(item) => format!(
+                    "{}: {}, by `mc mission start` (`mc plan` lists all that is left aside)",
+                    item.unit,
+                    aside::helps(item)
+                ),
                 None => "nothing was to be done; `mc report` has the details".to_owned(),
             },
             _ if state.units.is_empty() => "mend what the first line names, then `mc mission start`".to_owned(),
-            _ => "`mc report` says what did not land and where the work is kept".to_owned(),
+            _ => format!("`mc report` says what did not land and where the work is kept{rest}"),
         };
     }
     if view.stop_waits() {
-        let end = "`mc mission resume` ends the mission after what runs has landed (a stop waits)";
-        return format!("{end}, `mc mission stop --now` at once");
+        return OF_A_WAITING_STOP.to_owned();
+    }
+    if view.ends_on_resume() {
+        return "`mc mission resume` ends the mission after what runs has landed, `mc mission stop --now` at once"
+            .to_owned();
     }
     if view.engine.is_some() && state.mission_state() == MissionState::Stopping {
         return "wait, or `mc mission stop --now` to kill what runs".to_owned();

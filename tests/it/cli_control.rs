@@ -65,22 +65,61 @@ fn p4_a_stop_that_waits_and_agents_that_outlived_their_engine_are_told_of() {
     night.mc(&["unit", "retry", "q", "--say", "the first"]).exits(0).says(&["waits for `mc mission resume`"]);
     night.mc(&["status"]).exits(0).says(&["q is held; its answer waits", "next: `mc mission resume`\n"]);
 
-    night.mc(&["mission", "stop"]).exits(0).says(&["waits for `mc mission resume`, which ends it"]);
-    let lost = "the fresh start of q comes to nothing by that: write the answer into its text in BACKLOG.md";
-    let said = night.mc(&["status"]).exits(0).says(&["a stop waits, resuming ends it", alive, lost]);
-    said.says(&["next: `mc mission resume` ends the mission after what runs has landed (a stop waits)"]);
-    assert_eq!((&night.status()["stop_waits"], &night.status()["answers_wait"][0]), (&true.into(), &"q".into()));
-    night.mc(&["mission", "list"]).exits(0).says(&["(a stop waits: resuming ends it)"]);
-    night.mc(&["mission", "list", "--all"]).exits(0).says(&[
-        "interrupted, ",
-        ", a stop waits",
-        "next: `mc mission resume` ends",
-    ]);
-    let late = night.mc(&["unit", "retry", "q", "--say", "again"]).exits(0);
-    late.says(&["q: a stop waits, so that `mc mission resume` ends the mission without it"]);
+    // What is asked without an engine waits, is shown, and is taken back by the newer wish to go on.
+    let ways = [
+        "a stop waits: `mc mission resume` withdraws it and goes on, `mc mission resume --finish` lets what runs finish",
+        "`mc mission stop --now` ends it at once",
+    ];
+    night.mc(&["mission", "stop"]).exits(0).says(&["no engine works on it"]).says(&ways);
+    night.mc(&["mission", "stop"]).exits(0);
+    night.mc(&["status"]).exits(0).says(&["no engine works on it; a stop waits\n", alive]).says(&ways);
+    let seen = night.status();
+    assert_eq!((&seen["stop_waits"], &seen["ends_on_resume"]), (&true.into(), &false.into()));
+    assert_eq!(seen["answers_wait"][0], "q");
+    night.mc(&["mission", "list"]).exits(0).says(&["(a stop waits)"]);
+    night.mc(&["mission", "list", "--all"]).exits(0).says(&["interrupted, ", ", a stop waits", "next: a stop waits: "]);
+    night
+        .mc(&["unit", "retry", "q", "--say", "again"])
+        .exits(0)
+        .says(&["q: a fresh start waits for `mc mission resume`"]);
     night.write("../go", "");
-    night.mc(&["mission", "resume"]).exits(3).says(&["a: landed", "ended: stopped"]);
+    let said = night.mc(&["mission", "resume"]).exits(3).says(&["the stop of ", " is withdrawn: the mission goes on"]);
+    let said = said.says(&["q: attempt 2", "a: landed", "only units held for a person are left"]);
+    assert_eq!(said.text().matches("is withdrawn").count(), 1, "{}", said.text());
+    let seen = night.status();
+    assert_eq!((&seen["stop_waits"], &seen["mission"]["state"]), (&false.into(), &"waiting".into()));
+    // Who wants what is done to land, and nothing more, says so to the resume.
+    night.mc(&["mission", "stop"]).exits(0).says(&["`mc mission resume --finish`"]);
+    let said = night.mc(&["mission", "resume", "--finish"]).exits(3).says(&["ended: stopped"]);
+    said.does_not_say(&["withdrawn", "q: attempt 3"]);
     night.mc(&["status"]).exits(0).does_not_say(&["stop waits"]);
+    night.audit();
+}
+
+#[test]
+fn p4_a_stop_that_is_decided_is_gone_on_with_after_a_crash() {
+    let night = Night::new();
+    let plan = night.plan(&(waits("a") + &unit("b", "echo b > b.txt") + "depends = [\"a\"]\n"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun-a");
+    night.mc(&["mission", "stop"]).exits(0).says(&["told to end when what runs has landed"]);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while night.status()["mission"]["state"] != "stopping" {
+        assert!(std::time::Instant::now() < deadline, "the stop is not heard");
+    }
+    engine.signal("KILL");
+    engine.wait();
+    // One more request beside what is decided changes nothing.
+    night.mc(&["mission", "stop"]).exits(0).says(&["its end is decided: `mc mission resume` ends the mission"]);
+    let said = night.mc(&["status"]).exits(0).says(&["; it was stopping, resuming ends it\n"]);
+    said.says(&["next: `mc mission resume` ends the mission after what runs has landed"]).does_not_say(&["withdraws"]);
+    let seen = night.status();
+    assert_eq!((&seen["stop_waits"], &seen["ends_on_resume"]), (&false.into(), &true.into()));
+    night.mc(&["mission", "list"]).exits(0).says(&["(it was stopping, resuming ends it)"]);
+    night.write("../go", "");
+    let said = night.mc(&["mission", "resume"]).exits(3).says(&["a: landed", "ended: stopped"]);
+    said.does_not_say(&["withdrawn"]);
+    assert_eq!([night.unit("a"), night.unit("b")], ["landed", "cancelled"]);
     night.audit();
 }
 

@@ -109,6 +109,7 @@ fn a_held_unit_needs_you() {
             "unknown_attempts": 5,
             "usd": null
           },
+          "ends_on_resume": false,
           "green": {
             "commit": "24943aac4f8a932d2c63482137969d9516295505",
             "ref": "refs/heads/mc/green",

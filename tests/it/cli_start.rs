@@ -27,6 +27,16 @@ fn submodules_that_stay_empty_are_said() {
 }
 
 #[test]
+fn p6_branches_of_the_user_that_end_like_our_refs_are_not_taken_for_ours() {
+    let night = Night::new();
+    for name in ["refs/mc/owner", "refs/heads/mc/green"] {
+        assert!(night.holds(&format!("git branch {name}")));
+    }
+    night.mission(&unit("a", "echo a > a.txt")).exits(0);
+    assert!(night.holds("git show refs/heads/mc/green:a.txt && ! git show refs/heads/refs/heads/mc/green:a.txt"));
+}
+
+#[test]
 fn an_agent_that_cannot_be_run_uses_no_attempt_and_is_named() {
     let night = Night::new();
     night.settings("sh run.sh", "[agent]\ncommand = \"./no-such-agent\"\n[scheduler]\nmax_infrastructure_retries = 1");
@@ -163,4 +173,68 @@ fn p3_a_target_branch_taken_in_as_it_is_passes_the_audit() {
     assert!(night.holds("git merge-base --is-ancestor main mc/green && git cat-file -e mc/green:b.txt"));
     night.mc(&["audit"]).exits(0);
     night.mc(&["report", "--verify"]).exits(0);
+}
+
+#[test]
+fn a_shell_line_that_no_shell_can_be_given_is_refused_where_it_is_written() {
+    let night = Night::new();
+    let line = |length: usize| {
+        let line = format!("true # {}", "é'".repeat((length - 7) / 3));
+        format!("{line}{}", "x".repeat(length - line.len()))
+    };
+    let (fits, long) = (line(131_000), line(131_001));
+    let words = "has 131001 bytes, and the system starts no shell line of more than 131000; put it into a script file";
+    let plan = |key: &str, line: &str| match key {
+        "run" => format!("[[unit]]\nid = \"a\"\nrun = \"{line}\"\n"),
+        _ => format!("[[unit]]\nid = \"a\"\n{key} = \"{line}\"\nrun = \"true\"\n"),
+    };
+    for key in ["run", "verify", "accept"] {
+        night.mission(&plan(key, &long)).exits(2).says(&[&format!("line 3: `{key}`: it {words}")]);
+        night.write("BACKLOG.md", format!("## The unit\n- {key}: `{long}`\n"));
+        night.mc(&["backlog", "check"]).exits(2).says(&[&format!("BACKLOG.md:2: `{key}`: it {words}")]);
+    }
+    night.commit("backlog");
+    night.mc(&["mission", "start"]).exits(2).says(&["line 2: `accept`: it has 131001 bytes"]);
+    night.sh("git rm -q BACKLOG.md");
+    let settings = format!(
+        "[target.verification]\ncommand = \"{long}\"\nfingerprint = [\"true\", \"{long}\"]\n[target]\ncheck = \"{long}\"\n\
+         setup = \"{long}\"\n[agent]\ncommand = \"{long}\"\n"
+    );
+    night.write("mission-control.toml", settings);
+    night.mc(&["verify"]).exits(2).says(&[
+        &format!("mission-control.toml:2: `target.verification.command` {words}"),
+        &format!("mission-control.toml:3: `target.verification.fingerprint` holds a line that {words}"),
+        &format!("mission-control.toml:5: `target.check` {words}"),
+        &format!("mission-control.toml:6: `target.setup` {words}"),
+        &format!("mission-control.toml:8: `agent.command` {words}"),
+    ]);
+    let stage = format!("[[target.verification.stage]]\nname = \"t\"\nrun = \"{long}\"\n");
+    night.write("mission-control.toml", stage);
+    night.mc(&["config", "show"]).exits(2).says(&[&format!("toml:3: `target.verification.stage.run` {words}")]);
+
+    // One byte less works, with either supervisor and with an argument behind it.
+    for isolation in ["auto", "search"] {
+        let more = format!("prompt = \"arg\"\n[scheduler]\nisolation = \"{isolation}\"\nmax_attempts = 1");
+        night.settings(&fits, &format!("[agent]\ncommand = \"{}\"\n{more}", fits.replacen("true #", "test #", 1)));
+        night.mission(&plan("run", &fits)).exits(0).says(&["a: attempt 1 ended no-op"]);
+        night.mission("[[unit]]\nid = \"b\"\ntitle = \"B\"\n").exits(3).says(&["b: attempt 1 ended failed-work"]);
+    }
+}
+
+#[test]
+fn a_brief_that_is_too_long_for_an_argument_is_named_and_a_large_environment_arrives() {
+    let mut night = Night::new();
+    let names: Vec<String> = (0..10).map(|n| format!("LARGE_{n}")).collect();
+    for name in &names {
+        night.var(name, &"é".repeat(50_000));
+    }
+    let agent = "test -n \"$1\" && test $(echo \"$1\" | wc -c) -lt 1000 && grep -q the.end \"$MC_BRIEF\" && test ${#LARGE_9} = 100000 && echo \"$1\" > brief.txt";
+    std::fs::write(night.home().join("agent.sh"), agent).unwrap();
+    let settings = format!("[agent]\ncommand = \"sh ~/agent.sh\"\nprompt = \"arg\"\nenv = {names:?}");
+    night.settings("sh run.sh", &settings);
+    let body = format!("{} the.end", "word ".repeat(30_000));
+    let plan = format!("[[unit]]\nid = \"a\"\ntitle = \"A\"\nattempts = 1\ndescription = \"{body}\"\n");
+    night.mission(&plan).exits(0).says(&["a: landed"]);
+    let said = night.sh("git show mc/green:brief.txt");
+    assert!(said.starts_with("Your instructions are in the file /") && said.ends_with(": read it first."), "{said}");
 }

@@ -57,6 +57,41 @@ fn a_commit_is_verified_without_a_mission_and_once() {
 }
 
 #[test]
+fn ignored_files_of_one_run_are_there_for_the_next_unless_a_fresh_look_is_asked_for() {
+    let night = Night::new();
+    night.write(".gitignore", "left\nmade\n");
+    // Each run says whether it finds what an earlier one left; `setup` makes what the stage needs.
+    let run =
+        "test -e made && { [ ! -e left ] || echo kept >> ~/found; echo ran >> ~/found; touch left; } && sh run.sh";
+    night.settings(run, "[target]\nsetup = \"echo setup >> ~/found; touch made\"");
+    let found = || night.sh("cat ~/found; rm ~/found");
+    let change = |text: &str| {
+        night.write("words.txt", text);
+        night.commit(text);
+    };
+    verify(&night, &[]).exits(0);
+    assert_eq!(found(), "setup\nran");
+    change("one");
+    verify(&night, &[]).exits(0);
+    assert_eq!(found(), "kept\nran", "a second build is fast");
+    change("two");
+    verify(&night, &["--fresh", "--base", "HEAD^"]).exits(0);
+    assert_eq!(found(), "setup\nran\nsetup\nran", "each of both runs begins anew");
+    verify(&night, &["--fresh"]).exits(0);
+    assert_eq!(found(), "setup\nran");
+    change("three");
+    verify(&night, &[]).exits(0);
+    assert_eq!(found(), "kept\nran");
+    // The trees that landed are looked at in the same way.
+    night.mission(&unit("a", "echo a > a.txt")).exits(0);
+    found();
+    for _ in 0..2 {
+        night.mc(&["report", "--verify", "--rerun"]).exits(0).says(&["a: its tree verifies again as it did"]);
+        assert_eq!(found(), "setup\nran");
+    }
+}
+
+#[test]
 fn p13_a_changed_variable_or_fingerprint_is_another_environment() {
     let mut night = Night::new();
     let more = "env = [\"FLAVOUR\"]\nfingerprint = [\"cat ~/compiler\"]";

@@ -107,6 +107,45 @@ fn a_repository_has_one_owner() {
 }
 
 #[test]
+fn p6_refs_of_the_user_that_git_finds_by_our_names_are_not_ours() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let card = |id: &str| OwnerCard { state_id: id.into(), host: "h".into(), path: "/state".into() };
+        let (one, two) = (world.id("HEAD").await, world.commit("b", "2").await);
+        let places = ["refs", "refs/tags", "refs/heads", "refs/remotes"];
+        for name in ["refs/mc/owner", GREEN, "refs/mc/x-2-gabcdef"] {
+            let alike = places.map(|place| format!("{place}/{name}"));
+            for alike in [alike.as_slice(), &[format!("refs/remotes/{name}/HEAD")]].concat() {
+                world.sh(&format!("git update-ref {alike} {one}")).await;
+                for git in [world.source(), world.git(&world.repo())] {
+                    assert_eq!(git.ref_value(name).await.unwrap(), None, "{alike}");
+                }
+                assert_eq!(world.source().resolve(name).await.unwrap(), None, "{alike}");
+                let git = world.source();
+                assert_eq!(git.cas(name, &two, None).await.unwrap(), Cas::Moved, "{alike}");
+                assert_eq!(git.ref_value(name).await.unwrap(), Some(two.clone()), "{alike}");
+                assert_eq!(git.resolve(name).await.unwrap().unwrap().commit, two, "{alike}");
+                world.sh(&format!("git update-ref -d {alike} && git update-ref -d {name}")).await;
+                assert_eq!(git.ref_value(name).await.unwrap(), None, "{alike}");
+            }
+        }
+        // What ends like the output of `git describe` names a commit even where there is no such ref.
+        let described = format!("refs/mc/x-1-g{}", &one.as_str()[..8]);
+        assert_eq!(world.source().ref_value(&described).await.unwrap(), None);
+        let git = world.source();
+        assert_eq!(claim_owner(&git, &card("a"), false).await.unwrap(), Owner::Claimed);
+        world.sh("git update-ref refs/tags/refs/mc/owner refs/mc/owner && git update-ref -d refs/mc/owner").await;
+        assert_eq!(claim_owner(&git, &card("b"), false).await.unwrap(), Owner::Claimed);
+        world.sh("git update-ref -d refs/mc/owner").await;
+        assert_eq!(
+            claim_owner(&git, &card("a"), false).await.unwrap(),
+            Owner::Claimed,
+            "the card of a tag is not ours"
+        );
+    });
+}
+
+#[test]
 fn p6_hooks_of_the_user_do_not_run_when_refs_move() {
     within_a_minute(async {
         let world = World::new().await;

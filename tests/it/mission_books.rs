@@ -121,10 +121,12 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
     let before = night.sh("git rev-parse mc/green");
     night
         .mc(&["mission", "start"])
-        .exits(0)
+        .exits(3)
         .says(&["note: 2 items of BACKLOG.md are left aside: second (failed), third (blocked); `mc plan` says why"])
         .says(&["ended: nothing planned (backlog-done); 2 items of BACKLOG.md are left aside: second (failed), third"])
-        .says(&["next: second: `- status: todo` below its heading in BACKLOG.md, committed, has it planned again"]);
+        .says(&["next: second: `- status: todo` below its heading in BACKLOG.md, committed, has it planned again"])
+        .says(&["by `mc mission start` (`mc plan` lists all that is left aside)"]);
+    night.mc(&["report", "--verify"]).exits(0).says(&["ended backlog-done, exit code 3"]);
     p9_every_view_names_what_is_left_aside(&night);
     assert_eq!(night.sh("git rev-parse mc/green"), before);
     // A person wants it done after all, and says so on the target branch, where no marks are.
@@ -282,15 +284,23 @@ fn a_plan_is_that_of_the_committed_backlog_with_the_marks_and_todo_does_not_undo
     night.mc(&["plan"]).exits(0).says(&["the plan has no units"]).says(&left);
     let named = "3 items of BACKLOG.md are left aside: a (landed), f (failed), new (waits)";
     night.mc(&["mission", "start", "--dry-run"]).exits(0).says(&left);
-    night.mc(&["mission", "start"]).exits(0).says(&[&format!("note: {named}"), "ended: nothing planned"]);
+    night.mc(&["mission", "start"]).exits(3).says(&[&format!("note: {named}"), "ended: nothing planned"]);
     night.mc(&["status"]).exits(0).says(&[named]);
     // What does land is not praised alone.
     night.write("BACKLOG.md", again.replace("- id: a\n", "- id: a2\n"));
     night.commit("a new id");
     night
         .mc(&["mission", "start"])
-        .exits(0)
-        .says(&["a2: landed", "2 items of BACKLOG.md are left aside: f (failed), new"]);
+        .exits(3)
+        .says(&["a2: landed", "2 items of BACKLOG.md are left aside: f (failed), new"])
+        .says(&["next: `git merge mc/green` takes what landed"]);
     night.mc(&["status"]).exits(0).says(&["; 2 items of BACKLOG.md are left aside", "`mc plan` says what helps"]);
+    // An item that landed under an id that says `todo` is done all the same, and who asks for one item has asked for no other.
+    night.write("BACKLOG.md", "## A again\n- id: a\n- status: todo\n- run: true\n\n## F\n- attempts: 1\n- run: exit 1\n\n## B\n- run: echo b > b.txt\n");
+    night.commit("one of them");
+    night.mc(&["mission", "start", "--only", "b"]).exits(0).says(&["b: landed"]);
+    night.write("BACKLOG.md", "## A again\n- id: a\n- status: todo\n- run: true\n");
+    night.commit("what failed is not wanted any more");
+    night.mc(&["mission", "start"]).exits(0).says(&["1 item of BACKLOG.md is left aside: a (landed)"]);
     night.audit();
 }

@@ -86,17 +86,15 @@ pub enum Owner {
 /// # Errors
 /// [`GitError`] when git fails or the temporary file cannot be written.
 pub async fn claim_owner(git: &Git, card: &OwnerCard, take_over: bool) -> Result<Owner, GitError> {
-    // The usual case costs one look.
-    if read_card(git, OWNER_REF).await.is_some_and(|found| found.state_id == card.state_id) {
-        return Ok(Owner::Ours);
-    }
     // A lost race shows the winner at the second look; more than a few rounds means that somebody fights for it.
     for _ in 0..3 {
         let held = git.ref_value(OWNER_REF).await?;
-        match (&held, foreign_owner(git, card).await?) {
-            (Some(_), None) => return Ok(Owner::Ours),
-            (Some(_), Some((host, path))) if !take_over => return Ok(Owner::Foreign { host, path }),
-            _ => {}
+        if let Some(blob) = &held {
+            match other(git, blob, card).await {
+                None => return Ok(Owner::Ours),
+                Some((host, path)) if !take_over => return Ok(Owner::Foreign { host, path }),
+                Some(_) => {}
+            }
         }
         let blob = write_card(git, card).await?;
         if git.cas(OWNER_REF, &blob, held.as_ref()).await? == Cas::Moved {
@@ -112,10 +110,15 @@ pub async fn claim_owner(git: &Git, card: &OwnerCard, take_over: bool) -> Result
 /// [`GitError`] when git fails.
 pub async fn foreign_owner(git: &Git, card: &OwnerCard) -> Result<Option<(String, String)>, GitError> {
     let Some(blob) = git.ref_value(OWNER_REF).await? else { return Ok(None) };
-    Ok(match read_card(git, blob.as_str()).await {
+    Ok(other(git, &blob, card).await)
+}
+
+/// Machine and path on the card in `blob`, when it is another one than `card`.
+async fn other(git: &Git, blob: &CommitId, card: &OwnerCard) -> Option<(String, String)> {
+    match read_card(git, blob.as_str()).await {
         Some(found) if found.state_id == card.state_id => None,
         found => Some(found.map(|f| (f.host, f.path)).unwrap_or_default()),
-    })
+    }
 }
 
 async fn read_card(git: &Git, object: &str) -> Option<OwnerCard> {

@@ -191,6 +191,12 @@ impl Git {
         self.staying.as_ref()?.reader.ask(|| self.reader(), async |talker| reader::ask(talker, name).await).await
     }
 
+    /// What the ref of exactly this name holds, from the process that stays; `None`: there is none, or it does not know.
+    async fn told_exactly(&self, refname: &str) -> Option<Answer> {
+        let dialogue = async |talker: &mut _| reader::exact(talker, refname).await;
+        self.staying.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
+    }
+
     /// Whether the process that stays finds every one of these objects; no also when it could not be asked.
     pub async fn holds(&self, ids: &HashSet<String>) -> bool {
         let Some(staying) = &self.staying else { return false };

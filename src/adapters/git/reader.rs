@@ -23,6 +23,36 @@ pub(super) async fn ask(talker: &mut Talker, name: &str) -> Option<Answer> {
     talk(talker, name, false).await.map(|(answer, _)| answer)
 }
 
+/// Whether it is the whole name of a ref, and no revision made from one.
+pub(super) fn is_whole(name: &str) -> bool {
+    name.starts_with("refs/") && !name.contains(['\n', '^', '~', ':']) && !name.contains("@{")
+}
+
+/// What the ref of exactly this name holds. `Some(None)`: not a name that can be asked for, or a ref of another name could
+/// be meant; a git that is told to list refs can say.
+///
+/// Git looks for a name in several places (gitrevisions(7)), the first of which is the name itself; so what is missing is
+/// missing, and what was found is the ref itself when there is nothing at the others. (A name that reads like the output of
+/// `git describe` is found everywhere.)
+pub(super) async fn exact(talker: &mut Talker, refname: &str) -> Option<Option<Answer>> {
+    if !is_whole(refname) {
+        return Some(None);
+    }
+    let found = ask(talker, refname).await?;
+    if found == Answer::Missing {
+        return Some(Some(found));
+    }
+    let others = ["refs", "refs/tags", "refs/heads", "refs/remotes"].map(|place| format!("{place}/{refname}"));
+    let others = [others.as_slice(), &[format!("refs/remotes/{refname}/HEAD")]].concat();
+    let questions: String = others.iter().map(|name| format!("info {name}\n")).collect();
+    talker.say(&questions).await.ok()?;
+    let mut alone = true;
+    for name in &others {
+        alone &= read(name, &talker.line().await.ok()?)? == Answer::Missing;
+    }
+    Some(alone.then_some(found))
+}
+
 /// So many questions and their answers find room in the pipes of a process that is not listened to meanwhile.
 const AT_ONCE: usize = 500;
 

@@ -24,7 +24,7 @@ impl Git {
     /// # Errors
     /// [`GitError`] when git fails.
     pub async fn ref_value(&self, refname: &str) -> Result<Option<CommitId>, GitError> {
-        match self.told(refname).await {
+        match self.told_exactly(refname).await {
             Some(Answer::Object(id)) => return Ok(CommitId::new(&id).ok()),
             Some(Answer::Missing) => return Ok(None),
             None => {}

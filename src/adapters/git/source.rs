@@ -1,6 +1,6 @@
 //! Facts about the user's repository. Everything here reads only; not even the index is refreshed.
 
-use super::reader::Answer;
+use super::reader::{Answer, is_whole};
 use super::{Git, GitError, Place, fields, id_lines, unexpected};
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use std::ffi::OsStr;
@@ -187,7 +187,15 @@ impl Git {
         if rev.is_empty() || rev.starts_with('-') {
             return Ok(None);
         }
-        let name = format!("{rev}^{{commit}}");
+        // A ref that is named in full is that ref, whatever else git would find by the name.
+        let exact = match self.staying.is_some() && is_whole(rev) {
+            true => match self.ref_value(rev).await? {
+                Some(id) => Some(id),
+                None => return Ok(None),
+            },
+            false => None,
+        };
+        let name = format!("{}^{{commit}}", exact.as_ref().map_or(rev, CommitId::as_str));
         if let Some(Answer::Object(id)) = self.told(&name).await
             && let Ok(commit) = CommitId::new(&id)
         {

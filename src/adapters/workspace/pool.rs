@@ -193,7 +193,8 @@ impl Pool {
         &self.root
     }
 
-    /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the files.
+    /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the
+    /// files: with all of them, and where ignored ones are removed at each use.
     #[must_use]
     pub fn stamp(&self, slot: u32) -> PathBuf {
         self.root.join(format!("slot-{slot}.setup"))
@@ -264,6 +265,11 @@ impl Pool {
             return Err(PoolError::Dirty { slot, label });
         }
         let files = self.path(slot);
+        // What setup made may be among the ignored files that go now.
+        if self.ignored == Ignored::Remove {
+            let stamp = self.stamp(slot);
+            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+        }
         let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
         if !matches!(&first, Ok(different) if different.is_empty()) {
             self.wipe(slot)?;

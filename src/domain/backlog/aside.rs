@@ -37,6 +37,14 @@ pub struct Aside {
     pub detail: String,
 }
 
+impl Aside {
+    /// Whether there is work in it that nobody has done.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        self.why != Why::Landed
+    }
+}
+
 /// What a backlog offers to a mission.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offer {

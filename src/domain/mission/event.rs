@@ -23,6 +23,12 @@ pub enum Event {
     Tick,
     /// A person or signal asked to stop.
     Stop(StopLevel),
+    /// Told before [`Event::Resumed`]: a person resumes the mission, so that the stop they asked for earlier, at this time, which
+    /// no engine has taken, counts no more.
+    WithdrawStop {
+        /// When the stop was asked for.
+        asked: Millis,
+    },
     /// A person asked that nothing new starts.
     Pause,
     /// A person asked to go on.

@@ -372,6 +372,7 @@ impl State {
                 self.waiting = false;
                 self.stop = Some((*level, *why));
             }
+            Record::StopWithdrawn { .. } => {}
             Record::Waiting { .. } => {
                 self.waiting = true;
                 self.suspended = true;

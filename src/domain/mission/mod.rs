@@ -96,6 +96,11 @@ impl Decision<'_> {
             Event::GreenSeen(tip) => self.green_seen(tip),
             Event::Tick => {}
             Event::Stop(level) => self.stop(level, EndReason::Person),
+            // A stop that is decided stays so: its end is on its way.
+            Event::WithdrawStop { asked } if !self.state.stopping() => {
+                self.note(Record::StopWithdrawn { at: self.now, asked });
+            }
+            Event::WithdrawStop { .. } => {}
             Event::Pause if !self.state.paused && self.state.stop.is_none() => {
                 self.note(Record::Paused { at: self.now })
             }

@@ -182,6 +182,8 @@ pub enum Record {
     Unpaused { at: Millis },
     /// A stop was asked for.
     StopRequested { level: StopLevel, at: Millis, why: EndReason },
+    /// A stop that no engine had taken counts no more: a person resumed the mission after asking for it.
+    StopWithdrawn { at: Millis, asked: Millis },
     /// Only held units are left.
     Waiting { at: Millis },
     /// This engine ends; the mission can be resumed.

@@ -105,6 +105,12 @@ impl State {
         self.outcome.is_some()
     }
 
+    /// Whether the mission is on its way to an end that a resume does not take back.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.stop.is_some_and(|(level, _)| level != StopLevel::Interrupt)
+    }
+
     /// State of the mission as people see it.
     #[must_use]
     pub fn mission_state(&self) -> MissionState {
@@ -260,10 +266,18 @@ impl State {
         }
     }
 
-    /// Whether every unit known at this time ended well.
+    /// Whether every unit known at this time ended well, and none of the plan source was left: for a later round, or aside.
     #[must_use]
     pub fn all_done(&self) -> bool {
-        self.units.iter().all(|u| u.state.satisfies()) && self.rounds.last().is_none_or(|r| r.left_over == 0)
+        self.units.iter().all(|u| u.state.satisfies())
+            && self.rounds.last().is_none_or(|r| r.left_over == 0)
+            && self.left_open().is_none()
+    }
+
+    /// The first item left aside that is not done; the mission was not asked for those outside of its choice.
+    #[must_use]
+    pub fn left_open(&self) -> Option<&Aside> {
+        self.aside.iter().find(|item| item.open())
     }
 }
 

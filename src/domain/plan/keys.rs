@@ -5,6 +5,7 @@
 use super::duration::parse_duration;
 use super::nearest;
 use crate::domain::unit::UnitSpec;
+use crate::domain::values::check_line;
 
 /// A key of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,9 +163,9 @@ pub fn set(unit: &mut UnitSpec, key: Key, value: Value) -> Result<(), String> {
         },
         Key::Priority => unit.priority = priority(&scalar(value)?)?,
         Key::Files => unit.files = list(value)?.into_iter().map(glob).collect::<Result<_, _>>()?,
-        Key::Run => unit.run = Some(text(value)?),
-        Key::Verify => unit.verify = Some(text(value)?),
-        Key::Accept => unit.accept = Some(text(value)?),
+        Key::Run => unit.run = Some(line(value)?),
+        Key::Verify => unit.verify = Some(line(value)?),
+        Key::Accept => unit.accept = Some(line(value)?),
         Key::Timeout => {
             let span = parse_duration(&scalar(value)?)?;
             if span.as_secs() == 0 {
@@ -200,6 +201,13 @@ pub fn text(value: Value) -> Result<String, String> {
         Value::Text(words) => Ok(words),
         _ => Err("it takes a text".to_owned()),
     }
+}
+
+/// A text that a shell can be given.
+fn line(value: Value) -> Result<String, String> {
+    let line = text(value)?;
+    check_line(&line).map_err(|problem| format!("it {problem}"))?;
+    Ok(line)
 }
 
 /// A list of texts; one text stands for a list of one.

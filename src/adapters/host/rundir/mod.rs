@@ -39,6 +39,10 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// More than any file of the protocol holds; what runs could have put anything in its place.
 pub(in crate::adapters::host) const SMALL: u64 = 4 << 20;
 
+/// More than any command file holds: arguments and environment of a program have 6 MiB at most (execve(2)), and a byte takes
+/// up to five here.
+pub(in crate::adapters::host) const LARGEST_COMMAND: u64 = 32 << 20;
+
 /// One program to be run detached.
 #[derive(Debug, Clone)]
 pub struct RunSpec {

@@ -2,7 +2,7 @@
 
 use super::BROKEN;
 use crate::adapters::files::read_untrusted;
-use crate::adapters::host::rundir::{Program, SMALL, parse_command};
+use crate::adapters::host::rundir::{LARGEST_COMMAND, Program, parse_command};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,7 +19,7 @@ pub(super) struct Ready {
 pub(super) fn read(dir: &Path) -> Result<Ready, String> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join("out.log"));
     let log = log.map_err(|e| format!("open out.log: {e}"))?;
-    Ok(Ready { command: read_untrusted(&dir.join("command"), SMALL).as_deref().and_then(parse_command), log })
+    Ok(Ready { command: read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse_command), log })
 }
 
 impl Ready {
