@@ -24,6 +24,13 @@ pub enum NotReady {
     Killed,
     /// Infrastructure: why.
     Failed(String),
+    /// The setup command ended with an exit code other than 0.
+    Setup {
+        /// That code.
+        code: i32,
+        /// The whole sentence, with what it said.
+        why: String,
+    },
 }
 
 /// A slot could not be had as it is.
@@ -172,13 +179,15 @@ async fn setup(
             let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();
             let log = ended.log.and_then(|log| kept(bench, log));
             let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
+            let exited = if let End::Exited(code) = end { Some(code) } else { None };
             let how = match end {
                 End::Exited(code) => format!("exit {code}"),
                 End::Signaled(signal) => format!("signal {signal}"),
                 End::Timeout => "scheduler.session_timeout is used up".to_owned(),
                 other => format!("{other:?}"),
             };
-            Err(NotReady::Failed(format!("target.setup `{line}` failed ({how}): {}{log}", said.trim())))
+            let why = format!("target.setup `{line}` failed ({how}): {}{log}", said.trim());
+            Err(exited.map_or_else(|| NotReady::Failed(why.clone()), |code| NotReady::Setup { code, why: why.clone() }))
         }
     }
 }

@@ -94,7 +94,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let reused = if *reused { " (known result, not run again)" } else { "" };
             format!("verification {run} {}{reused}", tests(summary))
         }
-        Record::StepFailed { what, error, at, again_at } => {
+        Record::StepFailed { what, error, at, again_at, .. } => {
             let wait = again_at.saturating_sub(*at) / 1000;
             format!("{what} failed: {}; again in {wait} s", short(error, LIMIT))
         }

@@ -50,7 +50,6 @@ pub fn ends(path: &Path, limit: u64) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 mod tests {
     use super::*;
 

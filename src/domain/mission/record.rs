@@ -122,7 +122,15 @@ pub enum Record {
         confirmed: bool,
     },
     /// A step of a landing or a verification met infrastructure; it is tried again at `again_at`.
-    StepFailed { what: String, error: String, at: Millis, again_at: Millis },
+    StepFailed {
+        what: String,
+        error: String,
+        at: Millis,
+        again_at: Millis,
+        /// Exit code of the setup command, when it is what failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        setup: Option<i32>,
+    },
     /// A verification was broken off because nobody wants its result any more; no failure of anything.
     VerificationDropped { run: u64, at: Millis },
     /// Intent: the open step of the landing is asked again.
