@@ -221,6 +221,8 @@ pub struct Start {
     #[arg(long, value_name = "UNIT", value_delimiter = ',')]
     pub only: Vec<String>,
     /// End at this time of day at the latest, local time, like a stop --now [also: scheduler.budget.max_wall_time]
+    ///
+    /// What became of the units is still written into BACKLOG.md and PROGRESS.md, which may cost one verification.
     #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
     pub until: Option<(i8, i8)>,
     /// Start nothing more when the next attempt could bring the cost above X US dollars [scheduler.budget.max_per_run_usd]

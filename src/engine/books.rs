@@ -58,7 +58,7 @@ pub async fn compose(git: &Git, mission: &MissionId, onto: &CommitId, books: &Bo
     let mut written = Written::default();
     let left = |path: &str, why: &str| format!("{path} {why} and was left as it is");
     if !books.marks.is_empty() {
-        match look(git, onto, BACKLOG).await? {
+        match to_be_marked(git, onto, books.outside.as_ref()).await? {
             Found::Missing => {}
             Found::Odd(why) => written.notes.push(left(BACKLOG, why)),
             Found::Text { mode, text } => match backlog::mark(&text, &books.marks) {
@@ -174,12 +174,41 @@ async fn join(
 /// # Errors
 /// [`GitError`] when git fails.
 pub async fn backlog_ahead(git: &Git, green: Option<&Tip>, target: &Tip) -> Result<Option<Vec<u8>>, GitError> {
-    let committed = git.read_file(&target.commit, BACKLOG).await?;
-    let (Some(green), Some(_)) = (green, &committed) else { return Ok(committed) };
-    let Some(base) = git.merge_base(&green.commit, &target.commit).await? else { return Ok(committed) };
-    if base == target.commit {
-        return git.read_file(&green.commit, BACKLOG).await;
+    let (own, target) = (green.map(|green| &green.commit), &target.commit);
+    let committed = git.read_file(target, BACKLOG).await?;
+    let (Some(green), Some(_)) = (own, &committed) else { return Ok(committed) };
+    Ok(match ahead(git, green, target).await? {
+        Ahead::Green => git.read_file(green, BACKLOG).await?,
+        Ahead::Target => committed,
+        Ahead::Joined(_, text) => Some(text.into_bytes()),
+    })
+}
+
+/// Whose backlog counts when green and the target branch went different ways.
+enum Ahead {
+    /// Green's: the target has not touched it.
+    Green,
+    /// The target's.
+    Target,
+    /// Both changed it: the target's with the marks of green, and its mode.
+    Joined(String, String),
+}
+
+async fn ahead(git: &Git, green: &CommitId, target: &CommitId) -> Result<Ahead, GitError> {
+    let Some(base) = git.merge_base(green, target).await? else { return Ok(Ahead::Target) };
+    if git.entry(base.as_str(), BACKLOG).await? == git.entry(target.as_str(), BACKLOG).await? {
+        return Ok(Ahead::Green);
     }
-    let joined = join(git, BACKLOG, &base, &green.commit, &target.commit).await?;
-    Ok(joined.map(|(_, text)| text.into_bytes()).or(committed))
+    let joined = join(git, BACKLOG, &base, green, target).await?;
+    Ok(joined.map_or(Ahead::Target, |(mode, text)| Ahead::Joined(mode, text)))
+}
+
+/// The backlog that is marked on `onto`: its own, or what that becomes with the one of a refused head of the target branch.
+async fn to_be_marked(git: &Git, onto: &CommitId, outside: Option<&CommitId>) -> Result<Found, GitError> {
+    let Some(target) = outside else { return look(git, onto, BACKLOG).await };
+    match ahead(git, onto, target).await? {
+        Ahead::Green => look(git, onto, BACKLOG).await,
+        Ahead::Target => look(git, target, BACKLOG).await,
+        Ahead::Joined(mode, text) => Ok(Found::Text { mode, text }),
+    }
 }

@@ -96,8 +96,8 @@ impl Executor {
             Command::CheckTarget { green } => self.spawn(Event::TargetChecked(None), async move {
                 Event::TargetChecked(ground::target(&shop, &green).await)
             }),
-            Command::ReadBacklog { green } => self.spawn(Event::BacklogRead(Err(broken())), async move {
-                Event::BacklogRead(ground::read_backlog(&shop, &green).await)
+            Command::ReadBacklog { green, outside } => self.spawn(Event::BacklogRead(Err(broken())), async move {
+                Event::BacklogRead(ground::read_backlog(&shop, &green, outside.as_ref()).await)
             }),
             Command::Start(order) | Command::Adopt(order) if self.busy(&order.spec.id, order.n) => {
                 tracing::error!("attempt {} of {} was asked twice", order.n, order.spec.id);

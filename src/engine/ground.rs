@@ -1,5 +1,6 @@
 //! Looking at the ground before and between work: making or adopting green, the target branch, the backlog.
 
+use super::books::backlog_ahead;
 use super::error::chain;
 use super::history::History;
 use super::preflight::{card, environment, foreign, usage};
@@ -83,12 +84,17 @@ pub async fn target(shop: &Shop, green: &Tip) -> Option<Tip> {
     }
 }
 
-/// Reads the backlog at green.
+/// Reads the backlog at green, or what it becomes with that of a refused head of the target branch: the person's text counts
+/// also where the code does not.
 ///
 /// # Errors
 /// What is wrong with it, with line numbers.
-pub async fn read_backlog(shop: &Shop, green: &Tip) -> Result<Offer, String> {
-    let bytes = shop.source.read_file(&green.commit, "BACKLOG.md").await.map_err(|e| chain(&e))?;
+pub async fn read_backlog(shop: &Shop, green: &Tip, outside: Option<&Tip>) -> Result<Offer, String> {
+    let bytes = match outside {
+        Some(head) => backlog_ahead(&shop.source, Some(green), head).await,
+        None => shop.source.read_file(&green.commit, "BACKLOG.md").await,
+    };
+    let bytes = bytes.map_err(|e| chain(&e))?;
     let landed = shop.source.landed_units(&green.commit).await.map_err(|e| chain(&e))?;
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
     offer(&text, &landed).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))

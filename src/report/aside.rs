@@ -2,10 +2,24 @@
 
 use super::words::{count, short, word};
 use crate::domain::backlog::{Aside, Why};
+use crate::domain::mission::{Outside, State};
 use serde_json::{Value, json};
 
 /// Items named in one line before the list is cut.
 const NAMED: usize = 5;
+
+/// What a mission did not do beside its units, in a few words; empty when there is nothing.
+pub(super) fn beside(state: &State) -> String {
+    let outside = state.outside.as_ref().map(not_taken_in).unwrap_or_default();
+    let parts = [named(&state.aside), outside];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// What to know of a target branch that was refused.
+pub(super) fn not_taken_in(outside: &Outside) -> String {
+    let at = outside.head.commit.short();
+    format!("the target branch at {at} was not taken in, what landed is without its code: {}", short(&outside.why, 400))
+}
 
 /// `2 items of BACKLOG.md are left aside: api (failed), docs (waits)`; empty without any.
 #[must_use]

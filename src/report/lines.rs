@@ -134,6 +134,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::Paused { .. } => "paused: nothing new starts".to_owned(),
         Record::Unpaused { .. } => "goes on".to_owned(),
         Record::StopRequested { level, why, .. } => format!("stop requested ({}, {})", word(why), word(level)),
+        Record::Closing { .. } => "nothing works any more; what became of the units is still written down".to_owned(),
         Record::StopWithdrawn { asked, .. } => {
             let of = of_day(*asked).map_or_else(String::new, |at| format!(" of {at}"));
             format!("the stop{of} is withdrawn: the mission goes on")
@@ -178,7 +179,7 @@ pub fn elapsed(millis: Millis) -> String {
 
 /// `ended: backlog-done, all planned work is done`.
 fn ended(outcome: MissionOutcome, reason: &str, state: &State) -> String {
-    let left = aside::named(&state.aside);
+    let left = aside::beside(state);
     if state.units.is_empty() && outcome == MissionOutcome::BacklogDone && !left.is_empty() {
         return format!("ended: nothing planned ({}); {left}", word(&outcome));
     }

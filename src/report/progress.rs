@@ -29,7 +29,8 @@ pub fn session(mission: &MissionId, books: &Books) -> Session {
         count(told.runs, "verification"),
         told.reused
     );
-    let mut outcome = Bullet::new("Outcome", &counts);
+    let end = told.ends.map_or_else(String::new, |why| format!("; ended before its time ({})", word(&why)));
+    let mut outcome = Bullet::new("Outcome", &format!("{counts}{end}"));
     outcome.below = cut(states().flat_map(of).map(line).collect());
     let waits = |unit: &&Told| matches!(unit.state, UnitState::Blocked | UnitState::Held);
     let blocked: Vec<String> = undone(books).filter(waits).map(|unit| format!("`{}`", unit.unit)).collect();
@@ -111,8 +112,10 @@ mod tests {
             green: commit,
             runs: 1,
             reused: 0,
+            ends: None,
         };
-        let books = Books { round: 1, at: 0, keeps: Keeps::Backlog, marks: Vec::new(), session: session_of };
+        let books =
+            Books { round: 1, at: 0, keeps: Keeps::Backlog, marks: Vec::new(), session: session_of, outside: None };
         let text = add(None, &session(&MissionId::new("m1").unwrap(), &books));
         assert_eq!(crate::domain::progress::check(&text), Ok(1), "{text}");
         assert!(text.contains("1. held `u` (x &lt;/details> \u{fffd}## Session History\u{fffd}[31m): why? &lt;script>\n2. 2 more units"), "{text}");

@@ -184,6 +184,9 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
     {
         lines.push(short(why, 400));
     }
+    if let Some(outside) = &state.outside {
+        lines.push(aside::not_taken_in(outside));
+    }
     let answered: Vec<_> = view.retries().collect();
     for unit in state.units.iter().filter(|unit| unit.state == UnitState::Held) {
         if answered.contains(&&unit.spec.id) {
@@ -313,6 +316,15 @@ pub fn standing(view: &View<'_>) -> String {
     }
 }
 
+/// The command that takes what landed, if anything did, and the one that tells of the rest.
+fn taken_or_told(state: &State, green: &GreenRef) -> String {
+    let taken = match state.count(UnitState::Landed) {
+        0 => String::new(),
+        _ => format!("`git merge {}` takes what landed, ", green.branch()),
+    };
+    format!("{taken}`mc report` says what did not land and where the work is kept")
+}
+
 /// One line: what state, how many landed of how many, what stopped it, what the backlog has beside.
 #[must_use]
 pub fn truth(view: &View<'_>) -> String {
@@ -327,7 +339,7 @@ pub fn truth(view: &View<'_>) -> String {
         let reason = short(reason, 400);
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
         let reason = if unmet(state) { format!("{reason}; the objective is not met") } else { reason };
-        let left = aside::named(&state.aside);
+        let left = aside::beside(state);
         if state.units.is_empty() && *outcome == MissionOutcome::BacklogDone && !left.is_empty() {
             let unmet = if unmet(state) { "; the objective is not met" } else { "" };
             return format!("ended with nothing planned ({}): {left}{unmet}", word(outcome));
@@ -375,6 +387,10 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
         let done = *code == 0 || (tried && rounded && state.left_open().is_some());
         return match outcome {
             MissionOutcome::Refused => refusal_hint(view),
+            _ if state.outside.is_some() => format!(
+                "mend the target branch and commit, then `mc mission start` takes it in first; {}",
+                taken_or_told(state, green)
+            ),
             _ if unmet(state) && tried && *code != 0 => format!(
                 "the check of the objective fails on {}: write what is missing into BACKLOG.md, then `mc mission start`{rest}",
                 green.branch()
@@ -391,7 +407,7 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
                 None => "nothing was to be done; `mc report` has the details".to_owned(),
             },
             _ if state.units.is_empty() => "mend what the first line names, then `mc mission start`".to_owned(),
-            _ => format!("`mc report` says what did not land and where the work is kept{rest}"),
+            _ => format!("{}{rest}", taken_or_told(state, green)),
         };
     }
     if view.stop_waits() {

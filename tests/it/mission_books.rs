@@ -177,6 +177,26 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
 }
 
 #[test]
+fn p11_a_mission_that_its_time_cut_short_has_told_what_landed() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[scheduler.budget]\nmax_wall_time = \"6s\"");
+    night.write("BACKLOG.md", "## A\n- run: echo a > a.txt\n\n## B\n- run: echo half > b.txt; sleep 600\n");
+    night.commit("backlog");
+    let said = night.mc(&["mission", "start"]).exits(3).says(&["a: landed", "ended: wall-time"]);
+    said.says(&["nothing works any more; what became of the units is still written down"]);
+    let backlog = green(&night, "BACKLOG.md");
+    assert!(backlog.starts_with("## A\n- status: done (") && backlog.contains("## B\n- run: "), "{backlog}");
+    let progress = green(&night, "PROGRESS.md");
+    assert!(progress.contains("- **Outcome**: 1 landed; ended before its time (wall-time)\n"), "{progress}");
+    assert_eq!([night.unit("a"), night.unit("b")], ["landed", "cancelled"]);
+    assert_eq!(verifications(&night), 3, "the base, the landing, what is written");
+    night.mc(&["plan"]).exits(0).says(&["1 unit in 1 wave"]).does_not_say(&["left aside"]);
+    night.mc(&["report", "--verify"]).exits(0).says(&["books of round 1: marks and session are what the records say"]);
+    night.audit();
+    night.green_verifies("sh run.sh");
+}
+
+#[test]
 fn p13_the_books_cost_no_run_where_verification_does_not_read_them() {
     let night = Night::new();
     night.settings("sh run.sh", "ignore = [\"BACKLOG.md\", \"PROGRESS.md\"]");
@@ -303,4 +323,51 @@ fn a_plan_is_that_of_the_committed_backlog_with_the_marks_and_todo_does_not_undo
     night.commit("what failed is not wanted any more");
     night.mc(&["mission", "start"]).exits(0).says(&["1 item of BACKLOG.md is left aside: a (landed)"]);
     night.audit();
+}
+
+#[test]
+fn p8_a_refused_target_branch_is_said_everywhere_and_its_backlog_counts() {
+    let night = Night::new();
+    night.write("BACKLOG.md", "## One\n- id: one\n- run: echo 1 > one.txt\n\n## Gone\n- id: gone\n- run: echo g > gone.txt; exit 1\n- attempts: 1\n");
+    night.commit("backlog");
+    night.mc(&["mission", "start"]).exits(3);
+    night.sh("git merge -q mc/green");
+    // A person breaks a test, adds an item, and takes one away that green still has.
+    night.write("tests/alpha.sh", "echo 'not ok 1 - alpha'; exit 1\n");
+    let kept: String = night.sh("cat BACKLOG.md").split("## Gone").next().unwrap().to_owned();
+    night.write("BACKLOG.md", format!("{kept}## Two\n- id: two\n- run: echo 2 > two.txt\n"));
+    night.commit("worse");
+    let head = night.sh("git rev-parse --short=10 main");
+    let refused = format!(
+        "the target branch at {head} was not taken in, what landed is without its code: 1 test passed before and fails now"
+    );
+    night.mc(&["plan"]).exits(0).says(&["two"]);
+    night
+        .mc(&["mission", "start"])
+        .exits(3)
+        .says(&[
+            "two: landed at",
+            "1 of 1 unit landed",
+            &refused,
+            "next: mend the target branch and commit, then `mc mission start`",
+        ])
+        .does_not_say(&["gone"]);
+    // Its code is not there, its work is, and the marks are in the text of the person.
+    assert!(night.sh("git show mc/green:tests/alpha.sh") != night.sh("git show main:tests/alpha.sh"));
+    assert_eq!(night.sh("git show mc/green:two.txt"), "2");
+    let marked = green(&night, "BACKLOG.md");
+    assert!(marked.contains("## Two\n- id: two\n- status: done (") && !marked.contains("## Gone"), "{marked}");
+    for view in ["status", "report"] {
+        night.mc(&[view]).exits(0).says(&[&refused]);
+    }
+    let status = night.status();
+    assert!(status["needs_you"][0].as_str().unwrap().starts_with(&refused), "{status}");
+    night.mc(&["report", "--verify"]).exits(0);
+    night.audit();
+    // Nothing is planned twice while it stays broken; mended, it is taken in and nothing is left to say.
+    let again = night.mc(&["mission", "start"]).exits(3).says(&[&refused]);
+    assert!(!again.text().contains("attempt"), "{}", again.text());
+    night.sh("git revert -n HEAD && git checkout -q HEAD -- BACKLOG.md && git commit -qm mended");
+    night.mc(&["mission", "start"]).exits(0);
+    assert_eq!(night.status()["needs_you"].as_array().unwrap().len(), 0);
 }

@@ -290,9 +290,8 @@ fn p3_the_other_remedy_for_a_green_moved_back_works_as_it_is_said() {
     let night = Night::new();
     let how = format!("touch b; git -C {} update-ref refs/heads/mc/green main", night.repo().display());
     let back = format!("{}depends = [\"a\"]\n", unit("b", &how));
-    night.mission(&[unit("a", "touch a"), back].join("\n")).exits(6);
-    night.mc(&["mission", "stop"]).exits(0);
-    night.mc(&["mission", "resume"]);
+    night.mission(&[unit("a", "touch a"), back].join("\n")).exits(6).says(&["`mc mission stop --now`, then"]);
+    night.mc(&["mission", "stop", "--now"]).exits(0);
     assert_eq!(night.status()["mission"]["state"], "ended");
     night.mission(&unit("c", "touch c")).exits(6).says(&["does not contain a", "--take-over"]);
     night.mission_with(&unit("c", "touch c"), &["--take-over"]).exits(0);

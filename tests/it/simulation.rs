@@ -1,8 +1,8 @@
 //! Whole missions in the virtual world, with the promises checked after every step.
 
 use mission_control::domain::mission::{
-    AttemptClass, Command, EndReason, Event, Keeps, MergeSource, MissionOutcome, Policy, Record, RejectClass, State,
-    StopLevel, UnitState, VerifyRole, decide,
+    AttemptClass, Command, EndReason, Event, Integration, Keeps, MergeSource, MissionOutcome, Policy, Record,
+    RejectClass, State, StopLevel, UnitState, VerifyRole, decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
@@ -243,13 +243,141 @@ fn a_unit_that_a_person_retries_is_told_of_again() {
     assert_eq!(books(&answered.unwrap().journal), [2, 2, 0]);
 }
 
+/// A mission that ends before its time while `b` hangs and `c` waits for it, and `a` has landed.
+fn cut_short() -> Scenario {
+    let mut scenario = calm(vec![unit("a", &[]), unit("b", &["a"]), unit("c", &["b"])]);
+    scenario.policy.keeps = Keeps::Backlog;
+    scenario.policy.max_wall_time = 100_000;
+    scenario.behaviours.insert(UnitId::new("b").unwrap(), vec![Behaviour::Hangs]);
+    scenario
+}
+
 #[test]
-fn the_books_really_take_part_in_random_missions() {
-    let mut seen = [0; 3];
-    for seed in 0..400 {
-        for (seen, now) in seen.iter_mut().zip(books(&run(&Scenario::random(seed)).journal)) {
-            *seen += now;
+fn p11_what_landed_before_the_time_was_up_is_told_of_and_nothing_else_happens_any_more() {
+    let outcome = run(&cut_short());
+    assert_eq!(outcome.state.outcome.as_ref().unwrap().0, MissionOutcome::WallTime);
+    assert_eq!([books(&outcome.journal), [outcome.state.landings as usize, 0, 0]], [[1, 1, 0], [2, 0, 0]]);
+    assert_eq!(
+        ["a", "b", "c"].map(|id| state_of(&outcome, id)),
+        [UnitState::Landed, UnitState::Cancelled, UnitState::Cancelled]
+    );
+    assert!(outcome.world.now < 110_000, "{}", outcome.world.now);
+    let at = |wanted: fn(&Record) -> bool| outcome.journal.iter().position(wanted).unwrap();
+    let closing = at(|record| matches!(record, Record::Closing { .. }));
+    assert!(closing < at(|record| matches!(record, Record::BooksAsked { .. })));
+    let starts = |record: &Record| matches!(record, Record::AttemptStarted { .. });
+    assert!(!outcome.journal[closing..].iter().any(starts), "no agent is started after the end");
+    // Where nothing was landed or given up there is nothing to tell, and where the gate refuses it the mission ends all the same.
+    let mut early = cut_short();
+    early.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::Hangs]);
+    assert_eq!(books(&run(&early).journal), [0, 0, 0]);
+    let mut refused = cut_short();
+    refused.books_break = true;
+    let outcome = run(&refused);
+    assert_eq!((books(&outcome.journal), outcome.state.outcome.unwrap().0), ([1, 0, 1], MissionOutcome::WallTime));
+}
+
+#[test]
+fn p4_a_crash_while_the_last_books_are_written_writes_them_once() {
+    let steps = run(&cut_short()).steps;
+    let mut crashes = 0;
+    for step in 0..steps {
+        for kind in 0..2 {
+            let mut scenario = cut_short();
+            scenario.crash_at = Some((step, kind));
+            let crashed = run(&scenario);
+            let [asked, landed, refused] = books(&crashed.journal);
+            assert_eq!([asked, landed, refused], [1, 1, 0], "step {step} kind {kind}");
+            crashes += crashed.crashes;
+            assert_eq!(state_of(&crashed, "a"), UnitState::Landed, "step {step} kind {kind}");
         }
     }
+    assert!(crashes > 10, "{crashes}");
+}
+
+#[test]
+fn an_early_end_that_cannot_write_the_books_ends_after_one_try() {
+    let journal = run(&cut_short()).journal;
+    let last = journal.iter().rposition(|r| matches!(r, Record::LandingStarted { .. })).unwrap();
+    let mut state = State::begin(&journal[0]).unwrap();
+    journal[1..=last].iter().for_each(|record| state.apply(record));
+    let token = state.landing.as_ref().unwrap().token;
+    let step = decide(&mut state, 100_500, Event::Integrated { token, result: Err("the disk is full".to_owned()) });
+    assert!(matches!(step.records.last(), Some(Record::MissionEnded { outcome: MissionOutcome::WallTime, .. })));
+}
+
+#[test]
+fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
+    let mut scenario = calm(vec![unit("a", &[]), unit("b", &["a"])]);
+    scenario.policy.keeps = Keeps::Backlog;
+    scenario.policy.max_wall_time = 10_000_000;
+    let journal = run(&scenario).journal;
+    let after = |r: &Record| matches!(r, Record::VerifyStarted { role: VerifyRole::After, .. });
+    let second = journal.iter().enumerate().filter(|(_, r)| after(r)).nth(1).unwrap().0;
+    let mut state = State::begin(&journal[0]).unwrap();
+    journal[1..=second].iter().for_each(|record| state.apply(record));
+    let run = state.verifying.as_ref().unwrap().run;
+    assert_eq!(decide(&mut state, 10_000_001, Event::Tick).commands, [Command::KillVerification { run }]);
+    let step = decide(&mut state, 10_000_002, Event::Verified { run, result: Err("killed".to_owned()) });
+    assert!(matches!(step.commands[..], [Command::WriteBooks { .. }]), "{:?}", step.records);
+    let token = state.landing.as_ref().unwrap().token;
+    let nothing = Integration::Books { candidate: None, notes: Vec::new() };
+    let step = decide(&mut state, 10_000_003, Event::Integrated { token, result: Ok(nothing) });
+    assert!(matches!(step.commands[..], [Command::Exit { code: 3 }]), "{:?}", step.records);
+    let b = state.unit(&UnitId::new("b").unwrap()).unwrap();
+    assert!(b.state == UnitState::Cancelled && b.reason.contains("its change is pinned"), "{}", b.reason);
+}
+
+#[test]
+fn p5_a_person_ends_what_writes_the_last_books() {
+    let journal = run(&cut_short()).journal;
+    let last = journal.iter().rposition(|r| matches!(r, Record::VerifyStarted { .. })).unwrap();
+    let closing = || {
+        let mut state = State::begin(&journal[0]).unwrap();
+        journal[1..=last].iter().for_each(|record| state.apply(record));
+        let run = state.verifying.as_ref().unwrap().run;
+        assert_eq!(state.next_wake(), None, "the time that is up wakes nobody again");
+        assert!(decide(&mut state, 101_000, Event::Stop(StopLevel::Drain)).records.is_empty());
+        (state, run)
+    };
+    for (level, end) in [(StopLevel::Now, MissionOutcome::Stopped), (StopLevel::Interrupt, MissionOutcome::WallTime)] {
+        let (mut state, run) = closing();
+        let commands = decide(&mut state, 101_000, Event::Stop(level)).commands;
+        let kills = |command: &Command| *command == Command::KillVerification { run };
+        assert!(!commands.is_empty() && commands.iter().all(kills), "{commands:?}");
+        let killed = Event::Verified { run, result: Err("killed".to_owned()) };
+        assert!(matches!(decide(&mut state, 101_001, killed).commands[..], [Command::Exit { .. }]));
+        assert_eq!(state.outcome.as_ref().map(|(outcome, ..)| *outcome), Some(end));
+    }
+}
+
+#[test]
+fn what_landed_before_the_circuit_opened_is_told_of() {
+    let mut units = vec![unit("a", &[])];
+    units.extend((0..6).map(|i| unit(&format!("u{i}"), &["a"])));
+    let mut scenario = calm(units.clone());
+    scenario.policy.keeps = Keeps::Backlog;
+    for u in &units[1..] {
+        scenario.behaviours.insert(u.id.clone(), vec![Behaviour::HostFails]);
+    }
+    let outcome = run(&scenario);
+    assert_eq!(
+        outcome.state.outcome.as_ref().map(|(end, _, code)| (*end, *code)),
+        Some((MissionOutcome::CircuitOpen, 6))
+    );
+    assert_eq!(books(&outcome.journal), [1, 1, 0]);
+}
+
+#[test]
+fn the_books_really_take_part_in_random_missions() {
+    let (mut seen, mut early) = ([0; 3], 0);
+    for seed in 0..400 {
+        let journal = run(&Scenario::random(seed)).journal;
+        for (seen, now) in seen.iter_mut().zip(books(&journal)) {
+            *seen += now;
+        }
+        early += journal.iter().filter(|record| matches!(record, Record::Closing { .. })).count();
+    }
     assert!(seen[0] > 200 && seen[1] > 150 && seen[2] >= 10, "{seen:?}");
+    assert!(early >= 5, "last books of early ends: {early}");
 }

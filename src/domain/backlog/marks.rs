@@ -221,18 +221,19 @@ fn lead(line: &str) -> String {
 
 /// The text of a person with the marks that another text got beside it. `base` is what both come from. An item whose status
 /// the person wrote or changed keeps it; one whose words the person changed loses a mark that says it did not work out: it is
-/// another item now. `None` when the other text differs from `base` in more than marks, or one of the three is no backlog.
+/// another item now. `None` when the other text has words that neither `base` nor the person has (it may have been made from
+/// an earlier text of the person than `base`), or one of the three is no backlog.
 #[must_use]
 pub fn merge(base: &str, marked: &str, person: &str) -> Option<String> {
     let (old, ours) = (parse(base).ok()?, parse(marked).ok()?);
-    let differs = |(id, status): &(&UnitId, &ItemStatus)| old.statuses.get(id).is_some_and(|before| before != *status);
+    let theirs = parse(person).ok()?;
+    let differs = |(id, status): &(&UnitId, &ItemStatus)| old.statuses.get(id) != Some(*status);
     let marks: Vec<(&UnitId, String)> =
         ours.statuses.iter().filter(differs).map(|(id, status)| (id, status.to_string())).collect();
     let all: Vec<(&UnitId, &str)> = marks.iter().map(|(id, status)| (*id, status.as_str())).collect();
-    if put(base, &all) != (marked.to_owned(), Vec::new()) {
+    if put(base, &all) != (marked.to_owned(), Vec::new()) && !says_only(marked, &[base, person]) {
         return None;
     }
-    let theirs = parse(person).ok()?;
     let said = |text: &str| -> BTreeSet<UnitId> {
         let own = |place: &Place| place.entries.iter().any(|(key, _)| *key == Key::Status);
         placed(text).into_iter().filter(own).map(|place| place.unit).collect()
@@ -243,12 +244,29 @@ pub fn merge(base: &str, marked: &str, person: &str) -> Option<String> {
         unit.map(|unit| UnitSpec { line: 0, ..unit.clone() })
     };
     let wanted = |(id, status): &(&UnitId, &str)| {
-        let same_status = theirs.statuses.get(id).is_some_and(|now| old.statuses.get(id) == Some(now));
-        let untouched = same_status && said_before.contains(id) == said_now.contains(id);
-        untouched && (settled(status) || words(&old, id) == words(&theirs, id))
+        let Some(now) = theirs.statuses.get(id) else { return false };
+        let (untouched, same) = match old.statuses.get(id) {
+            Some(before) => (before == now && said_before.contains(id) == said_now.contains(id), words(&old, id)),
+            None => (!said_now.contains(id), words(&ours, id)),
+        };
+        untouched && (settled(status) || same == words(&theirs, id))
     };
     let wanted: Vec<(&UnitId, &str)> = all.into_iter().filter(wanted).collect();
     Some(put(person, &wanted).0)
+}
+
+/// Whether every line of a text, statuses and ticks aside, is one of these others.
+fn says_only(text: &str, others: &[&str]) -> bool {
+    let lines = |text: &str| -> BTreeSet<String> {
+        let marks: BTreeSet<u32> = placed(text)
+            .iter()
+            .flat_map(|place| place.entries.iter().filter(|(key, _)| *key == Key::Status).map(|(_, line)| *line))
+            .collect();
+        let plain = |(n, line): (u32, Raw<'_>)| (!marks.contains(&n)).then(|| line.text.replacen("[x]", "[ ]", 1));
+        (1..).zip(split(text)).filter_map(plain).collect()
+    };
+    let known: BTreeSet<String> = others.iter().flat_map(|other| lines(other)).collect();
+    lines(text).is_subset(&known)
 }
 
 /// Whether a status says that nothing is left to do.

@@ -146,6 +146,21 @@ fn the_text_of_a_person_and_marks_are_merged_item_by_item() {
     assert!(merge(base, &landed, &person).unwrap().contains("- id: b\n- status: done (d)\n- priority: 0\n"));
 }
 
+#[test]
+fn marks_on_a_text_that_the_person_has_changed_since_are_taken_over() {
+    let base = "## A\n- id: a\n- status: done (x)\n\n## B\n- id: b\n";
+    let earlier = "## A\n- id: a\n- status: done (x)\n\n## C\n- id: c\n- run: x\n\n## E\n- id: e\n";
+    let ours = marked(earlier, &[("c", "failed (d)"), ("e", "done (d)")]);
+    assert_eq!(merge(base, &ours, earlier).unwrap(), ours);
+    let person = format!("{earlier}\n## F\n- id: f\n");
+    assert_eq!(merge(base, &ours, &person).unwrap(), format!("{ours}\n## F\n- id: f\n"));
+    // Other words make another item of one that failed; a status that was said stays; what is gone stays gone.
+    let words =
+        person.replace("- run: x\n", "- run: x\n- priority: 0\n").replace("- id: e\n", "- id: e\n- status: skipped\n");
+    assert_eq!(merge(base, &ours, &words).unwrap(), words);
+    assert_eq!(merge(base, &ours, base), None);
+}
+
 fn line() -> impl Strategy<Value = String> {
     let lines = vec![
         "",

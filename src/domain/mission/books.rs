@@ -8,8 +8,9 @@
 
 use super::Decision;
 use super::command::{Command, MergeSource};
-use super::parts::{MergeRequest, Unit, UnitState};
-use super::record::Record;
+use super::event::StopLevel;
+use super::parts::{MergeRequest, Stage, Unit, UnitState};
+use super::record::{EndReason, Record};
 use super::state::State;
 use crate::domain::backlog::{ItemState, ItemStatus, Mark};
 use crate::domain::values::{CommitId, Millis, Tip, UnitId, date};
@@ -53,6 +54,9 @@ pub struct Books {
     pub marks: Vec<Mark>,
     /// The session for `PROGRESS.md`.
     pub session: Session,
+    /// The head of the target branch that was refused: its `BACKLOG.md` is the one that is marked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<CommitId>,
 }
 
 /// What the units came to since the last session.
@@ -80,6 +84,9 @@ pub struct Session {
     pub runs: u64,
     /// Verifications answered by a stored snapshot so far.
     pub reused: u64,
+    /// Why the mission ends before its time, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<EndReason>,
 }
 
 /// One unit as a session tells of it.
@@ -180,6 +187,33 @@ impl State {
         !self.policy.keeps.nothing() && !self.books_refused
     }
 
+    /// Whether the mission was ended before its time, and only what became of its units is still written.
+    pub(super) fn closing(&self) -> bool {
+        matches!(self.stop, Some((StopLevel::Drain, EndReason::WallTime | EndReason::Circuit)))
+    }
+
+    /// Whether an end for this reason may still write the books: nothing works any more, and green can be moved.
+    fn may_close(&self, why: EndReason) -> bool {
+        let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
+        // What may have landed answers for itself.
+        let intended = self.landing.as_ref().is_some_and(|landing| landing.intended.is_some());
+        matches!(why, EndReason::WallTime | EndReason::Circuit)
+            && !(self.closed || early || intended || self.hold.is_some())
+            && (self.books.is_some() || self.books_due())
+    }
+
+    /// Folds that only the books are left to be written. What ended the mission is no reason to think that this fails.
+    pub(super) fn closes(&mut self) {
+        self.closed = true;
+        self.stop = self.stop.map(|(_, why)| (StopLevel::Drain, why));
+        (self.step_failures, self.infra_in_row) = (0, 0);
+    }
+
+    /// Whether the books of an early end did not get on green at the first try.
+    pub(super) fn closing_fails(&self, now: Millis) -> bool {
+        self.closing() && self.landing.as_ref().is_some_and(|landing| !landing.in_flight && landing.again_at > now)
+    }
+
     fn books_due(&self) -> bool {
         self.keeps_books()
             && self.books.is_none()
@@ -215,8 +249,10 @@ impl State {
             green: green.commit.clone(),
             runs: self.verifications_run,
             reused: self.verifications_reused,
+            ends: self.stop.map(|(_, why)| why),
         };
-        Books { round: round.map_or(0, |round| round.index), at, keeps: self.policy.keeps, marks, session }
+        let outside = self.outside.as_ref().map(|outside| outside.head.commit.clone());
+        Books { round: round.map_or(0, |round| round.index), at, keeps: self.policy.keeps, marks, session, outside }
     }
 
     /// Folds the request: it waits in the queue, and its units are told of.
@@ -260,6 +296,21 @@ pub(super) fn plain(summary: &Summary) -> Summary {
 }
 
 impl Decision<'_> {
+    /// Begins to write the last books of a mission that everything was killed of, if that can be done. Whether it did.
+    pub(super) fn close(&mut self, why: EndReason) -> bool {
+        if !self.state.may_close(why) {
+            return false;
+        }
+        if let Some(mr) = self.state.landing.as_ref().map(|landing| landing.mr.id) {
+            self.note(Record::Requeued { mr, why: "the mission ends".to_owned() });
+        }
+        self.note(Record::Closing { at: self.now });
+        // At once, so that nothing of the round goes on in between; unless a request waits that was made before. Either goes
+        // before every change of a unit, and the mission ends when it has landed.
+        self.keep_books();
+        true
+    }
+
     /// Queues what is to be written about the round, if anything is. Whether it did.
     pub(super) fn keep_books(&mut self) -> bool {
         if !self.state.books_due() {

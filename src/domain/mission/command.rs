@@ -29,6 +29,8 @@ pub enum Command {
     ReadBacklog {
         /// Green.
         green: Tip,
+        /// The head of the target branch that was refused, whose backlog counts all the same.
+        outside: Option<Tip>,
     },
     /// Prepare a slot, run the unit, collect and pin what came of it.
     Start(AttemptOrder),

@@ -27,7 +27,7 @@ impl Decision<'_> {
 
     /// Ends what the caps say must end.
     pub(super) fn watch_caps(&mut self) {
-        if self.state.ends_at().is_some_and(|end| self.now >= end) {
+        if self.state.ends_at().is_some_and(|end| self.now >= end) && !self.state.closing() {
             self.stop(StopLevel::Now, EndReason::WallTime);
         }
         self.watch_circuit();
@@ -51,9 +51,13 @@ impl Decision<'_> {
         };
         match level {
             StopLevel::Drain => {
-                let landing = self.state.landing.is_some() || !self.state.queue.is_empty();
+                let landing = match self.state.closing() {
+                    true => self.state.books.is_some(),
+                    false => self.state.landing.is_some() || !self.state.queue.is_empty(),
+                };
                 let between = !matches!(self.state.stage, Stage::Baseline | Stage::Preflight | Stage::Establishing);
-                if self.state.hold.is_some() && !busy {
+                let fails = self.state.hold.is_some() || self.state.closing_fails(self.now);
+                if fails && !busy {
                     self.end_stopped(why);
                     return true;
                 }
@@ -67,6 +71,7 @@ impl Decision<'_> {
                 self.end_stopped(why);
             }
             StopLevel::Interrupt if !busy => self.suspend(INTERRUPTED),
+            StopLevel::Now if !busy && self.close(why) => return false,
             StopLevel::Now if !busy => self.end_stopped(why),
             StopLevel::Interrupt | StopLevel::Now => {}
         }

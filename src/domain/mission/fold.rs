@@ -4,7 +4,7 @@ use super::books::{Known, plain};
 use super::command::MergeSource;
 use super::event::StopLevel;
 use super::parts::{
-    After, Attempt, Extra, Green, Landing, MergeRequest, MustFail, Round, Stage, Unit, UnitState, Verifying,
+    After, Attempt, Extra, Green, Landing, MergeRequest, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
 };
 use super::policy::AGE_BOOST;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
@@ -46,23 +46,7 @@ impl State {
                     before: None,
                 });
             }
-            Record::TargetSeen { intake } => {
-                self.stage = Stage::Intake;
-                if let Some(intake) = intake {
-                    self.next_mr = self.next_mr.max(intake.mr + 1);
-                    let request = MergeRequest {
-                        id: intake.mr,
-                        source: MergeSource::Intake,
-                        head: intake.head.clone(),
-                        arrived: 0,
-                        order: 0,
-                    };
-                    self.queue.insert((0, intake.mr), request);
-                    if let Some(round) = self.rounds.last_mut() {
-                        round.took_target = true;
-                    }
-                }
-            }
+            Record::TargetSeen { intake } => self.target_seen(intake.as_ref()),
             Record::PlanAsked { .. } => self.stage = Stage::Reading,
             Record::RoundPlanned { round, units, edges, wave_of, left_over, aside } => {
                 self.aside.clone_from(aside);
@@ -307,7 +291,9 @@ impl State {
                 let head = self.landing.take().map(|l| l.mr.head);
                 match source {
                     MergeSource::Intake => {
-                        self.problems.push(format!("target branch not taken in: {}", reasons.join("; ")))
+                        let why = reasons.join("; ");
+                        self.problems.push(format!("target branch not taken in: {why}"));
+                        self.outside = head.map(|head| Outside { head, why });
                     }
                     MergeSource::Books { .. } => self.books_refused(reasons),
                     MergeSource::Unit { unit, .. } => {
@@ -373,7 +359,6 @@ impl State {
                 self.waiting = false;
                 self.stop = Some((*level, *why));
             }
-            Record::StopWithdrawn { .. } => {}
             Record::Waiting { .. } => {
                 self.waiting = true;
                 self.suspended = true;
@@ -385,17 +370,16 @@ impl State {
                 self.checking = self.stage == Stage::Evaluating;
                 self.waiting = false;
                 self.hold = None;
+                self.closed = false;
                 self.step_failures = 0;
                 self.infra_in_row = 0;
-                if matches!(self.stop, Some((StopLevel::Interrupt, _))) {
-                    self.stop = None;
-                }
-                if let Some(landing) = &mut self.landing {
-                    landing.again_at = 0;
-                }
+                self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
+                self.landing.iter_mut().for_each(|landing| landing.again_at = 0);
             }
             Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
-            Record::RollbackIntended { .. } | Record::RollbackDropped { .. } | Record::Cleaned { .. } => {}
+            Record::Closing { .. } => self.closes(),
+            Record::RollbackIntended { .. } | Record::RollbackDropped { .. } => {}
+            Record::Cleaned { .. } | Record::StopWithdrawn { .. } => {}
             Record::MissionEnded { at, outcome, reason, code } => {
                 self.stage = Stage::Over;
                 self.ended = Some(*at);

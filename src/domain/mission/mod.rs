@@ -47,7 +47,8 @@ pub use event::{
 };
 pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, not_started, quick_end};
 pub use parts::{
-    Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
+    Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState,
+    Verifying,
 };
 pub use policy::Policy;
 pub use record::{AttemptClass, EndReason, Intake, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};

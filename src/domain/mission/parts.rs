@@ -168,6 +168,15 @@ pub struct Unit {
     pub(super) dependants: Vec<usize>,
 }
 
+/// A head of the target branch that green has not: it was refused like any other change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// The head.
+    pub head: Tip,
+    /// Why it was refused. Untrusted.
+    pub why: String,
+}
+
 /// One round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Round {

@@ -190,6 +190,8 @@ pub enum Record {
     Unpaused { at: Millis },
     /// A stop was asked for.
     StopRequested { level: StopLevel, at: Millis, why: EndReason },
+    /// Everything has been ended before its time, and what became of the units is still written down.
+    Closing { at: Millis },
     /// A stop that no engine had taken counts no more: a person resumed the mission after asking for it.
     StopWithdrawn { at: Millis, asked: Millis },
     /// Only held units are left.

@@ -73,6 +73,7 @@ impl State {
             landings: 0,
             problems: Vec::new(),
             aside: Vec::new(),
+            outside: None,
             account: Account::default(),
             clock: Clock::begun(*at),
             emptied: false,
@@ -98,6 +99,7 @@ impl State {
             cancelling: BTreeSet::new(),
             books: None,
             books_refused: false,
+            closed: false,
         })
     }
 }

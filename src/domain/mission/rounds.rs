@@ -1,10 +1,11 @@
 //! Rounds: take the target in, read the plan, open waves one after the other, evaluate, go on or end.
 
 use super::Decision;
-use super::command::Command;
+use super::command::{Command, MergeSource};
 use super::event::Refusal;
-use super::parts::Stage;
+use super::parts::{MergeRequest, Stage};
 use super::record::{Intake, MissionOutcome, Record};
+use super::state::State;
 use crate::domain::backlog::{self, Aside, Offer};
 use crate::domain::plan::graph::{self, Plan};
 use crate::domain::unit::UnitSpec;
@@ -174,7 +175,8 @@ impl Decision<'_> {
 
     pub(super) fn ask_backlog(&mut self) {
         if let Some(green) = self.state.green.as_ref().map(|g| g.tip.clone()) {
-            self.ask(Command::ReadBacklog { green });
+            let outside = self.state.outside.as_ref().map(|outside| outside.head.clone());
+            self.ask(Command::ReadBacklog { green, outside });
         }
     }
 
@@ -254,6 +256,21 @@ impl Decision<'_> {
             return Some((MissionOutcome::Stalled, format!("{k} rounds without a landing")));
         }
         None
+    }
+}
+
+impl State {
+    /// Folds what was seen of the target branch: what green does not have waits in the queue.
+    pub(super) fn target_seen(&mut self, intake: Option<&Intake>) {
+        self.stage = Stage::Intake;
+        self.outside = None;
+        let Some(Intake { mr, head }) = intake else { return };
+        self.next_mr = self.next_mr.max(mr + 1);
+        let source = MergeSource::Intake;
+        self.queue.insert((0, *mr), MergeRequest { id: *mr, source, head: head.clone(), arrived: 0, order: 0 });
+        if let Some(round) = self.rounds.last_mut() {
+            round.took_target = true;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
 use super::event::{Ground, StopLevel};
 use super::parts::{
-    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Round, Stage, Unit, UnitState, Verifying,
+    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
 };
 use super::policy::Policy;
 use super::record::{EndReason, MissionOutcome};
@@ -47,10 +47,14 @@ pub struct State {
     pub problems: Vec<String>,
     /// What the newest plan left aside.
     pub aside: Vec<Aside>,
+    /// The target branch as this round saw it, when it was refused.
+    pub outside: Option<Outside>,
     pub account: Account,
     /// What is to be written about a round, while that is in the queue.
     pub books: Option<Arc<Books>>,
     pub(super) books_refused: bool,
+    /// Whether this engine has begun to write the last books of an early end; it tries once.
+    pub(super) closed: bool,
     pub(super) clock: Clock,
     pub(super) emptied: bool,
     pub(super) unreadable: bool,
@@ -138,7 +142,7 @@ impl State {
             return None;
         }
         let mut times = Vec::new();
-        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) {
+        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.closing() {
             times.extend(self.ends_at());
         }
         if self.may_dispatch() && self.free_slot().is_some() {
@@ -268,12 +272,14 @@ impl State {
         }
     }
 
-    /// Whether every unit known at this time ended well, and none of the plan source was left: for a later round, or aside.
+    /// Whether every unit known at this time ended well, none of the plan source was left (for a later round, or
+    /// aside), and the target branch was taken in.
     #[must_use]
     pub fn all_done(&self) -> bool {
         self.units.iter().all(|u| u.state.satisfies())
             && self.rounds.last().is_none_or(|r| r.left_over == 0)
             && self.left_open().is_none()
+            && self.outside.is_none()
     }
 
     /// The first item left aside that is not done; the mission was not asked for those outside of its choice.
