@@ -1,7 +1,8 @@
 //! The rules of cancelling, of caps on time and money and of chosen units, shown on `decide` and in the virtual world.
 
 use mission_control::domain::mission::{
-    Budget, Command, Event, Integration, MissionOutcome, Policy, Record, State, UnitState, Unverified, Usd, VerifyRole, decide,
+    Budget, Command, Event, Integration, MissionOutcome, Policy, Record, State, UnitState, Unverified, Usd, VerifyRole,
+    decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
