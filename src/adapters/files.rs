@@ -140,6 +140,12 @@ pub fn move_below_private(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::rename(from, to)
 }
 
+/// Whether two paths lead to the same place; false when one leads nowhere.
+#[must_use]
+pub fn same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Whether a folder is empty or not there at all.
 ///
 /// # Errors

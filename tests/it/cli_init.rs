@@ -323,3 +323,16 @@ fn a_place_without_anything_to_start_from_is_refused_with_the_way_out() {
     night.mc(&["config", "show"]).exits(0);
     night.mc(&["-C", "/", "init"]).exits(6).says(&["find a git repository"]);
 }
+
+#[test]
+fn what_comes_next_works_from_where_the_person_stands() {
+    let (files, fakes, _) = CASES[0];
+    let night = repository(files, fakes);
+    let folder = night.repo().join("deep/er");
+    std::fs::create_dir_all(&folder).unwrap();
+    let said = night.sh_in(&folder, &format!("{} init", env!("CARGO_BIN_EXE_mc")));
+    let next = said.lines().find_map(|line| line.strip_prefix("next      ")).unwrap_or_else(|| panic!("{said}"));
+    assert!(next.starts_with(&format!("git -C {} add ", night.repo().display())), "{next}");
+    night.sh_in(&folder, next);
+    assert_eq!(night.sh("git status --porcelain; git log -1 --format=%s"), "Mission control");
+}
