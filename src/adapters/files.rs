@@ -131,6 +131,21 @@ pub fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     file.write_all(content)
 }
 
+/// Moves a file within a file system in place of an old one, into a folder that is made, mode 0700, where it is missing.
+///
+/// # Errors
+/// The system's reason.
+pub fn move_below_private(from: &Path, to: &Path) -> std::io::Result<()> {
+    make_private_dir(to.parent().unwrap_or(Path::new(".")))?;
+    std::fs::rename(from, to)
+}
+
+/// Whether two paths lead to the same place; false when one leads nowhere.
+#[must_use]
+pub fn same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Whether a folder is empty or not there at all.
 ///
 /// # Errors

@@ -120,11 +120,11 @@ pub enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
-    /// Print the manual page of mc, or write those of all commands into a folder
+    /// Print the manual page of mc or of one command, or write those of all commands into a folder
     Man {
-        /// Folder for the pages, made when absent
-        #[arg(value_name = "DIR")]
-        folder: Option<PathBuf>,
+        /// A command (`mission`, `mission-start`), or the folder for all pages, made when absent: a path with a slash (./man1)
+        #[arg(value_name = "COMMAND|DIR")]
+        wanted: Option<PathBuf>,
     },
 }
 

@@ -70,7 +70,10 @@ fn tell(rubbish: &Rubbish) {
         }
     }
     if !rubbish.snapshots.is_empty() {
-        output::line(&format!("{} that nothing rests on", count(rubbish.snapshots.len() as u64, "snapshot")));
+        output::line(&format!(
+            "{} that no landing and no kept mission rests on",
+            count(rubbish.snapshots.len() as u64, "snapshot")
+        ));
     }
     if !rubbish.verifications.is_empty() {
         let folders = count(rubbish.verifications.len() as u64, "verification");

@@ -86,11 +86,15 @@ fn finish(proposal: &Proposal, written: &[PathBuf], code: u8, force: bool) {
         output::line("next      compare mission-control.toml.new with mission-control.toml, and take what you like");
         return;
     }
+    let elsewhere = proposal.elsewhere().map(|top| plain(&top));
     if code != 0 {
-        output::line("next      $EDITOR mission-control.toml    # until `mc doctor --baseline` is content");
+        let folder = elsewhere.as_ref().map_or_else(String::new, |top| format!("{top}/"));
+        let then = "# until `mc doctor --baseline` is content";
+        output::line(&format!("next      $EDITOR {folder}mission-control.toml    {then}"));
     }
     let first = if code == 0 { "next    " } else { "then    " };
-    output::line(&format!("{first}  git add {} && git commit -m \"Mission control\"", names.join(" ")));
+    let git = elsewhere.map_or_else(|| "git".to_owned(), |top| format!("git -C {top}"));
+    output::line(&format!("{first}  {git} add {} && {git} commit -m \"Mission control\"", names.join(" ")));
     for (command, why) in [
         ("mc doctor --gate", "what stands in the way; whether the verification notices a bad change"),
         ("mc plan", "what would be done"),

@@ -144,6 +144,6 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),
         Command::Clean(clean) => clean::clean(context, &clean).await,
         Command::Completions { shell } => pages::completions(context, shell),
-        Command::Man { folder } => pages::man(context, folder.as_deref()),
+        Command::Man { wanted } => pages::man(context, wanted.as_deref()),
     }
 }

@@ -33,17 +33,55 @@ fn pages() -> Result<Vec<(String, Vec<u8>)>, CliError> {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
         open.extend(command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned());
         let mut text = Vec::new();
-        clap_mangen::Man::new(command)
+        clap_mangen::Man::new(command.clone())
             .render(&mut text)
             .map_err(|e| EngineError::Broken { what: format!("write the page of {name}: {e}"), hint: String::new() })?;
-        pages.push((format!("{name}.1"), text));
+        pages.push((format!("{name}.1"), with_values(&command, &String::from_utf8_lossy(&text)).into_bytes()));
     }
     Ok(pages)
 }
 
-pub(super) fn man(context: &Context, folder: Option<&Path>) -> Result<u8, CliError> {
+/// The page with the name of its value after each option of the synopsis that takes one, which are left out there.
+fn with_values(command: &clap::Command, page: &str) -> String {
+    let valued = command.get_arguments().filter(|arg| !arg.is_positional() && arg.get_action().takes_values());
+    valued.fold(page.to_owned(), |page, arg| {
+        let Some(value) = arg.get_value_names().and_then(<[_]>::first) else { return page };
+        let (bare, option) = match (arg.get_short(), arg.get_long()) {
+            (Some(short), None) => (format!("\\-{short} "), format!("\\-{short}")),
+            (None, Some(long)) => {
+                let long = format!("\\-\\-{}", long.replace('-', "\\-"));
+                (long.clone(), long)
+            }
+            _ => return page,
+        };
+        page.replacen(&format!("[\\fB{bare}\\fR]"), &format!("[\\fB{option}\\fR \\fI{value}\\fR]"), 1)
+    })
+}
+
+/// The page of a command as a person names it.
+fn page_of<'p>(pages: &'p [(String, Vec<u8>)], command: &str) -> Option<&'p (String, Vec<u8>)> {
+    let wanted = format!("{}.1", command.strip_suffix(".1").unwrap_or(command));
+    pages.iter().find(|(name, _)| *name == wanted || *name == format!("mc-{wanted}"))
+}
+
+pub(super) fn man(context: &Context, wanted: Option<&Path>) -> Result<u8, CliError> {
     let pages = pages()?;
-    let Some(folder) = folder else {
+    let word = wanted.and_then(Path::to_str).filter(|word| !word.contains('/') && !matches!(*word, "." | ".."));
+    if let Some(word) = word {
+        let Some((name, text)) = page_of(&pages, word) else {
+            return Err(CliError::usage(
+                format!("there is no command {}", crate::report::text::plain(word)),
+                format!("`mc help` lists them; a folder for all pages is a path with a slash, for example ./{word}"),
+            ));
+        };
+        if context.global.json {
+            output::json(&json!({"schema": 1, "page": name, "text": String::from_utf8_lossy(text)}));
+        } else {
+            output::put_bytes(text);
+        }
+        return Ok(0);
+    }
+    let Some(folder) = wanted else {
         if context.global.json {
             let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
             output::json(&json!({"schema": 1, "pages": names}));

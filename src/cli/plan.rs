@@ -5,7 +5,8 @@ use super::{Context, output};
 use crate::domain::backlog::ItemState;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
-use crate::engine::plans::{Shown, offered, shown};
+use crate::engine::error::chain;
+use crate::engine::plans::{Shown, for_mission, offered, shown};
 use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::plan as plans;
@@ -13,6 +14,9 @@ use crate::report::text::plain;
 use crate::report::words::{count, word};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+
+/// Longest part of a refusal that is told.
+const SAID: usize = 400;
 
 pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<u8, CliError> {
     let site = context.site().await?;
@@ -23,7 +27,23 @@ pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<
     } else {
         output::put(&plans::text(&plan, &aside));
     }
+    say_of_refusal(&site, plan_file).await;
     Ok(0)
+}
+
+/// What a start would refuse of this plan and these settings, in its words. Planning spends nothing, so it is only said.
+async fn say_of_refusal(site: &Site, plan_file: Option<&Path>) {
+    let refused = match site.settings() {
+        Ok(settings) => for_mission(site, &settings, plan_file, &[]).await.err(),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = refused {
+        let what = crate::report::words::short(&chain(&error), SAID);
+        output::note(&format!("note: {what}: `mc mission start` refuses that"));
+        if let Some(hint) = error.hint() {
+            output::note(&format!("hint: {}", crate::report::words::short(&hint, SAID)));
+        }
+    }
 }
 
 /// Which text is the plan, where a person could mean another one.

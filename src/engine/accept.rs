@@ -135,11 +135,11 @@ async fn ask(
         let wanted = Wanted { slot, label, base: &green.commit, without: None };
         match prepare::workspace(shop, wanted, &setup, stop).await {
             Ok(workspace) => Ok(Seat { slot, workspace, adopted: false }),
-            Err(NotReady::Killed) => Err("killed".to_owned()),
-            Err(NotReady::Failed(why)) => Err(why),
+            Err(NotReady::Killed) => Err("killed".to_owned().into()),
+            Err(NotReady::Failed(why) | NotReady::Setup { why, .. }) => Err(why.into()),
         }
     };
     let killed = kill.clone();
     let asked = examine(shop, question, seat, kill).await;
-    asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why) })
+    asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why.why) })
 }

@@ -53,7 +53,7 @@ pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
             finish(shop, &order, &place, ended, Some(began), kill).await
         }
         Err(NotReady::Killed) => settle(shop, &order, &place, AttemptReport::bare(RunEnd::Stopped)).await,
-        Err(NotReady::Failed(why)) => {
+        Err(NotReady::Failed(why) | NotReady::Setup { why, .. }) => {
             settle(shop, &order, &place, AttemptReport::bare(RunEnd::Infrastructure(why))).await
         }
     }

@@ -38,6 +38,8 @@ pub struct Bench {
     pub env: Environment,
     /// Git on the source.
     pub source: Git,
+    /// Where what should be read later is put, when the state directory vanishes with the work.
+    pub lasting: Option<PathBuf>,
     settings: Settings,
     guard: ChildGuard,
     room: Room,
@@ -86,6 +88,7 @@ impl Bench {
             state: site.state.clone(),
             env: site.env.clone(),
             source: site.source(guard.clone()).staying(&site.facts.common_dir),
+            lasting: None,
             settings,
             guard,
             room,

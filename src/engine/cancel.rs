@@ -62,7 +62,7 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
                         hint: "the unit is cancelled; `mc mission resume` or `mc mission stop --now` tries again"
                             .to_owned(),
                     })?;
-                    events.push_back(Event::Verified { run, result: Err("killed".to_owned()) });
+                    events.push_back(Event::Verified { run, result: Err("killed".to_owned().into()) });
                 }
                 // All else is asked again by the next engine.
                 _ => {}

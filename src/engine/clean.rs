@@ -46,6 +46,8 @@ pub struct Leftover {
     pub mission: MissionId,
     /// Refs that go, with what they hold.
     pub refs: Vec<(String, CommitId)>,
+    /// Snapshots that its records name and no landing and no kept mission rests on.
+    pub snapshots: Vec<SnapshotKey>,
     /// Refs of work that green does not contain; they stay.
     pub unlanded: Vec<(String, CommitId)>,
     /// Folders and files that go.
@@ -56,12 +58,19 @@ pub struct Leftover {
     pub bytes: u64,
 }
 
+impl Leftover {
+    /// Whether nothing of it goes.
+    fn nothing(&self) -> bool {
+        self.refs.is_empty() && self.paths.is_empty() && self.snapshots.is_empty()
+    }
+}
+
 /// Everything that goes.
 #[derive(Debug, Clone, Default)]
 pub struct Rubbish {
     /// By mission, oldest first.
     pub missions: Vec<Leftover>,
-    /// Snapshots that no landing and no base rests on.
+    /// Snapshots that no landing, no base and no kept mission rests on.
     pub snapshots: Vec<SnapshotKey>,
     /// Folders of `mc verify` and of rerun proofs: output of stages, which stored results do not need.
     pub verifications: Vec<PathBuf>,
@@ -77,8 +86,10 @@ impl Rubbish {
     /// Whether there is nothing to take away.
     #[must_use]
     pub fn nothing(&self) -> bool {
-        let of_missions = self.missions.iter().all(|left| left.refs.is_empty() && left.paths.is_empty());
-        of_missions && self.snapshots.is_empty() && self.verifications.is_empty() && self.slots.is_empty()
+        self.missions.iter().all(Leftover::nothing)
+            && self.snapshots.is_empty()
+            && self.verifications.is_empty()
+            && self.slots.is_empty()
     }
 
     /// Disk that is freed at once; git frees the objects behind refs in its own time.
@@ -107,17 +118,36 @@ async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> R
     for mission in history::missions(store)? {
         let Some(history) = history::load(store, Some(&mission))? else { continue };
         unfinished |= !history.state.over();
-        needed.extend(rests_on(&history));
-        if let Some(at) = history.state.ended {
-            ended.push((mission, at));
+        match history.state.ended {
+            Some(at) => {
+                needed.extend(rests_on(&history));
+                ended.push((mission, at, names(&history)));
+            }
+            None => needed.extend(names(&history)),
         }
     }
     // Workspaces make the next mission start faster; a repository that nobody works on does not need them.
-    let at_rest = !unfinished && ended.last().is_none_or(|(_, at)| *at <= before);
+    let at_rest = !unfinished && ended.last().is_none_or(|(_, at, _)| *at <= before);
     let old = ended.len().saturating_sub(retention.keep);
-    for (mission, _) in ended.into_iter().take(old).filter(|(_, at)| *at <= before) {
+    let goes = |nth: usize, at: Millis| nth < old && at <= before;
+    // A report of a mission that is kept can be proven as long as everything its records name is there.
+    let kept = ended.iter().enumerate().filter(|(nth, (_, at, _))| !goes(*nth, *at));
+    needed.extend(kept.flat_map(|(_, (_, _, named))| named.iter().cloned()));
+    if let Some(green) = &green {
+        needed.extend(store.snapshots_of(&green.tree)?);
+    }
+    // The single runs behind a snapshot are kept beside it under its key and their number.
+    let whole = |key: &SnapshotKey| SnapshotKey(key.0.split('/').next().unwrap_or_default().to_owned());
+    rubbish.snapshots =
+        store.snapshots_before(before)?.into_iter().filter(|key| !needed.contains(&whole(key))).collect();
+    let going: BTreeSet<&SnapshotKey> = rubbish.snapshots.iter().collect();
+    for (nth, (mission, at, named)) in ended.into_iter().enumerate() {
+        if !goes(nth, at) {
+            continue;
+        }
         let mut left = Leftover {
             refs: Vec::new(),
+            snapshots: named.into_iter().filter(|key| going.contains(key)).collect(),
             unlanded: Vec::new(),
             paths: Vec::new(),
             aside: Vec::new(),
@@ -146,17 +176,10 @@ async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> R
                 left.paths.push(path);
             }
         }
-        if !(left.refs.is_empty() && left.paths.is_empty() && left.unlanded.is_empty()) {
+        if !(left.nothing() && left.unlanded.is_empty()) {
             rubbish.missions.push(left);
         }
     }
-    if let Some(green) = &green {
-        needed.extend(store.snapshots_of(&green.tree)?);
-    }
-    // The single runs behind a snapshot are kept beside it under its key and their number.
-    let whole = |key: &SnapshotKey| SnapshotKey(key.0.split('/').next().unwrap_or_default().to_owned());
-    rubbish.snapshots =
-        store.snapshots_before(before)?.into_iter().filter(|key| !needed.contains(&whole(key))).collect();
     let slots = views::slots(site).await?;
     for folder in verifications(site, &slots, before) {
         rubbish.verify_bytes += files::size(&folder).unwrap_or(0);
@@ -182,7 +205,7 @@ fn verifications(site: &Site, slots: &[SlotInfo], before: Millis) -> Vec<PathBuf
     unused.map(|label| root.join(label)).filter(|path| files::changed(path).is_some_and(|at| at <= before)).collect()
 }
 
-/// Snapshots that the audit asks for: those of landings and of accepted bases; of an unfinished mission, all.
+/// Snapshots that the audit asks for, however old: those of landings and of accepted bases.
 fn rests_on(history: &History) -> BTreeSet<SnapshotKey> {
     let (mut keys, mut last) = (BTreeSet::new(), None);
     for (_, _, record) in &history.records {
@@ -190,9 +213,24 @@ fn rests_on(history: &History) -> BTreeSet<SnapshotKey> {
             Record::LandIntended { key, accept_before, extra, .. } => {
                 keys.extend([Some(key), accept_before.as_ref(), extra.as_ref()].into_iter().flatten().cloned());
             }
-            Record::Verified { key, .. } if !history.state.over() => drop(keys.insert(key.clone())),
             Record::Verified { key, .. } => last = Some(key.clone()),
             Record::BaselineAccepted { .. } => keys.extend(last.take()),
+            _ => {}
+        }
+    }
+    keys
+}
+
+/// Snapshots that the proof of a report asks for: all that the records name, of refused work and second runs too.
+fn names(history: &History) -> BTreeSet<SnapshotKey> {
+    let mut keys = rests_on(history);
+    for (_, _, record) in &history.records {
+        match record {
+            Record::VerifyStarted { against, confirms, .. } => {
+                keys.extend([against, confirms].into_iter().flatten().cloned());
+            }
+            Record::Verified { key, .. } => drop(keys.insert(key.clone())),
+            Record::AttemptEnded { report, .. } => keys.extend(report.accept.iter().map(|accept| accept.key.clone())),
             _ => {}
         }
     }
@@ -212,11 +250,11 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
     let mut store = Store::open(&site.state.db())?;
     let git = site.source(lock.guard());
     let rubbish = found(site, &git, &store, retention).await?;
-    for left in rubbish.missions.iter().filter(|left| !(left.refs.is_empty() && left.paths.is_empty())) {
-        let refs = left.refs.clone();
+    for left in rubbish.missions.iter().filter(|left| !left.nothing()) {
+        let (refs, snapshots) = (left.refs.clone(), left.snapshots.clone());
         let last = store.rows(Some(&left.mission), 0)?.last().map_or(0, |row| row.at);
         let at = clock::now().max(last);
-        let record = Record::Cleaned { at, refs, bytes: left.bytes };
+        let record = Record::Cleaned { at, refs, bytes: left.bytes, snapshots };
         store.append(&left.mission, at, &[entry(&record)?])?;
     }
     for path in rubbish.missions.iter().flat_map(|left| &left.paths).chain(&rubbish.verifications) {

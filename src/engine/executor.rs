@@ -135,7 +135,7 @@ impl Executor {
             Command::Verify(order) => {
                 let run = order.run;
                 let kill = self.killable(Target::Verification(run));
-                self.spawn(Event::Verified { run, result: Err(broken()) }, async move {
+                self.spawn(Event::Verified { run, result: Err(broken().into()) }, async move {
                     Event::Verified { run, result: verification::verify(&shop, order, kill).await.map(Box::new) }
                 });
             }

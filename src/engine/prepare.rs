@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// Bytes of a failed setup's output that are quoted.
+const SAID: u64 = 3_000;
+
 /// A workspace could not be made ready.
 #[derive(Debug)]
 pub enum NotReady {
@@ -22,6 +25,13 @@ pub enum NotReady {
     Killed,
     /// Infrastructure: why.
     Failed(String),
+    /// The setup command ended with an exit code other than 0.
+    Setup {
+        /// That code.
+        code: i32,
+        /// The whole sentence, with what it said.
+        why: String,
+    },
 }
 
 /// A slot could not be had as it is.
@@ -167,7 +177,10 @@ async fn setup(
         }
         End::Killed => Err(NotReady::Killed),
         end => {
-            let said = ended.log.map(|l| tail::of(&l, 1_000)).unwrap_or_default();
+            let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();
+            let log = ended.log.and_then(|log| kept(bench, log));
+            let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
+            let exited = if let End::Exited(code) = end { Some(code) } else { None };
             let how = match end {
                 End::Exited(code) => Ending::Code(code).to_string(),
                 End::Signaled(signal) => Ending::Signal(signal).to_string(),
@@ -177,9 +190,17 @@ async fn setup(
                     "it did not run to its end".to_owned()
                 }
             };
-            Err(NotReady::Failed(format!("target.setup `{line}` failed ({how}): {}", said.trim())))
+            let why = format!("target.setup `{line}` failed ({how}): {}{log}", said.trim());
+            Err(exited.map_or_else(|| NotReady::Failed(why.clone()), |code| NotReady::Setup { code, why: why.clone() }))
         }
     }
+}
+
+/// Where the log can be read later: a scratch place vanishes, and what went wrong in it should not.
+fn kept(bench: &Bench, log: PathBuf) -> Option<PathBuf> {
+    let Some(folder) = &bench.lasting else { return Some(log) };
+    let place = folder.join("setup.log");
+    files::move_below_private(&log, &place).ok().map(|()| place)
 }
 
 fn inputs(bench: &Bench, line: &str, workspace: &Path) -> std::io::Result<String> {

@@ -151,7 +151,8 @@ impl Scratch {
         settings.parallel.pool_dir = None;
         let effective = Effective { settings, allow_dirty: false, take_over: false };
         let store = Arc::new(Mutex::new(store));
-        let shop = Shop::new(&site, mission, String::new(), effective, lock, store).beside(&facts.toplevel);
+        let shop =
+            Shop::new(&site, mission, String::new(), effective, lock, store).beside(&facts.toplevel, state.logs());
         let git = shop.source.clone();
         Ok(Self { folder, parents, shop, git, runs: AtomicU64::new(0) })
     }

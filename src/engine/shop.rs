@@ -79,10 +79,12 @@ impl Shop {
         }
     }
 
-    /// The same, with files to be copied and fingerprints taken from another work tree than that of its repository.
+    /// The same for a scratch place, with files to be copied and fingerprints taken from another work tree than that of its
+    /// repository, and what should outlive it put into `lasting`.
     #[must_use]
-    pub fn beside(mut self, toplevel: &Path) -> Self {
+    pub fn beside(mut self, toplevel: &Path, lasting: PathBuf) -> Self {
         toplevel.clone_into(&mut self.bench.facts.toplevel);
+        self.bench.lasting = Some(lasting);
         self
     }
 

@@ -15,7 +15,7 @@ use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::{Exit, Found, find, runs_below};
 use crate::adapters::host::tail;
 use crate::adapters::workspace::reports;
-use crate::domain::mission::{Verification, VerifyOrder};
+use crate::domain::mission::{Unverified, Verification, VerifyOrder};
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
@@ -100,9 +100,9 @@ pub async fn examine<F>(
     question: Question<'_>,
     seat: impl FnOnce(Filtered) -> F,
     kill: watch::Receiver<bool>,
-) -> Result<Examined, String>
+) -> Result<Examined, Unverified>
 where
-    F: Future<Output = Result<Seat, String>>,
+    F: Future<Output = Result<Seat, Unverified>>,
 {
     let (tree, stages) = (&question.tip.tree, question.stages);
     let (key, filtered) = match question.extent {
@@ -141,13 +141,13 @@ fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) ->
 ///
 /// # Errors
 /// A sentence about infrastructure: nothing is known of the tree.
-pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, String> {
+pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, Unverified> {
     let (stages, extent) = evidence::stages(shop, &order);
     let examined =
         in_mission(shop, &order.run.to_string(), &order.tip, (&stages, extent), order.confirms.as_ref(), kill).await?;
     // Nobody has read the files of a tree whose result was known before.
     if examined.reused && !shop.source.adds_whole(&order.tip.commit).await.map_err(|e| chain(&e))? {
-        return Err(format!("{} lacks objects", order.tip.commit));
+        return Err(format!("{} lacks objects", order.tip.commit).into());
     }
     let before = match &order.against {
         None => None,
@@ -174,7 +174,7 @@ pub async fn in_mission(
     (stages, extent): (&[StageSpec], Extent),
     confirms: Option<&SnapshotKey>,
     kill: watch::Receiver<bool>,
-) -> Result<Examined, String> {
+) -> Result<Examined, Unverified> {
     let dir = shop.verify_dir(name);
     let run = format!("{}-{name}", shop.mission);
     let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms };
@@ -339,7 +339,7 @@ async fn in_slot(
     without: Option<&Filtered>,
     dir: &Path,
     kill: watch::Receiver<bool>,
-) -> Result<PathBuf, String> {
+) -> Result<PathBuf, Unverified> {
     let pool = shop.pool().await.map_err(|e| chain(&e))?;
     let stale = pool.dirty_slots().map_err(|e| chain(&e))?.into_iter().find(|(s, _)| *s == slot);
     if let Some((_, old)) = stale {
@@ -348,9 +348,10 @@ async fn in_slot(
     let wanted = Wanted { slot, label, base: &tip.commit, without };
     match prepare::workspace(shop, wanted, &dir.join("setup"), kill).await {
         Ok(workspace) => Ok(workspace),
-        Err(NotReady::Killed) => Err("killed".to_owned()),
+        Err(NotReady::Killed) => Err("killed".to_owned().into()),
         // It quotes what setup said.
-        Err(NotReady::Failed(why)) => Err(shop.redactor().clean(&why)),
+        Err(NotReady::Failed(why)) => Err(shop.redactor().clean(&why).into()),
+        Err(NotReady::Setup { code, why }) => Err(Unverified { why: shop.redactor().clean(&why), setup: Some(code) }),
     }
 }
 

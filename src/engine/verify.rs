@@ -21,6 +21,7 @@ use crate::adapters::host::rundir::runs_below;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
 use crate::adapters::workspace::slot::Ignored;
+use crate::domain::mission::Unverified;
 use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
@@ -248,14 +249,14 @@ impl Job<'_> {
         let (_, Filtered { tree, removed }) = verification::key(self.bench, &tip.tree, &self.stages).await?;
         let seat = async |filtered: Filtered| {
             (self.say)(say);
-            self.seat(&label, &tip.commit, &filtered, confirms.is_some()).await
+            self.seat(&label, &tip.commit, &filtered, confirms.is_some()).await.map_err(Unverified::from)
         };
         let Examined { key, snapshot, reused } =
             match verification::examine(self.bench, question, seat, self.kill.clone()).await {
                 Ok(examined) => examined,
                 Err(why) => {
                     self.give_back(&label).await;
-                    return Err(why);
+                    return Err(why.into());
                 }
             };
         let (stored, logs) = match reused {
@@ -312,7 +313,9 @@ impl Job<'_> {
                 Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
                 Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned()),
                 // It quotes what setup said.
-                Err(NotFresh::NotReady(NotReady::Failed(why))) => return Err(self.bench.redactor().clean(&why)),
+                Err(NotFresh::NotReady(NotReady::Failed(why) | NotReady::Setup { why, .. })) => {
+                    return Err(self.bench.redactor().clean(&why));
+                }
             }
         }
         Err("all workspaces for verifications are in use".to_owned())

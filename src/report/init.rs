@@ -84,7 +84,7 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
     lines.extend(all.map(|all| row("baseline", &all)));
     if !refusal.is_empty() {
         lines.push(row("baseline", "a mission would be refused on it:"));
-        lines.extend(refusal.lines().take(8).map(|line| row("", line)));
+        lines.extend(refusal.lines().map(|line| row("", line)));
     }
     lines.join("\n") + "\n"
 }

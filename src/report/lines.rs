@@ -3,7 +3,7 @@
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
 use super::aside;
-use super::words::{count, of_day, short, stamp, tests, word};
+use super::words::{count, ends, of_day, short, stamp, tests, word};
 use crate::domain::mission::{AcceptBefore, MergeSource, MissionOutcome, NextMove, Record, RunEnd, State, VerifyRole};
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let found = found.map_or_else(String::new, |(_, summary)| format!(" ({})", tests(summary)));
             format!("the base {} is verified{found}", tip.commit.short())
         }
-        Record::Refused { refusal } => format!("refused: {}", short(&refusal.reason, 4 * LIMIT)),
+        Record::Refused { refusal } => format!("refused: {}", ends(&refusal.reason, 8 * LIMIT)),
         Record::RoundOpened { round, .. } => format!("round {round}"),
         Record::TargetSeen { intake: Some(intake) } => {
             format!("the target branch at {} is taken in first", intake.head.commit.short())
@@ -94,7 +94,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let reused = if *reused { " (known result, not run again)" } else { "" };
             format!("verification {run} {}{reused}", tests(summary))
         }
-        Record::StepFailed { what, error, at, again_at } => {
+        Record::StepFailed { what, error, at, again_at, .. } => {
             let wait = again_at.saturating_sub(*at) / 1000;
             format!("{what} failed: {}; again in {wait} s", short(error, LIMIT))
         }

@@ -50,6 +50,19 @@ pub fn short(text: &str, limit: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// The same, cut in the middle: a reason stands first, and where to read on last.
+#[must_use]
+pub fn ends(text: &str, limit: usize) -> String {
+    let text = short(text, usize::MAX);
+    let chars: Vec<char> = text.chars().collect();
+    if chars.len() <= limit {
+        return text;
+    }
+    let head: String = chars[..limit / 2].iter().collect();
+    let tail: String = chars[chars.len() - (limit - limit / 2).saturating_sub(1)..].iter().collect();
+    format!("{head}…{tail}")
+}
+
 /// The word a value is stored as (`failed-timeout`), which is also the one people read.
 #[must_use]
 pub fn word(value: &impl Serialize) -> String {
@@ -145,6 +158,14 @@ mod tests {
     #[test]
     fn durations_are_short() {
         assert_eq!([0, 59_950, 60_000, 3_599_000, 3_600_000].map(span), ["0.0s", "59.9s", "1m00s", "59m59s", "1h00m"]);
+    }
+
+    #[test]
+    fn what_is_cut_in_the_middle_keeps_both_ends_within_its_limit() {
+        assert_eq!(ends("failed:\n reason\n", 40), "failed:; reason");
+        let long = ends(&format!("reason\n{}\nlog: /x/y\x1b", "é".repeat(90)), 40);
+        assert!(long.starts_with("reason; é") && long.contains("…é") && long.contains("; log: /x/y"), "{long}");
+        assert_eq!(long.chars().count(), 40);
     }
 
     #[test]

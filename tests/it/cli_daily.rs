@@ -115,4 +115,12 @@ fn completions_and_pages_come_from_the_commands() {
     night.mc(&["man"]).exits(0).says(&[".TH mc 1", ".SH NAME"]);
     night.mc(&["man", "../pages"]).exits(0).says(&[" pages in ../pages"]);
     assert!(night.home().join("pages/mc-green-rollback.1").is_file());
+    // A word is a command, never a folder that appears in the repository.
+    let page = night.mc(&["man", "mission-start"]).exits(0);
+    page.says(&[".TH mc-mission-start 1", "[\\fB\\-C\\fR \\fIDIR\\fR]", "[\\fB\\-\\-plan\\fR \\fIFILE\\fR]"]);
+    night.mc(&["man", "mission"]).exits(0).says(&[".TH mc-mission 1"]);
+    night.mc(&["man", "pages"]).exits(2).says(&["there is no command pages", "for example ./pages"]);
+    assert!(!night.repo().join("mission").exists() && !night.repo().join("pages").exists());
+    night.mc(&["man", "./pages"]).exits(0);
+    assert!(night.repo().join("pages/mc.1").is_file());
 }

@@ -115,17 +115,23 @@ fn a_rewritten_green_and_an_unfinished_mission_are_found() {
         .mc(&["doctor"])
         .exits(6)
         .says(&["does not contain a, which landed as", "help: put green back (`git update-ref`)"]);
-    let night = Night::new();
+    let night = ready();
     let plan = night.plan(&unit("a", "touch ~/begun; while [ ! -e ~/go ]; do sleep 0.1; done"));
     let engine = night.begin(&["mission", "start", "--plan", &plan]);
     night.until("test -e ~/begun");
-    let known = |found: &[[String; 3]], words: &str, help: &str| {
-        found.iter().any(|[a, f, h]| a == "mission" && f.contains(words) && h.contains(help))
+    // A start is refused now, in the same words, and for nothing else.
+    let refused = |words: &str, help: &str| {
+        night.mc(&["doctor"]).exits(6).says(&["1 problem", ": a mission would not get through"]);
+        let [[about, found, helps]] = &checks(&night, &[], "problem")[..] else { panic!("not one problem") };
+        assert!(about == "mission" && found.contains(words) && helps.contains(help), "{about}: {found}: {helps}");
+        night.mc(&["mission", "start"]).exits(2).says(&[found, helps]);
     };
-    assert!(known(&checks(&night, &[], "warning"), "is running (pid ", "mc mission attach"));
+    refused("is running (pid ", "mc mission attach");
     engine.signal("TERM");
     engine.wait().exits(130);
-    assert!(known(&checks(&night, &[], "warning"), "is unfinished", "mc mission resume"));
+    refused("is unfinished", "mc mission resume");
+    night.mc(&["mission", "stop", "--now"]);
+    night.mc(&["doctor"]).exits(0).says(&["nothing stops a mission"]);
 }
 
 /// What spoils a mission without stopping it, or what a person should know.
@@ -310,4 +316,18 @@ fn a_base_that_cannot_be_judged_is_a_problem_and_nothing_is_planted() {
     ]);
     night.settings("sh run.sh", "[target]\nsetup = \"echo no network; exit 7\"");
     night.mc(&["doctor", "--baseline"]).exits(6).says(&["target.setup", "no network"]);
+    let noise = "i=0; while [ $i -lt 900 ]; do echo noise $i; i=$((i+1)); done";
+    night.settings(
+        "sh run.sh",
+        &format!("[target]\nsetup = \"echo the lock is out of step; {noise}; echo sum; exit 7\""),
+    );
+    let log = night.state().join("logs/setup.log");
+    night.mc(&["doctor", "--baseline"]).exits(6).says(&[
+        "(exit 7): the lock is out of step\n",
+        " bytes left out …]\n",
+        "noise 899\n",
+        " sum\n",
+        &format!("all it said: {}\n", log.display()),
+    ]);
+    assert!(std::fs::read_to_string(log).unwrap().contains("noise 450\n"));
 }

@@ -163,9 +163,15 @@ fn p7_tests_that_fail_are_not_left_out_and_the_base_is_refused() {
     assert!(night.sh("cat mission-control.toml").contains("\nrun = \"make test\"\n"));
     let night = repository(CASES[6].0, &[("make", "echo 'ok 1 - a'; echo 'not ok 2 - b'; echo 1..2; exit 1")]);
     night.mc(&["init"]).exits(0).says(&["tests: fails: 1 passed, 1 failed"]);
-    let night =
-        repository(CASES[2].0, &[("node", "true"), ("npm", "[ $1 = ci ] && { echo no network; exit 7; }; true")]);
-    night.mc(&["init"]).exits(6).says(&["target.setup `npm ci` failed (exit 7): no network"]);
+    let night = repository(
+        CASES[2].0,
+        &[("node", "true"), ("npm", "[ $1 = ci ] && { echo no network; echo 1; echo 9; exit 7; }; true")],
+    );
+    night.mc(&["init"]).exits(6).says(&[
+        "target.setup `npm ci` failed (exit 7): no network",
+        " 9\n",
+        &format!("all it said: {}\n", night.state().join("logs/setup.log").display()),
+    ]);
 }
 
 #[test]
@@ -316,4 +322,17 @@ fn a_place_without_anything_to_start_from_is_refused_with_the_way_out() {
     assert!(json["refusal"].as_str().unwrap().contains("no way to verify"));
     night.mc(&["config", "show"]).exits(0);
     night.mc(&["-C", "/", "init"]).exits(6).says(&["find a git repository"]);
+}
+
+#[test]
+fn what_comes_next_works_from_where_the_person_stands() {
+    let (files, fakes, _) = CASES[0];
+    let night = repository(files, fakes);
+    let folder = night.repo().join("deep/er");
+    std::fs::create_dir_all(&folder).unwrap();
+    let said = night.sh_in(&folder, &format!("{} init", env!("CARGO_BIN_EXE_mc")));
+    let next = said.lines().find_map(|line| line.strip_prefix("next      ")).unwrap_or_else(|| panic!("{said}"));
+    assert!(next.starts_with(&format!("git -C {} add ", night.repo().display())), "{next}");
+    night.sh_in(&folder, next);
+    assert_eq!(night.sh("git status --porcelain; git log -1 --format=%s"), "Mission control");
 }

@@ -8,6 +8,8 @@ use expect_test::expect;
 fn a_plan_is_shown_and_faults_come_with_their_lines() {
     within_a_minute(async {
         let world = World::new().await;
+        let settings = "[target.verification]\ncommand = \"true\"\n[agent]\ncommand = \"true\"\n";
+        world.commit("mission-control.toml", settings).await;
         world.commit("BACKLOG.md", "## Api\n- files: src/**\n## Docs\n- depends: api\n- priority: high\n").await;
         expect![[r#"
             2 units in 2 waves, 1 dependency, 0 order-only overlaps
@@ -37,6 +39,32 @@ fn a_plan_is_shown_and_faults_come_with_their_lines() {
             error: HOME/repo/BACKLOG.md has 2 faults
         "#]].assert_eq(&said.err);
         assert_eq!(world.mc(&["plan"]).await.err, said.err);
+    });
+}
+
+#[test]
+fn a_plan_says_what_a_start_would_refuse_in_the_words_of_that() {
+    within_a_minute(async {
+        let world = World::new().await;
+        world.commit("BACKLOG.md", "## Api\n").await;
+        let cases = [
+            ("", "`target.verification.command` is not set"),
+            ("[target.verification]\ncommand = \"true\"\n", "unit api has no `run` and no agent is configured"),
+            ("[target.verification]\ncommand = \"true\"\n[agent]\ncommand = \"true\"\n", ""),
+        ];
+        for (settings, words) in cases {
+            world.commit("mission-control.toml", settings).await;
+            let said = world.mc(&["plan"]).await;
+            assert!(said.code == 0 && said.out.starts_with("1 unit"), "{}{}", said.out, said.err);
+            if words.is_empty() {
+                assert_eq!(said.err, "");
+                continue;
+            }
+            assert!(said.err.starts_with("note: ") && said.err.contains(words), "{}", said.err);
+            assert!(said.err.contains(": `mc mission start` refuses that\nhint: "), "{}", said.err);
+            let refused = world.mc(&["mission", "start"]).await;
+            assert!(refused.code != 0 && refused.err.contains(words), "{}", refused.err);
+        }
     });
 }
 

@@ -160,7 +160,24 @@ fn what_a_refusing_verification_printed_is_shown_and_found() {
 fn a_failing_setup_is_told_in_words() {
     let night = Night::new();
     night.settings("sh run.sh", "[target]\nsetup = \"test -e ~/mended || { touch ~/mended; echo no npm; exit 3; }\"");
-    night.mission(&unit("a", "echo a > a.txt")).exits(0).says(&["failed (exit 3): no npm; again in 1 s"]);
+    night.mission(&unit("a", "echo a > a.txt")).exits(0).says(&["failed (exit 3): no npm; ", "; again in 1 s"]);
+}
+
+#[test]
+fn a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_the_start_and_its_log_is_named() {
+    let night = Night::new();
+    let noise = "i=0; while [ $i -lt 900 ]; do echo noise $i; i=$((i+1)); done";
+    let line = format!("echo x >> ~/tries; echo at $$: the lock is out of step; {noise}; echo sum; exit 3");
+    night.settings("sh run.sh", &format!("[target]\nsetup = \"{line}\""));
+    let said = night.mission(&unit("a", "echo a > a.txt")).exits(6).says(&[
+        "twice in the same way: target.setup",
+        ": the lock is out of step",
+        "noise 899; sum; all it said: ",
+        "`mc doctor --baseline` tries it",
+    ]);
+    assert_eq!(night.sh("wc -l < ~/tries"), "2");
+    let log = said.text().rsplit_once("all it said: ").unwrap().1.split_whitespace().next().unwrap().to_owned();
+    assert!(std::fs::read_to_string(&log).unwrap().contains("noise 450\n"), "{log}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The rules of cancelling, of caps on time and money and of chosen units, shown on `decide` and in the virtual world.
 
 use mission_control::domain::mission::{
-    Budget, Command, Event, Integration, MissionOutcome, Policy, Record, State, UnitState, Usd, VerifyRole, decide,
+    Budget, Command, Event, Integration, MissionOutcome, Policy, Record, State, UnitState, Unverified, Usd, VerifyRole,
+    decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
@@ -78,9 +79,36 @@ fn a_verification_nobody_wants_any_more_is_killed_and_is_no_failure() {
     cut.extend(records);
     let resumed = decide(&mut State::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
     assert!(resumed.contains(&Command::KillVerification { run }), "{resumed:?}");
-    let step = decide(&mut state, 1_000_001, Event::Verified { run, result: Err("killed".to_owned()) });
+    let step = decide(&mut state, 1_000_001, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(&step.records[0], Record::VerificationDropped { .. }), "{:?}", step.records);
     assert!(state.verifying.is_none());
+}
+
+#[test]
+fn only_a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_a_start_early() {
+    let journal = journal();
+    // What each try comes to, and how many tries there are before the start is refused.
+    let tries = |role: VerifyRole, failure: &dyn Fn(u64) -> Unverified| {
+        let (_, mut state) = until(&journal, |r| matches!(r, Record::VerifyStarted { role: of, .. } if *of == role));
+        for (nth, now) in (1..=6).zip((1_000_000..).step_by(1_000_000)) {
+            let run = state.verifying.as_ref().unwrap().run;
+            let step = decide(&mut state, now, Event::Verified { run, result: Err(failure(nth)) });
+            let over = |r: &Record| matches!(r, Record::Refused { .. } | Record::StopRequested { .. });
+            if step.records.iter().any(over) {
+                return nth;
+            }
+            drop(decide(&mut state, now + 500_000, Event::Tick));
+            if let Some(landing) = state.landing.as_ref().filter(|landing| landing.candidate.is_none()) {
+                return 10 * nth + landing.token;
+            }
+        }
+        0
+    };
+    let setup = |why: String| Unverified { why, setup: Some(3) };
+    assert_eq!(tries(VerifyRole::Baseline, &|n| setup(format!("try {n}: no lock"))), 2);
+    assert_eq!(tries(VerifyRole::Baseline, &|n| setup("no lock ".repeat(n as usize))), 6, "other words each time");
+    assert_eq!(tries(VerifyRole::Baseline, &|_| "the disk is full".to_owned().into()), 6, "no setup");
+    assert!(tries(VerifyRole::After, &|_| setup("no lock".to_owned())) > 2, "not on the base");
 }
 
 #[test]

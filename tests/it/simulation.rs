@@ -318,7 +318,7 @@ fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
     journal[1..=second].iter().for_each(|record| state.apply(record));
     let run = state.verifying.as_ref().unwrap().run;
     assert_eq!(decide(&mut state, 10_000_001, Event::Tick).commands, [Command::KillVerification { run }]);
-    let step = decide(&mut state, 10_000_002, Event::Verified { run, result: Err("killed".to_owned()) });
+    let step = decide(&mut state, 10_000_002, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(step.commands[..], [Command::WriteBooks { .. }]), "{:?}", step.records);
     let token = state.landing.as_ref().unwrap().token;
     let nothing = Integration::Books { candidate: None, notes: Vec::new() };
@@ -345,7 +345,7 @@ fn p5_a_person_ends_what_writes_the_last_books() {
         let commands = decide(&mut state, 101_000, Event::Stop(level)).commands;
         let kills = |command: &Command| *command == Command::KillVerification { run };
         assert!(!commands.is_empty() && commands.iter().all(kills), "{commands:?}");
-        let killed = Event::Verified { run, result: Err("killed".to_owned()) };
+        let killed = Event::Verified { run, result: Err("killed".to_owned().into()) };
         assert!(matches!(decide(&mut state, 101_001, killed).commands[..], [Command::Exit { .. }]));
         assert_eq!(state.outcome.as_ref().map(|(outcome, ..)| *outcome), Some(end));
     }

@@ -52,6 +52,12 @@ impl KillProof {
 /// How long the kernel and the supervisor get to finish what was killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long what seems to live on in a pid namespace is looked at again before it is said to live.
+const DOUBT: Duration = Duration::from_secs(2);
+
+/// Time between two such looks.
+const LOOK: Duration = Duration::from_millis(20);
+
 impl Run {
     /// Ends the run, whatever state it is in, and proves it. Also to be called after the program ended by itself: what
     /// it left behind is killed without grace. Takes `grace` plus at most some seconds.
@@ -129,18 +135,50 @@ fn end_namespace(run: &Run, init: Identity, space: u64) -> KillProof {
             }
         }
     }
-    let survivors = in_namespace(init, space).into_iter().chain(Some(init.pid).filter(|_| init.alive())).collect();
+    let deadline = Instant::now() + DOUBT;
+    let look = || living_in(init, space).into_iter().chain(Some(init).filter(Identity::alive)).collect();
+    let survivors = lasting(look, || {
+        std::thread::sleep(LOOK);
+        Instant::now() < deadline
+    });
+    let survivors = survivors.iter().map(|one| one.pid).collect();
     KillProof { method: Method::PidNamespace, survivors, killed: u32::try_from(killed).unwrap_or(u32::MAX) }
 }
 
 /// Living processes of the pid namespace whose pid 1 is `init`. Those of namespaces nested in it die with it and are
-/// not listed. The kernel may give the inode of a dead namespace to a new one: that one has another pid 1.
+/// not listed.
 #[must_use]
 pub fn in_namespace(init: Identity, space: u64) -> Vec<u32> {
+    living_in(init, space).iter().map(|one| one.pid).collect()
+}
+
+fn living_in(init: Identity, space: u64) -> Vec<Identity> {
     let inside = procfs::those(|pid| procfs::pid_namespace(pid) == Some(space)).into_iter();
-    let found: Vec<Identity> = inside.map(|(pid, stat)| Identity { pid, born: stat.born }).collect();
-    let other = |one: &Identity| *one != init && procfs::inner_pid(one.pid) == Some(1);
-    if found.iter().any(other) { Vec::new() } else { found.iter().map(|one| one.pid).collect() }
+    let found = inside.map(|(pid, stat)| Identity { pid, born: stat.born });
+    let found: Vec<(Identity, Option<u32>)> = found.map(|one| (one, procfs::inner_pid(one.pid))).collect();
+    of_run(init, &found, Identity::alive)
+}
+
+/// Which of the processes found in a namespace, each with its pid in there, are of the run whose pid 1 is `init`. The kernel
+/// gives the inode of a dead namespace to the next one, that of another run for example: that one has another pid 1. One that
+/// ended between being found and being asked for its pid tells nothing, and may have been that pid 1; what ended is left out
+/// after all were asked, so that what dies with a pid 1 is not taken for a process of this run.
+fn of_run(init: Identity, found: &[(Identity, Option<u32>)], alive: impl Fn(&Identity) -> bool) -> Vec<Identity> {
+    if found.iter().any(|(one, inner)| *one != init && *inner == Some(1)) {
+        return Vec::new();
+    }
+    found.iter().map(|(one, _)| *one).filter(alive).collect()
+}
+
+/// What is found in every look, as long as there is time for `more`: a process that a look caught on its way out, or one of
+/// another run that just began in a namespace of the same number, is found once and not again.
+fn lasting(mut look: impl FnMut() -> Vec<Identity>, mut more: impl FnMut() -> bool) -> Vec<Identity> {
+    let mut found = look();
+    while !found.is_empty() && more() {
+        let now = look();
+        found.retain(|one| now.contains(one));
+    }
+    found
 }
 
 /// Freezes all that is found, so that nothing can fork away, then kills it; until two looks in a row find nothing.
@@ -171,4 +209,48 @@ fn search_and_kill(sought: &Sought, whole: bool) -> KillProof {
     }
     let survivors = if quiet < 2 { sought.scan(whole).iter().map(|p| p.pid).collect() } else { Vec::new() };
     KillProof { method: Method::Search, survivors, killed: u32::try_from(killed.len()).unwrap_or(u32::MAX) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INIT: Identity = Identity { pid: 100, born: 7 };
+    const OTHER: Identity = Identity { pid: 523, born: 9 };
+    const BELOW: Identity = Identity { pid: 524, born: 9 };
+
+    #[test]
+    fn processes_of_a_later_namespace_of_the_same_number_are_none_of_the_run() {
+        let all = |_: &Identity| true;
+        assert!(of_run(INIT, &[(OTHER, Some(1)), (BELOW, Some(2))], all).is_empty());
+        // Its pid 1 ended after it was found, and took the other one with it.
+        assert!(of_run(INIT, &[(OTHER, None), (BELOW, Some(2))], |_| false).is_empty());
+        // The same pid, born later, is another process.
+        assert!(of_run(INIT, &[(Identity { born: 8, ..INIT }, Some(1)), (BELOW, Some(2))], all).is_empty());
+    }
+
+    #[test]
+    fn what_lives_in_the_namespace_of_the_run_is_named() {
+        assert_eq!(of_run(INIT, &[(INIT, Some(1)), (BELOW, Some(2))], |_| true), [INIT, BELOW]);
+        assert_eq!(of_run(INIT, &[(INIT, None), (BELOW, None)], |one| *one == BELOW), [BELOW]);
+    }
+
+    #[test]
+    fn only_what_every_look_finds_is_said_to_live() {
+        let play = |looks: &[&[Identity]]| {
+            let (mut left, mut seen) = (looks.iter(), 0);
+            let found = lasting(
+                || left.next().unwrap().to_vec(),
+                || {
+                    seen += 1;
+                    seen < looks.len()
+                },
+            );
+            (found, seen)
+        };
+        assert_eq!(play(&[&[], &[OTHER]]), (vec![], 0), "nothing is asked again where nothing is found");
+        assert_eq!(play(&[&[OTHER, BELOW], &[], &[OTHER]]), (vec![], 1));
+        assert_eq!(play(&[&[OTHER, BELOW], &[BELOW], &[OTHER, BELOW]]), (vec![BELOW], 3));
+        assert_eq!(play(&[&[OTHER], &[BELOW], &[BELOW]]), (vec![], 1), "other ones each time");
+    }
 }

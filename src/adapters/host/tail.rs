@@ -1,6 +1,7 @@
-//! The end of a log file, in bounded memory.
+//! Beginning and end of a log file, in bounded memory.
 
 use crate::adapters::files::open_untrusted;
+use crate::domain::verify::snapshot::left_out;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -27,4 +28,39 @@ pub fn head(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     file.by_ref().take(limit).read_to_end(&mut bytes)?;
     Ok((bytes, file.metadata()?.len() > limit))
+}
+
+/// The whole log as text if it has at most `limit` bytes, else its beginning (a third of them) and its end with a line between
+/// that says how much is missing: tools name the reason first and sum up last. Bytes that are not UTF-8 are replaced; empty
+/// when the file cannot be read.
+#[must_use]
+pub fn ends(path: &Path, limit: u64) -> String {
+    let read = || -> std::io::Result<String> {
+        let (mut start, more) = head(path, limit)?;
+        if !more {
+            return Ok(String::from_utf8_lossy(&start).into_owned());
+        }
+        let first = limit / 3;
+        start.truncate(usize::try_from(first).unwrap_or(usize::MAX));
+        let missing = open_untrusted(path)?.metadata()?.len().saturating_sub(limit);
+        let mark = left_out(usize::try_from(missing).unwrap_or(usize::MAX));
+        Ok(format!("{}{mark}{}", String::from_utf8_lossy(&start), of(path, limit - first)))
+    };
+    read().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_of_a_long_log_are_shown_and_a_short_one_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("out.log");
+        assert_eq!(ends(&log, 30), "");
+        std::fs::write(&log, "reason 1\nreason 2\n").unwrap();
+        assert_eq!(ends(&log, 30), "reason 1\nreason 2\n");
+        std::fs::write(&log, format!("reason\n{}sum of it all\n", "noise\n".repeat(1_000))).unwrap();
+        assert_eq!(ends(&log, 30), "reason\nnoi\n[… 5991 bytes left out …]\nnoise\nsum of it all\n");
+    }
 }

@@ -73,8 +73,8 @@ pub enum Event {
     Verified {
         /// Number of the verification.
         run: u64,
-        /// What came of it; `Err` is infrastructure (nothing is known of the tree).
-        result: Result<Box<Verification>, String>,
+        /// What came of it; `Err` says that nothing is known of the tree.
+        result: Result<Box<Verification>, Unverified>,
     },
     /// Answer to [`super::Command::Land`].
     LandEnded {
@@ -318,4 +318,25 @@ pub enum LandResult {
         /// The work tree.
         worktree: String,
     },
+}
+
+/// Why a verification told nothing of its tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    /// A sentence. Untrusted text.
+    pub why: String,
+    /// Exit code of the setup command, when it is what failed: it ran to its end and said no. Else it is infrastructure.
+    pub setup: Option<i32>,
+}
+
+impl From<String> for Unverified {
+    fn from(why: String) -> Self {
+        Self { why, setup: None }
+    }
+}
+
+impl From<Unverified> for String {
+    fn from(not: Unverified) -> Self {
+        not.why
+    }
 }

@@ -232,8 +232,9 @@ impl State {
                     }
                 }
             }
-            Record::StepFailed { again_at, .. } => {
+            Record::StepFailed { again_at, setup, error, .. } => {
                 self.step_failures += 1;
+                self.setup_failed = setup.map(|_| error.clone());
                 self.infra_in_row += 1;
                 self.base_again_at = *again_at;
                 self.checking = false;

@@ -14,7 +14,7 @@
 
 use super::Decision;
 use super::command::{Command, MergeSource, VerifyOrder};
-use super::event::{Integration, LandResult, Refusal, StopLevel, Verification};
+use super::event::{Integration, LandResult, Refusal, StopLevel, Unverified, Verification};
 use super::evidence::protected_reason;
 use super::parts::{Landing, MergeRequest, Stage};
 use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
@@ -229,7 +229,7 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn verified(&mut self, run: u64, result: Result<Box<Verification>, String>) {
+    pub(super) fn verified(&mut self, run: u64, result: Result<Box<Verification>, Unverified>) {
         if self.state.verifying.as_ref().is_none_or(|v| v.run != run) {
             return;
         }
@@ -246,7 +246,7 @@ impl Decision<'_> {
             Err(_) if self.state.unwanted_verification().is_some() => {
                 self.note(Record::VerificationDropped { run, at: self.now });
             }
-            Err(error) => self.step_failed("verification", error),
+            Err(not) => self.not_verified(not),
         }
     }
 
@@ -350,15 +350,38 @@ impl Decision<'_> {
         }
     }
 
+    /// A setup command that says no twice in the same words on the base is no trouble of the host that passes.
+    fn not_verified(&mut self, not: Unverified) {
+        let before = self.state.setup_failed.as_ref();
+        let again = not.setup.is_some()
+            && self.state.step_failures > 0
+            && before.is_some_and(|before| wording(before) == wording(&not.why));
+        if again && self.state.stage == Stage::Baseline && !self.state.killing() {
+            let hint =
+                "mend target.setup or what it works on, commit that, then start again; `mc doctor --baseline` tries it";
+            self.refuse(Refusal {
+                reason: format!("twice in the same way: {}", not.why),
+                hint: hint.to_owned(),
+                exit: 6,
+            });
+            return;
+        }
+        self.failed_at("verification", not);
+    }
+
     pub(super) fn step_failed(&mut self, what: &str, error: String) {
+        self.failed_at(what, error.into());
+    }
+
+    fn failed_at(&mut self, what: &str, Unverified { why: error, setup }: Unverified) {
         if self.state.killing() {
             // A kill we asked for is no failure of the host; the step is asked again after a resume.
-            self.note(Record::StepFailed { what: what.to_owned(), error, at: self.now, again_at: self.now });
+            self.note(Record::StepFailed { what: what.to_owned(), error, at: self.now, again_at: self.now, setup });
             return;
         }
         let failures = self.state.step_failures + 1;
         let again_at = self.now + backoff(failures);
-        self.note(Record::StepFailed { what: what.to_owned(), error: error.clone(), at: self.now, again_at });
+        self.note(Record::StepFailed { what: what.to_owned(), error: error.clone(), at: self.now, again_at, setup });
         let landing = self.state.landing.as_ref().filter(|l| l.candidate.is_some() && l.intended.is_none());
         if failures == REMAKE_AFTER
             && let Some(mr) = landing.map(|l| l.mr.id)
@@ -388,6 +411,11 @@ impl Decision<'_> {
             self.stop(StopLevel::Now, EndReason::Circuit);
         }
     }
+}
+
+/// A message without its numbers: times and the number of a try differ from try to try.
+fn wording(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// Why a snapshot cannot serve as a base under this gate, if it cannot.

@@ -122,7 +122,15 @@ pub enum Record {
         confirmed: bool,
     },
     /// A step of a landing or a verification met infrastructure; it is tried again at `again_at`.
-    StepFailed { what: String, error: String, at: Millis, again_at: Millis },
+    StepFailed {
+        what: String,
+        error: String,
+        at: Millis,
+        again_at: Millis,
+        /// Exit code of the setup command, when it is what failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        setup: Option<i32>,
+    },
     /// A verification was broken off because nobody wants its result any more; no failure of anything.
     VerificationDropped { run: u64, at: Millis },
     /// Intent: the open step of the landing is asked again.
@@ -198,8 +206,15 @@ pub enum Record {
     RolledBack { n: u64, at: Millis, from: CommitId, to: Tip, landings: Vec<CommitId> },
     /// A rollback that was cut short before it moved green.
     RollbackDropped { n: u64, at: Millis, why: String },
-    /// Intent: files and pins of the ended mission are deleted; `refs` are the pins with what they held.
-    Cleaned { at: Millis, refs: Vec<(String, CommitId)>, bytes: u64 },
+    /// Intent: files and pins of the ended mission are deleted; `refs` are the pins with what they held, `snapshots` those
+    /// that its records name.
+    Cleaned {
+        at: Millis,
+        refs: Vec<(String, CommitId)>,
+        bytes: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        snapshots: Vec<SnapshotKey>,
+    },
     /// The mission is over.
     MissionEnded { at: Millis, outcome: MissionOutcome, reason: String, code: u8 },
 }

@@ -91,6 +91,7 @@ impl State {
             next_token: 1,
             next_run: 1,
             step_failures: 0,
+            setup_failed: None,
             base_again_at: 0,
             infra_in_row: 0,
             checking: false,

@@ -71,6 +71,8 @@ pub struct State {
     pub(super) next_token: u64,
     pub(super) next_run: u64,
     pub(super) step_failures: u32,
+    /// What was said when the setup command failed the last step that was tried.
+    pub(super) setup_failed: Option<String>,
     pub(super) base_again_at: Millis,
     pub(super) infra_in_row: u32,
     /// Whether the round's checkpoint and the objective's check are under way.

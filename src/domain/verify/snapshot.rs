@@ -343,7 +343,7 @@ pub fn head_tail(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
-    let mark = format!("\n[… {} bytes left out …]\n", text.len() - limit);
+    let mark = left_out(text.len() - limit);
     // The number above may gain two digits by the mark's own length.
     let Some(room) = limit.checked_sub(mark.len() + 2) else {
         return text[..floor(text, limit)].to_owned();
@@ -353,8 +353,14 @@ pub fn head_tail(text: &str, limit: usize) -> String {
     while !text.is_char_boundary(tail) {
         tail += 1;
     }
-    let mark = format!("\n[… {} bytes left out …]\n", tail - head);
+    let mark = left_out(tail - head);
     format!("{}{mark}{}", &text[..head], &text[tail..])
+}
+
+/// The line between beginning and end of a text of which so many bytes are missing.
+#[must_use]
+pub fn left_out(bytes: usize) -> String {
+    format!("\n[… {bytes} bytes left out …]\n")
 }
 
 /// The greatest character boundary that is not above `at`.

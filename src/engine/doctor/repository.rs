@@ -70,10 +70,8 @@ fn state(site: &Site, checks: &mut Vec<Check>) -> Option<Store> {
         checks.push(Check::ok("state", format!("{}", root.display())));
     }
     let store = said("state", site.store(), checks).flatten();
-    if store.is_some()
-        && let Err(e) = mission::nothing_unfinished(site)
-    {
-        checks.push(Check::warning("mission", e.to_string(), e.hint().unwrap_or_default()));
+    if store.is_some() {
+        said("mission", mission::nothing_unfinished(site), checks);
     }
     store
 }

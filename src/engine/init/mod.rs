@@ -154,6 +154,14 @@ pub struct Baseline {
 }
 
 impl Proposal {
+    /// Root of the work tree as a word of a shell line, where that is not the folder the command was given in.
+    #[must_use]
+    pub fn elsewhere(&self) -> Option<String> {
+        let top = self.top().to_string_lossy();
+        let here = files::same(self.env.cwd(), self.top());
+        (!here).then(|| shlex::try_quote(&top).map_or_else(|_| top.clone().into_owned(), |quoted| quoted.into_owned()))
+    }
+
     /// Root of the work tree.
     #[must_use]
     pub fn top(&self) -> &Path {

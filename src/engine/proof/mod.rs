@@ -25,6 +25,7 @@ use crate::adapters::store::Store;
 use crate::config::Settings;
 use crate::domain::mission::{Record, State};
 use crate::domain::values::{CommitId, MissionId, UnitId};
+use crate::domain::verify::SnapshotKey;
 use crate::report::claims::Claim;
 use crate::report::mission_json;
 use line::Line;
@@ -57,6 +58,8 @@ struct Case<'a> {
     pins: BTreeMap<String, CommitId>,
     /// Pins that `mc clean` deleted, as it wrote them down.
     cleaned: BTreeMap<&'a str, &'a CommitId>,
+    /// Snapshots that it deleted.
+    cleaned_snapshots: BTreeSet<&'a SnapshotKey>,
     /// Landings that a person took back, with the number of the rollback.
     taken_back: BTreeMap<&'a CommitId, u64>,
     report: Value,
@@ -94,9 +97,13 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
     let line = Line::read(&git, look.green.tip.as_ref(), history).await?;
     let pins = git.list_refs(&format!("refs/mc/attempts/{mission}")).await?.into_iter().collect();
     let (mut cleaned, mut taken_back) = (BTreeMap::new(), BTreeMap::new());
+    let mut cleaned_snapshots = BTreeSet::new();
     for record in records(history) {
         match record {
-            Record::Cleaned { refs, .. } => cleaned.extend(refs.iter().map(|(name, commit)| (name.as_str(), commit))),
+            Record::Cleaned { refs, snapshots, .. } => {
+                cleaned.extend(refs.iter().map(|(name, commit)| (name.as_str(), commit)));
+                cleaned_snapshots.extend(snapshots);
+            }
             Record::RolledBack { n, landings, .. } => taken_back.extend(landings.iter().map(|commit| (commit, *n))),
             _ => {}
         }
@@ -111,6 +118,7 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
         line,
         pins,
         cleaned,
+        cleaned_snapshots,
         taken_back,
         report,
         claims: vec![chain],

@@ -259,12 +259,13 @@ impl World {
             }
             Command::Verify(order) => {
                 let run = order.run;
-                let result = if trouble { Err(failed) } else { Ok(Box::new(self.verify(&order, rng, s.faults.flaky))) };
+                let result =
+                    if trouble { Err(failed.into()) } else { Ok(Box::new(self.verify(&order, rng, s.faults.flaky))) };
                 self.answer(delay + 1_000, Event::Verified { run, result });
             }
             Command::KillVerification { run } => {
                 self.events.retain(|_, e| !matches!(e, Event::Verified { run: r, .. } if *r == run));
-                self.answer(1, Event::Verified { run, result: Err("killed".to_owned()) });
+                self.answer(1, Event::Verified { run, result: Err("killed".to_owned().into()) });
             }
             Command::Land { token, candidate, expected, source } => {
                 let result = if trouble { Err(failed) } else { Ok(self.land(&candidate, &expected, &source)?) };
