@@ -157,6 +157,8 @@ fn on_a_red_base_what_broke_off_comes_before_the_tests_it_took_with_it() {
     let night = Night::new();
     let broken = "if [ -e broken ]; then echo 'Bail out! 1 error during collection'; exit 1; fi";
     night.write("run.sh", format!("{broken}\nprintf 'not ok 1 - a\\nok 2 - b\\n1..2\\n'\nexit 1\n"));
+    let stage = "[[target.verification.stage]]\nname = \"unit\"\nrun = \"sh run.sh\"\nformat = \"tap\"\n";
+    night.write("mission-control.toml", stage);
     night.commit("red");
     night.write("broken", "");
     night.commit("broken");
