@@ -16,6 +16,12 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     Some(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
+/// Whether so little may be written where `path` is that a small file or two do not fit.
+#[must_use]
+pub fn no_room(path: &Path) -> bool {
+    free_bytes(path).is_some_and(|bytes| bytes < 64 << 10)
+}
+
 /// Memory that programs could still get, in bytes (`MemAvailable` of proc_meminfo(5)).
 #[must_use]
 pub fn free_memory() -> Option<u64> {

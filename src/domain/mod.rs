@@ -5,6 +5,8 @@
 
 pub mod values;
 
+pub mod ending;
+
 pub mod unit;
 
 pub mod plan;

@@ -1,6 +1,6 @@
 //! Whether a unit's `accept` says no on green, asked before an agent is paid to make it say yes.
 //!
-//! Promises: nothing is run where the answer is known (P13), and what is run is the stored "before" of the landing as long
+//! Promises: nothing is run where the answer is known (P13) or another attempt is just asking for it, and what is run is the stored "before" of the landing as long
 //! as green's tree stays; the line runs in the slot of the attempt, which is prepared anew afterwards, so that nothing it
 //! leaves becomes part of the work.
 
@@ -14,14 +14,44 @@ use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::runs_below;
 use crate::domain::mission::{AcceptBefore, AttemptOrder, VerifyRole, extra_stages, not_started};
-use crate::domain::values::Tip;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
+use std::collections::HashMap;
 use std::path::PathBuf;
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::{OwnedMutexGuard, watch};
 
 /// Name of the file with the answer.
 const SAID: &str = "said.json";
+
+/// Who asks which `accept` of which tree just now: whoever comes second waits, and finds the answer stored.
+#[derive(Debug, Default)]
+pub struct Asking(Mutex<HashMap<Asked, Weak<Turn>>>);
+
+/// Green's tree and the line that is asked.
+type Asked = (TreeId, Option<String>);
+
+/// Held by whoever asks.
+type Turn = tokio::sync::Mutex<()>;
+
+impl Asking {
+    /// Waits until nobody else asks the same; others wait until what is returned is dropped.
+    async fn turn(&self, green: &Tip, unit: &UnitSpec) -> OwnedMutexGuard<()> {
+        let one = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|_, one| one.strong_count() > 0);
+            let slot = all.entry((green.tree.clone(), unit.accept.clone())).or_default();
+            slot.upgrade().unwrap_or_else(|| {
+                let one = Arc::default();
+                *slot = Arc::downgrade(&one);
+                one
+            })
+        };
+        one.lock_owned().await
+    }
+}
 
 /// Asks `accept` on green where the order wants it; the question for a person when no agent is to be started. What cannot run
 /// is asked twice. The answer is kept for [`told`].
@@ -40,6 +70,11 @@ pub async fn before(
     let stages: Vec<StageSpec> = lines.iter().map(|line| own_line(shop.settings(), line)).collect();
     let tree = shop.source.tree_of(&order.green).await.map_err(|e| NotReady::Failed(chain(&e)))?;
     let green = Tip { commit: order.green.clone(), tree };
+    let mut stopped = kill.clone();
+    let _turn = tokio::select! {
+        turn = shop.asking.turn(&green, &order.spec) => turn,
+        Ok(_) = stopped.wait_for(|killed| *killed) => return Err(NotReady::Killed),
+    };
     let mut found = ask(shop, order, &green, &stages, None, kill.clone()).await?;
     let mut runs = u32::from(!found.reused);
     let unsure = found.snapshot.summary().outcome == StageOutcome::NotRun && !found.snapshot.confirmed;

@@ -87,7 +87,7 @@ impl Bench {
             facts: site.facts.clone(),
             state: site.state.clone(),
             env: site.env.clone(),
-            source: site.source(guard.clone()).staying(),
+            source: site.source(guard.clone()).staying(&site.facts.common_dir),
             lasting: None,
             settings,
             guard,
@@ -225,8 +225,8 @@ impl Bench {
                 .await
                 .map_err(|e| broken(format!("run the fingerprint command `{text}`: {e}")))?;
             if !output.success() {
-                let code = output.code.map_or_else(|| "a signal".to_owned(), |code| format!("exit {code}"));
-                return Err(broken(format!("run the fingerprint command `{text}`: {code}")));
+                let how = output.ending.map_or_else(String::new, |how| format!(" ({how})"));
+                return Err(broken(format!("run the fingerprint command `{text}`: it failed{how}")));
             }
             field(&output.stdout);
         }

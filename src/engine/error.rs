@@ -7,6 +7,7 @@ use crate::adapters::store::lock::LockError;
 use crate::adapters::store::place::PlaceError;
 use crate::config::ConfigError;
 use crate::domain::mission::{Refusal, ReplayError};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Who has to do something about an error; the command line turns it into an exit code.
@@ -140,9 +141,29 @@ impl EngineError {
             Self::Lock(LockError::Orphans { .. }) => {
                 Some("wait for that git process to end, then try again".to_owned())
             }
-            _ => None,
+            Self::Git(error) if is_full(error) => Some(ROOM.to_owned()),
+            _ => Some(ROOM.to_owned()).filter(|_| is_full(self)),
         }
     }
+}
+
+/// What helps when a disk is full.
+pub const ROOM: &str =
+    "the disk is full: make room on it (`mc pool prune` and `mc clean` free what mc keeps there), then try again";
+
+/// Whether a full disk is the cause of an error. Not of the store, which says so itself.
+#[must_use]
+pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let full = |e: &std::io::Error| matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        let git = matches!(error.downcast_ref(), Some(GitError::DiskFull { .. }));
+        if git || error.downcast_ref().is_some_and(full) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// An error with its causes on one line.
@@ -156,4 +177,28 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = c.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_wherever_it_shows() {
+        let path = PathBuf::from("/state/engine.lock");
+        let io = |kind| std::io::Error::from(kind);
+        let full = [
+            EngineError::Place(PlaceError::Io { path: path.clone(), source: io(ErrorKind::StorageFull) }),
+            EngineError::Lock(LockError::Io { path: path.clone(), source: io(ErrorKind::QuotaExceeded) }),
+            EngineError::Write { path: path.clone(), source: io(ErrorKind::StorageFull) },
+            EngineError::Git(GitError::DiskFull { command: String::new(), place: path.clone(), stderr: String::new() }),
+            EngineError::Git(GitError::Io { path: path.clone(), source: io(ErrorKind::StorageFull) }),
+        ];
+        for error in full {
+            assert_eq!(error.hint().as_deref(), Some(ROOM), "{error}");
+            assert_eq!(error.kind(), Kind::Environment, "{error}");
+        }
+        let other = EngineError::Lock(LockError::Io { path, source: io(ErrorKind::PermissionDenied) });
+        assert_eq!(other.hint(), None);
+    }
 }

@@ -3,7 +3,7 @@
 use super::books::backlog_ahead;
 use super::error::chain;
 use super::history::History;
-use super::preflight::{card, environment, foreign, usage};
+use super::preflight::{card, environment, foreign, said, usage};
 use super::shop::Shop;
 use crate::adapters::git::green::{GreenMove, Owner, claim_owner, move_green};
 use crate::adapters::git::{Git, GitError};
@@ -19,7 +19,7 @@ use crate::domain::values::{CommitId, Tip, UnitId};
 /// [`Refusal`] when another state directory owns it and `take_over` is not given.
 pub async fn own(source: &Git, state: &StateDir, take_over: bool) -> Result<(), Refusal> {
     let claimed = claim_owner(source, &card(state)?, take_over).await;
-    match claimed.map_err(|e| environment(chain(&e), "mend the repository, then start again"))? {
+    match claimed.map_err(said)? {
         Owner::Ours | Owner::Claimed => Ok(()),
         Owner::Foreign { host, path } => Err(foreign(&host, &path)),
     }
@@ -30,7 +30,6 @@ pub async fn own(source: &Git, state: &StateDir, take_over: bool) -> Result<(), 
 /// # Errors
 /// [`Refusal`] when another state directory owns the repository or green changed meanwhile.
 pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refusal> {
-    let said = |e: GitError| environment(chain(&e), "mend the repository, then start again");
     own(&shop.source, &shop.state, shop.take_over).await?;
     let green_ref = shop.green_ref();
     let now = shop.source.ref_value(&green_ref).await.map_err(said)?;

@@ -1,7 +1,7 @@
 //! Everything that could stop a mission before it begins, each in one function that decides and words it: a mission asks
 //! them in order and stops at the first, `mc doctor` asks all of them. Nothing here changes anything.
 
-use super::error::chain;
+use super::error::{ROOM, chain, is_full};
 use super::shop::Shop;
 use crate::adapters::git::green::{OwnerCard, foreign_owner};
 use crate::adapters::git::source::SourceFacts;
@@ -57,8 +57,14 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     })
 }
 
-fn said(e: GitError) -> Refusal {
-    environment(chain(&e), "mend the repository, then start again")
+/// Git cannot work on the repository.
+pub(super) fn said(e: GitError) -> Refusal {
+    trouble(&e, "mend the repository, then start again")
+}
+
+/// An error of the environment; `hint` helps unless its cause is a full disk.
+fn trouble(e: &(dyn std::error::Error + 'static), hint: &str) -> Refusal {
+    environment(chain(e), if is_full(e) { ROOM } else { hint })
 }
 
 fn short(refname: &str) -> &str {
@@ -76,7 +82,7 @@ pub(super) fn environment(reason: String, hint: &str) -> Refusal {
 /// The repository lacks objects that clones need, or the pool cannot be opened.
 #[must_use]
 pub fn whole(e: &PoolError) -> Refusal {
-    environment(chain(e), "missions need the whole history and all objects of the repository")
+    trouble(e, "missions need the whole history and all objects of the repository")
 }
 
 /// The wanted containment does not work here.
@@ -96,7 +102,7 @@ pub(super) fn foreign(host: &str, path: &str) -> Refusal {
 
 /// What this state directory writes into the owner ref.
 pub(super) fn card(state: &StateDir) -> Result<OwnerCard, Refusal> {
-    let state_id = state.state_id().map_err(|e| environment(chain(&e), "mend the state directory"))?;
+    let state_id = state.state_id().map_err(|e| trouble(&e, "mend the state directory"))?;
     Ok(OwnerCard { state_id, host: machine_name(), path: state.root().display().to_string() })
 }
 

@@ -8,6 +8,7 @@ use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::Run;
 use crate::adapters::host::tail;
 use crate::adapters::workspace::pool::{Pool, PoolError, SlotInfo};
+use crate::domain::ending::Ending;
 use crate::domain::values::CommitId;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Bytes of a failed setup's output that are quoted.
-const SAID: u64 = 3_000;
+const SAID: u64 = 2_000;
 
 /// A workspace could not be made ready.
 #[derive(Debug)]
@@ -181,10 +182,13 @@ async fn setup(
             let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
             let exited = if let End::Exited(code) = end { Some(code) } else { None };
             let how = match end {
-                End::Exited(code) => format!("exit {code}"),
-                End::Signaled(signal) => format!("signal {signal}"),
+                End::Exited(code) => Ending::Code(code).to_string(),
+                End::Signaled(signal) => Ending::Signal(signal).to_string(),
                 End::Timeout => "scheduler.session_timeout is used up".to_owned(),
-                other => format!("{other:?}"),
+                End::Lost(why) => why,
+                End::Stalled | End::Overstayed | End::NeverStarted | End::Killed => {
+                    "it did not run to its end".to_owned()
+                }
             };
             let why = format!("target.setup `{line}` failed ({how}): {}{log}", said.trim());
             Err(exited.map_or_else(|| NotReady::Failed(why.clone()), |code| NotReady::Setup { code, why: why.clone() }))

@@ -3,6 +3,7 @@
 //! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
 
 use super::bench::Bench;
+use super::error::chain;
 use crate::adapters::clock::{self, EngineClock};
 use crate::adapters::files;
 use crate::adapters::host::kill::KillProof;
@@ -118,20 +119,20 @@ pub async fn run(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>, adopt
                 Ok(true) if adopt_only => return ended(End::NeverStarted, &job, None),
                 Ok(true) => return ended(End::Killed, &job, None),
                 Ok(false) => {}
-                Err(e) => return ended(End::Lost(e.to_string()), &job, None),
+                Err(e) => return ended(End::Lost(chain(&e)), &job, None),
             },
             Found::NeverStarted if job.dir.exists() => {
                 // An engine died between making the directory and its claim; whoever claims it now owns it.
                 match claim_ourselves(&job.dir) {
                     Ok(true) => return ended(End::Lost("its engine died before the start".to_owned()), &job, None),
                     Ok(false) => {}
-                    Err(e) => return ended(End::Lost(e.to_string()), &job, None),
+                    Err(e) => return ended(End::Lost(chain(&e)), &job, None),
                 }
             }
             Found::NeverStarted => match start(bench, &job).await {
                 Ok(run) => return watch(bench, &job, run, &mut kill).await,
                 Err(RunError::Taken { .. }) => {}
-                Err(e) => return ended(End::Lost(e.to_string()), &job, None),
+                Err(e) => return ended(End::Lost(chain(&e)), &job, None),
             },
         }
     }

@@ -1,6 +1,7 @@
 //! What every task of a running mission needs beside a [`Bench`]: the mission, the lock that proves the engine is the only
 //! one, the merge directory.
 
+use super::accept::Asking;
 use super::bench::{Bench, Room};
 use super::site::Site;
 use crate::adapters::git::GitError;
@@ -39,6 +40,8 @@ pub struct Shop {
     pub take_over: bool,
     /// The engine's lock.
     pub lock: RunLock,
+    /// Whose `accept` is asked on green just now.
+    pub asking: Asking,
     bench: Bench,
     merge: OnceCell<MergeRepo>,
 }
@@ -64,7 +67,16 @@ impl Shop {
     ) -> Self {
         let Effective { settings, allow_dirty, take_over } = effective;
         let bench = Bench::new(site, settings, lock.guard(), store, Room::Missions);
-        Self { mission, objective, allow_dirty, take_over, lock, bench, merge: OnceCell::new() }
+        Self {
+            mission,
+            objective,
+            allow_dirty,
+            take_over,
+            lock,
+            asking: Asking::default(),
+            bench,
+            merge: OnceCell::new(),
+        }
     }
 
     /// The same for a scratch place, with files to be copied and fingerprints taken from another work tree than that of its

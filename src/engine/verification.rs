@@ -145,6 +145,10 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
     let (stages, extent) = evidence::stages(shop, &order);
     let examined =
         in_mission(shop, &order.run.to_string(), &order.tip, (&stages, extent), order.confirms.as_ref(), kill).await?;
+    // Nobody has read the files of a tree whose result was known before.
+    if examined.reused && !shop.source.adds_whole(&order.tip.commit).await.map_err(|e| chain(&e))? {
+        return Err(format!("{} lacks objects", order.tip.commit).into());
+    }
     let before = match &order.against {
         None => None,
         Some(key) => Some(

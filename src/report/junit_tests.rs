@@ -1,6 +1,6 @@
 //! JUnit XML of tests that are called anything.
 
-use super::super::verify::tests::{HOSTILE, alone, silent, stage};
+use super::super::verify::tests::{HOSTILE, against, alone, silent, stage};
 use super::*;
 use crate::domain::verify::results::TestStatus::{Failed, Passed, Skipped};
 use expect_test::expect;
@@ -50,6 +50,38 @@ fn a_failure_that_no_test_tells_is_a_case_of_its_own() {
 fn what_does_not_pass_always_has_a_failure() {
     let text = junit(&alone(Vec::new()));
     assert!(text.contains("tests=\"1\" failures=\"1\"") && text.contains("name=\"gate\"><failure "), "{text}");
+}
+
+#[test]
+fn a_failing_test_says_what_it_was_before_and_only_what_no_test_tells_is_said_beside() {
+    let before = || vec![stage("unit", &[("kept", Passed), ("old", Failed)]), stage("more", &[("m", Passed)])];
+    let failing =
+        vec![stage("unit", &[("kept", Failed), ("old", Failed), ("new", Failed)]), stage("more", &[("m", Passed)])];
+    let text = junit(&against(before(), failing));
+    for (name, what) in [
+        ("kept", "passed before and fails now"),
+        ("old", "failed before this change too (pre-existing)"),
+        ("new", "is new and fails"),
+    ] {
+        let case = format!("name=\"{name}\"><failure message=\"{what}; stage unit: ");
+        assert!(text.contains(&case), "{case}: {text}");
+    }
+    assert!(!text.contains("\"mc verify\" tests"), "the tests tell it all: {text}");
+
+    // A test that is gone fails nowhere.
+    let text = junit(&against(before(), vec![stage("unit", &[("old", Failed)]), stage("more", &[("m", Passed)])]));
+    assert!(
+        text.contains("<testsuite name=\"mc verify\" tests=\"1\" failures=\"1\" errors=\"0\" skipped=\"0\""),
+        "{text}"
+    );
+    assert!(text.contains("<testcase classname=\"mc verify\" name=\"removed tests\"><failure message=\""), "{text}");
+
+    // A stage that breaks without a test that says why.
+    let mut odd = stage("more", &[("m", Passed)]);
+    (odd.outcome, odd.exit) = (StageOutcome::Failed, Some(1));
+    let text = junit(&against(before(), vec![stage("unit", &[("kept", Passed), ("old", Failed)]), odd]));
+    assert!(text.contains("name=\"stage more\"><failure message=\"exit code 1 although no test failed\">"), "{text}");
+    assert!(text.contains("<testcase classname=\"mc verify\" name=\"broken stages\"><failure message=\""), "{text}");
 }
 
 #[test]

@@ -171,3 +171,56 @@ fn p9_a_report_can_be_proven_while_its_mission_is_kept_and_what_was_cleaned_is_u
     told.rewrite(|rows| find(rows, "cleaned", "").body["snapshots"] = json!([landed, refused]));
     told.is_found("a landing's snapshot called cleaned", "from after it is stored");
 }
+
+#[test]
+fn p13_snapshots_that_landings_and_green_rest_on_stay_and_nothing_is_run_again_for_a_clean() {
+    let night = Night::new();
+    std::fs::write(night.home().join("agent.sh"), "touch made").unwrap();
+    let gate = "echo run >> ~/runs; sh run.sh";
+    night.settings(gate, "[agent]\ncommand = \"sh ~/agent.sh\"");
+    let keys = "accept = 'echo a >> ~/accepted; test -e made'\nverify = 'echo v >> ~/verified; test -e made'";
+    night.mission(&format!("[[unit]]\nid = \"a\"\ntitle = \"A\"\n{keys}\n")).exits(0);
+    // Green's tree by other rules: no landing rests on it.
+    night.settings("echo other >> ~/runs; sh run.sh", "");
+    night.mc(&["verify", "mc/green"]).exits(0);
+    // A tree that nobody has landed.
+    night.write("aside.txt", "x");
+    night.commit("aside");
+    night.mc(&["verify"]).exits(0);
+    let kept = || night.sql("SELECT key FROM snapshots ORDER BY key");
+    let (before, runs) = (kept(), night.sh("cat ~/runs ~/accepted ~/verified"));
+    night.mc(&EVERYTHING).exits(0).says(&["snapshot"]);
+    let after = kept();
+    assert!(after.len() < before.len() && !after.is_empty(), "{before:?}\n{after:?}");
+    night.audit();
+    night.mc(&["report", "--verify"]).exits(0).does_not_say(&["no snapshot is stored"]);
+    night.mc(&["verify", "mc/green"]).exits(0);
+    assert_eq!(night.sh("cat ~/runs ~/accepted ~/verified"), runs);
+    let wanted = night.sql(
+        "SELECT DISTINCT value FROM journal, json_each(json_array(json_extract(body, '$.key'), \
+         json_extract(body, '$.accept_before'), json_extract(body, '$.extra'))) \
+         WHERE kind = 'land-intended' AND value IS NOT NULL",
+    );
+    assert_eq!(wanted.len(), 3, "the landing, `accept` before, own lines after: {wanted:?}");
+    // With the single runs that an answer was made of.
+    for key in before.iter().filter(|key| wanted.iter().any(|wanted| key.split('/').next() == Some(wanted))) {
+        assert!(after.contains(key), "{key} is gone: {after:?}");
+    }
+}
+
+#[test]
+fn p13_what_an_unfinished_mission_has_verified_is_known_when_it_goes_on() {
+    let night = Night::new();
+    night.settings("echo run >> ~/runs; sh run.sh", "");
+    let plan = night.plan(&unit("w", "touch ~/begun; while [ ! -e ~/go ]; do sleep 0.05; done"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun");
+    engine.signal("TERM");
+    engine.wait().exits(130);
+    let kept = night.sql("SELECT key FROM snapshots ORDER BY key");
+    night.mc(&[&EVERYTHING[..], &["--unlanded", "--yes"]].concat()).exits(0);
+    assert_eq!(night.sql("SELECT key FROM snapshots ORDER BY key"), kept);
+    night.write("../go", "");
+    night.mc(&["mission", "resume"]).exits(0);
+    assert_eq!(night.sh("wc -l < ~/runs"), "1");
+}

@@ -99,7 +99,7 @@ fn the_demo_in_a_pipe_holds_and_leaves_nothing() {
         let user = User::new();
         let output = user.demo(&[]).await;
         let out = text(&output.stdout);
-        assert_eq!((output.code, text(&output.stderr).as_str()), (Some(0), ""), "{out}");
+        assert_eq!((output.code(), text(&output.stderr).as_str()), (Some(0), ""), "{out}");
         told_all(&out);
         assert!(!out.contains(['\r', '\x1b']), "a pipe gets plain lines");
         user.nothing_is_left();
@@ -112,7 +112,7 @@ fn a_kept_demo_can_be_looked_at_as_it_says() {
         let user = User::new();
         let output = user.demo(&["--keep", "--quiet"]).await;
         let out = text(&output.stdout);
-        assert_eq!(output.code, Some(0), "{out}");
+        assert_eq!(output.code(), Some(0), "{out}");
         let (head, commands) = out.split_once("Look at it:\n").unwrap();
         assert_eq!(head.lines().count(), 3, "quiet: numbers, verdict, place: {head}");
         // Its very lines, with `mc` in the path.
@@ -176,7 +176,7 @@ fn on_a_terminal_the_live_line_comes_and_goes() {
         let line = "stty cols 90; exec \"$MC\" demo";
         let output = user.run("script", &["-qec", line, "/dev/null"]).await;
         let out = text(&output.stdout);
-        assert_eq!(output.code, Some(0), "{out}");
+        assert_eq!(output.code(), Some(0), "{out}");
         let live: Vec<&str> = out.split(['\r', '\n']).filter(|part| part.contains("/14 landed")).collect();
         assert!(live.len() > 10, "the live line is drawn again and again: {live:?}");
         assert!(live.iter().all(|part| rendered(part).iter().all(|line| line.chars().count() < 90)), "{live:?}");
@@ -201,7 +201,7 @@ fn a_demo_broken_off_ends_its_agents_and_leaves_nothing() {
             kill -s TERM $pid; wait $pid";
         let output = user.run("sh", &["-c", script]).await;
         let out = std::fs::read_to_string(user.path("out")).unwrap();
-        assert_eq!(output.code, Some(130), "{out}");
+        assert_eq!(output.code(), Some(130), "{out}");
         assert!(out.contains("interrupted"), "{out}");
         user.nothing_is_left();
     });

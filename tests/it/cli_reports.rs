@@ -2,7 +2,9 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use expect_test::expect;
-use mission_control::domain::mission::{Policy, Record, State, UnitState};
+use mission_control::domain::mission::{
+    EndReason, MissionOutcome, Policy, Record, Refusal, State, StopLevel, UnitState,
+};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, UnitId};
 use mission_control::report::{GreenRef, Left, View, facts, lines, live::Live, mission, mission_json, status, units};
@@ -13,6 +15,8 @@ use std::collections::BTreeSet;
 fn id(text: &str) -> UnitId {
     UnitId::new(text).unwrap()
 }
+
+type Journal = Vec<(u64, Millis, Record)>;
 
 /// Journal of a mission: `api` lands, `docs` breaks a test until it is rejected, `ui` depends on it, `ask` asks.
 fn journal() -> Vec<(u64, Millis, Record)> {
@@ -75,6 +79,70 @@ fn a_running_mission_says_what_it_does_and_what_is_next() {
     let alone = status::text(Some(&view(&journal, &state, None)), &green(&state));
     assert!(alone.starts_with("interrupted, "), "{alone}");
     assert!(alone.ends_with("next: `mc mission resume`\n"), "{alone}");
+}
+
+#[test]
+fn what_is_next_fits_where_the_mission_stands() {
+    let at = 200_000;
+    let running = || until(journal(), |r| matches!(r, Record::AttemptEnded { .. }));
+    let waiting = || until(journal(), |r| matches!(r, Record::Waiting { .. }));
+    let ready = || until(journal(), |r| matches!(r, Record::Established { .. }));
+    let whole = |wanted: UnitState| {
+        let units = vec![UnitSpec::new(id("a"), "A")];
+        let mut scenario = Scenario::calm(units, Policy::default(), 7);
+        let idle = if wanted == UnitState::NoOp { Behaviour::NoOp } else { Behaviour::Good };
+        scenario.behaviours.insert(id("a"), vec![idle]);
+        let mut journal = Vec::new();
+        play(&scenario, |at, record| journal.push((journal.len() as u64 + 1, at, record.clone()))).unwrap();
+        assert_eq!(state(&journal).units[0].state, wanted);
+        journal
+    };
+    let stop = Record::StopRequested { level: StopLevel::Drain, at, why: EndReason::Person };
+    let end = |outcome, code| Record::MissionEnded { at, outcome, reason: "why".to_owned(), code };
+    let refused = |hint: &str| {
+        let refusal = Refusal { reason: "why".to_owned(), hint: hint.to_owned(), exit: 6 };
+        [Record::Refused { refusal }, end(MissionOutcome::Refused, 6)]
+    };
+    let ask = "answer ask (`mc unit show ask`): `mc unit retry ask --say TEXT`";
+    let here = Some(1);
+    let cases: Vec<(Journal, Vec<Record>, Option<u32>, String)> = vec![
+        (running(), vec![Record::Paused { at }], here, "`mc mission resume` goes on".into()),
+        (running(), vec![Record::Paused { at }], None, "`mc mission resume`".into()),
+        (running(), vec![stop.clone()], here, "wait, or `mc mission stop --now` to kill what runs".into()),
+        (waiting(), vec![], here, ask.into()),
+        (waiting(), vec![Record::Paused { at }], here, format!("{ask}; `mc mission resume` ends the pause")),
+        (waiting(), vec![], None, format!("{ask}, then `mc mission resume`")),
+        (
+            ready(),
+            vec![end(MissionOutcome::Error, 1)],
+            None,
+            "mend what the first line names, then `mc mission start`".into(),
+        ),
+        (ready(), refused("do this").into(), None, "do this".into()),
+        (ready(), refused("").into(), None, "mend what the first line names, then `mc mission start`".into()),
+        (
+            waiting(),
+            vec![end(MissionOutcome::Stopped, 3)],
+            None,
+            "`git merge mc/green` takes what landed, `mc report` says what did not land and where the work is kept"
+                .into(),
+        ),
+        (whole(UnitState::NoOp), vec![], None, "nothing was to be done; `mc report` has the details".into()),
+        (
+            whole(UnitState::Landed),
+            vec![],
+            None,
+            "`git merge mc/green` takes what landed; `mc report` says what that is".into(),
+        ),
+    ];
+    for (mut journal, more, engine, wanted) in cases {
+        journal.extend(more.into_iter().map(|record| (1_000, at, record)));
+        let state = state(&journal);
+        let view = view(&journal, &state, engine);
+        assert_eq!(status::next_action(&view, &green(&state)), wanted, "{:?}", journal.last());
+        let text = status::text(Some(&view), &green(&state));
+        assert!(text.ends_with(&format!("next: {wanted}\n")), "{text}");
+    }
 }
 
 #[test]

@@ -255,3 +255,64 @@ fn a_brief_that_is_too_long_for_an_argument_is_named_and_a_large_environment_arr
     let said = night.sh("git show mc/green:brief.txt");
     assert!(said.starts_with("Your instructions are in the file /") && said.ends_with(": read it first."), "{said}");
 }
+
+/// A `git` that answers some calls as on a full disk.
+fn git_without_room(night: &Night, calls: &str) -> String {
+    let bin = night.home().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let git = night.sh("command -v git");
+    let said = "fatal: unable to write loose object file: No space left on device";
+    let script =
+        format!("#!/bin/sh\ncase \" $* \" in {calls}) echo '{said}' >&2; exit 128;; esac\nexec {git} \"$@\"\n");
+    std::fs::write(bin.join("git"), script).unwrap();
+    night.sh("chmod +x ~/bin/git");
+    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn a_full_disk_at_the_claim_is_named_with_its_place_and_what_helps() {
+    for calls in ["*' hash-object -w '*", "*' update-ref '*"] {
+        let mut night = Night::new();
+        let path = git_without_room(&night, calls);
+        night.var("PATH", &path);
+        let full = format!("the disk that holds {} is full", night.repo().display());
+        let said =
+            night.mission(&unit("a", "touch a")).exits(6).says(&[&full, "next: the disk is full: make room on it"]);
+        said.does_not_say(&["belongs to the state directory", "--take-over", "is already", "mend the repository"]);
+        night.forget_vars();
+        night.mission(&unit("a", "touch a")).exits(0);
+    }
+}
+
+#[test]
+fn a_small_disk_that_is_full_is_named_wherever_a_start_writes() {
+    let night = Night::new();
+    let Some(unshare) = ["unshare -m", "unshare -Urm"]
+        .into_iter()
+        .find(|unshare| night.holds(&format!("{unshare} sh -c 'mount -t tmpfs -o size=1m none ../'")))
+    else {
+        eprintln!("left out: no right to mount a small file system");
+        return;
+    };
+    let (plan, mc) = (night.plan(&unit("a", "touch a")), env!("CARGO_BIN_EXE_mc"));
+    // Room in KiB for state directory and repository.
+    for (state, repository, place) in [
+        (0, 900, "state/repository"),
+        (4, 900, "state/engine.lock"),
+        (8, 900, "state/mc.db"),
+        (900, 0, "small/repo"),
+        (900, 4, "small/repo"),
+        (900, 8, "small/repo"),
+    ] {
+        let said = night.sh(&format!(
+            "mkdir -p ../small; {unshare} sh -c 'mount -t tmpfs -o size=1200k none ../small; cd ../small
+               git clone -q --template= ../repo repo; cd repo; mkdir ../other; mount -t tmpfs -o size=1000k none ../other
+               fill() {{ cat /dev/zero >$1/fill 2>/dev/null; truncate -s -${{2}}k $1/fill; }}
+               fill ../other {state}; fill .. {repository}; export MC_STATE_DIR=$PWD/../other/state
+               {mc} mission start --plan {plan}; echo ends $?' 2>&1"
+        ));
+        for words in ["disk", "full", "make room", place, "ends 6"] {
+            assert!(said.contains(words), "{state} {repository} {words}: {said}");
+        }
+    }
+}

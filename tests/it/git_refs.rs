@@ -21,7 +21,7 @@ fn a_swap_with_a_wrong_expectation_changes_nothing_and_says_what_is_there() {
         let (one, two) = (world.id("HEAD").await, world.commit("b", "2").await);
         assert_eq!(git.cas("refs/mc/x", &one, None).await.unwrap(), Cas::Moved);
         assert_eq!(git.cas("refs/mc/x", &two, None).await.unwrap(), Cas::Raced { now: Some(one.clone()) });
-        assert_eq!(git.cas("refs/mc/x", &one, Some(&two)).await.unwrap(), Cas::Raced { now: Some(one.clone()) });
+        assert_eq!(git.cas("refs/mc/x", &one, Some(&two)).await.unwrap(), Cas::Moved, "it is there already");
         assert_eq!(git.cas("refs/mc/y", &one, Some(&two)).await.unwrap(), Cas::Raced { now: None });
         assert_eq!(git.cas("refs/mc/x", &two, Some(&one)).await.unwrap(), Cas::Moved);
         assert_eq!(git.list_refs("refs/mc/").await.unwrap(), [("refs/mc/x".to_owned(), two.clone())]);

@@ -150,7 +150,7 @@ fn refs_of_others_are_seen_in_any_folder_loose_packed_and_as_tables() {
 fn remembered_refs_of_others_follow_every_change() {
     within_a_minute(async {
         let world = World::new().await;
-        let git = world.source().staying();
+        let git = world.source();
         world.commit("b", "2").await;
         world.sh("git branch old && git tag t && git pack-refs --all && git branch loose").await;
         // Files older than the shortest time in which two changes could look alike.
@@ -192,7 +192,7 @@ fn p6_a_branch_called_mc_and_refs_behind_links_are_no_refs_of_ours() {
         // Files older than the shortest time in which two changes could look alike.
         tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
         for (world, change) in [(&world, "git branch -f mc HEAD~1"), (&linked, "git tag -f t HEAD~1")] {
-            let git = world.source().staying();
+            let git = world.source();
             let before = git.refs_snapshot().await.unwrap();
             world.sh(change).await;
             assert_ne!(git.refs_snapshot().await.unwrap(), before, "{change}");

@@ -68,6 +68,18 @@ fn p1_p13_accept_and_verify_land_what_they_show_and_leave_the_gate_alone() {
 }
 
 #[test]
+fn p13_units_that_ask_the_same_at_the_same_time_ask_once() {
+    let night = night(GATE);
+    // The first to ask gives others a second to ask as well.
+    let accept = "test -e made || { echo x >> ~/asked; for n in 1 2 3 4 5 6 7 8 9 10; do [ $(wc -l < ~/asked) = 1 ] || exit 1; \
+                  sleep 0.1; done; exit 1; }";
+    let units = ["a", "b", "c"].map(|id| agent(&night, id, "touch made", &format!("accept = '{accept}'")));
+    night.mission(&units.concat()).says(&["landed"]);
+    assert_eq!(lines(&night, "asked"), 1);
+    night.audit();
+}
+
+#[test]
 fn accept_that_passes_or_cannot_run_before_is_held_until_a_person_says_so() {
     let night = night(GATE);
     let landed = "git -C ~/repo cat-file -e mc/green:f 2>/dev/null";

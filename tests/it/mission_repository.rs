@@ -338,3 +338,37 @@ fn p6_a_clone_has_nowhere_to_push() {
     night.mission(&plan).exits(0);
     assert_eq!(night.sh("git rev-parse main"), night.sh("git rev-parse mc/green^1"));
 }
+
+#[test]
+fn p1_p2_a_source_that_is_packed_pruned_or_migrated_meanwhile_loses_nothing() {
+    let night = Night::new();
+    night.sh("seq 1 20 > m; git add m; git commit -qm m");
+    let repo = night.repo().display().to_string();
+    // Each is merged with what landed before it; the last one tidies up in between.
+    let plan = |tidy: &str| {
+        let landed = |line: &str| format!("until git -C {repo} show mc/green:m | grep -q {line}; do sleep 0.02; done");
+        unit("one", "sed -i 's/^1$/top/' m")
+            + &unit("two", &format!("sed -i 's/^10$/middle/' m; {}", landed("top")))
+            + &unit("three", &format!("sed -i 's/^20$/bottom/' m; {}; {tidy}", landed("middle")))
+    };
+    night.mission(&plan("true")).exits(0);
+    let tree = night.sh("git rev-parse mc/green^{tree}");
+    // Everything of before is packed, and named by nothing when the same is done again and its results are known.
+    night.sh("git config core.logAllRefUpdates false; rm -rf .git/logs; git gc -q");
+    night.sh("git for-each-ref --format='delete %(refname)' refs/heads/mc refs/mc/attempts refs/mc/candidates refs/mc/checkpoints | git update-ref --stdin");
+    let prune = format!("git -C {repo} repack -adq; git -C {repo} prune --expire=now");
+    night.mission(&plan(&prune)).exits(0);
+    assert_eq!(night.sh("git rev-parse mc/green^{tree}"), tree);
+    night.sh("git ls-tree -r mc/green");
+    night.mc(&["report", "--verify"]).exits(0);
+    assert_eq!(night.sh("git -c core.commitGraph=false fsck --no-dangling 2>&1"), "");
+
+    let migrate = format!("git -C {repo} refs migrate --ref-format=reftable; echo precious > precious; exit 1");
+    let last = unit("last", &migrate);
+    night.mission(&(unit("first", "echo first > first") + &last + "depends = ['first']\n")).exits(3);
+    assert_eq!(night.sh("git rev-parse --show-ref-format"), "reftable");
+    let kept = night.sh("git for-each-ref --format='%(refname)' refs/mc/attempts | grep /last/");
+    assert_eq!(night.sh(&format!("git show {kept}:precious")), "precious");
+    assert_eq!(night.sh("git show mc/green:first"), "first");
+    night.mc(&["report", "--verify"]).exits(0);
+}

@@ -4,7 +4,9 @@
 use crate::runs_world::{Runs, ended, isolations, log, supervise, supervise_by, until, within};
 use mission_control::adapters::host::probe::Isolation;
 use mission_control::adapters::host::procfs;
-use mission_control::adapters::host::rundir::{Exit, Found, RunError, RunSpec, claim_ourselves, find, launch, prepare};
+use mission_control::adapters::host::rundir::{
+    Exit, Found, RunError, RunSpec, SUPERVISOR, claim_ourselves, find, launch, prepare,
+};
 use mission_control::adapters::store::lock::RunLock;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -143,6 +145,22 @@ async fn what_cannot_be_passed_on_is_refused() {
 }
 
 const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_claimed_is_not_said_to_be_taken() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        // Nobody can make anything below a file, with whatever rights.
+        let (script, gone) = (runs.slot().join("script"), runs.slot().join("script/run"));
+        std::fs::write(&script, SUPERVISOR).unwrap();
+        let mut shell = Command::new("sh");
+        shell.arg(&script).arg("run").arg(&gone).stdout(Stdio::piped());
+        let child = if isolation.is_ours() { supervise(isolation, SYSTEM_PATH, &gone) } else { shell.spawn().unwrap() };
+        let said = child.wait_with_output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert!(said.starts_with("claim the run directory: ") && said.contains("Not a directory"), "{said}");
+    }
+}
 
 #[tokio::test]
 async fn p4_exactly_one_claimer_wins() {

@@ -342,3 +342,39 @@ fn p6_a_repository_of_the_user_behind_a_link_stays_where_it_is() {
         }
     });
 }
+
+#[test]
+fn p2_files_that_git_does_not_look_at_are_kept() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.world.sh("git config --global core.ignoreCase true").await;
+        // A name that differs by case, a file called like the base, a repository that was committed and is none any more.
+        work.agent(
+            "echo upper > A; touch \"$(git rev-parse HEAD)\"; mkdir n; git -C n init -q; echo f > n/f
+             git -C n add f; git -C n commit -qm n; git add n; git commit -qm link; rm -rf n/.git
+             git init -q inner; echo i > inner/i",
+        )
+        .await;
+        let got = work.collect().await;
+        let tree = format!("git ls-tree -r --name-only {} | grep -Ev '.{{40}}'", got.head.commit);
+        assert_eq!(work.world.sh(&tree).await, ".gitignore\nA\na\ninner/i\nn/f\nsrc/main");
+        assert!(got.notes.iter().any(|note| note.starts_with("n was committed as a repository")), "{:?}", got.notes);
+    });
+}
+
+#[test]
+fn p2_what_lies_in_the_place_of_a_submodule_is_moved_aside() {
+    within_a_minute(async {
+        let work = Work::start_with(
+            "id=$(git rev-parse HEAD); git update-index --add --cacheinfo 160000,$id,sub; git commit -qm sub",
+        )
+        .await;
+        work.agent("mkdir -p sub; echo f > sub/f; echo x > x").await;
+        let got = work.collect().await;
+        let tree = work.world.sh(&format!("git ls-tree -r --name-only {}", got.head.commit)).await;
+        assert_eq!(tree, ".gitignore\na\nsrc/main\nsub\nx");
+        let place = got.notes.iter().find_map(|note| note.rsplit_once(" is in ").or(note.rsplit_once(" are in ")));
+        let kept = std::path::Path::new(place.unwrap().1).join("f");
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), "f\n");
+    });
+}

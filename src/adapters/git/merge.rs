@@ -7,7 +7,7 @@
 
 use super::source::SourceFacts;
 use super::staying::{self, Process};
-use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, failed, fields};
+use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, fields};
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub struct MergeRepo {
 }
 
 /// A git that stays and merges.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Merger {
     process: Process,
     /// The commit whose attributes it follows.
@@ -109,7 +109,9 @@ impl MergeRepo {
             let format = format!("--object-format={}", facts.object_format);
             plain.out(&["init", "--quiet", "--bare", "--template=", &format, "merge.git"]).await?;
         }
-        let (merger, keeper) = (Merger::default(), Process::default());
+        let process = || Process::of(&facts.common_dir);
+        let merger = Merger { process: process(), attributes: Arc::default(), answers: Arc::default() };
+        let keeper = process();
         Ok(Self { git, source: source.clone(), identity, version, merger, keeper })
     }
 
@@ -151,7 +153,7 @@ impl MergeRepo {
         let git = self.with_attributes(self.git.clone(), &theirs);
         let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
         let output = git.run(&args).await?;
-        match read_merge(output.code, &output.stdout) {
+        match read_merge(output.code(), &output.stdout) {
             Answer::Clean(tree) if tree == green.tree => Ok(Merged::Unchanged),
             Answer::Clean(tree) => Ok(Merged::Tree(tree)),
             Answer::Conflict => {
@@ -159,7 +161,7 @@ impl MergeRepo {
                 Ok(Merged::Conflict { files, detail })
             }
             Answer::Broken => match self.git.merge_base(&green.commit, head).await? {
-                Some(_) => Err(failed(&args, &output)),
+                Some(_) => Err(git.failed(&args, &output)),
                 None => {
                     let detail = format!("{head} has no common history with green {}", green.commit);
                     Ok(Merged::Conflict { files: Vec::new(), detail })
@@ -233,6 +235,7 @@ impl MergeRepo {
         let text = staying::commit_text(tree, parents, message, &self.identity, date)?;
         let args = ["hash-object", "-t", "commit", "-w", "--no-filters", "--stdin-paths"];
         let start = || self.git.writer(&args, false);
+        // One name is enough: who has gits that stay holds the lock, and the process is asked by one at a time.
         let draft = self.dir().join("mc-commit");
         self.keeper.ask(start, async |talker| staying::keep(talker, &draft, text.as_bytes()).await).await
     }

@@ -19,6 +19,8 @@ mod staying;
 mod trees;
 
 use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output, Talker};
+use crate::adapters::machine::no_room;
+use crate::domain::ending::Ending;
 use crate::domain::values::{CommitId, TreeId};
 use reader::Answer;
 use staying::Staying;
@@ -94,12 +96,22 @@ pub enum GitError {
     #[error("run git")]
     Start(#[from] CommandError),
     /// Git said no.
-    #[error("run `{command}` ({}): {stderr}", code.map_or_else(|| "killed by a signal".to_owned(), |c| format!("exit {c}")))]
+    #[error("run `{command}` ({}): {stderr}", ending.map_or_else(String::new, |how| how.to_string()))]
     Failed {
         /// The call, without the settings of the builder.
         command: String,
-        /// Its exit code; absent when a signal ended it.
-        code: Option<i32>,
+        /// How it ended; absent when the system did not say.
+        ending: Option<Ending>,
+        /// The beginning of its standard error, at most 2 KiB.
+        stderr: String,
+    },
+    /// Git said no because there is no room to write.
+    #[error("run `{command}`: the disk that holds {} is full: {stderr}", place.display())]
+    DiskFull {
+        /// The call, without the settings of the builder.
+        command: String,
+        /// The folder git was told to work on.
+        place: PathBuf,
         /// The beginning of its standard error, at most 2 KiB.
         stderr: String,
     },
@@ -179,10 +191,11 @@ impl Git {
     }
 
     /// With processes that stay: one that answers what names and refs stand for, one that moves refs. For a repository that
-    /// is asked often and whose settings are nobody's work; clones share them.
+    /// is asked often and whose settings are nobody's work; clones share them. `common_dir` is its git directory, the one that
+    /// all work trees share.
     #[must_use]
-    pub fn staying(mut self) -> Self {
-        self.staying = Some(Staying::default());
+    pub fn staying(mut self, common_dir: &Path) -> Self {
+        self.staying = Some(Staying::of(common_dir));
         self
     }
 
@@ -289,13 +302,28 @@ impl Git {
     /// [`GitError`] when it cannot be started, does not end or is killed.
     pub async fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Output, GitError> {
         let output = self.command(args).run(&self.guard).await?;
-        if output.code.is_none() {
-            return Err(failed(args, &output));
+        if output.code().is_none() {
+            return Err(self.failed(args, &output));
         }
         if output.stdout.len() >= LONGEST {
             return Err(unexpected(args, b"more output than can be held"));
         }
         Ok(output)
+    }
+
+    /// What a call that did not do what was asked means.
+    fn failed<S: AsRef<OsStr>>(&self, args: &[S], output: &Output) -> GitError {
+        let (command, stderr) = (shown(args), head(&output.stderr));
+        if stderr.contains("dubious ownership") {
+            return GitError::Ownership { stderr };
+        }
+        let (Place::Folder(place) | Place::GitDir(place) | Place::WorkTree { git_dir: place, .. }) = &self.place;
+        // Some messages of git leave the system's reason out ("couldn't write 'x.lock'").
+        let told = ["No space left on device", "Disk quota exceeded"].iter().any(|reason| stderr.contains(reason));
+        if told || (stderr.contains("write") && no_room(place)) {
+            return GitError::DiskFull { command, place: place.clone(), stderr };
+        }
+        GitError::Failed { command, ending: output.ending, stderr }
     }
 
     /// Runs git with a file as its standard input; what it prints goes to `output`, and without one it must print
@@ -319,7 +347,7 @@ impl Git {
     /// [`GitError`] when it does not exit with 0.
     pub async fn bytes<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
         let output = self.run(args).await?;
-        if output.success() { Ok(output.stdout) } else { Err(failed(args, &output)) }
+        if output.success() { Ok(output.stdout) } else { Err(self.failed(args, &output)) }
     }
 
     /// Runs git and returns its standard output as text without the line end.
@@ -340,10 +368,10 @@ impl Git {
     /// [`GitError`] at any other exit.
     pub async fn ask<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Option<Vec<u8>>, GitError> {
         let output = self.run(args).await?;
-        match output.code {
+        match output.code() {
             Some(0) => Ok(Some(output.stdout)),
             Some(1) => Ok(None),
-            _ => Err(failed(args, &output)),
+            _ => Err(self.failed(args, &output)),
         }
     }
 
@@ -392,14 +420,6 @@ fn shown<S: AsRef<OsStr>>(args: &[S]) -> String {
 
 fn head(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).trim().to_owned()
-}
-
-fn failed<S: AsRef<OsStr>>(args: &[S], output: &Output) -> GitError {
-    let stderr = head(&output.stderr);
-    if stderr.contains("dubious ownership") {
-        return GitError::Ownership { stderr };
-    }
-    GitError::Failed { command: shown(args), code: output.code, stderr }
 }
 
 fn unexpected<S: AsRef<OsStr>>(args: &[S], output: &[u8]) -> GitError {

@@ -53,8 +53,9 @@ pub(super) async fn exact(talker: &mut Talker, refname: &str) -> Option<Option<A
     Some(alone.then_some(found))
 }
 
-/// So many questions and their answers find room in the pipes of a process that is not listened to meanwhile.
-const AT_ONCE: usize = 500;
+/// So many questions and their answers find room in pipes of one page, the smallest there are (pipe(7)): nobody listens while
+/// the questions are written.
+const AT_ONCE: usize = 40;
 
 /// Whether every one of these ids (in hexadecimal digits) is that of an object.
 pub(super) async fn all_there(talker: &mut Talker, ids: &HashSet<String>) -> Option<bool> {

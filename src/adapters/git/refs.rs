@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Cas {
-    /// The ref had the expected value and has the new one now.
+    /// The ref has the new value now: it had the expected one, or this one already.
     Moved,
     /// Somebody else moved it; nothing was changed.
     Raced {
@@ -54,7 +54,7 @@ impl Git {
             return Ok(Cas::Moved);
         }
         let moved = self.out(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await;
-        self.settle(refname, expected, moved).await
+        self.settle(refname, new, expected, moved).await
     }
 
     /// Has the process that stays move a ref. No: it was not asked, or did not say that it had.
@@ -73,7 +73,6 @@ impl Git {
     pub async fn pin(&self, refname: &str, commit: &CommitId) -> Result<(), GitError> {
         match self.cas(refname, commit, None).await? {
             Cas::Moved => Ok(()),
-            Cas::Raced { now: Some(found) } if found == *commit => Ok(()),
             Cas::Raced { now: Some(found) } => {
                 Err(GitError::PinTaken { refname: refname.to_owned(), wanted: commit.clone(), found })
             }
@@ -99,7 +98,6 @@ impl Git {
         }
         match self.cas(refname, commit, old).await? {
             Cas::Moved => Ok(()),
-            Cas::Raced { now: Some(found) } if found == *commit => Ok(()),
             Cas::Raced { now } => Err(GitError::PinTaken {
                 refname: refname.to_owned(),
                 wanted: commit.clone(),
@@ -149,11 +147,16 @@ impl Git {
     async fn settle(
         &self,
         refname: &str,
+        new: &CommitId,
         expected: Option<&CommitId>,
         done: Result<String, GitError>,
     ) -> Result<Cas, GitError> {
         let Err(error) = done else { return Ok(Cas::Moved) };
         let now = self.ref_value(refname).await?;
+        // Who did it may have died before it could say so.
+        if now.as_ref() == Some(new) {
+            return Ok(Cas::Moved);
+        }
         if now.as_ref() != expected {
             return Ok(Cas::Raced { now });
         }

@@ -130,15 +130,21 @@ impl Git {
     }
 
     pub(super) async fn common_dir(&self) -> Result<PathBuf, GitError> {
-        let kept = self.staying.as_ref().map(|staying| &staying.common_dir);
-        if let Some(known) = kept.and_then(|kept| kept.get()) {
-            return Ok(known.clone());
+        match &self.staying {
+            Some(staying) => Ok(staying.common_dir.clone()),
+            None => self.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await,
         }
-        let found = self.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?;
-        if let Some(kept) = kept {
-            let _ = kept.set(found.clone());
-        }
-        Ok(found)
+    }
+
+    /// Whether everything that a commit has beyond its parents can be read, by a git that has just started: one that stays
+    /// may know objects that are gone.
+    ///
+    /// # Errors
+    /// [`GitError`] when git cannot be run.
+    pub async fn adds_whole(&self, commit: &CommitId) -> Result<bool, GitError> {
+        let parents = format!("{commit}^@");
+        let args = ["rev-list", "--objects", "--quiet", commit.as_str(), "--not", &parents, "--"];
+        Ok(self.run(&args).await?.success())
     }
 
     /// Whether `parent` is the first parent of `child`, as far as that is known without a process of its own.

@@ -1,15 +1,17 @@
 //! Processes of git that stay: asked again and again, they save the start of a process for each question.
 //!
 //! Promises: an answer belongs to its question (a process that did not answer in the expected form is left behind, never
-//! asked again); whatever goes wrong with one is no error, the caller then starts a git of its own, which says what is
+//! asked again), and is that of a process that has seen the packs and settings of now; whatever goes wrong with one is no error, the caller then starts a git of its own, which says what is
 //! wrong. Those that write hold the engine's lock like every other git that writes, do one thing at a time, and end when the
 //! engine is gone: what they had begun is done or undone by then.
 
 use super::others::Remembered;
 use crate::adapters::host::command::Talker;
 use crate::domain::values::{CommitId, TreeId};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -17,23 +19,39 @@ use tokio::sync::Mutex;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The processes that stay for one repository, and what does not change while they do. Clones share all of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Staying {
     /// `cat-file --batch-command`.
     pub(super) reader: Process,
     /// `update-ref --stdin`.
     pub(super) refs: Process,
     /// Git directory shared by all worktrees.
-    pub(super) common_dir: Arc<OnceLock<PathBuf>>,
+    pub(super) common_dir: PathBuf,
     /// Refs of others as they were when their files were last looked at.
     pub(super) others: Remembered,
 }
 
-/// One process, started at the first question.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Process(Arc<Mutex<Option<Talker>>>);
+impl Staying {
+    pub(super) fn of(common_dir: &Path) -> Self {
+        let process = || Process::of(common_dir);
+        Self { reader: process(), refs: process(), common_dir: common_dir.to_owned(), others: Remembered::default() }
+    }
+}
+
+/// One process, started at the first question and anew when the ground it stands on has changed.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    common_dir: Arc<PathBuf>,
+    talker: Arc<Mutex<Option<(Talker, Ground)>>>,
+    /// It once kept silent, and is not asked again.
+    silent: Arc<AtomicBool>,
+}
 
 impl Process {
+    pub(super) fn of(common_dir: &Path) -> Self {
+        Self { common_dir: Arc::new(common_dir.to_owned()), talker: Arc::default(), silent: Arc::default() }
+    }
+
     /// Leads one dialogue. `start` starts the process when there is none; `None`: no answer was to be had.
     pub(super) async fn ask<T>(
         &self,
@@ -50,21 +68,45 @@ impl Process {
         start: impl FnOnce() -> Option<Talker>,
         dialogue: impl AsyncFnOnce(&mut Talker) -> Option<T>,
     ) -> Option<T> {
-        let mut place = self.0.lock().await;
+        if self.silent.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut place = self.talker.lock().await;
+        let ground = ground(&self.common_dir);
         // Taken out while it is asked: dropped half way, it could give the answer to another question next.
         let mut talker = match place.take() {
-            Some(talker) => talker,
-            None => start()?,
+            Some((talker, then)) if then == ground => talker,
+            _ => start()?,
         };
-        let answer = tokio::time::timeout(patience, dialogue(&mut talker)).await.ok()??;
-        *place = Some(talker);
-        Some(answer)
+        let Ok(answer) = tokio::time::timeout(patience, dialogue(&mut talker)).await else {
+            self.silent.store(true, Ordering::Relaxed);
+            return None;
+        };
+        *place = answer.is_some().then_some((talker, ground));
+        answer
     }
 
     /// Leaves the process behind; the next question starts another one.
     pub(super) async fn leave(&self) {
-        *self.0.lock().await = None;
+        *self.talker.lock().await = None;
     }
+}
+
+/// What git reads once and goes on believing: how refs are kept, and which packs there are. Inode and times of each.
+type Ground = Vec<Option<(u64, i64, i64, i64, i64)>>;
+
+/// A process that has a pack open takes its objects for there when it is long gone (`git gc`, `git repack`), and one that
+/// knows refs as files goes on writing files after `git refs migrate`.
+fn ground(common_dir: &Path) -> Ground {
+    let objects = common_dir.join("objects");
+    let lists = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
+    let borrowed = lists.lines().map(|line| objects.join(line).join("pack"));
+    let own = ["config", "reftable", "objects/pack", "objects/info/alternates"].map(|name| common_dir.join(name));
+    let seen = |path: PathBuf| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()))
+    };
+    own.into_iter().chain(borrowed).map(seen).collect()
 }
 
 /// A transaction of `git update-ref --stdin` that moves `refname` from `old` to `new`; `None`: not a name that can be said

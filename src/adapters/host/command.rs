@@ -3,6 +3,7 @@
 //! A child that inherits the lock keeps it held after `kill -9` of the engine, so the next engine gets the lock only
 //! when the last such child is gone. Agents and verifications are never started here.
 
+use crate::domain::ending::Ending;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -215,7 +216,7 @@ impl CommandLine {
         match tokio::time::timeout(self.deadline, work).await {
             Ok(Ok((status, stdout, stderr))) => {
                 group.0 = None;
-                Ok(Output { code: status.code(), signal: status.signal(), stdout, stderr })
+                Ok(Output { ending: Ending::told(status.code(), status.signal()), stdout, stderr })
             }
             Ok(Err(source)) => Err(failed(source)),
             Err(_) => Err(CommandError::Deadline { command: self.shown(), after: self.deadline }),
@@ -316,10 +317,8 @@ impl Talker {
 /// How a short-lived child ended.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// Exit code, absent when a signal ended it.
-    pub code: Option<i32>,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
+    /// How it ended, as far as the system says.
+    pub ending: Option<Ending>,
     /// Standard output, at most the command's limit.
     pub stdout: Vec<u8>,
     /// Standard error, at most the command's limit.
@@ -330,7 +329,16 @@ impl Output {
     /// Whether it exited with 0.
     #[must_use]
     pub fn success(&self) -> bool {
-        self.code == Some(0)
+        self.code() == Some(0)
+    }
+
+    /// Its exit code; absent when a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        match self.ending? {
+            Ending::Code(code) => Some(code),
+            Ending::Signal(_) => None,
+        }
     }
 }
 

@@ -186,7 +186,12 @@ watch() {
 
 run() {
     dir=$1
-    mkdir "$dir/claim" 2>/dev/null || { echo claimed; exit 0; }
+    if ! why=$(mkdir "$dir/claim" 2>&1); then
+        # Where there is no room for the claim, there is none for the log.
+        [ -e "$dir/claim" ] || { echo "claim the run directory: $why"; exit 125; }
+        echo claimed
+        exit 0
+    fi
     cd /
     mask=$(umask)
     umask 077

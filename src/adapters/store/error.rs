@@ -1,5 +1,6 @@
 //! What can go wrong with `mc.db`, and what to do about it.
 
+use crate::adapters::machine::no_room;
 use std::path::{Path, PathBuf};
 
 /// The database could not be used.
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub enum StoreError {
     /// No room on the disk; nothing of the transaction was written.
     #[error(
-        "write {}: the disk is full; make room (`mc pool prune`, `mc clean`), then `mc mission resume`", path.display()
+        "write {}: the disk is full; make room (`mc pool prune`, `mc clean`), then `mc mission resume`, or start again if no mission had begun", path.display()
     )]
     DiskFull {
         /// The database.
@@ -85,9 +86,4 @@ impl StoreError {
             _ => Self::Io { path, source },
         }
     }
-}
-
-fn no_room(path: &Path) -> bool {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    rustix::fs::statvfs(dir).is_ok_and(|s| s.f_bavail.saturating_mul(s.f_frsize) < 64 << 10)
 }

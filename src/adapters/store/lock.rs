@@ -35,7 +35,7 @@ pub enum LockError {
         waited: Duration,
     },
     /// The file cannot be used.
-    #[error("use the lock file {}", path.display())]
+    #[error("failed to use the lock file {}", path.display())]
     Io {
         /// The lock file.
         path: PathBuf,

@@ -150,7 +150,9 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
         shape.mend(&git_dir, &extra).map_err(failed)?;
     }
     let usable = if own_folders(&git_dir) { usable(&git, &attempt.base).await? } else { None };
-    let no_repository = usable.is_none();
+    // An index that cannot be read makes it as unusable.
+    let index = if usable.is_some() { tracked(&git).await.ok() } else { None };
+    let no_repository = index.is_none();
     let listing = usable.flatten();
     if no_repository {
         if fs::symlink_metadata(&git_dir).is_ok() {
@@ -170,13 +172,17 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     if odd {
         unblock(&git, &files).await?;
     }
-    let (listed, unmerged) = tracked(&git).await?;
-    let unfinished = unmerged || UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok());
-    let hidden = unhide(&git, &files, &listed).await?;
+    let index = match index {
+        Some(index) => index,
+        None => tracked(&git).await?,
+    };
+    let unfinished = index.unmerged || UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok());
+    let hidden = unhide(&git, &files, &index.paths).await?;
     if hidden > 0 {
         notes.push(format!("{hidden} files were hidden from git and are looked at again"));
     }
     let mut others = rescue::linked_worktrees(&git, &files, &shape.identity, &aside, &mut notes).await?;
+    rescue::unlinked(&git, &files, &attempt.base, &index.links, &aside, &mut notes).await?;
     if odd {
         rescue::nested(&git, &files, &attempt.base, &aside, &mut notes).await?;
     }

@@ -82,7 +82,7 @@ pub(crate) async fn nested(
         let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
         let mut found: Vec<(Vec<u8>, bool)> =
             fields(&others).filter_map(|f| Some((f.strip_suffix(b"/")?.to_owned(), false))).collect();
-        let staged = git.bytes(&["diff-index", "--cached", "--raw", "-z", "--no-renames", base.as_str()]).await?;
+        let staged = git.bytes(&["diff-index", "--cached", "--raw", "-z", "--no-renames", base.as_str(), "--"]).await?;
         found.extend(new_gitlinks(&staged).filter(|path| !named.contains(path)).map(|path| (path.to_owned(), true)));
         for inner in inner_git_dirs(git, files).await? {
             let place = aside.take(&inner)?;
@@ -112,6 +112,40 @@ pub(crate) async fn nested(
     }
 }
 
+/// Files where a commit of another repository should be, but no repository is: git looks at none of them. Those of a link
+/// that `base` has are moved aside, the others are made files again.
+pub(crate) async fn unlinked(
+    git: &Git,
+    files: &Path,
+    base: &CommitId,
+    links: &[Vec<u8>],
+    aside: &Aside,
+    notes: &mut Vec<String>,
+) -> Result<(), CollectError> {
+    for path in links {
+        let (name, shown) = (OsStr::from_bytes(path), String::from_utf8_lossy(path));
+        let folder = files.join(name);
+        let holds = fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
+        if !holds || !within(files, &folder) || fs::symlink_metadata(folder.join(".git")).is_ok() {
+            continue;
+        }
+        let known = git.entry(base.as_str(), &shown).await?.is_some_and(|(mode, _)| mode == "160000");
+        if known {
+            let place = aside.take(&folder)?;
+            // Without a folder git takes the submodule for deleted.
+            fs::create_dir(&folder).map_err(|source| CollectError::Io { path: folder, source })?;
+            notes.push(format!(
+                "{shown} is a submodule that was not there: the files put in its place are in {}",
+                place.display()
+            ));
+            continue;
+        }
+        git.bytes(&[OsStr::new("update-index"), OsStr::new("--force-remove"), OsStr::new("--"), name]).await?;
+        notes.push(format!("{shown} was committed as a repository and is none: its files are in the commit"));
+    }
+    Ok(())
+}
+
 /// Whether the folder of `path` really is in the workspace, not behind a link to somewhere else.
 fn within(files: &Path, path: &Path) -> bool {
     path.parent().and_then(|dir| dir.canonicalize().ok()).is_some_and(|dir| dir.starts_with(files))
@@ -135,7 +169,7 @@ pub(crate) async fn submodules(
     aside: &Aside,
     notes: &mut Vec<String>,
 ) -> Result<(), CollectError> {
-    let args = ["diff-tree", "-r", "--raw", "-z", "--no-renames", base.as_str(), head.as_str()];
+    let args = ["diff-tree", "-r", "--raw", "-z", "--no-renames", base.as_str(), head.as_str(), "--"];
     let raw = git.bytes(&args).await?;
     let mut rest = fields(&raw);
     let mut moved = false;

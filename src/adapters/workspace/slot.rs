@@ -49,7 +49,7 @@ impl Shape {
         let version = if sha256 { "1\n[extensions]\n\tobjectFormat = sha256\n[core]\n" } else { "0\n" };
         text.extend_from_slice(format!("[core]\n\trepositoryFormatVersion = {version}").as_bytes());
         text.extend_from_slice(
-            b"\tbare = false\n\tfileMode = true\n\tlogAllRefUpdates = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n",
+            b"\tbare = false\n\tfileMode = true\n\tlogAllRefUpdates = true\n\tignoreCase = false\n\thooksPath = /dev/null\n\tfsmonitor = false\n",
         );
         text.extend_from_slice(b"[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n");
         text.extend_from_slice(b"[commit]\n\tgpgSign = false\n[tag]\n\tgpgSign = false\n[push]\n\tdefault = nothing\n");
@@ -123,6 +123,9 @@ pub(crate) fn slot_git(source: &Git, files: &Path) -> Git {
         .with_setting("core.checkStat=default")
         .with_setting("core.trustctime=true")
         .with_setting("core.ignoreStat=false")
+        // Nor whether two names are one, nor what was untracked when somebody looked last.
+        .with_setting("core.ignoreCase=false")
+        .with_setting("core.untrackedCache=false")
         .with_setting(&format!("core.preloadIndex={many}"))
 }
 
@@ -293,13 +296,29 @@ fn with_tree(commit: &[u8], tree: &TreeId) -> Vec<u8> {
     text
 }
 
-/// Every tracked path with the letter `git ls-files -v` gives it, and whether one of them is in conflict.
-pub(crate) async fn tracked(git: &Git) -> Result<(Vec<(u8, Vec<u8>)>, bool), GitError> {
-    let bytes = git.bytes(&["ls-files", "-v", "-z"]).await?;
-    let listed: Vec<(u8, Vec<u8>)> =
-        fields(&bytes).filter_map(|field| Some((*field.first()?, field.get(2..)?.to_owned()))).collect();
-    let unmerged = listed.iter().any(|(tag, _)| tag.eq_ignore_ascii_case(&b'M'));
-    Ok((listed, unmerged))
+/// What an index lists.
+pub(crate) struct Tracked {
+    /// Every path with the letter `git ls-files -v` gives it.
+    pub(crate) paths: Vec<(u8, Vec<u8>)>,
+    /// Whether one of them is in conflict.
+    pub(crate) unmerged: bool,
+    /// The paths that stand for commits of other repositories.
+    pub(crate) links: Vec<Vec<u8>>,
+}
+
+/// Reads the index: `<letter> <mode> <id> <stage> TAB <path>` for each entry.
+pub(crate) async fn tracked(git: &Git) -> Result<Tracked, GitError> {
+    let bytes = git.bytes(&["ls-files", "-v", "--stage", "-z"]).await?;
+    let (mut paths, mut links) = (Vec::new(), Vec::new());
+    for field in fields(&bytes) {
+        let (Some(letter), Some(tab)) = (field.first(), field.iter().position(|byte| *byte == b'\t')) else { continue };
+        if field.get(2..9) == Some(b"160000 ") {
+            links.push(field[tab + 1..].to_owned());
+        }
+        paths.push((*letter, field[tab + 1..].to_owned()));
+    }
+    let unmerged = paths.iter().any(|(tag, _)| tag.eq_ignore_ascii_case(&b'M'));
+    Ok(Tracked { paths, unmerged, links })
 }
 
 /// Lets git see again what it was told not to look at (assume-unchanged, skip-worktree); returns how many entries there

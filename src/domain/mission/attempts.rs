@@ -10,6 +10,7 @@ use super::parts::{Unit, UnitState};
 use super::policy::backoff;
 use super::record::{AttemptClass, EndReason, NextMove, Record};
 use super::state::State;
+use crate::domain::ending::Ending;
 use crate::domain::values::{CommitId, UnitId};
 use std::sync::Arc;
 
@@ -255,8 +256,8 @@ pub(super) fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
 
 fn ended(end: &RunEnd) -> String {
     match end {
-        RunEnd::Exited(code) => format!("exit {code}"),
-        RunEnd::Signaled(signal) => format!("signal {signal}"),
+        RunEnd::Exited(code) => Ending::Code(*code).to_string(),
+        RunEnd::Signaled(signal) => Ending::Signal(*signal).to_string(),
         RunEnd::Infrastructure(what) => what.clone(),
         RunEnd::Timeout => "time used up".to_owned(),
         RunEnd::Stalled => "stalled".to_owned(),

@@ -10,6 +10,7 @@ use super::number::Number;
 use super::reports::{self, ReportFile};
 use super::results::{Findings, Reading, TestResults, TestStatus};
 use super::{StageOutcome, Summary};
+use crate::domain::ending::Ending;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,7 +88,9 @@ impl StageResult {
                 (StageOutcome::NotRun, Some(127), Some("exit code 127: command not found".to_owned()))
             }
             RunEnd::Exited(code) => (StageOutcome::Failed, Some(*code), None),
-            RunEnd::Signalled(signal) => (StageOutcome::NotRun, None, Some(format!("ended by signal {signal}"))),
+            RunEnd::Signalled(signal) => {
+                (StageOutcome::NotRun, None, Some(format!("ended by {}", Ending::Signal(*signal))))
+            }
             RunEnd::TimedOut => (StageOutcome::NotRun, None, Some(format!("timeout after {} s", spec.timeout_secs))),
             RunEnd::NotStarted(why) => (StageOutcome::NotRun, None, Some(format!("could not be started: {why}"))),
         };

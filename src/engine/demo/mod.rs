@@ -274,7 +274,7 @@ impl Demo {
     pub async fn ask(&self, args: &[&str]) -> Result<(String, i32), EngineError> {
         let output = self.again.capture(args).await.map_err(|e| broken("run mc", &e))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok((text, output.code.unwrap_or(-1)))
+        Ok((text, output.code().unwrap_or(-1)))
     }
 
     /// Copies the journal, changes one byte of a unit's title in the copy, and audits that; returns what the audit says.
@@ -299,7 +299,7 @@ impl Demo {
         again.env.push(("MC_STATE_DIR".into(), copy.into()));
         let output = again.capture(&["audit"]).await.map_err(|e| broken("run mc", &e))?;
         let said = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
-        self.tampered = (output.code.unwrap_or(-1), said);
+        self.tampered = (output.code().unwrap_or(-1), said);
         Ok(&self.tampered.1)
     }
 

@@ -35,7 +35,7 @@ impl World {
             .unwrap();
         let home = self.home().to_string_lossy().into_owned();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().replace(&home, "HOME");
-        Said { code: output.code.unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+        Said { code: output.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
     /// Standard output of a command that must succeed.

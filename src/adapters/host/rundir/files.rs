@@ -6,6 +6,7 @@
 use super::{Exit, RunError, RunSpec};
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::Identity;
+use crate::domain::ending::Ending;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -216,14 +217,13 @@ pub fn parse_start(text: &str) -> Option<Start> {
 
 /// Reads the `exit` file; absent when it is empty or truncated.
 ///
-/// A POSIX shell reports a signal n as 128 + n, like a program that exits with that number: up to 31 it is read as the
-/// signal.
+/// The program's end is the number of [`Ending::number`].
 #[must_use]
 pub fn parse_exit(text: &str) -> Option<Exit> {
     match complete(text)?.next()?.split_once(' ') {
-        Some(("code", number)) => match number.parse::<i32>().ok()? {
-            code @ 129..=159 => Some(Exit::Signal(code - 128)),
-            code => Some(Exit::Code(code)),
+        Some(("code", number)) => match Ending::of_number(number.parse().ok()?) {
+            Ending::Code(code) => Some(Exit::Code(code)),
+            Ending::Signal(signal) => Some(Exit::Signal(signal)),
         },
         Some(_) => None,
         None => match text.lines().next()? {

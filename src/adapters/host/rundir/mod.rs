@@ -222,7 +222,8 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
             }
             forget_command(&dir);
             let log = read_untrusted(&dir.join("supervisor.log"), SMALL).unwrap_or_default();
-            let reason = log.lines().last().unwrap_or("the supervisor ended without a word").to_owned();
+            let told = log.lines().last().or(said.lines().last());
+            let reason = told.unwrap_or("the supervisor ended without a word").to_owned();
             Err(RunError::NotStarted { dir, reason })
         }
     }

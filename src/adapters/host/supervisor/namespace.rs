@@ -2,6 +2,7 @@
 
 use super::{BROKEN, WORKS, flavour, program, stage};
 use crate::adapters::host::probe::{Flavour, Isolation};
+use crate::domain::ending::Ending;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, setsid, wait};
 use rustix::thread::{
@@ -63,7 +64,7 @@ fn settle() -> Result<(), String> {
 }
 
 /// Pid 1: says `ready` on standard output, waits at the gate on standard input, starts the program, reaps what is
-/// orphaned, and its end ends everything. Its code is the program's, 128 + n after a signal n, as a shell reports it.
+/// orphaned, and its end ends everything. Its code is [`Ending::number`] of the program's end.
 ///
 /// It leads the session and the group that the program is in, and a signal to that group reaches the program only: what has
 /// no handler does nothing to a pid 1 (pid_namespaces(7)).
@@ -84,7 +85,7 @@ pub(super) fn init(dir: &Path) -> Result<u8, String> {
     loop {
         match wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if u32::try_from(pid.as_raw_nonzero().get()) == Ok(program.id()) => {
-                let code = status.exit_status().or(status.terminating_signal().map(|signal| 128 + signal));
+                let code = Ending::told(status.exit_status(), status.terminating_signal()).map(Ending::number);
                 return Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN));
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}

@@ -4,12 +4,14 @@ use super::{flavour, namespace, stage};
 use crate::adapters::files::{create_new, read_untrusted};
 use crate::adapters::host::procfs::{self, Identity};
 use crate::adapters::host::rundir::{Limits, SMALL, Start, parse_limits, parse_settings, start_text};
+use crate::domain::ending::Ending;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, setsid};
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
@@ -22,9 +24,17 @@ pub(super) fn run(dir: &Path) -> Result<u8, String> {
     // Whoever starts it by hand may have put it into a group of its own; then that is its session's affair.
     let _ = setsid();
     let mut out = std::io::stdout();
-    if DirBuilder::new().mode(0o700).create(dir.join("claim")).is_err() {
-        let _ = writeln!(out, "claimed");
-        return Ok(0);
+    match DirBuilder::new().mode(0o700).create(dir.join("claim")) {
+        Ok(()) => {}
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            let _ = writeln!(out, "claimed");
+            return Ok(0);
+        }
+        Err(e) => {
+            // Where there is no room for the claim, there is none for the log.
+            let _ = writeln!(out, "claim the run directory: {e}");
+            return Ok(super::BROKEN);
+        }
     }
     std::env::set_current_dir("/").map_err(|e| format!("leave the working folder: {e}"))?;
     let done = supervise(dir, &mut out);
@@ -63,7 +73,7 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
         let _ = rustix::stdio::dup2_stdout(nobody);
     }
     let (status, own_reason) = watched.until_the_end()?;
-    let code = status.code().or_else(|| std::os::unix::process::ExitStatusExt::signal(&status).map(|n| 128 + n));
+    let code = Ending::told(status.code(), status.signal()).map(Ending::number);
     let reason = read_untrusted(&dir.join("reason"), SMALL).unwrap_or_default();
     let outcome = match reason.lines().next().filter(|word| !word.is_empty()).or(own_reason) {
         Some(reason) => reason.to_owned(),

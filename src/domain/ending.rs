@@ -1,0 +1,83 @@
+//! How a process ended, as one number and in words. Whoever records, reads or tells an end asks here.
+//!
+//! The words are part of reasons in journals, which are decided again for proofs: they never change.
+
+use std::fmt;
+
+/// What a shell adds to the number of a signal (POSIX, 2.8.2 "Exit Status for Commands": more than 128).
+const SIGNALS_FROM: i32 = 128;
+
+/// The last signal that is no real-time one (signal(7)).
+const LAST_SIGNAL: i32 = 31;
+
+/// How a process ended by itself or by a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It left with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl Ending {
+    /// From what the system says, which is one of the two.
+    #[must_use]
+    pub fn told(code: Option<i32>, signal: Option<i32>) -> Option<Self> {
+        code.map(Self::Code).or(signal.map(Self::Signal))
+    }
+
+    /// As a shell says it: the code, or 128 + n after signal n.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => SIGNALS_FROM + signal,
+        }
+    }
+
+    /// Reads [`Ending::number`]. A program that exits with 128 + n itself reads as ended by the signal.
+    #[must_use]
+    pub fn of_number(number: i32) -> Self {
+        match number - SIGNALS_FROM {
+            signal @ 1..=LAST_SIGNAL => Self::Signal(signal),
+            _ => Self::Code(number),
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_as_it_was_written() {
+        for (ending, number, words) in [
+            (Ending::Code(0), 0, "exit 0"),
+            (Ending::Code(128), 128, "exit 128"),
+            (Ending::Signal(1), 129, "signal 1"),
+            (Ending::Signal(31), 159, "signal 31"),
+            (Ending::Code(160), 160, "exit 160"),
+            (Ending::Code(255), 255, "exit 255"),
+        ] {
+            assert_eq!((ending.number(), ending.to_string().as_str()), (number, words));
+            assert_eq!(Ending::of_number(number), ending);
+        }
+        assert_eq!(
+            Ending::of_number(Ending::Signal(34).number()),
+            Ending::Code(162),
+            "a real-time signal reads as a code"
+        );
+        assert_eq!(Ending::told(Some(3), None), Some(Ending::Code(3)));
+        assert_eq!(Ending::told(None, Some(9)), Some(Ending::Signal(9)));
+        assert_eq!(Ending::told(None, None), None);
+    }
+}
