@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Bytes of a failed setup's output that are quoted.
-const SAID: u64 = 3_000;
+const SAID: u64 = 2_000;
 
 /// A workspace could not be made ready.
 #[derive(Debug)]

@@ -134,6 +134,44 @@ fn what_verifications_without_a_mission_wrote_goes_but_not_of_one_at_work() {
     assert_eq!(folders(), 0);
 }
 
+/// What cannot be checked of a report, one line each; all the rest holds.
+fn unknown(told: &Told) -> Vec<String> {
+    let (code, proof) = told.proof();
+    let open = claims(&proof).iter().filter(|claim| claim["holds"] != true);
+    assert!(code == 0 && open.clone().all(|claim| claim["holds"].is_null()), "{proof:#}");
+    open.map(|claim| format!("{}: {}", claim["claim"].as_str().unwrap(), claim["why"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn p9_a_report_can_be_proven_while_its_mission_is_kept_and_what_was_cleaned_is_unknown_not_a_lie() {
+    let told = Told::new();
+    let refused = find(&mut told.rows(), "verified", "broken").body["key"].as_str().unwrap().to_owned();
+    let landed = find(&mut told.rows(), "land-intended", "").body["key"].as_str().unwrap().to_owned();
+    let count = || told.night.sql("SELECT key FROM snapshots").len();
+    let all = count();
+    told.night.mc(&["clean", "--older-than", "0s"]).exits(0).does_not_say(&["snapshot"]);
+    assert_eq!((count(), unknown(&told)), (all, Vec::new()));
+
+    // Gone without a record that says so.
+    told.sql(&format!("DELETE FROM snapshots WHERE key = '{refused}'"));
+    told.is_found("a snapshot that somebody deleted", &format!("no snapshot is stored under {}", &refused[..10]));
+
+    told.night.mc(&EVERYTHING).exits(0).says(&[" that no landing and no kept mission rests on"]);
+    assert!(count() < all);
+    let open = unknown(&told);
+    let why = format!("its snapshot {} was cleaned away", &refused[..10]);
+    assert!(open.iter().any(|line| line.starts_with("verification ") && line.contains(&why)), "{open:#?}");
+    told.night.audit();
+    told.night.mc(&EVERYTHING).exits(0).says(&["nothing to take away"]);
+
+    // What a landing rests on is never taken away, whatever a record says.
+    told.put_back();
+    told.night.mc(&EVERYTHING).exits(0);
+    told.sql(&format!("DELETE FROM snapshots WHERE key LIKE '{landed}%'"));
+    told.rewrite(|rows| find(rows, "cleaned", "").body["snapshots"] = json!([landed, refused]));
+    told.is_found("a landing's snapshot called cleaned", "from after it is stored");
+}
+
 #[test]
 fn p13_snapshots_that_landings_and_green_rest_on_stay_and_nothing_is_run_again_for_a_clean() {
     let night = Night::new();
@@ -185,42 +223,4 @@ fn p13_what_an_unfinished_mission_has_verified_is_known_when_it_goes_on() {
     night.write("../go", "");
     night.mc(&["mission", "resume"]).exits(0);
     assert_eq!(night.sh("wc -l < ~/runs"), "1");
-}
-
-/// What cannot be checked of a report, one line each; all the rest holds.
-fn unknown(told: &Told) -> Vec<String> {
-    let (code, proof) = told.proof();
-    let open = claims(&proof).iter().filter(|claim| claim["holds"] != true);
-    assert!(code == 0 && open.clone().all(|claim| claim["holds"].is_null()), "{proof:#}");
-    open.map(|claim| format!("{}: {}", claim["claim"].as_str().unwrap(), claim["why"].as_str().unwrap())).collect()
-}
-
-#[test]
-fn p9_a_report_can_be_proven_while_its_mission_is_kept_and_what_was_cleaned_is_unknown_not_a_lie() {
-    let told = Told::new();
-    let refused = find(&mut told.rows(), "verified", "broken").body["key"].as_str().unwrap().to_owned();
-    let landed = find(&mut told.rows(), "land-intended", "").body["key"].as_str().unwrap().to_owned();
-    let count = || told.night.sql("SELECT key FROM snapshots").len();
-    let all = count();
-    told.night.mc(&["clean", "--older-than", "0s"]).exits(0).does_not_say(&["snapshot"]);
-    assert_eq!((count(), unknown(&told)), (all, Vec::new()));
-
-    // Gone without a record that says so.
-    told.sql(&format!("DELETE FROM snapshots WHERE key = '{refused}'"));
-    told.is_found("a snapshot that somebody deleted", &format!("no snapshot is stored under {}", &refused[..10]));
-
-    told.night.mc(&EVERYTHING).exits(0).says(&[" that no landing and no kept mission rests on"]);
-    assert!(count() < all);
-    let open = unknown(&told);
-    let why = format!("its snapshot {} was cleaned away", &refused[..10]);
-    assert!(open.iter().any(|line| line.starts_with("verification ") && line.contains(&why)), "{open:#?}");
-    told.night.audit();
-    told.night.mc(&EVERYTHING).exits(0).says(&["nothing to take away"]);
-
-    // What a landing rests on is never taken away, whatever a record says.
-    told.put_back();
-    told.night.mc(&EVERYTHING).exits(0);
-    told.sql(&format!("DELETE FROM snapshots WHERE key LIKE '{landed}%'"));
-    told.rewrite(|rows| find(rows, "cleaned", "").body["snapshots"] = json!([landed, refused]));
-    told.is_found("a landing's snapshot called cleaned", "from after it is stored");
 }
