@@ -11,7 +11,7 @@ use crate::engine::history::History;
 use crate::engine::site::Site;
 use crate::engine::views::Look;
 use crate::engine::{audit as checks, history, views};
-use crate::report::account::Account;
+use crate::report::account::{contradiction, missing};
 use crate::report::text::plain;
 use crate::report::{
     Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
@@ -37,9 +37,13 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
     if context.global.json {
         output::json(&states::json(view.as_ref(), &look.green));
     } else {
-        if let Some(view) = &view {
-            let account = Account::of(view, &look.green, &landed(&site, &look).await?);
-            if let Some(wrong) = account.contradiction() {
+        // Where green is what the journal last made of it, there is nothing to find.
+        let known = |view: &View<'_>| view.state.green.as_ref().map(|green| green.tip.commit.clone());
+        if let Some(view) =
+            view.as_ref().filter(|view| known(view) != look.green.tip.as_ref().map(|t| t.commit.clone()))
+        {
+            let missing = missing(view, &landed(&site, &look).await?);
+            if let Some(wrong) = contradiction(&missing, &look.green) {
                 output::line(&format!("WRONG: {wrong}"));
             }
         }

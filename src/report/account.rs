@@ -52,17 +52,35 @@ pub struct Slow<'a> {
     pub phases: Vec<(Phase, Millis)>,
 }
 
+/// Units that the journal calls landed and that are not among those green names.
+#[must_use]
+pub fn missing<'a>(view: &View<'a>, landed_on_green: &BTreeSet<UnitId>) -> Vec<&'a Unit> {
+    let landed = view.state.units.iter().filter(|unit| unit.state == UnitState::Landed);
+    landed.filter(|unit| !landed_on_green.contains(&unit.spec.id)).collect()
+}
+
+/// What to say of them before everything else; the first few are named.
+#[must_use]
+pub fn contradiction(missing: &[&Unit], green: &GreenRef) -> Option<String> {
+    if missing.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = missing.iter().take(NAMED).map(|unit| unit.spec.id.as_str()).collect();
+    let more = if missing.len() > NAMED { format!(" and {} more", missing.len() - NAMED) } else { String::new() };
+    let (branch, names) = (green.branch(), names.join(", "));
+    Some(format!("the journal says landed, {branch} does not contain: {names}{more}; run `mc audit`"))
+}
+
 impl<'a> Account<'a> {
     /// Takes the account of a mission. `landed_on_green` are the units named by trailers of green's history.
     #[must_use]
     pub fn of(view: &View<'a>, green: &'a GreenRef, landed_on_green: &BTreeSet<UnitId>) -> Self {
-        let landed = view.state.units.iter().filter(|unit| unit.state == UnitState::Landed);
         Self {
             view: *view,
             green,
             facts: facts(view.records.iter().map(|(_, _, record)| record)),
             times: times(view.records.iter().map(|(_, at, record)| (*at, record)), view.now),
-            missing: landed.filter(|unit| !landed_on_green.contains(&unit.spec.id)).collect(),
+            missing: missing(view, landed_on_green),
         }
     }
 
@@ -99,12 +117,7 @@ impl<'a> Account<'a> {
     /// What stands before everything else when the journal and green do not agree.
     #[must_use]
     pub fn contradiction(&self) -> Option<String> {
-        if self.missing.is_empty() {
-            return None;
-        }
-        let names: Vec<&str> = self.missing.iter().map(|unit| unit.spec.id.as_str()).collect();
-        let branch = self.green.branch();
-        Some(format!("the journal says landed, {branch} does not contain: {}; run `mc audit`", names.join(", ")))
+        contradiction(&self.missing, self.green)
     }
 
     fn in_state(&self, state: UnitState) -> impl Iterator<Item = &'a Unit> {
