@@ -378,3 +378,26 @@ fn p2_what_lies_in_the_place_of_a_submodule_is_moved_aside() {
         assert_eq!(std::fs::read_to_string(kept).unwrap(), "f\n");
     });
 }
+
+#[test]
+fn p2_an_index_that_cannot_be_read_costs_no_commit() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.agent("echo x > x; git add x; git commit -qm mine; echo y > y; echo junk > .git/index; rm .git/config; mkfifo .git/config").await;
+        let mine = work.agent("rm .git/config; git rev-parse HEAD; mkfifo .git/config").await;
+        let got = work.collect().await;
+        assert!(!got.no_repository && got.made_commit && got.commits == 2, "{got:?}");
+        assert_eq!(work.source_id(&format!("{}^", got.head.commit)).await.as_str(), mine);
+        let tree = work.world.sh(&format!("git ls-tree -r --name-only {}", got.head.commit)).await;
+        assert_eq!(tree, ".gitignore\na\nsrc/main\nx\ny");
+        work.alone().await;
+
+        // A repository of another kind in its place, with an index of its kind.
+        let work = Work::start().await;
+        work.agent("rm -rf .git; git init -q --object-format=sha256; echo x > x; git add x").await;
+        let got = work.collect().await;
+        let tree = work.world.sh(&format!("git ls-tree -r --name-only {}", got.head.commit)).await;
+        assert_eq!((got.no_repository, tree.as_str()), (true, ".gitignore\na\nsrc/main\nx"));
+        work.alone().await;
+    });
+}

@@ -71,21 +71,7 @@ impl Git {
     /// # Errors
     /// [`GitError::PinTaken`] when it holds another one.
     pub async fn pin(&self, refname: &str, commit: &CommitId) -> Result<(), GitError> {
-        match self.cas(refname, commit, None).await? {
-            Cas::Moved => Ok(()),
-            Cas::Raced { now: Some(found) } => {
-                Err(GitError::PinTaken { refname: refname.to_owned(), wanted: commit.clone(), found })
-            }
-            // It went away between the two looks; the second try decides.
-            Cas::Raced { now: None } => match self.cas(refname, commit, None).await? {
-                Cas::Moved => Ok(()),
-                Cas::Raced { now } => Err(GitError::PinTaken {
-                    refname: refname.to_owned(),
-                    wanted: commit.clone(),
-                    found: now.unwrap_or_else(|| commit.clone()),
-                }),
-            },
-        }
+        self.repin(refname, commit, None).await
     }
 
     /// Makes `refname` hold `commit` in place of `old` (`None`: of nothing); that it already does is fine.
@@ -96,7 +82,12 @@ impl Git {
         if old == Some(commit) {
             return Ok(());
         }
-        match self.cas(refname, commit, old).await? {
+        let mut ended = self.cas(refname, commit, old).await?;
+        if old.is_none() && ended == (Cas::Raced { now: None }) {
+            // It went away between the two looks; the second try decides.
+            ended = self.cas(refname, commit, None).await?;
+        }
+        match ended {
             Cas::Moved => Ok(()),
             Cas::Raced { now } => Err(GitError::PinTaken {
                 refname: refname.to_owned(),

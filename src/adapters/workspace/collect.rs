@@ -14,8 +14,9 @@ use super::listing::{Listed, Listing, list, nothing_else};
 use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{differences, renew, slot_git, tracked, unblock, unhide};
+use super::slot::{Tracked, differences, renew, slot_git, tracked, unblock, unhide};
 use super::survey::survey;
+use crate::adapters::files::read_untrusted;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};
 use crate::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
@@ -145,15 +146,15 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     let git_dir = files.join(".git");
     let git = slot_git(pool.source(), &files);
 
-    let extra = if own_folders(&git_dir) { foreign_alternates(&git_dir, &shape.objects()) } else { Vec::new() };
-    if own_folders(&git_dir) {
+    let own = own_folders(&git_dir) && same_kind(&git_dir, &shape.facts.object_format);
+    let extra = if own { foreign_alternates(&git_dir, &shape.objects()) } else { Vec::new() };
+    if own {
         shape.mend(&git_dir, &extra).map_err(failed)?;
     }
-    let usable = if own_folders(&git_dir) { usable(&git, &attempt.base).await? } else { None };
-    // An index that cannot be read makes it as unusable.
-    let index = if usable.is_some() { tracked(&git).await.ok() } else { None };
+    let usable = if own { usable(&git, &attempt.base).await? } else { None };
+    let index = if usable.is_some() { read_index(&git, &git_dir, &mut notes).await? } else { None };
     let no_repository = index.is_none();
-    let listing = usable.flatten();
+    let listing = usable.flatten().filter(|_| !no_repository);
     if no_repository {
         if fs::symlink_metadata(&git_dir).is_ok() {
             let place = aside.take(&git_dir)?;
@@ -226,6 +227,20 @@ fn own_folders(git_dir: &Path) -> bool {
         && kind("HEAD").is_some_and(|m| m.is_file())
 }
 
+/// Larger settings are not read.
+const LONGEST_CONFIG: u64 = 1 << 20;
+
+/// Whether a repository names its objects as the source does. Somebody may have made another one in its place, whose index
+/// means nothing here and is read all the same.
+fn same_kind(git_dir: &Path, format: &str) -> bool {
+    let Some(config) = read_untrusted(&git_dir.join("config"), LONGEST_CONFIG) else { return true };
+    let value = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        key.trim().eq_ignore_ascii_case("objectformat").then(|| value.trim().to_ascii_lowercase())
+    };
+    config.lines().find_map(value).as_deref().unwrap_or("sha1") == format
+}
+
 /// Whether git takes it for a repository and everything its head needs can be read (`Some`), and what that is, where it can
 /// be listed.
 async fn usable(git: &Git, base: &CommitId) -> Result<Option<Option<Listing>>, GitError> {
@@ -242,6 +257,20 @@ async fn usable(git: &Git, base: &CommitId) -> Result<Option<Option<Listing>>, G
         Err(_) => true,
     };
     Ok(sound.then_some(None))
+}
+
+/// What the index lists. One that cannot be read gives way to that of HEAD; `None`: there is none either.
+async fn read_index(git: &Git, git_dir: &Path, notes: &mut Vec<String>) -> Result<Option<Tracked>, CollectError> {
+    if let Ok(index) = tracked(git).await {
+        return Ok(Some(index));
+    }
+    let path = git_dir.join("index");
+    remove_any(&path).map_err(|source| CollectError::Io { path, source })?;
+    if git.out(&["read-tree", "HEAD"]).await.is_err() {
+        return Ok(None);
+    }
+    notes.push("the index could not be read; that of HEAD took its place".to_owned());
+    Ok(tracked(git).await.ok())
 }
 
 /// The list of stores a clone borrows from, and where it is while [`local_store`] looks at the clone's own.
