@@ -159,7 +159,8 @@ fn what_a_refusing_verification_printed_is_shown_and_found() {
 #[test]
 fn a_failing_setup_is_told_in_words() {
     let night = Night::new();
-    night.settings("sh run.sh", "[target]\nsetup = \"test -e ~/mended || { touch ~/mended; echo no npm; exit 3; }\"");
+    night.write("setup.sh", "test -e ~/mended || { touch ~/mended; echo no npm; exit 3; }");
+    night.settings("sh run.sh", "[target]\nsetup = \"sh setup.sh\"");
     night.mission(&unit("a", "echo a > a.txt")).exits(0).says(&["failed (exit 3): no npm; ", "; again in 1 s"]);
 }
 

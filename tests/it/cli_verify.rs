@@ -109,7 +109,7 @@ fn p13_a_changed_variable_or_fingerprint_is_another_environment() {
     night.sh("echo 1 > ~/compiler");
     assert_eq!(json_of(&night, 0, &[])["rev"]["key"], key);
     night.sh("rm ~/compiler");
-    verify(&night, &[]).exits(6).says(&["fingerprint command `cat ~/compiler`", "hint: "]);
+    verify(&night, &[]).exits(6).says(&["the fingerprint command `cat ", "/compiler`: it failed", "hint: "]);
 }
 
 #[test]

@@ -248,7 +248,8 @@ fn p12_the_brief_reaches_the_agent_by_each_way_as_data() {
         let unit = agent(&night, "a", "touch a").replace("\"Task a\"", &serde_json::to_string(hostile).unwrap());
         night.mission(&unit).exits(0);
         let brief = brief(&night, "a", 1);
-        assert!(brief.contains(hostile), "{way}: {brief}");
+        let hostile = hostile.replace("~/", &format!("{}/", night.home().display()));
+        assert!(brief.contains(&hostile), "{way}: {brief}");
         assert!(!night.home().join("pwned").exists(), "{way}");
     }
 }

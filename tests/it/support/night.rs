@@ -140,11 +140,20 @@ impl Night {
         self.home().join("state")
     }
 
-    /// Writes a file below the repository.
+    /// Writes a file below the repository; `~/` and `$HOME/` in it name this home by its path.
     pub fn write(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.repo().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        match std::str::from_utf8(text.as_ref()) {
+            Ok(text) => std::fs::write(path, self.at_home(text)).unwrap(),
+            Err(_) => std::fs::write(path, text).unwrap(),
+        }
+    }
+
+    /// The same text, with this home named by its path: what counts runs must be found by all of them, whatever HOME they have.
+    fn at_home(&self, text: &str) -> String {
+        let home = format!("{}/", self.home().display());
+        text.replace("~/", &home).replace("$HOME/", &home)
     }
 
     /// Commits everything in the repository.
@@ -217,7 +226,7 @@ impl Night {
     /// Writes the plan file.
     pub fn plan(&self, plan: &str) -> String {
         let path = self.home().join("plan.toml");
-        std::fs::write(&path, plan).unwrap();
+        std::fs::write(&path, self.at_home(plan)).unwrap();
         path.display().to_string()
     }
 

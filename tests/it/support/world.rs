@@ -202,7 +202,7 @@ impl World {
             "[target]\nobjective = \"files\"\n{target}\n[target.verification]\ncommand = '''{line}'''\n\
              [agent]\ncommand = '''sh \"$HOME/agents/$MC_UNIT\"'''\n[scheduler.parallel]\nnum_workers = 4\n"
         );
-        std::fs::write(world.repo().join("mission-control.toml"), settings).unwrap();
+        std::fs::write(world.repo().join("mission-control.toml"), world.at_home(&settings)).unwrap();
         std::fs::write(world.repo().join("tests/base.sh"), "test -f a\n").unwrap();
         world.commit("a", "one\n");
         world
@@ -216,6 +216,11 @@ impl World {
 
     pub fn home(&self) -> PathBuf {
         self.dir.path().canonicalize().unwrap()
+    }
+
+    /// The same text, with this home named by its path: what counts runs must be found by all of them, whatever HOME they have.
+    fn at_home(&self, text: &str) -> String {
+        text.replace("$HOME/", &format!("{}/", self.home().display()))
     }
 
     pub fn repo(&self) -> PathBuf {
@@ -253,7 +258,7 @@ impl World {
     /// Puts a script before the system's program of that name.
     pub fn program(&self, name: &str, script: &str) {
         let path = self.home().join("bin").join(name);
-        std::fs::write(&path, script).unwrap();
+        std::fs::write(&path, self.at_home(script)).unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
 
@@ -271,7 +276,7 @@ impl World {
             format!("[[unit]]\nid = \"{}\"\ntitle = \"{}\"\ndepends = [{}]\n{run}", u.id, u.id, depends.join(", "))
         };
         let path = self.home().join(format!("plan-{}.toml", self.next.fetch_add(1, Ordering::Relaxed)));
-        std::fs::write(&path, units.iter().map(table).collect::<String>()).unwrap();
+        std::fs::write(&path, self.at_home(&units.iter().map(table).collect::<String>())).unwrap();
         path
     }
 
