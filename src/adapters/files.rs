@@ -6,6 +6,31 @@ use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+/// Which file a path leads to, or an open file is: device and inode. While the file is open nobody else can have both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    /// That of what `path` leads to now.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn at(path: &Path) -> std::io::Result<Self> {
+        std::fs::metadata(path).map(|meta| Self { device: meta.dev(), inode: meta.ino() })
+    }
+
+    /// That of an open file.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn of(file: &std::fs::File) -> std::io::Result<Self> {
+        file.metadata().map(|meta| Self { device: meta.dev(), inode: meta.ino() })
+    }
+}
+
 /// Reads a text file.
 ///
 /// # Errors

@@ -93,6 +93,7 @@ pub const KEYS: &[Key] = &[
     now("scheduler.session_timeout", Kind::Time, "\"1h\""),
     now("scheduler.max_attempts", Kind::Count(1, 100), "3"),
     now("scheduler.max_infrastructure_retries", Kind::Count(0, 100), "5"),
+    now("scheduler.max_starts", Kind::Count(1, 10_000), "30"),
     now("scheduler.dispatch", Kind::Choice(&["waves"], &["frontier"]), "\"waves\""),
     now("scheduler.isolation", Kind::Choice(&["auto", "pidns", "search"], &[]), "\"auto\""),
     now("scheduler.lease", Kind::Time, "\"30m\""),

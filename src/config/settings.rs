@@ -144,6 +144,10 @@ pub enum Isolation {
     Search,
 }
 
+const fn default_max_starts() -> u32 {
+    30
+}
+
 /// Attempts and processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduler {
@@ -153,6 +157,9 @@ pub struct Scheduler {
     pub max_attempts: u32,
     /// Retries of one unit after infrastructure failures.
     pub max_infrastructure_retries: u32,
+    /// Starts of one unit, whatever became of them.
+    #[serde(default = "default_max_starts")]
+    pub max_starts: u32,
     /// How left-over processes are found.
     pub isolation: Isolation,
     /// How long processes outlive a dead engine.
@@ -261,6 +268,7 @@ impl Layers {
                 session_timeout: self.time("scheduler.session_timeout"),
                 max_attempts: self.count("scheduler.max_attempts"),
                 max_infrastructure_retries: self.count("scheduler.max_infrastructure_retries"),
+                max_starts: self.count("scheduler.max_starts"),
                 isolation: match self.text("scheduler.isolation").as_str() {
                     "pidns" => Isolation::Pidns,
                     "search" => Isolation::Search,

@@ -4,12 +4,12 @@
 use super::driver::entry;
 use super::error::{EngineError, Kind};
 use super::history;
-use super::mission::{Asked, effective, take_lock, unfinished};
+use super::mission::{Asked, effective, unfinished};
+use super::ownership::{self, Tenure};
 use super::shop::Shop;
 use super::site::Site;
 use super::{attempt, verification};
 use crate::adapters::clock::EngineClock;
-use crate::adapters::store::Store;
 use crate::domain::mission::{Command, Event, State, UnitState, decide};
 use crate::domain::plan::nearest::{hint, nearest};
 use crate::domain::values::{Millis, UnitId};
@@ -25,20 +25,17 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
     let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
     let id = cancellable(&history.state, unit)?;
-    // Refuses a state directory that belongs to another repository.
-    site.state.create()?;
-    let lock = match take_lock(site).await {
+    let Tenure { lock, store } = match ownership::begin(site).await {
         Err(e) if e.kind() == Kind::Busy => {
             let Some(mut store) = site.store()? else { return Ok(Asked::Nothing) };
             if site.signal(&mut store, "cancel-unit", id.as_str())? {
                 return Ok(Asked::Told(mission));
             }
             // It has just ended; the request that nobody heard finds the unit cancelled.
-            take_lock(site).await?
+            ownership::begin(site).await?
         }
-        lock => lock?,
+        begun => begun?,
     };
-    let store = Store::open(&site.state.db())?;
     let Some(history) = history::load(&store, None)?.filter(|h| !h.state.over()) else { return Ok(Asked::Nothing) };
     cancellable(&history.state, unit)?;
     let clock = EngineClock::start(history.records.last().map_or(0, |(_, at, _)| *at));

@@ -8,7 +8,7 @@
 use super::driver::entry;
 use super::error::EngineError;
 use super::history::{self, History};
-use super::mission::take_lock;
+use super::ownership::{self, Tenure};
 use super::site::Site;
 use super::verify::verify_runs;
 use super::views;
@@ -245,9 +245,7 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
     if site.store()?.is_none() {
         return Ok(Rubbish::default());
     }
-    site.state.create()?;
-    let lock = take_lock(site).await?;
-    let mut store = Store::open(&site.state.db())?;
+    let Tenure { lock, mut store } = ownership::begin(site).await?;
     let git = site.source(lock.guard());
     let rubbish = found(site, &git, &store, retention).await?;
     for left in rubbish.missions.iter().filter(|left| !left.nothing()) {

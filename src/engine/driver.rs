@@ -47,7 +47,8 @@ impl Driver {
     /// Runs from its opening until the mission says to leave; the result is the exit code.
     ///
     /// # Errors
-    /// [`EngineError`] when the journal cannot be written: then nothing more is started, and the mission can be resumed.
+    /// [`EngineError`] when the journal cannot be written or the right to write it is lost: then nothing more is started, and
+    /// the mission can be resumed.
     pub async fn run(mut self, opening: Opening) -> Result<u8, EngineError> {
         let Opening { early, first, overtaken } = opening;
         self.overtaken = overtaken;
@@ -89,6 +90,7 @@ impl Driver {
 
     /// Takes what other mc processes asked for.
     fn requests(&mut self) -> Result<Option<u8>, EngineError> {
+        self.shop.in_office()?;
         let waiting = self.shop.store().signals_waiting()?;
         let old = |signal: &&Signal| self.overtaken.is_some_and(|newest| signal.id <= newest) && stops(signal);
         let withdrawn: Vec<i64> = waiting.iter().filter(old).map(|signal| signal.id).collect();
@@ -108,6 +110,7 @@ impl Driver {
 
     /// One decision: decide, make it durable, show it, start what it asks for. The exit code, if it says to leave.
     fn take(&mut self, event: Event, answered: &[i64]) -> Result<Option<u8>, EngineError> {
+        self.shop.in_office()?;
         let now = self.clock.now();
         let step = decide(&mut self.state, now, event);
         self.persist(now, &step, answered)?;
@@ -115,6 +118,9 @@ impl Driver {
             for observer in &mut self.observers {
                 observer.saw(now, record, &self.state);
             }
+        }
+        if !step.commands.is_empty() {
+            self.shop.in_office()?;
         }
         let mut exit = None;
         for command in step.commands {

@@ -105,7 +105,8 @@ impl EngineError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage { .. } | Self::Config(_) | Self::File { .. } => Kind::Usage,
-            Self::Lock(LockError::Held { .. }) => Kind::Busy,
+            Self::Lock(LockError::Held { .. } | LockError::Replaced { .. })
+            | Self::Store(StoreError::Superseded { .. } | StoreError::Lock(_)) => Kind::Busy,
             Self::Refused(refusal) => match refusal.exit {
                 2 => Kind::Usage,
                 5 => Kind::Busy,
@@ -138,6 +139,10 @@ impl EngineError {
             Self::Lock(LockError::Held { .. }) => {
                 Some("`mc status` shows what it does; `mc mission stop` ends it".to_owned())
             }
+            Self::Lock(LockError::Replaced { .. }) | Self::Store(StoreError::Superseded { .. } | StoreError::Lock(_)) => Some(
+                "`mc status` shows who works here; when nobody does, `mc mission resume` goes on and takes over what still runs"
+                    .to_owned(),
+            ),
             Self::Lock(LockError::Orphans { .. }) => {
                 Some("wait for that git process to end, then try again".to_owned())
             }

@@ -121,6 +121,7 @@ pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId)
                 false => back(shop, token, expected, Some(now.commit)).await,
             };
         }
+        shop.in_office().map_err(|e| said(&e))?;
         let moved = move_green(&shop.lock, &shop.source, &green_ref, &candidate.commit, Some(expected));
         match moved.await.map_err(|e| said(&e))? {
             GreenMove::Moved => return Ok(LandResult::Landed { now: candidate.clone() }),

@@ -5,6 +5,7 @@ use super::error::{EngineError, Kind};
 use super::history::{self, History};
 use super::log::LogFile;
 use super::observer::Observer;
+use super::ownership::{self, Tenure};
 use super::redact::Redactor;
 use super::shop::{Effective, Shop};
 use super::site::Site;
@@ -19,9 +20,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// How long a new engine waits for git processes of a dead one.
-const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `mc mission start` was told beyond settings.
 #[derive(Debug, Clone, Default)]
@@ -48,9 +46,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     refuse_beside(site, unfinished(site)?)?;
     let (plan, only) = plans::for_mission(site, &settings, options.plan.as_deref(), &options.only).await?;
     let keeps = plans::keeps(site, &settings, plan.is_some()).await?;
-    site.state.create()?;
-    let lock = take_lock(site).await?;
-    let mut store = Store::open(&site.state.db())?;
+    let Tenure { lock, mut store } = ownership::begin(site).await?;
     refuse_beside(site, history::load(&store, None)?.filter(|h| !h.state.over()))?;
     // A rollback that was killed is settled before anything rests on green.
     super::rollback::settle(&mut store, &site.source(lock.guard()), &super::views::green_name(site)).await?;
@@ -155,16 +151,13 @@ async fn take_up(
         Wish::Finish => vec![Event::Stop(StopLevel::Drain)],
         Wish::Kill => vec![Event::Stop(StopLevel::Now)],
     };
-    // Refuses a state directory that belongs to another repository, whose mission this would be.
-    site.state.create()?;
-    let lock = match take_lock(site).await {
+    let Tenure { lock, store } = match ownership::begin(site).await {
         Err(e) if e.kind() == Kind::Busy && wish == Wish::GoOn && unfinished(site)?.is_some_and(|h| h.state.paused) => {
             ask(site, "resume")?;
             return Ok(Some(0));
         }
-        lock => lock?,
+        begun => begun?,
     };
-    let store = Store::open(&site.state.db())?;
     let Some(history) = history::load(&store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
     let mut effective = effective(&history.state)?;
     effective.take_over |= take_over;
@@ -245,15 +238,6 @@ fn ask(site: &Site, kind: &str) -> Result<bool, EngineError> {
     }
 }
 
-pub(super) async fn take_lock(site: &Site) -> Result<RunLock, EngineError> {
-    let path = site.state.lock();
-    let taken = tokio::task::spawn_blocking(move || RunLock::acquire(&path, ORPHAN_PATIENCE)).await;
-    match taken {
-        Ok(lock) => Ok(lock?),
-        Err(e) => Err(EngineError::Broken { what: format!("take the lock: {e}"), hint: String::new() }),
-    }
-}
-
 fn with_log(site: &Site, state: &State, mut observers: Vec<Box<dyn Observer>>) -> Vec<Box<dyn Observer>> {
     let names = serde_json::from_value::<Effective>(state.settings.clone()).map(|effective| {
         let Settings { agent, verification, .. } = effective.settings;
@@ -303,6 +287,7 @@ pub fn policy(settings: &Settings) -> Policy {
         workers: settings.parallel.num_workers,
         max_attempts: settings.scheduler.max_attempts,
         max_infrastructure_retries: settings.scheduler.max_infrastructure_retries,
+        max_starts: settings.scheduler.max_starts,
         gate: settings.queue.gate,
         ratchet: settings.queue.ratchet,
         confirm_failures: settings.queue.confirm_failures,

@@ -30,6 +30,7 @@ mod ground;
 mod landing;
 pub mod left;
 mod log;
+mod ownership;
 mod preflight;
 mod prepare;
 mod redact;

@@ -4,9 +4,8 @@ use super::error::{EngineError, chain};
 use super::history::{self, History};
 use super::left::{self, Left};
 use crate::adapters::environment::Environment;
-use crate::adapters::files;
 use crate::adapters::store::Store;
-use crate::adapters::store::lock::living_holder;
+use crate::adapters::store::lock::living_engine;
 use crate::adapters::store::place::{Known, known};
 use crate::domain::mission::{Event, State};
 use std::path::PathBuf;
@@ -52,7 +51,7 @@ pub async fn repositories() -> Result<Vec<Repository>, EngineError> {
 }
 
 async fn look(known: Known) -> Repository {
-    let engine = files::read_text(&known.root.join("engine.lock")).ok().and_then(|text| living_holder(&text));
+    let engine = living_engine(&known.root.join("engine.lock"));
     let read = || -> Result<(Newest, Vec<Event>), EngineError> {
         let Some(store) = Store::open_existing(&known.root.join("mc.db"))? else { return Ok((None, Vec::new())) };
         let missions = history::missions(&store)?.len();

@@ -7,7 +7,8 @@
 
 use super::driver::entry;
 use super::error::EngineError;
-use super::mission::{take_lock, unfinished};
+use super::mission::unfinished;
+use super::ownership::{self, Tenure};
 use super::site::Site;
 use super::{history, views};
 use crate::adapters::clock;
@@ -273,9 +274,7 @@ pub async fn run(site: &Site, plan: &Rollback) -> Result<u64, EngineError> {
     if let Some(refusal) = not_now(site)? {
         return Err(EngineError::Refused(refusal));
     }
-    site.state.create()?;
-    let lock = take_lock(site).await?;
-    let mut store = Store::open(&site.state.db())?;
+    let Tenure { lock, mut store } = ownership::begin(site).await?;
     let git = site.source(lock.guard());
     super::ground::own(&git, &site.state, false).await.map_err(EngineError::Refused)?;
     let name = views::green_name(site);

@@ -6,8 +6,8 @@ use super::bench::{Bench, Room};
 use super::site::Site;
 use crate::adapters::git::GitError;
 use crate::adapters::git::merge::MergeRepo;
-use crate::adapters::store::Store;
 use crate::adapters::store::lock::RunLock;
+use crate::adapters::store::{Store, StoreError};
 use crate::config::Settings;
 use crate::domain::values::MissionId;
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,14 @@ impl Shop {
         toplevel.clone_into(&mut self.bench.facts.toplevel);
         self.bench.lasting = Some(lasting);
         self
+    }
+
+    /// That this engine still is the one of its state directory.
+    ///
+    /// # Errors
+    /// [`StoreError`] with what took that from it.
+    pub fn in_office(&self) -> Result<(), StoreError> {
+        self.store().in_office()
     }
 
     /// The isolated merge directory.

@@ -9,7 +9,7 @@ use super::site::{Site, Where, read_layers};
 use crate::adapters::environment::Environment;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::Store;
-use crate::adapters::store::lock::living_holder;
+use crate::adapters::store::lock::living_engine;
 use crate::adapters::workspace::pool::{Pool, PoolError, SlotInfo};
 use crate::adapters::workspace::slot::Ignored;
 use crate::adapters::{clock, files};
@@ -150,7 +150,7 @@ pub fn since(
 #[must_use]
 pub fn engine_pid(site: &Site) -> Option<u32> {
     // A command that has just run the mission itself does not count: it is about to leave.
-    living_holder(&files::read_text(&site.state.lock()).ok()?).filter(|pid| *pid != std::process::id())
+    living_engine(&site.state.lock()).filter(|pid| *pid != std::process::id())
 }
 
 /// Name of the repository for people: `target.name`, else that of its folder.

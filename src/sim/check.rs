@@ -18,7 +18,7 @@ pub fn promises(state: &State, world: &World, journal: Option<&[Record]>) -> Res
     }
     world.kept.faults(world.green.as_ref(), state, &world.green_content().into_iter().collect())?;
     accounting(state)?;
-    caps(state)?;
+    caps(state, world)?;
     dependencies(state)?;
     liveness(state, world)?;
     match journal {
@@ -119,7 +119,7 @@ fn accounting(state: &State) -> Result<(), String> {
     Ok(())
 }
 
-fn caps(state: &State) -> Result<(), String> {
+fn caps(state: &State, world: &World) -> Result<(), String> {
     for unit in &state.units {
         let id = &unit.spec.id;
         let budget = unit.spec.attempts.unwrap_or(state.policy.max_attempts).max(1);
@@ -128,6 +128,13 @@ fn caps(state: &State) -> Result<(), String> {
         }
         if unit.used >= budget && unit.state == UnitState::Running {
             return Err(format!("P11: {id} runs although its {budget} attempts are used"));
+        }
+        let (starts, kills) = (unit.attempts.len(), world.kills_of(id));
+        let (allowed, given) = (state.policy.max_starts.max(budget) as usize, world.fresh_starts_of(id) + 1);
+        if starts > allowed * given + kills {
+            return Err(format!(
+                "P11: {id} was started {starts} times; {kills} kills were asked for, {allowed} starts allowed"
+            ));
         }
         if unit.infra > state.policy.max_infrastructure_retries + 1 {
             return Err(format!("P11: {id} met infrastructure {} times", unit.infra));

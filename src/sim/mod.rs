@@ -294,6 +294,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         let again = code == 3 && !held.is_empty() && self.rng.f64() < 0.7;
         if again {
             let event = Event::RetryUnit { unit: held[0].clone(), answer: "yes".to_owned() };
+            self.world.count_fresh_start(&held[0]);
             let step = decide(&mut self.state, self.world.now, event);
             self.keep(&step.records);
         } else if code != 130 {

@@ -85,11 +85,13 @@ pub struct Faults {
     pub checked_out: f64,
     /// A person cancels a unit.
     pub cancel: f64,
+    /// An attempt says of itself that it was killed, though nobody asked for that.
+    pub forged_stop: f64,
 }
 
 impl Faults {
     /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `back`, `flaky`,
-    /// `person`, `checked-out`, `cancel`, or `all`.
+    /// `person`, `checked-out`, `cancel`, `forged-stop`, or `all`.
     ///
     /// # Errors
     /// The unknown name with the list of known ones.
@@ -106,13 +108,16 @@ impl Faults {
                 "person" => faults.person = 0.005,
                 "checked-out" => faults.checked_out = 0.02,
                 "cancel" => faults.cancel = 0.01,
+                "forged-stop" => faults.forged_stop = 0.05,
                 "all" => {
-                    return Self::named("crash,duplicate,infrastructure,forward,back,flaky,person,checked-out,cancel");
+                    return Self::named(
+                        "crash,duplicate,infrastructure,forward,back,flaky,person,checked-out,cancel,forged-stop",
+                    );
                 }
                 _ => {
                     return Err(format!(
                         "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, back, flaky, person, \
-                         checked-out, cancel or all"
+                         checked-out, cancel, forged-stop or all"
                     ));
                 }
             }
@@ -188,6 +193,9 @@ impl Scenario {
         let mut apart = fastrand::Rng::with_seed(seed ^ 0xb00c);
         scenario.policy.keeps = if apart.bool() { Keeps::Backlog } else { Keeps::Nothing };
         scenario.books_break = apart.u8(..) < 20;
+        let mut apart = fastrand::Rng::with_seed(seed ^ 0x5709);
+        scenario.faults.forged_stop = if apart.u8(..) < 50 { apart.f64() } else { 0.0 };
+        scenario.policy.max_starts = if apart.bool() { apart.u32(3..12) } else { scenario.policy.max_starts };
         if rng.u8(..) < 64 {
             scenario.policy.budget = Budget {
                 per_run: Usd(rng.u64(0..60_000_000)),
@@ -271,6 +279,8 @@ fn random_faults(rng: &mut fastrand::Rng) -> Faults {
         person: some(0.01),
         checked_out: some(0.1),
         cancel: some(0.03),
+        // Drawn apart, so that everything else plays as it did.
+        forged_stop: 0.0,
     }
 }
 

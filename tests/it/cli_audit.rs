@@ -92,7 +92,7 @@ fn db(world: &World) -> std::path::PathBuf {
 fn store(world: &World) -> Store {
     let place = place(world);
     place.create().unwrap();
-    Store::open(&place.db()).unwrap()
+    crate::store_world::open(&place.db())
 }
 
 fn place(world: &World) -> StateDir {

@@ -5,8 +5,8 @@ use crate::support::cli::Said;
 use crate::support::repo::{World, within_a_minute};
 use expect_test::expect;
 use mission_control::adapters::environment::Environment;
+use mission_control::adapters::store::Entry;
 use mission_control::adapters::store::place::StateDir;
-use mission_control::adapters::store::{Entry, Store};
 use mission_control::domain::mission::Policy;
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{MissionId, UnitId};
@@ -22,7 +22,7 @@ fn plant(world: &World, rows: usize) {
     let env = Environment::empty(world.home()).with("HOME", world.home());
     let place = StateDir::locate(&world.repo().join(".git"), &env).unwrap();
     place.create().unwrap();
-    let mut store = Store::open(&place.db()).unwrap();
+    let mut store = crate::store_world::open(&place.db());
     for (at, record) in journal.iter().take(rows) {
         let entry = Entry { kind: record.kind(), body: serde_json::to_string(record).unwrap() };
         store.append(&MissionId::new("simulated").unwrap(), *at, &[entry]).unwrap();

@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "helpers of tests")]
 
-use crate::store_world::{Part, World, entry, in_time, mission, part_path};
+use crate::store_world::{Part, World, entry, in_time, mission, open, part_path};
 use mission_control::adapters::store::{Chain, Store};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +14,7 @@ const BATCH: usize = 5;
 #[ignore = "a part played for p4_killed_in_a_loop_of_appends_the_journal_is_whole"]
 fn part_appends_forever() {
     let Some(path) = part_path() else { return };
-    let mut store = Store::open(&path).unwrap();
+    let mut store = open(&path);
     let start = store.head().unwrap().seq;
     for batch in start.. {
         let entries: Vec<_> = (0..BATCH).map(|i| entry("k", &format!(r#"{{"batch":{batch},"i":{i}}}"#))).collect();

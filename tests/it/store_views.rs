@@ -1,6 +1,6 @@
 //! The SQL views tell the same as the fold, for random journals; and recorded journals fold as they always did.
 
-use mission_control::adapters::store::{Entry, Store};
+use mission_control::adapters::store::Entry;
 use mission_control::domain::mission::{Record, State, UnitState};
 use mission_control::domain::values::MissionId;
 use mission_control::sim::play;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 fn stored(journal: &[Record], folder: &Path) -> PathBuf {
     let db = folder.join("mc.db");
-    let mut store = Store::open(&db).unwrap();
+    let mut store = crate::store_world::open(&db);
     let mission = MissionId::new("simulated").unwrap();
     let entries: Vec<Entry> =
         journal.iter().map(|r| Entry { kind: r.kind(), body: serde_json::to_string(r).unwrap() }).collect();

@@ -1,6 +1,7 @@
 //! What the tests of the store share: a deadline, a database in a folder of its own, children of this very binary.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
 
+use mission_control::adapters::store::lock::RunLock;
 use mission_control::adapters::store::{Entry, Store};
 use mission_control::domain::values::MissionId;
 use std::io::{BufRead, BufReader};
@@ -30,6 +31,15 @@ pub fn entry(kind: &str, body: &str) -> Entry {
     Entry { kind: kind.to_owned(), body: body.to_owned() }
 }
 
+/// Opens a database as an engine does that takes the next epoch.
+pub fn open(db: &Path) -> Store {
+    let mut store = Store::open(db).unwrap();
+    let lock = RunLock::acquire(&db.with_file_name("engine.lock"), Duration::from_secs(5)).unwrap();
+    let epoch = store.tenant().unwrap().epoch + 1;
+    store.take_epoch(&lock, epoch, "").unwrap();
+    store
+}
+
 /// A folder with a database path in it.
 pub struct World {
     pub dir: tempfile::TempDir,
@@ -44,7 +54,7 @@ impl World {
     }
 
     pub fn store(&self) -> Store {
-        Store::open(&self.db).unwrap()
+        open(&self.db)
     }
 
     /// A connection that knows nothing of our rules, as a person with `sqlite3` has it.

@@ -4,6 +4,7 @@ pub mod command;
 pub mod contain;
 pub mod demo;
 pub mod detached;
+pub mod engine;
 pub mod kill;
 pub mod probe;
 pub mod procfs;

@@ -1,5 +1,6 @@
 //! What can go wrong with `mc.db`, and what to do about it.
 
+use super::lock::LockError;
 use crate::adapters::machine::no_room;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,28 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// It was deleted or replaced while it was open; nothing was written since.
+    #[error(
+        "write {}: it was deleted or replaced while mc worked with it, so nothing more is written or started. Put the file back if \
+         you can and `mc mission resume`; else `mc mission start` begins a new journal. Commits of attempts are safe in the \
+         repository under refs/mc/, and agents that still run end with their lease", path.display()
+    )]
+    Gone {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Another engine began meanwhile, or none has begun; nothing was written.
+    #[error(
+        "write {}: another mc has begun to work on this repository meanwhile; this one stops and touches nothing more",
+        path.display()
+    )]
+    Superseded {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The engine's lock file is not where it was.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A later `mc` made or migrated it.
     #[error(
         "read {}: it has schema version {found}, this mc knows versions up to {known}; use the newer mc that wrote it",

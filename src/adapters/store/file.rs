@@ -76,7 +76,7 @@ pub(super) fn not_cut_short(path: &Path, connection: &Connection) -> Result<(), 
 }
 
 /// The file that SQLite keeps beside the database under this ending.
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

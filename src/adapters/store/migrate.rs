@@ -6,8 +6,12 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What [`migrate`] applies; the version of a file is the number of those it has had.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("sql/0001_journal.sql"), include_str!("sql/0002_views.sql"), include_str!("sql/0003_control.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("sql/0001_journal.sql"),
+    include_str!("sql/0002_views.sql"),
+    include_str!("sql/0003_control.sql"),
+    include_str!("sql/0004_engine.sql"),
+];
 
 /// `PRAGMA application_id` of our files, set by the first migration.
 pub(super) const APPLICATION_ID: i64 = 1_835_228_977;
@@ -61,6 +65,20 @@ mod tests {
         assert_eq!((n, origin.as_str()), (2, "cli"));
         migrate(&mut connection, &later).unwrap();
         assert_eq!(version(&connection).unwrap(), have + 1);
+    }
+
+    #[test]
+    fn a_journal_from_before_epochs_keeps_its_rows_and_begins_at_none() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..3]).unwrap();
+        connection.execute_batch("INSERT INTO journal VALUES (1, 'm1', 5, 'k', '{}', 'h')").unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let read = |sql: &str| connection.query_row(sql, [], |r| r.get::<_, i64>(0)).unwrap();
+        assert_eq!((read("SELECT epoch FROM engine"), read("SELECT count(*) FROM journal")), (0, 1));
+        connection.execute_batch("UPDATE engine SET epoch = 4").unwrap();
+        for back in ["UPDATE engine SET epoch = 4", "UPDATE engine SET epoch = 3", "DELETE FROM engine"] {
+            connection.execute_batch(back).unwrap_err();
+        }
     }
 
     #[test]

@@ -13,10 +13,14 @@ mod migrate;
 mod network;
 pub mod place;
 mod snapshots;
+mod tenure;
 pub mod wake;
 
 pub use chain::{Chain, Head};
 pub use error::StoreError;
+pub use tenure::Tenant;
+
+use crate::adapters::files::FileIdentity;
 
 use crate::domain::values::{Millis, MissionId};
 use migrate::{MIGRATIONS, migrate};
@@ -29,6 +33,8 @@ use std::path::{Path, PathBuf};
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    identity: FileIdentity,
+    tenure: Option<tenure::Tenure>,
 }
 
 /// One journal entry to be written.
@@ -69,7 +75,8 @@ pub struct Signal {
 }
 
 impl Store {
-    /// Opens the database at `path` for the engine: made when absent, checked, migrated. Hold the engine's lock.
+    /// Opens the database at `path` for the engine: made when absent, checked, migrated. Hold the engine's lock, and take an
+    /// epoch ([`Store::take_epoch`]) before the first append.
     ///
     /// # Errors
     /// [`StoreError`]; a damaged, foreign or newer file is left untouched.
@@ -111,7 +118,8 @@ impl Store {
     }
 
     fn connected(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: file::connect(path)?, path: path.to_owned() })
+        let (connection, identity) = tenure::identified(path)?;
+        Ok(Self { connection, path: path.to_owned(), identity, tenure: None })
     }
 
     fn quick_check(&self) -> Result<(), StoreError> {
@@ -126,7 +134,8 @@ impl Store {
     /// of the journal.
     ///
     /// # Errors
-    /// [`StoreError`]; then none of the entries was written.
+    /// [`StoreError`]; then none of the entries was written. [`StoreError::Superseded`] without an epoch, or when a later
+    /// engine has begun.
     pub fn append(&mut self, mission: &MissionId, at: Millis, entries: &[Entry]) -> Result<u64, StoreError> {
         self.append_answering(mission, at, entries, &[])
     }
@@ -143,8 +152,12 @@ impl Store {
         entries: &[Entry],
         answered: &[i64],
     ) -> Result<u64, StoreError> {
-        let at = stored(at);
-        self.write(|step| {
+        self.in_office()?;
+        let (at, epoch) = (stored(at), self.tenure.as_ref().map_or(0, |tenure| tenure.epoch));
+        let appended = self.write(|step| {
+            if !tenure::is_newest(step, epoch)? {
+                return Ok(None);
+            }
             let mut head = head_of(step)?;
             let mut insert = step.prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
             for Entry { kind, body } in entries {
@@ -158,8 +171,9 @@ impl Store {
             for id in answered {
                 step.execute("UPDATE signals SET taken_ms = ?1 WHERE id = ?2 AND taken_ms IS NULL", params![at, id])?;
             }
-            Ok(head.seq)
-        })
+            Ok(Some(head.seq))
+        })?;
+        appended.ok_or_else(|| StoreError::Superseded { path: self.path.clone() })
     }
 
     /// Rows with a number above `after`, of one mission or of all, in order.
@@ -289,6 +303,7 @@ impl Store {
     }
 
     fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.in_place()?;
         let path = &self.path;
         let whole = || {
             let step = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -346,8 +361,14 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("mc.db")).unwrap();
+        let mut store = Store::open(&dir.path().join("mc.db")).unwrap();
+        take(&dir, &mut store, 1).unwrap();
         (dir, store)
+    }
+
+    fn take(dir: &tempfile::TempDir, store: &mut Store, epoch: u64) -> Result<(), StoreError> {
+        let lock = lock::RunLock::acquire(&dir.path().join("engine.lock"), Duration::ZERO).unwrap();
+        store.take_epoch(&lock, epoch, "{}")
     }
 
     fn mission() -> MissionId {
@@ -369,6 +390,57 @@ mod tests {
         assert_eq!(store.verify_chain(None).unwrap(), Chain::Intact { rows: 1 });
         store.connection.pragma_update_and_check(None, "max_page_count", 1_000_000, |_| Ok(())).unwrap();
         assert_eq!(store.append(&mission(), 3, &[entry(100_000)]).unwrap(), 2);
+    }
+
+    #[test]
+    fn p4_an_older_engine_appends_nothing_once_a_later_one_began() {
+        let (dir, mut older) = store();
+        older.append(&mission(), 1, &[entry(1)]).unwrap();
+        let mut later = Store::open(&older.path).unwrap();
+        assert_eq!(later.tenant().unwrap(), Tenant { epoch: 1, card: "{}".to_owned() });
+        let nobody = later.append(&mission(), 2, &[entry(1)]).unwrap_err();
+        assert!(matches!(nobody, StoreError::Superseded { .. }), "{nobody:?}");
+        let taken = take(&dir, &mut later, 1).unwrap_err();
+        assert!(matches!(taken, StoreError::Superseded { .. }), "{taken:?}");
+        take(&dir, &mut later, 2).unwrap();
+        let stopped = older.append(&mission(), 2, &[entry(1)]).unwrap_err();
+        assert!(matches!(stopped, StoreError::Superseded { .. }), "{stopped:?}");
+        assert_eq!(later.append(&mission(), 2, &[entry(1)]).unwrap(), 2);
+    }
+
+    #[test]
+    fn p4_nothing_is_written_into_a_database_that_is_not_where_it_was() {
+        let replace = |path: &Path| std::fs::copy(path, path.with_extension("copy")).map(drop);
+        for put_back in [false, true] {
+            let (dir, mut store) = store();
+            replace(&store.path).unwrap();
+            std::fs::remove_file(&store.path).unwrap();
+            if put_back {
+                std::fs::rename(store.path.with_extension("copy"), &store.path).unwrap();
+            }
+            let gone = store.append(&mission(), 1, &[entry(1)]).unwrap_err();
+            assert!(matches!(gone, StoreError::Gone { .. }), "{gone:?}");
+            let gone = store.signal_send("stop", "", 1).unwrap_err();
+            assert!(matches!(gone, StoreError::Gone { .. }), "{gone:?}");
+            assert!(matches!(store.in_office(), Err(StoreError::Gone { .. })));
+            drop(dir);
+        }
+    }
+
+    #[test]
+    fn p4_a_lock_file_that_is_not_where_it_was_ends_the_right_to_append() {
+        for put_back in [false, true] {
+            let (dir, mut store) = store();
+            let path = dir.path().join("engine.lock");
+            let file = std::fs::File::open(&path).unwrap();
+            std::fs::remove_file(&path).unwrap();
+            if put_back {
+                std::fs::write(&path, "").unwrap();
+            }
+            let lost = store.append(&mission(), 1, &[entry(1)]).unwrap_err();
+            assert!(matches!(lost, StoreError::Lock(lock::LockError::Replaced { .. })), "{lost:?}");
+            drop(file);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub fn attempt(
 ) -> Option<(AttemptClass, NextMove)> {
     let decision = Decision { state, now: at, step: Step::default() };
     let unit = decision.state.unit(unit)?;
-    let class = classify(report, unit.spec.run.is_some());
+    let class = classify(report, unit.spec.run.is_some(), unit.has_recorded_stop());
     Some((class, decision.next_move(unit, class, report)))
 }
 

@@ -58,7 +58,7 @@ impl Decision<'_> {
         if !open {
             return;
         }
-        let class = classify(&report, unit.spec.run.is_some());
+        let class = classify(&report, unit.spec.run.is_some(), unit.has_recorded_stop());
         let next = match self.state.cancelling.contains(id) {
             true => given_up(unit),
             false => self.next_move(unit, class, &report),
@@ -68,6 +68,16 @@ impl Decision<'_> {
     }
 
     pub(super) fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
+        match self.by_class(unit, class, report) {
+            NextMove::Retry { because, .. } if class != AttemptClass::Stopped && self.state.starts_used(unit) => {
+                let last = if because.is_empty() { ended(&report.end) } else { because };
+                NextMove::Fail { reason: starts_reason(unit, &last) }
+            }
+            next => next,
+        }
+    }
+
+    fn by_class(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
         let policy = &self.state.policy;
         let agent = unit.spec.run.is_none();
         let budget = unit.spec.attempts.unwrap_or(policy.max_attempts).max(1);
@@ -211,16 +221,52 @@ impl State {
     }
 }
 
+impl State {
+    /// Whether a unit has had all the starts it may have, of whatever class. Never fewer than its attempts.
+    pub(super) fn starts_used(&self, unit: &Unit) -> bool {
+        let attempts = unit.spec.attempts.unwrap_or(self.policy.max_attempts);
+        unit.starts >= self.policy.max_starts.max(attempts)
+    }
+
+    /// Folds a stop that kills what runs: an attempt that is open now may end by it.
+    pub(super) fn record_stops(&mut self) {
+        for i in self.slots.iter().flatten().copied().collect::<Vec<_>>() {
+            self.touch(i, Unit::stop_recorded);
+        }
+    }
+}
+
+impl Unit {
+    /// Folds that the journal has a stop of its open attempt.
+    pub(super) fn stop_recorded(&mut self) {
+        if let Some(open) = self.attempts.last_mut().filter(|attempt| attempt.ended.is_none()) {
+            open.stop_recorded = true;
+        }
+    }
+
+    /// Whether the journal has a stop of its newest attempt.
+    pub(super) fn has_recorded_stop(&self) -> bool {
+        self.attempts.last().is_some_and(|attempt| attempt.stop_recorded)
+    }
+}
+
+/// Why a unit that was started again and again is not started once more.
+pub(super) fn starts_reason(unit: &Unit, last: &str) -> String {
+    format!("started {} times, and scheduler.max_starts allows no more; last: {last}", unit.starts)
+}
+
 /// The outcome class of an attempt. Git and the exit decide; a claim is only believed where it costs its
-/// author something (failed, blocked) or, of an agent, where nothing changed anyway.
-pub(super) fn classify(report: &AttemptReport, script: bool) -> AttemptClass {
+/// author something (failed, blocked) or, of an agent, where nothing changed anyway. A run that says of itself that it was
+/// stopped counts as stopped only with a stop on record: who can write the files of a run could say so too.
+pub(super) fn classify(report: &AttemptReport, script: bool, stop_recorded: bool) -> AttemptClass {
     if report.accept.as_ref().is_some_and(AcceptBefore::doubts) {
         return AttemptClass::Held;
     }
     match &report.end {
         RunEnd::NeverStarted => return AttemptClass::NeverStarted,
         RunEnd::Infrastructure(_) => return AttemptClass::Infrastructure,
-        RunEnd::Stopped => return AttemptClass::Stopped,
+        RunEnd::Stopped if stop_recorded => return AttemptClass::Stopped,
+        RunEnd::Stopped => return AttemptClass::Infrastructure,
         RunEnd::Timeout => return AttemptClass::FailedTimeout,
         RunEnd::Stalled => return AttemptClass::FailedStalled,
         RunEnd::Exited(_) | RunEnd::Signaled(_) => {}
@@ -259,7 +305,7 @@ fn ended(end: &RunEnd) -> String {
         RunEnd::Infrastructure(what) => what.clone(),
         RunEnd::Timeout => "time used up".to_owned(),
         RunEnd::Stalled => "stalled".to_owned(),
-        RunEnd::Stopped => "stopped".to_owned(),
+        RunEnd::Stopped => "killed, with no stop of mc on record".to_owned(),
         RunEnd::NeverStarted => "never started".to_owned(),
     }
 }

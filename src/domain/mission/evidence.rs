@@ -92,7 +92,7 @@ pub fn in_workspace(report: &AttemptReport, unit: &UnitSpec) -> Option<InWorkspa
     if report.hold.is_some() {
         return None;
     }
-    match classify(report, unit.run.is_some()) {
+    match classify(report, unit.run.is_some(), false) {
         AttemptClass::Changed => Some(InWorkspace::Quick),
         AttemptClass::NoOp if unit.accept.is_some() => Some(InWorkspace::Accept),
         _ => None,

@@ -91,7 +91,9 @@ impl State {
                         notes: Vec::new(),
                         proof: String::new(),
                         quick: None,
+                        stop_recorded: false,
                     });
+                    u.starts += 1;
                 });
             }
             Record::AttemptEnded { unit, n, at, class, next, report } => {
@@ -125,6 +127,8 @@ impl State {
                         | AttemptClass::Empty => u.used += 1,
                         AttemptClass::Infrastructure => u.infra += 1,
                         AttemptClass::Continue => u.continues += 1,
+                        // The journal says who ended it: no fault of the unit, and no way to start without end.
+                        AttemptClass::Stopped => u.starts = u.starts.saturating_sub(1),
                         _ => {}
                     }
                 });
@@ -141,7 +145,10 @@ impl State {
                 u.reason.clear();
                 u.blocked_by = None;
             }),
-            Record::UnitCancelAsked { unit, .. } => drop(self.cancelling.insert(unit.clone())),
+            Record::UnitCancelAsked { unit, .. } => {
+                self.cancelling.insert(unit.clone());
+                self.unit_to(unit, Unit::stop_recorded);
+            }
             Record::UnitCancelled { unit, reason } => self.cancelled(unit, reason),
             Record::VerificationDropped { .. } => {
                 self.verifying = None;
@@ -162,7 +169,7 @@ impl State {
                     }
                     u.reason.clear();
                     u.blocked_by = None;
-                    (u.used, u.infra, u.conflicts, u.continues, u.not_before) = (0, 0, 0, 0, 0);
+                    (u.used, u.infra, u.conflicts, u.continues, u.starts, u.not_before) = (0, 0, 0, 0, 0, 0);
                 });
             }
             Record::LandingStarted { mr, token, onto, .. } => {
@@ -358,6 +365,9 @@ impl State {
                 self.paused = false;
                 self.waiting = false;
                 self.stop = Some((*level, *why));
+                if *level > StopLevel::Drain {
+                    self.record_stops();
+                }
             }
             Record::Waiting { .. } => {
                 self.waiting = true;
@@ -412,6 +422,7 @@ impl State {
                 infra: 0,
                 conflicts: 0,
                 continues: 0,
+                starts: 0,
                 reason: String::new(),
                 blocked_by: None,
                 landed: None,

@@ -13,6 +13,7 @@
 //! ```
 
 use super::Decision;
+use super::attempts::starts_reason;
 use super::command::{Command, MergeSource, VerifyOrder};
 use super::event::{Integration, LandResult, Refusal, StopLevel, Unverified, Verification};
 use super::evidence::protected_reason;
@@ -339,6 +340,8 @@ impl Decision<'_> {
                 let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
                 if exhausted {
                     NextMove::Reject { reason: because }
+                } else if self.state.starts_used(unit) {
+                    NextMove::Reject { reason: starts_reason(unit, &because) }
                 } else {
                     NextMove::Retry { not_before: 0, own_work, because }
                 }

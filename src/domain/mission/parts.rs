@@ -115,6 +115,8 @@ pub struct Attempt {
     pub proof: String,
     /// What the stages run in its workspace said.
     pub quick: Option<Quick>,
+    /// Whether the journal has a stop that kills it.
+    pub(super) stop_recorded: bool,
 }
 
 /// Whether the `accept` line of a unit must fail on green before its change.
@@ -150,6 +152,8 @@ pub struct Unit {
     pub conflicts: u32,
     /// Continuations so far.
     pub continues: u32,
+    /// Starts so far that count against their cap.
+    pub starts: u32,
     /// Why it is where it is. Untrusted.
     pub reason: String,
     /// The unit whose end blocked it.

@@ -15,6 +15,9 @@ pub struct Policy {
     pub max_attempts: u32,
     /// Infrastructure failures per unit.
     pub max_infrastructure_retries: u32,
+    /// Starts per unit, whatever became of them; those that a recorded stop ended do not count.
+    #[serde(default = "default_starts")]
+    pub max_starts: u32,
     /// Conflicts at landing per unit.
     pub max_conflicts: u32,
     /// Continuations per unit.
@@ -57,12 +60,17 @@ fn is_zero(at: &Millis) -> bool {
     *at == 0
 }
 
+const fn default_starts() -> u32 {
+    30
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
             workers: 4,
             max_attempts: 3,
             max_infrastructure_retries: 5,
+            max_starts: default_starts(),
             max_conflicts: 3,
             max_continues: 5,
             gate: Gate::NoRegression,

@@ -31,6 +31,8 @@ pub struct World {
     parents: BTreeMap<CommitId, Vec<CommitId>>,
     agents: BTreeMap<(UnitId, u32), Agent>,
     started: BTreeMap<UnitId, usize>,
+    kills: BTreeMap<UnitId, usize>,
+    fresh_starts: BTreeMap<UnitId, usize>,
     events: BTreeMap<(Millis, u64), Event>,
     seq: u64,
     idle: u32,
@@ -68,6 +70,8 @@ impl World {
             parents: BTreeMap::new(),
             agents: BTreeMap::new(),
             started: BTreeMap::new(),
+            kills: BTreeMap::new(),
+            fresh_starts: BTreeMap::new(),
             events: BTreeMap::new(),
             seq: 0,
             idle: 0,
@@ -93,6 +97,20 @@ impl World {
     #[must_use]
     pub fn green_content(&self) -> Vec<&UnitId> {
         self.green.iter().filter_map(|g| self.commits.get(g)).flat_map(BTreeMap::keys).collect()
+    }
+
+    /// How often attempts of a unit were told to be killed.
+    pub(super) fn kills_of(&self, unit: &UnitId) -> usize {
+        self.kills.get(unit).copied().unwrap_or(0)
+    }
+
+    /// How often a person gave a unit a fresh start.
+    pub(super) fn fresh_starts_of(&self, unit: &UnitId) -> usize {
+        self.fresh_starts.get(unit).copied().unwrap_or(0)
+    }
+
+    pub(super) fn count_fresh_start(&mut self, unit: &UnitId) {
+        *self.fresh_starts.entry(unit.clone()).or_default() += 1;
     }
 
     /// How often a tree was really verified.
@@ -135,6 +153,9 @@ impl World {
         let ((at, _), event) = self.events.pop_first()?;
         self.now = self.now.max(at);
         self.idle = 0;
+        if let Event::RetryUnit { unit, .. } = &event {
+            self.count_fresh_start(&unit.clone());
+        }
         if let Event::AttemptEnded { unit, n, .. } = &event
             && let Some(agent) = self.agents.get_mut(&(unit.clone(), *n))
         {
@@ -341,6 +362,10 @@ impl World {
             usd: Some(Usd(rng.u64(0..=s.policy.budget.per_session.0))),
             tokens: Some(rng.u64(0..50_000)),
         });
+        // No number is drawn without the fault: plans of other faults play as they did.
+        if s.faults.forged_stop > 0.0 && rng.f64() < s.faults.forged_stop {
+            report.end = RunEnd::Stopped;
+        }
         report.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
         let agent = Agent { slot: order.slot, ends: self.now + takes, report: report.clone(), collected: false };
         self.agents.insert(key, agent);
@@ -358,6 +383,7 @@ impl World {
     }
 
     fn kill(&mut self, unit: &UnitId, n: u32) {
+        *self.kills.entry(unit.clone()).or_default() += 1;
         let Some(agent) = self.agents.get_mut(&(unit.clone(), n)) else { return };
         if agent.ends > self.now {
             agent.ends = self.now;

@@ -1,0 +1,98 @@
+//! Which engine may write into the database: the one of the newest epoch, while lock and database are where they were.
+//!
+//! Promises: an engine whose lock file was deleted, so that another one began beside it, or whose database was deleted or
+//! replaced, appends nothing more: the epoch is compared within the transaction of each append, and both files are compared
+//! with their paths before it.
+
+use super::lock::{LockFile, RunLock};
+use super::{Store, StoreError, file, stored};
+use crate::adapters::files::FileIdentity;
+use rusqlite::{Connection, Transaction, params};
+use std::path::Path;
+
+/// An engine's right to write: its epoch, and the lock it rests on.
+#[derive(Debug)]
+pub(super) struct Tenure {
+    pub(super) epoch: u64,
+    lock: LockFile,
+    /// The write-ahead log, which SQLite keeps as long as somebody has the database open.
+    log: Option<FileIdentity>,
+}
+
+/// Who took an epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tenant {
+    /// The epoch; 0 for none yet.
+    pub epoch: u64,
+    /// Who, as it wrote itself down; empty for nobody.
+    pub card: String,
+}
+
+impl Store {
+    /// The engine that took the newest epoch.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn tenant(&self) -> Result<Tenant, StoreError> {
+        let read =
+            |row: &rusqlite::Row<'_>| Ok(Tenant { epoch: row.get::<_, i64>(0)?.cast_unsigned(), card: row.get(1)? });
+        self.connection.query_row("SELECT epoch, card FROM engine", [], read).map_err(|e| self.failed(e))
+    }
+
+    /// Takes `epoch`, from which on older engines append nothing and this store may. `card` says who it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`] when an engine has that epoch or a later one.
+    pub fn take_epoch(&mut self, lock: &RunLock, epoch: u64, card: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE engine SET epoch = ?1, card = ?2 WHERE epoch < ?1";
+        if self.write(|step| step.execute(sql, params![stored(epoch), card]))? == 0 {
+            return Err(StoreError::Superseded { path: self.path.clone() });
+        }
+        self.tenure = Some(Tenure { epoch, lock: lock.place().clone(), log: self.log() });
+        Ok(())
+    }
+
+    /// That this store may append: an epoch was taken, and the files it rests on are where they were.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`], [`StoreError::Lock`] or [`StoreError::Gone`].
+    pub fn in_office(&self) -> Result<(), StoreError> {
+        self.in_place()?;
+        let Some(tenure) = &self.tenure else { return Err(StoreError::Superseded { path: self.path.clone() }) };
+        // What is committed lies in the log first: without it the newest records would be gone.
+        if tenure.log.is_some() && tenure.log != self.log() {
+            return Err(StoreError::Gone { path: self.path.clone() });
+        }
+        Ok(tenure.lock.in_place()?)
+    }
+
+    fn log(&self) -> Option<FileIdentity> {
+        FileIdentity::at(&file::beside(&self.path, "-wal")).ok()
+    }
+
+    /// That the path still leads to the database that is open: what is written into a deleted file is lost.
+    pub(super) fn in_place(&self) -> Result<(), StoreError> {
+        match FileIdentity::at(&self.path) {
+            Ok(found) if found == self.identity => Ok(()),
+            _ => Err(StoreError::Gone { path: self.path.clone() }),
+        }
+    }
+}
+
+/// Whether the newest epoch is this one, asked within a transaction.
+pub(super) fn is_newest(step: &Transaction<'_>, epoch: u64) -> rusqlite::Result<bool> {
+    let newest: i64 = step.prepare_cached("SELECT epoch FROM engine")?.query_row([], |row| row.get(0))?;
+    Ok(newest == stored(epoch))
+}
+
+/// Opens a database and tells which file it is; one that is exchanged in between is opened again.
+pub(super) fn identified(path: &Path) -> Result<(Connection, FileIdentity), StoreError> {
+    let identity = || FileIdentity::at(path).map_err(|e| StoreError::io(path, e));
+    loop {
+        let before = identity()?;
+        let connection = file::connect(path)?;
+        if identity()? == before {
+            return Ok((connection, before));
+        }
+    }
+}
