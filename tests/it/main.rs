@@ -21,6 +21,7 @@ mod cli_reports;
 mod cli_start;
 mod cli_verify;
 mod cli_words;
+mod clone_oracle;
 mod config;
 mod control_rules;
 mod documents;

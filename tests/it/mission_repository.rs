@@ -127,6 +127,7 @@ fn p7_green_checked_out_before_the_start_is_refused_with_the_command_that_helps(
 #[test]
 fn p6_green_checked_out_in_mid_mission_makes_landings_wait() {
     let night = Night::new();
+    night.repository_is_attacked("a unit plays the person who switches the work tree");
     let repo = night.repo();
     let plan = unit("a", &format!("touch a; git -C {} switch -q mc/green", repo.display()));
     let running = night.begin(&["mission", "start", "--plan", &night.plan(&plan)]);
@@ -301,6 +302,7 @@ fn p3_the_other_remedy_for_a_green_moved_back_works_as_it_is_said() {
 #[test]
 fn p6_an_agent_that_writes_a_ref_of_the_source_is_held_and_named() {
     let night = Night::new();
+    night.repository_is_attacked("that is the test");
     let work = "touch a; git add a; git commit -qm a";
     let push = |to: &str| format!("{work}; git push -q {} HEAD:{to}", night.repo().display());
     night
@@ -342,6 +344,7 @@ fn p6_a_clone_has_nowhere_to_push() {
 #[test]
 fn p1_p2_a_source_that_is_packed_pruned_or_migrated_meanwhile_loses_nothing() {
     let night = Night::new();
+    night.repository_is_attacked("units play the person who tidies up and migrates");
     night.sh("seq 1 20 > m; git add m; git commit -qm m");
     let repo = night.repo().display().to_string();
     // Each is merged with what landed before it; the last one tidies up in between.

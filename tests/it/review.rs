@@ -170,6 +170,7 @@ fn p8_edits_of_files_that_mc_keeps_are_no_change() {
 fn p6_an_agent_that_merges_what_has_landed_is_not_held() {
     let night = Night::new();
     night.settings("sh run.sh", "[green_branch]\ngreen_branch = \"green\"");
+    night.repository_is_attacked("a unit plays the person who makes a branch, and green has another name");
     let source = night.repo().display().to_string();
     let merges = format!(
         "while [ \"$(git -C {source} rev-parse green)\" = \"$MC_BASE\" ]; do sleep 0.05; done

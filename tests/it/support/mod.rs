@@ -2,8 +2,11 @@
 
 pub mod attempt;
 pub mod cli;
+pub mod left_alone;
 pub mod night;
+pub mod oracle;
 pub mod repo;
 pub mod told;
 pub mod tools;
+pub mod units;
 pub mod world;

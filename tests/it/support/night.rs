@@ -1,6 +1,8 @@
 //! A night with the real program: a home of its own, a repository with a small TAP runner, `mc` with a cleared environment.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::left_alone::Watch;
+use super::oracle::{self, Scene};
 use serde_json::Value;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,7 @@ pub struct Night {
     home: TempDir,
     vars: Vec<(String, String)>,
     ordinary: bool,
+    watch: Watch,
 }
 
 /// What a command said and how it ended.
@@ -103,7 +106,7 @@ impl Night {
     }
 
     fn made(ordinary: bool) -> Self {
-        let night = Self { home: tempfile::tempdir().unwrap(), vars: Vec::new(), ordinary };
+        let night = Self { home: tempfile::tempdir().unwrap(), vars: Vec::new(), ordinary, watch: Watch::default() };
         std::fs::create_dir_all(night.repo()).unwrap();
         if ordinary {
             std::fs::copy(env!("CARGO_BIN_EXE_mc"), night.home().join("mc")).unwrap();
@@ -141,19 +144,54 @@ impl Night {
     }
 
     /// Writes a file below the repository; `~/` and `$HOME/` in it name this home by its path.
+    #[track_caller]
     pub fn write(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.repo().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        match std::str::from_utf8(text.as_ref()) {
-            Ok(text) => std::fs::write(path, self.at_home(text)).unwrap(),
-            Err(_) => std::fs::write(path, text).unwrap(),
-        }
+        self.person(|| {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            match std::str::from_utf8(text.as_ref()) {
+                Ok(text) => std::fs::write(path, self.at_home(text)).unwrap(),
+                Err(_) => std::fs::write(path, text).unwrap(),
+            }
+        });
     }
 
     /// The same text, with this home named by its path: what counts runs must be found by all of them, whatever HOME they have.
     fn at_home(&self, text: &str) -> String {
         let home = format!("{}/", self.home().display());
         text.replace("~/", &home).replace("$HOME/", &home)
+    }
+
+    /// Something that a person of the test does to the repository.
+    #[track_caller]
+    pub fn person<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.scene(|scene| self.watch.person(scene, act))
+    }
+
+    /// The clone oracle has nothing to say of this test.
+    pub fn without_oracle(&self, why: &'static str) {
+        self.watch.excuse_oracle(why);
+    }
+
+    /// Units of this test change the user's repository.
+    pub fn repository_is_attacked(&self, why: &'static str) {
+        self.watch.excuse_repository(why);
+    }
+
+    /// P6: the user's repository is as a person left it.
+    #[track_caller]
+    pub fn is_left_alone(&self) {
+        self.scene(|scene| self.watch.is_left_alone(scene));
+    }
+
+    /// What is not true of green in a clone; every test ends with this.
+    pub fn ask_oracle(&self) -> Vec<String> {
+        self.scene(oracle::ask)
+    }
+
+    fn scene<T>(&self, look: impl FnOnce(&Scene<'_>) -> T) -> T {
+        let command = |program: &str, dir: &Path| self.command(program, dir);
+        look(&Scene { home: &self.home(), repo: self.repo(), state: self.state(), command: &command })
     }
 
     /// Commits everything in the repository.
@@ -203,6 +241,11 @@ impl Night {
 
     #[track_caller]
     pub fn sh_in(&self, dir: &Path, script: &str) -> String {
+        self.person(|| self.shell(dir, script))
+    }
+
+    #[track_caller]
+    fn shell(&self, dir: &Path, script: &str) -> String {
         let mut command = self.command("/bin/sh", dir);
         let said = finish(command.args(["-ec", script]), DEADLINE);
         assert_eq!(said.code, 0, "{script}: {}", said.text());
@@ -220,6 +263,11 @@ impl Night {
 
     /// `mc` with these arguments, in the repository.
     pub fn mc(&self, args: &[&str]) -> Said {
+        self.scene(|scene| self.watch.sees(args, scene));
+        // These write into the work tree: that is their purpose.
+        if matches!(args.first(), Some(&("init" | "backlog" | "discover" | "man"))) {
+            return self.person(|| finish(self.command(self.program(), &self.repo()).args(args), DEADLINE));
+        }
         finish(self.command(self.program(), &self.repo()).args(args), DEADLINE)
     }
 
@@ -242,6 +290,7 @@ impl Night {
 
     /// Starts `mc` and leaves it running.
     pub fn begin(&self, args: &[&str]) -> Running {
+        self.scene(|scene| self.watch.sees(args, scene));
         let mut command = self.command(self.program(), &self.repo());
         Running {
             child: Some(command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()),
@@ -323,6 +372,12 @@ impl Night {
                (cd ../again && {command}) >../again.log 2>&1 || {{ echo \"$c is red\"; cat ../again.log; exit 1; }}
              done"
         ));
+    }
+}
+
+impl Drop for Night {
+    fn drop(&mut self) {
+        self.scene(|scene| self.watch.ends(scene));
     }
 }
 

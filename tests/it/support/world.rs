@@ -4,6 +4,9 @@
 //! found in `/proc` by that name alone.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::left_alone::Watch;
+use super::oracle::Scene;
+pub use super::units::{Unit, own_file, unit};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,43 +45,6 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// One unit of a plan file.
-#[derive(Debug, Clone)]
-pub struct Unit {
-    pub id: String,
-    pub depends: Vec<String>,
-    /// Its script, or what the agent does when it is given to one.
-    pub run: String,
-    pub agent: bool,
-}
-
-/// A unit that runs a script, witnessed: its start and its end are lines in a file outside the tree.
-pub fn unit(id: &str, script: &str) -> Unit {
-    let seen = |what: &str| format!("echo \"$MC_UNIT $MC_ATTEMPT $$ {what}\" >> \"$HOME/witness\"");
-    let run = format!("{}\n{script}\n{}\n", seen("start"), seen("end"));
-    Unit { id: id.to_owned(), depends: Vec::new(), run, agent: false }
-}
-
-impl Unit {
-    pub fn after(mut self, ids: &[&str]) -> Self {
-        self.depends = ids.iter().map(|id| (*id).to_owned()).collect();
-        self
-    }
-
-    /// Given to the agent, which does the same as the script.
-    pub fn by_agent(mut self) -> Self {
-        self.agent = true;
-        self
-    }
-}
-
-/// The script of a unit that works for `seconds`, then changes a file of its own and adds a test for it.
-pub fn own_file(id: &str, seconds: f32) -> String {
-    format!(
-        "sleep {seconds}\nmkdir -p units tests\necho 'made by {id}' > units/{id}\necho 'test -f units/{id}' > tests/{id}.sh"
-    )
 }
 
 /// What a program said and how it ended.
@@ -169,6 +135,7 @@ pub struct World {
     dir: TempDir,
     next: AtomicU32,
     isolation: &'static str,
+    watch: Watch,
 }
 
 impl World {
@@ -184,7 +151,7 @@ impl World {
     /// A machine with a repository that has no commit yet.
     pub fn empty() -> Self {
         let dir = tempfile::Builder::new().prefix("mc-world-").tempdir().unwrap();
-        let world = Self { dir, next: 1.into(), isolation: "auto" };
+        let world = Self { dir, next: 1.into(), isolation: "auto", watch: Watch::default() };
         for folder in ["repo", "bin", "said", "agents"] {
             std::fs::create_dir_all(world.home().join(folder)).unwrap();
         }
@@ -243,14 +210,40 @@ impl World {
     /// Git in the repository, as its user calls it.
     #[track_caller]
     pub fn git(&self, args: &[&str]) -> String {
+        let reads =
+            ["rev-parse", "log", "for-each-ref", "ls-tree", "cat-file", "show", "rev-list", "diff", "merge-base"];
+        match args.first().is_some_and(|verb| reads.contains(verb)) {
+            true => self.git_as_user(args),
+            false => self.person(|| self.git_as_user(args)),
+        }
+    }
+
+    /// Something that a person of the test does to the repository.
+    #[track_caller]
+    pub fn person<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.scene(|scene| self.watch.person(scene, act))
+    }
+
+    fn scene<T>(&self, look: impl FnOnce(&Scene<'_>) -> T) -> T {
+        let command = |program: &str, dir: &Path| {
+            let mut command = self.command(program);
+            command.current_dir(dir);
+            command
+        };
+        look(&Scene { home: &self.home(), repo: self.repo(), state: self.state(), command: &command })
+    }
+
+    #[track_caller]
+    fn git_as_user(&self, args: &[&str]) -> String {
         let output = self.command("git").args(args).output().unwrap();
         assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
     /// Writes a file and commits everything.
+    #[track_caller]
     pub fn commit(&self, path: &str, content: &str) {
-        std::fs::write(self.repo().join(path), content).unwrap();
+        self.person(|| std::fs::write(self.repo().join(path), content).unwrap());
         self.git(&["add", "-A"]);
         self.git(&["commit", "-qm", "work"]);
     }
@@ -282,6 +275,7 @@ impl World {
 
     /// Starts `mc` in the background.
     pub fn spawn(&self, args: &[&str]) -> Engine {
+        self.scene(|scene| self.watch.sees(args, scene));
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let [out, err] = ["out", "err"].map(|w| self.home().join(format!("said/{n}.{w}")));
         let mut command = self.command(env!("CARGO_BIN_EXE_mc"));
@@ -476,5 +470,6 @@ impl Drop for World {
     fn drop(&mut self) {
         // A failed test leaves detached runs behind.
         self.kill_all();
+        self.scene(|scene| self.watch.ends(scene));
     }
 }
