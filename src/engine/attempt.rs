@@ -86,7 +86,7 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
             return settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await;
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
-        ended.proof = Some(end_traceless(&place.root.join("run"), pool.path(order.slot)).await);
+        ended.proof = Some(end_traceless(&place.root.join("run"), pool.parent(order.slot)).await);
     }
     finish(shop, &order, &place, ended, None, kill).await
 }

@@ -10,6 +10,7 @@ use crate::adapters::host::kill::KillProof;
 use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, started_at};
 use crate::adapters::host::supervisor::{self, OURSELVES};
 use crate::adapters::workspace::activity::changed_since;
+use crate::adapters::workspace::layout::slot_of;
 use crate::domain::handoff;
 use crate::domain::values::Millis;
 use std::ffi::OsString;
@@ -153,7 +154,7 @@ async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
         isolation,
         program: OURSELVES.into(),
         cookie: clock::new_cookie(),
-        search_roots: vec![job.cwd.clone()],
+        search_roots: vec![slot_of(&job.cwd).to_owned()],
     })
     .await
 }

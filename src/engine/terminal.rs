@@ -4,6 +4,7 @@ use super::site::Site;
 use super::views;
 use crate::adapters::environment::Environment;
 use crate::adapters::workspace::activity::latest_change;
+use crate::adapters::workspace::layout::work_folder;
 use crate::adapters::{files, terminal};
 use crate::domain::values::{Millis, MissionId, UnitId};
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ impl Life {
     pub fn last(&self, mission: &MissionId, unit: &UnitId, n: u32, slot: u32) -> Option<Millis> {
         let log = self.runs.join(mission.as_str()).join(unit.as_str()).join(n.to_string()).join("run/out.log");
         let printed = files::changed(&log);
-        let changed = latest_change(&self.pool.join(format!("slot-{slot}")), LOOKED_AT);
+        let changed = latest_change(&work_folder(&self.pool, slot), LOOKED_AT);
         printed.max(changed)
     }
 }

@@ -62,5 +62,6 @@ mod verify_formats;
 mod verify_trees;
 mod workspace_collect;
 mod workspace_hostile;
+mod workspace_layout;
 mod workspace_pool;
 mod workspace_unseen;

@@ -306,7 +306,8 @@ fn p2_lost_refs_workspaces_and_state_are_survived() {
     night.mission(&unit("b", "touch b")).exits(0);
     night.sh("rm -rf ../state/pool ../state/merge.git ../state/runs ../state/logs");
     night.mission(&unit("c", "touch c")).exits(0);
-    night.sh("for s in ../state/pool/*/.git; do rm -rf $s/objects; : > $s/HEAD; done; mkdir -p ../state/pool/junk");
+    night
+        .sh("for s in ../state/pool/*/work/.git; do rm -rf $s/objects; : > $s/HEAD; done; mkdir -p ../state/pool/junk");
     night.mission(&unit("d", "touch d")).exits(0);
     // All that does not hold is the pin somebody deleted.
     night.mc(&["audit"]).exits(4).says(&["/a/1 is gone; it pinned", "1 claim does not hold"]);

@@ -36,7 +36,7 @@ fn p2_a_verification_never_throws_away_a_units_work_that_was_not_collected() {
     // As a collection that failed leaves it: the work, and the marker that names its attempt.
     let mission = night.status()["mission"]["id"].as_str().unwrap().to_owned();
     let pool = night.state().join("pool");
-    fs::write(pool.join("slot-1/precious"), "uncommitted").unwrap();
+    fs::write(pool.join("slot-1/work/precious"), "uncommitted").unwrap();
     fs::write(pool.join("slot-1.dirty"), format!("{mission}/b/9")).unwrap();
     // One worker less: what was a unit's slot is now that of verifications.
     night.mission_with(&unit("c", "touch c"), &["--workers", "1"]).exits(0);

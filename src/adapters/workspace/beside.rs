@@ -5,6 +5,7 @@
 //! look the same to them, and the tests of one would be run with the code of the other.
 
 use super::disk::remove_any;
+use super::layout::note;
 use super::slot::kept_index;
 use crate::adapters::git::{Git, GitError, fields};
 use std::ffi::OsStr;
@@ -50,7 +51,7 @@ pub(super) fn entries(index: &Path) -> Option<u64> {
 
 /// The file whose time says when somebody's work in a slot had ended.
 pub(super) fn used(files: &Path) -> PathBuf {
-    files.with_extension("used")
+    note(files, "used")
 }
 
 /// Notes that somebody's work in the slot has ended by now.

@@ -128,9 +128,11 @@ const SNAPSHOT: &str = "snapshot of an unfinished merge";
 /// [`CollectError`] when something could not be saved; the slot keeps its marker and can be collected again.
 pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collected, CollectError> {
     pool.hold(slot)?;
-    let files = pool.path(slot);
+    let folder = pool.folder(slot);
+    let files = folder.work();
     let failed = |source| CollectError::Io { path: files.clone(), source };
-    if !files.is_dir() {
+    folder.adopt().map_err(failed)?;
+    if !fs::symlink_metadata(&files).is_ok_and(|meta| meta.is_dir()) {
         return Err(CollectError::Gone { slot });
     }
     let shape = pool.shape();
@@ -183,6 +185,7 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
         notes.push(format!("{hidden} files were hidden from git and are looked at again"));
     }
     let mut others = rescue::linked_worktrees(&git, &files, &shape.identity, &aside, &mut notes).await?;
+    rescue::strays(&folder, &aside, &mut notes)?;
     rescue::unlinked(&git, &files, &attempt.base, &index.links, &aside, &mut notes).await?;
     if odd {
         rescue::nested(&git, &files, &attempt.base, &aside, &mut notes).await?;

@@ -4,9 +4,9 @@
 //! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
-use super::beside::used;
 use super::disk::{remove_any, sync_folder, write_durably};
-use super::slot::{Ignored, Shape, kept_index, narrow, reset, slot_git};
+use super::layout::SlotFolder;
+use super::slot::{Ignored, Shape, narrow, reset, slot_git};
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::inspect;
@@ -72,7 +72,7 @@ pub enum PoolError {
 pub struct SlotInfo {
     /// Its number.
     pub slot: u32,
-    /// Its folder.
+    /// Its folder, with clone, temporary files and HOME.
     pub path: PathBuf,
     /// Disk space in bytes.
     pub bytes: u64,
@@ -169,10 +169,32 @@ impl Pool {
         self
     }
 
-    /// The folder of a slot, whether it exists or not.
+    /// The clone of a slot, where its user works, whether it exists or not.
     #[must_use]
     pub fn path(&self, slot: u32) -> PathBuf {
-        self.root.join(format!("slot-{slot}"))
+        self.folder(slot).work()
+    }
+
+    /// The folder of a slot: its clone, its temporary files and its HOME.
+    #[must_use]
+    pub fn parent(&self, slot: u32) -> PathBuf {
+        self.folder(slot).parent().to_owned()
+    }
+
+    /// Where what runs in a slot puts its temporary files. Empty after each preparation.
+    #[must_use]
+    pub fn temporary(&self, slot: u32) -> PathBuf {
+        self.folder(slot).temporary()
+    }
+
+    /// The HOME of verifications in a slot. Empty after each preparation.
+    #[must_use]
+    pub fn home(&self, slot: u32) -> PathBuf {
+        self.folder(slot).home()
+    }
+
+    pub(crate) fn folder(&self, slot: u32) -> SlotFolder {
+        SlotFolder::of(&self.root, slot)
     }
 
     /// Git on a slot.
@@ -197,11 +219,11 @@ impl Pool {
     /// files: with all of them, and where ignored ones are removed at each use.
     #[must_use]
     pub fn stamp(&self, slot: u32) -> PathBuf {
-        self.root.join(format!("slot-{slot}.setup"))
+        self.folder(slot).note("setup")
     }
 
     fn marker(&self, slot: u32) -> PathBuf {
-        self.root.join(format!("slot-{slot}.dirty"))
+        self.folder(slot).note("dirty")
     }
 
     /// Takes the lock of a slot unless this pool has it already.
@@ -217,7 +239,7 @@ impl Pool {
     }
 
     fn lock(&self, slot: u32) -> Result<SlotLock, PoolError> {
-        let path = self.root.join(format!("slot-{slot}.lock"));
+        let path = self.folder(slot).note("lock");
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = open.map_err(|e| io_error(&path, e))?;
         match file.try_lock() {
@@ -230,11 +252,8 @@ impl Pool {
     /// Removes a slot's files with all that is kept about them.
     fn wipe(&self, slot: u32) -> Result<(), PoolError> {
         *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let files = self.path(slot);
-        let gone = [self.stamp(slot), kept_index(&files), used(&files), files.clone()]
-            .iter()
-            .try_for_each(|path| remove_any(path));
-        gone.map_err(|e| io_error(&files, e))
+        let folder = self.folder(slot);
+        folder.remove().map_err(|e| io_error(folder.parent(), e))
     }
 
     fn let_go(&self, slot: u32) {
@@ -242,7 +261,7 @@ impl Pool {
     }
 
     /// Locks a slot for `label`, makes its files equal to `base`, whose objects the source must have, and marks it dirty.
-    /// Returns its folder; HEAD is detached at `base` and no branch exists.
+    /// Returns its clone; HEAD is detached at `base` and no branch exists.
     ///
     /// # Errors
     /// [`PoolError::Busy`] while somebody (this pool included) uses it, [`PoolError::Dirty`] when it was not collected,
@@ -265,17 +284,14 @@ impl Pool {
             return Err(PoolError::Dirty { slot, label });
         }
         let files = self.path(slot);
-        // What setup made may be among the ignored files that go now.
-        if self.ignored == Ignored::Remove {
-            let stamp = self.stamp(slot);
-            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
-        }
-        let first = reset(&self.source, &self.shape, &files, base, self.ignored).await;
+        let fresh = self.furnish(slot)?;
+        let first = reset(&self.source, &self.shape, &files, base, self.ignored, fresh).await;
         if !matches!(&first, Ok(different) if different.is_empty()) {
             self.wipe(slot)?;
+            let fresh = self.furnish(slot)?;
             // What git calls different in a checkout from nothing is a matter of the repository's own line-end
             // attributes; there is no truer checkout of this commit.
-            if let Err(source) = reset(&self.source, &self.shape, &files, base, self.ignored).await {
+            if let Err(source) = reset(&self.source, &self.shape, &files, base, self.ignored, fresh).await {
                 self.wipe(slot)?;
                 return Err(PoolError::Prepare { slot, base: base.clone(), source });
             }
@@ -285,6 +301,19 @@ impl Pool {
         write_durably(&marker, label.as_bytes()).map_err(|e| io_error(&marker, e))?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
         Ok(files)
+    }
+
+    /// Makes the folder of a slot, or takes out of it what its last user left beside the clone; whether the clone has to be made
+    /// from nothing.
+    fn furnish(&self, slot: u32) -> Result<bool, PoolError> {
+        let (folder, stamp) = (self.folder(slot), self.stamp(slot));
+        let fresh = folder.make().map_err(|e| io_error(folder.parent(), e))?;
+        let strays = folder.clear().map_err(|e| io_error(folder.parent(), e))?;
+        // What setup made may be among what goes now.
+        if self.ignored == Ignored::Remove || fresh || strays {
+            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+        }
+        Ok(fresh)
     }
 
     /// Takes paths out of a slot prepared at `base`, before anything ran in it.
@@ -375,7 +404,7 @@ impl Pool {
     pub fn list(&self) -> Result<Vec<SlotInfo>, PoolError> {
         let mut found = Vec::new();
         for slot in self.numbers("")? {
-            let path = self.path(slot);
+            let path = self.parent(slot);
             let mine = self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot);
             let in_use = mine || self.lock(slot).is_err();
             found.push(SlotInfo {
@@ -409,7 +438,7 @@ impl Pool {
             return Ok(known.bytes);
         }
         let began = Instant::now();
-        let bytes = self.numbers("")?.into_iter().filter_map(|slot| files::size(&self.path(slot))).sum();
+        let bytes = self.numbers("")?.into_iter().filter_map(|slot| files::size(&self.parent(slot))).sum();
         let fresh = Measured { bytes, at: Instant::now(), took: began.elapsed() };
         *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
         Ok(bytes)

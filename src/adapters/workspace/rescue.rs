@@ -2,7 +2,8 @@
 //! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
 
 use super::collect::CollectError;
-use super::disk::{open_up, remove_special};
+use super::disk::{open_up, remove_any, remove_special};
+use super::layout::{SlotFolder, slot_of};
 use super::slot::inner_git_dirs;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place, fields};
@@ -201,8 +202,25 @@ pub(crate) async fn submodules(
     Ok(())
 }
 
+/// Moves aside what was made in the folder of the slot beside the clone: it is no part of the work, and the slot's next user
+/// shall not find it.
+pub(crate) fn strays(folder: &SlotFolder, aside: &Aside, notes: &mut Vec<String>) -> Result<(), CollectError> {
+    let failed = |source| CollectError::Io { path: folder.parent().to_owned(), source };
+    let found = folder.strays().map_err(failed)?;
+    if !found.is_empty() {
+        // What setup made may be among it.
+        remove_any(&folder.note("setup")).map_err(failed)?;
+    }
+    for path in found {
+        let place = aside.take(&path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        notes.push(format!("{name}, made beside the workspace, is no part of the work; it is in {}", place.display()));
+    }
+    Ok(())
+}
+
 /// Commits what is uncommitted in worktrees the agent linked to its clone, and moves those that are inside the
-/// workspace aside. Returns the commits to keep.
+/// folder of its slot aside. Returns the commits to keep.
 pub(crate) async fn linked_worktrees(
     git: &Git,
     files: &Path,
@@ -227,7 +245,9 @@ pub(crate) async fn linked_worktrees(
             Ok(commit) => kept.extend(commit),
             Err(error) => notes.push(format!("could not commit the linked worktree {}: {error}", tree_files.display())),
         }
-        if tree_files.canonicalize().is_ok_and(|p| p.starts_with(files)) {
+        // Not the folder of the slot itself, whatever points there.
+        let ours = |real: PathBuf| real.starts_with(slot_of(files)) && !files.starts_with(&real);
+        if tree_files.canonicalize().is_ok_and(ours) {
             let shown = tree_files.to_owned();
             let place = aside.take(tree_files)?;
             notes.push(format!(

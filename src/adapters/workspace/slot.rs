@@ -7,6 +7,7 @@
 
 use super::beside::{drop_untracked, entries, last_written, tell_apart};
 use super::disk::{open_up, remove_any, remove_special, remove_where};
+use super::layout::note;
 use super::survey::survey;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
@@ -147,18 +148,17 @@ pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId) -> Result<(), 
     made().map_err(|source| GitError::Io { path: files.to_owned(), source })
 }
 
-/// Makes files and index equal to `base`; says what is still different afterwards, as `git status` shows it.
+/// Makes files and index equal to `base`, `fresh` when the folder is new and empty; says what is still different afterwards, as `git status` shows it.
 pub(crate) async fn reset(
     source: &Git,
     shape: &Shape,
     files: &Path,
     base: &CommitId,
     ignored: Ignored,
+    fresh: bool,
 ) -> Result<Vec<Vec<u8>>, GitError> {
     let failed = |source| GitError::Io { path: files.to_owned(), source };
-    let fresh = fs::symlink_metadata(files).is_err();
     let (began, before) = (SystemTime::now(), last_written(files));
-    fs::create_dir_all(files).map_err(failed)?;
     let found = survey(files, false).map_err(failed)?;
     renew(shape, files, base)?;
     let git = slot_git(source, files);
@@ -223,7 +223,7 @@ pub(crate) async fn differences(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
 
 /// Where the index of a slot is kept while somebody works there.
 pub(crate) fn kept_index(files: &Path) -> PathBuf {
-    files.with_extension("index")
+    note(files, "index")
 }
 
 /// Keeps a copy of the index with its time: git takes a file for unchanged only when it is older than the index that

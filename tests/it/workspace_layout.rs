@@ -1,0 +1,104 @@
+//! The folder of a slot: clone, temporary files and HOME in a place that belongs to this slot alone.
+
+use crate::support::attempt::Work;
+use crate::support::night::{Night, unit};
+use crate::support::repo::within_a_minute;
+use std::fs;
+
+#[test]
+fn p10_two_units_that_link_a_worktree_beside_their_workspace_are_not_in_each_others_way() {
+    let night = Night::new();
+    let run = |file: &str| {
+        format!(
+            "git worktree add -q ../wt -b part-{file} && echo part > ../wt/part-{file} && touch {file} && git add {file} && git commit -qm {file}"
+        )
+    };
+    let plan = [unit("a", &run("a")), unit("b", &run("b"))].join("\n");
+    night.mission_with(&plan, &["--workers", "2"]).exits(0);
+    // One after the other in the same slot as well.
+    night.mission_with(&[unit("c", &run("c")), unit("d", &run("d"))].join("\n"), &["--workers", "1"]).exits(0);
+    for file in ["a", "b", "c", "d"] {
+        assert!(night.holds(&format!("git cat-file -e mc/green:{file}")), "{file}");
+        // What was not committed in the worktree is kept.
+        let kept = format!(
+            "for r in $(git for-each-ref --format='%(refname)' refs/mc/kept); do for p in $(git rev-list $r); do git cat-file -e $p:part-{file} 2>/dev/null && exit 0; done; done; exit 1"
+        );
+        assert!(night.holds(&kept), "{file}");
+    }
+    assert!(night.holds("! ls -d ../state/pool/wt ../state/pool/slot-*/wt"));
+    night.audit();
+}
+
+#[test]
+fn p2_what_is_made_beside_the_workspace_is_kept_and_does_not_reach_the_next_user() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.agent(
+            "echo note > ../note; git init -q ../other; cd ../other; echo o > o; git add o; git commit -qm o; cd ../work
+             git worktree add -q ../wt -b wt; echo w > ../wt/w; echo t > ../tmp/t; echo h > ../home/h; ln -s /etc ../link",
+        )
+        .await;
+        let found = work.collect().await;
+        assert!(!found.changed);
+        let beside = work.pool.parent(1);
+        assert_eq!(work.world.sh_in(&beside, "ls -A").await, "home\ntmp\nwork");
+        let aside = work.attempt.run_dir.join("aside");
+        let kept = format!(
+            "cd {}; cat */note 2>/dev/null || cat $(grep -l note * 2>/dev/null); git -C $(dirname $(ls -d */.git | head -1)) log --format=%s",
+            aside.display()
+        );
+        assert_eq!(work.world.sh(&kept).await, "note\no");
+        let notes = found.notes.join("\n");
+        for name in ["note", "other", "link", "wt was a linked worktree"] {
+            assert!(notes.contains(name), "{name}: {notes}");
+        }
+        assert_eq!(found.kept, 1);
+        assert_eq!(work.world.sh("git show $(git for-each-ref --format='%(refname)' refs/mc/kept)^2:w").await, "w");
+        work.pool.release(1).unwrap();
+        work.pool.prepare(1, "m1/u2/1", &work.attempt.base).await.unwrap();
+        assert!(work.pool.temporary(1).is_dir() && work.pool.home(1).is_dir());
+        assert_eq!(work.world.sh_in(&beside, "ls -A . tmp home").await, ".:\nhome\ntmp\nwork\n\nhome:\n\ntmp:");
+    });
+}
+
+#[test]
+fn p2_work_in_the_pool_of_an_earlier_version_is_collected() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.agent("echo precious > precious; git checkout -qb side; echo c > c; git add c; git commit -qm c").await;
+        // There the slot's folder was the clone itself.
+        let slot = work.pool.parent(1);
+        work.world.sh(&format!("mv {0}/work {0}.old && rm -rf {0} {0}.made && mv {0}.old {0}", slot.display())).await;
+        assert!(slot.join("precious").exists());
+        let found = work.collect().await;
+        assert!(found.changed && found.made_commit && !found.no_repository);
+        let head = work.attempt.head_ref();
+        assert_eq!(work.world.sh(&format!("git show {head}:precious {head}:c")).await, "precious\nc");
+        work.pool.release(1).unwrap();
+        work.pool.prepare(1, "m1/u2/1", &work.attempt.base).await.unwrap();
+        assert_eq!(work.world.sh_in(&slot, "ls -A; ls work").await, "home\ntmp\nwork\na\nsrc");
+        // One that holds nobody's work is used on as well.
+        work.pool.release(1).unwrap();
+        work.world.sh(&format!("mv {0}/work {0}.old && rm -rf {0} {0}.made && mv {0}.old {0}", slot.display())).await;
+        work.pool.prepare(1, "m1/u3/1", &work.attempt.base).await.unwrap();
+        assert_eq!(
+            work.world.sh_in(&slot, "ls -A; ls work; git -C work status --porcelain").await,
+            "home\ntmp\nwork\na\nsrc"
+        );
+    });
+}
+
+#[test]
+fn a_pruned_slot_leaves_nothing_of_its_folder() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        fs::write(work.pool.parent(1).join("stray"), [b'x'; 50_000]).unwrap();
+        work.pool.release(1).unwrap();
+        let info = work.pool.list().unwrap().remove(0);
+        assert!(info.path == work.pool.parent(1) && info.bytes > 50_000, "{info:?}");
+        assert_eq!(work.pool.prune().unwrap(), [1]);
+        let left = fs::read_dir(work.pool.parent(1).parent().unwrap()).unwrap();
+        let left: Vec<_> = left.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(left, ["slot-1.lock"]);
+    });
+}
