@@ -10,6 +10,7 @@ use super::value::Value;
 use super::{ConfigError, FILE_NAME, Problem};
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::Gate;
+use crate::domain::verify::home::is_below_home;
 use crate::domain::verify::key::{StageSpec, Tier};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 /// The key that says how a repository is verified, where there are no stages.
 pub(super) const VERIFICATION_COMMAND: &str = "target.verification.command";
+const HOME: &str = "target.verification.home";
 const PROTECT: &str = "target.verification.protect";
 
 /// Everything a mission is configured with.
@@ -86,6 +88,9 @@ pub struct Verification {
     /// Paths and globs removed from a tree before it is verified.
     #[serde(default)]
     pub ignore: Vec<String>,
+    /// Files and folders of the user's home that verifications find in theirs, besides the usual ones.
+    #[serde(default)]
+    pub home: Vec<String>,
 }
 
 /// The default of `target.verification.timeout`, for settings journaled before it was kept.
@@ -250,6 +255,7 @@ impl Layers {
                 timeout: self.time("target.verification.timeout"),
                 protect: self.texts(PROTECT),
                 ignore: self.texts("target.verification.ignore"),
+                home: self.texts(HOME),
             },
             agent: Agent {
                 preset: Preset::Command,
@@ -392,6 +398,10 @@ impl Layers {
     }
 
     fn check_paths(&self, problems: &mut Vec<Problem>) {
+        for name in self.texts(HOME).into_iter().filter(|name| !is_below_home(name)) {
+            let message = format!("must name files or folders of your home, relative to it; `{name}` is not");
+            problems.push(Problem::Value { place: self.source(HOME), key: HOME.to_owned(), message });
+        }
         for key in ["target.copy", "target.setup_inputs"] {
             for path in self.texts(key) {
                 if path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".git") {

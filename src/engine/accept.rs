@@ -6,6 +6,7 @@
 
 use super::error::chain;
 use super::evidence::own_line;
+use super::homes::Home;
 use super::prepare::{self, NotReady, Wanted};
 use super::runs::GRACE;
 use super::shop::Shop;
@@ -132,7 +133,7 @@ async fn ask(
     let (slot, stop) = (order.slot, kill.clone());
     let (setup, label) = (dir.join("setup"), label.as_str());
     let seat = async |_: Filtered| {
-        let wanted = Wanted { slot, label, base: &green.commit, without: None };
+        let wanted = Wanted { slot, label, base: &green.commit, without: None, home: Home::Slots };
         match prepare::workspace(shop, wanted, &setup, stop).await {
             Ok(workspace) => Ok(Seat { slot, workspace, adopted: false }),
             Err(NotReady::Killed) => Err("killed".to_owned().into()),

@@ -12,7 +12,7 @@ use super::evidence;
 use super::foreign::foreign_refs;
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady, Wanted};
-use super::runs::{End, Ended, GRACE, Job, run};
+use super::runs::{End, Ended, GRACE, Home, Job, run};
 use super::shop::Shop;
 use crate::adapters::clock;
 use crate::adapters::files;
@@ -165,7 +165,7 @@ async fn begin(
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
     sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
-    let wanted = Wanted { slot: order.slot, label: &label, base: &order.from, without: None };
+    let wanted = Wanted { slot: order.slot, label: &label, base: &order.from, without: None, home: Home::Users };
     let workspace = prepare::workspace(shop, wanted, &place.root.join("setup"), kill).await?;
     let text = brief(&BriefInput {
         objective: &shop.objective,
@@ -231,6 +231,7 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
         start: agent.start_timeout.filter(|_| order.spec.run.is_none()),
         result: Some((place.result(), agent.grace_after_result))
             .filter(|(_, grace)| order.spec.run.is_none() && !grace.is_zero()),
+        home: Home::Users,
     }
 }
 

@@ -3,6 +3,7 @@
 //! and `mc verify` work on the same bench.
 
 use super::error::EngineError;
+use super::homes;
 use super::redact::Redactor;
 use super::site::Site;
 use crate::adapters::environment::Environment;
@@ -14,6 +15,7 @@ use crate::adapters::host::probe::{Isolation, ProbeError, Wanted, probe};
 use crate::adapters::host::supervisor::OURSELVES;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
+use crate::adapters::workspace::home::Homes;
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::slot::Ignored;
 use crate::config::Settings;
@@ -46,6 +48,7 @@ pub struct Bench {
     store: Arc<Mutex<Store>>,
     pool: OnceCell<Arc<Pool>>,
     isolation: OnceCell<Isolation>,
+    homes: OnceCell<Homes>,
     fingerprint: OnceCell<String>,
 }
 
@@ -95,6 +98,7 @@ impl Bench {
             store,
             pool: OnceCell::new(),
             isolation: OnceCell::new(),
+            homes: OnceCell::new(),
             fingerprint: OnceCell::new(),
         }
     }
@@ -172,6 +176,17 @@ impl Bench {
         self.isolation.get_or_try_init(|| probe(wanted, Path::new(OURSELVES))).await.copied()
     }
 
+    /// What the HOME of verifications is made of here; absent where they have the user's, because the settings want it.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub async fn homes(&self) -> Result<Option<&Homes>, String> {
+        if !homes::have_own(self.settings()) {
+            return Ok(None);
+        }
+        self.homes.get_or_try_init(|| homes::find(self)).await.map(Some)
+    }
+
     /// The allow-listed environment plus `names`.
     #[must_use]
     pub fn allowed_env(&self, names: &[String]) -> Vec<(OsString, OsString)> {
@@ -208,6 +223,10 @@ impl Bench {
         }
         for text in [&self.settings().target.setup].into_iter().flatten() {
             field(text.as_bytes());
+        }
+        if homes::have_own(self.settings()) {
+            field(b"a HOME of its own");
+            verification.home.iter().for_each(|name| field(name.as_bytes()));
         }
         for name in &verification.env {
             field(name.as_bytes());

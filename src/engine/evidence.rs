@@ -4,6 +4,7 @@
 //! second time), so that a new engine adopts them. The work is collected, pinned and written down before the first one
 //! starts: nothing they leave in the workspace becomes part of it.
 
+use super::homes::Home;
 use super::shop::Shop;
 use super::verification::{Extent, Ground, NoResult, gate_stages, run_stage};
 use crate::adapters::clock;
@@ -91,7 +92,7 @@ pub async fn look(
     kill: watch::Receiver<bool>,
 ) {
     let Some(tree) = report.head.as_ref().map(|head| head.tree.clone()) else { return };
-    let on = Ground { workspace, tree: &tree, adopted: false };
+    let on = Ground { workspace, tree: &tree, adopted: false, home: Home::Users };
     match ran(shop, stages, &quick_dir(attempt_dir), on, kill).await {
         Ok((quick, flaky)) => {
             report.notes.extend(flaky.iter().map(|name| format!("{name} failed and passed on the same work")));

@@ -27,6 +27,7 @@ mod evidence_audit;
 mod executor;
 mod foreign;
 mod ground;
+mod homes;
 mod landing;
 pub mod left;
 mod log;

@@ -2,6 +2,7 @@
 //! them in order and stops at the first, `mc doctor` asks all of them. Nothing here changes anything.
 
 use super::error::{ROOM, chain, is_full};
+use super::homes::shared;
 use super::shop::Shop;
 use crate::adapters::git::green::{OwnerCard, foreign_owner};
 use crate::adapters::git::source::SourceFacts;
@@ -46,6 +47,7 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     notes.extend(on.copies()?);
     notes.extend(on.submodules(&target).await?);
     notes.extend(on.unknown_cost());
+    notes.extend(shop.homes().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.and_then(shared));
     let green = on.green().await?;
     if !shop.take_over {
         let landed = landings(&shop.store())?;

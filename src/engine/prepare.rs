@@ -1,6 +1,7 @@
 //! Making a workspace ready: the slot at an exact commit, files copied in, `setup` run when its inputs changed.
 
 use super::bench::Bench;
+use super::homes::{self, Home, SetupHome};
 use super::runs::{End, GRACE, Job, run};
 use super::shop::Shop;
 use crate::adapters::files;
@@ -85,6 +86,8 @@ pub struct Wanted<'a> {
     pub base: &'a CommitId,
     /// What is taken out of the commit's tree before anything runs in it.
     pub without: Option<&'a Filtered>,
+    /// Whose HOME `setup`, and what runs there then, has: that of the user while a unit is worked on, one of its own else.
+    pub home: Home,
 }
 
 /// Prepares a slot that holds nobody's work.
@@ -100,7 +103,7 @@ pub async fn fresh(
     if *kill.borrow() {
         return Err(NotReady::Killed.into());
     }
-    let Wanted { slot, label, base, without } = wanted;
+    let Wanted { slot, label, base, without, home } = wanted;
     let failed = |e: &dyn std::error::Error| NotReady::Failed(super::error::chain(e));
     let pool = bench.pool().await.map_err(|e| failed(&e))?;
     within_disk(bench, pool, slot).await?;
@@ -120,8 +123,26 @@ pub async fn fresh(
             tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
         }
     }
+    if home == Home::Slots {
+        homes::furnish(bench, &workspace).await.map_err(NotReady::Failed)?;
+    }
     if let Some(line) = &target.setup {
-        setup(bench, line, &workspace, &pool.stamp(slot), setup_dir, kill).await?;
+        let mut own = SetupHome::of(bench, &workspace, home).await.map_err(NotReady::Failed)?;
+        let inputs = inputs(bench, line, &workspace);
+        let mut inputs = inputs.map_err(|e| NotReady::Failed(format!("read setup inputs: {e}")))?;
+        inputs += &own.as_ref().map(SetupHome::stamp).unwrap_or_default();
+        let stamp = pool.stamp(slot);
+        let there = files::read_if_there(&stamp).ok().flatten().as_deref() == Some(inputs.as_bytes());
+        if !there || !own.as_ref().is_none_or(SetupHome::is_kept) {
+            if let Some(own) = &mut own {
+                own.begin().map_err(NotReady::Failed)?;
+            }
+            setup(bench, line, (&workspace, home), setup_dir, kill).await?;
+            if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(NotReady::Failed)? {
+                let noted = files::replace(&stamp, inputs.as_bytes());
+                noted.map_err(|e| NotReady::Failed(format!("note that setup ran: {e}")))?;
+            }
+        }
     }
     Ok(workspace)
 }
@@ -158,23 +179,16 @@ async fn within_disk(bench: &Bench, pool: &Arc<Pool>, slot: u32) -> Result<(), N
 async fn setup(
     bench: &Bench,
     line: &str,
-    workspace: &Path,
-    stamp: &Path,
+    (workspace, home): (&Path, Home),
     dir: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<(), NotReady> {
-    let inputs = inputs(bench, line, workspace).map_err(|e| NotReady::Failed(format!("read setup inputs: {e}")))?;
-    if files::read_if_there(stamp).ok().flatten().as_deref() == Some(inputs.as_bytes()) {
-        return Ok(());
-    }
     let env = bench.allowed_env(&bench.settings().verification.env);
     let timeout = bench.settings().scheduler.session_timeout;
-    let job = Job::shell(dir.to_owned(), workspace.to_owned(), line, env, timeout);
+    let job = Job::shell(dir.to_owned(), workspace.to_owned(), line, env, timeout).at_home(home);
     let ended = run(bench, job, kill, false).await;
     match ended.end {
-        End::Exited(0) => {
-            files::replace(stamp, inputs.as_bytes()).map_err(|e| NotReady::Failed(format!("note that setup ran: {e}")))
-        }
+        End::Exited(0) => Ok(()),
         End::Killed => Err(NotReady::Killed),
         end => {
             let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();

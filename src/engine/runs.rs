@@ -4,6 +4,7 @@
 
 use super::bench::Bench;
 use super::error::chain;
+use super::homes;
 use crate::adapters::clock::{self, EngineClock};
 use crate::adapters::files;
 use crate::adapters::host::kill::KillProof;
@@ -18,6 +19,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+pub use super::homes::Home;
 
 /// Does the work of a supervisor when the arguments of this process, without its name, ask for it; then its exit code.
 #[must_use]
@@ -46,6 +49,8 @@ pub struct Job {
     pub start: Option<Duration>,
     /// File it gives its result in, and how long it may go on after its last word there; `None`: not watched.
     pub result: Option<(PathBuf, Duration)>,
+    /// Whose HOME it has.
+    pub home: Home,
 }
 
 impl Job {
@@ -53,7 +58,15 @@ impl Job {
     #[must_use]
     pub fn shell(dir: PathBuf, cwd: PathBuf, line: &str, env: Vec<(OsString, OsString)>, timeout: Duration) -> Self {
         let argv = vec!["sh".into(), "-c".into(), line.into()];
-        Self { dir, cwd, argv, env, stdin: None, timeout, idle: None, start: None, result: None }
+        let home = Home::Users;
+        Self { dir, cwd, argv, env, stdin: None, timeout, idle: None, start: None, result: None, home }
+    }
+
+    /// The same with this HOME.
+    #[must_use]
+    pub fn at_home(mut self, home: Home) -> Self {
+        self.home = home;
+        self
     }
 }
 
@@ -105,7 +118,14 @@ pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs a job that may have been started by an earlier engine: takes over what is there, else starts it. `adopt_only`
 /// never starts anything: what nobody claimed is claimed, so that it can never start.
-pub async fn run(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>, adopt_only: bool) -> Ended {
+pub async fn run(bench: &Bench, job: Job, kill: watch::Receiver<bool>, adopt_only: bool) -> Ended {
+    let cwd = job.cwd.clone();
+    let ended = until_the_end(bench, job, kill, adopt_only).await;
+    homes::leave(&cwd);
+    ended
+}
+
+async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>, adopt_only: bool) -> Ended {
     loop {
         let found = if job.dir.exists() { find(&job.dir).await } else { Found::NeverStarted };
         match found {
@@ -140,21 +160,26 @@ pub async fn run(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>, adopt
 }
 
 async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
-    let isolation =
-        bench.isolation().await.map_err(|e| RunError::NotStarted { dir: job.dir.clone(), reason: e.to_string() })?;
+    let failed = |reason| RunError::NotStarted { dir: job.dir.clone(), reason };
+    let isolation = bench.isolation().await.map_err(|e| failed(e.to_string()))?;
+    let cookie = clock::new_cookie();
+    let around = homes::around(bench, &job.cwd, job.home, &cookie).await.map_err(failed)?;
+    let given = |name: &OsString| around.env.iter().any(|(own, _)| own == name);
+    let env = job.env.iter().filter(|(name, _)| !given(name)).chain(&around.env).cloned().collect();
     launch(&RunSpec {
         dir: job.dir.clone(),
         cwd: job.cwd.clone(),
         argv: job.argv.clone(),
-        env: job.env.clone(),
+        env,
         stdin: job.stdin.clone(),
         timeout: job.timeout,
         grace: GRACE,
         lease: bench.lease(),
         isolation,
         program: OURSELVES.into(),
-        cookie: clock::new_cookie(),
+        cookie,
         search_roots: vec![slot_of(&job.cwd).to_owned()],
+        mounts: around.mounts,
     })
     .await
 }

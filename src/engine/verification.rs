@@ -7,6 +7,7 @@
 use super::bench::Bench;
 use super::error::chain;
 use super::evidence;
+use super::homes::Home;
 use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, GRACE, Job, run};
 use super::shop::Shop;
@@ -233,7 +234,7 @@ async fn run_stages(
     for (nth, stage) in question.stages.iter().enumerate() {
         let dir = question.dir.join(nth.to_string());
         let adopted = seat.adopted && dir.exists();
-        let on = Ground { workspace: &seat.workspace, tree: &question.tip.tree, adopted };
+        let on = Ground { workspace: &seat.workspace, tree: &question.tip.tree, adopted, home: Home::Slots };
         let result = run_stage(bench, stage, dir, on, kill.clone()).await;
         results.push(result.map_err(|none| none.to_string())?);
     }
@@ -251,6 +252,8 @@ pub struct Ground<'a> {
     pub tree: &'a TreeId,
     /// Whether the stage may already be at work, started by an earlier engine.
     pub adopted: bool,
+    /// Whose HOME the stage has.
+    pub home: Home,
 }
 
 /// A stage came to no result.
@@ -279,7 +282,7 @@ pub async fn run_stage(
     let asked = clock::now();
     let env = bench.allowed_env(&bench.settings().verification.env);
     let timeout = Duration::from_secs(stage.timeout_secs);
-    let job = Job::shell(dir, on.workspace.to_owned(), &stage.run, env, timeout);
+    let job = Job::shell(dir, on.workspace.to_owned(), &stage.run, env, timeout).at_home(on.home);
     let ended = run(bench, job, kill, false).await;
     if ended.end == End::Killed {
         return Err(NoResult::Killed);
@@ -345,7 +348,7 @@ async fn in_slot(
     if let Some((_, old)) = stale {
         super::attempt::rescue(shop, slot, &old, &tip.commit).await?;
     }
-    let wanted = Wanted { slot, label, base: &tip.commit, without };
+    let wanted = Wanted { slot, label, base: &tip.commit, without, home: Home::Slots };
     match prepare::workspace(shop, wanted, &dir.join("setup"), kill).await {
         Ok(workspace) => Ok(workspace),
         Err(NotReady::Killed) => Err("killed".to_owned().into()),
@@ -398,7 +401,7 @@ pub async fn check(
         None => in_slot(shop, slot, &label, tip, None, &dir, kill.clone()).await?,
     };
     let env = shop.allowed_env(&shop.settings().verification.env);
-    let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout);
+    let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout).at_home(Home::Slots);
     let ended = run(shop, job, kill, false).await;
     let pool = shop.pool().await.map_err(|e| chain(&e))?;
     pool.release(slot).map_err(|e| chain(&e))?;

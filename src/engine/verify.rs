@@ -7,6 +7,7 @@
 
 use super::bench::{Bench, Room};
 use super::error::{EngineError, chain};
+use super::homes::{Home, shared};
 use super::judge::{self, Against, Court};
 use super::prepare::{self, NotFresh, NotReady, Wanted};
 use super::runs::GRACE;
@@ -160,6 +161,9 @@ impl Job<'_> {
             base = Some(Base { side, merge_base });
         }
         let mut after = self.side(asked, &tip, "rev", options.fresh).await?;
+        if after.runs > 0 {
+            notes.extend(self.bench.homes().await.map_err(broken)?.and_then(shared));
+        }
         let compare = |after: &Side| {
             base.as_ref().map(|base| {
                 let delta = delta(&base.side.snapshot, &after.snapshot);
@@ -306,7 +310,7 @@ impl Job<'_> {
         let setup = verify_runs(&self.bench.state).join(label).join("setup");
         let mut slot = u32::from(confirming);
         while slot < SLOTS {
-            let wanted = Wanted { slot, label, base, without: Some(filtered) };
+            let wanted = Wanted { slot, label, base, without: Some(filtered), home: Home::Slots };
             match prepare::fresh(self.bench, wanted, &setup, self.kill.clone()).await {
                 Ok(workspace) => return Ok(Seat { slot, workspace, adopted: false }),
                 Err(NotFresh::Dirty(old)) if self.end_left_over(slot, &old).await? => {}

@@ -59,6 +59,7 @@ mod store_wake;
 mod store_world;
 mod verify_ci;
 mod verify_formats;
+mod verify_homes;
 mod verify_trees;
 mod workspace_collect;
 mod workspace_hostile;

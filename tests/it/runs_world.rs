@@ -51,6 +51,7 @@ impl Runs {
             isolation,
             cookie: self.tag.clone(),
             search_roots: vec![self.slot()],
+            mounts: Vec::new(),
             program: program(),
         }
     }

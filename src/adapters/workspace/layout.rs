@@ -3,7 +3,7 @@
 //! `slot-N` is a folder that `mc` makes (mode 0700): `work` in it is the clone, `tmp` the folder for temporary files of
 //! whatever runs there, `home` the HOME of verifications. What somebody puts beside these three is told from the work and
 //! does not reach the next user. What `mc` itself notes about a slot lies beside `slot-N`: `.lock`, `.dirty` (who works
-//! there), `.made` (which folders `mc` made), `.setup`, `.index`, `.used`.
+//! there), `.made` (which folders `mc` made), `.setup`, `.index`, `.used`, `.layers` (a folder: what was written to folders of tools).
 
 use super::disk::{remove_any, write_durably};
 use std::fs::{self, DirBuilder};
@@ -139,7 +139,7 @@ impl SlotFolder {
 
     /// Removes the folder with everything in it and all notes about what is in it.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        let notes = ["setup", "index", "used", "new"].map(|kind| self.note(kind));
+        let notes = ["setup", "index", "used", "layers", "new"].map(|kind| self.note(kind));
         notes.iter().try_for_each(|path| remove_any(path))?;
         // Without its note the folder would be taken for that of an earlier version.
         remove_any(&self.0)?;
@@ -151,6 +151,24 @@ impl SlotFolder {
 #[must_use]
 pub fn work_folder(root: &Path, slot: u32) -> PathBuf {
     SlotFolder::of(root, slot).work()
+}
+
+/// The folder for temporary files of the slot whose clone is `work`.
+#[must_use]
+pub fn temporary_folder(work: &Path) -> PathBuf {
+    slot_of(work).join(TEMPORARY)
+}
+
+/// The HOME of verifications in the slot whose clone is `work`.
+#[must_use]
+pub fn home_folder(work: &Path) -> PathBuf {
+    slot_of(work).join(HOME)
+}
+
+/// Where goes what verifications in the slot whose clone is `work` write to folders of tools.
+#[must_use]
+pub fn layers_folder(work: &Path) -> PathBuf {
+    note(work, "layers")
 }
 
 /// One of the notes about the slot whose clone is `work`.

@@ -7,6 +7,7 @@
 pub mod activity;
 pub mod collect;
 pub mod disk;
+pub mod home;
 pub mod layout;
 pub mod pool;
 pub mod reports;

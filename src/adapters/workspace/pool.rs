@@ -5,7 +5,7 @@
 //! anew once and then reported, never handed out half prepared and never waited for.
 
 use super::disk::{remove_any, sync_folder, write_durably};
-use super::layout::SlotFolder;
+use super::layout::{SlotFolder, layers_folder};
 use super::slot::{Ignored, Shape, narrow, reset, slot_git};
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
@@ -407,15 +407,15 @@ impl Pool {
             let path = self.parent(slot);
             let mine = self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot);
             let in_use = mine || self.lock(slot).is_err();
-            found.push(SlotInfo {
-                slot,
-                bytes: files::size(&path).unwrap_or(0),
-                dirty: self.label(slot)?,
-                in_use,
-                path,
-            });
+            found.push(SlotInfo { slot, bytes: self.bytes(slot), dirty: self.label(slot)?, in_use, path });
         }
         Ok(found)
+    }
+
+    /// Disk space of a slot, with what was written to folders of tools.
+    fn bytes(&self, slot: u32) -> u64 {
+        let parts = [self.parent(slot), layers_folder(&self.path(slot))];
+        parts.iter().filter_map(|part| files::size(part)).sum()
     }
 
     /// Disk space of all slots in bytes. The answer may be a little old: it costs a look at every file.
@@ -438,7 +438,7 @@ impl Pool {
             return Ok(known.bytes);
         }
         let began = Instant::now();
-        let bytes = self.numbers("")?.into_iter().filter_map(|slot| files::size(&self.parent(slot))).sum();
+        let bytes = self.numbers("")?.into_iter().map(|slot| self.bytes(slot)).sum();
         let fresh = Measured { bytes, at: Instant::now(), took: began.elapsed() };
         *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
         Ok(bytes)

@@ -5,6 +5,7 @@ pub mod results;
 
 pub mod codes;
 pub mod formats;
+pub mod home;
 pub mod key;
 pub mod reports;
 pub mod snapshot;

@@ -58,14 +58,16 @@ pub async fn git(on: &Terrain<'_>, checks: &mut Vec<Check>) {
     }
 }
 
-/// How runs are contained here.
-pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) {
+/// How runs are contained here, if they can be.
+pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) -> Option<Isolation> {
     let wanted = match settings.scheduler.isolation {
         WantedIsolation::Auto => Wanted::Auto,
         WantedIsolation::Pidns => Wanted::PidNamespace,
         WantedIsolation::Search => Wanted::Search,
     };
-    checks.push(match probe(wanted, Path::new(OURSELVES)).await {
+    let found = probe(wanted, Path::new(OURSELVES)).await;
+    let isolation = found.as_ref().ok().copied();
+    checks.push(match found {
         Ok(Isolation::PidNamespace(_)) => Check::ok(
             "isolation",
             "each run has a pid namespace: whatever it starts ends with it, proven by the kernel",
@@ -82,6 +84,7 @@ pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) {
         ),
         Err(e) => refused("isolation", contained(&e)),
     });
+    isolation
 }
 
 /// Disk, memory and processors.

@@ -6,6 +6,7 @@
 
 mod agent;
 mod gate;
+mod homes;
 mod machine;
 mod repository;
 
@@ -68,7 +69,8 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
         let source = site.source(ChildGuard::none());
         let on = Terrain { source: &source, facts: &site.facts, settings };
         let target = repository::look(site, &on, &mut checks).await;
-        machine::isolation(settings, &mut checks).await;
+        let isolation = machine::isolation(settings, &mut checks).await;
+        homes::look(site, settings, isolation, &mut checks).await;
         machine::room(site, settings, &mut checks);
         agent::stages(site, settings, target.as_ref(), &mut checks).await;
         agent::look(site, settings, target.as_ref(), &mut checks).await;

@@ -3,7 +3,7 @@
 //! Values are written so that the shell can read them as data: every byte outside a small safe set becomes `\0ooo`.
 //! Reading is total: what is truncated, empty or foreign reads as absent, never as an error.
 
-use super::{Exit, RunError, RunSpec};
+use super::{Exit, Mount, RunError, RunSpec};
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::Identity;
 use crate::domain::ending::Ending;
@@ -22,6 +22,8 @@ pub struct Settings {
     pub cookie: String,
     /// Folders whose users belong to the run.
     pub search_roots: Vec<PathBuf>,
+    /// What is mounted for it, in this order.
+    pub mounts: Vec<Mount>,
 }
 
 /// The supervisor's record of the started run.
@@ -118,7 +120,19 @@ pub fn settings_text(spec: &RunSpec) -> Result<String, RunError> {
     for root in &spec.search_roots {
         text += &format!("root {}\n", encode("a search root", root.as_os_str())?);
     }
+    for mount in &spec.mounts {
+        text += &mount.line()?;
+    }
     Ok(text + "end\n")
+}
+
+/// Text of a run file that says only what is mounted, and how its namespace is made.
+///
+/// # Errors
+/// [`RunError::Nul`] for a path with a NUL byte.
+pub fn trial_text(isolation: Isolation, mounts: &[Mount]) -> Result<String, RunError> {
+    let lines: Result<String, RunError> = mounts.iter().map(Mount::line).collect();
+    Ok(format!("isolation {}\ncookie trial\n{}end\n", isolation.word(), lines?))
 }
 
 /// How often the supervisor counts: each time costs a process, and 64 agents at a time are not rare. A search samples
@@ -172,16 +186,17 @@ pub fn parse_command(text: &str) -> Option<Program> {
 /// Reads the `run` file back; absent when it is incomplete.
 #[must_use]
 pub fn parse_settings(text: &str) -> Option<Settings> {
-    let (mut isolation, mut cookie, mut search_roots) = (None, None, Vec::new());
+    let (mut isolation, mut cookie, mut search_roots, mut mounts) = (None, None, Vec::new(), Vec::new());
     for line in complete(text)? {
         match line.split_once(' ')? {
             ("isolation", word) => isolation = Isolation::from_word(word),
             ("cookie", word) => cookie = Some(word.to_owned()),
             ("root", word) => search_roots.push(PathBuf::from(decode(word))),
+            (kind @ ("overlay" | "bind"), words) => mounts.push(Mount::of_line(kind, words)?),
             _ => {}
         }
     }
-    Some(Settings { isolation: isolation?, cookie: cookie?, search_roots })
+    Some(Settings { isolation: isolation?, cookie: cookie?, search_roots, mounts })
 }
 
 /// Text of the `start` file.
@@ -240,7 +255,7 @@ fn complete(text: &str) -> Option<impl Iterator<Item = &str>> {
     Some(text.strip_suffix("end\n").filter(|t| t.ends_with('\n'))?.lines())
 }
 
-fn encode(what: &'static str, value: &OsStr) -> Result<String, RunError> {
+pub(super) fn encode(what: &'static str, value: &OsStr) -> Result<String, RunError> {
     let mut text = String::with_capacity(value.len());
     for byte in value.as_bytes() {
         match byte {
@@ -254,7 +269,7 @@ fn encode(what: &'static str, value: &OsStr) -> Result<String, RunError> {
     Ok(text)
 }
 
-fn decode(text: &str) -> OsString {
+pub(super) fn decode(text: &str) -> OsString {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((first, tail)) = rest.split_first() {
         let octal = tail.get(1..4).and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
@@ -314,6 +329,15 @@ mod tests {
             isolation: Isolation::Search,
             cookie: "c".into(),
             search_roots: vec!["/a b".into()],
+            mounts: vec![
+                Mount::Overlay {
+                    target: "/home/a b/.cache".into(),
+                    upper: "/u".into(),
+                    work: "/w".into(),
+                    lowers: vec!["/made".into(), "/home/a b/.cache".into()],
+                },
+                Mount::Bind { from: "/slot/tmp".into(), to: "/tmp/x".into() },
+            ],
             program: "mc".into(),
         };
         let read = parse_command(&command_text(&spec).unwrap()).unwrap();
@@ -323,7 +347,8 @@ mod tests {
         let second = Duration::from_secs(1);
         let limits = Limits { tick: second, step: second, timeout: 3600, grace: 5, lease: 1800 };
         assert_eq!(parse_limits(&settings_text(&spec).unwrap()), Some(limits));
-        assert_eq!(parse_settings(&settings_text(&spec).unwrap()).unwrap().search_roots, spec.search_roots);
+        let settings = parse_settings(&settings_text(&spec).unwrap()).unwrap();
+        assert_eq!((settings.search_roots, settings.mounts), (spec.search_roots.clone(), spec.mounts.clone()));
         assert_eq!(parse_command("cwd /\nend\n"), None, "no program");
         let one = Identity { pid: 7, born: 9 };
         let start =

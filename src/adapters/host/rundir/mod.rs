@@ -5,8 +5,12 @@
 //! environment, lock or descriptors. The protocol, its races and the tests are described in `docs/runs.md`.
 
 mod files;
+mod mounts;
 
-pub use files::{Limits, Program, Settings, Start, parse_command, parse_limits, parse_settings, start_text};
+pub use files::{
+    Limits, Program, Settings, Start, parse_command, parse_limits, parse_settings, start_text, trial_text,
+};
+pub use mounts::Mount;
 
 use crate::adapters::files::read_untrusted;
 use crate::adapters::host::contain::{self, Sought};
@@ -68,6 +72,8 @@ pub struct RunSpec {
     pub cookie: String,
     /// Folders nobody but this run has business in; processes using them are killed with it (search only).
     pub search_roots: Vec<PathBuf>,
+    /// What is mounted for it, in this order; nothing where the supervisor is not this program.
+    pub mounts: Vec<Mount>,
     /// The program `mc`, for the supervisor of namespaces it makes itself: [`OURSELVES`](crate::adapters::host::supervisor::OURSELVES)
     /// unless somebody else runs.
     pub program: PathBuf,

@@ -5,9 +5,12 @@
 //! of the namespace, waits at the gate, starts the program and reaps. One thread each, because a process with threads can
 //! neither enter a user namespace nor fork into a new pid namespace and go on.
 
+mod mounts;
 mod namespace;
 mod program;
 mod watch;
+
+pub use mounts::MOUNTED;
 
 use crate::adapters::host::probe::Isolation;
 use std::ffi::{OsStr, OsString};
@@ -44,6 +47,8 @@ pub fn main(args: &[OsString]) -> Option<u8> {
         [dir, stage] if *stage == "init" => namespace::init(Path::new(dir)),
         [word, stage] if *stage == "probe" => namespace::probe(word),
         [_, stage] if *stage == "probed" => namespace::probed(),
+        [file, stage] if *stage == "try" => mounts::try_out(Path::new(file)),
+        [file, stage] if *stage == "tried" => mounts::tried(Path::new(file)),
         _ => Err("a stage of a supervisor, started by mc alone; see mc --help".to_owned()),
     };
     Some(done.unwrap_or_else(|reason| {

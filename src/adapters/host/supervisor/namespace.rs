@@ -1,7 +1,9 @@
 //! The pid namespace of a run: entering it, and its pid 1.
 
-use super::{BROKEN, WORKS, flavour, program, stage};
+use super::{BROKEN, WORKS, flavour, mounts, program, stage};
+use crate::adapters::files::read_untrusted;
 use crate::adapters::host::probe::{Flavour, Isolation};
+use crate::adapters::host::rundir::{SMALL, parse_settings};
 use crate::domain::ending::Ending;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, setsid, wait};
@@ -12,6 +14,16 @@ use rustix::thread::{
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::Path;
+
+/// What it takes to mount in a user namespace. The kernel works in folders of an overlay that nobody may enter, with the rights of
+/// whoever mounted it; in a user namespace they reach no file but the user's own.
+const TO_MOUNT: [CapabilitySet; 5] = [
+    CapabilitySet::SYS_ADMIN,
+    CapabilitySet::DAC_OVERRIDE,
+    CapabilitySet::FOWNER,
+    CapabilitySet::CHOWN,
+    CapabilitySet::FSETID,
+];
 
 /// From now on children of this process are in a new pid namespace; the first of them is its pid 1.
 pub(super) fn enter(flavour: Flavour) -> Result<(), String> {
@@ -27,9 +39,9 @@ pub(super) fn enter(flavour: Flavour) -> Result<(), String> {
             // Pid 1 mounts its own /proc and is a program anew, which would cost it the right to.
             let failed = |e| format!("pass on the right to mount: {e}");
             let sets = capabilities(None).map_err(failed)?;
-            let inheritable = sets.inheritable | CapabilitySet::SYS_ADMIN;
+            let inheritable = TO_MOUNT.iter().fold(sets.inheritable, |sum, right| sum | *right);
             set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(failed)?;
-            configure_capability_in_ambient_set(CapabilitySet::SYS_ADMIN, true).map_err(failed)
+            TO_MOUNT.iter().try_for_each(|right| configure_capability_in_ambient_set(*right, true)).map_err(failed)
         }
         Flavour::UnshareRoot | Flavour::UnshareUser => Err("this namespace is made by `unshare`".to_owned()),
     }
@@ -47,8 +59,9 @@ fn write(path: &str, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|e| format!("write {path}: {e}"))
 }
 
-/// As pid 1: ends with its parent, sees only its own processes in `/proc`, and gives back what it only had for that.
-fn settle() -> Result<(), String> {
+/// As pid 1: ends with its parent, sees only its own processes in `/proc` and what `mounts` mounts, and gives back what it
+/// only had for that.
+pub(super) fn settle(mounts: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| format!("tie pid 1 to its supervisor: {e}"))?;
     leave(UnshareFlags::NEWNS, "make a mount namespace")?;
     let failed = |e| format!("mount /proc: {e}");
@@ -56,6 +69,7 @@ fn settle() -> Result<(), String> {
     mount_change("/", private).map_err(failed)?;
     mount("proc", "/proc", "proc", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)
         .map_err(failed)?;
+    mounts()?;
     // Kernels before 4.3 have no such set, and no run of ours then.
     clear_ambient_capability_set().map_err(|e| format!("give the right to mount back: {e}"))?;
     let sets = capabilities(None).map_err(|e| format!("read capabilities: {e}"))?;
@@ -69,7 +83,9 @@ fn settle() -> Result<(), String> {
 /// It leads the session and the group that the program is in, and a signal to that group reaches the program only: what has
 /// no handler does nothing to a pid 1 (pid_namespaces(7)).
 pub(super) fn init(dir: &Path) -> Result<u8, String> {
-    settle()?;
+    let settings = read_untrusted(&dir.join("run"), SMALL).as_deref().and_then(parse_settings);
+    let settings = settings.ok_or("the run file is incomplete")?;
+    settle(|| mounts::make_all(&settings.mounts))?;
     setsid().map_err(|e| format!("make a session: {e}"))?;
     let program = program::read(dir)?;
     let mut out = std::io::stdout();
@@ -104,7 +120,7 @@ pub(super) fn probe(word: &OsStr) -> Result<u8, String> {
 
 /// As the pid 1 of a probe.
 pub(super) fn probed() -> Result<u8, String> {
-    settle()?;
+    settle(|| Ok(()))?;
     let itself = std::fs::read_link("/proc/self").map_err(|e| format!("read /proc/self: {e}"))?;
     if std::process::id() != 1 || itself != Path::new("1") {
         return Err("the new namespace is not what it should be".to_owned());

@@ -1,0 +1,105 @@
+//! What a run sees mounted in its own mount namespace, and whether that can be had here.
+//!
+//! Every folder is opened first, its last part never a link, and mounted through `/proc/self/fd`: no path is looked up twice, and
+//! none has to be escaped for the options of a mount.
+
+use super::namespace::{enter, settle};
+use super::{BROKEN, flavour, stage};
+use crate::adapters::files::{create_new, read_untrusted};
+use crate::adapters::host::rundir::{Mount, SMALL, parse_settings};
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount, mount_bind};
+use std::ffi::CString;
+use std::fs::DirBuilder;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// What is said of a mount that works.
+pub const MOUNTED: &str = "mounted";
+
+/// Without `volatile` the end of each run would wait until the whole file system of `upper` is on the disk. With `userxattr` root
+/// and others make the same layers. Both together need Linux 5.11.
+const OPTIONS: &str = "userxattr,index=off,volatile";
+
+/// Makes all of them, in their order.
+pub(super) fn make_all(mounts: &[Mount]) -> Result<(), String> {
+    mounts.iter().try_for_each(make)
+}
+
+fn make(wanted: &Mount) -> Result<(), String> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    match wanted {
+        Mount::Bind { from, to } => {
+            let (from_fd, to_fd) = (open(from)?, open(to)?);
+            let failed = |e| format!("mount {} at {}: {e}", from.display(), to.display());
+            mount_bind(through(&from_fd), through(&to_fd)).map_err(failed)
+        }
+        Mount::Overlay { target, upper, work, lowers } => {
+            match DirBuilder::new().mode(0o700).create(work) {
+                Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(format!("make {}: {e}", work.display())),
+                _ => {}
+            }
+            let lowers: Vec<OwnedFd> = lowers.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
+            let (target_fd, upper, work) = (open(target)?, open(upper)?, open(work)?);
+            let below: Vec<String> = lowers.iter().map(through).collect();
+            let (upper, work, below) = (through(&upper), through(&work), below.join(":"));
+            let data = CString::new(format!("lowerdir={below},upperdir={upper},workdir={work},{OPTIONS}"));
+            let data = data.map_err(|e| e.to_string())?;
+            let failed = |e: Errno| format!("mount an overlay at {}: {e}", target.display());
+            mount("overlay", through(&target_fd), "overlay", flags, Some(data.as_c_str())).map_err(failed)
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<OwnedFd, String> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty()).map_err(|e| format!("open {}: {e}", path.display()))
+}
+
+fn through(folder: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", folder.as_raw_fd())
+}
+
+/// Tries the mounts of a run file, each by itself: a line of standard output for each, [`MOUNTED`] or what went wrong.
+pub(super) fn try_out(file: &Path) -> Result<u8, String> {
+    enter(flavour(settings(file)?.0).ok_or("no pid namespace")?)?;
+    let status = stage(file.as_os_str(), "tried").status().map_err(|e| format!("start pid 1: {e}"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
+}
+
+/// As the pid 1 of such a trial.
+pub(super) fn tried(file: &Path) -> Result<u8, String> {
+    let (_, mounts) = settings(file)?;
+    let mut out = std::io::stdout();
+    settle(|| {
+        for wanted in &mounts {
+            let made = make(wanted).and_then(|()| written(wanted));
+            let said = made.map_or_else(|why| why.replace('\n', " "), |()| MOUNTED.to_owned());
+            writeln!(out, "{said}").map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    })?;
+    Ok(0)
+}
+
+fn settings(file: &Path) -> Result<(crate::adapters::host::probe::Isolation, Vec<Mount>), String> {
+    let settings = read_untrusted(file, SMALL).as_deref().and_then(parse_settings);
+    settings
+        .map(|settings| (settings.isolation, settings.mounts))
+        .ok_or_else(|| "the run file is incomplete".to_owned())
+}
+
+/// A mount that can be looked at and not be written to is none for a run.
+fn written(made: &Mount) -> Result<(), String> {
+    let place = match made {
+        Mount::Overlay { target, .. } => target,
+        Mount::Bind { to, .. } => to,
+    };
+    let file = place.join(format!(".mc-{:016x}", fastrand::u64(..)));
+    let failed = |e: std::io::Error| format!("write into {}: {e}", place.display());
+    create_new(&file, b"").map_err(failed)?;
+    std::fs::remove_file(&file).map_err(failed)
+}

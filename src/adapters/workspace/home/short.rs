@@ -1,0 +1,67 @@
+//! A short name for a folder with a long one: the path of a Unix socket has 107 bytes at most (unix(7)), and tools put some below
+//! the folder for temporary files with long names of their own.
+//!
+//! The short name is an empty private folder in `/tmp`; a run sees the long-named one there, in its mount namespace.
+
+use crate::adapters::machine;
+use rustix::fs::{CWD, Mode, mkdirat};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Longer paths get a short name: what is left of 107 bytes is for the tools.
+pub const LONGEST: usize = 60;
+
+/// Where short names are.
+const PLACE: &str = "/tmp";
+
+/// The short name of a folder of ours, made when absent; absent where it cannot be had, or is not needed.
+#[must_use]
+pub fn shorten(folder: &Path) -> Option<PathBuf> {
+    let name = name(folder)?;
+    let made = mkdirat(CWD, &name, Mode::RWXU);
+    // Whoever else may write there could have been first.
+    let ours = |meta: &fs::Metadata| meta.is_dir() && meta.uid() == machine::user() && meta.mode() & 0o077 == 0;
+    let there = fs::symlink_metadata(&name).is_ok_and(|meta| ours(&meta));
+    (made.is_ok() || there).then_some(name)
+}
+
+/// Removes the short name of a folder, when nothing runs there any more.
+pub fn forget_short(folder: &Path) {
+    if let Some(name) = name(folder) {
+        // Mostly it is not there.
+        let _ = fs::remove_dir(name);
+    }
+}
+
+fn name(folder: &Path) -> Option<PathBuf> {
+    let bytes = folder.as_os_str().as_bytes();
+    if bytes.len() <= LONGEST {
+        return None;
+    }
+    let hash: String = Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    Some(Path::new(PLACE).join(format!("mc-{}-{hash}", machine::user())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_paths_have_short_names_of_their_own() {
+        let [long, other] =
+            ["a", "b"].map(|last| PathBuf::from("/x".repeat(40)).join(last).join(std::process::id().to_string()));
+        assert_eq!(shorten(Path::new("/short")), None);
+        let short = shorten(&long).unwrap();
+        assert_eq!(shorten(&long), Some(short.clone()), "the same once more");
+        assert_ne!(shorten(&other), Some(short.clone()));
+        assert!(short.as_os_str().len() < 30 && fs::metadata(&short).unwrap().mode() & 0o7777 == 0o700);
+        [&long, &other].into_iter().for_each(|folder| forget_short(folder));
+        assert!(!short.exists());
+        std::os::unix::fs::symlink("/", &short).unwrap();
+        assert_eq!(shorten(&long), None, "somebody else's");
+        fs::remove_file(&short).unwrap();
+    }
+}

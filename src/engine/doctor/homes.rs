@@ -1,0 +1,53 @@
+//! The check of the HOME of verifications: what they find there, and where goes what they write.
+
+use super::super::homes::{have_own, shared, survey};
+use super::super::site::Site;
+use crate::adapters::host::probe::Isolation;
+use crate::adapters::machine::Scratch;
+use crate::config::Settings;
+use crate::config::settings::Isolation as Wanted;
+use crate::domain::survey::checks::Check;
+use std::path::Path;
+
+/// Names that are told of many.
+const TOLD: usize = 8;
+
+/// Tries it where the state directory is, and takes it away again.
+pub async fn look(site: &Site, settings: &Settings, isolation: Option<Isolation>, checks: &mut Vec<Check>) {
+    let Some(isolation) = isolation else { return };
+    if !have_own(settings) {
+        let found = "verifications have your own HOME, as target.verification.env wants it: what one leaves there can decide about the next";
+        checks.push(Check::ok("home", found));
+        return;
+    }
+    let parents = [site.state.root().join("scratch"), site.state.root().to_owned()];
+    let Ok(scratch) = Scratch::below(&parents[0]) else { return };
+    let pool = site.state.pool_in(settings.parallel.pool_dir.as_deref());
+    let homes = survey((&site.state, &pool, &site.facts), &site.env, settings, isolation, scratch.path()).await;
+    let left = scratch.remove(&parents);
+    let names = |names: Vec<&Path>| {
+        let shown: Vec<String> = names.iter().take(TOLD).map(|name| name.display().to_string()).collect();
+        let more = names.len().saturating_sub(TOLD);
+        if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+    };
+    let own = "verifications have a HOME of their own";
+    let check = match shared(&homes) {
+        Some(told) if settings.scheduler.isolation == Wanted::Search => Check::ok("home", told),
+        Some(told) => Check::warning(
+            "home",
+            told,
+            "what a verification leaves there can decide about the next: overlays need user namespaces, Linux 5.11 or newer, and a \
+             state directory on a local disk",
+        ),
+        None => match names(homes.overlaid().collect()) {
+            seen if seen.is_empty() => {
+                Check::ok("home", format!("{own}; your home has no folder of a tool that they would find there"))
+            }
+            seen => Check::ok("home", format!("{own}, where they find {seen}; what they write there is dropped")),
+        },
+    };
+    checks.push(check);
+    if let Err(e) = left {
+        checks.push(Check::warning("home", format!("remove {}: {e}", parents[0].display()), "remove it by hand"));
+    }
+}

@@ -1,0 +1,219 @@
+//! HOME and temporary folder of what runs in a slot.
+//!
+//! Every run in a slot has the slot's folder for temporary files. What works for a unit (its agent, its script, what is looked at
+//! in its workspace) has the HOME of the user; verifications have one of their own, made anew with each preparation, in which
+//! what `setup` wrote is there as long as its result is kept.
+
+use super::bench::Bench;
+use super::error::chain;
+use crate::adapters::environment::Environment;
+use crate::adapters::git::source::SourceFacts;
+use crate::adapters::host::probe::Isolation;
+use crate::adapters::host::procfs::boot_id;
+use crate::adapters::host::rundir::Mount;
+use crate::adapters::host::supervisor::OURSELVES;
+use crate::adapters::machine::Scratch;
+use crate::adapters::store::place::StateDir;
+use crate::adapters::workspace::home::{Census, Homes, Layers, census, forget_short, look, shorten};
+use crate::adapters::workspace::layout::{home_folder, layers_folder, slot_of, temporary_folder};
+use crate::config::Settings;
+use sha2::{Digest, Sha256};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The variable that names the home of a user; in `target.verification.env` it asks for the user's own.
+pub const HOME: &str = "HOME";
+
+/// Whose HOME a run has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Home {
+    /// The user's.
+    #[default]
+    Users,
+    /// That of the slot.
+    Slots,
+}
+
+/// Whether verifications have a HOME of their own.
+#[must_use]
+pub fn have_own(settings: &Settings) -> bool {
+    !settings.verification.env.iter().any(|name| name == HOME)
+}
+
+/// Finds out what the HOME of verifications is made of on this machine.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn find(bench: &Bench) -> Result<Homes, String> {
+    let isolation = bench.isolation().await.map_err(|e| chain(&e))?;
+    let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+    let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
+    let scratch = Scratch::below(&pool).map_err(failed)?;
+    let place = (&bench.state, pool.as_path(), &bench.facts);
+    let homes = survey(place, &bench.env, bench.settings(), isolation, scratch.path()).await;
+    scratch.remove(&[]).map_err(failed)?;
+    Ok(homes)
+}
+
+/// The same by hand: state directory, pool and repository are not to be covered; `scratch` is an empty folder where slots are.
+pub async fn survey(
+    (state, pool, facts): (&StateDir, &Path, &SourceFacts),
+    env: &Environment,
+    settings: &Settings,
+    isolation: Isolation,
+    scratch: &Path,
+) -> Homes {
+    let apart = [state.root().to_owned(), pool.to_owned(), facts.common_dir.clone()];
+    let parts = env.home().map(|home| look(home, &settings.verification.home, &apart)).unwrap_or_default();
+    Homes::find(parts, isolation, Path::new(OURSELVES), scratch).await
+}
+
+/// What a run in a slot sees besides what its job says.
+#[derive(Debug, Default)]
+pub struct Around {
+    /// Variables that take the place of those of the job.
+    pub env: Vec<(OsString, OsString)>,
+    /// What is mounted for it.
+    pub mounts: Vec<Mount>,
+}
+
+/// What a run in the folder `cwd` sees; nothing of its own where that is no slot. `run` is a word no other run has.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn around(bench: &Bench, cwd: &Path, home: Home, run: &str) -> Result<Around, String> {
+    let mut around = Around::default();
+    if slot_of(cwd) == cwd {
+        return Ok(around);
+    }
+    let mounting = bench.isolation().await.map_err(|e| chain(&e))?.is_ours();
+    let temporary = temporary_folder(cwd);
+    let mut seen = temporary.clone();
+    if let Some(short) = shorten(&temporary).filter(|_| mounting) {
+        around.mounts.push(Mount::Bind { from: temporary, to: short.clone() });
+        seen = short;
+    }
+    around.env.push(("TMPDIR".into(), seen.into()));
+    if let (Home::Slots, Some(homes)) = (home, bench.homes().await?) {
+        let folder = home_folder(cwd);
+        around.mounts.extend(homes.mounts(&folder, &layers(cwd), run));
+        around.env.push((HOME.into(), folder.into()));
+    }
+    Ok(around)
+}
+
+/// Takes away what [`around`] made for a run that has ended.
+pub fn leave(cwd: &Path) {
+    if slot_of(cwd) != cwd {
+        forget_short(&temporary_folder(cwd));
+        layers(cwd).tidy();
+    }
+}
+
+/// Makes the HOME of a slot that was just prepared, with nothing in it of earlier runs but what `setup` made.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn furnish(bench: &Bench, work: &Path) -> Result<(), String> {
+    let Some(homes) = bench.homes().await? else { return Ok(()) };
+    let (folder, layers) = (home_folder(work), layers(work));
+    let made = || {
+        homes.furnish(&folder)?;
+        layers.renew(homes)?;
+        if bench.settings().target.setup.is_none() { layers.forget() } else { Ok(()) }
+    };
+    made().map_err(|e| format!("make the HOME of verifications in {}: {e}", folder.display()))
+}
+
+/// The HOME in which `setup` runs.
+#[derive(Debug)]
+pub struct SetupHome<'a> {
+    homes: &'a Homes,
+    folder: PathBuf,
+    layers: Layers,
+    before: Census,
+}
+
+impl<'a> SetupHome<'a> {
+    /// That of a slot; absent when `setup` has the user's.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub async fn of(bench: &'a Bench, work: &Path, home: Home) -> Result<Option<Self>, String> {
+        let homes = match home {
+            Home::Users => None,
+            Home::Slots => bench.homes().await?,
+        };
+        Ok(homes.map(|homes| Self {
+            homes,
+            folder: home_folder(work),
+            layers: layers(work),
+            before: Census::default(),
+        }))
+    }
+
+    /// What the result of `setup` is valid for besides its line and inputs: these folders, and what is not on the disk for sure
+    /// before the next start of the machine.
+    #[must_use]
+    pub fn stamp(&self) -> String {
+        let mut hash = Sha256::new();
+        for name in self.homes.overlaid().chain(self.homes.linked()) {
+            hash.update(name.as_os_str().as_encoded_bytes());
+            hash.update([0]);
+        }
+        let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!(" home {hash} {}", boot_id())
+    }
+
+    /// Whether what it made is there.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        !self.homes.is_mounted() || self.layers.has_made(self.homes)
+    }
+
+    /// Before `setup` runs: drops what it made before.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub fn begin(&mut self) -> Result<(), String> {
+        self.layers.forget().map_err(|e| self.failed(&e))?;
+        if !self.homes.is_mounted() {
+            self.before = census(&self.folder).map_err(|e| self.failed(&e))?;
+        }
+        Ok(())
+    }
+
+    /// After `setup`: keeps what it made. False when that cannot be kept apart from what follows: it wrote into a HOME that is
+    /// only a folder.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub fn end(&self) -> Result<bool, String> {
+        if self.homes.is_mounted() {
+            return self.layers.keep(self.homes).map(|()| true).map_err(|e| self.failed(&e));
+        }
+        Ok(census(&self.folder).map_err(|e| self.failed(&e))? == self.before)
+    }
+
+    fn failed(&self, e: &std::io::Error) -> String {
+        format!("keep what target.setup wrote into {}: {e}", self.folder.display())
+    }
+}
+
+fn layers(work: &Path) -> Layers {
+    Layers::at(layers_folder(work))
+}
+
+/// What a report says of the HOME of verifications where they write into folders of the user; absent where they do not.
+#[must_use]
+pub fn shared(homes: &Homes) -> Option<String> {
+    let why = homes.trouble()?;
+    let names: Vec<String> = homes.linked().map(|name| name.display().to_string()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let more = if names.len() > 6 { format!(" and {} more", names.len() - 6) } else { String::new() };
+    let shown = names.iter().take(6).cloned().collect::<Vec<_>>().join(", ");
+    let are = if names.len() == 1 { "is" } else { "are" };
+    Some(format!("in the HOME of verifications {shown}{more} {are} your own, and what they write there stays: {why}"))
+}
