@@ -1,8 +1,9 @@
 //! Appending lines to a private file, which may be bounded.
 
-use std::fs::{File, OpenOptions};
+use super::nofollow;
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A file that only grows, mode 0600; with a bound its older half moves to a second file, whose content is given up then.
@@ -53,7 +54,8 @@ impl Appender {
 }
 
 fn append(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK;
+    nofollow::open(path, flags, Mode::RUSR | Mode::WUSR).map(File::from)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Whole files: reading, replacing at once, making folders.
 
+use super::nofollow;
 use crate::domain::values::Millis;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -55,22 +56,40 @@ pub fn read_if_there(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Opens a regular file that somebody else may have put there: no link is followed, and a pipe, device or folder in its
-/// place is an error instead of a wait without end.
+/// Opens a regular file that somebody else may have put there: no link is followed, neither in its place nor on the way to
+/// it, and a pipe, device or folder in its place is an error instead of a wait without end.
 ///
 /// # Errors
 /// The system's reason, or that it is no regular file.
 pub fn open_untrusted(path: &Path) -> std::io::Result<std::fs::File> {
-    open_regular(path, OFlags::NONBLOCK | OFlags::NOFOLLOW)
+    let file = std::fs::File::from(nofollow::open(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?);
+    regular(file)
 }
 
 /// Without `NONBLOCK` a pipe that nobody writes to would hold up whoever opens it.
 fn open_regular(path: &Path, flags: OFlags) -> std::io::Result<std::fs::File> {
     let flags = i32::try_from(flags.bits()).unwrap_or(0);
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    regular(std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?)
+}
+
+fn regular(file: std::fs::File) -> std::io::Result<std::fs::File> {
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(Error::new(ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
+/// Reads what `mc` keeps where runs could have put something else: a regular file that no link leads to, or nothing when
+/// there is none.
+///
+/// # Errors
+/// The system's reason; a link on the way, or something else in its place.
+pub fn read_own(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match open_untrusted(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
@@ -154,6 +173,50 @@ pub fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
 pub fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(content)
+}
+
+/// Writes a file of `mc` anew in a folder that runs can write to as well; mode 0600, nothing is written through a link.
+///
+/// # Errors
+/// The system's reason.
+pub fn write_own(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    nofollow::write_new(path, content)
+}
+
+/// Replaces such a file at once and durably.
+///
+/// # Errors
+/// The system's reason.
+pub fn replace_own(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    nofollow::replace(path, content, true)
+}
+
+/// Makes a folder with those above it up to `trusted`, mode 0700; links and files in their place give way.
+///
+/// # Errors
+/// The system's reason.
+pub fn make_own_dir(trusted: &Path, path: &Path) -> std::io::Result<()> {
+    nofollow::make_folder(trusted, path)
+}
+
+/// The same for a folder that is to be new: one that is there already, which somebody made in advance, gives way.
+///
+/// # Errors
+/// The system's reason.
+pub fn make_new_own_dir(trusted: &Path, path: &Path) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        nofollow::make_folder(trusted, parent)?;
+    }
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
+        nofollow::set_aside(path)?;
+    }
+    nofollow::make_folder(trusted, path)
+}
+
+/// Whether there is a folder that no link leads to.
+#[must_use]
+pub fn is_own_dir(path: &Path) -> bool {
+    nofollow::folder(path).is_ok()
 }
 
 /// Moves a file within a file system in place of an old one, into a folder that is made, mode 0700, where it is missing.

@@ -11,6 +11,7 @@ pub mod files;
 pub mod git;
 pub mod host;
 pub mod machine;
+pub mod nofollow;
 pub mod store;
 pub mod terminal;
 pub mod workspace;

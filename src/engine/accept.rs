@@ -87,15 +87,16 @@ pub async fn before(
     let before = AcceptBefore { key: found.key, outcome: summary.outcome, runs };
     let failed = |e: &dyn std::fmt::Display| NotReady::Failed(format!("keep what `accept` said: {e}"));
     let dir = dir(shop, &label(shop, order));
-    files::make_private_dir(&dir).map_err(|e| failed(&e))?;
-    files::replace(&dir.join(SAID), &serde_json::to_vec(&before).map_err(|e| failed(&e))?).map_err(|e| failed(&e))?;
+    files::make_own_dir(shop.state.root(), &dir).map_err(|e| failed(&e))?;
+    let text = serde_json::to_vec(&before).map_err(|e| failed(&e))?;
+    files::replace_own(&dir.join(SAID), &text).map_err(|e| failed(&e))?;
     Ok(not_started(&order.spec, &order.green, &summary))
 }
 
 /// What `accept` said before the attempt of this order, also to an engine that takes it over.
 #[must_use]
 pub fn told(shop: &Shop, order: &AttemptOrder) -> Option<AcceptBefore> {
-    let kept = files::read_if_there(&dir(shop, &label(shop, order)).join(SAID)).ok()??;
+    let kept = files::read_own(&dir(shop, &label(shop, order)).join(SAID)).ok()??;
     serde_json::from_slice(&kept).ok()
 }
 

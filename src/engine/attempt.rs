@@ -142,13 +142,13 @@ impl Folder {
     }
 
     fn keep(&self, path: &Path, report: &AttemptReport) -> std::io::Result<()> {
-        files::make_private_dir(&self.root)?;
-        files::replace(path, &serde_json::to_vec_pretty(report)?)
+        files::make_own_dir(self.root.ancestors().nth(4).unwrap_or(&self.root), &self.root)?;
+        files::replace_own(path, &serde_json::to_vec_pretty(report)?)
     }
 }
 
 fn stored(path: &Path) -> Option<AttemptReport> {
-    serde_json::from_slice(&files::read_if_there(path).ok()??).ok()
+    serde_json::from_slice(&files::read_own(path).ok()??).ok()
 }
 
 async fn begin(
@@ -158,10 +158,10 @@ async fn begin(
     kill: watch::Receiver<bool>,
 ) -> Result<Job, NotReady> {
     let failed = |what: &str, e: &dyn std::fmt::Display| NotReady::Failed(format!("{what}: {e}"));
-    files::make_private_dir(&place.root).map_err(|e| failed("make the attempt's folder", &e))?;
+    files::make_new_own_dir(shop.state.root(), &place.root).map_err(|e| failed("make the attempt's folder", &e))?;
     let refs = shop.source.refs_snapshot().await.map_err(|e| failed("read the source's refs", &e))?;
     let text = serde_json::to_vec(&refs).map_err(|e| failed("write the source's refs", &e))?;
-    files::write_private(&place.refs(), &text).map_err(|e| failed("write the source's refs", &e))?;
+    files::write_own(&place.refs(), &text).map_err(|e| failed("write the source's refs", &e))?;
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
     sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
@@ -182,7 +182,7 @@ async fn begin(
         protect: &shop.settings().verification.protect,
         own_ref: (order.n > 1).then(|| format!("refs/mc/attempts/{}/{}/{}", shop.mission, order.spec.id, order.n - 1)),
     });
-    files::write_private(&place.brief(), text.as_bytes()).map_err(|e| failed("write the brief", &e))?;
+    files::write_own(&place.brief(), text.as_bytes()).map_err(|e| failed("write the brief", &e))?;
     Ok(job(shop, order, place, workspace))
 }
 

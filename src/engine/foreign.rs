@@ -19,7 +19,7 @@ pub async fn foreign_refs(
     report: &mut AttemptReport,
 ) {
     let before: Option<BTreeMap<String, CommitId>> =
-        files::read_if_there(refs).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
+        files::read_own(refs).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
     let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
     let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
     let work = own_work(shop, order, found).await;

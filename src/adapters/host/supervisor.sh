@@ -62,8 +62,14 @@ sample() {
         case " $sessions " in *" $own:"*) continue ;; esac
         stat_of "$own" || born=0
         sessions="$sessions $own:$born"
+        ours "$dir/sessions" || rm -rf "$dir/sessions"
         echo "$own $born" >>"$dir/sessions"
     done
+}
+
+# Whether there is nothing or a plain file: a program can put links and pipes in the place of records.
+ours() {
+    [ ! -L "$1" ] && { [ ! -e "$1" ] || [ -f "$1" ]; }
 }
 
 # Sets found to PID:BORN of processes of this run that are younger than it and outside the supervisor's own session.
@@ -215,15 +221,16 @@ run() {
     # In the foreground: what a shell starts with & ignores SIGINT and SIGQUIT, and so would the program.
     (enter "$dir" "$isolation" "$mask" "$mark") 3>"$dir/ready" 4<"$dir/go"
     code=$?
-    if [ -f "$dir/start" ]; then
+    if ours "$dir/start" && [ -e "$dir/start" ]; then
         if [ "$isolation" = search ]; then
             while read -r key agent agent_born; do [ "$key" != agent ] || break; done <"$dir/start"
             sweep
         fi
         outcome="code $code"
-        if [ -e "$dir/reason" ]; then read -r outcome <"$dir/reason" || outcome=killed; fi
+        if ours "$dir/reason" && [ -e "$dir/reason" ]; then read -r outcome <"$dir/reason" || outcome=killed; fi
         # One write; what is cut short has no `end` and reads as absent.
-        printf '%s\nend\n' "$outcome" >"$dir/exit"
+        rm -rf "$dir/exit"
+        (set -C; printf '%s\nend\n' "$outcome" >"$dir/exit")
     fi
     trap '' TERM
     kill -s TERM -- "-$$" 2>/dev/null

@@ -5,6 +5,7 @@
 
 use super::network;
 use crate::adapters::environment::Environment;
+use crate::adapters::nofollow;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
@@ -123,8 +124,9 @@ impl StateDir {
     /// # Errors
     /// [`PlaceError::Io`].
     pub fn create_shared(&self) -> Result<(), PlaceError> {
-        for dir in [self.root.clone(), self.pool(), self.runs(), self.logs()] {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.root).map_err(io(&self.root))?;
+        for dir in [self.pool(), self.runs(), self.logs()] {
+            nofollow::make_folder(&self.root, &dir).map_err(io(&dir))?;
         }
         Ok(())
     }

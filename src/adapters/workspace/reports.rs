@@ -6,7 +6,7 @@
 //! tracked is one only if it was written again with another content.
 
 use super::disk::remove_any;
-use crate::adapters::files::open_untrusted;
+use crate::adapters::files::{is_own_dir, open_untrusted};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -58,6 +58,9 @@ pub fn before(
     keep: bool,
 ) -> io::Result<Before> {
     let mut before = Before::default();
+    if !is_own_dir(root) {
+        return Err(io::Error::other("the workspace is gone or was replaced"));
+    }
     let (found, whole) = find(root, matches, ENTRIES);
     if !whole {
         return Err(io::Error::other(format!("the workspace has more than {ENTRIES} files")));
@@ -118,6 +121,10 @@ fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
 /// Everything below `root` that matches and is no folder, sorted; and whether that is all of it.
 fn find(root: &Path, matches: impl Fn(&str) -> bool, limit: usize) -> (BTreeSet<PathBuf>, bool) {
     let (mut found, mut open, mut seen) = (BTreeSet::new(), vec![PathBuf::new()], 0_usize);
+    // What a workspace was replaced by is not looked into.
+    if !is_own_dir(root) {
+        return (found, false);
+    }
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
             let path = folder.join(entry.file_name());

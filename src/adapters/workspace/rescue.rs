@@ -7,6 +7,7 @@ use super::layout::{SlotFolder, slot_of};
 use super::slot::inner_git_dirs;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place, fields};
+use crate::adapters::nofollow::make_folder;
 use crate::domain::values::CommitId;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -29,7 +30,15 @@ impl Aside {
     pub(crate) fn take(&self, path: &Path) -> Result<PathBuf, CollectError> {
         let failed = |source| CollectError::Io { path: path.to_owned(), source };
         for folder in [&self.folder, &self.nearby] {
-            fs::create_dir_all(folder).map_err(failed)?;
+            let above = folder.parent().unwrap_or(Path::new("/"));
+            // The attempt could have put a link there; then the other place has to do.
+            let made = fs::create_dir_all(above).and_then(|()| make_folder(above, folder));
+            if let (Err(error), false) = (&made, *folder == self.folder) {
+                return Err(failed(io::Error::new(error.kind(), error.to_string())));
+            }
+            if made.is_err() {
+                continue;
+            }
             let free = (0..).map(|n| folder.join(n.to_string())).find(|p| fs::symlink_metadata(p).is_err());
             let Some(target) = free else { continue };
             match fs::rename(path, &target) {

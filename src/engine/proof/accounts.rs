@@ -384,7 +384,7 @@ fn spent(case: &mut Case<'_>) {
     for unit in &history.state.units {
         for attempt in unit.attempts.iter().filter(|attempt| attempt.ended.is_some()) {
             let path = attempt_run(case.site, case.mission(), &unit.spec.id, attempt.n).join("report.json");
-            match files::read_if_there(&path)
+            match files::read_own(&path)
                 .ok()
                 .flatten()
                 .and_then(|bytes| serde_json::from_slice::<crate::domain::mission::AttemptReport>(&bytes).ok())

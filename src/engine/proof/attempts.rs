@@ -34,7 +34,7 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
         None => broken.push("no such unit was planned".to_owned()),
     }
     let path = attempt_run(case.site, case.mission(), unit, *n).join("report.json");
-    match files::read_if_there(&path) {
+    match files::read_own(&path) {
         Ok(Some(bytes)) => match serde_json::from_slice::<AttemptReport>(&bytes) {
             Ok(kept) if kept == **report => {}
             Ok(kept) => broken.push(format!("the report it left says otherwise ({})", differing(&kept, report))),

@@ -18,6 +18,7 @@ use crate::adapters::host::kill;
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::{self, Identity};
 use crate::adapters::host::supervisor;
+use crate::adapters::nofollow;
 use crate::domain::values::Millis;
 use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
@@ -177,6 +178,7 @@ pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
         ErrorKind::AlreadyExists => RunError::Taken { dir: spec.dir.clone() },
         _ => failed(source),
     })?;
+    nofollow::folder(&spec.dir).map_err(failed)?;
     let dir = spec.dir.canonicalize().map_err(failed)?;
     let texts = [("run", settings.as_str()), ("command", &command), ("lease", "0\n"), ("out.log", "")];
     let shell = (!spec.isolation.is_ours()).then_some(("supervisor.sh", SUPERVISOR));
@@ -243,6 +245,7 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
 pub fn claim_ourselves(dir: &Path) -> Result<bool, RunError> {
     let io = |source| RunError::Io { path: dir.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
+    nofollow::folder(dir).map_err(io)?;
     let (claim, own) = (dir.join("claim"), dir.join(format!("claim.{:016x}", fastrand::u64(..))));
     let taken = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => Ok(claim.join("engine").exists()),
@@ -293,6 +296,10 @@ pub async fn find(dir: &Path) -> Found {
 }
 
 fn find_blocking(dir: &Path) -> Found {
+    // A link in its place leads to what is no run of ours.
+    if nofollow::folder(dir).is_err() {
+        return Found::Gone;
+    }
     let Ok(dir) = dir.canonicalize() else { return Found::Gone };
     if let Some(exit) = read_exit(&dir) {
         return Found::Ended(exit);
@@ -359,10 +366,10 @@ impl Run {
     /// # Errors
     /// [`RunError::Io`] when the directory cannot be written.
     pub fn renew_lease(&self) -> Result<(), RunError> {
-        let (path, fresh) = (self.dir.join("lease"), self.dir.join("lease.tmp"));
+        let path = self.dir.join("lease");
         let count: u64 = read_untrusted(&path, SMALL).and_then(|t| t.trim().parse().ok()).unwrap_or(0);
-        let written = std::fs::write(&fresh, format!("{}\n", count.wrapping_add(1)));
-        written.and_then(|()| std::fs::rename(&fresh, &path)).map_err(|source| RunError::Io { path, source })
+        let written = nofollow::replace(&path, format!("{}\n", count.wrapping_add(1)).as_bytes(), false);
+        written.map_err(|source| RunError::Io { path, source })
     }
 
     /// The merged standard output and error of the program, mode 0600.
@@ -374,7 +381,7 @@ impl Run {
     /// Size of the log in bytes and time of its last change.
     #[must_use]
     pub fn activity(&self) -> (u64, Millis) {
-        let Ok(meta) = std::fs::metadata(self.log_path()) else { return (0, 0) };
+        let Ok(meta) = std::fs::symlink_metadata(self.log_path()) else { return (0, 0) };
         let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
         (meta.len(), changed.map_or(0, |d| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX)))
     }

@@ -3,9 +3,10 @@
 use super::BROKEN;
 use crate::adapters::files::read_untrusted;
 use crate::adapters::host::rundir::{LARGEST_COMMAND, Program, parse_command};
-use std::fs::{File, OpenOptions};
+use crate::adapters::nofollow;
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
@@ -17,8 +18,9 @@ pub(super) struct Ready {
 
 /// Reads what is to be run and opens its log.
 pub(super) fn read(dir: &Path) -> Result<Ready, String> {
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join("out.log"));
-    let log = log.map_err(|e| format!("open out.log: {e}"))?;
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+    let log = nofollow::open(&dir.join("out.log"), flags, Mode::RUSR | Mode::WUSR);
+    let log = File::from(log.map_err(|e| format!("open out.log: {e}"))?);
     Ok(Ready { command: read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse_command), log })
 }
 
@@ -42,7 +44,9 @@ fn spawn(spec: Program, log: &File) -> Result<Child, (u8, String)> {
     let broken = |what: String| move |e: std::io::Error| (BROKEN, format!("{what}: {e}"));
     let input = spec.stdin.unwrap_or_else(|| "/dev/null".into());
     let input = File::open(&input).map_err(broken(format!("open {}", input.display())))?;
-    std::env::set_current_dir(&spec.cwd).map_err(broken(format!("enter {}", spec.cwd.display())))?;
+    // A workspace that somebody replaced by a link is nobody's to run in.
+    let entered = nofollow::folder(&spec.cwd).and_then(|folder| Ok(rustix::process::fchdir(folder)?));
+    entered.map_err(broken(format!("enter {}", spec.cwd.display())))?;
     let output = || log.try_clone().map_err(broken("use out.log".to_owned()));
     let (name, args) = spec.argv.split_first().ok_or((BROKEN, "there is no program".to_owned()))?;
     let mut command = Command::new(name);

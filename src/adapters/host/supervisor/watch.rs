@@ -4,13 +4,15 @@ use super::{flavour, namespace, stage};
 use crate::adapters::files::{create_new, read_untrusted};
 use crate::adapters::host::procfs::{self, Identity};
 use crate::adapters::host::rundir::{Limits, SMALL, Start, parse_limits, parse_settings, start_text};
+use crate::adapters::nofollow;
 use crate::domain::ending::Ending;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, setsid};
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
@@ -115,7 +117,12 @@ impl<'a> Watched<'a> {
         // Pid 1 leads the group that the program will be in.
         let start =
             Start { supervisor: own, boot: procfs::boot_id(), agent: self.init, init: Some((self.init, space)) };
-        replace(self.dir, "start", &start_text(&start))
+        // The program does not run yet: nobody else uses the folder.
+        let (aside, path) = (self.dir.join("start.tmp"), self.dir.join("start"));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+        let file = nofollow::open(&aside, flags, Mode::RUSR | Mode::WUSR).map(File::from);
+        let written = file.and_then(|mut file| file.write_all(start_text(&start).as_bytes()));
+        written.and_then(|()| std::fs::rename(&aside, &path)).map_err(|e| format!("write start: {e}"))
     }
 
     /// Counts ticks until pid 1 has ended; at a limit ends it.
@@ -169,12 +176,7 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// Written aside and moved into its place: it is there whole or not at all.
+/// It is there whole or not at all, and nothing is written through a link that somebody put there.
 fn replace(dir: &Path, name: &str, text: &str) -> Result<(), String> {
-    let (aside, path) = (dir.join(format!("{name}.tmp")), dir.join(name));
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&aside);
-    let written =
-        file.and_then(|mut file| file.write_all(text.as_bytes())).and_then(|()| std::fs::rename(&aside, &path));
-    written.map_err(|e| format!("write {name}: {e}"))
+    nofollow::replace(&dir.join(name), text.as_bytes(), false).map_err(|e| format!("write {name}: {e}"))
 }
