@@ -105,6 +105,14 @@ impl Scratch {
     }
 }
 
+/// Bits of mode that new files and folders do not get (umask(2)), as the kernel tells it without changing it.
+#[must_use]
+pub fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let told = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    told.and_then(|digits| u32::from_str_radix(digits.trim(), 8).ok()).unwrap_or(0o022)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use crate::adapters::git::Git;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::Store;
 use crate::adapters::workspace::disk::remove_any;
-use crate::adapters::workspace::pool::SlotInfo;
+use crate::adapters::workspace::space::SlotInfo;
 use crate::adapters::{clock, files};
 use crate::domain::mission::Record;
 use crate::domain::values::{CommitId, Millis, MissionId};
@@ -256,7 +256,10 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
         store.append(&left.mission, at, &[entry(&record)?])?;
     }
     for path in rubbish.missions.iter().flat_map(|left| &left.paths).chain(&rubbish.verifications) {
-        remove_any(path).map_err(|source| EngineError::File { path: path.clone(), source })?;
+        // Behind a link that somebody put in the place of a folder of ours nothing is ours to remove.
+        if path.parent().is_some_and(files::is_own_dir) {
+            remove_any(path).map_err(|source| EngineError::File { path: path.clone(), source })?;
+        }
     }
     store.snapshots_delete(&rubbish.snapshots)?;
     if !rubbish.slots.is_empty() {

@@ -150,6 +150,9 @@ async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>,
                     Err(e) => return ended(End::Lost(chain(&e)), &job, None),
                 }
             }
+            Found::NeverStarted if replaced(bench, &job).await => {
+                return ended(End::Lost("its workspace is gone".to_owned()), &job, None);
+            }
             Found::NeverStarted => match start(bench, &job).await {
                 Ok(run) => return watch(bench, &job, run, &mut kill).await,
                 Err(RunError::Taken { .. }) => {}
@@ -159,7 +162,20 @@ async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>,
     }
 }
 
+/// Whether what stands in the place of the workspace is not what was prepared.
+async fn replaced(bench: &Bench, job: &Job) -> bool {
+    match bench.pool().await {
+        Ok(pool) => pool.check_work(&job.cwd).is_err(),
+        Err(_) => false,
+    }
+}
+
 async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
+    // A link in the place of one of our folders is taken away, and the run gets its own.
+    if let Some(above) = job.dir.parent().filter(|above| above.starts_with(bench.state.root())) {
+        let made = files::make_own_dir(bench.state.root(), above);
+        made.map_err(|source| RunError::Io { path: above.to_owned(), source })?;
+    }
     let failed = |reason| RunError::NotStarted { dir: job.dir.clone(), reason };
     let isolation = bench.isolation().await.map_err(|e| failed(e.to_string()))?;
     let cookie = clock::new_cookie();

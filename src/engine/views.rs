@@ -10,8 +10,9 @@ use crate::adapters::environment::Environment;
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::living_engine;
-use crate::adapters::workspace::pool::{Pool, PoolError, SlotInfo};
+use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::slot::Ignored;
+use crate::adapters::workspace::space::SlotInfo;
 use crate::adapters::{clock, files};
 use crate::config::Layers;
 use crate::config::value::Value;
@@ -285,7 +286,7 @@ pub fn attempt_log(
     n: u32,
 ) -> Result<(PathBuf, Option<Vec<u8>>), EngineError> {
     let path = attempt_run(site, mission, unit, n).join("run").join("out.log");
-    let bytes = files::read_if_there(&path).map_err(|source| EngineError::File { path: path.clone(), source })?;
+    let bytes = files::read_own(&path).map_err(|source| EngineError::File { path: path.clone(), source })?;
     Ok((path, bytes))
 }
 

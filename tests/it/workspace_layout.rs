@@ -3,6 +3,9 @@
 use crate::support::attempt::Work;
 use crate::support::night::{Night, unit};
 use crate::support::repo::within_a_minute;
+use mission_control::adapters::workspace::collect::{CollectError, collect};
+use mission_control::adapters::workspace::pool::Pool;
+use mission_control::adapters::workspace::slot::Ignored;
 use std::fs;
 
 #[test]
@@ -62,11 +65,21 @@ fn p2_what_is_made_beside_the_workspace_is_kept_and_does_not_reach_the_next_user
 #[test]
 fn p2_work_in_the_pool_of_an_earlier_version_is_collected() {
     within_a_minute(async {
-        let work = Work::start().await;
+        let mut work = Work::start().await;
+        let open = async |work: &Work| {
+            work.pool.leave(1);
+            Pool::open(&work.world.state().join("pool"), &work.world.source(), Ignored::Keep).await.unwrap()
+        };
         work.agent("echo precious > precious; git checkout -qb side; echo c > c; git add c; git commit -qm c").await;
         // There the slot's folder was the clone itself.
         let slot = work.pool.parent(1);
-        work.world.sh(&format!("mv {0}/work {0}.old && rm -rf {0} {0}.made && mv {0}.old {0}", slot.display())).await;
+        work.world
+            .sh(&format!(
+                "mv {0}/work {0}.old && rm -rf {0} {0}.made && rm -f $(dirname {0})/layout; mv {0}.old {0}",
+                slot.display()
+            ))
+            .await;
+        work.pool = open(&work).await;
         assert!(slot.join("precious").exists());
         let found = work.collect().await;
         assert!(found.changed && found.made_commit && !found.no_repository);
@@ -77,7 +90,13 @@ fn p2_work_in_the_pool_of_an_earlier_version_is_collected() {
         assert_eq!(work.world.sh_in(&slot, "ls -A; ls work").await, "home\ntmp\nwork\na\nsrc");
         // One that holds nobody's work is used on as well.
         work.pool.release(1).unwrap();
-        work.world.sh(&format!("mv {0}/work {0}.old && rm -rf {0} {0}.made && mv {0}.old {0}", slot.display())).await;
+        work.world
+            .sh(&format!(
+                "mv {0}/work {0}.old && rm -rf {0} {0}.made && rm -f $(dirname {0})/layout; mv {0}.old {0}",
+                slot.display()
+            ))
+            .await;
+        work.pool = open(&work).await;
         work.pool.prepare(1, "m1/u3/1", &work.attempt.base).await.unwrap();
         assert_eq!(
             work.world.sh_in(&slot, "ls -A; ls work; git -C work status --porcelain").await,
@@ -97,6 +116,44 @@ fn a_pruned_slot_leaves_nothing_of_its_folder() {
         assert_eq!(work.pool.prune().unwrap(), [1]);
         let left = fs::read_dir(work.pool.parent(1).parent().unwrap()).unwrap();
         let left: Vec<_> = left.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(left, ["slot-1.lock"]);
+        assert!(left.iter().all(|name| ["slot-1.lock", "layout"].contains(&name.as_str())), "{left:?}");
+    });
+}
+
+#[test]
+fn p2_work_that_was_moved_beside_the_workspace_is_kept_though_the_workspace_is_gone() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.agent("echo precious > precious; cd ..; mv work real; ln -s real work").await;
+        let gone = collect(&work.pool, 1, &work.attempt).await;
+        assert!(matches!(gone, Err(CollectError::Gone { slot: 1 })), "{gone:?}");
+        work.pool.release(1).unwrap();
+        let slot = work.pool.prepare(1, "m1/u2/1", &work.attempt.base).await.unwrap();
+        assert_eq!(work.world.sh_in(&slot, "ls; ls ..").await, "a\nsrc\nhome\ntmp\nwork");
+        assert_eq!(work.world.sh_in(&work.attempt.run_dir, "cat aside/*/precious").await, "precious");
+    });
+}
+
+#[test]
+fn p6_git_writes_through_no_link_that_an_agent_left_in_its_git_directory() {
+    within_a_minute(async {
+        let mut work = Work::start().await;
+        work.world.sh("mkdir ../theirs && echo mine > ../theirs/file && echo mine > ../theirs/log").await;
+        work.agent(
+            "echo x > x; ln -sf ~/theirs/log .git/logs/HEAD; ln -sf ~/theirs/file .git/COMMIT_EDITMSG
+             ln -sf ~/theirs/file .git/ORIG_HEAD; ln -s ~/theirs .git/refs/theirs",
+        )
+        .await;
+        let found = work.collect().await;
+        assert!(found.changed && !found.no_repository, "{found:?}");
+        assert_eq!(work.world.sh("cat ../theirs/*; ls ../theirs").await, "mine\nmine\nfile\nlog");
+        work.pool.release(1).unwrap();
+        work.attempt.number = 2;
+        work.pool.prepare(1, "m1/u1/2", &work.attempt.base).await.unwrap();
+        work.agent("echo y > y; for d in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do rm -rf .git/objects/$d?; done; mkdir .git/o; for a in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do for b in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do ln -s ~/theirs .git/objects/$a$b; done; done").await;
+        let found = work.collect().await;
+        assert!(found.no_repository, "{found:?}");
+        assert_eq!(work.world.sh("ls ../theirs").await, "file\nlog");
+        assert_eq!(work.world.sh(&format!("git show {}:y", work.attempt.head_ref())).await, "y");
     });
 }

@@ -15,6 +15,7 @@ mod reader;
 pub mod refs;
 pub mod show;
 pub mod source;
+pub mod special;
 mod staying;
 mod trees;
 

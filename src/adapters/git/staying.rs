@@ -6,6 +6,7 @@
 //! engine is gone: what they had begun is done or undone by then.
 
 use super::others::Remembered;
+use super::special::Trees;
 use crate::adapters::host::command::Talker;
 use crate::domain::values::{CommitId, TreeId};
 use std::os::unix::fs::MetadataExt;
@@ -29,12 +30,20 @@ pub(super) struct Staying {
     pub(super) common_dir: PathBuf,
     /// Refs of others as they were when their files were last looked at.
     pub(super) others: Remembered,
+    /// What was read of tree objects, which never change.
+    pub(super) trees: Trees,
 }
 
 impl Staying {
     pub(super) fn of(common_dir: &Path) -> Self {
         let process = || Process::of(common_dir);
-        Self { reader: process(), refs: process(), common_dir: common_dir.to_owned(), others: Remembered::default() }
+        Self {
+            reader: process(),
+            refs: process(),
+            common_dir: common_dir.to_owned(),
+            others: Remembered::default(),
+            trees: Trees::default(),
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Git {
         self.tree_at(&format!("{commit}^{{tree}}")).await
     }
 
-    async fn tree_at(&self, name: &str) -> Option<Vec<u8>> {
+    pub(super) async fn tree_at(&self, name: &str) -> Option<Vec<u8>> {
         let dialogue = async |talker: &mut _| reader::tree(talker, name).await;
         self.staying.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
     }
@@ -85,11 +85,11 @@ fn differing<'a>(
 }
 
 /// An entry of a tree: mode and name as git writes them, and the id as bytes.
-type Entry<'a> = (&'a [u8], &'a [u8]);
+pub(super) type Entry<'a> = (&'a [u8], &'a [u8]);
 
 /// Reads the entries of a tree object (`<mode> <name> NUL <id>`, see gitformat-pack and `git mktree`) by name; absent when it
 /// is none. `id` is the length of an id in bytes.
-fn entries(tree: &[u8], id: usize) -> Option<BTreeMap<&[u8], Entry<'_>>> {
+pub(super) fn entries(tree: &[u8], id: usize) -> Option<BTreeMap<&[u8], Entry<'_>>> {
     let (mut found, mut rest) = (BTreeMap::new(), tree);
     while !rest.is_empty() {
         let space = rest.iter().position(|b| *b == b' ')?;

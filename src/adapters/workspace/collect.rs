@@ -10,6 +10,7 @@
 
 use super::beside::note_used;
 use super::disk::remove_any;
+use super::layout::Standing;
 use super::listing::{Listed, Listing, list, nothing_else};
 use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
@@ -132,19 +133,29 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     let files = folder.work();
     let failed = |source| CollectError::Io { path: files.clone(), source };
     folder.adopt().map_err(failed)?;
-    if !fs::symlink_metadata(&files).is_ok_and(|meta| meta.is_dir()) {
-        return Err(CollectError::Gone { slot });
+    match folder.standing().map_err(failed)? {
+        Standing::Ours => {}
+        gone => {
+            if let Standing::Replaced(path) = gone {
+                // It is nobody's to look into: no command of git is run there.
+                folder.quarantine(&path).map_err(failed)?;
+            }
+            if folder.standing().map_err(failed)? == Standing::Emptied {
+                let aside = aside_of(pool, attempt);
+                rescue::strays(&folder, &aside, &mut Vec::new())?;
+            }
+            return Err(CollectError::Gone { slot });
+        }
     }
     let shape = pool.shape();
     let mut notes = Vec::new();
     note_used(&files).map_err(failed)?;
-    let seen = survey(&files, true).map_err(failed)?;
+    let seen = survey(&files, true, false).map_err(failed)?;
     if seen.opened > 0 {
         let closed = seen.opened;
         notes.push(format!("{closed} folders were closed to their owner and were opened"));
     }
-    let name = format!("{}-{}-{}", attempt.mission, attempt.unit, attempt.number);
-    let aside = Aside { folder: attempt.run_dir.join("aside"), nearby: pool.root().join(format!("aside-{name}")) };
+    let aside = aside_of(pool, attempt);
     let git_dir = files.join(".git");
     let git = slot_git(pool.source(), &files);
 
@@ -218,6 +229,12 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     Ok(Collected { head, fork, changed, commits, made_commit, half_merge, no_repository, kept, notes })
 }
 
+/// Where things of an attempt go that cannot stay and must not be deleted.
+fn aside_of(pool: &Pool, attempt: &Attempt) -> Aside {
+    let name = format!("{}-{}-{}", attempt.mission, attempt.unit, attempt.number);
+    Aside { folder: attempt.run_dir.join("aside"), nearby: pool.root().join(format!("aside-{name}")) }
+}
+
 /// Whether the parts of a git directory we write to are its own, not links to somebody else's.
 fn own_folders(git_dir: &Path) -> bool {
     let kind = |name: &str| fs::symlink_metadata(git_dir.join(name)).ok();
@@ -227,6 +244,9 @@ fn own_folders(git_dir: &Path) -> bool {
         && folder("objects")
         && folder("refs")
         && ["objects/info", "objects/pack", "logs", "refs/heads"].into_iter().all(optional)
+        && fs::read_dir(git_dir.join("objects")).is_ok_and(|mut entries| {
+            entries.all(|entry| entry.is_ok_and(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink())))
+        })
         && kind("HEAD").is_some_and(|m| m.is_file())
 }
 

@@ -1,7 +1,7 @@
 //! Files and folders of a slot taken away, opened and written durably, whatever somebody did to their rights and kinds.
 
-use std::fs::{self, FileType, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, FileType};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -57,14 +57,6 @@ pub(super) fn remove_where(dir: &Path, unwanted: &impl Fn(&Path, FileType) -> bo
         }
     }
     Ok(())
-}
-
-/// Writes `bytes` so that they are on the disk, with their name, when this returns.
-pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    sync_folder(path)
 }
 
 /// Makes the entry of `path` in its folder durable.

@@ -5,10 +5,12 @@
 //! does not reach the next user. What `mc` itself notes about a slot lies beside `slot-N`: `.lock`, `.dirty` (who works
 //! there), `.made` (which folders `mc` made), `.setup`, `.index`, `.used`, `.layers` (a folder: what was written to folders of tools).
 
-use super::disk::{remove_any, write_durably};
+use super::disk::remove_any;
+use crate::adapters::files::read_untrusted;
+use crate::adapters::nofollow::{Identity, clear_the_way, make_folder, replace};
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The clone.
@@ -20,102 +22,250 @@ const TEMPORARY: &str = "tmp";
 /// The HOME of verifications.
 const HOME: &str = "home";
 
+/// Where what is not ours goes that stood in the place of a slot.
+const QUARANTINE: &str = "quarantine";
+
+/// What is at the place of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing.
+    Absent,
+    /// The folder that `mc` made, with its clone.
+    Ours,
+    /// The folder that `mc` made; its clone is gone.
+    Emptied,
+    /// The folder of an earlier version, which is the clone itself.
+    Earlier,
+    /// This path is not what `mc` made: a link, a file, another folder.
+    Replaced(PathBuf),
+}
+
+/// Which folders `mc` made for a slot, by their inodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Slot { slot: u64, work: u64 },
+    Earlier { work: u64 },
+}
+
+impl Made {
+    fn text(self) -> String {
+        match self {
+            Self::Slot { slot, work } => format!("slot {slot}\nwork {work}\n"),
+            Self::Earlier { work } => format!("earlier {work}\n"),
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let number = |line: Option<&str>, key: &str| line?.strip_prefix(key)?.trim().parse().ok();
+        let mut lines = text.lines();
+        let first = lines.next();
+        if let Some(work) = number(first, "earlier ") {
+            return Some(Self::Earlier { work });
+        }
+        Some(Self::Slot { slot: number(first, "slot ")?, work: number(lines.next(), "work ")? })
+    }
+}
+
 /// The folder of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SlotFolder(PathBuf);
+pub(crate) struct SlotFolder {
+    path: PathBuf,
+    /// Whether inodes tell folders apart where the pool is.
+    steady: bool,
+}
 
 impl SlotFolder {
-    /// That of the slot with this number in the pool at `root`.
-    pub(crate) fn of(root: &Path, slot: u32) -> Self {
-        Self(root.join(format!("slot-{slot}")))
+    /// That of the slot with this number in the pool at `root`, where inodes are `steady` or are not.
+    pub(crate) fn of(root: &Path, slot: u32, steady: bool) -> Self {
+        Self { path: root.join(format!("slot-{slot}")), steady }
     }
 
     /// The folder itself.
     pub(crate) fn parent(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The clone.
     pub(crate) fn work(&self) -> PathBuf {
-        self.0.join(WORK)
+        self.path.join(WORK)
     }
 
     /// The folder for temporary files.
     pub(crate) fn temporary(&self) -> PathBuf {
-        self.0.join(TEMPORARY)
+        self.path.join(TEMPORARY)
     }
 
     /// The HOME of verifications.
     pub(crate) fn home(&self) -> PathBuf {
-        self.0.join(HOME)
+        self.path.join(HOME)
     }
 
     /// One of the notes of `mc` about the slot, out of what belongs to its user.
     pub(crate) fn note(&self, kind: &str) -> PathBuf {
-        self.0.with_extension(kind)
+        self.path.with_extension(kind)
     }
 
-    /// Makes what is missing of the folder; whether the clone has to be made from nothing. The folder of an earlier version,
-    /// which was the clone itself, becomes `work`. Killed at any instant, the next call goes on: everything is put together
-    /// under another name and noted before it gets the name of the slot.
+    fn root(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
+    fn made(&self) -> Option<Made> {
+        Made::read(&read_untrusted(&self.note("made"), 4_096)?)
+    }
+
+    /// What is there now. Nothing is followed: a link is not what it leads to.
+    pub(crate) fn standing(&self) -> io::Result<Standing> {
+        let device = Identity::of(self.root())?.device;
+        let same = |path: &Path, inode: u64| {
+            Identity::of(path).is_ok_and(|it| it.device == device && (!self.steady || it.inode == inode))
+        };
+        if !is_there(&self.path)? {
+            return Ok(Standing::Absent);
+        }
+        let work = self.work();
+        Ok(match self.made() {
+            Some(Made::Earlier { work }) if same(&self.path, work) => Standing::Earlier,
+            Some(Made::Slot { slot, .. }) if !same(&self.path, slot) => Standing::Replaced(self.path.clone()),
+            Some(Made::Slot { .. }) if !is_there(&work)? => Standing::Emptied,
+            Some(Made::Slot { work: inode, .. }) if same(&work, inode) => Standing::Ours,
+            Some(Made::Slot { .. }) => Standing::Replaced(work),
+            _ => Standing::Replaced(self.path.clone()),
+        })
+    }
+
+    /// Makes what is missing of the folder, after what is not ours was put out of the way; whether the clone has to be made from
+    /// nothing. The folder of an earlier version becomes `work`. Killed at any instant, the next call goes on: everything is
+    /// put together under another name and noted before it gets the name of the slot.
     pub(crate) fn make(&self) -> io::Result<bool> {
-        let (made, draft) = (self.note("made"), self.note("new"));
-        for odd in [&self.0, &draft] {
-            if fs::symlink_metadata(odd).is_ok_and(|meta| !meta.is_dir()) {
-                remove_any(odd)?;
+        // The folder, its clone, and what an earlier call had begun.
+        for _ in 0..4 {
+            match self.standing()? {
+                Standing::Replaced(path) => drop(self.quarantine(&path)?),
+                Standing::Absent if self.is_draft_ours() => fs::rename(self.note("new"), &self.path)?,
+                Standing::Absent => self.build()?,
+                Standing::Earlier => {
+                    let draft = self.note("new");
+                    self.put_draft_away()?;
+                    make_private(&draft)?;
+                    fs::rename(&self.path, draft.join(WORK))?;
+                    self.build()?;
+                }
+                Standing::Emptied => {
+                    fs::create_dir(self.work())?;
+                    self.write_made(&self.path)?;
+                }
+                Standing::Ours => {
+                    for path in [self.temporary(), self.home()] {
+                        if Identity::of(&path).is_err() {
+                            remove_any(&path)?;
+                            make_private(&path)?;
+                        }
+                    }
+                    return is_empty(&self.work());
+                }
             }
         }
-        let there = fs::symlink_metadata(&self.0).is_ok();
-        if there && fs::symlink_metadata(&made).is_ok() {
-            let mut fresh = false;
-            for path in [self.work(), self.temporary(), self.home()] {
-                if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
-                    continue;
-                }
-                remove_any(&path)?;
-                fresh |= path == self.work();
-                if path == self.work() { fs::create_dir(&path)? } else { make_private(&path).map(drop)? }
+        Err(io::Error::other("what stands in its place comes back each time it is put away"))
+    }
+
+    /// Puts a folder together under another name, around the clone of an earlier version where that was moved there already.
+    fn build(&self) -> io::Result<()> {
+        let draft = self.note("new");
+        let earlier = match self.made() {
+            Some(Made::Earlier { work }) => {
+                Identity::of(&draft.join(WORK)).is_ok_and(|it| !self.steady || it.inode == work)
             }
-            if fresh {
-                self.write_made(&self.0)?;
-            }
-            return Ok(fresh);
+            _ => false,
+        };
+        if !earlier {
+            self.put_draft_away()?;
         }
         make_private(&draft)?;
-        let work = draft.join(WORK);
-        if there {
-            fs::rename(&self.0, &work)?;
+        if !earlier {
+            fs::create_dir(draft.join(WORK))?;
         }
-        fs::create_dir_all(&work)?;
-        let fresh = is_empty(&work)?;
         make_private(&draft.join(TEMPORARY))?;
         make_private(&draft.join(HOME))?;
         self.write_made(&draft)?;
-        fs::rename(&draft, &self.0)?;
-        Ok(fresh)
+        fs::rename(&draft, &self.path)
+    }
+
+    /// Whether everything was put together and only the name is missing.
+    fn is_draft_ours(&self) -> bool {
+        let draft = self.note("new");
+        let inode = |path: &Path| Identity::of(path).ok().map(|it| it.inode);
+        match self.made() {
+            Some(Made::Slot { slot, work }) => inode(&draft) == Some(slot) && inode(&draft.join(WORK)) == Some(work),
+            _ => false,
+        }
+    }
+
+    fn put_draft_away(&self) -> io::Result<()> {
+        let draft = self.note("new");
+        match is_empty(&draft.join(WORK)) {
+            // Nobody's work.
+            Ok(true) => remove_any(&draft),
+            _ if !is_there(&draft)? => Ok(()),
+            _ => self.quarantine(&draft).map(drop),
+        }
     }
 
     /// Takes over the folder of an earlier version, where there is one, or goes on doing so.
     pub(crate) fn adopt(&self) -> io::Result<()> {
-        let there = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
-        let unknown = there(&self.0) && fs::symlink_metadata(self.note("made")).is_err();
-        if unknown || (!there(&self.0) && there(&self.note("new").join(WORK))) {
-            self.make()?;
+        let begun = || match self.made() {
+            Some(Made::Earlier { .. }) => true,
+            Some(Made::Slot { .. }) => self.is_draft_ours(),
+            None => false,
+        };
+        match self.standing()? {
+            Standing::Earlier => self.make().map(drop),
+            Standing::Absent if begun() => self.make().map(drop),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Puts what is not ours out of the way without looking into it: a link is removed, everything else is kept in the
+    /// quarantine of the pool. Says where it is.
+    pub(crate) fn quarantine(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        if fs::symlink_metadata(path)?.is_symlink() {
+            return clear_the_way(path);
+        }
+        let folder = self.root().join(QUARANTINE);
+        make_folder(self.root(), &folder)?;
+        let name = path.strip_prefix(self.root()).unwrap_or(path).to_string_lossy().replace('/', "-");
+        let mut places = (1..).map(|n: u32| folder.join(format!("replaced-{name}.{n}")));
+        let place = places.find(|place| fs::symlink_metadata(place.join("slot")).is_err());
+        let place = place.ok_or(io::ErrorKind::AlreadyExists)?;
+        make_folder(&folder, &place)?;
+        let why = format!("it stood in the place of {name} and is not what mc made there");
+        let note = serde_json::json!({"label": "", "why": why});
+        replace(&place.join("note.json"), note.to_string().as_bytes(), true)?;
+        fs::rename(path, place.join("slot"))?;
+        tracing::warn!("{} is not what mc made there; it is kept in {}", path.display(), place.display());
+        Ok(Some(place))
+    }
+
+    /// Notes what is there without a note as made by `mc`: in a pool that an earlier version left, or that a person copied.
+    pub(crate) fn admit(&self) -> io::Result<()> {
+        let Ok(it) = Identity::of(&self.path) else { return Ok(()) };
+        let inner = Identity::of(&self.work()).ok().filter(|_| fs::symlink_metadata(self.path.join(".git")).is_err());
+        let made = match inner {
+            Some(work) => Made::Slot { slot: it.inode, work: work.inode },
+            None => Made::Earlier { work: it.inode },
+        };
+        replace(&self.note("made"), made.text().as_bytes(), true)
     }
 
     /// Notes which folders were made for the slot, as they are in `parent`.
     fn write_made(&self, parent: &Path) -> io::Result<()> {
-        let inode = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.ino());
-        let text = format!("slot {}\nwork {}\n", inode(parent)?, inode(&parent.join(WORK))?);
-        write_durably(&self.note("made"), text.as_bytes())
+        let (slot, work) = (Identity::of(parent)?.inode, Identity::of(&parent.join(WORK))?.inode);
+        replace(&self.note("made"), Made::Slot { slot, work }.text().as_bytes(), true)
     }
 
     /// What is in the folder beside the parts that belong there.
     pub(crate) fn strays(&self) -> io::Result<Vec<PathBuf>> {
         let parts = [self.work(), self.temporary(), self.home()];
-        let entries = match fs::read_dir(&self.0) {
+        let entries = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
@@ -139,10 +289,10 @@ impl SlotFolder {
 
     /// Removes the folder with everything in it and all notes about what is in it.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        let notes = ["setup", "index", "used", "layers", "new"].map(|kind| self.note(kind));
+        let notes = ["setup", "index", "print", "used", "layers", "new"].map(|kind| self.note(kind));
         notes.iter().try_for_each(|path| remove_any(path))?;
         // Without its note the folder would be taken for that of an earlier version.
-        remove_any(&self.0)?;
+        remove_any(&self.path)?;
         remove_any(&self.note("made"))
     }
 }
@@ -150,7 +300,7 @@ impl SlotFolder {
 /// The clone of a slot in the pool at `root`.
 #[must_use]
 pub fn work_folder(root: &Path, slot: u32) -> PathBuf {
-    SlotFolder::of(root, slot).work()
+    SlotFolder::of(root, slot, true).work()
 }
 
 /// The folder for temporary files of the slot whose clone is `work`.
@@ -192,6 +342,15 @@ fn make_private(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether anything has this name, a link that leads nowhere included.
+fn is_there(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn is_empty(folder: &Path) -> io::Result<bool> {
     Ok(fs::read_dir(folder)?.next().is_none())
 }
@@ -212,86 +371,5 @@ fn empty(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slot() -> (tempfile::TempDir, SlotFolder) {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = SlotFolder::of(dir.path(), 3);
-        (dir, folder)
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn the_parts_of_a_slot_are_private_and_made_once() {
-        let (_dir, slot) = slot();
-        assert!(slot.make().unwrap(), "the clone is new");
-        assert!(!slot.make().unwrap());
-        assert_eq!(names(slot.parent()), ["home", "tmp", "work"]);
-        for part in [slot.parent(), &slot.temporary(), &slot.home()] {
-            assert_eq!(fs::metadata(part).unwrap().mode() & 0o7777, 0o700, "{}", part.display());
-        }
-        fs::remove_dir(slot.work()).unwrap();
-        assert!(slot.make().unwrap(), "it has to be made again");
-    }
-
-    #[test]
-    fn p2_the_folder_of_an_earlier_version_becomes_the_clone_wherever_the_move_was_cut_short() {
-        for cut in 0..4 {
-            let (_dir, slot) = slot();
-            let draft = slot.note("new");
-            fs::create_dir(slot.parent()).unwrap();
-            fs::write(slot.parent().join("precious"), "x").unwrap();
-            if cut > 0 {
-                fs::create_dir(&draft).unwrap();
-            }
-            if cut > 1 {
-                fs::rename(slot.parent(), draft.join(WORK)).unwrap();
-            }
-            if cut > 2 {
-                slot.write_made(&draft).unwrap();
-            }
-            assert!(!slot.make().unwrap(), "cut {cut}");
-            assert_eq!(fs::read_to_string(slot.work().join("precious")).unwrap(), "x", "cut {cut}");
-            assert_eq!(names(slot.parent()), ["home", "tmp", "work"], "cut {cut}");
-            assert!(fs::symlink_metadata(&draft).is_err(), "cut {cut}");
-        }
-    }
-
-    #[test]
-    fn what_is_beside_the_parts_goes_and_nothing_else_does() {
-        let (_dir, slot) = slot();
-        slot.make().unwrap();
-        for path in ["work/kept", "tmp/a", "home/b", "stray"] {
-            fs::write(slot.parent().join(path), "").unwrap();
-        }
-        assert_eq!(slot.strays().unwrap(), [slot.parent().join("stray")]);
-        assert!(slot.clear().unwrap());
-        assert!(!slot.clear().unwrap());
-        assert_eq!(names(slot.parent()), ["home", "tmp", "work"]);
-        assert_eq!(names(&slot.work()), ["kept"]);
-        assert!(is_empty(&slot.temporary()).unwrap() && is_empty(&slot.home()).unwrap());
-    }
-
-    #[test]
-    fn a_part_that_became_something_else_is_made_again_and_not_followed() {
-        let (dir, slot) = slot();
-        slot.make().unwrap();
-        let other = dir.path().join("other");
-        fs::create_dir(&other).unwrap();
-        fs::write(other.join("file"), "").unwrap();
-        for part in [slot.temporary(), slot.home()] {
-            fs::remove_dir(&part).unwrap();
-            std::os::unix::fs::symlink(&other, &part).unwrap();
-        }
-        slot.make().unwrap();
-        slot.clear().unwrap();
-        assert_eq!(names(&other), ["file"]);
-    }
-}
+#[path = "layout_tests.rs"]
+mod tests;

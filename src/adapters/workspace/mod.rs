@@ -12,8 +12,12 @@ pub mod layout;
 pub mod pool;
 pub mod reports;
 pub mod slot;
+pub mod space;
 
 mod beside;
+mod checkout;
+mod conversion;
+mod ground;
 mod listing;
 mod pin;
 mod rescue;

@@ -4,20 +4,26 @@
 //! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
-use super::disk::{remove_any, sync_folder, write_durably};
-use super::layout::{SlotFolder, layers_folder};
-use super::slot::{Ignored, Shape, narrow, reset, slot_git};
+use super::checkout::{Checkout, reset};
+use super::conversion::Conversion;
+use super::disk::{remove_any, sync_folder};
+use super::ground::{Ground, numbers};
+use super::layout::{SlotFolder, Standing, slot_of};
+use super::slot::{Ignored, Shape, narrow, slot_git};
+use super::space::Measured;
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::inspect;
 use crate::adapters::git::{Git, GitError};
+use crate::adapters::nofollow;
 use crate::domain::values::CommitId;
+use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A slot cannot be had or used.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +41,12 @@ pub enum PoolError {
         slot: u32,
         /// Who used it last.
         label: String,
+    },
+    /// What is in its place is not what `mc` made.
+    #[error("use slot {slot}: its folder is gone or was replaced")]
+    Replaced {
+        /// The slot.
+        slot: u32,
     },
     /// The source lacks objects a clone would need.
     #[error("clone a {kind} repository: run `git fetch {remedy}` first")]
@@ -67,21 +79,6 @@ pub enum PoolError {
     Git(#[from] GitError),
 }
 
-/// What `mc pool list` shows of a slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SlotInfo {
-    /// Its number.
-    pub slot: u32,
-    /// Its folder, with clone, temporary files and HOME.
-    pub path: PathBuf,
-    /// Disk space in bytes.
-    pub bytes: u64,
-    /// Who used it last, when that was not collected yet.
-    pub dirty: Option<String>,
-    /// Whether somebody holds its lock.
-    pub in_use: bool,
-}
-
 /// The lock of a slot. A child between fork and exec holds a copy of the open file, so closing is not enough.
 #[derive(Debug)]
 struct SlotLock(File);
@@ -95,30 +92,17 @@ impl Drop for SlotLock {
 /// The slots below one folder, all clones of one source.
 #[derive(Debug)]
 pub struct Pool {
-    root: PathBuf,
+    ground: Ground,
     source: Git,
     shape: Shape,
+    conversion: Conversion,
     ignored: Ignored,
     held: Mutex<BTreeMap<u32, SlotLock>>,
-    measured: Mutex<Option<Measured>>,
+    /// The last look at the disk space of all slots.
+    pub(super) measured: Mutex<Option<Measured>>,
     /// Held by whoever measures.
-    measuring: Mutex<()>,
+    pub(super) measuring: Mutex<()>,
 }
-
-/// A look at the disk space of all slots.
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    bytes: u64,
-    at: Instant,
-    took: Duration,
-}
-
-/// How many times as long as a measurement took its answer is good: looking through every file of every slot never takes
-/// more than a hundredth of the time.
-const LASTS: u32 = 100;
-
-/// What is written in so short a time fills no disk; small workspaces are not looked through for each unit.
-const LASTS_AT_LEAST: Duration = Duration::from_secs(5);
 
 impl Pool {
     /// Opens the pool in `root` (made when absent) for the repository of `source`.
@@ -147,13 +131,15 @@ impl Pool {
             return Err(PoolError::Incomplete { kind: "partial", remedy: "--refetch --no-filter" });
         }
         let identity = source.identity().await?;
-        let shape = Shape { facts, identity, excluded: Vec::new() };
-        fs::create_dir_all(root).map_err(|e| io_error(root, e))?;
-        let root = root.canonicalize().map_err(|e| io_error(root, e))?;
+        let theirs = [&facts.common_dir, &facts.toplevel];
+        let theirs = theirs.into_iter().filter_map(|path| nofollow::Identity::behind(path).ok()).collect();
+        let shape = Shape { facts, identity, excluded: Vec::new(), theirs };
+        let ground = Ground::open(root).map_err(|e| io_error(root, e))?;
         Ok(Self {
-            root,
+            ground,
             source: source.clone(),
             shape,
+            conversion: Conversion::default(),
             ignored,
             held: Mutex::default(),
             measured: Mutex::default(),
@@ -194,7 +180,7 @@ impl Pool {
     }
 
     pub(crate) fn folder(&self, slot: u32) -> SlotFolder {
-        SlotFolder::of(&self.root, slot)
+        SlotFolder::of(self.ground.root(), slot, self.ground.steady())
     }
 
     /// Git on a slot.
@@ -212,7 +198,38 @@ impl Pool {
     }
 
     pub(crate) fn root(&self) -> &Path {
-        &self.root
+        self.ground.root()
+    }
+
+    /// The folder of the pool stands where it was opened: what took its place is put out of the way, a missing one is made again.
+    fn stand(&self) -> Result<(), PoolError> {
+        self.ground.stand().map_err(|e| io_error(self.ground.root(), e))
+    }
+
+    /// Nothing took the place of a slot since it was prepared. To be asked before anything is run or read there.
+    ///
+    /// # Errors
+    /// [`PoolError::Replaced`].
+    pub fn check(&self, slot: u32) -> Result<(), PoolError> {
+        self.stand()?;
+        let folder = self.folder(slot);
+        match folder.standing().map_err(|e| io_error(folder.parent(), e))? {
+            Standing::Ours => Ok(()),
+            _ => Err(PoolError::Replaced { slot }),
+        }
+    }
+
+    /// The same for the slot whose clone is `work`; anything else is no slot of this pool and passes.
+    ///
+    /// # Errors
+    /// [`PoolError::Replaced`].
+    pub fn check_work(&self, work: &Path) -> Result<(), PoolError> {
+        let folder = slot_of(work);
+        let number = folder.file_name().and_then(|name| name.to_str()?.strip_prefix("slot-")?.parse().ok());
+        match number.filter(|slot| self.path(*slot) == work) {
+            Some(slot) => self.check(slot),
+            None => Ok(()),
+        }
     }
 
     /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the
@@ -238,10 +255,17 @@ impl Pool {
         Ok(())
     }
 
+    /// Whether somebody, this pool included, has the lock of a slot.
+    pub(super) fn is_used(&self, slot: u32) -> bool {
+        let mine = self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot);
+        mine || self.lock(slot).is_err()
+    }
+
     fn lock(&self, slot: u32) -> Result<SlotLock, PoolError> {
+        self.stand()?;
         let path = self.folder(slot).note("lock");
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = open.map_err(|e| io_error(&path, e))?;
+        let open = nofollow::open(&path, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, Mode::from(0o666));
+        let file = File::from(open.map_err(|e| io_error(&path, e))?);
         match file.try_lock() {
             Ok(()) => Ok(SlotLock(file)),
             Err(TryLockError::WouldBlock) => Err(PoolError::Busy { slot }),
@@ -253,7 +277,14 @@ impl Pool {
     fn wipe(&self, slot: u32) -> Result<(), PoolError> {
         *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let folder = self.folder(slot);
-        folder.remove().map_err(|e| io_error(folder.parent(), e))
+        let removed = || {
+            // What took its place is not ours to delete.
+            if let Standing::Replaced(path) = folder.standing()? {
+                folder.quarantine(&path)?;
+            }
+            folder.remove()
+        };
+        removed().map_err(|e| io_error(folder.parent(), e))
     }
 
     fn let_go(&self, slot: u32) {
@@ -285,20 +316,32 @@ impl Pool {
         }
         let files = self.path(slot);
         let fresh = self.furnish(slot)?;
-        let first = reset(&self.source, &self.shape, &files, base, self.ignored, fresh).await;
-        if !matches!(&first, Ok(different) if different.is_empty()) {
-            self.wipe(slot)?;
-            let fresh = self.furnish(slot)?;
-            // What git calls different in a checkout from nothing is a matter of the repository's own line-end
-            // attributes; there is no truer checkout of this commit.
-            if let Err(source) = reset(&self.source, &self.shape, &files, base, self.ignored, fresh).await {
+        let special = self.source.special_entries(base).await;
+        let special = special.map_err(|source| PoolError::Prepare { slot, base: base.clone(), source })?;
+        let (conversion, ignored) = (&self.conversion, self.ignored);
+        let wanted = Checkout { base, special: &special, conversion, ignored, fresh };
+        match reset(&self.source, &self.shape, &files, wanted).await {
+            Ok(done) if done.different.is_empty() => {
+                if done.emptied {
+                    let stamp = self.stamp(slot);
+                    remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+                }
+            }
+            _ => {
                 self.wipe(slot)?;
-                return Err(PoolError::Prepare { slot, base: base.clone(), source });
+                let wanted = Checkout { fresh: self.furnish(slot)?, ..wanted };
+                // What git calls different in a checkout from nothing is a matter of the repository's own line-end
+                // attributes; there is no truer checkout of this commit.
+                if let Err(source) = reset(&self.source, &self.shape, &files, wanted).await {
+                    self.wipe(slot)?;
+                    return Err(PoolError::Prepare { slot, base: base.clone(), source });
+                }
             }
         }
         // Only now: a crash before this leaves no work of anybody that a collection could mistake for the attempt's.
         let marker = self.marker(slot);
-        write_durably(&marker, label.as_bytes()).map_err(|e| io_error(&marker, e))?;
+        self.check(slot)?;
+        nofollow::replace(&marker, label.as_bytes(), true).map_err(|e| io_error(&marker, e))?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
         Ok(files)
     }
@@ -324,6 +367,7 @@ impl Pool {
         if wanted.removed.is_empty() {
             return Ok(());
         }
+        self.check(slot)?;
         let found = narrow(&self.source, &self.path(slot), base, &wanted.removed).await?;
         if found == wanted.tree {
             return Ok(());
@@ -332,11 +376,10 @@ impl Pool {
         Err(GitError::Unexpected { command: "git write-tree".to_owned(), output }.into())
     }
 
-    fn label(&self, slot: u32) -> Result<Option<String>, PoolError> {
+    pub(super) fn label(&self, slot: u32) -> Result<Option<String>, PoolError> {
         let marker = self.marker(slot);
-        match fs::read(&marker) {
-            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        match files::read_own(&marker) {
+            Ok(bytes) => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
             Err(error) => Err(io_error(&marker, error)),
         }
     }
@@ -347,6 +390,7 @@ impl Pool {
     /// [`PoolError::Io`] when the marker cannot be removed; the slot stays in use then.
     pub fn release(&self, slot: u32) -> Result<(), PoolError> {
         let marker = self.marker(slot);
+        self.stand()?;
         remove_any(&marker).and_then(|()| sync_folder(&marker)).map_err(|e| io_error(&marker, e))?;
         self.let_go(slot);
         Ok(())
@@ -397,80 +441,12 @@ impl Pool {
         Ok(found)
     }
 
-    /// All slots with their size.
-    ///
-    /// # Errors
-    /// [`PoolError::Io`] when the pool cannot be read.
-    pub fn list(&self) -> Result<Vec<SlotInfo>, PoolError> {
-        let mut found = Vec::new();
-        for slot in self.numbers("")? {
-            let path = self.parent(slot);
-            let mine = self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot);
-            let in_use = mine || self.lock(slot).is_err();
-            found.push(SlotInfo { slot, bytes: self.bytes(slot), dirty: self.label(slot)?, in_use, path });
-        }
-        Ok(found)
-    }
-
-    /// Disk space of a slot, with what was written to folders of tools.
-    fn bytes(&self, slot: u32) -> u64 {
-        let parts = [self.parent(slot), layers_folder(&self.path(slot))];
-        parts.iter().filter_map(|part| files::size(part)).sum()
-    }
-
-    /// Disk space of all slots in bytes. The answer may be a little old: it costs a look at every file.
-    ///
-    /// # Errors
-    /// [`PoolError::Io`] when the pool cannot be read.
-    pub fn used(&self) -> Result<u64, PoolError> {
-        let known = || *self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = |known: &Measured| known.at.elapsed() < (known.took * LASTS).max(LASTS_AT_LEAST);
-        if let Some(known) = known().filter(fresh) {
-            return Ok(known.bytes);
-        }
-        // One looks; who comes meanwhile does with the answer of before.
-        let _measuring = match (self.measuring.try_lock(), known()) {
-            (Ok(alone), _) => alone,
-            (Err(_), Some(known)) => return Ok(known.bytes),
-            (Err(_), None) => self.measuring.lock().unwrap_or_else(PoisonError::into_inner),
-        };
-        if let Some(known) = known().filter(fresh) {
-            return Ok(known.bytes);
-        }
-        let began = Instant::now();
-        let bytes = self.numbers("")?.into_iter().map(|slot| self.bytes(slot)).sum();
-        let fresh = Measured { bytes, at: Instant::now(), took: began.elapsed() };
-        *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
-        Ok(bytes)
-    }
-
-    /// Deletes the slots that nobody uses and that hold nothing to collect; returns their numbers.
-    ///
-    /// # Errors
-    /// [`PoolError::Io`] when one cannot be deleted.
-    pub fn prune(&self) -> Result<Vec<u32>, PoolError> {
-        let mut gone = Vec::new();
-        for info in self.list()? {
-            if info.dirty.is_none() && !info.in_use && self.discard_idle(info.slot)? {
-                gone.push(info.slot);
-            }
-        }
-        Ok(gone)
-    }
-
-    fn numbers(&self, suffix: &str) -> Result<Vec<u32>, PoolError> {
-        let mut numbers = Vec::new();
-        for entry in fs::read_dir(&self.root).map_err(|e| io_error(&self.root, e))? {
-            let name = entry.map_err(|e| io_error(&self.root, e))?.file_name();
-            let number: Option<u32> =
-                name.to_str().and_then(|n| n.strip_prefix("slot-")?.strip_suffix(suffix)?.parse().ok());
-            numbers.extend(number);
-        }
-        numbers.sort_unstable();
-        Ok(numbers)
+    pub(super) fn numbers(&self, suffix: &str) -> Result<Vec<u32>, PoolError> {
+        self.stand()?;
+        numbers(self.ground.root(), suffix).map_err(|e| io_error(self.ground.root(), e))
     }
 }
 
-fn io_error(path: &Path, source: io::Error) -> PoolError {
+pub(super) fn io_error(path: &Path, source: io::Error) -> PoolError {
     PoolError::Io { path: path.to_owned(), source }
 }

@@ -1,24 +1,24 @@
-//! One slot's repository: known-good settings, and making the files equal to a commit.
+//! One slot's repository: a git directory with known-good settings, and what its index lists.
 //!
 //! A slot's git directory is made anew for every use, as `git clone --shared --template= --no-checkout` would, but without
 //! copying refs. Only the files survive, and an index that `mc` kept beside the slot since it prepared it, so that
 //! unchanged files keep their times and incremental builds stay incremental, while nothing an agent planted (hooks,
 //! filters, refs, alternates, hidden entries) reaches the next user.
 
-use super::beside::{drop_untracked, entries, last_written, tell_apart};
-use super::disk::{open_up, remove_any, remove_special, remove_where};
+use super::beside::entries;
+use super::disk::{open_up, remove_any, remove_where};
 use super::layout::note;
-use super::survey::survey;
+use crate::adapters::files;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
+use crate::adapters::nofollow::Identity;
 use crate::domain::values::{CommitId, TreeId};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// Whether ignored files (build output) survive between two uses of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,23 @@ pub(crate) struct Shape {
     pub(crate) identity: (String, String),
     /// Files put into every slot that are no part of the work.
     pub(crate) excluded: Vec<String>,
+    /// Folders that are the user's own: nothing is rewritten there, whatever leads to them.
+    pub(crate) theirs: Vec<Identity>,
 }
 
 impl Shape {
+    /// The last line of defence: a git directory that is rewritten is not that of the source, and its files are not the
+    /// source's files.
+    fn refuse_theirs(&self, git_dir: &Path) -> io::Result<()> {
+        for path in [git_dir, git_dir.parent().unwrap_or(git_dir)] {
+            // What a link leads to counts as well.
+            if Identity::behind(path).is_ok_and(|it| self.theirs.contains(&it)) {
+                return Err(io::Error::other("it is the source repository itself; it is left alone"));
+            }
+        }
+        Ok(())
+    }
+
     /// The object store of the source, borrowed by every slot.
     pub(crate) fn objects(&self) -> PathBuf {
         self.facts.common_dir.join("objects")
@@ -68,8 +82,13 @@ impl Shape {
     /// Replaces configuration, hooks, info and alternates by known-good ones and removes stale locks. Alternates that
     /// somebody added stay when `extra` names them: they hold objects, nothing that runs.
     pub(crate) fn mend(&self, git_dir: &Path, extra: &[Vec<u8>]) -> io::Result<()> {
+        self.refuse_theirs(git_dir)?;
         open_up(git_dir, 0o600)?;
-        remove_special(git_dir)?;
+        // Git writes through links; those among its objects only lead to more of them.
+        let objects = git_dir.join("objects");
+        remove_where(git_dir, &|path, kind| {
+            !(kind.is_file() || kind.is_symlink()) || (kind.is_symlink() && !path.starts_with(&objects))
+        })?;
         remove_where(git_dir, &|path, _| path.extension().is_some_and(|e| e == "lock"))?;
         for name in ["config", "config.worktree", "hooks", "info", "commondir", "shallow", "objects/info/commit-graph"]
         {
@@ -94,17 +113,24 @@ impl Shape {
             remove_any(&list)?;
         }
         fs::rename(&draft, &list)?;
-        if !self.excluded.is_empty() {
-            fs::create_dir_all(git_dir.join("info"))?;
-            let lines: String = self.excluded.iter().map(|path| ignoring(path)).collect();
-            fs::write(git_dir.join("info/exclude"), lines)?;
+        // What a person left out of version control in the source alone is nobody's work here either.
+        let own = files::read_if_there(&self.facts.common_dir.join("info/exclude")).ok().flatten();
+        let mut lines = own.filter(|text| text.len() <= LONGEST_EXCLUDE).unwrap_or_default();
+        if lines.last().is_some_and(|last| *last != b'\n') {
+            lines.push(b'\n');
         }
+        lines.extend(self.excluded.iter().flat_map(|path| ignoring(path).into_bytes()));
+        fs::create_dir_all(git_dir.join("info"))?;
+        fs::write(git_dir.join("info/exclude"), lines)?;
         if self.facts.shallow {
             fs::copy(self.facts.common_dir.join("shallow"), git_dir.join("shallow"))?;
         }
         fs::write(git_dir.join("config"), self.config())
     }
 }
+
+/// A longer `info/exclude` of the source is not read.
+const LONGEST_EXCLUDE: usize = 1 << 20;
 
 /// From so many files on, git looks at them in several threads: below, starting these costs more than they save (measured
 /// with 2,000 files: a fifth of the processor time of `git add`).
@@ -135,6 +161,7 @@ pub(crate) fn slot_git(source: &Git, files: &Path) -> Git {
 pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId) -> Result<(), GitError> {
     let made = || -> io::Result<()> {
         let git_dir = files.join(".git");
+        shape.refuse_theirs(&git_dir)?;
         remove_any(&git_dir)?;
         for folder in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "logs"] {
             fs::create_dir_all(git_dir.join(folder))?;
@@ -148,72 +175,6 @@ pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId) -> Result<(), 
     made().map_err(|source| GitError::Io { path: files.to_owned(), source })
 }
 
-/// Makes files and index equal to `base`, `fresh` when the folder is new and empty; says what is still different afterwards, as `git status` shows it.
-pub(crate) async fn reset(
-    source: &Git,
-    shape: &Shape,
-    files: &Path,
-    base: &CommitId,
-    ignored: Ignored,
-    fresh: bool,
-) -> Result<Vec<Vec<u8>>, GitError> {
-    let failed = |source| GitError::Io { path: files.to_owned(), source };
-    let (began, before) = (SystemTime::now(), last_written(files));
-    let found = survey(files, false).map_err(failed)?;
-    renew(shape, files, base)?;
-    let git = slot_git(source, files);
-    let (index, kept) = (files.join(".git/index"), kept_index(files));
-    // Git looks at a file by its path, also through a folder that has become a link to where the files went: without
-    // an index every file is written, and every folder made.
-    if !found.folder_link && fs::symlink_metadata(&kept).is_ok_and(|m| m.is_file()) {
-        fs::rename(&kept, &index).map_err(failed)?;
-    }
-    if found.odd() && unblock(&git, files).await.is_err() {
-        remove_any(&index).map_err(failed)?;
-    }
-    // As `read-tree --reset -u` does, every file is compared; but what it knows of trees, it keeps.
-    let checkout = ["checkout", "-q", "-f", "--detach", base.as_str()];
-    if let Err(first) = git.out(&checkout).await {
-        if fs::symlink_metadata(&index).is_err() {
-            return Err(first);
-        }
-        remove_any(&index).map_err(failed)?;
-        git.out(&checkout).await?;
-    }
-    // A checkout from nothing is what this commit is; nobody was here to leave anything.
-    let mut different = Vec::new();
-    if !fresh {
-        if found.odd() {
-            unblock(&git, files).await?;
-            for inner in inner_git_dirs(&git, files).await? {
-                remove_any(&inner).map_err(failed)?;
-            }
-        }
-        let now = survey(files, false).map_err(failed)?;
-        let simple = !found.odd() && !now.empty_folder && !now.folder_link && ignored == Ignored::Keep;
-        // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
-        let tracked = entries(&index);
-        let gone = match tracked == Some(now.files) {
-            _ if !simple => None,
-            true => Some(0),
-            false => drop_untracked(&git, files).await?,
-        };
-        if gone.is_none() {
-            git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
-            different = differences(&git).await?;
-        }
-        let kept_some = gone.is_none_or(|gone| tracked != Some(now.files.saturating_sub(gone)));
-        if let (true, Some(before)) = (kept_some && ignored == Ignored::Keep, before) {
-            tell_apart(&git, files, began, before).await?;
-        }
-    }
-    if keep_index(&index, &kept).is_err() {
-        // Without one the next preparation writes every file.
-        remove_any(&kept).map_err(failed)?;
-    }
-    Ok(different)
-}
-
 /// What git calls different between HEAD, the index and the files.
 pub(crate) async fn differences(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
     let args = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"];
@@ -224,17 +185,6 @@ pub(crate) async fn differences(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
 /// Where the index of a slot is kept while somebody works there.
 pub(crate) fn kept_index(files: &Path) -> PathBuf {
     note(files, "index")
-}
-
-/// Keeps a copy of the index with its time: git takes a file for unchanged only when it is older than the index that
-/// says so.
-fn keep_index(index: &Path, kept: &Path) -> io::Result<()> {
-    remove_any(kept)?;
-    let Ok(meta) = fs::symlink_metadata(index) else { return Ok(()) };
-    let draft = kept.with_extension("index-new");
-    fs::copy(index, &draft)?;
-    OpenOptions::new().write(true).open(&draft)?.set_modified(meta.modified()?)?;
-    fs::rename(&draft, kept)
 }
 
 /// A name as it may stand in a line of a log.
@@ -340,7 +290,7 @@ pub(crate) async fn unhide(git: &Git, files: &Path, tracked: &[(u8, Vec<u8>)]) -
 }
 
 /// The real folders below `files` (not itself) that have tracked files.
-async fn tracked_folders(git: &Git, files: &Path) -> Result<Vec<PathBuf>, GitError> {
+pub(crate) async fn tracked_folders(git: &Git, files: &Path) -> Result<Vec<PathBuf>, GitError> {
     let tracked = git.bytes(&["ls-files", "-z"]).await?;
     let mut folders = BTreeSet::new();
     for path in fields(&tracked) {

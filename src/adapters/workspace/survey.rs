@@ -2,13 +2,14 @@
 //!
 //! Most workspaces have none of it, and then the calls of git that look for such things one by one are not needed.
 
+use crate::adapters::machine;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a walk found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Survey {
     /// Folders that were closed to their owner and are open now.
     pub(crate) opened: usize,
@@ -22,13 +23,19 @@ pub(crate) struct Survey {
     pub(crate) hidden: bool,
     /// A link to a folder: behind it git compares files that are not where the index says.
     pub(crate) folder_link: bool,
+    /// A folder whose mode is not that of a new one.
+    pub(crate) odd_mode: bool,
+    /// Files whose mode is none that a new one gets, by their path from the root.
+    pub(crate) odd_files: Vec<PathBuf>,
+    /// Attribute files, by their path from the root.
+    pub(crate) attributes: Vec<PathBuf>,
     /// Files and links.
     pub(crate) files: u64,
 }
 
 impl Survey {
     /// Whether the listing of tracked folders is needed to put right what was found.
-    pub(crate) fn odd(self) -> bool {
+    pub(crate) fn odd(&self) -> bool {
         self.inner_git || self.special || self.hidden
     }
 }
@@ -36,17 +43,18 @@ impl Survey {
 /// Walks everything below `root`; links are not followed. With `open`, folders closed to their owner are opened first,
 /// those of its git directory too: git only warns of a folder it cannot look into, and then takes its files for absent.
 /// What is nested too deep to be named is left.
-pub(crate) fn survey(root: &Path, open: bool) -> io::Result<Survey> {
+/// With `modes` the modes of files are looked at as well.
+pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey> {
     let mut found = Survey::default();
     let mut folders = vec![(root.to_owned(), false)];
+    let usual = usual_mode(root);
     while let Some((dir, gits)) = folders.pop() {
-        if open {
-            let Ok(meta) = fs::symlink_metadata(&dir) else { continue };
-            let mode = meta.permissions().mode();
-            if mode & 0o700 != 0o700 {
-                fs::set_permissions(&dir, fs::Permissions::from_mode(mode | 0o700))?;
-                found.opened += 1;
-            }
+        let Ok(meta) = fs::symlink_metadata(&dir) else { continue };
+        let mode = meta.permissions().mode();
+        found.odd_mode |= !gits && mode & 0o7777 != usual;
+        if open && mode & 0o700 != 0o700 {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode | 0o700))?;
+            found.opened += 1;
         }
         let Ok(entries) = fs::read_dir(&dir) else {
             found.hidden = true;
@@ -69,6 +77,15 @@ pub(crate) fn survey(root: &Path, open: bool) -> io::Result<Survey> {
             found.inner_git |= named_git && !own;
             found.files += u64::from(!kind.is_dir());
             found.folder_link |= kind.is_symlink() && fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
+            if entry.file_name() == ".gitattributes" {
+                found.attributes.extend(entry.path().strip_prefix(root).map(Path::to_owned));
+            }
+            if modes && kind.is_file() {
+                let mode = entry.metadata()?.permissions().mode() & 0o7777;
+                if mode != usual & 0o777 && mode != usual & 0o666 {
+                    found.odd_files.extend(entry.path().strip_prefix(root).map(Path::to_owned));
+                }
+            }
             found.special |= !own && !kind.is_dir() && !kind.is_file() && !kind.is_symlink();
             if kind.is_dir() && (!own || open) {
                 folders.push((entry.path(), own));
@@ -76,4 +93,12 @@ pub(crate) fn survey(root: &Path, open: bool) -> io::Result<Survey> {
         }
     }
     Ok(found)
+}
+
+/// The mode of a folder that is made in the place of `root`: what the umask leaves, and the group of the folder above where
+/// that is to be passed on.
+pub(crate) fn usual_mode(root: &Path) -> u32 {
+    let above = root.parent().and_then(|above| fs::symlink_metadata(above).ok());
+    let passed_on = above.map_or(0, |above| above.permissions().mode() & 0o2000);
+    (0o777 & !machine::umask()) | passed_on
 }

@@ -1,0 +1,196 @@
+//! Making the files of a slot equal to a commit: as a fresh checkout of it would be, with unchanged files left alone.
+//!
+//! What an earlier preparation wrote stays where nothing says otherwise: the index is the one that `mc` kept beside the
+//! slot, git compares every file with it (size, times, inode, owner), and attributes, settings and umask are those it was
+//! written under. Where one of these is not the same, every file is written anew.
+
+use super::beside::{drop_untracked, entries, last_written, tell_apart};
+use super::conversion::Conversion;
+use super::disk::remove_any;
+use super::layout::note;
+use super::slot::{
+    Ignored, Shape, differences, inner_git_dirs, kept_index, renew, slot_git, tracked, tracked_folders, unblock,
+};
+use super::survey::{Survey, survey, usual_mode};
+use crate::adapters::files::read_own;
+use crate::adapters::git::special::Special;
+use crate::adapters::git::{Git, GitError};
+use crate::adapters::nofollow;
+use crate::domain::values::CommitId;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Most paths given to one call of git.
+const AT_ONCE: usize = 500;
+
+/// How a slot is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Checkout<'a> {
+    /// The commit it shall stand at.
+    pub(crate) base: &'a CommitId,
+    /// What of its tree decides how files come out.
+    pub(crate) special: &'a Special,
+    /// What else decides it.
+    pub(crate) conversion: &'a Conversion,
+    /// Whether ignored files stay.
+    pub(crate) ignored: Ignored,
+    /// Whether the folder is new and empty.
+    pub(crate) fresh: bool,
+}
+
+/// What became of a slot.
+#[derive(Debug, Default)]
+pub(crate) struct Reset {
+    /// What is still different from the commit, as `git status` shows it.
+    pub(crate) different: Vec<Vec<u8>>,
+    /// Whether what somebody put in the place of a commit of another repository was taken away.
+    pub(crate) emptied: bool,
+}
+
+/// Makes files and index equal to a commit, as a fresh checkout of it would be.
+pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Checkout<'_>) -> Result<Reset, GitError> {
+    let Checkout { base, special, ignored, fresh, .. } = wanted;
+    let failed = |source| GitError::Io { path: files.to_owned(), source };
+    let (began, before) = (SystemTime::now(), last_written(files));
+    let found = survey(files, false, !fresh).map_err(failed)?;
+    renew(shape, files, base)?;
+    let git = slot_git(source, files);
+    let (index, kept, printed) = (files.join(".git/index"), kept_index(files), note(files, "print"));
+    let print = wanted.conversion.print(&git, special).await?;
+    // What an earlier checkout wrote is as this one would write it only under the same attributes and settings.
+    let same_print = read_own(&printed).ok().flatten().as_deref() == Some(print.as_bytes());
+    // Git looks at a file by its path, also through a folder that has become a link to where the files went: without
+    // an index every file is written, and every folder made.
+    let trusted = same_print && !found.folder_link && fs::symlink_metadata(&kept).is_ok_and(|m| m.is_file());
+    match trusted {
+        true => fs::rename(&kept, &index).map_err(failed)?,
+        false => remove_any(&kept).map_err(failed)?,
+    }
+    drop_attributes(source, files, &found, wanted).await?;
+    if found.odd() && unblock(&git, files).await.is_err() {
+        remove_any(&index).map_err(failed)?;
+    }
+    if trusted && !found.odd_files.is_empty() {
+        // Git looks at one bit of a mode; what is gone is written as new files are.
+        let known = tracked(&git).await?.paths;
+        let known: HashSet<&[u8]> = known.iter().map(|(_, path)| path.as_slice()).collect();
+        let odd = found.odd_files.iter().filter(|path| known.contains(path.as_os_str().as_bytes()));
+        odd.map(|path| remove_any(&files.join(path))).collect::<io::Result<()>>().map_err(failed)?;
+    }
+    // As `read-tree --reset -u` does, every file is compared; but what it knows of trees, it keeps.
+    let checkout = ["checkout", "-q", "-f", "--detach", base.as_str()];
+    if let Err(first) = git.out(&checkout).await {
+        if fs::symlink_metadata(&index).is_err() {
+            return Err(first);
+        }
+        remove_any(&index).map_err(failed)?;
+        git.out(&checkout).await?;
+    }
+    // A checkout from nothing is what this commit is; nobody was here to leave anything.
+    let mut done = Reset::default();
+    if !fresh {
+        if found.odd() {
+            unblock(&git, files).await?;
+            for inner in inner_git_dirs(&git, files).await? {
+                remove_any(&inner).map_err(failed)?;
+            }
+        }
+        if found.odd_mode {
+            usual_modes(&git, files).await?;
+        }
+        done.emptied = empty_links(files, special).map_err(failed)?;
+        let now = survey(files, false, false).map_err(failed)?;
+        let simple = !found.odd() && !now.empty_folder && !now.folder_link && ignored == Ignored::Keep;
+        // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
+        let tracked = entries(&index).map(|all| all.saturating_sub(special.links.len() as u64));
+        let gone = match tracked == Some(now.files) {
+            _ if !simple => None,
+            true => Some(0),
+            false => drop_untracked(&git, files).await?,
+        };
+        if gone.is_none() {
+            git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
+            done.different = differences(&git).await?;
+        }
+        let kept_some = gone.is_none_or(|gone| tracked != Some(now.files.saturating_sub(gone)));
+        if let (true, Some(before)) = (kept_some && ignored == Ignored::Keep, before) {
+            tell_apart(&git, files, began, before).await?;
+        }
+    }
+    let noted = nofollow::replace(&printed, print.as_bytes(), false).and_then(|()| keep_index(&index, &kept));
+    if noted.is_err() {
+        // Without one the next preparation writes every file.
+        remove_any(&kept).map_err(failed)?;
+    }
+    Ok(done)
+}
+
+/// Takes away attribute files that the wanted tree does not have where it has files: git would go by them while it checks
+/// out.
+async fn drop_attributes(source: &Git, files: &Path, found: &Survey, wanted: Checkout<'_>) -> Result<(), GitError> {
+    let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
+    let foreign = found.attributes.iter().filter(|path| !wanted.special.attributes.contains_key(&bytes(path)));
+    let foreign: Vec<(&PathBuf, Vec<u8>)> =
+        foreign.map(|path| (path, path.parent().map(bytes).unwrap_or_default())).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let mut folders: Vec<Vec<u8>> = foreign.iter().map(|(_, folder)| folder.clone()).collect();
+    folders.retain(|folder| !folder.is_empty());
+    folders.sort();
+    folders.dedup();
+    let mut known = Vec::new();
+    for chunk in folders.chunks(AT_ONCE) {
+        known.extend(source.has_folders(wanted.base, chunk).await?);
+    }
+    for (path, folder) in foreign {
+        // Those of installed packages lie where nothing is tracked.
+        if folder.is_empty() || known.contains(&folder) {
+            let path = files.join(path);
+            remove_any(&path).map_err(|source| GitError::Io { path, source })?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives every folder that has tracked files the mode of a new one.
+async fn usual_modes(git: &Git, files: &Path) -> Result<(), GitError> {
+    for dir in tracked_folders(git, files).await?.into_iter().chain([files.to_owned()]) {
+        let mode = fs::Permissions::from_mode(usual_mode(files));
+        fs::set_permissions(&dir, mode).map_err(|source| GitError::Io { path: dir, source })?;
+    }
+    Ok(())
+}
+
+/// Empties the folders that stand for commits of other repositories, as they are in a clone; whether there was anything. They
+/// belong to no repository any more once the slot's git directory is made anew.
+fn empty_links(files: &Path, special: &Special) -> io::Result<bool> {
+    let mut emptied = false;
+    for path in special.links.keys() {
+        let folder = files.join(OsStr::from_bytes(path));
+        if nofollow::folder(&folder).is_err() || fs::read_dir(&folder)?.next().is_none() {
+            continue;
+        }
+        remove_any(&folder)?;
+        fs::create_dir(&folder)?;
+        emptied = true;
+    }
+    Ok(emptied)
+}
+
+/// Keeps a copy of the index with its time: git takes a file for unchanged only when it is older than the index that
+/// says so.
+fn keep_index(index: &Path, kept: &Path) -> io::Result<()> {
+    remove_any(kept)?;
+    let Ok(meta) = fs::symlink_metadata(index) else { return Ok(()) };
+    let draft = kept.with_extension("index-new");
+    fs::copy(index, &draft)?;
+    OpenOptions::new().write(true).open(&draft)?.set_modified(meta.modified()?)?;
+    fs::rename(&draft, kept)
+}

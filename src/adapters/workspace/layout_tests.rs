@@ -1,0 +1,142 @@
+use super::*;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+fn slot() -> (tempfile::TempDir, SlotFolder) {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = SlotFolder::of(&dir.path().canonicalize().unwrap(), 3, true);
+    (dir, folder)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_parts_of_a_slot_are_private_and_made_once() {
+    let (_dir, slot) = slot();
+    assert_eq!(slot.standing().unwrap(), Standing::Absent);
+    assert!(slot.make().unwrap(), "the clone is new");
+    fs::write(slot.work().join("file"), "").unwrap();
+    assert!(!slot.make().unwrap());
+    assert_eq!(names(slot.parent()), ["home", "tmp", "work"]);
+    for part in [slot.parent(), &slot.temporary(), &slot.home()] {
+        assert_eq!(fs::metadata(part).unwrap().mode() & 0o7777, 0o700, "{}", part.display());
+    }
+    fs::remove_dir_all(slot.work()).unwrap();
+    assert_eq!(slot.standing().unwrap(), Standing::Emptied);
+    assert!(slot.make().unwrap(), "it has to be made again");
+    assert_eq!(slot.standing().unwrap(), Standing::Ours);
+}
+
+#[test]
+fn p2_the_folder_of_an_earlier_version_becomes_the_clone_wherever_the_move_was_cut_short() {
+    for cut in 0..5 {
+        let (_dir, slot) = slot();
+        let draft = slot.note("new");
+        fs::create_dir(slot.parent()).unwrap();
+        fs::write(slot.parent().join("precious"), "x").unwrap();
+        slot.admit().unwrap();
+        assert_eq!(slot.standing().unwrap(), Standing::Earlier);
+        if cut > 0 {
+            fs::create_dir(&draft).unwrap();
+        }
+        if cut > 1 {
+            fs::rename(slot.parent(), draft.join(WORK)).unwrap();
+        }
+        if cut > 2 {
+            make_private(&draft.join(TEMPORARY)).unwrap();
+        }
+        if cut > 3 {
+            slot.write_made(&draft).unwrap();
+        }
+        slot.adopt().unwrap();
+        assert_eq!(slot.standing().unwrap(), Standing::Ours, "cut {cut}");
+        assert!(!slot.make().unwrap(), "cut {cut}");
+        assert_eq!(fs::read_to_string(slot.work().join("precious")).unwrap(), "x", "cut {cut}");
+        assert_eq!(names(slot.parent()), ["home", "tmp", "work"], "cut {cut}");
+        assert!(!is_there(&draft).unwrap(), "cut {cut}");
+    }
+}
+
+#[test]
+fn p4_a_slot_whose_making_was_cut_short_is_made() {
+    let (_dir, slot) = slot();
+    let draft = slot.note("new");
+    fs::create_dir_all(draft.join(WORK)).unwrap();
+    assert!(slot.make().unwrap());
+    fs::rename(slot.parent(), &draft).unwrap();
+    assert!(slot.make().unwrap(), "noted, and only the name was missing");
+    assert_eq!(names(slot.parent()), ["home", "tmp", "work"]);
+    assert!(!is_there(&slot.root().join(QUARANTINE)).unwrap());
+}
+
+#[test]
+fn what_is_beside_the_parts_goes_and_nothing_else_does() {
+    let (_dir, slot) = slot();
+    slot.make().unwrap();
+    for path in ["work/kept", "tmp/a", "home/b", "stray"] {
+        fs::write(slot.parent().join(path), "").unwrap();
+    }
+    assert_eq!(slot.strays().unwrap(), [slot.parent().join("stray")]);
+    assert!(slot.clear().unwrap());
+    assert!(!slot.clear().unwrap());
+    assert_eq!(names(slot.parent()), ["home", "tmp", "work"]);
+    assert_eq!(names(&slot.work()), ["kept"]);
+    assert!(is_empty(&slot.temporary()).unwrap() && is_empty(&slot.home()).unwrap());
+}
+
+#[test]
+fn p12_a_part_that_became_something_else_is_made_again_and_not_followed() {
+    let (dir, slot) = slot();
+    slot.make().unwrap();
+    let other = dir.path().canonicalize().unwrap().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("file"), "").unwrap();
+    for part in [slot.temporary(), slot.home(), slot.work(), slot.parent().to_owned()] {
+        remove_any(&part).unwrap();
+        symlink(&other, &part).unwrap();
+        assert!(
+            part == slot.temporary() || part == slot.home() || slot.standing().unwrap() == Standing::Replaced(part)
+        );
+        slot.make().unwrap();
+        slot.clear().unwrap();
+        assert_eq!(slot.standing().unwrap(), Standing::Ours);
+        assert_eq!(names(&other), ["file"]);
+    }
+}
+
+#[test]
+fn p12_a_folder_that_mc_did_not_make_is_kept_and_not_used() {
+    let (dir, slot) = slot();
+    slot.make().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    for part in [slot.work(), slot.parent().to_owned()] {
+        let moved = root.join("moved");
+        fs::create_dir(root.join("theirs")).unwrap();
+        fs::write(root.join("theirs/file"), "x").unwrap();
+        fs::rename(&part, &moved).unwrap();
+        fs::rename(root.join("theirs"), &part).unwrap();
+        assert_eq!(slot.standing().unwrap(), Standing::Replaced(part));
+        assert!(slot.make().unwrap());
+        assert_eq!(slot.standing().unwrap(), Standing::Ours);
+        fs::remove_dir_all(moved).unwrap();
+    }
+    let kept = root.join(QUARANTINE);
+    assert_eq!(names(&kept), ["replaced-slot-3-work.1", "replaced-slot-3.1"]);
+    for name in names(&kept) {
+        assert!(kept.join(name).join("slot/file").exists());
+    }
+}
+
+#[test]
+fn what_was_made_is_read_back() {
+    for made in [Made::Slot { slot: 7, work: 8 }, Made::Earlier { work: 9 }] {
+        assert_eq!(Made::read(&made.text()), Some(made));
+    }
+    for odd in ["", "slot 7\n", "slot x\nwork 8\n", "work 8\nslot 7\n"] {
+        assert_eq!(Made::read(odd), None, "{odd:?}");
+    }
+}
