@@ -2,8 +2,9 @@
 
 use super::nofollow;
 use rustix::fs::{Mode, OFlags};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A file that only grows, mode 0600; with a bound its older half moves to a second file, whose content is given up then.
@@ -21,18 +22,23 @@ impl Appender {
     /// # Errors
     /// The system's reason.
     pub fn open(path: &Path) -> std::io::Result<Self> {
-        let file = append(path)?;
-        let bytes = file.metadata()?.len();
-        Ok(Self { file, path: path.to_owned(), bytes, bound: None })
+        // Where it is was said by whoever started us, with links on the way where they like them.
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        Self::of(file, path, None)
     }
 
-    /// Opens or makes it; before a line would take it above `bound` bytes, it becomes `<name>.1` and a new one is begun. The
+    fn of(file: File, path: &Path, bound: Option<u64>) -> std::io::Result<Self> {
+        let bytes = file.metadata()?.len();
+        Ok(Self { file, path: path.to_owned(), bytes, bound })
+    }
+
+    /// Opens or makes it where no link leads; before a line would take it above `bound` bytes, it becomes `<name>.1` and a new one is begun. The
     /// two together never hold more than twice the bound, and one line.
     ///
     /// # Errors
     /// The system's reason.
     pub fn bounded(path: &Path, bound: u64) -> std::io::Result<Self> {
-        Ok(Self { bound: Some(bound), ..Self::open(path)? })
+        Self::of(append(path)?, path, Some(bound))
     }
 
     /// Writes one line in one call.
@@ -53,6 +59,7 @@ impl Appender {
     }
 }
 
+/// A log of ours: nothing is written through a link that somebody put there.
 fn append(path: &Path) -> std::io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK;
     nofollow::open(path, flags, Mode::RUSR | Mode::WUSR).map(File::from)

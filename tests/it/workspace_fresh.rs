@@ -177,3 +177,18 @@ fn p1_what_the_source_excludes_is_no_work_and_the_folder_for_it_is_there() {
     assert_eq!(night.sh("git ls-tree --name-only mc/green | grep -c 'secret.env' || true"), "0");
     assert!(night.holds("git cat-file -e mc/green:a && git cat-file -e mc/green:mine"));
 }
+
+#[test]
+fn p1_what_a_run_puts_in_the_place_of_the_kept_index_is_not_believed() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let pool = Pool::open(&world.state().join("pool"), &world.source(), Ignored::Keep).await.unwrap();
+        let slot = pool.prepare(1, "m1/u1/1", &base).await.unwrap();
+        let forge = "echo evil > a; git update-index --skip-worktree a; cat .git/index > ../../slot-1.index; touch -r .git/index ../../slot-1.index";
+        world.sh_in(&slot, forge).await;
+        pool.release(1).unwrap();
+        pool.prepare(1, "m1/u2/1", &base).await.unwrap();
+        assert_eq!(world.sh_in(&slot, "cat a").await, "one");
+    });
+}

@@ -22,7 +22,7 @@ use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -42,6 +42,23 @@ pub(crate) struct Checkout<'a> {
     pub(crate) ignored: Ignored,
     /// Whether the folder is new and empty.
     pub(crate) fresh: bool,
+    /// What this engine left when it prepared the slot last; absent when it did not.
+    pub(crate) left: Option<&'a Left>,
+}
+
+/// What a preparation leaves beside a slot, as the engine that prepared it remembers it: runs can write there as well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    print: String,
+    index: Option<(u64, u64, i64, i64)>,
+}
+
+impl Left {
+    fn of(print: &str, kept: &Path) -> Self {
+        let index = fs::symlink_metadata(kept).ok().filter(fs::Metadata::is_file);
+        // The time of the last change of the inode is nobody's to choose.
+        Self { print: print.to_owned(), index: index.map(|m| (m.ino(), m.size(), m.ctime(), m.ctime_nsec())) }
+    }
 }
 
 /// What became of a slot.
@@ -51,6 +68,8 @@ pub(crate) struct Reset {
     pub(crate) different: Vec<Vec<u8>>,
     /// Whether what somebody put in the place of a commit of another repository was taken away.
     pub(crate) emptied: bool,
+    /// What is left for the next preparation.
+    pub(crate) left: Left,
 }
 
 /// Makes files and index equal to a commit, as a fresh checkout of it would be.
@@ -64,7 +83,10 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
     let (index, kept, printed) = (files.join(".git/index"), kept_index(files), note(files, "print"));
     let print = wanted.conversion.print(&git, special).await?;
     // What an earlier checkout wrote is as this one would write it only under the same attributes and settings.
-    let same_print = read_own(&printed).ok().flatten().as_deref() == Some(print.as_bytes());
+    let same_print = match wanted.left {
+        Some(left) => *left == Left::of(&print, &kept),
+        None => read_own(&printed).ok().flatten().as_deref() == Some(print.as_bytes()),
+    };
     // Git looks at a file by its path, also through a folder that has become a link to where the files went: without
     // an index every file is written, and every folder made.
     let trusted = same_print && !found.folder_link && fs::symlink_metadata(&kept).is_ok_and(|m| m.is_file());
@@ -128,6 +150,7 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
         // Without one the next preparation writes every file.
         remove_any(&kept).map_err(failed)?;
     }
+    done.left = Left::of(&print, &kept);
     Ok(done)
 }
 

@@ -4,7 +4,7 @@
 //! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
-use super::checkout::{Checkout, reset};
+use super::checkout::{Checkout, Left, reset};
 use super::conversion::Conversion;
 use super::disk::{remove_any, sync_folder};
 use super::ground::{Ground, numbers};
@@ -97,6 +97,8 @@ pub struct Pool {
     shape: Shape,
     conversion: Conversion,
     ignored: Ignored,
+    /// What the preparations of this engine left beside the slots.
+    left: Mutex<BTreeMap<u32, Left>>,
     held: Mutex<BTreeMap<u32, SlotLock>>,
     /// The last look at the disk space of all slots.
     pub(super) measured: Mutex<Option<Measured>>,
@@ -141,6 +143,7 @@ impl Pool {
             shape,
             conversion: Conversion::default(),
             ignored,
+            left: Mutex::default(),
             held: Mutex::default(),
             measured: Mutex::default(),
             measuring: Mutex::default(),
@@ -319,25 +322,29 @@ impl Pool {
         let special = self.source.special_entries(base).await;
         let special = special.map_err(|source| PoolError::Prepare { slot, base: base.clone(), source })?;
         let (conversion, ignored) = (&self.conversion, self.ignored);
-        let wanted = Checkout { base, special: &special, conversion, ignored, fresh };
-        match reset(&self.source, &self.shape, &files, wanted).await {
-            Ok(done) if done.different.is_empty() => {
-                if done.emptied {
-                    let stamp = self.stamp(slot);
-                    remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
-                }
-            }
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
+        let wanted = Checkout { base, special: &special, conversion, ignored, fresh, left: left.as_ref() };
+        let done = match reset(&self.source, &self.shape, &files, wanted).await {
+            Ok(done) if done.different.is_empty() => done,
             _ => {
                 self.wipe(slot)?;
-                let wanted = Checkout { fresh: self.furnish(slot)?, ..wanted };
+                let wanted = Checkout { fresh: self.furnish(slot)?, left: None, ..wanted };
                 // What git calls different in a checkout from nothing is a matter of the repository's own line-end
                 // attributes; there is no truer checkout of this commit.
-                if let Err(source) = reset(&self.source, &self.shape, &files, wanted).await {
-                    self.wipe(slot)?;
-                    return Err(PoolError::Prepare { slot, base: base.clone(), source });
+                match reset(&self.source, &self.shape, &files, wanted).await {
+                    Ok(done) => done,
+                    Err(source) => {
+                        self.wipe(slot)?;
+                        return Err(PoolError::Prepare { slot, base: base.clone(), source });
+                    }
                 }
             }
+        };
+        if done.emptied {
+            let stamp = self.stamp(slot);
+            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
         }
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, done.left);
         // Only now: a crash before this leaves no work of anybody that a collection could mistake for the attempt's.
         let marker = self.marker(slot);
         self.check(slot)?;

@@ -49,12 +49,14 @@ pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey>
     let mut folders = vec![(root.to_owned(), false)];
     let usual = usual_mode(root);
     while let Some((dir, gits)) = folders.pop() {
-        let Ok(meta) = fs::symlink_metadata(&dir) else { continue };
-        let mode = meta.permissions().mode();
-        found.odd_mode |= !gits && mode & 0o7777 != usual;
-        if open && mode & 0o700 != 0o700 {
-            fs::set_permissions(&dir, fs::Permissions::from_mode(mode | 0o700))?;
-            found.opened += 1;
+        if open || modes {
+            let Ok(meta) = fs::symlink_metadata(&dir) else { continue };
+            let mode = meta.permissions().mode();
+            found.odd_mode |= !gits && mode & 0o7777 != usual;
+            if open && mode & 0o700 != 0o700 {
+                fs::set_permissions(&dir, fs::Permissions::from_mode(mode | 0o700))?;
+                found.opened += 1;
+            }
         }
         let Ok(entries) = fs::read_dir(&dir) else {
             found.hidden = true;
@@ -72,12 +74,13 @@ pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey>
                 }
                 continue;
             }
-            let named_git = entry.file_name() == ".git";
+            let name = entry.file_name();
+            let named_git = name == ".git";
             let own = named_git && dir == root;
             found.inner_git |= named_git && !own;
             found.files += u64::from(!kind.is_dir());
             found.folder_link |= kind.is_symlink() && fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
-            if entry.file_name() == ".gitattributes" {
+            if name == ".gitattributes" {
                 found.attributes.extend(entry.path().strip_prefix(root).map(Path::to_owned));
             }
             if modes && kind.is_file() {
