@@ -157,3 +157,24 @@ fn p6_git_writes_through_no_link_that_an_agent_left_in_its_git_directory() {
         assert_eq!(work.world.sh(&format!("git show {}:y", work.attempt.head_ref())).await, "y");
     });
 }
+
+#[test]
+fn p6_p12_no_note_of_a_slot_is_written_through_a_link() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.world.sh("mkdir ../theirs && echo mine > ../theirs/file").await;
+        let notes = "for n in dirty made new index index-new print used setup lock; do rm -rf ../../slot-1.$n; ln -s ~/theirs/file ../../slot-1.$n; done; rm ../../layout; ln -s ~/theirs/file ../../layout";
+        for again in 1..3 {
+            work.agent(&format!("{notes}; echo work > work")).await;
+            // Whose work it was is lost with its note; nobody's files are.
+            let _ = collect(&work.pool, 1, &work.attempt).await;
+            let _ = work.pool.release(1);
+            let other =
+                Pool::open(&work.world.state().join("pool"), &work.world.source(), Ignored::Keep).await.unwrap();
+            drop(other);
+            let slot = work.pool.prepare(1, "m1/u1/2", &work.attempt.base).await.unwrap();
+            assert_eq!(work.world.sh_in(&slot, "ls").await, "a\nsrc", "{again}");
+            assert_eq!(work.world.sh("cat ../theirs/file; ls ../theirs").await, "mine\nfile", "{again}");
+        }
+    });
+}

@@ -7,6 +7,7 @@
 use super::disk::remove_any;
 use super::layout::note;
 use super::slot::kept_index;
+use crate::adapters::files::create_new;
 use crate::adapters::git::{Git, GitError, fields};
 use std::ffi::OsStr;
 use std::fs;
@@ -56,7 +57,7 @@ pub(super) fn used(files: &Path) -> PathBuf {
 
 /// Notes that somebody's work in the slot has ended by now.
 pub(super) fn note_used(files: &Path) -> io::Result<()> {
-    remove_any(&used(files)).and_then(|()| fs::write(used(files), ""))
+    remove_any(&used(files)).and_then(|()| create_new(&used(files), b""))
 }
 
 /// When tracked files of a slot may last have been written: by its last preparation or by whoever worked there.

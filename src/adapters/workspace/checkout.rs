@@ -213,7 +213,10 @@ fn keep_index(index: &Path, kept: &Path) -> io::Result<()> {
     remove_any(kept)?;
     let Ok(meta) = fs::symlink_metadata(index) else { return Ok(()) };
     let draft = kept.with_extension("index-new");
-    fs::copy(index, &draft)?;
-    OpenOptions::new().write(true).open(&draft)?.set_modified(meta.modified()?)?;
+    // Whatever somebody put there, nothing is written through it.
+    remove_any(&draft)?;
+    let mut copy = OpenOptions::new().write(true).create_new(true).open(&draft)?;
+    io::copy(&mut fs::File::open(index)?, &mut copy)?;
+    copy.set_modified(meta.modified()?)?;
     fs::rename(&draft, kept)
 }

@@ -19,7 +19,7 @@ use crate::adapters::nofollow;
 use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -78,6 +78,9 @@ pub enum PoolError {
     #[error(transparent)]
     Git(#[from] GitError),
 }
+
+/// Who uses a slot whose marker cannot be read.
+const UNKNOWN: &str = "unknown";
 
 /// The lock of a slot. A child between fork and exec holds a copy of the open file, so closing is not enough.
 #[derive(Debug)]
@@ -267,6 +270,9 @@ impl Pool {
     fn lock(&self, slot: u32) -> Result<SlotLock, PoolError> {
         self.stand()?;
         let path = self.folder(slot).note("lock");
+        if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+            remove_any(&path).map_err(|e| io_error(&path, e))?;
+        }
         let open = nofollow::open(&path, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, Mode::from(0o666));
         let file = File::from(open.map_err(|e| io_error(&path, e))?);
         match file.try_lock() {
@@ -387,6 +393,8 @@ impl Pool {
         let marker = self.marker(slot);
         match files::read_own(&marker) {
             Ok(bytes) => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
+            // A link or pipe that somebody put there says that it is used, and not by whom.
+            Err(_) if fs::symlink_metadata(&marker).is_ok_and(|meta| !meta.is_file()) => Ok(Some(UNKNOWN.to_owned())),
             Err(error) => Err(io_error(&marker, error)),
         }
     }
