@@ -9,7 +9,7 @@
 use super::accept;
 use super::claims;
 use super::evidence;
-use super::foreign::foreign_refs;
+use super::foreign::{foreign_refs, in_lines};
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, GRACE, Home, Job, run};
@@ -129,7 +129,7 @@ impl Folder {
     }
 
     fn refs(&self) -> PathBuf {
-        self.root.join("refs.json")
+        self.root.join("refs")
     }
 
     fn report(&self) -> PathBuf {
@@ -160,8 +160,7 @@ async fn begin(
     let failed = |what: &str, e: &dyn std::fmt::Display| NotReady::Failed(format!("{what}: {e}"));
     files::make_new_own_dir(shop.state.root(), &place.root).map_err(|e| failed("make the attempt's folder", &e))?;
     let refs = shop.source.refs_snapshot().await.map_err(|e| failed("read the source's refs", &e))?;
-    let text = serde_json::to_vec(&refs).map_err(|e| failed("write the source's refs", &e))?;
-    files::write_own(&place.refs(), &text).map_err(|e| failed("write the source's refs", &e))?;
+    files::write_own(&place.refs(), &in_lines(&refs)).map_err(|e| failed("write the source's refs", &e))?;
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
     sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);

@@ -3,11 +3,22 @@
 
 use super::shop::Shop;
 use crate::adapters::files;
+use crate::adapters::git::refs::RefName;
 use crate::adapters::workspace::collect::Collected;
 use crate::domain::mission::{AttemptOrder, AttemptReport};
 use crate::domain::values::CommitId;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Refs in the form in which they are remembered from before an attempt: a line of id and name for each.
+#[must_use]
+pub fn in_lines(refs: &BTreeMap<RefName, CommitId>) -> Vec<u8> {
+    refs.iter().flat_map(|(name, id)| [id.as_str().as_bytes(), b" ", name.as_bytes(), b"\n"].concat()).collect()
+}
+
+fn remembered(lines: &[u8]) -> BTreeMap<RefName, CommitId> {
+    RefName::of_lines(lines).into_iter().collect()
+}
 
 /// Names refs of the source that changed while the attempt ran; one that now points into the attempt's own work was
 /// written by it, and a person must look (P6). `refs` is the file with those of its beginning.
@@ -18,13 +29,12 @@ pub async fn foreign_refs(
     found: &Collected,
     report: &mut AttemptReport,
 ) {
-    let before: Option<BTreeMap<String, CommitId>> =
-        files::read_own(refs).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
+    let before = files::read_own(refs).ok().flatten().map(|bytes| remembered(&bytes));
     let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
     let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
     let work = own_work(shop, order, found).await;
     for (name, now) in &after {
-        if before.get(name) == Some(now) || *name == green {
+        if before.get(name) == Some(now) || name.is(&green) {
             continue;
         }
         report.notes.push(format!("{name} of the source changed during the attempt"));
@@ -72,7 +82,7 @@ async fn green_written(
     shop: &Shop,
     order: &AttemptOrder,
     work: &[CommitId],
-    before: &BTreeMap<String, CommitId>,
+    before: &BTreeMap<RefName, CommitId>,
 ) -> Option<CommitId> {
     let now = shop.source.ref_value(&shop.green_ref()).await.ok()??;
     if now == order.green || before.values().any(|known| *known == now) {

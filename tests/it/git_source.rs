@@ -108,7 +108,7 @@ fn a_snapshot_of_refs_shows_what_changed_but_not_our_own() {
         let world = World::new().await;
         world.sh("git update-ref refs/mc/x HEAD && git branch mc/green && git tag -am t v1").await;
         let before = world.source().refs_snapshot().await.unwrap();
-        assert_eq!(before.keys().collect::<Vec<_>>(), ["refs/heads/main", "refs/tags/v1"]);
+        assert_eq!(before.keys().map(ToString::to_string).collect::<Vec<_>>(), ["refs/heads/main", "refs/tags/v1"]);
         world.sh("git update-ref -d refs/mc/x && git branch -D -q mc/green").await;
         assert_eq!(world.source().refs_snapshot().await.unwrap(), before);
         world.sh("git branch other").await;
@@ -130,7 +130,9 @@ fn a_repository_of_another_user_is_refused_with_the_way_out() {
 fn refs_of_others_are_seen_in_any_folder_loose_packed_and_as_tables() {
     within_a_minute(async {
         let world = World::new().await;
-        let seen = async || -> Vec<String> { world.source().refs_snapshot().await.unwrap().into_keys().collect() };
+        let seen = async || -> Vec<String> {
+            world.source().refs_snapshot().await.unwrap().keys().map(ToString::to_string).collect()
+        };
         assert_eq!(seen().await, ["refs/heads/main"]);
         world.sh("git update-ref refs/odd/a/b HEAD && git update-ref refs/single HEAD && git tag t").await;
         world.sh("git update-ref refs/mc/attempts/m/u/1 HEAD && git update-ref refs/heads/mc/green HEAD").await;
@@ -143,6 +145,40 @@ fn refs_of_others_are_seen_in_any_folder_loose_packed_and_as_tables() {
         if world.sh("git refs migrate --ref-format=reftable 2>/dev/null || echo old").await != "old" {
             assert_eq!(seen().await.len(), 5, "as a table");
         }
+    });
+}
+
+#[test]
+fn p10_names_of_refs_are_bytes() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let git = world.source();
+        // Two names that look alike once odd bytes are replaced, a folder of refs and a tag of the kind; packed and loose.
+        world
+            .sh(r#"for name in heads/caf\\351 heads/caf\\350 tags/v\\377 od\\344d/x mc/attempts/\\377; do
+                   git update-ref "$(printf "refs/$name")" HEAD; done; git update-ref refs/mc/attempts/m/u/1 HEAD"#)
+            .await;
+        let id = world.id("HEAD").await;
+        for _ in 0..2 {
+            let names: Vec<Vec<u8>> =
+                git.refs_snapshot().await.unwrap().keys().map(|name| name.as_bytes().to_vec()).collect();
+            let all: [&[u8]; 5] = [
+                b"refs/heads/caf\xe8",
+                b"refs/heads/caf\xe9",
+                b"refs/heads/main",
+                b"refs/od\xe4d/x",
+                b"refs/tags/v\xff",
+            ];
+            assert_eq!(names, all);
+            assert_eq!(git.ref_value("refs/heads/main").await.unwrap(), Some(id.clone()));
+            assert_eq!(git.ref_value("refs/heads").await.unwrap(), None);
+            let pins = git.list_refs("refs/mc/attempts").await.unwrap();
+            assert_eq!(pins, [("refs/mc/attempts/m/u/1".to_owned(), id.clone())]);
+            assert_eq!(git.list_contained("refs/mc/attempts", &id).await.unwrap().len(), 1);
+            world.sh("git pack-refs --all --prune").await;
+        }
+        world.sh("git update-ref \"$(printf 'refs/mc/in/the/w\\351y')\" HEAD").await;
+        assert!(git.blocking_ref("refs/mc/in/the").await.unwrap().unwrap().starts_with("refs/mc/in/the/w"));
     });
 }
 

@@ -375,3 +375,40 @@ fn p1_p2_a_source_that_is_packed_pruned_or_migrated_meanwhile_loses_nothing() {
     assert_eq!(night.sh("git show mc/green:first"), "first");
     night.mc(&["report", "--verify"]).exits(0);
 }
+
+#[test]
+fn p10_refs_whose_names_are_no_text_stop_nobody_and_are_told_apart() {
+    let night = Night::new();
+    night.sh(
+        r#"for name in heads/caf\351 heads/caf\350 tags/v\377 remotes/f\344r/main; do
+             git update-ref "$(printf "refs/$name")" HEAD; done; git pack-refs --all; git branch "$(printf 'loose\351')""#,
+    );
+    // Of two names that look alike the attempt moves one.
+    let moves = r#"S=$(head -1 .git/objects/info/alternates | sed 's#/objects##'); git -C "$S" update-ref "$(printf 'refs/heads/caf\350')" "$(git -C "$S" commit-tree -m x 'HEAD^{tree}')""#;
+    let plan = [unit("a", "echo a > a"), unit("b", moves)].join("\n");
+    let said = night.mission(&plan);
+    assert_eq!(night.unit("a"), "landed", "{}", said.text());
+    assert!(!night.classes("b").iter().any(|class| class == "infrastructure"), "{:?}", night.classes("b"));
+    night.mc(&["unit", "show", "b"]).exits(0).says(&["refs/heads/caf\u{fffd} of the source changed"]);
+    night.mc(&["doctor"]).says(&["ok       green"]);
+    night.mc(&["verify"]).exits(0);
+    night.audit();
+}
+
+#[test]
+fn p7_a_repository_whose_path_is_no_text_in_one_line_is_refused_at_once_with_that_reason() {
+    let night = Night::new();
+    let mc = env!("CARGO_BIN_EXE_mc");
+    for (name, reason) in [("caf\\351", "is not UTF-8"), ("two\\nlines", "holds a line break")] {
+        for command in ["mission start", "plan", "verify", "doctor", "status", "mission resume"] {
+            let script = format!(
+                "d=\"$(printf '../{name}')\"; test -d \"$d\" || cp -r . \"$d\"; cd \"$d\"
+                 if {mc} {command} >../said 2>&1; then echo 0; else echo $?; fi; cat ../said"
+            );
+            let said = night.sh(&script);
+            assert!(said.starts_with("6\n") && said.contains(reason), "{command}: {said}");
+            assert!(said.contains("move it to a folder"), "{command}: {said}");
+        }
+    }
+    assert!(!night.state().join("mc.db").exists(), "nothing was begun");
+}

@@ -136,6 +136,15 @@ pub enum GitError {
         /// The folder.
         dir: PathBuf,
     },
+    /// The path of the repository is no text in one line, as the journal, alternates and settings need it.
+    #[error(
+        "use the repository at {path:?}: its path {}; move it to a folder whose path is UTF-8 text in one line",
+        if path.to_str().is_none() { "is not UTF-8" } else { "holds a line break" }
+    )]
+    OddPath {
+        /// The path.
+        path: PathBuf,
+    },
     /// The repository belongs to another user and git refuses it.
     #[error("use a repository of another user: {stderr}")]
     Ownership {

@@ -4,9 +4,12 @@
 //! others are asked for. While none of their files was touched the last answer is given again: each change of a ref puts a
 //! new file in the place of the old one, with another inode or change time, which nobody but the system sets.
 
-use super::{Git, GitError, id_lines};
+use super::refs::RefName;
+use super::{Git, GitError};
 use crate::domain::values::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -22,7 +25,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 type Trace = BTreeMap<PathBuf, (u64, i128, u64)>;
 
 /// Refs by name.
-type Refs = BTreeMap<String, CommitId>;
+type Refs = BTreeMap<RefName, CommitId>;
 
 /// The last answer and what the files were when it was given.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +36,7 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`] when git fails.
-    pub async fn refs_snapshot(&self) -> Result<BTreeMap<String, CommitId>, GitError> {
+    pub async fn refs_snapshot(&self) -> Result<BTreeMap<RefName, CommitId>, GitError> {
         let common = self.common_dir().await?;
         let trace = self.staying.as_ref().and_then(|staying| Some((&staying.others, trace(&common)?)));
         if let Some((remembered, now)) = &trace
@@ -43,11 +46,9 @@ impl Git {
         {
             return Ok(refs.clone());
         }
-        let places = namespaces(&common).unwrap_or_else(|| vec!["refs".to_owned()]);
-        let args = ["for-each-ref", "--format=%(objectname) %(refname)"].map(str::to_owned);
-        let text = self.out(&args.into_iter().chain(places).collect::<Vec<_>>()).await?;
-        let named = id_lines(&text).map(|(id, name)| (name.to_owned(), id));
-        let refs: Refs = named.filter(|(name, _)| !is_ours(name)).collect();
+        let places = namespaces(&common).unwrap_or_else(|| vec!["refs".into()]);
+        let listed = self.listed_refs(&places).await?;
+        let refs: Refs = listed.into_iter().filter(|(name, _)| !is_ours(name)).collect();
         if let Some((remembered, then)) = trace
             && let Ok(mut last) = remembered.0.lock()
         {
@@ -57,30 +58,34 @@ impl Git {
     }
 }
 
-fn is_ours(name: &str) -> bool {
-    name.starts_with("refs/heads/mc/") || name.starts_with("refs/mc/")
+fn is_ours(name: &RefName) -> bool {
+    [&b"refs/heads/mc/"[..], b"refs/mc/"].iter().any(|folder| name.as_bytes().starts_with(folder))
 }
 
 /// The folders and single names below `refs` that hold refs of others, for a repository that keeps refs as files; `None`
 /// where that cannot be told from files alone. Refs of one work tree (gitrepository-layout) are always among them.
-fn namespaces(common: &Path) -> Option<Vec<String>> {
+fn namespaces(common: &Path) -> Option<Vec<OsString>> {
     if common.join("reftable").exists() {
         return None;
     }
-    let mut names: BTreeSet<String> = ["heads", "bisect", "worktree", "rewritten"].map(str::to_owned).into();
+    let mut names: BTreeSet<Vec<u8>> = ["heads", "bisect", "worktree", "rewritten"].map(Vec::from).into();
     for entry in std::fs::read_dir(common.join("refs")).ok()? {
-        names.insert(entry.ok()?.file_name().into_string().ok()?);
+        names.insert(entry.ok()?.file_name().into_vec());
     }
-    let packed = match std::fs::read_to_string(common.join("packed-refs")) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+    let packed = match std::fs::read(common.join("packed-refs")) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(_) => return None,
     };
-    for line in packed.lines().filter(|line| !line.starts_with(['#', '^'])) {
-        names.insert(line.split_once(" refs/")?.1.split('/').next()?.to_owned());
+    for line in packed.split(|b| *b == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
+        if line.starts_with(b"^") {
+            continue;
+        }
+        let name = &line[line.iter().position(|b| *b == b' ')? + 1..];
+        names.insert(name.strip_prefix(b"refs/")?.split(|b| *b == b'/').next()?.to_vec());
     }
-    names.remove("mc");
-    Some(names.into_iter().map(|name| format!("refs/{name}")).collect())
+    names.remove(&b"mc"[..]);
+    Some(names.iter().map(|name| OsString::from_vec([b"refs/", name.as_slice()].concat())).collect())
 }
 
 /// What the files of refs are now; `None` where that does not tell what refs there are: tables, refs of linked work trees,

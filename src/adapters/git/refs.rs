@@ -1,9 +1,50 @@
 //! Refs: read, compare-and-swap, pin. No ref is ever moved without naming the value it must have before.
 
 use super::reader::Answer;
-use super::{Git, GitError, id_lines, staying};
+use super::{Git, GitError, staying};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fmt;
+
+/// The whole name of a ref. Git takes nearly any bytes for one, so it need not be text; shown, odd bytes are replaced.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefName(Vec<u8>);
+
+impl RefName {
+    /// As git prints it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it is this one.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.0 == name.as_bytes()
+    }
+
+    fn into_text(self) -> Option<String> {
+        String::from_utf8(self.0).ok()
+    }
+
+    /// Reads lines of `<object id> <name>`; no name has a space or a line break (git-check-ref-format).
+    #[must_use]
+    pub fn of_lines(bytes: &[u8]) -> Vec<(Self, CommitId)> {
+        let read = |line: &[u8]| {
+            let space = line.iter().position(|b| *b == b' ')?;
+            let id = CommitId::new(std::str::from_utf8(&line[..space]).ok()?).ok()?;
+            Some((Self(line[space + 1..].to_vec()), id))
+        };
+        bytes.split(|b| *b == b'\n').filter_map(read).collect()
+    }
+}
+
+impl fmt::Display for RefName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
 
 /// How a compare-and-swap ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,17 +70,28 @@ impl Git {
             Some(Answer::Missing) => return Ok(None),
             None => {}
         }
-        let text = self.out(&["for-each-ref", "--format=%(objectname) %(refname)", refname]).await?;
-        Ok(id_lines(&text).find(|(_, name)| *name == refname).map(|(id, _)| id))
+        let listed = self.listed_refs(&[refname]).await?;
+        Ok(listed.into_iter().find(|(name, _)| name.as_bytes() == refname.as_bytes()).map(|(_, id)| id))
     }
 
-    /// All refs below `prefix` (a whole name or a folder of names) with the objects they hold.
+    /// All refs below `prefix` (a whole name or a folder of names) with the objects they hold. A name that is not UTF-8 is none
+    /// that `mc` made, and left out.
     ///
     /// # Errors
     /// [`GitError`] when git fails.
     pub async fn list_refs(&self, prefix: &str) -> Result<Vec<(String, CommitId)>, GitError> {
-        let text = self.out(&["for-each-ref", "--format=%(objectname) %(refname)", prefix]).await?;
-        Ok(id_lines(&text).map(|(id, name)| (name.to_owned(), id)).collect())
+        let listed = self.listed_refs(&[prefix]).await?;
+        Ok(listed.into_iter().filter_map(|(name, id)| Some((name.into_text()?, id))).collect())
+    }
+
+    /// All refs below any of `prefixes`, whatever their names are.
+    pub(super) async fn listed_refs<S: AsRef<OsStr>>(
+        &self,
+        prefixes: &[S],
+    ) -> Result<Vec<(RefName, CommitId)>, GitError> {
+        let listing = ["for-each-ref", "--format=%(objectname) %(refname)"].map(OsStr::new);
+        let args: Vec<&OsStr> = listing.into_iter().chain(prefixes.iter().map(AsRef::as_ref)).collect();
+        Ok(RefName::of_lines(&self.bytes(&args).await?))
     }
 
     /// Moves `refname` to `new` if it holds `expected` (`None`: if it does not exist).
@@ -103,8 +155,9 @@ impl Git {
     /// [`GitError`] when git fails.
     pub async fn list_contained(&self, prefix: &str, commit: &CommitId) -> Result<BTreeSet<String>, GitError> {
         let merged = format!("--merged={commit}");
-        let text = self.out(&["for-each-ref", &merged, "--format=%(refname)", prefix]).await?;
-        Ok(text.lines().map(str::to_owned).collect())
+        let lines = self.bytes(&["for-each-ref", &merged, "--format=%(refname)", prefix]).await?;
+        // No name has a line break (git-check-ref-format), and one that is not UTF-8 is none that `mc` made.
+        Ok(lines.split(|b| *b == b'\n').filter_map(|line| String::from_utf8(line.to_vec()).ok()).collect())
     }
 
     /// Deletes a pin if it still holds `expected`; one that is gone already is fine.
@@ -132,7 +185,7 @@ impl Git {
                 return Ok(Some(refname[..slash].to_owned()));
             }
         }
-        Ok(self.list_refs(&below).await?.into_iter().next().map(|(name, _)| name))
+        Ok(self.listed_refs(&[&below]).await?.into_iter().next().map(|(name, _)| name.to_string()))
     }
 
     async fn settle(

@@ -33,7 +33,8 @@ const FACTS: [&str; 4] = ["rev-parse", "--is-bare-repository", "--is-shallow-rep
 /// Looks at the repository that contains `git`'s folder.
 ///
 /// # Errors
-/// [`GitError::NoRepository`] or [`GitError::Ownership`], both with a hint; [`GitError`] when git fails.
+/// [`GitError::NoRepository`], [`GitError::OddPath`] or [`GitError::Ownership`], each with a hint; [`GitError`] when git
+/// fails.
 pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
     let all = [&FACTS[..], &["--path-format=absolute", "--git-common-dir", "--show-toplevel"]].concat();
     let said = git.run(&all).await?;
@@ -66,6 +67,9 @@ pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
             (common, toplevel)
         }
     };
+    if let Some(path) = [&common_dir, &toplevel].into_iter().find(|path| !in_one_line(path)) {
+        return Err(GitError::OddPath { path: path.clone() });
+    }
     let pattern = r"^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$";
     let asked = ["config", "--local", "--name-only", "--get-regexp", pattern];
     let partial = !plainly_whole(&common_dir) && git.ask(&asked).await?.is_some();
@@ -325,6 +329,11 @@ impl Git {
 
 fn head_line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned()
+}
+
+/// Whether a path can stand in a line of text: records, lists of alternates and messages name it so.
+fn in_one_line(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| !path.contains(['\n', '\r']))
 }
 
 fn real(path: &Path) -> Result<PathBuf, GitError> {

@@ -37,6 +37,14 @@ pub enum PlaceError {
         /// The work tree or git directory that contains it.
         repository: PathBuf,
     },
+    /// Its path is no text in one line, as records and lists of alternates need it.
+    #[error(
+        "use the state directory {root:?}: its path is not UTF-8 text in one line; set MC_STATE_DIR to another folder"
+    )]
+    OddPath {
+        /// The refused folder.
+        root: PathBuf,
+    },
     /// Its file system does not keep locks or shared memory reliably.
     #[error(
         "use the state directory {}: it is on a network file system ({kind}); set MC_STATE_DIR to a folder on a local disk",
@@ -89,6 +97,9 @@ impl StateDir {
             None => state_home(env)?.join(own_name(&common_dir)),
         };
         let (existing, root) = real_path(&wanted)?;
+        if root.to_str().is_none_or(|path| path.contains(['\n', '\r'])) {
+            return Err(PlaceError::OddPath { root });
+        }
         if let Some(repository) = repository_around(&root, &common_dir) {
             return Err(PlaceError::InsideRepository { root, repository });
         }

@@ -129,7 +129,8 @@ fn taken(path: &Path) -> bool {
 /// The branch work should start from, and where it stands: the one that is checked out, unless it is one of `mc`.
 async fn target(source: &Git) -> Result<(String, Tip), EngineError> {
     let current = source.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]).await?;
-    let current = current.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    // A settings file is text: a branch whose name is none cannot stand in it.
+    let current = current.and_then(|bytes| Some(String::from_utf8(bytes).ok()?.trim().to_owned()));
     let candidates = current.filter(|name| !name.starts_with("mc/")).into_iter();
     for name in candidates.chain(["main", "master"].map(str::to_owned)) {
         if let Some(tip) = source.resolve(&format!("refs/heads/{name}")).await? {
