@@ -361,7 +361,11 @@ pub enum PoolCommand {
     /// List the workspaces with their size
     List,
     /// Delete workspaces that nobody uses and that hold no work
-    Prune,
+    Prune {
+        /// Also delete workspaces in quarantine, with whatever is in them: work that could not be collected
+        #[arg(long)]
+        quarantined: bool,
+    },
 }
 
 /// `mc simulate`

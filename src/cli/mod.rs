@@ -140,7 +140,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
             green::rollback(context, &target, yes, dry_run).await
         }
         Command::Pool(PoolCommand::List) => place::pool(context).await,
-        Command::Pool(PoolCommand::Prune) => place::prune(context).await,
+        Command::Pool(PoolCommand::Prune { quarantined }) => place::prune(context, quarantined).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),
         Command::Clean(clean) => clean::clean(context, &clean).await,
         Command::Completions { shell } => pages::completions(context, shell),

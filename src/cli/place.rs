@@ -57,6 +57,7 @@ pub(super) fn config(context: &Context) -> Result<u8, CliError> {
 pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
     let site = context.site().await?;
     let slots = views::slots(&site).await?;
+    let aside = views::quarantined(&site)?;
     if context.global.json {
         let list: Vec<_> = slots
             .iter()
@@ -70,10 +71,14 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
                 })
             })
             .collect();
-        output::json(&json!({"schema": 1, "slots": list}));
+        let quarantine: Vec<_> = aside
+            .iter()
+            .map(|it| json!({"path": it.path, "bytes": it.bytes, "holds": it.note.label, "reason": it.note.why}))
+            .collect();
+        output::json(&json!({"schema": 1, "slots": list, "quarantine": quarantine}));
         return Ok(0);
     }
-    if slots.is_empty() {
+    if slots.is_empty() && aside.is_empty() {
         output::line("no workspaces");
     }
     for slot in &slots {
@@ -86,6 +91,18 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
         let megabytes = slot.bytes.div_ceil(1 << 20);
         output::line(&format!("slot {}  {megabytes} MiB  {what}  {}", slot.slot, slot.path.display()));
     }
+    for it in &aside {
+        let whose = match it.note.label.is_empty() {
+            true => String::new(),
+            false => format!("of {}: ", plain(&it.note.label)),
+        };
+        let megabytes = it.bytes.div_ceil(1 << 20);
+        output::line(&format!("quarantine  {megabytes} MiB  {whose}{}  {}", plain(&it.note.why), it.path.display()));
+    }
+    if !aside.is_empty() {
+        output::line(&format!("next: {}", views::ABOUT_QUARANTINE));
+        return Ok(0);
+    }
     let left = slots.iter().any(|slot| slot.dirty.is_some() && !slot.in_use);
     let free = slots.iter().any(|slot| slot.dirty.is_none() && !slot.in_use);
     output::line(match (left, free) {
@@ -96,16 +113,21 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
     Ok(0)
 }
 
-pub(super) async fn prune(context: &Context) -> Result<u8, CliError> {
+pub(super) async fn prune(context: &Context, quarantined: bool) -> Result<u8, CliError> {
     let site = context.site().await?;
     let gone = views::prune(&site).await?;
+    let (deleted, stays) = views::prune_quarantine(&site, quarantined)?;
     if context.global.json {
-        output::json(&json!({"schema": 1, "deleted": gone}));
-    } else {
-        output::line(&match gone.len() {
-            1 => "1 workspace deleted".to_owned(),
-            n => format!("{n} workspaces deleted"),
-        });
+        output::json(&json!({"schema": 1, "deleted": gone, "quarantine": {"deleted": deleted, "stays": stays}}));
+        return Ok(0);
+    }
+    let workspaces = gone.len() + deleted.len();
+    output::line(&match workspaces {
+        1 => "1 workspace deleted".to_owned(),
+        n => format!("{n} workspaces deleted"),
+    });
+    for (path, why) in &stays {
+        output::line(&format!("quarantine: {} stays: {}", path.display(), plain(why)));
     }
     Ok(0)
 }

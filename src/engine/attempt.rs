@@ -8,23 +8,25 @@
 
 use super::accept;
 use super::claims;
+use super::collecting::{
+    Kept, attempt_of, collected, holds, leave_out, look_elsewhere, note_left_by_setup, release, sweep,
+    tell_left_by_setup,
+};
 use super::evidence;
 use super::foreign::{foreign_refs, in_lines};
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady, Wanted};
-use super::runs::{End, Ended, GRACE, Home, Job, run};
+use super::runs::{End, Ended, Home, Job, run};
 use super::shop::Shop;
 use crate::adapters::clock;
 use crate::adapters::files;
 use crate::adapters::host::kill::end_traceless;
-use crate::adapters::host::rundir::runs_below;
 use crate::adapters::host::tail;
-use crate::adapters::workspace::collect::{Attempt, CollectError, Collected, collect};
-use crate::adapters::workspace::pool::Pool;
+use crate::adapters::workspace::collect::Collected;
 use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
-use crate::domain::values::{CommitId, LONGEST_ARGUMENT, MissionId, UnitId};
+use crate::domain::values::LONGEST_ARGUMENT;
 use crate::domain::verify::formats::without_sequences;
 use crate::domain::verify::key::Tier;
 use std::ffi::OsString;
@@ -63,7 +65,7 @@ pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
 pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
     let place = Folder::of(shop, &order);
     if let Some(report) = sound(shop, &order, &place, stored(&place.report())).await {
-        release(shop, &order).await;
+        release(shop, &order, &report).await;
         return report;
     }
     let pool = match shop.pool().await {
@@ -102,7 +104,7 @@ async fn sound(
     let report = report?;
     let sound = match &report.head {
         Some(head) => {
-            let pin = attempt_of(shop, order, place).head_ref();
+            let pin = attempt_of(shop, order, &place.root).head_ref();
             shop.source.ref_value(&pin).await.ok()? == Some(head.commit.clone())
         }
         None => !holds(shop, shop.pool().await.ok()?, order),
@@ -166,6 +168,7 @@ async fn begin(
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
     let wanted = Wanted { slot: order.slot, label: &label, base: &order.from, without: None, home: Home::Users };
     let workspace = prepare::workspace(shop, wanted, &place.root.join("setup"), kill).await?;
+    note_left_by_setup(shop, order.slot).await?;
     let text = brief(&BriefInput {
         objective: &shop.objective,
         unit: &order.spec,
@@ -265,12 +268,23 @@ async fn finish(
     }
     report.claim = handoff.as_ref().map(|h| h.status);
     report.summary = summary(handoff.as_ref(), log, &ended.end);
-    match collected(shop, order, place).await {
-        Ok(None) => {
+    match collected(shop, order, &place.root, handoff.as_ref()).await {
+        Ok(Kept::Gone) => {
             report.end = RunEnd::Infrastructure("its workspace is gone".to_owned());
             return settle(shop, order, place, report).await;
         }
-        Ok(Some(found)) => {
+        Ok(Kept::SetAside { place: at, why }) => {
+            let at = at.display();
+            report.unpinned = true;
+            report.notes.push(format!("its work could not be collected, its workspace is in {at}: {why}"));
+            report.hold = Some(format!(
+                "its work could not be collected and is not pinned ({why}); its workspace is in {at}: look at it, then \
+                 `mc unit retry {}`",
+                order.spec.id
+            ));
+            return settle(shop, order, place, report).await;
+        }
+        Ok(Kept::Pinned(found)) => {
             if ended.end == End::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
                 report.end = RunEnd::Infrastructure("its run directory is gone".to_owned());
             }
@@ -295,10 +309,14 @@ async fn finish(
                 claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
             }
             foreign_refs(shop, order, &place.refs(), &found, &mut report).await;
+            leave_out(order, &found, &mut report);
+            tell_left_by_setup(shop, &found, &mut report);
+            look_elsewhere(order, &found, &attempt_of(shop, order, &place.root).kept_ref(), &mut report);
             report.head = Some(found.head);
         }
         Err(why) => {
             // The slot keeps its marker: nothing is reset before it is pinned; its next user tries again.
+            report.unpinned = true;
             report.end = RunEnd::Infrastructure(format!("collect the workspace: {why}"));
             report.accept = accept::told(shop, order);
             shop.redactor().report(&mut report);
@@ -406,34 +424,6 @@ fn last_words(output: &str) -> String {
     without_sequences(output).trim().to_owned()
 }
 
-async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Option<Collected>, String> {
-    let pool = shop.pool().await.map_err(|e| e.to_string())?;
-    keep(pool, order.slot, &attempt_of(shop, order, place)).await
-}
-
-fn attempt_of(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Attempt {
-    Attempt {
-        mission: shop.mission.clone(),
-        unit: order.spec.id.clone(),
-        number: order.n,
-        base: order.from.clone(),
-        green: order.green.clone(),
-        run_dir: place.root.clone(),
-    }
-}
-
-/// Collects a slot; `None` when its folder is gone. Where that fails the slot is left, locked by nobody, with its marker.
-async fn keep(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Option<Collected>, String> {
-    match collect(pool, slot, attempt).await {
-        Ok(found) => Ok(Some(found)),
-        Err(CollectError::Gone { .. }) => Ok(None),
-        Err(e) => {
-            pool.leave(slot);
-            Err(super::error::chain(&e))
-        }
-    }
-}
-
 /// Keeps the report durably, then gives the slot back.
 async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, mut report: AttemptReport) -> AttemptReport {
     report.accept = accept::told(shop, order);
@@ -441,59 +431,6 @@ async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, mut report: A
     if let Err(e) = place.keep(&place.report(), &report) {
         tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);
     }
-    release(shop, order).await;
+    release(shop, order, &report).await;
     report
-}
-
-async fn release(shop: &Shop, order: &AttemptOrder) {
-    let Ok(pool) = shop.pool().await else { return };
-    if !holds(shop, pool, order) {
-        pool.leave(order.slot);
-    } else if let Err(e) = pool.release(order.slot) {
-        tracing::warn!("release slot {}: {e}", order.slot);
-    }
-}
-
-/// Whether the marker of an attempt's slot names that attempt.
-fn holds(shop: &Shop, pool: &Pool, order: &AttemptOrder) -> bool {
-    let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
-    pool.dirty_slots().is_ok_and(|d| d.iter().any(|(slot, l)| *slot == order.slot && *l == label))
-}
-
-/// Pins what is left in those slots whose labels nobody waits for any more, as `stale` tells. What cannot be saved now
-/// stays where it is, for the slot's next use.
-pub async fn sweep(shop: &Shop, base: &CommitId, stale: impl Fn(&str) -> bool) {
-    let Ok(pool) = shop.pool().await else { return };
-    for (slot, label) in pool.dirty_slots().unwrap_or_default() {
-        if stale(&label)
-            && let Err(why) = rescue(shop, slot, &label, base).await
-        {
-            tracing::warn!("save what {label} left in slot {slot}: {why}");
-        }
-    }
-}
-
-/// Pins what an attempt nobody waits for any more left in a slot, so that the slot can be used again.
-///
-/// # Errors
-/// Why it cannot be saved; the slot stays as it is.
-pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Result<(), String> {
-    let pool = shop.pool().await.map_err(|e| e.to_string())?;
-    let folder = shop.state.runs().join(label);
-    for run in runs_below(&folder) {
-        run.end(GRACE).await;
-    }
-    let words: Vec<&str> = label.split('/').collect();
-    let attempt = match words[..] {
-        [mission, unit, n] => MissionId::new(mission).ok().zip(UnitId::new(unit).ok()).zip(n.parse::<u32>().ok()),
-        _ => None,
-    };
-    // `.verify` and `.check` are no unit ids: their runs leave nobody's work behind.
-    if let Some(((mission, unit), number)) = attempt {
-        let work = Attempt { mission, unit, number, base: base.clone(), green: base.clone(), run_dir: folder };
-        if keep(pool, slot, &work).await?.is_none() {
-            tracing::warn!("the workspace of {label} is gone, nothing of it is left to keep");
-        }
-    }
-    pool.release(slot).map_err(|e| e.to_string())
 }

@@ -29,9 +29,17 @@ pub async fn pins(git: &Git, history: &History) -> Result<(u64, Vec<String>), En
     let (mut seen, mut broken) = (0, Vec::new());
     for (_, _, record) in &history.records {
         let Record::AttemptEnded { unit, n, report, .. } = record else { continue };
-        let Some(head) = &report.head else { continue };
-        seen += 1;
         let name = format!("refs/mc/attempts/{mission}/{unit}/{n}");
+        let Some(head) = &report.head else {
+            // A later engine may have pinned it.
+            if report.unpinned && !found.contains_key(&name) && !cleaned.contains_key(name.as_str()) {
+                broken.push(format!(
+                    "mission {mission}, {unit}: what attempt {n} left is not pinned; `mc pool list` shows where it is"
+                ));
+            }
+            continue;
+        };
+        seen += 1;
         let wrong = match found.get(&name) {
             Some(commit) if *commit == head.commit => continue,
             Some(commit) => format!("points to {} and not to {}", commit.short(), head.commit.short()),

@@ -9,7 +9,7 @@ use super::ownership::{self, Tenure};
 use super::redact::Redactor;
 use super::shop::{Effective, Shop};
 use super::site::Site;
-use super::{attempt, plans};
+use super::{collecting, plans, views};
 use crate::adapters::clock::{self, EngineClock, new_mission_id};
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::RunLock;
@@ -264,6 +264,7 @@ async fn drive(
 ) -> Result<u8, EngineError> {
     let store = Arc::new(Mutex::new(store));
     let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, lock, store);
+    collecting::retry_quarantine(&shop, &views::pool_dir(site)).await;
     if opening.first == Event::Resumed {
         pin_leftovers(&shop, &state).await;
     }
@@ -276,7 +277,7 @@ async fn pin_leftovers(shop: &Shop, state: &State) {
     let Some(green) = &state.green else { return };
     let open: BTreeSet<String> =
         state.running().map(|(unit, attempt)| format!("{}/{}/{}", shop.mission, unit.spec.id, attempt.n)).collect();
-    attempt::sweep(shop, &green.tip.commit, |label| !open.contains(label) && !label.contains("/.")).await;
+    collecting::sweep(shop, &green.tip.commit, |label| !open.contains(label) && !label.contains("/.")).await;
 }
 
 /// The limits a mission is bound by, from its settings.

@@ -21,6 +21,7 @@ mod attempt;
 mod bench;
 mod books;
 mod claims;
+mod collecting;
 mod driver;
 mod evidence;
 mod evidence_audit;

@@ -66,7 +66,7 @@ pub async fn workspace(
 ) -> Result<PathBuf, NotReady> {
     let mut made = fresh(shop, wanted, setup_dir, kill.clone()).await;
     if let Err(NotFresh::Dirty(old)) = &made {
-        super::attempt::rescue(shop, wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
+        super::collecting::rescue(shop, wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
         made = fresh(shop, wanted, setup_dir, kill).await;
     }
     made.map_err(|not| match not {
@@ -166,14 +166,15 @@ async fn within_disk(bench: &Bench, pool: &Arc<Pool>, slot: u32) -> Result<(), N
             // One that another task has taken meanwhile is left to it.
             let _ = pool.discard_idle(idle.slot);
         }
-        Ok(used(&pool.list().map_err(|e| super::error::chain(&e))?))
+        let aside: u64 = pool.quarantined().iter().flatten().map(|entry| entry.bytes).sum();
+        Ok(aside + used(&pool.list().map_err(|e| super::error::chain(&e))?))
     });
     let used = looked.await.map_err(|e| NotReady::Failed(e.to_string()))?.map_err(NotReady::Failed)?;
     if used <= cap {
         return Ok(());
     }
     Err(NotReady::Failed(format!(
-        "prepare slot {slot}: workspaces use {used} bytes of {cap} (scheduler.parallel.max_disk)"
+        "prepare slot {slot}: workspaces use {used} bytes of {cap} (scheduler.parallel.max_disk; `mc pool list` shows them)"
     )))
 }
 

@@ -43,6 +43,7 @@ impl Redactor {
         report.summary = self.clean(&report.summary);
         report.hold = report.hold.as_deref().map(|h| self.clean(h));
         report.notes.iter_mut().for_each(|n| *n = self.clean(n));
+        report.left_out.iter_mut().for_each(|left| left.path = self.clean(&left.path));
         if let RunEnd::Infrastructure(why) = &mut report.end {
             *why = self.clean(why);
         }

@@ -18,6 +18,7 @@ use crate::adapters::machine;
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::RunLock;
 use crate::adapters::store::place::StateDir;
+use crate::adapters::workspace::pool::PoolError;
 use crate::config::{Inputs, Layers, Settings};
 use crate::domain::mission::VerifyOrder;
 use crate::domain::values::{CommitId, Tip, TreeId};
@@ -25,8 +26,8 @@ use crate::domain::verify::delta::delta;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Delta, Demands, Judgement, SnapshotKey, StageOutcome, Summary};
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -196,6 +197,19 @@ impl Scratch {
         let args = ["hash-object", "-t", "tree", "-w", "--no-filters"].map(OsStr::new);
         let tree = self.git.tree_id(&[&args[..], &[empty.as_os_str()]].concat()).await?;
         self.commit(tree, &[], "First").await
+    }
+
+    /// Files that git does not ignore in the workspaces of what was verified here.
+    ///
+    /// # Errors
+    /// [`PoolError`] when a workspace cannot be looked at.
+    pub async fn unignored(&self) -> Result<BTreeSet<OsString>, PoolError> {
+        let pool = self.shop.pool().await?;
+        let mut found = BTreeSet::new();
+        for slot in pool.list()? {
+            found.extend(pool.unignored(slot.slot).await?);
+        }
+        Ok(found)
     }
 
     /// Commits on top of `base` what it is without the files `gone`, and with `content` in the files `filled`.

@@ -13,6 +13,7 @@ use crate::domain::values::MissionId;
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use tokio::sync::OnceCell;
 
@@ -42,6 +43,8 @@ pub struct Shop {
     pub lock: RunLock,
     /// Whose `accept` is asked on green just now.
     pub asking: Asking,
+    /// Whether it was said what `setup` leaves.
+    pub told_left: AtomicBool,
     bench: Bench,
     merge: OnceCell<MergeRepo>,
 }
@@ -74,6 +77,7 @@ impl Shop {
             take_over,
             lock,
             asking: Asking::default(),
+            told_left: AtomicBool::new(false),
             bench,
             merge: OnceCell::new(),
         }

@@ -346,7 +346,7 @@ async fn in_slot(
     let pool = shop.pool().await.map_err(|e| chain(&e))?;
     let stale = pool.dirty_slots().map_err(|e| chain(&e))?.into_iter().find(|(s, _)| *s == slot);
     if let Some((_, old)) = stale {
-        super::attempt::rescue(shop, slot, &old, &tip.commit).await?;
+        super::collecting::rescue(shop, slot, &old, &tip.commit).await?;
     }
     let wanted = Wanted { slot, label, base: &tip.commit, without, home: Home::Slots };
     match prepare::workspace(shop, wanted, &dir.join("setup"), kill).await {

@@ -11,6 +11,7 @@ use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::living_engine;
 use crate::adapters::workspace::pool::{Pool, PoolError};
+use crate::adapters::workspace::quarantine::{self, Quarantined};
 use crate::adapters::workspace::slot::Ignored;
 use crate::adapters::workspace::space::SlotInfo;
 use crate::adapters::{clock, files};
@@ -362,4 +363,47 @@ pub async fn prune(site: &Site) -> Result<Vec<u32>, EngineError> {
         gone.extend(pool.prune().map_err(pool_error)?);
     }
     Ok(gone)
+}
+
+/// What to do about workspaces in quarantine.
+pub const ABOUT_QUARANTINE: &str = "the next start or resume tries to collect what is in quarantine; where that cannot be, mend what is in \
+     the way or take from the folder what you need, then `mc pool prune --quarantined` deletes it";
+
+/// The workspaces in quarantine.
+///
+/// # Errors
+/// [`EngineError`] when the pool cannot be read.
+pub fn quarantined(site: &Site) -> Result<Vec<Quarantined>, EngineError> {
+    let mut found = Vec::new();
+    for root in [pool_dir(site), super::bench::verify_pool(&pool_dir(site))] {
+        found.extend(quarantine::quarantined(&root).map_err(|source| EngineError::File { path: root, source })?);
+    }
+    Ok(found)
+}
+
+/// What is deleted, and what stays with the reason.
+pub type Pruned = (Vec<PathBuf>, Vec<(PathBuf, String)>);
+
+/// Deletes workspaces in quarantine in which nobody's work is that is not pinned, and, with `all`, the others too.
+///
+/// # Errors
+/// [`EngineError`] when the pool cannot be read.
+pub fn prune_quarantine(site: &Site, all: bool) -> Result<Pruned, EngineError> {
+    let (mut gone, mut stays) = (Vec::new(), Vec::new());
+    for entry in quarantined(site)? {
+        let path = entry.path.clone();
+        if !all && !entry.note.label.is_empty() {
+            let label = &entry.note.label;
+            stays.push((
+                path,
+                format!("it holds work of {label}; `mc pool prune --quarantined` deletes it all the same"),
+            ));
+            continue;
+        }
+        match quarantine::discard(&entry) {
+            Ok(()) => gone.push(path),
+            Err(e) => stays.push((path, format!("it cannot be deleted ({e}); its owner or root can"))),
+        }
+    }
+    Ok((gone, stays))
 }

@@ -383,6 +383,7 @@ fn p10_refs_whose_names_are_no_text_stop_nobody_and_are_told_apart() {
         r#"for name in heads/caf\351 heads/caf\350 tags/v\377 remotes/f\344r/main; do
              git update-ref "$(printf "refs/$name")" HEAD; done; git pack-refs --all; git branch "$(printf 'loose\351')""#,
     );
+    night.repository_is_attacked("a unit moves a branch of it");
     // Of two names that look alike the attempt moves one.
     let moves = r#"S=$(head -1 .git/objects/info/alternates | sed 's#/objects##'); git -C "$S" update-ref "$(printf 'refs/heads/caf\350')" "$(git -C "$S" commit-tree -m x 'HEAD^{tree}')""#;
     let plan = [unit("a", "echo a > a"), unit("b", moves)].join("\n");

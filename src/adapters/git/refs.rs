@@ -157,7 +157,8 @@ impl Git {
         let merged = format!("--merged={commit}");
         let lines = self.bytes(&["for-each-ref", &merged, "--format=%(refname)", prefix]).await?;
         // No name has a line break (git-check-ref-format), and one that is not UTF-8 is none that `mc` made.
-        Ok(lines.split(|b| *b == b'\n').filter_map(|line| String::from_utf8(line.to_vec()).ok()).collect())
+        let lines = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+        Ok(lines.filter_map(|line| String::from_utf8(line.to_vec()).ok()).collect())
     }
 
     /// Deletes a pin if it still holds `expected`; one that is gone already is fine.

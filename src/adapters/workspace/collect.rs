@@ -8,20 +8,26 @@
 //! A clone that is no usable repository any more (its `.git` deleted, replaced by a link, broken) is moved aside and a
 //! new one is made around the files, so that they become a commit on the attempt's base.
 
+use super::after_setup;
 use super::beside::note_used;
+use super::commit::{Rest, commit_rest};
 use super::disk::remove_any;
+use super::elsewhere::{self, Line};
+use super::left_out::{LeftOut, Why, left_before, note_left_out, set_aside, unlisted};
 use super::layout::Standing;
 use super::listing::{Listed, Listing, list, nothing_else};
 use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{Tracked, differences, renew, slot_git, tracked, unblock, unhide};
+use super::slot::{Tracked, renew, slot_git, tracked, unblock, unhide};
 use super::survey::survey;
 use crate::adapters::files::read_untrusted;
-use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};
-use crate::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
+use crate::adapters::host::command::CommandError;
+use crate::adapters::machine::no_room;
+use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -42,6 +48,10 @@ pub struct Attempt {
     pub green: CommitId,
     /// A folder that outlives the slot, for things that cannot be committed.
     pub run_dir: PathBuf,
+    /// Whether the attempt is long over: what is pinned as its head stays that, and more of it is kept beside.
+    pub late: bool,
+    /// Whether work that is plainly elsewhere than at HEAD is taken when HEAD brings nothing.
+    pub take_elsewhere: bool,
 }
 
 impl Attempt {
@@ -81,6 +91,14 @@ pub struct Collected {
     pub no_repository: bool,
     /// Other tips, stashes and abandoned commits, pinned as parents of the commit at [`Attempt::kept_ref`].
     pub kept: u32,
+    /// Files that `setup` left and nobody changed: no part of the head though git does not ignore them.
+    pub left_by_setup: Vec<OsString>,
+    /// Where the head was taken from when it is not that of the clone.
+    pub taken_from: Option<String>,
+    /// Lines of work that the head does not have, when it brings nothing itself.
+    pub elsewhere: Vec<Line>,
+    /// What is no part of the head though git does not ignore it.
+    pub left_out: Vec<LeftOut>,
     /// Unusual things a person may want to know. Names in them are untrusted text.
     pub notes: Vec<String>,
 }
@@ -114,20 +132,43 @@ pub enum CollectError {
         /// The system's reason.
         source: io::Error,
     },
+    /// It failed again and again while everything around it works: what is in the slot is in the way.
+    #[error("collect what is in the workspace")]
+    Stuck(#[source] Box<CollectError>),
 }
 
 /// Names in a git directory that say an operation is not finished.
 const UNFINISHED: [&str; 6] =
     ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "sequencer"];
 
-/// How the message of a commit says that it holds a half-done merge.
-const SNAPSHOT: &str = "snapshot of an unfinished merge";
-
 /// Collects what `attempt` left in `slot`. The run must be dead; the slot is not released.
 ///
+/// Where that fails although source and state directory can be written, what lies in the slot is in the way: it is tried once
+/// more, then with a new git directory around the files.
+///
 /// # Errors
-/// [`CollectError`] when something could not be saved; the slot keeps its marker and can be collected again.
+/// [`CollectError::Stuck`] when nothing helps: the slot must be set aside. Any other when something around it failed; the slot
+/// keeps its marker and can be collected again.
 pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collected, CollectError> {
+    let mut error = match collect_once(pool, slot, attempt, false).await {
+        Err(error @ (CollectError::Pool(_) | CollectError::Gone { .. })) => return Err(error),
+        Err(error) => error,
+        done => return done,
+    };
+    if !surroundings_work(pool, attempt).await {
+        return Err(error);
+    }
+    let slow = matches!(error, CollectError::Git(GitError::Start(CommandError::Deadline { .. })));
+    for anew in if slow { &[][..] } else { &[false, true] } {
+        error = match collect_once(pool, slot, attempt, *anew).await {
+            Err(error) => error,
+            done => return done,
+        };
+    }
+    Err(CollectError::Stuck(Box::new(error)))
+}
+
+async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> Result<Collected, CollectError> {
     pool.hold(slot)?;
     let folder = pool.folder(slot);
     let files = folder.work();
@@ -159,7 +200,13 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     let git_dir = files.join(".git");
     let git = slot_git(pool.source(), &files);
 
-    let own = own_folders(&git_dir) && same_kind(&git_dir, &shape.facts.object_format);
+    let (left_by_setup, forgot) = after_setup::forget_changed(&files).map_err(failed)?;
+    if forgot {
+        // What it made is not what it was: it has to run again.
+        let stamp = folder.note("setup");
+        remove_any(&stamp).map_err(|source| CollectError::Io { path: stamp.clone(), source })?;
+    }
+    let own = !anew && own_folders(&git_dir) && same_kind(&git_dir, &shape.facts.object_format);
     let extra = if own { foreign_alternates(&git_dir, &shape.objects()) } else { Vec::new() };
     if own {
         shape.mend(&git_dir, &extra).map_err(failed)?;
@@ -201,21 +248,53 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
     if odd {
         rescue::nested(&git, &files, &attempt.base, &aside, &mut notes).await?;
     }
+    let mut left_out = left_before(&attempt.run_dir);
+    let deep = unlisted(&git, &files, &seen.deep, Why::Refused).await?;
+    if !deep.is_empty() {
+        // Git would stop at them.
+        left_out = set_aside(&files, &attempt.run_dir, &aside, join(left_out, deep))?;
+    }
     let found = listing.as_ref().and_then(|listing| listing.head.clone());
-    let Rest { head, made_commit, half_merge } =
-        commit_rest(&git, &files, &shape.identity, attempt, unfinished, found, &mut notes).await?;
+    let Rest { mut head, made_commit, half_merge, not_added } =
+        commit_rest(&git, &files, &shape.identity, attempt, unfinished, found, &left_out, &mut notes).await?;
+    left_out = join(join(left_out, not_added), unlisted(&git, &files, &seen.closed, Why::Unread).await?);
     // It tells of everything the head has only while nothing was added to it.
-    let listing = listing.filter(|listing| listing.head.as_ref().is_some_and(|(listed, _)| *listed == head));
+    let mut listing = listing.filter(|listing| listing.head.as_ref().is_some_and(|(listed, _)| *listed == head));
 
     let local = local_store(&git, &git_dir, listing.as_ref()).await?;
     others.extend(local.commits);
-    let known = [&head.commit, &attempt.base];
     let refs = !extra.is_empty() || !local.complete;
-    let tips = rescue::tips(&git, &others, refs, &known, &mut notes).await?;
+    let mut tips = rescue::tips(&git, &others, refs, &[&head.commit, &attempt.base], &mut notes).await?;
+    let nothing = !half_merge
+        && (!tips.is_empty() || !index.links.is_empty())
+        && (head.commit == attempt.base || git.tree_of(&attempt.base).await? == head.tree);
+    let (mut taken_from, mut elsewhere) = (None, Vec::new());
+    if nothing {
+        left_out = join(left_out, rescue::dirty_submodules(&git, &index.links).await?);
+        if !tips.is_empty() {
+            elsewhere = elsewhere::lines(&git, &head.commit, &attempt.base, &others).await?;
+        }
+    }
+    if let [line] = &elsewhere[..]
+        && line.plain
+        && attempt.take_elsewhere
+        && left_out.is_empty()
+        // What is run in the workspace later is run on this work.
+        && git.out(&["checkout", "-q", "-f", "--detach", line.tip.commit.as_str()]).await.is_ok()
+    {
+        others.push(std::mem::replace(&mut head, line.tip.clone()).commit);
+        tips = rescue::tips(&git, &others, refs, &[&head.commit, &attempt.base], &mut notes).await?;
+        (taken_from, listing) = (Some(line.name.clone()), None);
+        elsewhere.clear();
+    }
     if odd || fs::symlink_metadata(git_dir.join("modules")).is_ok() {
         rescue::submodules(&git, &files, &attempt.base, &head.commit, &aside, &mut notes).await?;
     }
     let Pinned { kept, commits, on_base } = pin_all(pool, slot, attempt, &head, tips, local.objects, listing).await?;
+    if !left_out.is_empty() {
+        left_out = set_aside(&files, &attempt.run_dir, &aside, left_out)?;
+        note_left_out(&left_out, &mut notes);
+    }
     let source = pool.source();
     // A head that grew from green forks where it began; most do.
     let fork = match on_base && attempt.base == attempt.green {
@@ -226,7 +305,45 @@ pub async fn collect(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Collec
         Some(fork) => source.tree_of(fork).await? != head.tree,
         None => true,
     };
-    Ok(Collected { head, fork, changed, commits, made_commit, half_merge, no_repository, kept, notes })
+    Ok(Collected {
+        head,
+        fork,
+        changed,
+        commits,
+        made_commit,
+        half_merge,
+        no_repository,
+        kept,
+        left_by_setup,
+        taken_from,
+        elsewhere,
+        left_out,
+        notes,
+    })
+}
+
+/// Both lists, each path once.
+fn join(mut all: Vec<LeftOut>, more: Vec<LeftOut>) -> Vec<LeftOut> {
+    for left in more {
+        if all.iter().all(|known| known.path != left.path) {
+            all.push(left);
+        }
+    }
+    all
+}
+
+/// Whether the source takes objects and refs just now, and the state directory files.
+async fn surroundings_work(pool: &Pool, attempt: &Attempt) -> bool {
+    let source = pool.source();
+    let _ = fs::create_dir_all(&attempt.run_dir);
+    for folder in [&pool.shape().objects(), pool.root(), &attempt.run_dir] {
+        if no_room(folder) || tempfile::Builder::new().prefix("tmp_obj_").tempfile_in(folder).is_err() {
+            return false;
+        }
+    }
+    let probe = attempt.ref_in("probe");
+    let written = source.cas(&probe, &attempt.base, None).await;
+    written.is_ok() && source.unpin(&probe, &attempt.base).await.is_ok()
 }
 
 /// Where things of an attempt go that cannot stay and must not be deleted.
@@ -314,77 +431,6 @@ fn foreign_alternates(git_dir: &Path, own: &Path) -> Vec<Vec<u8>> {
         dir.is_absolute() && dir != own && dir.is_dir() && seen.insert(line.to_vec())
     };
     text.split(|b| *b == b'\n').filter(foreign).map(<[u8]>::to_vec).collect()
-}
-
-struct Rest {
-    head: Tip,
-    made_commit: bool,
-    half_merge: bool,
-}
-
-/// Commits what is not committed, ignored files excepted. A commit an earlier collection made counts as made by this one.
-/// `found` is the head with its message, where that is known.
-async fn commit_rest(
-    git: &Git,
-    files: &Path,
-    identity: &(String, String),
-    attempt: &Attempt,
-    unfinished: bool,
-    found: Option<(Tip, String)>,
-    notes: &mut Vec<String>,
-) -> Result<Rest, CollectError> {
-    let found = match found {
-        Some(found) => Some(found),
-        None => head_of(git).await?,
-    };
-    // Most agents commit everything; where git sees any difference, or cannot say, everything is added.
-    let same = found.is_some() && differences(git).await.is_ok_and(|different| different.is_empty());
-    let added = if same { git.clone() } else { rescue::add_everything(git, files, notes).await? };
-    let git = &added;
-    let tree = match &found {
-        Some((head, _)) if same => head.tree.clone(),
-        _ => git.tree_id(&["write-tree"]).await?,
-    };
-    let trailer = format!("Mc-Work-Of: {}/{}/{}", attempt.mission, attempt.unit, attempt.number);
-    if let Some((head, message)) = found.as_ref().filter(|(head, _)| head.tree == tree) {
-        let made_commit = message.lines().any(|line| line == trailer);
-        let half_merge = unfinished || (made_commit && message.contains(SNAPSHOT));
-        return Ok(Rest { head: head.clone(), made_commit, half_merge });
-    }
-    let parent = match found {
-        Some((head, _)) => head.commit,
-        None => {
-            notes.push("HEAD named no commit; the files are a commit on the attempt's base".to_owned());
-            if git.tree_of(&attempt.base).await? == tree {
-                let head = Tip { commit: attempt.base.clone(), tree };
-                return Ok(Rest { head, made_commit: false, half_merge: unfinished });
-            }
-            attempt.base.clone()
-        }
-    };
-    let what = if unfinished { SNAPSHOT } else { "uncommitted work" };
-    let message = format!("{}: {what}, attempt {}\n\n{trailer}", attempt.unit, attempt.number);
-    let commit = signed_by(git.clone(), identity, None).commit_tree(&tree, &[&parent], &message).await?;
-    // A second collection then finds this commit instead of making another one.
-    git.out(&["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
-    Ok(Rest { head: Tip { commit, tree }, made_commit: true, half_merge: unfinished })
-}
-
-/// What HEAD names, with the message of that commit.
-async fn head_of(git: &Git) -> Result<Option<(Tip, String)>, GitError> {
-    let shown = git.run(&["rev-list", "-1", "--no-commit-header", "--format=%H %T%n%B", "HEAD", "--"]).await?;
-    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
-    let parsed = text.split_once('\n').and_then(|(ids, message)| {
-        let (commit, tree) = ids.split_once(' ')?;
-        Some((Tip { commit: CommitId::new(commit).ok()?, tree: TreeId::new(tree).ok()? }, message.to_owned()))
-    });
-    match parsed {
-        Some(found) if shown.success() => Ok(Some(found)),
-        _ => match git.resolve("HEAD").await? {
-            Some(tip) => Ok(Some((tip, String::new()))),
-            None => Ok(None),
-        },
-    }
 }
 
 /// What is in the clone's own store and not in `listing`, found by listing the store without what it borrows where there may

@@ -7,15 +7,21 @@
 pub mod activity;
 pub mod collect;
 pub mod disk;
+pub mod elsewhere;
 pub mod home;
 pub mod layout;
+pub mod left_out;
 pub mod pool;
+pub mod quarantine;
 pub mod reports;
 pub mod slot;
 pub mod space;
 
+mod add;
+mod after_setup;
 mod beside;
 mod checkout;
+mod commit;
 mod conversion;
 mod ground;
 mod listing;

@@ -63,13 +63,15 @@ pub(crate) async fn pin_all(
         return Err(CollectError::NotCopied { slot });
     };
     // An earlier pin of the same attempt (work in progress of a remote host, a collection cut short) is never dropped.
-    if let Some(old) = &old_head
-        && !source.is_ancestor(old, &head.commit).await?
-    {
-        tips.push(old.clone());
+    match &old_head {
+        Some(old) if attempt.late => tips.extend(Some(&head.commit).filter(|head| *head != old).cloned()),
+        Some(old) if !source.is_ancestor(old, &head.commit).await? => tips.push(old.clone()),
+        _ => {}
     }
     let kept = u32::try_from(tips.len()).unwrap_or(u32::MAX);
-    source.repin(&head_ref, &head.commit, old_head.as_ref()).await?;
+    if !attempt.late || old_head.is_none() {
+        source.repin(&head_ref, &head.commit, old_head.as_ref()).await?;
+    }
     if tips.is_empty() {
         return Ok(Pinned { kept, commits, on_base });
     }

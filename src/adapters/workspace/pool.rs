@@ -4,11 +4,13 @@
 //! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
+use super::after_setup;
 use super::checkout::{Checkout, Left, reset};
 use super::conversion::Conversion;
 use super::disk::{remove_any, sync_folder};
 use super::ground::{Ground, numbers};
 use super::layout::{SlotFolder, Standing, slot_of};
+use super::quarantine::Note;
 use super::slot::{Ignored, Shape, narrow, slot_git};
 use super::space::Measured;
 use crate::adapters::files;
@@ -19,6 +21,7 @@ use crate::adapters::nofollow;
 use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -245,6 +248,23 @@ impl Pool {
         self.folder(slot).note("setup")
     }
 
+    /// Notes what `setup` left in a slot though git does not ignore it, before anybody works there: it is no part of their work.
+    /// Its names.
+    ///
+    /// # Errors
+    /// [`PoolError::Git`].
+    pub async fn note_left_by_setup(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(after_setup::note_left(&self.git(slot), &self.path(slot)).await?)
+    }
+
+    /// Files in a slot that are neither tracked nor ignored.
+    ///
+    /// # Errors
+    /// [`PoolError::Git`].
+    pub async fn unignored(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(after_setup::unignored(&self.git(slot)).await?)
+    }
+
     fn marker(&self, slot: u32) -> PathBuf {
         self.folder(slot).note("dirty")
     }
@@ -296,6 +316,15 @@ impl Pool {
         removed().map_err(|e| io_error(folder.parent(), e))
     }
 
+    /// Removes a slot that holds nobody's work, or, where something in it cannot be removed, sets it aside. Whether it is removed.
+    fn clear_away(&self, slot: u32) -> Result<bool, PoolError> {
+        let Err(error) = self.wipe(slot) else { return Ok(true) };
+        let reason = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+        let why = format!("it cannot be emptied ({error}{reason}); nobody's work is in it that is not pinned");
+        self.move_away(slot, &Note { label: String::new(), base: None, why })?;
+        Ok(false)
+    }
+
     fn let_go(&self, slot: u32) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
     }
@@ -324,7 +353,13 @@ impl Pool {
             return Err(PoolError::Dirty { slot, label });
         }
         let files = self.path(slot);
-        let fresh = self.furnish(slot)?;
+        let fresh = match self.furnish(slot) {
+            Err(PoolError::Io { .. }) => {
+                self.clear_away(slot)?;
+                self.furnish(slot)?
+            }
+            furnished => furnished?,
+        };
         let special = self.source.special_entries(base).await;
         let special = special.map_err(|source| PoolError::Prepare { slot, base: base.clone(), source })?;
         let (conversion, ignored) = (&self.conversion, self.ignored);
@@ -333,14 +368,14 @@ impl Pool {
         let done = match reset(&self.source, &self.shape, &files, wanted).await {
             Ok(done) if done.different.is_empty() => done,
             _ => {
-                self.wipe(slot)?;
+                self.clear_away(slot)?;
                 let wanted = Checkout { fresh: self.furnish(slot)?, left: None, ..wanted };
                 // What git calls different in a checkout from nothing is a matter of the repository's own line-end
                 // attributes; there is no truer checkout of this commit.
                 match reset(&self.source, &self.shape, &files, wanted).await {
                     Ok(done) => done,
                     Err(source) => {
-                        self.wipe(slot)?;
+                        self.clear_away(slot)?;
                         return Err(PoolError::Prepare { slot, base: base.clone(), source });
                     }
                 }
@@ -422,7 +457,7 @@ impl Pool {
     /// [`PoolError::Busy`] when another process uses it.
     pub fn discard(&self, slot: u32) -> Result<(), PoolError> {
         self.hold(slot)?;
-        self.wipe(slot)?;
+        self.clear_away(slot)?;
         self.release(slot)
     }
 
@@ -440,8 +475,7 @@ impl Pool {
         if self.label(slot)?.is_some() {
             return Ok(false);
         }
-        self.wipe(slot)?;
-        Ok(true)
+        self.clear_away(slot)
     }
 
     /// Slots whose last use was not collected, with its label, by number.

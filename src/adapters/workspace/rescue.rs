@@ -1,10 +1,13 @@
 //! What agents leave in odd places: repositories inside the workspace, linked worktrees, files git was told not to see,
 //! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
 
+use super::add::{Added, add_everything};
 use super::collect::CollectError;
-use super::disk::{open_up, remove_any, remove_special};
+use super::disk::remove_any;
+use super::elsewhere::WORKTREES;
 use super::layout::{SlotFolder, slot_of};
-use super::slot::inner_git_dirs;
+use super::left_out::{LeftOut, Why, note_left_out};
+use super::slot::{differences, inner_git_dirs};
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::adapters::nofollow::make_folder;
@@ -49,30 +52,6 @@ impl Aside {
         }
         Err(failed(io::ErrorKind::CrossesDevices.into()))
     }
-}
-
-/// Puts every file that is not ignored into the index, one obstacle after the other taken away. Returns how git must be
-/// called from then on.
-pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<String>) -> Result<Git, CollectError> {
-    if git.out(&["add", "--all"]).await.is_ok() {
-        return Ok(git.clone());
-    }
-    // Files and folders without read permission; pipes and sockets, which hold nothing, in the place of tracked files.
-    let failed = |source| CollectError::Io { path: files.to_owned(), source };
-    open_up(files, 0o400).map_err(failed)?;
-    remove_special(files).map_err(failed)?;
-    if git.out(&["add", "--all"]).await.is_ok() {
-        notes.push("some files were not readable and were made so".to_owned());
-        return Ok(git.clone());
-    }
-    // A filter or an encoding that the attributes ask for and that fails: without attributes the bytes are kept as they
-    // are. The folder cannot be added at all when this fails too.
-    let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
-    let plain =
-        git.clone().with_option(&format!("--attr-source={empty}")).with_setting("core.attributesFile=/dev/null");
-    plain.out(&["add", "--all"]).await?;
-    notes.push("a filter or an encoding of the attributes failed: files are committed as they are on disk".to_owned());
-    Ok(plain)
 }
 
 /// Moves the git directories of repositories inside the workspace aside, so that their files can be committed as files.
@@ -157,7 +136,7 @@ pub(crate) async fn unlinked(
 }
 
 /// Whether the folder of `path` really is in the workspace, not behind a link to somewhere else.
-fn within(files: &Path, path: &Path) -> bool {
+pub(crate) fn within(files: &Path, path: &Path) -> bool {
     path.parent().and_then(|dir| dir.canonicalize().ok()).is_some_and(|dir| dir.starts_with(files))
 }
 
@@ -211,6 +190,17 @@ pub(crate) async fn submodules(
     Ok(())
 }
 
+/// Submodules with changes inside that none of their commits has; git shows them as changed and adds nothing of them.
+pub(crate) async fn dirty_submodules(git: &Git, links: &[Vec<u8>]) -> Result<Vec<LeftOut>, GitError> {
+    if links.is_empty() {
+        return Ok(Vec::new());
+    }
+    let changed = differences(git).await?;
+    let paths = changed.iter().filter_map(|field| Some((field.get(1)?, field.get(3..)?)));
+    let dirty = paths.filter(|(state, path)| **state == b'M' && links.iter().any(|link| link == path));
+    Ok(dirty.map(|(_, path)| LeftOut::new(path, Why::Inside)).collect())
+}
+
 /// Moves aside what was made in the folder of the slot beside the clone: it is no part of the work, and the slot's next user
 /// shall not find it.
 pub(crate) fn strays(folder: &SlotFolder, aside: &Aside, notes: &mut Vec<String>) -> Result<(), CollectError> {
@@ -250,8 +240,14 @@ pub(crate) async fn linked_worktrees(
             });
         let Some(tree_files) = link.parent().filter(|_| points_back) else { continue };
         let tree_git = git.at(Place::WorkTree { git_dir: entry.path(), files: tree_files.to_owned() });
-        match snapshot(&tree_git, tree_files, identity).await {
-            Ok(commit) => kept.extend(commit),
+        match snapshot(&tree_git, tree_files, identity, notes).await {
+            Ok(None) => {}
+            Ok(Some(commit)) => {
+                // Its folder goes; a collection that is repeated after a crash shall find the same.
+                let noted = format!("{WORKTREES}{commit}");
+                git.out(&["update-ref", &noted, commit.as_str()]).await?;
+                kept.push(commit);
+            }
             Err(error) => notes.push(format!("could not commit the linked worktree {}: {error}", tree_files.display())),
         }
         // Not the folder of the slot itself, whatever points there.
@@ -269,8 +265,14 @@ pub(crate) async fn linked_worktrees(
     Ok(kept)
 }
 
-async fn snapshot(git: &Git, files: &Path, identity: &(String, String)) -> Result<Option<CommitId>, CollectError> {
-    let git = &add_everything(git, files, &mut Vec::new()).await?;
+async fn snapshot(
+    git: &Git,
+    files: &Path,
+    identity: &(String, String),
+    notes: &mut Vec<String>,
+) -> Result<Option<CommitId>, CollectError> {
+    let Added { git, left_out } = &add_everything(git, files, &mut Vec::new()).await?;
+    note_left_out(left_out, notes);
     let tree = git.tree_id(&["write-tree"]).await?;
     let Some(head) = git.resolve("HEAD").await? else { return Ok(None) };
     if head.tree == tree {

@@ -5,8 +5,9 @@
 //! unchanged files keep their times and incremental builds stay incremental, while nothing an agent planted (hooks,
 //! filters, refs, alternates, hidden entries) reaches the next user.
 
+use super::after_setup;
 use super::beside::entries;
-use super::disk::{open_up, remove_any, remove_where};
+use super::disk::{open_up, remove_any, remove_special, remove_where};
 use super::layout::note;
 use crate::adapters::files;
 use crate::adapters::git::source::SourceFacts;
@@ -119,7 +120,8 @@ impl Shape {
         if lines.last().is_some_and(|last| *last != b'\n') {
             lines.push(b'\n');
         }
-        lines.extend(self.excluded.iter().flat_map(|path| ignoring(path).into_bytes()));
+        lines.extend(self.excluded.iter().flat_map(|path| ignoring(path.as_bytes())));
+        lines.extend(git_dir.parent().map(after_setup::lines).unwrap_or_default());
         fs::create_dir_all(git_dir.join("info"))?;
         fs::write(git_dir.join("info/exclude"), lines)?;
         if self.facts.shallow {
@@ -331,15 +333,19 @@ pub(crate) async fn unblock(git: &Git, files: &Path) -> Result<(), GitError> {
 }
 
 /// The line of an ignore file that means exactly this path.
-fn ignoring(path: &str) -> String {
-    let mut line = String::from("/");
-    for c in path.trim_start_matches("./").chars() {
-        if matches!(c, '\\' | '*' | '?' | '[' | ' ') {
-            line.push('\\');
-        }
-        line.push(c);
+pub(super) fn ignoring(path: &[u8]) -> Vec<u8> {
+    let mut line = vec![b'/'];
+    let mut rest = path;
+    while let Some(inner) = rest.strip_prefix(b"./").or_else(|| rest.strip_prefix(b"/")) {
+        rest = inner;
     }
-    line.push('\n');
+    for byte in rest {
+        if matches!(byte, b'\\' | b'*' | b'?' | b'[' | b' ') {
+            line.push(b'\\');
+        }
+        line.push(*byte);
+    }
+    line.push(b'\n');
     line
 }
 
@@ -380,6 +386,6 @@ mod tests {
 
     #[test]
     fn ignored_paths_are_literal() {
-        assert_eq!(ignoring("a/*b ?"), "/a/\\*b\\ \\?\n");
+        assert_eq!(ignoring(b"./a/*b ?"), b"/a/\\*b\\ \\?\n");
     }
 }

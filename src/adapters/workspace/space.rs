@@ -2,6 +2,7 @@
 
 use super::layout::layers_folder;
 use super::pool::{Pool, PoolError};
+use super::quarantine::quarantined;
 use crate::adapters::files;
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -77,7 +78,8 @@ impl Pool {
             return Ok(known.bytes);
         }
         let began = Instant::now();
-        let bytes = self.numbers("")?.into_iter().map(|slot| self.bytes(slot)).sum();
+        let slots: u64 = self.numbers("")?.into_iter().map(|slot| self.bytes(slot)).sum();
+        let bytes = slots + quarantined(self.root()).iter().flatten().map(|entry| entry.bytes).sum::<u64>();
         let fresh = Measured { bytes, at: Instant::now(), took: began.elapsed() };
         *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
         Ok(bytes)

@@ -8,6 +8,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// Paths from this length on cannot be given to the system (`PATH_MAX`).
+const LONGEST: usize = 4096;
+
 /// What a walk found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Survey {
@@ -19,8 +22,10 @@ pub(crate) struct Survey {
     pub(crate) special: bool,
     /// A folder without entries, which git neither shows nor takes for a change.
     pub(crate) empty_folder: bool,
-    /// A folder that could not be looked into.
-    pub(crate) hidden: bool,
+    /// Folders that could not be looked into: they are somebody else's, or nested too deep to be named.
+    pub(crate) closed: Vec<PathBuf>,
+    /// Folders in which names are longer than a path may be.
+    pub(crate) deep: Vec<PathBuf>,
     /// A link to a folder: behind it git compares files that are not where the index says.
     pub(crate) folder_link: bool,
     /// A folder whose mode is not that of a new one.
@@ -36,13 +41,13 @@ pub(crate) struct Survey {
 impl Survey {
     /// Whether the listing of tracked folders is needed to put right what was found.
     pub(crate) fn odd(&self) -> bool {
-        self.inner_git || self.special || self.hidden
+        self.inner_git || self.special || !self.closed.is_empty() || !self.deep.is_empty()
     }
 }
 
 /// Walks everything below `root`; links are not followed. With `open`, folders closed to their owner are opened first,
 /// those of its git directory too: git only warns of a folder it cannot look into, and then takes its files for absent.
-/// What is nested too deep to be named is left.
+/// What cannot be opened, and what is nested too deep to be named, is said.
 /// With `modes` the modes of files are looked at as well.
 pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey> {
     let mut found = Survey::default();
@@ -50,17 +55,21 @@ pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey>
     let usual = usual_mode(root);
     while let Some((dir, gits)) = folders.pop() {
         if open || modes {
-            let Ok(meta) = fs::symlink_metadata(&dir) else { continue };
-            let mode = meta.permissions().mode();
+            let mode = fs::symlink_metadata(&dir).map_or(0o700, |meta| meta.permissions().mode());
             found.odd_mode |= !gits && mode & 0o7777 != usual;
-            if open && mode & 0o700 != 0o700 {
-                fs::set_permissions(&dir, fs::Permissions::from_mode(mode | 0o700))?;
+            let opened = fs::Permissions::from_mode(mode | 0o700);
+            if open && mode & 0o700 != 0o700 && fs::set_permissions(&dir, opened).is_ok() {
                 found.opened += 1;
             }
         }
-        let Ok(entries) = fs::read_dir(&dir) else {
-            found.hidden = true;
-            continue;
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                let list = if too_long(&error) { &mut found.deep } else { &mut found.closed };
+                list.push(dir);
+                continue;
+            }
         };
         let mut entries = entries.peekable();
         found.empty_folder |= !gits && entries.peek().is_none();
@@ -75,6 +84,9 @@ pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey>
                 continue;
             }
             let name = entry.file_name();
+            if dir.as_os_str().len() + 1 + name.len() >= LONGEST && found.deep.last() != Some(&dir) {
+                found.deep.push(dir.clone());
+            }
             let named_git = name == ".git";
             let own = named_git && dir == root;
             found.inner_git |= named_git && !own;
@@ -104,4 +116,8 @@ pub(crate) fn usual_mode(root: &Path) -> u32 {
     let above = root.parent().and_then(|above| fs::symlink_metadata(above).ok());
     let passed_on = above.map_or(0, |above| above.permissions().mode() & 0o2000);
     (0o777 & !machine::umask()) | passed_on
+}
+
+fn too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NAMETOOLONG.raw_os_error())
 }

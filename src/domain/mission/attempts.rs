@@ -4,7 +4,7 @@ use super::Decision;
 use super::budget::Allowance;
 use super::cancel::given_up;
 use super::command::{AttemptOrder, Command};
-use super::event::{AcceptBefore, AttemptReport, Claim, RunEnd, StopLevel};
+use super::event::{AcceptBefore, AttemptReport, Claim, RunEnd, StopLevel, Unkept};
 use super::evidence;
 use super::parts::{Unit, UnitState};
 use super::policy::backoff;
@@ -115,6 +115,11 @@ impl Decision<'_> {
             }
             AttemptClass::Empty => consuming("ended without changing anything or saying why"),
             AttemptClass::FailedWork if report.half_merge => consuming("left a merge or rebase half done"),
+            AttemptClass::FailedWork if report.left_out(Unkept::Refused).next().is_some() => {
+                let names: Vec<&str> =
+                    report.left_out(Unkept::Refused).take(3).map(|left| left.path.as_str()).collect();
+                consuming(&format!("left files that no commit of git can hold ({})", names.join(", ")))
+            }
             AttemptClass::FailedWork => consuming(&format!("failed ({})", ended(&report.end))),
             AttemptClass::FailedTimeout => consuming("used up its time"),
             AttemptClass::FailedStalled => consuming("gave no sign of life"),
@@ -271,6 +276,9 @@ pub(super) fn classify(report: &AttemptReport, script: bool, stop_recorded: bool
         RunEnd::Stalled => return AttemptClass::FailedStalled,
         RunEnd::Exited(_) | RunEnd::Signaled(_) => {}
     }
+    if report.head.is_none() && report.hold.is_some() {
+        return AttemptClass::Held;
+    }
     if report.half_merge {
         return AttemptClass::FailedWork;
     }
@@ -285,6 +293,17 @@ pub(super) fn classify(report: &AttemptReport, script: bool, stop_recorded: bool
     }
     if report.head.is_none() {
         return AttemptClass::Infrastructure;
+    }
+    // What is on the disk is the work, and this part of it is in no commit.
+    if report.left_out(Unkept::Unread).next().is_some() {
+        return AttemptClass::Held;
+    }
+    if report.left_out(Unkept::Refused).next().is_some() {
+        return AttemptClass::FailedWork;
+    }
+    // It brings nothing, and a person must look all the same: work of it is elsewhere.
+    if !report.changed && report.hold.is_some() {
+        return AttemptClass::Held;
     }
     let declared = script || report.claim == Some(Claim::Completed);
     if let (true, Some(class)) = (report.changed || declared, evidence::refused(report.quick.as_ref(), report.changed))

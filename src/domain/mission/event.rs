@@ -161,6 +161,28 @@ pub enum Claim {
     Continue,
 }
 
+/// A file of a workspace that is no part of the attempt's commit though git does not ignore it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its path from the root, odd bytes replaced. Untrusted.
+    pub path: String,
+    /// Why it was left out.
+    pub why: Unkept,
+    /// Where it is kept; absent: in its workspace, which was set aside as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+}
+
+/// Why a file is no part of the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unkept {
+    /// Git does not take its name, or what it is: no commit can hold this work.
+    Refused,
+    /// We may not read it: a person must look.
+    Unread,
+}
+
 /// What was found when an attempt had ended and its workspace was collected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptReport {
@@ -184,6 +206,12 @@ pub struct AttemptReport {
     /// What a person should know: rescued repositories, other tips kept, foreign refs changed, survivors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What is no part of `head` though git does not ignore it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+    /// Whether it left something that could not be pinned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpinned: bool,
     /// Why the unit must wait for a person although it ended well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<String>,
@@ -236,6 +264,8 @@ impl AttemptReport {
             claim: None,
             summary: String::new(),
             notes: Vec::new(),
+            left_out: Vec::new(),
+            unpinned: false,
             hold: None,
             proof: String::new(),
             ran: None,
@@ -243,6 +273,11 @@ impl AttemptReport {
             quick: None,
             accept: None,
         }
+    }
+
+    /// What was left out for this reason.
+    pub fn left_out(&self, why: Unkept) -> impl Iterator<Item = &LeftOut> {
+        self.left_out.iter().filter(move |left| left.why == why)
     }
 
     /// The report of an attempt whose agent was not started because of what `accept` said. It cost nothing.

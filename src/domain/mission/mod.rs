@@ -42,8 +42,8 @@ pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
-    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel, Unverified,
-    Verification,
+    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, Refusal, RunEnd, StopLevel,
+    Unkept, Unverified, Verification,
 };
 pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, not_started, quick_end};
 pub use parts::{

@@ -5,6 +5,7 @@ use super::super::init::paths;
 use super::super::scratch::{Looked, Scratch, as_base, demands};
 use super::super::site::Site;
 use super::chain;
+use crate::adapters::workspace::left_out::named;
 use crate::config::Settings;
 use crate::domain::survey::checks::Check;
 use crate::domain::survey::faults::{Fault, GARBAGE, faults, reported};
@@ -12,6 +13,7 @@ use crate::domain::values::Tip;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::StageKind;
 use crate::domain::verify::verdict::judge;
+use std::ffi::OsString;
 use tokio::sync::watch;
 
 /// Verifies the base, and with `plant` every planted fault; whether a fault went through.
@@ -55,6 +57,16 @@ async fn in_scratch(
     checks: &mut Vec<Check>,
 ) -> Result<bool, String> {
     let base = scratch.verify(target, None, kill.clone()).await?;
+    if settings.target.setup.is_some() {
+        let left = scratch.unignored().await.map_err(|e| chain(&e))?;
+        if !left.is_empty() {
+            let names = named(left.iter().map(OsString::as_os_str));
+            let found = format!("setup and verification leave files that git does not ignore: {names}");
+            let help = "name them in .gitignore; what setup leaves is left out of the work of units, what a unit's own run of the \
+                        verification leaves is not";
+            checks.push(Check::warning("baseline", found, help));
+        }
+    }
     let mut let_through = false;
     if baseline(settings, &base, checks) && plant {
         let tree = paths(&scratch.git, &target.commit).await.map_err(|e| chain(&e))?;

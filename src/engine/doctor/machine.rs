@@ -2,6 +2,7 @@
 
 use super::super::preflight::{Terrain, contained};
 use super::super::site::Site;
+use super::super::views;
 use super::refused;
 use crate::adapters::clock;
 use crate::adapters::environment::Environment;
@@ -115,6 +116,17 @@ pub fn room(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
     } else {
         Check::ok("workers", found)
     });
+}
+
+/// Workspaces that were set aside.
+pub fn quarantine(site: &Site, checks: &mut Vec<Check>) {
+    let Ok(entries) = views::quarantined(site) else { return };
+    for entry in entries {
+        let note = &entry.note;
+        let whose = if note.label.is_empty() { String::new() } else { format!("work of {}: ", note.label) };
+        let found = format!("a workspace is set aside, {whose}{} ({})", note.why, entry.path.display());
+        checks.push(Check::warning("quarantine", found, views::ABOUT_QUARANTINE));
+    }
 }
 
 /// Whether the clock can be right.

@@ -72,6 +72,7 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
         let isolation = machine::isolation(settings, &mut checks).await;
         homes::look(site, settings, isolation, &mut checks).await;
         machine::room(site, settings, &mut checks);
+        machine::quarantine(site, &mut checks);
         agent::stages(site, settings, target.as_ref(), &mut checks).await;
         agent::look(site, settings, target.as_ref(), &mut checks).await;
         if let Some(target) = &target {

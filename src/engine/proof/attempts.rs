@@ -54,9 +54,13 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
         }
         (Some(_), None) => broken.push(format!("{pin} does not exist")),
         // What could not be collected then was pinned before its slot was used again.
+        (None, Some(_)) if report.unpinned => {}
         (None, Some(_)) if matches!(class, AttemptClass::Infrastructure | AttemptClass::Stopped) => {}
         (None, Some(pinned)) => {
             broken.push(format!("{pin} holds {}, and it is said to have left nothing", pinned.short()));
+        }
+        (None, None) if report.unpinned && !case.cleaned.contains_key(pin.as_str()) => {
+            broken.push("what it left is not pinned".to_owned());
         }
         (None, None) => {}
     }

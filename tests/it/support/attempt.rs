@@ -30,7 +30,16 @@ impl Work {
         let run_dir = world.state().join("runs/1");
         std::fs::create_dir_all(&run_dir).unwrap();
         let (mission, unit) = (MissionId::new("m1").unwrap(), UnitId::new("u1").unwrap());
-        let attempt = Attempt { mission, unit, number: 1, green: base.clone(), base, run_dir };
+        let attempt = Attempt {
+            mission,
+            unit,
+            number: 1,
+            green: base.clone(),
+            base,
+            run_dir,
+            late: false,
+            take_elsewhere: false,
+        };
         Self { world, pool, slot, attempt }
     }
 

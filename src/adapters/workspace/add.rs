@@ -1,0 +1,249 @@
+//! Putting the files of a workspace into its index: everything git takes, whatever stands in the way, and a list of what it
+//! does not take.
+//!
+//! One file that git refuses, cannot read or cannot convert must not keep the others out. What is left out is named by its
+//! bytes, moved to where the attempt's other odd things are, and told: nothing of it is ever deleted.
+
+use super::collect::CollectError;
+use super::disk::remove_any;
+use super::left_out::{LeftOut, Why, named};
+use crate::adapters::git::{Git, GitError, fields};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What became of adding.
+#[derive(Debug)]
+pub(crate) struct Added {
+    /// How git must be called from then on.
+    pub(crate) git: Git,
+    /// What is no part of the index.
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+/// How far one call of `git add` came.
+#[derive(PartialEq, Eq)]
+enum Reach {
+    /// Everything is in the index.
+    All,
+    /// Everything but some files.
+    Most,
+    /// It stopped, and nothing is.
+    Nothing,
+}
+
+async fn add(git: &Git) -> Result<Reach, GitError> {
+    let output = git.run(&["add", "--all", "--ignore-errors"]).await?;
+    Ok(match output.code() {
+        Some(0) => Reach::All,
+        Some(1) => Reach::Most,
+        _ => Reach::Nothing,
+    })
+}
+
+/// So many files whose conversion fails are told apart; with more, all files are taken as they are.
+const MANY: usize = 50;
+
+/// Puts every file that is not ignored into the index, one obstacle after the other taken away.
+pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<String>) -> Result<Added, CollectError> {
+    let whole = |git: &Git| Added { git: git.clone(), left_out: Vec::new() };
+    if add(git).await? == Reach::All {
+        return Ok(whole(git));
+    }
+    // Files and folders without read permission; pipes and sockets, which hold nothing, in the place of tracked files.
+    open_readable(files);
+    remove_special(files);
+    let mut reach = add(git).await?;
+    if reach == Reach::All {
+        notes.push("some files were not readable and were made so".to_owned());
+        return Ok(whole(git));
+    }
+    let mut called = git.clone();
+    if reach == Reach::Nothing {
+        let odd = unconvertible(git, files).await?;
+        if !odd.is_empty() && odd.len() <= MANY {
+            take_as_they_are(git, files, &odd).await?;
+            reach = add(git).await?;
+            let names = named(odd.iter().map(|path| OsStr::from_bytes(path)));
+            notes.push(format!("a filter or an encoding of the attributes failed: {names}, committed as on the disk"));
+        }
+    }
+    if reach == Reach::Nothing {
+        // Without attributes the bytes are kept as they are. Nothing can be added at all when this fails too.
+        let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
+        called =
+            git.clone().with_option(&format!("--attr-source={empty}")).with_setting("core.attributesFile=/dev/null");
+        let own = own_attributes(git, files).await?;
+        remove_any(&own).map_err(|source| io_error(&own, source))?;
+        reach = add(&called).await?;
+        if reach == Reach::Nothing {
+            // For its words.
+            called.out(&["add", "--all"]).await?;
+        }
+        notes.push(
+            "a filter or an encoding of the attributes failed: files are committed as they are on disk".to_owned(),
+        );
+    }
+    let left_out = if reach == Reach::Most { not_added(&called, files).await? } else { Vec::new() };
+    Ok(Added { git: called, left_out })
+}
+
+/// What `git add` has not taken: files it still calls untracked or changed.
+async fn not_added(git: &Git, files: &Path) -> Result<Vec<LeftOut>, CollectError> {
+    let args = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all"];
+    let status = git.bytes(&args).await?;
+    let mut found = Vec::new();
+    for field in fields(&status) {
+        let (Some(state), Some(path)) = (field.get(..2), field.get(3..)) else { continue };
+        if state != b"??" && matches!(state[1], b' ' | b'D') {
+            continue;
+        }
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        found.extend(why(&files.join(OsStr::from_bytes(path))).map(|why| LeftOut::new(path, why)));
+    }
+    Ok(found)
+}
+
+/// Why git does not take what is at `path`; `None`: nothing is lost without it.
+fn why(path: &Path) -> Option<Why> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    if meta.is_symlink() || meta.is_dir() {
+        return Some(Why::Refused);
+    }
+    if !meta.is_file() {
+        return None;
+    }
+    match open(path).and_then(|mut file| file.read(&mut [0])) {
+        Ok(_) => Some(Why::Refused),
+        Err(_) => Some(Why::Unread),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    fs::OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0)).open(path)
+}
+
+/// Gives the owner the right to read every file and to use every folder below `path`, where we may; links are not followed.
+fn open_readable(path: &Path) {
+    let Ok(meta) = fs::symlink_metadata(path) else { return };
+    let mode = meta.permissions().mode();
+    let wanted = match (meta.is_dir(), meta.is_file()) {
+        (true, _) => mode | 0o700,
+        (_, true) => mode | 0o400,
+        _ => mode,
+    };
+    if wanted != mode {
+        // Not ours: it stays as it is, and git says what it cannot read.
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(wanted));
+    }
+    for entry in fs::read_dir(path).into_iter().flatten().flatten().filter(|_| meta.is_dir()) {
+        open_readable(&entry.path());
+    }
+}
+
+/// Removes pipes, sockets and devices below `dir`, where we may: they hold nothing, and make git fail or wait for ever.
+fn remove_special(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => remove_special(&entry.path()),
+            Ok(kind) if kind.is_file() || kind.is_symlink() => {}
+            _ => drop(fs::remove_file(entry.path())),
+        }
+    }
+}
+
+/// The files whose content git cannot convert as the attributes say. It stops at each of them, so that the number of answers
+/// names it, whatever bytes its name has.
+async fn unconvertible(git: &Git, files: &Path) -> Result<Vec<Vec<u8>>, CollectError> {
+    let listing = ["ls-files", "-z", "--others", "--modified", "--exclude-standard"];
+    let listed = match git.run(&listing).await? {
+        output if output.success() => output.stdout,
+        _ => git.bytes(&["ls-files", "-z", "--others", "--cached", "--exclude-standard"]).await?,
+    };
+    let regular = |path: &&[u8]| {
+        let path = files.join(OsStr::from_bytes(path));
+        fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) && open(&path).is_ok()
+    };
+    let paths: Vec<&[u8]> = fields(&listed).filter(regular).collect();
+    let failed = |source| io_error(files, source);
+    let (mut odd, mut next) = (Vec::new(), 0);
+    while next < paths.len() && odd.len() <= MANY {
+        let (mut names, answers) =
+            (tempfile::tempfile().map_err(failed)?, Arc::new(tempfile::tempfile().map_err(failed)?));
+        let lines: Vec<u8> = paths[next..].iter().flat_map(|path| [quoted(path), vec![b'\n']].concat()).collect();
+        names.write_all(&lines).and_then(|()| names.rewind()).map_err(failed)?;
+        if git.piped(&["hash-object", "-w", "--stdin-paths"], &Arc::new(names), Some(&answers)).await? {
+            break;
+        }
+        let mut said = Vec::new();
+        (&*answers).rewind().and_then(|()| (&*answers).read_to_end(&mut said)).map_err(failed)?;
+        next += said.iter().filter(|byte| **byte == b'\n').count();
+        odd.extend(paths.get(next).map(|path| path.to_vec()));
+        next += 1;
+    }
+    Ok(odd)
+}
+
+/// Has git take these files as they are on the disk, by the attributes that stand above all others.
+async fn take_as_they_are(git: &Git, files: &Path, paths: &[Vec<u8>]) -> Result<(), CollectError> {
+    let own = own_attributes(git, files).await?;
+    let failed = |source| io_error(&own, source);
+    own.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+    let mut text = match fs::read(&own) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => read.map_err(failed)?,
+    };
+    for path in paths {
+        // A pattern first, then a quoted string of it.
+        let mut pattern = b"/".to_vec();
+        for byte in path {
+            if matches!(byte, b'\\' | b'*' | b'?' | b'[') {
+                pattern.push(b'\\');
+            }
+            pattern.push(*byte);
+        }
+        text.extend(quoted(&pattern));
+        text.extend(b" -text !eol !crlf !filter !ident !working-tree-encoding\n");
+    }
+    fs::write(&own, text).map_err(failed)
+}
+
+/// The file of attributes that belongs to the repository itself.
+async fn own_attributes(git: &Git, files: &Path) -> Result<PathBuf, GitError> {
+    let path = git.bytes(&["rev-parse", "--git-path", "info/attributes"]).await?;
+    Ok(files.join(OsStr::from_bytes(path.strip_suffix(b"\n").unwrap_or(&path))))
+}
+
+/// A path as git reads it in a line: always in quotation marks, odd bytes as octal numbers (quote.c).
+pub(crate) fn quoted(path: &[u8]) -> Vec<u8> {
+    let mut text = vec![b'"'];
+    for byte in path {
+        match byte {
+            b'"' | b'\\' => text.extend([b'\\', *byte]),
+            0x20..=0x7e => text.push(*byte),
+            _ => text.extend(format!("\\{byte:03o}").into_bytes()),
+        }
+    }
+    text.push(b'"');
+    text
+}
+
+fn io_error(path: &Path, source: io::Error) -> CollectError {
+    CollectError::Io { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_as_git_reads_them() {
+        assert_eq!(quoted(b"a b"), b"\"a b\"");
+        assert_eq!(quoted(b"a\"\\\n\xff"), br#""a\"\\\012\377""#);
+    }
+}

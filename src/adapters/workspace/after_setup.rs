@@ -1,0 +1,151 @@
+//! Files that `setup` leaves in a workspace though git does not ignore them: they are nobody's work.
+//!
+//! They are noted beside the slot, each with what it was, and stand in the clone's own list of ignored files from then on: neither
+//! the unit nor a collection commits them, and they stay for the slot's next user, as `setup` may not run again. One that
+//! somebody changed is work like any other.
+
+use super::disk::write_durably;
+use super::layout::note;
+use crate::adapters::git::{Git, GitError, fields};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// More files than this are not told apart: git would compare each file with each of their names.
+const MOST: usize = 2_000;
+
+/// Larger files are known by size and time.
+const LARGEST: u64 = 4 << 20;
+
+/// A file as it was when `setup` had ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Left {
+    path: Vec<u8>,
+    mode: u32,
+    size: u64,
+    changed: i128,
+    /// Of the content, or of what a link names.
+    hash: Option<String>,
+}
+
+impl Left {
+    fn of(files: &Path, path: &[u8]) -> Option<Self> {
+        let full = files.join(OsStr::from_bytes(path));
+        let meta = fs::symlink_metadata(&full).ok()?;
+        let content = match (meta.is_symlink(), meta.is_file() && meta.len() <= LARGEST) {
+            (true, _) => Some(fs::read_link(&full).ok()?.into_os_string().into_vec()),
+            (_, true) => fs::read(&full).ok(),
+            _ => None,
+        };
+        let hash = content.map(|bytes| Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect());
+        let changed = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
+        Some(Self { path: path.to_vec(), mode: meta.mode(), size: meta.len(), changed, hash })
+    }
+
+    /// Whether the file is what it was.
+    fn is_still(&self, files: &Path) -> bool {
+        Self::of(files, &self.path).is_some_and(|now| {
+            let same = (now.mode, now.size) == (self.mode, self.size);
+            same && if self.hash.is_some() { now.hash == self.hash } else { now.changed == self.changed }
+        })
+    }
+}
+
+fn list(files: &Path) -> PathBuf {
+    note(files, "left")
+}
+
+fn noted(files: &Path) -> Vec<Left> {
+    fs::read(list(files)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+fn keep(files: &Path, left: &[Left]) -> io::Result<()> {
+    write_durably(&list(files), &serde_json::to_vec(left)?)
+}
+
+/// Files of a clone that are neither tracked nor ignored.
+pub(super) async fn unignored(git: &Git) -> Result<Vec<OsString>, GitError> {
+    let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
+    Ok(fields(&others).map(|path| OsStr::from_bytes(path).to_owned()).collect())
+}
+
+/// Notes what `setup` has left in the clone `files`, where nobody has worked since; all of it by name.
+pub(super) async fn note_left(git: &Git, files: &Path) -> Result<Vec<OsString>, GitError> {
+    let failed = |source| GitError::Io { path: list(files), source };
+    // Nobody has worked here yet: what is there now is what `setup` left, also where it ran again.
+    let before = noted(files);
+    let mut left: Vec<Left> = before.iter().filter_map(|left| Left::of(files, &left.path)).collect();
+    let others = unignored(git).await?;
+    // A name with a line break cannot stand in a list of ignored files.
+    let sound = |path: &&[u8]| !path.ends_with(b"/") && !path.contains(&b'\n');
+    let new: Vec<&[u8]> = others.iter().map(|path| path.as_bytes()).filter(sound).collect();
+    if !new.is_empty() && left.len() + new.len() <= MOST {
+        left.extend(new.into_iter().filter_map(|path| Left::of(files, path)));
+    }
+    if left != before {
+        keep(files, &left).and_then(|()| ignore(files)).map_err(failed)?;
+    }
+    Ok(left.into_iter().map(|left| OsString::from_vec(left.path)).collect())
+}
+
+/// The lines of the clone's list of ignored files for what `setup` left.
+pub(super) fn lines(files: &Path) -> Vec<u8> {
+    noted(files).iter().flat_map(|left| super::slot::ignoring(&left.path)).collect()
+}
+
+/// Adds what is noted to the clone's own list of ignored files.
+fn ignore(files: &Path) -> io::Result<()> {
+    let info = files.join(".git/info");
+    fs::create_dir_all(&info)?;
+    let mut text = match fs::read(info.join("exclude")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => read?,
+    };
+    text.extend(lines(files));
+    fs::write(info.join("exclude"), text)
+}
+
+/// Forgets those files that somebody changed or took away since: what is there now is work. What is still as `setup` left it, by
+/// name, and whether anything was forgotten.
+pub(super) fn forget_changed(files: &Path) -> io::Result<(Vec<OsString>, bool)> {
+    let left = noted(files);
+    let before = left.len();
+    let same: Vec<Left> = left.into_iter().filter(|left| left.is_still(files)).collect();
+    if same.len() < before {
+        keep(files, &same)?;
+    }
+    let forgot = same.len() < before;
+    Ok((same.into_iter().map(|left| OsString::from_vec(left.path)).collect(), forgot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_what_it_was_until_its_content_or_kind_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = dir.path().join("slot-1/work");
+        fs::create_dir_all(&files).unwrap();
+        fs::write(files.join("touched"), "1").unwrap();
+        fs::write(files.join("changed"), "1").unwrap();
+        fs::write(files.join("kind"), "1").unwrap();
+        std::os::unix::fs::symlink("a", files.join("link")).unwrap();
+        let left: Vec<Left> =
+            ["touched", "changed", "kind", "link"].iter().map(|n| Left::of(&files, n.as_bytes()).unwrap()).collect();
+        keep(&files, &left).unwrap();
+        assert_eq!(forget_changed(&files).unwrap().0.len(), 4);
+        fs::write(files.join("touched"), "1").unwrap();
+        fs::write(files.join("changed"), "2").unwrap();
+        fs::remove_file(files.join("kind")).unwrap();
+        std::os::unix::fs::symlink("1", files.join("kind")).unwrap();
+        assert_eq!(forget_changed(&files).unwrap(), (vec!["touched".into(), "link".into()], true));
+        assert_eq!(forget_changed(&files).unwrap().1, false);
+        assert_eq!(lines(&files), b"/touched\n/link\n");
+    }
+}
