@@ -114,3 +114,21 @@ fn p1_what_setup_leaves_is_nobodys_work() {
     night.mc(&["doctor", "--baseline"]).says(&["node_modules", "does not ignore"]);
     night.audit();
 }
+
+#[test]
+fn p1_what_the_repository_itself_excludes_stays_out_and_the_list_can_be_written() {
+    let night = Night::new();
+    night.sh(r"printf '*.local\ncaf\351\n' >> .git/info/exclude");
+    let plan = [
+        unit(
+            "a",
+            r#"set -e; echo secret > notes.local; echo s > "$(printf 'caf\351')"; echo real > real.txt; git add -A; git commit -qm a"#,
+        ),
+        unit("b", "set -e; test -d .git/info; echo x >> .git/info/exclude; echo x > x; echo b > b; echo s > b.local"),
+        unit("c", "rm -rf .git/info; echo s > c.local; echo c > c"),
+    ];
+    night.mission(&plan.join("\n")).exits(0);
+    // What an agent adds to the list of its own clone counts for nobody.
+    assert_eq!(night.sh("git diff --name-only main mc/green"), "b\nc\nreal.txt\nx");
+    night.audit();
+}

@@ -6,6 +6,7 @@
 
 use super::disk::write_durably;
 use super::layout::note;
+use super::pool::{Pool, PoolError};
 use crate::adapters::git::{Git, GitError, fields};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -121,6 +122,25 @@ pub(super) fn forget_changed(files: &Path) -> io::Result<(Vec<OsString>, bool)> 
     }
     let forgot = same.len() < before;
     Ok((same.into_iter().map(|left| OsString::from_vec(left.path)).collect(), forgot))
+}
+
+impl Pool {
+    /// Notes what `setup` left in a slot though git does not ignore it, before anybody works there: it is no part of their work.
+    /// Its names.
+    ///
+    /// # Errors
+    /// [`PoolError::Git`].
+    pub async fn note_left_by_setup(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(note_left(&self.git(slot), &self.path(slot)).await?)
+    }
+
+    /// Files in a slot that are neither tracked nor ignored.
+    ///
+    /// # Errors
+    /// [`PoolError::Git`].
+    pub async fn unignored(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(unignored(&self.git(slot)).await?)
+    }
 }
 
 #[cfg(test)]

@@ -248,23 +248,6 @@ impl Pool {
         self.folder(slot).note("setup")
     }
 
-    /// Notes what `setup` left in a slot though git does not ignore it, before anybody works there: it is no part of their work.
-    /// Its names.
-    ///
-    /// # Errors
-    /// [`PoolError::Git`].
-    pub async fn note_left_by_setup(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
-        Ok(after_setup::note_left(&self.git(slot), &self.path(slot)).await?)
-    }
-
-    /// Files in a slot that are neither tracked nor ignored.
-    ///
-    /// # Errors
-    /// [`PoolError::Git`].
-    pub async fn unignored(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
-        Ok(after_setup::unignored(&self.git(slot)).await?)
-    }
-
     fn marker(&self, slot: u32) -> PathBuf {
         self.folder(slot).note("dirty")
     }
@@ -303,7 +286,7 @@ impl Pool {
     }
 
     /// Removes a slot's files with all that is kept about them.
-    fn wipe(&self, slot: u32) -> Result<(), PoolError> {
+    pub(super) fn wipe(&self, slot: u32) -> Result<(), PoolError> {
         *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let folder = self.folder(slot);
         let removed = || {
@@ -314,15 +297,6 @@ impl Pool {
             folder.remove()
         };
         removed().map_err(|e| io_error(folder.parent(), e))
-    }
-
-    /// Removes a slot that holds nobody's work, or, where something in it cannot be removed, sets it aside. Whether it is removed.
-    fn clear_away(&self, slot: u32) -> Result<bool, PoolError> {
-        let Err(error) = self.wipe(slot) else { return Ok(true) };
-        let reason = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
-        let why = format!("it cannot be emptied ({error}{reason}); nobody's work is in it that is not pinned");
-        self.move_away(slot, &Note { label: String::new(), base: None, why })?;
-        Ok(false)
     }
 
     fn let_go(&self, slot: u32) {

@@ -86,6 +86,15 @@ pub fn discard(slot: &Quarantined) -> io::Result<()> {
 }
 
 impl Pool {
+    /// Removes a slot that holds nobody's work, or, where something in it cannot be removed, sets it aside. Whether it is removed.
+    pub(super) fn clear_away(&self, slot: u32) -> Result<bool, PoolError> {
+        let Err(error) = self.wipe(slot) else { return Ok(true) };
+        let reason = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+        let why = format!("it cannot be emptied ({error}{reason}); nobody's work is in it that is not pinned");
+        self.move_away(slot, &Note { label: String::new(), base: None, why })?;
+        Ok(false)
+    }
+
     /// Moves a slot into quarantine. Its number is free afterwards. Returns where it is now.
     ///
     /// # Errors

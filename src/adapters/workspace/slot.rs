@@ -41,6 +41,9 @@ pub(crate) struct Shape {
     pub(crate) theirs: Vec<Identity>,
 }
 
+/// A longer list of ignored files is not read.
+const LONGEST_EXCLUDE: u64 = 1 << 20;
+
 impl Shape {
     /// The last line of defence: a git directory that is rewritten is not that of the source, and its files are not the
     /// source's files.
@@ -114,14 +117,16 @@ impl Shape {
             remove_any(&list)?;
         }
         fs::rename(&draft, &list)?;
-        // What a person left out of version control in the source alone is nobody's work here either.
-        let own = files::read_if_there(&self.facts.common_dir.join("info/exclude")).ok().flatten();
-        let mut lines = own.filter(|text| text.len() <= LONGEST_EXCLUDE).unwrap_or_default();
-        if lines.last().is_some_and(|last| *last != b'\n') {
+        // What the repository itself ignores without a file of the tree is ignored here too.
+        let list = self.facts.common_dir.join("info/exclude");
+        let usable = fs::metadata(&list).is_ok_and(|meta| meta.is_file() && meta.len() <= LONGEST_EXCLUDE);
+        let mut lines = if usable { fs::read(&list)? } else { Vec::new() };
+        if !lines.is_empty() && !lines.ends_with(b"\n") {
             lines.push(b'\n');
         }
         lines.extend(self.excluded.iter().flat_map(|path| ignoring(path.as_bytes())));
         lines.extend(git_dir.parent().map(after_setup::lines).unwrap_or_default());
+        // The folder is there after any clone, and tools write into it.
         fs::create_dir_all(git_dir.join("info"))?;
         fs::write(git_dir.join("info/exclude"), lines)?;
         if self.facts.shallow {
