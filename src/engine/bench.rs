@@ -15,7 +15,7 @@ use crate::adapters::host::probe::{Isolation, ProbeError, Wanted, probe};
 use crate::adapters::host::supervisor::OURSELVES;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
-use crate::adapters::workspace::home::Homes;
+use crate::adapters::workspace::home::{Homes, forget_short};
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::slot::Ignored;
 use crate::config::Settings;
@@ -23,6 +23,7 @@ use crate::config::settings::Isolation as WantedIsolation;
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::TreeId;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,6 +50,7 @@ pub struct Bench {
     pool: OnceCell<Arc<Pool>>,
     isolation: OnceCell<Isolation>,
     homes: OnceCell<Homes>,
+    shortened: Mutex<BTreeSet<PathBuf>>,
     fingerprint: OnceCell<String>,
 }
 
@@ -99,6 +101,7 @@ impl Bench {
             pool: OnceCell::new(),
             isolation: OnceCell::new(),
             homes: OnceCell::new(),
+            shortened: Mutex::default(),
             fingerprint: OnceCell::new(),
         }
     }
@@ -187,6 +190,11 @@ impl Bench {
         self.homes.get_or_try_init(|| homes::find(self)).await.map(Some)
     }
 
+    /// Notes that a folder has a short name, which goes with this bench.
+    pub fn shortened(&self, folder: &Path) {
+        self.shortened.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+    }
+
     /// The allow-listed environment plus `names`.
     #[must_use]
     pub fn allowed_env(&self, names: &[String]) -> Vec<(OsString, OsString)> {
@@ -263,6 +271,14 @@ impl Bench {
         match self.store().snapshot_get(key)? {
             None => Ok(None),
             Some(text) => Ok(Some(serde_json::from_str(&text)?)),
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        for folder in self.shortened.get_mut().unwrap_or_else(PoisonError::into_inner).iter() {
+            forget_short(folder);
         }
     }
 }

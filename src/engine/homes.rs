@@ -14,7 +14,7 @@ use crate::adapters::host::rundir::Mount;
 use crate::adapters::host::supervisor::OURSELVES;
 use crate::adapters::machine::Scratch;
 use crate::adapters::store::place::StateDir;
-use crate::adapters::workspace::home::{Census, Homes, Layers, census, forget_short, look, shorten};
+use crate::adapters::workspace::home::{Census, Homes, Layers, census, look, shorten};
 use crate::adapters::workspace::layout::{home_folder, layers_folder, slot_of, temporary_folder};
 use crate::config::Settings;
 use sha2::{Digest, Sha256};
@@ -77,11 +77,12 @@ pub struct Around {
     pub mounts: Vec<Mount>,
 }
 
-/// What a run in the folder `cwd` sees; nothing of its own where that is no slot. `run` is a word no other run has.
+/// What a run in the folder `cwd` sees; nothing of its own where that is no slot. HOME itself is mounted only where what `setup`
+/// wrote there has to stay as it is.
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn around(bench: &Bench, cwd: &Path, home: Home, run: &str) -> Result<Around, String> {
+pub async fn around(bench: &Bench, cwd: &Path, home: Home) -> Result<Around, String> {
     let mut around = Around::default();
     if slot_of(cwd) == cwd {
         return Ok(around);
@@ -90,22 +91,25 @@ pub async fn around(bench: &Bench, cwd: &Path, home: Home, run: &str) -> Result<
     let temporary = temporary_folder(cwd);
     let mut seen = temporary.clone();
     if let Some(short) = shorten(&temporary).filter(|_| mounting) {
+        bench.shortened(&temporary);
         around.mounts.push(Mount::Bind { from: temporary, to: short.clone() });
         seen = short;
     }
     around.env.push(("TMPDIR".into(), seen.into()));
     if let (Home::Slots, Some(homes)) = (home, bench.homes().await?) {
         let folder = home_folder(cwd);
-        around.mounts.extend(homes.mounts(&folder, &layers(cwd), run));
+        let (layers, whole) = (layers(cwd), bench.settings().target.setup.is_some());
+        // An engine that was killed left this to us.
+        layers.tidy();
+        around.mounts.extend(homes.mounts(Some(folder.as_path()).filter(|_| whole), &layers));
         around.env.push((HOME.into(), folder.into()));
     }
     Ok(around)
 }
 
-/// Takes away what [`around`] made for a run that has ended.
+/// Takes away what the mounts of a run that has ended left.
 pub fn leave(cwd: &Path) {
     if slot_of(cwd) != cwd {
-        forget_short(&temporary_folder(cwd));
         layers(cwd).tidy();
     }
 }
@@ -119,8 +123,11 @@ pub async fn furnish(bench: &Bench, work: &Path) -> Result<(), String> {
     let (folder, layers) = (home_folder(work), layers(work));
     let made = || {
         homes.furnish(&folder)?;
-        layers.renew(homes)?;
-        if bench.settings().target.setup.is_none() { layers.forget() } else { Ok(()) }
+        match (bench.settings().target.setup.is_some(), homes.is_mounted() && homes.has_folders()) {
+            (true, _) => layers.renew(homes),
+            (false, true) => layers.forget().and_then(|()| layers.renew(homes)),
+            (false, false) => layers.remove(),
+        }
     };
     made().map_err(|e| format!("make the HOME of verifications in {}: {e}", folder.display()))
 }

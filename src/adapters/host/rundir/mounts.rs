@@ -15,7 +15,7 @@ pub enum Mount {
         target: PathBuf,
         /// Takes what is written.
         upper: PathBuf,
-        /// A folder of the kernel's own beside `upper`, made when absent; used by no other mount, ever.
+        /// A folder of the kernel's own beside `upper`, made when absent; nothing of another mount is in it.
         work: PathBuf,
         /// What is seen below it, topmost first; `target` itself may be among them.
         lowers: Vec<PathBuf>,

@@ -86,7 +86,7 @@ impl Homes {
         let failed = |e: io::Error| format!("use {}: {e}", scratch.display());
         DirBuilder::new().mode(0o700).create(&home).map_err(failed)?;
         layers.renew(self).map_err(failed)?;
-        let mounts = self.mounts(&home, &layers, "try");
+        let mounts = self.mounts(Some(&home), &layers);
         let file = scratch.join("run");
         let text = trial_text(isolation, &mounts).map_err(|e| e.to_string())?;
         fs::write(&file, text).map_err(failed)?;
@@ -104,7 +104,7 @@ impl Homes {
         }
     }
 
-    /// Whether HOME is mounted, so that what setup leaves in it can be kept and what follows cannot change that.
+    /// Whether HOME can be mounted, so that what setup leaves in it can be kept and what follows cannot change that.
     #[must_use]
     pub fn is_mounted(&self) -> bool {
         self.mounts
@@ -146,19 +146,26 @@ impl Homes {
         Ok(())
     }
 
-    /// What is mounted for one run; `run` is a word that no other run has.
+    /// Whether something is mounted for each run even where HOME need not be.
     #[must_use]
-    pub fn mounts(&self, home: &Path, layers: &Layers, run: &str) -> Vec<Mount> {
+    pub fn has_folders(&self) -> bool {
+        !self.overlaid.is_empty()
+    }
+
+    /// What is mounted for one run; HOME, too, where it is given: what is written there can be kept apart then.
+    #[must_use]
+    pub fn mounts(&self, home: Option<&Path>, layers: &Layers) -> Vec<Mount> {
         if !self.mounts {
             return Vec::new();
         }
         let folders = self.overlaid.iter().map(|part| (part.name.as_path(), part.real.as_path()));
-        std::iter::once((Path::new(layers::HOME), home))
+        home.map(|home| (Path::new(layers::HOME), home))
+            .into_iter()
             .chain(folders)
             .map(|(name, folder)| Mount::Overlay {
                 target: folder.to_owned(),
                 upper: layers.upper(name),
-                work: layers.work(name, run),
+                work: layers.work(name),
                 lowers: layers.made(name).into_iter().chain([folder.to_owned()]).collect(),
             })
             .collect()
