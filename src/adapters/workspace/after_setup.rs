@@ -4,10 +4,10 @@
 //! the unit nor a collection commits them, and they stay for the slot's next user, as `setup` may not run again. One that
 //! somebody changed is work like any other.
 
-use super::disk::write_durably;
 use super::layout::note;
 use super::pool::{Pool, PoolError};
 use crate::adapters::git::{Git, GitError, fields};
+use crate::adapters::nofollow::replace;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::ffi::{OsStr, OsString};
@@ -66,7 +66,7 @@ fn noted(files: &Path) -> Vec<Left> {
 }
 
 fn keep(files: &Path, left: &[Left]) -> io::Result<()> {
-    write_durably(&list(files), &serde_json::to_vec(left)?)
+    replace(&list(files), &serde_json::to_vec(left)?, true)
 }
 
 /// Files of a clone that are neither tracked nor ignored.
@@ -165,7 +165,7 @@ mod tests {
         fs::remove_file(files.join("kind")).unwrap();
         std::os::unix::fs::symlink("1", files.join("kind")).unwrap();
         assert_eq!(forget_changed(&files).unwrap(), (vec!["touched".into(), "link".into()], true));
-        assert_eq!(forget_changed(&files).unwrap().1, false);
+        assert!(!forget_changed(&files).unwrap().1);
         assert_eq!(lines(&files), b"/touched\n/link\n");
     }
 }

@@ -41,11 +41,6 @@ pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes pipes, sockets and devices below `dir`: they hold nothing, and make git fail or wait for ever.
-pub(crate) fn remove_special(dir: &Path) -> io::Result<()> {
-    remove_where(dir, &|_, kind| !(kind.is_file() || kind.is_symlink()))
-}
-
 pub(super) fn remove_where(dir: &Path, unwanted: &impl Fn(&Path, FileType) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

@@ -1,3 +1,5 @@
+//! What a slot folder is after each call, whatever was there before and wherever an earlier call was cut short.
+
 use super::*;
 use std::os::unix::fs::{MetadataExt, symlink};
 

@@ -2,9 +2,9 @@
 //! and told. Nothing of it is ever deleted.
 
 use super::collect::CollectError;
-use super::disk::write_durably;
 use super::rescue::{Aside, within};
 use crate::adapters::git::{Git, fields};
+use crate::adapters::nofollow::replace;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -126,7 +126,7 @@ pub(crate) fn set_aside(
         text.push(0);
     }
     fs::create_dir_all(run_dir).map_err(failed)?;
-    write_durably(&place, &text).map_err(failed)?;
+    replace(&place, &text, true).map_err(failed)?;
     for left in &mut left_out {
         let path = files.join(&left.path);
         if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {

@@ -4,13 +4,11 @@
 //! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
-use super::after_setup;
 use super::checkout::{Checkout, Left, reset};
 use super::conversion::Conversion;
 use super::disk::{remove_any, sync_folder};
 use super::ground::{Ground, numbers};
 use super::layout::{SlotFolder, Standing, slot_of};
-use super::quarantine::Note;
 use super::slot::{Ignored, Shape, narrow, slot_git};
 use super::space::Measured;
 use crate::adapters::files;
@@ -21,7 +19,6 @@ use crate::adapters::nofollow;
 use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -4,9 +4,10 @@
 //! slot is made anew. Nothing in it is touched. A later engine brings it back, tries to collect it, and puts it back where that
 //! fails again. Killed at any instant, the slot is in its old place with its marker, or in quarantine with its note.
 
-use super::disk::{remove_any, sync_folder, write_durably};
+use super::disk::{remove_any, sync_folder};
 use super::pool::{Pool, PoolError, io_error};
 use crate::adapters::files;
+use crate::adapters::nofollow::replace;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -113,7 +114,7 @@ impl Pool {
         let failed = |source| io_error(&place, source);
         fs::create_dir_all(&place).map_err(failed)?;
         let text = serde_json::to_vec_pretty(note).map_err(|e| failed(e.into()))?;
-        write_durably(&place.join(NOTE), &text).map_err(failed)?;
+        replace(&place.join(NOTE), &text, true).map_err(failed)?;
         match fs::copy(folder.note("made"), place.join(MADE)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
@@ -163,7 +164,7 @@ impl Pool {
         self.hold(slot)?;
         let folder = self.folder(slot);
         let failed = |source| io_error(folder.parent(), source);
-        write_durably(&folder.note("dirty"), entry.note.label.as_bytes()).map_err(failed)?;
+        replace(&folder.note("dirty"), entry.note.label.as_bytes(), true).map_err(failed)?;
         match fs::copy(entry.path.join(MADE), folder.note("made")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}

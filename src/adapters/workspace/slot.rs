@@ -7,9 +7,8 @@
 
 use super::after_setup;
 use super::beside::entries;
-use super::disk::{open_up, remove_any, remove_special, remove_where};
+use super::disk::{open_up, remove_any, remove_where};
 use super::layout::note;
-use crate::adapters::files;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::adapters::nofollow::Identity;
@@ -135,9 +134,6 @@ impl Shape {
         fs::write(git_dir.join("config"), self.config())
     }
 }
-
-/// A longer `info/exclude` of the source is not read.
-const LONGEST_EXCLUDE: usize = 1 << 20;
 
 /// From so many files on, git looks at them in several threads: below, starting these costs more than they save (measured
 /// with 2,000 files: a fifth of the processor time of `git add`).
