@@ -302,6 +302,7 @@ fn p3_what_a_person_took_back_is_reported_as_that_and_the_proof_holds() {
 #[test]
 fn what_landed_is_verified_again_and_a_test_that_says_otherwise_is_named() {
     let night = Night::new();
+    night.without_oracle("one of its tests looks outside, where something is broken in the end");
     night.write("tests/outside.sh", "test ! -e \"$HOME/broken\"\n");
     night.commit("a test that looks outside");
     night.mission(&unit("good", "echo true > tests/good.sh")).exits(0);

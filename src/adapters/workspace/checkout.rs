@@ -103,7 +103,7 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
         let known = tracked(&git).await?.paths;
         let known: HashSet<&[u8]> = known.iter().map(|(_, path)| path.as_slice()).collect();
         let odd = found.odd_files.iter().filter(|path| known.contains(path.as_os_str().as_bytes()));
-        odd.map(|path| remove_any(&files.join(path))).collect::<io::Result<()>>().map_err(failed)?;
+        odd.map(|path| files.join(path)).try_for_each(|path| remove_any(&path)).map_err(failed)?;
     }
     // As `read-tree --reset -u` does, every file is compared; but what it knows of trees, it keeps.
     let checkout = ["checkout", "-q", "-f", "--detach", base.as_str()];
