@@ -81,7 +81,9 @@ fn nothing_is_followed(night: Night) {
     assert_eq!(night.sh("cat ../moved-pool/quarantine/replaced-slot-*-work.1/slot/x"), "x");
     night.mission(&unit("again", "touch again")).exits(0);
     others.are_left_alone("after another mission");
-    night.mc(&["audit"]).exits(0);
+    // Where a whole pool was taken away, what was in it could not be pinned, and the audit says so.
+    let said = night.mc(&["audit"]).exits(4).says(&["pool: what attempt 1 left", "pool-gone: what attempt 1 left"]);
+    assert_eq!(said.text().matches("is not pinned").count(), 2, "{}", said.text());
 }
 
 #[test]

@@ -48,6 +48,8 @@ fn checked_by(line: &str) -> World {
     let world = World::new();
     let path = world.repo().join("mission-control.toml");
     let text = fs::read_to_string(&path).unwrap();
+    // A check has a HOME of its own.
+    let line = line.replace("~/", &format!("{}/", world.home().display()));
     let text = text.replace("[target]\n", &format!("[target]\ncheck = '''{line}'''\n"));
     world.commit("mission-control.toml", &text);
     world

@@ -208,7 +208,7 @@ impl Pool {
     }
 
     /// The folder of the pool stands where it was opened: what took its place is put out of the way, a missing one is made again.
-    fn stand(&self) -> Result<(), PoolError> {
+    pub(super) fn stand(&self) -> Result<(), PoolError> {
         self.ground.stand().map_err(|e| io_error(self.ground.root(), e))
     }
 

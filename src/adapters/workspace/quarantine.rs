@@ -109,7 +109,10 @@ impl Pool {
 
     /// The same for a slot whose lock the caller has.
     pub(super) fn move_away(&self, slot: u32, note: &Note) -> Result<PathBuf, PoolError> {
+        // Nothing is written through what took the place of the pool, and what is not there is not moved.
+        self.stand()?;
         let folder = self.folder(slot);
+        fs::symlink_metadata(folder.parent()).map_err(|e| io_error(folder.parent(), e))?;
         let place = self.free_place(slot, note)?;
         let failed = |source| io_error(&place, source);
         fs::create_dir_all(&place).map_err(failed)?;
@@ -156,6 +159,7 @@ impl Pool {
     /// # Errors
     /// [`PoolError`]; it is in quarantine still.
     pub fn bring_back(&self, entry: &Quarantined) -> Result<u32, PoolError> {
+        self.stand()?;
         let taken = |slot: &u32| {
             let folder = self.folder(*slot);
             [folder.parent().to_owned(), folder.note("dirty")].iter().any(|path| fs::symlink_metadata(path).is_ok())
