@@ -18,6 +18,7 @@ use crate::adapters::store::{Store, StoreError};
 use crate::adapters::workspace::home::{Homes, forget_short};
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::slot::Ignored;
+use crate::adapters::workspace::tags::Tags;
 use crate::config::Settings;
 use crate::config::settings::Isolation as WantedIsolation;
 use crate::domain::plan::globs::Globs;
@@ -52,6 +53,7 @@ pub struct Bench {
     homes: OnceCell<Homes>,
     shortened: Mutex<BTreeSet<PathBuf>>,
     fingerprint: OnceCell<String>,
+    tags: Tags,
 }
 
 /// Whose workspaces are used, and how long runs outlive their engine.
@@ -103,6 +105,7 @@ impl Bench {
             homes: OnceCell::new(),
             shortened: Mutex::default(),
             fingerprint: OnceCell::new(),
+            tags: Tags::default(),
         }
     }
 
@@ -135,7 +138,7 @@ impl Bench {
                     Room::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
                     Room::Verifications(ignored) => Pool::open_cut(&verify_pool(&root), &self.source, ignored).await?,
                 };
-                Ok(Arc::new(pool.excluding(&self.settings().target.copy)))
+                Ok(Arc::new(pool.excluding(&self.settings().target.copy).tagged(&self.tags)))
             })
             .await
     }
@@ -211,7 +214,7 @@ impl Bench {
     }
 
     /// What a snapshot's validity depends on beside tree and stages (design, section 10): system, hashed variables,
-    /// outputs of the fingerprint commands.
+    /// outputs of the fingerprint commands, the tags of the repository where it has any.
     ///
     /// # Errors
     /// [`EngineError::Broken`] when a fingerprint command fails.
@@ -239,6 +242,10 @@ impl Bench {
         for name in &verification.env {
             field(name.as_bytes());
             field(self.env.var(name).map(std::os::unix::ffi::OsStrExt::as_bytes).unwrap_or_default());
+        }
+        if let Some(tags) = self.tags.digest(&self.source, &self.facts).await? {
+            field(b"tags");
+            field(tags.as_bytes());
         }
         for text in &verification.fingerprint {
             let mut command = CommandLine::new("sh").arg("-c").arg(text).cwd(&self.facts.toplevel).env_clear();

@@ -44,6 +44,7 @@ mod mission_owner;
 mod mission_power;
 mod mission_replaced;
 mod mission_repository;
+mod mission_tags;
 mod outputs;
 mod review;
 mod runs_containment;

@@ -78,7 +78,8 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
     let failed = |source| GitError::Io { path: files.to_owned(), source };
     let (began, before) = (SystemTime::now(), last_written(files));
     let found = survey(files, false, !fresh).map_err(failed)?;
-    renew(shape, files, base)?;
+    let tags = shape.tags.packed(source, &shape.facts, base).await?;
+    renew(shape, files, base, &tags)?;
     let git = slot_git(source, files);
     let (index, kept, printed) = (files.join(".git/index"), kept_index(files), note(files, "print"));
     let print = wanted.conversion.print(&git, special).await?;

@@ -221,7 +221,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
             notes.push(format!("the clone was not usable; what was left of it is in {}", place.display()));
         }
         notes.push("the clone was made anew around its files".to_owned());
-        renew(shape, &files, &attempt.base)?;
+        renew(shape, &files, &attempt.base, &[])?;
         git.out(&["read-tree", attempt.base.as_str()]).await?;
     }
     if !extra.is_empty() {

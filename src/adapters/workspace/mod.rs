@@ -16,6 +16,7 @@ pub mod quarantine;
 pub mod reports;
 pub mod slot;
 pub mod space;
+pub mod tags;
 
 mod add;
 mod after_setup;

@@ -11,6 +11,7 @@ use super::ground::{Ground, numbers};
 use super::layout::{SlotFolder, Standing, slot_of};
 use super::slot::{Ignored, Shape, narrow, slot_git};
 use super::space::Measured;
+use super::tags::Tags;
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::inspect;
@@ -138,7 +139,7 @@ impl Pool {
         let identity = source.identity().await?;
         let theirs = [&facts.common_dir, &facts.toplevel];
         let theirs = theirs.into_iter().filter_map(|path| nofollow::Identity::behind(path).ok()).collect();
-        let shape = Shape { facts, identity, excluded: Vec::new(), theirs };
+        let shape = Shape { facts, identity, excluded: Vec::new(), theirs, tags: Tags::default() };
         let ground = Ground::open(root).map_err(|e| io_error(root, e))?;
         Ok(Self {
             ground,
@@ -158,6 +159,13 @@ impl Pool {
     #[must_use]
     pub fn excluding(mut self, paths: &[String]) -> Self {
         self.shape.excluded = paths.to_vec();
+        self
+    }
+
+    /// The same pool with tags that others know as well.
+    #[must_use]
+    pub fn tagged(mut self, tags: &Tags) -> Self {
+        self.shape.tags = tags.clone();
         self
     }
 

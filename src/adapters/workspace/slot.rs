@@ -9,6 +9,7 @@ use super::after_setup;
 use super::beside::entries;
 use super::disk::{open_up, remove_any, remove_where};
 use super::layout::note;
+use super::tags::Tags;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::adapters::nofollow::Identity;
@@ -38,6 +39,8 @@ pub(crate) struct Shape {
     pub(crate) excluded: Vec<String>,
     /// Folders that are the user's own: nothing is rewritten there, whatever leads to them.
     pub(crate) theirs: Vec<Identity>,
+    /// The tags of the source.
+    pub(crate) tags: Tags,
 }
 
 /// A longer list of ignored files is not read.
@@ -160,8 +163,9 @@ pub(crate) fn slot_git(source: &Git, files: &Path) -> Git {
 }
 
 /// Makes a slot's git directory anew, detached at `base`, as `git init` would without looking at anybody's settings. The
-/// index is that of `mc`, not the one the last user of the slot left: it hides nothing and claims nothing.
-pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId) -> Result<(), GitError> {
+/// index is that of `mc`, not the one the last user of the slot left: it hides nothing and claims nothing. `tags` is what
+/// [`Tags::packed`] says.
+pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId, tags: &[u8]) -> Result<(), GitError> {
     let made = || -> io::Result<()> {
         let git_dir = files.join(".git");
         shape.refuse_theirs(&git_dir)?;
@@ -170,6 +174,9 @@ pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId) -> Result<(), 
             fs::create_dir_all(git_dir.join(folder))?;
         }
         fs::write(git_dir.join("HEAD"), format!("{base}\n"))?;
+        if !tags.is_empty() {
+            fs::write(git_dir.join("packed-refs"), tags)?;
+        }
         let zeros = "0".repeat(base.as_str().len());
         let (name, email) = (one_line(&shape.identity.0), one_line(&shape.identity.1));
         fs::write(git_dir.join("logs/HEAD"), format!("{zeros} {base} {name} <{email}> 0 +0000\n"))?;
