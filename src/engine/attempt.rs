@@ -308,6 +308,7 @@ async fn finish(
             if let Some(handoff) = &handoff {
                 claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
             }
+            report.hold = found.question(&order.spec.id);
             foreign_refs(shop, order, &place.refs(), &found, &mut report).await;
             leave_out(order, &found, &mut report);
             tell_left_by_setup(shop, &found, &mut report);

@@ -22,6 +22,7 @@ mod bench;
 mod books;
 mod claims;
 mod collecting;
+mod contents;
 mod driver;
 mod evidence;
 mod evidence_audit;

@@ -46,6 +46,7 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     notes.extend(on.unchanged(shop.allow_dirty).await?);
     notes.extend(on.copies()?);
     notes.extend(on.submodules(&target).await?);
+    notes.extend(on.filters(&target).await?);
     notes.extend(on.unknown_cost());
     notes.extend(shop.homes().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.and_then(shared));
     let green = on.green().await?;

@@ -18,6 +18,7 @@ use crate::adapters::machine;
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::RunLock;
 use crate::adapters::store::place::StateDir;
+use crate::adapters::workspace::lfs::{KEYS, LargeFiles};
 use crate::adapters::workspace::pool::PoolError;
 use crate::config::{Inputs, Layers, Settings};
 use crate::domain::mission::VerifyOrder;
@@ -85,7 +86,11 @@ impl Scratch {
                 source.as_os_str(),
                 repo.as_os_str(),
             ];
-            git.out(&args).await.map(|_| ())
+            git.out(&args).await?;
+            let settings = git.at(Place::GitDir(source.clone())).settings(&format!("^({KEYS})$")).await?;
+            let lent =
+                LargeFiles::of(facts, &settings, repo.parent().unwrap_or(&repo)).and_then(|large| large.lend(&repo));
+            lent.map_err(|source| GitError::Io { path: repo, source })
         })
         .await
     }

@@ -143,10 +143,10 @@ const WARNINGS: [(&str, &str, &str, &str); 9] = [
         "",
     ),
     (
-        "lfs",
+        "filters",
         "echo '*.bin filter=lfs diff=lfs merge=lfs -text' > .gitattributes; git add -A; git commit -qm x",
-        "git-lfs are not fetched",
-        "target.setup",
+        "git-lfs is not set up",
+        "",
     ),
     ("hooks", "echo true > .git/hooks/pre-commit", "your hooks do not run in missions: pre-commit", "a stage of"),
     (

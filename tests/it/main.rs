@@ -39,6 +39,7 @@ mod mission_evidence;
 mod mission_experiments;
 mod mission_gate;
 mod mission_hostile;
+mod mission_lfs;
 mod mission_odd_files;
 mod mission_owner;
 mod mission_power;

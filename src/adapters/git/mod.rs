@@ -6,6 +6,8 @@
 //! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so a git command that
 //! reads its standard input is called by [`Git::between`] only, which passes the lock in another place.
 
+pub(crate) mod config_files;
+pub(crate) mod file_attributes;
 pub mod filter;
 pub mod green;
 pub mod line;

@@ -115,6 +115,7 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
         remove_any(&index).map_err(failed)?;
         git.out(&checkout).await?;
     }
+    shape.large.make_own(files).map_err(failed)?;
     // A checkout from nothing is what this commit is; nobody was here to leave anything.
     let mut done = Reset::default();
     if !fresh {

@@ -10,27 +10,26 @@
 
 use super::after_setup;
 use super::beside::note_used;
+use super::clone::{foreign_alternates, local_store, own_folders, read_index, same_kind, usable};
 use super::commit::{Rest, commit_rest};
+use super::contents;
 use super::disk::remove_any;
 use super::elsewhere::{self, Line};
+use super::filtered;
 use super::layout::Standing;
 use super::left_out::{LeftOut, Why, left_before, note_left_out, set_aside, unlisted};
-use super::listing::{Listed, Listing, list, nothing_else};
 use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
-use super::slot::{Tracked, renew, slot_git, tracked, unblock, unhide};
+use super::slot::{Shape, renew, slot_git, tracked, unblock, unhide};
 use super::survey::survey;
-use crate::adapters::files::read_untrusted;
-use crate::adapters::git::{Git, GitError};
+use crate::adapters::git::GitError;
 use crate::adapters::host::command::CommandError;
 use crate::adapters::machine::no_room;
 use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Whose work lies in the slot.
@@ -99,8 +98,19 @@ pub struct Collected {
     pub elsewhere: Vec<Line>,
     /// What is no part of the head though git does not ignore it.
     pub left_out: Vec<LeftOut>,
+    /// Why it must not land although it is work: a person must look. Names in it are untrusted text.
+    pub holds: Vec<String>,
     /// Unusual things a person may want to know. Names in them are untrusted text.
     pub notes: Vec<String>,
+}
+
+impl Collected {
+    /// What a person is asked where the work must not land by itself.
+    #[must_use]
+    pub fn question(&self, unit: &UnitId) -> Option<String> {
+        let why = self.holds.join("; ");
+        (!why.is_empty()).then(|| format!("{why}; look at it, then `mc unit retry {unit}`"))
+    }
 }
 
 /// An attempt could not be collected; its slot must stay as it is.
@@ -207,9 +217,15 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         remove_any(&stamp).map_err(|source| CollectError::Io { path: stamp.clone(), source })?;
     }
     let own = !anew && own_folders(&git_dir) && same_kind(&git_dir, &shape.facts.object_format);
-    let extra = if own { foreign_alternates(&git_dir, &shape.objects()) } else { Vec::new() };
+    let extra = if own { foreign_alternates(&git_dir, &shape.borrowed()) } else { Vec::new() };
     if own {
         shape.mend(&git_dir, &extra).map_err(failed)?;
+        let spoilt = contents::drop_spoilt(&files).map_err(failed)?;
+        if spoilt > 0 {
+            notes.push(format!(
+                "{spoilt} contents of git-lfs in its clone were written into; those of the repository count"
+            ));
+        }
     }
     let usable = if own { usable(&git, &attempt.base).await? } else { None };
     let index = if usable.is_some() { read_index(&git, &git_dir, &mut notes).await? } else { None };
@@ -261,6 +277,8 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     // It tells of everything the head has only while nothing was added to it.
     let mut listing = listing.filter(|listing| listing.head.as_ref().is_some_and(|(listed, _)| *listed == head));
 
+    let mut holds = Vec::new();
+    take_over_contents(shape, &git_dir, &mut notes).await?;
     let local = local_store(&git, &git_dir, listing.as_ref()).await?;
     others.extend(local.commits);
     let refs = !extra.is_empty() || !local.complete;
@@ -286,6 +304,13 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         tips = rescue::tips(&git, &others, refs, &[&head.commit, &attempt.base], &mut notes).await?;
         (taken_from, listing) = (Some(line.name.clone()), None);
         elsewhere.clear();
+    }
+    if seen.filters && head.commit != attempt.base {
+        // What cannot be looked at is not looked past.
+        holds.extend(match filtered::unfit(&git, &shape.large, &attempt.base, &head).await {
+            Ok(reasons) => reasons,
+            Err(e) => vec![format!("whether its files went through their filters cannot be said: {e}")],
+        });
     }
     if odd || fs::symlink_metadata(git_dir.join("modules")).is_ok() {
         rescue::submodules(&git, &files, &attempt.base, &head.commit, &aside, &mut notes).await?;
@@ -318,6 +343,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         taken_from,
         elsewhere,
         left_out,
+        holds,
         notes,
     })
 }
@@ -352,99 +378,20 @@ fn aside_of(pool: &Pool, attempt: &Attempt) -> Aside {
     Aside { folder: attempt.run_dir.join("aside"), nearby: pool.root().join(format!("aside-{name}")) }
 }
 
-/// Whether the parts of a git directory we write to are its own, not links to somebody else's.
-fn own_folders(git_dir: &Path) -> bool {
-    let kind = |name: &str| fs::symlink_metadata(git_dir.join(name)).ok();
-    let folder = |name: &str| kind(name).is_some_and(|m| m.is_dir());
-    let optional = |name: &str| kind(name).is_none_or(|m| m.is_dir());
-    fs::symlink_metadata(git_dir).is_ok_and(|m| m.is_dir())
-        && folder("objects")
-        && folder("refs")
-        && ["objects/info", "objects/pack", "logs", "refs/heads"].into_iter().all(optional)
-        && fs::read_dir(git_dir.join("objects")).is_ok_and(|mut entries| {
-            entries.all(|entry| entry.is_ok_and(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink())))
-        })
-        && kind("HEAD").is_some_and(|m| m.is_file())
-}
-
-/// Larger settings are not read.
-const LONGEST_CONFIG: u64 = 1 << 20;
-
-/// Whether a repository names its objects as the source does. Somebody may have made another one in its place, whose index
-/// means nothing here and is read all the same.
-fn same_kind(git_dir: &Path, format: &str) -> bool {
-    let Some(config) = read_untrusted(&git_dir.join("config"), LONGEST_CONFIG) else { return true };
-    let value = |line: &str| {
-        let (key, value) = line.split_once('=')?;
-        key.trim().eq_ignore_ascii_case("objectformat").then(|| value.trim().to_ascii_lowercase())
-    };
-    config.lines().find_map(value).as_deref().unwrap_or("sha1") == format
-}
-
-/// Whether git takes it for a repository and everything its head needs can be read (`Some`), and what that is, where it can
-/// be listed.
-async fn usable(git: &Git, base: &CommitId) -> Result<Option<Option<Listing>>, GitError> {
-    if let Listed::Whole(listing) = list(git, "HEAD", base).await? {
-        return Ok(Some(Some(listing)));
+/// Takes over what git-lfs keeps in the clone, before anything that needs it is pinned.
+async fn take_over_contents(shape: &Shape, git_dir: &Path, notes: &mut Vec<String>) -> Result<(), CollectError> {
+    if fs::symlink_metadata(git_dir.join("lfs")).is_err() {
+        return Ok(());
     }
-    // A head that names no commit yet is fine; one that lacks objects is not.
-    if !git.run(&["rev-parse", "--git-dir"]).await?.success() {
-        return Ok(None);
+    let (large, from) = (shape.large.clone(), git_dir.to_owned());
+    let failed = |source| CollectError::Io { path: git_dir.join("lfs"), source };
+    let taken = tokio::task::spawn_blocking(move || large.take_over(&from)).await;
+    let taken = taken.map_err(|e| failed(io::Error::other(e)))?.map_err(failed)?;
+    if taken.false_names > 0 {
+        notes.push(format!(
+            "{} contents in its store of git-lfs are not what their names say and are left out",
+            taken.false_names
+        ));
     }
-    let head = git.run(&["rev-parse", "--verify", "--quiet", "HEAD"]).await?;
-    let sound = match CommitId::new(String::from_utf8_lossy(&head.stdout).trim()) {
-        Ok(head) => rescue::whole(git, &[&head], &[base]).await?,
-        Err(_) => true,
-    };
-    Ok(sound.then_some(None))
-}
-
-/// What the index lists. One that cannot be read gives way to that of HEAD; `None`: there is none either.
-async fn read_index(git: &Git, git_dir: &Path, notes: &mut Vec<String>) -> Result<Option<Tracked>, CollectError> {
-    if let Ok(index) = tracked(git).await {
-        return Ok(Some(index));
-    }
-    let path = git_dir.join("index");
-    remove_any(&path).map_err(|source| CollectError::Io { path, source })?;
-    if git.out(&["read-tree", "HEAD"]).await.is_err() {
-        return Ok(None);
-    }
-    notes.push("the index could not be read; that of HEAD took its place".to_owned());
-    Ok(tracked(git).await.ok())
-}
-
-/// The list of stores a clone borrows from, and where it is while [`local_store`] looks at the clone's own.
-const ALTERNATES: [&str; 2] = ["objects/info/alternates", "objects/info/alternates.hidden"];
-
-/// Existing folders in the alternates of a clone that `mc` did not put there; also in the list that a collection which was
-/// killed had put away.
-fn foreign_alternates(git_dir: &Path, own: &Path) -> Vec<Vec<u8>> {
-    let list = |name: &str| {
-        let path = git_dir.join(name);
-        let usable = fs::symlink_metadata(&path).is_ok_and(|m| m.is_file() && m.len() < 1 << 16);
-        if usable { fs::read(&path).unwrap_or_default() } else { Vec::new() }
-    };
-    let text = ALTERNATES.map(list).join(&b'\n');
-    let mut seen = BTreeSet::new();
-    let foreign = |line: &&[u8]| {
-        let dir = Path::new(std::ffi::OsStr::from_bytes(line));
-        dir.is_absolute() && dir != own && dir.is_dir() && seen.insert(line.to_vec())
-    };
-    text.split(|b| *b == b'\n').filter(foreign).map(<[u8]>::to_vec).collect()
-}
-
-/// What is in the clone's own store and not in `listing`, found by listing the store without what it borrows where there may
-/// be more.
-async fn local_store(git: &Git, git_dir: &Path, listing: Option<&Listing>) -> Result<rescue::Stored, CollectError> {
-    if let Some(objects) = listing.and_then(|listing| nothing_else(&git_dir.join("objects"), listing)) {
-        return Ok(rescue::Stored { commits: Vec::new(), objects, complete: true });
-    }
-    let [alternates, hidden] = ALTERNATES.map(|name| git_dir.join(name));
-    let failed = |source| CollectError::Io { path: alternates.clone(), source };
-    // What stands there was taken into the list when the clone was mended.
-    remove_any(&hidden).map_err(failed)?;
-    fs::rename(&alternates, &hidden).map_err(failed)?;
-    let found = rescue::stored(git).await;
-    fs::rename(&hidden, &alternates).map_err(failed)?;
-    found
+    Ok(())
 }

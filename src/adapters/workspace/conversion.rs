@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Settings that can decide what is written to a file, by the beginning of their names.
-const SECTIONS: [&str; 4] = ["core.", "filter.", "attr.", "extensions."];
+const SECTIONS: [&str; 5] = ["core.", "filter.", "lfs.fetch", "attr.", "extensions."];
 
 /// What tells one writing of a settings file from another.
 type Stamp = Option<(u64, u64, i64, i64, i64, i64)>;

@@ -3,7 +3,7 @@
 //! `slot-N` is a folder that `mc` makes (mode 0700): `work` in it is the clone, `tmp` the folder for temporary files of
 //! whatever runs there, `home` the HOME of verifications. What somebody puts beside these three is told from the work and
 //! does not reach the next user. What `mc` itself notes about a slot lies beside `slot-N`: `.lock`, `.dirty` (who works
-//! there), `.made` (which folders `mc` made), `.setup`, `.left` (what `setup` left), `.index`, `.used`, `.layers` (a folder: what was written to folders of tools).
+//! there), `.made` (which folders `mc` made), `.setup`, `.left` (what `setup` left), `.index`, `.used`, `.lfs`, `.layers` (a folder: what was written to folders of tools).
 
 use super::disk::remove_any;
 use crate::adapters::files::read_untrusted;
@@ -289,7 +289,8 @@ impl SlotFolder {
 
     /// Removes the folder with everything in it and all notes about what is in it.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        let notes = ["setup", "left", "index", "print", "used", "layers", "new"].map(|kind| self.note(kind));
+        let notes =
+            ["setup", "left", "index", "print", "used", "lfs", "contents", "layers", "new"].map(|kind| self.note(kind));
         notes.iter().try_for_each(|path| remove_any(path))?;
         // Without its note the folder would be taken for that of an earlier version.
         remove_any(&self.path)?;

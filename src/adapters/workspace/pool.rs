@@ -7,12 +7,16 @@
 use super::checkout::{Checkout, Left, reset};
 use super::conversion::Conversion;
 use super::disk::{remove_any, sync_folder};
+pub use super::error::PoolError;
+use super::error::io_error;
 use super::ground::{Ground, numbers};
 use super::layout::{SlotFolder, Standing, slot_of};
+use super::lfs::{self, LargeFiles};
 use super::slot::{Ignored, Shape, narrow, slot_git};
 use super::space::Measured;
 use super::tags::Tags;
 use crate::adapters::files;
+use crate::adapters::git::config_files::IDENTITY;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::inspect;
 use crate::adapters::git::{Git, GitError};
@@ -21,64 +25,9 @@ use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-/// A slot cannot be had or used.
-#[derive(Debug, thiserror::Error)]
-pub enum PoolError {
-    /// Somebody else uses it.
-    #[error("use slot {slot}: another process has it locked")]
-    Busy {
-        /// The slot.
-        slot: u32,
-    },
-    /// It holds work that was not collected.
-    #[error("use slot {slot}: it still holds the work of {label}")]
-    Dirty {
-        /// The slot.
-        slot: u32,
-        /// Who used it last.
-        label: String,
-    },
-    /// What is in its place is not what `mc` made.
-    #[error("use slot {slot}: its folder is gone or was replaced")]
-    Replaced {
-        /// The slot.
-        slot: u32,
-    },
-    /// The source lacks objects a clone would need.
-    #[error("clone a {kind} repository: run `git fetch {remedy}` first")]
-    Incomplete {
-        /// `shallow` or `partial`.
-        kind: &'static str,
-        /// Options of `git fetch` that complete it.
-        remedy: &'static str,
-    },
-    /// It could not be made equal to the wanted commit, not even from nothing.
-    #[error("prepare slot {slot} at {base}")]
-    Prepare {
-        /// The slot.
-        slot: u32,
-        /// The wanted commit.
-        base: CommitId,
-        /// What git said.
-        source: GitError,
-    },
-    /// A file of the pool cannot be used.
-    #[error("use {}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Git failed.
-    #[error(transparent)]
-    Git(#[from] GitError),
-}
 
 /// Who uses a slot whose marker cannot be read.
 const UNKNOWN: &str = "unknown";
@@ -136,11 +85,13 @@ impl Pool {
         if facts.partial {
             return Err(PoolError::Incomplete { kind: "partial", remedy: "--refetch --no-filter" });
         }
-        let identity = source.identity().await?;
         let theirs = [&facts.common_dir, &facts.toplevel];
         let theirs = theirs.into_iter().filter_map(|path| nofollow::Identity::behind(path).ok()).collect();
-        let shape = Shape { facts, identity, excluded: Vec::new(), theirs, tags: Tags::default() };
         let ground = Ground::open(root).map_err(|e| io_error(root, e))?;
+        let settings = source.settings(&format!("^({IDENTITY}|{})$", lfs::KEYS)).await?;
+        let large = LargeFiles::of(&facts, &settings, ground.root()).map_err(|e| io_error(root, e))?;
+        let identity = settings.identity();
+        let shape = Shape { facts, identity, excluded: Vec::new(), theirs, tags: Tags::default(), large };
         Ok(Self {
             ground,
             source: source.clone(),
@@ -355,7 +306,10 @@ impl Pool {
                     Ok(done) => done,
                     Err(source) => {
                         self.clear_away(slot)?;
-                        return Err(PoolError::Prepare { slot, base: base.clone(), source });
+                        return Err(match lfs::without_content(&source) {
+                            Some(path) => PoolError::Content { slot, base: base.clone(), path },
+                            None => PoolError::Prepare { slot, base: base.clone(), source },
+                        });
                     }
                 }
             }
@@ -473,8 +427,4 @@ impl Pool {
         self.stand()?;
         numbers(self.ground.root(), suffix).map_err(|e| io_error(self.ground.root(), e))
     }
-}
-
-pub(super) fn io_error(path: &Path, source: io::Error) -> PoolError {
-    PoolError::Io { path: path.to_owned(), source }
 }

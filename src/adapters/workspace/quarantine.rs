@@ -5,7 +5,8 @@
 //! fails again. Killed at any instant, the slot is in its old place with its marker, or in quarantine with its note.
 
 use super::disk::{remove_any, sync_folder};
-use super::pool::{Pool, PoolError, io_error};
+use super::error::io_error;
+use super::pool::{Pool, PoolError};
 use crate::adapters::files;
 use crate::adapters::nofollow::replace;
 use crate::domain::values::CommitId;

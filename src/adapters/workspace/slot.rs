@@ -7,8 +7,10 @@
 
 use super::after_setup;
 use super::beside::entries;
+use super::contents;
 use super::disk::{open_up, remove_any, remove_where};
 use super::layout::note;
+use super::lfs::LargeFiles;
 use super::tags::Tags;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
@@ -41,6 +43,8 @@ pub(crate) struct Shape {
     pub(crate) theirs: Vec<Identity>,
     /// The tags of the source.
     pub(crate) tags: Tags,
+    /// What git-lfs needs.
+    pub(crate) large: LargeFiles,
 }
 
 /// A longer list of ignored files is not read.
@@ -64,6 +68,11 @@ impl Shape {
         self.facts.common_dir.join("objects")
     }
 
+    /// The object stores that every slot borrows from.
+    pub(crate) fn borrowed(&self) -> Vec<PathBuf> {
+        std::iter::once(self.objects()).chain(self.large.references().iter().cloned()).collect()
+    }
+
     fn config(&self) -> Vec<u8> {
         let mut text = Vec::new();
         let sha256 = self.facts.object_format == "sha256";
@@ -79,9 +88,11 @@ impl Shape {
         text.extend_from_slice(b"\n\temail = ");
         text.extend(quoted(self.identity.1.as_bytes()));
         text.extend_from_slice(b"\n[remote \"origin\"]\n\turl = ");
-        text.extend(quoted(self.facts.common_dir.as_os_str().as_bytes()));
+        // As in a clone of the folder a person works in: addresses of submodules are taken from it.
+        text.extend(quoted(self.facts.toplevel.as_os_str().as_bytes()));
         text.extend_from_slice(b"\n\tpushUrl = disabled:clones-of-mc-do-not-push\n");
         text.extend_from_slice(b"\tfetch = +refs/heads/*:refs/remotes/origin/*\n");
+        text.extend_from_slice(self.large.config());
         text
     }
 
@@ -105,12 +116,10 @@ impl Shape {
         }
         let info = git_dir.join("objects/info");
         fs::create_dir_all(&info)?;
-        let mut lines = self.objects().into_os_string().as_bytes().to_vec();
-        lines.push(b'\n');
-        for line in extra {
-            lines.extend_from_slice(line);
-            lines.push(b'\n');
-        }
+        let own = self.borrowed();
+        let own = own.iter().map(|store| store.as_os_str().as_bytes());
+        let lines: Vec<u8> =
+            own.chain(extra.iter().map(Vec::as_slice)).flat_map(|line| [line, b"\n"]).flatten().copied().collect();
         // At once: killed in between, the clone still says where its objects are.
         let (list, draft) = (info.join("alternates"), info.join("alternates.new"));
         remove_any(&draft)?;
@@ -169,10 +178,12 @@ pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId, tags: &[u8]) -
     let made = || -> io::Result<()> {
         let git_dir = files.join(".git");
         shape.refuse_theirs(&git_dir)?;
+        contents::set_aside(files)?;
         remove_any(&git_dir)?;
         for folder in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "logs"] {
             fs::create_dir_all(git_dir.join(folder))?;
         }
+        contents::put_back(files)?;
         fs::write(git_dir.join("HEAD"), format!("{base}\n"))?;
         if !tags.is_empty() {
             fs::write(git_dir.join("packed-refs"), tags)?;
@@ -358,7 +369,7 @@ pub(super) fn ignoring(path: &[u8]) -> Vec<u8> {
 }
 
 /// A value of a git configuration file.
-fn quoted(value: &[u8]) -> Vec<u8> {
+pub(super) fn quoted(value: &[u8]) -> Vec<u8> {
     let mut text = vec![b'"'];
     for byte in value {
         match byte {

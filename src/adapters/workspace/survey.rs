@@ -2,6 +2,8 @@
 //!
 //! Most workspaces have none of it, and then the calls of git that look for such things one by one are not needed.
 
+use crate::adapters::files::read_untrusted;
+use crate::adapters::git::file_attributes::names_filter;
 use crate::adapters::machine;
 use std::fs;
 use std::io;
@@ -34,6 +36,8 @@ pub(crate) struct Survey {
     pub(crate) odd_files: Vec<PathBuf>,
     /// Attribute files, by their path from the root.
     pub(crate) attributes: Vec<PathBuf>,
+    /// A file of attributes that names a filter.
+    pub(crate) filters: bool,
     /// Files and links.
     pub(crate) files: u64,
 }
@@ -43,6 +47,15 @@ impl Survey {
     pub(crate) fn odd(&self) -> bool {
         self.inner_git || self.special || !self.closed.is_empty() || !self.deep.is_empty()
     }
+}
+
+/// Larger files of attributes are not read by git either.
+const LARGEST: u64 = 100 << 20;
+
+/// Whether a file of attributes names a filter; what cannot be read might.
+fn filters(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())
+        && read_untrusted(path, LARGEST).is_none_or(|text| names_filter(text.as_bytes()))
 }
 
 /// Walks everything below `root`; links are not followed. With `open`, folders closed to their owner are opened first,
@@ -93,6 +106,7 @@ pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey>
             found.files += u64::from(!kind.is_dir());
             found.folder_link |= kind.is_symlink() && fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
             if name == ".gitattributes" {
+                found.filters |= filters(&entry.path());
                 found.attributes.extend(entry.path().strip_prefix(root).map(Path::to_owned));
             }
             if modes && kind.is_file() {

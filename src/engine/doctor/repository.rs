@@ -36,7 +36,7 @@ pub async fn look(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Opt
     note("copy", on.copies(), checks);
     if let Some(target) = &target {
         note("submodules", on.submodules(target).await.map(|note| note.into_iter().collect()), checks);
-        large_files(on, target, checks).await;
+        note("filters", on.filters(target).await, checks);
         if said("plan", plans::for_mission(site, on.settings, None, &[]).await, checks).is_some() {
             plan(site, checks).await;
         }
@@ -133,18 +133,6 @@ fn note(about: &'static str, looked: Result<Vec<String>, Refusal>, checks: &mut 
     match looked {
         Ok(notes) => checks.extend(notes.into_iter().map(|note| Check::warning(about, note, String::new()))),
         Err(refusal) => checks.push(refused(about, refusal)),
-    }
-}
-
-/// Contents kept by git-lfs stay pointers in workspaces.
-async fn large_files(on: &Terrain<'_>, target: &Tip, checks: &mut Vec<Check>) {
-    let attributes = on.source.read_file(&target.commit, ".gitattributes").await.ok().flatten().unwrap_or_default();
-    if String::from_utf8_lossy(&attributes).contains("filter=lfs") {
-        checks.push(Check::warning(
-            "lfs",
-            "contents of git-lfs are not fetched: workspaces hold pointers unless they are in this clone already",
-            "let target.setup fetch what the verification needs (`git lfs pull` with a remote of its own)",
-        ));
     }
 }
 

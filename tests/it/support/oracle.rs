@@ -51,7 +51,15 @@ pub fn ask(scene: &Scene<'_>) -> Vec<String> {
     std::fs::create_dir_all(&place).unwrap();
     std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777)).unwrap();
     let clone = "git -c protocol.file.allow=always clone -q --no-local --no-checkout \"$1\" clone && cd clone && \
-         { git fetch -q origin '+refs/mc/*:refs/mc/*' '+refs/heads/*:refs/remotes/origin/*' || true; }";
+         { git fetch -q origin '+refs/mc/*:refs/mc/*' '+refs/heads/*:refs/remotes/origin/*' || true; }
+         # Whoever clones it has git-lfs where the repository has it, and fetches what there is.
+         if git -C \"$1\" config filter.lfs.process >/dev/null; then
+           git lfs install --local >/dev/null; mkdir -p .git/lfs/objects
+           if not=$(git -C \"$1\" config lfs.fetchexclude); then git config lfs.fetchexclude \"$not\"; fi
+           git -C \"$1\" lfs env | sed -n 's/^Local\\(Media\\|Reference\\)Dirs*=//p' | while read -r from; do
+             if [ -d \"$from\" ]; then cp -R \"$from/.\" .git/lfs/objects/; fi
+           done
+         fi";
     let mut command = (scene.command)("sh", &place);
     let cloned = command.args(["-ec", clone, "sh"]).arg(&scene.repo).output().unwrap();
     if !cloned.status.success() {

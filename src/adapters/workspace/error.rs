@@ -1,0 +1,78 @@
+//! Why a slot cannot be had.
+
+use crate::adapters::git::GitError;
+use crate::domain::values::CommitId;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A slot cannot be had or used.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// Somebody else uses it.
+    #[error("use slot {slot}: another process has it locked")]
+    Busy {
+        /// The slot.
+        slot: u32,
+    },
+    /// It holds work that was not collected.
+    #[error("use slot {slot}: it still holds the work of {label}")]
+    Dirty {
+        /// The slot.
+        slot: u32,
+        /// Who used it last.
+        label: String,
+    },
+    /// What is in its place is not what `mc` made.
+    #[error("use slot {slot}: its folder is gone or was replaced")]
+    Replaced {
+        /// The slot.
+        slot: u32,
+    },
+    /// The source lacks objects a clone would need.
+    #[error("clone a {kind} repository: run `git fetch {remedy}` first")]
+    Incomplete {
+        /// `shallow` or `partial`.
+        kind: &'static str,
+        /// Options of `git fetch` that complete it.
+        remedy: &'static str,
+    },
+    /// It could not be made equal to the wanted commit, not even from nothing.
+    #[error("prepare slot {slot} at {base}")]
+    Prepare {
+        /// The slot.
+        slot: u32,
+        /// The wanted commit.
+        base: CommitId,
+        /// What git said.
+        source: GitError,
+    },
+    /// Git-lfs has no content for a file of the commit.
+    #[error(
+        "prepare slot {slot} at {base}: the repository does not have the content of {path}, which git-lfs keeps (`git lfs pull` \
+         there fetches it)"
+    )]
+    Content {
+        /// The slot.
+        slot: u32,
+        /// The wanted commit.
+        base: CommitId,
+        /// The file.
+        path: String,
+    },
+    /// A file of the pool cannot be used.
+    #[error("use {}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+/// That a file of the pool cannot be used.
+pub(super) fn io_error(path: &Path, source: io::Error) -> PoolError {
+    PoolError::Io { path: path.to_owned(), source }
+}
