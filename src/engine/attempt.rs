@@ -298,13 +298,7 @@ async fn finish(
             }
             report.changed = found.changed && changes_something(shop, &found, &mut report.notes).await;
             report.half_merge = found.half_merge;
-            report.notes.extend(found.notes.clone());
-            if found.kept > 0 {
-                let kept = found.kept;
-                report
-                    .notes
-                    .push(format!("{kept} other tips, stashes or abandoned commits are pinned under refs/mc/kept"));
-            }
+            report.notes.extend(found.told());
             if let Some(handoff) = &handoff {
                 claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
             }

@@ -45,6 +45,7 @@ mod mission_owner;
 mod mission_power;
 mod mission_replaced;
 mod mission_repository;
+mod mission_submodules;
 mod mission_tags;
 mod outputs;
 mod review;

@@ -22,6 +22,7 @@ use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
 use super::slot::{Shape, renew, slot_git, tracked, unblock, unhide};
+use super::submodules;
 use super::survey::survey;
 use crate::adapters::git::GitError;
 use crate::adapters::host::command::CommandError;
@@ -105,6 +106,13 @@ pub struct Collected {
 }
 
 impl Collected {
+    /// What a report says of it.
+    #[must_use]
+    pub fn told(&self) -> Vec<String> {
+        let kept = format!("{} other tips, stashes or abandoned commits are pinned under refs/mc/kept", self.kept);
+        self.notes.iter().cloned().chain((self.kept > 0).then_some(kept)).collect()
+    }
+
     /// What a person is asked where the work must not land by itself.
     #[must_use]
     pub fn question(&self, unit: &UnitId) -> Option<String> {
@@ -278,6 +286,13 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     let mut listing = listing.filter(|listing| listing.head.as_ref().is_some_and(|(listed, _)| *listed == head));
 
     let mut holds = Vec::new();
+    let submodules = !index.links.is_empty() || fs::symlink_metadata(git_dir.join("modules")).is_ok();
+    if submodules {
+        let found = submodules::look(pool, &git, &files, attempt, &head, &aside, &mut notes).await?;
+        others.extend(found.commits);
+        holds.extend(found.holds);
+        left_out = join(left_out, found.left_out);
+    }
     take_over_contents(shape, &git_dir, &mut notes).await?;
     let local = local_store(&git, &git_dir, listing.as_ref()).await?;
     others.extend(local.commits);
@@ -288,7 +303,10 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         && (head.commit == attempt.base || git.tree_of(&attempt.base).await? == head.tree);
     let (mut taken_from, mut elsewhere) = (None, Vec::new());
     if nothing {
-        left_out = join(left_out, rescue::dirty_submodules(&git, &index.links).await?);
+        if holds.is_empty() {
+            // Changes that their own settings say not to look at.
+            left_out = join(left_out, rescue::dirty_submodules(&git, &index.links).await?);
+        }
         if !tips.is_empty() {
             elsewhere = elsewhere::lines(&git, &head.commit, &attempt.base, &others).await?;
         }
@@ -297,10 +315,16 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         && line.plain
         && attempt.take_elsewhere
         && left_out.is_empty()
+        && holds.is_empty()
         // What is run in the workspace later is run on this work.
         && git.out(&["checkout", "-q", "-f", "--detach", line.tip.commit.as_str()]).await.is_ok()
     {
         others.push(std::mem::replace(&mut head, line.tip.clone()).commit);
+        if submodules {
+            let found = submodules::look(pool, &git, &files, attempt, &head, &aside, &mut notes).await?;
+            others.extend(found.commits);
+            holds.extend(found.holds);
+        }
         tips = rescue::tips(&git, &others, refs, &[&head.commit, &attempt.base], &mut notes).await?;
         (taken_from, listing) = (Some(line.name.clone()), None);
         elsewhere.clear();
@@ -311,9 +335,6 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
             Ok(reasons) => reasons,
             Err(e) => vec![format!("whether its files went through their filters cannot be said: {e}")],
         });
-    }
-    if odd || fs::symlink_metadata(git_dir.join("modules")).is_ok() {
-        rescue::submodules(&git, &files, &attempt.base, &head.commit, &aside, &mut notes).await?;
     }
     let Pinned { kept, commits, on_base } = pin_all(pool, slot, attempt, &head, tips, local.objects, listing).await?;
     if !left_out.is_empty() {

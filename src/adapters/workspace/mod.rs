@@ -33,4 +33,5 @@ pub(crate) mod lfs;
 mod listing;
 mod pin;
 mod rescue;
+mod submodules;
 mod survey;

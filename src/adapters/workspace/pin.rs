@@ -9,6 +9,7 @@ use crate::adapters::git::{Git, GitError, Place};
 use crate::domain::values::{CommitId, Tip};
 use std::ffi::OsStr;
 use std::io::{Seek, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 /// So many objects are unpacked one by one, as git does it; more stay a pack.
@@ -147,21 +148,31 @@ async fn hand_over(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&Comm
 /// Copies commits with everything they need from the slot into the source.
 async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<(), GitError> {
     let (Place::WorkTree { git_dir, .. } | Place::GitDir(git_dir) | Place::Folder(git_dir)) = slot.place();
-    let tip = format!("--negotiation-tip={}", attempt.base);
+    fetch(source, git_dir, commits, Some(&attempt.base)).await
+}
+
+/// Fetches commits with everything they need from a git directory, and no ref. `known` is what both sides have.
+pub(crate) async fn fetch(
+    into: &Git,
+    git_dir: &Path,
+    commits: &[&CommitId],
+    known: Option<&CommitId>,
+) -> Result<(), GitError> {
     let flags = [
         ["-c", "protocol.version=2"],
         ["-c", "fetch.fsckObjects=false"],
-        ["fetch", &tip],
-        ["--quiet", "--no-write-fetch-head"],
-        ["--no-tags", "--no-auto-maintenance"],
-        ["--no-recurse-submodules", "--no-write-commit-graph"],
+        ["fetch", "--quiet"],
+        ["--no-write-fetch-head", "--no-tags"],
+        ["--no-auto-maintenance", "--no-recurse-submodules"],
     ];
     let mut args: Vec<&OsStr> = flags.iter().flatten().map(OsStr::new).collect();
-    args.push(git_dir.as_os_str());
+    let tip = known.map(|known| format!("--negotiation-tip={known}"));
+    args.extend(tip.iter().map(OsStr::new));
+    args.extend([OsStr::new("--no-write-commit-graph"), git_dir.as_os_str()]);
     for chunk in commits.chunks(500) {
         let mut fetch = args.clone();
         fetch.extend(chunk.iter().map(|id| OsStr::new(id.as_str())));
-        source.bytes(&fetch).await?;
+        into.bytes(&fetch).await?;
     }
     Ok(())
 }

@@ -148,48 +148,6 @@ fn new_gitlinks(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         .map(|(_, path)| path)
 }
 
-/// Moves the histories of submodules aside when the attempt changed which commit one of them is at: that commit may
-/// exist nowhere else.
-pub(crate) async fn submodules(
-    git: &Git,
-    files: &Path,
-    base: &CommitId,
-    head: &CommitId,
-    aside: &Aside,
-    notes: &mut Vec<String>,
-) -> Result<(), CollectError> {
-    let args = ["diff-tree", "-r", "--raw", "-z", "--no-renames", base.as_str(), head.as_str(), "--"];
-    let raw = git.bytes(&args).await?;
-    let mut rest = fields(&raw);
-    let mut moved = false;
-    while let (Some(meta), Some(path)) = (rest.next(), rest.next()) {
-        if !meta.get(8..).is_some_and(|m| m.starts_with(b"160000 ")) {
-            continue;
-        }
-        let name = String::from_utf8_lossy(path);
-        for history in [files.join(OsStr::from_bytes(path)).join(".git"), files.join(".git/modules")] {
-            if fs::symlink_metadata(&history).is_ok_and(|m| m.is_dir()) && within(files, &history) {
-                moved = true;
-                let place = aside.take(&history)?;
-                notes.push(format!("submodule {name} was moved; its history is in {}", place.display()));
-            }
-        }
-    }
-    if moved {
-        // A link to a history that is gone makes git stop; without one the submodule just is not there.
-        let staged = git.bytes(&["ls-files", "-z", "--stage"]).await?;
-        for path in
-            fields(&staged).filter(|f| f.starts_with(b"160000 ")).filter_map(|f| f.split(|b| *b == b'\t').nth(1))
-        {
-            let link = files.join(OsStr::from_bytes(path)).join(".git");
-            if fs::symlink_metadata(&link).is_ok_and(|m| m.is_file()) && within(files, &link) {
-                fs::remove_file(&link).map_err(|source| CollectError::Io { path: link, source })?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Submodules with changes inside that none of their commits has; git shows them as changed and adds nothing of them.
 pub(crate) async fn dirty_submodules(git: &Git, links: &[Vec<u8>]) -> Result<Vec<LeftOut>, GitError> {
     if links.is_empty() {
