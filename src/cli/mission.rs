@@ -8,14 +8,14 @@ use crate::domain::mission::UnitState;
 use crate::domain::values::UnitId;
 use crate::engine::cancel;
 use crate::engine::detach::{self, Detached};
-use crate::engine::mission::{self, Asked, StartOptions, Wish};
+use crate::engine::mission::{self, Asked, ResumeResult, StartOptions, Wish};
 use crate::engine::plans::{self, Offered};
 use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::aside::named;
 use crate::report::status;
 use crate::report::text::plain;
-use crate::report::words::sum_seen;
+use crate::report::words::{sum_seen, word};
 use serde_json::json;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
@@ -129,19 +129,21 @@ pub(super) async fn resume(context: &Context, take_over: bool, finish: bool) -> 
     let console = Console::new(&context.global, &site);
     let wish = if finish { Wish::Finish } else { Wish::GoOn };
     match console.during(mission::resume(&site, take_over, wish, vec![console.observer()])).await? {
-        Some(code) if told && views::engine_pid(&site).is_some() => {
+        ResumeResult::Done(code) if told && views::engine_pid(&site).is_some() => {
             let look = views::look(&site, None).await?;
             let id = look.view().map(|view| view.state.mission.to_string()).unwrap_or_default();
             say(context, Some(&id), "told", &format!("mission {id}: told to go on"));
             Ok(code)
         }
-        Some(code) => {
+        ResumeResult::Done(code) => {
             last_lines(context, &site).await?;
             Ok(code)
         }
-        None => {
-            say(context, None, "nothing", "nothing to resume: there is no unfinished mission");
-            Ok(0)
+        ResumeResult::Ended { mission, outcome, code } => {
+            let how = word(&outcome);
+            let text = format!("nothing to resume: mission {mission} has ended ({how}, exit code {code})");
+            say(context, Some(mission.as_str()), "nothing", &text);
+            Ok(code)
         }
     }
 }

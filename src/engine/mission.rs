@@ -14,8 +14,8 @@ use crate::adapters::clock::{self, EngineClock, new_mission_id};
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::RunLock;
 use crate::config::Settings;
-use crate::domain::mission::{Budget, Event, Policy, Record, State, StopLevel, Usd};
-use crate::domain::values::Millis;
+use crate::domain::mission::{Budget, Event, MissionOutcome, Policy, Record, State, StopLevel, Usd};
+use crate::domain::values::{Millis, MissionId};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -119,17 +119,47 @@ pub enum Wish {
     Kill,
 }
 
-/// Takes an unfinished mission over and runs it to its end; `None` when there is nothing to resume.
+/// What a person's resume came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResumeResult {
+    /// The mission ran here, or its engine was told to go on; the exit code.
+    Done(u8),
+    /// There is no unfinished mission, and this one had ended before.
+    Ended {
+        /// The newest mission.
+        mission: MissionId,
+        /// How it ended.
+        outcome: MissionOutcome,
+        /// The exit code it ended with: whoever asks again is told the same.
+        code: u8,
+    },
+}
+
+/// Takes an unfinished mission over and runs it to its end.
 ///
 /// # Errors
-/// [`EngineError`] when it cannot run.
+/// [`EngineError`] when it cannot run; [`EngineError::Usage`] when no mission was ever begun here.
 pub async fn resume(
     site: &Site,
     take_over: bool,
     wish: Wish,
     observers: Vec<Box<dyn Observer>>,
-) -> Result<Option<u8>, EngineError> {
-    take_up(site, take_over, observers, wish).await
+) -> Result<ResumeResult, EngineError> {
+    if let Some(code) = take_up(site, take_over, observers, wish).await? {
+        return Ok(ResumeResult::Done(code));
+    }
+    let newest = match site.store()? {
+        Some(store) => history::load(&store, None)?,
+        None => None,
+    };
+    match newest.map(|history| (history.mission, history.state.outcome)) {
+        Some((mission, Some((outcome, _, code)))) => Ok(ResumeResult::Ended { mission, outcome, code }),
+        _ => Err(EngineError::Usage {
+            what: "no mission was begun here, so there is nothing to resume".to_owned(),
+            hint: "`mc mission start` begins one; one that was killed before it was on record has done nothing"
+                .to_owned(),
+        }),
+    }
 }
 
 async fn take_up(
