@@ -22,6 +22,13 @@ pub fn no_room(path: &Path) -> bool {
     free_bytes(path).is_some_and(|bytes| bytes < 64 << 10)
 }
 
+/// How many more files may be made where `path` is; absent where the file system does not say.
+#[must_use]
+pub fn free_inodes(path: &Path) -> Option<u64> {
+    let system = rustix::fs::statvfs(path).ok()?;
+    (system.f_files > 0).then_some(system.f_favail)
+}
+
 /// Memory that programs could still get, in bytes (`MemAvailable` of proc_meminfo(5)).
 #[must_use]
 pub fn free_memory() -> Option<u64> {

@@ -13,4 +13,5 @@ pub mod host;
 pub mod machine;
 pub mod store;
 pub mod terminal;
+pub mod trouble;
 pub mod workspace;

@@ -169,6 +169,10 @@ pub struct Scheduler {
     pub isolation: Isolation,
     /// How long processes outlive a dead engine.
     pub lease: Duration,
+    /// First pause before what met infrastructure is tried again.
+    pub retry_pause: Duration,
+    /// How long a common cause may keep everything waiting before the mission is suspended.
+    pub circuit_after: Duration,
 }
 
 /// Workspaces and how many work at once.
@@ -281,6 +285,8 @@ impl Layers {
                     _ => Isolation::Auto,
                 },
                 lease: self.time("scheduler.lease"),
+                retry_pause: self.time("scheduler.retry_pause"),
+                circuit_after: self.time("scheduler.circuit_after"),
             },
             parallel: Parallel {
                 num_workers: self.count("scheduler.parallel.num_workers"),

@@ -24,6 +24,7 @@ use crate::adapters::workspace::pool::Pool;
 use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, LONGEST_ARGUMENT, MissionId, UnitId};
 use crate::domain::verify::formats::without_sequences;
 use crate::domain::verify::key::Tier;
@@ -39,11 +40,14 @@ const HANDOFF_TAIL: u64 = 8 << 20;
 const SUMMARY_TAIL: usize = 1_500;
 
 /// Starts an attempt and sees it to its end.
-pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
+///
+/// # Errors
+/// It has ended, and what it made cannot be kept now: [`adopt`] tries that again.
+pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> Result<AttemptReport, Trouble> {
     let place = Folder::of(shop, &order);
     let begun = match accept::before(shop, &order, kill.clone()).await {
         Ok(None) => begin(shop, &order, &place, kill.clone()).await,
-        Ok(Some(question)) => return settle(shop, &order, &place, AttemptReport::not_started(question)).await,
+        Ok(Some(question)) => return Ok(settle(shop, &order, &place, AttemptReport::not_started(question)).await),
         Err(not) => Err(not),
     };
     match begun {
@@ -52,26 +56,30 @@ pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
             let ended = run(shop, job, kill.clone(), false).await;
             finish(shop, &order, &place, ended, Some(began), kill).await
         }
-        Err(NotReady::Killed) => settle(shop, &order, &place, AttemptReport::bare(RunEnd::Stopped)).await,
-        Err(NotReady::Failed(why) | NotReady::Setup { why, .. }) => {
-            settle(shop, &order, &place, AttemptReport::bare(RunEnd::Infrastructure(why))).await
+        Err(not) => {
+            let end = match not {
+                NotReady::Killed => RunEnd::Stopped,
+                NotReady::Failed(trouble) => RunEnd::Infrastructure(trouble),
+                NotReady::Setup { why, .. } => RunEnd::Infrastructure(Trouble::new(Cause::Setup, why)),
+            };
+            Ok(settle(shop, &order, &place, AttemptReport::bare(end)).await)
         }
     }
 }
 
-/// Takes over an attempt of an earlier engine.
-pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
+/// Takes over an attempt of an earlier engine, or one that has ended and was not collected.
+///
+/// # Errors
+/// As [`start`].
+pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> Result<AttemptReport, Trouble> {
     let place = Folder::of(shop, &order);
     if let Some(report) = sound(shop, &order, &place, stored(&place.report())).await {
         release(shop, &order).await;
-        return report;
+        return Ok(report);
     }
-    let pool = match shop.pool().await {
-        Ok(pool) => pool,
-        Err(e) => return AttemptReport::bare(RunEnd::Infrastructure(e.to_string())),
-    };
+    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
     if let Some(report) = sound(shop, &order, &place, stored(&place.collected())).await {
-        return looked_at(shop, &order, &place, report, kill).await;
+        return Ok(looked_at(shop, &order, &place, report, kill).await);
     }
     // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
     // they work in the same slot.
@@ -83,7 +91,7 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
     let mut ended = run(shop, job, kill.clone(), true).await;
     if ended.end == End::NeverStarted {
         if !holds(shop, pool, &order) {
-            return settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await;
+            return Ok(settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await);
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
         ended.proof = Some(end_traceless(&place.root.join("run"), pool.parent(order.slot)).await);
@@ -157,7 +165,7 @@ async fn begin(
     place: &Folder,
     kill: watch::Receiver<bool>,
 ) -> Result<Job, NotReady> {
-    let failed = |what: &str, e: &dyn std::fmt::Display| NotReady::Failed(format!("{what}: {e}"));
+    let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(shop.trouble_at(what, e));
     files::make_private_dir(&place.root).map_err(|e| failed("make the attempt's folder", &e))?;
     let refs = shop.source.refs_snapshot().await.map_err(|e| failed("read the source's refs", &e))?;
     let text = serde_json::to_vec(&refs).map_err(|e| failed("write the source's refs", &e))?;
@@ -248,7 +256,7 @@ async fn finish(
     ended: Ended,
     began: Option<u64>,
     kill: watch::Receiver<bool>,
-) -> AttemptReport {
+) -> Result<AttemptReport, Trouble> {
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
     let handoff = if script { script_handoff(place) } else { read_handoff(place, log) };
@@ -268,20 +276,18 @@ async fn finish(
     report.summary = summary(handoff.as_ref(), log, &ended.end);
     match collected(shop, order, place).await {
         Ok(None) => {
-            report.end = RunEnd::Infrastructure("its workspace is gone".to_owned());
-            return settle(shop, order, place, report).await;
+            report.end = RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
+            return Ok(settle(shop, order, place, report).await);
         }
         Ok(Some(found)) => {
             if ended.end == End::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
-                report.end = RunEnd::Infrastructure("its run directory is gone".to_owned());
+                report.end = RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "its run directory is gone"));
             }
             if !script && !found.changed && handoff.is_none() && matches!(ended.end, End::Exited(126 | 127)) {
                 // Nobody worked: that is the machine's or the settings' fault, and no other attempt would do better.
                 let command = shop.settings().agent.command.clone().unwrap_or_default();
-                report.end = RunEnd::Infrastructure(format!(
-                    "the agent could not be run (agent.command = `{command}`): {}",
-                    report.summary
-                ));
+                let why = format!("the agent could not be run (agent.command = `{command}`): {}", report.summary);
+                report.end = RunEnd::Infrastructure(Trouble::new(Cause::unknown("the agent could not be run"), why));
             }
             report.changed = found.changed && changes_something(shop, &found, &mut report.notes).await;
             report.half_merge = found.half_merge;
@@ -298,33 +304,28 @@ async fn finish(
             foreign_refs(shop, order, &place.refs(), &found, &mut report).await;
             report.head = Some(found.head);
         }
-        Err(why) => {
-            // The slot keeps its marker: nothing is reset before it is pinned; its next user tries again.
-            report.end = RunEnd::Infrastructure(format!("collect the workspace: {why}"));
-            report.accept = accept::told(shop, order);
-            shop.redactor().report(&mut report);
-            return report;
+        Err(trouble) => {
+            // The slot keeps its marker: nothing is reset before it is pinned.
+            let mut trouble = trouble.while_trying("collect the workspace");
+            shop.redactor().trouble(&mut trouble);
+            return Err(trouble);
         }
     }
     if report.claim == Some(Claim::Blocked) {
         report.hold = Some(report.summary.clone());
     }
     if evidence::workspace_stages(shop, order, &report).is_empty() {
-        return settle(shop, order, place, report).await;
+        return Ok(settle(shop, order, place, report).await);
     }
     if evidence::quick_dir(&place.root).exists() {
         report.hold =
             Some("it wrote into the folder of mc's own runs; look at its work, then `mc unit retry`".to_owned());
-        return settle(shop, order, place, report).await;
+        return Ok(settle(shop, order, place, report).await);
     }
     shop.redactor().report(&mut report);
-    match place.keep(&place.collected(), &report) {
-        Ok(()) => looked_at(shop, order, place, report, kill).await,
-        Err(e) => {
-            report.end = RunEnd::Infrastructure(format!("keep the report of an attempt: {e}"));
-            settle(shop, order, place, report).await
-        }
-    }
+    let kept = place.keep(&place.collected(), &report);
+    kept.map_err(|e| shop.trouble_at("keep the report of an attempt", &e))?;
+    Ok(looked_at(shop, order, place, report, kill).await)
 }
 
 /// Runs what is to be run in the workspace of a collected attempt, then keeps the whole report.
@@ -339,14 +340,14 @@ async fn looked_at(
     let workspace = match shop.pool().await {
         Ok(pool) => match pool.hold(order.slot) {
             Ok(()) if holds(shop, pool, order) => Ok(pool.path(order.slot)),
-            Ok(()) => Err("its workspace is gone".to_owned()),
-            Err(e) => Err(super::error::chain(&e)),
+            Ok(()) => Err(Trouble::from("its workspace is gone".to_owned())),
+            Err(e) => Err(shop.trouble(&e)),
         },
-        Err(e) => Err(super::error::chain(&e)),
+        Err(e) => Err(shop.trouble(&e)),
     };
     match workspace {
         Ok(workspace) => evidence::look(shop, &stages, &place.root, &workspace, &mut report, kill).await,
-        Err(why) => report.end = RunEnd::Infrastructure(why),
+        Err(trouble) => report.end = RunEnd::Infrastructure(trouble),
     }
     settle(shop, order, place, report).await
 }
@@ -374,7 +375,7 @@ fn run_end(end: &End) -> RunEnd {
         End::Stalled => RunEnd::Stalled,
         End::Killed => RunEnd::Stopped,
         End::NeverStarted => RunEnd::NeverStarted,
-        End::Lost(why) => RunEnd::Infrastructure(why.clone()),
+        End::Lost(trouble) => RunEnd::Infrastructure(trouble.clone()),
     }
 }
 
@@ -407,9 +408,9 @@ fn last_words(output: &str) -> String {
     without_sequences(output).trim().to_owned()
 }
 
-async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Option<Collected>, String> {
-    let pool = shop.pool().await.map_err(|e| e.to_string())?;
-    keep(pool, order.slot, &attempt_of(shop, order, place)).await
+async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Option<Collected>, Trouble> {
+    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
+    keep(shop, pool, order.slot, &attempt_of(shop, order, place)).await
 }
 
 fn attempt_of(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Attempt {
@@ -424,13 +425,13 @@ fn attempt_of(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Attempt {
 }
 
 /// Collects a slot; `None` when its folder is gone. Where that fails the slot is left, locked by nobody, with its marker.
-async fn keep(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Option<Collected>, String> {
+async fn keep(shop: &Shop, pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Option<Collected>, Trouble> {
     match collect(pool, slot, attempt).await {
         Ok(found) => Ok(Some(found)),
         Err(CollectError::Gone { .. }) => Ok(None),
         Err(e) => {
             pool.leave(slot);
-            Err(super::error::chain(&e))
+            Err(shop.trouble(&e))
         }
     }
 }
@@ -478,8 +479,8 @@ pub async fn sweep(shop: &Shop, base: &CommitId, stale: impl Fn(&str) -> bool) {
 ///
 /// # Errors
 /// Why it cannot be saved; the slot stays as it is.
-pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Result<(), String> {
-    let pool = shop.pool().await.map_err(|e| e.to_string())?;
+pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
+    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
     let folder = shop.state.runs().join(label);
     for run in runs_below(&folder) {
         run.end(GRACE).await;
@@ -492,9 +493,9 @@ pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Res
     // `.verify` and `.check` are no unit ids: their runs leave nobody's work behind.
     if let Some(((mission, unit), number)) = attempt {
         let work = Attempt { mission, unit, number, base: base.clone(), green: base.clone(), run_dir: folder };
-        if keep(pool, slot, &work).await?.is_none() {
+        if keep(shop, pool, slot, &work).await?.is_none() {
             tracing::warn!("the workspace of {label} is gone, nothing of it is left to keep");
         }
     }
-    pool.release(slot).map_err(|e| e.to_string())
+    pool.release(slot).map_err(|e| shop.trouble(&e))
 }

@@ -50,8 +50,10 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
                 Command::Kill { unit, n } => {
                     let Some(order) = state.order(&unit) else { continue };
                     let (_keep, kill) = watch::channel(true);
-                    let report = Box::new(attempt::adopt(&shop, order, kill).await);
-                    events.push_back(Event::AttemptEnded { unit, n, report });
+                    events.push_back(match attempt::adopt(&shop, order, kill).await {
+                        Ok(report) => Event::AttemptEnded { unit, n, report: Box::new(report) },
+                        Err(trouble) => Event::NotCollected { unit, n, trouble },
+                    });
                 }
                 Command::KillVerification { run } => {
                     verification::end_abandoned(&shop, run).await.map_err(|what| EngineError::Broken {

@@ -14,6 +14,7 @@ use crate::domain::mission::{
     in_workspace, quick_end,
 };
 use crate::domain::plan::globs::Globs;
+use crate::domain::trouble::Trouble;
 use crate::domain::values::{Millis, Tip};
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
@@ -51,13 +52,13 @@ pub fn own_line(settings: &Settings, line: &ExtraStage) -> StageSpec {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, String> {
+pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
     let protect = &shop.settings().verification.protect;
     if protect.is_empty() {
         return Ok(Vec::new());
     }
     let globs = Globs::new(protect).map_err(|e| e.to_string())?;
-    let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| super::error::chain(&e))?;
+    let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
     Ok(globs.matching(&changed))
 }
 

@@ -3,6 +3,7 @@
 use super::shop::Shop;
 use super::{attempt, books, ground, landing, preflight, verification};
 use crate::domain::mission::{AttemptReport, Command, Event, Refusal, RunEnd};
+use crate::domain::trouble::Trouble;
 use crate::domain::values::UnitId;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ impl Executor {
 
     fn forget(&mut self, event: &Event) {
         match event {
-            Event::AttemptEnded { unit, n, .. } => {
+            Event::AttemptEnded { unit, n, .. } | Event::NotCollected { unit, n, .. } => {
                 self.kills.remove(&Target::Attempt(unit.clone(), *n));
             }
             Event::Verified { run, .. } => {
@@ -85,6 +86,7 @@ impl Executor {
     pub fn start(&mut self, command: Command) {
         let shop = Arc::clone(&self.shop);
         let broken = || "a defect of mc ended this task".to_owned();
+        let defect = || Trouble::from(broken());
         let refused = || Refusal { reason: broken(), hint: "see the log".to_owned(), exit: 6 };
         match command {
             Command::Preflight => self.spawn(Event::Preflight(Err(refused())), async move {
@@ -106,41 +108,39 @@ impl Executor {
                 let (unit, n) = (order.spec.id.clone(), order.n);
                 let kill = self.killable(Target::Attempt(unit.clone(), n));
                 self.spawn(failed_attempt(&unit, n, &broken()), async move {
-                    let report = Box::new(attempt::start(&shop, order, kill).await);
-                    Event::AttemptEnded { unit, n, report }
+                    told(unit, n, attempt::start(&shop, order, kill).await)
                 });
             }
             Command::Adopt(order) => {
                 let (unit, n) = (order.spec.id.clone(), order.n);
                 let kill = self.killable(Target::Attempt(unit.clone(), n));
                 self.spawn(failed_attempt(&unit, n, &broken()), async move {
-                    let report = Box::new(attempt::adopt(&shop, order, kill).await);
-                    Event::AttemptEnded { unit, n, report }
+                    told(unit, n, attempt::adopt(&shop, order, kill).await)
                 });
             }
             Command::Kill { unit, n } => self.kill(&Target::Attempt(unit, n)),
             Command::KillVerification { run } => self.kill(&Target::Verification(run)),
             Command::KillCheck { round } => self.kill(&Target::Check(round)),
             Command::Integrate { token, onto, head, source, title } => {
-                self.spawn(Event::Integrated { token, result: Err(broken()) }, async move {
+                self.spawn(Event::Integrated { token, result: Err(defect()) }, async move {
                     let result = landing::integrate(&shop, token, &onto, &head, &source, &title).await;
                     Event::Integrated { token, result }
                 });
             }
             Command::WriteBooks { token, onto, books } => {
-                self.spawn(Event::Integrated { token, result: Err(broken()) }, async move {
+                self.spawn(Event::Integrated { token, result: Err(defect()) }, async move {
                     Event::Integrated { token, result: books::write(&shop, token, &onto, &books).await }
                 });
             }
             Command::Verify(order) => {
                 let run = order.run;
                 let kill = self.killable(Target::Verification(run));
-                self.spawn(Event::Verified { run, result: Err(broken().into()) }, async move {
+                self.spawn(Event::Verified { run, result: Err(defect().into()) }, async move {
                     Event::Verified { run, result: verification::verify(&shop, order, kill).await.map(Box::new) }
                 });
             }
             Command::Land { token, candidate, expected, .. } => {
-                self.spawn(Event::LandEnded { token, result: Err(broken()) }, async move {
+                self.spawn(Event::LandEnded { token, result: Err(defect()) }, async move {
                     Event::LandEnded { token, result: landing::land(&shop, token, &candidate, &expected).await }
                 });
             }
@@ -174,7 +174,14 @@ impl Executor {
     }
 }
 
+fn told(unit: UnitId, n: u32, came_to: Result<AttemptReport, Trouble>) -> Event {
+    match came_to {
+        Ok(report) => Event::AttemptEnded { unit, n, report: Box::new(report) },
+        Err(trouble) => Event::NotCollected { unit, n, trouble },
+    }
+}
+
 fn failed_attempt(unit: &UnitId, n: u32, why: &str) -> Event {
-    let report = Box::new(AttemptReport::bare(RunEnd::Infrastructure(why.to_owned())));
+    let report = Box::new(AttemptReport::bare(RunEnd::Infrastructure(why.to_owned().into())));
     Event::AttemptEnded { unit: unit.clone(), n, report }
 }

@@ -295,17 +295,22 @@ async fn drive(
     let store = Arc::new(Mutex::new(store));
     let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, lock, store);
     if opening.first == Event::Resumed {
-        pin_leftovers(&shop, &state).await;
+        // What is ended here is pinned now; what goes on collects it itself.
+        let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
+        pin_leftovers(&shop, &state, ends).await;
     }
     Driver::new(Arc::new(shop), state, observers, clock).run(opening).await
 }
 
 /// Pins what dirty slots hold of attempts that are not open any more, before anything else (design, section 9). Open
 /// attempts are adopted; slots of verifications hold nobody's work.
-async fn pin_leftovers(shop: &Shop, state: &State) {
+async fn pin_leftovers(shop: &Shop, state: &State, ends: bool) {
     let Some(green) = &state.green else { return };
-    let open: BTreeSet<String> =
-        state.running().map(|(unit, attempt)| format!("{}/{}/{}", shop.mission, unit.spec.id, attempt.n)).collect();
+    let open: BTreeSet<String> = state
+        .running()
+        .chain(state.uncollected().filter(|_| !ends))
+        .map(|(unit, attempt)| format!("{}/{}/{}", shop.mission, unit.spec.id, attempt.n))
+        .collect();
     attempt::sweep(shop, &green.tip.commit, |label| !open.contains(label) && !label.contains("/.")).await;
 }
 
@@ -318,6 +323,8 @@ pub fn policy(settings: &Settings) -> Policy {
         max_attempts: settings.scheduler.max_attempts,
         max_infrastructure_retries: settings.scheduler.max_infrastructure_retries,
         max_starts: settings.scheduler.max_starts,
+        retry_pause: millis(settings.scheduler.retry_pause),
+        circuit_after: millis(settings.scheduler.circuit_after),
         gate: settings.queue.gate,
         ratchet: settings.queue.ratchet,
         confirm_failures: settings.queue.confirm_failures,

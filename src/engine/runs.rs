@@ -3,7 +3,6 @@
 //! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
 
 use super::bench::Bench;
-use super::error::chain;
 use super::homes;
 use crate::adapters::clock::{self, EngineClock};
 use crate::adapters::files;
@@ -13,6 +12,7 @@ use crate::adapters::host::supervisor::{self, OURSELVES};
 use crate::adapters::workspace::activity::changed_since;
 use crate::adapters::workspace::layout::slot_of;
 use crate::domain::handoff;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::Millis;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -101,7 +101,7 @@ pub enum End {
     /// It certainly never ran.
     NeverStarted,
     /// Lost lease, vanished process, unusable directory.
-    Lost(String),
+    Lost(Trouble),
 }
 
 /// How often is looked whether a result was given: ten times within the time a program may go on after it.
@@ -133,30 +133,34 @@ async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>,
             Found::Ended(exit) => return finished(&job, exit, None).await,
             Found::HalfDead(run) => {
                 let proof = run.end(GRACE).await;
-                return ended(End::Lost("its supervisor died".to_owned()), &job, Some(proof));
+                return ended(lost("its supervisor died"), &job, Some(proof));
             }
-            Found::Gone => return ended(End::Lost("it vanished without a record".to_owned()), &job, None),
+            Found::Gone => return ended(lost("it vanished without a record"), &job, None),
             Found::NeverStarted if adopt_only || *kill.borrow() => match claim_ourselves(&job.dir) {
                 Ok(true) if adopt_only => return ended(End::NeverStarted, &job, None),
                 Ok(true) => return ended(End::Killed, &job, None),
                 Ok(false) => {}
-                Err(e) => return ended(End::Lost(chain(&e)), &job, None),
+                Err(e) => return ended(End::Lost(bench.trouble(&e)), &job, None),
             },
             Found::NeverStarted if job.dir.exists() => {
                 // An engine died between making the directory and its claim; whoever claims it now owns it.
                 match claim_ourselves(&job.dir) {
-                    Ok(true) => return ended(End::Lost("its engine died before the start".to_owned()), &job, None),
+                    Ok(true) => return ended(lost("its engine died before the start"), &job, None),
                     Ok(false) => {}
-                    Err(e) => return ended(End::Lost(chain(&e)), &job, None),
+                    Err(e) => return ended(End::Lost(bench.trouble(&e)), &job, None),
                 }
             }
             Found::NeverStarted => match start(bench, &job).await {
                 Ok(run) => return watch(bench, &job, run, &mut kill).await,
                 Err(RunError::Taken { .. }) => {}
-                Err(e) => return ended(End::Lost(chain(&e)), &job, None),
+                Err(e) => return ended(End::Lost(bench.trouble(&e)), &job, None),
             },
         }
     }
+}
+
+fn lost(why: &str) -> End {
+    End::Lost(Trouble::new(Cause::LostRun, why))
 }
 
 async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
@@ -282,9 +286,9 @@ async fn finished(job: &Job, exit: Exit, run: Option<&Run>) -> Ended {
         Exit::Code(code) => End::Exited(code),
         Exit::Signal(signal) => End::Signaled(signal),
         Exit::Timeout => End::Timeout,
-        Exit::LeaseExpired => End::Lost("its lease expired: no engine renewed it in time".to_owned()),
+        Exit::LeaseExpired => lost("its lease expired: no engine renewed it in time"),
         Exit::Killed => End::Killed,
-        Exit::Lost => End::Lost("its supervisor died without a record".to_owned()),
+        Exit::Lost => lost("its supervisor died without a record"),
     };
     ended(end, job, proof)
 }

@@ -71,6 +71,7 @@ struct Play<'s, W> {
     crashes: u32,
     steps: u64,
     restarts: u32,
+    suspensions: u32,
     killing_since: Option<Millis>,
     candidate: Option<TreeId>,
     cancelling: BTreeMap<UnitId, Millis>,
@@ -99,6 +100,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             crashes: 0,
             steps: 0,
             restarts: 0,
+            suspensions: 0,
             killing_since: None,
             candidate: None,
             cancelling: BTreeMap::new(),
@@ -285,6 +287,11 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             return Err(self.broken("P10: resumed 400 times without an end"));
         }
         self.world.now += 1_000;
+        if self.state.suspended_by.is_some() && self.suspensions < 3 {
+            self.suspensions += 1;
+            self.world.now += 300_000;
+            return self.restart();
+        }
         if code == 6 && self.rng.bool() {
             self.world.restore_green();
             return self.restart();

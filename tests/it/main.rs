@@ -41,6 +41,7 @@ mod mission_hostile;
 mod mission_owner;
 mod mission_power;
 mod mission_repository;
+mod mission_trouble;
 mod outputs;
 mod review;
 mod runs_containment;

@@ -6,6 +6,7 @@
 use super::budget::Cost;
 use super::evidence::Quick;
 use crate::domain::backlog::Offer;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
@@ -62,12 +63,22 @@ pub enum Event {
         /// What was found.
         report: Box<AttemptReport>,
     },
+    /// The other answer to them: the attempt has ended, and what it made cannot be kept yet. It is asked for again by
+    /// [`super::Command::Adopt`].
+    NotCollected {
+        /// The unit.
+        unit: UnitId,
+        /// Attempt number.
+        n: u32,
+        /// What stands in the way.
+        trouble: Trouble,
+    },
     /// Answer to [`super::Command::Integrate`].
     Integrated {
         /// The landing's token.
         token: u64,
         /// What came of it; `Err` is infrastructure.
-        result: Result<Integration, String>,
+        result: Result<Integration, Trouble>,
     },
     /// Answer to [`super::Command::Verify`].
     Verified {
@@ -81,7 +92,7 @@ pub enum Event {
         /// The landing's token.
         token: u64,
         /// What came of it; `Err` is infrastructure.
-        result: Result<LandResult, String>,
+        result: Result<LandResult, Trouble>,
     },
     /// Answer to [`super::Command::CheckObjective`].
     ObjectiveChecked {
@@ -144,7 +155,7 @@ pub enum RunEnd {
     /// It certainly never ran (nobody had claimed its run directory).
     NeverStarted,
     /// Host, disk, spawn, lost lease, vanished process: says nothing about the work.
-    Infrastructure(String),
+    Infrastructure(Trouble),
 }
 
 /// What an agent claims to have done; compared with git, never believed.
@@ -325,13 +336,27 @@ pub enum LandResult {
 pub struct Unverified {
     /// A sentence. Untrusted text.
     pub why: String,
+    /// What stood in the way.
+    pub cause: Cause,
     /// Exit code of the setup command, when it is what failed: it ran to its end and said no. Else it is infrastructure.
     pub setup: Option<i32>,
 }
 
 impl From<String> for Unverified {
     fn from(why: String) -> Self {
-        Self { why, setup: None }
+        Trouble::from(why).into()
+    }
+}
+
+impl From<Trouble> for Unverified {
+    fn from(Trouble { cause, why }: Trouble) -> Self {
+        Self { why, cause, setup: None }
+    }
+}
+
+impl From<Unverified> for Trouble {
+    fn from(not: Unverified) -> Self {
+        Self { cause: not.cause, why: not.why }
     }
 }
 

@@ -14,21 +14,22 @@
 
 use super::Decision;
 use super::attempts::starts_reason;
+use super::circuit::Operation;
 use super::command::{Command, MergeSource, VerifyOrder};
-use super::event::{Integration, LandResult, Refusal, StopLevel, Unverified, Verification};
+use super::event::{Integration, LandResult, Refusal, Unverified, Verification};
 use super::evidence::protected_reason;
 use super::parts::{Landing, MergeRequest, Stage};
-use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
-use super::record::{EndReason, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
-use crate::domain::values::Tip;
+use super::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
+use super::probe::Try;
+use super::record::{Behind, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
+use super::state::State;
+use crate::domain::trouble::Trouble;
+use crate::domain::values::{Millis, Tip};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Demands, Gate, SnapshotKey, StageOutcome, Summary};
 
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;
-
-/// Failures of a landing's steps after which its candidate is made anew.
-const REMAKE_AFTER: u32 = 3;
 
 impl Decision<'_> {
     /// Verifies the untouched base, then has green made or adopted there.
@@ -94,9 +95,12 @@ impl Decision<'_> {
         if !self.state.may_land() || self.state.verifying.is_some() || self.state.stage == Stage::Baseline {
             return;
         }
+        if !self.state.lets(Try::Queue, self.now) {
+            return;
+        }
         let Some(green) = self.state.green.clone() else { return };
         let Some(landing) = self.state.landing.clone() else {
-            let Some(request) = self.state.queue().next().cloned() else { return };
+            let Some(request) = self.state.queue().find(|mr| mr.again_at <= self.now).cloned() else { return };
             let token = self.state.next_token;
             self.note(Record::LandingStarted { mr: request.id, token, onto: green.tip.clone(), at: self.now });
             self.integrate(token, green.tip, &request);
@@ -202,31 +206,39 @@ impl Decision<'_> {
         self.state.landing.clone().filter(|l| l.token == token && l.in_flight)
     }
 
-    pub(super) fn integrated(&mut self, token: u64, result: Result<Integration, String>) {
+    pub(super) fn integrated(&mut self, token: u64, result: Result<Integration, Trouble>) {
         let Some(landing) = self.open_landing(token).filter(|l| l.candidate.is_none()) else { return };
-        if self.merge_given_up(&landing) {
+        let merged = result.is_ok();
+        self.merged(&landing, token, result);
+        if merged {
+            self.works(&[Operation::Merge], self.now);
+        }
+    }
+
+    fn merged(&mut self, landing: &Landing, token: u64, result: Result<Integration, Trouble>) {
+        if self.merge_given_up(landing) {
             return;
         }
         match result {
             Ok(Integration::Candidate(candidate)) => self.note(Record::CandidateMade { token, candidate }),
-            Ok(Integration::Unchanged) => self.already_there(&landing),
+            Ok(Integration::Unchanged) => self.already_there(landing),
             Ok(Integration::Books { candidate, notes }) => {
                 if !notes.is_empty() {
                     self.note(Record::BooksNoted { notes });
                 }
                 match candidate {
                     Some(candidate) => self.note(Record::CandidateMade { token, candidate }),
-                    None => self.already_there(&landing),
+                    None => self.already_there(landing),
                 }
             }
             Ok(Integration::Protected { paths }) => {
-                self.reject(&landing, RejectClass::Verification, vec![protected_reason(&paths)]);
+                self.reject(landing, RejectClass::Verification, vec![protected_reason(&paths)]);
             }
             Ok(Integration::Conflict { files, detail }) => {
                 let reason = format!("conflicts with green in {}", files.join(", "));
-                self.reject(&landing, RejectClass::Conflict, vec![reason, detail]);
+                self.reject(landing, RejectClass::Conflict, vec![reason, detail]);
             }
-            Err(error) => self.step_failed("merge onto green", error),
+            Err(trouble) => self.step_failed("merge onto green", trouble),
         }
     }
 
@@ -235,15 +247,21 @@ impl Decision<'_> {
             return;
         }
         match result {
-            Ok(v) => self.note(Record::Verified {
-                run,
-                at: self.now,
-                key: v.key,
-                summary: v.summary,
-                delta: v.delta.map(Box::new),
-                reused: v.reused,
-                confirmed: v.confirmed,
-            }),
+            Ok(v) => {
+                let ran = !v.reused;
+                self.note(Record::Verified {
+                    run,
+                    at: self.now,
+                    key: v.key,
+                    summary: v.summary,
+                    delta: v.delta.map(Box::new),
+                    reused: v.reused,
+                    confirmed: v.confirmed,
+                });
+                if ran {
+                    self.works(&[Operation::Verify], self.now);
+                }
+            }
             Err(_) if self.state.unwanted_verification().is_some() => {
                 self.note(Record::VerificationDropped { run, at: self.now });
             }
@@ -251,7 +269,7 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn land_ended(&mut self, token: u64, result: Result<LandResult, String>) {
+    pub(super) fn land_ended(&mut self, token: u64, result: Result<LandResult, Trouble>) {
         let Some(landing) = self.open_landing(token) else { return };
         let (Some(candidate), Some(verdict)) = (landing.candidate.clone(), landing.intended) else { return };
         match result {
@@ -266,11 +284,12 @@ impl Decision<'_> {
                     verdict,
                     reasons,
                 });
+                self.works(&[Operation::Merge, Operation::Verify], self.now);
             }
             Ok(LandResult::Forward { now }) => {
                 self.note(Record::GreenMoved { tip: now });
                 let why = "somebody moved green forward; merged and verified again".to_owned();
-                self.note(Record::Requeued { mr: landing.mr.id, why });
+                self.note(Record::Requeued { mr: landing.mr.id, why, behind: None });
             }
             Ok(LandResult::Back { now }) => {
                 let expected = &landing.onto.commit;
@@ -290,7 +309,7 @@ impl Decision<'_> {
                 ),
                 again_at: self.now + CHECKED_OUT_PAUSE,
             }),
-            Err(error) => self.step_failed("moving green", error),
+            Err(trouble) => self.step_failed("moving green", trouble),
         }
     }
 
@@ -307,7 +326,7 @@ impl Decision<'_> {
         self.note(Record::GreenMoved { tip });
         if let Some(mr) = mr {
             let why = "green was moved while no engine ran; merged and verified again".to_owned();
-            self.note(Record::Requeued { mr, why });
+            self.note(Record::Requeued { mr, why, behind: None });
         }
     }
 
@@ -335,7 +354,7 @@ impl Decision<'_> {
                 let exhausted = match class {
                     RejectClass::Verification => unit.used + 1 >= budget,
                     RejectClass::Conflict => unit.conflicts + 1 > self.state.policy.max_conflicts,
-                    RejectClass::Unproven => false,
+                    RejectClass::Unproven | RejectClass::Infrastructure => false,
                 };
                 let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
                 if exhausted {
@@ -369,50 +388,75 @@ impl Decision<'_> {
             });
             return;
         }
-        self.failed_at("verification", not);
+        self.failed_at("verification", Operation::Verify, not);
     }
 
-    pub(super) fn step_failed(&mut self, what: &str, error: String) {
-        self.failed_at(what, error.into());
+    pub(super) fn step_failed(&mut self, what: &str, trouble: Trouble) {
+        self.failed_at(what, Operation::Merge, trouble.into());
     }
 
-    fn failed_at(&mut self, what: &str, Unverified { why: error, setup }: Unverified) {
+    fn failed_at(&mut self, what: &str, operation: Operation, Unverified { why, cause, setup }: Unverified) {
+        let (what, at) = (what.to_owned(), self.now);
         if self.state.killing() {
             // A kill we asked for is no failure of the host; the step is asked again after a resume.
-            self.note(Record::StepFailed { what: what.to_owned(), error, at: self.now, again_at: self.now, setup });
+            self.note(Record::StepFailed { what, error: why, cause, at, again_at: at, setup });
             return;
         }
         let failures = self.state.step_failures + 1;
-        let again_at = self.now + backoff(failures);
-        self.note(Record::StepFailed { what: what.to_owned(), error: error.clone(), at: self.now, again_at, setup });
-        let landing = self.state.landing.as_ref().filter(|l| l.candidate.is_some() && l.intended.is_none());
-        if failures == REMAKE_AFTER
-            && let Some(mr) = landing.map(|l| l.mr.id)
-        {
-            // Its candidate may be what is broken (pruned, for one): it is made again.
-            self.note(Record::Requeued { mr, why: format!("{what} failed {failures} times: merged again") });
-            return;
-        }
-        if failures < MAX_STEP_FAILURES {
-            return;
-        }
         if self.state.stage == Stage::Baseline {
-            self.refuse(Refusal {
-                reason: format!("{what} failed {failures} times: {error}"),
-                hint: "see the message; `mc where` names the logs".to_owned(),
-                exit: 6,
-            });
-        } else {
-            self.stop(StopLevel::Now, EndReason::Circuit);
+            let again_at = at + self.state.policy.pause(failures);
+            let told = format!("{what} failed {failures} times: {why}");
+            self.note(Record::StepFailed { what, error: why, cause: cause.clone(), at, again_at, setup });
+            if failures >= MAX_STEP_FAILURES {
+                let hint = format!("{}; `mc where` names the logs", cause.remedy());
+                self.refuse(Refusal { reason: told, hint, exit: 6 });
+            }
+            return;
+        }
+        self.meets(&cause, operation, &self.state.queue_witness());
+        let all = failures + self.state.landing.as_ref().map_or(0, |landing| landing.mr.failures);
+        if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && self.state.queue().next().is_none() {
+            // No other request tells whether it is this one's fault.
+            if !self.state.others_passed() {
+                self.open_circuit(&cause, operation);
+            }
+        }
+        let again_at = if self.state.circuit().is_some() { at } else { at + self.state.policy.pause(all) };
+        self.note(Record::StepFailed { what: what.clone(), error: why.clone(), cause, at, again_at, setup });
+        if failures >= STEPS_BEHIND_AFTER {
+            self.step_behind(&what, &why, all, again_at);
         }
     }
 
-    /// Opens the circuit when nothing but infrastructure failures come back.
-    pub(super) fn watch_circuit(&mut self) {
-        let trip = self.state.infra_in_row >= CIRCUIT && self.state.stop.is_none();
-        if trip {
-            self.stop(StopLevel::Now, EndReason::Circuit);
+    /// Lets the other requests go first: the candidate of this one may be what is broken (pruned, for one), and is made
+    /// again. If others passed since it stepped behind before, the failure is its unit's own.
+    fn step_behind(&mut self, what: &str, error: &str, failures: u32, again_at: Millis) {
+        let Some(landing) = self.state.landing.clone().filter(|l| l.intended.is_none()) else { return };
+        let own = self.state.circuit().is_none() && self.state.others_passed();
+        let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit)).filter(|_| own);
+        if let Some(unit) = unit.filter(|unit| unit.infra + 1 > self.state.policy.max_infrastructure_retries) {
+            let id = unit.spec.id.clone();
+            let reason = format!("{what} failed {failures} times while other changes passed, last: {error}");
+            self.note(Record::Rejected {
+                mr: landing.mr.id,
+                source: landing.mr.source,
+                at: self.now,
+                class: RejectClass::Infrastructure,
+                reasons: vec![reason.clone()],
+                next: NextMove::Fail { reason },
+            });
+            return self.block_dependants(&id);
         }
+        let behind = Behind { again_at, failures, own_fault: unit.is_some() };
+        let why = format!("{what} failed {failures} times: merged again, behind the others");
+        self.note(Record::Requeued { mr: landing.mr.id, why, behind: Some(behind) });
+    }
+}
+
+impl State {
+    /// Whether the queue settled other requests since the one that is being landed stepped behind them.
+    fn others_passed(&self) -> bool {
+        self.landing.as_ref().and_then(|landing| landing.mr.behind).is_some_and(|settled| self.settled > settled)
     }
 }
 

@@ -23,6 +23,7 @@ mod attempts;
 mod books;
 pub mod budget;
 mod cancel;
+mod circuit;
 mod command;
 mod control;
 mod event;
@@ -31,6 +32,7 @@ mod fold;
 mod landing;
 mod parts;
 pub mod policy;
+mod probe;
 mod record;
 mod replay;
 mod rounds;
@@ -40,6 +42,7 @@ pub mod times;
 
 pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
+pub use circuit::{Circuit, Operation};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
     AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel, Unverified,
@@ -114,6 +117,7 @@ impl Decision<'_> {
             Event::TargetChecked(head) => self.target_checked(head),
             Event::BacklogRead(result) => self.backlog_read(result),
             Event::AttemptEnded { unit, n, report } => self.attempt_ended(&unit, n, report),
+            Event::NotCollected { unit, n, trouble } => self.not_collected(&unit, n, trouble),
             Event::Integrated { token, result } => self.integrated(token, result),
             Event::Verified { run, result } => self.verified(run, result),
             Event::LandEnded { token, result } => self.land_ended(token, result),

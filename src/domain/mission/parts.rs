@@ -146,8 +146,10 @@ pub struct Unit {
     pub attempts: Vec<Attempt>,
     /// Attempts that count against the budget.
     pub used: u32,
-    /// Infrastructure failures so far.
+    /// Infrastructure failures of its own so far.
     pub infra: u32,
+    /// Circuits that closed again although it had failed in them.
+    pub spared: u32,
     /// Conflicts at landing so far.
     pub conflicts: u32,
     /// Continuations so far.
@@ -167,6 +169,8 @@ pub struct Unit {
     pub(super) known: Known,
     pub(super) must_fail: MustFail,
     pub(super) not_before: Millis,
+    /// When its last attempt, which has ended and keeps its slot, may be collected again.
+    pub(super) collect_at: Option<Millis>,
     pub(super) own_work: Option<CommitId>,
     pub(super) unmet: u32,
     pub(super) dependants: Vec<usize>,
@@ -218,6 +222,19 @@ pub struct MergeRequest {
     pub arrived: Millis,
     /// Position key: smaller lands earlier.
     pub order: u64,
+    pub(super) again_at: Millis,
+    /// Failures of its steps since it came into the queue.
+    pub(super) failures: u32,
+    /// How many requests the queue had settled when this one stepped behind the others.
+    pub(super) behind: Option<u64>,
+}
+
+impl MergeRequest {
+    /// A request that has not been tried.
+    #[must_use]
+    pub fn new(id: u64, source: MergeSource, head: Tip, arrived: Millis, order: u64) -> Self {
+        Self { id, source, head, arrived, order, again_at: 0, failures: 0, behind: None }
+    }
 }
 
 /// The one landing in progress: a step machine whose next step follows from what is filled in.
@@ -321,6 +338,7 @@ pub enum MissionState {
     Running,
     Paused,
     Waiting,
+    Suspended,
     Stopping,
     Ended,
 }

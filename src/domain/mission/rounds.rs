@@ -1,13 +1,14 @@
 //! Rounds: take the target in, read the plan, open waves one after the other, evaluate, go on or end.
 
 use super::Decision;
+use super::books::{Known, plain};
 use super::command::{Command, MergeSource};
 use super::event::Refusal;
-use super::parts::{MergeRequest, Stage};
+use super::parts::{MergeRequest, MustFail, Stage, Unit, UnitState};
 use super::record::{Intake, MissionOutcome, Record};
 use super::state::State;
 use crate::domain::backlog::{self, Aside, Offer};
-use crate::domain::plan::graph::{self, Plan};
+use crate::domain::plan::graph::{self, Edge, Plan};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,7 +136,7 @@ impl Decision<'_> {
         }
         if self.state.killing() && !met {
             // A check that was killed says nothing about the objective; it is made again after a resume.
-            self.step_failed("the objective's check", "killed".to_owned());
+            self.step_failed("the objective's check", "killed".to_owned().into());
             return;
         }
         self.close_round(self.state.policy.has_check.then_some(met));
@@ -260,6 +261,66 @@ impl Decision<'_> {
 }
 
 impl State {
+    /// Folds the plan of a round.
+    pub(super) fn take_plan(
+        &mut self,
+        round: u32,
+        units: &[Arc<UnitSpec>],
+        edges: &[Edge],
+        wave_of: &[u32],
+        left_over: u32,
+    ) {
+        let first = self.units.len();
+        let depth = wave_of.iter().max().map_or(0, |w| *w as usize + 1);
+        let mut waves = vec![Vec::new(); depth];
+        for (offset, (spec, wave)) in units.iter().zip(wave_of).enumerate() {
+            waves[*wave as usize].push(first + offset);
+            self.index.insert(spec.id.clone(), first + offset);
+            self.counts[UnitState::Pending as usize] += 1;
+            self.units.push(Unit {
+                spec: Arc::clone(spec),
+                state: UnitState::Pending,
+                round,
+                wave: *wave,
+                attempts: Vec::new(),
+                used: 0,
+                infra: 0,
+                spared: 0,
+                conflicts: 0,
+                continues: 0,
+                starts: 0,
+                reason: String::new(),
+                blocked_by: None,
+                landed: None,
+                verdict: None,
+                evidence: Vec::new(),
+                known: Known::default(),
+                must_fail: MustFail::Wanted,
+                not_before: 0,
+                collect_at: None,
+                own_work: None,
+                unmet: 0,
+                dependants: Vec::new(),
+            });
+        }
+        debug_assert!(edges.iter().all(|e| e.before < units.len() && e.after < units.len()));
+        for (offset, spec) in units.iter().enumerate() {
+            for (nth, dependency) in spec.depends.iter().enumerate() {
+                let Some(d) = self.index.get(dependency).copied() else { continue };
+                if !self.units[d].state.satisfies() && !spec.depends[..nth].contains(dependency) {
+                    self.units[d].dependants.push(first + offset);
+                    self.units[first + offset].unmet += 1;
+                }
+            }
+        }
+        if let Some(open) = self.rounds.last_mut() {
+            open.waves = waves;
+            open.left_over = left_over;
+            open.before = self.green.as_ref().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| plain(summary));
+        }
+        self.stage = Stage::Working;
+    }
+
     /// Folds what was seen of the target branch: what green does not have waits in the queue.
     pub(super) fn target_seen(&mut self, intake: Option<&Intake>) {
         self.stage = Stage::Intake;
@@ -267,7 +328,7 @@ impl State {
         let Some(Intake { mr, head }) = intake else { return };
         self.next_mr = self.next_mr.max(mr + 1);
         let source = MergeSource::Intake;
-        self.queue.insert((0, *mr), MergeRequest { id: *mr, source, head: head.clone(), arrived: 0, order: 0 });
+        self.queue.insert((0, *mr), MergeRequest::new(*mr, source, head.clone(), 0, 0));
         if let Some(round) = self.rounds.last_mut() {
             round.took_target = true;
         }

@@ -5,13 +5,16 @@
 
 use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
+use super::circuit::{Circuit, Sighting};
 use super::event::{Ground, StopLevel};
 use super::parts::{
     Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
 };
 use super::policy::Policy;
+use super::probe::Try;
 use super::record::{EndReason, MissionOutcome};
 use crate::domain::backlog::Aside;
+use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, MissionId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +36,8 @@ pub struct State {
     pub stop: Option<(StopLevel, EndReason)>,
     pub waiting: bool,
     pub suspended: bool,
+    /// The common cause that the mission is suspended for.
+    pub suspended_by: Option<Cause>,
     pub hold: Option<(String, String)>,
     pub outcome: Option<(MissionOutcome, String, u8)>,
     pub ground: Option<Ground>,
@@ -74,7 +79,10 @@ pub struct State {
     /// What was said when the setup command failed the last step that was tried.
     pub(super) setup_failed: Option<String>,
     pub(super) base_again_at: Millis,
-    pub(super) infra_in_row: u32,
+    /// Requests that left the queue because they were decided.
+    pub(super) settled: u64,
+    pub(super) sightings: Vec<Sighting>,
+    pub(super) circuit: Option<Circuit>,
     /// Whether the round's checkpoint and the objective's check are under way.
     pub(super) checking: bool,
     pub(super) attached: bool,
@@ -102,7 +110,8 @@ impl State {
 
     /// Attempts that run now, with their unit.
     pub fn running(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
-        self.slots.iter().flatten().filter_map(|i| Some((&self.units[*i], self.units[*i].attempts.last()?)))
+        let at_work = self.slots.iter().flatten().map(|i| &self.units[*i]).filter(|u| u.state == UnitState::Running);
+        at_work.filter_map(|unit| Some((unit, unit.attempts.last()?)))
     }
 
     /// Whether the mission is over.
@@ -122,6 +131,8 @@ impl State {
     pub fn mission_state(&self) -> MissionState {
         if self.over() {
             MissionState::Ended
+        } else if self.suspended_by.is_some() {
+            MissionState::Suspended
         } else if self.stop.is_some() {
             MissionState::Stopping
         } else if self.paused || self.hold.is_some() {
@@ -141,21 +152,24 @@ impl State {
         if self.over() || self.suspended || !self.attached {
             return None;
         }
-        let mut times = Vec::new();
+        let mut times = self.circuit_wakes();
+        let free = |what| self.circuit().is_none_or(|circuit| !circuit.blocks(what));
         if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.closing() {
             times.extend(self.ends_at());
         }
-        if self.may_dispatch() && self.free_slot().is_some() {
+        if self.may_dispatch() && self.free_slot().is_some() && free(Try::Start) {
             let waits = self.waits_for_money();
             let next = self.delayed.iter().find(|(_, i)| !waits || self.units[*i].spec.run.is_some());
             times.extend(next.map(|(at, _)| *at));
         }
-        if let Some(landing) = &self.landing
-            && !landing.in_flight
-            && self.verifying.is_none()
-            && self.may_land()
+        if let (true, Some(at)) = (self.may_land() && !self.queue_at_work(), self.queue_due())
+            && free(Try::Queue)
+            && (self.landing.is_some() || at > 0)
         {
-            times.push(landing.again_at);
+            times.push(at);
+        }
+        if self.may_collect() && free(Try::Collect) {
+            times.extend(self.collects_at());
         }
         if self.stage == Stage::Baseline && self.verifying.is_none() {
             times.push(self.base_again_at);
@@ -175,6 +189,11 @@ impl State {
         self.stage == Stage::Working && !self.paused && self.stop.is_none() && self.hold.is_none()
     }
 
+    /// Whether what attempts that have ended made may be collected: also in a pause, and while the mission drains.
+    pub(super) fn may_collect(&self) -> bool {
+        self.stop.is_none_or(|(level, _)| level == StopLevel::Drain)
+    }
+
     /// Whether a landing may start or go on to its next step.
     pub(super) fn may_land(&self) -> bool {
         !self.paused && self.hold.is_none() && self.stop.is_none_or(|(level, _)| level == StopLevel::Drain)
@@ -186,8 +205,9 @@ impl State {
         free.min_by_key(|p| (self.slot_trouble.get(*p), *p)).and_then(|p| u32::try_from(p).ok())
     }
 
+    /// Whether no attempt is at work.
     pub(super) fn idle(&self) -> bool {
-        self.slots.iter().all(Option::is_none)
+        self.running().next().is_none()
     }
 
     /// Whether the unit's wave has opened.
@@ -197,13 +217,13 @@ impl State {
 
     fn dispatchable(&self, i: usize) -> bool {
         let unit = &self.units[i];
-        unit.state == UnitState::Pending && unit.unmet == 0 && self.opened(unit)
+        unit.state == UnitState::Pending && unit.unmet == 0 && unit.collect_at.is_none() && self.opened(unit)
     }
 
     fn holds_wave(&self, i: usize) -> bool {
         let unit = &self.units[i];
         match unit.state {
-            UnitState::Pending => self.dispatchable(i),
+            UnitState::Pending => unit.collect_at.is_some() || self.dispatchable(i),
             UnitState::Running | UnitState::Queued => self.opened(unit),
             _ => false,
         }
@@ -297,7 +317,7 @@ impl State {
         if !self.attached || self.suspended || self.over() || !self.may_dispatch() {
             return None;
         }
-        self.free_slot()?;
+        self.free_slot().filter(|_| self.lets(Try::Start, now))?;
         let (next, allowance) = self.next_start(now)?;
         (allowance == Allowance::Start).then_some(&self.units[next].spec.id)
     }

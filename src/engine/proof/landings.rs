@@ -299,11 +299,13 @@ pub(super) async fn rejected(
             Some(_) => broken.push("the snapshots give other reasons".to_owned()),
             None => unknown.push("merging told that it touches protected paths".to_owned()),
         },
+        RejectClass::Infrastructure => unknown.push("what the machine did is not made again".to_owned()),
         RejectClass::Conflict => conflict(case, open, reasons, &mut broken, &mut unknown).await?,
     }
     let told = match next {
         NextMove::Retry { because, .. }
         | NextMove::Reject { reason: because }
+        | NextMove::Fail { reason: because }
         | NextMove::Hold { question: because, .. } => Some(because),
         _ => None,
     };
