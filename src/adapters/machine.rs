@@ -37,6 +37,18 @@ pub fn free_memory() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
 }
 
+/// Whether the system tells of its processes.
+#[must_use]
+pub fn tells_processes() -> bool {
+    Path::new("/proc/self/stat").exists()
+}
+
+/// The longest file this process may write, where there is a limit.
+#[must_use]
+pub fn file_size_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+}
+
 /// Processors this process may use.
 #[must_use]
 pub fn processors() -> usize {

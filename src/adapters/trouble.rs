@@ -163,6 +163,14 @@ impl Seen {
     }
 }
 
+/// The limit of this process or machine that an error comes from, if it is one: no folder has to do with it.
+#[must_use]
+pub fn limit_of(error: &(dyn Error + 'static)) -> Option<Cause> {
+    let anywhere = Places { source: PathBuf::from("/"), state: PathBuf::from("/") };
+    let cause = cause_of(error, &anywhere);
+    matches!(cause, Cause::Descriptors { .. } | Cause::Processes | Cause::Memory | Cause::FileSize).then_some(cause)
+}
+
 fn by_number(errno: Errno, seen: &Seen, places: &Places) -> Option<Cause> {
     match errno {
         Errno::NOSPC | Errno::DQUOT => Some(full(seen, places)),

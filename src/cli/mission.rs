@@ -52,8 +52,7 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
     };
     let console = Console::new(&context.global, &site);
     let code = console.during(mission::start(&site, &options, vec![console.observer()])).await?;
-    last_lines(context, &site).await?;
-    Ok(code)
+    leave(context, &site, code).await
 }
 
 async fn detached(context: &Context, site: &Site) -> Result<u8, CliError> {
@@ -135,16 +134,21 @@ pub(super) async fn resume(context: &Context, take_over: bool, finish: bool) -> 
             say(context, Some(&id), "told", &format!("mission {id}: told to go on"));
             Ok(code)
         }
-        ResumeResult::Done(code) => {
-            last_lines(context, &site).await?;
-            Ok(code)
-        }
+        ResumeResult::Done(code) => leave(context, &site, code).await,
         ResumeResult::Ended { mission, outcome, code } => {
             let how = word(&outcome);
             let text = format!("nothing to resume: mission {mission} has ended ({how}, exit code {code})");
             say(context, Some(mission.as_str()), "nothing", &text);
             Ok(code)
         }
+    }
+}
+
+/// The last lines after a mission ran here, and its exit code. What has stopped the mission may keep them from being made.
+async fn leave(context: &Context, site: &Site, code: u8) -> Result<u8, CliError> {
+    match last_lines(context, site).await {
+        Err(_) if code != 0 => Ok(code),
+        said => said.map(|()| code),
     }
 }
 

@@ -2,11 +2,14 @@
 
 use crate::adapters::environment::EnvironmentError;
 use crate::adapters::git::GitError;
+use crate::adapters::machine::file_size_limit;
 use crate::adapters::store::StoreError;
 use crate::adapters::store::lock::LockError;
 use crate::adapters::store::place::PlaceError;
+use crate::adapters::trouble::limit_of;
 use crate::config::ConfigError;
 use crate::domain::mission::{Refusal, ReplayError};
+use crate::domain::trouble::Cause;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -147,6 +150,12 @@ impl EngineError {
                 Some("wait for that git process to end, then try again".to_owned())
             }
             Self::Git(error) if is_full(error) => Some(ROOM.to_owned()),
+            Self::Git(error) => limit_of(error).map(|limit| format!("{}: {}", limit.words(), limit.remedy())),
+            Self::Store(_) | Self::Place(_) | Self::Lock(_) if !is_full(self) && file_size_limit().is_some() => {
+                let limit = Cause::FileSize;
+                let bytes = file_size_limit().unwrap_or_default();
+                Some(format!("files may have {bytes} bytes at most here; {} if that is why", limit.remedy()))
+            }
             _ => Some(ROOM.to_owned()).filter(|_| is_full(self)),
         }
     }

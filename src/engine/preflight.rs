@@ -9,8 +9,10 @@ use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::machine_name;
 use crate::adapters::host::probe::ProbeError;
+use crate::adapters::machine::tells_processes;
 use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
+use crate::adapters::trouble::limit_of;
 use crate::adapters::workspace::pool::PoolError;
 use crate::config::Settings;
 use crate::domain::mission::{Ground, Refusal, Usd};
@@ -61,12 +63,21 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
 
 /// Git cannot work on the repository.
 pub(super) fn said(e: GitError) -> Refusal {
-    trouble(&e, "mend the repository, then start again")
+    let hint = match &e {
+        GitError::Io { path, .. } if *path == std::env::temp_dir() => {
+            "let TMPDIR name a folder that exists and can be written, or unset it"
+        }
+        _ => "mend the repository, then start again",
+    };
+    trouble(&e, hint)
 }
 
-/// An error of the environment; `hint` helps unless its cause is a full disk.
+/// An error of the environment; `hint` helps unless its cause is a full disk or a limit of this process.
 fn trouble(e: &(dyn std::error::Error + 'static), hint: &str) -> Refusal {
-    environment(chain(e), if is_full(e) { ROOM } else { hint })
+    match limit_of(e) {
+        Some(limit) => environment(format!("{}: {}", limit.words(), chain(e)), limit.remedy()),
+        None => environment(chain(e), if is_full(e) { ROOM } else { hint }),
+    }
 }
 
 fn short(refname: &str) -> &str {
@@ -90,7 +101,13 @@ pub fn whole(e: &PoolError) -> Refusal {
 /// The wanted containment does not work here.
 #[must_use]
 pub fn contained(e: &ProbeError) -> Refusal {
-    environment(chain(e), "install util-linux, or set scheduler.isolation = \"search\"")
+    if !tells_processes() {
+        return environment(
+            format!("there is no /proc here, so that nobody can tell which processes live: {}", chain(e)),
+            "mount it (`mount -t proc proc /proc`), then start again",
+        );
+    }
+    trouble(e, "install util-linux, or set scheduler.isolation = \"search\"")
 }
 
 pub(super) fn foreign(host: &str, path: &str) -> Refusal {
@@ -131,7 +148,11 @@ impl Terrain<'_> {
     /// # Errors
     /// [`Refusal`].
     pub async fn git(&self) -> Result<(u32, u32), Refusal> {
-        self.source.version().await.map_err(|e| environment(chain(&e), "install git 2.38 or newer"))
+        let hint = |e: &GitError| match e {
+            GitError::TooOld { .. } | GitError::Start(_) | GitError::Unexpected { .. } => "install git 2.38 or newer",
+            _ => "mend what the message names, then start again",
+        };
+        self.source.version().await.map_err(|e| trouble(&e, hint(&e)))
     }
 
     /// That no other state directory than that of the card owns the repository.

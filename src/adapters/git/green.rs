@@ -104,6 +104,12 @@ pub async fn claim_owner(git: &Git, card: &OwnerCard, take_over: bool) -> Result
     Ok(Owner::Foreign { host: String::new(), path: String::new() })
 }
 
+/// The id of the state directory that owns the repository, if one does and says so.
+pub async fn owner_id(git: &Git) -> Option<String> {
+    let blob = git.ref_value(OWNER_REF).await.ok()??;
+    Some(read_card(git, blob.as_str()).await?.state_id)
+}
+
 /// The state directory that owns the repository, when it is another one than that of `card`; reads only.
 ///
 /// # Errors

@@ -97,6 +97,22 @@ impl StateDir {
         Ok(Self { root, common_dir })
     }
 
+    /// Where nothing was kept for the repository here, and no variable names the place: state directories of repositories that
+    /// are not where they were. One of them is this repository's own when it was moved; its id tells (see `refs/mc/owner`).
+    #[must_use]
+    pub fn of_moved(&self, env: &Environment) -> Vec<(String, Self)> {
+        if env.var("MC_STATE_DIR").is_some() || self.root.join("repository").exists() {
+            return Vec::new();
+        }
+        let candidates = known(env).unwrap_or_default();
+        let moved = candidates.into_iter().filter(|k| k.repository == self.common_dir || !k.repository.exists());
+        let told = moved.filter_map(|known| {
+            let id = std::fs::read_to_string(known.root.join("state-id")).ok()?;
+            Some((id.trim().to_owned(), Self { root: known.root, common_dir: self.common_dir.clone() }))
+        });
+        told.collect()
+    }
+
     /// Makes the folders that are missing, each with mode 0700, and marks the place as this repository's. Folders that
     /// exist keep their mode.
     ///
