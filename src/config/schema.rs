@@ -98,7 +98,7 @@ pub const KEYS: &[Key] = &[
     now("scheduler.dispatch", Kind::Choice(&["waves"], &["frontier"]), "\"waves\""),
     now("scheduler.isolation", Kind::Choice(&["auto", "pidns", "search"], &[]), "\"auto\""),
     now("scheduler.lease", Kind::Time, "\"30m\""),
-    now("scheduler.retry_pause", Kind::Time, "\"1s\""),
+    now("scheduler.retry_pause", Kind::TimeOrOff, "\"1s\""),
     now("scheduler.circuit_after", Kind::Time, "\"10m\""),
     older("scheduler.cooldown"),
     older("scheduler.max_sessions_per_run"),

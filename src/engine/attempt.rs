@@ -12,7 +12,7 @@ use super::evidence;
 use super::foreign::foreign_refs;
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady, Wanted};
-use super::runs::{End, Ended, GRACE, Home, Job, run};
+use super::runs::{End, Ended, GRACE, Home, Job, run, run_telling};
 use super::shop::Shop;
 use crate::adapters::clock;
 use crate::adapters::files;
@@ -39,11 +39,16 @@ const HANDOFF_TAIL: u64 = 8 << 20;
 /// How much of an output's end goes into a report.
 const SUMMARY_TAIL: usize = 1_500;
 
-/// Starts an attempt and sees it to its end.
+/// Starts an attempt and sees it to its end; `began` is told once its program runs.
 ///
 /// # Errors
 /// It has ended, and what it made cannot be kept now: [`adopt`] tries that again.
-pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> Result<AttemptReport, Trouble> {
+pub async fn start(
+    shop: &Shop,
+    order: AttemptOrder,
+    kill: watch::Receiver<bool>,
+    began: impl FnOnce(),
+) -> Result<AttemptReport, Trouble> {
     let place = Folder::of(shop, &order);
     let begun = match accept::before(shop, &order, kill.clone()).await {
         Ok(None) => begin(shop, &order, &place, kill.clone()).await,
@@ -52,18 +57,11 @@ pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
     };
     match begun {
         Ok(job) => {
-            let began = clock::now();
-            let ended = run(shop, job, kill.clone(), false).await;
-            finish(shop, &order, &place, ended, Some(began), kill).await
+            let at = clock::now();
+            let ended = run_telling(shop, job, kill.clone(), began).await;
+            finish(shop, &order, &place, ended, Some(at), kill).await
         }
-        Err(not) => {
-            let end = match not {
-                NotReady::Killed => RunEnd::Stopped,
-                NotReady::Failed(trouble) => RunEnd::Infrastructure(trouble),
-                NotReady::Setup { why, .. } => RunEnd::Infrastructure(Trouble::new(Cause::Setup, why)),
-            };
-            Ok(settle(shop, &order, &place, AttemptReport::bare(end)).await)
-        }
+        Err(not) => Ok(settle(shop, &order, &place, AttemptReport::bare(not.into())).await),
     }
 }
 
@@ -400,12 +398,8 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
     match said.filter(|s| !s.is_empty()) {
         Some(said) => said,
         None if *end == End::Exited(0) => String::new(),
-        None => log.map(|l| last_words(&tail::of(l, SUMMARY_TAIL as u64))).unwrap_or_default(),
+        None => log.map(|l| without_sequences(&tail::of(l, SUMMARY_TAIL as u64)).trim().to_owned()).unwrap_or_default(),
     }
-}
-
-fn last_words(output: &str) -> String {
-    without_sequences(output).trim().to_owned()
 }
 
 async fn collected(shop: &Shop, order: &AttemptOrder, place: &Folder) -> Result<Option<Collected>, Trouble> {

@@ -2,12 +2,12 @@
 
 use super::shop::Shop;
 use super::{attempt, books, ground, landing, preflight, verification};
-use crate::domain::mission::{AttemptReport, Command, Event, Refusal, RunEnd};
+use crate::domain::mission::{AttemptReport, Command, Event, NoOffer, Refusal, RunEnd};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::UnitId;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 /// What can be killed by request.
@@ -25,19 +25,31 @@ pub struct Executor {
     tasks: JoinSet<Event>,
     if_it_panics: HashMap<Id, Event>,
     kills: HashMap<Target, watch::Sender<bool>>,
+    /// What tasks tell while they are at work.
+    news: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
 }
 
 impl Executor {
     /// An executor with nothing running.
     #[must_use]
     pub fn new(shop: Arc<Shop>) -> Self {
-        Self { shop, tasks: JoinSet::new(), if_it_panics: HashMap::new(), kills: HashMap::new() }
+        Self {
+            shop,
+            tasks: JoinSet::new(),
+            if_it_panics: HashMap::new(),
+            kills: HashMap::new(),
+            news: mpsc::unbounded_channel(),
+        }
     }
 
-    /// Waits for the next task to end. Never resolves while nothing runs.
+    /// Waits for the next task to end, or to tell something. Never resolves while nothing runs.
     pub async fn next(&mut self) -> Event {
         loop {
-            match self.tasks.join_next_with_id().await {
+            let ended = tokio::select! {
+                Some(event) = self.news.1.recv() => return event,
+                ended = self.tasks.join_next_with_id() => ended,
+            };
+            match ended {
                 None => std::future::pending::<()>().await,
                 Some(Ok((id, event))) => {
                     self.if_it_panics.remove(&id);
@@ -95,20 +107,22 @@ impl Executor {
             Command::Establish { tip, create } => self.spawn(Event::Established(Err(refused())), async move {
                 Event::Established(ground::establish(&shop, &tip, create).await)
             }),
-            Command::CheckTarget { green } => self.spawn(Event::TargetChecked(None), async move {
+            Command::CheckTarget { green } => self.spawn(Event::TargetChecked(Err(defect())), async move {
                 Event::TargetChecked(ground::target(&shop, &green).await)
             }),
-            Command::ReadBacklog { green, outside } => self.spawn(Event::BacklogRead(Err(broken())), async move {
-                Event::BacklogRead(ground::read_backlog(&shop, &green, outside.as_ref()).await)
-            }),
+            Command::ReadBacklog { green, outside } => self
+                .spawn(Event::BacklogRead(Err(NoOffer::Trouble(defect()))), async move {
+                    Event::BacklogRead(ground::read_backlog(&shop, &green, outside.as_ref()).await)
+                }),
             Command::Start(order) | Command::Adopt(order) if self.busy(&order.spec.id, order.n) => {
                 tracing::error!("attempt {} of {} was asked twice", order.n, order.spec.id);
             }
             Command::Start(order) => {
-                let (unit, n) = (order.spec.id.clone(), order.n);
+                let (unit, n, news) = (order.spec.id.clone(), order.n, self.news.0.clone());
                 let kill = self.killable(Target::Attempt(unit.clone(), n));
                 self.spawn(failed_attempt(&unit, n, &broken()), async move {
-                    told(unit, n, attempt::start(&shop, order, kill).await)
+                    let began = Event::AttemptBegan { unit: unit.clone(), n };
+                    told(unit, n, attempt::start(&shop, order, kill, || drop(news.send(began))).await)
                 });
             }
             Command::Adopt(order) => {
@@ -146,18 +160,18 @@ impl Executor {
             }
             Command::CheckObjective { round, green } => {
                 let kill = self.killable(Target::Check(round));
-                self.spawn(Event::ObjectiveChecked { round, met: false }, async move {
+                self.spawn(Event::ObjectiveChecked { round, met: Err(defect()) }, async move {
                     if let Err(why) = landing::checkpoint(&shop, round, &green).await {
                         tracing::warn!("pin the checkpoint of round {round}: {why}");
                     }
                     let Some(line) = shop.settings().target.check.clone() else {
-                        return Event::ObjectiveChecked { round, met: true };
+                        return Event::ObjectiveChecked { round, met: Ok(true) };
                     };
                     let met = verification::check(&shop, &line, &green, &round.to_string(), kill).await;
                     if let Err(why) = &met {
                         tracing::warn!("check the objective: {why}");
                     }
-                    Event::ObjectiveChecked { round, met: met == Ok(true) }
+                    Event::ObjectiveChecked { round, met }
                 });
             }
             Command::Exit { .. } => {}

@@ -10,6 +10,7 @@ use crate::adapters::host::rundir::Run;
 use crate::adapters::host::tail;
 use crate::adapters::workspace::pool::{Pool, PoolError, SlotInfo};
 use crate::domain::ending::Ending;
+use crate::domain::mission::RunEnd;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::CommitId;
 use sha2::{Digest, Sha256};
@@ -40,6 +41,16 @@ impl NotReady {
     /// Infrastructure that is known by what is said of it only.
     fn odd(why: String) -> Self {
         Self::Failed(why.into())
+    }
+}
+
+impl From<NotReady> for RunEnd {
+    fn from(not: NotReady) -> Self {
+        match not {
+            NotReady::Killed => Self::Stopped,
+            NotReady::Failed(trouble) => Self::Infrastructure(trouble),
+            NotReady::Setup { why, .. } => Self::Infrastructure(Trouble::new(Cause::Setup, why)),
+        }
     }
 }
 

@@ -159,6 +159,22 @@ async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>,
     }
 }
 
+/// Runs a job that no earlier engine has started; `began` is told once it is on record.
+pub async fn run_telling(bench: &Bench, job: Job, kill: watch::Receiver<bool>, began: impl FnOnce()) -> Ended {
+    let dir = job.dir.clone();
+    let on_record = async {
+        while started_at(&dir).is_none() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let mut ended = std::pin::pin!(run(bench, job, kill, false));
+    tokio::select! {
+        ended = &mut ended => return ended,
+        () = on_record => began(),
+    }
+    ended.await
+}
+
 fn lost(why: &str) -> End {
     End::Lost(Trouble::new(Cause::LostRun, why))
 }

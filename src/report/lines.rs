@@ -180,6 +180,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         | Record::LandingStarted { .. }
         | Record::CandidateMade { .. }
         | Record::StepAsked { .. }
+        | Record::StageAsked { .. }
         | Record::VerificationDropped { .. }
         | Record::RollbackIntended { .. }
         | Record::LandIntended { .. }

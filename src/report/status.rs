@@ -179,7 +179,7 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
     if let Some((reason, hint)) = &state.hold {
         lines.push(format!("nothing lands: {}. {}", short(reason, 400), short(hint, 400)));
     }
-    if let Some(cause) = in_trouble(state) {
+    if let Some(cause) = in_trouble(state).filter(|_| state.suspended_by.is_some() || !view.alone()) {
         let then = match &state.suspended_by {
             Some(_) => "; then `mc mission resume` goes on, nothing is lost",
             None => "; it is tried again, and goes on by itself when it works",
@@ -231,7 +231,8 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
 
 /// The common cause that keeps the mission waiting, or has suspended it.
 fn in_trouble(state: &State) -> Option<&Cause> {
-    state.suspended_by.as_ref().or_else(|| state.circuit()?.cause())
+    let open = || state.circuit().filter(|_| !state.over())?.cause();
+    state.suspended_by.as_ref().or_else(open)
 }
 
 /// The status as text: the truth in the first line, the next command in the last.

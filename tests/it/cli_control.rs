@@ -397,7 +397,7 @@ fn p4_a_resume_without_an_unfinished_mission_says_what_the_last_one_came_to() {
     night.mc(&["mission", "start", "--plan", &plan]).exits(3);
     let said = night.mc(&["mission", "resume"]).exits(3);
     said.says(&["nothing to resume: mission ", " has ended (backlog-done, exit code 3)"]);
-    night.mc(&["--json", "mission", "resume"]).exits(3).says(&["\"asked\":\"nothing\""]);
+    night.mc(&["--json", "mission", "resume"]).exits(3).says(&["\"asked\": \"nothing\""]);
     night.mc(&["mission", "start", "--plan", &night.plan(&unit("good", "echo x > x"))]).exits(0);
     night.mc(&["mission", "resume"]).exits(0);
 }

@@ -100,3 +100,45 @@ fn p4_p9_a_stop_now_while_work_waits_to_be_collected_keeps_it() {
     assert_eq!(night.unit("u0"), "cancelled");
     assert_eq!(night.sh(&format!("git show refs/mc/attempts/{mission}/u0/1:u0.txt")), "0");
 }
+
+/// `mc` without `MC_STATE_DIR`, its state below `~/xdg`, in a folder below the home.
+fn at_home(night: &Night, folder: &str, args: &str) -> String {
+    let mc = env!("CARGO_BIN_EXE_mc");
+    night.sh_in(&night.home().join(folder), &format!("env -u MC_STATE_DIR XDG_STATE_HOME=\"$HOME/xdg\" {mc} {args}"))
+}
+
+#[test]
+fn p2_p4_a_resume_where_the_repository_was_moved_to_finds_its_state_and_collects_everything() {
+    let night = night("10m");
+    let script = |n| format!("touch ~/up-{n}; while [ ! -e ~/go ]; do sleep 0.02; done; echo {n} > u{n}.txt");
+    let plan = night.plan(&(0..2).map(|n| unit(&format!("u{n}"), &script(n))).collect::<String>());
+    at_home(&night, "repo", &format!("mission start --plan {plan} > ~/said 2>&1 & echo $! > ~/pid"));
+    night.until("test -e ~/up-0 -a -e ~/up-1");
+    night.sh("kill -9 $(cat ~/pid)");
+    std::fs::write(night.home().join("go"), "").unwrap();
+    moved(&night, true);
+    at_home(&night, "elsewhere", "mission resume > ~/resumed 2>&1 || { cat ~/resumed; exit 1; }");
+    for n in 0..2 {
+        let file = night.sh_in(&night.home().join("elsewhere"), &format!("git show mc/green:u{n}.txt"));
+        assert_eq!(file, n.to_string());
+    }
+    let status = at_home(&night, "elsewhere", "--json status");
+    assert_eq!(status.matches("\"attempts\": 1").count(), 2, "nothing was run again: {status}");
+    moved(&night, false);
+}
+
+#[test]
+fn p7_a_start_that_is_refused_names_the_cause_and_what_helps() {
+    let plan = |night: &Night| night.plan(&unit("a", "echo a > a.txt"));
+    let mut night = Night::new();
+    night.var("TMPDIR", "/no/such/folder");
+    let said = night.mc(&["mission", "start", "--plan", &plan(&night)]).exits(6);
+    said.says(&["let TMPDIR name a folder that exists"]).does_not_say(&["mend the repository"]);
+    let night = Night::new();
+    let limited = |limit: &str| {
+        let start = format!("mission start --plan {}", plan(&night));
+        night.sh(&format!("({limit}; {} {start} 2>&1 || echo \"exit code $?\")", env!("CARGO_BIN_EXE_mc")))
+    };
+    let said = limited("ulimit -f 8");
+    assert!(said.contains("exit code 6") && said.contains("`ulimit -f unlimited`"), "{said}");
+}

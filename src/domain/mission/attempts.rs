@@ -86,6 +86,13 @@ impl Decision<'_> {
         self.block_dependants(id);
     }
 
+    /// A program of ours runs in a prepared workspace: whatever kept attempts from that is over.
+    pub(super) fn attempt_began(&mut self, id: &UnitId, n: u32) {
+        if let Some((_, started)) = self.open_attempt(id, n) {
+            self.works(&[Operation::Prepare], started);
+        }
+    }
+
     /// The index of a unit whose attempt `n` is at work, and when that began.
     fn open_attempt(&self, id: &UnitId, n: u32) -> Option<(usize, Millis)> {
         let i = *self.state.index.get(id)?;

@@ -191,6 +191,7 @@ impl State {
             | Record::CircuitOpened { at, .. }
             | Record::CircuitKept { at, .. }
             | Record::CircuitClosed { at, .. }
+            | Record::StageAsked { at }
             | Record::LandingStarted { at, .. }
             | Record::VerifyStarted { at, .. }
             | Record::Verified { at, .. }

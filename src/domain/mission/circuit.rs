@@ -21,7 +21,7 @@
 use super::Decision;
 use super::command::Command;
 use super::event::{AttemptReport, RunEnd};
-use super::parts::MergeRequest;
+use super::parts::{MergeRequest, Stage};
 use super::policy::Policy;
 use super::probe::{Probe, Try};
 use super::record::{AttemptClass, Behind, Record};
@@ -46,6 +46,8 @@ pub enum Operation {
     Merge,
     /// Running a verification.
     Verify,
+    /// Reading what a round is made of.
+    Plan,
 }
 
 /// Who met trouble.
@@ -230,6 +232,20 @@ impl State {
         false
     }
 
+    /// Whether the mission waits for the answer to a question of its round, with nothing else under way.
+    pub(super) fn asks_for_its_round(&self) -> bool {
+        matches!(self.stage, Stage::CheckingTarget | Stage::Reading | Stage::Evaluating) && !self.queue_at_work()
+    }
+
+    /// What the step that has just failed was.
+    pub(super) fn operation_of_step(&self) -> Operation {
+        match self.verifying.is_some() {
+            true => Operation::Verify,
+            false if self.asks_for_its_round() => Operation::Plan,
+            false => Operation::Merge,
+        }
+    }
+
     /// The attempt of the unit at this index, as a witness.
     pub(super) fn witness(&self, i: usize) -> Witness {
         let unit = &self.units[i];
@@ -289,7 +305,9 @@ impl Decision<'_> {
             }
             return;
         };
+        // A question of the round is asked when nothing else can be: it always is the probe.
         let probed = match (self.state.probing(), &by.unit) {
+            _ if operation == Operation::Plan => true,
             (Some(Probe::Queue), _) => by.slot.is_none(),
             (Some(Probe::Attempt(i)), Some(unit)) => self.state.index.get(unit) == Some(&i),
             _ => false,

@@ -51,9 +51,9 @@ pub enum Event {
     /// Answer to [`super::Command::Establish`].
     Established(Result<(), Refusal>),
     /// Answer to [`super::Command::CheckTarget`]: the target's head when green does not contain it.
-    TargetChecked(Option<Tip>),
+    TargetChecked(Result<Option<Tip>, Trouble>),
     /// Answer to [`super::Command::ReadBacklog`]: units as written, and ids landed on green by earlier missions.
-    BacklogRead(Result<Offer, String>),
+    BacklogRead(Result<Offer, NoOffer>),
     /// Answer to [`super::Command::Start`] and [`super::Command::Adopt`].
     AttemptEnded {
         /// The unit.
@@ -62,6 +62,13 @@ pub enum Event {
         n: u32,
         /// What was found.
         report: Box<AttemptReport>,
+    },
+    /// Told while an attempt is at work: its workspace is prepared and its program runs.
+    AttemptBegan {
+        /// The unit.
+        unit: UnitId,
+        /// Attempt number.
+        n: u32,
     },
     /// The other answer to them: the attempt has ended, and what it made cannot be kept yet. It is asked for again by
     /// [`super::Command::Adopt`].
@@ -99,8 +106,17 @@ pub enum Event {
         /// The round.
         round: u32,
         /// Whether the check passed; means nothing without one.
-        met: bool,
+        met: Result<bool, Trouble>,
     },
+}
+
+/// Why the backlog offers nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoOffer {
+    /// It is no plan: what is wrong with it, with line numbers. Untrusted.
+    Faulty(String),
+    /// It could not be read.
+    Trouble(Trouble),
 }
 
 /// How a mission is asked to stop; a later, stronger request replaces a weaker one.

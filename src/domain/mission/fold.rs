@@ -3,15 +3,12 @@
 use super::circuit::Operation;
 use super::command::MergeSource;
 use super::event::StopLevel;
-use super::parts::{
-    After, Attempt, Extra, Green, Landing, MergeRequest, Outside, Round, Stage, Unit, UnitState, Verifying,
-};
-use super::policy::AGE_BOOST;
+use super::parts::{After, Attempt, Extra, Green, Landing, Outside, Round, Stage, Unit, UnitState, Verifying};
 use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
 use crate::domain::backlog::WAITS;
-use crate::domain::values::{Millis, Tip, UnitId};
+use crate::domain::values::{Millis, UnitId};
 
 impl State {
     /// Folds one record.
@@ -44,9 +41,13 @@ impl State {
                     before: None,
                 });
             }
-            Record::TargetSeen { intake } => self.target_seen(intake.as_ref()),
+            Record::TargetSeen { intake } => {
+                self.step_failures = 0;
+                self.target_seen(intake.as_ref());
+            }
             Record::PlanAsked { .. } => self.stage = Stage::Reading,
             Record::RoundPlanned { round, units, edges, wave_of, left_over, aside } => {
+                self.step_failures = 0;
                 self.aside.clone_from(aside);
                 self.take_plan(*round, units, edges, wave_of, *left_over);
             }
@@ -275,10 +276,13 @@ impl State {
                 self.step_failures += 1;
                 self.setup_failed = setup.map(|_| error.clone());
                 if self.stage != Stage::Baseline && !self.killing() {
-                    let operation = if self.verifying.is_some() { Operation::Verify } else { Operation::Merge };
+                    let operation = self.operation_of_step();
                     self.met_trouble(cause, operation, self.queue_witness(), *at, false);
                 }
                 self.base_again_at = *again_at;
+                if self.asks_for_its_round() {
+                    self.stage_again_at = Some(*again_at);
+                }
                 self.checking = false;
                 if self.verifying.take().is_some() {
                     self.verifications_run += 1;
@@ -287,6 +291,10 @@ impl State {
                     landing.in_flight = false;
                     landing.again_at = *again_at;
                 }
+            }
+            Record::StageAsked { .. } => {
+                self.stage_again_at = None;
+                self.checking = self.stage == Stage::Evaluating;
             }
             Record::StepAsked { .. } => {
                 self.tries_queue();
@@ -425,6 +433,7 @@ impl State {
                 self.attached = true;
                 self.suspended = false;
                 self.checking = self.stage == Stage::Evaluating;
+                self.stage_again_at = None;
                 self.waiting = false;
                 self.hold = None;
                 self.closed = false;
@@ -449,45 +458,5 @@ impl State {
         if let Some(i) = self.index.get(unit).copied() {
             self.touch(i, change);
         }
-    }
-
-    fn follow(&mut self, i: usize, next: &NextMove, source: &MergeSource, head: Option<&Tip>, at: Millis) {
-        if let (NextMove::Queue { mr }, Some(head)) = (next, head) {
-            let order = at + AGE_BOOST * Millis::from(self.units[i].spec.priority);
-            self.next_mr = self.next_mr.max(mr + 1);
-            self.queue.insert((order, *mr), MergeRequest::new(*mr, source.clone(), head.clone(), at, order));
-        }
-        self.touch(i, |u| match next {
-            NextMove::Queue { .. } => u.state = UnitState::Queued,
-            NextMove::Retry { not_before, own_work, because } => {
-                u.state = UnitState::Pending;
-                u.not_before = *not_before;
-                u.reason.clone_from(because);
-                match (own_work, head) {
-                    (true, Some(head)) => u.own_work = Some(head.commit.clone()),
-                    (true, None) => {}
-                    (false, _) => u.own_work = None,
-                }
-                if !because.is_empty() {
-                    u.evidence.push(because.clone());
-                }
-            }
-            NextMove::NoOp => u.state = UnitState::NoOp,
-            NextMove::Hold { question, own_work } => {
-                u.state = UnitState::Held;
-                if let (true, Some(head)) = (own_work, head) {
-                    u.own_work = Some(head.commit.clone());
-                }
-                u.reason.clone_from(question);
-            }
-            NextMove::Fail { reason } => {
-                u.state = UnitState::Failed;
-                u.reason.clone_from(reason);
-            }
-            NextMove::Reject { reason } => {
-                u.state = UnitState::Rejected;
-                u.reason.clone_from(reason);
-            }
-        });
     }
 }

@@ -392,7 +392,7 @@ impl Decision<'_> {
     }
 
     pub(super) fn step_failed(&mut self, what: &str, trouble: Trouble) {
-        self.failed_at(what, Operation::Merge, trouble.into());
+        self.failed_at(what, self.state.operation_of_step(), trouble.into());
     }
 
     fn failed_at(&mut self, what: &str, operation: Operation, Unverified { why, cause, setup }: Unverified) {
@@ -415,7 +415,8 @@ impl Decision<'_> {
         }
         self.meets(&cause, operation, &self.state.queue_witness());
         let all = failures + self.state.landing.as_ref().map_or(0, |landing| landing.mr.failures);
-        if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && self.state.queue().next().is_none() {
+        let alone = self.state.queue().next().is_none();
+        if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
             // No other request tells whether it is this one's fault.
             if !self.state.others_passed() {
                 self.open_circuit(&cause, operation);

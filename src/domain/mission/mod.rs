@@ -29,6 +29,7 @@ mod control;
 mod event;
 mod evidence;
 mod fold;
+mod follow;
 mod landing;
 mod parts;
 pub mod policy;
@@ -45,8 +46,8 @@ pub use budget::{Allowance, Budget, Cost, Usd};
 pub use circuit::{Circuit, Operation};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
-    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel, Unverified,
-    Verification,
+    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, NoOffer, Refusal, RunEnd, StopLevel,
+    Unverified, Verification,
 };
 pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, not_started, quick_end};
 pub use parts::{
@@ -117,6 +118,7 @@ impl Decision<'_> {
             Event::TargetChecked(head) => self.target_checked(head),
             Event::BacklogRead(result) => self.backlog_read(result),
             Event::AttemptEnded { unit, n, report } => self.attempt_ended(&unit, n, report),
+            Event::AttemptBegan { unit, n } => self.attempt_began(&unit, n),
             Event::NotCollected { unit, n, trouble } => self.not_collected(&unit, n, trouble),
             Event::Integrated { token, result } => self.integrated(token, result),
             Event::Verified { run, result } => self.verified(run, result),

@@ -145,6 +145,8 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         setup: Option<i32>,
     },
+    /// Intent: the question of the round's step that met trouble is asked again.
+    StageAsked { at: Millis },
     /// A verification was broken off because nobody wants its result any more; no failure of anything.
     VerificationDropped { run: u64, at: Millis },
     /// Intent: the open step of the landing is asked again.

@@ -93,6 +93,7 @@ impl State {
             step_failures: 0,
             setup_failed: None,
             base_again_at: 0,
+            stage_again_at: None,
             settled: 0,
             sightings: Vec::new(),
             circuit: None,

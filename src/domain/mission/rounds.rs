@@ -2,13 +2,15 @@
 
 use super::Decision;
 use super::books::{Known, plain};
+use super::circuit::Operation;
 use super::command::{Command, MergeSource};
-use super::event::Refusal;
+use super::event::{NoOffer, Refusal};
 use super::parts::{MergeRequest, MustFail, Stage, Unit, UnitState};
 use super::record::{Intake, MissionOutcome, Record};
 use super::state::State;
 use crate::domain::backlog::{self, Aside, Offer};
 use crate::domain::plan::graph::{self, Edge, Plan};
+use crate::domain::trouble::Trouble;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,22 +38,32 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn target_checked(&mut self, head: Option<Tip>) {
-        if self.state.stage != Stage::CheckingTarget {
+    pub(super) fn target_checked(&mut self, result: Result<Option<Tip>, Trouble>) {
+        if self.state.stage != Stage::CheckingTarget || self.state.stage_again_at.is_some() {
             return;
         }
+        let head = match result {
+            Ok(head) => head,
+            Err(trouble) => return self.step_failed("looking at the target branch", trouble),
+        };
+        self.works(&[Operation::Plan], self.now);
         let intake = head.map(|head| Intake { mr: self.state.next_mr, head });
         self.note(Record::TargetSeen { intake });
     }
 
-    pub(super) fn backlog_read(&mut self, result: Result<Offer, String>) {
-        if self.state.stage != Stage::Reading {
+    pub(super) fn backlog_read(&mut self, result: Result<Offer, NoOffer>) {
+        if self.state.stage != Stage::Reading || self.state.stage_again_at.is_some() {
             return;
         }
+        if let Err(NoOffer::Trouble(trouble)) = result {
+            return self.step_failed("reading the backlog", trouble);
+        }
+        self.works(&[Operation::Plan], self.now);
         let round = self.round();
         match result {
-            Err(reason) => self.note(Record::PlanUnreadable { round, reason }),
             Ok(offer) => self.plan(offer.units, offer.satisfied, offer.aside),
+            Err(NoOffer::Faulty(reason)) => self.note(Record::PlanUnreadable { round, reason }),
+            Err(NoOffer::Trouble(_)) => {}
         }
     }
 
@@ -130,15 +142,20 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn objective_checked(&mut self, round: u32, met: bool) {
-        if self.state.stage != Stage::Evaluating || round != self.round() {
+    pub(super) fn objective_checked(&mut self, round: u32, met: Result<bool, Trouble>) {
+        if self.state.stage != Stage::Evaluating || round != self.round() || self.state.stage_again_at.is_some() {
             return;
         }
+        let met = match met {
+            Err(trouble) if !self.state.killing() => return self.step_failed("the objective's check", trouble),
+            met => met == Ok(true),
+        };
         if self.state.killing() && !met {
             // A check that was killed says nothing about the objective; it is made again after a resume.
             self.step_failed("the objective's check", "killed".to_owned().into());
             return;
         }
+        self.works(&[Operation::Plan], self.now);
         self.close_round(self.state.policy.has_check.then_some(met));
     }
 
@@ -170,6 +187,23 @@ impl Decision<'_> {
             }
             Stage::Working if quiet && self.state.active == 0 && self.state.idle() => self.next_wave(),
             Stage::BetweenRounds => self.next_round(),
+            _ => self.ask_again(),
+        }
+    }
+
+    /// Asks the question of the round's step again that met trouble, when its time has come.
+    fn ask_again(&mut self) {
+        let due = self.state.stage_again_at.is_some_and(|at| at <= self.now);
+        let free = self.state.stop.is_none() && !self.state.paused && self.state.hold.is_none();
+        let open = self.state.circuit().is_none_or(|circuit| self.now >= circuit.again_at);
+        if !(due && free && open) {
+            return;
+        }
+        self.note(Record::StageAsked { at: self.now });
+        match (self.state.stage, self.state.green.as_ref().map(|g| g.tip.clone())) {
+            (Stage::CheckingTarget, Some(green)) => self.ask(Command::CheckTarget { green }),
+            (Stage::Reading, _) => self.ask_backlog(),
+            (Stage::Evaluating, _) => self.evaluate(),
             _ => {}
         }
     }

@@ -79,6 +79,8 @@ pub struct State {
     /// What was said when the setup command failed the last step that was tried.
     pub(super) setup_failed: Option<String>,
     pub(super) base_again_at: Millis,
+    /// When the question of the round's step that met trouble may be asked again.
+    pub(super) stage_again_at: Option<Millis>,
     /// Requests that left the queue because they were decided.
     pub(super) settled: u64,
     pub(super) sightings: Vec<Sighting>,
@@ -180,6 +182,10 @@ impl State {
             && let Some(closed) = self.rounds.last().and_then(|r| r.closed)
         {
             times.push(closed + self.policy.cooldown);
+        }
+        if self.stop.is_none() && !self.paused && self.hold.is_none() {
+            let at = self.stage_again_at.map(|at| at.max(self.circuit().map_or(0, |circuit| circuit.again_at)));
+            times.extend(at);
         }
         times.into_iter().min()
     }

@@ -192,7 +192,7 @@ async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -
         evidence: Vec::new(),
         accept_first: false,
     };
-    let report = attempt::start(&scratch.shop, order, kill).await.map_err(|trouble| trouble.why)?;
+    let report = attempt::start(&scratch.shop, order, kill, || {}).await.map_err(|trouble| trouble.why)?;
     let log = scratch.shop.attempt_dir("mc-doctor", 1).join("run/out.log");
     let said_last = scratch.shop.redactor().clean(&tail::of(&log, SAID));
     let took = report.ran.map_or(0, |(began, ended)| ended.saturating_sub(began) / 1_000);

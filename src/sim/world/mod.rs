@@ -270,7 +270,7 @@ impl World {
 
     pub(super) fn execute(&mut self, command: Command, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
         if let (Command::CheckObjective { round, .. }, false) = (&command, s.policy.has_check) {
-            self.answer(0, Event::ObjectiveChecked { round: *round, met: true });
+            self.answer(0, Event::ObjectiveChecked { round: *round, met: Ok(true) });
             return Ok(());
         }
         let delay = rng.u64(1..500);
@@ -287,7 +287,10 @@ impl World {
                 self.last_green.clone_from(&self.green);
                 self.answer(delay, Event::Established(Ok(())));
             }
-            Command::CheckTarget { .. } => self.answer(delay, Event::TargetChecked(None)),
+            Command::CheckTarget { .. } => {
+                let result = self.outage().map_or(Ok(None), Err);
+                self.answer(delay, Event::TargetChecked(result));
+            }
             Command::ReadBacklog { .. } => return Err("a plan mission read a backlog".to_owned()),
             Command::Start(order) => self.start(order, rng, s)?,
             Command::Adopt(order) => self.adopt(&order),
@@ -324,10 +327,11 @@ impl World {
             }
             Command::KillCheck { round } => {
                 self.events.retain(|_, e| !matches!(e, Event::ObjectiveChecked { round: r, .. } if *r == round));
-                self.answer(1, Event::ObjectiveChecked { round, met: false });
+                self.answer(1, Event::ObjectiveChecked { round, met: Ok(false) });
             }
             Command::CheckObjective { round, .. } => {
-                self.answer(delay, Event::ObjectiveChecked { round, met: rng.u8(..) < 30 });
+                let met = self.outage().map_or(Ok(rng.u8(..) < 30), Err);
+                self.answer(delay, Event::ObjectiveChecked { round, met });
             }
             Command::Exit { .. } => {}
         }
@@ -401,6 +405,9 @@ impl World {
             report.end = RunEnd::Stopped;
         }
         report.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
+        if !self.outages.is_empty() {
+            self.answer(1, Event::AttemptBegan { unit: unit.clone(), n: order.n });
+        }
         self.ends(order, takes, report)
     }
 
