@@ -7,6 +7,7 @@
 
 pub mod schema;
 
+mod branches;
 pub mod duration;
 pub mod value;
 

@@ -3,6 +3,7 @@
 //! Promises: nothing here is optional that the engine needs; a combination that cannot work is refused before
 //! anything starts, with its place and what to do.
 
+use super::branches::broken_branch_rule;
 use super::layers::{Layers, Source};
 use super::schema::Support;
 use super::stages::Stage;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub(super) const VERIFICATION_COMMAND: &str = "target.verification.command";
 const HOME: &str = "target.verification.home";
 const PROTECT: &str = "target.verification.protect";
+const UNION: &str = "queue.union";
 
 /// Everything a mission is configured with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,6 +224,9 @@ pub struct Queue {
     pub ratchet: bool,
     /// Whether a new failure is confirmed by a second run before anyone is blamed.
     pub confirm_failures: bool,
+    /// Globs of files whose lines are joined where both sides of a merge added some.
+    #[serde(default)]
+    pub union: Vec<String>,
 }
 
 impl Layers {
@@ -308,6 +313,7 @@ impl Layers {
                 gate: if self.text("queue.gate") == "pass" { Gate::Pass } else { Gate::NoRegression },
                 ratchet: matches!(self.get("queue.ratchet"), Some((Value::Flag(true), _))),
                 confirm_failures: matches!(self.get("queue.confirm_failures"), Some((Value::Flag(true), _))),
+                union: self.texts(UNION),
             },
             green_branch: self.text("green_branch.green_branch"),
             warnings: self.warnings(),
@@ -420,8 +426,9 @@ impl Layers {
     }
 
     fn check_globs(&self, problems: &mut Vec<Problem>) {
-        for key in ["target.verification.ignore", PROTECT] {
-            if let Err(bad) = Globs::new(&self.texts(key)) {
+        for key in ["target.verification.ignore", PROTECT, UNION] {
+            let read = if key == UNION { Globs::of_git } else { Globs::new };
+            if let Err(bad) = read(&self.texts(key)) {
                 let message = format!("must be a list of globs; {bad}");
                 problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
             }
@@ -484,22 +491,5 @@ impl Layers {
     /// A path setting, made absolute from the settings file's folder.
     pub fn path(&self, key: &str) -> Option<PathBuf> {
         self.optional(key).map(|path| self.directory().join(path))
-    }
-}
-
-/// The rules of `git check-ref-format` that a name breaks, in words.
-fn broken_branch_rule(name: &str) -> Option<&'static str> {
-    let odd = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
-    let part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
-    if name.is_empty() {
-        Some("is empty")
-    } else if name.chars().any(odd) || name.contains("..") || name.contains("@{") || name == "@" {
-        Some("holds characters git does not allow")
-    } else if name.starts_with('-') || name.ends_with('.') || name.split('/').any(part) {
-        Some("has a part that git does not allow")
-    } else if name.starts_with("refs/") || name == "HEAD" {
-        Some("must be given without `refs/heads/`")
-    } else {
-        None
     }
 }

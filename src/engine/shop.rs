@@ -101,7 +101,11 @@ impl Shop {
     /// # Errors
     /// [`GitError`] when it cannot be made.
     pub async fn merge(&self) -> Result<&MergeRepo, GitError> {
-        self.merge.get_or_try_init(|| MergeRepo::open(self.state.root(), &self.source, &self.facts)).await
+        let open = async || {
+            MergeRepo::sweep(self.state.root())?;
+            MergeRepo::open(self.state.root(), &self.source, &self.facts, &self.settings().queue.union).await
+        };
+        self.merge.get_or_try_init(open).await
     }
 
     /// Full name of the green ref.

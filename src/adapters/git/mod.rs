@@ -6,6 +6,10 @@
 //! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so a git command that
 //! reads its standard input is called by [`Git::between`] only, which passes the lock in another place.
 
+mod ancestry;
+mod attributes;
+mod bare;
+mod conflicts;
 pub mod filter;
 pub mod green;
 pub mod line;
@@ -13,7 +17,9 @@ pub mod merge;
 mod others;
 mod reader;
 pub mod refs;
+mod settings;
 pub mod show;
+mod sides;
 pub mod source;
 mod staying;
 mod trees;
@@ -23,6 +29,7 @@ use crate::adapters::machine::no_room;
 use crate::domain::ending::Ending;
 use crate::domain::values::{CommitId, TreeId};
 use reader::Answer;
+use settings::{SETTINGS, VARIABLES};
 use staying::Staying;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -46,21 +53,6 @@ const LONGEST: usize = 64 << 20;
 
 /// How long one call may take.
 const DEADLINE: Duration = Duration::from_secs(600);
-
-/// Settings of every call; they stand above all configuration files.
-const SETTINGS: [&str; 10] = [
-    "core.hooksPath=/dev/null",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "core.fsmonitor=false",
-    // Git's own default leaves loose objects out: after a power loss a pin could name a commit that is not there.
-    "core.fsync=committed",
-    "core.filesRefLockTimeout=5000",
-    "core.packedRefsTimeout=5000",
-    "commit.gpgSign=false",
-    "protocol.file.allow=always",
-    "advice.detachedHead=false",
-];
 
 /// Which repository a call works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +153,20 @@ pub enum GitError {
         /// What it holds.
         found: CommitId,
     },
+    /// Somebody wrote into a folder that is ours while git worked in it.
+    #[error("use {}: somebody changed it meanwhile, so nothing that came of it counts", path.display())]
+    Touched {
+        /// The folder or file.
+        path: PathBuf,
+    },
+    /// Two gits that know nothing of each other merged the same commits in different ways.
+    #[error("merge {theirs} onto {ours}: two gits make different trees of it, and none of them is believed")]
+    TwoMerges {
+        /// Green.
+        ours: CommitId,
+        /// The head.
+        theirs: CommitId,
+    },
     /// A file beside git could not be used.
     #[error("use {}", path.display())]
     Io {
@@ -169,6 +175,14 @@ pub enum GitError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl Place {
+    /// The folder that says which repository it is.
+    fn folder(&self) -> &Path {
+        let (Self::Folder(dir) | Self::GitDir(dir) | Self::WorkTree { git_dir: dir, .. }) = self;
+        dir
+    }
 }
 
 impl Git {
@@ -264,12 +278,9 @@ impl Git {
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_bytes().starts_with(b"GIT_")) {
             line = line.env_remove(key);
         }
-        line = line
-            .env("LC_ALL", "C")
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_NO_REPLACE_OBJECTS", "1")
-            .env("GIT_LITERAL_PATHSPECS", "1");
+        for (key, value) in VARIABLES {
+            line = line.env(key, value);
+        }
         for (key, value) in &self.env {
             line = line.env(key, value);
         }
@@ -317,11 +328,11 @@ impl Git {
         if stderr.contains("dubious ownership") {
             return GitError::Ownership { stderr };
         }
-        let (Place::Folder(place) | Place::GitDir(place) | Place::WorkTree { git_dir: place, .. }) = &self.place;
+        let place = self.place.folder();
         // Some messages of git leave the system's reason out ("couldn't write 'x.lock'").
         let told = ["No space left on device", "Disk quota exceeded"].iter().any(|reason| stderr.contains(reason));
         if told || (stderr.contains("write") && no_room(place)) {
-            return GitError::DiskFull { command, place: place.clone(), stderr };
+            return GitError::DiskFull { command, place: place.to_owned(), stderr };
         }
         GitError::Failed { command, ending: output.ending, stderr }
     }

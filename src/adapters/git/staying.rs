@@ -135,9 +135,8 @@ pub(super) async fn merge(talker: &mut Talker, ours: &CommitId, theirs: &CommitI
 }
 
 /// Has `git hash-object --stdin-paths` keep a file as an object; says its id.
-pub(super) async fn keep(talker: &mut Talker, draft: &Path, content: &[u8]) -> Option<CommitId> {
+pub(super) async fn keep(talker: &mut Talker, draft: &Path) -> Option<CommitId> {
     let path = draft.to_str().filter(|path| path.starts_with('/') && !path.contains('\n'))?;
-    std::fs::write(draft, content).ok()?;
     CommitId::new(&talker.ask(&format!("{path}\n")).await.ok()?).ok()
 }
 

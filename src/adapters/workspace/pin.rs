@@ -151,6 +151,7 @@ async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]
         ["-c", "fetch.fsckObjects=false"],
         ["fetch", &tip],
         ["--quiet", "--no-write-fetch-head"],
+        ["--no-auto-gc", "--upload-pack=git-upload-pack"],
         ["--no-tags", "--no-auto-maintenance"],
         ["--no-recurse-submodules", "--no-write-commit-graph"],
     ];
