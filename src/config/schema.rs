@@ -145,6 +145,7 @@ pub const KEYS: &[Key] = &[
     now("queue.confirm_failures", Kind::Flag, "true"),
     now("queue.ratchet", Kind::Flag, "false"),
     now("queue.union", Kind::Texts, "[]"),
+    now("queue.links", Kind::Choice(&["refuse", "note"], &[]), "\"refuse\""),
     later("queue.batch_above"),
     later("queue.strategy"),
     later("queue.regenerate"),

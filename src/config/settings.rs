@@ -9,6 +9,7 @@ use super::schema::Support;
 use super::stages::Stage;
 use super::value::Value;
 use super::{ConfigError, FILE_NAME, Problem};
+use crate::domain::links::LinkRule;
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::Gate;
 use crate::domain::verify::home::is_below_home;
@@ -227,6 +228,9 @@ pub struct Queue {
     /// Globs of files whose lines are joined where both sides of a merge added some.
     #[serde(default)]
     pub union: Vec<String>,
+    /// What becomes of a change with links that leave the tree.
+    #[serde(default)]
+    pub links: LinkRule,
 }
 
 impl Layers {
@@ -314,6 +318,7 @@ impl Layers {
                 ratchet: matches!(self.get("queue.ratchet"), Some((Value::Flag(true), _))),
                 confirm_failures: matches!(self.get("queue.confirm_failures"), Some((Value::Flag(true), _))),
                 union: self.texts(UNION),
+                links: if self.text("queue.links") == "note" { LinkRule::Note } else { LinkRule::Refuse },
             },
             green_branch: self.text("green_branch.green_branch"),
             warnings: self.warnings(),

@@ -135,9 +135,10 @@ impl Executor {
             Command::Kill { unit, n } => self.kill(&Target::Attempt(unit, n)),
             Command::KillVerification { run } => self.kill(&Target::Verification(run)),
             Command::KillCheck { round } => self.kill(&Target::Check(round)),
-            Command::Integrate { token, onto, head, source, title } => {
+            Command::Integrate { token, onto, head, source, title, contested } => {
                 self.spawn(Event::Integrated { token, result: Err(defect()) }, async move {
-                    let result = landing::integrate(&shop, token, &onto, &head, &source, &title).await;
+                    let merged = landing::integrate(&shop, token, &onto, &head, &source, &title).await;
+                    let result = landing::contested(&shop, &onto, merged, &contested).await;
                     Event::Integrated { token, result }
                 });
             }

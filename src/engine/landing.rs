@@ -5,10 +5,12 @@ use super::shop::Shop;
 use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::merge::Merged;
-use crate::domain::mission::{Integration, LandResult, MergeSource};
+use crate::domain::links::LinkRule;
+use crate::domain::mission::{Contested, Integration, LandResult, MergeSource, links_note};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{CommitId, Tip, TreeId};
+use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::domain::verify::SnapshotKey;
+use std::collections::BTreeSet;
 
 /// Files of the mission that candidates take from green whatever an agent did to them (design, section 6).
 pub(super) const NOT_FROM_AGENTS: [&str; 2] = ["BACKLOG.md", "PROGRESS.md"];
@@ -29,7 +31,7 @@ pub async fn integrate(
     if *source == MergeSource::Intake && shop.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
         let tree = shop.source.tree_of(head).await.map_err(|e| said(&e))?;
         pin(shop, token, head).await?;
-        return Ok(Integration::Candidate(Tip { commit: head.clone(), tree }));
+        return with_links(shop, source, onto, Tip { commit: head.clone(), tree }).await;
     }
     let merge = shop.merge().await.map_err(|e| said(&e))?;
     let merged = match source {
@@ -51,8 +53,50 @@ pub async fn integrate(
             return Ok(Integration::Protected { paths });
         }
     }
-    pin(shop, token, &tip.commit).await?;
-    Ok(Integration::Candidate(tip))
+    let judged = with_links(shop, source, onto, tip.clone()).await?;
+    if !matches!(judged, Integration::Links { .. }) {
+        pin(shop, token, &tip.commit).await?;
+    }
+    Ok(judged)
+}
+
+/// What the links of a candidate make of it: those of a unit's change must not leave the tree, where the settings say so.
+async fn with_links(shop: &Shop, source: &MergeSource, onto: &Tip, tip: Tip) -> Result<Integration, Trouble> {
+    let links = shop.source.leaving_links(onto, &tip).await.map_err(|e| shop.trouble(&e))?;
+    Ok(match (links.is_empty(), shop.settings().queue.links, source) {
+        (true, ..) => Integration::Candidate(tip),
+        (false, LinkRule::Refuse, MergeSource::Unit { .. }) => Integration::Links { links },
+        _ => {
+            let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
+            let notes = vec![format!("{who}: {}", links_note(&links))];
+            Integration::Noted { candidate: tip, touches: Vec::new(), notes }
+        }
+    })
+}
+
+/// Which of the files of other units' turns a candidate touches.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn contested(
+    shop: &Shop,
+    onto: &Tip,
+    merged: Result<Integration, Trouble>,
+    contested: &[Contested],
+) -> Result<Integration, Trouble> {
+    let (candidate, notes) = match merged? {
+        Integration::Candidate(candidate) if !contested.is_empty() => (candidate, Vec::new()),
+        Integration::Noted { candidate, notes, .. } => (candidate, notes),
+        other => return Ok(other),
+    };
+    let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
+    let changed: BTreeSet<String> = changed.into_iter().collect();
+    let touched = contested.iter().filter(|turn| turn.is_touched(&changed)).map(|turn| turn.unit.clone());
+    let units: Vec<UnitId> = touched.collect();
+    Ok(match units.is_empty() && notes.is_empty() {
+        true => Integration::Candidate(candidate),
+        false => Integration::Noted { candidate, touches: units, notes },
+    })
 }
 
 /// Pins a candidate before it is verified. One of this token may be pinned from before a crash; the newer one takes its

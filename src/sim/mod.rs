@@ -8,6 +8,7 @@ pub mod check;
 pub mod lines;
 pub mod scenario;
 mod tree;
+mod turns;
 pub mod world;
 
 use crate::domain::mission::{
@@ -75,6 +76,7 @@ struct Play<'s, W> {
     killing_since: Option<Millis>,
     candidate: Option<TreeId>,
     cancelling: BTreeMap<UnitId, Millis>,
+    guard: turns::Guard,
     watch: W,
 }
 
@@ -104,6 +106,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             killing_since: None,
             candidate: None,
             cancelling: BTreeMap::new(),
+            guard: turns::Guard::default(),
             watch,
         }
     }
@@ -203,6 +206,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     /// Nobody is blamed for a failure seen once, a pause starts nothing, and a kill ends soon.
     fn fairness(&mut self, records: &[Record], paused: bool) -> Result<(), String> {
         for record in records {
+            self.guard.see(record, &self.state, &self.world)?;
             match record {
                 Record::LandingStarted { .. } => self.candidate = None,
                 Record::CandidateMade { candidate, .. } => self.candidate = Some(candidate.tree.clone()),

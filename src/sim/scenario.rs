@@ -189,6 +189,7 @@ impl Scenario {
             units.push(spec);
         }
         own_lines(&mut units, &mut scenario.lines, seed);
+        crowd(&units, &mut scenario.conflicts, seed);
         scenario.units = units;
         scenario.red_base = rng.u8(..) < 30;
         scenario.policy = Policy {
@@ -237,6 +238,18 @@ impl Scenario {
             Some([]) | None => Behaviour::Good,
             Some(list) => list[nth.min(list.len() - 1)],
         }
+    }
+}
+
+/// Has many units of some scenarios add to one file, drawn apart from everything else.
+fn crowd(units: &[UnitSpec], conflicts: &mut BTreeSet<(UnitId, UnitId)>, seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0xc0_1f1c);
+    if rng.u8(..) >= 40 {
+        return;
+    }
+    let members: Vec<&UnitId> = units.iter().map(|unit| &unit.id).filter(|_| rng.u8(..) < 180).collect();
+    for (nth, a) in members.iter().enumerate() {
+        conflicts.extend(members[..nth].iter().map(|b| ((*b).clone(), (*a).clone())));
     }
 }
 

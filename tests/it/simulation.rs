@@ -10,17 +10,17 @@ use mission_control::domain::values::UnitId;
 use mission_control::sim::scenario::{Behaviour, Faults, Outage, Scenario};
 use mission_control::sim::{Outcome, play};
 
-fn unit(id: &str, depends: &[&str]) -> UnitSpec {
+pub(super) fn unit(id: &str, depends: &[&str]) -> UnitSpec {
     let mut spec = UnitSpec::new(UnitId::new(id).unwrap(), id);
     spec.depends = depends.iter().map(|d| UnitId::new(d).unwrap()).collect();
     spec
 }
 
-fn calm(units: Vec<UnitSpec>) -> Scenario {
+pub(super) fn calm(units: Vec<UnitSpec>) -> Scenario {
     Scenario::calm(units, Policy::default(), 1)
 }
 
-fn run(scenario: &Scenario) -> Outcome {
+pub(super) fn run(scenario: &Scenario) -> Outcome {
     play(scenario, |_, _| {}).unwrap_or_else(|e| panic!("{e}"))
 }
 

@@ -13,6 +13,7 @@ mod conflicts;
 pub mod filter;
 pub mod green;
 pub mod line;
+mod links;
 pub mod merge;
 mod others;
 mod reader;

@@ -27,24 +27,8 @@ impl Decision<'_> {
             if allowance == Allowance::Over {
                 return self.stop(StopLevel::Drain, EndReason::Budget);
             }
-            let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return };
-            let unit = &self.state.units[i];
-            let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
-            let green = if n == 1 { self.wave_base(unit).unwrap_or(green) } else { green };
-            let from = unit.own_work.clone().unwrap_or_else(|| green.clone());
-            let (id, evidence) = (unit.spec.id.clone(), unit.evidence.clone());
-            self.note(Record::AttemptStarted {
-                unit: id.clone(),
-                n,
-                slot,
-                at: self.now,
-                host: "local".to_owned(),
-                green,
-                from,
-                evidence,
-            });
-            if let Some(order) = self.state.order(&id) {
-                self.ask(Command::Start(order));
+            if !self.start(slot, i) {
+                return;
             }
         }
     }
@@ -58,6 +42,30 @@ impl Decision<'_> {
             self.note(Record::CollectAsked { unit, n: order.n, at: self.now });
             self.ask(Command::Adopt(order));
         }
+    }
+
+    /// Starts the next attempt of the unit at `i`; no where there is no green to start on.
+    pub(super) fn start(&mut self, slot: u32, i: usize) -> bool {
+        let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return false };
+        let unit = &self.state.units[i];
+        let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
+        let green = if n == 1 { self.wave_base(unit).unwrap_or(green) } else { green };
+        let from = unit.own_work.clone().unwrap_or_else(|| green.clone());
+        let (id, evidence) = (unit.spec.id.clone(), unit.evidence.clone());
+        self.note(Record::AttemptStarted {
+            unit: id.clone(),
+            n,
+            slot,
+            at: self.now,
+            host: "local".to_owned(),
+            green,
+            from,
+            evidence,
+        });
+        if let Some(order) = self.state.order(&id) {
+            self.ask(Command::Start(order));
+        }
+        true
     }
 
     /// First attempts of a wave share one base: green when the wave opened.

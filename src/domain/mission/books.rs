@@ -301,7 +301,7 @@ impl Decision<'_> {
             return false;
         }
         if let Some(mr) = self.state.landing.as_ref().map(|landing| landing.mr.id) {
-            self.note(Record::Requeued { mr, why: "the mission ends".to_owned(), behind: None });
+            self.note(Record::Requeued { mr, why: "the mission ends".to_owned(), behind: None, waits_for: None });
         }
         self.note(Record::Closing { at: self.now });
         // At once, so that nothing of the round goes on in between; unless a request waits that was made before. Either goes

@@ -59,7 +59,7 @@ impl Decision<'_> {
             return false;
         }
         let why = "its unit was cancelled".to_owned();
-        self.note(Record::Requeued { mr: landing.mr.id, why, behind: None });
+        self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for: None });
         true
     }
 
@@ -116,6 +116,7 @@ impl State {
         }
         self.unit_to(unit, |u| {
             u.state = UnitState::Cancelled;
+            u.turn = None;
             reason.clone_into(&mut u.reason);
         });
     }

@@ -284,6 +284,15 @@ impl AttemptReport {
 pub enum Integration {
     /// A commit that may land if it verifies; pinned.
     Candidate(Tip),
+    /// The same, with something that must be known of it.
+    Noted {
+        /// The commit; pinned.
+        candidate: Tip,
+        /// Units that have a turn for files which it touches.
+        touches: Vec<UnitId>,
+        /// What a person should know, one line each. Untrusted.
+        notes: Vec<String>,
+    },
     /// The merged tree is green's tree: nothing to land.
     Unchanged,
     /// Both sides changed the same text.
@@ -299,6 +308,11 @@ pub enum Integration {
         candidate: Option<Tip>,
         /// What was left as it is, and why, one line each.
         notes: Vec<String>,
+    },
+    /// The change brings links that leave the tree; nothing was verified.
+    Links {
+        /// Path and target of each. Untrusted.
+        links: Vec<String>,
     },
     /// The change touches paths that must stay as they are; nothing was verified.
     Protected {

@@ -108,6 +108,9 @@ impl State {
                 self.charge(self.units[i].spec.run.is_some(), *class, report.cost);
                 self.touch(i, |u| {
                     u.collect_at = None;
+                    if !matches!(next, NextMove::Queue { .. }) {
+                        u.steps_back(*at);
+                    }
                     if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {
                         attempt.ended = Some(*at);
                         attempt.class = Some(*class);
@@ -198,6 +201,7 @@ impl State {
                     u.reason.clear();
                     u.blocked_by = None;
                     (u.used, u.infra, u.conflicts, u.continues, u.starts, u.not_before) = (0, 0, 0, 0, 0, 0);
+                    u.turn = None;
                 });
             }
             Record::LandingStarted { mr, token, onto, .. } => {
@@ -215,15 +219,20 @@ impl State {
                     accept_before: None,
                     extra: None,
                     intended: None,
+                    touches: Vec::new(),
+                    notes: Vec::new(),
                     in_flight: true,
                     again_at: 0,
                 });
             }
-            Record::CandidateMade { candidate, .. } => {
+            Record::CandidateMade { candidate, touches, notes, .. } => {
                 self.step_failures = 0;
                 self.succeeded(Operation::Merge, Millis::MAX);
+                self.problems.extend(notes.iter().cloned());
                 if let Some(landing) = &mut self.landing {
                     landing.candidate = Some(candidate.clone());
+                    landing.touches.clone_from(touches);
+                    landing.notes.clone_from(notes);
                     landing.in_flight = false;
                     landing.again_at = 0;
                 }
@@ -324,6 +333,7 @@ impl State {
                     }
                     self.unit_to(unit, |u| {
                         u.state = UnitState::Landed;
+                        u.turn = None;
                         u.reason.clear();
                         u.landed = Some(candidate.clone());
                         u.verdict = Some(*verdict);
@@ -337,11 +347,12 @@ impl State {
                 if let MergeSource::Unit { unit, .. } = source {
                     self.unit_to(unit, |u| {
                         u.state = UnitState::NoOp;
+                        u.turn = None;
                         "its change is already on green".clone_into(&mut u.reason);
                     });
                 }
             }
-            Record::Rejected { source, at, class, reasons, next, .. } => {
+            Record::Rejected { source, at, class, reasons, next, files, .. } => {
                 let head = self.landing.take().map(|l| l.mr.head);
                 self.settled += u64::from(*class != RejectClass::Infrastructure);
                 match source {
@@ -354,8 +365,11 @@ impl State {
                     MergeSource::Unit { unit, .. } => {
                         let Some(i) = self.index.get(unit).copied() else { return };
                         self.touch(i, |u| match class {
-                            RejectClass::Verification => u.used += 1,
-                            RejectClass::Conflict => u.conflicts += 1,
+                            RejectClass::Verification => {
+                                u.used += 1;
+                                u.steps_back(*at);
+                            }
+                            RejectClass::Conflict => u.lost_in(files, *at),
                             RejectClass::Unproven => u.accept_in_doubt(),
                             RejectClass::Infrastructure => u.infra += 1,
                         });
@@ -365,9 +379,10 @@ impl State {
             }
             Record::BooksAsked { mr, green, books } => self.books_asked(*mr, green, books),
             Record::BooksNoted { notes } => self.problems.extend(notes.iter().cloned()),
-            Record::Requeued { behind, .. } => {
+            Record::Requeued { behind, waits_for, .. } => {
                 self.verifying = None;
-                if let Some(landing) = self.landing.take() {
+                if let Some(mut landing) = self.landing.take() {
+                    landing.mr.waits_for.clone_from(waits_for);
                     self.goes_back(landing.mr, behind.as_ref());
                 }
             }

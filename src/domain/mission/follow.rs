@@ -15,6 +15,9 @@ impl State {
             self.next_mr = self.next_mr.max(mr + 1);
             self.queue.insert((order, *mr), MergeRequest::new(*mr, source.clone(), head.clone(), at, order));
         }
+        if !matches!(next, NextMove::Queue { .. } | NextMove::Retry { .. }) {
+            self.touch(i, |u| u.turn = None);
+        }
         self.touch(i, |u| match next {
             NextMove::Queue { .. } => u.state = UnitState::Queued,
             NextMove::Retry { not_before, own_work, because } => {

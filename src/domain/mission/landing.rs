@@ -17,12 +17,11 @@ use super::attempts::starts_reason;
 use super::circuit::Operation;
 use super::command::{Command, MergeSource, VerifyOrder};
 use super::event::{Integration, LandResult, Refusal, Unverified, Verification};
-use super::evidence::protected_reason;
+use super::evidence::{links_reason, protected_reason};
 use super::parts::{Landing, MergeRequest, Stage};
 use super::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
 use super::probe::Try;
 use super::record::{Behind, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
-use super::state::State;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{Millis, Tip};
 use crate::domain::verify::verdict::judge;
@@ -100,7 +99,7 @@ impl Decision<'_> {
         }
         let Some(green) = self.state.green.clone() else { return };
         let Some(landing) = self.state.landing.clone() else {
-            let Some(request) = self.state.queue().find(|mr| mr.again_at <= self.now).cloned() else { return };
+            let Some(request) = self.state.next_request(self.now).cloned() else { return };
             let token = self.state.next_token;
             self.note(Record::LandingStarted { mr: request.id, token, onto: green.tip.clone(), at: self.now });
             self.integrate(token, green.tip, &request);
@@ -191,7 +190,11 @@ impl Decision<'_> {
             MergeSource::Books { .. } => return self.write_books(token, onto),
         };
         let (head, source) = (mr.head.commit.clone(), mr.source.clone());
-        self.ask(Command::Integrate { token, onto, head, source, title });
+        let contested = match &source {
+            MergeSource::Unit { unit, .. } => self.state.contested(Some(unit)),
+            MergeSource::Intake | MergeSource::Books { .. } => Vec::new(),
+        };
+        self.ask(Command::Integrate { token, onto, head, source, title, contested });
     }
 
     fn may_remove_tests(&self, source: &MergeSource) -> bool {
@@ -220,14 +223,24 @@ impl Decision<'_> {
             return;
         }
         match result {
-            Ok(Integration::Candidate(candidate)) => self.note(Record::CandidateMade { token, candidate }),
+            Ok(Integration::Candidate(candidate)) => {
+                self.note(Record::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new() });
+            }
+            Ok(Integration::Noted { candidate, touches, notes }) => {
+                self.contested(landing, candidate, touches, notes);
+            }
+            Ok(Integration::Links { links }) => {
+                self.reject(landing, RejectClass::Verification, vec![links_reason(&links)]);
+            }
             Ok(Integration::Unchanged) => self.already_there(landing),
             Ok(Integration::Books { candidate, notes }) => {
                 if !notes.is_empty() {
                     self.note(Record::BooksNoted { notes });
                 }
                 match candidate {
-                    Some(candidate) => self.note(Record::CandidateMade { token, candidate }),
+                    Some(candidate) => {
+                        self.note(Record::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new() })
+                    }
                     None => self.already_there(landing),
                 }
             }
@@ -236,7 +249,7 @@ impl Decision<'_> {
             }
             Ok(Integration::Conflict { files, detail }) => {
                 let reason = format!("conflicts with green in {}", files.join(", "));
-                self.reject(landing, RejectClass::Conflict, vec![reason, detail]);
+                self.refuse_change(landing, RejectClass::Conflict, vec![reason, detail], files);
             }
             Err(trouble) => self.step_failed("merge onto green", trouble),
         }
@@ -289,7 +302,7 @@ impl Decision<'_> {
             Ok(LandResult::Forward { now }) => {
                 self.note(Record::GreenMoved { tip: now });
                 let why = "somebody moved green forward; merged and verified again".to_owned();
-                self.note(Record::Requeued { mr: landing.mr.id, why, behind: None });
+                self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for: None });
             }
             Ok(LandResult::Back { now }) => {
                 let expected = &landing.onto.commit;
@@ -326,7 +339,7 @@ impl Decision<'_> {
         self.note(Record::GreenMoved { tip });
         if let Some(mr) = mr {
             let why = "green was moved while no engine ran; merged and verified again".to_owned();
-            self.note(Record::Requeued { mr, why, behind: None });
+            self.note(Record::Requeued { mr, why, behind: None, waits_for: None });
         }
     }
 
@@ -335,6 +348,7 @@ impl Decision<'_> {
         let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
         let mut reasons = judge(before, &after.summary, &after.delta, &self.demands(true)).reasons;
         reasons.extend(self.shown(landing));
+        reasons.extend(landing.notes.iter().cloned());
         reasons
     }
 
@@ -344,6 +358,10 @@ impl Decision<'_> {
     }
 
     pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
+        self.refuse_change(landing, class, reasons, Vec::new());
+    }
+
+    fn refuse_change(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>, files: Vec<String>) {
         let source = landing.mr.source.clone();
         let because = reasons.join("\n");
         let next = match &source {
@@ -366,7 +384,8 @@ impl Decision<'_> {
                 }
             }
         };
-        self.note(Record::Rejected { mr: landing.mr.id, source: source.clone(), at: self.now, class, reasons, next });
+        let (mr, at) = (landing.mr.id, self.now);
+        self.note(Record::Rejected { mr, source: source.clone(), at, class, reasons, next, files });
         if let MergeSource::Unit { unit, .. } = source {
             self.block_dependants(&unit);
         }
@@ -415,7 +434,7 @@ impl Decision<'_> {
         }
         self.meets(&cause, operation, &self.state.queue_witness());
         let all = failures + self.state.landing.as_ref().map_or(0, |landing| landing.mr.failures);
-        let alone = self.state.queue().next().is_none();
+        let alone = self.state.queue().all(|request| self.state.waits(request));
         if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
             // No other request tells whether it is this one's fault.
             if !self.state.others_passed() {
@@ -445,19 +464,13 @@ impl Decision<'_> {
                 class: RejectClass::Infrastructure,
                 reasons: vec![reason.clone()],
                 next: NextMove::Fail { reason },
+                files: Vec::new(),
             });
             return self.block_dependants(&id);
         }
         let behind = Behind { again_at, failures, own_fault: unit.is_some() };
         let why = format!("{what} failed {failures} times: merged again, behind the others");
-        self.note(Record::Requeued { mr: landing.mr.id, why, behind: Some(behind) });
-    }
-}
-
-impl State {
-    /// Whether the queue settled other requests since the one that is being landed stepped behind them.
-    fn others_passed(&self) -> bool {
-        self.landing.as_ref().and_then(|landing| landing.mr.behind).is_some_and(|settled| self.settled > settled)
+        self.note(Record::Requeued { mr: landing.mr.id, why, behind: Some(behind), waits_for: None });
     }
 }
 

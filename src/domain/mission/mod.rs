@@ -40,6 +40,7 @@ mod rounds;
 mod state;
 pub mod stopwatch;
 pub mod times;
+mod turns;
 
 pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
@@ -49,7 +50,9 @@ pub use event::{
     AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, NoOffer, Refusal, RunEnd, StopLevel,
     Unverified, Verification,
 };
-pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, not_started, quick_end};
+pub use evidence::{
+    ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, links_note, not_started, quick_end,
+};
 pub use parts::{
     Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState,
     Verifying,
@@ -58,6 +61,7 @@ pub use policy::Policy;
 pub use record::{AttemptClass, EndReason, Intake, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
 pub use replay::ReplayError;
 pub use state::State;
+pub use turns::{Contested, Turn};
 
 use crate::domain::values::Millis;
 
@@ -139,6 +143,7 @@ impl Decision<'_> {
                 return;
             }
             self.advance_baseline();
+            self.begin_turns();
             self.advance_landing();
             self.dispatch();
             self.advance_round();

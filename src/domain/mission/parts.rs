@@ -6,6 +6,7 @@ use super::books::Known;
 use super::command::MergeSource;
 use super::evidence::Quick;
 use super::record::{AttemptClass, VerifyRole};
+use super::turns::Turn;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
@@ -168,6 +169,7 @@ pub struct Unit {
     pub evidence: Vec<String>,
     pub(super) known: Known,
     pub(super) must_fail: MustFail,
+    pub(super) turn: Option<Turn>,
     pub(super) not_before: Millis,
     /// When its last attempt, which has ended and keeps its slot, may be collected again.
     pub(super) collect_at: Option<Millis>,
@@ -227,13 +229,15 @@ pub struct MergeRequest {
     pub(super) failures: u32,
     /// How many requests the queue had settled when this one stepped behind the others.
     pub(super) behind: Option<u64>,
+    /// The attempt of another unit it has to wait for, because that has its turn for files which this touches.
+    pub(super) waits_for: Option<(UnitId, u32)>,
 }
 
 impl MergeRequest {
     /// A request that has not been tried.
     #[must_use]
     pub fn new(id: u64, source: MergeSource, head: Tip, arrived: Millis, order: u64) -> Self {
-        Self { id, source, head, arrived, order, again_at: 0, failures: 0, behind: None }
+        Self { id, source, head, arrived, order, again_at: 0, failures: 0, behind: None, waits_for: None }
     }
 }
 
@@ -256,6 +260,10 @@ pub struct Landing {
     pub extra: Option<Extra>,
     /// Whether moving green is journaled as intended.
     pub intended: Option<Verdict>,
+    /// Units whose turn it is next for files that the candidate touches.
+    pub touches: Vec<UnitId>,
+    /// What a person should know of the candidate. Untrusted.
+    pub notes: Vec<String>,
     /// Whether git is at work on it now.
     pub in_flight: bool,
     pub(super) again_at: Millis,

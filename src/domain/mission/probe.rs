@@ -69,12 +69,17 @@ impl State {
         self.units_to_collect().filter_map(|i| self.units[i].collect_at).min()
     }
 
-    /// When the merge queue may go on; absent when nothing is in it.
+    /// When the merge queue may go on; absent when nothing in it can.
     pub(super) fn queue_due(&self) -> Option<Millis> {
         match &self.landing {
             Some(landing) => Some(landing.again_at),
-            None => self.queue.values().map(|mr| mr.again_at).min(),
+            None => self.queue.values().filter(|mr| !self.waits(mr)).map(|mr| mr.again_at).min(),
         }
+    }
+
+    /// Whether the queue settled other requests since the one that is being landed stepped behind them.
+    pub(super) fn others_passed(&self) -> bool {
+        self.landing.as_ref().and_then(|landing| landing.mr.behind).is_some_and(|settled| self.settled > settled)
     }
 
     /// When the next unit may start, by its own pause and by what money allows.
@@ -82,7 +87,8 @@ impl State {
         let waits = self.waits_for_money();
         let may = |i: &usize| !waits || self.units[*i].spec.run.is_some();
         let delayed = self.delayed.iter().find(|(_, i)| may(i)).map(|(at, _)| *at);
-        self.ready.iter().any(|(_, i)| may(i)).then_some(0).or(delayed)
+        let ready = self.ready.iter().any(|(_, i)| may(i)) || self.next_turn(0).is_some_and(|i| may(&i));
+        ready.then_some(0).or(delayed)
     }
 
     /// Whose turn it is to be the probe: kinds that failed go first, in turn.

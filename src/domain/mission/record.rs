@@ -108,7 +108,16 @@ pub enum Record {
     /// Intent: a merge request is being landed onto green.
     LandingStarted { mr: u64, token: u64, onto: Tip, at: Millis },
     /// The candidate exists and is pinned.
-    CandidateMade { token: u64, candidate: Tip },
+    CandidateMade {
+        token: u64,
+        candidate: Tip,
+        /// Units with a turn for files that it touches; theirs begins when this landing is over.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        touches: Vec<UnitId>,
+        /// What a person should know of it. Untrusted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
     /// Intent: a verification run.
     VerifyStarted {
         run: u64,
@@ -180,13 +189,26 @@ pub enum Record {
     /// The merged tree is green's: nothing to land.
     MergeEmpty { mr: u64, source: MergeSource, at: Millis },
     /// The queue refused a merge request.
-    Rejected { mr: u64, source: MergeSource, at: Millis, class: RejectClass, reasons: Vec<String>, next: NextMove },
-    /// The landing goes back to the queue: to its head, or behind the others, not before `again_at`.
+    Rejected {
+        mr: u64,
+        source: MergeSource,
+        at: Millis,
+        class: RejectClass,
+        reasons: Vec<String>,
+        next: NextMove,
+        /// Files in conflict. Untrusted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<String>,
+    },
+    /// The landing goes back to the queue: to its place, behind the others and not before `again_at`, or to wait for an
+    /// attempt of another unit.
     Requeued {
         mr: u64,
         why: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         behind: Option<Behind>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waits_for: Option<(UnitId, u32)>,
     },
     /// The landing waits for something a person does.
     LandingDelayed { token: u64, why: String, again_at: Millis },

@@ -83,6 +83,7 @@ impl State {
             counts: [0; 12],
             ready: BTreeSet::new(),
             delayed: BTreeSet::new(),
+            turns: BTreeSet::new(),
             active: 0,
             opened: None,
             slots: vec![None; policy.workers.max(1) as usize],

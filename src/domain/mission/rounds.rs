@@ -330,6 +330,7 @@ impl State {
                 evidence: Vec::new(),
                 known: Known::default(),
                 must_fail: MustFail::Wanted,
+                turn: None,
                 not_before: 0,
                 collect_at: None,
                 own_work: None,

@@ -68,6 +68,8 @@ pub struct State {
     pub(super) counts: [u32; 12],
     pub(super) ready: BTreeSet<(u32, usize)>,
     pub(super) delayed: BTreeSet<(Millis, usize)>,
+    /// Units that have a turn for files, the oldest first.
+    pub(super) turns: BTreeSet<(Millis, usize)>,
     pub(super) active: u32,
     pub(super) opened: Option<(u32, u32)>,
     pub(super) slots: Vec<Option<usize>>,
@@ -221,7 +223,7 @@ impl State {
         self.opened.is_some_and(|opened| (unit.round, unit.wave) <= opened)
     }
 
-    fn dispatchable(&self, i: usize) -> bool {
+    pub(super) fn dispatchable(&self, i: usize) -> bool {
         let unit = &self.units[i];
         unit.state == UnitState::Pending && unit.unmet == 0 && unit.collect_at.is_none() && self.opened(unit)
     }
@@ -259,7 +261,9 @@ impl State {
         if self.holds_wave(i) {
             self.active -= 1;
         }
-        if self.dispatchable(i) {
+        if let Some(since) = self.units[i].turn_since() {
+            self.turns.remove(&(since, i));
+        } else if self.dispatchable(i) {
             self.ready.remove(&(self.units[i].spec.priority, i));
             self.delayed.remove(&(self.units[i].not_before, i));
         }
@@ -270,7 +274,9 @@ impl State {
         if self.holds_wave(i) {
             self.active += 1;
         }
-        if self.dispatchable(i) {
+        if let Some(since) = self.units[i].turn_since() {
+            self.turns.insert((since, i));
+        } else if self.dispatchable(i) {
             match self.units[i].not_before {
                 0 => self.ready.insert((self.units[i].spec.priority, i)),
                 at => self.delayed.insert((at, i)),
@@ -278,8 +284,11 @@ impl State {
         }
     }
 
-    /// The unit to start next: by priority, then plan order, among those whose time has come.
+    /// The unit to start next: one whose turn it is, else by priority, then plan order, among those whose time has come.
     pub(super) fn next_ready(&self, now: Millis) -> Option<usize> {
+        if let Some(turn) = self.next_turn(now) {
+            return Some(turn);
+        }
         let due = self.delayed.range(..=(now, usize::MAX)).map(|(_, i)| (self.units[*i].spec.priority, *i)).min();
         self.ready.first().copied().into_iter().chain(due).min().map(|(_, i)| i)
     }

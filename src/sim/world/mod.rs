@@ -2,6 +2,7 @@
 
 mod queue;
 
+use self::queue::files;
 use super::books::Kept;
 use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Outage, Scenario};
@@ -43,6 +44,7 @@ pub struct World {
     red_base: bool,
     red_together: BTreeSet<(UnitId, UnitId)>,
     conflicts: BTreeSet<(UnitId, UnitId)>,
+    files: BTreeMap<UnitId, String>,
     last_green: Option<CommitId>,
     base: Tip,
     foreign: u32,
@@ -84,6 +86,7 @@ impl World {
             red_base: scenario.red_base,
             red_together: scenario.red_together.clone(),
             conflicts: scenario.conflicts.clone(),
+            files: files(&scenario.conflicts),
             last_green: None,
             base: Tip { commit: hash_commit("base"), tree: hash_tree(&Content::new()) },
             foreign: 0,
@@ -295,8 +298,8 @@ impl World {
             Command::Start(order) => self.start(order, rng, s)?,
             Command::Adopt(order) => self.adopt(&order),
             Command::Kill { unit, n } => self.kill(&unit, n),
-            Command::Integrate { token, onto, head, source, .. } => {
-                let result = trouble.map_or_else(|| Ok(self.integrate(&onto, &head, &source)), Err);
+            Command::Integrate { token, onto, head, source, contested, .. } => {
+                let result = trouble.map_or_else(|| Ok(self.integrate(&onto, &head, &source, &contested)), Err);
                 self.answer(delay, Event::Integrated { token, result });
             }
             Command::WriteBooks { token, onto, books } => {
