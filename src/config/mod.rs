@@ -8,6 +8,7 @@
 pub mod schema;
 
 mod branches;
+mod checks;
 pub mod duration;
 pub mod value;
 
