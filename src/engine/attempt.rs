@@ -14,7 +14,6 @@ use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, GRACE, Home, Job, run, run_telling};
 use super::shop::Shop;
-use crate::adapters::clock;
 use crate::adapters::files;
 use crate::adapters::host::kill::end_traceless;
 use crate::adapters::host::rundir::runs_below;
@@ -57,7 +56,7 @@ pub async fn start(
     };
     match begun {
         Ok(job) => {
-            let at = clock::now();
+            let at = shop.clock.now();
             let ended = run_telling(shop, job, kill.clone(), began).await;
             finish(shop, &order, &place, ended, Some(at), kill).await
         }
@@ -259,7 +258,7 @@ async fn finish(
     let log = ended.log.as_deref();
     let handoff = if script { script_handoff(place) } else { read_handoff(place, log) };
     let mut report = AttemptReport::bare(run_end(&ended.end));
-    report.ran = began.or(ended.started).map(|b| (b, clock::now()));
+    report.ran = ended.span(began, shop.clock.now());
     if let Some(proof) = &ended.proof {
         report.proof = proof.method.to_string();
         if !proof.holds() {

@@ -6,6 +6,7 @@ use super::error::{EngineError, chain};
 use super::homes;
 use super::redact::Redactor;
 use super::site::Site;
+use crate::adapters::clock::EngineClock;
 use crate::adapters::environment::Environment;
 use crate::adapters::git::Git;
 use crate::adapters::git::filter::Filtered;
@@ -42,6 +43,8 @@ pub struct Bench {
     pub env: Environment,
     /// Git on the source.
     pub source: Git,
+    /// The clock that everything here is measured by; of a mission, that of its journal.
+    pub clock: EngineClock,
     /// Where what should be read later is put, when the state directory vanishes with the work.
     pub lasting: Option<PathBuf>,
     settings: Settings,
@@ -93,6 +96,7 @@ impl Bench {
             state: site.state.clone(),
             env: site.env.clone(),
             source: site.source(guard.clone()).staying(&site.facts.common_dir),
+            clock: EngineClock::start(0),
             lasting: None,
             settings,
             guard,

@@ -7,7 +7,6 @@
 use super::homes::Home;
 use super::shop::Shop;
 use super::verification::{Extent, Ground, NoResult, gate_stages, run_stage};
-use crate::adapters::clock;
 use crate::config::Settings;
 use crate::domain::mission::{
     AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, RunEnd, VerifyOrder, VerifyRole, extra_stages,
@@ -125,7 +124,7 @@ async fn ran(
     };
     let summary = whole.summary();
     let end = quick_end(&whole.stages);
-    Ok((Quick { end, note: summary.note, confirmed: again, ran: (began, clock::now()) }, summary.flaky))
+    Ok((Quick { end, note: summary.note, confirmed: again, ran: (began, shop.clock.now()) }, summary.flaky))
 }
 
 /// Runs stages one after the other; also when the first of them began.
@@ -146,5 +145,5 @@ async fn pass(
     let took: Millis = results.iter().map(|result| result.millis).sum();
     let mut snapshot = Snapshot { stages: results, ..Snapshot::default() };
     shop.redactor().snapshot(&mut snapshot);
-    Ok((snapshot, clock::now().saturating_sub(took)))
+    Ok((snapshot, shop.clock.now().saturating_sub(took)))
 }

@@ -7,7 +7,7 @@ use super::homes;
 use crate::adapters::clock::{self, EngineClock};
 use crate::adapters::files;
 use crate::adapters::host::kill::KillProof;
-use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, started_at};
+use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, ran_for};
 use crate::adapters::host::supervisor::{self, OURSELVES};
 use crate::adapters::workspace::activity::changed_since;
 use crate::adapters::workspace::layout::slot_of;
@@ -79,8 +79,16 @@ pub struct Ended {
     pub log: Option<PathBuf>,
     /// How the end of all its processes was proven.
     pub proof: Option<KillProof>,
-    /// When it was put on record, if it ever started.
-    pub started: Option<Millis>,
+    /// How long it ran, if it ever started.
+    pub ran: Option<Duration>,
+}
+
+impl Ended {
+    /// When it ran, on a clock that shows `now`: from when this engine began it, else as long as it ran.
+    #[must_use]
+    pub fn span(&self, began: Option<Millis>, now: Millis) -> Option<(Millis, Millis)> {
+        began.or(self.ran.map(|ran| now.saturating_sub(clock::millis(ran)))).map(|began| (began, now))
+    }
 }
 
 /// The end of a job, with who caused it.
@@ -306,10 +314,10 @@ async fn finished(job: &Job, exit: Exit, run: Option<&Run>) -> Ended {
         Exit::Killed => End::Killed,
         Exit::Lost => lost("its supervisor died without a record"),
     };
-    ended(end, job, proof)
+    Ended { ran: ran_for(&job.dir, run.is_some()), ..ended(end, job, proof) }
 }
 
 fn ended(end: End, job: &Job, proof: Option<KillProof>) -> Ended {
     let log = job.dir.join("out.log");
-    Ended { end, log: log.exists().then_some(log), proof, started: started_at(&job.dir) }
+    Ended { end, log: log.exists().then_some(log), proof, ran: ran_for(&job.dir, true) }
 }

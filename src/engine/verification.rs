@@ -136,7 +136,7 @@ where
 
 fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) -> Result<(), Trouble> {
     let text = serde_json::to_string(snapshot).map_err(|e| bench.trouble(&e))?;
-    bench.store().snapshot_replace(key, tree, clock::now(), &text).map_err(|e| bench.trouble(&e))
+    bench.store().snapshot_replace(key, tree, bench.clock.now(), &text).map_err(|e| bench.trouble(&e))
 }
 
 /// Verifies one tree for the merge queue, or answers from the store.
@@ -289,7 +289,7 @@ pub async fn run_stage(
     kill: watch::Receiver<bool>,
 ) -> Result<StageResult, NoResult> {
     let old = clear(bench, stage, on).await.map_err(NoResult::Lost)?;
-    let asked = clock::now();
+    let asked = bench.clock.now();
     let env = bench.allowed_env(&bench.settings().verification.env);
     let timeout = Duration::from_secs(stage.timeout_secs);
     let job = Job::shell(dir, on.workspace.to_owned(), &stage.run, env, timeout).at_home(on.home);
@@ -297,7 +297,7 @@ pub async fn run_stage(
     if ended.end == End::Killed {
         return Err(NoResult::Killed);
     }
-    let millis = clock::now().saturating_sub(ended.started.unwrap_or(asked));
+    let millis = ended.ran.map_or_else(|| bench.clock.now().saturating_sub(asked), clock::millis);
     let left = left(stage, on, old).await.map_err(NoResult::Lost)?;
     conclude(stage, on.workspace, &ended, &left, millis).map_err(NoResult::Lost)
 }

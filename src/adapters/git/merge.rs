@@ -14,6 +14,7 @@ use super::conflicts::{Answer, parse_conflict, read_merge};
 use super::source::SourceFacts;
 use super::staying::{self, Process};
 use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, Talker};
+use crate::adapters::clock::EngineClock;
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -43,6 +44,7 @@ pub struct MergeRepo {
     ancestry: Arc<Mutex<Ancestry>>,
     /// The commit whose attributes count, and what `--attr-source` names for them.
     pub(super) followed: Arc<Mutex<Option<(CommitId, String)>>>,
+    clock: Option<EngineClock>,
 }
 
 /// A git that stays, with the directory that was made for it and what it takes attributes from.
@@ -138,7 +140,20 @@ impl MergeRepo {
             keeper: standing(),
             ancestry: Arc::default(),
             followed: Arc::default(),
+            clock: None,
         })
+    }
+
+    /// The same, with commits dated by this clock instead of the wall's.
+    #[must_use]
+    pub fn dated_by(mut self, clock: EngineClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The clock's seconds since the epoch, where one is given.
+    fn seconds(&self) -> Option<i64> {
+        self.clock.and_then(|clock| i64::try_from(clock.now() / 1_000).ok())
     }
 
     /// Removes what merging left in `state_dir` with engines that were killed. Only for who holds the engine's lock.
@@ -316,6 +331,7 @@ impl MergeRepo {
         match self.kept(tree, parents, message, date).await {
             Some(commit) => Ok(commit),
             None => {
+                let date = date.or_else(|| self.seconds());
                 let made = async |git| signed_by(git, &self.identity, date).commit_tree(tree, parents, message).await;
                 self.apart(None, made).await
             }
@@ -327,7 +343,8 @@ impl MergeRepo {
         self.source.staying.as_ref()?;
         let now = jiff::Zoned::now();
         let offset = now.strftime("%z").to_string();
-        let date = date.map_or((now.timestamp().as_second(), offset.as_str()), |seconds| (seconds, "+0000"));
+        let seconds = self.seconds().unwrap_or(now.timestamp().as_second());
+        let date = date.map_or((seconds, offset.as_str()), |seconds| (seconds, "+0000"));
         let text = staying::commit_text(tree, parents, message, &self.identity, date)?;
         let args = ["hash-object", "-t", "commit", "-w", "--no-filters", "--stdin-paths"];
         let start = |git: &Git| git.writer(&args, false);
