@@ -47,6 +47,7 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         plan: start.plan,
         allow_dirty: start.allow_dirty,
         take_over: start.take_over,
+        accept_green: start.accept_green,
         only: start.only,
         until: start.until,
     };
@@ -121,13 +122,13 @@ fn warn(site: &Site) -> Result<(), CliError> {
     Ok(())
 }
 
-pub(super) async fn resume(context: &Context, take_over: bool, finish: bool) -> Result<u8, CliError> {
+pub(super) async fn resume(context: &Context, take_over: Option<String>, finish: bool) -> Result<u8, CliError> {
     let site = context.site().await?;
     // A living engine is told to go on; only without one the mission runs here.
     let told = views::engine_pid(&site).is_some();
     let console = Console::new(&context.global, &site);
     let wish = if finish { Wish::Finish } else { Wish::GoOn };
-    match console.during(mission::resume(&site, take_over, wish, vec![console.observer()])).await? {
+    match console.during(mission::resume(&site, take_over.as_deref(), wish, vec![console.observer()])).await? {
         ResumeResult::Done(code) if told && views::engine_pid(&site).is_some() => {
             let look = views::look(&site, None).await?;
             let id = look.view().map(|view| view.state.mission.to_string()).unwrap_or_default();

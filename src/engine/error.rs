@@ -108,7 +108,8 @@ impl EngineError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage { .. } | Self::Config(_) | Self::File { .. } => Kind::Usage,
-            Self::Lock(LockError::Held { .. } | LockError::Replaced { .. })
+            Self::Git(GitError::NotOwner { .. })
+            | Self::Lock(LockError::Held { .. } | LockError::Replaced { .. })
             | Self::Store(StoreError::Superseded { .. } | StoreError::Lock(_)) => Kind::Busy,
             Self::Refused(refusal) => match refusal.exit {
                 2 => Kind::Usage,
@@ -127,6 +128,12 @@ impl EngineError {
         }
     }
 
+    /// Whether the reason is an engine that works here and can be told.
+    #[must_use]
+    pub fn engine_lives(&self) -> bool {
+        matches!(self, Self::Lock(LockError::Held { .. }))
+    }
+
     /// What helps, if the message does not say so itself.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -142,7 +149,7 @@ impl EngineError {
             Self::Lock(LockError::Held { .. }) => {
                 Some("`mc status` shows what it does; `mc mission stop` ends it".to_owned())
             }
-            Self::Lock(LockError::Replaced { .. }) | Self::Store(StoreError::Superseded { .. } | StoreError::Lock(_)) => Some(
+            Self::Git(GitError::NotOwner { .. }) | Self::Lock(LockError::Replaced { .. }) | Self::Store(StoreError::Superseded { .. } | StoreError::Lock(_)) => Some(
                 "`mc status` shows who works here; when nobody does, `mc mission resume` goes on and takes over what still runs"
                     .to_owned(),
             ),

@@ -2,35 +2,23 @@
 
 use super::books::backlog_ahead;
 use super::history::History;
-use super::preflight::{card, environment, foreign, said, usage};
+use super::ownership;
+use super::preflight::{environment, said, usage};
 use super::shop::Shop;
-use crate::adapters::git::green::{GreenMove, Owner, claim_owner, move_green};
+use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::store::place::StateDir;
 use crate::domain::backlog::{self, Offer};
 use crate::domain::mission::{NoOffer, Record, Refusal};
 use crate::domain::plan::Finding;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, Tip, UnitId};
 
-/// Claims the repository for this state directory, or finds it claimed.
-///
-/// # Errors
-/// [`Refusal`] when another state directory owns it and `take_over` is not given.
-pub async fn own(source: &Git, state: &StateDir, take_over: bool) -> Result<(), Refusal> {
-    let claimed = claim_owner(source, &card(state)?, take_over).await;
-    match claimed.map_err(said)? {
-        Owner::Ours | Owner::Claimed => Ok(()),
-        Owner::Foreign { host, path } => Err(foreign(&host, &path)),
-    }
-}
-
 /// Claims the repository and makes green at the verified tip, or finds it still there.
 ///
 /// # Errors
 /// [`Refusal`] when another state directory owns the repository or green changed meanwhile.
 pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refusal> {
-    own(&shop.source, &shop.state, shop.take_over).await?;
+    ownership::claim_for(shop).await?;
     let green_ref = shop.green_ref();
     let now = shop.source.ref_value(&green_ref).await.map_err(said)?;
     let moved = |now: Option<&CommitId>| {

@@ -1,7 +1,7 @@
 //! Running missions: the entry points behind `mc mission start|resume|stop|pause`.
 
 use super::driver::{Driver, Opening, entry};
-use super::error::{EngineError, Kind};
+use super::error::EngineError;
 use super::history::{self, History};
 use super::log::LogFile;
 use super::observer::Observer;
@@ -11,14 +11,12 @@ use super::shop::{Effective, Shop};
 use super::site::Site;
 use super::{attempt, plans};
 use crate::adapters::clock::{self, EngineClock, new_mission_id};
-use crate::adapters::store::Store;
-use crate::adapters::store::lock::RunLock;
 use crate::config::Settings;
 use crate::domain::mission::{Budget, Event, MissionOutcome, Policy, Record, State, StopLevel, Usd};
 use crate::domain::values::{Millis, MissionId};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What `mc mission start` was told beyond settings.
@@ -28,8 +26,10 @@ pub struct StartOptions {
     pub plan: Option<PathBuf>,
     /// Start although tracked files have changes (they are left out).
     pub allow_dirty: bool,
-    /// Take the repository over from another state directory.
-    pub take_over: bool,
+    /// Take the repository over from a state directory on this machine.
+    pub take_over: Option<String>,
+    /// Go on from where green stands although earlier landings are missing from it.
+    pub accept_green: bool,
     /// Ids of the only units to plan; empty is all.
     pub only: Vec<String>,
     /// Hour and minute of local time at which the mission ends; the next time the clock shows it.
@@ -46,17 +46,24 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     refuse_beside(site, unfinished(site)?)?;
     let (plan, only) = plans::for_mission(site, &settings, options.plan.as_deref(), &options.only).await?;
     let keeps = plans::keeps(site, &settings, plan.is_some()).await?;
-    let Tenure { lock, mut store } = ownership::begin(site).await?;
-    refuse_beside(site, history::load(&store, None)?.filter(|h| !h.state.over()))?;
+    let mut tenure = ownership::begin(site, options.take_over.as_deref()).await?;
+    refuse_beside(site, history::load(&tenure.store, None)?.filter(|h| !h.state.over()))?;
     // A rollback that was killed is settled before anything rests on green.
-    super::rollback::settle(&mut store, &site.source(lock.guard()), &super::views::green_name(site)).await?;
+    let source = tenure.source(site);
+    let store = &mut tenure.store;
+    super::rollback::settle(store, &source, &super::views::green_name(site)).await?;
     let mission = new_mission_id()
         .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
     let clock = EngineClock::start(0);
     // Requests meant for an earlier mission do not reach this one.
     store.signals_take(clock.now())?;
     let until = until(options, clock.now())?;
-    let effective = Effective { settings, allow_dirty: options.allow_dirty, take_over: options.take_over };
+    let effective = Effective {
+        settings,
+        allow_dirty: options.allow_dirty,
+        take_over_from: options.take_over.clone(),
+        accept_green: options.accept_green,
+    };
     let first = Record::MissionStarted {
         format: 1,
         mission: mission.clone(),
@@ -74,7 +81,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
         observer.saw(clock.now(), &first, &state);
     }
     let opening = Opening { early: Vec::new(), first: Event::Begun, overtaken: None };
-    drive(site, state, effective, lock, store, observers, clock, opening).await
+    drive(site, state, effective, tenure, observers, clock, opening).await
 }
 
 /// The time of [`StartOptions::until`]; 0 for none.
@@ -141,7 +148,7 @@ pub enum ResumeResult {
 /// [`EngineError`] when it cannot run; [`EngineError::Usage`] when no mission was ever begun here.
 pub async fn resume(
     site: &Site,
-    take_over: bool,
+    take_over: Option<&str>,
     wish: Wish,
     observers: Vec<Box<dyn Observer>>,
 ) -> Result<ResumeResult, EngineError> {
@@ -164,7 +171,7 @@ pub async fn resume(
 
 async fn take_up(
     site: &Site,
-    take_over: bool,
+    take_over: Option<&str>,
     observers: Vec<Box<dyn Observer>>,
     wish: Wish,
 ) -> Result<Option<u8>, EngineError> {
@@ -181,19 +188,22 @@ async fn take_up(
         Wish::Finish => vec![Event::Stop(StopLevel::Drain)],
         Wish::Kill => vec![Event::Stop(StopLevel::Now)],
     };
-    let Tenure { lock, store } = match ownership::begin(site).await {
-        Err(e) if e.kind() == Kind::Busy && wish == Wish::GoOn && unfinished(site)?.is_some_and(|h| h.state.paused) => {
+    let tenure = match ownership::begin(site, take_over).await {
+        Err(e) if e.engine_lives() && wish == Wish::GoOn && unfinished(site)?.is_some_and(|h| h.state.paused) => {
             ask(site, "resume")?;
             return Ok(Some(0));
         }
         begun => begun?,
     };
-    let Some(history) = history::load(&store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
+    let Some(history) = history::load(&tenure.store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
     let mut effective = effective(&history.state)?;
-    effective.take_over |= take_over;
-    let source = site.source(lock.guard());
-    if wish != Wish::Kill && history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
-        super::ground::own(&source, &site.state, take_over).await.map_err(EngineError::Refused)?;
+    if let Some(machine) = take_over {
+        effective.take_over_from = Some(machine.to_owned());
+    }
+    let source = tenure.source(site);
+    if history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
+        let card = tenure.store.tenant()?.card;
+        ownership::claim_now(&source, &card, take_over).await.map_err(EngineError::Refused)?;
     }
     let green = format!("refs/heads/{}", effective.settings.green_branch);
     if let Some(tip) = super::ground::moved_meanwhile(&source, &green, &history).await? {
@@ -203,7 +213,7 @@ async fn take_up(
     let clock = EngineClock::start(newest);
     let observers = with_log(site, &history.state, observers);
     let opening = Opening { early, first: Event::Resumed, overtaken };
-    let code = drive(site, history.state, effective, lock, store, observers, clock, opening).await?;
+    let code = drive(site, history.state, effective, tenure, observers, clock, opening).await?;
     Ok(Some(code))
 }
 
@@ -235,10 +245,10 @@ pub async fn stop(site: &Site, now: bool, observers: Vec<Box<dyn Observer>>) -> 
     let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
     if now {
-        match take_up(site, false, observers, Wish::Kill).await {
+        match take_up(site, None, observers, Wish::Kill).await {
             Ok(Some(_)) => return Ok(Asked::NoEngine(mission)),
             Ok(None) => return Ok(Asked::Nothing),
-            Err(e) if e.kind() == Kind::Busy => {}
+            Err(e) if e.engine_lives() => {}
             Err(e) => return Err(e),
         }
     }
@@ -281,19 +291,16 @@ fn with_log(site: &Site, state: &State, mut observers: Vec<Box<dyn Observer>>) -
     observers
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything an engine is made of, put together in two places")]
 async fn drive(
     site: &Site,
     state: State,
     effective: Effective,
-    lock: RunLock,
-    store: Store,
+    tenure: Tenure,
     observers: Vec<Box<dyn Observer>>,
     clock: EngineClock,
     opening: Opening,
 ) -> Result<u8, EngineError> {
-    let store = Arc::new(Mutex::new(store));
-    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, lock, store);
+    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, tenure).measured_by(clock);
     if opening.first == Event::Resumed {
         // What is ended here is pinned now; what goes on collects it itself.
         let ends = opening.early.contains(&Event::Stop(StopLevel::Now));

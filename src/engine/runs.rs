@@ -171,7 +171,7 @@ async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>,
 pub async fn run_telling(bench: &Bench, job: Job, kill: watch::Receiver<bool>, began: impl FnOnce()) -> Ended {
     let dir = job.dir.clone();
     let on_record = async {
-        while started_at(&dir).is_none() {
+        while ran_for(&dir, true).is_none() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

@@ -3,7 +3,7 @@
 use super::error::EngineError;
 use crate::adapters::environment::Environment;
 use crate::adapters::git::Git;
-use crate::adapters::git::green::owner_id;
+use crate::adapters::git::owner::owner;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::Store;
@@ -64,8 +64,8 @@ impl Site {
         // A repository that was moved is followed by its state directory, whose name is that of the old place.
         let moved = state.of_moved(&env);
         if !moved.is_empty()
-            && let Some(owner) = owner_id(&Git::in_folder(&facts.toplevel, ChildGuard::none())).await
-            && let Some((_, own)) = moved.into_iter().find(|(id, _)| *id == owner)
+            && let Ok((_, Some(card))) = owner(&Git::in_folder(&facts.toplevel, ChildGuard::none())).await
+            && let Some((_, own)) = moved.into_iter().find(|(id, _)| *id == card.state_id)
         {
             state = own;
         }
@@ -89,8 +89,9 @@ impl Site {
     /// The store, if there ever was a mission here; never makes one.
     ///
     /// # Errors
-    /// [`EngineError::Store`].
+    /// [`EngineError::Store`], or [`EngineError::Place`] when it is that of another repository.
     pub fn store(&self) -> Result<Option<Store>, EngineError> {
+        self.state.belongs_here()?;
         Ok(Store::open_existing(&self.state.db())?)
     }
 

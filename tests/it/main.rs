@@ -32,6 +32,7 @@ mod languages;
 mod lessons;
 mod mission_agents;
 mod mission_books;
+mod mission_clock;
 mod mission_cost;
 mod mission_crash;
 mod mission_evidence;

@@ -16,6 +16,7 @@ pub mod line;
 mod links;
 pub mod merge;
 mod others;
+pub mod owner;
 mod reader;
 pub mod refs;
 mod settings;
@@ -29,6 +30,7 @@ use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Outp
 use crate::adapters::machine::no_room;
 use crate::domain::ending::Ending;
 use crate::domain::values::{CommitId, TreeId};
+use owner::{OWNER_REF, OwnerMark};
 use reader::Answer;
 use settings::{SETTINGS, VARIABLES};
 use staying::Staying;
@@ -80,6 +82,7 @@ pub struct Git {
     settings: Vec<String>,
     options: Vec<String>,
     staying: Option<Staying>,
+    owner: OwnerMark,
 }
 
 /// A git call did not do what was asked.
@@ -168,6 +171,12 @@ pub enum GitError {
         /// The head.
         theirs: CommitId,
     },
+    /// The repository belongs to somebody else by now; nothing was changed.
+    #[error("move {refname}: {OWNER_REF} was claimed by another mc; this one stops and touches nothing more")]
+    NotOwner {
+        /// The ref that was to be moved.
+        refname: String,
+    },
     /// A file beside git could not be used.
     #[error("use {}", path.display())]
     Io {
@@ -190,7 +199,15 @@ impl Git {
     /// Git for a repository; children get `guard`'s standard input.
     #[must_use]
     pub fn new(place: Place, guard: ChildGuard) -> Self {
-        Self { place, guard, env: Vec::new(), settings: Vec::new(), options: Vec::new(), staying: None }
+        Self {
+            place,
+            guard,
+            env: Vec::new(),
+            settings: Vec::new(),
+            options: Vec::new(),
+            staying: None,
+            owner: OwnerMark::default(),
+        }
     }
 
     /// Git on the repository found from `dir`.
@@ -202,7 +219,7 @@ impl Git {
     /// The same way of calling git on another repository.
     #[must_use]
     pub fn at(&self, place: Place) -> Self {
-        Self { place, staying: None, ..self.clone() }
+        Self { place, staying: None, owner: OwnerMark::default(), ..self.clone() }
     }
 
     /// With processes that stay: one that answers what names and refs stand for, one that moves refs. For a repository that
@@ -212,6 +229,19 @@ impl Git {
     pub fn staying(mut self, common_dir: &Path) -> Self {
         self.staying = Some(Staying::of(common_dir));
         self
+    }
+
+    /// For the engine that wrote this card: from then on every move of a ref verifies it in the same transaction.
+    #[must_use]
+    pub fn owned_by(mut self, owner: &OwnerMark) -> Self {
+        self.owner = owner.clone();
+        self
+    }
+
+    /// Whose moves of refs these are.
+    #[must_use]
+    pub fn owner(&self) -> &OwnerMark {
+        &self.owner
     }
 
     /// What `name` stands for, from the process that stays; `None`: there is none, or it does not know.

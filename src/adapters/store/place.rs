@@ -133,6 +133,19 @@ impl StateDir {
         std::fs::write(&mark, self.common_dir.as_os_str().as_bytes()).map_err(io(&mark))
     }
 
+    /// That no other repository that still exists has its state here; changes nothing.
+    ///
+    /// # Errors
+    /// [`PlaceError::OtherRepository`].
+    pub fn belongs_here(&self) -> Result<(), PlaceError> {
+        let Ok(mark) = std::fs::read(self.root.join("repository")) else { return Ok(()) };
+        let other = PathBuf::from(std::ffi::OsString::from_vec(mark));
+        match other != self.common_dir && other.exists() {
+            true => Err(PlaceError::OtherRepository { root: self.root.clone(), other }),
+            false => Ok(()),
+        }
+    }
+
     /// Makes the folders that are missing, and marks nothing: for commands that keep only what is valid for a tree wherever
     /// it is, so that one such place can be handed from machine to machine and from clone to clone.
     ///
@@ -159,7 +172,7 @@ impl StateDir {
         if text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Ok(text);
         }
-        let reason = "it does not hold 32 hexadecimal digits; delete it, then use --take-over";
+        let reason = "it does not hold 32 hexadecimal digits; delete it, then use --take-over MACHINE";
         Err(io(&path)(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)))
     }
 

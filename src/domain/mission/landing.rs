@@ -311,7 +311,7 @@ impl Decision<'_> {
                     reason: format!("somebody moved green back: it {found} and no longer contains {}", expected.short()),
                     hint: format!(
                         "to go on: put green back to {expected} (it is pinned under refs/mc/), then `mc mission resume`; \
-                         to accept the new green: `mc mission stop --now`, then `mc mission start --take-over`"
+                         to accept the new green: `mc mission stop --now`, then `mc mission start --accept-green`"
                     ),
                 });
             }
