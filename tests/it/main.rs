@@ -31,6 +31,7 @@ mod git_source;
 mod languages;
 mod lessons;
 mod mission_agents;
+mod mission_aimed;
 mod mission_books;
 mod mission_clock;
 mod mission_cost;
