@@ -141,7 +141,7 @@ fn main() {
         }
         let source = bed.source();
         let facts = inspect(&source).await.unwrap();
-        let repo = MergeRepo::open(&bed.home, &source, &facts).await.unwrap();
+        let repo = MergeRepo::open(&bed.home, &source, &facts, &[]).await.unwrap();
         for run in 0..=runs {
             merged.push(merge(&bed, &repo, &source, run).await);
         }

@@ -58,7 +58,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
     Some(match command {
         Command::Preflight => Event::Preflight(Ok(Ground { tip: tip(1), create: true, notes: Vec::new() })),
         Command::Establish { .. } => Event::Established(Ok(())),
-        Command::CheckTarget { .. } => Event::TargetChecked(None),
+        Command::CheckTarget { .. } => Event::TargetChecked(Ok(None)),
         Command::Start(order) | Command::Adopt(order) => {
             let mut report = AttemptReport::bare(RunEnd::Exited(0));
             report.head = Some(tip(*next));
@@ -84,7 +84,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
         Command::Land { token, candidate, .. } => {
             Event::LandEnded { token, result: Ok(LandResult::Landed { now: candidate }) }
         }
-        Command::CheckObjective { round, .. } => Event::ObjectiveChecked { round, met: true },
+        Command::CheckObjective { round, .. } => Event::ObjectiveChecked { round, met: Ok(true) },
         Command::Exit { .. }
         | Command::ReadBacklog { .. }
         | Command::Kill { .. }

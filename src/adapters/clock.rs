@@ -9,6 +9,12 @@ pub fn now() -> Millis {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// A duration in milliseconds.
+#[must_use]
+pub fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+
 /// A clock for one engine: the wall time of its start plus monotonic time, so that neither a changed wall clock nor a
 /// suspended machine fires timers.
 #[derive(Debug, Clone, Copy)]

@@ -22,12 +22,31 @@ pub fn no_room(path: &Path) -> bool {
     free_bytes(path).is_some_and(|bytes| bytes < 64 << 10)
 }
 
+/// How many more files may be made where `path` is; absent where the file system does not say.
+#[must_use]
+pub fn free_inodes(path: &Path) -> Option<u64> {
+    let system = rustix::fs::statvfs(path).ok()?;
+    (system.f_files > 0).then_some(system.f_favail)
+}
+
 /// Memory that programs could still get, in bytes (`MemAvailable` of proc_meminfo(5)).
 #[must_use]
 pub fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
+}
+
+/// Whether the system tells of its processes.
+#[must_use]
+pub fn tells_processes() -> bool {
+    Path::new("/proc/self/stat").exists()
+}
+
+/// The longest file this process may write, where there is a limit.
+#[must_use]
+pub fn file_size_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
 }
 
 /// Processors this process may use.

@@ -14,4 +14,5 @@ pub mod machine;
 pub mod nofollow;
 pub mod store;
 pub mod terminal;
+pub mod trouble;
 pub mod workspace;

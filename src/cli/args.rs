@@ -172,9 +172,9 @@ pub enum MissionCommand {
     Start(Start),
     /// Go on with an unfinished or paused mission; a stop that no engine has taken is withdrawn
     Resume {
-        /// Take the repository over from another state directory
-        #[arg(long)]
-        take_over: bool,
+        /// Take the repository over from a state directory on this machine, which must not be at work
+        #[arg(long, value_name = "MACHINE")]
+        take_over: Option<String>,
         /// Start nothing new: let what runs finish and land, then end the mission
         #[arg(long)]
         finish: bool,
@@ -236,9 +236,12 @@ pub struct Start {
     /// Start although tracked files have changes (they are left out)
     #[arg(long)]
     pub allow_dirty: bool,
-    /// Take the repository over from another state directory
+    /// Take the repository over from a state directory on this machine, which must not be at work; green as it stands, too
+    #[arg(long, value_name = "MACHINE")]
+    pub take_over: Option<String>,
+    /// Go on from where green stands although landings of earlier missions are missing from it
     #[arg(long)]
-    pub take_over: bool,
+    pub accept_green: bool,
     /// Go on in the background and print the mission's id
     #[arg(long, conflicts_with = "dry_run")]
     pub detach: bool,

@@ -8,14 +8,14 @@ use crate::domain::mission::UnitState;
 use crate::domain::values::UnitId;
 use crate::engine::cancel;
 use crate::engine::detach::{self, Detached};
-use crate::engine::mission::{self, Asked, StartOptions, Wish};
+use crate::engine::mission::{self, Asked, ResumeResult, StartOptions, Wish};
 use crate::engine::plans::{self, Offered};
 use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::aside::named;
 use crate::report::status;
 use crate::report::text::plain;
-use crate::report::words::sum_seen;
+use crate::report::words::{sum_seen, word};
 use serde_json::json;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
@@ -47,13 +47,13 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         plan: start.plan,
         allow_dirty: start.allow_dirty,
         take_over: start.take_over,
+        accept_green: start.accept_green,
         only: start.only,
         until: start.until,
     };
     let console = Console::new(&context.global, &site);
     let code = console.during(mission::start(&site, &options, vec![console.observer()])).await?;
-    last_lines(context, &site).await?;
-    Ok(code)
+    leave(context, &site, code).await
 }
 
 async fn detached(context: &Context, site: &Site) -> Result<u8, CliError> {
@@ -122,27 +122,34 @@ fn warn(site: &Site) -> Result<(), CliError> {
     Ok(())
 }
 
-pub(super) async fn resume(context: &Context, take_over: bool, finish: bool) -> Result<u8, CliError> {
+pub(super) async fn resume(context: &Context, take_over: Option<String>, finish: bool) -> Result<u8, CliError> {
     let site = context.site().await?;
     // A living engine is told to go on; only without one the mission runs here.
     let told = views::engine_pid(&site).is_some();
     let console = Console::new(&context.global, &site);
     let wish = if finish { Wish::Finish } else { Wish::GoOn };
-    match console.during(mission::resume(&site, take_over, wish, vec![console.observer()])).await? {
-        Some(code) if told && views::engine_pid(&site).is_some() => {
+    match console.during(mission::resume(&site, take_over.as_deref(), wish, vec![console.observer()])).await? {
+        ResumeResult::Done(code) if told && views::engine_pid(&site).is_some() => {
             let look = views::look(&site, None).await?;
             let id = look.view().map(|view| view.state.mission.to_string()).unwrap_or_default();
             say(context, Some(&id), "told", &format!("mission {id}: told to go on"));
             Ok(code)
         }
-        Some(code) => {
-            last_lines(context, &site).await?;
+        ResumeResult::Done(code) => leave(context, &site, code).await,
+        ResumeResult::Ended { mission, outcome, code } => {
+            let how = word(&outcome);
+            let text = format!("nothing to resume: mission {mission} has ended ({how}, exit code {code})");
+            say(context, Some(mission.as_str()), "nothing", &text);
             Ok(code)
         }
-        None => {
-            say(context, None, "nothing", "nothing to resume: there is no unfinished mission");
-            Ok(0)
-        }
+    }
+}
+
+/// The last lines after a mission ran here, and its exit code. What has stopped the mission may keep them from being made.
+async fn leave(context: &Context, site: &Site, code: u8) -> Result<u8, CliError> {
+    match last_lines(context, site).await {
+        Err(_) if code != 0 => Ok(code),
+        said => said.map(|()| code),
     }
 }
 

@@ -99,6 +99,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
 }
 
 async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
+    crate::engine::signals::outlive_file_size_limit();
     match command {
         Command::Demo { keep } => demo::demo(context, keep).await,
         Command::Init(wanted) => init::init(context, wanted).await,

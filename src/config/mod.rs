@@ -7,6 +7,8 @@
 
 pub mod schema;
 
+mod branches;
+mod checks;
 pub mod duration;
 pub mod value;
 

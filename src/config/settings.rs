@@ -3,23 +3,22 @@
 //! Promises: nothing here is optional that the engine needs; a combination that cannot work is refused before
 //! anything starts, with its place and what to do.
 
+use super::ConfigError;
 use super::layers::{Layers, Source};
 use super::schema::Support;
-use super::stages::Stage;
 use super::value::Value;
-use super::{ConfigError, FILE_NAME, Problem};
-use crate::domain::plan::globs::Globs;
+use crate::domain::links::LinkRule;
 use crate::domain::verify::Gate;
-use crate::domain::verify::home::is_below_home;
-use crate::domain::verify::key::{StageSpec, Tier};
+use crate::domain::verify::key::StageSpec;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The key that says how a repository is verified, where there are no stages.
 pub(super) const VERIFICATION_COMMAND: &str = "target.verification.command";
-const HOME: &str = "target.verification.home";
-const PROTECT: &str = "target.verification.protect";
+pub(super) const HOME: &str = "target.verification.home";
+pub(super) const PROTECT: &str = "target.verification.protect";
+pub(super) const UNION: &str = "queue.union";
 
 /// Everything a mission is configured with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +168,10 @@ pub struct Scheduler {
     pub isolation: Isolation,
     /// How long processes outlive a dead engine.
     pub lease: Duration,
+    /// First pause before what met infrastructure is tried again.
+    pub retry_pause: Duration,
+    /// How long a common cause may keep everything waiting before the mission is suspended.
+    pub circuit_after: Duration,
 }
 
 /// Workspaces and how many work at once.
@@ -218,6 +221,12 @@ pub struct Queue {
     pub ratchet: bool,
     /// Whether a new failure is confirmed by a second run before anyone is blamed.
     pub confirm_failures: bool,
+    /// Globs of files whose lines are joined where both sides of a merge added some.
+    #[serde(default)]
+    pub union: Vec<String>,
+    /// What becomes of a change with links that leave the tree.
+    #[serde(default)]
+    pub links: LinkRule,
 }
 
 impl Layers {
@@ -281,6 +290,8 @@ impl Layers {
                     _ => Isolation::Auto,
                 },
                 lease: self.time("scheduler.lease"),
+                retry_pause: self.time("scheduler.retry_pause"),
+                circuit_after: self.time("scheduler.circuit_after"),
             },
             parallel: Parallel {
                 num_workers: self.count("scheduler.parallel.num_workers"),
@@ -302,124 +313,12 @@ impl Layers {
                 gate: if self.text("queue.gate") == "pass" { Gate::Pass } else { Gate::NoRegression },
                 ratchet: matches!(self.get("queue.ratchet"), Some((Value::Flag(true), _))),
                 confirm_failures: matches!(self.get("queue.confirm_failures"), Some((Value::Flag(true), _))),
+                union: self.texts(UNION),
+                links: if self.text("queue.links") == "note" { LinkRule::Note } else { LinkRule::Refuse },
             },
             green_branch: self.text("green_branch.green_branch"),
             warnings: self.warnings(),
         })
-    }
-
-    fn stage_specs(&self, problems: &mut Vec<Problem>) -> Vec<StageSpec> {
-        let place = self.source(VERIFICATION_COMMAND);
-        let command = self.optional(VERIFICATION_COMMAND).filter(|text| !text.trim().is_empty());
-        let stages = match (command, self.stages()) {
-            (Some(_), Some((_, stages))) if matches!(place, Source::File { .. }) => {
-                let message = format!("stands beside [[target.verification.stage]] ({stages}); keep one of the two");
-                problems.push(Problem::Value { place, key: VERIFICATION_COMMAND.to_owned(), message });
-                return Vec::new();
-            }
-            (Some(command), _) => vec![Stage::of_command(&command)],
-            (None, Some((stages, _))) => stages.clone(),
-            (None, None) => {
-                let message = format!(
-                    "is not set; without a verification nothing can land. Write it into {FILE_NAME} below \
-                     [target.verification], for example command = \"make test\", or set MC_TARGET_VERIFICATION_COMMAND"
-                );
-                problems.push(Problem::Value { place, key: VERIFICATION_COMMAND.to_owned(), message });
-                return Vec::new();
-            }
-        };
-        let specs: Vec<_> = stages.iter().map(|stage| stage.spec(self.time("target.verification.timeout"))).collect();
-        if let Some((_, place)) = self.stages()
-            && specs.iter().all(|stage| stage.tier == Tier::Quick)
-        {
-            problems.push(Problem::Value {
-                place: place.clone(),
-                key: "target.verification.stage".to_owned(),
-                message: "has no stage with tier = \"gate\"; nothing would guard the green branch".to_owned(),
-            });
-        }
-        specs
-    }
-
-    /// The caps; one that can never be held, or under which nothing could start, is a problem.
-    fn budget(&self, problems: &mut Vec<Problem>) -> Budget {
-        const RUN: &str = "scheduler.budget.max_per_run_usd";
-        const SESSION: &str = "scheduler.budget.max_per_session_usd";
-        const TOKENS: &str = "scheduler.budget.max_tokens";
-        let number = |key: &str| match self.get(key) {
-            Some((Value::Money(number) | Value::Count(number), _)) => *number,
-            _ => 0,
-        };
-        let budget = Budget {
-            max_per_session: number(SESSION),
-            max_per_run: number(RUN),
-            said: self.source(RUN) != Source::Default,
-            max_tokens: number(TOKENS),
-        };
-        let agent = self.optional("agent.command").is_some();
-        let mut wrong = |key: &str, message: String| {
-            problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
-        };
-        if agent && budget.said && budget.max_per_session > budget.max_per_run {
-            let (run, session) = (Value::Money(budget.max_per_run), Value::Money(budget.max_per_session));
-            wrong(
-                RUN,
-                format!(
-                    "is {run}, and {session} is reserved for each attempt of an agent, so that none could start; raise \
-                     it, or set {SESSION} to what one attempt may cost"
-                ),
-            );
-        }
-        if agent && budget.max_tokens > 0 {
-            let message = "cannot be held: an agent started by `agent.command` tells no tokens; remove it and use \
-                           scheduler.budget.max_per_run_usd, which counts each attempt";
-            wrong(TOKENS, message.to_owned());
-        }
-        budget
-    }
-
-    fn check_branches(&self, problems: &mut Vec<Problem>) {
-        let (branch, green) = (self.text("target.branch"), self.text("green_branch.green_branch"));
-        for (key, name) in [("target.branch", &branch), ("green_branch.green_branch", &green)] {
-            if let Some(rule) = broken_branch_rule(name) {
-                let message = format!("is not the name of a branch: `{name}` {rule}");
-                problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
-            }
-        }
-        if branch == green {
-            problems.push(Problem::Value {
-                place: self.source("green_branch.green_branch"),
-                key: "green_branch.green_branch".to_owned(),
-                message: format!(
-                    "is `{green}`, the target branch; missions never move that, so give it a name of its own"
-                ),
-            });
-        }
-    }
-
-    fn check_paths(&self, problems: &mut Vec<Problem>) {
-        for name in self.texts(HOME).into_iter().filter(|name| !is_below_home(name)) {
-            let message = format!("must name files or folders of your home, relative to it; `{name}` is not");
-            problems.push(Problem::Value { place: self.source(HOME), key: HOME.to_owned(), message });
-        }
-        for key in ["target.copy", "target.setup_inputs"] {
-            for path in self.texts(key) {
-                if path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".git") {
-                    let message =
-                        format!("must name files inside the repository, relative to its root; `{path}` is not");
-                    problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
-                }
-            }
-        }
-    }
-
-    fn check_globs(&self, problems: &mut Vec<Problem>) {
-        for key in ["target.verification.ignore", PROTECT] {
-            if let Err(bad) = Globs::new(&self.texts(key)) {
-                let message = format!("must be a list of globs; {bad}");
-                problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
-            }
-        }
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -435,65 +334,48 @@ impl Layers {
         warnings
     }
 
-    fn source(&self, key: &str) -> Source {
+    pub(super) fn source(&self, key: &str) -> Source {
         self.get(key).map_or(Source::Default, |(_, source)| source.clone())
     }
 
-    fn text(&self, key: &str) -> String {
+    pub(super) fn text(&self, key: &str) -> String {
         match self.get(key) {
             Some((Value::Text(text), _)) => text.clone(),
             _ => String::new(),
         }
     }
 
-    fn optional(&self, key: &str) -> Option<String> {
+    pub(super) fn optional(&self, key: &str) -> Option<String> {
         Some(self.text(key)).filter(|text| !text.trim().is_empty())
     }
 
-    fn texts(&self, key: &str) -> Vec<String> {
+    pub(super) fn texts(&self, key: &str) -> Vec<String> {
         match self.get(key) {
             Some((Value::Texts(texts), _)) => texts.clone(),
             _ => Vec::new(),
         }
     }
 
-    fn count(&self, key: &str) -> u32 {
+    pub(super) fn count(&self, key: &str) -> u32 {
         match self.get(key) {
             Some((Value::Count(number), _)) => u32::try_from(*number).unwrap_or(u32::MAX),
             _ => 0,
         }
     }
 
-    fn time(&self, key: &str) -> Duration {
+    pub(super) fn time(&self, key: &str) -> Duration {
         match self.get(key) {
             Some((Value::Time(time), _)) => *time,
             _ => Duration::ZERO,
         }
     }
 
-    fn time_or_off(&self, key: &str) -> Option<Duration> {
+    pub(super) fn time_or_off(&self, key: &str) -> Option<Duration> {
         Some(self.time(key)).filter(|time| !time.is_zero())
     }
 
     /// A path setting, made absolute from the settings file's folder.
     pub fn path(&self, key: &str) -> Option<PathBuf> {
         self.optional(key).map(|path| self.directory().join(path))
-    }
-}
-
-/// The rules of `git check-ref-format` that a name breaks, in words.
-fn broken_branch_rule(name: &str) -> Option<&'static str> {
-    let odd = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
-    let part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
-    if name.is_empty() {
-        Some("is empty")
-    } else if name.chars().any(odd) || name.contains("..") || name.contains("@{") || name == "@" {
-        Some("holds characters git does not allow")
-    } else if name.starts_with('-') || name.ends_with('.') || name.split('/').any(part) {
-        Some("has a part that git does not allow")
-    } else if name.starts_with("refs/") || name == "HEAD" {
-        Some("must be given without `refs/heads/`")
-    } else {
-        None
     }
 }

@@ -6,6 +6,8 @@
 pub mod values;
 
 pub mod ending;
+pub mod links;
+pub mod trouble;
 
 pub mod unit;
 

@@ -4,7 +4,6 @@
 //! as green's tree stays; the line runs in the slot of the attempt, which is prepared anew afterwards, so that nothing it
 //! leaves becomes part of the work.
 
-use super::error::chain;
 use super::evidence::own_line;
 use super::homes::Home;
 use super::prepare::{self, NotReady, Wanted};
@@ -14,7 +13,8 @@ use super::verification::{Examined, Extent, Question, Seat, examine};
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::runs_below;
-use crate::domain::mission::{AcceptBefore, AttemptOrder, VerifyRole, extra_stages, not_started};
+use crate::domain::mission::{AcceptBefore, AttemptOrder, Unverified, VerifyRole, extra_stages, not_started};
+use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::key::StageSpec;
@@ -69,7 +69,7 @@ pub async fn before(
     }
     let lines = extra_stages(VerifyRole::AcceptBefore, &order.spec);
     let stages: Vec<StageSpec> = lines.iter().map(|line| own_line(shop.settings(), line)).collect();
-    let tree = shop.source.tree_of(&order.green).await.map_err(|e| NotReady::Failed(chain(&e)))?;
+    let tree = shop.source.tree_of(&order.green).await.map_err(|e| NotReady::Failed(shop.trouble(&e)))?;
     let green = Tip { commit: order.green.clone(), tree };
     let mut stopped = kill.clone();
     let _turn = tokio::select! {
@@ -85,7 +85,8 @@ pub async fn before(
     }
     let summary = found.snapshot.summary();
     let before = AcceptBefore { key: found.key, outcome: summary.outcome, runs };
-    let failed = |e: &dyn std::fmt::Display| NotReady::Failed(format!("keep what `accept` said: {e}"));
+    let failed =
+        |e: &(dyn std::error::Error + 'static)| NotReady::Failed(shop.trouble_at("keep what `accept` said", e));
     let dir = dir(shop, &label(shop, order));
     files::make_own_dir(shop.state.root(), &dir).map_err(|e| failed(&e))?;
     let text = serde_json::to_vec(&before).map_err(|e| failed(&e))?;
@@ -138,10 +139,11 @@ async fn ask(
         match prepare::workspace(shop, wanted, &setup, stop).await {
             Ok(workspace) => Ok(Seat { slot, workspace, adopted: false }),
             Err(NotReady::Killed) => Err("killed".to_owned().into()),
-            Err(NotReady::Failed(why) | NotReady::Setup { why, .. }) => Err(why.into()),
+            Err(NotReady::Failed(trouble)) => Err(trouble.into()),
+            Err(NotReady::Setup { why, code }) => Err(Unverified { why, cause: Cause::Setup, setup: Some(code) }),
         }
     };
     let killed = kill.clone();
     let asked = examine(shop, question, seat, kill).await;
-    asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why.why) })
+    asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why.into()) })
 }

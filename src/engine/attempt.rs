@@ -16,9 +16,8 @@ use super::evidence;
 use super::foreign::{foreign_refs, in_lines};
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady, Wanted};
-use super::runs::{End, Ended, Home, Job, run};
+use super::runs::{End, Ended, Home, Job, run, run_telling};
 use super::shop::Shop;
-use crate::adapters::clock;
 use crate::adapters::files;
 use crate::adapters::host::kill::end_traceless;
 use crate::adapters::host::tail;
@@ -26,6 +25,7 @@ use crate::adapters::workspace::collect::Collected;
 use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::LONGEST_ARGUMENT;
 use crate::domain::verify::formats::without_sequences;
 use crate::domain::verify::key::Tier;
@@ -40,40 +40,45 @@ const HANDOFF_TAIL: u64 = 8 << 20;
 /// How much of an output's end goes into a report.
 const SUMMARY_TAIL: usize = 1_500;
 
-/// Starts an attempt and sees it to its end.
-pub async fn start(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
+/// Starts an attempt and sees it to its end; `began` is told once its program runs.
+///
+/// # Errors
+/// It has ended, and what it made cannot be kept now: [`adopt`] tries that again.
+pub async fn start(
+    shop: &Shop,
+    order: AttemptOrder,
+    kill: watch::Receiver<bool>,
+    began: impl FnOnce(),
+) -> Result<AttemptReport, Trouble> {
     let place = Folder::of(shop, &order);
     let begun = match accept::before(shop, &order, kill.clone()).await {
         Ok(None) => begin(shop, &order, &place, kill.clone()).await,
-        Ok(Some(question)) => return settle(shop, &order, &place, AttemptReport::not_started(question)).await,
+        Ok(Some(question)) => return Ok(settle(shop, &order, &place, AttemptReport::not_started(question)).await),
         Err(not) => Err(not),
     };
     match begun {
         Ok(job) => {
-            let began = clock::now();
-            let ended = run(shop, job, kill.clone(), false).await;
-            finish(shop, &order, &place, ended, Some(began), kill).await
+            let at = shop.clock.now();
+            let ended = run_telling(shop, job, kill.clone(), began).await;
+            finish(shop, &order, &place, ended, Some(at), kill).await
         }
-        Err(NotReady::Killed) => settle(shop, &order, &place, AttemptReport::bare(RunEnd::Stopped)).await,
-        Err(NotReady::Failed(why) | NotReady::Setup { why, .. }) => {
-            settle(shop, &order, &place, AttemptReport::bare(RunEnd::Infrastructure(why))).await
-        }
+        Err(not) => Ok(settle(shop, &order, &place, AttemptReport::bare(not.into())).await),
     }
 }
 
-/// Takes over an attempt of an earlier engine.
-pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> AttemptReport {
+/// Takes over an attempt of an earlier engine, or one that has ended and was not collected.
+///
+/// # Errors
+/// As [`start`].
+pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> Result<AttemptReport, Trouble> {
     let place = Folder::of(shop, &order);
     if let Some(report) = sound(shop, &order, &place, stored(&place.report())).await {
         release(shop, &order, &report).await;
-        return report;
+        return Ok(report);
     }
-    let pool = match shop.pool().await {
-        Ok(pool) => pool,
-        Err(e) => return AttemptReport::bare(RunEnd::Infrastructure(e.to_string())),
-    };
+    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
     if let Some(report) = sound(shop, &order, &place, stored(&place.collected())).await {
-        return looked_at(shop, &order, &place, report, kill).await;
+        return Ok(looked_at(shop, &order, &place, report, kill).await);
     }
     // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
     // they work in the same slot.
@@ -85,7 +90,7 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
     let mut ended = run(shop, job, kill.clone(), true).await;
     if ended.end == End::NeverStarted {
         if !holds(shop, pool, &order) {
-            return settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await;
+            return Ok(settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await);
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
         ended.proof = Some(end_traceless(&place.root.join("run"), pool.parent(order.slot)).await);
@@ -159,7 +164,7 @@ async fn begin(
     place: &Folder,
     kill: watch::Receiver<bool>,
 ) -> Result<Job, NotReady> {
-    let failed = |what: &str, e: &dyn std::fmt::Display| NotReady::Failed(format!("{what}: {e}"));
+    let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(shop.trouble_at(what, e));
     files::make_new_own_dir(shop.state.root(), &place.root).map_err(|e| failed("make the attempt's folder", &e))?;
     let refs = shop.source.refs_snapshot().await.map_err(|e| failed("read the source's refs", &e))?;
     files::write_own(&place.refs(), &in_lines(&refs)).map_err(|e| failed("write the source's refs", &e))?;
@@ -250,12 +255,12 @@ async fn finish(
     ended: Ended,
     began: Option<u64>,
     kill: watch::Receiver<bool>,
-) -> AttemptReport {
+) -> Result<AttemptReport, Trouble> {
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
     let handoff = if script { script_handoff(place) } else { read_handoff(place, log) };
     let mut report = AttemptReport::bare(run_end(&ended.end));
-    report.ran = began.or(ended.started).map(|b| (b, clock::now()));
+    report.ran = ended.span(began, shop.clock.now());
     if let Some(proof) = &ended.proof {
         report.proof = proof.method.to_string();
         if !proof.holds() {
@@ -270,8 +275,8 @@ async fn finish(
     report.summary = summary(handoff.as_ref(), log, &ended.end);
     match collected(shop, order, &place.root, handoff.as_ref()).await {
         Ok(Kept::Gone) => {
-            report.end = RunEnd::Infrastructure("its workspace is gone".to_owned());
-            return settle(shop, order, place, report).await;
+            report.end = RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
+            return Ok(settle(shop, order, place, report).await);
         }
         Ok(Kept::SetAside { place: at, why }) => {
             let at = at.display();
@@ -282,19 +287,17 @@ async fn finish(
                  `mc unit retry {}`",
                 order.spec.id
             ));
-            return settle(shop, order, place, report).await;
+            return Ok(settle(shop, order, place, report).await);
         }
         Ok(Kept::Pinned(found)) => {
             if ended.end == End::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
-                report.end = RunEnd::Infrastructure("its run directory is gone".to_owned());
+                report.end = RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "its run directory is gone"));
             }
             if !script && !found.changed && handoff.is_none() && matches!(ended.end, End::Exited(126 | 127)) {
                 // Nobody worked: that is the machine's or the settings' fault, and no other attempt would do better.
                 let command = shop.settings().agent.command.clone().unwrap_or_default();
-                report.end = RunEnd::Infrastructure(format!(
-                    "the agent could not be run (agent.command = `{command}`): {}",
-                    report.summary
-                ));
+                let why = format!("the agent could not be run (agent.command = `{command}`): {}", report.summary);
+                report.end = RunEnd::Infrastructure(Trouble::new(Cause::unknown("the agent could not be run"), why));
             }
             report.changed = found.changed && changes_something(shop, &found, &mut report.notes).await;
             report.half_merge = found.half_merge;
@@ -309,34 +312,28 @@ async fn finish(
             look_elsewhere(order, &found, &attempt_of(shop, order, &place.root).kept_ref(), &mut report);
             report.head = Some(found.head);
         }
-        Err(why) => {
-            // The slot keeps its marker: nothing is reset before it is pinned; its next user tries again.
-            report.unpinned = true;
-            report.end = RunEnd::Infrastructure(format!("collect the workspace: {why}"));
-            report.accept = accept::told(shop, order);
-            shop.redactor().report(&mut report);
-            return report;
+        Err(trouble) => {
+            // The slot keeps its marker: nothing is reset before it is pinned.
+            let mut trouble = trouble.while_trying("collect the workspace");
+            shop.redactor().trouble(&mut trouble);
+            return Err(trouble);
         }
     }
     if report.claim == Some(Claim::Blocked) {
         report.hold = Some(report.summary.clone());
     }
     if evidence::workspace_stages(shop, order, &report).is_empty() {
-        return settle(shop, order, place, report).await;
+        return Ok(settle(shop, order, place, report).await);
     }
     if evidence::quick_dir(&place.root).exists() {
         report.hold =
             Some("it wrote into the folder of mc's own runs; look at its work, then `mc unit retry`".to_owned());
-        return settle(shop, order, place, report).await;
+        return Ok(settle(shop, order, place, report).await);
     }
     shop.redactor().report(&mut report);
-    match place.keep(&place.collected(), &report) {
-        Ok(()) => looked_at(shop, order, place, report, kill).await,
-        Err(e) => {
-            report.end = RunEnd::Infrastructure(format!("keep the report of an attempt: {e}"));
-            settle(shop, order, place, report).await
-        }
-    }
+    let kept = place.keep(&place.collected(), &report);
+    kept.map_err(|e| shop.trouble_at("keep the report of an attempt", &e))?;
+    Ok(looked_at(shop, order, place, report, kill).await)
 }
 
 /// Runs what is to be run in the workspace of a collected attempt, then keeps the whole report.
@@ -351,14 +348,14 @@ async fn looked_at(
     let workspace = match shop.pool().await {
         Ok(pool) => match pool.hold(order.slot) {
             Ok(()) if holds(shop, pool, order) => Ok(pool.path(order.slot)),
-            Ok(()) => Err("its workspace is gone".to_owned()),
-            Err(e) => Err(super::error::chain(&e)),
+            Ok(()) => Err(Trouble::from("its workspace is gone".to_owned())),
+            Err(e) => Err(shop.trouble(&e)),
         },
-        Err(e) => Err(super::error::chain(&e)),
+        Err(e) => Err(shop.trouble(&e)),
     };
     match workspace {
         Ok(workspace) => evidence::look(shop, &stages, &place.root, &workspace, &mut report, kill).await,
-        Err(why) => report.end = RunEnd::Infrastructure(why),
+        Err(trouble) => report.end = RunEnd::Infrastructure(trouble),
     }
     settle(shop, order, place, report).await
 }
@@ -386,7 +383,7 @@ fn run_end(end: &End) -> RunEnd {
         End::Stalled => RunEnd::Stalled,
         End::Killed => RunEnd::Stopped,
         End::NeverStarted => RunEnd::NeverStarted,
-        End::Lost(why) => RunEnd::Infrastructure(why.clone()),
+        End::Lost(trouble) => RunEnd::Infrastructure(trouble.clone()),
     }
 }
 
@@ -411,12 +408,8 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
     match said.filter(|s| !s.is_empty()) {
         Some(said) => said,
         None if *end == End::Exited(0) => String::new(),
-        None => log.map(|l| last_words(&tail::of(l, SUMMARY_TAIL as u64))).unwrap_or_default(),
+        None => log.map(|l| without_sequences(&tail::of(l, SUMMARY_TAIL as u64)).trim().to_owned()).unwrap_or_default(),
     }
-}
-
-fn last_words(output: &str) -> String {
-    without_sequences(output).trim().to_owned()
 }
 
 /// Keeps the report durably, then gives the slot back.

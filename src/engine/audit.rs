@@ -5,6 +5,7 @@ use super::evidence_audit;
 use super::history::{self, History};
 use super::shop::Effective;
 use super::site::Site;
+use super::unrecorded::{Known, known, unrecorded};
 use super::views;
 use crate::adapters::git::Git;
 use crate::adapters::git::source::SourceFacts;
@@ -34,13 +35,18 @@ pub struct Audit {
 }
 
 /// Checks the chain of the journal, every landing against green, its trailers and its stored snapshots, that no unit landed
-/// twice, and that the work of every attempt is pinned.
+/// twice, that no landing is on green which no journal knows, and that the work of every attempt is pinned.
 ///
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read at all; what does not hold is a result.
 pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
     let mut audit = Audit::default();
-    let Some(store) = site.store()? else { return Ok(audit) };
+    let git = site.source(ChildGuard::none());
+    let green = views::green(site).await?.tip;
+    let Some(store) = site.store()? else {
+        lost(&mut audit, &git, &Known::default(), green.as_ref()).await?;
+        return Ok(audit);
+    };
     match store.verify_chain(None)? {
         Chain::Intact { rows } => audit.rows = rows,
         Chain::Broken { seq, what } => {
@@ -48,8 +54,7 @@ pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
             return Ok(audit);
         }
     }
-    let git = site.source(ChildGuard::none());
-    let green = views::green(site).await?.tip;
+    lost(&mut audit, &git, &known(&store)?, green.as_ref()).await?;
     for mission in history::missions(&store)? {
         audit.missions += 1;
         match history::load(&store, Some(&mission)) {
@@ -59,6 +64,15 @@ pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
         }
     }
     Ok(audit)
+}
+
+/// Landings that no journal knows: there is nothing to check them by.
+async fn lost(audit: &mut Audit, git: &Git, known: &Known, green: Option<&Tip>) -> Result<(), EngineError> {
+    let Some(green) = green else { return Ok(()) };
+    for landing in unrecorded(git, known, green).await? {
+        audit.broken.push(format!("{} is on green, and no journal here knows it", landing.told()));
+    }
+    Ok(())
 }
 
 /// What an intended landing rests on: the gate's snapshot, and those of the unit's own lines.

@@ -2,10 +2,11 @@
 //! journaled before anything is looked at, and once, so that tasks share it. Knows no mission and needs no lock: missions
 //! and `mc verify` work on the same bench.
 
-use super::error::EngineError;
+use super::error::{EngineError, chain};
 use super::homes;
 use super::redact::Redactor;
 use super::site::Site;
+use crate::adapters::clock::EngineClock;
 use crate::adapters::environment::Environment;
 use crate::adapters::git::Git;
 use crate::adapters::git::filter::Filtered;
@@ -15,6 +16,7 @@ use crate::adapters::host::probe::{Isolation, ProbeError, Wanted, probe};
 use crate::adapters::host::supervisor::OURSELVES;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
+use crate::adapters::trouble::{Places, cause_of};
 use crate::adapters::workspace::home::{Homes, forget_short};
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::slot::Ignored;
@@ -22,6 +24,7 @@ use crate::adapters::workspace::tags::Tags;
 use crate::config::Settings;
 use crate::config::settings::Isolation as WantedIsolation;
 use crate::domain::plan::globs::Globs;
+use crate::domain::trouble::Trouble;
 use crate::domain::values::TreeId;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -42,6 +45,8 @@ pub struct Bench {
     pub env: Environment,
     /// Git on the source.
     pub source: Git,
+    /// The clock that everything here is measured by; of a mission, that of its journal.
+    pub clock: EngineClock,
     /// Where what should be read later is put, when the state directory vanishes with the work.
     pub lasting: Option<PathBuf>,
     settings: Settings,
@@ -95,6 +100,7 @@ impl Bench {
             state: site.state.clone(),
             env: site.env.clone(),
             source: site.source(guard.clone()).staying(&site.facts.common_dir),
+            clock: EngineClock::start(0),
             lasting: None,
             settings,
             guard,
@@ -124,6 +130,19 @@ impl Bench {
     /// The store. Held only for single statements; a panic in another task does not make it unusable.
     pub fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An error as trouble: what stood in the way, and what is said of it.
+    #[must_use]
+    pub fn trouble(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
+        let places = Places { source: self.facts.common_dir.clone(), state: self.state.root().to_owned() };
+        Trouble::new(cause_of(behind(error), &places), chain(error))
+    }
+
+    /// The same, with what was tried.
+    #[must_use]
+    pub fn trouble_at(&self, what: &str, error: &(dyn std::error::Error + 'static)) -> Trouble {
+        self.trouble(error).while_trying(what)
     }
 
     /// The pool.
@@ -287,6 +306,15 @@ impl Drop for Bench {
         for folder in self.shortened.get_mut().unwrap_or_else(PoisonError::into_inner).iter() {
             forget_short(folder);
         }
+    }
+}
+
+/// The error that one of the engine passes on as its own.
+fn behind<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    match (error.downcast_ref::<EngineError>(), error.downcast_ref::<SnapshotError>()) {
+        (Some(EngineError::Git(error)), _) => error,
+        (Some(EngineError::Store(error)), _) | (_, Some(SnapshotError::Store(error))) => error,
+        _ => error,
     }
 }
 

@@ -4,13 +4,13 @@
 //! Promises: what is written follows from green's own text and the record alone, so writing again gives the same; a file
 //! that is no UTF-8 text, no regular file or no backlog is left as it is, and that is said; the text of a person wins.
 
-use super::error::chain;
 use super::landing::{NOT_FROM_AGENTS, message, pin};
 use super::shop::Shop;
 use super::verification::{self, gate_stages};
 use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::adapters::git::{Git, GitError};
 use crate::domain::mission::{Books, Integration, Keeps, MergeSource};
+use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, MissionId, Tip};
 use crate::domain::{backlog, progress};
 use crate::report;
@@ -92,8 +92,8 @@ pub async fn compose(git: &Git, mission: &MissionId, onto: &CommitId, books: &Bo
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn write(shop: &Shop, token: u64, onto: &Tip, books: &Books) -> Result<Integration, String> {
-    let said = |e: GitError| chain(&e);
+pub async fn write(shop: &Shop, token: u64, onto: &Tip, books: &Books) -> Result<Integration, Trouble> {
+    let said = |e: GitError| shop.trouble(&e);
     let Written { files, notes } = compose(&shop.source, &shop.mission, &onto.commit, books).await.map_err(said)?;
     if files.is_empty() {
         return Ok(Integration::Books { candidate: None, notes });

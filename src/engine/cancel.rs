@@ -2,10 +2,10 @@
 //! mission stays as resumable as it was.
 
 use super::driver::entry;
-use super::error::{EngineError, Kind};
+use super::error::EngineError;
 use super::history;
 use super::mission::{Asked, effective, unfinished};
-use super::ownership::{self, Tenure};
+use super::ownership;
 use super::shop::Shop;
 use super::site::Site;
 use super::{attempt, verification};
@@ -14,7 +14,6 @@ use crate::domain::mission::{Command, Event, State, UnitState, decide};
 use crate::domain::plan::nearest::{hint, nearest};
 use crate::domain::values::{Millis, UnitId};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 /// Cancels a unit of the unfinished mission.
@@ -25,24 +24,27 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
     let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
     let id = cancellable(&history.state, unit)?;
-    let Tenure { lock, store } = match ownership::begin(site).await {
-        Err(e) if e.kind() == Kind::Busy => {
+    let tenure = match ownership::begin(site, None).await {
+        Err(e) if e.engine_lives() => {
             let Some(mut store) = site.store()? else { return Ok(Asked::Nothing) };
             if site.signal(&mut store, "cancel-unit", id.as_str())? {
                 return Ok(Asked::Told(mission));
             }
             // It has just ended; the request that nobody heard finds the unit cancelled.
-            ownership::begin(site).await?
+            ownership::begin(site, None).await?
         }
         begun => begun?,
     };
-    let Some(history) = history::load(&store, None)?.filter(|h| !h.state.over()) else { return Ok(Asked::Nothing) };
+    let Some(history) = history::load(&tenure.store, None)?.filter(|h| !h.state.over()) else {
+        return Ok(Asked::Nothing);
+    };
     cancellable(&history.state, unit)?;
     let clock = EngineClock::start(history.records.last().map_or(0, |(_, at, _)| *at));
     let effective = effective(&history.state)?;
     let mut state = history.state;
-    let store = Arc::new(Mutex::new(store));
-    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, lock, store);
+    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, tenure);
+    // Its work is pinned.
+    ownership::claim_for(&shop).await.map_err(EngineError::Refused)?;
     let mut events = VecDeque::from([Event::CancelUnit { unit: id }]);
     while let Some(event) = events.pop_front() {
         for command in step(&shop, &mut state, clock.now(), event)? {
@@ -50,8 +52,10 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
                 Command::Kill { unit, n } => {
                     let Some(order) = state.order(&unit) else { continue };
                     let (_keep, kill) = watch::channel(true);
-                    let report = Box::new(attempt::adopt(&shop, order, kill).await);
-                    events.push_back(Event::AttemptEnded { unit, n, report });
+                    events.push_back(match attempt::adopt(&shop, order, kill).await {
+                        Ok(report) => Event::AttemptEnded { unit, n, report: Box::new(report) },
+                        Err(trouble) => Event::NotCollected { unit, n, trouble },
+                    });
                 }
                 Command::KillVerification { run } => {
                     verification::end_abandoned(&shop, run).await.map_err(|what| EngineError::Broken {

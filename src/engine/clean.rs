@@ -8,7 +8,7 @@
 use super::driver::entry;
 use super::error::EngineError;
 use super::history::{self, History};
-use super::ownership::{self, Tenure};
+use super::ownership;
 use super::site::Site;
 use super::verify::verify_runs;
 use super::views;
@@ -245,9 +245,10 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
     if site.store()?.is_none() {
         return Ok(Rubbish::default());
     }
-    let Tenure { lock, mut store } = ownership::begin(site).await?;
-    let git = site.source(lock.guard());
-    let rubbish = found(site, &git, &store, retention).await?;
+    let mut tenure = ownership::begin(site, None).await?;
+    let git = tenure.source(site);
+    let store = &mut tenure.store;
+    let rubbish = found(site, &git, store, retention).await?;
     for left in rubbish.missions.iter().filter(|left| !left.nothing()) {
         let (refs, snapshots) = (left.refs.clone(), left.snapshots.clone());
         let last = store.rows(Some(&left.mission), 0)?.last().map_or(0, |row| row.at);

@@ -13,6 +13,7 @@ use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::quarantine::{Note, quarantined};
 use crate::domain::handoff::Handoff;
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, LeftOut, RunEnd, Unkept};
+use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, MissionId, UnitId};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -46,11 +47,11 @@ pub async fn collected(
     order: &AttemptOrder,
     folder: &Path,
     handoff: Option<&Handoff>,
-) -> Result<Kept, String> {
-    let pool = shop.pool().await.map_err(|e| e.to_string())?;
+) -> Result<Kept, Trouble> {
+    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
     // Whoever says why nothing needs to change has not meant anything it tried elsewhere.
     let take_elsewhere = handoff.is_none_or(|handoff| handoff.no_op_reason.is_none());
-    keep(pool, order.slot, &Attempt { take_elsewhere, ..attempt_of(shop, order, folder) }).await
+    keep(shop, pool, order.slot, &Attempt { take_elsewhere, ..attempt_of(shop, order, folder) }).await
 }
 
 /// The attempt as whoever collects it must know it; `folder` is its own.
@@ -73,7 +74,7 @@ fn label(mission: &MissionId, unit: &UnitId, n: u32) -> String {
 }
 
 /// Collects a slot. Where what is around it fails, the slot is left, locked by nobody, with its marker.
-async fn keep(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Kept, String> {
+async fn keep(shop: &Shop, pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Kept, Trouble> {
     let label = label(&attempt.mission, &attempt.unit, attempt.number);
     match collect(pool, slot, attempt).await {
         Ok(found) => Ok(Kept::Pinned(Box::new(found))),
@@ -90,13 +91,13 @@ async fn keep(pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Kept, String>
                 Ok(place) => Ok(Kept::SetAside { place, why }),
                 Err(e) => {
                     pool.leave(slot);
-                    Err(format!("{why}; {}", super::error::chain(&e)))
+                    Err(shop.trouble_at(&why, &e))
                 }
             }
         }
         Err(e) => {
             pool.leave(slot);
-            Err(super::error::chain(&e))
+            Err(shop.trouble(&e))
         }
     }
 }
@@ -153,7 +154,7 @@ pub async fn note_left_by_setup(shop: &Shop, slot: u32) -> Result<(), NotReady> 
     if shop.settings().target.setup.is_none() {
         return Ok(());
     }
-    let failed = |e: PoolError| NotReady::Failed(super::error::chain(&e));
+    let failed = |e: PoolError| NotReady::Failed(shop.trouble(&e));
     let pool = shop.pool().await.map_err(failed)?;
     pool.note_left_by_setup(slot).await.map(drop).map_err(failed)
 }
@@ -250,8 +251,8 @@ pub async fn retry_quarantine(shop: &Shop, root: &Path) {
 ///
 /// # Errors
 /// What around it failed; the slot stays as it is.
-pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Result<(), String> {
-    let pool = shop.pool().await.map_err(|e| e.to_string())?;
+pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
+    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
     let folder = shop.state.runs().join(label);
     for run in runs_below(&folder) {
         run.end(GRACE).await;
@@ -273,7 +274,7 @@ pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Res
             late: true,
             take_elsewhere: false,
         };
-        match keep(pool, slot, &work).await? {
+        match keep(shop, pool, slot, &work).await? {
             Kept::Pinned(found) => {
                 let stuck = found.left_out.iter().find(|left| left.place.is_none());
                 let stuck = stuck.map(|left| left.path.to_string_lossy().into_owned());
@@ -287,5 +288,5 @@ pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Res
             Kept::Gone => tracing::warn!("the workspace of {label} is gone, nothing of it is left to keep"),
         }
     }
-    pool.release(slot).map_err(|e| e.to_string())
+    pool.release(slot).map_err(|e| shop.trouble(&e))
 }

@@ -11,6 +11,7 @@ use super::signals::Signals;
 use crate::adapters::clock::EngineClock;
 use crate::adapters::store::wake::Wake;
 use crate::adapters::store::{Entry, Signal};
+use crate::adapters::trouble::limit_of;
 use crate::domain::mission::{Command, Event, State, Step, StopLevel, decide};
 use crate::domain::values::UnitId;
 use std::sync::Arc;
@@ -52,9 +53,11 @@ impl Driver {
     pub async fn run(mut self, opening: Opening) -> Result<u8, EngineError> {
         let Opening { early, first, overtaken } = opening;
         self.overtaken = overtaken;
-        let failed = |what: &str, e: &dyn std::error::Error| EngineError::Broken {
-            what: format!("{what}: {}", super::error::chain(e)),
-            hint: "mend it, then `mc mission resume`".to_owned(),
+        let failed = |what: &str, e: &(dyn std::error::Error + 'static)| {
+            let limit = limit_of(e).map(|limit| format!("{}: {}", limit.words(), limit.remedy()));
+            let mend = limit.unwrap_or_else(|| "mend it".to_owned());
+            let what = format!("{what}: {}", super::error::chain(e));
+            EngineError::Broken { what, hint: format!("{mend}, then `mc mission resume`") }
         };
         let mut wake = Wake::open(&self.shop.state.wake()).map_err(|e| failed("open the wake-up FIFO", &e))?;
         let mut signals = Signals::new().map_err(|e| failed("listen to signals", &e))?;

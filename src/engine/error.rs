@@ -2,11 +2,14 @@
 
 use crate::adapters::environment::EnvironmentError;
 use crate::adapters::git::GitError;
+use crate::adapters::machine::file_size_limit;
 use crate::adapters::store::StoreError;
 use crate::adapters::store::lock::LockError;
 use crate::adapters::store::place::PlaceError;
+use crate::adapters::trouble::limit_of;
 use crate::config::ConfigError;
 use crate::domain::mission::{Refusal, ReplayError};
+use crate::domain::trouble::Cause;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -105,7 +108,8 @@ impl EngineError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage { .. } | Self::Config(_) | Self::File { .. } => Kind::Usage,
-            Self::Lock(LockError::Held { .. } | LockError::Replaced { .. })
+            Self::Git(GitError::NotOwner { .. })
+            | Self::Lock(LockError::Held { .. } | LockError::Replaced { .. })
             | Self::Store(StoreError::Superseded { .. } | StoreError::Lock(_)) => Kind::Busy,
             Self::Refused(refusal) => match refusal.exit {
                 2 => Kind::Usage,
@@ -124,6 +128,12 @@ impl EngineError {
         }
     }
 
+    /// Whether the reason is an engine that works here and can be told.
+    #[must_use]
+    pub fn engine_lives(&self) -> bool {
+        matches!(self, Self::Lock(LockError::Held { .. }))
+    }
+
     /// What helps, if the message does not say so itself.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -139,7 +149,7 @@ impl EngineError {
             Self::Lock(LockError::Held { .. }) => {
                 Some("`mc status` shows what it does; `mc mission stop` ends it".to_owned())
             }
-            Self::Lock(LockError::Replaced { .. }) | Self::Store(StoreError::Superseded { .. } | StoreError::Lock(_)) => Some(
+            Self::Git(GitError::NotOwner { .. }) | Self::Lock(LockError::Replaced { .. }) | Self::Store(StoreError::Superseded { .. } | StoreError::Lock(_)) => Some(
                 "`mc status` shows who works here; when nobody does, `mc mission resume` goes on and takes over what still runs"
                     .to_owned(),
             ),
@@ -147,6 +157,12 @@ impl EngineError {
                 Some("wait for that git process to end, then try again".to_owned())
             }
             Self::Git(error) if is_full(error) => Some(ROOM.to_owned()),
+            Self::Git(error) => limit_of(error).map(|limit| format!("{}: {}", limit.words(), limit.remedy())),
+            Self::Store(_) | Self::Place(_) | Self::Lock(_) if !is_full(self) && file_size_limit().is_some() => {
+                let limit = Cause::FileSize;
+                let bytes = file_size_limit().unwrap_or_default();
+                Some(format!("files may have {bytes} bytes at most here; {} if that is why", limit.remedy()))
+            }
             _ => Some(ROOM.to_owned()).filter(|_| is_full(self)),
         }
     }

@@ -7,13 +7,13 @@
 use super::homes::Home;
 use super::shop::Shop;
 use super::verification::{Extent, Ground, NoResult, gate_stages, run_stage};
-use crate::adapters::clock;
 use crate::config::Settings;
 use crate::domain::mission::{
     AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, RunEnd, VerifyOrder, VerifyRole, extra_stages,
     in_workspace, quick_end,
 };
 use crate::domain::plan::globs::Globs;
+use crate::domain::trouble::Trouble;
 use crate::domain::values::{Millis, Tip};
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
@@ -51,13 +51,13 @@ pub fn own_line(settings: &Settings, line: &ExtraStage) -> StageSpec {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, String> {
+pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
     let protect = &shop.settings().verification.protect;
     if protect.is_empty() {
         return Ok(Vec::new());
     }
     let globs = Globs::new(protect).map_err(|e| e.to_string())?;
-    let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| super::error::chain(&e))?;
+    let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
     Ok(globs.matching(&changed))
 }
 
@@ -124,7 +124,7 @@ async fn ran(
     };
     let summary = whole.summary();
     let end = quick_end(&whole.stages);
-    Ok((Quick { end, note: summary.note, confirmed: again, ran: (began, clock::now()) }, summary.flaky))
+    Ok((Quick { end, note: summary.note, confirmed: again, ran: (began, shop.clock.now()) }, summary.flaky))
 }
 
 /// Runs stages one after the other; also when the first of them began.
@@ -145,5 +145,5 @@ async fn pass(
     let took: Millis = results.iter().map(|result| result.millis).sum();
     let mut snapshot = Snapshot { stages: results, ..Snapshot::default() };
     shop.redactor().snapshot(&mut snapshot);
-    Ok((snapshot, clock::now().saturating_sub(took)))
+    Ok((snapshot, shop.clock.now().saturating_sub(took)))
 }

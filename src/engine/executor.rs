@@ -2,11 +2,12 @@
 
 use super::shop::Shop;
 use super::{attempt, books, ground, landing, preflight, verification};
-use crate::domain::mission::{AttemptReport, Command, Event, Refusal, RunEnd};
+use crate::domain::mission::{AttemptReport, Command, Event, NoOffer, Refusal, RunEnd};
+use crate::domain::trouble::Trouble;
 use crate::domain::values::UnitId;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 /// What can be killed by request.
@@ -24,19 +25,31 @@ pub struct Executor {
     tasks: JoinSet<Event>,
     if_it_panics: HashMap<Id, Event>,
     kills: HashMap<Target, watch::Sender<bool>>,
+    /// What tasks tell while they are at work.
+    news: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
 }
 
 impl Executor {
     /// An executor with nothing running.
     #[must_use]
     pub fn new(shop: Arc<Shop>) -> Self {
-        Self { shop, tasks: JoinSet::new(), if_it_panics: HashMap::new(), kills: HashMap::new() }
+        Self {
+            shop,
+            tasks: JoinSet::new(),
+            if_it_panics: HashMap::new(),
+            kills: HashMap::new(),
+            news: mpsc::unbounded_channel(),
+        }
     }
 
-    /// Waits for the next task to end. Never resolves while nothing runs.
+    /// Waits for the next task to end, or to tell something. Never resolves while nothing runs.
     pub async fn next(&mut self) -> Event {
         loop {
-            match self.tasks.join_next_with_id().await {
+            let ended = tokio::select! {
+                Some(event) = self.news.1.recv() => return event,
+                ended = self.tasks.join_next_with_id() => ended,
+            };
+            match ended {
                 None => std::future::pending::<()>().await,
                 Some(Ok((id, event))) => {
                     self.if_it_panics.remove(&id);
@@ -56,7 +69,7 @@ impl Executor {
 
     fn forget(&mut self, event: &Event) {
         match event {
-            Event::AttemptEnded { unit, n, .. } => {
+            Event::AttemptEnded { unit, n, .. } | Event::NotCollected { unit, n, .. } => {
                 self.kills.remove(&Target::Attempt(unit.clone(), *n));
             }
             Event::Verified { run, .. } => {
@@ -85,6 +98,7 @@ impl Executor {
     pub fn start(&mut self, command: Command) {
         let shop = Arc::clone(&self.shop);
         let broken = || "a defect of mc ended this task".to_owned();
+        let defect = || Trouble::from(broken());
         let refused = || Refusal { reason: broken(), hint: "see the log".to_owned(), exit: 6 };
         match command {
             Command::Preflight => self.spawn(Event::Preflight(Err(refused())), async move {
@@ -93,71 +107,72 @@ impl Executor {
             Command::Establish { tip, create } => self.spawn(Event::Established(Err(refused())), async move {
                 Event::Established(ground::establish(&shop, &tip, create).await)
             }),
-            Command::CheckTarget { green } => self.spawn(Event::TargetChecked(None), async move {
+            Command::CheckTarget { green } => self.spawn(Event::TargetChecked(Err(defect())), async move {
                 Event::TargetChecked(ground::target(&shop, &green).await)
             }),
-            Command::ReadBacklog { green, outside } => self.spawn(Event::BacklogRead(Err(broken())), async move {
-                Event::BacklogRead(ground::read_backlog(&shop, &green, outside.as_ref()).await)
-            }),
+            Command::ReadBacklog { green, outside } => self
+                .spawn(Event::BacklogRead(Err(NoOffer::Trouble(defect()))), async move {
+                    Event::BacklogRead(ground::read_backlog(&shop, &green, outside.as_ref()).await)
+                }),
             Command::Start(order) | Command::Adopt(order) if self.busy(&order.spec.id, order.n) => {
                 tracing::error!("attempt {} of {} was asked twice", order.n, order.spec.id);
             }
             Command::Start(order) => {
-                let (unit, n) = (order.spec.id.clone(), order.n);
+                let (unit, n, news) = (order.spec.id.clone(), order.n, self.news.0.clone());
                 let kill = self.killable(Target::Attempt(unit.clone(), n));
                 self.spawn(failed_attempt(&unit, n, &broken()), async move {
-                    let report = Box::new(attempt::start(&shop, order, kill).await);
-                    Event::AttemptEnded { unit, n, report }
+                    let began = Event::AttemptBegan { unit: unit.clone(), n };
+                    told(unit, n, attempt::start(&shop, order, kill, || drop(news.send(began))).await)
                 });
             }
             Command::Adopt(order) => {
                 let (unit, n) = (order.spec.id.clone(), order.n);
                 let kill = self.killable(Target::Attempt(unit.clone(), n));
                 self.spawn(failed_attempt(&unit, n, &broken()), async move {
-                    let report = Box::new(attempt::adopt(&shop, order, kill).await);
-                    Event::AttemptEnded { unit, n, report }
+                    told(unit, n, attempt::adopt(&shop, order, kill).await)
                 });
             }
             Command::Kill { unit, n } => self.kill(&Target::Attempt(unit, n)),
             Command::KillVerification { run } => self.kill(&Target::Verification(run)),
             Command::KillCheck { round } => self.kill(&Target::Check(round)),
-            Command::Integrate { token, onto, head, source, title } => {
-                self.spawn(Event::Integrated { token, result: Err(broken()) }, async move {
-                    let result = landing::integrate(&shop, token, &onto, &head, &source, &title).await;
+            Command::Integrate { token, onto, head, source, title, contested } => {
+                self.spawn(Event::Integrated { token, result: Err(defect()) }, async move {
+                    let merged = landing::integrate(&shop, token, &onto, &head, &source, &title).await;
+                    let result = landing::contested(&shop, &onto, merged, &contested).await;
                     Event::Integrated { token, result }
                 });
             }
             Command::WriteBooks { token, onto, books } => {
-                self.spawn(Event::Integrated { token, result: Err(broken()) }, async move {
+                self.spawn(Event::Integrated { token, result: Err(defect()) }, async move {
                     Event::Integrated { token, result: books::write(&shop, token, &onto, &books).await }
                 });
             }
             Command::Verify(order) => {
                 let run = order.run;
                 let kill = self.killable(Target::Verification(run));
-                self.spawn(Event::Verified { run, result: Err(broken().into()) }, async move {
+                self.spawn(Event::Verified { run, result: Err(defect().into()) }, async move {
                     Event::Verified { run, result: verification::verify(&shop, order, kill).await.map(Box::new) }
                 });
             }
             Command::Land { token, candidate, expected, .. } => {
-                self.spawn(Event::LandEnded { token, result: Err(broken()) }, async move {
+                self.spawn(Event::LandEnded { token, result: Err(defect()) }, async move {
                     Event::LandEnded { token, result: landing::land(&shop, token, &candidate, &expected).await }
                 });
             }
             Command::CheckObjective { round, green } => {
                 let kill = self.killable(Target::Check(round));
-                self.spawn(Event::ObjectiveChecked { round, met: false }, async move {
+                self.spawn(Event::ObjectiveChecked { round, met: Err(defect()) }, async move {
                     if let Err(why) = landing::checkpoint(&shop, round, &green).await {
                         tracing::warn!("pin the checkpoint of round {round}: {why}");
                     }
                     let Some(line) = shop.settings().target.check.clone() else {
-                        return Event::ObjectiveChecked { round, met: true };
+                        return Event::ObjectiveChecked { round, met: Ok(true) };
                     };
                     let met = verification::check(&shop, &line, &green, &round.to_string(), kill).await;
                     if let Err(why) = &met {
                         tracing::warn!("check the objective: {why}");
                     }
-                    Event::ObjectiveChecked { round, met: met == Ok(true) }
+                    Event::ObjectiveChecked { round, met }
                 });
             }
             Command::Exit { .. } => {}
@@ -174,7 +189,14 @@ impl Executor {
     }
 }
 
+fn told(unit: UnitId, n: u32, came_to: Result<AttemptReport, Trouble>) -> Event {
+    match came_to {
+        Ok(report) => Event::AttemptEnded { unit, n, report: Box::new(report) },
+        Err(trouble) => Event::NotCollected { unit, n, trouble },
+    }
+}
+
 fn failed_attempt(unit: &UnitId, n: u32, why: &str) -> Event {
-    let report = Box::new(AttemptReport::bare(RunEnd::Infrastructure(why.to_owned())));
+    let report = Box::new(AttemptReport::bare(RunEnd::Infrastructure(why.to_owned().into())));
     Event::AttemptEnded { unit: unit.clone(), n, report }
 }

@@ -1,36 +1,24 @@
 //! Looking at the ground before and between work: making or adopting green, the target branch, the backlog.
 
 use super::books::backlog_ahead;
-use super::error::chain;
 use super::history::History;
-use super::preflight::{card, environment, foreign, said, usage};
+use super::ownership;
+use super::preflight::{environment, said, usage};
 use super::shop::Shop;
-use crate::adapters::git::green::{GreenMove, Owner, claim_owner, move_green};
+use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::store::place::StateDir;
 use crate::domain::backlog::{self, Offer};
-use crate::domain::mission::{Record, Refusal};
+use crate::domain::mission::{NoOffer, Record, Refusal};
 use crate::domain::plan::Finding;
+use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, Tip, UnitId};
-
-/// Claims the repository for this state directory, or finds it claimed.
-///
-/// # Errors
-/// [`Refusal`] when another state directory owns it and `take_over` is not given.
-pub async fn own(source: &Git, state: &StateDir, take_over: bool) -> Result<(), Refusal> {
-    let claimed = claim_owner(source, &card(state)?, take_over).await;
-    match claimed.map_err(said)? {
-        Owner::Ours | Owner::Claimed => Ok(()),
-        Owner::Foreign { host, path } => Err(foreign(&host, &path)),
-    }
-}
 
 /// Claims the repository and makes green at the verified tip, or finds it still there.
 ///
 /// # Errors
 /// [`Refusal`] when another state directory owns the repository or green changed meanwhile.
 pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refusal> {
-    own(&shop.source, &shop.state, shop.take_over).await?;
+    ownership::claim_for(shop).await?;
     let green_ref = shop.green_ref();
     let now = shop.source.ref_value(&green_ref).await.map_err(said)?;
     let moved = |now: Option<&CommitId>| {
@@ -74,29 +62,32 @@ pub async fn moved_meanwhile(source: &Git, green_ref: &str, history: &History) -
 }
 
 /// The target's head when green does not contain it. A target that is gone is left alone: the mission goes on.
-pub async fn target(shop: &Shop, green: &Tip) -> Option<Tip> {
+///
+/// # Errors
+/// What stands in the way of looking.
+pub async fn target(shop: &Shop, green: &Tip) -> Result<Option<Tip>, Trouble> {
     let name = format!("refs/heads/{}", shop.settings().target.branch);
-    let head = shop.source.resolve(&name).await.ok().flatten()?;
-    match shop.source.is_ancestor(&head.commit, &green.commit).await {
-        Ok(false) => Some(head),
-        Ok(true) | Err(_) => None,
-    }
+    let Some(head) = shop.source.resolve(&name).await.map_err(|e| shop.trouble(&e))? else { return Ok(None) };
+    let there = shop.source.is_ancestor(&head.commit, &green.commit).await.map_err(|e| shop.trouble(&e))?;
+    Ok(if there { None } else { Some(head) })
 }
 
 /// Reads the backlog at green, or what it becomes with that of a refused head of the target branch: the person's text counts
 /// also where the code does not.
 ///
 /// # Errors
-/// What is wrong with it, with line numbers.
-pub async fn read_backlog(shop: &Shop, green: &Tip, outside: Option<&Tip>) -> Result<Offer, String> {
+/// What is wrong with it, with line numbers, or what stands in the way of reading it.
+pub async fn read_backlog(shop: &Shop, green: &Tip, outside: Option<&Tip>) -> Result<Offer, NoOffer> {
     let bytes = match outside {
         Some(head) => backlog_ahead(&shop.source, Some(green), head).await,
         None => shop.source.read_file(&green.commit, "BACKLOG.md").await,
     };
-    let bytes = bytes.map_err(|e| chain(&e))?;
-    let landed = shop.source.landed_units(&green.commit).await.map_err(|e| chain(&e))?;
+    let failed = |e: GitError| NoOffer::Trouble(shop.trouble(&e));
+    let bytes = bytes.map_err(failed)?;
+    let landed = shop.source.landed_units(&green.commit).await.map_err(failed)?;
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
-    offer(&text, &landed).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    let joined = |faults: Vec<Finding>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    offer(&text, &landed).map_err(|faults| NoOffer::Faulty(joined(faults)))
 }
 
 /// What a backlog's text offers, given what has landed.

@@ -1,14 +1,16 @@
 //! Merging onto green and moving green: git's side of a landing. What follows from each answer is decided elsewhere.
 
-use super::error::chain;
 use super::evidence;
 use super::shop::Shop;
 use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::merge::Merged;
-use crate::domain::mission::{Integration, LandResult, MergeSource};
-use crate::domain::values::{CommitId, Tip, TreeId};
+use crate::domain::links::LinkRule;
+use crate::domain::mission::{Contested, Integration, LandResult, MergeSource, links_note};
+use crate::domain::trouble::Trouble;
+use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::domain::verify::SnapshotKey;
+use std::collections::BTreeSet;
 
 /// Files of the mission that candidates take from green whatever an agent did to them (design, section 6).
 pub(super) const NOT_FROM_AGENTS: [&str; 2] = ["BACKLOG.md", "PROGRESS.md"];
@@ -24,12 +26,12 @@ pub async fn integrate(
     head: &CommitId,
     source: &MergeSource,
     title: &str,
-) -> Result<Integration, String> {
-    let said = |e: &dyn std::error::Error| chain(e);
+) -> Result<Integration, Trouble> {
+    let said = |e: &(dyn std::error::Error + 'static)| shop.trouble(e);
     if *source == MergeSource::Intake && shop.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
         let tree = shop.source.tree_of(head).await.map_err(|e| said(&e))?;
         pin(shop, token, head).await?;
-        return Ok(Integration::Candidate(Tip { commit: head.clone(), tree }));
+        return with_links(shop, source, onto, Tip { commit: head.clone(), tree }).await;
     }
     let merge = shop.merge().await.map_err(|e| said(&e))?;
     let merged = match source {
@@ -51,26 +53,68 @@ pub async fn integrate(
             return Ok(Integration::Protected { paths });
         }
     }
-    pin(shop, token, &tip.commit).await?;
-    Ok(Integration::Candidate(tip))
+    let judged = with_links(shop, source, onto, tip.clone()).await?;
+    if !matches!(judged, Integration::Links { .. }) {
+        pin(shop, token, &tip.commit).await?;
+    }
+    Ok(judged)
+}
+
+/// What the links of a candidate make of it: those of a unit's change must not leave the tree, where the settings say so.
+async fn with_links(shop: &Shop, source: &MergeSource, onto: &Tip, tip: Tip) -> Result<Integration, Trouble> {
+    let links = shop.source.leaving_links(onto, &tip).await.map_err(|e| shop.trouble(&e))?;
+    Ok(match (links.is_empty(), shop.settings().queue.links, source) {
+        (true, ..) => Integration::Candidate(tip),
+        (false, LinkRule::Refuse, MergeSource::Unit { .. }) => Integration::Links { links },
+        _ => {
+            let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
+            let notes = vec![format!("{who}: {}", links_note(&links))];
+            Integration::Noted { candidate: tip, touches: Vec::new(), notes }
+        }
+    })
+}
+
+/// Which of the files of other units' turns a candidate touches.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn contested(
+    shop: &Shop,
+    onto: &Tip,
+    merged: Result<Integration, Trouble>,
+    contested: &[Contested],
+) -> Result<Integration, Trouble> {
+    let (candidate, notes) = match merged? {
+        Integration::Candidate(candidate) if !contested.is_empty() => (candidate, Vec::new()),
+        Integration::Noted { candidate, notes, .. } => (candidate, notes),
+        other => return Ok(other),
+    };
+    let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
+    let changed: BTreeSet<String> = changed.into_iter().collect();
+    let touched = contested.iter().filter(|turn| turn.is_touched(&changed)).map(|turn| turn.unit.clone());
+    let units: Vec<UnitId> = touched.collect();
+    Ok(match units.is_empty() && notes.is_empty() {
+        true => Integration::Candidate(candidate),
+        false => Integration::Noted { candidate, touches: units, notes },
+    })
 }
 
 /// Pins a candidate before it is verified. One of this token may be pinned from before a crash; the newer one takes its
 /// place, both are mergeable.
-pub(super) async fn pin(shop: &Shop, token: u64, candidate: &CommitId) -> Result<(), String> {
+pub(super) async fn pin(shop: &Shop, token: u64, candidate: &CommitId) -> Result<(), Trouble> {
     let name = format!("refs/mc/candidates/{}/{token}", shop.mission);
-    let old = shop.source.ref_value(&name).await.map_err(|e| chain(&e))?;
-    shop.source.repin(&name, candidate, old.as_ref()).await.map_err(|e| chain(&e))
+    let old = shop.source.ref_value(&name).await.map_err(|e| shop.trouble(&e))?;
+    shop.source.repin(&name, candidate, old.as_ref()).await.map_err(|e| shop.trouble(&e))
 }
 
 /// Pins green as the checkpoint of a round. A round that is worked on again after a person's retry has a later one.
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn checkpoint(shop: &Shop, round: u32, green: &Tip) -> Result<(), String> {
+pub async fn checkpoint(shop: &Shop, round: u32, green: &Tip) -> Result<(), Trouble> {
     let name = format!("refs/mc/checkpoints/{}/{round}", shop.mission);
-    let old = shop.source.ref_value(&name).await.map_err(|e| chain(&e))?;
-    shop.source.repin(&name, &green.commit, old.as_ref()).await.map_err(|e| chain(&e))
+    let old = shop.source.ref_value(&name).await.map_err(|e| shop.trouble(&e))?;
+    shop.source.repin(&name, &green.commit, old.as_ref()).await.map_err(|e| shop.trouble(&e))
 }
 
 pub(super) fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &TreeId, key: &SnapshotKey) -> String {
@@ -103,8 +147,8 @@ fn shorten(text: &str) -> String {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId) -> Result<LandResult, String> {
-    let said = |e: &dyn std::error::Error| chain(e);
+pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId) -> Result<LandResult, Trouble> {
+    let said = |e: &(dyn std::error::Error + 'static)| shop.trouble(e);
     let green_ref = shop.green_ref();
     for _ in 0..3 {
         let Some(now) = shop.source.resolve(&green_ref).await.map_err(|e| said(&e))? else {
@@ -131,12 +175,12 @@ pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId)
             GreenMove::Raced { .. } => {}
         }
     }
-    Err("green changed three times while it was being moved".to_owned())
+    Err("green changed three times while it was being moved".to_owned().into())
 }
 
-async fn back(shop: &Shop, token: u64, expected: &CommitId, now: Option<CommitId>) -> Result<LandResult, String> {
+async fn back(shop: &Shop, token: u64, expected: &CommitId, now: Option<CommitId>) -> Result<LandResult, Trouble> {
     // No unit can have this id, and with it this ref.
     let pin = format!("refs/mc/kept/{}/_green/{token}", shop.mission);
-    shop.source.pin(&pin, expected).await.map_err(|e| chain(&e))?;
+    shop.source.pin(&pin, expected).await.map_err(|e| shop.trouble(&e))?;
     Ok(LandResult::Back { now })
 }

@@ -1,7 +1,7 @@
 //! Running missions: the entry points behind `mc mission start|resume|stop|pause`.
 
 use super::driver::{Driver, Opening, entry};
-use super::error::{EngineError, Kind};
+use super::error::EngineError;
 use super::history::{self, History};
 use super::log::LogFile;
 use super::observer::Observer;
@@ -11,14 +11,12 @@ use super::shop::{Effective, Shop};
 use super::site::Site;
 use super::{collecting, plans, views};
 use crate::adapters::clock::{self, EngineClock, new_mission_id};
-use crate::adapters::store::Store;
-use crate::adapters::store::lock::RunLock;
 use crate::config::Settings;
-use crate::domain::mission::{Budget, Event, Policy, Record, State, StopLevel, Usd};
-use crate::domain::values::Millis;
+use crate::domain::mission::{Budget, Event, MissionOutcome, Policy, Record, State, StopLevel, Usd};
+use crate::domain::values::{Millis, MissionId};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What `mc mission start` was told beyond settings.
@@ -28,8 +26,10 @@ pub struct StartOptions {
     pub plan: Option<PathBuf>,
     /// Start although tracked files have changes (they are left out).
     pub allow_dirty: bool,
-    /// Take the repository over from another state directory.
-    pub take_over: bool,
+    /// Take the repository over from a state directory on this machine.
+    pub take_over: Option<String>,
+    /// Go on from where green stands although earlier landings are missing from it.
+    pub accept_green: bool,
     /// Ids of the only units to plan; empty is all.
     pub only: Vec<String>,
     /// Hour and minute of local time at which the mission ends; the next time the clock shows it.
@@ -46,17 +46,24 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     refuse_beside(site, unfinished(site)?)?;
     let (plan, only) = plans::for_mission(site, &settings, options.plan.as_deref(), &options.only).await?;
     let keeps = plans::keeps(site, &settings, plan.is_some()).await?;
-    let Tenure { lock, mut store } = ownership::begin(site).await?;
-    refuse_beside(site, history::load(&store, None)?.filter(|h| !h.state.over()))?;
+    let mut tenure = ownership::begin(site, options.take_over.as_deref()).await?;
+    refuse_beside(site, history::load(&tenure.store, None)?.filter(|h| !h.state.over()))?;
     // A rollback that was killed is settled before anything rests on green.
-    super::rollback::settle(&mut store, &site.source(lock.guard()), &super::views::green_name(site)).await?;
+    let source = tenure.source(site);
+    let store = &mut tenure.store;
+    super::rollback::settle(store, &source, &super::views::green_name(site)).await?;
     let mission = new_mission_id()
         .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
     let clock = EngineClock::start(0);
     // Requests meant for an earlier mission do not reach this one.
     store.signals_take(clock.now())?;
     let until = until(options, clock.now())?;
-    let effective = Effective { settings, allow_dirty: options.allow_dirty, take_over: options.take_over };
+    let effective = Effective {
+        settings,
+        allow_dirty: options.allow_dirty,
+        take_over_from: options.take_over.clone(),
+        accept_green: options.accept_green,
+    };
     let first = Record::MissionStarted {
         format: 1,
         mission: mission.clone(),
@@ -74,7 +81,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
         observer.saw(clock.now(), &first, &state);
     }
     let opening = Opening { early: Vec::new(), first: Event::Begun, overtaken: None };
-    drive(site, state, effective, lock, store, observers, clock, opening).await
+    drive(site, state, effective, tenure, observers, clock, opening).await
 }
 
 /// The time of [`StartOptions::until`]; 0 for none.
@@ -119,22 +126,52 @@ pub enum Wish {
     Kill,
 }
 
-/// Takes an unfinished mission over and runs it to its end; `None` when there is nothing to resume.
+/// What a person's resume came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResumeResult {
+    /// The mission ran here, or its engine was told to go on; the exit code.
+    Done(u8),
+    /// There is no unfinished mission, and this one had ended before.
+    Ended {
+        /// The newest mission.
+        mission: MissionId,
+        /// How it ended.
+        outcome: MissionOutcome,
+        /// The exit code it ended with: whoever asks again is told the same.
+        code: u8,
+    },
+}
+
+/// Takes an unfinished mission over and runs it to its end.
 ///
 /// # Errors
-/// [`EngineError`] when it cannot run.
+/// [`EngineError`] when it cannot run; [`EngineError::Usage`] when no mission was ever begun here.
 pub async fn resume(
     site: &Site,
-    take_over: bool,
+    take_over: Option<&str>,
     wish: Wish,
     observers: Vec<Box<dyn Observer>>,
-) -> Result<Option<u8>, EngineError> {
-    take_up(site, take_over, observers, wish).await
+) -> Result<ResumeResult, EngineError> {
+    if let Some(code) = take_up(site, take_over, observers, wish).await? {
+        return Ok(ResumeResult::Done(code));
+    }
+    let newest = match site.store()? {
+        Some(store) => history::load(&store, None)?,
+        None => None,
+    };
+    match newest.map(|history| (history.mission, history.state.outcome)) {
+        Some((mission, Some((outcome, _, code)))) => Ok(ResumeResult::Ended { mission, outcome, code }),
+        _ => Err(EngineError::Usage {
+            what: "no mission was begun here, so there is nothing to resume".to_owned(),
+            hint: "`mc mission start` begins one; one that was killed before it was on record has done nothing"
+                .to_owned(),
+        }),
+    }
 }
 
 async fn take_up(
     site: &Site,
-    take_over: bool,
+    take_over: Option<&str>,
     observers: Vec<Box<dyn Observer>>,
     wish: Wish,
 ) -> Result<Option<u8>, EngineError> {
@@ -151,19 +188,22 @@ async fn take_up(
         Wish::Finish => vec![Event::Stop(StopLevel::Drain)],
         Wish::Kill => vec![Event::Stop(StopLevel::Now)],
     };
-    let Tenure { lock, store } = match ownership::begin(site).await {
-        Err(e) if e.kind() == Kind::Busy && wish == Wish::GoOn && unfinished(site)?.is_some_and(|h| h.state.paused) => {
+    let tenure = match ownership::begin(site, take_over).await {
+        Err(e) if e.engine_lives() && wish == Wish::GoOn && unfinished(site)?.is_some_and(|h| h.state.paused) => {
             ask(site, "resume")?;
             return Ok(Some(0));
         }
         begun => begun?,
     };
-    let Some(history) = history::load(&store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
+    let Some(history) = history::load(&tenure.store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
     let mut effective = effective(&history.state)?;
-    effective.take_over |= take_over;
-    let source = site.source(lock.guard());
-    if wish != Wish::Kill && history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
-        super::ground::own(&source, &site.state, take_over).await.map_err(EngineError::Refused)?;
+    if let Some(machine) = take_over {
+        effective.take_over_from = Some(machine.to_owned());
+    }
+    let source = tenure.source(site);
+    if history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
+        let card = tenure.store.tenant()?.card;
+        ownership::claim_now(&source, &card, take_over).await.map_err(EngineError::Refused)?;
     }
     let green = format!("refs/heads/{}", effective.settings.green_branch);
     if let Some(tip) = super::ground::moved_meanwhile(&source, &green, &history).await? {
@@ -173,7 +213,7 @@ async fn take_up(
     let clock = EngineClock::start(newest);
     let observers = with_log(site, &history.state, observers);
     let opening = Opening { early, first: Event::Resumed, overtaken };
-    let code = drive(site, history.state, effective, lock, store, observers, clock, opening).await?;
+    let code = drive(site, history.state, effective, tenure, observers, clock, opening).await?;
     Ok(Some(code))
 }
 
@@ -205,10 +245,10 @@ pub async fn stop(site: &Site, now: bool, observers: Vec<Box<dyn Observer>>) -> 
     let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
     if now {
-        match take_up(site, false, observers, Wish::Kill).await {
+        match take_up(site, None, observers, Wish::Kill).await {
             Ok(Some(_)) => return Ok(Asked::NoEngine(mission)),
             Ok(None) => return Ok(Asked::Nothing),
-            Err(e) if e.kind() == Kind::Busy => {}
+            Err(e) if e.engine_lives() => {}
             Err(e) => return Err(e),
         }
     }
@@ -251,32 +291,34 @@ fn with_log(site: &Site, state: &State, mut observers: Vec<Box<dyn Observer>>) -
     observers
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything an engine is made of, put together in two places")]
 async fn drive(
     site: &Site,
     state: State,
     effective: Effective,
-    lock: RunLock,
-    store: Store,
+    tenure: Tenure,
     observers: Vec<Box<dyn Observer>>,
     clock: EngineClock,
     opening: Opening,
 ) -> Result<u8, EngineError> {
-    let store = Arc::new(Mutex::new(store));
-    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, lock, store);
+    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, tenure).measured_by(clock);
     collecting::retry_quarantine(&shop, &views::pool_dir(site)).await;
     if opening.first == Event::Resumed {
-        pin_leftovers(&shop, &state).await;
+        // What is ended here is pinned now; what goes on collects it itself.
+        let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
+        pin_leftovers(&shop, &state, ends).await;
     }
     Driver::new(Arc::new(shop), state, observers, clock).run(opening).await
 }
 
 /// Pins what dirty slots hold of attempts that are not open any more, before anything else (design, section 9). Open
 /// attempts are adopted; slots of verifications hold nobody's work.
-async fn pin_leftovers(shop: &Shop, state: &State) {
+async fn pin_leftovers(shop: &Shop, state: &State, ends: bool) {
     let Some(green) = &state.green else { return };
-    let open: BTreeSet<String> =
-        state.running().map(|(unit, attempt)| format!("{}/{}/{}", shop.mission, unit.spec.id, attempt.n)).collect();
+    let open: BTreeSet<String> = state
+        .running()
+        .chain(state.uncollected().filter(|_| !ends))
+        .map(|(unit, attempt)| format!("{}/{}/{}", shop.mission, unit.spec.id, attempt.n))
+        .collect();
     collecting::sweep(shop, &green.tip.commit, |label| !open.contains(label) && !label.contains("/.")).await;
 }
 
@@ -289,6 +331,8 @@ pub fn policy(settings: &Settings) -> Policy {
         max_attempts: settings.scheduler.max_attempts,
         max_infrastructure_retries: settings.scheduler.max_infrastructure_retries,
         max_starts: settings.scheduler.max_starts,
+        retry_pause: millis(settings.scheduler.retry_pause),
+        circuit_after: millis(settings.scheduler.circuit_after),
         gate: settings.queue.gate,
         ratchet: settings.queue.ratchet,
         confirm_failures: settings.queue.confirm_failures,

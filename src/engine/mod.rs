@@ -41,6 +41,7 @@ mod runs;
 pub mod scratch;
 mod shop;
 pub mod signals;
+mod unrecorded;
 mod verification;
 
 pub mod judge;

@@ -1,33 +1,55 @@
-//! Beginning to work on a repository: the lock, the database and the next epoch, taken in this order.
+//! Beginning to work on a repository: the lock, the owner's card, the database and the next epoch, in this order.
 //!
-//! Promises: whoever has a [`Tenure`] is the one engine of its state directory, whatever became of the lock file: an engine
-//! that lives is found by its lock, by what it wrote down in the database, or both, and one that is not seen is shut out by
-//! its older epoch, which every append compares.
+//! Promises: whoever has a [`Tenure`] is the one engine of its state directory and of its repository, whatever became of the
+//! lock file: an engine that lives is found by its lock, by what it wrote into the database or by its card in the repository,
+//! and one that is not seen is shut out by its older epoch, which every append and every move of a ref compares.
 
-use super::error::EngineError;
+use super::error::{EngineError, chain};
+use super::preflight::{alive, foreign, said};
+use super::shop::Shop;
 use super::site::Site;
+use crate::adapters::git::Git;
+use crate::adapters::git::owner::{OwnerCard, OwnerMark, Standing, claim, owner, remove_stale_lock};
 use crate::adapters::host::engine::EngineIdentity;
 use crate::adapters::store::lock::{LockError, RunLock};
+use crate::adapters::store::place::{PlaceError, StateDir};
 use crate::adapters::store::{Store, wake};
+use crate::domain::mission::Refusal;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a new engine waits for git processes of a dead one.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
-/// The right to write into a state directory, for as long as nobody takes it away.
+/// How often a claim is tried again after somebody else was faster.
+const CLAIMS: u32 = 3;
+
+/// The right to write into a state directory and its repository, for as long as nobody takes it away.
 #[derive(Debug)]
-pub(super) struct Tenure {
+pub struct Tenure {
     /// The lock it rests on.
-    pub(super) lock: RunLock,
+    pub lock: RunLock,
     /// The database, open for appending.
-    pub(super) store: Store,
+    pub store: Store,
+    /// The card that every move of a ref verifies.
+    pub owner: OwnerMark,
 }
 
-/// Takes the lock, opens the database and takes the next epoch.
+impl Tenure {
+    /// Git on the repository, moving refs for this engine.
+    pub(super) fn source(&self, site: &Site) -> Git {
+        site.source(self.lock.guard()).owned_by(&self.owner)
+    }
+}
+
+/// Takes the lock, opens the database and takes the next epoch. A repository that is owned already is claimed for it; one that
+/// nobody owns yet is left so until something is made in it ([`claim_now`]). `take_over` names the machine of an owner that a
+/// person gives up.
 ///
 /// # Errors
-/// [`EngineError`]; exit 5 when another engine lives, whatever the lock file says.
-pub(super) async fn begin(site: &Site) -> Result<Tenure, EngineError> {
+/// [`EngineError`]; exit 5 when another engine lives, whatever the lock file says, or another state directory owns the
+/// repository.
+pub(super) async fn begin(site: &Site, take_over: Option<&str>) -> Result<Tenure, EngineError> {
     // Refuses a state directory that belongs to another repository.
     site.state.create()?;
     let lock = match take_lock(site).await {
@@ -39,9 +61,82 @@ pub(super) async fn begin(site: &Site) -> Result<Tenure, EngineError> {
     if let Some(engine) = identity(&tenant.card).filter(EngineIdentity::lives) {
         return Err(held(site, engine.pid));
     }
-    let card = serde_json::to_string(&EngineIdentity::of_this_process()).unwrap_or_default();
-    store.take_epoch(&lock, tenant.epoch + 1, &card)?;
-    Ok(Tenure { lock, store })
+    let mark = OwnerMark::default();
+    let git = site.source(lock.guard()).owned_by(&mark);
+    let mut card = card(&site.state, &site.facts.common_dir)?;
+    card.epoch = tenant.epoch + 1;
+    let common_dir = site.facts.common_dir.clone();
+    let _ = tokio::task::spawn_blocking(move || remove_stale_lock(&common_dir)).await;
+    let (_, known) = owner(&git).await?;
+    if let Some(known) = known {
+        card.epoch = card.epoch.max(known.epoch + 1);
+        own(&git, &card, take_over).await.map_err(EngineError::Refused)?;
+    }
+    let text = serde_json::to_string(&card).map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?;
+    store.take_epoch(&lock, card.epoch, &text)?;
+    Ok(Tenure { lock, store, owner: mark })
+}
+
+/// Claims the repository for an engine that has begun, where it has not been claimed for it yet.
+///
+/// # Errors
+/// [`Refusal`] when another state directory owns it.
+pub(super) async fn claim_now(git: &Git, store_card: &str, take_over: Option<&str>) -> Result<(), Refusal> {
+    if git.owner().card().is_some() {
+        return Ok(());
+    }
+    let broken = |reason: String| Refusal { reason, hint: "see `mc doctor`".to_owned(), exit: 6 };
+    let card: OwnerCard =
+        serde_json::from_str(store_card).map_err(|e| broken(format!("read who took the newest epoch: {e}")))?;
+    own(git, &card, take_over).await
+}
+
+/// The same for the engine of a mission.
+///
+/// # Errors
+/// [`Refusal`] when another state directory owns it.
+pub(super) async fn claim_for(shop: &Shop) -> Result<(), Refusal> {
+    let tenant = shop.store().tenant();
+    let tenant = tenant.map_err(|e| Refusal { reason: chain(&e), hint: String::new(), exit: 6 })?;
+    claim_now(&shop.source, &tenant.card, shop.take_over.as_deref()).await
+}
+
+/// Writes the card, unless somebody else owns the repository and is not given up.
+async fn own(git: &Git, card: &OwnerCard, take_over: Option<&str>) -> Result<(), Refusal> {
+    for _ in 0..CLAIMS {
+        let (held, known) = owner(git).await.map_err(said)?;
+        may_claim(known, card, take_over)?;
+        if claim(git, card, held.as_ref()).await.map_err(said)? {
+            return Ok(());
+        }
+    }
+    Err(foreign(None, take_over))
+}
+
+/// Whether the engine of `own` may claim a repository that holds the card `known`.
+///
+/// # Errors
+/// [`Refusal`] when another state directory owns it.
+pub(super) fn may_claim(known: Option<OwnerCard>, own: &OwnerCard, take_over: Option<&str>) -> Result<(), Refusal> {
+    match known.map_or(Standing::Free, |known| known.standing(own)) {
+        Standing::Free | Standing::Ours => Ok(()),
+        Standing::Alive(other) => Err(alive(&other)),
+        Standing::Foreign(other) if take_over.is_some_and(|machine| other.engine.is_on(machine)) => Ok(()),
+        Standing::Foreign(other) => Err(foreign(Some(&other), take_over)),
+    }
+}
+
+/// What this state directory writes into the owner ref of a repository; without an epoch.
+pub(super) fn card(state: &StateDir, common_dir: &Path) -> Result<OwnerCard, PlaceError> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let common_dir = common_dir.canonicalize().unwrap_or_else(|_| common_dir.to_owned());
+    Ok(OwnerCard {
+        state_id: state.state_id()?,
+        path: text(state.root()),
+        repository: text(&common_dir),
+        epoch: 0,
+        engine: EngineIdentity::of_this_process(),
+    })
 }
 
 fn identity(card: &str) -> Option<EngineIdentity> {

@@ -3,14 +3,16 @@
 
 use super::error::{ROOM, chain, is_full};
 use super::homes::shared;
+use super::ownership;
 use super::shop::Shop;
-use crate::adapters::git::green::{OwnerCard, foreign_owner};
+use super::unrecorded::{known, unrecorded};
+use crate::adapters::git::owner::{OwnerCard, owner};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::host::machine_name;
 use crate::adapters::host::probe::ProbeError;
+use crate::adapters::machine::tells_processes;
 use crate::adapters::store::Store;
-use crate::adapters::store::place::StateDir;
+use crate::adapters::trouble::limit_of;
 use crate::adapters::workspace::pool::PoolError;
 use crate::config::Settings;
 use crate::domain::mission::{Ground, Refusal, Usd};
@@ -37,9 +39,6 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     on.git().await?;
     shop.pool().await.map_err(|e| whole(&e))?;
     shop.isolation().await.map_err(|e| contained(&e))?;
-    if !shop.take_over {
-        on.ours(&card(&shop.state)?).await?;
-    }
     on.green_unblocked().await?;
     on.green_free().await?;
     let target = on.target().await?;
@@ -50,7 +49,10 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     notes.extend(on.unknown_cost());
     notes.extend(shop.homes().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.and_then(shared));
     let green = on.green().await?;
-    if !shop.take_over {
+    if let Some(green) = &green {
+        notes.extend(unknown_landings(shop, green).await?);
+    }
+    if !shop.accept_green {
         let landed = landings(&shop.store())?;
         on.landed_kept(&landed, green.as_ref()).await?;
     }
@@ -62,12 +64,21 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
 
 /// Git cannot work on the repository.
 pub(super) fn said(e: GitError) -> Refusal {
-    trouble(&e, "mend the repository, then start again")
+    let hint = match &e {
+        GitError::Io { path, .. } if *path == std::env::temp_dir() => {
+            "let TMPDIR name a folder that exists and can be written, or unset it"
+        }
+        _ => "mend the repository, then start again",
+    };
+    trouble(&e, hint)
 }
 
-/// An error of the environment; `hint` helps unless its cause is a full disk.
+/// An error of the environment; `hint` helps unless its cause is a full disk or a limit of this process.
 fn trouble(e: &(dyn std::error::Error + 'static), hint: &str) -> Refusal {
-    environment(chain(e), if is_full(e) { ROOM } else { hint })
+    match limit_of(e) {
+        Some(limit) => environment(format!("{}: {}", limit.words(), chain(e)), limit.remedy()),
+        None => environment(chain(e), if is_full(e) { ROOM } else { hint }),
+    }
 }
 
 fn short(refname: &str) -> &str {
@@ -91,22 +102,42 @@ pub fn whole(e: &PoolError) -> Refusal {
 /// The wanted containment does not work here.
 #[must_use]
 pub fn contained(e: &ProbeError) -> Refusal {
-    environment(chain(e), "install util-linux, or set scheduler.isolation = \"search\"")
+    if !tells_processes() {
+        return environment(
+            format!("there is no /proc here, so that nobody can tell which processes live: {}", chain(e)),
+            "mount it (`mount -t proc proc /proc`), then start again",
+        );
+    }
+    trouble(e, "install util-linux, or set scheduler.isolation = \"search\"")
 }
 
-pub(super) fn foreign(host: &str, path: &str) -> Refusal {
+/// Another state directory owns the repository; `asked` is the machine a person takes it over from.
+pub(super) fn foreign(card: Option<&OwnerCard>, asked: Option<&str>) -> Refusal {
+    let Some(card) = card else {
+        let reason = "others claim this repository again and again".to_owned();
+        return Refusal { reason, hint: "let one mc work on it at a time".to_owned(), exit: 5 };
+    };
+    let machine = if card.engine.host.is_empty() { &card.engine.machine } else { &card.engine.host };
+    let not = asked.map(|asked| format!(", not to one on {asked}")).unwrap_or_default();
     Refusal {
-        reason: format!("this repository belongs to the state directory {path} on {host}"),
-        hint: "work from there (MC_STATE_DIR names a state directory), or start with --take-over when it is given up"
-            .to_owned(),
+        reason: format!("this repository belongs to the state directory {} on {machine}{not}", card.path),
+        hint: format!(
+            "work from there (MC_STATE_DIR names a state directory), or start with --take-over {machine} when it is given up"
+        ),
         exit: 5,
     }
 }
 
-/// What this state directory writes into the owner ref.
-pub(super) fn card(state: &StateDir) -> Result<OwnerCard, Refusal> {
-    let state_id = state.state_id().map_err(|e| trouble(&e, "mend the state directory"))?;
-    Ok(OwnerCard { state_id, host: machine_name(), path: state.root().display().to_string() })
+/// An engine of another state directory lives on this machine.
+pub(super) fn alive(card: &OwnerCard) -> Refusal {
+    Refusal {
+        reason: format!(
+            "another mc (pid {}) works on this repository, with the state directory {}",
+            card.engine.pid, card.path
+        ),
+        hint: format!("`MC_STATE_DIR={} mc mission stop` ends it; nobody takes over from an mc that lives", card.path),
+        exit: 5,
+    }
 }
 
 impl Terrain<'_> {
@@ -132,18 +163,21 @@ impl Terrain<'_> {
     /// # Errors
     /// [`Refusal`].
     pub async fn git(&self) -> Result<(u32, u32), Refusal> {
-        self.source.version().await.map_err(|e| environment(chain(&e), "install git 2.38 or newer"))
+        let hint = |e: &GitError| match e {
+            GitError::TooOld { .. } | GitError::Start(_) | GitError::Unexpected { .. } => "install git 2.38 or newer",
+            _ => "mend what the message names, then start again",
+        };
+        self.source.version().await.map_err(|e| trouble(&e, hint(&e)))
     }
 
-    /// That no other state directory than that of the card owns the repository.
+    /// That no other state directory than that of the card owns the repository; an engine of its own is no obstacle here.
     ///
     /// # Errors
     /// [`Refusal`].
     pub async fn ours(&self, card: &OwnerCard) -> Result<(), Refusal> {
-        match foreign_owner(self.source, card).await.map_err(said)? {
-            Some((host, path)) => Err(foreign(&host, &path)),
-            None => Ok(()),
-        }
+        let (_, known) = owner(self.source).await.map_err(said)?;
+        let own = |known: &OwnerCard| known.state_id == card.state_id && known.engine.lives();
+        ownership::may_claim(known.filter(|known| !own(known)), card, None)
     }
 
     /// That no branch stands in the way of green's name.
@@ -262,9 +296,24 @@ impl Terrain<'_> {
                 green.commit.short(),
                 commit.short()
             ),
-            "put green back (`git update-ref`), or start with --take-over to accept it as it is",
+            "put green back (`git update-ref`), or start with --accept-green to go on from where it is",
         ))
     }
+}
+
+/// What a person should know who starts on a green with landings that the journal has lost, or never had.
+async fn unknown_landings(shop: &Shop, green: &Tip) -> Result<Option<String>, Refusal> {
+    let known = known(&shop.store()).map_err(|e| environment(chain(&e), "see `mc audit`"))?;
+    let found = unrecorded(&shop.source, &known, green).await.map_err(said)?;
+    let Some(newest) = found.first() else { return Ok(None) };
+    let more = match found.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Ok(Some(format!(
+        "no journal here knows these landings on green: {}{more}; green is verified as it stands and counts as known from now on",
+        newest.told()
+    )))
 }
 
 /// What earlier missions landed, oldest first.

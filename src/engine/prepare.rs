@@ -11,6 +11,8 @@ use crate::adapters::host::tail;
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::space::SlotInfo;
 use crate::domain::ending::Ending;
+use crate::domain::mission::RunEnd;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::CommitId;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -26,7 +28,7 @@ pub enum NotReady {
     /// We were told to stop.
     Killed,
     /// Infrastructure: why.
-    Failed(String),
+    Failed(Trouble),
     /// The setup command ended with an exit code other than 0.
     Setup {
         /// That code.
@@ -34,6 +36,23 @@ pub enum NotReady {
         /// The whole sentence, with what it said.
         why: String,
     },
+}
+
+impl NotReady {
+    /// Infrastructure that is known by what is said of it only.
+    fn odd(why: String) -> Self {
+        Self::Failed(why.into())
+    }
+}
+
+impl From<NotReady> for RunEnd {
+    fn from(not: NotReady) -> Self {
+        match not {
+            NotReady::Killed => Self::Stopped,
+            NotReady::Failed(trouble) => Self::Infrastructure(trouble),
+            NotReady::Setup { why, .. } => Self::Infrastructure(Trouble::new(Cause::Setup, why)),
+        }
+    }
 }
 
 /// A slot could not be had as it is.
@@ -71,8 +90,8 @@ pub async fn workspace(
     }
     made.map_err(|not| match not {
         NotFresh::NotReady(not) => not,
-        NotFresh::Dirty(label) => NotReady::Failed(format!("slot {} still holds the work of {label}", wanted.slot)),
-        NotFresh::Busy => NotReady::Failed(format!("use slot {}: another process has it locked", wanted.slot)),
+        NotFresh::Dirty(label) => NotReady::odd(format!("slot {} still holds the work of {label}", wanted.slot)),
+        NotFresh::Busy => NotReady::odd(format!("use slot {}: another process has it locked", wanted.slot)),
     })
 }
 
@@ -105,7 +124,7 @@ pub async fn fresh(
         return Err(NotReady::Killed.into());
     }
     let Wanted { slot, label, base, without, home } = wanted;
-    let failed = |e: &dyn std::error::Error| NotReady::Failed(super::error::chain(e));
+    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(bench.trouble(e));
     let pool = bench.pool().await.map_err(|e| failed(&e))?;
     within_disk(bench, pool, slot).await?;
     let workspace = match pool.prepare(slot, label, base).await {
@@ -125,23 +144,23 @@ pub async fn fresh(
         }
     }
     if home == Home::Slots {
-        homes::furnish(bench, &workspace).await.map_err(NotReady::Failed)?;
+        homes::furnish(bench, &workspace).await.map_err(|e| NotReady::Failed(e.into()))?;
     }
     if let Some(line) = &target.setup {
-        let mut own = SetupHome::of(bench, &workspace, home).await.map_err(NotReady::Failed)?;
+        let mut own = SetupHome::of(bench, &workspace, home).await.map_err(|e| NotReady::Failed(e.into()))?;
         let inputs = inputs(bench, line, &workspace);
-        let mut inputs = inputs.map_err(|e| NotReady::Failed(format!("read setup inputs: {e}")))?;
+        let mut inputs = inputs.map_err(|e| NotReady::Failed(bench.trouble_at("read setup inputs", &e)))?;
         inputs += &own.as_ref().map(SetupHome::stamp).unwrap_or_default();
         let stamp = pool.stamp(slot);
         let there = files::read_if_there(&stamp).ok().flatten().as_deref() == Some(inputs.as_bytes());
         if !there || !own.as_ref().is_none_or(SetupHome::is_kept) {
             if let Some(own) = &mut own {
-                own.begin().map_err(NotReady::Failed)?;
+                own.begin().map_err(|e| NotReady::Failed(e.into()))?;
             }
             setup(bench, line, (&workspace, home), setup_dir, kill).await?;
-            if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(NotReady::Failed)? {
+            if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(|e| NotReady::Failed(e.into()))? {
                 let noted = files::replace(&stamp, inputs.as_bytes());
-                noted.map_err(|e| NotReady::Failed(format!("note that setup ran: {e}")))?;
+                noted.map_err(|e| NotReady::Failed(bench.trouble_at("note that setup ran", &e)))?;
             }
         }
     }
@@ -169,11 +188,11 @@ async fn within_disk(bench: &Bench, pool: &Arc<Pool>, slot: u32) -> Result<(), N
         let aside: u64 = pool.quarantined().iter().flatten().map(|entry| entry.bytes).sum();
         Ok(aside + used(&pool.list().map_err(|e| super::error::chain(&e))?))
     });
-    let used = looked.await.map_err(|e| NotReady::Failed(e.to_string()))?.map_err(NotReady::Failed)?;
+    let used = looked.await.map_err(|e| NotReady::odd(e.to_string()))?.map_err(NotReady::odd)?;
     if used <= cap {
         return Ok(());
     }
-    Err(NotReady::Failed(format!(
+    Err(NotReady::odd(format!(
         "prepare slot {slot}: workspaces use {used} bytes of {cap} (scheduler.parallel.max_disk; `mc pool list` shows them)"
     )))
 }
@@ -196,18 +215,22 @@ async fn setup(
             let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();
             let log = ended.log.and_then(|log| kept(bench, log));
             let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
+            let cause = if let End::Lost(trouble) = &end { trouble.cause.clone() } else { Cause::Setup };
             let exited = if let End::Exited(code) = end { Some(code) } else { None };
             let how = match end {
                 End::Exited(code) => Ending::Code(code).to_string(),
                 End::Signaled(signal) => Ending::Signal(signal).to_string(),
                 End::Timeout => "scheduler.session_timeout is used up".to_owned(),
-                End::Lost(why) => why,
+                End::Lost(trouble) => trouble.why,
                 End::Stalled | End::Overstayed | End::NeverStarted | End::Killed => {
                     "it did not run to its end".to_owned()
                 }
             };
             let why = format!("target.setup `{line}` failed ({how}): {}{log}", said.trim());
-            Err(exited.map_or_else(|| NotReady::Failed(why.clone()), |code| NotReady::Setup { code, why: why.clone() }))
+            Err(match exited {
+                Some(code) => NotReady::Setup { code, why },
+                None => NotReady::Failed(Trouble::new(cause, why)),
+            })
         }
     }
 }

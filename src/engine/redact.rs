@@ -3,6 +3,7 @@
 
 use crate::adapters::environment::Environment;
 use crate::domain::mission::{AttemptReport, RunEnd};
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::verify::snapshot::Snapshot;
 use std::collections::BTreeMap;
 
@@ -44,8 +45,16 @@ impl Redactor {
         report.hold = report.hold.as_deref().map(|h| self.clean(h));
         report.notes.iter_mut().for_each(|n| *n = self.clean(n));
         report.left_out.iter_mut().for_each(|left| left.path = self.clean(&left.path));
-        if let RunEnd::Infrastructure(why) = &mut report.end {
-            *why = self.clean(why);
+        if let RunEnd::Infrastructure(trouble) = &mut report.end {
+            self.trouble(trouble);
+        }
+    }
+
+    /// Cleans what is said of trouble.
+    pub fn trouble(&self, trouble: &mut Trouble) {
+        trouble.why = self.clean(&trouble.why);
+        if let Cause::Unknown(key) = &mut trouble.cause {
+            *key = self.clean(key);
         }
     }
 
@@ -80,10 +89,10 @@ mod tests {
         let names = ["TOKEN".to_owned(), "SHORT".to_owned(), "ABSENT".to_owned()];
         let redactor = Redactor::of(&env, &names);
         assert_eq!(redactor.clean("yes: s3cr3t-value, untouched"), "yes: [TOKEN], untouched");
-        let mut report = AttemptReport::bare(RunEnd::Infrastructure("with s3cr3t-value".to_owned()));
+        let mut report = AttemptReport::bare(RunEnd::Infrastructure("with s3cr3t-value".to_owned().into()));
         report.notes.push("s3cr3t-value".to_owned());
         redactor.report(&mut report);
         assert_eq!(report.notes, ["[TOKEN]"]);
-        assert_eq!(report.end, RunEnd::Infrastructure("with [TOKEN]".to_owned()));
+        assert!(matches!(report.end, RunEnd::Infrastructure(trouble) if trouble.why == "with [TOKEN]"));
     }
 }

@@ -8,7 +8,7 @@
 use super::driver::entry;
 use super::error::EngineError;
 use super::mission::unfinished;
-use super::ownership::{self, Tenure};
+use super::ownership;
 use super::site::Site;
 use super::{history, views};
 use crate::adapters::clock;
@@ -274,12 +274,13 @@ pub async fn run(site: &Site, plan: &Rollback) -> Result<u64, EngineError> {
     if let Some(refusal) = not_now(site)? {
         return Err(EngineError::Refused(refusal));
     }
-    let Tenure { lock, mut store } = ownership::begin(site).await?;
-    let git = site.source(lock.guard());
-    super::ground::own(&git, &site.state, false).await.map_err(EngineError::Refused)?;
+    let mut tenure = ownership::begin(site, None).await?;
+    let git = tenure.source(site);
+    ownership::claim_now(&git, &tenure.store.tenant()?.card, None).await.map_err(EngineError::Refused)?;
+    let (lock, store) = (&tenure.lock, &mut tenure.store);
     let name = views::green_name(site);
-    settle(&mut store, &git, &name).await?;
-    let told = told(&store)?;
+    settle(store, &git, &name).await?;
+    let told = told(store)?;
     let Some(holder) = told.newest.clone() else { return Err(refused("there is no mission".to_owned(), "")) };
     if git.resolve(&name).await?.as_ref() != Some(&plan.from) {
         return Err(refused("green moved meanwhile".to_owned(), "look again with --dry-run"));
@@ -288,10 +289,10 @@ pub async fn run(site: &Site, plan: &Rollback) -> Result<u64, EngineError> {
     let pinned = pins.iter().filter_map(|(name, _)| name.rsplit('/').next()?.parse::<u64>().ok());
     let n = pinned.chain([told.last]).max().unwrap_or(0) + 1;
     let (from, to, at) = (plan.from.commit.clone(), plan.to.tip.clone(), told.now());
-    write(&mut store, &holder, at, &Record::RollbackIntended { n, at, from: from.clone(), to: to.clone() })?;
+    write(store, &holder, at, &Record::RollbackIntended { n, at, from: from.clone(), to: to.clone() })?;
     git.pin(&format!("{PINS}/{n}"), &from).await?;
-    let moved = swap(&lock, &git, &name, &to.commit, &from).await;
-    settle(&mut store, &git, &name).await?;
+    let moved = swap(lock, &git, &name, &to.commit, &from).await;
+    settle(store, &git, &name).await?;
     moved.map(|()| n)
 }
 

@@ -3,16 +3,16 @@
 //! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
 
 use super::bench::Bench;
-use super::error::chain;
 use super::homes;
 use crate::adapters::clock::{self, EngineClock};
 use crate::adapters::files;
 use crate::adapters::host::kill::KillProof;
-use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, started_at};
+use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, ran_for};
 use crate::adapters::host::supervisor::{self, OURSELVES};
 use crate::adapters::workspace::activity::changed_since;
 use crate::adapters::workspace::layout::slot_of;
 use crate::domain::handoff;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::Millis;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -79,8 +79,16 @@ pub struct Ended {
     pub log: Option<PathBuf>,
     /// How the end of all its processes was proven.
     pub proof: Option<KillProof>,
-    /// When it was put on record, if it ever started.
-    pub started: Option<Millis>,
+    /// How long it ran, if it ever started.
+    pub ran: Option<Duration>,
+}
+
+impl Ended {
+    /// When it ran, on a clock that shows `now`: from when this engine began it, else as long as it ran.
+    #[must_use]
+    pub fn span(&self, began: Option<Millis>, now: Millis) -> Option<(Millis, Millis)> {
+        began.or(self.ran.map(|ran| now.saturating_sub(clock::millis(ran)))).map(|began| (began, now))
+    }
 }
 
 /// The end of a job, with who caused it.
@@ -101,7 +109,7 @@ pub enum End {
     /// It certainly never ran.
     NeverStarted,
     /// Lost lease, vanished process, unusable directory.
-    Lost(String),
+    Lost(Trouble),
 }
 
 /// How often is looked whether a result was given: ten times within the time a program may go on after it.
@@ -133,30 +141,30 @@ async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>,
             Found::Ended(exit) => return finished(&job, exit, None).await,
             Found::HalfDead(run) => {
                 let proof = run.end(GRACE).await;
-                return ended(End::Lost("its supervisor died".to_owned()), &job, Some(proof));
+                return ended(lost("its supervisor died"), &job, Some(proof));
             }
-            Found::Gone => return ended(End::Lost("it vanished without a record".to_owned()), &job, None),
+            Found::Gone => return ended(lost("it vanished without a record"), &job, None),
             Found::NeverStarted if adopt_only || *kill.borrow() => match claim_ourselves(&job.dir) {
                 Ok(true) if adopt_only => return ended(End::NeverStarted, &job, None),
                 Ok(true) => return ended(End::Killed, &job, None),
                 Ok(false) => {}
-                Err(e) => return ended(End::Lost(chain(&e)), &job, None),
+                Err(e) => return ended(End::Lost(bench.trouble(&e)), &job, None),
             },
             Found::NeverStarted if job.dir.exists() => {
                 // An engine died between making the directory and its claim; whoever claims it now owns it.
                 match claim_ourselves(&job.dir) {
-                    Ok(true) => return ended(End::Lost("its engine died before the start".to_owned()), &job, None),
+                    Ok(true) => return ended(lost("its engine died before the start"), &job, None),
                     Ok(false) => {}
-                    Err(e) => return ended(End::Lost(chain(&e)), &job, None),
+                    Err(e) => return ended(End::Lost(bench.trouble(&e)), &job, None),
                 }
             }
             Found::NeverStarted if replaced(bench, &job).await => {
-                return ended(End::Lost("its workspace is gone".to_owned()), &job, None);
+                return ended(lost("its workspace is gone"), &job, None);
             }
             Found::NeverStarted => match start(bench, &job).await {
                 Ok(run) => return watch(bench, &job, run, &mut kill).await,
                 Err(RunError::Taken { .. }) => {}
-                Err(e) => return ended(End::Lost(chain(&e)), &job, None),
+                Err(e) => return ended(End::Lost(bench.trouble(&e)), &job, None),
             },
         }
     }
@@ -168,6 +176,26 @@ async fn replaced(bench: &Bench, job: &Job) -> bool {
         Ok(pool) => pool.check_work(&job.cwd).is_err(),
         Err(_) => false,
     }
+}
+
+/// Runs a job that no earlier engine has started; `began` is told once it is on record.
+pub async fn run_telling(bench: &Bench, job: Job, kill: watch::Receiver<bool>, began: impl FnOnce()) -> Ended {
+    let dir = job.dir.clone();
+    let on_record = async {
+        while ran_for(&dir, true).is_none() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let mut ended = std::pin::pin!(run(bench, job, kill, false));
+    tokio::select! {
+        ended = &mut ended => return ended,
+        () = on_record => began(),
+    }
+    ended.await
+}
+
+fn lost(why: &str) -> End {
+    End::Lost(Trouble::new(Cause::LostRun, why))
 }
 
 async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
@@ -298,14 +326,14 @@ async fn finished(job: &Job, exit: Exit, run: Option<&Run>) -> Ended {
         Exit::Code(code) => End::Exited(code),
         Exit::Signal(signal) => End::Signaled(signal),
         Exit::Timeout => End::Timeout,
-        Exit::LeaseExpired => End::Lost("its lease expired: no engine renewed it in time".to_owned()),
+        Exit::LeaseExpired => lost("its lease expired: no engine renewed it in time"),
         Exit::Killed => End::Killed,
-        Exit::Lost => End::Lost("its supervisor died without a record".to_owned()),
+        Exit::Lost => lost("its supervisor died without a record"),
     };
-    ended(end, job, proof)
+    Ended { ran: ran_for(&job.dir, run.is_some()), ..ended(end, job, proof) }
 }
 
 fn ended(end: End, job: &Job, proof: Option<KillProof>) -> Ended {
     let log = job.dir.join("out.log");
-    Ended { end, log: log.exists().then_some(log), proof, started: started_at(&job.dir) }
+    Ended { end, log: log.exists().then_some(log), proof, ran: ran_for(&job.dir, true) }
 }

@@ -4,6 +4,7 @@
 //! The scratch clone borrows the objects of the source; what is committed in it is gone with it.
 
 use super::error::{EngineError, chain};
+use super::ownership::Tenure;
 use super::shop::{Effective, Shop};
 use super::signals::Ending;
 use super::site::Site;
@@ -11,6 +12,7 @@ use super::verification;
 use crate::adapters::clock::new_mission_id;
 use crate::adapters::environment::Environment;
 use crate::adapters::files;
+use crate::adapters::git::owner::OwnerMark;
 use crate::adapters::git::source::{FALLBACK_IDENTITY, SourceFacts, inspect};
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::adapters::host::command::ChildGuard;
@@ -32,7 +34,6 @@ use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -155,10 +156,9 @@ impl Scratch {
         let mut settings = settings.clone();
         // A pool of the user's choice holds the work of missions.
         settings.parallel.pool_dir = None;
-        let effective = Effective { settings, allow_dirty: false, take_over: false };
-        let store = Arc::new(Mutex::new(store));
-        let shop =
-            Shop::new(&site, mission, String::new(), effective, lock, store).beside(&facts.toplevel, state.logs());
+        let effective = Effective { settings, allow_dirty: false, take_over_from: None, accept_green: false };
+        let tenure = Tenure { lock, store, owner: OwnerMark::default() };
+        let shop = Shop::new(&site, mission, String::new(), effective, tenure).beside(&facts.toplevel, state.logs());
         let git = shop.source.clone();
         Ok(Self { folder, parents, shop, git, runs: AtomicU64::new(0) })
     }

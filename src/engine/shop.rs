@@ -3,11 +3,13 @@
 
 use super::accept::Asking;
 use super::bench::{Bench, Room};
+use super::error::EngineError;
+use super::ownership::Tenure;
 use super::site::Site;
+use crate::adapters::clock::EngineClock;
 use crate::adapters::git::GitError;
 use crate::adapters::git::merge::MergeRepo;
 use crate::adapters::store::lock::RunLock;
-use crate::adapters::store::{Store, StoreError};
 use crate::config::Settings;
 use crate::domain::values::MissionId;
 use serde::{Deserialize, Serialize};
@@ -24,8 +26,12 @@ pub struct Effective {
     pub settings: Settings,
     /// Start although tracked files have changes.
     pub allow_dirty: bool,
-    /// Take the repository over from another state directory.
-    pub take_over: bool,
+    /// Take the repository over from a state directory on this machine.
+    #[serde(default)]
+    pub take_over_from: Option<String>,
+    /// Go on from where green stands although earlier landings are missing from it.
+    #[serde(default)]
+    pub accept_green: bool,
 }
 
 /// Shared by all tasks of one engine.
@@ -37,8 +43,10 @@ pub struct Shop {
     pub objective: String,
     /// Start although tracked files have changes.
     pub allow_dirty: bool,
-    /// Take the repository over from another state directory.
-    pub take_over: bool,
+    /// Take the repository over from a state directory on this machine.
+    pub take_over: Option<String>,
+    /// Go on from where green stands although earlier landings are missing from it.
+    pub accept_green: bool,
     /// The engine's lock.
     pub lock: RunLock,
     /// Whose `accept` is asked on green just now.
@@ -60,27 +68,31 @@ impl Deref for Shop {
 impl Shop {
     /// Puts together what is there; touches nothing.
     #[must_use]
-    pub fn new(
-        site: &Site,
-        mission: MissionId,
-        objective: String,
-        effective: Effective,
-        lock: RunLock,
-        store: Arc<Mutex<Store>>,
-    ) -> Self {
-        let Effective { settings, allow_dirty, take_over } = effective;
-        let bench = Bench::new(site, settings, lock.guard(), store, Room::Missions);
+    pub fn new(site: &Site, mission: MissionId, objective: String, effective: Effective, tenure: Tenure) -> Self {
+        let Effective { settings, allow_dirty, take_over_from, accept_green } = effective;
+        let Tenure { lock, store, owner } = tenure;
+        let store = Arc::new(Mutex::new(store));
+        let mut bench = Bench::new(site, settings, lock.guard(), store, Room::Missions);
+        bench.source = bench.source.clone().owned_by(&owner);
         Self {
             mission,
             objective,
             allow_dirty,
-            take_over,
+            accept_green: accept_green || take_over_from.is_some(),
+            take_over: take_over_from,
             lock,
             asking: Asking::default(),
             told_left: AtomicBool::new(false),
             bench,
             merge: OnceCell::new(),
         }
+    }
+
+    /// The same, with everything measured by the clock of the mission's journal.
+    #[must_use]
+    pub fn measured_by(mut self, clock: EngineClock) -> Self {
+        self.bench.clock = clock;
+        self
     }
 
     /// The same for a scratch place, with files to be copied and fingerprints taken from another work tree than that of its
@@ -95,9 +107,13 @@ impl Shop {
     /// That this engine still is the one of its state directory.
     ///
     /// # Errors
-    /// [`StoreError`] with what took that from it.
-    pub fn in_office(&self) -> Result<(), StoreError> {
-        self.store().in_office()
+    /// [`EngineError`] with what took that from it.
+    pub fn in_office(&self) -> Result<(), EngineError> {
+        self.store().in_office()?;
+        match self.source.owner().lost() {
+            true => Err(EngineError::Git(GitError::NotOwner { refname: self.green_ref() })),
+            false => Ok(()),
+        }
     }
 
     /// The isolated merge directory.
@@ -105,7 +121,13 @@ impl Shop {
     /// # Errors
     /// [`GitError`] when it cannot be made.
     pub async fn merge(&self) -> Result<&MergeRepo, GitError> {
-        self.merge.get_or_try_init(|| MergeRepo::open(self.state.root(), &self.source, &self.facts)).await
+        let open = async || {
+            MergeRepo::sweep(self.state.root())?;
+            let union = &self.settings().queue.union;
+            let merge = MergeRepo::open(self.state.root(), &self.source, &self.facts, union).await?;
+            Ok(merge.dated_by(self.clock))
+        };
+        self.merge.get_or_try_init(open).await
     }
 
     /// Full name of the green ref.

@@ -12,6 +12,17 @@ pub struct Signals {
     interrupts: u32,
 }
 
+/// Number of the signal that ends a process which writes beyond its file size limit, where nobody takes it.
+const SIGXFSZ: i32 = 25;
+
+/// From here on a write beyond the file size limit fails with a reason that can be told, and ends nobody without a word.
+/// Needs the runtime.
+pub fn outlive_file_size_limit() {
+    if let Err(e) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        tracing::debug!("take the signal of the file size limit: {e}");
+    }
+}
+
 impl Signals {
     /// Starts listening; SIGHUP is taken and ignored from here on, so that a closed terminal ends nothing.
     ///

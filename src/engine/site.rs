@@ -3,6 +3,7 @@
 use super::error::EngineError;
 use crate::adapters::environment::Environment;
 use crate::adapters::git::Git;
+use crate::adapters::git::owner::owner;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::Store;
@@ -59,7 +60,15 @@ impl Site {
     pub async fn with(env: Environment, (layers, directory, config_file): Found) -> Result<Self, EngineError> {
         let path = layers.path("target.path").unwrap_or_else(|| directory.clone());
         let facts = inspect(&Git::in_folder(&path, ChildGuard::none())).await?;
-        let state = StateDir::locate(&facts.common_dir, &env)?;
+        let mut state = StateDir::locate(&facts.common_dir, &env)?;
+        // A repository that was moved is followed by its state directory, whose name is that of the old place.
+        let moved = state.of_moved(&env);
+        if !moved.is_empty()
+            && let Ok((_, Some(card))) = owner(&Git::in_folder(&facts.toplevel, ChildGuard::none())).await
+            && let Some((_, own)) = moved.into_iter().find(|(id, _)| *id == card.state_id)
+        {
+            state = own;
+        }
         Ok(Self { env, layers, directory, config_file, facts, state })
     }
 
@@ -80,8 +89,9 @@ impl Site {
     /// The store, if there ever was a mission here; never makes one.
     ///
     /// # Errors
-    /// [`EngineError::Store`].
+    /// [`EngineError::Store`], or [`EngineError::Place`] when it is that of another repository.
     pub fn store(&self) -> Result<Option<Store>, EngineError> {
+        self.state.belongs_here()?;
         Ok(Store::open_existing(&self.state.db())?)
     }
 

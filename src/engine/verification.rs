@@ -18,6 +18,7 @@ use crate::adapters::host::tail;
 use crate::adapters::workspace::reports;
 use crate::domain::mission::{Unverified, Verification, VerifyOrder};
 use crate::domain::plan::globs::Globs;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::StageOutcome;
@@ -85,9 +86,9 @@ pub struct Seat {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn key(bench: &Bench, tree: &TreeId, stages: &[StageSpec]) -> Result<(SnapshotKey, Filtered), String> {
-    let filtered = bench.verified(tree).await.map_err(|e| chain(&e))?;
-    let fingerprint = bench.fingerprint().await.map_err(|e| chain(&e))?;
+pub async fn key(bench: &Bench, tree: &TreeId, stages: &[StageSpec]) -> Result<(SnapshotKey, Filtered), Trouble> {
+    let filtered = bench.verified(tree).await.map_err(|e| bench.trouble(&e))?;
+    let fingerprint = bench.fingerprint().await.map_err(|e| bench.trouble(&e))?;
     Ok((SnapshotKey::of(&filtered.tree, stages, fingerprint), filtered))
 }
 
@@ -109,11 +110,11 @@ where
     let (key, filtered) = match question.extent {
         Extent::Narrowed => key(bench, tree, stages).await?,
         Extent::Whole => {
-            let fingerprint = bench.fingerprint().await.map_err(|e| chain(&e))?;
+            let fingerprint = bench.fingerprint().await.map_err(|e| bench.trouble(&e))?;
             (SnapshotKey::of(tree, stages, fingerprint), Filtered { tree: tree.clone(), removed: Vec::new() })
         }
     };
-    let stored = bench.snapshot(&key).map_err(|e| chain(&e))?;
+    let stored = bench.snapshot(&key).map_err(|e| bench.trouble(&e))?;
     let usable = stored.filter(|s| s.summary().outcome != StageOutcome::NotRun);
     if let (Some(snapshot), None) = (usable, question.confirms) {
         return Ok(Examined { key, snapshot, reused: true });
@@ -121,21 +122,21 @@ where
     let tree = filtered.tree.clone();
     let seat = seat(filtered).await?;
     let mut fresh = run_stages(bench, &question, &seat, kill).await?;
-    fresh.fingerprint = bench.fingerprint().await.map_err(|e| chain(&e))?.to_owned();
+    fresh.fingerprint = bench.fingerprint().await.map_err(|e| bench.trouble(&e))?.to_owned();
     bench.redactor().snapshot(&mut fresh);
     keep(bench, &SnapshotKey(format!("{}/{}", key.0, question.run)), &tree, &fresh)?;
     let first = match question.confirms {
         None => None,
-        Some(first) => bench.snapshot(first).map_err(|e| chain(&e))?,
+        Some(first) => bench.snapshot(first).map_err(|e| bench.trouble(&e))?,
     };
     let snapshot = first.map_or_else(|| fresh.clone(), |first| confirm(&first, &fresh));
     keep(bench, &key, &tree, &snapshot)?;
     Ok(Examined { key, snapshot, reused: false })
 }
 
-fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) -> Result<(), String> {
-    let text = serde_json::to_string(snapshot).map_err(|e| chain(&e))?;
-    bench.store().snapshot_replace(key, tree, clock::now(), &text).map_err(|e| chain(&e))
+fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) -> Result<(), Trouble> {
+    let text = serde_json::to_string(snapshot).map_err(|e| bench.trouble(&e))?;
+    bench.store().snapshot_replace(key, tree, bench.clock.now(), &text).map_err(|e| bench.trouble(&e))
 }
 
 /// Verifies one tree for the merge queue, or answers from the store.
@@ -147,15 +148,15 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
     let examined =
         in_mission(shop, &order.run.to_string(), &order.tip, (&stages, extent), order.confirms.as_ref(), kill).await?;
     // Nobody has read the files of a tree whose result was known before.
-    if examined.reused && !shop.source.adds_whole(&order.tip.commit).await.map_err(|e| chain(&e))? {
-        return Err(format!("{} lacks objects", order.tip.commit).into());
+    if examined.reused && !shop.source.adds_whole(&order.tip.commit).await.map_err(|e| shop.trouble(&e))? {
+        return Err(Trouble::from(format!("{} lacks objects", order.tip.commit)).into());
     }
     let before = match &order.against {
         None => None,
         Some(key) => Some(
             shop.snapshot(key)
-                .map_err(|e| chain(&e))?
-                .ok_or_else(|| format!("the snapshot {} is not stored", key.0))?,
+                .map_err(|e| shop.trouble(&e))?
+                .ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?,
         ),
     };
     let Examined { key, snapshot, reused } = examined;
@@ -229,17 +230,17 @@ async fn run_stages(
     question: &Question<'_>,
     seat: &Seat,
     kill: watch::Receiver<bool>,
-) -> Result<Snapshot, String> {
+) -> Result<Snapshot, Trouble> {
     let mut results = Vec::new();
     for (nth, stage) in question.stages.iter().enumerate() {
         let dir = question.dir.join(nth.to_string());
         let adopted = seat.adopted && dir.exists();
         let on = Ground { workspace: &seat.workspace, tree: &question.tip.tree, adopted, home: Home::Slots };
         let result = run_stage(bench, stage, dir, on, kill.clone()).await;
-        results.push(result.map_err(|none| none.to_string())?);
+        results.push(result.map_err(Trouble::from)?);
     }
-    let pool = bench.pool().await.map_err(|e| chain(&e))?;
-    pool.release(seat.slot).map_err(|e| chain(&e))?;
+    let pool = bench.pool().await.map_err(|e| bench.trouble(&e))?;
+    pool.release(seat.slot).map_err(|e| bench.trouble(&e))?;
     Ok(Snapshot { stages: results, ..Snapshot::default() })
 }
 
@@ -264,7 +265,16 @@ pub enum NoResult {
     Killed,
     /// Infrastructure: why.
     #[error("{0}")]
-    Lost(String),
+    Lost(Trouble),
+}
+
+impl From<NoResult> for Trouble {
+    fn from(none: NoResult) -> Self {
+        match none {
+            NoResult::Killed => Self::from("killed".to_owned()),
+            NoResult::Lost(trouble) => trouble,
+        }
+    }
 }
 
 /// Runs one stage to its end, or takes it over, and reads what it printed or left.
@@ -279,7 +289,7 @@ pub async fn run_stage(
     kill: watch::Receiver<bool>,
 ) -> Result<StageResult, NoResult> {
     let old = clear(bench, stage, on).await.map_err(NoResult::Lost)?;
-    let asked = clock::now();
+    let asked = bench.clock.now();
     let env = bench.allowed_env(&bench.settings().verification.env);
     let timeout = Duration::from_secs(stage.timeout_secs);
     let job = Job::shell(dir, on.workspace.to_owned(), &stage.run, env, timeout).at_home(on.home);
@@ -287,22 +297,22 @@ pub async fn run_stage(
     if ended.end == End::Killed {
         return Err(NoResult::Killed);
     }
-    let millis = clock::now().saturating_sub(ended.started.unwrap_or(asked));
+    let millis = ended.ran.map_or_else(|| bench.clock.now().saturating_sub(asked), clock::millis);
     let left = left(stage, on, old).await.map_err(NoResult::Lost)?;
     conclude(stage, on.workspace, &ended, &left, millis).map_err(NoResult::Lost)
 }
 
 /// Makes the workspace ready for a stage with reports: what an earlier run left is no report of this one. Where the stage
 /// may already be at work, nothing is touched, and what is there and tracked does not count.
-async fn clear(bench: &Bench, stage: &StageSpec, on: Ground<'_>) -> Result<reports::Before, String> {
+async fn clear(bench: &Bench, stage: &StageSpec, on: Ground<'_>) -> Result<reports::Before, Trouble> {
     if stage.reports.is_empty() {
         return Ok(reports::Before::default());
     }
     let wanted = globs(stage)?;
-    let tracked = bench.source.files_of(on.tree).await.map_err(|e| chain(&e))?.into_iter().collect();
+    let tracked = bench.source.files_of(on.tree).await.map_err(|e| bench.trouble(&e))?.into_iter().collect();
     let (root, keep) = (on.workspace.to_owned(), on.adopted);
     let cleared = blocking(move || reports::before(&root, |path| wanted.matches(path), &tracked, keep)).await?;
-    cleared.map_err(|e| format!("stage `{}`: clear old reports away: {e}", stage.name))
+    cleared.map_err(|e| bench.trouble_at(&format!("stage `{}`: clear old reports away", stage.name), &e))
 }
 
 fn globs(stage: &StageSpec) -> Result<Globs, String> {
@@ -310,7 +320,7 @@ fn globs(stage: &StageSpec) -> Result<Globs, String> {
 }
 
 /// The reports a stage left.
-async fn left(stage: &StageSpec, on: Ground<'_>, old: reports::Before) -> Result<Vec<ReportFile>, String> {
+async fn left(stage: &StageSpec, on: Ground<'_>, old: reports::Before) -> Result<Vec<ReportFile>, Trouble> {
     if stage.reports.is_empty() {
         return Ok(Vec::new());
     }
@@ -343,8 +353,8 @@ async fn in_slot(
     dir: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<PathBuf, Unverified> {
-    let pool = shop.pool().await.map_err(|e| chain(&e))?;
-    let stale = pool.dirty_slots().map_err(|e| chain(&e))?.into_iter().find(|(s, _)| *s == slot);
+    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
+    let stale = pool.dirty_slots().map_err(|e| shop.trouble(&e))?.into_iter().find(|(s, _)| *s == slot);
     if let Some((_, old)) = stale {
         super::collecting::rescue(shop, slot, &old, &tip.commit).await?;
     }
@@ -353,8 +363,13 @@ async fn in_slot(
         Ok(workspace) => Ok(workspace),
         Err(NotReady::Killed) => Err("killed".to_owned().into()),
         // It quotes what setup said.
-        Err(NotReady::Failed(why)) => Err(shop.redactor().clean(&why).into()),
-        Err(NotReady::Setup { code, why }) => Err(Unverified { why: shop.redactor().clean(&why), setup: Some(code) }),
+        Err(NotReady::Failed(mut trouble)) => {
+            shop.redactor().trouble(&mut trouble);
+            Err(trouble.into())
+        }
+        Err(NotReady::Setup { code, why }) => {
+            Err(Unverified { why: shop.redactor().clean(&why), cause: Cause::Setup, setup: Some(code) })
+        }
     }
 }
 
@@ -364,17 +379,19 @@ fn conclude(
     ended: &Ended,
     left: &[ReportFile],
     millis: u64,
-) -> Result<StageResult, String> {
+) -> Result<StageResult, Trouble> {
     let end = match &ended.end {
         End::Exited(code) => RunEnd::Exited(*code),
         End::Signaled(signal) => RunEnd::Signalled(*signal),
         End::Timeout | End::Stalled | End::Overstayed => RunEnd::TimedOut,
-        End::Killed => return Err("killed".to_owned()),
-        End::NeverStarted => return Err("it never started".to_owned()),
-        End::Lost(why) => return Err(format!("verification stage `{}`: {why}", stage.name)),
+        End::Killed => return Err("killed".to_owned().into()),
+        End::NeverStarted => return Err("it never started".to_owned().into()),
+        End::Lost(trouble) => {
+            return Err(trouble.clone().while_trying(&format!("verification stage `{}`", stage.name)));
+        }
     };
     let output = match &ended.log {
-        Some(log) => tail::head(log, PARSED).map_err(|e| format!("read {}: {e}", log.display()))?.0,
+        Some(log) => tail::head(log, PARSED).map_err(|e| Trouble::from(format!("read {}: {e}", log.display())))?.0,
         None => Vec::new(),
     };
     let output = relative(output, &workspace.to_string_lossy());
@@ -391,7 +408,7 @@ pub async fn check(
     tip: &Tip,
     name: &str,
     kill: watch::Receiver<bool>,
-) -> Result<bool, String> {
+) -> Result<bool, Trouble> {
     let dir = shop.state.runs().join(shop.mission.as_str()).join(".check").join(name);
     let slot = slot(shop, false);
     let label = format!("{}/.check/{name}", shop.mission);
@@ -403,8 +420,8 @@ pub async fn check(
     let env = shop.allowed_env(&shop.settings().verification.env);
     let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout).at_home(Home::Slots);
     let ended = run(shop, job, kill, false).await;
-    let pool = shop.pool().await.map_err(|e| chain(&e))?;
-    pool.release(slot).map_err(|e| chain(&e))?;
+    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
+    pool.release(slot).map_err(|e| shop.trouble(&e))?;
     Ok(ended.end == End::Exited(0))
 }
 

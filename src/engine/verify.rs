@@ -23,6 +23,7 @@ use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
 use crate::adapters::workspace::slot::Ignored;
 use crate::domain::mission::Unverified;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
@@ -245,7 +246,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn examine(&self, tip: &Tip, name: &str, say: &str, confirms: Option<&SnapshotKey>) -> Result<Side, String> {
+    async fn examine(&self, tip: &Tip, name: &str, say: &str, confirms: Option<&SnapshotKey>) -> Result<Side, Trouble> {
         let label = format!("{}-{name}", self.id);
         let dir = verify_runs(&self.bench.state).join(&label);
         let run = format!("verify-{label}");
@@ -264,7 +265,7 @@ impl Job<'_> {
                 }
             };
         let (stored, logs) = match reused {
-            true => self.stored_runs(&key).map_err(|e| chain(&e))?,
+            true => self.stored_runs(&key).map_err(|e| self.bench.trouble(&e))?,
             false => (None, self.logs(&dir)),
         };
         Ok(Side {
@@ -306,7 +307,7 @@ impl Job<'_> {
     }
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
-    async fn seat(&self, label: &str, base: &CommitId, filtered: &Filtered, confirming: bool) -> Result<Seat, String> {
+    async fn seat(&self, label: &str, base: &CommitId, filtered: &Filtered, confirming: bool) -> Result<Seat, Trouble> {
         let setup = verify_runs(&self.bench.state).join(label).join("setup");
         let mut slot = u32::from(confirming);
         while slot < SLOTS {
@@ -315,28 +316,33 @@ impl Job<'_> {
                 Ok(workspace) => return Ok(Seat { slot, workspace, adopted: false }),
                 Err(NotFresh::Dirty(old)) if self.end_left_over(slot, &old).await? => {}
                 Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
-                Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned()),
+                Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
                 // It quotes what setup said.
-                Err(NotFresh::NotReady(NotReady::Failed(why) | NotReady::Setup { why, .. })) => {
-                    return Err(self.bench.redactor().clean(&why));
+                Err(NotFresh::NotReady(NotReady::Failed(mut trouble))) => {
+                    self.bench.redactor().trouble(&mut trouble);
+                    return Err(trouble);
+                }
+                Err(NotFresh::NotReady(NotReady::Setup { why, .. })) => {
+                    return Err(Trouble::new(Cause::Setup, self.bench.redactor().clean(&why)));
                 }
             }
         }
-        Err("all workspaces for verifications are in use".to_owned())
+        Err("all workspaces for verifications are in use".to_owned().into())
     }
 
     /// Ends what a verification that was killed left running, and frees its slot. False when somebody else did or has it.
-    async fn end_left_over(&self, slot: u32, label: &str) -> Result<bool, String> {
-        let pool = self.bench.pool().await.map_err(|e| chain(&e))?;
+    async fn end_left_over(&self, slot: u32, label: &str) -> Result<bool, Trouble> {
+        let pool = self.bench.pool().await.map_err(|e| self.bench.trouble(&e))?;
         if pool.hold(slot).is_err() {
             return Ok(false);
         }
-        let still = pool.dirty_slots().map_err(|e| chain(&e))?.iter().any(|(s, l)| *s == slot && l == label);
+        let still =
+            pool.dirty_slots().map_err(|e| self.bench.trouble(&e))?.iter().any(|(s, l)| *s == slot && l == label);
         if still {
             for run in runs_below(&verify_runs(&self.bench.state).join(label)) {
                 run.end(GRACE).await;
             }
-            pool.release(slot).map_err(|e| chain(&e))?;
+            pool.release(slot).map_err(|e| self.bench.trouble(&e))?;
         } else {
             pool.leave(slot);
         }
@@ -392,8 +398,8 @@ fn unsure(snapshot: &Snapshot) -> bool {
     !snapshot.confirmed && snapshot.summary().outcome != StageOutcome::Passed
 }
 
-fn broken(what: String) -> EngineError {
-    EngineError::Broken { what: format!("the verification could not run: {what}"), hint: String::new() }
+fn broken(what: impl Into<String>) -> EngineError {
+    EngineError::Broken { what: format!("the verification could not run: {}", what.into()), hint: String::new() }
 }
 
 /// Adds text to the summary that GitHub shows of a job, where there is one.

@@ -321,6 +321,7 @@ pub fn pool_dir(site: &Site) -> PathBuf {
 
 /// The pools that exist: that of missions, and that of verifications beside them.
 async fn pools(site: &Site) -> Result<Vec<Pool>, EngineError> {
+    site.state.belongs_here()?;
     let mut pools = Vec::new();
     for root in [pool_dir(site), super::bench::verify_pool(&pool_dir(site))] {
         if root.is_dir() {

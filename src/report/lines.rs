@@ -76,11 +76,29 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
                 return Some(format!("{unit}: held, {}", short(question, 2 * LIMIT)));
             }
             let why = match (&report.end, next) {
-                (RunEnd::Infrastructure(why), NextMove::Retry { .. }) => format!(": {}", short(why, LIMIT)),
+                (RunEnd::Infrastructure(trouble), NextMove::Retry { .. }) => {
+                    format!(": {}", short(&trouble.why, LIMIT))
+                }
                 _ => String::new(),
             };
             format!("{unit}: attempt {n} ended {}, {}{why}", word(class), next_move(next))
         }
+        Record::CollectFailed { unit, trouble, .. } => format!(
+            "{unit}: what its attempt made stays in its workspace and is collected again: {}",
+            short(&trouble.why, LIMIT)
+        ),
+        Record::CollectAsked { .. } => return None,
+        Record::CircuitOpened { cause, .. } => format!(
+            "{}: what needs it waits, one try at a time, and no unit is charged; {}",
+            short(&cause.words(), LIMIT),
+            cause.remedy()
+        ),
+        Record::CircuitKept { cause, at, again_at, .. } => {
+            let wait = again_at.saturating_sub(*at).div_ceil(1000);
+            format!("still: {}; tried again in {wait} s", short(&cause.words(), LIMIT))
+        }
+        Record::CircuitClosed { .. } if state.circuit().is_none() => "it works again; everything goes on".to_owned(),
+        Record::CircuitClosed { .. } => return None,
         Record::UnitBlocked { unit, cause } => format!("{unit}: blocked, it depends on {cause}"),
         Record::UnitUnblocked { unit } => format!("{unit}: not blocked any more"),
         Record::UnitCancelAsked { unit, .. } => format!("{unit}: to be cancelled"),
@@ -140,7 +158,12 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             format!("the stop{of} is withdrawn: the mission goes on")
         }
         Record::Waiting { .. } => "only units held for a person are left".to_owned(),
-        Record::Suspended { .. } => "suspended; `mc mission resume` goes on".to_owned(),
+        Record::Suspended { cause: Some(cause), .. } => format!(
+            "suspended: {}. {}; then `mc mission resume` goes on, nothing is lost",
+            short(&cause.words(), LIMIT),
+            cause.remedy()
+        ),
+        Record::Suspended { cause: None, .. } => "suspended; `mc mission resume` goes on".to_owned(),
         Record::Resumed { .. } => "resumed".to_owned(),
         Record::RolledBack { n, to, landings, .. } => {
             let taken = count(landings.len() as u64, "landing");
@@ -157,6 +180,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         | Record::LandingStarted { .. }
         | Record::CandidateMade { .. }
         | Record::StepAsked { .. }
+        | Record::StageAsked { .. }
         | Record::VerificationDropped { .. }
         | Record::RollbackIntended { .. }
         | Record::LandIntended { .. }

@@ -6,7 +6,7 @@
 use super::cost;
 use super::lines::source_name;
 use super::words::{short, span};
-use crate::domain::mission::{MissionState, State, UnitState};
+use crate::domain::mission::{Circuit, MissionState, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
 
 /// Units that must have ended before the rest of the time is estimated.
@@ -70,7 +70,11 @@ impl Live {
             MissionState::Paused => head.push_str(" (paused)"),
             MissionState::Stopping => head.push_str(" (stopping)"),
             MissionState::Waiting => head.push_str(" (waiting)"),
+            MissionState::Suspended => head.push_str(" (suspended)"),
             MissionState::Starting | MissionState::Running | MissionState::Ended => {}
+        }
+        if let Some(cause) = state.circuit().and_then(Circuit::cause) {
+            head.push_str(&format!(" (waits: {})", short(&cause.words(), 80)));
         }
         let others = [UnitState::Pending, UnitState::Held, UnitState::Blocked, UnitState::Failed, UnitState::Rejected];
         for kind in others {

@@ -12,6 +12,7 @@ use crate::domain::mission::times::times;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Record, Round, Stage, State, Unit, UnitState,
 };
+use crate::domain::trouble::Cause;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -87,6 +88,7 @@ pub fn mission_json(view: &View<'_>) -> Value {
         "id": state.mission.as_str(),
         "state": word(&state.mission_state()),
         "outcome": state.outcome.as_ref().map(|(outcome, ..)| word(outcome)),
+        "cause": in_trouble(state).map(Cause::words),
         "objective": state.objective,
         "started_at": stamp(state.started),
         "ended_at": state.ended.and_then(stamp),
@@ -177,6 +179,13 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
     if let Some((reason, hint)) = &state.hold {
         lines.push(format!("nothing lands: {}. {}", short(reason, 400), short(hint, 400)));
     }
+    if let Some(cause) = in_trouble(state).filter(|_| state.suspended_by.is_some() || !view.alone()) {
+        let then = match &state.suspended_by {
+            Some(_) => "; then `mc mission resume` goes on, nothing is lost",
+            None => "; it is tried again, and goes on by itself when it works",
+        };
+        lines.push(format!("{}: {}{then}", short(&cause.words(), 400), cause.remedy()));
+    }
     if let Some(landing) = &state.landing
         && landing.candidate.is_some()
         && !landing.in_flight
@@ -209,7 +218,7 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         for unit in view.retries() {
             lines.push(format!("the fresh start of {unit} comes to nothing by that: {ANSWER_AGAIN}"));
         }
-    } else if view.alone() {
+    } else if view.alone() && state.suspended_by.is_none() {
         lines.push("no engine works on the mission: `mc mission resume` goes on".to_owned());
     }
     for (unit, n) in view.left.agents {
@@ -218,6 +227,12 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// The common cause that keeps the mission waiting, or has suspended it.
+fn in_trouble(state: &State) -> Option<&Cause> {
+    let open = || state.circuit().filter(|_| !state.over())?.cause();
+    state.suspended_by.as_ref().or_else(open)
 }
 
 /// The status as text: the truth in the first line, the next command in the last.
@@ -310,7 +325,7 @@ pub fn standing(view: &View<'_>) -> String {
     let state = view.state;
     match &state.outcome {
         Some((outcome, ..)) => word(outcome),
-        None if view.alone() && state.hold.is_some() => "suspended".to_owned(),
+        None if state.suspended_by.is_some() || (view.alone() && state.hold.is_some()) => "suspended".to_owned(),
         None if view.alone() => "interrupted".to_owned(),
         None => word(&state.mission_state()),
     }
@@ -359,6 +374,9 @@ pub fn truth(view: &View<'_>) -> String {
         "" => String::new(),
         words => format!("; {words}"),
     };
+    if let Some(cause) = &state.suspended_by {
+        return format!("suspended, {landed}{place}: {}{stop}", short(&cause.words(), 400));
+    }
     if view.alone() {
         let what = standing(view);
         return match &state.hold {
@@ -372,7 +390,11 @@ pub fn truth(view: &View<'_>) -> String {
         MissionState::Stopping => ": nothing new starts, then it ends",
         MissionState::Waiting => ": only held units are left",
         MissionState::Starting => ": the base is looked at and verified",
-        MissionState::Running | MissionState::Ended => "",
+        MissionState::Running | MissionState::Suspended | MissionState::Ended => "",
+    };
+    let why = match in_trouble(state) {
+        Some(cause) => format!("{why}: waits because {}", short(&cause.words(), 400)),
+        None => why.to_owned(),
     };
     format!("{}, {landed}{place}{why}{stop}", word(&state.mission_state()))
 }
@@ -428,6 +450,9 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
     }
     if let Some((_, hint)) = &state.hold {
         return short(hint, 400);
+    }
+    if let Some(cause) = &state.suspended_by {
+        return format!("{}, then `mc mission resume`", cause.remedy());
     }
     let answered: Vec<_> = view.retries().collect();
     let open = |unit: &&Unit| unit.state == UnitState::Held && !answered.contains(&&unit.spec.id);

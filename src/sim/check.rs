@@ -131,10 +131,13 @@ fn caps(state: &State, world: &World) -> Result<(), String> {
         }
         let (starts, kills) = (unit.attempts.len(), world.kills_of(id));
         let (allowed, given) = (state.policy.max_starts.max(budget) as usize, world.fresh_starts_of(id) + 1);
-        if starts > allowed * given + kills {
+        if starts > allowed * given + kills + world.troubled_of(id) {
             return Err(format!(
                 "P11: {id} was started {starts} times; {kills} kills were asked for, {allowed} starts allowed"
             ));
+        }
+        if state.suspended_by.is_some() && unit.state == UnitState::Running {
+            return Err(format!("P4: {id} is {} although the mission is suspended", unit.state.name()));
         }
         if unit.infra > state.policy.max_infrastructure_retries + 1 {
             return Err(format!("P11: {id} met infrastructure {} times", unit.infra));

@@ -8,6 +8,7 @@ pub mod check;
 pub mod lines;
 pub mod scenario;
 mod tree;
+mod turns;
 pub mod world;
 
 use crate::domain::mission::{
@@ -71,9 +72,11 @@ struct Play<'s, W> {
     crashes: u32,
     steps: u64,
     restarts: u32,
+    suspensions: u32,
     killing_since: Option<Millis>,
     candidate: Option<TreeId>,
     cancelling: BTreeMap<UnitId, Millis>,
+    guard: turns::Guard,
     watch: W,
 }
 
@@ -99,9 +102,11 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             crashes: 0,
             steps: 0,
             restarts: 0,
+            suspensions: 0,
             killing_since: None,
             candidate: None,
             cancelling: BTreeMap::new(),
+            guard: turns::Guard::default(),
             watch,
         }
     }
@@ -201,6 +206,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     /// Nobody is blamed for a failure seen once, a pause starts nothing, and a kill ends soon.
     fn fairness(&mut self, records: &[Record], paused: bool) -> Result<(), String> {
         for record in records {
+            self.guard.see(record, &self.state, &self.world)?;
             match record {
                 Record::LandingStarted { .. } => self.candidate = None,
                 Record::CandidateMade { candidate, .. } => self.candidate = Some(candidate.tree.clone()),
@@ -285,6 +291,11 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             return Err(self.broken("P10: resumed 400 times without an end"));
         }
         self.world.now += 1_000;
+        if self.state.suspended_by.is_some() && self.suspensions < 3 {
+            self.suspensions += 1;
+            self.world.now += 300_000;
+            return self.restart();
+        }
         if code == 6 && self.rng.bool() {
             self.world.restore_green();
             return self.restart();

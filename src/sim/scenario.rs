@@ -2,6 +2,7 @@
 
 use super::lines::Line;
 use crate::domain::mission::{Budget, Keeps, Policy, Usd};
+use crate::domain::trouble::{Cause, Spot};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,10 +28,23 @@ pub struct Scenario {
     pub red_base: bool,
     /// Whether the gate refuses what the mission writes about itself.
     pub books_break: bool,
+    /// Times in which everything fails for one cause.
+    pub outages: Vec<Outage>,
     /// Random disturbances.
     pub faults: Faults,
     /// Dies at this decision, before (even) or after (odd) its commit.
     pub crash_at: Option<(u64, u8)>,
+}
+
+/// A time in which nothing can be prepared, collected, merged or verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// When it begins.
+    pub from: Millis,
+    /// When it is over.
+    pub until: Millis,
+    /// What stands in the way.
+    pub cause: Cause,
 }
 
 /// What one attempt does.
@@ -140,6 +154,7 @@ impl Scenario {
             lines: BTreeMap::new(),
             red_base: false,
             books_break: false,
+            outages: Vec::new(),
             faults: Faults::default(),
             crash_at: None,
         }
@@ -174,6 +189,7 @@ impl Scenario {
             units.push(spec);
         }
         own_lines(&mut units, &mut scenario.lines, seed);
+        crowd(&units, &mut scenario.conflicts, seed);
         scenario.units = units;
         scenario.red_base = rng.u8(..) < 30;
         scenario.policy = Policy {
@@ -196,6 +212,13 @@ impl Scenario {
         let mut apart = fastrand::Rng::with_seed(seed ^ 0x5709);
         scenario.faults.forged_stop = if apart.u8(..) < 50 { apart.f64() } else { 0.0 };
         scenario.policy.max_starts = if apart.bool() { apart.u32(3..12) } else { scenario.policy.max_starts };
+        let mut apart = fastrand::Rng::with_seed(seed ^ 0x007a6e);
+        if apart.u8(..) < 40 {
+            let from = apart.u64(0..300_000);
+            let until = from + apart.u64(500..30_000) * if apart.u8(..) < 50 { 60 } else { 1 };
+            let causes = [Cause::Denied(Spot::Source), Cause::Spawn, Cause::Unknown("odd".to_owned())];
+            scenario.outages.push(Outage { from, until, cause: causes[apart.usize(..causes.len())].clone() });
+        }
         if rng.u8(..) < 64 {
             scenario.policy.budget = Budget {
                 per_run: Usd(rng.u64(0..60_000_000)),
@@ -215,6 +238,18 @@ impl Scenario {
             Some([]) | None => Behaviour::Good,
             Some(list) => list[nth.min(list.len() - 1)],
         }
+    }
+}
+
+/// Has many units of some scenarios add to one file, drawn apart from everything else.
+fn crowd(units: &[UnitSpec], conflicts: &mut BTreeSet<(UnitId, UnitId)>, seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0xc0_1f1c);
+    if rng.u8(..) >= 40 {
+        return;
+    }
+    let members: Vec<&UnitId> = units.iter().map(|unit| &unit.id).filter(|_| rng.u8(..) < 180).collect();
+    for (nth, a) in members.iter().enumerate() {
+        conflicts.extend(members[..nth].iter().map(|b| ((*b).clone(), (*a).clone())));
     }
 }
 

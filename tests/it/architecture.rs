@@ -26,8 +26,10 @@ const RINGS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules of `domain`; each may name itself and what stands before it.
-const DOMAIN: &[&str] =
-    &["values", "ending", "unit", "plan", "backlog", "progress", "verify", "mission", "handoff", "survey"];
+const DOMAIN: &[&str] = &[
+    "values", "ending", "trouble", "links", "unit", "plan", "backlog", "progress", "verify", "mission", "handoff",
+    "survey",
+];
 
 /// What `domain` must not know: the world, time, chance, threads.
 const OUTSIDE: &[&str] = &["tokio", "rusqlite", "rustix", "tempfile", "fastrand", "jiff", "tracing", "clap"];

@@ -388,3 +388,16 @@ fn p4_a_rollback_killed_anywhere_is_settled_by_the_next_command() {
     assert_eq!(night.unit("d"), "rolled-back");
     night.audit();
 }
+
+#[test]
+fn p4_a_resume_without_an_unfinished_mission_says_what_the_last_one_came_to() {
+    let night = Night::new();
+    night.mc(&["mission", "resume"]).exits(2).says(&["no mission was begun here", "`mc mission start` begins one"]);
+    let plan = night.plan(&unit("bad", "exit 1"));
+    night.mc(&["mission", "start", "--plan", &plan]).exits(3);
+    let said = night.mc(&["mission", "resume"]).exits(3);
+    said.says(&["nothing to resume: mission ", " has ended (backlog-done, exit code 3)"]);
+    night.mc(&["--json", "mission", "resume"]).exits(3).says(&["\"asked\": \"nothing\""]);
+    night.mc(&["mission", "start", "--plan", &night.plan(&unit("good", "echo x > x"))]).exits(0);
+    night.mc(&["mission", "resume"]).exits(0);
+}

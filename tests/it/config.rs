@@ -266,6 +266,10 @@ fn wrong_values_name_key_source_and_what_to_do() {
         assert!(error.starts_with("file /srv/app/mission-control.toml:2: ") && error.contains(wanted), "{error}");
         assert!(!error.contains("secret"));
     }
+    for (globs, wanted) in [("a.{md,txt}", "it has braces"), ("/a", "it is absolute")] {
+        let error = World::file(&format!("{MINIMAL}\n[queue]\nunion = [\"{globs}\"]\n")).error();
+        assert!(error.contains("`queue.union` must be a list of globs") && error.contains(wanted), "{error}");
+    }
     let error = World::file(MINIMAL).variable("MC_ROUNDS_MAX_ROUNDS", "many").error();
     assert!(error.starts_with("environment MC_ROUNDS_MAX_ROUNDS: `rounds.max_rounds` must be"), "{error}");
     let error = World::file(MINIMAL).flag("rounds.max_rounds", "0", "--rounds").error();

@@ -4,6 +4,7 @@ use mission_control::domain::mission::{
     Budget, Command, Event, Integration, MissionOutcome, Policy, Record, State, UnitState, Unverified, Usd, VerifyRole,
     decide,
 };
+use mission_control::domain::trouble::Cause;
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
 use mission_control::sim::scenario::{Behaviour, Scenario};
@@ -56,7 +57,7 @@ fn p4_an_engine_that_died_while_it_cancelled_is_followed_by_one_that_kills() {
 fn a_unit_cancelled_while_it_is_merged_leaves_the_queue_whatever_the_merge_comes_to() {
     let journal = journal();
     let conflict = Integration::Conflict { files: vec!["f".to_owned()], detail: String::new() };
-    for result in [Ok(conflict), Ok(Integration::Unchanged), Err("the disk is full".to_owned())] {
+    for result in [Ok(conflict), Ok(Integration::Unchanged), Err("the disk is full".to_owned().into())] {
         let (_, mut state) = until(&journal, |r| matches!(r, Record::LandingStarted { .. }));
         let (records, _) = cancel(&mut state);
         assert!(matches!(&records[..], [Record::UnitCancelAsked { .. }]), "git is at work on it: {records:?}");
@@ -104,7 +105,7 @@ fn only_a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_a_start_ea
         }
         0
     };
-    let setup = |why: String| Unverified { why, setup: Some(3) };
+    let setup = |why: String| Unverified { why, cause: Cause::Setup, setup: Some(3) };
     assert_eq!(tries(VerifyRole::Baseline, &|n| setup(format!("try {n}: no lock"))), 2);
     assert_eq!(tries(VerifyRole::Baseline, &|n| setup("no lock ".repeat(n as usize))), 6, "other words each time");
     assert_eq!(tries(VerifyRole::Baseline, &|_| "the disk is full".to_owned().into()), 6, "no setup");
@@ -235,7 +236,7 @@ fn a_unit_given_a_fresh_start_while_its_round_is_evaluated_is_tried_again() {
     scenario.behaviours.insert(id("a"), vec![Behaviour::Fails]);
     let (_, mut state) = until(&run(&scenario).journal, |r| matches!(r, Record::RoundWorked { .. }));
     drop(decide(&mut state, 1_000_000, Event::RetryUnit { unit: id("a"), answer: String::new() }));
-    let step = decide(&mut state, 1_000_001, Event::ObjectiveChecked { round: 1, met: true });
+    let step = decide(&mut state, 1_000_001, Event::ObjectiveChecked { round: 1, met: Ok(true) });
     let starts = |c: &Command| matches!(c, Command::Start(order) if order.n == 4);
     assert!(step.commands.iter().any(starts), "{:?}", step.records);
 }

@@ -2,9 +2,11 @@
 
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::GitError;
-use mission_control::adapters::git::green::{GreenMove, Owner, OwnerCard, claim_owner, move_green};
+use mission_control::adapters::git::green::{GreenMove, move_green};
+use mission_control::adapters::git::owner::{OwnerCard, Standing, claim, owner, remove_stale_lock};
 use mission_control::adapters::git::refs::Cas;
-use mission_control::adapters::store::lock::RunLock;
+use mission_control::adapters::host::engine::EngineIdentity;
+use mission_control::adapters::store::lock::{RunLock, start_time};
 use std::time::Duration;
 
 const GREEN: &str = "refs/heads/mc/green";
@@ -88,21 +90,114 @@ fn a_branch_called_mc_blocks_green_and_is_named() {
     });
 }
 
+fn card(world: &World, id: &str) -> OwnerCard {
+    let state = world.home().join(id);
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("state-id"), id).unwrap();
+    let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+    let engine = EngineIdentity::of_this_process();
+    OwnerCard { state_id: id.into(), path: text(state), repository: text(world.repo().join(".git")), epoch: 1, engine }
+}
+
 #[test]
-fn a_repository_has_one_owner() {
+fn p3_a_repository_has_one_owner() {
     within_a_minute(async {
         let world = World::new().await;
         let git = world.source();
-        let card = |id: &str| OwnerCard { state_id: id.into(), host: "h".into(), path: format!("/state/{id}\n") };
-        assert_eq!(claim_owner(&git, &card("a"), false).await.unwrap(), Owner::Claimed);
-        assert_eq!(claim_owner(&git, &card("a"), false).await.unwrap(), Owner::Ours);
-        let foreign = Owner::Foreign { host: "h".into(), path: "/state/a\n".into() };
-        assert_eq!(claim_owner(&git, &card("b"), false).await.unwrap(), foreign);
-        assert_eq!(claim_owner(&git, &card("b"), true).await.unwrap(), Owner::Claimed);
-        assert_eq!(claim_owner(&git, &card("b"), false).await.unwrap(), Owner::Ours);
+        let (a, b) = (card(&world, "a"), card(&world, "b"));
+        assert_eq!(owner(&git).await.unwrap(), (None, None));
+        assert!(claim(&git, &a, None).await.unwrap());
+        assert!(!claim(&world.source(), &b, None).await.unwrap(), "it is not absent any more");
+        let (held, found) = owner(&git).await.unwrap();
+        assert_eq!((git.owner().card(), found.as_ref()), (held, Some(&a)));
+        assert_eq!(a.clone().standing(&a), Standing::Ours);
+        assert_eq!(a.clone().standing(&b), Standing::Foreign(a.clone()));
+        // On another machine the same state directory is not known to be the same one.
+        let mut attic = a.clone();
+        attic.engine = EngineIdentity { host: "attic".into(), machine: "m2".into(), ..EngineIdentity::default() };
+        assert_eq!(attic.clone().standing(&a), Standing::Foreign(attic));
         world.sh("git update-ref refs/mc/owner HEAD").await;
-        let unreadable = Owner::Foreign { host: String::new(), path: String::new() };
-        assert_eq!(claim_owner(&git, &card("b"), false).await.unwrap(), unreadable);
+        assert_eq!(owner(&git).await.unwrap().1, None, "what is no card is nobody's");
+    });
+}
+
+#[test]
+fn p3_an_owner_that_lives_is_never_taken_for_one_that_is_gone() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let (mut a, b) = (card(&world, "a"), card(&world, "b"));
+        let lock = RunLock::acquire(&world.home().join("a/engine.lock"), Duration::ZERO).unwrap();
+        assert_eq!(a.clone().standing(&b), Standing::Alive(a.clone()), "its lock says so");
+        drop(lock);
+        assert_eq!(a.clone().standing(&b), Standing::Foreign(a.clone()));
+        let parent = std::os::unix::process::parent_id();
+        a.engine = EngineIdentity { pid: parent, started: start_time(parent).unwrap(), ..a.engine };
+        for own in [&b, &card(&world, "a")] {
+            assert_eq!(a.clone().standing(own), Standing::Alive(a.clone()), "its process says so");
+        }
+    });
+}
+
+#[test]
+fn p3_copies_and_moves_of_repositories_and_state_directories_are_told_apart() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let (a, b) = (card(&world, "a"), card(&world, "b"));
+        // The card came along with a copy of the repository.
+        world.sh("cp -a . ../copy").await;
+        let copy = OwnerCard { repository: world.home().join("copy/.git").to_str().unwrap().into(), ..b.clone() };
+        assert_eq!(a.clone().standing(&copy), Standing::Free);
+        // A state directory that was copied is another one; one that was moved is the same.
+        world.sh("cp -a ../a ../c").await;
+        let copied = OwnerCard { path: world.home().join("c").to_str().unwrap().into(), ..a.clone() };
+        assert_eq!(a.clone().standing(&copied), Standing::Foreign(a.clone()));
+        world.sh("rm -r ../a").await;
+        assert_eq!(a.clone().standing(&copied), Standing::Ours);
+    });
+}
+
+#[test]
+fn p4_a_lock_of_the_card_that_a_killed_git_left_is_taken_away() {
+    within_a_minute(async {
+        let world = World::new().await;
+        world.sh("mkdir -p .git/refs/mc && : > .git/refs/mc/owner.lock").await;
+        remove_stale_lock(&world.repo().join(".git"));
+        assert!(claim(&world.source(), &card(&world, "a"), None).await.unwrap());
+    });
+}
+
+#[test]
+fn p3_no_ref_moves_for_an_engine_that_lost_the_repository() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let (one, two) = (world.id("HEAD").await, world.commit("b", "2").await);
+        for staying in [false, true] {
+            let git = if staying { world.source().staying(&world.repo().join(".git")) } else { world.source() };
+            let held = git.ref_value("refs/mc/owner").await.unwrap();
+            assert!(claim(&git, &card(&world, "a"), held.as_ref()).await.unwrap());
+            let (x, y) = (format!("refs/mc/x{staying}"), format!("refs/mc/y{staying}"));
+            assert_eq!(git.cas(&x, &one, None).await.unwrap(), Cas::Moved);
+            // Deleted or overwritten by somebody who is no owner, the card is put back.
+            for vandal in ["git update-ref -d refs/mc/owner", "git update-ref refs/mc/owner HEAD"] {
+                world.sh(vandal).await;
+                assert_eq!(git.cas(&x, &two, Some(&one)).await.unwrap(), Cas::Moved, "{vandal}");
+                assert_eq!(git.ref_value("refs/mc/owner").await.unwrap(), git.owner().card());
+                assert_eq!(git.cas(&x, &one, Some(&two)).await.unwrap(), Cas::Moved);
+            }
+            // A race for the ref itself is still a race.
+            assert_eq!(git.cas(&x, &two, None).await.unwrap(), Cas::Raced { now: Some(one.clone()) });
+            let mine = git.owner().card();
+            assert!(claim(&world.source(), &card(&world, "b"), mine.as_ref()).await.unwrap());
+            let lost = git.cas(&x, &two, Some(&one)).await;
+            assert!(matches!(lost, Err(GitError::NotOwner { .. })), "{lost:?}");
+            let lost = git.pin(&y, &one).await;
+            assert!(matches!(lost, Err(GitError::NotOwner { .. })), "{lost:?}");
+            let lost = git.unpin(&x, &one).await;
+            assert!(matches!(lost, Err(GitError::NotOwner { .. })), "{lost:?}");
+            assert!(git.owner().lost());
+            assert_eq!(world.source().ref_value(&x).await.unwrap(), Some(one.clone()));
+            assert_eq!(world.source().ref_value(&y).await.unwrap(), None);
+        }
     });
 }
 
@@ -110,7 +205,6 @@ fn a_repository_has_one_owner() {
 fn p6_refs_of_the_user_that_git_finds_by_our_names_are_not_ours() {
     within_a_minute(async {
         let world = World::new().await;
-        let card = |id: &str| OwnerCard { state_id: id.into(), host: "h".into(), path: "/state".into() };
         let (one, two) = (world.id("HEAD").await, world.commit("b", "2").await);
         let places = ["refs", "refs/tags", "refs/heads", "refs/remotes"];
         for name in ["refs/mc/owner", GREEN, "refs/mc/x-2-gabcdef"] {
@@ -133,15 +227,10 @@ fn p6_refs_of_the_user_that_git_finds_by_our_names_are_not_ours() {
         let described = format!("refs/mc/x-1-g{}", &one.as_str()[..8]);
         assert_eq!(world.source().ref_value(&described).await.unwrap(), None);
         let git = world.source();
-        assert_eq!(claim_owner(&git, &card("a"), false).await.unwrap(), Owner::Claimed);
+        assert!(claim(&git, &card(&world, "a"), None).await.unwrap());
         world.sh("git update-ref refs/tags/refs/mc/owner refs/mc/owner && git update-ref -d refs/mc/owner").await;
-        assert_eq!(claim_owner(&git, &card("b"), false).await.unwrap(), Owner::Claimed);
-        world.sh("git update-ref -d refs/mc/owner").await;
-        assert_eq!(
-            claim_owner(&git, &card("a"), false).await.unwrap(),
-            Owner::Claimed,
-            "the card of a tag is not ours"
-        );
+        assert_eq!(owner(&world.source()).await.unwrap(), (None, None), "the card of a tag is none");
+        assert!(claim(&world.source(), &card(&world, "b"), None).await.unwrap());
     });
 }
 

@@ -313,7 +313,8 @@ fn p2_lost_refs_workspaces_and_state_are_survived() {
     night.mc(&["audit"]).exits(4).says(&["/a/1 is gone; it pinned", "1 claim does not hold"]);
     night.sh("rm -rf ../state");
     night.mission(&unit("e", "touch e")).exits(5).says(&["--take-over"]);
-    night.mission_with(&unit("e", "touch e"), &["--take-over"]).exits(0);
+    let machine = night.sh("uname -n");
+    night.mission_with(&unit("e", "touch e"), &["--take-over", &machine]).exits(0);
     for file in ["a", "b", "c", "d", "e"] {
         assert!(night.holds(&format!("git cat-file -e mc/green:{file}")), "{file}");
     }
@@ -345,4 +346,87 @@ fn p4_a_full_disk_is_named_and_the_mission_goes_on_when_there_is_room() {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(night.holds("git cat-file -e mc/green:a"));
+}
+
+/// A unit that changes a file to which others add lines, too.
+fn adds(id: &str, file: &str, more: &str) -> String {
+    unit(id, &format!("{more}; sed -i '1i {id}' {file}"))
+}
+
+#[test]
+fn p6_p8_a_merge_driver_planted_in_the_state_directory_neither_runs_nor_merges() {
+    let night = Night::new();
+    night.write("list", "1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+    night.commit("list");
+    let state = night.repo().parent().unwrap().join("state").display().to_string();
+    let side = night.home().join("ran").display().to_string();
+    // Plants wherever a git directory may be, again and again, while others land.
+    let plant = format!(
+        "for i in 1 2 3 4 5 6 7 8; do for M in {state} {state}/merge.git {state}/merge.git/*/; do [ -d $M ] || continue; \
+         git config -f $M/config merge.x.driver 'echo ran >> {side}'; mkdir -p $M/info; \
+         echo '* merge=x' > $M/info/attributes; done; sleep 0.1; done; echo a > planted"
+    );
+    let end = "sleep 0.4; echo $MC_UNIT >> list";
+    let plan = [
+        unit("first", "echo f > first"),
+        unit("plants", &plant),
+        adds("one", "list", "sleep 0.3"),
+        unit("two", end),
+        unit("three", "sleep 0.5; sed -i 's/^5$/three/' list"),
+    ];
+    night.mission(&plan.join("\n")).exits(0);
+    assert!(!std::path::Path::new(&side).exists(), "a planted driver ran");
+    assert_eq!(night.sh("git show mc/green:list | tr '\\n' ' '"), "one 1 2 3 4 three 6 7 8 9 two");
+    night.audit();
+}
+
+#[test]
+fn files_of_the_union_setting_take_the_lines_of_everybody_without_a_conflict() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[queue]\nunion = [\"CHANGELOG.md\"]");
+    night.write("CHANGELOG.md", "# Changes\n");
+    night.write("list", "# List\n");
+    night.write(".gitattributes", "list merge=union\n");
+    night.commit("files");
+    let plan: Vec<String> =
+        (1..6).map(|n| unit(&format!("u{n}"), "sleep 0.3; echo $MC_UNIT >> CHANGELOG.md")).collect();
+    night.mission(&plan.join("\n")).exits(0);
+    assert_eq!(night.sh("git show mc/green:CHANGELOG.md | sort | tr '\\n' ' '"), "# Changes u1 u2 u3 u4 u5");
+    night.mc(&["events"]).exits(0).does_not_say(&["conflicts with green"]);
+    night.audit();
+    // What the tree itself asks for has no effect.
+    let plan: Vec<String> = (1..3).map(|n| unit(&format!("v{n}"), "sleep 0.3; echo $MC_UNIT >> list")).collect();
+    night.mission(&plan.join("\n")).exits(0);
+    night.mc(&["events"]).exits(0).says(&["conflicts with green in list"]);
+}
+
+#[test]
+fn p6_no_setting_of_the_repository_has_mc_run_a_program() {
+    let night = Night::new();
+    let ran = night.home().join("ran").display().to_string();
+    let program = night.home().join("program").display().to_string();
+    std::fs::write(&program, format!("#!/bin/sh\necho \"$0 $*\" >> {ran}\nexit 1\n")).unwrap();
+    let slots = night.state().join("pool").display().to_string();
+    night.sh(&format!(
+        "chmod +x {program}; mkdir -p hooks; for h in post-checkout reference-transaction post-index-change pre-auto-gc; do \
+         cp {program} .git/hooks/$h; done; git config core.hooksPath .git/hooks; \
+         git config core.alternateRefsCommand {program}; git config core.editor {program}; git config core.pager {program}; \
+         git config pager.log {program}; git config diff.external {program}; git config diff.x.textconv {program}; \
+         git config diff.x.command {program}; git config merge.x.driver {program}; git config gpg.program {program}; \
+         git config log.showSignature true; git config commit.gpgSign true; git config tag.gpgSign true; \
+         git config core.sshCommand {program}; git config core.askPass {program}; git config credential.helper {program}; \
+         git config fetch.recurseSubmodules true; git config fetch.writeCommitGraph true; git config alias.status '!{program}'; \
+         for n in 1 2 3 4; do for d in {slots}/slot-$n/work/.git {slots}/slot-$n/.git; do \
+         git config remote.$d.uploadpack {program}; done; done; \
+         echo '* merge=x diff=x' > .git/info/attributes"
+    ));
+    // Work that is not handed over the short way: other tips and stashes are fetched.
+    let odd = "echo a > a; git add a; git stash -q; git checkout -q -b side; echo o > o; git add o; git commit -qm o; git checkout -q --detach HEAD~1; echo b > b";
+    night.mission(&[unit("a", odd), unit("b", "echo b > b2")].join("\n")).exits(0);
+    for args in [&["audit"][..], &["report", "--verify"], &["doctor"], &["unit", "diff", "a"], &["green", "show"]] {
+        night.mc(args);
+    }
+    let told = std::fs::read_to_string(&ran).unwrap_or_default();
+    assert_eq!(told, "");
+    assert!(!night.repo().join(".git/objects/info/commit-graphs").exists());
 }

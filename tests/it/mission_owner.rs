@@ -2,7 +2,7 @@
 //! without end (P3, P4, P11).
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::support::night::{Night, unit as script};
+use super::support::night::{Night, Running, unit as script};
 use super::support::world::{Engine, PATIENCE, Unit, World, unit, within};
 use std::collections::BTreeSet;
 
@@ -43,15 +43,21 @@ fn p3_p4_without_its_lock_file_there_is_still_one_engine() {
             for name in gone {
                 std::fs::remove_file(world.state().join(name)).unwrap();
             }
-            let said = world.resume().exits(5);
-            assert!(said.err.contains("another mc (pid "), "{}", said.err);
-            // Its lock locks nobody out any more, so the first one stops too; what runs is left to the next.
+            let second = world.spawn_resume();
+            // Its lock locks nobody out any more, so the first one stops, too; what runs is left to the next.
             if gone.contains(&"engine.lock") {
                 let said = ends(&mut first, 5);
                 assert!(said.contains("deleted or replaced") && said.contains("mc mission resume"), "{said}");
                 open(&world);
-                world.resume().exits(0);
+                let said = second.end();
+                // The second one was refused, or came when the first had noticed and was gone.
+                match said.code {
+                    Some(5) => drop(world.resume().exits(0)),
+                    _ => drop(said.exits(0)),
+                }
             } else {
+                let said = second.end().exits(5);
+                assert!(said.err.contains("another mc (pid "), "{}", said.err);
                 open(&world);
                 ends(&mut first, 0);
             }
@@ -73,7 +79,6 @@ fn p4_an_engine_whose_database_is_deleted_ends_and_lands_nothing_more() {
         world.await_record("landed", 1);
         world.await_starts(3);
         let green = world.green_tree();
-        world.git(&["rev-parse", "mc/green"]);
         for name in ["mc.db", "mc.db-wal", "mc.db-shm"] {
             std::fs::remove_file(world.state().join(name)).unwrap();
         }
@@ -81,6 +86,15 @@ fn p4_an_engine_whose_database_is_deleted_ends_and_lands_nothing_more() {
         let said = ends(&mut engine, 6);
         assert!(said.contains("mc.db") && said.contains("deleted or replaced"), "{said}");
         assert_eq!(world.green_tree(), green, "nothing lands without a journal");
+        let said = world.mc(&["audit"]).exits(4);
+        assert!(
+            said.out.contains("of first (mission m") && said.out.contains("no journal here knows it"),
+            "{}",
+            said.out
+        );
+        let said = world.start(&world.plan(&[unit("next", "echo next > next.txt")])).exits(0);
+        let told = said.out + &said.err + &world.mc(&["report"]).exits(0).out;
+        assert!(told.contains("no journal here knows these landings on green"), "{told}");
     });
 }
 
@@ -134,5 +148,157 @@ fn p11_starts_of_every_class_together_have_a_cap() {
     assert_eq!(night.unit("a"), "failed");
     assert_eq!(night.classes("a"), ["continue"; 3]);
     assert!(night.reason("a").contains("started 3 times, and scheduler.max_starts"), "{}", night.reason("a"));
+    night.audit();
+}
+
+/// A unit that waits for `~/go` and says in `~/began-ID` that it runs.
+fn gated(id: &str) -> String {
+    script(id, &format!("touch ~/began-{id}; until [ -e ~/go ]; do sleep 0.05; done; touch {id}"))
+}
+
+/// A mission of units that wait, begun; their names.
+fn begun(night: &Night, ids: &[&str]) -> Running {
+    let plan = night.plan(&ids.iter().map(|id| gated(id)).collect::<String>());
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until(&ids.iter().map(|id| format!("test -e ~/began-{id}")).collect::<Vec<_>>().join(" && "));
+    engine
+}
+
+/// The card of a state directory on another machine, as its engine would claim the repository.
+fn claimed_from_the_attic(night: &Night) {
+    let card = r#"{"state_id":"0123456789abcdef0123456789abcdef","path":"/srv/state","repository":"/srv/repo/.git","epoch":7,"host":"attic","machine":"fedcba9876543210fedcba9876543210","boot":"b","pid_namespace":1,"pid":1,"started":1}"#;
+    night.sh(&format!("git update-ref refs/mc/owner $(printf '%s' '{card}' | git hash-object -w --stdin)"));
+}
+
+#[test]
+fn p3_an_engine_whose_repository_was_claimed_stops_with_5_and_touches_nothing_more() {
+    let night = Night::new();
+    let engine = begun(&night, &["a", "b"]);
+    let green = night.sh("git rev-parse mc/green");
+    claimed_from_the_attic(&night);
+    night.sh("touch ~/go");
+    engine.wait().exits(5).says(&["was claimed by another mc", "refs/mc/owner"]);
+    assert_eq!(night.sh("git rev-parse mc/green"), green);
+    assert_eq!(night.sh("git for-each-ref refs/mc/attempts"), "", "no pin is made in somebody else's repository");
+    for act in [&["mission", "resume"][..], &["mission", "stop", "--now"], &["unit", "cancel", "a"]] {
+        night.mc(act).exits(5).says(&["belongs to the state directory /srv/state on attic", "--take-over attic"]);
+    }
+    night.mc(&["mission", "resume", "--take-over", "cellar"]).exits(5).says(&["on attic, not to one on cellar"]);
+    night.mc(&["mission", "resume", "--take-over", "attic"]).exits(0);
+    assert!(night.holds("git cat-file -e mc/green:a && git cat-file -e mc/green:b"));
+    night.audit();
+}
+
+#[test]
+fn p3_nobody_takes_over_from_an_engine_that_lives() {
+    let mut night = Night::new();
+    let engine = begun(&night, &["a"]);
+    let (own, other) = (night.state().display().to_string(), night.home().join("state2").display().to_string());
+    let machine = night.sh("uname -n");
+    night.var("MC_STATE_DIR", &other);
+    for locks in ["", "rm ../state/engine.lock ../state/engine.alive"] {
+        night.sh(locks);
+        let said = night.mission_with(&script("b", "touch b"), &["--take-over", &machine]).exits(5);
+        said.says(&["another mc (pid ", &own, "nobody takes over from an mc that lives"]);
+    }
+    night.var("MC_STATE_DIR", &own);
+    night.sh("touch ~/go");
+    // Its own lock is gone, so it stops; the next one goes on.
+    engine.wait().exits(5);
+    night.mc(&["mission", "resume"]).exits(0);
+    assert_eq!(night.unit("a"), "landed");
+    night.audit();
+}
+
+#[test]
+fn p3_a_card_that_is_deleted_under_a_mission_is_put_back() {
+    let night = Night::new();
+    let engine = begun(&night, &["a"]);
+    let card = night.sh("git rev-parse refs/mc/owner");
+    night.sh("git update-ref -d refs/mc/owner && touch ~/go");
+    engine.wait().exits(0);
+    assert_eq!(night.sh("git rev-parse refs/mc/owner"), card);
+    night.audit();
+}
+
+#[test]
+fn p3_a_copy_of_a_repository_is_nobodys() {
+    let mut night = Night::new();
+    let engine = begun(&night, &["a"]);
+    night.sh("cp -a . ../copy");
+    let own = night.state().display().to_string();
+    night.var("MC_STATE_DIR", &night.home().join("state2").display().to_string());
+    let plan = night.plan(&script("b", "touch b"));
+    night.mc(&["-C", "../copy", "mission", "start", "--plan", &plan]).exits(0);
+    assert!(night.holds("git -C ../copy cat-file -e mc/green:b && ! git cat-file -e mc/green:b"));
+    night.var("MC_STATE_DIR", &own);
+    night.sh("touch ~/go");
+    engine.wait().exits(0);
+    night.audit();
+}
+
+#[test]
+fn p3_a_copied_state_directory_does_not_own_what_the_first_one_owns() {
+    let mut night = Night::new();
+    night.mission(&script("a", "touch a")).exits(0);
+    night.sh("cp -a ../state ../state2");
+    let own = night.state().display().to_string();
+    night.var("MC_STATE_DIR", &night.home().join("state2").display().to_string());
+    night.mission(&script("b", "touch b")).exits(5).says(&[&own, "--take-over"]);
+    night.sh("rm -rf ../state");
+    night.mission(&script("b", "touch b")).exits(0);
+}
+
+#[test]
+fn p6_one_state_directory_tells_nothing_to_a_second_repository() {
+    let night = Night::new();
+    night.mission(&script("a", "touch a")).exits(0);
+    night.sh("git clone -q . ../other");
+    let there = |args: &[&str]| night.mc(&[&["-C", "../other"], args].concat());
+    let slots = "find ../state/pool | sort | head -40";
+    let before = night.sh(slots);
+    for read in ["status", "report", "units", "audit", "events"] {
+        there(&[read]).exits(6).says(&["belongs to the repository"]);
+    }
+    there(&["pool", "prune"]).exits(6).says(&["belongs to the repository"]);
+    there(&["clean", "--yes"]).exits(6).says(&["belongs to the repository"]);
+    assert_eq!(night.sh(slots), before);
+}
+
+#[test]
+fn p3_an_engine_in_another_pid_namespace_is_told_and_not_waited_for() {
+    let night = Night::new();
+    let inside = "unshare --pid --fork --mount-proc";
+    if !night.holds(&format!("{inside} true")) {
+        eprintln!("SKIPPED: no pid namespace can be made here");
+        assert!(std::env::var_os("CI").is_none(), "it must be tested in CI");
+        return;
+    }
+    let engine = begun(&night, &["a", "b"]);
+    let mc = env!("CARGO_BIN_EXE_mc");
+    let started = std::time::Instant::now();
+    night.sh(&format!("{inside} {mc} unit cancel b"));
+    night.sh(&format!("{inside} {mc} mission stop --now"));
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "the lock was asked, not a process table");
+    engine.wait().exits(3);
+    assert_eq!((night.unit("a"), night.unit("b")), ("cancelled".to_owned(), "cancelled".to_owned()));
+    night.audit();
+}
+
+#[test]
+fn p11_starts_that_a_recorded_stop_ended_use_nothing_up() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[scheduler]\nmax_starts = 2");
+    let plan = night.plan(&script("a", "touch ~/began-$MC_ATTEMPT; until [ -e ~/go ]; do sleep 0.05; done; touch a"));
+    let mut engine = night.begin(&["mission", "start", "--plan", &plan]);
+    for n in 1..=4 {
+        night.until(&format!("test -e ~/began-{n}"));
+        engine.signal("TERM");
+        engine.wait().exits(130);
+        engine = night.begin(&["mission", "resume"]);
+    }
+    night.sh("touch ~/go");
+    engine.wait().exits(0);
+    assert_eq!(night.classes("a"), ["stopped", "stopped", "stopped", "stopped", "changed"]);
     night.audit();
 }

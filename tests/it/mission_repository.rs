@@ -190,7 +190,9 @@ fn p6_two_state_directories_do_not_share_a_repository() {
     let second = night.home().join("second").display().to_string();
     night.var("MC_STATE_DIR", &second);
     night.mission(&unit("b", "touch b")).exits(5).says(&["belongs to the state directory", &first, "--take-over"]);
-    night.mission_with(&unit("b", "touch b"), &["--take-over"]).exits(0);
+    night.mission_with(&unit("b", "touch b"), &["--take-over", "attic"]).exits(5).says(&["not to one on attic"]);
+    let machine = night.sh("uname -n");
+    night.mission_with(&unit("b", "touch b"), &["--take-over", &machine]).exits(0);
     night.var("MC_STATE_DIR", &first);
     night.mission(&unit("c", "touch c")).exits(5).says(&[&second]);
 }
@@ -269,7 +271,7 @@ fn p3_green_moved_back_or_deleted_holds_the_queue_with_both_remedies() {
             "put green back to",
             "mc mission resume",
             "mc mission stop",
-            "--take-over",
+            "--accept-green",
         ]);
         let a = night.unit_json("a")["commit"].as_str().unwrap().to_owned();
         assert!(
@@ -294,8 +296,8 @@ fn p3_the_other_remedy_for_a_green_moved_back_works_as_it_is_said() {
     night.mission(&[unit("a", "touch a"), back].join("\n")).exits(6).says(&["`mc mission stop --now`, then"]);
     night.mc(&["mission", "stop", "--now"]).exits(0);
     assert_eq!(night.status()["mission"]["state"], "ended");
-    night.mission(&unit("c", "touch c")).exits(6).says(&["does not contain a", "--take-over"]);
-    night.mission_with(&unit("c", "touch c"), &["--take-over"]).exits(0);
+    night.mission(&unit("c", "touch c")).exits(6).says(&["does not contain a", "--accept-green"]);
+    night.mission_with(&unit("c", "touch c"), &["--accept-green"]).exits(0);
     assert_eq!(night.unit("c"), "landed");
 }
 

@@ -231,7 +231,7 @@ fn everything_here_can_run_in_tasks_of_their_own() {
         sendable(collect(&work.pool, 1, &work.attempt));
         sendable(work.pool.prepare(1, "x", &work.attempt.base));
         sendable(Pool::open(&work.slot, &source, Ignored::Keep));
-        sendable(MergeRepo::open(&work.slot, &source, &facts));
+        sendable(MergeRepo::open(&work.slot, &source, &facts, &[]));
     });
 }
 

@@ -23,4 +23,20 @@ impl Git {
         let text = self.out(&["rev-list", tip.as_str(), &format!("^{base}")]).await?;
         Ok(id_lines(&text).map(|(commit, _)| commit).collect())
     }
+
+    /// The commits of `from`'s first-parent line, itself first, with their `Mc-Mission` and `Mc-Unit` trailers (empty without).
+    ///
+    /// # Errors
+    /// [`GitError`] when there is no such commit.
+    pub async fn landing_trailers(&self, from: &CommitId) -> Result<Vec<(CommitId, String, String)>, GitError> {
+        let value = |key: &str| format!("%(trailers:key={key},valueonly,unfold,separator=%x20)");
+        let format = format!("--format=%H %x1f{}%x1f{}", value("Mc-Mission"), value("Mc-Unit"));
+        let bytes = self.bytes(&["rev-list", "--first-parent", "--no-commit-header", &format, from.as_str()]).await?;
+        let text = String::from_utf8_lossy(&bytes);
+        let read = |(commit, rest): (CommitId, &str)| {
+            let mut fields = rest.split('\u{1f}').skip(1).map(|field| field.trim().to_owned());
+            Some((commit, fields.next()?, fields.next()?))
+        };
+        Ok(id_lines(&text).filter_map(read).collect())
+    }
 }

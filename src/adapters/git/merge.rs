@@ -1,15 +1,23 @@
-//! Merging without a work tree, in a git directory of our own (`merge.git`) that borrows the source's object store.
+//! Merging without a work tree, in git directories of our own that borrow the source's object store.
 //!
 //! In the user's repository a merge would depend on untracked attributes, on merge drivers of the user and on submodules
-//! that happen to be checked out. Here it depends on the two commits alone: no configuration file is read, attributes
-//! come from the merged head, rename detection is fixed. New objects are written straight into the source's store, so
-//! that a candidate can be pinned there at once.
+//! that happen to be checked out. Here it depends on the commits alone: each git gets a directory that was made for it (see
+//! [`super::bare`]) and is not believed when somebody touched it, attributes come from green (see [`super::attributes`]),
+//! rename detection is fixed. What one git merged is believed where it follows from the two sides without merging (see
+//! [`super::sides`]), or where another one in another directory makes the same of it. New objects are written straight into
+//! the source's store, so that a candidate can be pinned there at once.
 
+use super::ancestry::Ancestry;
+use super::attributes::union_lines;
+use super::bare::{self, BareDir};
+use super::conflicts::{Answer, parse_conflict, read_merge};
 use super::source::SourceFacts;
 use super::staying::{self, Process};
-use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, fields};
+use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, Talker};
+use crate::adapters::clock::EngineClock;
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,25 +26,36 @@ use tokio::sync::Mutex;
 /// The isolated repository merges are made in.
 #[derive(Debug, Clone)]
 pub struct MergeRepo {
-    git: Git,
+    /// How git is called, wherever its directory is.
+    plain: Git,
     /// The repository whose object store it uses.
-    source: Git,
+    pub(super) source: Git,
+    state_dir: PathBuf,
+    object_format: String,
+    /// Attributes that count above those of green.
+    own_attributes: String,
     identity: (String, String),
     version: (u32, u32),
-    merger: Merger,
+    merger: Standing,
+    /// Whether the git that stays and merges answers each question before the next one; known after the first.
+    answers: Arc<OnceLock<bool>>,
     /// Keeps commits as objects.
-    keeper: Process,
+    keeper: Standing,
+    ancestry: Arc<Mutex<Ancestry>>,
+    /// The commit whose attributes count, and what `--attr-source` names for them.
+    pub(super) followed: Arc<Mutex<Option<(CommitId, String)>>>,
+    clock: Option<EngineClock>,
 }
 
-/// A git that stays and merges.
+/// A git that stays, with the directory that was made for it and what it takes attributes from.
 #[derive(Debug, Clone)]
-struct Merger {
+struct Standing {
     process: Process,
-    /// The commit whose attributes it follows.
-    attributes: Arc<Mutex<Option<CommitId>>>,
-    /// Whether it answers each question before the next one; known after the first.
-    answers: Arc<OnceLock<bool>>,
+    ground: Arc<Mutex<Option<Ground>>>,
 }
+
+/// The directory, and what its attributes come from.
+type Ground = (BareDir, Option<String>);
 
 /// How long the first question to a git that stays and merges may take. It is one without work: whoever does not answer it
 /// at once keeps its answers until its input ends.
@@ -76,43 +95,119 @@ pub enum Merged {
     },
 }
 
+/// What a git made of two commits.
+enum Made {
+    Tree(TreeId),
+    Conflict(Vec<u8>),
+    Unrelated,
+}
+
 impl MergeRepo {
-    /// Opens `merge.git` in `state_dir`, making it when it is absent or broken.
+    /// Merging for a repository; git directories for it are made in `state_dir` when they are needed. `union` has globs of
+    /// files that are joined line by line.
     ///
     /// # Errors
     /// [`GitError`] when git fails or is too old.
-    pub async fn open(state_dir: &Path, source: &Git, facts: &SourceFacts) -> Result<Self, GitError> {
+    pub async fn open(state_dir: &Path, source: &Git, facts: &SourceFacts, union: &[String]) -> Result<Self, GitError> {
         let version = source.version().await?;
         let identity = source.identity().await?;
-        let dir = state_dir.join("merge.git");
-        let objects = facts.common_dir.join("objects");
         let plain = source
             .at(Place::Folder(state_dir.to_owned()))
             .with_env("GIT_CONFIG_NOSYSTEM", "1")
             .with_env("GIT_CONFIG_SYSTEM", "/dev/null")
             .with_env("GIT_CONFIG_GLOBAL", "/dev/null")
             .with_env("GIT_ATTR_NOSYSTEM", "1")
+            .with_env("GIT_OBJECT_DIRECTORY", facts.common_dir.join("objects"))
             .with_setting("core.attributesFile=/dev/null")
+            .with_setting("core.commitGraph=false")
             .with_setting("merge.renames=true")
             .with_setting("merge.directoryRenames=conflict")
             .with_setting("merge.renameLimit=7000")
             .with_setting("merge.conflictStyle=merge")
             .with_setting("merge.renormalize=false")
             .with_setting("diff.algorithm=histogram");
-        let git = plain.at(Place::GitDir(dir.clone())).with_env("GIT_OBJECT_DIRECTORY", &objects);
-        let usable = dir.is_dir() && git.run(&["rev-parse", "--git-dir"]).await.is_ok_and(|o| o.success());
-        if !usable {
-            let failed = |source| GitError::Io { path: dir.clone(), source };
-            if dir.exists() {
-                std::fs::remove_dir_all(&dir).map_err(failed)?;
-            }
-            let format = format!("--object-format={}", facts.object_format);
-            plain.out(&["init", "--quiet", "--bare", "--template=", &format, "merge.git"]).await?;
+        let standing = || Standing { process: Process::of(&facts.common_dir), ground: Arc::default() };
+        Ok(Self {
+            plain,
+            source: source.clone(),
+            state_dir: state_dir.to_owned(),
+            object_format: facts.object_format.clone(),
+            own_attributes: union_lines(union),
+            identity,
+            version,
+            merger: standing(),
+            answers: Arc::default(),
+            keeper: standing(),
+            ancestry: Arc::default(),
+            followed: Arc::default(),
+            clock: None,
+        })
+    }
+
+    /// The same, with commits dated by this clock instead of the wall's.
+    #[must_use]
+    pub fn dated_by(mut self, clock: EngineClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The clock's seconds since the epoch, where one is given.
+    fn seconds(&self) -> Option<i64> {
+        self.clock.and_then(|clock| i64::try_from(clock.now() / 1_000).ok())
+    }
+
+    /// Removes what merging left in `state_dir` with engines that were killed. Only for who holds the engine's lock.
+    ///
+    /// # Errors
+    /// [`GitError::Io`] when the folder cannot be used.
+    pub fn sweep(state_dir: &Path) -> Result<(), GitError> {
+        bare::sweep(state_dir).map_err(|source| GitError::Io { path: state_dir.to_owned(), source })
+    }
+
+    fn ground(&self) -> Result<BareDir, GitError> {
+        let failed = |source| GitError::Io { path: self.state_dir.clone(), source };
+        BareDir::make(&self.state_dir, &self.object_format, &self.own_attributes).map_err(failed)
+    }
+
+    fn on(&self, ground: &BareDir, attributes: Option<&str>) -> Git {
+        let git = self.plain.at(Place::GitDir(ground.path().to_owned()));
+        attributes.into_iter().fold(git, |git, source| git.with_option(&format!("--attr-source={source}")))
+    }
+
+    /// Works with a git directory made for this alone; what came of it is forgotten when somebody touched that.
+    async fn apart<T>(
+        &self,
+        attributes: Option<&str>,
+        work: impl AsyncFnOnce(Git) -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
+        let ground = self.ground()?;
+        let done = work(self.on(&ground, attributes)).await?;
+        let path = || ground.path().to_owned();
+        ground.is_untouched().then_some(done).ok_or_else(|| GitError::Touched { path: path() })
+    }
+
+    /// Leads one dialogue with a git that stays; it is started anew where its directory or its attributes are not right.
+    async fn with_standing<T>(
+        &self,
+        standing: &Standing,
+        attributes: Option<&str>,
+        patience: Duration,
+        start: impl FnOnce(&Git) -> Option<Talker>,
+        dialogue: impl AsyncFnOnce(&mut Talker) -> Option<T>,
+    ) -> Option<T> {
+        let mut place = standing.ground.lock().await;
+        if !place.as_ref().is_some_and(|(ground, then)| then.as_deref() == attributes && ground.is_untouched()) {
+            standing.process.leave().await;
+            *place = Some((self.ground().ok()?, attributes.map(str::to_owned)));
         }
-        let process = || Process::of(&facts.common_dir);
-        let merger = Merger { process: process(), attributes: Arc::default(), answers: Arc::default() };
-        let keeper = process();
-        Ok(Self { git, source: source.clone(), identity, version, merger, keeper })
+        let (ground, _) = place.as_ref()?;
+        let answer = standing.process.ask_for(patience, || start(&self.on(ground, attributes)), dialogue).await;
+        if ground.is_untouched() {
+            return answer;
+        }
+        standing.process.leave().await;
+        *place = None;
+        None
     }
 
     /// Merges `head` into `green` and makes the candidate commit with `message` (trailers included) at `date` (seconds
@@ -144,69 +239,82 @@ impl MergeRepo {
     /// As [`MergeRepo::integrate`].
     pub async fn merge(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<Merged, GitError> {
         let theirs = self.without(green, head, drop_paths).await?;
-        match self.merged(green, &theirs).await {
-            Some(tree) if tree == green.tree => return Ok(Merged::Unchanged),
-            Some(tree) => return Ok(Merged::Tree(tree)),
+        let attributes = self.attributes(green).await?;
+        let attributes = attributes.as_deref();
+        let made = match self.merged(green, &theirs, attributes).await {
+            Some(tree) => Made::Tree(tree),
             // Whatever is not a clean merge is made again by a git that says why.
-            None => {}
-        }
-        let git = self.with_attributes(self.git.clone(), &theirs);
-        let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
-        let output = git.run(&args).await?;
-        match read_merge(output.code(), &output.stdout) {
-            Answer::Clean(tree) if tree == green.tree => Ok(Merged::Unchanged),
-            Answer::Clean(tree) => Ok(Merged::Tree(tree)),
-            Answer::Conflict => {
-                let (files, detail) = parse_conflict(&output.stdout);
-                Ok(Merged::Conflict { files, detail })
+            None => self.made(green, &theirs, attributes).await?,
+        };
+        let tree = match made {
+            Made::Tree(tree) => tree,
+            Made::Conflict(told) => {
+                let (files, detail) = parse_conflict(&told);
+                return Ok(Merged::Conflict { files, detail });
             }
-            Answer::Broken => match self.git.merge_base(&green.commit, head).await? {
-                Some(_) => Err(git.failed(&args, &output)),
-                None => {
-                    let detail = format!("{head} has no common history with green {}", green.commit);
-                    Ok(Merged::Conflict { files: Vec::new(), detail })
-                }
-            },
+            Made::Unrelated => {
+                let detail = format!("{head} has no common history with green {}", green.commit);
+                return Ok(Merged::Conflict { files: Vec::new(), detail });
+            }
+        };
+        if !self.follows(green, &theirs, &tree).await {
+            match self.made(green, &theirs, attributes).await? {
+                Made::Tree(again) if again == tree => {}
+                _ => return Err(GitError::TwoMerges { ours: green.commit.clone(), theirs }),
+            }
         }
+        Ok(if tree == green.tree { Merged::Unchanged } else { Merged::Tree(tree) })
+    }
+
+    /// Whether a merged tree is what it must be without a look into any file.
+    async fn follows(&self, green: &Tip, theirs: &CommitId, merged: &TreeId) -> bool {
+        let base = self.ancestry.lock().await.base(&self.source, &green.commit, theirs).await;
+        let Some(base) = base else { return false };
+        let tree = |commit: &CommitId| format!("{commit}^{{tree}}");
+        let (base, theirs) = (self.source.object(&tree(&base)).await, self.source.object(&tree(theirs)).await);
+        let (Some(base), Some(theirs)) = (base, theirs) else { return false };
+        self.source.one_sided(&base, green.tree.as_str(), &theirs, merged.as_str()).await
+    }
+
+    /// What a git of its own, in a directory of its own, makes of the two.
+    async fn made(&self, green: &Tip, theirs: &CommitId, attributes: Option<&str>) -> Result<Made, GitError> {
+        let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
+        let merge = async |git: Git| {
+            let output = git.run(&args).await?;
+            Ok(match read_merge(output.code(), &output.stdout) {
+                Answer::Clean(tree) => Made::Tree(tree),
+                Answer::Conflict => Made::Conflict(output.stdout),
+                Answer::Broken => match git.merge_base(&green.commit, theirs).await? {
+                    Some(_) => return Err(git.failed(&args, &output)),
+                    None => Made::Unrelated,
+                },
+            })
+        };
+        self.apart(attributes, merge).await
     }
 
     /// The tree of a clean merge by the process that stays.
-    async fn merged(&self, green: &Tip, theirs: &CommitId) -> Option<TreeId> {
-        if self.source.staying.is_none() || self.merger.answers.get() == Some(&false) {
+    async fn merged(&self, green: &Tip, theirs: &CommitId, attributes: Option<&str>) -> Option<TreeId> {
+        if self.source.staying.is_none() || self.answers.get() == Some(&false) {
             return None;
         }
-        let mut followed = self.merger.attributes.lock().await;
-        let same = match &*followed {
-            Some(_) if !self.attr_source() => true,
-            Some(followed) => self.source.same_files_called(".gitattributes", followed, theirs).await == Some(true),
-            None => false,
-        };
-        if !same {
-            self.merger.process.leave().await;
-            *followed = Some(theirs.clone());
-        }
-        let start = || {
-            let git = followed.iter().fold(self.git.clone(), |git, commit| self.with_attributes(git, commit));
+        let start = |git: &Git| {
             let args = ["merge-tree", "--write-tree", "--stdin", "--name-only"];
             git.writer(&args, self.version < FLUSHES)
         };
-        if self.merger.answers.get().is_none() {
+        if self.answers.get().is_none() {
             let trial = async |talker: &mut _| staying::merge(talker, &green.commit, &green.commit).await;
-            let answers = self.merger.process.ask_for(TRIAL, start, trial).await.is_some();
-            if !*self.merger.answers.get_or_init(|| answers) {
+            let answers = self.with_standing(&self.merger, attributes, TRIAL, start, trial).await.is_some();
+            if !*self.answers.get_or_init(|| answers) {
                 return None;
             }
         }
         let dialogue = async |talker: &mut _| staying::merge(talker, &green.commit, theirs).await;
-        self.merger.process.ask_for(DEADLINE, start, dialogue).await
+        self.with_standing(&self.merger, attributes, DEADLINE, start, dialogue).await
     }
 
-    fn attr_source(&self) -> bool {
+    pub(super) fn knows_attr_source(&self) -> bool {
         self.version >= ATTR_SOURCE
-    }
-
-    fn with_attributes(&self, git: Git, commit: &CommitId) -> Git {
-        if self.attr_source() { git.with_option(&format!("--attr-source={commit}")) } else { git }
     }
 
     /// Makes a commit of `tree` in the source's object store, unsigned, by the source's identity.
@@ -222,7 +330,11 @@ impl MergeRepo {
     ) -> Result<CommitId, GitError> {
         match self.kept(tree, parents, message, date).await {
             Some(commit) => Ok(commit),
-            None => signed_by(self.git.clone(), &self.identity, date).commit_tree(tree, parents, message).await,
+            None => {
+                let date = date.or_else(|| self.seconds());
+                let made = async |git| signed_by(git, &self.identity, date).commit_tree(tree, parents, message).await;
+                self.apart(None, made).await
+            }
         }
     }
 
@@ -231,41 +343,40 @@ impl MergeRepo {
         self.source.staying.as_ref()?;
         let now = jiff::Zoned::now();
         let offset = now.strftime("%z").to_string();
-        let date = date.map_or((now.timestamp().as_second(), offset.as_str()), |seconds| (seconds, "+0000"));
+        let seconds = self.seconds().unwrap_or(now.timestamp().as_second());
+        let date = date.map_or((seconds, offset.as_str()), |seconds| (seconds, "+0000"));
         let text = staying::commit_text(tree, parents, message, &self.identity, date)?;
         let args = ["hash-object", "-t", "commit", "-w", "--no-filters", "--stdin-paths"];
-        let start = || self.git.writer(&args, false);
-        // One name is enough: who has gits that stay holds the lock, and the process is asked by one at a time.
-        let draft = self.dir().join("mc-commit");
-        self.keeper.ask(start, async |talker| staying::keep(talker, &draft, text.as_bytes()).await).await
-    }
-
-    fn dir(&self) -> PathBuf {
-        let (Place::GitDir(dir) | Place::Folder(dir) | Place::WorkTree { git_dir: dir, .. }) = self.git.place();
-        dir.clone()
+        let start = |git: &Git| git.writer(&args, false);
+        let draft = bare::draft(&self.state_dir, text.as_bytes()).ok()?;
+        let dialogue = async |talker: &mut _| staying::keep(talker, draft.path()).await;
+        let kept = self.with_standing(&self.keeper, None, DEADLINE, start, dialogue).await?;
+        // The file may have been another one when git read it.
+        let same = self.source.content(kept.as_str(), "commit").await.is_some_and(|kept| kept == text.as_bytes());
+        same.then_some(kept)
     }
 
     /// `head`, or a commit on top of it that has green's version of `drop_paths`: merging that one leaves them alone.
     async fn without(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<CommitId, GitError> {
-        let mut edits: Vec<Vec<String>> = Vec::new();
         let at_root: Vec<&str> = drop_paths.iter().filter_map(|path| path.split('/').next()).collect();
         let differ = |names: BTreeSet<String>| at_root.iter().any(|name| names.contains(*name));
         if drop_paths.is_empty() || !differ(self.source.differing_at_root(&green.commit, head).await?) {
             return Ok(head.clone());
         }
+        let mut edits = Vec::new();
         for path in drop_paths {
             let (ours, theirs) =
-                (self.git.entry(green.commit.as_str(), path).await?, self.git.entry(head.as_str(), path).await?);
+                (self.source.entry(green.commit.as_str(), path).await?, self.source.entry(head.as_str(), path).await?);
             if ours == theirs {
                 continue;
             }
             edits.push(match ours {
                 Some((mode, id)) => {
                     ["update-index", "--add", "--replace", "--cacheinfo", &format!("{mode},{id},{path}")]
-                        .map(str::to_owned)
+                        .map(OsString::from)
                         .to_vec()
                 }
-                None => ["update-index", "--force-remove", "--", path].map(str::to_owned).to_vec(),
+                None => ["update-index", "--force-remove", "--", path].map(OsString::from).to_vec(),
             });
         }
         if edits.is_empty() {
@@ -278,33 +389,43 @@ impl MergeRepo {
     /// A tree with other contents of some files, each with its mode, in the source's object store.
     ///
     /// # Errors
-    /// [`GitError`] when git fails or the temporary folder cannot be used.
-    pub async fn replaced(&self, tree: &TreeId, files: &[(&str, &str, &[u8])]) -> Result<TreeId, GitError> {
-        let mut edits: Vec<Vec<String>> = Vec::new();
+    /// [`GitError`] when git fails or a temporary file cannot be used.
+    pub async fn replaced<P: AsRef<OsStr>>(
+        &self,
+        tree: &TreeId,
+        files: &[(P, &str, &[u8])],
+    ) -> Result<TreeId, GitError> {
+        let mut edits = Vec::new();
         for (path, mode, content) in files {
-            let failed = |source| GitError::Io { path: std::env::temp_dir(), source };
-            let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-            std::io::Write::write_all(&mut file, content).map_err(failed)?;
-            let from = file.path().as_os_str();
-            let blob =
-                self.git.commit_id(&["hash-object".as_ref(), "-w".as_ref(), "--no-filters".as_ref(), from]).await?;
-            let entry = format!("{mode},{blob},{path}");
-            edits.push(["update-index", "--add", "--replace", "--cacheinfo", &entry].map(str::to_owned).to_vec());
+            let failed = |source| GitError::Io { path: self.state_dir.clone(), source };
+            let file = bare::draft(&self.state_dir, content).map_err(failed)?;
+            let args = ["hash-object".as_ref(), "-w".as_ref(), "--no-filters".as_ref(), file.path().as_os_str()];
+            let blob = self.apart(None, async |git| git.commit_id(&args).await).await?;
+            if self.source.content(blob.as_str(), "blob").await.is_some_and(|kept| kept != *content) {
+                return Err(GitError::Touched { path: file.path().to_owned() });
+            }
+            let mut entry = OsString::from(format!("{mode},{blob},"));
+            entry.push(path);
+            let words = ["update-index", "--add", "--replace", "--cacheinfo"].map(OsString::from);
+            edits.push(words.into_iter().chain([entry]).collect());
         }
         self.edited(tree.as_str(), &edits).await
     }
 
     /// The tree that calls of `update-index` make of another one.
-    async fn edited(&self, from: &str, edits: &[Vec<String>]) -> Result<TreeId, GitError> {
+    async fn edited(&self, from: &str, edits: &[Vec<OsString>]) -> Result<TreeId, GitError> {
         let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
-        // Removing a path from an index needs a work tree, although none is looked at.
-        let place = Place::WorkTree { git_dir: self.dir(), files: dir.path().to_owned() };
-        let git = self.git.at(place).with_env("GIT_INDEX_FILE", dir.path().join("index"));
-        git.out(&["read-tree", from]).await?;
-        for edit in edits {
-            git.out(edit).await?;
-        }
-        git.tree_id(&["write-tree"]).await
+        let make = async |git: Git| {
+            // Removing a path from an index needs a work tree, although none is looked at.
+            let place = Place::WorkTree { git_dir: git.place().folder().to_owned(), files: dir.path().to_owned() };
+            let git = git.at(place).with_env("GIT_INDEX_FILE", dir.path().join("index"));
+            git.out(&["read-tree", from]).await?;
+            for edit in edits {
+                git.out(edit).await?;
+            }
+            git.tree_id(&["write-tree"]).await
+        };
+        self.apart(None, make).await
     }
 }
 
@@ -336,75 +457,5 @@ impl Git {
         }
         args.extend(["-m", message]);
         self.commit_id(&args).await
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Answer {
-    Clean(TreeId),
-    Conflict,
-    Broken,
-}
-
-/// Reads how `git merge-tree` ended. Exit 1 without a tree is a bad object or the like, not a conflict.
-fn read_merge(code: Option<i32>, stdout: &[u8]) -> Answer {
-    match (code, first_tree(stdout)) {
-        (Some(0), Some(tree)) => Answer::Clean(tree),
-        (Some(1), Some(_)) => Answer::Conflict,
-        _ => Answer::Broken,
-    }
-}
-
-fn first_tree(stdout: &[u8]) -> Option<TreeId> {
-    TreeId::new(std::str::from_utf8(fields(stdout).next()?).ok()?).ok()
-}
-
-/// Reads `git merge-tree -z --name-only` after a conflict: tree, paths, an empty field, then messages, each as
-/// (number of paths, paths, kind, text).
-fn parse_conflict(stdout: &[u8]) -> (Vec<String>, String) {
-    let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
-    let mut rest = fields(stdout).skip(1);
-    let mut files: Vec<String> = rest.by_ref().take_while(|f| !f.is_empty()).map(text).collect();
-    files.dedup();
-    let mut detail = String::new();
-    while let Some(count) = rest.next().and_then(|f| std::str::from_utf8(f).ok()?.parse::<usize>().ok()) {
-        let mut message = rest.by_ref().skip(count).take(2).map(text);
-        if let (Some(kind), Some(line)) = (message.next(), message.next())
-            && kind.starts_with("CONFLICT")
-        {
-            detail.push_str(line.trim_end());
-            detail.push('\n');
-        }
-    }
-    (files, detail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conflict_output_is_read() {
-        let tree = "a".repeat(40);
-        let out = format!(
-            "{tree}\0a\nb\0c\0\x001\0a\nb\0Auto-merging\0Auto-merging a\n\x001\0c\0CONFLICT (contents)\0CONFLICT (content): in c\n\0"
-        );
-        assert_eq!(first_tree(out.as_bytes()), TreeId::new(&tree).ok());
-        let (files, detail) = parse_conflict(out.as_bytes());
-        assert_eq!(files, ["a\nb", "c"]);
-        assert_eq!(detail, "CONFLICT (content): in c\n");
-    }
-
-    #[test]
-    fn only_exit_1_with_a_tree_is_a_conflict() {
-        let tree = "a".repeat(40);
-        let with_tree = format!("{tree}\0a\0");
-        assert_eq!(read_merge(Some(1), with_tree.as_bytes()), Answer::Conflict);
-        assert!(matches!(read_merge(Some(0), with_tree.as_bytes()), Answer::Clean(_)));
-        let message = b"merge-tree: dead - not something we can merge\n";
-        for (code, out) in [(Some(1), &b""[..]), (Some(1), message), (Some(0), b""), (Some(128), with_tree.as_bytes())]
-        {
-            assert_eq!(read_merge(code, out), Answer::Broken, "{code:?}");
-        }
     }
 }

@@ -6,26 +6,37 @@
 //! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so a git command that
 //! reads its standard input is called by [`Git::between`] only, which passes the lock in another place.
 
+mod ancestry;
+mod attributes;
+mod bare;
 pub(crate) mod config_files;
+mod conflicts;
+mod error;
 pub(crate) mod file_attributes;
 pub mod filter;
 pub mod green;
 pub mod line;
+mod links;
 pub mod merge;
 mod others;
+pub mod owner;
 mod reader;
 pub mod refs;
+mod settings;
 pub mod show;
+mod sides;
 pub mod source;
 pub mod special;
 mod staying;
 mod trees;
 
-use crate::adapters::host::command::{ChildGuard, CommandError, CommandLine, Output, Talker};
+use crate::adapters::host::command::{ChildGuard, CommandLine, Output, Talker};
 use crate::adapters::machine::no_room;
-use crate::domain::ending::Ending;
 use crate::domain::values::{CommitId, TreeId};
+pub use error::GitError;
+use owner::OwnerMark;
 use reader::Answer;
+use settings::{SETTINGS, VARIABLES};
 use staying::Staying;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -49,21 +60,6 @@ const LONGEST: usize = 64 << 20;
 
 /// How long one call may take.
 const DEADLINE: Duration = Duration::from_secs(600);
-
-/// Settings of every call; they stand above all configuration files.
-const SETTINGS: [&str; 10] = [
-    "core.hooksPath=/dev/null",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "core.fsmonitor=false",
-    // Git's own default leaves loose objects out: after a power loss a pin could name a commit that is not there.
-    "core.fsync=committed",
-    "core.filesRefLockTimeout=5000",
-    "core.packedRefsTimeout=5000",
-    "commit.gpgSign=false",
-    "protocol.file.allow=always",
-    "advice.detachedHead=false",
-];
 
 /// Which repository a call works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,104 +86,30 @@ pub struct Git {
     settings: Vec<String>,
     options: Vec<String>,
     staying: Option<Staying>,
+    owner: OwnerMark,
 }
 
-/// A git call did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    /// Git could not be started or did not end in time.
-    #[error("run git")]
-    Start(#[from] CommandError),
-    /// Git said no.
-    #[error("run `{command}` ({}): {stderr}", ending.map_or_else(String::new, |how| how.to_string()))]
-    Failed {
-        /// The call, without the settings of the builder.
-        command: String,
-        /// How it ended; absent when the system did not say.
-        ending: Option<Ending>,
-        /// The beginning of its standard error, at most 2 KiB.
-        stderr: String,
-    },
-    /// Git said no because there is no room to write.
-    #[error("run `{command}`: the disk that holds {} is full: {stderr}", place.display())]
-    DiskFull {
-        /// The call, without the settings of the builder.
-        command: String,
-        /// The folder git was told to work on.
-        place: PathBuf,
-        /// The beginning of its standard error, at most 2 KiB.
-        stderr: String,
-    },
-    /// Git answered in a form that is not understood.
-    #[error("understand the answer of `{command}`: {output:?}")]
-    Unexpected {
-        /// The call.
-        command: String,
-        /// The beginning of the answer.
-        output: String,
-    },
-    /// Git is older than [`MINIMUM`].
-    #[error("use {found}: git 2.38 or newer is needed; install a newer git or put one first in PATH")]
-    TooOld {
-        /// What `git version` said.
-        found: String,
-    },
-    /// The folder is in no git repository.
-    #[error("find a git repository at {}: run `git init` there or name another folder with -C", dir.display())]
-    NoRepository {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// The path of the repository is no text in one line, as the journal, alternates and settings need it.
-    #[error(
-        "use the repository at {path:?}: its path {}; move it to a folder whose path is UTF-8 text in one line",
-        if path.to_str().is_none() { "is not UTF-8" } else { "holds a line break" }
-    )]
-    OddPath {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The repository belongs to another user and git refuses it.
-    #[error("use a repository of another user: {stderr}")]
-    Ownership {
-        /// What git said; it names the command that allows it.
-        stderr: String,
-    },
-    /// A branch stands where a folder of branches is needed, or the other way round.
-    #[error(
-        "make {refname}: {blocking} exists and git cannot have both; rename it (`git branch -m OLD NEW`) or set `green_branch` in the configuration"
-    )]
-    NameBlocked {
-        /// The wanted ref.
-        refname: String,
-        /// The ref in its way.
-        blocking: String,
-    },
-    /// A ref that pins work already points somewhere else.
-    #[error("pin {wanted} at {refname}: it already holds {found}")]
-    PinTaken {
-        /// The ref.
-        refname: String,
-        /// The commit that should have been pinned.
-        wanted: CommitId,
-        /// What it holds.
-        found: CommitId,
-    },
-    /// A file beside git could not be used.
-    #[error("use {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+impl Place {
+    /// The folder that says which repository it is.
+    fn folder(&self) -> &Path {
+        let (Self::Folder(dir) | Self::GitDir(dir) | Self::WorkTree { git_dir: dir, .. }) = self;
+        dir
+    }
 }
 
 impl Git {
     /// Git for a repository; children get `guard`'s standard input.
     #[must_use]
     pub fn new(place: Place, guard: ChildGuard) -> Self {
-        Self { place, guard, env: Vec::new(), settings: Vec::new(), options: Vec::new(), staying: None }
+        Self {
+            place,
+            guard,
+            env: Vec::new(),
+            settings: Vec::new(),
+            options: Vec::new(),
+            staying: None,
+            owner: OwnerMark::default(),
+        }
     }
 
     /// Git on the repository found from `dir`.
@@ -199,7 +121,7 @@ impl Git {
     /// The same way of calling git on another repository.
     #[must_use]
     pub fn at(&self, place: Place) -> Self {
-        Self { place, staying: None, ..self.clone() }
+        Self { place, staying: None, owner: OwnerMark::default(), ..self.clone() }
     }
 
     /// With processes that stay: one that answers what names and refs stand for, one that moves refs. For a repository that
@@ -209,6 +131,19 @@ impl Git {
     pub fn staying(mut self, common_dir: &Path) -> Self {
         self.staying = Some(Staying::of(common_dir));
         self
+    }
+
+    /// For the engine that wrote this card: from then on every move of a ref verifies it in the same transaction.
+    #[must_use]
+    pub fn owned_by(mut self, owner: &OwnerMark) -> Self {
+        self.owner = owner.clone();
+        self
+    }
+
+    /// Whose moves of refs these are.
+    #[must_use]
+    pub fn owner(&self) -> &OwnerMark {
+        &self.owner
     }
 
     /// What `name` stands for, from the process that stays; `None`: there is none, or it does not know.
@@ -276,12 +211,9 @@ impl Git {
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_bytes().starts_with(b"GIT_")) {
             line = line.env_remove(key);
         }
-        line = line
-            .env("LC_ALL", "C")
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_NO_REPLACE_OBJECTS", "1")
-            .env("GIT_LITERAL_PATHSPECS", "1");
+        for (key, value) in VARIABLES {
+            line = line.env(key, value);
+        }
         for (key, value) in &self.env {
             line = line.env(key, value);
         }
@@ -329,11 +261,11 @@ impl Git {
         if stderr.contains("dubious ownership") {
             return GitError::Ownership { stderr };
         }
-        let (Place::Folder(place) | Place::GitDir(place) | Place::WorkTree { git_dir: place, .. }) = &self.place;
+        let place = self.place.folder();
         // Some messages of git leave the system's reason out ("couldn't write 'x.lock'").
         let told = ["No space left on device", "Disk quota exceeded"].iter().any(|reason| stderr.contains(reason));
         if told || (stderr.contains("write") && no_room(place)) {
-            return GitError::DiskFull { command, place: place.clone(), stderr };
+            return GitError::DiskFull { command, place: place.to_owned(), stderr };
         }
         GitError::Failed { command, ending: output.ending, stderr }
     }

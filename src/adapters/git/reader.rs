@@ -20,7 +20,7 @@ pub(super) enum Answer {
 
 /// Asks what `name` (a revision in one line) stands for.
 pub(super) async fn ask(talker: &mut Talker, name: &str) -> Option<Answer> {
-    talk(talker, name, false).await.map(|(answer, _)| answer)
+    talk(talker, name, None).await.map(|(answer, _)| answer)
 }
 
 /// Whether it is the whole name of a ref, and no revision made from one.
@@ -74,28 +74,29 @@ pub(super) async fn all_there(talker: &mut Talker, ids: &HashSet<String>) -> Opt
     Some(true)
 }
 
-/// The tree that `name` stands for, as git keeps it; `Some(None)`: it is none. `None` also when it is larger than
-/// [`LARGEST`].
-pub(super) async fn tree(talker: &mut Talker, name: &str) -> Option<Option<Vec<u8>>> {
-    match talk(talker, name, true).await? {
+/// The content of the object that `name` stands for, as git keeps it; `Some(None)`: there is none, or none of this `kind`
+/// (`tree`, `commit`, `blob`). `None` also when it is larger than [`LARGEST`].
+pub(super) async fn content(talker: &mut Talker, name: &str, kind: &str) -> Option<Option<Vec<u8>>> {
+    match talk(talker, name, Some(kind)).await? {
         (Answer::Object(_), content) => Some(content),
         (Answer::Missing, _) => Some(None),
     }
 }
 
-async fn talk(talker: &mut Talker, name: &str, whole: bool) -> Option<(Answer, Option<Vec<u8>>)> {
+async fn talk(talker: &mut Talker, name: &str, wanted: Option<&str>) -> Option<(Answer, Option<Vec<u8>>)> {
     if name.contains('\n') || name.is_empty() {
         return None;
     }
-    let question = format!("{} {name}\n", if whole { "contents" } else { "info" });
+    let question = format!("{} {name}\n", if wanted.is_some() { "contents" } else { "info" });
     let line = talker.ask(&question).await.ok()?;
-    let content = match length(&line).filter(|_| whole) {
+    let content = match length(&line).filter(|_| wanted.is_some()) {
         // Too much to read: the process is left behind with it.
         Some(length) if length > LARGEST => return None,
         Some(length) => Some(talker.bytes(length).await.ok()?),
         None => None,
     };
-    Some((read(name, &line)?, content.filter(|_| line.contains(" tree "))))
+    let kind = line.split(' ').nth(1);
+    Some((read(name, &line)?, content.filter(|_| kind == wanted)))
 }
 
 /// Size of the object of an answer.

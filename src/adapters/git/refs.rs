@@ -1,11 +1,14 @@
 //! Refs: read, compare-and-swap, pin. No ref is ever moved without naming the value it must have before.
 
+use super::owner::{OWNER_REF, read_card};
 use super::reader::Answer;
 use super::{Git, GitError, staying};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::{Seek, Write};
+use std::sync::Arc;
 
 /// The whole name of a ref. Git takes nearly any bytes for one, so it need not be text; shown, odd bytes are replaced.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,20 +105,60 @@ impl Git {
     pub async fn cas(&self, refname: &str, new: &CommitId, expected: Option<&CommitId>) -> Result<Cas, GitError> {
         let zero = "0".repeat(new.as_str().len());
         let old = expected.map_or(zero.as_str(), CommitId::as_str);
-        if self.asked_to_move(refname, new, old).await {
-            return Ok(Cas::Moved);
+        let owner = self.owner_of(refname);
+        for again in [true, false] {
+            let said = staying::transaction(refname, new.as_str(), old, owner.as_ref());
+            if self.asked_to_move(said.as_deref()).await {
+                return Ok(Cas::Moved);
+            }
+            let moved = match (&owner, &said) {
+                (Some(_), Some(said)) => {
+                    let plain: String = said.lines().filter(|l| !matches!(*l, "start" | "commit")).map(line).collect();
+                    self.told_to(&["update-ref", "-m", "mc", "--stdin"], &plain).await
+                }
+                _ => self.out(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await,
+            };
+            if moved.is_err() && self.owner_was_put_back(refname, owner.as_ref()).await? && again {
+                continue;
+            }
+            return self.settle(refname, new, expected, moved).await;
         }
-        let moved = self.out(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await;
-        self.settle(refname, new, expected, moved).await
+        Ok(Cas::Raced { now: self.ref_value(refname).await? })
+    }
+
+    /// The card that a move of this ref has to verify.
+    fn owner_of(&self, refname: &str) -> Option<CommitId> {
+        self.owner.card().filter(|_| refname != OWNER_REF)
+    }
+
+    /// After a move that failed: whether the owner's card was gone, or was no card, and is there again. No: it was where it
+    /// should be.
+    ///
+    /// # Errors
+    /// [`GitError::NotOwner`] when somebody else has claimed the repository.
+    async fn owner_was_put_back(&self, refname: &str, card: Option<&CommitId>) -> Result<bool, GitError> {
+        let Some(card) = card else { return Ok(false) };
+        let found = self.ref_value(OWNER_REF).await?;
+        if found.as_ref() == Some(card) {
+            return Ok(false);
+        }
+        let claimed = match &found {
+            Some(found) => read_card(self, found).await.is_some(),
+            None => false,
+        };
+        if !claimed && Box::pin(self.cas(OWNER_REF, card, found.as_ref())).await? == Cas::Moved {
+            return Ok(true);
+        }
+        self.owner.lose();
+        Err(GitError::NotOwner { refname: refname.to_owned() })
     }
 
     /// Has the process that stays move a ref. No: it was not asked, or did not say that it had.
-    async fn asked_to_move(&self, refname: &str, new: &CommitId, old: &str) -> bool {
-        let (Some(staying), Some(said)) = (&self.staying, staying::transaction(refname, new.as_str(), old)) else {
-            return false;
-        };
-        let start = || self.writer(&["update-ref", "-m", "mc", "--stdin"], false);
-        staying.refs.ask(start, async |talker| staying::transact(talker, &said).await).await.is_some()
+    async fn asked_to_move(&self, said: Option<&str>) -> bool {
+        let (Some(staying), Some(said)) = (&self.staying, said) else { return false };
+        // It ends by itself when its input does, with what it had begun done or undone.
+        let start = || self.command(&["update-ref", "-m", "mc", "--stdin"]).finishing().talk(Some(&self.guard)).ok();
+        staying.refs.ask(start, async |talker| staying::transact(talker, said).await).await.is_some()
     }
 
     /// Makes sure that `refname` holds `commit` for good.
@@ -166,7 +209,14 @@ impl Git {
     /// # Errors
     /// [`GitError`] when git fails.
     pub async fn unpin(&self, refname: &str, expected: &CommitId) -> Result<Cas, GitError> {
-        let gone = self.out(&["update-ref", "--no-deref", "-d", refname, expected.as_str()]).await;
+        let owner = self.owner_of(refname);
+        let gone = match owner.as_ref().and_then(|card| staying::removal(refname, expected.as_str(), card)) {
+            Some(said) => self.told_to(&["update-ref", "-m", "mc", "--stdin"], &said).await,
+            None => self.out(&["update-ref", "--no-deref", "-d", refname, expected.as_str()]).await,
+        };
+        if gone.is_err() && self.owner_was_put_back(refname, owner.as_ref()).await? {
+            return Box::pin(self.unpin(refname, expected)).await;
+        }
         let Err(error) = gone else { return Ok(Cas::Moved) };
         match self.ref_value(refname).await? {
             None => Ok(Cas::Moved),
@@ -189,6 +239,19 @@ impl Git {
         Ok(self.listed_refs(&[&below]).await?.into_iter().next().map(|(name, _)| name.to_string()))
     }
 
+    /// Runs git with this text as its standard input; it must print nothing. For a command that moves refs: the lock goes with it.
+    ///
+    /// # Errors
+    /// [`GitError`] when it does not exit with 0.
+    async fn told_to(&self, args: &[&str], text: &str) -> Result<String, GitError> {
+        let failed = |source| GitError::Io { path: std::env::temp_dir(), source };
+        let mut input = tempfile::tempfile().map_err(failed)?;
+        input.write_all(text.as_bytes()).and_then(|()| input.rewind()).map_err(failed)?;
+        let output = self.command(args).between(&Arc::new(input), None).finishing().run(&self.guard).await?;
+        if output.success() { Ok(String::new()) } else { Err(self.failed(args, &output)) }
+    }
+
+    /// Settles what became of a move by what the ref holds now.
     async fn settle(
         &self,
         refname: &str,
@@ -210,4 +273,9 @@ impl Git {
             None => Err(error),
         }
     }
+}
+
+/// A line with its end.
+fn line(text: &str) -> String {
+    format!("{text}\n")
 }

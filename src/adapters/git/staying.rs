@@ -6,6 +6,7 @@
 //! engine is gone: what they had begun is done or undone by then.
 
 use super::others::Remembered;
+use super::owner::OWNER_REF;
 use super::special::Trees;
 use crate::adapters::host::command::Talker;
 use crate::domain::values::{CommitId, TreeId};
@@ -118,11 +119,25 @@ fn ground(common_dir: &Path) -> Ground {
     own.into_iter().chain(borrowed).map(seen).collect()
 }
 
-/// A transaction of `git update-ref --stdin` that moves `refname` from `old` to `new`; `None`: not a name that can be said
-/// there in a line of words.
-pub(super) fn transaction(refname: &str, new: &str, old: &str) -> Option<String> {
-    let plain = !refname.is_empty() && refname.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
-    plain.then(|| format!("start\noption no-deref\nupdate {refname} {new} {old}\ncommit\n"))
+/// A transaction of `git update-ref --stdin` that moves `refname` from `old` to `new`, while the owner's card is where it is;
+/// `None`: not a name that can be said there in a line of words.
+pub(super) fn transaction(refname: &str, new: &str, old: &str, owner: Option<&CommitId>) -> Option<String> {
+    let verify = owner.map(verified).unwrap_or_default();
+    sayable(refname).then(|| format!("start\n{verify}option no-deref\nupdate {refname} {new} {old}\ncommit\n"))
+}
+
+/// The input of `git update-ref --stdin` that deletes `refname` if it holds `old`, while the owner's card is where it is.
+pub(super) fn removal(refname: &str, old: &str, owner: &CommitId) -> Option<String> {
+    let verify = verified(owner);
+    sayable(refname).then(|| format!("{verify}option no-deref\ndelete {refname} {old}\n"))
+}
+
+fn verified(owner: &CommitId) -> String {
+    format!("option no-deref\nverify {OWNER_REF} {owner}\n")
+}
+
+fn sayable(refname: &str) -> bool {
+    !refname.is_empty() && !refname.starts_with('"') && refname.bytes().all(|b| b > b' ' && b != 0x7f)
 }
 
 /// Says a transaction; `Some`: git has done it.
@@ -144,9 +159,8 @@ pub(super) async fn merge(talker: &mut Talker, ours: &CommitId, theirs: &CommitI
 }
 
 /// Has `git hash-object --stdin-paths` keep a file as an object; says its id.
-pub(super) async fn keep(talker: &mut Talker, draft: &Path, content: &[u8]) -> Option<CommitId> {
+pub(super) async fn keep(talker: &mut Talker, draft: &Path) -> Option<CommitId> {
     let path = draft.to_str().filter(|path| path.starts_with('/') && !path.contains('\n'))?;
-    std::fs::write(draft, content).ok()?;
     CommitId::new(&talker.ask(&format!("{path}\n")).await.ok()?).ok()
 }
 

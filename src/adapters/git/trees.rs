@@ -70,8 +70,29 @@ impl Git {
     }
 
     pub(super) async fn tree_at(&self, name: &str) -> Option<Vec<u8>> {
-        let dialogue = async |talker: &mut _| reader::tree(talker, name).await;
+        self.content(name, "tree").await
+    }
+
+    /// The id of the object that `name` stands for, from the process that stays.
+    pub(super) async fn object(&self, name: &str) -> Option<String> {
+        match self.told(name).await? {
+            reader::Answer::Object(id) => Some(id),
+            reader::Answer::Missing => None,
+        }
+    }
+
+    /// The content of an object of this kind, from the process that stays.
+    pub(super) async fn content(&self, name: &str, kind: &str) -> Option<Vec<u8>> {
+        let dialogue = async |talker: &mut _| reader::content(talker, name, kind).await;
         self.staying.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
+    }
+
+    /// The parents of a commit, from the process that stays.
+    pub(super) async fn parents(&self, commit: &CommitId) -> Option<Vec<CommitId>> {
+        let text = self.content(commit.as_str(), "commit").await?;
+        let lines = text.split(|b| *b == b'\n').take_while(|line| !line.is_empty());
+        let parents = lines.filter_map(|line| line.strip_prefix(b"parent "));
+        parents.map(|id| CommitId::new(std::str::from_utf8(id).ok()?).ok()).collect()
     }
 }
 
@@ -84,7 +105,7 @@ fn differing<'a>(
     both.into_iter().filter(|name| a.get(name) != b.get(name))
 }
 
-/// An entry of a tree: mode and name as git writes them, and the id as bytes.
+/// An entry of a tree: its mode as git writes it, and the id as bytes.
 pub(super) type Entry<'a> = (&'a [u8], &'a [u8]);
 
 /// Reads the entries of a tree object (`<mode> <name> NUL <id>`, see gitformat-pack and `git mktree`) by name; absent when it

@@ -51,6 +51,7 @@ pub struct CommandLine {
     limit: usize,
     deadline: Duration,
     files: Option<(Arc<File>, Option<Arc<File>>)>,
+    finishes: bool,
 }
 
 impl CommandLine {
@@ -67,6 +68,7 @@ impl CommandLine {
             limit: 64 << 20,
             deadline: Duration::from_secs(600),
             files: None,
+            finishes: false,
         }
     }
 
@@ -75,6 +77,14 @@ impl CommandLine {
     #[must_use]
     pub fn between(mut self, input: &Arc<File>, output: Option<&Arc<File>>) -> Self {
         self.files = Some((Arc::clone(input), output.map(Arc::clone)));
+        self
+    }
+
+    /// Is left to finish when the task that waits for it is given up: killed half way, a program that moves refs leaves locks
+    /// in the repository that nobody removes. It holds the engine's lock until then, and ends at its deadline.
+    #[must_use]
+    pub fn finishing(mut self) -> Self {
+        self.finishes = true;
         self
     }
 
@@ -167,7 +177,7 @@ impl CommandLine {
         if let Some(dir) = &self.cwd {
             command.current_dir(dir);
         }
-        command.process_group(0).kill_on_drop(true);
+        command.process_group(0).kill_on_drop(!self.finishes);
         command
     }
 
@@ -207,7 +217,8 @@ impl CommandLine {
         command.stdin(input.map_err(failed)?).stdout(output.map_err(failed)?).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         // Dropped before the child, whose number nobody else can have until then.
-        let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let mut group = Group(pid.filter(|_| !self.finishes));
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         let work = async {
             let (stdout, stderr) = tokio::try_join!(drain(out.as_mut(), self.limit), drain(err.as_mut(), self.limit))?;
@@ -219,7 +230,10 @@ impl CommandLine {
                 Ok(Output { ending: Ending::told(status.code(), status.signal()), stdout, stderr })
             }
             Ok(Err(source)) => Err(failed(source)),
-            Err(_) => Err(CommandError::Deadline { command: self.shown(), after: self.deadline }),
+            Err(_) => {
+                group.0 = pid;
+                Err(CommandError::Deadline { command: self.shown(), after: self.deadline })
+            }
         }
     }
 }

@@ -87,6 +87,19 @@ pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|t| t.trim().to_owned()).unwrap_or_default()
 }
 
+/// Clock ticks in a second as `/proc` counts them (USER_HZ, see proc(5) and time(7)): 100 wherever Linux runs today.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// How long ago a process was born, by the time since boot, to a hundredth of a second.
+#[must_use]
+pub fn age(born: u64) -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    let (seconds, hundredths) = text.split_whitespace().next()?.split_once('.')?;
+    let now = seconds.parse::<u64>().ok()? * 100 + hundredths.parse::<u64>().ok()?;
+    let ago = now.checked_sub(born.saturating_mul(100) / TICKS_PER_SECOND)?;
+    Some(Duration::from_millis(ago * 10))
+}
+
 /// The pid namespace of a process as an inode number; absent when it is gone or may not be looked at.
 #[must_use]
 pub fn pid_namespace(pid: u32) -> Option<u64> {

@@ -109,6 +109,22 @@ impl StateDir {
         Ok(Self { root, common_dir })
     }
 
+    /// Where nothing was kept for the repository here, and no variable names the place: state directories of repositories that
+    /// are not where they were. One of them is this repository's own when it was moved; its id tells (see `refs/mc/owner`).
+    #[must_use]
+    pub fn of_moved(&self, env: &Environment) -> Vec<(String, Self)> {
+        if env.var("MC_STATE_DIR").is_some() || self.root.join("repository").exists() {
+            return Vec::new();
+        }
+        let candidates = known(env).unwrap_or_default();
+        let moved = candidates.into_iter().filter(|k| k.repository == self.common_dir || !k.repository.exists());
+        let told = moved.filter_map(|known| {
+            let id = std::fs::read_to_string(known.root.join("state-id")).ok()?;
+            Some((id.trim().to_owned(), Self { root: known.root, common_dir: self.common_dir.clone() }))
+        });
+        told.collect()
+    }
+
     /// Makes the folders that are missing, each with mode 0700, and marks the place as this repository's. Folders that
     /// exist keep their mode.
     ///
@@ -127,6 +143,19 @@ impl StateDir {
         }
         // The repository was moved: the place follows it.
         std::fs::write(&mark, self.common_dir.as_os_str().as_bytes()).map_err(io(&mark))
+    }
+
+    /// That no other repository that still exists has its state here; changes nothing.
+    ///
+    /// # Errors
+    /// [`PlaceError::OtherRepository`].
+    pub fn belongs_here(&self) -> Result<(), PlaceError> {
+        let Ok(mark) = std::fs::read(self.root.join("repository")) else { return Ok(()) };
+        let other = PathBuf::from(std::ffi::OsString::from_vec(mark));
+        match other != self.common_dir && other.exists() {
+            true => Err(PlaceError::OtherRepository { root: self.root.clone(), other }),
+            false => Ok(()),
+        }
     }
 
     /// Makes the folders that are missing, and marks nothing: for commands that keep only what is valid for a tree wherever
@@ -156,7 +185,7 @@ impl StateDir {
         if text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Ok(text);
         }
-        let reason = "it does not hold 32 hexadecimal digits; delete it, then use --take-over";
+        let reason = "it does not hold 32 hexadecimal digits; delete it, then use --take-over MACHINE";
         Err(io(&path)(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)))
     }
 

@@ -162,7 +162,8 @@ pub(crate) async fn fetch(
         ["-c", "protocol.version=2"],
         ["-c", "fetch.fsckObjects=false"],
         ["fetch", "--quiet"],
-        ["--no-write-fetch-head", "--no-tags"],
+        ["--no-write-fetch-head", "--no-auto-gc"],
+        ["--upload-pack=git-upload-pack", "--no-tags"],
         ["--no-auto-maintenance", "--no-recurse-submodules"],
     ];
     let mut args: Vec<&OsStr> = flags.iter().flatten().map(OsStr::new).collect();

@@ -3,47 +3,69 @@
 use super::Decision;
 use super::budget::Allowance;
 use super::cancel::given_up;
+use super::circuit::{Operation, cause_of, is_collected};
 use super::command::{AttemptOrder, Command};
 use super::event::{AcceptBefore, AttemptReport, Claim, RunEnd, StopLevel, Unkept};
 use super::evidence;
 use super::parts::{Unit, UnitState};
-use super::policy::backoff;
+use super::probe::Try;
 use super::record::{AttemptClass, EndReason, NextMove, Record};
 use super::state::State;
 use crate::domain::ending::Ending;
-use crate::domain::values::{CommitId, UnitId};
+use crate::domain::trouble::Trouble;
+use crate::domain::values::{CommitId, Millis, UnitId};
 use std::sync::Arc;
 
 impl Decision<'_> {
-    /// Fills free slots with ready units.
+    /// Collects again what could not be kept, then fills free slots with ready units.
     pub(super) fn dispatch(&mut self) {
-        while self.state.may_dispatch() {
+        self.collect_again();
+        while self.state.may_dispatch() && self.state.lets(Try::Start, self.now) {
             let (Some(slot), Some((i, allowance))) = (self.state.free_slot(), self.state.next_start(self.now)) else {
                 return;
             };
             if allowance == Allowance::Over {
                 return self.stop(StopLevel::Drain, EndReason::Budget);
             }
-            let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return };
-            let unit = &self.state.units[i];
-            let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
-            let green = if n == 1 { self.wave_base(unit).unwrap_or(green) } else { green };
-            let from = unit.own_work.clone().unwrap_or_else(|| green.clone());
-            let (id, evidence) = (unit.spec.id.clone(), unit.evidence.clone());
-            self.note(Record::AttemptStarted {
-                unit: id.clone(),
-                n,
-                slot,
-                at: self.now,
-                host: "local".to_owned(),
-                green,
-                from,
-                evidence,
-            });
-            if let Some(order) = self.state.order(&id) {
-                self.ask(Command::Start(order));
+            if !self.start(slot, i) {
+                return;
             }
         }
+    }
+
+    fn collect_again(&mut self) {
+        while self.state.may_collect() && self.state.lets(Try::Collect, self.now) {
+            let due = |i: &usize| self.state.units[*i].collect_at.is_some_and(|at| at <= self.now);
+            let Some(i) = self.state.units_to_collect().find(due) else { return };
+            let unit = self.state.units[i].spec.id.clone();
+            let Some(order) = self.state.order(&unit) else { return };
+            self.note(Record::CollectAsked { unit, n: order.n, at: self.now });
+            self.ask(Command::Adopt(order));
+        }
+    }
+
+    /// Starts the next attempt of the unit at `i`; no where there is no green to start on.
+    pub(super) fn start(&mut self, slot: u32, i: usize) -> bool {
+        let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return false };
+        let unit = &self.state.units[i];
+        let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
+        let green = if n == 1 { self.wave_base(unit).unwrap_or(green) } else { green };
+        let from = unit.own_work.clone().unwrap_or_else(|| green.clone());
+        let (id, evidence) = (unit.spec.id.clone(), unit.evidence.clone());
+        self.note(Record::AttemptStarted {
+            unit: id.clone(),
+            n,
+            slot,
+            at: self.now,
+            host: "local".to_owned(),
+            green,
+            from,
+            evidence,
+        });
+        if let Some(order) = self.state.order(&id) {
+            self.ask(Command::Start(order));
+        }
+        true
     }
 
     /// First attempts of a wave share one base: green when the wave opened.
@@ -53,28 +75,110 @@ impl Decision<'_> {
     }
 
     pub(super) fn attempt_ended(&mut self, id: &UnitId, n: u32, report: Box<AttemptReport>) {
-        let Some(unit) = self.state.unit(id) else { return };
-        let open = unit.attempts.last().is_some_and(|a| a.n == n && a.ended.is_none());
-        if !open {
-            return;
+        let Some((i, started)) = self.open_attempt(id, n) else { return };
+        let stopped = self.state.units[i].has_recorded_stop();
+        let class = classify(&report, self.state.units[i].spec.run.is_some(), stopped);
+        if class == AttemptClass::Infrastructure {
+            self.meets(&cause_of(&report), Operation::Prepare, &self.state.witness(i));
         }
-        let class = classify(&report, unit.spec.run.is_some(), unit.has_recorded_stop());
+        let unit = &self.state.units[i];
         let next = match self.state.cancelling.contains(id) {
             true => given_up(unit),
             false => self.next_move(unit, class, &report),
         };
+        let collected = is_collected(class, &report);
         self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report });
+        if collected {
+            self.works(&[Operation::Prepare, Operation::Collect], started);
+        }
         self.block_dependants(id);
+    }
+
+    /// A program of ours runs in a prepared workspace: whatever kept attempts from that is over.
+    pub(super) fn attempt_began(&mut self, id: &UnitId, n: u32) {
+        if let Some((_, started)) = self.open_attempt(id, n) {
+            self.works(&[Operation::Prepare], started);
+        }
+    }
+
+    /// The index of a unit whose attempt `n` is at work, and when that began.
+    fn open_attempt(&self, id: &UnitId, n: u32) -> Option<(usize, Millis)> {
+        let i = *self.state.index.get(id)?;
+        let unit = &self.state.units[i];
+        let attempt = unit.attempts.last().filter(|a| a.n == n && a.ended.is_none())?;
+        (unit.state == UnitState::Running).then_some((i, attempt.started))
+    }
+
+    /// An attempt has ended and its workspace could not be collected: it is tried again, and nothing is run again for it.
+    pub(super) fn not_collected(&mut self, id: &UnitId, n: u32, trouble: Trouble) {
+        let Some((i, _)) = self.open_attempt(id, n) else { return };
+        if self.state.stopping_now() || self.state.cancelling.contains(id) {
+            return self.leave_uncollected(i, Some(trouble));
+        }
+        self.meets(&trouble.cause, Operation::Collect, &self.state.witness(i));
+        let (unit, policy) = (&self.state.units[i], &self.state.policy);
+        let free = self.state.circuit().is_some() || self.state.killing();
+        if !free && unit.infra + 1 > policy.max_infrastructure_retries {
+            let reason =
+                format!("what its attempt made could not be kept in {} tries, last: {trouble}", unit.infra + 1);
+            let (next, report) = (NextMove::Fail { reason }, AttemptReport::bare(RunEnd::Infrastructure(trouble)));
+            let class = AttemptClass::Infrastructure;
+            self.note(Record::AttemptEnded {
+                unit: id.clone(),
+                n,
+                at: self.now,
+                class,
+                next,
+                report: Box::new(report),
+            });
+            // Nobody waits for it any more; what is in the workspace is kept when that is used next.
+            self.ask(Command::Kill { unit: id.clone(), n });
+            return self.block_dependants(id);
+        }
+        let again_at = if free { self.now } else { self.now + policy.pause(unit.infra + 1) };
+        self.note(Record::CollectFailed { unit: id.clone(), n, at: self.now, again_at, trouble });
+    }
+
+    /// Ends an attempt whose workspace was not collected; what is in it is kept when the workspace is used next.
+    fn leave_uncollected(&mut self, i: usize, trouble: Option<Trouble>) {
+        let unit = &self.state.units[i];
+        let (id, next) = (unit.spec.id.clone(), given_up(unit));
+        let Some(attempt) = unit.attempts.last().filter(|a| a.ended.is_none()) else { return };
+        let (n, slot) = (attempt.n, attempt.slot);
+        let mut report = AttemptReport::bare(RunEnd::Stopped);
+        let why = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+        let told = format!("what it made is in its workspace (slot {slot}) and is kept when that is used next{why}");
+        report.notes.push(told);
+        let class = AttemptClass::Stopped;
+        self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report: Box::new(report) });
+        self.ask(Command::Kill { unit: id, n });
+    }
+
+    /// Gives up collecting what attempts of all units, or of one, have left.
+    pub(super) fn give_up_collecting(&mut self, only: Option<&UnitId>) {
+        let wanted = |i: &usize| only.is_none_or(|id| self.state.units[*i].spec.id == *id);
+        let open: Vec<usize> = self.state.units_to_collect().filter(wanted).collect();
+        open.into_iter().for_each(|i| self.leave_uncollected(i, None));
     }
 
     pub(super) fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
         match self.by_class(unit, class, report) {
-            NextMove::Retry { because, .. } if class != AttemptClass::Stopped && self.state.starts_used(unit) => {
+            NextMove::Retry { because, .. }
+                if class != AttemptClass::Stopped
+                    && !self.is_nobodys(class, report)
+                    && self.state.starts_used(unit) =>
+            {
                 let last = if because.is_empty() { ended(&report.end) } else { because };
                 NextMove::Fail { reason: starts_reason(unit, &last) }
             }
             next => next,
         }
+    }
+
+    /// Whether an attempt ended by trouble that is common just now.
+    fn is_nobodys(&self, class: AttemptClass, report: &AttemptReport) -> bool {
+        let common = class == AttemptClass::Infrastructure && self.state.circuit().is_some();
+        common && !cause_of(report).is_of_the_run()
     }
 
     fn by_class(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
@@ -129,11 +233,17 @@ impl Decision<'_> {
             AttemptClass::Continue => {
                 NextMove::Retry { not_before: 0, own_work: agent, because: report.summary.clone() }
             }
+            // Nobody's budget is used for what more than one met: the circuit says when it is tried again.
+            AttemptClass::Infrastructure if self.is_nobodys(class, report) => NextMove::Retry {
+                not_before: 0,
+                own_work: agent && (report.head.is_none() || report.changed),
+                because: String::new(),
+            },
             AttemptClass::Infrastructure if unit.infra + 1 > policy.max_infrastructure_retries => NextMove::Fail {
                 reason: format!("infrastructure failed {} times, last: {}", unit.infra + 1, ended(&report.end)),
             },
             AttemptClass::Infrastructure => NextMove::Retry {
-                not_before: self.now + backoff(unit.infra + 1),
+                not_before: self.now + policy.pause(unit.infra + 1),
                 own_work: agent && (report.head.is_none() || report.changed),
                 because: String::new(),
             },
@@ -189,6 +299,9 @@ impl Decision<'_> {
 
     /// Asks the executor to kill everything that runs; each task still ends in its own event.
     pub(super) fn kill_running(&mut self) {
+        if self.state.stopping_now() {
+            self.give_up_collecting(None);
+        }
         let running: Vec<_> = self.state.running().map(|(u, a)| (u.spec.id.clone(), a.n)).collect();
         for (unit, n) in running {
             self.ask(Command::Kill { unit, n });
@@ -218,6 +331,11 @@ impl State {
             evidence: unit.evidence.clone(),
             accept_first: unit.spec.run.is_none() && unit.wants_failure_before(),
         })
+    }
+
+    /// Whether everything is to be killed for good.
+    pub(super) fn stopping_now(&self) -> bool {
+        matches!(self.stop, Some((StopLevel::Now, _)))
     }
 
     /// Whether a kill was asked for by a person or a cap.
@@ -321,7 +439,7 @@ fn ended(end: &RunEnd) -> String {
     match end {
         RunEnd::Exited(code) => Ending::Code(*code).to_string(),
         RunEnd::Signaled(signal) => Ending::Signal(*signal).to_string(),
-        RunEnd::Infrastructure(what) => what.clone(),
+        RunEnd::Infrastructure(trouble) => trouble.why.clone(),
         RunEnd::Timeout => "time used up".to_owned(),
         RunEnd::Stalled => "stalled".to_owned(),
         RunEnd::Stopped => "killed, with no stop of mc on record".to_owned(),

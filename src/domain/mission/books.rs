@@ -189,7 +189,7 @@ impl State {
 
     /// Whether the mission was ended before its time, and only what became of its units is still written.
     pub(super) fn closing(&self) -> bool {
-        matches!(self.stop, Some((StopLevel::Drain, EndReason::WallTime | EndReason::Circuit)))
+        matches!(self.stop, Some((StopLevel::Drain, EndReason::WallTime)))
     }
 
     /// Whether an end for this reason may still write the books: nothing works any more, and green can be moved.
@@ -197,8 +197,8 @@ impl State {
         let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
         // What may have landed answers for itself.
         let intended = self.landing.as_ref().is_some_and(|landing| landing.intended.is_some());
-        matches!(why, EndReason::WallTime | EndReason::Circuit)
-            && !(self.closed || early || intended || self.hold.is_some())
+        why == EndReason::WallTime
+            && !(self.closed || early || intended || self.hold.is_some() || self.circuit.is_some())
             && (self.books.is_some() || self.books_due())
     }
 
@@ -206,7 +206,7 @@ impl State {
     pub(super) fn closes(&mut self) {
         self.closed = true;
         self.stop = self.stop.map(|(_, why)| (StopLevel::Drain, why));
-        (self.step_failures, self.infra_in_row) = (0, 0);
+        self.step_failures = 0;
     }
 
     /// Whether the books of an early end did not get on green at the first try.
@@ -259,8 +259,7 @@ impl State {
     pub(super) fn books_asked(&mut self, mr: u64, green: &Tip, books: &Books) {
         self.next_mr = self.next_mr.max(mr + 1);
         let source = MergeSource::Books { round: books.round };
-        let request = MergeRequest { id: mr, source, head: green.clone(), arrived: books.at, order: 0 };
-        self.queue.insert((0, mr), request);
+        self.queue.insert((0, mr), MergeRequest::new(mr, source, green.clone(), books.at, 0));
         for told in &books.session.units {
             if let Some(i) = self.index.get(&told.unit).copied() {
                 self.units[i].known.asked = Some(told.state);
@@ -302,7 +301,7 @@ impl Decision<'_> {
             return false;
         }
         if let Some(mr) = self.state.landing.as_ref().map(|landing| landing.mr.id) {
-            self.note(Record::Requeued { mr, why: "the mission ends".to_owned() });
+            self.note(Record::Requeued { mr, why: "the mission ends".to_owned(), behind: None, waits_for: None });
         }
         self.note(Record::Closing { at: self.now });
         // At once, so that nothing of the round goes on in between; unless a request waits that was made before. Either goes

@@ -186,6 +186,12 @@ impl State {
             | Record::WaveOpened { at, .. }
             | Record::AttemptStarted { at, .. }
             | Record::AttemptEnded { at, .. }
+            | Record::CollectFailed { at, .. }
+            | Record::CollectAsked { at, .. }
+            | Record::CircuitOpened { at, .. }
+            | Record::CircuitKept { at, .. }
+            | Record::CircuitClosed { at, .. }
+            | Record::StageAsked { at }
             | Record::LandingStarted { at, .. }
             | Record::VerifyStarted { at, .. }
             | Record::Verified { at, .. }

@@ -25,6 +25,7 @@ impl Decision<'_> {
             return;
         }
         self.note(Record::UnitCancelAsked { unit: id.clone(), at: self.now });
+        self.give_up_collecting(Some(id));
         self.kill_attempt(id);
     }
 
@@ -58,7 +59,7 @@ impl Decision<'_> {
             return false;
         }
         let why = "its unit was cancelled".to_owned();
-        self.note(Record::Requeued { mr: landing.mr.id, why });
+        self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for: None });
         true
     }
 
@@ -115,6 +116,7 @@ impl State {
         }
         self.unit_to(unit, |u| {
             u.state = UnitState::Cancelled;
+            u.turn = None;
             reason.clone_into(&mut u.reason);
         });
     }

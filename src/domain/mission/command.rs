@@ -2,6 +2,7 @@
 
 use super::books::Books;
 use super::evidence::ExtraStage;
+use super::turns::Contested;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
@@ -55,6 +56,8 @@ pub enum Command {
         source: MergeSource,
         /// Title for the landing commit. Untrusted.
         title: String,
+        /// Files of other units' turns; the answer says which of them the candidate touches.
+        contested: Vec<Contested>,
     },
     /// Write marks and a session on top of green and pin the candidate; an `Integrated` follows.
     WriteBooks {

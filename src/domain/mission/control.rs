@@ -30,7 +30,6 @@ impl Decision<'_> {
         if self.state.ends_at().is_some_and(|end| self.now >= end) && !self.state.closing() {
             self.stop(StopLevel::Now, EndReason::WallTime);
         }
-        self.watch_circuit();
     }
 
     /// Brings a stopping or held mission to its end once nothing is open. True when nothing else may happen.
@@ -47,7 +46,7 @@ impl Decision<'_> {
                 self.suspend(ENVIRONMENT);
                 return true;
             }
-            return false;
+            return self.suspend_for_trouble();
         };
         match level {
             StopLevel::Drain => {
@@ -56,12 +55,17 @@ impl Decision<'_> {
                     false => self.state.landing.is_some() || !self.state.queue.is_empty(),
                 };
                 let between = !matches!(self.state.stage, Stage::Baseline | Stage::Preflight | Stage::Establishing);
-                let fails = self.state.hold.is_some() || self.state.closing_fails(self.now);
+                // What waits for a common cause to pass is not waited for when a person has it end.
+                let waits = self.state.circuit().is_some() && (why == EndReason::Person || self.state.closing());
+                let fails = self.state.hold.is_some() || waits || self.state.closing_fails(self.now);
                 if fails && !busy {
                     self.end_stopped(why);
                     return true;
                 }
-                if busy || landing || !between {
+                if self.suspend_for_trouble() {
+                    return true;
+                }
+                if busy || landing || self.state.collects_at().is_some() || !between {
                     return false;
                 }
                 // What landed until now is told of, too.
@@ -79,7 +83,7 @@ impl Decision<'_> {
     }
 
     fn suspend(&mut self, code: u8) {
-        self.note(Record::Suspended { at: self.now, code });
+        self.note(Record::Suspended { at: self.now, code, cause: None });
         self.ask(Command::Exit { code });
     }
 
@@ -91,7 +95,6 @@ impl Decision<'_> {
             }
             EndReason::WallTime => (MissionOutcome::WallTime, "the wall-time cap is reached", UNLANDED),
             EndReason::Budget => (MissionOutcome::Budget, "the budget allows no further attempt", UNLANDED),
-            EndReason::Circuit => (MissionOutcome::CircuitOpen, "infrastructure failed again and again", ENVIRONMENT),
         };
         self.end(outcome, reason.to_owned(), code);
     }
@@ -108,6 +111,7 @@ impl Decision<'_> {
 
     /// Ends the mission; `code` holds unless everything known landed and the objective, if checked, is met.
     pub(super) fn end(&mut self, outcome: MissionOutcome, reason: String, code: u8) {
+        self.give_up_collecting(None);
         let open: Vec<(UnitId, UnitState)> =
             self.state.units.iter().filter(|u| !u.state.terminal()).map(|u| (u.spec.id.clone(), u.state)).collect();
         for (unit, state) in open {
@@ -125,7 +129,7 @@ impl Decision<'_> {
             | MissionOutcome::Stopped
             | MissionOutcome::WallTime
             | MissionOutcome::Budget => !self.state.units.is_empty(),
-            MissionOutcome::CircuitOpen | MissionOutcome::Refused | MissionOutcome::Error => false,
+            MissionOutcome::Refused | MissionOutcome::Error => false,
         };
         let code = if clean && !unmet && self.state.all_done() { 0 } else { code };
         self.note(Record::MissionEnded { at: self.now, outcome, reason, code });

@@ -6,6 +6,7 @@
 use super::budget::Cost;
 use super::evidence::Quick;
 use crate::domain::backlog::Offer;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
@@ -50,9 +51,9 @@ pub enum Event {
     /// Answer to [`super::Command::Establish`].
     Established(Result<(), Refusal>),
     /// Answer to [`super::Command::CheckTarget`]: the target's head when green does not contain it.
-    TargetChecked(Option<Tip>),
+    TargetChecked(Result<Option<Tip>, Trouble>),
     /// Answer to [`super::Command::ReadBacklog`]: units as written, and ids landed on green by earlier missions.
-    BacklogRead(Result<Offer, String>),
+    BacklogRead(Result<Offer, NoOffer>),
     /// Answer to [`super::Command::Start`] and [`super::Command::Adopt`].
     AttemptEnded {
         /// The unit.
@@ -62,12 +63,29 @@ pub enum Event {
         /// What was found.
         report: Box<AttemptReport>,
     },
+    /// Told while an attempt is at work: its workspace is prepared and its program runs.
+    AttemptBegan {
+        /// The unit.
+        unit: UnitId,
+        /// Attempt number.
+        n: u32,
+    },
+    /// The other answer to them: the attempt has ended, and what it made cannot be kept yet. It is asked for again by
+    /// [`super::Command::Adopt`].
+    NotCollected {
+        /// The unit.
+        unit: UnitId,
+        /// Attempt number.
+        n: u32,
+        /// What stands in the way.
+        trouble: Trouble,
+    },
     /// Answer to [`super::Command::Integrate`].
     Integrated {
         /// The landing's token.
         token: u64,
         /// What came of it; `Err` is infrastructure.
-        result: Result<Integration, String>,
+        result: Result<Integration, Trouble>,
     },
     /// Answer to [`super::Command::Verify`].
     Verified {
@@ -81,15 +99,24 @@ pub enum Event {
         /// The landing's token.
         token: u64,
         /// What came of it; `Err` is infrastructure.
-        result: Result<LandResult, String>,
+        result: Result<LandResult, Trouble>,
     },
     /// Answer to [`super::Command::CheckObjective`].
     ObjectiveChecked {
         /// The round.
         round: u32,
         /// Whether the check passed; means nothing without one.
-        met: bool,
+        met: Result<bool, Trouble>,
     },
+}
+
+/// Why the backlog offers nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoOffer {
+    /// It is no plan: what is wrong with it, with line numbers. Untrusted.
+    Faulty(String),
+    /// It could not be read.
+    Trouble(Trouble),
 }
 
 /// How a mission is asked to stop; a later, stronger request replaces a weaker one.
@@ -144,7 +171,7 @@ pub enum RunEnd {
     /// It certainly never ran (nobody had claimed its run directory).
     NeverStarted,
     /// Host, disk, spawn, lost lease, vanished process: says nothing about the work.
-    Infrastructure(String),
+    Infrastructure(Trouble),
 }
 
 /// What an agent claims to have done; compared with git, never believed.
@@ -292,6 +319,15 @@ impl AttemptReport {
 pub enum Integration {
     /// A commit that may land if it verifies; pinned.
     Candidate(Tip),
+    /// The same, with something that must be known of it.
+    Noted {
+        /// The commit; pinned.
+        candidate: Tip,
+        /// Units that have a turn for files which it touches.
+        touches: Vec<UnitId>,
+        /// What a person should know, one line each. Untrusted.
+        notes: Vec<String>,
+    },
     /// The merged tree is green's tree: nothing to land.
     Unchanged,
     /// Both sides changed the same text.
@@ -307,6 +343,11 @@ pub enum Integration {
         candidate: Option<Tip>,
         /// What was left as it is, and why, one line each.
         notes: Vec<String>,
+    },
+    /// The change brings links that leave the tree; nothing was verified.
+    Links {
+        /// Path and target of each. Untrusted.
+        links: Vec<String>,
     },
     /// The change touches paths that must stay as they are; nothing was verified.
     Protected {
@@ -360,13 +401,27 @@ pub enum LandResult {
 pub struct Unverified {
     /// A sentence. Untrusted text.
     pub why: String,
+    /// What stood in the way.
+    pub cause: Cause,
     /// Exit code of the setup command, when it is what failed: it ran to its end and said no. Else it is infrastructure.
     pub setup: Option<i32>,
 }
 
 impl From<String> for Unverified {
     fn from(why: String) -> Self {
-        Self { why, setup: None }
+        Trouble::from(why).into()
+    }
+}
+
+impl From<Trouble> for Unverified {
+    fn from(Trouble { cause, why }: Trouble) -> Self {
+        Self { why, cause, setup: None }
+    }
+}
+
+impl From<Unverified> for Trouble {
+    fn from(not: Unverified) -> Self {
+        Self { cause: not.cause, why: not.why }
     }
 }
 

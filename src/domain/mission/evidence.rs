@@ -159,12 +159,26 @@ fn could_not_run(green: &str, note: &str, so: &str) -> String {
 
 /// The reason for refusing a change of protected paths.
 pub(super) fn protected_reason(paths: &[String]) -> String {
+    format!("it changes paths that target.verification.protect keeps as they are: {}", named(paths))
+}
+
+/// The reason for refusing a change that brings links out of its tree.
+pub(super) fn links_reason(links: &[String]) -> String {
+    format!("it has links that leave the tree, which queue.links refuses: {}", named(links))
+}
+
+/// What a person is told of such a change where it is not refused.
+#[must_use]
+pub fn links_note(links: &[String]) -> String {
+    format!("it has links that leave the tree: {}", named(links))
+}
+
+fn named(paths: &[String]) -> String {
     let named = paths.iter().take(NAMED_PATHS).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = match paths.len().saturating_sub(NAMED_PATHS) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("it changes paths that target.verification.protect keeps as they are: {named}{more}")
+    match paths.len().saturating_sub(NAMED_PATHS) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 impl State {
@@ -251,7 +265,8 @@ impl Decision<'_> {
     pub(super) fn already_there(&mut self, landing: &Landing) {
         if self.state.unit_of(landing).is_some_and(|u| u.spec.accept.is_some()) {
             if landing.candidate.is_none() {
-                self.note(Record::CandidateMade { token: landing.token, candidate: landing.onto.clone() });
+                let (token, candidate) = (landing.token, landing.onto.clone());
+                self.note(Record::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new() });
                 return;
             }
             let Some(now) = self.accept_on_green(landing, StageOutcome::Failed) else { return };
@@ -340,6 +355,7 @@ impl Decision<'_> {
             class: RejectClass::Unproven,
             reasons: vec![question],
             next,
+            files: Vec::new(),
         });
     }
 }

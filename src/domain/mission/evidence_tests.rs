@@ -51,7 +51,7 @@ impl Play {
         play.event(Event::Preflight(Ok(Ground { tip: tip('a'), create: true, notes: Vec::new() })));
         play.says(StageOutcome::Passed);
         play.event(Event::Established(Ok(())));
-        play.event(Event::TargetChecked(None));
+        play.event(Event::TargetChecked(Ok(None)));
         assert_eq!(play.unit().state, UnitState::Running);
         play
     }
@@ -114,7 +114,7 @@ impl Play {
 
     /// A person gives the unit a fresh start, and the mission, which waited for that, is resumed.
     fn answered(&mut self) {
-        self.event(Event::ObjectiveChecked { round: 1, met: true });
+        self.event(Event::ObjectiveChecked { round: 1, met: Ok(true) });
         self.event(Event::RetryUnit { unit: UnitId::new("u").unwrap(), answer: String::new() });
         self.event(Event::Resumed);
     }

@@ -1,19 +1,14 @@
 //! `apply`: the only place where a mission's state changes. It folds facts and decides nothing.
 
-use super::books::{Known, plain};
+use super::circuit::Operation;
 use super::command::MergeSource;
 use super::event::StopLevel;
-use super::parts::{
-    After, Attempt, Extra, Green, Landing, MergeRequest, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
-};
-use super::policy::AGE_BOOST;
+use super::parts::{After, Attempt, Extra, Green, Landing, Outside, Round, Stage, Unit, UnitState, Verifying};
+use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
 use crate::domain::backlog::WAITS;
-use crate::domain::plan::graph::Edge;
-use crate::domain::unit::UnitSpec;
-use crate::domain::values::{Millis, Tip, UnitId};
-use std::sync::Arc;
+use crate::domain::values::{Millis, UnitId};
 
 impl State {
     /// Folds one record.
@@ -46,9 +41,13 @@ impl State {
                     before: None,
                 });
             }
-            Record::TargetSeen { intake } => self.target_seen(intake.as_ref()),
+            Record::TargetSeen { intake } => {
+                self.step_failures = 0;
+                self.target_seen(intake.as_ref());
+            }
             Record::PlanAsked { .. } => self.stage = Stage::Reading,
             Record::RoundPlanned { round, units, edges, wave_of, left_over, aside } => {
+                self.step_failures = 0;
                 self.aside.clone_from(aside);
                 self.take_plan(*round, units, edges, wave_of, *left_over);
             }
@@ -95,18 +94,23 @@ impl State {
                     });
                     u.starts += 1;
                 });
+                self.tries_attempt(i, Try::Start);
             }
             Record::AttemptEnded { unit, n, at, class, next, report } => {
                 let Some(i) = self.index.get(unit).copied() else { return };
+                let charged = self.attempt_tells(i, *n, *at, *class, report);
                 for (slot, trouble) in self.slots.iter_mut().zip(&mut self.slot_trouble).filter(|(s, _)| **s == Some(i))
                 {
                     *slot = None;
                     *trouble = if *class == AttemptClass::Infrastructure { *trouble + 1 } else { 0 };
                 }
-                self.infra_in_row = if *class == AttemptClass::Infrastructure { self.infra_in_row + 1 } else { 0 };
                 self.take_accept(i, report);
                 self.charge(self.units[i].spec.run.is_some(), *class, report.cost);
                 self.touch(i, |u| {
+                    u.collect_at = None;
+                    if !matches!(next, NextMove::Queue { .. }) {
+                        u.steps_back(*at);
+                    }
                     if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {
                         attempt.ended = Some(*at);
                         attempt.class = Some(*class);
@@ -125,7 +129,8 @@ impl State {
                         | AttemptClass::FailedTimeout
                         | AttemptClass::FailedStalled
                         | AttemptClass::Empty => u.used += 1,
-                        AttemptClass::Infrastructure => u.infra += 1,
+                        AttemptClass::Infrastructure if charged => u.infra += 1,
+                        AttemptClass::Infrastructure => u.starts = u.starts.saturating_sub(1),
                         AttemptClass::Continue => u.continues += 1,
                         // The journal says who ended it: no fault of the unit, and no way to start without end.
                         AttemptClass::Stopped => u.starts = u.starts.saturating_sub(1),
@@ -135,6 +140,32 @@ impl State {
                 let source = MergeSource::Unit { unit: unit.clone(), n: *n };
                 self.follow(i, next, &source, report.head.as_ref(), *at);
             }
+            Record::CollectFailed { unit, at, again_at, trouble, .. } => {
+                let Some(i) = self.index.get(unit).copied() else { return };
+                let charges = !self.killing();
+                let charged = self.met_trouble(&trouble.cause, Operation::Collect, self.witness(i), *at, charges);
+                self.touch(i, |u| {
+                    u.state = UnitState::Pending;
+                    u.infra += u32::from(charged);
+                    u.collect_at = Some(*again_at);
+                    u.reason =
+                        format!("what its attempt made is in its workspace and could not be kept yet: {trouble}");
+                });
+            }
+            Record::CollectAsked { unit, .. } => {
+                let Some(i) = self.index.get(unit).copied() else { return };
+                self.touch(i, |u| {
+                    u.state = UnitState::Running;
+                    u.collect_at = None;
+                    u.reason.clear();
+                });
+                self.tries_attempt(i, Try::Collect);
+            }
+            Record::CircuitOpened { cause, operation, at, again_at } => self.opens(cause, *operation, *at, *again_at),
+            Record::CircuitKept { cause, operation, again_at, tries, .. } => {
+                self.stays_open(cause, *operation, *again_at, *tries);
+            }
+            Record::CircuitClosed { causes, .. } => self.closes_circuit(causes),
             Record::UnitBlocked { unit, cause } => self.unit_to(unit, |u| {
                 u.state = UnitState::Blocked;
                 u.reason = format!("{WAITS}{cause}");
@@ -170,11 +201,14 @@ impl State {
                     u.reason.clear();
                     u.blocked_by = None;
                     (u.used, u.infra, u.conflicts, u.continues, u.starts, u.not_before) = (0, 0, 0, 0, 0, 0);
+                    u.turn = None;
                 });
             }
             Record::LandingStarted { mr, token, onto, .. } => {
                 let Some(key) = self.queue.keys().find(|(_, id)| id == mr).copied() else { return };
                 let Some(request) = self.queue.remove(&key) else { return };
+                self.step_failures = 0;
+                self.tries_queue();
                 self.next_token = self.next_token.max(token + 1);
                 self.landing = Some(Landing {
                     mr: request,
@@ -185,20 +219,27 @@ impl State {
                     accept_before: None,
                     extra: None,
                     intended: None,
+                    touches: Vec::new(),
+                    notes: Vec::new(),
                     in_flight: true,
                     again_at: 0,
                 });
             }
-            Record::CandidateMade { candidate, .. } => {
+            Record::CandidateMade { candidate, touches, notes, .. } => {
                 self.step_failures = 0;
+                self.succeeded(Operation::Merge, Millis::MAX);
+                self.problems.extend(notes.iter().cloned());
                 if let Some(landing) = &mut self.landing {
                     landing.candidate = Some(candidate.clone());
+                    landing.touches.clone_from(touches);
+                    landing.notes.clone_from(notes);
                     landing.in_flight = false;
                     landing.again_at = 0;
                 }
             }
             Record::VerifyStarted { run, tip, role, at, against, confirms } => {
                 self.next_run = self.next_run.max(run + 1);
+                self.tries_queue();
                 self.verifying = Some(Verifying {
                     run: *run,
                     tip: tip.clone(),
@@ -214,6 +255,7 @@ impl State {
                     self.verifications_reused += 1;
                 } else {
                     self.verifications_run += 1;
+                    self.succeeded(Operation::Verify, Millis::MAX);
                 }
                 self.step_failures = 0;
                 let confirmed = *confirmed || done.confirms.is_some();
@@ -239,11 +281,17 @@ impl State {
                     }
                 }
             }
-            Record::StepFailed { again_at, setup, error, .. } => {
+            Record::StepFailed { again_at, setup, error, cause, at, .. } => {
                 self.step_failures += 1;
                 self.setup_failed = setup.map(|_| error.clone());
-                self.infra_in_row += 1;
+                if self.stage != Stage::Baseline && !self.killing() {
+                    let operation = self.operation_of_step();
+                    self.met_trouble(cause, operation, self.queue_witness(), *at, false);
+                }
                 self.base_again_at = *again_at;
+                if self.asks_for_its_round() {
+                    self.stage_again_at = Some(*again_at);
+                }
                 self.checking = false;
                 if self.verifying.take().is_some() {
                     self.verifications_run += 1;
@@ -253,7 +301,12 @@ impl State {
                     landing.again_at = *again_at;
                 }
             }
+            Record::StageAsked { .. } => {
+                self.stage_again_at = None;
+                self.checking = self.stage == Stage::Evaluating;
+            }
             Record::StepAsked { .. } => {
+                self.tries_queue();
                 if let Some(landing) = &mut self.landing {
                     landing.in_flight = true;
                 }
@@ -264,10 +317,12 @@ impl State {
                     landing.in_flight = true;
                 }
             }
-            Record::Landed { source, candidate, green, verdict, .. } => {
+            Record::Landed { source, candidate, green, verdict, at, .. } => {
                 self.step_failures = 0;
-                self.infra_in_row = 0;
                 self.landings += 1;
+                self.settled += 1;
+                self.succeeded(Operation::Merge, Millis::MAX);
+                self.progresses(*at);
                 let after = self.landing.take().and_then(|l| l.after);
                 let snapshot = after.filter(|_| green.tree == candidate.tree).map(|a| (a.key, a.summary));
                 self.green = Some(Green { tip: green.clone(), confirmed: snapshot.is_some(), snapshot });
@@ -278,6 +333,7 @@ impl State {
                     }
                     self.unit_to(unit, |u| {
                         u.state = UnitState::Landed;
+                        u.turn = None;
                         u.reason.clear();
                         u.landed = Some(candidate.clone());
                         u.verdict = Some(*verdict);
@@ -286,16 +342,19 @@ impl State {
             }
             Record::MergeEmpty { source, .. } => {
                 self.landing = None;
+                self.settled += 1;
                 self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     self.unit_to(unit, |u| {
                         u.state = UnitState::NoOp;
+                        u.turn = None;
                         "its change is already on green".clone_into(&mut u.reason);
                     });
                 }
             }
-            Record::Rejected { source, at, class, reasons, next, .. } => {
+            Record::Rejected { source, at, class, reasons, next, files, .. } => {
                 let head = self.landing.take().map(|l| l.mr.head);
+                self.settled += u64::from(*class != RejectClass::Infrastructure);
                 match source {
                     MergeSource::Intake => {
                         let why = reasons.join("; ");
@@ -306,9 +365,13 @@ impl State {
                     MergeSource::Unit { unit, .. } => {
                         let Some(i) = self.index.get(unit).copied() else { return };
                         self.touch(i, |u| match class {
-                            RejectClass::Verification => u.used += 1,
-                            RejectClass::Conflict => u.conflicts += 1,
+                            RejectClass::Verification => {
+                                u.used += 1;
+                                u.steps_back(*at);
+                            }
+                            RejectClass::Conflict => u.lost_in(files, *at),
                             RejectClass::Unproven => u.accept_in_doubt(),
+                            RejectClass::Infrastructure => u.infra += 1,
                         });
                         self.follow(i, next, source, head.as_ref(), *at);
                     }
@@ -316,10 +379,11 @@ impl State {
             }
             Record::BooksAsked { mr, green, books } => self.books_asked(*mr, green, books),
             Record::BooksNoted { notes } => self.problems.extend(notes.iter().cloned()),
-            Record::Requeued { .. } => {
+            Record::Requeued { behind, waits_for, .. } => {
                 self.verifying = None;
-                if let Some(landing) = self.landing.take() {
-                    self.queue.insert((landing.mr.order, landing.mr.id), landing.mr);
+                if let Some(mut landing) = self.landing.take() {
+                    landing.mr.waits_for.clone_from(waits_for);
+                    self.goes_back(landing.mr, behind.as_ref());
                 }
             }
             Record::LandingDelayed { why, again_at, .. } => {
@@ -360,7 +424,10 @@ impl State {
                 }
             }
             Record::Paused { .. } => self.paused = true,
-            Record::Unpaused { .. } => self.paused = false,
+            Record::Unpaused { at } => {
+                self.paused = false;
+                self.progresses(*at);
+            }
             Record::StopRequested { level, why, .. } => {
                 self.paused = false;
                 self.waiting = false;
@@ -373,16 +440,20 @@ impl State {
                 self.waiting = true;
                 self.suspended = true;
             }
-            Record::Suspended { .. } => self.suspended = true,
+            Record::Suspended { cause, .. } => {
+                self.suspended = true;
+                self.suspended_by.clone_from(cause);
+            }
             Record::Resumed { .. } => {
                 self.attached = true;
                 self.suspended = false;
                 self.checking = self.stage == Stage::Evaluating;
+                self.stage_again_at = None;
                 self.waiting = false;
                 self.hold = None;
                 self.closed = false;
                 self.step_failures = 0;
-                self.infra_in_row = 0;
+                self.forgets_trouble();
                 self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
                 self.landing.iter_mut().for_each(|landing| landing.again_at = 0);
             }
@@ -402,96 +473,5 @@ impl State {
         if let Some(i) = self.index.get(unit).copied() {
             self.touch(i, change);
         }
-    }
-
-    fn take_plan(&mut self, round: u32, units: &[Arc<UnitSpec>], edges: &[Edge], wave_of: &[u32], left_over: u32) {
-        let first = self.units.len();
-        let depth = wave_of.iter().max().map_or(0, |w| *w as usize + 1);
-        let mut waves = vec![Vec::new(); depth];
-        for (offset, (spec, wave)) in units.iter().zip(wave_of).enumerate() {
-            waves[*wave as usize].push(first + offset);
-            self.index.insert(spec.id.clone(), first + offset);
-            self.counts[UnitState::Pending as usize] += 1;
-            self.units.push(Unit {
-                spec: Arc::clone(spec),
-                state: UnitState::Pending,
-                round,
-                wave: *wave,
-                attempts: Vec::new(),
-                used: 0,
-                infra: 0,
-                conflicts: 0,
-                continues: 0,
-                starts: 0,
-                reason: String::new(),
-                blocked_by: None,
-                landed: None,
-                verdict: None,
-                evidence: Vec::new(),
-                known: Known::default(),
-                must_fail: MustFail::Wanted,
-                not_before: 0,
-                own_work: None,
-                unmet: 0,
-                dependants: Vec::new(),
-            });
-        }
-        debug_assert!(edges.iter().all(|e| e.before < units.len() && e.after < units.len()));
-        for (offset, spec) in units.iter().enumerate() {
-            for (nth, dependency) in spec.depends.iter().enumerate() {
-                let Some(d) = self.index.get(dependency).copied() else { continue };
-                if !self.units[d].state.satisfies() && !spec.depends[..nth].contains(dependency) {
-                    self.units[d].dependants.push(first + offset);
-                    self.units[first + offset].unmet += 1;
-                }
-            }
-        }
-        if let Some(open) = self.rounds.last_mut() {
-            open.waves = waves;
-            open.left_over = left_over;
-            open.before = self.green.as_ref().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| plain(summary));
-        }
-        self.stage = Stage::Working;
-    }
-
-    fn follow(&mut self, i: usize, next: &NextMove, source: &MergeSource, head: Option<&Tip>, at: Millis) {
-        if let (NextMove::Queue { mr }, Some(head)) = (next, head) {
-            let order = at + AGE_BOOST * Millis::from(self.units[i].spec.priority);
-            self.next_mr = self.next_mr.max(mr + 1);
-            let request = MergeRequest { id: *mr, source: source.clone(), head: head.clone(), arrived: at, order };
-            self.queue.insert((order, *mr), request);
-        }
-        self.touch(i, |u| match next {
-            NextMove::Queue { .. } => u.state = UnitState::Queued,
-            NextMove::Retry { not_before, own_work, because } => {
-                u.state = UnitState::Pending;
-                u.not_before = *not_before;
-                u.reason.clone_from(because);
-                match (own_work, head) {
-                    (true, Some(head)) => u.own_work = Some(head.commit.clone()),
-                    (true, None) => {}
-                    (false, _) => u.own_work = None,
-                }
-                if !because.is_empty() {
-                    u.evidence.push(because.clone());
-                }
-            }
-            NextMove::NoOp => u.state = UnitState::NoOp,
-            NextMove::Hold { question, own_work } => {
-                u.state = UnitState::Held;
-                if let (true, Some(head)) = (own_work, head) {
-                    u.own_work = Some(head.commit.clone());
-                }
-                u.reason.clone_from(question);
-            }
-            NextMove::Fail { reason } => {
-                u.state = UnitState::Failed;
-                u.reason.clone_from(reason);
-            }
-            NextMove::Reject { reason } => {
-                u.state = UnitState::Rejected;
-                u.reason.clone_from(reason);
-            }
-        });
     }
 }

@@ -14,21 +14,21 @@
 
 use super::Decision;
 use super::attempts::starts_reason;
+use super::circuit::Operation;
 use super::command::{Command, MergeSource, VerifyOrder};
-use super::event::{Integration, LandResult, Refusal, StopLevel, Unverified, Verification};
-use super::evidence::protected_reason;
+use super::event::{Integration, LandResult, Refusal, Unverified, Verification};
+use super::evidence::{links_reason, protected_reason};
 use super::parts::{Landing, MergeRequest, Stage};
-use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
-use super::record::{EndReason, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
-use crate::domain::values::Tip;
+use super::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
+use super::probe::Try;
+use super::record::{Behind, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
+use crate::domain::trouble::Trouble;
+use crate::domain::values::{Millis, Tip};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Demands, Gate, SnapshotKey, StageOutcome, Summary};
 
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;
-
-/// Failures of a landing's steps after which its candidate is made anew.
-const REMAKE_AFTER: u32 = 3;
 
 impl Decision<'_> {
     /// Verifies the untouched base, then has green made or adopted there.
@@ -94,9 +94,12 @@ impl Decision<'_> {
         if !self.state.may_land() || self.state.verifying.is_some() || self.state.stage == Stage::Baseline {
             return;
         }
+        if !self.state.lets(Try::Queue, self.now) {
+            return;
+        }
         let Some(green) = self.state.green.clone() else { return };
         let Some(landing) = self.state.landing.clone() else {
-            let Some(request) = self.state.queue().next().cloned() else { return };
+            let Some(request) = self.state.next_request(self.now).cloned() else { return };
             let token = self.state.next_token;
             self.note(Record::LandingStarted { mr: request.id, token, onto: green.tip.clone(), at: self.now });
             self.integrate(token, green.tip, &request);
@@ -187,7 +190,11 @@ impl Decision<'_> {
             MergeSource::Books { .. } => return self.write_books(token, onto),
         };
         let (head, source) = (mr.head.commit.clone(), mr.source.clone());
-        self.ask(Command::Integrate { token, onto, head, source, title });
+        let contested = match &source {
+            MergeSource::Unit { unit, .. } => self.state.contested(Some(unit)),
+            MergeSource::Intake | MergeSource::Books { .. } => Vec::new(),
+        };
+        self.ask(Command::Integrate { token, onto, head, source, title, contested });
     }
 
     fn may_remove_tests(&self, source: &MergeSource) -> bool {
@@ -202,31 +209,49 @@ impl Decision<'_> {
         self.state.landing.clone().filter(|l| l.token == token && l.in_flight)
     }
 
-    pub(super) fn integrated(&mut self, token: u64, result: Result<Integration, String>) {
+    pub(super) fn integrated(&mut self, token: u64, result: Result<Integration, Trouble>) {
         let Some(landing) = self.open_landing(token).filter(|l| l.candidate.is_none()) else { return };
-        if self.merge_given_up(&landing) {
+        let merged = result.is_ok();
+        self.merged(&landing, token, result);
+        if merged {
+            self.works(&[Operation::Merge], self.now);
+        }
+    }
+
+    fn merged(&mut self, landing: &Landing, token: u64, result: Result<Integration, Trouble>) {
+        if self.merge_given_up(landing) {
             return;
         }
         match result {
-            Ok(Integration::Candidate(candidate)) => self.note(Record::CandidateMade { token, candidate }),
-            Ok(Integration::Unchanged) => self.already_there(&landing),
+            Ok(Integration::Candidate(candidate)) => {
+                self.note(Record::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new() });
+            }
+            Ok(Integration::Noted { candidate, touches, notes }) => {
+                self.contested(landing, candidate, touches, notes);
+            }
+            Ok(Integration::Links { links }) => {
+                self.reject(landing, RejectClass::Verification, vec![links_reason(&links)]);
+            }
+            Ok(Integration::Unchanged) => self.already_there(landing),
             Ok(Integration::Books { candidate, notes }) => {
                 if !notes.is_empty() {
                     self.note(Record::BooksNoted { notes });
                 }
                 match candidate {
-                    Some(candidate) => self.note(Record::CandidateMade { token, candidate }),
-                    None => self.already_there(&landing),
+                    Some(candidate) => {
+                        self.note(Record::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new() })
+                    }
+                    None => self.already_there(landing),
                 }
             }
             Ok(Integration::Protected { paths }) => {
-                self.reject(&landing, RejectClass::Verification, vec![protected_reason(&paths)]);
+                self.reject(landing, RejectClass::Verification, vec![protected_reason(&paths)]);
             }
             Ok(Integration::Conflict { files, detail }) => {
                 let reason = format!("conflicts with green in {}", files.join(", "));
-                self.reject(&landing, RejectClass::Conflict, vec![reason, detail]);
+                self.refuse_change(landing, RejectClass::Conflict, vec![reason, detail], files);
             }
-            Err(error) => self.step_failed("merge onto green", error),
+            Err(trouble) => self.step_failed("merge onto green", trouble),
         }
     }
 
@@ -235,15 +260,21 @@ impl Decision<'_> {
             return;
         }
         match result {
-            Ok(v) => self.note(Record::Verified {
-                run,
-                at: self.now,
-                key: v.key,
-                summary: v.summary,
-                delta: v.delta.map(Box::new),
-                reused: v.reused,
-                confirmed: v.confirmed,
-            }),
+            Ok(v) => {
+                let ran = !v.reused;
+                self.note(Record::Verified {
+                    run,
+                    at: self.now,
+                    key: v.key,
+                    summary: v.summary,
+                    delta: v.delta.map(Box::new),
+                    reused: v.reused,
+                    confirmed: v.confirmed,
+                });
+                if ran {
+                    self.works(&[Operation::Verify], self.now);
+                }
+            }
             Err(_) if self.state.unwanted_verification().is_some() => {
                 self.note(Record::VerificationDropped { run, at: self.now });
             }
@@ -251,7 +282,7 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn land_ended(&mut self, token: u64, result: Result<LandResult, String>) {
+    pub(super) fn land_ended(&mut self, token: u64, result: Result<LandResult, Trouble>) {
         let Some(landing) = self.open_landing(token) else { return };
         let (Some(candidate), Some(verdict)) = (landing.candidate.clone(), landing.intended) else { return };
         match result {
@@ -266,11 +297,12 @@ impl Decision<'_> {
                     verdict,
                     reasons,
                 });
+                self.works(&[Operation::Merge, Operation::Verify], self.now);
             }
             Ok(LandResult::Forward { now }) => {
                 self.note(Record::GreenMoved { tip: now });
                 let why = "somebody moved green forward; merged and verified again".to_owned();
-                self.note(Record::Requeued { mr: landing.mr.id, why });
+                self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for: None });
             }
             Ok(LandResult::Back { now }) => {
                 let expected = &landing.onto.commit;
@@ -279,7 +311,7 @@ impl Decision<'_> {
                     reason: format!("somebody moved green back: it {found} and no longer contains {}", expected.short()),
                     hint: format!(
                         "to go on: put green back to {expected} (it is pinned under refs/mc/), then `mc mission resume`; \
-                         to accept the new green: `mc mission stop --now`, then `mc mission start --take-over`"
+                         to accept the new green: `mc mission stop --now`, then `mc mission start --accept-green`"
                     ),
                 });
             }
@@ -290,7 +322,7 @@ impl Decision<'_> {
                 ),
                 again_at: self.now + CHECKED_OUT_PAUSE,
             }),
-            Err(error) => self.step_failed("moving green", error),
+            Err(trouble) => self.step_failed("moving green", trouble),
         }
     }
 
@@ -307,7 +339,7 @@ impl Decision<'_> {
         self.note(Record::GreenMoved { tip });
         if let Some(mr) = mr {
             let why = "green was moved while no engine ran; merged and verified again".to_owned();
-            self.note(Record::Requeued { mr, why });
+            self.note(Record::Requeued { mr, why, behind: None, waits_for: None });
         }
     }
 
@@ -316,6 +348,7 @@ impl Decision<'_> {
         let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
         let mut reasons = judge(before, &after.summary, &after.delta, &self.demands(true)).reasons;
         reasons.extend(self.shown(landing));
+        reasons.extend(landing.notes.iter().cloned());
         reasons
     }
 
@@ -325,6 +358,10 @@ impl Decision<'_> {
     }
 
     pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
+        self.refuse_change(landing, class, reasons, Vec::new());
+    }
+
+    fn refuse_change(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>, files: Vec<String>) {
         let source = landing.mr.source.clone();
         let because = reasons.join("\n");
         let next = match &source {
@@ -335,7 +372,7 @@ impl Decision<'_> {
                 let exhausted = match class {
                     RejectClass::Verification => unit.used + 1 >= budget,
                     RejectClass::Conflict => unit.conflicts + 1 > self.state.policy.max_conflicts,
-                    RejectClass::Unproven => false,
+                    RejectClass::Unproven | RejectClass::Infrastructure => false,
                 };
                 let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
                 if exhausted {
@@ -347,7 +384,8 @@ impl Decision<'_> {
                 }
             }
         };
-        self.note(Record::Rejected { mr: landing.mr.id, source: source.clone(), at: self.now, class, reasons, next });
+        let (mr, at) = (landing.mr.id, self.now);
+        self.note(Record::Rejected { mr, source: source.clone(), at, class, reasons, next, files });
         if let MergeSource::Unit { unit, .. } = source {
             self.block_dependants(&unit);
         }
@@ -369,50 +407,70 @@ impl Decision<'_> {
             });
             return;
         }
-        self.failed_at("verification", not);
+        self.failed_at("verification", Operation::Verify, not);
     }
 
-    pub(super) fn step_failed(&mut self, what: &str, error: String) {
-        self.failed_at(what, error.into());
+    pub(super) fn step_failed(&mut self, what: &str, trouble: Trouble) {
+        self.failed_at(what, self.state.operation_of_step(), trouble.into());
     }
 
-    fn failed_at(&mut self, what: &str, Unverified { why: error, setup }: Unverified) {
+    fn failed_at(&mut self, what: &str, operation: Operation, Unverified { why, cause, setup }: Unverified) {
+        let (what, at) = (what.to_owned(), self.now);
         if self.state.killing() {
             // A kill we asked for is no failure of the host; the step is asked again after a resume.
-            self.note(Record::StepFailed { what: what.to_owned(), error, at: self.now, again_at: self.now, setup });
+            self.note(Record::StepFailed { what, error: why, cause, at, again_at: at, setup });
             return;
         }
         let failures = self.state.step_failures + 1;
-        let again_at = self.now + backoff(failures);
-        self.note(Record::StepFailed { what: what.to_owned(), error: error.clone(), at: self.now, again_at, setup });
-        let landing = self.state.landing.as_ref().filter(|l| l.candidate.is_some() && l.intended.is_none());
-        if failures == REMAKE_AFTER
-            && let Some(mr) = landing.map(|l| l.mr.id)
-        {
-            // Its candidate may be what is broken (pruned, for one): it is made again.
-            self.note(Record::Requeued { mr, why: format!("{what} failed {failures} times: merged again") });
-            return;
-        }
-        if failures < MAX_STEP_FAILURES {
-            return;
-        }
         if self.state.stage == Stage::Baseline {
-            self.refuse(Refusal {
-                reason: format!("{what} failed {failures} times: {error}"),
-                hint: "see the message; `mc where` names the logs".to_owned(),
-                exit: 6,
-            });
-        } else {
-            self.stop(StopLevel::Now, EndReason::Circuit);
+            let again_at = at + self.state.policy.pause(failures);
+            let told = format!("{what} failed {failures} times: {why}");
+            self.note(Record::StepFailed { what, error: why, cause: cause.clone(), at, again_at, setup });
+            if failures >= MAX_STEP_FAILURES {
+                let hint = format!("{}; `mc where` names the logs", cause.remedy());
+                self.refuse(Refusal { reason: told, hint, exit: 6 });
+            }
+            return;
+        }
+        self.meets(&cause, operation, &self.state.queue_witness());
+        let all = failures + self.state.landing.as_ref().map_or(0, |landing| landing.mr.failures);
+        let alone = self.state.queue().all(|request| self.state.waits(request));
+        if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
+            // No other request tells whether it is this one's fault.
+            if !self.state.others_passed() {
+                self.open_circuit(&cause, operation);
+            }
+        }
+        let again_at = if self.state.circuit().is_some() { at } else { at + self.state.policy.pause(all) };
+        self.note(Record::StepFailed { what: what.clone(), error: why.clone(), cause, at, again_at, setup });
+        if failures >= STEPS_BEHIND_AFTER {
+            self.step_behind(&what, &why, all, again_at);
         }
     }
 
-    /// Opens the circuit when nothing but infrastructure failures come back.
-    pub(super) fn watch_circuit(&mut self) {
-        let trip = self.state.infra_in_row >= CIRCUIT && self.state.stop.is_none();
-        if trip {
-            self.stop(StopLevel::Now, EndReason::Circuit);
+    /// Lets the other requests go first: the candidate of this one may be what is broken (pruned, for one), and is made
+    /// again. If others passed since it stepped behind before, the failure is its unit's own.
+    fn step_behind(&mut self, what: &str, error: &str, failures: u32, again_at: Millis) {
+        let Some(landing) = self.state.landing.clone().filter(|l| l.intended.is_none()) else { return };
+        let own = self.state.circuit().is_none() && self.state.others_passed();
+        let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit)).filter(|_| own);
+        if let Some(unit) = unit.filter(|unit| unit.infra + 1 > self.state.policy.max_infrastructure_retries) {
+            let id = unit.spec.id.clone();
+            let reason = format!("{what} failed {failures} times while other changes passed, last: {error}");
+            self.note(Record::Rejected {
+                mr: landing.mr.id,
+                source: landing.mr.source,
+                at: self.now,
+                class: RejectClass::Infrastructure,
+                reasons: vec![reason.clone()],
+                next: NextMove::Fail { reason },
+                files: Vec::new(),
+            });
+            return self.block_dependants(&id);
         }
+        let behind = Behind { again_at, failures, own_fault: unit.is_some() };
+        let why = format!("{what} failed {failures} times: merged again, behind the others");
+        self.note(Record::Requeued { mr: landing.mr.id, why, behind: Some(behind), waits_for: None });
     }
 }
 

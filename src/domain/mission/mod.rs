@@ -23,29 +23,36 @@ mod attempts;
 mod books;
 pub mod budget;
 mod cancel;
+mod circuit;
 mod command;
 mod control;
 mod event;
 mod evidence;
 mod fold;
+mod follow;
 mod landing;
 mod parts;
 pub mod policy;
+mod probe;
 mod record;
 mod replay;
 mod rounds;
 mod state;
 pub mod stopwatch;
 pub mod times;
+mod turns;
 
 pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
+pub use circuit::{Circuit, Operation};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
-    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, Refusal, RunEnd, StopLevel,
-    Unkept, Unverified, Verification,
+    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, NoOffer, Refusal, RunEnd,
+    StopLevel, Unkept, Unverified, Verification,
 };
-pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, not_started, quick_end};
+pub use evidence::{
+    ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, links_note, not_started, quick_end,
+};
 pub use parts::{
     Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState,
     Verifying,
@@ -54,6 +61,7 @@ pub use policy::Policy;
 pub use record::{AttemptClass, EndReason, Intake, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
 pub use replay::ReplayError;
 pub use state::State;
+pub use turns::{Contested, Turn};
 
 use crate::domain::values::Millis;
 
@@ -114,6 +122,8 @@ impl Decision<'_> {
             Event::TargetChecked(head) => self.target_checked(head),
             Event::BacklogRead(result) => self.backlog_read(result),
             Event::AttemptEnded { unit, n, report } => self.attempt_ended(&unit, n, report),
+            Event::AttemptBegan { unit, n } => self.attempt_began(&unit, n),
+            Event::NotCollected { unit, n, trouble } => self.not_collected(&unit, n, trouble),
             Event::Integrated { token, result } => self.integrated(token, result),
             Event::Verified { run, result } => self.verified(run, result),
             Event::LandEnded { token, result } => self.land_ended(token, result),
@@ -133,6 +143,7 @@ impl Decision<'_> {
                 return;
             }
             self.advance_baseline();
+            self.begin_turns();
             self.advance_landing();
             self.dispatch();
             self.advance_round();

@@ -6,6 +6,7 @@ use super::books::Known;
 use super::command::MergeSource;
 use super::evidence::Quick;
 use super::record::{AttemptClass, VerifyRole};
+use super::turns::Turn;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
@@ -146,8 +147,10 @@ pub struct Unit {
     pub attempts: Vec<Attempt>,
     /// Attempts that count against the budget.
     pub used: u32,
-    /// Infrastructure failures so far.
+    /// Infrastructure failures of its own so far.
     pub infra: u32,
+    /// Circuits that closed again although it had failed in them.
+    pub spared: u32,
     /// Conflicts at landing so far.
     pub conflicts: u32,
     /// Continuations so far.
@@ -166,7 +169,10 @@ pub struct Unit {
     pub evidence: Vec<String>,
     pub(super) known: Known,
     pub(super) must_fail: MustFail,
+    pub(super) turn: Option<Turn>,
     pub(super) not_before: Millis,
+    /// When its last attempt, which has ended and keeps its slot, may be collected again.
+    pub(super) collect_at: Option<Millis>,
     pub(super) own_work: Option<CommitId>,
     pub(super) unmet: u32,
     pub(super) dependants: Vec<usize>,
@@ -218,6 +224,21 @@ pub struct MergeRequest {
     pub arrived: Millis,
     /// Position key: smaller lands earlier.
     pub order: u64,
+    pub(super) again_at: Millis,
+    /// Failures of its steps since it came into the queue.
+    pub(super) failures: u32,
+    /// How many requests the queue had settled when this one stepped behind the others.
+    pub(super) behind: Option<u64>,
+    /// The attempt of another unit it has to wait for, because that has its turn for files which this touches.
+    pub(super) waits_for: Option<(UnitId, u32)>,
+}
+
+impl MergeRequest {
+    /// A request that has not been tried.
+    #[must_use]
+    pub fn new(id: u64, source: MergeSource, head: Tip, arrived: Millis, order: u64) -> Self {
+        Self { id, source, head, arrived, order, again_at: 0, failures: 0, behind: None, waits_for: None }
+    }
 }
 
 /// The one landing in progress: a step machine whose next step follows from what is filled in.
@@ -239,6 +260,10 @@ pub struct Landing {
     pub extra: Option<Extra>,
     /// Whether moving green is journaled as intended.
     pub intended: Option<Verdict>,
+    /// Units whose turn it is next for files that the candidate touches.
+    pub touches: Vec<UnitId>,
+    /// What a person should know of the candidate. Untrusted.
+    pub notes: Vec<String>,
     /// Whether git is at work on it now.
     pub in_flight: bool,
     pub(super) again_at: Millis,
@@ -321,6 +346,7 @@ pub enum MissionState {
     Running,
     Paused,
     Waiting,
+    Suspended,
     Stopping,
     Ended,
 }

@@ -43,6 +43,12 @@ pub struct Policy {
     /// The time at which the mission ends at the latest, whether an engine worked or not; 0 = none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub until: Millis,
+    /// First pause before something that met infrastructure is tried again; it doubles up to 60 times that.
+    #[serde(default = "retry_pause")]
+    pub retry_pause: Millis,
+    /// How long a common cause may keep everything waiting before the mission is suspended.
+    #[serde(default = "circuit_after")]
+    pub circuit_after: Millis,
     /// Caps on money and tokens.
     #[serde(default)]
     pub budget: Budget,
@@ -64,6 +70,14 @@ const fn default_starts() -> u32 {
     30
 }
 
+const fn retry_pause() -> Millis {
+    1_000
+}
+
+const fn circuit_after() -> Millis {
+    600_000
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -83,6 +97,8 @@ impl Default for Policy {
             max_wall_time: 12 * 3_600_000,
             has_check: false,
             until: 0,
+            retry_pause: retry_pause(),
+            circuit_after: circuit_after(),
             budget: Budget::default(),
             only: Vec::new(),
             keeps: Keeps::Nothing,
@@ -90,17 +106,12 @@ impl Default for Policy {
     }
 }
 
-/// Infrastructure failures in a row, over all units and the queue, that open the circuit.
-pub const CIRCUIT: u32 = 12;
-
-/// Tries of one landing step or verification before the circuit opens.
+/// Tries of one landing step or verification, with no other request to be tried instead, before the circuit opens; of the
+/// base's verification before the start is refused.
 pub const MAX_STEP_FAILURES: u32 = 6;
+
+/// Failures of a request's steps after which its candidate is made anew, behind the other requests.
+pub const STEPS_BEHIND_AFTER: u32 = 3;
 
 /// One priority level is worth this much waiting in the merge queue, so that nothing starves.
 pub const AGE_BOOST: Millis = 10 * 60_000;
-
-/// Pause before try `failures + 1` of something that met infrastructure: 1 s doubling to 60 s.
-#[must_use]
-pub fn backoff(failures: u32) -> Millis {
-    1_000_u64.checked_shl(failures.saturating_sub(1).min(6)).unwrap_or(60_000).min(60_000)
-}

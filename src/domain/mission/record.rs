@@ -4,11 +4,13 @@
 //! recorded journals that every later version must fold to the same state.
 
 use super::books::Books;
+use super::circuit::Operation;
 use super::command::MergeSource;
 use super::event::{AttemptReport, Ground, Refusal, StopLevel};
 use super::policy::Policy;
 use crate::domain::backlog::Aside;
 use crate::domain::plan::graph::Edge;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, MissionId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
@@ -78,6 +80,16 @@ pub enum Record {
     },
     /// Outcome of an attempt and the unit's next move.
     AttemptEnded { unit: UnitId, n: u32, at: Millis, class: AttemptClass, next: NextMove, report: Box<AttemptReport> },
+    /// An attempt has ended, and what it made could not be kept yet: it stays in its slot, and is collected again.
+    CollectFailed { unit: UnitId, n: u32, at: Millis, again_at: Millis, trouble: Trouble },
+    /// Intent: an attempt that has ended is collected again.
+    CollectAsked { unit: UnitId, n: u32, at: Millis },
+    /// A cause is common: what needs it waits, but for one probe at a time; what was charged for it is given back.
+    CircuitOpened { cause: Cause, operation: Operation, at: Millis, again_at: Millis },
+    /// It still is: `tries` probes have failed, or a further cause joins.
+    CircuitKept { cause: Cause, operation: Operation, at: Millis, again_at: Millis, tries: u32 },
+    /// Something that had failed for these causes succeeds again.
+    CircuitClosed { at: Millis, causes: Vec<Cause> },
     /// A dependency will not land.
     UnitBlocked { unit: UnitId, cause: UnitId },
     /// The cause of a block was given a fresh start.
@@ -96,7 +108,16 @@ pub enum Record {
     /// Intent: a merge request is being landed onto green.
     LandingStarted { mr: u64, token: u64, onto: Tip, at: Millis },
     /// The candidate exists and is pinned.
-    CandidateMade { token: u64, candidate: Tip },
+    CandidateMade {
+        token: u64,
+        candidate: Tip,
+        /// Units with a turn for files that it touches; theirs begins when this landing is over.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        touches: Vec<UnitId>,
+        /// What a person should know of it. Untrusted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
     /// Intent: a verification run.
     VerifyStarted {
         run: u64,
@@ -125,12 +146,16 @@ pub enum Record {
     StepFailed {
         what: String,
         error: String,
+        #[serde(default = "untold")]
+        cause: Cause,
         at: Millis,
         again_at: Millis,
         /// Exit code of the setup command, when it is what failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         setup: Option<i32>,
     },
+    /// Intent: the question of the round's step that met trouble is asked again.
+    StageAsked { at: Millis },
     /// A verification was broken off because nobody wants its result any more; no failure of anything.
     VerificationDropped { run: u64, at: Millis },
     /// Intent: the open step of the landing is asked again.
@@ -164,9 +189,27 @@ pub enum Record {
     /// The merged tree is green's: nothing to land.
     MergeEmpty { mr: u64, source: MergeSource, at: Millis },
     /// The queue refused a merge request.
-    Rejected { mr: u64, source: MergeSource, at: Millis, class: RejectClass, reasons: Vec<String>, next: NextMove },
-    /// The landing goes back to the head of the queue.
-    Requeued { mr: u64, why: String },
+    Rejected {
+        mr: u64,
+        source: MergeSource,
+        at: Millis,
+        class: RejectClass,
+        reasons: Vec<String>,
+        next: NextMove,
+        /// Files in conflict. Untrusted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<String>,
+    },
+    /// The landing goes back to the queue: to its place, behind the others and not before `again_at`, or to wait for an
+    /// attempt of another unit.
+    Requeued {
+        mr: u64,
+        why: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        behind: Option<Behind>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waits_for: Option<(UnitId, u32)>,
+    },
     /// The landing waits for something a person does.
     LandingDelayed { token: u64, why: String, again_at: Millis },
     /// Somebody else moved green forward.
@@ -197,7 +240,13 @@ pub enum Record {
     /// Only held units are left.
     Waiting { at: Millis },
     /// This engine ends; the mission can be resumed.
-    Suspended { at: Millis, code: u8 },
+    Suspended {
+        at: Millis,
+        code: u8,
+        /// The common cause that suspends it, if that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+    },
     /// A new engine took over.
     Resumed { at: Millis },
     /// Intent: a person moves green back from `from` to the earlier verified `to`; the old tip is pinned as number `n`.
@@ -217,6 +266,23 @@ pub enum Record {
     },
     /// The mission is over.
     MissionEnded { at: Millis, outcome: MissionOutcome, reason: String, code: u8 },
+}
+
+/// A cause that an earlier journal does not tell.
+fn untold() -> Cause {
+    Cause::Unknown(String::new())
+}
+
+/// How a merge request whose steps fail steps behind the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// When it may be tried again.
+    pub again_at: Millis,
+    /// Failures of its steps since it came into the queue.
+    pub failures: u32,
+    /// Whether others passed meanwhile, so that its unit's infrastructure budget is charged.
+    #[serde(default)]
+    pub own_fault: bool,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -288,6 +354,8 @@ pub enum RejectClass {
     Conflict,
     /// The unit's `accept` line shows nothing, so a person decides; uses no attempt.
     Unproven,
+    /// Its steps fail where those of others pass, and its infrastructure budget is used up.
+    Infrastructure,
 }
 
 /// What happens to a unit next.
@@ -340,8 +408,6 @@ pub enum EndReason {
     WallTime,
     /// The caps on money or tokens allow no further attempt.
     Budget,
-    /// Too many infrastructure failures in a row.
-    Circuit,
 }
 
 /// How a mission ended (design, section 12).
@@ -362,8 +428,6 @@ pub enum MissionOutcome {
     Budget,
     /// A person stopped it.
     Stopped,
-    /// Infrastructure failed again and again.
-    CircuitOpen,
     /// It could not start.
     Refused,
     /// Something unexpected; the reason says what.

@@ -1,13 +1,16 @@
 //! Rounds: take the target in, read the plan, open waves one after the other, evaluate, go on or end.
 
 use super::Decision;
+use super::books::{Known, plain};
+use super::circuit::Operation;
 use super::command::{Command, MergeSource};
-use super::event::Refusal;
-use super::parts::{MergeRequest, Stage};
+use super::event::{NoOffer, Refusal};
+use super::parts::{MergeRequest, MustFail, Stage, Unit, UnitState};
 use super::record::{Intake, MissionOutcome, Record};
 use super::state::State;
 use crate::domain::backlog::{self, Aside, Offer};
-use crate::domain::plan::graph::{self, Plan};
+use crate::domain::plan::graph::{self, Edge, Plan};
+use crate::domain::trouble::Trouble;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,22 +38,32 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn target_checked(&mut self, head: Option<Tip>) {
-        if self.state.stage != Stage::CheckingTarget {
+    pub(super) fn target_checked(&mut self, result: Result<Option<Tip>, Trouble>) {
+        if self.state.stage != Stage::CheckingTarget || self.state.stage_again_at.is_some() {
             return;
         }
+        let head = match result {
+            Ok(head) => head,
+            Err(trouble) => return self.step_failed("looking at the target branch", trouble),
+        };
+        self.works(&[Operation::Plan], self.now);
         let intake = head.map(|head| Intake { mr: self.state.next_mr, head });
         self.note(Record::TargetSeen { intake });
     }
 
-    pub(super) fn backlog_read(&mut self, result: Result<Offer, String>) {
-        if self.state.stage != Stage::Reading {
+    pub(super) fn backlog_read(&mut self, result: Result<Offer, NoOffer>) {
+        if self.state.stage != Stage::Reading || self.state.stage_again_at.is_some() {
             return;
         }
+        if let Err(NoOffer::Trouble(trouble)) = result {
+            return self.step_failed("reading the backlog", trouble);
+        }
+        self.works(&[Operation::Plan], self.now);
         let round = self.round();
         match result {
-            Err(reason) => self.note(Record::PlanUnreadable { round, reason }),
             Ok(offer) => self.plan(offer.units, offer.satisfied, offer.aside),
+            Err(NoOffer::Faulty(reason)) => self.note(Record::PlanUnreadable { round, reason }),
+            Err(NoOffer::Trouble(_)) => {}
         }
     }
 
@@ -129,15 +142,20 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn objective_checked(&mut self, round: u32, met: bool) {
-        if self.state.stage != Stage::Evaluating || round != self.round() {
+    pub(super) fn objective_checked(&mut self, round: u32, met: Result<bool, Trouble>) {
+        if self.state.stage != Stage::Evaluating || round != self.round() || self.state.stage_again_at.is_some() {
             return;
         }
+        let met = match met {
+            Err(trouble) if !self.state.killing() => return self.step_failed("the objective's check", trouble),
+            met => met == Ok(true),
+        };
         if self.state.killing() && !met {
             // A check that was killed says nothing about the objective; it is made again after a resume.
-            self.step_failed("the objective's check", "killed".to_owned());
+            self.step_failed("the objective's check", "killed".to_owned().into());
             return;
         }
+        self.works(&[Operation::Plan], self.now);
         self.close_round(self.state.policy.has_check.then_some(met));
     }
 
@@ -169,6 +187,23 @@ impl Decision<'_> {
             }
             Stage::Working if quiet && self.state.active == 0 && self.state.idle() => self.next_wave(),
             Stage::BetweenRounds => self.next_round(),
+            _ => self.ask_again(),
+        }
+    }
+
+    /// Asks the question of the round's step again that met trouble, when its time has come.
+    fn ask_again(&mut self) {
+        let due = self.state.stage_again_at.is_some_and(|at| at <= self.now);
+        let free = self.state.stop.is_none() && !self.state.paused && self.state.hold.is_none();
+        let open = self.state.circuit().is_none_or(|circuit| self.now >= circuit.again_at);
+        if !(due && free && open) {
+            return;
+        }
+        self.note(Record::StageAsked { at: self.now });
+        match (self.state.stage, self.state.green.as_ref().map(|g| g.tip.clone())) {
+            (Stage::CheckingTarget, Some(green)) => self.ask(Command::CheckTarget { green }),
+            (Stage::Reading, _) => self.ask_backlog(),
+            (Stage::Evaluating, _) => self.evaluate(),
             _ => {}
         }
     }
@@ -260,6 +295,67 @@ impl Decision<'_> {
 }
 
 impl State {
+    /// Folds the plan of a round.
+    pub(super) fn take_plan(
+        &mut self,
+        round: u32,
+        units: &[Arc<UnitSpec>],
+        edges: &[Edge],
+        wave_of: &[u32],
+        left_over: u32,
+    ) {
+        let first = self.units.len();
+        let depth = wave_of.iter().max().map_or(0, |w| *w as usize + 1);
+        let mut waves = vec![Vec::new(); depth];
+        for (offset, (spec, wave)) in units.iter().zip(wave_of).enumerate() {
+            waves[*wave as usize].push(first + offset);
+            self.index.insert(spec.id.clone(), first + offset);
+            self.counts[UnitState::Pending as usize] += 1;
+            self.units.push(Unit {
+                spec: Arc::clone(spec),
+                state: UnitState::Pending,
+                round,
+                wave: *wave,
+                attempts: Vec::new(),
+                used: 0,
+                infra: 0,
+                spared: 0,
+                conflicts: 0,
+                continues: 0,
+                starts: 0,
+                reason: String::new(),
+                blocked_by: None,
+                landed: None,
+                verdict: None,
+                evidence: Vec::new(),
+                known: Known::default(),
+                must_fail: MustFail::Wanted,
+                turn: None,
+                not_before: 0,
+                collect_at: None,
+                own_work: None,
+                unmet: 0,
+                dependants: Vec::new(),
+            });
+        }
+        debug_assert!(edges.iter().all(|e| e.before < units.len() && e.after < units.len()));
+        for (offset, spec) in units.iter().enumerate() {
+            for (nth, dependency) in spec.depends.iter().enumerate() {
+                let Some(d) = self.index.get(dependency).copied() else { continue };
+                if !self.units[d].state.satisfies() && !spec.depends[..nth].contains(dependency) {
+                    self.units[d].dependants.push(first + offset);
+                    self.units[first + offset].unmet += 1;
+                }
+            }
+        }
+        if let Some(open) = self.rounds.last_mut() {
+            open.waves = waves;
+            open.left_over = left_over;
+            open.before = self.green.as_ref().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| plain(summary));
+        }
+        self.stage = Stage::Working;
+    }
+
     /// Folds what was seen of the target branch: what green does not have waits in the queue.
     pub(super) fn target_seen(&mut self, intake: Option<&Intake>) {
         self.stage = Stage::Intake;
@@ -267,7 +363,7 @@ impl State {
         let Some(Intake { mr, head }) = intake else { return };
         self.next_mr = self.next_mr.max(mr + 1);
         let source = MergeSource::Intake;
-        self.queue.insert((0, *mr), MergeRequest { id: *mr, source, head: head.clone(), arrived: 0, order: 0 });
+        self.queue.insert((0, *mr), MergeRequest::new(*mr, source, head.clone(), 0, 0));
         if let Some(round) = self.rounds.last_mut() {
             round.took_target = true;
         }

@@ -5,13 +5,16 @@
 
 use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
+use super::circuit::{Circuit, Sighting};
 use super::event::{Ground, StopLevel};
 use super::parts::{
     Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
 };
 use super::policy::Policy;
+use super::probe::Try;
 use super::record::{EndReason, MissionOutcome};
 use crate::domain::backlog::Aside;
+use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, MissionId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +36,8 @@ pub struct State {
     pub stop: Option<(StopLevel, EndReason)>,
     pub waiting: bool,
     pub suspended: bool,
+    /// The common cause that the mission is suspended for.
+    pub suspended_by: Option<Cause>,
     pub hold: Option<(String, String)>,
     pub outcome: Option<(MissionOutcome, String, u8)>,
     pub ground: Option<Ground>,
@@ -63,6 +68,8 @@ pub struct State {
     pub(super) counts: [u32; 12],
     pub(super) ready: BTreeSet<(u32, usize)>,
     pub(super) delayed: BTreeSet<(Millis, usize)>,
+    /// Units that have a turn for files, the oldest first.
+    pub(super) turns: BTreeSet<(Millis, usize)>,
     pub(super) active: u32,
     pub(super) opened: Option<(u32, u32)>,
     pub(super) slots: Vec<Option<usize>>,
@@ -74,7 +81,12 @@ pub struct State {
     /// What was said when the setup command failed the last step that was tried.
     pub(super) setup_failed: Option<String>,
     pub(super) base_again_at: Millis,
-    pub(super) infra_in_row: u32,
+    /// When the question of the round's step that met trouble may be asked again.
+    pub(super) stage_again_at: Option<Millis>,
+    /// Requests that left the queue because they were decided.
+    pub(super) settled: u64,
+    pub(super) sightings: Vec<Sighting>,
+    pub(super) circuit: Option<Circuit>,
     /// Whether the round's checkpoint and the objective's check are under way.
     pub(super) checking: bool,
     pub(super) attached: bool,
@@ -102,7 +114,8 @@ impl State {
 
     /// Attempts that run now, with their unit.
     pub fn running(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
-        self.slots.iter().flatten().filter_map(|i| Some((&self.units[*i], self.units[*i].attempts.last()?)))
+        let at_work = self.slots.iter().flatten().map(|i| &self.units[*i]).filter(|u| u.state == UnitState::Running);
+        at_work.filter_map(|unit| Some((unit, unit.attempts.last()?)))
     }
 
     /// Whether the mission is over.
@@ -122,6 +135,8 @@ impl State {
     pub fn mission_state(&self) -> MissionState {
         if self.over() {
             MissionState::Ended
+        } else if self.suspended_by.is_some() {
+            MissionState::Suspended
         } else if self.stop.is_some() {
             MissionState::Stopping
         } else if self.paused || self.hold.is_some() {
@@ -141,21 +156,24 @@ impl State {
         if self.over() || self.suspended || !self.attached {
             return None;
         }
-        let mut times = Vec::new();
+        let mut times = self.circuit_wakes();
+        let free = |what| self.circuit().is_none_or(|circuit| !circuit.blocks(what));
         if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.closing() {
             times.extend(self.ends_at());
         }
-        if self.may_dispatch() && self.free_slot().is_some() {
+        if self.may_dispatch() && self.free_slot().is_some() && free(Try::Start) {
             let waits = self.waits_for_money();
             let next = self.delayed.iter().find(|(_, i)| !waits || self.units[*i].spec.run.is_some());
             times.extend(next.map(|(at, _)| *at));
         }
-        if let Some(landing) = &self.landing
-            && !landing.in_flight
-            && self.verifying.is_none()
-            && self.may_land()
+        if let (true, Some(at)) = (self.may_land() && !self.queue_at_work(), self.queue_due())
+            && free(Try::Queue)
+            && (self.landing.is_some() || at > 0)
         {
-            times.push(landing.again_at);
+            times.push(at);
+        }
+        if self.may_collect() && free(Try::Collect) {
+            times.extend(self.collects_at());
         }
         if self.stage == Stage::Baseline && self.verifying.is_none() {
             times.push(self.base_again_at);
@@ -167,12 +185,21 @@ impl State {
         {
             times.push(closed + self.policy.cooldown);
         }
+        if self.stop.is_none() && !self.paused && self.hold.is_none() {
+            let at = self.stage_again_at.map(|at| at.max(self.circuit().map_or(0, |circuit| circuit.again_at)));
+            times.extend(at);
+        }
         times.into_iter().min()
     }
 
     /// Whether new attempts may start.
     pub(super) fn may_dispatch(&self) -> bool {
         self.stage == Stage::Working && !self.paused && self.stop.is_none() && self.hold.is_none()
+    }
+
+    /// Whether what attempts that have ended made may be collected: also in a pause, and while the mission drains.
+    pub(super) fn may_collect(&self) -> bool {
+        self.stop.is_none_or(|(level, _)| level == StopLevel::Drain)
     }
 
     /// Whether a landing may start or go on to its next step.
@@ -186,8 +213,9 @@ impl State {
         free.min_by_key(|p| (self.slot_trouble.get(*p), *p)).and_then(|p| u32::try_from(p).ok())
     }
 
+    /// Whether no attempt is at work.
     pub(super) fn idle(&self) -> bool {
-        self.slots.iter().all(Option::is_none)
+        self.running().next().is_none()
     }
 
     /// Whether the unit's wave has opened.
@@ -195,15 +223,15 @@ impl State {
         self.opened.is_some_and(|opened| (unit.round, unit.wave) <= opened)
     }
 
-    fn dispatchable(&self, i: usize) -> bool {
+    pub(super) fn dispatchable(&self, i: usize) -> bool {
         let unit = &self.units[i];
-        unit.state == UnitState::Pending && unit.unmet == 0 && self.opened(unit)
+        unit.state == UnitState::Pending && unit.unmet == 0 && unit.collect_at.is_none() && self.opened(unit)
     }
 
     fn holds_wave(&self, i: usize) -> bool {
         let unit = &self.units[i];
         match unit.state {
-            UnitState::Pending => self.dispatchable(i),
+            UnitState::Pending => unit.collect_at.is_some() || self.dispatchable(i),
             UnitState::Running | UnitState::Queued => self.opened(unit),
             _ => false,
         }
@@ -233,7 +261,9 @@ impl State {
         if self.holds_wave(i) {
             self.active -= 1;
         }
-        if self.dispatchable(i) {
+        if let Some(since) = self.units[i].turn_since() {
+            self.turns.remove(&(since, i));
+        } else if self.dispatchable(i) {
             self.ready.remove(&(self.units[i].spec.priority, i));
             self.delayed.remove(&(self.units[i].not_before, i));
         }
@@ -244,7 +274,9 @@ impl State {
         if self.holds_wave(i) {
             self.active += 1;
         }
-        if self.dispatchable(i) {
+        if let Some(since) = self.units[i].turn_since() {
+            self.turns.insert((since, i));
+        } else if self.dispatchable(i) {
             match self.units[i].not_before {
                 0 => self.ready.insert((self.units[i].spec.priority, i)),
                 at => self.delayed.insert((at, i)),
@@ -252,8 +284,11 @@ impl State {
         }
     }
 
-    /// The unit to start next: by priority, then plan order, among those whose time has come.
+    /// The unit to start next: one whose turn it is, else by priority, then plan order, among those whose time has come.
     pub(super) fn next_ready(&self, now: Millis) -> Option<usize> {
+        if let Some(turn) = self.next_turn(now) {
+            return Some(turn);
+        }
         let due = self.delayed.range(..=(now, usize::MAX)).map(|(_, i)| (self.units[*i].spec.priority, *i)).min();
         self.ready.first().copied().into_iter().chain(due).min().map(|(_, i)| i)
     }
@@ -297,7 +332,7 @@ impl State {
         if !self.attached || self.suspended || self.over() || !self.may_dispatch() {
             return None;
         }
-        self.free_slot()?;
+        self.free_slot().filter(|_| self.lets(Try::Start, now))?;
         let (next, allowance) = self.next_start(now)?;
         (allowance == Allowance::Start).then_some(&self.units[next].spec.id)
     }

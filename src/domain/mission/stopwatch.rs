@@ -79,12 +79,20 @@ pub fn begins(record: &Record) -> Option<Phase> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::trouble::Cause;
 
     #[test]
     fn what_a_record_closes_is_timed_from_what_opened_it() {
         let mut watch = Stopwatch::default();
         assert_eq!(watch.took(5, &Record::RoundOpened { round: 1, at: 5 }), None);
-        let failed = Record::StepFailed { what: String::new(), error: String::new(), at: 7, again_at: 9, setup: None };
+        let failed = Record::StepFailed {
+            what: String::new(),
+            error: String::new(),
+            cause: Cause::Git,
+            at: 7,
+            again_at: 9,
+            setup: None,
+        };
         assert_eq!(watch.took(7, &failed), None, "no verification was open");
         let closed = Record::RoundClosed { round: 1, at: 30, landed: 0, units: 0, objective: None };
         assert_eq!(watch.took(30, &closed), Some(25));

@@ -93,7 +93,7 @@ fn night() -> Vec<(Millis, Record)> {
         starts("a", 1, 150),
         ends("a", 1, 400, (200, 380), NextMove::Queue { mr: 1 }),
         (430, Record::LandingStarted { mr: 1, token: 1, onto: tip(), at: 430 }),
-        (440, Record::CandidateMade { token: 1, candidate: tip() }),
+        (440, Record::CandidateMade { token: 1, candidate: tip(), touches: Vec::new(), notes: Vec::new() }),
         verify(1, 441),
         verified(1, 541),
         landed("a", 1, 550),
@@ -122,13 +122,13 @@ fn each_moment_of_a_unit_belongs_to_one_phase() {
 fn a_suspended_mission_is_away_and_a_fresh_start_ends_the_parking() {
     let mut journal = night();
     journal.push(ends("b", 1, 600, (570, 590), NextMove::Fail { reason: String::new() }));
-    journal.push((700, Record::Suspended { at: 700, code: 130 }));
+    journal.push((700, Record::Suspended { at: 700, code: 130, cause: None }));
     let times = read(&journal, 900);
     assert_eq!(shown(&times, "b"), "planned 441, waiting 9, prepare 10, agent 20, collect 10", "it ended");
     assert_eq!(times.away, 200);
     journal.push((900, Record::Resumed { at: 900 }));
     journal.push((910, Record::UnitRetried { unit: id("b"), at: 910, answer: String::new() }));
-    journal.push((920, Record::Suspended { at: 920, code: 130 }));
+    journal.push((920, Record::Suspended { at: 920, code: 130, cause: None }));
     let times = read(&journal, 1_000);
     assert_eq!(
         shown(&times, "b"),

@@ -46,6 +46,18 @@ impl Globs {
         Ok(Self(set))
     }
 
+    /// Reads globs that git is to match, too, which knows no `{a,b}`.
+    ///
+    /// # Errors
+    /// As [`Globs::new`], and for a brace.
+    pub fn of_git(globs: &[String]) -> Result<Self, BadGlob> {
+        if let Some(glob) = globs.iter().find(|glob| glob.contains(['{', '}'])) {
+            let why = "it has braces, which do not count here; write each alone".to_owned();
+            return Err(BadGlob { glob: glob.clone(), why });
+        }
+        Self::new(globs)
+    }
+
     /// Whether a path relative to the root, or a folder it lies in, matches one of the globs.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {

@@ -192,7 +192,7 @@ async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -
         evidence: Vec::new(),
         accept_first: false,
     };
-    let report = attempt::start(&scratch.shop, order, kill).await;
+    let report = attempt::start(&scratch.shop, order, kill, || {}).await.map_err(|trouble| trouble.why)?;
     let log = scratch.shop.attempt_dir("mc-doctor", 1).join("run/out.log");
     let said_last = scratch.shop.redactor().clean(&tail::of(&log, SAID));
     let took = report.ran.map_or(0, |(began, ended)| ended.saturating_sub(began) / 1_000);
@@ -207,7 +207,7 @@ async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -
         (RunEnd::Exited(0), false) => Err(format!("the agent ended well after {took} s and changed nothing{summary}")),
         (RunEnd::Timeout | RunEnd::Stalled, _) => Err(format!("the agent did not end within {took} s{summary}")),
         (RunEnd::Exited(code), _) => Err(format!("the agent ended with exit code {code}{summary}")),
-        (RunEnd::Infrastructure(why), _) => Err(why.clone()),
+        (RunEnd::Infrastructure(trouble), _) => Err(trouble.why.clone()),
         (end, _) => Err(format!("the agent ended in another way ({end:?}){summary}")),
     }
 }

@@ -464,7 +464,6 @@ fn ending(case: &mut Case<'_>) {
         MissionOutcome::ObjectiveMet => met == Some(true),
         MissionOutcome::Stopped => asked(EndReason::Person),
         MissionOutcome::WallTime => asked(EndReason::WallTime),
-        MissionOutcome::CircuitOpen => asked(EndReason::Circuit),
         MissionOutcome::Budget => asked(EndReason::Budget),
         MissionOutcome::MaxRounds => state.rounds.len() >= state.policy.max_rounds as usize,
         MissionOutcome::Stalled => last(state.policy.stall_threshold as usize),

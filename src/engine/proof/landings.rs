@@ -299,11 +299,13 @@ pub(super) async fn rejected(
             Some(_) => broken.push("the snapshots give other reasons".to_owned()),
             None => unknown.push("merging told that it touches protected paths".to_owned()),
         },
+        RejectClass::Infrastructure => unknown.push("what the machine did is not made again".to_owned()),
         RejectClass::Conflict => conflict(case, open, reasons, &mut broken, &mut unknown).await?,
     }
     let told = match next {
         NextMove::Retry { because, .. }
         | NextMove::Reject { reason: because }
+        | NextMove::Fail { reason: because }
         | NextMove::Hold { question: because, .. } => Some(because),
         _ => None,
     };
@@ -328,7 +330,8 @@ async fn conflict(
             return Ok(());
         }
     }
-    let merge = MergeRepo::open(case.site.state.root(), &case.git, &case.site.facts).await?;
+    let union = case.settings.as_ref().map_or(&[][..], |settings| &settings.queue.union);
+    let merge = MergeRepo::open(case.site.state.root(), &case.git, &case.site.facts, union).await?;
     let head = &open.mr.head.commit;
     let merged = match open.mr.source {
         MergeSource::Intake => books::take_in(&case.git, &merge, &open.onto, head).await?,

@@ -2,13 +2,15 @@
 
 mod queue;
 
+use self::queue::files;
 use super::books::Kept;
 use super::lines::Lines;
-use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Scenario};
+use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Outage, Scenario};
 use super::tree::{Content, hash_commit, hash_tree};
 use crate::domain::mission::{
     AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, RunEnd, StopLevel, Usd,
 };
+use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::{SnapshotKey, Summary};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,10 +44,13 @@ pub struct World {
     red_base: bool,
     red_together: BTreeSet<(UnitId, UnitId)>,
     conflicts: BTreeSet<(UnitId, UnitId)>,
+    files: BTreeMap<UnitId, String>,
     last_green: Option<CommitId>,
     base: Tip,
     foreign: u32,
     lines: Lines,
+    outages: Vec<Outage>,
+    troubled: BTreeMap<UnitId, usize>,
     pub(super) kept: Kept,
 }
 
@@ -81,10 +86,13 @@ impl World {
             red_base: scenario.red_base,
             red_together: scenario.red_together.clone(),
             conflicts: scenario.conflicts.clone(),
+            files: files(&scenario.conflicts),
             last_green: None,
             base: Tip { commit: hash_commit("base"), tree: hash_tree(&Content::new()) },
             foreign: 0,
             lines: Lines::new(scenario),
+            outages: scenario.outages.clone(),
+            troubled: BTreeMap::new(),
             kept: Kept::new(scenario),
         };
         let base = world.base.commit.clone();
@@ -102,6 +110,11 @@ impl World {
     /// How often attempts of a unit were told to be killed.
     pub(super) fn kills_of(&self, unit: &UnitId) -> usize {
         self.kills.get(unit).copied().unwrap_or(0)
+    }
+
+    /// How often an attempt of a unit met trouble that is nobody's.
+    pub(super) fn troubled_of(&self, unit: &UnitId) -> usize {
+        self.troubled.get(unit).copied().unwrap_or(0)
     }
 
     /// How often a person gave a unit a fresh start.
@@ -156,12 +169,17 @@ impl World {
         if let Event::RetryUnit { unit, .. } = &event {
             self.count_fresh_start(&unit.clone());
         }
-        if let Event::AttemptEnded { unit, n, .. } = &event
-            && let Some(agent) = self.agents.get_mut(&(unit.clone(), *n))
-        {
-            agent.collected = true;
+        let Event::AttemptEnded { unit, n, report } = &event else { return Some(event) };
+        // What an attempt made can be kept only while nothing stands in the way.
+        let outage = self.outage().filter(|_| report.head.is_some());
+        let agent = self.agents.get_mut(&(unit.clone(), *n)).filter(|agent| !agent.collected);
+        match (outage, agent) {
+            (Some(trouble), Some(_)) => Some(Event::NotCollected { unit: unit.clone(), n: *n, trouble }),
+            (_, agent) => {
+                agent.into_iter().for_each(|agent| agent.collected = true);
+                Some(event)
+            }
         }
-        Some(event)
     }
 
     pub(super) fn idle_ticks(&mut self) -> u32 {
@@ -171,6 +189,12 @@ impl World {
 
     pub(super) fn again(&mut self, event: Event, late: Millis) {
         self.answer(late, event);
+    }
+
+    /// What stands in the way of everything now, if something does.
+    fn outage(&self) -> Option<Trouble> {
+        let now = self.outages.iter().find(|outage| (outage.from..outage.until).contains(&self.now))?;
+        Some(Trouble::new(now.cause.clone(), "an outage"))
     }
 
     fn answer(&mut self, after: Millis, event: Event) {
@@ -183,7 +207,7 @@ impl World {
         self.events.clear();
         for agent in self.agents.values_mut() {
             if !agent.collected && rng.f64() < faults.infrastructure / 4.0 {
-                agent.report = AttemptReport::bare(RunEnd::Infrastructure("half dead".to_owned()));
+                agent.report = AttemptReport::bare(RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "half dead")));
             }
         }
     }
@@ -249,12 +273,13 @@ impl World {
 
     pub(super) fn execute(&mut self, command: Command, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
         if let (Command::CheckObjective { round, .. }, false) = (&command, s.policy.has_check) {
-            self.answer(0, Event::ObjectiveChecked { round: *round, met: true });
+            self.answer(0, Event::ObjectiveChecked { round: *round, met: Ok(true) });
             return Ok(());
         }
         let delay = rng.u64(1..500);
-        let trouble = rng.f64() < s.faults.infrastructure;
-        let failed = "the disk is full".to_owned();
+        let random = rng.f64() < s.faults.infrastructure;
+        let full = || Trouble::new(Cause::DiskFull(Spot::State), "the disk is full");
+        let trouble = self.outage().or(random.then(full));
         match command {
             Command::Preflight => {
                 let tip = self.base.clone();
@@ -265,23 +290,31 @@ impl World {
                 self.last_green.clone_from(&self.green);
                 self.answer(delay, Event::Established(Ok(())));
             }
-            Command::CheckTarget { .. } => self.answer(delay, Event::TargetChecked(None)),
+            Command::CheckTarget { .. } => {
+                let result = self.outage().map_or(Ok(None), Err);
+                self.answer(delay, Event::TargetChecked(result));
+            }
             Command::ReadBacklog { .. } => return Err("a plan mission read a backlog".to_owned()),
             Command::Start(order) => self.start(order, rng, s)?,
             Command::Adopt(order) => self.adopt(&order),
             Command::Kill { unit, n } => self.kill(&unit, n),
-            Command::Integrate { token, onto, head, source, .. } => {
-                let result = if trouble { Err(failed) } else { Ok(self.integrate(&onto, &head, &source)) };
+            Command::Integrate { token, onto, head, source, contested, .. } => {
+                let result = trouble.map_or_else(|| Ok(self.integrate(&onto, &head, &source, &contested)), Err);
                 self.answer(delay, Event::Integrated { token, result });
             }
             Command::WriteBooks { token, onto, books } => {
-                let result = if trouble { Err(failed) } else { Ok(self.write_books(&onto, &books)?) };
+                let result = match trouble {
+                    Some(trouble) => Err(trouble),
+                    None => Ok(self.write_books(&onto, &books)?),
+                };
                 self.answer(delay, Event::Integrated { token, result });
             }
             Command::Verify(order) => {
                 let run = order.run;
-                let result =
-                    if trouble { Err(failed.into()) } else { Ok(Box::new(self.verify(&order, rng, s.faults.flaky))) };
+                let result = match trouble {
+                    Some(trouble) => Err(trouble.into()),
+                    None => Ok(Box::new(self.verify(&order, rng, s.faults.flaky))),
+                };
                 self.answer(delay + 1_000, Event::Verified { run, result });
             }
             Command::KillVerification { run } => {
@@ -289,15 +322,19 @@ impl World {
                 self.answer(1, Event::Verified { run, result: Err("killed".to_owned().into()) });
             }
             Command::Land { token, candidate, expected, source } => {
-                let result = if trouble { Err(failed) } else { Ok(self.land(&candidate, &expected, &source)?) };
+                let result = match trouble {
+                    Some(trouble) => Err(trouble),
+                    None => Ok(self.land(&candidate, &expected, &source)?),
+                };
                 self.answer(delay, Event::LandEnded { token, result });
             }
             Command::KillCheck { round } => {
                 self.events.retain(|_, e| !matches!(e, Event::ObjectiveChecked { round: r, .. } if *r == round));
-                self.answer(1, Event::ObjectiveChecked { round, met: false });
+                self.answer(1, Event::ObjectiveChecked { round, met: Ok(false) });
             }
             Command::CheckObjective { round, .. } => {
-                self.answer(delay, Event::ObjectiveChecked { round, met: rng.u8(..) < 30 });
+                let met = self.outage().map_or(Ok(rng.u8(..) < 30), Err);
+                self.answer(delay, Event::ObjectiveChecked { round, met });
             }
             Command::Exit { .. } => {}
         }
@@ -350,7 +387,11 @@ impl World {
                 works(Behaviour::Good);
                 report.claim = Some(Claim::Continue);
             }
-            Behaviour::HostFails => report.end = RunEnd::Infrastructure("spawn failed".to_owned()),
+            Behaviour::HostFails => report.end = RunEnd::Infrastructure(Trouble::new(Cause::Spawn, "spawn failed")),
+        }
+        if let Some(trouble) = self.outage() {
+            let report = AttemptReport::bare(RunEnd::Infrastructure(trouble));
+            return self.ends(order, 1 + takes % 500, report);
         }
         let head = self.commit(&format!("{unit} {}", order.n), content.clone(), vec![order.from.clone()]);
         let base = self.commits.get(&order.green).map(hash_tree);
@@ -367,9 +408,20 @@ impl World {
             report.end = RunEnd::Stopped;
         }
         report.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
+        if !self.outages.is_empty() {
+            self.answer(1, Event::AttemptBegan { unit: unit.clone(), n: order.n });
+        }
+        self.ends(order, takes, report)
+    }
+
+    fn ends(&mut self, order: AttemptOrder, takes: Millis, report: AttemptReport) -> Result<(), String> {
+        let (unit, n) = (order.spec.id.clone(), order.n);
+        if matches!(report.end, RunEnd::Infrastructure(_)) {
+            *self.troubled.entry(unit.clone()).or_default() += 1;
+        }
         let agent = Agent { slot: order.slot, ends: self.now + takes, report: report.clone(), collected: false };
-        self.agents.insert(key, agent);
-        self.answer(takes, Event::AttemptEnded { unit, n: order.n, report: Box::new(report) });
+        self.agents.insert((unit.clone(), n), agent);
+        self.answer(takes, Event::AttemptEnded { unit, n, report: Box::new(report) });
         Ok(())
     }
 
@@ -388,6 +440,9 @@ impl World {
         if agent.ends > self.now {
             agent.ends = self.now;
             agent.report.end = RunEnd::Stopped;
+        } else {
+            // Given up: its workspace is kept when it is used next.
+            agent.collected = true;
         }
         let report = Box::new(agent.report.clone());
         self.events.retain(|_, e| !matches!(e, Event::AttemptEnded { unit: u, n: m, .. } if u == unit && *m == n));

@@ -1,15 +1,26 @@
 //! The merge queue's side of the virtual world: merging, writing the books, verifying, moving green.
 
 use super::World;
-use crate::domain::mission::{Books, Integration, LandResult, MergeSource, Verification, VerifyOrder};
+use crate::domain::mission::{Books, Contested, Integration, LandResult, MergeSource, Verification, VerifyOrder};
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use crate::sim::scenario::Behaviour;
 use crate::sim::tree::{Content, hash_tree, tests};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl World {
-    pub(super) fn integrate(&mut self, onto: &Tip, head: &CommitId, source: &MergeSource) -> Integration {
+    /// The file that a unit shares with those it conflicts with, if it has one.
+    pub(in crate::sim) fn file_of(&self, unit: &UnitId) -> Option<&String> {
+        self.files.get(unit)
+    }
+
+    pub(super) fn integrate(
+        &mut self,
+        onto: &Tip,
+        head: &CommitId,
+        source: &MergeSource,
+        contested: &[Contested],
+    ) -> Integration {
         let green = self.commits.get(&onto.commit).cloned().unwrap_or_default();
         let theirs = self.commits.get(head).cloned().unwrap_or_default();
         if let MergeSource::Unit { unit, .. } = source {
@@ -17,12 +28,9 @@ impl World {
                 let pair = (other.clone().min(unit.clone()), other.clone().max(unit.clone()));
                 self.conflicts.iter().any(|(a, b)| (a.min(b), a.max(b)) == (&pair.0, &pair.1))
             };
-            let files: Vec<String> = green
-                .keys()
-                .filter(|other| !theirs.contains_key(*other) && theirs.contains_key(unit) && clash(other))
-                .map(ToString::to_string)
-                .collect();
-            if !files.is_empty() {
+            let lost = |other: &UnitId| !theirs.contains_key(other) && theirs.contains_key(unit) && clash(other);
+            if green.keys().any(lost) {
+                let files = self.file_of(unit).cloned().into_iter().collect();
                 return Integration::Conflict { files, detail: String::new() };
             }
         }
@@ -38,7 +46,15 @@ impl World {
         if merged == green {
             return Integration::Unchanged;
         }
-        Integration::Candidate(self.commit("merge", merged, vec![onto.commit.clone(), head.clone()]))
+        let new = merged.keys().filter(|id| !green.contains_key(*id));
+        let touched: BTreeSet<String> = new.filter_map(|id| self.file_of(id).cloned()).collect();
+        let units: Vec<UnitId> =
+            contested.iter().filter(|turn| turn.is_touched(&touched)).map(|turn| turn.unit.clone()).collect();
+        let candidate = self.commit("merge", merged, vec![onto.commit.clone(), head.clone()]);
+        match units.is_empty() {
+            true => Integration::Candidate(candidate),
+            false => Integration::Noted { candidate, touches: units, notes: Vec::new() },
+        }
     }
 
     pub(super) fn write_books(&mut self, onto: &Tip, books: &Books) -> Result<Integration, String> {
@@ -145,4 +161,17 @@ impl World {
         }
         Ok(LandResult::Back { now: Some(green) })
     }
+}
+
+/// A file for each group of units that conflict with one another, directly or by others of the group.
+pub(super) fn files(conflicts: &BTreeSet<(UnitId, UnitId)>) -> BTreeMap<UnitId, String> {
+    let mut files: BTreeMap<UnitId, String> = BTreeMap::new();
+    for (a, b) in conflicts {
+        let name = |unit: &UnitId| files.get(unit).cloned().unwrap_or_else(|| format!("file of {unit}"));
+        let (one, other) = (name(a), name(b));
+        files.insert(a.clone(), one.clone());
+        files.insert(b.clone(), other.clone());
+        files.values_mut().filter(|file| **file == other).for_each(|file| file.clone_from(&one));
+    }
+    files
 }

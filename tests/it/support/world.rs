@@ -275,10 +275,17 @@ impl World {
 
     /// Starts `mc` in the background.
     pub fn spawn(&self, args: &[&str]) -> Engine {
+        self.spawn_under(&[], args)
+    }
+
+    /// The same, started by another program with its arguments.
+    pub fn spawn_under(&self, starter: &[&str], args: &[&str]) -> Engine {
         self.scene(|scene| self.watch.sees(args, scene));
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let [out, err] = ["out", "err"].map(|w| self.home().join(format!("said/{n}.{w}")));
-        let mut command = self.command(env!("CARGO_BIN_EXE_mc"));
+        let line = [starter, &[env!("CARGO_BIN_EXE_mc")]].concat();
+        let mut command = self.command(line[0]);
+        command.args(&line[1..]);
         command.args(args).stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         Engine { child: command.env("ENGINE", n.to_string()).spawn().unwrap(), out, err, number: n }
     }

@@ -448,11 +448,22 @@ impl Run {
     }
 }
 
-/// When the run of a directory was put on record by its supervisor.
+/// How long the run of a directory took since its supervisor put it on record. One that ended `just_now` is measured by the
+/// kernel's time since its start, which no change of the wall clock touches; of one that ended while nobody watched the files
+/// tell, never more than the time since its start.
 #[must_use]
-pub fn started_at(dir: &Path) -> Option<Millis> {
-    let changed = std::fs::metadata(dir.join("start")).ok()?.modified().ok()?;
-    Millis::try_from(changed.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+pub fn ran_for(dir: &Path, just_now: bool) -> Option<Duration> {
+    let changed = |name: &str| std::fs::metadata(dir.join(name)).ok()?.modified().ok();
+    let begun = changed("start")?;
+    let start = read_untrusted(&dir.join("start"), SMALL).and_then(|text| files::parse_start(&text));
+    let age =
+        start.filter(|start| start.boot == procfs::boot_id()).and_then(|start| procfs::age(start.supervisor.born));
+    let told = changed("exit").and_then(|ended| ended.duration_since(begun).ok());
+    match (age, told) {
+        (Some(age), Some(told)) if !just_now => Some(age.min(told)),
+        (Some(age), _) => Some(age),
+        (None, told) => told,
+    }
 }
 
 /// Every run whose directory is below `root`, two levels deep at most.

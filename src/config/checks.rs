@@ -1,0 +1,128 @@
+//! What settings must not say, alone or together: each problem is told with its place and what to do.
+
+use super::branches::broken_branch_rule;
+use super::layers::{Layers, Source};
+use super::settings::{Budget, HOME, PROTECT, UNION, VERIFICATION_COMMAND};
+use super::stages::Stage;
+use super::value::Value;
+use super::{FILE_NAME, Problem};
+use crate::domain::plan::globs::Globs;
+use crate::domain::verify::home::is_below_home;
+use crate::domain::verify::key::{StageSpec, Tier};
+
+impl Layers {
+    pub(super) fn stage_specs(&self, problems: &mut Vec<Problem>) -> Vec<StageSpec> {
+        let place = self.source(VERIFICATION_COMMAND);
+        let command = self.optional(VERIFICATION_COMMAND).filter(|text| !text.trim().is_empty());
+        let stages = match (command, self.stages()) {
+            (Some(_), Some((_, stages))) if matches!(place, Source::File { .. }) => {
+                let message = format!("stands beside [[target.verification.stage]] ({stages}); keep one of the two");
+                problems.push(Problem::Value { place, key: VERIFICATION_COMMAND.to_owned(), message });
+                return Vec::new();
+            }
+            (Some(command), _) => vec![Stage::of_command(&command)],
+            (None, Some((stages, _))) => stages.clone(),
+            (None, None) => {
+                let message = format!(
+                    "is not set; without a verification nothing can land. Write it into {FILE_NAME} below \
+                     [target.verification], for example command = \"make test\", or set MC_TARGET_VERIFICATION_COMMAND"
+                );
+                problems.push(Problem::Value { place, key: VERIFICATION_COMMAND.to_owned(), message });
+                return Vec::new();
+            }
+        };
+        let specs: Vec<_> = stages.iter().map(|stage| stage.spec(self.time("target.verification.timeout"))).collect();
+        if let Some((_, place)) = self.stages()
+            && specs.iter().all(|stage| stage.tier == Tier::Quick)
+        {
+            problems.push(Problem::Value {
+                place: place.clone(),
+                key: "target.verification.stage".to_owned(),
+                message: "has no stage with tier = \"gate\"; nothing would guard the green branch".to_owned(),
+            });
+        }
+        specs
+    }
+
+    /// The caps; one that can never be held, or under which nothing could start, is a problem.
+    pub(super) fn budget(&self, problems: &mut Vec<Problem>) -> Budget {
+        const RUN: &str = "scheduler.budget.max_per_run_usd";
+        const SESSION: &str = "scheduler.budget.max_per_session_usd";
+        const TOKENS: &str = "scheduler.budget.max_tokens";
+        let number = |key: &str| match self.get(key) {
+            Some((Value::Money(number) | Value::Count(number), _)) => *number,
+            _ => 0,
+        };
+        let budget = Budget {
+            max_per_session: number(SESSION),
+            max_per_run: number(RUN),
+            said: self.source(RUN) != Source::Default,
+            max_tokens: number(TOKENS),
+        };
+        let agent = self.optional("agent.command").is_some();
+        let mut wrong = |key: &str, message: String| {
+            problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+        };
+        if agent && budget.said && budget.max_per_session > budget.max_per_run {
+            let (run, session) = (Value::Money(budget.max_per_run), Value::Money(budget.max_per_session));
+            wrong(
+                RUN,
+                format!(
+                    "is {run}, and {session} is reserved for each attempt of an agent, so that none could start; raise \
+                     it, or set {SESSION} to what one attempt may cost"
+                ),
+            );
+        }
+        if agent && budget.max_tokens > 0 {
+            let message = "cannot be held: an agent started by `agent.command` tells no tokens; remove it and use \
+                           scheduler.budget.max_per_run_usd, which counts each attempt";
+            wrong(TOKENS, message.to_owned());
+        }
+        budget
+    }
+
+    pub(super) fn check_branches(&self, problems: &mut Vec<Problem>) {
+        let (branch, green) = (self.text("target.branch"), self.text("green_branch.green_branch"));
+        for (key, name) in [("target.branch", &branch), ("green_branch.green_branch", &green)] {
+            if let Some(rule) = broken_branch_rule(name) {
+                let message = format!("is not the name of a branch: `{name}` {rule}");
+                problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+            }
+        }
+        if branch == green {
+            problems.push(Problem::Value {
+                place: self.source("green_branch.green_branch"),
+                key: "green_branch.green_branch".to_owned(),
+                message: format!(
+                    "is `{green}`, the target branch; missions never move that, so give it a name of its own"
+                ),
+            });
+        }
+    }
+
+    pub(super) fn check_paths(&self, problems: &mut Vec<Problem>) {
+        for name in self.texts(HOME).into_iter().filter(|name| !is_below_home(name)) {
+            let message = format!("must name files or folders of your home, relative to it; `{name}` is not");
+            problems.push(Problem::Value { place: self.source(HOME), key: HOME.to_owned(), message });
+        }
+        for key in ["target.copy", "target.setup_inputs"] {
+            for path in self.texts(key) {
+                if path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".git") {
+                    let message =
+                        format!("must name files inside the repository, relative to its root; `{path}` is not");
+                    problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+                }
+            }
+        }
+    }
+
+    pub(super) fn check_globs(&self, problems: &mut Vec<Problem>) {
+        for key in ["target.verification.ignore", PROTECT, UNION] {
+            let read = if key == UNION { Globs::of_git } else { Globs::new };
+            if let Err(bad) = read(&self.texts(key)) {
+                let message = format!("must be a list of globs; {bad}");
+                problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+            }
+        }
+    }
+}
