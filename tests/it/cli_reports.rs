@@ -186,6 +186,7 @@ fn a_held_unit_needs_you() {
           },
           "left_running": [],
           "mission": {
+            "cause": null,
             "ended_at": null,
             "id": "simulated",
             "objective": "a simulated mission",

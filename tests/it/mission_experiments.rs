@@ -103,7 +103,7 @@ fn p7_a_verification_that_does_not_exist_is_refused_and_changes_nothing() {
         assert!(before == after, "the bytes of a file changed");
         assert!(world.refs("refs/mc").is_empty() && world.refs("refs/heads/mc").is_empty());
         assert!(world.witness().is_empty());
-        assert_eq!(world.resume().exits(0).out.lines().count(), 1);
+        assert_eq!(world.resume().exits(6).out.lines().count(), 1);
         world.nothing_lives();
     });
 }
@@ -205,7 +205,7 @@ fn stopped(world: &World) {
     let status = world.status();
     assert_eq!((&status["mission"]["state"], &status["mission"]["outcome"]), (&"ended".into(), &"stopped".into()));
     assert!(world.units().values().all(|s| s == "cancelled"), "{:?}", world.units());
-    let said = world.resume().exits(0);
+    let said = world.resume().exits(3);
     assert_eq!(said.out.lines().count(), 1, "{}", said.out);
     world.mc(&["audit"]).exits(0);
     world.mc(&["report", "--verify"]).exits(0);

@@ -156,7 +156,7 @@ END"
         unit("half-merge", "git checkout -qb x; echo x > m; git add m; git commit -qm x; git checkout -qb y HEAD~; echo y > m; git add m; git commit -qm y; git merge x; true"),
         unit("nests", "mkdir sub; cd sub; git init -q; echo 3 > kept-3; git add .; git commit -qm sub"),
         unit("closes", "mkdir dark; echo 4 > dark/kept-4; chmod 000 dark"),
-        unit("pipes", "mkfifo pipe; ln -s loop loop; ln -s . self; ln -s /etc/passwd out; echo 5 > kept-5"),
+        unit("pipes", "mkfifo pipe; ln -s loop loop; ln -s . self; ln -s run.sh out; echo 5 > kept-5"),
         unit("locks", "echo 6 > kept-6; touch .git/index.lock .git/HEAD.lock .git/refs/heads/x.lock"),
         unit("detaches", "echo 7 > kept-7; git add kept-7; git commit -qm seven; git checkout -q --detach; git branch -D $(git branch --format='%(refname:short)' | grep -v '(') 2>/dev/null; true"),
         unit("empties", "rm -rf -- * .[a-z]*"),

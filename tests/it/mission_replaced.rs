@@ -13,7 +13,7 @@ struct Others {
 const LOOK: &str = "
     for d in . ../other; do
       git -C $d for-each-ref --format='%(refname) %(objectname)' | grep -v 'refs/mc/\\|heads/mc/' || true
-      cat $d/.git/HEAD $d/.git/config; git -C $d status --porcelain; git -C $d fsck --connectivity-only 2>&1
+      cat $d/.git/HEAD $d/.git/config; git -C $d status --porcelain; git -C $d fsck --connectivity-only --no-dangling 2>&1
       ls -A $d $d/.git | grep -v '^objects$\\|ORIG_HEAD\\|packed-refs'
       cat $d/.git/objects/info/alternates 2>/dev/null || true
     done
@@ -81,9 +81,8 @@ fn nothing_is_followed(night: Night) {
     assert_eq!(night.sh("cat ../moved-pool/quarantine/replaced-slot-*-work.1/slot/x"), "x");
     night.mission(&unit("again", "touch again")).exits(0);
     others.are_left_alone("after another mission");
-    // Where a whole pool was taken away, what was in it could not be pinned, and the audit says so.
-    let said = night.mc(&["audit"]).exits(4).says(&["pool: what attempt 1 left", "pool-gone: what attempt 1 left"]);
-    assert_eq!(said.text().matches("is not pinned").count(), 2, "{}", said.text());
+    // What is gone with its workspace is told by the unit's reason; the journal names no pin for it.
+    night.mc(&["audit"]).exits(0);
 }
 
 #[test]

@@ -114,7 +114,20 @@ impl Git {
             let moved = match (&owner, &said) {
                 (Some(_), Some(said)) => {
                     let plain: String = said.lines().filter(|l| !matches!(*l, "start" | "commit")).map(line).collect();
-                    self.told_to(&["update-ref", "-m", "mc", "--stdin"], &plain).await
+                    let args = ["update-ref", "-m", "mc", "--stdin"];
+                    let told = self.told_to(&args, &plain).await;
+                    // A git that left well before it had done what it was told moved nothing.
+                    match self.ref_value(refname).await? {
+                        Some(now) if told.is_ok() && now != *new => Err(GitError::Unexpected {
+                            command: "git update-ref --stdin".to_owned(),
+                            output: now.to_string(),
+                        }),
+                        None if told.is_ok() => Err(GitError::Unexpected {
+                            command: "git update-ref --stdin".to_owned(),
+                            output: String::new(),
+                        }),
+                        _ => told,
+                    }
                 }
                 _ => self.out(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await,
             };

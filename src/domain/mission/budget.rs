@@ -136,10 +136,10 @@ impl State {
         Usd(self.reserve().0.saturating_mul(self.agents_running()))
     }
 
-    /// Attempts of agents that run now; what they cost is not known yet.
+    /// Attempts of agents that run now, or wait to be collected; what they cost is not known yet.
     #[must_use]
     pub fn agents_running(&self) -> u64 {
-        self.running().filter(|(unit, _)| unit.spec.run.is_none()).count() as u64
+        self.slots.iter().flatten().filter(|i| self.units[**i].spec.run.is_none()).count() as u64
     }
 
     /// Folds the end of an attempt into the account. One that never ran cost nothing.
