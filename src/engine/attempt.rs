@@ -11,7 +11,7 @@ use super::claims;
 use super::evidence;
 use super::foreign::foreign_refs;
 use super::landing::NOT_FROM_AGENTS;
-use super::prepare::{self, NotReady, Wanted};
+use super::prepare::{self, Beside, NotReady, Wanted};
 use super::runs::{End, Ended, GRACE, Home, Job, run};
 use super::shop::Shop;
 use crate::adapters::clock;
@@ -165,8 +165,8 @@ async fn begin(
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
     sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
-    let wanted = Wanted { slot: order.slot, label: &label, base: &order.from, without: None, home: Home::Users };
-    let workspace = prepare::workspace(shop, wanted, &place.root.join("setup"), kill).await?;
+    let wanted = Wanted { slot: order.slot, label: &label, base: &order.from, without: None, beside: Beside::Ignored };
+    let workspace = prepare::workspace(shop, wanted, &place.root.join("setup"), kill).await?.workspace;
     let text = brief(&BriefInput {
         objective: &shop.objective,
         unit: &order.spec,

@@ -276,7 +276,11 @@ async fn pin_leftovers(shop: &Shop, state: &State) {
     let Some(green) = &state.green else { return };
     let open: BTreeSet<String> =
         state.running().map(|(unit, attempt)| format!("{}/{}/{}", shop.mission, unit.spec.id, attempt.n)).collect();
-    attempt::sweep(shop, &green.tip.commit, |label| !open.contains(label) && !label.contains("/.")).await;
+    attempt::sweep(shop, &green.tip.commit, |label| {
+        // Nobody takes over what asks an `accept` line.
+        !open.contains(label) && (!label.contains("/.") || label.contains("/.accept/"))
+    })
+    .await;
 }
 
 /// The limits a mission is bound by, from its settings.
@@ -297,6 +301,7 @@ pub fn policy(settings: &Settings) -> Policy {
         cooldown: millis(settings.rounds.cooldown_between_rounds),
         max_wall_time: millis(settings.max_wall_time),
         has_check: settings.target.check.is_some(),
+        warm_runs: settings.keeps_files(),
         budget: Budget {
             per_run: Usd(settings.budget.max_per_run),
             per_session: Usd(settings.budget.max_per_session),

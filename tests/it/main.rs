@@ -38,6 +38,7 @@ mod mission_evidence;
 mod mission_experiments;
 mod mission_gate;
 mod mission_hostile;
+mod mission_leftovers;
 mod mission_owner;
 mod mission_power;
 mod mission_repository;

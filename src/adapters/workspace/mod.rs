@@ -9,12 +9,14 @@ pub mod collect;
 pub mod disk;
 pub mod home;
 pub mod layout;
+pub mod leftovers;
 pub mod pool;
 pub mod reports;
 pub mod slot;
 
 mod beside;
 mod listing;
+mod notes;
 mod pin;
 mod rescue;
 mod survey;

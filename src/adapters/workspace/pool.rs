@@ -6,7 +6,8 @@
 
 use super::disk::{remove_any, sync_folder, write_durably};
 use super::layout::{SlotFolder, layers_folder};
-use super::slot::{Ignored, Shape, narrow, reset, slot_git};
+use super::leftovers::{Keeping, Kept, Made, Prepared};
+use super::slot::{Ignored, Shape, Stays, narrow, reset, slot_git};
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::inspect;
@@ -267,6 +268,20 @@ impl Pool {
     /// [`PoolError::Busy`] while somebody (this pool included) uses it, [`PoolError::Dirty`] when it was not collected,
     /// [`PoolError::Prepare`] when a clone made from nothing fails as well; the slot is free then.
     pub async fn prepare(&self, slot: u32, label: &str, base: &CommitId) -> Result<PathBuf, PoolError> {
+        self.prepare_keeping(slot, label, base, None).await.map(|prepared| prepared.workspace)
+    }
+
+    /// The same with the say what may be there beside the tree; without, ignored files stay or go as the pool was opened.
+    ///
+    /// # Errors
+    /// As [`Pool::prepare`].
+    pub async fn prepare_keeping(
+        &self,
+        slot: u32,
+        label: &str,
+        base: &CommitId,
+        keeping: Option<Keeping<'_>>,
+    ) -> Result<Prepared, PoolError> {
         if self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot) {
             return Err(PoolError::Busy { slot });
         }
@@ -284,36 +299,39 @@ impl Pool {
             return Err(PoolError::Dirty { slot, label });
         }
         let files = self.path(slot);
-        let fresh = self.furnish(slot)?;
-        let first = reset(&self.source, &self.shape, &files, base, self.ignored, fresh).await;
-        if !matches!(&first, Ok(different) if different.is_empty()) {
-            self.wipe(slot)?;
-            let fresh = self.furnish(slot)?;
-            // What git calls different in a checkout from nothing is a matter of the repository's own line-end
-            // attributes; there is no truer checkout of this commit.
-            if let Err(source) = reset(&self.source, &self.shape, &files, base, self.ignored, fresh).await {
+        let landed = self.of_landed(slot, keeping).await?;
+        let stamp = self.stamp(slot);
+        // What setup made may be among the files that go now.
+        if landed == Some(false) || (landed.is_none() && self.ignored == Ignored::Remove) {
+            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+        }
+        let made = Made::read(&stamp).unwrap_or_default();
+        let temporary = if landed == Some(true) { made.temporary() } else { &[] };
+        let stays = match (landed, keeping) {
+            (Some(true), Some(keeping)) => Stays::Only(Kept { globs: Some(keeping.globs), made: made.work() }),
+            (None, _) if self.ignored == Ignored::Keep => Stays::Ignored,
+            _ => Stays::Only(Kept::default()),
+        };
+        let (fresh, mut warm) = self.furnish(slot, temporary)?;
+        match reset(&self.source, &self.shape, &files, base, stays, fresh).await {
+            Ok(found) if found.different.is_empty() => warm |= found.kept,
+            _ => {
+                warm = false;
                 self.wipe(slot)?;
-                return Err(PoolError::Prepare { slot, base: base.clone(), source });
+                self.furnish(slot, &[])?;
+                // What git calls different in a checkout from nothing is a matter of the repository's own line-end
+                // attributes; there is no truer checkout of this commit.
+                if let Err(source) = reset(&self.source, &self.shape, &files, base, stays, true).await {
+                    self.wipe(slot)?;
+                    return Err(PoolError::Prepare { slot, base: base.clone(), source });
+                }
             }
         }
         // Only now: a crash before this leaves no work of anybody that a collection could mistake for the attempt's.
         let marker = self.marker(slot);
         write_durably(&marker, label.as_bytes()).map_err(|e| io_error(&marker, e))?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
-        Ok(files)
-    }
-
-    /// Makes the folder of a slot, or takes out of it what its last user left beside the clone; whether the clone has to be made
-    /// from nothing.
-    fn furnish(&self, slot: u32) -> Result<bool, PoolError> {
-        let (folder, stamp) = (self.folder(slot), self.stamp(slot));
-        let fresh = folder.make().map_err(|e| io_error(folder.parent(), e))?;
-        let strays = folder.clear().map_err(|e| io_error(folder.parent(), e))?;
-        // What setup made may be among what goes now.
-        if self.ignored == Ignored::Remove || fresh || strays {
-            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
-        }
-        Ok(fresh)
+        Ok(Prepared { workspace: files, made: Made::read(&stamp), warm })
     }
 
     /// Takes paths out of a slot prepared at `base`, before anything ran in it.
@@ -471,6 +489,6 @@ impl Pool {
     }
 }
 
-fn io_error(path: &Path, source: io::Error) -> PoolError {
+pub(super) fn io_error(path: &Path, source: io::Error) -> PoolError {
     PoolError::Io { path: path.to_owned(), source }
 }

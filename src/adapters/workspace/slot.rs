@@ -8,6 +8,7 @@
 use super::beside::{drop_untracked, entries, last_written, tell_apart};
 use super::disk::{open_up, remove_any, remove_special, remove_where};
 use super::layout::note;
+use super::leftovers::{Kept, drop_others};
 use super::survey::survey;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
@@ -27,6 +28,24 @@ pub enum Ignored {
     Keep,
     /// They are removed.
     Remove,
+}
+
+/// What stays beside the tree in one preparation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stays<'a> {
+    /// Whatever git ignores.
+    Ignored,
+    /// What is named.
+    Only(Kept<'a>),
+}
+
+/// What a preparation found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// What is still different from the commit, as `git status` shows it.
+    pub(crate) different: Vec<Vec<u8>>,
+    /// Whether files stayed beside the tree.
+    pub(crate) kept: bool,
 }
 
 /// What every slot of a pool has in common.
@@ -148,15 +167,15 @@ pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId) -> Result<(), 
     made().map_err(|source| GitError::Io { path: files.to_owned(), source })
 }
 
-/// Makes files and index equal to `base`, `fresh` when the folder is new and empty; says what is still different afterwards, as `git status` shows it.
+/// Makes files and index equal to `base`, with nothing beside them but what stays; `fresh` when the folder is new and empty.
 pub(crate) async fn reset(
     source: &Git,
     shape: &Shape,
     files: &Path,
     base: &CommitId,
-    ignored: Ignored,
+    stays: Stays<'_>,
     fresh: bool,
-) -> Result<Vec<Vec<u8>>, GitError> {
+) -> Result<Found, GitError> {
     let failed = |source| GitError::Io { path: files.to_owned(), source };
     let (began, before) = (SystemTime::now(), last_written(files));
     let found = survey(files, false).map_err(failed)?;
@@ -181,7 +200,7 @@ pub(crate) async fn reset(
         git.out(&checkout).await?;
     }
     // A checkout from nothing is what this commit is; nobody was here to leave anything.
-    let mut different = Vec::new();
+    let mut seen = Found::default();
     if !fresh {
         if found.odd() {
             unblock(&git, files).await?;
@@ -190,20 +209,30 @@ pub(crate) async fn reset(
             }
         }
         let now = survey(files, false).map_err(failed)?;
-        let simple = !found.odd() && !now.empty_folder && !now.folder_link && ignored == Ignored::Keep;
+        let simple = !found.odd() && !now.empty_folder && !now.folder_link;
         // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
         let tracked = entries(&index);
-        let gone = match tracked == Some(now.files) {
-            _ if !simple => None,
-            true => Some(0),
-            false => drop_untracked(&git, files).await?,
-        };
-        if gone.is_none() {
-            git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
-            different = differences(&git).await?;
+        let none = simple && tracked == Some(now.files);
+        match stays {
+            _ if none => {}
+            Stays::Ignored => {
+                let gone = if simple { drop_untracked(&git, files).await? } else { None };
+                if gone.is_none() {
+                    git.out(&["clean", "-ffdq"]).await?;
+                    seen.different = differences(&git).await?;
+                }
+                seen.kept = gone.is_none_or(|gone| tracked != Some(now.files.saturating_sub(gone)));
+            }
+            Stays::Only(kept) => {
+                seen.kept = drop_others(&git, files, kept).await?;
+                if !simple {
+                    seen.different = differences(&git).await?;
+                    // What stays is untracked where the tree does not ignore it.
+                    seen.different.retain(|line| !(seen.kept && line.starts_with(b"?")));
+                }
+            }
         }
-        let kept_some = gone.is_none_or(|gone| tracked != Some(now.files.saturating_sub(gone)));
-        if let (true, Some(before)) = (kept_some && ignored == Ignored::Keep, before) {
+        if let (true, Some(before)) = (seen.kept, before) {
             tell_apart(&git, files, began, before).await?;
         }
     }
@@ -211,7 +240,7 @@ pub(crate) async fn reset(
         // Without one the next preparation writes every file.
         remove_any(&kept).map_err(failed)?;
     }
-    Ok(different)
+    Ok(seen)
 }
 
 /// What git calls different between HEAD, the index and the files.

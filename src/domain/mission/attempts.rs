@@ -65,6 +65,7 @@ impl Decision<'_> {
         };
         self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report });
         self.block_dependants(id);
+        self.make_way();
     }
 
     pub(super) fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {

@@ -319,6 +319,7 @@ impl Decision<'_> {
         let Some(green) = self.state.green.as_ref().map(|g| g.tip.clone()) else { return false };
         let books = Box::new(self.state.put_together(&green, self.now));
         self.note(Record::BooksAsked { mr: self.state.next_mr, green, books });
+        self.make_way();
         true
     }
 

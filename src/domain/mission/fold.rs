@@ -4,7 +4,7 @@ use super::books::{Known, plain};
 use super::command::MergeSource;
 use super::event::StopLevel;
 use super::parts::{
-    After, Attempt, Extra, Green, Landing, MergeRequest, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
+    After, Attempt, Extra, Landing, MergeRequest, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
 };
 use super::policy::AGE_BOOST;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
@@ -25,7 +25,7 @@ impl State {
             Record::PreflightPassed { ground } => {
                 self.ground = Some(ground.clone());
                 self.problems.extend(ground.notes.iter().cloned());
-                self.green = Some(Green { tip: ground.tip.clone(), snapshot: None, confirmed: false });
+                self.green_unknown(&ground.tip);
                 self.stage = Stage::Baseline;
             }
             Record::BaselineAccepted { .. } => self.stage = Stage::Establishing,
@@ -197,7 +197,7 @@ impl State {
                     landing.again_at = 0;
                 }
             }
-            Record::VerifyStarted { run, tip, role, at, against, confirms } => {
+            Record::VerifyStarted { run, tip, role, at, against, confirms, cold } => {
                 self.next_run = self.next_run.max(run + 1);
                 self.verifying = Some(Verifying {
                     run: *run,
@@ -206,9 +206,10 @@ impl State {
                     against: against.clone(),
                     confirms: confirms.clone(),
                     started: *at,
+                    cold: *cold,
                 });
             }
-            Record::Verified { key, summary, delta, reused, confirmed, .. } => {
+            Record::Verified { key, summary, delta, reused, confirmed, warm, .. } => {
                 let Some(done) = self.verifying.take() else { return };
                 if *reused {
                     self.verifications_reused += 1;
@@ -216,26 +217,29 @@ impl State {
                     self.verifications_run += 1;
                 }
                 self.step_failures = 0;
-                let confirmed = *confirmed || done.confirms.is_some();
+                let (confirmed, warm) = (*confirmed || done.confirms.is_some(), *warm);
+                let after = || After {
+                    key: key.clone(),
+                    summary: summary.clone(),
+                    delta: delta.as_deref().cloned().unwrap_or_default(),
+                    confirmed,
+                    warm,
+                };
                 match done.role {
                     VerifyRole::Baseline | VerifyRole::Before => {
                         if let Some(green) = &mut self.green {
                             green.snapshot = Some((key.clone(), summary.clone()));
-                            green.confirmed = confirmed;
+                            (green.confirmed, green.warm) = (confirmed, warm);
                         }
                     }
                     VerifyRole::After => {
                         if let Some(landing) = &mut self.landing {
-                            landing.after = Some(After {
-                                key: key.clone(),
-                                summary: summary.clone(),
-                                delta: delta.as_deref().cloned().unwrap_or_default(),
-                                confirmed,
-                            });
+                            landing.after = Some(after());
                         }
                     }
+                    VerifyRole::Cold | VerifyRole::ColdSearch => self.cold.found = Some((done.tip.commit, after())),
                     role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
-                        self.take_extra(role, Extra { key: key.clone(), summary: summary.clone(), confirmed });
+                        self.take_extra(role, Extra { key: key.clone(), summary: summary.clone(), confirmed, warm });
                     }
                 }
             }
@@ -268,9 +272,7 @@ impl State {
                 self.step_failures = 0;
                 self.infra_in_row = 0;
                 self.landings += 1;
-                let after = self.landing.take().and_then(|l| l.after);
-                let snapshot = after.filter(|_| green.tree == candidate.tree).map(|a| (a.key, a.summary));
-                self.green = Some(Green { tip: green.clone(), confirmed: snapshot.is_some(), snapshot });
+                self.green_landed(source, candidate, green);
                 self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     if let Some(round) = self.rounds.last_mut() {
@@ -331,11 +333,11 @@ impl State {
                     landing.again_at = *again_at;
                 }
             }
-            Record::GreenMoved { tip } => {
-                self.green = Some(Green { tip: tip.clone(), snapshot: None, confirmed: false });
-            }
-            Record::QueueHeld { reason, hint } => {
+            Record::GreenMoved { tip } => self.green_unknown(tip),
+            Record::ColdJudged { tip, holds, reasons, .. } => self.cold_judged(tip, *holds, reasons),
+            Record::QueueHeld { reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
+                self.hold_code = *code;
                 if let Some(landing) = &mut self.landing {
                     landing.in_flight = false;
                 }
@@ -379,7 +381,7 @@ impl State {
                 self.suspended = false;
                 self.checking = self.stage == Stage::Evaluating;
                 self.waiting = false;
-                self.hold = None;
+                self.resume_held();
                 self.closed = false;
                 self.step_failures = 0;
                 self.infra_in_row = 0;

@@ -14,12 +14,15 @@
 
 use super::Decision;
 use super::attempts::starts_reason;
-use super::command::{Command, MergeSource, VerifyOrder};
+use super::cold::Again;
+use super::command::{Command, MergeSource};
+use super::control::ENVIRONMENT;
 use super::event::{Integration, LandResult, Refusal, StopLevel, Unverified, Verification};
 use super::evidence::protected_reason;
 use super::parts::{Landing, MergeRequest, Stage};
 use super::policy::{CIRCUIT, MAX_STEP_FAILURES, backoff};
 use super::record::{EndReason, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
+use super::state::State;
 use crate::domain::values::Tip;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Demands, Gate, SnapshotKey, StageOutcome, Summary};
@@ -30,6 +33,22 @@ const CHECKED_OUT_PAUSE: u64 = 2_000;
 /// Failures of a landing's steps after which its candidate is made anew.
 const REMAKE_AFTER: u32 = 3;
 
+impl State {
+    /// What the gate demands of a change.
+    pub(super) const fn demands(&self, allow_removed_tests: bool) -> Demands {
+        Demands { gate: self.policy.gate, ratchet: self.policy.ratchet, allow_removed_tests }
+    }
+
+    /// Whether the tests that a change removes are no harm.
+    pub(super) fn may_remove_tests(&self, source: &MergeSource) -> bool {
+        match source {
+            MergeSource::Unit { unit, .. } => self.unit(unit).is_some_and(|u| u.spec.allow_removed_tests),
+            MergeSource::Intake => true,
+            MergeSource::Books { .. } => false,
+        }
+    }
+}
+
 impl Decision<'_> {
     /// Verifies the untouched base, then has green made or adopted there.
     pub(super) fn advance_baseline(&mut self) {
@@ -39,9 +58,9 @@ impl Decision<'_> {
         }
         let Some(green) = self.state.green.clone() else { return };
         match (&green.snapshot, green.confirmed) {
-            (None, _) => self.verify(green.tip, VerifyRole::Baseline, None, None),
+            (None, _) => self.verify(green.tip, VerifyRole::Baseline, None, Again::First),
             (Some((key, summary)), false) if self.wants_confirmation(summary) => {
-                self.verify(green.tip, VerifyRole::Baseline, None, Some(key.clone()));
+                self.verify(green.tip, VerifyRole::Baseline, None, Again::Confirm(key.clone()));
             }
             (Some((_, summary)), _) => match unjudgeable(self.state.policy.gate, summary) {
                 Some(reason) => self.refuse(Refusal {
@@ -70,28 +89,25 @@ impl Decision<'_> {
         self.end(MissionOutcome::Refused, reason, code);
     }
 
-    pub(super) fn verify(
-        &mut self,
-        tip: Tip,
-        role: VerifyRole,
-        against: Option<SnapshotKey>,
-        confirms: Option<SnapshotKey>,
-    ) {
-        let order = VerifyOrder { run: self.state.next_run, tip, against, confirms, extra: self.state.extras(role) };
-        self.note(Record::VerifyStarted {
-            run: order.run,
-            tip: order.tip.clone(),
-            role,
-            at: self.now,
-            against: order.against.clone(),
-            confirms: order.confirms.clone(),
-        });
-        self.ask(Command::Verify(order));
+    pub(super) fn verify(&mut self, tip: Tip, role: VerifyRole, against: Option<SnapshotKey>, again: Again) {
+        let cold = match again {
+            Again::First => self.state.starts_cold(role),
+            Again::Cold => true,
+            Again::Confirm(_) => self.state.policy.warm_runs,
+        };
+        let confirms = if let Again::Confirm(key) = again { Some(key) } else { None };
+        self.note(Record::VerifyStarted { run: self.state.next_run, tip, role, at: self.now, against, confirms, cold });
+        if let Some(order) = self.state.verifying.clone().map(|v| self.state.verify_order(v)) {
+            self.ask(Command::Verify(order));
+        }
     }
 
     /// Starts a landing if none is in progress, or asks for the next step of the one that is.
     pub(super) fn advance_landing(&mut self) {
         if !self.state.may_land() || self.state.verifying.is_some() || self.state.stage == Stage::Baseline {
+            return;
+        }
+        if self.state.cold_first() {
             return;
         }
         let Some(green) = self.state.green.clone() else { return };
@@ -123,23 +139,25 @@ impl Decision<'_> {
             return;
         }
         match &green.snapshot {
-            None => self.verify(green.tip, VerifyRole::Before, None, None),
+            None => self.verify(green.tip, VerifyRole::Before, None, Again::First),
             Some((key, summary)) if self.wants_confirmation(summary) && !green.confirmed => {
-                self.verify(green.tip, VerifyRole::Before, None, Some(key.clone()));
+                self.verify(green.tip, VerifyRole::Before, None, Again::Confirm(key.clone()));
             }
             Some((before_key, before)) => match unjudgeable(self.state.policy.gate, before) {
                 Some(reason) => self.note(Record::QueueHeld {
                     reason: format!("green at {} does not verify: {reason}", green.tip.commit.short()),
                     hint: "mend green (or the verification) by hand, then `mc mission resume`".to_owned(),
+                    code: ENVIRONMENT,
                 }),
                 None => match &landing.after {
-                    None => self.verify(candidate, VerifyRole::After, Some(before_key.clone()), None),
+                    None => self.verify(candidate, VerifyRole::After, Some(before_key.clone()), Again::First),
                     Some(after) => {
                         let (before_key, before, after) = (before_key.clone(), before.clone(), after.clone());
-                        let demands = self.demands(self.may_remove_tests(&landing.mr.source));
+                        let demands = self.state.demands(self.state.may_remove_tests(&landing.mr.source));
                         let judgement = judge(&before, &after.summary, &after.delta, &demands);
                         let measured = after.delta.number_hurts(demands.ratchet);
-                        let seen_once = !after.confirmed && (measured || after.summary.outcome != StageOutcome::Passed);
+                        let doubtful = after.warm || measured || after.summary.outcome != StageOutcome::Passed;
+                        let again = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful);
                         if judgement.lands {
                             if !self.passes_after(&landing, &candidate) {
                                 return;
@@ -154,8 +172,8 @@ impl Decision<'_> {
                                 extra: landing.extra.as_ref().map(|e| e.key.clone()),
                             });
                             self.land(&landing, candidate);
-                        } else if seen_once && self.state.policy.confirm_failures {
-                            self.verify(candidate, VerifyRole::After, Some(before_key), Some(after.key));
+                        } else if let Some(again) = again {
+                            self.verify(candidate, VerifyRole::After, Some(before_key), again);
                         } else {
                             let mut reasons = judgement.reasons;
                             // Where no test can be named, the output is all the next attempt has to go by.
@@ -188,14 +206,6 @@ impl Decision<'_> {
         };
         let (head, source) = (mr.head.commit.clone(), mr.source.clone());
         self.ask(Command::Integrate { token, onto, head, source, title });
-    }
-
-    fn may_remove_tests(&self, source: &MergeSource) -> bool {
-        match source {
-            MergeSource::Unit { unit, .. } => self.state.unit(unit).is_some_and(|u| u.spec.allow_removed_tests),
-            MergeSource::Intake => true,
-            MergeSource::Books { .. } => false,
-        }
     }
 
     fn open_landing(&self, token: u64) -> Option<Landing> {
@@ -243,6 +253,7 @@ impl Decision<'_> {
                 delta: v.delta.map(Box::new),
                 reused: v.reused,
                 confirmed: v.confirmed,
+                warm: v.warm,
             }),
             Err(_) if self.state.unwanted_verification().is_some() => {
                 self.note(Record::VerificationDropped { run, at: self.now });
@@ -281,6 +292,7 @@ impl Decision<'_> {
                         "to go on: put green back to {expected} (it is pinned under refs/mc/), then `mc mission resume`; \
                          to accept the new green: `mc mission stop --now`, then `mc mission start --take-over`"
                     ),
+                    code: ENVIRONMENT,
                 });
             }
             Ok(LandResult::CheckedOut { worktree }) => self.note(Record::LandingDelayed {
@@ -314,14 +326,9 @@ impl Decision<'_> {
     pub(super) fn reasons(&self, landing: &Landing) -> Vec<String> {
         let before = self.state.green.as_ref().and_then(|g| g.snapshot.as_ref());
         let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
-        let mut reasons = judge(before, &after.summary, &after.delta, &self.demands(true)).reasons;
+        let mut reasons = judge(before, &after.summary, &after.delta, &self.state.demands(true)).reasons;
         reasons.extend(self.shown(landing));
         reasons
-    }
-
-    const fn demands(&self, allow_removed_tests: bool) -> Demands {
-        let policy = &self.state.policy;
-        Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests }
     }
 
     pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
@@ -367,6 +374,15 @@ impl Decision<'_> {
                 hint: hint.to_owned(),
                 exit: 6,
             });
+            return;
+        }
+        let cold = |v: &super::Verifying| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
+        let position = self.state.verifying.as_ref().filter(|v| cold(v)).map(|v| v.tip.clone());
+        if let (true, Some(tip)) = (again && !self.state.killing(), position) {
+            // A preparation that earlier runs made unnecessary is as good as a test that fails without them.
+            let (what, error, at) = ("verification".to_owned(), not.why.clone(), self.now);
+            self.note(Record::StepFailed { what, error, at, again_at: at, setup: not.setup });
+            self.judge_cold(tip, false, vec![not.why]);
             return;
         }
         self.failed_at("verification", not);

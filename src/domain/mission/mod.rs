@@ -23,6 +23,7 @@ mod attempts;
 mod books;
 pub mod budget;
 mod cancel;
+mod cold;
 mod command;
 mod control;
 mod event;
@@ -40,6 +41,7 @@ pub mod times;
 
 pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
+pub use cold::{ColdRuns, Unproven};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
     AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel, Unverified,
@@ -133,6 +135,7 @@ impl Decision<'_> {
                 return;
             }
             self.advance_baseline();
+            self.advance_cold();
             self.advance_landing();
             self.dispatch();
             self.advance_round();

@@ -5,6 +5,7 @@
 
 use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
+use super::cold::ColdRuns;
 use super::event::{Ground, StopLevel};
 use super::parts::{
     Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
@@ -34,6 +35,8 @@ pub struct State {
     pub waiting: bool,
     pub suspended: bool,
     pub hold: Option<(String, String)>,
+    /// The exit code that goes with the hold.
+    pub hold_code: u8,
     pub outcome: Option<(MissionOutcome, String, u8)>,
     pub ground: Option<Ground>,
     pub green: Option<Green>,
@@ -50,6 +53,8 @@ pub struct State {
     /// The target branch as this round saw it, when it was refused.
     pub outside: Option<Outside>,
     pub account: Account,
+    /// Landings on warm results, and what cold runs said of them.
+    pub cold: ColdRuns,
     /// What is to be written about a round, while that is in the queue.
     pub books: Option<Arc<Books>>,
     pub(super) books_refused: bool,
@@ -154,15 +159,18 @@ impl State {
             && !landing.in_flight
             && self.verifying.is_none()
             && self.may_land()
+            && !self.cold_first()
         {
             times.push(landing.again_at);
         }
-        if self.stage == Stage::Baseline && self.verifying.is_none() {
+        if (self.stage == Stage::Baseline || self.cold_next().is_some()) && self.verifying.is_none() {
             times.push(self.base_again_at);
         }
         if self.stage == Stage::BetweenRounds
             && !self.paused
             && self.hold.is_none()
+            && self.cold.search.is_none()
+            && !(self.cold_pending() && self.finished().is_some())
             && let Some(closed) = self.rounds.last().and_then(|r| r.closed)
         {
             times.push(closed + self.policy.cooldown);
@@ -172,7 +180,8 @@ impl State {
 
     /// Whether new attempts may start.
     pub(super) fn may_dispatch(&self) -> bool {
-        self.stage == Stage::Working && !self.paused && self.stop.is_none() && self.hold.is_none()
+        let calm = self.hold.is_none() && self.cold.search.is_none();
+        self.stage == Stage::Working && !self.paused && self.stop.is_none() && calm
     }
 
     /// Whether a landing may start or go on to its next step.
