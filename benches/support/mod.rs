@@ -78,13 +78,14 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
                 delta: order.against.map(|_| Delta { added: 1, ..Delta::default() }),
                 reused: false,
                 confirmed: false,
+                meddled: None,
             };
             Event::Verified { run: order.run, result: Ok(Box::new(verification)) }
         }
         Command::Land { token, candidate, .. } => {
             Event::LandEnded { token, result: Ok(LandResult::Landed { now: candidate }) }
         }
-        Command::CheckObjective { round, .. } => Event::ObjectiveChecked { round, met: true },
+        Command::CheckObjective { round, .. } => Event::ObjectiveChecked { round, met: true, pins: Vec::new() },
         Command::Exit { .. }
         | Command::ReadBacklog { .. }
         | Command::Kill { .. }

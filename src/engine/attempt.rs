@@ -9,7 +9,7 @@
 use super::accept;
 use super::claims;
 use super::evidence;
-use super::foreign::foreign_refs;
+use super::foreign::{self, foreign_changes};
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, GRACE, Home, Job, run};
@@ -159,8 +159,8 @@ async fn begin(
 ) -> Result<Job, NotReady> {
     let failed = |what: &str, e: &dyn std::fmt::Display| NotReady::Failed(format!("{what}: {e}"));
     files::make_private_dir(&place.root).map_err(|e| failed("make the attempt's folder", &e))?;
-    let refs = shop.source.refs_snapshot().await.map_err(|e| failed("read the source's refs", &e))?;
-    let text = serde_json::to_vec(&refs).map_err(|e| failed("write the source's refs", &e))?;
+    let before = foreign::look(shop).await.map_err(|e| failed("look at the source repository", &e))?;
+    let text = serde_json::to_vec(&before).map_err(|e| failed("write the source's refs", &e))?;
     files::write_private(&place.refs(), &text).map_err(|e| failed("write the source's refs", &e))?;
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
     sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
@@ -295,7 +295,7 @@ async fn finish(
             if let Some(handoff) = &handoff {
                 claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
             }
-            foreign_refs(shop, order, &place.refs(), &found, &mut report).await;
+            foreign_changes(shop, order, &place.refs(), &found, &mut report).await;
             report.head = Some(found.head);
         }
         Err(why) => {

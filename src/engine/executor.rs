@@ -1,7 +1,7 @@
 //! Commands to tasks: each command becomes one task that ends in exactly one event; a panic becomes that event too.
 
 use super::shop::Shop;
-use super::{attempt, books, ground, landing, preflight, verification};
+use super::{attempt, books, ground, landing, pins, preflight, verification};
 use crate::domain::mission::{AttemptReport, Command, Event, Refusal, RunEnd};
 use crate::domain::values::UnitId;
 use std::collections::HashMap;
@@ -144,20 +144,21 @@ impl Executor {
                     Event::LandEnded { token, result: landing::land(&shop, token, &candidate, &expected).await }
                 });
             }
-            Command::CheckObjective { round, green } => {
+            Command::CheckObjective { round, green, pins } => {
                 let kill = self.killable(Target::Check(round));
-                self.spawn(Event::ObjectiveChecked { round, met: false }, async move {
+                self.spawn(Event::ObjectiveChecked { round, met: false, pins: Vec::new() }, async move {
+                    let pins = pins::restore(&shop, pins).await;
                     if let Err(why) = landing::checkpoint(&shop, round, &green).await {
                         tracing::warn!("pin the checkpoint of round {round}: {why}");
                     }
                     let Some(line) = shop.settings().target.check.clone() else {
-                        return Event::ObjectiveChecked { round, met: true };
+                        return Event::ObjectiveChecked { round, met: true, pins };
                     };
                     let met = verification::check(&shop, &line, &green, &round.to_string(), kill).await;
                     if let Err(why) = &met {
                         tracing::warn!("check the objective: {why}");
                     }
-                    Event::ObjectiveChecked { round, met: met == Ok(true) }
+                    Event::ObjectiveChecked { round, met: met == Ok(true), pins }
                 });
             }
             Command::Exit { .. } => {}

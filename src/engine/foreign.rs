@@ -1,28 +1,85 @@
-//! Refs of the source that changed while an attempt ran. Those of a person are named; those that lead into the attempt's own
-//! work were written by it, and a person must look (`docs/decisions/0003-foreign-refs.md`).
+//! What changed in the user's repository while an attempt or a verification ran. Refs of a person are named; those that lead
+//! into the attempt's own work were written by it, and a person must look (`docs/decisions/0003-foreign-refs.md`). Settings, hooks
+//! and files of `info` decide what the user's git runs: who ran while they changed is held (`0022-whoever-moved-green.md`).
 
 use super::shop::Shop;
 use crate::adapters::files;
+use crate::adapters::git::GitError;
+use crate::adapters::git::local::LocalState;
 use crate::adapters::workspace::collect::Collected;
 use crate::domain::mission::{AttemptOrder, AttemptReport};
 use crate::domain::values::CommitId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Names refs of the source that changed while the attempt ran; one that now points into the attempt's own work was
-/// written by it, and a person must look (P6). `refs` is the file with those of its beginning.
-pub async fn foreign_refs(
+/// The user's repository at one time.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Seen {
+    refs: BTreeMap<String, CommitId>,
+    local: LocalState,
+}
+
+/// Looks at the user's repository.
+///
+/// # Errors
+/// [`GitError`] when git fails.
+pub async fn look(shop: &Shop) -> Result<Seen, GitError> {
+    let refs = shop.source.refs_snapshot().await?;
+    Ok(Seen { refs, local: shop.source.local_state(&shop.seen_index).await? })
+}
+
+/// How the settings, hooks and `info` of the user's repository differ from what they were; one sentence, none when they do not.
+pub async fn changed_files(shop: &Shop, before: &BTreeMap<String, String>) -> Option<String> {
+    let files = shop.source.local_files().await.ok()?;
+    let (then, now) = (of_files(before.clone()), of_files(files));
+    let names = then.changed_files(&now);
+    let names: Vec<String> = names.iter().map(|name| format!(".git/{name}")).collect();
+    (!names.is_empty()).then(|| format!("{} of your repository changed", names.join(", ")))
+}
+
+fn of_files(files: BTreeMap<String, String>) -> LocalState {
+    LocalState { files, ..LocalState::default() }
+}
+
+/// Names what changed in the user's repository while the attempt ran; a ref that now points into the attempt's own work was
+/// written by it, and a person must look (P6), as at settings, hooks and `info`. `seen` is the file with the beginning.
+pub async fn foreign_changes(
     shop: &Shop,
     order: &AttemptOrder,
-    refs: &Path,
+    seen: &Path,
     found: &Collected,
     report: &mut AttemptReport,
 ) {
-    let before: Option<BTreeMap<String, CommitId>> =
-        files::read_if_there(refs).ok().flatten().and_then(|b| serde_json::from_slice(&b).ok());
-    let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
+    let before: Option<Seen> =
+        files::read_if_there(seen).ok().flatten().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let (Some(before), Ok(after)) = (before, look(shop).await) else { return };
+    let (then, now) = (before.local, after.local);
+    let (before, after) = (before.refs, after.refs);
     let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
     let work = own_work(shop, order, found).await;
+    if then.head != now.head {
+        report.notes.push(format!("HEAD of your repository changed during the attempt: it is `{}` now", now.head));
+        if let Ok(commit) = CommitId::new(&now.head)
+            && within(shop, &commit, &work).await
+            && !shop.source.is_ancestor(&commit, &order.from).await.unwrap_or(true)
+        {
+            let short = commit.short();
+            report.hold = Some(format!(
+                "HEAD of your repository now is this attempt's own commit {short}; look at it, then `mc unit retry`"
+            ));
+        }
+    }
+    if then.index != now.index {
+        report.notes.push("the index of your repository changed during the attempt".to_owned());
+    }
+    if let Some(changed) = changed_files(shop, &then.files).await {
+        report.notes.push(format!("{changed} during the attempt"));
+        report.hold = Some(format!(
+            "{changed} while this attempt ran; your own git obeys them: look at them, then `mc unit retry {}`",
+            order.spec.id
+        ));
+    }
     for (name, now) in &after {
         if before.get(name) == Some(now) || *name == green {
             continue;

@@ -5,6 +5,7 @@ use super::accept::Asking;
 use super::bench::{Bench, Room};
 use super::site::Site;
 use crate::adapters::git::GitError;
+use crate::adapters::git::local::SeenIndex;
 use crate::adapters::git::merge::MergeRepo;
 use crate::adapters::store::lock::RunLock;
 use crate::adapters::store::{Store, StoreError};
@@ -42,6 +43,8 @@ pub struct Shop {
     pub lock: RunLock,
     /// Whose `accept` is asked on green just now.
     pub asking: Asking,
+    /// The last look at the index of the user's repository.
+    pub seen_index: SeenIndex,
     bench: Bench,
     merge: OnceCell<MergeRepo>,
 }
@@ -74,6 +77,7 @@ impl Shop {
             take_over,
             lock,
             asking: Asking::default(),
+            seen_index: SeenIndex::default(),
             bench,
             merge: OnceCell::new(),
         }

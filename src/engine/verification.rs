@@ -7,6 +7,7 @@
 use super::bench::Bench;
 use super::error::chain;
 use super::evidence;
+use super::foreign;
 use super::homes::Home;
 use super::prepare::{self, NotReady, Wanted};
 use super::runs::{End, Ended, GRACE, Job, run};
@@ -144,6 +145,7 @@ fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) ->
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, Unverified> {
     let (stages, extent) = evidence::stages(shop, &order);
+    let files = shop.source.local_files().await.map_err(|e| chain(&e))?;
     let examined =
         in_mission(shop, &order.run.to_string(), &order.tip, (&stages, extent), order.confirms.as_ref(), kill).await?;
     // Nobody has read the files of a tree whose result was known before.
@@ -160,7 +162,8 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
     };
     let Examined { key, snapshot, reused } = examined;
     let delta = before.map(|before| delta(&before, &snapshot));
-    Ok(Verification { key, summary: snapshot.summary(), delta, reused, confirmed: snapshot.confirmed })
+    let meddled = if reused { None } else { foreign::changed_files(shop, &files).await };
+    Ok(Verification { key, summary: snapshot.summary(), delta, reused, confirmed: snapshot.confirmed, meddled })
 }
 
 /// What any stages say of any commit, in the mission's slot for verifications. `name` names the run within the mission, for

@@ -4,7 +4,9 @@
 
 use super::aside;
 use super::words::{count, ends, of_day, short, stamp, tests, word};
-use crate::domain::mission::{AcceptBefore, MergeSource, MissionOutcome, NextMove, Record, RunEnd, State, VerifyRole};
+use crate::domain::mission::{
+    AcceptBefore, MergeSource, MissionOutcome, NextMove, PinFault, Record, RunEnd, State, VerifyRole,
+};
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
 
@@ -119,8 +121,14 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::Requeued { why, .. } => format!("the landing goes back to the queue: {}", short(why, LIMIT)),
         Record::LandingDelayed { why, .. } => short(why, 2 * LIMIT),
         Record::GreenMoved { tip } => format!("somebody moved green to {}", tip.commit.short()),
+        Record::GreenAccepted { tip, .. } => format!("green at {} is no worse than before", tip.commit.short()),
         Record::QueueHeld { reason, hint } => {
             format!("nothing lands any more: {}. {}", short(reason, 2 * LIMIT), short(hint, 2 * LIMIT))
+        }
+        Record::RepositoryMeddled { what, .. } => format!("look at your repository: {}", short(what, 2 * LIMIT)),
+        Record::PinsFaulty { pins, .. } => {
+            let words: Vec<String> = pins.iter().map(PinFault::words).collect();
+            short(&words.join("; "), 2 * LIMIT)
         }
         Record::RoundClosed { units: 0, objective: None, .. } => return None,
         Record::RoundClosed { round, landed, units, objective, .. } => {
@@ -222,6 +230,7 @@ fn what(role: VerifyRole, state: &State) -> String {
         VerifyRole::After => candidate(""),
         VerifyRole::AcceptBefore => format!("that green does not pass {} yet", candidate("`accept` of ")),
         VerifyRole::Extra => candidate("the own lines of "),
+        VerifyRole::MovedGreen => "green as somebody else left it".to_owned(),
     }
 }
 

@@ -268,6 +268,9 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             return Ok(Some(0));
         }
         self.world.now += self.rng.u64(1..5_000);
+        if let Some(tip) = self.world.green_moved_from(self.state.green.as_ref().map(|green| &green.tip)) {
+            self.handle(Event::GreenSeen(tip))?;
+        }
         self.handle(Event::Resumed)
     }
 

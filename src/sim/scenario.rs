@@ -75,6 +75,8 @@ pub struct Faults {
     pub infrastructure: f64,
     /// Somebody moves green forward.
     pub forward: f64,
+    /// Somebody moves green forward to a commit that breaks a test.
+    pub forward_red: f64,
     /// Somebody moves green back.
     pub back: f64,
     /// A verification fails one test that passes otherwise.
@@ -90,7 +92,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `back`, `flaky`,
+    /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `forward-red`, `back`, `flaky`,
     /// `person`, `checked-out`, `cancel`, `forged-stop`, or `all`.
     ///
     /// # Errors
@@ -103,6 +105,7 @@ impl Faults {
                 "duplicate" => faults.duplicate = 0.05,
                 "infrastructure" => faults.infrastructure = 0.03,
                 "forward" => faults.forward = 0.01,
+                "forward-red" => faults.forward_red = 0.005,
                 "back" => faults.back = 0.002,
                 "flaky" => faults.flaky = 0.05,
                 "person" => faults.person = 0.005,
@@ -111,12 +114,12 @@ impl Faults {
                 "forged-stop" => faults.forged_stop = 0.05,
                 "all" => {
                     return Self::named(
-                        "crash,duplicate,infrastructure,forward,back,flaky,person,checked-out,cancel,forged-stop",
+                        "crash,duplicate,infrastructure,forward,forward-red,back,flaky,person,checked-out,cancel,forged-stop",
                     );
                 }
                 _ => {
                     return Err(format!(
-                        "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, back, flaky, person, \
+                        "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, forward-red, back, flaky, person, \
                          checked-out, cancel, forged-stop or all"
                     ));
                 }
@@ -274,6 +277,7 @@ fn random_faults(rng: &mut fastrand::Rng) -> Faults {
         duplicate: some(0.2),
         infrastructure: some(0.1),
         forward: some(0.03),
+        forward_red: some(0.01),
         back: some(0.005),
         flaky: some(0.1),
         person: some(0.01),

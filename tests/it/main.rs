@@ -37,6 +37,7 @@ mod mission_crash;
 mod mission_evidence;
 mod mission_experiments;
 mod mission_gate;
+mod mission_green;
 mod mission_hostile;
 mod mission_owner;
 mod mission_power;

@@ -9,9 +9,11 @@
 pub mod filter;
 pub mod green;
 pub mod line;
+pub mod local;
 pub mod merge;
 mod others;
 mod reader;
+mod reflog;
 pub mod refs;
 pub mod show;
 pub mod source;

@@ -95,6 +95,7 @@ impl State {
     /// Folds a rollback of green, which a person asks for when the mission is over.
     pub(super) fn rolled_back(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
         self.green = Some(Green { tip: to.clone(), snapshot: None, confirmed: false });
+        self.foreign_move = None;
         self.landings = self.landings.saturating_sub(landings.len() as u64);
         let taken = |unit: &Unit| unit.landed.as_ref().is_some_and(|tip| landings.contains(&tip.commit));
         let taken: Vec<usize> = (0..self.units.len()).filter(|i| taken(&self.units[*i])).collect();

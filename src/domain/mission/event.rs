@@ -89,7 +89,25 @@ pub enum Event {
         round: u32,
         /// Whether the check passed; means nothing without one.
         met: bool,
+        /// Pins of ended attempts that were not what the journal says.
+        pins: Vec<PinFault>,
     },
+}
+
+/// The pin of an ended attempt is gone, or holds something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinFault {
+    /// The unit.
+    pub unit: UnitId,
+    /// Which start of it.
+    pub n: u32,
+    /// What the pin must hold.
+    pub head: CommitId,
+    /// What it held; absent: it was gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<CommitId>,
+    /// Whether it holds the head again; not so where the commit itself is gone.
+    pub restored: bool,
 }
 
 /// How a mission is asked to stop; a later, stronger request replaces a weaker one.
@@ -293,6 +311,8 @@ pub struct Verification {
     pub reused: bool,
     /// Whether more than one run of the tree went into it.
     pub confirmed: bool,
+    /// What changed in the user's repository while it ran, in one sentence.
+    pub meddled: Option<String>,
 }
 
 /// What trying to move green came to.

@@ -125,7 +125,7 @@ pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<ExtraStage> {
     let line = |name, run: &Option<String>| run.clone().map(|run| ExtraStage { name, run });
     let (verify, accept) = (line("verify", &unit.verify), line("accept", &unit.accept));
     match role {
-        VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After => Vec::new(),
+        VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After | VerifyRole::MovedGreen => Vec::new(),
         VerifyRole::AcceptBefore => accept.into_iter().collect(),
         VerifyRole::Extra => verify.into_iter().chain(accept).collect(),
     }
@@ -197,7 +197,7 @@ impl State {
         match role {
             VerifyRole::AcceptBefore => landing.accept_before = Some(extra),
             VerifyRole::Extra => landing.extra = Some(extra),
-            VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After => {}
+            VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After | VerifyRole::MovedGreen => {}
         }
     }
 }

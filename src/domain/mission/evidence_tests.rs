@@ -108,13 +108,13 @@ impl Play {
         };
         let key = SnapshotKey(format!("{:?} {:?}", open.role, open.tip.commit));
         let delta = open.against.as_ref().map(|_| Delta::default());
-        let v = Verification { key, summary, delta, reused: false, confirmed: open.confirms.is_some() };
+        let v = Verification { key, summary, delta, reused: false, confirmed: open.confirms.is_some(), meddled: None };
         self.event(Event::Verified { run: open.run, result: Ok(Box::new(v)) });
     }
 
     /// A person gives the unit a fresh start, and the mission, which waited for that, is resumed.
     fn answered(&mut self) {
-        self.event(Event::ObjectiveChecked { round: 1, met: true });
+        self.event(Event::ObjectiveChecked { round: 1, met: true, pins: Vec::new() });
         self.event(Event::RetryUnit { unit: UnitId::new("u").unwrap(), answer: String::new() });
         self.event(Event::Resumed);
     }

@@ -2,7 +2,7 @@
 
 use super::books::{Known, plain};
 use super::command::MergeSource;
-use super::event::StopLevel;
+use super::event::{PinFault, StopLevel};
 use super::parts::{
     After, Attempt, Extra, Green, Landing, MergeRequest, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
 };
@@ -224,14 +224,13 @@ impl State {
                             green.confirmed = confirmed;
                         }
                     }
-                    VerifyRole::After => {
-                        if let Some(landing) = &mut self.landing {
-                            landing.after = Some(After {
-                                key: key.clone(),
-                                summary: summary.clone(),
-                                delta: delta.as_deref().cloned().unwrap_or_default(),
-                                confirmed,
-                            });
+                    role @ (VerifyRole::After | VerifyRole::MovedGreen) => {
+                        let delta = delta.as_deref().cloned().unwrap_or_default();
+                        let after = After { key: key.clone(), summary: summary.clone(), delta, confirmed };
+                        match (role, &mut self.landing) {
+                            (VerifyRole::MovedGreen, _) => self.moved_green_verified(after),
+                            (_, Some(landing)) => landing.after = Some(after),
+                            (_, None) => {}
                         }
                     }
                     role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
@@ -269,8 +268,12 @@ impl State {
                 self.infra_in_row = 0;
                 self.landings += 1;
                 let after = self.landing.take().and_then(|l| l.after);
-                let snapshot = after.filter(|_| green.tree == candidate.tree).map(|a| (a.key, a.summary));
-                self.green = Some(Green { tip: green.clone(), confirmed: snapshot.is_some(), snapshot });
+                let snapshot = after.map(|a| (a.key, a.summary));
+                self.green = Some(Green { tip: candidate.clone(), confirmed: snapshot.is_some(), snapshot });
+                if green.commit != candidate.commit {
+                    // Somebody put more on top of it.
+                    self.green_moved(green);
+                }
                 self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     if let Some(round) = self.rounds.last_mut() {
@@ -309,6 +312,7 @@ impl State {
                             RejectClass::Verification => u.used += 1,
                             RejectClass::Conflict => u.conflicts += 1,
                             RejectClass::Unproven => u.accept_in_doubt(),
+                            RejectClass::Meddling => {}
                         });
                         self.follow(i, next, source, head.as_ref(), *at);
                     }
@@ -331,15 +335,18 @@ impl State {
                     landing.again_at = *again_at;
                 }
             }
-            Record::GreenMoved { tip } => {
-                self.green = Some(Green { tip: tip.clone(), snapshot: None, confirmed: false });
-            }
+            Record::GreenMoved { tip } => self.green_moved(tip),
+            Record::GreenAccepted { .. } => self.foreign_move = None,
             Record::QueueHeld { reason, hint } => {
                 self.hold = Some((reason.clone(), hint.clone()));
                 if let Some(landing) = &mut self.landing {
                     landing.in_flight = false;
                 }
             }
+            Record::RepositoryMeddled { run, what, .. } => {
+                self.problems.push(format!("{what} while verification {run} ran"));
+            }
+            Record::PinsFaulty { pins, .. } => self.problems.extend(pins.iter().map(PinFault::words)),
             Record::RoundWorked { .. } => {
                 self.stage = Stage::Evaluating;
                 self.checking = true;

@@ -95,6 +95,10 @@ impl Decision<'_> {
             return;
         }
         let Some(green) = self.state.green.clone() else { return };
+        let intended = self.state.landing.as_ref().is_some_and(|landing| landing.intended.is_some());
+        if !intended && !self.judges_green(&green) {
+            return;
+        }
         let Some(landing) = self.state.landing.clone() else {
             let Some(request) = self.state.queue().next().cloned() else { return };
             let token = self.state.next_token;
@@ -235,15 +239,21 @@ impl Decision<'_> {
             return;
         }
         match result {
-            Ok(v) => self.note(Record::Verified {
-                run,
-                at: self.now,
-                key: v.key,
-                summary: v.summary,
-                delta: v.delta.map(Box::new),
-                reused: v.reused,
-                confirmed: v.confirmed,
-            }),
+            Ok(v) => {
+                let meddled = v.meddled.clone();
+                self.note(Record::Verified {
+                    run,
+                    at: self.now,
+                    key: v.key,
+                    summary: v.summary,
+                    delta: v.delta.map(Box::new),
+                    reused: v.reused,
+                    confirmed: v.confirmed,
+                });
+                if let Some(what) = meddled {
+                    self.repository_meddled(run, what);
+                }
+            }
             Err(_) if self.state.unwanted_verification().is_some() => {
                 self.note(Record::VerificationDropped { run, at: self.now });
             }
@@ -319,7 +329,7 @@ impl Decision<'_> {
         reasons
     }
 
-    const fn demands(&self, allow_removed_tests: bool) -> Demands {
+    pub(super) const fn demands(&self, allow_removed_tests: bool) -> Demands {
         let policy = &self.state.policy;
         Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests }
     }
@@ -335,7 +345,7 @@ impl Decision<'_> {
                 let exhausted = match class {
                     RejectClass::Verification => unit.used + 1 >= budget,
                     RejectClass::Conflict => unit.conflicts + 1 > self.state.policy.max_conflicts,
-                    RejectClass::Unproven => false,
+                    RejectClass::Unproven | RejectClass::Meddling => false,
                 };
                 let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
                 if exhausted {

@@ -29,6 +29,7 @@ mod event;
 mod evidence;
 mod fold;
 mod landing;
+mod moved;
 mod parts;
 pub mod policy;
 mod record;
@@ -42,8 +43,8 @@ pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
-    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, Refusal, RunEnd, StopLevel, Unverified,
-    Verification,
+    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, PinFault, Refusal, RunEnd, StopLevel,
+    Unverified, Verification,
 };
 pub use evidence::{ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, not_started, quick_end};
 pub use parts::{
@@ -117,7 +118,7 @@ impl Decision<'_> {
             Event::Integrated { token, result } => self.integrated(token, result),
             Event::Verified { run, result } => self.verified(run, result),
             Event::LandEnded { token, result } => self.land_ended(token, result),
-            Event::ObjectiveChecked { round, met } => self.objective_checked(round, met),
+            Event::ObjectiveChecked { round, met, pins } => self.objective_checked(round, met, pins),
         }
     }
 

@@ -296,6 +296,15 @@ pub struct Green {
     pub confirmed: bool,
 }
 
+/// A move of green by somebody else, until it is judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeignMove {
+    /// The last green that was verified.
+    pub good: Green,
+    /// What the moved one was found to be, compared with it.
+    pub after: Option<After>,
+}
+
 /// What the mission waits for outside of units and landings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "one word per step of design section 12")]

@@ -5,7 +5,7 @@
 
 use super::books::Books;
 use super::command::MergeSource;
-use super::event::{AttemptReport, Ground, Refusal, StopLevel};
+use super::event::{AttemptReport, Ground, PinFault, Refusal, StopLevel};
 use super::policy::Policy;
 use crate::domain::backlog::Aside;
 use crate::domain::plan::graph::Edge;
@@ -171,8 +171,14 @@ pub enum Record {
     LandingDelayed { token: u64, why: String, again_at: Millis },
     /// Somebody else moved green forward.
     GreenMoved { tip: Tip },
+    /// Green as somebody else left it is no worse than the last one that was verified.
+    GreenAccepted { tip: Tip, verdict: Verdict },
     /// Nothing lands until a person decides.
     QueueHeld { reason: String, hint: String },
+    /// Settings, hooks or `info` of the user's repository changed while a verification ran.
+    RepositoryMeddled { run: u64, at: Millis, what: String },
+    /// Pins of ended attempts were gone or held something else; those whose commits are there hold them again.
+    PinsFaulty { round: u32, at: Millis, pins: Vec<PinFault> },
     /// Every wave of the round is closed.
     RoundWorked { round: u32 },
     /// The round is evaluated.
@@ -246,6 +252,8 @@ pub enum VerifyRole {
     AcceptBefore,
     /// The candidate with the unit's own `verify` and `accept` lines.
     Extra,
+    /// Green as somebody else left it, against the last green that was verified.
+    MovedGreen,
 }
 
 /// The outcome class of an attempt (design, section 7).
@@ -288,6 +296,8 @@ pub enum RejectClass {
     Conflict,
     /// The unit's `accept` line shows nothing, so a person decides; uses no attempt.
     Unproven,
+    /// The user's repository changed while the change was verified, so a person looks; uses no attempt.
+    Meddling,
 }
 
 /// What happens to a unit next.

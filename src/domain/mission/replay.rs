@@ -64,6 +64,7 @@ impl State {
             outcome: None,
             ground: None,
             green: None,
+            foreign_move: None,
             units: Vec::new(),
             rounds: Vec::new(),
             landing: None,

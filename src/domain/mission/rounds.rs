@@ -2,7 +2,7 @@
 
 use super::Decision;
 use super::command::{Command, MergeSource};
-use super::event::Refusal;
+use super::event::{PinFault, Refusal};
 use super::parts::{MergeRequest, Stage};
 use super::record::{Intake, MissionOutcome, Record};
 use super::state::State;
@@ -129,9 +129,12 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn objective_checked(&mut self, round: u32, met: bool) {
+    pub(super) fn objective_checked(&mut self, round: u32, met: bool, pins: Vec<PinFault>) {
         if self.state.stage != Stage::Evaluating || round != self.round() {
             return;
+        }
+        if !pins.is_empty() {
+            self.note(Record::PinsFaulty { round, at: self.now, pins });
         }
         if self.state.killing() && !met {
             // A check that was killed says nothing about the objective; it is made again after a resume.
@@ -204,7 +207,7 @@ impl Decision<'_> {
         match self.state.green.as_ref().map(|g| g.tip.clone()) {
             Some(green) => {
                 let round = self.round();
-                self.ask(Command::CheckObjective { round, green });
+                self.ask(Command::CheckObjective { round, green, pins: self.state.pins() });
             }
             None => self.close_round(None),
         }

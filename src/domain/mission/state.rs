@@ -7,7 +7,8 @@ use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
 use super::event::{Ground, StopLevel};
 use super::parts::{
-    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
+    Attempt, ForeignMove, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState,
+    Verifying,
 };
 use super::policy::Policy;
 use super::record::{EndReason, MissionOutcome};
@@ -37,6 +38,8 @@ pub struct State {
     pub outcome: Option<(MissionOutcome, String, u8)>,
     pub ground: Option<Ground>,
     pub green: Option<Green>,
+    /// Somebody else moved green, and it is not judged yet.
+    pub foreign_move: Option<ForeignMove>,
     pub units: Vec<Unit>,
     pub rounds: Vec<Round>,
     pub landing: Option<Landing>,

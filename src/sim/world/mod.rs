@@ -192,14 +192,23 @@ impl World {
         self.green.clone_from(&self.last_green);
     }
 
+    /// Where green stands, when that is not where the journal has it and all that landed is still in it.
+    pub(super) fn green_moved_from(&self, known: Option<&Tip>) -> Option<Tip> {
+        let (now, known) = (self.green.as_ref()?, known?);
+        let own = &self.landings.last()?.0.commit;
+        let tree = self.commits.get(now).map(hash_tree)?;
+        (*now != known.commit && self.contains(now, own)).then(|| Tip { commit: now.clone(), tree })
+    }
+
     /// What people do to green, and to the mission, while it runs.
     pub(super) fn outside_moves(&mut self, rng: &mut fastrand::Rng, faults: &Faults) {
         if let Some(green) = self.green.clone() {
-            if rng.f64() < faults.forward {
+            let red = faults.forward_red > 0.0 && rng.f64() < faults.forward_red;
+            if red || rng.f64() < faults.forward {
                 self.foreign += 1;
                 let mut content = self.commits.get(&green).cloned().unwrap_or_default();
                 if let Ok(id) = UnitId::new(&format!("person-{}", self.foreign)) {
-                    content.insert(id, Behaviour::Good);
+                    content.insert(id, if red { Behaviour::Breaks } else { Behaviour::Good });
                 }
                 let moved = self.commit(&format!("person {}", self.foreign), content, vec![green.clone()]);
                 self.kept.person(&moved.commit, rng);
@@ -249,7 +258,7 @@ impl World {
 
     pub(super) fn execute(&mut self, command: Command, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
         if let (Command::CheckObjective { round, .. }, false) = (&command, s.policy.has_check) {
-            self.answer(0, Event::ObjectiveChecked { round: *round, met: true });
+            self.answer(0, Event::ObjectiveChecked { round: *round, met: true, pins: Vec::new() });
             return Ok(());
         }
         let delay = rng.u64(1..500);
@@ -294,10 +303,10 @@ impl World {
             }
             Command::KillCheck { round } => {
                 self.events.retain(|_, e| !matches!(e, Event::ObjectiveChecked { round: r, .. } if *r == round));
-                self.answer(1, Event::ObjectiveChecked { round, met: false });
+                self.answer(1, Event::ObjectiveChecked { round, met: false, pins: Vec::new() });
             }
             Command::CheckObjective { round, .. } => {
-                self.answer(delay, Event::ObjectiveChecked { round, met: rng.u8(..) < 30 });
+                self.answer(delay, Event::ObjectiveChecked { round, met: rng.u8(..) < 30, pins: Vec::new() });
             }
             Command::Exit { .. } => {}
         }

@@ -93,7 +93,7 @@ impl World {
             self.twice.insert(key.clone());
         }
         let confirmed = self.twice.contains(&key);
-        Verification { key, summary, delta, reused, confirmed }
+        Verification { key, summary, delta, reused, confirmed, meddled: None }
     }
 
     pub(super) fn land(
