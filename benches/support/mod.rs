@@ -73,6 +73,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
         }
         Command::Verify(order) => {
             let verification = Verification {
+                warm: false,
                 key: SnapshotKey(format!("{next:064x}")),
                 summary: summary(),
                 delta: order.against.map(|_| Delta { added: 1, ..Delta::default() }),

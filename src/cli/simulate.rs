@@ -22,6 +22,7 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
     let (mut missions, mut crashes, mut runs, mut steps) = (0_u64, 0_u64, 0_u64, 0_u64);
     for seed in args.seed..args.seed.saturating_add(args.seeds) {
         let mut scenario = Scenario::calm(units.clone(), Policy::default(), seed);
+        scenario.policy.warm_runs |= faults.leftovers > 0.0;
         scenario.faults = faults.clone();
         let mut trace: Option<State> = None;
         let outcome = play(&scenario, |at, record| {

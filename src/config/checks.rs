@@ -2,7 +2,7 @@
 
 use super::branches::broken_branch_rule;
 use super::layers::{Layers, Source};
-use super::settings::{Budget, HOME, PROTECT, UNION, VERIFICATION_COMMAND};
+use super::settings::{Budget, HOME, KEEP, PROTECT, UNION, VERIFICATION_COMMAND};
 use super::stages::Stage;
 use super::value::Value;
 use super::{FILE_NAME, Problem};
@@ -117,7 +117,7 @@ impl Layers {
     }
 
     pub(super) fn check_globs(&self, problems: &mut Vec<Problem>) {
-        for key in ["target.verification.ignore", PROTECT, UNION] {
+        for key in ["target.verification.ignore", KEEP, PROTECT, UNION] {
             let read = if key == UNION { Globs::of_git } else { Globs::new };
             if let Err(bad) = read(&self.texts(key)) {
                 let message = format!("must be a list of globs; {bad}");

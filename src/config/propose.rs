@@ -5,6 +5,7 @@
 
 use super::value::quoted;
 use crate::domain::survey::agents::Prompt;
+use crate::domain::survey::kept::kept;
 use crate::domain::survey::{Setup, Stage};
 use crate::domain::verify::formats;
 use crate::domain::verify::key::StageKind;
@@ -140,6 +141,15 @@ impl Draft {
                  # Test runners that name their tests (TAP, JUnit, …) let mc compare test by test.\n# command = \"make test\"\n",
             );
             return;
+        }
+        let on = self.stages.iter().filter(|(_, used)| *used == Use::On).map(|(stage, _)| stage);
+        let kept = kept(on);
+        if !kept.is_empty() {
+            out.push_str(
+                "# Build output that may stay from the run of a landed tree to the next one: faster, and less sure; without it every run\n\
+                 # builds from nothing.\n",
+            );
+            line(out, "# ", "keep", &list(&kept));
         }
         out.push_str("# Stages run in this order in a clean clone, on exactly the tree that would land.\n");
         for (stage, used) in &self.stages {

@@ -78,6 +78,7 @@ pub const KEYS: &[Key] = &[
     now("target.verification.fingerprint", Kind::Lines, "[]"),
     now("target.verification.ignore", Kind::Texts, "[]"),
     now("target.verification.home", Kind::Texts, "[]"),
+    now("target.verification.keep", Kind::Texts, "[]"),
     Key { path: "target.verification.stage", kind: Kind::Text, support: Support::Stages },
     now("target.verification.protect", Kind::Texts, "[]"),
     now("agent.preset", Kind::Choice(&["command"], &["claude", "codex", "gemini", "opencode", "aider"]), "\"command\""),

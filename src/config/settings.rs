@@ -18,6 +18,7 @@ use std::time::Duration;
 pub(super) const VERIFICATION_COMMAND: &str = "target.verification.command";
 pub(super) const HOME: &str = "target.verification.home";
 pub(super) const PROTECT: &str = "target.verification.protect";
+pub(super) const KEEP: &str = "target.verification.keep";
 pub(super) const UNION: &str = "queue.union";
 
 /// Everything a mission is configured with.
@@ -79,7 +80,7 @@ pub struct Verification {
     /// Shell texts whose outputs are part of the fingerprint.
     pub fingerprint: Vec<String>,
     /// After this time a unit's own line is killed; stages have times of their own.
-    #[serde(default = "half_an_hour")]
+    #[serde(default = "super::stages::half_an_hour")]
     pub timeout: Duration,
     /// Globs of paths that units must leave as they are.
     #[serde(default)]
@@ -90,11 +91,9 @@ pub struct Verification {
     /// Files and folders of the user's home that verifications find in theirs, besides the usual ones.
     #[serde(default)]
     pub home: Vec<String>,
-}
-
-/// The default of `target.verification.timeout`, for settings journaled before it was kept.
-const fn half_an_hour() -> Duration {
-    Duration::from_secs(30 * 60)
+    /// Globs of paths beside the tree that may stay in a workspace from the run of one landed tree to the next.
+    #[serde(default)]
+    pub keep: Vec<String>,
 }
 
 /// How the agent gets its brief.
@@ -265,6 +264,7 @@ impl Layers {
                 protect: self.texts(PROTECT),
                 ignore: self.texts("target.verification.ignore"),
                 home: self.texts(HOME),
+                keep: self.texts(KEEP),
             },
             agent: Agent {
                 preset: Preset::Command,

@@ -253,3 +253,16 @@ fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -
     }
     stage
 }
+
+impl super::Settings {
+    /// Whether files may stay in the workspace of verifications from one run to the next.
+    #[must_use]
+    pub fn keeps_files(&self) -> bool {
+        self.target.setup.is_some() || !self.verification.keep.is_empty()
+    }
+}
+
+/// The default of `target.verification.timeout`, for settings journaled before it was kept.
+pub(super) const fn half_an_hour() -> Duration {
+    Duration::from_secs(30 * 60)
+}

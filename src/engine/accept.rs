@@ -1,12 +1,12 @@
 //! Whether a unit's `accept` says no on green, asked before an agent is paid to make it say yes.
 //!
 //! Promises: nothing is run where the answer is known (P13) or another attempt is just asking for it, and what is run is the stored "before" of the landing as long
-//! as green's tree stays; the line runs in the slot of the attempt, which is prepared anew afterwards, so that nothing it
-//! leaves becomes part of the work.
+//! as green's tree stays; the line runs in a slot of its own, where nothing of any unit is, and nothing it leaves becomes part
+//! of the work.
 
+use super::collecting;
 use super::evidence::own_line;
-use super::homes::Home;
-use super::prepare::{self, NotReady, Wanted};
+use super::prepare::{self, Beside, NotFresh, NotReady, Ready, Wanted};
 use super::runs::GRACE;
 use super::shop::Shop;
 use super::verification::{Examined, Extent, Question, Seat, examine};
@@ -20,7 +20,7 @@ use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedMutexGuard, watch};
 
@@ -119,6 +119,33 @@ fn dir(shop: &Shop, label: &str) -> PathBuf {
     shop.state.runs().join(label)
 }
 
+/// The first slot that nobody uses, behind those of units and of the merge queue: what a unit left in its own decides nothing
+/// here, and stays for the next unit.
+async fn seat(
+    shop: &Shop,
+    label: &str,
+    green: &Tip,
+    setup: &Path,
+    kill: watch::Receiver<bool>,
+) -> Result<Seat, Unverified> {
+    let workers = shop.settings().parallel.num_workers;
+    let mut slot = workers + 2;
+    while slot < 2 * (workers + 2) {
+        let wanted = Wanted { slot, label, base: &green.commit, without: None, beside: Beside::Nothing };
+        match prepare::fresh(shop, wanted, setup, kill.clone()).await {
+            Ok(Ready { workspace, warm }) => return Ok(Seat { slot, workspace, adopted: false, warm }),
+            Err(NotFresh::Busy) => slot += 1,
+            Err(NotFresh::Dirty(old)) => collecting::rescue(shop, slot, &old, &green.commit).await?,
+            Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
+            Err(NotFresh::NotReady(NotReady::Failed(trouble))) => return Err(trouble.into()),
+            Err(NotFresh::NotReady(NotReady::Setup { why, code })) => {
+                return Err(Unverified { why, cause: Cause::Setup, setup: Some(code) });
+            }
+        }
+    }
+    Err("all workspaces for `accept` lines are in use".to_owned().into())
+}
+
 async fn ask(
     shop: &Shop,
     order: &AttemptOrder,
@@ -131,18 +158,9 @@ async fn ask(
     let label = label(shop, order);
     let dir = dir(shop, &label).join(if again { "again" } else { "first" });
     let run = format!("{}-{}-{}-accept{}", shop.mission, order.spec.id, order.n, if again { "-again" } else { "" });
-    let question = Question { tip: green, extent: Extent::Whole, stages, dir: &dir, run: &run, confirms };
-    let (slot, stop) = (order.slot, kill.clone());
-    let (setup, label) = (dir.join("setup"), label.as_str());
-    let seat = async |_: Filtered| {
-        let wanted = Wanted { slot, label, base: &green.commit, without: None, home: Home::Slots };
-        match prepare::workspace(shop, wanted, &setup, stop).await {
-            Ok(workspace) => Ok(Seat { slot, workspace, adopted: false }),
-            Err(NotReady::Killed) => Err("killed".to_owned().into()),
-            Err(NotReady::Failed(trouble)) => Err(trouble.into()),
-            Err(NotReady::Setup { why, code }) => Err(Unverified { why, cause: Cause::Setup, setup: Some(code) }),
-        }
-    };
+    let question = Question { tip: green, extent: Extent::Whole, stages, dir: &dir, run: &run, confirms, landed: None };
+    let (setup, stop) = (dir.join("setup"), kill.clone());
+    let seat = async |_: Filtered, _| seat(shop, &label, green, &setup, stop).await;
     let killed = kill.clone();
     let asked = examine(shop, question, seat, kill).await;
     asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why.into()) })

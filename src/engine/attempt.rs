@@ -15,7 +15,7 @@ use super::collecting::{
 use super::evidence;
 use super::foreign::{foreign_refs, in_lines};
 use super::landing::NOT_FROM_AGENTS;
-use super::prepare::{self, NotReady, Wanted};
+use super::prepare::{self, Beside, NotReady, Wanted};
 use super::runs::{End, Ended, Home, Job, run, run_telling};
 use super::shop::Shop;
 use crate::adapters::files;
@@ -171,8 +171,8 @@ async fn begin(
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
     sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
-    let wanted = Wanted { slot: order.slot, label: &label, base: &order.from, without: None, home: Home::Users };
-    let workspace = prepare::workspace(shop, wanted, &place.root.join("setup"), kill).await?;
+    let wanted = Wanted { slot: order.slot, label: &label, base: &order.from, without: None, beside: Beside::Ignored };
+    let workspace = prepare::workspace(shop, wanted, &place.root.join("setup"), kill).await?.workspace;
     note_left_by_setup(shop, order.slot).await?;
     let text = brief(&BriefInput {
         objective: &shop.objective,

@@ -182,8 +182,9 @@ impl Rule {
         }
         let snapshot = store.snapshot_get(key)?.and_then(|body| serde_json::from_str::<Snapshot>(&body).ok());
         // Snapshots of earlier versions do not say what they were made in.
-        let fingerprint = snapshot.map(|snapshot| snapshot.fingerprint).unwrap_or_default();
-        if fingerprint.is_empty() || SnapshotKey::of(&verified, &self.stages, &fingerprint) == *key {
+        let snapshot = snapshot.unwrap_or_default();
+        let follows = || snapshot.key_for(SnapshotKey::of(&verified, &self.stages, &snapshot.fingerprint));
+        if snapshot.fingerprint.is_empty() || follows() == *key {
             return Ok(None);
         }
         Ok(Some(format!("its snapshot {} does not follow from its tree and the mission's stages", key.0)))

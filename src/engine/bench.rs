@@ -8,6 +8,7 @@ use super::redact::Redactor;
 use super::site::Site;
 use crate::adapters::clock::EngineClock;
 use crate::adapters::environment::Environment;
+use crate::adapters::files;
 use crate::adapters::git::Git;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::SourceFacts;
@@ -30,7 +31,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -59,15 +60,19 @@ pub struct Bench {
     shortened: Mutex<BTreeSet<PathBuf>>,
     fingerprint: OnceCell<String>,
     tags: Tags,
+    copies: OnceLock<Vec<Copied>>,
 }
+
+/// A file that is copied into workspaces: its name, and what is in it, if it is there.
+pub type Copied = (String, Option<Vec<u8>>);
 
 /// Whose workspaces are used, and how long runs outlive their engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
     /// Those of missions; their runs are adopted after a crash.
     Missions,
-    /// Those of verifications beside missions, with or without ignored files of earlier ones; nobody adopts their runs.
-    Verifications(Ignored),
+    /// Those of verifications beside missions; nobody adopts their runs.
+    Verifications,
 }
 
 /// The folder of the pool of verifications beside missions, within that of missions.
@@ -112,6 +117,7 @@ impl Bench {
             shortened: Mutex::default(),
             fingerprint: OnceCell::new(),
             tags: Tags::default(),
+            copies: OnceLock::new(),
         }
     }
 
@@ -155,7 +161,7 @@ impl Bench {
                 let root = self.state.pool_in(self.settings().parallel.pool_dir.as_deref());
                 let pool = match self.room {
                     Room::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
-                    Room::Verifications(ignored) => Pool::open_cut(&verify_pool(&root), &self.source, ignored).await?,
+                    Room::Verifications => Pool::open_cut(&verify_pool(&root), &self.source, Ignored::Remove).await?,
                 };
                 Ok(Arc::new(pool.excluding(&self.settings().target.copy).tagged(&self.tags)))
             })
@@ -168,7 +174,7 @@ impl Bench {
         let lease = self.settings().scheduler.lease;
         match self.room {
             Room::Missions => lease,
-            Room::Verifications(_) => lease.min(SHORT_LEASE),
+            Room::Verifications => lease.min(SHORT_LEASE),
         }
     }
 
@@ -181,11 +187,48 @@ impl Bench {
         if ignore.is_empty() {
             return Ok(Filtered { tree: tree.clone(), removed: Vec::new() });
         }
-        let ignore = Globs::new(ignore).map_err(|bad| EngineError::Usage {
-            what: format!("target.verification.ignore: {bad}"),
-            hint: "mend it in mission-control.toml".to_owned(),
-        })?;
+        let ignore = globs("target.verification.ignore", ignore)?;
         Ok(self.source.without_paths(&self.facts, tree, |path| ignore.matches(path)).await?)
+    }
+
+    /// Whether files of one verification may stay for the next.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.settings().keeps_files()
+    }
+
+    /// The paths that stay beside what `setup` made.
+    ///
+    /// # Errors
+    /// [`EngineError::Usage`] for a text that is no glob.
+    pub fn kept(&self) -> Result<Globs, EngineError> {
+        globs("target.verification.keep", &self.settings().verification.keep)
+    }
+
+    /// The files that are copied into the workspaces of verifications, as they were when one was asked for first: what a
+    /// mission compares was made with the same ones.
+    ///
+    /// # Errors
+    /// [`EngineError::File`] when one cannot be read.
+    pub fn copies(&self) -> Result<&[Copied], EngineError> {
+        if let Some(copies) = self.copies.get() {
+            return Ok(copies);
+        }
+        let copies = self.read_copies()?;
+        Ok(self.copies.get_or_init(|| copies))
+    }
+
+    /// The files that are copied into workspaces, as they are.
+    ///
+    /// # Errors
+    /// [`EngineError::File`] when one cannot be read.
+    pub fn read_copies(&self) -> Result<Vec<Copied>, EngineError> {
+        let copy = |name: &String| {
+            let path = self.facts.toplevel.join(name);
+            let content = files::read_if_there(&path).map_err(|source| EngineError::File { path, source })?;
+            Ok((name.clone(), content))
+        };
+        self.settings().target.copy.iter().map(copy).collect()
     }
 
     /// How runs are contained on this machine.
@@ -258,6 +301,12 @@ impl Bench {
             field(b"a HOME of its own");
             verification.home.iter().for_each(|name| field(name.as_bytes()));
         }
+        for (name, content) in self.copies()? {
+            field(b"copy");
+            field(name.as_bytes());
+            field(if content.is_some() { b"there" } else { b"absent" });
+            field(content.as_deref().unwrap_or_default());
+        }
         for name in &verification.env {
             field(name.as_bytes());
             field(self.env.var(name).map(std::os::unix::ffi::OsStrExt::as_bytes).unwrap_or_default());
@@ -316,6 +365,13 @@ fn behind<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::err
         (Some(EngineError::Store(error)), _) | (_, Some(SnapshotError::Store(error))) => error,
         _ => error,
     }
+}
+
+fn globs(key: &str, texts: &[String]) -> Result<Globs, EngineError> {
+    Globs::new(texts).map_err(|bad| EngineError::Usage {
+        what: format!("{key}: {bad}"),
+        hint: "mend it in mission-control.toml".to_owned(),
+    })
 }
 
 /// A stored snapshot cannot be had.

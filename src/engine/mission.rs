@@ -319,7 +319,9 @@ async fn pin_leftovers(shop: &Shop, state: &State, ends: bool) {
         .chain(state.uncollected().filter(|_| !ends))
         .map(|(unit, attempt)| format!("{}/{}/{}", shop.mission, unit.spec.id, attempt.n))
         .collect();
-    collecting::sweep(shop, &green.tip.commit, |label| !open.contains(label) && !label.contains("/.")).await;
+    // Nobody takes over what asks an `accept` line.
+    let taken_over = |label: &str| label.contains("/.") && !label.contains("/.accept/");
+    collecting::sweep(shop, &green.tip.commit, |label| !open.contains(label) && !taken_over(label)).await;
 }
 
 /// The limits a mission is bound by, from its settings.
@@ -342,6 +344,7 @@ pub fn policy(settings: &Settings) -> Policy {
         cooldown: millis(settings.rounds.cooldown_between_rounds),
         max_wall_time: millis(settings.max_wall_time),
         has_check: settings.target.check.is_some(),
+        warm_runs: settings.keeps_files(),
         budget: Budget {
             per_run: Usd(settings.budget.max_per_run),
             per_session: Usd(settings.budget.max_per_session),

@@ -8,6 +8,7 @@ use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::Run;
 use crate::adapters::host::tail;
+use crate::adapters::workspace::leftovers::{Keeping, Prepared, Ran};
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::space::SlotInfo;
 use crate::domain::ending::Ending;
@@ -82,7 +83,7 @@ pub async fn workspace(
     wanted: Wanted<'_>,
     setup_dir: &Path,
     kill: watch::Receiver<bool>,
-) -> Result<PathBuf, NotReady> {
+) -> Result<Ready, NotReady> {
     let mut made = fresh(shop, wanted, setup_dir, kill.clone()).await;
     if let Err(NotFresh::Dirty(old)) = &made {
         super::collecting::rescue(shop, wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
@@ -106,8 +107,38 @@ pub struct Wanted<'a> {
     pub base: &'a CommitId,
     /// What is taken out of the commit's tree before anything runs in it.
     pub without: Option<&'a Filtered>,
+    /// What may be there beside the tree.
+    pub beside: Beside<'a>,
+}
+
+/// What may be in a workspace beside the tree and what is put there.
+#[derive(Debug, Clone, Copy)]
+pub enum Beside<'a> {
+    /// Whatever git ignores: build output of those who worked there before.
+    Ignored,
+    /// Nothing.
+    Nothing,
+    /// What the settings let stay of runs of this commit or of an ancestor of it.
+    OfLanded(&'a CommitId),
+}
+
+impl Beside<'_> {
     /// Whose HOME `setup`, and what runs there then, has: that of the user while a unit is worked on, one of its own else.
-    pub home: Home,
+    const fn home(self) -> Home {
+        match self {
+            Self::Ignored => Home::Users,
+            Self::Nothing | Self::OfLanded(_) => Home::Slots,
+        }
+    }
+}
+
+/// A workspace that is ready.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// Its folder.
+    pub workspace: PathBuf,
+    /// Whether files of earlier runs are there, or what `setup` made for one.
+    pub warm: bool,
 }
 
 /// Prepares a slot that holds nobody's work.
@@ -119,15 +150,22 @@ pub async fn fresh(
     wanted: Wanted<'_>,
     setup_dir: &Path,
     kill: watch::Receiver<bool>,
-) -> Result<PathBuf, NotFresh> {
+) -> Result<Ready, NotFresh> {
     if *kill.borrow() {
         return Err(NotReady::Killed.into());
     }
-    let Wanted { slot, label, base, without, home } = wanted;
+    let Wanted { slot, label, base, without, beside } = wanted;
     let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(bench.trouble(e));
     let pool = bench.pool().await.map_err(|e| failed(&e))?;
     within_disk(bench, pool, slot).await?;
-    let workspace = match pool.prepare(slot, label, base).await {
+    let globs = bench.kept().map_err(|e| failed(&e))?;
+    let landed = match beside {
+        Beside::Ignored => None,
+        Beside::Nothing => Some(None),
+        Beside::OfLanded(commit) => Some(Some(commit).filter(|_| bench.keeps())),
+    };
+    let keeping = landed.map(|landed| Keeping { landed, globs: &globs });
+    let Prepared { workspace, made, mut warm } = match pool.prepare_keeping(slot, label, base, keeping).await {
         Err(PoolError::Dirty { label: old, .. }) => return Err(NotFresh::Dirty(old)),
         Err(PoolError::Busy { .. }) => return Err(NotFresh::Busy),
         done => done.map_err(|e| failed(&e))?,
@@ -135,36 +173,53 @@ pub async fn fresh(
     if let Some(without) = without {
         pool.narrow(slot, base, without).await.map_err(|e| failed(&e))?;
     }
-    let target = &bench.settings().target;
-    for name in &target.copy {
-        let from = bench.facts.toplevel.join(name);
-        let Some(bytes) = files::read_if_there(&from).map_err(|e| failed(&e))? else { continue };
-        if !files::write_below(&workspace, Path::new(name), &bytes).map_err(|e| failed(&e))? {
+    let now;
+    let copies = match beside {
+        Beside::Ignored => {
+            now = bench.read_copies().map_err(|e| failed(&e))?;
+            &now
+        }
+        Beside::Nothing | Beside::OfLanded(_) => bench.copies().map_err(|e| failed(&e))?,
+    };
+    for (name, content) in copies {
+        let Some(bytes) = content else { continue };
+        if !files::write_below(&workspace, Path::new(name), bytes).map_err(|e| failed(&e))? {
             tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
         }
     }
+    let home = beside.home();
     if home == Home::Slots {
         homes::furnish(bench, &workspace).await.map_err(|e| NotReady::Failed(e.into()))?;
     }
-    if let Some(line) = &target.setup {
+    if let Some(line) = &bench.settings().target.setup {
+        let environment = match home {
+            Home::Users => "",
+            Home::Slots => bench.fingerprint().await.map_err(|e| failed(&e))?,
+        };
         let mut own = SetupHome::of(bench, &workspace, home).await.map_err(|e| NotReady::Failed(e.into()))?;
-        let inputs = inputs(bench, line, &workspace);
+        let inputs = inputs(bench, line, environment, &workspace);
         let mut inputs = inputs.map_err(|e| NotReady::Failed(bench.trouble_at("read setup inputs", &e)))?;
         inputs += &own.as_ref().map(SetupHome::stamp).unwrap_or_default();
-        let stamp = pool.stamp(slot);
-        let there = files::read_if_there(&stamp).ok().flatten().as_deref() == Some(inputs.as_bytes());
-        if !there || !own.as_ref().is_none_or(SetupHome::is_kept) {
+        let there = made.as_ref().is_some_and(|made| made.inputs == inputs);
+        if there && own.as_ref().is_none_or(SetupHome::is_kept) {
+            warm |= keeping.is_some();
+        } else {
+            if made.is_some() && keeping.is_some() {
+                warm = pool.drop_made(slot, &globs).await.map_err(|e| failed(&e))?;
+            }
             if let Some(own) = &mut own {
                 own.begin().map_err(|e| NotReady::Failed(e.into()))?;
             }
             setup(bench, line, (&workspace, home), setup_dir, kill).await?;
             if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(|e| NotReady::Failed(e.into()))? {
-                let noted = files::replace(&stamp, inputs.as_bytes());
-                noted.map_err(|e| NotReady::Failed(bench.trouble_at("note that setup ran", &e)))?;
+                pool.note_setup(slot, inputs, keeping.is_some()).await.map_err(|e| failed(&e))?;
             }
         }
     }
-    Ok(workspace)
+    if keeping.is_some() && bench.keeps() {
+        pool.note_ran(slot, &Ran::Begun { warm }).map_err(|e| failed(&e))?;
+    }
+    Ok(Ready { workspace, warm })
 }
 
 /// Keeps the pool within its cap: slots nobody uses give way first, then nothing new is prepared.
@@ -242,9 +297,10 @@ fn kept(bench: &Bench, log: PathBuf) -> Option<PathBuf> {
     files::move_below_private(&log, &place).ok().map(|()| place)
 }
 
-fn inputs(bench: &Bench, line: &str, workspace: &Path) -> std::io::Result<String> {
+fn inputs(bench: &Bench, line: &str, environment: &str, workspace: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     hash.update(line.as_bytes());
+    hash.update(environment.as_bytes());
     for name in &bench.settings().target.setup_inputs {
         let bytes = files::read_if_there(&workspace.join(name))?.unwrap_or_default();
         hash.update((name.len() as u64).to_be_bytes());

@@ -23,7 +23,7 @@ use crate::adapters::store::place::StateDir;
 use crate::adapters::workspace::lfs::{KEYS, LargeFiles};
 use crate::adapters::workspace::pool::PoolError;
 use crate::config::{Inputs, Layers, Settings};
-use crate::domain::mission::VerifyOrder;
+use crate::domain::mission::{VerifyOrder, VerifyRole};
 use crate::domain::values::{CommitId, Tip, TreeId};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::snapshot::Snapshot;
@@ -179,6 +179,9 @@ impl Scratch {
             against: against.cloned(),
             confirms: None,
             extra: Vec::new(),
+            role: VerifyRole::Baseline,
+            onto: tip.commit.clone(),
+            cold: true,
         };
         let mut found = verification::verify(&self.shop, order.clone(), kill.clone()).await?;
         // As in a mission, nobody is blamed for one bad run.

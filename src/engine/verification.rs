@@ -8,25 +8,26 @@ use super::bench::Bench;
 use super::error::chain;
 use super::evidence;
 use super::homes::Home;
-use super::prepare::{self, NotReady, Wanted};
+use super::prepare::{self, Beside, NotReady, Ready, Wanted};
 use super::runs::{End, Ended, GRACE, Job, run};
 use super::shop::Shop;
 use crate::adapters::clock;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::{Exit, Found, find, runs_below};
 use crate::adapters::host::tail;
+use crate::adapters::workspace::leftovers::Ran;
 use crate::adapters::workspace::reports;
-use crate::domain::mission::{Unverified, Verification, VerifyOrder};
+use crate::domain::mission::{Unverified, Verification, VerifyOrder, VerifyRole};
 use crate::domain::plan::globs::Globs;
 use crate::domain::trouble::{Cause, Trouble};
-use crate::domain::values::{Tip, TreeId};
+use crate::domain::values::{CommitId, Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::reports::ReportFile;
-use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, relative};
+use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, Start, relative};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -49,6 +50,8 @@ pub struct Question<'a> {
     pub run: &'a str,
     /// The snapshot of an earlier run of the same tree that this one confirms; a stored answer is not taken then.
     pub confirms: Option<&'a SnapshotKey>,
+    /// Files of earlier runs may be there from runs of this commit or of its ancestors, and a result with some is an answer.
+    pub landed: Option<&'a CommitId>,
 }
 
 /// How much of a tree a verification sees.
@@ -80,6 +83,8 @@ pub struct Seat {
     pub workspace: PathBuf,
     /// Whether runs of a dead engine go on in it.
     pub adopted: bool,
+    /// Whether files of earlier runs are there.
+    pub warm: bool,
 }
 
 /// The key of a tree's snapshot, and the tree that is verified in its place.
@@ -92,15 +97,16 @@ pub async fn key(bench: &Bench, tree: &TreeId, stages: &[StageSpec]) -> Result<(
     Ok((SnapshotKey::of(&filtered.tree, stages, fingerprint), filtered))
 }
 
-/// Answers from the store, or runs the stages where `seat` says. `seat` is given the tree to be verified and only waited for
-/// when something is run.
+/// Answers from the store, or runs the stages where `seat` says. `seat` is given the tree to be verified, and the commit
+/// from whose runs files may be there, and only waited for when something is run. A stored result in which files of earlier
+/// runs had no part comes first; one in which they had is an answer only when it passes.
 ///
 /// # Errors
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn examine<F>(
     bench: &Bench,
     question: Question<'_>,
-    seat: impl FnOnce(Filtered) -> F,
+    seat: impl FnOnce(Filtered, Option<CommitId>) -> F,
     kill: watch::Receiver<bool>,
 ) -> Result<Examined, Unverified>
 where
@@ -114,20 +120,34 @@ where
             (SnapshotKey::of(tree, stages, fingerprint), Filtered { tree: tree.clone(), removed: Vec::new() })
         }
     };
-    let stored = bench.snapshot(&key).map_err(|e| bench.trouble(&e))?;
-    let usable = stored.filter(|s| s.summary().outcome != StageOutcome::NotRun);
-    if let (Some(snapshot), None) = (usable, question.confirms) {
-        return Ok(Examined { key, snapshot, reused: true });
+    let (cold, warm) = (key.clone(), key.warm());
+    let stored = |key: &SnapshotKey| bench.snapshot(key).map_err(|e| bench.trouble(&e));
+    let mut landed = question.landed.filter(|_| bench.keeps() && question.confirms.is_none()).cloned();
+    if question.confirms.is_none() {
+        if let Some(snapshot) = stored(&cold)?.filter(|s| s.summary().outcome != StageOutcome::NotRun) {
+            return Ok(Examined { key: cold, snapshot, reused: true });
+        }
+        match stored(&warm)?.filter(|_| landed.is_some()) {
+            Some(snapshot) if snapshot.summary().outcome == StageOutcome::Passed => {
+                return Ok(Examined { key: warm, snapshot, reused: true });
+            }
+            // Another one of the kind would decide nothing.
+            Some(_) => landed = None,
+            None => {}
+        }
     }
     let tree = filtered.tree.clone();
-    let seat = seat(filtered).await?;
+    let seat = seat(filtered, landed).await?;
+    let key = if seat.warm { warm } else { cold };
     let mut fresh = run_stages(bench, &question, &seat, kill).await?;
     fresh.fingerprint = bench.fingerprint().await.map_err(|e| bench.trouble(&e))?.to_owned();
+    fresh.start = if seat.warm { Start::Warm } else { Start::Cold };
     bench.redactor().snapshot(&mut fresh);
     keep(bench, &SnapshotKey(format!("{}/{}", key.0, question.run)), &tree, &fresh)?;
     let first = match question.confirms {
         None => None,
-        Some(first) => bench.snapshot(first).map_err(|e| bench.trouble(&e))?,
+        // Only equals are joined.
+        Some(first) => stored(first)?.filter(|first| first.start == fresh.start),
     };
     let snapshot = first.map_or_else(|| fresh.clone(), |first| confirm(&first, &fresh));
     keep(bench, &key, &tree, &snapshot)?;
@@ -145,8 +165,17 @@ fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) ->
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, Unverified> {
     let (stages, extent) = evidence::stages(shop, &order);
-    let examined =
-        in_mission(shop, &order.run.to_string(), &order.tip, (&stages, extent), order.confirms.as_ref(), kill).await?;
+    let confirms = order.confirms.as_ref();
+    let landed = Some(&order.onto).filter(|_| !order.cold);
+    // What is run beside the queue does not take away what the next candidate may start from.
+    let aside = shop.keeps()
+        && matches!(
+            order.role,
+            VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::AcceptBefore | VerifyRole::Extra
+        );
+    let seat = slot(shop, confirms.is_some() != aside);
+    let asked = Asked { name: &order.run.to_string(), slot: seat, confirms, landed };
+    let examined = in_mission(shop, asked, &order.tip, (&stages, extent), kill).await?;
     // Nobody has read the files of a tree whose result was known before.
     if examined.reused && !shop.source.adds_whole(&order.tip.commit).await.map_err(|e| shop.trouble(&e))? {
         return Err(Trouble::from(format!("{} lacks objects", order.tip.commit)).into());
@@ -161,33 +190,48 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
     };
     let Examined { key, snapshot, reused } = examined;
     let delta = before.map(|before| delta(&before, &snapshot));
-    Ok(Verification { key, summary: snapshot.summary(), delta, reused, confirmed: snapshot.confirmed })
+    Ok(Verification {
+        key,
+        summary: snapshot.summary(),
+        delta,
+        reused,
+        confirmed: snapshot.confirmed,
+        warm: snapshot.start == Start::Warm,
+    })
 }
 
-/// What any stages say of any commit, in the mission's slot for verifications. `name` names the run within the mission, for
-/// its folder and for the store.
-///
-/// # Errors
-/// A sentence about infrastructure: nothing is known of the tree.
-pub async fn in_mission(
+/// How a verification of a mission is made.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    /// Names the run within the mission, for its folder and for the store.
+    name: &'a str,
+    slot: u32,
+    confirms: Option<&'a SnapshotKey>,
+    landed: Option<&'a CommitId>,
+}
+
+/// What any stages say of any commit, in one of the mission's slots for verifications.
+async fn in_mission(
     shop: &Shop,
-    name: &str,
+    asked: Asked<'_>,
     tip: &Tip,
     (stages, extent): (&[StageSpec], Extent),
-    confirms: Option<&SnapshotKey>,
     kill: watch::Receiver<bool>,
 ) -> Result<Examined, Unverified> {
+    let Asked { name, slot, confirms, landed } = asked;
     let dir = shop.verify_dir(name);
     let run = format!("{}-{name}", shop.mission);
-    let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms };
-    let (slot, label) = (slot(shop, confirms.is_some()), format!("{}/.verify/{name}", shop.mission));
+    let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms, landed };
+    let label = format!("{}/.verify/{name}", shop.mission);
     let stop = kill.clone();
-    let seat = async |filtered: Filtered| match adoptable(shop, &dir.join("0"), slot, &label).await {
-        Some(workspace) => Ok(Seat { slot, workspace, adopted: true }),
-        None => {
-            let workspace = in_slot(shop, slot, &label, tip, Some(&filtered), &dir, stop).await?;
-            Ok(Seat { slot, workspace, adopted: false })
+    let seat = async |filtered: Filtered, landed: Option<CommitId>| {
+        if let Some(Ready { workspace, warm }) = adoptable(shop, &dir.join("0"), slot, &label).await {
+            return Ok(Seat { slot, workspace, adopted: true, warm });
         }
+        let beside = landed.as_ref().map_or(Beside::Nothing, Beside::OfLanded);
+        let wanted = Wanted { slot, label: &label, base: &tip.commit, without: Some(&filtered), beside };
+        let Ready { workspace, warm } = in_slot(shop, wanted, &dir, stop).await?;
+        Ok(Seat { slot, workspace, adopted: false, warm })
     };
     examine(shop, question, seat, kill).await
 }
@@ -239,9 +283,17 @@ async fn run_stages(
         let result = run_stage(bench, stage, dir, on, kill.clone()).await;
         results.push(result.map_err(Trouble::from)?);
     }
-    let pool = bench.pool().await.map_err(|e| bench.trouble(&e))?;
-    pool.release(seat.slot).map_err(|e| bench.trouble(&e))?;
+    free(bench, seat.slot, &question.tip.commit).await?;
     Ok(Snapshot { stages: results, ..Snapshot::default() })
+}
+
+/// Gives back the slot of a run that went to its end on this commit.
+async fn free(bench: &Bench, slot: u32, commit: &CommitId) -> Result<(), Trouble> {
+    let pool = bench.pool().await.map_err(|e| bench.trouble(&e))?;
+    if bench.keeps() {
+        pool.note_ran(slot, &Ran::Ended(commit.clone())).map_err(|e| bench.trouble(&e))?;
+    }
+    pool.release(slot).map_err(|e| bench.trouble(&e))
 }
 
 /// What a stage runs on.
@@ -336,31 +388,29 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 /// The slot of a verification that an earlier engine had begun with the run in `first`, when its runs can go on in it.
-async fn adoptable(shop: &Shop, first: &Path, slot: u32, label: &str) -> Option<PathBuf> {
+async fn adoptable(shop: &Shop, first: &Path, slot: u32, label: &str) -> Option<Ready> {
     let pool = shop.pool().await.ok()?;
     let ours = pool.dirty_slots().ok()?.iter().any(|(s, l)| *s == slot && l == label);
-    (ours && first.join("claim").exists()).then(|| pool.path(slot))
+    // What nobody noted may have been there.
+    let warm = shop.keeps() && pool.ran(slot) != Some(Ran::Begun { warm: false });
+    (ours && first.join("claim").exists()).then(|| Ready { workspace: pool.path(slot), warm })
 }
 
 /// Prepares a slot for a verification. What an earlier, dead one left in it is nobody's work; what a unit left there, in a
 /// mission with more workers, is pinned first.
 async fn in_slot(
     shop: &Shop,
-    slot: u32,
-    label: &str,
-    tip: &Tip,
-    without: Option<&Filtered>,
+    wanted: Wanted<'_>,
     dir: &Path,
     kill: watch::Receiver<bool>,
-) -> Result<PathBuf, Unverified> {
+) -> Result<Ready, Unverified> {
     let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
-    let stale = pool.dirty_slots().map_err(|e| shop.trouble(&e))?.into_iter().find(|(s, _)| *s == slot);
+    let stale = pool.dirty_slots().map_err(|e| shop.trouble(&e))?.into_iter().find(|(s, _)| *s == wanted.slot);
     if let Some((_, old)) = stale {
-        super::collecting::rescue(shop, slot, &old, &tip.commit).await?;
+        super::collecting::rescue(shop, wanted.slot, &old, wanted.base).await?;
     }
-    let wanted = Wanted { slot, label, base: &tip.commit, without, home: Home::Slots };
     match prepare::workspace(shop, wanted, &dir.join("setup"), kill).await {
-        Ok(workspace) => Ok(workspace),
+        Ok(ready) => Ok(ready),
         Err(NotReady::Killed) => Err("killed".to_owned().into()),
         // It quotes what setup said.
         Err(NotReady::Failed(mut trouble)) => {
@@ -414,14 +464,17 @@ pub async fn check(
     let label = format!("{}/.check/{name}", shop.mission);
     let run_dir = untold(&dir).await;
     let cwd = match adoptable(shop, &run_dir, slot, &label).await {
-        Some(workspace) => workspace,
-        None => in_slot(shop, slot, &label, tip, None, &dir, kill.clone()).await?,
+        Some(ready) => ready.workspace,
+        None => {
+            let beside = Beside::OfLanded(&tip.commit);
+            let wanted = Wanted { slot, label: &label, base: &tip.commit, without: None, beside };
+            in_slot(shop, wanted, &dir, kill.clone()).await?.workspace
+        }
     };
     let env = shop.allowed_env(&shop.settings().verification.env);
     let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout).at_home(Home::Slots);
     let ended = run(shop, job, kill, false).await;
-    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
-    pool.release(slot).map_err(|e| shop.trouble(&e))?;
+    free(shop, slot, &tip.commit).await?;
     Ok(ended.end == End::Exited(0))
 }
 

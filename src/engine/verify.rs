@@ -7,9 +7,9 @@
 
 use super::bench::{Bench, Room};
 use super::error::{EngineError, chain};
-use super::homes::{Home, shared};
+use super::homes::shared;
 use super::judge::{self, Against, Court};
-use super::prepare::{self, NotFresh, NotReady, Wanted};
+use super::prepare::{self, Beside, NotFresh, NotReady, Ready, Wanted};
 use super::runs::GRACE;
 use super::signals::Ending;
 use super::site::Site;
@@ -21,14 +21,13 @@ use crate::adapters::host::command::ChildGuard;
 use crate::adapters::host::rundir::runs_below;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
-use crate::adapters::workspace::slot::Ignored;
 use crate::domain::mission::Unverified;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
 use crate::domain::verify::key::StageSpec;
-use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::snapshot::{Snapshot, Start};
 use crate::domain::verify::verdict;
 use crate::domain::verify::{Demands, SnapshotKey, StageOutcome};
 use crate::report::verify::{Base, Side, Verified};
@@ -85,9 +84,7 @@ pub async fn verify(
     let settings = site.settings()?;
     site.state.create_shared()?;
     let store = Arc::new(Mutex::new(Store::open_beside(&site.state.db())?));
-    // Who asks again, although the answer is stored, wants to know what the commit does by itself.
-    let ignored = if options.fresh { Ignored::Remove } else { Ignored::Keep };
-    let bench = Bench::new(site, settings, ChildGuard::none(), store, Room::Verifications(ignored));
+    let bench = Bench::new(site, settings, ChildGuard::none(), store, Room::Verifications);
     let (send, kill) = watch::channel(false);
     let job = Job { stages: gate_stages(&bench), bench: &bench, id: run_id(), kill, say };
     let mut work = std::pin::pin!(job.verify(options));
@@ -153,15 +150,20 @@ impl Job<'_> {
         let gate = queue.gate;
         let demands = Demands { gate, ratchet: queue.ratchet, allow_removed_tests: false };
 
+        let landed = match options.fresh {
+            true => None,
+            false => self.landed(against.as_ref().map(|against| &against.tip.commit), &tip.commit).await?,
+        };
         let mut base = None;
         if let Some(Against { asked, tip, merge_base, .. }) = against {
-            let mut side = self.side(&asked, &tip, "base", options.fresh).await?;
+            // What others are compared with is known from nothing.
+            let mut side = self.side(&asked, &tip, "base", options.fresh, None).await?;
             if confirm && unsure(&side.snapshot) {
                 self.again(&mut side, "base-again").await?;
             }
             base = Some(Base { side, merge_base });
         }
-        let mut after = self.side(asked, &tip, "rev", options.fresh).await?;
+        let mut after = self.side(asked, &tip, "rev", options.fresh, landed.as_ref()).await?;
         if after.runs > 0 {
             notes.extend(self.bench.homes().await.map_err(broken)?.and_then(shared));
         }
@@ -174,6 +176,11 @@ impl Job<'_> {
             })
         };
         let mut compared = compare(&after);
+        let blamed = compared.as_ref().is_none_or(|(_, judgement)| !judgement.lands);
+        if after.snapshot.start == Start::Warm && ((blamed && compared.is_some()) || unsure(&after.snapshot)) {
+            after = self.anew(after, "rev-cold").await?;
+            compared = compare(&after);
+        }
         let blamed = compared.as_ref().is_none_or(|(_, judgement)| !judgement.lands);
         let measured = compared.as_ref().is_some_and(|(delta, _)| delta.number_hurts(demands.ratchet));
         if confirm && blamed && (unsure(&after.snapshot) || (measured && !after.snapshot.confirmed)) {
@@ -215,16 +222,52 @@ impl Job<'_> {
     }
 
     /// What is known of one commit after at most one run.
-    async fn side(&self, asked: &str, tip: &Tip, name: &str, fresh: bool) -> Result<Side, EngineError> {
+    async fn side(
+        &self,
+        asked: &str,
+        tip: &Tip,
+        name: &str,
+        fresh: bool,
+        landed: Option<&CommitId>,
+    ) -> Result<Side, EngineError> {
         let stored = match fresh {
             true => self.stored(tip).await?,
             false => None,
         };
         let say = format!("verifying {asked} at {}", tip.commit.short());
-        let mut side = self.examine(tip, name, &say, stored.as_ref()).await.map_err(broken)?;
+        let mut side = self.examine(tip, name, &say, stored.as_ref(), landed).await.map_err(broken)?;
         side.asked = asked.to_owned();
         side.runs = u32::from(!side.reused);
         Ok(side)
+    }
+
+    /// The commit from whose runs files may be there when `tip` is verified: where green, or else the base, and it parted.
+    async fn landed(&self, base: Option<&CommitId>, tip: &CommitId) -> Result<Option<CommitId>, EngineError> {
+        if !self.bench.keeps() {
+            return Ok(None);
+        }
+        let source = &self.bench.source;
+        let landed = match base {
+            Some(base) => Some(base.clone()),
+            None => {
+                let green = format!("refs/heads/{}", self.bench.settings().green_branch);
+                source.resolve(&green).await?.map(|green| green.commit)
+            }
+        };
+        match landed {
+            Some(landed) => Ok(source.merge_base(&landed, tip).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Runs the same tree without files of earlier runs, which decides in the place of a run with some.
+    async fn anew(&self, side: Side, name: &str) -> Result<Side, EngineError> {
+        let say =
+            format!("verifying {} at {} again, without files of earlier runs", side.asked, side.tip.commit.short());
+        let mut cold = self.examine(&side.tip, name, &say, None, None).await.map_err(broken)?;
+        cold.runs = side.runs + u32::from(!cold.reused);
+        cold.asked = side.asked;
+        Ok(cold)
     }
 
     /// The key of a snapshot that is known already, so that another run is joined with it and never takes its place.
@@ -237,7 +280,7 @@ impl Job<'_> {
     /// Runs the same tree once more and takes both runs together.
     async fn again(&self, side: &mut Side, name: &str) -> Result<(), EngineError> {
         let say = format!("verifying {} at {} a second time, to be sure", side.asked, side.tip.commit.short());
-        let joined = self.examine(&side.tip, name, &say, Some(&side.key)).await.map_err(broken)?;
+        let joined = self.examine(&side.tip, name, &say, Some(&side.key), None).await.map_err(broken)?;
         side.logs.extend(joined.logs);
         side.snapshot = joined.snapshot;
         side.runs += 1;
@@ -246,15 +289,25 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn examine(&self, tip: &Tip, name: &str, say: &str, confirms: Option<&SnapshotKey>) -> Result<Side, Trouble> {
+    async fn examine(
+        &self,
+        tip: &Tip,
+        name: &str,
+        say: &str,
+        confirms: Option<&SnapshotKey>,
+        landed: Option<&CommitId>,
+    ) -> Result<Side, Trouble> {
         let label = format!("{}-{name}", self.id);
         let dir = verify_runs(&self.bench.state).join(&label);
         let run = format!("verify-{label}");
-        let question = Question { tip, extent: Extent::Narrowed, stages: &self.stages, dir: &dir, run: &run, confirms };
+        let (extent, stages) = (Extent::Narrowed, self.stages.as_slice());
+        let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms, landed };
         let (_, Filtered { tree, removed }) = verification::key(self.bench, &tip.tree, &self.stages).await?;
-        let seat = async |filtered: Filtered| {
+        let seat = async |filtered: Filtered, landed: Option<CommitId>| {
             (self.say)(say);
-            self.seat(&label, &tip.commit, &filtered, confirms.is_some()).await.map_err(Unverified::from)
+            let beside = landed.as_ref().map_or(Beside::Nothing, Beside::OfLanded);
+            let wanted = Wanted { slot: 0, label: &label, base: &tip.commit, without: Some(&filtered), beside };
+            self.seat(wanted, confirms.is_some()).await.map_err(Unverified::from)
         };
         let Examined { key, snapshot, reused } =
             match verification::examine(self.bench, question, seat, self.kill.clone()).await {
@@ -307,13 +360,13 @@ impl Job<'_> {
     }
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
-    async fn seat(&self, label: &str, base: &CommitId, filtered: &Filtered, confirming: bool) -> Result<Seat, Trouble> {
-        let setup = verify_runs(&self.bench.state).join(label).join("setup");
+    async fn seat(&self, wanted: Wanted<'_>, confirming: bool) -> Result<Seat, Trouble> {
+        let setup = verify_runs(&self.bench.state).join(wanted.label).join("setup");
         let mut slot = u32::from(confirming);
         while slot < SLOTS {
-            let wanted = Wanted { slot, label, base, without: Some(filtered), home: Home::Slots };
+            let wanted = Wanted { slot, ..wanted };
             match prepare::fresh(self.bench, wanted, &setup, self.kill.clone()).await {
-                Ok(workspace) => return Ok(Seat { slot, workspace, adopted: false }),
+                Ok(Ready { workspace, warm }) => return Ok(Seat { slot, workspace, adopted: false, warm }),
                 Err(NotFresh::Dirty(old)) if self.end_left_over(slot, &old).await? => {}
                 Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
                 Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),

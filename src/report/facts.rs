@@ -40,8 +40,8 @@ pub struct Facts {
     /// Landings in order.
     pub landings: Vec<LandingFact>,
     /// Verification runs by what they were for: base, green, candidates, second runs, broken off,
-    /// units' own lines, what the mission writes about itself.
-    pub runs: [u64; 7],
+    /// units' own lines, what the mission writes about itself, green without files of earlier runs.
+    pub runs: [u64; 8],
     /// Snapshot of the untouched base.
     pub base: Option<Summary>,
     /// Where the mission found green or made it.
@@ -88,6 +88,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                 let Some((role, second)) = open.take() else { continue };
                 let kind = match (second, role) {
                     (_, VerifyRole::After) if writes => 6,
+                    (_, VerifyRole::Cold | VerifyRole::ColdSearch) => 7,
                     (true, _) => 3,
                     (_, VerifyRole::Baseline) => 0,
                     (_, VerifyRole::Before) => 1,
@@ -111,7 +112,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                         facts.base = Some(summary.clone());
                         green = Some(summary.clone());
                     }
-                    VerifyRole::AcceptBefore | VerifyRole::Extra => {}
+                    VerifyRole::AcceptBefore | VerifyRole::Extra | VerifyRole::Cold | VerifyRole::ColdSearch => {}
                 }
             }
             Record::GreenMoved { .. } => green = None,

@@ -108,9 +108,14 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let again = if confirms.is_some() { ", a second time to be sure" } else { "" };
             format!("verifying {} at {}{again}", what(*role, state), tip.commit.short())
         }
-        Record::Verified { run, summary, reused, .. } => {
+        Record::Verified { run, summary, reused, warm, .. } => {
             let reused = if *reused { " (known result, not run again)" } else { "" };
-            format!("verification {run} {}{reused}", tests(summary))
+            let warm = if *warm { " with files of earlier runs" } else { "" };
+            format!("verification {run} {}{warm}{reused}", tests(summary))
+        }
+        Record::ColdJudged { tip, holds, .. } => {
+            let holds = if *holds { "holds" } else { "does not hold" };
+            format!("green at {} {holds} without files of earlier runs", tip.commit.short())
         }
         Record::StepFailed { what, error, at, again_at, .. } => {
             let wait = again_at.saturating_sub(*at) / 1000;
@@ -137,7 +142,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::Requeued { why, .. } => format!("the landing goes back to the queue: {}", short(why, LIMIT)),
         Record::LandingDelayed { why, .. } => short(why, 2 * LIMIT),
         Record::GreenMoved { tip } => format!("somebody moved green to {}", tip.commit.short()),
-        Record::QueueHeld { reason, hint } => {
+        Record::QueueHeld { reason, hint, .. } => {
             format!("nothing lands any more: {}. {}", short(reason, 2 * LIMIT), short(hint, 2 * LIMIT))
         }
         Record::RoundClosed { units: 0, objective: None, .. } => return None,
@@ -246,6 +251,8 @@ fn what(role: VerifyRole, state: &State) -> String {
         VerifyRole::After => candidate(""),
         VerifyRole::AcceptBefore => format!("that green does not pass {} yet", candidate("`accept` of ")),
         VerifyRole::Extra => candidate("the own lines of "),
+        VerifyRole::Cold => "green without files of earlier runs".to_owned(),
+        VerifyRole::ColdSearch => "an earlier green without files of earlier runs".to_owned(),
     }
 }
 

@@ -192,13 +192,14 @@ fn reason(state: &str, text: &str) -> String {
 
 /// What verifications were run for, as a sum; empty without any.
 pub(super) fn runs_of(account: &Account<'_>) -> String {
-    let [base, green, candidates, second, broken_off, own, books] = account.facts.runs;
+    let [base, green, candidates, second, broken_off, own, books, cold] = account.facts.runs;
     let of = [
         (base, "of the base"),
         (green, "of green"),
         (candidates, "of candidates"),
         (own, "of units' own lines"),
         (books, "of the books"),
+        (cold, "of green without files of earlier runs"),
         (second, "to confirm a failure"),
         (broken_off, "broken off"),
     ];

@@ -33,7 +33,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         body["helps"] = json!(helps);
         body
     });
-    let [base, of_green, candidates, confirmations, broken_off, own, books] = account.facts.runs;
+    let [base, of_green, candidates, confirmations, broken_off, own, books, cold] = account.facts.runs;
     json!({
         "schema": 1,
         "mission": mission_json(view),
@@ -63,6 +63,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
             "candidates": candidates,
             "of_units": own,
             "of_books": books,
+            "cold": cold,
             "confirmations": confirmations,
             "broken_off": broken_off,
         },

@@ -186,6 +186,16 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         };
         lines.push(format!("{}: {}{then}", short(&cause.words(), 400), cause.remedy()));
     }
+    if state.over()
+        && state.hold.is_none()
+        && let Some(last) = state.cold.unproven.last()
+    {
+        lines.push(format!(
+            "green's last {} passed with files of earlier runs, and nobody has asked without them: `mc verify --fresh {}`",
+            count(state.cold.unproven.len() as u64, "landing"),
+            last.tip.commit.short()
+        ));
+    }
     if let Some(landing) = &state.landing
         && landing.candidate.is_some()
         && !landing.in_flight

@@ -70,6 +70,7 @@ fn side_json(side: &Side) -> Value {
         "ignored_paths": side.removed,
         "key": side.key,
         "reused": side.reused,
+        "start": side.snapshot.start,
         "stored_at": side.stored.and_then(stamp),
         "runs": side.runs,
         "confirmed": side.snapshot.confirmed,

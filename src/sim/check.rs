@@ -1,7 +1,8 @@
 //! The promises, checked after every simulated step.
 
 use super::world::World;
-use crate::domain::mission::{AttemptClass, Command, Record, State, UnitState, Usd};
+use crate::domain::mission::policy::COLD_EVERY;
+use crate::domain::mission::{AttemptClass, Command, EndReason, Record, State, StopLevel, UnitState, Usd};
 use crate::domain::values::UnitId;
 use crate::domain::verify::StageOutcome;
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub fn promises(state: &State, world: &World, journal: Option<&[Record]>) -> Res
     accounting(state)?;
     caps(state, world)?;
     dependencies(state)?;
+    cold_in_time(state)?;
     liveness(state, world)?;
     match journal {
         Some(journal) => replays(state, journal),
@@ -167,6 +169,20 @@ fn dependencies(state: &State) -> Result<(), String> {
         if let Some(dependency) = unit.spec.depends.iter().find(failed) {
             return Err(format!("{} is pending although {dependency} will not land", unit.spec.id));
         }
+    }
+    Ok(())
+}
+
+/// Green's landings on warm results are few, and none when a mission ends of itself.
+fn cold_in_time(state: &State) -> Result<(), String> {
+    let unproven = state.cold.unproven.len();
+    let killed = matches!(state.stop, Some((StopLevel::Now | StopLevel::Interrupt, _)));
+    let closed = matches!(state.stop, Some((_, EndReason::WallTime)));
+    if unproven > COLD_EVERY {
+        return Err(format!("P1: {unproven} landings rest on warm results"));
+    }
+    if state.over() && unproven > 0 && state.hold.is_none() && !killed && !closed {
+        return Err(format!("P1: the mission ended of itself, and {unproven} landings rest on warm results"));
     }
     Ok(())
 }

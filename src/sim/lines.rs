@@ -102,7 +102,7 @@ impl Lines {
             flaky: Vec::new(),
             note: String::new(),
         };
-        Verification { key, summary, delta: None, reused, confirmed: order.confirms.is_some() }
+        Verification { key, summary, delta: None, reused, confirmed: order.confirms.is_some(), warm: false }
     }
 
     /// What runs in the workspace of an attempt that left `content`.

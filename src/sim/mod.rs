@@ -205,6 +205,10 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
 
     /// Nobody is blamed for a failure seen once, a pause starts nothing, and a kill ends soon.
     fn fairness(&mut self, records: &[Record], paused: bool) -> Result<(), String> {
+        let lands = |record: &Record| matches!(record, Record::LandingStarted { .. } | Record::LandIntended { .. });
+        if self.state.cold.search.is_some() && records.iter().any(lands) {
+            return Err("P1: something lands on a green that does not hold".to_owned());
+        }
         for record in records {
             self.guard.see(record, &self.state, &self.world)?;
             match record {
@@ -227,6 +231,13 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                     if self.cancelling.contains_key(unit) =>
                 {
                     return Err(format!("{unit} went on although a person cancelled it"));
+                }
+                Record::QueueHeld { code: 4, .. } if self.scenario.faults.flaky == 0.0 => {
+                    let search = self.state.cold.search.as_ref();
+                    let found = search.and_then(|search| self.state.cold.unproven.get(search.bad));
+                    if found.is_none_or(|one| !self.world.leans(&one.onto, &one.tip.commit)) {
+                        return Err(format!("P1: the wrong landing is named: {found:?}"));
+                    }
                 }
                 Record::AttemptStarted { unit, .. } if paused => return Err(format!("{unit} started in a pause")),
                 _ => {}

@@ -76,6 +76,10 @@ pub enum Behaviour {
     MissesQuick,
     /// Changes something good and a protected path.
     Touches,
+    /// Changes something that passes only where an earlier run left files.
+    Leans,
+    /// Changes something good that leaves files which make later runs fail where they are.
+    Spoils,
 }
 
 /// Probabilities of disturbances, each per opportunity.
@@ -101,11 +105,13 @@ pub struct Faults {
     pub cancel: f64,
     /// An attempt says of itself that it was killed, though nobody asked for that.
     pub forged_stop: f64,
+    /// A good change depends on files of earlier runs, or leaves some that make good work fail.
+    pub leftovers: f64,
 }
 
 impl Faults {
     /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `back`, `flaky`,
-    /// `person`, `checked-out`, `cancel`, `forged-stop`, or `all`.
+    /// `person`, `checked-out`, `cancel`, `forged-stop`, `leftovers`, or `all`.
     ///
     /// # Errors
     /// The unknown name with the list of known ones.
@@ -123,15 +129,16 @@ impl Faults {
                 "checked-out" => faults.checked_out = 0.02,
                 "cancel" => faults.cancel = 0.01,
                 "forged-stop" => faults.forged_stop = 0.05,
+                "leftovers" => faults.leftovers = 0.05,
                 "all" => {
-                    return Self::named(
-                        "crash,duplicate,infrastructure,forward,back,flaky,person,checked-out,cancel,forged-stop",
-                    );
+                    let all = "crash,duplicate,infrastructure,forward,back,flaky,person,checked-out,cancel,\
+                               forged-stop,leftovers";
+                    return Self::named(all);
                 }
                 _ => {
                     return Err(format!(
                         "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, back, flaky, person, \
-                         checked-out, cancel, forged-stop or all"
+                         checked-out, cancel, forged-stop, leftovers or all"
                     ));
                 }
             }
@@ -218,6 +225,11 @@ impl Scenario {
             let until = from + apart.u64(500..30_000) * if apart.u8(..) < 50 { 60 } else { 1 };
             let causes = [Cause::Denied(Spot::Source), Cause::Spawn, Cause::Unknown("odd".to_owned())];
             scenario.outages.push(Outage { from, until, cause: causes[apart.usize(..causes.len())].clone() });
+        }
+        let mut apart = fastrand::Rng::with_seed(seed ^ 0xc01d);
+        scenario.policy.warm_runs = apart.u8(..) < 100;
+        if scenario.policy.warm_runs && apart.bool() {
+            scenario.faults.leftovers = apart.f64() * 0.2;
         }
         if rng.u8(..) < 64 {
             scenario.policy.budget = Budget {
@@ -316,6 +328,7 @@ fn random_faults(rng: &mut fastrand::Rng) -> Faults {
         cancel: some(0.03),
         // Drawn apart, so that everything else plays as it did.
         forged_stop: 0.0,
+        leftovers: 0.0,
     }
 }
 

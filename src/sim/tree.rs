@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a tree contains: each unit's change, and whether it is a good one.
 pub(super) type Content = BTreeMap<UnitId, Behaviour>;
 
-/// The tests of a tree: those that exist, and those that fail.
+/// The tests of a tree: those that exist, and those that fail; `left` is the tree of the run whose files are still there.
 pub(super) fn tests(
     content: &Content,
     red_base: bool,
     red_together: &BTreeSet<(UnitId, UnitId)>,
+    left: Option<&Content>,
 ) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut exist: BTreeSet<String> = (0..3).map(|i| format!("base-{i}")).collect();
     let mut fail = BTreeSet::new();
@@ -23,8 +24,12 @@ pub(super) fn tests(
         match kind {
             Behaviour::Breaks => drop(fail.insert("base-1".to_owned())),
             Behaviour::RemovesTest => drop(exist.remove("base-2")),
+            Behaviour::Leans if left.is_none() => drop(fail.insert(format!("test-{unit}"))),
             _ => {}
         }
+    }
+    if left.is_some_and(|left| left.values().any(|kind| *kind == Behaviour::Spoils)) {
+        fail.insert("base-1".to_owned());
     }
     for (a, b) in red_together {
         if content.contains_key(a) && content.contains_key(b) {

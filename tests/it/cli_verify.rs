@@ -57,13 +57,13 @@ fn a_commit_is_verified_without_a_mission_and_once() {
 }
 
 #[test]
-fn ignored_files_of_one_run_are_there_for_the_next_unless_a_fresh_look_is_asked_for() {
+fn p1_files_of_one_run_are_there_for_the_next_only_where_they_may_stay_and_have_landed() {
     let night = Night::new();
     night.write(".gitignore", "left\nmade\n");
     // Each run says whether it finds what an earlier one left; `setup` makes what the stage needs.
     let run =
         "test -e made && { [ ! -e left ] || echo kept >> ~/found; echo ran >> ~/found; touch left; } && sh run.sh";
-    night.settings(run, "[target]\nsetup = \"echo setup >> ~/found; touch made\"");
+    night.settings(run, "keep = [\"left\"]\n[target]\nsetup = \"echo setup >> ~/found; touch made\"");
     let found = || night.sh("cat ~/found; rm ~/found");
     let change = |text: &str| {
         night.write("words.txt", text);
@@ -73,15 +73,17 @@ fn ignored_files_of_one_run_are_there_for_the_next_unless_a_fresh_look_is_asked_
     assert_eq!(found(), "setup\nran");
     change("one");
     verify(&night, &[]).exits(0);
-    assert_eq!(found(), "kept\nran", "a second build is fast");
+    assert_eq!(found(), "setup\nran", "nothing has landed yet");
     change("two");
+    verify(&night, &["--base", "HEAD^"]).exits(0);
+    assert_eq!(found(), "kept\nran", "what the base left may stay");
     verify(&night, &["--fresh", "--base", "HEAD^"]).exits(0);
     assert_eq!(found(), "setup\nran\nsetup\nran", "each of both runs begins anew");
     verify(&night, &["--fresh"]).exits(0);
     assert_eq!(found(), "setup\nran");
     change("three");
-    verify(&night, &[]).exits(0);
-    assert_eq!(found(), "kept\nran");
+    let said = json_of(&night, 0, &[]);
+    assert_eq!((found(), &said["rev"]["start"]), ("setup\nran".to_owned(), &json!("cold")));
     // The trees that landed are looked at in the same way.
     night.mission(&unit("a", "echo a > a.txt")).exits(0);
     found();
@@ -89,6 +91,15 @@ fn ignored_files_of_one_run_are_there_for_the_next_unless_a_fresh_look_is_asked_
         night.mc(&["report", "--verify", "--rerun"]).exits(0).says(&["a: its tree verifies again as it did"]);
         assert_eq!(found(), "setup\nran");
     }
+    verify(&night, &["mc/green", "--fresh"]).exits(0);
+    found();
+    night.sh("git merge -q mc/green");
+    change("four");
+    let said = json_of(&night, 0, &[]);
+    assert_eq!((found(), &said["rev"]["start"]), ("kept\nran".to_owned(), &json!("warm")));
+    change("five");
+    verify(&night, &[]).exits(0);
+    assert_eq!(found(), "setup\nran", "four has not landed");
 }
 
 #[test]

@@ -41,6 +41,7 @@ mod mission_evidence;
 mod mission_experiments;
 mod mission_gate;
 mod mission_hostile;
+mod mission_leftovers;
 mod mission_lfs;
 mod mission_links;
 mod mission_odd_files;

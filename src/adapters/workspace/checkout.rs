@@ -8,9 +8,8 @@ use super::beside::{drop_untracked, entries, last_written, tell_apart};
 use super::conversion::Conversion;
 use super::disk::remove_any;
 use super::layout::note;
-use super::slot::{
-    Ignored, Shape, differences, inner_git_dirs, kept_index, renew, slot_git, tracked, tracked_folders, unblock,
-};
+use super::leftovers::{Kept, drop_others};
+use super::slot::{Shape, differences, inner_git_dirs, kept_index, renew, slot_git, tracked, tracked_folders, unblock};
 use super::survey::{Survey, survey, usual_mode};
 use crate::adapters::files::read_own;
 use crate::adapters::git::special::Special;
@@ -38,12 +37,21 @@ pub(crate) struct Checkout<'a> {
     pub(crate) special: &'a Special,
     /// What else decides it.
     pub(crate) conversion: &'a Conversion,
-    /// Whether ignored files stay.
-    pub(crate) ignored: Ignored,
+    /// What stays beside the tree.
+    pub(crate) stays: Stays<'a>,
     /// Whether the folder is new and empty.
     pub(crate) fresh: bool,
     /// What this engine left when it prepared the slot last; absent when it did not.
     pub(crate) left: Option<&'a Left>,
+}
+
+/// What stays beside the tree in one preparation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stays<'a> {
+    /// Whatever git ignores.
+    Ignored,
+    /// What is named.
+    Only(Kept<'a>),
 }
 
 /// What a preparation leaves beside a slot, as the engine that prepared it remembers it: runs can write there as well.
@@ -68,13 +76,15 @@ pub(crate) struct Reset {
     pub(crate) different: Vec<Vec<u8>>,
     /// Whether what somebody put in the place of a commit of another repository was taken away.
     pub(crate) emptied: bool,
+    /// Whether files stayed beside the tree.
+    pub(crate) stayed: bool,
     /// What is left for the next preparation.
     pub(crate) left: Left,
 }
 
 /// Makes files and index equal to a commit, as a fresh checkout of it would be.
 pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Checkout<'_>) -> Result<Reset, GitError> {
-    let Checkout { base, special, ignored, fresh, .. } = wanted;
+    let Checkout { base, special, stays, fresh, .. } = wanted;
     let failed = |source| GitError::Io { path: files.to_owned(), source };
     let (began, before) = (SystemTime::now(), last_written(files));
     let found = survey(files, false, !fresh).map_err(failed)?;
@@ -130,20 +140,29 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
         }
         done.emptied = empty_links(files, special).map_err(failed)?;
         let now = survey(files, false, false).map_err(failed)?;
-        let simple = !found.odd() && !now.empty_folder && !now.folder_link && ignored == Ignored::Keep;
+        let simple = !found.odd() && !now.empty_folder && !now.folder_link;
         // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
         let tracked = entries(&index).map(|all| all.saturating_sub(special.links.len() as u64));
-        let gone = match tracked == Some(now.files) {
-            _ if !simple => None,
-            true => Some(0),
-            false => drop_untracked(&git, files).await?,
-        };
-        if gone.is_none() {
-            git.out(&["clean", if ignored == Ignored::Keep { "-ffdq" } else { "-ffdxq" }]).await?;
-            done.different = differences(&git).await?;
+        match stays {
+            _ if simple && tracked == Some(now.files) => {}
+            Stays::Ignored => {
+                let gone = if simple { drop_untracked(&git, files).await? } else { None };
+                if gone.is_none() {
+                    git.out(&["clean", "-ffdq"]).await?;
+                    done.different = differences(&git).await?;
+                }
+                done.stayed = gone.is_none_or(|gone| tracked != Some(now.files.saturating_sub(gone)));
+            }
+            Stays::Only(kept) => {
+                done.stayed = drop_others(&git, files, kept).await?;
+                if !simple {
+                    done.different = differences(&git).await?;
+                    // What stays is untracked where the tree does not ignore it.
+                    done.different.retain(|line| !(done.stayed && line.starts_with(b"?")));
+                }
+            }
         }
-        let kept_some = gone.is_none_or(|gone| tracked != Some(now.files.saturating_sub(gone)));
-        if let (true, Some(before)) = (kept_some && ignored == Ignored::Keep, before) {
+        if let (true, Some(before)) = (done.stayed, before) {
             tell_apart(&git, files, began, before).await?;
         }
     }

@@ -3,7 +3,8 @@
 //! `slot-N` is a folder that `mc` makes (mode 0700): `work` in it is the clone, `tmp` the folder for temporary files of
 //! whatever runs there, `home` the HOME of verifications. What somebody puts beside these three is told from the work and
 //! does not reach the next user. What `mc` itself notes about a slot lies beside `slot-N`: `.lock`, `.dirty` (who works
-//! there), `.made` (which folders `mc` made), `.setup`, `.left` (what `setup` left), `.index`, `.used`, `.lfs`, `.layers` (a folder: what was written to folders of tools).
+//! there), `.made` (which folders `mc` made), `.setup` (what setup made), `.left` (what `setup` left in the clone of a unit), `.ran` (the
+//! last verification), `.index`, `.print`, `.used`, `.lfs`, `.contents`, `.layers` (a folder: what was written to folders of tools).
 
 use super::disk::remove_any;
 use crate::adapters::files::read_untrusted;
@@ -277,25 +278,34 @@ impl SlotFolder {
         Ok(found)
     }
 
-    /// Takes away what a user of the slot left beside the clone: strays, temporary files, and what is in the HOME. Whether
-    /// there were strays.
-    pub(crate) fn clear(&self) -> io::Result<bool> {
+    /// Takes away what a user of the slot left beside the clone: strays, what is in the HOME, and temporary files but for those
+    /// that are named.
+    pub(crate) fn clear_but(&self, temporary: &[PathBuf]) -> io::Result<Cleared> {
         let strays = self.strays()?;
         strays.iter().try_for_each(|path| remove_any(path))?;
-        empty(&self.temporary())?;
-        empty(&self.home())?;
-        Ok(!strays.is_empty())
+        clear(&self.home(), &[])?;
+        let stays = clear(&self.temporary(), temporary)?;
+        Ok(Cleared { strays: !strays.is_empty(), stays })
     }
 
     /// Removes the folder with everything in it and all notes about what is in it.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        let notes =
-            ["setup", "left", "index", "print", "used", "lfs", "contents", "layers", "new"].map(|kind| self.note(kind));
+        let notes = ["setup", "left", "ran", "index", "print", "used", "lfs", "contents", "layers", "new"]
+            .map(|kind| self.note(kind));
         notes.iter().try_for_each(|path| remove_any(path))?;
         // Without its note the folder would be taken for that of an earlier version.
         remove_any(&self.path)?;
         remove_any(&self.note("made"))
     }
+}
+
+/// What was beside the clone of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cleared {
+    /// Things that have no place there.
+    pub(crate) strays: bool,
+    /// Whether anything that was named is still there.
+    pub(crate) stays: bool,
 }
 
 /// The clone of a slot in the pool at `root`.
@@ -356,19 +366,24 @@ fn is_empty(folder: &Path) -> io::Result<bool> {
     Ok(fs::read_dir(folder)?.next().is_none())
 }
 
-/// Takes everything out of a folder of ours, whatever was done to its mode.
-fn empty(folder: &Path) -> io::Result<()> {
+/// Takes everything but the entries named out of a folder of ours, whatever was done to its mode; whether anything stays.
+fn clear(folder: &Path, kept: &[PathBuf]) -> io::Result<bool> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             remove_any(folder)?;
-            return make_private(folder).map(drop);
+            return make_private(folder).map(|_| false);
         }
         entries => entries?,
     };
+    let mut stays = false;
     for entry in entries {
-        remove_any(&entry?.path())?;
+        let entry = entry?;
+        match kept.iter().any(|name| name.as_os_str() == entry.file_name()) {
+            true => stays = true,
+            false => remove_any(&entry.path())?,
+        }
     }
-    Ok(())
+    Ok(stays)
 }
 
 #[cfg(test)]

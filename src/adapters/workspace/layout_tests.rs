@@ -83,8 +83,10 @@ fn what_is_beside_the_parts_goes_and_nothing_else_does() {
         fs::write(slot.parent().join(path), "").unwrap();
     }
     assert_eq!(slot.strays().unwrap(), [slot.parent().join("stray")]);
-    assert!(slot.clear().unwrap());
-    assert!(!slot.clear().unwrap());
+    let kept = [PathBuf::from("a")];
+    assert_eq!(slot.clear_but(&kept).unwrap(), Cleared { strays: true, stays: true });
+    assert_eq!(names(&slot.temporary()), ["a"]);
+    assert_eq!(slot.clear_but(&[]).unwrap(), Cleared { strays: false, stays: false });
     assert_eq!(names(slot.parent()), ["home", "tmp", "work"]);
     assert_eq!(names(&slot.work()), ["kept"]);
     assert!(is_empty(&slot.temporary()).unwrap() && is_empty(&slot.home()).unwrap());
@@ -104,7 +106,7 @@ fn p12_a_part_that_became_something_else_is_made_again_and_not_followed() {
             part == slot.temporary() || part == slot.home() || slot.standing().unwrap() == Standing::Replaced(part)
         );
         slot.make().unwrap();
-        slot.clear().unwrap();
+        slot.clear_but(&[]).unwrap();
         assert_eq!(slot.standing().unwrap(), Standing::Ours);
         assert_eq!(names(&other), ["file"]);
     }

@@ -4,13 +4,14 @@
 //! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
-use super::checkout::{Checkout, Left, reset};
+use super::checkout::{Checkout, Left, Stays, reset};
 use super::conversion::Conversion;
 use super::disk::{remove_any, sync_folder};
 pub use super::error::PoolError;
 use super::error::io_error;
 use super::ground::{Ground, numbers};
 use super::layout::{SlotFolder, Standing, slot_of};
+use super::leftovers::{Keeping, Kept, Made, Prepared};
 use super::lfs::{self, LargeFiles};
 use super::slot::{Ignored, Shape, narrow, slot_git};
 use super::space::Measured;
@@ -266,6 +267,20 @@ impl Pool {
     /// [`PoolError::Busy`] while somebody (this pool included) uses it, [`PoolError::Dirty`] when it was not collected,
     /// [`PoolError::Prepare`] when a clone made from nothing fails as well; the slot is free then.
     pub async fn prepare(&self, slot: u32, label: &str, base: &CommitId) -> Result<PathBuf, PoolError> {
+        self.prepare_keeping(slot, label, base, None).await.map(|prepared| prepared.workspace)
+    }
+
+    /// The same with the say what may be there beside the tree; without, ignored files stay or go as the pool was opened.
+    ///
+    /// # Errors
+    /// As [`Pool::prepare`].
+    pub async fn prepare_keeping(
+        &self,
+        slot: u32,
+        label: &str,
+        base: &CommitId,
+        keeping: Option<Keeping<'_>>,
+    ) -> Result<Prepared, PoolError> {
         if self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot) {
             return Err(PoolError::Busy { slot });
         }
@@ -283,23 +298,41 @@ impl Pool {
             return Err(PoolError::Dirty { slot, label });
         }
         let files = self.path(slot);
-        let fresh = match self.furnish(slot) {
+        let landed = self.of_landed(slot, keeping).await?;
+        let stamp = self.stamp(slot);
+        // What setup made may be among the files that go now.
+        if landed == Some(false) || (landed.is_none() && self.ignored == Ignored::Remove) {
+            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+        }
+        let made = Made::read(&stamp).unwrap_or_default();
+        let temporary = if landed == Some(true) { made.temporary() } else { &[] };
+        let stays = match (landed, keeping) {
+            (Some(true), Some(keeping)) => Stays::Only(Kept { globs: Some(keeping.globs), made: made.work() }),
+            (None, _) if self.ignored == Ignored::Keep => Stays::Ignored,
+            _ => Stays::Only(Kept::default()),
+        };
+        let (fresh, mut warm) = match self.furnish(slot, temporary) {
             Err(PoolError::Io { .. }) => {
                 self.clear_away(slot)?;
-                self.furnish(slot)?
+                self.furnish(slot, &[])?
             }
             furnished => furnished?,
         };
         let special = self.source.special_entries(base).await;
         let special = special.map_err(|source| PoolError::Prepare { slot, base: base.clone(), source })?;
-        let (conversion, ignored) = (&self.conversion, self.ignored);
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
-        let wanted = Checkout { base, special: &special, conversion, ignored, fresh, left: left.as_ref() };
+        let (conversion, left) = (&self.conversion, left.as_ref());
+        let wanted = Checkout { base, special: &special, conversion, stays, fresh, left };
         let done = match reset(&self.source, &self.shape, &files, wanted).await {
-            Ok(done) if done.different.is_empty() => done,
+            Ok(done) if done.different.is_empty() => {
+                warm |= done.stayed;
+                done
+            }
             _ => {
+                warm = false;
                 self.clear_away(slot)?;
-                let wanted = Checkout { fresh: self.furnish(slot)?, left: None, ..wanted };
+                let (fresh, _) = self.furnish(slot, &[])?;
+                let wanted = Checkout { fresh, left: None, ..wanted };
                 // What git calls different in a checkout from nothing is a matter of the repository's own line-end
                 // attributes; there is no truer checkout of this commit.
                 match reset(&self.source, &self.shape, &files, wanted).await {
@@ -324,20 +357,7 @@ impl Pool {
         self.check(slot)?;
         nofollow::replace(&marker, label.as_bytes(), true).map_err(|e| io_error(&marker, e))?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
-        Ok(files)
-    }
-
-    /// Makes the folder of a slot, or takes out of it what its last user left beside the clone; whether the clone has to be made
-    /// from nothing.
-    fn furnish(&self, slot: u32) -> Result<bool, PoolError> {
-        let (folder, stamp) = (self.folder(slot), self.stamp(slot));
-        let fresh = folder.make().map_err(|e| io_error(folder.parent(), e))?;
-        let strays = folder.clear().map_err(|e| io_error(folder.parent(), e))?;
-        // What setup made may be among what goes now.
-        if self.ignored == Ignored::Remove || fresh || strays {
-            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
-        }
-        Ok(fresh)
+        Ok(Prepared { workspace: files, made: Made::read(&stamp), warm })
     }
 
     /// Takes paths out of a slot prepared at `base`, before anything ran in it.

@@ -92,6 +92,7 @@ impl Decision<'_> {
             self.works(&[Operation::Prepare, Operation::Collect], started);
         }
         self.block_dependants(id);
+        self.make_way();
     }
 
     /// A program of ours runs in a prepared workspace: whatever kept attempts from that is over.

@@ -198,7 +198,12 @@ impl State {
         // What may have landed answers for itself.
         let intended = self.landing.as_ref().is_some_and(|landing| landing.intended.is_some());
         why == EndReason::WallTime
-            && !(self.closed || early || intended || self.hold.is_some() || self.circuit.is_some())
+            && !(self.closed
+                || early
+                || intended
+                || self.hold.is_some()
+                || self.cold.search.is_some()
+                || self.circuit.is_some())
             && (self.books.is_some() || self.books_due())
     }
 
@@ -318,6 +323,7 @@ impl Decision<'_> {
         let Some(green) = self.state.green.as_ref().map(|g| g.tip.clone()) else { return false };
         let books = Box::new(self.state.put_together(&green, self.now));
         self.note(Record::BooksAsked { mr: self.state.next_mr, green, books });
+        self.make_way();
         true
     }
 

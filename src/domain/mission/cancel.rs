@@ -86,16 +86,21 @@ impl State {
         self.landing_of(id).is_some_and(|landing| landing.intended.is_some())
     }
 
-    /// The verification in progress, if the landing it was for is given up.
+    /// The verification in progress, if the landing it was for is given up, or something wants to land that goes before it.
     pub(super) fn unwanted_verification(&self) -> Option<u64> {
         // No other landing begins before it has ended.
-        let of_landing = |v: &&super::Verifying| !matches!(v.role, VerifyRole::Baseline | VerifyRole::Before);
-        self.verifying.as_ref().filter(of_landing).filter(|_| self.landing.is_none()).map(|v| v.run)
+        let unwanted = |v: &&super::Verifying| match v.role {
+            VerifyRole::Baseline | VerifyRole::Before | VerifyRole::ColdSearch => false,
+            VerifyRole::After | VerifyRole::AcceptBefore | VerifyRole::Extra => self.landing.is_none(),
+            VerifyRole::Cold => self.cold_can_wait() && !self.queue.is_empty(),
+        };
+        self.verifying.as_ref().filter(unwanted).map(|v| v.run)
     }
 
     /// Folds a rollback of green, which a person asks for when the mission is over.
     pub(super) fn rolled_back(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
-        self.green = Some(Green { tip: to.clone(), snapshot: None, confirmed: false });
+        self.green = Some(Green { tip: to.clone(), snapshot: None, confirmed: false, warm: false });
+        self.cold.back_to(to);
         self.landings = self.landings.saturating_sub(landings.len() as u64);
         let taken = |unit: &Unit| unit.landed.as_ref().is_some_and(|tip| landings.contains(&tip.commit));
         let taken: Vec<usize> = (0..self.units.len()).filter(|i| taken(&self.units[*i])).collect();

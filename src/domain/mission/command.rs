@@ -2,6 +2,7 @@
 
 use super::books::Books;
 use super::evidence::ExtraStage;
+use super::record::VerifyRole;
 use super::turns::Contested;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Tip, UnitId};
@@ -137,6 +138,12 @@ pub struct VerifyOrder {
     pub confirms: Option<SnapshotKey>,
     /// Lines of a unit to run instead of the gate's stages; empty: the gate's stages.
     pub extra: Vec<ExtraStage>,
+    /// What it is for.
+    pub role: VerifyRole,
+    /// Files of earlier runs may be there only from runs of this commit or of an ancestor of it: what has landed.
+    pub onto: CommitId,
+    /// Whether none may be there at all, and no result of a run with some is an answer.
+    pub cold: bool,
 }
 
 /// Whose change a merge request carries.

@@ -12,7 +12,7 @@ const INTERRUPTED: u8 = 130;
 /// Exit code of a mission that ended with units that did not land.
 const UNLANDED: u8 = 3;
 /// Exit code when the environment stands in the way.
-const ENVIRONMENT: u8 = 6;
+pub(super) const ENVIRONMENT: u8 = 6;
 
 impl Decision<'_> {
     pub(super) fn stop(&mut self, level: StopLevel, why: EndReason) {
@@ -43,7 +43,7 @@ impl Decision<'_> {
             || self.state.landing.as_ref().is_some_and(|l| l.in_flight);
         let Some((level, why)) = self.state.stop else {
             if self.state.hold.is_some() && !busy {
-                self.suspend(ENVIRONMENT);
+                self.suspend(self.state.hold_code);
                 return true;
             }
             return self.suspend_for_trouble();
@@ -69,7 +69,7 @@ impl Decision<'_> {
                     return false;
                 }
                 // What landed until now is told of, too.
-                if self.keep_books() {
+                if self.keep_books() || self.state.cold_pending() {
                     return false;
                 }
                 self.end_stopped(why);
@@ -96,7 +96,13 @@ impl Decision<'_> {
             EndReason::WallTime => (MissionOutcome::WallTime, "the wall-time cap is reached", UNLANDED),
             EndReason::Budget => (MissionOutcome::Budget, "the budget allows no further attempt", UNLANDED),
         };
-        self.end(outcome, reason.to_owned(), code);
+        match (&self.state.hold, self.state.hold_code) {
+            (Some((held, _)), hold) if hold != ENVIRONMENT => {
+                let reason = format!("{reason}; {held}");
+                self.end(outcome, reason, hold);
+            }
+            _ => self.end(outcome, reason.to_owned(), code),
+        }
     }
 
     /// Ends a mission whose rounds are over, or leaves it waiting when units are held for a person.
@@ -131,7 +137,8 @@ impl Decision<'_> {
             | MissionOutcome::Budget => !self.state.units.is_empty(),
             MissionOutcome::Refused | MissionOutcome::Error => false,
         };
-        let code = if clean && !unmet && self.state.all_done() { 0 } else { code };
+        let calm = self.state.hold.is_none() && self.state.cold.search.is_none();
+        let code = if clean && calm && !unmet && self.state.all_done() { 0 } else { code };
         self.note(Record::MissionEnded { at: self.now, outcome, reason, code });
         self.ask(Command::Exit { code });
     }
@@ -149,9 +156,8 @@ impl Decision<'_> {
             }
         }
         if let Some(v) = self.state.verifying.clone() {
-            let extra = self.state.extras(v.role);
-            let (run, tip, against, confirms) = (v.run, v.tip, v.against, v.confirms);
-            self.ask(Command::Verify(super::VerifyOrder { run, tip, against, confirms, extra }));
+            let order = self.state.verify_order(v);
+            self.ask(Command::Verify(order));
         }
         self.kill_given_up();
         self.ask_landing_again();

@@ -369,6 +369,8 @@ pub struct Verification {
     pub reused: bool,
     /// Whether more than one run of the tree went into it.
     pub confirmed: bool,
+    /// Whether files of earlier runs were there.
+    pub warm: bool,
 }
 
 /// What trying to move green came to.

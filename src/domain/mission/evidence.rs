@@ -8,6 +8,7 @@
 
 use super::Decision;
 use super::attempts::classify;
+use super::cold::Again;
 use super::command::MergeSource;
 use super::event::AttemptReport;
 use super::parts::{Extra, Landing, MustFail, Unit};
@@ -125,7 +126,9 @@ pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<ExtraStage> {
     let line = |name, run: &Option<String>| run.clone().map(|run| ExtraStage { name, run });
     let (verify, accept) = (line("verify", &unit.verify), line("accept", &unit.accept));
     match role {
-        VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After => Vec::new(),
+        VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After | VerifyRole::Cold | VerifyRole::ColdSearch => {
+            Vec::new()
+        }
         VerifyRole::AcceptBefore => accept.into_iter().collect(),
         VerifyRole::Extra => verify.into_iter().chain(accept).collect(),
     }
@@ -211,7 +214,11 @@ impl State {
         match role {
             VerifyRole::AcceptBefore => landing.accept_before = Some(extra),
             VerifyRole::Extra => landing.extra = Some(extra),
-            VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After => {}
+            VerifyRole::Baseline
+            | VerifyRole::Before
+            | VerifyRole::After
+            | VerifyRole::Cold
+            | VerifyRole::ColdSearch => {}
         }
     }
 }
@@ -286,14 +293,14 @@ impl Decision<'_> {
     fn accept_on_green(&mut self, landing: &Landing, doubted: StageOutcome) -> Option<Extra> {
         let (role, tip) = (VerifyRole::AcceptBefore, landing.onto.clone());
         match &landing.accept_before {
-            None => self.verify(tip, role, None, None),
+            None => self.verify(tip, role, None, Again::First),
             Some(before) => {
                 let outcome = before.summary.outcome;
                 let doubtful = outcome == StageOutcome::NotRun || outcome == doubted;
-                if !doubtful || before.confirmed || !self.state.policy.confirm_failures {
-                    return Some(before.clone());
+                match self.once_more(&before.key, before.confirmed, before.warm) {
+                    Some(again) if doubtful => self.verify(tip, role, None, again),
+                    _ => return Some(before.clone()),
                 }
-                self.verify(tip, role, None, Some(before.key.clone()));
             }
         }
         None
@@ -305,7 +312,7 @@ impl Decision<'_> {
             return true;
         }
         let Some(extra) = &landing.extra else {
-            self.verify(candidate.clone(), VerifyRole::Extra, None, None);
+            self.verify(candidate.clone(), VerifyRole::Extra, None, Again::First);
             return false;
         };
         let what = match extra.summary.outcome {
@@ -313,8 +320,8 @@ impl Decision<'_> {
             StageOutcome::Failed => "does not pass on the merged tree",
             StageOutcome::NotRun => "could not run on the merged tree, which never counts as passed",
         };
-        if !extra.confirmed && self.state.policy.confirm_failures {
-            self.verify(candidate.clone(), VerifyRole::Extra, None, Some(extra.key.clone()));
+        if let Some(again) = self.once_more(&extra.key, extra.confirmed, extra.warm) {
+            self.verify(candidate.clone(), VerifyRole::Extra, None, again);
         } else {
             let reason = format!("what this unit must show {what}: {}", extra.summary.note.trim());
             self.reject(landing, RejectClass::Verification, vec![reason]);

@@ -108,7 +108,7 @@ impl Play {
         };
         let key = SnapshotKey(format!("{:?} {:?}", open.role, open.tip.commit));
         let delta = open.against.as_ref().map(|_| Delta::default());
-        let v = Verification { key, summary, delta, reused: false, confirmed: open.confirms.is_some() };
+        let v = Verification { key, summary, delta, reused: false, confirmed: open.confirms.is_some(), warm: false };
         self.event(Event::Verified { run: open.run, result: Ok(Box::new(v)) });
     }
 

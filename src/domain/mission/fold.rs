@@ -3,7 +3,7 @@
 use super::circuit::Operation;
 use super::command::MergeSource;
 use super::event::StopLevel;
-use super::parts::{After, Attempt, Extra, Green, Landing, Outside, Round, Stage, Unit, UnitState, Verifying};
+use super::parts::{After, Attempt, Extra, Landing, Outside, Round, Stage, Unit, UnitState, Verifying};
 use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
@@ -20,7 +20,7 @@ impl State {
             Record::PreflightPassed { ground } => {
                 self.ground = Some(ground.clone());
                 self.problems.extend(ground.notes.iter().cloned());
-                self.green = Some(Green { tip: ground.tip.clone(), snapshot: None, confirmed: false });
+                self.green_unknown(&ground.tip);
                 self.stage = Stage::Baseline;
             }
             Record::BaselineAccepted { .. } => self.stage = Stage::Establishing,
@@ -237,7 +237,7 @@ impl State {
                     landing.again_at = 0;
                 }
             }
-            Record::VerifyStarted { run, tip, role, at, against, confirms } => {
+            Record::VerifyStarted { run, tip, role, at, against, confirms, cold } => {
                 self.next_run = self.next_run.max(run + 1);
                 self.tries_queue();
                 self.verifying = Some(Verifying {
@@ -247,9 +247,10 @@ impl State {
                     against: against.clone(),
                     confirms: confirms.clone(),
                     started: *at,
+                    cold: *cold,
                 });
             }
-            Record::Verified { key, summary, delta, reused, confirmed, .. } => {
+            Record::Verified { key, summary, delta, reused, confirmed, warm, .. } => {
                 let Some(done) = self.verifying.take() else { return };
                 if *reused {
                     self.verifications_reused += 1;
@@ -258,26 +259,29 @@ impl State {
                     self.succeeded(Operation::Verify, Millis::MAX);
                 }
                 self.step_failures = 0;
-                let confirmed = *confirmed || done.confirms.is_some();
+                let (confirmed, warm) = (*confirmed || done.confirms.is_some(), *warm);
+                let after = || After {
+                    key: key.clone(),
+                    summary: summary.clone(),
+                    delta: delta.as_deref().cloned().unwrap_or_default(),
+                    confirmed,
+                    warm,
+                };
                 match done.role {
                     VerifyRole::Baseline | VerifyRole::Before => {
                         if let Some(green) = &mut self.green {
                             green.snapshot = Some((key.clone(), summary.clone()));
-                            green.confirmed = confirmed;
+                            (green.confirmed, green.warm) = (confirmed, warm);
                         }
                     }
                     VerifyRole::After => {
                         if let Some(landing) = &mut self.landing {
-                            landing.after = Some(After {
-                                key: key.clone(),
-                                summary: summary.clone(),
-                                delta: delta.as_deref().cloned().unwrap_or_default(),
-                                confirmed,
-                            });
+                            landing.after = Some(after());
                         }
                     }
+                    VerifyRole::Cold | VerifyRole::ColdSearch => self.cold.found = Some((done.tip.commit, after())),
                     role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
-                        self.take_extra(role, Extra { key: key.clone(), summary: summary.clone(), confirmed });
+                        self.take_extra(role, Extra { key: key.clone(), summary: summary.clone(), confirmed, warm });
                     }
                 }
             }
@@ -323,9 +327,7 @@ impl State {
                 self.settled += 1;
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.progresses(*at);
-                let after = self.landing.take().and_then(|l| l.after);
-                let snapshot = after.filter(|_| green.tree == candidate.tree).map(|a| (a.key, a.summary));
-                self.green = Some(Green { tip: green.clone(), confirmed: snapshot.is_some(), snapshot });
+                self.green_landed(source, candidate, green);
                 self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     if let Some(round) = self.rounds.last_mut() {
@@ -395,11 +397,11 @@ impl State {
                     landing.again_at = *again_at;
                 }
             }
-            Record::GreenMoved { tip } => {
-                self.green = Some(Green { tip: tip.clone(), snapshot: None, confirmed: false });
-            }
-            Record::QueueHeld { reason, hint } => {
+            Record::GreenMoved { tip } => self.green_unknown(tip),
+            Record::ColdJudged { tip, holds, reasons, .. } => self.cold_judged(tip, *holds, reasons),
+            Record::QueueHeld { reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
+                self.hold_code = *code;
                 if let Some(landing) = &mut self.landing {
                     landing.in_flight = false;
                 }
@@ -450,7 +452,7 @@ impl State {
                 self.checking = self.stage == Stage::Evaluating;
                 self.stage_again_at = None;
                 self.waiting = false;
-                self.hold = None;
+                self.resume_held();
                 self.closed = false;
                 self.step_failures = 0;
                 self.forgets_trouble();

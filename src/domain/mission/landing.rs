@@ -15,20 +15,38 @@
 use super::Decision;
 use super::attempts::starts_reason;
 use super::circuit::Operation;
-use super::command::{Command, MergeSource, VerifyOrder};
+use super::cold::Again;
+use super::command::{Command, MergeSource};
+use super::control::ENVIRONMENT;
 use super::event::{Integration, LandResult, Refusal, Unverified, Verification};
 use super::evidence::{links_reason, protected_reason};
 use super::parts::{Landing, MergeRequest, Stage};
-use super::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
 use super::probe::Try;
-use super::record::{Behind, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
+use super::record::{MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
+use super::state::State;
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{Millis, Tip};
+use crate::domain::values::Tip;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Demands, Gate, SnapshotKey, StageOutcome, Summary};
 
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;
+
+impl State {
+    /// What the gate demands of a change.
+    pub(super) const fn demands(&self, allow_removed_tests: bool) -> Demands {
+        Demands { gate: self.policy.gate, ratchet: self.policy.ratchet, allow_removed_tests }
+    }
+
+    /// Whether the tests that a change removes are no harm.
+    pub(super) fn may_remove_tests(&self, source: &MergeSource) -> bool {
+        match source {
+            MergeSource::Unit { unit, .. } => self.unit(unit).is_some_and(|u| u.spec.allow_removed_tests),
+            MergeSource::Intake => true,
+            MergeSource::Books { .. } => false,
+        }
+    }
+}
 
 impl Decision<'_> {
     /// Verifies the untouched base, then has green made or adopted there.
@@ -39,9 +57,9 @@ impl Decision<'_> {
         }
         let Some(green) = self.state.green.clone() else { return };
         match (&green.snapshot, green.confirmed) {
-            (None, _) => self.verify(green.tip, VerifyRole::Baseline, None, None),
+            (None, _) => self.verify(green.tip, VerifyRole::Baseline, None, Again::First),
             (Some((key, summary)), false) if self.wants_confirmation(summary) => {
-                self.verify(green.tip, VerifyRole::Baseline, None, Some(key.clone()));
+                self.verify(green.tip, VerifyRole::Baseline, None, Again::Confirm(key.clone()));
             }
             (Some((_, summary)), _) => match unjudgeable(self.state.policy.gate, summary) {
                 Some(reason) => self.refuse(Refusal {
@@ -70,23 +88,17 @@ impl Decision<'_> {
         self.end(MissionOutcome::Refused, reason, code);
     }
 
-    pub(super) fn verify(
-        &mut self,
-        tip: Tip,
-        role: VerifyRole,
-        against: Option<SnapshotKey>,
-        confirms: Option<SnapshotKey>,
-    ) {
-        let order = VerifyOrder { run: self.state.next_run, tip, against, confirms, extra: self.state.extras(role) };
-        self.note(Record::VerifyStarted {
-            run: order.run,
-            tip: order.tip.clone(),
-            role,
-            at: self.now,
-            against: order.against.clone(),
-            confirms: order.confirms.clone(),
-        });
-        self.ask(Command::Verify(order));
+    pub(super) fn verify(&mut self, tip: Tip, role: VerifyRole, against: Option<SnapshotKey>, again: Again) {
+        let cold = match again {
+            Again::First => self.state.starts_cold(role),
+            Again::Cold => true,
+            Again::Confirm(_) => self.state.policy.warm_runs,
+        };
+        let confirms = if let Again::Confirm(key) = again { Some(key) } else { None };
+        self.note(Record::VerifyStarted { run: self.state.next_run, tip, role, at: self.now, against, confirms, cold });
+        if let Some(order) = self.state.verifying.clone().map(|v| self.state.verify_order(v)) {
+            self.ask(Command::Verify(order));
+        }
     }
 
     /// Starts a landing if none is in progress, or asks for the next step of the one that is.
@@ -94,7 +106,7 @@ impl Decision<'_> {
         if !self.state.may_land() || self.state.verifying.is_some() || self.state.stage == Stage::Baseline {
             return;
         }
-        if !self.state.lets(Try::Queue, self.now) {
+        if self.state.cold_first() || !self.state.lets(Try::Queue, self.now) {
             return;
         }
         let Some(green) = self.state.green.clone() else { return };
@@ -126,23 +138,25 @@ impl Decision<'_> {
             return;
         }
         match &green.snapshot {
-            None => self.verify(green.tip, VerifyRole::Before, None, None),
+            None => self.verify(green.tip, VerifyRole::Before, None, Again::First),
             Some((key, summary)) if self.wants_confirmation(summary) && !green.confirmed => {
-                self.verify(green.tip, VerifyRole::Before, None, Some(key.clone()));
+                self.verify(green.tip, VerifyRole::Before, None, Again::Confirm(key.clone()));
             }
             Some((before_key, before)) => match unjudgeable(self.state.policy.gate, before) {
                 Some(reason) => self.note(Record::QueueHeld {
                     reason: format!("green at {} does not verify: {reason}", green.tip.commit.short()),
                     hint: "mend green (or the verification) by hand, then `mc mission resume`".to_owned(),
+                    code: ENVIRONMENT,
                 }),
                 None => match &landing.after {
-                    None => self.verify(candidate, VerifyRole::After, Some(before_key.clone()), None),
+                    None => self.verify(candidate, VerifyRole::After, Some(before_key.clone()), Again::First),
                     Some(after) => {
                         let (before_key, before, after) = (before_key.clone(), before.clone(), after.clone());
-                        let demands = self.demands(self.may_remove_tests(&landing.mr.source));
+                        let demands = self.state.demands(self.state.may_remove_tests(&landing.mr.source));
                         let judgement = judge(&before, &after.summary, &after.delta, &demands);
                         let measured = after.delta.number_hurts(demands.ratchet);
-                        let seen_once = !after.confirmed && (measured || after.summary.outcome != StageOutcome::Passed);
+                        let doubtful = after.warm || measured || after.summary.outcome != StageOutcome::Passed;
+                        let again = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful);
                         if judgement.lands {
                             if !self.passes_after(&landing, &candidate) {
                                 return;
@@ -157,8 +171,8 @@ impl Decision<'_> {
                                 extra: landing.extra.as_ref().map(|e| e.key.clone()),
                             });
                             self.land(&landing, candidate);
-                        } else if seen_once && self.state.policy.confirm_failures {
-                            self.verify(candidate, VerifyRole::After, Some(before_key), Some(after.key));
+                        } else if let Some(again) = again {
+                            self.verify(candidate, VerifyRole::After, Some(before_key), again);
                         } else {
                             let mut reasons = judgement.reasons;
                             // Where no test can be named, the output is all the next attempt has to go by.
@@ -195,14 +209,6 @@ impl Decision<'_> {
             MergeSource::Intake | MergeSource::Books { .. } => Vec::new(),
         };
         self.ask(Command::Integrate { token, onto, head, source, title, contested });
-    }
-
-    fn may_remove_tests(&self, source: &MergeSource) -> bool {
-        match source {
-            MergeSource::Unit { unit, .. } => self.state.unit(unit).is_some_and(|u| u.spec.allow_removed_tests),
-            MergeSource::Intake => true,
-            MergeSource::Books { .. } => false,
-        }
     }
 
     fn open_landing(&self, token: u64) -> Option<Landing> {
@@ -270,6 +276,7 @@ impl Decision<'_> {
                     delta: v.delta.map(Box::new),
                     reused: v.reused,
                     confirmed: v.confirmed,
+                    warm: v.warm,
                 });
                 if ran {
                     self.works(&[Operation::Verify], self.now);
@@ -313,6 +320,7 @@ impl Decision<'_> {
                         "to go on: put green back to {expected} (it is pinned under refs/mc/), then `mc mission resume`; \
                          to accept the new green: `mc mission stop --now`, then `mc mission start --accept-green`"
                     ),
+                    code: ENVIRONMENT,
                 });
             }
             Ok(LandResult::CheckedOut { worktree }) => self.note(Record::LandingDelayed {
@@ -346,15 +354,10 @@ impl Decision<'_> {
     pub(super) fn reasons(&self, landing: &Landing) -> Vec<String> {
         let before = self.state.green.as_ref().and_then(|g| g.snapshot.as_ref());
         let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
-        let mut reasons = judge(before, &after.summary, &after.delta, &self.demands(true)).reasons;
+        let mut reasons = judge(before, &after.summary, &after.delta, &self.state.demands(true)).reasons;
         reasons.extend(self.shown(landing));
         reasons.extend(landing.notes.iter().cloned());
         reasons
-    }
-
-    const fn demands(&self, allow_removed_tests: bool) -> Demands {
-        let policy = &self.state.policy;
-        Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests }
     }
 
     pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
@@ -390,93 +393,6 @@ impl Decision<'_> {
             self.block_dependants(&unit);
         }
     }
-
-    /// A setup command that says no twice in the same words on the base is no trouble of the host that passes.
-    fn not_verified(&mut self, not: Unverified) {
-        let before = self.state.setup_failed.as_ref();
-        let again = not.setup.is_some()
-            && self.state.step_failures > 0
-            && before.is_some_and(|before| wording(before) == wording(&not.why));
-        if again && self.state.stage == Stage::Baseline && !self.state.killing() {
-            let hint =
-                "mend target.setup or what it works on, commit that, then start again; `mc doctor --baseline` tries it";
-            self.refuse(Refusal {
-                reason: format!("twice in the same way: {}", not.why),
-                hint: hint.to_owned(),
-                exit: 6,
-            });
-            return;
-        }
-        self.failed_at("verification", Operation::Verify, not);
-    }
-
-    pub(super) fn step_failed(&mut self, what: &str, trouble: Trouble) {
-        self.failed_at(what, self.state.operation_of_step(), trouble.into());
-    }
-
-    fn failed_at(&mut self, what: &str, operation: Operation, Unverified { why, cause, setup }: Unverified) {
-        let (what, at) = (what.to_owned(), self.now);
-        if self.state.killing() {
-            // A kill we asked for is no failure of the host; the step is asked again after a resume.
-            self.note(Record::StepFailed { what, error: why, cause, at, again_at: at, setup });
-            return;
-        }
-        let failures = self.state.step_failures + 1;
-        if self.state.stage == Stage::Baseline {
-            let again_at = at + self.state.policy.pause(failures);
-            let told = format!("{what} failed {failures} times: {why}");
-            self.note(Record::StepFailed { what, error: why, cause: cause.clone(), at, again_at, setup });
-            if failures >= MAX_STEP_FAILURES {
-                let hint = format!("{}; `mc where` names the logs", cause.remedy());
-                self.refuse(Refusal { reason: told, hint, exit: 6 });
-            }
-            return;
-        }
-        self.meets(&cause, operation, &self.state.queue_witness());
-        let all = failures + self.state.landing.as_ref().map_or(0, |landing| landing.mr.failures);
-        let alone = self.state.queue().all(|request| self.state.waits(request));
-        if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
-            // No other request tells whether it is this one's fault.
-            if !self.state.others_passed() {
-                self.open_circuit(&cause, operation);
-            }
-        }
-        let again_at = if self.state.circuit().is_some() { at } else { at + self.state.policy.pause(all) };
-        self.note(Record::StepFailed { what: what.clone(), error: why.clone(), cause, at, again_at, setup });
-        if failures >= STEPS_BEHIND_AFTER {
-            self.step_behind(&what, &why, all, again_at);
-        }
-    }
-
-    /// Lets the other requests go first: the candidate of this one may be what is broken (pruned, for one), and is made
-    /// again. If others passed since it stepped behind before, the failure is its unit's own.
-    fn step_behind(&mut self, what: &str, error: &str, failures: u32, again_at: Millis) {
-        let Some(landing) = self.state.landing.clone().filter(|l| l.intended.is_none()) else { return };
-        let own = self.state.circuit().is_none() && self.state.others_passed();
-        let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit)).filter(|_| own);
-        if let Some(unit) = unit.filter(|unit| unit.infra + 1 > self.state.policy.max_infrastructure_retries) {
-            let id = unit.spec.id.clone();
-            let reason = format!("{what} failed {failures} times while other changes passed, last: {error}");
-            self.note(Record::Rejected {
-                mr: landing.mr.id,
-                source: landing.mr.source,
-                at: self.now,
-                class: RejectClass::Infrastructure,
-                reasons: vec![reason.clone()],
-                next: NextMove::Fail { reason },
-                files: Vec::new(),
-            });
-            return self.block_dependants(&id);
-        }
-        let behind = Behind { again_at, failures, own_fault: unit.is_some() };
-        let why = format!("{what} failed {failures} times: merged again, behind the others");
-        self.note(Record::Requeued { mr: landing.mr.id, why, behind: Some(behind), waits_for: None });
-    }
-}
-
-/// A message without its numbers: times and the number of a try differ from try to try.
-fn wording(text: &str) -> String {
-    text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// Why a snapshot cannot serve as a base under this gate, if it cannot.

@@ -24,6 +24,7 @@ mod books;
 pub mod budget;
 mod cancel;
 mod circuit;
+mod cold;
 mod command;
 mod control;
 mod event;
@@ -38,6 +39,7 @@ mod record;
 mod replay;
 mod rounds;
 mod state;
+mod step_failures;
 pub mod stopwatch;
 pub mod times;
 mod turns;
@@ -45,6 +47,7 @@ mod turns;
 pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
 pub use circuit::{Circuit, Operation};
+pub use cold::{ColdRuns, Unproven};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
     AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, NoOffer, Refusal, RunEnd,
@@ -143,6 +146,7 @@ impl Decision<'_> {
                 return;
             }
             self.advance_baseline();
+            self.advance_cold();
             self.begin_turns();
             self.advance_landing();
             self.dispatch();

@@ -280,6 +280,8 @@ pub struct After {
     pub delta: Delta,
     /// Whether this is the second run of the tree.
     pub confirmed: bool,
+    /// Whether files of earlier runs were there.
+    pub warm: bool,
 }
 
 /// What running lines of a unit on one tree gave.
@@ -291,6 +293,8 @@ pub struct Extra {
     pub summary: Summary,
     /// Whether two runs of the tree went into it.
     pub confirmed: bool,
+    /// Whether files of earlier runs were there.
+    pub warm: bool,
 }
 
 /// The verification in progress.
@@ -308,6 +312,8 @@ pub struct Verifying {
     pub confirms: Option<SnapshotKey>,
     /// When it was asked.
     pub started: Millis,
+    /// Whether a warm result is no answer.
+    pub cold: bool,
 }
 
 /// Green as the mission knows it.
@@ -319,6 +325,8 @@ pub struct Green {
     pub snapshot: Option<(SnapshotKey, Summary)>,
     /// Whether a failing snapshot was confirmed by a second run.
     pub confirmed: bool,
+    /// Whether files of earlier runs were there when it was made.
+    pub warm: bool,
 }
 
 /// What the mission waits for outside of units and landings.

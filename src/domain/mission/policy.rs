@@ -60,6 +60,9 @@ pub struct Policy {
     /// Which files of the repository tell what became of its units.
     #[serde(default, skip_serializing_if = "Keeps::nothing")]
     pub keeps: Keeps,
+    /// Whether files may stay in the workspace of verifications from one run to the next, so that results can be warm.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warm_runs: bool,
 }
 
 fn is_zero(at: &Millis) -> bool {
@@ -102,6 +105,7 @@ impl Default for Policy {
             budget: Budget::default(),
             only: Vec::new(),
             keeps: Keeps::Nothing,
+            warm_runs: false,
         }
     }
 }
@@ -115,3 +119,6 @@ pub const STEPS_BEHIND_AFTER: u32 = 3;
 
 /// One priority level is worth this much waiting in the merge queue, so that nothing starves.
 pub const AGE_BOOST: Millis = 10 * 60_000;
+
+/// Landings on warm results after which green's tip must pass a cold run before anything else lands.
+pub const COLD_EVERY: usize = 10;

@@ -71,8 +71,12 @@ impl State {
 
     /// When the merge queue may go on; absent when nothing in it can.
     pub(super) fn queue_due(&self) -> Option<Millis> {
+        if self.cold_next().is_some() {
+            return Some(self.base_again_at);
+        }
         match &self.landing {
-            Some(landing) => Some(landing.again_at),
+            Some(landing) => Some(landing.again_at).filter(|_| !self.cold_first()),
+            None if self.cold_first() => None,
             None => self.queue.values().filter(|mr| !self.waits(mr)).map(|mr| mr.again_at).min(),
         }
     }

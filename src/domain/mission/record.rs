@@ -6,6 +6,7 @@
 use super::books::Books;
 use super::circuit::Operation;
 use super::command::MergeSource;
+use super::control::ENVIRONMENT;
 use super::event::{AttemptReport, Ground, Refusal, StopLevel};
 use super::policy::Policy;
 use crate::domain::backlog::Aside;
@@ -128,6 +129,9 @@ pub enum Record {
         against: Option<SnapshotKey>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         confirms: Option<SnapshotKey>,
+        /// Whether a warm result is no answer.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cold: bool,
     },
     /// Outcome of a verification.
     Verified {
@@ -141,7 +145,13 @@ pub enum Record {
         reused: bool,
         #[serde(default)]
         confirmed: bool,
+        /// Whether files of earlier runs were there.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        warm: bool,
     },
+    /// What a cold run says of a position of green that landed on a warm result: whether it holds without the files of
+    /// earlier runs. One that does not is narrowed down to the landing that brought it.
+    ColdJudged { tip: Tip, at: Millis, holds: bool, reasons: Vec<String> },
     /// A step of a landing or a verification met infrastructure; it is tried again at `again_at`.
     StepFailed {
         what: String,
@@ -214,8 +224,13 @@ pub enum Record {
     LandingDelayed { token: u64, why: String, again_at: Millis },
     /// Somebody else moved green forward.
     GreenMoved { tip: Tip },
-    /// Nothing lands until a person decides.
-    QueueHeld { reason: String, hint: String },
+    /// Nothing lands until a person decides; the engine leaves with `code`.
+    QueueHeld {
+        reason: String,
+        hint: String,
+        #[serde(default = "environment", skip_serializing_if = "is_environment")]
+        code: u8,
+    },
     /// Every wave of the round is closed.
     RoundWorked { round: u32 },
     /// The round is evaluated.
@@ -289,6 +304,14 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
+fn environment() -> u8 {
+    ENVIRONMENT
+}
+
+fn is_environment(code: &u8) -> bool {
+    *code == ENVIRONMENT
+}
+
 /// The target branch queued as a merge request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intake {
@@ -312,6 +335,10 @@ pub enum VerifyRole {
     AcceptBefore,
     /// The candidate with the unit's own `verify` and `accept` lines.
     Extra,
+    /// Green's tip, which landed on a warm result, without the files of earlier runs.
+    Cold,
+    /// An earlier position of green, to find the landing since which green passes only with the files of earlier runs.
+    ColdSearch,
 }
 
 /// The outcome class of an attempt (design, section 7).

@@ -1,6 +1,7 @@
 //! Journals to states: the first record makes a state, the others are folded into it.
 
 use super::budget::{Account, Clock};
+use super::cold::ColdRuns;
 use super::parts::Stage;
 use super::record::Record;
 use super::state::State;
@@ -61,6 +62,8 @@ impl State {
             waiting: false,
             suspended: false,
             hold: None,
+            hold_code: 0,
+            cold: ColdRuns::default(),
             outcome: None,
             ground: None,
             green: None,

@@ -6,7 +6,7 @@ use super::circuit::Operation;
 use super::command::{Command, MergeSource};
 use super::event::{NoOffer, Refusal};
 use super::parts::{MergeRequest, MustFail, Stage, Unit, UnitState};
-use super::record::{Intake, MissionOutcome, Record};
+use super::record::{Intake, MissionOutcome, Record, VerifyRole};
 use super::state::State;
 use crate::domain::backlog::{self, Aside, Offer};
 use crate::domain::plan::graph::{self, Edge, Plan};
@@ -49,6 +49,7 @@ impl Decision<'_> {
         self.works(&[Operation::Plan], self.now);
         let intake = head.map(|head| Intake { mr: self.state.next_mr, head });
         self.note(Record::TargetSeen { intake });
+        self.make_way();
     }
 
     pub(super) fn backlog_read(&mut self, result: Result<Offer, NoOffer>) {
@@ -175,7 +176,9 @@ impl Decision<'_> {
     /// The next step of the round, if it is due.
     pub(super) fn advance_round(&mut self) {
         // A verification that nobody wants any more is waited for too: its processes must be proven gone.
-        let quiet = self.state.landing.is_none() && self.state.queue.is_empty() && self.state.verifying.is_none();
+        let free =
+            self.state.verifying.as_ref().is_none_or(|v| v.role == VerifyRole::Cold && self.state.cold_can_wait());
+        let quiet = self.state.landing.is_none() && self.state.queue.is_empty() && free;
         match self.state.stage {
             Stage::Intake if quiet => {
                 let round = self.round();
@@ -216,7 +219,8 @@ impl Decision<'_> {
     }
 
     fn next_wave(&mut self) {
-        if self.state.paused || self.state.stop.is_some() || self.state.hold.is_some() {
+        let held = self.state.hold.is_some() || self.state.cold.search.is_some();
+        if self.state.paused || self.state.stop.is_some() || held {
             return;
         }
         let Some(open) = self.state.rounds.last() else { return };
@@ -246,14 +250,17 @@ impl Decision<'_> {
     }
 
     fn next_round(&mut self) {
-        if self.state.paused || self.state.hold.is_some() {
+        if self.state.paused || self.state.hold.is_some() || self.state.cold.search.is_some() {
             return;
         }
         if self.state.stop.is_some() {
             return;
         }
         let round = self.round();
-        if let Some((outcome, reason)) = self.finished() {
+        if let Some((outcome, reason)) = self.state.finished() {
+            if self.state.cold_pending() {
+                return;
+            }
             self.finish(outcome, reason);
             return;
         }
@@ -265,36 +272,36 @@ impl Decision<'_> {
         self.note(Record::RoundOpened { round: round + 1, at: self.now });
         self.ask(Command::CheckTarget { green });
     }
+}
 
+impl State {
     /// Whether the mission is over after the rounds so far, and why.
-    fn finished(&self) -> Option<(MissionOutcome, String)> {
-        let last = self.state.rounds.last()?;
-        let rounds = u32::try_from(self.state.rounds.len()).unwrap_or(u32::MAX);
+    pub(super) fn finished(&self) -> Option<(MissionOutcome, String)> {
+        let last = self.rounds.last()?;
+        let rounds = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX);
         if last.objective == Some(true) {
             return Some((MissionOutcome::ObjectiveMet, "the objective's check passes".to_owned()));
         }
-        if self.state.unreadable {
-            let reason = self.state.problems.last().cloned().unwrap_or_default();
+        if self.unreadable {
+            let reason = self.problems.last().cloned().unwrap_or_default();
             return Some((MissionOutcome::Error, format!("the backlog cannot be read as a plan: {reason}")));
         }
-        if self.state.emptied {
+        if self.emptied {
             return Some((MissionOutcome::BacklogDone, "nothing is left to plan".to_owned()));
         }
-        if rounds >= self.state.policy.max_rounds {
+        if rounds >= self.policy.max_rounds {
             return Some(match last.left_over {
                 0 => (MissionOutcome::BacklogDone, "nothing is left to plan".to_owned()),
                 left => (MissionOutcome::MaxRounds, format!("{rounds} rounds are used; {left} units were not planned")),
             });
         }
-        let k = self.state.policy.stall_threshold as usize;
-        if k > 0 && self.state.rounds.len() >= k && self.state.rounds.iter().rev().take(k).all(|r| r.landed == 0) {
+        let k = self.policy.stall_threshold as usize;
+        if k > 0 && self.rounds.len() >= k && self.rounds.iter().rev().take(k).all(|r| r.landed == 0) {
             return Some((MissionOutcome::Stalled, format!("{k} rounds without a landing")));
         }
         None
     }
-}
 
-impl State {
     /// Folds the plan of a round.
     pub(super) fn take_plan(
         &mut self,

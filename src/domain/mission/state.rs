@@ -6,6 +6,7 @@
 use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
 use super::circuit::{Circuit, Sighting};
+use super::cold::ColdRuns;
 use super::event::{Ground, StopLevel};
 use super::parts::{
     Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
@@ -39,6 +40,8 @@ pub struct State {
     /// The common cause that the mission is suspended for.
     pub suspended_by: Option<Cause>,
     pub hold: Option<(String, String)>,
+    /// The exit code that goes with the hold.
+    pub hold_code: u8,
     pub outcome: Option<(MissionOutcome, String, u8)>,
     pub ground: Option<Ground>,
     pub green: Option<Green>,
@@ -55,6 +58,8 @@ pub struct State {
     /// The target branch as this round saw it, when it was refused.
     pub outside: Option<Outside>,
     pub account: Account,
+    /// Landings on warm results, and what cold runs said of them.
+    pub cold: ColdRuns,
     /// What is to be written about a round, while that is in the queue.
     pub books: Option<Arc<Books>>,
     pub(super) books_refused: bool,
@@ -181,6 +186,8 @@ impl State {
         if self.stage == Stage::BetweenRounds
             && !self.paused
             && self.hold.is_none()
+            && self.cold.search.is_none()
+            && !(self.cold_pending() && self.finished().is_some())
             && let Some(closed) = self.rounds.last().and_then(|r| r.closed)
         {
             times.push(closed + self.policy.cooldown);
@@ -194,7 +201,8 @@ impl State {
 
     /// Whether new attempts may start.
     pub(super) fn may_dispatch(&self) -> bool {
-        self.stage == Stage::Working && !self.paused && self.stop.is_none() && self.hold.is_none()
+        let calm = self.hold.is_none() && self.cold.search.is_none();
+        self.stage == Stage::Working && !self.paused && self.stop.is_none() && calm
     }
 
     /// Whether what attempts that have ended made may be collected: also in a pause, and while the mission drains.

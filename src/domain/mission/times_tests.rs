@@ -50,7 +50,18 @@ fn ends(unit: &str, n: u32, at: Millis, ran: (Millis, Millis), next: NextMove) -
 }
 
 fn verify(run: u64, at: Millis) -> (Millis, Record) {
-    (at, Record::VerifyStarted { run, tip: tip(), role: VerifyRole::After, at, against: None, confirms: None })
+    (
+        at,
+        Record::VerifyStarted {
+            run,
+            tip: tip(),
+            role: VerifyRole::After,
+            at,
+            against: None,
+            confirms: None,
+            cold: false,
+        },
+    )
 }
 
 fn verified(run: u64, at: Millis) -> (Millis, Record) {
@@ -65,7 +76,7 @@ fn verified(run: u64, at: Millis) -> (Millis, Record) {
         note: String::new(),
     };
     let key = SnapshotKey("k".to_owned());
-    (at, Record::Verified { run, at, key, summary, delta: None, reused: false, confirmed: false })
+    (at, Record::Verified { run, at, key, summary, delta: None, reused: false, confirmed: false, warm: false })
 }
 
 fn landed(unit: &str, mr: u64, at: Millis) -> (Millis, Record) {

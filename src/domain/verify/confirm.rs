@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Joins two runs of one tree: what passed in either run counts as passed and, if the other run said no, is named flaky.
-/// The outcome does not depend on the order of the two; texts and durations are those of the run that decided.
+/// Both have found the same beside the tree. The outcome does not depend on the order of the two; texts and durations are those of the run that decided.
 #[must_use]
 pub fn confirm(first: &Snapshot, second: &Snapshot) -> Snapshot {
     let mut flaky: BTreeSet<String> = first.flaky.iter().chain(&second.flaky).cloned().collect();
@@ -29,7 +29,7 @@ pub fn confirm(first: &Snapshot, second: &Snapshot) -> Snapshot {
     let place = |stage: &StageResult| first.stages.iter().chain(&second.stages).position(|s| s.name == stage.name);
     stages.sort_by_key(place);
     let fingerprint = second.fingerprint.clone();
-    Snapshot { stages, flaky: flaky.into_iter().collect(), confirmed: true, fingerprint }
+    Snapshot { stages, flaky: flaky.into_iter().collect(), confirmed: true, fingerprint, start: second.start }
 }
 
 fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> StageResult {

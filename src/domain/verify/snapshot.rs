@@ -9,7 +9,7 @@ use super::key::{Demand, StageKind, StageSpec};
 use super::number::Number;
 use super::reports::{self, ReportFile};
 use super::results::{Findings, Reading, TestResults, TestStatus};
-use super::{StageOutcome, Summary, telling};
+use super::{SnapshotKey, StageOutcome, Summary, telling};
 use crate::domain::ending::Ending;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -250,9 +250,32 @@ pub struct Snapshot {
     /// Fingerprint of the environment it was made in: with tree and stages it gives the key again.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fingerprint: String,
+    /// Whether files of earlier runs were there when it was made.
+    #[serde(default)]
+    pub start: Start,
+}
+
+/// What a run found beside the tree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// Nothing but what was copied and what `setup` made for it.
+    #[default]
+    Cold,
+    /// Files that runs of landed trees left, or what `setup` made for one of them.
+    Warm,
 }
 
 impl Snapshot {
+    /// Its own key, by that of its tree, stages and environment.
+    #[must_use]
+    pub fn key_for(&self, key: SnapshotKey) -> SnapshotKey {
+        match self.start {
+            Start::Cold => key,
+            Start::Warm => key.warm(),
+        }
+    }
+
     /// What a landing needs to know of it. A snapshot without any stage is not-run.
     #[must_use]
     pub fn summary(&self) -> Summary {

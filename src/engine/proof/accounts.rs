@@ -306,7 +306,7 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
         broken.push(format!("the records have {counted} and {reused}"));
     }
     let told = &case.report["verifications"];
-    let parts = ["base", "green", "candidates", "confirmations", "broken_off", "of_units", "of_books"];
+    let parts = ["base", "green", "candidates", "confirmations", "broken_off", "of_units", "of_books", "cold"];
     let sum: u64 = parts.iter().filter_map(|part| told[*part].as_u64()).sum();
     if told["run"].as_u64() != Some(sum) {
         broken.push(format!("their kinds add up to {sum}"));

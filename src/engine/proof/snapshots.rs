@@ -10,7 +10,7 @@ use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::key::Tier;
-use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::snapshot::{Snapshot, Start};
 use crate::engine::error::EngineError;
 use crate::engine::evidence::own_line;
 use crate::report::claims::Found;
@@ -122,7 +122,9 @@ pub(super) async fn verified(
     state: &State,
     record: &Record,
 ) -> Result<(), EngineError> {
-    let Record::Verified { run, at, key, summary, delta: told, reused, confirmed } = record else { return Ok(()) };
+    let Record::Verified { run, at, key, summary, delta: told, reused, confirmed, warm } = record else {
+        return Ok(());
+    };
     let asked = state.verifying.as_ref().filter(|asked| asked.run == *run);
     let Some(asked) = asked else {
         case.claim(format!("verification {run}"), &[], &["nobody asked for it".to_owned()], &[]);
@@ -172,6 +174,9 @@ pub(super) async fn verified(
             };
             if known.snapshot.summary() != *summary {
                 differs("the stored results do not add up to what is reported");
+            }
+            if (known.snapshot.start == Start::Warm) != *warm {
+                differs("the stored snapshot does not say as reported whether files of earlier runs were there");
             }
             if known.snapshot.confirmed != *confirmed {
                 differs("the stored snapshot does not say as often as reported that it was run");
@@ -243,7 +248,7 @@ fn key_of(
     }
     let gate = || settings.verification.stages.iter().filter(|stage| stage.tier == Tier::Gate).cloned().collect();
     let stages = if own.is_empty() { gate() } else { own };
-    if SnapshotKey::of(tree, &stages, &snapshot.fingerprint) == *key {
+    if snapshot.key_for(SnapshotKey::of(tree, &stages, &snapshot.fingerprint)) == *key {
         return Ok(());
     }
     Err(Found::Broken(format!("{} is not the key of its tree, stages and environment", short(key))))

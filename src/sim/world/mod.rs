@@ -52,6 +52,11 @@ pub struct World {
     outages: Vec<Outage>,
     troubled: BTreeMap<UnitId, usize>,
     pub(super) kept: Kept,
+    warm_runs: bool,
+    /// The commit of the run whose files are in the workspace of verifications.
+    left: Option<CommitId>,
+    /// Trees that were verified without files of earlier runs.
+    colds: BTreeSet<TreeId>,
 }
 
 #[derive(Debug, Clone)]
@@ -94,6 +99,9 @@ impl World {
             outages: scenario.outages.clone(),
             troubled: BTreeMap::new(),
             kept: Kept::new(scenario),
+            warm_runs: scenario.policy.warm_runs,
+            left: None,
+            colds: BTreeSet::new(),
         };
         let base = world.base.commit.clone();
         world.commits.insert(base.clone(), Content::new());
@@ -126,10 +134,20 @@ impl World {
         *self.fresh_starts.entry(unit.clone()).or_default() += 1;
     }
 
-    /// How often a tree was really verified.
+    /// How often a tree was really verified without files of earlier runs.
     #[must_use]
     pub fn runs_of(&self, tree: &TreeId) -> u32 {
         self.runs_by_tree.get(tree).copied().unwrap_or(0)
+    }
+
+    /// Whether a commit has, over another one, a change that passes only with files of earlier runs.
+    pub(super) fn leans(&self, onto: &CommitId, commit: &CommitId) -> bool {
+        let had = self.commits.get(onto);
+        self.commits
+            .get(commit)
+            .into_iter()
+            .flatten()
+            .any(|(unit, kind)| *kind == Behaviour::Leans && had.is_none_or(|had| had.get(unit) != Some(kind)))
     }
 
     /// How often the own lines of a unit ran on a tree that they refuse.
@@ -354,7 +372,14 @@ impl World {
             return Err(format!("P4: {unit} runs twice"));
         }
         let nth = self.started.entry(unit.clone()).or_default();
-        let behaviour = s.behaviour(&unit, *nth);
+        let mut behaviour = s.behaviour(&unit, *nth);
+        if behaviour == Behaviour::Good
+            && s.policy.warm_runs
+            && s.faults.leftovers > 0.0
+            && rng.f64() < s.faults.leftovers
+        {
+            behaviour = if rng.bool() { Behaviour::Leans } else { Behaviour::Spoils };
+        }
         *nth += 1;
         let mut content = self.commits.get(&order.from).cloned().ok_or("an attempt starts from an unknown commit")?;
         let script = order.spec.run.is_some();
@@ -367,7 +392,9 @@ impl World {
             | Behaviour::RemovesTest
             | Behaviour::FailsQuick
             | Behaviour::MissesQuick
-            | Behaviour::Touches => {
+            | Behaviour::Touches
+            | Behaviour::Leans
+            | Behaviour::Spoils => {
                 works(behaviour);
                 report.claim = Some(Claim::Completed);
             }

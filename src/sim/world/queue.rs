@@ -1,7 +1,9 @@
 //! The merge queue's side of the virtual world: merging, writing the books, verifying, moving green.
 
 use super::World;
-use crate::domain::mission::{Books, Contested, Integration, LandResult, MergeSource, Verification, VerifyOrder};
+use crate::domain::mission::{
+    Books, Contested, Integration, LandResult, MergeSource, Verification, VerifyOrder, VerifyRole,
+};
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use crate::sim::scenario::Behaviour;
@@ -69,13 +71,29 @@ impl World {
             let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
             return self.lines.verify(order, &content, rng.f64() < flaky);
         }
-        let key = SnapshotKey(format!("snapshot of {:?}", order.tip.tree));
-        let reused = order.confirms.is_none() && self.snapshots.contains_key(&key);
+        let cold = SnapshotKey(format!("snapshot of {:?}", order.tip.tree));
+        let warm = SnapshotKey(format!("warm snapshot of {:?}", order.tip.tree));
+        let passed = self.snapshots.get(&warm).is_some_and(|(_, fail)| fail.is_empty());
+        let known = match order.confirms {
+            None if self.snapshots.contains_key(&cold) => Some(cold.clone()),
+            None if passed && !order.cold => Some(warm.clone()),
+            _ => None,
+        };
+        let reused = known.is_some();
+        let landed = |left: &&CommitId| self.contains(&order.onto, left);
+        let kept = self.left.as_ref().filter(|_| self.warm_runs && !order.cold && order.confirms.is_none());
+        let left = kept.filter(landed).and_then(|left| self.commits.get(left)).cloned();
+        let key = known.unwrap_or_else(|| if left.is_some() { warm.clone() } else { cold });
         if !reused {
             self.runs += 1;
-            *self.runs_by_tree.entry(order.tip.tree.clone()).or_default() += 1;
+            if left.is_none() {
+                *self.runs_by_tree.entry(order.tip.tree.clone()).or_default() += 1;
+            }
+            if !matches!(order.role, VerifyRole::Cold | VerifyRole::ColdSearch) {
+                self.left = Some(order.tip.commit.clone());
+            }
             let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
-            let (exist, mut fail) = tests(&content, self.red_base, &self.red_together);
+            let (exist, mut fail) = tests(&content, self.red_base, &self.red_together, left.as_ref());
             if rng.f64() < flaky {
                 fail.insert("base-1".to_owned());
             }
@@ -95,7 +113,13 @@ impl World {
             flaky: Vec::new(),
             note: String::new(),
         };
-        self.verified.insert(order.tip.tree.clone(), summary.clone());
+        // What a cold run said is not taken back by a warm one.
+        if key != warm || !self.colds.contains(&order.tip.tree) {
+            self.verified.insert(order.tip.tree.clone(), summary.clone());
+        }
+        if key != warm {
+            self.colds.insert(order.tip.tree.clone());
+        }
         let delta = order.against.as_ref().and_then(|k| self.snapshots.get(k)).map(|(had, failed)| Delta {
             broken: fail.iter().filter(|t| had.contains(*t) && !failed.contains(*t)).cloned().collect(),
             fixed: failed.iter().filter(|t| exist.contains(*t) && !fail.contains(*t)).cloned().collect(),
@@ -109,7 +133,7 @@ impl World {
             self.twice.insert(key.clone());
         }
         let confirmed = self.twice.contains(&key);
-        Verification { key, summary, delta, reused, confirmed }
+        Verification { warm: key == warm, key, summary, delta, reused, confirmed }
     }
 
     pub(super) fn land(

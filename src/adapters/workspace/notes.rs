@@ -1,0 +1,98 @@
+//! What is noted beside a slot of verifications: how far the last run there came, and what `setup` made.
+
+use super::disk::remove_any;
+use super::error::io_error;
+use super::leftovers::{Keeping, Kept, Made, Ran, drop_others, forget_ran, names, others, read_ran, write_ran};
+use super::pool::{Pool, PoolError};
+use super::slot::differences;
+use crate::adapters::nofollow;
+use crate::domain::plan::globs::Globs;
+use std::path::{Path, PathBuf};
+
+impl Pool {
+    /// Whether files in a slot are of a run that went to its end on a commit that has landed; absent when nobody asks. The note
+    /// that says so is taken away, whoever comes.
+    pub(super) async fn of_landed(&self, slot: u32, keeping: Option<Keeping<'_>>) -> Result<Option<bool>, PoolError> {
+        let note = self.ran_note(slot);
+        let ran = read_ran(&note);
+        forget_ran(&note).map_err(|e| io_error(&note, e))?;
+        let Some(keeping) = keeping else { return Ok(None) };
+        let (Some(onto), Some(Ran::Ended(commit))) = (keeping.landed, ran) else { return Ok(Some(false)) };
+        // A commit that is gone has not landed.
+        Ok(Some(commit == *onto || self.source().is_ancestor(&commit, onto).await.unwrap_or(false)))
+    }
+
+    pub(super) fn ran_note(&self, slot: u32) -> PathBuf {
+        self.folder(slot).note("ran")
+    }
+
+    /// What is noted of the last verification in a slot.
+    #[must_use]
+    pub fn ran(&self, slot: u32) -> Option<Ran> {
+        read_ran(&self.ran_note(slot))
+    }
+
+    /// Notes how far the verification in a slot of this pool is.
+    ///
+    /// # Errors
+    /// [`PoolError::Io`] when it cannot be written.
+    pub fn note_ran(&self, slot: u32, ran: &Ran) -> Result<(), PoolError> {
+        let note = self.ran_note(slot);
+        write_ran(&note, ran).map_err(|e| io_error(&note, e))
+    }
+
+    /// Notes that `setup` was run in a prepared slot and what it was run for; with `listed`, also what it made there, so that
+    /// this may stay. A setup that changes tracked files makes what cannot stay: it is run at each use.
+    ///
+    /// # Errors
+    /// [`PoolError`] when the slot cannot be read or the note not be written.
+    pub async fn note_setup(&self, slot: u32, inputs: String, listed: bool) -> Result<(), PoolError> {
+        let stamp = self.stamp(slot);
+        let mut made = Made { inputs, ..Made::default() };
+        if listed {
+            let git = self.git(slot);
+            let tracked = |line: &Vec<u8>| !line.starts_with(b"?");
+            if differences(&git).await?.iter().any(tracked) {
+                return remove_any(&stamp).map_err(|e| io_error(&stamp, e));
+            }
+            let folder = self.folder(slot);
+            let listed = |path: PathBuf| names(&path).map_err(|e| io_error(&path, e));
+            made.paths = [others(&git).await?, listed(folder.temporary())?];
+            // A file that is copied into each workspace is brought by each preparation.
+            made.paths[0].retain(|path| !self.shape().excluded.iter().any(|name| path == Path::new(name)));
+        }
+        nofollow::replace(&stamp, &made.text(), false).map_err(|e| io_error(&stamp, e))
+    }
+
+    /// Takes away what `setup` made for other inputs; whether anything of earlier runs is left.
+    ///
+    /// # Errors
+    /// [`PoolError`] when something cannot be removed.
+    pub async fn drop_made(&self, slot: u32, globs: &Globs) -> Result<bool, PoolError> {
+        let stamp = self.stamp(slot);
+        remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+        let copied: Vec<PathBuf> = self.shape().excluded.iter().map(PathBuf::from).collect();
+        let kept = Kept { globs: Some(globs), made: &copied };
+        // Its HOME has been made anew by now, and what setup wrote there is dropped where it is kept.
+        let temporary = self.folder(slot).temporary();
+        let emptied =
+            names(&temporary).and_then(|all| all.iter().try_for_each(|name| remove_any(&temporary.join(name))));
+        emptied.map_err(|e| io_error(&temporary, e))?;
+        let git = self.git(slot);
+        drop_others(&git, &self.path(slot), kept).await?;
+        Ok(others(&git).await?.iter().any(|path| !copied.contains(path)))
+    }
+
+    /// Makes the folder of a slot, or takes out of it what its last user left beside the clone but the temporary files named;
+    /// whether the clone has to be made from nothing, and whether anything stays.
+    pub(super) fn furnish(&self, slot: u32, kept: &[PathBuf]) -> Result<(bool, bool), PoolError> {
+        let (folder, stamp) = (self.folder(slot), self.stamp(slot));
+        let fresh = folder.make().map_err(|e| io_error(folder.parent(), e))?;
+        let cleared = folder.clear_but(kept).map_err(|e| io_error(folder.parent(), e))?;
+        // What setup made may be among what goes now.
+        if fresh || cleared.strays {
+            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+        }
+        Ok((fresh, cleared.stays))
+    }
+}

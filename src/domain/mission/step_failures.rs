@@ -1,0 +1,109 @@
+//! Steps of the merge queue that met trouble: tried again, behind the others after a while, and charged to their unit only
+//! when others pass meanwhile.
+
+use super::Decision;
+use super::circuit::Operation;
+use super::event::{Refusal, Unverified};
+use super::parts::Stage;
+use super::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
+use super::record::{Behind, NextMove, Record, RejectClass, VerifyRole};
+use crate::domain::trouble::Trouble;
+use crate::domain::values::Millis;
+
+impl Decision<'_> {
+    /// A setup command that says no twice in the same words on the base is no trouble of the host that passes.
+    pub(super) fn not_verified(&mut self, not: Unverified) {
+        let before = self.state.setup_failed.as_ref();
+        let again = not.setup.is_some()
+            && self.state.step_failures > 0
+            && before.is_some_and(|before| wording(before) == wording(&not.why));
+        if again && self.state.stage == Stage::Baseline && !self.state.killing() {
+            let hint =
+                "mend target.setup or what it works on, commit that, then start again; `mc doctor --baseline` tries it";
+            self.refuse(Refusal {
+                reason: format!("twice in the same way: {}", not.why),
+                hint: hint.to_owned(),
+                exit: 6,
+            });
+            return;
+        }
+        let cold = |v: &super::Verifying| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
+        let position = self.state.verifying.as_ref().filter(|v| cold(v)).map(|v| v.tip.clone());
+        if let (true, Some(tip)) = (again && !self.state.killing(), position) {
+            // A preparation that earlier runs made unnecessary is as good as a test that fails without them.
+            let (what, error, at) = ("verification".to_owned(), not.why.clone(), self.now);
+            self.note(Record::StepFailed { what, error, cause: not.cause, at, again_at: at, setup: not.setup });
+            self.judge_cold(tip, false, vec![not.why]);
+            return;
+        }
+        self.failed_at("verification", Operation::Verify, not);
+    }
+
+    pub(super) fn step_failed(&mut self, what: &str, trouble: Trouble) {
+        self.failed_at(what, self.state.operation_of_step(), trouble.into());
+    }
+
+    fn failed_at(&mut self, what: &str, operation: Operation, Unverified { why, cause, setup }: Unverified) {
+        let (what, at) = (what.to_owned(), self.now);
+        if self.state.killing() {
+            // A kill we asked for is no failure of the host; the step is asked again after a resume.
+            self.note(Record::StepFailed { what, error: why, cause, at, again_at: at, setup });
+            return;
+        }
+        let failures = self.state.step_failures + 1;
+        if self.state.stage == Stage::Baseline {
+            let again_at = at + self.state.policy.pause(failures);
+            let told = format!("{what} failed {failures} times: {why}");
+            self.note(Record::StepFailed { what, error: why, cause: cause.clone(), at, again_at, setup });
+            if failures >= MAX_STEP_FAILURES {
+                let hint = format!("{}; `mc where` names the logs", cause.remedy());
+                self.refuse(Refusal { reason: told, hint, exit: 6 });
+            }
+            return;
+        }
+        self.meets(&cause, operation, &self.state.queue_witness());
+        let all = failures + self.state.landing.as_ref().map_or(0, |landing| landing.mr.failures);
+        let alone = self.state.queue().all(|request| self.state.waits(request));
+        if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
+            // No other request tells whether it is this one's fault.
+            if !self.state.others_passed() {
+                self.open_circuit(&cause, operation);
+            }
+        }
+        let again_at = if self.state.circuit().is_some() { at } else { at + self.state.policy.pause(all) };
+        self.note(Record::StepFailed { what: what.clone(), error: why.clone(), cause, at, again_at, setup });
+        if failures >= STEPS_BEHIND_AFTER {
+            self.step_behind(&what, &why, all, again_at);
+        }
+    }
+
+    /// Lets the other requests go first: the candidate of this one may be what is broken (pruned, for one), and is made
+    /// again. If others passed since it stepped behind before, the failure is its unit's own.
+    fn step_behind(&mut self, what: &str, error: &str, failures: u32, again_at: Millis) {
+        let Some(landing) = self.state.landing.clone().filter(|l| l.intended.is_none()) else { return };
+        let own = self.state.circuit().is_none() && self.state.others_passed();
+        let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit)).filter(|_| own);
+        if let Some(unit) = unit.filter(|unit| unit.infra + 1 > self.state.policy.max_infrastructure_retries) {
+            let id = unit.spec.id.clone();
+            let reason = format!("{what} failed {failures} times while other changes passed, last: {error}");
+            self.note(Record::Rejected {
+                mr: landing.mr.id,
+                source: landing.mr.source,
+                at: self.now,
+                class: RejectClass::Infrastructure,
+                reasons: vec![reason.clone()],
+                next: NextMove::Fail { reason },
+                files: Vec::new(),
+            });
+            return self.block_dependants(&id);
+        }
+        let behind = Behind { again_at, failures, own_fault: unit.is_some() };
+        let why = format!("{what} failed {failures} times: merged again, behind the others");
+        self.note(Record::Requeued { mr: landing.mr.id, why, behind: Some(behind), waits_for: None });
+    }
+}
+
+/// A message without its numbers: times and the number of a try differ from try to try.
+fn wording(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
+}

@@ -1,0 +1,204 @@
+//! What an earlier verification left never decides about the next tree (P1, P13): by default nothing stays; what the settings
+//! let stay comes from landed trees, a failure with it counts only without it, and green is verified without it.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+use super::support::night::{Night, unit};
+use serde_json::Value;
+
+/// Adds a test that runs this line.
+fn test(name: &str, line: &str) -> String {
+    format!("printf '%s\\n' '{line}' > tests/{name}.sh")
+}
+
+/// A night whose units are worked on one after the other, with `build/` and `deps/` ignored.
+fn night(more: &str) -> Night {
+    let night = Night::new();
+    night.write(".gitignore", "build/\ndeps/\n");
+    night.settings("sh run.sh", &format!("{more}\n[scheduler.parallel]\nnum_workers = 1"));
+    night
+}
+
+/// Kinds of the verifications of the newest mission, in order: what for, and `warm`, `cold` or `known`.
+fn verifications(night: &Night) -> Vec<String> {
+    let events = night.events();
+    let of = |kind: &'static str| events.iter().map(|row| row["record"].clone()).filter(move |r| r["kind"] == kind);
+    let role = |run: &Value| of("verify-started").find(|r| r["run"] == *run).unwrap()["role"].clone();
+    let start = |r: &Value| match (r["reused"].as_bool(), r["warm"].as_bool()) {
+        (Some(true), _) => "known",
+        (_, Some(true)) => "warm",
+        _ => "cold",
+    };
+    of("verified").map(|r| format!("{} {}", role(&r["run"]).as_str().unwrap(), start(&r))).collect()
+}
+
+fn green_holds(night: &Night) {
+    night.green_verifies("HOME=$PWD/../clean sh run.sh");
+}
+
+#[test]
+fn p1_files_that_a_rejected_unit_left_decide_nothing() {
+    let night = night("");
+    let plan = [
+        unit("leaves", &format!("git rm -q tests/alpha.sh; {}", test("p", "mkdir -p build/deep; echo z > build/z"))),
+        unit("leans", &test("r", "test -f build/z")),
+        unit("leans-on-folder", &test("s", "test -d build/deep")),
+        unit("sees-nothing", &test("t", "test ! -e build")),
+    ];
+    night.mission(&plan.join("\n")).exits(3);
+    assert_eq!(night.unit("leaves"), "rejected");
+    for id in ["leans", "leans-on-folder"] {
+        assert_eq!(night.unit(id), "rejected", "{id}");
+        assert!(night.reason(id).contains("1 new test fails"), "{}", night.reason(id));
+    }
+    assert_eq!(night.unit("sees-nothing"), "landed");
+    green_holds(&night);
+    night.audit();
+}
+
+/// What `setup` installs for a rejected unit, whether or not the settings say on what it depends.
+#[test]
+fn p1_a_dependency_that_a_rejected_unit_added_is_not_there_for_the_next() {
+    for inputs in ["", "setup_inputs = [\"deps.txt\"]\n"] {
+        let night = Night::new();
+        night.write(".gitignore", "deps/\n");
+        night.write("deps.txt", "a\n");
+        let setup = "mkdir -p deps; for d in $(cat deps.txt); do touch deps/$d; done";
+        night.settings(
+            "sh run.sh",
+            &format!("[target]\nsetup = '{setup}'\n{inputs}[scheduler.parallel]\nnum_workers = 1"),
+        );
+        let plan = [
+            unit("adds", "echo x >> deps.txt; git rm -q tests/alpha.sh"),
+            unit("uses", &test("r", "test -f deps/x")),
+            unit("has", &test("s", "test -f deps/a")),
+        ];
+        night.mission(&plan.join("\n")).exits(3);
+        let states: Vec<String> = ["adds", "uses", "has"].iter().map(|id| night.unit(id)).collect();
+        assert_eq!(states, ["rejected", "rejected", "landed"], "{inputs}");
+        night.audit();
+    }
+}
+
+/// A unit takes a dependency away which a later one uses: what `setup` made before is still there, and nothing in the settings
+/// says that it must be made again. Without the settings' say it lands on a warm result, and green's cold run tells.
+#[test]
+fn p1_what_setup_made_for_an_earlier_tree_is_found_out() {
+    let night = Night::new();
+    night.write(".gitignore", "deps/\n");
+    night.write("deps.txt", "a\nb\n");
+    let setup = "mkdir -p deps; for d in $(cat deps.txt); do touch deps/$d; done";
+    night.settings("sh run.sh", &format!("[target]\nsetup = '{setup}'\n[scheduler.parallel]\nnum_workers = 1"));
+    let plan = [unit("drops", &format!("sed -i /b/d deps.txt; {}", test("r", "test -f deps/b")))];
+    night.mission(&plan.join("\n")).exits(4).says(&["drops landed at", "r"]);
+    let needs = night.status()["needs_you"].to_string();
+    assert!(needs.contains("drops") && needs.contains("mc green rollback"), "{needs}");
+    assert_eq!(verifications(&night), ["baseline cold", "after warm", "cold cold", "cold cold"]);
+}
+
+#[test]
+fn p1_files_of_a_landed_tree_that_make_good_work_fail_refuse_nobody() {
+    let night = night("keep = [\"build\"]");
+    let plan = [
+        unit("spoils", &test("p", "mkdir -p build; touch build/bad")),
+        unit("suffers", &test("a", "test ! -e build/bad")),
+    ];
+    night.mission(&plan.join("\n")).exits(0);
+    assert_eq!((night.unit("spoils"), night.unit("suffers")), ("landed".to_owned(), "landed".to_owned()));
+    // The base left nothing. The warm failure is followed by a cold run, which decides.
+    assert_eq!(verifications(&night), ["baseline cold", "after cold", "after warm", "after cold"]);
+    green_holds(&night);
+    night.audit();
+}
+
+#[test]
+fn p1_a_green_that_holds_only_with_files_of_earlier_runs_is_found_named_and_held() {
+    let night = Night::new();
+    night.without_oracle("it lands what needs files of earlier runs");
+    night.write(".gitignore", "build/\n");
+    night.settings("sleep 0.2; sh run.sh", "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 6");
+    let later = |id: &str, priority: u32, run: &str| {
+        format!("{}priority = {priority}\n", unit(id, &format!("sleep 0.1; {run}")))
+    };
+    let plan = [
+        unit("leaves", &test("p", "mkdir -p build; touch build/z")),
+        later("fine", 5, "echo 1 > fine"),
+        later("leans", 6, &test("a", "test -f build/z")),
+        later("more", 7, "echo 1 > more"),
+        later("most", 8, "echo 1 > most"),
+    ];
+    night.mission(&plan.join("\n")).exits(4).says(&["leans landed at"]);
+    let needs = night.status()["needs_you"].to_string();
+    assert!(needs.contains("since leans landed at") && needs.contains("mc green rollback"), "{needs}");
+    assert_eq!(night.unit("leans"), "landed", "nothing is taken back by itself");
+    let asked = verifications(&night);
+    assert!(asked.contains(&"after warm".to_owned()), "{asked:?}");
+    // Whoever resumes it without a change is told the same, without a run.
+    let runs = |night: &Night| night.status()["verifications"]["run"].as_u64().unwrap();
+    let before = runs(&night);
+    night.mc(&["mission", "resume"]).exits(4).says(&["leans landed at"]);
+    assert_eq!(runs(&night), before);
+    let landed = night.sh("git rev-parse mc/green");
+    let onto = night.events().iter().map(|row| row["record"].clone()).find_map(|r| {
+        (r["kind"] == "landed" && r["source"]["unit"]["unit"] == "fine")
+            .then(|| r["green"]["commit"].as_str().unwrap().to_owned())
+    });
+    assert!(needs.contains(&onto.as_ref().unwrap()[..10]), "{needs}");
+    night.mc(&["mission", "stop", "--now"]).exits(0);
+    night.mc(&["mission", "resume"]);
+    night.mc(&["green", "rollback", "--yes", &onto.unwrap()]).exits(0);
+    assert_ne!(night.sh("git rev-parse mc/green"), landed);
+    green_holds(&night);
+    night.audit();
+}
+
+/// Killed while green is verified without files of earlier runs, the next engine comes to the same end.
+#[test]
+fn p4_an_engine_killed_while_green_is_verified_cold_goes_on_and_finds_the_same() {
+    let night = Night::new();
+    night.write(".gitignore", "build/\n");
+    let command = "echo run >> ~/runs; while test -e ~/wait -a ! -e build; do sleep 0.05; done; sh run.sh";
+    night.settings(command, "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 1");
+    let plan = [
+        unit("leaves", &test("p", "mkdir -p build; touch build/z")),
+        format!(
+            "{}depends = [\"leaves\"]\n",
+            unit("leans", &format!("touch ~/wait; {}", test("a", "test -f build/z")))
+        ),
+    ];
+    let path = night.plan(&plan.join("\n"));
+    let mut engine = night.begin(&["mission", "start", "--plan", &path]);
+    engine.said("verifying green without files of earlier runs");
+    engine.signal("KILL");
+    drop(engine);
+    night.sh("rm ~/wait");
+    night.mc(&["mission", "resume"]).exits(4).says(&["leans landed at"]);
+    assert_eq!(verifications(&night), ["baseline cold", "after cold", "after warm", "cold cold", "cold cold"]);
+    assert_eq!(night.sh("wc -l < ~/runs"), "5");
+    night.audit();
+}
+
+/// Where nothing may stay, nothing is run more often.
+#[test]
+fn p13_where_nothing_stays_nothing_is_run_twice() {
+    let night = night("");
+    let plan = [unit("one", &test("p", "mkdir -p build; touch build/z")), unit("two", "echo 2 > two")];
+    night.mission(&plan.join("\n")).exits(0).does_not_say(&["without files of earlier runs", "with files of"]);
+    assert_eq!(verifications(&night), ["baseline cold", "after cold", "after cold"]);
+}
+
+#[test]
+fn p1_verify_finds_nothing_of_other_revisions() {
+    for keep in ["", "keep = [\"build\"]"] {
+        let night = night(keep);
+        let branch = |name: &str, run: &str| {
+            night
+                .sh(&format!("git checkout -qb {name} main; {run}; git add -A; git commit -qm x; git checkout -q main"))
+        };
+        branch("leaves", &test("p", "mkdir -p build; touch build/z"));
+        branch("leans", &test("r", "test -f build/z"));
+        night.mc(&["verify", "leaves"]).exits(0);
+        night.mc(&["verify", "leans"]).exits(4);
+        night.mc(&["verify", "leaves", "--base", "main"]).exits(0);
+        night.mc(&["verify", "leans", "--base", "main"]).exits(4);
+    }
+}
