@@ -17,9 +17,11 @@ impl Guard {
             Record::AttemptStarted { unit, green, from, .. } => {
                 let files = state.unit(unit).and_then(|u| u.turn_files()).cloned();
                 let taken = |files: &BTreeSet<String>| self.0.values().any(|held| held.intersection(files).count() > 0);
-                // After trouble with a host it starts when its time has come, at the worst beside another one; and work of an
-                // older green can conflict with what landed before.
-                match files.filter(|files| from == green && !taken(files)) {
+                if files.as_ref().is_some_and(taken) {
+                    return Err(format!("P10: {unit} starts for files that another one has its turn for"));
+                }
+                // Work of an older green can conflict with what landed before.
+                match files.filter(|_| from == green) {
                     Some(files) => drop(self.0.insert(unit.clone(), files)),
                     None => drop(self.0.remove(unit)),
                 }

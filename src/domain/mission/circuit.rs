@@ -157,7 +157,7 @@ impl State {
             hit.insert(unit);
         }
         // Whatever waits for a pause of its own waits for the circuit's from now on.
-        for (_, i) in self.delayed.clone() {
+        for i in self.delayed.iter().chain(&self.turns).map(|(_, i)| *i).collect::<Vec<_>>() {
             self.touch(i, |u| u.not_before = 0);
         }
         for i in self.units_to_collect().collect::<Vec<_>>() {

@@ -90,7 +90,8 @@ impl State {
     fn starts_at(&self) -> Option<Millis> {
         let waits = self.waits_for_money();
         let may = |i: &usize| !waits || self.units[*i].spec.run.is_some();
-        let delayed = self.delayed.iter().find(|(_, i)| may(i)).map(|(at, _)| *at);
+        let delayed = self.delayed.iter().copied().chain(self.turns_due());
+        let delayed = delayed.filter(|(_, i)| may(i)).map(|(at, _)| at).min();
         let ready = self.ready.iter().any(|(_, i)| may(i)) || self.next_turn(0).is_some_and(|i| may(&i));
         ready.then_some(0).or(delayed)
     }

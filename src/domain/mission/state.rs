@@ -168,8 +168,8 @@ impl State {
         }
         if self.may_dispatch() && self.free_slot().is_some() && free(Try::Start) {
             let waits = self.waits_for_money();
-            let next = self.delayed.iter().find(|(_, i)| !waits || self.units[*i].spec.run.is_some());
-            times.extend(next.map(|(at, _)| *at));
+            let may = |(_, i): &(Millis, usize)| !waits || self.units[*i].spec.run.is_some();
+            times.extend(self.delayed.iter().copied().chain(self.turns_due()).filter(may).map(|(at, _)| at).min());
         }
         if let (true, Some(at)) = (self.may_land() && !self.queue_at_work(), self.queue_due())
             && free(Try::Queue)

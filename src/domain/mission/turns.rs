@@ -98,9 +98,9 @@ impl Unit {
         self.turn.is_some() && works
     }
 
-    /// Where it stands among those that wait for their turn to begin; none for a unit that has none, or waits for a time.
+    /// Where it stands among those that wait for their turn to begin; none for a unit that has none.
     pub(super) fn turn_since(&self) -> Option<Millis> {
-        self.turn.as_ref().filter(|_| self.not_before == 0).map(|turn| turn.since)
+        self.turn.as_ref().map(|turn| turn.since)
     }
 }
 
@@ -157,6 +157,13 @@ impl State {
             taken.extend(turn.files.iter().cloned());
         }
         None
+    }
+
+    /// When turns of units that wait for a time can begin, with the unit.
+    pub(super) fn turns_due(&self) -> impl Iterator<Item = (Millis, usize)> + '_ {
+        let waits = |i: &usize| self.units[*i].not_before > 0 && self.dispatchable(*i);
+        let due = self.turns.iter().map(|(_, i)| *i).filter(waits).map(|i| (self.units[i].not_before, i));
+        due.filter(|(at, i)| self.next_turn(*at) == Some(*i))
     }
 
     /// Whether a unit's change is being merged, so that nobody knows yet what it touches.
