@@ -86,3 +86,28 @@ fn p4_the_lock_outlives_a_killed_engine_with_its_children() {
         next.join().unwrap().unwrap();
     });
 }
+
+/// A child that a killed engine had just forked has all that its parent had open until it begins its own program.
+#[test]
+fn p3_p4_a_child_of_a_killed_engine_that_has_not_begun_yet_is_no_engine() {
+    in_time(|| {
+        for file in ["engine.alive", "engine.lock"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("engine.lock");
+            std::fs::write(&path, format!("{} 1\n", u32::MAX)).unwrap();
+            let open = |name: &str| {
+                let path = dir.path().join(name);
+                let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap();
+                file.lock().unwrap();
+                file
+            };
+            let held: Vec<_> =
+                ["engine.alive", file].iter().take(1 + usize::from(file == "engine.lock")).map(|f| open(f)).collect();
+            let next = std::thread::spawn(move || RunLock::acquire(&path, PATIENT).map(|_| ()));
+            // Longer than any answer that is given at once.
+            std::thread::sleep(Duration::from_millis(700));
+            drop(held);
+            next.join().unwrap().unwrap_or_else(|e| panic!("{file}: {e}"));
+        }
+    });
+}

@@ -46,8 +46,12 @@ impl LockFile {
 /// How often is looked who holds the lock while orphans are waited for.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long somebody who only asks whether an engine lives may be in the way of one that begins.
-const ASKING: Duration = Duration::from_millis(400);
+/// How long the lock of a living engine may be held by one that is not seen to live: by somebody who only asks, or by a
+/// child of a killed engine that has not begun its own program yet and still has all that its parent had open.
+const UNSEEN: Duration = Duration::from_secs(5);
+
+/// How often is tried again meanwhile.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// The lock could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -101,10 +105,7 @@ impl RunLock {
                 continue;
             }
             // Whoever made the lock file anew meets the engine that held the deleted one here.
-            let alive = match take_alive(path).map_err(failed)? {
-                Some(alive) => alive,
-                None => return Err(LockError::Held { pid: named(&mut file).map_err(failed)?.unwrap_or(0) }),
-            };
+            let alive = take_alive(path, &mut file)?;
             let pid = std::process::id();
             let line = format!("{pid} {}\n", start_time(pid).unwrap_or(0));
             file.set_len(0)
@@ -138,7 +139,8 @@ fn take(path: &Path, patience: Duration) -> Result<File, LockError> {
         Err(TryLockError::Error(source)) => return Err(failed(source)),
         Err(TryLockError::WouldBlock) => {}
     }
-    if let Some(pid) = holder(path, &mut file).map_err(failed)? {
+    let begun = Instant::now();
+    if let Some(pid) = holder(path, &mut file, begun).map_err(failed)? {
         return Err(LockError::Held { pid });
     }
     let waiter = open().map_err(failed)?;
@@ -147,7 +149,6 @@ fn take(path: &Path, patience: Duration) -> Result<File, LockError> {
         let locked = waiter.lock().map(|()| waiter);
         let _ = send.send(locked);
     });
-    let begun = Instant::now();
     loop {
         match receive.recv_timeout(LOOK.min(patience.saturating_sub(begun.elapsed()))) {
             Ok(Ok(locked)) => return Ok(locked),
@@ -155,7 +156,7 @@ fn take(path: &Path, patience: Duration) -> Result<File, LockError> {
             Err(_) => {}
         }
         // An engine that had just taken the lock may not have shown that it lives when we looked.
-        if let Some(pid) = holder(path, &mut file).map_err(failed)? {
+        if let Some(pid) = holder(path, &mut file, begun).map_err(failed)? {
             return Err(LockError::Held { pid });
         }
         if begun.elapsed() >= patience {
@@ -169,19 +170,23 @@ fn alive_path(path: &Path) -> PathBuf {
     path.with_extension("alive")
 }
 
-/// Locks it; `None`: an engine lives.
-fn take_alive(path: &Path) -> std::io::Result<Option<File>> {
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(alive_path(path))?;
+/// Locks it; `lock` is the lock file, which names who may have it.
+fn take_alive(path: &Path, lock: &mut File) -> Result<File, LockError> {
+    let failed = |source| LockError::Io { path: path.to_owned(), source };
+    let open =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(alive_path(path));
+    let file = open.map_err(failed)?;
     let begun = Instant::now();
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::Error(source)) => return Err(source),
-            // Somebody may only be asking (see `engine_lives`).
-            Err(TryLockError::WouldBlock) if begun.elapsed() < ASKING => std::thread::sleep(ASKING / 20),
-            Err(TryLockError::WouldBlock) => return Ok(None),
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            Err(TryLockError::WouldBlock) => {}
         }
+        if let Some(pid) = holder(path, lock, begun).map_err(failed)? {
+            return Err(LockError::Held { pid });
+        }
+        std::thread::sleep(RETRY);
     }
 }
 
@@ -199,14 +204,14 @@ pub fn living_engine(path: &Path) -> Option<u32> {
     engine_lives(path).then(|| std::fs::read_to_string(path).ok().and_then(|text| first_word(&text)).unwrap_or(0))
 }
 
-/// The living engine that holds an open lock file: the operating system says so, or the process named in it lives, for one
-/// that was robbed of the other file.
-fn holder(path: &Path, file: &mut File) -> std::io::Result<Option<u32>> {
-    let lives = engine_lives(path);
+/// The living engine that holds an open lock file: the process named in it lives, or the operating system has said for long
+/// enough that one does.
+fn holder(path: &Path, file: &mut File, since: Instant) -> std::io::Result<Option<u32>> {
     let mut text = String::new();
     file.rewind()?;
     file.read_to_string(&mut text)?;
-    Ok(living_holder(&text).or_else(|| lives.then(|| first_word(&text).unwrap_or(0))))
+    let unseen = || since.elapsed() >= UNSEEN && engine_lives(path);
+    Ok(living_holder(&text).or_else(|| unseen().then(|| first_word(&text).unwrap_or(0))))
 }
 
 /// Process id of the engine named in a lock file's text, if that very process lives.
@@ -215,14 +220,6 @@ fn living_holder(text: &str) -> Option<u32> {
     let pid: u32 = words.next()?.parse().ok()?;
     let started: u64 = words.next()?.parse().ok()?;
     (start_time(pid)? == started).then_some(pid)
-}
-
-/// The process id in an open lock file.
-fn named(file: &mut File) -> std::io::Result<Option<u32>> {
-    let mut text = String::new();
-    file.rewind()?;
-    file.read_to_string(&mut text)?;
-    Ok(first_word(&text))
 }
 
 fn first_word(text: &str) -> Option<u32> {
