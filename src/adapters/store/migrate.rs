@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("sql/0002_views.sql"),
     include_str!("sql/0003_control.sql"),
     include_str!("sql/0004_engine.sql"),
+    include_str!("sql/0005_collecting.sql"),
 ];
 
 /// `PRAGMA application_id` of our files, set by the first migration.
