@@ -8,7 +8,7 @@ use super::mission::{Asked, effective, unfinished};
 use super::ownership;
 use super::shop::Shop;
 use super::site::Site;
-use super::{attempt, verification};
+use super::{attempt, queue_verification};
 use crate::adapters::clock::EngineClock;
 use crate::domain::mission::{Command, Event, State, UnitState, decide};
 use crate::domain::plan::nearest::{hint, nearest};
@@ -58,7 +58,7 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
                     });
                 }
                 Command::KillVerification { run } => {
-                    verification::end_abandoned(&shop, run).await.map_err(|what| EngineError::Broken {
+                    queue_verification::end_abandoned(&shop, run).await.map_err(|what| EngineError::Broken {
                         what,
                         hint: "the unit is cancelled; `mc mission resume` or `mc mission stop --now` tries again"
                             .to_owned(),

@@ -1,7 +1,7 @@
 //! Commands to tasks: each command becomes one task that ends in exactly one event; a panic becomes that event too.
 
 use super::shop::Shop;
-use super::{attempt, books, ground, landing, preflight, verification};
+use super::{attempt, books, ground, landing, preflight, queue_verification};
 use crate::domain::mission::{AttemptReport, Command, Event, NoOffer, Refusal, RunEnd};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::UnitId;
@@ -151,7 +151,7 @@ impl Executor {
                 let run = order.run;
                 let kill = self.killable(Target::Verification(run));
                 self.spawn(Event::Verified { run, result: Err(defect().into()) }, async move {
-                    Event::Verified { run, result: verification::verify(&shop, order, kill).await.map(Box::new) }
+                    Event::Verified { run, result: queue_verification::verify(&shop, order, kill).await.map(Box::new) }
                 });
             }
             Command::Land { token, candidate, expected, .. } => {
@@ -168,7 +168,7 @@ impl Executor {
                     let Some(line) = shop.settings().target.check.clone() else {
                         return Event::ObjectiveChecked { round, met: Ok(true) };
                     };
-                    let met = verification::check(&shop, &line, &green, &round.to_string(), kill).await;
+                    let met = queue_verification::check(&shop, &line, &green, &round.to_string(), kill).await;
                     if let Err(why) = &met {
                         tracing::warn!("check the objective: {why}");
                     }

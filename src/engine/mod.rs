@@ -36,6 +36,7 @@ mod log;
 mod ownership;
 mod preflight;
 mod prepare;
+mod queue_verification;
 mod redact;
 mod runs;
 pub mod scratch;

@@ -6,7 +6,7 @@ use super::runs::{End, GRACE, Job, run};
 use super::shop::Shop;
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::rundir::Run;
+use crate::adapters::host::rundir::{Run, put_aside};
 use crate::adapters::host::tail;
 use crate::adapters::workspace::leftovers::{Keeping, Prepared, Ran};
 use crate::adapters::workspace::pool::{Pool, PoolError};
@@ -261,6 +261,8 @@ async fn setup(
 ) -> Result<(), NotReady> {
     let env = bench.allowed_env(&bench.settings().verification.env);
     let timeout = bench.settings().scheduler.session_timeout;
+    // What an earlier engine began worked on files that are gone.
+    put_aside(dir, GRACE).await.map_err(|e| NotReady::Failed(bench.trouble(&e)))?;
     let job = Job::shell(dir.to_owned(), workspace.to_owned(), line, env, timeout).at_home(home);
     let ended = run(bench, job, kill, false).await;
     match ended.end {

@@ -5,10 +5,10 @@
 
 use super::error::{EngineError, chain};
 use super::ownership::Tenure;
+use super::queue_verification;
 use super::shop::{Effective, Shop};
 use super::signals::Ending;
 use super::site::Site;
-use super::verification;
 use crate::adapters::clock::new_mission_id;
 use crate::adapters::environment::Environment;
 use crate::adapters::files;
@@ -183,13 +183,13 @@ impl Scratch {
             onto: tip.commit.clone(),
             cold: true,
         };
-        let mut found = verification::verify(&self.shop, order.clone(), kill.clone()).await?;
+        let mut found = queue_verification::verify(&self.shop, order.clone(), kill.clone()).await?;
         // As in a mission, nobody is blamed for one bad run.
         let confirm = self.shop.settings().queue.confirm_failures && found.summary.outcome == StageOutcome::Failed;
         if confirm && against.is_none() {
             order.run = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
             order.confirms = Some(found.key.clone());
-            found = verification::verify(&self.shop, order, kill).await?;
+            found = queue_verification::verify(&self.shop, order, kill).await?;
         }
         let snapshot = self.shop.snapshot(&found.key).map_err(|e| chain(&e))?.unwrap_or_default();
         Ok(Looked { key: found.key, snapshot, summary: found.summary, delta: found.delta })

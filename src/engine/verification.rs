@@ -5,26 +5,21 @@
 //! a name of its own; report files count only if this run wrote them.
 
 use super::bench::Bench;
-use super::error::chain;
-use super::evidence;
 use super::homes::Home;
-use super::prepare::{self, Beside, NotReady, Ready, Wanted};
 use super::runs::{End, Ended, GRACE, Job, run};
-use super::shop::Shop;
 use crate::adapters::clock;
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::rundir::{Exit, Found, find, runs_below};
+use crate::adapters::host::rundir::put_aside;
 use crate::adapters::host::tail;
 use crate::adapters::workspace::leftovers::Ran;
 use crate::adapters::workspace::reports;
-use crate::domain::mission::{Unverified, Verification, VerifyOrder, VerifyRole};
+use crate::domain::mission::Unverified;
 use crate::domain::plan::globs::Globs;
-use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
-use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::reports::ReportFile;
 use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, Start, relative};
@@ -122,6 +117,13 @@ where
     };
     let (cold, warm) = (key.clone(), key.warm());
     let stored = |key: &SnapshotKey| bench.snapshot(key).map_err(|e| bench.trouble(&e));
+    // What this very run gave, when an engine died between keeping that and saying so.
+    for key in [&cold, &warm] {
+        if let Some(fresh) = stored(&of_run(key, &question))? {
+            let known = stored(key)?;
+            return joined(bench, &question, key.clone(), &filtered.tree, fresh, known);
+        }
+    }
     let mut landed = question.landed.filter(|_| bench.keeps() && question.confirms.is_none()).cloned();
     if question.confirms.is_none() {
         if let Some(snapshot) = stored(&cold)?.filter(|s| s.summary().outcome != StageOutcome::NotRun) {
@@ -143,14 +145,39 @@ where
     fresh.fingerprint = bench.fingerprint().await.map_err(|e| bench.trouble(&e))?.to_owned();
     fresh.start = if seat.warm { Start::Warm } else { Start::Cold };
     bench.redactor().snapshot(&mut fresh);
-    keep(bench, &SnapshotKey(format!("{}/{}", key.0, question.run)), &tree, &fresh)?;
+    keep(bench, &of_run(&key, &question), &tree, &fresh)?;
+    joined(bench, &question, key, &tree, fresh, None)
+}
+
+/// Under which key the result of one run is kept beside what all runs of its tree say together.
+fn of_run(key: &SnapshotKey, question: &Question<'_>) -> SnapshotKey {
+    SnapshotKey(format!("{}/{}", key.0, question.run))
+}
+
+/// Keeps what a run gave, taken together with the one it confirms; `known` is what an engine that died may have made of it.
+fn joined(
+    bench: &Bench,
+    question: &Question<'_>,
+    key: SnapshotKey,
+    tree: &TreeId,
+    fresh: Snapshot,
+    known: Option<Snapshot>,
+) -> Result<Examined, Unverified> {
     let first = match question.confirms {
         None => None,
         // Only equals are joined.
-        Some(first) => stored(first)?.filter(|first| first.start == fresh.start),
+        Some(first) => {
+            let first = bench.snapshot(first).map_err(|e| bench.trouble(&e))?;
+            first.filter(|first| first.start == fresh.start)
+        }
     };
-    let snapshot = first.map_or_else(|| fresh.clone(), |first| confirm(&first, &fresh));
-    keep(bench, &key, &tree, &snapshot)?;
+    let snapshot = match (first, known) {
+        (Some(_), Some(known)) if known.confirmed => known,
+        (None, Some(known)) => known,
+        (Some(first), _) => confirm(&first, &fresh),
+        (None, None) => fresh,
+    };
+    keep(bench, &key, tree, &snapshot)?;
     Ok(Examined { key, snapshot, reused: false })
 }
 
@@ -159,114 +186,10 @@ fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) ->
     bench.store().snapshot_replace(key, tree, bench.clock.now(), &text).map_err(|e| bench.trouble(&e))
 }
 
-/// Verifies one tree for the merge queue, or answers from the store.
-///
-/// # Errors
-/// A sentence about infrastructure: nothing is known of the tree.
-pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, Unverified> {
-    let (stages, extent) = evidence::stages(shop, &order);
-    let confirms = order.confirms.as_ref();
-    let landed = Some(&order.onto).filter(|_| !order.cold);
-    // What is run beside the queue does not take away what the next candidate may start from.
-    let aside = shop.keeps()
-        && matches!(
-            order.role,
-            VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::AcceptBefore | VerifyRole::Extra
-        );
-    let seat = slot(shop, confirms.is_some() != aside);
-    let asked = Asked { name: &order.run.to_string(), slot: seat, confirms, landed };
-    let examined = in_mission(shop, asked, &order.tip, (&stages, extent), kill).await?;
-    // Nobody has read the files of a tree whose result was known before.
-    if examined.reused && !shop.source.adds_whole(&order.tip.commit).await.map_err(|e| shop.trouble(&e))? {
-        return Err(Trouble::from(format!("{} lacks objects", order.tip.commit)).into());
-    }
-    let before = match &order.against {
-        None => None,
-        Some(key) => Some(
-            shop.snapshot(key)
-                .map_err(|e| shop.trouble(&e))?
-                .ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?,
-        ),
-    };
-    let Examined { key, snapshot, reused } = examined;
-    let delta = before.map(|before| delta(&before, &snapshot));
-    Ok(Verification {
-        key,
-        summary: snapshot.summary(),
-        delta,
-        reused,
-        confirmed: snapshot.confirmed,
-        warm: snapshot.start == Start::Warm,
-    })
-}
-
-/// How a verification of a mission is made.
-#[derive(Debug, Clone, Copy)]
-struct Asked<'a> {
-    /// Names the run within the mission, for its folder and for the store.
-    name: &'a str,
-    slot: u32,
-    confirms: Option<&'a SnapshotKey>,
-    landed: Option<&'a CommitId>,
-}
-
-/// What any stages say of any commit, in one of the mission's slots for verifications.
-async fn in_mission(
-    shop: &Shop,
-    asked: Asked<'_>,
-    tip: &Tip,
-    (stages, extent): (&[StageSpec], Extent),
-    kill: watch::Receiver<bool>,
-) -> Result<Examined, Unverified> {
-    let Asked { name, slot, confirms, landed } = asked;
-    let dir = shop.verify_dir(name);
-    let run = format!("{}-{name}", shop.mission);
-    let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms, landed };
-    let label = format!("{}/.verify/{name}", shop.mission);
-    let stop = kill.clone();
-    let seat = async |filtered: Filtered, landed: Option<CommitId>| {
-        if let Some(Ready { workspace, warm }) = adoptable(shop, &dir.join("0"), slot, &label).await {
-            return Ok(Seat { slot, workspace, adopted: true, warm });
-        }
-        let beside = landed.as_ref().map_or(Beside::Nothing, Beside::OfLanded);
-        let wanted = Wanted { slot, label: &label, base: &tip.commit, without: Some(&filtered), beside };
-        let Ready { workspace, warm } = in_slot(shop, wanted, &dir, stop).await?;
-        Ok(Seat { slot, workspace, adopted: false, warm })
-    };
-    examine(shop, question, seat, kill).await
-}
-
-/// Ends what a dead engine left running of one of its verifications, and frees its slot: nobody's work is in it.
-///
-/// # Errors
-/// Which processes live on, or why the slot cannot be freed.
-pub async fn end_abandoned(shop: &Shop, run: u64) -> Result<(), String> {
-    let mut alive = Vec::new();
-    for left in runs_below(&shop.verify_dir(&run.to_string())) {
-        alive.extend(left.end(GRACE).await.survivors.iter().map(u32::to_string));
-    }
-    if !alive.is_empty() {
-        return Err(format!("processes of verification {run} cannot be ended: {}", alive.join(", ")));
-    }
-    let pool = shop.pool().await.map_err(|e| chain(&e))?;
-    let label = format!("{}/.verify/{run}", shop.mission);
-    for (slot, owner) in pool.dirty_slots().map_err(|e| chain(&e))? {
-        if owner == label {
-            pool.hold(slot).and_then(|()| pool.release(slot)).map_err(|e| chain(&e))?;
-        }
-    }
-    Ok(())
-}
-
 /// The stages that make a snapshot.
 #[must_use]
 pub fn gate_stages(bench: &Bench) -> Vec<StageSpec> {
     bench.settings().verification.stages.iter().filter(|s| s.tier == Tier::Gate).cloned().collect()
-}
-
-/// Slots of verifications follow those of units: one, and one more for confirming runs.
-fn slot(shop: &Shop, confirming: bool) -> u32 {
-    shop.settings().parallel.num_workers + u32::from(confirming)
 }
 
 async fn run_stages(
@@ -278,6 +201,10 @@ async fn run_stages(
     let mut results = Vec::new();
     for (nth, stage) in question.stages.iter().enumerate() {
         let dir = question.dir.join(nth.to_string());
+        if !seat.adopted {
+            // It ran in a workspace that was prepared otherwise.
+            put_aside(&dir, GRACE).await.map_err(|e| bench.trouble(&e))?;
+        }
         let adopted = seat.adopted && dir.exists();
         let on = Ground { workspace: &seat.workspace, tree: &question.tip.tree, adopted, home: Home::Slots };
         let result = run_stage(bench, stage, dir, on, kill.clone()).await;
@@ -288,7 +215,7 @@ async fn run_stages(
 }
 
 /// Gives back the slot of a run that went to its end on this commit.
-async fn free(bench: &Bench, slot: u32, commit: &CommitId) -> Result<(), Trouble> {
+pub(super) async fn free(bench: &Bench, slot: u32, commit: &CommitId) -> Result<(), Trouble> {
     let pool = bench.pool().await.map_err(|e| bench.trouble(&e))?;
     if bench.keeps() {
         pool.note_ran(slot, &Ran::Ended(commit.clone())).map_err(|e| bench.trouble(&e))?;
@@ -387,42 +314,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())
 }
 
-/// The slot of a verification that an earlier engine had begun with the run in `first`, when its runs can go on in it.
-async fn adoptable(shop: &Shop, first: &Path, slot: u32, label: &str) -> Option<Ready> {
-    let pool = shop.pool().await.ok()?;
-    let ours = pool.dirty_slots().ok()?.iter().any(|(s, l)| *s == slot && l == label);
-    // What nobody noted may have been there.
-    let warm = shop.keeps() && pool.ran(slot) != Some(Ran::Begun { warm: false });
-    (ours && first.join("claim").exists()).then(|| Ready { workspace: pool.path(slot), warm })
-}
-
-/// Prepares a slot for a verification. What an earlier, dead one left in it is nobody's work; what a unit left there, in a
-/// mission with more workers, is pinned first.
-async fn in_slot(
-    shop: &Shop,
-    wanted: Wanted<'_>,
-    dir: &Path,
-    kill: watch::Receiver<bool>,
-) -> Result<Ready, Unverified> {
-    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
-    let stale = pool.dirty_slots().map_err(|e| shop.trouble(&e))?.into_iter().find(|(s, _)| *s == wanted.slot);
-    if let Some((_, old)) = stale {
-        super::collecting::rescue(shop, wanted.slot, &old, wanted.base).await?;
-    }
-    match prepare::workspace(shop, wanted, &dir.join("setup"), kill).await {
-        Ok(ready) => Ok(ready),
-        Err(NotReady::Killed) => Err("killed".to_owned().into()),
-        // It quotes what setup said.
-        Err(NotReady::Failed(mut trouble)) => {
-            shop.redactor().trouble(&mut trouble);
-            Err(trouble.into())
-        }
-        Err(NotReady::Setup { code, why }) => {
-            Err(Unverified { why: shop.redactor().clean(&why), cause: Cause::Setup, setup: Some(code) })
-        }
-    }
-}
-
 fn conclude(
     stage: &StageSpec,
     workspace: &Path,
@@ -446,46 +337,4 @@ fn conclude(
     };
     let output = relative(output, &workspace.to_string_lossy());
     Ok(StageResult::conclude(stage, &end, &output, left, millis))
-}
-
-/// Runs one shell line in a prepared slot at `tip` (the objective's check); true when it exits with 0.
-///
-/// # Errors
-/// A sentence about infrastructure.
-pub async fn check(
-    shop: &Shop,
-    line: &str,
-    tip: &Tip,
-    name: &str,
-    kill: watch::Receiver<bool>,
-) -> Result<bool, Trouble> {
-    let dir = shop.state.runs().join(shop.mission.as_str()).join(".check").join(name);
-    let slot = slot(shop, false);
-    let label = format!("{}/.check/{name}", shop.mission);
-    let run_dir = untold(&dir).await;
-    let cwd = match adoptable(shop, &run_dir, slot, &label).await {
-        Some(ready) => ready.workspace,
-        None => {
-            let beside = Beside::OfLanded(&tip.commit);
-            let wanted = Wanted { slot, label: &label, base: &tip.commit, without: None, beside };
-            in_slot(shop, wanted, &dir, kill.clone()).await?.workspace
-        }
-    };
-    let env = shop.allowed_env(&shop.settings().verification.env);
-    let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout).at_home(Home::Slots);
-    let ended = run(shop, job, kill, false).await;
-    free(shop, slot, &tip.commit).await?;
-    Ok(ended.end == End::Exited(0))
-}
-
-/// The first numbered run directory below `dir` that says, or may yet say, something: not one that was killed.
-async fn untold(dir: &Path) -> PathBuf {
-    let mut nth = 0;
-    loop {
-        let run = dir.join(nth.to_string());
-        if !run.exists() || !matches!(find(&run).await, Found::Ended(Exit::Killed) | Found::NeverStarted) {
-            return run;
-        }
-        nth += 1;
-    }
 }

@@ -78,7 +78,7 @@ fn hunt(world: &World, mut engine: Engine, random: &mut fastrand::Rng) -> u64 {
             _ => Duration::from_millis(random.u64(0..=LIFE)),
         };
         if let Some(said) = engine.ended_within(life) {
-            said.exits(0);
+            assert_eq!(said.code, Some(0), "{said:?}\n{}", world.mc(&["report"]).out);
             for row in world.kinds("resumed") {
                 let since = spawned.iter().rev().find(|at| **at <= row.at).map_or(0, |at| row.at - at);
                 assert!(since < 5_000, "{since} ms from `mc mission resume` to its first record");

@@ -177,6 +177,31 @@ fn p4_an_engine_killed_while_green_is_verified_cold_goes_on_and_finds_the_same()
     night.audit();
 }
 
+/// What `setup` made before a kill is gone when the workspace is prepared anew, whatever its run says of itself.
+#[test]
+fn p1_p4_a_setup_that_ended_after_its_engine_was_killed_is_run_again_in_the_new_workspace() {
+    let night = Night::new();
+    night.write(".gitignore", "build/\n");
+    night.write("inputs", "1");
+    let setup = "echo setup >> ~/setups; while test -e ~/wait; do sleep 0.05; done; mkdir -p build; touch build/ready";
+    night.settings(
+        "test -f build/ready && sh run.sh",
+        &format!("[target]\nsetup = \"{setup}\"\nsetup_inputs = [\"inputs\"]\n[scheduler.parallel]\nnum_workers = 1"),
+    );
+    let path = night.plan(&unit("one", "echo 2 > inputs; touch ~/wait"));
+    let engine = night.begin(&["mission", "start", "--plan", &path]);
+    // For the base, for the unit, and for what would land.
+    night.until("test $(wc -l < ~/setups) = 3");
+    engine.signal("KILL");
+    drop(engine);
+    night.sh("rm ~/wait");
+    night.until("test $(find $MC_STATE_DIR/runs -path '*/.verify/*/setup/exit' | wc -l) = 2");
+    night.mc(&["mission", "resume"]).exits(0).says(&["one: landed at"]);
+    assert_eq!(verifications(&night), ["baseline cold", "after cold"]);
+    assert_eq!(night.sh("wc -l < ~/setups"), "4");
+    night.audit();
+}
+
 /// Where nothing may stay, nothing is run more often.
 #[test]
 fn p13_where_nothing_stays_nothing_is_run_twice() {

@@ -4,9 +4,11 @@
 //! [`claim_ourselves`] wins a directory, a result is read whole or not at all, and the program never sees the engine's
 //! environment, lock or descriptors. The protocol, its races and the tests are described in `docs/runs.md`.
 
+mod aside;
 mod files;
 mod mounts;
 
+pub use aside::put_aside;
 pub use files::{
     Limits, Program, Settings, Start, parse_command, parse_limits, parse_settings, start_text, trial_text,
 };

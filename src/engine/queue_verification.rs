@@ -1,0 +1,204 @@
+//! Verifications that a mission asks for: of the merge queue's trees, and of its objective. Each has a folder and a slot of its
+//! own, by which an engine that takes over finds what an earlier one began.
+
+use super::error::chain;
+use super::evidence;
+use super::homes::Home;
+use super::prepare::{self, Beside, NotReady, Ready, Wanted};
+use super::runs::{End, GRACE, Job, run};
+use super::shop::Shop;
+use super::verification::{Examined, Extent, Question, Seat, examine, free};
+use crate::adapters::git::filter::Filtered;
+use crate::adapters::host::rundir::{Exit, Found, find, runs_below};
+use crate::adapters::workspace::leftovers::Ran;
+use crate::domain::mission::{Unverified, Verification, VerifyOrder, VerifyRole};
+use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::values::{CommitId, Tip};
+use crate::domain::verify::SnapshotKey;
+use crate::domain::verify::delta::delta;
+use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::snapshot::Start;
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+
+/// Verifies one tree for the merge queue, or answers from the store.
+///
+/// # Errors
+/// A sentence about infrastructure: nothing is known of the tree.
+pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, Unverified> {
+    let (stages, extent) = evidence::stages(shop, &order);
+    let confirms = order.confirms.as_ref();
+    let landed = Some(&order.onto).filter(|_| !order.cold);
+    // What is run beside the queue does not take away what the next candidate may start from.
+    let aside = shop.keeps()
+        && matches!(
+            order.role,
+            VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::AcceptBefore | VerifyRole::Extra
+        );
+    let seat = slot(shop, confirms.is_some() != aside);
+    let asked = Asked { name: &order.run.to_string(), slot: seat, confirms, landed };
+    let examined = in_mission(shop, asked, &order.tip, (&stages, extent), kill).await?;
+    // Nobody has read the files of a tree whose result was known before.
+    if examined.reused && !shop.source.adds_whole(&order.tip.commit).await.map_err(|e| shop.trouble(&e))? {
+        return Err(Trouble::from(format!("{} lacks objects", order.tip.commit)).into());
+    }
+    let before = match &order.against {
+        None => None,
+        Some(key) => Some(
+            shop.snapshot(key)
+                .map_err(|e| shop.trouble(&e))?
+                .ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?,
+        ),
+    };
+    let Examined { key, snapshot, reused } = examined;
+    let delta = before.map(|before| delta(&before, &snapshot));
+    Ok(Verification {
+        key,
+        summary: snapshot.summary(),
+        delta,
+        reused,
+        confirmed: snapshot.confirmed,
+        warm: snapshot.start == Start::Warm,
+    })
+}
+
+/// How a verification of a mission is made.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    /// Names the run within the mission, for its folder and for the store.
+    name: &'a str,
+    slot: u32,
+    confirms: Option<&'a SnapshotKey>,
+    landed: Option<&'a CommitId>,
+}
+
+/// What any stages say of any commit, in one of the mission's slots for verifications.
+async fn in_mission(
+    shop: &Shop,
+    asked: Asked<'_>,
+    tip: &Tip,
+    (stages, extent): (&[StageSpec], Extent),
+    kill: watch::Receiver<bool>,
+) -> Result<Examined, Unverified> {
+    let Asked { name, slot, confirms, landed } = asked;
+    let dir = shop.verify_dir(name);
+    let run = format!("{}-{name}", shop.mission);
+    let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms, landed };
+    let label = format!("{}/.verify/{name}", shop.mission);
+    let stop = kill.clone();
+    let seat = async |filtered: Filtered, landed: Option<CommitId>| {
+        if let Some(Ready { workspace, warm }) = adoptable(shop, &dir.join("0"), slot, &label).await {
+            return Ok(Seat { slot, workspace, adopted: true, warm });
+        }
+        let beside = landed.as_ref().map_or(Beside::Nothing, Beside::OfLanded);
+        let wanted = Wanted { slot, label: &label, base: &tip.commit, without: Some(&filtered), beside };
+        let Ready { workspace, warm } = in_slot(shop, wanted, &dir, stop).await?;
+        Ok(Seat { slot, workspace, adopted: false, warm })
+    };
+    examine(shop, question, seat, kill).await
+}
+
+/// Ends what a dead engine left running of one of its verifications, and frees its slot: nobody's work is in it.
+///
+/// # Errors
+/// Which processes live on, or why the slot cannot be freed.
+pub async fn end_abandoned(shop: &Shop, run: u64) -> Result<(), String> {
+    let mut alive = Vec::new();
+    for left in runs_below(&shop.verify_dir(&run.to_string())) {
+        alive.extend(left.end(GRACE).await.survivors.iter().map(u32::to_string));
+    }
+    if !alive.is_empty() {
+        return Err(format!("processes of verification {run} cannot be ended: {}", alive.join(", ")));
+    }
+    let pool = shop.pool().await.map_err(|e| chain(&e))?;
+    let label = format!("{}/.verify/{run}", shop.mission);
+    for (slot, owner) in pool.dirty_slots().map_err(|e| chain(&e))? {
+        if owner == label {
+            pool.hold(slot).and_then(|()| pool.release(slot)).map_err(|e| chain(&e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Slots of verifications follow those of units: one, and one more for confirming runs.
+fn slot(shop: &Shop, confirming: bool) -> u32 {
+    shop.settings().parallel.num_workers + u32::from(confirming)
+}
+
+/// The slot of a verification that an earlier engine had begun with the run in `first`, when its runs can go on in it.
+async fn adoptable(shop: &Shop, first: &Path, slot: u32, label: &str) -> Option<Ready> {
+    let pool = shop.pool().await.ok()?;
+    let ours = pool.dirty_slots().ok()?.iter().any(|(s, l)| *s == slot && l == label);
+    // What nobody noted may have been there.
+    let warm = shop.keeps() && pool.ran(slot) != Some(Ran::Begun { warm: false });
+    (ours && first.join("claim").exists()).then(|| Ready { workspace: pool.path(slot), warm })
+}
+
+/// Prepares a slot for a verification. What an earlier, dead one left in it is nobody's work; what a unit left there, in a
+/// mission with more workers, is pinned first.
+async fn in_slot(
+    shop: &Shop,
+    wanted: Wanted<'_>,
+    dir: &Path,
+    kill: watch::Receiver<bool>,
+) -> Result<Ready, Unverified> {
+    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
+    let stale = pool.dirty_slots().map_err(|e| shop.trouble(&e))?.into_iter().find(|(s, _)| *s == wanted.slot);
+    if let Some((_, old)) = stale {
+        super::collecting::rescue(shop, wanted.slot, &old, wanted.base).await?;
+    }
+    match prepare::workspace(shop, wanted, &dir.join("setup"), kill).await {
+        Ok(ready) => Ok(ready),
+        Err(NotReady::Killed) => Err("killed".to_owned().into()),
+        // It quotes what setup said.
+        Err(NotReady::Failed(mut trouble)) => {
+            shop.redactor().trouble(&mut trouble);
+            Err(trouble.into())
+        }
+        Err(NotReady::Setup { code, why }) => {
+            Err(Unverified { why: shop.redactor().clean(&why), cause: Cause::Setup, setup: Some(code) })
+        }
+    }
+}
+
+/// Runs one shell line in a prepared slot at `tip` (the objective's check); true when it exits with 0.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn check(
+    shop: &Shop,
+    line: &str,
+    tip: &Tip,
+    name: &str,
+    kill: watch::Receiver<bool>,
+) -> Result<bool, Trouble> {
+    let dir = shop.state.runs().join(shop.mission.as_str()).join(".check").join(name);
+    let slot = slot(shop, false);
+    let label = format!("{}/.check/{name}", shop.mission);
+    let run_dir = untold(&dir).await;
+    let cwd = match adoptable(shop, &run_dir, slot, &label).await {
+        Some(ready) => ready.workspace,
+        None => {
+            let beside = Beside::OfLanded(&tip.commit);
+            let wanted = Wanted { slot, label: &label, base: &tip.commit, without: None, beside };
+            in_slot(shop, wanted, &dir, kill.clone()).await?.workspace
+        }
+    };
+    let env = shop.allowed_env(&shop.settings().verification.env);
+    let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout).at_home(Home::Slots);
+    let ended = run(shop, job, kill, false).await;
+    free(shop, slot, &tip.commit).await?;
+    Ok(ended.end == End::Exited(0))
+}
+
+/// The first numbered run directory below `dir` that says, or may yet say, something: not one that was killed.
+async fn untold(dir: &Path) -> PathBuf {
+    let mut nth = 0;
+    loop {
+        let run = dir.join(nth.to_string());
+        if !run.exists() || !matches!(find(&run).await, Found::Ended(Exit::Killed) | Found::NeverStarted) {
+            return run;
+        }
+        nth += 1;
+    }
+}
