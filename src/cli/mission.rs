@@ -13,9 +13,9 @@ use crate::engine::plans::{self, Offered};
 use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::aside::named;
-use crate::report::status;
 use crate::report::text::plain;
 use crate::report::words::{sum_seen, word};
+use crate::report::{needs, status};
 use serde_json::json;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
@@ -194,7 +194,7 @@ pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
             let then = if decided {
                 format!("its end is decided: {}", look.next())
             } else {
-                status::OF_A_WAITING_STOP.to_owned()
+                needs::OF_A_WAITING_STOP.to_owned()
             };
             say(context, Some(&id), "no-engine", &format!("mission {id}: no engine works on it; {then}"));
         }
@@ -250,7 +250,7 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
     } else if ends {
         let text = format!(
             "{id}: the mission is stopping, so that `mc mission resume` ends it without that; {}",
-            status::ANSWER_AGAIN
+            needs::ANSWER_AGAIN
         );
         say(context, Some(mission), "stopping", &text);
     } else {

@@ -22,6 +22,7 @@ pub mod mission_json;
 pub mod progress;
 pub mod prometheus;
 
+pub mod needs;
 pub mod status;
 pub mod units;
 

@@ -4,7 +4,7 @@
 //! is unknown has no sample (an unknown cost is no 0). Every sample carries `repository`, so that the pages of several
 //! repositories can stand side by side.
 
-use super::status::needs_you;
+use super::needs::needs_you;
 use super::words::word;
 use super::{View, cost};
 use crate::domain::mission::times::{Phase, times};

@@ -1,0 +1,88 @@
+//! What only a person can do, for the status, the report and what watches missions.
+
+use super::words::{count, short};
+use super::{View, aside};
+use crate::domain::mission::{State, UnitState};
+use crate::domain::trouble::Cause;
+
+/// What a person can do about a stop that no engine has taken.
+pub const OF_A_WAITING_STOP: &str = "a stop waits: `mc mission resume` withdraws it and goes on, `mc mission resume \
+     --finish` lets what runs finish and land, then ends the mission, `mc mission stop --now` ends it at once";
+
+/// What becomes of an answer that the end of its mission overtakes.
+pub const ANSWER_AGAIN: &str =
+    "write the answer into its text in BACKLOG.md with `- status: todo` for the next mission";
+
+/// What only a person can do, one line each, most urgent first.
+#[must_use]
+pub fn needs_you(view: &View<'_>) -> Vec<String> {
+    let state = view.state;
+    let mut lines = Vec::new();
+    if let Some((reason, hint)) = &state.hold {
+        lines.push(format!("nothing lands: {}. {}", short(reason, 400), short(hint, 400)));
+    }
+    if let Some(cause) = in_trouble(state).filter(|_| state.suspended_by.is_some() || !view.alone()) {
+        let then = match &state.suspended_by {
+            Some(_) => "; then `mc mission resume` goes on, nothing is lost",
+            None => "; it is tried again, and goes on by itself when it works",
+        };
+        lines.push(format!("{}: {}{then}", short(&cause.words(), 400), cause.remedy()));
+    }
+    if state.over()
+        && state.hold.is_none()
+        && let Some(last) = state.cold.unproven.last()
+    {
+        lines.push(format!(
+            "green's last {} passed with files of earlier runs, and nobody has asked without them: `mc verify --fresh {}`",
+            count(state.cold.unproven.len() as u64, "landing"),
+            last.tip.commit.short()
+        ));
+    }
+    if let Some(landing) = &state.landing
+        && landing.candidate.is_some()
+        && !landing.in_flight
+        && let Some(why) = state.problems.last().filter(|problem| problem.starts_with("landings wait"))
+    {
+        lines.push(short(why, 400));
+    }
+    if let Some(outside) = &state.outside {
+        lines.push(aside::not_taken_in(outside));
+    }
+    let answered: Vec<_> = view.retries().collect();
+    for unit in state.units.iter().filter(|unit| unit.state == UnitState::Held) {
+        if answered.contains(&&unit.spec.id) {
+            lines.push(format!("{} is held; its answer waits for `mc mission resume`", unit.spec.id));
+            continue;
+        }
+        let question = match unit.reason.trim() {
+            "" => String::new(),
+            reason => format!(": {}", short(reason, 400)),
+        };
+        lines.push(format!("{} is held{question} (`mc unit retry {} --say TEXT`)", unit.spec.id, unit.spec.id));
+    }
+    if view.stop_waits() {
+        lines.push(format!("no engine works on the mission, and {OF_A_WAITING_STOP}"));
+    } else if view.ends_on_resume() {
+        lines.push(
+            "the mission is stopping: `mc mission resume` starts nothing new, lands what is done and ends it"
+                .to_owned(),
+        );
+        for unit in view.retries() {
+            lines.push(format!("the fresh start of {unit} comes to nothing by that: {ANSWER_AGAIN}"));
+        }
+    } else if view.alone() && state.suspended_by.is_none() {
+        lines.push("no engine works on the mission: `mc mission resume` goes on".to_owned());
+    }
+    for (unit, n) in view.left.agents {
+        lines.push(format!(
+            "attempt {n} of {unit} still runs without an engine: `mc mission resume` adopts it, `mc mission stop --now` ends it"
+        ));
+    }
+    lines
+}
+
+/// The common cause that keeps the mission waiting, or has suspended it.
+pub(super) fn in_trouble(state: &State) -> Option<&Cause> {
+    let open = || state.circuit().filter(|_| !state.over())?.cause();
+    state.suspended_by.as_ref().or_else(open)
+}
