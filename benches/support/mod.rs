@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may panic")]
 
 use mission_control::domain::mission::{
-    AttemptReport, Command, Event, Ground, Integration, LandResult, Policy, Record, RunEnd, State, Verification, decide,
+    AttemptReport, Command, Event, Ground, Integration, LandResult, Noticed, Policy, Record, RunEnd, State,
+    Verification, decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
@@ -79,13 +80,16 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
                 delta: order.against.map(|_| Delta { added: 1, ..Delta::default() }),
                 reused: false,
                 confirmed: false,
+                noticed: Noticed::default(),
             };
             Event::Verified { run: order.run, result: Ok(Box::new(verification)) }
         }
         Command::Land { token, candidate, .. } => {
             Event::LandEnded { token, result: Ok(LandResult::Landed { now: candidate }) }
         }
-        Command::CheckObjective { round, .. } => Event::ObjectiveChecked { round, met: Ok(true) },
+        Command::CheckObjective { round, .. } => {
+            Event::ObjectiveChecked { round, met: Ok(true), pins: Vec::new(), moved: None }
+        }
         Command::Exit { .. }
         | Command::ReadBacklog { .. }
         | Command::Kill { .. }

@@ -15,7 +15,7 @@ use crate::engine::views;
 use crate::report::aside::named;
 use crate::report::text::plain;
 use crate::report::words::{sum_seen, word};
-use crate::report::{needs, status};
+use crate::report::{lines, needs, status};
 use serde_json::json;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
@@ -164,6 +164,9 @@ pub(super) async fn last_lines(context: &Context, site: &Site) -> Result<(), Cli
             output::line(&status::truth(&view));
         }
         output::line(&format!("units: {}", sum_seen(&view)));
+        for line in lines::repository(view.state) {
+            output::line(&line);
+        }
         output::line(&format!("next: {}", status::next_action(&view, &look.green)));
     }
     Ok(())

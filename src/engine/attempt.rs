@@ -13,7 +13,7 @@ use super::collecting::{
     tell_left_by_setup,
 };
 use super::evidence;
-use super::foreign::{foreign_refs, in_lines};
+use super::foreign::{self, foreign_changes};
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, Beside, NotReady, Wanted};
 use super::runs::{End, Ended, Home, Job, run, run_telling};
@@ -135,8 +135,9 @@ impl Folder {
         self.root.join("result.json")
     }
 
-    fn refs(&self) -> PathBuf {
-        self.root.join("refs")
+    /// What the user's repository was when the attempt began.
+    fn seen(&self) -> foreign::Notes {
+        foreign::Notes { refs: self.root.join("refs"), local: self.root.join("repository.json") }
     }
 
     fn report(&self) -> PathBuf {
@@ -166,8 +167,8 @@ async fn begin(
 ) -> Result<Job, NotReady> {
     let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(shop.trouble_at(what, e));
     files::make_new_own_dir(shop.state.root(), &place.root).map_err(|e| failed("make the attempt's folder", &e))?;
-    let refs = shop.source.refs_snapshot().await.map_err(|e| failed("read the source's refs", &e))?;
-    files::write_own(&place.refs(), &in_lines(&refs)).map_err(|e| failed("write the source's refs", &e))?;
+    let before = foreign::look(shop).await.map_err(|e| failed("look at the source repository", &e))?;
+    place.seen().write(&before).map_err(|e| failed("note the state of the source repository", &e))?;
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
     sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
@@ -276,6 +277,8 @@ async fn finish(
     match collected(shop, order, &place.root, handoff.as_ref()).await {
         Ok(Kept::Gone) => {
             report.end = RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
+            report.unpinned = true;
+            foreign_changes(shop, order, &place.seen(), None, &mut report).await;
             return Ok(settle(shop, order, place, report).await);
         }
         Ok(Kept::SetAside { place: at, why }) => {
@@ -287,6 +290,7 @@ async fn finish(
                  `mc unit retry {}`",
                 order.spec.id
             ));
+            foreign_changes(shop, order, &place.seen(), None, &mut report).await;
             return Ok(settle(shop, order, place, report).await);
         }
         Ok(Kept::Pinned(found)) => {
@@ -306,7 +310,7 @@ async fn finish(
                 claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
             }
             report.hold = found.question(&order.spec.id);
-            foreign_refs(shop, order, &place.refs(), &found, &mut report).await;
+            foreign_changes(shop, order, &place.seen(), Some(&found), &mut report).await;
             leave_out(order, &found, &mut report);
             tell_left_by_setup(shop, &found, &mut report);
             look_elsewhere(order, &found, &attempt_of(shop, order, &place.root).kept_ref(), &mut report);
@@ -354,7 +358,10 @@ async fn looked_at(
         Err(e) => Err(shop.trouble(&e)),
     };
     match workspace {
-        Ok(workspace) => evidence::look(shop, &stages, &place.root, &workspace, &mut report, kill).await,
+        Ok(workspace) => {
+            evidence::look(shop, &stages, &place.root, &workspace, &mut report, kill).await;
+            foreign::after_stages(shop, order, &place.seen(), &mut report).await;
+        }
         Err(trouble) => report.end = RunEnd::Infrastructure(trouble),
     }
     settle(shop, order, place, report).await

@@ -2,6 +2,7 @@
 
 use super::error::EngineError;
 use super::evidence_audit;
+use super::green_positions::{self, Landings};
 use super::history::{self, History};
 use super::shop::Effective;
 use super::site::Site;
@@ -13,7 +14,7 @@ use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::{Chain, Store};
 use crate::domain::mission::{MergeSource, Record, UnitState};
 use crate::domain::plan::globs::Globs;
-use crate::domain::values::{CommitId, Tip};
+use crate::domain::values::{CommitId, Tip, TreeId};
 use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
@@ -55,13 +56,22 @@ pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
         }
     }
     lost(&mut audit, &git, &known(&store)?, green.as_ref()).await?;
+    let mut histories = Vec::new();
     for mission in history::missions(&store)? {
         audit.missions += 1;
         match history::load(&store, Some(&mission)) {
-            Ok(Some(history)) => check(&mut audit, &git, green.as_ref(), &store, &site.facts, &history).await?,
-            Ok(None) => {}
+            Ok(history) => histories.extend(history),
             Err(error) => audit.broken.push(format!("mission {mission}: its journal does not fold: {error}")),
         }
+    }
+    let landings = Landings::read(&git, green.as_ref(), &histories).await?;
+    let look = Look { git: &git, green: green.as_ref(), store: &store, facts: &site.facts, landings: &landings };
+    for history in &histories {
+        check(&mut audit, &look, history).await?;
+    }
+    let names: BTreeSet<String> = histories.iter().filter_map(green_ref).collect();
+    for name in names {
+        audit.broken.extend(green_positions::unjudged(&git, &name, &histories).await?);
     }
     Ok(audit)
 }
@@ -78,16 +88,28 @@ async fn lost(audit: &mut Audit, git: &Git, known: &Known, green: Option<&Tip>) 
 /// What an intended landing rests on: the gate's snapshot, and those of the unit's own lines.
 type Shown<'a> = (&'a SnapshotKey, Option<&'a SnapshotKey>, Option<&'a SnapshotKey>);
 
-async fn check(
-    audit: &mut Audit,
-    git: &Git,
-    green: Option<&Tip>,
-    store: &Store,
-    facts: &SourceFacts,
-    history: &History,
-) -> Result<(), EngineError> {
+/// What landings are checked against.
+struct Look<'a> {
+    git: &'a Git,
+    green: Option<&'a Tip>,
+    store: &'a Store,
+    facts: &'a SourceFacts,
+    landings: &'a Landings,
+}
+
+/// Full name of the green branch of a mission.
+fn green_ref(history: &History) -> Option<String> {
+    let effective: Effective = serde_json::from_value(history.state.settings.clone()).ok()?;
+    Some(format!("refs/heads/{}", effective.settings.green_branch))
+}
+
+async fn check(audit: &mut Audit, look: &Look<'_>, history: &History) -> Result<(), EngineError> {
+    let Look { git, store, facts, .. } = *look;
     let mission = &history.mission;
-    let rule = Rule::of(history);
+    let mut rule = Rule::of(history);
+    if let Ok(rule) = &mut rule {
+        rule.filter(look, history).await;
+    }
     let mut keys: BTreeMap<&CommitId, Shown<'_>> = BTreeMap::new();
     let mut landed = BTreeSet::new();
     let taken_back: BTreeSet<&CommitId> = history.records.iter().flat_map(|(_, _, record)| taken(record)).collect();
@@ -116,9 +138,9 @@ async fn check(
                 }
                 let key = keys.get(&candidate.commit).copied();
                 // What a person took back need not be in green; everything else about it still holds.
-                let home = if taken_back.contains(&candidate.commit) { Some(candidate) } else { green };
+                let taken_back = taken_back.contains(&candidate.commit);
                 let gate = key.map(|(gate, ..)| gate);
-                let mut problems = landing(git, home, store, candidate, gate, source, mission.as_str()).await?;
+                let mut problems = landing(look, taken_back, candidate, gate, source, mission.as_str())?;
                 if let (Some(gate), Ok(rule), true) = (gate, &rule, problems.is_empty()) {
                     problems.extend(rule.broken_by(git, facts, store, candidate, gate).await?);
                 }
@@ -151,6 +173,10 @@ fn taken(record: &Record) -> &[CommitId] {
 struct Rule {
     stages: Vec<StageSpec>,
     ignore: Globs,
+    /// Whether anything is ignored at all.
+    ignores: bool,
+    /// Landed trees without it, as far as that is known.
+    left: BTreeMap<TreeId, TreeId>,
 }
 
 impl Rule {
@@ -159,9 +185,26 @@ impl Rule {
             serde_json::from_value(history.state.settings.clone()).map_err(|e| format!("its settings: {e}"))?;
         let verification = effective.settings.verification;
         Ok(Self {
+            left: BTreeMap::new(),
+            ignores: !verification.ignore.is_empty(),
             ignore: Globs::new(&verification.ignore).map_err(|bad| bad.to_string())?,
             stages: verification.stages.into_iter().filter(|stage| stage.tier == Tier::Gate).collect(),
         })
+    }
+
+    /// Takes out of all landed trees at once what is ignored; what this cannot do is done for each alone.
+    async fn filter(&mut self, look: &Look<'_>, history: &History) {
+        let landed = history.records.iter().filter_map(|(_, _, record)| match record {
+            Record::Landed { candidate, .. } => {
+                look.landings.commit(&candidate.commit).map(|commit| commit.tree.clone())
+            }
+            _ => None,
+        });
+        let trees: Vec<TreeId> = landed.filter(|_| self.ignores).collect();
+        match look.git.trees_without_paths(look.facts, &trees, |path| self.ignore.matches(path)).await {
+            Ok(left) => self.left = trees.into_iter().zip(left).collect(),
+            Err(error) => tracing::debug!("take out what is ignored: {error}"),
+        }
     }
 
     /// What does not hold between a landing and the snapshot it rests on: the snapshot must be of the landed tree without
@@ -174,8 +217,13 @@ impl Rule {
         candidate: &Tip,
         key: &SnapshotKey,
     ) -> Result<Option<String>, EngineError> {
-        let verified = git.without_paths(facts, &candidate.tree, |path| self.ignore.matches(path)).await?.tree;
         let of = store.snapshot_tree(key)?;
+        let known = self.left.get(&candidate.tree).filter(|left| of.as_deref() == Some(left.as_str()));
+        let verified = match (self.ignores, known) {
+            (true, Some(left)) => left.clone(),
+            (true, None) => git.without_paths(facts, &candidate.tree, |path| self.ignore.matches(path)).await?.tree,
+            (false, _) => candidate.tree.clone(),
+        };
         if of.as_deref() != Some(verified.as_str()) {
             let of = of.unwrap_or_default();
             return Ok(Some(format!("its snapshot is of the tree {of}, not of {}", verified.as_str())));
@@ -191,10 +239,9 @@ impl Rule {
     }
 }
 
-async fn landing(
-    git: &Git,
-    green: Option<&Tip>,
-    store: &Store,
+fn landing(
+    look: &Look<'_>,
+    taken_back: bool,
     candidate: &Tip,
     key: Option<&SnapshotKey>,
     source: &MergeSource,
@@ -202,12 +249,13 @@ async fn landing(
 ) -> Result<Vec<String>, EngineError> {
     let mut broken = Vec::new();
     let short = candidate.commit.short();
-    if git.resolve(candidate.commit.as_str()).await?.is_none_or(|found| found.tree != candidate.tree) {
+    let Some(commit) = look.landings.commit(&candidate.commit).filter(|commit| commit.tree == candidate.tree) else {
         return Ok(vec![format!("its commit {short} does not exist with the recorded tree")]);
-    }
-    match green {
+    };
+    match look.green {
+        _ if taken_back => {}
         None => broken.push("green does not exist".to_owned()),
-        Some(green) if !git.is_ancestor(&candidate.commit, &green.commit).await? => {
+        Some(green) if !look.landings.in_green(&candidate.commit) => {
             broken.push(format!("its commit {short} is not contained in green at {}", green.commit.short()));
         }
         Some(_) => {}
@@ -216,7 +264,7 @@ async fn landing(
         broken.push(format!("its commit {short} landed without a journaled intent"));
         return Ok(broken);
     };
-    match store.snapshot_get(key)?.map(|body| serde_json::from_str::<Snapshot>(&body)) {
+    match look.store.snapshot_get(key)?.map(|body| serde_json::from_str::<Snapshot>(&body)) {
         None => broken.push(format!("no snapshot of its tree is stored ({})", key.0)),
         Some(Err(error)) => broken.push(format!("its snapshot cannot be read: {error}")),
         Some(Ok(snapshot)) if snapshot.summary().outcome == StageOutcome::NotRun => {
@@ -236,11 +284,9 @@ async fn landing(
         ("Mc-Unit", unit.as_str()),
         ("Mc-Attempt", ""),
     ];
-    let body = git.out(&["log", "-1", "--format=%(trailers:only,unfold)", candidate.commit.as_str()]).await?;
-    let found: Vec<(&str, &str)> =
-        body.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();
     for (name, value) in &wanted {
-        if !found.iter().any(|(n, v)| n == name && !v.is_empty() && (value.is_empty() || v == value)) {
+        let says = |(n, v): &(String, String)| n == name && !v.is_empty() && (value.is_empty() || v == value);
+        if !commit.trailers.iter().any(says) {
             broken.push(format!("its commit {short} lacks the trailer `{name}: {value}`"));
         }
     }

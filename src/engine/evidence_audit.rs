@@ -34,7 +34,8 @@ pub async fn pins(git: &Git, history: &History) -> Result<(u64, Vec<String>), En
             // A later engine may have pinned it.
             if report.unpinned && !found.contains_key(&name) && !cleaned.contains_key(name.as_str()) {
                 broken.push(format!(
-                    "mission {mission}, {unit}: what attempt {n} left is not pinned; `mc pool list` shows where it is"
+                    "mission {mission}, {unit}: what attempt {n} left is not pinned; `mc unit show {unit}` tells why, \
+                     `mc pool list` what is set aside"
                 ));
             }
             continue;

@@ -1,7 +1,7 @@
 //! Commands to tasks: each command becomes one task that ends in exactly one event; a panic becomes that event too.
 
 use super::shop::Shop;
-use super::{attempt, books, ground, landing, preflight, queue_verification};
+use super::{attempt, books, ground, landing, pins, preflight, queue_verification};
 use crate::domain::mission::{AttemptReport, Command, Event, NoOffer, Refusal, RunEnd};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::UnitId;
@@ -159,21 +159,26 @@ impl Executor {
                     Event::LandEnded { token, result: landing::land(&shop, token, &candidate, &expected).await }
                 });
             }
-            Command::CheckObjective { round, green } => {
+            Command::CheckObjective { round, green, pins } => {
                 let kill = self.killable(Target::Check(round));
-                self.spawn(Event::ObjectiveChecked { round, met: Err(defect()) }, async move {
-                    if let Err(why) = landing::checkpoint(&shop, round, &green).await {
-                        tracing::warn!("pin the checkpoint of round {round}: {why}");
-                    }
-                    let Some(line) = shop.settings().target.check.clone() else {
-                        return Event::ObjectiveChecked { round, met: Ok(true) };
-                    };
-                    let met = queue_verification::check(&shop, &line, &green, &round.to_string(), kill).await;
-                    if let Err(why) = &met {
-                        tracing::warn!("check the objective: {why}");
-                    }
-                    Event::ObjectiveChecked { round, met }
-                });
+                self.spawn(
+                    Event::ObjectiveChecked { round, met: Err(defect()), pins: Vec::new(), moved: None },
+                    async move {
+                        let pins = pins::restore(&shop, pins).await;
+                        let moved = ground::moved_on(&shop, &green).await;
+                        if let Err(why) = landing::checkpoint(&shop, round, &green).await {
+                            tracing::warn!("pin the checkpoint of round {round}: {why}");
+                        }
+                        let Some(line) = shop.settings().target.check.clone() else {
+                            return Event::ObjectiveChecked { round, met: Ok(true), pins, moved };
+                        };
+                        let met = queue_verification::check(&shop, &line, &green, &round.to_string(), kill).await;
+                        if let Err(why) = &met {
+                            tracing::warn!("check the objective: {why}");
+                        }
+                        Event::ObjectiveChecked { round, met, pins, moved }
+                    },
+                );
             }
             Command::Exit { .. } => {}
         }

@@ -1,63 +1,218 @@
-//! Refs of the source that changed while an attempt ran. Those of a person are named; those that lead into the attempt's own
-//! work were written by it, and a person must look (`docs/decisions/0003-foreign-refs.md`).
+//! What changed in the user's repository while an attempt or a verification ran. Refs, HEAD and index of a person are named;
+//! what leads into the work of the run itself was written by it, and a person must look
+//! (`docs/decisions/0003-foreign-refs.md`). Settings, hooks and files of `info` decide what the user's git runs: who ran while
+//! they changed is held (`docs/decisions/0022-whoever-moved-green.md`).
 
 use super::shop::Shop;
 use crate::adapters::files;
+use crate::adapters::git::GitError;
+use crate::adapters::git::local::LocalState;
+use crate::adapters::git::others::RefFiles;
 use crate::adapters::git::refs::RefName;
 use crate::adapters::workspace::collect::Collected;
-use crate::domain::mission::{AttemptOrder, AttemptReport};
+use crate::domain::mission::{AttemptOrder, AttemptReport, Noticed};
 use crate::domain::values::CommitId;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::PoisonError;
 
-/// Refs in the form in which they are remembered from before an attempt: a line of id and name for each.
-#[must_use]
-pub fn in_lines(refs: &BTreeMap<RefName, CommitId>) -> Vec<u8> {
-    refs.iter().flat_map(|(name, id)| [id.as_str().as_bytes(), b" ", name.as_bytes(), b"\n"].concat()).collect()
+/// The user's repository at one time.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    refs: BTreeMap<RefName, CommitId>,
+    files: RefFiles,
+    local: LocalState,
 }
 
-fn remembered(lines: &[u8]) -> BTreeMap<RefName, CommitId> {
-    RefName::of_lines(lines).into_iter().collect()
+/// Files in which an attempt's beginning is remembered: refs, a line of id and name for each, and everything else.
+#[derive(Debug)]
+pub struct Notes {
+    /// The file of refs.
+    pub refs: PathBuf,
+    /// The file of everything else.
+    pub local: PathBuf,
 }
 
-/// Names refs of the source that changed while the attempt ran; one that now points into the attempt's own work was
-/// written by it, and a person must look (P6). `refs` is the file with those of its beginning.
-pub async fn foreign_refs(
-    shop: &Shop,
-    order: &AttemptOrder,
-    refs: &Path,
-    found: &Collected,
-    report: &mut AttemptReport,
-) {
-    let before = files::read_own(refs).ok().flatten().map(|bytes| remembered(&bytes));
-    let (Some(before), Ok(after)) = (before, shop.source.refs_snapshot().await) else { return };
-    let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
-    let work = own_work(shop, order, found).await;
-    for (name, now) in &after {
-        if before.get(name) == Some(now) || name.is(&green) {
+impl Notes {
+    /// Writes what was seen.
+    ///
+    /// # Errors
+    /// The files cannot be written.
+    pub fn write(&self, seen: &Seen) -> io::Result<()> {
+        let line = |(name, id): (&RefName, &CommitId)| [id.as_str().as_bytes(), b" ", name.as_bytes(), b"\n"].concat();
+        let refs: Vec<u8> = seen.refs.iter().flat_map(line).collect();
+        files::write_own(&self.refs, &refs)?;
+        files::write_own(&self.local, &serde_json::to_vec(&seen.local)?)
+    }
+
+    fn read(&self) -> Option<Seen> {
+        let refs = RefName::of_lines(&files::read_own(&self.refs).ok()??).into_iter().collect();
+        let local = serde_json::from_slice(&files::read_own(&self.local).ok()??).ok()?;
+        Some(Seen { refs, files: RefFiles::default(), local })
+    }
+}
+
+/// Looks at the user's repository.
+///
+/// # Errors
+/// [`GitError`] when git fails.
+pub async fn look(shop: &Shop) -> Result<Seen, GitError> {
+    let (refs, files) = refs_now(shop).await?;
+    Ok(Seen { refs, files, local: shop.source.local_state(&shop.seen_index).await? })
+}
+
+async fn refs_now(shop: &Shop) -> Result<(BTreeMap<RefName, CommitId>, RefFiles), GitError> {
+    let files = shop.source.ref_files().await?;
+    let refs = shop.source.refs_snapshot().await?;
+    *shop.seen_refs.lock().unwrap_or_else(PoisonError::into_inner) = Some(refs.clone());
+    Ok((refs, files))
+}
+
+/// The same before a verification: refs as somebody saw them last, for what moved since then leaves a trace.
+///
+/// # Errors
+/// [`GitError`] when git fails.
+pub async fn before_verification(shop: &Shop) -> Result<Seen, GitError> {
+    let known = shop.seen_refs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let files = shop.source.ref_files().await?;
+    match known.filter(|_| files.tells()) {
+        Some(refs) => Ok(Seen { refs, files, local: shop.source.local_state(&shop.seen_index).await? }),
+        None => look(shop).await,
+    }
+}
+
+/// What differs between two looks, apart from refs.
+fn differences(before: &LocalState, after: &LocalState) -> Noticed {
+    let files: Vec<String> = before.changed_files(after).iter().map(|name| format!(".git/{name}")).collect();
+    let held = (!files.is_empty())
+        .then(|| format!("{} of your repository changed, which your own git obeys,", files.join(", ")));
+    let mut named = Vec::new();
+    if before.head != after.head {
+        named.push(format!("HEAD of your repository changed: it is `{}` now,", after.head));
+    }
+    if before.index != after.index {
+        named.push("the index of your repository changed".to_owned());
+    }
+    Noticed { held, named }
+}
+
+/// Refs that differ between two looks, with what they hold now.
+fn changed_refs<'a>(before: &'a Seen, after: &'a Seen) -> Vec<(&'a RefName, Option<&'a CommitId>)> {
+    let names: BTreeSet<&RefName> = before.refs.keys().chain(after.refs.keys()).collect();
+    let differs = names.into_iter().filter(|name| before.refs.get(*name) != after.refs.get(*name));
+    differs.map(|name| (name, after.refs.get(name))).collect()
+}
+
+/// What changed in the user's repository while a verification ran. `candidate` is the change that it ran, which nobody else
+/// has a reason to let a branch point to.
+pub async fn after_verification(shop: &Shop, before: &Seen, candidate: Option<&CommitId>) -> Noticed {
+    let (Ok(local), Ok(files)) = (shop.source.local_state(&shop.seen_index).await, shop.source.ref_files().await)
+    else {
+        return Noticed::default();
+    };
+    let refs = match before.files.same_as(&files) {
+        true => before.refs.clone(),
+        false => refs_now(shop).await.map_or_else(|_| before.refs.clone(), |(refs, _)| refs),
+    };
+    let after = Seen { refs, files, local };
+    let mut noticed = differences(&before.local, &after.local);
+    let green = shop.green_ref();
+    for (name, now) in changed_refs(before, &after) {
+        if name.is(&green) {
             continue;
         }
-        report.notes.push(format!("{name} of the source changed during the attempt"));
-        let own = within(shop, now, &work).await;
-        let old = shop.source.is_ancestor(now, &order.from).await.unwrap_or(true);
-        if own && !old && !landed(shop, now).await {
+        noticed.named.push(told(name, now));
+        if let (Some(now), Some(candidate)) = (now, candidate)
+            && shop.source.is_ancestor(candidate, now).await.unwrap_or(false)
+        {
+            let short = now.short();
+            noticed.held = Some(format!("{name} of your repository was moved to {short}, which has this change,"));
+        }
+    }
+    noticed
+}
+
+fn told(name: &RefName, now: Option<&CommitId>) -> String {
+    match now {
+        Some(_) => format!("{name} of your repository changed"),
+        None => format!("{name} of your repository was deleted"),
+    }
+}
+
+/// Names what changed in the user's repository while the attempt ran; a ref that now points into the attempt's own work was
+/// written by it, and a person must look (P6), as at settings, hooks and `info`. `notes` tell the beginning.
+pub async fn foreign_changes(
+    shop: &Shop,
+    order: &AttemptOrder,
+    notes: &Notes,
+    found: Option<&Collected>,
+    report: &mut AttemptReport,
+) {
+    let (Some(before), Ok(after)) = (notes.read(), look(shop).await) else { return };
+    let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
+    let work = match found {
+        Some(found) => own_work(shop, order, found).await,
+        None => Vec::new(),
+    };
+    let unit = &order.spec.id;
+    let mut noticed = differences(&before.local, &after.local);
+    if let (true, Ok(commit)) = (before.local.head != after.local.head, CommitId::new(&after.local.head))
+        && is_own(shop, order, &work, &commit).await
+    {
+        let short = commit.short();
+        report.hold = Some(format!(
+            "HEAD of your repository now is this attempt's own commit {short}; look at it, then `mc unit retry {unit}`"
+        ));
+    }
+    if let Some(changed) = &noticed.held {
+        report.hold = Some(format!("{changed} while this attempt ran; look at it, then `mc unit retry {unit}`"));
+    }
+    for (name, now) in changed_refs(&before, &after) {
+        if name.is(&green) {
+            continue;
+        }
+        // What a person adds to the target branch is taken in, and told then.
+        let grew = match (name.is(&target), before.refs.get(name), now) {
+            (true, Some(then), Some(now)) => shop.source.is_ancestor(then, now).await.unwrap_or(false),
+            _ => false,
+        };
+        match grew {
+            true => report.notes.push(told(name, now)),
+            false => noticed.named.push(told(name, now)),
+        }
+        if let Some(now) = now
+            && is_own(shop, order, &work, now).await
+        {
             report.hold = Some(format!(
-                "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), then `mc unit retry`",
+                "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), \
+                 then `mc unit retry {unit}`",
                 now.short()
             ));
         }
     }
-    if let Some(now) = green_written(shop, order, &work, &before).await {
+    if let Some(now) = green_written(shop, order, &work, &before.refs).await {
         report.hold = Some(format!(
-            "{} of your repository now points to this attempt's own commit {}, which nobody verified; put it back to \
-             {} (`git update-ref`), then `mc unit retry`",
-            shop.green_ref(),
+            "{green} of your repository now points to this attempt's own commit {}, which nobody verified; put it back to \
+             {} (`git update-ref`), then `mc unit retry {unit}`",
             now.short(),
             order.green.short()
         ));
     }
-    for name in before.keys().filter(|n| !after.contains_key(*n)) {
-        report.notes.push(format!("{name} of the source was deleted during the attempt"));
+    report.repository = noticed.held.into_iter().chain(noticed.named).collect();
+    report.notes.extend(report.repository.iter().map(|what| format!("{what} during the attempt")));
+}
+
+/// Holds the unit when settings, hooks or `info` changed while stages ran in its workspace, and that is not told yet.
+pub async fn after_stages(shop: &Shop, order: &AttemptOrder, notes: &Notes, report: &mut AttemptReport) {
+    let (Some(before), Ok(files)) = (notes.read(), shop.source.local_files().await) else { return };
+    let after = LocalState { files, ..before.local.clone() };
+    if let Some(changed) = differences(&before.local, &after).held.filter(|told| !report.repository.contains(told)) {
+        let unit = &order.spec.id;
+        report.hold =
+            Some(format!("{changed} while this attempt's work was looked at; see that, then `mc unit retry {unit}`"));
+        report.notes.push(format!("{changed} while its work was looked at"));
+        report.repository.push(changed);
     }
 }
 
@@ -66,6 +221,13 @@ async fn own_work(shop: &Shop, order: &AttemptOrder, found: &Collected) -> Vec<C
     let kept = format!("refs/mc/kept/{}/{}/{}", shop.mission, order.spec.id, order.n);
     let kept = shop.source.ref_value(&kept).await.ok().flatten();
     std::iter::once(found.head.commit.clone()).chain(kept).collect()
+}
+
+/// Whether a commit is one that the attempt made.
+async fn is_own(shop: &Shop, order: &AttemptOrder, work: &[CommitId], commit: &CommitId) -> bool {
+    within(shop, commit, work).await
+        && !shop.source.is_ancestor(commit, &order.from).await.unwrap_or(true)
+        && !landed(shop, commit).await
 }
 
 async fn within(shop: &Shop, commit: &CommitId, work: &[CommitId]) -> bool {

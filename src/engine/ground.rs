@@ -61,6 +61,12 @@ pub async fn moved_meanwhile(source: &Git, green_ref: &str, history: &History) -
     Ok(source.is_ancestor(own, &now.commit).await?.then_some(now))
 }
 
+/// Green as it is now, when somebody moved it forward from where the journal has it.
+pub async fn moved_on(shop: &Shop, known: &Tip) -> Option<Tip> {
+    let now = shop.source.resolve(&shop.green_ref()).await.ok()?.filter(|now| now.commit != known.commit)?;
+    shop.source.is_ancestor(&known.commit, &now.commit).await.ok()?.then_some(now)
+}
+
 /// The target's head when green does not contain it. A target that is gone is left alone: the mission goes on.
 ///
 /// # Errors

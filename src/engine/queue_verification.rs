@@ -3,6 +3,7 @@
 
 use super::error::chain;
 use super::evidence;
+use super::foreign;
 use super::homes::Home;
 use super::prepare::{self, Beside, NotReady, Ready, Wanted};
 use super::runs::{End, GRACE, Job, run};
@@ -11,7 +12,7 @@ use super::verification::{Examined, Extent, Question, Seat, examine, free};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::{Exit, Found, find, runs_below};
 use crate::adapters::workspace::leftovers::Ran;
-use crate::domain::mission::{Unverified, Verification, VerifyOrder, VerifyRole};
+use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Tip};
 use crate::domain::verify::SnapshotKey;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, Unverified> {
     let (stages, extent) = evidence::stages(shop, &order);
+    let seen = foreign::before_verification(shop).await.map_err(|e| shop.trouble(&e))?;
     let confirms = order.confirms.as_ref();
     let landed = Some(&order.onto).filter(|_| !order.cold);
     // What is run beside the queue does not take away what the next candidate may start from.
@@ -52,6 +54,11 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
     };
     let Examined { key, snapshot, reused } = examined;
     let delta = before.map(|before| delta(&before, &snapshot));
+    let of_a_change = matches!(order.role, VerifyRole::After | VerifyRole::Extra);
+    let noticed = match reused {
+        true => Noticed::default(),
+        false => foreign::after_verification(shop, &seen, Some(&order.tip.commit).filter(|_| of_a_change)).await,
+    };
     Ok(Verification {
         key,
         summary: snapshot.summary(),
@@ -59,6 +66,7 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
         reused,
         confirmed: snapshot.confirmed,
         warm: snapshot.start == Start::Warm,
+        noticed,
     })
 }
 

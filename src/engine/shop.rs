@@ -8,11 +8,14 @@ use super::ownership::Tenure;
 use super::site::Site;
 use crate::adapters::clock::EngineClock;
 use crate::adapters::git::GitError;
+use crate::adapters::git::local::SeenIndex;
 use crate::adapters::git::merge::MergeRepo;
+use crate::adapters::git::refs::RefName;
 use crate::adapters::store::lock::RunLock;
 use crate::config::Settings;
-use crate::domain::values::MissionId;
+use crate::domain::values::{CommitId, MissionId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -53,6 +56,10 @@ pub struct Shop {
     pub asking: Asking,
     /// Whether it was said what `setup` leaves.
     pub told_left: AtomicBool,
+    /// The last look at the index of the user's repository.
+    pub seen_index: SeenIndex,
+    /// Refs of others in the user's repository as they were seen last.
+    pub seen_refs: Mutex<Option<BTreeMap<RefName, CommitId>>>,
     bench: Bench,
     merge: OnceCell<MergeRepo>,
 }
@@ -83,6 +90,8 @@ impl Shop {
             lock,
             asking: Asking::default(),
             told_left: AtomicBool::new(false),
+            seen_index: SeenIndex::default(),
+            seen_refs: Mutex::default(),
             bench,
             merge: OnceCell::new(),
         }

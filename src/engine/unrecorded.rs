@@ -45,12 +45,16 @@ pub struct Known {
 pub fn known(store: &Store) -> Result<Known, EngineError> {
     let mut known = Known::default();
     store.for_each_row(None, 0, |row| {
-        if !["land-intended", "baseline-accepted"].contains(&row.kind.as_str()) {
+        if !["land-intended", "baseline-accepted", "green-accepted"].contains(&row.kind.as_str()) {
             return Ok(());
         }
         match history::read(&row)? {
-            Record::LandIntended { candidate, .. } => drop(known.landed.insert(candidate.commit)),
-            Record::BaselineAccepted { tip } => drop(known.bases.insert(tip.commit)),
+            Record::LandIntended { candidate, .. } => {
+                known.landed.insert(candidate.commit);
+            }
+            Record::BaselineAccepted { tip } | Record::GreenAccepted { tip, .. } => {
+                known.bases.insert(tip.commit);
+            }
             _ => {}
         }
         Ok::<(), EngineError>(())

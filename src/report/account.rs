@@ -206,7 +206,8 @@ impl<'a> Account<'a> {
     #[must_use]
     pub fn problems(&self) -> Vec<&'a str> {
         let notes = self.view.state.ground.as_ref().map_or(0, |ground| ground.notes.len());
-        self.view.state.problems.iter().skip(notes).map(String::as_str).collect()
+        let state = &self.view.state;
+        state.problems.iter().skip(notes).chain(&state.repository).map(String::as_str).collect()
     }
 
     /// The command to type next.

@@ -91,7 +91,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                     (_, VerifyRole::Cold | VerifyRole::ColdSearch) => 7,
                     (true, _) => 3,
                     (_, VerifyRole::Baseline) => 0,
-                    (_, VerifyRole::Before) => 1,
+                    (_, VerifyRole::Before | VerifyRole::MovedGreen) => 1,
                     (_, VerifyRole::After) => 2,
                     (_, VerifyRole::AcceptBefore | VerifyRole::Extra) => 5,
                 };
@@ -107,7 +107,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                         after =
                             Some(Candidate { summary: summary.clone(), delta: delta.as_deref().cloned(), confirmed });
                     }
-                    VerifyRole::Before => green = Some(summary.clone()),
+                    VerifyRole::Before | VerifyRole::MovedGreen => green = Some(summary.clone()),
                     VerifyRole::Baseline => {
                         facts.base = Some(summary.clone());
                         green = Some(summary.clone());

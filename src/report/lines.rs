@@ -4,7 +4,9 @@
 
 use super::aside;
 use super::words::{count, ends, of_day, short, stamp, tests, word};
-use crate::domain::mission::{AcceptBefore, MergeSource, MissionOutcome, NextMove, Record, RunEnd, State, VerifyRole};
+use crate::domain::mission::{
+    AcceptBefore, MergeSource, MissionOutcome, NextMove, PinFault, Record, RunEnd, State, VerifyRole,
+};
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
 
@@ -142,8 +144,17 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::Requeued { why, .. } => format!("the landing goes back to the queue: {}", short(why, LIMIT)),
         Record::LandingDelayed { why, .. } => short(why, 2 * LIMIT),
         Record::GreenMoved { tip } => format!("somebody moved green to {}", tip.commit.short()),
+        Record::GreenAccepted { tip, .. } => format!("green at {} is no worse than before", tip.commit.short()),
         Record::QueueHeld { reason, hint, .. } => {
             format!("nothing lands any more: {}. {}", short(reason, 2 * LIMIT), short(hint, 2 * LIMIT))
+        }
+        Record::RepositoryChanged { held, named, .. } => {
+            let words: Vec<&str> = held.iter().chain(named).map(String::as_str).collect();
+            format!("look at your repository: {}", short(&words.join("; "), 2 * LIMIT))
+        }
+        Record::PinsFaulty { pins, .. } => {
+            let words: Vec<String> = pins.iter().map(PinFault::words).collect();
+            short(&words.join("; "), 2 * LIMIT)
         }
         Record::RoundClosed { units: 0, objective: None, .. } => return None,
         Record::RoundClosed { round, landed, units, objective, .. } => {
@@ -191,6 +202,18 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         | Record::LandIntended { .. }
         | Record::RoundWorked { .. } => return None,
     })
+}
+
+/// What changed in the user's repository while the mission ran, for its end: a few lines.
+#[must_use]
+pub fn repository(state: &State) -> Vec<String> {
+    const MOST: usize = 5;
+    let mut lines: Vec<String> =
+        state.repository.iter().take(MOST).map(|what| format!("look: {}", short(what, 400))).collect();
+    if state.repository.len() > MOST {
+        lines.push(format!("look: {} more changes of your repository, see `mc report`", state.repository.len() - MOST));
+    }
+    lines
 }
 
 /// Mission time in front of a line: `[  12.3s] `, `[12m34.5s] ` padded to the same width up to ten hours.
@@ -253,6 +276,7 @@ fn what(role: VerifyRole, state: &State) -> String {
         VerifyRole::Extra => candidate("the own lines of "),
         VerifyRole::Cold => "green without files of earlier runs".to_owned(),
         VerifyRole::ColdSearch => "an earlier green without files of earlier runs".to_owned(),
+        VerifyRole::MovedGreen => "green as somebody else left it".to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@
 use super::lines::source_name;
 use super::mission_json::phases_json;
 use super::needs::{OF_A_WAITING_STOP, in_trouble, needs_you};
-use super::words::{count, short, span, stamp, sum_seen, tests, word};
+use super::words::{count, short, span, stamp, sum_seen, tests, unmet, word};
 use super::{GreenRef, View, aside, cost};
 use crate::domain::mission::times::times;
 use crate::domain::mission::{
@@ -405,11 +405,6 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
 #[must_use]
 pub fn rolled_back(view: &View<'_>) -> bool {
     view.records.iter().any(|(_, _, record)| matches!(record, Record::RolledBack { .. }))
-}
-
-/// Whether the objective's check was run and did not pass.
-fn unmet(state: &State) -> bool {
-    state.rounds.iter().rev().find_map(|round| round.objective) == Some(false)
 }
 
 fn refusal_hint(view: &View<'_>) -> String {

@@ -151,6 +151,11 @@ pub fn findings(summary: &Summary) -> String {
     parts.join(", ")
 }
 
+/// Whether the objective's check was run and did not pass.
+pub(super) fn unmet(state: &State) -> bool {
+    state.rounds.iter().rev().find_map(|round| round.objective) == Some(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

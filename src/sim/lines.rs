@@ -2,8 +2,8 @@
 
 use super::scenario::{Behaviour, Scenario};
 use crate::domain::mission::{
-    AttemptReport, ExtraStage, InWorkspace, Quick, QuickEnd, Verification, VerifyOrder, VerifyRole, extra_stages,
-    in_workspace,
+    AttemptReport, ExtraStage, InWorkspace, Noticed, Quick, QuickEnd, Verification, VerifyOrder, VerifyRole,
+    extra_stages, in_workspace,
 };
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, TreeId, UnitId};
@@ -102,7 +102,15 @@ impl Lines {
             flaky: Vec::new(),
             note: String::new(),
         };
-        Verification { key, summary, delta: None, reused, confirmed: order.confirms.is_some(), warm: false }
+        Verification {
+            key,
+            summary,
+            delta: None,
+            reused,
+            confirmed: order.confirms.is_some(),
+            warm: false,
+            noticed: Noticed::default(),
+        }
     }
 
     /// What runs in the workspace of an attempt that left `content`.

@@ -285,6 +285,13 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             return Ok(Some(0));
         }
         self.world.now += self.rng.u64(1..5_000);
+        if let Some(tip) = self.world.green_moved_from(self.state.green.as_ref().map(|green| &green.tip)) {
+            let (restarts, exit) = (self.restarts, self.handle(Event::GreenSeen(tip))?);
+            // That engine may have died in its turn.
+            if self.restarts > restarts {
+                return Ok(exit);
+            }
+        }
         self.handle(Event::Resumed)
     }
 

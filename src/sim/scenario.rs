@@ -93,6 +93,8 @@ pub struct Faults {
     pub infrastructure: f64,
     /// Somebody moves green forward.
     pub forward: f64,
+    /// Somebody moves green forward to a commit that breaks a test.
+    pub forward_red: f64,
     /// Somebody moves green back.
     pub back: f64,
     /// A verification fails one test that passes otherwise.
@@ -110,7 +112,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `back`, `flaky`,
+    /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `forward-red`, `back`, `flaky`,
     /// `person`, `checked-out`, `cancel`, `forged-stop`, `leftovers`, or `all`.
     ///
     /// # Errors
@@ -123,6 +125,7 @@ impl Faults {
                 "duplicate" => faults.duplicate = 0.05,
                 "infrastructure" => faults.infrastructure = 0.03,
                 "forward" => faults.forward = 0.01,
+                "forward-red" => faults.forward_red = 0.005,
                 "back" => faults.back = 0.002,
                 "flaky" => faults.flaky = 0.05,
                 "person" => faults.person = 0.005,
@@ -131,13 +134,13 @@ impl Faults {
                 "forged-stop" => faults.forged_stop = 0.05,
                 "leftovers" => faults.leftovers = 0.05,
                 "all" => {
-                    let all = "crash,duplicate,infrastructure,forward,back,flaky,person,checked-out,cancel,\
+                    let all = "crash,duplicate,infrastructure,forward,forward-red,back,flaky,person,checked-out,cancel,\
                                forged-stop,leftovers";
                     return Self::named(all);
                 }
                 _ => {
                     return Err(format!(
-                        "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, back, flaky, person, \
+                        "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, forward-red, back, flaky, person, \
                          checked-out, cancel, forged-stop, leftovers or all"
                     ));
                 }
@@ -321,6 +324,7 @@ fn random_faults(rng: &mut fastrand::Rng) -> Faults {
         duplicate: some(0.2),
         infrastructure: some(0.1),
         forward: some(0.03),
+        forward_red: some(0.01),
         back: some(0.005),
         flaky: some(0.1),
         person: some(0.01),

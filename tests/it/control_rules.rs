@@ -236,7 +236,11 @@ fn a_unit_given_a_fresh_start_while_its_round_is_evaluated_is_tried_again() {
     scenario.behaviours.insert(id("a"), vec![Behaviour::Fails]);
     let (_, mut state) = until(&run(&scenario).journal, |r| matches!(r, Record::RoundWorked { .. }));
     drop(decide(&mut state, 1_000_000, Event::RetryUnit { unit: id("a"), answer: String::new() }));
-    let step = decide(&mut state, 1_000_001, Event::ObjectiveChecked { round: 1, met: Ok(true) });
+    let step = decide(
+        &mut state,
+        1_000_001,
+        Event::ObjectiveChecked { round: 1, met: Ok(true), pins: Vec::new(), moved: None },
+    );
     let starts = |c: &Command| matches!(c, Command::Start(order) if order.n == 4);
     assert!(step.commands.iter().any(starts), "{:?}", step.records);
 }

@@ -3,7 +3,7 @@
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::GitError;
 use mission_control::adapters::git::source::inspect;
-use mission_control::domain::values::UnitId;
+use mission_control::domain::values::{TreeId, UnitId};
 
 #[test]
 fn facts_of_a_plain_a_bare_a_shallow_and_no_repository() {
@@ -249,5 +249,39 @@ fn green_is_checked_out_under_another_name_as_well() {
         assert_eq!(git.checked_out("refs/heads/mc/green").await.unwrap(), None);
         world.sh("git checkout -q --orphan fresh").await;
         assert_eq!(git.checked_out("refs/heads/mc/green").await.unwrap(), None, "a branch without a commit");
+    });
+}
+
+#[test]
+fn many_trees_without_paths_are_the_same_as_each_alone() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let steps = [
+            "mkdir d e; echo 1 > d/x.md; echo 1 > e/y; git add .",
+            "echo 2 > e/y; git add .",
+            "echo 2 > \"$(printf 'd/od\\351\\n\"\\\\q.md')\"; echo z > z.md; git add .",
+            "git rm -qr d; echo 3 > d; git add .",
+            "git rm -q d z.md; mkdir d; echo 4 > d/only.md; git add .",
+            "git rm -q --cached a; ln -s a link.md; git add link.md",
+            "true",
+            "git rm -qr .",
+        ];
+        for step in steps {
+            world.sh(&format!("{step}; git commit -qm step --allow-empty")).await;
+        }
+        let (git, listed) = (world.source(), world.sh("git log --reverse --format=%T").await);
+        let facts = inspect(&git).await.unwrap();
+        let trees: Vec<TreeId> = listed.lines().map(|tree| TreeId::new(tree).unwrap()).collect();
+        assert_eq!(trees.len(), steps.len() + 1);
+        let objects = world.sh("git count-objects").await;
+        for unwanted in [".md", "nothing", "y"] {
+            let mut alone = Vec::new();
+            for tree in &trees {
+                alone.push(git.without_paths(&facts, tree, |path| path.ends_with(unwanted)).await.unwrap().tree);
+            }
+            let all = git.trees_without_paths(&facts, &trees, |path| path.ends_with(unwanted)).await.unwrap();
+            assert_eq!(all, alone, "{unwanted}");
+        }
+        assert_eq!(world.sh("git count-objects; git for-each-ref").await.lines().next(), Some(objects.as_str()));
     });
 }

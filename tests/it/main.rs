@@ -5,6 +5,7 @@ mod support;
 
 mod architecture;
 mod cli_audit;
+mod cli_audit_size;
 mod cli_clean;
 mod cli_control;
 mod cli_daily;
@@ -40,6 +41,7 @@ mod mission_elsewhere;
 mod mission_evidence;
 mod mission_experiments;
 mod mission_gate;
+mod mission_green;
 mod mission_hostile;
 mod mission_leftovers;
 mod mission_lfs;

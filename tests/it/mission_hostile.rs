@@ -215,7 +215,10 @@ fn p10_hostile_result_files_and_deleted_folders_hang_nobody() {
     for id in ["erases", "leaves"] {
         assert!(["landed", "failed"].contains(&night.unit(id).as_str()), "{id}: {}", night.unit(id));
     }
-    night.audit();
+    // What went with a workspace is named, and nothing else.
+    let said = night.mc(&["audit"]).exits(4).out;
+    assert!(said.lines().all(|line| line.contains(" leaves: what attempt ")), "{said}");
+    night.mc(&["report", "--verify"]).exits(4).says(&["what it left is not pinned"]);
 }
 
 #[test]

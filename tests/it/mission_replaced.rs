@@ -81,8 +81,12 @@ fn nothing_is_followed(night: Night) {
     assert_eq!(night.sh("cat ../moved-pool/quarantine/replaced-slot-*-work.1/slot/x"), "x");
     night.mission(&unit("again", "touch again")).exits(0);
     others.are_left_alone("after another mission");
-    // What is gone with its workspace is told by the unit's reason; the journal names no pin for it.
-    night.mc(&["audit"]).exits(0);
+    // Nothing of those attempts is pinned, and the audit says so.
+    let said = night.mc(&["audit"]).exits(4).text();
+    for (name, _) in attacks.iter().filter(|(name, _)| *name != "tmp") {
+        assert!(said.contains(&format!(" {name}: what attempt 1 left is not pinned")), "{name}: {said}");
+    }
+    assert_eq!(said.matches("is not pinned").count(), attacks.len() - 1, "{said}");
 }
 
 #[test]

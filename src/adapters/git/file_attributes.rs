@@ -152,7 +152,7 @@ impl Git {
     }
 
     /// What git says to an input.
-    async fn told_of(&self, args: &[&str], input: &[u8]) -> Result<Vec<u8>, GitError> {
+    pub(super) async fn told_of(&self, args: &[&str], input: &[u8]) -> Result<Vec<u8>, GitError> {
         let (Place::Folder(dir) | Place::GitDir(dir) | Place::WorkTree { git_dir: dir, .. }) = self.place();
         let failed = |source| GitError::Io { path: dir.clone(), source };
         let scratch = || tempfile::tempfile().map_err(failed);

@@ -21,6 +21,24 @@ const MANY: usize = 2_000;
 /// A file changed later than this before the look may be changed again without a trace: times are told in ticks.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// What the files of refs were at one time; nothing where files do not tell what refs there are.
+#[derive(Debug, Clone, Default)]
+pub struct RefFiles(Option<Trace>);
+
+impl RefFiles {
+    /// Whether files tell what refs there are.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether nothing was moved since, as far as files tell.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.0.is_some() && self.0 == other.0
+    }
+}
+
 /// Inode, change time in nanoseconds and size of each file of refs.
 type Trace = BTreeMap<PathBuf, (u64, i128, u64)>;
 
@@ -32,6 +50,14 @@ type Refs = BTreeMap<RefName, CommitId>;
 pub(super) struct Remembered(Arc<Mutex<Option<(Trace, Refs)>>>);
 
 impl Git {
+    /// What the files of refs of others are now: no process is needed to see that nothing moved.
+    ///
+    /// # Errors
+    /// [`GitError`] when git cannot say where its folder is.
+    pub async fn ref_files(&self) -> Result<RefFiles, GitError> {
+        Ok(RefFiles(trace(&self.common_dir().await?)))
+    }
+
     /// Every ref that is not `mc`'s own, with the object it holds: compared before and after an attempt.
     ///
     /// # Errors

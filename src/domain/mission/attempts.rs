@@ -122,7 +122,8 @@ impl Decision<'_> {
         if !free && unit.infra + 1 > policy.max_infrastructure_retries {
             let reason =
                 format!("what its attempt made could not be kept in {} tries, last: {trouble}", unit.infra + 1);
-            let (next, report) = (NextMove::Fail { reason }, AttemptReport::bare(RunEnd::Infrastructure(trouble)));
+            let bare = AttemptReport::bare(RunEnd::Infrastructure(trouble));
+            let (next, report) = (NextMove::Fail { reason }, AttemptReport { unpinned: true, ..bare });
             let class = AttemptClass::Infrastructure;
             self.note(Record::AttemptEnded {
                 unit: id.clone(),
@@ -150,6 +151,7 @@ impl Decision<'_> {
         let why = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
         let told = format!("what it made is in its workspace (slot {slot}) and is kept when that is used next{why}");
         report.notes.push(told);
+        report.unpinned = true;
         let class = AttemptClass::Stopped;
         self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report: Box::new(report) });
         self.ask(Command::Kill { unit: id, n });

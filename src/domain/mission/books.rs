@@ -9,7 +9,7 @@
 use super::Decision;
 use super::command::{Command, MergeSource};
 use super::event::StopLevel;
-use super::parts::{MergeRequest, Stage, Unit, UnitState};
+use super::parts::{Landing, MergeRequest, Stage, Unit, UnitState};
 use super::record::{EndReason, Record};
 use super::state::State;
 use crate::domain::backlog::{ItemState, ItemStatus, Mark};
@@ -203,6 +203,7 @@ impl State {
                 || intended
                 || self.hold.is_some()
                 || self.cold.search.is_some()
+                || self.foreign_move.is_some()
                 || self.circuit.is_some())
             && (self.books.is_some() || self.books_due())
     }
@@ -216,7 +217,9 @@ impl State {
 
     /// Whether the books of an early end did not get on green at the first try.
     pub(super) fn closing_fails(&self, now: Millis) -> bool {
-        self.closing() && self.landing.as_ref().is_some_and(|landing| !landing.in_flight && landing.again_at > now)
+        let fails = |landing: &Landing| !landing.in_flight && landing.again_at > now;
+        let moved = self.foreign_move.is_some() && self.verifying.is_none() && self.base_again_at > now;
+        self.closing() && (moved || self.landing.as_ref().is_some_and(fails))
     }
 
     fn books_due(&self) -> bool {

@@ -90,7 +90,7 @@ impl State {
     pub(super) fn unwanted_verification(&self) -> Option<u64> {
         // No other landing begins before it has ended.
         let unwanted = |v: &&super::Verifying| match v.role {
-            VerifyRole::Baseline | VerifyRole::Before | VerifyRole::ColdSearch => false,
+            VerifyRole::Baseline | VerifyRole::Before | VerifyRole::MovedGreen | VerifyRole::ColdSearch => false,
             VerifyRole::After | VerifyRole::AcceptBefore | VerifyRole::Extra => self.landing.is_none(),
             VerifyRole::Cold => self.cold_can_wait() && !self.queue.is_empty(),
         };
@@ -101,6 +101,7 @@ impl State {
     pub(super) fn rolled_back(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
         self.green = Some(Green { tip: to.clone(), snapshot: None, confirmed: false, warm: false });
         self.cold.back_to(to);
+        self.foreign_move = None;
         self.landings = self.landings.saturating_sub(landings.len() as u64);
         let taken = |unit: &Unit| unit.landed.as_ref().is_some_and(|tip| landings.contains(&tip.commit));
         let taken: Vec<usize> = (0..self.units.len()).filter(|i| taken(&self.units[*i])).collect();

@@ -97,9 +97,11 @@ impl State {
             VerifyRole::After | VerifyRole::AcceptBefore | VerifyRole::Extra => {
                 self.landing.as_ref().map_or(&v.tip.commit, |landing| &landing.onto.commit).clone()
             }
-            VerifyRole::Baseline | VerifyRole::Before | VerifyRole::Cold | VerifyRole::ColdSearch => {
-                v.tip.commit.clone()
-            }
+            VerifyRole::Baseline
+            | VerifyRole::Before
+            | VerifyRole::MovedGreen
+            | VerifyRole::Cold
+            | VerifyRole::ColdSearch => v.tip.commit.clone(),
         };
         let extra = self.extras(v.role);
         let Verifying { run, tip, role, against, confirms, cold, .. } = v;
@@ -159,6 +161,7 @@ impl State {
     pub(super) fn green_unknown(&mut self, tip: &Tip) {
         self.green = Some(Green { tip: tip.clone(), snapshot: None, confirmed: false, warm: false });
         self.cold.clear();
+        self.foreign_move = None;
     }
 
     /// Folds that green moved to a candidate, or was found to contain it.
@@ -166,8 +169,8 @@ impl State {
         let landing = self.landing.take();
         let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
         let before = self.green.take().and_then(|green| green.snapshot);
-        let after = landing.and_then(|landing| landing.after).filter(|_| green.tree == candidate.tree);
-        let (tip, warm) = (green.clone(), after.as_ref().is_some_and(|after| after.warm));
+        let after = landing.and_then(|landing| landing.after);
+        let (tip, warm) = (candidate.clone(), after.as_ref().is_some_and(|after| after.warm));
         let snapshot = after.map(|after| (after.key, after.summary));
         match (&snapshot, onto) {
             (Some((key, summary)), Some(onto)) if warm => {
@@ -180,6 +183,11 @@ impl State {
             _ => self.cold.clear(),
         }
         self.green = Some(Green { tip, confirmed: snapshot.is_some(), snapshot, warm });
+        self.foreign_move = None;
+        if green.commit != candidate.commit {
+            // Somebody put more on top of it.
+            self.green_moved(green);
+        }
     }
 
     /// Folds that a new engine takes over a mission in which nothing could land: everything is asked again, unless it only ends.

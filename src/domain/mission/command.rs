@@ -98,6 +98,8 @@ pub enum Command {
         round: u32,
         /// Green.
         green: Tip,
+        /// The pin of every ended attempt of the mission: unit, number and head.
+        pins: Vec<(UnitId, u32, CommitId)>,
     },
     /// Leave the loop with this exit code.
     Exit {

@@ -69,7 +69,7 @@ impl Decision<'_> {
                     return false;
                 }
                 // What landed until now is told of, too.
-                if self.keep_books() || self.state.cold_pending() {
+                if self.keep_books() || self.state.green_pending() {
                     return false;
                 }
                 self.end_stopped(why);

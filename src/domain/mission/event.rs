@@ -107,6 +107,10 @@ pub enum Event {
         round: u32,
         /// Whether the check passed; means nothing without one.
         met: Result<bool, Trouble>,
+        /// Pins of ended attempts that were not what the journal says.
+        pins: Vec<PinFault>,
+        /// Green, when somebody else moved it forward.
+        moved: Option<Tip>,
     },
 }
 
@@ -117,6 +121,31 @@ pub enum NoOffer {
     Faulty(String),
     /// It could not be read.
     Trouble(Trouble),
+}
+
+/// What changed in the user's repository while something ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Noticed {
+    /// What a person must look at before the change that was at work may land, in one sentence.
+    pub held: Option<String>,
+    /// What anybody may have done, one sentence each.
+    pub named: Vec<String>,
+}
+
+/// The pin of an ended attempt is gone, or holds something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinFault {
+    /// The unit.
+    pub unit: UnitId,
+    /// Which start of it.
+    pub n: u32,
+    /// What the pin must hold.
+    pub head: CommitId,
+    /// What it held; absent: it was gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<CommitId>,
+    /// Whether it holds the head again; not so where the commit itself is gone.
+    pub restored: bool,
 }
 
 /// How a mission is asked to stop; a later, stronger request replaces a weaker one.
@@ -236,6 +265,9 @@ pub struct AttemptReport {
     /// What is no part of `head` though git does not ignore it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+    /// What changed in the user's repository meanwhile, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repository: Vec<String>,
     /// Whether it left something that could not be pinned.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unpinned: bool,
@@ -292,6 +324,7 @@ impl AttemptReport {
             summary: String::new(),
             notes: Vec::new(),
             left_out: Vec::new(),
+            repository: Vec::new(),
             unpinned: false,
             hold: None,
             proof: String::new(),
@@ -371,6 +404,8 @@ pub struct Verification {
     pub confirmed: bool,
     /// Whether files of earlier runs were there.
     pub warm: bool,
+    /// What changed in the user's repository while it ran.
+    pub noticed: Noticed,
 }
 
 /// What trying to move green came to.

@@ -126,9 +126,12 @@ pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<ExtraStage> {
     let line = |name, run: &Option<String>| run.clone().map(|run| ExtraStage { name, run });
     let (verify, accept) = (line("verify", &unit.verify), line("accept", &unit.accept));
     match role {
-        VerifyRole::Baseline | VerifyRole::Before | VerifyRole::After | VerifyRole::Cold | VerifyRole::ColdSearch => {
-            Vec::new()
-        }
+        VerifyRole::Baseline
+        | VerifyRole::Before
+        | VerifyRole::After
+        | VerifyRole::MovedGreen
+        | VerifyRole::Cold
+        | VerifyRole::ColdSearch => Vec::new(),
         VerifyRole::AcceptBefore => accept.into_iter().collect(),
         VerifyRole::Extra => verify.into_iter().chain(accept).collect(),
     }
@@ -217,6 +220,7 @@ impl State {
             VerifyRole::Baseline
             | VerifyRole::Before
             | VerifyRole::After
+            | VerifyRole::MovedGreen
             | VerifyRole::Cold
             | VerifyRole::ColdSearch => {}
         }

@@ -1,7 +1,7 @@
 //! Each row of the rules about a unit's own evidence, by `decide` alone.
 
 use super::super::event::{AcceptBefore, Ground};
-use super::super::{Claim, Command, Event, Integration, LandResult, RunEnd, UnitState, Verification, decide};
+use super::super::{Claim, Command, Event, Integration, LandResult, Noticed, RunEnd, UnitState, Verification, decide};
 use super::*;
 use crate::domain::values::{CommitId, MissionId, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
@@ -108,13 +108,21 @@ impl Play {
         };
         let key = SnapshotKey(format!("{:?} {:?}", open.role, open.tip.commit));
         let delta = open.against.as_ref().map(|_| Delta::default());
-        let v = Verification { key, summary, delta, reused: false, confirmed: open.confirms.is_some(), warm: false };
+        let v = Verification {
+            key,
+            summary,
+            delta,
+            reused: false,
+            confirmed: open.confirms.is_some(),
+            warm: false,
+            noticed: Noticed::default(),
+        };
         self.event(Event::Verified { run: open.run, result: Ok(Box::new(v)) });
     }
 
     /// A person gives the unit a fresh start, and the mission, which waited for that, is resumed.
     fn answered(&mut self) {
-        self.event(Event::ObjectiveChecked { round: 1, met: Ok(true) });
+        self.event(Event::ObjectiveChecked { round: 1, met: Ok(true), pins: Vec::new(), moved: None });
         self.event(Event::RetryUnit { unit: UnitId::new("u").unwrap(), answer: String::new() });
         self.event(Event::Resumed);
     }

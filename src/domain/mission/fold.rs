@@ -2,7 +2,7 @@
 
 use super::circuit::Operation;
 use super::command::MergeSource;
-use super::event::StopLevel;
+use super::event::{PinFault, StopLevel};
 use super::parts::{After, Attempt, Extra, Landing, Outside, Round, Stage, Unit, UnitState, Verifying};
 use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
@@ -105,6 +105,7 @@ impl State {
                     *trouble = if *class == AttemptClass::Infrastructure { *trouble + 1 } else { 0 };
                 }
                 self.take_accept(i, report);
+                self.noticed(report.repository.iter(), &format!("attempt {n} of {unit}"));
                 self.charge(self.units[i].spec.run.is_some(), *class, report.cost);
                 self.touch(i, |u| {
                     u.collect_at = None;
@@ -267,13 +268,17 @@ impl State {
                     confirmed,
                     warm,
                 };
+                // Green may have been moved while an earlier engine asked.
+                let of_green = self.green.as_ref().is_some_and(|green| green.tip == done.tip);
                 match done.role {
+                    VerifyRole::Baseline | VerifyRole::Before | VerifyRole::MovedGreen if !of_green => {}
                     VerifyRole::Baseline | VerifyRole::Before => {
                         if let Some(green) = &mut self.green {
                             green.snapshot = Some((key.clone(), summary.clone()));
                             (green.confirmed, green.warm) = (confirmed, warm);
                         }
                     }
+                    VerifyRole::MovedGreen => self.moved_green_verified(after()),
                     VerifyRole::After => {
                         if let Some(landing) = &mut self.landing {
                             landing.after = Some(after());
@@ -374,6 +379,7 @@ impl State {
                             RejectClass::Conflict => u.lost_in(files, *at),
                             RejectClass::Unproven => u.accept_in_doubt(),
                             RejectClass::Infrastructure => u.infra += 1,
+                            RejectClass::Meddling => {}
                         });
                         self.follow(i, next, source, head.as_ref(), *at);
                     }
@@ -397,7 +403,8 @@ impl State {
                     landing.again_at = *again_at;
                 }
             }
-            Record::GreenMoved { tip } => self.green_unknown(tip),
+            Record::GreenMoved { tip } => self.green_moved(tip),
+            Record::GreenAccepted { .. } => self.foreign_move = None,
             Record::ColdJudged { tip, holds, reasons, .. } => self.cold_judged(tip, *holds, reasons),
             Record::QueueHeld { reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
@@ -406,6 +413,10 @@ impl State {
                     landing.in_flight = false;
                 }
             }
+            Record::RepositoryChanged { run, held, named, .. } => {
+                self.noticed(named.iter().chain(held), &format!("verification {run}"));
+            }
+            Record::PinsFaulty { pins, .. } => self.problems.extend(pins.iter().map(PinFault::words)),
             Record::RoundWorked { .. } => {
                 self.stage = Stage::Evaluating;
                 self.checking = true;

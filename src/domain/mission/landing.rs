@@ -110,6 +110,9 @@ impl Decision<'_> {
             return;
         }
         let Some(green) = self.state.green.clone() else { return };
+        if self.state.moved_first() && !self.judges_green(&green) {
+            return;
+        }
         let Some(landing) = self.state.landing.clone() else {
             let Some(request) = self.state.next_request(self.now).cloned() else { return };
             let token = self.state.next_token;
@@ -267,7 +270,8 @@ impl Decision<'_> {
         }
         match result {
             Ok(v) => {
-                let ran = !v.reused;
+                let role = self.state.verifying.as_ref().map(|v| v.role);
+                let (ran, noticed) = (!v.reused, v.noticed);
                 self.note(Record::Verified {
                     run,
                     at: self.now,
@@ -281,6 +285,7 @@ impl Decision<'_> {
                 if ran {
                     self.works(&[Operation::Verify], self.now);
                 }
+                self.repository_changed(run, role, noticed);
             }
             Err(_) if self.state.unwanted_verification().is_some() => {
                 self.note(Record::VerificationDropped { run, at: self.now });
@@ -334,8 +339,8 @@ impl Decision<'_> {
         }
     }
 
-    /// While no engine ran a person moved green, perhaps to mend it: what was known of it holds no more. A landing whose
-    /// compare-and-swap may have happened is left to answer for itself.
+    /// Somebody moved green while no engine ran, perhaps to mend it, or was seen to have done so at the end of a round: what was
+    /// known of it holds no more. A landing whose compare-and-swap may have happened is left to answer for itself.
     pub(super) fn green_seen(&mut self, tip: Tip) {
         let known = self.state.green.as_ref().is_some_and(|g| g.tip.commit != tip.commit);
         let early = matches!(self.state.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
@@ -346,7 +351,10 @@ impl Decision<'_> {
         let mr = landing.map(|l| l.mr.id);
         self.note(Record::GreenMoved { tip });
         if let Some(mr) = mr {
-            let why = "green was moved while no engine ran; merged and verified again".to_owned();
+            if let Some(run) = self.state.verifying.as_ref().map(|v| v.run) {
+                self.note(Record::VerificationDropped { run, at: self.now });
+            }
+            let why = "somebody moved green; merged and verified again".to_owned();
             self.note(Record::Requeued { mr, why, behind: None, waits_for: None });
         }
     }
@@ -375,7 +383,7 @@ impl Decision<'_> {
                 let exhausted = match class {
                     RejectClass::Verification => unit.used + 1 >= budget,
                     RejectClass::Conflict => unit.conflicts + 1 > self.state.policy.max_conflicts,
-                    RejectClass::Unproven | RejectClass::Infrastructure => false,
+                    RejectClass::Unproven | RejectClass::Infrastructure | RejectClass::Meddling => false,
                 };
                 let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
                 if exhausted {

@@ -32,6 +32,7 @@ mod evidence;
 mod fold;
 mod follow;
 mod landing;
+mod moved;
 mod parts;
 pub mod policy;
 mod probe;
@@ -50,8 +51,8 @@ pub use circuit::{Circuit, Operation};
 pub use cold::{ColdRuns, Unproven};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
 pub use event::{
-    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, NoOffer, Refusal, RunEnd,
-    StopLevel, Unkept, Unverified, Verification,
+    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, NoOffer, Noticed, PinFault,
+    Refusal, RunEnd, StopLevel, Unkept, Unverified, Verification,
 };
 pub use evidence::{
     ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, links_note, not_started, quick_end,
@@ -130,7 +131,7 @@ impl Decision<'_> {
             Event::Integrated { token, result } => self.integrated(token, result),
             Event::Verified { run, result } => self.verified(run, result),
             Event::LandEnded { token, result } => self.land_ended(token, result),
-            Event::ObjectiveChecked { round, met } => self.objective_checked(round, met),
+            Event::ObjectiveChecked { round, met, pins, moved } => self.objective_checked(round, met, pins, moved),
         }
     }
 

@@ -71,7 +71,7 @@ impl State {
 
     /// When the merge queue may go on; absent when nothing in it can.
     pub(super) fn queue_due(&self) -> Option<Millis> {
-        if self.cold_next().is_some() {
+        if self.cold_next().is_some() || self.moved_first() {
             return Some(self.base_again_at);
         }
         match &self.landing {

@@ -7,7 +7,7 @@ use super::books::Books;
 use super::circuit::Operation;
 use super::command::MergeSource;
 use super::control::ENVIRONMENT;
-use super::event::{AttemptReport, Ground, Refusal, StopLevel};
+use super::event::{AttemptReport, Ground, PinFault, Refusal, StopLevel};
 use super::policy::Policy;
 use crate::domain::backlog::Aside;
 use crate::domain::plan::graph::Edge;
@@ -224,6 +224,8 @@ pub enum Record {
     LandingDelayed { token: u64, why: String, again_at: Millis },
     /// Somebody else moved green forward.
     GreenMoved { tip: Tip },
+    /// Green as somebody else left it is no worse than the last one that was verified.
+    GreenAccepted { tip: Tip, verdict: Verdict },
     /// Nothing lands until a person decides; the engine leaves with `code`.
     QueueHeld {
         reason: String,
@@ -231,6 +233,17 @@ pub enum Record {
         #[serde(default = "environment", skip_serializing_if = "is_environment")]
         code: u8,
     },
+    /// The user's repository changed while a verification ran: what a person must look at, and what anybody may have done.
+    RepositoryChanged {
+        run: u64,
+        at: Millis,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        named: Vec<String>,
+    },
+    /// Pins of ended attempts were gone or held something else; those whose commits are there hold them again.
+    PinsFaulty { round: u32, at: Millis, pins: Vec<PinFault> },
     /// Every wave of the round is closed.
     RoundWorked { round: u32 },
     /// The round is evaluated.
@@ -339,6 +352,8 @@ pub enum VerifyRole {
     Cold,
     /// An earlier position of green, to find the landing since which green passes only with the files of earlier runs.
     ColdSearch,
+    /// Green as somebody else left it, against the last green that was verified.
+    MovedGreen,
 }
 
 /// The outcome class of an attempt (design, section 7).
@@ -383,6 +398,8 @@ pub enum RejectClass {
     Unproven,
     /// Its steps fail where those of others pass, and its infrastructure budget is used up.
     Infrastructure,
+    /// The user's repository changed while the change was verified, so a person looks; uses no attempt.
+    Meddling,
 }
 
 /// What happens to a unit next.

@@ -67,6 +67,8 @@ impl State {
             outcome: None,
             ground: None,
             green: None,
+            foreign_move: None,
+            repository: Vec::new(),
             units: Vec::new(),
             rounds: Vec::new(),
             landing: None,

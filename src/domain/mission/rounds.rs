@@ -4,7 +4,7 @@ use super::Decision;
 use super::books::{Known, plain};
 use super::circuit::Operation;
 use super::command::{Command, MergeSource};
-use super::event::{NoOffer, Refusal};
+use super::event::{NoOffer, PinFault, Refusal};
 use super::parts::{MergeRequest, MustFail, Stage, Unit, UnitState};
 use super::record::{Intake, MissionOutcome, Record, VerifyRole};
 use super::state::State;
@@ -143,9 +143,21 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn objective_checked(&mut self, round: u32, met: Result<bool, Trouble>) {
+    pub(super) fn objective_checked(
+        &mut self,
+        round: u32,
+        met: Result<bool, Trouble>,
+        pins: Vec<PinFault>,
+        moved: Option<Tip>,
+    ) {
         if self.state.stage != Stage::Evaluating || round != self.round() || self.state.stage_again_at.is_some() {
             return;
+        }
+        if !pins.is_empty() {
+            self.note(Record::PinsFaulty { round, at: self.now, pins });
+        }
+        if let Some(tip) = moved {
+            self.green_seen(tip);
         }
         let met = match met {
             Err(trouble) if !self.state.killing() => return self.step_failed("the objective's check", trouble),
@@ -243,14 +255,15 @@ impl Decision<'_> {
         match self.state.green.as_ref().map(|g| g.tip.clone()) {
             Some(green) => {
                 let round = self.round();
-                self.ask(Command::CheckObjective { round, green });
+                self.ask(Command::CheckObjective { round, green, pins: self.state.pins() });
             }
             None => self.close_round(None),
         }
     }
 
     fn next_round(&mut self) {
-        if self.state.paused || self.state.hold.is_some() || self.state.cold.search.is_some() {
+        let held = self.state.hold.is_some() || self.state.cold.search.is_some() || self.state.moved_first();
+        if self.state.paused || held {
             return;
         }
         if self.state.stop.is_some() {
@@ -258,7 +271,7 @@ impl Decision<'_> {
         }
         let round = self.round();
         if let Some((outcome, reason)) = self.state.finished() {
-            if self.state.cold_pending() {
+            if self.state.green_pending() {
                 return;
             }
             self.finish(outcome, reason);

@@ -8,6 +8,7 @@ use super::budget::{Account, Allowance, Clock};
 use super::circuit::{Circuit, Sighting};
 use super::cold::ColdRuns;
 use super::event::{Ground, StopLevel};
+use super::moved::ForeignMove;
 use super::parts::{
     Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
 };
@@ -45,6 +46,10 @@ pub struct State {
     pub outcome: Option<(MissionOutcome, String, u8)>,
     pub ground: Option<Ground>,
     pub green: Option<Green>,
+    /// Somebody else moved green, and it is not judged yet.
+    pub foreign_move: Option<ForeignMove>,
+    /// What changed in the user's repository while the mission ran, one sentence each.
+    pub repository: Vec<String>,
     pub units: Vec<Unit>,
     pub rounds: Vec<Round>,
     pub landing: Option<Landing>,
@@ -187,7 +192,8 @@ impl State {
             && !self.paused
             && self.hold.is_none()
             && self.cold.search.is_none()
-            && !(self.cold_pending() && self.finished().is_some())
+            && !self.moved_first()
+            && !(self.green_pending() && self.finished().is_some())
             && let Some(closed) = self.rounds.last().and_then(|r| r.closed)
         {
             times.push(closed + self.policy.cooldown);

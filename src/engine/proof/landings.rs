@@ -304,6 +304,15 @@ pub(super) async fn rejected(
             None => unknown.push("merging told that it touches protected paths".to_owned()),
         },
         RejectClass::Infrastructure => unknown.push("what the machine did is not made again".to_owned()),
+        RejectClass::Meddling => {
+            let said = state
+                .repository
+                .last()
+                .is_some_and(|told| reasons.iter().any(|reason| told.starts_with(first_words(reason))));
+            if !said {
+                broken.push("no record tells that the repository changed while its change was verified".to_owned());
+            }
+        }
         RejectClass::Conflict => conflict(case, open, reasons, &mut broken, &mut unknown).await?,
     }
     let told = match next {
@@ -318,6 +327,11 @@ pub(super) async fn rejected(
     }
     case.claim(what, &covers, &broken, &unknown);
     Ok(())
+}
+
+/// What changed, of a reason that also says when and what to do.
+fn first_words(reason: &str) -> &str {
+    reason.split_once(" while its change was verified").map_or(reason, |(what, _)| what)
 }
 
 /// Merges once more, in the directory where candidates are made.

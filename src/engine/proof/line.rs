@@ -10,18 +10,18 @@ use std::collections::BTreeMap;
 
 /// One commit of the line.
 #[derive(Debug, Clone)]
-pub(super) struct LineCommit {
-    pub(super) tree: TreeId,
+pub(in crate::engine) struct LineCommit {
+    pub(in crate::engine) tree: TreeId,
     pub(super) parents: Vec<CommitId>,
     /// Committer date in seconds since the epoch.
     pub(super) date: u64,
     /// Trailers in order.
-    pub(super) trailers: Vec<(String, String)>,
+    pub(in crate::engine) trailers: Vec<(String, String)>,
 }
 
 impl LineCommit {
     /// The value of a trailer; absent when it is missing or named twice with different values.
-    pub(super) fn trailer(&self, name: &str) -> Option<&str> {
+    pub(in crate::engine) fn trailer(&self, name: &str) -> Option<&str> {
         let mut found = self.trailers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let first = found.next()?;
         found.all(|other| other == first).then_some(first)
@@ -66,7 +66,13 @@ impl Line {
     }
 }
 
-const FORMAT: &str = "--format=%H%n%T%n%P%n%ct%n%(trailers:only,unfold)";
+/// What is asked of each commit.
+pub(in crate::engine) const FORMAT: &str = "--format=%H%n%T%n%P%n%ct%n%(trailers:only,unfold)";
+
+/// Reads commits as [`FORMAT`] gives them, NUL between two.
+pub(in crate::engine) fn read(bytes: &[u8]) -> BTreeMap<CommitId, LineCommit> {
+    String::from_utf8_lossy(bytes).split('\0').filter_map(parse).collect()
+}
 
 fn parse(text: &str) -> Option<(CommitId, LineCommit)> {
     let mut lines = text.lines();

@@ -11,7 +11,7 @@ mod attempts;
 mod books;
 mod journal;
 mod landings;
-mod line;
+pub(super) mod line;
 mod snapshots;
 
 use super::error::EngineError;

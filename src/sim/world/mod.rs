@@ -42,6 +42,8 @@ pub struct World {
     snapshots: BTreeMap<SnapshotKey, (BTreeSet<String>, BTreeSet<String>)>,
     twice: BTreeSet<SnapshotKey>,
     red_base: bool,
+    /// Commits with which a person broke green.
+    red: BTreeSet<CommitId>,
     red_together: BTreeSet<(UnitId, UnitId)>,
     conflicts: BTreeSet<(UnitId, UnitId)>,
     files: BTreeMap<UnitId, String>,
@@ -89,6 +91,7 @@ impl World {
             snapshots: BTreeMap::new(),
             twice: BTreeSet::new(),
             red_base: scenario.red_base,
+            red: BTreeSet::new(),
             red_together: scenario.red_together.clone(),
             conflicts: scenario.conflicts.clone(),
             files: files(&scenario.conflicts),
@@ -237,14 +240,18 @@ impl World {
     /// What people do to green, and to the mission, while it runs.
     pub(super) fn outside_moves(&mut self, rng: &mut fastrand::Rng, faults: &Faults) {
         if let Some(green) = self.green.clone() {
-            if rng.f64() < faults.forward {
+            let red = faults.forward_red > 0.0 && rng.f64() < faults.forward_red;
+            if red || rng.f64() < faults.forward {
                 self.foreign += 1;
                 let mut content = self.commits.get(&green).cloned().unwrap_or_default();
                 if let Ok(id) = UnitId::new(&format!("person-{}", self.foreign)) {
-                    content.insert(id, Behaviour::Good);
+                    content.insert(id, if red { Behaviour::Breaks } else { Behaviour::Good });
                 }
                 let moved = self.commit(&format!("person {}", self.foreign), content, vec![green.clone()]);
                 self.kept.person(&moved.commit, rng);
+                if red && !self.red_base {
+                    self.red.insert(moved.commit.clone());
+                }
                 self.green = Some(moved.commit);
             }
             if rng.f64() < faults.back && green != self.base.commit {
@@ -290,8 +297,9 @@ impl World {
     }
 
     pub(super) fn execute(&mut self, command: Command, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
-        if let (Command::CheckObjective { round, .. }, false) = (&command, s.policy.has_check) {
-            self.answer(0, Event::ObjectiveChecked { round: *round, met: Ok(true) });
+        if let (Command::CheckObjective { round, green, .. }, false) = (&command, s.policy.has_check) {
+            let moved = self.moved_on(green);
+            self.answer(0, Event::ObjectiveChecked { round: *round, met: Ok(true), pins: Vec::new(), moved });
             return Ok(());
         }
         let delay = rng.u64(1..500);
@@ -348,11 +356,12 @@ impl World {
             }
             Command::KillCheck { round } => {
                 self.events.retain(|_, e| !matches!(e, Event::ObjectiveChecked { round: r, .. } if *r == round));
-                self.answer(1, Event::ObjectiveChecked { round, met: Ok(false) });
+                self.answer(1, Event::ObjectiveChecked { round, met: Ok(false), pins: Vec::new(), moved: None });
             }
-            Command::CheckObjective { round, .. } => {
+            Command::CheckObjective { round, green, .. } => {
+                let moved = self.moved_on(&green);
                 let met = self.outage().map_or(Ok(rng.u8(..) < 30), Err);
-                self.answer(delay, Event::ObjectiveChecked { round, met });
+                self.answer(delay, Event::ObjectiveChecked { round, met, pins: Vec::new(), moved });
             }
             Command::Exit { .. } => {}
         }

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::domain::mission::{
-    Books, Contested, Integration, LandResult, MergeSource, Verification, VerifyOrder, VerifyRole,
+    Books, Contested, Integration, LandResult, MergeSource, Noticed, Verification, VerifyOrder, VerifyRole,
 };
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
@@ -133,7 +133,21 @@ impl World {
             self.twice.insert(key.clone());
         }
         let confirmed = self.twice.contains(&key);
-        Verification { warm: key == warm, key, summary, delta, reused, confirmed }
+        Verification { warm: key == warm, key, summary, delta, reused, confirmed, noticed: Noticed::default() }
+    }
+
+    /// Where green stands, when that is not where the journal has it and all that landed is still in it.
+    pub(in crate::sim) fn green_moved_from(&self, known: Option<&Tip>) -> Option<Tip> {
+        let (now, known) = (self.green.as_ref()?, known?);
+        let own = &self.landings.last()?.0.commit;
+        let tree = self.commits.get(now).map(hash_tree)?;
+        (*now != known.commit && self.contains(now, own)).then(|| Tip { commit: now.clone(), tree })
+    }
+
+    /// Where green stands, when somebody moved it forward from `known`.
+    pub(super) fn moved_on(&self, known: &Tip) -> Option<Tip> {
+        let now = self.green.as_ref().filter(|now| **now != known.commit && self.contains(now, &known.commit))?;
+        Some(Tip { commit: now.clone(), tree: self.commits.get(now).map(hash_tree)? })
     }
 
     pub(super) fn land(
@@ -167,6 +181,9 @@ impl World {
             let before = self.commits.get(expected).map(hash_tree).and_then(|t| passes(&t));
             if before == Some(true) && passes(&candidate.tree) != Some(true) {
                 return Err(format!("P1: green would go from passing to {:?}", self.verified.get(&candidate.tree)));
+            }
+            if let Some(red) = self.red.iter().find(|red| self.contains(&candidate.commit, red)) {
+                return Err(format!("P1: {candidate:?} lands on {red}, with which a person broke green"));
             }
             if !self.contains(&candidate.commit, expected) {
                 return Err("P1: the candidate does not contain green".to_owned());

@@ -1,0 +1,165 @@
+//! A green that somebody else moved forward, judged against the last green that was verified.
+//!
+//! Wanted: whoever moved green, nothing is landed on it before it is known to be no worse than what the gate accepted last
+//! (P1). It is judged like a candidate: without files of earlier runs, and a failure is confirmed by a second run before it
+//! counts. What is worse holds the queue until a person decides. Put back to the last good commit, green is as good as it was,
+//! without a run. What else somebody changed in the user's repository is told here, too: pins of ended attempts (P2), and
+//! settings, hooks and refs (P6).
+
+use super::Decision;
+use super::cold::{Again, ColdRuns};
+use super::control::ENVIRONMENT;
+use super::event::{Noticed, PinFault};
+use super::parts::{After, Green};
+use super::record::{NextMove, Record, RejectClass, VerifyRole};
+use super::state::State;
+use crate::domain::values::{CommitId, Tip, UnitId};
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::verdict::judge;
+
+/// A move of green by somebody else, until it is judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeignMove {
+    /// The last green that was verified.
+    pub good: Green,
+    /// What was known of that one by runs without files of earlier runs.
+    pub(super) cold: ColdRuns,
+    /// What the moved one was found to be, compared with it.
+    pub after: Option<After>,
+}
+
+impl State {
+    /// Folds that somebody else moved green to `tip`: what was verified last stays what it is compared with.
+    pub(super) fn green_moved(&mut self, tip: &Tip) {
+        let known = match self.foreign_move.take() {
+            Some(open) => Some((open.good, open.cold)),
+            None => self.green.take().filter(|green| green.snapshot.is_some()).map(|good| (good, self.cold.clone())),
+        };
+        match known {
+            Some((good, cold)) if good.tip == *tip => (self.green, self.cold) = (Some(good), cold),
+            known => {
+                self.green_unknown(tip);
+                self.foreign_move = known.map(|(good, cold)| ForeignMove { good, cold, after: None });
+            }
+        }
+    }
+
+    /// Folds what a verification of a moved green came to.
+    pub(super) fn moved_green_verified(&mut self, after: After) {
+        if let Some(green) = &mut self.green {
+            green.snapshot = Some((after.key.clone(), after.summary.clone()));
+            (green.confirmed, green.warm) = (after.confirmed, after.warm);
+        }
+        if let Some(open) = &mut self.foreign_move {
+            open.after = Some(after);
+        }
+    }
+
+    /// Whether a green that somebody moved is judged before anything else lands. What may have landed answers first.
+    pub(super) fn moved_first(&self) -> bool {
+        let intended = self.landing.as_ref().is_some_and(|landing| landing.intended.is_some());
+        self.foreign_move.is_some() && !intended
+    }
+
+    /// Whether the mission may not end yet because of what green is: moved by somebody, or known by warm results only.
+    pub(super) fn green_pending(&self) -> bool {
+        self.cold_pending() || (self.moved_first() && self.hold.is_none() && !self.closing())
+    }
+
+    /// Unit, number and head of every ended attempt whose work is pinned.
+    pub(super) fn pins(&self) -> Vec<(UnitId, u32, CommitId)> {
+        let attempts = self.units.iter().flat_map(|unit| unit.attempts.iter().map(move |attempt| (unit, attempt)));
+        attempts.filter_map(|(u, a)| Some((u.spec.id.clone(), a.n, a.head.as_ref()?.commit.clone()))).collect()
+    }
+
+    /// Folds what changed in the user's repository while `whose` ran; what was told before is not told again.
+    pub(super) fn noticed<'a>(&mut self, what: impl Iterator<Item = &'a String>, whose: &str) {
+        for what in what {
+            let told = format!("{what} while ");
+            if !self.repository.iter().any(|known| known.starts_with(&told)) {
+                self.repository.push(format!("{told}{whose} ran"));
+            }
+        }
+    }
+}
+
+impl PinFault {
+    /// A sentence for people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let was = match &self.held {
+            Some(held) => format!("held {}", held.short()),
+            None => "was gone".to_owned(),
+        };
+        let now = match self.restored {
+            true => "it holds it again".to_owned(),
+            false => "it could not be put right, see the log".to_owned(),
+        };
+        let (unit, n, head) = (&self.unit, self.n, self.head.short());
+        format!("somebody changed the pin of {unit}, attempt {n}: it {was} and not {head}; {now}")
+    }
+}
+
+impl Decision<'_> {
+    /// The user's repository changed while a verification ran: everybody is told, and where only its owner may do that, the
+    /// unit whose change was verified waits for a person.
+    pub(super) fn repository_changed(&mut self, run: u64, role: Option<VerifyRole>, Noticed { held, named }: Noticed) {
+        if held.is_none() && named.is_empty() {
+            return;
+        }
+        self.note(Record::RepositoryChanged { run, at: self.now, held: held.clone(), named });
+        let of_its_change = matches!(role, Some(VerifyRole::After | VerifyRole::AcceptBefore | VerifyRole::Extra));
+        let (Some(what), Some(landing)) = (held.filter(|_| of_its_change), self.state.landing.clone()) else { return };
+        let Some(unit) = landing.mr.source.unit().cloned() else { return };
+        let question = format!("{what} while its change was verified; look at it, then `mc unit retry {unit}`");
+        self.note(Record::Rejected {
+            mr: landing.mr.id,
+            source: landing.mr.source,
+            at: self.now,
+            class: RejectClass::Meddling,
+            reasons: vec![question.clone()],
+            next: NextMove::Hold { question, own_work: false },
+            files: Vec::new(),
+        });
+    }
+
+    /// Whether landings may go on: nobody moved green, or it was judged to be no worse. Else the next step is asked for, or
+    /// the queue is held.
+    pub(super) fn judges_green(&mut self, green: &Green) -> bool {
+        let Some(ForeignMove { good, after, .. }) = self.state.foreign_move.clone() else { return true };
+        let Some((key, before)) = good.snapshot else { return true };
+        if self.now < self.state.base_again_at {
+            return false;
+        }
+        let Some(after) = after else {
+            self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), Again::First);
+            return false;
+        };
+        let demands = self.state.demands(false);
+        let judgement = judge(&before, &after.summary, &after.delta, &demands);
+        if judgement.lands {
+            self.note(Record::GreenAccepted { tip: green.tip.clone(), verdict: judgement.verdict });
+            return true;
+        }
+        let doubtful =
+            after.warm || after.delta.number_hurts(demands.ratchet) || after.summary.outcome != StageOutcome::Passed;
+        if let Some(again) = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful) {
+            self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), again);
+            return false;
+        }
+        let (now, then) = (green.tip.commit.short(), &good.tip.commit);
+        self.note(Record::QueueHeld {
+            reason: format!(
+                "somebody moved green to {now}, which is worse than {}, the last commit that was verified: {}",
+                then.short(),
+                judgement.reasons.join("; ")
+            ),
+            hint: format!(
+                "to go on: put green back to {then} (`git update-ref` on its branch), or mend it with a commit on top, then \
+                 `mc mission resume`; to accept it as it is: `mc mission stop --now`, then `mc mission start --accept-green`"
+            ),
+            code: ENVIRONMENT,
+        });
+        false
+    }
+}

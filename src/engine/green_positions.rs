@@ -1,0 +1,119 @@
+//! Every position green had, for an audit: from the journals and from git's own log of the branch.
+//!
+//! What the journals do not know was put there by somebody else. Commits between two positions belong to the later one, so a
+//! position that a later, known one contains was judged with it; any other one nobody verified.
+
+use super::error::EngineError;
+use super::history::History;
+use super::proof::line::{self, LineCommit};
+use crate::adapters::git::Git;
+use crate::domain::mission::Record;
+use crate::domain::values::{CommitId, Millis, Tip};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Commits that one call of git is asked for.
+const AT_ONCE: usize = 400;
+
+/// What an audit asks about landings, asked once for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Landings {
+    commits: BTreeMap<CommitId, LineCommit>,
+    green: HashSet<CommitId>,
+}
+
+impl Landings {
+    /// Reads what landed in these missions, and everything green contains.
+    ///
+    /// # Errors
+    /// [`EngineError`] when git fails.
+    pub(super) async fn read(git: &Git, green: Option<&Tip>, histories: &[History]) -> Result<Self, EngineError> {
+        let records = histories.iter().flat_map(|history| history.records.iter().map(|(_, _, record)| record));
+        let landed: BTreeSet<&CommitId> = records
+            .filter_map(
+                |record| if let Record::Landed { candidate, .. } = record { Some(&candidate.commit) } else { None },
+            )
+            .collect();
+        let landed: Vec<&CommitId> = landed.into_iter().collect();
+        let mut commits = BTreeMap::new();
+        for chunk in landed.chunks(AT_ONCE) {
+            let mut args = vec!["log", "--no-walk=unsorted", "--ignore-missing", "-z", line::FORMAT];
+            args.extend(chunk.iter().map(|id| id.as_str()));
+            // Where git stumbles over one of them, each is asked for alone.
+            if let Ok(bytes) = git.bytes(&args).await {
+                commits.extend(line::read(&bytes));
+                continue;
+            }
+            for id in chunk {
+                if let Ok(bytes) = git.bytes(&["log", "-1", "-z", line::FORMAT, id.as_str()]).await {
+                    commits.extend(line::read(&bytes));
+                }
+            }
+        }
+        let green = match green {
+            Some(green) => git.all_below(&green.commit).await?,
+            None => HashSet::new(),
+        };
+        Ok(Self { commits, green })
+    }
+
+    /// A landed commit, when the repository has it.
+    pub(super) fn commit(&self, id: &CommitId) -> Option<&LineCommit> {
+        self.commits.get(id)
+    }
+
+    /// Whether green contains a commit.
+    pub(super) fn in_green(&self, id: &CommitId) -> bool {
+        self.green.contains(id)
+    }
+}
+
+/// Positions of green that nobody verified, one line each.
+///
+/// # Errors
+/// [`EngineError`] when git fails.
+pub(super) async fn unjudged(git: &Git, green_ref: &str, histories: &[History]) -> Result<Vec<String>, EngineError> {
+    let records = || histories.iter().flat_map(|history| history.records.iter());
+    let known: HashSet<&CommitId> = records().flat_map(|(_, _, record)| positions(record)).collect();
+    let spans: Vec<(Millis, Millis)> = histories.iter().filter_map(span).collect();
+    let log = git.reflog(green_ref).await?;
+    let mut wrong = Vec::new();
+    for (nth, (commit, at)) in log.iter().enumerate() {
+        // What a person does with green between two missions is judged by the later one. Git's log tells seconds.
+        let meanwhile = spans.iter().any(|(first, last)| at + 999 >= *first && at <= last);
+        if known.contains(commit) || !meanwhile {
+            continue;
+        }
+        let later = log[nth + 1..].iter().map(|(later, _)| later).find(|later| known.contains(later));
+        let judged = match later {
+            Some(later) => git.is_ancestor(commit, later).await?,
+            None => false,
+        };
+        if !judged {
+            let line =
+                format!("green stood at {}, which no mission verified; somebody else put it there", commit.short());
+            if !wrong.contains(&line) {
+                wrong.push(line);
+            }
+        }
+    }
+    Ok(wrong)
+}
+
+/// When a mission began, and when it ended or was left.
+fn span(history: &History) -> Option<(Millis, Millis)> {
+    let (_, first, _) = history.records.first()?;
+    let ended = history.records.iter().find(|(_, _, record)| matches!(record, Record::MissionEnded { .. }));
+    let (_, last, _) = ended.or(history.records.last())?;
+    Some((*first, *last))
+}
+
+/// Where a record says that green stands, and that it may.
+fn positions(record: &Record) -> Vec<&CommitId> {
+    match record {
+        Record::BaselineAccepted { tip } | Record::GreenAccepted { tip, .. } => vec![&tip.commit],
+        // It was judged, whether or not the journal came to tell that it landed.
+        Record::LandIntended { candidate, .. } => vec![&candidate.commit],
+        Record::RolledBack { to, .. } => vec![&to.commit],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,53 @@
+//! Pins of ended attempts, compared with what the journal says and put right (P2): what is pinned nowhere is gone with the next
+//! garbage collection. What somebody put in the place of a head is kept, too.
+
+use super::error::chain;
+use super::shop::Shop;
+use crate::domain::mission::PinFault;
+use crate::domain::values::{CommitId, UnitId};
+use std::collections::BTreeMap;
+
+/// Makes the pin of each of these attempts hold its head again; says where it did not.
+pub async fn restore(shop: &Shop, heads: Vec<(UnitId, u32, CommitId)>) -> Vec<PinFault> {
+    if heads.is_empty() {
+        return Vec::new();
+    }
+    let folder = format!("refs/mc/attempts/{}/", shop.mission);
+    let found: BTreeMap<String, CommitId> = match shop.source.list_refs(&folder).await {
+        Ok(found) => found.into_iter().collect(),
+        Err(e) => {
+            tracing::warn!("compare the pins of attempts: {}", chain(&e));
+            return Vec::new();
+        }
+    };
+    let mut faults = Vec::new();
+    for (unit, n, head) in heads {
+        let name = format!("{folder}{unit}/{n}");
+        let held = found.get(&name).cloned();
+        if held.as_ref() == Some(&head) {
+            continue;
+        }
+        let restored = put_right(shop, &name, &head, held.as_ref()).await;
+        faults.push(PinFault { unit, n, head, held, restored });
+    }
+    faults
+}
+
+async fn put_right(shop: &Shop, name: &str, head: &CommitId, held: Option<&CommitId>) -> bool {
+    if !matches!(shop.source.resolve(head.as_str()).await, Ok(Some(_))) {
+        return false;
+    }
+    if let Some(other) = held {
+        let place = format!("refs/mc/kept/{}/_pins/{}", shop.mission, other.as_str());
+        if let Err(e) = shop.source.pin(&place, other).await {
+            tracing::warn!("keep what {name} held: {}", chain(&e));
+        }
+    }
+    match shop.source.repin(name, head, held).await {
+        Ok(()) => true,
+        Err(e) => {
+            tracing::warn!("pin {head} again: {}", chain(&e));
+            false
+        }
+    }
+}
