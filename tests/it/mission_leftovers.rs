@@ -115,9 +115,14 @@ fn p1_a_green_that_holds_only_with_files_of_earlier_runs_is_found_named_and_held
     let night = Night::new();
     night.without_oracle("it lands what needs files of earlier runs");
     night.write(".gitignore", "build/\n");
-    night.settings("sleep 0.2; sh run.sh", "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 6");
+    // The first change is verified until the others have ended, so that they wait in line.
+    let first =
+        "if test -e tests/p.sh; then touch ~/first; while test $(ls ~/ended | wc -l) -lt 4; do sleep 0.02; done; fi";
+    night.settings(&format!("{first}; sh run.sh"), "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 6");
+    night.sh("mkdir ~/ended");
     let later = |id: &str, priority: u32, run: &str| {
-        format!("{}priority = {priority}\n", unit(id, &format!("sleep 0.1; {run}")))
+        let run = format!("while ! test -e ~/first; do sleep 0.02; done; {run}; touch ~/ended/{id}");
+        format!("{}priority = {priority}\n", unit(id, &run))
     };
     let plan = [
         unit("leaves", &test("p", "mkdir -p build; touch build/z")),
@@ -138,10 +143,10 @@ fn p1_a_green_that_holds_only_with_files_of_earlier_runs_is_found_named_and_held
     night.mc(&["mission", "resume"]).exits(4).says(&["leans landed at"]);
     assert_eq!(runs(&night), before);
     let landed = night.sh("git rev-parse mc/green");
-    let onto = night.events().iter().map(|row| row["record"].clone()).find_map(|r| {
-        (r["kind"] == "landed" && r["source"]["unit"]["unit"] == "fine")
-            .then(|| r["green"]["commit"].as_str().unwrap().to_owned())
-    });
+    let events = night.events();
+    let landings = events.iter().map(|row| &row["record"]).filter(|record| record["kind"] == "landed");
+    let before_leans = landings.take_while(|record| record["source"]["unit"]["unit"] != "leans").last();
+    let onto = before_leans.map(|record| record["green"]["commit"].as_str().unwrap().to_owned());
     assert!(needs.contains(&onto.as_ref().unwrap()[..10]), "{needs}");
     night.mc(&["mission", "stop", "--now"]).exits(0);
     night.mc(&["mission", "resume"]);

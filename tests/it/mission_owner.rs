@@ -197,10 +197,13 @@ fn p3_nobody_takes_over_from_an_engine_that_lives() {
     let machine = night.sh("uname -n");
     night.var("MC_STATE_DIR", &other);
     for locks in ["", "rm ../state/engine.lock ../state/engine.alive"] {
+        // It would stop as soon as it sees that its lock is gone.
+        engine.signal("STOP");
         night.sh(locks);
         let said = night.mission_with(&script("b", "touch b"), &["--take-over", &machine]).exits(5);
         said.says(&["another mc (pid ", &own, "nobody takes over from an mc that lives"]);
     }
+    engine.signal("CONT");
     night.var("MC_STATE_DIR", &own);
     night.sh("touch ~/go");
     // Its own lock is gone, so it stops; the next one goes on.
