@@ -26,6 +26,7 @@ mod clone_oracle;
 mod config;
 mod control_rules;
 mod documents;
+mod generator;
 mod git_merge;
 mod git_refs;
 mod git_source;

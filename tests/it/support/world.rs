@@ -224,6 +224,23 @@ impl World {
         self.scene(|scene| self.watch.person(scene, act))
     }
 
+    /// Units of this test change the user's repository.
+    pub fn repository_is_attacked(&self, why: &'static str) {
+        self.watch.excuse_repository(why);
+    }
+
+    /// A shell script in the repository, not yet begun.
+    pub fn shell(&self, script: &str) -> Command {
+        let mut command = self.command("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    /// Whether the repository has an object by this name.
+    pub fn has(&self, object: &str) -> bool {
+        self.command("git").args(["cat-file", "-e", object]).stderr(Stdio::null()).status().unwrap().success()
+    }
+
     fn scene<T>(&self, look: impl FnOnce(&Scene<'_>) -> T) -> T {
         let command = |program: &str, dir: &Path| {
             let mut command = self.command(program);
