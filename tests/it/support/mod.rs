@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod cli;
+pub mod engine;
 pub mod left_alone;
 pub mod night;
 pub mod oracle;

@@ -4,16 +4,16 @@
 //! found in `/proc` by that name alone.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::left_alone::Watch;
-use super::oracle::Scene;
+use super::left_alone::{Fingerprint, Watch};
+use super::oracle::{self, Scene};
+pub use super::engine::{Engine, Said};
 pub use super::units::{Unit, own_file, unit};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, read_to_string};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -44,73 +44,6 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         }
         assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// What a program said and how it ended.
-#[derive(Debug)]
-pub struct Said {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
-}
-
-impl Said {
-    #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
-        self
-    }
-}
-
-/// A running `mc`; killed when dropped.
-pub struct Engine {
-    child: Child,
-    out: PathBuf,
-    err: PathBuf,
-    /// What its children find as `ENGINE` in their environment.
-    pub number: u32,
-}
-
-impl Engine {
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// SIGKILL, and gone when it returns. Whether it still lived.
-    pub fn kill(&mut self) -> bool {
-        let lived = self.child.try_wait().unwrap().is_none();
-        if lived {
-            self.child.kill().unwrap();
-        }
-        self.child.wait().unwrap().signal() == Some(9)
-    }
-
-    /// Its result, if it ends within `patience`.
-    pub fn ended_within(&mut self, patience: Duration) -> Option<Said> {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                let [out, err] = [&self.out, &self.err].map(|p| read_to_string(p).unwrap_or_default());
-                return Some(Said { code: status.code(), out, err });
-            }
-            if started.elapsed() >= patience {
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    pub fn end(mut self) -> Said {
-        let said = self.ended_within(2 * PATIENCE);
-        said.unwrap_or_else(|| panic!("mc does not end:\n{}", read_to_string(&self.out).unwrap_or_default()))
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -227,6 +160,21 @@ impl World {
     /// Units of this test change the user's repository.
     pub fn repository_is_attacked(&self, why: &'static str) {
         self.watch.excuse_repository(why);
+    }
+
+    /// The clone oracle is not asked at the end of this test.
+    pub fn without_oracle(&self, why: &'static str) {
+        self.watch.excuse_oracle(why);
+    }
+
+    /// What is not true of green in a clone.
+    pub fn ask_oracle(&self) -> Vec<String> {
+        self.scene(oracle::ask)
+    }
+
+    /// The user's repository as it is now.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.scene(|scene| Fingerprint::of(scene).unwrap())
     }
 
     /// A shell script in the repository, not yet begun.
