@@ -398,3 +398,67 @@ fn p2_an_index_that_cannot_be_read_costs_no_commit() {
         work.alone().await;
     });
 }
+
+#[test]
+fn p2_commits_of_a_clone_that_is_no_repository_any_more_are_kept() {
+    for harm in [
+        "echo broken > .git/HEAD",
+        "rm -rf .git/refs; ln -s /nowhere .git/refs",
+        "git config core.repositoryFormatVersion 1; git config extensions.objectFormat sha256",
+        "rm .git/HEAD; rm -rf .git/logs .git/refs",
+    ] {
+        within_a_minute(async {
+            let work = Work::start().await;
+            work.agent(
+                "echo 1 > a; git commit -qam own; git rev-parse HEAD > ../own; git reset -q --hard HEAD~; echo x > x",
+            )
+            .await;
+            let own = work.agent("cat ../own; rm ../own").await;
+            work.agent(harm).await;
+            let got = work.collect().await;
+            assert!(got.no_repository && got.kept == 1, "{harm}: {:?}", got.notes);
+            assert_eq!(work.world.sh("git rev-parse refs/mc/kept/m1/u1/1^1").await, own, "{harm}");
+            assert_eq!(
+                work.world.sh(&format!("git show {0}:x; git show {0}:a", got.head.commit)).await,
+                "x\none",
+                "{harm}"
+            );
+            work.alone().await;
+        });
+    }
+}
+
+#[test]
+fn p2_objects_that_cannot_be_read_are_in_nobodys_way_when_a_clone_is_made_anew() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.agent(
+            "echo 1 > a; git commit -qam own; for f in .git/objects/??/*; do chmod u+w $f; : > $f; done
+             mkdir -p .git/objects/pack; echo x > .git/objects/pack/pack-x.pack; ln -s / .git/objects/pack/pack-y.pack
+             echo x > .git/objects/pack/pack-x.idx; echo broken > .git/HEAD; echo x > x",
+        )
+        .await;
+        let got = work.collect().await;
+        assert_eq!(work.world.sh(&format!("git show {0}:x; git show {0}:a", got.head.commit)).await, "x\n1");
+        work.alone().await;
+    });
+}
+
+#[test]
+fn p2_a_source_that_is_away_for_a_moment_costs_no_commit() {
+    within_a_minute(async {
+        let work = Work::start().await;
+        work.agent("echo 1 > a; git commit -qam own; echo x > x").await;
+        let own = work.slot_id("HEAD").await;
+        let away = || std::fs::rename(work.world.repo().join(".git"), work.world.repo().join("away"));
+        away().unwrap();
+        for _ in 0..2 {
+            collect(&work.pool, 1, &work.attempt).await.unwrap_err();
+        }
+        std::fs::rename(work.world.repo().join("away"), work.world.repo().join(".git")).unwrap();
+        let got = work.collect().await;
+        assert!(!got.no_repository, "{:?}", got.notes);
+        assert_eq!(work.source_id(&format!("{}^", got.head.commit)).await, own);
+        work.alone().await;
+    });
+}

@@ -11,6 +11,7 @@ use crate::adapters::git::{Git, GitError};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -97,6 +98,33 @@ pub(super) fn foreign_alternates(git_dir: &Path, own: &[PathBuf]) -> Vec<Vec<u8>
         dir.is_absolute() && !own.iter().any(|own| own == dir) && dir.is_dir() && seen.insert(line.to_vec())
     };
     text.split(|b| *b == b'\n').filter(foreign).map(<[u8]>::to_vec).collect()
+}
+
+/// Gives a store what another one holds that was set aside, without taking it away there: its commits are work whatever became
+/// of the repository around them. Nothing is read, and no link is followed.
+pub(super) fn adopt_objects(old: &Path, new: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(old).is_ok_and(|kind| kind.is_dir()) {
+        return Ok(());
+    }
+    for folder in fs::read_dir(old)?.flatten() {
+        let name = folder.file_name();
+        let hex = name.len() == 2 && name.as_bytes().iter().all(u8::is_ascii_hexdigit);
+        if !(hex || name == "pack") || !folder.file_type()?.is_dir() {
+            continue;
+        }
+        fs::create_dir_all(new.join(&name))?;
+        for object in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+            let extension = Path::new(&object.file_name()).extension().map(std::ffi::OsStr::to_owned);
+            let wanted = hex || extension.is_some_and(|e| e == "pack" || e == "idx");
+            if wanted && object.file_type()?.is_file() {
+                match fs::hard_link(object.path(), new.join(&name).join(object.file_name())) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is in the clone's own store and not in `listing`, found by listing the store without what it borrows where there may

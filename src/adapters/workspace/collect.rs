@@ -10,7 +10,7 @@
 
 use super::after_setup;
 use super::beside::note_used;
-use super::clone::{foreign_alternates, local_store, own_folders, read_index, same_kind, usable};
+use super::clone::{self, foreign_alternates, local_store, own_folders, read_index, same_kind};
 use super::commit::{Rest, commit_rest};
 use super::contents;
 use super::disk::remove_any;
@@ -235,17 +235,28 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
             ));
         }
     }
-    let usable = if own { usable(&git, &attempt.base).await? } else { None };
+    let mut usable = if own { clone::usable(&git, &attempt.base).await? } else { None };
+    if own && usable.is_none() {
+        // Where what it borrows was away for a moment, that says nothing of the clone.
+        pool.source().out(&["cat-file", "-e", &format!("{}^{{tree}}", attempt.base)]).await?;
+        usable = clone::usable(&git, &attempt.base).await?;
+    }
     let index = if usable.is_some() { read_index(&git, &git_dir, &mut notes).await? } else { None };
     let no_repository = index.is_none();
     let listing = usable.flatten().filter(|_| !no_repository);
     if no_repository {
+        let mut old = None;
         if fs::symlink_metadata(&git_dir).is_ok() {
             let place = aside.take(&git_dir)?;
             notes.push(format!("the clone was not usable; what was left of it is in {}", place.display()));
+            old = Some(place);
         }
         notes.push("the clone was made anew around its files".to_owned());
         renew(shape, &files, &attempt.base, &[])?;
+        // Unless they were what was in the way.
+        if let Some(old) = old.filter(|_| !anew) {
+            clone::adopt_objects(&old.join("objects"), &git_dir.join("objects")).map_err(failed)?;
+        }
         git.out(&["read-tree", attempt.base.as_str()]).await?;
     }
     if !extra.is_empty() {
