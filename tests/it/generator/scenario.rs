@@ -191,6 +191,7 @@ fn script(member: &Member, world: &World) -> String {
     let _ = writeln!(
         text,
         "sleep 0.{pause}\necho 'made by {id}' > work-{id}\necho 'test -f work-{id}' > tests/{id}.sh\n\
+         : > \"$SIDE/made-{id}\"\n\
          noted() {{ git rev-parse -q --verify 'HEAD^{{commit}}' >> \"$SIDE/commits-{id}\" 2>/dev/null; }}"
     );
     for action in member.actions.iter().filter(|a| a.actor == Actor::Test) {

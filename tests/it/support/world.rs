@@ -4,9 +4,9 @@
 //! found in `/proc` by that name alone.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+pub use super::engine::{Engine, Said};
 use super::left_alone::{Fingerprint, Watch};
 use super::oracle::{self, Scene};
-pub use super::engine::{Engine, Said};
 pub use super::units::{Unit, own_file, unit};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -381,13 +381,16 @@ impl World {
     /// environment, working folder, program or open files. Zombies are dead.
     pub fn survivors(&self) -> Vec<(u32, String)> {
         let mark = self.home().to_string_lossy().into_owned();
+        let own = std::fs::read_link("/proc/self/exe").unwrap();
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
             let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
             let dir = entry.path();
             let Ok(stat) = read_to_string(dir.join("stat")) else { continue };
             let dead = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
-            if pid == std::process::id() || dead {
+            // A child of another test that has not become its program yet still holds whatever this process has open.
+            let unborn = std::fs::read_link(dir.join("exe")).is_ok_and(|exe| exe == own);
+            if pid == std::process::id() || dead || unborn {
                 continue;
             }
             let text =

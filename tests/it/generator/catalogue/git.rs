@@ -111,7 +111,7 @@ pub const ACTIONS: &[Action] = &[
     // Repositories inside.
     unit("another-repository-inside", "git init -q inner-$MC_UNIT; echo x > inner-$MC_UNIT/x; git -C inner-$MC_UNIT add -A; git -C inner-$MC_UNIT commit -qm inner").either(),
     unit("a-repository-without-commits-inside", "git init -q inner-$MC_UNIT; echo x > inner-$MC_UNIT/x").either(),
-    unit("a-pointer-that-nobody-has", "git update-index --add --cacheinfo 160000,1234567890123456789012345678901234567890,sub-$MC_UNIT; git commit -qm pointer").never(),
+    unit("a-pointer-that-nobody-has", "mkdir sub-$MC_UNIT; git update-index --add --cacheinfo 160000,1234567890123456789012345678901234567890,sub-$MC_UNIT; git commit -qm pointer").never(),
     unit("a-submodule-of-elsewhere", r#"git init -q ../lib; git -C ../lib commit -q --allow-empty -m lib; git -c protocol.file.allow=always submodule add -q "$(cd ..; pwd)/lib" lib-$MC_UNIT"#).either(),
     unit("broken-gitmodules", r#"printf '[submodule "../x"]\n\tpath = --x\n\turl = --upload-pack=touch pwned\n\tupdate = !touch pwned\n' > .gitmodules"#).either(),
 ];

@@ -13,7 +13,9 @@ pub const ACTIONS: &[Action] = &[
     unit("its-log-is-a-pipe", r#"for d in "$STATE"/runs/*/$MC_UNIT/*/run; do rm -f "$d/out.log"; mkfifo "$d/out.log"; done"#).either(),
     unit("its-log-is-a-link", r#"for d in "$STATE"/runs/*/$MC_UNIT/*/run; do ln -sf "$SIDE/precious" "$d/out.log"; done"#).either(),
     unit("its-run-folder-is-gone", r#"rm -rf "$STATE"/runs/*/$MC_UNIT"#).either(),
-    unit("its-run-folder-is-a-link", r#"for d in "$STATE"/runs/*/$MC_UNIT; do mv "$d" "$d-gone"; ln -s "$SIDE" "$d"; done"#).either(),
+    unit("its-run-folder-is-a-link", r#"for d in "$STATE"/runs/*/$MC_UNIT; do mv "$d" "$d-gone"; ln -s "$SIDE" "$d"; done"#)
+        .either()
+        .proof(&["-gone attempt"]),
     unit("forges-its-report", r#"for d in "$STATE"/runs/*/$MC_UNIT/*; do echo '{}' > "$d/report.json"; echo x > "$d/refs"; done"#).either(),
     // What it claims.
     unit("claims-to-be-done", r#"echo '{"status":"completed","summary":"all done"}' > "$MC_RESULT"; exit 0"#),
