@@ -79,6 +79,10 @@ pub fn play(scenario: &Scenario) {
         if !matches!(said.code, None | Some(5 | 6 | 130)) {
             break;
         }
+        if let Some(wanted) = said.out.split("put green back to ").nth(1).and_then(|rest| rest.get(..40)) {
+            night.text += &format!("\ngreen is put back to {wanted}");
+            world.git(&["update-ref", "refs/heads/mc/green", wanted]);
+        }
         said = world.resume();
         night.tell(&said);
     }
@@ -136,8 +140,7 @@ impl Night<'_> {
         assert!(wrong.is_empty(), "P1: green is not what a clone gives: {}\n{text}", wrong.join("\n"));
     }
 
-    /// The next mission works: after a held unit was given up, beside a person's uncommitted changes, and without what made
-    /// the target branch red.
+    /// The next mission works: after a held unit was given up, and beside a person's uncommitted changes.
     fn afterwards(&self, states: &BTreeMap<String, String>) {
         let Self { world, text, .. } = self;
         if states.values().any(|state| state == "held") {
@@ -145,7 +148,8 @@ impl Night<'_> {
         }
         let plan = world.plan(&[unit("afterwards", "echo x > afterwards")]);
         let said = world.mc(&["mission", "start", "--allow-dirty", "--plan", plan.to_str().unwrap()]);
-        let wanted = if self.any(|a| a.name == "commits-what-is-red") { 3 } else { 0 };
+        // What a person did to the target branch may conflict with what landed, or be red.
+        let wanted = if self.any(|a| a.touches.contains(&"refs/heads/main")) { 3 } else { 0 };
         let told = format!("a mission afterwards: {}{}\n{text}", said.out, said.err);
         assert!(matches!(said.code, Some(code) if code == 0 || code == wanted), "{told}");
         assert_eq!(world.units()["afterwards"], "landed", "{told}");
@@ -218,7 +222,10 @@ impl Night<'_> {
 
     /// Every line of `mc audit` and `mc report --verify` that does not hold is one that an action explains.
     fn proofs(&self) {
-        let explained: Vec<&str> = self.scenario.actions().flat_map(|a| a.proof.iter().copied()).collect();
+        let mut explained: Vec<&str> = self.scenario.actions().flat_map(|a| a.proof.iter().copied()).collect();
+        if self.any(|a| a.destroys) {
+            explained.push("left is not pinned; `mc pool list` shows where it is");
+        }
         for args in [&["audit"][..], &["report", "--verify"]] {
             let said = self.world.mc(args);
             let broken: Vec<&str> = match args[0] {

@@ -95,6 +95,10 @@ impl Scenario {
         let wanted: Vec<&str> = names.split(',').collect();
         let found: Vec<_> = catalogue::all().filter(|action| wanted.contains(&action.name)).collect();
         assert_eq!(found.len(), wanted.len(), "not all of these are actions: {names}");
+        Self::doing(names, found)
+    }
+
+    pub fn doing(names: &str, found: Vec<&'static Action>) -> Self {
         let person = found.iter().find(|a| a.actor == Actor::Person).map(|action| (*action, 2));
         let doing = found.into_iter().filter(|a| a.actor != Actor::Person).map(|action| vec![action]);
         let members = [vec![]].into_iter().chain(doing).chain([vec![]]).enumerate().map(|(n, actions)| Member {

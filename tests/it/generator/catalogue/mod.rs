@@ -130,3 +130,30 @@ pub fn all() -> impl Iterator<Item = &'static Action> {
     let lists: [&'static [Action]; 5] = [files::ACTIONS, git::ACTIONS, runs::ACTIONS, tests::ACTIONS, people::ACTIONS];
     lists.into_iter().flatten()
 }
+
+/// Actions that do not come to what they say, and what is found then.
+pub const FALSE: &[(Action, &str)] = &[
+    (unit("does-not-land", "exit 3"), "P10: u1 is failed"),
+    (unit("lands", "true").never(), "P1, P8: u1 landed"),
+    (test("needs-nothing", "true").needs("something"), "P1: u1 landed with something of an earlier run"),
+    (unit("loses-a-commit", r#"printf '%040d\n' 7 >> "$SIDE/commits-u1""#), "P2: 0000000000000000000000000000000000000007"),
+    (unit("loses-its-work", "rm work-u1 tests/u1.sh; git add -A; git commit -q --amend -m x; echo x > x"), "P2: the work of u1"),
+    (unit("a-tag-not-said", r#"git -C "$S" tag not-said main"#).either(), "P6: "),
+    (person("settings-not-said", "git config x.y z"), "P6: "),
+    (unit("follows-a-link", r#"echo x > "$SIDE/precious""#), "P12"),
+    (unit("something-ran", r#": > "$SIDE/pwned""#), "something planted ran"),
+    (
+        unit("a-test-of-this-machine", r#"echo "test -f $W/run.sh" > tests/machine.sh"#),
+        "P1: green is not what a clone gives",
+    ),
+    (
+        unit(
+            "lands-twice",
+            r#"until git -C "$S" log --format=%B main..mc/green | grep -q Mc-Unit; do sleep 0.05; done
+               T=$(git -C "$S" log -1 --format=%B mc/green)
+               git -C "$S" update-ref refs/heads/mc/green $(git -C "$S" commit-tree -p mc/green -m "$T" mc/green^{tree})"#,
+        )
+        .others(),
+        "P3: landed twice",
+    ),
+];

@@ -16,7 +16,9 @@ pub const ACTIONS: &[Action] = &[
     unit("its-run-folder-is-a-link", r#"for d in "$STATE"/runs/*/$MC_UNIT; do mv "$d" "$d-gone"; ln -s "$SIDE" "$d"; done"#)
         .either()
         .proof(&["-gone attempt"]),
-    unit("forges-its-report", r#"for d in "$STATE"/runs/*/$MC_UNIT/*; do echo '{}' > "$d/report.json"; echo x > "$d/refs"; done"#).either(),
+    unit("forges-its-report", r#"for d in "$STATE"/runs/*/$MC_UNIT/*; do echo '{}' > "$d/report.json"; echo x > "$d/refs"; done"#)
+        .either()
+        .proof(&["the report it left cannot be read"]),
     // What it claims.
     unit("claims-to-be-done", r#"echo '{"status":"completed","summary":"all done"}' > "$MC_RESULT"; exit 0"#),
     unit("claims-to-have-failed", r#"echo '{"status":"failed","summary":"no"}' > "$MC_RESULT"; exit 0"#).never(),
@@ -106,10 +108,10 @@ pub const ACTIONS: &[Action] = &[
     unit("takes-the-owner-away", r#"git -C "$S" update-ref -d refs/mc/owner"#).others(),
     unit("unpins", r#"for r in $(git -C "$S" for-each-ref --format='%(refname)' refs/mc/attempts); do git -C "$S" update-ref -d $r; done"#)
         .wrecks()
-        .proof(&["is gone; it pinned", "pin"]),
+        .proof(&["is gone; it pinned", "does not exist", "is not pinned"]),
     unit("moves-pins", r#"for r in $(git -C "$S" for-each-ref --format='%(refname)' refs/mc/attempts); do git -C "$S" update-ref $r main; done"#)
         .wrecks()
-        .proof(&["points to", "pin"]),
+        .proof(&["points to", " holds ", "is pinned at"]),
 ];
 
 /// What the proofs say of a green that somebody moved.
