@@ -38,6 +38,20 @@ fn p2_a_running_unit_is_cancelled_and_its_work_kept_while_the_rest_goes_on() {
 }
 
 #[test]
+fn p9_the_report_of_an_agent_that_was_cancelled_before_it_changed_anything_is_proven() {
+    let night = Night::new();
+    let stays = "touch ~/begun; while [ ! -e ~/go ]; do sleep 0.05; done";
+    let agent = stays.replace('~', night.home().to_str().unwrap());
+    night.settings("sh run.sh", &format!("[agent]\ncommand = {}", serde_json::Value::from(agent)));
+    let plan = night.plan("[[unit]]\nid = \"a\"\ntitle = \"A\"\n");
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun");
+    night.mc(&["unit", "cancel", "a"]).exits(0);
+    engine.wait().exits(3).says(&["a: cancelled, cancelled by a person"]);
+    night.audit();
+}
+
+#[test]
 fn p4_a_stop_that_waits_and_agents_that_outlived_their_engine_are_told_of() {
     let night = Night::new();
     let asks = r#"echo '{"status":"blocked","summary":"which?","blockers":["no access"]}' > $MC_RESULT"#;

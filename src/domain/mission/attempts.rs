@@ -82,10 +82,7 @@ impl Decision<'_> {
             self.meets(&cause_of(&report), Operation::Prepare, &self.state.witness(i));
         }
         let unit = &self.state.units[i];
-        let next = match self.state.cancelling.contains(id) {
-            true => given_up(unit),
-            false => self.next_move(unit, class, &report),
-        };
+        let next = self.next_move(unit, class, &report);
         let collected = is_collected(class, &report);
         self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report });
         if collected {
@@ -165,6 +162,9 @@ impl Decision<'_> {
     }
 
     pub(super) fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
+        if self.state.cancelling.contains(&unit.spec.id) {
+            return given_up(unit);
+        }
         match self.by_class(unit, class, report) {
             NextMove::Retry { because, .. }
                 if class != AttemptClass::Stopped
