@@ -30,6 +30,7 @@ const FOUND: &[(&str, &str)] = &[
     ("head-is-a-link-to-the-source", "the same"),
     ("refs-are-a-link-to-the-source", "the same"),
     ("another-format-of-objects", "the same"),
+    ("148", "`report --verify` said that the report of a cancelled agent is wrong"),
     ("the-source-is-away-for-a-moment", "a sound clone was moved aside while what it borrows from was away"),
 ];
 

@@ -203,8 +203,8 @@ impl Night<'_> {
             let ended = world.kinds("attempt-ended").iter().any(|row| row.body["unit"] == id);
             let made = world.home().join(format!("side/made-{id}")).exists();
             // A unit that takes its files away has nothing to lose.
-            let whole = |a: &&Action| a.actor != Actor::Unit || a.own == Own::Lands;
-            if made && ended && states[id] != "pending" && member.actions.iter().all(|a| whole(&a)) {
+            let whole = |a: &Action| a.actor != Actor::Unit || a.own == Own::Lands;
+            if made && ended && states[id] != "pending" && member.actions.iter().all(|a| whole(a)) {
                 let pins = world.refs(&format!("refs/mc/attempts/*/{id}/*"));
                 let pinned = pins.values().any(|commit| world.has(&format!("{commit}:work-{id}")));
                 assert!(pinned, "P2: the work of {id} is pinned nowhere ({pins:?})\n{text}");
