@@ -224,7 +224,7 @@ impl Night<'_> {
     fn proofs(&self) {
         let mut explained: Vec<&str> = self.scenario.actions().flat_map(|a| a.proof.iter().copied()).collect();
         if self.any(|a| a.destroys) {
-            explained.push("left is not pinned; `mc pool list` shows where it is");
+            explained.push("is not pinned");
         }
         for args in [&["audit"][..], &["report", "--verify"]] {
             let said = self.world.mc(args);

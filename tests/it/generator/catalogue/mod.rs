@@ -139,7 +139,7 @@ pub const FALSE: &[(Action, &str)] = &[
     (unit("loses-a-commit", r#"printf '%040d\n' 7 >> "$SIDE/commits-u1""#), "P2: 0000000000000000000000000000000000000007"),
     (unit("loses-its-work", "rm work-u1 tests/u1.sh; git add -A; git commit -q --amend -m x; echo x > x"), "P2: the work of u1"),
     (unit("a-tag-not-said", r#"git -C "$S" tag not-said main"#).either(), "P6: "),
-    (person("settings-not-said", "git config x.y z"), "P6: "),
+    (person("settings-not-said", "git config x.y z").others(), "P6: "),
     (unit("follows-a-link", r#"echo x > "$SIDE/precious""#), "P12"),
     (unit("something-ran", r#": > "$SIDE/pwned""#), "something planted ran"),
     (
