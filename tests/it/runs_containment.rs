@@ -2,7 +2,7 @@
 //! its supervisor. Each test runs in every containment that works here; `runs_user` repeats them as an ordinary user.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use crate::runs_world::{Runs, ended, isolations, until, within};
+use crate::runs_world::{Runs, ended, isolations, program, until, within};
 use mission_control::adapters::host::kill::Method;
 use mission_control::adapters::host::probe::Isolation;
 use mission_control::adapters::host::procfs::Identity;
@@ -226,5 +226,27 @@ async fn bystanders_live_on() {
     for child in [&mut older, &mut follower] {
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn p5_a_run_whose_directory_is_gone_before_its_start_is_read_is_ended() {
+    for isolation in isolations().await.into_iter().filter(|isolation| isolation.is_ours()) {
+        let runs = Runs::new();
+        let mut spec = runs.spec(isolation, &kept(": > ready", "TAG 300"));
+        let (said, between) = (runs.slot().join("said"), runs.slot().join("between"));
+        // What the supervisor says arrives when nothing of the directory is left.
+        let text = format!(
+            "#!/bin/sh\nPATH=/usr/bin:/bin\n{} \"$@\" >{said} &\n\
+             until grep -q started {said} && [ -e {ready} ]; do sleep 0.01; done\nrm -rf \"$2\"\necho started\n",
+            program().display(),
+            said = said.display(),
+            ready = runs.slot().join("ready").display(),
+        );
+        std::fs::write(&between, text).unwrap();
+        std::fs::set_permissions(&between, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        spec.program = between;
+        assert!(within(launch(&spec)).await.is_err(), "{isolation:?}");
+        assert_eq!(runs.living(), 0, "{isolation:?}");
     }
 }

@@ -227,9 +227,11 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
         ("started", Some(run)) if run.start.is_some() => Ok(run),
         ("claimed", _) => Err(RunError::Taken { dir }),
         (_, run) => {
-            if let Some(run) = run {
-                run.end(Duration::ZERO).await;
-            }
+            match run {
+                Some(run) => run.end(Duration::ZERO).await,
+                // Its directory is gone, and it may run all the same.
+                None => kill::end_traceless(&dir, spec.cwd.clone()).await,
+            };
             forget_command(&dir);
             let log = read_untrusted(&dir.join("supervisor.log"), SMALL).unwrap_or_default();
             let told = log.lines().last().or(said.lines().last());
