@@ -117,11 +117,9 @@ impl Decision<'_> {
         let (unit, policy) = (&self.state.units[i], &self.state.policy);
         let free = self.state.circuit().is_some() || self.state.killing();
         if !free && unit.infra + 1 > policy.max_infrastructure_retries {
-            let reason =
-                format!("what its attempt made could not be kept in {} tries, last: {trouble}", unit.infra + 1);
-            let bare = AttemptReport::bare(RunEnd::Infrastructure(trouble));
-            let (next, report) = (NextMove::Fail { reason }, AttemptReport { unpinned: true, ..bare });
             let class = AttemptClass::Infrastructure;
+            let report = AttemptReport { unpinned: true, ..AttemptReport::bare(RunEnd::Infrastructure(trouble)) };
+            let next = self.next_move(unit, class, &report);
             self.note(Record::AttemptEnded {
                 unit: id.clone(),
                 n,
