@@ -31,6 +31,11 @@ const FOUND: &[(&str, &str)] = &[
     ("refs-are-a-link-to-the-source", "the same"),
     ("another-format-of-objects", "the same"),
     ("148", "`report --verify` said that the report of a cancelled agent is wrong"),
+    ("385", "`report --verify` did not know why an attempt whose workspace was taken away again and again had failed"),
+    (
+        "404",
+        "a run whose directory was gone before its start was read lived on in a slot that was given to another unit",
+    ),
     ("the-source-is-away-for-a-moment", "a sound clone was moved aside while what it borrows from was away"),
 ];
 

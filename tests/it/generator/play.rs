@@ -69,7 +69,7 @@ pub fn play(scenario: &Scenario) {
     let person = act(&world, scenario, &mut engine);
     let mut night = Night { world: &world, scenario, text: scenario.told() };
     let said = engine.ended_within(LONGEST);
-    let mut said = said.unwrap_or_else(|| panic!("the mission does not end\n{}", night.text));
+    let mut said = said.unwrap_or_else(|| panic!("the mission does not end\n{}\n{}", night.text, engine.so_far()));
     if let Some(mut person) = person {
         person.wait().unwrap();
     }
@@ -120,6 +120,8 @@ impl Night<'_> {
         let Self { world, scenario, text } = self;
         assert!(matches!(code, Some(0 | 3 | 4 | 5 | 6)), "exit code\n{text}");
         assert!(!matches!(code, Some(4..=6)) || !scenario.others_land(), "P10: a mission that nobody harmed\n{text}");
+        let said = world.mc(&["--json", "status"]);
+        assert_eq!(said.code, Some(0), "status: {}{}\n{text}", said.out, said.err);
         let states = world.units();
         let known: BTreeSet<&str> = states.keys().map(String::as_str).collect();
         let wanted: BTreeSet<&str> = scenario.members.iter().map(|m| m.id.as_str()).collect();

@@ -44,6 +44,11 @@ impl Engine {
         self.child.id()
     }
 
+    /// What it has said so far.
+    pub fn so_far(&self) -> String {
+        [&self.out, &self.err].map(|path| read_to_string(path).unwrap_or_default()).concat()
+    }
+
     /// SIGKILL, and gone when it returns. Whether it still lived.
     pub fn kill(&mut self) -> bool {
         let lived = self.child.try_wait().unwrap().is_none();

@@ -26,7 +26,7 @@ pub const ACTIONS: &[Action] = &[
     unit("keywords", "echo '*.txt ident' > .gitattributes; echo '$Id$' > src/f1.txt").either(),
     unit("left-out-of-archives", "echo '* export-ignore' > .gitattributes").either(),
     unit("macros-of-attributes", "printf '[attr]all -diff -merge -text\\n*.txt all\\n' > .gitattributes").either(),
-    unit("attributes-that-are-a-link", "ln -s src/f1.txt .gitattributes").either(),
+    unit("attributes-that-are-a-link", "ln -s f1.txt src/.gitattributes").either(),
     unit("attributes-of-the-clone", "mkdir -p .git/info; echo '*.sh text eol=crlf' > .git/info/attributes"),
     unit(
         "a-filter-that-fails",
