@@ -50,7 +50,8 @@ pub fn ask(scene: &Scene<'_>) -> Vec<String> {
     let _ = std::fs::remove_dir_all(&place);
     std::fs::create_dir_all(&place).unwrap();
     std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777)).unwrap();
-    let clone = "git -c protocol.file.allow=always clone -q --no-local --no-checkout \"$1\" clone && cd clone && \
+    let clone = "git -c protocol.file.allow=always clone -q --no-local --no-checkout \"$1\" clone || exit 1
+         cd clone
          { git fetch -q origin '+refs/mc/*:refs/mc/*' '+refs/heads/*:refs/remotes/origin/*' || true; }
          # Whoever clones it has git-lfs where the repository has it, and fetches what there is.
          if git -C \"$1\" config filter.lfs.process >/dev/null; then

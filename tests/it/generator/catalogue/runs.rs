@@ -81,7 +81,7 @@ pub const ACTIONS: &[Action] = &[
     unit("moves-main-to-its-own", r#"git push -qf "$S" HEAD:refs/heads/main 2>/dev/null || { git -C "$S" fetch -q "$PWD" HEAD; git -C "$S" update-ref refs/heads/main "$(git rev-parse HEAD)"; }"#)
         .others()
         .touches(&["refs/heads/main"]),
-    unit("refs-of-the-source-by-hand", r#"git rev-parse HEAD~ > "$S/refs/heads/hand-$MC_UNIT""#).either().touches(&["refs/heads/hand-"]),
+    unit("refs-of-the-source-by-hand", r#"c=$(git rev-parse -q --verify HEAD~) && echo "$c" > "$S/refs/heads/hand-$MC_UNIT""#).either().touches(&["refs/heads/hand-"]),
     unit("replaces-in-the-source", r#"git -C "$S" replace -f main "$(git -C "$S" commit-tree -m x main^{tree})""#)
         .others()
         .touches(&["refs/replace/"])
