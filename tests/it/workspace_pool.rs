@@ -266,3 +266,20 @@ fn p1_two_trees_checked_out_one_after_the_other_never_look_the_same_to_kept_buil
         assert!(second(&work.slot) > mine);
     });
 }
+
+#[test]
+fn p10_a_slot_of_a_pool_that_was_taken_away_is_not_in_use_for_ever() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let pool = pool(&world).await;
+        pool.prepare(1, "m1/.verify/1", &base).await.unwrap();
+        let busy = pool.prepare(1, "m1/.verify/2", &base).await.unwrap_err();
+        assert!(matches!(busy, PoolError::Busy { slot: 1 }), "{busy}");
+        std::fs::rename(world.state().join("pool"), world.state().join("away")).unwrap();
+        let slot = pool.prepare(1, "m1/.verify/2", &base).await.unwrap();
+        assert_eq!(world.sh_in(&slot, "git rev-parse HEAD; ls").await, format!("{base}\na\nsrc"));
+        pool.release(1).unwrap();
+        assert_eq!(pool.list().unwrap().len(), 1);
+    });
+}

@@ -25,7 +25,9 @@ use crate::adapters::nofollow;
 use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +38,14 @@ const UNKNOWN: &str = "unknown";
 /// The lock of a slot. A child between fork and exec holds a copy of the open file, so closing is not enough.
 #[derive(Debug)]
 struct SlotLock(File);
+
+impl SlotLock {
+    /// Whether it is the lock that stands there. The one of a pool that was taken away keeps nobody out.
+    fn is_at(&self, path: &Path) -> bool {
+        let own = self.0.metadata().ok();
+        own.zip(fs::symlink_metadata(path).ok()).is_some_and(|(a, b)| (a.dev(), a.ino()) == (b.dev(), b.ino()))
+    }
+}
 
 impl Drop for SlotLock {
     fn drop(&mut self) {
@@ -215,7 +225,7 @@ impl Pool {
     /// [`PoolError::Busy`] when another process has it.
     pub fn hold(&self, slot: u32) -> Result<(), PoolError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let std::collections::btree_map::Entry::Vacant(place) = held.entry(slot) {
+        if let Entry::Vacant(place) = held.entry(slot) {
             place.insert(self.lock(slot)?);
         }
         Ok(())
@@ -281,8 +291,12 @@ impl Pool {
         base: &CommitId,
         keeping: Option<Keeping<'_>>,
     ) -> Result<Prepared, PoolError> {
-        if self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&slot) {
-            return Err(PoolError::Busy { slot });
+        self.stand()?;
+        let lock_file = self.folder(slot).note("lock");
+        match self.held.lock().unwrap_or_else(PoisonError::into_inner).entry(slot) {
+            Entry::Occupied(held) if held.get().is_at(&lock_file) => return Err(PoolError::Busy { slot }),
+            Entry::Occupied(held) => drop(held.remove()),
+            Entry::Vacant(_) => {}
         }
         let mut lock = self.lock(slot);
         // Somebody who lists the pool holds each lock for a moment.
