@@ -65,6 +65,9 @@ impl Git {
         for folder in ["hooks", "info"] {
             list(&common.join(folder), folder, DEEPEST, &mut files);
         }
+        // Repositories of submodules and settings of work trees are read by the user's git as well.
+        list_inner(&common.join("modules"), "modules", DEEPEST, &mut files);
+        list_inner(&common.join("worktrees"), "worktrees", 1, &mut files);
         // Written by `git gc` for servers.
         files.remove("info/refs");
         if let Ok(target) = fs::read_link(common.join("hooks")) {
@@ -91,8 +94,9 @@ impl Git {
         let index = match known {
             Some((last, digest)) if last == trace => digest,
             _ => {
-                let entries = self.bytes(&["ls-files", "-s", "-z"]).await?;
-                let digest = hex(&Sha256::digest(entries));
+                // One that cannot be read is another one, and hides nothing else.
+                let entries = self.bytes(&["ls-files", "-s", "-z"]).await;
+                let digest = entries.map_or_else(|_| "unreadable".to_owned(), |all| hex(&Sha256::digest(all)));
                 *seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((trace, digest.clone()));
                 digest
             }
@@ -109,6 +113,23 @@ fn list(folder: &Path, name: &str, depth: u32, files: &mut BTreeMap<String, Stri
             list(&entry.path(), &name, depth - 1, files);
         } else if !name.ends_with(".sample") {
             files.extend(digest(&entry.path(), false).map(|digest| (name, digest)));
+        }
+    }
+}
+
+/// Settings and hooks of the repositories and work trees in a folder.
+fn list_inner(folder: &Path, name: &str, depth: u32, files: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), format!("{name}/{}", entry.file_name().to_string_lossy()));
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        for inner in ["config", "config.worktree"] {
+            files.extend(digest(&path.join(inner), true).map(|digest| (format!("{name}/{inner}"), digest)));
+        }
+        list(&path.join("hooks"), &format!("{name}/hooks"), DEEPEST, files);
+        if depth > 1 && !path.join("HEAD").exists() {
+            list_inner(&path, &name, depth - 1, files);
         }
     }
 }
@@ -135,21 +156,34 @@ fn digest(path: &Path, settings: bool) -> Option<String> {
     Some(format!("{:o} {}", meta.mode() & 0o111, hex(&Sha256::digest(content))))
 }
 
-/// A file of settings without its sections `[branch "…"]`.
+/// A file of settings without its sections `[branch "…"]`; whole where a line goes on in the next one, or where anything but a
+/// name stands in the header, as there settings of other sections can look like theirs.
 fn without_branches(config: &[u8]) -> Vec<u8> {
+    let lines = || config.split_inclusive(|byte| *byte == b'\n');
+    if lines().any(|line| line.trim_ascii_end().ends_with(b"\\")) {
+        return config.to_vec();
+    }
     let (mut kept, mut of_a_branch) = (Vec::new(), false);
-    for line in config.split_inclusive(|byte| *byte == b'\n') {
-        let text = line.trim_ascii_start();
+    for line in lines() {
+        let text = line.trim_ascii();
         if text.starts_with(b"[") {
-            of_a_branch =
-                text.len() > 8 && text[..7].eq_ignore_ascii_case(b"[branch") && matches!(text[7], b' ' | b'\t' | b'.');
+            of_a_branch = is_of_a_branch(text);
         }
-        // A section and a setting can share a line.
-        if !of_a_branch || text.starts_with(b"[") && !text.trim_ascii_end().ends_with(b"]") {
+        if !of_a_branch {
             kept.extend_from_slice(line);
         }
     }
     kept
+}
+
+/// Whether a line is the header of a section of one branch, and nothing else.
+fn is_of_a_branch(line: &[u8]) -> bool {
+    let Some((_, rest)) = line.split_at_checked(7).filter(|(name, _)| name.eq_ignore_ascii_case(b"[branch")) else {
+        return false;
+    };
+    let quoted = rest.trim_ascii_start().strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"]"));
+    matches!(rest.first(), Some(b' ' | b'\t'))
+        && quoted.is_some_and(|name| !name.iter().any(|byte| b"\"\\[]".contains(byte)))
 }
 
 #[cfg(test)]
@@ -163,5 +197,13 @@ mod tests {
             String::from_utf8_lossy(&without_branches(text)),
             "[core]\n\tbare = false\n[branchless]\n\ta = b\n[alias]\n\tx = y\n"
         );
+        for hidden in [
+            "[branch \"x\"][core]\nhooksPath = /tmp\n",
+            "[branch \"x\"] [core] fsmonitor = /tmp ;]\n",
+            "[core]\n\ta = b\\\n[branch \"x\"]\n\thooksPath = /tmp\n",
+            "[branch \"x\\\"][core]\" ]\nhooksPath = /tmp\n",
+        ] {
+            assert!(String::from_utf8_lossy(&without_branches(hidden.as_bytes())).contains("/tmp"), "{hidden}");
+        }
     }
 }
