@@ -254,7 +254,8 @@ impl State {
 
     /// The merge queue with what it works on, as a witness.
     pub(super) fn queue_witness(&self) -> Witness {
-        Witness { unit: self.landing.as_ref().and_then(|l| l.mr.source.unit()).cloned(), slot: None }
+        let landing = self.landing.as_ref().filter(|_| !self.asks_green());
+        Witness { unit: landing.and_then(|l| l.mr.source.unit()).cloned(), slot: None }
     }
 
     /// Folds that a request goes back to the queue.

@@ -16,7 +16,7 @@ use super::record::{Record, VerifyRole};
 use super::state::State;
 use crate::domain::values::{CommitId, Tip};
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{Demands, SnapshotKey, Summary};
+use crate::domain::verify::{Demands, SnapshotKey, StageOutcome, Summary};
 
 /// Exit code when what was verified does not hold.
 const DOES_NOT_HOLD: u8 = 4;
@@ -119,6 +119,13 @@ impl State {
         !self.cold.unproven.is_empty() && self.hold.is_none() && !self.closing()
     }
 
+    /// Whether the verification in progress is of green, and of no change that waits.
+    pub(super) fn asks_green(&self) -> bool {
+        let of_green =
+            |v: &Verifying| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::MovedGreen);
+        self.verifying.as_ref().is_some_and(of_green)
+    }
+
     /// Whether nothing lands before green was asked from nothing.
     pub(super) fn cold_first(&self) -> bool {
         let many = self.landing.is_none() && self.cold.unproven.len() >= COLD_EVERY;
@@ -151,6 +158,10 @@ impl State {
     /// two is to blame is not known.
     fn doubts_green(&self) -> bool {
         let Some(landing) = self.landing.as_ref().filter(|landing| !landing.in_flight) else { return false };
+        let lines = landing.extra.as_ref().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
+        if lines.is_some() && !self.cold.unproven.is_empty() {
+            return true;
+        }
         let (Some(after), Some(green)) = (&landing.after, &self.green) else { return false };
         let Some((_, before)) = green.snapshot.as_ref().filter(|_| green.warm && !after.warm) else { return false };
         let demands = self.demands(self.may_remove_tests(&landing.mr.source));

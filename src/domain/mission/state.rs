@@ -189,6 +189,7 @@ impl State {
             times.push(self.base_again_at);
         }
         if self.stage == Stage::BetweenRounds
+            && self.stop.is_none()
             && !self.paused
             && self.hold.is_none()
             && self.cold.search.is_none()

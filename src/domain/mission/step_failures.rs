@@ -29,8 +29,10 @@ impl Decision<'_> {
         }
         let cold = |v: &super::Verifying| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
         let position = self.state.verifying.as_ref().filter(|v| cold(v)).map(|v| v.tip.clone());
-        if let (true, Some(tip)) = (again && !self.state.killing(), position) {
-            // A preparation that earlier runs made unnecessary is as good as a test that fails without them.
+        let often = self.state.step_failures + 1 >= MAX_STEP_FAILURES && self.state.circuit().is_none();
+        if let (true, Some(tip)) = (again && often && !self.state.killing(), position) {
+            // A preparation that earlier runs made unnecessary is as good as a test that fails without them; but it may
+            // be trouble of the host, so it is tried for a while.
             let (what, error, at) = ("verification".to_owned(), not.why.clone(), self.now);
             self.note(Record::StepFailed { what, error, cause: not.cause, at, again_at: at, setup: not.setup });
             self.judge_cold(tip, false, vec![not.why]);
@@ -63,7 +65,9 @@ impl Decision<'_> {
         }
         self.meets(&cause, operation, &self.state.queue_witness());
         let all = failures + self.state.landing.as_ref().map_or(0, |landing| landing.mr.failures);
-        let alone = self.state.queue().all(|request| self.state.waits(request));
+        // All others wait for what green is found to be.
+        let of_green = self.state.asks_green();
+        let alone = of_green || self.state.queue().all(|request| self.state.waits(request));
         if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
             // No other request tells whether it is this one's fault.
             if !self.state.others_passed() {
@@ -72,7 +76,7 @@ impl Decision<'_> {
         }
         let again_at = if self.state.circuit().is_some() { at } else { at + self.state.policy.pause(all) };
         self.note(Record::StepFailed { what: what.clone(), error: why.clone(), cause, at, again_at, setup });
-        if failures >= STEPS_BEHIND_AFTER {
+        if failures >= STEPS_BEHIND_AFTER && !of_green {
             self.step_behind(&what, &why, all, again_at);
         }
     }
