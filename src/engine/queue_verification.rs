@@ -10,7 +10,7 @@ use super::runs::{End, GRACE, Job, run};
 use super::shop::Shop;
 use super::verification::{Examined, Extent, Question, Seat, examine, free};
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::rundir::{Exit, Found, find, runs_below};
+use crate::adapters::host::rundir::{Exit, Found, find, put_aside, runs_below};
 use crate::adapters::workspace::leftovers::Ran;
 use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
@@ -97,6 +97,10 @@ async fn in_mission(
     let seat = async |filtered: Filtered, landed: Option<CommitId>| {
         if let Some(Ready { workspace, warm }) = adoptable(shop, &dir.join("0"), slot, &label).await {
             return Ok(Seat { slot, workspace, adopted: true, warm });
+        }
+        // Before the slot is marked as this run's: what lies there was made in another preparation.
+        for nth in 0..stages.len() {
+            put_aside(&dir.join(nth.to_string()), GRACE).await.map_err(|e| Unverified::from(shop.trouble(&e)))?;
         }
         let beside = landed.as_ref().map_or(Beside::Nothing, Beside::OfLanded);
         let wanted = Wanted { slot, label: &label, base: &tip.commit, without: Some(&filtered), beside };
@@ -195,7 +199,7 @@ pub async fn check(
     let env = shop.allowed_env(&shop.settings().verification.env);
     let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout).at_home(Home::Slots);
     let ended = run(shop, job, kill, false).await;
-    free(shop, slot, &tip.commit).await?;
+    free(shop, slot, Some(&tip.commit).filter(|_| matches!(ended.end, End::Exited(_)))).await?;
     Ok(ended.end == End::Exited(0))
 }
 

@@ -210,14 +210,15 @@ async fn run_stages(
         let result = run_stage(bench, stage, dir, on, kill.clone()).await;
         results.push(result.map_err(Trouble::from)?);
     }
-    free(bench, seat.slot, &question.tip.commit).await?;
+    let whole = |stage: &StageResult| stage.exit.is_some();
+    free(bench, seat.slot, Some(&question.tip.commit).filter(|_| results.iter().all(whole))).await?;
     Ok(Snapshot { stages: results, ..Snapshot::default() })
 }
 
-/// Gives back the slot of a run that went to its end on this commit.
-pub(super) async fn free(bench: &Bench, slot: u32, commit: &CommitId) -> Result<(), Trouble> {
+/// Gives back the slot of a run, which went to its end on this commit, or was broken off.
+pub(super) async fn free(bench: &Bench, slot: u32, ended: Option<&CommitId>) -> Result<(), Trouble> {
     let pool = bench.pool().await.map_err(|e| bench.trouble(&e))?;
-    if bench.keeps() {
+    if let (true, Some(commit)) = (bench.keeps(), ended) {
         pool.note_ran(slot, &Ran::Ended(commit.clone())).map_err(|e| bench.trouble(&e))?;
     }
     pool.release(slot).map_err(|e| bench.trouble(&e))

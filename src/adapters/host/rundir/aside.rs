@@ -9,7 +9,7 @@ use std::time::Duration;
 /// a workspace that has been prepared anew since. Nothing where there is none.
 ///
 /// # Errors
-/// [`RunError::Io`] when it cannot be moved.
+/// [`RunError::Io`] when it cannot be moved, or something of it cannot be ended.
 pub async fn put_aside(dir: &Path, grace: Duration) -> Result<(), RunError> {
     if std::fs::symlink_metadata(dir).is_err() {
         return Ok(());
@@ -17,7 +17,13 @@ pub async fn put_aside(dir: &Path, grace: Duration) -> Result<(), RunError> {
     if nofollow::folder(dir).is_ok() {
         loop {
             match find(dir).await {
-                Found::Starting(run) | Found::Running(run) | Found::HalfDead(run) => drop(run.end(grace).await),
+                Found::Starting(run) | Found::Running(run) | Found::HalfDead(run) => {
+                    let alive: Vec<String> = run.end(grace).await.survivors.iter().map(u32::to_string).collect();
+                    if !alive.is_empty() {
+                        let what = format!("processes of an earlier run cannot be ended: {}", alive.join(", "));
+                        return Err(RunError::Io { path: dir.to_owned(), source: std::io::Error::other(what) });
+                    }
+                }
                 Found::Ended(_) | Found::Gone => break,
                 // A supervisor on its way finds that it may not begin.
                 Found::NeverStarted if claim_ourselves(dir)? => break,
