@@ -55,6 +55,8 @@ struct Night<'a> {
     world: &'a World,
     scenario: &'a Scenario,
     text: String,
+    /// Where the target branch stood before anybody moved it.
+    base: String,
 }
 
 /// Plays a mission; whatever does not hold is a panic that names it.
@@ -62,12 +64,12 @@ pub fn play(scenario: &Scenario) {
     let world = machine(scenario);
     world.repository_is_attacked("the generator compares it by itself");
     world.without_oracle("the generator asks it by itself");
-    let before = world.fingerprint();
+    let (before, base) = (world.fingerprint(), world.git(&["rev-parse", "main"]));
     let plan = world.plan(&scenario.units(&world));
     let workers = scenario.workers.to_string();
     let mut engine = world.spawn(&["mission", "start", "--plan", plan.to_str().unwrap(), "--workers", &workers]);
     let person = act(&world, scenario, &mut engine);
-    let mut night = Night { world: &world, scenario, text: scenario.told() };
+    let mut night = Night { world: &world, scenario, text: scenario.told(), base };
     let said = engine.ended_within(LONGEST);
     let mut said = said.unwrap_or_else(|| panic!("the mission does not end\n{}\n{}", night.text, engine.so_far()));
     if let Some(mut person) = person {
@@ -117,7 +119,7 @@ impl Night<'_> {
 
     /// The promises.
     fn check(&self, code: Option<i32>, before: &Fingerprint) {
-        let Self { world, scenario, text } = self;
+        let Self { world, scenario, text, .. } = self;
         assert!(matches!(code, Some(0 | 3 | 4 | 5 | 6)), "exit code\n{text}");
         assert!(!matches!(code, Some(4..=6)) || !scenario.others_land(), "P10: a mission that nobody harmed\n{text}");
         let said = world.mc(&["--json", "status"]);
@@ -159,15 +161,15 @@ impl Night<'_> {
 
     /// P1, P3, P10, P11: who landed, how often, and who was started how often.
     fn landings(&self, states: &BTreeMap<String, String>) {
-        let Self { world, scenario, text } = self;
-        let list = if world.has("mc/green") { world.landed() } else { Vec::new() };
+        let Self { world, scenario, text, base } = self;
+        let list = if world.has("mc/green") { world.landed_since(base) } else { Vec::new() };
         let landed: BTreeSet<&str> = list.iter().map(String::as_str).collect();
         assert_eq!(landed.len(), list.len(), "P3: landed twice: {list:?}\n{text}");
         let must = scenario.must_land();
         let stands = !self.any(|a| !a.proof.is_empty() || a.name == "takes-back");
         for member in &scenario.members {
             let (id, state) = (member.id.as_str(), states[&member.id].as_str());
-            let starts = world.kinds("attempt-started").iter().filter(|row| row.body["unit"] == id).count();
+            let starts = self.starts(id);
             // A person's fresh start counts anew.
             let most = if self.any(|a| a.name == "retries") { 2 * STARTS } else { STARTS };
             assert!(starts <= most, "P11: {id} was started {starts} times\n{text}");
@@ -188,9 +190,33 @@ impl Night<'_> {
         }
     }
 
+    /// Starts of a unit that count: not those that a recorded stop ended, and not those of trouble that was common.
+    fn starts(&self, id: &str) -> usize {
+        let (mut starts, mut common) = (0_usize, false);
+        for row in self.world.journal() {
+            let own = row.body["unit"] == id;
+            match row.kind.as_str() {
+                "circuit-opened" => {
+                    // What was charged for its cause before is given back.
+                    starts = starts.saturating_sub(1);
+                    common = true;
+                }
+                "circuit-closed" => common = false,
+                "attempt-started" if own => starts += 1,
+                "attempt-ended" if own => {
+                    let class = row.body["class"].as_str().unwrap_or_default();
+                    let free = class == "stopped" || class == "infrastructure" && common;
+                    starts = starts.saturating_sub(usize::from(free));
+                }
+                _ => {}
+            }
+        }
+        starts
+    }
+
     /// P2: what units made is pinned, or kept where the state directory says.
     fn work(&self, states: &BTreeMap<String, String>) {
-        let Self { world, scenario, text } = self;
+        let Self { world, scenario, text, .. } = self;
         if self.any(|a| a.wrecks) {
             return;
         }
@@ -226,7 +252,7 @@ impl Night<'_> {
     fn proofs(&self) {
         let mut explained: Vec<&str> = self.scenario.actions().flat_map(|a| a.proof.iter().copied()).collect();
         if self.any(|a| a.destroys) {
-            explained.push("is not pinned");
+            explained.push("left is not pinned");
         }
         for args in [&["audit"][..], &["report", "--verify"]] {
             let said = self.world.mc(args);

@@ -308,8 +308,13 @@ impl World {
 
     /// Units whose landing commits are on green's first-parent history, oldest first.
     pub fn landed(&self) -> Vec<String> {
+        self.landed_since("main")
+    }
+
+    /// The same after a commit.
+    pub fn landed_since(&self, base: &str) -> Vec<String> {
         let format = "--format=%(trailers:key=Mc-Unit,valueonly,unfold)";
-        let log = self.git(&["log", "--first-parent", "--reverse", format, "main..mc/green"]);
+        let log = self.git(&["log", "--first-parent", "--reverse", format, &format!("{base}..mc/green")]);
         log.lines().filter(|l| !l.is_empty()).map(str::to_owned).collect()
     }
 
