@@ -28,7 +28,10 @@ fn asked(name: &str, default: u64) -> u64 {
 /// A world with a setup command that verification needs, and an objective that is met at the end only.
 fn busy_world(n: u64) -> World {
     let verification = "test -f build/ready && for t in tests/*.sh; do sh \"$t\" || exit 1; done && sleep 0.05";
+    // Each kill before a start uses one up.
+    let starts = "[scheduler]\nmax_starts = 10000";
     let target = "setup = \"mkdir -p build && sleep 0.03 && echo ready > build/ready\"\ncheck = \"test -f units/w3-6\"";
+    let target = &format!("{target}\n{starts}");
     let world = World::with(verification, target);
     world.commit(".gitignore", "build/\n");
     if n.is_multiple_of(2) { world.searching() } else { world }
