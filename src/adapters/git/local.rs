@@ -94,11 +94,15 @@ impl Git {
         let index = match known {
             Some((last, digest)) if last == trace => digest,
             _ => {
-                // One that cannot be read is another one, and hides nothing else.
-                let entries = self.bytes(&["ls-files", "-s", "-z"]).await;
-                let digest = entries.map_or_else(|_| "unreadable".to_owned(), |all| hex(&Sha256::digest(all)));
-                *seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((trace, digest.clone()));
-                digest
+                // One that cannot be read is another one, and hides nothing else; it is asked again.
+                match self.bytes(&["ls-files", "-s", "-z"]).await {
+                    Err(_) => "unreadable".to_owned(),
+                    Ok(entries) => {
+                        let digest = hex(&Sha256::digest(entries));
+                        *seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((trace, digest.clone()));
+                        digest
+                    }
+                }
             }
         };
         Ok(LocalState { files, head, index })
