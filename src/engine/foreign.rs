@@ -107,13 +107,18 @@ fn changed_refs<'a>(before: &'a Seen, after: &'a Seen) -> Vec<(&'a RefName, Opti
 /// What changed in the user's repository while a verification ran. `candidate` is the change that it ran, which nobody else
 /// has a reason to let a branch point to.
 pub async fn after_verification(shop: &Shop, before: &Seen, candidate: Option<&CommitId>) -> Noticed {
-    let (Ok(local), Ok(files)) = (shop.source.local_state(&shop.seen_index).await, shop.source.ref_files().await)
-    else {
-        return Noticed::default();
+    let looked = async {
+        let local = shop.source.local_state(&shop.seen_index).await?;
+        let files = shop.source.ref_files().await?;
+        let refs = match before.files.same_as(&files) {
+            true => before.refs.clone(),
+            false => refs_now(shop).await?.0,
+        };
+        Ok::<_, GitError>((local, files, refs))
     };
-    let refs = match before.files.same_as(&files) {
-        true => before.refs.clone(),
-        false => refs_now(shop).await.map_or_else(|_| before.refs.clone(), |(refs, _)| refs),
+    let (local, files, refs) = match looked.await {
+        Ok(looked) => looked,
+        Err(error) => return Noticed { held: None, named: vec![not_compared(&error)] },
     };
     let after = Seen { refs, files, local };
     let mut noticed = differences(&before.local, &after.local);
@@ -133,6 +138,12 @@ pub async fn after_verification(shop: &Shop, before: &Seen, candidate: Option<&C
     noticed
 }
 
+/// What is told where nothing can be compared.
+fn not_compared(error: &GitError) -> String {
+    tracing::warn!("cannot say whether the user's repository changed: {}", super::error::chain(error));
+    "it could not be said whether your repository changed (see the log)".to_owned()
+}
+
 fn told(name: &RefName, now: Option<&CommitId>) -> String {
     match now {
         Some(_) => format!("{name} of your repository changed"),
@@ -149,7 +160,24 @@ pub async fn foreign_changes(
     found: Option<&Collected>,
     report: &mut AttemptReport,
 ) {
-    let (Some(before), Ok(after)) = (notes.read(), look(shop).await) else { return };
+    let Some(before) = notes.read() else {
+        // Only a run could have written there.
+        let (what, unit) = ("what your repository was before is not on record any more", &order.spec.id);
+        report.hold = Some(format!(
+            "{what}, so nobody can say what changed in it while this attempt ran; look at its settings, hooks and \
+             branches, then `mc unit retry {unit}`"
+        ));
+        report.notes.push(format!("{what}: whether it changed during the attempt cannot be said"));
+        return report.repository.push(what.to_owned());
+    };
+    let after = match look(shop).await {
+        Ok(after) => after,
+        Err(error) => {
+            let what = not_compared(&error);
+            report.notes.push(format!("{what} during the attempt"));
+            return report.repository.push(what);
+        }
+    };
     let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
     let work = match found {
         Some(found) => own_work(shop, order, found).await,

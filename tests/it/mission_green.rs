@@ -267,3 +267,16 @@ fn p6_what_a_person_does_meanwhile_is_named_and_holds_nobody() {
         assert!(changes.iter().all(|change| report.contains(change)), "{report}");
     }
 }
+
+#[test]
+fn p6_a_repository_that_cannot_be_compared_any_more_holds_the_unit() {
+    let night = Night::new();
+    night.repository_is_attacked("a unit hides what it was before");
+    let (state, repo) = (night.state().display().to_string(), night.repo().display().to_string());
+    let hides = format!("touch a; find {state}/runs -name repository.json -delete; git -C {repo} config a.b c");
+    night.mission(&unit("a", &hides)).exits(3);
+    let told = "what your repository was before is not on record any more";
+    assert_eq!(night.unit("a"), "held");
+    assert!(night.reason("a").contains(told), "{}", night.reason("a"));
+    assert!(night.report().contains(told), "{}", night.report());
+}

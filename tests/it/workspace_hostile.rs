@@ -462,3 +462,23 @@ fn p2_a_source_that_is_away_for_a_moment_costs_no_commit() {
         work.alone().await;
     });
 }
+
+#[test]
+fn p2_a_kill_while_a_clone_is_made_anew_costs_no_commit() {
+    within_a_minute(async {
+        // The old git directory was moved away, and: nothing more; a new one was begun; one was made, without its index.
+        for then in ["", "mkdir -p .git/objects", "git init -q; echo $BASE > .git/HEAD; rm -rf .git/index"] {
+            let work = Work::start().await;
+            work.agent("git checkout -q -b side; echo 1 > a; git commit -qam own; git checkout -q -; echo x > x").await;
+            let own = work.slot_id("side").await;
+            let aside = work.attempt.run_dir.join("aside");
+            let killed = format!("BASE=$(git rev-parse HEAD); mkdir {0}; mv .git {0}/0; {then}", aside.display());
+            work.agent(&killed).await;
+            let got = work.collect().await;
+            assert_eq!(work.world.sh(&format!("git show {}:x", got.head.commit)).await, "x", "{then}");
+            let pinned = work.world.sh(&format!("git for-each-ref --contains={own} refs/mc")).await;
+            assert!(!pinned.is_empty(), "the commit of its branch is pinned: {then} {:?}", got.notes);
+            work.alone().await;
+        }
+    });
+}

@@ -11,7 +11,7 @@ use crate::adapters::files::create_new;
 use crate::adapters::git::{Git, GitError, fields};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,14 +40,6 @@ pub(super) async fn drop_untracked(git: &Git, files: &Path) -> Result<Option<u64
         let _ = path.ancestors().skip(1).take_while(|dir| *dir != files).try_for_each(fs::remove_dir);
     }
     Ok(Some(gone))
-}
-
-/// How many entries an index says it has (its header: signature, version, count).
-pub(super) fn entries(index: &Path) -> Option<u64> {
-    let mut header = [0; 12];
-    fs::File::open(index).ok()?.read_exact(&mut header).ok()?;
-    let (signature, count) = (header.get(..4)?, header.get(8..)?.try_into().ok()?);
-    (signature == b"DIRC").then(|| u64::from(u32::from_be_bytes(count)))
 }
 
 /// The file whose time says when somebody's work in a slot had ended.

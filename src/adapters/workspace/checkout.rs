@@ -4,9 +4,10 @@
 //! slot, git compares every file with it (size, times, inode, owner), and attributes, settings and umask are those it was
 //! written under. Where one of these is not the same, every file is written anew.
 
-use super::beside::{drop_untracked, entries, last_written, tell_apart};
+use super::beside::{drop_untracked, last_written, tell_apart};
 use super::conversion::Conversion;
 use super::disk::remove_any;
+use super::index_file::{entries, late_entries};
 use super::layout::note;
 use super::leftovers::{Kept, drop_others};
 use super::slot::{Shape, differences, inner_git_dirs, kept_index, renew, slot_git, tracked, tracked_folders, unblock};
@@ -16,11 +17,10 @@ use crate::adapters::git::special::Special;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::nofollow;
 use crate::domain::values::CommitId;
-use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -109,12 +109,8 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
     if found.odd() && unblock(&git, files).await.is_err() {
         remove_any(&index).map_err(failed)?;
     }
-    if trusted && !found.odd_files.is_empty() {
-        // Git looks at one bit of a mode; what is gone is written as new files are.
-        let known = tracked(&git).await?.paths;
-        let known: HashSet<&[u8]> = known.iter().map(|(_, path)| path.as_slice()).collect();
-        let odd = found.odd_files.iter().filter(|path| known.contains(path.as_os_str().as_bytes()));
-        odd.map(|path| files.join(path)).try_for_each(|path| remove_any(&path)).map_err(failed)?;
+    if trusted {
+        remove_odd_modes(&git, files, base.as_str().len() / 2).await?;
     }
     // As `read-tree --reset -u` does, every file is compared; but what it knows of trees, it keeps.
     let checkout = ["checkout", "-q", "-f", "--detach", base.as_str()];
@@ -173,6 +169,28 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
     }
     done.left = Left::of(&print, &kept);
     Ok(done)
+}
+
+/// Removes files with a mode that no new file gets where git would not see it: it looks at one bit of a mode, and at the time
+/// of the change. What is gone is written as new files are. `id_length`: bytes of an object's id.
+async fn remove_odd_modes(git: &Git, files: &Path, id_length: usize) -> Result<(), GitError> {
+    let late = match late_entries(&files.join(".git/index"), id_length) {
+        Some(late) => late,
+        None => {
+            let known = tracked(git).await?.paths;
+            known.into_iter().map(|(_, path)| PathBuf::from(OsString::from_vec(path))).collect()
+        }
+    };
+    let usual = usual_mode(files);
+    for path in late {
+        let path = files.join(path);
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let mode = meta.permissions().mode() & 0o7777;
+        if meta.is_file() && mode != usual & 0o777 && mode != usual & 0o666 {
+            remove_any(&path).map_err(|source| GitError::Io { path, source })?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes away attribute files that the wanted tree does not have where it has files: git would go by them while it checks

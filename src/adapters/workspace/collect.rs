@@ -243,20 +243,24 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     }
     let index = if usable.is_some() { read_index(&git, &git_dir, &mut notes).await? } else { None };
     let no_repository = index.is_none();
-    let listing = usable.flatten().filter(|_| !no_repository);
+    // Without an index this may be one that was being made anew when the engine was killed.
+    let cut_short = own && fs::symlink_metadata(git_dir.join("index")).is_err();
+    let listing = usable.flatten().filter(|_| !no_repository && !cut_short);
     if no_repository {
-        let mut old = None;
         if fs::symlink_metadata(&git_dir).is_ok() {
             let place = aside.take(&git_dir)?;
             notes.push(format!("the clone was not usable; what was left of it is in {}", place.display()));
-            old = Some(place);
         }
         notes.push("the clone was made anew around its files".to_owned());
         renew(shape, &files, &attempt.base, &[])?;
-        // Unless they were what was in the way.
-        if let Some(old) = old.filter(|_| !anew) {
+    }
+    // Unless they were what was in the way.
+    if (no_repository || cut_short) && !anew {
+        for old in aside.places() {
             clone::adopt_objects(&old.join("objects"), &git_dir.join("objects")).map_err(failed)?;
         }
+    }
+    if no_repository {
         git.out(&["read-tree", attempt.base.as_str()]).await?;
     }
     if !extra.is_empty() {

@@ -30,6 +30,7 @@ mod conversion;
 mod error;
 pub(crate) mod filtered;
 mod ground;
+mod index_file;
 pub(crate) mod lfs;
 mod listing;
 mod notes;

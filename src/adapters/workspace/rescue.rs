@@ -10,7 +10,7 @@ use super::left_out::{LeftOut, Why, note_left_out};
 use super::slot::{differences, inner_git_dirs};
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place, fields};
-use crate::adapters::nofollow::make_folder;
+use crate::adapters::nofollow::{self, make_folder};
 use crate::domain::values::CommitId;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -51,6 +51,13 @@ impl Aside {
             }
         }
         Err(failed(io::ErrorKind::CrossesDevices.into()))
+    }
+
+    /// Folders that were moved away, by this engine or by one before it.
+    pub(crate) fn places(&self) -> Vec<PathBuf> {
+        let folders = [&self.folder, &self.nearby].into_iter().filter(|folder| nofollow::folder(folder).is_ok());
+        let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+        entries.map(|entry| entry.path()).filter(|place| nofollow::folder(place).is_ok()).collect()
     }
 }
 

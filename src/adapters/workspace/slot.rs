@@ -6,9 +6,9 @@
 //! filters, refs, alternates, hidden entries) reaches the next user.
 
 use super::after_setup;
-use super::beside::entries;
 use super::contents;
 use super::disk::{open_up, remove_any, remove_where};
+use super::index_file::entries;
 use super::layout::note;
 use super::lfs::LargeFiles;
 use super::tags::Tags;

@@ -32,8 +32,6 @@ pub(crate) struct Survey {
     pub(crate) folder_link: bool,
     /// A folder whose mode is not that of a new one.
     pub(crate) odd_mode: bool,
-    /// Files whose mode is none that a new one gets, by their path from the root.
-    pub(crate) odd_files: Vec<PathBuf>,
     /// Attribute files, by their path from the root.
     pub(crate) attributes: Vec<PathBuf>,
     /// A file of attributes that names a filter.
@@ -61,7 +59,7 @@ fn filters(path: &Path) -> bool {
 /// Walks everything below `root`; links are not followed. With `open`, folders closed to their owner are opened first,
 /// those of its git directory too: git only warns of a folder it cannot look into, and then takes its files for absent.
 /// What cannot be opened, and what is nested too deep to be named, is said.
-/// With `modes` the modes of files are looked at as well.
+/// With `modes` the modes of folders are looked at as well.
 pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey> {
     let mut found = Survey::default();
     let mut folders = vec![(root.to_owned(), false)];
@@ -108,12 +106,6 @@ pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey>
             if name == ".gitattributes" {
                 found.filters |= filters(&entry.path());
                 found.attributes.extend(entry.path().strip_prefix(root).map(Path::to_owned));
-            }
-            if modes && kind.is_file() {
-                let mode = entry.metadata()?.permissions().mode() & 0o7777;
-                if mode != usual & 0o777 && mode != usual & 0o666 {
-                    found.odd_files.extend(entry.path().strip_prefix(root).map(Path::to_owned));
-                }
             }
             found.special |= !own && !kind.is_dir() && !kind.is_file() && !kind.is_symlink();
             if kind.is_dir() && (!own || open) {

@@ -148,14 +148,22 @@ impl Decision<'_> {
             return false;
         }
         let (now, then) = (green.tip.commit.short(), &good.tip.commit);
+        // The move is compared from nothing; what it is compared with need not have been.
+        let (doubt, ask) = match good.warm {
+            true => (
+                " (with files that earlier runs had left in its workspace: what fails may be older than the move)",
+                format!("`mc verify --fresh {then}` says whether that commit passes without them; "),
+            ),
+            false => ("", String::new()),
+        };
         self.note(Record::QueueHeld {
             reason: format!(
-                "somebody moved green to {now}, which is worse than {}, the last commit that was verified: {}",
+                "somebody moved green to {now}, which is worse than {}, the last commit that was verified{doubt}: {}",
                 then.short(),
                 judgement.reasons.join("; ")
             ),
             hint: format!(
-                "to go on: put green back to {then} (`git update-ref` on its branch), or mend it with a commit on top, then \
+                "{ask}to go on: put green back to {then} (`git update-ref` on its branch), or mend it with a commit on top, then \
                  `mc mission resume`; to accept it as it is: `mc mission stop --now`, then `mc mission start --accept-green`"
             ),
             code: ENVIRONMENT,

@@ -69,8 +69,8 @@ impl Decision<'_> {
         let of_green = self.state.asks_green();
         let alone = of_green || self.state.queue().all(|request| self.state.waits(request));
         if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
-            // No other request tells whether it is this one's fault.
-            if !self.state.others_passed() {
+            // No other request tells whether it is this one's fault; what green is found to be is nobody's.
+            if of_green || !self.state.others_passed() {
                 self.open_circuit(&cause, operation);
             }
         }
