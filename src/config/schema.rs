@@ -61,6 +61,13 @@ pub const STAGE_TIERS: Kind = Kind::Choice(&["quick", "gate"], &[]);
 /// Choices of a stage's `format`.
 pub const STAGE_FORMATS: Kind = Kind::Choice(crate::domain::verify::formats::WORDS, &[]);
 
+/// What agents may write beside their slot, unless the settings say otherwise: downloads of tools, and what agents keep of
+/// themselves.
+const WRITABLE: &str = r#"["~/.cache", "~/.cargo/registry", "~/.cargo/git", "~/.npm", "~/.pnpm-store", "~/.local/share/pnpm", "~/.yarn/berry", "~/.bun/install/cache", "~/go/pkg", "~/.m2/repository", "~/.gradle", "~/.claude", "~/.claude.json", "~/.codex", "~/.gemini", "~/.config/opencode", "~/.local/share/opencode", "~/.local/state/opencode"]"#;
+
+/// What no run may read, unless the settings say otherwise: keys and tokens.
+const HIDDEN: &str = r#"["~/.ssh", "~/.gnupg", "~/.aws", "~/.azure", "~/.config/gcloud", "~/.config/gh", "~/.config/hub", "~/.config/glab-cli", "~/.config/rclone", "~/.config/sops", "~/.docker/config.json", "~/.kube", "~/.netrc", "~/.git-credentials", "~/.config/git/credentials", "~/.npmrc", "~/.pypirc", "~/.cargo/credentials", "~/.cargo/credentials.toml", "~/.gem/credentials", "~/.m2/settings-security.xml", "~/.vault-token", "~/.terraform.d/credentials.tfrc.json", "~/.password-store", "~/.local/share/keyrings", "~/.mozilla", "~/.config/google-chrome", "~/.config/chromium", "~/.bash_history", "~/.zsh_history"]"#;
+
 /// Every key.
 pub const KEYS: &[Key] = &[
     now("target.name", Kind::Text, "\"\""),
@@ -160,6 +167,13 @@ pub const KEYS: &[Key] = &[
     older("backend.ssh.hosts"),
     later("backend.local_workers"),
     later("backend.lease"),
+    now("sandbox.mode", Kind::Choice(&["auto", "off"], &["landlock"]), "\"off\""),
+    now("sandbox.writable", Kind::Texts, WRITABLE),
+    now("sandbox.readable", Kind::Texts, "[]"),
+    now("sandbox.hidden", Kind::Texts, HIDDEN),
+    later("sandbox.max_memory"),
+    later("sandbox.max_processes"),
+    later("sandbox.network"),
     later("discovery"),
     later("authority"),
     later("notify"),

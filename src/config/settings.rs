@@ -17,6 +17,12 @@ use std::time::Duration;
 /// The key that says how a repository is verified, where there are no stages.
 pub(super) const VERIFICATION_COMMAND: &str = "target.verification.command";
 pub(super) const HOME: &str = "target.verification.home";
+/// Paths that agents may write.
+pub(super) const WRITABLE: &str = "sandbox.writable";
+/// Paths that may be read although they are hidden.
+pub(super) const READABLE: &str = "sandbox.readable";
+/// Paths that may not be read.
+pub(super) const HIDDEN: &str = "sandbox.hidden";
 pub(super) const PROTECT: &str = "target.verification.protect";
 pub(super) const KEEP: &str = "target.verification.keep";
 pub(super) const UNION: &str = "queue.union";
@@ -43,6 +49,9 @@ pub struct Settings {
     pub rounds: Rounds,
     /// The merge queue.
     pub queue: Queue,
+    /// What runs may reach.
+    #[serde(default)]
+    pub sandbox: Sandbox,
     /// Name of the green branch, without `refs/heads/`.
     pub green_branch: String,
     /// What the person should know; nothing here stops a mission.
@@ -228,6 +237,42 @@ pub struct Queue {
     pub links: LinkRule,
 }
 
+/// What runs may reach of the machine's files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Whether there is a fence at all.
+    #[serde(default)]
+    pub mode: SandboxMode,
+    /// What agents may write beside their workspace: absolute paths, or of the home (`~/`).
+    #[serde(default)]
+    pub writable: Vec<String>,
+    /// What may be read although it is hidden, or in a folder of temporary files.
+    #[serde(default)]
+    pub readable: Vec<String>,
+    /// What may not be read.
+    #[serde(default)]
+    pub hidden: Vec<String>,
+}
+
+/// Whether runs are fenced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxMode {
+    /// Where the machine allows it.
+    Auto,
+    /// No. Missions that began before there was a fence go on without.
+    #[default]
+    Off,
+}
+
+impl Sandbox {
+    /// Whether a fence is wanted.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.mode == SandboxMode::Auto
+    }
+}
+
 impl Layers {
     /// The validated settings.
     ///
@@ -315,6 +360,12 @@ impl Layers {
                 confirm_failures: matches!(self.get("queue.confirm_failures"), Some((Value::Flag(true), _))),
                 union: self.texts(UNION),
                 links: if self.text("queue.links") == "note" { LinkRule::Note } else { LinkRule::Refuse },
+            },
+            sandbox: Sandbox {
+                mode: if self.text("sandbox.mode") == "auto" { SandboxMode::Auto } else { SandboxMode::Off },
+                writable: self.texts(WRITABLE),
+                readable: self.texts(READABLE),
+                hidden: self.texts(HIDDEN),
             },
             green_branch: self.text("green_branch.green_branch"),
             warnings: self.warnings(),

@@ -6,6 +6,7 @@
 pub mod values;
 
 pub mod ending;
+pub mod fence;
 pub mod links;
 pub mod trouble;
 

@@ -1,7 +1,7 @@
 //! One attempt: prepare a slot, run the unit, prove that nothing of it lives, collect and pin, release the slot.
 //!
 //! Everything is keyed by mission, unit and attempt number, so that an engine that takes over finds what an earlier one
-//! began: a folder with `brief.md`, `result.json`, the run directory `run`, that of the setup command `setup`, and, when
+//! began: a folder with `brief.md`, `result/result.json`, the run directory `run`, that of the setup command `setup`, and, when
 //! collected, `report.json`. Where quick stages follow, `collected.json` and the run directories below `quick` come before it.
 //! Crash windows: before `run` is claimed the attempt never started; after it the run is adopted; after `collected.json`
 //! nothing is collected twice and the stages are adopted; after `report.json` nothing is done twice.
@@ -13,6 +13,7 @@ use super::collecting::{
     tell_left_by_setup,
 };
 use super::evidence;
+use super::fence::Reach;
 use super::foreign::{self, foreign_changes};
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, Beside, NotReady, Wanted};
@@ -132,7 +133,12 @@ impl Folder {
     }
 
     fn result(&self) -> PathBuf {
-        self.root.join("result.json")
+        self.result_folder().join("result.json")
+    }
+
+    /// The folder of the result, which the agent may write.
+    fn result_folder(&self) -> PathBuf {
+        self.root.join("result")
     }
 
     /// What the user's repository was when the attempt began.
@@ -167,6 +173,8 @@ async fn begin(
 ) -> Result<Job, NotReady> {
     let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(shop.trouble_at(what, e));
     files::make_new_own_dir(shop.state.root(), &place.root).map_err(|e| failed("make the attempt's folder", &e))?;
+    files::make_new_own_dir(shop.state.root(), &place.result_folder())
+        .map_err(|e| failed("make the folder of its result", &e))?;
     let before = foreign::look(shop).await.map_err(|e| failed("look at the source repository", &e))?;
     place.seen().write(&before).map_err(|e| failed("note the state of the source repository", &e))?;
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
@@ -228,6 +236,7 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
             }
         }
     };
+    let program = order.spec.run.is_none().then(|| agent_program(shop)).flatten();
     Job {
         dir: place.root.join("run"),
         cwd: workspace,
@@ -240,7 +249,21 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
         result: Some((place.result(), agent.grace_after_result))
             .filter(|(_, grace)| order.spec.run.is_none() && !grace.is_zero()),
         home: Home::Users,
+        reach: Reach {
+            writable: vec![place.result_folder()],
+            readable: program.into_iter().chain([place.brief()]).collect(),
+        },
     }
+}
+
+/// The program of the agent's command line, as far as its first word tells.
+fn agent_program(shop: &Shop) -> Option<PathBuf> {
+    let word = shop.settings().agent.command.as_deref()?.split_whitespace().next()?.to_owned();
+    if word.contains('/') {
+        return Some(PathBuf::from(word)).filter(|path| path.is_absolute());
+    }
+    let path = shop.env.var("PATH")?;
+    std::env::split_paths(path).map(|folder| folder.join(&word)).find(|program| program.is_file())
 }
 
 /// The configured command line with one more argument, which reaches it as a positional parameter and never as text of

@@ -3,6 +3,7 @@
 //! and `mc verify` work on the same bench.
 
 use super::error::{EngineError, chain};
+use super::fence::{self, Fenced};
 use super::homes;
 use super::redact::Redactor;
 use super::site::Site;
@@ -57,6 +58,7 @@ pub struct Bench {
     pool: OnceCell<Arc<Pool>>,
     isolation: OnceCell<Isolation>,
     homes: OnceCell<Homes>,
+    fenced: OnceCell<Fenced>,
     shortened: Mutex<BTreeSet<PathBuf>>,
     fingerprint: OnceCell<String>,
     tags: Tags,
@@ -114,6 +116,7 @@ impl Bench {
             pool: OnceCell::new(),
             isolation: OnceCell::new(),
             homes: OnceCell::new(),
+            fenced: OnceCell::new(),
             shortened: Mutex::default(),
             fingerprint: OnceCell::new(),
             tags: Tags::default(),
@@ -253,6 +256,14 @@ impl Bench {
             return Ok(None);
         }
         self.homes.get_or_try_init(|| homes::find(self)).await.map(Some)
+    }
+
+    /// Whether runs are fenced on this machine.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub async fn fenced(&self) -> Result<&Fenced, String> {
+        self.fenced.get_or_try_init(|| fence::find(self)).await
     }
 
     /// Notes that a folder has a short name, which goes with this bench.

@@ -6,15 +6,16 @@
 
 use super::bench::Bench;
 use super::error::chain;
+use super::fence::{self, Reach};
 use crate::adapters::environment::Environment;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::boot_id;
-use crate::adapters::host::rundir::Mount;
+use crate::adapters::host::rundir::{Fence, Mount};
 use crate::adapters::host::supervisor::OURSELVES;
 use crate::adapters::machine::Scratch;
 use crate::adapters::store::place::StateDir;
-use crate::adapters::workspace::home::{Census, Homes, Layers, census, look, shorten};
+use crate::adapters::workspace::home::{Census, Homes, LONGEST, Layers, census, look, shorten};
 use crate::adapters::workspace::layout::{home_folder, layers_folder, slot_of, temporary_folder};
 use crate::config::Settings;
 use sha2::{Digest, Sha256};
@@ -75,6 +76,8 @@ pub struct Around {
     pub env: Vec<(OsString, OsString)>,
     /// What is mounted for it.
     pub mounts: Vec<Mount>,
+    /// What it may reach.
+    pub fence: Option<Fence>,
 }
 
 /// What a run in the folder `cwd` sees; nothing of its own where that is no slot. HOME itself is mounted only where what `setup`
@@ -82,15 +85,20 @@ pub struct Around {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn around(bench: &Bench, cwd: &Path, home: Home) -> Result<Around, String> {
+pub async fn around(bench: &Bench, cwd: &Path, home: Home, reach: &Reach) -> Result<Around, String> {
     let mut around = Around::default();
     if slot_of(cwd) == cwd {
         return Ok(around);
     }
     let mounting = bench.isolation().await.map_err(|e| chain(&e))?.is_ours();
+    around.fence = fence::around(bench, cwd, home, reach).await?;
     let temporary = temporary_folder(cwd);
     let mut seen = temporary.clone();
-    if let Some(short) = shorten(&temporary).filter(|_| mounting) {
+    let private = around.fence.iter().flat_map(|fence| &fence.private);
+    if let Some((_, place)) = private.into_iter().find(|(_, place)| place.as_os_str().len() <= LONGEST) {
+        // It is seen there as well, by everybody who does not ask for TMPDIR.
+        seen.clone_from(place);
+    } else if let Some(short) = shorten(&temporary).filter(|_| mounting) {
         bench.shortened(&temporary);
         around.mounts.push(Mount::Bind { from: temporary, to: short.clone() });
         seen = short;

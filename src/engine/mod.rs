@@ -27,6 +27,7 @@ mod driver;
 mod evidence;
 mod evidence_audit;
 mod executor;
+pub mod fence;
 mod foreign;
 mod green_positions;
 mod ground;

@@ -48,6 +48,7 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     notes.extend(on.filters(&target).await?);
     notes.extend(on.unknown_cost());
     notes.extend(shop.homes().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.and_then(shared));
+    notes.extend(shop.fenced().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.told());
     let green = on.green().await?;
     if let Some(green) = &green {
         notes.extend(unknown_landings(shop, green).await?);

@@ -3,6 +3,7 @@
 //! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
 
 use super::bench::Bench;
+use super::fence::Reach;
 use super::homes;
 use crate::adapters::clock::{self, EngineClock};
 use crate::adapters::files;
@@ -51,6 +52,8 @@ pub struct Job {
     pub result: Option<(PathBuf, Duration)>,
     /// Whose HOME it has.
     pub home: Home,
+    /// What it may reach beside what every run may.
+    pub reach: Reach,
 }
 
 impl Job {
@@ -59,7 +62,8 @@ impl Job {
     pub fn shell(dir: PathBuf, cwd: PathBuf, line: &str, env: Vec<(OsString, OsString)>, timeout: Duration) -> Self {
         let argv = vec!["sh".into(), "-c".into(), line.into()];
         let home = Home::Users;
-        Self { dir, cwd, argv, env, stdin: None, timeout, idle: None, start: None, result: None, home }
+        let reach = Reach::default();
+        Self { dir, cwd, argv, env, stdin: None, timeout, idle: None, start: None, result: None, home, reach }
     }
 
     /// The same with this HOME.
@@ -207,7 +211,7 @@ async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
     let failed = |reason| RunError::NotStarted { dir: job.dir.clone(), reason };
     let isolation = bench.isolation().await.map_err(|e| failed(e.to_string()))?;
     let cookie = clock::new_cookie();
-    let around = homes::around(bench, &job.cwd, job.home).await.map_err(failed)?;
+    let around = homes::around(bench, &job.cwd, job.home, &job.reach).await.map_err(failed)?;
     let given = |name: &OsString| around.env.iter().any(|(own, _)| own == name);
     let env = job.env.iter().filter(|(name, _)| !given(name)).chain(&around.env).cloned().collect();
     launch(&RunSpec {
@@ -224,6 +228,7 @@ async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
         cookie,
         search_roots: vec![slot_of(&job.cwd).to_owned()],
         mounts: around.mounts,
+        fence: around.fence,
     })
     .await
 }

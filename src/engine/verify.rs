@@ -166,6 +166,7 @@ impl Job<'_> {
         let mut after = self.side(asked, &tip, "rev", options.fresh, landed.as_ref()).await?;
         if after.runs > 0 {
             notes.extend(self.bench.homes().await.map_err(broken)?.and_then(shared));
+            notes.extend(self.bench.fenced().await.map_err(broken)?.told());
         }
         let compare = |after: &Side| {
             base.as_ref().map(|base| {

@@ -41,6 +41,7 @@ mod mission_crash;
 mod mission_elsewhere;
 mod mission_evidence;
 mod mission_experiments;
+mod mission_fence;
 mod mission_gate;
 mod mission_green;
 mod mission_hostile;

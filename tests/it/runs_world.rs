@@ -52,6 +52,7 @@ impl Runs {
             cookie: self.tag.clone(),
             search_roots: vec![self.slot()],
             mounts: Vec::new(),
+            fence: None,
             program: program(),
         }
     }

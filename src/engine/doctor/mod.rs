@@ -5,6 +5,7 @@
 //! With `baseline`, `agent` and `gate` things are tried, in a scratch clone that vanishes.
 
 mod agent;
+mod fence;
 mod gate;
 mod homes;
 mod machine;
@@ -71,6 +72,7 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
         let target = repository::look(site, &on, &mut checks).await;
         let isolation = machine::isolation(settings, &mut checks).await;
         homes::look(site, settings, isolation, &mut checks).await;
+        fence::look(site, settings, isolation, &mut checks).await;
         machine::room(site, settings, &mut checks);
         machine::quarantine(site, &mut checks);
         agent::stages(site, settings, target.as_ref(), &mut checks).await;

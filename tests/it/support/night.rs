@@ -35,6 +35,7 @@ pub struct Night {
     home: TempDir,
     vars: Vec<(String, String)>,
     ordinary: bool,
+    fenced: bool,
     watch: Watch,
 }
 
@@ -106,7 +107,8 @@ impl Night {
     }
 
     fn made(ordinary: bool) -> Self {
-        let night = Self { home: tempfile::tempdir().unwrap(), vars: Vec::new(), ordinary, watch: Watch::default() };
+        let home = tempfile::tempdir().unwrap();
+        let night = Self { home, vars: Vec::new(), ordinary, fenced: false, watch: Watch::default() };
         std::fs::create_dir_all(night.repo()).unwrap();
         if ordinary {
             std::fs::copy(env!("CARGO_BIN_EXE_mc"), night.home().join("mc")).unwrap();
@@ -118,6 +120,12 @@ impl Night {
             "git config --global user.name Ada; git config --global user.email ada@example.org; git init -q -b main .",
         );
         night
+    }
+
+    /// With the fence around everything that runs.
+    pub fn fenced(mut self) -> Self {
+        self.fenced = true;
+        self
     }
 
     /// Sets a variable for everything run from now on.
@@ -227,6 +235,9 @@ impl Night {
             .env("MC_STATE_DIR", self.state())
             .stdin(Stdio::null())
             .process_group(0);
+        if self.fenced {
+            command.env("MC_SANDBOX_MODE", "auto");
+        }
         for (name, value) in &self.vars {
             command.env(name, value);
         }

@@ -3,7 +3,7 @@
 //! Values are written so that the shell can read them as data: every byte outside a small safe set becomes `\0ooo`.
 //! Reading is total: what is truncated, empty or foreign reads as absent, never as an error.
 
-use super::{Exit, Mount, RunError, RunSpec};
+use super::{Exit, Fence, Mount, RunError, RunSpec};
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::Identity;
 use crate::domain::ending::Ending;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub search_roots: Vec<PathBuf>,
     /// What is mounted for it, in this order.
     pub mounts: Vec<Mount>,
+    /// What it may reach of the machine's files; absent when it may do whatever its user may.
+    pub fence: Option<Fence>,
 }
 
 /// The supervisor's record of the started run.
@@ -123,16 +125,20 @@ pub fn settings_text(spec: &RunSpec) -> Result<String, RunError> {
     for mount in &spec.mounts {
         text += &mount.line()?;
     }
+    if let Some(fence) = &spec.fence {
+        text += &fence.lines()?;
+    }
     Ok(text + "end\n")
 }
 
-/// Text of a run file that says only what is mounted, and how its namespace is made.
+/// Text of a run file that says only what is mounted and fenced off, and how its namespace is made.
 ///
 /// # Errors
 /// [`RunError::Nul`] for a path with a NUL byte.
-pub fn trial_text(isolation: Isolation, mounts: &[Mount]) -> Result<String, RunError> {
+pub fn trial_text(isolation: Isolation, mounts: &[Mount], fence: Option<&Fence>) -> Result<String, RunError> {
     let lines: Result<String, RunError> = mounts.iter().map(Mount::line).collect();
-    Ok(format!("isolation {}\ncookie trial\n{}end\n", isolation.word(), lines?))
+    let fence = fence.map(Fence::lines).transpose()?.unwrap_or_default();
+    Ok(format!("isolation {}\ncookie trial\n{}{fence}end\n", isolation.word(), lines?))
 }
 
 /// How often the supervisor counts: each time costs a process, and 64 agents at a time are not rare. A search samples
@@ -187,16 +193,19 @@ pub fn parse_command(text: &str) -> Option<Program> {
 #[must_use]
 pub fn parse_settings(text: &str) -> Option<Settings> {
     let (mut isolation, mut cookie, mut search_roots, mut mounts) = (None, None, Vec::new(), Vec::new());
+    let mut fence = None;
     for line in complete(text)? {
         match line.split_once(' ')? {
             ("isolation", word) => isolation = Isolation::from_word(word),
             ("cookie", word) => cookie = Some(word.to_owned()),
             ("root", word) => search_roots.push(PathBuf::from(decode(word))),
             (kind @ ("overlay" | "bind"), words) => mounts.push(Mount::of_line(kind, words)?),
-            _ => {}
+            (word, rest) => {
+                Fence::read_line(&mut fence, word, rest);
+            }
         }
     }
-    Some(Settings { isolation: isolation?, cookie: cookie?, search_roots, mounts })
+    Some(Settings { isolation: isolation?, cookie: cookie?, search_roots, mounts, fence })
 }
 
 /// Text of the `start` file.
@@ -338,6 +347,14 @@ mod tests {
                 },
                 Mount::Bind { from: "/slot/tmp".into(), to: "/tmp/x".into() },
             ],
+            fence: Some(Fence {
+                private: vec![("/slot/a tmp".into(), "/tmp".into())],
+                memory: vec!["/dev/shm".into()],
+                closed: vec!["/state x".into()],
+                writable: vec!["/slot".into(), "/dev/null".into()],
+                readable: vec!["/repo/.git".into()],
+                hidden: vec!["/home/a b/.netrc".into()],
+            }),
             program: "mc".into(),
         };
         let read = parse_command(&command_text(&spec).unwrap()).unwrap();
@@ -349,6 +366,7 @@ mod tests {
         assert_eq!(parse_limits(&settings_text(&spec).unwrap()), Some(limits));
         let settings = parse_settings(&settings_text(&spec).unwrap()).unwrap();
         assert_eq!((settings.search_roots, settings.mounts), (spec.search_roots.clone(), spec.mounts.clone()));
+        assert_eq!(settings.fence, spec.fence);
         assert_eq!(parse_command("cwd /\nend\n"), None, "no program");
         let one = Identity { pid: 7, born: 9 };
         let start =

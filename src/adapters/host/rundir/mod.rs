@@ -5,10 +5,12 @@
 //! environment, lock or descriptors. The protocol, its races and the tests are described in `docs/runs.md`.
 
 mod aside;
+mod fence;
 mod files;
 mod mounts;
 
 pub use aside::put_aside;
+pub use fence::Fence;
 pub use files::{
     Limits, Program, Settings, Start, parse_command, parse_limits, parse_settings, start_text, trial_text,
 };
@@ -77,6 +79,8 @@ pub struct RunSpec {
     pub search_roots: Vec<PathBuf>,
     /// What is mounted for it, in this order; nothing where the supervisor is not this program.
     pub mounts: Vec<Mount>,
+    /// What it may reach of the machine's files; absent where the supervisor is not this program.
+    pub fence: Option<Fence>,
     /// The program `mc`, for the supervisor of namespaces it makes itself: [`OURSELVES`](crate::adapters::host::supervisor::OURSELVES)
     /// unless somebody else runs.
     pub program: PathBuf,

@@ -5,6 +5,7 @@
 //! of the namespace, waits at the gate, starts the program and reaps. One thread each, because a process with threads can
 //! neither enter a user namespace nor fork into a new pid namespace and go on.
 
+mod fence;
 mod mounts;
 mod namespace;
 mod program;

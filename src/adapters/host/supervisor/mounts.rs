@@ -3,17 +3,17 @@
 //! Every folder is opened first, its last part never a link, and mounted through `/proc/self/fd`: no path is looked up twice, and
 //! none has to be escaped for the options of a mount.
 
-use super::namespace::{enter, settle};
+use super::namespace::{self, enter, settle};
 use super::{BROKEN, flavour, stage};
 use crate::adapters::files::{create_new, read_untrusted};
-use crate::adapters::host::rundir::{Mount, SMALL, parse_settings};
+use crate::adapters::host::rundir::{Mount, SMALL, Settings, parse_settings};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind};
 use std::ffi::CString;
 use std::fs::DirBuilder;
-use std::io::{ErrorKind, Write};
+use std::io::{BufReader, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -59,37 +59,56 @@ fn open(path: &Path) -> Result<OwnedFd, String> {
     openat(CWD, path, flags, Mode::empty()).map_err(|e| format!("open {}: {e}", path.display()))
 }
 
-fn through(folder: &OwnedFd) -> String {
+pub(super) fn through(folder: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", folder.as_raw_fd())
 }
 
-/// Tries the mounts of a run file, each by itself: a line of standard output for each, [`MOUNTED`] or what went wrong.
+/// Tries the mounts of a run file, each by itself: a line of standard output for each, [`MOUNTED`] or what went wrong; then its
+/// fence, if there is one, with a line of its own.
 pub(super) fn try_out(file: &Path) -> Result<u8, String> {
-    enter(flavour(settings(file)?.0).ok_or("no pid namespace")?)?;
-    let status = stage(file.as_os_str(), "tried").status().map_err(|e| format!("start pid 1: {e}"))?;
+    enter(flavour(settings(file)?.isolation).ok_or("no pid namespace")?)?;
+    let (said, says) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
+    let (waits, mut gate) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
+    let mut init = stage(file.as_os_str(), "tried");
+    let mut child = init.stdin(waits).stdout(says).spawn().map_err(|e| format!("start pid 1: {e}"))?;
+    drop(init);
+    let mut said = BufReader::new(said);
+    loop {
+        let line = namespace::answer(child.id(), &mut said, &mut gate)?;
+        if line.is_empty() {
+            break;
+        }
+        std::io::stdout().write_all(line.as_bytes()).map_err(|e| e.to_string())?;
+    }
+    let status = child.wait().map_err(|e| format!("wait for pid 1: {e}"))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
 }
 
 /// As the pid 1 of such a trial.
 pub(super) fn tried(file: &Path) -> Result<u8, String> {
-    let (_, mounts) = settings(file)?;
+    let settings = settings(file)?;
     let mut out = std::io::stdout();
+    let mut say = |done: Result<(), String>| {
+        let said = done.map_or_else(|why| why.replace('\n', " "), |()| MOUNTED.to_owned());
+        writeln!(out, "{said}").map_err(|e| e.to_string())
+    };
+    let mut fenced = Ok(());
     settle(|| {
-        for wanted in &mounts {
-            let made = make(wanted).and_then(|()| written(wanted));
-            let said = made.map_or_else(|why| why.replace('\n', " "), |()| MOUNTED.to_owned());
-            writeln!(out, "{said}").map_err(|e| e.to_string())?;
+        for wanted in &settings.mounts {
+            say(make(wanted).and_then(|()| written(wanted)))?;
         }
+        fenced = namespace::raise(&settings);
         Ok(())
     })?;
+    if settings.fence.is_some() {
+        say(fenced.and_then(|()| namespace::lock(&settings)))?;
+    }
     Ok(0)
 }
 
-fn settings(file: &Path) -> Result<(crate::adapters::host::probe::Isolation, Vec<Mount>), String> {
+fn settings(file: &Path) -> Result<Settings, String> {
     let settings = read_untrusted(file, SMALL).as_deref().and_then(parse_settings);
-    settings
-        .map(|settings| (settings.isolation, settings.mounts))
-        .ok_or_else(|| "the run file is incomplete".to_owned())
+    settings.ok_or_else(|| "the run file is incomplete".to_owned())
 }
 
 /// A mount that can be looked at and not be written to is none for a run.

@@ -1,9 +1,9 @@
 //! The pid namespace of a run: entering it, and its pid 1.
 
-use super::{BROKEN, WORKS, flavour, mounts, program, stage};
+use super::{BROKEN, WORKS, fence, flavour, mounts, program, stage};
 use crate::adapters::files::read_untrusted;
 use crate::adapters::host::probe::{Flavour, Isolation};
-use crate::adapters::host::rundir::{SMALL, parse_settings};
+use crate::adapters::host::rundir::{SMALL, Settings, parse_settings};
 use crate::domain::ending::Ending;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, setsid, wait};
@@ -12,7 +12,7 @@ use rustix::thread::{
     configure_capability_in_ambient_set, set_capabilities,
 };
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::path::Path;
 
 /// What it takes to mount in a user namespace. The kernel works in folders of an overlay that nobody may enter, with the rights of
@@ -77,6 +77,61 @@ pub(super) fn settle(mounts: impl FnOnce() -> Result<(), String>) -> Result<(), 
     set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(|e| format!("drop capabilities: {e}"))
 }
 
+/// Raises the fence of a run, if it has one.
+pub(super) fn raise(settings: &Settings) -> Result<(), String> {
+    let Some(fence) = &settings.fence else { return Ok(()) };
+    fence::raise(fence, &settings.mounts)?;
+    match is_roots(settings) {
+        true => fence::protect_machine(),
+        false => Ok(()),
+    }
+}
+
+/// Whether the fence of a run needs to be locked against root.
+fn is_roots(settings: &Settings) -> bool {
+    settings.fence.is_some() && flavour(settings.isolation) == Some(Flavour::Root)
+}
+
+/// What pid 1 says when its user namespace waits for its map.
+const UNMAPPED: &str = "unmapped\n";
+
+/// As root: goes into one more user namespace, where root is root and can undo no mount that was made before
+/// (mount_namespaces(7)). Only somebody outside may map more than one user: the supervisor does.
+pub(super) fn lock(settings: &Settings) -> Result<(), String> {
+    if !is_roots(settings) {
+        return Ok(());
+    }
+    leave(UnshareFlags::NEWUSER | UnshareFlags::NEWNS, "lock the fence in a user namespace")?;
+    let mut out = std::io::stdout();
+    out.write_all(UNMAPPED.as_bytes()).and_then(|()| out.flush()).map_err(|e| format!("ask for a map: {e}"))?;
+    std::io::stdin().read_exact(&mut [0]).map_err(|e| format!("wait for a map of users: {e}"))
+}
+
+/// As the supervisor: reads what pid 1 says, and maps users and groups of its user namespace to themselves when it asks.
+pub(super) fn answer(pid: u32, said: &mut impl BufRead, gate: &mut impl Write) -> Result<String, String> {
+    let mut line = String::new();
+    let _ = said.read_line(&mut line);
+    if line == UNMAPPED {
+        for kind in ["uid_map", "gid_map"] {
+            let own = std::fs::read_to_string(format!("/proc/self/{kind}")).map_err(|e| format!("read {kind}: {e}"))?;
+            write(&format!("/proc/{pid}/{kind}"), &onto_itself(&own))?;
+        }
+        gate.write_all(b"\n").map_err(|e| format!("tell pid 1 of its map: {e}"))?;
+        line.clear();
+        let _ = said.read_line(&mut line);
+    }
+    Ok(line)
+}
+
+/// The map of a child namespace in which everybody is who they are here.
+fn onto_itself(map: &str) -> String {
+    let ranges = map.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?, words.nth(1)?))
+    });
+    ranges.map(|(first, count)| format!("{first} {first} {count}\n")).collect()
+}
+
 /// Pid 1: says `ready` on standard output, waits at the gate on standard input, starts the program, reaps what is
 /// orphaned, and its end ends everything. Its code is [`Ending::number`] of the program's end.
 ///
@@ -85,9 +140,10 @@ pub(super) fn settle(mounts: impl FnOnce() -> Result<(), String>) -> Result<(), 
 pub(super) fn init(dir: &Path) -> Result<u8, String> {
     let settings = read_untrusted(&dir.join("run"), SMALL).as_deref().and_then(parse_settings);
     let settings = settings.ok_or("the run file is incomplete")?;
-    settle(|| mounts::make_all(&settings.mounts))?;
-    setsid().map_err(|e| format!("make a session: {e}"))?;
     let program = program::read(dir)?;
+    settle(|| mounts::make_all(&settings.mounts).and_then(|()| raise(&settings)))?;
+    lock(&settings)?;
+    setsid().map_err(|e| format!("make a session: {e}"))?;
     let mut out = std::io::stdout();
     out.write_all(b"ready\n").and_then(|()| out.flush()).map_err(|e| format!("say ready: {e}"))?;
     if std::io::stdin().read_exact(&mut [0]).is_err() {

@@ -6,22 +6,27 @@ use crate::adapters::host::rundir::{LARGEST_COMMAND, Program, parse_command};
 use crate::adapters::nofollow;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::{Child, Command};
 
 /// A program that was read from the record and may be started once.
 pub(super) struct Ready {
-    command: Option<Program>,
+    command: Option<(Program, io::Result<File>)>,
     log: File,
 }
 
-/// Reads what is to be run and opens its log.
+/// Reads what is to be run, opens its log and its input: a fence hides both.
 pub(super) fn read(dir: &Path) -> Result<Ready, String> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
     let log = nofollow::open(&dir.join("out.log"), flags, Mode::RUSR | Mode::WUSR);
     let log = File::from(log.map_err(|e| format!("open out.log: {e}"))?);
-    Ok(Ready { command: read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse_command), log })
+    let command = read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse_command);
+    let command = command.map(|command| {
+        let input = File::open(command.stdin.as_deref().unwrap_or(Path::new("/dev/null")));
+        (command, input)
+    });
+    Ok(Ready { command, log })
 }
 
 impl Ready {
@@ -29,7 +34,7 @@ impl Ready {
     /// shell's: 127 when there is no such program, 126 when it cannot be started, 125 for everything else.
     pub(super) fn start(mut self) -> Result<Child, u8> {
         let (code, reason) = match self.command.take() {
-            Some(command) => match spawn(command, &self.log) {
+            Some((command, input)) => match spawn(command, input, &self.log) {
                 Ok(child) => return Ok(child),
                 Err(failed) => failed,
             },
@@ -40,10 +45,10 @@ impl Ready {
     }
 }
 
-fn spawn(spec: Program, log: &File) -> Result<Child, (u8, String)> {
+fn spawn(spec: Program, input: io::Result<File>, log: &File) -> Result<Child, (u8, String)> {
     let broken = |what: String| move |e: std::io::Error| (BROKEN, format!("{what}: {e}"));
-    let input = spec.stdin.unwrap_or_else(|| "/dev/null".into());
-    let input = File::open(&input).map_err(broken(format!("open {}", input.display())))?;
+    let named = spec.stdin.as_deref().unwrap_or(Path::new("/dev/null"));
+    let input = input.map_err(broken(format!("open {}", named.display())))?;
     // A workspace that somebody replaced by a link is nobody's to run in.
     let entered = nofollow::folder(&spec.cwd).and_then(|folder| Ok(rustix::process::fchdir(folder)?));
     entered.map_err(broken(format!("enter {}", spec.cwd.display())))?;

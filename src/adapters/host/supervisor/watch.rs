@@ -11,7 +11,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, setsid};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufReader, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -58,8 +58,7 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
     let child = init.stdin(waits).stdout(says).spawn().map_err(|e| format!("start pid 1: {e}"))?;
     // It holds our copies of the ends that are the children's.
     drop(init);
-    let mut said = String::new();
-    let _ = BufReader::new(ready).read_line(&mut said);
+    let said = namespace::answer(child.id(), &mut BufReader::new(ready), &mut gate)?;
     if said != "ready\n" {
         return Err("the run ended before its program was ready".to_owned());
     }

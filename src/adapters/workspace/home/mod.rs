@@ -88,7 +88,7 @@ impl Homes {
         layers.renew(self).map_err(failed)?;
         let mounts = self.mounts(Some(&home), &layers);
         let file = scratch.join("run");
-        let text = trial_text(isolation, &mounts).map_err(|e| e.to_string())?;
+        let text = trial_text(isolation, &mounts, None).map_err(|e| e.to_string())?;
         fs::write(&file, text).map_err(failed)?;
         let command = CommandLine::new(program).arg(FLAG).arg(&file).arg("try");
         let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await;

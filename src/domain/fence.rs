@@ -1,0 +1,60 @@
+//! What a fence is made of by default: names only, nothing here looks at a machine.
+
+/// Folders that every program of a machine may write; a run has one of its own in their place.
+pub const TEMPORARY: &[&str] = &["/tmp", "/var/tmp"];
+
+/// The same in memory (shm_overview(7)).
+pub const MEMORY: &str = "/dev/shm";
+
+/// What of `/dev` root finds there: a device of root's own, such as a disk, could be written past every fence.
+pub const DEVICES: &[&str] = &[
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/pts",
+    "/dev/fuse",
+    "/dev/kvm",
+    "/dev/net",
+];
+
+/// Sockets at which services of the machine, of root or of the person take orders.
+pub const SOCKETS: &[&str] = &[
+    "/run/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/dbus/system_bus_socket",
+    "/run/systemd/private",
+    "/run/snapd.socket",
+    "/run/libvirt/libvirt-sock",
+];
+
+/// Variables that name such a socket of the person: a path, or `unix:path=…` or `unix://…`.
+pub const SOCKET_VARIABLES: &[&str] = &["SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "DOCKER_HOST", "GPG_AGENT_INFO"];
+
+/// The path of a socket in the value of such a variable.
+#[must_use]
+pub fn socket_path(value: &str) -> Option<&str> {
+    let unix = value.strip_prefix("unix:path=").or_else(|| value.strip_prefix("unix://")).unwrap_or(value);
+    let path = unix.split([',', ':']).next()?;
+    path.starts_with('/').then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::socket_path;
+
+    #[test]
+    fn sockets_are_found_in_what_names_them() {
+        assert_eq!(socket_path("/tmp/ssh-x/agent.1"), Some("/tmp/ssh-x/agent.1"));
+        assert_eq!(socket_path("unix:path=/run/user/7/bus,guid=0a"), Some("/run/user/7/bus"));
+        assert_eq!(socket_path("unix:///run/user/7/docker.sock"), Some("/run/user/7/docker.sock"));
+        assert_eq!(socket_path("/run/gpg:0:1"), Some("/run/gpg"));
+        for none in ["tcp://10.0.0.1:2375", "unix:abstract=/tmp/x", ""] {
+            assert_eq!(socket_path(none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The check of the fence: whether what runs can write more than its own folders.
+
+use super::super::fence::{Fenced, Machine};
+use super::super::site::Site;
+use crate::adapters::host::probe::Isolation;
+use crate::adapters::machine::Scratch;
+use crate::config::Settings;
+use crate::domain::survey::checks::Check;
+
+/// Raises one where the state directory is, and takes it away again.
+pub async fn look(site: &Site, settings: &Settings, isolation: Option<Isolation>, checks: &mut Vec<Check>) {
+    let Some(isolation) = isolation else { return };
+    let parents = [site.state.root().join("scratch"), site.state.root().to_owned()];
+    let Ok(scratch) = Scratch::below(&parents[0]) else { return };
+    let pool = site.state.pool_in(settings.parallel.pool_dir.as_deref());
+    let (closed, sandbox) = ([site.state.root(), pool.as_path()], &settings.sandbox);
+    let machine = Machine { closed, facts: &site.facts, env: &site.env, sandbox, isolation };
+    let fenced = machine.try_out(scratch.path()).await;
+    let left = scratch.remove(&parents);
+    checks.push(match fenced {
+        Ok(fenced) => match (fenced.told(), fenced) {
+            (_, Fenced::Off) => {
+                Check::ok("fence", "what runs can write whatever you can: [sandbox] mode = \"auto\" keeps it to its own folders")
+            }
+            (None, _) => Check::ok(
+                "fence",
+                "what runs can write their own folders and what [sandbox] writable names, and read no key that [sandbox] hidden names",
+            ),
+            (Some(told), _) => Check::warning("fence", told, HELP),
+        },
+        Err(why) => Check::warning("fence", format!("whether a fence holds here cannot be said: {why}"), HELP),
+    });
+    if let Err(e) = left {
+        checks.push(Check::warning("fence", format!("remove {}: {e}", parents[0].display()), "remove it by hand"));
+    }
+}
+
+/// What a fence takes.
+const HELP: &str = "a fence needs Linux 5.2 and root, or user namespaces: where AppArmor keeps them from programs it does not know \
+                    (Ubuntu 24.04: sysctl kernel.apparmor_restrict_unprivileged_userns=0), allow them; [sandbox] mode = \"off\" \
+                    goes without";
