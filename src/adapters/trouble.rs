@@ -58,7 +58,16 @@ pub fn cause_of(error: &(dyn Error + 'static), places: &Places) -> Cause {
         return Cause::Missing(Spot::State);
     }
     let told = seen.errno.or_else(|| QUOTED.iter().find(|(text, _)| seen.said.contains(text)).map(|(_, errno)| *errno));
+    if let Some(lock) = lock_in_the_way(&seen.said) {
+        return Cause::Locked(lock.to_owned());
+    }
     told.and_then(|errno| by_number(errno, &seen, places)).or(seen.kind).unwrap_or_else(|| Cause::unknown(&seen.whole))
+}
+
+/// The lock that git could not make because it is there (`lockfile.c`: unable_to_lock_message).
+fn lock_in_the_way(said: &str) -> Option<&str> {
+    let (path, why) = said.split_once("Unable to create '")?.1.split_once("': ")?;
+    (path.ends_with(".lock") && why.starts_with("File exists")).then_some(path)
 }
 
 /// What an error and those behind it say.
@@ -263,6 +272,9 @@ mod tests {
         let lock = places.source.join("refs/x.lock");
         let unable = format!("error: cannot lock ref 'x': Unable to create '{}': Permission denied", lock.display());
         assert_eq!(of(&git(&unable)), Cause::Denied(Spot::Source));
+        let held =
+            format!("fatal: cannot lock ref 'x': Unable to create '{}': File exists.\n\nAnother", lock.display());
+        assert_eq!(of(&git(&held)), Cause::Locked(lock.display().to_string()));
         assert_eq!(
             of(&PoolError::Git(git("fatal: unable to fork: Resource temporarily unavailable"))),
             Cause::Processes

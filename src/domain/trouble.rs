@@ -58,6 +58,8 @@ pub enum Cause {
     FileSize,
     /// The setup command of workspaces fails: often what it fetches is out of reach.
     Setup,
+    /// A file by which git keeps others away is there: its path.
+    Locked(String),
     /// Git could not be run to its end.
     Git,
     /// A workspace could not be made.
@@ -89,12 +91,23 @@ impl Cause {
             | Self::Processes
             | Self::Memory => true,
             Self::FileSize
+            | Self::Locked(_)
             | Self::Setup
             | Self::Git
             | Self::Workspace
             | Self::Spawn
             | Self::LostRun
             | Self::Unknown(_) => false,
+        }
+    }
+
+    /// Whether no unit is to blame for it when it is met a second time: what everything needs, or what keeps git away from more
+    /// than the refs of `mc` itself.
+    #[must_use]
+    pub fn is_nobodys(&self) -> bool {
+        match self {
+            Self::Locked(path) => !path.contains("/refs/mc/"),
+            cause => cause.is_shared(),
         }
     }
 
@@ -118,6 +131,7 @@ impl Cause {
             Self::Memory => "no memory left".to_owned(),
             Self::FileSize => "a file would grow beyond the file size limit of this process".to_owned(),
             Self::Setup => "the setup command fails (target.setup)".to_owned(),
+            Self::Locked(path) => format!("a lock of git is in the way: {path}"),
             Self::Git => "git cannot be run".to_owned(),
             Self::Workspace => "no workspace can be prepared".to_owned(),
             Self::Spawn => "programs cannot be started in their isolation".to_owned(),
@@ -145,6 +159,9 @@ impl Cause {
             Self::Memory => "end what uses it, or use fewer workers",
             Self::FileSize => "raise the limit (`ulimit -f unlimited`)",
             Self::Setup => "run the setup command in a fresh clone and mend what it says",
+            Self::Locked(_) => {
+                "delete that file when no git works in the repository any more (one that was killed leaves it)"
+            }
             Self::Git | Self::Workspace | Self::Spawn | Self::LostRun | Self::Unknown(_) => {
                 "`mc doctor` tries what can be tried, `mc where` names the logs"
             }

@@ -200,15 +200,7 @@ pub async fn foreign_changes(
         if name.is(&green) {
             continue;
         }
-        // What a person adds to the target branch is taken in, and told then.
-        let grew = match (name.is(&target), before.refs.get(name), now) {
-            (true, Some(then), Some(now)) => shop.source.is_ancestor(then, now).await.unwrap_or(false),
-            _ => false,
-        };
-        match grew {
-            true => report.notes.push(told(name, now)),
-            false => noticed.named.push(told(name, now)),
-        }
+        noticed.named.push(told(name, now));
         if let Some(now) = now
             && is_own(shop, order, &work, now).await
         {
@@ -221,10 +213,9 @@ pub async fn foreign_changes(
     }
     if let Some(now) = green_written(shop, order, &work, &before.refs).await {
         report.hold = Some(format!(
-            "{green} of your repository now points to this attempt's own commit {}, which nobody verified; put it back to \
-             {} (`git update-ref`), then `mc unit retry {unit}`",
-            now.short(),
-            order.green.short()
+            "{green} of your repository was moved to this attempt's own commit {}, past every verification; `mc status` says what \
+             became of green; look at what the attempt did, then `mc unit retry {unit}`",
+            now.short()
         ));
     }
     report.repository = noticed.held.into_iter().chain(noticed.named).collect();

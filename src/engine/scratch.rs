@@ -220,6 +220,19 @@ impl Scratch {
         Ok(found)
     }
 
+    /// Tracked files that are not what their commit says in the workspaces of what was verified here.
+    ///
+    /// # Errors
+    /// [`PoolError`] when a workspace cannot be looked at.
+    pub async fn changed(&self) -> Result<BTreeSet<OsString>, PoolError> {
+        let pool = self.shop.pool().await?;
+        let mut found = BTreeSet::new();
+        for slot in pool.list()? {
+            found.extend(pool.changed(slot.slot).await?);
+        }
+        Ok(found)
+    }
+
     /// Commits on top of `base` what it is without the files `gone`, and with `content` in the files `filled`.
     ///
     /// # Errors

@@ -286,7 +286,8 @@ fn look_text(out: &mut String, account: &Account<'_>) {
         && !account.facts.landings.is_empty()
     {
         let _ = writeln!(out, "\nlook:  git log --first-parent --stat {}..{branch}", ground.short());
-        let _ = writeln!(out, "take:  git merge {branch}    (your own branches were not touched)");
+        // Whoever moved a branch, it is told above; `mc` moves none.
+        let _ = writeln!(out, "take:  git merge {branch}    (mc did not touch your own branches)");
         let _ = writeln!(out, "undo one unit after taking it:  git revert -m 1 COMMIT");
         let _ = writeln!(out, "prove: mc report --verify");
     }

@@ -341,7 +341,7 @@ fn p9_the_report_adds_up_and_names_what_is_missing_on_green() {
         cost: unknown (5 attempts did not say)
 
         look:  git log --first-parent --stat cae662172f..mc/green
-        take:  git merge mc/green    (your own branches were not touched)
+        take:  git merge mc/green    (mc did not touch your own branches)
         undo one unit after taking it:  git revert -m 1 COMMIT
         prove: mc report --verify
 

@@ -136,3 +136,25 @@ fn p1_what_the_repository_itself_excludes_stays_out_and_the_list_can_be_written(
     assert_eq!(night.sh("git diff --name-only main mc/green"), "b\nc\nreal.txt\nx");
     night.audit();
 }
+
+#[test]
+fn tracked_files_that_setup_changes_are_left_out_of_the_work() {
+    let night = Night::new();
+    night.write("lock", "{}\n");
+    night.write("gone", "x\n");
+    night.write("touched", "x\n");
+    let setup = "[target]\nsetup = \"echo resolved >> lock; echo resolved >> touched; rm -f gone\"\n";
+    night.write("mission-control.toml", format!("{setup}[target.verification]\ncommand = \"sh run.sh\"\n"));
+    night.commit("setup that changes what is tracked");
+    night.mc(&["doctor", "--baseline"]).says(&["setup changes files that git tracks: ", "lock"]);
+    let plan =
+        [unit("a", "touch a"), unit("b", "echo own >> touched; touch b"), unit("c", "git commit -qam all; touch c")];
+    night.mission(&plan.join("\n")).exits(0);
+    assert_eq!(night.sh("git show mc/green:touched"), "x\nresolved\nown", "a file that a unit changed is its work");
+    let told = night.report();
+    assert!(told.contains("left out of the work"), "{told}");
+    night.mc(&["unit", "show", "c"]).says(&["its commits have what target.setup changed in tracked files: gone, lock"]);
+    // Without the commit of c nothing of it would have landed.
+    let by_a = night.sh("git log --format=%H --grep='^Mc-Unit: a' mc/green | head -1");
+    assert_eq!(night.sh(&format!("git show --format= --name-only -m --first-parent {by_a}")), "a");
+}

@@ -280,3 +280,28 @@ fn p6_a_repository_that_cannot_be_compared_any_more_holds_the_unit() {
     assert!(night.reason("a").contains(told), "{}", night.reason("a"));
     assert!(night.report().contains(told), "{}", night.report());
 }
+
+#[test]
+fn a_held_unit_gives_no_second_remedy_for_a_green_that_was_judged() {
+    let night = Night::new();
+    // What it moved green to is no worse: it was accepted, and others landed on it.
+    night.mission(&[moves_green(&night, "touch moved"), waits(&night, "one")].join("\n")).exits(3);
+    assert_eq!([night.unit("mover"), night.unit("one")], ["held", "landed"]);
+    let words = night.mc(&["unit", "show", "mover"]).says(&["past every verification", "`mc status` says what became"]);
+    words.does_not_say(&["put it back", "nobody verified"]);
+}
+
+#[test]
+fn p6_a_target_branch_that_an_attempt_moved_is_named_in_every_report() {
+    let night = Night::new();
+    night.repository_is_attacked("a unit moves main");
+    let repo = night.repo().display().to_string();
+    let moves = format!(
+        "touch e; git -C {repo} update-ref refs/heads/main $(git -C {repo} commit-tree -p main -m other 'main^{{tree}}')"
+    );
+    let told = "refs/heads/main of your repository changed";
+    night.mission(&unit("evil", &moves)).says(&[told]);
+    for format in ["text", "md", "json"] {
+        night.mc(&["report", "--format", format]).says(&[told]);
+    }
+}

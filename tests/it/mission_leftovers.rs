@@ -232,3 +232,24 @@ fn p1_verify_finds_nothing_of_other_revisions() {
         night.mc(&["verify", "leans", "--base", "main"]).exits(4);
     }
 }
+
+#[test]
+fn p1_pipes_and_sockets_that_a_rejected_unit_left_decide_nothing() {
+    let night = night("");
+    let leaves =
+        "mkfifo pipe tests/pipe; python3 -c \"import socket; socket.socket(socket.AF_UNIX).bind(\\\"socket\\\")\"";
+    let plan = [
+        unit(
+            "leaves",
+            &format!("git rm -q tests/alpha.sh; printf '%s\\n' '{leaves}' > tests/p.sh; mkfifo of-the-agent"),
+        ),
+        unit("leans", &test("r", "test -p pipe || test -S socket || test -p tests/pipe")),
+        unit("sees-nothing", &test("t", "test ! -e pipe && test ! -e socket && test ! -e tests/pipe")),
+        unit("looks", "test ! -e of-the-agent && touch looked"),
+    ];
+    night.mission(&plan.join("\n")).exits(3);
+    assert_eq!([night.unit("leaves"), night.unit("leans")], ["rejected", "rejected"]);
+    assert_eq!([night.unit("sees-nothing"), night.unit("looks")], ["landed", "landed"]);
+    green_holds(&night);
+    night.audit();
+}

@@ -186,3 +186,16 @@ fn p10_what_others_own_in_a_workspace_stops_nobody_where_git_ignores_it_or_reads
     night.mission(&[unit("four", "echo 4 > four"), unit("five", "echo 5 > five")].join("\n")).exits(0);
     night.audit();
 }
+
+#[test]
+fn what_the_settings_of_the_repository_ignore_is_ignored_in_workspaces() {
+    for list in ["~/ignored", "ignored-here"] {
+        let night = Night::new();
+        night.write("ignored-here", "*.loc\n");
+        night.sh("cp ignored-here ~/ignored; git add ignored-here");
+        night.commit("a list");
+        night.sh(&format!("git config core.excludesFile {list}"));
+        night.mission(&unit("a", "echo secret > x.loc; touch r")).exits(0);
+        assert_eq!(night.sh("git ls-tree --name-only mc/green | grep -e loc -e ^r$"), "r", "{list}");
+    }
+}

@@ -142,3 +142,17 @@ fn p7_a_start_that_is_refused_names_the_cause_and_what_helps() {
     let said = limited("ulimit -f 8");
     assert!(said.contains("exit code 6") && said.contains("`ulimit -f unlimited`"), "{said}");
 }
+
+#[test]
+fn p10_a_lock_that_git_left_beside_green_is_named_and_suspends_the_mission() {
+    let night = night("1s");
+    let lock = night.repo().join(".git/refs/heads/mc/green.lock");
+    // Each try waits as long as git does for a lock.
+    let leaves = format!("touch a; touch {}", lock.display());
+    let words = ["a lock of git is in the way: ", "mc/green.lock", "when no git works in the repository any more"];
+    night.mission(&unit("a", &leaves)).exits(6).says(&words);
+    assert_eq!(night.unit("a"), "queued");
+    std::fs::remove_file(lock).unwrap();
+    night.mc(&["mission", "resume"]).exits(0);
+    assert_eq!(night.unit("a"), "landed");
+}

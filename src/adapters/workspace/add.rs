@@ -147,7 +147,7 @@ fn open_readable(path: &Path) {
 }
 
 /// Removes pipes, sockets and devices below `dir`, where we may: they hold nothing, and make git fail or wait for ever.
-fn remove_special(dir: &Path) {
+pub(super) fn remove_special(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => remove_special(&entry.path()),

@@ -1,13 +1,15 @@
-//! Files that `setup` leaves in a workspace though git does not ignore them: they are nobody's work.
+//! Files that `setup` leaves or changes in a workspace though git does not ignore them: they are nobody's work.
 //!
 //! They are noted beside the slot, each with what it was, and stand in the clone's own list of ignored files from then on: neither
 //! the unit nor a collection commits them, and they stay for the slot's next user, as `setup` may not run again. One that
-//! somebody changed is work like any other.
+//! somebody changed is work like any other. A tracked file that `setup` changed is what it was before again when the work is
+//! collected, unless somebody changed or committed it.
 
 use super::layout::note;
 use super::pool::{Pool, PoolError};
 use crate::adapters::git::{Git, GitError, fields};
 use crate::adapters::nofollow::replace;
+use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::ffi::{OsStr, OsString};
@@ -32,6 +34,9 @@ struct Left {
     changed: i128,
     /// Of the content, or of what a link names.
     hash: Option<String>,
+    /// Whether git tracks it: then it was changed, or, without a mode, deleted.
+    #[serde(default)]
+    tracked: bool,
 }
 
 impl Left {
@@ -45,12 +50,21 @@ impl Left {
         };
         let hash = content.map(|bytes| Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect());
         let changed = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-        Some(Self { path: path.to_vec(), mode: meta.mode(), size: meta.len(), changed, hash })
+        Some(Self { path: path.to_vec(), mode: meta.mode(), size: meta.len(), changed, hash, tracked: false })
+    }
+
+    fn of_tracked(files: &Path, path: &[u8]) -> Self {
+        let gone = || Self { path: path.to_vec(), mode: 0, size: 0, changed: 0, hash: None, tracked: false };
+        Self { tracked: true, ..Self::of(files, path).unwrap_or_else(gone) }
     }
 
     /// Whether the file is what it was.
     fn is_still(&self, files: &Path) -> bool {
-        Self::of(files, &self.path).is_some_and(|now| {
+        let now = match self.tracked {
+            true => Some(Self::of_tracked(files, &self.path)),
+            false => Self::of(files, &self.path),
+        };
+        now.is_some_and(|now| {
             let same = (now.mode, now.size) == (self.mode, self.size);
             same && if self.hash.is_some() { now.hash == self.hash } else { now.changed == self.changed }
         })
@@ -75,12 +89,19 @@ pub(super) async fn unignored(git: &Git) -> Result<Vec<OsString>, GitError> {
     Ok(fields(&others).map(|path| OsStr::from_bytes(path).to_owned()).collect())
 }
 
+/// Tracked files of a clone that are not what its index says.
+async fn changed(git: &Git) -> Result<Vec<OsString>, GitError> {
+    let changed = git.bytes(&["diff-files", "-z", "--name-only", "--ignore-submodules=all"]).await?;
+    Ok(fields(&changed).map(|path| OsStr::from_bytes(path).to_owned()).collect())
+}
+
 /// Notes what `setup` has left in the clone `files`, where nobody has worked since; all of it by name.
 pub(super) async fn note_left(git: &Git, files: &Path) -> Result<Vec<OsString>, GitError> {
     let failed = |source| GitError::Io { path: list(files), source };
     // Nobody has worked here yet: what is there now is what `setup` left, also where it ran again.
     let before = noted(files);
-    let mut left: Vec<Left> = before.iter().filter_map(|left| Left::of(files, &left.path)).collect();
+    let untracked = before.iter().filter(|left| !left.tracked);
+    let mut left: Vec<Left> = untracked.filter_map(|left| Left::of(files, &left.path)).collect();
     let others = unignored(git).await?;
     // A name with a line break cannot stand in a list of ignored files.
     let sound = |path: &&[u8]| !path.ends_with(b"/") && !path.contains(&b'\n');
@@ -88,6 +109,7 @@ pub(super) async fn note_left(git: &Git, files: &Path) -> Result<Vec<OsString>, 
     if !new.is_empty() && left.len() + new.len() <= MOST {
         left.extend(new.into_iter().filter_map(|path| Left::of(files, path)));
     }
+    left.extend(changed(git).await?.iter().take(MOST).map(|path| Left::of_tracked(files, path.as_bytes())));
     if left != before {
         keep(files, &left).and_then(|()| ignore(files)).map_err(failed)?;
     }
@@ -96,7 +118,7 @@ pub(super) async fn note_left(git: &Git, files: &Path) -> Result<Vec<OsString>, 
 
 /// The lines of the clone's list of ignored files for what `setup` left.
 pub(super) fn lines(files: &Path) -> Vec<u8> {
-    noted(files).iter().flat_map(|left| super::slot::ignoring(&left.path)).collect()
+    noted(files).iter().filter(|left| !left.tracked).flat_map(|left| super::slot::ignoring(&left.path)).collect()
 }
 
 /// Adds what is noted to the clone's own list of ignored files.
@@ -113,7 +135,7 @@ fn ignore(files: &Path) -> io::Result<()> {
 
 /// Forgets those files that somebody changed or took away since: what is there now is work. What is still as `setup` left it, by
 /// name, and whether anything was forgotten.
-pub(super) fn forget_changed(files: &Path) -> io::Result<(Vec<OsString>, bool)> {
+pub(super) fn forget_changed(files: &Path) -> io::Result<StillLeft> {
     let left = noted(files);
     let before = left.len();
     let same: Vec<Left> = left.into_iter().filter(|left| left.is_still(files)).collect();
@@ -121,7 +143,45 @@ pub(super) fn forget_changed(files: &Path) -> io::Result<(Vec<OsString>, bool)> 
         keep(files, &same)?;
     }
     let forgot = same.len() < before;
-    Ok((same.into_iter().map(|left| OsString::from_vec(left.path)).collect(), forgot))
+    let (tracked, untracked): (Vec<Left>, Vec<Left>) = same.into_iter().partition(|left| left.tracked);
+    let names = |left: Vec<Left>| left.into_iter().map(|left| OsString::from_vec(left.path)).collect();
+    Ok(StillLeft { untracked: names(untracked), tracked: names(tracked), forgot })
+}
+
+/// What is still as `setup` left it when work is collected.
+#[derive(Debug, Default)]
+pub(super) struct StillLeft {
+    /// Files that git does not track.
+    pub(super) untracked: Vec<OsString>,
+    /// Tracked files that it changed or deleted.
+    pub(super) tracked: Vec<OsString>,
+    /// Whether anything was forgotten.
+    pub(super) forgot: bool,
+}
+
+/// Makes tracked files that `setup` changed what they are in HEAD; those for which that differs from `base` are named apart, as
+/// they are part of commits of somebody.
+pub(super) async fn put_back(
+    git: &Git,
+    base: &CommitId,
+    tracked: Vec<OsString>,
+) -> Result<(Vec<OsString>, Vec<OsString>), GitError> {
+    if tracked.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let git = git.clone().with_option("--literal-pathspecs");
+    let diff = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", base.as_str(), "HEAD"];
+    let committed = git.bytes(&diff).await?;
+    let committed: Vec<&[u8]> = fields(&committed).collect();
+    let (mut left, mut theirs) = (Vec::new(), Vec::new());
+    for path in tracked {
+        // Where HEAD has no such file, its deletion is a commit of somebody.
+        let args = ["checkout", "-q", "HEAD", "--"].map(OsStr::new);
+        let done = git.run(&[&args[..], &[path.as_os_str()]].concat()).await?.success();
+        let list = if done && !committed.contains(&path.as_bytes()) { &mut left } else { &mut theirs };
+        list.push(path);
+    }
+    Ok((left, theirs))
 }
 
 impl Pool {
@@ -132,6 +192,14 @@ impl Pool {
     /// [`PoolError::Git`].
     pub async fn note_left_by_setup(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
         Ok(note_left(&self.git(slot), &self.path(slot)).await?)
+    }
+
+    /// Tracked files in a slot that are not what the index says.
+    ///
+    /// # Errors
+    /// [`PoolError::Git`].
+    pub async fn changed(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(changed(&self.git(slot)).await?)
     }
 
     /// Files in a slot that are neither tracked nor ignored.
@@ -159,13 +227,14 @@ mod tests {
         let left: Vec<Left> =
             ["touched", "changed", "kind", "link"].iter().map(|n| Left::of(&files, n.as_bytes()).unwrap()).collect();
         keep(&files, &left).unwrap();
-        assert_eq!(forget_changed(&files).unwrap().0.len(), 4);
+        assert_eq!(forget_changed(&files).unwrap().untracked.len(), 4);
         fs::write(files.join("touched"), "1").unwrap();
         fs::write(files.join("changed"), "2").unwrap();
         fs::remove_file(files.join("kind")).unwrap();
         std::os::unix::fs::symlink("1", files.join("kind")).unwrap();
-        assert_eq!(forget_changed(&files).unwrap(), (vec!["touched".into(), "link".into()], true));
-        assert!(!forget_changed(&files).unwrap().1);
+        let still = forget_changed(&files).unwrap();
+        assert_eq!((still.untracked, still.forgot), (vec!["touched".into(), "link".into()], true));
+        assert!(!forget_changed(&files).unwrap().forgot);
         assert_eq!(lines(&files), b"/touched\n/link\n");
     }
 }

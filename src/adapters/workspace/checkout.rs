@@ -4,6 +4,7 @@
 //! slot, git compares every file with it (size, times, inode, owner), and attributes, settings and umask are those it was
 //! written under. Where one of these is not the same, every file is written anew.
 
+use super::add::remove_special;
 use super::beside::{drop_untracked, last_written, tell_apart};
 use super::conversion::Conversion;
 use super::disk::remove_any;
@@ -106,6 +107,10 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
         false => remove_any(&kept).map_err(failed)?,
     }
     drop_attributes(source, files, &found, wanted).await?;
+    if found.special {
+        // Git neither lists nor removes pipes, sockets and devices, and an earlier run may have left them.
+        remove_special(files);
+    }
     if found.odd() && unblock(&git, files).await.is_err() {
         remove_any(&index).map_err(failed)?;
     }
@@ -136,6 +141,9 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
         }
         done.emptied = empty_links(files, special).map_err(failed)?;
         let now = survey(files, false, false).map_err(failed)?;
+        if now.special {
+            return Err(failed(io::Error::other("pipes, sockets or devices in it cannot be removed")));
+        }
         let simple = !found.odd() && !now.empty_folder && !now.folder_link;
         // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
         let tracked = entries(&index).map(|all| all.saturating_sub(special.links.len() as u64));

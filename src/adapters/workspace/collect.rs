@@ -17,7 +17,7 @@ use super::disk::remove_any;
 use super::elsewhere::{self, Line};
 use super::filtered;
 use super::layout::Standing;
-use super::left_out::{LeftOut, Why, left_before, note_left_out, set_aside, unlisted};
+use super::left_out::{LeftOut, Why, left_before, named, note_left_out, set_aside, unlisted};
 use super::pin::{Pinned, pin_all};
 use super::pool::{Pool, PoolError};
 use super::rescue::{self, Aside};
@@ -218,8 +218,8 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     let git_dir = files.join(".git");
     let git = slot_git(pool.source(), &files);
 
-    let (left_by_setup, forgot) = after_setup::forget_changed(&files).map_err(failed)?;
-    if forgot {
+    let still = after_setup::forget_changed(&files).map_err(failed)?;
+    if still.forgot {
         // What it made is not what it was: it has to run again.
         let stamp = folder.note("setup");
         remove_any(&stamp).map_err(|source| CollectError::Io { path: stamp.clone(), source })?;
@@ -276,6 +276,12 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         Some(index) => index,
         None => tracked(&git).await?,
     };
+    let (mut left_by_setup, committed) = after_setup::put_back(&git, &attempt.base, still.tracked).await?;
+    left_by_setup.extend(still.untracked);
+    if !committed.is_empty() {
+        let names = named(committed.iter().map(OsString::as_os_str));
+        notes.push(format!("its commits have what target.setup changed in tracked files: {names}"));
+    }
     let unfinished = index.unmerged || UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok());
     let hidden = unhide(&git, &files, &index.paths).await?;
     if hidden > 0 {

@@ -26,11 +26,16 @@ use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// The setting that names a list of ignored files; a clone does not have that of its source.
+const IGNORES: &str = "core.excludesfile";
 
 /// Who uses a slot whose marker cannot be read.
 const UNKNOWN: &str = "unknown";
@@ -99,10 +104,16 @@ impl Pool {
         let theirs = [&facts.common_dir, &facts.toplevel];
         let theirs = theirs.into_iter().filter_map(|path| nofollow::Identity::behind(path).ok()).collect();
         let ground = Ground::open(root).map_err(|e| io_error(root, e))?;
-        let settings = source.settings(&format!("^({IDENTITY}|{})$", lfs::KEYS)).await?;
+        let settings = source.settings(&format!("^({IDENTITY}|{IGNORES}|{})$", lfs::KEYS)).await?;
         let large = LargeFiles::of(&facts, &settings, ground.root()).map_err(|e| io_error(root, e))?;
         let identity = settings.identity();
-        let shape = Shape { facts, identity, excluded: Vec::new(), theirs, tags: Tags::default(), large };
+        let ignores = settings.value(IGNORES).filter(|path| !path.is_empty());
+        let ignores = ignores.map(|path| match path.first() {
+            // Git itself knows whose home is meant.
+            Some(b'~') => PathBuf::from(OsStr::from_bytes(path)),
+            _ => facts.toplevel.join(OsStr::from_bytes(path)),
+        });
+        let shape = Shape { facts, identity, ignores, excluded: Vec::new(), theirs, tags: Tags::default(), large };
         Ok(Self {
             ground,
             source: source.clone(),

@@ -37,6 +37,8 @@ pub enum Ignored {
 pub(crate) struct Shape {
     pub(crate) facts: SourceFacts,
     pub(crate) identity: (String, String),
+    /// The list of ignored files that the repository's settings name.
+    pub(crate) ignores: Option<PathBuf>,
     /// Files put into every slot that are no part of the work.
     pub(crate) excluded: Vec<String>,
     /// Folders that are the user's own: nothing is rewritten there, whatever leads to them.
@@ -81,6 +83,11 @@ impl Shape {
         text.extend_from_slice(
             b"\tbare = false\n\tfileMode = true\n\tlogAllRefUpdates = true\n\tignoreCase = false\n\thooksPath = /dev/null\n\tfsmonitor = false\n",
         );
+        if let Some(ignores) = &self.ignores {
+            text.extend_from_slice(b"\texcludesFile = ");
+            text.extend(quoted(ignores.as_os_str().as_bytes()));
+            text.push(b'\n');
+        }
         text.extend_from_slice(b"[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n");
         text.extend_from_slice(b"[commit]\n\tgpgSign = false\n[tag]\n\tgpgSign = false\n[push]\n\tdefault = nothing\n");
         text.extend_from_slice(b"[user]\n\tname = ");

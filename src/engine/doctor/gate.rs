@@ -66,6 +66,14 @@ async fn in_scratch(
                         verification leaves is not";
             checks.push(Check::warning("baseline", found, help));
         }
+        let changed = scratch.changed().await.map_err(|e| chain(&e))?;
+        if !changed.is_empty() {
+            let names = named(changed.iter().map(OsString::as_os_str));
+            let found = format!("setup changes files that git tracks: {names}");
+            let help = "commit what they become, or let setup leave them alone (`npm ci` and `--locked` do): what it changes is left \
+                        out of the work of units that do not change it as well";
+            checks.push(Check::warning("baseline", found, help));
+        }
     }
     let mut let_through = false;
     if baseline(settings, &base, checks) && plant {
