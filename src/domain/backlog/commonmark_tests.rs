@@ -71,6 +71,7 @@ fn items_are_what_markdown_shows() {
         ("---\nlayout: a\n---\n## A\n", &["4:2 a"]),
         // Boxes.
         ("- [ ] A\n  ~~~\n  - [ ] no\n  ~~~\n\n      - [ ] no\n- [ ] B\n\n<p>\n- [ ] no\n</p>\n", &["1:0 a", "7:0 b"]),
+        ("- [ ] A\n  ---\n- [ ] B\n", &["1:0 a", "3:0 b"]),
         ("- [ ] A\nlazy\n\n1. [ ] B\n   - [ ] part of it\n", &["1:0 a", "4:0 b"]),
         // Tasks.
         (
@@ -141,6 +142,10 @@ fn what_markdown_does_not_show_as_an_item_is_told() {
     for text in ["## A\n    - run: x\n", "## A\n- id: a\n-     run: x\n", "## A\n\n\t- run: x\n"] {
         let findings = parse(text).unwrap_err();
         assert!(findings[0].message.starts_with("`run` is indented so far"), "{findings:?}");
+    }
+    for text in ["## A\n- run: x\n  ## b\n", "## A\n- run: x\n- id: b\n  ---\n"] {
+        let findings = parse(text).unwrap_err();
+        assert!(findings[0].message.contains("a heading here, inside of the metadata"), "{findings:?}");
     }
     let shown = parse("## A\nWrite this:\n\n    - run: x\n").unwrap();
     assert_eq!(

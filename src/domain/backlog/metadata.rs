@@ -85,8 +85,13 @@ impl<'a> Reader<'a, '_> {
                 None => indent(line.text) >= first.indent + 2,
             };
             let other = !nested && (here.is_none() || line.checkbox().is_some());
-            if line.kind != Kind::Text || line.is_blank() || other {
+            if !matches!(line.kind, Kind::Text | Kind::Inner) || line.is_blank() || other {
                 self.code(&line);
+                break;
+            }
+            // A value does not go on in a heading, whether it is underlined or not.
+            if line.kind == Kind::Inner {
+                self.findings.push(Finding::new(line.number, "Markdown reads a heading here, inside of the metadata"));
                 break;
             }
             self.taken[at] = true;

@@ -17,6 +17,8 @@ pub enum Kind {
     Heading(u8),
     /// The other lines of a heading that is underlined.
     Underline,
+    /// In a heading of a list item.
+    Inner,
 }
 
 /// A list item that begins on a line.
@@ -55,10 +57,10 @@ impl<'a> Line<'a> {
         Some((level, atx(self.text).map_or(self.text.trim(), |(_, title)| title)))
     }
 
-    /// The bullet, if a list item begins here with text.
+    /// The bullet, if a list item begins here with text or a heading.
     #[must_use]
     pub fn bullet(&self) -> Option<Bullet<'a>> {
-        self.item.filter(|_| self.kind == Kind::Text).and_then(|_| bullet(self.text))
+        self.item.filter(|_| matches!(self.kind, Kind::Text | Kind::Inner)).and_then(|_| bullet(self.text))
     }
 
     /// The bullet, whether its box is ticked and what follows it, if a list item with a box begins here.

@@ -171,8 +171,8 @@ impl<'a> Reader<'a> {
             let open = self.lines[first].text.trim_start();
             let mark = open.chars().next().unwrap_or('`');
             let length = open.len() - open.trim_start_matches(mark).len();
-            let end = self.lines[last].text.trim();
-            let closed = last > first && end.len() >= length && end.chars().all(|c| c == mark);
+            let (end, column) = (self.lines[last].text.trim(), indent(self.lines[last].text));
+            let closed = last > first && column <= 3 && end.len() >= length && end.chars().all(|c| c == mark);
             self.unclosed(closed, first, last);
         }
     }
@@ -216,6 +216,7 @@ impl<'a> Reader<'a> {
             if self.lines[first].item.is_none() && atx(self.lines[first].text).is_some() {
                 self.odd(first, Odd::InItem);
             }
+            self.lines[first..=last].iter_mut().for_each(|line| line.kind = Kind::Inner);
             return;
         }
         if self.behind_return(range.start) {

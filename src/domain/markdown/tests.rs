@@ -15,6 +15,7 @@ fn shape(text: &str) -> String {
         Kind::FrontMatter => 'f',
         Kind::Heading(level) => char::from(b'0' + level),
         Kind::Underline => 'u',
+        Kind::Inner => 'n',
     };
     read(text).lines.iter().map(sign).collect()
 }
@@ -52,7 +53,8 @@ fn every_line_is_what_commonmark_says() {
         ("<custom>\n## a\n\n## B", "hh.2"),
         // Quotes and lists have their own headings.
         ("> ## a\n> - b\nlazy\n\n## B", "ttt.2"),
-        ("- ## a\n  ## b\n\n  ## c\n## D", "it.t2"),
+        ("- ## a\n  ## b\n\n  ## c\n## D", "nn.n2"),
+        ("- a\n  ---\n- b\n  c\n  ==", "nnnnn"),
         ("- a\n  - b\n * c\n2. d\n   1) e\n10. f", "iiiiii"),
         ("text\n2. no item\n- item", "tti"),
         ("---\ntitle: a\n\n# comment: b\n---\n## A", "fffff2"),
@@ -78,6 +80,7 @@ fn what_is_easily_meant_otherwise_is_odd() {
         ("```\ntext", vec![]),
         ("~~~~\n## a\n~~~~", vec![]),
         ("~~~~\n## a\n~~~", vec![(1, Odd::Unclosed)]),
+        ("```\n## a\n    ```", vec![(1, Odd::Unclosed)]),
         ("<!--\n## a\n\n## b", vec![(1, Odd::Unclosed)]),
         ("<script>\n\n## b", vec![(1, Odd::Unclosed)]),
         ("<!--\n## a\n-->", vec![]),
