@@ -3,6 +3,8 @@
 use super::error::CliError;
 use super::{Context, output};
 use crate::domain::backlog::ItemState;
+use crate::domain::plan::Finding;
+use crate::domain::plan::unsupported::unsupported;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use crate::engine::error::chain;
@@ -73,15 +75,38 @@ pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, 
     let path = backlog_path(context, file).await?;
     match views::read_backlog(&path)? {
         Ok(backlog) => {
-            // The progress file beside the repository's own backlog has a form too; a file named by hand stands alone.
+            let mut notes: Vec<(PathBuf, Finding)> = Vec::new();
+            notes.extend(backlog.notes.iter().map(|note| (path.clone(), note.clone())));
+            notes.extend(unsupported(&backlog.units).into_iter().map(|Finding { line, message }| {
+                (path.clone(), Finding::new(line, format!("{message}; `mc mission start` refuses it")))
+            }));
+            // The progress file beside the repository's own backlog has a form too, which nothing rests on; a file named by
+            // hand stands alone.
             let sessions = match file {
-                None => views::check_progress(&path)?.transpose()?,
+                None => views::check_progress(&path)?,
                 Some(_) => None,
             };
+            let sessions = sessions.and_then(|checked| match checked {
+                Ok(sessions) => Some(sessions),
+                Err(other) => {
+                    notes.extend(other.findings.into_iter().map(|finding| (other.path.clone(), finding)));
+                    None
+                }
+            });
             if context.global.json {
                 let units = backlog.units.len();
-                output::json(&json!({"schema": 1, "units": units, "sessions": sessions, "findings": []}));
+                let notes: Vec<_> = notes
+                    .iter()
+                    .map(|(path, f)| json!({"file": path.display().to_string(), "line": f.line, "message": f.message}))
+                    .collect();
+                output::json(
+                    &json!({"schema": 1, "units": units, "sessions": sessions, "findings": [], "notes": notes}),
+                );
             } else {
+                for (path, Finding { line, message }) in &notes {
+                    let line = if *line > 0 { format!(":{line}") } else { String::new() };
+                    output::note(&format!("note: {}{line}: {}", path.display(), plain(message)));
+                }
                 let units = count(backlog.units.len() as u64, "unit");
                 output::line(&format!("{}: no faults, {units}", path.display()));
                 if let Some(sessions) = sessions {
@@ -95,7 +120,7 @@ pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, 
             if context.global.json {
                 let findings: Vec<_> =
                     faulty.findings.iter().map(|f| json!({"line": f.line, "message": f.message})).collect();
-                output::json(&json!({"schema": 1, "units": null, "findings": findings}));
+                output::json(&json!({"schema": 1, "units": null, "findings": findings, "notes": []}));
             }
             Err(faulty.into())
         }

@@ -1,7 +1,7 @@
 //! Every rule of the product: values in, values out.
 //!
 //! No file, no clock, no environment, no randomness, no tokio, no SQL. Text formats that are pure
-//! functions of a string (backlog, plan files, TAP) are parsed here.
+//! functions of a string (Markdown, backlog, plan files, TAP) are parsed here.
 
 pub mod values;
 
@@ -13,6 +13,8 @@ pub mod trouble;
 pub mod unit;
 
 pub mod plan;
+
+pub mod markdown;
 
 pub mod backlog;
 pub mod progress;

@@ -6,6 +6,7 @@ mod session;
 
 pub use session::{Bullet, RENEWED, Session, add, merge};
 
+use super::markdown::{self, Kind, Line};
 use super::plan::Finding;
 
 /// Headings of level 2 in their order.
@@ -20,16 +21,16 @@ const STATE: [&str; 5] = ["Phase", "Active Task", "Blocked", "Last Commit", "Tar
 /// Every fault with its line; 0 for what is missing altogether.
 pub fn check(text: &str) -> Result<u32, Vec<Finding>> {
     let mut findings = Vec::new();
-    let lines: Vec<(u32, &str)> = (1_u32..).zip(text.lines().map(str::trim_end)).collect();
-    let title = lines.iter().find(|(_, line)| !line.is_empty());
-    if title.is_none_or(|(_, line)| *line != "# Progress") {
-        findings.push(Finding::new(title.map_or(0, |(n, _)| *n), "the first line must be `# Progress`"));
+    let lines = markdown::read(text).lines;
+    let title = lines.iter().find(|line| !line.text.trim().is_empty());
+    if title.is_none_or(|line| line.title() != Some((1, "Progress"))) {
+        findings.push(Finding::new(title.map_or(0, |line| line.number), "the first line must be `# Progress`"));
     }
-    let found: Vec<(u32, &str)> =
-        lines.iter().filter_map(|(n, line)| Some((*n, line.strip_prefix("## ")?.trim()))).collect();
+    let headings = |line: &Line<'_>| line.title().filter(|(level, _)| *level == 2).map(|(_, title)| title.to_owned());
+    let found: Vec<(u32, String)> = lines.iter().filter_map(|line| Some((line.number, headings(line)?))).collect();
     let mut after = 0;
     for name in SECTIONS {
-        match found.iter().find(|(_, heading)| *heading == name) {
+        match found.iter().find(|(_, heading)| heading == name) {
             Some((line, _)) if *line < after => {
                 findings.push(Finding::new(
                     *line,
@@ -40,10 +41,11 @@ pub fn check(text: &str) -> Result<u32, Vec<Finding>> {
             None => findings.push(Finding::new(0, format!("there is no section `## {name}`"))),
         }
     }
-    let state = lines.iter().skip_while(|(_, l)| *l != "## Current State").skip(1);
-    let state: Vec<&str> = state.take_while(|(_, l)| !l.starts_with("## ")).map(|(_, l)| *l).collect();
+    let state = lines.iter().skip_while(|line| line.title() != Some((2, "Current State"))).skip(1);
+    let state = state.take_while(|line| headings(line).is_none());
+    let state: Vec<&str> = state.filter_map(|line| Some(line.bullet()?.content)).collect();
     for key in STATE {
-        if !state.iter().any(|line| line.starts_with(&format!("- **{key}**:"))) {
+        if !state.iter().any(|line| line.starts_with(&format!("**{key}**:"))) {
             findings.push(Finding::new(0, format!("`## Current State` has no line `- **{key}**: …`")));
         }
     }
@@ -51,20 +53,20 @@ pub fn check(text: &str) -> Result<u32, Vec<Finding>> {
     if findings.is_empty() { Ok(sessions) } else { Err(findings) }
 }
 
-fn sessions(lines: &[(u32, &str)], findings: &mut Vec<Finding>) -> u32 {
+fn sessions(lines: &[Line<'_>], findings: &mut Vec<Finding>) -> u32 {
     let mut last: Option<u32> = None;
     let mut count = 0;
-    for (n, line) in lines {
-        let Some(rest) = line.strip_prefix("<summary>") else { continue };
+    for line in lines.iter().filter(|line| !matches!(line.kind, Kind::Code | Kind::Comment)) {
+        let (n, Some(rest)) = (line.number, line.text.strip_prefix("<summary>")) else { continue };
         let number = rest
             .strip_prefix("Session ")
             .and_then(|r| r.split_once(" - "))
             .and_then(|(digits, _)| if digits.len() >= 3 { digits.parse::<u32>().ok() } else { None });
         match (number, last) {
-            (None, _) => findings.push(Finding::new(*n, "a session is `<summary>Session NNN - title</summary>`")),
+            (None, _) => findings.push(Finding::new(n, "a session is `<summary>Session NNN - title</summary>`")),
             (Some(number), Some(last)) if number + 1 != last => {
                 findings.push(Finding::new(
-                    *n,
+                    n,
                     format!("session {number} follows session {last}: newest first, without a gap"),
                 ));
             }
@@ -102,6 +104,13 @@ mod tests {
         ] {
             let findings = check(&GOOD.replace(from, to)).unwrap_err();
             assert!(findings.iter().any(|f| f.message.contains(wanted)), "{wanted}: {findings:?}");
+        }
+        // What is shown in code or a comment is no part of the form.
+        for (open, close) in [("~~~~\n```\n", "~~~~\n"), ("<!--\n", "-->\n")] {
+            let hidden = GOOD.replace("## Next Up\n", &format!("{open}## Next Up\n{close}"));
+            assert_eq!(check(&hidden).unwrap_err()[0].message, "there is no section `## Next Up`");
+            let shown = format!("{GOOD}\n{open}<summary>Session 009 - x</summary>\n{close}");
+            assert_eq!(check(&shown), Ok(2));
         }
         let swapped = GOOD
             .replace("## Next Up", "## X")

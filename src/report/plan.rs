@@ -90,7 +90,7 @@ pub fn json(plan: &Plan, left: &[Aside]) -> Value {
 #[must_use]
 pub fn backlog_list(backlog: &Backlog) -> String {
     if backlog.headings.is_empty() {
-        return "nothing taken: no heading of level 2 or deeper and no `- [ ]` item\n".to_owned();
+        return "nothing taken: no heading of level 2 or deeper, no `# Task: name` and no `- [ ]` item\n".to_owned();
     }
     let mut rows: Vec<[String; 5]> = Vec::with_capacity(backlog.headings.len());
     let (mut groups, mut notes) = (0, 0);
@@ -308,7 +308,7 @@ mod tests {
         "#]]
         .assert_eq(&backlog_list(&backlog::parse(BACKLOG).unwrap()));
         expect![[r#"
-            nothing taken: no heading of level 2 or deeper and no `- [ ]` item
+            nothing taken: no heading of level 2 or deeper, no `# Task: name` and no `- [ ]` item
         "#]]
         .assert_eq(&backlog_list(&Backlog::default()));
     }

@@ -4,10 +4,10 @@
 //! end; a status that a person wrote stays; the result is read again before it is given back, so that no mark ever changes
 //! what the file means for another item.
 
-use super::lines::{bullet, indent};
 use super::parse::{Place, parse, placed};
 use super::status::{ItemState, ItemStatus};
 use super::{Backlog, Heading};
+use crate::domain::markdown::{bullet, indent};
 use crate::domain::plan::keys::Key;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
@@ -120,12 +120,14 @@ fn split(text: &str) -> Vec<Raw<'_>> {
 
 fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
     let new: BTreeMap<&UnitId, &str> = wanted.iter().copied().collect();
+    let mark = if text.starts_with('\u{feff}') { "\u{feff}" } else { "" };
+    let text = &text[mark.len()..];
     let raw = split(text);
     let usual = raw.first().map(|line| line.end).filter(|end| !end.is_empty()).unwrap_or("\n");
     let mut lines: Vec<String> = raw.iter().map(|line| format!("{}{}", line.text, line.end)).collect();
     for place in placed(text) {
         let Some(status) = new.get(&place.unit) else { continue };
-        let heading = place.line as usize - 1;
+        let (heading, last) = (place.line as usize - 1, place.last as usize - 1);
         let entry =
             |key: Key| place.entries.iter().find(|(known, _)| *known == key).map(|(_, line)| *line as usize - 1);
         tick(&mut lines[heading], status);
@@ -151,17 +153,16 @@ fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
                 }
             }
             None => {
-                let prefix =
-                    if place.level == 0 { format!("{}  - ", indent_of(raw[heading].text)) } else { "- ".to_owned() };
+                let prefix = if place.level == 0 { below(raw[heading].text) + "- " } else { "- ".to_owned() };
                 let line = format!("{prefix}status: {status}");
-                let below = raw.get(heading + 1).map(|next| next.text);
-                let end = if raw[heading].end.is_empty() { usual } else { raw[heading].end };
+                let next = raw.get(last + 1).map(|next| next.text);
+                let end = if raw[last].end.is_empty() { usual } else { raw[last].end };
                 // Text right below a bullet would belong to it.
-                let column = indent(raw[heading].text) + 2;
+                let column = indent(&prefix[..prefix.len() - 2]);
                 let apart =
-                    below.is_some_and(|next| !next.trim().is_empty() && (place.level > 0 || indent(next) >= column));
+                    next.is_some_and(|next| !next.trim().is_empty() && (place.level > 0 || indent(next) >= column));
                 let mut more = String::new();
-                if raw[heading].end.is_empty() {
+                if raw[last].end.is_empty() {
                     more.push_str(end);
                     more.push_str(&line);
                 } else {
@@ -171,11 +172,11 @@ fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
                 if apart {
                     more.push_str(end);
                 }
-                lines[heading].push_str(&more);
+                lines[last].push_str(&more);
             }
         }
     }
-    lines.concat()
+    format!("{mark}{}", lines.concat())
 }
 
 /// Ticks the checkbox of an item that is done; white space and everything else stays.
@@ -208,8 +209,9 @@ fn is_block(line: &str) -> bool {
     bullet(line).is_some_and(|item| !item.content.starts_with("**"))
 }
 
-fn indent_of(line: &str) -> &str {
-    &line[..line.len() - line.trim_start().len()]
+/// White space up to where the content of a bullet begins: what begins there is inside of it.
+fn below(line: &str) -> String {
+    lead(line).chars().map(|c| if c == '\t' { c } else { ' ' }).collect()
 }
 
 /// What stands before the content of a bullet.

@@ -5,7 +5,8 @@
 //! `**Priority**: High` and its like anywhere in the text, where unknown bold words are ordinary text. Success criteria and
 //! acceptance tests of a sheet stay in the description: they are words for the agent, not commands.
 
-use super::lines::{Kind, Line, bullet, checkbox, indent};
+use super::sections::{Part, part};
+use crate::domain::markdown::{Kind, Line, bullet, indent, ticked};
 use crate::domain::plan::Finding;
 use crate::domain::plan::keys::Key;
 use crate::domain::plan::nearest::{hint, nearest};
@@ -33,6 +34,12 @@ pub(super) fn allowed(key: Key) -> bool {
     !matches!(key, Key::Title | Key::Description)
 }
 
+/// Whether the lines below a heading begin with a block of keys.
+pub(super) fn begins(body: &[Line<'_>]) -> bool {
+    let first = body.iter().find_map(Line::bullet);
+    first.and_then(|first| pair(first.content)).is_some_and(|(word, _)| known(word).is_some())
+}
+
 /// Reads the lines below a heading.
 pub(super) fn read(body: &[Line<'_>], findings: &mut Vec<Finding>) -> Body {
     let mut reader = Reader { body, taken: vec![false; body.len()], entries: Vec::new(), findings };
@@ -54,23 +61,37 @@ struct Reader<'a, 'f> {
 
 impl<'a> Reader<'a, '_> {
     fn block(&mut self) {
-        let is_bullet = |line: &Line<'_>| line.kind == Kind::Text && bullet(line.text).is_some();
-        let Some(start) = self.body.iter().position(is_bullet) else { return };
-        let Some(first) = bullet(self.body[start].text) else { return };
+        let end = self.body.iter().position(|line| matches!(line.kind, Kind::Heading(_))).unwrap_or(self.body.len());
+        if let Some(line) = self.body[..end].iter().find(|line| !line.is_blank()) {
+            self.code(line);
+        }
+        let found = self.body[..end].iter().enumerate();
+        let Some((start, first, depth)) =
+            found.filter_map(|(at, line)| Some((at, line.bullet()?, line.item?.depth))).next()
+        else {
+            return;
+        };
         match pair(first.content) {
             Some((word, _)) if known(word).is_some() => {}
             Some((word, _)) => return self.near_miss(word, self.body[start].number),
             None => return,
         }
         let mut current: Option<Entry> = None;
-        for at in start..self.body.len() {
+        for at in start..end {
             let line = self.body[at];
-            let here = bullet(line.text);
-            let nested = indent(line.text) >= first.indent + 2;
-            if line.kind != Kind::Text
-                || line.is_blank()
-                || (!nested && (here.is_none() || checkbox(line.text).is_some()))
-            {
+            let here = line.bullet();
+            let nested = match line.item {
+                Some(item) => item.depth > depth,
+                None => indent(line.text) >= first.indent + 2,
+            };
+            let other = !nested && (here.is_none() || line.checkbox().is_some());
+            if !matches!(line.kind, Kind::Text | Kind::Inner) || line.is_blank() || other {
+                self.code(&line);
+                break;
+            }
+            // A value does not go on in a heading, whether it is underlined or not.
+            if line.kind == Kind::Inner {
+                self.findings.push(Finding::new(line.number, "Markdown reads a heading here, inside of the metadata"));
                 break;
             }
             self.taken[at] = true;
@@ -92,6 +113,15 @@ impl<'a> Reader<'a, '_> {
             }
         }
         self.keep(current);
+    }
+
+    /// A key in indented code is no key, and that was not meant where keys stand.
+    fn code(&mut self, line: &Line<'_>) {
+        let key = bullet(line.text).and_then(|item| pair(item.content)).filter(|(word, _)| known(word).is_some());
+        if let Some((word, _)) = key.filter(|_| line.kind == Kind::Code) {
+            let message = format!("`{word}` is indented so far that Markdown reads code, no key; take spaces away");
+            self.findings.push(Finding::new(line.number, message));
+        }
     }
 
     /// A bullet of the block: a known key, or a finding.
@@ -139,10 +169,17 @@ impl<'a> Reader<'a, '_> {
     fn sheet(&mut self) {
         for at in 0..self.body.len() {
             let line = self.body[at];
-            if self.taken[at] || line.kind != Kind::Text || indent(line.text) > 3 {
+            if self.taken[at] {
                 continue;
             }
-            let content = bullet(line.text).map_or(line.text.trim(), |item| item.content);
+            if line.title().is_some_and(|(_, title)| part(title) == Some(Part::Gates)) {
+                self.gates(at);
+                continue;
+            }
+            if line.kind != Kind::Text || indent(line.text) > 3 {
+                continue;
+            }
+            let content = line.bullet().map_or(line.text.trim(), |item| item.content);
             let Some((word, value)) = bold(content) else { continue };
             let Some(key) = known(word)
                 .filter(|key| matches!(key, Key::Priority | Key::Estimate | Key::Depends | Key::Gate | Key::Status))
@@ -161,18 +198,34 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// A heading `Human Gates`: its bullets, or else its text, are the gate.
+    fn gates(&mut self, at: usize) {
+        let below = self.body[at + 1..].iter().take_while(|line| !matches!(line.kind, Kind::Heading(_)));
+        let end = at + 1 + below.count();
+        let mut entry = Entry { key: Key::Gate, line: self.body[at].number, text: String::new(), items: Vec::new() };
+        for line in &self.body[at + 1..end] {
+            match line.bullet() {
+                Some(item) => entry.items.push(ticked(item.content).map_or(item.content, |(_, rest)| rest).to_owned()),
+                None if matches!(line.kind, Kind::Text | Kind::Code | Kind::Html) && !line.text.trim().is_empty() => {
+                    continuation(&mut entry, line.text.trim());
+                }
+                None => {}
+            }
+        }
+        self.taken[at..end].iter_mut().for_each(|taken| *taken = true);
+        if !(entry.text.is_empty() && entry.items.is_empty()) {
+            self.keep(Some(entry));
+        }
+    }
+
     /// The bullets below a bold key, one blank line allowed before them.
     fn items_below(&mut self, at: usize) -> Vec<String> {
         let mut items = Vec::new();
         let skip = usize::from(self.body.get(at + 1).is_some_and(Line::is_blank));
         for next in at + 1 + skip..self.body.len() {
-            let line = self.body[next];
-            let Some(item) = bullet(line.text).filter(|item| line.kind == Kind::Text && bold(item.content).is_none())
-            else {
-                break;
-            };
+            let Some(item) = self.body[next].bullet().filter(|item| bold(item.content).is_none()) else { break };
             self.taken[next] = true;
-            items.push(super::lines::ticked(item.content).map_or(item.content, |(_, rest)| rest).to_owned());
+            items.push(ticked(item.content).map_or(item.content, |(_, rest)| rest).to_owned());
         }
         items
     }
@@ -210,7 +263,7 @@ fn pair(content: &str) -> Option<(&str, &str)> {
 }
 
 /// `**Key**: value` or `**Key:** value`.
-fn bold(content: &str) -> Option<(&str, &str)> {
+pub(super) fn bold(content: &str) -> Option<(&str, &str)> {
     let (word, rest) = content.strip_prefix("**")?.split_once("**")?;
     match word.strip_suffix(':') {
         Some(word) => Some((word.trim(), rest.trim())),

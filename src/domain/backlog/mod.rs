@@ -1,18 +1,21 @@
 //! `BACKLOG.md`: which headings are work, what their metadata says, how far they are.
 //!
-//! Promises: every heading of level 2 or deeper is listed in [`Backlog::headings`]; whatever cannot be understood is a
-//! [`Finding`](crate::domain::plan::Finding) with its line, never dropped; no text makes it panic; nothing here
-//! executes or trusts the text. Headings in code blocks, quotes and comments are not work.
+//! Promises: what is a heading or a box is read as CommonMark has it ([`markdown`](super::markdown)); every heading of level 2 or
+//! deeper that is no text of an item, and every `# Task: name`, is listed in [`Backlog::headings`]; whatever cannot be
+//! understood is a [`Finding`] with its line, never dropped; no text makes it panic; nothing here executes or trusts the text.
+//! Headings in code blocks, raw HTML, quotes and list items are not work.
 
 mod aside;
-mod lines;
 mod marks;
 mod metadata;
 mod parse;
 mod resolve;
+mod sections;
 mod status;
 mod title;
 
+#[cfg(test)]
+mod commonmark_tests;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +24,7 @@ pub use marks::{Mark, Marked, mark, merge};
 pub use parse::parse;
 pub use status::{ItemState, ItemStatus, WAITS};
 
+use super::plan::Finding;
 use super::unit::UnitSpec;
 use super::values::UnitId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +36,7 @@ pub enum HeadingKind {
     Unit(UnitId),
     /// Has sub-headings; stands for all units below it.
     Group,
-    /// `status: note`, or below such a heading: not work.
+    /// `status: note`, criteria that belong to no single item, or below such a heading: not work.
     Note,
 }
 
@@ -41,7 +45,7 @@ pub enum HeadingKind {
 pub struct Heading {
     /// Line, from 1.
     pub line: u32,
-    /// Level, 2 to 6; 0 for a checkbox.
+    /// Level: 1 for `# Task: name`, else 2 to 6; 0 for a checkbox.
     pub level: u8,
     /// Phase path such as `2.1.3`: the number in the title where it has one, else the position. Empty for notes.
     pub path: String,
@@ -62,6 +66,8 @@ pub struct Backlog {
     pub asked: BTreeSet<UnitId>,
     /// Everything that was taken from the file, notes and groups too.
     pub headings: Vec<Heading>,
+    /// What is no fault and easily meant in another way, by line.
+    pub notes: Vec<Finding>,
 }
 
 impl Backlog {

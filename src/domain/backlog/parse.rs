@@ -1,11 +1,12 @@
-//! From lines to a backlog: sections, groups and notes, phase paths, values of keys.
+//! From sections to a backlog: groups and notes, phase paths, values of keys.
 
-use super::lines::{self, Kind, Line, checkbox, indent};
 use super::metadata::{self, Body, Entry};
 use super::resolve::{self, Draft};
+use super::sections::{Section, sections, told};
 use super::status::{self, ItemState, ItemStatus, Said};
 use super::title::{self, Title};
 use super::{Backlog, Heading, HeadingKind};
+use crate::domain::markdown;
 use crate::domain::plan::keys::{self, Key, Value};
 use crate::domain::plan::names::numbered_title;
 use crate::domain::plan::{Finding, slug};
@@ -20,8 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// cycles, and text that would hide headings.
 pub fn parse(text: &str) -> Result<Backlog, Vec<Finding>> {
     let mut findings = Vec::new();
-    let (nodes, drafts) = read(text, &mut findings);
-    let backlog = resolve::link(&nodes, drafts, &mut findings);
+    let (nodes, drafts, notes) = read(text, &mut findings);
+    let backlog = Backlog { notes, ..resolve::link(&nodes, drafts, &mut findings) };
     if findings.is_empty() {
         return Ok(backlog);
     }
@@ -35,6 +36,8 @@ pub(super) struct Place {
     pub unit: UnitId,
     /// Line of its heading, from 1.
     pub line: u32,
+    /// The last line of its heading, where it is underlined.
+    pub last: u32,
     /// Level of its heading; 0 for a checkbox.
     pub level: u8,
     /// Its own keys with their lines.
@@ -44,95 +47,40 @@ pub(super) struct Place {
 /// Where the units of a text without faults stand, in file order.
 pub(super) fn placed(text: &str) -> Vec<Place> {
     let mut findings = Vec::new();
-    let (nodes, drafts) = read(text, &mut findings);
+    let (nodes, drafts, _) = read(text, &mut findings);
     let place = |draft: Draft| {
         let node = &nodes[draft.node];
         let entries = node.body.entries.iter().map(|entry| (entry.key, entry.line)).collect();
-        Place { unit: draft.spec.id, line: node.heading.line, level: node.heading.level, entries }
+        Place { unit: draft.spec.id, line: node.heading.line, last: node.last, level: node.heading.level, entries }
     };
     drafts.into_iter().map(place).collect()
 }
 
-/// Headings, or checkboxes where there are none, and the units they describe, before dependencies are looked at.
-fn read(text: &str, findings: &mut Vec<Finding>) -> (Vec<Node>, Vec<Draft>) {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let lines = lines::scan(text, findings);
-    let mut sections = sections(&lines);
-    if sections.is_empty() {
-        sections = checkboxes(&lines);
-    }
+/// Headings, or checkboxes where there are none, the units they describe, before dependencies are looked at, and notes.
+fn read(text: &str, findings: &mut Vec<Finding>) -> (Vec<Node>, Vec<Draft>, Vec<Finding>) {
+    let reading = markdown::read(text);
+    let mut notes = told(&reading.oddities, findings);
+    let sections = sections(&reading.lines);
+    let criteria = sections.iter().filter(|section| section.criteria);
+    let words = "criteria, not an item; with a key of its own, such as `id`, it is one";
+    notes.extend(criteria.map(|section| Finding::new(section.line, words)));
+    notes.sort();
     let nodes = nodes(&sections, findings);
     let drafts = drafts(&nodes, findings);
-    (nodes, drafts)
-}
-
-/// A heading with the lines up to the next one.
-struct Section<'a> {
-    line: u32,
-    level: u8,
-    title: &'a str,
-    body: Vec<Line<'a>>,
-    /// Whether a heading of level 1 stands between this one and the one before.
-    fresh: bool,
+    (nodes, drafts, notes)
 }
 
 /// A heading with what it says.
 pub(super) struct Node {
     /// As listed; a unit's id is put in later.
     pub heading: Heading,
-    /// The title as it stands in the file.
+    /// Last line of its heading.
+    pub last: u32,
+    /// The title as it stands in the file; without its box if it is a task's.
     pub raw_title: String,
     pub title: Title,
     pub parent: Option<usize>,
     pub body: Body,
-}
-
-fn sections<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
-    let mut sections: Vec<Section<'a>> = Vec::new();
-    let (mut outside, mut fresh) = (true, false);
-    for line in lines {
-        match line.kind {
-            Kind::Heading(1) => (outside, fresh) = (true, true),
-            Kind::Heading(level) => {
-                sections.push(Section { line: line.number, level, title: line.text, body: Vec::new(), fresh });
-                (outside, fresh) = (false, false);
-            }
-            _ if outside => {}
-            _ => {
-                if let Some(section) = sections.last_mut() {
-                    section.body.push(*line);
-                }
-            }
-        }
-    }
-    sections
-}
-
-/// The items of a file without headings; what is indented below an item belongs to it.
-fn checkboxes<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
-    let mut sections: Vec<Section<'a>> = Vec::new();
-    let mut open: Option<usize> = None;
-    for line in lines {
-        let inside = open.is_some_and(|column| indent(line.text) >= column + 2);
-        if let Some((bullet, _, _)) = checkbox(line.text).filter(|_| line.kind == Kind::Text && !inside) {
-            sections.push(Section {
-                line: line.number,
-                level: 0,
-                title: bullet.content,
-                body: Vec::new(),
-                fresh: false,
-            });
-            open = Some(bullet.indent);
-        } else if inside || (open.is_some() && line.is_blank()) {
-            if let (Some(section), Some(column)) = (sections.last_mut(), open) {
-                let margin = line.text.bytes().take(column + 2).take_while(|b| matches!(b, b' ' | b'\t')).count();
-                section.body.push(Line { text: &line.text[margin..], ..*line });
-            }
-        } else if line.kind != Kind::Verbatim {
-            open = None;
-        }
-    }
-    sections
 }
 
 fn nodes(sections: &[Section<'_>], findings: &mut Vec<Finding>) -> Vec<Node> {
@@ -148,14 +96,16 @@ fn nodes(sections: &[Section<'_>], findings: &mut Vec<Finding>) -> Vec<Node> {
         }
         let parent = open.last().copied();
         let group = sections.get(at + 1).is_some_and(|next| !next.fresh && next.level > section.level);
-        let title = title::parse(section.title);
+        let title = title::of(section.title, section.level);
         if title.words.is_empty() {
             findings.push(Finding::new(section.line, "this item has no title"));
         }
         let body = metadata::read(&section.body, findings);
         let said_note =
             body.entries.iter().any(|entry| entry.key == Key::Status && status::parse(&entry.text) == Ok(Said::Note));
-        let note = said_note || parent.is_some_and(|parent| nodes[parent].heading.kind == HeadingKind::Note);
+        let note = said_note
+            || section.criteria
+            || parent.is_some_and(|parent| nodes[parent].heading.kind == HeadingKind::Note);
         let kind = match (note, group) {
             (true, _) => HeadingKind::Note,
             (false, true) => HeadingKind::Group,
@@ -168,7 +118,8 @@ fn nodes(sections: &[Section<'_>], findings: &mut Vec<Finding>) -> Vec<Node> {
             path(&title.words, parent.map(|parent| nodes[parent].heading.path.as_str()), *position)
         };
         let heading = Heading { line: section.line, level: section.level, path, title: title.words.clone(), kind };
-        nodes.push(Node { heading, raw_title: section.title.to_owned(), title, parent, body });
+        let (last, raw_title) = (section.last, title::bare(section.title, section.level).to_owned());
+        nodes.push(Node { heading, last, raw_title, title, parent, body });
         open.push(at);
     }
     nodes

@@ -184,7 +184,7 @@ fn description_bullets_are_no_metadata() {
 #[test]
 fn every_fault_is_reported_at_once_with_its_line() {
     refused(
-        "## Group\n- run: make\n- priority: urgent\n### Alpha\n- priority: 1\n- owner: me\n- dependz: x\n- just words\n- priority: 2\n- timeout: 0\n- attempts: many\n- files: /etc/passwd\n- status: finished\n- checkpoint: maybe\n- verify:\n- run:\n  - a\n### Beta\n- depends: Alhpa, Notes, gamma, Twin\n### Beta\n### P1 Gamma\n- priority: 0\n- id: Not Valid\n### Twin\n- id: t1\n### Twin\n- id: t2\n## Notes\n- status: note\n## Typo\n- prioritty: 3\n##Glued\nUnder\n-----\n## \n```\n## swallowed\n",
+        "## Group\n- run: make\n- priority: urgent\n### Alpha\n- priority: 1\n- owner: me\n- dependz: x\n- just words\n- priority: 2\n- timeout: 0\n- attempts: many\n- files: /etc/passwd\n- status: finished\n- checkpoint: maybe\n- verify:\n- run:\n  - a\n### Beta\n- depends: Alhpa, Notes, gamma, Twin\n### Beta\n### P1 Gamma\n- priority: 0\n- id: Not Valid\n### Twin\n- id: t1\n### Twin\n- id: t2\n## Notes\n- status: note\n## Typo\n- prioritty: 3\n\n##Glued\n\nUnder it\n-----\n## \n```\n## swallowed\n",
         expect![[r#"
             line 2: `run` belongs to a unit, and this heading has sub-headings
             line 3: `priority`: `urgent` is not a priority; use a number (0 is the highest), critical, high, medium or low
@@ -206,10 +206,10 @@ fn every_fault_is_reported_at_once_with_its_line() {
             line 22: `priority` contradicts the P1 in the heading
             line 23: `id`: `Not Valid` is not a valid unit id: it must start with a lower-case letter or a digit
             line 31: unknown key `prioritty` (did you mean `priority`?); put text above the first bullet if it is no key
-            line 32: a heading needs a space after `##`
-            line 34: Markdown reads the line above as a heading; write it as `## title`, or put a blank line between them
-            line 35: this item has no title
-            line 36: opened here and never closed: the headings below it would not be read
+            line 33: a heading needs a space after its `#`
+            line 36: Markdown reads the text above as a heading; write it as `## title`, or put a blank line between them
+            line 37: this item has no title
+            line 38: opened here and never closed: the headings below it would not be read
         "#]],
     );
 }

@@ -1,6 +1,7 @@
 //! Titles: what stands in a heading besides the words (checkbox, `P0`).
 
-use super::lines::ticked;
+use crate::domain::markdown::ticked;
+use crate::domain::plan::names::numbered_title;
 
 /// A heading's text taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,6 +12,36 @@ pub(super) struct Title {
     pub priority: Option<u32>,
     /// From `[x]` or `[ ]`.
     pub ticked: Option<bool>,
+}
+
+/// The title of a heading of this level: of `# Task: name` the name.
+pub(super) fn of(text: &str, level: u8) -> Title {
+    match task(text).filter(|_| level == 1) {
+        Some((ticked, name)) => {
+            let title = parse(name);
+            Title { ticked: title.ticked.or(ticked), ..title }
+        }
+        None => parse(text),
+    }
+}
+
+/// What a dependency calls a heading of this level as it stands: `Task: name` without its checkbox.
+pub(super) fn bare(text: &str, level: u8) -> &str {
+    ticked(text.trim()).filter(|_| level == 1).map_or(text, |(_, rest)| rest)
+}
+
+/// The name in `Task: name`, with its checkbox; `Task 2: name` keeps its number.
+pub(super) fn task(text: &str) -> Option<(Option<bool>, &str)> {
+    let (ticked, rest) = ticked(text.trim()).map_or((None, text.trim()), |(ticked, rest)| (Some(ticked), rest));
+    let word = rest.get(..4).filter(|word| word.eq_ignore_ascii_case("task"))?;
+    let after = rest[word.len()..].trim_start();
+    match after.strip_prefix(':') {
+        Some(name) => Some((ticked, name.trim())),
+        None => {
+            let number = after.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+            (numbered_title(rest).is_some() && number.starts_with(':')).then_some((ticked, rest))
+        }
+    }
 }
 
 /// A mark is `P` with one or two digits, at the start of the title or in brackets anywhere. A title that would be

@@ -4,8 +4,8 @@ use super::Finding;
 use super::keys::Key;
 use crate::domain::unit::UnitSpec;
 
-/// One finding per unit and key of a feature that is not built yet. Checking a backlog accepts these keys; starting a
-/// mission does not.
+/// One finding per unit and key of a feature that is not built yet. Checking a backlog names these keys; starting a
+/// mission refuses them.
 #[must_use]
 pub fn unsupported(units: &[UnitSpec]) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -3,6 +3,7 @@
 //! Promises: what a person wrote stays byte by byte; only below the line [`RENEWED`], which a file made here has and
 //! everybody may take away, is text written anew. Values are put on one line and cannot end the block they stand in.
 
+use crate::domain::markdown::{self, Kind, Line};
 use std::fmt::Write;
 
 /// The line below which a section is written anew with each session.
@@ -92,17 +93,16 @@ fn line(text: &str) -> String {
     cut.replace('<', "&lt;")
 }
 
-/// The lines of a text with their ends, each with whether it stands in a code block.
-fn lines(text: &str) -> Vec<(&str, bool)> {
-    let mut fenced = false;
-    text.split_inclusive('\n')
-        .map(|line| {
-            let fence = line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~");
-            let inside = fenced || fence;
-            fenced ^= fence;
-            (line, inside)
-        })
-        .collect()
+/// A line with its end, and what Markdown makes of it.
+type Whole<'a> = (&'a str, Line<'a>);
+
+fn lines(text: &str) -> Vec<Whole<'_>> {
+    text.split_inclusive('\n').zip(markdown::read(text).lines).collect()
+}
+
+/// Whether a line stands in a code block or comment, where nothing of it is meant.
+fn shown_only(line: &Line<'_>) -> bool {
+    matches!(line.kind, Kind::Code | Kind::Comment)
 }
 
 fn end_of(text: &str) -> &'static str {
@@ -110,9 +110,11 @@ fn end_of(text: &str) -> &'static str {
 }
 
 /// The lines of a section, heading and following headings excluded.
-fn section(all: &[(&str, bool)], name: &str) -> Option<(usize, usize)> {
-    let heading = |(line, fenced): &(&str, bool)| !fenced && line.starts_with("## ");
-    let from = all.iter().position(|one| heading(one) && one.0[3..].trim() == name)? + 1;
+fn section(all: &[Whole<'_>], name: &str) -> Option<(usize, usize)> {
+    let heading = |(_, line): &Whole<'_>| matches!(line.kind, Kind::Heading(1 | 2));
+    let at = all.iter().position(|(_, line)| line.title() == Some((2, name)))?;
+    let underlines = all[at + 1..].iter().take_while(|(_, line)| line.kind == Kind::Underline).count();
+    let from = at + 1 + underlines;
     let to = all[from..].iter().position(heading).map_or(all.len(), |n| from + n);
     Some((from, to))
 }
@@ -121,7 +123,9 @@ fn section(all: &[(&str, bool)], name: &str) -> Option<(usize, usize)> {
 fn renewed(text: &str, name: &str, new: Option<&str>) -> String {
     let all = lines(text);
     let Some((from, to)) = section(&all, name) else { return text.to_owned() };
-    let Some(mark) = (from..to).find(|at| all[*at].0.trim() == RENEWED) else { return text.to_owned() };
+    let Some(mark) = (from..to).find(|at| all[*at].1.kind != Kind::Code && all[*at].0.trim() == RENEWED) else {
+        return text.to_owned();
+    };
     let end = end_of(text);
     let mut out: String = all[..mark].iter().map(|(line, _)| *line).collect();
     out.push_str(RENEWED);
@@ -145,7 +149,7 @@ fn inserted(text: &str, block: &str) -> String {
         return format!("{text}{gap}## Session History{end}{end}{block}");
     };
     let blank = |at: usize| all.get(at).is_some_and(|(line, _)| line.trim().is_empty());
-    let newest = (from..to).find(|at| !all[*at].1 && all[*at].0.trim_start().starts_with("<details"));
+    let newest = (from..to).find(|at| !shown_only(&all[*at].1) && all[*at].0.trim_start().starts_with("<details"));
     let at = newest.unwrap_or_else(|| (from..to).find(|at| !blank(*at)).unwrap_or(to));
     let mut out: String = all[..at].iter().map(|(line, _)| *line).collect();
     if !out.ends_with('\n') {
@@ -164,7 +168,8 @@ fn inserted(text: &str, block: &str) -> String {
 
 /// The highest number of a session; 0 without any.
 fn highest(text: &str) -> u32 {
-    let numbers = text.lines().filter_map(|line| number(line).map(|(number, _)| number));
+    let lines = markdown::read(text).lines.into_iter().filter(|line| !shown_only(line));
+    let numbers = lines.filter_map(|line| number(line.text).map(|(number, _)| number));
     numbers.max().unwrap_or(0)
 }
 
@@ -176,12 +181,12 @@ fn number(line: &str) -> Option<(u32, &str)> {
 }
 
 /// The blocks of sessions as (first line, line behind the last).
-fn blocks(all: &[(&str, bool)]) -> Vec<(usize, usize)> {
+fn blocks(all: &[Whole<'_>]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut open = None;
-    for (at, (line, fenced)) in all.iter().enumerate() {
-        let text = line.trim();
-        if *fenced {
+    for (at, (whole, line)) in all.iter().enumerate() {
+        let text = whole.trim();
+        if shown_only(line) {
         } else if text.starts_with("<details") {
             open = Some(at);
         } else if text == "</details>"
@@ -195,7 +200,7 @@ fn blocks(all: &[(&str, bool)]) -> Vec<(usize, usize)> {
 
 /// The sessions of `new` that `old` has not, newest first, and `new` without them and without what is written anew.
 fn apart(old: &str, new: &str) -> (Vec<String>, String) {
-    let whole = |all: &[(&str, bool)], (from, to): (usize, usize)| -> String {
+    let whole = |all: &[Whole<'_>], (from, to): (usize, usize)| -> String {
         all[from..to].iter().map(|(line, _)| *line).collect()
     };
     let (before, after) = (lines(old), lines(new));

@@ -77,6 +77,27 @@ fn what_a_person_wrote_stays_byte_by_byte() {
 }
 
 #[test]
+fn sections_and_sessions_are_those_that_markdown_has() {
+    for text in [
+        "~~~~\n```\n## Session History\n~~~\n<summary>Session 007 - x</summary>\n~~~~\n",
+        "    ## Session History\n",
+        "<!--\n## Session History\n<summary>Session 007 - x</summary>\n-->\n",
+        "> ## Session History\n",
+        "- ## Session History\n",
+    ] {
+        let more = add(Some(text), &session("x"));
+        let wanted = format!("{text}\n## Session History\n\n<details>\n<summary>Session 001 - x");
+        assert!(more.starts_with(&wanted), "{more}");
+    }
+    // One line of indented code opens no fence, and an underlined heading is one.
+    let text = "\u{feff}    ```\n\nSession History\n---------------\n\n<details>\r\n<summary>Session 004 - x</summary>\n</details>\n\tend";
+    let more = add(Some(text), &session("x"));
+    let at = text.find("<details>").unwrap();
+    assert!(more.starts_with(&text[..at]) && more.ends_with(&text[at..]), "{more}");
+    assert!(more[at..].starts_with("<details>\n<summary>Session 005 - x"), "{more}");
+}
+
+#[test]
 fn sessions_are_carried_over_to_the_text_of_a_person() {
     let base = "# Progress\n\n## Session History\n\n<details>\n<summary>Session 001 - a</summary>\n</details>\n";
     let kept = add(Some(&add(Some(base), &session("two"))), &session("three"));
