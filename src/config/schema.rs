@@ -87,7 +87,7 @@ pub const KEYS: &[Key] = &[
     now("target.verification.home", Kind::Texts, "[]"),
     now("target.verification.keep", Kind::Texts, "[]"),
     Key { path: "target.verification.stage", kind: Kind::Text, support: Support::Stages },
-    now("target.verification.protect", Kind::Texts, "[]"),
+    now("target.verification.protect", Kind::Texts, "[\"mission-control.toml\"]"),
     now("agent.preset", Kind::Choice(&["command"], &["claude", "codex", "gemini", "opencode", "aider"]), "\"command\""),
     now("agent.command", Kind::Line, "\"\""),
     now("agent.prompt", Kind::Choice(&["stdin", "arg", "file"], &[]), "\"stdin\""),

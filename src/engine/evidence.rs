@@ -7,7 +7,8 @@
 use super::homes::Home;
 use super::shop::Shop;
 use super::verification::{Extent, Ground, NoResult, gate_stages, run_stage};
-use crate::config::Settings;
+use crate::adapters::git::GitError;
+use crate::config::{FILE_NAME, Settings};
 use crate::domain::mission::{
     AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, RunEnd, VerifyOrder, VerifyRole, extra_stages,
     in_workspace, quick_end,
@@ -19,7 +20,9 @@ use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
+use crate::domain::verify::named::named_paths;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
@@ -57,8 +60,40 @@ pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<S
         return Ok(Vec::new());
     }
     let globs = Globs::new(protect).map_err(|e| e.to_string())?;
+    // Most name a file or folder of the root: then no git has to be asked.
+    let plain = |glob: &String| !glob.contains(['*', '?', '[', '{', '\\']);
+    if protect.iter().all(plain) {
+        let roots =
+            shop.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
+        let first = |glob: &String| glob.trim_start_matches("./").split('/').next().map(str::to_owned);
+        if !protect.iter().filter_map(first).any(|first| roots.contains(&first)) {
+            return Ok(Vec::new());
+        }
+    }
     let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
     Ok(globs.matching(&changed))
+}
+
+/// Files that decide how changes are verified in which a candidate differs from green: the settings, and what stages name.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn deciding(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
+    let failed = |e: GitError| shop.trouble(&e);
+    let roots = shop.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(failed)?;
+    let mut paths: BTreeSet<String> = [FILE_NAME.to_owned()].into();
+    paths.extend(shop.settings().verification.stages.iter().flat_map(|stage| named_paths(&stage.run)));
+    let mut deciding = Vec::new();
+    for path in paths.into_iter().filter(|path| path.split('/').next().is_some_and(|first| roots.contains(first))) {
+        let before = shop.source.entry(onto.tree.as_str(), &path).await.map_err(failed)?;
+        let after = shop.source.entry(candidate.tree.as_str(), &path).await.map_err(failed)?;
+        // A folder is named for what is in it.
+        let folder = [&before, &after].into_iter().flatten().any(|(mode, _)| mode == "040000");
+        if before != after && !folder && before.is_some() {
+            deciding.push(path);
+        }
+    }
+    Ok(deciding)
 }
 
 /// The stages to run in the workspace of an attempt that ended as `report` says.

@@ -6,7 +6,7 @@ use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::merge::Merged;
 use crate::domain::links::LinkRule;
-use crate::domain::mission::{Contested, Integration, LandResult, MergeSource, links_note};
+use crate::domain::mission::{Contested, Integration, LandResult, MergeSource, deciding_note, links_note};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::domain::verify::SnapshotKey;
@@ -54,6 +54,7 @@ pub async fn integrate(
         }
     }
     let judged = with_links(shop, source, onto, tip.clone()).await?;
+    let judged = with_deciding(shop, source, onto, judged).await?;
     if !matches!(judged, Integration::Links { .. }) {
         pin(shop, token, &tip.commit).await?;
     }
@@ -69,9 +70,31 @@ async fn with_links(shop: &Shop, source: &MergeSource, onto: &Tip, tip: Tip) -> 
         _ => {
             let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
             let notes = vec![format!("{who}: {}", links_note(&links))];
-            Integration::Noted { candidate: tip, touches: Vec::new(), notes }
+            Integration::Noted { candidate: tip, touches: Vec::new(), notes, deciding: Vec::new() }
         }
     })
+}
+
+/// Names what a unit's change does to what decides how changes are verified.
+async fn with_deciding(
+    shop: &Shop,
+    source: &MergeSource,
+    onto: &Tip,
+    judged: Integration,
+) -> Result<Integration, Trouble> {
+    let (candidate, touches, mut notes) = match (source, judged) {
+        (MergeSource::Unit { .. }, Integration::Candidate(candidate)) => (candidate, Vec::new(), Vec::new()),
+        (MergeSource::Unit { .. }, Integration::Noted { candidate, touches, notes, .. }) => (candidate, touches, notes),
+        (_, other) => return Ok(other),
+    };
+    let deciding = evidence::deciding(shop, onto, &candidate).await?;
+    if deciding.is_empty() && notes.is_empty() {
+        return Ok(Integration::Candidate(candidate));
+    }
+    if let (false, Some(unit)) = (deciding.is_empty(), source.unit()) {
+        notes.push(format!("{unit}: {}", deciding_note(&deciding)));
+    }
+    Ok(Integration::Noted { candidate, touches, notes, deciding })
 }
 
 /// Which of the files of other units' turns a candidate touches.
@@ -84,9 +107,9 @@ pub async fn contested(
     merged: Result<Integration, Trouble>,
     contested: &[Contested],
 ) -> Result<Integration, Trouble> {
-    let (candidate, notes) = match merged? {
-        Integration::Candidate(candidate) if !contested.is_empty() => (candidate, Vec::new()),
-        Integration::Noted { candidate, notes, .. } => (candidate, notes),
+    let (candidate, notes, deciding) = match merged? {
+        Integration::Candidate(candidate) if !contested.is_empty() => (candidate, Vec::new(), Vec::new()),
+        Integration::Noted { candidate, notes, deciding, .. } => (candidate, notes, deciding),
         other => return Ok(other),
     };
     let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
@@ -95,7 +118,7 @@ pub async fn contested(
     let units: Vec<UnitId> = touched.collect();
     Ok(match units.is_empty() && notes.is_empty() {
         true => Integration::Candidate(candidate),
-        false => Integration::Noted { candidate, touches: units, notes },
+        false => Integration::Noted { candidate, touches: units, notes, deciding },
     })
 }
 

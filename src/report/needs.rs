@@ -2,8 +2,9 @@
 
 use super::words::{count, short};
 use super::{View, aside};
-use crate::domain::mission::{State, UnitState};
+use crate::domain::mission::{State, UnitState, deciding_note};
 use crate::domain::trouble::Cause;
+use crate::domain::values::UnitId;
 
 /// What a person can do about a stop that no engine has taken.
 pub const OF_A_WAITING_STOP: &str = "a stop waits: `mc mission resume` withdraws it and goes on, `mc mission resume \
@@ -44,6 +45,11 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         && let Some(why) = state.problems.last().filter(|problem| problem.starts_with("landings wait"))
     {
         lines.push(short(why, 400));
+    }
+    for (source, commit, files) in &state.decided {
+        let who = source.unit().map_or("the target branch", UnitId::as_str);
+        let what = short(&deciding_note(files), 300);
+        lines.push(format!("look at what {who} landed at {} before you take green: {what}", commit.short()));
     }
     if let Some(outside) = &state.outside {
         lines.push(aside::not_taken_in(outside));

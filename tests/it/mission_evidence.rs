@@ -222,7 +222,7 @@ fn protected_paths_are_refused_before_a_verification_and_a_persons_change_is_not
         "[target.verification]\ncommand = \"echo run >> ~/runs; sh run.sh\"\nprotect = [\"tests\", \"**/*.lock\"]",
     );
     let plan = [
-        unit("adds", "echo true > tests/new.sh"),
+        unit("adds", "echo x >> ~/added; echo true > tests/new.sh"),
         unit("renames", "git mv tests/alpha.sh moved.sh"),
         unit("deep", "mkdir -p x/y; touch x/y/z.lock"),
         unit("free", "touch tests2"),
@@ -236,6 +236,7 @@ fn protected_paths_are_refused_before_a_verification_and_a_persons_change_is_not
     }
     assert_eq!([night.unit("free"), night.unit("mends")], ["landed", "landed"]);
     assert_eq!(lines(&night, "runs"), 3, "the base and two candidates");
+    assert_eq!(lines(&night, "added"), 1, "a script would do the same again");
     night.sh("grep -q 'is refused whatever else it does: `tests`, `\\*\\*/\\*.lock`' ~/brief");
     night.sh("grep -q 'keeps as they are: tests/m' ~/brief");
     // What a person commits on the target branch is taken in.

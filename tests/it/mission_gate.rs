@@ -217,3 +217,22 @@ fn p7_a_base_that_verifies_by_ignored_left_overs_only_is_no_base() {
     assert!(night.holds("sh run.sh"));
     night.mission(&unit("a", "touch a")).exits(6).says(&["does not verify"]);
 }
+
+#[test]
+fn p9_a_unit_does_not_change_the_settings_unless_they_allow_it_and_is_named_when_it_does() {
+    let night = Night::new();
+    let weaken = unit("weaken", "sed -i 's/^command = .*/command = \"true\"/' mission-control.toml");
+    night.mission(&weaken).exits(3);
+    assert_eq!(night.unit("weaken"), "rejected");
+    assert!(night.reason("weaken").contains("keeps as they are: mission-control.toml"), "{}", night.reason("weaken"));
+    night.settings("cd . && sh ./run.sh", "protect = []");
+    let told = |file: &str| format!("it changes what decides how changes are verified: {file}");
+    for (plan, file) in [(weaken, "mission-control.toml"), (unit("script", "echo '# x' >> run.sh"), "run.sh")] {
+        night.mission(&plan).exits(0).says(&[&told(file)]);
+        let needs = format!("{:?}", night.status()["needs_you"]);
+        assert!(needs.contains(&told(file)) && needs.contains("before you take green"), "{needs}");
+        for format in ["text", "md", "json"] {
+            night.mc(&["report", "--format", format]).says(&[&told(file)]);
+        }
+    }
+}

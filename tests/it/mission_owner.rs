@@ -120,7 +120,7 @@ fn p3_of_many_starts_at_once_one_runs() {
 fn p11_a_run_that_says_it_was_killed_is_not_started_without_end() {
     let night = Night::new();
     night.settings("sh run.sh", "[scheduler]\nmax_infrastructure_retries = 1");
-    let forge = |how: &str| format!("cd \"$(dirname \"$MC_RESULT\")/run\" || exit 1; {how}; exit 0");
+    let forge = |how: &str| format!("cd \"$(dirname \"$MC_RESULT\")/../run\" || exit 1; {how}; exit 0");
     let plan = [
         script("says", &forge("printf killed > reason")),
         script("links", &forge("ln -s start reason")),

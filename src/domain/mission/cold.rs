@@ -179,6 +179,9 @@ impl State {
     pub(super) fn green_landed(&mut self, source: &MergeSource, candidate: &Tip, green: &Tip) {
         let landing = self.landing.take();
         let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
+        if let Some(files) = landing.as_ref().map(|landing| &landing.deciding).filter(|files| !files.is_empty()) {
+            self.decided.push((source.clone(), candidate.commit.clone(), files.clone()));
+        }
         let before = self.green.take().and_then(|green| green.snapshot);
         let after = landing.and_then(|landing| landing.after);
         let (tip, warm) = (candidate.clone(), after.as_ref().is_some_and(|after| after.warm));

@@ -360,6 +360,8 @@ pub enum Integration {
         touches: Vec<UnitId>,
         /// What a person should know, one line each. Untrusted.
         notes: Vec<String>,
+        /// Files that decide how changes are verified, which it changes.
+        deciding: Vec<String>,
     },
     /// The merged tree is green's tree: nothing to land.
     Unchanged,

@@ -163,6 +163,12 @@ fn could_not_run(green: &str, note: &str, so: &str) -> String {
     )
 }
 
+/// What is said of a change of files that decide how changes are verified.
+#[must_use]
+pub fn deciding_note(paths: &[String]) -> String {
+    format!("it changes what decides how changes are verified: {}", named(paths))
+}
+
 /// The reason for refusing a change of protected paths.
 pub(super) fn protected_reason(paths: &[String]) -> String {
     format!("it changes paths that target.verification.protect keeps as they are: {}", named(paths))
@@ -277,7 +283,7 @@ impl Decision<'_> {
         if self.state.unit_of(landing).is_some_and(|u| u.spec.accept.is_some()) {
             if landing.candidate.is_none() {
                 let (token, candidate) = (landing.token, landing.onto.clone());
-                self.note(Record::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new() });
+                self.note(Record::candidate(token, candidate));
                 return;
             }
             let Some(now) = self.accept_on_green(landing, StageOutcome::Failed) else { return };

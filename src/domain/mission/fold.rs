@@ -222,11 +222,12 @@ impl State {
                     intended: None,
                     touches: Vec::new(),
                     notes: Vec::new(),
+                    deciding: Vec::new(),
                     in_flight: true,
                     again_at: 0,
                 });
             }
-            Record::CandidateMade { candidate, touches, notes, .. } => {
+            Record::CandidateMade { candidate, touches, notes, deciding, .. } => {
                 self.step_failures = 0;
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.problems.extend(notes.iter().cloned());
@@ -234,6 +235,7 @@ impl State {
                     landing.candidate = Some(candidate.clone());
                     landing.touches.clone_from(touches);
                     landing.notes.clone_from(notes);
+                    landing.deciding.clone_from(deciding);
                     landing.in_flight = false;
                     landing.again_at = 0;
                 }

@@ -233,10 +233,10 @@ impl Decision<'_> {
         }
         match result {
             Ok(Integration::Candidate(candidate)) => {
-                self.note(Record::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new() });
+                self.note(Record::candidate(token, candidate));
             }
-            Ok(Integration::Noted { candidate, touches, notes }) => {
-                self.contested(landing, candidate, touches, notes);
+            Ok(Integration::Noted { candidate, touches, notes, deciding }) => {
+                self.contested(landing, candidate, touches, notes, deciding);
             }
             Ok(Integration::Links { links }) => {
                 self.reject(landing, RejectClass::Verification, vec![links_reason(&links)]);
@@ -247,18 +247,25 @@ impl Decision<'_> {
                     self.note(Record::BooksNoted { notes });
                 }
                 match candidate {
-                    Some(candidate) => {
-                        self.note(Record::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new() })
-                    }
+                    Some(candidate) => self.note(Record::candidate(token, candidate)),
                     None => self.already_there(landing),
                 }
             }
             Ok(Integration::Protected { paths }) => {
-                self.reject(landing, RejectClass::Verification, vec![protected_reason(&paths)]);
+                // A script would change them again, as often as it is run.
+                let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit));
+                let again = unit.is_none_or(|unit| unit.spec.run.is_none());
+                self.refuse_change(
+                    landing,
+                    RejectClass::Verification,
+                    vec![protected_reason(&paths)],
+                    Vec::new(),
+                    again,
+                );
             }
             Ok(Integration::Conflict { files, detail }) => {
                 let reason = format!("conflicts with green in {}", files.join(", "));
-                self.refuse_change(landing, RejectClass::Conflict, vec![reason, detail], files);
+                self.refuse_change(landing, RejectClass::Conflict, vec![reason, detail], files, true);
             }
             Err(trouble) => self.step_failed("merge onto green", trouble),
         }
@@ -369,10 +376,18 @@ impl Decision<'_> {
     }
 
     pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
-        self.refuse_change(landing, class, reasons, Vec::new());
+        self.refuse_change(landing, class, reasons, Vec::new(), true);
     }
 
-    fn refuse_change(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>, files: Vec<String>) {
+    /// Refuses a change; `again`: its unit may try again, as far as it has attempts left.
+    fn refuse_change(
+        &mut self,
+        landing: &Landing,
+        class: RejectClass,
+        reasons: Vec<String>,
+        files: Vec<String>,
+        again: bool,
+    ) {
         let source = landing.mr.source.clone();
         let because = reasons.join("\n");
         let next = match &source {
@@ -386,7 +401,7 @@ impl Decision<'_> {
                     RejectClass::Unproven | RejectClass::Infrastructure | RejectClass::Meddling => false,
                 };
                 let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
-                if exhausted {
+                if exhausted || !again {
                     NextMove::Reject { reason: because }
                 } else if self.state.starts_used(unit) {
                     NextMove::Reject { reason: starts_reason(unit, &because) }

@@ -55,7 +55,8 @@ pub use event::{
     Refusal, RunEnd, StopLevel, Unkept, Unverified, Verification,
 };
 pub use evidence::{
-    ExtraStage, InWorkspace, Quick, QuickEnd, extra_stages, in_workspace, links_note, not_started, quick_end,
+    ExtraStage, InWorkspace, Quick, QuickEnd, deciding_note, extra_stages, in_workspace, links_note, not_started,
+    quick_end,
 };
 pub use parts::{
     Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState,

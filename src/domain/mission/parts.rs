@@ -264,6 +264,8 @@ pub struct Landing {
     pub touches: Vec<UnitId>,
     /// What a person should know of the candidate. Untrusted.
     pub notes: Vec<String>,
+    /// Files that decide how changes are verified, which it changes.
+    pub deciding: Vec<String>,
     /// Whether git is at work on it now.
     pub in_flight: bool,
     pub(super) again_at: Millis,

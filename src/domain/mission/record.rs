@@ -118,6 +118,9 @@ pub enum Record {
         /// What a person should know of it. Untrusted.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
+        /// Files that decide how changes are verified, which it changes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        deciding: Vec<String>,
     },
     /// Intent: a verification run.
     VerifyStarted {
@@ -479,6 +482,12 @@ pub enum MissionOutcome {
 }
 
 impl Record {
+    /// That a candidate was made of which nothing needs to be known.
+    pub(super) fn candidate(token: u64, candidate: Tip) -> Self {
+        let (touches, notes, deciding) = Default::default();
+        Self::CandidateMade { token, candidate, touches, notes, deciding }
+    }
+
     /// The record's kind as stored in the journal's `kind` column.
     #[must_use]
     pub fn kind(&self) -> String {

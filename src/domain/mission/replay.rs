@@ -69,6 +69,7 @@ impl State {
             green: None,
             foreign_move: None,
             repository: Vec::new(),
+            decided: Vec::new(),
             units: Vec::new(),
             rounds: Vec::new(),
             landing: None,

@@ -7,6 +7,7 @@ use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
 use super::circuit::{Circuit, Sighting};
 use super::cold::ColdRuns;
+use super::command::MergeSource;
 use super::event::{Ground, StopLevel};
 use super::moved::ForeignMove;
 use super::parts::{
@@ -18,7 +19,7 @@ use super::record::{EndReason, MissionOutcome};
 use crate::domain::backlog::Aside;
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{Millis, MissionId, UnitId};
+use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub struct State {
     pub foreign_move: Option<ForeignMove>,
     /// What changed in the user's repository while the mission ran, one sentence each.
     pub repository: Vec<String>,
+    /// Landings that changed what decides how changes are verified: whose, where green stood then, and the files.
+    pub decided: Vec<(MergeSource, CommitId, Vec<String>)>,
     pub units: Vec<Unit>,
     pub rounds: Vec<Round>,
     pub landing: Option<Landing>,

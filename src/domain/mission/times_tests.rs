@@ -104,7 +104,7 @@ fn night() -> Vec<(Millis, Record)> {
         starts("a", 1, 150),
         ends("a", 1, 400, (200, 380), NextMove::Queue { mr: 1 }),
         (430, Record::LandingStarted { mr: 1, token: 1, onto: tip(), at: 430 }),
-        (440, Record::CandidateMade { token: 1, candidate: tip(), touches: Vec::new(), notes: Vec::new() }),
+        (440, Record::candidate(1, tip())),
         verify(1, 441),
         verified(1, 541),
         landed("a", 1, 550),

@@ -180,7 +180,14 @@ impl State {
 
 impl Decision<'_> {
     /// A candidate that touches files of other units' turns: it waits for the one that holds them, or goes before all.
-    pub(super) fn contested(&mut self, landing: &Landing, candidate: Tip, touches: Vec<UnitId>, notes: Vec<String>) {
+    pub(super) fn contested(
+        &mut self,
+        landing: &Landing,
+        candidate: Tip,
+        touches: Vec<UnitId>,
+        notes: Vec<String>,
+        deciding: Vec<String>,
+    ) {
         let own = landing.mr.source.unit();
         match own.and_then(|own| self.state.goes_behind(own, &touches)) {
             Some((unit, n)) => {
@@ -188,7 +195,7 @@ impl Decision<'_> {
                 let waits_for = Some((unit, n));
                 self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for });
             }
-            None => self.note(Record::CandidateMade { token: landing.token, candidate, touches, notes }),
+            None => self.note(Record::CandidateMade { token: landing.token, candidate, touches, notes, deciding }),
         }
     }
 

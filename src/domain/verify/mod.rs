@@ -7,6 +7,7 @@ pub mod codes;
 pub mod formats;
 pub mod home;
 pub mod key;
+pub mod named;
 pub mod reports;
 pub mod snapshot;
 pub mod telling;
