@@ -170,3 +170,35 @@ fn on_a_red_base_what_broke_off_comes_before_the_tests_it_took_with_it() {
     assert!(first.contains("1 error during collection"), "{first}");
     said.says(&["HEAD may not land: hurt: 1 stage fails in another way", "  - 2 tests disappeared: "]);
 }
+
+#[test]
+fn p2_no_report_says_that_work_is_kept_where_its_pin_is_gone() {
+    let night = Night::new();
+    night.repository_is_attacked("that is the test");
+    let repo = night.repo().display().to_string();
+    let pins = format!("git -C {repo} for-each-ref --format='%(refname)' refs/mc/attempts");
+    let attack = format!(
+        "until {pins} | grep -q /a/; do sleep 0.02; done; git -C {repo} update-ref -d $({pins} | grep /a/); \
+         git -C {repo} -c gc.reflogExpire=now gc -q --prune=now; touch b"
+    );
+    night
+        .mission(&[unit("a", "echo a > a.txt; exit 1"), unit("b", &attack)].join("\n"))
+        .exits(3)
+        .does_not_say(&["where the work is kept"]);
+    let why = "it could not be put right: that commit is not in the repository any more";
+    let pin = ["refs/mc/attempts", "a/1"];
+    let named = |text: &str| text.lines().any(|line| pin.iter().all(|part| line.contains(part)));
+    for report in [&["report"][..], &["report", "--format", "md"], &["report", "--json"]] {
+        let said = night.mc(report).exits(0).says(&[why]).does_not_say(&["work kept at", "see the log"]);
+        assert!(!named(&said.out), "{}", said.out);
+    }
+    let said = night.mc(&["unit", "show", "a"]).exits(0).says(&["pinned nowhere any more"]);
+    assert!(!named(&said.out), "{}", said.out);
+    let said = night.mc(&["unit", "show", "a", "--json"]).exits(0);
+    assert!(!named(&said.out), "{}", said.out);
+    // What `mc clean` took is not there either, and other work is.
+    assert!(named(&night.mc(&["unit", "show", "b"]).exits(0).out.replace("/b/1", "/a/1")));
+    night.mc(&["clean", "--keep", "0", "--older-than", "0s", "--yes"]).exits(0);
+    let said = night.mc(&["unit", "show", "b"]).exits(0).says(&["pinned nowhere any more"]);
+    said.does_not_say(&["refs/mc/attempts"]);
+}
