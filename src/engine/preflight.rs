@@ -18,6 +18,9 @@ use crate::config::Settings;
 use crate::domain::mission::{Ground, Refusal, Usd};
 use crate::domain::values::{CommitId, Tip, UnitId};
 
+/// What helps where nothing was committed yet.
+const COMMIT_FIRST: &str = "commit something first (`git add -A && git commit`): missions start from a commit";
+
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Terrain<'a> {
@@ -219,7 +222,10 @@ impl Terrain<'_> {
     pub async fn target(&self) -> Result<Tip, Refusal> {
         let branch = &self.settings.target.branch;
         let target = self.source.resolve(&format!("refs/heads/{branch}")).await.map_err(said)?;
-        target.ok_or_else(|| no_target(branch))
+        match target {
+            Some(target) => Ok(target),
+            None => Err(no_target(self.source, branch).await),
+        }
     }
 
     /// That tracked files have no changes; with `allow_dirty`, a note that names them.
@@ -325,7 +331,12 @@ pub fn landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, Refusal> {
 }
 
 /// There is no target branch, or nothing on it.
-pub(super) fn no_target(branch: &str) -> Refusal {
+pub(super) async fn no_target(source: &Git, branch: &str) -> Refusal {
+    // Where git cannot tell, the branch is what is missing.
+    let none_checked_out = source.resolve("HEAD").await.is_ok_and(|head| head.is_none());
+    if none_checked_out && source.list_refs("refs/heads/").await.is_ok_and(|heads| heads.is_empty()) {
+        return usage("this repository has no commit yet".to_owned(), COMMIT_FIRST.to_owned());
+    }
     usage(
         format!("there is no branch {branch} with a commit"),
         "set target.branch in mission-control.toml to the branch work starts from".to_owned(),

@@ -172,6 +172,29 @@ fn on_a_red_base_what_broke_off_comes_before_the_tests_it_took_with_it() {
 }
 
 #[test]
+fn a_repository_without_a_commit_is_told_to_commit_something() {
+    let night = Night::empty();
+    night.write("mission-control.toml", "[target.verification]\ncommand = \"true\"\n");
+    night.write("BACKLOG.md", "## A\n- run: echo a > a\n");
+    let plan = night.plan(&unit("a", "touch a"));
+    let asks: [&[&str]; 4] = [
+        &["mission", "start"],
+        &["mission", "start", "--plan", &plan],
+        &["mission", "start", "--dry-run"],
+        &["doctor"],
+    ];
+    for args in asks.into_iter().chain([&["plan"][..]]) {
+        let said = night.mc(args);
+        said.says(&["this repository has no commit yet", "commit something first"]).does_not_say(&["target.branch"]);
+    }
+    // With a commit elsewhere it is the name that is wrong.
+    night.sh("git switch -q -c other && git add -A && git commit -qm first");
+    for args in asks {
+        night.mc(args).says(&["there is no branch main with a commit", "set target.branch"]);
+    }
+}
+
+#[test]
 fn p2_no_report_says_that_work_is_kept_where_its_pin_is_gone() {
     let night = Night::new();
     night.repository_is_attacked("that is the test");
