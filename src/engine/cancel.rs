@@ -5,7 +5,7 @@ use super::driver::entry;
 use super::error::EngineError;
 use super::history;
 use super::mission::{Asked, effective, unfinished};
-use super::ownership;
+use super::ownership::{self, Act};
 use super::shop::Shop;
 use super::site::Site;
 use super::{attempt, queue_verification};
@@ -24,14 +24,14 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
     let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
     let id = cancellable(&history.state, unit)?;
-    let tenure = match ownership::begin(site, None).await {
+    let tenure = match ownership::begin(site, None, Act::Unfinished).await {
         Err(e) if e.engine_lives() => {
             let Some(mut store) = site.store()? else { return Ok(Asked::Nothing) };
             if site.signal(&mut store, "cancel-unit", id.as_str())? {
                 return Ok(Asked::Told(mission));
             }
             // It has just ended; the request that nobody heard finds the unit cancelled.
-            ownership::begin(site, None).await?
+            ownership::begin(site, None, Act::Unfinished).await?
         }
         begun => begun?,
     };
@@ -44,7 +44,7 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
     let mut state = history.state;
     let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, tenure);
     // Its work is pinned.
-    ownership::claim_for(&shop).await.map_err(EngineError::Refused)?;
+    ownership::claim_for(&shop, Act::Unfinished).await.map_err(EngineError::Refused)?;
     let mut events = VecDeque::from([Event::CancelUnit { unit: id }]);
     while let Some(event) = events.pop_front() {
         for command in step(&shop, &mut state, clock.now(), event)? {

@@ -8,7 +8,7 @@
 use super::driver::entry;
 use super::error::EngineError;
 use super::history::{self, History};
-use super::ownership;
+use super::ownership::{self, Act};
 use super::site::Site;
 use super::verify::verify_runs;
 use super::views;
@@ -245,7 +245,7 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
     if site.store()?.is_none() {
         return Ok(Rubbish::default());
     }
-    let mut tenure = ownership::begin(site, None).await?;
+    let mut tenure = ownership::begin(site, None, Act::Other).await?;
     let git = tenure.source(site);
     let store = &mut tenure.store;
     let rubbish = found(site, &git, store, retention).await?;

@@ -168,6 +168,10 @@ impl EngineError {
     }
 }
 
+/// Where the engine's own words are that are in no record.
+pub const PRINTED: &str =
+    "see what mc printed; with --detach that is in `detached.log` in the folder `logs` that `mc where` names";
+
 /// What helps when a disk is full.
 pub const ROOM: &str =
     "the disk is full: make room on it (`mc pool prune` and `mc clean` free what mc keeps there), then try again";

@@ -1,5 +1,6 @@
 //! Commands to tasks: each command becomes one task that ends in exactly one event; a panic becomes that event too.
 
+use super::error::PRINTED;
 use super::shop::Shop;
 use super::{attempt, books, ground, landing, pins, preflight, queue_verification};
 use crate::domain::mission::{AttemptReport, Command, Event, NoOffer, Refusal, RunEnd};
@@ -99,7 +100,7 @@ impl Executor {
         let shop = Arc::clone(&self.shop);
         let broken = || "a defect of mc ended this task".to_owned();
         let defect = || Trouble::from(broken());
-        let refused = || Refusal { reason: broken(), hint: "see the log".to_owned(), exit: 6 };
+        let refused = || Refusal { reason: broken(), hint: PRINTED.to_owned(), exit: 6 };
         match command {
             Command::Preflight => self.spawn(Event::Preflight(Err(refused())), async move {
                 Event::Preflight(preflight::preflight(&shop).await)

@@ -140,8 +140,7 @@ pub async fn after_verification(shop: &Shop, before: &Seen, candidate: Option<&C
 
 /// What is told where nothing can be compared.
 fn not_compared(error: &GitError) -> String {
-    tracing::warn!("cannot say whether the user's repository changed: {}", super::error::chain(error));
-    "it could not be said whether your repository changed (see the log)".to_owned()
+    format!("it could not be said whether your repository changed: {}", super::error::chain(error))
 }
 
 fn told(name: &RefName, now: Option<&CommitId>) -> String {

@@ -2,7 +2,7 @@
 
 use super::books::backlog_ahead;
 use super::history::History;
-use super::ownership;
+use super::ownership::{self, Act};
 use super::preflight::{environment, said, usage};
 use super::shop::Shop;
 use crate::adapters::git::green::{GreenMove, move_green};
@@ -18,7 +18,7 @@ use crate::domain::values::{CommitId, Tip, UnitId};
 /// # Errors
 /// [`Refusal`] when another state directory owns the repository or green changed meanwhile.
 pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refusal> {
-    ownership::claim_for(shop).await?;
+    ownership::claim_for(shop, Act::Start).await?;
     let green_ref = shop.green_ref();
     let now = shop.source.ref_value(&green_ref).await.map_err(said)?;
     let moved = |now: Option<&CommitId>| {

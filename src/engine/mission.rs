@@ -5,12 +5,13 @@ use super::error::EngineError;
 use super::history::{self, History};
 use super::log::LogFile;
 use super::observer::Observer;
-use super::ownership::{self, Tenure};
+use super::ownership::{self, Act, Tenure};
 use super::redact::Redactor;
 use super::shop::{Effective, Shop};
 use super::site::Site;
 use super::{collecting, plans, views};
 use crate::adapters::clock::{self, EngineClock, new_mission_id};
+use crate::adapters::store::Store;
 use crate::config::Settings;
 use crate::domain::mission::{Budget, Event, MissionOutcome, Policy, Record, State, StopLevel, Usd};
 use crate::domain::values::{Millis, MissionId};
@@ -43,10 +44,10 @@ pub struct StartOptions {
 pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn Observer>>) -> Result<u8, EngineError> {
     let settings = site.settings()?;
     // Before the lock: while an engine works on it, the unfinished mission is the answer, not the lock.
-    refuse_beside(site, unfinished(site)?)?;
+    nothing_unfinished(site)?;
     let (plan, only) = plans::for_mission(site, &settings, options.plan.as_deref(), &options.only).await?;
     let keeps = plans::keeps(site, &settings, plan.is_some()).await?;
-    let mut tenure = ownership::begin(site, options.take_over.as_deref()).await?;
+    let mut tenure = ownership::begin(site, options.take_over.as_deref(), Act::Start).await?;
     refuse_beside(site, history::load(&tenure.store, None)?.filter(|h| !h.state.over()))?;
     // A rollback that was killed is settled before anything rests on green.
     let source = tenure.source(site);
@@ -98,7 +99,7 @@ fn until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
 /// # Errors
 /// [`EngineError::Usage`] with the one that is.
 pub fn nothing_unfinished(site: &Site) -> Result<(), EngineError> {
-    refuse_beside(site, unfinished(site)?)
+    refuse_beside(site, unfinished_in(site.own_store()?)?)
 }
 
 fn refuse_beside(site: &Site, unfinished: Option<History>) -> Result<(), EngineError> {
@@ -188,7 +189,8 @@ async fn take_up(
         Wish::Finish => vec![Event::Stop(StopLevel::Drain)],
         Wish::Kill => vec![Event::Stop(StopLevel::Now)],
     };
-    let tenure = match ownership::begin(site, take_over).await {
+    let act = if wish == Wish::Kill { Act::Unfinished } else { Act::Resume };
+    let tenure = match ownership::begin(site, take_over, act).await {
         Err(e) if e.engine_lives() && wish == Wish::GoOn && unfinished(site)?.is_some_and(|h| h.state.paused) => {
             ask(site, "resume")?;
             return Ok(Some(0));
@@ -203,7 +205,7 @@ async fn take_up(
     let source = tenure.source(site);
     if history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
         let card = tenure.store.tenant()?.card;
-        ownership::claim_now(&source, &card, take_over).await.map_err(EngineError::Refused)?;
+        ownership::claim_now(&source, &card, take_over, act).await.map_err(EngineError::Refused)?;
     }
     let green = format!("refs/heads/{}", effective.settings.green_branch);
     if let Some(tip) = super::ground::moved_meanwhile(&source, &green, &history).await? {
@@ -267,7 +269,11 @@ pub async fn pause(site: &Site) -> Result<Asked, EngineError> {
 }
 
 pub(super) fn unfinished(site: &Site) -> Result<Option<History>, EngineError> {
-    let Some(store) = site.store()? else { return Ok(None) };
+    unfinished_in(site.store()?)
+}
+
+fn unfinished_in(store: Option<Store>) -> Result<Option<History>, EngineError> {
+    let Some(store) = store else { return Ok(None) };
     Ok(history::load(&store, None)?.filter(|h| !h.state.over()))
 }
 

@@ -5,11 +5,13 @@
 //! and one that is not seen is shut out by its older epoch, which every append and every move of a ref compares.
 
 use super::error::{EngineError, chain};
-use super::preflight::{alive, foreign, said};
+use super::preflight::{alive, contested, foreign, said_to};
 use super::shop::Shop;
 use super::site::Site;
 use crate::adapters::git::Git;
 use crate::adapters::git::owner::{OwnerCard, OwnerMark, Standing, claim, owner, remove_stale_lock};
+use crate::adapters::git::source::SourceFacts;
+use crate::adapters::host::command::ChildGuard;
 use crate::adapters::host::engine::EngineIdentity;
 use crate::adapters::store::lock::{LockError, RunLock};
 use crate::adapters::store::place::{PlaceError, StateDir};
@@ -42,6 +44,38 @@ impl Tenure {
     }
 }
 
+/// What a person does who may be refused: what helps names what they do again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Starts a mission, or looks where there is none.
+    Start,
+    /// Goes on with the unfinished one.
+    Resume,
+    /// Does something to the unfinished one, which no start goes past.
+    Unfinished,
+    /// Something else.
+    Other,
+}
+
+impl Act {
+    /// What is done again once the reason is mended.
+    pub(super) fn again(self) -> &'static str {
+        match self {
+            Self::Start => "start again",
+            Self::Resume => "`mc mission resume`",
+            Self::Unfinished | Self::Other => "try again",
+        }
+    }
+
+    /// How the repository is taken over from `machine`.
+    pub(super) fn take_over(self, machine: &str) -> String {
+        match self {
+            Self::Start | Self::Other => format!("start with --take-over {machine}"),
+            Self::Resume | Self::Unfinished => format!("`mc mission resume --take-over {machine}`"),
+        }
+    }
+}
+
 /// Takes the lock, opens the database and takes the next epoch. A repository that is owned already is claimed for it; one that
 /// nobody owns yet is left so until something is made in it ([`claim_now`]). `take_over` names the machine of an owner that a
 /// person gives up.
@@ -49,7 +83,7 @@ impl Tenure {
 /// # Errors
 /// [`EngineError`]; exit 5 when another engine lives, whatever the lock file says, or another state directory owns the
 /// repository.
-pub(super) async fn begin(site: &Site, take_over: Option<&str>) -> Result<Tenure, EngineError> {
+pub(super) async fn begin(site: &Site, take_over: Option<&str>, act: Act) -> Result<Tenure, EngineError> {
     // Refuses a state directory that belongs to another repository.
     site.state.create()?;
     let lock = match take_lock(site).await {
@@ -70,7 +104,7 @@ pub(super) async fn begin(site: &Site, take_over: Option<&str>) -> Result<Tenure
     let (_, known) = owner(&git).await?;
     if let Some(known) = known {
         card.epoch = card.epoch.max(known.epoch + 1);
-        own(&git, &card, take_over).await.map_err(EngineError::Refused)?;
+        own(&git, &card, take_over, act).await.map_err(EngineError::Refused)?;
     }
     let text = serde_json::to_string(&card).map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?;
     store.take_epoch(&lock, card.epoch, &text)?;
@@ -81,53 +115,88 @@ pub(super) async fn begin(site: &Site, take_over: Option<&str>) -> Result<Tenure
 ///
 /// # Errors
 /// [`Refusal`] when another state directory owns it.
-pub(super) async fn claim_now(git: &Git, store_card: &str, take_over: Option<&str>) -> Result<(), Refusal> {
+pub(super) async fn claim_now(git: &Git, store_card: &str, take_over: Option<&str>, act: Act) -> Result<(), Refusal> {
     if git.owner().card().is_some() {
         return Ok(());
     }
     let broken = |reason: String| Refusal { reason, hint: "see `mc doctor`".to_owned(), exit: 6 };
     let card: OwnerCard =
         serde_json::from_str(store_card).map_err(|e| broken(format!("read who took the newest epoch: {e}")))?;
-    own(git, &card, take_over).await
+    own(git, &card, take_over, act).await
 }
 
 /// The same for the engine of a mission.
 ///
 /// # Errors
 /// [`Refusal`] when another state directory owns it.
-pub(super) async fn claim_for(shop: &Shop) -> Result<(), Refusal> {
+pub(super) async fn claim_for(shop: &Shop, act: Act) -> Result<(), Refusal> {
     let tenant = shop.store().tenant();
     let tenant = tenant.map_err(|e| Refusal { reason: chain(&e), hint: String::new(), exit: 6 })?;
-    claim_now(&shop.source, &tenant.card, shop.take_over.as_deref()).await
+    claim_now(&shop.source, &tenant.card, shop.take_over.as_deref(), act).await
 }
 
 /// Writes the card, unless somebody else owns the repository and is not given up.
-async fn own(git: &Git, card: &OwnerCard, take_over: Option<&str>) -> Result<(), Refusal> {
+async fn own(git: &Git, card: &OwnerCard, take_over: Option<&str>, act: Act) -> Result<(), Refusal> {
     for _ in 0..CLAIMS {
-        let (held, known) = owner(git).await.map_err(said)?;
-        may_claim(known, card, take_over)?;
-        if claim(git, card, held.as_ref()).await.map_err(said)? {
+        let (held, known) = owner(git).await.map_err(|e| said_to(&e, act))?;
+        may_claim(known, card, take_over, act)?;
+        if claim(git, card, held.as_ref()).await.map_err(|e| said_to(&e, act))? {
             return Ok(());
         }
     }
-    Err(foreign(None, take_over))
+    Err(contested())
 }
 
 /// Whether the engine of `own` may claim a repository that holds the card `known`.
 ///
 /// # Errors
 /// [`Refusal`] when another state directory owns it.
-pub(super) fn may_claim(known: Option<OwnerCard>, own: &OwnerCard, take_over: Option<&str>) -> Result<(), Refusal> {
+fn may_claim(known: Option<OwnerCard>, own: &OwnerCard, take_over: Option<&str>, act: Act) -> Result<(), Refusal> {
     match known.map_or(Standing::Free, |known| known.standing(own)) {
         Standing::Free | Standing::Ours => Ok(()),
         Standing::Alive(other) => Err(alive(&other)),
         Standing::Foreign(other) if take_over.is_some_and(|machine| other.engine.is_on(machine)) => Ok(()),
-        Standing::Foreign(other) => Err(foreign(Some(&other), take_over)),
+        Standing::Foreign(other) => Err(foreign(&other, own, take_over, act)),
     }
 }
 
+/// That a repository with the card `known` belongs to nobody else than the state directory of `own`; an engine of its own is no
+/// obstacle here.
+///
+/// # Errors
+/// [`Refusal`] of a start.
+pub(super) fn is_ours(known: Option<OwnerCard>, own: &OwnerCard) -> Result<(), Refusal> {
+    let works = |known: &OwnerCard| known.state_id == own.state_id && known.engine.lives();
+    may_claim(known.filter(|known| !works(known)), own, None, Act::Start)
+}
+
+/// The same for a state directory in which no mission was begun: whoever looks there finds nothing, which says nothing of a
+/// repository that belongs to another one. `None` also where git cannot tell.
+pub(super) async fn elsewhere(state: &StateDir, facts: &SourceFacts) -> Option<Refusal> {
+    let begun = |store: Store| store.missions().is_ok_and(|missions| !missions.is_empty());
+    if !matches!(Store::open_existing(&state.db()).map(|store| store.map(begun)), Ok(None | Some(false))) {
+        return None;
+    }
+    let (_, known) = owner(&Git::in_folder(&facts.toplevel, ChildGuard::none())).await.ok()?;
+    is_ours(Some(known?), &who_asks(state, &facts.common_dir).ok()?).err()
+}
+
+/// The card of a state directory that only looks: one that does not exist owns nothing, and is not made by looking.
+pub(super) fn who_asks(state: &StateDir, common_dir: &Path) -> Result<OwnerCard, PlaceError> {
+    if state.root().join("state-id").is_file() {
+        return card(state, common_dir);
+    }
+    let repository = common_dir.canonicalize().unwrap_or_else(|_| common_dir.to_owned());
+    Ok(OwnerCard {
+        path: state.root().display().to_string(),
+        repository: repository.display().to_string(),
+        engine: EngineIdentity::of_this_process(),
+        ..OwnerCard::default()
+    })
+}
+
 /// What this state directory writes into the owner ref of a repository; without an epoch.
-pub(super) fn card(state: &StateDir, common_dir: &Path) -> Result<OwnerCard, PlaceError> {
+fn card(state: &StateDir, common_dir: &Path) -> Result<OwnerCard, PlaceError> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let common_dir = common_dir.canonicalize().unwrap_or_else(|_| common_dir.to_owned());
     Ok(OwnerCard {
@@ -147,7 +216,7 @@ fn identity(card: &str) -> Option<EngineIdentity> {
 /// lock file does not name it, the database does.
 fn held(site: &Site, named: u32) -> EngineError {
     let _ = wake::ring(&site.state.wake());
-    let written = || identity(&site.store().ok()??.tenant().ok()?.card).map(|engine| engine.pid);
+    let written = || identity(&site.own_store().ok()??.tenant().ok()?.card).map(|engine| engine.pid);
     EngineError::Lock(LockError::Held { pid: if named == 0 { written().unwrap_or(0) } else { named } })
 }
 

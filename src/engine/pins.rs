@@ -27,15 +27,18 @@ pub async fn restore(shop: &Shop, heads: Vec<(UnitId, u32, CommitId)>) -> Vec<Pi
         if held.as_ref() == Some(&head) {
             continue;
         }
-        let restored = put_right(shop, &name, &head, held.as_ref()).await;
-        faults.push(PinFault { unit, n, head, held, restored });
+        let why = put_right(shop, &name, &head, held.as_ref()).await.err().unwrap_or_default();
+        faults.push(PinFault { unit, n, head, held, restored: why.is_empty(), why });
     }
     faults
 }
 
-async fn put_right(shop: &Shop, name: &str, head: &CommitId, held: Option<&CommitId>) -> bool {
-    if !matches!(shop.source.resolve(head.as_str()).await, Ok(Some(_))) {
-        return false;
+/// The error says why it could not be done.
+async fn put_right(shop: &Shop, name: &str, head: &CommitId, held: Option<&CommitId>) -> Result<(), String> {
+    match shop.source.resolve(head.as_str()).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err("that commit is not in the repository any more".to_owned()),
+        Err(e) => return Err(chain(&e)),
     }
     if let Some(other) = held {
         let place = format!("refs/mc/kept/{}/_pins/{}", shop.mission, other.as_str());
@@ -43,11 +46,5 @@ async fn put_right(shop: &Shop, name: &str, head: &CommitId, held: Option<&Commi
             tracing::warn!("keep what {name} held: {}", chain(&e));
         }
     }
-    match shop.source.repin(name, head, held).await {
-        Ok(()) => true,
-        Err(e) => {
-            tracing::warn!("pin {head} again: {}", chain(&e));
-            false
-        }
-    }
+    shop.source.repin(name, head, held).await.map_err(|e| chain(&e))
 }

@@ -63,8 +63,9 @@ pub async fn for_mission(
         return Ok((Some(units), chosen));
     }
     let branch = &settings.target.branch;
-    if site.source(ChildGuard::none()).resolve(&format!("refs/heads/{branch}")).await?.is_none() {
-        return Err(EngineError::Refused(no_target(branch)));
+    let source = site.source(ChildGuard::none());
+    if source.resolve(&format!("refs/heads/{branch}")).await?.is_none() {
+        return Err(EngineError::Refused(no_target(&source, branch).await));
     }
     let Offered { units: open, satisfied, fixed, .. } =
         offered(site).await?.map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;

@@ -3,7 +3,7 @@
 
 use super::error::{ROOM, chain, is_full};
 use super::homes::shared;
-use super::ownership;
+use super::ownership::{self, Act};
 use super::shop::Shop;
 use super::unrecorded::{known, unrecorded};
 use crate::adapters::git::owner::{OwnerCard, owner};
@@ -17,6 +17,9 @@ use crate::adapters::workspace::pool::PoolError;
 use crate::config::Settings;
 use crate::domain::mission::{Ground, Refusal, Usd};
 use crate::domain::values::{CommitId, Tip, UnitId};
+
+/// What helps where nothing was committed yet.
+const COMMIT_FIRST: &str = "commit something first (`git add -A && git commit`): missions start from a commit";
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -63,15 +66,19 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     })
 }
 
-/// Git cannot work on the repository.
+/// Git cannot work on the repository, said to somebody who starts a mission.
 pub(super) fn said(e: GitError) -> Refusal {
-    let hint = match &e {
+    said_to(&e, Act::Start)
+}
+
+/// The same, said to somebody who does `act`.
+pub(super) fn said_to(e: &GitError, act: Act) -> Refusal {
+    match e {
         GitError::Io { path, .. } if *path == std::env::temp_dir() => {
-            "let TMPDIR name a folder that exists and can be written, or unset it"
+            trouble(e, "let TMPDIR name a folder that exists and can be written, or unset it")
         }
-        _ => "mend the repository, then start again",
-    };
-    trouble(&e, hint)
+        _ => trouble(e, &format!("mend the repository, then {}", act.again())),
+    }
 }
 
 /// An error of the environment; `hint` helps unless its cause is a full disk or a limit of this process.
@@ -112,21 +119,29 @@ pub fn contained(e: &ProbeError) -> Refusal {
     trouble(e, "install util-linux, or set scheduler.isolation = \"search\"")
 }
 
-/// Another state directory owns the repository; `asked` is the machine a person takes it over from.
-pub(super) fn foreign(card: Option<&OwnerCard>, asked: Option<&str>) -> Refusal {
-    let Some(card) = card else {
-        let reason = "others claim this repository again and again".to_owned();
-        return Refusal { reason, hint: "let one mc work on it at a time".to_owned(), exit: 5 };
-    };
+/// Others are faster each time.
+pub(super) fn contested() -> Refusal {
+    let reason = "others claim this repository again and again".to_owned();
+    Refusal { reason, hint: "let one mc work on it at a time".to_owned(), exit: 5 }
+}
+
+/// The state directory of `card` owns the repository, and not that of `own`; `asked` is the machine a person takes it over from.
+pub(super) fn foreign(card: &OwnerCard, own: &OwnerCard, asked: Option<&str>, act: Act) -> Refusal {
     let machine = if card.engine.host.is_empty() { &card.engine.machine } else { &card.engine.host };
     let not = asked.map(|asked| format!(", not to one on {asked}")).unwrap_or_default();
-    Refusal {
-        reason: format!("this repository belongs to the state directory {} on {machine}{not}", card.path),
-        hint: format!(
-            "work from there (MC_STATE_DIR names a state directory), or start with --take-over {machine} when it is given up"
-        ),
-        exit: 5,
+    let reason = format!("this repository belongs to the state directory {} on {machine}{not}", card.path);
+    let take_over = act.take_over(machine);
+    if card.is_lost(own) {
+        return Refusal {
+            reason: format!("{reason}, and what that one held is not there any more, its journal neither"),
+            hint: format!(
+                "put its contents back from a backup, or {take_over} to go on without them: green and all pins stay as they are"
+            ),
+            exit: 5,
+        };
     }
+    let hint = format!("work from there (MC_STATE_DIR names a state directory), or {take_over} when it is given up");
+    Refusal { reason, hint, exit: 5 }
 }
 
 /// An engine of another state directory lives on this machine.
@@ -136,7 +151,11 @@ pub(super) fn alive(card: &OwnerCard) -> Refusal {
             "another mc (pid {}) works on this repository, with the state directory {}",
             card.engine.pid, card.path
         ),
-        hint: format!("`MC_STATE_DIR={} mc mission stop` ends it; nobody takes over from an mc that lives", card.path),
+        hint: format!(
+            "`MC_STATE_DIR={0} mc status` shows what it does, `MC_STATE_DIR={0} mc mission stop` ends it; nobody takes over \
+             from an mc that lives",
+            card.path
+        ),
         exit: 5,
     }
 }
@@ -177,8 +196,7 @@ impl Terrain<'_> {
     /// [`Refusal`].
     pub async fn ours(&self, card: &OwnerCard) -> Result<(), Refusal> {
         let (_, known) = owner(self.source).await.map_err(said)?;
-        let own = |known: &OwnerCard| known.state_id == card.state_id && known.engine.lives();
-        ownership::may_claim(known.filter(|known| !own(known)), card, None)
+        ownership::is_ours(known, card)
     }
 
     /// That no branch stands in the way of green's name.
@@ -220,7 +238,10 @@ impl Terrain<'_> {
     pub async fn target(&self) -> Result<Tip, Refusal> {
         let branch = &self.settings.target.branch;
         let target = self.source.resolve(&format!("refs/heads/{branch}")).await.map_err(said)?;
-        target.ok_or_else(|| no_target(branch))
+        match target {
+            Some(target) => Ok(target),
+            None => Err(no_target(self.source, branch).await),
+        }
     }
 
     /// That tracked files have no changes; with `allow_dirty`, a note that names them.
@@ -326,7 +347,12 @@ pub fn landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, Refusal> {
 }
 
 /// There is no target branch, or nothing on it.
-pub(super) fn no_target(branch: &str) -> Refusal {
+pub(super) async fn no_target(source: &Git, branch: &str) -> Refusal {
+    // Where git cannot tell, the branch is what is missing.
+    let none_checked_out = source.resolve("HEAD").await.is_ok_and(|head| head.is_none());
+    if none_checked_out && source.list_refs("refs/heads/").await.is_ok_and(|heads| heads.is_empty()) {
+        return usage("this repository has no commit yet".to_owned(), COMMIT_FIRST.to_owned());
+    }
     usage(
         format!("there is no branch {branch} with a commit"),
         "set target.branch in mission-control.toml to the branch work starts from".to_owned(),

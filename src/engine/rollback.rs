@@ -8,7 +8,7 @@
 use super::driver::entry;
 use super::error::EngineError;
 use super::mission::unfinished;
-use super::ownership;
+use super::ownership::{self, Act};
 use super::site::Site;
 use super::{history, views};
 use crate::adapters::clock;
@@ -194,8 +194,12 @@ fn refused(what: String, hint: &str) -> EngineError {
 pub async fn plan(site: &Site, target: &str) -> Result<Option<Rollback>, EngineError> {
     let git = site.source(ChildGuard::none());
     let store = site.store()?;
-    let (Some(store), Some(green)) = (store, views::green(site).await?.tip) else {
+    let Some(green) = views::green(site).await?.tip else {
         return Err(refused("there is no green branch yet".to_owned(), "`mc mission start` makes it"));
+    };
+    let Some(store) = store else {
+        let what = "no mission was begun here, so that nobody knows which commits of green were verified";
+        return Err(refused(what.to_owned(), "`mc mission start` begins one"));
     };
     let told = told(&store)?;
     let stands = stands_of(&git, &store, &told, &green).await?;
@@ -274,9 +278,9 @@ pub async fn run(site: &Site, plan: &Rollback) -> Result<u64, EngineError> {
     if let Some(refusal) = not_now(site)? {
         return Err(EngineError::Refused(refusal));
     }
-    let mut tenure = ownership::begin(site, None).await?;
+    let mut tenure = ownership::begin(site, None, Act::Other).await?;
     let git = tenure.source(site);
-    ownership::claim_now(&git, &tenure.store.tenant()?.card, None).await.map_err(EngineError::Refused)?;
+    ownership::claim_now(&git, &tenure.store.tenant()?.card, None, Act::Other).await.map_err(EngineError::Refused)?;
     let (lock, store) = (&tenure.lock, &mut tenure.store);
     let name = views::green_name(site);
     settle(store, &git, &name).await?;

@@ -150,6 +150,7 @@ impl Scratch {
             config_file: None,
             facts: own,
             state: own_state,
+            elsewhere: None,
         };
         let mission = new_mission_id()
             .ok_or_else(|| EngineError::Broken { what: "make an id".to_owned(), hint: String::new() })?;

@@ -1,6 +1,7 @@
 //! Where a command stands: the repository, its settings layers and its state directory.
 
 use super::error::EngineError;
+use super::ownership;
 use crate::adapters::environment::Environment;
 use crate::adapters::git::Git;
 use crate::adapters::git::owner::owner;
@@ -11,6 +12,7 @@ use crate::adapters::store::place::StateDir;
 use crate::adapters::store::wake;
 use crate::adapters::{clock, files};
 use crate::config::{Inputs, Layers, Settings, lookup};
+use crate::domain::mission::Refusal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +42,8 @@ pub struct Site {
     pub facts: SourceFacts,
     /// Its state directory; not made by looking.
     pub state: StateDir,
+    /// Why nothing is found here: no mission was begun in this state directory, and the repository belongs to another one.
+    pub elsewhere: Option<Refusal>,
 }
 
 impl Site {
@@ -69,7 +73,8 @@ impl Site {
         {
             state = own;
         }
-        Ok(Self { env, layers, directory, config_file, facts, state })
+        let elsewhere = ownership::elsewhere(&state, &facts).await;
+        Ok(Self { env, layers, directory, config_file, facts, state, elsewhere })
     }
 
     /// The validated settings.
@@ -86,11 +91,26 @@ impl Site {
         Git::in_folder(&self.facts.toplevel, guard)
     }
 
-    /// The store, if there ever was a mission here; never makes one.
+    /// The store, if there ever was a mission here; never makes one. For all that tell or change what missions did.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`], [`EngineError::Place`] when it is that of another repository, or [`EngineError::Refused`] when
+    /// there was no mission here and the repository belongs to another state directory.
+    pub fn store(&self) -> Result<Option<Store>, EngineError> {
+        let store = self.own_store()?;
+        let Some(refusal) = &self.elsewhere else { return Ok(store) };
+        match store {
+            // One was begun since.
+            Some(store) if !store.missions()?.is_empty() => Ok(Some(store)),
+            _ => Err(EngineError::Refused(refusal.clone())),
+        }
+    }
+
+    /// The same, whoever owns the repository: for a start, which may take it over.
     ///
     /// # Errors
     /// [`EngineError::Store`], or [`EngineError::Place`] when it is that of another repository.
-    pub fn store(&self) -> Result<Option<Store>, EngineError> {
+    pub(super) fn own_store(&self) -> Result<Option<Store>, EngineError> {
         self.state.belongs_here()?;
         Ok(Store::open_existing(&self.state.db())?)
     }

@@ -266,7 +266,13 @@ fn taken_or_told(state: &State, green: &GreenRef) -> String {
         0 => String::new(),
         _ => format!("`git merge {}` takes what landed, ", green.branch()),
     };
-    format!("{taken}`mc report` says what did not land and where the work is kept")
+    let mut open = state.units.iter().filter(|unit| !unit.state.satisfies());
+    let which = if open.any(|unit| unit.attempts.iter().any(|a| a.unpinned)) {
+        "which work is kept"
+    } else {
+        "where the work is kept"
+    };
+    format!("{taken}`mc report` says what did not land and {which}")
 }
 
 /// One line: what state, how many landed of how many, what stopped it, what the backlog has beside.

@@ -144,7 +144,8 @@ fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attemp
     );
     if let Some(head) = &attempt.head {
         let name = attempt_ref(&view.state.mission, &unit.spec.id, attempt.n);
-        let _ = writeln!(out, "  head    {} at {name}", head.commit.short());
+        let place = if attempt.unpinned { ", pinned nowhere any more".to_owned() } else { format!(" at {name}") };
+        let _ = writeln!(out, "  head    {}{place}", head.commit.short());
     }
     if !attempt.summary.is_empty() {
         lines(out, "  said    ", &attempt.summary);
@@ -194,7 +195,7 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
             "green": attempt.green,
             "from": attempt.from,
             "head": head.map(|tip| &tip.commit),
-            "ref": head.map(|_| attempt_ref(&view.state.mission, &unit.spec.id, attempt.n)),
+            "ref": head.filter(|_| !attempt.unpinned).map(|_| attempt_ref(&view.state.mission, &unit.spec.id, attempt.n)),
             "summary": attempt.summary,
             "notes": attempt.notes,
             "proof": attempt.proof,

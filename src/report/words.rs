@@ -78,17 +78,17 @@ pub fn attempt_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
     format!("refs/mc/attempts/{mission}/{unit}/{n}")
 }
 
-/// The newest attempt of a unit whose head was pinned.
+/// The newest attempt of a unit whose head is pinned, as far as the journal knows.
 #[must_use]
 pub fn pinned(attempts: &[Attempt]) -> Option<&Attempt> {
-    attempts.iter().rev().find(|attempt| attempt.head.is_some())
+    attempts.iter().rev().find(|attempt| attempt.head.is_some() && !attempt.unpinned)
 }
 
-/// The newest attempt of a unit that left something of its own to look at.
+/// The newest attempt of a unit that left something of its own to look at, which is pinned as far as the journal knows.
 #[must_use]
 pub fn worked(attempts: &[Attempt]) -> Option<&Attempt> {
     let own = |attempt: &&Attempt| attempt.head.as_ref().is_some_and(|head| head.commit != attempt.green);
-    attempts.iter().rev().find(own)
+    attempts.iter().rev().filter(|attempt| !attempt.unpinned).find(own)
 }
 
 /// The accounts of P9 as a sum: `3 landed + 1 failed = 4`.

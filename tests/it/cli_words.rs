@@ -170,3 +170,168 @@ fn on_a_red_base_what_broke_off_comes_before_the_tests_it_took_with_it() {
     assert!(first.contains("1 error during collection"), "{first}");
     said.says(&["HEAD may not land: hurt: 1 stage fails in another way", "  - 2 tests disappeared: "]);
 }
+
+/// Commands that tell or change what missions did here.
+const OF_MISSIONS: [&[&str]; 26] = [
+    &["status"],
+    &["status", "--json"],
+    &["units"],
+    &["unit", "show", "a"],
+    &["unit", "log", "a"],
+    &["unit", "retry", "a"],
+    &["unit", "cancel", "a"],
+    &["events"],
+    &["events", "--follow"],
+    &["report"],
+    &["report", "--format", "md"],
+    &["report", "--json"],
+    &["report", "--verify"],
+    &["audit"],
+    &["mission", "list"],
+    &["mission", "list", "--json"],
+    &["mission", "attach"],
+    &["mission", "resume"],
+    &["mission", "stop"],
+    &["mission", "stop", "--now"],
+    &["mission", "pause"],
+    &["green", "show"],
+    &["green", "show", "--json"],
+    &["green", "rollback", "a", "--yes"],
+    &["clean", "--yes"],
+    &["status", "--prometheus"],
+];
+
+#[test]
+fn a_state_directory_without_missions_tells_nothing_of_a_repository_that_belongs_to_another() {
+    let mut night = Night::new();
+    night.mission(&unit("a", "touch a")).exits(0);
+    let belongs = format!("this repository belongs to the state directory {}", night.state().display());
+    let empty = night.home().join("empty");
+    night.var("MC_STATE_DIR", empty.to_str().unwrap());
+    let all_say_so = |night: &Night| {
+        for args in OF_MISSIONS {
+            let said = night.mc(args);
+            assert_eq!((said.code, said.out.as_str()), (5, ""), "{args:?}: {}", said.err);
+            said.says(&[&belongs, "work from there"]).does_not_say(&["no mission", "no green", "nothing to"]);
+        }
+    };
+    all_say_so(&night);
+    assert!(!empty.exists(), "looking makes no state directory");
+    // A database without a mission knows no more.
+    night.mc(&["verify", "HEAD"]).exits(0);
+    assert!(empty.join("mc.db").exists());
+    all_say_so(&night);
+    // What a person gave up is told of no more, and the new one tells.
+    let machine = night.sh("uname -n");
+    night.mission_with(&unit("b", "touch b"), &["--take-over", &machine]).exits(0);
+    night.mc(&["status"]).exits(0).says(&["1 landed"]);
+}
+
+#[test]
+fn a_repository_whose_state_directory_was_deleted_is_told_so_and_not_the_way_into_it() {
+    let mut night = Night::new();
+    night.mission(&unit("a", "touch a")).exits(0);
+    night.sh("cp -a ../state ../backup");
+    let (own, machine) = (night.state().display().to_string(), night.sh("uname -n"));
+    let told = [
+        format!("belongs to the state directory {own} on {machine}"),
+        "what that one held is not there any more, its journal neither".to_owned(),
+        "put its contents back from a backup".to_owned(),
+        format!("start with --take-over {machine}"),
+    ];
+    let told = told.each_ref().map(String::as_str);
+    night.sh("rm -rf ../state/*");
+    let plan = night.plan(&unit("b", "touch b"));
+    let start = ["mission", "start", "--plan", &plan];
+    for args in [&["status"][..], &["audit"], &start, &["status"], &["doctor"]] {
+        let code = if args == ["doctor"] { 6 } else { 5 };
+        night.mc(args).exits(code).says(&told).does_not_say(&["work from there", "no mission yet"]);
+    }
+    // The same from elsewhere: there is nothing to work from.
+    night.sh("rm -rf ../state");
+    night.var("MC_STATE_DIR", night.home().join("other").to_str().unwrap());
+    night.mission(&unit("b", "touch b")).exits(5).says(&told).does_not_say(&["work from there"]);
+    night.forget_vars();
+    night.sh("cp -a ../backup ../state");
+    night.mc(&["status"]).exits(0).says(&["1 landed"]);
+    night.audit();
+    night.sh("rm -rf ../state");
+    night.mission_with(&unit("b", "touch b"), &["--take-over", &machine]).exits(0);
+    night.mc(&["status"]).exits(0).says(&["1 landed"]);
+}
+
+#[test]
+fn a_repository_without_a_commit_is_told_to_commit_something() {
+    let night = Night::empty();
+    night.write("mission-control.toml", "[target.verification]\ncommand = \"true\"\n");
+    night.write("BACKLOG.md", "## A\n- run: echo a > a\n");
+    let plan = night.plan(&unit("a", "touch a"));
+    let asks: [&[&str]; 4] = [
+        &["mission", "start"],
+        &["mission", "start", "--plan", &plan],
+        &["mission", "start", "--dry-run"],
+        &["doctor"],
+    ];
+    for args in asks.into_iter().chain([&["plan"][..]]) {
+        let said = night.mc(args);
+        said.says(&["this repository has no commit yet", "commit something first"]).does_not_say(&["target.branch"]);
+    }
+    // With a commit elsewhere it is the name that is wrong.
+    night.sh("git switch -q -c other && git add -A && git commit -qm first");
+    for args in asks {
+        night.mc(args).says(&["there is no branch main with a commit", "set target.branch"]);
+    }
+}
+
+#[test]
+fn p2_no_report_says_that_work_is_kept_where_its_pin_is_gone() {
+    let night = Night::new();
+    night.repository_is_attacked("that is the test");
+    let repo = night.repo().display().to_string();
+    let pins = format!("git -C {repo} for-each-ref --format='%(refname)' refs/mc/attempts");
+    let attack = format!(
+        "until {pins} | grep -q /a/; do sleep 0.02; done; git -C {repo} update-ref -d $({pins} | grep /a/); \
+         git -C {repo} -c gc.reflogExpire=now gc -q --prune=now; touch b"
+    );
+    night
+        .mission(&[unit("a", "echo a > a.txt; exit 1"), unit("b", &attack)].join("\n"))
+        .exits(3)
+        .does_not_say(&["where the work is kept"]);
+    let why = "it could not be put right: that commit is not in the repository any more";
+    let pin = ["refs/mc/attempts", "a/1"];
+    let named = |text: &str| text.lines().any(|line| pin.iter().all(|part| line.contains(part)));
+    for report in [&["report"][..], &["report", "--format", "md"], &["report", "--json"]] {
+        let said = night.mc(report).exits(0).says(&[why]).does_not_say(&["work kept at", "see the log"]);
+        assert!(!named(&said.out), "{}", said.out);
+    }
+    let said = night.mc(&["unit", "show", "a"]).exits(0).says(&["pinned nowhere any more"]);
+    assert!(!named(&said.out), "{}", said.out);
+    let said = night.mc(&["unit", "show", "a", "--json"]).exits(0);
+    assert!(!named(&said.out), "{}", said.out);
+    // What `mc clean` took is not there either, and other work is.
+    assert!(named(&night.mc(&["unit", "show", "b"]).exits(0).out.replace("/b/1", "/a/1")));
+    night.mc(&["clean", "--keep", "0", "--older-than", "0s", "--yes"]).exits(0);
+    let said = night.mc(&["unit", "show", "b"]).exits(0).says(&["pinned nowhere any more"]);
+    said.does_not_say(&["refs/mc/attempts"]);
+}
+
+#[test]
+fn who_resumes_too_early_is_told_to_resume_and_not_to_start() {
+    let night = Night::of_an_ordinary_user();
+    let wait = "touch ~/began; until [ -e ~/go ]; do sleep 0.05; done; touch a";
+    let plan = night.plan(&unit("a", wait));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/began");
+    engine.signal("TERM");
+    engine.wait().exits(130);
+    let modes = |mode: &str| night.sh(&format!("touch ~/go; find .git -type d -exec chmod {mode} {{}} +"));
+    modes("a-w");
+    let said = night.mc(&["mission", "resume"]).exits(6);
+    said.says(&["mend the repository, then `mc mission resume`"]).does_not_say(&["start again"]);
+    for args in [&["mission", "stop", "--now"][..], &["unit", "cancel", "a"]] {
+        night.mc(args).exits(6).says(&["mend the repository, then try again"]).does_not_say(&["start again"]);
+    }
+    modes("u+w");
+    night.mc(&["mission", "resume"]).exits(0);
+    night.audit();
+}

@@ -204,7 +204,7 @@ fn p7_a_missing_target_and_an_unborn_repository_are_refused() {
     night.mission(&unit("a", "touch a")).exits(2).says(&["no branch trunk", "target.branch"]);
     let night = Night::empty();
     night.write("mission-control.toml", "[target.verification]\ncommand = \"true\"\n");
-    night.mission(&unit("a", "touch a")).exits(2).says(&["no branch main with a commit"]);
+    night.mission(&unit("a", "touch a")).exits(2).says(&["no commit yet", "commit something first"]);
     let night = Night::empty();
     night.sh("rm -rf .git");
     night.write("mission-control.toml", "[target.verification]\ncommand = \"true\"\n");

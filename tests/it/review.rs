@@ -150,7 +150,7 @@ fn p6_p12_copied_files_reach_no_commit_and_are_not_written_through_links() {
 #[test]
 fn p8_a_report_that_an_agent_wrote_itself_is_not_taken_for_ours() {
     let night = Night::new();
-    killed_in_the_middle(&night, "echo '{\"end\":\"stopped\"}' > \"$(dirname \"$MC_RESULT\")/report.json\"");
+    killed_in_the_middle(&night, "echo '{\"end\":\"stopped\"}' > \"$(dirname \"$MC_RESULT\")/../report.json\"");
     let engine = night.begin(&["mission", "resume"]);
     night.sh("touch ~/go");
     engine.wait().exits(0);

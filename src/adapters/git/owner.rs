@@ -12,7 +12,7 @@ use crate::adapters::host::engine::EngineIdentity;
 use crate::adapters::store::lock::living_engine;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -75,6 +75,21 @@ impl OwnerCard {
             true => Standing::Ours,
             false => Standing::Foreign(self),
         }
+    }
+
+    /// Whether the state directory of this card was on the machine of `own` and is not at its place any more: deleted, emptied,
+    /// or another one is there.
+    #[must_use]
+    pub fn is_lost(&self, own: &Self) -> bool {
+        self.engine.same_machine(&own.engine) && is_gone(&self.path, &self.state_id)
+    }
+}
+
+/// Whether there is nothing at `path` any more of the state directory with this id. What cannot be read may be it.
+fn is_gone(path: &str, id: &str) -> bool {
+    match std::fs::read_to_string(Path::new(path).join("state-id")) {
+        Ok(text) => text.trim() != id,
+        Err(e) => matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }
 }
 

@@ -146,6 +146,9 @@ pub struct PinFault {
     pub held: Option<CommitId>,
     /// Whether it holds the head again; not so where the commit itself is gone.
     pub restored: bool,
+    /// Why not; empty where it does, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 /// How a mission is asked to stop; a later, stronger request replaces a weaker one.

@@ -2,7 +2,7 @@
 
 use super::circuit::Operation;
 use super::command::MergeSource;
-use super::event::{PinFault, StopLevel};
+use super::event::StopLevel;
 use super::parts::{After, Attempt, Extra, Landing, Outside, Round, Stage, Unit, UnitState, Verifying};
 use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
@@ -90,6 +90,7 @@ impl State {
                         notes: Vec::new(),
                         proof: String::new(),
                         quick: None,
+                        unpinned: false,
                         stop_recorded: false,
                     });
                     u.starts += 1;
@@ -418,7 +419,7 @@ impl State {
             Record::RepositoryChanged { run, held, named, .. } => {
                 self.noticed(named.iter().chain(held), &format!("verification {run}"));
             }
-            Record::PinsFaulty { pins, .. } => self.problems.extend(pins.iter().map(PinFault::words)),
+            Record::PinsFaulty { pins, .. } => self.pins_faulty(pins),
             Record::RoundWorked { .. } => {
                 self.stage = Stage::Evaluating;
                 self.checking = true;
@@ -475,7 +476,8 @@ impl State {
             Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
             Record::Closing { .. } => self.closes(),
             Record::RollbackIntended { .. } | Record::RollbackDropped { .. } => {}
-            Record::Cleaned { .. } | Record::StopWithdrawn { .. } => {}
+            Record::Cleaned { refs, .. } => self.pins_cleaned(refs),
+            Record::StopWithdrawn { .. } => {}
             Record::MissionEnded { at, outcome, reason, code } => {
                 self.stage = Stage::Over;
                 self.ended = Some(*at);

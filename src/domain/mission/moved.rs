@@ -16,6 +16,7 @@ use super::state::State;
 use crate::domain::values::{CommitId, Tip, UnitId};
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::verdict::judge;
+use std::collections::BTreeSet;
 
 /// A move of green by somebody else, until it is judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +73,32 @@ impl State {
         attempts.filter_map(|(u, a)| Some((u.spec.id.clone(), a.n, a.head.as_ref()?.commit.clone()))).collect()
     }
 
+    /// Folds pins that were not what the journal says.
+    pub(super) fn pins_faulty(&mut self, pins: &[PinFault]) {
+        for fault in pins {
+            let words = fault.words();
+            if !self.problems.contains(&words) {
+                self.problems.push(words);
+            }
+            let ours = |unit: &UnitId, n: u32| *unit == fault.unit && n == fault.n;
+            self.unpin(ours, !fault.restored);
+        }
+    }
+
+    /// Folds that these pins were deleted because nobody needs them any more.
+    pub(super) fn pins_cleaned(&mut self, refs: &[(String, CommitId)]) {
+        let folder = format!("refs/mc/attempts/{}/", self.mission);
+        let gone: BTreeSet<&str> = refs.iter().filter_map(|(name, _)| name.strip_prefix(&folder)).collect();
+        self.unpin(|unit, n| gone.contains(format!("{unit}/{n}").as_str()), true);
+    }
+
+    fn unpin(&mut self, which: impl Fn(&UnitId, u32) -> bool, unpinned: bool) {
+        for unit in &mut self.units {
+            let id = &unit.spec.id;
+            unit.attempts.iter_mut().filter(|a| which(id, a.n)).for_each(|attempt| attempt.unpinned = unpinned);
+        }
+    }
+
     /// Folds what changed in the user's repository while `whose` ran; what was told before is not told again.
     pub(super) fn noticed<'a>(&mut self, what: impl Iterator<Item = &'a String>, whose: &str) {
         for what in what {
@@ -93,7 +120,8 @@ impl PinFault {
         };
         let now = match self.restored {
             true => "it holds it again".to_owned(),
-            false => "it could not be put right, see the log".to_owned(),
+            false if self.why.is_empty() => "it could not be put right".to_owned(),
+            false => format!("it could not be put right: {}", self.why),
         };
         let (unit, n, head) = (&self.unit, self.n, self.head.short());
         format!("somebody changed the pin of {unit}, attempt {n}: it {was} and not {head}; {now}")

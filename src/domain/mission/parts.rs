@@ -116,6 +116,8 @@ pub struct Attempt {
     pub proof: String,
     /// What the stages run in its workspace said.
     pub quick: Option<Quick>,
+    /// Whether its head is known to be pinned no more: somebody deleted the pin and its commit, or `mc clean` took it.
+    pub unpinned: bool,
     /// Whether the journal has a stop that kills it.
     pub(super) stop_recorded: bool,
 }

@@ -116,7 +116,7 @@ async fn site(place: &Where, env: &Environment, checks: &mut Vec<Check>) -> (Opt
         (Some(layers), Some(facts), Some(state)) => (layers, facts, state),
         _ => return (None, settings),
     };
-    (Some(Site { env: env.clone(), layers, directory, config_file, facts, state }), settings)
+    (Some(Site { env: env.clone(), layers, directory, config_file, facts, state, elsewhere: None }), settings)
 }
 
 /// The value, or its error as a problem.

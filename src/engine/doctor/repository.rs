@@ -1,13 +1,11 @@
 //! Checks of the repository, of the branches missions use, of the state directory and of the plan.
 
 use super::super::error::chain;
-use super::super::ownership::card;
+use super::super::ownership::who_asks;
 use super::super::preflight::{Terrain, landings, whole};
 use super::super::site::Site;
 use super::super::{mission, plans};
 use super::{machine, refused, said};
-use crate::adapters::git::owner::OwnerCard;
-use crate::adapters::host::engine::EngineIdentity;
 use crate::adapters::machine::{may_write, open_to_others};
 use crate::adapters::store::Store;
 use crate::adapters::workspace::pool::Pool;
@@ -71,7 +69,7 @@ fn state(site: &Site, checks: &mut Vec<Check>) -> Option<Store> {
     } else {
         checks.push(Check::ok("state", format!("{}", root.display())));
     }
-    let store = said("state", site.store(), checks).flatten();
+    let store = said("state", site.own_store(), checks).flatten();
     if store.is_some() {
         said("mission", mission::nothing_unfinished(site), checks);
     }
@@ -83,19 +81,7 @@ fn shlex_or_plain(text: &str) -> String {
 }
 
 async fn owner(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) {
-    // A state directory that does not exist owns nothing, and is not made by looking.
-    let ours = if site.state.root().join("state-id").is_file() {
-        card(&site.state, &site.facts.common_dir)
-    } else {
-        let repository = site.facts.common_dir.canonicalize().unwrap_or_else(|_| site.facts.common_dir.clone());
-        Ok(OwnerCard {
-            path: site.state.root().display().to_string(),
-            repository: repository.display().to_string(),
-            engine: EngineIdentity::of_this_process(),
-            ..OwnerCard::default()
-        })
-    };
-    match ours {
+    match who_asks(&site.state, &site.facts.common_dir) {
         Ok(card) => checks.extend(on.ours(&card).await.err().map(|refusal| refused("owner", refusal))),
         Err(error) => checks.push(Check::problem("owner", chain(&error), "mend the state directory")),
     }
