@@ -305,10 +305,9 @@ pub(super) async fn rejected(
         },
         RejectClass::Infrastructure => unknown.push("what the machine did is not made again".to_owned()),
         RejectClass::Meddling => {
-            let said = state
-                .repository
-                .last()
-                .is_some_and(|told| reasons.iter().any(|reason| told.starts_with(first_words(reason))));
+            // It may have told of other changes as well, or earlier of this one.
+            let tells = |told: &String| reasons.iter().any(|reason| told.starts_with(first_words(reason)));
+            let said = state.repository.iter().any(tells);
             if !said {
                 broken.push("no record tells that the repository changed while its change was verified".to_owned());
             }

@@ -83,7 +83,8 @@ pub fn play(scenario: &Scenario) {
         }
         if let Some(wanted) = said.out.split("put green back to ").nth(1).and_then(|rest| rest.get(..40)) {
             night.text += &format!("\ngreen is put back to {wanted}");
-            world.git(&["update-ref", "refs/heads/mc/green", wanted]);
+            // A person who was told of planted hooks has looked at them.
+            world.git(&["-c", "core.hooksPath=/dev/null", "update-ref", "refs/heads/mc/green", wanted]);
         }
         said = world.resume();
         night.tell(&said);

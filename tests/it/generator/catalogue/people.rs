@@ -13,10 +13,10 @@ pub const ACTIONS: &[Action] = &[
     person("edits", "echo s >> src/f8.txt; echo s > new.txt").touches(&["src/f8.txt", "new.txt"]),
     person("stashes", "echo s >> src/f8.txt; git stash -q").touches(&["refs/stash", "index"]),
     person("has-settings-of-its-own", "git config alias.x status; git remote add elsewhere /nowhere").others().touches(&[".git/config"]),
-    person("has-hooks", r#"mkdir -p .git/hooks; printf '#!/bin/sh\n[ "$PERSON$MC_UNIT" ] || touch "%s/pwned"\n' "$SIDE" > .git/hooks/reference-transaction; chmod +x .git/hooks/reference-transaction"#)
+    person("has-hooks", r#"mkdir .git/hooks 2>/dev/null; printf '#!/bin/sh\n[ "$PERSON$MC_UNIT" ] || touch "%s/pwned"\n' "$SIDE" > .git/hooks/reference-transaction; chmod +x .git/hooks/reference-transaction"#)
         .others()
         .touches(&[".git/hooks"]),
-    person("excludes", "mkdir -p .git/info; echo '*.local' >> .git/info/exclude").others().touches(&[".git/info"]),
+    person("excludes", "mkdir .git/info 2>/dev/null; echo '*.local' >> .git/info/exclude").others().touches(&[".git/info"]),
     person("tidies-up", "git gc -q --prune=now"),
     person("repacks", "git repack -adq; git pack-refs --all --prune; git reflog expire --expire=now --all"),
     person("checks-the-objects", "git fsck >/dev/null 2>&1; git count-objects -v >/dev/null"),

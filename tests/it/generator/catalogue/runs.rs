@@ -69,7 +69,7 @@ pub const ACTIONS: &[Action] = &[
     unit("workspaces-of-others-are-gone", r#"for d in "$STATE"/pool/slot-*/work; do [ "$d" -ef . ] || rm -rf "$d"; done"#).wrecks(),
     // The program.
     unit("asks-for-a-stop", r#"cd "$W" && MC_STATE_DIR="$STATE" "$MC" mission stop >/dev/null 2>&1; true"#).others(),
-    unit("cancels-another", r#"cd "$W" && MC_STATE_DIR="$STATE" "$MC" unit cancel u0 >/dev/null 2>&1; true"#).others(),
+    unit("cancels-another", r#"(cd "$W" && MC_STATE_DIR="$STATE" "$MC" unit cancel u0) >/dev/null 2>&1; true"#).others(),
     unit("starts-a-mission", r#"(cd "$W" && MC_STATE_DIR="$STATE" "$MC" mission resume) >/dev/null 2>&1; true"#),
     unit("takes-over", r#"(cd "$W" && MC_STATE_DIR="$SIDE/other" "$MC" mission resume) >/dev/null 2>&1; true"#),
     unit("verifies-by-itself", r#"(cd "$W" && MC_STATE_DIR="$STATE" timeout 10 "$MC" verify HEAD) >/dev/null 2>&1; true"#),
@@ -87,11 +87,11 @@ pub const ACTIONS: &[Action] = &[
         .touches(&["refs/replace/"])
         .proof(&["is on green", "does not exist", "contained"]),
     unit("settings-of-the-source", r#"git -C "$S" config core.fsmonitor /bin/false"#).others().touches(&[".git/config"]),
-    unit("hooks-of-the-source", r#"mkdir -p "$S/hooks"; printf '#!/bin/sh\n[ "$PERSON$MC_UNIT" ] || touch "%s/pwned"\n' "$SIDE" > "$S/hooks/reference-transaction"; chmod +x "$S/hooks/reference-transaction""#)
+    unit("hooks-of-the-source", r#"mkdir "$S/hooks" 2>/dev/null; printf '#!/bin/sh\n[ "$PERSON$MC_UNIT" ] || touch "%s/pwned"\n' "$SIDE" > "$S/hooks/reference-transaction"; chmod +x "$S/hooks/reference-transaction""#)
         .others()
         .touches(&[".git/hooks"]),
-    unit("attributes-of-the-source", r#"mkdir -p "$S/info"; echo '*.sh text eol=crlf' > "$S/info/attributes""#).others().touches(&[".git/info"]),
-    unit("excludes-of-the-source", r#"mkdir -p "$S/info"; echo 'never-*' >> "$S/info/exclude""#).others().touches(&[".git/info"]),
+    unit("attributes-of-the-source", r#"mkdir "$S/info" 2>/dev/null; echo '*.sh text eol=crlf' > "$S/info/attributes""#).others().touches(&[".git/info"]),
+    unit("excludes-of-the-source", r#"mkdir "$S/info" 2>/dev/null; echo 'never-*' >> "$S/info/exclude""#).others().touches(&[".git/info"]),
     unit("head-of-the-source", r#"git -C "$S" symbolic-ref HEAD refs/heads/elsewhere"#).others().touches(&["HEAD", ".git/HEAD", "index"]),
     unit("the-index-of-the-source", r#"rm -f "$S/index""#).others().touches(&["index"]),
     unit("files-of-the-user", r#"echo edited >> "$W/src/f8.txt""#).either().touches(&["src/f8.txt"]),
