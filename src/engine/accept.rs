@@ -139,7 +139,7 @@ async fn seat(
             Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
             Err(NotFresh::NotReady(NotReady::Failed(trouble))) => return Err(trouble.into()),
             Err(NotFresh::NotReady(NotReady::Setup { why, code })) => {
-                return Err(Unverified { why, cause: Cause::Setup, setup: Some(code) });
+                return Err(Unverified { why, cause: Cause::Setup, setup: Some(code), stale: false });
             }
         }
     }

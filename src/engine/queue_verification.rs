@@ -28,6 +28,19 @@ use tokio::sync::watch;
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>) -> Result<Verification, Unverified> {
     let (stages, extent) = evidence::stages(shop, &order);
+    let before = match &order.against {
+        None => None,
+        Some(key) => Some(
+            shop.snapshot(key)
+                .map_err(|e| shop.trouble(&e))?
+                .ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?,
+        ),
+    };
+    // An engine that takes over may find other tags, variables or tools: what they change is no change of the candidate's.
+    let now = shop.fingerprint().await.map_err(|e| shop.trouble(&e))?;
+    if order.role != VerifyRole::MovedGreen && before.as_ref().is_some_and(|before| before.fingerprint != now) {
+        return Err(Unverified::stale());
+    }
     let seen = foreign::before_verification(shop).await.map_err(|e| shop.trouble(&e))?;
     let confirms = order.confirms.as_ref();
     let landed = Some(&order.onto).filter(|_| !order.cold);
@@ -44,14 +57,6 @@ pub async fn verify(shop: &Shop, order: VerifyOrder, kill: watch::Receiver<bool>
     if examined.reused && !shop.source.adds_whole(&order.tip.commit).await.map_err(|e| shop.trouble(&e))? {
         return Err(Trouble::from(format!("{} lacks objects", order.tip.commit)).into());
     }
-    let before = match &order.against {
-        None => None,
-        Some(key) => Some(
-            shop.snapshot(key)
-                .map_err(|e| shop.trouble(&e))?
-                .ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?,
-        ),
-    };
     let Examined { key, snapshot, reused } = examined;
     let delta = before.map(|before| delta(&before, &snapshot));
     let of_a_change = matches!(order.role, VerifyRole::After | VerifyRole::Extra);
@@ -168,7 +173,7 @@ async fn in_slot(
             Err(trouble.into())
         }
         Err(NotReady::Setup { code, why }) => {
-            Err(Unverified { why: shop.redactor().clean(&why), cause: Cause::Setup, setup: Some(code) })
+            Err(Unverified { why: shop.redactor().clean(&why), cause: Cause::Setup, setup: Some(code), stale: false })
         }
     }
 }

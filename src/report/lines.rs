@@ -127,6 +127,9 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let remark = reasons.first().map_or_else(String::new, |reason| format!("; {}", short(reason, LIMIT)));
             format!("{}: landed at {}, {}{remark}", source_name(source), candidate.commit.short(), word(verdict))
         }
+        Record::GreenStale { .. } => {
+            "tags, variables or tools are others than before: green is verified again".to_owned()
+        }
         Record::BooksAsked { books, .. } => {
             let told = count(books.session.units.len() as u64, "unit");
             format!("the books of round {}: {told} to be told of", books.round)

@@ -105,7 +105,7 @@ fn only_a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_a_start_ea
         }
         0
     };
-    let setup = |why: String| Unverified { why, cause: Cause::Setup, setup: Some(3) };
+    let setup = |why: String| Unverified { why, cause: Cause::Setup, setup: Some(3), stale: false };
     assert_eq!(tries(VerifyRole::Baseline, &|n| setup(format!("try {n}: no lock"))), 2);
     assert_eq!(tries(VerifyRole::Baseline, &|n| setup("no lock ".repeat(n as usize))), 6, "other words each time");
     assert_eq!(tries(VerifyRole::Baseline, &|_| "the disk is full".to_owned().into()), 6, "no setup");

@@ -79,3 +79,20 @@ fn p2_a_tag_that_an_agent_moved_to_a_commit_of_its_own_is_kept_and_the_source_ke
     assert!(night.sh(&kept.replace(" --not main --", "")).contains("elsewhere"));
     assert_eq!(night.sh("git rev-list --count $(git for-each-ref --format='%(refname)' refs/mc/kept) --not main"), "2");
 }
+
+#[test]
+fn p1_p7_a_mission_resumed_with_other_tags_asks_green_again_before_it_compares() {
+    let night = Night::new();
+    let waits = "touch ~/began-$MC_UNIT; while [ ! -e ~/go-$MC_UNIT ]; do sleep 0.02; done; touch $MC_UNIT";
+    let plan = night.plan(&[unit("a", "touch a"), unit("b", waits), unit("c", waits)].join("\n"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("[ -e ~/began-b ] && [ -e ~/began-c ] && git cat-file -e mc/green:a 2>/dev/null");
+    engine.signal("KILL");
+    engine.wait();
+    night.sh("git tag v1; touch ~/go-b ~/go-c");
+    let told = "tags, variables or tools are others than before: green is verified again";
+    night.mc(&["mission", "resume"]).exits(0).says(&[told]);
+    assert_eq!(["a", "b", "c"].map(|id| night.unit(id)), ["landed"; 3]);
+    night.mc(&["report", "--verify"]).exits(0);
+    night.audit();
+}

@@ -168,6 +168,15 @@ impl State {
         !self.cold.unproven.is_empty() && !judge(before, &after.summary, &after.delta, &demands).lands
     }
 
+    /// Folds that what is known of green was seen in another environment. Landings on warm results stay to be asked.
+    pub(super) fn green_is_stale(&mut self) {
+        self.verifying = None;
+        self.cold.proven = None;
+        if let Some(green) = &mut self.green {
+            (green.snapshot, green.confirmed, green.warm) = (None, false, false);
+        }
+    }
+
     /// Folds that green stands where nobody has verified it.
     pub(super) fn green_unknown(&mut self, tip: &Tip) {
         self.green = Some(Green { tip: tip.clone(), snapshot: None, confirmed: false, warm: false });

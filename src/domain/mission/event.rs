@@ -447,6 +447,16 @@ pub struct Unverified {
     pub cause: Cause,
     /// Exit code of the setup command, when it is what failed: it ran to its end and said no. Else it is infrastructure.
     pub setup: Option<i32>,
+    /// Whether nothing was run because what it is to be compared with was made in another environment.
+    pub stale: bool,
+}
+
+impl Unverified {
+    /// That the result to compare with was made in another environment: with other tags, variables or tools.
+    #[must_use]
+    pub fn stale() -> Self {
+        Self { stale: true, ..Self::from("what it is compared with was made in another environment".to_owned()) }
+    }
 }
 
 impl From<String> for Unverified {
@@ -457,7 +467,7 @@ impl From<String> for Unverified {
 
 impl From<Trouble> for Unverified {
     fn from(Trouble { cause, why }: Trouble) -> Self {
-        Self { why, cause, setup: None }
+        Self { why, cause, setup: None, stale: false }
     }
 }
 

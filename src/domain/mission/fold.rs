@@ -187,6 +187,7 @@ impl State {
                 self.verifying = None;
                 self.verifications_run += 1;
             }
+            Record::GreenStale { .. } => self.green_is_stale(),
             Record::UnitRetried { unit, answer, .. } => {
                 self.waiting = false;
                 if self.stage == Stage::BetweenRounds {

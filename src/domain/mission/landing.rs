@@ -297,7 +297,18 @@ impl Decision<'_> {
             Err(_) if self.state.unwanted_verification().is_some() => {
                 self.note(Record::VerificationDropped { run, at: self.now });
             }
+            Err(not) if not.stale => self.stale(run),
             Err(not) => self.not_verified(not),
+        }
+    }
+
+    /// Green is verified again, and what was made to be compared with it is made anew.
+    fn stale(&mut self, run: u64) {
+        self.note(Record::GreenStale { run, at: self.now });
+        if let Some(landing) = self.state.landing.as_ref().filter(|landing| landing.intended.is_none()) {
+            let mr = landing.mr.id;
+            let why = "green was verified with other tags, variables or tools; it is verified again first".to_owned();
+            self.note(Record::Requeued { mr, why, behind: None, waits_for: None });
         }
     }
 

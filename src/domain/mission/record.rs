@@ -171,6 +171,8 @@ pub enum Record {
     StageAsked { at: Millis },
     /// A verification was broken off because nobody wants its result any more; no failure of anything.
     VerificationDropped { run: u64, at: Millis },
+    /// What a verification was to be compared with was made in another environment: it is verified again first.
+    GreenStale { run: u64, at: Millis },
     /// Intent: the open step of the landing is asked again.
     StepAsked { token: u64 },
     /// Intent: green moves from `expected` to `candidate`.
@@ -484,8 +486,7 @@ pub enum MissionOutcome {
 impl Record {
     /// That a candidate was made of which nothing needs to be known.
     pub(super) fn candidate(token: u64, candidate: Tip) -> Self {
-        let (touches, notes, deciding) = Default::default();
-        Self::CandidateMade { token, candidate, touches, notes, deciding }
+        Self::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new(), deciding: Vec::new() }
     }
 
     /// The record's kind as stored in the journal's `kind` column.

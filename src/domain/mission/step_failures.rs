@@ -45,7 +45,7 @@ impl Decision<'_> {
         self.failed_at(what, self.state.operation_of_step(), trouble.into());
     }
 
-    fn failed_at(&mut self, what: &str, operation: Operation, Unverified { why, cause, setup }: Unverified) {
+    fn failed_at(&mut self, what: &str, operation: Operation, Unverified { why, cause, setup, .. }: Unverified) {
         let (what, at) = (what.to_owned(), self.now);
         if self.state.killing() {
             // A kill we asked for is no failure of the host; the step is asked again after a resume.

@@ -40,9 +40,10 @@ impl Stopwatch {
                 None
             }
             Record::AttemptEnded { unit, .. } => self.attempts.remove(unit),
-            Record::Verified { .. } | Record::StepFailed { .. } | Record::VerificationDropped { .. } => {
-                self.verification.take()
-            }
+            Record::Verified { .. }
+            | Record::StepFailed { .. }
+            | Record::VerificationDropped { .. }
+            | Record::GreenStale { .. } => self.verification.take(),
             Record::Landed { .. } | Record::Rejected { .. } | Record::MergeEmpty { .. } | Record::Requeued { .. } => {
                 self.landing.take()
             }

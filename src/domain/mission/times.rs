@@ -302,7 +302,9 @@ impl Reader {
                 self.landing_to(Phase::Verify, at);
             }
             Record::Verified { reused, .. } => self.verified(at, *reused),
-            Record::StepFailed { .. } | Record::VerificationDropped { .. } => self.verified(at, false),
+            Record::StepFailed { .. } | Record::VerificationDropped { .. } | Record::GreenStale { .. } => {
+                self.verified(at, false);
+            }
             Record::Requeued { .. } => {
                 self.verified(at, false);
                 self.landing_to(Phase::Queue, at);

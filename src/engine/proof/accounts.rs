@@ -295,6 +295,8 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
                 let runs = report.accept.as_ref().map_or(0, |accept| u64::from(accept.runs));
                 (before, reused) = (before + runs, reused + u64::from(runs == 0));
             }
+            // Nothing was run.
+            Record::GreenStale { .. } => open = None,
             Record::StepFailed { .. } | Record::VerificationDropped { .. } => {
                 broken_off += u64::from(open.take().is_some());
             }

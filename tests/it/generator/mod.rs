@@ -39,6 +39,7 @@ const FOUND: &[(&str, &str)] = &[
         "404",
         "a run whose directory was gone before its start was read lived on in a slot that was given to another unit",
     ),
+    ("816", "a mission resumed with other tags compared its candidates with a green of the environment before"),
     ("the-source-is-away-for-a-moment", "a sound clone was moved aside while what it borrows from was away"),
 ];
 
