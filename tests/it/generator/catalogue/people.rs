@@ -28,7 +28,7 @@ pub const ACTIONS: &[Action] = &[
     person("starts-another-mission", r#""$MC" mission start >/dev/null 2>&1; "$MC" mission resume >/dev/null 2>&1; true"#),
     person("pauses-and-goes-on", r#""$MC" mission pause >/dev/null 2>&1; sleep 0.2; "$MC" mission resume >/dev/null 2>&1; true"#),
     person("looks-at-green-in-a-work-tree", "git worktree add -q --detach ../look mc/green 2>/dev/null; git worktree remove --force ../look 2>/dev/null; true"),
-    person("has-green-checked-out-for-a-moment", "git worktree add -q ../on-green mc/green 2>/dev/null && sleep 0.3; git worktree remove --force ../on-green 2>/dev/null; true"),
+    person("has-green-checked-out-for-a-moment", "git worktree add -q ../on-green mc/green 2>/dev/null && sleep 0.3; for i in 1 2 3 4 5 6 7 8 9; do [ ! -e ../on-green ] || git worktree remove --force ../on-green 2>/dev/null || sleep 0.2; done; true"),
     person("has-the-source-away-for-a-moment", "mv .git ../git-away; sleep 0.4; mv ../git-away .git"),
     person("has-refs-locked-for-a-moment", "touch .git/packed-refs.lock; sleep 0.3; rm -f .git/packed-refs.lock"),
     person("fills-the-journal-with-readers", r#"for i in 1 2 3 4 5; do "$MC" events >/dev/null 2>&1 & done; wait"#),
