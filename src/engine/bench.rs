@@ -312,6 +312,13 @@ impl Bench {
             field(b"a HOME of its own");
             verification.home.iter().for_each(|name| field(name.as_bytes()));
         }
+        let sandbox = &self.settings().sandbox;
+        if sandbox.is_on() {
+            field(b"a fence");
+            sandbox.hidden.iter().for_each(|name| field(name.as_bytes()));
+            field(b"but for");
+            sandbox.readable.iter().for_each(|name| field(name.as_bytes()));
+        }
         for (name, content) in self.copies()? {
             field(b"copy");
             field(name.as_bytes());

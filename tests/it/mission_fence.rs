@@ -174,3 +174,15 @@ fn paths_of_the_fence_are_absolute_or_of_the_home() {
         night.mc(&["mission", "start"]).exits(2).says(&[&format!("sandbox.{key}"), "`../x` is neither"]);
     }
 }
+
+#[test]
+fn p13_a_result_of_a_run_without_a_fence_is_none_of_one_inside() {
+    let mut night = Night::new().fenced();
+    let reused = |night: &Night| {
+        let said: serde_json::Value = serde_json::from_str(&night.mc(&["verify", "--json"]).exits(0).out).unwrap();
+        said["rev"]["reused"].as_bool().unwrap()
+    };
+    assert!(!reused(&night) && reused(&night));
+    night.var("MC_SANDBOX_MODE", "off");
+    assert!(!reused(&night) && reused(&night));
+}
