@@ -2,7 +2,7 @@
 
 use super::branches::broken_branch_rule;
 use super::layers::{Layers, Source};
-use super::settings::{Budget, HIDDEN, HOME, KEEP, PROTECT, READABLE, UNION, VERIFICATION_COMMAND, WRITABLE};
+use super::settings::{Budget, HIDDEN, HOME, KEEP, PROTECT, READABLE, SHARED, UNION, VERIFICATION_COMMAND, WRITABLE};
 use super::stages::Stage;
 use super::value::Value;
 use super::{FILE_NAME, Problem};
@@ -105,7 +105,7 @@ impl Layers {
             let message = format!("must name files or folders of your home, relative to it; `{name}` is not");
             problems.push(Problem::Value { place: self.source(HOME), key: HOME.to_owned(), message });
         }
-        for key in [WRITABLE, READABLE, HIDDEN] {
+        for key in [WRITABLE, SHARED, READABLE, HIDDEN] {
             for path in self.texts(key) {
                 let below = path.strip_prefix('/').or_else(|| path.strip_prefix("~/"));
                 if below.is_none_or(|path| path.split('/').any(|part| part == "..")) {

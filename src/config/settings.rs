@@ -19,6 +19,8 @@ pub(super) const VERIFICATION_COMMAND: &str = "target.verification.command";
 pub(super) const HOME: &str = "target.verification.home";
 /// Paths that agents may write.
 pub(super) const WRITABLE: &str = "sandbox.writable";
+/// Paths that every run may write.
+pub(super) const SHARED: &str = "sandbox.shared";
 /// Paths that may be read although they are hidden.
 pub(super) const READABLE: &str = "sandbox.readable";
 /// Paths that may not be read.
@@ -246,6 +248,9 @@ pub struct Sandbox {
     /// What agents may write beside their workspace: absolute paths, or of the home (`~/`).
     #[serde(default)]
     pub writable: Vec<String>,
+    /// What every run may write, verifications as well: what one leaves there, the next one finds.
+    #[serde(default)]
+    pub shared: Vec<String>,
     /// What may be read although it is hidden, or in a folder of temporary files.
     #[serde(default)]
     pub readable: Vec<String>,
@@ -364,6 +369,7 @@ impl Layers {
             sandbox: Sandbox {
                 mode: if self.text("sandbox.mode") == "auto" { SandboxMode::Auto } else { SandboxMode::Off },
                 writable: self.texts(WRITABLE),
+                shared: self.texts(SHARED),
                 readable: self.texts(READABLE),
                 hidden: self.texts(HIDDEN),
             },

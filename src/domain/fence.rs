@@ -35,6 +35,35 @@ pub const SOCKETS: &[&str] = &[
 /// Variables that name such a socket of the person: a path, or `unix:path=…` or `unix://…`.
 pub const SOCKET_VARIABLES: &[&str] = &["SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "DOCKER_HOST", "GPG_AGENT_INFO"];
 
+/// Folders of the home that tools make at their first use, with the programs that do. Behind a fence they cannot, so these are made
+/// for whoever has the program; what others of the settings name is made for everybody.
+const MADE_BY: &[(&str, &[&str])] = &[
+    ("~/.cargo/registry", &["cargo"]),
+    ("~/.cargo/git", &["cargo"]),
+    ("~/.npm", &["npm"]),
+    ("~/.pnpm-store", &["pnpm"]),
+    ("~/.local/share/pnpm", &["pnpm"]),
+    ("~/.yarn/berry", &["yarn"]),
+    ("~/.bun/install/cache", &["bun"]),
+    ("~/go/pkg", &["go"]),
+    ("~/.m2/repository", &["mvn"]),
+    ("~/.gradle", &["gradle"]),
+    ("~/.claude", &["claude"]),
+    ("~/.codex", &["codex"]),
+    ("~/.gemini", &["gemini"]),
+    ("~/.config/opencode", &["opencode"]),
+    ("~/.local/share/opencode", &["opencode"]),
+    ("~/.local/state/opencode", &["opencode"]),
+    // A file, which its program can make anew.
+    ("~/.claude.json", &[]),
+];
+
+/// Whether a folder that `[sandbox] writable` or `shared` names is made where it is absent, on a machine that has these programs.
+#[must_use]
+pub fn is_made(name: &str, has: impl Fn(&str) -> bool) -> bool {
+    MADE_BY.iter().find(|(known, _)| *known == name).is_none_or(|(_, programs)| programs.iter().any(|name| has(name)))
+}
+
 /// The path of a socket in the value of such a variable.
 #[must_use]
 pub fn socket_path(value: &str) -> Option<&str> {

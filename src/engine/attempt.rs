@@ -22,6 +22,7 @@ use super::shop::Shop;
 use crate::adapters::files;
 use crate::adapters::host::kill::end_traceless;
 use crate::adapters::host::tail;
+use crate::adapters::machine::find_program;
 use crate::adapters::workspace::collect::Collected;
 use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
@@ -236,7 +237,7 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
             }
         }
     };
-    let program = order.spec.run.is_none().then(|| agent_program(shop)).flatten();
+    let named = if order.spec.run.is_none() { agent_files(shop) } else { Vec::new() };
     Job {
         dir: place.root.join("run"),
         cwd: workspace,
@@ -251,19 +252,19 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
         home: Home::Users,
         reach: Reach {
             writable: vec![place.result_folder()],
-            readable: program.into_iter().chain([place.brief()]).collect(),
+            readable: named.into_iter().chain([place.brief()]).collect(),
         },
     }
 }
 
-/// The program of the agent's command line, as far as its first word tells.
-fn agent_program(shop: &Shop) -> Option<PathBuf> {
-    let word = shop.settings().agent.command.as_deref()?.split_whitespace().next()?.to_owned();
-    if word.contains('/') {
-        return Some(PathBuf::from(word)).filter(|path| path.is_absolute());
-    }
-    let path = shop.env.var("PATH")?;
-    std::env::split_paths(path).map(|folder| folder.join(&word)).find(|program| program.is_file())
+/// The files that the agent's command line names: its program, and whatever is given by its path. They may lie where a fence
+/// shows nothing else.
+fn agent_files(shop: &Shop) -> Vec<PathBuf> {
+    let line = shop.settings().agent.command.as_deref().unwrap_or_default();
+    let mut words = line.split_whitespace().map(|word| word.trim_matches(['\'', '"']));
+    let path = shop.env.var("PATH").unwrap_or_default();
+    let program = words.next().and_then(|word| find_program(word, path, Path::new("/")));
+    program.into_iter().chain(words.map(PathBuf::from).filter(|path| path.is_absolute())).collect()
 }
 
 /// The configured command line with one more argument, which reaches it as a positional parameter and never as text of

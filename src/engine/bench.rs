@@ -52,7 +52,7 @@ pub struct Bench {
     /// Where what should be read later is put, when the state directory vanishes with the work.
     pub lasting: Option<PathBuf>,
     settings: Settings,
-    guard: ChildGuard,
+    pub(super) guard: ChildGuard,
     room: Room,
     store: Arc<Mutex<Store>>,
     pool: OnceCell<Arc<Pool>>,
@@ -313,8 +313,12 @@ impl Bench {
             verification.home.iter().for_each(|name| field(name.as_bytes()));
         }
         let sandbox = &self.settings().sandbox;
-        if sandbox.is_on() {
-            field(b"a fence");
+        let unknown = |what| EngineError::Broken { what, hint: "`mc doctor` looks at this machine".to_owned() };
+        let fenced = self.fenced().await.map_err(unknown)?;
+        if fenced.holds() {
+            field(if *fenced == Fenced::Mounts { b"a fence" } else { b"a fence of rules" });
+            sandbox.shared.iter().for_each(|name| field(name.as_bytes()));
+            field(b"without");
             sandbox.hidden.iter().for_each(|name| field(name.as_bytes()));
             field(b"but for");
             sandbox.readable.iter().for_each(|name| field(name.as_bytes()));
@@ -334,6 +338,15 @@ impl Bench {
             field(tags.as_bytes());
         }
         for text in &verification.fingerprint {
+            if fenced.holds() {
+                let env = self.allowed_env(&verification.env);
+                let said = fence::ask(self, text, env).await.map_err(|why| EngineError::Broken {
+                    what: format!("run the fingerprint command `{text}`: {why}"),
+                    hint: "mend target.verification.fingerprint, or remove the command".to_owned(),
+                })?;
+                field(&said);
+                continue;
+            }
             let mut command = CommandLine::new("sh").arg("-c").arg(text).cwd(&self.facts.toplevel).env_clear();
             for (key, value) in self.allowed_env(&verification.env) {
                 command = command.env(key, value);

@@ -7,28 +7,38 @@
 use super::bench::Bench;
 use super::error::chain;
 use super::homes::Home;
+use crate::adapters::clock;
 use crate::adapters::environment::Environment;
 use crate::adapters::files;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::command::{ChildGuard, CommandLine};
 use crate::adapters::host::probe::{Flavour, Isolation};
-use crate::adapters::host::rundir::{Fence, trial_text};
-use crate::adapters::host::supervisor::{FLAG, MOUNTED, OURSELVES};
-use crate::adapters::machine::{Scratch, user};
+use crate::adapters::host::rundir::{Exit, Fence, RunSpec, parse_exit, prepare, trial_text};
+use crate::adapters::host::supervisor::{CONFINE, FLAG, MOUNTED, OURSELVES};
+use crate::adapters::machine::{Scratch, find_program, user};
 use crate::adapters::workspace::layout::{slot_of, temporary_folder};
 use crate::config::settings::Sandbox;
-use crate::domain::fence::{DEVICES, MEMORY, SOCKET_VARIABLES, SOCKETS, TEMPORARY, socket_path};
+use crate::domain::fence::{DEVICES, MEMORY, SOCKET_VARIABLES, SOCKETS, TEMPORARY, is_made, socket_path};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest time for one trial.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Longest time for a line that asks about the machine.
+const LONGEST_ANSWER: Duration = Duration::from_secs(600);
+
+/// Longest text that such a line says of its failure.
+const LONGEST_REASON: u64 = 64 << 10;
+
 /// Whether runs are fenced on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fenced {
-    /// They are.
-    Yes,
+    /// By what each of them sees mounted.
+    Mounts,
+    /// By rules of Landlock, where nobody mounts for them: the reason for that.
+    Rules(String),
     /// The settings do not want one.
     Off,
     /// It was tried and does not hold, because of this.
@@ -36,12 +46,21 @@ pub enum Fenced {
 }
 
 impl Fenced {
-    /// What a report says where one is wanted and there is none.
+    /// Whether there is one.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        matches!(self, Self::Mounts | Self::Rules(_))
+    }
+
+    /// What a report says where there is none, or one with gaps.
     #[must_use]
     pub fn told(&self) -> Option<String> {
         match self {
-            // Nobody asked for one.
-            Self::Yes | Self::Off => None,
+            Self::Mounts => None,
+            Self::Rules(why) => Some(format!(
+                "the fence is one of rules (Landlock), since {why}: /tmp is everybody's, sockets can be reached, programs that mount fail"
+            )),
+            Self::Off => Some("no fence: [sandbox] mode = \"off\", what runs can write whatever you can".to_owned()),
             Self::No(why) => Some(format!("no fence: what runs can write whatever you can ({why})")),
         }
     }
@@ -56,7 +75,7 @@ pub struct Reach {
     pub readable: Vec<PathBuf>,
 }
 
-/// Raises one fence and looks whether it holds.
+/// Raises one fence and looks whether it holds. Folders that runs may write and that are not there yet are made before.
 ///
 /// # Errors
 /// A sentence about infrastructure.
@@ -65,23 +84,104 @@ pub async fn find(bench: &Bench) -> Result<Fenced, String> {
     let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
     let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
     let scratch = Scratch::below(&pool).map_err(failed)?;
-    let fenced = Machine::of(bench, isolation, &pool).try_out(scratch.path()).await?;
+    let machine = Machine::of(bench, isolation, &pool);
+    machine.make_writable();
+    let fenced = machine.try_out(scratch.path()).await?;
     scratch.remove(&[]).map_err(failed)?;
     Ok(fenced)
 }
 
-/// The fence of a job in the slot whose clone is `cwd`; absent where there is none.
+/// The fence of a job in the slot whose clone is `cwd`; absent where there is none. What has the user's HOME, because the settings
+/// want it, writes what agents write; and where a folder of tools cannot be covered, it is the user's own that is written.
 ///
 /// # Errors
 /// A sentence about infrastructure.
 pub async fn around(bench: &Bench, cwd: &Path, home: Home, reach: &Reach) -> Result<Option<Fence>, String> {
-    if *bench.fenced().await? != Fenced::Yes {
+    if !bench.fenced().await?.holds() {
         return Ok(None);
     }
     let isolation = bench.isolation().await.map_err(|e| chain(&e))?;
     let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
     let machine = Machine::of(bench, isolation, &pool);
-    Ok(Some(machine.fence(slot_of(cwd), &temporary_folder(cwd), home, reach)))
+    let (mut home, mut reach) = (home, reach.clone());
+    match bench.homes().await? {
+        None => home = Home::Users,
+        Some(homes) if home == Home::Slots => {
+            let users = bench.env.home().into_iter().flat_map(|users| homes.linked().map(|part| users.join(part)));
+            reach.writable.extend(there(users));
+        }
+        Some(_) => {}
+    }
+    Ok(Some(machine.fence(slot_of(cwd), &temporary_folder(cwd), home, &reach)))
+}
+
+/// What a shell line about this machine says on standard output: a fingerprint command, with the checkout as its folder and nothing
+/// that it may write but temporary files. It ends with whoever asks.
+///
+/// # Errors
+/// A sentence that reads on after what was asked.
+pub async fn ask(bench: &Bench, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, String> {
+    let isolation = bench.isolation().await.map_err(|e| chain(&e))?;
+    let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+    let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
+    let scratch = Scratch::below(&pool).map_err(failed)?;
+    let (slot, dir) = (scratch.path().join("slot"), scratch.path().join("run"));
+    let temporary = slot.join("tmp");
+    files::make_private_dir(&temporary).map_err(failed)?;
+    let fence = Machine::of(bench, isolation, &pool).fence(&slot, &temporary, Home::Users, &Reach::default());
+    // Standard output is what is asked for; the rest goes beside it.
+    let out = temporary.join("out");
+    let argv = ["sh", "-c", "exec sh -c \"$1\" >\"$2\"", "mc", line].map(OsString::from);
+    let spec = RunSpec {
+        dir,
+        cwd: bench.facts.toplevel.clone(),
+        argv: argv.into_iter().chain([out.clone().into()]).collect(),
+        env: env
+            .into_iter()
+            .filter(|(name, _)| name != "TMPDIR")
+            .chain([("TMPDIR".into(), temporary.into())])
+            .collect(),
+        stdin: None,
+        timeout: LONGEST_ANSWER,
+        grace: Duration::ZERO,
+        lease: LONGEST_ANSWER,
+        isolation,
+        program: OURSELVES.into(),
+        cookie: clock::new_cookie(),
+        search_roots: vec![slot],
+        mounts: Vec::new(),
+        fence: Some(fence),
+    };
+    // Our own child, so that it is not left alone as a run would be.
+    let exit = answered(&spec, &bench.guard).await?;
+    let said = files::read_if_there(&out).ok().flatten().unwrap_or_default();
+    let why = files::read_untrusted(&spec.dir.join("out.log"), LONGEST_REASON).unwrap_or_default();
+    scratch.remove(&[]).map_err(failed)?;
+    let why = why.lines().next().map(|line| format!(": {line}")).unwrap_or_default();
+    match exit {
+        Some(0) => Ok(said),
+        Some(code) => Err(format!("it failed (exit code {code}){why}")),
+        None => Err(format!("it was ended{why}")),
+    }
+}
+
+/// Runs a program with its fence as a child of this one; its exit code, if it had one.
+async fn answered(spec: &RunSpec, guard: &ChildGuard) -> Result<Option<i32>, String> {
+    let dir = prepare(spec).map_err(|e| chain(&e))?;
+    let command = CommandLine::new(OURSELVES).arg(FLAG).deadline(LONGEST_ANSWER).env_clear().cwd(&spec.cwd);
+    if spec.isolation.is_ours() {
+        command.arg(&dir).arg("run").run(guard).await.map_err(|e| chain(&e))?;
+        let exit = files::read_untrusted(&dir.join("exit"), LONGEST_REASON);
+        return Ok(exit.as_deref().and_then(parse_exit).and_then(|exit| match exit {
+            Exit::Code(code) => Some(code),
+            _ => None,
+        }));
+    }
+    let command = command.arg(dir.join("run")).arg(CONFINE).args(&spec.argv);
+    let command = spec.env.iter().fold(command, |command, (name, value)| command.env(name, value));
+    let output = command.run(guard).await.map_err(|e| chain(&e))?;
+    files::write_private(&dir.join("out.log"), &output.stderr).map_err(|e| e.to_string())?;
+    Ok(output.code())
 }
 
 /// The machine around a run.
@@ -112,21 +212,22 @@ impl<'a> Machine<'a> {
         if !self.sandbox.is_on() {
             return Ok(Fenced::Off);
         }
-        if !self.isolation.is_ours() {
-            return Ok(Fenced::No(format!("{} makes no mount namespace", self.isolation.word())));
-        }
         let failed = |e: std::io::Error| format!("use {}: {e}", scratch.display());
         let (slot, file) = (scratch.join("slot"), scratch.join("run"));
         files::make_private_dir(&slot).map_err(failed)?;
         let fence = self.fence(&slot, &slot, Home::Users, &Reach::default());
         let text = trial_text(self.isolation, &[], Some(&fence)).map_err(|e| e.to_string())?;
         files::write_private(&file, text.as_bytes()).map_err(failed)?;
-        let command = CommandLine::new(OURSELVES).arg(FLAG).arg(&file).arg("try");
+        let ours = self.isolation.is_ours();
+        let command = CommandLine::new(OURSELVES).arg(FLAG).arg(&file).arg(if ours { "try" } else { CONFINE });
         let output = command.env("LC_ALL", "C").deadline(PATIENCE).run(&ChildGuard::none()).await;
         let output = output.map_err(|e| chain(&e))?;
+        if !ours && output.success() {
+            return Ok(Fenced::Rules(format!("{} makes no mount namespace", self.isolation.word())));
+        }
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(match said.lines().last() {
-            Some(MOUNTED) if output.success() => Fenced::Yes,
+            Some(MOUNTED) if output.success() => Fenced::Mounts,
             Some(why) if why != MOUNTED => Fenced::No(why.to_owned()),
             _ => {
                 let told = String::from_utf8_lossy(&output.stderr);
@@ -135,13 +236,31 @@ impl<'a> Machine<'a> {
         })
     }
 
+    /// Makes the folders that runs may write, as far as there are tools for them. Where one cannot be made, its tool says so.
+    fn make_writable(&self) {
+        if !self.sandbox.is_on() {
+            return;
+        }
+        let path = self.env.var("PATH").unwrap_or_default();
+        let has = |program: &str| find_program(program, path, Path::new("/")).is_some();
+        let names = self.sandbox.writable.iter().chain(&self.sandbox.shared).filter(|name| is_made(name, has));
+        for place in names.filter_map(|name| self.named(name)).filter(|place| place.symlink_metadata().is_err()) {
+            if let Err(e) = files::make_private_dir(&place) {
+                tracing::warn!("make {}, which [sandbox] lets runs write: {e}", place.display());
+            }
+        }
+    }
+
     fn fence(&self, slot: &Path, temporary: &Path, home: Home, reach: &Reach) -> Fence {
         let own = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut places = there(TEMPORARY.iter().map(PathBuf::from));
         // The usual one first.
         places.sort_by_key(|place| TEMPORARY.iter().position(|usual| Path::new(usual) == place));
         let named = |names: &[String]| there(names.iter().filter_map(|name| self.named(name)));
-        let asked = named(&self.sandbox.writable);
+        let mut asked = named(&self.sandbox.shared);
+        if home == Home::Users {
+            asked.extend(named(&self.sandbox.writable));
+        }
         let mut readable = named(&self.sandbox.readable);
         let shown = |path: &PathBuf| readable.contains(path) || asked.contains(path);
         let keys = there(self.sandbox.hidden.iter().filter_map(|name| self.named(name)).chain(self.sockets()));
@@ -150,15 +269,14 @@ impl<'a> Machine<'a> {
         closed.extend(there(self.closed.map(Path::to_owned)));
         let mut writable = vec![own(slot)];
         writable.extend(reach.writable.iter().map(|path| own(path)));
-        if home == Home::Users {
-            writable.extend(asked);
-        }
-        if self.isolation == Isolation::PidNamespace(Flavour::Root) {
+        writable.extend(asked);
+        if user() == 0 && self.isolation != Isolation::PidNamespace(Flavour::User) {
             closed.push("/dev".into());
             writable.extend(there(DEVICES.iter().map(PathBuf::from)));
         }
         let facts = self.facts;
-        let ground = [Some(facts.common_dir.clone()), Some(facts.toplevel.clone()), self.env.home().map(own)];
+        let home = self.env.home().map(own).filter(|home| !writable.contains(home));
+        let ground = [Some(facts.common_dir.clone()), Some(facts.toplevel.clone()), home];
         readable.extend(there(ground.into_iter().flatten().chain(reach.readable.iter().map(|path| own(path)))));
         places.retain(|place| !writable.contains(place));
         // Everything else can be read where it is, and not be written.

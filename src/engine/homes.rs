@@ -94,7 +94,7 @@ pub async fn around(bench: &Bench, cwd: &Path, home: Home, reach: &Reach) -> Res
     around.fence = fence::around(bench, cwd, home, reach).await?;
     let temporary = temporary_folder(cwd);
     let mut seen = temporary.clone();
-    let private = around.fence.iter().flat_map(|fence| &fence.private);
+    let private = around.fence.iter().filter(|_| mounting).flat_map(|fence| &fence.private);
     if let Some((_, place)) = private.into_iter().find(|(_, place)| place.as_os_str().len() <= LONGEST) {
         // It is seen there as well, by everybody who does not ask for TMPDIR.
         seen.clone_from(place);

@@ -1,6 +1,7 @@
 //! What people are told when something went wrong: first what matters, once, and nothing that is not so.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, unit};
 
 #[test]
@@ -285,7 +286,7 @@ fn a_repository_without_a_commit_is_told_to_commit_something() {
 
 #[test]
 fn p2_no_report_says_that_work_is_kept_where_its_pin_is_gone() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off).within(Fence::Off);
     night.repository_is_attacked("that is the test");
     let repo = night.repo().display().to_string();
     let pins = format!("git -C {repo} for-each-ref --format='%(refname)' refs/mc/attempts");

@@ -5,7 +5,7 @@
 //! `MC_KILLS` the sweep over git's writes takes every call of git.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::support::world::{Engine, PATIENCE, Seen, Unit, World, own_file, unit, until, within};
+use super::support::world::{Engine, Fence, PATIENCE, Seen, Unit, World, own_file, unit, until, within};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -34,7 +34,7 @@ fn busy_world(n: u64) -> World {
     let target = &format!("{target}\n{starts}");
     let world = World::with(verification, target);
     world.commit(".gitignore", "build/\n");
-    if n.is_multiple_of(2) { world.searching() } else { world }
+    if n.is_multiple_of(2) { world.searching().within(Fence::Off) } else { world }
 }
 
 /// Thirty units in four waves, each with a file of its own: whatever lands in whatever order, the tree is the same.

@@ -2,6 +2,7 @@
 //! the second never lands.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, unit};
 
 fn dependant(on: &str) -> String {
@@ -25,7 +26,7 @@ fn p2_p9_work_in_one_other_place_is_taken() {
             "git checkout -q -b other; echo p > parser.txt; git add .; git commit -qm p; git checkout -q --detach main~0 2>/dev/null || git checkout -q --detach HEAD~1",
         ),
     ] {
-        let night = Night::new();
+        let night = Night::new().within(Fence::Off);
         night.mission(&[unit("parser", work), dependant("parser")].join("\n")).exits(0);
         assert_eq!(["parser", "after"].map(|id| night.unit(id)), ["landed", "landed"], "{work}");
         assert_eq!(night.sh("git show mc/green:parser.txt; git show mc/green:used.txt"), "p\np", "{work}");
@@ -44,7 +45,7 @@ fn p2_p9_work_elsewhere_that_is_not_plainly_the_work_is_held_and_never_nothing_t
             "for b in one two; do git worktree add -q ../$b -b $b; (cd ../$b; echo p > $b.txt; git add .; git commit -qm p); done",
         ),
     ] {
-        let night = Night::new();
+        let night = Night::new().within(Fence::Off);
         night.mission(&[unit("parser", work), dependant("parser"), unit("one", "echo 1 > one")].join("\n")).exits(3);
         assert_eq!(night.classes("parser"), ["held"], "{work}");
         assert_ne!(night.unit("after"), "landed", "{work}");
@@ -61,7 +62,7 @@ fn p2_p9_work_elsewhere_that_is_not_plainly_the_work_is_held_and_never_nothing_t
 
 #[test]
 fn p9_whoever_says_why_nothing_needs_to_change_is_asked_about_what_it_tried() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[agent]\ncommand = \"sh ~/agent.sh\"");
     let agent = "cat >/dev/null; git worktree add -q ../try -b try; cd ../try; echo t > t; git add .; git commit -qm t
         echo '{\"status\":\"completed\",\"no_op_reason\":\"it is there already\"}' > \"$MC_RESULT\"";
@@ -74,7 +75,7 @@ fn p9_whoever_says_why_nothing_needs_to_change_is_asked_about_what_it_tried() {
 
 #[test]
 fn p2_p9_changes_left_inside_a_submodule_are_no_nothing_to_do() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.sh("git init -q ../lib; git -C ../lib commit -q --allow-empty -m lib; git -c protocol.file.allow=always submodule --quiet add ~/lib lib");
     night.commit("lib");
     let work = "git -c protocol.file.allow=always submodule --quiet update --init; echo precious > lib/new";
@@ -91,7 +92,7 @@ fn p2_p9_changes_left_inside_a_submodule_are_no_nothing_to_do() {
 
 #[test]
 fn p1_what_setup_leaves_is_nobodys_work() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write(".gitignore", "node_modules/\n");
     night.write(
         "mission-control.toml",
@@ -121,7 +122,7 @@ fn p1_what_setup_leaves_is_nobodys_work() {
 
 #[test]
 fn p1_what_the_repository_itself_excludes_stays_out_and_the_list_can_be_written() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.sh(r"printf '*.local\ncaf\351\n' >> .git/info/exclude");
     let plan = [
         unit(
@@ -139,7 +140,7 @@ fn p1_what_the_repository_itself_excludes_stays_out_and_the_list_can_be_written(
 
 #[test]
 fn tracked_files_that_setup_changes_are_left_out_of_the_work() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write("lock", "{}\n");
     night.write("gone", "x\n");
     night.write("touched", "x\n");

@@ -1,7 +1,7 @@
 //! The six experiments a person makes with a new scheduler, with the real program, real git and real processes.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::support::world::{PATIENCE, Unit, World, own_file, unit, until, within};
+use super::support::world::{Fence, PATIENCE, Unit, World, own_file, unit, until, within};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn hangs_at_first(id: &str) -> String {
     let files = own_file(id, 0.0);
     format!(
         "{files}\nif [ $MC_ATTEMPT = 1 ]; then\n  git add -A && git commit -qm 'by hand: {id}'\n  echo more > units/{id}.more\n  \
-         setsid sleep 600 & \n  echo \"$MC_UNIT $MC_ATTEMPT $$ hangs\" >> \"$HOME/witness\"\n  sleep 600\nfi"
+         setsid sleep 600 & \n  echo \"$MC_UNIT $MC_ATTEMPT $$ hangs\" >> \"$HOME/said/witness\"\n  sleep 600\nfi"
     )
 }
 
@@ -157,7 +157,7 @@ fn p10_one_interrupt_lets_running_units_land_and_starts_nothing_new() {
 #[test]
 fn p5_two_interrupts_kill_and_pin_and_resume_finishes() {
     within(120, || {
-        let world = World::new().searching();
+        let world = World::new().searching().within(Fence::Off);
         let engine = world.spawn_mission(&world.plan(&eight(hangs_at_first)[..4]));
         await_hanging(&world, 4);
         engine.signal(Signal::INT);
@@ -186,7 +186,7 @@ fn p5_stop_now_beside_a_live_engine_kills_pins_and_ends() {
 
 #[test]
 fn p5_stop_now_without_an_engine_kills_pins_and_ends() {
-    for world in [World::new, || World::new().searching()] {
+    for world in [World::new, || World::new().searching().within(Fence::Off)] {
         within(120, move || {
             let world = world();
             let mut engine = world.spawn_mission(&world.plan(&eight(hangs_at_first)));

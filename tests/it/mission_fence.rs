@@ -1,6 +1,7 @@
 //! What runs may reach of the machine's files: their own folders, and what the settings name.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, unit};
 
 /// A script that tries each line and says in `told`, a file of the workspace, whether it worked.
@@ -13,7 +14,7 @@ fn tries(lines: &[&str]) -> String {
 
 /// Both kinds of users.
 fn everybody() -> [Night; 2] {
-    [Night::new(), Night::of_an_ordinary_user()].map(Night::fenced)
+    [Night::new(), Night::of_an_ordinary_user()].map(|night| night.within(Fence::Defaults))
 }
 
 fn told(night: &Night) -> String {
@@ -148,26 +149,86 @@ fn agents_write_what_the_settings_name_and_verifications_do_not() {
 }
 
 #[test]
-fn a_mission_that_has_no_fence_although_it_wants_one_says_so() {
-    let night = Night::new().fenced();
-    let settings = "[target.verification]\ncommand = \"sh run.sh\"\n[scheduler]\nisolation = \"search\"\n";
-    night.write("mission-control.toml", settings);
-    night.commit("settings");
-    let why = "no fence: what runs can write whatever you can (search makes no mount namespace)";
-    night.mission(&unit("a", "touch a; echo x >~/written")).exits(0).says(&[why]);
-    assert!(night.report().contains(why), "{}", night.report());
-    assert_eq!(night.sh("cat ~/written"), "x");
-    night.mc(&["doctor"]).says(&[why]);
-    let night = Night::new().fenced();
+fn a_mission_that_wants_no_fence_or_has_none_says_so() {
+    let night = Night::new().within(Fence::Defaults);
     night.mc(&["doctor"]).says(&["what runs can write their own folders"]);
-    let night = Night::new();
-    night.mc(&["doctor"]).says(&["what runs can write whatever you can: [sandbox] mode = \"auto\""]);
+    let night = Night::new().within(Fence::Off);
+    let off = "no fence: [sandbox] mode = \"off\"";
+    night.mc(&["doctor"]).says(&[off]);
+    night.mission(&unit("a", "touch a")).exits(0).says(&[off]);
+    assert!(night.report().contains(off), "{}", night.report());
+    // Sixteen fences of rules are as many as Linux has inside of each other (landlock(7)), and none of mounts is possible there.
+    let night = Night::new().within(Fence::Defaults);
+    night.write("../rules", "isolation search\ncookie trial\nfence on\nwrite /\nend\n");
+    let one = format!("{} --supervise {}/rules confine", env!("CARGO_BIN_EXE_mc"), night.home().display());
+    let inside = |what: &str| format!("{} {} {what}", vec![one.as_str(); 16].join(" "), env!("CARGO_BIN_EXE_mc"));
+    let plan = night.plan(&unit("a", "touch a; echo x >~/written"));
+    let said = night.sh(&inside(&format!("mission start --plan {plan} 2>&1")));
+    assert!(said.contains("no fence: what runs can write whatever you can (restrict a run by Landlock"), "{said}");
+    assert!(night.report().contains("no fence: "), "{}", night.report());
+    assert_eq!(night.sh("cat ~/written"), "x");
+}
+
+#[test]
+fn p6_where_nothing_can_be_mounted_rules_are_the_fence() {
+    for mut night in everybody() {
+        night.var("MC_SCHEDULER_ISOLATION", "search");
+        night.sh("mkdir -p ~/.ssh ~/.cache ~/.config/gh; for f in .ssh/id .netrc .config/gh/hosts.yml; do echo secret >~/$f; done; echo mine >~/mine; ln -s .ssh ~/alias");
+        let talk =
+            "import socket\ns = socket.create_server(('127.0.0.1', 0))\nsocket.create_connection(s.getsockname())\n";
+        night.write("talk.py", talk);
+        night.commit("a program with a port");
+        let (home, state) = (night.home().display().to_string(), night.state().display().to_string());
+        let can = [
+            "echo x >made",
+            "echo x >$MC_RESULT; rm $MC_RESULT",
+            "echo x >$TMPDIR/t",
+            "echo x >/dev/null",
+            "echo x >/dev/stderr",
+            "grep . $MC_BRIEF",
+            "git log -1; git fetch origin; git add -A; git commit -qm x",
+            "cat ~/mine",
+            "echo x >~/.cache/x",
+            "python3 talk.py",
+        ];
+        let cannot = [
+            "echo x >~/mine",
+            "echo x >~/new",
+            "echo x >>$MC_BRIEF",
+            "grep secret ~/.ssh/id",
+            "grep secret ~/alias/id",
+            "grep secret ~/.netrc",
+            "grep secret ~/.config/gh/hosts.yml",
+            "touch /etc/mc-was-here",
+            &format!("echo x >{home}/repo/README"),
+            &format!("git -C {home}/repo update-ref refs/heads/x HEAD"),
+            &format!("cat {state}/mc.db"),
+            &format!("touch {state}/x"),
+            "touch $MC_WORKSPACE/../../x",
+            "mknod device b 7 0",
+            "mount -t tmpfs none /mnt",
+            "kill -0 $PPID",
+        ];
+        night
+            .mission(&unit("a", &tries(&[&can[..], &cannot[..]].concat())))
+            .exits(0)
+            .says(&["one of rules (Landlock)"]);
+        assert!(night.report().contains("one of rules (Landlock)"), "{}", night.report());
+        let told = format!("{}\n", told(&night));
+        for (word, lines) in [("did", &can[..]), ("could not", &cannot[..])] {
+            for line in lines {
+                let line = line.replace("~/", &format!("{home}/"));
+                assert!(told.contains(&format!("{word}: {line}\n")), "{word}: {line}\n{told}");
+            }
+        }
+        night.mc(&["doctor"]).says(&["one of rules (Landlock)"]);
+    }
 }
 
 #[test]
 fn paths_of_the_fence_are_absolute_or_of_the_home() {
-    let night = Night::new().fenced();
-    for key in ["writable", "readable", "hidden"] {
+    let night = Night::new().within(Fence::Defaults);
+    for key in ["writable", "shared", "readable", "hidden"] {
         let settings = format!("[target.verification]\ncommand = \"sh run.sh\"\n[sandbox]\n{key} = [\"../x\"]\n");
         night.write("mission-control.toml", &settings);
         night.commit(key);
@@ -177,7 +238,7 @@ fn paths_of_the_fence_are_absolute_or_of_the_home() {
 
 #[test]
 fn p13_a_result_of_a_run_without_a_fence_is_none_of_one_inside() {
-    let mut night = Night::new().fenced();
+    let mut night = Night::new().within(Fence::Defaults);
     let reused = |night: &Night| {
         let said: serde_json::Value = serde_json::from_str(&night.mc(&["verify", "--json"]).exits(0).out).unwrap();
         said["rev"]["reused"].as_bool().unwrap()

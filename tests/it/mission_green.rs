@@ -1,6 +1,7 @@
 //! Whoever moved green is judged, pins are put right, and what agents do to the user's repository is seen.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, unit};
 
 /// A unit that moves green to a commit of its own, made by this script.
@@ -24,7 +25,7 @@ fn waits(night: &Night, id: &str) -> String {
 
 #[test]
 fn p1_a_green_that_somebody_moved_to_a_red_commit_holds_the_queue() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let good = night.sh("git rev-parse main");
     let plan = [moves_green(&night, "rm tests/alpha.sh"), waits(&night, "one"), waits(&night, "two")].join("\n");
     night.mission(&plan).exits(6).says(&[
@@ -51,7 +52,7 @@ fn p1_a_green_that_somebody_moved_to_a_red_commit_holds_the_queue() {
 
 #[test]
 fn p1_a_red_green_is_mended_by_a_commit_on_top_or_accepted_by_a_person() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let plan = [moves_green(&night, "echo false > tests/alpha.sh"), waits(&night, "one")].join("\n");
     night
         .mission(&plan)
@@ -64,7 +65,7 @@ fn p1_a_red_green_is_mended_by_a_commit_on_top_or_accepted_by_a_person() {
     night.mc(&["report", "--verify"]).exits(0);
     night.audit();
 
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let plan = [moves_green(&night, "rm tests/alpha.sh"), waits(&night, "one")].join("\n");
     night.mission(&plan).exits(6);
     night.mc(&["mission", "stop", "--now"]);
@@ -76,7 +77,7 @@ fn p1_a_red_green_is_mended_by_a_commit_on_top_or_accepted_by_a_person() {
 
 #[test]
 fn p1_a_green_that_somebody_moved_to_a_good_commit_is_judged_and_kept() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let plan = [moves_green(&night, "echo true > tests/gamma.sh"), waits(&night, "one")].join("\n");
     night.mission(&plan).exits(3).says(&["is no worse than before"]);
     assert_eq!(night.unit("one"), "landed");
@@ -87,16 +88,16 @@ fn p1_a_green_that_somebody_moved_to_a_good_commit_is_judged_and_kept() {
 
 #[test]
 fn p1_a_green_that_moved_after_the_last_landing_is_judged_before_the_mission_ends() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.mission(&moves_green(&night, "rm tests/alpha.sh")).exits(6).says(&["which is worse than"]);
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.mission(&moves_green(&night, "echo true > tests/gamma.sh")).exits(3).says(&["is no worse than before"]);
     night.audit();
 }
 
 #[test]
 fn p1_a_moved_green_is_judged_without_files_of_earlier_runs() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write(".gitignore", "build/\n");
     night.settings("mkdir -p build; sh run.sh", "keep = [\"build/\"]\n");
     let repo = night.repo().display().to_string();
@@ -116,7 +117,7 @@ fn p1_a_moved_green_is_judged_without_files_of_earlier_runs() {
 
 #[test]
 fn p2_pins_that_somebody_deleted_or_moved_are_put_right_and_told() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let repo = night.repo().display().to_string();
     let landed = format!("until git -C {repo} cat-file -e mc/green:one 2>/dev/null; do sleep 0.02; done");
     let pins = format!("git -C {repo} for-each-ref --format='%(refname)' refs/mc/attempts");
@@ -142,7 +143,7 @@ fn p2_pins_that_somebody_deleted_or_moved_are_put_right_and_told() {
 
 #[test]
 fn p6_settings_and_hooks_of_the_users_repository_that_changed_meanwhile_hold_the_unit() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("that is the test");
     let repo = night.repo().display().to_string();
     let plan = [
@@ -171,7 +172,7 @@ fn p6_settings_and_hooks_of_the_users_repository_that_changed_meanwhile_hold_the
 
 #[test]
 fn p6_a_head_that_is_the_attempts_own_commit_holds_it() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("that is the test");
     let repo = night.repo().display().to_string();
     let detach = format!(
@@ -184,7 +185,7 @@ fn p6_a_head_that_is_the_attempts_own_commit_holds_it() {
 
 #[test]
 fn p6_quick_stages_that_change_settings_of_the_repository_hold_the_unit() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("that is the test");
     let repo = night.repo().display().to_string();
     let stages = "[[target.verification.stage]]\nname = \"all\"\nrun = \"sh run.sh\"\n
@@ -200,7 +201,7 @@ fn p6_quick_stages_that_change_settings_of_the_repository_hold_the_unit() {
 
 /// A night with one unit whose test does this once, while its change is verified.
 fn verifies(what: &str) -> Night {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("that is the test");
     let repo = night.repo().display().to_string();
     let what = what.replace("REPO", &repo);
@@ -252,7 +253,7 @@ fn p6_what_could_be_a_persons_doing_during_a_verification_is_named_and_holds_nob
 
 #[test]
 fn p6_what_a_person_does_meanwhile_is_named_and_holds_nobody() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("a unit plays the person");
     let repo = night.repo().display().to_string();
     let person = format!(
@@ -270,7 +271,7 @@ fn p6_what_a_person_does_meanwhile_is_named_and_holds_nobody() {
 
 #[test]
 fn p6_a_repository_that_cannot_be_compared_any_more_holds_the_unit() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("a unit hides what it was before");
     let (state, repo) = (night.state().display().to_string(), night.repo().display().to_string());
     let hides = format!("touch a; find {state}/runs -name repository.json -delete; git -C {repo} config a.b c");
@@ -283,7 +284,7 @@ fn p6_a_repository_that_cannot_be_compared_any_more_holds_the_unit() {
 
 #[test]
 fn a_held_unit_gives_no_second_remedy_for_a_green_that_was_judged() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     // What it moved green to is no worse: it was accepted, and others landed on it.
     night.mission(&[moves_green(&night, "touch moved"), waits(&night, "one")].join("\n")).exits(3);
     assert_eq!([night.unit("mover"), night.unit("one")], ["held", "landed"]);
@@ -293,7 +294,7 @@ fn a_held_unit_gives_no_second_remedy_for_a_green_that_was_judged() {
 
 #[test]
 fn p6_a_target_branch_that_an_attempt_moved_is_named_in_every_report() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("a unit moves main");
     let repo = night.repo().display().to_string();
     let moves = format!(

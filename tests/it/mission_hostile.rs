@@ -2,6 +2,7 @@
 //! message says what to do next.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, unit};
 use serde_json::json;
 
@@ -35,7 +36,7 @@ fn clean_views(night: &Night, unit: &str) {
 
 #[test]
 fn p12_titles_descriptions_file_names_and_test_names_are_data() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let text = |s: &str| json!(s).to_string();
     let names = r#"touch -- "\$(touch pwned)" "-rf" "it's" 'a"b' "new
 line" "$(printf 'bad\377utf')" "$(printf 'esc\033[31m')" "\`touch pwned\`"; echo "echo '\$(touch ~/pwned)'" > "tests/\$(touch ~).sh""#;
@@ -57,7 +58,7 @@ line" "$(printf 'bad\377utf')" "$(printf 'esc\033[31m')" "\`touch pwned\`"; echo
 
 #[test]
 fn p12_hostile_names_in_verification_and_conflicts_are_data() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write("evil", "base\n");
     night.commit("base");
     let test = r#"printf 'false\n' > "$(printf 'tests/\033[31m$(touch ~)`touch ~`.sh')""#;
@@ -73,7 +74,7 @@ fn p12_hostile_names_in_verification_and_conflicts_are_data() {
 
 #[test]
 fn p12_ids_that_are_no_names_are_refused_with_their_line() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     for id in ["../up", "$(x)", "-rf", "a b", "a..b", "x.lock", ""] {
         let plan = format!("\n[[unit]]\nid = {}\ntitle = \"t\"\nrun = \"true\"\n", json!(id));
         night.mission(&plan).exits(2).says(&["plan.toml", "id"]);
@@ -91,7 +92,7 @@ fn p12_ids_that_are_no_names_are_refused_with_their_line() {
 
 #[test]
 fn p12_output_of_any_kind_is_read() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     // Fifty million bytes without a line break, NUL, invalid UTF-8, escapes; in the agent's output and the verification's.
     let flood = "head -c 50000000 /dev/zero | tr '\\0' x; printf 'a\\0b\\377\\376\\033[31m\\033]0;t\\007\\n'";
     night.write("flood.sh", flood);
@@ -114,13 +115,13 @@ fn p12_output_of_any_kind_is_read() {
 
 #[test]
 fn p2_what_an_agent_does_to_its_clone_loses_nothing() {
-    hostile_clones(&Night::new());
+    hostile_clones(&Night::new().within(Fence::Off));
 }
 
 /// Root can read what is closed to everybody; others cannot.
 #[test]
 fn p2_what_an_agent_does_to_its_clone_loses_an_ordinary_user_nothing() {
-    let night = Night::of_an_ordinary_user();
+    let night = Night::of_an_ordinary_user().within(Fence::Off);
     hostile_clones(&night);
     assert!(night.report().contains("were closed to their owner and were opened"));
     night.mission(&unit("git", "echo 8 > kept-8; chmod 000 .git; chmod 555 .")).exits(0);
@@ -189,7 +190,7 @@ END"
 
 #[test]
 fn p10_hostile_result_files_and_deleted_folders_hang_nobody() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings(
         "sh run.sh",
         "[agent]\ncommand = \"cat >/dev/null; sh ~/agent/$MC_UNIT\"\n[scheduler]\nmax_attempts = 1\nmax_infrastructure_retries = 1",
@@ -224,7 +225,7 @@ fn p10_hostile_result_files_and_deleted_folders_hang_nobody() {
 #[test]
 fn p12_a_secret_reaches_only_whom_it_was_given_to() {
     for given in [false, true] {
-        let mut night = Night::new();
+        let mut night = Night::new().within(Fence::Off);
         let more = if given { "env = [\"API_TOKEN\"]" } else { "" };
         night.settings(
             "env > ~/env.verification; sh run.sh",
@@ -256,7 +257,7 @@ fn p12_a_secret_reaches_only_whom_it_was_given_to() {
 
 #[test]
 fn p6_variables_of_git_around_mc_do_not_lead_it_elsewhere() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     night.sh("git init -q ../other");
     for (name, value) in [
         ("GIT_DIR", "/nowhere"),
@@ -277,7 +278,7 @@ fn p6_variables_of_git_around_mc_do_not_lead_it_elsewhere() {
 
 #[test]
 fn p7_a_damaged_or_newer_database_is_refused_and_left_as_it_is() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.mission(&unit("a", "touch a")).exits(0);
     let db = night.state().join("mc.db");
     night.sh("sha256sum ../state/mc.db > /dev/null");
@@ -303,7 +304,7 @@ fn p7_a_damaged_or_newer_database_is_refused_and_left_as_it_is() {
 
 #[test]
 fn p2_lost_refs_workspaces_and_state_are_survived() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     night.mission(&unit("a", "touch a")).exits(0);
     night.sh("git for-each-ref --format='delete %(refname)' refs/mc | git update-ref --stdin");
     night.mission(&unit("b", "touch b")).exits(0);
@@ -332,7 +333,7 @@ fn p2_lost_refs_workspaces_and_state_are_survived() {
 
 #[test]
 fn p4_a_full_disk_is_named_and_the_mission_goes_on_when_there_is_room() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     if !night.holds("unshare -m sh -c 'mount -t tmpfs -o size=1m none ../ && true'") {
         eprintln!("skipped: no right to mount a small file system");
         return;
@@ -358,7 +359,7 @@ fn adds(id: &str, file: &str, more: &str) -> String {
 
 #[test]
 fn p6_p8_a_merge_driver_planted_in_the_state_directory_neither_runs_nor_merges() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write("list", "1\n2\n3\n4\n5\n6\n7\n8\n9\n");
     night.commit("list");
     let state = night.repo().parent().unwrap().join("state").display().to_string();
@@ -385,7 +386,7 @@ fn p6_p8_a_merge_driver_planted_in_the_state_directory_neither_runs_nor_merges()
 
 #[test]
 fn files_of_the_union_setting_take_the_lines_of_everybody_without_a_conflict() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[queue]\nunion = [\"CHANGELOG.md\"]");
     night.write("CHANGELOG.md", "# Changes\n");
     night.write("list", "# List\n");
@@ -405,7 +406,7 @@ fn files_of_the_union_setting_take_the_lines_of_everybody_without_a_conflict() {
 
 #[test]
 fn p6_no_setting_of_the_repository_has_mc_run_a_program() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let ran = night.home().join("ran").display().to_string();
     let program = night.home().join("program").display().to_string();
     std::fs::write(&program, format!("#!/bin/sh\necho \"$0 $*\" >> {ran}\nexit 1\n")).unwrap();

@@ -2,6 +2,7 @@
 //! let stay comes from landed trees, a failure with it counts only without it, and green is verified without it.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, unit};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ fn test(name: &str, line: &str) -> String {
 
 /// A night whose units are worked on one after the other, with `build/` and `deps/` ignored.
 fn night(more: &str) -> Night {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write(".gitignore", "build/\ndeps/\n");
     night.settings("sh run.sh", &format!("{more}\n[scheduler.parallel]\nnum_workers = 1"));
     night
@@ -59,7 +60,7 @@ fn p1_files_that_a_rejected_unit_left_decide_nothing() {
 #[test]
 fn p1_a_dependency_that_a_rejected_unit_added_is_not_there_for_the_next() {
     for inputs in ["", "setup_inputs = [\"deps.txt\"]\n"] {
-        let night = Night::new();
+        let night = Night::new().within(Fence::Off);
         night.write(".gitignore", "deps/\n");
         night.write("deps.txt", "a\n");
         let setup = "mkdir -p deps; for d in $(cat deps.txt); do touch deps/$d; done";
@@ -83,7 +84,7 @@ fn p1_a_dependency_that_a_rejected_unit_added_is_not_there_for_the_next() {
 /// says that it must be made again. Without the settings' say it lands on a warm result, and green's cold run tells.
 #[test]
 fn p1_what_setup_made_for_an_earlier_tree_is_found_out() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write(".gitignore", "deps/\n");
     night.write("deps.txt", "a\nb\n");
     let setup = "mkdir -p deps; for d in $(cat deps.txt); do touch deps/$d; done";
@@ -112,7 +113,7 @@ fn p1_files_of_a_landed_tree_that_make_good_work_fail_refuse_nobody() {
 
 #[test]
 fn p1_a_green_that_holds_only_with_files_of_earlier_runs_is_found_named_and_held() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.without_oracle("it lands what needs files of earlier runs");
     night.write(".gitignore", "build/\n");
     // The first change is verified until the others have ended, so that they wait in line.
@@ -159,7 +160,7 @@ fn p1_a_green_that_holds_only_with_files_of_earlier_runs_is_found_named_and_held
 /// Killed while green is verified without files of earlier runs, the next engine comes to the same end.
 #[test]
 fn p4_an_engine_killed_while_green_is_verified_cold_goes_on_and_finds_the_same() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write(".gitignore", "build/\n");
     let command = "echo run >> ~/runs; while test -e ~/wait -a ! -e build; do sleep 0.05; done; sh run.sh";
     night.settings(command, "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 1");
@@ -185,7 +186,7 @@ fn p4_an_engine_killed_while_green_is_verified_cold_goes_on_and_finds_the_same()
 /// What `setup` made before a kill is gone when the workspace is prepared anew, whatever its run says of itself.
 #[test]
 fn p1_p4_a_setup_that_ended_after_its_engine_was_killed_is_run_again_in_the_new_workspace() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write(".gitignore", "build/\n");
     night.write("inputs", "1");
     let setup = "echo setup >> ~/setups; while test -e ~/wait; do sleep 0.05; done; mkdir -p build; touch build/ready";

@@ -2,11 +2,12 @@
 //! green's already.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, unit};
 
 #[test]
 fn p12_new_links_out_of_the_tree_are_refused_before_anything_is_verified() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let outside = night.home().join("outside");
     std::fs::create_dir(&outside).unwrap();
     night.settings("echo run >> $HOME/verified; sh run.sh", "");
@@ -59,7 +60,7 @@ fn p12_new_links_out_of_the_tree_are_refused_before_anything_is_verified() {
 
 #[test]
 fn p12_links_out_of_the_tree_are_noted_where_the_settings_say_so_and_when_a_person_brings_them() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[queue]\nlinks = \"note\"");
     night.mission(&unit("one", "ln -s /etc out")).exits(0);
     assert_eq!(night.unit("one"), "landed");

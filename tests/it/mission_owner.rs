@@ -2,6 +2,7 @@
 //! without end (P3, P4, P11).
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, Running, unit as script};
 use super::support::world::{Engine, PATIENCE, Unit, World, unit, within};
 use std::collections::BTreeSet;
@@ -37,7 +38,7 @@ fn started_once(world: &World) {
 fn p3_p4_without_its_lock_file_there_is_still_one_engine() {
     for gone in [&["engine.lock"][..], &["engine.alive"], &["engine.lock", "engine.alive"]] {
         within(60, move || {
-            let world = World::new();
+            let world = World::new().within(Fence::Off);
             let mut first = world.spawn_mission(&world.plan(&waiting(3)));
             world.await_starts(3);
             for name in gone {
@@ -72,7 +73,7 @@ fn p3_p4_without_its_lock_file_there_is_still_one_engine() {
 #[test]
 fn p4_an_engine_whose_database_is_deleted_ends_and_lands_nothing_more() {
     within(60, || {
-        let world = World::new();
+        let world = World::new().within(Fence::Off);
         let mut units = waiting(2);
         units.push(unit("first", "echo first > first.txt"));
         let mut engine = world.spawn_mission(&world.plan(&units));
@@ -101,7 +102,7 @@ fn p4_an_engine_whose_database_is_deleted_ends_and_lands_nothing_more() {
 #[test]
 fn p3_of_many_starts_at_once_one_runs() {
     within(60, || {
-        let world = World::new();
+        let world = World::new().within(Fence::Off);
         let plan = world.plan(&waiting(2));
         let mut engines: Vec<Engine> = (0..3).map(|_| world.spawn_mission(&plan)).collect();
         world.await_starts(2);
@@ -118,7 +119,7 @@ fn p3_of_many_starts_at_once_one_runs() {
 
 #[test]
 fn p11_a_run_that_says_it_was_killed_is_not_started_without_end() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[scheduler]\nmax_infrastructure_retries = 1");
     let forge = |how: &str| format!("cd \"$(dirname \"$MC_RESULT\")/../run\" || exit 1; {how}; exit 0");
     let plan = [
@@ -140,7 +141,7 @@ fn p11_a_run_that_says_it_was_killed_is_not_started_without_end() {
 
 #[test]
 fn p11_starts_of_every_class_together_have_a_cap() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[scheduler]\nmax_starts = 3\n[agent]\ncommand = \"cat >/dev/null; sh ~/agent\"");
     let agent = "echo again >> more; printf '{\"status\": \"continue\", \"summary\": \"more\"}' > \"$MC_RESULT\"";
     std::fs::write(night.home().join("agent"), agent).unwrap();
@@ -172,7 +173,7 @@ fn claimed_from_the_attic(night: &Night) {
 
 #[test]
 fn p3_an_engine_whose_repository_was_claimed_stops_with_5_and_touches_nothing_more() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let engine = begun(&night, &["a", "b"]);
     let green = night.sh("git rev-parse mc/green");
     claimed_from_the_attic(&night);
@@ -191,7 +192,7 @@ fn p3_an_engine_whose_repository_was_claimed_stops_with_5_and_touches_nothing_mo
 
 #[test]
 fn p3_nobody_takes_over_from_an_engine_that_lives() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     let engine = begun(&night, &["a"]);
     let (own, other) = (night.state().display().to_string(), night.home().join("state2").display().to_string());
     let machine = night.sh("uname -n");
@@ -215,7 +216,7 @@ fn p3_nobody_takes_over_from_an_engine_that_lives() {
 
 #[test]
 fn p3_a_card_that_is_deleted_under_a_mission_is_put_back() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let engine = begun(&night, &["a"]);
     let card = night.sh("git rev-parse refs/mc/owner");
     night.sh("git update-ref -d refs/mc/owner && touch ~/go");
@@ -226,7 +227,7 @@ fn p3_a_card_that_is_deleted_under_a_mission_is_put_back() {
 
 #[test]
 fn p3_a_copy_of_a_repository_is_nobodys() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     let engine = begun(&night, &["a"]);
     night.sh("cp -a . ../copy");
     let own = night.state().display().to_string();
@@ -242,7 +243,7 @@ fn p3_a_copy_of_a_repository_is_nobodys() {
 
 #[test]
 fn p3_a_copied_state_directory_does_not_own_what_the_first_one_owns() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     night.mission(&script("a", "touch a")).exits(0);
     night.sh("cp -a ../state ../state2");
     let own = night.state().display().to_string();
@@ -254,7 +255,7 @@ fn p3_a_copied_state_directory_does_not_own_what_the_first_one_owns() {
 
 #[test]
 fn p6_one_state_directory_tells_nothing_to_a_second_repository() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.mission(&script("a", "touch a")).exits(0);
     night.sh("git clone -q . ../other");
     let there = |args: &[&str]| night.mc(&[&["-C", "../other"], args].concat());
@@ -270,7 +271,7 @@ fn p6_one_state_directory_tells_nothing_to_a_second_repository() {
 
 #[test]
 fn p3_an_engine_in_another_pid_namespace_is_told_and_not_waited_for() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let inside = "unshare --pid --fork --mount-proc";
     if !night.holds(&format!("{inside} true")) {
         eprintln!("SKIPPED: no pid namespace can be made here");
@@ -290,7 +291,7 @@ fn p3_an_engine_in_another_pid_namespace_is_told_and_not_waited_for() {
 
 #[test]
 fn p11_starts_that_a_recorded_stop_ended_use_nothing_up() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[scheduler]\nmax_starts = 2");
     let plan = night.plan(&script("a", "touch ~/began-$MC_ATTEMPT; until [ -e ~/go ]; do sleep 0.05; done; touch a"));
     let mut engine = night.begin(&["mission", "start", "--plan", &plan]);

@@ -2,7 +2,7 @@
 //! loses nothing that was committed or written, and lands nothing twice (P2, P3, P4).
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::support::world::{Unit, World, own_file, unit, until, within};
+use super::support::world::{Fence, Unit, World, own_file, unit, until, within};
 use std::fs::{remove_dir_all, remove_file, write};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ impl Torn {
     fn at_work_in(world: World) -> Self {
         let worker = format!(
             "{}\nif [ $MC_ATTEMPT = 1 ]; then\n  git add -A && git commit -qm 'by hand'\n  echo more > units/more\n  \
-             echo \"$MC_UNIT $MC_ATTEMPT $$ works\" >> \"$HOME/witness\"\n  until [ -e \"$HOME/go\" ]; do sleep 0.02; done\nfi",
+             echo \"$MC_UNIT $MC_ATTEMPT $$ works\" >> \"$HOME/said/witness\"\n  until [ -e \"$HOME/go\" ]; do sleep 0.02; done\nfi",
             own_file("worker", 0.0)
         );
         let units = vec![
@@ -201,7 +201,7 @@ fn p2_a_run_directory_is_gone_but_its_work_is_not() {
 
 #[test]
 fn p5_a_run_directory_is_gone_while_its_unit_lives() {
-    for world in [World::new, || World::new().searching()] {
+    for world in [World::new, || World::new().searching().within(Fence::Off)] {
         within(120, move || {
             let torn = Torn::at_work_in(world());
             remove_dir_all(torn.run()).unwrap();

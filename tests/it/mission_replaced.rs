@@ -1,6 +1,7 @@
 //! Folders of `mc` replaced by links and other folders while missions run: nothing is followed, nothing of others is
 //! rewritten, the other units go on.
 
+use crate::support::fence::Fence;
 use crate::support::night::{Night, unit};
 
 /// The user's repository and two places that have nothing to do with it, as an agent must leave them.
@@ -91,17 +92,17 @@ fn nothing_is_followed(night: Night) {
 
 #[test]
 fn p2_p6_p12_nothing_that_replaces_a_folder_of_the_pool_is_followed_or_rewritten() {
-    nothing_is_followed(Night::new());
+    nothing_is_followed(Night::new().within(Fence::Off));
 }
 
 #[test]
 fn p2_p6_p12_nothing_that_replaces_a_folder_of_the_pool_is_followed_for_an_ordinary_user() {
-    nothing_is_followed(Night::of_an_ordinary_user());
+    nothing_is_followed(Night::of_an_ordinary_user().within(Fence::Off));
 }
 
 #[test]
 fn p6_p12_a_verification_that_replaces_its_workspace_harms_nobody() {
-    let others = Others::of(Night::new(), "");
+    let others = Others::of(Night::new().within(Fence::Off), "");
     let night = &others.night;
     let plan = [
         unit(
@@ -118,7 +119,7 @@ fn p6_p12_a_verification_that_replaces_its_workspace_harms_nobody() {
 
 #[test]
 fn p12_run_folders_and_their_files_that_became_links_are_not_followed() {
-    let others = Others::of(Night::new(), "");
+    let others = Others::of(Night::new().within(Fence::Off), "");
     let night = &others.night;
     night.sh("echo 'code 0' > ../plain/exit; echo end >> ../plain/exit; mkfifo ../plain/pipe");
     let before = night.sh("ls -l --time-style=+ ../plain; cat ../plain/p ../plain/exit");

@@ -1,6 +1,7 @@
 //! The user's repository around a mission: left alone, and told clearly when it stands in the way.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, unit};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -45,7 +46,7 @@ fn hooks(night: &Night, dir: &str) {
 
 #[test]
 fn p6_index_head_branches_config_and_hooks_are_the_same_after_a_mission() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.sh("git branch other; git tag v1; git stash list; git remote add origin /nowhere");
     night.write("untracked", "mine");
     let before = everything(&night.repo());
@@ -75,7 +76,7 @@ fn p6_index_head_branches_config_and_hooks_are_the_same_after_a_mission() {
 
 #[test]
 fn p6_hooks_of_the_repository_and_of_the_user_do_not_run() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     hooks(&night, ".git/hooks");
     hooks(&night, "~/hooks");
     for global in [false, true] {
@@ -93,7 +94,7 @@ fn p6_hooks_of_the_repository_and_of_the_user_do_not_run() {
 
 #[test]
 fn p6_signing_without_a_key_and_a_missing_identity_stop_nobody() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.sh("git config --global commit.gpgsign true; git config --global tag.gpgsign true
          git config --global gpg.program /bin/false");
     night.mission(&unit("a", "touch a; git add a; git commit -qm a; touch b")).exits(0);
@@ -106,7 +107,7 @@ fn p6_signing_without_a_key_and_a_missing_identity_stop_nobody() {
 
 #[test]
 fn p7_a_branch_called_mc_is_refused_with_the_way_out() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.sh("git branch mc");
     night.mission(&unit("a", "touch a")).exits(2).says(&["the branch mc stands in the way", "git branch -m mc mc-old"]);
     night.sh("git branch -m mc mc-old");
@@ -115,7 +116,7 @@ fn p7_a_branch_called_mc_is_refused_with_the_way_out() {
 
 #[test]
 fn p7_green_checked_out_before_the_start_is_refused_with_the_command_that_helps() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.sh("git branch mc/green; git switch -q mc/green");
     night.mission(&unit("a", "touch a")).exits(2).says(&["mc/green is checked out in", "switch main"]);
     night.sh("git switch -q main; git worktree add -q ../tree mc/green");
@@ -126,7 +127,7 @@ fn p7_green_checked_out_before_the_start_is_refused_with_the_command_that_helps(
 
 #[test]
 fn p6_green_checked_out_in_mid_mission_makes_landings_wait() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("a unit plays the person who switches the work tree");
     let repo = night.repo();
     let plan = unit("a", &format!("touch a; git -C {} switch -q mc/green", repo.display()));
@@ -144,7 +145,7 @@ fn p6_green_checked_out_in_mid_mission_makes_landings_wait() {
 
 #[test]
 fn p7_changes_of_tracked_files_are_refused_or_left_out_and_said() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.write("tests/alpha.sh", "true # edited\n");
     night.write("new", "untracked files are nobody's business");
     night.mission(&unit("a", "touch a")).exits(2).says(&["tests/alpha.sh", "--allow-dirty"]).does_not_say(&["new,"]);
@@ -158,7 +159,7 @@ fn p7_changes_of_tracked_files_are_refused_or_left_out_and_said() {
 
 #[test]
 fn p7_uncommitted_edits_of_a_committed_backlog_are_no_plan() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.mc(&["mission", "start"]).exits(2).says(&["no BACKLOG.md in the last commit of main", "mc init"]);
     night.write("BACKLOG.md", "# Backlog\n\n## First\n- id: one\n- run: touch one\n");
     night.commit("backlog");
@@ -170,7 +171,7 @@ fn p7_uncommitted_edits_of_a_committed_backlog_are_no_plan() {
 
 #[test]
 fn p7_shallow_and_partial_sources_are_refused_with_a_hint() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     night.commit("second --allow-empty' --allow-empty -m '");
     night.sh("git config uploadpack.allowFilter true");
     night.sh("git clone -q --depth 1 file://$PWD ../shallow; git clone -q --filter=blob:none file://$PWD ../partial");
@@ -184,7 +185,7 @@ fn p7_shallow_and_partial_sources_are_refused_with_a_hint() {
 
 #[test]
 fn p6_two_state_directories_do_not_share_a_repository() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     night.mission(&unit("a", "touch a")).exits(0);
     let first = night.state().display().to_string();
     let second = night.home().join("second").display().to_string();
@@ -199,13 +200,13 @@ fn p6_two_state_directories_do_not_share_a_repository() {
 
 #[test]
 fn p7_a_missing_target_and_an_unborn_repository_are_refused() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[target]\nbranch = \"trunk\"");
     night.mission(&unit("a", "touch a")).exits(2).says(&["no branch trunk", "target.branch"]);
-    let night = Night::empty();
+    let night = Night::empty().within(Fence::Off);
     night.write("mission-control.toml", "[target.verification]\ncommand = \"true\"\n");
     night.mission(&unit("a", "touch a")).exits(2).says(&["no commit yet", "commit something first"]);
-    let night = Night::empty();
+    let night = Night::empty().within(Fence::Off);
     night.sh("rm -rf .git");
     night.write("mission-control.toml", "[target.verification]\ncommand = \"true\"\n");
     night.mission(&unit("a", "touch a")).exits(6).says(&["find a git repository at", "git init"]);
@@ -213,7 +214,7 @@ fn p7_a_missing_target_and_an_unborn_repository_are_refused() {
 
 #[test]
 fn p6_odd_but_sound_sources_work() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     night.sh("git checkout -q --detach; git clone -q --bare . ../bare.git; git worktree add -q -b side ../linked main");
     let plan = night.plan(&unit("a", "touch a"));
     // From a linked worktree.
@@ -232,7 +233,7 @@ fn p6_odd_but_sound_sources_work() {
 
 #[test]
 fn p1_green_moved_forward_by_a_person_is_verified_and_built_upon() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.sh("git switch -q -c person; echo p > p; git add p; git commit -qm person; git switch -q main");
     let plan = unit("a", &format!("touch a; git -C {} update-ref refs/heads/mc/green person", night.repo().display()));
     night.mission(&plan).exits(0).says(&["somebody moved green to"]);
@@ -245,7 +246,7 @@ fn p1_green_moved_forward_by_a_person_is_verified_and_built_upon() {
 
 #[test]
 fn p1_on_a_red_green_made_by_a_person_nothing_lands_until_it_is_mended() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh >/dev/null", "");
     night.sh("git switch -q -c person; echo false > tests/alpha.sh; git commit -qam person");
     night.sh("git switch -q -c mended; echo true > tests/alpha.sh; git commit -qam mended; git switch -q main");
@@ -262,7 +263,7 @@ fn p1_on_a_red_green_made_by_a_person_nothing_lands_until_it_is_mended() {
 #[test]
 fn p3_green_moved_back_or_deleted_holds_the_queue_with_both_remedies() {
     for how in ["update-ref refs/heads/mc/green main", "update-ref -d refs/heads/mc/green"] {
-        let night = Night::new();
+        let night = Night::new().within(Fence::Off);
         let back =
             format!("{}depends = [\"a\"]\n", unit("b", &format!("touch b; git -C {} {how}", night.repo().display())));
         let said = night.mission(&[unit("a", "touch a"), back].join("\n")).exits(6);
@@ -290,7 +291,7 @@ fn p3_green_moved_back_or_deleted_holds_the_queue_with_both_remedies() {
 
 #[test]
 fn p3_the_other_remedy_for_a_green_moved_back_works_as_it_is_said() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let how = format!("touch b; git -C {} update-ref refs/heads/mc/green main", night.repo().display());
     let back = format!("{}depends = [\"a\"]\n", unit("b", &how));
     night.mission(&[unit("a", "touch a"), back].join("\n")).exits(6).says(&["`mc mission stop --now`, then"]);
@@ -303,7 +304,7 @@ fn p3_the_other_remedy_for_a_green_moved_back_works_as_it_is_said() {
 
 #[test]
 fn p6_an_agent_that_writes_a_ref_of_the_source_is_held_and_named() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("that is the test");
     let work = "touch a; git add a; git commit -qm a";
     let push = |to: &str| format!("{work}; git push -q {} HEAD:{to}", night.repo().display());
@@ -337,7 +338,7 @@ fn p6_an_agent_that_writes_a_ref_of_the_source_is_held_and_named() {
 
 #[test]
 fn p6_a_clone_has_nowhere_to_push() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let plan = unit(
         "a",
         "touch a; git add a; git commit -qm a; ! git push 2>/dev/null; ! git push origin HEAD:main 2>/dev/null",
@@ -349,7 +350,7 @@ fn p6_a_clone_has_nowhere_to_push() {
 
 #[test]
 fn p1_p2_a_source_that_is_packed_pruned_or_migrated_meanwhile_loses_nothing() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("units play the person who tidies up and migrates");
     night.sh("seq 1 20 > m; git add m; git commit -qm m");
     let repo = night.repo().display().to_string();
@@ -384,7 +385,7 @@ fn p1_p2_a_source_that_is_packed_pruned_or_migrated_meanwhile_loses_nothing() {
 
 #[test]
 fn p10_refs_whose_names_are_no_text_stop_nobody_and_are_told_apart() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.sh(
         r#"for name in heads/caf\351 heads/caf\350 tags/v\377 remotes/f\344r/main; do
              git update-ref "$(printf "refs/$name")" HEAD; done; git pack-refs --all; git branch "$(printf 'loose\351')""#,
@@ -404,7 +405,7 @@ fn p10_refs_whose_names_are_no_text_stop_nobody_and_are_told_apart() {
 
 #[test]
 fn p7_a_repository_whose_path_is_no_text_in_one_line_is_refused_at_once_with_that_reason() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     let mc = env!("CARGO_BIN_EXE_mc");
     for (name, reason) in [("caf\\351", "is not UTF-8"), ("two\\nlines", "holds a line break")] {
         for command in ["mission start", "plan", "verify", "doctor", "status", "mission resume"] {

@@ -1,6 +1,7 @@
 //! Work inside submodules: kept, and never landed as a pointer that no clone could follow.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, unit};
 
 /// Makes the submodule's files in a workspace.
@@ -8,7 +9,7 @@ const INIT: &str = "git -c protocol.file.allow=always submodule update -q --init
 
 /// A repository with the submodule `lib`, which comes from `../lib`; `set_up` is how far the person has it.
 fn night_with(set_up: &str) -> Night {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.sh("git init -q -b main ../lib; cd ../lib; echo l > l; git add l; git commit -qm lib");
     night.sh("git -c protocol.file.allow=always submodule add -q ../lib lib 2>&1; git commit -qm sub");
     night.sh(set_up);
@@ -112,7 +113,7 @@ fn p1_a_pointer_to_a_commit_that_can_be_had_lands() {
 
 #[test]
 fn p1_a_repository_that_was_added_as_a_pointer_does_not_land_as_one() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     // With its repository there its files are taken; where that is gone nobody could follow the pointer.
     let made = "git init -q inner; cd inner; echo i > i; git add i; git commit -qm inner; cd ..; git add inner 2>/dev/null; git commit -qm pointer";
     let plan =

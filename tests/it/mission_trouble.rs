@@ -1,6 +1,7 @@
 //! Trouble that is nobody's work: a source that is away for a while or for good, and what a mission does meanwhile.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::support::fence::Fence;
 use super::support::night::{Night, Running, unit};
 
 const UNITS: usize = 8;
@@ -145,7 +146,7 @@ fn p7_a_start_that_is_refused_names_the_cause_and_what_helps() {
 
 #[test]
 fn p10_a_lock_that_git_left_beside_green_is_named_and_suspends_the_mission() {
-    let night = night("1s");
+    let night = night("1s").within(Fence::Off);
     let lock = night.repo().join(".git/refs/heads/mc/green.lock");
     // Each try waits as long as git does for a lock.
     let leaves = format!("touch a; touch {}", lock.display());

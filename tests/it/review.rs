@@ -1,5 +1,6 @@
 //! Faults found by reading the code with hostile eyes; each test shows one of them.
 
+use crate::support::fence::Fence;
 use crate::support::night::{Night, unit};
 use crate::support::repo::{World as Source, within_a_minute};
 use crate::support::world::{World, until, within};
@@ -31,7 +32,7 @@ fn p2_making_room_never_takes_a_slot_that_somebody_has_taken_meanwhile() {
 
 #[test]
 fn p2_a_verification_never_throws_away_a_units_work_that_was_not_collected() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.mission_with(&[unit("a", "touch a"), unit("b", "touch b")].join("\n"), &["--workers", "2"]).exits(0);
     // As a collection that failed leaves it: the work, and the marker that names its attempt.
     let mission = night.status()["mission"]["id"].as_str().unwrap().to_owned();
@@ -45,7 +46,7 @@ fn p2_a_verification_never_throws_away_a_units_work_that_was_not_collected() {
 
 /// A world whose objective is checked by this line.
 fn checked_by(line: &str) -> World {
-    let world = World::new();
+    let world = World::new().within(Fence::Off);
     let path = world.repo().join("mission-control.toml");
     let text = fs::read_to_string(&path).unwrap();
     // A check has a HOME of its own.
@@ -101,7 +102,7 @@ fn killed_in_the_middle(night: &Night, script: &str) {
 
 #[test]
 fn p2_p6_a_mission_is_not_taken_up_in_another_repository() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     killed_in_the_middle(&night, "");
     night.sh("git clone -q . ../other");
     for act in [["mission", "resume"].as_slice(), &["mission", "stop", "--now"]] {
@@ -117,7 +118,7 @@ fn p2_p6_a_mission_is_not_taken_up_in_another_repository() {
 
 #[test]
 fn p3_a_mission_whose_repository_was_taken_over_is_not_resumed_without_a_word() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     killed_in_the_middle(&night, "");
     let (own, other) = (night.state().display().to_string(), night.home().join("state2").display().to_string());
     night.var("MC_STATE_DIR", &other);
@@ -133,7 +134,7 @@ fn p3_a_mission_whose_repository_was_taken_over_is_not_resumed_without_a_word() 
 
 #[test]
 fn p6_p12_copied_files_reach_no_commit_and_are_not_written_through_links() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[target]\ncopy = [\".env\", \"conf/local\"]");
     night.write(".env", "SECRET=1");
     night.write("conf/local", "copied");
@@ -149,7 +150,7 @@ fn p6_p12_copied_files_reach_no_commit_and_are_not_written_through_links() {
 
 #[test]
 fn p8_a_report_that_an_agent_wrote_itself_is_not_taken_for_ours() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     killed_in_the_middle(&night, "echo '{\"end\":\"stopped\"}' > \"$(dirname \"$MC_RESULT\")/../report.json\"");
     let engine = night.begin(&["mission", "resume"]);
     night.sh("touch ~/go");
@@ -159,7 +160,7 @@ fn p8_a_report_that_an_agent_wrote_itself_is_not_taken_for_ours() {
 
 #[test]
 fn p8_edits_of_files_that_mc_keeps_are_no_change() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[agent]\ncommand = \"cat >/dev/null; echo '- done' >> BACKLOG.md\"");
     let plan = "[[unit]]\nid = \"a\"\ntitle = \"a\"\nattempts = 1\n\
                 [[unit]]\nid = \"b\"\ntitle = \"b\"\ndepends = [\"a\"]\nrun = \"touch b\"\n";
@@ -171,7 +172,7 @@ fn p8_edits_of_files_that_mc_keeps_are_no_change() {
 
 #[test]
 fn p6_an_agent_that_merges_what_has_landed_is_not_held() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[green_branch]\ngreen_branch = \"green\"");
     night.repository_is_attacked("a unit plays the person who makes a branch, and green has another name");
     let source = night.repo().display().to_string();
@@ -186,7 +187,7 @@ fn p6_an_agent_that_merges_what_has_landed_is_not_held() {
 
 #[test]
 fn p2_the_target_branch_is_pinned_before_it_is_verified() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.mission(&unit("a", "true")).exits(0);
     night.write("by-hand", "x");
     night.commit("by hand");
@@ -198,7 +199,7 @@ fn p2_the_target_branch_is_pinned_before_it_is_verified() {
 
 #[test]
 fn p12_what_setup_says_about_a_secret_is_not_journaled() {
-    let mut night = Night::new();
+    let mut night = Night::new().within(Fence::Off);
     night.var("TOKEN", "s3cr3t-value");
     night.settings("sh run.sh", "env = [\"TOKEN\"]\n[target]\nsetup = \"echo with $TOKEN; exit 1\"");
     let plan = night.plan(&unit("a", "touch a"));
@@ -231,7 +232,7 @@ fn a_lock_whose_holder_has_not_signed_yet_is_not_taken_for_an_orphans() {
 
 #[test]
 fn p10_a_pipe_in_the_place_of_a_handoff_stops_nobody() {
-    let night = Night::new();
+    let night = Night::new().within(Fence::Off);
     night.settings("sh run.sh", "[agent]\ncommand = \"cat >/dev/null; mkfifo $MC_RESULT; sleep 2.5; touch a\"");
     night.mission("[[unit]]\nid = \"a\"\ntitle = \"a\"\nattempts = 1\n").exits(0);
     assert_eq!(night.unit("a"), "landed");

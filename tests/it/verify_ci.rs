@@ -69,6 +69,7 @@ impl Ci {
         let mut command = std::process::Command::new("/bin/sh");
         command.args(["-ec", script]).current_dir(&ci).env_clear();
         command.env("PATH", path).env("HOME", self.night.home()).env("CI", "true");
+        command.env("MC_SANDBOX_SHARED", self.night.home());
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
         command.env("MC_STATE_DIR", self.night.home().join("temp/mc-state"));
         command.env("GITHUB_HEAD_REF", HOSTILE).env("CI_COMMIT_REF_NAME", HOSTILE);

@@ -33,6 +33,9 @@ use std::time::Duration;
 /// How often the world is looked at, and for how long at most, while something is awaited.
 const POLL: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(180));
 
+/// Where agents and tests leave what the demo looks at: the only folder of theirs that lasts.
+const NOTES: &str = "notes";
+
 /// Variables of the user that the children get; everything else they get is the demo's own.
 const INHERITED: [&str; 6] = ["PATH", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ"];
 
@@ -192,7 +195,7 @@ impl Demo {
     }
 
     fn lines(&self, name: &str) -> Vec<String> {
-        let bytes = files::read_if_there(&self.path().join(name)).ok().flatten().unwrap_or_default();
+        let bytes = files::read_if_there(&self.path().join(NOTES).join(name)).ok().flatten().unwrap_or_default();
         String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
     }
 
@@ -230,7 +233,7 @@ impl Demo {
     }
 
     fn let_go(&self, unit: &str) -> Result<(), EngineError> {
-        let path = self.path().join(format!("go.{unit}"));
+        let path = self.path().join(NOTES).join(format!("go.{unit}"));
         files::write_private(&path, b"").map_err(|source| EngineError::File { path, source })
     }
 
@@ -391,11 +394,14 @@ fn resumed(history: &History) -> Option<usize> {
 fn environment(user: &Environment, folder: &Path) -> Vec<(OsString, OsString)> {
     let mut env: Vec<(OsString, OsString)> =
         INHERITED.iter().filter_map(|name| Some(((*name).into(), user.var(name)?.to_owned()))).collect();
-    let own: [(&str, OsString); 10] = [
+    let own: [(&str, OsString); 12] = [
         ("HOME", folder.join("home").into()),
         ("TMPDIR", folder.join("tmp").into()),
         ("MC_STATE_DIR", folder.join("state").into()),
         ("DEMO_DIR", folder.into()),
+        // What agents and tests leave for the demo to look at, and where its agents are.
+        ("MC_SANDBOX_SHARED", folder.join(NOTES).into()),
+        ("MC_SANDBOX_READABLE", folder.join("agents").into()),
         ("GIT_CONFIG_GLOBAL", "/dev/null".into()),
         ("GIT_CONFIG_SYSTEM", "/dev/null".into()),
         ("GIT_AUTHOR_NAME", "Demo".into()),
@@ -413,7 +419,7 @@ fn write(folder: &Path) -> Result<(), EngineError> {
         let written = files::make_dir(parent).and_then(|()| files::write_private(&path, text.as_bytes()));
         written.map_err(|source| EngineError::File { path: path.clone(), source })
     };
-    for name in ["home", "tmp"] {
+    for name in ["home", "tmp", NOTES] {
         let path = folder.join(name);
         files::make_dir(&path).map_err(|source| EngineError::File { path, source })?;
     }

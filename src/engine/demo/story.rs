@@ -155,7 +155,7 @@ pub const PARTS: [Part; 14] = [
 
 /// What every scripted agent begins with.
 const BEGIN: &str = r#"set -eu
-echo "$MC_UNIT $MC_ATTEMPT" >>"$DEMO_DIR/starts"
+echo "$MC_UNIT $MC_ATTEMPT" >>"$DEMO_DIR/notes/starts"
 feature() {
     sed "s/^features=\"\(.*\)\"/features=\"\1 $1\"/" lib/features.sh >lib/features.new
     mv lib/features.new lib/features.sh
@@ -163,12 +163,12 @@ feature() {
 work_long() {
     beats=0
     # It gives up by itself, should the demo be gone.
-    while [ ! -e "$DEMO_DIR/go.$MC_UNIT" ] && [ "$beats" -lt 3000 ]; do
-        echo "$MC_ATTEMPT" >>"$DEMO_DIR/beat.$MC_UNIT"
+    while [ ! -e "$DEMO_DIR/notes/go.$MC_UNIT" ] && [ "$beats" -lt 3000 ]; do
+        echo "$MC_ATTEMPT" >>"$DEMO_DIR/notes/beat.$MC_UNIT"
         beats=$((beats + 1))
         sleep 0.1 2>/dev/null || sleep 1
     done
-    echo "$MC_ATTEMPT" >>"$DEMO_DIR/done.$MC_UNIT"
+    echo "$MC_ATTEMPT" >>"$DEMO_DIR/notes/done.$MC_UNIT"
 }
 "#;
 
@@ -190,8 +190,8 @@ exit "$status"
 
 /// Fails in its third run: the first one after the two of the red base.
 const CLOCK: &str = r#"# Depends on how busy the machine is, as one does.
-runs=$(($(cat "$DEMO_DIR/clock.runs" 2>/dev/null || echo 0) + 1))
-echo "$runs" >"$DEMO_DIR/clock.runs"
+runs=$(($(cat "$DEMO_DIR/notes/clock.runs" 2>/dev/null || echo 0) + 1))
+echo "$runs" >"$DEMO_DIR/notes/clock.runs"
 [ "$runs" != 3 ]
 "#;
 

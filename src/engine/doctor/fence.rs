@@ -19,9 +19,7 @@ pub async fn look(site: &Site, settings: &Settings, isolation: Option<Isolation>
     let left = scratch.remove(&parents);
     checks.push(match fenced {
         Ok(fenced) => match (fenced.told(), fenced) {
-            (_, Fenced::Off) => {
-                Check::ok("fence", "what runs can write whatever you can: [sandbox] mode = \"auto\" keeps it to its own folders")
-            }
+            (Some(told), Fenced::Off) => Check::ok("fence", told),
             (None, _) => Check::ok(
                 "fence",
                 "what runs can write their own folders and what [sandbox] writable names, and read no key that [sandbox] hidden names",

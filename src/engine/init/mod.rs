@@ -174,9 +174,15 @@ impl Proposal {
     /// # Errors
     /// [`EngineError::Config`] when there is nothing to verify with.
     pub fn settings(&self) -> Result<Settings, EngineError> {
-        let (text, nothing) = (self.draft.text(), BTreeMap::new());
+        // What fence this machine wants is no matter of the file.
+        let text = self.draft.text();
+        let named = self.env.vars().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+        let fence: BTreeMap<String, String> = named
+            .filter(|(name, _)| name.starts_with("MC_SANDBOX_"))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         let path = self.top().join(FILE_NAME);
-        let inputs = Inputs { file: Some((&path, &text)), directory: self.top(), environment: &nothing, flags: &[] };
+        let inputs = Inputs { file: Some((&path, &text)), directory: self.top(), environment: &fence, flags: &[] };
         Ok(Layers::resolve(&inputs)?.settings()?)
     }
 

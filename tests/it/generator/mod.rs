@@ -15,7 +15,7 @@ mod catalogue;
 mod play;
 mod scenario;
 
-use super::support::world::within;
+use super::support::world::{Fence, within};
 use play::play;
 use scenario::{BLOCK, Scenario};
 use std::collections::BTreeSet;
@@ -87,7 +87,8 @@ fn p1_p2_p3_p6_p9_p11_hold_for_hostile_missions() {
 #[test]
 fn p1_p2_p5_p9_hold_for_hostile_missions_that_found_something_once() {
     let found = FOUND.iter().map(|(what, _)| match what.parse() {
-        Ok(seed) => Scenario::of(seed),
+        // They were found without one.
+        Ok(seed) => Scenario { fence: Fence::Off, ..Scenario::of(seed) },
         Err(_) => Scenario::alone(what),
     });
     play_within(found.collect());
@@ -98,7 +99,9 @@ fn p1_p2_p5_p9_hold_for_hostile_missions_that_found_something_once() {
 fn p1_p2_p3_p6_p10_p12_a_planted_fault_is_found() {
     within(300, || {
         for (action, wanted) in catalogue::FALSE {
-            let played = catch_unwind(AssertUnwindSafe(|| play(&Scenario::doing("planted", vec![action]))));
+            let played = catch_unwind(AssertUnwindSafe(|| {
+                play(&Scenario { fence: Fence::Off, ..Scenario::doing("planted", vec![action]) })
+            }));
             let panic = played.expect_err(action.name);
             let text = panic.downcast_ref::<String>().unwrap();
             assert!(text.contains(wanted), "{}: {text}", action.name);

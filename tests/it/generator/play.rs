@@ -30,7 +30,7 @@ const FAST: &str = "[rounds]\nmax_rounds = 1\n[scheduler]\nretry_pause = 0\ncirc
     max_infrastructure_retries = 3\nmax_starts = 9\nsession_timeout = \"60s\"\n";
 
 fn machine(scenario: &Scenario) -> World {
-    let world = World::with("sh run.sh", scenario.target);
+    let world = World::with("sh run.sh", scenario.target).within(scenario.fence);
     let world = if scenario.searching { world.searching() } else { world };
     std::fs::create_dir(world.home().join("side")).unwrap();
     std::fs::write(world.home().join("side/precious"), PRECIOUS).unwrap();

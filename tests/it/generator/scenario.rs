@@ -1,12 +1,15 @@
 //! A mission as a seed composes it: who does what, on which machine.
 
 use super::catalogue::{self, Action, Actor, Own};
-use crate::support::world::{Unit, World, unit};
+use crate::support::world::{Fence, Unit, World, unit};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// So many missions in a row share one shuffled deck of the catalogue: each of them deals a part, all together everything.
 pub const BLOCK: u64 = 40;
+
+/// The folder outside of everything: what happens is noted there, and nobody may touch what lies there.
+pub const SIDE: &str = "side";
 
 /// A unit, what it does besides its honest work, and whether that may land.
 pub struct Member {
@@ -30,9 +33,22 @@ pub struct Scenario {
     pub workers: u8,
     /// No pid namespace is used.
     pub searching: bool,
+    /// What runs may write.
+    pub fence: Fence,
     /// More lines for the sections `[target]` and `[target.verification]`.
     pub target: &'static str,
     pub verification: &'static str,
+}
+
+/// Every second mission has a fence, unless it is said who has one.
+fn fence(usual: bool) -> Fence {
+    match std::env::var("MC_HOSTILE_FENCE").as_deref() {
+        Ok("on") => Fence::Folders(&[SIDE, "said"]),
+        Ok("off") => Fence::Off,
+        Ok(other) => panic!("MC_HOSTILE_FENCE is on or off, not {other}"),
+        Err(_) if usual => Fence::Folders(&[SIDE, "said"]),
+        Err(_) => Fence::Off,
+    }
 }
 
 fn of(actor: Actor) -> Vec<&'static Action> {
@@ -84,6 +100,7 @@ impl Scenario {
             person,
             workers: random.u8(1..5),
             searching: random.u8(..4) == 0,
+            fence: fence(seed % 2 == 1),
             target: if random.u8(..3) == 0 { "setup = 'mkdir -p deps; echo made > deps/made'\n" } else { "" },
             // Files that may stay make what needs them land, to be found out later: `mission_leftovers` has that.
             verification: if !leans && random.u8(..3) == 0 { "keep = [\"build\"]\n" } else { "" },
@@ -115,6 +132,7 @@ impl Scenario {
             person,
             workers: 2,
             searching: std::env::var("MC_HOSTILE_SEARCH").is_ok(),
+            fence: fence(false),
             target: "",
             verification: "",
         }
@@ -158,6 +176,9 @@ impl Scenario {
         let mut text = format!("{} workers", self.workers);
         if self.searching {
             text += ", without namespaces";
+        }
+        if !matches!(self.fence, Fence::Off) {
+            text += ", with a fence";
         }
         let _ = write!(text, ", {}{}", self.target, self.verification);
         for member in &self.members {

@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod cli;
 pub mod engine;
+pub mod fence;
 pub mod left_alone;
 pub mod night;
 pub mod oracle;

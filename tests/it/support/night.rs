@@ -1,6 +1,7 @@
 //! A night with the real program: a home of its own, a repository with a small TAP runner, `mc` with a cleared environment.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use super::fence::Fence;
 use super::left_alone::Watch;
 use super::oracle::{self, Scene};
 use serde_json::Value;
@@ -35,7 +36,7 @@ pub struct Night {
     home: TempDir,
     vars: Vec<(String, String)>,
     ordinary: bool,
-    fenced: bool,
+    fence: Fence,
     watch: Watch,
 }
 
@@ -108,7 +109,7 @@ impl Night {
 
     fn made(ordinary: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let night = Self { home, vars: Vec::new(), ordinary, fenced: false, watch: Watch::default() };
+        let night = Self { home, vars: Vec::new(), ordinary, fence: Fence::default(), watch: Watch::default() };
         std::fs::create_dir_all(night.repo()).unwrap();
         if ordinary {
             std::fs::copy(env!("CARGO_BIN_EXE_mc"), night.home().join("mc")).unwrap();
@@ -122,9 +123,9 @@ impl Night {
         night
     }
 
-    /// With the fence around everything that runs.
-    pub fn fenced(mut self) -> Self {
-        self.fenced = true;
+    /// With this fence around what runs.
+    pub fn within(mut self, fence: Fence) -> Self {
+        self.fence = fence;
         self
     }
 
@@ -235,9 +236,7 @@ impl Night {
             .env("MC_STATE_DIR", self.state())
             .stdin(Stdio::null())
             .process_group(0);
-        if self.fenced {
-            command.env("MC_SANDBOX_MODE", "auto");
-        }
+        self.fence.tell(&mut command, &self.home());
         for (name, value) in &self.vars {
             command.env(name, value);
         }

@@ -12,7 +12,7 @@ pub struct Unit {
 
 /// A unit that runs a script, witnessed: its start and its end are lines in a file outside the tree.
 pub fn unit(id: &str, script: &str) -> Unit {
-    let seen = |what: &str| format!("echo \"$MC_UNIT $MC_ATTEMPT $$ {what}\" >> \"$HOME/witness\"");
+    let seen = |what: &str| format!("echo \"$MC_UNIT $MC_ATTEMPT $$ {what}\" >> \"$HOME/said/witness\"");
     let run = format!("{}\n{script}\n{}\n", seen("start"), seen("end"));
     Unit { id: id.to_owned(), depends: Vec::new(), run, agent: false }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 pub use super::engine::{Engine, Said};
+pub use super::fence::Fence;
 use super::left_alone::{Fingerprint, Watch};
 use super::oracle::{self, Scene};
 pub use super::units::{Unit, own_file, unit};
@@ -68,6 +69,7 @@ pub struct World {
     dir: TempDir,
     next: AtomicU32,
     isolation: &'static str,
+    fence: Fence,
     watch: Watch,
 }
 
@@ -84,7 +86,7 @@ impl World {
     /// A machine with a repository that has no commit yet.
     pub fn empty() -> Self {
         let dir = tempfile::Builder::new().prefix("mc-world-").tempdir().unwrap();
-        let world = Self { dir, next: 1.into(), isolation: "auto", watch: Watch::default() };
+        let world = Self { dir, next: 1.into(), isolation: "auto", fence: Fence::default(), watch: Watch::default() };
         for folder in ["repo", "bin", "said", "agents"] {
             std::fs::create_dir_all(world.home().join(folder)).unwrap();
         }
@@ -114,6 +116,12 @@ impl World {
         self
     }
 
+    /// The same machine with this fence.
+    pub fn within(mut self, fence: Fence) -> Self {
+        self.fence = fence;
+        self
+    }
+
     pub fn home(&self) -> PathBuf {
         self.dir.path().canonicalize().unwrap()
     }
@@ -137,6 +145,7 @@ impl World {
         command.current_dir(self.repo()).env_clear().env("PATH", path).env("HOME", self.home());
         command.env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig")).env("GIT_CONFIG_SYSTEM", "/dev/null");
         command.env("MC_STATE_DIR", self.state()).env("MC_SCHEDULER_ISOLATION", self.isolation).stdin(Stdio::null());
+        self.fence.tell(&mut command, &self.home());
         command
     }
 
@@ -352,7 +361,7 @@ impl World {
 
     /// What the units wrote, in order.
     pub fn witness(&self) -> Vec<Seen> {
-        let text = read_to_string(self.home().join("witness")).unwrap_or_default();
+        let text = read_to_string(self.home().join("said/witness")).unwrap_or_default();
         let seen = |line: &str| {
             let words: Vec<&str> = line.split(' ').collect();
             Seen { unit: words[0].to_owned(), attempt: words[1].parse().unwrap(), what: words[3].to_owned() }

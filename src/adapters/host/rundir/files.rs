@@ -6,6 +6,7 @@
 use super::{Exit, Fence, Mount, RunError, RunSpec};
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::Identity;
+use crate::adapters::host::supervisor::{CONFINE, FLAG, for_others};
 use crate::domain::ending::Ending;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -95,7 +96,11 @@ pub fn command_text(spec: &RunSpec) -> Result<String, RunError> {
     if spec.argv.is_empty() {
         return Err(RunError::Empty);
     }
-    for arg in &spec.argv {
+    // A fence that nobody mounts is the program's own to take on.
+    let confined = spec.fence.is_some() && !spec.isolation.is_ours();
+    let own = [for_others().into(), FLAG.into(), spec.dir.join("run").into(), CONFINE.into()];
+    let first: &[OsString] = if confined { &own } else { &[] };
+    for arg in first.iter().chain(&spec.argv) {
         text += &format!("arg {}\n", encode("the arguments", arg)?);
     }
     Ok(text + "end\n")

@@ -12,7 +12,7 @@ mod mounts;
 pub use aside::put_aside;
 pub use fence::Fence;
 pub use files::{
-    Limits, Program, Settings, Start, parse_command, parse_limits, parse_settings, start_text, trial_text,
+    Limits, Program, Settings, Start, parse_command, parse_exit, parse_limits, parse_settings, start_text, trial_text,
 };
 pub use mounts::Mount;
 
@@ -79,7 +79,7 @@ pub struct RunSpec {
     pub search_roots: Vec<PathBuf>,
     /// What is mounted for it, in this order; nothing where the supervisor is not this program.
     pub mounts: Vec<Mount>,
-    /// What it may reach of the machine's files; absent where the supervisor is not this program.
+    /// What it may reach of the machine's files: by mounts where this program supervises it, by Landlock else.
     pub fence: Option<Fence>,
     /// The program `mc`, for the supervisor of namespaces it makes itself: [`OURSELVES`](crate::adapters::host::supervisor::OURSELVES)
     /// unless somebody else runs.

@@ -5,6 +5,7 @@
 //! of the namespace, waits at the gate, starts the program and reaps. One thread each, because a process with threads can
 //! neither enter a user namespace nor fork into a new pid namespace and go on.
 
+mod confine;
 mod fence;
 mod mounts;
 mod namespace;
@@ -16,7 +17,7 @@ pub use mounts::MOUNTED;
 use crate::adapters::host::probe::Isolation;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// First argument of every stage. Not a command of people: no help lists it.
@@ -24,6 +25,9 @@ pub const FLAG: &str = "--supervise";
 
 /// What the probe says when it works. A program that knows nothing of [`FLAG`] ends with 0 perhaps, but never says so.
 pub const WORKS: &str = "a pid namespace works here";
+
+/// The stage that gives a program its fence by rules: `mc --supervise RUN-FILE confine PROGRAM …`.
+pub const CONFINE: &str = "confine";
 
 /// This very program, even after its file was replaced.
 pub const OURSELVES: &str = "/proc/self/exe";
@@ -50,6 +54,7 @@ pub fn main(args: &[OsString]) -> Option<u8> {
         [_, stage] if *stage == "probed" => namespace::probed(),
         [file, stage] if *stage == "try" => mounts::try_out(Path::new(file)),
         [file, stage] if *stage == "tried" => mounts::tried(Path::new(file)),
+        [file, stage, argv @ ..] if *stage == CONFINE => confine::confine(Path::new(file), argv),
         _ => Err("a stage of a supervisor, started by mc alone; see mc --help".to_owned()),
     };
     Some(done.unwrap_or_else(|reason| {
@@ -67,16 +72,21 @@ fn stage(first: &OsStr, stage: &str) -> Command {
         command.arg0("mc");
         command
     } else {
-        // Closing a descriptor that is only known by its number takes a shell, for which our file has another name. The one
-        // in /proc is for root: in a user namespace the shell may not look at us.
+        // Closing a descriptor that is only known by its number takes a shell.
         let mut command = Command::new("/bin/sh");
-        let named = std::env::current_exe().ok().filter(|path| path.exists());
-        let own = named.unwrap_or_else(|| format!("/proc/{}/exe", std::process::id()).into());
-        command.arg("-c").arg(format!("exec{strangers}; exec \"$@\"")).arg("mc").arg(own);
+        command.arg("-c").arg(format!("exec{strangers}; exec \"$@\"")).arg("mc").arg(for_others());
         command
     };
     command.arg(FLAG).arg(first).arg(stage).env_clear().stdin(Stdio::null());
     command
+}
+
+/// The file of this program as others find it, a shell for example. The name in /proc is for root: in a user namespace the shell may
+/// not look at us.
+#[must_use]
+pub fn for_others() -> PathBuf {
+    let named = std::env::current_exe().ok().filter(|path| path.exists());
+    named.unwrap_or_else(|| format!("/proc/{}/exe", std::process::id()).into())
 }
 
 /// Descriptors from 3 to 9 that whoever started `mc` left open: the program would keep locks and pipes of others. A shell

@@ -106,7 +106,8 @@ pub(super) fn tried(file: &Path) -> Result<u8, String> {
     Ok(0)
 }
 
-fn settings(file: &Path) -> Result<Settings, String> {
+/// What the run file says.
+pub(super) fn settings(file: &Path) -> Result<Settings, String> {
     let settings = read_untrusted(file, SMALL).as_deref().and_then(parse_settings);
     settings.ok_or_else(|| "the run file is incomplete".to_owned())
 }

@@ -1,0 +1,139 @@
+//! The fence of a run where nobody mounts anything for it: rules of Landlock (landlock(7)), which the program gives itself before
+//! it begins.
+//!
+//! Rules only ever allow, for a folder with all that is in it. What is hidden is therefore what nothing beside it reaches: every
+//! folder on the way to it is allowed entry by entry. A name made later beside something hidden cannot be opened.
+
+use super::mounts::settings;
+use crate::adapters::host::rundir::Fence;
+use crate::domain::fence::DEVICES;
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+    Scope, path_beneath_rules,
+};
+use std::ffi::OsStr;
+use std::io::{ErrorKind, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The oldest that can keep a file from being cut off (`truncate`), and lets files move between folders.
+const OLDEST: ABI = ABI::V3;
+
+/// Since this one signals and abstract sockets of others can be out of reach.
+const SCOPES: ABI = ABI::V6;
+
+/// Where the devices are.
+const DEV: &str = "/dev";
+
+/// What is allowed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Rules {
+    read: Vec<PathBuf>,
+    write: Vec<PathBuf>,
+}
+
+impl Rules {
+    fn of(fence: &Fence) -> Self {
+        let kept: Vec<&Path> = fence.closed.iter().chain(&fence.hidden).map(PathBuf::as_path).collect();
+        let mut rules = Self::default();
+        allow(Path::new("/"), &kept, &mut rules.read);
+        for path in &fence.readable {
+            allow_inside(path, &kept, &mut rules.read);
+        }
+        // What is only to be read stays so inside of what may be written.
+        let shut: Vec<&Path> = kept.into_iter().chain(fence.readable.iter().map(PathBuf::as_path)).collect();
+        for path in &fence.writable {
+            allow_inside(path, &shut, &mut rules.write);
+        }
+        // Nobody has folders of temporary files for himself here. One with something in it that is kept stays shut.
+        let shared = fence.private.iter().map(|(_, place)| place).chain(&fence.memory);
+        let open = |place: &&PathBuf| !shut.iter().any(|kept| kept.starts_with(place));
+        rules.write.extend(shared.filter(open).cloned());
+        match fence.closed.iter().any(|path| path == Path::new(DEV)) {
+            true => rules.write.extend(DEVICES.iter().map(PathBuf::from)),
+            false => allow_inside(Path::new(DEV), &shut, &mut rules.write),
+        }
+        rules
+    }
+}
+
+/// Allows a path, but for what is kept.
+fn allow(path: &Path, kept: &[&Path], allowed: &mut Vec<PathBuf>) {
+    if !kept.contains(&path) {
+        allow_inside(path, kept, allowed);
+    }
+}
+
+/// Allows what is in a path, but for what is kept inside of it.
+fn allow_inside(path: &Path, kept: &[&Path], allowed: &mut Vec<PathBuf>) {
+    if !kept.iter().any(|kept| *kept != path && kept.starts_with(path)) {
+        allowed.push(path.to_owned());
+        return;
+    }
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        // A link is followed by whoever opens it, to what is allowed for itself.
+        if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
+            allow(&entry.path(), kept, allowed);
+        }
+    }
+}
+
+/// Gives this process the fence of a run file, with the log beside that file, and becomes the program; without one it only tries.
+pub(super) fn confine(file: &Path, argv: &[&OsStr]) -> Result<u8, String> {
+    let fence = settings(file)?.fence.ok_or("the run file has no fence")?;
+    let mut rules = Rules::of(&fence);
+    // `/dev/stdout` is opened anew by whoever names it.
+    rules.write.push(file.with_file_name("out.log"));
+    restrict(&rules)?;
+    let Some((program, args)) = argv.split_first() else { return Ok(0) };
+    let failed = Command::new(program).args(args).exec();
+    let _ = writeln!(std::io::stderr(), "mc: {}: {failed}", program.display());
+    Ok(if failed.kind() == ErrorKind::NotFound { 127 } else { 126 })
+}
+
+fn restrict(rules: &Rules) -> Result<(), String> {
+    let failed = |e: landlock::RulesetError| format!("restrict a run by Landlock: {e}");
+    let read = AccessFs::from_read(OLDEST);
+    // A device of one's own would lead around everything.
+    let write = AccessFs::from_all(OLDEST) & !(AccessFs::MakeBlock | AccessFs::MakeChar);
+    let list: BitFlags<AccessFs> = AccessFs::ReadDir.into();
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let ruleset = ruleset.handle_access(AccessFs::from_all(OLDEST)).map_err(failed)?;
+    let ruleset = ruleset.set_compatibility(CompatLevel::BestEffort).scope(Scope::from_all(SCOPES)).map_err(failed)?;
+    let created = ruleset.create().map_err(failed)?;
+    let created = created.add_rules(path_beneath_rules(["/"], list)).map_err(failed)?;
+    let created = created.add_rules(path_beneath_rules(&rules.read, read)).map_err(failed)?;
+    let created = created.add_rules(path_beneath_rules(&rules.write, write)).map_err(failed)?;
+    match created.restrict_self().map_err(failed)?.ruleset {
+        RulesetStatus::NotEnforced => Err("restrict a run by Landlock: this kernel has none".to_owned()),
+        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_what_nothing_beside_it_reaches() {
+        let top = tempfile::tempdir().unwrap();
+        let at = |name: &str| top.path().join(name);
+        for name in ["home/keys", "home/repo/.git", "home/work/deep", "etc"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(at("home/keys"), at("home/alias")).unwrap();
+        let mut allowed = Vec::new();
+        allow(top.path(), &[&at("home/keys"), &at("home/work")], &mut allowed);
+        allowed.sort();
+        assert_eq!(allowed, [at("etc"), at("home/repo")]);
+        // A folder that is open inside of a closed one.
+        let mut allowed = Vec::new();
+        allow_inside(&at("home/work/deep"), &[&at("home/work")], &mut allowed);
+        assert_eq!(allowed, [at("home/work/deep")]);
+        allowed.clear();
+        allow(&at("home/keys"), &[&at("home/keys")], &mut allowed);
+        assert!(allowed.is_empty());
+    }
+}
