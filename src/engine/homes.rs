@@ -46,6 +46,8 @@ pub fn have_own(settings: &Settings) -> bool {
 /// # Errors
 /// A sentence about infrastructure.
 pub async fn find(bench: &Bench) -> Result<Homes, String> {
+    // Folders of tools are made for the fence.
+    bench.fenced().await?;
     let isolation = bench.isolation().await.map_err(|e| chain(&e))?;
     let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
     let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
