@@ -298,6 +298,7 @@ async fn finish(
     }
     report.claim = handoff.as_ref().map(|h| h.status);
     report.summary = summary(handoff.as_ref(), log, &ended.end);
+    report.said = handoff.as_ref().map(Handoff::said).unwrap_or_default();
     match collected(shop, order, &place.root, handoff.as_ref()).await {
         Ok(Kept::Gone) => {
             report.end = RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));

@@ -42,6 +42,7 @@ impl Redactor {
     /// Cleans what a report quotes.
     pub fn report(&self, report: &mut AttemptReport) {
         report.summary = self.clean(&report.summary);
+        report.said.texts().for_each(|text| *text = self.clean(text));
         report.hold = report.hold.as_deref().map(|h| self.clean(h));
         report.notes.iter_mut().for_each(|n| *n = self.clean(n));
         report.left_out.iter_mut().for_each(|left| left.path = self.clean(&left.path));

@@ -100,7 +100,7 @@ impl<'a> Account<'a> {
             .filter(|kind| !kind.satisfies() && self.view.state.count(*kind) > 0)
             .map(|kind| format!("{} {}", self.view.state.count(kind), kind.name()))
             .collect();
-        if !undone.is_empty() {
+        if !undone.is_empty() && !over {
             line.push_str(&format!("; not done: {}", undone.join(", ")));
         }
         let held: Vec<&str> = self.in_state(UnitState::Held).map(|unit| unit.spec.id.as_str()).collect();

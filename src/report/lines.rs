@@ -232,15 +232,16 @@ pub fn elapsed(millis: Millis) -> String {
     format!("[{text:>8}] ")
 }
 
-/// `ended: backlog-done, all planned work is done`.
+/// `ended: nothing is left to plan`, `ended: wall-time, the mission used up its time`.
 fn ended(outcome: MissionOutcome, reason: &str, state: &State) -> String {
     let left = aside::beside(state);
     if state.units.is_empty() && outcome == MissionOutcome::BacklogDone && !left.is_empty() {
-        return format!("ended: nothing planned ({}); {left}", word(&outcome));
+        return format!("ended: nothing planned; {left}");
     }
     let left = if left.is_empty() { left } else { format!("; {left}") };
     match reason.trim() {
         "" => format!("ended: {}{left}", word(&outcome)),
+        reason if outcome == MissionOutcome::BacklogDone => format!("ended: {}{left}", short(reason, 4 * LIMIT)),
         reason => format!("ended: {}, {}{left}", word(&outcome), short(reason, 4 * LIMIT)),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::words::{count, short};
 use super::{View, aside};
-use crate::domain::mission::{State, UnitState, deciding_note};
+use crate::domain::mission::{AttemptClass, State, Unit, UnitState, deciding_note};
 use crate::domain::trouble::Cause;
 use crate::domain::values::UnitId;
 
@@ -66,6 +66,7 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         };
         lines.push(format!("{} is held{question} (`mc unit retry {} --say TEXT`)", unit.spec.id, unit.spec.id));
     }
+    lines.extend(state.units.iter().filter_map(doubtful));
     if view.stop_waits() {
         lines.push(format!("no engine works on the mission, and {OF_A_WAITING_STOP}"));
     } else if view.ends_on_resume() {
@@ -85,6 +86,13 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What to look at where an agent changed nothing and did not say that nothing was needed.
+fn doubtful(unit: &Unit) -> Option<String> {
+    let last = unit.attempts.last().filter(|_| unit.state == UnitState::NoOp && unit.spec.run.is_none())?;
+    let said = last.class == Some(AttemptClass::NoOp) && last.said.no_op_reason.is_none() && !last.summary.is_empty();
+    said.then(|| format!("look at {0}: {1} (`mc unit show {0}`)", unit.spec.id, short(&unit.reason, 300)))
 }
 
 /// The common cause that keeps the mission waiting, or has suspended it.

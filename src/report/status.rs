@@ -282,24 +282,32 @@ pub fn truth(view: &View<'_>) -> String {
     let total = count(state.units.len() as u64, "unit");
     let landed = format!("{} of {total} landed", state.count(UnitState::Landed));
     if let Some((outcome, reason, _)) = &state.outcome {
-        let no_op = match state.count(UnitState::NoOp) {
-            0 => String::new(),
-            n => format!(", {n} had nothing to do"),
-        };
+        let rest: String = UnitState::ALL
+            .into_iter()
+            .filter(|kind| *kind != UnitState::Landed)
+            .map(|kind| rest(state, kind))
+            .collect();
         let reason = match rolled_back(view) {
             true => "green was rolled back since, with the marks of what it had".to_owned(),
             false => short(reason, 400),
         };
-        let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
-        let reason = if unmet(state) { format!("{reason}; the objective is not met") } else { reason };
+        let unmet = if unmet(state) { "; the objective is not met" } else { "" };
         let left = aside::beside(state);
-        if state.units.is_empty() && *outcome == MissionOutcome::BacklogDone && !left.is_empty() {
-            let unmet = if unmet(state) { "; the objective is not met" } else { "" };
-            return format!("ended with nothing planned ({}): {left}{unmet}", word(outcome));
+        let planned = *outcome == MissionOutcome::BacklogDone;
+        if state.units.is_empty() && planned && !left.is_empty() {
+            return format!("ended with nothing planned: {left}{unmet}");
         }
-        let landed = if state.units.is_empty() { String::new() } else { format!(", {landed}{no_op}") };
         let left = if left.is_empty() { left } else { format!("; {left}") };
-        return format!("ended {}{landed}{reason}{left}", word(outcome));
+        // That nothing is left to plan is no success, so the word of this outcome does not stand before what landed.
+        return match (planned && !reason.is_empty(), state.units.is_empty()) {
+            (true, true) => format!("ended, {reason}{unmet}{left}"),
+            (true, false) => format!("ended, {reason}: {landed}{rest}{unmet}{left}"),
+            (false, empty) => {
+                let landed = if empty { String::new() } else { format!(", {landed}{rest}") };
+                let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+                format!("ended {}{landed}{reason}{unmet}{left}", word(outcome))
+            }
+        };
     }
     let place = match state.rounds.last() {
         Some(round) => format!(", round {}", round.index),
@@ -332,6 +340,15 @@ pub fn truth(view: &View<'_>) -> String {
         None => why.to_owned(),
     };
     format!("{}, {landed}{place}{why}{stop}", word(&state.mission_state()))
+}
+
+/// What became of units that did not land, after the number of those that did; empty for none.
+fn rest(state: &State, kind: UnitState) -> String {
+    match (state.count(kind), kind) {
+        (0, _) => String::new(),
+        (n, UnitState::NoOp) => format!(", {n} had nothing to do"),
+        (n, kind) => format!(", {n} {}", kind.name()),
+    }
 }
 
 /// A command to type, with what it is good for.

@@ -150,6 +150,12 @@ fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attemp
     if !attempt.summary.is_empty() {
         lines(out, "  said    ", &attempt.summary);
     }
+    for (key, entries) in &attempt.said.lists {
+        lines(out, &format!("  {} ", plain(key)), &entries.join("\n"));
+    }
+    if attempt.said.left_out > 0 {
+        let _ = writeln!(out, "  {} more of its lists than are kept", attempt.said.left_out);
+    }
     for note in &attempt.notes {
         lines(out, "  note    ", note);
     }
@@ -197,6 +203,7 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
             "head": head.map(|tip| &tip.commit),
             "ref": head.filter(|_| !attempt.unpinned).map(|_| attempt_ref(&view.state.mission, &unit.spec.id, attempt.n)),
             "summary": attempt.summary,
+            "said": attempt.said,
             "notes": attempt.notes,
             "proof": attempt.proof,
             "quick": attempt.quick,

@@ -76,7 +76,12 @@ fn a_mission_is_looked_on_at_and_left_running() {
     let mut second = night.begin(&["mission", "attach"]);
     second.said("Ctrl-C leaves this view");
     night.write("../go", "");
-    second.wait().exits(0).says(&["a: landed at ", "ended: backlog-done", "units: 1 landed = 1 unit", "next: "]);
+    second.wait().exits(0).says(&[
+        "a: landed at ",
+        "ended: nothing is left to plan",
+        "units: 1 landed = 1 unit",
+        "next: ",
+    ]);
     night.mc(&["mission", "attach"]).exits(2).says(&["is over", "hint: `mc report`"]);
 }
 

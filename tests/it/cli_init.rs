@@ -235,7 +235,11 @@ fn init_plan_start_lands_a_unit_with_nothing_committed() {
     night.audit();
     // Committed, the same file is the backlog of the next mission.
     night.commit("Mission control");
-    night.mc(&["mission", "start"]).exits(0).says(&["backlog-done"]).does_not_say(&["write-down-the-checks: landed"]);
+    night
+        .mc(&["mission", "start"])
+        .exits(0)
+        .says(&["nothing is left to plan"])
+        .does_not_say(&["write-down-the-checks: landed"]);
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn an_unmet_objective_is_in_the_first_line_with_what_helps() {
     night.settings("sh run.sh", "[target]\ncheck = \"test -e never\"");
     night.mission(&unit("a", "echo a > a.txt")).exits(3);
     let text = night.mc(&["status"]).exits(0).out;
-    let first = "ended backlog-done, 1 of 1 unit landed: nothing is left to plan; the objective is not met";
+    let first = "ended, nothing is left to plan: 1 of 1 unit landed; the objective is not met";
     assert_eq!(text.lines().next(), Some(first));
     assert!(text.contains("next: the check of the objective fails on mc/green"), "{text}");
 }

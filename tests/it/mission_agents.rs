@@ -1,7 +1,7 @@
 //! Agents from the outside: each way an attempt can end, with a shell script as the agent, and what a person is told.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::support::night::Night;
+use super::support::night::{Night, unit};
 
 /// Keeps its brief, then does what `~/agent/UNIT` says. The brief comes on standard input, as text or as a path.
 const AGENT: &str = r#"
@@ -94,11 +94,40 @@ fn p8_changed_no_op_empty_failed_and_continue_end_as_they_should() {
     assert!(night.holds("! git ls-tree --name-only mc/green | grep '^half'"));
     assert!(night.holds("git cat-file -e mc/green:part1 && git cat-file -e mc/green:part2"));
     let report = night.report();
-    for words in ["nothing  no-op: it was there already", "fails  failed", "work kept at refs/mc/attempts/"] {
+    for words in [
+        "nothing  no-op: nothing changed; the agent said \"it was there already\"",
+        "fails  failed",
+        "work kept at refs/mc/attempts/",
+    ] {
         assert!(report.contains(words), "{words}: {report}");
     }
     said.says(&["mc report"]);
     night.audit();
+}
+
+#[test]
+fn p8_what_an_agent_says_of_work_that_is_not_there_is_quoted_and_asks_for_a_look() {
+    let night = night("");
+    let says = |text: &str| format!("echo '{{\"status\":\"completed\",{text}}}' > $MC_RESULT");
+    let lists = r#""summary":"added 12 tests","concerns":["the clock"],"follow_ups":["port it","drop the old one"]"#;
+    let plan = [
+        agent(&night, "lies", &says(lists)),
+        agent(&night, "idle", &says(r#""no_op_reason":"it is there""#)),
+        unit("script", "true"),
+    ];
+    night.mission(&plan.join("\n")).exits(0).says(&["ended: nothing is left to plan\n"]);
+    let lies = "nothing changed; the agent said \"added 12 tests\"";
+    night.mc(&["report"]).exits(0).says(&[
+        "ended, nothing is left to plan: 0 of 3 units landed, 3 had nothing to do\n",
+        &format!("lies  no-op: {lies}\n"),
+        "idle  no-op: nothing changed; the agent said \"it is there\"\n",
+        "script  no-op\n",
+    ]);
+    let look = format!("look at lies: {lies} (`mc unit show lies`)");
+    night.mc(&["status"]).exits(0).says(&["needs you\n", &look]).does_not_say(&["look at idle", "look at script"]);
+    let shown = night.mc(&["unit", "show", "lies"]).exits(0);
+    shown.says(&["  concerns the clock\n", "  follow_ups port it\n             drop the old one\n"]);
+    assert_eq!(night.unit("lies"), "no-op");
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
         .mc(&["mission", "start"])
         .exits(3)
         .says(&["note: 2 items of BACKLOG.md are left aside: second (failed), third (blocked); `mc plan` says why"])
-        .says(&["ended: nothing planned (backlog-done); 2 items of BACKLOG.md are left aside: second (failed), third"])
+        .says(&["ended: nothing planned; 2 items of BACKLOG.md are left aside: second (failed), third"])
         .says(&["next: second: `- status: todo` below its heading in BACKLOG.md, committed, has it planned again"])
         .says(&["by `mc mission start` (`mc plan` lists all that is left aside)"]);
     night.mc(&["report", "--verify"]).exits(0).says(&["ended backlog-done, exit code 3"]);
@@ -260,7 +260,7 @@ fn files_that_cannot_be_read_are_left_alone_and_that_is_said() {
 /// Of a mission that planned nothing because `second` failed and `third` waits for it; the mission before tried them.
 fn p9_every_view_names_what_is_left_aside(night: &Night) {
     let named = "2 items of BACKLOG.md are left aside: second (failed), third (blocked)";
-    night.mc(&["status"]).exits(0).says(&["ended with nothing planned (backlog-done): ", named]);
+    night.mc(&["status"]).exits(0).says(&["ended with nothing planned: ", named]);
     assert_eq!(night.status()["aside"][0]["why"], "failed");
     let items = ["  second  failed: ", "rejected: 1 test passed before", "  third  blocked: ", "depends on second"];
     let report = night.mc(&["report"]).exits(0).says(&[named, "\nleft aside\n"]).says(&items);

@@ -9,7 +9,7 @@ mod result;
 pub use brief::{BriefInput, brief};
 pub use result::read;
 
-use crate::domain::mission::Claim;
+use crate::domain::mission::{Claim, Said};
 
 /// What an agent says about its attempt, with every text capped (summary 2 KiB, lists 50 items of 500 characters).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,4 +34,21 @@ pub struct Handoff {
     pub blockers: Vec<String>,
     /// What should be done next.
     pub follow_ups: Vec<String>,
+}
+
+impl Handoff {
+    /// What of it decides nothing and is kept for people.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        let lists: [(&str, &[String]); 7] = [
+            ("discoveries", &self.discoveries),
+            ("concerns", &self.concerns),
+            ("decisions", &self.decisions),
+            ("blockers", &self.blockers),
+            ("follow_ups", &self.follow_ups),
+            ("files_changed", &self.files_changed),
+            ("commits", &self.commits),
+        ];
+        Said::of(self.no_op_reason.clone(), &lists)
+    }
 }

@@ -5,6 +5,7 @@
 
 use super::budget::Cost;
 use super::evidence::Quick;
+use super::said::Said;
 use crate::domain::backlog::Offer;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
@@ -262,6 +263,9 @@ pub struct AttemptReport {
     /// Summary, question or reason from the handoff or the tail of the output, at most 2 KiB. Untrusted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
+    /// What else it said of its work. Untrusted.
+    #[serde(default, skip_serializing_if = "Said::is_empty")]
+    pub said: Said,
     /// What a person should know: rescued repositories, other tips kept, foreign refs changed, survivors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -325,6 +329,7 @@ impl AttemptReport {
             half_merge: false,
             claim: None,
             summary: String::new(),
+            said: Said::default(),
             notes: Vec::new(),
             left_out: Vec::new(),
             repository: Vec::new(),

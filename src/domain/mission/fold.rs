@@ -6,6 +6,7 @@ use super::event::StopLevel;
 use super::parts::{After, Attempt, Extra, Landing, Outside, Round, Stage, Unit, UnitState, Verifying};
 use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
+use super::said::{Said, no_op};
 use super::state::State;
 use crate::domain::backlog::WAITS;
 use crate::domain::values::{Millis, UnitId};
@@ -87,6 +88,7 @@ impl State {
                         class: None,
                         head: None,
                         summary: String::new(),
+                        said: Said::default(),
                         notes: Vec::new(),
                         proof: String::new(),
                         quick: None,
@@ -118,12 +120,13 @@ impl State {
                         attempt.class = Some(*class);
                         attempt.head.clone_from(&report.head);
                         attempt.summary.clone_from(&report.summary);
+                        attempt.said.clone_from(&report.said);
                         attempt.notes.clone_from(&report.notes);
                         attempt.proof.clone_from(&report.proof);
                         attempt.quick.clone_from(&report.quick);
                     }
                     if *next == NextMove::NoOp {
-                        u.reason.clone_from(&report.summary);
+                        u.reason = no_op(&u.spec, &report.summary);
                     }
                     match class {
                         AttemptClass::FailedWork

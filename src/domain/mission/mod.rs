@@ -39,6 +39,7 @@ mod probe;
 mod record;
 mod replay;
 mod rounds;
+mod said;
 mod state;
 mod step_failures;
 pub mod stopwatch;
@@ -65,6 +66,7 @@ pub use parts::{
 pub use policy::Policy;
 pub use record::{AttemptClass, EndReason, Intake, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
 pub use replay::ReplayError;
+pub use said::Said;
 pub use state::State;
 pub use turns::{Contested, Turn};
 

@@ -6,6 +6,7 @@ use super::books::Known;
 use super::command::MergeSource;
 use super::evidence::Quick;
 use super::record::{AttemptClass, VerifyRole};
+use super::said::Said;
 use super::turns::Turn;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, UnitId};
@@ -110,6 +111,8 @@ pub struct Attempt {
     pub head: Option<Tip>,
     /// Summary, question or reason. Untrusted.
     pub summary: String,
+    /// What else the agent said. Untrusted.
+    pub said: Said,
     /// What a person should know.
     pub notes: Vec<String>,
     /// How the end of its processes was proven.
