@@ -12,6 +12,7 @@ pub mod git;
 pub mod host;
 pub mod machine;
 pub mod nofollow;
+pub mod python;
 pub mod store;
 pub mod terminal;
 pub mod trouble;

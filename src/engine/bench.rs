@@ -5,6 +5,7 @@
 use super::error::{EngineError, chain};
 use super::fence::{self, Fenced};
 use super::homes;
+use super::imports::Imports;
 use super::redact::Redactor;
 use super::site::Site;
 use crate::adapters::clock::EngineClock;
@@ -31,6 +32,7 @@ use crate::domain::values::TreeId;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -63,6 +65,7 @@ pub struct Bench {
     fingerprint: OnceCell<String>,
     tags: Tags,
     copies: OnceLock<Vec<Copied>>,
+    imports: OnceLock<Imports>,
 }
 
 /// A file that is copied into workspaces: its name, and what is in it, if it is there.
@@ -121,6 +124,7 @@ impl Bench {
             fingerprint: OnceCell::new(),
             tags: Tags::default(),
             copies: OnceLock::new(),
+            imports: OnceLock::new(),
         }
     }
 
@@ -258,6 +262,12 @@ impl Bench {
         self.homes.get_or_try_init(|| homes::find(self)).await.map(Some)
     }
 
+    /// What Python environments import from copies of the repository, as it was when it was asked for first.
+    pub fn imports(&self) -> &Imports {
+        let pool = || self.state.pool_in(self.settings().parallel.pool_dir.as_deref());
+        self.imports.get_or_init(|| Imports::find(&self.env, &self.facts, &pool()))
+    }
+
     /// Whether runs are fenced on this machine.
     ///
     /// # Errors
@@ -323,6 +333,11 @@ impl Bench {
             field(b"but for");
             sandbox.readable.iter().for_each(|name| field(name.as_bytes()));
         }
+        self.imports().check(self.settings())?;
+        for folder in &self.imports().searched {
+            field(b"import");
+            field(folder.as_os_str().as_bytes());
+        }
         for (name, content) in self.copies()? {
             field(b"copy");
             field(name.as_bytes());
@@ -331,7 +346,7 @@ impl Bench {
         }
         for name in &verification.env {
             field(name.as_bytes());
-            field(self.env.var(name).map(std::os::unix::ffi::OsStrExt::as_bytes).unwrap_or_default());
+            field(self.env.var(name).map(OsStrExt::as_bytes).unwrap_or_default());
         }
         if let Some(tags) = self.tags.digest(&self.source, &self.facts).await? {
             field(b"tags");

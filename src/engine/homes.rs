@@ -7,6 +7,7 @@
 use super::bench::Bench;
 use super::error::chain;
 use super::fence::{self, Reach};
+use super::imports::PYTHONPATH;
 use crate::adapters::environment::Environment;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::probe::Isolation;
@@ -82,16 +83,24 @@ pub struct Around {
     pub fence: Option<Fence>,
 }
 
-/// What a run in the folder `cwd` sees; nothing of its own where that is no slot. HOME itself is mounted only where what `setup`
+/// What a run in the folder `cwd` sees whose job has `given`; nothing of its own where that is no slot. HOME itself is mounted only where what `setup`
 /// wrote there has to stay as it is.
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn around(bench: &Bench, cwd: &Path, home: Home, reach: &Reach) -> Result<Around, String> {
+pub async fn around(
+    bench: &Bench,
+    cwd: &Path,
+    home: Home,
+    reach: &Reach,
+    given: &[(OsString, OsString)],
+) -> Result<Around, String> {
     let mut around = Around::default();
     if slot_of(cwd) == cwd {
         return Ok(around);
     }
+    let given = given.iter().find(|(name, _)| name == PYTHONPATH).map(|(_, value)| value.as_os_str());
+    around.env.extend(bench.imports().path(bench, cwd, given).map(|path| (PYTHONPATH.into(), path)));
     let mounting = bench.isolation().await.map_err(|e| chain(&e))?.is_ours();
     around.fence = fence::around(bench, cwd, home, reach).await?;
     let temporary = temporary_folder(cwd);

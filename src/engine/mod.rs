@@ -32,6 +32,7 @@ mod foreign;
 mod green_positions;
 mod ground;
 mod homes;
+mod imports;
 mod landing;
 pub mod left;
 mod log;

@@ -52,6 +52,10 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     notes.extend(on.unknown_cost());
     notes.extend(shop.homes().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.and_then(shared));
     notes.extend(shop.fenced().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.told());
+    if let Some((why, hint)) = shop.imports().refusal(shop.settings()) {
+        return Err(environment(why, &hint));
+    }
+    notes.extend(shop.imports().told());
     let green = on.green().await?;
     if let Some(green) = &green {
         notes.extend(unknown_landings(shop, green).await?);

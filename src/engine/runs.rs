@@ -211,7 +211,7 @@ async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
     let failed = |reason| RunError::NotStarted { dir: job.dir.clone(), reason };
     let isolation = bench.isolation().await.map_err(|e| failed(e.to_string()))?;
     let cookie = clock::new_cookie();
-    let around = homes::around(bench, &job.cwd, job.home, &job.reach).await.map_err(failed)?;
+    let around = homes::around(bench, &job.cwd, job.home, &job.reach, &job.env).await.map_err(failed)?;
     let given = |name: &OsString| around.env.iter().any(|(own, _)| own == name);
     let env = job.env.iter().filter(|(name, _)| !given(name)).chain(&around.env).cloned().collect();
     launch(&RunSpec {

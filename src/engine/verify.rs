@@ -167,6 +167,7 @@ impl Job<'_> {
         if after.runs > 0 {
             notes.extend(self.bench.homes().await.map_err(broken)?.and_then(shared));
             notes.extend(self.bench.fenced().await.map_err(broken)?.told());
+            notes.extend(self.bench.imports().told());
         }
         let compare = |after: &Side| {
             base.as_ref().map(|base| {

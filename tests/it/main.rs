@@ -45,6 +45,7 @@ mod mission_fence;
 mod mission_gate;
 mod mission_green;
 mod mission_hostile;
+mod mission_imports;
 mod mission_leftovers;
 mod mission_lfs;
 mod mission_links;

@@ -386,6 +386,14 @@ fn clear(folder: &Path, kept: &[PathBuf]) -> io::Result<bool> {
     Ok(stays)
 }
 
+/// Where a path below a pool is within the clone of a slot, if it is in one.
+#[must_use]
+pub fn work_below(path: &Path) -> Option<PathBuf> {
+    let mut parts = path.components().map(|part| part.as_os_str());
+    parts.find(|part| part.to_string_lossy().starts_with("slot-"))?;
+    (parts.next()? == WORK).then(|| parts.collect())
+}
+
 #[cfg(test)]
 #[path = "layout_tests.rs"]
 mod tests;

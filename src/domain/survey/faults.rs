@@ -54,8 +54,9 @@ impl Fault {
                 "your verification does not notice a broken test file ({path}): it does not run it, or hides its failure"
             ),
             Self::AllBroken(_) => {
-                "your verification does not notice that the sources are garbage: it looks at nothing, or \
-                                   always exits with 0"
+                "your verification does not notice that the sources are garbage: it looks at nothing, \
+                                   always exits with 0, or runs other files than those of its workspace (what is installed \
+                                   elsewhere, a path of another checkout)"
                     .to_owned()
             }
         }

@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod checks;
 pub mod faults;
+pub mod imports;
 pub mod kept;
 pub mod sample;
 

@@ -1,7 +1,11 @@
 //! Python: pytest or unittest, ruff, mypy, bandit; uv and poetry where their lock files are.
 
-use super::{Group, Need, Part, Place, Setup};
+use super::{Group, Need, Part, Place, Setup, below, passed_over};
 use crate::domain::verify::key::StageKind;
+use std::collections::BTreeSet;
+
+/// Most other folders with sources that are named in one line.
+const MOST_SOURCES: usize = 8;
 
 const PYTHON: Need = Need::Program("python3", "apt-get install python3");
 
@@ -36,12 +40,10 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     group.fingerprints.push(("python3", "python3 --version"));
     let (starter, setup) = starter(place);
     group.setup = setup;
-    let pytest = says(place, "pytest") || place.paths().any(|p| p.ends_with("conftest.py"));
+    let pytest = says(place, "pytest") || place.paths().any(|p| p.ends_with("conftest.py")) || bare_functions(place);
     let path = match starter {
-        Starter::Plain if place.paths().any(|p| p.starts_with("src/") && p.ends_with("/__init__.py")) => {
-            "PYTHONPATH=src "
-        }
-        _ => "",
+        Starter::Plain => source_path(place),
+        Starter::Tool(..) => String::new(),
     };
     if pytest {
         let (run, needs) = starter.line("pytest", "python3 -m pip install pytest", "-v");
@@ -61,6 +63,43 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     }
     linters(place, &starter, &mut group);
     (!group.parts.is_empty()).then_some(group)
+}
+
+/// Whether tests are functions of their modules, which unittest does not see.
+fn bare_functions(place: &Place<'_>) -> bool {
+    let tests = || place.texts().filter(|(path, _)| is_test(path));
+    let function =
+        |text: &str| text.lines().any(|line| line.starts_with("def test") || line.starts_with("async def test"));
+    tests().any(|(_, text)| function(text)) && !tests().any(|(_, text)| text.contains("TestCase"))
+}
+
+/// `PYTHONPATH=src:../b/src ` for a place with a `src` folder of its own: beside it those of the other packages of the repository, so
+/// that none is taken from where it happens to be installed. Empty for other layouts.
+fn source_path(place: &Place<'_>) -> String {
+    if !place.paths().any(|path| source_folder(path) == Some("src")) {
+        return String::new();
+    }
+    let all = place.files.paths.iter().filter_map(|path| source_folder(path));
+    let all: BTreeSet<&str> = all.filter(|folder| folder.split('/').all(|part| !passed_over(part))).collect();
+    let own = below(place.folder, "src");
+    let up = if place.folder.is_empty() { "" } else { "../" };
+    let others = all.into_iter().filter(|folder| *folder != own).take(MOST_SOURCES);
+    let path: Vec<String> =
+        std::iter::once("src".to_owned()).chain(others.map(|folder| format!("{up}{folder}"))).collect();
+    let path = path.join(":");
+    format!("PYTHONPATH={} ", shlex::try_quote(&path).unwrap_or("src".into()))
+}
+
+/// `a/src` of `a/src/pa/__init__.py`; nothing of paths that are no packages below a folder `src`.
+fn source_folder(path: &str) -> Option<&str> {
+    let package = path.strip_suffix("/__init__.py")?;
+    let end = if package.starts_with("src/") { 3 } else { package.find("/src/")? + 4 };
+    let folder = &package[..end];
+    (folder.matches('/').count() <= 2 && !folder.split('/').any(is_for_tests)).then_some(folder)
+}
+
+fn is_for_tests(folder: &str) -> bool {
+    ["test", "tests", "testing"].contains(&folder)
 }
 
 fn linters(place: &Place<'_>, starter: &Starter, group: &mut Group) {

@@ -94,6 +94,22 @@ fn python() {
         tests [tests pytest] python3 -m pytest -v
     "#]],
     );
+    proposes(
+        &[
+            ("a/pyproject.toml", ""),
+            ("a/src/pa/__init__.py", ""),
+            ("a/tests/test_a.py", "import pa\ndef test_a(): assert pa"),
+            ("b/pyproject.toml", ""),
+            ("b/src/pb/__init__.py", ""),
+            ("b/tests/fixtures/src/x/__init__.py", ""),
+            ("b/tests/test_b.py", "def test_b(): pass"),
+        ],
+        expect![[r#"
+            Python in a, Python in b
+            a-tests [tests pytest] cd ./a && PYTHONPATH=src:../b/src python3 -m pytest -v
+            b-tests [tests pytest] cd ./b && PYTHONPATH=src:../a/src python3 -m pytest -v
+        "#]],
+    );
     assert_eq!(shown(&[("tools/deep/er/test_x.py", "import pytest")]), "\n");
 }
 

@@ -72,6 +72,7 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
         let target = repository::look(site, &on, &mut checks).await;
         let isolation = machine::isolation(settings, &mut checks).await;
         homes::look(site, settings, isolation, &mut checks).await;
+        imports(site, settings, &mut checks);
         fence::look(site, settings, isolation, &mut checks).await;
         machine::room(site, settings, &mut checks);
         machine::quarantine(site, &mut checks);
@@ -88,6 +89,16 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
         }
     }
     Ok(Examined { checks, let_through })
+}
+
+/// Whether a Python environment would be verified in the place of the tree.
+fn imports(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
+    let imports = super::imports::of(site, settings);
+    match (imports.refusal(settings), imports.told()) {
+        (Some((why, help)), _) => checks.push(Check::problem("imports", why, help)),
+        (None, Some(told)) => checks.push(Check::ok("imports", told)),
+        (None, None) => {}
+    }
 }
 
 /// Repository, settings and state directory, as far as they can be had; what cannot is a problem.

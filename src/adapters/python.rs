@@ -1,0 +1,92 @@
+//! The Python environments that a run would find, and from which folders outside of them they import. Files are looked at;
+//! no Python is started, so nothing of an environment runs.
+
+use super::environment::Environment;
+use super::files::read_text;
+use crate::domain::survey::imports::{Import, of_direct_url, of_loader, of_pth};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Folders of packages in environments that are no virtual ones, below their prefix.
+const PACKAGES: [&str; 2] = ["site-packages", "dist-packages"];
+
+/// Everything that environments on the `PATH`, of `VIRTUAL_ENV` and of the user import from elsewhere. What cannot be read is
+/// passed over: a run could not read it either.
+#[must_use]
+pub fn imports(env: &Environment) -> BTreeSet<Import> {
+    let mut found = BTreeSet::new();
+    for site in packages(&prefixes(env)) {
+        look(&site, &mut found);
+    }
+    // Which of these a shim starts is not known, so they only add to what a run searches.
+    let pyenv = env.var("PYENV_ROOT").map(PathBuf::from).or_else(|| Some(env.home()?.join(".pyenv")));
+    let versions = pyenv.into_iter().flat_map(|root| inside(&root.join("versions"))).collect();
+    let mut perhaps = BTreeSet::new();
+    for site in packages(&versions) {
+        look(&site, &mut perhaps);
+    }
+    found.extend(perhaps.into_iter().filter(|import| matches!(import, Import::Searched(_))));
+    found
+}
+
+fn prefixes(env: &Environment) -> BTreeSet<PathBuf> {
+    let mut prefixes = BTreeSet::new();
+    for folder in env.var("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default() {
+        for name in ["python3", "python"] {
+            let program = folder.join(name);
+            if program.is_file() {
+                prefixes.extend(folder.parent().map(Path::to_owned));
+                let real = program.canonicalize().ok();
+                // An environment has its own packages only, unless it says otherwise.
+                let of_its_own = folder.parent().is_some_and(|prefix| prefix.join("pyvenv.cfg").is_file());
+                let real = real.filter(|_| !of_its_own);
+                prefixes.extend(real.as_deref().and_then(Path::parent).and_then(Path::parent).map(Path::to_owned));
+            }
+        }
+    }
+    prefixes.extend(env.home().map(|home| home.join(".local")));
+    prefixes
+}
+
+/// The folders of packages below these prefixes.
+fn packages(prefixes: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let mut sites = BTreeSet::new();
+    for lib in prefixes.iter().flat_map(|prefix| ["lib", "lib64", "local/lib"].map(|lib| prefix.join(lib))) {
+        let versions = inside(&lib).into_iter();
+        let versions =
+            versions.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("python")));
+        for site in versions.flat_map(|version| PACKAGES.map(|name| version.join(name))) {
+            sites.extend(site.canonicalize().ok());
+        }
+    }
+    sites
+}
+
+fn inside(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn look(site: &Path, found: &mut BTreeSet<Import>) {
+    let mut installed = BTreeSet::new();
+    let before = found.clone();
+    for path in inside(site) {
+        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
+        let text = |path: &Path| read_text(path).unwrap_or_default();
+        if path.is_symlink() {
+            // `flit install --symlink`: found where it points to.
+            found.extend(path.canonicalize().ok().and_then(|to| Some(Import::Searched(to.parent()?.to_owned()))));
+        } else if name.ends_with(".pth") {
+            found.extend(of_pth(site, &text(&path)).filter(|import| import.folder().is_absolute()));
+        } else if name.ends_with(".py") && name.contains("editable") {
+            found.extend(of_loader(&name, &text(&path)));
+        } else if name.ends_with(".dist-info") {
+            installed.extend(of_direct_url(&text(&path.join("direct_url.json"))));
+        }
+    }
+    // What an environment has of its own is no other place.
+    let own = site.parent().and_then(Path::parent).unwrap_or(site);
+    found.retain(|import| before.contains(import) || !import.folder().starts_with(own));
+    let told = |folder: &PathBuf| found.difference(&before).any(|import| import.folder().starts_with(folder));
+    let untold: Vec<PathBuf> = installed.into_iter().filter(|folder| !told(folder)).collect();
+    found.extend(untold.into_iter().map(Import::Fixed));
+}

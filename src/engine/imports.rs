@@ -1,0 +1,161 @@
+//! A Python environment outside of a workspace that imports from the source repository (`pip install -e`), or from a workspace:
+//! what is verified would be those files, not the tree that is to land. Runs have the same folders of their own tree first.
+
+use super::bench::Bench;
+use super::error::EngineError;
+use super::site::Site;
+use crate::adapters::environment::Environment;
+use crate::adapters::git::source::SourceFacts;
+use crate::adapters::python::imports;
+use crate::adapters::workspace::layout::work_below;
+use crate::config::Settings;
+use crate::domain::survey::imports::{Import, hidden_by};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// The variable that names folders which Python searches first.
+pub const PYTHONPATH: &str = "PYTHONPATH";
+
+/// Names that are told of many.
+const TOLD: usize = 5;
+
+/// What is imported from copies of the repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imports {
+    /// Folders relative to its top that are searched.
+    pub searched: BTreeSet<PathBuf>,
+    /// Folders that are taken whatever a run is told.
+    pub fixed: BTreeSet<PathBuf>,
+}
+
+impl Imports {
+    /// Looks at the environments that runs find.
+    #[must_use]
+    pub fn find(env: &Environment, facts: &SourceFacts, pool: &Path) -> Self {
+        let mut found = Self::default();
+        let tops = Tops::of(facts, pool);
+        for import in imports(env) {
+            let Some(folder) = tops.relative(import.folder()) else { continue };
+            match import {
+                Import::Searched(_) => found.searched.insert(folder),
+                Import::Fixed(_) => found.fixed.insert(folder),
+            };
+        }
+        found
+    }
+
+    /// What a person should know; nothing where nothing is imported from here.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        (!self.searched.is_empty()).then(|| {
+            format!(
+                "the Python environment imports from this repository ({}): runs find these folders of their own workspace first, by \
+                 PYTHONPATH",
+                names(&self.searched)
+            )
+        })
+    }
+
+    /// What would be verified in the place of a tree, with what helps; nothing where a tree is.
+    #[must_use]
+    pub fn refusal(&self, settings: &Settings) -> Option<(String, String)> {
+        if !self.fixed.is_empty() {
+            return Some((
+                format!(
+                    "the Python environment imports from this repository itself ({}) in a way that nothing can come before, so \
+                     verifications would see these files and not the change",
+                    names(&self.fixed)
+                ),
+                "install it without -e, or let target.setup make an environment in each workspace (`python3 -m venv .venv`) and \
+                 use that"
+                    .to_owned(),
+            ));
+        }
+        settings.verification.stages.iter().find_map(|stage| {
+            let missing: BTreeSet<PathBuf> = hidden_by(&stage.run, &self.searched).into_iter().collect();
+            (!missing.is_empty()).then(|| {
+                (
+                    format!(
+                        "stage {} sets PYTHONPATH without {}, which the Python environment imports from this repository itself: it \
+                         would verify these files and not the change",
+                        stage.name,
+                        names(&missing)
+                    ),
+                    "add these folders to the PYTHONPATH of its line, or end it with `:$PYTHONPATH`, where runs have them".to_owned(),
+                )
+            })
+        })
+    }
+
+    /// That nothing but trees is verified.
+    ///
+    /// # Errors
+    /// [`EngineError::Broken`].
+    pub fn check(&self, settings: &Settings) -> Result<(), EngineError> {
+        match self.refusal(settings) {
+            Some((why, hint)) => Err(EngineError::Broken { what: format!("verify a tree: {why}"), hint }),
+            None => Ok(()),
+        }
+    }
+
+    /// `PYTHONPATH` of a run in the workspace `work`, when `given` is what it would be; nothing where that stays.
+    #[must_use]
+    pub fn path(&self, bench: &Bench, work: &Path, given: Option<&OsStr>) -> Option<OsString> {
+        let given: Vec<PathBuf> = given.map(|given| std::env::split_paths(given).collect()).unwrap_or_default();
+        let tops = Tops::of(&bench.facts, &bench.state.pool_in(bench.settings().parallel.pool_dir.as_deref()));
+        let own: Vec<PathBuf> = self.searched.iter().map(|folder| work.join(folder)).collect();
+        let rest = given.iter().map(|entry| match tops.relative(entry) {
+            Some(folder) => work.join(folder),
+            None => entry.clone(),
+        });
+        let mut path: Vec<PathBuf> = Vec::new();
+        for entry in own.into_iter().chain(rest) {
+            if !path.contains(&entry) {
+                path.push(entry);
+            }
+        }
+        (path != given).then(|| std::env::join_paths(path).ok()).flatten()
+    }
+}
+
+/// What a site's environments import from it.
+#[must_use]
+pub fn of(site: &Site, settings: &Settings) -> Imports {
+    Imports::find(&site.env, &site.facts, &site.state.pool_in(settings.parallel.pool_dir.as_deref()))
+}
+
+/// Folders that hold the files of the repository.
+struct Tops {
+    source: Vec<PathBuf>,
+    pool: PathBuf,
+}
+
+impl Tops {
+    fn of(facts: &SourceFacts, pool: &Path) -> Self {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let main = facts.common_dir.parent().filter(|_| facts.common_dir.ends_with(".git"));
+        let mut source = vec![real(&facts.toplevel)];
+        source.extend(main.map(real));
+        Self { source, pool: real(pool) }
+    }
+
+    /// Where a folder is in the tree of the repository, if it is in one.
+    fn relative(&self, folder: &Path) -> Option<PathBuf> {
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        if let Ok(below) = folder.strip_prefix(&self.pool) {
+            return work_below(below);
+        }
+        self.source.iter().find_map(|top| folder.strip_prefix(top).ok()).map(Path::to_owned)
+    }
+}
+
+fn names(folders: &BTreeSet<PathBuf>) -> String {
+    let name = |folder: &PathBuf| match folder.as_os_str().is_empty() {
+        true => ".".to_owned(),
+        false => folder.display().to_string(),
+    };
+    let shown: Vec<String> = folders.iter().take(TOLD).map(name).collect();
+    let more = if folders.len() > TOLD { format!(" and {} more", folders.len() - TOLD) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
