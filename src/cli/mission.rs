@@ -35,7 +35,7 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
     }
     warn(&site)?;
     if start.plan.is_none() && !start.detached {
-        say_of_backlog(&site).await;
+        say_of_backlog(&site, &start.only).await;
     }
     if start.detach {
         return detached(context, &site).await;
@@ -107,8 +107,8 @@ async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, Cl
 }
 
 /// What a person should know of the backlog before a mission; one that cannot be read is told of by the start itself.
-async fn say_of_backlog(site: &Site) {
-    let Ok(Ok(Offered { aside, fixed, differs, .. })) = plans::offered(site).await else { return };
+async fn say_of_backlog(site: &Site, only: &[String]) {
+    let Ok(Ok(Offered { aside, fixed, differs, .. })) = plans::offered(site, only).await else { return };
     super::plan::say_of_backlog(site, fixed, differs);
     if !aside.is_empty() {
         output::note(&format!("note: {}; `mc plan` says why and what helps", named(&aside)));
@@ -227,13 +227,16 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
     let site = context.site().await?;
     let look = views::look(&site, None).await?;
     let view = look.view().ok_or_else(no_mission)?;
-    let found = view.state.unit(&id).ok_or_else(|| unknown_unit(unit))?;
+    // A command-line argument holds no NUL; a very long one is cut, so that briefs stay readable.
+    let answer: String = answer.unwrap_or_default().chars().take(4_000).collect();
     if view.state.over() {
-        return Err(CliError::usage(
-            format!("mission {} is over", view.state.mission),
-            "`mc mission start` plans what did not land again",
-        ));
+        plans::reopen(&site, &id, &answer).await?;
+        let text =
+            format!("{id}: the mission is over; the next `mc mission start` plans it again (`mc plan` shows it)");
+        say(context, Some(view.state.mission.as_str()), "next-mission", &text);
+        return Ok(0);
     }
+    let found = view.state.unit(&id).ok_or_else(|| unknown_unit(unit))?;
     let again = [UnitState::Held, UnitState::Failed, UnitState::Rejected, UnitState::Cancelled];
     if !again.contains(&found.state) {
         let hint = match &found.blocked_by {
@@ -244,8 +247,6 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
     }
     let Some(mut store) = site.store()? else { return Err(no_mission()) };
     let mission = view.state.mission.as_str();
-    // A command-line argument holds no NUL; a very long one is cut, so that briefs stay readable.
-    let answer: String = answer.unwrap_or_default().chars().take(4_000).collect();
     // A stop that is decided is gone on with by the next engine; one that waits is withdrawn by the resume.
     let ends = view.ends_on_resume();
     if site.signal(&mut store, "retry-unit", format!("{id}\n{answer}").trim_end())? {

@@ -132,7 +132,7 @@ pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
     let backlog = views::read_backlog(&site.backlog_path())??;
     // The file is what its author has here; what missions made of its items is marked on green. Where that cannot be read,
     // `mc plan` says why.
-    let next = offered(&site).await.ok().and_then(Result::ok);
+    let next = offered(&site, &[]).await.ok().and_then(Result::ok);
     let next = |unit: &UnitId| {
         let next = next.as_ref()?;
         match next.aside.iter().find(|item| item.unit == *unit) {

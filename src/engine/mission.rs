@@ -56,8 +56,9 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     let mission = new_mission_id()
         .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
     let clock = EngineClock::start(0);
-    // Requests meant for an earlier mission do not reach this one.
-    store.signals_take(clock.now())?;
+    // Requests meant for an earlier mission do not reach this one, but for those that are about the next.
+    let requests = store.signals_waiting()?;
+    let reopen = plans::reopened(&requests);
     let until = until(options, clock.now())?;
     let effective = Effective {
         settings,
@@ -70,12 +71,13 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
         mission: mission.clone(),
         at: clock.now(),
         objective: effective.settings.target.objective.clone(),
-        policy: Box::new(Policy { only, until, keeps, ..policy(&effective.settings) }),
+        policy: Box::new(Policy { only, reopen, until, keeps, ..policy(&effective.settings) }),
         plan,
         settings: serde_json::to_value(&effective)
             .map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?,
     };
-    store.append(&mission, clock.now(), &[entry(&first)?])?;
+    let taken: Vec<i64> = requests.iter().map(|request| request.id).collect();
+    store.append_answering(&mission, clock.now(), &[entry(&first)?], &taken)?;
     let state = State::begin(&first).map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
     let mut observers = with_log(site, &state, observers);
     for observer in &mut observers {

@@ -9,6 +9,7 @@ use super::site::Site;
 use super::views::{self, Faulty};
 use crate::adapters::files;
 use crate::adapters::host::command::ChildGuard;
+use crate::adapters::store::Signal;
 use crate::config::Settings;
 use crate::domain::backlog::{self, Aside};
 use crate::domain::mission::Keeps;
@@ -19,7 +20,8 @@ use crate::domain::plan::nearest::{hint, nearest};
 use crate::domain::plan::unsupported::unsupported;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
-use std::collections::BTreeSet;
+use crate::report::aside::{helps, lines};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Reads and checks a plan file: its units in file order.
@@ -54,7 +56,7 @@ pub async fn for_mission(
             let green = views::green(site).await?;
             let landed: BTreeSet<UnitId> =
                 views::landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
-            let chosen = choose(&units, only, &landed)?;
+            let chosen = choose(&units, only, &landed, &[])?;
             units.retain(|unit| chosen.contains(&unit.id));
             units.iter_mut().for_each(|unit| unit.depends.retain(|id| chosen.contains(id)));
             chosen
@@ -67,9 +69,9 @@ pub async fn for_mission(
     if source.resolve(&format!("refs/heads/{branch}")).await?.is_none() {
         return Err(EngineError::Refused(no_target(&source, branch).await));
     }
-    let Offered { units: open, satisfied, fixed, .. } =
-        offered(site).await?.map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
-    let chosen = choose(&open, only, &satisfied)?;
+    let Offered { units: open, satisfied, aside, fixed, .. } =
+        offered(site, only).await?.map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
+    let chosen = choose(&open, only, &satisfied, &aside)?;
     let wanted: Vec<UnitSpec> =
         open.into_iter().filter(|unit| chosen.is_empty() || chosen.contains(&unit.id)).collect();
     needs_agent(&wanted, settings)?;
@@ -97,11 +99,12 @@ pub struct Offered {
 }
 
 /// Reads the backlog that the next mission will: the target branch's with the marks of green, or that of the work tree where
-/// none is committed. The one reading for `mc plan` and `mc mission start`.
+/// none is committed, with closed items that are named here or that a person asked to be done again. The one reading for `mc plan`
+/// and `mc mission start`.
 ///
 /// # Errors
 /// [`EngineError`] when there is none or git fails. The inner result holds the findings.
-pub async fn offered(site: &Site) -> Result<Result<Offered, Faulty>, EngineError> {
+pub async fn offered(site: &Site, named: &[String]) -> Result<Result<Offered, Faulty>, EngineError> {
     let source = site.source(ChildGuard::none());
     let (branch, green) = (views::target_branch(site), views::green_name(site));
     let green = source.resolve(&green).await?;
@@ -132,10 +135,12 @@ pub async fn offered(site: &Site) -> Result<Result<Offered, Faulty>, EngineError
         Some(green) => source.landed_units(&green.commit).await?,
         None => Vec::new(),
     };
-    let offer = match offer(&String::from_utf8_lossy(&bytes), &landed) {
+    let mut offer = match offer(&String::from_utf8_lossy(&bytes), &landed) {
         Ok(offer) => offer,
         Err(findings) => return Ok(Err(Faulty { path, findings })),
     };
+    let asked = waiting_requests(site)?.into_iter().map(|(unit, _)| unit);
+    offer.reopen(&asked.chain(named.iter().filter_map(|name| UnitId::new(name.trim()).ok())).collect());
     let satisfied: BTreeSet<UnitId> = offer.satisfied.into_iter().collect();
     let (units, waiting) = graph::without_waiting(offer.units, &satisfied);
     let there = units.iter().map(|unit| unit.id.clone()).chain(satisfied.iter().cloned()).collect();
@@ -144,6 +149,39 @@ pub async fn offered(site: &Site) -> Result<Result<Offered, Faulty>, EngineError
         return Ok(Err(Faulty { path, findings }));
     }
     Ok(Ok(Offered { units, satisfied, aside, fixed, differs }))
+}
+
+/// The request of a person that an item is done again by the next mission.
+const REOPEN: &str = "reopen-unit";
+
+/// Items that a person asked to be done again, with what was said to that, among these requests.
+#[must_use]
+pub fn reopened(requests: &[Signal]) -> Vec<(UnitId, String)> {
+    let requests = requests.iter().filter(|request| request.kind == REOPEN);
+    let each = requests.filter_map(|request| {
+        let (unit, said) = request.body.split_once('\n').unwrap_or((&request.body, ""));
+        Some((UnitId::new(unit).ok()?, said.to_owned()))
+    });
+    // The newest word counts.
+    each.collect::<BTreeMap<_, _>>().into_iter().collect()
+}
+
+fn waiting_requests(site: &Site) -> Result<Vec<(UnitId, String)>, EngineError> {
+    let Some(store) = site.own_store()? else { return Ok(Vec::new()) };
+    Ok(reopened(&store.signals_waiting()?))
+}
+
+/// Asks that an item of an ended mission is done again by the next one, with what a person says to that.
+///
+/// # Errors
+/// [`EngineError::Usage`] when the backlog has no such item that has not landed.
+pub async fn reopen(site: &Site, unit: &UnitId, said: &str) -> Result<(), EngineError> {
+    let offer = offered(site, &[unit.to_string()]).await?;
+    let offer = offer.map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
+    choose(&offer.units, &[unit.to_string()], &offer.satisfied, &offer.aside)?;
+    let Some(mut store) = site.store()? else { return Ok(()) };
+    site.signal(&mut store, REOPEN, format!("{unit}\n{said}").trim_end())?;
+    Ok(())
 }
 
 fn in_work_tree(site: &Site) -> Result<Option<Vec<u8>>, EngineError> {
@@ -186,7 +224,7 @@ pub async fn shown(
             }
             Err(faulty) => return Ok(Err(faulty)),
         },
-        None => match offered(site).await? {
+        None => match offered(site, only).await? {
             Ok(Offered { units, satisfied, aside, fixed, differs }) => {
                 (site.backlog_path(), units, satisfied.clone(), satisfied, aside, (fixed, differs))
             }
@@ -194,7 +232,7 @@ pub async fn shown(
         },
     };
     if !only.is_empty() {
-        let chosen = choose(&units, only, &done)?;
+        let chosen = choose(&units, only, &done, &aside)?;
         units.retain(|unit| chosen.contains(&unit.id));
         satisfied.extend(done);
     }
@@ -210,7 +248,12 @@ pub async fn shown(
 ///
 /// # Errors
 /// [`EngineError::Usage`] with the nearest name, or with what to add.
-pub fn choose(units: &[UnitSpec], only: &[String], satisfied: &BTreeSet<UnitId>) -> Result<Vec<UnitId>, EngineError> {
+pub fn choose(
+    units: &[UnitSpec],
+    only: &[String],
+    satisfied: &BTreeSet<UnitId>,
+    aside: &[Aside],
+) -> Result<Vec<UnitId>, EngineError> {
     let refused = |what: String, hint: &str| Err(EngineError::Usage { what, hint: hint.to_owned() });
     let mut chosen: Vec<UnitId> = Vec::new();
     for name in only.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
@@ -222,6 +265,11 @@ pub fn choose(units: &[UnitSpec], only: &[String], satisfied: &BTreeSet<UnitId>)
         }
         if done {
             return refused(format!("unit {name} is done already"), "leave it out of --only");
+        }
+        if let Some(item) = aside.iter().find(|item| Some(&item.unit) == id.as_ref()) {
+            let why = lines(std::slice::from_ref(item));
+            let why = why.first().map_or("", String::as_str);
+            return refused(format!("unit {name} is left aside: {why}"), &helps(item));
         }
         let near = hint(nearest(name, units.iter().map(|unit| unit.id.as_str())));
         return refused(format!("there is no open unit `{name}`{near}"), "`mc plan` lists the open units");

@@ -1,7 +1,7 @@
 //! Items of a backlog that no mission takes up: which, why, and what helps. Details are untrusted.
 
 use super::words::{count, short, word};
-use crate::domain::backlog::{Aside, Why};
+use crate::domain::backlog::{Aside, WAITS, Why};
 use crate::domain::mission::{Outside, State};
 use serde_json::{Value, json};
 
@@ -38,14 +38,25 @@ pub fn named(aside: &[Aside]) -> String {
 /// What has an item taken up.
 #[must_use]
 pub fn helps(item: &Aside) -> String {
-    let (unit, todo) = (&item.unit, "`- status: todo` below its heading in BACKLOG.md, committed,");
+    let unit = &item.unit;
     match item.why {
-        Why::Failed => format!("{todo} has it planned again; `mc unit show {unit}` shows why it failed"),
-        Why::Held => {
-            format!("answer in its text, then {todo} has it planned again; `mc unit show {unit}` shows the question")
+        Why::Failed => {
+            format!(
+                "`mc unit retry {unit}` has it planned by the next mission; `mc unit show {unit}` shows why it failed"
+            )
         }
-        Why::Blocked => format!("it is planned again as soon as that is; or {todo} plans it alone"),
-        Why::Waits => "it is planned as soon as that is to be done again".to_owned(),
+        Why::Held => format!(
+            "`mc unit retry {unit} --say TEXT` answers and has it planned by the next mission; `mc unit show {unit}` shows the question"
+        ),
+        Why::Blocked => {
+            format!("it is planned again as soon as that is; or `mc mission start --only {unit}` plans it alone")
+        }
+        Why::Waits => match item.detail.strip_prefix(WAITS) {
+            Some(cause) => {
+                format!("it is planned as soon as that is to be done again: `mc unit retry {}`", short(cause, 100))
+            }
+            None => "it is planned as soon as that is to be done again".to_owned(),
+        },
         Why::Landed => "give it a new `id` there if it is other work".to_owned(),
     }
 }

@@ -52,6 +52,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
             wave_of: plan.wave_of,
             left_over: 0,
             aside: Vec::new(),
+            reopened: Vec::new(),
         },
         Record::LandIntended {
             token: 1,

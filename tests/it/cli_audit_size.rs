@@ -103,6 +103,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             wave_of: plan.wave_of,
             left_over: 0,
             aside: Vec::new(),
+            reopened: Vec::new(),
         },
     ];
     let mut expected = base.clone();

@@ -52,6 +52,7 @@ mod mission_links;
 mod mission_odd_files;
 mod mission_owner;
 mod mission_power;
+mod mission_reopen;
 mod mission_replaced;
 mod mission_repository;
 mod mission_submodules;

@@ -124,7 +124,7 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
         .exits(3)
         .says(&["note: 2 items of BACKLOG.md are left aside: second (failed), third (blocked); `mc plan` says why"])
         .says(&["ended: nothing planned; 2 items of BACKLOG.md are left aside: second (failed), third"])
-        .says(&["next: second: `- status: todo` below its heading in BACKLOG.md, committed, has it planned again"])
+        .says(&["next: second: `mc unit retry second` has it planned by the next mission"])
         .says(&["by `mc mission start` (`mc plan` lists all that is left aside)"]);
     night.mc(&["report", "--verify"]).exits(0).says(&["ended backlog-done, exit code 3"]);
     p9_every_view_names_what_is_left_aside(&night);

@@ -3,7 +3,7 @@
 //! Promises: an item that is neither offered nor satisfied is named with the reason; one that says `todo` although it landed
 //! is named too.
 
-use super::{Backlog, ItemState};
+use super::{Backlog, ItemState, ItemStatus};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, UnitId};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,45 @@ pub struct Offer {
     pub satisfied: Vec<UnitId>,
     /// Items that are not to be done and not done.
     pub aside: Vec<Aside>,
+    /// Items that have not landed and are to be done only when a person names them: failed, held, blocked, no-op, skipped.
+    pub closed: Vec<Closed>,
+}
+
+/// An item that its status closes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The item, as written.
+    pub unit: UnitSpec,
+    /// Its status, as written.
+    pub status: ItemStatus,
+}
+
+impl Offer {
+    /// Takes up closed items that a person names, and those that were only blocked by one of them; each with its status so far.
+    pub fn reopen(&mut self, named: &BTreeSet<UnitId>) -> Vec<(UnitId, String)> {
+        let mut open = named.clone();
+        let mut reopened = Vec::new();
+        loop {
+            let wanted = |item: &Closed| {
+                let blocked = item.status.state == ItemState::Blocked;
+                let freed = blocked && item.status.waits_for().is_some_and(|cause| open.contains(&cause));
+                open.contains(&item.unit.id) || freed
+            };
+            let (again, closed): (Vec<Closed>, Vec<Closed>) =
+                std::mem::take(&mut self.closed).into_iter().partition(wanted);
+            self.closed = closed;
+            if again.is_empty() {
+                return reopened;
+            }
+            for Closed { unit, status } in again {
+                open.insert(unit.id.clone());
+                self.satisfied.retain(|id| *id != unit.id);
+                self.aside.retain(|item| item.unit != unit.id);
+                reopened.push((unit.id.clone(), status.to_string()));
+                self.units.push(unit);
+            }
+        }
+    }
 }
 
 impl Backlog {
@@ -88,6 +127,14 @@ impl Backlog {
                 offer.units.push(unit.clone());
             }
         }
+        let offered: BTreeSet<&UnitId> = offer.units.iter().map(|unit| &unit.id).collect();
+        let closed = self.units.iter().filter_map(|unit| {
+            let status = self.statuses.get(&unit.id)?;
+            let over = !matches!(status.state, ItemState::Todo | ItemState::Done);
+            let closed = over && !landed.contains_key(&unit.id) && !offered.contains(&unit.id);
+            closed.then(|| Closed { unit: unit.clone(), status: status.clone() })
+        });
+        offer.closed = closed.collect();
         offer.satisfied = done.into_iter().collect();
         offer
     }
@@ -109,6 +156,21 @@ mod tests {
 
     fn id(name: &str) -> UnitId {
         UnitId::new(name).unwrap()
+    }
+
+    #[test]
+    fn closed_items_are_taken_up_by_their_names_with_what_they_blocked() {
+        let text = "## A\n- status: failed (why)\n## B\n- status: blocked (2026-11-20, depends on a)\n## C\n- status: no-op\n## D\n\
+                    ## E\n- status: held\n## F\n- status: done\n";
+        let mut offer = parse(text).unwrap().offer(&[]);
+        let named = |names: &[&str]| names.iter().map(|name| id(name)).collect::<BTreeSet<UnitId>>();
+        assert_eq!(offer.reopen(&named(&["d", "f", "nobody"])), []);
+        let again = offer.reopen(&named(&["a", "c"]));
+        let again: Vec<(&str, &str)> = again.iter().map(|(id, status)| (id.as_str(), status.as_str())).collect();
+        assert_eq!(again, [("a", "failed (why)"), ("c", "no-op"), ("b", "blocked (2026-11-20, depends on a)")]);
+        let units: Vec<&str> = offer.units.iter().map(|unit| unit.id.as_str()).collect();
+        assert_eq!((units, offer.satisfied), (vec!["d", "a", "c", "b"], vec![id("f")]));
+        assert_eq!(offer.aside.iter().map(|item| item.unit.as_str()).collect::<Vec<_>>(), ["e"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod commonmark_tests;
 #[cfg(test)]
 mod tests;
 
-pub use aside::{Aside, Offer, Why, waiting};
+pub use aside::{Aside, Closed, Offer, Why, waiting};
 pub use marks::{Mark, Marked, mark, merge};
 pub use parse::parse;
 pub use status::{ItemState, ItemStatus, WAITS};

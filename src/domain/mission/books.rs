@@ -8,9 +8,10 @@
 
 use super::Decision;
 use super::command::{Command, MergeSource};
+use super::ends::EndReason;
 use super::event::StopLevel;
 use super::parts::{Landing, MergeRequest, Stage, Unit, UnitState};
-use super::record::{EndReason, Record};
+use super::record::Record;
 use super::state::State;
 use crate::domain::backlog::{ItemState, ItemStatus, Mark};
 use crate::domain::values::{CommitId, Millis, Tip, UnitId, date};

@@ -2,9 +2,10 @@
 
 use super::Decision;
 use super::command::Command;
+use super::ends::{EndReason, MissionOutcome};
 use super::event::StopLevel;
 use super::parts::{Stage, UnitState};
-use super::record::{EndReason, MissionOutcome, Record};
+use super::record::Record;
 use crate::domain::values::UnitId;
 
 /// Exit code of an interrupted, resumable mission.

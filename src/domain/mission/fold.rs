@@ -47,10 +47,11 @@ impl State {
                 self.target_seen(intake.as_ref());
             }
             Record::PlanAsked { .. } => self.stage = Stage::Reading,
-            Record::RoundPlanned { round, units, edges, wave_of, left_over, aside } => {
+            Record::RoundPlanned { round, units, edges, wave_of, left_over, aside, reopened } => {
                 self.step_failures = 0;
                 self.aside.clone_from(aside);
                 self.take_plan(*round, units, edges, wave_of, *left_over);
+                self.take_reopened(reopened);
             }
             Record::PlanUnreadable { reason, .. } => {
                 self.problems.push(reason.clone());

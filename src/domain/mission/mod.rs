@@ -27,6 +27,7 @@ mod circuit;
 mod cold;
 mod command;
 mod control;
+mod ends;
 mod event;
 mod evidence;
 mod fold;
@@ -51,6 +52,7 @@ pub use budget::{Allowance, Budget, Cost, Usd};
 pub use circuit::{Circuit, Operation};
 pub use cold::{ColdRuns, Unproven};
 pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
+pub use ends::{EndReason, MissionOutcome};
 pub use event::{
     AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, NoOffer, Noticed, PinFault,
     Refusal, RunEnd, StopLevel, Unkept, Unverified, Verification,
@@ -64,7 +66,7 @@ pub use parts::{
     Verifying,
 };
 pub use policy::Policy;
-pub use record::{AttemptClass, EndReason, Intake, MissionOutcome, NextMove, Record, RejectClass, VerifyRole};
+pub use record::{AttemptClass, Intake, NextMove, Record, RejectClass, VerifyRole};
 pub use replay::ReplayError;
 pub use said::Said;
 pub use state::State;

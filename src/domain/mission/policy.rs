@@ -55,6 +55,9 @@ pub struct Policy {
     /// The only units of the plan source that are planned; empty = all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<UnitId>,
+    /// Closed items of the backlog that a person asked to be done again, with what was said to that. Untrusted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reopen: Vec<(UnitId, String)>,
     /// Whether the objective has an executable check.
     pub has_check: bool,
     /// Which files of the repository tell what became of its units.
@@ -104,6 +107,7 @@ impl Default for Policy {
             circuit_after: circuit_after(),
             budget: Budget::default(),
             only: Vec::new(),
+            reopen: Vec::new(),
             keeps: Keeps::Nothing,
             warm_runs: false,
         }

@@ -7,6 +7,7 @@ use super::books::Books;
 use super::circuit::Operation;
 use super::command::MergeSource;
 use super::control::ENVIRONMENT;
+use super::ends::{EndReason, MissionOutcome};
 use super::event::{AttemptReport, Ground, PinFault, Refusal, StopLevel};
 use super::policy::Policy;
 use crate::domain::backlog::Aside;
@@ -62,6 +63,9 @@ pub enum Record {
         /// What the backlog names and no mission takes up as it stands.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         aside: Vec<Aside>,
+        /// Items that a person had taken up again by their names, with the status they had.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reopened: Vec<(UnitId, String)>,
     },
     /// The plan source cannot be read as a plan.
     PlanUnreadable { round: u32, reason: String },
@@ -445,42 +449,6 @@ pub enum NextMove {
         /// Why.
         reason: String,
     },
-}
-
-/// Why a stop was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EndReason {
-    /// A person.
-    Person,
-    /// The wall-time cap.
-    WallTime,
-    /// The caps on money or tokens allow no further attempt.
-    Budget,
-}
-
-/// How a mission ended (design, section 12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MissionOutcome {
-    /// The objective's check passes.
-    ObjectiveMet,
-    /// Nothing is left to plan.
-    BacklogDone,
-    /// All rounds are used.
-    MaxRounds,
-    /// Rounds without a landing.
-    Stalled,
-    /// The wall-time cap was reached.
-    WallTime,
-    /// The caps on money or tokens allowed no further attempt.
-    Budget,
-    /// A person stopped it.
-    Stopped,
-    /// It could not start.
-    Refused,
-    /// Something unexpected; the reason says what.
-    Error,
 }
 
 impl Record {

@@ -4,11 +4,12 @@ use super::Decision;
 use super::books::{Known, plain};
 use super::circuit::Operation;
 use super::command::{Command, MergeSource};
+use super::ends::MissionOutcome;
 use super::event::{NoOffer, PinFault, Refusal};
 use super::parts::{MergeRequest, MustFail, Stage, Unit, UnitState};
-use super::record::{Intake, MissionOutcome, Record, VerifyRole};
+use super::record::{Intake, Record, VerifyRole};
 use super::state::State;
-use crate::domain::backlog::{self, Aside, Offer};
+use crate::domain::backlog::{self, Offer};
 use crate::domain::plan::graph::{self, Edge, Plan};
 use crate::domain::trouble::Trouble;
 use crate::domain::unit::UnitSpec;
@@ -62,7 +63,7 @@ impl Decision<'_> {
         self.works(&[Operation::Plan], self.now);
         let round = self.round();
         match result {
-            Ok(offer) => self.plan(offer.units, offer.satisfied, offer.aside),
+            Ok(offer) => self.plan(offer),
             Err(NoOffer::Faulty(reason)) => self.note(Record::PlanUnreadable { round, reason }),
             Err(NoOffer::Trouble(_)) => {}
         }
@@ -73,8 +74,10 @@ impl Decision<'_> {
     }
 
     /// Makes the round's plan from what the source offers: units the mission does not know yet, as many as allowed.
-    fn plan(&mut self, offered: Vec<UnitSpec>, satisfied: Vec<UnitId>, mut aside: Vec<Aside>) {
+    fn plan(&mut self, mut offer: Offer) {
         let round = self.round();
+        let reopened = offer.reopen(&self.named());
+        let Offer { units: offered, satisfied, mut aside, .. } = offer;
         let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
         let mut fresh: Vec<UnitSpec> =
             offered.into_iter().filter(|u| !done.contains(&u.id) && self.wanted(&u.id)).collect();
@@ -114,6 +117,7 @@ impl Decision<'_> {
                 wave_of: plan.wave_of,
                 left_over: u32::try_from(left_over).unwrap_or(u32::MAX),
                 aside,
+                reopened,
             }),
             Err(findings) => {
                 let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -121,6 +125,13 @@ impl Decision<'_> {
             }
         }
         self.block_orphans();
+    }
+
+    /// Closed items that this mission is to take up: those that a person named, each once.
+    fn named(&self) -> BTreeSet<UnitId> {
+        let policy = &self.state.policy;
+        let named = policy.only.iter().chain(policy.reopen.iter().map(|(unit, _)| unit));
+        named.filter(|id| self.state.unit(id).is_none()).cloned().collect()
     }
 
     /// Whether a unit of the plan source is new to the mission and among those it was started for.
@@ -196,7 +207,7 @@ impl Decision<'_> {
                 let round = self.round();
                 self.note(Record::PlanAsked { round });
                 match self.state.plan.clone() {
-                    Some(plan) => self.plan(plan.to_vec(), Vec::new(), Vec::new()),
+                    Some(plan) => self.plan(Offer { units: plan.to_vec(), ..Offer::default() }),
                     None => self.ask_backlog(),
                 }
             }
@@ -374,6 +385,18 @@ impl State {
             open.before = self.green.as_ref().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| plain(summary));
         }
         self.stage = Stage::Working;
+    }
+
+    /// Folds which of the planned units a person had taken up again: their status is a mark to be replaced, and what was said to
+    /// that is told to whoever works on them.
+    pub(super) fn take_reopened(&mut self, reopened: &[(UnitId, String)]) {
+        for (id, status) in reopened {
+            let Some(i) = self.index.get(id).copied() else { continue };
+            let answer = self.policy.reopen.iter().find(|(unit, said)| unit == id && !said.is_empty());
+            let answer = answer.map(|(_, said)| format!("a person has it done again ({status}): {said}"));
+            self.units[i].known.mark = Some(status.clone());
+            self.units[i].evidence.extend(answer);
+        }
     }
 
     /// Folds what was seen of the target branch: what green does not have waits in the queue.

@@ -8,6 +8,7 @@ use super::budget::{Account, Allowance, Clock};
 use super::circuit::{Circuit, Sighting};
 use super::cold::ColdRuns;
 use super::command::MergeSource;
+use super::ends::{EndReason, MissionOutcome};
 use super::event::{Ground, StopLevel};
 use super::moved::ForeignMove;
 use super::parts::{
@@ -15,7 +16,6 @@ use super::parts::{
 };
 use super::policy::Policy;
 use super::probe::Try;
-use super::record::{EndReason, MissionOutcome};
 use crate::domain::backlog::Aside;
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;

@@ -32,6 +32,7 @@ fn planned(units: &[(&str, &[&str])]) -> Record {
         wave_of,
         left_over: 0,
         aside: Vec::new(),
+        reopened: Vec::new(),
     }
 }
 

@@ -127,7 +127,7 @@ fn note(about: &'static str, looked: Result<Vec<String>, Refusal>, checks: &mut 
 }
 
 async fn plan(site: &Site, checks: &mut Vec<Check>) {
-    let Ok(Ok(plans::Offered { units, fixed, .. })) = plans::offered(site).await else { return };
+    let Ok(Ok(plans::Offered { units, fixed, .. })) = plans::offered(site, &[]).await else { return };
     if fixed {
         checks.push(Check::warning(
             "plan",
