@@ -279,6 +279,29 @@ fn a_gate_that_lets_a_fault_through_is_told_with_exit_4() {
 }
 
 #[test]
+fn a_test_file_that_is_left_out_here_does_not_accuse_the_gate() {
+    let night = ready();
+    night.sh("git rm -q -r tests run.sh");
+    night.write("a_win_test.go", "//go:build windows\nfunc TestWindow(t *testing.T) {}\n");
+    night.write("b_test.go", "func TestBee(t *testing.T) {}\n");
+    night.settings(
+        "test -e b_test.go || { echo 1..0; exit; }; grep -q func b_test.go || exit 1; echo 1..1; echo ok 1 - TestBee",
+        "",
+    );
+    let said = night.mc(&["doctor", "--gate"]).exits(0);
+    said.says(&["refuses the test file b_test.go deleted (1 test disappeared"])
+        .does_not_say(&["a_win_test.go deleted"]);
+    // Where no test is told apart, one file that is noticed is enough, and what is not is named.
+    night.settings("! grep -q %%% *.go && test -e b_test.go", "");
+    let said = night.mc(&["doctor", "--gate"]).exits(0);
+    said.says(&[
+        "refuses the test file b_test.go deleted",
+        "goes unseen: the test file a_win_test.go deleted",
+        "a build tag",
+    ]);
+}
+
+#[test]
 fn p5_told_to_end_nothing_lives_on_and_nothing_is_left() {
     let night = ready();
     night.settings("echo begun > ~/begun; sleep 1000", "");
@@ -306,6 +329,18 @@ fn a_base_that_cannot_be_judged_is_a_problem_and_nothing_is_planted() {
         let said = night.mc(&["doctor", flag]).exits(6).says(&["the untouched base does not verify", "E: no database"]);
         said.does_not_say(&["gate   "]);
     }
+    // Each stage that fails is named, with what it said itself.
+    let stage = |name: &str, run: &str| format!("[[target.verification.stage]]\nname = \"{name}\"\nrun = \"{run}\"\n");
+    let tap = "echo 1..1; echo not ok 1 - b; exit 1";
+    night.write("mission-control.toml", stage("tests", tap) + &stage("types", "echo cannot find mypy; exit 2"));
+    night.commit("stages");
+    let said = night.mc(&["doctor", "--baseline"]).exits(6);
+    said.says(&[
+        "stage tests: exit code 1\n",
+        "| not ok 1 - b\n",
+        "stage types: exit code 2\n",
+        "| cannot find mypy\n",
+    ]);
     // Two tests, one of them red: unrelated work lands, and a fault is still seen.
     night.write("tests/beta.sh", "false\n");
     night.settings("sh run.sh", "");

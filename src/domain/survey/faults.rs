@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 /// Results looked at for names of files.
 const TESTS_LOOKED_AT: usize = 2_000;
 
+/// Shortest name of a test that tells its file.
+const LEAST_NAME: usize = 4;
+
 /// What a broken file holds: no program in any language.
 pub const GARBAGE: &str = "%%% )( a fault planted by `mc doctor --gate` )( <<< \"' {{{ [[\n";
 
@@ -111,27 +114,48 @@ fn stem_of(word: &str) -> &str {
     }
 }
 
-/// The faults to plant in a tree. `reported` are tracked files that the run's results name: a test file among them is taken
-/// first.
+/// Whether a test file holds one of these tests, by its name in the text.
 #[must_use]
-pub fn faults(paths: &BTreeSet<String>, reported: &[String]) -> Vec<Fault> {
-    let known = reported.iter().filter(|path| paths.contains(*path));
+pub fn holds<'t>(text: &str, tests: impl IntoIterator<Item = &'t TestResult>) -> bool {
+    tests.into_iter().take(TESTS_LOOKED_AT).any(|test| {
+        let last = test.name.rsplit([':', ' ', '>', '/', '.']).find(|word| !word.is_empty()).unwrap_or_default();
+        let names = [test.name.trim(), last];
+        names.into_iter().any(|name| name.len() >= LEAST_NAME && text.contains(name))
+    })
+}
+
+/// Test files to delete and to break, in the order they are tried, and whether their tests were seen to run: then one is
+/// enough. A file that is left out on this machine (a build tag, a marker) says nothing of the verification.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// Their paths.
+    pub paths: Vec<String>,
+    /// Whether results name them.
+    pub sure: bool,
+}
+
+/// The test files to try. `reported` are tracked files that the run's results name.
+#[must_use]
+pub fn candidates(paths: &BTreeSet<String>, reported: &[String]) -> Candidates {
     // A file named like a test is surer than one that only stands among tests.
-    let mut tests = known.clone().filter(|path| is_test(path)).chain(paths.iter().filter(|path| is_test(path)));
-    let mut planted = Vec::new();
-    if let Some(test) = tests.next().cloned() {
-        planted.push(Fault::Deleted(test.clone()));
-        planted.push(Fault::Broken(test));
+    if let Some(known) = reported.iter().find(|path| paths.contains(*path) && is_test(path)) {
+        return Candidates { paths: vec![known.clone()], sure: true };
     }
+    let tests: Vec<&String> = paths.iter().filter(|path| is_test(path)).collect();
+    let places: BTreeSet<usize> = [0, tests.len() / 2, tests.len().saturating_sub(1)].into();
+    let chosen = places.into_iter().filter_map(|at| tests.get(at)).map(|path| (*path).clone());
+    Candidates { paths: chosen.collect(), sure: false }
+}
+
+/// The fault in everything that is no test; absent where a tree has nothing of its own.
+#[must_use]
+pub fn sources_broken(paths: &BTreeSet<String>) -> Option<Fault> {
     let program = |path: &&String| path.rsplit_once('.').is_some_and(|(_, ending)| SOURCES.contains(&ending));
     let sources: Vec<String> = paths.iter().filter(|path| program(path) && !is_test(path)).cloned().collect();
     let own = ["mission-control.toml", "BACKLOG.md", "PROGRESS.md", ".gitignore", ".gitattributes", ".gitmodules"];
     let rest = || paths.iter().filter(|path| !own.contains(&path.as_str())).cloned().collect::<Vec<_>>();
     let all = if sources.is_empty() { rest() } else { sources };
-    if !all.is_empty() {
-        planted.push(Fault::AllBroken(all));
-    }
-    planted
+    (!all.is_empty()).then_some(Fault::AllBroken(all))
 }
 
 #[cfg(test)]
@@ -165,13 +189,29 @@ mod tests {
     }
 
     #[test]
-    fn a_reported_test_file_is_taken_first_and_documents_stay() {
-        let tree = paths(&["README.md", "app.py", "tests/test_a.py", "tests/test_b.py"]);
-        let planted = faults(&tree, &["tests/test_b.py".to_owned(), "gone_test.py".to_owned()]);
-        let b = "tests/test_b.py".to_owned();
-        let all = Fault::AllBroken(vec!["app.py".to_owned()]);
-        assert_eq!(planted, [Fault::Deleted(b.clone()), Fault::Broken(b), all]);
-        assert_eq!(faults(&paths(&["README.md", "BACKLOG.md"]), &[]), [Fault::AllBroken(vec!["README.md".to_owned()])]);
-        assert_eq!(faults(&paths(&["BACKLOG.md"]), &[]), []);
+    fn a_reported_test_file_is_enough_and_documents_stay() {
+        let tree =
+            paths(&["README.md", "app.py", "tests/test_a.py", "tests/test_b.py", "tests/test_c.py", "tests/test_d.py"]);
+        let found = candidates(&tree, &["gone_test.py".to_owned(), "tests/test_b.py".to_owned()]);
+        assert_eq!(found, Candidates { paths: vec!["tests/test_b.py".to_owned()], sure: true });
+        let found = candidates(&tree, &[]);
+        assert_eq!((found.paths, found.sure), (["a", "c", "d"].map(|n| format!("tests/test_{n}.py")).to_vec(), false));
+        assert_eq!(sources_broken(&tree), Some(Fault::AllBroken(vec!["app.py".to_owned()])));
+        let readme = Fault::AllBroken(vec!["README.md".to_owned()]);
+        assert_eq!(sources_broken(&paths(&["README.md", "BACKLOG.md"])), Some(readme));
+        assert_eq!(sources_broken(&paths(&["BACKLOG.md"])), None);
+        assert_eq!(candidates(&paths(&["BACKLOG.md"]), &[]), Candidates::default());
+    }
+
+    #[test]
+    fn a_test_is_found_in_the_text_of_its_file() {
+        let test = |name: &str| TestResult {
+            suite: "demo".to_owned(),
+            name: name.to_owned(),
+            status: crate::domain::verify::results::TestStatus::Passed,
+        };
+        assert!(holds("func TestParse(t *testing.T)", &[test("TestParse")]));
+        assert!(holds("test('adds two numbers', …)", &[test("adds two numbers")]));
+        assert!(!holds("func TestOther(t *testing.T)", &[test("TestParse"), test("t")]));
     }
 }

@@ -8,13 +8,22 @@ use super::chain;
 use crate::adapters::workspace::left_out::named;
 use crate::config::Settings;
 use crate::domain::survey::checks::Check;
-use crate::domain::survey::faults::{Fault, GARBAGE, faults, reported};
+use crate::domain::survey::faults::{Candidates, Fault, GARBAGE, candidates, holds, is_test, reported, sources_broken};
 use crate::domain::values::Tip;
+use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::StageKind;
+use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use crate::domain::verify::verdict::judge;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use tokio::sync::watch;
+
+/// Lines of its output that are told of a stage.
+const TOLD: usize = 12;
+
+/// Test files that are read for the names of tests.
+const FILES_READ: usize = 200;
 
 /// Verifies the base, and with `plant` every planted fault; whether a fault went through.
 pub async fn run(
@@ -78,21 +87,38 @@ async fn in_scratch(
     let mut let_through = false;
     if baseline(settings, &base, checks) && plant {
         let tree = paths(&scratch.git, &target.commit).await.map_err(|e| chain(&e))?;
-        let tests = base.snapshot.stages.iter().filter_map(|stage| stage.tests.as_ref()).flat_map(|t| &t.tests);
-        let planted = faults(&tree, &reported(&tree, tests));
-        if planted.is_empty() {
-            let help = "commit something first: there is nothing a fault could be planted in";
-            checks.push(Check::problem("gate", "no file a fault could be planted in", help));
-        }
-        if !planted.iter().any(|fault| matches!(fault, Fault::Deleted(_))) {
+        let trial = Trial { settings, scratch, target, base: &base, kill };
+        let files = test_files(&trial, &tree).await?;
+        if files.paths.is_empty() {
             let help = "test files are told by their names (test_x, x_test, x.spec, tests/x)";
             checks.push(Check::warning("gate", "no test file was found; only the sources are broken", help));
         }
-        for fault in planted {
-            let_through |= !noticed(settings, scratch, target, &base, fault, kill.clone(), checks).await?;
+        let_through |= !trial.of_tests(&files, checks).await?;
+        match sources_broken(&tree) {
+            Some(fault) => let_through |= !trial.told(&fault, checks).await?,
+            None => {
+                let help = "what is committed is what a mission works on";
+                checks.push(Check::problem("gate", "the repository has no file a fault could be planted in", help));
+            }
         }
     }
     Ok(let_through)
+}
+
+/// The test files to try: one whose tests are in the results of the base, if that can be told.
+async fn test_files(trial: &Trial<'_>, tree: &BTreeSet<String>) -> Result<Candidates, String> {
+    let tests = || trial.base.snapshot.stages.iter().filter_map(|stage| stage.tests.as_ref()).flat_map(|t| &t.tests);
+    let named = candidates(tree, &reported(tree, tests()));
+    if named.sure || tests().next().is_none() {
+        return Ok(named);
+    }
+    for path in tree.iter().filter(|path| is_test(path)).take(FILES_READ) {
+        let text = trial.scratch.git.read_file(&trial.target.commit, path).await.map_err(|e| chain(&e))?;
+        if text.is_some_and(|text| holds(&String::from_utf8_lossy(&text), tests())) {
+            return Ok(candidates(tree, std::slice::from_ref(path)));
+        }
+    }
+    Ok(named)
 }
 
 /// Says how the base came out; whether a mission could work on it.
@@ -115,45 +141,97 @@ fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool
     };
     if !judged.lands {
         let help = "run the verification command in a fresh clone, mend it or the configuration, then start again";
-        let found = format!("the untouched base does not verify: {}\n{}", judged.evidence(), summary.note);
+        let failing: String = failing(&base.snapshot).map(told).collect();
+        let found = format!("the untouched base does not verify: {}\n{failing}", judged.reasons.join("; "));
         checks.push(Check::problem("baseline", found.trim_end(), help));
-    } else if summary.failed > 0 {
-        checks.push(Check::warning(
-            "baseline",
-            format!("{counted}: tests that fail already stay as they are, unrelated work lands"),
-            "",
-        ));
+    } else if summary.failed > 0 || failing(&base.snapshot).next().is_some() {
+        let stages: Vec<String> =
+            failing(&base.snapshot).map(|stage| format!("{} ({})", stage.name, first_line(&stage.why()))).collect();
+        let stages = format!("stages that fail: {}", stages.join(", "));
+        let found = format!("{counted}: what fails already stays as it is, unrelated work lands; {stages}");
+        checks.push(Check::warning("baseline", found, ""));
     } else {
         checks.push(Check::ok("baseline", format!("the verification passes on the untouched base ({counted})")));
     }
     judged.lands
 }
 
-async fn noticed(
-    settings: &Settings,
-    scratch: &Scratch,
-    target: &Tip,
-    base: &Looked,
-    fault: Fault,
+fn failing(snapshot: &Snapshot) -> impl Iterator<Item = &StageResult> {
+    snapshot.stages.iter().filter(|stage| stage.effective() != StageOutcome::Passed)
+}
+
+/// A stage that fails: why, and the end of what it said itself.
+fn told(stage: &StageResult) -> String {
+    let lines: Vec<&str> = stage.head_tail.lines().filter(|line| !line.trim().is_empty()).collect();
+    let said: String = lines[lines.len().saturating_sub(TOLD)..].iter().map(|line| format!("  | {line}\n")).collect();
+    format!("stage {}: {}\n{said}", stage.name, first_line(&stage.why()))
+}
+
+/// What faults are planted in.
+struct Trial<'a> {
+    settings: &'a Settings,
+    scratch: &'a Scratch,
+    target: &'a Tip,
+    base: &'a Looked,
     kill: watch::Receiver<bool>,
-    checks: &mut Vec<Check>,
-) -> Result<bool, String> {
-    let tip = planted(scratch, target, &fault).await?;
-    let (refused, why) = match scratch.verify(&tip, Some(&base.key), kill.clone()).await {
-        Err(_) if *kill.borrow() => return Err("stopped".to_owned()),
-        // A mission would try it again and then end; it would not land.
-        Err(why) => (true, why),
-        Ok(after) => {
-            let delta = after.delta.unwrap_or_default();
-            let judged = judge(&base.summary, &after.summary, &delta, &demands(settings));
-            (!judged.lands, judged.reasons.first().cloned().unwrap_or_default())
+}
+
+impl Trial<'_> {
+    /// Deletes and breaks a test file; whether both were refused. One that nothing is known of may be left out here, so that
+    /// only several together say something.
+    async fn of_tests(&self, files: &Candidates, checks: &mut Vec<Check>) -> Result<bool, String> {
+        let mut unseen = Vec::new();
+        for path in &files.paths {
+            let fault = Fault::Deleted(path.clone());
+            let (refused, why) = self.planted(&fault).await?;
+            if !refused {
+                unseen.push(path.clone());
+                continue;
+            }
+            checks.push(refuses(&fault, &why));
+            if !unseen.is_empty() {
+                let found = format!("goes unseen: the test file {} deleted", unseen.join(", "));
+                let help = "nothing of it is in the results of the base: it is left out here (a build tag, a marker, another machine), \
+                            or no stage runs it";
+                checks.push(Check::warning("gate", found, help));
+            }
+            return self.told(&Fault::Broken(path.clone()), checks).await;
         }
-    };
-    checks.push(match refused {
-        true => Check::ok("gate", format!("refuses {} ({})", fault.words(), first_line(&why))),
-        false => Check::problem("gate", format!("lets through: {}", fault.words()), fault.blame()),
-    });
-    Ok(refused)
+        let Some(first) = unseen.first() else { return Ok(true) };
+        let fault = Fault::Deleted(first.clone());
+        checks.push(Check::problem("gate", format!("lets through: {}", fault.words()), fault.blame()));
+        self.told(&Fault::Broken(first.clone()), checks).await?;
+        Ok(false)
+    }
+
+    /// Plants a fault and says what came of it; whether it was refused.
+    async fn told(&self, fault: &Fault, checks: &mut Vec<Check>) -> Result<bool, String> {
+        let (refused, why) = self.planted(fault).await?;
+        checks.push(match refused {
+            true => refuses(fault, &why),
+            false => Check::problem("gate", format!("lets through: {}", fault.words()), fault.blame()),
+        });
+        Ok(refused)
+    }
+
+    /// Whether a fault is refused, and why.
+    async fn planted(&self, fault: &Fault) -> Result<(bool, String), String> {
+        let tip = planted(self.scratch, self.target, fault).await?;
+        match self.scratch.verify(&tip, Some(&self.base.key), self.kill.clone()).await {
+            Err(_) if *self.kill.borrow() => Err("stopped".to_owned()),
+            // A mission would try it again and then end; it would not land.
+            Err(why) => Ok((true, why)),
+            Ok(after) => {
+                let delta = after.delta.unwrap_or_default();
+                let judged = judge(&self.base.summary, &after.summary, &delta, &demands(self.settings));
+                Ok((!judged.lands, judged.reasons.first().cloned().unwrap_or_default()))
+            }
+        }
+    }
+}
+
+fn refuses(fault: &Fault, why: &str) -> Check {
+    Check::ok("gate", format!("refuses {} ({})", fault.words(), first_line(why)))
 }
 
 fn first_line(text: &str) -> String {
