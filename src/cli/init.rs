@@ -47,7 +47,7 @@ pub(super) async fn init(context: &Context, wanted: Init) -> Result<u8, CliError
     }
     let mut baseline = Baseline::default();
     if !wanted.no_baseline {
-        if loud {
+        if loud && proposal.draft.verifies() {
             output::line(&format!("running on  {} in a clean clone …", proposal.head.commit.short()));
         }
         let (looked, stopped) = interruptible(async |kill| proposal.baseline(kill).await).await?;

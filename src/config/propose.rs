@@ -3,6 +3,7 @@
 //! Promises: every text of others is quoted for TOML or stripped of line ends where it stands in a comment; a key or format
 //! this version does not read is never written.
 
+use super::FILE_NAME;
 use super::value::quoted;
 use crate::domain::survey::agents::Prompt;
 use crate::domain::survey::kept::kept;
@@ -63,6 +64,8 @@ pub struct Draft {
     pub env: Vec<String>,
     /// Files copied into workspaces.
     pub copy: Vec<String>,
+    /// Globs of files that decide whether a change is good.
+    pub deciding: Vec<String>,
     /// The agents, the first one that is on counts.
     pub agents: Vec<AgentLine>,
 }
@@ -141,6 +144,20 @@ impl Draft {
                  # Test runners that name their tests (TAP, JUnit, …) let mc compare test by test.\n# command = \"make test\"\n",
             );
             return;
+        }
+        out.push_str(
+            "# What `mc` writes into these after each round is verified like any change. Where no stage reads them, this saves that run:\n\
+             # ignore = [\"BACKLOG.md\", \"PROGRESS.md\"]\n",
+        );
+        if !self.deciding.is_empty() {
+            let protect: Vec<String> =
+                std::iter::once(FILE_NAME.to_owned()).chain(self.deciding.iter().cloned()).collect();
+            let _ = writeln!(
+                out,
+                "# {FILE_NAME} is protected: a unit that changes it is refused. These decide about changes as well; a landing that\n\
+                 # touches a file named in a stage is named in every report, and with this line it is refused:"
+            );
+            line(out, "# ", "protect", &list(&protect));
         }
         let on = self.stages.iter().filter(|(_, used)| *used == Use::On).map(|(stage, _)| stage);
         let kept = kept(on);

@@ -27,6 +27,7 @@ use crate::adapters::workspace::tags::Tags;
 use crate::config::Settings;
 use crate::config::settings::Isolation as WantedIsolation;
 use crate::domain::plan::globs::Globs;
+use crate::domain::survey::network::withheld;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::TreeId;
 use sha2::{Digest, Sha256};
@@ -294,6 +295,12 @@ impl Bench {
             env.push(("PATH".into(), DEFAULT_PATH.into()));
         }
         env
+    }
+
+    /// What to say where a run fails that may need the network: which variables for that it did not get. Names only.
+    #[must_use]
+    pub fn withheld(&self, names: &[String]) -> Option<String> {
+        withheld(|name| self.env.var(name).is_some(), names)
     }
 
     /// What a snapshot's validity depends on beside tree and stages (design, section 10): system, hashed variables,

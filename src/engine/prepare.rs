@@ -283,7 +283,10 @@ async fn setup(
                     "it did not run to its end".to_owned()
                 }
             };
-            let why = format!("target.setup `{line}` failed ({how}): {}{log}", said.trim());
+            let withheld = bench.withheld(&bench.settings().verification.env);
+            let withheld = withheld.map(|names| format!("\n{names} (target.verification.env names what they get)"));
+            let why =
+                format!("target.setup `{line}` failed ({how}): {}{log}{}", said.trim(), withheld.unwrap_or_default());
             Err(match exited {
                 Some(code) => NotReady::Setup { code, why },
                 None => NotReady::Failed(Trouble::new(cause, why)),

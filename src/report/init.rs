@@ -7,10 +7,14 @@ use crate::domain::verify::StageOutcome;
 use crate::domain::verify::Summary;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
+use crate::domain::verify::telling;
 use serde_json::{Value, json};
 
 /// Most failing tests that are named per stage.
 const FAILED: usize = 10;
+
+/// Most lines of the output of a stage that fails.
+const SAID: usize = 6;
 
 /// What is proposed, as lists of what is used and why something is not.
 #[derive(Debug)]
@@ -67,7 +71,11 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
     for stage in snapshot.iter().flat_map(|snapshot| &snapshot.stages) {
         lines.push(row("", &format!("{}: {} in {}", stage.name, tests(&summary(stage)), span(stage.millis))));
         if stage.effective() != StageOutcome::Passed {
-            let said = stage.head_tail.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect::<Vec<_>>();
+            let lines_said: Vec<&str> = stage.head_tail.lines().filter(|line| !line.trim().is_empty()).collect();
+            // What went wrong stands before the counts at the end.
+            let cause = telling::place(&lines_said.join("\n")).unwrap_or(usize::MAX);
+            let from = cause.min(lines_said.len().saturating_sub(SAID));
+            let said = lines_said.iter().skip(from).take(SAID);
             lines.push(row("", &format!("  {}", stage.why())));
             let failed = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
             let failed: Vec<String> = failed.map(|test| stage.test_name(&test.suite, &test.name)).collect();
@@ -75,7 +83,7 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
             if failed.len() > FAILED {
                 lines.push(row("", &format!("  … and {} more", failed.len() - FAILED)));
             }
-            lines.extend(said.into_iter().rev().map(|line| row("", &format!("  | {line}"))));
+            lines.extend(said.map(|line| row("", &format!("  | {line}"))));
         }
     }
     let without = snapshot.is_some_and(|snapshot| snapshot.stages.len() != kept.stages.len());

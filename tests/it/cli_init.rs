@@ -87,10 +87,7 @@ const CASES: [Case; 8] = [
     (
         &[("CMakeLists.txt", "enable_testing()\n")],
         &[("cmake", "true"), ("cc", "true"), ("ctest", CTEST)],
-        &[
-            "run = \"cmake -S . -B build && cmake --build build --parallel\"",
-            "run = \"ctest --test-dir build --output-on-failure",
-        ],
+        &["cmake --build build --parallel \\\"$(nproc)\\\"", "run = \"ctest --test-dir build --output-on-failure"],
     ),
     (&[("Makefile", "test:\n\ttrue\n")], &[("make", TAP)], &["run = \"make test\""]),
     (
@@ -300,6 +297,26 @@ fn p12_agents_are_found_and_only_names_of_variables_are_written() {
 }
 
 #[test]
+fn variables_of_the_network_are_named_and_what_decides_is_offered() {
+    let files = [("go.mod", "module a\n"), (".github/workflows/ci.yml", "on: push\n"), (".golangci.yml", "")];
+    let mut night = repository(&files, &[("go", GO)]);
+    night.var("HTTPS_PROXY", "http://u:secret@proxy").var("GOPROXY", "http://mirror");
+    night.mc(&["init"]).exits(0).does_not_say(&["secret"]);
+    let text = night.sh("cat mission-control.toml");
+    for line in [
+        "\nenv = [\"GOPROXY\", \"HTTPS_PROXY\"]",
+        "\n# ignore = [\"BACKLOG.md\", \"PROGRESS.md\"]\n",
+        "\n# protect = [\"mission-control.toml\", \".github/workflows/**\", \".golangci.yml\"]\n",
+    ] {
+        assert!(text.contains(line), "{line:?} is missing in:\n{text}");
+    }
+    // Both lines are read when their marks are taken away.
+    night.sh("sed -i 's/^# ignore/ignore/; s/^# protect/protect/' mission-control.toml");
+    night.mc(&["config", "show"]).exits(0).says(&[".github/workflows/**"]);
+    night.mc(&["init"]).exits(2).says(&["`mc doctor --baseline` tries it"]);
+}
+
+#[test]
 fn an_environment_file_is_copied_only_when_git_ignores_it() {
     let night = repository(&[("Makefile", "test:\n"), (".gitignore", ".env\n")], &[("make", "test -e .env")]);
     night.write(".env", "SECRET=1\n");
@@ -315,6 +332,10 @@ fn a_place_without_anything_to_start_from_is_refused_with_the_way_out() {
     night.mc(&["init"]).exits(2).says(&["no branch with a commit to start from", "git add -A && git commit"]);
     night.write("README.md", "# A\n");
     night.commit("first");
+    // Nothing is run where there is nothing to run.
+    night.mc(&["init", "--dry-run"]).exits(0);
+    night.mc(&["init", "--agent", "true"]).exits(6).does_not_say(&["running on"]);
+    night.sh("rm BACKLOG.md mission-control.toml");
     night.sh("git clone -q --bare . ../bare.git");
     night.mc(&["-C", "../bare.git", "init"]).exits(2).says(&["is a bare repository"]);
     let said = night.mc(&["init", "--json"]).exits(6);

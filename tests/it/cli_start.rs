@@ -69,6 +69,22 @@ fn an_unmet_objective_is_in_the_first_line_with_what_helps() {
 }
 
 #[test]
+fn p12_what_a_setup_may_miss_of_the_network_is_named_without_its_value() {
+    let mut night = Night::new();
+    night.var("SSL_CERT_FILE", "/etc/own-ca.pem").var("https_proxy", "http://u:secret@proxy");
+    night.settings("sh run.sh", "[target]\nsetup = \"test -n \\\"$SSL_CERT_FILE\\\"\"");
+    let told =
+        "set here and not given to runs: https_proxy, SSL_CERT_FILE (target.verification.env names what they get)";
+    let said = night.mission(&unit("a", "echo a > a.txt")).exits(6).says(&[told]);
+    said.does_not_say(&["secret", "own-ca"]);
+    night.mc(&["doctor", "--baseline"]).exits(6).says(&["warning  network", told]);
+    night.sh(
+        "sed -i 's/command = \"sh run.sh\"/&\\nenv = [\"SSL_CERT_FILE\"]/' mission-control.toml; git commit -qam env",
+    );
+    night.mission(&unit("a", "echo a > a.txt")).exits(0);
+}
+
+#[test]
 fn nothing_is_called_kept_where_nothing_was_made() {
     let night = Night::new();
     night.mission(&unit("a", "exit 3")).exits(3);

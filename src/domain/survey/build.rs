@@ -31,8 +31,15 @@ pub(super) fn c_or_make(place: &Place<'_>) -> Option<Group> {
         let text = place.text("CMakeLists.txt");
         let mut group = Group::new("C", place);
         group.covers = true;
-        group.fingerprints.push(("cc", "cc --version"));
-        let run = "cmake -S . -B build && cmake --build build --parallel";
+        let plus = |path: &str| [".cc", ".cpp", ".cxx"].iter().any(|ending| path.ends_with(ending));
+        if place.paths().any(plus) {
+            group.fingerprints.push(("c++", "c++ --version"));
+        }
+        if place.paths().any(|path| path.ends_with(".c")) || group.fingerprints.is_empty() {
+            group.fingerprints.push(("cc", "cc --version"));
+        }
+        // Without a number make starts a compiler for every file.
+        let run = "cmake -S . -B build && cmake --build build --parallel \"$(nproc)\"";
         group.parts.push(Part::new("build", StageKind::Build, run, vec![CMAKE, CC], "CMakeLists.txt").format("exit"));
         if ["enable_testing", "add_test", "CTest", "gtest_discover_tests"].iter().any(|word| text.contains(word)) {
             let run = "ctest --test-dir build --output-on-failure --output-junit mc-tests.xml";

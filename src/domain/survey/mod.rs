@@ -9,9 +9,11 @@ pub mod checks;
 pub mod faults;
 pub mod imports;
 pub mod kept;
+pub mod network;
 pub mod sample;
 
 mod build;
+mod groups;
 mod java;
 mod node;
 mod python;
@@ -101,6 +103,8 @@ pub enum Need {
     Program(&'static str, &'static str),
     /// A module of `python3`, and the command that installs it.
     PythonModule(&'static str, &'static str),
+    /// A module that no dependency of a project brings, and the command that adds it.
+    Dependency(&'static str, &'static str),
 }
 
 impl Need {
@@ -110,6 +114,9 @@ impl Need {
         match self {
             Self::Program(name, _) => (*name).to_owned(),
             Self::PythonModule(name, _) => format!("the Python module {name}"),
+            Self::Dependency(name, _) => {
+                format!("the Python module {name}, which no dependency of the project brings,")
+            }
         }
     }
 
@@ -117,7 +124,7 @@ impl Need {
     #[must_use]
     pub fn install(&self) -> &'static str {
         match self {
-            Self::Program(_, install) | Self::PythonModule(_, install) => install,
+            Self::Program(_, install) | Self::PythonModule(_, install) | Self::Dependency(_, install) => install,
         }
     }
 }
@@ -167,6 +174,8 @@ pub struct Survey {
     pub env: Vec<&'static str>,
     /// Files to copy into each workspace.
     pub copy: Vec<String>,
+    /// Globs of tracked files that decide whether a change is good: pipelines, settings of linters and runners, scripts that stages start.
+    pub deciding: Vec<String>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -224,7 +233,59 @@ pub fn survey(files: &Files) -> Survey {
             });
         }
     }
+    survey.deciding = deciding(files, &survey.stages);
     survey
+}
+
+/// Folders whose files are pipelines, with the glob that stands for all of them.
+const PIPELINES: [(&str, &str); 4] = [
+    (".github/workflows/", ".github/workflows/**"),
+    (".circleci/", ".circleci/**"),
+    (".buildkite/", ".buildkite/**"),
+    (".woodpecker/", ".woodpecker/**"),
+];
+
+/// Names of files that say how code is judged.
+const JUDGING: [&str; 27] = [
+    ".bandit",
+    ".clippy.toml",
+    ".eslintrc",
+    ".eslintrc.cjs",
+    ".eslintrc.js",
+    ".eslintrc.json",
+    ".eslintrc.yml",
+    ".gitlab-ci.yml",
+    ".golangci.toml",
+    ".golangci.yaml",
+    ".golangci.yml",
+    ".mypy.ini",
+    ".pre-commit-config.yaml",
+    ".ruff.toml",
+    ".rustfmt.toml",
+    "azure-pipelines.yml",
+    "clippy.toml",
+    "deny.toml",
+    "eslint.config.js",
+    "eslint.config.mjs",
+    "jest.config.js",
+    "mypy.ini",
+    "pytest.ini",
+    "ruff.toml",
+    "rustfmt.toml",
+    "tox.ini",
+    "vitest.config.ts",
+];
+
+fn deciding(files: &Files, stages: &[Stage]) -> Vec<String> {
+    let pipelines = PIPELINES.iter().filter(|(folder, _)| files.paths.iter().any(|path| path.starts_with(folder)));
+    let mut found: BTreeSet<String> = pipelines.map(|(_, glob)| (*glob).to_owned()).collect();
+    found.extend(JUDGING.iter().filter(|name| files.paths.contains(**name)).map(|name| (*name).to_owned()));
+    for words in stages.iter().filter_map(|stage| shlex::split(&stage.run)) {
+        let named = words.iter().map(|word| word.trim_start_matches("./")).filter(|word| files.paths.contains(*word));
+        found.extend(named.map(str::to_owned));
+    }
+    // A name that a glob would read otherwise is left to the person.
+    found.into_iter().filter(|path| path.ends_with("/**") || !path.contains(['*', '?', '[', '{', '\\', '!'])).collect()
 }
 
 /// Where a language's tools look for themselves, their packages and their settings. None of these holds a secret.

@@ -65,15 +65,36 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
             Some(Setup { run: run.to_owned(), inputs: inputs.collect(), needs: vec![NODE, tool.need.clone()] });
     }
     let needs = || vec![NODE, tool.need.clone()];
-    group.parts.extend(tests(&package, &tool));
-    if script(&package, "lint").is_some() {
+    match chain(&package, &tool) {
+        Some(parts) => group.parts.extend(parts),
+        None => group.parts.extend(tests(&package, &tool)),
+    }
+    let there: Vec<StageKind> = group.parts.iter().map(|part| part.kind).collect();
+    let open = |kind: StageKind| !there.contains(&kind);
+    if let Some(name) =
+        ["audit", "security"].into_iter().find(|name| script(&package, name).is_some() && open(StageKind::Security))
+    {
+        let run = format!("{} run {name}", tool.name);
+        group.parts.push(Part::new(
+            "security",
+            StageKind::Security,
+            run,
+            needs(),
+            "a script that looks for known weaknesses",
+        ));
+    }
+    if !open(StageKind::Lint) {
+    } else if script(&package, "lint").is_some() {
         let part = Part::new("lint", StageKind::Lint, format!("{} run lint", tool.name), needs(), "the script `lint`");
         group.parts.push(part.format(if begins(&package, "lint", "eslint") { "eslint" } else { "auto" }));
     } else if uses(&package, "eslint") {
         let part = Part::new("lint", StageKind::Lint, format!("{} eslint .", tool.start), needs(), "eslint is used");
         group.parts.push(part.format("eslint"));
     }
-    if let Some(name) = ["typecheck", "type-check", "types"].into_iter().find(|name| script(&package, name).is_some()) {
+    if !open(StageKind::Types) {
+    } else if let Some(name) =
+        ["typecheck", "type-check", "types"].into_iter().find(|name| script(&package, name).is_some())
+    {
         let part = Part::new(
             "types",
             StageKind::Types,
@@ -122,11 +143,77 @@ fn tests(package: &Value, tool: &Tool) -> Option<Part> {
     } else if starts("ava") {
         part(with("--tap"), "tap", "the script `test` starts ava")
     } else if words.contains(&"--test") && words.contains(&"node") {
-        let run = format!("NODE_OPTIONS=--test-reporter=tap {} test", tool.name);
+        let run = format!("NODE_OPTIONS=\"$NODE_OPTIONS --test-reporter=tap\" {} test", tool.name);
         part(run, "tap", "the script `test` starts node's test runner")
     } else {
         part(format!("CI=true {} test", tool.name), "auto", "the script `test`")
     }
+}
+
+/// The script `test` as stages, where it is several known tools one after the other: each is judged by what it prints then. Words
+/// out of the script are quoted.
+fn chain(package: &Value, tool: &Tool) -> Option<Vec<Part>> {
+    let line = script(package, "test")?;
+    if line.replace("&&", "").contains(['&', '|', ';', '\n', '`', '$', '(', '<', '>', '*', '?']) {
+        return None;
+    }
+    let parts: Vec<Part> = line.split("&&").map(|command| link(command, tool)).collect::<Option<_>>()?;
+    let kinds: Vec<StageKind> = parts.iter().map(|part| part.kind).collect();
+    // One kind alone gains nothing, and without tests something else says whether a change is good.
+    (kinds.contains(&StageKind::Tests) && kinds.iter().any(|kind| *kind != StageKind::Tests)).then_some(parts)
+}
+
+/// One command of such a script; nothing for one that is not known.
+fn link(command: &str, tool: &Tool) -> Option<Part> {
+    let mut words = shlex::split(command)?;
+    if words.first().is_some_and(|word| word == "npx") {
+        words.retain(|word| word != "npx" && word != "--no-install");
+    }
+    let (program, rest) = words.split_first()?;
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    let started = |more: &str| {
+        let words = shlex::try_join(std::iter::once(program.as_str()).chain(rest.iter().copied())).ok()?;
+        Some(format!("{} {words}{more}", tool.start))
+    };
+    let (name, kind, format, run) = match (program.as_str(), rest.as_slice()) {
+        ("jest", _) => ("tests", StageKind::Tests, "jest", format!("CI=true {}", started(" --verbose")?)),
+        ("vitest", ["run", ..]) => ("tests", StageKind::Tests, "vitest", started(" --reporter=verbose")?),
+        ("mocha", _) => ("tests", StageKind::Tests, "tap", started(" --reporter tap")?),
+        ("node", ["--test", rest @ ..]) => {
+            let words = shlex::try_join(rest.iter().copied()).ok()?;
+            ("tests", StageKind::Tests, "tap", format!("node --test-reporter=tap --test {words}").trim_end().to_owned())
+        }
+        ("eslint", _) => ("lint", StageKind::Lint, "eslint", started("")?),
+        ("tsc", _) => ("types", StageKind::Types, "tsc", started(" --pretty false")?),
+        ("npm", ["audit", ..]) => {
+            let words = shlex::try_join(rest.iter().copied()).ok()?;
+            ("security", StageKind::Security, "auto", format!("npm {words}"))
+        }
+        ("npm" | "pnpm" | "yarn", ["run", name]) if program == tool.name => {
+            let (word, kind) = named(name)?;
+            (
+                word,
+                kind,
+                "auto",
+                format!("{} run {}", tool.name, shlex::try_quote(name).ok().filter(|_| !name.starts_with('-'))?),
+            )
+        }
+        _ => return None,
+    };
+    Some(Part::new(name, kind, run, vec![NODE, tool.need.clone()], "a command of the script `test`").format(format))
+}
+
+/// What a script is for, by its name.
+fn named(script: &str) -> Option<(&'static str, StageKind)> {
+    let known = [
+        ("lint", "lint", StageKind::Lint),
+        ("type", "types", StageKind::Types),
+        ("audit", "security", StageKind::Security),
+        ("build", "build", StageKind::Build),
+        ("test", "tests", StageKind::Tests),
+        ("unit", "tests", StageKind::Tests),
+    ];
+    known.into_iter().find(|(part, ..)| script.contains(part)).map(|(_, name, kind)| (name, kind))
 }
 
 fn script<'a>(package: &'a Value, name: &str) -> Option<&'a str> {

@@ -1,5 +1,6 @@
 //! Python: pytest or unittest, ruff, mypy, bandit; uv and poetry where their lock files are.
 
+use super::groups::{Brought, brought};
 use super::{Group, Need, Part, Place, Setup, below, passed_over};
 use crate::domain::verify::key::StageKind;
 use std::collections::BTreeSet;
@@ -46,7 +47,9 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         Starter::Tool(..) => String::new(),
     };
     if pytest {
-        let (run, needs) = starter.line("pytest", "python3 -m pip install pytest", "-v");
+        let (run, mut needs) = starter.line(place, &mut group, ("pytest", "python3 -m pip install pytest"), "-v");
+        // Tests are never left out for what a manifest does not say.
+        needs.retain(|need| !matches!(need, Need::Dependency(..)));
         let part = Part::new("tests", StageKind::Tests, format!("{path}{run}"), needs, "pytest is used");
         group.parts.push(part.format("pytest"));
     } else if !tests.is_empty() {
@@ -106,7 +109,8 @@ fn linters(place: &Place<'_>, starter: &Starter, group: &mut Group) {
     let project = place.text("pyproject.toml");
     let sections = format!("{}\n{}", place.text("setup.cfg"), place.text("tox.ini"));
     if place.has("ruff.toml") || place.has(".ruff.toml") || project.contains("[tool.ruff") {
-        let (run, needs) = starter.line("ruff", "python3 -m pip install ruff", "check --output-format=concise");
+        let (run, needs) =
+            starter.line(place, group, ("ruff", "python3 -m pip install ruff"), "check --output-format=concise");
         group.parts.push(Part::new("lint", StageKind::Lint, run, needs, "ruff is configured").format("ruff"));
     }
     if place.has("mypy.ini") || place.has(".mypy.ini") || project.contains("[tool.mypy]") || sections.contains("[mypy]")
@@ -114,7 +118,8 @@ fn linters(place: &Place<'_>, starter: &Starter, group: &mut Group) {
         let named = [project, &sections, place.text("mypy.ini")]
             .iter()
             .any(|t| t.contains("\nfiles") || t.contains("\npackages"));
-        let (run, needs) = starter.line("mypy", "python3 -m pip install mypy", if named { "" } else { "." });
+        let (run, needs) =
+            starter.line(place, group, ("mypy", "python3 -m pip install mypy"), if named { "" } else { "." });
         group
             .parts
             .push(Part::new("types", StageKind::Types, run.trim_end(), needs, "mypy is configured").format("mypy"));
@@ -122,7 +127,7 @@ fn linters(place: &Place<'_>, starter: &Starter, group: &mut Group) {
     if place.has(".bandit") || project.contains("[tool.bandit") || sections.contains("[bandit]") {
         let settings = if project.contains("[tool.bandit") { " -c pyproject.toml" } else { "" };
         let args = format!("-q -r{settings} -x ./tests,./.venv .");
-        let (run, needs) = starter.line("bandit", "python3 -m pip install bandit", &args);
+        let (run, needs) = starter.line(place, group, ("bandit", "python3 -m pip install bandit"), &args);
         group
             .parts
             .push(Part::new("security", StageKind::Security, run, needs, "bandit is configured").format("bandit"));
@@ -137,12 +142,46 @@ impl Starter {
         }
     }
 
-    /// The line that starts a module, and what that needs; a tool with a lock file brings the module itself.
-    fn line(&self, module: &'static str, install: &'static str, args: &str) -> (String, Vec<Need>) {
-        match self {
-            Self::Plain => (format!("python3 -m {module} {args}"), vec![PYTHON, Need::PythonModule(module, install)]),
-            Self::Tool(tool, need) => (format!("{tool} run {module} {args}"), vec![need.clone()]),
+    /// The line that starts a module, and what that needs; a tool with a lock file brings the module itself, with an option where
+    /// it is in a group that is not installed by default. That option goes to the setup of the group as well.
+    fn line(
+        &self,
+        place: &Place<'_>,
+        group: &mut Group,
+        (module, install): (&'static str, &'static str),
+        args: &str,
+    ) -> (String, Vec<Need>) {
+        let Self::Tool(tool, need) = self else {
+            return (format!("python3 -m {module} {args}"), vec![PYTHON, Need::PythonModule(module, install)]);
+        };
+        let mut needs = vec![need.clone()];
+        let option = match brought(tool, place.text("pyproject.toml"), module) {
+            Brought::Always => String::new(),
+            Brought::With(option) => format!(" {option}"),
+            Brought::Nowhere => {
+                needs.push(Need::Dependency(module, added(tool, module)));
+                String::new()
+            }
+        };
+        if let Some(setup) = group.setup.as_mut().filter(|setup| !setup.run.contains(&option)) {
+            setup.run.push_str(&option);
         }
+        // `poetry run` takes what is installed.
+        let option = if *tool == "uv" { option } else { String::new() };
+        (format!("{tool} run{option} {module} {args}"), needs)
+    }
+}
+
+/// The command that makes a module a dependency for development.
+fn added(tool: &str, module: &str) -> &'static str {
+    match (tool, module) {
+        ("uv", "ruff") => "uv add --dev ruff",
+        ("uv", "mypy") => "uv add --dev mypy",
+        ("uv", "bandit") => "uv add --dev bandit",
+        ("poetry", "ruff") => "poetry add --group dev ruff",
+        ("poetry", "mypy") => "poetry add --group dev mypy",
+        ("poetry", "bandit") => "poetry add --group dev bandit",
+        _ => "uv add --dev pytest",
     }
 }
 

@@ -46,5 +46,17 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
             Part::new("format", StageKind::Lint, "cargo fmt --check", vec![CARGO, rustfmt], "rustfmt is configured");
         group.parts.push(part.format("exit"));
     }
+    if place.has("deny.toml") {
+        let deny = Need::Program("cargo-deny", "cargo install cargo-deny --locked");
+        let part =
+            Part::new("deny", StageKind::Security, "cargo deny check", vec![CARGO, deny], "cargo-deny is configured");
+        group.parts.push(part.format("exit"));
+    }
+    if place.has(".cargo/audit.toml") {
+        let audit = Need::Program("cargo-audit", "cargo install cargo-audit --locked");
+        let part =
+            Part::new("audit", StageKind::Security, "cargo audit", vec![CARGO, audit], "cargo-audit is configured");
+        group.parts.push(part.format("exit"));
+    }
     Some(group)
 }

@@ -114,6 +114,60 @@ fn python() {
 }
 
 #[test]
+fn several_tools_in_one_script_are_stages() {
+    let chain = |test: &str| {
+        let package = format!(
+            "{{\"scripts\": {{\"test\": \"{test}\", \"lint\": \"eslint .\"}}, \"devDependencies\": {{\"jest\": \"1\"}}}}"
+        );
+        shown(&[("package.json", &package), ("package-lock.json", "")])
+    };
+    expect![[r#"
+        Node
+        setup npm ci ["package.json", "package-lock.json"]
+        lint [lint eslint] npx --no-install eslint 'src dir' --ext .ts
+        types [types tsc] npx --no-install tsc --noEmit --pretty false
+        tests [tests jest] CI=true npx --no-install jest --verbose
+        security [security auto] npm audit --omit dev
+    "#]]
+    .assert_eq(&chain("eslint 'src dir' --ext .ts && tsc --noEmit && npx jest && npm audit --omit dev"));
+    // What is not known, or more than a list of commands, stays one line.
+    for whole in ["eslint . && ./own.sh", "eslint . && jest | tee x", "jest && vitest run"] {
+        assert!(chain(whole).contains("tests [tests auto] CI=true npm test"), "{}", chain(whole));
+    }
+    assert!(chain("npm run lint && npm run unit").contains("tests [tests auto] npm run unit"));
+}
+
+#[test]
+fn python_groups_are_named_where_they_are_not_installed_by_default() {
+    let manifest = "[tool.mypy]\n[tool.ruff]\n[dependency-groups]\ntests = [\"pytest\"]\ntyping = [\"mypy\"]\n";
+    proposes(
+        &[("uv.lock", ""), ("pyproject.toml", manifest), ("tests/test_a.py", "")],
+        expect![[r#"
+            Python
+            setup uv sync --locked --group tests --group typing ["uv.lock", "pyproject.toml"]
+            tests [tests pytest] uv run --group tests pytest -v
+            lint [lint ruff] uv run ruff check --output-format=concise
+            types [types mypy] uv run --group typing mypy .
+        "#]],
+    );
+    let survey = survey(&files(&[("uv.lock", ""), ("pyproject.toml", manifest), ("tests/test_a.py", "")]));
+    let lint = survey.stages.iter().find(|stage| stage.name == "lint").unwrap();
+    assert_eq!(lint.needs.last(), Some(&Need::Dependency("ruff", "uv add --dev ruff")));
+}
+
+#[test]
+fn what_decides_is_named() {
+    let found = survey(&files(&[
+        ("package.json", "{\"scripts\": {\"test\": \"node --test ./tests/all.js && tsc\"}}"),
+        ("tests/all.js", ""),
+        (".github/workflows/ci.yml", ""),
+        ("eslint.config.js", ""),
+        ("README.md", ""),
+    ]));
+    assert_eq!(found.deciding, [".github/workflows/**", "eslint.config.js", "tests/all.js"]);
+}
+
+#[test]
 fn node() {
     let package = |test: &str, more: &str| {
         format!("{{\"scripts\": {{\"test\": \"{test}\", \"lint\": \"eslint .\"}}, \"devDependencies\": {{{more}}}}}")
@@ -144,7 +198,7 @@ fn node() {
         &[("package.json", own)],
         expect![[r#"
         Node
-        tests [tests tap] NODE_OPTIONS=--test-reporter=tap npm test
+        tests [tests tap] NODE_OPTIONS="$NODE_OPTIONS --test-reporter=tap" npm test
     "#]],
     );
     let mocha = package("mocha", "\"mocha\": \"1\"");
@@ -191,7 +245,7 @@ fn go_java_c_and_make() {
         &[("CMakeLists.txt", "enable_testing()"), ("Makefile", "test:")],
         expect![[r#"
         C
-        build [build exit] cmake -S . -B build && cmake --build build --parallel
+        build [build exit] cmake -S . -B build && cmake --build build --parallel "$(nproc)"
         tests [tests junit ["build/mc-tests.xml"]] ctest --test-dir build --output-on-failure --output-junit mc-tests.xml
     "#]],
     );

@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::domain::mission::{AttemptOrder, RunEnd};
 use crate::domain::survey::agents::{Agent, first_program, secret_sounding, started_by};
 use crate::domain::survey::checks::Check;
+use crate::domain::survey::network::withheld;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
 use crate::domain::verify::formats::Format;
@@ -97,6 +98,13 @@ pub async fn look(site: &Site, settings: &Settings, target: Option<&Tip>, checks
         login(site, settings, agent, checks);
     }
     allowed_what(site, settings, checks);
+}
+
+/// Whether something is set by which tools find the network, and runs do not get it.
+pub fn network(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
+    let Some(told) = withheld(|name| site.env.var(name).is_some(), &settings.verification.env) else { return };
+    let help = "where setup or a stage needs one to download something, name it in target.verification.env (and in agent.env for the agent)";
+    checks.push(Check::warning("network", told, help));
 }
 
 /// Whether a login or key of a known agent can be seen without asking anybody.

@@ -77,6 +77,7 @@ impl<'a> Programs<'a> {
             let there = match need {
                 Need::Program(program, _) => self.has(program),
                 Need::PythonModule(module, _) => self.module(module).await,
+                Need::Dependency(..) => false,
             };
             if !there {
                 return Some(need.clone());

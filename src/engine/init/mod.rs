@@ -18,7 +18,7 @@ use crate::adapters::host::command::ChildGuard;
 use crate::adapters::store::place::StateDir;
 use crate::config::propose::{Draft, Use};
 use crate::config::{FILE_NAME, Inputs, Layers, Settings};
-use crate::domain::survey::{Need, Survey, sample, survey};
+use crate::domain::survey::{Need, Survey, network, sample, survey};
 use crate::domain::values::Tip;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::key::StageKind;
@@ -88,8 +88,14 @@ pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError
         let used = used(programs.lacking(&setup.needs).await);
         setups.push((setup.clone(), used));
     }
-    let set = survey.env.iter().filter(|name| env.var(name).is_some());
-    let names: Vec<String> = set.map(|name| (*name).to_owned()).collect();
+    let is_set = |name: &str| env.var(name).is_some();
+    let tools = survey.env.iter().copied().filter(|name| is_set(name));
+    let mut names: Vec<String> = tools.map(str::to_owned).collect();
+    for name in network::set(is_set) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
     let mut fingerprint = Vec::new();
     for (program, line) in &survey.fingerprints {
         // A line that fails would stop every verification.
@@ -105,6 +111,7 @@ pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError
         stages,
         setups,
         copy: survey.copy.clone(),
+        deciding: survey.deciding.clone(),
         agents,
     };
     notes.extend(survey.notes.iter().cloned());
@@ -237,7 +244,7 @@ impl Proposal {
             }),
             (true, false) => Err(EngineError::Usage {
                 what: format!("{} is there already; nothing is overwritten", plain.display()),
-                hint: "`mc doctor` checks it; `mc init --dry-run` shows what would be proposed now; `mc init --force` writes \
+                hint: "`mc doctor --baseline` tries it; `mc init --dry-run` shows what would be proposed now; `mc init --force` writes \
                        that beside it, as mission-control.toml.new"
                     .to_owned(),
             }),
