@@ -159,7 +159,9 @@ impl Screen {
         let lines = live.lines(now, width - 1, room, |attempt| {
             let Some(life) = &self.life else { return None };
             let seen = self.signs.entry((attempt.unit.clone(), attempt.n)).or_insert((0, None));
-            if now.saturating_sub(seen.0) >= LIFE_HOLDS {
+            // That there is none yet is not true for long.
+            let holds = if seen.1.is_some_and(|at| at >= attempt.since) { LIFE_HOLDS } else { PAUSE };
+            if now.saturating_sub(seen.0) >= holds {
                 *seen = (now, life.last(&attempt.mission, &attempt.unit, attempt.n, attempt.slot));
             }
             seen.1

@@ -47,6 +47,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are answers, not errors; clap knows which goes where.
             let _ = error.print();
+            if let Some(meant) = meant(&error, &args) {
+                output::note(&format!("hint: `mc {meant}`"));
+            }
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
@@ -58,6 +61,21 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.code())
         }
     }
+}
+
+/// The command that a word means which is one of a group: `mc start` is `mc mission start`.
+fn meant(error: &clap::Error, args: &[std::ffi::OsString]) -> Option<String> {
+    let unknown = error.kind() == clap::error::ErrorKind::InvalidSubcommand;
+    let word = args.iter().filter_map(|arg| arg.to_str()).find(|arg| !arg.starts_with('-')).filter(|_| unknown)?;
+    let groups = [
+        ("mission", &["start", "resume", "stop", "pause", "attach", "list"][..]),
+        ("unit", &["retry", "cancel", "diff", "checkout", "log"]),
+        ("green", &["rollback"]),
+        ("pool", &["prune"]),
+        ("backlog", &["check"]),
+    ];
+    let (group, _) = groups.iter().find(|(_, commands)| commands.contains(&word))?;
+    Some(format!("{group} {word}"))
 }
 
 /// Warnings of the engine on standard error, more of them with `-v`; never on standard output.

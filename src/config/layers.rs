@@ -116,18 +116,23 @@ impl Layers {
         rows
     }
 
-    /// [`Layers::show`] as lines `key = value  # source`.
+    /// [`Layers::show`] as lines `key = value  # source`; what is set and has no effect comes last, as comments.
     #[must_use]
     pub fn show_text(&self) -> String {
-        self.show().iter().map(|(key, value, source)| format!("{key} = {value}  # {source}\n")).collect()
+        let keys = self.show().into_iter().map(|(key, value, source)| format!("{key} = {value}  # {source}\n"));
+        let without =
+            self.ignored.iter().map(|(key, source)| format!("# without effect here: {}  # {source}\n", key.path));
+        keys.chain(without).collect()
     }
 
-    /// [`Layers::show`] as `{"schema": 1, "settings": [{"key", "value", "source"}]}`; the value is TOML text.
+    /// [`Layers::show`] as `{"schema": 1, "settings": [{"key", "value", "source"}], "without_effect": [{"key", "source"}]}`; the value is TOML text.
     #[must_use]
     pub fn show_json(&self) -> serde_json::Value {
         let rows = self.show();
         let rows = rows.iter().map(|(key, value, source)| json!({"key": key, "value": value, "source": source}));
-        json!({"schema": 1, "settings": rows.collect::<Vec<_>>()})
+        let without: Vec<_> =
+            self.ignored.iter().map(|(key, source)| json!({"key": key.path, "source": source.to_string()})).collect();
+        json!({"schema": 1, "settings": rows.collect::<Vec<_>>(), "without_effect": without})
     }
 
     /// The value of a supported key and its source.

@@ -28,9 +28,10 @@ use crate::config::settings::PromptMode;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
 use crate::domain::trouble::{Cause, Trouble};
-use crate::domain::values::LONGEST_ARGUMENT;
+use crate::domain::values::{LONGEST_ARGUMENT, Millis};
 use crate::domain::verify::formats::without_sequences;
 use crate::domain::verify::key::Tier;
+use crate::report::words::span;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -296,6 +297,7 @@ async fn finish(
         let grace = shop.settings().agent.grace_after_result.as_secs();
         report.notes.push(format!("ended {grace} s after it gave its result (agent.grace_after_result)"));
     }
+    report.limit = limit(shop, order, &ended.end);
     report.claim = handoff.as_ref().map(|h| h.status);
     report.summary = summary(handoff.as_ref(), log, &ended.end);
     report.said = handoff.as_ref().map(Handoff::said).unwrap_or_default();
@@ -403,6 +405,28 @@ async fn changes_something(shop: &Shop, found: &Collected, notes: &mut Vec<Strin
         notes.push(format!("its edits of {} are left out: mc keeps these files", left_out.join(" and ")));
     }
     !rest.is_empty()
+}
+
+/// Which of the limits of an attempt ended it, with its value and where that comes from.
+fn limit(shop: &Shop, order: &AttemptOrder, end: &End) -> Option<String> {
+    let settings = shop.settings();
+    let value = |duration: Duration| span(Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX));
+    match (end, order.spec.timeout) {
+        (End::Timeout, Some(seconds)) => {
+            Some(format!("`timeout` of the unit, {}", value(Duration::from_secs(seconds))))
+        }
+        (End::Timeout, None) => {
+            Some(format!("scheduler.session_timeout, {}", value(settings.scheduler.session_timeout)))
+        }
+        (End::Stalled, _) => {
+            let limits =
+                [("idle_timeout", settings.agent.idle_timeout), ("start_timeout", settings.agent.start_timeout)];
+            let set: Vec<String> =
+                limits.iter().filter_map(|(name, limit)| Some(format!("agent.{name}, {}", value((*limit)?)))).collect();
+            Some(set.join("; "))
+        }
+        _ => None,
+    }
 }
 
 fn run_end(end: &End) -> RunEnd {

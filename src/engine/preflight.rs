@@ -45,6 +45,7 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
     on.green_unblocked().await?;
     on.green_free().await?;
     let target = on.target().await?;
+    notes.extend(on.elsewhere().await?);
     notes.extend(on.unchanged(shop.allow_dirty).await?);
     notes.extend(on.copies()?);
     notes.extend(on.submodules(&target).await?);
@@ -246,6 +247,33 @@ impl Terrain<'_> {
             Some(target) => Ok(target),
             None => Err(no_target(self.source, branch).await),
         }
+    }
+
+    /// A note when another branch is checked out than the one work starts from: what it has beside is no part of the mission.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn elsewhere(&self) -> Result<Option<String>, Refusal> {
+        let (source, branch) = (self.source, &self.settings.target.branch);
+        let head = source.ask(&["symbolic-ref", "--quiet", "HEAD"]).await.map_err(said)?;
+        let head = head.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).unwrap_or_default();
+        let green = self.green_ref();
+        if self.facts.bare || head == format!("refs/heads/{branch}") || head == green || head.is_empty() {
+            return Ok(None);
+        }
+        let (Some(here), Some(target)) = (
+            source.resolve(&head).await.map_err(said)?,
+            source.resolve(&format!("refs/heads/{branch}")).await.map_err(said)?,
+        ) else {
+            return Ok(None);
+        };
+        let inside = source.is_ancestor(&here.commit, &target.commit).await.map_err(said)?;
+        Ok((!inside).then(|| {
+            format!(
+                "work starts from {branch}, and {} is checked out: what it has beside is left out (target.branch names another)",
+                short(&head)
+            )
+        }))
     }
 
     /// That tracked files have no changes; with `allow_dirty`, a note that names them.

@@ -277,7 +277,7 @@ async fn setup(
             let how = match end {
                 End::Exited(code) => Ending::Code(code).to_string(),
                 End::Signaled(signal) => Ending::Signal(signal).to_string(),
-                End::Timeout => "scheduler.session_timeout is used up".to_owned(),
+                End::Timeout => format!("scheduler.session_timeout, {} s, is used up", timeout.as_secs()),
                 End::Lost(trouble) => trouble.why,
                 End::Stalled | End::Overstayed | End::NeverStarted | End::Killed => {
                     "it did not run to its end".to_owned()

@@ -206,6 +206,8 @@ fn p12_programs_agents_and_variables_are_looked_at_and_no_value_is_told() {
         "agents and verifications run as you (user ",
     ]);
     said.does_not_say(&["hush-hush", "private", "OTHER"]);
+    night.settings("sh run.sh", "[agent]\ncommand = \"sh ~/nowhere/agent.sh -v\"");
+    night.mc(&["doctor"]).exits(6).says(&["problem  agent", "there is no file ", "/nowhere/agent.sh"]);
     night.settings("sh run.sh", "[agent]\ncommand = \"claude -p\"");
     night.var("ANTHROPIC_API_KEY", "sk-secret");
     let tools: [(&str, &str); 2] = [("claude", "exit 0"), ("head", "exit 0")];

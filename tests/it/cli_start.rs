@@ -85,6 +85,55 @@ fn p12_what_a_setup_may_miss_of_the_network_is_named_without_its_value() {
 }
 
 #[test]
+fn a_time_that_is_used_up_is_said_with_the_setting_it_comes_from() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[scheduler]\nsession_timeout = \"1s\"\nmax_attempts = 1");
+    let plan = unit("a", "sleep 1000") + "\n" + &unit("b", "sleep 1000") + "timeout = \"2s\"\n";
+    night.mission(&plan).exits(3);
+    let says = |unit: &str, words: &str| assert!(night.reason(unit).contains(words), "{}", night.reason(unit));
+    says("a", "used up its time (scheduler.session_timeout, 1.0s) on attempt 1 of 1");
+    says("b", "used up its time (`timeout` of the unit, 2.0s) on attempt 1 of 1");
+}
+
+#[test]
+fn a_branch_that_is_checked_out_and_left_out_is_said() {
+    let night = Night::new();
+    night.sh("git checkout -q -b feature");
+    night.mission(&unit("a", "echo a > a.txt")).exits(0).does_not_say(&["feature"]);
+    night.write("feature.txt", "new\n");
+    night.commit("feature");
+    let told = "work starts from main, and feature is checked out: what it has beside is left out";
+    night.mission(&unit("b", "echo b > b.txt")).exits(0).says(&[told]);
+    assert!(!night.holds("git cat-file -e mc/green:feature.txt"));
+}
+
+#[test]
+fn an_objective_that_is_met_is_enough_when_all_that_was_planned_landed() {
+    let night = Night::new();
+    night.settings("sh run.sh", "[target]\ncheck = \"test -e a.txt\"");
+    night.write("BACKLOG.md", "## A\n- run: echo a > a.txt\n\n## B\n- status: failed\n- run: true\n");
+    night.commit("backlog");
+    night.mc(&["mission", "start"]).exits(0).says(&["ended: objective-met"]);
+    night.mc(&["report", "--verify"]).exits(0);
+    // What was planned and did not land still counts.
+    night.write("BACKLOG.md", "## C\n- run: echo c > c.txt\n\n## D\n- run: exit 1\n");
+    night.commit("more");
+    night.mc(&["mission", "start"]).exits(3).says(&["ended: objective-met"]);
+}
+
+#[test]
+fn a_word_of_a_group_is_said_with_its_group() {
+    let night = Night::new();
+    night.mc(&["start"]).exits(2).says(&["hint: `mc mission start`"]);
+    night.mc(&["prune"]).exits(2).says(&["hint: `mc pool prune`"]);
+    night.mc(&["nonsense"]).exits(2).does_not_say(&["hint: `mc "]);
+    night.settings("sh run.sh", "[scheduler.parallel]\nheartbeat_timeout = \"1s\"");
+    let shown = night.mc(&["config", "show"]).exits(0).out;
+    let last = shown.lines().last().unwrap();
+    assert!(last.starts_with("# without effect here: scheduler.parallel.heartbeat_timeout  # file "), "{last}");
+}
+
+#[test]
 fn nothing_is_called_kept_where_nothing_was_made() {
     let night = Night::new();
     night.mission(&unit("a", "exit 3")).exits(3);

@@ -189,6 +189,7 @@ impl Decision<'_> {
         let budget = unit.spec.attempts.unwrap_or(policy.max_attempts).max(1);
         let quick = report.quick.as_ref().map(|q| format!(": {}", q.note.trim())).unwrap_or_default();
         let said = if report.summary.is_empty() { String::new() } else { format!(": {}", report.summary) };
+        let limit = report.limit.as_ref().map(|limit| format!(" ({limit})")).unwrap_or_default();
         let failed = |what: &str, own_work: bool, said: &str| {
             let used = unit.used + 1;
             if used >= budget {
@@ -227,8 +228,8 @@ impl Decision<'_> {
                 consuming(&format!("left files that no commit of git can hold ({})", names.join(", ")))
             }
             AttemptClass::FailedWork => consuming(&format!("failed ({})", ended(&report.end))),
-            AttemptClass::FailedTimeout => consuming("used up its time"),
-            AttemptClass::FailedStalled => consuming("gave no sign of life"),
+            AttemptClass::FailedTimeout => consuming(&format!("used up its time{limit}")),
+            AttemptClass::FailedStalled => consuming(&format!("gave no sign of life{limit}")),
             AttemptClass::Continue if unit.continues + 1 > policy.max_continues => {
                 NextMove::Fail { reason: format!("wanted to continue more than {} times", policy.max_continues) }
             }

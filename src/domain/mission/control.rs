@@ -139,7 +139,12 @@ impl Decision<'_> {
             MissionOutcome::Refused | MissionOutcome::Error => false,
         };
         let calm = self.state.hold.is_none() && self.state.cold.search.is_none();
-        let code = if clean && calm && !unmet && self.state.all_done() { 0 } else { code };
+        let done = match outcome {
+            // The objective says when it is enough; what else the plan source has was not asked for.
+            MissionOutcome::ObjectiveMet => self.state.planned_done(),
+            _ => self.state.all_done(),
+        };
+        let code = if clean && calm && !unmet && done { 0 } else { code };
         self.note(Record::MissionEnded { at: self.now, outcome, reason, code });
         self.ask(Command::Exit { code });
     }

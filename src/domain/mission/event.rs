@@ -266,6 +266,9 @@ pub struct AttemptReport {
     /// What else it said of its work. Untrusted.
     #[serde(default, skip_serializing_if = "Said::is_empty")]
     pub said: Said,
+    /// Which limit ended it, with its value, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
     /// What a person should know: rescued repositories, other tips kept, foreign refs changed, survivors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -330,6 +333,7 @@ impl AttemptReport {
             claim: None,
             summary: String::new(),
             said: Said::default(),
+            limit: None,
             notes: Vec::new(),
             left_out: Vec::new(),
             repository: Vec::new(),

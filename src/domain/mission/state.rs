@@ -325,14 +325,17 @@ impl State {
         }
     }
 
+    /// Whether everything that was planned ended well, and the target branch was taken in.
+    #[must_use]
+    pub fn planned_done(&self) -> bool {
+        self.units.iter().all(|u| u.state.satisfies()) && self.outside.is_none()
+    }
+
     /// Whether every unit known at this time ended well, none of the plan source was left (for a later round, or
     /// aside), and the target branch was taken in.
     #[must_use]
     pub fn all_done(&self) -> bool {
-        self.units.iter().all(|u| u.state.satisfies())
-            && self.rounds.last().is_none_or(|r| r.left_over == 0)
-            && self.left_open().is_none()
-            && self.outside.is_none()
+        self.planned_done() && self.rounds.last().is_none_or(|r| r.left_over == 0) && self.left_open().is_none()
     }
 
     /// The first item left aside that is not done; the mission was not asked for those outside of its choice.

@@ -92,7 +92,14 @@ impl StageResult {
             RunEnd::Signalled(signal) => {
                 (StageOutcome::NotRun, None, Some(format!("ended by {}", Ending::Signal(*signal))))
             }
-            RunEnd::TimedOut => (StageOutcome::NotRun, None, Some(format!("timeout after {} s", spec.timeout_secs))),
+            RunEnd::TimedOut => (
+                StageOutcome::NotRun,
+                None,
+                Some(format!(
+                    "timeout after {} s (`timeout` of the stage, or target.verification.timeout)",
+                    spec.timeout_secs
+                )),
+            ),
             RunEnd::NotStarted(why) => (StageOutcome::NotRun, None, Some(format!("could not be started: {why}"))),
         };
         let mut result = Self {

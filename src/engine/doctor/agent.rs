@@ -77,6 +77,22 @@ async fn lacking(site: &Site, line: &str, target: Option<&Tip>) -> Option<String
     bytes.is_none().then(|| format!("{program} is not committed, so no workspace has it"))
 }
 
+/// The script that a line starts with an interpreter (`sh agent.sh`), where it is named by a path that nothing has.
+fn no_script(site: &Site, line: &str) -> Option<String> {
+    let words = shlex::split(line)?;
+    let interpreters = ["sh", "bash", "dash", "zsh", "python3", "python", "node", "ruby", "perl"];
+    let [program, script, ..] = words.as_slice() else { return None };
+    let name = program.rsplit('/').next().unwrap_or(program);
+    if !interpreters.contains(&name) || !script.starts_with(['/', '~']) {
+        return None;
+    }
+    let path = match (script.strip_prefix("~/"), site.env.home()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => script.into(),
+    };
+    (!path.exists()).then(|| format!("there is no file {script}"))
+}
+
 /// The agent that is configured and what it may do.
 pub async fn look(site: &Site, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
     let Some(command) = &settings.agent.command else {
@@ -84,7 +100,7 @@ pub async fn look(site: &Site, settings: &Settings, target: Option<&Tip>, checks
         return;
     };
     let known = started_by(command);
-    match lacking(site, command, target).await {
+    match lacking(site, command, target).await.or_else(|| no_script(site, command)) {
         Some(why) => {
             let help = known.map_or("mend agent.command in mission-control.toml".to_owned(), |a| a.install.to_owned());
             checks.push(Check::problem("agent", why, help));

@@ -452,7 +452,8 @@ fn ending(case: &mut Case<'_>) {
     if *code == 0 && (undone > 0 || met == Some(false)) {
         broken.push(format!("exit code 0 with {undone} units not done"));
     }
-    if let (0, Some(item)) = (*code, state.left_open()) {
+    let enough = *outcome == MissionOutcome::ObjectiveMet;
+    if let (0, Some(item), false) = (*code, state.left_open(), enough) {
         broken.push(format!("exit code 0 with {} left aside", item.unit));
     }
     if *code == 3 && undone == 0 && met != Some(false) && state.all_done() && !state.units.is_empty() {
