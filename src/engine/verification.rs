@@ -22,7 +22,7 @@ use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::reports::ReportFile;
-use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, Start, relative};
+use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, Start, readable, relative};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -307,8 +307,7 @@ async fn left(stage: &StageSpec, on: Ground<'_>, old: reports::Before) -> Result
     let (wanted, root) = (globs(stage)?, on.workspace.to_owned());
     let found = blocking(move || reports::read(&root, |path| wanted.matches(path), &old)).await?;
     let root = on.workspace.to_string_lossy();
-    let named = |text: String| String::from_utf8_lossy(&relative(text.into_bytes(), &root)).into_owned();
-    Ok(found.into_iter().map(|(path, text)| ReportFile { path, text: text.map(named) }).collect())
+    Ok(found.into_iter().map(|(path, bytes)| ReportFile::decoded(path, bytes, &root)).collect())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
@@ -336,6 +335,6 @@ fn conclude(
         Some(log) => tail::head(log, PARSED).map_err(|e| Trouble::from(format!("read {}: {e}", log.display())))?.0,
         None => Vec::new(),
     };
-    let output = relative(output, &workspace.to_string_lossy());
-    Ok(StageResult::conclude(stage, &end, &output, left, millis))
+    let output = relative(readable(&output), &workspace.to_string_lossy());
+    Ok(StageResult::conclude(stage, &end, output.as_bytes(), left, millis))
 }

@@ -78,7 +78,7 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
             let said = lines_said.iter().skip(from).take(SAID);
             lines.push(row("", &format!("  {}", stage.why())));
             let failed = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
-            let failed: Vec<String> = failed.map(|test| stage.test_name(&test.suite, &test.name)).collect();
+            let failed: Vec<String> = failed.map(|test| stage.name_of(test)).collect();
             lines.extend(failed.iter().take(FAILED).map(|name| row("", &format!("  red: {name}"))));
             if failed.len() > FAILED {
                 lines.push(row("", &format!("  … and {} more", failed.len() - FAILED)));

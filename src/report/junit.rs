@@ -61,12 +61,13 @@ impl Suite {
         let mut cases = String::new();
         let mut red = 0;
         for test in told {
-            let suite = if test.suite.is_empty() { &stage.name } else { &test.suite };
+            let suite = test.shown_suite();
+            let suite = if suite.is_empty() { &stage.name } else { suite.as_ref() };
             let inner = match test.status {
                 TestStatus::Passed => String::new(),
                 TestStatus::Failed => {
                     red += 1;
-                    failing(verified, stage, &stage.test_name(&test.suite, &test.name), red <= SHOWN)
+                    failing(verified, stage, &stage.name_of(test), red <= SHOWN)
                 }
                 TestStatus::Skipped => "<skipped/>".to_owned(),
             };

@@ -301,7 +301,7 @@ fn sayings(out: &mut String, verified: &Verified) {
         let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
         tests.filter(|test| test.status == TestStatus::Failed).map(move |test| (stage, test))
     });
-    let named = failed.map(|(stage, test)| (stage, &test.name, stage.test_name(&test.suite, &test.name)));
+    let named = failed.map(|(stage, test)| (stage, &test.name, stage.name_of(test)));
     let said = named.filter(|(.., name)| !old.contains(name)).filter_map(|(stage, test, name)| {
         let lines = telling::of_test(&stage.head_tail, test, SAID_LINES);
         (!lines.is_empty()).then_some((name, lines))

@@ -15,11 +15,7 @@ pub const HOSTILE: &str = "a\n::error::b\r\u{1b}[2Jc%0Ad,e:f<g>&\"'\u{0}\u{ffff}
 
 pub fn stage(name: &str, tests: &[(&str, TestStatus)]) -> StageResult {
     let failed = tests.iter().any(|(_, status)| *status == TestStatus::Failed);
-    let tests = tests.iter().map(|(name, status)| TestResult {
-        suite: "suite".to_owned(),
-        name: (*name).to_owned(),
-        status: *status,
-    });
+    let tests = tests.iter().map(|(name, status)| TestResult::new("suite", *name, *status));
     StageResult {
         name: name.to_owned(),
         outcome: if failed { StageOutcome::Failed } else { StageOutcome::Passed },

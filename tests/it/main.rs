@@ -79,6 +79,7 @@ mod store_world;
 mod verify_ci;
 mod verify_formats;
 mod verify_homes;
+mod verify_identity;
 mod verify_trees;
 mod workspace_collect;
 mod workspace_fresh;

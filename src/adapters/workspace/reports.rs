@@ -38,8 +38,8 @@ pub struct Before {
     contents: BTreeMap<Content, PathBuf>,
 }
 
-/// A report: its path from the root of the workspace, and its text or why there is none.
-pub type Found = (String, Result<String, String>);
+/// A report: its path from the root of the workspace, and its bytes or why there are none.
+pub type Found = (String, Result<Vec<u8>, String>);
 
 fn writing(meta: &Metadata) -> Writing {
     (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
@@ -93,7 +93,7 @@ pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec
         let bytes = bytes(&root.join(path), room.min(LONGEST));
         room = room.saturating_sub(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
         let text = bytes.and_then(|bytes| match before.contents.get::<Content>(&Sha256::digest(&bytes).into()) {
-            None => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            None => Ok(bytes),
             Some(tracked) => Err(format!(
                 "it is what the tree has as {}, which tells nothing of this run: take that file out of git, or narrow \
                  `reports`",
@@ -171,7 +171,7 @@ mod tests {
         fs::write(root.join("rewritten.xml"), "longer than before").unwrap();
         fs::write(root.join("out/new.xml"), "new").unwrap();
         let wanted = [("out/new.xml", "new"), ("rewritten.xml", "longer than before")];
-        assert_eq!(read(root, xml, &old), wanted.map(|(path, text)| (path.to_owned(), Ok(text.to_owned()))));
+        assert_eq!(read(root, xml, &old), wanted.map(|(path, text)| (path.to_owned(), Ok(text.as_bytes().to_vec()))));
     }
 
     #[test]

@@ -5,9 +5,10 @@
 
 use super::StageOutcome;
 use super::codes::Left;
+use super::identity::{self, Alike, Entry};
 use super::key::Better;
 use super::number::Number;
-use super::results::{Findings, Suites, TestResult, TestResults, TestStatus, WHOLE_SUITE};
+use super::results::{Findings, Place, Steadiness, TestResult, TestResults, TestStatus, WHOLE_SUITE, is_inside};
 use super::snapshot::{Snapshot, StageResult};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,39 +148,108 @@ fn confirm_number(first: &StageResult, second: &StageResult) -> Option<Number> {
     })
 }
 
-/// Groups the tests by identity, pairs the best results of both runs and keeps the better one of each pair.
+/// Joins the tests of both runs, the better result of each. Where the runs do not agree which test is which, the best of one is
+/// taken with the best of the other, so that never fewer fail than failed in the better run.
 fn confirm_tests(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet<String>) -> Option<TestResults> {
     let (left, right) = match (&first.tests, &second.tests) {
         (None, None) => return None,
         (Some(only), None) | (None, Some(only)) => return Some(only.clone()),
         (Some(left), Some(right)) => (left, right),
     };
-    let mut groups: BTreeMap<(&str, &str), [Vec<TestStatus>; 2]> = BTreeMap::new();
-    for (run, results) in [left, right].into_iter().enumerate() {
-        for test in &results.tests {
-            groups.entry((&test.suite, &test.name)).or_default()[run].push(test.status);
+    let mut joined = Vec::new();
+    let mut lost: [Vec<Entry<'_>>; 2] = Default::default();
+    let whole = left.problem.is_none() && right.problem.is_none();
+    let suites = left.tests.iter().chain(&right.tests).filter(|test| test.name == WHOLE_SUITE);
+    let broken: BTreeSet<&str> = suites.map(|test| test.suite.as_str()).collect();
+    for alike in identity::alike([Some(left), Some(right)]) {
+        let alone = !alike.stray && alike.runs.iter().any(Vec::is_empty);
+        // What went with a suite that broke in one run is not another test than in the other.
+        let broke =
+            alike.runs.iter().flatten().any(|(test, _)| broken.iter().any(|suite| is_inside(&test.suite, suite)));
+        match alone && whole && !broke {
+            true => lost.iter_mut().zip(alike.runs).for_each(|(lost, run)| lost.extend(run)),
+            false => joined.extend(join(alike, whole && !broke)),
         }
     }
-    let suites = [left, right].map(|results| Suites::of(Some(results)));
-    let mut tests = Vec::new();
-    for ((suite, name), mut runs) in groups {
-        for (run, results) in runs.iter_mut().enumerate() {
-            if name == WHOLE_SUITE && results.is_empty() && suites[run].ran(suite) {
-                results.push(TestStatus::Passed);
-            }
-        }
-        for run in &mut runs {
-            run.sort_unstable_by(|a, b| b.cmp(a));
-        }
-        for nth in 0..runs[0].len().max(runs[1].len()) {
-            let pair = [runs[0].get(nth).copied(), runs[1].get(nth).copied()];
-            if pair.contains(&Some(TestStatus::Passed)) && pair.contains(&Some(TestStatus::Failed)) {
-                flaky.insert(first.test_name(suite, name));
-            }
-            let status = pair.into_iter().flatten().max().unwrap_or(TestStatus::Failed);
-            tests.push(TestResult { suite: suite.to_owned(), name: name.to_owned(), status });
-        }
+    joined.extend(join_lost(lost));
+    let mut results = TestResults { tests: Vec::new(), problem: left.problem.clone().and(right.problem.clone()) };
+    let mut disagreed = Vec::new();
+    for Joined { test, runs, steady } in joined {
+        let status = runs.into_iter().flatten().max().unwrap_or(TestStatus::Failed);
+        disagreed.push(runs.contains(&Some(TestStatus::Passed)) && runs.contains(&Some(TestStatus::Failed)));
+        // Whose place is not known again has none.
+        let place = if steady == Steadiness::Shuffled { Place::default() } else { test.place.clone() };
+        results.tests.push(TestResult { status, steady, place, ..test.clone() });
     }
-    let problem = left.problem.clone().and(right.problem.clone());
-    Some(TestResults { tests, problem })
+    identity::label(&mut results);
+    let named = results.tests.iter().zip(disagreed).filter(|(_, disagreed)| *disagreed);
+    flaky.extend(named.map(|(test, _)| first.name_of(test)));
+    Some(results)
+}
+
+/// One test and how it ended in both runs.
+struct Joined<'a> {
+    test: &'a TestResult,
+    runs: [Option<TestStatus>; 2],
+    steady: Steadiness,
+}
+
+/// Joins tests of one suite and name.
+fn join(alike: Alike<'_>, whole: bool) -> Vec<Joined<'_>> {
+    let [mut first, mut second] = alike.runs;
+    let known = |run: &[Entry<'_>]| run.iter().map(|(test, _)| test.steady).max().unwrap_or_default();
+    let known = known(&first).max(known(&second));
+    let best = |pairs: &[(TestStatus, TestStatus)]| {
+        let mut best: Vec<TestStatus> = pairs.iter().map(|(one, other)| *one.max(other)).collect();
+        best.sort_unstable();
+        best
+    };
+    let (one, other) = (first.clone(), second.clone());
+    first.sort_by_key(|(_, status)| Reverse(*status));
+    second.sort_by_key(|(_, status)| Reverse(*status));
+    let pairs = |one: &[Entry<'_>], other: &[Entry<'_>]| {
+        one.iter().zip(other).map(|(one, other)| (one.1, other.1)).collect::<Vec<_>>()
+    };
+    let in_order =
+        !alike.stray && one.len() == other.len() && best(&pairs(&one, &other)) == best(&pairs(&first, &second));
+    let both = !first.is_empty() && !second.is_empty();
+    let steady = match (in_order, both && (alike.stray || first.len() == second.len())) {
+        (true, _) => known,
+        (false, true) => known.max(Steadiness::Shuffled),
+        (false, false) => known,
+    };
+    let [first, second] = if in_order { [one, other] } else { [first, second] };
+    let longer = if first.len() >= second.len() { &first } else { &second };
+    let joined = longer.iter().enumerate().map(|(nth, (test, _))| {
+        let runs = [&first, &second].map(|run| run.get(nth).map(|(_, status)| *status));
+        let once = whole && runs.contains(&None);
+        Joined { test, runs, steady: if once { steady.max(Steadiness::Sometimes) } else { steady } }
+    });
+    joined.collect()
+}
+
+/// Joins tests whose suite and name only one of two whole runs has: as many as both have are the same under another name, and
+/// the rest was there once.
+fn join_lost(mut lost: [Vec<Entry<'_>>; 2]) -> Vec<Joined<'_>> {
+    let renamed = lost[0].len().min(lost[1].len());
+    // The names do not depend on the order of the runs, nor on how they ended.
+    lost.sort_by(|one, other| one.first().map(|(test, _)| test).cmp(&other.first().map(|(test, _)| test)));
+    let names: Vec<&TestResult> = lost[0].iter().take(renamed).map(|(test, _)| *test).collect();
+    lost.iter_mut().for_each(|run| run.sort_by_key(|(_, status)| Reverse(*status)));
+    let statuses = |run: &[Entry<'_>], nth: usize| run.get(nth).map(|(_, status)| *status);
+    let both = names.into_iter().enumerate().map(|(nth, test)| Joined {
+        test,
+        runs: [statuses(&lost[0], nth), statuses(&lost[1], nth)],
+        steady: Steadiness::Renamed,
+    });
+    let mut joined: Vec<Joined<'_>> = both.collect();
+    for run in &lost {
+        let once = run.iter().skip(renamed);
+        joined.extend(once.map(|(test, status)| Joined {
+            test,
+            runs: [Some(*status), None],
+            steady: Steadiness::Sometimes,
+        }));
+    }
+    joined
 }

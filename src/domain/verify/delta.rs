@@ -1,21 +1,24 @@
 //! What changed between two snapshots, by identity.
 //!
-//! Promises: tests are compared as multisets per (stage, suite, name), so that two tests of one name are two;
-//! nothing that got worse is paired away by something that got better; what cannot be compared is said. Findings are
+//! Promises: which test is which is said by [`super::identity`], so that two tests of one name are two and nothing that got worse
+//! is paired away by something that got better; what cannot be compared is said. Findings are
 //! compared by their counts per (stage, file, rule): one that moved to another file is a new one and a gone one.
 
 use super::StageOutcome::{Failed, NotRun, Passed};
 use super::formats::RESULTS_LIMIT;
+use super::identity::{self, Alike};
 use super::key::{Better, StageKind};
-use super::results::{Suites, TestStatus, WHOLE_SUITE};
+use super::results::{Steadiness, TestResult, TestStatus};
 use super::snapshot::{Snapshot, StageResult};
 use super::{Delta, FindingsChange, MetricChange};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Most findings that one stage names as pre-existing: each comparison is journaled, and they are in every one.
 pub const KEPT_LIMIT: usize = 40;
+/// Most tests that are named because their names differ from run to run: they are in every comparison.
+pub const UNSTABLE_LIMIT: usize = 40;
 
 /// What stands for a test that is counted, but not named.
 const COUNTED: &str = "(one that is only counted)";
@@ -29,6 +32,7 @@ impl Delta {
             incomparable: self.incomparable.clone(),
             not_run: self.not_run.clone(),
             findings: self.findings.clone(),
+            unstable: self.unstable.clone(),
             ..Self::default()
         };
         *self == same && self.findings.iter().all(|change| change.new.is_empty() && change.gone.is_empty())
@@ -131,9 +135,11 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
         &mut delta.stages_fixed,
         &mut delta.incomparable,
         &mut delta.not_run,
+        &mut delta.unstable,
     ] {
         list.sort_unstable();
     }
+    delta.unstable.truncate(UNSTABLE_LIMIT);
     delta.findings.sort_by(|a, b| a.stage.cmp(&b.stage));
     delta.metrics.sort_by(|a, b| a.stage.cmp(&b.stage));
     delta
@@ -220,49 +226,61 @@ fn compare_numbers(before: &StageResult, after: &StageResult) -> Option<MetricCh
     })
 }
 
-/// Counts per status, in the order of [`TestStatus`].
-type Counts = [u64; 3];
-
-const SKIPPED: usize = TestStatus::Skipped as usize;
-const FAILED: usize = TestStatus::Failed as usize;
-const PASSED: usize = TestStatus::Passed as usize;
+/// What stands for a test whose name differs from run to run.
+const RENAMED: &str = "(one whose name differs from run to run)";
 
 fn compare_tests(stage: &StageResult, before: Option<&StageResult>, after: Option<&StageResult>, delta: &mut Delta) {
-    let mut counts: BTreeMap<(&str, &str), [Counts; 2]> = BTreeMap::new();
-    for (side, result) in [before, after].into_iter().enumerate() {
-        for test in result.and_then(|r| r.tests.as_ref()).into_iter().flat_map(|t| &t.tests) {
-            counts.entry((&test.suite, &test.name)).or_default()[side][test.status as usize] += 1;
-        }
-    }
-    let suites = [before, after].map(|side| Suites::of(side.and_then(|result| result.tests.as_ref())));
-    for ((suite, _), sides) in counts.iter_mut().filter(|((_, name), _)| *name == WHOLE_SUITE) {
-        for (side, counts) in sides.iter_mut().enumerate() {
-            if counts.iter().sum::<u64>() == 0 && suites[side].ran(suite) {
-                counts[PASSED] = 1;
-            }
-        }
-    }
+    use TestStatus as Status;
+    let results = [before, after].map(|side| side.and_then(|result| result.tests.as_ref()));
     let ran = after.is_none_or(|stage| stage.effective() != NotRun);
-    for ((suite, name), [mut old, mut new]) in counts {
-        let name = stage.test_name(suite, name);
-        let put = |list: &mut Vec<String>, count: u64| list.extend((0..count).map(|_| name.clone()));
-        // Equal results first, then what is worst: so a break is never hidden behind a fix of the same name.
-        pair(&mut old, &mut new, PASSED, PASSED);
-        pair(&mut old, &mut new, SKIPPED, SKIPPED);
-        put(&mut delta.still_failing, pair(&mut old, &mut new, FAILED, FAILED));
-        put(&mut delta.broken, pair(&mut old, &mut new, PASSED, FAILED));
-        put(&mut delta.newly_skipped, pair(&mut old, &mut new, PASSED, SKIPPED));
-        put(&mut delta.newly_skipped, pair(&mut old, &mut new, FAILED, SKIPPED));
-        put(&mut delta.fixed, pair(&mut old, &mut new, FAILED, PASSED));
-        delta.added += pair(&mut old, &mut new, SKIPPED, PASSED);
-        put(&mut delta.new_failing, pair(&mut old, &mut new, SKIPPED, FAILED));
-        if ran {
-            put(&mut delta.removed, old.iter().sum());
+    let (mut renamed, mut new) = (Vec::new(), Vec::new());
+    for [had, has] in identity::alike(results).iter().flat_map(Alike::pairs) {
+        let name = |test: &TestResult| stage.name_of(test);
+        match (had, has) {
+            (Some((_, Status::Failed)), Some((test, Status::Failed))) => delta.still_failing.push(name(test)),
+            (Some((_, Status::Passed)), Some((test, Status::Failed))) => delta.broken.push(name(test)),
+            (Some((_, Status::Passed | Status::Failed)), Some((test, Status::Skipped))) => {
+                delta.newly_skipped.push(name(test));
+            }
+            (Some((_, Status::Failed)), Some((test, Status::Passed))) => delta.fixed.push(name(test)),
+            (Some((_, Status::Skipped)), Some((_, Status::Passed))) => delta.added += 1,
+            (Some((_, Status::Skipped)), Some((test, Status::Failed))) => delta.new_failing.push(name(test)),
+            (Some((test, status)), None) => match test.steady {
+                Steadiness::Renamed => renamed.push((name(test), status)),
+                Steadiness::Sometimes => delta.unstable.push(name(test)),
+                Steadiness::Steady | Steadiness::Shuffled if ran => delta.removed.push(name(test)),
+                Steadiness::Steady | Steadiness::Shuffled => {}
+            },
+            (None, Some((test, status))) => new.push((name(test), status)),
+            (Some(_), Some(_)) | (None, None) => {}
         }
-        put(&mut delta.new_failing, new[FAILED]);
-        delta.added += new[PASSED];
     }
+    compare_renamed(stage, renamed, new, ran, delta);
     compare_counted(before, after, delta);
+}
+
+/// Tests that have another name in each run of the tree before, and those that have no name of before: only the number tells
+/// whether one of them is gone, and only the number of failing ones whether one was broken.
+fn compare_renamed(
+    stage: &StageResult,
+    renamed: Vec<(String, TestStatus)>,
+    new: Vec<(String, TestStatus)>,
+    ran: bool,
+    delta: &mut Delta,
+) {
+    let of = |list: &[(String, TestStatus)], status| list.iter().filter(|(_, other)| *other == status).count();
+    if ran {
+        let gone = renamed.len().saturating_sub(new.len());
+        delta.removed.extend((0..gone).map(|_| stage.test_name("", RENAMED)));
+    }
+    delta.added += of(&new, TestStatus::Passed).saturating_sub(of(&renamed, TestStatus::Passed)) as u64;
+    let known = of(&renamed, TestStatus::Failed);
+    let failing = new.into_iter().filter(|(_, status)| *status == TestStatus::Failed).map(|(name, _)| name);
+    // More of them fail than did: any of them may be the one.
+    let failing: Vec<String> = failing.collect();
+    let list = if failing.len() > known { &mut delta.new_failing } else { &mut delta.still_failing };
+    list.extend(failing);
+    delta.unstable.extend(renamed.into_iter().map(|(name, _)| name));
 }
 
 /// Tests that are only counted: fewer of them, and not more with a name, are tests that disappeared or became skipped.
@@ -281,13 +299,6 @@ fn compare_counted(before: Option<&StageResult>, after: Option<&StageResult>, de
     if before.counted.is_some() {
         delta.added += has.saturating_sub(had);
     }
-}
-
-fn pair(old: &mut Counts, new: &mut Counts, from: usize, to: usize) -> u64 {
-    let count = old[from].min(new[to]);
-    old[from] -= count;
-    new[to] -= count;
-    count
 }
 
 #[cfg(test)]

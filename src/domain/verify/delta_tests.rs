@@ -18,7 +18,7 @@ pub(in crate::domain::verify) fn stage(name: &str, outcome: StageOutcome, tests:
             "-" => TestStatus::Failed,
             _ => TestStatus::Skipped,
         };
-        TestResult { suite: "s".into(), name: name.into(), status }
+        TestResult::new("s", name, status)
     };
     StageResult {
         name: name.into(),
@@ -62,7 +62,10 @@ fn tests_are_compared_by_identity() {
 fn two_tests_of_one_name_are_two() {
     assert_eq!(delta(&of("+a +a"), &of("+a")).removed, ["t: s: a"]);
     assert_eq!(delta(&of("+a +a"), &of("+a -a")).broken, ["t: s: a"]);
-    assert_eq!(delta(&of("+a -a"), &of("-a +a")).still_failing, ["t: s: a"]);
+    // The first is the first, and the second the second.
+    assert_eq!(delta(&of("+a -a"), &of("+a -a")).still_failing, ["t: s: a"]);
+    let flipped = delta(&of("+a -a"), &of("-a +a"));
+    assert_eq!((flipped.broken, flipped.fixed), (vec!["t: s: a".to_owned()], vec!["t: s: a".to_owned()]));
     let worst = delta(&of("+a ~a"), &of("-a"));
     assert_eq!((worst.broken.len(), worst.removed.len()), (1, 1));
 }
@@ -109,7 +112,7 @@ fn exit_code_only_red_on_both_sides_is_incomparable() {
 
 /// A stage whose suite `s` could not run as a whole, with a test of another suite.
 fn broken_suite() -> Snapshot {
-    let test = |suite: &str, name: &str, status| TestResult { suite: suite.into(), name: name.into(), status };
+    let test = |suite: &str, name: &str, status| TestResult::new(suite, name, status);
     let mut stage = stage("t", Failed, None);
     let tests = vec![test("s", WHOLE_SUITE, TestStatus::Failed), test("other", "x", TestStatus::Passed)];
     stage.tests = Some(TestResults { tests, problem: None });
@@ -117,7 +120,7 @@ fn broken_suite() -> Snapshot {
 }
 
 fn with_other(mut of: Snapshot) -> Snapshot {
-    let other = TestResult { suite: "other".into(), name: "x".into(), status: TestStatus::Passed };
+    let other = TestResult::new("other", "x", TestStatus::Passed);
     of.stages[0].tests.as_mut().unwrap().tests.push(other);
     of
 }

@@ -121,7 +121,7 @@ fn seen(wanted: &BTreeSet<String>, snapshot: &Snapshot) -> BTreeMap<String, bool
         }
         for test in stage.tests.iter().flat_map(|tests| &tests.tests) {
             if test.status != TestStatus::Skipped {
-                note(stage.test_name(&test.suite, &test.name), test.status == TestStatus::Failed);
+                note(stage.name_of(test), test.status == TestStatus::Failed);
             }
         }
     }
@@ -135,11 +135,7 @@ mod tests {
     use crate::domain::verify::snapshot::StageResult;
 
     fn run(at: Millis, key: &str, statuses: &[(&str, TestStatus)], flaky: &[&str]) -> PastRun {
-        let tests = statuses.iter().map(|(name, status)| TestResult {
-            suite: String::new(),
-            name: (*name).to_owned(),
-            status: *status,
-        });
+        let tests = statuses.iter().map(|(name, status)| TestResult::new("", *name, *status));
         let tests = TestResults { tests: tests.collect(), problem: None };
         let stage = StageResult {
             name: "unit".to_owned(),

@@ -12,6 +12,8 @@ pub mod reports;
 pub mod snapshot;
 pub mod telling;
 
+mod identity;
+
 pub mod confirm;
 
 pub mod delta;
@@ -107,6 +109,10 @@ pub struct Delta {
     /// Stages that could not run after, with the reason; whatever they did before, nothing lands on them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_run: Vec<String>,
+    /// Tests that are not in every run of the tree before under one name, so that they blame nobody; the first
+    /// [`delta::UNSTABLE_LIMIT`] of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unstable: Vec<String>,
     /// Stages whose findings differ, or which fail because of findings; sorted by stage.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<FindingsChange>,

@@ -5,6 +5,8 @@
 
 use super::formats::{self, Format, RESULTS_LIMIT};
 use super::results::TestResults;
+use super::snapshot::{readable, relative};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// What report files are.
 pub const FORMAT: Format = Format::Junit;
@@ -16,6 +18,55 @@ pub struct ReportFile {
     pub path: String,
     /// Its text, or why it could not be had.
     pub text: Result<String, String>,
+}
+
+impl ReportFile {
+    /// A file of these bytes, in the encoding that they declare. The paths of the workspace become relative in it.
+    #[must_use]
+    pub fn decoded(path: String, bytes: Result<Vec<u8>, String>, workspace: &str) -> Self {
+        let text = bytes.and_then(|bytes| decode(&bytes)).map(|text| relative(text.into(), workspace).into_owned());
+        Self { path, text }
+    }
+}
+
+/// The text of an XML document: by its byte order mark, else by the encoding that its declaration names
+/// (<https://www.w3.org/TR/xml/#sec-guessing>), else UTF-8. Bytes that are none in it stay apart, see [`readable`].
+///
+/// # Errors
+/// Why it cannot be read: no two names may become one because of an encoding that nobody knows here.
+fn decode(bytes: &[u8]) -> Result<String, String> {
+    let encoding = match Encoding::for_bom(bytes) {
+        Some((encoding, _)) => encoding,
+        None => declared(bytes)?,
+    };
+    if encoding == UTF_8 {
+        return Ok(readable(bytes).into_owned());
+    }
+    let (text, encoding, malformed) = encoding.decode(bytes);
+    match malformed {
+        true => Err(format!("it is not in the encoding that it declares, {}", encoding.name())),
+        false => Ok(text.into_owned()),
+    }
+}
+
+fn declared(bytes: &[u8]) -> Result<&'static Encoding, String> {
+    let wide = match bytes {
+        [b'<', 0, b'?', 0, ..] => Some(UTF_16LE),
+        [0, b'<', 0, b'?', ..] => Some(UTF_16BE),
+        _ => None,
+    };
+    if let Some(wide) = wide {
+        return Ok(wide);
+    }
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
+    let declaration = head.trim_start().strip_prefix("<?xml").and_then(|rest| Some(rest.split_once("?>")?.0));
+    let Some((_, after)) = declaration.and_then(|declaration| declaration.split_once("encoding")) else {
+        return Ok(UTF_8);
+    };
+    let value = after.trim_start().trim_start_matches('=').trim_start();
+    let label = value.get(1..).and_then(|rest| rest.split(['"', '\'']).next()).unwrap_or_default();
+    Encoding::for_label(label.as_bytes())
+        .ok_or_else(|| format!("it declares the encoding {label}, which is not known here; let the runner write UTF-8"))
 }
 
 /// Reads all reports of one run of a stage.
@@ -40,7 +91,10 @@ pub fn read(globs: &[String], files: &[ReportFile]) -> TestResults {
                 if let Some(why) = tests.problem {
                     problem(&mut all, format!("report {}: {why}", file.path));
                 }
-                all.tests.extend(tests.tests);
+                all.tests.extend(tests.tests.into_iter().map(|mut test| {
+                    test.place.file.clone_from(&file.path);
+                    test
+                }));
             }
         }
     }

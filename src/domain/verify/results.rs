@@ -4,6 +4,7 @@
 //! and is never content.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Name of the test that stands for a suite that could not be built, loaded or run to its end. Readers write it only for
@@ -22,6 +23,33 @@ pub enum TestStatus {
     Passed,
 }
 
+/// What stands around a test in a report: where it ran. Each part counts only where it tells two tests of one suite and name
+/// apart, see [`super::identity`]: the name of a machine or a time in the name of a suite is no part of what a test is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    /// The report file, or the project.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub file: String,
+    /// The suites around it, outermost first.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub suites: String,
+    /// What the report calls the host: a machine, or a browser.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub host: String,
+}
+
+impl Place {
+    fn nowhere(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Its parts, always in one order: host, suites, file.
+    pub(super) fn parts(&self) -> [&str; 3] {
+        [&self.host, &self.suites, &self.file]
+    }
+}
+
 /// One test of one stage; two of the same suite and name are two tests.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TestResult {
@@ -32,6 +60,55 @@ pub struct TestResult {
     pub name: String,
     /// How it ended.
     pub status: TestStatus,
+    /// Where it ran; empty where the format does not say.
+    #[serde(default, skip_serializing_if = "Place::nowhere")]
+    pub place: Place,
+    /// What of its place tells it from others of its suite and name in the same results; empty where there are none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    /// How sure it is that it is the same test in every run.
+    #[serde(default, skip_serializing_if = "Steadiness::is_steady")]
+    pub steady: Steadiness,
+}
+
+/// Whether two runs of one tree agree about which test is which.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Steadiness {
+    /// They do, or there was one run only.
+    #[default]
+    Steady,
+    /// Not of several of one suite and name: their order or their places differ.
+    Shuffled,
+    /// It has another name in each run.
+    Renamed,
+    /// It was there in one of the two runs only.
+    Sometimes,
+}
+
+impl Steadiness {
+    fn is_steady(&self) -> bool {
+        *self == Self::Steady
+    }
+}
+
+impl TestResult {
+    /// A test of which no place is known.
+    #[must_use]
+    pub fn new(suite: impl Into<String>, name: impl Into<String>, status: TestStatus) -> Self {
+        let (suite, name) = (suite.into(), name.into());
+        Self { suite, name, status, place: Place::default(), label: String::new(), steady: Steadiness::Steady }
+    }
+
+    /// Its suite as it is shown, with what tells it from others of the same name: `login.spec.ts [firefox]`.
+    #[must_use]
+    pub fn shown_suite(&self) -> Cow<'_, str> {
+        match (self.label.is_empty(), self.suite.is_empty()) {
+            (true, _) => Cow::Borrowed(&self.suite),
+            (false, true) => Cow::Owned(format!("[{}]", self.label)),
+            (false, false) => Cow::Owned(format!("{} [{}]", self.suite, self.label)),
+        }
+    }
 }
 
 /// What a parser of test reports read.
@@ -50,6 +127,11 @@ impl TestResults {
     pub fn any(&self, status: TestStatus) -> bool {
         self.tests.iter().any(|test| test.status == status)
     }
+}
+
+/// Whether a suite is this one or inside of it: `module.Class` is inside `module`.
+pub(super) fn is_inside(suite: &str, outer: &str) -> bool {
+    suite.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The suites of which single tests were reported.

@@ -8,10 +8,11 @@ use super::formats::{self, Format, metric};
 use super::key::{Demand, StageKind, StageSpec};
 use super::number::Number;
 use super::reports::{self, ReportFile};
-use super::results::{Findings, Reading, TestResults, TestStatus};
-use super::{SnapshotKey, StageOutcome, Summary, telling};
+use super::results::{Findings, Reading, TestResult, TestResults, TestStatus};
+use super::{SnapshotKey, StageOutcome, Summary, identity, telling};
 use crate::domain::ending::Ending;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Limit of [`StageResult::head_tail`] in bytes.
@@ -78,9 +79,10 @@ impl StageResult {
     /// content too; 126, 127, signal, timeout and a failed start are not-run; everything else failed.
     #[must_use]
     pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
-        let text = String::from_utf8_lossy(output);
+        let text = readable(output);
         let text = formats::without_sequences(&text);
-        let (format, reading) = reading(spec, &text, files);
+        let (format, mut reading) = reading(spec, &text, files);
+        reading.tests.iter_mut().for_each(identity::label);
         let counts = spec.kind == StageKind::Tests && spec.format != Format::Exit;
         let (outcome, exit, reason) = match end {
             RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
@@ -211,6 +213,12 @@ impl StageResult {
         }
     }
 
+    /// Names a test of it as `stage: suite: name`, with what tells it from others of the same name.
+    #[must_use]
+    pub fn name_of(&self, test: &TestResult) -> String {
+        self.test_name(&test.shown_suite(), &test.name)
+    }
+
     /// Names its tests as `stage: suite: name`, without control characters.
     #[must_use]
     pub fn test_name(&self, suite: &str, name: &str) -> String {
@@ -219,13 +227,26 @@ impl StageResult {
     }
 }
 
+/// An output as text. Bytes that are no UTF-8 are written as their numbers: two names that differ only in them stay two.
+#[must_use]
+pub fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text.into()
+}
+
 /// An output with the paths of the workspace made relative: a tree is verified now in this slot and now in that one, and
 /// what is named by a path must have one name.
 #[must_use]
-pub fn relative(output: Vec<u8>, workspace: &str) -> Vec<u8> {
+pub fn relative<'t>(text: Cow<'t, str>, workspace: &str) -> Cow<'t, str> {
     let root = format!("{}/", workspace.trim_end_matches('/'));
-    let text = String::from_utf8_lossy(&output);
-    if root.len() > 1 && text.contains(&root) { text.replace(&root, "").into_bytes() } else { output }
+    if root.len() > 1 && text.contains(&root) { text.replace(&root, "").into() } else { text }
 }
 
 /// What the output of a stage says. A metric stage is read for its number alone; where tests are expected, a compiler's
@@ -328,7 +349,7 @@ impl Snapshot {
         let mut names: BTreeSet<String> = self.flaky.iter().cloned().collect();
         for stage in &self.stages {
             let failed = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
-            names.extend(failed.map(|test| stage.test_name(&test.suite, &test.name)));
+            names.extend(failed.map(|test| stage.name_of(test)));
             let told = stage.explained() && stage.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed));
             if stage.effective() != StageOutcome::Passed && !told {
                 names.insert(stage.test_name("", ""));

@@ -95,7 +95,7 @@ fn who_only_misses_tests_is_told_how_they_may_go() {
 
 #[test]
 fn a_suite_that_could_not_run_is_no_test_that_was_there() {
-    let whole = |name: &str, status| TestResult { suite: name.to_owned(), name: WHOLE_SUITE.to_owned(), status };
+    let whole = |name: &str, status| TestResult::new(name, WHOLE_SUITE, status);
     let mut after = of("+c");
     let tests = &mut after.stages[0].tests.as_mut().unwrap().tests;
     tests[0].suite = "other".to_owned();

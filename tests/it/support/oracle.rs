@@ -11,8 +11,8 @@ use mission_control::domain::plan::globs::Globs;
 use mission_control::domain::verify::StageOutcome;
 use mission_control::domain::verify::key::{StageSpec, Tier};
 use mission_control::domain::verify::reports::ReportFile;
-use mission_control::domain::verify::results::{TestResult, TestStatus};
-use mission_control::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, relative};
+use mission_control::domain::verify::results::{Steadiness, TestResult, TestStatus};
+use mission_control::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, readable, relative};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -240,10 +240,10 @@ fn examine(scene: &Scene<'_>, hidden: &Hidden<'_>, place: &Path, nth: usize, pos
             true => Vec::new(),
             false => reports::read(&work, |path| globs.matches(path), &old)
                 .into_iter()
-                .map(|(path, text)| ReportFile { path, text })
+                .map(|(path, bytes)| ReportFile::decoded(path, bytes, &work.to_string_lossy()))
                 .collect(),
         };
-        let output = relative(output, &work.to_string_lossy());
+        let output = relative(readable(&output), &work.to_string_lossy()).into_owned().into_bytes();
         let now = StageResult::conclude(stage, &end, &output, &left, 1);
         wrong.extend(compare(short, before, &now, &snapshot.flaky, &output));
     }
@@ -268,7 +268,8 @@ fn compare(short: &str, before: &StageResult, now: &StageResult, flaky: &[String
         (Some(old), Some(new)) => {
             let count = |tests: &[TestResult]| {
                 let mut passing: BTreeMap<(String, String), usize> = BTreeMap::new();
-                for test in tests.iter().filter(|test| test.status == TestStatus::Passed) {
+                let known = |test: &&TestResult| matches!(test.steady, Steadiness::Steady | Steadiness::Shuffled);
+                for test in tests.iter().filter(known).filter(|test| test.status == TestStatus::Passed) {
                     *passing.entry((test.suite.clone(), test.name.clone())).or_default() += 1;
                 }
                 passing

@@ -1,12 +1,13 @@
 //! JUnit XML, in the dialects of pytest, surefire, Gradle, ctest, PHPUnit, RSpec, nextest, go-junit-report, jest-junit, vitest,
 //! bats and node. There is no standard; <https://github.com/testmoapp/junitxml> collects what is in use.
 //!
-//! Promises: a test is identified by its class name, else by the suites around it, and its name; a failure of a try that a
+//! Promises: a test is identified by its class name, else by the suites around it, and its name, and it says where it stands
+//! (suites around it, host), which tells it from others of that class and name; a failure of a try that a
 //! later try made good is none; what stands for a suite that could not run is that suite; a document type, XML that is
 //! not well-formed or ends early, and fewer tests than the suite declares make the report not whole.
 
 use super::report::{Report, Said, cut};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::results::{Place, TestResults, TestStatus};
 use crate::domain::verify::snapshot;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
@@ -91,6 +92,7 @@ fn end(document: &str) -> usize {
 /// A `testsuite` or `testsuites` whose end is to come.
 struct Suite {
     name: String,
+    host: String,
     declared: u64,
     declared_bad: u64,
     /// Tries and failures read before it, and its direct children.
@@ -174,6 +176,7 @@ impl Parser {
                 let number = |text: String| text.parse().unwrap_or(0u64);
                 self.suites.push(Suite {
                     name: if root { String::new() } else { cut(&attribute("name")).into_owned() },
+                    host: cut(attribute("hostname").trim()).into_owned(),
                     declared: number(attribute("tests")),
                     declared_bad: number(attribute("failures")).saturating_add(number(attribute("errors"))),
                     tries_before: self.tries,
@@ -237,6 +240,7 @@ impl Parser {
             _ => TestStatus::Passed,
         };
         let suite = self.suite_of(&case);
+        self.report.stand_at(self.place());
         let around = self.suites.last().is_some_and(|suite| suite.name == case.class);
         match case.whole_suite(&suite, around, &self.previous).filter(|_| status == TestStatus::Failed) {
             Some(broken) if self.previous == (String::new(), broken.clone()) => {}
@@ -258,9 +262,19 @@ impl Parser {
         if !case.class.is_empty() && !says_nothing {
             return case.class.clone();
         }
+        self.around()
+    }
+
+    /// The names of the suites that are open.
+    fn around(&self) -> String {
         let names = self.suites.iter().map(|suite| suite.name.trim());
         let names = names.filter(|name| !matches!(*name, "" | "undefined" | "(empty)"));
         names.collect::<Vec<_>>().join(" > ")
+    }
+
+    fn place(&self) -> Place {
+        let host = self.suites.iter().rev().map(|suite| &suite.host).find(|host| !host.is_empty());
+        Place { suites: cut(&self.around()).into_owned(), host: host.cloned().unwrap_or_default(), file: String::new() }
     }
 }
 
@@ -316,7 +330,7 @@ fn attributes(element: &BytesStart<'_>) -> Result<impl FnMut(&str) -> String, St
         let key = attribute.key.local_name().as_ref().to_owned();
         if matches!(
             key.as_str(),
-            "name" | "classname" | "tests" | "failures" | "errors" | "status" | "message" | "type"
+            "name" | "classname" | "tests" | "failures" | "errors" | "status" | "message" | "type" | "hostname"
         ) {
             let value = attribute.normalized_value(XmlVersion::Implicit1_0);
             found.push((key, value.map_err(|why| format!("not well-formed XML: {why}"))?.into_owned()));

@@ -5,7 +5,7 @@
 
 use super::{NAME_LIMIT, RESULTS_LIMIT, shorten};
 use crate::domain::verify::key::hex;
-use crate::domain::verify::results::{TestResult, TestResults, TestStatus, WHOLE_SUITE};
+use crate::domain::verify::results::{Place, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use crate::domain::verify::snapshot::floor;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -65,12 +65,18 @@ pub(super) struct Report {
     whole: usize,
     single: bool,
     paths: Paths,
+    place: Place,
 }
 
 impl Report {
     /// How many tests there are; a mark for [`Report::name_suite`].
     pub(super) fn len(&self) -> usize {
         self.tests.len()
+    }
+
+    /// Where the tests that follow stand.
+    pub(super) fn stand_at(&mut self, place: Place) {
+        self.place = place;
     }
 
     /// Keeps the first problem.
@@ -86,7 +92,8 @@ impl Report {
         let name = if name.is_empty() { "(no name)" } else { name };
         self.single |= name != WHOLE_SUITE;
         let (suite, name) = (self.paths.note(suite), self.paths.note(name));
-        self.tests.push(TestResult { suite, name, status });
+        let place = self.place.clone();
+        self.tests.push(TestResult { place, ..TestResult::new(suite, name, status) });
     }
 
     /// A further result of the test at `at`: a failure is never taken back, and nothing that ran was skipped.

@@ -282,7 +282,7 @@ impl Reader {
         if let Some(level) = self.levels.get_mut(depth) {
             level.results += 1;
             level.tests.extend(children);
-            level.tests.push(TestResult { suite: String::new(), name, status });
+            level.tests.push(TestResult::new("", name, status));
         }
     }
 
