@@ -81,10 +81,9 @@ fn read_tap_of_10_000(bencher: Bencher) {
 #[divan::bench(sample_count = 10)]
 fn delta_of_10_000(bencher: Bencher) {
     let snapshot = |skipped: usize| {
-        let test = |n: usize| TestResult {
-            suite: format!("module {}", n % 100),
-            name: format!("does what its name {n} says"),
-            status: if n % 1_000 == skipped { TestStatus::Skipped } else { TestStatus::Passed },
+        let test = |n: usize| {
+            let status = if n % 1_000 == skipped { TestStatus::Skipped } else { TestStatus::Passed };
+            TestResult::new(format!("module {}", n % 100), format!("does what its name {n} says"), status)
         };
         let tests = TestResults { tests: (0..10_000).map(test).collect(), problem: None };
         let stage = StageResult { name: "tests".to_owned(), tests: Some(tests), ..StageResult::default() };

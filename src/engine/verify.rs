@@ -169,25 +169,30 @@ impl Job<'_> {
             notes.extend(self.bench.fenced().await.map_err(broken)?.told());
             notes.extend(self.bench.imports().told());
         }
-        let compare = |after: &Side| {
-            base.as_ref().map(|base| {
+        let compare = |after: &Side, base: Option<&Base>| {
+            base.map(|base| {
                 let delta = delta(&base.side.snapshot, &after.snapshot);
                 let (before, after) = (base.side.snapshot.summary(), after.snapshot.summary());
                 let judgement = verdict::judge(&before, &after, &delta, &demands);
                 (delta, judgement)
             })
         };
-        let mut compared = compare(&after);
+        let mut compared = compare(&after, base.as_ref());
         let blamed = compared.as_ref().is_none_or(|(_, judgement)| !judgement.lands);
         if after.snapshot.start == Start::Warm && ((blamed && compared.is_some()) || unsure(&after.snapshot)) {
             after = self.anew(after, "rev-cold").await?;
-            compared = compare(&after);
+            compared = compare(&after, base.as_ref());
         }
-        let blamed = compared.as_ref().is_none_or(|(_, judgement)| !judgement.lands);
-        let measured = compared.as_ref().is_some_and(|(delta, _)| delta.number_hurts(demands.ratchet));
-        if confirm && blamed && (unsure(&after.snapshot) || (measured && !after.snapshot.confirmed)) {
+        let blamed = compared.as_ref().is_none_or(|(delta, judgement)| !judgement.lands || delta.breaks_tests());
+        let by_chance = compared.as_ref().is_some_and(|(delta, _)| delta.by_chance(demands.ratchet));
+        if confirm && blamed && (unsure(&after.snapshot) || (by_chance && !after.snapshot.confirmed)) {
             self.again(&mut after, "rev-again").await?;
-            compared = compare(&after);
+            compared = compare(&after, base.as_ref());
+        }
+        let loses = compared.as_ref().is_some_and(|(delta, judgement)| !judgement.lands && delta.loses_tests());
+        if let Some(base) = base.as_mut().filter(|base| confirm && loses && !base.side.snapshot.confirmed) {
+            self.again(&mut base.side, "base-again").await?;
+            compared = compare(&after, Some(base));
         }
         let (delta, judgement) = compared.unzip();
         let history = self.history(&after)?;

@@ -104,6 +104,8 @@ pub(super) fn difference(delta: &Delta) -> String {
         (delta.newly_skipped.len() as u64, "newly skipped"),
         (delta.stages_fixed.len() as u64, "stages fixed"),
         (delta.still_failing.len() as u64, "red before and after"),
+        ((delta.broken.len() + delta.new_failing.len()) as u64, "failing now and known to be flaky"),
+        (delta.unstable.len() as u64, "named differently in each run"),
     ];
     let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     parts.join(", ")

@@ -121,9 +121,11 @@ fn delta_json(delta: &Delta) -> Value {
         "added": delta.added,
         "still_failing": delta.still_failing,
         "stages_broken": delta.stages_broken,
+        "told_by_tests": delta.told_by_tests,
         "stages_fixed": delta.stages_fixed,
         "incomparable": delta.incomparable,
         "not_run": delta.not_run,
+        "unstable": delta.unstable,
         "findings": delta.findings,
         "metrics": delta.metrics,
     })

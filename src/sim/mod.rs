@@ -159,7 +159,8 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     /// Lets the engine handle one event, dying in the middle when the scenario says so.
     fn handle(&mut self, event: Event) -> Result<Option<u8>, Broken> {
         let faults = &self.scenario.faults;
-        if self.rng.f64() < faults.duplicate && !matches!(event, Event::Begun | Event::Resumed) {
+        // What an engine sees as it starts is told once.
+        if self.rng.f64() < faults.duplicate && !matches!(event, Event::Begun | Event::Resumed | Event::GreenSeen(_)) {
             let late = self.rng.u64(0..60_000);
             self.world.again(event.clone(), late);
         }

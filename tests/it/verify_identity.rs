@@ -83,3 +83,111 @@ fn p8_a_report_is_read_in_the_encoding_it_declares() {
         "report out/r.xml: it declares the encoding klingon, which is not known here; let the runner write UTF-8",
     ]);
 }
+
+/// wala/WALA#1498, DataDog/dd-trace-java#8024: a parametrised name has the hash of an object in it, another in each run.
+const HASHES: &str = r#"[[target.verification.stage]]
+name = "unit"
+run = "sh gen.sh"
+reports = ["out/*.xml"]
+"#;
+
+/// Writes a report: `run` names the tests of this run, by a file outside of the tree that counts the runs.
+const GENERATOR: &str = r#"
+mkdir -p out
+h=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+{ echo '<testsuite name="T">'
+  while read -r name; do echo "<testcase classname='T' name='$(echo "$name" | sed "s/HASH/$h/")'/>"; done < tests.txt
+  echo '</testsuite>'; } > out/r.xml
+"#;
+
+fn hashes(tests: &str) -> Night {
+    let night = Night::new();
+    night.write("mission-control.toml", HASHES);
+    night.write("gen.sh", GENERATOR);
+    night.write("tests.txt", tests);
+    night.commit("base");
+    night.sh("git branch base");
+    night
+}
+
+#[test]
+fn p8_a_name_that_differs_from_run_to_run_blames_nobody_and_a_deleted_test_is_still_missed() {
+    let night = hashes("ir[Foo@HASH]\nstable\nother\n");
+    night.write("README", "docs\n");
+    night.commit("docs");
+    night.mc(&["verify", "--base", "base"]).exits(0).says(&[
+        "base at",
+        "a second time",
+        "1 test not in every run of the tree before under one name",
+        "unit: T: ir[Foo@",
+    ]);
+    night.write("tests.txt", "ir[Foo@HASH]\nstable\n");
+    night.commit("delete one");
+    night.mc(&["verify", "--base", "base"]).exits(4).says(&["1 test disappeared: unit: T: other"]);
+    night.write("tests.txt", "stable\nother\n");
+    night.commit("delete the one without a name");
+    night
+        .mc(&["verify", "--base", "base"])
+        .exits(4)
+        .says(&["1 test disappeared: unit: (one whose name differs from run to run)"]);
+}
+
+#[test]
+fn p8_a_mission_lands_what_has_nothing_to_do_with_names_that_differ() {
+    let night = hashes("ir[Foo@HASH]\nstable\n");
+    night.without_oracle("one of its tests has another name in each run");
+    night.write(
+        "BACKLOG.md",
+        "## Docs\n- id: docs\n- run: echo hi > README\n\n## Delete\n- id: delete\n- run: sed -i 1d tests.txt\n",
+    );
+    night.commit("plan");
+    night.mc(&["mission", "start"]).exits(3);
+    night.mc(&["unit", "show", "docs"]).says(&["landed"]);
+    night.mc(&["unit", "show", "delete"]).says(&["1 test disappeared: unit: (one whose name differs from run to run)"]);
+    night.mc(&["report", "--verify"]).exits(0);
+}
+
+/// A test of which chance decides: each run takes one line off a list outside of the tree.
+const CHANCE: &str = "echo 1..2; echo ok - sound; r=$(head -1 ~/chance); sed -i 1d ~/chance; r=${r:-ok}; \
+                      echo \"$r - flaky\"; test \"$r\" = ok";
+
+fn by_chance(results: &str) -> Night {
+    let night = Night::new();
+    night.without_oracle("one of its tests fails by chance");
+    night.settings(CHANCE, "");
+    night.write("../chance", results);
+    night
+}
+
+#[test]
+fn p8_a_test_that_green_was_seen_to_fail_and_pass_blames_nobody_and_stops_no_books() {
+    // Green; one, twice; two, twice; the books, twice.
+    let night = by_chance("ok\nnot ok\nok\nnot ok\nnot ok\nnot ok\nnot ok\n");
+    night.write(
+        "BACKLOG.md",
+        "## One\n- id: one\n- run: echo 1 > 1\n\n## Two\n- id: two\n- depends: one\n- run: echo 2 > 2\n",
+    );
+    night.commit("plan");
+    night.mc(&["mission", "start"]).exits(0);
+    let report = night.report();
+    assert!(report.contains("two  neutral, tests 2 passed, 0 failed -> 1 passed, 1 failed"), "{report}");
+    assert!(report.contains("verified twice; 1 failing now and known to be flaky"), "{report}");
+    let why = "1 test fails of which it is known that chance decides (flaky), so nobody is blamed";
+    night.mc(&["unit", "show", "two"]).says(&[why]);
+    assert!(!report.contains("not written any more"), "{report}");
+    assert!(night.sh("git show mc/green:BACKLOG.md").contains("status: done"));
+    night.mc(&["report", "--verify"]).exits(0);
+}
+
+#[test]
+fn p8_what_the_mission_writes_about_itself_is_asked_more_than_twice() {
+    // Green; one; the books, three times.
+    let night = by_chance("ok\nok\nnot ok\nnot ok\nok\n");
+    night.write("BACKLOG.md", "## One\n- id: one\n- run: echo 1 > 1\n");
+    night.commit("plan");
+    night.mc(&["mission", "start"]).exits(0);
+    assert!(night.sh("git show mc/green:BACKLOG.md").contains("status: done"));
+    // A unit is asked twice.
+    let night = by_chance("ok\nnot ok\nnot ok\nok\n");
+    night.mission("[[unit]]\nid = \"one\"\ntitle = \"one\"\nrun = \"echo 1 > 1\"\nattempts = 1\n").exits(3);
+}

@@ -99,7 +99,7 @@ impl State {
 
     /// Folds a rollback of green, which a person asks for when the mission is over.
     pub(super) fn rolled_back(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
-        self.green = Some(Green { tip: to.clone(), snapshot: None, confirmed: false, warm: false });
+        self.green = Some(Green { tip: to.clone(), snapshot: None, confirmed: false, twice: false, warm: false });
         self.cold.back_to(to);
         self.foreign_move = None;
         self.landings = self.landings.saturating_sub(landings.len() as u64);

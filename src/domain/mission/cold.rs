@@ -165,7 +165,8 @@ impl State {
         let (Some(after), Some(green)) = (&landing.after, &self.green) else { return false };
         let Some((_, before)) = green.snapshot.as_ref().filter(|_| green.warm && !after.warm) else { return false };
         let demands = self.demands(self.may_remove_tests(&landing.mr.source));
-        !self.cold.unproven.is_empty() && !judge(before, &after.summary, &after.delta, &demands).lands
+        !self.cold.unproven.is_empty()
+            && !judge(&self.with_flaky(before.clone()), &after.summary, &after.delta, &demands).lands
     }
 
     /// Folds that what is known of green was seen in another environment. Landings on warm results stay to be asked.
@@ -173,13 +174,26 @@ impl State {
         self.verifying = None;
         self.cold.proven = None;
         if let Some(green) = &mut self.green {
-            (green.snapshot, green.confirmed, green.warm) = (None, false, false);
+            (green.snapshot, green.confirmed, green.twice, green.warm) = (None, false, false, false);
         }
+    }
+
+    /// Folds which tests a tree that green has was seen to fail and to pass.
+    pub(super) fn knows_flaky(&mut self, summary: Option<&Summary>) {
+        self.flaky.extend(summary.into_iter().flat_map(|summary| summary.flaky.iter().cloned()));
+    }
+
+    /// What a change is compared with: flaky is what any tree that green had in this mission was seen to fail and to pass. What
+    /// only the change itself, or one that was refused, made flaky pardons nobody.
+    #[must_use]
+    pub fn with_flaky(&self, mut before: Summary) -> Summary {
+        before.flaky.extend(self.flaky.iter().filter(|name| !before.flaky.contains(name)).cloned().collect::<Vec<_>>());
+        before
     }
 
     /// Folds that green stands where nobody has verified it.
     pub(super) fn green_unknown(&mut self, tip: &Tip) {
-        self.green = Some(Green { tip: tip.clone(), snapshot: None, confirmed: false, warm: false });
+        self.green = Some(Green { tip: tip.clone(), snapshot: None, confirmed: false, twice: false, warm: false });
         self.cold.clear();
         self.foreign_move = None;
     }
@@ -194,7 +208,9 @@ impl State {
         let before = self.green.take().and_then(|green| green.snapshot);
         let after = landing.and_then(|landing| landing.after);
         let (tip, warm) = (candidate.clone(), after.as_ref().is_some_and(|after| after.warm));
+        let twice = after.as_ref().is_some_and(|after| after.confirmed);
         let snapshot = after.map(|after| (after.key, after.summary));
+        self.knows_flaky(snapshot.as_ref().map(|(_, summary)| summary));
         match (&snapshot, onto) {
             (Some((key, summary)), Some(onto)) if warm => {
                 let (source, key, summary) = (source.clone(), key.clone(), summary.clone());
@@ -205,7 +221,7 @@ impl State {
             }
             _ => self.cold.clear(),
         }
-        self.green = Some(Green { tip, confirmed: snapshot.is_some(), snapshot, warm });
+        self.green = Some(Green { tip, confirmed: snapshot.is_some(), twice, snapshot, warm });
         self.foreign_move = None;
         if green.commit != candidate.commit {
             // Somebody put more on top of it.
@@ -226,7 +242,7 @@ impl State {
     fn does_not_hold(&self, position: &Unproven, found: &After) -> Vec<String> {
         let demands = Demands { gate: self.policy.gate, ratchet: false, allow_removed_tests: true };
         let Some((_, before)) = &self.cold.proven else { return Vec::new() };
-        let judgement = judge(before, &found.summary, &found.delta, &demands);
+        let judgement = judge(&self.with_flaky(before.clone()), &found.summary, &found.delta, &demands);
         if !judgement.lands {
             return judgement.reasons;
         }
@@ -261,8 +277,9 @@ impl State {
         if let (true, Some((_, found)), Some(green)) = (holds, found, &mut self.green)
             && green.tip == *tip
         {
+            self.flaky.extend(found.summary.flaky.iter().cloned());
             green.snapshot = Some((found.key, found.summary));
-            (green.confirmed, green.warm) = (true, false);
+            (green.confirmed, green.twice, green.warm) = (true, found.confirmed, false);
             // It was compared with another snapshot.
             self.landing.iter_mut().for_each(|landing| landing.after = None);
         }

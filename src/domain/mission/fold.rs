@@ -229,6 +229,7 @@ impl State {
                     touches: Vec::new(),
                     notes: Vec::new(),
                     deciding: Vec::new(),
+                    asked: 0,
                     in_flight: true,
                     again_at: 0,
                 });
@@ -279,16 +280,13 @@ impl State {
                 // Green may have been moved while an earlier engine asked.
                 let of_green = self.green.as_ref().is_some_and(|green| green.tip == done.tip);
                 match done.role {
-                    VerifyRole::Baseline | VerifyRole::Before | VerifyRole::MovedGreen if !of_green => {}
-                    VerifyRole::Baseline | VerifyRole::Before => {
-                        if let Some(green) = &mut self.green {
-                            green.snapshot = Some((key.clone(), summary.clone()));
-                            (green.confirmed, green.warm) = (confirmed, warm);
-                        }
-                    }
+                    VerifyRole::Before if !of_green => self.good_verified(&done.tip, key, summary, confirmed),
+                    VerifyRole::Baseline | VerifyRole::MovedGreen if !of_green => {}
+                    VerifyRole::Baseline | VerifyRole::Before => self.green_verified(after()),
                     VerifyRole::MovedGreen => self.moved_green_verified(after()),
                     VerifyRole::After => {
                         if let Some(landing) = &mut self.landing {
+                            landing.asked += 1;
                             landing.after = Some(after());
                         }
                     }

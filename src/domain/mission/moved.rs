@@ -14,8 +14,8 @@ use super::parts::{After, Green};
 use super::record::{NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
 use crate::domain::values::{CommitId, Tip, UnitId};
-use crate::domain::verify::StageOutcome;
 use crate::domain::verify::verdict::judge;
+use crate::domain::verify::{SnapshotKey, StageOutcome, Summary};
 use std::collections::BTreeSet;
 
 /// A move of green by somebody else, until it is judged.
@@ -49,10 +49,29 @@ impl State {
     pub(super) fn moved_green_verified(&mut self, after: After) {
         if let Some(green) = &mut self.green {
             green.snapshot = Some((after.key.clone(), after.summary.clone()));
-            (green.confirmed, green.warm) = (after.confirmed, after.warm);
+            (green.confirmed, green.twice, green.warm) = (after.confirmed, after.confirmed, after.warm);
         }
         if let Some(open) = &mut self.foreign_move {
             open.after = Some(after);
+        }
+    }
+
+    /// Folds what a verification of green came to; what was compared with it is compared again.
+    pub(super) fn green_verified(&mut self, found: After) {
+        self.knows_flaky(Some(&found.summary));
+        if let Some(green) = &mut self.green {
+            green.snapshot = Some((found.key, found.summary));
+            (green.confirmed, green.twice, green.warm) = (found.confirmed, found.confirmed, found.warm);
+        }
+        self.landing.iter_mut().for_each(|landing| landing.after = None);
+    }
+
+    /// Folds a second run of the last green that was verified: the moved one is compared with what is known of it now.
+    pub(super) fn good_verified(&mut self, tip: &Tip, key: &SnapshotKey, summary: &Summary, twice: bool) {
+        if let Some(open) = self.foreign_move.as_mut().filter(|open| open.good.tip == *tip) {
+            open.good.snapshot = Some((key.clone(), summary.clone()));
+            (open.good.twice, open.good.warm) = (twice, false);
+            open.after = None;
         }
     }
 
@@ -164,15 +183,19 @@ impl Decision<'_> {
             return false;
         };
         let demands = self.state.demands(false);
-        let judgement = judge(&before, &after.summary, &after.delta, &demands);
+        let judgement = judge(&self.state.with_flaky(before), &after.summary, &after.delta, &demands);
         if judgement.lands {
             self.note(Record::GreenAccepted { tip: green.tip.clone(), verdict: judgement.verdict });
             return true;
         }
         let doubtful =
-            after.warm || after.delta.number_hurts(demands.ratchet) || after.summary.outcome != StageOutcome::Passed;
+            after.warm || after.delta.by_chance(demands.ratchet) || after.summary.outcome != StageOutcome::Passed;
         if let Some(again) = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful) {
             self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), again);
+            return false;
+        }
+        if self.state.policy.confirm_failures && !good.twice && after.delta.loses_tests() {
+            self.verify(good.tip, VerifyRole::Before, None, Again::Confirm(key));
             return false;
         }
         let (now, then) = (green.tip.commit.short(), &good.tip.commit);

@@ -271,6 +271,8 @@ pub struct Landing {
     pub notes: Vec<String>,
     /// Files that decide how changes are verified, which it changes.
     pub deciding: Vec<String>,
+    /// How often its candidate was verified.
+    pub(super) asked: u32,
     /// Whether git is at work on it now.
     pub in_flight: bool,
     pub(super) again_at: Millis,
@@ -332,6 +334,8 @@ pub struct Green {
     pub snapshot: Option<(SnapshotKey, Summary)>,
     /// Whether a failing snapshot was confirmed by a second run.
     pub confirmed: bool,
+    /// Whether two runs of its tree went into it, whatever they said.
+    pub twice: bool,
     /// Whether files of earlier runs were there when it was made.
     pub warm: bool,
 }

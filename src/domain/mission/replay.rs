@@ -70,6 +70,7 @@ impl State {
             foreign_move: None,
             repository: Vec::new(),
             decided: Vec::new(),
+            flaky: BTreeSet::new(),
             units: Vec::new(),
             rounds: Vec::new(),
             landing: None,

@@ -53,6 +53,8 @@ pub struct State {
     pub repository: Vec<String>,
     /// Landings that changed what decides how changes are verified: whose, where green stood then, and the files.
     pub decided: Vec<(MergeSource, CommitId, Vec<String>)>,
+    /// Tests that failed and passed on a tree which green had in this mission.
+    pub flaky: BTreeSet<String>,
     pub units: Vec<Unit>,
     pub rounds: Vec<Round>,
     pub landing: Option<Landing>,

@@ -38,10 +38,24 @@ impl Delta {
         *self == same && self.findings.iter().all(|change| change.new.is_empty() && change.gone.is_empty())
     }
 
-    /// Whether a number hurts: one measurement may be worse by chance although every stage passes.
+    /// Whether something may be worse by chance although every stage passes: one measurement, or tests that disappeared or
+    /// became skipped in this run.
     #[must_use]
-    pub fn number_hurts(&self, ratchet: bool) -> bool {
-        self.metrics.iter().any(|change| change.hurts(ratchet))
+    pub fn by_chance(&self, ratchet: bool) -> bool {
+        self.loses_tests() || self.metrics.iter().any(|change| change.hurts(ratchet))
+    }
+
+    /// Whether tests fail that did not, whoever is to blame.
+    #[must_use]
+    pub fn breaks_tests(&self) -> bool {
+        !self.broken.is_empty() || !self.new_failing.is_empty()
+    }
+
+    /// Whether tests disappeared or became skipped: nobody is blamed for that before both trees were run twice, since a name may
+    /// differ from run to run.
+    #[must_use]
+    pub fn loses_tests(&self) -> bool {
+        !self.removed.is_empty() || !self.newly_skipped.is_empty()
     }
 
     /// How many entries say that something got worse, whatever the queue demands.
@@ -154,7 +168,10 @@ fn compare_stage(before: &StageResult, after: &StageResult, delta: &mut Delta) {
     match (before.effective(), after.effective()) {
         (Passed, Passed) | (Failed | NotRun, NotRun) => {}
         (_, Passed) => delta.stages_fixed.push(name),
-        (Passed, _) => delta.stages_broken.push(line()),
+        (Passed, _) => {
+            delta.stages_broken.push(line());
+            delta.told_by_tests.extend(after.told_by_tests().then(line));
+        }
         (Failed | NotRun, Failed) if !after.explained() || !comparable(before, after) => {
             delta.incomparable.push(line());
         }

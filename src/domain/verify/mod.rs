@@ -100,6 +100,9 @@ pub struct Delta {
     /// Stages that passed before and do not after, with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages_broken: Vec<String>,
+    /// Those of them of which failing tests say all: without them they would have passed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub told_by_tests: Vec<String>,
     /// Stages that did not pass before and pass after.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages_fixed: Vec<String>,

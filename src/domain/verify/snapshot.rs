@@ -168,6 +168,15 @@ impl StageResult {
         self.exit.map(|code| Left { format: self.format.unwrap_or_default(), code, failures })
     }
 
+    /// Whether its failing tests say all there is: it would have passed without them.
+    #[must_use]
+    pub fn told_by_tests(&self) -> bool {
+        let tests = self.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed));
+        let only = self.findings.is_none() && self.number.is_none();
+        let code = self.left().is_none_or(|left| matches!(left.code, 0 | 1) || left.says_no() || left.counts());
+        self.explained() && tests && only && code
+    }
+
     fn cause(&self) -> bool {
         self.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed))
             || self.findings.as_ref().is_some_and(|findings| findings.errors > 0)

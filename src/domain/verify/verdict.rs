@@ -8,7 +8,7 @@
 //!
 //! | row | what the delta shows | verdict | lands |
 //! |---|---|---|---|
-//! | 1 | a test passed before and fails now, or a new test fails | hurt | no |
+//! | 1 | a test passed before and fails now, or a new test fails, and no tree that green had made it flaky | hurt | no |
 //! | 2 | a stage passed before and does not now, whatever its kind and whatever it says | hurt | no |
 //! | 3 | a test disappeared or became skipped | hurt, unless allowed | no, unless allowed |
 //! | 4 | more of a security finding | hurt | no |
@@ -50,16 +50,27 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     // One for each line of harm, later of stops.
     let mut causes = Vec::new();
     let mut other = Vec::new();
+    let pardoned = |name: &&String| before.flaky.contains(*name);
     let flaky = |name: &String| {
-        let known = before.flaky.contains(name) || after.flaky.contains(name);
+        let known = after.flaky.contains(name);
         if known { format!("{name} (known to be flaky)") } else { name.clone() }
     };
-    let single = |list: &[String]| list.iter().filter(|name| suite(name).is_none()).map(flaky).collect::<Vec<_>>();
-    push(&mut harm, &suites(delta, flaky), |n, s| format!("{n} suite{s} could not run to {} end", its(n)));
+    let single = |list: &[String]| {
+        list.iter().filter(|name| suite(name).is_none() && !pardoned(name)).map(flaky).collect::<Vec<_>>()
+    };
+    let forgiven: Vec<String> = delta.broken.iter().chain(&delta.new_failing).filter(pardoned).cloned().collect();
+    push(&mut harm, &suites(delta, pardoned, flaky), |n, s| format!("{n} suite{s} could not run to {} end", its(n)));
     push(&mut harm, &single(&delta.broken), |n, s| format!("{n} test{s} passed before and fail{} now", third(n)));
     push(&mut harm, &single(&delta.new_failing), |n, s| format!("{n} new test{s} fail{}", third(n)));
     causes.resize(harm.len(), Cause::Failing);
-    push(&mut harm, &delta.stages_broken, |n, s| {
+    // A stage that fails by nothing else than tests which are known to be flaky is no other harm.
+    let blames = |line: &&String| {
+        let of = line.split_inclusive(": ").next().unwrap_or_default();
+        let mut failing = delta.broken.iter().chain(&delta.new_failing).filter(|name| name.starts_with(of));
+        !(delta.told_by_tests.contains(line) && failing.all(|name| pardoned(&name)))
+    };
+    let stages: Vec<String> = delta.stages_broken.iter().filter(blames).cloned().collect();
+    push(&mut harm, &stages, |n, s| {
         format!("{n} stage{s} passed before and do{} not now", if n == 1 { "es" } else { "" })
     });
     causes.resize(harm.len(), Cause::Stages);
@@ -74,7 +85,8 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
         push(list, names, |n, s| format!("{n} test{s} {what}"));
         causes.resize(harm.len(), cause);
     }
-    if harm.is_empty() && before.outcome == StageOutcome::Passed && after.outcome != StageOutcome::Passed {
+    let told = after.per_test && !forgiven.is_empty();
+    if harm.is_empty() && before.outcome == StageOutcome::Passed && after.outcome != StageOutcome::Passed && !told {
         harm.push(format!("verification passed before and does not now: {}", clean(&after.note, LINE_LIMIT)));
     }
     causes.resize(harm.len(), Cause::Stages);
@@ -120,6 +132,12 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     };
     let lands = harm.is_empty() && stops.is_empty();
 
+    push(&mut other, &forgiven, |n, s| {
+        format!("{n} test{s} fail{} of which it is known that chance decides (flaky), so nobody is blamed", third(n))
+    });
+    push(&mut other, &delta.unstable, |n, s| {
+        format!("{n} test{s} not in every run of the tree before under one name, so only their number counts")
+    });
     push(&mut other, &delta.still_failing, |n, s| format!("{n} test{s} failed before this change too (pre-existing)"));
     let calm = || delta.findings.iter().filter(|change| !change.hurts(ratchet));
     push_findings(&mut other, calm(), |change| &change.new, "new");
@@ -163,8 +181,9 @@ fn suite(name: &str) -> Option<&str> {
 }
 
 /// Suites that do not run to their end any more, or are new and do not, each with the number of tests that went with it.
-fn suites(delta: &Delta, flaky: impl Fn(&String) -> String) -> Vec<String> {
-    let named = delta.broken.iter().chain(&delta.new_failing).filter_map(|name| Some((name, suite(name)?)));
+fn suites(delta: &Delta, pardoned: impl Fn(&&String) -> bool, flaky: impl Fn(&String) -> String) -> Vec<String> {
+    let blamed = delta.broken.iter().chain(&delta.new_failing).filter(|name| !pardoned(name));
+    let named = blamed.filter_map(|name| Some((name, suite(name)?)));
     let line = |(name, suite): (&String, &str)| {
         let inside = format!("{suite}: ");
         let gone = match delta.removed.iter().filter(|test| test.starts_with(&inside)).count() {

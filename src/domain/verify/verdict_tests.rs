@@ -153,12 +153,38 @@ fn summaries_are_believed_even_without_a_delta() {
 }
 
 #[test]
-fn a_flaky_test_is_called_so() {
-    let mut before = of("+a").summary();
-    before.flaky = vec!["t: s: a".into()];
+fn a_test_that_was_flaky_before_blames_nobody() {
+    let judged = |flaky: &str, after: &str, gate| {
+        let mut before = of("+a +b").summary();
+        before.flaky = vec![flaky.to_owned()];
+        let after = of(after);
+        judge(&before, &after.summary(), &delta(&of("+a +b"), &after), &demands(gate, false, false))
+    };
+    let calm = judged("t: s: a", "-a +b", Gate::NoRegression);
+    assert_eq!((calm.lands, calm.verdict), (true, Verdict::Neutral));
+    assert_eq!(
+        calm.reasons,
+        ["1 test fails of which it is known that chance decides (flaky), so nobody is blamed: t: s: a"]
+    );
+    // Nothing else is forgiven with it, and the gate `pass` demands all.
+    let both = judged("t: s: a", "-a -b", Gate::NoRegression);
+    assert_eq!((both.lands, both.reasons[0].as_str()), (false, "1 test passed before and fails now: t: s: b"));
+    assert!(!judged("t: s: b", "-a +b", Gate::NoRegression).lands);
+    assert!(!judged("t: s: a", "+b", Gate::NoRegression).lands);
+    assert!(!judged("t: s: a", "-a +b", Gate::Pass).lands);
+    // What only the change itself made flaky is no excuse.
+    let mut after = of("-a +b");
+    after.flaky = vec!["t: s: a".to_owned()];
+    let own = plain(&of("+a +b"), &after);
+    assert!(!own.lands && own.reasons[0].ends_with("t: s: a (known to be flaky)"));
+    // Nor is a stage that broke beside it.
+    let mut broke = of("-a +b");
+    broke.stages[0].exit = Some(3);
+    let mut before = of("+a +b").summary();
+    before.flaky = vec!["t: s: a".to_owned()];
     let found =
-        judge(&before, &of("-a").summary(), &delta(&of("+a"), &of("-a")), &demands(Gate::NoRegression, false, false));
-    assert!(!found.lands && found.reasons[0].ends_with("t: s: a (known to be flaky)"));
+        judge(&before, &broke.summary(), &delta(&of("+a +b"), &broke), &demands(Gate::NoRegression, false, false));
+    assert!(!found.lands && found.reasons[0].starts_with("1 stage passed before"), "{:?}", found.reasons);
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn judged(
     let allowed = may_remove_tests(state, &open.mr.source);
     let policy = &state.policy;
     let demands = Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests: allowed };
-    let again = judge(before, &after.summary, &after.delta, &demands);
+    let again = judge(&state.with_flaky(before.clone()), &after.summary, &after.delta, &demands);
     if again.verdict != verdict {
         broken.push(format!("its snapshots say {}", word(&again.verdict)));
     }
