@@ -37,6 +37,12 @@ struct Reader<'a> {
     /// The last line of the tree: a block if what follows is deeper, else a test.
     last: Option<Entry<'a>>,
     read: Counts,
+    /// Files that failed to run to their end since the last `Tests:` line: jest counts their tests and does not print them.
+    broken: u64,
+    /// Whether a file stood there without its tests: without `--verbose` they are counted only.
+    bare: bool,
+    /// Whether anything was told of the file.
+    told: bool,
     suites: Option<Counts>,
     runs: u64,
     nameless: bool,
@@ -69,7 +75,7 @@ impl<'a> Reader<'a> {
         }
         if let Some(suites) = line.strip_prefix("Test Suites: ").and_then(counts) {
             self.suites = Some(suites);
-            self.file = None;
+            self.leave();
         } else if let (Some(suites), Some(tests)) = (self.suites, line.strip_prefix("Tests: ").and_then(counts)) {
             self.close(suites, tests);
         } else if line.starts_with("  ●  process.exit called with \"") {
@@ -78,7 +84,9 @@ impl<'a> Reader<'a> {
         } else if line == "Summary of all failing tests" {
             self.again = true;
         } else if let Some(file) = header(line).filter(|_| !self.again) {
+            self.leave();
             self.file = Some(cut(file));
+            self.told = false;
             self.tree = true;
             self.blocks.clear();
         } else if line.is_empty() {
@@ -88,18 +96,26 @@ impl<'a> Reader<'a> {
                 self.entry(line);
             } else if line == "  ● Test suite failed to run" {
                 self.report.broken_suite(file);
+                self.broken += 1;
                 self.file = None;
             }
         }
     }
 
+    /// Ends what is told of a file.
+    fn leave(&mut self) {
+        self.bare |= self.file.take().is_some() && !self.told;
+    }
+
     fn entry(&mut self, line: &'a str) {
+        self.told = true;
         let text = line.trim_start();
         let depth = ((line.len() - text.len()) / 2).saturating_sub(1);
         self.settle(depth);
         if line.starts_with("  ● Test suite failed to run") {
             if let Some(file) = &self.file {
                 self.report.broken_suite(file);
+                self.broken += 1;
             }
         } else if depth <= self.blocks.len() && depth < DEPTH_LIMIT {
             self.blocks.truncate(depth);
@@ -136,11 +152,16 @@ impl<'a> Reader<'a> {
         self.failed |= suites.failed + tests.failed > 0;
         self.passed += tests.passed;
         let read = std::mem::take(&mut self.read);
-        if read == Counts::default() && tests.passed + tests.failed > 0 {
+        let broken = std::mem::take(&mut self.broken) > 0;
+        let bare = std::mem::take(&mut self.bare);
+        let unnamed = broken && !bare && read.passed <= tests.passed && read.failed <= tests.failed;
+        if unnamed && read == Counts::default() && tests.passed + tests.failed > 0 {
+            self.report.ran();
+        } else if read == Counts::default() && tests.passed + tests.failed > 0 {
             self.nameless = true;
         } else if suites.passed + suites.failed + suites.other != suites.total {
             self.report.fail(format!("not all of {} files were run", suites.total));
-        } else if (read.passed, read.failed) != (tests.passed, tests.failed) || read.other > tests.other {
+        } else if !unnamed && (read.passed, read.failed) != (tests.passed, tests.failed) || read.other > tests.other {
             let sum = read.passed + read.failed + read.other;
             self.report.fail(format!("{} tests by the last lines, {sum} were read", tests.total));
         }

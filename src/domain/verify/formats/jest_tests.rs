@@ -139,3 +139,24 @@ proptest! {
         prop_assert_eq!(read, wanted);
     }
 }
+
+/// jest 30; jest-community/jest-junit#211, jestjs/jest#3785: the tests of a file whose `afterAll` throws are counted, not printed.
+#[test]
+fn p8_tests_that_jest_counts_of_a_broken_file_are_that_suite() {
+    let broken = "FAIL ./a.test.js\n\n\n  ● Test suite failed to run\n\n    after\n\n      at Object.<anonymous> (a.test.js:1:46)\n\n";
+    let end = |failed: u64, passed: u64, tests: u64| {
+        format!(
+            "Test Suites: {failed} failed, {passed} passed, {} total\nTests:       {tests} passed, {tests} total\n",
+            failed + passed
+        )
+    };
+    let other = "PASS ./o.test.js\n  ✓ other (1 ms)\n\n";
+    let Said::Results(both) = said(&format!("{broken}{other}{}", end(1, 1, 3))) else { panic!() };
+    assert_eq!((both.tests.len(), both.problem), (2, None));
+    assert_eq!(both.tests[0].name, crate::domain::verify::results::WHOLE_SUITE);
+    let Said::Results(alone) = said(&format!("{broken}{}", end(1, 0, 2))) else { panic!() };
+    assert_eq!((alone.tests.len(), alone.problem), (1, None));
+    // Without a broken file a count that was not read is no whole report.
+    let Said::Results(hidden) = said(&format!("{other}{}", end(0, 1, 3))) else { panic!() };
+    assert_eq!(hidden.problem.as_deref(), Some("3 tests by the last lines, 1 were read"));
+}

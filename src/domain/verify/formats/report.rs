@@ -109,6 +109,11 @@ impl Report {
         self.test(suite, WHOLE_SUITE, TestStatus::Failed);
     }
 
+    /// Tests ran that the output counts without naming them.
+    pub(super) fn ran(&mut self) {
+        self.single = true;
+    }
+
     /// Gives the tests from `mark` on the suite that the output named only after them.
     pub(super) fn name_suite(&mut self, mark: usize, suite: &str) {
         let suite = self.paths.note(suite);

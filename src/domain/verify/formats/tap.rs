@@ -155,6 +155,63 @@ impl Names {
     }
 }
 
+/// `prove -v` prints a line before and after each file, and a summary: what it says of a file is no test of it.
+struct Prove<'a> {
+    lines: std::iter::Peekable<std::str::Lines<'a>>,
+    /// Whether its summary is in the output.
+    here: bool,
+}
+
+impl<'a> Prove<'a> {
+    fn of(output: &'a str) -> Self {
+        let summary = |line: &str| line.starts_with("Files=") && line.contains(", Tests=");
+        Self { lines: output.lines().peekable(), here: output.lines().any(summary) }
+    }
+
+    /// The next line, and what it says in the words of prove.
+    fn next(&mut self) -> Option<(&'a str, Said<'a>)> {
+        let line = self.lines.next()?;
+        let said = match self.here {
+            true if Self::file(line).is_some() => Self::file(line).map_or(Said::Nothing, Said::File),
+            true if Self::passes(line) && self.lines.peek().is_none_or(|next| Self::ends(next)) => Said::Passes,
+            _ => Said::Nothing,
+        };
+        Some((line, said))
+    }
+
+    /// The file of `t/a.t ..`, with a time in front of it under `--timer`, and `skipped: why` behind it where it has no tests.
+    fn file(line: &'a str) -> Option<&'a str> {
+        let line = line.strip_prefix('[').and_then(|rest| Some(rest.split_once("] ")?.1)).unwrap_or(line).trim_end();
+        let line = line.split_once(" skipped: ").map_or(line, |(line, _)| line);
+        let file = line.trim_end_matches('.');
+        let known = line.len() - file.len() > 1 && file.ends_with(' ') && !line.starts_with([' ', '#']);
+        let file = file.trim_end();
+        (known && !file.is_empty() && !matches!(classify(line), Line::Result { .. })).then_some(file)
+    }
+
+    /// `ok`, or `ok    12 ms ( …`, which it says of a file.
+    fn passes(line: &str) -> bool {
+        line.strip_prefix("ok").is_some_and(|rest| {
+            let rest = rest.trim();
+            rest.is_empty() || rest.split_once(" ms").is_some_and(|(ms, _)| ms.bytes().all(|b| b.is_ascii_digit()))
+        })
+    }
+
+    /// Whether nothing of the file is behind such a line.
+    fn ends(next: &'a str) -> bool {
+        next.is_empty()
+            || next.starts_with('[')
+            || next.starts_with("All tests successful")
+            || Self::file(next).is_some()
+    }
+}
+
+enum Said<'a> {
+    File(&'a str),
+    Passes,
+    Nothing,
+}
+
 /// What was read at one depth of subtests since the last result line above it.
 #[derive(Default)]
 struct Level {
@@ -165,6 +222,8 @@ struct Level {
 
 struct Reader {
     names: Names,
+    /// The file that prove runs.
+    suite: String,
     levels: Vec<Level>,
     total: usize,
     problem: Option<String>,
@@ -174,11 +233,17 @@ struct Reader {
 #[must_use]
 pub fn read(output: &str) -> TestResults {
     let levels = vec![Level::default()];
-    let mut reader = Reader { names: Names::of(output), levels, total: 0, problem: None };
+    let mut reader = Reader { names: Names::of(output), suite: String::new(), levels, total: 0, problem: None };
     let mut diagnostics: Option<usize> = None;
     let mut after_result: Option<usize> = None;
     let mut braces: Vec<Brace> = Vec::new();
-    for line in output.lines() {
+    let mut lines = Prove::of(output);
+    while let Some((line, said)) = lines.next() {
+        match said {
+            Said::File(file) => file.clone_into(&mut reader.suite),
+            Said::Passes => continue,
+            Said::Nothing => {}
+        }
         let indent = line.bytes().take_while(|b| *b == b' ').count();
         let content = line[indent..].trim_end();
         if let Some(margin) = diagnostics {
@@ -282,7 +347,7 @@ impl Reader {
         if let Some(level) = self.levels.get_mut(depth) {
             level.results += 1;
             level.tests.extend(children);
-            level.tests.push(TestResult::new("", name, status));
+            level.tests.push(TestResult::new(shorten(&self.suite), name, status));
         }
     }
 

@@ -201,3 +201,25 @@ proptest! {
         prop_assert_eq!(read, statuses);
     }
 }
+
+/// As prove 3.44 prints it; freebsd/kyua#90, dhershman1/tap-junit#44.
+#[test]
+fn p8_what_prove_says_of_a_file_is_no_test() {
+    let plain = "t/a.t .. \n1..2\nok 1 - works\nok 2 - also\nok\nt/b.t .. \n1..2\nok 1 - works\nok\nok\n\
+                 t/c.t .. skipped: no db\nAll tests successful.\n\
+                 Files=3, Tests=4,  0 wallclock secs ( 0.01 usr +  0.00 sys =  0.01 CPU)\nResult: PASS\n";
+    let timed = plain.replace("t/", "[14:49:11] t/").replace("ok\n[", "ok        4 ms ( 0.00 usr  0.00 sys)\n[");
+    let timed = timed.replace("ok\n[14:49:11] t/c", "ok       12 ms ( 0.00 usr)\n[14:49:11] t/c");
+    for output in [plain, &timed] {
+        let found = read(output);
+        let names: Vec<String> = found.tests.iter().map(|test| format!("{}: {}", test.suite, test.name)).collect();
+        let wanted = ["t/a.t: works", "t/a.t: also", "t/b.t: works", "t/b.t: (no description)"];
+        assert_eq!((names.as_slice(), found.problem), (wanted.map(str::to_owned).as_slice(), None), "{output}");
+    }
+    let failed = "t/a.t .. \n1..2\nok 1 - works\nnot ok 2 - bad\n#   Failed test 'bad'\nFailed 1/2 subtests \n\n\
+                  Test Summary Report\n-------------------\nt/a.t (Wstat: 0 Tests: 2 Failed: 1)\n  Failed test:  2\n\
+                  Files=1, Tests=2,  0 wallclock secs\nResult: FAIL\n";
+    assert_eq!((read(failed).tests.len(), read(failed).problem), (2, None));
+    // Without prove such lines are tests.
+    assert_eq!(read("1..2\nok\nok\n").tests.len(), 2);
+}
