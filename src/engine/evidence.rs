@@ -172,6 +172,10 @@ async fn pass(
 ) -> Result<(Snapshot, Millis), NoResult> {
     let mut results: Vec<StageResult> = Vec::new();
     for (nth, stage) in stages.iter().enumerate() {
+        if let Some(skipped) = StageResult::without_build(stage, &results) {
+            results.push(skipped);
+            continue;
+        }
         let dir = dir(nth);
         let adopted = dir.exists();
         results.push(run_stage(shop, stage, dir, Ground { adopted, ..on }, kill.clone()).await?);

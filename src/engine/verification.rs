@@ -198,8 +198,12 @@ async fn run_stages(
     seat: &Seat,
     kill: watch::Receiver<bool>,
 ) -> Result<Snapshot, Trouble> {
-    let mut results = Vec::new();
+    let mut results: Vec<StageResult> = Vec::new();
     for (nth, stage) in question.stages.iter().enumerate() {
+        if let Some(skipped) = StageResult::without_build(stage, &results) {
+            results.push(skipped);
+            continue;
+        }
         let dir = question.dir.join(nth.to_string());
         if !seat.adopted {
             // It ran in a workspace that was prepared otherwise.
@@ -210,7 +214,7 @@ async fn run_stages(
         let result = run_stage(bench, stage, dir, on, kill.clone()).await;
         results.push(result.map_err(Trouble::from)?);
     }
-    let whole = |stage: &StageResult| stage.exit.is_some();
+    let whole = |stage: &StageResult| stage.exit.is_some() || stage.after_build.is_some();
     free(bench, seat.slot, Some(&question.tip.commit).filter(|_| results.iter().all(whole))).await?;
     Ok(Snapshot { stages: results, ..Snapshot::default() })
 }
@@ -305,7 +309,18 @@ async fn left(stage: &StageSpec, on: Ground<'_>, old: reports::Before) -> Result
         return Ok(Vec::new());
     }
     let (wanted, root) = (globs(stage)?, on.workspace.to_owned());
-    let found = blocking(move || reports::read(&root, |path| wanted.matches(path), &old)).await?;
+    let named = stage.reports.clone();
+    let read = move || {
+        let found = reports::read(&root, |path| wanted.matches(path), &old);
+        let link = if found.is_empty() { reports::link_in_the_way(&root, &named) } else { None };
+        (found, link)
+    };
+    let (mut found, link) = blocking(read).await?;
+    found.extend(link.map(|link| {
+        let why =
+            "it is a symbolic link, and none is followed; let the stage copy its reports to a folder of the workspace";
+        (link, Err(why.to_owned()))
+    }));
     let root = on.workspace.to_string_lossy();
     Ok(found.into_iter().map(|(path, bytes)| ReportFile::decoded(path, bytes, &root)).collect())
 }

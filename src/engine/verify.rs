@@ -27,7 +27,7 @@ use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
 use crate::domain::verify::key::StageSpec;
-use crate::domain::verify::snapshot::{Snapshot, Start};
+use crate::domain::verify::snapshot::{Snapshot, StageResult, Start};
 use crate::domain::verify::verdict;
 use crate::domain::verify::{Demands, SnapshotKey, StageOutcome};
 use crate::report::verify::{Base, Side, Verified};
@@ -194,6 +194,7 @@ impl Job<'_> {
             self.again(&mut base.side, "base-again").await?;
             compared = compare(&after, Some(base));
         }
+        notes.extend(after.snapshot.stages.iter().filter_map(StageResult::no_test));
         let (delta, judgement) = compared.unzip();
         let history = self.history(&after)?;
         Ok(Verified { gate, after, base, delta, judgement, history, rules: None, notes })

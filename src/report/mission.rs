@@ -215,7 +215,10 @@ fn verification_text(out: &mut String, account: &Account<'_>) {
     let parts = runs_of(account);
     let _ = writeln!(out, "\nverifications: {run} run{parts}; {reused} reused a stored snapshot of the same tree");
     if let Some(summary) = &account.facts.base {
-        let _ = writeln!(out, "the base: {}", tests(summary));
+        let empty = Some(&summary.note)
+            .filter(|note| summary.outcome == crate::domain::verify::StageOutcome::Passed && !note.is_empty());
+        let empty = empty.map(|note| format!(" ({})", short(note, 300))).unwrap_or_default();
+        let _ = writeln!(out, "the base: {}{empty}", tests(summary));
     }
     names(out, "red before and after, nobody's fault here", account.facts.still_failing.iter());
     names(out, "flaky (failed and passed on the same tree)", account.facts.flaky.iter());

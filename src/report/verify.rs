@@ -230,6 +230,7 @@ pub fn read_as(stage: &StageResult) -> String {
             let doubt = if findings.problem.is_some() { ", not whole" } else { "" };
             format!("read as {}: {}{doubt}", format.word(), count(findings.total(), "finding"))
         }
+        _ if stage.after_build.is_some() => stage.why(),
         (None, Format::Exit | Format::Auto) if stage.kind == StageKind::Metric => "no number".to_owned(),
         (None, Format::Exit | Format::Auto) => "exit code only: name a format or reports to see tests".to_owned(),
         (None, format) => format!("read as {}: nothing found", format.word()),
@@ -332,7 +333,7 @@ fn side(out: &mut String, side: &Side, how: &str) {
     for stage in &side.snapshot.stages {
         let name = plain(&stage.name);
         let _ = writeln!(out, "  {name:width$}  {:7}  {:>6}  {}", outcome(stage), span(stage.millis), read_as(stage));
-        if stage.effective() == StageOutcome::Passed {
+        if stage.effective() == StageOutcome::Passed || stage.after_build.is_some() {
             continue;
         }
         if stage.explained() && stage.tests.is_none() {

@@ -80,6 +80,7 @@ mod verify_ci;
 mod verify_formats;
 mod verify_homes;
 mod verify_identity;
+mod verify_stages;
 mod verify_trees;
 mod workspace_collect;
 mod workspace_fresh;

@@ -108,6 +108,21 @@ pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec
     files
 }
 
+/// The first part of these globs that is a symbolic link, so that nothing below it is looked at.
+#[must_use]
+pub fn link_in_the_way<'g>(root: &Path, globs: impl IntoIterator<Item = &'g String>) -> Option<String> {
+    globs.into_iter().find_map(|glob| {
+        let parts = glob.split('/').filter(|part| !matches!(*part, "" | "."));
+        let literal = parts.take_while(|part| !part.contains(['*', '?', '[', '{', '\\']) && *part != "..");
+        let mut path = PathBuf::new();
+        literal.into_iter().find_map(|part| {
+            path.push(part);
+            let link = fs::symlink_metadata(root.join(&path)).is_ok_and(|meta| meta.file_type().is_symlink());
+            link.then(|| path.to_string_lossy().into_owned())
+        })
+    })
+}
+
 fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = open_untrusted(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));

@@ -12,7 +12,7 @@ pub mod kept;
 pub mod network;
 pub mod sample;
 
-mod build;
+pub mod build;
 mod groups;
 mod java;
 mod node;

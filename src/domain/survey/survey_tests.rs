@@ -244,10 +244,30 @@ fn go_java_c_and_make() {
     proposes(
         &[("CMakeLists.txt", "enable_testing()"), ("Makefile", "test:")],
         expect![[r#"
-        C
-        build [build exit] cmake -S . -B build && cmake --build build --parallel "$(nproc)"
-        tests [tests junit ["build/mc-tests.xml"]] ctest --test-dir build --output-on-failure --output-junit mc-tests.xml
-    "#]],
+            C
+            build [build exit] cmake -S . -B build && cmake --build build --parallel "$(nproc)"
+            tests [tests junit ["build/mc-tests.xml"]] ctest --test-dir build --output-on-failure --output-junit mc-tests.xml
+            note ctest knows programs: tests inside of one are not told apart, so that one which is deleted goes unseen; let each program leave JUnit XML and name it in `reports`
+        "#]],
+    );
+    proposes(
+        &[
+            ("CMakeLists.txt", "enable_testing()\nadd_subdirectory(test)"),
+            ("test/CMakeLists.txt", "find_package(GTest)"),
+        ],
+        expect![[r#"
+            C
+            build [build exit] cmake -S . -B build && cmake --build build --parallel "$(nproc)"
+            tests [tests junit ["build/mc-tests.xml", "build/mc-gtest/*.xml"]] GTEST_OUTPUT="xml:$PWD/build/mc-gtest/" ctest --test-dir build --output-on-failure --output-junit mc-tests.xml
+        "#]],
+    );
+    proposes(
+        &[("CMakeLists.txt", "find_package(GTest)\nenable_testing()\ngtest_discover_tests(t)")],
+        expect![[r#"
+            C
+            build [build exit] cmake -S . -B build && cmake --build build --parallel "$(nproc)"
+            tests [tests junit ["build/mc-tests.xml"]] ctest --test-dir build --output-on-failure --output-junit mc-tests.xml
+        "#]],
     );
     proposes(
         &[("Makefile", "check := 1\ncheck: all\n")],

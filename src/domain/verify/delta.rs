@@ -115,8 +115,14 @@ impl fmt::Display for MetricChange {
 pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
     let mut delta = Delta::default();
     let (old, new) = (before.by_name(), after.by_name());
+    let fine = |stage: &&StageResult| stage.effective() == Passed;
+    let broken: BTreeSet<&str> = after.stages.iter().filter(|stage| !fine(stage)).map(|s| s.name.as_str()).collect();
+    let builds: BTreeSet<&str> =
+        before.stages.iter().filter(fine).map(|s| s.name.as_str()).filter(|name| broken.contains(name)).collect();
     for (name, stage) in &old {
         match new.get(name) {
+            // The build that broke is named in its place.
+            Some(after) if after.after_build.as_deref().is_some_and(|build| builds.contains(build)) => {}
             Some(after) => {
                 compare_stage(stage, after, &mut delta);
                 delta.findings.extend(compare_findings(stage, after));

@@ -68,7 +68,7 @@ pub struct Summary {
     /// Tests that failed in one and passed in another run of this very tree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flaky: Vec<String>,
-    /// Why a stage was not run, or the first lines of the failure, at most 2 KiB.
+    /// Why a stage was not run, or the first lines of the failure; where all passed, that no test ran. At most 2 KiB.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
 }

@@ -45,6 +45,9 @@ pub struct StageResult {
     /// Exit code, where the process left by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
+    /// The build stage before it that did not pass, so that it was not run: what it would say is about another build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_build: Option<String>,
     /// Why it was not run (timeout, signal, spawn), or what the parser was not content with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -109,6 +112,7 @@ impl StageResult {
             kind: spec.kind,
             outcome,
             exit,
+            after_build: None,
             reason,
             tests: reading.tests,
             counted: (spec.reports.is_empty() && counts).then(|| formats::counted(format, &text)).flatten(),
@@ -124,6 +128,30 @@ impl StageResult {
             result.reason = result.problem().map(str::to_owned).or_else(|| result.off_limits());
         }
         result
+    }
+
+    /// A stage that is not run, since a build before it, in the results so far, did not pass; `None` where it is to be run.
+    #[must_use]
+    pub fn without_build(spec: &StageSpec, so_far: &[Self]) -> Option<Self> {
+        let broke = |stage: &&Self| stage.kind == StageKind::Build && stage.effective() != StageOutcome::Passed;
+        let build = so_far.iter().find(broke)?.name.clone();
+        Some(Self {
+            name: spec.name.clone(),
+            kind: spec.kind,
+            demand: spec.demand,
+            reason: Some(format!("not run, since stage {build} does not pass")),
+            after_build: Some(build),
+            ..Self::default()
+        })
+    }
+
+    /// That it passed without a single test, although it is there for tests.
+    #[must_use]
+    pub fn no_test(&self) -> Option<String> {
+        let none = self.tests.as_ref().is_some_and(|tests| tests.tests.is_empty() && tests.problem.is_none());
+        let fine = self.effective() == StageOutcome::Passed && self.counted.unwrap_or(0) == 0;
+        (self.kind == StageKind::Tests && none && fine)
+            .then(|| format!("stage {}: no test ran: what it left or printed names none", printable(&self.name)))
     }
 
     /// Why what was read of it is not the whole truth.
@@ -367,11 +395,12 @@ impl Snapshot {
         names
     }
 
-    /// Tells the first stage that is not passed, failed before not-run.
+    /// Tells the first stage that is not passed, failed before not-run; where all passed, those in which no test ran.
     fn note(&self) -> String {
         let first = |outcome| self.stages.iter().find(|stage| stage.effective() == outcome);
         let Some(stage) = first(StageOutcome::Failed).or_else(|| first(StageOutcome::NotRun)) else {
-            return if self.stages.is_empty() { "no stage was run".to_owned() } else { String::new() };
+            let empty = self.stages.iter().filter_map(StageResult::no_test).collect::<Vec<_>>().join("; ");
+            return if self.stages.is_empty() { "no stage was run".to_owned() } else { head_tail(&empty, NOTE_LIMIT) };
         };
         let heading = printable(&format!("{}: {}", stage.name, stage.why()));
         let room = NOTE_LIMIT.saturating_sub(heading.len() + 1);

@@ -7,6 +7,7 @@ use super::super::site::Site;
 use super::chain;
 use crate::adapters::workspace::left_out::named;
 use crate::config::Settings;
+use crate::domain::survey::build::programs;
 use crate::domain::survey::checks::Check;
 use crate::domain::survey::faults::{Candidates, Fault, GARBAGE, candidates, holds, is_test, reported, sources_broken};
 use crate::domain::values::Tip;
@@ -132,6 +133,17 @@ fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool
                 "let it name its tests (pytest -v, cargo test, go test -v, jest --verbose, TAP, JUnit reports), and set its format",
             ));
         }
+    }
+    for empty in base.snapshot.stages.iter().filter_map(StageResult::no_test) {
+        let help = "let it run tests: nothing is verified by a stage that runs none";
+        checks.push(Check::warning("baseline", empty, help));
+    }
+    let stages = &settings.verification.stages;
+    let run = |stage: &StageResult| stages.iter().find(|spec| spec.name == stage.name).map(|spec| spec.run.as_str());
+    for told in base.snapshot.stages.iter().filter_map(|stage| programs(run(stage)?, stage)) {
+        let help = "a test that is deleted inside of one goes unseen: with googletest `GTEST_OUTPUT=\"xml:$PWD/build/mc-gtest/\"` before \
+                    ctest and `build/mc-gtest/*.xml` in `reports` tell them apart, else any JUnit XML the programs write";
+        checks.push(Check::warning("baseline", told, help));
     }
     let summary = &base.summary;
     let judged = as_base(&base.snapshot, settings);
