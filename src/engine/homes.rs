@@ -68,8 +68,23 @@ pub async fn survey(
     scratch: &Path,
 ) -> Homes {
     let apart = [state.root().to_owned(), pool.to_owned(), facts.common_dir.clone()];
-    let parts = env.home().map(|home| look(home, &settings.verification.home, &apart)).unwrap_or_default();
+    let mut parts = env.home().map(|home| look(home, &settings.verification.home, &apart)).unwrap_or_default();
+    for list in [&mut parts.folders, &mut parts.links, &mut parts.files] {
+        list.retain(|part| !is_kept(&part.name, settings));
+    }
     Homes::find(parts, isolation, Path::new(OURSELVES), scratch).await
+}
+
+/// Whether a file or folder of the home is one that runs may not read: a copy of it in another HOME would be a way around that.
+fn is_kept(name: &Path, settings: &Settings) -> bool {
+    let sandbox = &settings.sandbox;
+    let above = |names: &[String]| {
+        names
+            .iter()
+            .any(|named| named.strip_prefix("~/").is_some_and(|named| name.starts_with(named.trim_end_matches('/'))))
+    };
+    let asked = settings.verification.home.iter().any(|named| name.starts_with(named.trim_end_matches('/')));
+    sandbox.is_on() && above(&sandbox.hidden) && !above(&sandbox.readable) && !asked
 }
 
 /// What a run in a slot sees besides what its job says.

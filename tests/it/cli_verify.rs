@@ -296,7 +296,7 @@ fn without_settings_the_first_hint_is_the_command_that_writes_them() {
 fn p7_what_could_not_run_never_passes() {
     for (command, why) in [
         ("./missing.sh", "exit code 127: command not found"),
-        ("exec sleep 60", "timeout after 1 s"),
+        ("exec sleep 60", "timeout after 1 s (`timeout` of the stage, or target.verification.timeout)"),
         ("kill -KILL $$", "ended by signal 9"),
     ] {
         let night = Night::new();

@@ -86,6 +86,10 @@ fn p6_a_run_reads_no_key_and_reaches_no_socket() {
         lines.push(format!("test -S {}", agent.display()));
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let all = tries(&lines);
+        // A verification has a HOME of its own, in which there is no copy of them either.
+        let copies = "for f in .ssh/id .netrc .config/gh/hosts.yml .cargo/credentials.toml; do grep secret ${HOME}/$f && exit 1; done; true\n";
+        night.write("tests/alpha.sh", copies);
+        night.commit("a look for keys");
         night.mission(&unit("a", &all)).exits(0);
         let keys = format!("grep secret {}/keys/k", night.home().display());
         assert_eq!(told(&night).matches("could not: ").count(), 5, "{}", told(&night));
@@ -246,4 +250,29 @@ fn p13_a_result_of_a_run_without_a_fence_is_none_of_one_inside() {
     assert!(!reused(&night) && reused(&night));
     night.var("MC_SANDBOX_MODE", "off");
     assert!(!reused(&night) && reused(&night));
+}
+
+#[test]
+fn doctor_says_when_the_fence_is_the_reason_and_what_helps() {
+    let night = Night::new().within(Fence::Defaults);
+    night.sh("echo registry=https://packages.example.org >~/.npmrc; echo token >~/.pypirc; mkdir ~/reports");
+    night.write("BACKLOG.md", "## A\n- run: touch a\n");
+    let needs = "test -s ~/.npmrc || { echo 'no registry is known'; exit 9; }; sh run.sh";
+    let helps = "[sandbox] readable = [\"~/.npmrc\"] helps";
+    for setup in [false, true] {
+        match setup {
+            true => night.settings("sh run.sh", "[target]\nsetup = \"grep registry ~/.npmrc\""),
+            false => night.settings(needs, ""),
+        }
+        night.mc(&["doctor", "--baseline"]).exits(6).says(&["it passes, or more of it does, without the fence", helps]);
+    }
+    night.settings(needs, "[sandbox]\nreadable = [\"~/.npmrc\"]");
+    night.mc(&["doctor", "--baseline"]).exits(0).does_not_say(&["without the fence"]);
+    night.settings("echo x >~/reports/x && sh run.sh", "");
+    let shared = "name what it writes outside of its workspace in [sandbox] shared";
+    night.mc(&["doctor", "--baseline"]).exits(6).says(&[shared]);
+    night.settings("echo x >~/reports/x && sh run.sh", "[sandbox]\nshared = [\"~/reports\"]");
+    night.mc(&["doctor", "--baseline"]).exits(0);
+    night.settings("sh run.sh; exit 3", "");
+    night.mc(&["doctor", "--baseline"]).does_not_say(&["without the fence"]);
 }

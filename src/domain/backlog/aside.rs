@@ -167,9 +167,9 @@ mod tests {
         assert_eq!(offer.reopen(&named(&["d", "f", "nobody"])), []);
         let again = offer.reopen(&named(&["a", "c"]));
         let again: Vec<(&str, &str)> = again.iter().map(|(id, status)| (id.as_str(), status.as_str())).collect();
-        assert_eq!(again, [("a", "failed (why)"), ("c", "no-op"), ("b", "blocked (2026-11-20, depends on a)")]);
+        assert_eq!(again, [("a", "failed (why)"), ("b", "blocked (2026-11-20, depends on a)"), ("c", "no-op")]);
         let units: Vec<&str> = offer.units.iter().map(|unit| unit.id.as_str()).collect();
-        assert_eq!((units, offer.satisfied), (vec!["d", "a", "c", "b"], vec![id("f")]));
+        assert_eq!((units, offer.satisfied), (vec!["d", "a", "b", "c"], vec![id("f")]));
         assert_eq!(offer.aside.iter().map(|item| item.unit.as_str()).collect::<Vec<_>>(), ["e"]);
     }
 

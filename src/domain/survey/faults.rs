@@ -161,6 +161,7 @@ pub fn sources_broken(paths: &BTreeSet<String>) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::verify::results::TestStatus;
 
     fn paths(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -205,11 +206,7 @@ mod tests {
 
     #[test]
     fn a_test_is_found_in_the_text_of_its_file() {
-        let test = |name: &str| TestResult {
-            suite: "demo".to_owned(),
-            name: name.to_owned(),
-            status: crate::domain::verify::results::TestStatus::Passed,
-        };
+        let test = |name: &str| TestResult::new("demo", name, TestStatus::Passed);
         assert!(holds("func TestParse(t *testing.T)", &[test("TestParse")]));
         assert!(holds("test('adds two numbers', …)", &[test("adds two numbers")]));
         assert!(!holds("func TestOther(t *testing.T)", &[test("TestParse"), test("t")]));

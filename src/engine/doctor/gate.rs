@@ -5,6 +5,7 @@ use super::super::init::paths;
 use super::super::scratch::{Looked, Scratch, as_base, demands};
 use super::super::site::Site;
 use super::chain;
+use super::outside;
 use crate::adapters::workspace::left_out::named;
 use crate::config::Settings;
 use crate::domain::survey::build::programs;
@@ -53,8 +54,11 @@ async fn tried(
     checks: &mut Vec<Check>,
 ) -> Result<bool, String> {
     let scratch = Scratch::make(&site.facts, &site.state, &site.env, settings).await.map_err(|e| chain(&e))?;
-    let let_through = in_scratch(&scratch, settings, target, plant, kill, checks).await;
+    let fenced = scratch.shop.fenced().await.cloned();
+    let mut inside = outside::score(None);
+    let let_through = in_scratch(&scratch, settings, target, plant, kill.clone(), checks, &mut inside).await;
     scratch.remove().map_err(|e| chain(&e))?;
+    outside::look((site, settings, target), inside, &fenced?, &kill, checks).await?;
     let_through
 }
 
@@ -65,8 +69,10 @@ async fn in_scratch(
     plant: bool,
     kill: watch::Receiver<bool>,
     checks: &mut Vec<Check>,
+    inside: &mut outside::Score,
 ) -> Result<bool, String> {
     let base = scratch.verify(target, None, kill.clone()).await?;
+    *inside = outside::score(Some(&base));
     if settings.target.setup.is_some() {
         let left = scratch.unignored().await.map_err(|e| chain(&e))?;
         if !left.is_empty() {

@@ -9,6 +9,7 @@ mod fence;
 mod gate;
 mod homes;
 mod machine;
+mod outside;
 mod repository;
 
 use super::error::{EngineError, chain};

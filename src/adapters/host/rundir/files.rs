@@ -304,6 +304,7 @@ pub(super) fn decode(text: &str) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::host::probe::Flavour;
     use proptest::prelude::*;
 
     proptest! {
@@ -365,7 +366,12 @@ mod tests {
         let read = parse_command(&command_text(&spec).unwrap()).unwrap();
         let env = [spec.env.clone(), vec![("MC_RUN_COOKIE".into(), "c".into())]].concat();
         let stdin = spec.stdin.clone();
-        assert_eq!(read, Program { cwd: spec.cwd.clone(), stdin, env, argv: spec.argv.clone() });
+        // Where nobody mounts a fence, the program takes it on by itself.
+        let own = [for_others().into(), FLAG.into(), "/runs/1/run".into(), CONFINE.into()];
+        let argv = own.into_iter().chain(spec.argv.clone()).collect();
+        assert_eq!(read, Program { cwd: spec.cwd.clone(), stdin, env, argv });
+        let mounted = RunSpec { isolation: Isolation::PidNamespace(Flavour::User), ..spec.clone() };
+        assert_eq!(parse_command(&command_text(&mounted).unwrap()).unwrap().argv, spec.argv);
         let second = Duration::from_secs(1);
         let limits = Limits { tick: second, step: second, timeout: 3600, grace: 5, lease: 1800 };
         assert_eq!(parse_limits(&settings_text(&spec).unwrap()), Some(limits));
