@@ -257,6 +257,12 @@ pub struct Sandbox {
     /// What may not be read.
     #[serde(default)]
     pub hidden: Vec<String>,
+    /// Most memory of a run in bytes; 0 for no limit.
+    #[serde(default)]
+    pub max_memory: u64,
+    /// Most processes and threads of a run at a time; 0 for no limit.
+    #[serde(default)]
+    pub max_processes: u64,
 }
 
 /// Whether runs are fenced.
@@ -346,10 +352,7 @@ impl Layers {
             parallel: Parallel {
                 num_workers: self.count("scheduler.parallel.num_workers"),
                 pool_dir: self.path("scheduler.parallel.pool_dir"),
-                max_disk: match self.get("scheduler.parallel.max_disk") {
-                    Some((Value::Size(bytes), _)) => *bytes,
-                    _ => 0,
-                },
+                max_disk: self.size("scheduler.parallel.max_disk"),
             },
             max_wall_time: self.time("scheduler.budget.max_wall_time"),
             budget,
@@ -372,6 +375,8 @@ impl Layers {
                 shared: self.texts(SHARED),
                 readable: self.texts(READABLE),
                 hidden: self.texts(HIDDEN),
+                max_memory: self.size("sandbox.max_memory"),
+                max_processes: self.count("sandbox.max_processes").into(),
             },
             green_branch: self.text("green_branch.green_branch"),
             warnings: self.warnings(),
@@ -416,6 +421,13 @@ impl Layers {
     pub(super) fn count(&self, key: &str) -> u32 {
         match self.get(key) {
             Some((Value::Count(number), _)) => u32::try_from(*number).unwrap_or(u32::MAX),
+            _ => 0,
+        }
+    }
+
+    fn size(&self, key: &str) -> u64 {
+        match self.get(key) {
+            Some((Value::Size(bytes), _)) => *bytes,
             _ => 0,
         }
     }

@@ -32,6 +32,8 @@ pub enum Kind {
     TimeOrOff,
     /// Bytes, as `"50GB"`, `"512MiB"` or a number.
     Size,
+    /// The same, or zero to switch it off.
+    SizeOrOff,
     /// US dollars, as `5`, `2.50` or `"2.50"`.
     Money,
     /// One of the first words; the second ones are known but not built yet.
@@ -53,7 +55,7 @@ pub enum Value {
     Texts(Vec<String>),
     /// Of [`Kind::Time`] and [`Kind::TimeOrOff`].
     Time(Duration),
-    /// Of [`Kind::Size`], in bytes.
+    /// Of [`Kind::Size`] and [`Kind::SizeOrOff`], in bytes.
     Size(u64),
     /// Of [`Kind::Money`], in millionths of a US dollar.
     Money(u64),
@@ -76,10 +78,19 @@ impl Kind {
     pub fn read_toml(self, value: &DeValue<'_>) -> Result<Value, Refusal> {
         match (self, value) {
             (
-                Self::Text | Self::Line | Self::Choice(..) | Self::Time | Self::TimeOrOff | Self::Size,
+                Self::Text
+                | Self::Line
+                | Self::Choice(..)
+                | Self::Time
+                | Self::TimeOrOff
+                | Self::Size
+                | Self::SizeOrOff,
                 DeValue::String(text),
             ) => self.read_text(text),
-            (Self::Count(..) | Self::Time | Self::TimeOrOff | Self::Size, DeValue::Integer(number)) => {
+            (
+                Self::Count(..) | Self::Time | Self::TimeOrOff | Self::Size | Self::SizeOrOff,
+                DeValue::Integer(number),
+            ) => {
                 let text = u64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string());
                 self.read_text(&text.unwrap_or_else(|_| number.to_string()))
             }
@@ -130,7 +141,8 @@ impl Kind {
             }
             Self::Time if time()?.is_zero() => Err(Refusal::Wrong("must be longer than zero".to_owned())),
             Self::Time | Self::TimeOrOff => Ok(Value::Time(time()?)),
-            Self::Size => parse_size(text).map(Value::Size).map_err(Refusal::Wrong),
+            Self::SizeOrOff if text.trim() == "0" => Ok(Value::Size(0)),
+            Self::Size | Self::SizeOrOff => parse_size(text).map(Value::Size).map_err(Refusal::Wrong),
             Self::Money => parse_money(text).map(Value::Money).ok_or_else(|| self.wanted()),
             Self::Choice(now, _) if now.contains(&text) => Ok(Value::Text(text.to_owned())),
             Self::Choice(_, later) if later.contains(&text) => Err(Refusal::Later),
@@ -171,6 +183,7 @@ impl Kind {
                 "must be a duration, for example \"30m\", or a number of seconds".to_owned()
             }
             Self::Money => "must be an amount of US dollars above zero, for example 5 or 2.50".to_owned(),
+            Self::SizeOrOff => "must be a size, for example \"4GB\", or 0 for no limit".to_owned(),
             Self::Size => "must be a size, for example \"50GB\", or a number of bytes".to_owned(),
             Self::Choice(now, _) => {
                 let words: Vec<String> = now.iter().map(|word| format!("\"{word}\"")).collect();
@@ -237,6 +250,7 @@ impl fmt::Display for Value {
                     decimals => write!(f, "{}.{decimals:0<2}", millionths / 1_000_000),
                 }
             }
+            Self::Size(0) => f.write_str("0"),
             Self::Size(bytes) => {
                 let unit = SIZES.iter().rev().find(|(unit, size)| *unit != "B" && bytes % size == 0);
                 match unit {

@@ -333,8 +333,9 @@ impl Bench {
         let unknown = |what| EngineError::Broken { what, hint: "`mc doctor` looks at this machine".to_owned() };
         let fenced = self.fenced().await.map_err(unknown)?;
         if fenced.holds() {
-            field(if *fenced == Fenced::Mounts { b"a fence" } else { b"a fence of rules" });
+            field(if matches!(fenced, Fenced::Mounts(_)) { b"a fence" } else { b"a fence of rules" });
             sandbox.shared.iter().for_each(|name| field(name.as_bytes()));
+            [sandbox.max_memory, sandbox.max_processes].iter().for_each(|cap| field(&cap.to_be_bytes()));
             field(b"without");
             sandbox.hidden.iter().for_each(|name| field(name.as_bytes()));
             field(b"but for");

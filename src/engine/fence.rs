@@ -13,7 +13,7 @@ use crate::adapters::files;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::command::{ChildGuard, CommandLine};
 use crate::adapters::host::probe::{Flavour, Isolation};
-use crate::adapters::host::rundir::{Exit, Fence, RunSpec, parse_exit, prepare, trial_text};
+use crate::adapters::host::rundir::{Caps, Exit, Fence, RunSpec, parse_exit, prepare, trial_text};
 use crate::adapters::host::supervisor::{CONFINE, FLAG, MOUNTED, OURSELVES};
 use crate::adapters::machine::{Scratch, find_program, user};
 use crate::adapters::workspace::layout::{slot_of, temporary_folder};
@@ -35,10 +35,10 @@ const LONGEST_REASON: u64 = 64 << 10;
 /// Whether runs are fenced on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fenced {
-    /// By what each of them sees mounted.
-    Mounts,
-    /// By rules of Landlock, where nobody mounts for them: the reason for that.
-    Rules(String),
+    /// By what each of them sees mounted; with the limits that do not hold.
+    Mounts(Vec<String>),
+    /// By rules of Landlock, where nobody mounts for them: the reason for that, with what does not hold.
+    Rules(String, Vec<String>),
     /// The settings do not want one.
     Off,
     /// It was tried and does not hold, because of this.
@@ -49,17 +49,20 @@ impl Fenced {
     /// Whether there is one.
     #[must_use]
     pub fn holds(&self) -> bool {
-        matches!(self, Self::Mounts | Self::Rules(_))
+        matches!(self, Self::Mounts(_) | Self::Rules(..))
     }
 
     /// What a report says where there is none, or one with gaps.
     #[must_use]
     pub fn told(&self) -> Option<String> {
         match self {
-            Self::Mounts => None,
-            Self::Rules(why) => Some(format!(
-                "the fence is one of rules (Landlock), since {why}: /tmp is everybody's, sockets can be reached, programs that mount fail"
-            )),
+            Self::Mounts(gaps) => Some(gaps.join("; ")).filter(|told| !told.is_empty()),
+            Self::Rules(why, gaps) => {
+                let rules = format!(
+                    "the fence is one of rules (Landlock), since {why}: /tmp is everybody's, sockets can be reached, programs that mount fail"
+                );
+                Some([&[rules], &gaps[..]].concat().join("; "))
+            }
             Self::Off => Some("no fence: [sandbox] mode = \"off\", what runs can write whatever you can".to_owned()),
             Self::No(why) => Some(format!("no fence: what runs can write whatever you can ({why})")),
         }
@@ -222,13 +225,15 @@ impl<'a> Machine<'a> {
         let command = CommandLine::new(OURSELVES).arg(FLAG).arg(&file).arg(if ours { "try" } else { CONFINE });
         let output = command.env("LC_ALL", "C").deadline(PATIENCE).run(&ChildGuard::none()).await;
         let output = output.map_err(|e| chain(&e))?;
-        if !ours && output.success() {
-            return Ok(Fenced::Rules(format!("{} makes no mount namespace", self.isolation.word())));
-        }
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(match said.lines().last() {
-            Some(MOUNTED) if output.success() => Fenced::Mounts,
-            Some(why) if why != MOUNTED => Fenced::No(why.to_owned()),
+        let mut said: Vec<String> = said.lines().map(str::to_owned).collect();
+        if !ours && output.success() {
+            return Ok(Fenced::Rules(format!("{} makes no mount namespace", self.isolation.word()), said));
+        }
+        // A line for each limit that does not hold, then that of the fence.
+        Ok(match said.pop() {
+            Some(last) if last == MOUNTED && output.success() => Fenced::Mounts(said),
+            Some(why) if why != MOUNTED => Fenced::No(why),
             _ => {
                 let told = String::from_utf8_lossy(&output.stderr);
                 Fenced::No(told.lines().next().unwrap_or("trying one ended without a word").to_owned())
@@ -285,7 +290,9 @@ impl<'a> Machine<'a> {
         let covered = |path: &PathBuf| over().any(|over| path.starts_with(over));
         readable.retain(covered);
         let private = places.into_iter().map(|place| (own(temporary), place)).collect();
-        Fence { private, memory, closed, writable, readable, hidden }
+        let cap = |number: u64| Some(number).filter(|number| *number > 0);
+        let caps = Caps { memory: cap(self.sandbox.max_memory), processes: cap(self.sandbox.max_processes) };
+        Fence { private, memory, closed, writable, readable, hidden, caps }
     }
 
     /// A path of the settings: absolute, or of the home.

@@ -136,6 +136,7 @@ def mission(home: Path, source: Path, agent: Path, verify: str, job: Job, mc: Pa
         f"[agent]\ncommand = '''{agent}'''\nenv = ['BENCH_WORK_S', 'BENCH_LOG_KB', 'BENCH_EVENTS', "
         "'GIT_CONFIG_GLOBAL', 'GIT_CONFIG_NOSYSTEM']\n"
         f"[scheduler.parallel]\nnum_workers = {job.workers}\n"
+        f"[sandbox]\nmode = '{os.environ.get('BENCH_SANDBOX', 'auto')}'\nshared = ['{home}']\n"
     )
     units = []
     for n in range(job.units):

@@ -276,3 +276,26 @@ fn doctor_says_when_the_fence_is_the_reason_and_what_helps() {
     night.settings("sh run.sh; exit 3", "");
     night.mc(&["doctor", "--baseline"]).does_not_say(&["without the fence"]);
 }
+
+#[test]
+fn p10_a_run_takes_no_more_than_the_settings_allow() {
+    for night in everybody() {
+        night.write("hog.py", "import sys\nbytearray(int(sys.argv[1]) << 20)\n");
+        let crowd =
+            "import subprocess, sys\nfor n in range(int(sys.argv[1])):\n    subprocess.Popen(['sleep', '60'])\n";
+        night.write("crowd.py", crowd);
+        night.settings("sh run.sh", "[sandbox]\nmax_memory = \"200MB\"\nmax_processes = 25");
+        let lines = ["python3 hog.py 20", "python3 crowd.py 5", "python3 hog.py 400", "python3 crowd.py 60"];
+        night.mission(&unit("a", &tries(&lines))).exits(0);
+        let (told, report) = (told(&night), night.report());
+        let could = |line: &str| told.contains(&format!("did: {line}"));
+        assert!(could(lines[0]) && could(lines[1]), "{told}");
+        assert!(!could(lines[2]), "{told}");
+        // As root that takes a cgroup.
+        let holds = !report.contains("[sandbox] max_processes does not hold: no cgroup can be made here");
+        assert_eq!(could(lines[3]), !holds, "{told}\n{report}");
+        assert_eq!(night.mc(&["doctor"]).text().contains("max_processes does not hold"), !holds);
+        let groups = "cut -d: -f2- /proc/self/cgroup | tr : / | while read p; do ls -d /sys/fs/cgroup/$p/mc-run-*; done 2>/dev/null";
+        assert_eq!(night.sh(&format!("({groups}) || true")), "");
+    }
+}

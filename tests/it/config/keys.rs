@@ -51,7 +51,7 @@ fn every_key_is_shown_with_its_source_and_can_be_set_by_its_variable() {
             Kind::Flag => "false",
             Kind::Count(..) => "7",
             Kind::Time | Kind::TimeOrOff => "7m",
-            Kind::Size => "7GB",
+            Kind::Size | Kind::SizeOrOff => "7GB",
             Kind::Money => "7.50",
             Kind::Choice(words, _) => words.last().unwrap(),
             Kind::Names => "SEVEN",

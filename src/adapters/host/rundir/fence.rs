@@ -10,6 +10,15 @@ use std::path::PathBuf;
 /// The first line of a fence in the `run` file.
 const BEGIN: &str = "fence";
 
+/// What a run may take of the machine at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// Memory in bytes: of the whole run where a cgroup can be made, else of each of its processes.
+    pub memory: Option<u64>,
+    /// Processes and threads at a time.
+    pub processes: Option<u64>,
+}
+
 /// The fence of one run. Paths are absolute and lead through no link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fence {
@@ -25,6 +34,8 @@ pub struct Fence {
     pub readable: Vec<PathBuf>,
     /// Files and sockets that read as empty.
     pub hidden: Vec<PathBuf>,
+    /// What it may take.
+    pub caps: Caps,
 }
 
 impl Fence {
@@ -47,6 +58,9 @@ impl Fence {
                 text += &format!("{word} {}\n", encode("a fence", path.as_os_str())?);
             }
         }
+        for (word, cap) in [("memory-cap", self.caps.memory), ("process-cap", self.caps.processes)] {
+            text += &cap.map(|cap| format!("{word} {cap}\n")).unwrap_or_default();
+        }
         Ok(text)
     }
 
@@ -66,6 +80,8 @@ impl Fence {
             ("write", None) => fence.writable.push(path()),
             ("read", None) => fence.readable.push(path()),
             ("hide", None) => fence.hidden.push(path()),
+            ("memory-cap", None) => fence.caps.memory = rest.parse().ok(),
+            ("process-cap", None) => fence.caps.processes = rest.parse().ok(),
             _ => return false,
         }
         true

@@ -305,6 +305,7 @@ pub(super) fn decode(text: &str) -> OsString {
 mod tests {
     use super::*;
     use crate::adapters::host::probe::Flavour;
+    use crate::adapters::host::rundir::Caps;
     use proptest::prelude::*;
 
     proptest! {
@@ -360,6 +361,7 @@ mod tests {
                 writable: vec!["/slot".into(), "/dev/null".into()],
                 readable: vec!["/repo/.git".into()],
                 hidden: vec!["/home/a b/.netrc".into()],
+                caps: Caps { memory: Some(1 << 30), processes: Some(64) },
             }),
             program: "mc".into(),
         };

@@ -10,7 +10,7 @@ mod files;
 mod mounts;
 
 pub use aside::put_aside;
-pub use fence::Fence;
+pub use fence::{Caps, Fence};
 pub use files::{
     Limits, Program, Settings, Start, parse_command, parse_exit, parse_limits, parse_settings, start_text, trial_text,
 };

@@ -4,6 +4,7 @@
 //! Rules only ever allow, for a folder with all that is in it. What is hidden is therefore what nothing beside it reaches: every
 //! folder on the way to it is allowed entry by entry. A name made later beside something hidden cannot be opened.
 
+use super::limits;
 use super::mounts::settings;
 use crate::adapters::host::rundir::Fence;
 use crate::domain::fence::DEVICES;
@@ -86,7 +87,12 @@ pub(super) fn confine(file: &Path, argv: &[&OsStr]) -> Result<u8, String> {
     // `/dev/stdout` is opened anew by whoever names it.
     rules.write.push(file.with_file_name("out.log"));
     restrict(&rules)?;
-    let Some((program, args)) = argv.split_first() else { return Ok(0) };
+    let gaps = limits::take_alone(&fence.caps);
+    let Some((program, args)) = argv.split_first() else {
+        let mut out = std::io::stdout();
+        let said = gaps.iter().try_for_each(|gap| writeln!(out, "{gap}"));
+        return said.map(|()| 0).map_err(|e| e.to_string());
+    };
     let failed = Command::new(program).args(args).exec();
     let _ = writeln!(std::io::stderr(), "mc: {}: {failed}", program.display());
     Ok(if failed.kind() == ErrorKind::NotFound { 127 } else { 126 })

@@ -7,6 +7,7 @@
 
 mod confine;
 mod fence;
+mod limits;
 mod mounts;
 mod namespace;
 mod program;

@@ -4,7 +4,7 @@
 //! none has to be escaped for the options of a mount.
 
 use super::namespace::{self, enter, settle};
-use super::{BROKEN, flavour, stage};
+use super::{BROKEN, flavour, limits, stage};
 use crate::adapters::files::{create_new, read_untrusted};
 use crate::adapters::host::rundir::{Mount, SMALL, Settings, parse_settings};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -66,7 +66,8 @@ pub(super) fn through(folder: &OwnedFd) -> String {
 /// Tries the mounts of a run file, each by itself: a line of standard output for each, [`MOUNTED`] or what went wrong; then its
 /// fence, if there is one, with a line of its own.
 pub(super) fn try_out(file: &Path) -> Result<u8, String> {
-    enter(flavour(settings(file)?.isolation).ok_or("no pid namespace")?)?;
+    let settings = settings(file)?;
+    enter(flavour(settings.isolation).ok_or("no pid namespace")?)?;
     let (said, says) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
     let (waits, mut gate) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
     let mut init = stage(file.as_os_str(), "tried");
@@ -81,6 +82,9 @@ pub(super) fn try_out(file: &Path) -> Result<u8, String> {
         std::io::stdout().write_all(line.as_bytes()).map_err(|e| e.to_string())?;
     }
     let status = child.wait().map_err(|e| format!("wait for pid 1: {e}"))?;
+    if let Some(fence) = settings.fence {
+        limits::leave(&fence.caps, &settings.cookie);
+    }
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
 }
 
@@ -92,7 +96,7 @@ pub(super) fn tried(file: &Path) -> Result<u8, String> {
         let said = done.map_or_else(|why| why.replace('\n', " "), |()| MOUNTED.to_owned());
         writeln!(out, "{said}").map_err(|e| e.to_string())
     };
-    let mut fenced = Ok(());
+    let mut fenced = Ok(Vec::new());
     settle(|| {
         for wanted in &settings.mounts {
             say(make(wanted).and_then(|()| written(wanted)))?;
@@ -101,7 +105,9 @@ pub(super) fn tried(file: &Path) -> Result<u8, String> {
         Ok(())
     })?;
     if settings.fence.is_some() {
-        say(fenced.and_then(|()| namespace::lock(&settings)))?;
+        let gaps = fenced.as_deref().unwrap_or_default().to_vec();
+        gaps.into_iter().try_for_each(|gap| say(Err(gap)))?;
+        say(fenced.and_then(|_| namespace::lock(&settings)))?;
     }
     Ok(0)
 }

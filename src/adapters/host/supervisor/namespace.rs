@@ -1,6 +1,6 @@
 //! The pid namespace of a run: entering it, and its pid 1.
 
-use super::{BROKEN, WORKS, fence, flavour, mounts, program, stage};
+use super::{BROKEN, WORKS, fence, flavour, limits, mounts, program, stage};
 use crate::adapters::files::read_untrusted;
 use crate::adapters::host::probe::{Flavour, Isolation};
 use crate::adapters::host::rundir::{SMALL, Settings, parse_settings};
@@ -77,13 +77,14 @@ pub(super) fn settle(mounts: impl FnOnce() -> Result<(), String>) -> Result<(), 
     set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(|e| format!("drop capabilities: {e}"))
 }
 
-/// Raises the fence of a run, if it has one.
-pub(super) fn raise(settings: &Settings) -> Result<(), String> {
-    let Some(fence) = &settings.fence else { return Ok(()) };
+/// Raises the fence of a run, if it has one; what of its limits does not hold.
+pub(super) fn raise(settings: &Settings) -> Result<Vec<String>, String> {
+    let Some(fence) = &settings.fence else { return Ok(Vec::new()) };
+    let gaps = limits::take(&fence.caps, &settings.cookie);
     fence::raise(fence, &settings.mounts)?;
     match is_roots(settings) {
-        true => fence::protect_machine(),
-        false => Ok(()),
+        true => fence::protect_machine().map(|()| gaps),
+        false => Ok(gaps),
     }
 }
 
@@ -141,7 +142,7 @@ pub(super) fn init(dir: &Path) -> Result<u8, String> {
     let settings = read_untrusted(&dir.join("run"), SMALL).as_deref().and_then(parse_settings);
     let settings = settings.ok_or("the run file is incomplete")?;
     let program = program::read(dir)?;
-    settle(|| mounts::make_all(&settings.mounts).and_then(|()| raise(&settings)))?;
+    settle(|| mounts::make_all(&settings.mounts).and_then(|()| raise(&settings).map(drop)))?;
     lock(&settings)?;
     setsid().map_err(|e| format!("make a session: {e}"))?;
     let mut out = std::io::stdout();

@@ -1,6 +1,6 @@
 //! The first stage: claims the directory, opens the gate once the run is on record, counts ticks, writes how it ended.
 
-use super::{flavour, namespace, stage};
+use super::{flavour, limits, namespace, stage};
 use crate::adapters::files::{create_new, read_untrusted};
 use crate::adapters::host::procfs::{self, Identity};
 use crate::adapters::host::rundir::{Limits, SMALL, Start, parse_limits, parse_settings, start_text};
@@ -74,6 +74,9 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
         let _ = rustix::stdio::dup2_stdout(nobody);
     }
     let (status, own_reason) = watched.until_the_end()?;
+    if let Some(fence) = &settings.fence {
+        limits::leave(&fence.caps, &settings.cookie);
+    }
     let code = Ending::told(status.code(), status.signal()).map(Ending::number);
     let reason = read_untrusted(&dir.join("reason"), SMALL).unwrap_or_default();
     let outcome = match reason.lines().next().filter(|word| !word.is_empty()).or(own_reason) {
