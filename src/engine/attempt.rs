@@ -336,6 +336,7 @@ async fn finish(
             if let Some(handoff) = &handoff {
                 claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
             }
+            claims::outside_of_files(shop, order, &found.head.commit, &mut report).await;
             report.hold = found.question(&order.spec.id);
             foreign_changes(shop, order, &place.seen(), Some(&found), &mut report).await;
             leave_out(order, &found, &mut report);

@@ -4,6 +4,7 @@
 use super::shop::Shop;
 use crate::domain::handoff::Handoff;
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim};
+use crate::domain::plan::globs::Globs;
 use crate::domain::values::CommitId;
 
 /// Names shown of a list of false claims.
@@ -48,6 +49,24 @@ pub async fn compare(
         report.claim = None;
         let said = format!("it said that it changed {}, and nothing changed", named(handoff));
         report.summary = if report.summary.is_empty() { said } else { format!("{said}; {}", report.summary) };
+    }
+}
+
+/// Names what an attempt changed outside of the `files` of its unit: they say what it touches, so that a person may have missed it.
+/// It decides nothing: what a change touches is for the queue to find out.
+pub async fn outside_of_files(shop: &Shop, order: &AttemptOrder, head: &CommitId, report: &mut AttemptReport) {
+    if order.spec.files.is_empty() {
+        return;
+    }
+    let (Ok(globs), Ok(changed)) = (Globs::new(&order.spec.files), shop.source.differing(&order.from, head).await)
+    else {
+        return;
+    };
+    let outside: Vec<&String> = changed.iter().filter(|path| !globs.matches(path)).collect();
+    if !outside.is_empty() {
+        let shown: Vec<&str> = outside.iter().take(SHOWN).map(|path| path.as_str()).collect();
+        let more = if outside.len() > SHOWN { format!(" and {} more", outside.len() - SHOWN) } else { String::new() };
+        report.notes.push(format!("it changed what its `files` do not name: {}{more}", shown.join(", ")));
     }
 }
 

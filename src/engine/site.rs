@@ -11,7 +11,7 @@ use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::wake;
 use crate::adapters::{clock, files};
-use crate::config::{Inputs, Layers, Settings, lookup};
+use crate::config::{FILE_NAME, Inputs, Layers, Settings, lookup};
 use crate::domain::mission::Refusal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -77,12 +77,27 @@ impl Site {
         Ok(Self { env, layers, directory, config_file, facts, state, elsewhere })
     }
 
-    /// The validated settings.
+    /// The validated settings. Where the settings file is protected, that is the one they come from, whatever its name and place.
     ///
     /// # Errors
     /// [`EngineError::Config`].
     pub fn settings(&self) -> Result<Settings, EngineError> {
-        Ok(self.layers.settings()?)
+        let mut settings = self.layers.settings()?;
+        let protect = &mut settings.verification.protect;
+        if protect.iter().any(|glob| glob == FILE_NAME) {
+            let own = self.tracked_config().filter(|own| !protect.contains(own));
+            protect.extend(own);
+        }
+        Ok(settings)
+    }
+
+    /// The settings file as a glob within the repository, if it is there.
+    fn tracked_config(&self) -> Option<String> {
+        let file = self.env.cwd().join(self.config_file.as_deref()?);
+        let (file, top) = (file.canonicalize().ok()?, self.facts.toplevel.canonicalize().ok()?);
+        let path = file.strip_prefix(top).ok()?.to_str()?;
+        let escaped = |c: char| if "*?[]{}\\!".contains(c) { vec!['\\', c] } else { vec![c] };
+        Some(path.chars().flat_map(escaped).collect())
     }
 
     /// Git on the source repository.

@@ -8,7 +8,7 @@ use super::status::{next_action, rolled_back, truth};
 use super::words::{attempt_ref, worked};
 use super::{GreenRef, View};
 use crate::domain::mission::times::{Phase, Times, times};
-use crate::domain::mission::{Unit, UnitState};
+use crate::domain::mission::{Record, Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
 use std::collections::BTreeSet;
 
@@ -200,6 +200,15 @@ impl<'a> Account<'a> {
         }
         lines.extend(self.view.state.ground.iter().flat_map(|ground| ground.notes.iter().cloned()));
         lines
+    }
+
+    /// When an engine took the mission up again, and how long after the last record before.
+    pub fn resumed(&self) -> impl Iterator<Item = (Millis, Millis)> + '_ {
+        let rows = self.view.records.windows(2);
+        rows.filter_map(|rows| match &rows[1] {
+            (_, at, Record::Resumed { .. }) => Some((*at, at.saturating_sub(rows[0].1))),
+            _ => None,
+        })
     }
 
     /// What went wrong beside single units, one line each. Untrusted.

@@ -6,7 +6,7 @@
 
 use super::account::Account;
 use super::facts::LandingFact;
-use super::words::{count, findings, short, span, sum_seen, tests, word};
+use super::words::{count, findings, short, span, stamp, sum_seen, tests, word};
 use super::{GreenRef, View, aside, cost};
 use crate::domain::mission::times::Phase;
 use crate::domain::values::{Millis, UnitId};
@@ -255,6 +255,10 @@ fn times_text(out: &mut String, account: &Account<'_>) {
     let _ = writeln!(out, "\nattempts: {}, {run_time} of run time{share}", attempts(&account.view));
     if account.times.away > 0 {
         let _ = writeln!(out, "suspended: {}", span(account.times.away));
+    }
+    for (at, after) in account.resumed() {
+        let at = stamp(at).unwrap_or_default();
+        let _ = writeln!(out, "resumed at {at}, {} after the record before", span(after));
     }
     let slowest = account.slowest(SLOWEST);
     let width = slowest.iter().map(|slow| slow.unit.as_str().len()).max().unwrap_or(0).min(40);

@@ -133,6 +133,7 @@ fn p4_a_stop_that_is_decided_is_gone_on_with_after_a_crash() {
     night.write("../go", "");
     let said = night.mc(&["mission", "resume"]).exits(3).says(&["a: landed", "ended: stopped"]);
     said.does_not_say(&["withdrawn"]);
+    night.mc(&["report"]).exits(0).says(&["\nresumed at ", " after the record before\n"]);
     assert_eq!([night.unit("a"), night.unit("b")], ["landed", "cancelled"]);
     night.audit();
 }

@@ -224,6 +224,19 @@ fn p12_programs_agents_and_variables_are_looked_at_and_no_value_is_told() {
 }
 
 #[test]
+fn a_folder_that_all_workspaces_build_into_is_a_warning() {
+    let mut night = ready();
+    night.var("CARGO_TARGET_DIR", "/var/tmp/target").var("GOCACHE", "/var/tmp/go");
+    night.mc(&["doctor"]).exits(0).does_not_say(&["caches"]);
+    night.settings("sh run.sh", "");
+    night.sh("sed -i 's/^command.*/&\\nenv = [\"CARGO_TARGET_DIR\"]/' mission-control.toml; mkdir .cargo");
+    night.write(".cargo/config.toml", "[build]\ntarget-dir = \"../shared\"\n");
+    night.commit("shared");
+    let folders = "all workspaces build into /var/tmp/target (CARGO_TARGET_DIR), ../shared (.cargo/config.toml)";
+    night.mc(&["doctor"]).exits(0).says(&["warning  caches", folders, "target.verification.keep"]);
+}
+
+#[test]
 fn an_agent_is_started_when_that_is_asked_for() {
     let night = ready();
     night.settings("sh run.sh", "[agent]\ncommand = \"sh ~/agent.sh\"\n");

@@ -134,6 +134,31 @@ fn a_word_of_a_group_is_said_with_its_group() {
 }
 
 #[test]
+fn settings_of_another_name_are_protected_as_well() {
+    let night = Night::new();
+    night.sh("mkdir ci; git mv mission-control.toml 'ci/own [1].toml'");
+    night.commit("another name");
+    let config = ["--config", "ci/own [1].toml"];
+    let plan = night.plan(&(unit("weak", "echo '# x' >> 'ci/own [1].toml'") + &unit("fine", "echo a > ci/a.txt")));
+    night.mc(&[&config[..], &["mission", "start", "--plan", &plan]].concat()).exits(3);
+    assert_eq!([night.unit("weak"), night.unit("fine")], ["rejected", "landed"]);
+    assert!(night.reason("weak").contains("ci/own [1].toml"), "{}", night.reason("weak"));
+}
+
+#[test]
+fn what_a_unit_changed_outside_of_its_files_is_a_note() {
+    let night = Night::new();
+    let plan = unit("a", "mkdir src docs; touch src/a docs/b c")
+        + "files = [\"src/**\"]\n"
+        + &unit("b", "touch d")
+        + "files = [\"d\"]\n";
+    night.mission(&plan).exits(0);
+    let report = night.report();
+    assert!(report.contains("note on a attempt 1: it changed what its `files` do not name: c, docs/b\n"), "{report}");
+    assert!(!report.contains("note on b"), "{report}");
+}
+
+#[test]
 fn nothing_is_called_kept_where_nothing_was_made() {
     let night = Night::new();
     night.mission(&unit("a", "exit 3")).exits(3);

@@ -116,6 +116,51 @@ pub async fn look(site: &Site, settings: &Settings, target: Option<&Tip>, checks
     allowed_what(site, settings, checks);
 }
 
+/// Variables that name a folder for what builds make. (What is only downloaded is kept apart by its contents.)
+const BUILT: [&str; 11] = [
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET_DIR",
+    "GOCACHE",
+    "CCACHE_DIR",
+    "SCCACHE_DIR",
+    "TURBO_CACHE_DIR",
+    "NX_CACHE_DIRECTORY",
+    "MYPY_CACHE_DIR",
+    "RUFF_CACHE_DIR",
+    "PYTHONPYCACHEPREFIX",
+    "BUILD_DIR",
+];
+
+/// Whether runs share a folder outside of their workspace for what they build: one could decide about the next.
+pub async fn shared_builds(site: &Site, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
+    let given = |name: &&&str| settings.verification.env.iter().any(|known| known == **name);
+    let mut found: Vec<String> = Vec::new();
+    for name in BUILT.iter().filter(given) {
+        let value = site.env.var(name).map(|value| value.to_string_lossy().into_owned());
+        found.extend(value.filter(|value| value.starts_with('/')).map(|value| format!("{value} ({name})")));
+    }
+    let source = site.source(crate::adapters::host::command::ChildGuard::none());
+    if let Some(target) = target {
+        for file in [".cargo/config.toml", ".cargo/config"] {
+            let text = source.read_file(&target.commit, file).await.ok().flatten().unwrap_or_default();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let lines =
+                text.lines().filter_map(|line| line.trim().strip_prefix("target-dir")?.trim().strip_prefix('='));
+            let folders = lines.map(|value| value.trim().trim_matches(['"', '\'']).to_owned());
+            found.extend(
+                folders
+                    .filter(|at| at.starts_with(['/', '~']) || at.starts_with(".."))
+                    .map(|at| format!("{at} ({file})")),
+            );
+        }
+    }
+    if !found.is_empty() {
+        let help = "what one run leaves there is found by the next, of whatever tree: leave it out of target.verification.env or of that file, \
+                    or name what may stay in target.verification.keep";
+        checks.push(Check::warning("caches", format!("all workspaces build into {}", found.join(", ")), help));
+    }
+}
+
 /// Whether something is set by which tools find the network, and runs do not get it.
 pub fn network(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
     let Some(told) = withheld(|name| site.env.var(name).is_some(), &settings.verification.env) else { return };

@@ -78,6 +78,7 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
         machine::room(site, settings, &mut checks);
         machine::quarantine(site, &mut checks);
         agent::stages(site, settings, target.as_ref(), &mut checks).await;
+        agent::shared_builds(site, settings, target.as_ref(), &mut checks).await;
         agent::network(site, settings, &mut checks);
         agent::look(site, settings, target.as_ref(), &mut checks).await;
         if let Some(target) = &target {
