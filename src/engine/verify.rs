@@ -168,6 +168,8 @@ impl Job<'_> {
             notes.extend(self.bench.homes().await.map_err(broken)?.and_then(shared));
             notes.extend(self.bench.fenced().await.map_err(broken)?.told());
             notes.extend(self.bench.imports().told());
+            let failed = after.snapshot.summary().outcome != StageOutcome::Passed;
+            notes.extend(self.bench.withheld(&self.bench.settings().verification.env).filter(|_| failed));
         }
         let compare = |after: &Side, base: Option<&Base>| {
             base.map(|base| {

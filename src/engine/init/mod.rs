@@ -216,8 +216,13 @@ impl Proposal {
             let Some(result) = looked.snapshot.stages.iter().find(|result| result.name == stage.name) else { continue };
             let judged = result.effective() == StageOutcome::Passed || result.explained();
             if !judged && stage.kind != StageKind::Tests {
+                let helps = match result.exit {
+                    // Nothing in the repository is wrong then.
+                    Some(126 | 127) => "install what it starts",
+                    _ => "mend it",
+                };
                 *used = Use::Off(format!(
-                    "on the untouched branch this does not pass ({}): mend it, then remove the marks",
+                    "on the untouched branch this does not pass ({}): {helps}, then remove the marks",
                     result.why()
                 ));
                 kept.stages.retain(|other| other.name != stage.name);
