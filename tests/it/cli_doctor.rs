@@ -224,6 +224,16 @@ fn p12_programs_agents_and_variables_are_looked_at_and_no_value_is_told() {
 }
 
 #[test]
+fn compilers_without_a_number_are_a_warning() {
+    let night = ready();
+    night.settings("make -j && sh run.sh", "");
+    let said = night.mc(&["doctor"]).says(&["starts a compiler for every file at once", "help: give the number: `-j "]);
+    drop(said);
+    night.settings("make -j2 && sh run.sh", "");
+    night.mc(&["doctor"]).does_not_say(&["at once"]);
+}
+
+#[test]
 fn a_folder_that_all_workspaces_build_into_is_a_warning() {
     let mut night = ready();
     night.var("CARGO_TARGET_DIR", "/var/tmp/target").var("GOCACHE", "/var/tmp/go");

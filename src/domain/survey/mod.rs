@@ -301,6 +301,25 @@ fn env_of(language: &str) -> &'static [&'static str] {
     }
 }
 
+/// Whether a line starts as many compilers at once as there are files: `-j` or `--parallel` of make or CMake without a number.
+#[must_use]
+pub fn starts_all_at_once(line: &str) -> bool {
+    let builds = |command: &str| {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let make = words.iter().any(|word| ["make", "gmake"].contains(word));
+        let cmake = words.contains(&"cmake") && words.contains(&"--build");
+        let unbounded = |at: usize| {
+            let flag = ["-j", "--jobs", "--parallel"].contains(&words[at]);
+            let number = words
+                .get(at + 1)
+                .is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit() || "$\"'`".contains(c)));
+            flag && !number
+        };
+        (make || cmake) && (0..words.len()).any(unbounded)
+    };
+    line.split(['&', ';', '|', '\n']).any(builds)
+}
+
 /// Two folders may differ in characters a name cannot have.
 fn unused(stages: &[Stage], name: String) -> String {
     let taken = |name: &str| stages.iter().any(|stage| stage.name == name);

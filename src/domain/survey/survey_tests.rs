@@ -156,6 +156,18 @@ fn python_groups_are_named_where_they_are_not_installed_by_default() {
 }
 
 #[test]
+fn lines_that_start_all_compilers_at_once_are_found() {
+    for line in ["make -j", "cmake -S . -B b && cmake --build b --parallel", "make -j && ctest", "make --jobs test"] {
+        assert!(starts_all_at_once(line), "{line}");
+    }
+    for line in
+        ["make -j4", "make -j 4", "cmake --build b --parallel \"$(nproc)\"", "ctest --parallel", "make test", "echo -j"]
+    {
+        assert!(!starts_all_at_once(line), "{line}");
+    }
+}
+
+#[test]
 fn what_decides_is_named() {
     let found = survey(&files(&[
         ("package.json", "{\"scripts\": {\"test\": \"node --test ./tests/all.js && tsc\"}}"),

@@ -11,6 +11,7 @@ use crate::domain::mission::{AttemptOrder, RunEnd};
 use crate::domain::survey::agents::{Agent, first_program, secret_sounding, started_by};
 use crate::domain::survey::checks::Check;
 use crate::domain::survey::network::withheld;
+use crate::domain::survey::starts_all_at_once;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
 use crate::domain::verify::formats::Format;
@@ -44,6 +45,13 @@ pub async fn stages(site: &Site, settings: &Settings, target: Option<&Tip>, chec
                 Check::ok("verification", format!("stage {} (`{}`): {read}", stage.name, stage.run))
             }
         });
+    }
+    let lines = settings.verification.stages.iter().map(|stage| (stage.name.as_str(), stage.run.as_str()));
+    let setup = settings.target.setup.iter().map(|line| ("target.setup", line.as_str()));
+    for (name, line) in lines.chain(setup).filter(|(_, line)| starts_all_at_once(line)) {
+        let found = format!("{name} (`{line}`) starts a compiler for every file at once");
+        let help = format!("give the number: `-j {}`, or `-j \"$(nproc)\"`", machine::processors());
+        checks.push(Check::warning("verification", found, help));
     }
     for name in settings.verification.env.iter().filter(|name| site.env.var(name).is_none()) {
         let help = format!("export {name}, or remove it from target.verification.env");
