@@ -4,7 +4,7 @@ use super::args::Start;
 use super::console::Console;
 use super::error::CliError;
 use super::{Context, output};
-use crate::domain::mission::UnitState;
+use crate::domain::mission::{MissionOutcome, UnitState};
 use crate::domain::values::UnitId;
 use crate::engine::cancel;
 use crate::engine::detach::{self, Detached};
@@ -164,6 +164,10 @@ pub(super) async fn last_lines(context: &Context, site: &Site) -> Result<(), Cli
             output::line(&status::truth(&view));
         }
         output::line(&format!("units: {}", sum_seen(&view)));
+        let refused = matches!(view.state.outcome, Some((MissionOutcome::Refused, ..)));
+        if let Some(names) = views::withheld(site).filter(|_| refused) {
+            output::line(&format!("{names} (target.verification.env names what they get)"));
+        }
         for line in lines::repository(view.state) {
             output::line(&line);
         }

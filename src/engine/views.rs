@@ -22,6 +22,7 @@ use crate::domain::mission::Record;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
 use crate::domain::progress;
+use crate::domain::survey::network;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
 use crate::report::status::next_action;
@@ -407,4 +408,11 @@ pub fn prune_quarantine(site: &Site, all: bool) -> Result<Pruned, EngineError> {
         }
     }
     Ok((gone, stays))
+}
+
+/// Variables of the network that are set here and not given to verifications, for somebody whose mission was refused. Names only.
+#[must_use]
+pub fn withheld(site: &Site) -> Option<String> {
+    let settings = site.settings().ok()?;
+    network::withheld(|name| site.env.var(name).is_some(), &settings.verification.env)
 }

@@ -53,8 +53,20 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     list(&mut out, "Left out or limited", account.left_out().iter().map(String::as_str));
     list(&mut out, "Problems", account.problems().into_iter());
     slowest(&mut out, &account);
-    let _ = writeln!(out, "\nNext: {}", code(&account.next().replace('`', "")));
+    let _ = writeln!(out, "\nNext: {}", sentence(&account.next()));
     out
+}
+
+/// A sentence of ours with commands in backticks: each command as a code span, and what stands between as text where it can be
+/// nothing else. Where a part may hold more (a hint of somebody's program), all of it is one span.
+fn sentence(text: &str) -> String {
+    let words = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || " ,;:.'".contains(c));
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) || !parts.iter().step_by(2).all(|part| words(part)) {
+        return code(&text.replace('`', ""));
+    }
+    let part = |(nth, part): (usize, &&str)| if nth.is_multiple_of(2) { (*part).to_owned() } else { code(part) };
+    parts.iter().enumerate().map(part).collect()
 }
 
 /// Untrusted text as a code span on one line; nothing in it can end the span.
@@ -175,6 +187,16 @@ fn slowest(out: &mut String, account: &Account<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p12_the_next_step_is_a_sentence_and_text_of_others_is_code() {
+        assert_eq!(
+            sentence("`git merge mc/green` takes what landed; `mc report` says"),
+            "`git merge mc/green` takes what landed; `mc report` says"
+        );
+        assert_eq!(sentence("mend <b>it</b>, then `mc resume`"), "`mend <b>it</b>, then mc resume`");
+        assert_eq!(sentence("a ` b"), "`a  b`");
+    }
 
     #[test]
     fn p12_a_code_span_cannot_be_left() {

@@ -68,6 +68,12 @@ fn an_unmet_objective_is_in_the_first_line_with_what_helps() {
     assert!(text.contains("next: the check of the objective fails on mc/green"), "{text}");
 }
 
+/// That a mission which is refused because of this verification ends with these words.
+fn said_at_end(night: &Night, command: &str, words: &str) {
+    night.settings(command, "");
+    night.mission(&unit("a", "echo a > a.txt")).exits(6).says(&[&format!("\n{words}\nnext: ")]);
+}
+
 #[test]
 fn p12_what_a_setup_may_miss_of_the_network_is_named_without_its_value() {
     let mut night = Night::new();
@@ -77,6 +83,8 @@ fn p12_what_a_setup_may_miss_of_the_network_is_named_without_its_value() {
         "set here and not given to runs: https_proxy, SSL_CERT_FILE (target.verification.env names what they get)";
     let said = night.mission(&unit("a", "echo a > a.txt")).exits(6).says(&[told]);
     said.does_not_say(&["secret", "own-ca"]);
+    said_at_end(&night, "echo no network; exit 3", told);
+    night.settings("sh run.sh", "[target]\nsetup = \"test -n \\\"$SSL_CERT_FILE\\\"\"");
     night.mc(&["doctor", "--baseline"]).exits(6).says(&["warning  network", told]);
     night.sh(
         "sed -i 's/command = \"sh run.sh\"/&\\nenv = [\"SSL_CERT_FILE\"]/' mission-control.toml; git commit -qam env",
@@ -103,6 +111,7 @@ fn a_branch_that_is_checked_out_and_left_out_is_said() {
     night.write("feature.txt", "new\n");
     night.commit("feature");
     let told = "work starts from main, and feature is checked out: what it has beside is left out";
+    night.mc(&["doctor"]).says(&["warning  branch", told]);
     night.mission(&unit("b", "echo b > b.txt")).exits(0).says(&[told]);
     assert!(!night.holds("git cat-file -e mc/green:feature.txt"));
 }

@@ -35,6 +35,7 @@ pub async fn look(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Opt
     note("changes", on.unchanged(false).await.map(|note| note.into_iter().collect()), checks);
     note("copy", on.copies(), checks);
     if let Some(target) = &target {
+        note("branch", on.elsewhere().await.map(|note| note.into_iter().collect()), checks);
         note("submodules", on.submodules(target).await.map(|note| note.into_iter().collect()), checks);
         note("filters", on.filters(target).await, checks);
         if said("plan", plans::for_mission(site, on.settings, None, &[]).await, checks).is_some() {
