@@ -276,6 +276,9 @@ pub enum UnitCommand {
         /// Print what comes until the attempt ends, and go on with the next one when the unit is tried again
         #[arg(short, long)]
         follow: bool,
+        /// Print the whole output of the verifications of its change instead: of the newest one, or of all of attempt N
+        #[arg(long, conflicts_with = "follow")]
+        verification: bool,
     },
     /// Print the change of a unit's newest attempt that left work, against where it forked from green
     Diff {

@@ -12,6 +12,7 @@ use crate::engine::site::Site;
 use crate::engine::views::Look;
 use crate::engine::{audit as checks, history, views};
 use crate::report::account::{contradiction, missing};
+use crate::report::evidence;
 use crate::report::text::plain;
 use crate::report::{
     Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
@@ -164,16 +165,52 @@ pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> 
         Some(bytes) if bytes.is_empty() => {
             output::note(&format!("attempt {} of {id} has printed nothing ({})", wanted.n, path.display()));
         }
-        // A log is what a program printed; to a pipe or file it goes as it is.
-        Some(bytes) if !output::terminal() => drop(output::put_bytes(&bytes)),
-        Some(bytes) => {
-            for line in String::from_utf8_lossy(&bytes).lines() {
-                if !output::line(&plain(line)) {
-                    break;
-                }
-            }
-        }
+        Some(bytes) => drop(print_log(&bytes)),
         None => output::note(&format!("attempt {} of {id} has no output at {}", wanted.n, path.display())),
+    }
+    Ok(0)
+}
+
+/// Prints what a program printed; to a pipe or file it goes as it is. Whether anybody still reads it.
+fn print_log(bytes: &[u8]) -> bool {
+    match output::terminal() {
+        false => output::put_bytes(bytes),
+        true => String::from_utf8_lossy(bytes).lines().all(|line| output::line(&plain(line))),
+    }
+}
+
+/// The whole output of the stages that were run on the change of a unit.
+pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
+    let (site, look) = look_for(context, unit).await?;
+    let view = view(&look)?;
+    let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
+    let (id, mission) = (&found.spec.id, &view.state.mission);
+    let mut runs = evidence::verifications(view.records, found, attempt);
+    if attempt.is_none() {
+        runs = runs.split_off(runs.len().saturating_sub(1));
+    }
+    let mut shown = Vec::new();
+    for run in runs {
+        for (nth, path, bytes) in views::verification_logs(&site, mission, run)? {
+            shown.push((run, nth, path, bytes));
+        }
+    }
+    if context.global.json {
+        let log = |(run, nth, path, bytes): &(u64, usize, std::path::PathBuf, Vec<u8>)| json!({"verification": run, "stage": nth + 1, "path": path, "log": String::from_utf8_lossy(bytes)});
+        let logs: Vec<_> = shown.iter().map(log).collect();
+        output::json(&json!({"schema": 1, "mission": mission.as_str(), "unit": id, "verifications": logs}));
+        return Ok(0);
+    }
+    if shown.is_empty() {
+        output::note(&format!(
+            "no verification of {id} left output here: none was run for it, or `mc clean` took it away"
+        ));
+    }
+    for (run, nth, path, bytes) in &shown {
+        output::note(&format!("verification {run}, stage {}: {}", nth + 1, path.display()));
+        if !print_log(bytes) {
+            break;
+        }
     }
     Ok(0)
 }

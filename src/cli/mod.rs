@@ -137,8 +137,15 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Status { .. } => look::status(context, None).await,
         Command::Units => look::units(context).await,
         Command::Unit(UnitCommand::Show { unit }) => look::unit(context, &unit).await,
-        Command::Unit(UnitCommand::Log { unit, attempt, follow: false }) => look::log(context, &unit, attempt).await,
-        Command::Unit(UnitCommand::Log { unit, attempt, follow: true }) => unit::follow(context, &unit, attempt).await,
+        Command::Unit(UnitCommand::Log { unit, attempt, verification: true, .. }) => {
+            look::verification(context, &unit, attempt).await
+        }
+        Command::Unit(UnitCommand::Log { unit, attempt, follow: false, .. }) => {
+            look::log(context, &unit, attempt).await
+        }
+        Command::Unit(UnitCommand::Log { unit, attempt, follow: true, .. }) => {
+            unit::follow(context, &unit, attempt).await
+        }
         Command::Unit(UnitCommand::Diff { unit, attempt, stat }) => unit::diff(context, &unit, attempt, stat).await,
         Command::Unit(UnitCommand::Checkout { unit, folder, attempt }) => {
             unit::checkout(context, &unit, attempt, folder.as_deref()).await

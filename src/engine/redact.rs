@@ -66,6 +66,7 @@ impl Redactor {
             stage.reason = stage.reason.as_deref().map(|r| self.clean(r));
             for test in stage.tests.iter_mut().flat_map(|t| &mut t.tests) {
                 test.name = self.clean(&test.name);
+                test.said = self.clean(&test.said);
             }
             for findings in stage.findings.iter_mut() {
                 let mut counts = BTreeMap::new();

@@ -292,6 +292,27 @@ pub fn attempt_log(
     Ok((path, bytes))
 }
 
+/// Output of every stage of a verification of a mission, by its place in the list of stages, as far as it is there.
+///
+/// # Errors
+/// [`EngineError::File`] when a log is there and cannot be read.
+pub fn verification_logs(
+    site: &Site,
+    mission: &MissionId,
+    run: u64,
+) -> Result<Vec<(usize, PathBuf, Vec<u8>)>, EngineError> {
+    let dir = site.state.runs().join(mission.as_str()).join(".verify").join(run.to_string());
+    let mut logs = Vec::new();
+    for nth in 0.. {
+        let path = dir.join(nth.to_string()).join("out.log");
+        match files::read_own(&path).map_err(|source| EngineError::File { path: path.clone(), source })? {
+            Some(bytes) => logs.push((nth, path, bytes)),
+            None => break,
+        }
+    }
+    Ok(logs)
+}
+
 /// Output of an attempt's process from `offset` on, at most `limit` bytes; nothing while there is none.
 ///
 /// # Errors

@@ -44,6 +44,26 @@ fn shown<'a>(records: &'a [(u64, Millis, Record)], unit: &Unit) -> Vec<Shown<'a>
     found
 }
 
+/// Numbers of the verifications that were run while attempts of a unit were to land, oldest first; of attempt `n` alone where it is given.
+#[must_use]
+pub fn verifications(records: &[(u64, Millis, Record)], unit: &Unit, n: Option<u32>) -> Vec<u64> {
+    let (mut queued, mut open, mut runs): (Vec<(u64, u32)>, Option<u32>, Vec<u64>) = (Vec::new(), None, Vec::new());
+    for (_, _, record) in records {
+        match record {
+            Record::AttemptEnded { unit: of, n, next: NextMove::Queue { mr }, .. } if *of == unit.spec.id => {
+                queued.push((*mr, *n));
+            }
+            Record::LandingStarted { mr, .. } => open = queued.iter().find(|(id, _)| id == mr).map(|(_, n)| *n),
+            Record::Landed { .. } | Record::Rejected { .. } | Record::MergeEmpty { .. } => open = None,
+            Record::Verified { run, reused: false, .. } if open.is_some() && n.is_none_or(|n| open == Some(n)) => {
+                runs.push(*run);
+            }
+            _ => {}
+        }
+    }
+    runs
+}
+
 /// What is run in a role, and on what.
 fn what(role: VerifyRole, unit: &Unit) -> String {
     if role == VerifyRole::AcceptBefore {

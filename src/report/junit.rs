@@ -7,7 +7,7 @@
 use super::text::plain;
 use super::verify::{Verified, counted, past};
 use super::words::{count, short};
-use crate::domain::verify::results::{TestStatus, WHOLE_SUITE};
+use crate::domain::verify::results::{TestResult, TestStatus, WHOLE_SUITE};
 use crate::domain::verify::snapshot::StageResult;
 use crate::domain::verify::{Cause, StageOutcome};
 use std::fmt::Write;
@@ -67,7 +67,7 @@ impl Suite {
                 TestStatus::Passed => String::new(),
                 TestStatus::Failed => {
                     red += 1;
-                    failing(verified, stage, &stage.name_of(test), red <= SHOWN)
+                    failing(verified, stage, test, red <= SHOWN)
                 }
                 TestStatus::Skipped => "<skipped/>".to_owned(),
             };
@@ -168,8 +168,9 @@ fn told_by_tests(verified: &Verified, cause: Cause) -> bool {
 }
 
 /// Why a test counts as failing, and where its stage said more.
-fn failing(verified: &Verified, stage: &StageResult, name: &str, shown: bool) -> String {
-    let within = |list: &[String]| list.iter().any(|other| other == name);
+fn failing(verified: &Verified, stage: &StageResult, test: &TestResult, shown: bool) -> String {
+    let name = &stage.name_of(test);
+    let within = |list: &[String]| list.contains(name);
     let what = match &verified.delta {
         _ if name.ends_with(WHOLE_SUITE) => "could not run to its end",
         Some(delta) if within(&delta.broken) => "passed before and fails now",
@@ -179,6 +180,11 @@ fn failing(verified: &Verified, stage: &StageResult, name: &str, shown: bool) ->
     };
     let message = escaped(&short(&format!("{what}; stage {}: {}", stage.name, stage.why()), MESSAGE));
     let mut body = told_of(verified, stage, name);
+    if !test.said.is_empty() {
+        body.push("it says:".to_owned());
+        body.extend(test.said.lines().map(str::to_owned));
+    }
+    let shown = shown && test.said.is_empty();
     let output: Vec<&str> = stage.head_tail.trim().lines().collect();
     if shown && !output.is_empty() {
         let last = &output[output.len().saturating_sub(LINES)..];

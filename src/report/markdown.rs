@@ -138,7 +138,7 @@ fn unlanded(out: &mut String, account: &Account<'_>) {
             let _ = writeln!(out, "  - work kept at {}", code(kept));
         }
         let _ = writeln!(out, "  - helps: {}", code(&rest.helps));
-        let lines: Vec<String> = told(&unit.reason, EVIDENCE).into_iter().map(|line| short(line, 400)).collect();
+        let lines: Vec<String> = told(&unit.reason, EVIDENCE).into_iter().map(|line| short(&line, 400)).collect();
         if unit.state.blocks() && !lines.is_empty() {
             out.push_str("  <details><summary>evidence</summary>\n\n");
             block(out, "  ", &lines);

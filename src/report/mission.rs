@@ -19,7 +19,7 @@ pub(super) const NAMES: usize = 20;
 /// Units listed with their times.
 pub(super) const SLOWEST: usize = 5;
 /// Lines of evidence shown of a unit that did not land.
-const EVIDENCE: usize = 4;
+const EVIDENCE: usize = 8;
 
 /// The report as text. `landed_on_green` are the units named by trailers of green's history.
 #[must_use]
@@ -168,7 +168,7 @@ fn unlanded_text(out: &mut String, account: &Account<'_>) {
         let _ = writeln!(out, "  {}  {}", unit.spec.id, reason(unit.state.name(), &unit.reason));
         if unit.state.blocks() {
             for line in told(&unit.reason, EVIDENCE) {
-                let _ = writeln!(out, "    | {}", short(line, 200));
+                let _ = writeln!(out, "    | {}", short(&line, 200));
             }
         }
         if let Some(kept) = rest.kept {
@@ -178,11 +178,16 @@ fn unlanded_text(out: &mut String, account: &Account<'_>) {
     }
 }
 
-/// What stands behind the first line, cut to `most` lines: the first ones, or, where the output of a run follows, those that say what went wrong.
-pub(super) fn told(reason: &str, most: usize) -> Vec<&str> {
+/// What stands behind the first line, cut to `most` lines: what failing tests and stages said, the share of each; else the first lines, or,
+/// where the output of a run follows, those that say what went wrong.
+pub(super) fn told(reason: &str, most: usize) -> Vec<String> {
+    let quotes = telling::quotes(reason, most);
+    if !quotes.is_empty() {
+        return quotes;
+    }
     let lines: Vec<&str> = reason.lines().filter(|line| !line.trim().is_empty()).skip(1).collect();
     let from = telling::place(&lines.join("\n")).filter(|from| *from >= most).unwrap_or(0);
-    lines.into_iter().skip(from).take(most).collect()
+    lines.into_iter().skip(from).take(most).map(str::to_owned).collect()
 }
 
 fn reason(state: &str, text: &str) -> String {

@@ -6,6 +6,7 @@ use super::status::unit_json;
 use super::text::plain;
 use super::words::{attempt_ref, seen, short, span, stamp, sum_seen, word, worked};
 use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
+use crate::domain::verify::telling;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -70,11 +71,11 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
         out.push_str("\nits own lines\n");
         shown.iter().for_each(|text| lines(&mut out, "  ", text));
     }
-    if let Some(Refusal { attempt, run, note, reused }) = refusal {
+    if let Some(Refusal { attempt, run, note, reused }) = &refusal {
         let _ = writeln!(out, "\nverification {run} refused attempt {attempt}");
         lines(&mut out, "  said    ", note);
         if !reused {
-            let _ = writeln!(out, "  output  {}/.verify/{run} in the folder `runs` of `mc where`", view.state.mission);
+            let _ = writeln!(out, "  output  `mc unit log {id} --verification` prints all of it");
         }
     }
     if !unit.evidence.is_empty() {
@@ -105,20 +106,24 @@ fn remarks<'a>(view: &View<'a>, unit: &Unit) -> &'a [String] {
 }
 
 /// The verification that last refused a change of a unit.
-struct Refusal<'a> {
+struct Refusal {
     attempt: u32,
     run: u64,
-    note: &'a str,
+    note: String,
     reused: bool,
 }
 
-fn refusal<'a>(view: &View<'a>, unit: &Unit) -> Option<Refusal<'a>> {
+fn refusal(view: &View<'_>, unit: &Unit) -> Option<Refusal> {
     let (mut last, mut found) = (None, None);
     for (_, _, record) in view.records {
         match record {
             // One that was refused without a verification is not to be explained by that of another.
             Record::LandingStarted { .. } => last = None,
-            Record::Verified { run, summary, reused, .. } => last = Some((*run, summary.note.as_str(), *reused)),
+            Record::Verified { run, summary, delta, reused, .. } => {
+                // What is new says more than what failed before too.
+                let said = delta.as_ref().map(|delta| telling::lines(&delta.said).join("\n")).unwrap_or_default();
+                last = Some((*run, if said.is_empty() { summary.note.clone() } else { said }, *reused));
+            }
             Record::Rejected {
                 source: MergeSource::Unit { unit: of, n }, class: RejectClass::Verification, ..
             } if *of == unit.spec.id => {

@@ -294,25 +294,25 @@ pub fn text(verified: &Verified, quiet: bool) -> String {
     out
 }
 
-/// What the output says of tests that count against it, as far as it can be told whose words they are.
+/// What failing tests say, those that count against it first; of those that failed before nothing.
 fn sayings(out: &mut String, verified: &Verified) {
     let old = verified.delta.as_ref().map_or(&[][..], |delta| &delta.still_failing);
-    let stages = verified.after.snapshot.stages.iter().filter(|stage| stage.explained());
-    let failed = stages.flat_map(|stage| {
+    let said = verified.after.snapshot.stages.iter().flat_map(|stage| {
         let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
-        tests.filter(|test| test.status == TestStatus::Failed).map(move |test| (stage, test))
+        let new = tests.filter(|test| test.status == TestStatus::Failed && !old.contains(&stage.name_of(test)));
+        let mut said: Vec<(String, &str)> = new.map(|test| (stage.name_of(test), test.said.as_str())).collect();
+        // Where a runner does not say which part of its output belongs to a test, all of it may.
+        let silent = stage.explained() && !said.is_empty() && said.iter().all(|(_, said)| said.is_empty());
+        said.extend(silent.then(|| (stage.test_name("", ""), stage.head_tail.as_str())));
+        said
     });
-    let named = failed.map(|(stage, test)| (stage, &test.name, stage.name_of(test)));
-    let said = named.filter(|(.., name)| !old.contains(name)).filter_map(|(stage, test, name)| {
-        let lines = telling::of_test(&stage.head_tail, test, SAID_LINES);
-        (!lines.is_empty()).then_some((name, lines))
-    });
-    for (nth, (name, lines)) in said.take(SAID).enumerate() {
+    let said = said.filter(|(_, said)| !said.trim().is_empty());
+    for (nth, (name, said)) in said.take(SAID).enumerate() {
         if nth == 0 {
             let _ = writeln!(out, "what failing tests say");
         }
         let _ = writeln!(out, "  {}", short(&name, 200));
-        for line in lines {
+        for line in telling::window(said, SAID_LINES) {
             let _ = writeln!(out, "    | {}", plain(line));
         }
     }

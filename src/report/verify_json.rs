@@ -125,6 +125,7 @@ fn delta_json(delta: &Delta) -> Value {
         "stages_fixed": delta.stages_fixed,
         "incomparable": delta.incomparable,
         "not_run": delta.not_run,
+        "said": delta.said,
         "unstable": delta.unstable,
         "findings": delta.findings,
         "metrics": delta.metrics,

@@ -88,11 +88,14 @@ fn what_a_failing_test_says_is_shown_whole_once_and_without_colours() {
     // The same for the branch of a person, in every format of text.
     night.write("broken", "");
     night.commit("broken");
-    let own = "what failing tests say\n  verification: sums\n    | E       assert 2 == 3\n";
+    let own = "    | E       assert 2 == 3\n";
     for format in ["text", "github"] {
-        night.mc(&["verify", "--base", "HEAD^", "--format", format]).exits(4).says(&[own]);
+        night
+            .mc(&["verify", "--base", "HEAD^", "--format", format])
+            .exits(4)
+            .says(&["what failing tests say\n  verification\n", own]);
     }
-    night.mc(&["verify"]).exits(4).says(&[own]);
+    night.mc(&["verify"]).exits(4).says(&["what failing tests say\n  verification\n", own]);
 }
 
 /// Prints like go: the package `ex/slug` cannot be built when `broken` is there, the other one always runs.

@@ -55,6 +55,7 @@ mod mission_power;
 mod mission_reopen;
 mod mission_replaced;
 mod mission_repository;
+mod mission_said;
 mod mission_submodules;
 mod mission_tags;
 mod mission_trouble;

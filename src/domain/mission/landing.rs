@@ -27,6 +27,7 @@ use super::record::{NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::Tip;
+use crate::domain::verify::telling;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Cause, Demands, Gate, Judgement, SnapshotKey, StageOutcome, Summary};
 
@@ -188,12 +189,11 @@ impl Decision<'_> {
                         } else if landing.mr.source.unit().is_none() && self.asks_books_again(&landing, &judgement) {
                             self.verify(candidate, VerifyRole::After, Some(before_key), Again::Confirm(after.key));
                         } else {
-                            let mut reasons = judgement.reasons;
-                            // Where no test can be named, the output is all the next attempt has to go by.
-                            let unnamed = !after.summary.per_test || !after.delta.stages_broken.is_empty();
-                            if unnamed && !after.summary.note.is_empty() {
-                                reasons.push(after.summary.note);
-                            }
+                            let (mut reasons, refusals) = (judgement.reasons, judgement.refusals.len());
+                            // What the next attempt has to go by comes before remarks.
+                            let said = telling::lines(&after.delta.said);
+                            let at = refusals.min(reasons.len());
+                            reasons.splice(at..at, said);
                             self.reject(&landing, RejectClass::Verification, reasons);
                         }
                     }

@@ -179,7 +179,8 @@ fn confirm_tests(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
         disagreed.push(runs.contains(&Some(TestStatus::Passed)) && runs.contains(&Some(TestStatus::Failed)));
         // Whose place is not known again has none.
         let place = if steady == Steadiness::Shuffled { Place::default() } else { test.place.clone() };
-        results.tests.push(TestResult { status, steady, place, ..test.clone() });
+        let said = if status == TestStatus::Failed { test.said.clone() } else { String::new() };
+        results.tests.push(TestResult { status, steady, place, said, ..test.clone() });
     }
     identity::label(&mut results);
     let named = results.tests.iter().zip(disagreed).filter(|(_, disagreed)| *disagreed);

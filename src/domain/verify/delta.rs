@@ -10,6 +10,7 @@ use super::identity::{self, Alike};
 use super::key::{Better, StageKind};
 use super::results::{Steadiness, TestResult, TestStatus};
 use super::snapshot::{Snapshot, StageResult};
+use super::telling::{self, Said};
 use super::{Delta, FindingsChange, MetricChange};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ impl Delta {
             incomparable: self.incomparable.clone(),
             not_run: self.not_run.clone(),
             findings: self.findings.clone(),
+            said: self.said.clone(),
             unstable: self.unstable.clone(),
             ..Self::default()
         };
@@ -160,9 +162,35 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
         list.sort_unstable();
     }
     delta.unstable.truncate(UNSTABLE_LIMIT);
+    delta.said = said(after, &delta);
     delta.findings.sort_by(|a, b| a.stage.cmp(&b.stage));
     delta.metrics.sort_by(|a, b| a.stage.cmp(&b.stage));
     delta
+}
+
+/// What newly failing tests say, then what those stages say that are in the way without a test that tells why.
+fn said(after: &Snapshot, delta: &Delta) -> Vec<Said> {
+    let failing: BTreeSet<&String> = delta.broken.iter().chain(&delta.new_failing).collect();
+    let tests = after.stages.iter().flat_map(|stage| {
+        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
+        tests.filter(|test| test.status == TestStatus::Failed).map(|test| (stage.name_of(test), test.said.as_str()))
+    });
+    let lines: Vec<&String> = delta.stages_broken.iter().chain(&delta.incomparable).chain(&delta.not_run).collect();
+    let untold = |line: &&String| !delta.told_by_tests.contains(line);
+    // Where a runner does not say which part of its output belongs to a test, all of it may.
+    let silent = |stage: &StageResult| {
+        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
+        let mut new = tests.filter(|test| failing.contains(&stage.name_of(test))).peekable();
+        new.peek().is_some() && new.all(|test| test.said.is_empty())
+    };
+    let in_the_way = |stage: &&StageResult| {
+        let of = format!("{}: ", stage.test_name("", ""));
+        let untold = lines.iter().copied().filter(untold).any(|line| line.starts_with(&of));
+        stage.after_build.is_none() && (untold || silent(stage))
+    };
+    let stages =
+        after.stages.iter().filter(in_the_way).map(|stage| (stage.test_name("", ""), stage.head_tail.as_str()));
+    telling::quote(tests.filter(|(name, _)| failing.contains(name)).chain(stages))
 }
 
 fn compare_stage(before: &StageResult, after: &StageResult, delta: &mut Delta) {

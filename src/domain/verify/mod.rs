@@ -112,6 +112,9 @@ pub struct Delta {
     /// Stages that could not run after, with the reason; whatever they did before, nothing lands on them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_run: Vec<String>,
+    /// What newly failing tests said, and stages of which no test tells why they stand in the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<telling::Said>,
     /// Tests that are not in every run of the tree before under one name, so that they blame nobody; the first
     /// [`delta::UNSTABLE_LIMIT`] of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]

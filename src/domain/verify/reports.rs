@@ -102,6 +102,7 @@ pub fn read(globs: &[String], files: &[ReportFile]) -> TestResults {
         all.tests.truncate(RESULTS_LIMIT);
         problem(&mut all, format!("the reports name more than {RESULTS_LIMIT} tests"));
     }
+    formats::said::share(&mut all.tests);
     all
 }
 

@@ -66,6 +66,9 @@ pub struct TestResult {
     /// What of its place tells it from others of its suite and name in the same results; empty where there are none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub label: String,
+    /// What it said, where it failed and its runner tells which part of the output that is; an excerpt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub said: String,
     /// How sure it is that it is the same test in every run.
     #[serde(default, skip_serializing_if = "Steadiness::is_steady")]
     pub steady: Steadiness,
@@ -97,7 +100,15 @@ impl TestResult {
     #[must_use]
     pub fn new(suite: impl Into<String>, name: impl Into<String>, status: TestStatus) -> Self {
         let (suite, name) = (suite.into(), name.into());
-        Self { suite, name, status, place: Place::default(), label: String::new(), steady: Steadiness::Steady }
+        Self {
+            suite,
+            name,
+            status,
+            place: Place::default(),
+            label: String::new(),
+            said: String::new(),
+            steady: Steadiness::Steady,
+        }
     }
 
     /// Its suite as it is shown, with what tells it from others of the same name: `login.spec.ts [firefox]`.

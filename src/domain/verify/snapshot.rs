@@ -395,21 +395,26 @@ impl Snapshot {
         names
     }
 
-    /// Tells the first stage that is not passed, failed before not-run; where all passed, those in which no test ran.
+    /// Tells the stage that stands in the way: one that does not say by tests or findings why it failed before one that could not
+    /// run and one that does; where all passed, those in which no test ran.
     fn note(&self) -> String {
-        let first = |outcome| self.stages.iter().find(|stage| stage.effective() == outcome);
-        let Some(stage) = first(StageOutcome::Failed).or_else(|| first(StageOutcome::NotRun)) else {
+        let of = |wanted: &dyn Fn(&&StageResult) -> bool| self.stages.iter().find(wanted);
+        let failed = |stage: &&StageResult| stage.effective() == StageOutcome::Failed;
+        let not_run = |stage: &&StageResult| stage.effective() == StageOutcome::NotRun && stage.after_build.is_none();
+        let Some(stage) = of(&|s| failed(s) && !s.explained()).or_else(|| of(&not_run)).or_else(|| of(&failed)) else {
             let empty = self.stages.iter().filter_map(StageResult::no_test).collect::<Vec<_>>().join("; ");
             return if self.stages.is_empty() { "no stage was run".to_owned() } else { head_tail(&empty, NOTE_LIMIT) };
         };
         let heading = printable(&format!("{}: {}", stage.name, stage.why()));
         let room = NOTE_LIMIT.saturating_sub(heading.len() + 1);
-        let excerpt = telling::excerpt(stage.head_tail.trim(), room);
-        if excerpt.is_empty() {
-            head_tail(&heading, NOTE_LIMIT)
-        } else {
-            head_tail(&format!("{heading}\n{excerpt}"), NOTE_LIMIT)
-        }
+        let failing = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
+        let said = telling::quote(failing.map(|test| (stage.name_of(test), test.said.as_str())));
+        let body = match stage.explained() && !said.is_empty() {
+            true => telling::lines(&said).join("\n"),
+            false => telling::excerpt(stage.head_tail.trim(), room),
+        };
+        let text = if body.is_empty() { heading } else { format!("{heading}\n{body}") };
+        head_tail(&text, NOTE_LIMIT)
     }
 
     /// The stages by name; of two with one name the second is another one.

@@ -1,13 +1,12 @@
-//! The lines of an output that say what went wrong, to be shown and kept before all others.
+//! What is shown and kept of an output, before all others the lines that say what went wrong.
 //!
-//! Nothing is judged by them: they are found by words that runners and compilers print (`assert`, `panicked`, `error:`, …), so
-//! they may be the wrong ones, and are only ever an excerpt of the output itself.
+//! Nothing is judged by them: they are found by words that runners and compilers print (`assert`, `panicked`, `error:`, …). Whose
+//! they are is not found by words: a test is only ever quoted from its own part of the output (see [`super::formats`]), and a stage
+//! where no test tells of it.
 
-use super::snapshot::floor;
+use super::snapshot::{floor, printable};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
-
-/// Lines looked through behind the name of a test for what it said.
-const REACH: usize = 40;
 
 /// Words of a line that says what is wrong, in small letters.
 const STRONG: &[&str] = &["assert", "panicked", "expect", "exception", "error:", "error["];
@@ -42,31 +41,74 @@ pub fn place(text: &str) -> Option<usize> {
     plainest(text.lines()).map(|(_, at)| at)
 }
 
-/// At most `most` lines in which the output says what went wrong with the test of this name, without blank ones: of the lines
-/// that name it, the one that stands nearest before lines that say so. Empty where there is none.
+/// At most `most` lines of what a test or a stage said, without blank ones: its first line and those in which it says most plainly
+/// what went wrong.
 #[must_use]
-pub fn of_test<'a>(output: &'a str, name: &str, most: usize) -> Vec<&'a str> {
-    let name = name.rsplit([':', '>', '›']).next().unwrap_or_default().trim();
-    let lines: Vec<&str> = output.lines().collect();
-    let found = lines.iter().enumerate().filter(|(_, line)| names(line, name)).filter_map(|(at, line)| {
-        let behind = &lines[at + 1..lines.len().min(at + 1 + REACH)];
-        let (said, distance) = plainest(behind.iter().copied()).filter(|(said, _)| *said > 1)?;
-        // A line that gives the result of the test is followed by those of others.
-        let told = weight(line) > 0 || line.contains(['✕', '×']);
-        Some((told, 3 - said, distance, at + 1 + distance))
-    });
-    let Some((.., from)) = found.min() else { return Vec::new() };
-    lines[from..].iter().filter(|line| !line.trim().is_empty()).take(most).copied().collect()
+pub fn window(said: &str, most: usize) -> Vec<&str> {
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    if lines.len() <= most || most < 2 {
+        return lines.into_iter().take(most).collect();
+    }
+    let told = plainest(lines.iter().skip(1).copied()).map_or(1, |(_, at)| at + 1);
+    // What explains it stands around it.
+    let from = told.min(lines.len() + 1 - most).max(1);
+    lines.iter().take(1).chain(&lines[from..]).take(most).copied().collect()
 }
 
-/// Whether a line has this name as a word of its own.
-fn names(line: &str, name: &str) -> bool {
-    let inside = |c: char| c.is_alphanumeric() || c == '_';
-    !name.is_empty()
-        && line.match_indices(name).any(|(at, _)| {
-            let (before, after) = (&line[..at], &line[at + name.len()..]);
-            !before.ends_with(inside) && !after.starts_with(inside)
-        })
+/// What stands between a change and green, in its own words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The test, or the stage where no test tells of it.
+    pub by: String,
+    /// Its part of the output, an excerpt.
+    pub text: String,
+}
+
+/// Most bytes of all that a comparison quotes: it is journaled.
+const QUOTED: usize = 4 * 1024;
+/// Most tests and stages that it quotes.
+const QUOTES: usize = 10;
+
+/// Cuts what several said to the share of each, the first ones where there are too many.
+pub(super) fn quote<'a>(said: impl Iterator<Item = (String, &'a str)>) -> Vec<Said> {
+    let said: Vec<(String, &str)> = said.filter(|(_, text)| !text.trim().is_empty()).take(QUOTES).collect();
+    let share = QUOTED / said.len().max(1);
+    said.into_iter().map(|(by, text)| Said { by, text: excerpt(text.trim_end(), share) }).collect()
+}
+
+/// Quotes as lines of a text: `NAME says:` and what it said behind bars.
+#[must_use]
+pub fn lines(said: &[Said]) -> Vec<String> {
+    let quoted = |one: &Said| {
+        let bars: String = one.text.lines().map(|line| format!("\n{BAR}{line}")).collect();
+        format!("{}{SAYS}{bars}", printable(&one.by))
+    };
+    said.iter().map(quoted).collect()
+}
+
+const SAYS: &str = " says:";
+const BAR: &str = "  | ";
+
+/// The quotes of a text that [`lines`] made, cut to `most` lines together, the share of each; empty where it has none.
+#[must_use]
+pub fn quotes(text: &str, most: usize) -> Vec<String> {
+    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in text.lines() {
+        match (line.strip_prefix(BAR), said.last_mut()) {
+            (Some(line), Some((_, lines))) => lines.push(line),
+            _ if line.ends_with(SAYS) => said.push((line, Vec::new())),
+            _ => {}
+        }
+    }
+    said.retain(|(_, lines)| !lines.is_empty());
+    let share = (most / said.len().max(1)).max(3);
+    let shown = said.into_iter().take((most / 3).max(1));
+    let shown = shown.flat_map(|(by, lines)| {
+        let text = lines.join("\n");
+        let lines: Vec<String> = window(&text, share - 1).into_iter().map(|line| format!("  {line}")).collect();
+        std::iter::once(by.to_owned()).chain(lines).collect::<Vec<_>>()
+    });
+    shown.take(most).collect()
 }
 
 /// The text itself if it is short enough, else its beginning, its end and, where what lies between says what went wrong, that

@@ -29,40 +29,29 @@ tests/test_cart.py:17: AssertionError
 FAILED tests/test_cart.py::test_total - assert 250 == 751
 ";
 
-const JEST: &str = "FAIL test/words.test.js
-  ✓ counts words (1 ms)
-  ✕ empty (8 ms)
-
-  ● empty
-
-    expect(received).toBe(expected) // Object.is equality
-
-    Expected: 0
-    Received: 1
-";
-
-const CARGO: &str = "test parse::tests::one ... ok
-test parse::tests::two ... FAILED
-
-failures:
-
----- parse::tests::two stdout ----
-
-thread 'parse::tests::two' (123) panicked at src/parse.rs:31:9:
-assertion `left == right` failed
-  left: 1
- right: 2
-";
+#[test]
+fn a_few_lines_are_the_first_and_those_that_say_it() {
+    let total = PYTEST.split("____ test_total ____").nth(1).unwrap();
+    let total = format!("____ test_total ____{}", total.split("_____ test_count").next().unwrap());
+    let found = window(&total, 3);
+    assert_eq!(found[1..], ["E       assert 250 == 751", "E        +  where 250 = total()"]);
+    assert!(found[0].starts_with("____ test_total ____"), "{found:?}");
+    assert_eq!(window("a\n\nb\n", 5), ["a", "b"]);
+    assert_eq!(window("a\nb\nerror: c\n", 2), ["a", "error: c"]);
+    assert_eq!(window("only\nmore", 1), ["only"]);
+}
 
 #[test]
-fn a_failing_test_is_shown_with_its_own_words() {
-    let total = of_test(PYTEST, "tests/test_cart.py: test_total", 2);
-    assert_eq!(total, ["E       assert 250 == 751", "E        +  where 250 = total()"]);
-    assert_eq!(of_test(PYTEST, "test_count", 1), ["E       assert 0 == 7"]);
-    let empty = of_test(JEST, "tests: test/words.test.js: empty", 9);
-    assert_eq!(empty.iter().map(|line| line.trim()).collect::<Vec<_>>()[1..], ["Expected: 0", "Received: 1"]);
-    assert!(of_test(CARGO, "roman src/lib.rs: parse::tests::two", 2)[0].contains("panicked at src/parse.rs:31:9"));
-    assert!(of_test(CARGO, "three", 9).is_empty() && of_test(CARGO, "", 9).is_empty());
+fn quotes_have_the_share_of_each_and_are_found_again() {
+    let long = "x\n".repeat(5_000);
+    let all = quote((0..30).map(|n| (format!("t: {n}"), if n == 1 { " " } else { long.as_str() })));
+    assert_eq!(all.len(), QUOTES);
+    assert!(all.iter().all(|one| one.text.len() <= QUOTED / QUOTES) && all[1].by == "t: 2");
+    let two = quote([("a: b".to_owned(), "not ok 1\n  sum is 4"), ("c".to_owned(), "boom")].into_iter());
+    let text = format!("1 test fails\n{}\nmore", lines(&two).join("\n"));
+    assert_eq!(text, "1 test fails\na: b says:\n  | not ok 1\n  |   sum is 4\nc says:\n  | boom\nmore");
+    assert_eq!(quotes(&text, 8), ["a: b says:", "  not ok 1", "    sum is 4", "c says:", "  boom"]);
+    assert!(quotes("nothing says:\nof it", 8).is_empty());
 }
 
 #[test]
@@ -79,9 +68,9 @@ fn what_lies_between_is_kept_where_it_says_what_went_wrong() {
 
 proptest! {
     #[test]
-    fn an_excerpt_keeps_its_limit(text in "(E   x|error: é|assert|\n|ä{1,40}){0,200}", limit in 0_usize..900, name in ".{0,4}") {
+    fn an_excerpt_keeps_its_limit(text in "(E   x|error: é|assert|\n|ä{1,40}){0,200}", limit in 0_usize..900) {
         prop_assert!(excerpt(&text, limit).len() <= limit.max(text.len().min(limit)));
-        prop_assert!(of_test(&text, &name, 3).len() <= 3);
+        prop_assert!(window(&text, 3).len() <= 3 && quotes(&text, 9).len() <= 9);
         prop_assert!(place(&text).is_none_or(|at| at < text.lines().count()));
     }
 }

@@ -203,7 +203,7 @@ fn signed<'a>(sign: &str, name: &'a str) -> Option<(TestStatus, &'a str)> {
 }
 
 /// The file of `PASS src/a.test.js (5.2 s)`.
-fn header(line: &str) -> Option<&str> {
+pub(super) fn header(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let rest = line.strip_prefix("PASS ").or_else(|| line.strip_prefix("FAIL "))?;
     let heap = |inside: &str| duration(inside) || inside.ends_with(" heap size");

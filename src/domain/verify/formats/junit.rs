@@ -7,6 +7,7 @@
 //! not well-formed or ends early, and fewer tests than the suite declares make the report not whole.
 
 use super::report::{Report, Said, cut};
+use super::said;
 use crate::domain::verify::results::{Place, TestResults, TestStatus};
 use crate::domain::verify::snapshot;
 use quick_xml::XmlVersion;
@@ -114,6 +115,8 @@ struct Case {
     /// ctest says here what others say by elements.
     status: Option<String>,
     message: String,
+    /// The text of its failure.
+    said: String,
 }
 
 #[derive(Default)]
@@ -123,6 +126,8 @@ struct Parser {
     case: Option<Case>,
     /// Open elements inside the test case.
     inside: usize,
+    /// Whether the outermost of them is a failure.
+    failing: bool,
     /// Other open elements.
     others: usize,
     tries: u64,
@@ -141,6 +146,12 @@ impl Parser {
                     self.end(element.local_name().as_ref());
                 }
                 Ok(Event::End(element)) => self.end(element.local_name().as_ref()),
+                Ok(Event::Text(text)) => self.text(&text),
+                Ok(Event::CData(text)) => self.text(&text),
+                Ok(Event::GeneralRef(name)) => {
+                    let c = name.resolve_char_ref().ok().flatten();
+                    self.text(&c.map_or_else(|| entity(&name).to_owned(), String::from));
+                }
                 Ok(Event::DocType(_)) => return Err("a document type declaration is not read".to_owned()),
                 Ok(Event::Eof) if self.suites.is_empty() => return Ok(()),
                 Ok(Event::Eof) => return Err("the report ends before its last element".to_owned()),
@@ -160,6 +171,7 @@ impl Parser {
         if let Some(case) = &mut self.case {
             if self.inside == 0 {
                 case.child(element)?;
+                self.failing = matches!(element.local_name().as_ref(), "failure" | "error");
                 self.bad += u64::from(matches!(element.local_name().as_ref(), "failure" | "error"));
             }
             self.inside += 1;
@@ -194,6 +206,14 @@ impl Parser {
             _ => self.others += 1,
         }
         Ok(())
+    }
+
+    /// Text of a failure belongs to what its test said.
+    fn text(&mut self, text: &str) {
+        let room = |case: &&mut Case| self.inside > 0 && self.failing && case.said.len() < 8 * said::ONE;
+        if let Some(case) = self.case.as_mut().filter(room) {
+            case.said.push_str(text);
+        }
     }
 
     fn child(&mut self) {
@@ -246,11 +266,13 @@ impl Parser {
             Some(broken) if self.previous == (String::new(), broken.clone()) => {}
             Some(broken) => {
                 self.report.broken_suite(&broken);
+                self.report.say(case.words());
                 self.previous = (String::new(), broken);
             }
             None if case.class == JEST_BROKEN => {}
             None => {
                 self.report.test(&suite, &case.name, status);
+                self.report.say(case.words());
                 self.previous = (suite, case.name);
             }
         }
@@ -303,6 +325,17 @@ impl Case {
         Ok(())
     }
 
+    /// What its failure says: the message, where the text does not have it, and the text.
+    fn words(&self) -> String {
+        let (message, text) = (self.message.trim(), self.said.trim_matches(['\n', '\r']).trim_end());
+        let first = message.lines().next().unwrap_or_default();
+        match (text.contains(first), text.is_empty()) {
+            (true, _) => text.to_owned(),
+            (false, true) => message.to_owned(),
+            (false, false) => format!("{message}\n{text}"),
+        }
+    }
+
     /// The suite this failed case stands for, in the ways the dialects say so.
     fn whole_suite(&self, suite: &str, around: bool, previous: &(String, String)) -> Option<String> {
         let (previous_suite, previous) = previous;
@@ -319,6 +352,18 @@ impl Case {
             || self.status.is_none() && self.name == self.class && around
             || previous_suite == suite && previous.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(" > "));
         stands.then(|| class.to_owned())
+    }
+}
+
+/// The entities that every XML document knows.
+fn entity(name: &str) -> &'static str {
+    match name {
+        "lt" => "<",
+        "gt" => ">",
+        "amp" => "&",
+        "quot" => "\"",
+        "apos" => "'",
+        _ => "",
     }
 }
 

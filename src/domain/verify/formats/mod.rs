@@ -24,6 +24,7 @@ pub mod vitest;
 
 mod found;
 mod report;
+pub(super) mod said;
 
 use super::key::hex;
 use super::results::{Reading, TestStatus};
@@ -218,7 +219,11 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
         named => named,
     };
     match FORMATS.iter().find(|known| known.format == format) {
-        Some(known) => (format, known.read(output)),
+        Some(known) => {
+            let mut reading = known.read(output);
+            reading.tests.iter_mut().for_each(|results| said::keep(format, output, &mut results.tests));
+            (format, reading)
+        }
         None => (Format::Exit, Reading::default()),
     }
 }

@@ -115,7 +115,7 @@ fn starts(line: &str) -> bool {
 }
 
 /// Splits `        PASS [   0.004s] rest`.
-fn columns(line: &str) -> Option<(&str, &str)> {
+pub(super) fn columns(line: &str) -> Option<(&str, &str)> {
     if line.as_bytes().get(COLUMN..COLUMN + 2)? != b" [" {
         return None;
     }
@@ -125,7 +125,7 @@ fn columns(line: &str) -> Option<(&str, &str)> {
 }
 
 /// What a word says of a test; `None` for what is only news of a running one.
-fn status(word: &str) -> Option<TestStatus> {
+pub(super) fn status(word: &str) -> Option<TestStatus> {
     let result = match word.strip_prefix("TRY ") {
         Some(rest) => rest.split_once(' ')?.1,
         None => word,
@@ -142,7 +142,7 @@ fn status(word: &str) -> Option<TestStatus> {
 }
 
 /// `(1/8) demo::api adds` is `adds` of `demo::api`; older versions print no counter.
-fn id(rest: &str) -> Option<(&str, &str)> {
+pub(super) fn id(rest: &str) -> Option<(&str, &str)> {
     let mut rest = rest.trim_start();
     for (open, close) in [('[', "] "), ('(', ") ")] {
         if rest.starts_with(open) {

@@ -96,6 +96,13 @@ impl Report {
         self.tests.push(TestResult { place, ..TestResult::new(suite, name, status) });
     }
 
+    /// What the last test said, if it failed.
+    pub(super) fn say(&mut self, text: String) {
+        if let Some(test) = self.tests.last_mut().filter(|test| test.status == TestStatus::Failed) {
+            test.said = text;
+        }
+    }
+
     /// A further result of the test at `at`: a failure is never taken back, and nothing that ran was skipped.
     pub(super) fn further(&mut self, at: usize, status: TestStatus) {
         if let Some(test) = self.tests.get_mut(at) {

@@ -5,7 +5,7 @@
 //! any text is read in one pass with bounded memory per line and in all.
 
 use super::report::Paths;
-use super::{RESULTS_LIMIT, shorten};
+use super::{RESULTS_LIMIT, said, shorten};
 use crate::domain::verify::results::{TestResult, TestResults, TestStatus};
 use crate::domain::verify::snapshot::floor;
 use std::collections::BTreeMap;
@@ -227,13 +227,16 @@ struct Reader {
     levels: Vec<Level>,
     total: usize,
     problem: Option<String>,
+    /// Depth of the failing test that the next lines may belong to.
+    heard: Option<usize>,
 }
 
 /// Reads an output; one without TAP has a problem.
 #[must_use]
 pub fn read(output: &str) -> TestResults {
     let levels = vec![Level::default()];
-    let mut reader = Reader { names: Names::of(output), suite: String::new(), levels, total: 0, problem: None };
+    let mut reader =
+        Reader { names: Names::of(output), suite: String::new(), levels, total: 0, problem: None, heard: None };
     let mut diagnostics: Option<usize> = None;
     let mut after_result: Option<usize> = None;
     let mut braces: Vec<Brace> = Vec::new();
@@ -246,6 +249,7 @@ pub fn read(output: &str) -> TestResults {
         }
         let indent = line.bytes().take_while(|b| *b == b' ').count();
         let content = line[indent..].trim_end();
+        reader.hear(indent, line);
         if let Some(margin) = diagnostics {
             if content == "..." && indent == margin {
                 diagnostics = None;
@@ -284,6 +288,7 @@ pub fn read(output: &str) -> TestResults {
             }
             Line::Result { status, name } => {
                 reader.result(depth, status, name);
+                reader.fails(depth, status, line);
                 after_result = Some(indent);
             }
             Line::BailOut(why) => {
@@ -313,6 +318,34 @@ impl Reader {
     /// Keeps the first problem.
     fn fail(&mut self, problem: String) {
         self.problem.get_or_insert(problem);
+    }
+
+    /// A test that failed; what is told below its line belongs to it.
+    fn fails(&mut self, depth: usize, status: TestStatus, line: &str) {
+        self.heard = Some(depth).filter(|_| status == TestStatus::Failed);
+        self.say(line.trim());
+    }
+
+    /// A line, which is of the test that failed last unless it tells of another one.
+    fn hear(&mut self, indent: usize, line: &str) {
+        let content = line.trim();
+        let other = !matches!(classify(content), Line::Other) || content.starts_with("# Subtest") || content == "}";
+        // Behind `#` anything may be quoted.
+        if (other && indent.is_multiple_of(INDENT)) || content.is_empty() && indent == 0 {
+            self.heard = None;
+        } else {
+            self.say(line.trim_end());
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        let test = self.heard.and_then(|depth| self.levels.get_mut(depth)).and_then(|level| level.tests.last_mut());
+        if let Some(test) = test.filter(|test| test.said.len() < said::ONE * 8) {
+            if !test.said.is_empty() {
+                test.said.push('\n');
+            }
+            test.said.push_str(&line[..floor(line, said::ONE)]);
+        }
     }
 
     fn level(&mut self, depth: usize) -> Option<&mut Level> {
