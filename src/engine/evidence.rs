@@ -6,7 +6,7 @@
 
 use super::homes::Home;
 use super::shop::Shop;
-use super::verification::{Extent, Ground, NoResult, gate_stages, run_stage};
+use super::verification::{Extent, Ground, NoResult, gate_stages, key, run_stage};
 use crate::adapters::git::GitError;
 use crate::config::{FILE_NAME, Settings};
 use crate::domain::mission::{
@@ -14,6 +14,7 @@ use crate::domain::mission::{
     in_workspace, quick_end,
 };
 use crate::domain::plan::globs::Globs;
+use crate::domain::survey::faults::is_test;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{Millis, Tip};
 use crate::domain::verify::StageOutcome;
@@ -94,6 +95,31 @@ pub async fn deciding(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<St
         }
     }
     Ok(deciding)
+}
+
+/// Files in which a candidate changes tests that were there: test files by their names, and those that tests of green's snapshot are named by.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn edited_tests(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
+    let edited = shop.source.edited(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
+    let (mut tests, others): (Vec<String>, Vec<String>) = edited.into_iter().partition(|path| is_test(path));
+    if !others.is_empty() {
+        let (key, _) = key(shop, &onto.tree, &gate_stages(shop)).await?;
+        let green =
+            shop.snapshot(&key).and_then(|cold| cold.map_or_else(|| shop.snapshot(&key.warm()), |s| Ok(Some(s))));
+        let green = green.map_err(|e| shop.trouble(&e))?.unwrap_or_default();
+        let ran: BTreeSet<&str> = green
+            .stages
+            .iter()
+            .filter_map(|s| s.tests.as_ref())
+            .flat_map(|t| &t.tests)
+            .map(|t| t.suite.as_str())
+            .collect();
+        tests.extend(others.into_iter().filter(|path| ran.contains(path.as_str())));
+        tests.sort_unstable();
+    }
+    Ok(tests)
 }
 
 /// The stages to run in the workspace of an attempt that ended as `report` says.

@@ -70,12 +70,12 @@ async fn with_links(shop: &Shop, source: &MergeSource, onto: &Tip, tip: Tip) -> 
         _ => {
             let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
             let notes = vec![format!("{who}: {}", links_note(&links))];
-            Integration::Noted { candidate: tip, touches: Vec::new(), notes, deciding: Vec::new() }
+            Integration::Noted { candidate: tip, touches: Vec::new(), notes, deciding: Vec::new(), tests: Vec::new() }
         }
     })
 }
 
-/// Names what a unit's change does to what decides how changes are verified.
+/// Names what a unit's change does to what decides how changes are verified, and to tests that were there.
 async fn with_deciding(
     shop: &Shop,
     source: &MergeSource,
@@ -88,13 +88,14 @@ async fn with_deciding(
         (_, other) => return Ok(other),
     };
     let deciding = evidence::deciding(shop, onto, &candidate).await?;
-    if deciding.is_empty() && notes.is_empty() {
+    let tests = evidence::edited_tests(shop, onto, &candidate).await?;
+    if deciding.is_empty() && notes.is_empty() && tests.is_empty() {
         return Ok(Integration::Candidate(candidate));
     }
     if let (false, Some(unit)) = (deciding.is_empty(), source.unit()) {
         notes.push(format!("{unit}: {}", deciding_note(&deciding)));
     }
-    Ok(Integration::Noted { candidate, touches, notes, deciding })
+    Ok(Integration::Noted { candidate, touches, notes, deciding, tests })
 }
 
 /// Which of the files of other units' turns a candidate touches.
@@ -107,18 +108,18 @@ pub async fn contested(
     merged: Result<Integration, Trouble>,
     contested: &[Contested],
 ) -> Result<Integration, Trouble> {
-    let (candidate, notes, deciding) = match merged? {
-        Integration::Candidate(candidate) if !contested.is_empty() => (candidate, Vec::new(), Vec::new()),
-        Integration::Noted { candidate, notes, deciding, .. } => (candidate, notes, deciding),
+    let (candidate, notes, deciding, tests) = match merged? {
+        Integration::Candidate(candidate) if !contested.is_empty() => (candidate, Vec::new(), Vec::new(), Vec::new()),
+        Integration::Noted { candidate, notes, deciding, tests, .. } => (candidate, notes, deciding, tests),
         other => return Ok(other),
     };
     let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
     let changed: BTreeSet<String> = changed.into_iter().collect();
     let touched = contested.iter().filter(|turn| turn.is_touched(&changed)).map(|turn| turn.unit.clone());
     let units: Vec<UnitId> = touched.collect();
-    Ok(match units.is_empty() && notes.is_empty() {
+    Ok(match units.is_empty() && notes.is_empty() && tests.is_empty() {
         true => Integration::Candidate(candidate),
-        false => Integration::Noted { candidate, touches: units, notes, deciding },
+        false => Integration::Noted { candidate, touches: units, notes, deciding, tests },
     })
 }
 

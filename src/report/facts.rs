@@ -24,6 +24,8 @@ pub struct LandingFact {
     pub delta: Option<Delta>,
     /// Whether more than one run of the candidate's tree went into its snapshot.
     pub confirmed: bool,
+    /// Files with tests that were there before, which it changed.
+    pub tests: Vec<String>,
     /// The landed commit.
     pub tip: Tip,
     /// Verdict.
@@ -74,7 +76,7 @@ struct Candidate {
 pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
     let mut facts = Facts::default();
     let (mut open, mut green, mut after) = (None, None, None::<Candidate>);
-    let (mut onto, mut key) = (None, None);
+    let (mut onto, mut key, mut edited) = (None, None, Vec::new());
     let (mut books, mut writes) = (None, false);
     for record in records {
         match record {
@@ -119,9 +121,10 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
             Record::BooksAsked { mr, .. } => books = Some(*mr),
             Record::LandingStarted { mr, onto: tip, .. } => {
                 writes = books == Some(*mr);
-                (after, key) = (None, None);
+                (after, key, edited) = (None, None, Vec::new());
                 onto = Some(tip.commit.clone());
             }
+            Record::CandidateMade { tests, .. } => edited.clone_from(tests),
             Record::LandIntended { key: intended, .. } => key = Some(intended.clone()),
             Record::Landed { source, at, candidate, green: now, verdict, .. } => {
                 let (unit, attempt) = match source {
@@ -138,6 +141,7 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                     key: key.take(),
                     delta: found.as_ref().and_then(|f| f.delta.clone()),
                     confirmed: found.as_ref().is_some_and(|f| f.confirmed),
+                    tests: std::mem::take(&mut edited),
                     tip,
                     verdict,
                     before: green.take(),

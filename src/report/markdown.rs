@@ -8,6 +8,7 @@ use super::mission::{NAMES, SLOWEST, attempts, change, evidence, objective, phas
 use super::text::plain;
 use super::words::{count, short, span, sum_seen, tests, word};
 use super::{GreenRef, View, aside, cost};
+use crate::domain::mission::tests_note;
 use crate::domain::values::UnitId;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -109,6 +110,9 @@ fn landed(out: &mut String, account: &Account<'_>) {
         let _ = writeln!(out, "- {} {title}: {verdict}, {change} ({})", code(unit.spec.id.as_str()), code(commit));
         if let Some(evidence) = fact.map(evidence).filter(|line| !line.is_empty()) {
             let _ = writeln!(out, "  - {evidence}");
+        }
+        if let Some(tests) = fact.map(|fact| &fact.tests).filter(|tests| !tests.is_empty()) {
+            let _ = writeln!(out, "  - {}", code(&short(&tests_note(tests), 300)));
         }
     }
     for (nth, unit) in account.idle().into_iter().enumerate() {

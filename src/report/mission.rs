@@ -8,6 +8,7 @@ use super::account::Account;
 use super::facts::LandingFact;
 use super::words::{count, findings, short, span, stamp, sum_seen, tests, word};
 use super::{GreenRef, View, aside, cost};
+use crate::domain::mission::tests_note;
 use crate::domain::mission::times::Phase;
 use crate::domain::values::{Millis, UnitId};
 use crate::domain::verify::{Delta, Summary, telling};
@@ -134,6 +135,9 @@ fn landed_text(out: &mut String, account: &Account<'_>) {
         let _ = writeln!(out, "  {commit}  {}  {verdict}, {change}", unit.spec.id);
         if let Some(evidence) = fact.map(evidence).filter(|line| !line.is_empty()) {
             let _ = writeln!(out, "    {evidence}");
+        }
+        if let Some(tests) = fact.map(|fact| &fact.tests).filter(|tests| !tests.is_empty()) {
+            let _ = writeln!(out, "    {}", short(&tests_note(tests), 300));
         }
     }
 }

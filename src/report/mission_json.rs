@@ -93,6 +93,7 @@ fn unit_body(account: &Account<'_>, unit: &Unit, fact: Option<&LandingFact>) -> 
             "snapshot": fact.key,
             "confirmed": fact.confirmed,
             "delta": fact.delta,
+            "edited_tests": fact.tests,
         });
     }
     body

@@ -99,3 +99,26 @@ fn the_stage_in_the_way_is_named_with_its_own_output() {
         night.mc(page).says(&["types: exit code 2", "typed is missing"]);
     }
 }
+
+/// Who lands a change of tests is told so, where a person looks at what landed.
+#[test]
+fn p8_a_landing_that_edits_existing_tests_is_named() {
+    let night = Night::new();
+    let unit = |id: &str, run: &str| format!("[[unit]]\nid = \"{id}\"\ntitle = \"{id}\"\nrun = \"{run}\"\n");
+    let plan = [
+        unit("edits", "echo 'test -e alpha || true' > tests/alpha.sh"),
+        unit("adds", "echo true > tests/gamma.sh; echo new > notes"),
+        unit("works", "echo 1 > source; echo 2 >> run.sh"),
+    ];
+    night.mission(&plan.concat()).exits(0);
+    let told = "it edits existing tests: tests/alpha.sh";
+    let report = night.report();
+    assert_eq!(report.matches("edits existing tests").count(), 1, "{report}");
+    assert!(report.contains(told), "{report}");
+    night.mc(&["report", "--format", "md"]).says(&[told]);
+    night.mc(&["unit", "show", "edits"]).says(&[told]);
+    for other in ["adds", "works"] {
+        night.mc(&["unit", "show", other]).does_not_say(&["existing tests"]);
+    }
+    night.mc(&["report", "--verify"]).exits(0);
+}

@@ -27,6 +27,25 @@ impl Git {
         Ok(fields(&bytes).map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
+    /// Paths of a commit that another one has otherwise, or not at all. What only adds to the root costs no call of git.
+    ///
+    /// # Errors
+    /// [`GitError`] when one of them does not exist.
+    pub async fn edited(&self, a: &CommitId, b: &CommitId) -> Result<Vec<String>, GitError> {
+        if let (Some(a_tree), Some(b_tree)) = (self.root(a).await, self.root(b).await) {
+            let id = a.as_str().len() / 2;
+            if let (Some(a), Some(b)) = (entries(&a_tree, id), entries(&b_tree, id))
+                && differing(&a, &b).all(|name| !a.contains_key(name))
+            {
+                return Ok(Vec::new());
+            }
+        }
+        let args =
+            ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=MDT", a.as_str(), b.as_str()];
+        let bytes = self.bytes(&args).await?;
+        Ok(fields(&bytes).map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
     /// Whether every file called `name`, in whatever folder, is the same in two commits; `None`: not easy to say.
     pub(super) async fn same_files_called(&self, name: &str, a: &CommitId, b: &CommitId) -> Option<bool> {
         let length = a.as_str().len() / 2;

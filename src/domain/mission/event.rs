@@ -374,6 +374,8 @@ pub enum Integration {
         notes: Vec<String>,
         /// Files that decide how changes are verified, which it changes.
         deciding: Vec<String>,
+        /// Files with tests that were there before, which it changes.
+        tests: Vec<String>,
     },
     /// The merged tree is green's tree: nothing to land.
     Unchanged,

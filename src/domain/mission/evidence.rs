@@ -169,6 +169,12 @@ pub fn deciding_note(paths: &[String]) -> String {
     format!("it changes what decides how changes are verified: {}", named(paths))
 }
 
+/// What is said of a change of files with tests that were there before.
+#[must_use]
+pub fn tests_note(paths: &[String]) -> String {
+    format!("it edits existing tests: {}", named(paths))
+}
+
 /// The reason for refusing a change of protected paths.
 pub(super) fn protected_reason(paths: &[String]) -> String {
     format!("it changes paths that target.verification.protect keeps as they are: {}", named(paths))

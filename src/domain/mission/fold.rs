@@ -229,12 +229,13 @@ impl State {
                     touches: Vec::new(),
                     notes: Vec::new(),
                     deciding: Vec::new(),
+                    tests: Vec::new(),
                     asked: 0,
                     in_flight: true,
                     again_at: 0,
                 });
             }
-            Record::CandidateMade { candidate, touches, notes, deciding, .. } => {
+            Record::CandidateMade { candidate, touches, notes, deciding, tests, .. } => {
                 self.step_failures = 0;
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.problems.extend(notes.iter().cloned());
@@ -243,6 +244,7 @@ impl State {
                     landing.touches.clone_from(touches);
                     landing.notes.clone_from(notes);
                     landing.deciding.clone_from(deciding);
+                    landing.tests.clone_from(tests);
                     landing.in_flight = false;
                     landing.again_at = 0;
                 }

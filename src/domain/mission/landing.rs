@@ -20,7 +20,7 @@ use super::command::{Command, MergeSource};
 use super::control::ENVIRONMENT;
 use super::ends::MissionOutcome;
 use super::event::{Integration, LandResult, Refusal, Unverified, Verification};
-use super::evidence::{links_reason, protected_reason};
+use super::evidence::{links_reason, protected_reason, tests_note};
 use super::parts::{After, Green, Landing, MergeRequest, Stage};
 use super::probe::Try;
 use super::record::{NextMove, Record, RejectClass, VerifyRole};
@@ -262,8 +262,8 @@ impl Decision<'_> {
             Ok(Integration::Candidate(candidate)) => {
                 self.note(Record::candidate(token, candidate));
             }
-            Ok(Integration::Noted { candidate, touches, notes, deciding }) => {
-                self.contested(landing, candidate, touches, notes, deciding);
+            Ok(Integration::Noted { candidate, touches, notes, deciding, tests }) => {
+                self.contested(landing, candidate, touches, notes, (deciding, tests));
             }
             Ok(Integration::Links { links }) => {
                 self.reject(landing, RejectClass::Verification, vec![links_reason(&links)]);
@@ -411,6 +411,7 @@ impl Decision<'_> {
         let mut reasons = judge(before, &after.summary, &after.delta, &self.state.demands(true)).reasons;
         reasons.extend(self.shown(landing));
         reasons.extend(landing.notes.iter().cloned());
+        reasons.extend((!landing.tests.is_empty()).then(|| tests_note(&landing.tests)));
         reasons
     }
 

@@ -59,7 +59,7 @@ pub use event::{
 };
 pub use evidence::{
     ExtraStage, InWorkspace, Quick, QuickEnd, deciding_note, extra_stages, in_workspace, links_note, not_started,
-    quick_end,
+    quick_end, tests_note,
 };
 pub use parts::{
     Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState,

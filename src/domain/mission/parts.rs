@@ -271,6 +271,8 @@ pub struct Landing {
     pub notes: Vec<String>,
     /// Files that decide how changes are verified, which it changes.
     pub deciding: Vec<String>,
+    /// Files with tests that were there before, which it changes.
+    pub tests: Vec<String>,
     /// How often its candidate was verified.
     pub(super) asked: u32,
     /// Whether git is at work on it now.

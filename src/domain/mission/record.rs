@@ -125,6 +125,9 @@ pub enum Record {
         /// Files that decide how changes are verified, which it changes.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         deciding: Vec<String>,
+        /// Files with tests that were there before, which it changes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tests: Vec<String>,
     },
     /// Intent: a verification run.
     VerifyStarted {
@@ -452,11 +455,6 @@ pub enum NextMove {
 }
 
 impl Record {
-    /// That a candidate was made of which nothing needs to be known.
-    pub(super) fn candidate(token: u64, candidate: Tip) -> Self {
-        Self::CandidateMade { token, candidate, touches: Vec::new(), notes: Vec::new(), deciding: Vec::new() }
-    }
-
     /// The record's kind as stored in the journal's `kind` column.
     #[must_use]
     pub fn kind(&self) -> String {

@@ -186,7 +186,7 @@ impl Decision<'_> {
         candidate: Tip,
         touches: Vec<UnitId>,
         notes: Vec<String>,
-        deciding: Vec<String>,
+        (deciding, tests): (Vec<String>, Vec<String>),
     ) {
         let own = landing.mr.source.unit();
         match own.and_then(|own| self.state.goes_behind(own, &touches)) {
@@ -195,7 +195,9 @@ impl Decision<'_> {
                 let waits_for = Some((unit, n));
                 self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for });
             }
-            None => self.note(Record::CandidateMade { token: landing.token, candidate, touches, notes, deciding }),
+            None => {
+                self.note(Record::CandidateMade { token: landing.token, candidate, touches, notes, deciding, tests })
+            }
         }
     }
 
@@ -207,6 +209,20 @@ impl Decision<'_> {
             && self.state.allowance(&self.state.units[i]) == Allowance::Start
             && self.start(slot, i)
         {}
+    }
+}
+
+impl Record {
+    /// That a candidate was made of which nothing needs to be known.
+    pub(super) fn candidate(token: u64, candidate: Tip) -> Self {
+        Self::CandidateMade {
+            token,
+            candidate,
+            touches: Vec::new(),
+            notes: Vec::new(),
+            deciding: Vec::new(),
+            tests: Vec::new(),
+        }
     }
 }
 

@@ -55,7 +55,13 @@ impl World {
         let candidate = self.commit("merge", merged, vec![onto.commit.clone(), head.clone()]);
         match units.is_empty() {
             true => Integration::Candidate(candidate),
-            false => Integration::Noted { candidate, touches: units, notes: Vec::new(), deciding: Vec::new() },
+            false => Integration::Noted {
+                candidate,
+                touches: units,
+                notes: Vec::new(),
+                deciding: Vec::new(),
+                tests: Vec::new(),
+            },
         }
     }
 
