@@ -14,18 +14,13 @@ const PACKAGES: [&str; 2] = ["site-packages", "dist-packages"];
 /// passed over: a run could not read it either.
 #[must_use]
 pub fn imports(env: &Environment) -> BTreeSet<Import> {
-    let mut found = BTreeSet::new();
-    for site in packages(&prefixes(env)) {
-        look(&site, &mut found);
-    }
-    // Which of these a shim starts is not known, so they only add to what a run searches.
+    let mut found: BTreeSet<Import> = packages(&prefixes(env)).iter().flat_map(|site| look(site)).collect();
+    // Which of these a shim or a tool starts is not known, so they only add to what a run searches.
     let pyenv = env.var("PYENV_ROOT").map(PathBuf::from).or_else(|| Some(env.home()?.join(".pyenv")));
-    let versions = pyenv.into_iter().flat_map(|root| inside(&root.join("versions"))).collect();
-    let mut perhaps = BTreeSet::new();
-    for site in packages(&versions) {
-        look(&site, &mut perhaps);
-    }
-    found.extend(perhaps.into_iter().filter(|import| matches!(import, Import::Searched(_))));
+    let versions = pyenv.into_iter().flat_map(|root| inside(&root.join("versions")));
+    let versions = versions.chain(env.var("VIRTUAL_ENV").map(PathBuf::from)).collect();
+    let perhaps = packages(&versions).into_iter().flat_map(|site| look(&site));
+    found.extend(perhaps.filter(|import| matches!(import, Import::Searched(_))));
     found
 }
 
@@ -66,9 +61,9 @@ fn inside(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-fn look(site: &Path, found: &mut BTreeSet<Import>) {
-    let mut installed = BTreeSet::new();
-    let before = found.clone();
+/// What the packages of one folder are imported from.
+fn look(site: &Path) -> BTreeSet<Import> {
+    let (mut found, mut installed) = (BTreeSet::new(), BTreeSet::new());
     for path in inside(site) {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
         let text = |path: &Path| read_text(path).unwrap_or_default();
@@ -85,8 +80,9 @@ fn look(site: &Path, found: &mut BTreeSet<Import>) {
     }
     // What an environment has of its own is no other place.
     let own = site.parent().and_then(Path::parent).unwrap_or(site);
-    found.retain(|import| before.contains(import) || !import.folder().starts_with(own));
-    let told = |folder: &PathBuf| found.difference(&before).any(|import| import.folder().starts_with(folder));
+    found.retain(|import| !import.folder().starts_with(own));
+    let told = |folder: &PathBuf| found.iter().any(|import| import.folder().starts_with(folder));
     let untold: Vec<PathBuf> = installed.into_iter().filter(|folder| !told(folder)).collect();
     found.extend(untold.into_iter().map(Import::Fixed));
+    found
 }

@@ -63,6 +63,16 @@ fn p1_a_stage_that_would_see_the_checkout_is_refused_with_what_helps() {
     night.write("mission-control.toml", night.sh("cat mission-control.toml").replace("=lib", "=lib:../a/lib"));
     night.commit("both");
     night.mc(&["verify"]).exits(0);
+    // The same is installed for the user, too.
+    let user = night.sh(
+        "mkdir -p ~/.local/lib; cp -r ~/venv/lib/python3* ~/.local/lib; cd ~/.local/lib/python3*/site-packages; pwd",
+    );
+    for folder in [&site, &PathBuf::from(user.trim())] {
+        let url = format!("{{\"dir_info\": {{\"editable\": true}}, \"url\": \"file://{}/a\"}}", night.repo().display());
+        std::fs::create_dir(folder.join("pa-1.dist-info")).unwrap();
+        std::fs::write(folder.join("pa-1.dist-info/direct_url.json"), url).unwrap();
+    }
+    night.mc(&["verify", "--fresh"]).exits(0);
     // A loader that comes before everything else leaves only the refusal.
     std::fs::write(site.join("_pb_editable_loader.py"), format!("install('{}/b/build')\n", night.repo().display()))
         .unwrap();
