@@ -118,7 +118,7 @@ fn p8_a_name_that_differs_from_run_to_run_blames_nobody_and_a_deleted_test_is_st
     night.mc(&["verify", "--base", "base"]).exits(0).says(&[
         "base at",
         "a second time",
-        "1 test not in every run of the tree before under one name",
+        "1 test is not in every run of the tree before under one name",
         "unit: T: ir[Foo@",
     ]);
     night.write("tests.txt", "ir[Foo@HASH]\nstable\n");

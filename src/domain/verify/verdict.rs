@@ -136,7 +136,10 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
         format!("{n} test{s} fail{} of which it is known that chance decides (flaky), so nobody is blamed", third(n))
     });
     push(&mut other, &delta.unstable, |n, s| {
-        format!("{n} test{s} not in every run of the tree before under one name, so only their number counts")
+        format!(
+            "{n} test{s} {} not in every run of the tree before under one name, so only the number counts",
+            if n == 1 { "is" } else { "are" }
+        )
     });
     push(&mut other, &delta.still_failing, |n, s| format!("{n} test{s} failed before this change too (pre-existing)"));
     let calm = || delta.findings.iter().filter(|change| !change.hurts(ratchet));

@@ -85,6 +85,8 @@ fn key(format: Format, test: &TestResult) -> String {
 struct Parts {
     wanted: BTreeSet<String>,
     found: Vec<(String, String)>,
+    /// Where those of them are that may be gone on with.
+    known: BTreeMap<String, usize>,
     /// Those that the next lines belong to.
     open: Vec<usize>,
 }
@@ -102,6 +104,20 @@ impl Parts {
             self.open.push(self.found.len() - 1);
             if let Some((_, part)) = self.found.last_mut() {
                 part.push_str(line);
+            }
+        }
+    }
+
+    /// Begins one, or goes on with it where it said something before.
+    fn resume(&mut self, key: &str, line: Option<&str>) {
+        match self.known.get(key) {
+            Some(at) => {
+                self.open = vec![*at];
+                line.into_iter().for_each(|line| self.line(line));
+            }
+            None => {
+                self.begin(key.to_owned(), line.unwrap_or_default());
+                self.known.extend(self.open.first().map(|at| (key.to_owned(), *at)));
             }
         }
     }
@@ -176,30 +192,20 @@ fn go(output: &str, parts: &mut Parts) {
                 *name = format!("{package}\0{name}");
             }
             mark = parts.found.len();
+            parts.known.clear();
             parts.end();
         } else if let Some(test) = turn {
-            go_on(parts, mark, test, None);
+            parts.resume(test, None);
         } else if line.starts_with("=== PAUSE ") || line == "PASS" || line == "FAIL" {
             parts.end();
         } else if let Some((test, status)) = super::go::result(line) {
             match status {
-                TestStatus::Failed => go_on(parts, mark, test, Some(line.trim_start())),
+                TestStatus::Failed => parts.resume(test, Some(line.trim_start())),
                 TestStatus::Passed | TestStatus::Skipped => parts.end(),
             }
         } else {
             parts.line(line);
         }
-    }
-}
-
-/// The lines that follow are of this test, which may have said something before.
-fn go_on(parts: &mut Parts, mark: usize, test: &str, line: Option<&str>) {
-    match parts.found[mark..].iter().position(|(name, _)| name == test) {
-        Some(at) => {
-            parts.open = vec![mark + at];
-            line.into_iter().for_each(|line| parts.line(line));
-        }
-        None => parts.begin(test.to_owned(), line.unwrap_or_default()),
     }
 }
 
@@ -220,14 +226,7 @@ fn go_json(output: &str, parts: &mut Parts) {
         if event.action != "output" || line.starts_with("=== ") {
             continue;
         }
-        let key = format!("{}\0{}", event.package, event.test);
-        match parts.found.iter().position(|(known, _)| *known == key) {
-            Some(at) => {
-                parts.open = vec![at];
-                parts.line(line);
-            }
-            None => parts.begin(key, line.trim_start()),
-        }
+        parts.resume(&format!("{}\0{}", event.package, event.test), Some(line));
     }
 }
 

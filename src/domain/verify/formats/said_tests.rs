@@ -35,6 +35,7 @@ fn each_runner_marks_what_a_test_said() {
         (Format::Unittest, recorded!("unittest/fail.txt"), "(whole suite)", "ERROR: setUpClass", "no database"),
         (Format::Go, recorded!("go/fail.txt"), "TestRed", "", "odd_test.go:15: two is not three\n--- FAIL: TestRed"),
         (Format::Go, recorded!("go/fail.txt"), "TestDeep/a/x", "", "odd_test.go:20: no"),
+        (Format::GoJson, recorded!("go-json/fail.txt"), "TestRed", "", "two is not three\n--- FAIL: TestRed"),
         (Format::Jest, recorded!("jest/fail.txt"), "red > is red", "  ● red › is red", "Received"),
         (
             Format::Vitest,
