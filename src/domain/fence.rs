@@ -58,6 +58,40 @@ const MADE_BY: &[(&str, &[&str])] = &[
     ("~/.claude.json", &[]),
 ];
 
+/// Variables that name a folder for what builds make. (What is only downloaded is kept apart by its contents.)
+pub const BUILT: &[&str] = &[
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET_DIR",
+    "GOCACHE",
+    "CCACHE_DIR",
+    "SCCACHE_DIR",
+    "TURBO_CACHE_DIR",
+    "NX_CACHE_DIRECTORY",
+    "MYPY_CACHE_DIR",
+    "RUFF_CACHE_DIR",
+    "PYTHONPYCACHEPREFIX",
+    "BUILD_DIR",
+];
+
+/// Variables that name a folder for what tools download, or where agents keep what is theirs.
+pub const DOWNLOADED: &[&str] = &[
+    "XDG_CACHE_HOME",
+    "CARGO_HOME",
+    "GOMODCACHE",
+    "GOPATH",
+    "npm_config_cache",
+    "NPM_CONFIG_CACHE",
+    "YARN_CACHE_FOLDER",
+    "PIP_CACHE_DIR",
+    "UV_CACHE_DIR",
+    "POETRY_CACHE_DIR",
+    "GRADLE_USER_HOME",
+    "NUGET_PACKAGES",
+    "COMPOSER_HOME",
+    "CLAUDE_CONFIG_DIR",
+    "CODEX_HOME",
+];
+
 /// Whether a folder that `[sandbox] writable` or `shared` names is made where it is absent, on a machine that has these programs.
 #[must_use]
 pub fn is_made(name: &str, has: impl Fn(&str) -> bool) -> bool {

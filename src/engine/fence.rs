@@ -17,8 +17,10 @@ use crate::adapters::host::rundir::{Caps, Exit, Fence, RunSpec, parse_exit, prep
 use crate::adapters::host::supervisor::{CONFINE, FLAG, MOUNTED, OURSELVES};
 use crate::adapters::machine::{Scratch, find_program, user};
 use crate::adapters::workspace::layout::{slot_of, temporary_folder};
-use crate::config::settings::Sandbox;
-use crate::domain::fence::{DEVICES, MEMORY, SOCKET_VARIABLES, SOCKETS, TEMPORARY, is_made, socket_path};
+use crate::config::Settings;
+use crate::domain::fence::{
+    BUILT, DEVICES, DOWNLOADED, MEMORY, SOCKET_VARIABLES, SOCKETS, TEMPORARY, is_made, socket_path,
+};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -195,16 +197,16 @@ pub struct Machine<'a> {
     pub facts: &'a SourceFacts,
     /// The environment of the person.
     pub env: &'a Environment,
-    /// What the settings want.
-    pub sandbox: &'a Sandbox,
+    /// What they want.
+    pub settings: &'a Settings,
     /// How runs are contained.
     pub isolation: Isolation,
 }
 
 impl<'a> Machine<'a> {
     fn of(bench: &'a Bench, isolation: Isolation, pool: &'a Path) -> Self {
-        let (closed, sandbox) = ([bench.state.root(), pool], &bench.settings().sandbox);
-        Self { closed, facts: &bench.facts, env: &bench.env, sandbox, isolation }
+        let closed = [bench.state.root(), pool];
+        Self { closed, facts: &bench.facts, env: &bench.env, settings: bench.settings(), isolation }
     }
 
     /// Raises a fence around nothing; `scratch` is an empty folder where slots are.
@@ -212,7 +214,7 @@ impl<'a> Machine<'a> {
     /// # Errors
     /// A sentence about infrastructure.
     pub async fn try_out(&self, scratch: &Path) -> Result<Fenced, String> {
-        if !self.sandbox.is_on() {
+        if !self.settings.sandbox.is_on() {
             return Ok(Fenced::Off);
         }
         let failed = |e: std::io::Error| format!("use {}: {e}", scratch.display());
@@ -243,12 +245,18 @@ impl<'a> Machine<'a> {
 
     /// Makes the folders that runs may write, as far as there are tools for them. Where one cannot be made, its tool says so.
     fn make_writable(&self) {
-        if !self.sandbox.is_on() {
+        if !self.settings.sandbox.is_on() {
             return;
         }
         let path = self.env.var("PATH").unwrap_or_default();
         let has = |program: &str| find_program(program, path, Path::new("/")).is_some();
-        let names = self.sandbox.writable.iter().chain(&self.sandbox.shared).filter(|name| is_made(name, has));
+        let names = self
+            .settings
+            .sandbox
+            .writable
+            .iter()
+            .chain(&self.settings.sandbox.shared)
+            .filter(|name| is_made(name, has));
         for place in names.filter_map(|name| self.named(name)).filter(|place| place.symlink_metadata().is_err()) {
             if let Err(e) = files::make_private_dir(&place) {
                 tracing::warn!("make {}, which [sandbox] lets runs write: {e}", place.display());
@@ -262,15 +270,21 @@ impl<'a> Machine<'a> {
         // The usual one first.
         places.sort_by_key(|place| TEMPORARY.iter().position(|usual| Path::new(usual) == place));
         let named = |names: &[String]| there(names.iter().filter_map(|name| self.named(name)));
-        let mut asked = named(&self.sandbox.shared);
+        let mut asked = named(&self.settings.sandbox.shared);
+        asked.extend(self.caches(&self.settings.verification.env));
         if home == Home::Users {
-            asked.extend(named(&self.sandbox.writable));
+            asked.extend(named(&self.settings.sandbox.writable));
+            asked.extend(self.caches(&self.settings.agent.env));
         }
-        let mut readable = named(&self.sandbox.readable);
+        let mut readable = named(&self.settings.sandbox.readable);
         let shown = |path: &PathBuf| readable.contains(path) || asked.contains(path);
-        let keys = there(self.sandbox.hidden.iter().filter_map(|name| self.named(name)).chain(self.sockets()));
+        let keys = there(self.settings.sandbox.hidden.iter().filter_map(|name| self.named(name)).chain(self.sockets()));
         let (mut closed, hidden): (Vec<_>, Vec<_>) =
             keys.into_iter().filter(|key| !shown(key)).partition(|key| key.is_dir());
+        // A command line that names a key does not show it.
+        let named: Vec<PathBuf> = reach.readable.iter().map(|path| own(path)).collect();
+        let named = named.into_iter().filter(|path| !closed.iter().chain(&hidden).any(|key| path.starts_with(key)));
+        let named: Vec<PathBuf> = named.collect();
         closed.extend(there(self.closed.map(Path::to_owned)));
         let mut writable = vec![own(slot)];
         writable.extend(reach.writable.iter().map(|path| own(path)));
@@ -282,7 +296,7 @@ impl<'a> Machine<'a> {
         let facts = self.facts;
         let home = self.env.home().map(own).filter(|home| !writable.contains(home));
         let ground = [Some(facts.common_dir.clone()), Some(facts.toplevel.clone()), home];
-        readable.extend(there(ground.into_iter().flatten().chain(reach.readable.iter().map(|path| own(path)))));
+        readable.extend(there(ground.into_iter().flatten().chain(named)));
         places.retain(|place| !writable.contains(place));
         // Everything else can be read where it is, and not be written.
         let memory = there([PathBuf::from(MEMORY)]);
@@ -291,7 +305,8 @@ impl<'a> Machine<'a> {
         readable.retain(covered);
         let private = places.into_iter().map(|place| (own(temporary), place)).collect();
         let cap = |number: u64| Some(number).filter(|number| *number > 0);
-        let caps = Caps { memory: cap(self.sandbox.max_memory), processes: cap(self.sandbox.max_processes) };
+        let caps =
+            Caps { memory: cap(self.settings.sandbox.max_memory), processes: cap(self.settings.sandbox.max_processes) };
         Fence { private, memory, closed, writable, readable, hidden, caps }
     }
 
@@ -301,6 +316,13 @@ impl<'a> Machine<'a> {
             Some(rest) => self.env.home().map(|home| home.join(rest)),
             None => Some(PathBuf::from(name)).filter(|path| path.is_absolute()),
         }
+    }
+
+    /// Folders that tools are told of by variables of these names, which runs get.
+    fn caches(&self, given: &[String]) -> Vec<PathBuf> {
+        let known = BUILT.iter().chain(DOWNLOADED).filter(|name| given.iter().any(|given| given == *name));
+        let folders = known.filter_map(|name| self.env.var(name)).map(PathBuf::from);
+        there(folders.filter(|folder| folder.is_absolute() && folder.is_dir()))
     }
 
     fn sockets(&self) -> impl Iterator<Item = PathBuf> {

@@ -4,7 +4,7 @@
 //! The runners come from `tests/tools`, which `tests/run` calls; a missing one is an error and not a pass.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use crate::support::world::{World, within};
+use crate::support::world::{Fence, World, within};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -208,7 +208,9 @@ fn unit<'a>(report: &'a Value, id: &str) -> &'a Value {
 
 fn judged(language: &'static Language) {
     within(400, move || {
-        let world = World::empty();
+        // Where go keeps what it builds, as a person's GOCACHE would.
+        const FOLDERS: &[&str] = &["", concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools")];
+        let world = World::empty().within(Fence::Folders(FOLDERS));
         lend(&world);
         for (path, text) in language.files {
             let path = world.repo().join(path);

@@ -136,7 +136,7 @@ fn p6_nobody_undoes_the_fence() {
 
 #[test]
 fn agents_write_what_the_settings_name_and_verifications_do_not() {
-    for night in everybody() {
+    for mut night in everybody() {
         night.sh("mkdir -p ~/shared ~/.cache");
         let settings =
             "[target.verification]\ncommand = \"sh run.sh\"\n[sandbox]\nwritable = [\"~/shared\", \"~/.cache\"]\n";
@@ -148,6 +148,18 @@ fn agents_write_what_the_settings_name_and_verifications_do_not() {
         );
         night.commit("a folder for agents");
         night.mission(&unit("a", "echo a >~/shared/a && echo a >~/.cache/a && touch a")).exits(0);
+        // Folders that tools are told of by a variable which runs get.
+        let (own, built) = (night.home().join("own"), night.home().join("built"));
+        night.sh("mkdir ~/own ~/built");
+        night.var("UV_CACHE_DIR", own.to_str().unwrap()).var("GOCACHE", built.to_str().unwrap());
+        let keys = "[agent]\nenv = [\"UV_CACHE_DIR\"]\n[target.verification]\nenv = [\"GOCACHE\"]\n";
+        night.write("mission-control.toml", settings.replace("[target.verification]\n", keys));
+        night.commit("variables");
+        night.write("tests/beta.sh", "touch $GOCACHE/v; touch ~/own/v 2>/dev/null || true\n");
+        night.commit("a test that builds");
+        night.mission(&unit("b", "touch ~/own/b ~/built/b b")).exits(0);
+        assert_eq!(night.sh("echo $(ls ~/own) $(ls ~/built)"), "b b v");
+        night.sh("rm -r ~/own ~/built");
         assert_eq!(night.sh("ls ~/shared ~/.cache"), format!("{home}/.cache:\na\n\n{home}/shared:\na"));
     }
 }
@@ -297,5 +309,44 @@ fn p10_a_run_takes_no_more_than_the_settings_allow() {
         assert_eq!(night.mc(&["doctor"]).text().contains("max_processes does not hold"), !holds);
         let groups = "cut -d: -f2- /proc/self/cgroup | tr : / | while read p; do ls -d /sys/fs/cgroup/$p/mc-run-*; done 2>/dev/null";
         assert_eq!(night.sh(&format!("({groups}) || true")), "");
+    }
+}
+
+#[test]
+fn p6_whatever_the_settings_run_is_behind_the_fence() {
+    for night in everybody() {
+        night.sh("mkdir -p ~/.ssh && echo secret >~/.ssh/id");
+        // Each says that it ran in the one folder that is shared, and writes what it can reach beside that.
+        let home = night.home().display().to_string();
+        let tries = |what: &str| {
+            format!(
+                "echo {what} >>{home}/ran/{what}; for f in {home}/{what} {home}/repo/{what} {home}/repo/.git/{what} \
+                 {home}/state/{what} $TMPDIR/../../{what} /etc/mc-{what}; do touch $f 2>/dev/null && echo $f >>{home}/ran/wrote; done; \
+                 grep -q secret {home}/.ssh/id 2>/dev/null && echo {what} reads >>{home}/ran/wrote; true"
+            )
+        };
+        night.sh("mkdir ~/ran");
+        let settings = format!(
+            "[target]\nsetup = '''{}'''\ncheck = '''{}'''\n[target.verification]\nfingerprint = ['''{}''']\n\
+             [[target.verification.stage]]\nname = \"gate\"\nrun = '''{}; sh run.sh'''\n\
+             [agent]\ncommand = '''{}; touch b'''\n[sandbox]\nshared = [\"~/ran\"]\n",
+            tries("setup"),
+            tries("check"),
+            tries("fingerprint"),
+            tries("stage"),
+            tries("agent")
+        );
+        night.write("mission-control.toml", settings.replace("[\"~/ran\"]", &format!("[\"{home}/ran\"]")));
+        night.commit("everything tries");
+        let a = unit("a", &format!("{}; touch a", tries("unit")));
+        let b = format!(
+            "[[unit]]\nid = \"b\"\ntitle = \"B\"\nverify = '''{}; test -e b'''\naccept = '''{}; test -e b'''\n",
+            tries("verify"),
+            tries("accept")
+        );
+        night.mission(&(a + &b)).exits(0);
+        let ran = night.sh("ls ~/ran | tr '\\n' ' '");
+        assert_eq!(night.sh("cat ~/ran/wrote 2>/dev/null || true"), "");
+        assert_eq!(ran, "accept agent check fingerprint setup stage unit verify", "{}", night.report());
     }
 }

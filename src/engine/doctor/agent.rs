@@ -7,6 +7,7 @@ use super::super::site::Site;
 use crate::adapters::host::tail;
 use crate::adapters::machine;
 use crate::config::Settings;
+use crate::domain::fence::BUILT;
 use crate::domain::mission::{AttemptOrder, RunEnd};
 use crate::domain::survey::agents::{Agent, first_program, secret_sounding, started_by};
 use crate::domain::survey::checks::Check;
@@ -123,21 +124,6 @@ pub async fn look(site: &Site, settings: &Settings, target: Option<&Tip>, checks
     }
     allowed_what(site, settings, checks);
 }
-
-/// Variables that name a folder for what builds make. (What is only downloaded is kept apart by its contents.)
-const BUILT: [&str; 11] = [
-    "CARGO_TARGET_DIR",
-    "CARGO_BUILD_TARGET_DIR",
-    "GOCACHE",
-    "CCACHE_DIR",
-    "SCCACHE_DIR",
-    "TURBO_CACHE_DIR",
-    "NX_CACHE_DIRECTORY",
-    "MYPY_CACHE_DIR",
-    "RUFF_CACHE_DIR",
-    "PYTHONPYCACHEPREFIX",
-    "BUILD_DIR",
-];
 
 /// Whether runs share a folder outside of their workspace for what they build: one could decide about the next.
 pub async fn shared_builds(site: &Site, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {

@@ -13,8 +13,8 @@ pub async fn look(site: &Site, settings: &Settings, isolation: Option<Isolation>
     let parents = [site.state.root().join("scratch"), site.state.root().to_owned()];
     let Ok(scratch) = Scratch::below(&parents[0]) else { return };
     let pool = site.state.pool_in(settings.parallel.pool_dir.as_deref());
-    let (closed, sandbox) = ([site.state.root(), pool.as_path()], &settings.sandbox);
-    let machine = Machine { closed, facts: &site.facts, env: &site.env, sandbox, isolation };
+    let closed = [site.state.root(), pool.as_path()];
+    let machine = Machine { closed, facts: &site.facts, env: &site.env, settings, isolation };
     let fenced = machine.try_out(scratch.path()).await;
     let left = scratch.remove(&parents);
     checks.push(match fenced {

@@ -9,7 +9,7 @@ pub enum Fence {
     /// All of the test's home but its repository and state: there runs count and note, verifications as well.
     #[default]
     Home,
-    /// These folders of it.
+    /// These folders of it, or at their own paths.
     Folders(&'static [&'static str]),
     /// Nothing, as the defaults are.
     Defaults,
@@ -27,7 +27,10 @@ impl Fence {
         match self {
             Self::Home => command.env("MC_SANDBOX_SHARED", home),
             Self::Folders(names) => {
-                let paths: Vec<String> = names.iter().map(|name| home.join(name).display().to_string()).collect();
+                let paths: Vec<String> = names
+                    .iter()
+                    .map(|name| home.join(name).display().to_string().trim_end_matches('/').to_owned())
+                    .collect();
                 command.env("MC_SANDBOX_SHARED", paths.join(","))
             }
             Self::Defaults => command,

@@ -10,6 +10,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_remount, move_mount, open_tree};
+use std::collections::BTreeMap;
 use std::ffi::{CStr, OsString};
 use std::fs::{self, DirBuilder};
 use std::os::unix::ffi::OsStringExt;
@@ -131,11 +132,7 @@ fn put(Tree { place, tree, .. }: Tree) -> Result<(), String> {
 /// Makes every mount read-only but `/proc`, which is the run's own.
 fn seal() -> Result<(), String> {
     let table = fs::read("/proc/self/mountinfo").map_err(|e| format!("read the table of mounts: {e}"))?;
-    for line in table.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        // proc_pid_mountinfo(5): number, parent, device, root, place, options …
-        let mut words = line.split(|byte| *byte == b' ').skip(4);
-        let (Some(place), Some(options)) = (words.next(), words.next()) else { continue };
-        let place = PathBuf::from(OsString::from_vec(unescape(place)));
+    for (place, options) in topmost(&table) {
         let options: Vec<&[u8]> = options.split(|byte| *byte == b',').collect();
         if place == Path::new("/proc") || options.contains(&&b"ro"[..]) {
             continue;
@@ -147,6 +144,17 @@ fn seal() -> Result<(), String> {
         remount(&place, flags).or_else(skip_absent)?;
     }
     Ok(())
+}
+
+/// Each place of a table of mounts with the options of what is seen there: what was mounted over something else comes later.
+fn topmost<'t>(table: &'t [u8]) -> BTreeMap<PathBuf, &'t [u8]> {
+    let lines = table.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let entry = |line: &'t [u8]| {
+        // proc_pid_mountinfo(5): number, parent, device, root, place, options …
+        let mut words = line.split(|byte| *byte == b' ').skip(4);
+        Some((PathBuf::from(OsString::from_vec(unescape(words.next()?))), words.next()?))
+    };
+    lines.filter_map(entry).collect()
 }
 
 /// Spaces and the like are written as `\ooo` in the table of mounts.
@@ -228,5 +236,12 @@ mod tests {
     fn places_of_mounts_are_read_as_they_are() {
         assert_eq!(unescape(br"/a\040b\134c"), b"/a b\\c");
         assert_eq!(unescape(br"/a\04"), br"/a\04");
+    }
+
+    #[test]
+    fn of_mounts_at_one_place_the_last_is_seen() {
+        let table = b"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / /dev/shm rw - tmpfs x rw\n3 2 0:3 / /dev/shm rw,nosuid - tmpfs x rw\n";
+        let found: Vec<_> = topmost(table).into_iter().collect();
+        assert_eq!(found, [("/".into(), &b"rw"[..]), ("/dev/shm".into(), b"rw,nosuid")]);
     }
 }
