@@ -32,6 +32,9 @@ pub(super) const UNION: &str = "queue.union";
 /// Everything a mission is configured with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
+    /// The file they come from, as a path of the repository; absent where it is outside or there is none.
+    #[serde(default)]
+    pub file: Option<String>,
     /// The repository and what is wanted of it.
     pub target: Target,
     /// The verification.
@@ -369,6 +372,7 @@ impl Layers {
                 union: self.texts(UNION),
                 links: if self.text("queue.links") == "note" { LinkRule::Note } else { LinkRule::Refuse },
             },
+            file: None,
             sandbox: Sandbox {
                 mode: if self.text("sandbox.mode") == "auto" { SandboxMode::Auto } else { SandboxMode::Off },
                 writable: self.texts(WRITABLE),

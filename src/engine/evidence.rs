@@ -83,6 +83,7 @@ pub async fn deciding(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<St
     let failed = |e: GitError| shop.trouble(&e);
     let roots = shop.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(failed)?;
     let mut paths: BTreeSet<String> = [FILE_NAME.to_owned()].into();
+    paths.extend(shop.settings().file.clone());
     paths.extend(shop.settings().verification.stages.iter().flat_map(|stage| named_paths(&stage.run)));
     let mut deciding = Vec::new();
     for path in paths.into_iter().filter(|path| path.split('/').next().is_some_and(|first| roots.contains(first))) {

@@ -293,6 +293,8 @@ impl<'a> Machine<'a> {
             closed.push("/dev".into());
             writable.extend(there(DEVICES.iter().map(PathBuf::from)));
         }
+        // What is named as both may be written.
+        readable.retain(|path| !writable.contains(path));
         let facts = self.facts;
         let home = self.env.home().map(own).filter(|home| !writable.contains(home));
         let ground = [Some(facts.common_dir.clone()), Some(facts.toplevel.clone()), home];

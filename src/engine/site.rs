@@ -83,21 +83,22 @@ impl Site {
     /// [`EngineError::Config`].
     pub fn settings(&self) -> Result<Settings, EngineError> {
         let mut settings = self.layers.settings()?;
+        settings.file = self.tracked_config();
         let protect = &mut settings.verification.protect;
         if protect.iter().any(|glob| glob == FILE_NAME) {
-            let own = self.tracked_config().filter(|own| !protect.contains(own));
+            let escaped = |c: char| if "*?[]{}\\!".contains(c) { vec!['\\', c] } else { vec![c] };
+            let own = settings.file.iter().map(|path| path.chars().flat_map(escaped).collect::<String>());
+            let own: Vec<String> = own.filter(|own| !protect.contains(own)).collect();
             protect.extend(own);
         }
         Ok(settings)
     }
 
-    /// The settings file as a glob within the repository, if it is there.
+    /// The path of the settings file within the repository, if it is there.
     fn tracked_config(&self) -> Option<String> {
         let file = self.env.cwd().join(self.config_file.as_deref()?);
         let (file, top) = (file.canonicalize().ok()?, self.facts.toplevel.canonicalize().ok()?);
-        let path = file.strip_prefix(top).ok()?.to_str()?;
-        let escaped = |c: char| if "*?[]{}\\!".contains(c) { vec!['\\', c] } else { vec![c] };
-        Some(path.chars().flat_map(escaped).collect())
+        Some(file.strip_prefix(top).ok()?.to_str()?.to_owned())
     }
 
     /// Git on the source repository.

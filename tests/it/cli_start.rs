@@ -152,6 +152,11 @@ fn settings_of_another_name_are_protected_as_well() {
     night.mc(&[&config[..], &["mission", "start", "--plan", &plan]].concat()).exits(3);
     assert_eq!([night.unit("weak"), night.unit("fine")], ["rejected", "landed"]);
     assert!(night.reason("weak").contains("ci/own [1].toml"), "{}", night.reason("weak"));
+    // Where they need not stay as they are, who changes them is named.
+    night.write("ci/own [1].toml", "[target.verification]\ncommand = \"sh run.sh\"\nprotect = []\n");
+    night.commit("unprotected");
+    let said = night.mc(&[&config[..], &["mission", "start", "--plan", &plan]].concat()).exits(0);
+    said.says(&["it changes what decides how changes are verified: ci/own [1].toml"]);
 }
 
 #[test]

@@ -52,7 +52,8 @@ impl Rules {
         let open = |place: &&PathBuf| !shut.iter().any(|kept| kept.starts_with(place));
         rules.write.extend(shared.filter(open).cloned());
         match fence.closed.iter().any(|path| path == Path::new(DEV)) {
-            true => rules.write.extend(DEVICES.iter().map(PathBuf::from)),
+            // Nobody puts a link there, as where /dev is mounted anew.
+            true => rules.write.extend(DEVICES.iter().chain(&["/dev/ptmx"]).map(PathBuf::from)),
             false => allow_inside(Path::new(DEV), &shut, &mut rules.write),
         }
         rules

@@ -6,8 +6,9 @@
 
 use super::mounts::through;
 use crate::adapters::host::rundir::{Fence, Mount};
+use crate::adapters::nofollow;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fchmod, fstat, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_remount, move_mount, open_tree};
 use std::collections::BTreeMap;
@@ -69,7 +70,13 @@ pub(super) fn raise(fence: &Fence, mounts: &[Mount]) -> Result<(), String> {
         Mount::Bind { to, .. } => to,
     });
     let mut trees = fence.writable.iter().chain(mounted).map(|path| copy(path, path)).collect::<Result<Vec<_>, _>>()?;
-    let private = fence.private.iter().map(|(own, place)| copy(own, place)).collect::<Result<Vec<_>, _>>()?;
+    let private = fence.private.iter().map(|(own, place)| {
+        // As /tmp is for everybody, so that a run of root can give files to others; nobody else comes to it by its own path.
+        let _ = nofollow::open(own, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+            .map(|folder| fchmod(folder, Mode::from_raw_mode(0o1777)));
+        copy(own, place)
+    });
+    let private = private.collect::<Result<Vec<_>, _>>()?;
     seal()?;
     for path in &fence.readable {
         trees.push(copy(path, path)?);
