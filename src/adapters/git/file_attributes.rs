@@ -106,6 +106,13 @@ impl Git {
         let base = ["check-attr", "-z", "--stdin"];
         let said = match whose {
             Attributes::Index => self.told_of(&[&base[..], &["--cached", "filter"]].concat(), &names).await?,
+            Attributes::Of(tree) if !self.knows_attr_source().await? => {
+                let place = tempfile::tempdir();
+                let place = place.map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
+                let git = self.clone().with_env("GIT_INDEX_FILE", place.path().join("index"));
+                git.out(&["read-tree", tree]).await?;
+                git.told_of(&[&base[..], &["--cached", "filter"]].concat(), &names).await?
+            }
             Attributes::Of(tree) => {
                 let git = self.clone().with_option(&format!("--attr-source={tree}"));
                 git.told_of(&[&base[..], &["filter"]].concat(), &names).await?

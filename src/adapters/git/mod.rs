@@ -355,6 +355,17 @@ impl Git {
     }
 }
 
+impl Git {
+    /// Whether this git knows `--attr-source`; asked once in the life of this program.
+    ///
+    /// # Errors
+    /// That of [`Git::version`].
+    pub(crate) async fn knows_attr_source(&self) -> Result<bool, GitError> {
+        static KNOWS: tokio::sync::OnceCell<bool> = tokio::sync::OnceCell::const_new();
+        KNOWS.get_or_try_init(|| async { Ok(self.version().await? >= ATTR_SOURCE) }).await.copied()
+    }
+}
+
 /// Reads `git version 2.47.3 (Vendor-1)`.
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.strip_prefix("git version ")?.split(['.', ' ']);

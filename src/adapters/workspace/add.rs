@@ -45,6 +45,9 @@ async fn add(git: &Git) -> Result<Reach, GitError> {
     })
 }
 
+/// Attributes by which git takes every file as it is on the disk.
+const AS_THEY_ARE: &str = "* -text -eol -ident -filter -working-tree-encoding\n";
+
 /// So many files whose conversion fails are told apart; with more, all files are taken as they are.
 const MANY: usize = 50;
 
@@ -74,11 +77,18 @@ pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<Stri
     }
     if reach == Reach::Nothing {
         // Without attributes the bytes are kept as they are. Nothing can be added at all when this fails too.
-        let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
-        called =
-            git.clone().with_option(&format!("--attr-source={empty}")).with_setting("core.attributesFile=/dev/null");
+        called = git.clone().with_setting("core.attributesFile=/dev/null");
         let own = own_attributes(git, files).await?;
         remove_any(&own).map_err(|source| io_error(&own, source))?;
+        if git.knows_attr_source().await? {
+            let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
+            called = called.with_option(&format!("--attr-source={empty}"));
+        } else {
+            // These count before all that are in files of the tree (gitattributes(5)).
+            let above = own.parent().unwrap_or(files);
+            let made = fs::create_dir_all(above).and_then(|()| fs::write(&own, AS_THEY_ARE));
+            made.map_err(|source| io_error(&own, source))?;
+        }
         reach = add(&called).await?;
         if reach == Reach::Nothing {
             // For its words.

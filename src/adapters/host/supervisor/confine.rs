@@ -12,8 +12,11 @@ use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
     Scope, path_beneath_rules,
 };
+use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,50 +37,72 @@ struct Rules {
     write: Vec<PathBuf>,
 }
 
+/// What nothing may reach, with the folders on the way to it. Each is known by what it is: a folder may be mounted at a second
+/// place, and a rule holds wherever its folder is seen.
+#[derive(Debug, Default)]
+struct Kept {
+    own: HashSet<(u64, u64)>,
+    above: HashSet<(u64, u64)>,
+}
+
+impl Kept {
+    fn of<'p>(paths: impl IntoIterator<Item = &'p PathBuf>) -> Self {
+        let mut kept = Self::default();
+        for path in paths {
+            kept.own.extend(identity(path));
+            kept.above.extend(path.ancestors().skip(1).filter_map(identity));
+        }
+        kept
+    }
+
+    /// Allows a path, but for what is kept.
+    fn allow(&self, path: &Path, allowed: &mut Vec<PathBuf>) {
+        if !identity(path).is_some_and(|id| self.own.contains(&id)) {
+            self.allow_inside(path, allowed);
+        }
+    }
+
+    /// Allows what is in a path, but for what is kept inside of it.
+    fn allow_inside(&self, path: &Path, allowed: &mut Vec<PathBuf>) {
+        if !self.is_above(path) {
+            allowed.push(path.to_owned());
+            return;
+        }
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            // A link is followed by whoever opens it, to what is allowed for itself.
+            if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
+                self.allow(&entry.path(), allowed);
+            }
+        }
+    }
+
+    fn is_above(&self, path: &Path) -> bool {
+        identity(path).is_some_and(|id| self.above.contains(&id))
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
 impl Rules {
     fn of(fence: &Fence) -> Self {
-        let kept: Vec<&Path> = fence.closed.iter().chain(&fence.hidden).map(PathBuf::as_path).collect();
+        let kept = Kept::of(fence.closed.iter().chain(&fence.hidden));
         let mut rules = Self::default();
-        allow(Path::new("/"), &kept, &mut rules.read);
-        for path in &fence.readable {
-            allow_inside(path, &kept, &mut rules.read);
-        }
+        kept.allow(Path::new("/"), &mut rules.read);
+        fence.readable.iter().for_each(|path| kept.allow_inside(path, &mut rules.read));
         // What is only to be read stays so inside of what may be written.
-        let shut: Vec<&Path> = kept.into_iter().chain(fence.readable.iter().map(PathBuf::as_path)).collect();
-        for path in &fence.writable {
-            allow_inside(path, &shut, &mut rules.write);
-        }
+        let shut = Kept::of(fence.closed.iter().chain(&fence.hidden).chain(&fence.readable));
+        fence.writable.iter().for_each(|path| shut.allow_inside(path, &mut rules.write));
         // Nobody has folders of temporary files for himself here. One with something in it that is kept stays shut.
         let shared = fence.private.iter().map(|(_, place)| place).chain(&fence.memory);
-        let open = |place: &&PathBuf| !shut.iter().any(|kept| kept.starts_with(place));
-        rules.write.extend(shared.filter(open).cloned());
+        rules.write.extend(shared.filter(|place| !shut.is_above(place)).cloned());
         match fence.closed.iter().any(|path| path == Path::new(DEV)) {
             // Nobody puts a link there, as where /dev is mounted anew.
             true => rules.write.extend(DEVICES.iter().chain(&["/dev/ptmx"]).map(PathBuf::from)),
-            false => allow_inside(Path::new(DEV), &shut, &mut rules.write),
+            false => shut.allow_inside(Path::new(DEV), &mut rules.write),
         }
         rules
-    }
-}
-
-/// Allows a path, but for what is kept.
-fn allow(path: &Path, kept: &[&Path], allowed: &mut Vec<PathBuf>) {
-    if !kept.contains(&path) {
-        allow_inside(path, kept, allowed);
-    }
-}
-
-/// Allows what is in a path, but for what is kept inside of it.
-fn allow_inside(path: &Path, kept: &[&Path], allowed: &mut Vec<PathBuf>) {
-    if !kept.iter().any(|kept| *kept != path && kept.starts_with(path)) {
-        allowed.push(path.to_owned());
-        return;
-    }
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        // A link is followed by whoever opens it, to what is allowed for itself.
-        if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
-            allow(&entry.path(), kept, allowed);
-        }
     }
 }
 
@@ -131,16 +156,20 @@ mod tests {
             std::fs::create_dir_all(at(name)).unwrap();
         }
         std::os::unix::fs::symlink(at("home/keys"), at("home/alias")).unwrap();
-        let mut allowed = Vec::new();
-        allow(top.path(), &[&at("home/keys"), &at("home/work")], &mut allowed);
-        allowed.sort();
-        assert_eq!(allowed, [at("etc"), at("home/repo")]);
+        let allowed = |names: &[&str], by: &dyn Fn(&Kept, &mut Vec<PathBuf>)| {
+            let (paths, mut allowed): (Vec<_>, _) = (names.iter().map(|name| at(name)).collect(), Vec::new());
+            by(&Kept::of(&paths), &mut allowed);
+            allowed.sort();
+            allowed
+        };
+        let both = ["home/keys", "home/work"];
+        assert_eq!(allowed(&both, &|kept, found| kept.allow(top.path(), found)), [at("etc"), at("home/repo")]);
         // A folder that is open inside of a closed one.
-        let mut allowed = Vec::new();
-        allow_inside(&at("home/work/deep"), &[&at("home/work")], &mut allowed);
-        assert_eq!(allowed, [at("home/work/deep")]);
-        allowed.clear();
-        allow(&at("home/keys"), &[&at("home/keys")], &mut allowed);
-        assert!(allowed.is_empty());
+        let deep = allowed(&["home/work"], &|kept, found| kept.allow_inside(&at("home/work/deep"), found));
+        assert_eq!(deep, [at("home/work/deep")]);
+        assert!(allowed(&["home/keys"], &|kept, found| kept.allow(&at("home/keys"), found)).is_empty());
+        // By whatever name it is come to.
+        let named = at("home/repo/../keys");
+        assert!(allowed(&["home/keys"], &|kept, found| kept.allow(&named, found)).is_empty());
     }
 }
