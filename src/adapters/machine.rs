@@ -61,6 +61,18 @@ pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The home of this user as the system knows it (passwd(5)), whatever HOME says.
+#[must_use]
+pub fn known_home() -> Option<PathBuf> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let own = user().to_string();
+    let home = users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&own.as_str())).then(|| fields.get(5).copied()).flatten()
+    });
+    home.filter(|home| home.len() > 1 && home.starts_with('/')).map(PathBuf::from)
+}
+
 /// Whether this user may make files in a folder.
 #[must_use]
 pub fn may_write(folder: &Path) -> bool {

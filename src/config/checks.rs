@@ -108,7 +108,7 @@ impl Layers {
         for key in [WRITABLE, SHARED, READABLE, HIDDEN] {
             for path in self.texts(key) {
                 let below = path.strip_prefix('/').or_else(|| path.strip_prefix("~/"));
-                if below.is_none_or(|path| path.split('/').any(|part| part == "..")) {
+                if below.is_none_or(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
                     let message =
                         format!("must name absolute paths, or paths of your home (`~/…`); `{path}` is neither");
                     problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });

@@ -30,6 +30,13 @@ pub const SOCKETS: &[&str] = &[
     "/run/systemd/private",
     "/run/snapd.socket",
     "/run/libvirt/libvirt-sock",
+    "/run/libvirt/virtqemud-sock",
+    "/run/buildkit/buildkitd.sock",
+    "/var/lib/lxd/unix.socket",
+    "/var/lib/incus/unix.socket",
+    "~/.docker/run/docker.sock",
+    "~/.docker/desktop/docker.sock",
+    "~/.colima/default/docker.sock",
 ];
 
 /// Variables that name such a socket of the person: a path, or `unix:path=…` or `unix://…`.
@@ -98,26 +105,48 @@ pub fn is_made(name: &str, has: impl Fn(&str) -> bool) -> bool {
     MADE_BY.iter().find(|(known, _)| *known == name).is_none_or(|(_, programs)| programs.iter().any(|name| has(name)))
 }
 
-/// The path of a socket in the value of such a variable.
+/// The paths of sockets in the value of a variable that names some: a plain path (`SSH_AUTH_SOCK`; with more after a colon for
+/// gpg), `unix://PATH`, or addresses of D-Bus (its specification, "Server Addresses").
 #[must_use]
-pub fn socket_path(value: &str) -> Option<&str> {
-    let unix = value.strip_prefix("unix:path=").or_else(|| value.strip_prefix("unix://")).unwrap_or(value);
-    let path = unix.split([',', ':']).next()?;
-    path.starts_with('/').then_some(path)
+pub fn socket_paths(name: &str, value: &str) -> Vec<String> {
+    let plain = match name {
+        "GPG_AGENT_INFO" => value.split(':').next().unwrap_or_default(),
+        _ => value.strip_prefix("unix://").unwrap_or(value),
+    };
+    let addresses = value.split(';').filter_map(|address| address.strip_prefix("unix:"));
+    let paths = addresses.flat_map(|address| address.split(',')).filter_map(|pair| pair.strip_prefix("path="));
+    let paths = paths.map(unescape).chain([plain.to_owned()]);
+    paths.filter(|path| path.starts_with('/')).collect()
+}
+
+/// Text with `%20` and the like.
+fn unescape(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::socket_path;
+    use super::socket_paths;
 
     #[test]
     fn sockets_are_found_in_what_names_them() {
-        assert_eq!(socket_path("/tmp/ssh-x/agent.1"), Some("/tmp/ssh-x/agent.1"));
-        assert_eq!(socket_path("unix:path=/run/user/7/bus,guid=0a"), Some("/run/user/7/bus"));
-        assert_eq!(socket_path("unix:///run/user/7/docker.sock"), Some("/run/user/7/docker.sock"));
-        assert_eq!(socket_path("/run/gpg:0:1"), Some("/run/gpg"));
+        let ssh = |value| socket_paths("SSH_AUTH_SOCK", value);
+        assert_eq!(ssh("/tmp/ssh-x/agent.1"), ["/tmp/ssh-x/agent.1"]);
+        assert_eq!(ssh("/a:b/c,d"), ["/a:b/c,d"]);
+        let bus = |value| socket_paths("DBUS_SESSION_BUS_ADDRESS", value);
+        assert_eq!(bus("unix:path=/run/user/7/bus,guid=0a"), ["/run/user/7/bus"]);
+        assert_eq!(bus("unix:guid=0a,path=/run/a%20b;unix:path=/c"), ["/run/a b", "/c"]);
+        assert_eq!(socket_paths("DOCKER_HOST", "unix:///run/user/7/docker.sock"), ["/run/user/7/docker.sock"]);
+        assert_eq!(socket_paths("GPG_AGENT_INFO", "/run/gpg:0:1"), ["/run/gpg"]);
         for none in ["tcp://10.0.0.1:2375", "unix:abstract=/tmp/x", ""] {
-            assert_eq!(socket_path(none), None, "{none}");
+            assert!(bus(none).is_empty(), "{none}");
         }
     }
 }

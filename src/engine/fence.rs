@@ -15,11 +15,11 @@ use crate::adapters::host::command::{ChildGuard, CommandLine};
 use crate::adapters::host::probe::{Flavour, Isolation};
 use crate::adapters::host::rundir::{Caps, Exit, Fence, RunSpec, parse_exit, prepare, trial_text};
 use crate::adapters::host::supervisor::{CONFINE, FLAG, MOUNTED, OURSELVES};
-use crate::adapters::machine::{Scratch, find_program, user};
+use crate::adapters::machine::{Scratch, find_program, known_home, user};
 use crate::adapters::workspace::layout::{slot_of, temporary_folder};
 use crate::config::Settings;
 use crate::domain::fence::{
-    BUILT, DEVICES, DOWNLOADED, MEMORY, SOCKET_VARIABLES, SOCKETS, TEMPORARY, is_made, socket_path,
+    BUILT, DEVICES, DOWNLOADED, MEMORY, SOCKET_VARIABLES, SOCKETS, TEMPORARY, is_made, socket_paths,
 };
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ impl Fenced {
             Self::Mounts(gaps) => Some(gaps.join("; ")).filter(|told| !told.is_empty()),
             Self::Rules(why, gaps) => {
                 let rules = format!(
-                    "the fence is one of rules (Landlock), since {why}: /tmp is everybody's, sockets can be reached, programs that mount fail"
+                    "the fence is one of rules (Landlock), since {why}: /tmp is everybody's, sockets and modes of files can be reached, programs that mount fail"
                 );
                 Some([&[rules], &gaps[..]].concat().join("; "))
             }
@@ -269,18 +269,10 @@ impl<'a> Machine<'a> {
         let mut places = there(TEMPORARY.iter().map(PathBuf::from));
         // The usual one first.
         places.sort_by_key(|place| TEMPORARY.iter().position(|usual| Path::new(usual) == place));
-        let named = |names: &[String]| there(names.iter().filter_map(|name| self.named(name)));
-        let mut asked = named(&self.settings.sandbox.shared);
-        asked.extend(self.caches(&self.settings.verification.env));
-        if home == Home::Users {
-            asked.extend(named(&self.settings.sandbox.writable));
-            asked.extend(self.caches(&self.settings.agent.env));
-        }
-        let mut readable = named(&self.settings.sandbox.readable);
-        let shown = |path: &PathBuf| readable.contains(path) || asked.contains(path);
-        let keys = there(self.settings.sandbox.hidden.iter().filter_map(|name| self.named(name)).chain(self.sockets()));
-        let (mut closed, hidden): (Vec<_>, Vec<_>) =
-            keys.into_iter().filter(|key| !shown(key)).partition(|key| key.is_dir());
+        let sandbox = &self.settings.sandbox;
+        let asked = self.asked(home);
+        let mut readable = there(sandbox.readable.iter().filter_map(|name| self.named(name)));
+        let (mut closed, hidden): (Vec<_>, Vec<_>) = self.kept().into_iter().partition(|key| key.is_dir());
         // A command line that names a key does not show it.
         let named: Vec<PathBuf> = reach.readable.iter().map(|path| own(path)).collect();
         let named = named.into_iter().filter(|path| !closed.iter().chain(&hidden).any(|key| path.starts_with(key)));
@@ -288,7 +280,7 @@ impl<'a> Machine<'a> {
         closed.extend(there(self.closed.map(Path::to_owned)));
         let mut writable = vec![own(slot)];
         writable.extend(reach.writable.iter().map(|path| own(path)));
-        writable.extend(asked);
+        writable.extend(asked.iter().cloned());
         if user() == 0 && self.isolation != Isolation::PidNamespace(Flavour::User) {
             closed.push("/dev".into());
             writable.extend(there(DEVICES.iter().map(PathBuf::from)));
@@ -297,8 +289,20 @@ impl<'a> Machine<'a> {
         readable.retain(|path| !writable.contains(path));
         let facts = self.facts;
         let home = self.env.home().map(own).filter(|home| !writable.contains(home));
-        let ground = [Some(facts.common_dir.clone()), Some(facts.toplevel.clone()), home];
-        readable.extend(there(ground.into_iter().flatten().chain(named)));
+        let ground = [facts.common_dir.clone(), facts.toplevel.clone()].into_iter().chain(self.lenders());
+        let ground = there(ground);
+        // The way to what is kept inside of something that may be written is mounted, and so is not renamed.
+        let kept = || closed.iter().chain(&hidden).chain(&ground);
+        let mut ways = Vec::new();
+        for root in &asked {
+            for path in kept().filter(|path| path.starts_with(root)) {
+                ways.extend(path.ancestors().skip(1).take_while(|above| above != root).map(Path::to_owned));
+            }
+        }
+        let shut =
+            |way: &PathBuf| kept().any(|kept| way.starts_with(kept) && asked.iter().any(|root| kept.starts_with(root)));
+        writable.extend(there(ways).into_iter().filter(|way| !shut(way)));
+        readable.extend(there(ground.into_iter().chain(home).chain(named)));
         places.retain(|place| !writable.contains(place));
         // Everything else can be read where it is, and not be written.
         let memory = there([PathBuf::from(MEMORY)]);
@@ -307,31 +311,93 @@ impl<'a> Machine<'a> {
         readable.retain(covered);
         let private = places.into_iter().map(|place| (own(temporary), place)).collect();
         let cap = |number: u64| Some(number).filter(|number| *number > 0);
-        let caps =
-            Caps { memory: cap(self.settings.sandbox.max_memory), processes: cap(self.settings.sandbox.max_processes) };
+        let caps = Caps { memory: cap(sandbox.max_memory), processes: cap(sandbox.max_processes) };
         Fence { private, memory, closed, writable, readable, hidden, caps }
+    }
+
+    /// What is asked to be written beside slot and result. What lies in something that agents may write is part of that, and not
+    /// looked up by itself: an agent could have put a link there.
+    fn asked(&self, home: Home) -> Vec<PathBuf> {
+        let sandbox = &self.settings.sandbox;
+        let named = |names: &[String]| -> Vec<PathBuf> { names.iter().filter_map(|name| self.named(name)).collect() };
+        let (writable, shared) = (named(&sandbox.writable), named(&sandbox.shared));
+        let mut asked = shared.clone();
+        asked.extend(self.caches(&self.settings.verification.env));
+        if home == Home::Users {
+            asked.extend(writable.iter().cloned());
+            asked.extend(self.caches(&self.settings.agent.env));
+        }
+        let roots = || writable.iter().chain(&shared);
+        asked.retain(|path| !roots().any(|root| path != root && path.starts_with(root)));
+        let kept = self.kept();
+        let mut asked = there(asked);
+        // Only its own name in the settings shows what is hidden, no link to it.
+        asked.retain(|path| !kept.iter().any(|key| path.starts_with(key)));
+        asked
+    }
+
+    /// What runs may not read, by its real path.
+    fn kept(&self) -> Vec<PathBuf> {
+        let sandbox = &self.settings.sandbox;
+        let named = |name: &&String| {
+            [&sandbox.readable, &sandbox.writable, &sandbox.shared].iter().any(|list| list.contains(name))
+        };
+        let hidden = sandbox.hidden.iter().filter(|name| !named(name));
+        let hidden = hidden.flat_map(|name| self.homes().filter_map(move |home| expand(name, Some(home))));
+        let shown = there(sandbox.readable.iter().filter_map(|name| self.named(name)));
+        let mut kept = there(hidden.chain(self.sockets()));
+        kept.retain(|key| !shown.contains(key));
+        kept
+    }
+
+    /// Stores whose objects the repository borrows, and theirs in turn (gitrepository-layout(5)).
+    fn lenders(&self) -> Vec<PathBuf> {
+        let mut found = vec![self.facts.common_dir.join("objects")];
+        for next in 0.. {
+            let Some(store) = found.get(next).cloned() else { break };
+            let list = files::read_untrusted(&store.join("info/alternates"), LONGEST_REASON).unwrap_or_default();
+            let more: Vec<PathBuf> =
+                list.lines().filter(|line| !line.starts_with('#')).map(|line| store.join(line)).collect();
+            found.extend(there(more).into_iter().filter(|more| !found.contains(more)).collect::<Vec<_>>());
+        }
+        found.split_off(1)
+    }
+
+    /// The home that the environment names, and that which the system knows: keys may be in either.
+    fn homes(&self) -> impl Iterator<Item = PathBuf> {
+        let named = self.env.home().map(Path::to_owned);
+        let known = known_home().filter(|known| named.as_ref() != Some(known));
+        named.into_iter().chain(known)
     }
 
     /// A path of the settings: absolute, or of the home.
     fn named(&self, name: &str) -> Option<PathBuf> {
-        match name.strip_prefix("~/") {
-            Some(rest) => self.env.home().map(|home| home.join(rest)),
-            None => Some(PathBuf::from(name)).filter(|path| path.is_absolute()),
-        }
+        expand(name, self.env.home().map(Path::to_owned))
     }
 
     /// Folders that tools are told of by variables of these names, which runs get.
     fn caches(&self, given: &[String]) -> Vec<PathBuf> {
         let known = BUILT.iter().chain(DOWNLOADED).filter(|name| given.iter().any(|given| given == *name));
         let folders = known.filter_map(|name| self.env.var(name)).map(PathBuf::from);
-        there(folders.filter(|folder| folder.is_absolute() && folder.is_dir()))
+        folders.filter(|folder| folder.is_absolute() && folder.is_dir()).collect()
     }
 
-    fn sockets(&self) -> impl Iterator<Item = PathBuf> {
-        let named = SOCKET_VARIABLES.iter().filter_map(|name| self.env.var(name)?.to_str());
-        let named = named.filter_map(socket_path).map(PathBuf::from);
+    fn sockets(&self) -> Vec<PathBuf> {
+        let told = SOCKET_VARIABLES.iter().filter_map(|name| Some((*name, self.env.var(name)?.to_str()?)));
+        let told = told.flat_map(|(name, value)| socket_paths(name, value)).map(PathBuf::from);
         let session = PathBuf::from(format!("/run/user/{}", user()));
-        SOCKETS.iter().map(PathBuf::from).chain(named).chain([session])
+        let usual = SOCKETS.iter().filter_map(|name| self.named(name));
+        let all = usual.chain(told).chain([session]);
+        let shown: Vec<PathBuf> = self.settings.sandbox.readable.iter().filter_map(|name| self.named(name)).collect();
+        all.filter(|path| !shown.contains(path)).collect()
+    }
+}
+
+/// A name of the settings as a path: absolute, or of this home.
+pub(super) fn expand(name: &str, home: Option<PathBuf>) -> Option<PathBuf> {
+    match name.strip_prefix("~/") {
+        Some(rest) => home.map(|home| home.join(rest)),
+        None => Some(PathBuf::from(name)).filter(|path| path.is_absolute()),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::adapters::host::rundir::{Fence, Mount};
 use crate::adapters::host::supervisor::OURSELVES;
 use crate::adapters::machine::Scratch;
 use crate::adapters::store::place::StateDir;
-use crate::adapters::workspace::home::{Census, Homes, LONGEST, Layers, census, look, shorten};
+use crate::adapters::workspace::home::{Census, Homes, LONGEST, Layers, Part, census, look, shorten};
 use crate::adapters::workspace::layout::{home_folder, layers_folder, slot_of, temporary_folder};
 use crate::config::Settings;
 use sha2::{Digest, Sha256};
@@ -70,20 +70,17 @@ pub async fn survey(
     let apart = [state.root().to_owned(), pool.to_owned(), facts.common_dir.clone()];
     let mut parts = env.home().map(|home| look(home, &settings.verification.home, &apart)).unwrap_or_default();
     for list in [&mut parts.folders, &mut parts.links, &mut parts.files] {
-        list.retain(|part| !is_kept(&part.name, settings));
+        list.retain(|part| !env.home().is_some_and(|home| is_kept(part, home, settings)));
     }
     Homes::find(parts, isolation, Path::new(OURSELVES), scratch).await
 }
 
 /// Whether a file or folder of the home is one that runs may not read: a copy of it in another HOME would be a way around that.
-fn is_kept(name: &Path, settings: &Settings) -> bool {
+fn is_kept(part: &Part, home: &Path, settings: &Settings) -> bool {
     let sandbox = &settings.sandbox;
-    let above = |names: &[String]| {
-        names
-            .iter()
-            .any(|named| named.strip_prefix("~/").is_some_and(|named| name.starts_with(named.trim_end_matches('/'))))
-    };
-    let asked = settings.verification.home.iter().any(|named| name.starts_with(named.trim_end_matches('/')));
+    let real = |name: &String| fence::expand(name, Some(home.to_owned())).and_then(|path| path.canonicalize().ok());
+    let above = |names: &[String]| names.iter().filter_map(real).any(|named| part.real.starts_with(named));
+    let asked = settings.verification.home.iter().any(|named| part.name.starts_with(named.trim_end_matches('/')));
     sandbox.is_on() && above(&sandbox.hidden) && !above(&sandbox.readable) && !asked
 }
 

@@ -3,6 +3,7 @@
 
 use super::support::fence::Fence;
 use super::support::night::{Night, unit};
+use std::path::Path;
 
 /// A script that tries each line and says in `told`, a file of the workspace, whether it worked.
 fn tries(lines: &[&str]) -> String {
@@ -227,6 +228,7 @@ fn p6_where_nothing_can_be_mounted_rules_are_the_fence() {
             "touch $MC_WORKSPACE/../../x",
             "mknod device b 7 0",
             "mount -t tmpfs none /mnt",
+            "hostname $(hostname)",
             "kill -0 $PPID",
         ];
         night
@@ -312,7 +314,8 @@ fn p10_a_run_takes_no_more_than_the_settings_allow() {
         assert_eq!(could(lines[3]), !holds, "{told}\n{report}");
         assert_eq!(night.mc(&["doctor"]).text().contains("max_processes does not hold"), !holds);
         let groups = "cut -d: -f2- /proc/self/cgroup | tr : / | while read p; do ls -d /sys/fs/cgroup/$p/mc-run-*; done 2>/dev/null";
-        assert_eq!(night.sh(&format!("({groups}) || true")), "");
+        // Those of other tests come and go.
+        night.until(&format!("test -z \"$({groups})\""));
     }
 }
 
@@ -353,4 +356,84 @@ fn p6_whatever_the_settings_run_is_behind_the_fence() {
         assert_eq!(night.sh("cat ~/ran/wrote 2>/dev/null || true"), "");
         assert_eq!(ran, "accept agent check fingerprint setup stage unit verify", "{}", night.report());
     }
+}
+
+#[test]
+fn p6_nothing_an_agent_leaves_opens_a_place_to_the_next_run() {
+    for mut night in everybody() {
+        night.sh(
+            "mkdir -p ~/.ssh ~/.cache ~/w/git ~/w/deep && echo secret >~/.ssh/id && echo secret >~/w/git/credentials",
+        );
+        night.var("UV_CACHE_DIR", night.home().join(".cache/uv").to_str().unwrap());
+        night.without_oracle("its test writes through the link where nothing keeps it from that");
+        let settings = "[target.verification]\ncommand = \"sh run.sh\"\nenv = [\"UV_CACHE_DIR\"]\n[agent]\nenv = [\"UV_CACHE_DIR\"]\n\
+                        [sandbox]\nwritable = [\"~/.cache\", \"~/w\"]\nhidden = [\"~/.ssh\", \"~/w/git/credentials\"]\n";
+        night.write("mission-control.toml", settings);
+        let home = night.home().display().to_string();
+        night.write(
+            "tests/alpha.sh",
+            format!("touch {home}/.cache/uv/verified 2>/dev/null; ! test -e {home}/verified\n"),
+        );
+        night.commit("a cache by a variable");
+        let leaves = unit("leaves", "ln -s ~/ ~/.cache/uv; mv ~/w/git ~/w/git2; touch leaves");
+        night.mission(&leaves).exits(0);
+        night.sh("rm -rf ~/.cache/uv; ln -s $HOME ~/.cache/uv");
+        let lines =
+            ["grep secret ~/.cache/uv/.ssh/id", "echo x >~/.cache/uv/.bashrc", "grep -r secret ~/w", "ls ~/w/git2"];
+        night.mission(&unit("finds", &tries(&lines))).exits(0);
+        assert_eq!(told(&night).matches("could not: ").count(), lines.len(), "{}", told(&night));
+        assert!(night.holds("test ! -e ~/.bashrc -a ! -e ~/verified"));
+    }
+}
+
+#[test]
+fn p6_a_run_inherits_nothing_and_keys_are_hidden_without_home() {
+    for night in everybody() {
+        night.sh("mkdir -p ~/.ssh && echo secret >~/.ssh/id");
+        let lines = [
+            "grep secret /proc/self/fd/20/.ssh/id",
+            "echo x >/proc/self/fd/20/x",
+            "grep -q . /proc/1/fd/2",
+            "echo x >/proc/1/fd/2",
+        ];
+        let plan = night.plan(&unit("a", &tries(&lines)));
+        night.sh(&format!(
+            "bash -c 'exec 20<\"$HOME\"; exec {} mission start --plan {plan}'",
+            night.program().display()
+        ));
+        assert_eq!(told(&night).matches("could not: ").count(), lines.len(), "{}", told(&night));
+    }
+    // The home that the system knows is looked through as well.
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let own = rustix::process::geteuid().as_raw().to_string();
+    let home =
+        users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|f| f[2] == own).map(|f| f[5].to_owned());
+    let Some(home) = home.filter(|home| Path::new(home).join(".gitconfig").exists()) else { return };
+    let night = Night::new().within(Fence::Defaults);
+    night.settings("sh run.sh", "[sandbox]\nhidden = [\"\\u007E/.gitconfig\"]");
+    night.mission(&unit("a", &tries(&[&format!("grep . {home}/.gitconfig")]))).exits(0);
+    assert!(told(&night).starts_with("could not"), "{}", told(&night));
+}
+
+#[test]
+fn p10_root_does_not_raise_its_own_limits() {
+    let night = Night::new().within(Fence::Defaults);
+    night.write("crowd.py", "import subprocess\nfor n in range(60):\n    subprocess.Popen(['sleep', '60'])\n");
+    night.settings("sh run.sh", "[sandbox]\nmax_processes = 25");
+    let raise = "unshare -C -m sh -c \"mount -t cgroup -o pids none /mnt || mount -t cgroup2 none /mnt; echo max >/mnt/pids.max; mkdir /mnt/mine\"";
+    night.mission(&unit("a", &format!("{raise} 2>/dev/null; {}", tries(&["python3 crowd.py"])))).exits(0);
+    let holds = !night.report().contains("max_processes does not hold");
+    assert_eq!(told(&night).starts_with("could not"), holds, "{}", told(&night));
+    let left =
+        "cut -d: -f2- /proc/self/cgroup | tr : / | while read p; do ls -d /sys/fs/cgroup/$p/mc-run-*; done 2>/dev/null";
+    night.until(&format!("test -z \"$({left})\""));
+}
+
+#[test]
+fn a_source_that_borrows_below_tmp_is_whole_inside() {
+    let night = Night::new().within(Fence::Defaults);
+    let lender = tempfile::Builder::new().prefix("mc-lender-").tempdir_in("/tmp").unwrap();
+    let path = lender.path().display();
+    night.sh(&format!("git clone -q --bare . {path}/base && echo {path}/base/objects >.git/objects/info/alternates && git repack -adlq"));
+    night.mission(&unit("a", "git fsck --connectivity-only && git log -1 && touch a")).exits(0);
 }

@@ -267,7 +267,7 @@ impl Night {
         finish(self.command("/bin/sh", &self.repo()).args(["-ec", script]), DEADLINE).code == 0
     }
 
-    fn program(&self) -> PathBuf {
+    pub fn program(&self) -> PathBuf {
         if self.ordinary { self.home().join("mc") } else { env!("CARGO_BIN_EXE_mc").into() }
     }
 

@@ -12,6 +12,7 @@ use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
     Scope, path_beneath_rules,
 };
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -29,6 +30,22 @@ const SCOPES: ABI = ABI::V6;
 
 /// Where the devices are.
 const DEV: &str = "/dev";
+
+/// What root can do to a machine beside its files (capabilities(7)).
+const OF_THE_MACHINE: [CapabilitySet; 12] = [
+    CapabilitySet::SYS_ADMIN,
+    CapabilitySet::SYS_MODULE,
+    CapabilitySet::SYS_BOOT,
+    CapabilitySet::SYS_TIME,
+    CapabilitySet::SYS_RAWIO,
+    CapabilitySet::SYS_PTRACE,
+    CapabilitySet::SYS_RESOURCE,
+    CapabilitySet::NET_ADMIN,
+    CapabilitySet::MKNOD,
+    CapabilitySet::SYSLOG,
+    CapabilitySet::BPF,
+    CapabilitySet::PERFMON,
+];
 
 /// What is allowed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -113,6 +130,10 @@ pub(super) fn confine(file: &Path, argv: &[&OsStr]) -> Result<u8, String> {
     // `/dev/stdout` is opened anew by whoever names it.
     rules.write.push(file.with_file_name("out.log"));
     restrict(&rules)?;
+    // Files are not all that root can change. Who is not root has none of these.
+    for right in OF_THE_MACHINE {
+        let _ = remove_capability_from_bounding_set(right);
+    }
     let gaps = limits::take_alone(&fence.caps);
     let Some((program, args)) = argv.split_first() else {
         let mut out = std::io::stdout();

@@ -101,10 +101,20 @@ pub(super) fn raise(fence: &Fence, mounts: &[Mount]) -> Result<(), String> {
             }
         }
     }
+    terminals();
     for path in &fence.closed {
         remount(path, MountFlags::NOSUID | MountFlags::NODEV).or_else(skip_absent)?;
     }
     fence.hidden.iter().try_for_each(|path| hide(path))
+}
+
+/// Gives the run terminals of its own, where the kernel does: through those of a person keys could be read and written.
+fn terminals() {
+    let place = Path::new("/dev/pts");
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    if DirBuilder::new().recursive(true).create(place).is_ok() {
+        let _ = mount("devpts", place, "devpts", flags, c"newinstance,ptmxmode=0666,mode=620");
+    }
 }
 
 /// Makes read-only what of `/proc` root could change the machine with. No other `/proc` can be mounted from then on: the kernel

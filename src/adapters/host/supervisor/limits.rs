@@ -16,6 +16,9 @@ const PREFIX: &str = "mc-run-";
 /// Our own processes in a run's group: its pid 1, and in a user namespace the supervisor.
 const OWN: u64 = 2;
 
+/// The group of the run's own processes, in that with the limit: as the root of what they see of groups it is all they can change.
+const INNER: &str = "in";
+
 /// An empty group that is as old belongs to nobody any more.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
@@ -70,8 +73,8 @@ pub(super) fn leave(caps: &Caps, cookie: &str) {
     for (place, _) in kinds.into_iter().flatten().flat_map(|kind| places(&table, kind)) {
         let group = place.join(format!("{PREFIX}{cookie}"));
         // The kernel takes a moment to see that nobody is in it.
-        let gone = || !group.exists() || fs::remove_dir(&group).is_ok();
-        for _ in 0..20 {
+        let gone = || !group.exists() || remove(&group).is_ok();
+        for _ in 0..300 {
             if gone() {
                 break;
             }
@@ -85,13 +88,14 @@ fn join(table: &str, kind: &Kind, limit: u64, cookie: &str) -> bool {
     places(table, kind).into_iter().any(|(place, file)| {
         forget(&place);
         let group = place.join(format!("{PREFIX}{cookie}"));
-        let made = fs::create_dir(&group).is_ok();
+        let inner = group.join(INNER);
+        let made = fs::create_dir_all(&inner).is_ok();
         // `0` is whoever writes it.
         let joined = fs::write(group.join(file), limit.to_string())
-            .and_then(|()| fs::write(group.join("cgroup.procs"), "0"))
+            .and_then(|()| fs::write(inner.join("cgroup.procs"), "0"))
             .is_ok();
         if made && !joined {
-            let _ = fs::remove_dir(&group);
+            let _ = remove(&group);
         }
         joined
     })
@@ -103,9 +107,17 @@ fn forget(place: &Path) {
     for group in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
         let old = group.metadata().and_then(|meta| meta.modified()).ok().and_then(|made| made.elapsed().ok());
         if old.is_some_and(|old| old > FORGOTTEN) {
-            let _ = fs::remove_dir(group.path());
+            let _ = remove(&group.path());
         }
     }
+}
+
+/// Removes a group with the groups in it, which a run may have made.
+fn remove(group: &Path) -> std::io::Result<()> {
+    for inner in fs::read_dir(group)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove(&inner.path())?;
+    }
+    fs::remove_dir(group)
 }
 
 /// Where a group may be made, with the file that limits it: in version 1 below our own group of that controller, in version 2

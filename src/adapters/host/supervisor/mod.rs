@@ -33,10 +33,6 @@ pub const CONFINE: &str = "confine";
 /// This very program, even after its file was replaced.
 pub const OURSELVES: &str = "/proc/self/exe";
 
-/// `O_CLOEXEC` as `/proc/PID/fdinfo` shows it (proc_pid_fdinfo(5), asm-generic/fcntl.h; the same on every Linux that Rust has
-/// a tier 1 or 2 target for but SPARC and Alpha).
-const CLOSE_ON_EXEC: u32 = 0o2_000_000;
-
 /// Exit code when a stage cannot do its work; the reason is on standard error.
 const BROKEN: u8 = 125;
 
@@ -47,6 +43,7 @@ pub fn main(args: &[OsString]) -> Option<u8> {
     if first != FLAG {
         return None;
     }
+    close_strangers();
     let words: Vec<&OsStr> = rest.iter().map(OsString::as_os_str).collect();
     let done = match words.as_slice() {
         [dir, stage] if *stage == "run" => watch::run(Path::new(dir)),
@@ -67,18 +64,8 @@ pub fn main(args: &[OsString]) -> Option<u8> {
 /// A stage as a command of this program, with no environment. Standard error goes where ours goes.
 fn stage(first: &OsStr, stage: &str) -> Command {
     use std::os::unix::process::CommandExt;
-    let strangers: String = strangers().iter().map(|digit| format!(" {digit}<&-")).collect();
-    let mut command = if strangers.is_empty() {
-        let mut command = Command::new(OURSELVES);
-        command.arg0("mc");
-        command
-    } else {
-        // Closing a descriptor that is only known by its number takes a shell.
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(format!("exec{strangers}; exec \"$@\"")).arg("mc").arg(for_others());
-        command
-    };
-    command.arg(FLAG).arg(first).arg(stage).env_clear().stdin(Stdio::null());
+    let mut command = Command::new(OURSELVES);
+    command.arg0("mc").arg(FLAG).arg(first).arg(stage).env_clear().stdin(Stdio::null());
     command
 }
 
@@ -90,15 +77,15 @@ pub fn for_others() -> PathBuf {
     named.unwrap_or_else(|| format!("/proc/{}/exe", std::process::id()).into())
 }
 
-/// Descriptors from 3 to 9 that whoever started `mc` left open: the program would keep locks and pipes of others. A shell
-/// cannot close larger ones.
-fn strangers() -> Vec<u32> {
-    let inherited = |number: &u32| {
-        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
-        Some(u32::from_str_radix(flags.trim(), 8).ok()? & CLOSE_ON_EXEC == 0)
-    };
-    (3..=9).filter(|number| inherited(number) == Some(true)).collect()
+/// Closes what whoever started `mc` left open: the program would keep locks and pipes of others, and through a folder it would come
+/// around its fence. Nothing of ours is open yet.
+fn close_strangers() {
+    let listed = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<i32> = listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in open.into_iter().filter(|number| *number > 2) {
+        // The listing itself is closed by now.
+        let _ = nix::unistd::close(number);
+    }
 }
 
 /// The pid namespace of an isolation, if it is one; a supervisor of this form makes the first two only.

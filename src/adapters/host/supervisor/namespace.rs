@@ -81,6 +81,11 @@ pub(super) fn settle(mounts: impl FnOnce() -> Result<(), String>) -> Result<(), 
 pub(super) fn raise(settings: &Settings) -> Result<Vec<String>, String> {
     let Some(fence) = &settings.fence else { return Ok(Vec::new()) };
     let gaps = limits::take(&fence.caps, &settings.cookie);
+    if fence.caps.memory.is_some() || fence.caps.processes.is_some() {
+        leave(UnshareFlags::NEWCGROUP, "make a namespace of cgroups")?;
+    }
+    // Queues and shared memory of others have numbers, not paths (ipc_namespaces(7)).
+    leave(UnshareFlags::NEWIPC, "make an IPC namespace")?;
     fence::raise(fence, &settings.mounts)?;
     match is_roots(settings) {
         true => fence::protect_machine().map(|()| gaps),
@@ -151,6 +156,11 @@ pub(super) fn init(dir: &Path) -> Result<u8, String> {
         // The supervisor is gone: nothing of this run was put on record.
         return Ok(BROKEN);
     }
+    // Nothing of the machine stays open, and nobody inside looks into this process.
+    if let Ok(nothing) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stderr(nothing);
+    }
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let program = match program.start() {
         Ok(program) => program,
         Err(code) => return Ok(code),

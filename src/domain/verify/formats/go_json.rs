@@ -21,14 +21,15 @@ pub fn read(output: &str) -> TestResults {
     said(output).results("go test -json")
 }
 
+/// One line of `go test -json` (`go doc test2json`).
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
-struct Event {
-    action: String,
-    package: String,
-    test: String,
-    output: String,
+pub(super) struct Event {
+    pub(super) action: String,
+    pub(super) package: String,
+    pub(super) test: String,
+    pub(super) output: String,
     failed_build: String,
 }
 

@@ -3,10 +3,9 @@
 //! Promises: a part belongs to the test that the mark names, never to another one; what is kept of all tests together is bounded,
 //! and each has its share. Of formats whose reader meets the words of a test beside its result (TAP, JUnit XML), the reader keeps them.
 
-use super::{Format, jest, nextest, shorten};
+use super::{Format, go_json, jest, nextest, shorten};
 use crate::domain::verify::results::{TestResult, TestStatus, WHOLE_SUITE};
 use crate::domain::verify::telling;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most bytes that are kept of one test, and of all of one output together.
@@ -209,19 +208,9 @@ fn go(output: &str, parts: &mut Parts) {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
-struct Event {
-    action: String,
-    package: String,
-    test: String,
-    output: String,
-}
-
 fn go_json(output: &str, parts: &mut Parts) {
     for line in output.lines().filter(|line| line.starts_with('{') && line.contains("\"output\"")) {
-        let Ok(event) = serde_json::from_str::<Event>(line) else { continue };
+        let Ok(event) = serde_json::from_str::<go_json::Event>(line) else { continue };
         let line = event.output.trim_end();
         if event.action != "output" || line.starts_with("=== ") {
             continue;
