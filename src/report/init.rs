@@ -86,6 +86,12 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
             lines.extend(said.map(|line| row("", &format!("  | {line}"))));
         }
     }
+    let notes = snapshot.iter().flat_map(|snapshot| snapshot.stages.iter().filter_map(StageResult::exit_only));
+    lines.extend(
+        notes.map(|note| {
+            row("note", &format!("{note}; let it name its tests (TAP, JUnit reports, a verbose reporter)"))
+        }),
+    );
     let without = snapshot.is_some_and(|snapshot| snapshot.stages.len() != kept.stages.len());
     let without = if without { ", without what is left out" } else { "" };
     let all = snapshot.map(|_| format!("{}{without}", tests(&kept.summary())));

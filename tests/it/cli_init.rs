@@ -317,6 +317,15 @@ fn variables_of_the_network_are_named_and_what_decides_is_offered() {
 }
 
 #[test]
+fn p7_tests_that_are_not_named_are_said_to_be_so() {
+    let told = "stage tests tells its exit code only: tests that disappear or are skipped go unseen";
+    let night = repository(&[("Makefile", "test:\n")], &[("make", "echo '2 passing'")]);
+    night.mc(&["init"]).exits(0).says(&["baseline  passes", told]);
+    let night = repository(&[("Makefile", "test:\n")], &[("make", TAP)]);
+    night.mc(&["init"]).exits(0).does_not_say(&["exit code only"]);
+}
+
+#[test]
 fn an_environment_file_is_copied_only_when_git_ignores_it() {
     let night = repository(&[("Makefile", "test:\n"), (".gitignore", ".env\n")], &[("make", "test -e .env")]);
     night.write(".env", "SECRET=1\n");

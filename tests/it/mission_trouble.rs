@@ -3,6 +3,7 @@
 
 use super::support::fence::Fence;
 use super::support::night::{Night, Running, unit};
+use super::support::world::until;
 
 const UNITS: usize = 8;
 
@@ -16,7 +17,8 @@ fn night(circuit_after: &str) -> Night {
 
 /// Starts units that wait for `~/go`, of which some have begun.
 fn begin(night: &Night) -> Running {
-    let script = |n| format!("touch ~/up-{n}; while [ ! -e ~/go ]; do sleep 0.02; done; echo {n} > u{n}.txt");
+    let script =
+        |n| format!("touch ~/up-{n}; while [ ! -e ~/go ]; do sleep 0.02; done; echo {n} > u{n}.txt; touch ~/done-{n}");
     let plan: String = (0..UNITS).map(|n| unit(&format!("u{n}"), &script(n))).collect();
     let engine = night.begin(&["mission", "start", "--plan", &night.plan(&plan)]);
     night.until("test -e ~/up-0 -a -e ~/up-1 -a -e ~/up-2");
@@ -81,6 +83,9 @@ fn p4_a_stop_while_trouble_is_common_works_at_once() {
     moved(&night, true);
     std::fs::write(night.home().join("go"), "").unwrap();
     engine.said("what needs it waits");
+    // Whoever is at work when it is told to end is started again.
+    let done = |n: usize| night.home().join(format!("done-{n}")).exists();
+    until("the end of the first three", || (0..3).all(done).then_some(()));
     engine.signal("TERM");
     engine.wait().exits(130);
     moved(&night, false);

@@ -145,6 +145,18 @@ impl StageResult {
         })
     }
 
+    /// What is to be said of tests that give nothing but their exit code.
+    #[must_use]
+    pub fn exit_only(&self) -> Option<String> {
+        let only = self.format.is_none_or(|format| format == Format::Exit) && self.tests.is_none();
+        (only && self.kind == StageKind::Tests).then(|| {
+            format!(
+                "stage {} tells its exit code only: tests that disappear or are skipped go unseen",
+                printable(&self.name)
+            )
+        })
+    }
+
     /// That it passed without a single test, although it is there for tests.
     #[must_use]
     pub fn no_test(&self) -> Option<String> {

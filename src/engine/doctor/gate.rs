@@ -13,8 +13,6 @@ use crate::domain::survey::checks::Check;
 use crate::domain::survey::faults::{Candidates, Fault, GARBAGE, candidates, holds, is_test, reported, sources_broken};
 use crate::domain::values::Tip;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::formats::Format;
-use crate::domain::verify::key::StageKind;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use crate::domain::verify::verdict::judge;
 use std::collections::BTreeSet;
@@ -130,15 +128,9 @@ async fn test_files(trial: &Trial<'_>, tree: &BTreeSet<String>) -> Result<Candid
 
 /// Says how the base came out; whether a mission could work on it.
 fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool {
-    for stage in &base.snapshot.stages {
-        let exit_only = stage.format.is_none_or(|format| format == Format::Exit);
-        if exit_only && stage.kind == StageKind::Tests && stage.tests.is_none() {
-            checks.push(Check::warning(
-                "baseline",
-                format!("stage {} tells its exit code only: tests that disappear or are skipped go unseen", stage.name),
-                "let it name its tests (pytest -v, cargo test, go test -v, jest --verbose, TAP, JUnit reports), and set its format",
-            ));
-        }
+    for told in base.snapshot.stages.iter().filter_map(StageResult::exit_only) {
+        let help = "let it name its tests (pytest -v, cargo test, go test -v, jest --verbose, TAP, JUnit reports), and set its format";
+        checks.push(Check::warning("baseline", told, help));
     }
     for empty in base.snapshot.stages.iter().filter_map(StageResult::no_test) {
         let help = "let it run tests: nothing is verified by a stage that runs none";

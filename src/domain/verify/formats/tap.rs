@@ -157,7 +157,7 @@ impl Names {
 
 /// `prove -v` prints a line before and after each file, and a summary: what it says of a file is no test of it.
 struct Prove<'a> {
-    lines: std::iter::Peekable<std::str::Lines<'a>>,
+    lines: std::str::Lines<'a>,
     /// Whether its summary is in the output.
     here: bool,
 }
@@ -165,7 +165,7 @@ struct Prove<'a> {
 impl<'a> Prove<'a> {
     fn of(output: &'a str) -> Self {
         let summary = |line: &str| line.starts_with("Files=") && line.contains(", Tests=");
-        Self { lines: output.lines().peekable(), here: output.lines().any(summary) }
+        Self { lines: output.lines(), here: output.lines().any(summary) }
     }
 
     /// The next line, and what it says in the words of prove.
@@ -173,7 +173,7 @@ impl<'a> Prove<'a> {
         let line = self.lines.next()?;
         let said = match self.here {
             true if Self::file(line).is_some() => Self::file(line).map_or(Said::Nothing, Said::File),
-            true if Self::passes(line) && self.lines.peek().is_none_or(|next| Self::ends(next)) => Said::Passes,
+            true if Self::passes(line) && self.ends() => Said::Passes,
             _ => Said::Nothing,
         };
         Some((line, said))
@@ -197,14 +197,23 @@ impl<'a> Prove<'a> {
         })
     }
 
-    /// Whether nothing of the file is behind such a line.
-    fn ends(next: &'a str) -> bool {
-        next.is_empty()
-            || next.starts_with('[')
-            || next.starts_with("All tests successful")
-            || Self::file(next).is_some()
+    /// Whether nothing of the file is behind such a line. What the next file says on standard error may come before its name.
+    fn ends(&self) -> bool {
+        for next in self.lines.clone().take(LOOKED_AT) {
+            let ends = next.is_empty() || next.starts_with('[') || next.starts_with("All tests successful");
+            if ends || Self::file(next).is_some() {
+                return true;
+            }
+            if !matches!(classify(next.trim()), Line::Other) {
+                return false;
+            }
+        }
+        true
     }
 }
+
+/// Lines behind the `ok` of a file that are looked at for what comes next.
+const LOOKED_AT: usize = 1000;
 
 enum Said<'a> {
     File(&'a str),

@@ -220,6 +220,10 @@ fn p8_what_prove_says_of_a_file_is_no_test() {
                   Test Summary Report\n-------------------\nt/a.t (Wstat: 0 Tests: 2 Failed: 1)\n  Failed test:  2\n\
                   Files=1, Tests=2,  0 wallclock secs\nResult: FAIL\n";
     assert_eq!((read(failed).tests.len(), read(failed).problem), (2, None));
+    // The second file speaks on standard error before prove names it.
+    let late = "t/a.t .. \n1..1\nok 1 - works\nok\n# 1\nloading\nt/b.t .. \nok 1 - b\n1..1\nok\nAll tests successful.\n\
+                Files=2, Tests=2,  1 wallclock secs\nResult: PASS\n";
+    assert_eq!((read(late).tests.len(), read(late).problem), (2, None));
     // Without prove such lines are tests.
     assert_eq!(read("1..2\nok\nok\n").tests.len(), 2);
 }
