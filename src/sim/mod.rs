@@ -218,9 +218,9 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                 Record::Rejected { class: RejectClass::Verification, source, .. } => {
                     let Some(tree) = &self.candidate else { continue };
                     let by_own_lines = source.unit().and_then(|unit| self.world.refusing_runs(unit, tree));
-                    let runs = by_own_lines.unwrap_or_else(|| self.world.runs_of(tree));
+                    let twice = by_own_lines.map_or_else(|| self.world.failed_twice(tree), |runs| runs >= 2);
                     let fails = self.world.verified.get(tree).is_some_and(|s| s.outcome != StageOutcome::Passed);
-                    if (fails || by_own_lines.is_some()) && self.scenario.policy.confirm_failures && runs < 2 {
+                    if (fails || by_own_lines.is_some()) && self.scenario.policy.confirm_failures && !twice {
                         return Err(format!("{source:?} is blamed for a failure seen once"));
                     }
                 }

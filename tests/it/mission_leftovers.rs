@@ -111,6 +111,37 @@ fn p1_files_of_a_landed_tree_that_make_good_work_fail_refuse_nobody() {
     night.audit();
 }
 
+/// The queue waits for one run from nothing, not for two: the warm run and the cold one say the same of the same tree.
+#[test]
+fn p1_what_fails_warm_and_cold_of_the_same_is_refused_without_a_third_run() {
+    let night = night("keep = [\"build\"]");
+    night
+        .mission(
+            &[unit("fine", &test("p", "mkdir -p build; touch build/x")), unit("bad", &test("b", "false"))].join("\n"),
+        )
+        .exits(3);
+    assert_eq!((night.unit("fine"), night.unit("bad")), ("landed".to_owned(), "rejected".to_owned()));
+    assert_eq!(verifications(&night)[..4], ["baseline cold", "after cold", "after warm", "after cold"]);
+    assert!(!verifications(&night)[4..].iter().any(|run| run.starts_with("after")), "{:?}", verifications(&night));
+    green_holds(&night);
+    night.audit();
+}
+
+/// What failed once of one thing and once of another is asked a third time, and nobody is blamed for chance.
+#[test]
+fn p1_what_fails_warm_of_one_test_and_cold_of_another_is_run_again() {
+    let night = night("keep = [\"build\"]");
+    let first = "n=$(wc -l < ~/turns); echo >> ~/turns; test $n -ne 0";
+    night.sh("touch ~/turns");
+    let two = [test("c", first), test("d", "test $(wc -l < ~/turns) -ne 2")].join("; ");
+    night
+        .mission(&[unit("fine", &test("p", "mkdir -p build; touch build/x")), unit("chance", &two)].join("\n"))
+        .exits(0);
+    assert_eq!(night.unit("chance"), "landed");
+    assert_eq!(verifications(&night)[2..5], ["after warm", "after cold", "after cold"]);
+    night.audit();
+}
+
 #[test]
 fn p1_a_green_that_holds_only_with_files_of_earlier_runs_is_found_named_and_held() {
     let night = Night::new().within(Fence::Off);

@@ -9,14 +9,14 @@
 use super::Decision;
 use super::command::{MergeSource, VerifyOrder};
 use super::event::StopLevel;
-use super::parts::{After, Green, Stage, Verifying};
+use super::parts::{After, Green, Landing, Stage, Verifying};
 use super::policy::COLD_EVERY;
 use super::probe::Try;
 use super::record::{Record, VerifyRole};
 use super::state::State;
 use crate::domain::values::{CommitId, Tip};
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{Demands, SnapshotKey, StageOutcome, Summary};
+use crate::domain::verify::{Cause, Demands, Judgement, Refusal, SnapshotKey, StageOutcome, Summary};
 
 /// Exit code when what was verified does not hold.
 const DOES_NOT_HOLD: u8 = 4;
@@ -88,6 +88,22 @@ pub(super) enum Again {
     Cold,
     /// A second one, to be taken together with this one.
     Confirm(SnapshotKey),
+}
+
+impl Landing {
+    /// Folds what a run of the candidate gave. Of a warm one that is followed by a cold one it stays known what it said.
+    pub(super) fn take_after(&mut self, after: After) {
+        self.asked += 1;
+        self.warm = self.after.replace(after).filter(|before| before.warm);
+    }
+
+    /// Whether the candidate failed twice of the same: in a warm run, and in the cold one that decides in its place. Nothing
+    /// that lay there is blamed then, and nothing that failed once, so a third run has nothing to say.
+    pub(super) fn failed_alike(&self, refusals: &[Refusal], judge: impl Fn(&After) -> Judgement) -> bool {
+        let cold = self.after.as_ref().is_some_and(|after| !after.warm);
+        let sure = !refusals.is_empty() && refusals.iter().all(|refusal| refusal.cause != Cause::NotRun);
+        cold && sure && self.warm.as_ref().is_some_and(|warm| judge(warm).refusals == refusals)
+    }
 }
 
 impl State {

@@ -223,6 +223,7 @@ impl State {
                     onto: onto.clone(),
                     candidate: None,
                     after: None,
+                    warm: None,
                     accept_before: None,
                     extra: None,
                     intended: None,
@@ -288,8 +289,7 @@ impl State {
                     VerifyRole::MovedGreen => self.moved_green_verified(after()),
                     VerifyRole::After => {
                         if let Some(landing) = &mut self.landing {
-                            landing.asked += 1;
-                            landing.after = Some(after());
+                            landing.take_after(after());
                         }
                     }
                     VerifyRole::Cold | VerifyRole::ColdSearch => self.cold.found = Some((done.tip.commit, after())),

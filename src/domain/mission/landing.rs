@@ -162,9 +162,11 @@ impl Decision<'_> {
                         let (before_key, before, after) = (before_key.clone(), before.clone(), after.clone());
                         let demands = self.state.demands(self.state.may_remove_tests(&landing.mr.source));
                         let before = self.state.with_flaky(before);
-                        let judgement = judge(&before, &after.summary, &after.delta, &demands);
+                        let judge_run = |run: &After| judge(&before, &run.summary, &run.delta, &demands);
+                        let judgement = judge_run(&after);
                         let measured = after.delta.by_chance(demands.ratchet);
-                        let doubtful = after.warm || measured || after.summary.outcome != StageOutcome::Passed;
+                        let failed = after.warm || after.summary.outcome != StageOutcome::Passed;
+                        let doubtful = (failed || measured) && !landing.failed_alike(&judgement.refusals, judge_run);
                         let again = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful);
                         // A test that chance decides about is given a second chance before green has it failing.
                         let pardons = judgement.lands && after.delta.breaks_tests() && again.is_some();

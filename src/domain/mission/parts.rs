@@ -259,6 +259,8 @@ pub struct Landing {
     pub candidate: Option<Tip>,
     /// Snapshot of the candidate.
     pub after: Option<After>,
+    /// The warm run of the candidate in whose place the cold one of `after` was made.
+    pub(super) warm: Option<After>,
     /// What the unit's `accept` said of green.
     pub accept_before: Option<Extra>,
     /// What the unit's own lines said of the candidate.

@@ -28,7 +28,8 @@ pub struct World {
     pub landings: Vec<(Tip, Option<UnitId>)>,
     /// Verifications that really ran.
     pub runs: u64,
-    runs_by_tree: BTreeMap<TreeId, u32>,
+    /// Of each run of a tree, whether it was cold and what failed in it.
+    failures: BTreeMap<TreeId, Vec<(bool, BTreeSet<String>)>>,
     commits: BTreeMap<CommitId, Content>,
     parents: BTreeMap<CommitId, Vec<CommitId>>,
     agents: BTreeMap<(UnitId, u32), Agent>,
@@ -77,7 +78,7 @@ impl World {
             verified: BTreeMap::new(),
             landings: Vec::new(),
             runs: 0,
-            runs_by_tree: BTreeMap::new(),
+            failures: BTreeMap::new(),
             commits: BTreeMap::new(),
             parents: BTreeMap::new(),
             agents: BTreeMap::new(),
@@ -137,10 +138,11 @@ impl World {
         *self.fresh_starts.entry(unit.clone()).or_default() += 1;
     }
 
-    /// How often a tree was really verified without files of earlier runs.
-    #[must_use]
-    pub fn runs_of(&self, tree: &TreeId) -> u32 {
-        self.runs_by_tree.get(tree).copied().unwrap_or(0)
+    /// Whether what failed on a tree was seen twice, at least once without files of earlier runs.
+    pub(super) fn failed_twice(&self, tree: &TreeId) -> bool {
+        let (cold, warm): (Vec<_>, Vec<_>) = self.failures.get(tree).into_iter().flatten().partition(|(cold, _)| *cold);
+        let alike = |(_, left): &&(bool, BTreeSet<String>)| warm.iter().any(|(_, right)| !left.is_disjoint(right));
+        cold.len() >= 2 || cold.iter().any(alike)
     }
 
     /// Whether a commit has, over another one, a change that passes only with files of earlier runs.

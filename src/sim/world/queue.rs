@@ -92,9 +92,6 @@ impl World {
         let key = known.unwrap_or_else(|| if left.is_some() { warm.clone() } else { cold });
         if !reused {
             self.runs += 1;
-            if left.is_none() {
-                *self.runs_by_tree.entry(order.tip.tree.clone()).or_default() += 1;
-            }
             if !matches!(order.role, VerifyRole::Cold | VerifyRole::ColdSearch) {
                 self.left = Some(order.tip.commit.clone());
             }
@@ -103,6 +100,7 @@ impl World {
             if rng.f64() < flaky {
                 fail.insert("base-1".to_owned());
             }
+            self.failures.entry(order.tip.tree.clone()).or_default().push((left.is_none(), fail.clone()));
             if let Some((_, first)) = order.confirms.as_ref().and_then(|k| self.snapshots.get(k)) {
                 fail.retain(|t| first.contains(t));
             }
