@@ -30,6 +30,7 @@ mod generator;
 mod git_merge;
 mod git_refs;
 mod git_source;
+mod golden;
 mod languages;
 mod lessons;
 mod mission_agents;

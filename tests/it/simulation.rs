@@ -9,6 +9,7 @@ use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
 use mission_control::sim::scenario::{Behaviour, Faults, Outage, Scenario};
 use mission_control::sim::{Outcome, play};
+use std::fmt::Write as _;
 
 pub(super) fn unit(id: &str, depends: &[&str]) -> UnitSpec {
     let mut spec = UnitSpec::new(UnitId::new(id).unwrap(), id);
@@ -57,9 +58,14 @@ fn seeds() -> u64 {
 #[test]
 fn p1_p3_p4_p9_p10_p14_hold_for_random_missions_with_faults() {
     let first: u64 = std::env::var("MC_SIM_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-    let mut crashes = 0;
+    let (mut crashes, mut digests) = (0, String::new());
     for seed in first..first + seeds() {
-        crashes += run(&Scenario::random(seed)).crashes;
+        let outcome = run(&Scenario::random(seed));
+        crashes += outcome.crashes;
+        writeln!(digests, "{seed} {}", super::golden::digest(&outcome)).unwrap();
+    }
+    if (first, seeds()) == (0, 2_000) {
+        super::golden::compare_digests(&digests);
     }
     assert!(crashes > 100, "the faults must really happen: {crashes} crashes");
 }
