@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may panic")]
 
 use mission_control::domain::mission::{
-    AttemptReport, Command, Event, Ground, Integration, LandResult, Noticed, Policy, Record, RunEnd, State,
-    Verification, decide,
+    AttemptReport, Command, Event, Ground, Integration, JOURNAL_FORMAT, LandResult, Noticed, Policy, Record, RunEnd,
+    State, Verification, decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
@@ -43,7 +43,7 @@ fn summary() -> Summary {
 /// The first record of a mission over these units, with sixteen workers.
 pub fn first(units: Vec<UnitSpec>) -> Record {
     Record::MissionStarted {
-        format: 1,
+        format: JOURNAL_FORMAT,
         mission: MissionId::new("mbench").unwrap(),
         at: 1_000,
         objective: "bench".to_owned(),
@@ -68,9 +68,11 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
             report.ran = Some((2_000, 3_000));
             Event::AttemptEnded { unit: order.spec.id.clone(), n: order.n, report: Box::new(report) }
         }
-        Command::Integrate { token, .. } => Event::Integrated { token, result: Ok(Integration::Candidate(tip(*next))) },
-        Command::WriteBooks { token, onto, .. } => {
-            Event::Integrated { token, result: Ok(Integration::Books { candidate: Some(onto), notes: Vec::new() }) }
+        Command::Integrate { landing, .. } => {
+            Event::Integrated { landing, result: Ok(Integration::Candidate(tip(*next))) }
+        }
+        Command::WriteBooks { landing, onto, .. } => {
+            Event::Integrated { landing, result: Ok(Integration::Books { candidate: Some(onto), notes: Vec::new() }) }
         }
         Command::Verify(order) => {
             let verification = Verification {
@@ -84,8 +86,8 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
             };
             Event::Verified { run: order.run, result: Ok(Box::new(verification)) }
         }
-        Command::Land { token, candidate, .. } => {
-            Event::LandEnded { token, result: Ok(LandResult::Landed { now: candidate }) }
+        Command::Land { landing, candidate, .. } => {
+            Event::LandEnded { landing, result: Ok(LandResult::Landed { now: candidate }) }
         }
         Command::CheckObjective { round, .. } => {
             Event::ObjectiveChecked { round, met: Ok(true), pins: Vec::new(), moved: None }

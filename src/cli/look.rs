@@ -6,7 +6,7 @@ use super::mission::{no_mission, unknown_unit};
 use super::{Context, output};
 use crate::domain::mission::Record;
 use crate::domain::mission::stopwatch::Stopwatch;
-use crate::domain::values::{MissionId, UnitId};
+use crate::domain::values::{MissionId, RunId, UnitId};
 use crate::engine::history::History;
 use crate::engine::site::Site;
 use crate::engine::views::Look;
@@ -196,7 +196,7 @@ pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<
         }
     }
     if context.global.json {
-        let log = |(run, nth, path, bytes): &(u64, usize, std::path::PathBuf, Vec<u8>)| json!({"verification": run, "stage": nth + 1, "path": path, "log": String::from_utf8_lossy(bytes)});
+        let log = |(run, nth, path, bytes): &(RunId, usize, std::path::PathBuf, Vec<u8>)| json!({"verification": run, "stage": nth + 1, "path": path, "log": String::from_utf8_lossy(bytes)});
         let logs: Vec<_> = shown.iter().map(log).collect();
         output::json(&json!({"schema": 1, "mission": mission.as_str(), "unit": id, "verifications": logs}));
         return Ok(0);

@@ -94,6 +94,41 @@ text_id!(
     TreeId
 );
 
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The first of a mission.
+            pub const FIRST: Self = Self(1);
+
+            /// The one after it.
+            #[must_use]
+            pub const fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number_id!(
+    /// One try of the merge queue to land a request, counted in its mission; the fencing token of its steps.
+    LandingId
+);
+number_id!(
+    /// One verification of the merge queue, counted in its mission; names its run directories and stored snapshots.
+    RunId
+);
+
 impl MissionId {
     /// Accepts lower-case letters and digits, 1 to 32 of them.
     ///

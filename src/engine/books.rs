@@ -11,7 +11,7 @@ use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::adapters::git::{Git, GitError};
 use crate::domain::mission::{Books, Integration, Keeps, MergeSource};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{CommitId, MissionId, Tip};
+use crate::domain::values::{CommitId, LandingId, MissionId, Tip};
 use crate::domain::{backlog, progress};
 use crate::report;
 
@@ -92,7 +92,7 @@ pub async fn compose(git: &Git, mission: &MissionId, onto: &CommitId, books: &Bo
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn write(shop: &Shop, token: u64, onto: &Tip, books: &Books) -> Result<Integration, Trouble> {
+pub async fn write(shop: &Shop, id: LandingId, onto: &Tip, books: &Books) -> Result<Integration, Trouble> {
     let said = |e: GitError| shop.trouble(&e);
     let Written { files, notes } = compose(&shop.source, &shop.mission, &onto.commit, books).await.map_err(said)?;
     if files.is_empty() {
@@ -104,7 +104,7 @@ pub async fn write(shop: &Shop, token: u64, onto: &Tip, books: &Books) -> Result
     let (key, _) = verification::key(shop, &tree, &gate_stages(shop)).await?;
     let message = message(shop, &MergeSource::Books { round: books.round }, "", &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit], &message, None).await.map_err(said)?;
-    pin(shop, token, &commit).await?;
+    pin(shop, id, &commit).await?;
     Ok(Integration::Books { candidate: Some(Tip { commit, tree }), notes })
 }
 

@@ -5,7 +5,7 @@ use super::shop::Shop;
 use super::{attempt, books, ground, landing, pins, preflight, queue_verification};
 use crate::domain::mission::{AttemptReport, Command, Event, NoOffer, Refusal, RunEnd};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::UnitId;
+use crate::domain::values::{RunId, UnitId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -15,7 +15,7 @@ use tokio::task::{Id, JoinSet};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Target {
     Attempt(UnitId, u32),
-    Verification(u64),
+    Verification(RunId),
     Check(u32),
 }
 
@@ -136,16 +136,16 @@ impl Executor {
             Command::Kill { unit, n } => self.kill(&Target::Attempt(unit, n)),
             Command::KillVerification { run } => self.kill(&Target::Verification(run)),
             Command::KillCheck { round } => self.kill(&Target::Check(round)),
-            Command::Integrate { token, onto, head, source, title, contested } => {
-                self.spawn(Event::Integrated { token, result: Err(defect()) }, async move {
-                    let merged = landing::integrate(&shop, token, &onto, &head, &source, &title).await;
+            Command::Integrate { landing, onto, head, source, title, contested } => {
+                self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
+                    let merged = landing::integrate(&shop, landing, &onto, &head, &source, &title).await;
                     let result = landing::contested(&shop, &onto, merged, &contested).await;
-                    Event::Integrated { token, result }
+                    Event::Integrated { landing, result }
                 });
             }
-            Command::WriteBooks { token, onto, books } => {
-                self.spawn(Event::Integrated { token, result: Err(defect()) }, async move {
-                    Event::Integrated { token, result: books::write(&shop, token, &onto, &books).await }
+            Command::WriteBooks { landing, onto, books } => {
+                self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
+                    Event::Integrated { landing, result: books::write(&shop, landing, &onto, &books).await }
                 });
             }
             Command::Verify(order) => {
@@ -155,9 +155,9 @@ impl Executor {
                     Event::Verified { run, result: queue_verification::verify(&shop, order, kill).await.map(Box::new) }
                 });
             }
-            Command::Land { token, candidate, expected, .. } => {
-                self.spawn(Event::LandEnded { token, result: Err(defect()) }, async move {
-                    Event::LandEnded { token, result: landing::land(&shop, token, &candidate, &expected).await }
+            Command::Land { landing, candidate, expected, .. } => {
+                self.spawn(Event::LandEnded { landing, result: Err(defect()) }, async move {
+                    Event::LandEnded { landing, result: landing::land(&shop, landing, &candidate, &expected).await }
                 });
             }
             Command::CheckObjective { round, green, pins } => {

@@ -8,7 +8,7 @@ use crate::adapters::git::merge::Merged;
 use crate::domain::links::LinkRule;
 use crate::domain::mission::{Contested, Integration, LandResult, MergeSource, deciding_note, links_note};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
+use crate::domain::values::{CommitId, LandingId, Tip, TreeId, UnitId};
 use crate::domain::verify::SnapshotKey;
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub(super) const NOT_FROM_AGENTS: [&str; 2] = ["BACKLOG.md", "PROGRESS.md"];
 /// A sentence about infrastructure.
 pub async fn integrate(
     shop: &Shop,
-    token: u64,
+    id: LandingId,
     onto: &Tip,
     head: &CommitId,
     source: &MergeSource,
@@ -30,7 +30,7 @@ pub async fn integrate(
     let said = |e: &(dyn std::error::Error + 'static)| shop.trouble(e);
     if *source == MergeSource::Intake && shop.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
         let tree = shop.source.tree_of(head).await.map_err(|e| said(&e))?;
-        pin(shop, token, head).await?;
+        pin(shop, id, head).await?;
         return with_links(shop, source, onto, Tip { commit: head.clone(), tree }).await;
     }
     let merge = shop.merge().await.map_err(|e| said(&e))?;
@@ -56,7 +56,7 @@ pub async fn integrate(
     let judged = with_links(shop, source, onto, tip.clone()).await?;
     let judged = with_deciding(shop, source, onto, judged).await?;
     if !matches!(judged, Integration::Links { .. }) {
-        pin(shop, token, &tip.commit).await?;
+        pin(shop, id, &tip.commit).await?;
     }
     Ok(judged)
 }
@@ -123,10 +123,10 @@ pub async fn contested(
     })
 }
 
-/// Pins a candidate before it is verified. One of this token may be pinned from before a crash; the newer one takes its
+/// Pins a candidate before it is verified. One of this landing may be pinned from before a crash; the newer one takes its
 /// place, both are mergeable.
-pub(super) async fn pin(shop: &Shop, token: u64, candidate: &CommitId) -> Result<(), Trouble> {
-    let name = format!("refs/mc/candidates/{}/{token}", shop.mission);
+pub(super) async fn pin(shop: &Shop, id: LandingId, candidate: &CommitId) -> Result<(), Trouble> {
+    let name = format!("refs/mc/candidates/{}/{id}", shop.mission);
     let old = shop.source.ref_value(&name).await.map_err(|e| shop.trouble(&e))?;
     shop.source.repin(&name, candidate, old.as_ref()).await.map_err(|e| shop.trouble(&e))
 }
@@ -171,12 +171,12 @@ fn shorten(text: &str) -> String {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId) -> Result<LandResult, Trouble> {
+pub async fn land(shop: &Shop, id: LandingId, candidate: &Tip, expected: &CommitId) -> Result<LandResult, Trouble> {
     let said = |e: &(dyn std::error::Error + 'static)| shop.trouble(e);
     let green_ref = shop.green_ref();
     for _ in 0..3 {
         let Some(now) = shop.source.resolve(&green_ref).await.map_err(|e| said(&e))? else {
-            return back(shop, token, expected, None).await;
+            return back(shop, id, expected, None).await;
         };
         // A child of green is not in green yet; anything else has to be asked.
         let child = now.commit == *expected && shop.source.grew_from(&candidate.commit, expected).await;
@@ -186,7 +186,7 @@ pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId)
         if now.commit != *expected {
             return match shop.source.is_ancestor(expected, &now.commit).await.map_err(|e| said(&e))? {
                 true => Ok(LandResult::Forward { now }),
-                false => back(shop, token, expected, Some(now.commit)).await,
+                false => back(shop, id, expected, Some(now.commit)).await,
             };
         }
         shop.in_office().map_err(|e| said(&e))?;
@@ -202,9 +202,9 @@ pub async fn land(shop: &Shop, token: u64, candidate: &Tip, expected: &CommitId)
     Err("green changed three times while it was being moved".to_owned().into())
 }
 
-async fn back(shop: &Shop, token: u64, expected: &CommitId, now: Option<CommitId>) -> Result<LandResult, Trouble> {
+async fn back(shop: &Shop, id: LandingId, expected: &CommitId, now: Option<CommitId>) -> Result<LandResult, Trouble> {
     // No unit can have this id, and with it this ref.
-    let pin = format!("refs/mc/kept/{}/_green/{token}", shop.mission);
+    let pin = format!("refs/mc/kept/{}/_green/{id}", shop.mission);
     shop.source.pin(&pin, expected).await.map_err(|e| shop.trouble(&e))?;
     Ok(LandResult::Back { now })
 }

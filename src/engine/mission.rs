@@ -13,7 +13,7 @@ use super::{collecting, plans, views};
 use crate::adapters::clock::{self, EngineClock, new_mission_id};
 use crate::adapters::store::Store;
 use crate::config::Settings;
-use crate::domain::mission::{Budget, Event, MissionOutcome, Policy, Record, State, StopLevel, Usd};
+use crate::domain::mission::{Budget, Event, JOURNAL_FORMAT, MissionOutcome, Policy, Record, State, StopLevel, Usd};
 use crate::domain::values::{Millis, MissionId};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
         accept_green: options.accept_green,
     };
     let first = Record::MissionStarted {
-        format: 1,
+        format: JOURNAL_FORMAT,
         mission: mission.clone(),
         at: clock.now(),
         objective: effective.settings.target.objective.clone(),

@@ -14,7 +14,7 @@ use crate::adapters::host::rundir::{Exit, Found, find, put_aside, runs_below};
 use crate::adapters::workspace::leftovers::Ran;
 use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
-use crate::domain::values::{CommitId, Tip};
+use crate::domain::values::{CommitId, RunId, Tip};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::StageSpec;
@@ -119,7 +119,7 @@ async fn in_mission(
 ///
 /// # Errors
 /// Which processes live on, or why the slot cannot be freed.
-pub async fn end_abandoned(shop: &Shop, run: u64) -> Result<(), String> {
+pub async fn end_abandoned(shop: &Shop, run: RunId) -> Result<(), String> {
     let mut alive = Vec::new();
     for left in runs_below(&shop.verify_dir(&run.to_string())) {
         alive.extend(left.end(GRACE).await.survivors.iter().map(u32::to_string));

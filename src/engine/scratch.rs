@@ -24,7 +24,7 @@ use crate::adapters::workspace::lfs::{KEYS, LargeFiles};
 use crate::adapters::workspace::pool::PoolError;
 use crate::config::{Inputs, Layers, Settings};
 use crate::domain::mission::{VerifyOrder, VerifyRole};
-use crate::domain::values::{CommitId, Tip, TreeId};
+use crate::domain::values::{CommitId, RunId, Tip, TreeId};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::verdict::judge;
@@ -175,7 +175,7 @@ impl Scratch {
         kill: watch::Receiver<bool>,
     ) -> Result<Looked, String> {
         let mut order = VerifyOrder {
-            run: self.runs.fetch_add(1, Ordering::Relaxed) + 1,
+            run: RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1),
             tip: tip.clone(),
             against: against.cloned(),
             confirms: None,
@@ -188,7 +188,7 @@ impl Scratch {
         // As in a mission, nobody is blamed for one bad run.
         let confirm = self.shop.settings().queue.confirm_failures && found.summary.outcome == StageOutcome::Failed;
         if confirm && against.is_none() {
-            order.run = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
+            order.run = RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1);
             order.confirms = Some(found.key.clone());
             found = queue_verification::verify(&self.shop, order, kill).await?;
         }

@@ -24,7 +24,7 @@ use crate::domain::plan::file::{self, Format};
 use crate::domain::progress;
 use crate::domain::survey::network;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
+use crate::domain::values::{CommitId, Millis, MissionId, RunId, UnitId};
 use crate::report::status::next_action;
 use crate::report::{GreenRef, View};
 use std::path::{Path, PathBuf};
@@ -299,7 +299,7 @@ pub fn attempt_log(
 pub fn verification_logs(
     site: &Site,
     mission: &MissionId,
-    run: u64,
+    run: RunId,
 ) -> Result<Vec<(usize, PathBuf, Vec<u8>)>, EngineError> {
     let dir = site.state.runs().join(mission.as_str()).join(".verify").join(run.to_string());
     let mut logs = Vec::new();

@@ -3,7 +3,7 @@
 
 use super::words::{short, span, word};
 use crate::domain::mission::{Attempt, MergeSource, NextMove, Record, Unit, VerifyRole};
-use crate::domain::values::Millis;
+use crate::domain::values::{Millis, RunId};
 use crate::domain::verify::{SnapshotKey, Summary};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 struct Shown<'a> {
     attempt: u32,
     role: VerifyRole,
-    run: u64,
+    run: RunId,
     key: &'a SnapshotKey,
     summary: &'a Summary,
     reused: bool,
@@ -46,8 +46,8 @@ fn shown<'a>(records: &'a [(u64, Millis, Record)], unit: &Unit) -> Vec<Shown<'a>
 
 /// Numbers of the verifications that were run while attempts of a unit were to land, oldest first; of attempt `n` alone where it is given.
 #[must_use]
-pub fn verifications(records: &[(u64, Millis, Record)], unit: &Unit, n: Option<u32>) -> Vec<u64> {
-    let (mut queued, mut open, mut runs): (Vec<(u64, u32)>, Option<u32>, Vec<u64>) = (Vec::new(), None, Vec::new());
+pub fn verifications(records: &[(u64, Millis, Record)], unit: &Unit, n: Option<u32>) -> Vec<RunId> {
+    let (mut queued, mut open, mut runs): (Vec<(u64, u32)>, Option<u32>, Vec<RunId>) = (Vec::new(), None, Vec::new());
     for (_, _, record) in records {
         match record {
             Record::AttemptEnded { unit: of, n, next: NextMove::Queue { mr }, .. } if *of == unit.spec.id => {

@@ -6,6 +6,7 @@ use super::status::unit_json;
 use super::text::plain;
 use super::words::{attempt_ref, seen, short, span, stamp, sum_seen, word, worked};
 use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
+use crate::domain::values::RunId;
 use crate::domain::verify::telling;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -108,7 +109,7 @@ fn remarks<'a>(view: &View<'a>, unit: &Unit) -> &'a [String] {
 /// The verification that last refused a change of a unit.
 struct Refusal {
     attempt: u32,
-    run: u64,
+    run: RunId,
     note: String,
     reused: bool,
 }

@@ -40,10 +40,10 @@ pub fn durable_before_effect(records: &[Record], commands: &[Command]) -> Result
             Command::Start(order) => records
                 .iter()
                 .any(|r| matches!(r, Record::AttemptStarted { unit, n, .. } if *unit == order.spec.id && *n == order.n)),
-            Command::Land { token, .. } => {
+            Command::Land { landing, .. } => {
                 resumed
                     || records.iter().any(|r| {
-                        matches!(r, Record::LandIntended { token: t, .. } | Record::StepAsked { token: t } if t == token)
+                        matches!(r, Record::LandIntended { landing: t, .. } | Record::StepAsked { landing: t } if t == landing)
                     })
             }
             Command::Verify(order) => {

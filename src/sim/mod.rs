@@ -12,7 +12,7 @@ mod turns;
 pub mod world;
 
 use crate::domain::mission::{
-    Command, Event, MergeSource, Policy, Record, RejectClass, State, StopLevel, UnitState, decide,
+    Command, Event, JOURNAL_FORMAT, MergeSource, Policy, Record, RejectClass, State, StopLevel, UnitState, decide,
 };
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, MissionId, TreeId, UnitId};
@@ -347,7 +347,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
 
 fn start_record(policy: &Policy, units: &[UnitSpec]) -> Record {
     Record::MissionStarted {
-        format: 1,
+        format: JOURNAL_FORMAT,
         mission: MissionId::new("simulated").unwrap_or_else(|e| unreachable!("{e}")),
         at: 0,
         objective: "a simulated mission".to_owned(),

@@ -5,10 +5,10 @@ use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::environment::Environment;
 use mission_control::adapters::store::place::StateDir;
 use mission_control::adapters::store::{Entry, Store};
-use mission_control::domain::mission::{MergeSource, Record};
+use mission_control::domain::mission::{JOURNAL_FORMAT, MergeSource, Record};
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{MissionId, Tip, TreeId, UnitId};
+use mission_control::domain::values::{LandingId, MissionId, Tip, TreeId, UnitId};
 use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
 use mission_control::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
     let source = MergeSource::Unit { unit, n: 1 };
     let records = [
         Record::MissionStarted {
-            format: 1,
+            format: JOURNAL_FORMAT,
             mission: MissionId::new("m1").unwrap(),
             at: 0,
             objective: String::new(),
@@ -55,7 +55,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
             reopened: Vec::new(),
         },
         Record::LandIntended {
-            token: 1,
+            landing: LandingId(1),
             candidate: tip.clone(),
             expected: world.id("main").await,
             key: SnapshotKey(KEY.to_owned()),

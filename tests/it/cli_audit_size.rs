@@ -3,10 +3,12 @@
 
 use super::support::night::{Night, unit};
 use mission_control::adapters::store::Entry;
-use mission_control::domain::mission::{AttemptClass, AttemptReport, MergeSource, NextMove, Record, RunEnd};
+use mission_control::domain::mission::{
+    AttemptClass, AttemptReport, JOURNAL_FORMAT, MergeSource, NextMove, Record, RunEnd,
+};
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
+use mission_control::domain::values::{CommitId, LandingId, MissionId, Tip, TreeId, UnitId};
 use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
 use mission_control::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use std::collections::BTreeSet;
@@ -87,7 +89,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
     let at = 1_767_225_600_000;
     let mut records = vec![
         Record::MissionStarted {
-            format: 1,
+            format: JOURNAL_FORMAT,
             mission: MissionId::new(MISSION).unwrap(),
             at,
             objective: String::new(),
@@ -125,10 +127,10 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
         let (class, next) = (AttemptClass::Changed, NextMove::Queue { mr });
         records.push(Record::AttemptEnded { unit: unit.clone(), n: 1, at, class, next, report: Box::new(report) });
         let onto = Tip { commit: expected.clone(), tree: landing.tree.clone() };
-        records.push(Record::LandingStarted { mr, token: mr, onto, at });
+        records.push(Record::LandingStarted { mr, landing: LandingId(mr), onto, at });
         let (candidate, verdict) = (landing.clone(), Verdict::Helped);
         records.push(Record::LandIntended {
-            token: mr,
+            landing: LandingId(mr),
             candidate: candidate.clone(),
             expected,
             key: key.clone(),

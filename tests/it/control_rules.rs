@@ -61,8 +61,8 @@ fn a_unit_cancelled_while_it_is_merged_leaves_the_queue_whatever_the_merge_comes
         let (_, mut state) = until(&journal, |r| matches!(r, Record::LandingStarted { .. }));
         let (records, _) = cancel(&mut state);
         assert!(matches!(&records[..], [Record::UnitCancelAsked { .. }]), "git is at work on it: {records:?}");
-        let token = state.landing.as_ref().unwrap().token;
-        drop(decide(&mut state, 1_000_001, Event::Integrated { token, result }));
+        let landing = state.landing.as_ref().unwrap().id;
+        drop(decide(&mut state, 1_000_001, Event::Integrated { landing, result }));
         assert_eq!(state.unit(&id("a")).unwrap().state, UnitState::Cancelled);
         assert_eq!(state.unit(&id("b")).unwrap().state, UnitState::Blocked);
         assert!(state.landing.is_none() && state.queue().count() == 0);
@@ -100,7 +100,7 @@ fn only_a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_a_start_ea
             }
             drop(decide(&mut state, now + 500_000, Event::Tick));
             if let Some(landing) = state.landing.as_ref().filter(|landing| landing.candidate.is_none()) {
-                return 10 * nth + landing.token;
+                return 10 * nth + landing.id.0;
             }
         }
         0

@@ -200,9 +200,11 @@ pub(super) fn digest(outcome: &Outcome) -> String {
     })
 }
 
-/// The seed is played once here and compared; the simulator's own checks are beside it in `simulation`.
-pub(super) fn compare_digests(digests: &str) {
-    expect_file![file("seeds.txt")].assert_eq(digests);
+/// Compares the digests of the first 2,000 seeds, one a line, with those that are kept; of other seeds none are.
+pub(super) fn compare_digests(first: u64, digests: &str) {
+    if (first, digests.lines().count()) == (0, 2_000) {
+        expect_file![file("seeds.txt")].assert_eq(digests);
+    }
 }
 
 #[test]

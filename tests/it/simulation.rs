@@ -9,7 +9,6 @@ use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
 use mission_control::sim::scenario::{Behaviour, Faults, Outage, Scenario};
 use mission_control::sim::{Outcome, play};
-use std::fmt::Write as _;
 
 pub(super) fn unit(id: &str, depends: &[&str]) -> UnitSpec {
     let mut spec = UnitSpec::new(UnitId::new(id).unwrap(), id);
@@ -62,11 +61,9 @@ fn p1_p3_p4_p9_p10_p14_hold_for_random_missions_with_faults() {
     for seed in first..first + seeds() {
         let outcome = run(&Scenario::random(seed));
         crashes += outcome.crashes;
-        writeln!(digests, "{seed} {}", super::golden::digest(&outcome)).unwrap();
+        digests += &format!("{seed} {}\n", super::golden::digest(&outcome));
     }
-    if (first, seeds()) == (0, 2_000) {
-        super::golden::compare_digests(&digests);
-    }
+    super::golden::compare_digests(first, &digests);
     assert!(crashes > 100, "the faults must really happen: {crashes} crashes");
 }
 
@@ -403,9 +400,9 @@ fn an_early_end_that_cannot_write_the_books_ends_after_one_try() {
     let last = journal.iter().rposition(|r| matches!(r, Record::LandingStarted { .. })).unwrap();
     let mut state = State::begin(&journal[0]).unwrap();
     journal[1..=last].iter().for_each(|record| state.apply(record));
-    let token = state.landing.as_ref().unwrap().token;
+    let landing = state.landing.as_ref().unwrap().id;
     let step =
-        decide(&mut state, 100_500, Event::Integrated { token, result: Err("the disk is full".to_owned().into()) });
+        decide(&mut state, 100_500, Event::Integrated { landing, result: Err("the disk is full".to_owned().into()) });
     assert!(matches!(step.records.last(), Some(Record::MissionEnded { outcome: MissionOutcome::WallTime, .. })));
 }
 
@@ -423,9 +420,9 @@ fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
     assert_eq!(decide(&mut state, 10_000_001, Event::Tick).commands, [Command::KillVerification { run }]);
     let step = decide(&mut state, 10_000_002, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(step.commands[..], [Command::WriteBooks { .. }]), "{:?}", step.records);
-    let token = state.landing.as_ref().unwrap().token;
+    let landing = state.landing.as_ref().unwrap().id;
     let nothing = Integration::Books { candidate: None, notes: Vec::new() };
-    let step = decide(&mut state, 10_000_003, Event::Integrated { token, result: Ok(nothing) });
+    let step = decide(&mut state, 10_000_003, Event::Integrated { landing, result: Ok(nothing) });
     assert!(matches!(step.commands[..], [Command::Exit { code: 3 }]), "{:?}", step.records);
     let b = state.unit(&UnitId::new("b").unwrap()).unwrap();
     assert!(b.state == UnitState::Cancelled && b.reason.contains("its change is pinned"), "{}", b.reason);

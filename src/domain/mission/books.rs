@@ -14,7 +14,7 @@ use super::parts::{Landing, MergeRequest, Stage, Unit, UnitState};
 use super::record::Record;
 use super::state::State;
 use crate::domain::backlog::{ItemState, ItemStatus, Mark};
-use crate::domain::values::{CommitId, Millis, Tip, UnitId, date};
+use crate::domain::values::{CommitId, LandingId, Millis, Tip, UnitId, date};
 use crate::domain::verify::Summary;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -332,9 +332,9 @@ impl Decision<'_> {
     }
 
     /// Has the books written on top of green.
-    pub(super) fn write_books(&mut self, token: u64, onto: Tip) {
+    pub(super) fn write_books(&mut self, id: LandingId, onto: Tip) {
         if let Some(books) = self.state.books.clone() {
-            self.ask(Command::WriteBooks { token, onto, books });
+            self.ask(Command::WriteBooks { landing: id, onto, books });
         }
     }
 }

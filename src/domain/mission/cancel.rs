@@ -8,7 +8,7 @@ use super::command::{Command, MergeSource};
 use super::parts::{Green, Landing, Unit, UnitState};
 use super::record::{NextMove, Record, VerifyRole};
 use super::state::State;
-use crate::domain::values::{CommitId, Tip, UnitId};
+use crate::domain::values::{CommitId, RunId, Tip, UnitId};
 
 /// What a unit says of its end when a person gave it up.
 const BY_PERSON: &str = "cancelled by a person";
@@ -87,7 +87,7 @@ impl State {
     }
 
     /// The verification in progress, if the landing it was for is given up, or something wants to land that goes before it.
-    pub(super) fn unwanted_verification(&self) -> Option<u64> {
+    pub(super) fn unwanted_verification(&self) -> Option<RunId> {
         // No other landing begins before it has ended.
         let unwanted = |v: &&super::Verifying| match v.role {
             VerifyRole::Baseline | VerifyRole::Before | VerifyRole::MovedGreen | VerifyRole::ColdSearch => false,

@@ -5,7 +5,7 @@ use super::evidence::ExtraStage;
 use super::record::VerifyRole;
 use super::turns::Contested;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Tip, UnitId};
+use crate::domain::values::{CommitId, LandingId, RunId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub enum Command {
     /// Merge a head onto green in the isolated directory and pin the candidate.
     Integrate {
         /// Token of the landing.
-        token: u64,
+        landing: LandingId,
         /// Green.
         onto: Tip,
         /// What to merge.
@@ -63,7 +63,7 @@ pub enum Command {
     /// Write marks and a session on top of green and pin the candidate; an `Integrated` follows.
     WriteBooks {
         /// Token of the landing.
-        token: u64,
+        landing: LandingId,
         /// Green.
         onto: Tip,
         /// What to write.
@@ -74,12 +74,12 @@ pub enum Command {
     /// Kill the verification in progress; its `Verified` (with an error) follows.
     KillVerification {
         /// Number of the verification.
-        run: u64,
+        run: RunId,
     },
     /// Move green from `expected` to `candidate`, or find out what became of an earlier try.
     Land {
         /// Token of the landing.
-        token: u64,
+        landing: LandingId,
         /// The verified commit.
         candidate: Tip,
         /// Where green must stand.
@@ -113,7 +113,7 @@ pub enum Command {
 pub struct AttemptOrder {
     /// The unit.
     pub spec: Arc<UnitSpec>,
-    /// Attempt number, from 1; the fencing token.
+    /// Attempt number, from 1; the fencing landing.
     pub n: u32,
     /// Slot of the pool.
     pub slot: u32,
@@ -131,7 +131,7 @@ pub struct AttemptOrder {
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerifyOrder {
     /// Number of the verification in this mission; names its run directories.
-    pub run: u64,
+    pub run: RunId,
     /// What to verify.
     pub tip: Tip,
     /// Snapshot to compare with.

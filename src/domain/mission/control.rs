@@ -187,10 +187,10 @@ impl Decision<'_> {
     fn ask_landing_again(&mut self) {
         let Some(landing) = self.state.landing.clone().filter(|l| l.in_flight) else { return };
         match landing.candidate {
-            None => self.integrate(landing.token, landing.onto, &landing.mr),
+            None => self.integrate(landing.id, landing.onto, &landing.mr),
             Some(candidate) => {
-                let (token, expected) = (landing.token, landing.onto.commit);
-                self.ask(Command::Land { token, candidate, expected, source: landing.mr.source });
+                let (id, expected) = (landing.id, landing.onto.commit);
+                self.ask(Command::Land { landing: id, candidate, expected, source: landing.mr.source });
             }
         }
     }

@@ -1,14 +1,14 @@
 //! Everything that can wake a mission, in one closed list.
 //!
 //! An event is a fact from outside: what a command came to, what a person asked for, or that time passed. Each command
-//! ends in exactly one of these; `token` and attempt numbers let [`super::decide`] drop late and doubled ones.
+//! ends in exactly one of these; `landing` and attempt numbers let [`super::decide`] drop late and doubled ones.
 
 use super::budget::Cost;
 use super::evidence::Quick;
 use super::said::Said;
 use crate::domain::backlog::Offer;
 use crate::domain::trouble::{Cause, Trouble};
-use crate::domain::values::{CommitId, Millis, Tip, UnitId};
+use crate::domain::values::{CommitId, LandingId, Millis, RunId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
 
@@ -83,22 +83,22 @@ pub enum Event {
     },
     /// Answer to [`super::Command::Integrate`].
     Integrated {
-        /// The landing's token.
-        token: u64,
+        /// The landing's landing.
+        landing: LandingId,
         /// What came of it; `Err` is infrastructure.
         result: Result<Integration, Trouble>,
     },
     /// Answer to [`super::Command::Verify`].
     Verified {
         /// Number of the verification.
-        run: u64,
+        run: RunId,
         /// What came of it; `Err` says that nothing is known of the tree.
         result: Result<Box<Verification>, Unverified>,
     },
     /// Answer to [`super::Command::Land`].
     LandEnded {
-        /// The landing's token.
-        token: u64,
+        /// The landing's landing.
+        landing: LandingId,
         /// What came of it; `Err` is infrastructure.
         result: Result<LandResult, Trouble>,
     },

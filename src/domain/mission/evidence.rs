@@ -288,8 +288,8 @@ impl Decision<'_> {
     pub(super) fn already_there(&mut self, landing: &Landing) {
         if self.state.unit_of(landing).is_some_and(|u| u.spec.accept.is_some()) {
             if landing.candidate.is_none() {
-                let (token, candidate) = (landing.token, landing.onto.clone());
-                self.note(Record::candidate(token, candidate));
+                let (landing, candidate) = (landing.id, landing.onto.clone());
+                self.note(Record::candidate(landing, candidate));
                 return;
             }
             let Some(now) = self.accept_on_green(landing, StageOutcome::Failed) else { return };

@@ -1,7 +1,9 @@
 //! Each row of the rules about a unit's own evidence, by `decide` alone.
 
 use super::super::event::{AcceptBefore, Ground};
-use super::super::{Claim, Command, Event, Integration, LandResult, Noticed, RunEnd, UnitState, Verification, decide};
+use super::super::{
+    Claim, Command, Event, Integration, JOURNAL_FORMAT, LandResult, Noticed, RunEnd, UnitState, Verification, decide,
+};
 use super::*;
 use crate::domain::values::{CommitId, MissionId, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
@@ -38,7 +40,7 @@ impl Play {
     /// To the point where the unit's first attempt runs; green is `a`.
     fn new(unit: UnitSpec) -> Self {
         let first = Record::MissionStarted {
-            format: 1,
+            format: JOURNAL_FORMAT,
             mission: MissionId::new("m1").unwrap(),
             at: 0,
             objective: String::new(),
@@ -73,8 +75,8 @@ impl Play {
 
     /// The attempt changes something and merging it comes to this.
     fn merges(&mut self, result: Integration) {
-        let token = self.state.landing.as_ref().expect("a landing").token;
-        self.event(Event::Integrated { token, result: Ok(result) });
+        let landing = self.state.landing.as_ref().expect("a landing").id;
+        self.event(Event::Integrated { landing, result: Ok(result) });
     }
 
     /// A unit with these keys whose change is merged as candidate `c`.
@@ -128,11 +130,11 @@ impl Play {
     }
 
     fn lands(&mut self) {
-        let [Command::Land { token, candidate, .. }] = &self.commands[..] else {
+        let [Command::Land { landing, candidate, .. }] = &self.commands[..] else {
             panic!("no landing: {:?}", self.commands)
         };
-        let (token, now) = (*token, candidate.clone());
-        self.event(Event::LandEnded { token, result: Ok(LandResult::Landed { now }) });
+        let (landing, now) = (*landing, candidate.clone());
+        self.event(Event::LandEnded { landing, result: Ok(LandResult::Landed { now }) });
         assert_eq!(self.unit().state, UnitState::Landed);
         let again = State::replay(self.records.iter().cloned()).unwrap();
         assert!(again.same_as(&self.state), "P14: the journal folds to the same state");

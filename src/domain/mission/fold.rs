@@ -211,15 +211,15 @@ impl State {
                     u.turn = None;
                 });
             }
-            Record::LandingStarted { mr, token, onto, .. } => {
+            Record::LandingStarted { mr, landing, onto, .. } => {
                 let Some(key) = self.queue.keys().find(|(_, id)| id == mr).copied() else { return };
                 let Some(request) = self.queue.remove(&key) else { return };
                 self.step_failures = 0;
                 self.tries_queue();
-                self.next_token = self.next_token.max(token + 1);
+                self.next_landing = self.next_landing.max(landing.next());
                 self.landing = Some(Landing {
                     mr: request,
-                    token: *token,
+                    id: *landing,
                     onto: onto.clone(),
                     candidate: None,
                     after: None,
@@ -251,7 +251,7 @@ impl State {
                 }
             }
             Record::VerifyStarted { run, tip, role, at, against, confirms, cold } => {
-                self.next_run = self.next_run.max(run + 1);
+                self.next_run = self.next_run.max(run.next());
                 self.tries_queue();
                 self.verifying = Some(Verifying {
                     run: *run,

@@ -26,7 +26,7 @@ use super::probe::Try;
 use super::record::{NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
 use crate::domain::trouble::Trouble;
-use crate::domain::values::Tip;
+use crate::domain::values::{LandingId, RunId, Tip};
 use crate::domain::verify::telling;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Cause, Demands, Gate, Judgement, SnapshotKey, StageOutcome, Summary};
@@ -120,21 +120,21 @@ impl Decision<'_> {
         }
         let Some(landing) = self.state.landing.clone() else {
             let Some(request) = self.state.next_request(self.now).cloned() else { return };
-            let token = self.state.next_token;
-            self.note(Record::LandingStarted { mr: request.id, token, onto: green.tip.clone(), at: self.now });
-            self.integrate(token, green.tip, &request);
+            let landing = self.state.next_landing;
+            self.note(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
+            self.integrate(landing, green.tip, &request);
             return;
         };
         if landing.in_flight || self.now < landing.again_at {
             return;
         }
         let Some(candidate) = landing.candidate.clone() else {
-            self.note(Record::StepAsked { token: landing.token });
-            self.integrate(landing.token, landing.onto, &landing.mr);
+            self.note(Record::StepAsked { landing: landing.id });
+            self.integrate(landing.id, landing.onto, &landing.mr);
             return;
         };
         if landing.intended.is_some() {
-            self.note(Record::StepAsked { token: landing.token });
+            self.note(Record::StepAsked { landing: landing.id });
             self.land(&landing, candidate);
             return;
         }
@@ -175,7 +175,7 @@ impl Decision<'_> {
                                 return;
                             }
                             self.note(Record::LandIntended {
-                                token: landing.token,
+                                landing: landing.id,
                                 candidate: candidate.clone(),
                                 expected: landing.onto.commit.clone(),
                                 key: after.key,
@@ -222,47 +222,47 @@ impl Decision<'_> {
 
     fn land(&mut self, landing: &Landing, candidate: Tip) {
         self.ask(Command::Land {
-            token: landing.token,
+            landing: landing.id,
             candidate,
             expected: landing.onto.commit.clone(),
             source: landing.mr.source.clone(),
         });
     }
 
-    pub(super) fn integrate(&mut self, token: u64, onto: Tip, mr: &MergeRequest) {
+    pub(super) fn integrate(&mut self, id: LandingId, onto: Tip, mr: &MergeRequest) {
         let title = match &mr.source {
             MergeSource::Unit { unit, .. } => self.state.unit(unit).map(|u| u.spec.title.clone()).unwrap_or_default(),
             MergeSource::Intake => String::new(),
-            MergeSource::Books { .. } => return self.write_books(token, onto),
+            MergeSource::Books { .. } => return self.write_books(id, onto),
         };
         let (head, source) = (mr.head.commit.clone(), mr.source.clone());
         let contested = match &source {
             MergeSource::Unit { unit, .. } => self.state.contested(Some(unit)),
             MergeSource::Intake | MergeSource::Books { .. } => Vec::new(),
         };
-        self.ask(Command::Integrate { token, onto, head, source, title, contested });
+        self.ask(Command::Integrate { landing: id, onto, head, source, title, contested });
     }
 
-    fn open_landing(&self, token: u64) -> Option<Landing> {
-        self.state.landing.clone().filter(|l| l.token == token && l.in_flight)
+    fn open_landing(&self, id: LandingId) -> Option<Landing> {
+        self.state.landing.clone().filter(|l| l.id == id && l.in_flight)
     }
 
-    pub(super) fn integrated(&mut self, token: u64, result: Result<Integration, Trouble>) {
-        let Some(landing) = self.open_landing(token).filter(|l| l.candidate.is_none()) else { return };
+    pub(super) fn integrated(&mut self, id: LandingId, result: Result<Integration, Trouble>) {
+        let Some(landing) = self.open_landing(id).filter(|l| l.candidate.is_none()) else { return };
         let merged = result.is_ok();
-        self.merged(&landing, token, result);
+        self.merged(&landing, result);
         if merged {
             self.works(&[Operation::Merge], self.now);
         }
     }
 
-    fn merged(&mut self, landing: &Landing, token: u64, result: Result<Integration, Trouble>) {
+    fn merged(&mut self, landing: &Landing, result: Result<Integration, Trouble>) {
         if self.merge_given_up(landing) {
             return;
         }
         match result {
             Ok(Integration::Candidate(candidate)) => {
-                self.note(Record::candidate(token, candidate));
+                self.note(Record::candidate(landing.id, candidate));
             }
             Ok(Integration::Noted { candidate, touches, notes, deciding, tests }) => {
                 self.contested(landing, candidate, touches, notes, (deciding, tests));
@@ -276,7 +276,7 @@ impl Decision<'_> {
                     self.note(Record::BooksNoted { notes });
                 }
                 match candidate {
-                    Some(candidate) => self.note(Record::candidate(token, candidate)),
+                    Some(candidate) => self.note(Record::candidate(landing.id, candidate)),
                     None => self.already_there(landing),
                 }
             }
@@ -300,7 +300,7 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn verified(&mut self, run: u64, result: Result<Box<Verification>, Unverified>) {
+    pub(super) fn verified(&mut self, run: RunId, result: Result<Box<Verification>, Unverified>) {
         if self.state.verifying.as_ref().is_none_or(|v| v.run != run) {
             return;
         }
@@ -332,7 +332,7 @@ impl Decision<'_> {
     }
 
     /// Green is verified again, and what was made to be compared with it is made anew.
-    fn stale(&mut self, run: u64) {
+    fn stale(&mut self, run: RunId) {
         self.note(Record::GreenStale { run, at: self.now });
         if let Some(landing) = self.state.landing.as_ref().filter(|landing| landing.intended.is_none()) {
             let mr = landing.mr.id;
@@ -341,8 +341,8 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn land_ended(&mut self, token: u64, result: Result<LandResult, Trouble>) {
-        let Some(landing) = self.open_landing(token) else { return };
+    pub(super) fn land_ended(&mut self, id: LandingId, result: Result<LandResult, Trouble>) {
+        let Some(landing) = self.open_landing(id) else { return };
         let (Some(candidate), Some(verdict)) = (landing.candidate.clone(), landing.intended) else { return };
         match result {
             Ok(LandResult::Landed { now }) => {
@@ -376,7 +376,7 @@ impl Decision<'_> {
                 });
             }
             Ok(LandResult::CheckedOut { worktree }) => self.note(Record::LandingDelayed {
-                token,
+                landing: id,
                 why: format!(
                     "landings wait: green is checked out in {worktree}; switch that work tree to another branch"
                 ),

@@ -12,11 +12,11 @@
 //! ```
 //!
 //! Races and the decision taken:
-//! - *A late or doubled answer* carries an attempt number, landing token or run number that is no longer open: dropped.
+//! - *A late or doubled answer* carries an attempt number, landing landing or run number that is no longer open: dropped.
 //! - *An answer after a stop* is folded like any other: work that finished is pinned and, if it landed, counted.
 //! - *Green moved by somebody else* while a candidate is verified: the landing's compare-and-swap notices, never a poll.
 //! - *A crash between record and command*: [`Event::Resumed`] asks every open intent again; commands are idempotent by
-//!   attempt number, token and run number.
+//!   attempt number, landing and run number.
 
 pub mod again;
 mod attempts;
@@ -66,7 +66,7 @@ pub use parts::{
     Verifying,
 };
 pub use policy::Policy;
-pub use record::{AttemptClass, Intake, NextMove, Record, RejectClass, VerifyRole};
+pub use record::{AttemptClass, Intake, JOURNAL_FORMAT, NextMove, Record, RejectClass, VerifyRole};
 pub use replay::ReplayError;
 pub use said::Said;
 pub use state::State;
@@ -133,9 +133,9 @@ impl Decision<'_> {
             Event::AttemptEnded { unit, n, report } => self.attempt_ended(&unit, n, report),
             Event::AttemptBegan { unit, n } => self.attempt_began(&unit, n),
             Event::NotCollected { unit, n, trouble } => self.not_collected(&unit, n, trouble),
-            Event::Integrated { token, result } => self.integrated(token, result),
+            Event::Integrated { landing, result } => self.integrated(landing, result),
             Event::Verified { run, result } => self.verified(run, result),
-            Event::LandEnded { token, result } => self.land_ended(token, result),
+            Event::LandEnded { landing, result } => self.land_ended(landing, result),
             Event::ObjectiveChecked { round, met, pins, moved } => self.objective_checked(round, met, pins, moved),
         }
     }

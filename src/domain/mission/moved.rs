@@ -13,7 +13,7 @@ use super::event::{Noticed, PinFault};
 use super::parts::{After, Green};
 use super::record::{NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
-use crate::domain::values::{CommitId, Tip, UnitId};
+use crate::domain::values::{CommitId, RunId, Tip, UnitId};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary};
 use std::collections::BTreeSet;
@@ -150,7 +150,12 @@ impl PinFault {
 impl Decision<'_> {
     /// The user's repository changed while a verification ran: everybody is told, and where only its owner may do that, the
     /// unit whose change was verified waits for a person.
-    pub(super) fn repository_changed(&mut self, run: u64, role: Option<VerifyRole>, Noticed { held, named }: Noticed) {
+    pub(super) fn repository_changed(
+        &mut self,
+        run: RunId,
+        role: Option<VerifyRole>,
+        Noticed { held, named }: Noticed,
+    ) {
         if held.is_none() && named.is_empty() {
             return;
         }

@@ -9,7 +9,7 @@ use super::record::{AttemptClass, VerifyRole};
 use super::said::Said;
 use super::turns::Turn;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Millis, Tip, UnitId};
+use crate::domain::values::{CommitId, LandingId, Millis, RunId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -251,8 +251,8 @@ impl MergeRequest {
 pub struct Landing {
     /// The request.
     pub mr: MergeRequest,
-    /// Fencing token of this try.
-    pub token: u64,
+    /// Fencing landing of this try.
+    pub id: LandingId,
     /// Green it is made on.
     pub onto: Tip,
     /// The merged commit.
@@ -314,7 +314,7 @@ pub struct Extra {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verifying {
     /// Number.
-    pub run: u64,
+    pub run: RunId,
     /// Tree and commit.
     pub tip: Tip,
     /// What for.

@@ -1,6 +1,6 @@
 //! The journal's vocabulary: the one serde type of the domain that is stored.
 //!
-//! Format 1. A variant or field is never renamed or removed; new fields have defaults. `tests/data/journals` holds
+//! Format 2. A variant or field is never renamed or removed; new fields have defaults. `tests/data/journals` holds
 //! recorded journals that every later version must fold to the same state.
 
 use super::books::Books;
@@ -14,10 +14,13 @@ use crate::domain::backlog::Aside;
 use crate::domain::plan::graph::Edge;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Millis, MissionId, Tip, UnitId};
+use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// The format of the journals that this version writes and reads. Format 1 was never released.
+pub const JOURNAL_FORMAT: u32 = 2;
 
 /// One durable fact or intent of a mission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,10 +114,10 @@ pub enum Record {
         answer: String,
     },
     /// Intent: a merge request is being landed onto green.
-    LandingStarted { mr: u64, token: u64, onto: Tip, at: Millis },
+    LandingStarted { mr: u64, landing: LandingId, onto: Tip, at: Millis },
     /// The candidate exists and is pinned.
     CandidateMade {
-        token: u64,
+        landing: LandingId,
         candidate: Tip,
         /// Units with a turn for files that it touches; theirs begins when this landing is over.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -131,7 +134,7 @@ pub enum Record {
     },
     /// Intent: a verification run.
     VerifyStarted {
-        run: u64,
+        run: RunId,
         tip: Tip,
         role: VerifyRole,
         at: Millis,
@@ -145,7 +148,7 @@ pub enum Record {
     },
     /// Outcome of a verification.
     Verified {
-        run: u64,
+        run: RunId,
         at: Millis,
         key: SnapshotKey,
         summary: Summary,
@@ -177,14 +180,14 @@ pub enum Record {
     /// Intent: the question of the round's step that met trouble is asked again.
     StageAsked { at: Millis },
     /// A verification was broken off because nobody wants its result any more; no failure of anything.
-    VerificationDropped { run: u64, at: Millis },
+    VerificationDropped { run: RunId, at: Millis },
     /// What a verification was to be compared with was made in another environment: it is verified again first.
-    GreenStale { run: u64, at: Millis },
+    GreenStale { run: RunId, at: Millis },
     /// Intent: the open step of the landing is asked again.
-    StepAsked { token: u64 },
+    StepAsked { landing: LandingId },
     /// Intent: green moves from `expected` to `candidate`.
     LandIntended {
-        token: u64,
+        landing: LandingId,
         candidate: Tip,
         expected: CommitId,
         key: SnapshotKey,
@@ -233,7 +236,7 @@ pub enum Record {
         waits_for: Option<(UnitId, u32)>,
     },
     /// The landing waits for something a person does.
-    LandingDelayed { token: u64, why: String, again_at: Millis },
+    LandingDelayed { landing: LandingId, why: String, again_at: Millis },
     /// Somebody else moved green forward.
     GreenMoved { tip: Tip },
     /// Green as somebody else left it is no worse than the last one that was verified.
@@ -247,7 +250,7 @@ pub enum Record {
     },
     /// The user's repository changed while a verification ran: what a person must look at, and what anybody may have done.
     RepositoryChanged {
-        run: u64,
+        run: RunId,
         at: Millis,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held: Option<String>,

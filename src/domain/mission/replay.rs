@@ -3,8 +3,9 @@
 use super::budget::{Account, Clock};
 use super::cold::ColdRuns;
 use super::parts::Stage;
-use super::record::Record;
+use super::record::{JOURNAL_FORMAT, Record};
 use super::state::State;
+use crate::domain::values::{LandingId, RunId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,16 +18,18 @@ pub enum ReplayError {
     /// The journal is empty.
     #[error("fold an empty journal")]
     Empty,
-    /// Written by a later version.
-    #[error("fold a journal of format {0}; this version knows format 1: use the newer mc that wrote it")]
-    Newer(u32),
+    /// Written by a version that is older or newer.
+    #[error(
+        "fold a journal of format {0}; this version knows format {JOURNAL_FORMAT} only: use the mc that wrote it, or let MC_STATE_DIR name a new place"
+    )]
+    OtherFormat(u32),
 }
 
 impl State {
     /// Folds a whole journal. The result waits for [`super::Event::Resumed`] before it decides anything.
     ///
     /// # Errors
-    /// [`ReplayError`] when the journal has no start or a newer format.
+    /// [`ReplayError`] when the journal has no start or another format.
     pub fn replay(records: impl IntoIterator<Item = Record>) -> Result<Self, ReplayError> {
         let mut records = records.into_iter();
         let mut state = Self::begin(&records.next().ok_or(ReplayError::Empty)?)?;
@@ -45,8 +48,8 @@ impl State {
         let Record::MissionStarted { format, mission, at, objective, policy, plan, settings } = record else {
             return Err(ReplayError::NoStart(record.kind()));
         };
-        if *format != 1 {
-            return Err(ReplayError::Newer(*format));
+        if *format != JOURNAL_FORMAT {
+            return Err(ReplayError::OtherFormat(*format));
         }
         Ok(Self {
             mission: mission.clone(),
@@ -96,8 +99,8 @@ impl State {
             slots: vec![None; policy.workers.max(1) as usize],
             slot_trouble: vec![0; policy.workers.max(1) as usize],
             next_mr: 1,
-            next_token: 1,
-            next_run: 1,
+            next_landing: LandingId::FIRST,
+            next_run: RunId::FIRST,
             step_failures: 0,
             setup_failed: None,
             base_again_at: 0,

@@ -19,7 +19,7 @@ use super::probe::Try;
 use crate::domain::backlog::Aside;
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
+use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -90,8 +90,8 @@ pub struct State {
     pub(super) slots: Vec<Option<usize>>,
     pub(super) slot_trouble: Vec<u32>,
     pub(super) next_mr: u64,
-    pub(super) next_token: u64,
-    pub(super) next_run: u64,
+    pub(super) next_landing: LandingId,
+    pub(super) next_run: RunId,
     pub(super) step_failures: u32,
     /// What was said when the setup command failed the last step that was tried.
     pub(super) setup_failed: Option<String>,

@@ -8,7 +8,7 @@ use super::command::MergeSource;
 use super::event::AttemptReport;
 use super::record::{NextMove, Record, VerifyRole};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{Millis, UnitId};
+use crate::domain::values::{Millis, RunId, UnitId};
 use std::collections::BTreeMap;
 
 /// What a unit's time is spent on.
@@ -145,7 +145,7 @@ pub struct AttemptTimes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyTimes {
     /// Its number.
-    pub run: u64,
+    pub run: RunId,
     /// What it was for.
     pub role: VerifyRole,
     /// From asking to the answer.

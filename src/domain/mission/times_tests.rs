@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::mission::{AttemptClass, RunEnd};
-use crate::domain::values::{CommitId, Tip, TreeId};
+use crate::domain::values::{CommitId, LandingId, RunId, Tip, TreeId};
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary, Verdict};
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ fn ends(unit: &str, n: u32, at: Millis, ran: (Millis, Millis), next: NextMove) -
     (at, Record::AttemptEnded { unit: id(unit), n, at, class: AttemptClass::Changed, next, report })
 }
 
-fn verify(run: u64, at: Millis) -> (Millis, Record) {
+fn verify(run: RunId, at: Millis) -> (Millis, Record) {
     (
         at,
         Record::VerifyStarted {
@@ -65,7 +65,7 @@ fn verify(run: u64, at: Millis) -> (Millis, Record) {
     )
 }
 
-fn verified(run: u64, at: Millis) -> (Millis, Record) {
+fn verified(run: RunId, at: Millis) -> (Millis, Record) {
     let summary = Summary {
         outcome: StageOutcome::Passed,
         passed: 1,
@@ -104,10 +104,10 @@ fn night() -> Vec<(Millis, Record)> {
         wave(0, 120),
         starts("a", 1, 150),
         ends("a", 1, 400, (200, 380), NextMove::Queue { mr: 1 }),
-        (430, Record::LandingStarted { mr: 1, token: 1, onto: tip(), at: 430 }),
-        (440, Record::candidate(1, tip())),
-        verify(1, 441),
-        verified(1, 541),
+        (430, Record::LandingStarted { mr: 1, landing: LandingId(1), onto: tip(), at: 430 }),
+        (440, Record::candidate(LandingId(1), tip())),
+        verify(RunId(1), 441),
+        verified(RunId(1), 541),
         landed("a", 1, 550),
         wave(1, 551),
         starts("b", 1, 560),

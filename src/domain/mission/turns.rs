@@ -19,7 +19,7 @@ use super::parts::{Landing, MergeRequest, Unit, UnitState};
 use super::probe::Try;
 use super::record::Record;
 use super::state::State;
-use crate::domain::values::{Millis, Tip, UnitId};
+use crate::domain::values::{LandingId, Millis, Tip, UnitId};
 use std::collections::BTreeSet;
 
 /// Conflicts of a unit from which on it gets a turn.
@@ -196,7 +196,7 @@ impl Decision<'_> {
                 self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for });
             }
             None => {
-                self.note(Record::CandidateMade { token: landing.token, candidate, touches, notes, deciding, tests })
+                self.note(Record::CandidateMade { landing: landing.id, candidate, touches, notes, deciding, tests })
             }
         }
     }
@@ -214,9 +214,9 @@ impl Decision<'_> {
 
 impl Record {
     /// That a candidate was made of which nothing needs to be known.
-    pub(super) fn candidate(token: u64, candidate: Tip) -> Self {
+    pub(super) fn candidate(id: LandingId, candidate: Tip) -> Self {
         Self::CandidateMade {
-            token,
+            landing: id,
             candidate,
             touches: Vec::new(),
             notes: Vec::new(),

@@ -6,7 +6,7 @@ use crate::domain::mission::times::times;
 use crate::domain::mission::{
     AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, State, Unit, UnitState, Usd,
 };
-use crate::domain::values::UnitId;
+use crate::domain::values::{RunId, UnitId};
 use crate::engine::error::EngineError;
 use crate::engine::history::History;
 use crate::engine::views::attempt_run;
@@ -314,15 +314,15 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
         broken.push(format!("their kinds add up to {sum}"));
     }
     let mark = format!("/{}-", case.mission());
-    let kept: BTreeSet<u64> = case
+    let kept: BTreeSet<RunId> = case
         .store
         .snapshot_runs_of(case.mission())?
         .iter()
-        .filter_map(|key| key.0.split_once(&mark)?.1.parse().ok())
+        .filter_map(|key| key.0.split_once(&mark)?.1.parse().ok().map(RunId))
         .collect();
     // A run may have been kept by an engine that was killed before it could say so; then it was asked again.
     let hidden = kept.difference(&ran).filter(|run| !asked_again.contains(*run));
-    let hidden: Vec<String> = hidden.map(u64::to_string).collect();
+    let hidden: Vec<String> = hidden.map(ToString::to_string).collect();
     if !hidden.is_empty() && broken_off == 0 {
         broken.push(format!("the results of runs {} are stored and not reported", hidden.join(", ")));
     }

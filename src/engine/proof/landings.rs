@@ -141,7 +141,7 @@ async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> 
         return Ok(Vec::new());
     }
     let began = case.history.records.iter().rev().find_map(|(_, at, record)| match record {
-        Record::LandingStarted { token, .. } if *token == open.token => Some(*at),
+        Record::LandingStarted { landing, .. } if *landing == open.id => Some(*at),
         _ => None,
     });
     let (Some(commit), Some(began)) = (case.commit(&candidate.commit).await?, began) else { return Ok(Vec::new()) };

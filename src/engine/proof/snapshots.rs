@@ -4,7 +4,7 @@ use super::Case;
 use crate::adapters::store::StoreError;
 use crate::domain::mission::{MergeSource, Record, State, VerifyRole, extra_stages};
 use crate::domain::plan::globs::Globs;
-use crate::domain::values::{Millis, TreeId};
+use crate::domain::values::{Millis, RunId, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::delta::delta;
@@ -37,7 +37,7 @@ pub(super) struct Known {
 pub(super) struct Bodies {
     /// For each key, whether an earlier mission's answer came first, and the runs of this one: number, and whether it
     /// confirmed.
-    runs: BTreeMap<SnapshotKey, (bool, Vec<(u64, bool)>)>,
+    runs: BTreeMap<SnapshotKey, (bool, Vec<(RunId, bool)>)>,
     held: VecDeque<(SnapshotKey, Known)>,
 }
 
@@ -67,7 +67,7 @@ impl Bodies {
         Ok(known)
     }
 
-    fn ran(&mut self, key: &SnapshotKey, run: u64, confirms: bool, reused: bool) {
+    fn ran(&mut self, key: &SnapshotKey, run: RunId, confirms: bool, reused: bool) {
         let (_, runs) = self.runs.entry(key.clone()).or_insert((reused, Vec::new()));
         if !reused {
             runs.push((run, confirms));
@@ -88,12 +88,12 @@ fn stored(case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Snapshot, String>
     })
 }
 
-fn kept(case: &Case<'_>, key: &SnapshotKey, run: u64) -> SnapshotKey {
+fn kept(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> SnapshotKey {
     SnapshotKey(format!("{}/{}-{run}", key.0, case.mission()))
 }
 
 /// Joins the single runs of a key as the engine joined them.
-fn rebuilt(case: &Case<'_>, key: &SnapshotKey, runs: &[(u64, bool)]) -> Result<Result<Snapshot, String>, StoreError> {
+fn rebuilt(case: &Case<'_>, key: &SnapshotKey, runs: &[(RunId, bool)]) -> Result<Result<Snapshot, String>, StoreError> {
     let mut whole: Option<Snapshot> = None;
     for (run, confirms) in runs {
         let Some(body) = case.store.snapshot_get(&kept(case, key, *run))? else {
@@ -255,11 +255,11 @@ fn key_of(
 }
 
 /// Whether no other run, of this mission or another, was kept for the key after this one.
-fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: u64) -> Result<bool, EngineError> {
+fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> Result<bool, EngineError> {
     let of_ours = format!("{}/{}-", key.0, case.mission());
     let kept = case.store.snapshot_kept(key)?;
     Ok(kept.iter().all(|other| {
-        other.0.strip_prefix(&of_ours).and_then(|n| n.parse::<u64>().ok()).is_some_and(|other| other <= run)
+        other.0.strip_prefix(&of_ours).and_then(|n| n.parse().ok()).is_some_and(|other| RunId(other) <= run)
     }))
 }
 

@@ -326,16 +326,16 @@ impl World {
             Command::Start(order) => self.start(order, rng, s)?,
             Command::Adopt(order) => self.adopt(&order),
             Command::Kill { unit, n } => self.kill(&unit, n),
-            Command::Integrate { token, onto, head, source, contested, .. } => {
+            Command::Integrate { landing, onto, head, source, contested, .. } => {
                 let result = trouble.map_or_else(|| Ok(self.integrate(&onto, &head, &source, &contested)), Err);
-                self.answer(delay, Event::Integrated { token, result });
+                self.answer(delay, Event::Integrated { landing, result });
             }
-            Command::WriteBooks { token, onto, books } => {
+            Command::WriteBooks { landing, onto, books } => {
                 let result = match trouble {
                     Some(trouble) => Err(trouble),
                     None => Ok(self.write_books(&onto, &books)?),
                 };
-                self.answer(delay, Event::Integrated { token, result });
+                self.answer(delay, Event::Integrated { landing, result });
             }
             Command::Verify(order) => {
                 let run = order.run;
@@ -349,12 +349,12 @@ impl World {
                 self.events.retain(|_, e| !matches!(e, Event::Verified { run: r, .. } if *r == run));
                 self.answer(1, Event::Verified { run, result: Err("killed".to_owned().into()) });
             }
-            Command::Land { token, candidate, expected, source } => {
+            Command::Land { landing, candidate, expected, source } => {
                 let result = match trouble {
                     Some(trouble) => Err(trouble),
                     None => Ok(self.land(&candidate, &expected, &source)?),
                 };
-                self.answer(delay, Event::LandEnded { token, result });
+                self.answer(delay, Event::LandEnded { landing, result });
             }
             Command::KillCheck { round } => {
                 self.events.retain(|_, e| !matches!(e, Event::ObjectiveChecked { round: r, .. } if *r == round));
