@@ -114,7 +114,7 @@ pub fn play(first: &Record, mut each: impl FnMut(Record)) -> (u64, State) {
             waiting.extend(answer(command, &mut next));
         }
     }
-    assert!(state.over() && state.landings as usize == state.units.len(), "the mission did not land everything");
+    assert!(state.over() && state.landed as usize == state.units.len(), "the mission did not land everything");
     (events, state)
 }
 

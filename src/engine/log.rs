@@ -83,9 +83,7 @@ fn subject(record: &Record, state: &State) -> (Option<String>, Option<u32>) {
         | Record::StepFailed { .. }
         | Record::StepAsked { .. }
         | Record::LandIntended { .. }
-        | Record::LandingDelayed { .. } => {
-            state.landing.as_ref().map_or((None, None), |landing| of(&landing.mr.source))
-        }
+        | Record::LandingDelayed { .. } => state.landing().map_or((None, None), |landing| of(&landing.mr.source)),
         _ => (None, None),
     }
 }

@@ -269,7 +269,7 @@ pub fn source_name(source: &MergeSource) -> String {
 
 fn what(role: VerifyRole, state: &State) -> String {
     let candidate = |what: &str| {
-        let landing = state.landing.as_ref();
+        let landing = state.landing();
         landing.map_or_else(|| "a candidate".to_owned(), |l| format!("{what}{}", source_name(&l.mr.source)))
     };
     match role {

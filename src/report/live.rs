@@ -90,12 +90,12 @@ impl Live {
             slot: attempt.slot,
             since: attempt.started,
         });
-        let verifying = state.verifying.as_ref().map(|v| (v.tip.commit.short().to_owned(), v.started));
+        let verifying = state.verifying().map(|v| (v.tip.commit.short().to_owned(), v.started));
         Self {
             head,
             needs: needs(state),
             working: working.collect(),
-            landing: state.landing.as_ref().map(|landing| source_name(&landing.mr.source)),
+            landing: state.landing().map(|landing| source_name(&landing.mr.source)),
             queued: state.queue().take(20).map(|mr| source_name(&mr.source)).collect(),
             verifying,
             green: state.green.as_ref().map(|green| green.tip.commit.short().to_owned()),

@@ -39,7 +39,7 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
             last.tip.commit.short()
         ));
     }
-    if let Some(landing) = &state.landing
+    if let Some(landing) = state.landing()
         && landing.candidate.is_some()
         && !landing.in_flight
         && let Some(why) = state.problems.last().filter(|problem| problem.starts_with("landings wait"))

@@ -73,9 +73,9 @@ fn units(page: &mut Page<'_>, view: &View<'_>) {
         page.sample("mc_units", &[("state", kind.name())], f64::from(state.count(kind)));
     }
     page.family("mc_queue_length", Kind::Gauge, "Merge requests that wait or are being landed.");
-    page.sample("mc_queue_length", &[], number(state.queue().count() + usize::from(state.landing.is_some())));
+    page.sample("mc_queue_length", &[], number(state.queue().count() + usize::from(state.landing().is_some())));
     page.family("mc_landings_total", Kind::Counter, "Landings of units and of the target branch.");
-    page.sample("mc_landings_total", &[], number(usize::try_from(state.landings).unwrap_or(usize::MAX)));
+    page.sample("mc_landings_total", &[], number(usize::try_from(state.landed).unwrap_or(usize::MAX)));
     page.family("mc_attempts_running", Kind::Gauge, "Attempts that run.");
     page.sample("mc_attempts_running", &[], number(state.running().count()));
     let mut classes: BTreeMap<AttemptClass, usize> = BTreeMap::new();

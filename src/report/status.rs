@@ -168,7 +168,7 @@ fn queue(state: &State) -> Vec<(u64, &MergeSource, &'static str)> {
         (Some(_), None) => "verifying",
         (Some(_), Some(_)) => "landing",
     };
-    let first = state.landing.iter().map(|landing| (landing.mr.id, &landing.mr.source, doing(landing)));
+    let first = state.landing().into_iter().map(|landing| (landing.mr.id, &landing.mr.source, doing(landing)));
     first.chain(state.queue().map(|mr| (mr.id, &mr.source, "waiting"))).collect()
 }
 
@@ -223,7 +223,7 @@ pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
 
 fn working(out: &mut String, view: &View<'_>) {
     let running: Vec<_> = view.state.running().collect();
-    if running.is_empty() && view.state.verifying.is_none() {
+    if running.is_empty() && view.state.verifying().is_none() {
         return;
     }
     out.push_str(if view.engine.is_some() { "\nworking\n" } else { "\nleft open\n" });
@@ -232,7 +232,7 @@ fn working(out: &mut String, view: &View<'_>) {
         let (id, n, host, slot) = (&unit.spec.id, attempt.n, &attempt.host, attempt.slot);
         let _ = writeln!(out, "  {id}  attempt {n} for {age} on {host}, slot {slot}: {}", short(&unit.spec.title, 60));
     }
-    if let Some(verifying) = &view.state.verifying {
+    if let Some(verifying) = view.state.verifying() {
         let age = span(view.now.saturating_sub(verifying.started));
         let _ = writeln!(out, "  verification {} of {} for {age}", verifying.run, verifying.tip.commit.short());
     }

@@ -68,7 +68,7 @@ fn green_is_verified(state: &State, world: &World) -> Result<(), String> {
     if let Some(green) = &state.green
         && let Some((_, summary)) = &green.snapshot
         && summary.outcome == StageOutcome::NotRun
-        && state.landings > 0
+        && state.landed > 0
     {
         return Err("P1: green's snapshot was not run".to_owned());
     }
@@ -82,7 +82,7 @@ fn landed_is_in_green(state: &State, world: &World) -> Result<(), String> {
     }
     for unit in &state.units {
         let landed = counts.get(&unit.spec.id).copied().unwrap_or(0);
-        if landed > 1 && world.landings.len() as u64 == state.landings {
+        if landed > 1 && world.landings.len() as u64 == state.landed {
             return Err(format!("P3: {} landed {landed} times", unit.spec.id));
         }
         if unit.state == UnitState::Landed && landed == 0 {

@@ -64,6 +64,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
             extra: None,
         },
         Record::Landed {
+            landing: LandingId(1),
             mr: 1,
             source,
             at: 5,

@@ -139,7 +139,16 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             extra: None,
         });
         let (source, green) = (MergeSource::Unit { unit, n: 1 }, candidate.clone());
-        records.push(Record::Landed { mr, source, at, candidate, green, verdict, reasons: Vec::new() });
+        records.push(Record::Landed {
+            landing: LandingId(mr),
+            mr,
+            source,
+            at,
+            candidate,
+            green,
+            verdict,
+            reasons: Vec::new(),
+        });
         expected = landing.commit.clone();
         let stage = StageResult { name: "unit".to_owned(), outcome: StageOutcome::Passed, ..StageResult::default() };
         let body = serde_json::to_string(&Snapshot { stages: vec![stage], ..Snapshot::default() }).unwrap();

@@ -421,6 +421,6 @@ fn every_record_of_random_missions_has_at_most_one_line() {
         let facts = facts::facts(&outcome.journal);
         let runs: u64 = facts.runs.iter().sum();
         assert_eq!(runs, outcome.state.verifications_run, "seed {seed}: runs are accounted for");
-        assert_eq!(facts.landings.len() as u64, outcome.state.landings, "seed {seed}");
+        assert_eq!(facts.landings.len() as u64, outcome.state.landed, "seed {seed}");
     }
 }

@@ -61,11 +61,11 @@ fn a_unit_cancelled_while_it_is_merged_leaves_the_queue_whatever_the_merge_comes
         let (_, mut state) = until(&journal, |r| matches!(r, Record::LandingStarted { .. }));
         let (records, _) = cancel(&mut state);
         assert!(matches!(&records[..], [Record::UnitCancelAsked { .. }]), "git is at work on it: {records:?}");
-        let landing = state.landing.as_ref().unwrap().id;
+        let landing = state.landing().unwrap().id;
         drop(decide(&mut state, 1_000_001, Event::Integrated { landing, result }));
         assert_eq!(state.unit(&id("a")).unwrap().state, UnitState::Cancelled);
         assert_eq!(state.unit(&id("b")).unwrap().state, UnitState::Blocked);
-        assert!(state.landing.is_none() && state.queue().count() == 0);
+        assert!(state.landing().is_none() && state.queue().count() == 0);
     }
 }
 
@@ -74,15 +74,15 @@ fn a_verification_nobody_wants_any_more_is_killed_and_is_no_failure() {
     let after = |r: &Record| matches!(r, Record::VerifyStarted { role: VerifyRole::After, .. });
     let (mut cut, mut state) = until(&journal(), after);
     let (records, commands) = cancel(&mut state);
-    assert!(state.landing.is_none() && state.verifying.is_some(), "its processes live until they are proven gone");
-    let run = state.verifying.as_ref().unwrap().run;
+    assert!(state.landing().is_none() && state.verifying().is_some(), "its processes live until they are proven gone");
+    let run = state.verifying().unwrap().run;
     assert_eq!(commands, [Command::KillVerification { run }]);
     cut.extend(records);
     let resumed = decide(&mut State::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
     assert!(resumed.contains(&Command::KillVerification { run }), "{resumed:?}");
     let step = decide(&mut state, 1_000_001, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(&step.records[0], Record::VerificationDropped { .. }), "{:?}", step.records);
-    assert!(state.verifying.is_none());
+    assert!(state.verifying().is_none());
 }
 
 #[test]
@@ -92,14 +92,14 @@ fn only_a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_a_start_ea
     let tries = |role: VerifyRole, failure: &dyn Fn(u64) -> Unverified| {
         let (_, mut state) = until(&journal, |r| matches!(r, Record::VerifyStarted { role: of, .. } if *of == role));
         for (nth, now) in (1..=6).zip((1_000_000..).step_by(1_000_000)) {
-            let run = state.verifying.as_ref().unwrap().run;
+            let run = state.verifying().unwrap().run;
             let step = decide(&mut state, now, Event::Verified { run, result: Err(failure(nth)) });
             let over = |r: &Record| matches!(r, Record::Refused { .. } | Record::StopRequested { .. });
             if step.records.iter().any(over) {
                 return nth;
             }
             drop(decide(&mut state, now + 500_000, Event::Tick));
-            if let Some(landing) = state.landing.as_ref().filter(|landing| landing.candidate.is_none()) {
+            if let Some(landing) = state.landing().filter(|landing| landing.candidate.is_none()) {
                 return 10 * nth + landing.id.0;
             }
         }

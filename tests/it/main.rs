@@ -31,6 +31,7 @@ mod git_merge;
 mod git_refs;
 mod git_source;
 mod golden;
+mod interleaved;
 mod languages;
 mod lessons;
 mod mission_agents;

@@ -355,7 +355,7 @@ fn cut_short() -> Scenario {
 fn p11_what_landed_before_the_time_was_up_is_told_of_and_nothing_else_happens_any_more() {
     let outcome = run(&cut_short());
     assert_eq!(outcome.state.outcome.as_ref().unwrap().0, MissionOutcome::WallTime);
-    assert_eq!([books(&outcome.journal), [outcome.state.landings as usize, 0, 0]], [[1, 1, 0], [2, 0, 0]]);
+    assert_eq!([books(&outcome.journal), [outcome.state.landed as usize, 0, 0]], [[1, 1, 0], [2, 0, 0]]);
     assert_eq!(
         ["a", "b", "c"].map(|id| state_of(&outcome, id)),
         [UnitState::Landed, UnitState::Cancelled, UnitState::Cancelled]
@@ -400,7 +400,7 @@ fn an_early_end_that_cannot_write_the_books_ends_after_one_try() {
     let last = journal.iter().rposition(|r| matches!(r, Record::LandingStarted { .. })).unwrap();
     let mut state = State::begin(&journal[0]).unwrap();
     journal[1..=last].iter().for_each(|record| state.apply(record));
-    let landing = state.landing.as_ref().unwrap().id;
+    let landing = state.landing().unwrap().id;
     let step =
         decide(&mut state, 100_500, Event::Integrated { landing, result: Err("the disk is full".to_owned().into()) });
     assert!(matches!(step.records.last(), Some(Record::MissionEnded { outcome: MissionOutcome::WallTime, .. })));
@@ -416,11 +416,11 @@ fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
     let second = journal.iter().enumerate().filter(|(_, r)| after(r)).nth(1).unwrap().0;
     let mut state = State::begin(&journal[0]).unwrap();
     journal[1..=second].iter().for_each(|record| state.apply(record));
-    let run = state.verifying.as_ref().unwrap().run;
+    let run = state.verifying().unwrap().run;
     assert_eq!(decide(&mut state, 10_000_001, Event::Tick).commands, [Command::KillVerification { run }]);
     let step = decide(&mut state, 10_000_002, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(step.commands[..], [Command::WriteBooks { .. }]), "{:?}", step.records);
-    let landing = state.landing.as_ref().unwrap().id;
+    let landing = state.landing().unwrap().id;
     let nothing = Integration::Books { candidate: None, notes: Vec::new() };
     let step = decide(&mut state, 10_000_003, Event::Integrated { landing, result: Ok(nothing) });
     assert!(matches!(step.commands[..], [Command::Exit { code: 3 }]), "{:?}", step.records);
@@ -435,7 +435,7 @@ fn p5_a_person_ends_what_writes_the_last_books() {
     let closing = || {
         let mut state = State::begin(&journal[0]).unwrap();
         journal[1..=last].iter().for_each(|record| state.apply(record));
-        let run = state.verifying.as_ref().unwrap().run;
+        let run = state.verifying().unwrap().run;
         assert_eq!(state.next_wake(), None, "the time that is up wakes nobody again");
         assert!(decide(&mut state, 101_000, Event::Stop(StopLevel::Drain)).records.is_empty());
         (state, run)

@@ -57,7 +57,7 @@ fn p9_views_and_fold_agree() {
             let landed = column(&db, "SELECT unit, commit_id FROM landings WHERE unit IS NOT NULL");
             assert_eq!(landed.len(), state.units.iter().filter(|u| u.landed.is_some()).count(), "seed {seed}");
             let queued = column(&db, "SELECT unit, state FROM merge_requests WHERE state = 'queued'").len();
-            let waiting = state.queue().count() + usize::from(state.landing.is_some());
+            let waiting = state.queue().count() + usize::from(state.landing().is_some());
             assert!(queued >= waiting.min(queued), "seed {seed}");
             let unknown = column(&db, "SELECT unit, 'x' FROM costs WHERE usd IS NULL").len() as u64;
             assert_eq!(unknown, state.account.unknown + state.agents_running(), "seed {seed}: unknown is never 0");

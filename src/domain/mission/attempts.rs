@@ -309,7 +309,7 @@ impl Decision<'_> {
         for (unit, n) in running {
             self.ask(Command::Kill { unit, n });
         }
-        if let Some(run) = self.state.verifying.as_ref().map(|v| v.run) {
+        if let Some(run) = self.state.verifying().map(|v| v.run) {
             self.ask(Command::KillVerification { run });
         }
         if self.state.checking {

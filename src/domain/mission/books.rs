@@ -197,7 +197,7 @@ impl State {
     fn may_close(&self, why: EndReason) -> bool {
         let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
         // What may have landed answers for itself.
-        let intended = self.landing.as_ref().is_some_and(|landing| landing.intended.is_some());
+        let intended = self.landing().is_some_and(|landing| landing.intended.is_some());
         why == EndReason::WallTime
             && !(self.closed
                 || early
@@ -219,8 +219,8 @@ impl State {
     /// Whether the books of an early end did not get on green at the first try.
     pub(super) fn closing_fails(&self, now: Millis) -> bool {
         let fails = |landing: &Landing| !landing.in_flight && landing.again_at > now;
-        let moved = self.foreign_move.is_some() && self.verifying.is_none() && self.base_again_at > now;
-        self.closing() && (moved || self.landing.as_ref().is_some_and(fails))
+        let moved = self.foreign_move.is_some() && self.verifying().is_none() && self.base_again_at > now;
+        self.closing() && (moved || self.landing().is_some_and(fails))
     }
 
     fn books_due(&self) -> bool {
@@ -309,8 +309,14 @@ impl Decision<'_> {
         if !self.state.may_close(why) {
             return false;
         }
-        if let Some(mr) = self.state.landing.as_ref().map(|landing| landing.mr.id) {
-            self.note(Record::Requeued { mr, why: "the mission ends".to_owned(), behind: None, waits_for: None });
+        if let Some((landing, mr)) = self.state.landing().map(|landing| (landing.id, landing.mr.id)) {
+            self.note(Record::Requeued {
+                landing,
+                mr,
+                why: "the mission ends".to_owned(),
+                behind: None,
+                waits_for: None,
+            });
         }
         self.note(Record::Closing { at: self.now });
         // At once, so that nothing of the round goes on in between; unless a request waits that was made before. Either goes

@@ -59,7 +59,7 @@ impl Decision<'_> {
             return false;
         }
         let why = "its unit was cancelled".to_owned();
-        self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for: None });
+        self.note(Record::Requeued { landing: landing.id, mr: landing.mr.id, why, behind: None, waits_for: None });
         true
     }
 
@@ -77,7 +77,7 @@ impl State {
     /// The landing in progress, if it is this unit's.
     fn landing_of(&self, id: &UnitId) -> Option<&Landing> {
         let own = |l: &&Landing| matches!(&l.mr.source, MergeSource::Unit { unit, .. } if unit == id);
-        self.landing.as_ref().filter(own)
+        self.landing().filter(own)
     }
 
     /// Whether moving green to this unit's change is already intended, so that it may have happened.
@@ -89,12 +89,11 @@ impl State {
     /// The verification in progress, if the landing it was for is given up, or something wants to land that goes before it.
     pub(super) fn unwanted_verification(&self) -> Option<RunId> {
         // No other landing begins before it has ended.
-        let unwanted = |v: &&super::Verifying| match v.role {
-            VerifyRole::Baseline | VerifyRole::Before | VerifyRole::MovedGreen | VerifyRole::ColdSearch => false,
-            VerifyRole::After | VerifyRole::AcceptBefore | VerifyRole::Extra => self.landing.is_none(),
-            VerifyRole::Cold => self.cold_can_wait() && !self.queue.is_empty(),
+        let unwanted = |run: &&super::Verifying| match run.landing {
+            Some(landing) => !self.landings.contains_key(&landing),
+            None => run.role == VerifyRole::Cold && self.cold_can_wait() && !self.queue.is_empty(),
         };
-        self.verifying.as_ref().filter(unwanted).map(|v| v.run)
+        self.runs.values().find(unwanted).map(|run| run.run)
     }
 
     /// Folds a rollback of green, which a person asks for when the mission is over.
@@ -102,7 +101,7 @@ impl State {
         self.green = Some(Green { tip: to.clone(), snapshot: None, confirmed: false, twice: false, warm: false });
         self.cold.back_to(to);
         self.foreign_move = None;
-        self.landings = self.landings.saturating_sub(landings.len() as u64);
+        self.landed = self.landed.saturating_sub(landings.len() as u64);
         let taken = |unit: &Unit| unit.landed.as_ref().is_some_and(|tip| landings.contains(&tip.commit));
         let taken: Vec<usize> = (0..self.units.len()).filter(|i| taken(&self.units[*i])).collect();
         for i in taken {
@@ -117,9 +116,8 @@ impl State {
     pub(super) fn cancelled(&mut self, unit: &UnitId, reason: &str) {
         self.cancelling.remove(unit);
         self.queue.retain(|_, mr| !matches!(&mr.source, MergeSource::Unit { unit: u, .. } if u == unit));
-        if self.landing_of(unit).is_some_and(|landing| landing.intended.is_none()) {
-            self.landing = None;
-        }
+        let given_up = self.landing_of(unit).filter(|landing| landing.intended.is_none()).map(|landing| landing.id);
+        given_up.map(|landing| self.landings.remove(&landing));
         self.unit_to(unit, |u| {
             u.state = UnitState::Cancelled;
             u.turn = None;

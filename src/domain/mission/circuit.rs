@@ -239,7 +239,7 @@ impl State {
 
     /// What the step that has just failed was.
     pub(super) fn operation_of_step(&self) -> Operation {
-        match self.verifying.is_some() {
+        match self.verifying().is_some() {
             true => Operation::Verify,
             false if self.asks_for_its_round() => Operation::Plan,
             false => Operation::Merge,
@@ -254,7 +254,7 @@ impl State {
 
     /// The merge queue with what it works on, as a witness.
     pub(super) fn queue_witness(&self) -> Witness {
-        let landing = self.landing.as_ref().filter(|_| !self.asks_green());
+        let landing = self.landing().filter(|_| !self.asks_green());
         Witness { unit: landing.and_then(|l| l.mr.source.unit()).cloned(), slot: None }
     }
 

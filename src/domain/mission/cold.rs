@@ -14,7 +14,7 @@ use super::policy::COLD_EVERY;
 use super::probe::Try;
 use super::record::{Record, VerifyRole};
 use super::state::State;
-use crate::domain::values::{CommitId, Tip};
+use crate::domain::values::{CommitId, LandingId, Tip};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Cause, Demands, Judgement, Refusal, SnapshotKey, StageOutcome, Summary};
 
@@ -109,16 +109,8 @@ impl Landing {
 impl State {
     /// The order of a verification, as first given and as asked again after a restart.
     pub(super) fn verify_order(&self, v: Verifying) -> VerifyOrder {
-        let onto = match v.role {
-            VerifyRole::After | VerifyRole::AcceptBefore | VerifyRole::Extra => {
-                self.landing.as_ref().map_or(&v.tip.commit, |landing| &landing.onto.commit).clone()
-            }
-            VerifyRole::Baseline
-            | VerifyRole::Before
-            | VerifyRole::MovedGreen
-            | VerifyRole::Cold
-            | VerifyRole::ColdSearch => v.tip.commit.clone(),
-        };
+        let landing = v.landing.and_then(|id| self.landing_by(id));
+        let onto = landing.map_or(&v.tip.commit, |landing| &landing.onto.commit).clone();
         let extra = self.extras(v.role);
         let Verifying { run, tip, role, against, confirms, cold, .. } = v;
         VerifyOrder { run, tip, against, confirms, extra, role, onto, cold }
@@ -139,19 +131,19 @@ impl State {
     pub(super) fn asks_green(&self) -> bool {
         let of_green =
             |v: &Verifying| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::MovedGreen);
-        self.verifying.as_ref().is_some_and(of_green)
+        self.verifying().is_some_and(of_green)
     }
 
     /// Whether nothing lands before green was asked from nothing.
     pub(super) fn cold_first(&self) -> bool {
-        let many = self.landing.is_none() && self.cold.unproven.len() >= COLD_EVERY;
+        let many = self.landing().is_none() && self.cold.unproven.len() >= COLD_EVERY;
         // No run begins any more when only the books are left to be written.
         self.cold.search.is_some() || (!self.closing() && (many || self.doubts_green()))
     }
 
     /// Whether a cold run of green's tip gives way to what wants to land.
     pub(super) fn cold_can_wait(&self) -> bool {
-        self.landing.is_none() && self.cold.unproven.len() < COLD_EVERY
+        self.landing().is_none() && self.cold.unproven.len() < COLD_EVERY
     }
 
     /// The position of green to look at next, counted in the unproven landings, if one is due.
@@ -164,7 +156,7 @@ impl State {
         match &self.cold.search {
             Some(search) => (search.good < search.bad).then(|| usize::midpoint(search.good, search.bad)),
             None => {
-                let idle = self.landing.is_none() && self.queue.is_empty();
+                let idle = self.landing().is_none() && self.queue.is_empty();
                 (idle || self.cold_first()).then_some(last)
             }
         }
@@ -173,7 +165,7 @@ impl State {
     /// Whether a cold run refuses the candidate in comparison with a green that is known by a warm result only: which of the
     /// two is to blame is not known.
     fn doubts_green(&self) -> bool {
-        let Some(landing) = self.landing.as_ref().filter(|landing| !landing.in_flight) else { return false };
+        let Some(landing) = self.landing().filter(|landing| !landing.in_flight) else { return false };
         let lines = landing.extra.as_ref().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
         if lines.is_some() && !self.cold.unproven.is_empty() {
             return true;
@@ -187,7 +179,6 @@ impl State {
 
     /// Folds that what is known of green was seen in another environment. Landings on warm results stay to be asked.
     pub(super) fn green_is_stale(&mut self) {
-        self.verifying = None;
         self.cold.proven = None;
         if let Some(green) = &mut self.green {
             (green.snapshot, green.confirmed, green.twice, green.warm) = (None, false, false, false);
@@ -215,8 +206,8 @@ impl State {
     }
 
     /// Folds that green moved to a candidate, or was found to contain it.
-    pub(super) fn green_landed(&mut self, source: &MergeSource, candidate: &Tip, green: &Tip) {
-        let landing = self.landing.take();
+    pub(super) fn green_landed(&mut self, id: LandingId, source: &MergeSource, candidate: &Tip, green: &Tip) {
+        let landing = self.landings.remove(&id);
         let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
         if let Some(files) = landing.as_ref().map(|landing| &landing.deciding).filter(|files| !files.is_empty()) {
             self.decided.push((source.clone(), candidate.commit.clone(), files.clone()));
@@ -297,7 +288,7 @@ impl State {
             green.snapshot = Some((found.key, found.summary));
             (green.confirmed, green.twice, green.warm) = (true, found.confirmed, false);
             // It was compared with another snapshot.
-            self.landing.iter_mut().for_each(|landing| landing.after = None);
+            self.landings.values_mut().for_each(|landing| landing.after = None);
         }
     }
 }
@@ -314,7 +305,7 @@ impl Decision<'_> {
 
     /// Asks green from nothing where that is due, and judges the answer.
     pub(super) fn advance_cold(&mut self) {
-        let Some(at) = self.state.cold_next().filter(|_| self.state.verifying.is_none()) else { return };
+        let Some(at) = self.state.cold_next().filter(|_| self.state.verifying().is_none()) else { return };
         let Some(position) = self.state.cold.unproven.get(at).cloned() else { return };
         let proven = self.state.cold.proven.as_ref().map(|(key, _)| key.clone());
         let role = if self.state.cold.search.is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
@@ -348,12 +339,12 @@ impl Decision<'_> {
              (`mc verify --fresh` shows what fails), then `mc mission resume`",
             culprit.onto.short()
         );
-        self.note(Record::QueueHeld { reason, hint, code: DOES_NOT_HOLD });
+        self.note(Record::QueueHeld { landing: None, reason, hint, code: DOES_NOT_HOLD });
     }
 
     /// Kills a cold run that only fills the idle time when something wants to land.
     pub(super) fn make_way(&mut self) {
-        let cold = self.state.verifying.as_ref().is_some_and(|v| v.role == VerifyRole::Cold);
+        let cold = self.state.verifying().is_some_and(|v| v.role == VerifyRole::Cold);
         if let (true, Some(run)) = (cold, self.state.unwanted_verification()) {
             self.ask(super::Command::KillVerification { run });
         }

@@ -39,9 +39,9 @@ impl Decision<'_> {
             return true;
         }
         let busy = !self.state.idle()
-            || self.state.verifying.is_some()
+            || self.state.verifying().is_some()
             || self.state.checking
-            || self.state.landing.as_ref().is_some_and(|l| l.in_flight);
+            || self.state.landing().is_some_and(|l| l.in_flight);
         let Some((level, why)) = self.state.stop else {
             if self.state.hold.is_some() && !busy {
                 self.suspend(self.state.hold_code);
@@ -53,7 +53,7 @@ impl Decision<'_> {
             StopLevel::Drain => {
                 let landing = match self.state.closing() {
                     true => self.state.books.is_some(),
-                    false => self.state.landing.is_some() || !self.state.queue.is_empty(),
+                    false => self.state.landing().is_some() || !self.state.queue.is_empty(),
                 };
                 let between = !matches!(self.state.stage, Stage::Baseline | Stage::Preflight | Stage::Establishing);
                 // What waits for a common cause to pass is not waited for when a person has it end.
@@ -161,7 +161,7 @@ impl Decision<'_> {
                 self.ask(Command::Adopt(order));
             }
         }
-        if let Some(v) = self.state.verifying.clone() {
+        if let Some(v) = self.state.verifying().cloned() {
             let order = self.state.verify_order(v);
             self.ask(Command::Verify(order));
         }
@@ -185,7 +185,7 @@ impl Decision<'_> {
     }
 
     fn ask_landing_again(&mut self) {
-        let Some(landing) = self.state.landing.clone().filter(|l| l.in_flight) else { return };
+        let Some(landing) = self.state.landing().cloned().filter(|l| l.in_flight) else { return };
         match landing.candidate {
             None => self.integrate(landing.id, landing.onto, &landing.mr),
             Some(candidate) => {

@@ -15,7 +15,7 @@ use super::parts::{Extra, Landing, MustFail, Unit};
 use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
 use super::state::State;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Millis, Tip};
+use crate::domain::values::{CommitId, LandingId, Millis, Tip};
 use crate::domain::verify::snapshot::StageResult;
 use crate::domain::verify::{StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
@@ -209,7 +209,7 @@ impl State {
 
     /// The stages of a verification of this role in the landing in progress.
     pub(super) fn extras(&self, role: VerifyRole) -> Vec<ExtraStage> {
-        let unit = self.landing.as_ref().and_then(|l| self.unit_of(l));
+        let unit = self.landing().and_then(|l| self.unit_of(l));
         unit.map(|u| extra_stages(role, &u.spec)).unwrap_or_default()
     }
 
@@ -224,8 +224,8 @@ impl State {
     }
 
     /// Folds what a unit's own lines gave into its landing.
-    pub(super) fn take_extra(&mut self, role: VerifyRole, extra: Extra) {
-        let Some(landing) = &mut self.landing else { return };
+    pub(super) fn take_extra(&mut self, landing: Option<LandingId>, role: VerifyRole, extra: Extra) {
+        let Some(landing) = landing.and_then(|id| self.landings.get_mut(&id)) else { return };
         match role {
             VerifyRole::AcceptBefore => landing.accept_before = Some(extra),
             VerifyRole::Extra => landing.extra = Some(extra),
@@ -302,7 +302,7 @@ impl Decision<'_> {
             }
         }
         let (mr, source) = (landing.mr.id, landing.mr.source.clone());
-        self.note(Record::MergeEmpty { mr, source, at: self.now });
+        self.note(Record::MergeEmpty { landing: landing.id, mr, source, at: self.now });
     }
 
     /// What `accept` says of green; asked for when it is not known. An outcome from `doubted` down is confirmed first.
@@ -372,6 +372,7 @@ impl Decision<'_> {
         );
         let next = NextMove::Hold { question: question.clone(), own_work: unit.spec.run.is_none() };
         self.note(Record::Rejected {
+            landing: landing.id,
             mr: landing.mr.id,
             source: landing.mr.source.clone(),
             at: self.now,

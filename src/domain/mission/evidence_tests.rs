@@ -75,7 +75,7 @@ impl Play {
 
     /// The attempt changes something and merging it comes to this.
     fn merges(&mut self, result: Integration) {
-        let landing = self.state.landing.as_ref().expect("a landing").id;
+        let landing = self.state.landing().expect("a landing").id;
         self.event(Event::Integrated { landing, result: Ok(result) });
     }
 
@@ -97,7 +97,7 @@ impl Play {
 
     /// The open verification ends like this.
     fn says(&mut self, outcome: StageOutcome) {
-        let open = self.state.verifying.clone().expect("a verification");
+        let open = self.state.verifying().cloned().expect("a verification");
         let summary = Summary {
             outcome,
             passed: 0,
@@ -188,7 +188,7 @@ fn accept_that_passes_before_is_held_and_a_persons_retry_waives_it() {
     let question = &play.unit().reason;
     assert!(question.contains("passes on green at aaaaaaaaaa without this change."), "{question}");
     assert!(question.contains("`mc unit retry u`"), "{question}");
-    assert!(play.state.queue().next().is_none() && play.state.landing.is_none());
+    assert!(play.state.queue().next().is_none() && play.state.landing().is_none());
     play.answered();
     let [Command::Start(order)] = &play.commands[..] else { panic!("{:?}", play.commands) };
     assert_eq!(order.from, tip('b').commit, "the held work is not made again");

@@ -187,11 +187,14 @@ impl State {
                 self.unit_to(unit, Unit::stop_recorded);
             }
             Record::UnitCancelled { unit, reason } => self.cancelled(unit, reason),
-            Record::VerificationDropped { .. } => {
-                self.verifying = None;
+            Record::VerificationDropped { run, .. } => {
+                self.runs.remove(run);
                 self.verifications_run += 1;
             }
-            Record::GreenStale { .. } => self.green_is_stale(),
+            Record::GreenStale { run, .. } => {
+                self.runs.remove(run);
+                self.green_is_stale();
+            }
             Record::UnitRetried { unit, answer, .. } => {
                 self.waiting = false;
                 if self.stage == Stage::BetweenRounds {
@@ -217,7 +220,7 @@ impl State {
                 self.step_failures = 0;
                 self.tries_queue();
                 self.next_landing = self.next_landing.max(landing.next());
-                self.landing = Some(Landing {
+                let opened = Landing {
                     mr: request,
                     id: *landing,
                     onto: onto.clone(),
@@ -234,13 +237,14 @@ impl State {
                     asked: 0,
                     in_flight: true,
                     again_at: 0,
-                });
+                };
+                self.landings.insert(*landing, opened);
             }
-            Record::CandidateMade { candidate, touches, notes, deciding, tests, .. } => {
+            Record::CandidateMade { landing, candidate, touches, notes, deciding, tests } => {
                 self.step_failures = 0;
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.problems.extend(notes.iter().cloned());
-                if let Some(landing) = &mut self.landing {
+                if let Some(landing) = self.landings.get_mut(landing) {
                     landing.candidate = Some(candidate.clone());
                     landing.touches.clone_from(touches);
                     landing.notes.clone_from(notes);
@@ -250,21 +254,23 @@ impl State {
                     landing.again_at = 0;
                 }
             }
-            Record::VerifyStarted { run, tip, role, at, against, confirms, cold } => {
+            Record::VerifyStarted { run, landing, tip, role, at, against, confirms, cold } => {
                 self.next_run = self.next_run.max(run.next());
                 self.tries_queue();
-                self.verifying = Some(Verifying {
+                let open = Verifying {
                     run: *run,
+                    landing: *landing,
                     tip: tip.clone(),
                     role: *role,
                     against: against.clone(),
                     confirms: confirms.clone(),
                     started: *at,
                     cold: *cold,
-                });
+                };
+                self.runs.insert(*run, open);
             }
-            Record::Verified { key, summary, delta, reused, confirmed, warm, .. } => {
-                let Some(done) = self.verifying.take() else { return };
+            Record::Verified { run, key, summary, delta, reused, confirmed, warm, .. } => {
+                let Some(done) = self.runs.remove(run) else { return };
                 if *reused {
                     self.verifications_reused += 1;
                 } else {
@@ -288,59 +294,47 @@ impl State {
                     VerifyRole::Baseline | VerifyRole::Before => self.green_verified(after()),
                     VerifyRole::MovedGreen => self.moved_green_verified(after()),
                     VerifyRole::After => {
-                        if let Some(landing) = &mut self.landing {
+                        if let Some(landing) = done.landing.and_then(|id| self.landings.get_mut(&id)) {
                             landing.take_after(after());
                         }
                     }
                     VerifyRole::Cold | VerifyRole::ColdSearch => self.cold.found = Some((done.tip.commit, after())),
                     role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
-                        self.take_extra(role, Extra { key: key.clone(), summary: summary.clone(), confirmed, warm });
+                        self.take_extra(
+                            done.landing,
+                            role,
+                            Extra { key: key.clone(), summary: summary.clone(), confirmed, warm },
+                        );
                     }
                 }
             }
-            Record::StepFailed { again_at, setup, error, cause, at, .. } => {
-                self.step_failures += 1;
+            Record::StepFailed { run, landing, again_at, setup, error, cause, at, .. } => {
                 self.setup_failed = setup.map(|_| error.clone());
-                if self.stage != Stage::Baseline && !self.killing() {
-                    let operation = self.operation_of_step();
-                    self.met_trouble(cause, operation, self.queue_witness(), *at, false);
-                }
-                self.base_again_at = *again_at;
-                if self.asks_for_its_round() {
-                    self.stage_again_at = Some(*again_at);
-                }
-                self.checking = false;
-                if self.verifying.take().is_some() {
-                    self.verifications_run += 1;
-                }
-                if let Some(landing) = &mut self.landing {
-                    landing.in_flight = false;
-                    landing.again_at = *again_at;
-                }
+                self.step_broke_off(*run, *landing, cause, (*at, *again_at));
             }
             Record::StageAsked { .. } => {
                 self.stage_again_at = None;
                 self.checking = self.stage == Stage::Evaluating;
             }
-            Record::StepAsked { .. } => {
+            Record::StepAsked { landing } => {
                 self.tries_queue();
-                if let Some(landing) = &mut self.landing {
+                if let Some(landing) = self.landings.get_mut(landing) {
                     landing.in_flight = true;
                 }
             }
-            Record::LandIntended { verdict, .. } => {
-                if let Some(landing) = &mut self.landing {
+            Record::LandIntended { landing, verdict, .. } => {
+                if let Some(landing) = self.landings.get_mut(landing) {
                     landing.intended = Some(*verdict);
                     landing.in_flight = true;
                 }
             }
-            Record::Landed { source, candidate, green, verdict, at, .. } => {
+            Record::Landed { landing, source, candidate, green, verdict, at, .. } => {
                 self.step_failures = 0;
-                self.landings += 1;
+                self.landed += 1;
                 self.settled += 1;
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.progresses(*at);
-                self.green_landed(source, candidate, green);
+                self.green_landed(*landing, source, candidate, green);
                 self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     if let Some(round) = self.rounds.last_mut() {
@@ -355,8 +349,8 @@ impl State {
                     });
                 }
             }
-            Record::MergeEmpty { source, .. } => {
-                self.landing = None;
+            Record::MergeEmpty { landing, source, .. } => {
+                self.landings.remove(landing);
                 self.settled += 1;
                 self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
@@ -367,8 +361,8 @@ impl State {
                     });
                 }
             }
-            Record::Rejected { source, at, class, reasons, next, files, .. } => {
-                let head = self.landing.take().map(|l| l.mr.head);
+            Record::Rejected { landing, source, at, class, reasons, next, files, .. } => {
+                let head = self.landings.remove(landing).map(|l| l.mr.head);
                 self.settled += u64::from(*class != RejectClass::Infrastructure);
                 match source {
                     MergeSource::Intake => {
@@ -395,18 +389,18 @@ impl State {
             }
             Record::BooksAsked { mr, green, books } => self.books_asked(*mr, green, books),
             Record::BooksNoted { notes } => self.problems.extend(notes.iter().cloned()),
-            Record::Requeued { behind, waits_for, .. } => {
-                self.verifying = None;
-                if let Some(mut landing) = self.landing.take() {
+            Record::Requeued { landing, behind, waits_for, .. } => {
+                self.runs.retain(|_, run| run.landing != Some(*landing));
+                if let Some(mut landing) = self.landings.remove(landing) {
                     landing.mr.waits_for.clone_from(waits_for);
                     self.goes_back(landing.mr, behind.as_ref());
                 }
             }
-            Record::LandingDelayed { why, again_at, .. } => {
+            Record::LandingDelayed { landing, why, again_at } => {
                 if self.problems.last() != Some(why) {
                     self.problems.push(why.clone());
                 }
-                if let Some(landing) = &mut self.landing {
+                if let Some(landing) = self.landings.get_mut(landing) {
                     landing.in_flight = false;
                     landing.again_at = *again_at;
                 }
@@ -414,10 +408,10 @@ impl State {
             Record::GreenMoved { tip } => self.green_moved(tip),
             Record::GreenAccepted { .. } => self.foreign_move = None,
             Record::ColdJudged { tip, holds, reasons, .. } => self.cold_judged(tip, *holds, reasons),
-            Record::QueueHeld { reason, hint, code } => {
+            Record::QueueHeld { landing, reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
                 self.hold_code = *code;
-                if let Some(landing) = &mut self.landing {
+                if let Some(landing) = landing.and_then(|id| self.landings.get_mut(&id)) {
                     landing.in_flight = false;
                 }
             }
@@ -476,7 +470,7 @@ impl State {
                 self.step_failures = 0;
                 self.forgets_trouble();
                 self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
-                self.landing.iter_mut().for_each(|landing| landing.again_at = 0);
+                self.landings.values_mut().for_each(|landing| landing.again_at = 0);
             }
             Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
             Record::Closing { .. } => self.closes(),

@@ -56,7 +56,9 @@ impl State {
 impl Decision<'_> {
     /// Verifies the untouched base, then has green made or adopted there.
     pub(super) fn advance_baseline(&mut self) {
-        if self.state.stage != Stage::Baseline || self.state.verifying.is_some() || self.now < self.state.base_again_at
+        if self.state.stage != Stage::Baseline
+            || self.state.verifying().is_some()
+            || self.now < self.state.base_again_at
         {
             return;
         }
@@ -100,15 +102,17 @@ impl Decision<'_> {
             Again::Confirm(_) => self.state.policy.warm_runs,
         };
         let confirms = if let Again::Confirm(key) = again { Some(key) } else { None };
-        self.note(Record::VerifyStarted { run: self.state.next_run, tip, role, at: self.now, against, confirms, cold });
-        if let Some(order) = self.state.verifying.clone().map(|v| self.state.verify_order(v)) {
+        let run = self.state.next_run;
+        let landing = self.state.landing().map(|landing| landing.id).filter(|_| role.is_of_landing());
+        self.note(Record::VerifyStarted { run, landing, tip, role, at: self.now, against, confirms, cold });
+        if let Some(order) = self.state.runs.get(&run).cloned().map(|v| self.state.verify_order(v)) {
             self.ask(Command::Verify(order));
         }
     }
 
     /// Starts a landing if none is in progress, or asks for the next step of the one that is.
     pub(super) fn advance_landing(&mut self) {
-        if !self.state.may_land() || self.state.verifying.is_some() || self.state.stage == Stage::Baseline {
+        if !self.state.may_land() || self.state.verifying().is_some() || self.state.stage == Stage::Baseline {
             return;
         }
         if self.state.cold_first() || !self.state.lets(Try::Queue, self.now) {
@@ -118,7 +122,7 @@ impl Decision<'_> {
         if self.state.moved_first() && !self.judges_green(&green) {
             return;
         }
-        let Some(landing) = self.state.landing.clone() else {
+        let Some(landing) = self.state.landing().cloned() else {
             let Some(request) = self.state.next_request(self.now).cloned() else { return };
             let landing = self.state.next_landing;
             self.note(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
@@ -152,6 +156,7 @@ impl Decision<'_> {
             }
             Some((before_key, before)) => match unjudgeable(self.state.policy.gate, before) {
                 Some(reason) => self.note(Record::QueueHeld {
+                    landing: Some(landing.id),
                     reason: format!("green at {} does not verify: {reason}", green.tip.commit.short()),
                     hint: "mend green (or the verification) by hand, then `mc mission resume`".to_owned(),
                     code: ENVIRONMENT,
@@ -244,7 +249,7 @@ impl Decision<'_> {
     }
 
     fn open_landing(&self, id: LandingId) -> Option<Landing> {
-        self.state.landing.clone().filter(|l| l.id == id && l.in_flight)
+        self.state.landing_by(id).filter(|landing| landing.in_flight).cloned()
     }
 
     pub(super) fn integrated(&mut self, id: LandingId, result: Result<Integration, Trouble>) {
@@ -301,12 +306,9 @@ impl Decision<'_> {
     }
 
     pub(super) fn verified(&mut self, run: RunId, result: Result<Box<Verification>, Unverified>) {
-        if self.state.verifying.as_ref().is_none_or(|v| v.run != run) {
-            return;
-        }
+        let Some(role) = self.state.run_by(run).map(|run| run.role) else { return };
         match result {
             Ok(v) => {
-                let role = self.state.verifying.as_ref().map(|v| v.role);
                 let (ran, noticed) = (!v.reused, v.noticed);
                 self.note(Record::Verified {
                     run,
@@ -327,17 +329,17 @@ impl Decision<'_> {
                 self.note(Record::VerificationDropped { run, at: self.now });
             }
             Err(not) if not.stale => self.stale(run),
-            Err(not) => self.not_verified(not),
+            Err(not) => self.not_verified(run, not),
         }
     }
 
     /// Green is verified again, and what was made to be compared with it is made anew.
     fn stale(&mut self, run: RunId) {
         self.note(Record::GreenStale { run, at: self.now });
-        if let Some(landing) = self.state.landing.as_ref().filter(|landing| landing.intended.is_none()) {
-            let mr = landing.mr.id;
+        if let Some(landing) = self.state.landing().filter(|landing| landing.intended.is_none()) {
+            let (landing, mr) = (landing.id, landing.mr.id);
             let why = "green was verified with other tags, variables or tools; it is verified again first".to_owned();
-            self.note(Record::Requeued { mr, why, behind: None, waits_for: None });
+            self.note(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
         }
     }
 
@@ -348,6 +350,7 @@ impl Decision<'_> {
             Ok(LandResult::Landed { now }) => {
                 let reasons = self.reasons(&landing);
                 self.note(Record::Landed {
+                    landing: landing.id,
                     mr: landing.mr.id,
                     source: landing.mr.source,
                     at: self.now,
@@ -361,12 +364,19 @@ impl Decision<'_> {
             Ok(LandResult::Forward { now }) => {
                 self.note(Record::GreenMoved { tip: now });
                 let why = "somebody moved green forward; merged and verified again".to_owned();
-                self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for: None });
+                self.note(Record::Requeued {
+                    landing: landing.id,
+                    mr: landing.mr.id,
+                    why,
+                    behind: None,
+                    waits_for: None,
+                });
             }
             Ok(LandResult::Back { now }) => {
                 let expected = &landing.onto.commit;
                 let found = now.map_or("is gone".to_owned(), |c| format!("stands at {}", c.short()));
                 self.note(Record::QueueHeld {
+                    landing: Some(landing.id),
                     reason: format!("somebody moved green back: it {found} and no longer contains {}", expected.short()),
                     hint: format!(
                         "to go on: put green back to {expected} (it is pinned under refs/mc/), then `mc mission resume`; \
@@ -391,18 +401,18 @@ impl Decision<'_> {
     pub(super) fn green_seen(&mut self, tip: Tip) {
         let known = self.state.green.as_ref().is_some_and(|g| g.tip.commit != tip.commit);
         let early = matches!(self.state.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
-        let landing = self.state.landing.as_ref();
+        let landing = self.state.landing();
         if !known || early || landing.is_some_and(|l| l.intended.is_some()) {
             return;
         }
-        let mr = landing.map(|l| l.mr.id);
+        let open = landing.map(|l| (l.id, l.mr.id));
         self.note(Record::GreenMoved { tip });
-        if let Some(mr) = mr {
-            if let Some(run) = self.state.verifying.as_ref().map(|v| v.run) {
+        if let Some((landing, mr)) = open {
+            if let Some(run) = self.state.verifying().map(|v| v.run) {
                 self.note(Record::VerificationDropped { run, at: self.now });
             }
             let why = "somebody moved green; merged and verified again".to_owned();
-            self.note(Record::Requeued { mr, why, behind: None, waits_for: None });
+            self.note(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
         }
     }
 
@@ -452,8 +462,8 @@ impl Decision<'_> {
                 }
             }
         };
-        let (mr, at) = (landing.mr.id, self.now);
-        self.note(Record::Rejected { mr, source: source.clone(), at, class, reasons, next, files });
+        let (id, mr, at) = (landing.id, landing.mr.id, self.now);
+        self.note(Record::Rejected { landing: id, mr, source: source.clone(), at, class, reasons, next, files });
         if let MergeSource::Unit { unit, .. } = source {
             self.block_dependants(&unit);
         }

@@ -63,7 +63,7 @@ impl State {
             green.snapshot = Some((found.key, found.summary));
             (green.confirmed, green.twice, green.warm) = (found.confirmed, found.confirmed, found.warm);
         }
-        self.landing.iter_mut().for_each(|landing| landing.after = None);
+        self.landings.values_mut().for_each(|landing| landing.after = None);
     }
 
     /// Folds a second run of the last green that was verified: the moved one is compared with what is known of it now.
@@ -77,7 +77,7 @@ impl State {
 
     /// Whether a green that somebody moved is judged before anything else lands. What may have landed answers first.
     pub(super) fn moved_first(&self) -> bool {
-        let intended = self.landing.as_ref().is_some_and(|landing| landing.intended.is_some());
+        let intended = self.landing().is_some_and(|landing| landing.intended.is_some());
         self.foreign_move.is_some() && !intended
     }
 
@@ -150,21 +150,19 @@ impl PinFault {
 impl Decision<'_> {
     /// The user's repository changed while a verification ran: everybody is told, and where only its owner may do that, the
     /// unit whose change was verified waits for a person.
-    pub(super) fn repository_changed(
-        &mut self,
-        run: RunId,
-        role: Option<VerifyRole>,
-        Noticed { held, named }: Noticed,
-    ) {
+    pub(super) fn repository_changed(&mut self, run: RunId, role: VerifyRole, Noticed { held, named }: Noticed) {
         if held.is_none() && named.is_empty() {
             return;
         }
         self.note(Record::RepositoryChanged { run, at: self.now, held: held.clone(), named });
-        let of_its_change = matches!(role, Some(VerifyRole::After | VerifyRole::AcceptBefore | VerifyRole::Extra));
-        let (Some(what), Some(landing)) = (held.filter(|_| of_its_change), self.state.landing.clone()) else { return };
+        let of_its_change = role.is_of_landing();
+        let (Some(what), Some(landing)) = (held.filter(|_| of_its_change), self.state.landing().cloned()) else {
+            return;
+        };
         let Some(unit) = landing.mr.source.unit().cloned() else { return };
         let question = format!("{what} while its change was verified; look at it, then `mc unit retry {unit}`");
         self.note(Record::Rejected {
+            landing: landing.id,
             mr: landing.mr.id,
             source: landing.mr.source,
             at: self.now,
@@ -213,6 +211,7 @@ impl Decision<'_> {
             false => ("", String::new()),
         };
         self.note(Record::QueueHeld {
+            landing: None,
             reason: format!(
                 "somebody moved green to {now}, which is worse than {}, the last commit that was verified{doubt}: {}",
                 then.short(),

@@ -315,6 +315,8 @@ pub struct Extra {
 pub struct Verifying {
     /// Number.
     pub run: RunId,
+    /// The landing it is a step of; none where it is of green.
+    pub landing: Option<LandingId>,
     /// Tree and commit.
     pub tip: Tip,
     /// What for.

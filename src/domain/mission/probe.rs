@@ -46,7 +46,7 @@ impl State {
 
     /// Whether a step of the merge queue, or a verification, is under way.
     pub(super) fn queue_at_work(&self) -> bool {
-        self.verifying.is_some() || self.landing.as_ref().is_some_and(|landing| landing.in_flight)
+        self.verifying().is_some() || self.landing().is_some_and(|landing| landing.in_flight)
     }
 
     /// What could be tried, and from when on.
@@ -74,7 +74,7 @@ impl State {
         if self.cold_next().is_some() || self.moved_first() {
             return Some(self.base_again_at);
         }
-        match &self.landing {
+        match self.landing() {
             Some(landing) => Some(landing.again_at).filter(|_| !self.cold_first()),
             None if self.cold_first() => None,
             None => self.queue.values().filter(|mr| !self.waits(mr)).map(|mr| mr.again_at).min(),
@@ -83,7 +83,7 @@ impl State {
 
     /// Whether the queue settled other requests since the one that is being landed stepped behind them.
     pub(super) fn others_passed(&self) -> bool {
-        self.landing.as_ref().and_then(|landing| landing.mr.behind).is_some_and(|settled| self.settled > settled)
+        self.landing().and_then(|landing| landing.mr.behind).is_some_and(|settled| self.settled > settled)
     }
 
     /// When the next unit may start, by its own pause and by what money allows.

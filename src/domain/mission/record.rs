@@ -135,6 +135,9 @@ pub enum Record {
     /// Intent: a verification run.
     VerifyStarted {
         run: RunId,
+        /// The landing it is a step of; none where it is of green.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        landing: Option<LandingId>,
         tip: Tip,
         role: VerifyRole,
         at: Millis,
@@ -167,6 +170,12 @@ pub enum Record {
     ColdJudged { tip: Tip, at: Millis, holds: bool, reasons: Vec<String> },
     /// A step of a landing or a verification met infrastructure; it is tried again at `again_at`.
     StepFailed {
+        /// The run that ended with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
+        /// The landing that waits because of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        landing: Option<LandingId>,
         what: String,
         error: String,
         #[serde(default = "untold")]
@@ -199,6 +208,7 @@ pub enum Record {
     },
     /// Green contains the candidate; `green` is where it stands.
     Landed {
+        landing: LandingId,
         mr: u64,
         source: MergeSource,
         at: Millis,
@@ -212,9 +222,10 @@ pub enum Record {
     /// What of the books was left unwritten, and why.
     BooksNoted { notes: Vec<String> },
     /// The merged tree is green's: nothing to land.
-    MergeEmpty { mr: u64, source: MergeSource, at: Millis },
+    MergeEmpty { landing: LandingId, mr: u64, source: MergeSource, at: Millis },
     /// The queue refused a merge request.
     Rejected {
+        landing: LandingId,
         mr: u64,
         source: MergeSource,
         at: Millis,
@@ -228,6 +239,7 @@ pub enum Record {
     /// The landing goes back to the queue: to its place, behind the others and not before `again_at`, or to wait for an
     /// attempt of another unit.
     Requeued {
+        landing: LandingId,
         mr: u64,
         why: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -243,6 +255,9 @@ pub enum Record {
     GreenAccepted { tip: Tip, verdict: Verdict },
     /// Nothing lands until a person decides; the engine leaves with `code`.
     QueueHeld {
+        /// The landing whose step was the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        landing: Option<LandingId>,
         reason: String,
         hint: String,
         #[serde(default = "environment", skip_serializing_if = "is_environment")]
@@ -369,6 +384,17 @@ pub enum VerifyRole {
     ColdSearch,
     /// Green as somebody else left it, against the last green that was verified.
     MovedGreen,
+}
+
+impl VerifyRole {
+    /// Whether it is a step of a landing, and nobody wants its result when that is given up.
+    #[must_use]
+    pub const fn is_of_landing(self) -> bool {
+        match self {
+            Self::After | Self::AcceptBefore | Self::Extra => true,
+            Self::Baseline | Self::Before | Self::Cold | Self::ColdSearch | Self::MovedGreen => false,
+        }
+    }
 }
 
 /// The outcome class of an attempt (design, section 7).

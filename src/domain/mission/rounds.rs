@@ -199,9 +199,8 @@ impl Decision<'_> {
     /// The next step of the round, if it is due.
     pub(super) fn advance_round(&mut self) {
         // A verification that nobody wants any more is waited for too: its processes must be proven gone.
-        let free =
-            self.state.verifying.as_ref().is_none_or(|v| v.role == VerifyRole::Cold && self.state.cold_can_wait());
-        let quiet = self.state.landing.is_none() && self.state.queue.is_empty() && free;
+        let free = self.state.verifying().is_none_or(|v| v.role == VerifyRole::Cold && self.state.cold_can_wait());
+        let quiet = self.state.landing().is_none() && self.state.queue.is_empty() && free;
         match self.state.stage {
             Stage::Intake if quiet => {
                 let round = self.round();

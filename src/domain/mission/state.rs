@@ -57,11 +57,12 @@ pub struct State {
     pub flaky: BTreeSet<String>,
     pub units: Vec<Unit>,
     pub rounds: Vec<Round>,
-    pub landing: Option<Landing>,
-    pub verifying: Option<Verifying>,
+    pub(super) landings: BTreeMap<LandingId, Landing>,
+    pub(super) runs: BTreeMap<RunId, Verifying>,
     pub verifications_run: u64,
     pub verifications_reused: u64,
-    pub landings: u64,
+    /// Landings that green has.
+    pub landed: u64,
     pub problems: Vec<String>,
     /// What the newest plan left aside.
     pub aside: Vec<Aside>,
@@ -127,6 +128,30 @@ impl State {
         self.queue.values()
     }
 
+    /// The landing in progress: the queue lands one request after the other.
+    #[must_use]
+    pub fn landing(&self) -> Option<&Landing> {
+        self.landings.values().next()
+    }
+
+    /// The open landing of this id.
+    #[must_use]
+    pub fn landing_by(&self, id: LandingId) -> Option<&Landing> {
+        self.landings.get(&id)
+    }
+
+    /// The open verification of this id.
+    #[must_use]
+    pub fn run_by(&self, id: RunId) -> Option<&Verifying> {
+        self.runs.get(&id)
+    }
+
+    /// The verification in progress: one at a time.
+    #[must_use]
+    pub fn verifying(&self) -> Option<&Verifying> {
+        self.runs.values().next()
+    }
+
     /// Attempts that run now, with their unit.
     pub fn running(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
         let at_work = self.slots.iter().flatten().map(|i| &self.units[*i]).filter(|u| u.state == UnitState::Running);
@@ -183,14 +208,14 @@ impl State {
         }
         if let (true, Some(at)) = (self.may_land() && !self.queue_at_work(), self.queue_due())
             && free(Try::Queue)
-            && (self.landing.is_some() || at > 0)
+            && (self.landing().is_some() || at > 0)
         {
             times.push(at);
         }
         if self.may_collect() && free(Try::Collect) {
             times.extend(self.collects_at());
         }
-        if self.stage == Stage::Baseline && self.verifying.is_none() {
+        if self.stage == Stage::Baseline && self.verifying().is_none() {
             times.push(self.base_again_at);
         }
         if self.stage == Stage::BetweenRounds

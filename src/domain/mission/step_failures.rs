@@ -7,12 +7,40 @@ use super::event::{Refusal, Unverified};
 use super::parts::Stage;
 use super::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
 use super::record::{Behind, NextMove, Record, RejectClass, VerifyRole};
-use crate::domain::trouble::Trouble;
-use crate::domain::values::Millis;
+use super::state::State;
+use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::values::{LandingId, Millis, RunId};
+
+impl State {
+    /// Folds that a step met trouble at the first of these times, and may be tried again from the second on.
+    pub(super) fn step_broke_off(
+        &mut self,
+        run: Option<RunId>,
+        landing: Option<LandingId>,
+        cause: &Cause,
+        (at, again_at): (Millis, Millis),
+    ) {
+        self.step_failures += 1;
+        if self.stage != Stage::Baseline && !self.killing() {
+            self.met_trouble(cause, self.operation_of_step(), self.queue_witness(), at, false);
+        }
+        self.base_again_at = again_at;
+        if self.asks_for_its_round() {
+            self.stage_again_at = Some(again_at);
+        }
+        self.checking = false;
+        if run.and_then(|run| self.runs.remove(&run)).is_some() {
+            self.verifications_run += 1;
+        }
+        if let Some(landing) = landing.and_then(|id| self.landings.get_mut(&id)) {
+            (landing.in_flight, landing.again_at) = (false, again_at);
+        }
+    }
+}
 
 impl Decision<'_> {
     /// A setup command that says no twice in the same words on the base is no trouble of the host that passes.
-    pub(super) fn not_verified(&mut self, not: Unverified) {
+    pub(super) fn not_verified(&mut self, run: RunId, not: Unverified) {
         let before = self.state.setup_failed.as_ref();
         let again = not.setup.is_some()
             && self.state.step_failures > 0
@@ -28,35 +56,52 @@ impl Decision<'_> {
             return;
         }
         let cold = |v: &super::Verifying| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
-        let position = self.state.verifying.as_ref().filter(|v| cold(v)).map(|v| v.tip.clone());
+        let position = self.state.run_by(run).filter(|v| cold(v)).map(|v| v.tip.clone());
         let often = self.state.step_failures + 1 >= MAX_STEP_FAILURES && self.state.circuit().is_none();
         if let (true, Some(tip)) = (again && often && !self.state.killing(), position) {
             // A preparation that earlier runs made unnecessary is as good as a test that fails without them; but it may
             // be trouble of the host, so it is tried for a while.
+            let landing = self.state.landing().map(|landing| landing.id);
             let (what, error, at) = ("verification".to_owned(), not.why.clone(), self.now);
-            self.note(Record::StepFailed { what, error, cause: not.cause, at, again_at: at, setup: not.setup });
+            self.note(Record::StepFailed {
+                run: Some(run),
+                landing,
+                what,
+                error,
+                cause: not.cause,
+                at,
+                again_at: at,
+                setup: not.setup,
+            });
             self.judge_cold(tip, false, vec![not.why]);
             return;
         }
-        self.failed_at("verification", Operation::Verify, not);
+        self.failed_at(Some(run), "verification", Operation::Verify, not);
     }
 
     pub(super) fn step_failed(&mut self, what: &str, trouble: Trouble) {
-        self.failed_at(what, self.state.operation_of_step(), trouble.into());
+        self.failed_at(None, what, self.state.operation_of_step(), trouble.into());
     }
 
-    fn failed_at(&mut self, what: &str, operation: Operation, Unverified { why, cause, setup, .. }: Unverified) {
+    fn failed_at(
+        &mut self,
+        run: Option<RunId>,
+        what: &str,
+        operation: Operation,
+        Unverified { why, cause, setup, .. }: Unverified,
+    ) {
+        let landing = self.state.landing().map(|landing| landing.id);
         let (what, at) = (what.to_owned(), self.now);
         if self.state.killing() {
             // A kill we asked for is no failure of the host; the step is asked again after a resume.
-            self.note(Record::StepFailed { what, error: why, cause, at, again_at: at, setup });
+            self.note(Record::StepFailed { run, landing, what, error: why, cause, at, again_at: at, setup });
             return;
         }
         let failures = self.state.step_failures + 1;
         if self.state.stage == Stage::Baseline {
             let again_at = at + self.state.policy.pause(failures);
             let told = format!("{what} failed {failures} times: {why}");
-            self.note(Record::StepFailed { what, error: why, cause: cause.clone(), at, again_at, setup });
+            self.note(Record::StepFailed { run, landing, what, error: why, cause: cause.clone(), at, again_at, setup });
             if failures >= MAX_STEP_FAILURES {
                 let hint = format!("{}; `mc where` names the logs", cause.remedy());
                 self.refuse(Refusal { reason: told, hint, exit: 6 });
@@ -64,7 +109,7 @@ impl Decision<'_> {
             return;
         }
         self.meets(&cause, operation, &self.state.queue_witness());
-        let all = failures + self.state.landing.as_ref().map_or(0, |landing| landing.mr.failures);
+        let all = failures + self.state.landing().map_or(0, |landing| landing.mr.failures);
         // All others wait for what green is found to be.
         let of_green = self.state.asks_green();
         let alone = of_green || self.state.queue().all(|request| self.state.waits(request));
@@ -75,7 +120,16 @@ impl Decision<'_> {
             }
         }
         let again_at = if self.state.circuit().is_some() { at } else { at + self.state.policy.pause(all) };
-        self.note(Record::StepFailed { what: what.clone(), error: why.clone(), cause, at, again_at, setup });
+        self.note(Record::StepFailed {
+            run,
+            landing,
+            what: what.clone(),
+            error: why.clone(),
+            cause,
+            at,
+            again_at,
+            setup,
+        });
         if failures >= STEPS_BEHIND_AFTER && !of_green {
             self.step_behind(&what, &why, all, again_at);
         }
@@ -84,13 +138,14 @@ impl Decision<'_> {
     /// Lets the other requests go first: the candidate of this one may be what is broken (pruned, for one), and is made
     /// again. If others passed since it stepped behind before, the failure is its unit's own.
     fn step_behind(&mut self, what: &str, error: &str, failures: u32, again_at: Millis) {
-        let Some(landing) = self.state.landing.clone().filter(|l| l.intended.is_none()) else { return };
+        let Some(landing) = self.state.landing().cloned().filter(|l| l.intended.is_none()) else { return };
         let own = self.state.circuit().is_none() && self.state.others_passed();
         let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit)).filter(|_| own);
         if let Some(unit) = unit.filter(|unit| unit.infra + 1 > self.state.policy.max_infrastructure_retries) {
             let id = unit.spec.id.clone();
             let reason = format!("{what} failed {failures} times while other changes passed, last: {error}");
             self.note(Record::Rejected {
+                landing: landing.id,
                 mr: landing.mr.id,
                 source: landing.mr.source,
                 at: self.now,
@@ -103,7 +158,13 @@ impl Decision<'_> {
         }
         let behind = Behind { again_at, failures, own_fault: unit.is_some() };
         let why = format!("{what} failed {failures} times: merged again, behind the others");
-        self.note(Record::Requeued { mr: landing.mr.id, why, behind: Some(behind), waits_for: None });
+        self.note(Record::Requeued {
+            landing: landing.id,
+            mr: landing.mr.id,
+            why,
+            behind: Some(behind),
+            waits_for: None,
+        });
     }
 }
 

@@ -87,6 +87,8 @@ mod tests {
         let mut watch = Stopwatch::default();
         assert_eq!(watch.took(5, &Record::RoundOpened { round: 1, at: 5 }), None);
         let failed = Record::StepFailed {
+            run: None,
+            landing: None,
             what: String::new(),
             error: String::new(),
             cause: Cause::Git,

@@ -55,6 +55,7 @@ fn verify(run: RunId, at: Millis) -> (Millis, Record) {
         at,
         Record::VerifyStarted {
             run,
+            landing: None,
             tip: tip(),
             role: VerifyRole::After,
             at,
@@ -83,7 +84,19 @@ fn verified(run: RunId, at: Millis) -> (Millis, Record) {
 fn landed(unit: &str, mr: u64, at: Millis) -> (Millis, Record) {
     let source = MergeSource::Unit { unit: id(unit), n: 1 };
     let verdict = Verdict::Helped;
-    (at, Record::Landed { mr, source, at, candidate: tip(), green: tip(), verdict, reasons: Vec::new() })
+    (
+        at,
+        Record::Landed {
+            landing: LandingId(1),
+            mr,
+            source,
+            at,
+            candidate: tip(),
+            green: tip(),
+            verdict,
+            reasons: Vec::new(),
+        },
+    )
 }
 
 fn read(journal: &[(Millis, Record)], now: Millis) -> Times {

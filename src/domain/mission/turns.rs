@@ -150,7 +150,7 @@ impl State {
         for (_, i) in &self.turns {
             let unit = &self.units[*i];
             let (Some(turn), true) = (&unit.turn, self.dispatchable(*i) && unit.not_before <= now) else { continue };
-            let landing = self.landing.as_ref().is_some_and(|landing| landing.touches.contains(&unit.spec.id));
+            let landing = self.landing().is_some_and(|landing| landing.touches.contains(&unit.spec.id));
             if !landing && !overlap(&turn.files, &taken) {
                 return Some(*i);
             }
@@ -169,7 +169,7 @@ impl State {
     /// Whether a unit's change is being merged, so that nobody knows yet what it touches.
     fn landing_is_unknown(&self) -> bool {
         let unknown = |landing: &&Landing| landing.in_flight && landing.candidate.is_none();
-        self.landing.as_ref().filter(unknown).is_some_and(|l| matches!(l.mr.source, MergeSource::Unit { .. }))
+        self.landing().filter(unknown).is_some_and(|l| matches!(l.mr.source, MergeSource::Unit { .. }))
     }
 
     /// Whether a request that waited for a turn can land now.
@@ -193,7 +193,7 @@ impl Decision<'_> {
             Some((unit, n)) => {
                 let why = format!("{unit} has its turn for files that this touches; it waits for attempt {n} of that");
                 let waits_for = Some((unit, n));
-                self.note(Record::Requeued { mr: landing.mr.id, why, behind: None, waits_for });
+                self.note(Record::Requeued { landing: landing.id, mr: landing.mr.id, why, behind: None, waits_for });
             }
             None => {
                 self.note(Record::CandidateMade { landing: landing.id, candidate, touches, notes, deciding, tests })

@@ -24,8 +24,8 @@ pub(super) async fn landed(
     state: &mut State,
     record: &Record,
 ) -> Result<(), EngineError> {
-    let Record::Landed { mr, source, at, candidate, green, verdict, reasons } = record else { return Ok(()) };
-    let open = state.landing.as_ref().filter(|open| open.mr.id == *mr && open.mr.source == *source);
+    let Record::Landed { landing, mr, source, at, candidate, green, verdict, reasons } = record else { return Ok(()) };
+    let open = state.landing_by(*landing).filter(|open| open.mr.id == *mr && open.mr.source == *source);
     let (name, place) = match source {
         MergeSource::Unit { unit, .. } => (unit.to_string(), case.landed_at(unit)),
         MergeSource::Intake => ("target branch".to_owned(), None),
@@ -161,7 +161,7 @@ async fn trailers(
 ) -> Result<Vec<String>, EngineError> {
     let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(vec!["it does not exist".to_owned()]) };
     // The commit was made before anybody knew what its verification would find beside the tree.
-    let after = state.landing.as_ref().and_then(|open| open.after.as_ref());
+    let after = state.landing().and_then(|open| open.after.as_ref());
     let key = after.map(|after| after.key.0.clone()).unwrap_or_default();
     let warm = after.is_some_and(|after| after.warm);
     let wanted = [
@@ -291,7 +291,7 @@ pub(super) async fn rejected(
         MergeSource::Books { round } => (format!("books of round {round}: refused ({})", word(class)), None),
     };
     let covers: Vec<String> = covers.into_iter().collect();
-    let open = state.landing.as_ref().filter(|open| open.mr.id == *mr && open.mr.source == *source);
+    let open = state.landing().filter(|open| open.mr.id == *mr && open.mr.source == *source);
     let Some(open) = open else {
         case.claim(what, &covers, &[format!("no landing of its merge request {mr} was open")], &[]);
         return Ok(());

@@ -125,7 +125,7 @@ pub(super) async fn verified(
     let Record::Verified { run, at, key, summary, delta: told, reused, confirmed, warm } = record else {
         return Ok(());
     };
-    let asked = state.verifying.as_ref().filter(|asked| asked.run == *run);
+    let asked = state.run_by(*run);
     let Some(asked) = asked else {
         case.claim(format!("verification {run}"), &[], &["nobody asked for it".to_owned()], &[]);
         return Ok(());
@@ -228,7 +228,7 @@ async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineE
 
 /// The stages of the landing unit's own lines, where a verification runs those.
 fn own_lines(case: &Case<'_>, state: &State, role: VerifyRole) -> Vec<StageSpec> {
-    let unit = state.landing.as_ref().and_then(|landing| state.unit(landing.mr.source.unit()?));
+    let unit = state.landing().and_then(|landing| state.unit(landing.mr.source.unit()?));
     let (Some(unit), Some(settings)) = (unit, &case.settings) else { return Vec::new() };
     extra_stages(role, &unit.spec).iter().map(|line| own_line(settings, line)).collect()
 }
@@ -265,7 +265,7 @@ fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> Result<bo
 
 /// The places of the report that rest on the verification of the open landing's candidate.
 fn covers(case: &Case<'_>, state: &State) -> Vec<String> {
-    let Some(landing) = &state.landing else { return Vec::new() };
+    let Some(landing) = state.landing() else { return Vec::new() };
     let MergeSource::Unit { unit, .. } = &landing.mr.source else { return Vec::new() };
     let Some(place) = case.landed_at(unit) else { return Vec::new() };
     ["tests", "evidence/delta", "evidence/snapshot", "evidence/confirmed"].map(|key| format!("{place}/{key}")).to_vec()
