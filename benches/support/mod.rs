@@ -92,11 +92,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
         Command::CheckObjective { round, .. } => {
             Event::ObjectiveChecked { round, met: Ok(true), pins: Vec::new(), moved: None }
         }
-        Command::Exit { .. }
-        | Command::ReadBacklog { .. }
-        | Command::Kill { .. }
-        | Command::KillVerification { .. }
-        | Command::KillCheck { .. } => return None,
+        Command::Exit { .. } | Command::ReadBacklog { .. } | Command::Cancel(_) => return None,
     })
 }
 

@@ -10,7 +10,7 @@ use super::shop::Shop;
 use super::site::Site;
 use super::{attempt, queue_verification};
 use crate::adapters::clock::EngineClock;
-use crate::domain::mission::{Command, Event, State, UnitState, decide};
+use crate::domain::mission::{Command, Event, JobId, State, UnitState, decide};
 use crate::domain::plan::nearest::{hint, nearest};
 use crate::domain::values::{Millis, UnitId};
 use std::collections::VecDeque;
@@ -49,7 +49,7 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
     while let Some(event) = events.pop_front() {
         for command in step(&shop, &mut state, clock.now(), event)? {
             match command {
-                Command::Kill { unit, n } => {
+                Command::Cancel(JobId::Attempt { unit, n }) => {
                     let Some(order) = state.order(&unit) else { continue };
                     let (_keep, kill) = watch::channel(true);
                     events.push_back(match attempt::adopt(&shop, order, kill).await {
@@ -57,7 +57,7 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
                         Err(trouble) => Event::NotCollected { unit, n, trouble },
                     });
                 }
-                Command::KillVerification { run } => {
+                Command::Cancel(JobId::Run(run)) => {
                     queue_verification::end_abandoned(&shop, run).await.map_err(|what| EngineError::Broken {
                         what,
                         hint: "the unit is cancelled; `mc mission resume` or `mc mission stop --now` tries again"

@@ -3,21 +3,13 @@
 use super::error::PRINTED;
 use super::shop::Shop;
 use super::{attempt, books, ground, landing, pins, preflight, queue_verification};
-use crate::domain::mission::{AttemptReport, Command, Event, NoOffer, Refusal, RunEnd};
+use crate::domain::mission::{AttemptReport, Command, Event, JobId, NoOffer, Refusal, RunEnd};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{RunId, UnitId};
+use crate::domain::values::UnitId;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
-
-/// What can be killed by request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Target {
-    Attempt(UnitId, u32),
-    Verification(RunId),
-    Check(u32),
-}
 
 /// The running tasks of an engine.
 #[derive(Debug)]
@@ -25,7 +17,8 @@ pub struct Executor {
     shop: Arc<Shop>,
     tasks: JoinSet<Event>,
     if_it_panics: HashMap<Id, Event>,
-    kills: HashMap<Target, watch::Sender<bool>>,
+    /// How to cancel each job.
+    cancels: HashMap<JobId, watch::Sender<bool>>,
     /// What tasks tell while they are at work.
     news: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
 }
@@ -38,7 +31,7 @@ impl Executor {
             shop,
             tasks: JoinSet::new(),
             if_it_panics: HashMap::new(),
-            kills: HashMap::new(),
+            cancels: HashMap::new(),
             news: mpsc::unbounded_channel(),
         }
     }
@@ -69,29 +62,20 @@ impl Executor {
     }
 
     fn forget(&mut self, event: &Event) {
-        match event {
-            Event::AttemptEnded { unit, n, .. } | Event::NotCollected { unit, n, .. } => {
-                self.kills.remove(&Target::Attempt(unit.clone(), *n));
-            }
-            Event::Verified { run, .. } => {
-                self.kills.remove(&Target::Verification(*run));
-            }
-            Event::ObjectiveChecked { round, .. } => {
-                self.kills.remove(&Target::Check(*round));
-            }
-            _ => {}
+        if let Some(job) = event.ended_job() {
+            self.cancels.remove(&job);
         }
     }
 
-    fn killable(&mut self, target: Target) -> watch::Receiver<bool> {
+    fn cancellable(&mut self, job: JobId) -> watch::Receiver<bool> {
         let (send, receive) = watch::channel(false);
-        self.kills.insert(target, send);
+        self.cancels.insert(job, send);
         receive
     }
 
-    fn kill(&self, target: &Target) {
-        if let Some(kill) = self.kills.get(target) {
-            kill.send_replace(true);
+    fn cancel(&self, job: &JobId) {
+        if let Some(cancel) = self.cancels.get(job) {
+            cancel.send_replace(true);
         }
     }
 
@@ -120,7 +104,7 @@ impl Executor {
             }
             Command::Start(order) => {
                 let (unit, n, news) = (order.spec.id.clone(), order.n, self.news.0.clone());
-                let kill = self.killable(Target::Attempt(unit.clone(), n));
+                let kill = self.cancellable(JobId::Attempt { unit: unit.clone(), n });
                 self.spawn(failed_attempt(&unit, n, &broken()), async move {
                     let began = Event::AttemptBegan { unit: unit.clone(), n };
                     told(unit, n, attempt::start(&shop, order, kill, || drop(news.send(began))).await)
@@ -128,14 +112,12 @@ impl Executor {
             }
             Command::Adopt(order) => {
                 let (unit, n) = (order.spec.id.clone(), order.n);
-                let kill = self.killable(Target::Attempt(unit.clone(), n));
+                let kill = self.cancellable(JobId::Attempt { unit: unit.clone(), n });
                 self.spawn(failed_attempt(&unit, n, &broken()), async move {
                     told(unit, n, attempt::adopt(&shop, order, kill).await)
                 });
             }
-            Command::Kill { unit, n } => self.kill(&Target::Attempt(unit, n)),
-            Command::KillVerification { run } => self.kill(&Target::Verification(run)),
-            Command::KillCheck { round } => self.kill(&Target::Check(round)),
+            Command::Cancel(job) => self.cancel(&job),
             Command::Integrate { landing, onto, head, source, title, contested } => {
                 self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
                     let merged = landing::integrate(&shop, landing, &onto, &head, &source, &title).await;
@@ -150,7 +132,7 @@ impl Executor {
             }
             Command::Verify(order) => {
                 let run = order.run;
-                let kill = self.killable(Target::Verification(run));
+                let kill = self.cancellable(JobId::Run(run));
                 self.spawn(Event::Verified { run, result: Err(defect().into()) }, async move {
                     Event::Verified { run, result: queue_verification::verify(&shop, order, kill).await.map(Box::new) }
                 });
@@ -161,7 +143,7 @@ impl Executor {
                 });
             }
             Command::CheckObjective { round, green, pins } => {
-                let kill = self.killable(Target::Check(round));
+                let kill = self.cancellable(JobId::Check { round });
                 self.spawn(
                     Event::ObjectiveChecked { round, met: Err(defect()), pins: Vec::new(), moved: None },
                     async move {
@@ -186,7 +168,7 @@ impl Executor {
     }
 
     fn busy(&self, unit: &UnitId, n: u32) -> bool {
-        self.kills.contains_key(&Target::Attempt(unit.clone(), n))
+        self.cancels.contains_key(&JobId::Attempt { unit: unit.clone(), n })
     }
 
     fn spawn(&mut self, if_it_panics: Event, task: impl Future<Output = Event> + Send + 'static) {

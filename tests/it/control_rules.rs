@@ -1,8 +1,8 @@
 //! The rules of cancelling, of caps on time and money and of chosen units, shown on `decide` and in the virtual world.
 
 use mission_control::domain::mission::{
-    Budget, Command, Event, Integration, MissionOutcome, Policy, Record, State, UnitState, Unverified, Usd, VerifyRole,
-    decide,
+    Budget, Command, Event, Integration, JobId, MissionOutcome, Policy, Record, State, UnitState, Unverified, Usd,
+    VerifyRole, decide,
 };
 use mission_control::domain::trouble::Cause;
 use mission_control::domain::unit::UnitSpec;
@@ -47,10 +47,10 @@ fn p4_an_engine_that_died_while_it_cancelled_is_followed_by_one_that_kills() {
     let (mut cut, mut state) = until(&journal(), |r| matches!(r, Record::AttemptStarted { .. }));
     let (records, commands) = cancel(&mut state);
     assert!(matches!(&records[..], [Record::UnitCancelAsked { .. }]), "the intent comes before the kill: {records:?}");
-    assert!(matches!(&commands[..], [Command::Kill { n: 1, .. }]), "{commands:?}");
+    assert!(matches!(&commands[..], [Command::Cancel(JobId::Attempt { n: 1, .. })]), "{commands:?}");
     cut.extend(records);
     let commands = decide(&mut State::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
-    assert!(matches!(&commands[..], [Command::Adopt(_), Command::Kill { n: 1, .. }]), "{commands:?}");
+    assert!(matches!(&commands[..], [Command::Adopt(_), Command::Cancel(JobId::Attempt { n: 1, .. })]), "{commands:?}");
 }
 
 #[test]
@@ -76,10 +76,10 @@ fn a_verification_nobody_wants_any_more_is_killed_and_is_no_failure() {
     let (records, commands) = cancel(&mut state);
     assert!(state.landing().is_none() && state.verifying().is_some(), "its processes live until they are proven gone");
     let run = state.verifying().unwrap().run;
-    assert_eq!(commands, [Command::KillVerification { run }]);
+    assert_eq!(commands, [Command::Cancel(JobId::Run(run))]);
     cut.extend(records);
     let resumed = decide(&mut State::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
-    assert!(resumed.contains(&Command::KillVerification { run }), "{resumed:?}");
+    assert!(resumed.contains(&Command::Cancel(JobId::Run(run))), "{resumed:?}");
     let step = decide(&mut state, 1_000_001, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(&step.records[0], Record::VerificationDropped { .. }), "{:?}", step.records);
     assert!(state.verifying().is_none());

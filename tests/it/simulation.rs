@@ -1,7 +1,7 @@
 //! Whole missions in the virtual world, with the promises checked after every step.
 
 use mission_control::domain::mission::{
-    AttemptClass, Command, EndReason, Event, Integration, Keeps, MergeSource, MissionOutcome, Policy, Record,
+    AttemptClass, Command, EndReason, Event, Integration, JobId, Keeps, MergeSource, MissionOutcome, Policy, Record,
     RejectClass, State, StopLevel, UnitState, VerifyRole, decide,
 };
 use mission_control::domain::trouble::{Cause, Spot};
@@ -236,7 +236,7 @@ fn p5_a_stop_that_a_crash_interrupted_kills_what_the_next_engine_takes_over() {
     let cut = journal[..=started].iter().cloned().chain([stop]);
     let mut state = State::replay(cut).unwrap();
     let commands = decide(&mut state, 2_000, Event::Resumed).commands;
-    assert!(matches!(&commands[..], [Command::Adopt(_), Command::Kill { n: 1, .. }]), "{commands:?}");
+    assert!(matches!(&commands[..], [Command::Adopt(_), Command::Cancel(JobId::Attempt { n: 1, .. })]), "{commands:?}");
 }
 
 #[test]
@@ -417,7 +417,7 @@ fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
     let mut state = State::begin(&journal[0]).unwrap();
     journal[1..=second].iter().for_each(|record| state.apply(record));
     let run = state.verifying().unwrap().run;
-    assert_eq!(decide(&mut state, 10_000_001, Event::Tick).commands, [Command::KillVerification { run }]);
+    assert_eq!(decide(&mut state, 10_000_001, Event::Tick).commands, [Command::Cancel(JobId::Run(run))]);
     let step = decide(&mut state, 10_000_002, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(step.commands[..], [Command::WriteBooks { .. }]), "{:?}", step.records);
     let landing = state.landing().unwrap().id;
@@ -443,7 +443,7 @@ fn p5_a_person_ends_what_writes_the_last_books() {
     for (level, end) in [(StopLevel::Now, MissionOutcome::Stopped), (StopLevel::Interrupt, MissionOutcome::WallTime)] {
         let (mut state, run) = closing();
         let commands = decide(&mut state, 101_000, Event::Stop(level)).commands;
-        let kills = |command: &Command| *command == Command::KillVerification { run };
+        let kills = |command: &Command| *command == Command::Cancel(JobId::Run(run));
         assert!(!commands.is_empty() && commands.iter().all(kills), "{commands:?}");
         let killed = Event::Verified { run, result: Err("killed".to_owned().into()) };
         assert!(matches!(decide(&mut state, 101_001, killed).commands[..], [Command::Exit { .. }]));

@@ -4,7 +4,7 @@ use super::Decision;
 use super::budget::Allowance;
 use super::cancel::given_up;
 use super::circuit::{Operation, cause_of, is_collected};
-use super::command::{AttemptOrder, Command};
+use super::command::{AttemptOrder, Command, JobId};
 use super::ends::EndReason;
 use super::event::{AcceptBefore, AttemptReport, Claim, RunEnd, StopLevel, Unkept};
 use super::evidence;
@@ -130,7 +130,7 @@ impl Decision<'_> {
                 report: Box::new(report),
             });
             // Nobody waits for it any more; what is in the workspace is kept when that is used next.
-            self.ask(Command::Kill { unit: id.clone(), n });
+            self.ask(Command::Cancel(JobId::Attempt { unit: id.clone(), n }));
             return self.block_dependants(id);
         }
         let again_at = if free { self.now } else { self.now + policy.pause(unit.infra + 1) };
@@ -150,7 +150,7 @@ impl Decision<'_> {
         report.unpinned = true;
         let class = AttemptClass::Stopped;
         self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report: Box::new(report) });
-        self.ask(Command::Kill { unit: id, n });
+        self.ask(Command::Cancel(JobId::Attempt { unit: id, n }));
     }
 
     /// Gives up collecting what attempts of all units, or of one, have left.
@@ -307,14 +307,14 @@ impl Decision<'_> {
         }
         let running: Vec<_> = self.state.running().map(|(u, a)| (u.spec.id.clone(), a.n)).collect();
         for (unit, n) in running {
-            self.ask(Command::Kill { unit, n });
+            self.ask(Command::Cancel(JobId::Attempt { unit, n }));
         }
         if let Some(run) = self.state.verifying().map(|v| v.run) {
-            self.ask(Command::KillVerification { run });
+            self.ask(Command::Cancel(JobId::Run(run)));
         }
         if self.state.checking {
             let round = self.state.rounds.last().map_or(0, |r| r.index);
-            self.ask(Command::KillCheck { round });
+            self.ask(Command::Cancel(JobId::Check { round }));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! green is already intended is not given up: only `mc green rollback` takes back what has landed.
 
 use super::Decision;
-use super::command::{Command, MergeSource};
+use super::command::{Command, JobId, MergeSource};
 use super::parts::{Green, Landing, Unit, UnitState};
 use super::record::{NextMove, Record, VerifyRole};
 use super::state::State;
@@ -32,7 +32,7 @@ impl Decision<'_> {
     fn kill_attempt(&mut self, id: &UnitId) {
         let open = self.state.unit(id).and_then(|u| u.attempts.last()).filter(|a| a.ended.is_none());
         if let Some(n) = open.map(|a| a.n) {
-            self.ask(Command::Kill { unit: id.clone(), n });
+            self.ask(Command::Cancel(JobId::Attempt { unit: id.clone(), n }));
         }
     }
 
@@ -47,7 +47,7 @@ impl Decision<'_> {
             self.note(Record::UnitCancelled { unit: unit.clone(), reason: BY_PERSON.to_owned() });
             self.block_dependants(&unit);
             if let Some(run) = self.state.unwanted_verification() {
-                self.ask(Command::KillVerification { run });
+                self.ask(Command::Cancel(JobId::Run(run)));
             }
         }
     }
@@ -68,7 +68,7 @@ impl Decision<'_> {
         let open: Vec<UnitId> = self.state.cancelling.iter().cloned().collect();
         open.iter().for_each(|unit| self.kill_attempt(unit));
         if let Some(run) = self.state.unwanted_verification() {
-            self.ask(Command::KillVerification { run });
+            self.ask(Command::Cancel(JobId::Run(run)));
         }
     }
 }

@@ -7,7 +7,7 @@
 //! find the first landing that does not hold, and a person decides; nothing is taken back by itself.
 
 use super::Decision;
-use super::command::{MergeSource, VerifyOrder};
+use super::command::{JobId, MergeSource, VerifyOrder};
 use super::event::StopLevel;
 use super::parts::{After, Green, Landing, Stage, Verifying};
 use super::policy::COLD_EVERY;
@@ -346,7 +346,7 @@ impl Decision<'_> {
     pub(super) fn make_way(&mut self) {
         let cold = self.state.verifying().is_some_and(|v| v.role == VerifyRole::Cold);
         if let (true, Some(run)) = (cold, self.state.unwanted_verification()) {
-            self.ask(super::Command::KillVerification { run });
+            self.ask(super::Command::Cancel(JobId::Run(run)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a mission asks of the world. The executor turns each into one task that ends in exactly one event.
 
 use super::books::Books;
+use super::event::Event;
 use super::evidence::ExtraStage;
 use super::record::VerifyRole;
 use super::turns::Contested;
@@ -38,13 +39,8 @@ pub enum Command {
     Start(AttemptOrder),
     /// Take over an attempt of an earlier engine: see what became of it, wait, collect and pin.
     Adopt(AttemptOrder),
-    /// Kill a running attempt; its `AttemptEnded` follows.
-    Kill {
-        /// The unit.
-        unit: UnitId,
-        /// Attempt number.
-        n: u32,
-    },
+    /// End a job before its time; the event that ends it follows.
+    Cancel(JobId),
     /// Merge a head onto green in the isolated directory and pin the candidate.
     Integrate {
         /// Token of the landing.
@@ -71,11 +67,6 @@ pub enum Command {
     },
     /// Verify one tree, or answer from the snapshot store.
     Verify(VerifyOrder),
-    /// Kill the verification in progress; its `Verified` (with an error) follows.
-    KillVerification {
-        /// Number of the verification.
-        run: RunId,
-    },
     /// Move green from `expected` to `candidate`, or find out what became of an earlier try.
     Land {
         /// Token of the landing.
@@ -86,11 +77,6 @@ pub enum Command {
         expected: CommitId,
         /// Whose change it is.
         source: MergeSource,
-    },
-    /// Kill the objective's check; its `ObjectiveChecked` follows.
-    KillCheck {
-        /// The round.
-        round: u32,
     },
     /// Pin green as the round's checkpoint, then run the objective's check at it, if there is one.
     CheckObjective {
@@ -106,6 +92,40 @@ pub enum Command {
         /// Exit code of the command line.
         code: u8,
     },
+}
+
+/// What runs processes for a command, and can be cancelled.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobId {
+    /// Attempt `n` of a unit.
+    Attempt {
+        /// The unit.
+        unit: UnitId,
+        /// Attempt number.
+        n: u32,
+    },
+    /// A verification.
+    Run(RunId),
+    /// The objective's check at the end of a round.
+    Check {
+        /// The round.
+        round: u32,
+    },
+}
+
+impl Event {
+    /// The job that ends with it, if one does.
+    #[must_use]
+    pub fn ended_job(&self) -> Option<JobId> {
+        match self {
+            Self::AttemptEnded { unit, n, .. } | Self::NotCollected { unit, n, .. } => {
+                Some(JobId::Attempt { unit: unit.clone(), n: *n })
+            }
+            Self::Verified { run, .. } => Some(JobId::Run(*run)),
+            Self::ObjectiveChecked { round, .. } => Some(JobId::Check { round: *round }),
+            _ => None,
+        }
+    }
 }
 
 /// One attempt to be made or taken over.

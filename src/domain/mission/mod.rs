@@ -51,7 +51,7 @@ pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
 pub use circuit::{Circuit, Operation};
 pub use cold::{ColdRuns, Unproven};
-pub use command::{AttemptOrder, Command, MergeSource, Step, VerifyOrder};
+pub use command::{AttemptOrder, Command, JobId, MergeSource, Step, VerifyOrder};
 pub use ends::{EndReason, MissionOutcome};
 pub use event::{
     AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, NoOffer, Noticed, PinFault,

@@ -8,7 +8,7 @@ use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Outage, Scenario};
 use super::tree::{Content, hash_commit, hash_tree};
 use crate::domain::mission::{
-    AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, RunEnd, StopLevel, Usd,
+    AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, JobId, RunEnd, StopLevel, Usd,
 };
 use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip, TreeId, UnitId};
@@ -325,7 +325,7 @@ impl World {
             Command::ReadBacklog { .. } => return Err("a plan mission read a backlog".to_owned()),
             Command::Start(order) => self.start(order, rng, s)?,
             Command::Adopt(order) => self.adopt(&order),
-            Command::Kill { unit, n } => self.kill(&unit, n),
+            Command::Cancel(JobId::Attempt { unit, n }) => self.kill(&unit, n),
             Command::Integrate { landing, onto, head, source, contested, .. } => {
                 let result = trouble.map_or_else(|| Ok(self.integrate(&onto, &head, &source, &contested)), Err);
                 self.answer(delay, Event::Integrated { landing, result });
@@ -345,7 +345,7 @@ impl World {
                 };
                 self.answer(delay + 1_000, Event::Verified { run, result });
             }
-            Command::KillVerification { run } => {
+            Command::Cancel(JobId::Run(run)) => {
                 self.events.retain(|_, e| !matches!(e, Event::Verified { run: r, .. } if *r == run));
                 self.answer(1, Event::Verified { run, result: Err("killed".to_owned().into()) });
             }
@@ -356,7 +356,7 @@ impl World {
                 };
                 self.answer(delay, Event::LandEnded { landing, result });
             }
-            Command::KillCheck { round } => {
+            Command::Cancel(JobId::Check { round }) => {
                 self.events.retain(|_, e| !matches!(e, Event::ObjectiveChecked { round: r, .. } if *r == round));
                 self.answer(1, Event::ObjectiveChecked { round, met: Ok(false), pins: Vec::new(), moved: None });
             }
