@@ -21,6 +21,8 @@ pub mod progress;
 
 pub mod verify;
 
+pub mod queue;
+
 pub mod mission;
 
 pub mod handoff;

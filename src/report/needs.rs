@@ -2,7 +2,7 @@
 
 use super::words::{count, short};
 use super::{View, aside};
-use crate::domain::mission::{AttemptClass, State, Unit, UnitState, deciding_note};
+use crate::domain::mission::{AttemptClass, Landing, State, Unit, UnitState, deciding_note};
 use crate::domain::trouble::Cause;
 use crate::domain::values::UnitId;
 
@@ -39,11 +39,7 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
             last.tip.commit.short()
         ));
     }
-    if let Some(landing) = state.landing()
-        && landing.candidate.is_some()
-        && !landing.in_flight
-        && let Some(why) = state.problems.last().filter(|problem| problem.starts_with("landings wait"))
-    {
+    if let Some(why) = state.landing().and_then(Landing::waits_for_person) {
         lines.push(short(why, 400));
     }
     for (source, commit, files) in &state.decided {

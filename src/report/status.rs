@@ -11,7 +11,7 @@ use super::words::{count, short, span, stamp, sum_seen, tests, unmet, word};
 use super::{GreenRef, View, aside, cost};
 use crate::domain::mission::times::times;
 use crate::domain::mission::{
-    Landing, MergeSource, MissionOutcome, MissionState, Record, Round, Stage, State, Unit, UnitState,
+    Landing, MergeSource, MissionOutcome, MissionState, Phase, Record, Round, Stage, State, Unit, UnitState,
 };
 use crate::domain::trouble::Cause;
 use serde_json::{Value, json};
@@ -163,10 +163,10 @@ fn score(state: &State, round: &Round) -> Option<f64> {
 
 /// What is to land, the landing in progress first: number, whose, what is done with it.
 fn queue(state: &State) -> Vec<(u64, &MergeSource, &'static str)> {
-    let doing = |landing: &Landing| match (&landing.candidate, landing.intended) {
-        (None, _) => "merging",
-        (Some(_), None) => "verifying",
-        (Some(_), Some(_)) => "landing",
+    let doing = |landing: &Landing| match landing.phase() {
+        Phase::Merging => "merging",
+        Phase::Proving(_) => "verifying",
+        Phase::Intended(..) => "landing",
     };
     let first = state.landing().into_iter().map(|landing| (landing.mr.id, &landing.mr.source, doing(landing)));
     first.chain(state.queue().map(|mr| (mr.id, &mr.source, "waiting"))).collect()

@@ -28,7 +28,7 @@ const RINGS: &[(&str, &[&str])] = &[
 /// Modules of `domain`; each may name itself and what stands before it.
 const DOMAIN: &[&str] = &[
     "values", "ending", "fence", "trouble", "links", "unit", "plan", "markdown", "backlog", "progress", "verify",
-    "mission", "handoff", "survey",
+    "queue", "mission", "handoff", "survey",
 ];
 
 /// What `domain` must not know: the world, time, chance, threads.

@@ -99,7 +99,7 @@ fn only_a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_a_start_ea
                 return nth;
             }
             drop(decide(&mut state, now + 500_000, Event::Tick));
-            if let Some(landing) = state.landing().filter(|landing| landing.candidate.is_none()) {
+            if let Some(landing) = state.landing().filter(|landing| landing.candidate().is_none()) {
                 return 10 * nth + landing.id.0;
             }
         }

@@ -5,10 +5,10 @@
 use super::attempts::classify;
 use super::command::Step;
 use super::event::{AttemptReport, Event};
-use super::parts::Landing;
 use super::record::{AttemptClass, NextMove, Record};
 use super::state::State;
 use super::{Decision, decide};
+use crate::domain::queue::Landing;
 use crate::domain::values::{Millis, UnitId};
 
 /// Class and next move of an attempt that ended at `at` with this report, in the state before its outcome was folded; absent

@@ -7,13 +7,14 @@
 //! of two runs. Why it is a request of its own: `docs/decisions/0010-bookkeeping.md`.
 
 use super::Decision;
-use super::command::{Command, MergeSource};
+use super::command::Command;
 use super::ends::EndReason;
 use super::event::StopLevel;
-use super::parts::{Landing, MergeRequest, Stage, Unit, UnitState};
+use super::parts::{Stage, Unit, UnitState};
 use super::record::Record;
 use super::state::State;
 use crate::domain::backlog::{ItemState, ItemStatus, Mark};
+use crate::domain::queue::{Landing, MergeRequest, MergeSource};
 use crate::domain::values::{CommitId, LandingId, Millis, Tip, UnitId, date};
 use crate::domain::verify::Summary;
 use serde::{Deserialize, Serialize};
@@ -197,7 +198,7 @@ impl State {
     fn may_close(&self, why: EndReason) -> bool {
         let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
         // What may have landed answers for itself.
-        let intended = self.landing().is_some_and(|landing| landing.intended.is_some());
+        let intended = self.landing().is_some_and(|landing| landing.intended().is_some());
         why == EndReason::WallTime
             && !(self.closed
                 || early
@@ -218,7 +219,7 @@ impl State {
 
     /// Whether the books of an early end did not get on green at the first try.
     pub(super) fn closing_fails(&self, now: Millis) -> bool {
-        let fails = |landing: &Landing| !landing.in_flight && landing.again_at > now;
+        let fails = |landing: &Landing| landing.due_at().is_some_and(|at| at > now);
         let moved = self.foreign_move.is_some() && self.verifying().is_none() && self.base_again_at > now;
         self.closing() && (moved || self.landing().is_some_and(fails))
     }

@@ -4,10 +4,11 @@
 //! green is already intended is not given up: only `mc green rollback` takes back what has landed.
 
 use super::Decision;
-use super::command::{Command, JobId, MergeSource};
-use super::parts::{Green, Landing, Unit, UnitState};
-use super::record::{NextMove, Record, VerifyRole};
+use super::command::{Command, JobId};
+use super::parts::{Unit, UnitState};
+use super::record::{NextMove, Record};
 use super::state::State;
+use crate::domain::queue::{Green, Landing, MergeSource, VerifyRole};
 use crate::domain::values::{CommitId, RunId, Tip, UnitId};
 
 /// What a unit says of its end when a person gave it up.
@@ -40,7 +41,7 @@ impl Decision<'_> {
     pub(super) fn settle_cancelled(&mut self) {
         let quiet = |id: &&UnitId| {
             let running = self.state.unit(id).is_some_and(|u| u.state == UnitState::Running);
-            !running && self.state.landing_of(id).is_none_or(|landing| !landing.in_flight)
+            !running && self.state.landing_of(id).is_none_or(|landing| !landing.at_work())
         };
         let settled: Vec<UnitId> = self.state.cancelling.iter().filter(quiet).cloned().collect();
         for unit in settled {
@@ -83,13 +84,13 @@ impl State {
     /// Whether moving green to this unit's change is already intended, so that it may have happened.
     #[must_use]
     pub fn lands_now(&self, id: &UnitId) -> bool {
-        self.landing_of(id).is_some_and(|landing| landing.intended.is_some())
+        self.landing_of(id).is_some_and(|landing| landing.intended().is_some())
     }
 
     /// The verification in progress, if the landing it was for is given up, or something wants to land that goes before it.
     pub(super) fn unwanted_verification(&self) -> Option<RunId> {
         // No other landing begins before it has ended.
-        let unwanted = |run: &&super::Verifying| match run.landing {
+        let unwanted = |run: &&super::VerificationRun| match run.landing {
             Some(landing) => !self.landings.contains_key(&landing),
             None => run.role == VerifyRole::Cold && self.cold_can_wait() && !self.queue.is_empty(),
         };
@@ -116,7 +117,7 @@ impl State {
     pub(super) fn cancelled(&mut self, unit: &UnitId, reason: &str) {
         self.cancelling.remove(unit);
         self.queue.retain(|_, mr| !matches!(&mr.source, MergeSource::Unit { unit: u, .. } if u == unit));
-        let given_up = self.landing_of(unit).filter(|landing| landing.intended.is_none()).map(|landing| landing.id);
+        let given_up = self.landing_of(unit).filter(|landing| landing.intended().is_none()).map(|landing| landing.id);
         given_up.map(|landing| self.landings.remove(&landing));
         self.unit_to(unit, |u| {
             u.state = UnitState::Cancelled;

@@ -21,11 +21,12 @@
 use super::Decision;
 use super::command::Command;
 use super::event::{AttemptReport, RunEnd};
-use super::parts::{MergeRequest, Stage};
+use super::parts::Stage;
 use super::policy::Policy;
 use super::probe::{Probe, Try};
-use super::record::{AttemptClass, Behind, Record};
+use super::record::{AttemptClass, Record};
 use super::state::State;
+use crate::domain::queue::{Behind, MergeRequest};
 use crate::domain::trouble::Cause;
 use crate::domain::values::{Millis, UnitId};
 use serde::{Deserialize, Serialize};
@@ -163,7 +164,7 @@ impl State {
         for i in self.units_to_collect().collect::<Vec<_>>() {
             self.touch(i, |u| u.collect_at = Some(0));
         }
-        self.queue.values_mut().for_each(|mr| mr.again_at = 0);
+        self.queue.values_mut().for_each(MergeRequest::be_due);
         let causes = vec![(cause.clone(), operations)];
         self.circuit = Some(Circuit { causes, opened: at, progress: at, again_at, tries: 1, hit, probe: None });
     }
@@ -260,11 +261,10 @@ impl State {
 
     /// Folds that a request goes back to the queue.
     pub(super) fn goes_back(&mut self, mut mr: MergeRequest, behind: Option<&Behind>) {
-        if let Some(Behind { again_at, failures, own_fault }) = behind {
+        if let Some(behind) = behind {
             let last = self.queue.keys().next_back().map_or(0, |(order, _)| order + 1);
-            mr.order = mr.order.max(last);
-            (mr.again_at, mr.failures, mr.behind) = (*again_at, *failures, Some(self.settled));
-            if let (true, Some(unit)) = (*own_fault, mr.source.unit().cloned()) {
+            mr.step_behind(behind, last, self.settled);
+            if let (true, Some(unit)) = (behind.own_fault, mr.source.unit().cloned()) {
                 self.unit_to(&unit, |u| u.infra += 1);
             }
         }

@@ -7,13 +7,14 @@
 //! find the first landing that does not hold, and a person decides; nothing is taken back by itself.
 
 use super::Decision;
-use super::command::{JobId, MergeSource, VerifyOrder};
+use super::command::{JobId, VerifyOrder};
 use super::event::StopLevel;
-use super::parts::{After, Green, Landing, Stage, Verifying};
+use super::parts::Stage;
 use super::policy::COLD_EVERY;
 use super::probe::Try;
-use super::record::{Record, VerifyRole};
+use super::record::Record;
 use super::state::State;
+use crate::domain::queue::{After, Change, Green, Landing, MergeSource, VerificationRun, VerifyRole};
 use crate::domain::values::{CommitId, LandingId, Tip};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Cause, Demands, Judgement, Refusal, SnapshotKey, StageOutcome, Summary};
@@ -90,29 +91,22 @@ pub(super) enum Again {
     Confirm(SnapshotKey),
 }
 
-impl Landing {
-    /// Folds what a run of the candidate gave. Of a warm one that is followed by a cold one it stays known what it said.
-    pub(super) fn take_after(&mut self, after: After) {
-        self.asked += 1;
-        self.warm = self.after.replace(after).filter(|before| before.warm);
-    }
-
-    /// Whether the candidate failed twice of the same: in a warm run, and in the cold one that decides in its place. Nothing
-    /// that lay there is blamed then, and nothing that failed once, so a third run has nothing to say.
-    pub(super) fn failed_alike(&self, refusals: &[Refusal], judge: impl Fn(&After) -> Judgement) -> bool {
-        let cold = self.after.as_ref().is_some_and(|after| !after.warm);
-        let sure = !refusals.is_empty() && refusals.iter().all(|refusal| refusal.cause != Cause::NotRun);
-        cold && sure && self.warm.as_ref().is_some_and(|warm| judge(warm).refusals == refusals)
-    }
+/// Whether the candidate failed twice of the same: in a warm run, and in the cold one that decides in its place. Nothing that lay
+/// there is blamed then, and nothing that failed once, so a third run has nothing to say.
+pub(super) fn failed_alike(landing: &Landing, refusals: &[Refusal], judge: impl Fn(&After) -> Judgement) -> bool {
+    let cold = landing.after().is_some_and(|after| !after.warm);
+    let sure = !refusals.is_empty() && refusals.iter().all(|refusal| refusal.cause != Cause::NotRun);
+    let warm = landing.evidence().and_then(|evidence| evidence.warm.as_ref());
+    cold && sure && warm.is_some_and(|warm| judge(warm).refusals == refusals)
 }
 
 impl State {
     /// The order of a verification, as first given and as asked again after a restart.
-    pub(super) fn verify_order(&self, v: Verifying) -> VerifyOrder {
+    pub(super) fn verify_order(&self, v: VerificationRun) -> VerifyOrder {
         let landing = v.landing.and_then(|id| self.landing_by(id));
         let onto = landing.map_or(&v.tip.commit, |landing| &landing.onto.commit).clone();
         let extra = self.extras(v.role);
-        let Verifying { run, tip, role, against, confirms, cold, .. } = v;
+        let VerificationRun { run, tip, role, against, confirms, cold, .. } = v;
         VerifyOrder { run, tip, against, confirms, extra, role, onto, cold }
     }
 
@@ -130,7 +124,7 @@ impl State {
     /// Whether the verification in progress is of green, and of no change that waits.
     pub(super) fn asks_green(&self) -> bool {
         let of_green =
-            |v: &Verifying| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::MovedGreen);
+            |v: &VerificationRun| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::MovedGreen);
         self.verifying().is_some_and(of_green)
     }
 
@@ -165,12 +159,12 @@ impl State {
     /// Whether a cold run refuses the candidate in comparison with a green that is known by a warm result only: which of the
     /// two is to blame is not known.
     fn doubts_green(&self) -> bool {
-        let Some(landing) = self.landing().filter(|landing| !landing.in_flight) else { return false };
-        let lines = landing.extra.as_ref().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
+        let Some(landing) = self.landing().filter(|landing| !landing.at_work()) else { return false };
+        let lines = landing.extra().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
         if lines.is_some() && !self.cold.unproven.is_empty() {
             return true;
         }
-        let (Some(after), Some(green)) = (&landing.after, &self.green) else { return false };
+        let (Some(after), Some(green)) = (landing.after(), &self.green) else { return false };
         let Some((_, before)) = green.snapshot.as_ref().filter(|_| green.warm && !after.warm) else { return false };
         let demands = self.demands(self.may_remove_tests(&landing.mr.source));
         !self.cold.unproven.is_empty()
@@ -209,11 +203,13 @@ impl State {
     pub(super) fn green_landed(&mut self, id: LandingId, source: &MergeSource, candidate: &Tip, green: &Tip) {
         let landing = self.landings.remove(&id);
         let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
-        if let Some(files) = landing.as_ref().map(|landing| &landing.deciding).filter(|files| !files.is_empty()) {
+        if let Some(files) =
+            landing.as_ref().and_then(Landing::made).map(|made| &made.deciding).filter(|files| !files.is_empty())
+        {
             self.decided.push((source.clone(), candidate.commit.clone(), files.clone()));
         }
         let before = self.green.take().and_then(|green| green.snapshot);
-        let after = landing.and_then(|landing| landing.after);
+        let after = landing.and_then(|landing| landing.after().cloned());
         let (tip, warm) = (candidate.clone(), after.as_ref().is_some_and(|after| after.warm));
         let twice = after.as_ref().is_some_and(|after| after.confirmed);
         let snapshot = after.map(|after| (after.key, after.summary));
@@ -288,7 +284,7 @@ impl State {
             green.snapshot = Some((found.key, found.summary));
             (green.confirmed, green.twice, green.warm) = (true, found.confirmed, false);
             // It was compared with another snapshot.
-            self.landings.values_mut().for_each(|landing| landing.after = None);
+            self.landings.values_mut().for_each(|landing| landing.apply(Change::Outdated));
         }
     }
 }

@@ -3,12 +3,11 @@
 use super::books::Books;
 use super::event::Event;
 use super::evidence::ExtraStage;
-use super::record::VerifyRole;
 use super::turns::Contested;
+use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, LandingId, RunId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A request to the world. Records of it are durable before it starts.
@@ -166,37 +165,6 @@ pub struct VerifyOrder {
     pub onto: CommitId,
     /// Whether none may be there at all, and no result of a run with some is an answer.
     pub cold: bool,
-}
-
-/// Whose change a merge request carries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MergeSource {
-    /// Attempt `n` of a unit.
-    Unit {
-        /// The unit.
-        unit: UnitId,
-        /// Attempt number.
-        n: u32,
-    },
-    /// The target branch as it stands at the start of a round.
-    Intake,
-    /// What the mission itself writes about a round.
-    Books {
-        /// The round.
-        round: u32,
-    },
-}
-
-impl MergeSource {
-    /// The unit whose change it is, if it is one's.
-    #[must_use]
-    pub fn unit(&self) -> Option<&UnitId> {
-        match self {
-            Self::Unit { unit, .. } => Some(unit),
-            Self::Intake | Self::Books { .. } => None,
-        }
-    }
 }
 
 /// What one event led to: records to make durable, then commands to start.

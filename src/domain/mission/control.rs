@@ -41,7 +41,7 @@ impl Decision<'_> {
         let busy = !self.state.idle()
             || self.state.verifying().is_some()
             || self.state.checking
-            || self.state.landing().is_some_and(|l| l.in_flight);
+            || self.state.landing().is_some_and(|l| l.at_work());
         let Some((level, why)) = self.state.stop else {
             if self.state.hold.is_some() && !busy {
                 self.suspend(self.state.hold_code);
@@ -185,8 +185,8 @@ impl Decision<'_> {
     }
 
     fn ask_landing_again(&mut self) {
-        let Some(landing) = self.state.landing().cloned().filter(|l| l.in_flight) else { return };
-        match landing.candidate {
+        let Some(landing) = self.state.landing().cloned().filter(|l| l.at_work()) else { return };
+        match landing.candidate().cloned() {
             None => self.integrate(landing.id, landing.onto, &landing.mr),
             Some(candidate) => {
                 let (id, expected) = (landing.id, landing.onto.commit);

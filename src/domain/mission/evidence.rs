@@ -9,13 +9,13 @@
 use super::Decision;
 use super::attempts::classify;
 use super::cold::Again;
-use super::command::MergeSource;
 use super::event::AttemptReport;
-use super::parts::{Extra, Landing, MustFail, Unit};
-use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
+use super::parts::{MustFail, Unit};
+use super::record::{AttemptClass, NextMove, Record, RejectClass};
 use super::state::State;
+use crate::domain::queue::{Extra, Landing, MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, LandingId, Millis, Tip};
+use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::snapshot::StageResult;
 use crate::domain::verify::{StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
@@ -222,21 +222,6 @@ impl State {
             self.touch(i, Unit::accept_in_doubt);
         }
     }
-
-    /// Folds what a unit's own lines gave into its landing.
-    pub(super) fn take_extra(&mut self, landing: Option<LandingId>, role: VerifyRole, extra: Extra) {
-        let Some(landing) = landing.and_then(|id| self.landings.get_mut(&id)) else { return };
-        match role {
-            VerifyRole::AcceptBefore => landing.accept_before = Some(extra),
-            VerifyRole::Extra => landing.extra = Some(extra),
-            VerifyRole::Baseline
-            | VerifyRole::Before
-            | VerifyRole::After
-            | VerifyRole::MovedGreen
-            | VerifyRole::Cold
-            | VerifyRole::ColdSearch => {}
-        }
-    }
 }
 
 impl Unit {
@@ -287,7 +272,7 @@ impl Decision<'_> {
     /// green itself stands for the candidate.
     pub(super) fn already_there(&mut self, landing: &Landing) {
         if self.state.unit_of(landing).is_some_and(|u| u.spec.accept.is_some()) {
-            if landing.candidate.is_none() {
+            if landing.candidate().is_none() {
                 let (landing, candidate) = (landing.id, landing.onto.clone());
                 self.note(Record::candidate(landing, candidate));
                 return;
@@ -308,7 +293,7 @@ impl Decision<'_> {
     /// What `accept` says of green; asked for when it is not known. An outcome from `doubted` down is confirmed first.
     fn accept_on_green(&mut self, landing: &Landing, doubted: StageOutcome) -> Option<Extra> {
         let (role, tip) = (VerifyRole::AcceptBefore, landing.onto.clone());
-        match &landing.accept_before {
+        match landing.accept_before() {
             None => self.verify(tip, role, None, Again::First),
             Some(before) => {
                 let outcome = before.summary.outcome;
@@ -327,7 +312,7 @@ impl Decision<'_> {
         if self.state.extras(VerifyRole::Extra).is_empty() {
             return true;
         }
-        let Some(extra) = &landing.extra else {
+        let Some(extra) = landing.extra() else {
             self.verify(candidate.clone(), VerifyRole::Extra, None, Again::First);
             return false;
         };
@@ -347,8 +332,8 @@ impl Decision<'_> {
 
     /// One line on what a landing showed beyond the gate, if anything.
     pub(super) fn shown(&self, landing: &Landing) -> Option<String> {
-        landing.extra.as_ref()?;
-        let before = match &landing.accept_before {
+        landing.extra()?;
+        let before = match landing.accept_before() {
             Some(before) if before.summary.outcome == StageOutcome::Failed => " (failed before)",
             _ => "",
         };

@@ -1,15 +1,15 @@
 //! `apply`: the only place where a mission's state changes. It folds facts and decides nothing.
 
 use super::circuit::Operation;
-use super::command::MergeSource;
 use super::event::StopLevel;
-use super::parts::{After, Attempt, Extra, Landing, Outside, Round, Stage, Unit, UnitState, Verifying};
+use super::parts::{Attempt, Outside, Round, Stage, Unit, UnitState};
 use super::probe::Try;
-use super::record::{AttemptClass, NextMove, Record, RejectClass, VerifyRole};
+use super::record::{AttemptClass, NextMove, Record, RejectClass};
 use super::said::{Said, no_op};
 use super::state::State;
 use crate::domain::backlog::WAITS;
-use crate::domain::values::{Millis, UnitId};
+use crate::domain::queue::{After, Candidate, Change, Extra, Landing, MergeSource, VerificationRun, VerifyRole};
+use crate::domain::values::{LandingId, Millis, UnitId};
 
 impl State {
     /// Folds one record.
@@ -220,44 +220,25 @@ impl State {
                 self.step_failures = 0;
                 self.tries_queue();
                 self.next_landing = self.next_landing.max(landing.next());
-                let opened = Landing {
-                    mr: request,
-                    id: *landing,
-                    onto: onto.clone(),
-                    candidate: None,
-                    after: None,
-                    warm: None,
-                    accept_before: None,
-                    extra: None,
-                    intended: None,
-                    touches: Vec::new(),
-                    notes: Vec::new(),
-                    deciding: Vec::new(),
-                    tests: Vec::new(),
-                    asked: 0,
-                    in_flight: true,
-                    again_at: 0,
-                };
-                self.landings.insert(*landing, opened);
+                self.landings.insert(*landing, Landing::begin(*landing, request, onto.clone()));
             }
             Record::CandidateMade { landing, candidate, touches, notes, deciding, tests } => {
                 self.step_failures = 0;
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.problems.extend(notes.iter().cloned());
-                if let Some(landing) = self.landings.get_mut(landing) {
-                    landing.candidate = Some(candidate.clone());
-                    landing.touches.clone_from(touches);
-                    landing.notes.clone_from(notes);
-                    landing.deciding.clone_from(deciding);
-                    landing.tests.clone_from(tests);
-                    landing.in_flight = false;
-                    landing.again_at = 0;
-                }
+                let made = Candidate {
+                    tip: candidate.clone(),
+                    touches: touches.clone(),
+                    notes: notes.clone(),
+                    deciding: deciding.clone(),
+                    tests: tests.clone(),
+                };
+                self.change_landing(Some(*landing), Change::Made(made));
             }
             Record::VerifyStarted { run, landing, tip, role, at, against, confirms, cold } => {
                 self.next_run = self.next_run.max(run.next());
                 self.tries_queue();
-                let open = Verifying {
+                let open = VerificationRun {
                     run: *run,
                     landing: *landing,
                     tip: tip.clone(),
@@ -294,17 +275,12 @@ impl State {
                     VerifyRole::Baseline | VerifyRole::Before => self.green_verified(after()),
                     VerifyRole::MovedGreen => self.moved_green_verified(after()),
                     VerifyRole::After => {
-                        if let Some(landing) = done.landing.and_then(|id| self.landings.get_mut(&id)) {
-                            landing.take_after(after());
-                        }
+                        self.change_landing(done.landing, Change::Verified(Box::new(after())));
                     }
                     VerifyRole::Cold | VerifyRole::ColdSearch => self.cold.found = Some((done.tip.commit, after())),
                     role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
-                        self.take_extra(
-                            done.landing,
-                            role,
-                            Extra { key: key.clone(), summary: summary.clone(), confirmed, warm },
-                        );
+                        let extra = Extra { key: key.clone(), summary: summary.clone(), confirmed, warm };
+                        self.change_landing(done.landing, Change::Checked(role, extra));
                     }
                 }
             }
@@ -318,15 +294,10 @@ impl State {
             }
             Record::StepAsked { landing } => {
                 self.tries_queue();
-                if let Some(landing) = self.landings.get_mut(landing) {
-                    landing.in_flight = true;
-                }
+                self.change_landing(Some(*landing), Change::Asked);
             }
             Record::LandIntended { landing, verdict, .. } => {
-                if let Some(landing) = self.landings.get_mut(landing) {
-                    landing.intended = Some(*verdict);
-                    landing.in_flight = true;
-                }
+                self.change_landing(Some(*landing), Change::Intended(*verdict));
             }
             Record::Landed { landing, source, candidate, green, verdict, at, .. } => {
                 self.step_failures = 0;
@@ -392,7 +363,7 @@ impl State {
             Record::Requeued { landing, behind, waits_for, .. } => {
                 self.runs.retain(|_, run| run.landing != Some(*landing));
                 if let Some(mut landing) = self.landings.remove(landing) {
-                    landing.mr.waits_for.clone_from(waits_for);
+                    landing.mr.go_back(waits_for.clone());
                     self.goes_back(landing.mr, behind.as_ref());
                 }
             }
@@ -400,10 +371,7 @@ impl State {
                 if self.problems.last() != Some(why) {
                     self.problems.push(why.clone());
                 }
-                if let Some(landing) = self.landings.get_mut(landing) {
-                    landing.in_flight = false;
-                    landing.again_at = *again_at;
-                }
+                self.change_landing(Some(*landing), Change::WaitsForPerson(*again_at, why.clone()));
             }
             Record::GreenMoved { tip } => self.green_moved(tip),
             Record::GreenAccepted { .. } => self.foreign_move = None,
@@ -411,9 +379,7 @@ impl State {
             Record::QueueHeld { landing, reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
                 self.hold_code = *code;
-                if let Some(landing) = landing.and_then(|id| self.landings.get_mut(&id)) {
-                    landing.in_flight = false;
-                }
+                self.change_landing(*landing, Change::Paused(0));
             }
             Record::RepositoryChanged { run, held, named, .. } => {
                 self.noticed(named.iter().chain(held), &format!("verification {run}"));
@@ -470,7 +436,9 @@ impl State {
                 self.step_failures = 0;
                 self.forgets_trouble();
                 self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
-                self.landings.values_mut().for_each(|landing| landing.again_at = 0);
+                for landing in self.landings.values_mut().filter(|landing| !landing.at_work()) {
+                    landing.apply(Change::Paused(0));
+                }
             }
             Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
             Record::Closing { .. } => self.closes(),
@@ -482,6 +450,13 @@ impl State {
                 self.ended = Some(*at);
                 self.outcome = Some((*outcome, reason.clone(), *code));
             }
+        }
+    }
+
+    /// Folds a change of the landing of this id, if that is open.
+    pub(super) fn change_landing(&mut self, id: Option<LandingId>, change: Change) {
+        if let Some(landing) = id.and_then(|id| self.landings.get_mut(&id)) {
+            landing.apply(change);
         }
     }
 

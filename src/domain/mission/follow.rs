@@ -1,10 +1,10 @@
 //! What a next move does to its unit: the one place where an outcome becomes a state.
 
-use super::command::MergeSource;
-use super::parts::{MergeRequest, UnitState};
+use super::parts::UnitState;
 use super::policy::AGE_BOOST;
 use super::record::NextMove;
 use super::state::State;
+use crate::domain::queue::{MergeRequest, MergeSource};
 use crate::domain::values::{Millis, Tip};
 
 impl State {

@@ -15,16 +15,17 @@
 use super::Decision;
 use super::attempts::starts_reason;
 use super::circuit::Operation;
-use super::cold::Again;
-use super::command::{Command, MergeSource};
+use super::cold::{Again, failed_alike};
+use super::command::Command;
 use super::control::ENVIRONMENT;
 use super::ends::MissionOutcome;
 use super::event::{Integration, LandResult, Refusal, Unverified, Verification};
 use super::evidence::{links_reason, protected_reason, tests_note};
-use super::parts::{After, Green, Landing, MergeRequest, Stage};
+use super::parts::Stage;
 use super::probe::Try;
-use super::record::{NextMove, Record, RejectClass, VerifyRole};
+use super::record::{NextMove, Record, RejectClass};
 use super::state::State;
+use crate::domain::queue::{After, Green, Landing, MergeRequest, MergeSource, VerifyRole};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{LandingId, RunId, Tip};
 use crate::domain::verify::telling;
@@ -129,15 +130,15 @@ impl Decision<'_> {
             self.integrate(landing, green.tip, &request);
             return;
         };
-        if landing.in_flight || self.now < landing.again_at {
+        if landing.due_at().is_none_or(|at| self.now < at) {
             return;
         }
-        let Some(candidate) = landing.candidate.clone() else {
+        let Some(candidate) = landing.candidate().cloned() else {
             self.note(Record::StepAsked { landing: landing.id });
             self.integrate(landing.id, landing.onto, &landing.mr);
             return;
         };
-        if landing.intended.is_some() {
+        if landing.intended().is_some() {
             self.note(Record::StepAsked { landing: landing.id });
             self.land(&landing, candidate);
             return;
@@ -161,7 +162,7 @@ impl Decision<'_> {
                     hint: "mend green (or the verification) by hand, then `mc mission resume`".to_owned(),
                     code: ENVIRONMENT,
                 }),
-                None => match &landing.after {
+                None => match landing.after() {
                     None => self.verify(candidate, VerifyRole::After, Some(before_key.clone()), Again::First),
                     Some(after) => {
                         let (before_key, before, after) = (before_key.clone(), before.clone(), after.clone());
@@ -171,7 +172,7 @@ impl Decision<'_> {
                         let judgement = judge_run(&after);
                         let measured = after.delta.by_chance(demands.ratchet);
                         let failed = after.warm || after.summary.outcome != StageOutcome::Passed;
-                        let doubtful = (failed || measured) && !landing.failed_alike(&judgement.refusals, judge_run);
+                        let doubtful = (failed || measured) && !failed_alike(&landing, &judgement.refusals, judge_run);
                         let again = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful);
                         // A test that chance decides about is given a second chance before green has it failing.
                         let pardons = judgement.lands && after.delta.breaks_tests() && again.is_some();
@@ -185,8 +186,8 @@ impl Decision<'_> {
                                 expected: landing.onto.commit.clone(),
                                 key: after.key,
                                 verdict: judgement.verdict,
-                                accept_before: landing.accept_before.as_ref().map(|e| e.key.clone()),
-                                extra: landing.extra.as_ref().map(|e| e.key.clone()),
+                                accept_before: landing.accept_before().map(|e| e.key.clone()),
+                                extra: landing.extra().map(|e| e.key.clone()),
                             });
                             self.land(&landing, candidate);
                         } else if let Some(again) = again {
@@ -221,7 +222,7 @@ impl Decision<'_> {
             |refusal: &crate::domain::verify::Refusal| matches!(refusal.cause, Cause::Failing | Cause::Stages);
         matches!(landing.mr.source, MergeSource::Books { .. })
             && self.state.policy.confirm_failures
-            && landing.asked < BOOKS_RUNS
+            && landing.evidence().is_some_and(|evidence| evidence.asked < BOOKS_RUNS)
             && judgement.refusals.iter().all(by_tests)
     }
 
@@ -249,11 +250,11 @@ impl Decision<'_> {
     }
 
     fn open_landing(&self, id: LandingId) -> Option<Landing> {
-        self.state.landing_by(id).filter(|landing| landing.in_flight).cloned()
+        self.state.landing_by(id).filter(|landing| landing.at_work()).cloned()
     }
 
     pub(super) fn integrated(&mut self, id: LandingId, result: Result<Integration, Trouble>) {
-        let Some(landing) = self.open_landing(id).filter(|l| l.candidate.is_none()) else { return };
+        let Some(landing) = self.open_landing(id).filter(|l| l.candidate().is_none()) else { return };
         let merged = result.is_ok();
         self.merged(&landing, result);
         if merged {
@@ -336,7 +337,7 @@ impl Decision<'_> {
     /// Green is verified again, and what was made to be compared with it is made anew.
     fn stale(&mut self, run: RunId) {
         self.note(Record::GreenStale { run, at: self.now });
-        if let Some(landing) = self.state.landing().filter(|landing| landing.intended.is_none()) {
+        if let Some(landing) = self.state.landing().filter(|landing| landing.intended().is_none()) {
             let (landing, mr) = (landing.id, landing.mr.id);
             let why = "green was verified with other tags, variables or tools; it is verified again first".to_owned();
             self.note(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
@@ -345,7 +346,7 @@ impl Decision<'_> {
 
     pub(super) fn land_ended(&mut self, id: LandingId, result: Result<LandResult, Trouble>) {
         let Some(landing) = self.open_landing(id) else { return };
-        let (Some(candidate), Some(verdict)) = (landing.candidate.clone(), landing.intended) else { return };
+        let (Some(candidate), Some(verdict)) = (landing.candidate().cloned(), landing.intended()) else { return };
         match result {
             Ok(LandResult::Landed { now }) => {
                 let reasons = self.reasons(&landing);
@@ -402,7 +403,7 @@ impl Decision<'_> {
         let known = self.state.green.as_ref().is_some_and(|g| g.tip.commit != tip.commit);
         let early = matches!(self.state.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
         let landing = self.state.landing();
-        if !known || early || landing.is_some_and(|l| l.intended.is_some()) {
+        if !known || early || landing.is_some_and(|l| l.intended().is_some()) {
             return;
         }
         let open = landing.map(|l| (l.id, l.mr.id));
@@ -418,12 +419,14 @@ impl Decision<'_> {
 
     pub(super) fn reasons(&self, landing: &Landing) -> Vec<String> {
         let before = self.state.green.as_ref().and_then(|g| g.snapshot.as_ref());
-        let (Some((_, before)), Some(after)) = (before, &landing.after) else { return Vec::new() };
+        let (Some((_, before)), Some(after)) = (before, landing.after()) else { return Vec::new() };
         let before = &self.state.with_flaky(before.clone());
         let mut reasons = judge(before, &after.summary, &after.delta, &self.state.demands(true)).reasons;
         reasons.extend(self.shown(landing));
-        reasons.extend(landing.notes.iter().cloned());
-        reasons.extend((!landing.tests.is_empty()).then(|| tests_note(&landing.tests)));
+        if let Some(made) = landing.made() {
+            reasons.extend(made.notes.iter().cloned());
+            reasons.extend((!made.tests.is_empty()).then(|| tests_note(&made.tests)));
+        }
         reasons
     }
 

@@ -47,11 +47,14 @@ pub mod stopwatch;
 pub mod times;
 mod turns;
 
+pub use super::queue::{
+    After, Candidate, Extra, Green, Landing, MergeRequest, MergeSource, Phase, VerificationRun, VerifyRole,
+};
 pub use books::{Books, Keeps, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
 pub use circuit::{Circuit, Operation};
 pub use cold::{ColdRuns, Unproven};
-pub use command::{AttemptOrder, Command, JobId, MergeSource, Step, VerifyOrder};
+pub use command::{AttemptOrder, Command, JobId, Step, VerifyOrder};
 pub use ends::{EndReason, MissionOutcome};
 pub use event::{
     AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, NoOffer, Noticed, PinFault,
@@ -61,12 +64,9 @@ pub use evidence::{
     ExtraStage, InWorkspace, Quick, QuickEnd, deciding_note, extra_stages, in_workspace, links_note, not_started,
     quick_end, tests_note,
 };
-pub use parts::{
-    Attempt, Extra, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState,
-    Verifying,
-};
+pub use parts::{Attempt, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState};
 pub use policy::Policy;
-pub use record::{AttemptClass, Intake, JOURNAL_FORMAT, NextMove, Record, RejectClass, VerifyRole};
+pub use record::{AttemptClass, Intake, JOURNAL_FORMAT, NextMove, Record, RejectClass};
 pub use replay::ReplayError;
 pub use said::Said;
 pub use state::State;

@@ -10,9 +10,9 @@ use super::Decision;
 use super::cold::{Again, ColdRuns};
 use super::control::ENVIRONMENT;
 use super::event::{Noticed, PinFault};
-use super::parts::{After, Green};
-use super::record::{NextMove, Record, RejectClass, VerifyRole};
+use super::record::{NextMove, Record, RejectClass};
 use super::state::State;
+use crate::domain::queue::{After, Change, Green, VerifyRole};
 use crate::domain::values::{CommitId, RunId, Tip, UnitId};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary};
@@ -63,7 +63,7 @@ impl State {
             green.snapshot = Some((found.key, found.summary));
             (green.confirmed, green.twice, green.warm) = (found.confirmed, found.confirmed, found.warm);
         }
-        self.landings.values_mut().for_each(|landing| landing.after = None);
+        self.landings.values_mut().for_each(|landing| landing.apply(Change::Outdated));
     }
 
     /// Folds a second run of the last green that was verified: the moved one is compared with what is known of it now.
@@ -77,7 +77,7 @@ impl State {
 
     /// Whether a green that somebody moved is judged before anything else lands. What may have landed answers first.
     pub(super) fn moved_first(&self) -> bool {
-        let intended = self.landing().is_some_and(|landing| landing.intended.is_some());
+        let intended = self.landing().is_some_and(|landing| landing.intended().is_some());
         self.foreign_move.is_some() && !intended
     }
 

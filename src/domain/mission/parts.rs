@@ -3,14 +3,13 @@
 //! Plain values; how they change is told in [`super::fold`].
 
 use super::books::Known;
-use super::command::MergeSource;
 use super::evidence::Quick;
-use super::record::{AttemptClass, VerifyRole};
+use super::record::AttemptClass;
 use super::said::Said;
 use super::turns::Turn;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, LandingId, Millis, RunId, Tip, UnitId};
-use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
+use crate::domain::values::{CommitId, Millis, Tip, UnitId};
+use crate::domain::verify::{Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -214,136 +213,6 @@ pub struct Round {
     pub(super) took_target: bool,
     /// Green's snapshot when it was planned.
     pub(super) before: Option<Summary>,
-}
-
-/// A change waiting to land.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MergeRequest {
-    /// Number.
-    pub id: u64,
-    /// Whose change it is.
-    pub source: MergeSource,
-    /// What to merge.
-    pub head: Tip,
-    /// When it entered the queue.
-    pub arrived: Millis,
-    /// Position key: smaller lands earlier.
-    pub order: u64,
-    pub(super) again_at: Millis,
-    /// Failures of its steps since it came into the queue.
-    pub(super) failures: u32,
-    /// How many requests the queue had settled when this one stepped behind the others.
-    pub(super) behind: Option<u64>,
-    /// The attempt of another unit it has to wait for, because that has its turn for files which this touches.
-    pub(super) waits_for: Option<(UnitId, u32)>,
-}
-
-impl MergeRequest {
-    /// A request that has not been tried.
-    #[must_use]
-    pub fn new(id: u64, source: MergeSource, head: Tip, arrived: Millis, order: u64) -> Self {
-        Self { id, source, head, arrived, order, again_at: 0, failures: 0, behind: None, waits_for: None }
-    }
-}
-
-/// The one landing in progress: a step machine whose next step follows from what is filled in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Landing {
-    /// The request.
-    pub mr: MergeRequest,
-    /// Fencing landing of this try.
-    pub id: LandingId,
-    /// Green it is made on.
-    pub onto: Tip,
-    /// The merged commit.
-    pub candidate: Option<Tip>,
-    /// Snapshot of the candidate.
-    pub after: Option<After>,
-    /// The warm run of the candidate in whose place the cold one of `after` was made.
-    pub(super) warm: Option<After>,
-    /// What the unit's `accept` said of green.
-    pub accept_before: Option<Extra>,
-    /// What the unit's own lines said of the candidate.
-    pub extra: Option<Extra>,
-    /// Whether moving green is journaled as intended.
-    pub intended: Option<Verdict>,
-    /// Units whose turn it is next for files that the candidate touches.
-    pub touches: Vec<UnitId>,
-    /// What a person should know of the candidate. Untrusted.
-    pub notes: Vec<String>,
-    /// Files that decide how changes are verified, which it changes.
-    pub deciding: Vec<String>,
-    /// Files with tests that were there before, which it changes.
-    pub tests: Vec<String>,
-    /// How often its candidate was verified.
-    pub(super) asked: u32,
-    /// Whether git is at work on it now.
-    pub in_flight: bool,
-    pub(super) again_at: Millis,
-}
-
-/// What verifying a candidate gave.
-#[derive(Debug, Clone, PartialEq)]
-pub struct After {
-    /// Snapshot key.
-    pub key: SnapshotKey,
-    /// Summary.
-    pub summary: Summary,
-    /// Difference to green.
-    pub delta: Delta,
-    /// Whether this is the second run of the tree.
-    pub confirmed: bool,
-    /// Whether files of earlier runs were there.
-    pub warm: bool,
-}
-
-/// What running lines of a unit on one tree gave.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Extra {
-    /// Key of their own snapshot.
-    pub key: SnapshotKey,
-    /// Summary.
-    pub summary: Summary,
-    /// Whether two runs of the tree went into it.
-    pub confirmed: bool,
-    /// Whether files of earlier runs were there.
-    pub warm: bool,
-}
-
-/// The verification in progress.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verifying {
-    /// Number.
-    pub run: RunId,
-    /// The landing it is a step of; none where it is of green.
-    pub landing: Option<LandingId>,
-    /// Tree and commit.
-    pub tip: Tip,
-    /// What for.
-    pub role: VerifyRole,
-    /// Snapshot to compare with.
-    pub against: Option<SnapshotKey>,
-    /// Snapshot it confirms.
-    pub confirms: Option<SnapshotKey>,
-    /// When it was asked.
-    pub started: Millis,
-    /// Whether a warm result is no answer.
-    pub cold: bool,
-}
-
-/// Green as the mission knows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Green {
-    /// Where it stands.
-    pub tip: Tip,
-    /// Its snapshot, when it was verified.
-    pub snapshot: Option<(SnapshotKey, Summary)>,
-    /// Whether a failing snapshot was confirmed by a second run.
-    pub confirmed: bool,
-    /// Whether two runs of its tree went into it, whatever they said.
-    pub twice: bool,
-    /// Whether files of earlier runs were there when it was made.
-    pub warm: bool,
 }
 
 /// What the mission waits for outside of units and landings.

@@ -3,6 +3,7 @@
 use super::circuit::{Circuit, Operation};
 use super::parts::{Attempt, Unit, UnitState};
 use super::state::State;
+use crate::domain::queue::MergeRequest;
 use crate::domain::values::Millis;
 
 /// What is tried while the circuit is open.
@@ -46,7 +47,7 @@ impl State {
 
     /// Whether a step of the merge queue, or a verification, is under way.
     pub(super) fn queue_at_work(&self) -> bool {
-        self.verifying().is_some() || self.landing().is_some_and(|landing| landing.in_flight)
+        self.verifying().is_some() || self.landing().is_some_and(|landing| landing.at_work())
     }
 
     /// What could be tried, and from when on.
@@ -75,15 +76,15 @@ impl State {
             return Some(self.base_again_at);
         }
         match self.landing() {
-            Some(landing) => Some(landing.again_at).filter(|_| !self.cold_first()),
+            Some(landing) => landing.due_at().filter(|_| !self.cold_first()),
             None if self.cold_first() => None,
-            None => self.queue.values().filter(|mr| !self.waits(mr)).map(|mr| mr.again_at).min(),
+            None => self.queue.values().filter(|mr| !self.waits(mr)).map(MergeRequest::due_at).min(),
         }
     }
 
     /// Whether the queue settled other requests since the one that is being landed stepped behind them.
     pub(super) fn others_passed(&self) -> bool {
-        self.landing().and_then(|landing| landing.mr.behind).is_some_and(|settled| self.settled > settled)
+        self.landing().and_then(|landing| landing.mr.stepped_behind()).is_some_and(|settled| self.settled > settled)
     }
 
     /// When the next unit may start, by its own pause and by what money allows.

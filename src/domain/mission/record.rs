@@ -5,13 +5,13 @@
 
 use super::books::Books;
 use super::circuit::Operation;
-use super::command::MergeSource;
 use super::control::ENVIRONMENT;
 use super::ends::{EndReason, MissionOutcome};
 use super::event::{AttemptReport, Ground, PinFault, Refusal, StopLevel};
 use super::policy::Policy;
 use crate::domain::backlog::Aside;
 use crate::domain::plan::graph::Edge;
+use crate::domain::queue::{Behind, MergeSource, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, Tip, UnitId};
@@ -331,18 +331,6 @@ fn untold() -> Cause {
     Cause::Unknown(String::new())
 }
 
-/// How a merge request whose steps fail steps behind the others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Behind {
-    /// When it may be tried again.
-    pub again_at: Millis,
-    /// Failures of its steps since it came into the queue.
-    pub failures: u32,
-    /// Whether others passed meanwhile, so that its unit's infrastructure budget is charged.
-    #[serde(default)]
-    pub own_fault: bool,
-}
-
 fn is_zero(n: &u32) -> bool {
     *n == 0
 }
@@ -362,39 +350,6 @@ pub struct Intake {
     pub mr: u64,
     /// The target's head.
     pub head: Tip,
-}
-
-/// What a verification is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VerifyRole {
-    /// The untouched base before anything is made.
-    Baseline,
-    /// Green as the before of a landing.
-    Before,
-    /// The candidate of a landing.
-    After,
-    /// Green with nothing but the unit's `accept` line, which must fail there.
-    AcceptBefore,
-    /// The candidate with the unit's own `verify` and `accept` lines.
-    Extra,
-    /// Green's tip, which landed on a warm result, without the files of earlier runs.
-    Cold,
-    /// An earlier position of green, to find the landing since which green passes only with the files of earlier runs.
-    ColdSearch,
-    /// Green as somebody else left it, against the last green that was verified.
-    MovedGreen,
-}
-
-impl VerifyRole {
-    /// Whether it is a step of a landing, and nobody wants its result when that is given up.
-    #[must_use]
-    pub const fn is_of_landing(self) -> bool {
-        match self {
-            Self::After | Self::AcceptBefore | Self::Extra => true,
-            Self::Baseline | Self::Before | Self::Cold | Self::ColdSearch | Self::MovedGreen => false,
-        }
-    }
 }
 
 /// The outcome class of an attempt (design, section 7).

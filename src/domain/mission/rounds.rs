@@ -3,14 +3,15 @@
 use super::Decision;
 use super::books::{Known, plain};
 use super::circuit::Operation;
-use super::command::{Command, MergeSource};
+use super::command::Command;
 use super::ends::MissionOutcome;
 use super::event::{NoOffer, PinFault, Refusal};
-use super::parts::{MergeRequest, MustFail, Stage, Unit, UnitState};
-use super::record::{Intake, Record, VerifyRole};
+use super::parts::{MustFail, Stage, Unit, UnitState};
+use super::record::{Intake, Record};
 use super::state::State;
 use crate::domain::backlog::{self, Offer};
 use crate::domain::plan::graph::{self, Edge, Plan};
+use crate::domain::queue::{MergeRequest, MergeSource, VerifyRole};
 use crate::domain::trouble::Trouble;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};

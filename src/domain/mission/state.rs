@@ -7,16 +7,14 @@ use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
 use super::circuit::{Circuit, Sighting};
 use super::cold::ColdRuns;
-use super::command::MergeSource;
 use super::ends::{EndReason, MissionOutcome};
 use super::event::{Ground, StopLevel};
 use super::moved::ForeignMove;
-use super::parts::{
-    Attempt, Green, Landing, MergeRequest, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState, Verifying,
-};
+use super::parts::{Attempt, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState};
 use super::policy::Policy;
 use super::probe::Try;
 use crate::domain::backlog::Aside;
+use crate::domain::queue::{Green, Landing, MergeRequest, MergeSource, VerificationRun};
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, UnitId};
@@ -58,7 +56,7 @@ pub struct State {
     pub units: Vec<Unit>,
     pub rounds: Vec<Round>,
     pub(super) landings: BTreeMap<LandingId, Landing>,
-    pub(super) runs: BTreeMap<RunId, Verifying>,
+    pub(super) runs: BTreeMap<RunId, VerificationRun>,
     pub verifications_run: u64,
     pub verifications_reused: u64,
     /// Landings that green has.
@@ -142,13 +140,13 @@ impl State {
 
     /// The open verification of this id.
     #[must_use]
-    pub fn run_by(&self, id: RunId) -> Option<&Verifying> {
+    pub fn run_by(&self, id: RunId) -> Option<&VerificationRun> {
         self.runs.get(&id)
     }
 
     /// The verification in progress: one at a time.
     #[must_use]
-    pub fn verifying(&self) -> Option<&Verifying> {
+    pub fn verifying(&self) -> Option<&VerificationRun> {
         self.runs.values().next()
     }
 

@@ -6,8 +6,9 @@ use super::circuit::Operation;
 use super::event::{Refusal, Unverified};
 use super::parts::Stage;
 use super::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
-use super::record::{Behind, NextMove, Record, RejectClass, VerifyRole};
+use super::record::{NextMove, Record, RejectClass};
 use super::state::State;
+use crate::domain::queue::{Behind, Change, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{LandingId, Millis, RunId};
 
@@ -32,9 +33,7 @@ impl State {
         if run.and_then(|run| self.runs.remove(&run)).is_some() {
             self.verifications_run += 1;
         }
-        if let Some(landing) = landing.and_then(|id| self.landings.get_mut(&id)) {
-            (landing.in_flight, landing.again_at) = (false, again_at);
-        }
+        self.change_landing(landing, Change::Paused(again_at));
     }
 }
 
@@ -55,7 +54,7 @@ impl Decision<'_> {
             });
             return;
         }
-        let cold = |v: &super::Verifying| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
+        let cold = |v: &super::VerificationRun| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
         let position = self.state.run_by(run).filter(|v| cold(v)).map(|v| v.tip.clone());
         let often = self.state.step_failures + 1 >= MAX_STEP_FAILURES && self.state.circuit().is_none();
         if let (true, Some(tip)) = (again && often && !self.state.killing(), position) {
@@ -109,7 +108,7 @@ impl Decision<'_> {
             return;
         }
         self.meets(&cause, operation, &self.state.queue_witness());
-        let all = failures + self.state.landing().map_or(0, |landing| landing.mr.failures);
+        let all = failures + self.state.landing().map_or(0, |landing| landing.mr.failures());
         // All others wait for what green is found to be.
         let of_green = self.state.asks_green();
         let alone = of_green || self.state.queue().all(|request| self.state.waits(request));
@@ -138,7 +137,7 @@ impl Decision<'_> {
     /// Lets the other requests go first: the candidate of this one may be what is broken (pruned, for one), and is made
     /// again. If others passed since it stepped behind before, the failure is its unit's own.
     fn step_behind(&mut self, what: &str, error: &str, failures: u32, again_at: Millis) {
-        let Some(landing) = self.state.landing().cloned().filter(|l| l.intended.is_none()) else { return };
+        let Some(landing) = self.state.landing().cloned().filter(|l| l.intended().is_none()) else { return };
         let own = self.state.circuit().is_none() && self.state.others_passed();
         let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit)).filter(|_| own);
         if let Some(unit) = unit.filter(|unit| unit.infra + 1 > self.state.policy.max_infrastructure_retries) {

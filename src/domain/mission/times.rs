@@ -4,9 +4,9 @@
 //! same records give the same times. Times are those of the journal; only the run of a process inside an attempt is told by
 //! the attempt's report, and never counts beyond the attempt.
 
-use super::command::MergeSource;
 use super::event::AttemptReport;
-use super::record::{NextMove, Record, VerifyRole};
+use super::record::{NextMove, Record};
+use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, RunId, UnitId};
 use std::collections::BTreeMap;

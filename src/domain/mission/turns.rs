@@ -14,11 +14,11 @@
 
 use super::Decision;
 use super::budget::Allowance;
-use super::command::MergeSource;
-use super::parts::{Landing, MergeRequest, Unit, UnitState};
+use super::parts::{Unit, UnitState};
 use super::probe::Try;
 use super::record::Record;
 use super::state::State;
+use crate::domain::queue::{Landing, MergeRequest, MergeSource};
 use crate::domain::values::{LandingId, Millis, Tip, UnitId};
 use std::collections::BTreeSet;
 
@@ -108,13 +108,13 @@ impl State {
     /// Whether a request waits for the attempt of another unit that holds files it touches.
     #[must_use]
     pub fn waits(&self, request: &MergeRequest) -> bool {
-        let Some((unit, n)) = &request.waits_for else { return false };
+        let Some((unit, n)) = request.waits_for() else { return false };
         self.unit(unit).is_some_and(|u| u.holds() && u.attempts.last().is_some_and(|a| a.n == *n))
     }
 
     /// The request to land next.
     pub(super) fn next_request(&self, now: Millis) -> Option<&MergeRequest> {
-        self.queue().find(|request| request.again_at <= now && !self.waits(request))
+        self.queue().find(|request| request.due_at() <= now && !self.waits(request))
     }
 
     /// The files of turns of other units.
@@ -150,7 +150,9 @@ impl State {
         for (_, i) in &self.turns {
             let unit = &self.units[*i];
             let (Some(turn), true) = (&unit.turn, self.dispatchable(*i) && unit.not_before <= now) else { continue };
-            let landing = self.landing().is_some_and(|landing| landing.touches.contains(&unit.spec.id));
+            let landing = self
+                .landing()
+                .is_some_and(|landing| landing.made().is_some_and(|made| made.touches.contains(&unit.spec.id)));
             if !landing && !overlap(&turn.files, &taken) {
                 return Some(*i);
             }
@@ -168,13 +170,13 @@ impl State {
 
     /// Whether a unit's change is being merged, so that nobody knows yet what it touches.
     fn landing_is_unknown(&self) -> bool {
-        let unknown = |landing: &&Landing| landing.in_flight && landing.candidate.is_none();
+        let unknown = |landing: &&Landing| landing.at_work() && landing.candidate().is_none();
         self.landing().filter(unknown).is_some_and(|l| matches!(l.mr.source, MergeSource::Unit { .. }))
     }
 
     /// Whether a request that waited for a turn can land now.
     fn somebody_waited(&self) -> bool {
-        self.queue().any(|request| request.waits_for.is_some() && !self.waits(request))
+        self.queue().any(|request| request.waits_for().is_some() && !self.waits(request))
     }
 }
 

@@ -82,10 +82,10 @@ async fn on_green(
     if commit.tree != candidate.tree {
         broken.push("the commit has another tree".to_owned());
     }
-    if open.intended.is_none() {
+    if open.intended().is_none() {
         broken.push("it landed without a journaled intent".to_owned());
     }
-    if open.candidate.as_ref() != Some(candidate) {
+    if open.candidate() != Some(candidate) {
         broken.push("it is not the commit that was verified".to_owned());
     }
     let on_line = case.line.get(&candidate.commit).is_some();
@@ -161,7 +161,7 @@ async fn trailers(
 ) -> Result<Vec<String>, EngineError> {
     let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(vec!["it does not exist".to_owned()]) };
     // The commit was made before anybody knew what its verification would find beside the tree.
-    let after = state.landing().and_then(|open| open.after.as_ref());
+    let after = state.landing().and_then(|open| open.after());
     let key = after.map(|after| after.key.0.clone()).unwrap_or_default();
     let warm = after.is_some_and(|after| after.warm);
     let wanted = [
@@ -220,7 +220,7 @@ fn judged(
     verdict: Verdict,
 ) -> Result<(Vec<String>, Vec<String>), EngineError> {
     let before = state.green.as_ref().and_then(|green| green.snapshot.as_ref());
-    let (Some((before_key, before)), Some(after)) = (before, &open.after) else {
+    let (Some((before_key, before)), Some(after)) = (before, open.after()) else {
         return Ok((vec!["it was not verified before and after".to_owned()], Vec::new()));
     };
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
@@ -234,13 +234,13 @@ fn judged(
     if !again.lands {
         broken.push(format!("the gate refuses it: {}", again.reasons.join("; ")));
     }
-    if open.intended.is_some_and(|intended| intended != verdict) {
+    if open.intended().is_some_and(|intended| intended != verdict) {
         broken.push("its intent had another verdict".to_owned());
     }
     if let MergeSource::Unit { unit, .. } = &open.mr.source
         && let Some(unit) = state.unit(unit)
         && !extra_stages(VerifyRole::Extra, &unit.spec).is_empty()
-        && open.extra.as_ref().is_none_or(|extra| extra.summary.outcome != StageOutcome::Passed)
+        && open.extra().is_none_or(|extra| extra.summary.outcome != StageOutcome::Passed)
     {
         broken.push("its own lines did not pass".to_owned());
     }

@@ -1,0 +1,224 @@
+//! One landing: a request on its way to green, from the merge to the move.
+//!
+//! Wanted: no state that has no meaning can be written. Evidence belongs to a candidate, so there is none before the merge; only
+//! what has a candidate can be intended; a step is either at work or due at a time. Every change goes through [`Landing::apply`],
+//! which leaves alone what a change does not fit: a late answer changes nothing.
+//!
+//! ```text
+//! Merging ── Made ──► Proving ── Intended ──► Intended ──► landed, requeued or held (the landing is over)
+//!    │                  │ ▲ Verified, Checked    │
+//!    └──── Paused ──────┴─┴───────── Paused ─────┘   the step is due again later; Asked: it is at work again
+//! ```
+
+use super::model::{After, Extra, MergeRequest, VerifyRole};
+use crate::domain::values::{LandingId, Millis, Tip, UnitId};
+use crate::domain::verify::Verdict;
+
+/// A merged commit, with what must be known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The commit; pinned.
+    pub tip: Tip,
+    /// Units whose turn it is next for files that it touches.
+    pub touches: Vec<UnitId>,
+    /// What a person should know of it. Untrusted.
+    pub notes: Vec<String>,
+    /// Files that decide how changes are verified, which it changes.
+    pub deciding: Vec<String>,
+    /// Files with tests that were there before, which it changes.
+    pub tests: Vec<String>,
+}
+
+/// What runs have said of a candidate.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evidence {
+    /// The candidate by the stages of the gate.
+    pub after: Option<After>,
+    /// The warm run in whose place the cold one of `after` was made.
+    pub warm: Option<After>,
+    /// What the unit's `accept` said of green.
+    pub accept_before: Option<Extra>,
+    /// What the unit's own lines said of the candidate.
+    pub extra: Option<Extra>,
+    /// How often the candidate was verified.
+    pub asked: u32,
+}
+
+/// How far a landing is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// The request is merged onto green.
+    Merging,
+    /// Runs of the candidate, of green and of the unit's own lines say whether it may land.
+    Proving(Box<(Candidate, Evidence)>),
+    /// Moving green is journaled as intended: it may have happened.
+    Intended(Box<(Candidate, Evidence)>, Verdict),
+}
+
+/// What its next step waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// git is at work on it.
+    AtWork,
+    /// It is due at this time.
+    Due(Millis),
+    /// It is due at this time, when a person has done what this sentence says.
+    WaitsForPerson(Millis, String),
+}
+
+/// What happens to a landing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// The candidate is made.
+    Made(Candidate),
+    /// A run of the candidate by the stages of the gate has ended.
+    Verified(Box<After>),
+    /// What it was compared with is known better: it is verified again.
+    Outdated,
+    /// A run of the unit's own lines has ended.
+    Checked(VerifyRole, Extra),
+    /// Moving green is intended.
+    Intended(Verdict),
+    /// Its step is asked of git.
+    Asked,
+    /// Its step met trouble, or was broken off; it is due again at this time.
+    Paused(Millis),
+    /// Its step waits for something a person does, and is tried at this time.
+    WaitsForPerson(Millis, String),
+}
+
+/// A landing in progress.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Landing {
+    /// Its id: the fencing token of its steps.
+    pub id: LandingId,
+    /// The request.
+    pub mr: MergeRequest,
+    /// Green it is made on.
+    pub onto: Tip,
+    phase: Phase,
+    step: Step,
+}
+
+impl Landing {
+    /// A landing that begins: git merges the request onto green.
+    #[must_use]
+    pub const fn begin(id: LandingId, mr: MergeRequest, onto: Tip) -> Self {
+        Self { id, mr, onto, phase: Phase::Merging, step: Step::AtWork }
+    }
+
+    /// Folds what happens to it. The only place where a landing changes.
+    pub fn apply(&mut self, change: Change) {
+        match (&mut self.phase, change) {
+            (Phase::Merging, Change::Made(candidate)) => {
+                self.phase = Phase::Proving(Box::new((candidate, Evidence::default())));
+                self.step = Step::Due(0);
+            }
+            (Phase::Proving(known), Change::Verified(after)) => {
+                let evidence = &mut known.1;
+                evidence.asked += 1;
+                evidence.warm = evidence.after.replace(*after).filter(|before| before.warm);
+            }
+            (Phase::Proving(known) | Phase::Intended(known, _), Change::Outdated) => known.1.after = None,
+            (Phase::Proving(known), Change::Checked(VerifyRole::AcceptBefore, extra)) => {
+                known.1.accept_before = Some(extra);
+            }
+            (Phase::Proving(known), Change::Checked(VerifyRole::Extra, extra)) => known.1.extra = Some(extra),
+            (Phase::Proving(_), Change::Intended(verdict)) => {
+                if let Phase::Proving(known) = std::mem::replace(&mut self.phase, Phase::Merging) {
+                    self.phase = Phase::Intended(known, verdict);
+                }
+                self.step = Step::AtWork;
+            }
+            (_, Change::Asked) => self.step = Step::AtWork,
+            (_, Change::Paused(at)) => self.step = Step::Due(at),
+            (_, Change::WaitsForPerson(at, why)) => self.step = Step::WaitsForPerson(at, why),
+            // A late answer.
+            (
+                _,
+                Change::Made(_) | Change::Verified(_) | Change::Outdated | Change::Checked(..) | Change::Intended(_),
+            ) => {}
+        }
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The candidate with what must be known of it, when it is made.
+    #[must_use]
+    pub fn made(&self) -> Option<&Candidate> {
+        match &self.phase {
+            Phase::Merging => None,
+            Phase::Proving(known) | Phase::Intended(known, _) => Some(&known.0),
+        }
+    }
+
+    /// The merged commit, when it is made.
+    #[must_use]
+    pub fn candidate(&self) -> Option<&Tip> {
+        self.made().map(|candidate| &candidate.tip)
+    }
+
+    /// What runs have said, when there is a candidate.
+    #[must_use]
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match &self.phase {
+            Phase::Merging => None,
+            Phase::Proving(known) | Phase::Intended(known, _) => Some(&known.1),
+        }
+    }
+
+    /// What the candidate is by the stages of the gate, when that is known.
+    #[must_use]
+    pub fn after(&self) -> Option<&After> {
+        self.evidence()?.after.as_ref()
+    }
+
+    /// What the unit's `accept` said of green, when that is known.
+    #[must_use]
+    pub fn accept_before(&self) -> Option<&Extra> {
+        self.evidence()?.accept_before.as_ref()
+    }
+
+    /// What the unit's own lines said of the candidate, when that is known.
+    #[must_use]
+    pub fn extra(&self) -> Option<&Extra> {
+        self.evidence()?.extra.as_ref()
+    }
+
+    /// The verdict with which it is intended to move green, if it is.
+    #[must_use]
+    pub const fn intended(&self) -> Option<Verdict> {
+        match &self.phase {
+            Phase::Intended(_, verdict) => Some(*verdict),
+            Phase::Merging | Phase::Proving(_) => None,
+        }
+    }
+
+    /// Whether git is at work on it.
+    #[must_use]
+    pub fn at_work(&self) -> bool {
+        self.step == Step::AtWork
+    }
+
+    /// From when on its next step may be asked; none while git is at work on it.
+    #[must_use]
+    pub const fn due_at(&self) -> Option<Millis> {
+        match &self.step {
+            Step::AtWork => None,
+            Step::Due(at) | Step::WaitsForPerson(at, _) => Some(*at),
+        }
+    }
+
+    /// What a person must do before it can go on, if that is what it waits for.
+    #[must_use]
+    pub fn waits_for_person(&self) -> Option<&str> {
+        match &self.step {
+            Step::WaitsForPerson(_, why) => Some(why),
+            Step::AtWork | Step::Due(_) => None,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The merge queue: what lands, in which order, proven by which runs. It knows nothing of missions, rounds or attempts.
+//!
+//! Needs: green is never red; every request is decided, in a fair order; a tree is verified as seldom as can be; nobody is blamed
+//! for a failure seen once. Properties: each landing and each run has an id, and whatever changes or ends one names it, so that
+//! several may be open; a landing moves through [`Phase`]s in one function; an answer that comes late or twice fits nothing and
+//! changes nothing.
+//!
+//! The rules that choose the next step are still those of the mission that embeds the queue ([`super::mission`]); the values and
+//! the landing's own transitions are here.
+
+mod landing;
+mod model;
+
+pub use landing::{Candidate, Change, Evidence, Landing, Phase};
+pub use model::{After, Behind, Extra, Green, MergeRequest, MergeSource, VerificationRun, VerifyRole};

@@ -1,0 +1,215 @@
+//! Plain values of the merge queue: requests, what runs say of trees, green.
+
+use crate::domain::values::{LandingId, Millis, RunId, Tip, UnitId};
+use crate::domain::verify::{Delta, SnapshotKey, Summary};
+use serde::{Deserialize, Serialize};
+
+/// Whose change a merge request carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MergeSource {
+    /// Attempt `n` of a unit.
+    Unit {
+        /// The unit.
+        unit: UnitId,
+        /// Attempt number.
+        n: u32,
+    },
+    /// The target branch as it stands at the start of a round.
+    Intake,
+    /// What the mission itself writes about a round.
+    Books {
+        /// The round.
+        round: u32,
+    },
+}
+
+impl MergeSource {
+    /// The unit whose change it is, if it is one's.
+    #[must_use]
+    pub fn unit(&self) -> Option<&UnitId> {
+        match self {
+            Self::Unit { unit, .. } => Some(unit),
+            Self::Intake | Self::Books { .. } => None,
+        }
+    }
+}
+
+/// A change waiting to land.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergeRequest {
+    /// Number.
+    pub id: u64,
+    /// Whose change it is.
+    pub source: MergeSource,
+    /// What to merge.
+    pub head: Tip,
+    /// When it entered the queue.
+    pub arrived: Millis,
+    /// Position key: smaller lands earlier.
+    pub order: u64,
+    again_at: Millis,
+    /// Failures of its steps since it came into the queue.
+    failures: u32,
+    /// How many requests the queue had settled when this one stepped behind the others.
+    behind: Option<u64>,
+    /// The attempt of another unit it has to wait for, because that has its turn for files which this touches.
+    waits_for: Option<(UnitId, u32)>,
+}
+
+impl MergeRequest {
+    /// A request that has not been tried.
+    #[must_use]
+    pub fn new(id: u64, source: MergeSource, head: Tip, arrived: Millis, order: u64) -> Self {
+        Self { id, source, head, arrived, order, again_at: 0, failures: 0, behind: None, waits_for: None }
+    }
+
+    /// From when on it may be tried.
+    #[must_use]
+    pub const fn due_at(&self) -> Millis {
+        self.again_at
+    }
+
+    /// Failures of its steps since it came into the queue.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// How many requests the queue had settled when this one stepped behind the others, if it did.
+    #[must_use]
+    pub const fn stepped_behind(&self) -> Option<u64> {
+        self.behind
+    }
+
+    /// The attempt of another unit that it has to wait for.
+    #[must_use]
+    pub const fn waits_for(&self) -> Option<&(UnitId, u32)> {
+        self.waits_for.as_ref()
+    }
+
+    /// Folds that it may be tried at once.
+    pub const fn be_due(&mut self) {
+        self.again_at = 0;
+    }
+
+    /// Folds that it goes back to its place in the queue, to wait for this attempt if one is named.
+    pub fn go_back(&mut self, waits_for: Option<(UnitId, u32)>) {
+        self.waits_for = waits_for;
+    }
+
+    /// Folds that it steps behind the others: to position `last` or later, when `settled` requests had left the queue.
+    pub fn step_behind(&mut self, behind: &Behind, last: u64, settled: u64) {
+        self.order = self.order.max(last);
+        (self.again_at, self.failures, self.behind) = (behind.again_at, behind.failures, Some(settled));
+    }
+}
+
+/// How a merge request whose steps fail steps behind the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// When it may be tried again.
+    pub again_at: Millis,
+    /// Failures of its steps since it came into the queue.
+    pub failures: u32,
+    /// Whether others passed meanwhile, so that its unit's infrastructure budget is charged.
+    #[serde(default)]
+    pub own_fault: bool,
+}
+
+/// What a verification is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifyRole {
+    /// The untouched base before anything is made.
+    Baseline,
+    /// Green as the before of a landing.
+    Before,
+    /// The candidate of a landing.
+    After,
+    /// Green with nothing but the unit's `accept` line, which must fail there.
+    AcceptBefore,
+    /// The candidate with the unit's own `verify` and `accept` lines.
+    Extra,
+    /// Green's tip, which landed on a warm result, without the files of earlier runs.
+    Cold,
+    /// An earlier position of green, to find the landing since which green passes only with the files of earlier runs.
+    ColdSearch,
+    /// Green as somebody else left it, against the last green that was verified.
+    MovedGreen,
+}
+
+impl VerifyRole {
+    /// Whether it is a step of a landing, and nobody wants its result when that is given up.
+    #[must_use]
+    pub const fn is_of_landing(self) -> bool {
+        match self {
+            Self::After | Self::AcceptBefore | Self::Extra => true,
+            Self::Baseline | Self::Before | Self::Cold | Self::ColdSearch | Self::MovedGreen => false,
+        }
+    }
+}
+
+/// What verifying a candidate gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct After {
+    /// Snapshot key.
+    pub key: SnapshotKey,
+    /// Summary.
+    pub summary: Summary,
+    /// Difference to green.
+    pub delta: Delta,
+    /// Whether this is the second run of the tree.
+    pub confirmed: bool,
+    /// Whether files of earlier runs were there.
+    pub warm: bool,
+}
+
+/// What running lines of a unit on one tree gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extra {
+    /// Key of their own snapshot.
+    pub key: SnapshotKey,
+    /// Summary.
+    pub summary: Summary,
+    /// Whether two runs of the tree went into it.
+    pub confirmed: bool,
+    /// Whether files of earlier runs were there.
+    pub warm: bool,
+}
+
+/// A verification in progress.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerificationRun {
+    /// Its id.
+    pub run: RunId,
+    /// The landing it is a step of; none where it is of green.
+    pub landing: Option<LandingId>,
+    /// Tree and commit.
+    pub tip: Tip,
+    /// What for.
+    pub role: VerifyRole,
+    /// Snapshot to compare with.
+    pub against: Option<SnapshotKey>,
+    /// Snapshot it confirms.
+    pub confirms: Option<SnapshotKey>,
+    /// When it was asked.
+    pub started: Millis,
+    /// Whether a warm result is no answer.
+    pub cold: bool,
+}
+
+/// Green as the mission knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Green {
+    /// Where it stands.
+    pub tip: Tip,
+    /// Its snapshot, when it was verified.
+    pub snapshot: Option<(SnapshotKey, Summary)>,
+    /// Whether a failing snapshot was confirmed by a second run.
+    pub confirmed: bool,
+    /// Whether two runs of its tree went into it, whatever they said.
+    pub twice: bool,
+    /// Whether files of earlier runs were there when it was made.
+    pub warm: bool,
+}
