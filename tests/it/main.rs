@@ -13,6 +13,7 @@ mod cli_demo;
 mod cli_doctor;
 mod cli_findings;
 mod cli_init;
+mod cli_init_kinds;
 mod cli_judge;
 mod cli_look;
 mod cli_metrics;

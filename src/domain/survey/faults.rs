@@ -16,10 +16,10 @@ const LEAST_NAME: usize = 4;
 pub const GARBAGE: &str = "%%% )( a fault planted by `mc doctor --gate` )( <<< \"' {{{ [[\n";
 
 /// Endings of files that are programs.
-const SOURCES: [&str; 39] = [
+const SOURCES: [&str; 42] = [
     "c", "cc", "clj", "cpp", "cs", "cxx", "dart", "erl", "ex", "exs", "fs", "go", "h", "hpp", "hs", "java", "jl", "js",
-    "jsx", "kt", "lua", "m", "mjs", "ml", "mts", "php", "pl", "py", "r", "rb", "rs", "scala", "sh", "svelte", "swift",
-    "ts", "tsx", "vue", "zig",
+    "jsx", "kt", "lua", "m", "mjs", "ml", "mts", "php", "pl", "pm", "py", "r", "rb", "rs", "scala", "sh", "svelte",
+    "swift", "t", "ts", "tsx", "vue", "xs", "zig",
 ];
 
 /// One planted fault.
@@ -78,6 +78,7 @@ pub fn is_test(path: &str) -> bool {
     let named = lower.starts_with("test_")
         || ["_test", "_spec", ".test", ".spec", "-test", "tests"].iter().any(|e| lower.ends_with(e))
         || stem.ends_with("Test")
+        || ending == "t"
         || stem.starts_with("Test");
     let placed = folders.split('/').any(|f| ["test", "tests", "spec", "__tests__", "t"].contains(&f));
     named || (placed && !folders.split('/').any(|f| ["data", "fixtures", "support", "common", "testdata"].contains(&f)))
@@ -176,6 +177,7 @@ mod tests {
             "src/test/java/x/AppTest.java",
             "tests/it/cli.rs",
             "t/01.pl",
+            "t/deep/basic.t",
             "src/delta_tests.rs",
             "spec/a_spec.rb",
             "tests/alpha.sh",

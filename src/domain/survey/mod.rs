@@ -16,32 +16,18 @@ pub mod build;
 mod groups;
 mod java;
 mod node;
+mod perl;
+mod places;
 mod python;
 mod rust;
+mod script;
 
 use crate::domain::verify::key::StageKind;
+use places::{Place, below, folders, is_place, passed_over};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most folders with a project of their own that are proposed.
 const MOST_PLACES: usize = 8;
-
-/// Folders that hold code of others, or code that is no part of the product.
-const PASSED_OVER: [&str; 14] = [
-    "build",
-    "dist",
-    "doc",
-    "docs",
-    "example",
-    "examples",
-    "fixtures",
-    "node_modules",
-    "out",
-    "target",
-    "testdata",
-    "third_party",
-    "thirdparty",
-    "vendor",
-];
 
 /// Files whose contents a survey reads, by name.
 const MANIFESTS: [&str; 20] = [
@@ -67,33 +53,39 @@ const MANIFESTS: [&str; 20] = [
     ".gitignore",
 ];
 
-/// Test files of Python that are read to tell the test runner.
+/// Test files of Python that are read in one folder with a project to tell the test runner, and in all.
 const TEST_FILES_READ: usize = 5;
+const TEST_FILES_READ_IN_ALL: usize = 60;
 
 /// The files of a repository, as far as a survey looks at them.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
     /// Every tracked path.
     pub paths: BTreeSet<String>,
+    /// Those that may be executed.
+    pub executable: BTreeSet<String>,
     /// Contents of those that [`wanted`] names, as far as they could be read.
     pub texts: BTreeMap<String, String>,
     /// Untracked files at the top that `.gitignore` names and that work needs (`.env`).
     pub local: Vec<String>,
 }
 
-/// The tracked files whose contents a survey reads: manifests at the top and one level down, and a few Python tests.
+/// The tracked files whose contents a survey reads: manifests where projects are looked for, and a few Python tests of each.
 #[must_use]
 pub fn wanted(paths: &BTreeSet<String>) -> Vec<String> {
     let near = |path: &&String| {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        MANIFESTS.contains(&name) && !folder.contains('/') && !passed_over(folder)
+        MANIFESTS.contains(&name) && is_place(folder)
     };
-    let tests = paths.iter().filter(|path| python::is_test(path)).take(TEST_FILES_READ);
-    paths.iter().filter(near).chain(tests).cloned().collect()
-}
-
-fn passed_over(folder: &str) -> bool {
-    PASSED_OVER.contains(&folder) || folder.starts_with('.') || folder.chars().any(char::is_control)
+    let mut tests: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    for path in paths.iter().filter(|path| python::is_test(path)) {
+        let folder = path.match_indices('/').nth(1).map_or("", |(at, _)| &path[..at]);
+        tests.entry(folder).or_default().push(path);
+    }
+    let tests = tests.into_values().flat_map(|tests| tests.into_iter().take(TEST_FILES_READ));
+    let tests = tests.take(TEST_FILES_READ_IN_ALL);
+    let scripts = script::NAMES.iter().filter_map(|name| paths.get(*name));
+    paths.iter().filter(near).chain(tests).chain(scripts).cloned().collect()
 }
 
 /// A program or module a proposed line cannot do without.
@@ -184,20 +176,24 @@ pub struct Survey {
 #[must_use]
 pub fn survey(files: &Files) -> Survey {
     let mut places: Vec<Place<'_>> = vec![Place { files, folder: "" }];
-    let folders: BTreeSet<&str> = files.paths.iter().filter_map(|path| Some(path.split_once('/')?.0)).collect();
-    places.extend(folders.into_iter().filter(|f| !passed_over(f)).map(|folder| Place { files, folder }));
+    places.extend(folders(files).into_iter().map(|folder| Place { files, folder }));
     let mut groups: Vec<Group> = Vec::new();
     for place in &places {
-        let inside = !place.folder.is_empty();
-        let covered =
-            |language: &str| inside && groups.iter().any(|g| g.folder.is_empty() && g.language == language && g.covers);
-        let found = [rust::look, python::look, node::look, build::go, java::look].map(|look| look(place));
+        // Two levels down only what no tests further up may belong to.
+        let deep = place.folder.contains('/');
+        let covered = |language: &str| {
+            let around = groups.iter().filter(|group| group.is_around(place.folder) && group.language == language);
+            around.into_iter().any(|group| group.covers || deep && group.tests())
+        };
+        let found = [rust::look, python::look, node::look, build::go, java::look, perl::look].map(|look| look(place));
         let mut found: Vec<Group> = found.into_iter().flatten().filter(|g| !covered(g.language)).collect();
-        let tested = found.iter().any(|group| group.parts.iter().any(|part| part.kind == StageKind::Tests));
-        if !(tested || covered("C") || covered("Make")) {
+        if !(deep || found.iter().any(Group::tests) || covered("C") || covered("Make")) {
             found.extend(build::c_or_make(place));
         }
         groups.extend(found);
+    }
+    if !groups.iter().any(Group::tests) {
+        groups.extend(script::look(&places[0]));
     }
     let mut survey = Survey { copy: files.local.clone(), ..Survey::default() };
     if groups.len() > MOST_PLACES {
@@ -295,6 +291,7 @@ fn env_of(language: &str) -> &'static [&'static str] {
         "Python" => &["VIRTUAL_ENV", "PYENV_ROOT", "PYENV_VERSION", "PYTHONPATH", "UV_CACHE_DIR"],
         "Node" => &["NVM_DIR", "NODE_OPTIONS", "NODE_EXTRA_CA_CERTS"],
         "Go" => &["GOROOT", "GOPATH", "GOFLAGS", "GOPROXY", "GOTOOLCHAIN", "GOMODCACHE"],
+        "Perl" => &["PERL5LIB", "PERL5OPT", "PERLBREW_ROOT", "PERLBREW_PERL"],
         "Java" => &["JAVA_HOME", "MAVEN_OPTS", "GRADLE_USER_HOME"],
         "C" => &["CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "CMAKE_PREFIX_PATH", "PKG_CONFIG_PATH"],
         _ => &[],
@@ -329,43 +326,11 @@ fn unused(stages: &[Stage], name: String) -> String {
         .fold(name.clone(), |free, next| if taken(&free) { next } else { free })
 }
 
-/// The top of the repository, or one folder of it.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    files: &'a Files,
-    folder: &'a str,
-}
-
-impl Place<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.files.paths.contains(&below(self.folder, name))
-    }
-
-    fn text(&self, name: &str) -> &str {
-        self.files.texts.get(&below(self.folder, name)).map_or("", String::as_str)
-    }
-
-    /// Paths below this place, relative to it.
-    fn paths(&self) -> impl Iterator<Item = &str> {
-        let start = if self.folder.is_empty() { String::new() } else { format!("{}/", self.folder) };
-        self.files.paths.iter().filter_map(move |path| path.strip_prefix(start.as_str()))
-    }
-
-    /// Contents read below this place, with their paths relative to it.
-    fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        let start = if self.folder.is_empty() { String::new() } else { format!("{}/", self.folder) };
-        self.files
-            .texts
-            .iter()
-            .filter_map(move |(path, text)| Some((path.strip_prefix(start.as_str())?, text.as_str())))
-    }
-}
-
 /// What one language proposes for one place.
 struct Group {
     language: &'static str,
     folder: String,
-    /// Whether it covers projects of the same language one level down.
+    /// Whether it covers projects of the same language below it.
     covers: bool,
     parts: Vec<Part>,
     setup: Option<Setup>,
@@ -409,6 +374,19 @@ impl Group {
         }
     }
 
+    /// Whether it holds this other folder.
+    fn is_around(&self, folder: &str) -> bool {
+        match folder.strip_prefix(self.folder.as_str()) {
+            Some(rest) => !rest.is_empty() && (self.folder.is_empty() || rest.starts_with('/')),
+            None => false,
+        }
+    }
+
+    /// Whether one of its stages runs tests.
+    fn tests(&self) -> bool {
+        self.parts.iter().any(|part| part.kind == StageKind::Tests)
+    }
+
     fn title(&self) -> String {
         if self.folder.is_empty() { self.language.to_owned() } else { format!("{} in {}", self.language, self.folder) }
     }
@@ -429,10 +407,6 @@ impl Group {
         let inputs = setup.inputs.iter().map(|input| below(&self.folder, input)).collect();
         Setup { run: within(&self.folder, &setup.run), inputs, needs: setup.needs }
     }
-}
-
-fn below(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
 /// A shell line that runs `line` in a folder; the folder's name is quoted, whatever it holds.

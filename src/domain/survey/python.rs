@@ -1,7 +1,7 @@
 //! Python: pytest or unittest, ruff, mypy, bandit; uv and poetry where their lock files are.
 
 use super::groups::{Brought, brought};
-use super::{Group, Need, Part, Place, Setup, below, passed_over};
+use super::{Files, Group, Need, Part, Place, Setup, below, is_place, passed_over};
 use crate::domain::verify::key::StageKind;
 use std::collections::BTreeSet;
 
@@ -24,10 +24,18 @@ enum Starter {
     Tool(&'static str, Need),
 }
 
+/// Files of a folder that make it a project.
+const MARKS: [&str; 6] = ["pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "requirements.txt"];
+
+/// The table of a manifest that makes other projects members of this one.
+const UV_WORKSPACE: &str = "[tool.uv.workspace]";
+
 pub(super) fn look(place: &Place<'_>) -> Option<Group> {
-    let marks = ["pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "requirements.txt"];
+    let own = own_projects(place);
     let tests: Vec<&str> = place.paths().filter(|path| is_test(path)).collect();
-    let marked = marks.iter().any(|name| place.has(name));
+    let marked = MARKS.iter().any(|name| place.has(name));
+    // Where all tests belong to projects below, each of these is asked by itself.
+    let gathers = marked && !tests.is_empty() && tests.iter().all(|test| own.iter().any(|o| is_below(test, o)));
     // Test files below a folder that has marks of its own belong to that one.
     let near = tests.iter().any(|path| {
         path.matches('/').count() <= usize::from(place.folder.is_empty()) && !path.contains("node_modules")
@@ -37,7 +45,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         return None;
     }
     let mut group = Group::new("Python", place);
-    group.covers = marked;
+    group.covers = marked && !gathers;
     group.fingerprints.push(("python3", "python3 --version"));
     let (starter, setup) = starter(place);
     group.setup = setup;
@@ -46,7 +54,8 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         Starter::Plain => source_path(place),
         Starter::Tool(..) => String::new(),
     };
-    if pytest {
+    if gathers {
+    } else if pytest {
         let (run, mut needs) = starter.line(place, &mut group, ("pytest", "python3 -m pip install pytest"), "-v");
         // Tests are never left out for what a manifest does not say.
         needs.retain(|need| !matches!(need, Need::Dependency(..)));
@@ -65,7 +74,22 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         group.parts.push(part.format("unittest"));
     }
     linters(place, &starter, &mut group);
-    (!group.parts.is_empty()).then_some(group)
+    (!group.parts.is_empty() || group.setup.is_some() && gathers).then_some(group)
+}
+
+/// Folders below a place that are projects of their own.
+fn own_projects<'a>(place: &Place<'a>) -> BTreeSet<&'a str> {
+    let files: &'a Files = place.files;
+    let folders = files.paths.iter().filter_map(|path| {
+        let (folder, name) = path.rsplit_once('/')?;
+        (MARKS.contains(&name) && is_place(folder)).then_some(folder)
+    });
+    let start = if place.folder.is_empty() { String::new() } else { format!("{}/", place.folder) };
+    folders.filter_map(|folder| folder.strip_prefix(start.as_str())).collect()
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whether tests are functions of their modules, which unittest does not see.
@@ -85,7 +109,7 @@ fn source_path(place: &Place<'_>) -> String {
     let all = place.files.paths.iter().filter_map(|path| source_folder(path));
     let all: BTreeSet<&str> = all.filter(|folder| folder.split('/').all(|part| !passed_over(part))).collect();
     let own = below(place.folder, "src");
-    let up = if place.folder.is_empty() { "" } else { "../" };
+    let up = "../".repeat(place.folder.split('/').filter(|part| !part.is_empty()).count());
     let others = all.into_iter().filter(|folder| *folder != own).take(MOST_SOURCES);
     let path: Vec<String> =
         std::iter::once("src".to_owned()).chain(others.map(|folder| format!("{up}{folder}"))).collect();
@@ -192,8 +216,15 @@ fn starter(place: &Place<'_>) -> (Starter, Option<Setup>) {
         let setup = Setup { run: run.to_owned(), inputs, needs: vec![need.clone()] };
         (Starter::Tool(name, need), Some(setup))
     };
+    let uv = "python3 -m pip install uv";
+    let top = Place { files: place.files, folder: "" };
     if place.has("uv.lock") {
-        tool("uv", "python3 -m pip install uv", "uv.lock", "uv sync --locked")
+        // Members are tested in the one environment that all of them share.
+        let all = if place.text("pyproject.toml").contains(UV_WORKSPACE) { " --all-packages" } else { "" };
+        tool("uv", uv, "uv.lock", &format!("uv sync --locked{all}"))
+    } else if top.has("uv.lock") && top.text("pyproject.toml").contains(UV_WORKSPACE) && place.has("pyproject.toml") {
+        // Prepared by what was found at the top.
+        (Starter::Tool("uv", Need::Program("uv", uv)), None)
     } else if place.has("poetry.lock") {
         tool("poetry", "python3 -m pip install poetry", "poetry.lock", "poetry install --no-interaction")
     } else {

@@ -7,7 +7,7 @@ fn files(texts: &[(&str, &str)]) -> Files {
     let paths: BTreeSet<String> = texts.iter().map(|(path, _)| (*path).to_owned()).collect();
     let read = wanted(&paths);
     let texts = texts.iter().filter(|(path, _)| read.iter().any(|p| p == path));
-    Files { texts: texts.map(|(p, t)| ((*p).to_owned(), (*t).to_owned())).collect(), paths, local: Vec::new() }
+    Files { texts: texts.map(|(p, t)| ((*p).to_owned(), (*t).to_owned())).collect(), paths, ..Files::default() }
 }
 
 fn shown(texts: &[(&str, &str)]) -> String {
@@ -111,6 +111,64 @@ fn python() {
         "#]],
     );
     assert_eq!(shown(&[("tools/deep/er/test_x.py", "import pytest")]), "\n");
+}
+
+#[test]
+fn projects_two_levels_down_are_found_where_none_above_covers_them() {
+    let member = |name: &'static str| -> [(String, &'static str); 3] {
+        [
+            (format!("packages/{name}/pyproject.toml"), ""),
+            (format!("packages/{name}/src/p{name}/__init__.py"), ""),
+            (format!("packages/{name}/tests/test_{name}.py"), "def test_x(): pass"),
+        ]
+    };
+    let files: Vec<(String, &str)> = ["a", "b"].into_iter().flat_map(member).collect();
+    let with = |more: &[(&'static str, &'static str)]| {
+        let files = files.iter().map(|(path, text)| (path.as_str(), *text)).chain(more.iter().copied());
+        shown(&files.collect::<Vec<_>>())
+    };
+    expect![[r#"
+        Python in packages/a, Python in packages/b
+        packages-a-tests [tests pytest] cd ./packages/a && PYTHONPATH=src:../../packages/b/src python3 -m pytest -v
+        packages-b-tests [tests pytest] cd ./packages/b && PYTHONPATH=src:../../packages/a/src python3 -m pytest -v
+    "#]]
+    .assert_eq(&with(&[]));
+    // A manifest at the top that has no tests of its own only prepares.
+    expect![[r#"
+        Python, Python in packages/a, Python in packages/b
+        setup uv sync --locked --all-packages ["uv.lock", "pyproject.toml"]
+        packages-a-tests [tests pytest] cd ./packages/a && uv run pytest -v
+        packages-b-tests [tests pytest] cd ./packages/b && uv run pytest -v
+    "#]]
+    .assert_eq(&with(&[
+        ("uv.lock", ""),
+        (
+            "pyproject.toml",
+            "[tool.uv.workspace]\nmembers = [\"packages/*\"]\n[dependency-groups]\ndev = [\"pytest\"]\n",
+        ),
+    ]));
+    // With tests of its own it is the one that is asked.
+    let whole = with(&[("pyproject.toml", "pytest"), ("tests/test_all.py", "")]);
+    assert_eq!(whole, "Python\ntests [tests pytest] python3 -m pytest -v\n");
+    // What tests are made of, and what others wrote, is no project.
+    for folder in ["tests/one", "vendor/one", "packages/fixtures", "templates/one", "a/b/c"] {
+        let (manifest, test) = (format!("{folder}/setup.py"), format!("{folder}/test_x.py"));
+        assert_eq!(shown(&[(&manifest, ""), (&test, "import pytest")]), "\n", "{folder}");
+    }
+}
+
+#[test]
+fn perl_is_built_where_parts_are_in_c() {
+    let xs = [("Makefile.PL", ""), ("Fast.xs", ""), ("lib/Fast.pm", ""), ("t/a.t", "")];
+    proposes(
+        &xs,
+        expect![[r#"
+            Perl
+            build [build exit] perl Makefile.PL && make
+            tests [tests tap] prove -brv t
+        "#]],
+    );
+    assert_eq!(shown(&[("Makefile.PL", ""), ("lib/Fast.pm", "")]), "\n");
 }
 
 #[test]
@@ -299,7 +357,7 @@ fn several_languages_are_all_proposed_and_folders_are_quoted() {
         ("api/pyproject.toml", "pytest"),
         ("my web; rm -rf ~/package.json", "{\"scripts\": {\"test\": \"$(touch /tmp/x) jest\"}}"),
         ("vendor/package.json", "{\"scripts\": {\"test\": \"jest\"}}"),
-        ("deep/er/Cargo.toml", ""),
+        ("very/deep/er/Cargo.toml", ""),
     ];
     proposes(
         &repository,

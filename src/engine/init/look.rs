@@ -32,7 +32,15 @@ pub async fn paths(source: &Git, commit: &CommitId) -> Result<BTreeSet<String>, 
 /// # Errors
 /// [`GitError`] when git fails.
 pub async fn files(source: &Git, facts: &SourceFacts, commit: &CommitId) -> Result<Files, GitError> {
-    let paths = paths(source, commit).await?;
+    let bytes = source.bytes(&["ls-tree", "-r", "-z", "--full-tree", commit.as_str()]).await?;
+    let (mut paths, mut executable) = (BTreeSet::new(), BTreeSet::new());
+    for field in fields(&bytes).filter_map(|field| String::from_utf8(field.to_vec()).ok()) {
+        let Some((about, path)) = field.split_once('\t') else { continue };
+        if about.starts_with("100755 ") {
+            executable.insert(path.to_owned());
+        }
+        paths.insert(path.to_owned());
+    }
     let mut texts = BTreeMap::new();
     for path in wanted(&paths) {
         if let Some(bytes) = source.read_file(commit, &path).await? {
@@ -47,7 +55,7 @@ pub async fn files(source: &Git, facts: &SourceFacts, commit: &CommitId) -> Resu
             local.push((*name).to_owned());
         }
     }
-    Ok(Files { paths, texts, local })
+    Ok(Files { paths, executable, texts, local })
 }
 
 /// The programs of this machine, each asked for once.

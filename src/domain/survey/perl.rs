@@ -1,0 +1,31 @@
+//! Perl: `prove`, which names tests by their files; what has to be compiled is built first.
+
+use super::{Group, Need, Part, Place};
+use crate::domain::verify::key::StageKind;
+
+const PERL: Need = Need::Program("perl", "apt-get install perl");
+const PROVE: Need = Need::Program("prove", "apt-get install perl");
+const MAKE: Need = Need::Program("make", "apt-get install build-essential");
+
+pub(super) fn look(place: &Place<'_>) -> Option<Group> {
+    if !place.paths().any(|path| path.starts_with("t/") && path.ends_with(".t")) {
+        return None;
+    }
+    let mut group = Group::new("Perl", place);
+    group.fingerprints.push(("perl", "perl -e 'print $^V'"));
+    let compiled = place.paths().any(|path| path.ends_with(".xs"));
+    let build = match (compiled, place.has("Build.PL"), place.has("Makefile.PL")) {
+        (true, true, _) => Some(("perl Build.PL && ./Build", vec![PERL])),
+        (true, false, true) => Some(("perl Makefile.PL && make", vec![PERL, MAKE])),
+        _ => None,
+    };
+    // What was built is in `blib`; else the modules are those of `lib`.
+    let from = if build.is_some() { "-b" } else { "-l" };
+    if let Some((run, needs)) = build {
+        group.parts.push(Part::new("build", StageKind::Build, run, needs, "parts in C").format("exit"));
+    }
+    let run = format!("prove {from}rv t");
+    let part = Part::new("tests", StageKind::Tests, run, vec![PERL, PROVE], "test files in t");
+    group.parts.push(part.format("tap"));
+    Some(group)
+}
