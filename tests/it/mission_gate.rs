@@ -236,3 +236,23 @@ fn p9_a_unit_does_not_change_the_settings_unless_they_allow_it_and_is_named_when
         }
     }
 }
+
+#[test]
+fn a_script_that_makes_a_refused_change_again_is_not_run_a_third_time() {
+    let night = Night::new();
+    night.settings("echo run >> ~/verified; sh run.sh", "");
+    let three = |id: &str, run: &str| unit(id, run).replace("attempts = 1", "attempts = 3");
+    // The second one would pass with its third change.
+    let counts = "echo x >> ~/counted; [ $(wc -l < ~/counted) = 3 ] || echo \"false $(wc -l < ~/counted)\" > tests/new.sh; touch made";
+    let plan = [three("same", "echo x >> ~/same; rm tests/beta.sh"), three("other", counts)];
+    night.mission(&plan.join("\n")).exits(3);
+    assert_eq!([night.unit("same"), night.unit("other")], ["rejected", "landed"]);
+    assert_eq!(night.sh("wc -l < ~/same; wc -l < ~/counted"), "2\n3");
+    let reason = night.reason("same");
+    assert!(reason.contains("beta") && reason.contains("made the same change again, on the same green"), "{reason}");
+    // The base, and each tree that was refused, twice; what landed once.
+    let verified: usize = night.sh("wc -l < ~/verified").parse().unwrap();
+    assert!(verified <= 10, "{verified} verifications");
+    night.audit();
+    assert_eq!(night.ask_oracle(), Vec::<String>::new());
+}

@@ -15,10 +15,13 @@ use super::record::{AttemptClass, NextMove, Record, RejectClass};
 use super::state::State;
 use crate::domain::queue::{Extra, Landing, MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Millis, Tip};
+use crate::domain::values::{CommitId, Millis, Tip, TreeId};
 use crate::domain::verify::snapshot::StageResult;
 use crate::domain::verify::{StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
+
+/// Why a script is not run again although it has attempts left.
+pub(super) const SAME_AGAIN: &str = "its script made the same change again, on the same green: it is not run any more";
 
 /// Most paths named when a unit touches what is protected.
 const NAMED_PATHS: usize = 40;
@@ -200,7 +203,7 @@ fn named(paths: &[String]) -> String {
 }
 
 impl State {
-    fn unit_of(&self, landing: &Landing) -> Option<&Unit> {
+    pub(super) fn unit_of(&self, landing: &Landing) -> Option<&Unit> {
         match &landing.mr.source {
             MergeSource::Unit { unit, .. } => self.unit(unit),
             MergeSource::Intake | MergeSource::Books { .. } => None,
@@ -225,6 +228,22 @@ impl State {
 }
 
 impl Unit {
+    /// Whether running it again would give what is refused now, which is so for scripts only: a refusal of the change itself meets
+    /// it however often it is made, and one of what was verified where that was refused before, on the same green. Green may
+    /// move, and what a test says may be chance, so the first one is no reason.
+    pub(super) fn repeats(&self, landing: &Landing, class: RejectClass) -> bool {
+        let verified = landing.trees();
+        let same = verified.is_none() || verified == self.refused;
+        self.spec.run.is_some() && class == RejectClass::Verification && same
+    }
+
+    /// Folds that its change was refused, with green and the merged tree where there was one.
+    pub(super) fn was_refused(&mut self, trees: Option<[TreeId; 2]>, at: Millis) {
+        self.used += 1;
+        self.refused = trees;
+        self.steps_back(at);
+    }
+
     /// Folds that it was held because its `accept` shows nothing.
     pub(super) fn accept_in_doubt(&mut self) {
         self.must_fail = MustFail::InDoubt;

@@ -333,7 +333,7 @@ impl State {
                 }
             }
             Record::Rejected { landing, source, at, class, reasons, next, files, .. } => {
-                let head = self.landings.remove(landing).map(|l| l.mr.head);
+                let (trees, head) = self.landings.remove(landing).map(|l| (l.trees(), l.mr.head)).unzip();
                 self.settled += u64::from(*class != RejectClass::Infrastructure);
                 match source {
                     MergeSource::Intake => {
@@ -345,10 +345,7 @@ impl State {
                     MergeSource::Unit { unit, .. } => {
                         let Some(i) = self.index.get(unit).copied() else { return };
                         self.touch(i, |u| match class {
-                            RejectClass::Verification => {
-                                u.used += 1;
-                                u.steps_back(*at);
-                            }
+                            RejectClass::Verification => u.was_refused(trees.flatten(), *at),
                             RejectClass::Conflict => u.lost_in(files, *at),
                             RejectClass::Unproven => u.accept_in_doubt(),
                             RejectClass::Infrastructure => u.infra += 1,

@@ -20,7 +20,7 @@ use super::command::Command;
 use super::control::ENVIRONMENT;
 use super::ends::MissionOutcome;
 use super::event::{Integration, LandResult, Refusal, Unverified, Verification};
-use super::evidence::{links_reason, protected_reason, tests_note};
+use super::evidence::{SAME_AGAIN, links_reason, protected_reason, tests_note};
 use super::parts::Stage;
 use super::probe::Try;
 use super::record::{NextMove, Record, RejectClass};
@@ -287,20 +287,11 @@ impl Decision<'_> {
                 }
             }
             Ok(Integration::Protected { paths }) => {
-                // A script would change them again, as often as it is run.
-                let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit));
-                let again = unit.is_none_or(|unit| unit.spec.run.is_none());
-                self.refuse_change(
-                    landing,
-                    RejectClass::Verification,
-                    vec![protected_reason(&paths)],
-                    Vec::new(),
-                    again,
-                );
+                self.reject(landing, RejectClass::Verification, vec![protected_reason(&paths)]);
             }
             Ok(Integration::Conflict { files, detail }) => {
                 let reason = format!("conflicts with green in {}", files.join(", "));
-                self.refuse_change(landing, RejectClass::Conflict, vec![reason, detail], files, true);
+                self.refuse_change(landing, RejectClass::Conflict, vec![reason, detail], files);
             }
             Err(trouble) => self.step_failed("merge onto green", trouble),
         }
@@ -431,19 +422,16 @@ impl Decision<'_> {
     }
 
     pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
-        self.refuse_change(landing, class, reasons, Vec::new(), true);
+        self.refuse_change(landing, class, reasons, Vec::new());
     }
 
-    /// Refuses a change; `again`: its unit may try again, as far as it has attempts left.
-    fn refuse_change(
-        &mut self,
-        landing: &Landing,
-        class: RejectClass,
-        reasons: Vec<String>,
-        files: Vec<String>,
-        again: bool,
-    ) {
+    /// Refuses a change; its unit tries again as far as it has attempts left, and where that could give another change.
+    fn refuse_change(&mut self, landing: &Landing, class: RejectClass, mut reasons: Vec<String>, files: Vec<String>) {
         let source = landing.mr.source.clone();
+        let repeats = self.state.unit_of(landing).is_some_and(|unit| unit.repeats(landing, class));
+        if repeats && landing.candidate().is_some() {
+            reasons.push(SAME_AGAIN.to_owned());
+        }
         let because = reasons.join("\n");
         let next = match &source {
             MergeSource::Intake | MergeSource::Books { .. } => NextMove::Reject { reason: because },
@@ -456,7 +444,7 @@ impl Decision<'_> {
                     RejectClass::Unproven | RejectClass::Infrastructure | RejectClass::Meddling => false,
                 };
                 let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
-                if exhausted || !again {
+                if exhausted || repeats {
                     NextMove::Reject { reason: because }
                 } else if self.state.starts_used(unit) {
                     NextMove::Reject { reason: starts_reason(unit, &because) }

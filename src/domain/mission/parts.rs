@@ -8,7 +8,7 @@ use super::record::AttemptClass;
 use super::said::Said;
 use super::turns::Turn;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Millis, Tip, UnitId};
+use crate::domain::values::{CommitId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::{Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -178,6 +178,8 @@ pub struct Unit {
     /// When its last attempt, which has ended and keeps its slot, may be collected again.
     pub(super) collect_at: Option<Millis>,
     pub(super) own_work: Option<CommitId>,
+    /// Green and the merged tree of its change that was refused last.
+    pub(super) refused: Option<[TreeId; 2]>,
     pub(super) unmet: u32,
     pub(super) dependants: Vec<usize>,
 }

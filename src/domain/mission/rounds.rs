@@ -365,6 +365,7 @@ impl State {
                 not_before: 0,
                 collect_at: None,
                 own_work: None,
+                refused: None,
                 unmet: 0,
                 dependants: Vec::new(),
             });

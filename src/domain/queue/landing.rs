@@ -11,7 +11,7 @@
 //! ```
 
 use super::model::{After, Extra, MergeRequest, VerifyRole};
-use crate::domain::values::{LandingId, Millis, Tip, UnitId};
+use crate::domain::values::{LandingId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::Verdict;
 
 /// A merged commit, with what must be known of it.
@@ -160,6 +160,12 @@ impl Landing {
     #[must_use]
     pub fn candidate(&self) -> Option<&Tip> {
         self.made().map(|candidate| &candidate.tip)
+    }
+
+    /// Green and the merged tree, once there is one: what it is verified on and what is verified.
+    #[must_use]
+    pub fn trees(&self) -> Option<[TreeId; 2]> {
+        Some([self.onto.tree.clone(), self.candidate()?.tree.clone()])
     }
 
     /// What runs have said, when there is a candidate.
