@@ -48,6 +48,51 @@ fn p8_what_one_browser_mends_does_not_hide_what_another_breaks() {
         .says(&["1 test disappeared: e2e: login.spec.ts [chromium]: logs in"]);
 }
 
+/// `npm test --workspaces` runs vitest in each package, and their files may have one name.
+#[test]
+fn p8_runs_of_several_packages_in_one_output_are_told_apart_by_their_folders() {
+    let settings = "[[target.verification.stage]]\nname = \"unit\"\nrun = \"sed s,PWD,$PWD, in.xml; grep -q × in.xml && exit 1; true\"\n";
+    let runs = |runs: &[(&str, &str)]| {
+        let run = |(package, sign): &(&str, &str)| {
+            let p = if *sign == "✓" { "passed" } else { "failed" };
+            format!(
+                " RUN  v3.2.7 PWD/packages/{package}\n\n {sign} test/x.test.js > adds 1ms\n\n Test Files  1 {p} (1)\n      Tests  1 {p} (1)\n\n"
+            )
+        };
+        runs.iter().map(run).collect::<String>()
+    };
+    judged(settings, runs(&[("a", "×"), ("b", "✓")]), runs(&[("a", "✓"), ("b", "×")]))
+        .exits(4)
+        .says(&["1 test passed before and fails now: unit: test/x.test.js [packages/b]: adds"]);
+    judged(settings, runs(&[("a", "✓"), ("b", "✓")]), runs(&[("b", "✓")]))
+        .exits(4)
+        .says(&["1 test disappeared: unit: test/x.test.js [packages/a]: adds"]);
+    judged(settings, runs(&[("a", "✓"), ("b", "✓")]), runs(&[("a", "✓"), ("b", "✓"), ("c", "✓")])).exits(0);
+}
+
+/// Two crates of a workspace with an integration test of one name.
+#[test]
+fn p8_integration_tests_of_one_name_are_told_apart_by_their_crate() {
+    let settings = "[[target.verification.stage]]\nname = \"unit\"\nrun = \"cat in.xml\"\n";
+    let section = |head: &str, word: &str| {
+        let (p, f) = if word == "ok" { (1, 0) } else { (0, 1) };
+        let ended = if f == 0 { "ok" } else { "FAILED" };
+        format!(
+            "     Running {head}-0123456789abcdef)\n\nrunning 1 test\ntest works ... {word}\n\ntest result: {ended}. {p} passed; {f} failed; 0 \
+             ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n"
+        )
+    };
+    let package = |name: &str, api: Option<&str>| {
+        let lib = section(&format!("unittests src/lib.rs (target/debug/deps/{name}"), "ok");
+        lib + &api.map(|word| section("tests/api.rs (target/debug/deps/api", word)).unwrap_or_default()
+    };
+    let both = || package("alpha", Some("ok")) + &package("zed", Some("ok"));
+    judged(settings, both(), package("alpha", None) + &package("zed", Some("ok")))
+        .exits(4)
+        .says(&["1 test disappeared: unit: api tests/api.rs [alpha]: works"]);
+    judged(settings, both(), both() + &package("zoo", Some("ok"))).exits(0);
+}
+
 /// vitest-dev/vitest#5088: two projects of which the report tells nothing but their order.
 #[test]
 fn p8_projects_without_a_name_are_told_by_their_order() {

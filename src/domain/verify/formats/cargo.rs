@@ -1,14 +1,14 @@
 //! The text of `cargo test`, that is of libtest and rustdoc, one section per binary.
 //!
 //! Promises: a test is identified by its binary with source path and its name, without hash, line number and
-//! `should panic`, of equal ones in order of appearance; a section counts only when its tests are those of its summary and each
+//! `should panic`; it stands at the package whose library or program was opened before; a section counts only when its tests are those of its summary and each
 //! that was begun has its result, so that nothing a test prints stands for another; a binary that died is a failed suite;
 //! where cargo stopped at the first failing binary the report is not whole.
 
 use super::nextest;
 use super::report::{Report, Said, counted, cut};
-use crate::domain::verify::results::TestStatus;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::domain::verify::results::{Place, TestStatus};
+use std::collections::BTreeSet;
 
 const HINT: &str = "run `cargo test` without -q";
 
@@ -47,9 +47,9 @@ struct Section<'a> {
 struct Reader<'a> {
     report: Report,
     suite: String,
-    /// The binaries that were opened, by their line, with the number each has among those of its suite.
-    binaries: BTreeMap<&'a str, u64>,
-    suites: BTreeMap<String, u64>,
+    /// The package that is at work, as far as its library or program tells, and whether one of these was opened last.
+    package: String,
+    units: bool,
     section: Option<Section<'a>>,
     sections: u64,
     /// Whether cargo itself was heard, and what it said of failing binaries.
@@ -77,7 +77,8 @@ impl<'a> Reader<'a> {
             self.section = Some(Section { announced, ..Section::default() });
         } else if let Some(suite) = header(line) {
             self.broken_off();
-            self.suite = self.numbered(line, &cut(&suite));
+            self.suite = cut(&suite).into_owned();
+            self.open(line);
             self.headers = true;
         } else if line.starts_with("error: ") && line.contains("test failed, to rerun pass `") {
             self.reruns += 1;
@@ -94,14 +95,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Two packages of a workspace may each have a `tests/api.rs`, and nothing but their order tells them apart.
-    fn numbered(&mut self, line: &'a str, suite: &str) -> String {
-        let number = *self.binaries.entry(line).or_insert_with(|| {
-            let count = self.suites.entry(suite.to_owned()).or_default();
-            *count += 1;
-            *count
-        });
-        if number > 1 { format!("{suite} ({number})") } else { suite.to_owned() }
+    /// Two packages of a workspace may each have a `tests/api.rs`, whose line names none of them. cargo runs package by package, of
+    /// each the library, then programs, then tests (its `UnitOutput` is ordered by package and target; seen in 1.95), so the
+    /// package is that of the library or program that was opened before.
+    fn open(&mut self, line: &str) {
+        let units = line.trim_start().starts_with("Running unittests ");
+        if let Some((name, source)) = self.suite.split_once(' ').filter(|_| units) {
+            // A program of another name may be one more of the same package.
+            let names = ["src/lib.rs", "src/main.rs"].iter().any(|end| source.ends_with(end));
+            if names || !self.units {
+                name.clone_into(&mut self.package);
+            }
+        }
+        self.units = units;
+        self.report.stand_at(Place { suites: self.package.clone(), ..Place::default() });
     }
 
     /// A section without a summary is followed by something else, or by nothing.

@@ -101,19 +101,31 @@ fn p8_what_a_test_prints_stands_for_no_other_test() {
 }
 
 #[test]
-fn binaries_of_one_name_are_told_apart_by_their_order() {
-    let section = |hash: char, word: &str, counts: &str| {
-        let hash = hash.to_string().repeat(16);
+fn binaries_of_one_name_stand_at_their_packages() {
+    let section = |head: &str, name: &str| {
         format!(
-            "     Running tests/api.rs (target/debug/deps/api-{hash})\n\nrunning 1 test\ntest a ... {word}\n\n\
-             test result: {counts}; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n"
+            "     Running {head} (target/debug/deps/{name}-0123456789abcdef)\n\nrunning 1 test\ntest a ... ok\n\n\
+             test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n"
         )
     };
-    let (one, two) = (section('a', "ok", "ok. 1 passed; 0 failed"), section('b', "ok", "ok. 1 passed; 0 failed"));
-    let results = read(&format!("{one}{two}{one}"));
+    let (lib, main, extra) = ("unittests src/lib.rs", "unittests src/main.rs", "unittests src/bin/extra.rs");
+    let (api, program) = ("tests/api.rs", "unittests src/bin/other.rs");
+    let lines = [
+        (lib, "alpha"),
+        (api, "api"),
+        (lib, "mid"),
+        (extra, "extra"),
+        (api, "api"),
+        (main, "only"),
+        (api, "api"),
+        (program, "other"),
+        (api, "api"),
+    ];
+    let results = read(&lines.map(|(head, name)| section(head, name)).concat());
     assert_eq!(results.problem, None);
-    let suites: Vec<_> = results.tests.iter().map(|test| test.suite.as_str()).collect();
-    assert_eq!(suites, ["api tests/api.rs", "api tests/api.rs (2)", "api tests/api.rs"]);
+    let of_api = results.tests.iter().filter(|test| test.suite == "api tests/api.rs");
+    let places: Vec<_> = of_api.map(|test| test.place.suites.as_str()).collect();
+    assert_eq!(places, ["alpha", "mid", "only", "other"]);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! The text of vitest: its verbose reporter, a line for each test, and its tree reporter.
 //!
-//! Promises: a test is identified by its file and by the names of its blocks and its own, without what differs from run to run; a file or block that failed besides
+//! Promises: a test is identified by its file and by the names of its blocks and its own, without what differs from run to run; of
+//! several runs in one output it stands at the folder of its own; a file or block that failed besides
 //! its tests is a failed suite; the results are those of the `Tests` line or the report is not whole; the default
 //! reporter, which names only some tests, is not read as results.
 
 use super::report::{Report, Said, cut, duration};
-use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::results::{Place, TestStatus};
 use std::collections::BTreeSet;
 
 const HINT: &str = "run vitest with --reporter=verbose, or --reporter=junit";
@@ -64,6 +65,8 @@ fn timed(tests: &[Test<'_>]) -> bool {
 /// One run, from ` RUN  v` on.
 #[derive(Default)]
 struct Run<'a> {
+    /// The folder it is of, as its first line names it.
+    root: &'a str,
     verbose: Vec<Test<'a>>,
     tree: Vec<Test<'a>>,
     /// The failed tests by file and name, made when the first failure is reported, below all tests.
@@ -88,8 +91,10 @@ pub(super) fn said(output: &str) -> Said {
     let mut runs: Vec<Run<'_>> = Vec::new();
     for line in output.lines() {
         let line = line.trim_end();
-        if line.trim_start().strip_prefix("RUN  v").is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit())) {
-            runs.push(Run::default());
+        let begun = line.trim_start().strip_prefix("RUN  v").filter(|v| v.starts_with(|c: char| c.is_ascii_digit()));
+        if let Some(begun) = begun {
+            let root = begun.split_once(' ').map_or("", |(_, root)| root.trim());
+            runs.push(Run { root, ..Run::default() });
         } else if let Some(run) = runs.last_mut() {
             run.line(line);
         }
@@ -97,6 +102,7 @@ pub(super) fn said(output: &str) -> Said {
     let mut report = Report::default();
     let (mut nameless, mut failed, mut any, mut passed) = (false, false, false, 0);
     for run in &mut runs {
+        report.stand_at(place(run.root));
         run.end_file();
         any |= run.tests.is_some() || !run.verbose.is_empty() || !run.tree.is_empty();
         failed |= run.errors
@@ -111,6 +117,17 @@ pub(super) fn said(output: &str) -> Said {
     } else {
         Said::Results(report.finish(failed))
     }
+}
+
+/// Where a run stands by the folder it is of, as seen from the top of the workspace, whose own path is taken out of outputs. What
+/// lies elsewhere has another path in each workspace.
+fn place(root: &str) -> Place {
+    let file = match root {
+        "" => ".".to_owned(),
+        _ if root.starts_with('/') => String::new(),
+        _ => cut(root).into_owned(),
+    };
+    Place { file, ..Place::default() }
 }
 
 impl Counts {

@@ -78,6 +78,18 @@ fn two_runs_are_read_together() {
 }
 
 #[test]
+fn runs_of_several_folders_stand_at_theirs() {
+    let run = |root: &str| {
+        format!(" RUN  v3.2.7 {root}\n\n ✓ a.js > adds 1ms\n\n Test Files  1 passed (1)\n      Tests  1 passed (1)\n")
+    };
+    let roots = ["", ".", "packages/a", "packages/b", "/elsewhere/b"];
+    let results = read(&roots.map(run).concat());
+    assert_eq!((results.problem, results.tests.len()), (None, roots.len()));
+    let places: Vec<_> = results.tests.iter().map(|test| test.place.file.as_str()).collect();
+    assert_eq!(places, [".", ".", "packages/a", "packages/b", ""]);
+}
+
+#[test]
 fn a_report_that_is_not_whole_is_a_problem() {
     cut_off(PASS, read);
     cut_off(TREE, read);
