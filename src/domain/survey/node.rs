@@ -67,7 +67,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     let needs = || vec![NODE, tool.need.clone()];
     match chain(&package, &tool) {
         Some(parts) => group.parts.extend(parts),
-        None => group.parts.extend(tests(&package, &tool)),
+        None => group.parts.extend(members(place, &package, &tool).or_else(|| tests(&package, &tool))),
     }
     let there: Vec<StageKind> = group.parts.iter().map(|part| part.kind).collect();
     let open = |kind: StageKind| !there.contains(&kind);
@@ -112,6 +112,34 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         group.parts.push(Part::new("build", StageKind::Build, run, needs(), "the script `build`").format("exit"));
     }
     Some(group)
+}
+
+/// The tests of all members of a workspace, where the script `test` only passes on to theirs and all of these start one runner that
+/// can be told to name its tests. What such a script is given goes no further by itself.
+fn members(place: &Place<'_>, package: &Value, tool: &Tool) -> Option<Part> {
+    let (first, words) = shlex::split(script(package, "test")?)?.split_first().map(|(f, w)| (f.clone(), w.to_vec()))?;
+    let passed_on = |word: &String| ["--workspaces", "-ws", "--if-present", "run", "test"].contains(&word.as_str());
+    let all = words.iter().any(|word| ["--workspaces", "-ws"].contains(&word.as_str()));
+    if tool.name != "npm" || first != "npm" || !all || !words.iter().all(passed_on) {
+        return None;
+    }
+    let manifests = place.texts().filter(|(path, _)| path.ends_with("/package.json"));
+    let packages = manifests.filter_map(|(_, text)| serde_json::from_str::<Value>(text).ok());
+    let lines: Vec<String> = packages.filter_map(|package| script(&package, "test").map(str::to_owned)).collect();
+    let starts = |name: &str| {
+        let one = |line: &String| {
+            !line.contains(['&', '|', ';', '\n', '`', '$']) && line.split_whitespace().next() == Some(name)
+        };
+        !lines.is_empty() && lines.iter().all(one)
+    };
+    let (format, args) = match (starts("vitest"), starts("jest")) {
+        (true, _) => ("vitest", "--reporter=verbose"),
+        (_, true) => ("jest", "--verbose"),
+        _ => return None,
+    };
+    let run = format!("CI=true npm test --workspaces --if-present -- {args}");
+    let why = "the script `test` of each package of the workspace";
+    Some(Part::new("tests", StageKind::Tests, run, vec![NODE, tool.need.clone()], why).format(format))
 }
 
 fn tests(package: &Value, tool: &Tool) -> Option<Part> {

@@ -196,6 +196,35 @@ fn several_tools_in_one_script_are_stages() {
 }
 
 #[test]
+fn members_of_a_workspace_are_told_to_name_their_tests() {
+    let top = "{\"workspaces\": [\"packages/*\"], \"scripts\": {\"test\": \"npm run test --workspaces --if-present\"}}";
+    let with = |a: &str, b: &str| {
+        let package = |line: &str| format!("{{\"scripts\": {{\"test\": \"{line}\"}}}}");
+        let (a, b) = (package(a), package(b));
+        shown(&[
+            ("package.json", top),
+            ("package-lock.json", ""),
+            ("packages/a/package.json", &a),
+            ("packages/b/package.json", &b),
+        ])
+    };
+    expect![[r#"
+        Node
+        setup npm ci ["package.json", "package-lock.json"]
+        tests [tests vitest] CI=true npm test --workspaces --if-present -- --reporter=verbose
+    "#]]
+    .assert_eq(&with("vitest run", "vitest"));
+    assert!(
+        with("jest", "jest --ci")
+            .contains("tests [tests jest] CI=true npm test --workspaces --if-present -- --verbose")
+    );
+    // Of two runners, or more than one command, nothing is known.
+    for (a, b) in [("vitest run", "jest"), ("vitest run && tsc", "vitest run")] {
+        assert!(with(a, b).contains("tests [tests auto] CI=true npm test\n"), "{a} {b}");
+    }
+}
+
+#[test]
 fn python_groups_are_named_where_they_are_not_installed_by_default() {
     let manifest = "[tool.mypy]\n[tool.ruff]\n[dependency-groups]\ntests = [\"pytest\"]\ntyping = [\"mypy\"]\n";
     proposes(
