@@ -24,6 +24,32 @@ pub fn imports(env: &Environment) -> BTreeSet<Import> {
     found
 }
 
+/// A virtual environment at the top of a work tree that is there and not active: neither named by `VIRTUAL_ENV` nor on the `PATH`,
+/// and no other one is.
+#[must_use]
+pub fn inactive(env: &Environment, top: &Path) -> Option<&'static str> {
+    let folders: Vec<PathBuf> = env.var("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+    let active = |folder: &PathBuf| folder.parent().is_some_and(|prefix| prefix.join("pyvenv.cfg").is_file());
+    if env.var("VIRTUAL_ENV").is_some() || folders.iter().any(active) {
+        return None;
+    }
+    let whole =
+        |name: &&str| top.join(name).join("pyvenv.cfg").is_file() && top.join(name).join("bin/python3").exists();
+    [".venv", "venv", "env"].into_iter().find(whole)
+}
+
+/// The same environment with this virtual one active, as its `activate` makes it.
+#[must_use]
+pub fn activated(env: Environment, venv: &Path) -> Environment {
+    let rest = env.var("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(venv.join("bin")).chain(rest));
+    match path {
+        Ok(path) => env.with("PATH", path).with("VIRTUAL_ENV", venv),
+        // A folder with a colon in its name can be on no PATH.
+        Err(_) => env,
+    }
+}
+
 fn prefixes(env: &Environment) -> BTreeSet<PathBuf> {
     let mut prefixes = BTreeSet::new();
     for folder in env.var("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default() {

@@ -93,8 +93,13 @@ fn finish(proposal: &Proposal, written: &[PathBuf], code: u8, force: bool) {
         output::line(&format!("next      $EDITOR {folder}mission-control.toml    {then}"));
     }
     let first = if code == 0 { "next    " } else { "then    " };
-    let git = elsewhere.map_or_else(|| "git".to_owned(), |top| format!("git -C {top}"));
+    let git = elsewhere.as_ref().map_or_else(|| "git".to_owned(), |top| format!("git -C {top}"));
     output::line(&format!("{first}  {git} add {} && {git} commit -m \"Mission control\"", names.join(" ")));
+    if let Some(venv) = proposal.venv {
+        let folder = elsewhere.map_or_else(String::new, |top| format!("{top}/"));
+        let command = format!(". {folder}{venv}/bin/activate");
+        output::line(&format!("          {command:18}  # in every shell that `mc` is started from"));
+    }
     for (command, why) in [
         ("mc doctor --gate", "what stands in the way; whether the verification notices a bad change"),
         ("mc plan", "what would be done"),

@@ -6,10 +6,10 @@ use super::error::EngineError;
 use super::site::Site;
 use crate::adapters::environment::Environment;
 use crate::adapters::git::source::SourceFacts;
-use crate::adapters::python::imports;
+use crate::adapters::python::{imports, inactive};
 use crate::adapters::workspace::layout::work_below;
 use crate::config::Settings;
-use crate::domain::survey::imports::{Import, hidden_by};
+use crate::domain::survey::imports::{Import, hidden_by, needs_active};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -27,13 +27,15 @@ pub struct Imports {
     pub searched: BTreeSet<PathBuf>,
     /// Folders that are taken whatever a run is told.
     pub fixed: BTreeSet<PathBuf>,
+    /// A virtual environment of the work tree that is not active.
+    pub inactive: Option<&'static str>,
 }
 
 impl Imports {
     /// Looks at the environments that runs find.
     #[must_use]
     pub fn find(env: &Environment, facts: &SourceFacts, pool: &Path) -> Self {
-        let mut found = Self::default();
+        let mut found = Self { inactive: inactive(env, &facts.toplevel), ..Self::default() };
         let tops = Tops::of(facts, pool);
         for import in imports(env) {
             let Some(folder) = tops.relative(import.folder()) else { continue };
@@ -55,6 +57,26 @@ impl Imports {
                 names(&self.searched)
             )
         })
+    }
+
+    /// That a stage starts Python although the environment of the work tree is not active, with what helps.
+    #[must_use]
+    pub fn asleep(&self, settings: &Settings) -> Option<(String, String)> {
+        let venv = self.inactive?;
+        let stage = settings.verification.stages.iter().find(|stage| needs_active(&stage.run))?;
+        Some((
+            format!(
+                "{venv} is not active: stage {} gets the Python of the PATH, and none of the packages in {venv}",
+                stage.name
+            ),
+            format!("`. {venv}/bin/activate` at the top of the repository, then try again"),
+        ))
+    }
+
+    /// The same in one sentence.
+    #[must_use]
+    pub fn asleep_note(&self, settings: &Settings) -> Option<String> {
+        self.asleep(settings).map(|(what, help)| format!("{what}; {help}"))
     }
 
     /// What would be verified in the place of a tree, with what helps; nothing where a tree is.

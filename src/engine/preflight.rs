@@ -57,6 +57,7 @@ pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
         return Err(environment(why, &hint));
     }
     notes.extend(shop.imports().told());
+    notes.extend(shop.imports().asleep_note(shop.settings()));
     let green = on.green().await?;
     if let Some(green) = &green {
         notes.extend(unknown_landings(shop, green).await?);

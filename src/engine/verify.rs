@@ -168,6 +168,7 @@ impl Job<'_> {
             notes.extend(self.bench.homes().await.map_err(broken)?.and_then(shared));
             notes.extend(self.bench.fenced().await.map_err(broken)?.told());
             notes.extend(self.bench.imports().told());
+            notes.extend(self.bench.imports().asleep_note(self.bench.settings()));
             let failed = after.snapshot.summary().outcome != StageOutcome::Passed;
             notes.extend(self.bench.withheld(&self.bench.settings().verification.env).filter(|_| failed));
         }

@@ -112,3 +112,39 @@ fn a_script_that_tests_is_proposed_where_nothing_else_is_and_said_to_tell_its_ex
     let night = repository(&[("t/a.t", "print \"1..1\\nok 1\\n\";"), ("test.sh", "prove t\n")]);
     night.mc(&["init", "--dry-run"]).exits(0).says(&["prove -lrv t"]).does_not_say(&["test.sh"]);
 }
+
+#[test]
+fn an_environment_that_is_not_active_is_tried_as_if_it_were_and_named_until_it_is() {
+    let test = "import unittest\nimport helper, pa\nclass T(unittest.TestCase):\n    def test_a(self):\n        \
+                self.assertEqual(helper.ONE, pa.X)\n";
+    let mut night = repository(&[
+        ("pyproject.toml", "[project]\nname = \"pa\"\n"),
+        ("src/pa/__init__.py", "X = 1\n"),
+        ("tests/test_a.py", test),
+        (".gitignore", ".venv/\n__pycache__/\n"),
+    ]);
+    // Installed: another package, and this one from its checkout.
+    night.sh("python3 -m venv --without-pip .venv; cd .venv/lib/python3*/site-packages; echo ONE = 1 > helper.py; echo $HOME/repo/src > pa.pth");
+    let helps = "`. .venv/bin/activate`";
+    night.mc(&["init", "--agent", "true"]).exits(0).says(&[
+        "baseline  passes: 1 passed, 0 failed",
+        ".venv is not active in this shell; everything here is tried as if it were",
+        "          . .venv/bin/activate  # in every shell that `mc` is started from",
+    ]);
+    night.commit("settings");
+    let told = ".venv is not active: stage tests gets the Python of the PATH, and none of the packages in .venv";
+    night.mc(&["doctor"]).says(&["warning  python        .venv is not active", helps]);
+    night.mc(&["verify"]).exits(4).says(&[told, helps]);
+    night.mission(&unit("early", "touch early")).says(&[told, helps]).does_not_say(&["early: landed"]);
+    // As the sentence says.
+    let path = night.sh(". .venv/bin/activate && echo $PATH");
+    let venv = night.repo().join(".venv");
+    night.var("PATH", &path).var("VIRTUAL_ENV", venv.to_str().unwrap());
+    night.mc(&["doctor"]).does_not_say(&["not active"]);
+    let plan = [unit("breaks", "echo X = 2 > src/pa/__init__.py"), unit("good", "echo Y = 2 >> src/pa/__init__.py")];
+    night.mission(&plan.join("\n")).exits(3).does_not_say(&["not active"]);
+    assert_eq!(["breaks", "good"].map(|id| night.unit(id)), ["rejected", "landed"]);
+    assert!(night.reason("breaks").contains("test_a"), "{}", night.reason("breaks"));
+    night.audit();
+    night.without_oracle("a clone by hand is tried without the environment");
+}

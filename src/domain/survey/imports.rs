@@ -84,6 +84,18 @@ pub fn of_direct_url(text: &str) -> Option<PathBuf> {
     Some(PathBuf::from(value["url"].as_str()?.strip_prefix("file://")?))
 }
 
+/// Whether a line starts programs of the Python environment that is active: where none is, it gets others or fails. Tools that make
+/// an environment in each workspace are no such programs.
+#[must_use]
+pub fn needs_active(line: &str) -> bool {
+    let programs = ["python", "python3", "pytest", "coverage", "mypy", "ruff", "bandit"];
+    line.split(['&', ';', '|', '\n']).any(|command| {
+        let words = shlex::split(command).unwrap_or_default();
+        let assigns = |word: &String| word.split_once('=').is_some_and(|(name, _)| !name.contains('/'));
+        words.iter().find(|word| !assigns(word)).is_some_and(|word| programs.contains(&word.as_str()))
+    })
+}
+
 /// Those of `folders` (relative to the top of the repository) that a stage does not take from its own tree, because its line sets
 /// `PYTHONPATH` without them. Runs have them in `PYTHONPATH` by themselves.
 #[must_use]
@@ -164,10 +176,25 @@ mod tests {
         assert!(hidden_by("PYTHONPATH=. pytest", &set(&[""])).is_empty());
     }
 
+    #[test]
+    fn programs_of_the_active_environment_are_found() {
+        for line in [
+            "python3 -m pytest -v",
+            "cd ./a && PYTHONPATH=src:../b/src python3 -m unittest",
+            "pytest",
+            "A=1 ruff check",
+        ] {
+            assert!(needs_active(line), "{line}");
+        }
+        for line in ["uv run pytest", ".venv/bin/python3 -m pytest", "npm test", "echo python3", "poetry run mypy ."] {
+            assert!(!needs_active(line), "{line}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_text_panics(file in ".*", text in "(.|['\"/\n:=$]|PYTHONPATH=|cd )*") {
-            let _ = (of_loader(&file, &text), of_direct_url(&text), hidden_by(&text, &set(&["a"])));
+            let _ = (of_loader(&file, &text), of_direct_url(&text), hidden_by(&text, &set(&["a"])), needs_active(&text));
             let _ = of_pth(Path::new("/s"), &text).count();
         }
     }

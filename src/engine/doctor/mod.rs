@@ -102,6 +102,9 @@ fn imports(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
         (None, Some(told)) => checks.push(Check::ok("imports", told)),
         (None, None) => {}
     }
+    if let Some((what, help)) = imports.asleep(settings) {
+        checks.push(Check::warning("python", what, help));
+    }
 }
 
 /// Repository, settings and state directory, as far as they can be had; what cannot is a problem.

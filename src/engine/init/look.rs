@@ -108,8 +108,10 @@ impl<'a> Programs<'a> {
         if let Some(known) = self.modules.get(module) {
             return *known;
         }
+        let path = self.env.var("PATH").unwrap_or(OsStr::new(""));
+        let Some(python) = machine::find_program("python3", path, self.cwd) else { return false };
         // From the root, so that a folder of this name in the repository is not taken for it.
-        let ask = CommandLine::new("python3").args(["-c", &format!("import {module}")]).cwd("/");
+        let ask = CommandLine::new(python).args(["-c", &format!("import {module}")]).cwd("/");
         let there = ask.deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await.is_ok_and(|o| o.success());
         self.modules.insert(module, there);
         there

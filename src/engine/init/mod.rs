@@ -15,9 +15,11 @@ use crate::adapters::files;
 use crate::adapters::git::Git;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::host::command::ChildGuard;
+use crate::adapters::python::{activated, inactive};
 use crate::adapters::store::place::StateDir;
 use crate::config::propose::{Draft, Use};
 use crate::config::{FILE_NAME, Inputs, Layers, Settings};
+use crate::domain::survey::imports::needs_active;
 use crate::domain::survey::{Need, Survey, network, sample, survey};
 use crate::domain::values::Tip;
 use crate::domain::verify::StageOutcome;
@@ -49,6 +51,8 @@ pub struct Proposal {
     pub notes: Vec<String>,
     /// Text of the backlog to be written; absent when there is one.
     pub backlog: Option<String>,
+    /// The virtual environment of the work tree that has to be activated first, where it is not active.
+    pub venv: Option<&'static str>,
     facts: SourceFacts,
     env: Environment,
     state: StateDir,
@@ -77,6 +81,12 @@ pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError
     let (branch, head) = target(&source).await?;
     let files = look::files(&source, &facts, &head.commit).await?;
     let survey = survey(&files);
+    let venv = inactive(&env, &facts.toplevel).filter(|_| survey.stages.iter().any(|stage| needs_active(&stage.run)));
+    // What is proposed is what works once it is active.
+    let env = match venv {
+        Some(name) => activated(env, &facts.toplevel.join(name)),
+        None => env,
+    };
     let mut programs = look::Programs::of(&env, &facts.toplevel);
     let (agents, mut notes) = look::agents(wish.agent.as_deref(), &programs);
     let (mut stages, mut setups) = (Vec::new(), Vec::new());
@@ -115,10 +125,16 @@ pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError
         agents,
     };
     notes.extend(survey.notes.iter().cloned());
+    notes.extend(venv.map(|name| {
+        format!(
+            "{name} is not active in this shell; everything here is tried as if it were. Activate it (`. {name}/bin/activate`) before `mc \
+             mission start`, `mc verify` and `mc doctor`, or they get another Python"
+        )
+    }));
     let there = files.paths.contains("BACKLOG.md") || taken(&facts.toplevel.join("BACKLOG.md"));
     let lines: Vec<&str> = survey.stages.iter().map(|stage| stage.run.as_str()).collect();
     let backlog = (!there).then(|| sample::backlog(wish.objective.as_deref(), &lines));
-    Ok(Proposal { survey, draft, head, notes, backlog, facts, env, state })
+    Ok(Proposal { survey, draft, head, notes, backlog, venv, facts, env, state })
 }
 
 fn used(lacking: Option<Need>) -> Use {
