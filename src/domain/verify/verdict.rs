@@ -246,13 +246,15 @@ fn numbers(delta: &Delta, wanted: impl Fn(&MetricChange) -> bool) -> Vec<String>
 /// A heading and names, as many as may be; `unnamed` more are known by their count only.
 fn listed(heading: String, names: &[String], unnamed: u64) -> String {
     let mut line = heading;
-    let mut rest = unnamed;
-    for (nth, name) in names.iter().enumerate() {
-        let name = clean(name, NAME_LIMIT);
+    let mut rest = unnamed + names.len() as u64;
+    // Many may have one name, as those of TAP that have none.
+    for (nth, alike) in names.chunk_by(|one, other| one == other).enumerate() {
+        let times = if alike.len() > 1 { format!(" ({} of this name)", alike.len()) } else { String::new() };
+        let name = clean(&alike[0], NAME_LIMIT) + &times;
         if nth == NAMES_LIMIT || line.len() + name.len() > LINE_LIMIT - 32 {
-            rest += (names.len() - nth) as u64;
             break;
         }
+        rest -= alike.len() as u64;
         line.push_str(if nth == 0 { ": " } else { ", " });
         line.push_str(&name);
     }

@@ -236,3 +236,10 @@ proptest! {
         prop_assert!(allowed.verdict != Verdict::Hurt);
     }
 }
+
+#[test]
+fn names_that_many_tests_have_are_listed_once() {
+    let names = ["a", "a", "a", "b"].map(str::to_owned);
+    assert_eq!(listed("4 tests disappeared".to_owned(), &names, 0), "4 tests disappeared: a (3 of this name), b");
+    assert_eq!(listed("x".to_owned(), &names, 2), "x: a (3 of this name), b, … and 2 more");
+}
