@@ -232,6 +232,10 @@ pub fn read_as(stage: &StageResult) -> String {
         }
         _ if stage.after_build.is_some() => stage.why(),
         (None, Format::Exit | Format::Auto) if stage.kind == StageKind::Metric => "no number".to_owned(),
+        (None, Format::Exit | Format::Auto) if stage.counted.is_some_and(|n| n > 0) => format!(
+            "exit code and a count: {} passed and none is named; let the runner name each test",
+            count(stage.counted.unwrap_or(0), "test")
+        ),
         (None, Format::Exit | Format::Auto) => "exit code only: name a format or reports to see tests".to_owned(),
         (None, format) => format!("read as {}: nothing found", format.word()),
     }

@@ -317,6 +317,10 @@ fn a_stage_without_tests_says_how_to_see_them_and_what_it_printed() {
     let night = Night::new();
     night.settings("echo looks good", "");
     verify(&night, &[]).exits(0).says(&["exit code only: name a format or reports to see tests"]);
+    // What counts its tests needs no other format but other words of its runner.
+    night.settings("printf '============================= test session starts ==============================\\ncollected 2 items\\n\\ntest_a.py ..                                                             [100%%]\\n\\n============================== 2 passed in 0.01s ===============================\\n'", "");
+    let told = "exit code and a count: 2 tests passed and none is named; let the runner name each test";
+    verify(&night, &[]).exits(0).says(&[told]);
     night.settings("printf 'it is \\033[31mred\\n'; exit 3", "");
     verify(&night, &[]).exits(4).says(&["exit code 3", "| it is red", "output: "]);
     // Red before and after by exit code only: nothing to judge.
