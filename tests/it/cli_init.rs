@@ -321,8 +321,12 @@ fn p7_tests_that_are_not_named_are_said_to_be_so() {
     let told = "stage tests tells its exit code only: tests that disappear or are skipped go unseen";
     let night = repository(&[("Makefile", "test:\n")], &[("make", "echo '2 passing'")]);
     night.mc(&["init"]).exits(0).says(&["baseline  passes", told]);
+    let count = "echo '=== test session starts ==='; echo 'a.py ..  [100%]'; echo; echo '=== 2 passed in 0.01s ==='";
+    let night = repository(&[("Makefile", "test:\n")], &[("make", count)]);
+    let counts = "stage tests counts its tests and names none: one in the place of another goes unseen";
+    night.mc(&["init"]).exits(0).says(&[counts]).does_not_say(&["exit code only"]);
     let night = repository(&[("Makefile", "test:\n")], &[("make", TAP)]);
-    night.mc(&["init"]).exits(0).does_not_say(&["exit code only"]);
+    night.mc(&["init"]).exits(0).does_not_say(&["exit code only", "counts its tests"]);
 }
 
 #[test]

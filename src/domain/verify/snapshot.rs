@@ -149,12 +149,13 @@ impl StageResult {
     #[must_use]
     pub fn exit_only(&self) -> Option<String> {
         let only = self.format.is_none_or(|format| format == Format::Exit) && self.tests.is_none();
-        (only && self.kind == StageKind::Tests).then(|| {
-            format!(
-                "stage {} tells its exit code only: tests that disappear or are skipped go unseen",
-                printable(&self.name)
-            )
-        })
+        let seen = match self.counted {
+            Some(1..) => {
+                "counts its tests and names none: one in the place of another goes unseen; let the runner name each"
+            }
+            _ => "tells its exit code only: tests that disappear or are skipped go unseen",
+        };
+        (only && self.kind == StageKind::Tests).then(|| format!("stage {} {seen}", printable(&self.name)))
     }
 
     /// That it passed without a single test, although it is there for tests.
