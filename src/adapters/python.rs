@@ -24,13 +24,14 @@ pub fn imports(env: &Environment) -> BTreeSet<Import> {
     found
 }
 
-/// A virtual environment at the top of a work tree that is there and not active: neither named by `VIRTUAL_ENV` nor on the `PATH`,
-/// and no other one is.
+/// A virtual environment at the top of a work tree that is there and not active: `VIRTUAL_ENV` names none, and the first `python3` of
+/// the `PATH` is of none.
 #[must_use]
 pub fn inactive(env: &Environment, top: &Path) -> Option<&'static str> {
-    let folders: Vec<PathBuf> = env.var("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
-    let active = |folder: &PathBuf| folder.parent().is_some_and(|prefix| prefix.join("pyvenv.cfg").is_file());
-    if env.var("VIRTUAL_ENV").is_some() || folders.iter().any(active) {
+    let mut folders = env.var("PATH").into_iter().flat_map(std::env::split_paths);
+    let python = folders.find(|folder| folder.join("python3").is_file());
+    let active = python.as_deref().and_then(Path::parent).is_some_and(|prefix| prefix.join("pyvenv.cfg").is_file());
+    if active || env.var("VIRTUAL_ENV").is_some() {
         return None;
     }
     let whole =
