@@ -51,6 +51,7 @@ mod mission_hostile;
 mod mission_imports;
 mod mission_leftovers;
 mod mission_lfs;
+mod mission_limits;
 mod mission_links;
 mod mission_odd_files;
 mod mission_owner;

@@ -5,6 +5,7 @@ use super::fence::Fence;
 use super::left_alone::Watch;
 use super::oracle::{self, Scene};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Number of the user and group without special rights.
-const NOBODY: u32 = 65_534;
+pub const NOBODY: u32 = 65_534;
 
 /// One test per `tests/*.sh`: exit code, or skipped when it prints SKIP.
 pub const RUNNER: &str = r##"
@@ -37,6 +38,7 @@ pub struct Night {
     vars: Vec<(String, String)>,
     ordinary: bool,
     fence: Fence,
+    group: Option<PathBuf>,
     watch: Watch,
 }
 
@@ -109,7 +111,8 @@ impl Night {
 
     fn made(ordinary: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let night = Self { home, vars: Vec::new(), ordinary, fence: Fence::default(), watch: Watch::default() };
+        let night =
+            Self { home, vars: Vec::new(), ordinary, fence: Fence::default(), group: None, watch: Watch::default() };
         std::fs::create_dir_all(night.repo()).unwrap();
         if ordinary {
             std::fs::copy(env!("CARGO_BIN_EXE_mc"), night.home().join("mc")).unwrap();
@@ -126,6 +129,12 @@ impl Night {
     /// With this fence around what runs.
     pub fn within(mut self, fence: Fence) -> Self {
         self.fence = fence;
+        self
+    }
+
+    /// Starts everything from now on in this cgroup.
+    pub fn in_group(&mut self, group: &Path) -> &mut Self {
+        self.group = Some(group.to_owned());
         self
     }
 
@@ -216,15 +225,20 @@ impl Night {
     }
 
     fn command(&self, program: impl AsRef<Path>, dir: &Path) -> Command {
-        let mut command = match self.ordinary {
-            false => Command::new(program.as_ref()),
-            true => {
-                let mut command = Command::new("setpriv");
-                let user = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".to_owned()];
-                command.args(user).arg(program.as_ref());
-                command
-            }
-        };
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(group) = &self.group {
+            // `0` is whoever writes it.
+            words.extend(["sh", "-ec", "echo 0 >\"$0\"/cgroup.procs; exec \"$@\""].map(OsString::from));
+            words.push(group.into());
+        }
+        if self.ordinary {
+            let user = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".to_owned()];
+            words.push("setpriv".into());
+            words.extend(user.map(OsString::from));
+        }
+        words.push(program.as_ref().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         command
             .current_dir(dir)
             .env_clear()

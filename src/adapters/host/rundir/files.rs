@@ -143,7 +143,9 @@ pub fn settings_text(spec: &RunSpec) -> Result<String, RunError> {
 pub fn trial_text(isolation: Isolation, mounts: &[Mount], fence: Option<&Fence>) -> Result<String, RunError> {
     let lines: Result<String, RunError> = mounts.iter().map(Mount::line).collect();
     let fence = fence.map(Fence::lines).transpose()?.unwrap_or_default();
-    Ok(format!("isolation {}\ncookie trial\n{}{fence}end\n", isolation.word(), lines?))
+    // Its groups are its own, as those of a run are.
+    let cookie = format!("trial-{:016x}", fastrand::u64(..));
+    Ok(format!("isolation {}\ncookie {cookie}\n{}{fence}end\n", isolation.word(), lines?))
 }
 
 /// How often the supervisor counts: each time costs a process, and 64 agents at a time are not rare. A search samples

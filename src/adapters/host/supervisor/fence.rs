@@ -175,7 +175,7 @@ fn topmost<'t>(table: &'t [u8]) -> BTreeMap<PathBuf, &'t [u8]> {
 }
 
 /// Spaces and the like are written as `\ooo` in the table of mounts.
-fn unescape(text: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text);
     while let Some((first, tail)) = rest.split_first() {
         let octal = tail.get(..3).filter(|_| *first == b'\\');

@@ -13,6 +13,7 @@ mod namespace;
 mod program;
 mod watch;
 
+pub use limits::{abandoned, forget, remove_abandoned};
 pub use mounts::MOUNTED;
 
 use crate::adapters::host::probe::Isolation;

@@ -83,7 +83,7 @@ pub(super) fn try_out(file: &Path) -> Result<u8, String> {
     }
     let status = child.wait().map_err(|e| format!("wait for pid 1: {e}"))?;
     if let Some(fence) = settings.fence {
-        limits::leave(&fence.caps, &settings.cookie);
+        let _ = limits::leave(&fence.caps, &settings.cookie);
     }
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
 }

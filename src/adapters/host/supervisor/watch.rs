@@ -74,8 +74,9 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
         let _ = rustix::stdio::dup2_stdout(nobody);
     }
     let (status, own_reason) = watched.until_the_end()?;
-    if let Some(fence) = &settings.fence {
-        limits::leave(&fence.caps, &settings.cookie);
+    let starved = settings.fence.map_or(0, |fence| limits::leave(&fence.caps, &settings.cookie));
+    if starved > 0 {
+        tell_of_memory(dir, starved);
     }
     let code = Ending::told(status.code(), status.signal()).map(Ending::number);
     let reason = read_untrusted(&dir.join("reason"), SMALL).unwrap_or_default();
@@ -176,6 +177,17 @@ impl<'a> Watched<'a> {
         let _ = poll(&mut [PollFd::new(&self.ended, PollFlags::IN)], Some(&limit));
         self.child.try_wait().map_err(|e| format!("wait for pid 1: {e}"))
     }
+}
+
+/// Says at the end of the log what no program could: whoever is killed for want of memory only knows the signal.
+fn tell_of_memory(dir: &Path, killed: u64) {
+    let processes = if killed == 1 { "a process".to_owned() } else { format!("{killed} processes") };
+    let text = format!(
+        "\nmc: the kernel ended {processes} of this run, which used more memory than [sandbox] max_memory allows\n"
+    );
+    let log = nofollow::open(&dir.join("out.log"), OFlags::WRONLY | OFlags::APPEND, Mode::empty());
+    // What was said of it is no reason to lose the record of the end.
+    let _ = log.map(File::from).and_then(|mut log| log.write_all(text.as_bytes()));
 }
 
 /// It is there whole or not at all, and nothing is written through a link that somebody put there.
