@@ -14,14 +14,21 @@ pub(super) async fn clean(context: &Context, args: &Clean) -> Result<u8, CliErro
         .map_err(|what| CliError::usage(format!("--older-than {what}"), "for example --older-than 30d"))?;
     let retention = Retention { keep: args.keep, older_than, unlanded: args.unlanded };
     let site = context.site().await?;
-    let found = clean::look(&site, retention).await?;
+    let mut found = clean::look(&site, retention).await?;
     let json = context.global.json;
     if args.dry_run || found.nothing() {
+        if !args.dry_run {
+            clean::remove_groups(&mut found);
+        }
         if json {
             output::json(&body(&found, false));
-        } else {
-            tell(&found);
-            output::line(if found.nothing() { "nothing to take away" } else { "nothing was changed" });
+            return Ok(0);
+        }
+        tell(&found);
+        if found.nothing() && found.groups.is_empty() {
+            output::line("nothing to take away");
+        } else if args.dry_run {
+            output::line("nothing was changed");
         }
         return Ok(0);
     }
@@ -83,6 +90,10 @@ fn tell(rubbish: &Rubbish) {
         let slots = count(rubbish.slots.len() as u64, "workspace");
         output::line(&format!("{slots} that nobody uses, {}", size(rubbish.slot_bytes)));
     }
+    if !rubbish.groups.is_empty() {
+        let groups = count(rubbish.groups.len() as u64, "cgroup");
+        output::line(&format!("{groups} of runs whose supervisor was killed"));
+    }
 }
 
 fn body(rubbish: &Rubbish, deleted: bool) -> Value {
@@ -104,6 +115,7 @@ fn body(rubbish: &Rubbish, deleted: bool) -> Value {
         "snapshots": rubbish.snapshots.len(),
         "verifications": rubbish.verifications,
         "slots": rubbish.slots,
+        "groups": rubbish.groups,
         "bytes": rubbish.bytes(),
     })
 }

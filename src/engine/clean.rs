@@ -14,6 +14,7 @@ use super::verify::verify_runs;
 use super::views;
 use crate::adapters::git::Git;
 use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::supervisor;
 use crate::adapters::store::Store;
 use crate::adapters::workspace::disk::remove_any;
 use crate::adapters::workspace::space::SlotInfo;
@@ -80,6 +81,8 @@ pub struct Rubbish {
     pub slots: Vec<u32>,
     /// Size of these workspaces.
     pub slot_bytes: u64,
+    /// Groups that limited runs whose supervisor was killed (cgroups(7)), of whatever repository: nobody is in them.
+    pub groups: Vec<PathBuf>,
 }
 
 impl Rubbish {
@@ -111,7 +114,7 @@ pub async fn look(site: &Site, retention: Retention) -> Result<Rubbish, EngineEr
 }
 
 async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> Result<Rubbish, EngineError> {
-    let mut rubbish = Rubbish::default();
+    let mut rubbish = Rubbish { groups: supervisor::abandoned(), ..Rubbish::default() };
     let before = clock::now().saturating_sub(Millis::try_from(retention.older_than.as_millis()).unwrap_or(Millis::MAX));
     let green = views::green(site).await?.tip;
     let (mut needed, mut unfinished, mut ended) = (BTreeSet::new(), false, Vec::new());
@@ -237,6 +240,11 @@ fn names(history: &History) -> BTreeSet<SnapshotKey> {
     keys
 }
 
+/// Takes the groups away, which belong to no repository; those that somebody came into are not among them afterwards.
+pub fn remove_groups(rubbish: &mut Rubbish) {
+    rubbish.groups.retain(|group| supervisor::remove_abandoned(group));
+}
+
 /// Takes it away: recorded first, then files, snapshots and workspaces, then refs. What was added since is left.
 ///
 /// # Errors
@@ -248,7 +256,7 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
     let mut tenure = ownership::begin(site, None, Act::Other).await?;
     let git = tenure.source(site);
     let store = &mut tenure.store;
-    let rubbish = found(site, &git, store, retention).await?;
+    let mut rubbish = found(site, &git, store, retention).await?;
     for left in rubbish.missions.iter().filter(|left| !left.nothing()) {
         let (refs, snapshots) = (left.refs.clone(), left.snapshots.clone());
         let last = store.rows(Some(&left.mission), 0)?.last().map_or(0, |row| row.at);
@@ -263,6 +271,7 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
         }
     }
     store.snapshots_delete(&rubbish.snapshots)?;
+    remove_groups(&mut rubbish);
     if !rubbish.slots.is_empty() {
         views::prune(site).await?;
     }

@@ -13,7 +13,7 @@ use super::support::fence::Fence;
 use super::support::night::{NOBODY, Night, unit};
 use std::fs;
 use std::os::unix::fs::chown;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Takes so many MiB, starts so many processes; limits that are between those of `LINES`.
 const HOG: &str = "import sys\nbytearray(int(sys.argv[1]) << 20)\n";
@@ -131,4 +131,50 @@ fn p10_limits_hold_in_groups_of_version_2_and_the_report_says_why_a_run_ended() 
         assert_eq!(slice.groups(), Vec::<String>::new());
         night.green_verifies("sh run.sh");
     }
+}
+
+#[test]
+fn p4_a_group_whose_supervisor_was_killed_goes_with_the_resume() {
+    let slice = Slice::new(None);
+    let mut night = Night::new().within(Fence::Folders(&["counted"]));
+    night.sh("mkdir ~/counted");
+    limited(&night, "");
+    if night.mc(&["doctor"]).text().contains("does not hold") {
+        eprintln!("SKIPPED: no cgroup can be made here, so none is left by a killed supervisor");
+        return;
+    }
+    if let Some(slice) = &slice {
+        night.in_group(&slice.scope());
+    }
+    let script = "touch ~/counted/begun; test -e ~/counted/again || sleep 600; touch a";
+    let plan = night.plan(&unit("a", script));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/counted/begun");
+    let run = night.sh(&format!("dirname $(find {}/runs -name start -path '*/a/1/*')", night.state().display()));
+    let cookie = night.sh(&format!("sed -n 's/^cookie //p' {run}/run"));
+    let group = || night.sh(&format!("find /sys/fs/cgroup -name mc-run-{cookie}"));
+    let place = Path::new(group().lines().next().unwrap_or_default()).parent().unwrap().to_owned();
+    assert!(place.is_dir(), "the run is in a group of its own");
+    engine.signal("KILL");
+    engine.wait();
+    let supervisor = fs::read_to_string(Path::new(&run).join("start")).unwrap();
+    let supervisor: i32 = supervisor.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    let supervisor = rustix::process::Pid::from_raw(supervisor).unwrap();
+    rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
+    assert!(!group().is_empty(), "nobody removes it when everybody is killed");
+    night.sh("touch ~/counted/again");
+    night.mc(&["mission", "resume"]).exits(0);
+    assert_eq!(group(), "");
+    // Of what nobody knows any more, the age tells. Other tests may be faster.
+    let stray = |age: &str| {
+        let stray = place.join(format!("mc-run-stray-{:08x}", fastrand::u32(..)));
+        fs::create_dir(&stray).unwrap();
+        night.sh(&format!("touch -d '{age} ago' {}", stray.display()));
+        stray
+    };
+    let (old, young) = (stray("2 minutes"), stray("1 second"));
+    night.mc(&["clean"]).exits(0);
+    assert!(!old.exists() && young.exists());
+    fs::remove_dir(young).unwrap();
+    night.green_verifies("sh run.sh");
 }

@@ -6,6 +6,7 @@
 use crate::adapters::host::contain::{self, Sought};
 use crate::adapters::host::procfs::{self, Identity};
 use crate::adapters::host::rundir::{Run, Start};
+use crate::adapters::host::supervisor;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::fmt;
@@ -74,6 +75,13 @@ impl Run {
         // Without a look there is no proof: what may live is named.
         ended.unwrap_or(KillProof { method: Method::Search, survivors: supposed, killed: 0 })
     }
+
+    /// Removes what limited it, where its supervisor had no time to: before it recorded the end.
+    pub(super) fn forget_groups(&self) {
+        if let Some(fence) = self.settings().fence.as_ref().filter(|_| !self.dir().join("exit").exists()) {
+            supervisor::forget(&fence.caps, &self.settings().cookie);
+        }
+    }
 }
 
 /// Ends what may still run of a run directory whose files are gone: its supervisor, known by its arguments, all that
@@ -93,6 +101,12 @@ pub async fn end_traceless(dir: &Path, root: PathBuf) -> KillProof {
 }
 
 fn end_blocking(run: &Run) -> KillProof {
+    let proof = end_any(run);
+    run.forget_groups();
+    proof
+}
+
+fn end_any(run: &Run) -> KillProof {
     if let Some(start) = run.start() {
         return end_started(run, start, 0);
     }

@@ -328,7 +328,11 @@ fn find_blocking(dir: &Path) -> Found {
         (None, true, false) => Found::Starting(run),
         (None, false, _) => {
             forget_command(&dir);
-            if run.lives() { Found::HalfDead(run) } else { Found::Gone }
+            if run.lives() {
+                return Found::HalfDead(run);
+            }
+            run.forget_groups();
+            Found::Gone
         }
     }
 }
