@@ -125,6 +125,13 @@ fn p6_nobody_undoes_the_fence() {
             "for f in /proc/1/fd/*; do grep -r secret $f/ 2>/dev/null && exit; done; exit 1".to_owned(),
             "grep secret /proc/1/root$HOME/.ssh/id".to_owned(),
             "echo 1 >/proc/sys/kernel/printk".to_owned(),
+            "echo 1 >/dev/.proc/sys/kernel/printk".to_owned(),
+            "mount -o remount,rw,bind /dev/.proc && echo 1 >/dev/.proc/sys/kernel/printk".to_owned(),
+            "mount -o remount,rw /dev/.proc && echo 1 >/dev/.proc/sys/kernel/printk".to_owned(),
+            "unshare --pid --fork --mount sh -c 'mount -t proc proc /mnt || mount -t proc -o ro proc /mnt; mount -o remount,rw /mnt; mount -o remount,rw,bind /mnt; echo 1 >/mnt/sys/kernel/printk'"
+                .to_owned(),
+            "unshare --user --map-root-user --pid --fork --mount sh -c 'mount -t proc -o ro proc /mnt; mount -o remount,rw /mnt; mount -o remount,rw,bind /mnt; echo 1 >/mnt/sys/kernel/printk'"
+                .to_owned(),
             "ls /dev/vda* /dev/sda* /dev/nvme*n1 | grep -q . && for d in /dev/vda /dev/sda /dev/nvme0n1; do dd if=$d of=/dev/null count=1 && exit; done; exit 1"
                 .to_owned(),
         ];

@@ -109,7 +109,10 @@ pub async fn probe(wanted: Wanted, program: &Path) -> Result<Isolation, ProbeErr
 }
 
 /// Whether a namespace of that flavour can be made here, or what was said against it.
-async fn works(flavour: Flavour, program: &Path) -> Result<Result<(), String>, CommandError> {
+///
+/// # Errors
+/// [`CommandError`] when the probing command could not be run at all.
+pub async fn works(flavour: Flavour, program: &Path) -> Result<Result<(), String>, CommandError> {
     let isolation = Isolation::PidNamespace(flavour);
     let command = match isolation.is_ours() {
         true => CommandLine::new(program).args([supervisor::FLAG, isolation.word(), "probe"]),

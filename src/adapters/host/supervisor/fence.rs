@@ -27,6 +27,9 @@ const SHARED: &CStr = c"mode=1777";
 /// Where the devices are. Closed, it keeps the links that programs expect in it.
 const DEVICES: &str = "/dev";
 
+/// A `/proc` of which everything is seen and nothing can be written, in a closed `/dev`.
+const WHOLE: &str = "/dev/.proc";
+
 /// Those links, with where they lead to (as systemd and container engines make them).
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
@@ -117,9 +120,13 @@ fn terminals() {
     }
 }
 
-/// Makes read-only what of `/proc` root could change the machine with. No other `/proc` can be mounted from then on: the kernel
-/// wants one to be seen whole for that (mount_namespaces(7)).
+/// Makes read-only what of `/proc` root could change the machine with. For any other `/proc` the kernel wants one to be seen whole
+/// (mount_namespaces(7)): there is one that is read-only, and so is whatever is mounted because of it.
 pub(super) fn protect_machine() -> Result<(), String> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+    if Path::new(WHOLE).exists() {
+        mount("proc", WHOLE, "proc", flags, None).map_err(|e| format!("mount {WHOLE}: {e}"))?;
+    }
     let there = OF_THE_MACHINE.map(Path::new).into_iter().filter(|path| path.exists());
     for path in there {
         put(copy(path, path)?)?;
@@ -203,6 +210,8 @@ fn skip_absent((e, what): (Errno, String)) -> Result<(), String> {
 fn close(path: &Path) -> Result<(), String> {
     empty(path, CLOSED)?;
     if path == Path::new(DEVICES) {
+        let made = DirBuilder::new().mode(0o755).create(WHOLE);
+        made.map_err(|e| format!("make {WHOLE}: {e}"))?;
         for (name, target) in LINKS {
             symlink(target, path.join(name)).map_err(|e| format!("make {name} in {}: {e}", path.display()))?;
         }

@@ -5,6 +5,7 @@ use crate::adapters::files::read_untrusted;
 use crate::adapters::host::probe::{Flavour, Isolation};
 use crate::adapters::host::rundir::{SMALL, Settings, parse_settings};
 use crate::domain::ending::Ending;
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, setsid, wait};
 use rustix::thread::{
@@ -65,9 +66,15 @@ pub(super) fn settle(mounts: impl FnOnce() -> Result<(), String>) -> Result<(), 
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| format!("tie pid 1 to its supervisor: {e}"))?;
     leave(UnshareFlags::NEWNS, "make a mount namespace")?;
     let failed = |e| format!("mount /proc: {e}");
+    let own = |more| {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | more;
+        mount("proc", "/proc", "proc", flags, None)
+    };
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).map_err(failed)?;
-    mount("proc", "/proc", "proc", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)
+    // Inside of a fence of root only one that is read-only may be had.
+    own(MountFlags::empty())
+        .or_else(|e| if e == Errno::PERM { own(MountFlags::RDONLY) } else { Err(e) })
         .map_err(failed)?;
     mounts()?;
     // Kernels before 4.3 have no such set, and no run of ours then.
