@@ -185,7 +185,9 @@ impl Tree {
         // `0` is whoever writes it.
         let joined = limited.and_then(|()| make(&inner)).and_then(|()| set(&inner.join("cgroup.procs"), "0")).is_ok();
         if !joined {
-            let _ = remove(group);
+            // Nobody is in what was just made; on another file system it has no file that says so.
+            let _ = fs::remove_dir(&inner);
+            let _ = fs::remove_dir(group);
         }
         joined
     }
