@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may panic")]
 
 use mission_control::domain::mission::{
-    AttemptReport, Command, Event, Ground, Integration, JOURNAL_FORMAT, LandResult, Noticed, Policy, Record, RunEnd,
-    State, Verification, decide,
+    AttemptReport, Command, DecidedBy, Event, Ground, Integration, JOURNAL_FORMAT, LandResult, Noticed, Policy, Record,
+    RunEnd, State, Verification, decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
@@ -44,6 +44,7 @@ fn summary() -> Summary {
 pub fn first(units: Vec<UnitSpec>) -> Record {
     Record::MissionStarted {
         format: JOURNAL_FORMAT,
+        decided_by: DecidedBy::this("test"),
         mission: MissionId::new("mbench").unwrap(),
         at: 1_000,
         objective: "bench".to_owned(),

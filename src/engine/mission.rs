@@ -13,7 +13,9 @@ use super::{collecting, plans, views};
 use crate::adapters::clock::{self, EngineClock, new_mission_id};
 use crate::adapters::store::Store;
 use crate::config::Settings;
-use crate::domain::mission::{Budget, Event, JOURNAL_FORMAT, MissionOutcome, Policy, Record, State, StopLevel, Usd};
+use crate::domain::mission::{
+    Budget, DecidedBy, Event, JOURNAL_FORMAT, MissionOutcome, Policy, Record, State, StopLevel, Usd,
+};
 use crate::domain::values::{Millis, MissionId};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -68,6 +70,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     };
     let first = Record::MissionStarted {
         format: JOURNAL_FORMAT,
+        decided_by: DecidedBy::this(env!("CARGO_PKG_VERSION")),
         mission: mission.clone(),
         at: clock.now(),
         objective: effective.settings.target.objective.clone(),

@@ -12,7 +12,8 @@ mod turns;
 pub mod world;
 
 use crate::domain::mission::{
-    Command, Event, JOURNAL_FORMAT, MergeSource, Policy, Record, RejectClass, State, StopLevel, UnitState, decide,
+    Command, DecidedBy, Event, JOURNAL_FORMAT, MergeSource, Policy, Record, RejectClass, State, StopLevel, UnitState,
+    decide,
 };
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, MissionId, TreeId, UnitId};
@@ -348,6 +349,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
 fn start_record(policy: &Policy, units: &[UnitSpec]) -> Record {
     Record::MissionStarted {
         format: JOURNAL_FORMAT,
+        decided_by: DecidedBy::this("test"),
         mission: MissionId::new("simulated").unwrap_or_else(|e| unreachable!("{e}")),
         at: 0,
         objective: "a simulated mission".to_owned(),

@@ -5,7 +5,7 @@ use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::environment::Environment;
 use mission_control::adapters::store::place::StateDir;
 use mission_control::adapters::store::{Entry, Store};
-use mission_control::domain::mission::{JOURNAL_FORMAT, MergeSource, Record};
+use mission_control::domain::mission::{DecidedBy, JOURNAL_FORMAT, MergeSource, Record};
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{LandingId, MissionId, Tip, TreeId, UnitId};
@@ -37,6 +37,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
     let records = [
         Record::MissionStarted {
             format: JOURNAL_FORMAT,
+            decided_by: DecidedBy::this("test"),
             mission: MissionId::new("m1").unwrap(),
             at: 0,
             objective: String::new(),

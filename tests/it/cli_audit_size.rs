@@ -4,7 +4,7 @@
 use super::support::night::{Night, unit};
 use mission_control::adapters::store::Entry;
 use mission_control::domain::mission::{
-    AttemptClass, AttemptReport, JOURNAL_FORMAT, MergeSource, NextMove, Record, RunEnd,
+    AttemptClass, AttemptReport, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record, RunEnd,
 };
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
@@ -90,6 +90,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
     let mut records = vec![
         Record::MissionStarted {
             format: JOURNAL_FORMAT,
+            decided_by: DecidedBy::this("test"),
             mission: MissionId::new(MISSION).unwrap(),
             at,
             objective: String::new(),

@@ -158,10 +158,28 @@ fn lies_about_outcomes(told: &Told) {
         let ended = find(rows, "attempt-ended", "it cannot be");
         ended.body["next"] = json!({"fail": {"reason": "the machine was at fault"}});
     });
-    told.is_found("what followed from an attempt", "its report leads to failed");
+    told.is_found("what followed from an attempt", "its report leads to the same in other words");
 
     told.rewrite(|rows| swap(find(rows, "rejected", "breaks"), "passed before", "was slow before"));
     told.is_found("reasons of a refusal", "the snapshots give other reasons");
+
+    // What another version of the rules decided, or told in its words, is not called broken.
+    for (by, words) in [
+        (json!({"rules": 7, "mc": "9.0.0"}), "decided by rules 7; this mc has rules 1"),
+        (json!({"rules": 1, "mc": "9.0.0"}), "told in the words of mc 9.0.0"),
+    ] {
+        told.rewrite(|rows| {
+            find(rows, "mission-started", "").body["decided_by"] = by;
+            swap(find(rows, "rejected", "breaks"), "passed before", "was slow before");
+        });
+        let (_, proof) = told.proof();
+        let refused = |claim: &&Value| claim["claim"].as_str().unwrap().starts_with("breaks attempt");
+        let why: Vec<String> = claims(&proof).iter().filter(refused).map(|claim| claim["why"].to_string()).collect();
+        assert!(why.iter().any(|why| why.contains(words)), "{why:?}");
+        let told_so = why.iter().any(|why| why.contains("the snapshots give"));
+        assert!(!told_so, "{why:?}");
+        told.put_back();
+    }
 
     told.rewrite(|rows| {
         for row in rows.iter_mut().filter(|row| row.body["unit"] == "agent" && row.kind == "attempt-ended") {

@@ -2,7 +2,8 @@
 
 use super::super::event::{AcceptBefore, Ground};
 use super::super::{
-    Claim, Command, Event, Integration, JOURNAL_FORMAT, LandResult, Noticed, RunEnd, UnitState, Verification, decide,
+    Claim, Command, DecidedBy, Event, Integration, JOURNAL_FORMAT, LandResult, Noticed, RunEnd, UnitState,
+    Verification, decide,
 };
 use super::*;
 use crate::domain::values::{CommitId, MissionId, TreeId, UnitId};
@@ -41,6 +42,7 @@ impl Play {
     fn new(unit: UnitSpec) -> Self {
         let first = Record::MissionStarted {
             format: JOURNAL_FORMAT,
+            decided_by: DecidedBy::this("test"),
             mission: MissionId::new("m1").unwrap(),
             at: 0,
             objective: String::new(),

@@ -66,7 +66,7 @@ pub use evidence::{
 };
 pub use parts::{Attempt, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState};
 pub use policy::Policy;
-pub use record::{AttemptClass, Intake, JOURNAL_FORMAT, NextMove, Record, RejectClass};
+pub use record::{AttemptClass, DecidedBy, Intake, JOURNAL_FORMAT, NextMove, RULES, Record, RejectClass};
 pub use replay::ReplayError;
 pub use said::Said;
 pub use state::State;

@@ -22,6 +22,27 @@ use std::sync::Arc;
 /// The format of the journals that this version writes and reads. Format 1 was never released.
 pub const JOURNAL_FORMAT: u32 = 2;
 
+/// Version of the rules by which this `mc` decides: what an attempt's end means, what a change is judged to be, what follows. It
+/// is raised when a rule decides otherwise on the same facts; the sentences that tell a decision may change without.
+pub const RULES: u32 = 1;
+
+/// Whose rules and words a mission's records are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedBy {
+    /// The [`RULES`] it was decided by.
+    pub rules: u32,
+    /// The version of `mc`, whose sentences the records have.
+    pub mc: String,
+}
+
+impl DecidedBy {
+    /// The rules of this program, which has this version.
+    #[must_use]
+    pub fn this(mc: &str) -> Self {
+        Self { rules: RULES, mc: mc.to_owned() }
+    }
+}
+
 /// One durable fact or intent of a mission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -30,6 +51,7 @@ pub enum Record {
     /// The mission exists, in state starting. `settings` is the effective configuration, opaque to the domain.
     MissionStarted {
         format: u32,
+        decided_by: DecidedBy,
         mission: MissionId,
         at: Millis,
         objective: String,
@@ -436,6 +458,24 @@ pub enum NextMove {
         /// Why.
         reason: String,
     },
+}
+
+impl NextMove {
+    /// Whether two moves are the same, in whatever words they are told.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Queue { mr }, Self::Queue { mr: other }) => mr == other,
+            (
+                Self::Retry { not_before, own_work, .. },
+                Self::Retry { not_before: other_time, own_work: other_work, .. },
+            ) => (not_before, own_work) == (other_time, other_work),
+            (Self::Hold { own_work, .. }, Self::Hold { own_work: other, .. }) => own_work == other,
+            (Self::NoOp, Self::NoOp) | (Self::Fail { .. }, Self::Fail { .. }) => true,
+            (Self::Reject { .. }, Self::Reject { .. }) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Record {

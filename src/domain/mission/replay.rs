@@ -45,13 +45,15 @@ impl State {
     /// # Errors
     /// [`ReplayError`] when the record is not a start this version knows.
     pub fn begin(record: &Record) -> Result<Self, ReplayError> {
-        let Record::MissionStarted { format, mission, at, objective, policy, plan, settings } = record else {
+        let Record::MissionStarted { format, decided_by, mission, at, objective, policy, plan, settings } = record
+        else {
             return Err(ReplayError::NoStart(record.kind()));
         };
         if *format != JOURNAL_FORMAT {
             return Err(ReplayError::OtherFormat(*format));
         }
         Ok(Self {
+            decided_by: decided_by.clone(),
             mission: mission.clone(),
             objective: objective.clone(),
             policy: (**policy).clone(),

@@ -13,6 +13,7 @@ use super::moved::ForeignMove;
 use super::parts::{Attempt, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState};
 use super::policy::Policy;
 use super::probe::Try;
+use super::record::DecidedBy;
 use crate::domain::backlog::Aside;
 use crate::domain::queue::{Green, Landing, MergeRequest, MergeSource, VerificationRun};
 use crate::domain::trouble::Cause;
@@ -25,6 +26,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "names of the design; units in the types")]
 pub struct State {
+    /// Whose rules decided it until now.
+    pub decided_by: DecidedBy,
     pub mission: MissionId,
     pub objective: String,
     pub policy: Policy,

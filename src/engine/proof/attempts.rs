@@ -1,6 +1,7 @@
 //! Attempts: the report each left beside the journal, its pin, its class and what followed from it.
 
 use super::Case;
+use super::rules::rules_of;
 use crate::adapters::files;
 use crate::domain::mission::{AttemptClass, AttemptReport, NextMove, Record, State, again};
 use crate::domain::values::Millis;
@@ -28,8 +29,18 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
     }
     let again = again::attempt(state, at, unit, report);
     match &again {
-        Some((decided, _)) if decided != class => broken.push(format!("its report makes it {}", word(decided))),
-        Some((_, follows)) if follows != next => broken.push(format!("its report leads to {}", said(follows))),
+        Some((decided, _)) if decided != class => {
+            let why = format!("its report makes it {}", word(decided));
+            rules_of(state).decide(why, &mut broken, &mut unknown);
+        }
+        Some((_, follows)) if !follows.is_same(next) => {
+            let why = format!("its report leads to {}", said(follows));
+            rules_of(state).decide(why, &mut broken, &mut unknown);
+        }
+        Some((_, follows)) if follows != next => {
+            let why = "its report leads to the same in other words".to_owned();
+            rules_of(state).tell(why, &mut broken, &mut unknown);
+        }
         Some(_) => {}
         None => broken.push("no such unit was planned".to_owned()),
     }

@@ -1,5 +1,6 @@
 //! Landings and refusals: git, the snapshots and the rules say again what the journal says.
 
+use super::rules::rules_of;
 use super::snapshots::{Bodies, short};
 use super::{Case, records};
 use crate::adapters::git::merge::{MergeRepo, Merged};
@@ -59,10 +60,10 @@ pub(super) async fn landed(
     if matches!(source, MergeSource::Books { .. }) {
         super::books::written(case, state, open, candidate).await?;
     }
-    let (mut broken, unknown) = judged(case, bodies, state, open, *verdict)?;
+    let (mut broken, mut unknown) = judged(case, bodies, state, open, *verdict)?;
     let open = open.clone();
     if again::reasons(state, &open) != *reasons {
-        broken.push("its reasons are others".to_owned());
+        rules_of(state).tell("its reasons are others".to_owned(), &mut broken, &mut unknown);
     }
     case.claim(format!("{name}: judged {}, and lands", word(verdict)), &below(&["verdict"]), &broken, &unknown);
     Ok(())
@@ -229,10 +230,12 @@ fn judged(
     let demands = Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests: allowed };
     let again = judge(&state.with_flaky(before.clone()), &after.summary, &after.delta, &demands);
     if again.verdict != verdict {
-        broken.push(format!("its snapshots say {}", word(&again.verdict)));
+        let why = format!("its snapshots say {}", word(&again.verdict));
+        rules_of(state).decide(why, &mut broken, &mut unknown);
     }
     if !again.lands {
-        broken.push(format!("the gate refuses it: {}", again.reasons.join("; ")));
+        let why = format!("the gate refuses it: {}", again.reasons.join("; "));
+        rules_of(state).decide(why, &mut broken, &mut unknown);
     }
     if open.intended().is_some_and(|intended| intended != verdict) {
         broken.push("its intent had another verdict".to_owned());
@@ -300,7 +303,14 @@ pub(super) async fn rejected(
     match class {
         RejectClass::Verification | RejectClass::Unproven => match again::refusal(state, at) {
             Some(again) if again == *record => {}
-            Some(_) => broken.push("the snapshots give other reasons".to_owned()),
+            Some(Record::Rejected { class: decided, next: follows, .. })
+                if decided == *class && follows.is_same(next) =>
+            {
+                rules_of(state).tell("the snapshots give other reasons".to_owned(), &mut broken, &mut unknown);
+            }
+            Some(_) => {
+                rules_of(state).decide("the snapshots give another refusal".to_owned(), &mut broken, &mut unknown);
+            }
             None => unknown.push("merging told that it touches protected paths".to_owned()),
         },
         RejectClass::Infrastructure => unknown.push("what the machine did is not made again".to_owned()),

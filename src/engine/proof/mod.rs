@@ -12,6 +12,7 @@ mod books;
 mod journal;
 mod landings;
 pub(super) mod line;
+mod rules;
 mod snapshots;
 
 use super::error::EngineError;

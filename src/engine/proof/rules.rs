@@ -1,0 +1,70 @@
+//! Whose rules decided a mission: what this program decides otherwise breaks a claim only where it has the same ones.
+
+use crate::domain::mission::{DecidedBy, RULES, State};
+
+/// How the rules of a mission stand to those of this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// They are the same, and told in the same words.
+    Same,
+    /// They are the same; their sentences are those of another version of `mc`.
+    OtherWords(String),
+    /// They are others: what this program decides says nothing about them.
+    Other(u32),
+}
+
+/// The rules by which a mission was decided, compared with those of this program.
+pub(super) fn rules_of(state: &State) -> Rules {
+    compare(&state.decided_by, &DecidedBy::this(env!("CARGO_PKG_VERSION")))
+}
+
+fn compare(theirs: &DecidedBy, ours: &DecidedBy) -> Rules {
+    match theirs.rules == ours.rules {
+        true if theirs.mc == ours.mc => Rules::Same,
+        true => Rules::OtherWords(theirs.mc.clone()),
+        false => Rules::Other(theirs.rules),
+    }
+}
+
+impl Rules {
+    /// This program decides otherwise, as `why` says.
+    pub(super) fn decide(&self, why: String, broken: &mut Vec<String>, unknown: &mut Vec<String>) {
+        match self {
+            Self::Same | Self::OtherWords(_) => broken.push(why),
+            Self::Other(theirs) => unknown.push(other_rules(*theirs)),
+        }
+    }
+
+    /// This program tells the same decision in other words, as `why` says.
+    pub(super) fn tell(&self, why: String, broken: &mut Vec<String>, unknown: &mut Vec<String>) {
+        match self {
+            Self::Same => broken.push(why),
+            Self::OtherWords(version) => unknown.push(format!("told in the words of mc {version}")),
+            Self::Other(theirs) => unknown.push(other_rules(*theirs)),
+        }
+    }
+}
+
+fn other_rules(theirs: u32) -> String {
+    format!("decided by rules {theirs}; this mc has rules {RULES}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_rules_break_a_claim_and_only_the_same_words_its_sentences() {
+        let by = |rules, mc: &str| DecidedBy { rules, mc: mc.to_owned() };
+        let cases = [(by(1, "1.0"), true, true), (by(1, "0.9"), true, false), (by(7, "1.0"), false, false)];
+        for (theirs, decides, tells) in cases {
+            let rules = compare(&theirs, &by(1, "1.0"));
+            let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+            rules.decide("otherwise".to_owned(), &mut broken, &mut unknown);
+            assert_eq!((broken.len(), unknown.len()), (usize::from(decides), usize::from(!decides)), "{theirs:?}");
+            let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+            rules.tell("otherwise".to_owned(), &mut broken, &mut unknown);
+            assert_eq!((broken.len(), unknown.len()), (usize::from(tells), usize::from(!tells)), "{theirs:?}");
+        }
+    }
+}
