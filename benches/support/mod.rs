@@ -44,7 +44,7 @@ fn summary() -> Summary {
 pub fn first(units: Vec<UnitSpec>) -> Record {
     Record::MissionStarted {
         format: JOURNAL_FORMAT,
-        decided_by: DecidedBy::this("test"),
+        decided_by: DecidedBy::this(),
         mission: MissionId::new("mbench").unwrap(),
         at: 1_000,
         objective: "bench".to_owned(),

@@ -70,7 +70,7 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     };
     let first = Record::MissionStarted {
         format: JOURNAL_FORMAT,
-        decided_by: DecidedBy::this(env!("CARGO_PKG_VERSION")),
+        decided_by: DecidedBy::this(),
         mission: mission.clone(),
         at: clock.now(),
         objective: effective.settings.target.objective.clone(),

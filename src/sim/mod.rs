@@ -228,7 +228,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                 Record::UnitCancelAsked { unit, at } => drop(self.cancelling.insert(unit.clone(), *at)),
                 Record::UnitCancelled { unit, .. } => drop(self.cancelling.remove(unit)),
                 // What is away longer than that was the engine, not the mission.
-                Record::Resumed { at } => self.cancelling.values_mut().for_each(|since| *since = *at),
+                Record::Resumed { at, .. } => self.cancelling.values_mut().for_each(|since| *since = *at),
                 Record::AttemptStarted { unit, .. } | Record::Landed { source: MergeSource::Unit { unit, .. }, .. }
                     if self.cancelling.contains_key(unit) =>
                 {
@@ -349,7 +349,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
 fn start_record(policy: &Policy, units: &[UnitSpec]) -> Record {
     Record::MissionStarted {
         format: JOURNAL_FORMAT,
-        decided_by: DecidedBy::this("test"),
+        decided_by: DecidedBy::this(),
         mission: MissionId::new("simulated").unwrap_or_else(|e| unreachable!("{e}")),
         at: 0,
         objective: "a simulated mission".to_owned(),

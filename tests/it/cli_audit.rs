@@ -37,7 +37,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
     let records = [
         Record::MissionStarted {
             format: JOURNAL_FORMAT,
-            decided_by: DecidedBy::this("test"),
+            decided_by: DecidedBy::this(),
             mission: MissionId::new("m1").unwrap(),
             at: 0,
             objective: String::new(),

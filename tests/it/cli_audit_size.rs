@@ -90,7 +90,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
     let mut records = vec![
         Record::MissionStarted {
             format: JOURNAL_FORMAT,
-            decided_by: DecidedBy::this("test"),
+            decided_by: DecidedBy::this(),
             mission: MissionId::new(MISSION).unwrap(),
             at,
             objective: String::new(),

@@ -1,8 +1,8 @@
 //! The rules of cancelling, of caps on time and money and of chosen units, shown on `decide` and in the virtual world.
 
 use mission_control::domain::mission::{
-    Budget, Command, Event, Integration, JobId, MissionOutcome, Policy, Record, State, UnitState, Unverified, Usd,
-    VerifyRole, decide,
+    Budget, Command, DecidedBy, Event, Integration, JobId, MissionOutcome, Policy, Record, State, UnitState,
+    Unverified, Usd, VerifyRole, decide,
 };
 use mission_control::domain::trouble::Cause;
 use mission_control::domain::unit::UnitSpec;
@@ -203,7 +203,7 @@ fn p11_time_in_which_no_engine_ran_uses_up_no_wall_time() {
     let journal = run(&Scenario::calm(vec![unit("a", &[])], policy, 1)).journal;
     let (mut cut, _) = until(&journal, |r| matches!(r, Record::AttemptStarted { .. }));
     cut.push(Record::UnitCancelAsked { unit: id("a"), at: morning });
-    cut.push(Record::Resumed { at: morning });
+    cut.push(Record::Resumed { at: morning, decided_by: None });
     assert_eq!(State::replay(cut).unwrap().ends_at(), Some(end));
 }
 
@@ -243,4 +243,24 @@ fn a_unit_given_a_fresh_start_while_its_round_is_evaluated_is_tried_again() {
     );
     let starts = |c: &Command| matches!(c, Command::Start(order) if order.n == 4);
     assert!(step.commands.iter().any(starts), "{:?}", step.records);
+}
+
+#[test]
+fn a_mission_that_another_mc_resumes_goes_on_by_its_rules() {
+    let journal = journal();
+    let (mut cut, _) = until(&journal, |r| matches!(r, Record::AttemptStarted { .. }));
+    let Record::MissionStarted { decided_by, .. } = &mut cut[0] else { panic!() };
+    decided_by.rules += 1;
+    let mut state = State::replay(cut.clone()).unwrap();
+    assert_ne!(state.decided_by, DecidedBy::this());
+    let resumed = decide(&mut state, 1_000_000, Event::Resumed).records;
+    assert!(
+        matches!(&resumed[0], Record::Resumed { decided_by: Some(by), .. } if *by == DecidedBy::this()),
+        "{resumed:?}"
+    );
+    cut.extend(resumed);
+    let mut again = State::replay(cut).unwrap();
+    assert_eq!(again.decided_by, DecidedBy::this());
+    let resumed = decide(&mut again, 2_000_000, Event::Resumed).records;
+    assert!(matches!(&resumed[0], Record::Resumed { decided_by: None, .. }), "it is said once: {resumed:?}");
 }

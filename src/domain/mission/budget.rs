@@ -175,7 +175,7 @@ impl State {
                 self.clock.seen = self.clock.seen.max(*at);
                 self.clock.close();
             }
-            Record::Resumed { at } => {
+            Record::Resumed { at, .. } => {
                 self.clock.close();
                 self.clock.since = Some(*at);
                 self.clock.seen = self.clock.seen.max(*at);

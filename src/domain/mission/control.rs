@@ -5,7 +5,7 @@ use super::command::Command;
 use super::ends::{EndReason, MissionOutcome};
 use super::event::StopLevel;
 use super::parts::{Stage, UnitState};
-use super::record::Record;
+use super::record::{DecidedBy, Record};
 use crate::domain::values::UnitId;
 
 /// Exit code of an interrupted, resumable mission.
@@ -151,7 +151,8 @@ impl Decision<'_> {
 
     /// A new engine: every open intent is asked again, exactly once each.
     pub(super) fn resumed(&mut self) {
-        self.note(Record::Resumed { at: self.now });
+        let decided_by = Some(DecidedBy::this()).filter(|by| *by != self.state.decided_by);
+        self.note(Record::Resumed { at: self.now, decided_by });
         if self.state.paused {
             self.note(Record::Unpaused { at: self.now });
         }

@@ -42,7 +42,7 @@ impl Play {
     fn new(unit: UnitSpec) -> Self {
         let first = Record::MissionStarted {
             format: JOURNAL_FORMAT,
-            decided_by: DecidedBy::this("test"),
+            decided_by: DecidedBy::this(),
             mission: MissionId::new("m1").unwrap(),
             at: 0,
             objective: String::new(),

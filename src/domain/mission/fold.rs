@@ -422,7 +422,10 @@ impl State {
                 self.suspended = true;
                 self.suspended_by.clone_from(cause);
             }
-            Record::Resumed { .. } => {
+            Record::Resumed { decided_by, .. } => {
+                if let Some(by) = decided_by {
+                    self.decided_by.clone_from(by);
+                }
                 self.attached = true;
                 self.suspended = false;
                 self.checking = self.stage == Stage::Evaluating;

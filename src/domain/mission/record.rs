@@ -36,10 +36,10 @@ pub struct DecidedBy {
 }
 
 impl DecidedBy {
-    /// The rules of this program, which has this version.
+    /// The rules and the version of this program.
     #[must_use]
-    pub fn this(mc: &str) -> Self {
-        Self { rules: RULES, mc: mc.to_owned() }
+    pub fn this() -> Self {
+        Self { rules: RULES, mc: env!("CARGO_PKG_VERSION").to_owned() }
     }
 }
 
@@ -328,7 +328,12 @@ pub enum Record {
         cause: Option<Cause>,
     },
     /// A new engine took over.
-    Resumed { at: Millis },
+    Resumed {
+        at: Millis,
+        /// Whose rules decide from here on, where they are others than before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decided_by: Option<DecidedBy>,
+    },
     /// Intent: a person moves green back from `from` to the earlier verified `to`; the old tip is pinned as number `n`.
     RollbackIntended { n: u64, at: Millis, from: CommitId, to: Tip },
     /// Green does not contain these landing commits of the mission any more.

@@ -151,7 +151,7 @@ fn a_suspended_mission_is_away_and_a_fresh_start_ends_the_parking() {
     let times = read(&journal, 900);
     assert_eq!(shown(&times, "b"), "planned 441, waiting 9, prepare 10, agent 20, collect 10", "it ended");
     assert_eq!(times.away, 200);
-    journal.push((900, Record::Resumed { at: 900 }));
+    journal.push((900, Record::Resumed { at: 900, decided_by: None }));
     journal.push((910, Record::UnitRetried { unit: id("b"), at: 910, answer: String::new() }));
     journal.push((920, Record::Suspended { at: 920, code: 130, cause: None }));
     let times = read(&journal, 1_000);

@@ -15,7 +15,7 @@ pub(super) enum Rules {
 
 /// The rules by which a mission was decided, compared with those of this program.
 pub(super) fn rules_of(state: &State) -> Rules {
-    compare(&state.decided_by, &DecidedBy::this(env!("CARGO_PKG_VERSION")))
+    compare(&state.decided_by, &DecidedBy::this())
 }
 
 fn compare(theirs: &DecidedBy, ours: &DecidedBy) -> Rules {
