@@ -207,7 +207,7 @@ impl Decision<'_> {
             return NextMove::Hold { question: question.clone(), own_work: false };
         }
         match class {
-            AttemptClass::Changed => NextMove::Queue { mr: self.state.next_mr },
+            AttemptClass::Changed => NextMove::Queue { mr: self.state.queue.next_request() },
             AttemptClass::NoOp => NextMove::NoOp,
             AttemptClass::Held => match &report.quick {
                 Some(quick) => NextMove::Hold { question: evidence::missing(quick, &unit.spec), own_work: agent },

@@ -267,9 +267,8 @@ impl State {
 
     /// Folds the request: it waits in the queue, and its units are told of.
     pub(super) fn books_asked(&mut self, mr: u64, green: &Tip, books: &Books) {
-        self.next_mr = self.next_mr.max(mr + 1);
         let source = MergeSource::Books { round: books.round };
-        self.queue.insert((0, mr), MergeRequest::new(mr, source, green.clone(), books.at, 0));
+        self.queue.add(MergeRequest::new(mr, source, green.clone(), books.at, 0));
         for told in &books.session.units {
             if let Some(i) = self.index.get(&told.unit).copied() {
                 self.units[i].known.asked = Some(told.state);
@@ -333,7 +332,7 @@ impl Decision<'_> {
         }
         let Some(green) = self.state.green.as_ref().map(|g| g.tip.clone()) else { return false };
         let books = Box::new(self.state.put_together(&green, self.now));
-        self.note(Record::BooksAsked { mr: self.state.next_mr, green, books });
+        self.note(Record::BooksAsked { mr: self.state.queue.next_request(), green, books });
         self.make_way();
         true
     }

@@ -91,10 +91,10 @@ impl State {
     pub(super) fn unwanted_verification(&self) -> Option<RunId> {
         // No other landing begins before it has ended.
         let unwanted = |run: &&super::VerificationRun| match run.landing {
-            Some(landing) => !self.landings.contains_key(&landing),
+            Some(landing) => self.queue.landing(landing).is_none(),
             None => run.role == VerifyRole::Cold && self.cold_can_wait() && !self.queue.is_empty(),
         };
-        self.runs.values().find(unwanted).map(|run| run.run)
+        self.queue.runs().find(unwanted).map(|run| run.run)
     }
 
     /// Folds a rollback of green, which a person asks for when the mission is over.
@@ -116,9 +116,9 @@ impl State {
     /// Folds a cancellation: the unit leaves the queue and the landing that was not yet intended.
     pub(super) fn cancelled(&mut self, unit: &UnitId, reason: &str) {
         self.cancelling.remove(unit);
-        self.queue.retain(|_, mr| !matches!(&mr.source, MergeSource::Unit { unit: u, .. } if u == unit));
+        self.queue.remove_of(unit);
         let given_up = self.landing_of(unit).filter(|landing| landing.intended().is_none()).map(|landing| landing.id);
-        given_up.map(|landing| self.landings.remove(&landing));
+        given_up.map(|landing| self.queue.end_landing(landing));
         self.unit_to(unit, |u| {
             u.state = UnitState::Cancelled;
             u.turn = None;

@@ -164,7 +164,7 @@ impl State {
         for i in self.units_to_collect().collect::<Vec<_>>() {
             self.touch(i, |u| u.collect_at = Some(0));
         }
-        self.queue.values_mut().for_each(MergeRequest::be_due);
+        self.queue.wake_requests();
         let causes = vec![(cause.clone(), operations)];
         self.circuit = Some(Circuit { causes, opened: at, progress: at, again_at, tries: 1, hit, probe: None });
     }
@@ -260,15 +260,11 @@ impl State {
     }
 
     /// Folds that a request goes back to the queue.
-    pub(super) fn goes_back(&mut self, mut mr: MergeRequest, behind: Option<&Behind>) {
-        if let Some(behind) = behind {
-            let last = self.queue.keys().next_back().map_or(0, |(order, _)| order + 1);
-            mr.step_behind(behind, last, self.settled);
-            if let (true, Some(unit)) = (behind.own_fault, mr.source.unit().cloned()) {
-                self.unit_to(&unit, |u| u.infra += 1);
-            }
+    pub(super) fn goes_back(&mut self, mr: MergeRequest, behind: Option<&Behind>) {
+        if let (Some(Behind { own_fault: true, .. }), Some(unit)) = (behind, mr.source.unit().cloned()) {
+            self.unit_to(&unit, |u| u.infra += 1);
         }
-        self.queue.insert((mr.order, mr.id), mr);
+        self.queue.return_request(mr, behind);
     }
 
     /// Folds a success of operations of this kind that began at `since`: what was seen before is past.

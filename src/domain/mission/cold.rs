@@ -14,7 +14,7 @@ use super::policy::COLD_EVERY;
 use super::probe::Try;
 use super::record::Record;
 use super::state::State;
-use crate::domain::queue::{After, Change, Green, Landing, MergeSource, VerificationRun, VerifyRole};
+use crate::domain::queue::{After, Green, Landing, MergeSource, VerificationRun, VerifyRole};
 use crate::domain::values::{CommitId, LandingId, Tip};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Cause, Demands, Judgement, Refusal, SnapshotKey, StageOutcome, Summary};
@@ -201,7 +201,7 @@ impl State {
 
     /// Folds that green moved to a candidate, or was found to contain it.
     pub(super) fn green_landed(&mut self, id: LandingId, source: &MergeSource, candidate: &Tip, green: &Tip) {
-        let landing = self.landings.remove(&id);
+        let landing = self.queue.end_landing(id);
         let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
         if let Some(files) =
             landing.as_ref().and_then(Landing::made).map(|made| &made.deciding).filter(|files| !files.is_empty())
@@ -284,7 +284,7 @@ impl State {
             green.snapshot = Some((found.key, found.summary));
             (green.confirmed, green.twice, green.warm) = (true, found.confirmed, false);
             // It was compared with another snapshot.
-            self.landings.values_mut().for_each(|landing| landing.apply(Change::Outdated));
+            self.queue.outdate_landings();
         }
     }
 }

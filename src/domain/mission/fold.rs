@@ -8,8 +8,8 @@ use super::record::{AttemptClass, NextMove, Record, RejectClass};
 use super::said::{Said, no_op};
 use super::state::State;
 use crate::domain::backlog::WAITS;
-use crate::domain::queue::{After, Candidate, Change, Extra, Landing, MergeSource, VerificationRun, VerifyRole};
-use crate::domain::values::{LandingId, Millis, UnitId};
+use crate::domain::queue::{After, Candidate, Change, Extra, MergeSource, VerificationRun, VerifyRole};
+use crate::domain::values::{Millis, UnitId};
 
 impl State {
     /// Folds one record.
@@ -188,11 +188,11 @@ impl State {
             }
             Record::UnitCancelled { unit, reason } => self.cancelled(unit, reason),
             Record::VerificationDropped { run, .. } => {
-                self.runs.remove(run);
+                self.queue.end_run(*run);
                 self.verifications_run += 1;
             }
             Record::GreenStale { run, .. } => {
-                self.runs.remove(run);
+                self.queue.end_run(*run);
                 self.green_is_stale();
             }
             Record::UnitRetried { unit, answer, .. } => {
@@ -215,12 +215,11 @@ impl State {
                 });
             }
             Record::LandingStarted { mr, landing, onto, .. } => {
-                let Some(key) = self.queue.keys().find(|(_, id)| id == mr).copied() else { return };
-                let Some(request) = self.queue.remove(&key) else { return };
+                if !self.queue.begin_landing(*landing, *mr, onto) {
+                    return;
+                }
                 self.step_failures = 0;
                 self.tries_queue();
-                self.next_landing = self.next_landing.max(landing.next());
-                self.landings.insert(*landing, Landing::begin(*landing, request, onto.clone()));
             }
             Record::CandidateMade { landing, candidate, touches, notes, deciding, tests } => {
                 self.step_failures = 0;
@@ -233,10 +232,9 @@ impl State {
                     deciding: deciding.clone(),
                     tests: tests.clone(),
                 };
-                self.change_landing(Some(*landing), Change::Made(made));
+                self.queue.change_landing(Some(*landing), Change::Made(made));
             }
             Record::VerifyStarted { run, landing, tip, role, at, against, confirms, cold } => {
-                self.next_run = self.next_run.max(run.next());
                 self.tries_queue();
                 let open = VerificationRun {
                     run: *run,
@@ -248,10 +246,10 @@ impl State {
                     started: *at,
                     cold: *cold,
                 };
-                self.runs.insert(*run, open);
+                self.queue.begin_run(open);
             }
             Record::Verified { run, key, summary, delta, reused, confirmed, warm, .. } => {
-                let Some(done) = self.runs.remove(run) else { return };
+                let Some(done) = self.queue.end_run(*run) else { return };
                 if *reused {
                     self.verifications_reused += 1;
                 } else {
@@ -275,12 +273,12 @@ impl State {
                     VerifyRole::Baseline | VerifyRole::Before => self.green_verified(after()),
                     VerifyRole::MovedGreen => self.moved_green_verified(after()),
                     VerifyRole::After => {
-                        self.change_landing(done.landing, Change::Verified(Box::new(after())));
+                        self.queue.change_landing(done.landing, Change::Verified(Box::new(after())));
                     }
                     VerifyRole::Cold | VerifyRole::ColdSearch => self.cold.found = Some((done.tip.commit, after())),
                     role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
                         let extra = Extra { key: key.clone(), summary: summary.clone(), confirmed, warm };
-                        self.change_landing(done.landing, Change::Checked(role, extra));
+                        self.queue.change_landing(done.landing, Change::Checked(role, extra));
                     }
                 }
             }
@@ -294,15 +292,15 @@ impl State {
             }
             Record::StepAsked { landing } => {
                 self.tries_queue();
-                self.change_landing(Some(*landing), Change::Asked);
+                self.queue.change_landing(Some(*landing), Change::Asked);
             }
             Record::LandIntended { landing, verdict, .. } => {
-                self.change_landing(Some(*landing), Change::Intended(*verdict));
+                self.queue.change_landing(Some(*landing), Change::Intended(*verdict));
             }
             Record::Landed { landing, source, candidate, green, verdict, at, .. } => {
                 self.step_failures = 0;
                 self.landed += 1;
-                self.settled += 1;
+                self.queue.settle();
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.progresses(*at);
                 self.green_landed(*landing, source, candidate, green);
@@ -321,8 +319,8 @@ impl State {
                 }
             }
             Record::MergeEmpty { landing, source, .. } => {
-                self.landings.remove(landing);
-                self.settled += 1;
+                self.queue.end_landing(*landing);
+                self.queue.settle();
                 self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     self.unit_to(unit, |u| {
@@ -333,8 +331,10 @@ impl State {
                 }
             }
             Record::Rejected { landing, source, at, class, reasons, next, files, .. } => {
-                let (trees, head) = self.landings.remove(landing).map(|l| (l.trees(), l.mr.head)).unzip();
-                self.settled += u64::from(*class != RejectClass::Infrastructure);
+                let (trees, head) = self.queue.end_landing(*landing).map(|l| (l.trees(), l.mr.head)).unzip();
+                if *class != RejectClass::Infrastructure {
+                    self.queue.settle();
+                }
                 match source {
                     MergeSource::Intake => {
                         let why = reasons.join("; ");
@@ -358,8 +358,8 @@ impl State {
             Record::BooksAsked { mr, green, books } => self.books_asked(*mr, green, books),
             Record::BooksNoted { notes } => self.problems.extend(notes.iter().cloned()),
             Record::Requeued { landing, behind, waits_for, .. } => {
-                self.runs.retain(|_, run| run.landing != Some(*landing));
-                if let Some(mut landing) = self.landings.remove(landing) {
+                self.queue.end_runs_of(*landing);
+                if let Some(mut landing) = self.queue.end_landing(*landing) {
                     landing.mr.go_back(waits_for.clone());
                     self.goes_back(landing.mr, behind.as_ref());
                 }
@@ -368,7 +368,7 @@ impl State {
                 if self.problems.last() != Some(why) {
                     self.problems.push(why.clone());
                 }
-                self.change_landing(Some(*landing), Change::WaitsForPerson(*again_at, why.clone()));
+                self.queue.change_landing(Some(*landing), Change::WaitsForPerson(*again_at, why.clone()));
             }
             Record::GreenMoved { tip } => self.green_moved(tip),
             Record::GreenAccepted { .. } => self.foreign_move = None,
@@ -376,7 +376,7 @@ impl State {
             Record::QueueHeld { landing, reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
                 self.hold_code = *code;
-                self.change_landing(*landing, Change::Paused(0));
+                self.queue.change_landing(*landing, Change::Paused(0));
             }
             Record::RepositoryChanged { run, held, named, .. } => {
                 self.noticed(named.iter().chain(held), &format!("verification {run}"));
@@ -436,9 +436,7 @@ impl State {
                 self.step_failures = 0;
                 self.forgets_trouble();
                 self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
-                for landing in self.landings.values_mut().filter(|landing| !landing.at_work()) {
-                    landing.apply(Change::Paused(0));
-                }
+                self.queue.wake_landings();
             }
             Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
             Record::Closing { .. } => self.closes(),
@@ -450,13 +448,6 @@ impl State {
                 self.ended = Some(*at);
                 self.outcome = Some((*outcome, reason.clone(), *code));
             }
-        }
-    }
-
-    /// Folds a change of the landing of this id, if that is open.
-    pub(super) fn change_landing(&mut self, id: Option<LandingId>, change: Change) {
-        if let Some(landing) = id.and_then(|id| self.landings.get_mut(&id)) {
-            landing.apply(change);
         }
     }
 

@@ -12,8 +12,7 @@ impl State {
     pub(super) fn follow(&mut self, i: usize, next: &NextMove, source: &MergeSource, head: Option<&Tip>, at: Millis) {
         if let (NextMove::Queue { mr }, Some(head)) = (next, head) {
             let order = at + AGE_BOOST * Millis::from(self.units[i].spec.priority);
-            self.next_mr = self.next_mr.max(mr + 1);
-            self.queue.insert((order, *mr), MergeRequest::new(*mr, source.clone(), head.clone(), at, order));
+            self.queue.add(MergeRequest::new(*mr, source.clone(), head.clone(), at, order));
         }
         if !matches!(next, NextMove::Queue { .. } | NextMove::Retry { .. }) {
             self.touch(i, |u| u.turn = None);

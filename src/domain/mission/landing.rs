@@ -103,10 +103,10 @@ impl Decision<'_> {
             Again::Confirm(_) => self.state.policy.warm_runs,
         };
         let confirms = if let Again::Confirm(key) = again { Some(key) } else { None };
-        let run = self.state.next_run;
+        let run = self.state.queue.next_run();
         let landing = self.state.landing().map(|landing| landing.id).filter(|_| role.is_of_landing());
         self.note(Record::VerifyStarted { run, landing, tip, role, at: self.now, against, confirms, cold });
-        if let Some(order) = self.state.runs.get(&run).cloned().map(|v| self.state.verify_order(v)) {
+        if let Some(order) = self.state.queue.run(run).cloned().map(|v| self.state.verify_order(v)) {
             self.ask(Command::Verify(order));
         }
     }
@@ -125,7 +125,7 @@ impl Decision<'_> {
         }
         let Some(landing) = self.state.landing().cloned() else {
             let Some(request) = self.state.next_request(self.now).cloned() else { return };
-            let landing = self.state.next_landing;
+            let landing = self.state.queue.next_landing();
             self.note(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
             self.integrate(landing, green.tip, &request);
             return;

@@ -12,7 +12,7 @@ use super::control::ENVIRONMENT;
 use super::event::{Noticed, PinFault};
 use super::record::{NextMove, Record, RejectClass};
 use super::state::State;
-use crate::domain::queue::{After, Change, Green, VerifyRole};
+use crate::domain::queue::{After, Green, VerifyRole};
 use crate::domain::values::{CommitId, RunId, Tip, UnitId};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary};
@@ -63,7 +63,7 @@ impl State {
             green.snapshot = Some((found.key, found.summary));
             (green.confirmed, green.twice, green.warm) = (found.confirmed, found.confirmed, found.warm);
         }
-        self.landings.values_mut().for_each(|landing| landing.apply(Change::Outdated));
+        self.queue.outdate_landings();
     }
 
     /// Folds a second run of the last green that was verified: the moved one is compared with what is known of it now.

@@ -78,13 +78,13 @@ impl State {
         match self.landing() {
             Some(landing) => landing.due_at().filter(|_| !self.cold_first()),
             None if self.cold_first() => None,
-            None => self.queue.values().filter(|mr| !self.waits(mr)).map(MergeRequest::due_at).min(),
+            None => self.queue.waiting().filter(|mr| !self.waits(mr)).map(MergeRequest::due_at).min(),
         }
     }
 
     /// Whether the queue settled other requests since the one that is being landed stepped behind them.
     pub(super) fn others_passed(&self) -> bool {
-        self.landing().and_then(|landing| landing.mr.stepped_behind()).is_some_and(|settled| self.settled > settled)
+        self.landing().is_some_and(|landing| self.queue.has_passed(&landing.mr))
     }
 
     /// When the next unit may start, by its own pause and by what money allows.

@@ -5,7 +5,7 @@ use super::cold::ColdRuns;
 use super::parts::Stage;
 use super::record::{JOURNAL_FORMAT, Record};
 use super::state::State;
-use crate::domain::values::{LandingId, RunId};
+use crate::domain::queue::Queue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -78,8 +78,6 @@ impl State {
             flaky: BTreeSet::new(),
             units: Vec::new(),
             rounds: Vec::new(),
-            landings: BTreeMap::new(),
-            runs: BTreeMap::new(),
             verifications_run: 0,
             verifications_reused: 0,
             landed: 0,
@@ -90,7 +88,7 @@ impl State {
             clock: Clock::begun(*at),
             emptied: false,
             unreadable: false,
-            queue: BTreeMap::new(),
+            queue: Queue::default(),
             index: BTreeMap::new(),
             counts: [0; 12],
             ready: BTreeSet::new(),
@@ -100,14 +98,10 @@ impl State {
             opened: None,
             slots: vec![None; policy.workers.max(1) as usize],
             slot_trouble: vec![0; policy.workers.max(1) as usize],
-            next_mr: 1,
-            next_landing: LandingId::FIRST,
-            next_run: RunId::FIRST,
             step_failures: 0,
             setup_failed: None,
             base_again_at: 0,
             stage_again_at: None,
-            settled: 0,
             sightings: Vec::new(),
             circuit: None,
             suspended_by: None,

@@ -49,7 +49,7 @@ impl Decision<'_> {
             Err(trouble) => return self.step_failed("looking at the target branch", trouble),
         };
         self.works(&[Operation::Plan], self.now);
-        let intake = head.map(|head| Intake { mr: self.state.next_mr, head });
+        let intake = head.map(|head| Intake { mr: self.state.queue.next_request(), head });
         self.note(Record::TargetSeen { intake });
         self.make_way();
     }
@@ -405,9 +405,8 @@ impl State {
         self.stage = Stage::Intake;
         self.outside = None;
         let Some(Intake { mr, head }) = intake else { return };
-        self.next_mr = self.next_mr.max(mr + 1);
         let source = MergeSource::Intake;
-        self.queue.insert((0, *mr), MergeRequest::new(*mr, source, head.clone(), 0, 0));
+        self.queue.add(MergeRequest::new(*mr, source, head.clone(), 0, 0));
         if let Some(round) = self.rounds.last_mut() {
             round.took_target = true;
         }

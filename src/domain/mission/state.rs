@@ -15,7 +15,7 @@ use super::policy::Policy;
 use super::probe::Try;
 use super::record::DecidedBy;
 use crate::domain::backlog::Aside;
-use crate::domain::queue::{Green, Landing, MergeRequest, MergeSource, VerificationRun};
+use crate::domain::queue::{Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, UnitId};
@@ -58,8 +58,6 @@ pub struct State {
     pub flaky: BTreeSet<String>,
     pub units: Vec<Unit>,
     pub rounds: Vec<Round>,
-    pub(super) landings: BTreeMap<LandingId, Landing>,
-    pub(super) runs: BTreeMap<RunId, VerificationRun>,
     pub verifications_run: u64,
     pub verifications_reused: u64,
     /// Landings that green has.
@@ -80,7 +78,7 @@ pub struct State {
     pub(super) clock: Clock,
     pub(super) emptied: bool,
     pub(super) unreadable: bool,
-    pub(super) queue: BTreeMap<(u64, u64), MergeRequest>,
+    pub(super) queue: Queue,
     pub(super) index: BTreeMap<UnitId, usize>,
     pub(super) counts: [u32; 12],
     pub(super) ready: BTreeSet<(u32, usize)>,
@@ -91,17 +89,12 @@ pub struct State {
     pub(super) opened: Option<(u32, u32)>,
     pub(super) slots: Vec<Option<usize>>,
     pub(super) slot_trouble: Vec<u32>,
-    pub(super) next_mr: u64,
-    pub(super) next_landing: LandingId,
-    pub(super) next_run: RunId,
     pub(super) step_failures: u32,
     /// What was said when the setup command failed the last step that was tried.
     pub(super) setup_failed: Option<String>,
     pub(super) base_again_at: Millis,
     /// When the question of the round's step that met trouble may be asked again.
     pub(super) stage_again_at: Option<Millis>,
-    /// Requests that left the queue because they were decided.
-    pub(super) settled: u64,
     pub(super) sightings: Vec<Sighting>,
     pub(super) circuit: Option<Circuit>,
     /// Whether the round's checkpoint and the objective's check are under way.
@@ -126,31 +119,31 @@ impl State {
 
     /// Merge requests waiting, in landing order.
     pub fn queue(&self) -> impl Iterator<Item = &MergeRequest> {
-        self.queue.values()
+        self.queue.waiting()
     }
 
     /// The landing in progress: the queue lands one request after the other.
     #[must_use]
     pub fn landing(&self) -> Option<&Landing> {
-        self.landings.values().next()
+        self.queue.landings().next()
     }
 
     /// The open landing of this id.
     #[must_use]
     pub fn landing_by(&self, id: LandingId) -> Option<&Landing> {
-        self.landings.get(&id)
+        self.queue.landing(id)
     }
 
     /// The open verification of this id.
     #[must_use]
     pub fn run_by(&self, id: RunId) -> Option<&VerificationRun> {
-        self.runs.get(&id)
+        self.queue.run(id)
     }
 
     /// The verification in progress: one at a time.
     #[must_use]
     pub fn verifying(&self) -> Option<&VerificationRun> {
-        self.runs.values().next()
+        self.queue.runs().next()
     }
 
     /// Attempts that run now, with their unit.

@@ -30,10 +30,10 @@ impl State {
             self.stage_again_at = Some(again_at);
         }
         self.checking = false;
-        if run.and_then(|run| self.runs.remove(&run)).is_some() {
+        if run.and_then(|run| self.queue.end_run(run)).is_some() {
             self.verifications_run += 1;
         }
-        self.change_landing(landing, Change::Paused(again_at));
+        self.queue.change_landing(landing, Change::Paused(again_at));
     }
 }
 

@@ -10,6 +10,8 @@
 
 mod landing;
 mod model;
+mod state;
 
 pub use landing::{Candidate, Change, Evidence, Landing, Phase};
 pub use model::{After, Behind, Extra, Green, MergeRequest, MergeSource, VerificationRun, VerifyRole};
+pub use state::Queue;
