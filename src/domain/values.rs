@@ -94,6 +94,43 @@ text_id!(
     TreeId
 );
 
+text_id!(
+    /// Name of a host, as the settings give it: `[a-z0-9][a-z0-9._-]{0,63}`. `local` is the machine the engine runs on.
+    HostId
+);
+
+/// A place for one attempt: a numbered slot of a host's pool.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId {
+    /// The host.
+    pub host: HostId,
+    /// Its number there, from 0.
+    pub number: u32,
+}
+
+impl HostId {
+    /// The machine the engine runs on.
+    #[must_use]
+    pub fn local() -> Self {
+        Self("local".into())
+    }
+
+    /// Accepts what the type's rule allows.
+    ///
+    /// # Errors
+    /// [`InvalidId`] with the broken rule.
+    pub fn new(text: &str) -> Result<Self, InvalidId> {
+        let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let inner = |b: u8| word(b) || b"._-".contains(&b);
+        let fine = text.len() <= 64 && text.bytes().next().is_some_and(word) && text.bytes().all(inner);
+        if fine {
+            return Ok(Self(text.into()));
+        }
+        let rule = "1 to 64 lower-case letters, digits, `.`, `_` and `-`, the first a letter or digit";
+        Err(InvalidId { id: text.to_owned(), what: "host name", rule })
+    }
+}
+
 macro_rules! number_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

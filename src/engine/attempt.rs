@@ -89,14 +89,14 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
         accept::end_abandoned(shop, &order).await;
         prepare::end_setup(&place.root).await;
     }
-    let job = job(shop, &order, &place, pool.path(order.slot));
+    let job = job(shop, &order, &place, pool.path(order.slot.number));
     let mut ended = run(shop, job, kill.clone(), true).await;
     if ended.end == End::NeverStarted {
         if !holds(shop, pool, &order) {
             return Ok(settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await);
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
-        ended.proof = Some(end_traceless(&place.root.join("run"), pool.parent(order.slot)).await);
+        ended.proof = Some(end_traceless(&place.root.join("run"), pool.parent(order.slot.number)).await);
     }
     finish(shop, &order, &place, ended, None, kill).await
 }
@@ -182,9 +182,10 @@ async fn begin(
     let earlier = format!("{}/{}/", shop.mission, order.spec.id);
     sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
     let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
-    let wanted = Wanted { slot: order.slot, label: &label, base: &order.from, without: None, beside: Beside::Ignored };
+    let wanted =
+        Wanted { slot: order.slot.number, label: &label, base: &order.from, without: None, beside: Beside::Ignored };
     let workspace = prepare::workspace(shop, wanted, &place.root.join("setup"), kill).await?.workspace;
-    note_left_by_setup(shop, order.slot).await?;
+    note_left_by_setup(shop, order.slot.number).await?;
     let text = brief(&BriefInput {
         objective: &shop.objective,
         unit: &order.spec,
@@ -216,7 +217,7 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
     set("MC_MISSION", shop.mission.as_str().into());
     set("MC_UNIT", order.spec.id.as_str().into());
     set("MC_ATTEMPT", order.n.to_string().into());
-    set("MC_SLOT", order.slot.to_string().into());
+    set("MC_SLOT", order.slot.number.to_string().into());
     set("MC_WORKSPACE", workspace.clone().into());
     set("MC_BASE", order.from.as_str().into());
     set("MC_BRIEF", place.brief().into());
@@ -378,8 +379,8 @@ async fn looked_at(
 ) -> AttemptReport {
     let stages = evidence::workspace_stages(shop, order, &report);
     let workspace = match shop.pool().await {
-        Ok(pool) => match pool.hold(order.slot) {
-            Ok(()) if holds(shop, pool, order) => Ok(pool.path(order.slot)),
+        Ok(pool) => match pool.hold(order.slot.number) {
+            Ok(()) if holds(shop, pool, order) => Ok(pool.path(order.slot.number)),
             Ok(()) => Err(Trouble::from("its workspace is gone".to_owned())),
             Err(e) => Err(shop.trouble(&e)),
         },

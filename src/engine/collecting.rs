@@ -51,7 +51,7 @@ pub async fn collected(
     let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
     // Whoever says why nothing needs to change has not meant anything it tried elsewhere.
     let take_elsewhere = handoff.is_none_or(|handoff| handoff.no_op_reason.is_none());
-    keep(shop, pool, order.slot, &Attempt { take_elsewhere, ..attempt_of(shop, order, folder) }).await
+    keep(shop, pool, order.slot.number, &Attempt { take_elsewhere, ..attempt_of(shop, order, folder) }).await
 }
 
 /// The attempt as whoever collects it must know it; `folder` is its own.
@@ -179,11 +179,11 @@ fn told(left: &left_out::LeftOut, why: Unkept) -> LeftOut {
 pub async fn release(shop: &Shop, order: &AttemptOrder, report: &AttemptReport) {
     let Ok(pool) = shop.pool().await else { return };
     if !holds(shop, pool, order) {
-        return pool.leave(order.slot);
+        return pool.leave(order.slot.number);
     }
     let stuck = report.left_out.iter().find(|left| left.place.is_none()).map(|left| left.path.as_str());
     let label = label(&shop.mission, &order.spec.id, order.n);
-    give_back(pool, order.slot, label, &order.from, stuck);
+    give_back(pool, order.slot.number, label, &order.from, stuck);
 }
 
 fn give_back(pool: &Pool, slot: u32, label: String, base: &CommitId, stuck: Option<&str>) {
@@ -204,7 +204,7 @@ fn give_back(pool: &Pool, slot: u32, label: String, base: &CommitId, stuck: Opti
 #[must_use]
 pub fn holds(shop: &Shop, pool: &Pool, order: &AttemptOrder) -> bool {
     let label = label(&shop.mission, &order.spec.id, order.n);
-    pool.dirty_slots().is_ok_and(|d| d.iter().any(|(slot, l)| *slot == order.slot && *l == label))
+    pool.dirty_slots().is_ok_and(|d| d.iter().any(|(slot, l)| *slot == order.slot.number && *l == label))
 }
 
 /// Pins what is left in those slots whose labels nobody waits for any more, as `stale` tells. What cannot be saved now

@@ -87,7 +87,7 @@ impl Live {
             mission: state.mission.clone(),
             unit: unit.spec.id.clone(),
             n: attempt.n,
-            slot: attempt.slot,
+            slot: attempt.slot.number,
             since: attempt.started,
         });
         let verifying = state.verifying().map(|v| (v.tip.commit.short().to_owned(), v.started));

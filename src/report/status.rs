@@ -123,7 +123,7 @@ pub fn unit_json(unit: &Unit) -> Value {
         "wave": unit.wave + 1,
         "round": unit.round,
         "attempts": unit.attempts.len(),
-        "host": last.map(|attempt| attempt.host.as_str()),
+        "host": last.map(|attempt| attempt.slot.host.as_str()),
         "base": last.map(|attempt| attempt.green.as_str()),
         "commit": unit.landed.as_ref().map(|tip| tip.commit.as_str()),
         "reason": Some(unit.reason.as_str()).filter(|reason| !reason.is_empty()),
@@ -229,7 +229,7 @@ fn working(out: &mut String, view: &View<'_>) {
     out.push_str(if view.engine.is_some() { "\nworking\n" } else { "\nleft open\n" });
     for (unit, attempt) in running {
         let age = span(view.now.saturating_sub(attempt.started));
-        let (id, n, host, slot) = (&unit.spec.id, attempt.n, &attempt.host, attempt.slot);
+        let (id, n, host, slot) = (&unit.spec.id, attempt.n, &attempt.slot.host, attempt.slot.number);
         let _ = writeln!(out, "  {id}  attempt {n} for {age} on {host}, slot {slot}: {}", short(&unit.spec.title, 60));
     }
     if let Some(verifying) = view.state.verifying() {

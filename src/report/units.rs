@@ -144,8 +144,8 @@ fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attemp
         "\nattempt {}: {class} after {} on {}, slot {}, from {}",
         attempt.n,
         span(took),
-        attempt.host,
-        attempt.slot,
+        attempt.slot.host,
+        attempt.slot.number,
         attempt.from.short()
     );
     if let Some(head) = &attempt.head {
@@ -200,8 +200,8 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
         json!({
             "n": attempt.n,
             "class": attempt.class,
-            "host": attempt.host,
-            "slot": attempt.slot,
+            "host": attempt.slot.host,
+            "slot": attempt.slot.number,
             "started_at": stamp(attempt.started),
             "ended_at": attempt.ended.and_then(stamp),
             "green": attempt.green,

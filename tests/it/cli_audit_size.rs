@@ -8,7 +8,7 @@ use mission_control::domain::mission::{
 };
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{CommitId, LandingId, MissionId, Tip, TreeId, UnitId};
+use mission_control::domain::values::{CommitId, HostId, LandingId, MissionId, Tip, TreeId, UnitId};
 use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
 use mission_control::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use std::collections::BTreeSet;
@@ -118,7 +118,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             n: 1,
             slot: 0,
             at,
-            host: "local".to_owned(),
+            host: HostId::local(),
             green: base.clone(),
             from: base.clone(),
             evidence: Vec::new(),

@@ -223,7 +223,7 @@ fn p10_a_slot_that_met_infrastructure_is_used_last() {
     scenario.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::HostFails, Behaviour::Good]);
     let outcome = run(&scenario);
     let slots = |id: &str| -> Vec<u32> {
-        outcome.state.unit(&UnitId::new(id).unwrap()).unwrap().attempts.iter().map(|a| a.slot).collect()
+        outcome.state.unit(&UnitId::new(id).unwrap()).unwrap().attempts.iter().map(|a| a.slot.number).collect()
     };
     assert_eq!((slots("a"), slots("b")), (vec![0, 1], vec![1]));
 }

@@ -14,7 +14,7 @@ use super::record::{AttemptClass, NextMove, Record};
 use super::state::State;
 use crate::domain::ending::Ending;
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{CommitId, Millis, UnitId};
+use crate::domain::values::{CommitId, Millis, SlotId, UnitId};
 use std::sync::Arc;
 
 impl Decision<'_> {
@@ -22,7 +22,9 @@ impl Decision<'_> {
     pub(super) fn dispatch(&mut self) {
         self.collect_again();
         while self.state.may_dispatch() && self.state.lets(Try::Start, self.now) {
-            let (Some(slot), Some((i, allowance))) = (self.state.free_slot(), self.state.next_start(self.now)) else {
+            let (Some(slot), Some((i, allowance))) =
+                (self.state.slots.free().cloned(), self.state.next_start(self.now))
+            else {
                 return;
             };
             if allowance == Allowance::Over {
@@ -46,7 +48,7 @@ impl Decision<'_> {
     }
 
     /// Starts the next attempt of the unit at `i`; no where there is no green to start on.
-    pub(super) fn start(&mut self, slot: u32, i: usize) -> bool {
+    pub(super) fn start(&mut self, slot: SlotId, i: usize) -> bool {
         let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return false };
         let unit = &self.state.units[i];
         let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
@@ -56,9 +58,9 @@ impl Decision<'_> {
         self.note(Record::AttemptStarted {
             unit: id.clone(),
             n,
-            slot,
+            slot: slot.number,
             at: self.now,
-            host: "local".to_owned(),
+            host: slot.host,
             green,
             from,
             evidence,
@@ -142,7 +144,7 @@ impl Decision<'_> {
         let unit = &self.state.units[i];
         let (id, next) = (unit.spec.id.clone(), given_up(unit));
         let Some(attempt) = unit.attempts.last().filter(|a| a.ended.is_none()) else { return };
-        let (n, slot) = (attempt.n, attempt.slot);
+        let (n, slot) = (attempt.n, attempt.slot.number);
         let mut report = AttemptReport::bare(RunEnd::Stopped);
         let why = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
         let told = format!("what it made is in its workspace (slot {slot}) and is kept when that is used next{why}");
@@ -328,7 +330,7 @@ impl State {
         Some(AttemptOrder {
             spec: Arc::clone(&unit.spec),
             n: attempt.n,
-            slot: attempt.slot,
+            slot: attempt.slot.clone(),
             green: attempt.green.clone(),
             from: attempt.from.clone(),
             evidence: unit.evidence.clone(),
@@ -356,7 +358,7 @@ impl State {
 
     /// Folds a stop that kills what runs: an attempt that is open now may end by it.
     pub(super) fn record_stops(&mut self) {
-        for i in self.slots.iter().flatten().copied().collect::<Vec<_>>() {
+        for i in self.slots.users().collect::<Vec<_>>() {
             self.touch(i, Unit::stop_recorded);
         }
     }

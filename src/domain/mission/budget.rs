@@ -139,7 +139,7 @@ impl State {
     /// Attempts of agents that run now, or wait to be collected; what they cost is not known yet.
     #[must_use]
     pub fn agents_running(&self) -> u64 {
-        self.slots.iter().flatten().filter(|i| self.units[**i].spec.run.is_none()).count() as u64
+        self.slots.users().filter(|i| self.units[*i].spec.run.is_none()).count() as u64
     }
 
     /// Folds the end of an attempt into the account. One that never ran cost nothing.

@@ -28,7 +28,7 @@ use super::record::{AttemptClass, Record};
 use super::state::State;
 use crate::domain::queue::{Behind, MergeRequest};
 use crate::domain::trouble::Cause;
-use crate::domain::values::{Millis, UnitId};
+use crate::domain::values::{Millis, SlotId, UnitId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ pub(super) struct Witness {
     /// The unit, if it was for one.
     pub unit: Option<UnitId>,
     /// Slot of the attempt; absent for the merge queue.
-    pub slot: Option<u32>,
+    pub slot: Option<SlotId>,
 }
 
 /// One failure since the last success of its kind.
@@ -250,7 +250,7 @@ impl State {
     /// The attempt of the unit at this index, as a witness.
     pub(super) fn witness(&self, i: usize) -> Witness {
         let unit = &self.units[i];
-        Witness { unit: Some(unit.spec.id.clone()), slot: unit.attempts.last().map(|a| a.slot) }
+        Witness { unit: Some(unit.spec.id.clone()), slot: unit.attempts.last().map(|a| a.slot.clone()) }
     }
 
     /// The merge queue with what it works on, as a witness.

@@ -6,7 +6,7 @@ use super::evidence::ExtraStage;
 use super::turns::Contested;
 use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, LandingId, RunId, Tip, UnitId};
+use crate::domain::values::{CommitId, LandingId, RunId, SlotId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
 use std::sync::Arc;
 
@@ -134,8 +134,8 @@ pub struct AttemptOrder {
     pub spec: Arc<UnitSpec>,
     /// Attempt number, from 1; the fencing landing.
     pub n: u32,
-    /// Slot of the pool.
-    pub slot: u32,
+    /// Where it runs.
+    pub slot: SlotId,
     /// Green when the attempt was made; results are compared with the merge base of it.
     pub green: CommitId,
     /// Commit the workspace starts at: green or the unit's own earlier head.

@@ -9,7 +9,7 @@ use super::said::{Said, no_op};
 use super::state::State;
 use crate::domain::backlog::WAITS;
 use crate::domain::queue::{After, Candidate, Change, Extra, MergeSource, VerificationRun, VerifyRole};
-use crate::domain::values::{Millis, UnitId};
+use crate::domain::values::{Millis, SlotId, UnitId};
 
 impl State {
     /// Folds one record.
@@ -72,16 +72,14 @@ impl State {
             }
             Record::AttemptStarted { unit, n, slot, at, host, green, from, .. } => {
                 let Some(i) = self.index.get(unit).copied() else { return };
-                if let Some(place) = self.slots.get_mut(*slot as usize) {
-                    *place = Some(i);
-                }
+                let slot = SlotId { host: host.clone(), number: *slot };
+                self.slots.take(&slot, i);
                 self.touch(i, |u| {
                     u.state = UnitState::Running;
                     u.reason.clear();
                     u.attempts.push(Attempt {
                         n: *n,
-                        slot: *slot,
-                        host: host.clone(),
+                        slot,
                         started: *at,
                         ended: None,
                         green: green.clone(),
@@ -103,10 +101,8 @@ impl State {
             Record::AttemptEnded { unit, n, at, class, next, report } => {
                 let Some(i) = self.index.get(unit).copied() else { return };
                 let charged = self.attempt_tells(i, *n, *at, *class, report);
-                for (slot, trouble) in self.slots.iter_mut().zip(&mut self.slot_trouble).filter(|(s, _)| **s == Some(i))
-                {
-                    *slot = None;
-                    *trouble = if *class == AttemptClass::Infrastructure { *trouble + 1 } else { 0 };
+                if let Some(attempt) = self.units[i].attempts.iter().find(|attempt| attempt.n == *n) {
+                    self.slots.release(&attempt.slot, i, *class == AttemptClass::Infrastructure);
                 }
                 self.take_accept(i, report);
                 self.noticed(report.repository.iter(), &format!("attempt {n} of {unit}"));

@@ -41,6 +41,7 @@ mod record;
 mod replay;
 mod rounds;
 mod said;
+mod slots;
 mod state;
 mod step_failures;
 pub mod stopwatch;

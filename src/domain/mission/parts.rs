@@ -8,7 +8,7 @@ use super::record::AttemptClass;
 use super::said::Said;
 use super::turns::Turn;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Millis, Tip, TreeId, UnitId};
+use crate::domain::values::{CommitId, Millis, SlotId, Tip, TreeId, UnitId};
 use crate::domain::verify::{Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -92,10 +92,8 @@ impl UnitState {
 pub struct Attempt {
     /// Number, from 1.
     pub n: u32,
-    /// Slot of the pool.
-    pub slot: u32,
-    /// Host it ran on.
-    pub host: String,
+    /// The slot it ran in.
+    pub slot: SlotId,
     /// When the intent was recorded.
     pub started: Millis,
     /// When its outcome was recorded.

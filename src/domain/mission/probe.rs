@@ -59,7 +59,7 @@ impl State {
         if let (true, Some(at)) = (self.may_land() && !self.queue_at_work(), self.queue_due()) {
             chances.push((Try::Queue, at));
         }
-        if let (true, Some(at)) = (self.may_dispatch() && self.free_slot().is_some(), self.starts_at()) {
+        if let (true, Some(at)) = (self.may_dispatch() && self.slots.free().is_some(), self.starts_at()) {
             chances.push((Try::Start, at));
         }
         chances
@@ -168,6 +168,6 @@ impl State {
 
     /// Units whose attempt has ended and could not be collected yet.
     pub(super) fn units_to_collect(&self) -> impl Iterator<Item = usize> + '_ {
-        self.slots.iter().flatten().copied().filter(|i| self.units[*i].collect_at.is_some())
+        self.slots.users().filter(|i| self.units[*i].collect_at.is_some())
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::plan::graph::Edge;
 use crate::domain::queue::{Behind, MergeSource, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, Tip, UnitId};
+use crate::domain::values::{CommitId, HostId, LandingId, Millis, MissionId, RunId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -102,7 +102,7 @@ pub enum Record {
         n: u32,
         slot: u32,
         at: Millis,
-        host: String,
+        host: HostId,
         green: CommitId,
         from: CommitId,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]

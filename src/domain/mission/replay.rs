@@ -4,6 +4,7 @@ use super::budget::{Account, Clock};
 use super::cold::ColdRuns;
 use super::parts::Stage;
 use super::record::{JOURNAL_FORMAT, Record};
+use super::slots::Slots;
 use super::state::State;
 use crate::domain::queue::Queue;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,8 +97,7 @@ impl State {
             turns: BTreeSet::new(),
             active: 0,
             opened: None,
-            slots: vec![None; policy.workers.max(1) as usize],
-            slot_trouble: vec![0; policy.workers.max(1) as usize],
+            slots: Slots::of_this_machine(policy.workers.max(1)),
             step_failures: 0,
             setup_failed: None,
             base_again_at: 0,

@@ -14,6 +14,7 @@ use super::parts::{Attempt, MissionState, MustFail, Outside, Round, Stage, Unit,
 use super::policy::Policy;
 use super::probe::Try;
 use super::record::DecidedBy;
+use super::slots::Slots;
 use crate::domain::backlog::Aside;
 use crate::domain::queue::{Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
 use crate::domain::trouble::Cause;
@@ -87,8 +88,7 @@ pub struct State {
     pub(super) turns: BTreeSet<(Millis, usize)>,
     pub(super) active: u32,
     pub(super) opened: Option<(u32, u32)>,
-    pub(super) slots: Vec<Option<usize>>,
-    pub(super) slot_trouble: Vec<u32>,
+    pub(super) slots: Slots,
     pub(super) step_failures: u32,
     /// What was said when the setup command failed the last step that was tried.
     pub(super) setup_failed: Option<String>,
@@ -148,7 +148,7 @@ impl State {
 
     /// Attempts that run now, with their unit.
     pub fn running(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
-        let at_work = self.slots.iter().flatten().map(|i| &self.units[*i]).filter(|u| u.state == UnitState::Running);
+        let at_work = self.slots.users().map(|i| &self.units[i]).filter(|u| u.state == UnitState::Running);
         at_work.filter_map(|unit| Some((unit, unit.attempts.last()?)))
     }
 
@@ -195,7 +195,7 @@ impl State {
         if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.closing() {
             times.extend(self.ends_at());
         }
-        if self.may_dispatch() && self.free_slot().is_some() && free(Try::Start) {
+        if self.may_dispatch() && self.slots.free().is_some() && free(Try::Start) {
             let waits = self.waits_for_money();
             let may = |(_, i): &(Millis, usize)| !waits || self.units[*i].spec.run.is_some();
             times.extend(self.delayed.iter().copied().chain(self.turns_due()).filter(may).map(|(at, _)| at).min());
@@ -244,12 +244,6 @@ impl State {
     /// Whether a landing may start or go on to its next step.
     pub(super) fn may_land(&self) -> bool {
         !self.paused && self.hold.is_none() && self.stop.is_none_or(|(level, _)| level == StopLevel::Drain)
-    }
-
-    /// The free slot to use next: one that met infrastructure lately comes last, so that a broken one stops nobody.
-    pub(super) fn free_slot(&self) -> Option<u32> {
-        let free = self.slots.iter().enumerate().filter(|(_, user)| user.is_none()).map(|(p, _)| p);
-        free.min_by_key(|p| (self.slot_trouble.get(*p), *p)).and_then(|p| u32::try_from(p).ok())
     }
 
     /// Whether no attempt is at work.
@@ -374,7 +368,7 @@ impl State {
         if !self.attached || self.suspended || self.over() || !self.may_dispatch() {
             return None;
         }
-        self.free_slot().filter(|_| self.lets(Try::Start, now))?;
+        self.slots.free().filter(|_| self.lets(Try::Start, now))?;
         let (next, allowance) = self.next_start(now)?;
         (allowance == Allowance::Start).then_some(&self.units[next].spec.id)
     }

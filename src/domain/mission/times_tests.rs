@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::mission::{AttemptClass, RunEnd};
-use crate::domain::values::{CommitId, LandingId, RunId, Tip, TreeId};
+use crate::domain::values::{CommitId, HostId, LandingId, RunId, Tip, TreeId};
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary, Verdict};
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ fn wave(wave: u32, at: Millis) -> (Millis, Record) {
 }
 
 fn starts(unit: &str, n: u32, at: Millis) -> (Millis, Record) {
-    let (host, evidence) = ("local".to_owned(), Vec::new());
+    let (host, evidence) = (HostId::local(), Vec::new());
     (at, Record::AttemptStarted { unit: id(unit), n, slot: 0, at, host, green: commit(), from: commit(), evidence })
 }
 

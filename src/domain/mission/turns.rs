@@ -207,7 +207,7 @@ impl Decision<'_> {
     pub(super) fn begin_turns(&mut self) {
         while self.state.may_dispatch()
             && self.state.lets(Try::Start, self.now)
-            && let (Some(slot), Some(i)) = (self.state.free_slot(), self.state.next_turn(self.now))
+            && let (Some(slot), Some(i)) = (self.state.slots.free().cloned(), self.state.next_turn(self.now))
             && self.state.allowance(&self.state.units[i]) == Allowance::Start
             && self.start(slot, i)
         {}

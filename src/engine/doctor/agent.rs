@@ -14,7 +14,7 @@ use crate::domain::survey::checks::Check;
 use crate::domain::survey::network::withheld;
 use crate::domain::survey::starts_all_at_once;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{Tip, UnitId};
+use crate::domain::values::{HostId, SlotId, Tip, UnitId};
 use crate::domain::verify::formats::Format;
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -249,7 +249,7 @@ async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -
     let order = AttemptOrder {
         spec: Arc::new(unit),
         n: 1,
-        slot: 0,
+        slot: SlotId { host: HostId::local(), number: 0 },
         green: base.commit.clone(),
         from: base.commit,
         evidence: Vec::new(),

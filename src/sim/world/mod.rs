@@ -11,7 +11,7 @@ use crate::domain::mission::{
     AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, JobId, RunEnd, StopLevel, Usd,
 };
 use crate::domain::trouble::{Cause, Spot, Trouble};
-use crate::domain::values::{CommitId, Millis, Tip, TreeId, UnitId};
+use crate::domain::values::{CommitId, Millis, SlotId, Tip, TreeId, UnitId};
 use crate::domain::verify::{SnapshotKey, Summary};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,7 +64,7 @@ pub struct World {
 
 #[derive(Debug, Clone)]
 struct Agent {
-    slot: u32,
+    slot: SlotId,
     ends: Millis,
     report: AttemptReport,
     collected: bool,
@@ -377,7 +377,7 @@ impl World {
             return Err(format!("P4: attempt {} of {unit} was started twice", order.n));
         }
         if let Some((other, _)) = self.agents.iter().find(|(_, a)| !a.collected && a.slot == order.slot) {
-            return Err(format!("P5: slot {} of {unit} is still used by {other:?}", order.slot));
+            return Err(format!("P5: {:?} of {unit} is still used by {other:?}", order.slot));
         }
         if self.agents.iter().any(|((u, _), a)| *u == unit && !a.collected && a.ends > self.now) {
             return Err(format!("P4: {unit} runs twice"));
@@ -457,7 +457,8 @@ impl World {
         if matches!(report.end, RunEnd::Infrastructure(_)) {
             *self.troubled.entry(unit.clone()).or_default() += 1;
         }
-        let agent = Agent { slot: order.slot, ends: self.now + takes, report: report.clone(), collected: false };
+        let agent =
+            Agent { slot: order.slot.clone(), ends: self.now + takes, report: report.clone(), collected: false };
         self.agents.insert((unit.clone(), n), agent);
         self.answer(takes, Event::AttemptEnded { unit, n, report: Box::new(report) });
         Ok(())
