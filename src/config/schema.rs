@@ -206,10 +206,3 @@ pub fn nearest(path: &str) -> Option<&'static str> {
     let limit = 3.min(1 + leaf(path).len() / 3);
     close.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= limit).map(|(_, name)| name)
 }
-
-/// The nearest of a few words, if one is near.
-#[must_use]
-pub fn nearest_of<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
-    let close = words.iter().map(|known| (edits(word, known), *known));
-    close.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 2).map(|(_, known)| known)
-}

@@ -8,6 +8,7 @@ use super::layers::{File, Source};
 use super::schema::{self, Key, Support};
 use super::value::{Kind, Refusal, Value};
 use crate::domain::plan::globs::Globs;
+use crate::domain::plan::nearest::nearest;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{Better, Demand, StageKind, StageSpec, Tier};
 use std::time::Duration;
@@ -213,8 +214,8 @@ fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -
         let place = file.place(name.span().start);
         let path = format!("{PATH}.{}", name.get_ref());
         let Some(key) = KEYS.iter().find(|key| key.path == name.get_ref().as_ref()) else {
-            let names: Vec<&str> = KEYS.iter().filter(|k| k.support != Support::Later).map(|k| k.path).collect();
-            let nearest = schema::nearest_of(name.get_ref(), &names).map(|name| format!("{PATH}.{name}"));
+            let names = KEYS.iter().filter(|k| k.support != Support::Later).map(|k| k.path);
+            let nearest = nearest(name.get_ref(), names).map(|name| format!("{PATH}.{name}"));
             problems.push(Problem::Unknown { place, key: path, nearest });
             continue;
         };

@@ -4,19 +4,12 @@
 /// of four letters or more). Candidates of the same distance: the first.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted: Vec<char> = word.chars().flat_map(char::to_lowercase).take(80).collect();
-    let limit = if wanted.len() < 4 { 1 } else { (wanted.len() / 3).max(2) };
-    let mut best: Option<(usize, &str)> = None;
-    for candidate in candidates {
-        if candidate.chars().count().abs_diff(wanted.len()) > limit {
-            continue;
-        }
-        let distance = distance(&wanted, candidate);
-        if distance <= limit && best.is_none_or(|(smallest, _)| distance < smallest) {
-            best = Some((distance, candidate));
-        }
-    }
-    best.map(|(_, name)| name)
+    let word: String = word.chars().take(80).collect();
+    let length = word.chars().count();
+    let limit = if length < 4 { 1 } else { (length / 3).max(2) };
+    let like = |name: &&str| name.chars().count().abs_diff(length) <= limit;
+    let near = candidates.into_iter().filter(like).map(|name| (edits(&word, name), name));
+    near.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= limit).map(|(_, name)| name)
 }
 
 /// ` (did you mean `x`?)`, or nothing.
@@ -28,21 +21,7 @@ pub fn hint(candidate: Option<&str>) -> String {
 /// Edits (insert, delete, replace a character) that lead from one word to the other; case does not count.
 #[must_use]
 pub fn edits(from: &str, to: &str) -> usize {
-    distance(&from.chars().flat_map(char::to_lowercase).collect::<Vec<_>>(), to)
-}
-
-fn distance(wanted: &[char], candidate: &str) -> usize {
-    let mut row: Vec<usize> = (0..=wanted.len()).collect();
-    for (above, letter) in candidate.chars().flat_map(char::to_lowercase).enumerate() {
-        let mut diagonal = above;
-        row[0] = above + 1;
-        for (column, other) in wanted.iter().enumerate() {
-            let substituted = diagonal + usize::from(*other != letter);
-            diagonal = row[column + 1];
-            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[wanted.len()]
+    strsim::levenshtein(&from.to_lowercase(), &to.to_lowercase())
 }
 
 #[cfg(test)]
