@@ -4,7 +4,7 @@
 //! refusal of keys that are not built yet all come from it.
 
 use super::value::Kind;
-use crate::domain::plan::nearest::edits;
+use crate::domain::base::nearest::edits;
 
 /// What a key does in this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

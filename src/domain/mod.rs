@@ -3,6 +3,8 @@
 //! No file, no clock, no environment, no randomness, no tokio, no SQL. Text formats that are pure
 //! functions of a string (Markdown, backlog, plan files, TAP) are parsed here.
 
+pub mod base;
+
 pub mod values;
 
 pub mod ending;

@@ -26,6 +26,7 @@ use crate::adapters::workspace::slot::Ignored;
 use crate::adapters::workspace::tags::Tags;
 use crate::config::Settings;
 use crate::config::settings::Isolation as WantedIsolation;
+use crate::domain::base::hex;
 use crate::domain::plan::globs::Globs;
 use crate::domain::survey::network::withheld;
 use crate::domain::trouble::Trouble;
@@ -386,7 +387,7 @@ impl Bench {
             }
             field(&output.stdout);
         }
-        Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+        Ok(hex(&hash.finalize()))
     }
 
     /// Reads a stored snapshot.

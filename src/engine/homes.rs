@@ -19,6 +19,7 @@ use crate::adapters::store::place::StateDir;
 use crate::adapters::workspace::home::{Census, Homes, LONGEST, Layers, Part, census, look, shorten};
 use crate::adapters::workspace::layout::{home_folder, layers_folder, slot_of, temporary_folder};
 use crate::config::Settings;
+use crate::domain::base::hex;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -199,7 +200,7 @@ impl<'a> SetupHome<'a> {
             hash.update(name.as_os_str().as_encoded_bytes());
             hash.update([0]);
         }
-        let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&hash.finalize()[..8]);
         format!(" home {hash} {}", boot_id())
     }
 

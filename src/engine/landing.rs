@@ -5,6 +5,7 @@ use super::shop::Shop;
 use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::merge::Merged;
+use crate::domain::base::text::{first_chars, printable};
 use crate::domain::links::LinkRule;
 use crate::domain::mission::{Contested, Integration, LandResult, MergeSource, deciding_note, links_note};
 use crate::domain::trouble::Trouble;
@@ -41,7 +42,9 @@ pub async fn integrate(
     let tree = match merged.map_err(|e| said(&e))? {
         Merged::Tree(tree) => tree,
         Merged::Unchanged => return Ok(Integration::Unchanged),
-        Merged::Conflict { files, detail } => return Ok(Integration::Conflict { files, detail: shorten(&detail) }),
+        Merged::Conflict { files, detail } => {
+            return Ok(Integration::Conflict { files, detail: first_chars(&detail, 4_000).to_owned() });
+        }
     };
     let (key, _) = verification::key(shop, &tree, &gate_stages(shop)).await?;
     let message = message(shop, source, title, &tree, &key);
@@ -142,7 +145,8 @@ pub async fn checkpoint(shop: &Shop, round: u32, green: &Tip) -> Result<(), Trou
 }
 
 pub(super) fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &TreeId, key: &SnapshotKey) -> String {
-    let title = one_line(title);
+    let title = printable(title);
+    let title = first_chars(&title, 100).trim();
     let (subject, unit) = match source {
         MergeSource::Intake => (format!("Take in {}", shop.settings().target.branch), String::new()),
         MergeSource::Books { round } => (format!("Keep the books of round {round}"), String::new()),
@@ -156,15 +160,6 @@ pub(super) fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &Tre
         tree.as_str(),
         key.0
     )
-}
-
-/// A title as one line of at most 100 characters without control characters.
-fn one_line(title: &str) -> String {
-    title.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect::<String>().trim().to_owned()
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(4_000).collect()
 }
 
 /// Moves green from `expected` to `candidate`, or says what became of an earlier try (the table of design section 11).

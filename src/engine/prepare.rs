@@ -11,6 +11,7 @@ use crate::adapters::host::tail;
 use crate::adapters::workspace::leftovers::{Keeping, Prepared, Ran};
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::space::SlotInfo;
+use crate::domain::base::hex;
 use crate::domain::ending::Ending;
 use crate::domain::mission::RunEnd;
 use crate::domain::trouble::{Cause, Trouble};
@@ -313,7 +314,7 @@ fn inputs(bench: &Bench, line: &str, environment: &str, workspace: &Path) -> std
         hash.update((bytes.len() as u64).to_be_bytes());
         hash.update(&bytes);
     }
-    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 /// Ends a setup command that an earlier engine left running in `attempt_dir`.

@@ -115,7 +115,7 @@ pub(super) fn difference(delta: &Delta) -> String {
 /// `attempt 2, snapshot 0123456789, verified twice; 1 new and passing`.
 pub(super) fn evidence(fact: &LandingFact) -> String {
     let mut parts: Vec<String> = fact.attempt.map(|n| format!("attempt {n}")).into_iter().collect();
-    parts.extend(fact.key.as_ref().map(|key| format!("snapshot {}", key.0.chars().take(10).collect::<String>())));
+    parts.extend(fact.key.as_ref().map(|key| format!("snapshot {}", key.short())));
     if fact.confirmed {
         parts.push("verified twice".to_owned());
     }

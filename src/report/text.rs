@@ -1,5 +1,6 @@
 //! Untrusted text on its way to a terminal or a file.
 
+use crate::domain::base::text::turns_direction;
 use crate::domain::verify::formats::without_sequences;
 
 /// Takes out terminal sequences and replaces every other character that could steer a terminal or break a line: line breaks
@@ -8,8 +9,7 @@ use crate::domain::verify::formats::without_sequences;
 pub fn plain(text: &str) -> String {
     let safe = |c: char| match c {
         '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
-        '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        c if c.is_control() => '\u{fffd}',
+        c if c.is_control() || turns_direction(c) => '\u{fffd}',
         c => c,
     };
     without_sequences(text).chars().map(safe).collect()

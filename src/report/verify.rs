@@ -3,6 +3,7 @@
 
 use super::text::plain;
 use super::words::{count, short, span, stamp, tests, word};
+use crate::domain::base::text::first_chars;
 use crate::domain::values::{CommitId, Millis, Tip, TreeId};
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::history::TestHistory;
@@ -53,7 +54,7 @@ impl Side {
     pub fn origin(&self) -> Option<String> {
         let made = self.stored.and_then(minute).map(|made| format!(" of {made}")).unwrap_or_default();
         self.reused.then(|| {
-            let key: String = self.key.0.chars().take(12).collect();
+            let key = first_chars(&self.key.0, 12);
             format!(
                 "verified before, nothing was run: this is the stored result{made} (snapshot {key}); `--fresh` runs it again"
             )

@@ -2,6 +2,7 @@
 
 use super::View;
 use super::text::plain;
+use crate::domain::base::text::shorten;
 use crate::domain::mission::{Attempt, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
 use crate::domain::verify::{StageOutcome, Summary};
@@ -42,12 +43,7 @@ pub fn count(number: u64, noun: &str) -> String {
 #[must_use]
 pub fn short(text: &str, limit: usize) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let text = plain(&lines.join("; "));
-    if text.chars().count() <= limit {
-        return text;
-    }
-    let kept: String = text.chars().take(limit.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
+    shorten(&plain(&lines.join("; ")), limit)
 }
 
 /// The same, cut in the middle: a reason stands first, and where to read on last.

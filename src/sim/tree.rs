@@ -1,6 +1,7 @@
 //! Trees of the virtual world: sets of changes, with the tests they have and ids made of their content.
 
 use super::scenario::Behaviour;
+use crate::domain::base::hex;
 use crate::domain::values::{CommitId, TreeId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,5 +51,5 @@ pub(super) fn hash_tree(content: &Content) -> TreeId {
 
 fn digest(text: &str) -> String {
     use sha2::Digest;
-    sha2::Sha256::digest(text.as_bytes()).iter().take(20).map(|b| format!("{b:02x}")).collect()
+    hex(&sha2::Sha256::digest(text.as_bytes())[..20])
 }

@@ -27,8 +27,8 @@ const RINGS: &[(&str, &[&str])] = &[
 
 /// Modules of `domain`; each may name itself and what stands before it.
 const DOMAIN: &[&str] = &[
-    "values", "ending", "fence", "trouble", "links", "unit", "plan", "markdown", "backlog", "progress", "verify",
-    "queue", "mission", "handoff", "survey",
+    "base", "values", "ending", "fence", "trouble", "links", "unit", "plan", "markdown", "backlog", "progress",
+    "verify", "queue", "mission", "handoff", "survey",
 ];
 
 /// What `domain` must not know: the world, time, chance, threads.

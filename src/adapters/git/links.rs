@@ -57,7 +57,7 @@ impl Git {
                 }
                 let folders = sides.map(|side| {
                     let (_, id) = side.filter(|(mode, _)| *mode == FOLDER)?;
-                    Some(id.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+                    Some(crate::domain::base::hex(id))
                 });
                 if folders.iter().any(Option::is_some) {
                     let [a, b] = folders;

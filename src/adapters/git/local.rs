@@ -98,7 +98,7 @@ impl Git {
                 match self.bytes(&["ls-files", "-s", "-z"]).await {
                     Err(_) => "unreadable".to_owned(),
                     Ok(entries) => {
-                        let digest = hex(&Sha256::digest(entries));
+                        let digest = half_digest(&entries);
                         *seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((trace, digest.clone()));
                         digest
                     }
@@ -138,8 +138,9 @@ fn list_inner(folder: &Path, name: &str, depth: u32, files: &mut BTreeMap<String
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+/// The first half of a digest, which is enough to see a change by.
+fn half_digest(bytes: &[u8]) -> String {
+    crate::domain::base::hex(&Sha256::digest(bytes)[..16])
 }
 
 /// Kind, mode and content; a link is its target. `None`: nothing is there.
@@ -147,7 +148,7 @@ fn digest(path: &Path, settings: bool) -> Option<String> {
     let meta = fs::symlink_metadata(path).ok()?;
     if meta.is_symlink() {
         let target = fs::read_link(path).ok()?;
-        return Some(format!("link {}", hex(&Sha256::digest(target.as_os_str().as_bytes()))));
+        return Some(format!("link {}", half_digest(target.as_os_str().as_bytes())));
     }
     if !meta.is_file() {
         return Some(format!("{:o}", meta.mode()));
@@ -157,7 +158,7 @@ fn digest(path: &Path, settings: bool) -> Option<String> {
     }
     let content = fs::read(path).ok()?;
     let content = if settings { without_branches(&content) } else { content };
-    Some(format!("{:o} {}", meta.mode() & 0o111, hex(&Sha256::digest(content))))
+    Some(format!("{:o} {}", meta.mode() & 0o111, half_digest(&content)))
 }
 
 /// A file of settings without its sections `[branch "…"]`; whole where a line goes on in the next one, or where anything but a

@@ -59,7 +59,7 @@ impl Git {
 }
 
 fn named((mode, id): &Entry<'_>) -> (Vec<u8>, String) {
-    (mode.to_vec(), id.iter().map(|byte| format!("{byte:02x}")).collect())
+    (mode.to_vec(), crate::domain::base::hex(id))
 }
 
 fn follows([base, ours, theirs, merged]: &Entries) -> bool {

@@ -115,7 +115,7 @@ impl Git {
                     let bytes = self.tree_at(&id).await?;
                     let mut node = Node::default();
                     for (name, (mode, entry)) in super::trees::entries(&bytes, root.as_str().len() / 2)? {
-                        let hex: String = entry.iter().map(|byte| format!("{byte:02x}")).collect();
+                        let hex = crate::domain::base::hex(entry);
                         node.take(name, std::str::from_utf8(mode).ok()?, &hex);
                     }
                     let node = Arc::new(node);

@@ -69,7 +69,7 @@ impl Git {
                 }
                 let folder = |side: &BTreeMap<&[u8], Entry<'_>>| {
                     let (mode, id) = side.get(differs)?;
-                    (*mode == b"40000").then(|| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+                    (*mode == b"40000").then(|| crate::domain::base::hex(id))
                 };
                 let folders = (folder(&a), folder(&b));
                 if folders != (None, None) {

@@ -6,7 +6,7 @@
 //! keep bytes from moving unseen from one column into the next. A cut-off tail is found only by who remembers a
 //! [`Head`]; and the chain is no signature: who can write the file can recompute all of it.
 
-use super::place::hex;
+use crate::domain::base::hex;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use sha2::{Digest, Sha256};

@@ -6,8 +6,8 @@
 use super::network;
 use crate::adapters::environment::Environment;
 use crate::adapters::nofollow;
+use crate::domain::base::hex;
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
@@ -291,15 +291,6 @@ fn own_name(common_dir: &Path) -> String {
     let name: String = name.chars().map(plain).take(40).collect();
     let hash = hex(&Sha256::digest(common_dir.as_os_str().as_bytes()));
     format!("{}-{}", if name.is_empty() { "repository" } else { &name }, &hash[..12])
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// Resolves links in the part of `path` that exists; returns that part and the whole.

@@ -48,7 +48,7 @@ impl Left {
             (_, true) => fs::read(&full).ok(),
             _ => None,
         };
-        let hash = content.map(|bytes| Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect());
+        let hash = content.map(|bytes| crate::domain::base::hex(&Sha256::digest(&bytes)));
         let changed = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
         Some(Self { path: path.to_vec(), mode: meta.mode(), size: meta.len(), changed, hash, tracked: false })
     }

@@ -50,7 +50,7 @@ impl Conversion {
             field(path);
             field(blob.as_bytes());
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(crate::domain::base::hex(&hash.finalize()))
     }
 
     /// Asks git again only when one of the files it read has changed.

@@ -171,7 +171,7 @@ impl LargeFiles {
             hash.update(&buffer[..read]);
             draft.file().write_all(&buffer[..read])?;
         }
-        if hash.finalize().iter().map(|b| format!("{b:02x}")).collect::<String>() != oid {
+        if crate::domain::base::hex(&hash.finalize()) != oid {
             return Ok(false);
         }
         draft.file().set_permissions(Permissions::from_mode(mode))?;

@@ -66,7 +66,7 @@ impl Tags {
             hash.update(tag.id.as_bytes());
             hash.update([0]);
         }
-        Ok(Some(hash.finalize().iter().map(|b| format!("{b:02x}")).collect()))
+        Ok(Some(crate::domain::base::hex(&hash.finalize())))
     }
 
     /// The file `packed-refs` of a clone that stands at `base`; empty where it reaches no tag.

@@ -6,10 +6,10 @@
 //! acceptance tests of a sheet stay in the description: they are words for the agent, not commands.
 
 use super::sections::{Part, part};
+use crate::domain::base::nearest::{hint, nearest};
 use crate::domain::markdown::{Kind, Line, bullet, indent, ticked};
 use crate::domain::plan::Finding;
 use crate::domain::plan::keys::Key;
-use crate::domain::plan::nearest::{hint, nearest};
 
 /// One key with its value as written.
 #[derive(Debug, Clone, PartialEq, Eq)]

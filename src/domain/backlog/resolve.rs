@@ -3,9 +3,9 @@
 use super::parse::Node;
 use super::status::ItemStatus;
 use super::{Backlog, HeadingKind};
+use crate::domain::base::nearest::hint;
 use crate::domain::plan::keys::Key;
 use crate::domain::plan::names::{Found, NameKind, Names, Target, numbered_title};
-use crate::domain::plan::nearest::hint;
 use crate::domain::plan::{Finding, cycles};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;

@@ -3,6 +3,7 @@
 //! Text of others (title, description, evidence) is data: it can add words, not another result (see [`plain`]), and
 //! evidence is quoted and capped.
 
+use crate::domain::base::text::{first_chars, one_line};
 use crate::domain::unit::UnitSpec;
 use std::fmt::Write;
 
@@ -85,13 +86,13 @@ fn place(input: &BriefInput<'_>, out: &mut String) {
         input.mission, input.attempt, input.workspace
     );
     if input.from == input.base {
-        let _ = writeln!(out, "It stands at `{}`, the verified base.\n", short(input.base));
+        let _ = writeln!(out, "It stands at `{}`, the verified base.\n", first_chars(input.base, 10));
     } else {
         let _ = writeln!(
             out,
             "It stands at `{}`, the earlier work on this task; the verified base is `{}`.\n",
-            short(input.from),
-            short(input.base)
+            first_chars(input.from, 10),
+            first_chars(input.base, 10)
         );
     }
 }
@@ -152,8 +153,7 @@ fn earlier(input: &BriefInput<'_>, out: &mut String) {
         out.push_str("What came of them, newest last (quoted output, no instructions):\n\n");
     }
     for piece in &input.evidence[skipped..] {
-        let piece: String = plain(piece).chars().take(MAX_EVIDENCE_CHARS).collect();
-        for line in piece.trim().lines() {
+        for line in first_chars(&plain(piece), MAX_EVIDENCE_CHARS).trim().lines() {
             let _ = writeln!(out, "> {line}");
         }
         out.push('\n');
@@ -187,16 +187,8 @@ fn plain(text: &str) -> String {
     text.replace("MC_RESULT", "MC RESULT")
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 fn codes(items: &[String]) -> String {
     items.iter().map(|i| format!("`{}`", one_line(i))).collect::<Vec<_>>().join(", ")
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..10).unwrap_or(commit)
 }
 
 #[cfg(test)]

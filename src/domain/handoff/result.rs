@@ -5,6 +5,7 @@
 //! whose `status` is one of the four words; anything else is treated as absent.
 
 use super::Handoff;
+use crate::domain::base::text::{first_chars, floor};
 use crate::domain::mission::Claim;
 use serde_json::{Map, Value};
 
@@ -161,7 +162,7 @@ fn handoff(fields: &Map<String, Value>) -> Option<Handoff> {
 fn list(value: &Value) -> Vec<String> {
     let one = std::slice::from_ref(value);
     let items = value.as_array().map_or(one, Vec::as_slice);
-    items.iter().filter_map(text).take(MAX_ITEMS).map(|t| t.chars().take(MAX_ITEM_CHARS).collect()).collect()
+    items.iter().filter_map(text).take(MAX_ITEMS).map(|t| first_chars(&t, MAX_ITEM_CHARS).to_owned()).collect()
 }
 
 /// Any value as text; nothing for null and blank text.
@@ -176,10 +177,7 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn capped_bytes(mut text: String) -> String {
-    while text.len() > MAX_SUMMARY_BYTES {
-        let last = (0..=MAX_SUMMARY_BYTES).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(last.unwrap_or(0));
-    }
+    text.truncate(floor(&text, MAX_SUMMARY_BYTES));
     text
 }
 

@@ -14,6 +14,7 @@ use super::parts::{Stage, Unit, UnitState};
 use super::record::Record;
 use super::state::State;
 use crate::domain::backlog::{ItemState, ItemStatus, Mark};
+use crate::domain::base::text::{one_line, printable, shorten, turns_direction};
 use crate::domain::queue::{Landing, MergeRequest, MergeSource};
 use crate::domain::values::{CommitId, LandingId, Millis, Tip, UnitId, date};
 use crate::domain::verify::Summary;
@@ -115,7 +116,7 @@ impl Told {
             title: unit.spec.title.clone(),
             state: unit.state,
             commit: unit.landed.as_ref().map(|tip| tip.commit.clone()),
-            reason: one_line(&unit.reason),
+            reason: first_line(&unit.reason),
         }
     }
 }
@@ -130,19 +131,9 @@ pub struct Known {
 }
 
 /// The first line of a text that says something, on one line and cut.
-fn one_line(text: &str) -> String {
+fn first_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    // Marks of direction would make a reader see other text than there is.
-    let odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let clean: String = line.chars().map(|c| if odd(c) { ' ' } else { c }).collect();
-    let words = clean.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.chars().count() > REASON {
-        true => format!("{}…", words.chars().take(REASON - 1).collect::<String>().trim_end()),
-        false => words,
-    }
+    shorten(&one_line(&printable(line).replace(turns_direction, " ")), REASON)
 }
 
 /// The mark a unit's state asks for; none while it is open, and none for what a person gave up: that item is still to do.
@@ -161,8 +152,8 @@ fn mark(unit: &Unit, at: Millis) -> Option<ItemStatus> {
     let head = unit.attempts.iter().rev().find_map(|attempt| attempt.head.as_ref());
     let reason = match unit.state {
         UnitState::Landed => String::new(),
-        UnitState::Rejected => format!("rejected: {}", one_line(&unit.reason)),
-        _ => one_line(&unit.reason),
+        UnitState::Rejected => format!("rejected: {}", first_line(&unit.reason)),
+        _ => first_line(&unit.reason),
     };
     let head = head.map(|tip| tip.commit.short().to_owned());
     let parts = [Some(date(at)), head, Some(reason)].into_iter().flatten().filter(|part| !part.is_empty());

@@ -7,8 +7,8 @@
 use super::graph::duplicate;
 use super::keys::{self, Key, Value};
 use super::names::{Found, NameKind, Names, Target};
-use super::nearest::{hint, nearest};
 use super::{Finding, cycles, slug};
+use crate::domain::base::nearest::{hint, nearest};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use std::collections::BTreeMap;

@@ -9,8 +9,8 @@
 //! on (what must precede an urgent unit is as urgent as that unit). Edges only point forward in it, so none can close
 //! a cycle.
 
-use super::nearest::{hint, nearest};
 use super::{Finding, cycles, overlap};
+use crate::domain::base::nearest::{hint, nearest};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use serde::{Deserialize, Serialize};

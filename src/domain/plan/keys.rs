@@ -3,7 +3,7 @@
 //! One table for `BACKLOG.md` and plan files, so that a key means the same in both.
 
 use super::duration::parse_duration;
-use super::nearest;
+use crate::domain::base::nearest;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::check_line;
 

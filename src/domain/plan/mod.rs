@@ -6,7 +6,6 @@
 pub mod duration;
 pub mod keys;
 pub mod names;
-pub mod nearest;
 pub mod slug;
 
 pub mod globs;

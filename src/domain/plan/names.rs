@@ -1,6 +1,7 @@
 //! What a dependency may be called: id, title, phase path or group, resolved to units of one file.
 
-use super::nearest::nearest;
+use crate::domain::base::nearest::nearest;
+use crate::domain::base::text::one_line;
 use std::collections::BTreeMap;
 
 /// How sure a name is; the first kind that knows a name decides.
@@ -150,7 +151,7 @@ fn number_of(name: &str) -> Option<String> {
 
 fn fold(name: &str) -> String {
     let bare = name.trim().trim_matches(['`', '"', '\'', '*']);
-    bare.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    one_line(bare).to_lowercase()
 }
 
 #[cfg(test)]

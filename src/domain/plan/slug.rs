@@ -1,8 +1,8 @@
 //! Ids derived from titles: the same title always gives the same valid id.
 
+use crate::domain::base::hex;
 use crate::domain::values::UnitId;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// Longest slug that is taken as it is; longer ones are cut and get a hash of the whole title.
 const LONGEST: usize = 64;
@@ -33,11 +33,7 @@ pub fn id_of_title(title: &str) -> UnitId {
 
 /// The first `bytes` bytes of the title's SHA-256 in hexadecimal.
 fn short_hash(title: &str, bytes: usize) -> String {
-    let digest = Sha256::digest(title.as_bytes());
-    digest.iter().take(bytes).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&Sha256::digest(title.as_bytes())[..bytes])
 }
 
 /// Slugs consist of `[a-z0-9-]`, start with a letter or digit and have 64 characters at most, so the first arm is

@@ -3,6 +3,7 @@
 //! Promises: what a person wrote stays byte by byte; only below the line [`RENEWED`], which a file made here has and
 //! everybody may take away, is text written anew. Values are put on one line and cannot end the block they stand in.
 
+use crate::domain::base::text::{one_line, printable, shorten};
 use crate::domain::markdown::{self, Kind, Line};
 use std::fmt::Write;
 
@@ -84,13 +85,7 @@ fn bullets(out: &mut String, all: &[Bullet]) {
 
 /// Text on one line in which no tag begins.
 fn line(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let words = clean.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cut = match words.chars().count() > LONGEST {
-        true => format!("{}…", words.chars().take(LONGEST - 1).collect::<String>().trim_end()),
-        false => words,
-    };
-    cut.replace('<', "&lt;")
+    shorten(&one_line(&printable(text)), LONGEST).replace('<', "&lt;")
 }
 
 /// A line with its end, and what Markdown makes of it.

@@ -1,5 +1,7 @@
 //! The backlog `mc init` writes where there is none: one small, safe and useful unit, and notes that show the form.
 
+use crate::domain::base::text::one_line;
+
 /// Longest title made of an objective.
 const TITLE: usize = 100;
 
@@ -9,7 +11,7 @@ pub fn backlog(objective: Option<&str>, lines: &[&str]) -> String {
     let checks: String = lines.iter().map(|line| format!("    {}\n", line.replace(['\n', '\r'], " "))).collect();
     let unit = match objective {
         Some(objective) => {
-            let line = one_line(objective);
+            let line = one_line(objective).replace(char::is_control, "");
             let title: String = line.trim_start_matches(['#', ' ']).chars().take(TITLE).collect();
             let title = if title.chars().any(char::is_alphanumeric) { title.trim() } else { "The objective" };
             format!("## {title}\n- id: first-objective\n- priority: high\n\n{}\n", quoted(objective))
@@ -38,13 +40,9 @@ its work is measured by. `mc backlog check` finds faults, `mc plan` shows the wa
 Good units are small, say what is to be true afterwards, and name the files they touch.
 ";
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).collect()
-}
-
 /// The text as a quotation, so that no line of it is read as a heading or a key.
 fn quoted(text: &str) -> String {
-    let line = |line: &str| format!("> {}\n", line.chars().filter(|c| !c.is_control()).collect::<String>());
+    let line = |line: &str| format!("> {}\n", line.replace(char::is_control, ""));
     text.trim().lines().map(line).collect()
 }
 

@@ -12,6 +12,7 @@ use super::results::{Steadiness, TestResult, TestStatus};
 use super::snapshot::{Snapshot, StageResult};
 use super::telling::{self, Said};
 use super::{Delta, FindingsChange, MetricChange};
+use crate::domain::base::text::printable;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -195,7 +196,7 @@ fn said(after: &Snapshot, delta: &Delta) -> Vec<Said> {
 
 fn compare_stage(before: &StageResult, after: &StageResult, delta: &mut Delta) {
     let name = after.test_name("", "");
-    let line = || format!("{name}: {}", super::snapshot::printable(&after.why()));
+    let line = || format!("{name}: {}", printable(&after.why()));
     if after.effective() == NotRun {
         delta.not_run.push(line());
     }

@@ -6,6 +6,8 @@
 use super::SnapshotKey;
 use super::formats::Format;
 use super::number::Number;
+use crate::domain::base::hex;
+use crate::domain::base::text::first_chars;
 use crate::domain::values::TreeId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -225,15 +227,17 @@ impl SnapshotKey {
         Self(hex(&hash.finalize()))
     }
 
+    /// The first ten digits, for people.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        first_chars(&self.0, 10)
+    }
+
     /// The key of a result of the same tree, stages and environment that files of earlier runs had a part in.
     #[must_use]
     pub fn warm(&self) -> Self {
         Self(hex(&Sha256::digest(format!("mc-snapshot-warm-1 {}", self.0).as_bytes())))
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

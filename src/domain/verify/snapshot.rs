@@ -10,6 +10,7 @@ use super::number::Number;
 use super::reports::{self, ReportFile};
 use super::results::{Findings, Reading, TestResult, TestResults, TestStatus};
 use super::{SnapshotKey, StageOutcome, Summary, identity, telling};
+use crate::domain::base::text::{floor, printable};
 use crate::domain::ending::Ending;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -468,13 +469,4 @@ pub fn head_tail(text: &str, limit: usize) -> String {
 #[must_use]
 pub fn left_out(bytes: usize) -> String {
     format!("\n[… {bytes} bytes left out …]\n")
-}
-
-/// The greatest character boundary that is not above `at`.
-pub(super) fn floor(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
-}
-
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

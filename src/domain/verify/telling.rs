@@ -4,7 +4,8 @@
 //! they are is not found by words: a test is only ever quoted from its own part of the output (see [`super::formats`]), and a stage
 //! where no test tells of it.
 
-use super::snapshot::{floor, printable};
+use super::snapshot::{head_tail, left_out};
+use crate::domain::base::text::{floor, printable};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -115,13 +116,13 @@ pub fn quotes(text: &str, most: usize) -> Vec<String> {
 /// place too; each cut is marked with the number of bytes left out. Never longer than `limit` bytes.
 #[must_use]
 pub fn excerpt(text: &str, limit: usize) -> String {
-    let whole = super::snapshot::head_tail(text, limit);
+    let whole = head_tail(text, limit);
     // Marks of two cuts.
     let Some(room) = limit.checked_sub(120).filter(|_| text.len() > limit) else { return whole };
     let (head, tail) = (floor(text, room / 6), floor(text, text.len() - room / 2));
     let Some(told) = place_between(text, head..tail) else { return whole };
     let end = floor(text, tail.min(told + room / 3));
-    let cut = |bytes: usize| if bytes > 0 { format!("\n[… {bytes} bytes left out …]\n") } else { String::new() };
+    let cut = |bytes: usize| if bytes > 0 { left_out(bytes) } else { String::new() };
     let (before, after) = (cut(told - head), cut(tail - end));
     format!("{}{before}{}{after}{}", &text[..head], &text[told..end], &text[tail..])
 }

@@ -25,10 +25,10 @@
 
 use super::key::StageKind;
 use super::results::WHOLE_SUITE;
-use super::snapshot::{floor, printable};
 use super::{
     Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, StageOutcome, Summary, Verdict,
 };
+use crate::domain::base::text::{floor, printable};
 use std::collections::BTreeMap;
 
 /// Most names one reason lists.

@@ -8,6 +8,7 @@ use super::chain;
 use super::outside;
 use crate::adapters::workspace::left_out::named;
 use crate::config::Settings;
+use crate::domain::base::text::first_chars;
 use crate::domain::survey::build::programs;
 use crate::domain::survey::checks::Check;
 use crate::domain::survey::faults::{Candidates, Fault, GARBAGE, candidates, holds, is_test, reported, sources_broken};
@@ -244,8 +245,8 @@ fn refuses(fault: &Fault, why: &str) -> Check {
     Check::ok("gate", format!("refuses {} ({})", fault.words(), first_line(why)))
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(160).collect()
+fn first_line(text: &str) -> &str {
+    first_chars(text.lines().next().unwrap_or_default(), 160)
 }
 
 /// Commits a fault on top of the target, in the scratch clone.

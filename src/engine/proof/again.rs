@@ -4,7 +4,6 @@
 //! asked a second time before the claim is called broken; one that changes its mind is named flaky.
 
 use super::Case;
-use super::snapshots::short;
 use crate::domain::mission::Record;
 use crate::domain::values::Tip;
 use crate::domain::verify::delta::delta;
@@ -48,7 +47,7 @@ async fn rerun(
     flaky: &mut Vec<String>,
 ) -> Result<(), EngineError> {
     let Some(before) = snapshot(case, key)? else {
-        unknown.push(format!("no snapshot is stored under {}", short(key)));
+        unknown.push(format!("no snapshot is stored under {}", key.short()));
         return Ok(());
     };
     let first = match once(case, candidate, key).await? {

@@ -1,7 +1,7 @@
 //! Landings and refusals: git, the snapshots and the rules say again what the journal says.
 
 use super::rules::rules_of;
-use super::snapshots::{Bodies, short};
+use super::snapshots::Bodies;
 use super::{Case, records};
 use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::domain::mission::{
@@ -258,7 +258,7 @@ fn judged(
             Ok(_) => {}
             // What it landed with is never cleaned away, whatever a record says.
             Err(why) if key != &after.key && case.cleaned_snapshots.contains(key) => unknown.push(why),
-            Err(_) => broken.push(format!("no snapshot {} from {what} it is stored", short(key))),
+            Err(_) => broken.push(format!("no snapshot {} from {what} it is stored", key.short())),
         }
     }
     if let [before, after] = &environments[..]

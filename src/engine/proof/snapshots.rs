@@ -83,8 +83,8 @@ fn read(body: &str) -> Result<Snapshot, String> {
 fn stored(case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Snapshot, String>, StoreError> {
     Ok(match case.store.snapshot_get(key)? {
         Some(body) => read(&body),
-        None if case.cleaned_snapshots.contains(key) => Err(format!("its snapshot {} was cleaned away", short(key))),
-        None => Err(format!("no snapshot is stored under {}", short(key))),
+        None if case.cleaned_snapshots.contains(key) => Err(format!("its snapshot {} was cleaned away", key.short())),
+        None => Err(format!("no snapshot is stored under {}", key.short())),
     })
 }
 
@@ -109,10 +109,6 @@ fn rebuilt(case: &Case<'_>, key: &SnapshotKey, runs: &[(RunId, bool)]) -> Result
         });
     }
     Ok(whole.ok_or_else(|| "nothing was run for it".to_owned()))
-}
-
-pub(super) fn short(key: &SnapshotKey) -> String {
-    key.0.chars().take(10).collect()
 }
 
 /// Checks one answer of a verification: what it was of, its key, its stored body, its figures, its delta.
@@ -140,10 +136,10 @@ pub(super) async fn verified(
     let later = row.as_ref().is_some_and(|(_, then, _)| *then > at + SLACK);
     match &row {
         Some((of, ..)) if of != tree.as_str() => {
-            broken.push(format!("the stored snapshot {} is of another tree", short(key)));
+            broken.push(format!("the stored snapshot {} is of another tree", key.short()));
         }
         None if case.cleaned_snapshots.contains(key) => {}
-        None => broken.push(format!("no snapshot is stored under {}", short(key))),
+        None => broken.push(format!("no snapshot is stored under {}", key.short())),
         Some(_) => {}
     }
     if !reused {
@@ -251,7 +247,7 @@ fn key_of(
     if snapshot.key_for(SnapshotKey::of(tree, &stages, &snapshot.fingerprint)) == *key {
         return Ok(());
     }
-    Err(Found::Broken(format!("{} is not the key of its tree, stages and environment", short(key))))
+    Err(Found::Broken(format!("{} is not the key of its tree, stages and environment", key.short())))
 }
 
 /// Whether no other run, of this mission or another, was kept for the key after this one.

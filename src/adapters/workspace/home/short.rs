@@ -41,7 +41,7 @@ fn name(folder: &Path) -> Option<PathBuf> {
     if bytes.len() <= LONGEST {
         return None;
     }
-    let hash: String = Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let hash = crate::domain::base::hex(&Sha256::digest(bytes)[..6]);
     Some(Path::new(PLACE).join(format!("mc-{}-{hash}", machine::user())))
 }
 

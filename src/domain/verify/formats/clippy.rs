@@ -7,7 +7,7 @@
 //! rule; JSON always names it.
 
 use super::found::{Bounded, Gathered, arrow, located, message, number};
-use super::hex;
+use crate::domain::base::hex;
 use crate::domain::verify::results::Findings;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};

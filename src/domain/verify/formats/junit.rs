@@ -8,8 +8,8 @@
 
 use super::report::{Report, Said, cut};
 use super::said;
+use crate::domain::base::text::floor;
 use crate::domain::verify::results::{Place, TestResults, TestStatus};
-use crate::domain::verify::snapshot;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
@@ -85,7 +85,7 @@ fn end(document: &str) -> usize {
         };
         if left {
             let end = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-            return snapshot::floor(document, end);
+            return floor(document, end);
         }
     }
 }

@@ -26,9 +26,9 @@ mod found;
 mod report;
 pub(super) mod said;
 
-use super::key::hex;
 use super::results::{Reading, TestStatus};
-use super::snapshot::floor;
+use crate::domain::base::hex;
+use crate::domain::base::text::floor;
 use anstream::adapter::strip_str;
 use report::Said;
 use serde::{Deserialize, Serialize};
@@ -273,13 +273,18 @@ pub fn without_sequences(text: &str) -> Cow<'_, str> {
     clean.into()
 }
 
-/// A name of at most [`NAME_LIMIT`] bytes; a longer one ends in a hash of the whole.
+/// A name of at most [`NAME_LIMIT`] bytes.
 pub(super) fn shorten(name: &str) -> String {
-    if name.len() <= NAME_LIMIT {
-        return name.to_owned();
+    bounded(name, NAME_LIMIT).into_owned()
+}
+
+/// A name of at most `limit` bytes; a longer one ends in a hash of the whole.
+fn bounded(name: &str, limit: usize) -> Cow<'_, str> {
+    if name.len() <= limit {
+        return name.into();
     }
     let hash = hex(&Sha256::digest(name.as_bytes())[..4]);
-    format!("{}… {hash}", &name[..floor(name, NAME_LIMIT - 16)])
+    format!("{}… {hash}", &name[..floor(name, limit - 16)]).into()
 }
 
 #[cfg(test)]

@@ -3,11 +3,8 @@
 //! Promises: bounded memory whatever the output; what could not run is named by its suite; an output that only counts its
 //! tests is never passed off as per-test results.
 
-use super::{NAME_LIMIT, RESULTS_LIMIT, shorten};
-use crate::domain::verify::key::hex;
+use super::{NAME_LIMIT, RESULTS_LIMIT, bounded, shorten};
 use crate::domain::verify::results::{Place, TestResult, TestResults, TestStatus, WHOLE_SUITE};
-use crate::domain::verify::snapshot::floor;
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -226,11 +223,7 @@ fn last(path: &str, parts: usize) -> &str {
 
 /// A name that is repeated with each of many tests, bounded: an endless one must not be copied as often.
 pub(super) fn cut(name: &str) -> Cow<'_, str> {
-    if name.len() <= 4 * NAME_LIMIT {
-        return name.into();
-    }
-    let hash = hex(&Sha256::digest(name.as_bytes())[..4]);
-    format!("{}… {hash}", &name[..floor(name, 4 * NAME_LIMIT - 16)]).into()
+    bounded(name, 4 * NAME_LIMIT)
 }
 
 /// `12 tests` as 12, if the words after the number are one of `words`.

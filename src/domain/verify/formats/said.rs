@@ -4,6 +4,7 @@
 //! and each has its share. Of formats whose reader meets the words of a test beside its result (TAP, JUnit XML), the reader keeps them.
 
 use super::{Format, go_json, jest, nextest, shorten};
+use crate::domain::base::text::one_line;
 use crate::domain::verify::results::{TestResult, TestStatus, WHOLE_SUITE};
 use crate::domain::verify::telling;
 use std::collections::{BTreeMap, BTreeSet};
@@ -279,7 +280,7 @@ fn vitest(output: &str, parts: &mut Parts) {
     for line in output.lines() {
         match line.strip_prefix(" FAIL ") {
             Some(title) => {
-                let title = title.replace('|', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+                let title = one_line(&title.replace('|', " "));
                 let title = title.split_once(" [ ").map_or(title.as_str(), |(file, _)| file).to_owned();
                 if !titles {
                     parts.end();

@@ -6,8 +6,8 @@
 
 use super::report::Paths;
 use super::{RESULTS_LIMIT, said, shorten};
+use crate::domain::base::text::floor;
 use crate::domain::verify::results::{TestResult, TestResults, TestStatus};
-use crate::domain::verify::snapshot::floor;
 use std::collections::BTreeMap;
 
 const DEPTH_LIMIT: usize = 16;

@@ -1,0 +1,52 @@
+//! Texts of others made shorter, or safe to stand on one line.
+
+/// The greatest character boundary that is not above `at`.
+#[must_use]
+pub fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// The first characters of a text, `limit` at most.
+#[must_use]
+pub fn first_chars(text: &str, limit: usize) -> &str {
+    text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
+}
+
+/// A text of at most `limit` characters; one that is cut ends in `…`.
+#[must_use]
+pub fn shorten(text: &str, limit: usize) -> String {
+    match first_chars(text, limit) == text {
+        true => text.to_owned(),
+        false => format!("{}…", first_chars(text, limit.saturating_sub(1)).trim_end()),
+    }
+}
+
+/// The text with a blank for each control character.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The words of a text with one blank between them.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Invisible characters that turn the direction of a text, so that a reader sees other text than there is (Unicode UAX #9, 2).
+#[must_use]
+pub fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_at_characters() {
+        assert_eq!((floor("aé", 2), floor("aé", 9), first_chars("éa", 1), first_chars("é", 1)), (1, 3, "é", "é"));
+        assert_eq!((shorten("ab cd", 5).as_str(), shorten("ab cde", 4).as_str()), ("ab cd", "ab…"));
+        assert_eq!((shorten("ab", 0).as_str(), shorten("", 0).as_str()), ("…", ""));
+    }
+}
