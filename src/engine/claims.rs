@@ -2,6 +2,7 @@
 //! to change.
 
 use super::shop::Shop;
+use crate::domain::base::text::name_first;
 use crate::domain::handoff::Handoff;
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim};
 use crate::domain::plan::globs::Globs;
@@ -62,11 +63,9 @@ pub async fn outside_of_files(shop: &Shop, order: &AttemptOrder, head: &CommitId
     else {
         return;
     };
-    let outside: Vec<&String> = changed.iter().filter(|path| !globs.matches(path)).collect();
+    let outside = name_first(changed.iter().filter(|path| !globs.matches(path)), SHOWN);
     if !outside.is_empty() {
-        let shown: Vec<&str> = outside.iter().take(SHOWN).map(|path| path.as_str()).collect();
-        let more = if outside.len() > SHOWN { format!(" and {} more", outside.len() - SHOWN) } else { String::new() };
-        report.notes.push(format!("it changed what its `files` do not name: {}{more}", shown.join(", ")));
+        report.notes.push(format!("it changed what its `files` do not name: {outside}"));
     }
 }
 

@@ -20,6 +20,7 @@ use crate::adapters::workspace::home::{Census, Homes, LONGEST, Layers, Part, cen
 use crate::adapters::workspace::layout::{home_folder, layers_folder, slot_of, temporary_folder};
 use crate::config::Settings;
 use crate::domain::base::hex;
+use crate::domain::base::text::name_first;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -247,12 +248,10 @@ fn layers(work: &Path) -> Layers {
 #[must_use]
 pub fn shared(homes: &Homes) -> Option<String> {
     let why = homes.trouble()?;
-    let names: Vec<String> = homes.linked().map(|name| name.display().to_string()).collect();
+    let names: Vec<_> = homes.linked().map(Path::display).collect();
     if names.is_empty() {
         return None;
     }
-    let more = if names.len() > 6 { format!(" and {} more", names.len() - 6) } else { String::new() };
-    let shown = names.iter().take(6).cloned().collect::<Vec<_>>().join(", ");
-    let are = if names.len() == 1 { "is" } else { "are" };
-    Some(format!("in the HOME of verifications {shown}{more} {are} your own, and what they write there stays: {why}"))
+    let (shown, are) = (name_first(&names, 6), if names.len() == 1 { "is" } else { "are" });
+    Some(format!("in the HOME of verifications {shown} {are} your own, and what they write there stays: {why}"))
 }

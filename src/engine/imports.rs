@@ -9,6 +9,7 @@ use crate::adapters::git::source::SourceFacts;
 use crate::adapters::python::{imports, inactive};
 use crate::adapters::workspace::layout::work_below;
 use crate::config::Settings;
+use crate::domain::base::text::name_first;
 use crate::domain::survey::imports::{Import, hidden_by, needs_active};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -177,7 +178,5 @@ fn names(folders: &BTreeSet<PathBuf>) -> String {
         true => ".".to_owned(),
         false => folder.display().to_string(),
     };
-    let shown: Vec<String> = folders.iter().take(TOLD).map(name).collect();
-    let more = if folders.len() > TOLD { format!(" and {} more", folders.len() - TOLD) } else { String::new() };
-    format!("{}{more}", shown.join(", "))
+    name_first(folders.iter().map(name), TOLD)
 }

@@ -21,6 +21,7 @@ use crate::adapters::host::command::ChildGuard;
 use crate::adapters::host::rundir::runs_below;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
+use crate::domain::base::text::name_first;
 use crate::domain::mission::Unverified;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip};
@@ -227,9 +228,7 @@ impl Job<'_> {
         if dirty.is_empty() {
             return Ok(Vec::new());
         }
-        let shown = dirty.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-        let more = if dirty.len() > 5 { format!(" and {} more", dirty.len() - 5) } else { String::new() };
-        Ok(vec![format!("edits that are not committed are left out: {shown}{more}")])
+        Ok(vec![format!("edits that are not committed are left out: {}", name_first(dirty, 5))])
     }
 
     /// What is known of one commit after at most one run.

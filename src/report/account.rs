@@ -7,6 +7,7 @@ use super::facts::{Facts, LandingFact, facts};
 use super::status::{next_action, rolled_back, truth};
 use super::words::{attempt_ref, worked};
 use super::{GreenRef, View};
+use crate::domain::base::text::name_first;
 use crate::domain::mission::times::{Phase, Times, times};
 use crate::domain::mission::{Record, Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
@@ -65,10 +66,8 @@ pub fn contradiction(missing: &[&Unit], green: &GreenRef) -> Option<String> {
     if missing.is_empty() {
         return None;
     }
-    let names: Vec<&str> = missing.iter().take(NAMED).map(|unit| unit.spec.id.as_str()).collect();
-    let more = if missing.len() > NAMED { format!(" and {} more", missing.len() - NAMED) } else { String::new() };
-    let (branch, names) = (green.branch(), names.join(", "));
-    Some(format!("the journal says landed, {branch} does not contain: {names}{more}; run `mc audit`"))
+    let (branch, names) = (green.branch(), name_first(missing.iter().map(|unit| &unit.spec.id), NAMED));
+    Some(format!("the journal says landed, {branch} does not contain: {names}; run `mc audit`"))
 }
 
 impl<'a> Account<'a> {
@@ -103,11 +102,9 @@ impl<'a> Account<'a> {
         if !undone.is_empty() && !over {
             line.push_str(&format!("; not done: {}", undone.join(", ")));
         }
-        let held: Vec<&str> = self.in_state(UnitState::Held).map(|unit| unit.spec.id.as_str()).collect();
+        let held = name_first(self.in_state(UnitState::Held).map(|unit| &unit.spec.id), NAMED);
         if !held.is_empty() {
-            let more = if held.len() > NAMED { format!(" and {} more", held.len() - NAMED) } else { String::new() };
-            let named = held.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-            line.push_str(&format!("; needs you: {named}{more}"));
+            line.push_str(&format!("; needs you: {held}"));
         } else if self.view.state.hold.is_some() {
             line.push_str("; needs you: nothing can land");
         }

@@ -2,6 +2,7 @@
 
 use super::words::{count, short, word};
 use crate::domain::backlog::{Aside, WAITS, Why};
+use crate::domain::base::text::name_first;
 use crate::domain::mission::{Outside, State};
 use serde_json::{Value, json};
 
@@ -27,12 +28,10 @@ pub fn named(aside: &[Aside]) -> String {
     if aside.is_empty() {
         return String::new();
     }
-    let names: Vec<String> =
-        aside.iter().take(NAMED).map(|item| format!("{} ({})", item.unit, word(&item.why))).collect();
-    let more = if aside.len() > NAMED { format!(" and {} more", aside.len() - NAMED) } else { String::new() };
+    let names = name_first(aside.iter().map(|item| format!("{} ({})", item.unit, word(&item.why))), NAMED);
     let are = if aside.len() == 1 { "is" } else { "are" };
     let items = count(aside.len() as u64, "item");
-    format!("{items} of BACKLOG.md {are} left aside: {}{more}", names.join(", "))
+    format!("{items} of BACKLOG.md {are} left aside: {names}")
 }
 
 /// What has an item taken up.

@@ -8,6 +8,7 @@ use super::account::Account;
 use super::facts::LandingFact;
 use super::words::{count, findings, short, span, stamp, sum_seen, tests, word};
 use super::{GreenRef, View, aside, cost};
+use crate::domain::base::text::name_first;
 use crate::domain::mission::tests_note;
 use crate::domain::mission::times::Phase;
 use crate::domain::values::{Millis, UnitId};
@@ -234,13 +235,9 @@ fn verification_text(out: &mut String, account: &Account<'_>) {
 }
 
 fn names<'a>(out: &mut String, what: &str, all: impl ExactSizeIterator<Item = &'a String>) {
-    let total = all.len();
-    if total == 0 {
-        return;
+    if all.len() > 0 {
+        let _ = writeln!(out, "{what}: {}", name_first(all.map(|name| short(name, 120)), NAMES));
     }
-    let shown: Vec<String> = all.take(NAMES).map(|name| short(name, 120)).collect();
-    let more = if total > NAMES { format!(" and {} more", total - NAMES) } else { String::new() };
-    let _ = writeln!(out, "{what}: {}{more}", shown.join(", "));
 }
 
 /// `verification 41% of the time`; empty before any time passed.

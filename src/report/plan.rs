@@ -5,6 +5,7 @@
 
 use super::aside;
 use super::text::plain;
+use super::words::count;
 use crate::domain::backlog::{Aside, Backlog, HeadingKind};
 use crate::domain::plan::graph::{Edge, EdgeKind, Plan};
 use crate::domain::plan::overlap;
@@ -17,7 +18,7 @@ use std::fmt::Write;
 pub fn text(plan: &Plan, left: &[Aside]) -> String {
     let mut out = planned(plan);
     if !left.is_empty() {
-        let _ = writeln!(out, "\nleft aside ({})", count(left.len(), "item"));
+        let _ = writeln!(out, "\nleft aside ({})", count(left.len() as u64, "item"));
         for line in aside::lines(left) {
             let _ = writeln!(out, "  {line}");
         }
@@ -33,18 +34,18 @@ fn planned(plan: &Plan) -> String {
     let order = plan.edges.iter().filter(|edge| edge.kind == EdgeKind::Order).count();
     let mut out = format!(
         "{} in {}, {}, {}\n",
-        count(plan.units.len(), "unit"),
-        count(waves.len(), "wave"),
+        count(plan.units.len() as u64, "unit"),
+        count(waves.len() as u64, "wave"),
         match plan.edges.len() - order {
             1 => "1 dependency".to_owned(),
             many => format!("{many} dependencies"),
         },
-        count(order, "order-only overlap"),
+        count(order as u64, "order-only overlap"),
     );
     let width = plan.units.iter().map(|unit| unit.id.as_str().len()).max().unwrap_or(0).min(40);
     let waits = overlaps(plan);
     for (number, wave) in waves.iter().enumerate() {
-        let _ = writeln!(out, "\nwave {} ({})", number + 1, count(wave.len(), "unit"));
+        let _ = writeln!(out, "\nwave {} ({})", number + 1, count(wave.len() as u64, "unit"));
         for &at in wave {
             let unit = &plan.units[at];
             let _ = writeln!(out, "  {:width$}  P{}  {}", unit.id.as_str(), unit.priority, plain(&unit.title));
@@ -121,8 +122,13 @@ pub fn backlog_list(backlog: &Backlog) -> String {
     for [a, kind, c, d, title] in &rows {
         let _ = writeln!(out, "{a:path$}  {kind:5}  {c:id$}  {d:status$}  {title}");
     }
-    let _ =
-        writeln!(out, "\n{}, {}, {}", count(backlog.units.len(), "unit"), count(groups, "group"), count(notes, "note"));
+    let _ = writeln!(
+        out,
+        "\n{}, {}, {}",
+        count(backlog.units.len() as u64, "unit"),
+        count(groups as u64, "group"),
+        count(notes as u64, "note")
+    );
     out
 }
 
@@ -136,7 +142,7 @@ fn details(out: &mut String, plan: &Plan, unit: &UnitSpec, waits: &[&Edge]) {
         let globs = globs(plan, edge).map(|(theirs, own)| format!(": {} meets {}", plain(theirs), plain(own)));
         let _ = writeln!(out, "      after {before}, order only{}", globs.unwrap_or_default());
     }
-    let attempts = unit.attempts.map(|attempts| format!("at most {}", count(attempts as usize, "attempt")));
+    let attempts = unit.attempts.map(|attempts| format!("at most {}", count(u64::from(attempts), "attempt")));
     let timeout = unit.timeout.map(|seconds| format!("timeout {}", span(seconds)));
     let limits: Vec<String> = attempts.into_iter().chain(timeout).collect();
     if !limits.is_empty() {
@@ -156,10 +162,6 @@ fn overlaps(plan: &Plan) -> Vec<Vec<&Edge>> {
 fn globs<'a>(plan: &'a Plan, edge: &Edge) -> Option<(&'a str, &'a str)> {
     let order = edge.kind == EdgeKind::Order;
     order.then(|| overlap::shared(&plan.units[edge.before], &plan.units[edge.after])).flatten()
-}
-
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// Seconds as `1h30m`.

@@ -94,9 +94,5 @@ async fn unknown(git: &Git, base: &CommitId, lost: Vec<&Entry>) -> Result<Vec<St
 
 /// The first of some names.
 pub(crate) fn some(names: &[String]) -> String {
-    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    crate::domain::base::text::name_first(names, NAMED)
 }

@@ -1,5 +1,7 @@
 //! Texts of others made shorter, or safe to stand on one line.
 
+use std::fmt;
+
 /// The greatest character boundary that is not above `at`.
 #[must_use]
 pub fn floor(text: &str, at: usize) -> usize {
@@ -33,6 +35,17 @@ pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The first of some names, `limit` at most, and how many more there are: `a, b and 3 more`.
+#[must_use]
+pub fn name_first<T: fmt::Display>(names: impl IntoIterator<Item = T>, limit: usize) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<String> = names.by_ref().take(limit).map(|name| name.to_string()).collect();
+    match names.count() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// Invisible characters that turn the direction of a text, so that a reader sees other text than there is (Unicode UAX #9, 2).
 #[must_use]
 pub fn turns_direction(c: char) -> bool {
@@ -42,6 +55,15 @@ pub fn turns_direction(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_names_are_told_and_the_rest_is_counted() {
+        let told = |names: &[&str]| name_first(names, 2);
+        assert_eq!(
+            [told(&[]), told(&["a"]), told(&["a", "b"]), told(&["a", "b", "c"])],
+            ["", "a", "a, b", "a, b and 1 more"]
+        );
+    }
 
     #[test]
     fn texts_are_cut_at_characters() {

@@ -13,6 +13,7 @@ use super::event::AttemptReport;
 use super::parts::{MustFail, Unit};
 use super::record::{AttemptClass, NextMove, Record, RejectClass};
 use super::state::State;
+use crate::domain::base::text::name_first;
 use crate::domain::queue::{Extra, Landing, MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, TreeId};
@@ -195,11 +196,7 @@ pub fn links_note(links: &[String]) -> String {
 }
 
 fn named(paths: &[String]) -> String {
-    let named = paths.iter().take(NAMED_PATHS).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match paths.len().saturating_sub(NAMED_PATHS) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
+    name_first(paths, NAMED_PATHS)
 }
 
 impl State {

@@ -6,6 +6,7 @@ use crate::adapters::host::probe::Isolation;
 use crate::adapters::machine::Scratch;
 use crate::config::Settings;
 use crate::config::settings::Isolation as Wanted;
+use crate::domain::base::text::name_first;
 use crate::domain::survey::checks::Check;
 use std::path::Path;
 
@@ -25,11 +26,7 @@ pub async fn look(site: &Site, settings: &Settings, isolation: Option<Isolation>
     let pool = site.state.pool_in(settings.parallel.pool_dir.as_deref());
     let homes = survey((&site.state, &pool, &site.facts), &site.env, settings, isolation, scratch.path()).await;
     let left = scratch.remove(&parents);
-    let names = |names: Vec<&Path>| {
-        let shown: Vec<String> = names.iter().take(TOLD).map(|name| name.display().to_string()).collect();
-        let more = names.len().saturating_sub(TOLD);
-        if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
-    };
+    let names = |names: Vec<&Path>| name_first(names.iter().map(|name| name.display()), TOLD);
     let own = "verifications have a HOME of their own";
     let check = match shared(&homes) {
         Some(told) if settings.scheduler.isolation == Wanted::Search => Check::ok("home", told),
