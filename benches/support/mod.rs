@@ -1,9 +1,10 @@
 //! A mission in a world where everything works at once: what its decisions are, without anything around them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may panic")]
 
+use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
     AttemptReport, Command, DecidedBy, Event, Ground, Integration, JOURNAL_FORMAT, LandResult, Noticed, Policy, Record,
-    RunEnd, State, Verification, decide,
+    State, Verification, decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
@@ -62,7 +63,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
         Command::Establish { .. } => Event::Established(Ok(())),
         Command::CheckTarget { .. } => Event::TargetChecked(Ok(None)),
         Command::Start(order) | Command::Adopt(order) => {
-            let mut report = AttemptReport::bare(RunEnd::Exited(0));
+            let mut report = AttemptReport::bare(ProcessEnd::Exited(0));
             report.head = Some(tip(*next));
             report.changed = true;
             report.proof = "pid namespace".to_owned();

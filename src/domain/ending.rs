@@ -1,7 +1,9 @@
-//! How a process ended, as one number and in words. Whoever records, reads or tells an end asks here.
+//! How a process or a run ended, as one number and in words. Whoever records, reads or tells an end asks here.
 //!
 //! The words are part of reasons in journals, which are decided again for proofs: they never change.
 
+use crate::domain::trouble::Trouble;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a shell adds to the number of a signal (POSIX, 2.8.2 "Exit Status for Commands": more than 128).
@@ -50,6 +52,40 @@ impl fmt::Display for Ending {
         match self {
             Self::Code(code) => write!(f, "exit {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+/// How a run ended, with who caused it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessEnd {
+    /// It ended by itself with this code.
+    Exited(i32),
+    /// A signal that nobody of ours sent ended it.
+    Signaled(i32),
+    /// Killed: total time used up.
+    Timeout,
+    /// Killed: no output and no file change for the idle time, or no sign of life after the start.
+    Stalled,
+    /// Killed because we were told to.
+    Stopped,
+    /// It certainly never ran (nobody had claimed its run directory).
+    NeverStarted,
+    /// Host, disk, spawn, lost lease, vanished process: says nothing about the work.
+    Infrastructure(Trouble),
+}
+
+impl fmt::Display for ProcessEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => Ending::Code(*code).fmt(f),
+            Self::Signaled(signal) => Ending::Signal(*signal).fmt(f),
+            Self::Timeout => f.write_str("time used up"),
+            Self::Stalled => f.write_str("stalled"),
+            Self::Stopped => f.write_str("killed"),
+            Self::NeverStarted => f.write_str("never started"),
+            Self::Infrastructure(trouble) => f.write_str(&trouble.why),
         }
     }
 }

@@ -7,10 +7,11 @@ pub mod base;
 
 pub mod values;
 
-pub mod ending;
 pub mod fence;
-pub mod links;
 pub mod trouble;
+
+pub mod ending;
+pub mod links;
 
 pub mod unit;
 

@@ -17,7 +17,7 @@ use super::fence::Reach;
 use super::foreign::{self, foreign_changes};
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, Beside, NotReady, Wanted};
-use super::runs::{End, Ended, Home, Job, run, run_telling};
+use super::runs::{Ended, Home, Job, run, run_telling};
 use super::shop::Shop;
 use crate::adapters::files;
 use crate::adapters::host::kill::end_traceless;
@@ -25,8 +25,9 @@ use crate::adapters::host::tail;
 use crate::adapters::machine::find_program;
 use crate::adapters::workspace::collect::Collected;
 use crate::config::settings::PromptMode;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
-use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, RunEnd};
+use crate::domain::mission::{AttemptOrder, AttemptReport, Claim};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{LONGEST_ARGUMENT, Millis};
 use crate::domain::verify::formats::without_sequences;
@@ -91,9 +92,9 @@ pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>
     }
     let job = job(shop, &order, &place, pool.path(order.slot.number));
     let mut ended = run(shop, job, kill.clone(), true).await;
-    if ended.end == End::NeverStarted {
+    if ended.end == ProcessEnd::NeverStarted {
         if !holds(shop, pool, &order) {
-            return Ok(settle(shop, &order, &place, AttemptReport::bare(RunEnd::NeverStarted)).await);
+            return Ok(settle(shop, &order, &place, AttemptReport::bare(ProcessEnd::NeverStarted)).await);
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
         ended.proof = Some(end_traceless(&place.root.join("run"), pool.parent(order.slot.number)).await);
@@ -286,7 +287,7 @@ async fn finish(
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
     let handoff = if script { script_handoff(place) } else { read_handoff(place, log) };
-    let mut report = AttemptReport::bare(run_end(&ended.end));
+    let mut report = AttemptReport::bare(ended.end.clone());
     report.ran = ended.span(began, shop.clock.now());
     if let Some(proof) = &ended.proof {
         report.proof = proof.method.to_string();
@@ -294,17 +295,18 @@ async fn finish(
             report.notes.push(format!("processes that could not be killed: {:?}", proof.survivors));
         }
     }
-    if ended.end == End::Overstayed {
+    if ended.overstayed {
         let grace = shop.settings().agent.grace_after_result.as_secs();
         report.notes.push(format!("ended {grace} s after it gave its result (agent.grace_after_result)"));
     }
     report.limit = limit(shop, order, &ended.end);
     report.claim = handoff.as_ref().map(|h| h.status);
-    report.summary = summary(handoff.as_ref(), log, &ended.end);
+    let quiet = ended.end == ProcessEnd::Exited(0) && !ended.overstayed;
+    report.summary = summary(handoff.as_ref(), log.filter(|_| !quiet));
     report.said = handoff.as_ref().map(Handoff::said).unwrap_or_default();
     match collected(shop, order, &place.root, handoff.as_ref()).await {
         Ok(Kept::Gone) => {
-            report.end = RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
+            report.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
             report.unpinned = true;
             foreign_changes(shop, order, &place.seen(), None, &mut report).await;
             return Ok(settle(shop, order, place, report).await);
@@ -322,14 +324,15 @@ async fn finish(
             return Ok(settle(shop, order, place, report).await);
         }
         Ok(Kept::Pinned(found)) => {
-            if ended.end == End::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
-                report.end = RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "its run directory is gone"));
+            if ended.end == ProcessEnd::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
+                report.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its run directory is gone"));
             }
-            if !script && !found.changed && handoff.is_none() && matches!(ended.end, End::Exited(126 | 127)) {
+            if !script && !found.changed && handoff.is_none() && matches!(ended.end, ProcessEnd::Exited(126 | 127)) {
                 // Nobody worked: that is the machine's or the settings' fault, and no other attempt would do better.
                 let command = shop.settings().agent.command.clone().unwrap_or_default();
                 let why = format!("the agent could not be run (agent.command = `{command}`): {}", report.summary);
-                report.end = RunEnd::Infrastructure(Trouble::new(Cause::unknown("the agent could not be run"), why));
+                report.end =
+                    ProcessEnd::Infrastructure(Trouble::new(Cause::unknown("the agent could not be run"), why));
             }
             report.changed = found.changed && changes_something(shop, &found, &mut report.notes).await;
             report.half_merge = found.half_merge;
@@ -391,7 +394,7 @@ async fn looked_at(
             evidence::look(shop, &stages, &place.root, &workspace, &mut report, kill).await;
             foreign::after_stages(shop, order, &place.seen(), &mut report).await;
         }
-        Err(trouble) => report.end = RunEnd::Infrastructure(trouble),
+        Err(trouble) => report.end = ProcessEnd::Infrastructure(trouble),
     }
     settle(shop, order, place, report).await
 }
@@ -410,17 +413,17 @@ async fn changes_something(shop: &Shop, found: &Collected, notes: &mut Vec<Strin
 }
 
 /// Which of the limits of an attempt ended it, with its value and where that comes from.
-fn limit(shop: &Shop, order: &AttemptOrder, end: &End) -> Option<String> {
+fn limit(shop: &Shop, order: &AttemptOrder, end: &ProcessEnd) -> Option<String> {
     let settings = shop.settings();
     let value = |duration: Duration| span(Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX));
     match (end, order.spec.timeout) {
-        (End::Timeout, Some(seconds)) => {
+        (ProcessEnd::Timeout, Some(seconds)) => {
             Some(format!("`timeout` of the unit, {}", value(Duration::from_secs(seconds))))
         }
-        (End::Timeout, None) => {
+        (ProcessEnd::Timeout, None) => {
             Some(format!("scheduler.session_timeout, {}", value(settings.scheduler.session_timeout)))
         }
-        (End::Stalled, _) => {
+        (ProcessEnd::Stalled, _) => {
             let limits =
                 [("idle_timeout", settings.agent.idle_timeout), ("start_timeout", settings.agent.start_timeout)];
             let set: Vec<String> =
@@ -428,20 +431,6 @@ fn limit(shop: &Shop, order: &AttemptOrder, end: &End) -> Option<String> {
             Some(set.join("; "))
         }
         _ => None,
-    }
-}
-
-fn run_end(end: &End) -> RunEnd {
-    match end {
-        End::Exited(code) => RunEnd::Exited(*code),
-        // It said how it went; only the leaving was done for it.
-        End::Overstayed => RunEnd::Exited(0),
-        End::Signaled(signal) => RunEnd::Signaled(*signal),
-        End::Timeout => RunEnd::Timeout,
-        End::Stalled => RunEnd::Stalled,
-        End::Killed => RunEnd::Stopped,
-        End::NeverStarted => RunEnd::NeverStarted,
-        End::Lost(trouble) => RunEnd::Infrastructure(trouble.clone()),
     }
 }
 
@@ -458,14 +447,13 @@ fn script_handoff(place: &Folder) -> Option<Handoff> {
     read(file.as_deref(), "").filter(|handoff| matches!(handoff.status, Claim::Blocked | Claim::Failed))
 }
 
-fn summary(handoff: Option<&Handoff>, log: Option<&Path>, end: &End) -> String {
+fn summary(handoff: Option<&Handoff>, log: Option<&Path>) -> String {
     let said = handoff.map(|h| {
         let parts = [Some(h.summary.clone()), h.no_op_reason.clone(), Some(h.blockers.join("; "))];
         parts.into_iter().flatten().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("; ")
     });
     match said.filter(|s| !s.is_empty()) {
         Some(said) => said,
-        None if *end == End::Exited(0) => String::new(),
         None => log.map(|l| without_sequences(&tail::of(l, SUMMARY_TAIL as u64)).trim().to_owned()).unwrap_or_default(),
     }
 }

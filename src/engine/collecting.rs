@@ -11,8 +11,9 @@ use crate::adapters::workspace::collect::{Attempt, CollectError, Collected, coll
 use crate::adapters::workspace::left_out::{self, Why};
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::quarantine::{Note, quarantined};
+use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff::Handoff;
-use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, LeftOut, RunEnd, Unkept};
+use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, LeftOut, Unkept};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, MissionId, UnitId};
 use std::ffi::OsString;
@@ -134,7 +135,7 @@ pub fn look_elsewhere(order: &AttemptOrder, found: &Collected, kept: &str, repor
         found.elsewhere.iter().map(|line| format!("{} at {}", line.name, line.tip.commit.short())).collect();
     let inside = found.left_out.iter().filter(|left| left.why == Why::Inside);
     places.extend(inside.map(|left| format!("the submodule {}", left.path.to_string_lossy())));
-    let well = report.end == RunEnd::Exited(0) && matches!(report.claim, None | Some(Claim::Completed));
+    let well = report.end == ProcessEnd::Exited(0) && matches!(report.claim, None | Some(Claim::Completed));
     if places.is_empty() || report.changed || !well {
         return;
     }

@@ -9,9 +9,10 @@ use super::shop::Shop;
 use super::verification::{Extent, Ground, NoResult, gate_stages, key, run_stage};
 use crate::adapters::git::GitError;
 use crate::config::{FILE_NAME, Settings};
+use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
-    AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, RunEnd, VerifyOrder, VerifyRole, extra_stages,
-    in_workspace, quick_end,
+    AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, VerifyOrder, VerifyRole, extra_stages, in_workspace,
+    quick_end,
 };
 use crate::domain::plan::globs::Globs;
 use crate::domain::survey::faults::is_test;
@@ -160,8 +161,8 @@ pub async fn look(
             report.notes.extend(flaky.iter().map(|name| format!("{name} failed and passed on the same work")));
             report.quick = Some(quick);
         }
-        Err(NoResult::Killed) => report.end = RunEnd::Stopped,
-        Err(NoResult::Lost(why)) => report.end = RunEnd::Infrastructure(why),
+        Err(NoResult::Killed) => report.end = ProcessEnd::Stopped,
+        Err(NoResult::Lost(why)) => report.end = ProcessEnd::Infrastructure(why),
     }
 }
 

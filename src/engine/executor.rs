@@ -3,7 +3,8 @@
 use super::error::PRINTED;
 use super::shop::Shop;
 use super::{attempt, books, ground, landing, pins, preflight, queue_verification};
-use crate::domain::mission::{AttemptReport, Command, Event, JobId, NoOffer, Refusal, RunEnd};
+use crate::domain::ending::ProcessEnd;
+use crate::domain::mission::{AttemptReport, Command, Event, JobId, NoOffer, Refusal};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::UnitId;
 use std::collections::HashMap;
@@ -185,6 +186,6 @@ fn told(unit: UnitId, n: u32, came_to: Result<AttemptReport, Trouble>) -> Event 
 }
 
 fn failed_attempt(unit: &UnitId, n: u32, why: &str) -> Event {
-    let report = Box::new(AttemptReport::bare(RunEnd::Infrastructure(why.to_owned().into())));
+    let report = Box::new(AttemptReport::bare(ProcessEnd::Infrastructure(why.to_owned().into())));
     Event::AttemptEnded { unit: unit.clone(), n, report }
 }

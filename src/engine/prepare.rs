@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::homes::{self, Home, SetupHome};
-use super::runs::{End, GRACE, Job, run};
+use super::runs::{GRACE, Job, run};
 use super::shop::Shop;
 use crate::adapters::files;
 use crate::adapters::git::filter::Filtered;
@@ -12,8 +12,7 @@ use crate::adapters::workspace::leftovers::{Keeping, Prepared, Ran};
 use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::adapters::workspace::space::SlotInfo;
 use crate::domain::base::hex;
-use crate::domain::ending::Ending;
-use crate::domain::mission::RunEnd;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::CommitId;
 use sha2::{Digest, Sha256};
@@ -47,7 +46,7 @@ impl NotReady {
     }
 }
 
-impl From<NotReady> for RunEnd {
+impl From<NotReady> for ProcessEnd {
     fn from(not: NotReady) -> Self {
         match not {
             NotReady::Killed => Self::Stopped,
@@ -267,22 +266,21 @@ async fn setup(
     let job = Job::shell(dir.to_owned(), workspace.to_owned(), line, env, timeout).at_home(home);
     let ended = run(bench, job, kill, false).await;
     match ended.end {
-        End::Exited(0) => Ok(()),
-        End::Killed => Err(NotReady::Killed),
+        ProcessEnd::Exited(0) => Ok(()),
+        ProcessEnd::Stopped => Err(NotReady::Killed),
         end => {
             let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();
             let log = ended.log.and_then(|log| kept(bench, log));
             let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
-            let cause = if let End::Lost(trouble) = &end { trouble.cause.clone() } else { Cause::Setup };
-            let exited = if let End::Exited(code) = end { Some(code) } else { None };
+            let cause =
+                if let ProcessEnd::Infrastructure(trouble) = &end { trouble.cause.clone() } else { Cause::Setup };
+            let exited = if let ProcessEnd::Exited(code) = end { Some(code) } else { None };
             let how = match end {
-                End::Exited(code) => Ending::Code(code).to_string(),
-                End::Signaled(signal) => Ending::Signal(signal).to_string(),
-                End::Timeout => format!("scheduler.session_timeout, {} s, is used up", timeout.as_secs()),
-                End::Lost(trouble) => trouble.why,
-                End::Stalled | End::Overstayed | End::NeverStarted | End::Killed => {
+                ProcessEnd::Timeout => format!("scheduler.session_timeout, {} s, is used up", timeout.as_secs()),
+                ProcessEnd::Stalled | ProcessEnd::NeverStarted | ProcessEnd::Stopped => {
                     "it did not run to its end".to_owned()
                 }
+                end => end.to_string(),
             };
             let withheld = bench.withheld(&bench.settings().verification.env);
             let withheld = withheld.map(|names| format!("\n{names} (target.verification.env names what they get)"));

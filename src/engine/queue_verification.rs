@@ -6,12 +6,13 @@ use super::evidence;
 use super::foreign;
 use super::homes::Home;
 use super::prepare::{self, Beside, NotReady, Ready, Wanted};
-use super::runs::{End, GRACE, Job, run};
+use super::runs::{GRACE, Job, run};
 use super::shop::Shop;
 use super::verification::{Examined, Extent, Question, Seat, examine, free};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::{Exit, Found, find, put_aside, runs_below};
 use crate::adapters::workspace::leftovers::Ran;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, RunId, Tip};
@@ -204,8 +205,8 @@ pub async fn check(
     let env = shop.allowed_env(&shop.settings().verification.env);
     let job = Job::shell(run_dir, cwd, line, env, shop.settings().scheduler.session_timeout).at_home(Home::Slots);
     let ended = run(shop, job, kill, false).await;
-    free(shop, slot, Some(&tip.commit).filter(|_| matches!(ended.end, End::Exited(_)))).await?;
-    Ok(ended.end == End::Exited(0))
+    free(shop, slot, Some(&tip.commit).filter(|_| matches!(ended.end, ProcessEnd::Exited(_)))).await?;
+    Ok(ended.end == ProcessEnd::Exited(0))
 }
 
 /// The first numbered run directory below `dir` that says, or may yet say, something: not one that was killed.

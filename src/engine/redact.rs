@@ -2,7 +2,8 @@
 //! verifications are replaced by their names in summaries, notes and stored output. Raw logs keep them, mode 0600.
 
 use crate::adapters::environment::Environment;
-use crate::domain::mission::{AttemptReport, RunEnd};
+use crate::domain::ending::ProcessEnd;
+use crate::domain::mission::AttemptReport;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::verify::snapshot::Snapshot;
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ impl Redactor {
         report.hold = report.hold.as_deref().map(|h| self.clean(h));
         report.notes.iter_mut().for_each(|n| *n = self.clean(n));
         report.left_out.iter_mut().for_each(|left| left.path = self.clean(&left.path));
-        if let RunEnd::Infrastructure(trouble) = &mut report.end {
+        if let ProcessEnd::Infrastructure(trouble) = &mut report.end {
             self.trouble(trouble);
         }
     }
@@ -91,10 +92,10 @@ mod tests {
         let names = ["TOKEN".to_owned(), "SHORT".to_owned(), "ABSENT".to_owned()];
         let redactor = Redactor::of(&env, &names);
         assert_eq!(redactor.clean("yes: s3cr3t-value, untouched"), "yes: [TOKEN], untouched");
-        let mut report = AttemptReport::bare(RunEnd::Infrastructure("with s3cr3t-value".to_owned().into()));
+        let mut report = AttemptReport::bare(ProcessEnd::Infrastructure("with s3cr3t-value".to_owned().into()));
         report.notes.push("s3cr3t-value".to_owned());
         redactor.report(&mut report);
         assert_eq!(report.notes, ["[TOKEN]"]);
-        assert!(matches!(report.end, RunEnd::Infrastructure(trouble) if trouble.why == "with [TOKEN]"));
+        assert!(matches!(report.end, ProcessEnd::Infrastructure(trouble) if trouble.why == "with [TOKEN]"));
     }
 }

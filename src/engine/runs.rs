@@ -12,6 +12,7 @@ use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_o
 use crate::adapters::host::supervisor::{self, OURSELVES};
 use crate::adapters::workspace::activity::changed_since;
 use crate::adapters::workspace::layout::slot_of;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::Millis;
@@ -78,7 +79,9 @@ impl Job {
 #[derive(Debug)]
 pub struct Ended {
     /// How the process ended.
-    pub end: End,
+    pub end: ProcessEnd,
+    /// That it gave its result, said how it went, and did not leave in time: the leaving was done for it.
+    pub overstayed: bool,
     /// Where its output is, if it ever started.
     pub log: Option<PathBuf>,
     /// How the end of all its processes was proven.
@@ -93,27 +96,6 @@ impl Ended {
     pub fn span(&self, began: Option<Millis>, now: Millis) -> Option<(Millis, Millis)> {
         began.or(self.ran.map(|ran| now.saturating_sub(clock::millis(ran)))).map(|began| (began, now))
     }
-}
-
-/// The end of a job, with who caused it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// It ended by itself.
-    Exited(i32),
-    /// A signal nobody of ours sent.
-    Signaled(i32),
-    /// Total time.
-    Timeout,
-    /// Idle or start-up time.
-    Stalled,
-    /// It gave its result and did not leave in time.
-    Overstayed,
-    /// We were told to kill it.
-    Killed,
-    /// It certainly never ran.
-    NeverStarted,
-    /// Lost lease, vanished process, unusable directory.
-    Lost(Trouble),
 }
 
 /// How often is looked whether a result was given: ten times within the time a program may go on after it.
@@ -149,17 +131,17 @@ async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>,
             }
             Found::Gone => return ended(lost("it vanished without a record"), &job, None),
             Found::NeverStarted if adopt_only || *kill.borrow() => match claim_ourselves(&job.dir) {
-                Ok(true) if adopt_only => return ended(End::NeverStarted, &job, None),
-                Ok(true) => return ended(End::Killed, &job, None),
+                Ok(true) if adopt_only => return ended(ProcessEnd::NeverStarted, &job, None),
+                Ok(true) => return ended(ProcessEnd::Stopped, &job, None),
                 Ok(false) => {}
-                Err(e) => return ended(End::Lost(bench.trouble(&e)), &job, None),
+                Err(e) => return ended(ProcessEnd::Infrastructure(bench.trouble(&e)), &job, None),
             },
             Found::NeverStarted if job.dir.exists() => {
                 // An engine died between making the directory and its claim; whoever claims it now owns it.
                 match claim_ourselves(&job.dir) {
                     Ok(true) => return ended(lost("its engine died before the start"), &job, None),
                     Ok(false) => {}
-                    Err(e) => return ended(End::Lost(bench.trouble(&e)), &job, None),
+                    Err(e) => return ended(ProcessEnd::Infrastructure(bench.trouble(&e)), &job, None),
                 }
             }
             Found::NeverStarted if replaced(bench, &job).await => {
@@ -168,7 +150,7 @@ async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>,
             Found::NeverStarted => match start(bench, &job).await {
                 Ok(run) => return watch(bench, &job, run, &mut kill).await,
                 Err(RunError::Taken { .. }) => {}
-                Err(e) => return ended(End::Lost(bench.trouble(&e)), &job, None),
+                Err(e) => return ended(ProcessEnd::Infrastructure(bench.trouble(&e)), &job, None),
             },
         }
     }
@@ -198,8 +180,8 @@ pub async fn run_telling(bench: &Bench, job: Job, kill: watch::Receiver<bool>, b
     ended.await
 }
 
-fn lost(why: &str) -> End {
-    End::Lost(Trouble::new(Cause::LostRun, why))
+fn lost(why: &str) -> ProcessEnd {
+    ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, why))
 }
 
 async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
@@ -255,19 +237,19 @@ async fn watch(bench: &Bench, job: &Job, run: Run, kill: &mut watch::Receiver<bo
                 told = true;
                 if changed {
                     let proof = run.end(GRACE).await;
-                    return ended(End::Killed, job, Some(proof));
+                    return ended(ProcessEnd::Stopped, job, Some(proof));
                 }
             }
             _ = done.tick(), if job.result.is_some() => {
                 if overstays(job, &mut result) {
                     let proof = run.end(GRACE).await;
-                    return ended(End::Overstayed, job, Some(proof));
+                    return Ended { overstayed: true, ..ended(ProcessEnd::Exited(0), job, Some(proof)) };
                 }
             }
             () = &mut look => {
                 if stalled(job, &run, now()).await {
                     let proof = run.end(GRACE).await;
-                    return ended(End::Stalled, job, Some(proof));
+                    return ended(ProcessEnd::Stalled, job, Some(proof));
                 }
                 look = Box::pin(tokio::time::sleep(next_look(job, &run, now())));
             }
@@ -328,17 +310,17 @@ async fn finished(job: &Job, exit: Exit, run: Option<&Run>) -> Ended {
         },
     };
     let end = match exit {
-        Exit::Code(code) => End::Exited(code),
-        Exit::Signal(signal) => End::Signaled(signal),
-        Exit::Timeout => End::Timeout,
+        Exit::Code(code) => ProcessEnd::Exited(code),
+        Exit::Signal(signal) => ProcessEnd::Signaled(signal),
+        Exit::Timeout => ProcessEnd::Timeout,
         Exit::LeaseExpired => lost("its lease expired: no engine renewed it in time"),
-        Exit::Killed => End::Killed,
+        Exit::Killed => ProcessEnd::Stopped,
         Exit::Lost => lost("its supervisor died without a record"),
     };
     Ended { ran: ran_for(&job.dir, run.is_some()), ..ended(end, job, proof) }
 }
 
-fn ended(end: End, job: &Job, proof: Option<KillProof>) -> Ended {
+fn ended(end: ProcessEnd, job: &Job, proof: Option<KillProof>) -> Ended {
     let log = job.dir.join("out.log");
-    Ended { end, log: log.exists().then_some(log), proof, ran: ran_for(&job.dir, true) }
+    Ended { end, overstayed: false, log: log.exists().then_some(log), proof, ran: ran_for(&job.dir, true) }
 }

@@ -6,13 +6,14 @@
 
 use super::bench::Bench;
 use super::homes::Home;
-use super::runs::{End, Ended, GRACE, Job, run};
+use super::runs::{Ended, GRACE, Job, run};
 use crate::adapters::clock;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::put_aside;
 use crate::adapters::host::tail;
 use crate::adapters::workspace::leftovers::Ran;
 use crate::adapters::workspace::reports;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::Unverified;
 use crate::domain::plan::globs::Globs;
 use crate::domain::trouble::Trouble;
@@ -22,7 +23,7 @@ use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::reports::ReportFile;
-use crate::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, Start, readable, relative};
+use crate::domain::verify::snapshot::{Snapshot, StageResult, Start, readable, relative};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -278,7 +279,7 @@ pub async fn run_stage(
     let timeout = Duration::from_secs(stage.timeout_secs);
     let job = Job::shell(dir, on.workspace.to_owned(), &stage.run, env, timeout).at_home(on.home);
     let ended = run(bench, job, kill, false).await;
-    if ended.end == End::Killed {
+    if ended.end == ProcessEnd::Stopped {
         return Err(NoResult::Killed);
     }
     let millis = ended.ran.map_or_else(|| bench.clock.now().saturating_sub(asked), clock::millis);
@@ -336,20 +337,18 @@ fn conclude(
     left: &[ReportFile],
     millis: u64,
 ) -> Result<StageResult, Trouble> {
-    let end = match &ended.end {
-        End::Exited(code) => RunEnd::Exited(*code),
-        End::Signaled(signal) => RunEnd::Signalled(*signal),
-        End::Timeout | End::Stalled | End::Overstayed => RunEnd::TimedOut,
-        End::Killed => return Err("killed".to_owned().into()),
-        End::NeverStarted => return Err("it never started".to_owned().into()),
-        End::Lost(trouble) => {
+    match &ended.end {
+        ProcessEnd::Exited(_) | ProcessEnd::Signaled(_) | ProcessEnd::Timeout | ProcessEnd::Stalled => {}
+        ProcessEnd::Stopped => return Err("killed".to_owned().into()),
+        ProcessEnd::NeverStarted => return Err("it never started".to_owned().into()),
+        ProcessEnd::Infrastructure(trouble) => {
             return Err(trouble.clone().while_trying(&format!("verification stage `{}`", stage.name)));
         }
-    };
+    }
     let output = match &ended.log {
         Some(log) => tail::head(log, PARSED).map_err(|e| Trouble::from(format!("read {}: {e}", log.display())))?.0,
         None => Vec::new(),
     };
     let output = relative(readable(&output), &workspace.to_string_lossy());
-    Ok(StageResult::conclude(stage, &end, output.as_bytes(), left, millis))
+    Ok(StageResult::conclude(stage, &ended.end, output.as_bytes(), left, millis))
 }

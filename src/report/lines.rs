@@ -4,8 +4,9 @@
 
 use super::aside;
 use super::words::{count, ends, of_day, short, stamp, tests, word};
+use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
-    AcceptBefore, MergeSource, MissionOutcome, NextMove, PinFault, Record, RunEnd, State, VerifyRole,
+    AcceptBefore, MergeSource, MissionOutcome, NextMove, PinFault, Record, State, VerifyRole,
 };
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
@@ -78,7 +79,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
                 return Some(format!("{unit}: held, {}", short(question, 2 * LIMIT)));
             }
             let why = match (&report.end, next) {
-                (RunEnd::Infrastructure(trouble), NextMove::Retry { .. }) => {
+                (ProcessEnd::Infrastructure(trouble), NextMove::Retry { .. }) => {
                     format!(": {}", short(&trouble.why, LIMIT))
                 }
                 _ => String::new(),

@@ -27,7 +27,7 @@ const RINGS: &[(&str, &[&str])] = &[
 
 /// Modules of `domain`; each may name itself and what stands before it.
 const DOMAIN: &[&str] = &[
-    "base", "values", "ending", "fence", "trouble", "links", "unit", "plan", "markdown", "backlog", "progress",
+    "base", "values", "fence", "trouble", "ending", "links", "unit", "plan", "markdown", "backlog", "progress",
     "verify", "queue", "mission", "handoff", "survey",
 ];
 

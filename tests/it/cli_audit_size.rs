@@ -3,8 +3,9 @@
 
 use super::support::night::{Night, unit};
 use mission_control::adapters::store::Entry;
+use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    AttemptClass, AttemptReport, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record, RunEnd,
+    AttemptClass, AttemptReport, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record,
 };
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
@@ -124,7 +125,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             evidence: Vec::new(),
         });
         let report =
-            AttemptReport { head: Some(head.clone()), changed: true, ..AttemptReport::bare(RunEnd::Exited(0)) };
+            AttemptReport { head: Some(head.clone()), changed: true, ..AttemptReport::bare(ProcessEnd::Exited(0)) };
         let (class, next) = (AttemptClass::Changed, NextMove::Queue { mr });
         records.push(Record::AttemptEnded { unit: unit.clone(), n: 1, at, class, next, report: Box::new(report) });
         let onto = Tip { commit: expected.clone(), tree: landing.tree.clone() };

@@ -6,13 +6,13 @@ use super::cancel::given_up;
 use super::circuit::{Operation, cause_of, is_collected};
 use super::command::{AttemptOrder, Command, JobId};
 use super::ends::EndReason;
-use super::event::{AcceptBefore, AttemptReport, Claim, RunEnd, StopLevel, Unkept};
+use super::event::{AcceptBefore, AttemptReport, Claim, StopLevel, Unkept};
 use super::evidence;
 use super::parts::{Unit, UnitState};
 use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record};
 use super::state::State;
-use crate::domain::ending::Ending;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, Millis, SlotId, UnitId};
 use std::sync::Arc;
@@ -121,7 +121,7 @@ impl Decision<'_> {
         let free = self.state.circuit().is_some() || self.state.killing();
         if !free && unit.infra + 1 > policy.max_infrastructure_retries {
             let class = AttemptClass::Infrastructure;
-            let report = AttemptReport { unpinned: true, ..AttemptReport::bare(RunEnd::Infrastructure(trouble)) };
+            let report = AttemptReport { unpinned: true, ..AttemptReport::bare(ProcessEnd::Infrastructure(trouble)) };
             let next = self.next_move(unit, class, &report);
             self.note(Record::AttemptEnded {
                 unit: id.clone(),
@@ -145,7 +145,7 @@ impl Decision<'_> {
         let (id, next) = (unit.spec.id.clone(), given_up(unit));
         let Some(attempt) = unit.attempts.last().filter(|a| a.ended.is_none()) else { return };
         let (n, slot) = (attempt.n, attempt.slot.number);
-        let mut report = AttemptReport::bare(RunEnd::Stopped);
+        let mut report = AttemptReport::bare(ProcessEnd::Stopped);
         let why = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
         let told = format!("what it made is in its workspace (slot {slot}) and is kept when that is used next{why}");
         report.notes.push(told);
@@ -391,13 +391,13 @@ pub(super) fn classify(report: &AttemptReport, script: bool, stop_recorded: bool
         return AttemptClass::Held;
     }
     match &report.end {
-        RunEnd::NeverStarted => return AttemptClass::NeverStarted,
-        RunEnd::Infrastructure(_) => return AttemptClass::Infrastructure,
-        RunEnd::Stopped if stop_recorded => return AttemptClass::Stopped,
-        RunEnd::Stopped => return AttemptClass::Infrastructure,
-        RunEnd::Timeout => return AttemptClass::FailedTimeout,
-        RunEnd::Stalled => return AttemptClass::FailedStalled,
-        RunEnd::Exited(_) | RunEnd::Signaled(_) => {}
+        ProcessEnd::NeverStarted => return AttemptClass::NeverStarted,
+        ProcessEnd::Infrastructure(_) => return AttemptClass::Infrastructure,
+        ProcessEnd::Stopped if stop_recorded => return AttemptClass::Stopped,
+        ProcessEnd::Stopped => return AttemptClass::Infrastructure,
+        ProcessEnd::Timeout => return AttemptClass::FailedTimeout,
+        ProcessEnd::Stalled => return AttemptClass::FailedStalled,
+        ProcessEnd::Exited(_) | ProcessEnd::Signaled(_) => {}
     }
     if report.head.is_none() && report.hold.is_some() {
         return AttemptClass::Held;
@@ -408,10 +408,10 @@ pub(super) fn classify(report: &AttemptReport, script: bool, stop_recorded: bool
     match report.claim {
         Some(Claim::Blocked) => return AttemptClass::Held,
         Some(Claim::Failed) => return AttemptClass::FailedWork,
-        Some(Claim::Continue) if !script && report.end == RunEnd::Exited(0) => return AttemptClass::Continue,
+        Some(Claim::Continue) if !script && report.end == ProcessEnd::Exited(0) => return AttemptClass::Continue,
         _ => {}
     }
-    if report.end != RunEnd::Exited(0) {
+    if report.end != ProcessEnd::Exited(0) {
         return AttemptClass::FailedWork;
     }
     if report.head.is_none() {
@@ -440,14 +440,9 @@ pub(super) fn classify(report: &AttemptReport, script: bool, stop_recorded: bool
     }
 }
 
-fn ended(end: &RunEnd) -> String {
+fn ended(end: &ProcessEnd) -> String {
     match end {
-        RunEnd::Exited(code) => Ending::Code(*code).to_string(),
-        RunEnd::Signaled(signal) => Ending::Signal(*signal).to_string(),
-        RunEnd::Infrastructure(trouble) => trouble.why.clone(),
-        RunEnd::Timeout => "time used up".to_owned(),
-        RunEnd::Stalled => "stalled".to_owned(),
-        RunEnd::Stopped => "killed, with no stop of mc on record".to_owned(),
-        RunEnd::NeverStarted => "never started".to_owned(),
+        ProcessEnd::Stopped => "killed, with no stop of mc on record".to_owned(),
+        end => end.to_string(),
     }
 }

@@ -20,12 +20,13 @@
 
 use super::Decision;
 use super::command::Command;
-use super::event::{AttemptReport, RunEnd};
+use super::event::AttemptReport;
 use super::parts::Stage;
 use super::policy::Policy;
 use super::probe::{Probe, Try};
 use super::record::{AttemptClass, Record};
 use super::state::State;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::queue::{Behind, MergeRequest};
 use crate::domain::trouble::Cause;
 use crate::domain::values::{Millis, SlotId, UnitId};
@@ -359,7 +360,7 @@ impl Decision<'_> {
 /// What stood in the way of an attempt that says nothing of its work.
 pub(super) fn cause_of(report: &AttemptReport) -> Cause {
     match &report.end {
-        RunEnd::Infrastructure(trouble) => trouble.cause.clone(),
+        ProcessEnd::Infrastructure(trouble) => trouble.cause.clone(),
         // It says so itself, and nobody knows better: that is its own affair.
         _ => Cause::LostRun,
     }

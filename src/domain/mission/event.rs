@@ -7,6 +7,7 @@ use super::budget::Cost;
 use super::evidence::Quick;
 use super::said::Said;
 use crate::domain::backlog::Offer;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, LandingId, Millis, RunId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
@@ -187,26 +188,6 @@ pub struct Refusal {
     pub exit: u8,
 }
 
-/// How the supervised process of an attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunEnd {
-    /// It ended by itself with this code.
-    Exited(i32),
-    /// A signal that nobody of ours sent ended it.
-    Signaled(i32),
-    /// Killed: total time used up.
-    Timeout,
-    /// Killed: no output and no file change for the idle time, or no sign of life after the start.
-    Stalled,
-    /// Killed because a person stopped the mission.
-    Stopped,
-    /// It certainly never ran (nobody had claimed its run directory).
-    NeverStarted,
-    /// Host, disk, spawn, lost lease, vanished process: says nothing about the work.
-    Infrastructure(Trouble),
-}
-
 /// What an agent claims to have done; compared with git, never believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -247,7 +228,7 @@ pub enum Unkept {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptReport {
     /// How the process ended.
-    pub end: RunEnd,
+    pub end: ProcessEnd,
     /// Pinned head of the workspace; absent when nothing could exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Tip>,
@@ -324,7 +305,7 @@ impl AcceptBefore {
 impl AttemptReport {
     /// A report with nothing but the way the process ended.
     #[must_use]
-    pub fn bare(end: RunEnd) -> Self {
+    pub fn bare(end: ProcessEnd) -> Self {
         Self {
             end,
             head: None,
@@ -355,7 +336,7 @@ impl AttemptReport {
     /// The report of an attempt whose agent was not started because of what `accept` said. It cost nothing.
     #[must_use]
     pub fn not_started(question: String) -> Self {
-        Self { hold: Some(question), cost: Some(Cost::NOTHING), ..Self::bare(RunEnd::NeverStarted) }
+        Self { hold: Some(question), cost: Some(Cost::NOTHING), ..Self::bare(ProcessEnd::NeverStarted) }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::super::event::{AcceptBefore, Ground};
 use super::super::{
-    Claim, Command, DecidedBy, Event, Integration, JOURNAL_FORMAT, LandResult, Noticed, RunEnd, UnitState,
-    Verification, decide,
+    Claim, Command, DecidedBy, Event, Integration, JOURNAL_FORMAT, LandResult, Noticed, UnitState, Verification, decide,
 };
 use super::*;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::values::{CommitId, MissionId, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
 
@@ -21,7 +21,7 @@ fn unit(change: impl FnOnce(&mut UnitSpec)) -> UnitSpec {
 }
 
 fn report() -> AttemptReport {
-    let mut report = AttemptReport::bare(RunEnd::Exited(0));
+    let mut report = AttemptReport::bare(ProcessEnd::Exited(0));
     (report.head, report.changed, report.claim) = (Some(tip('b')), true, Some(Claim::Completed));
     report
 }
@@ -352,8 +352,8 @@ fn only_work_that_would_be_queued_is_looked_at() {
         change(&mut report);
         in_workspace(&report, &unit)
     };
-    assert_eq!(with(&|r| r.end = RunEnd::Exited(1)), None);
-    assert_eq!(with(&|r| r.end = RunEnd::Stopped), None);
+    assert_eq!(with(&|r| r.end = ProcessEnd::Exited(1)), None);
+    assert_eq!(with(&|r| r.end = ProcessEnd::Stopped), None);
     assert_eq!(with(&|r| r.claim = Some(Claim::Blocked)), None);
     assert_eq!(with(&|r| r.half_merge = true), None);
     assert_eq!(with(&|r| r.hold = Some("look".to_owned())), None);

@@ -59,7 +59,7 @@ pub use command::{AttemptOrder, Command, JobId, Step, VerifyOrder};
 pub use ends::{EndReason, MissionOutcome};
 pub use event::{
     AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, NoOffer, Noticed, PinFault,
-    Refusal, RunEnd, StopLevel, Unkept, Unverified, Verification,
+    Refusal, StopLevel, Unkept, Unverified, Verification,
 };
 pub use evidence::{
     ExtraStage, InWorkspace, Quick, QuickEnd, deciding_note, extra_stages, in_workspace, links_note, not_started,

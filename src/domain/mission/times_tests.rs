@@ -1,7 +1,8 @@
 //! Where the time of a unit goes, record by record.
 
 use super::*;
-use crate::domain::mission::{AttemptClass, RunEnd};
+use crate::domain::ending::ProcessEnd;
+use crate::domain::mission::AttemptClass;
 use crate::domain::values::{CommitId, HostId, LandingId, RunId, Tip, TreeId};
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary, Verdict};
 use std::sync::Arc;
@@ -46,7 +47,7 @@ fn starts(unit: &str, n: u32, at: Millis) -> (Millis, Record) {
 }
 
 fn ends(unit: &str, n: u32, at: Millis, ran: (Millis, Millis), next: NextMove) -> (Millis, Record) {
-    let report = Box::new(AttemptReport { ran: Some(ran), ..AttemptReport::bare(RunEnd::Exited(0)) });
+    let report = Box::new(AttemptReport { ran: Some(ran), ..AttemptReport::bare(ProcessEnd::Exited(0)) });
     (at, Record::AttemptEnded { unit: id(unit), n, at, class: AttemptClass::Changed, next, report })
 }
 

@@ -7,9 +7,10 @@ use super::delta::{KEPT_LIMIT, delta};
 use super::formats::Format;
 use super::key::{Better, Demand, StageKind, StageSpec, Tier};
 use super::results::Findings;
-use super::snapshot::{RunEnd, Snapshot, StageResult, relative};
+use super::snapshot::{Snapshot, StageResult, relative};
 use super::verdict::judge;
 use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
+use crate::domain::ending::ProcessEnd;
 use proptest::prelude::*;
 use std::slice::from_ref;
 
@@ -39,7 +40,7 @@ fn metric(text: &str, code: i32, demand: Demand) -> StageResult {
         demand,
         reports: Vec::new(),
     };
-    StageResult::conclude(&spec, &RunEnd::Exited(code), text.as_bytes(), &[], 1)
+    StageResult::conclude(&spec, &ProcessEnd::Exited(code), text.as_bytes(), &[], 1)
 }
 
 fn at_most(number: &str) -> Demand {

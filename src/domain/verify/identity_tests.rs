@@ -6,8 +6,9 @@ use super::super::delta::tests::snapshot;
 use super::super::formats::Format;
 use super::super::key::{Demand, StageKind, StageSpec, Tier};
 use super::super::reports::ReportFile;
-use super::super::snapshot::{RunEnd, Snapshot, StageResult};
+use super::super::snapshot::{Snapshot, StageResult};
 use super::super::{Delta, StageOutcome};
+use crate::domain::ending::ProcessEnd;
 
 type Tests<'a> = &'a [(&'a str, &'a str, char)];
 
@@ -32,7 +33,7 @@ fn reports(files: &[(&str, Tests<'_>)]) -> Snapshot {
         ReportFile::decoded((*path).to_owned(), Ok(xml.into_bytes()), "")
     });
     let code = i32::from(files.clone().any(|file| file.text.is_ok_and(|text| text.contains("<failure"))));
-    snapshot(vec![StageResult::conclude(&spec, &RunEnd::Exited(code), b"", &files.collect::<Vec<_>>(), 1)])
+    snapshot(vec![StageResult::conclude(&spec, &ProcessEnd::Exited(code), b"", &files.collect::<Vec<_>>(), 1)])
 }
 
 fn one(tests: Tests<'_>) -> Snapshot {
@@ -163,7 +164,7 @@ fn p8_names_that_differ_from_run_to_run_blame_nobody_and_are_counted() {
                 demand: Demand::default(),
                 reports: vec![],
             },
-            &RunEnd::Exited(i32::from(list.iter().any(|(_, status)| *status == 'F'))),
+            &ProcessEnd::Exited(i32::from(list.iter().any(|(_, status)| *status == 'F'))),
             format!("<testsuite name='s'>{tests}</testsuite>").as_bytes(),
             &[],
             1,

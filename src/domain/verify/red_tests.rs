@@ -5,9 +5,10 @@ use super::delta::delta;
 use super::delta::tests::snapshot;
 use super::formats::Format;
 use super::key::{Demand, StageKind, StageSpec, Tier};
-use super::snapshot::{RunEnd, Snapshot, StageResult};
+use super::snapshot::{Snapshot, StageResult};
 use super::verdict::judge;
 use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
+use crate::domain::ending::ProcessEnd;
 
 fn stage(kind: StageKind, output: &str, code: i32) -> StageResult {
     let spec = StageSpec {
@@ -20,7 +21,7 @@ fn stage(kind: StageKind, output: &str, code: i32) -> StageResult {
         demand: Demand::default(),
         reports: Vec::new(),
     };
-    StageResult::conclude(&spec, &RunEnd::Exited(code), output.as_bytes(), &[], 1)
+    StageResult::conclude(&spec, &ProcessEnd::Exited(code), output.as_bytes(), &[], 1)
 }
 
 fn tests(output: &str, code: i32) -> Snapshot {

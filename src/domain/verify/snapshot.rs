@@ -11,7 +11,7 @@ use super::reports::{self, ReportFile};
 use super::results::{Findings, Reading, TestResult, TestResults, TestStatus};
 use super::{SnapshotKey, StageOutcome, Summary, identity, telling};
 use crate::domain::base::text::{floor, printable};
-use crate::domain::ending::Ending;
+use crate::domain::ending::ProcessEnd;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,19 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Limit of [`StageResult::head_tail`] in bytes.
 pub const HEAD_TAIL_LIMIT: usize = 8 * 1024;
 const NOTE_LIMIT: usize = 2 * 1024;
-
-/// How the process of a stage ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunEnd {
-    /// It left with this code.
-    Exited(i32),
-    /// A signal ended it.
-    Signalled(i32),
-    /// It was killed after its time.
-    TimedOut,
-    /// It could not be started; the reason.
-    NotStarted(String),
-}
 
 /// The result of one stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,23 +69,23 @@ impl StageResult {
     /// Judges a run by its end and its whole output, or the files it left for `reports`: exit 0 passes if the parser is
     /// content too; 126, 127, signal, timeout and a failed start are not-run; everything else failed.
     #[must_use]
-    pub fn conclude(spec: &StageSpec, end: &RunEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
+    pub fn conclude(spec: &StageSpec, end: &ProcessEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
         let text = readable(output);
         let text = formats::without_sequences(&text);
         let (format, mut reading) = reading(spec, &text, files);
         reading.tests.iter_mut().for_each(identity::label);
         let counts = spec.kind == StageKind::Tests && spec.format != Format::Exit;
         let (outcome, exit, reason) = match end {
-            RunEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
-            RunEnd::Exited(126) => (StageOutcome::NotRun, Some(126), Some("exit code 126: not executable".to_owned())),
-            RunEnd::Exited(127) => {
+            ProcessEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
+            ProcessEnd::Exited(126) => {
+                (StageOutcome::NotRun, Some(126), Some("exit code 126: not executable".to_owned()))
+            }
+            ProcessEnd::Exited(127) => {
                 (StageOutcome::NotRun, Some(127), Some("exit code 127: command not found".to_owned()))
             }
-            RunEnd::Exited(code) => (StageOutcome::Failed, Some(*code), None),
-            RunEnd::Signalled(signal) => {
-                (StageOutcome::NotRun, None, Some(format!("ended by {}", Ending::Signal(*signal))))
-            }
-            RunEnd::TimedOut => (
+            ProcessEnd::Exited(code) => (StageOutcome::Failed, Some(*code), None),
+            ProcessEnd::Signaled(_) => (StageOutcome::NotRun, None, Some(format!("ended by {end}"))),
+            ProcessEnd::Timeout | ProcessEnd::Stalled => (
                 StageOutcome::NotRun,
                 None,
                 Some(format!(
@@ -106,7 +93,9 @@ impl StageResult {
                     spec.timeout_secs
                 )),
             ),
-            RunEnd::NotStarted(why) => (StageOutcome::NotRun, None, Some(format!("could not be started: {why}"))),
+            ProcessEnd::Stopped | ProcessEnd::NeverStarted | ProcessEnd::Infrastructure(_) => {
+                (StageOutcome::NotRun, None, Some(format!("did not run to its end: {end}")))
+            }
         };
         let mut result = Self {
             name: spec.name.clone(),

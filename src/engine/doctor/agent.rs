@@ -7,8 +7,9 @@ use super::super::site::Site;
 use crate::adapters::host::tail;
 use crate::adapters::machine;
 use crate::config::Settings;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::fence::BUILT;
-use crate::domain::mission::{AttemptOrder, RunEnd};
+use crate::domain::mission::AttemptOrder;
 use crate::domain::survey::agents::{Agent, first_program, secret_sounding, started_by};
 use crate::domain::survey::checks::Check;
 use crate::domain::survey::network::withheld;
@@ -266,11 +267,15 @@ async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -
         (summary, _) => format!(": {summary}"),
     };
     match (&report.end, report.changed) {
-        (RunEnd::Exited(0), true) => Ok(format!("the agent made the file it was asked for in {took} s")),
-        (RunEnd::Exited(0), false) => Err(format!("the agent ended well after {took} s and changed nothing{summary}")),
-        (RunEnd::Timeout | RunEnd::Stalled, _) => Err(format!("the agent did not end within {took} s{summary}")),
-        (RunEnd::Exited(code), _) => Err(format!("the agent ended with exit code {code}{summary}")),
-        (RunEnd::Infrastructure(trouble), _) => Err(trouble.why.clone()),
+        (ProcessEnd::Exited(0), true) => Ok(format!("the agent made the file it was asked for in {took} s")),
+        (ProcessEnd::Exited(0), false) => {
+            Err(format!("the agent ended well after {took} s and changed nothing{summary}"))
+        }
+        (ProcessEnd::Timeout | ProcessEnd::Stalled, _) => {
+            Err(format!("the agent did not end within {took} s{summary}"))
+        }
+        (ProcessEnd::Exited(code), _) => Err(format!("the agent ended with exit code {code}{summary}")),
+        (ProcessEnd::Infrastructure(trouble), _) => Err(trouble.why.clone()),
         (end, _) => Err(format!("the agent ended in another way ({end:?}){summary}")),
     }
 }

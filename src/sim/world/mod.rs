@@ -7,9 +7,8 @@ use super::books::Kept;
 use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Outage, Scenario};
 use super::tree::{Content, hash_commit, hash_tree};
-use crate::domain::mission::{
-    AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, JobId, RunEnd, StopLevel, Usd,
-};
+use crate::domain::ending::ProcessEnd;
+use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, JobId, StopLevel, Usd};
 use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{CommitId, Millis, SlotId, Tip, TreeId, UnitId};
 use crate::domain::verify::{SnapshotKey, Summary};
@@ -230,7 +229,8 @@ impl World {
         self.events.clear();
         for agent in self.agents.values_mut() {
             if !agent.collected && rng.f64() < faults.infrastructure / 4.0 {
-                agent.report = AttemptReport::bare(RunEnd::Infrastructure(Trouble::new(Cause::LostRun, "half dead")));
+                agent.report =
+                    AttemptReport::bare(ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "half dead")));
             }
         }
     }
@@ -394,7 +394,7 @@ impl World {
         *nth += 1;
         let mut content = self.commits.get(&order.from).cloned().ok_or("an attempt starts from an unknown commit")?;
         let script = order.spec.run.is_some();
-        let mut report = AttemptReport::bare(RunEnd::Exited(0));
+        let mut report = AttemptReport::bare(ProcessEnd::Exited(0));
         let mut takes = rng.u64(500..LONGEST_ATTEMPT / 2);
         let mut works = |kind| content.insert(unit.clone(), kind);
         match behaviour {
@@ -413,11 +413,11 @@ impl World {
             Behaviour::Empty => {}
             Behaviour::Fails => {
                 works(Behaviour::Good);
-                report.end = RunEnd::Exited(1);
+                report.end = ProcessEnd::Exited(1);
             }
             Behaviour::Hangs => {
                 works(Behaviour::Good);
-                report.end = RunEnd::Timeout;
+                report.end = ProcessEnd::Timeout;
                 takes = LONGEST_ATTEMPT;
             }
             Behaviour::Asks => report.claim = Some(Claim::Blocked),
@@ -425,10 +425,10 @@ impl World {
                 works(Behaviour::Good);
                 report.claim = Some(Claim::Continue);
             }
-            Behaviour::HostFails => report.end = RunEnd::Infrastructure(Trouble::new(Cause::Spawn, "spawn failed")),
+            Behaviour::HostFails => report.end = ProcessEnd::Infrastructure(Trouble::new(Cause::Spawn, "spawn failed")),
         }
         if let Some(trouble) = self.outage() {
-            let report = AttemptReport::bare(RunEnd::Infrastructure(trouble));
+            let report = AttemptReport::bare(ProcessEnd::Infrastructure(trouble));
             return self.ends(order, 1 + takes % 500, report);
         }
         let head = self.commit(&format!("{unit} {}", order.n), content.clone(), vec![order.from.clone()]);
@@ -443,7 +443,7 @@ impl World {
         });
         // No number is drawn without the fault: plans of other faults play as they did.
         if s.faults.forged_stop > 0.0 && rng.f64() < s.faults.forged_stop {
-            report.end = RunEnd::Stopped;
+            report.end = ProcessEnd::Stopped;
         }
         report.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
         if !self.outages.is_empty() {
@@ -454,7 +454,7 @@ impl World {
 
     fn ends(&mut self, order: AttemptOrder, takes: Millis, report: AttemptReport) -> Result<(), String> {
         let (unit, n) = (order.spec.id.clone(), order.n);
-        if matches!(report.end, RunEnd::Infrastructure(_)) {
+        if matches!(report.end, ProcessEnd::Infrastructure(_)) {
             *self.troubled.entry(unit.clone()).or_default() += 1;
         }
         let agent =
@@ -468,7 +468,7 @@ impl World {
         let unit = order.spec.id.clone();
         let (after, report) = match self.agents.get(&(unit.clone(), order.n)) {
             Some(agent) => (agent.ends.saturating_sub(self.now), agent.report.clone()),
-            None => (1, AttemptReport::bare(RunEnd::NeverStarted)),
+            None => (1, AttemptReport::bare(ProcessEnd::NeverStarted)),
         };
         self.answer(after, Event::AttemptEnded { unit, n: order.n, report: Box::new(report) });
     }
@@ -478,7 +478,7 @@ impl World {
         let Some(agent) = self.agents.get_mut(&(unit.clone(), n)) else { return };
         if agent.ends > self.now {
             agent.ends = self.now;
-            agent.report.end = RunEnd::Stopped;
+            agent.report.end = ProcessEnd::Stopped;
         } else {
             // Given up: its workspace is kept when it is used next.
             agent.collected = true;

@@ -7,12 +7,13 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use mission_control::adapters::workspace::reports;
+use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::plan::globs::Globs;
 use mission_control::domain::verify::StageOutcome;
 use mission_control::domain::verify::key::{StageSpec, Tier};
 use mission_control::domain::verify::reports::ReportFile;
 use mission_control::domain::verify::results::{Steadiness, TestResult, TestStatus};
-use mission_control::domain::verify::snapshot::{RunEnd, Snapshot, StageResult, readable, relative};
+use mission_control::domain::verify::snapshot::{Snapshot, StageResult, readable, relative};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -233,8 +234,8 @@ fn examine(scene: &Scene<'_>, hidden: &Hidden<'_>, place: &Path, nth: usize, pos
         let old = reports::before(&work, |path| globs.matches(path), &known, false).unwrap();
         let (status, output) = run(&stage.run);
         let end = match status.code() {
-            Some(code) => RunEnd::Exited(code),
-            None => RunEnd::Signalled(9),
+            Some(code) => ProcessEnd::Exited(code),
+            None => ProcessEnd::Signaled(9),
         };
         let left: Vec<ReportFile> = match stage.reports.is_empty() {
             true => Vec::new(),

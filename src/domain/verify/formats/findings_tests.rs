@@ -2,10 +2,11 @@
 //! enemy would.
 
 use super::*;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
 use crate::domain::verify::results::Findings;
-use crate::domain::verify::snapshot::{RunEnd, StageResult};
+use crate::domain::verify::snapshot::StageResult;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -64,7 +65,7 @@ fn conclude(kind: StageKind, format: Format, code: i32, output: &str) -> StageRe
         demand: Demand::default(),
         reports: Vec::new(),
     };
-    StageResult::conclude(&spec, &RunEnd::Exited(code), output.as_bytes(), &[], 1)
+    StageResult::conclude(&spec, &ProcessEnd::Exited(code), output.as_bytes(), &[], 1)
 }
 
 #[test]

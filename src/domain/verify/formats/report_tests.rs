@@ -1,10 +1,11 @@
 //! What the tests of all readers have in common: the way through the pipeline, cut-off reports, hostile sizes.
 
 use super::*;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::{Format, NAME_LIMIT};
 use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
-use crate::domain::verify::snapshot::{RunEnd, StageResult};
+use crate::domain::verify::snapshot::StageResult;
 
 /// Runs an output through a stage; gives as what it was read, the outcome, and whether single tests explain a failure.
 pub(in super::super) fn conclude(format: Format, exit: i32, output: &str) -> (Format, StageOutcome, bool) {
@@ -18,7 +19,7 @@ pub(in super::super) fn conclude(format: Format, exit: i32, output: &str) -> (Fo
         demand: Demand::default(),
         reports: Vec::new(),
     };
-    let stage = StageResult::conclude(&spec, &RunEnd::Exited(exit), output.as_bytes(), &[], 1);
+    let stage = StageResult::conclude(&spec, &ProcessEnd::Exited(exit), output.as_bytes(), &[], 1);
     (stage.format.unwrap(), stage.effective(), stage.explained())
 }
 

@@ -2,17 +2,18 @@
 
 use super::TestStatus::{Failed, Passed, Skipped};
 use super::*;
+use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::{self, Format, NAME_LIMIT, recognise};
 use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
-use crate::domain::verify::snapshot::{RunEnd, StageResult};
+use crate::domain::verify::snapshot::StageResult;
 use proptest::prelude::*;
 
 fn names(output: &str) -> Vec<(String, TestStatus)> {
     read(output).tests.into_iter().map(|test| (test.name, test.status)).collect()
 }
 
-fn conclude(format: Format, end: RunEnd, output: &[u8]) -> StageResult {
+fn conclude(format: Format, end: ProcessEnd, output: &[u8]) -> StageResult {
     let spec = StageSpec {
         name: "unit".into(),
         run: "./test".into(),
@@ -114,7 +115,7 @@ fn a_report_that_is_not_whole_is_a_problem() {
         ("1..1\nok 1 - p\n    not ok 1 - q\n", "the last subtest was not finished"),
     ] {
         assert_eq!(read(output).problem.as_deref(), Some(problem), "{output}");
-        let stage = conclude(Format::Tap, RunEnd::Exited(0), output.as_bytes());
+        let stage = conclude(Format::Tap, ProcessEnd::Exited(0), output.as_bytes());
         assert_eq!(stage.outcome, StageOutcome::Failed, "{output}");
     }
     assert_eq!(read("1..0 # SKIP nothing here\n"), TestResults::default());
@@ -126,20 +127,20 @@ fn p8_exit_code_and_report_must_both_be_content() {
     let good = b"1..1\nok 1 a\n".as_slice();
     let bad = b"1..1\nnot ok 1 a\n".as_slice();
     let outcome = |end, output| conclude(Format::Auto, end, output).outcome;
-    assert_eq!(outcome(RunEnd::Exited(0), good), StageOutcome::Passed);
-    assert_eq!(outcome(RunEnd::Exited(0), bad), StageOutcome::Failed);
-    assert_eq!(outcome(RunEnd::Exited(1), good), StageOutcome::Failed);
-    assert_eq!(conclude(Format::Exit, RunEnd::Exited(0), bad).outcome, StageOutcome::Passed);
+    assert_eq!(outcome(ProcessEnd::Exited(0), good), StageOutcome::Passed);
+    assert_eq!(outcome(ProcessEnd::Exited(0), bad), StageOutcome::Failed);
+    assert_eq!(outcome(ProcessEnd::Exited(1), good), StageOutcome::Failed);
+    assert_eq!(conclude(Format::Exit, ProcessEnd::Exited(0), bad).outcome, StageOutcome::Passed);
 }
 
 #[test]
 fn p7_what_could_not_run_is_not_run() {
     for end in [
-        RunEnd::Exited(126),
-        RunEnd::Exited(127),
-        RunEnd::Signalled(9),
-        RunEnd::TimedOut,
-        RunEnd::NotStarted("no such file".into()),
+        ProcessEnd::Exited(126),
+        ProcessEnd::Exited(127),
+        ProcessEnd::Signaled(9),
+        ProcessEnd::Timeout,
+        ProcessEnd::Infrastructure("no such file".to_owned().into()),
     ] {
         let stage = conclude(Format::Auto, end, b"1..1\nok 1 a\n");
         assert_eq!(stage.outcome, StageOutcome::NotRun);
@@ -179,7 +180,7 @@ fn hostile_output_is_read_in_bounds() {
     let deep: String = (0..2000).map(|depth| format!("{}ok {depth}\n", " ".repeat(4 * depth))).collect();
     assert!(read(&deep).problem.is_some());
 
-    let stage = conclude(Format::Auto, RunEnd::Exited(0), b"1..2\nok 1 - \xff\xfe\0x\n\0\nok 2 - y\n");
+    let stage = conclude(Format::Auto, ProcessEnd::Exited(0), b"1..2\nok 1 - \xff\xfe\0x\n\0\nok 2 - y\n");
     assert_eq!(stage.outcome, StageOutcome::Passed);
     assert!(!stage.test_name("", &stage.tests.clone().unwrap().tests[0].name).contains('\0'));
 }
