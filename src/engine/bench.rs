@@ -14,7 +14,7 @@ use crate::adapters::files;
 use crate::adapters::git::Git;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::SourceFacts;
-use crate::adapters::host::command::{ChildGuard, CommandLine};
+use crate::adapters::host::command::ChildGuard;
 use crate::adapters::host::probe::{Isolation, ProbeError, Wanted, probe};
 use crate::adapters::host::supervisor::OURSELVES;
 use crate::adapters::store::place::StateDir;
@@ -362,30 +362,11 @@ impl Bench {
             field(tags.as_bytes());
         }
         for text in &verification.fingerprint {
-            if fenced.holds() {
-                let env = self.allowed_env(&verification.env);
-                let said = fence::ask(self, text, env).await.map_err(|why| EngineError::Broken {
-                    what: format!("run the fingerprint command `{text}`: {why}"),
-                    hint: "mend target.verification.fingerprint, or remove the command".to_owned(),
-                })?;
-                field(&said);
-                continue;
-            }
-            let mut command = CommandLine::new("sh").arg("-c").arg(text).cwd(&self.facts.toplevel).env_clear();
-            for (key, value) in self.allowed_env(&verification.env) {
-                command = command.env(key, value);
-            }
-            let hint = "mend target.verification.fingerprint, or remove the command".to_owned();
-            let broken = |what| EngineError::Broken { what, hint: hint.clone() };
-            let output = command
-                .run(&self.guard)
-                .await
-                .map_err(|e| broken(format!("run the fingerprint command `{text}`: {e}")))?;
-            if !output.success() {
-                let how = output.ending.map_or_else(String::new, |how| format!(" ({how})"));
-                return Err(broken(format!("run the fingerprint command `{text}`: it failed{how}")));
-            }
-            field(&output.stdout);
+            let said = fence::answer(self, text, self.allowed_env(&verification.env)).await;
+            field(&said.map_err(|why| EngineError::Broken {
+                what: format!("run the fingerprint command `{text}`: {why}"),
+                hint: "mend target.verification.fingerprint, or remove the command".to_owned(),
+            })?);
         }
         Ok(hex(&hash.finalize()))
     }

@@ -120,12 +120,19 @@ pub async fn around(bench: &Bench, cwd: &Path, home: Home, reach: &Reach) -> Res
     Ok(Some(machine.fence(slot_of(cwd), &temporary_folder(cwd), home, &reach)))
 }
 
-/// What a shell line about this machine says on standard output: a fingerprint command, with the checkout as its folder and nothing
-/// that it may write but temporary files. It ends with whoever asks.
+/// What a shell line about this machine says on standard output: a fingerprint command, with the checkout as its folder and, in
+/// a fence, nothing that it may write but temporary files. It ends with whoever asks.
 ///
 /// # Errors
 /// A sentence that reads on after what was asked.
-pub async fn ask(bench: &Bench, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, String> {
+pub async fn answer(bench: &Bench, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, String> {
+    if !bench.fenced().await?.holds() {
+        let command = CommandLine::new("sh").arg("-c").arg(line).cwd(&bench.facts.toplevel).env_clear();
+        let command = env.iter().fold(command, |command, (name, value)| command.env(name, value));
+        let output = command.run(&bench.guard).await.map_err(|e| e.to_string())?;
+        let how = output.ending.map_or_else(String::new, |how| format!(" ({how})"));
+        return if output.success() { Ok(output.stdout) } else { Err(format!("it failed{how}")) };
+    }
     let isolation = bench.isolation().await.map_err(|e| chain(&e))?;
     let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
     let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());

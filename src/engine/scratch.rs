@@ -21,7 +21,7 @@ use crate::adapters::store::Store;
 use crate::adapters::store::lock::RunLock;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::workspace::lfs::{KEYS, LargeFiles};
-use crate::adapters::workspace::pool::PoolError;
+use crate::adapters::workspace::pool::{Pool, PoolError};
 use crate::config::{Inputs, Layers, Settings};
 use crate::domain::mission::{VerifyOrder, VerifyRole};
 use crate::domain::values::{CommitId, RunId, Tip, TreeId};
@@ -213,12 +213,7 @@ impl Scratch {
     /// # Errors
     /// [`PoolError`] when a workspace cannot be looked at.
     pub async fn unignored(&self) -> Result<BTreeSet<OsString>, PoolError> {
-        let pool = self.shop.pool().await?;
-        let mut found = BTreeSet::new();
-        for slot in pool.list()? {
-            found.extend(pool.unignored(slot.slot).await?);
-        }
-        Ok(found)
+        self.in_every_slot(Pool::unignored).await
     }
 
     /// Tracked files that are not what their commit says in the workspaces of what was verified here.
@@ -226,10 +221,17 @@ impl Scratch {
     /// # Errors
     /// [`PoolError`] when a workspace cannot be looked at.
     pub async fn changed(&self) -> Result<BTreeSet<OsString>, PoolError> {
+        self.in_every_slot(Pool::changed).await
+    }
+
+    async fn in_every_slot(
+        &self,
+        list: impl AsyncFn(&Pool, u32) -> Result<Vec<OsString>, PoolError>,
+    ) -> Result<BTreeSet<OsString>, PoolError> {
         let pool = self.shop.pool().await?;
         let mut found = BTreeSet::new();
         for slot in pool.list()? {
-            found.extend(pool.changed(slot.slot).await?);
+            found.extend(list(pool, slot.slot).await?);
         }
         Ok(found)
     }
