@@ -2,6 +2,7 @@
 //! to find a planted fault.
 #![expect(clippy::disallowed_methods, reason = "reads the source tree")]
 
+mod circles;
 mod lexer;
 
 use lexer::{Kind, Lexed};

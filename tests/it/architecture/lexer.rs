@@ -1,5 +1,7 @@
 //! Enough of Rust's surface to find imports and comments: no macros expanded, no types known.
 
+use std::collections::BTreeMap;
+
 /// A piece of code that matters to imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
@@ -64,6 +66,50 @@ impl Lexed {
             }
         }
         found
+    }
+
+    /// The paths that begin with one of `known`, a name in scope with the module it means.
+    pub fn paths_from(&self, known: &BTreeMap<String, Vec<String>>) -> Vec<Vec<String>> {
+        let mut found = Vec::new();
+        for at in 0..self.code.len() {
+            let starts = self.is(at + 1, &Kind::PathSep) && (at == 0 || !self.is(at - 1, &Kind::PathSep));
+            if let Some(base) = self.word(at).filter(|_| starts).and_then(|word| known.get(word)) {
+                self.tree(at + 2, base, &mut found);
+            }
+        }
+        found.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// The same without items that are compiled for tests only.
+    pub fn without_tests(mut self) -> Self {
+        let test = ["#", "[", "cfg", "(", "test", ")", "]"];
+        while let Some(start) = (0..self.code.len()).find(|at| self.spells(*at, &test)) {
+            let (mut at, mut depth) = (start + test.len(), 0_usize);
+            while at < self.code.len() {
+                match self.code[at].1 {
+                    Kind::Sign('{' | '(' | '[') => depth += 1,
+                    Kind::Sign('}' | ')' | ']') => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                let ends = matches!(self.code[at].1, Kind::Sign('}' | ';')) && depth == 0;
+                at += 1;
+                if ends {
+                    break;
+                }
+            }
+            // `use a::{b};` ends at its semicolon.
+            at += usize::from(self.is(at, &Kind::Sign(';')));
+            self.code.drain(start..at);
+        }
+        self
+    }
+
+    fn spells(&self, at: usize, tokens: &[&str]) -> bool {
+        tokens.iter().enumerate().all(|(i, token)| match self.code.get(at + i) {
+            Some((_, Kind::Word(word))) => word == token,
+            Some((_, Kind::Sign(sign))) => sign.to_string() == **token,
+            _ => false,
+        })
     }
 
     /// Follows a path, and every branch of a group in it, from token `at`; `base` is what stands in front.
