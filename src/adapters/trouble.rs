@@ -7,7 +7,7 @@ use super::git::GitError;
 use super::host::command::CommandError;
 use super::host::probe::ProbeError;
 use super::host::rundir::RunError;
-use super::machine::{free_inodes, may_write, no_room};
+use super::os::machine::{free_inodes, may_write, no_room};
 use super::store::StoreError;
 use super::workspace::collect::CollectError;
 use super::workspace::pool::PoolError;

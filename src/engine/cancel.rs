@@ -9,7 +9,7 @@ use super::ownership::{self, Act};
 use super::shop::Shop;
 use super::site::Site;
 use super::{attempt, queue_verification};
-use crate::adapters::clock::EngineClock;
+use crate::adapters::os::clock::EngineClock;
 use crate::domain::base::nearest::{hint, nearest};
 use crate::domain::mission::{Command, Event, JobId, State, UnitState, decide};
 use crate::domain::values::{Millis, UnitId};

@@ -8,7 +8,7 @@ use super::executor::Executor;
 use super::observer::Observer;
 use super::shop::Shop;
 use super::signals::Signals;
-use crate::adapters::clock::EngineClock;
+use crate::adapters::os::clock::EngineClock;
 use crate::adapters::store::wake::Wake;
 use crate::adapters::store::{Entry, Signal};
 use crate::adapters::trouble::limit_of;

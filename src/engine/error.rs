@@ -1,8 +1,8 @@
 //! What can go wrong around a mission, with the hint that helps and the kind that decides the exit code.
 
-use crate::adapters::environment::EnvironmentError;
 use crate::adapters::git::GitError;
-use crate::adapters::machine::file_size_limit;
+use crate::adapters::os::environment::EnvironmentError;
+use crate::adapters::os::machine::file_size_limit;
 use crate::adapters::store::StoreError;
 use crate::adapters::store::lock::LockError;
 use crate::adapters::store::place::PlaceError;

@@ -4,11 +4,11 @@
 //! they changed is held (`docs/decisions/0022-whoever-moved-green.md`).
 
 use super::shop::Shop;
-use crate::adapters::files;
 use crate::adapters::git::GitError;
 use crate::adapters::git::local::LocalState;
 use crate::adapters::git::others::RefFiles;
 use crate::adapters::git::refs::RefName;
+use crate::adapters::os::files;
 use crate::adapters::workspace::collect::Collected;
 use crate::domain::mission::{AttemptOrder, AttemptReport, Noticed};
 use crate::domain::values::CommitId;

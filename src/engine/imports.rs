@@ -4,9 +4,9 @@
 use super::bench::Bench;
 use super::error::EngineError;
 use super::site::Site;
-use crate::adapters::environment::Environment;
 use crate::adapters::git::source::SourceFacts;
-use crate::adapters::python::{imports, inactive};
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::python::{imports, inactive};
 use crate::adapters::workspace::layout::work_below;
 use crate::config::Settings;
 use crate::domain::base::text::name_first;

@@ -7,10 +7,10 @@
 
 use super::error::EngineError;
 use super::site::{Found, Site, Where, resolve, start};
-use crate::adapters::environment::Environment;
 use crate::adapters::git::Git;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::host::command::ChildGuard;
+use crate::adapters::os::environment::Environment;
 use crate::config::changes::changes;
 use crate::config::{FILE_NAME, Layers, lookup};
 use crate::domain::values::{CommitId, Tip};

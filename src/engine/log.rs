@@ -5,7 +5,7 @@
 
 use super::observer::Observer;
 use super::redact::Redactor;
-use crate::adapters::append::Appender;
+use crate::adapters::os::append::Appender;
 use crate::domain::mission::stopwatch::{Stopwatch, begins};
 use crate::domain::mission::{MergeSource, Record, State};
 use crate::domain::values::{Millis, MissionId};
@@ -106,8 +106,8 @@ fn clean(value: &mut Value, redactor: &Redactor) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::environment::Environment;
-    use crate::adapters::files;
+    use crate::adapters::os::environment::Environment;
+    use crate::adapters::os::files;
     use crate::sim::play;
     use crate::sim::scenario::Scenario;
 

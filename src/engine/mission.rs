@@ -10,7 +10,8 @@ use super::redact::Redactor;
 use super::shop::{Effective, Shop};
 use super::site::Site;
 use super::{collecting, plans, views};
-use crate::adapters::clock::{self, EngineClock, new_mission_id};
+use crate::adapters::os::clock;
+use crate::adapters::os::clock::{EngineClock, new_mission_id};
 use crate::adapters::store::Store;
 use crate::config::Settings;
 use crate::domain::mission::{

@@ -3,7 +3,7 @@
 use super::error::{EngineError, chain};
 use super::history::{self, History};
 use super::left::{self, Left};
-use crate::adapters::environment::Environment;
+use crate::adapters::os::environment::Environment;
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::living_engine;
 use crate::adapters::store::place::{Known, known};

@@ -10,7 +10,7 @@ use crate::adapters::git::owner::{OwnerCard, owner};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::probe::ProbeError;
-use crate::adapters::machine::tells_processes;
+use crate::adapters::os::machine::tells_processes;
 use crate::adapters::store::Store;
 use crate::adapters::trouble::limit_of;
 use crate::adapters::workspace::pool::PoolError;

@@ -1,7 +1,7 @@
 //! Keeping secrets out of what mc itself writes (P12): values of the variables that settings hand to agents and
 //! verifications are replaced by their names in summaries, notes and stored output. Raw logs keep them, mode 0600.
 
-use crate::adapters::environment::Environment;
+use crate::adapters::os::environment::Environment;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::AttemptReport;
 use crate::domain::trouble::{Cause, Trouble};

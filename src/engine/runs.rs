@@ -5,11 +5,12 @@
 use super::bench::Bench;
 use super::fence::Reach;
 use super::homes;
-use crate::adapters::clock::{self, EngineClock};
-use crate::adapters::files;
 use crate::adapters::host::kill::KillProof;
 use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, ran_for};
 use crate::adapters::host::supervisor::{self, OURSELVES};
+use crate::adapters::os::clock;
+use crate::adapters::os::clock::EngineClock;
+use crate::adapters::os::files;
 use crate::adapters::workspace::activity::changed_since;
 use crate::adapters::workspace::layout::slot_of;
 use crate::domain::ending::ProcessEnd;

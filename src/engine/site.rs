@@ -2,15 +2,15 @@
 
 use super::error::EngineError;
 use super::ownership;
-use crate::adapters::environment::Environment;
 use crate::adapters::git::Git;
 use crate::adapters::git::owner::owner;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::host::command::ChildGuard;
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::{clock, files};
 use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::wake;
-use crate::adapters::{clock, files};
 use crate::config::{FILE_NAME, Inputs, Layers, Settings, lookup};
 use crate::domain::mission::Refusal;
 use std::collections::BTreeMap;

@@ -7,10 +7,10 @@
 use super::bench::Bench;
 use super::homes::Home;
 use super::runs::{Ended, GRACE, Job, run};
-use crate::adapters::clock;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::rundir::put_aside;
 use crate::adapters::host::tail;
+use crate::adapters::os::clock;
 use crate::adapters::workspace::leftovers::Ran;
 use crate::adapters::workspace::reports;
 use crate::domain::ending::ProcessEnd;

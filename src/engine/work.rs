@@ -3,9 +3,9 @@
 use super::error::EngineError;
 use super::history::History;
 use super::site::Site;
-use crate::adapters::files;
 use crate::adapters::git::show::Detail;
 use crate::adapters::host::command::ChildGuard;
+use crate::adapters::os::files;
 use crate::domain::mission::Unit;
 use crate::domain::values::CommitId;
 use std::path::{Path, PathBuf};

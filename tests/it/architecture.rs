@@ -251,7 +251,7 @@ fn rings_name_only_what_stands_below_them() {
     finds(
         rings,
         "src/cli/run.rs",
-        "fn f() { crate::adapters::clock::now(); }",
+        "fn f() { crate::adapters::os::clock::now(); }",
         &["src/cli/run.rs:1: cli names adapters"],
     );
     finds(rings, "src/config/x.rs", "use super::super::report::r;", &["src/config/x.rs:1: config names report"]);

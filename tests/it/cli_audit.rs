@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::support::repo::{World, within_a_minute};
-use mission_control::adapters::environment::Environment;
+use mission_control::adapters::os::environment::Environment;
 use mission_control::adapters::store::place::StateDir;
 use mission_control::adapters::store::{Entry, Store};
 use mission_control::domain::mission::{DecidedBy, JOURNAL_FORMAT, MergeSource, Record};

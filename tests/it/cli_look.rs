@@ -4,7 +4,7 @@
 use crate::support::cli::Said;
 use crate::support::repo::{World, within_a_minute};
 use expect_test::expect;
-use mission_control::adapters::environment::Environment;
+use mission_control::adapters::os::environment::Environment;
 use mission_control::adapters::store::Entry;
 use mission_control::adapters::store::place::StateDir;
 use mission_control::domain::mission::Policy;

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
 
 use crate::store_world::in_time;
-use mission_control::adapters::environment::Environment;
+use mission_control::adapters::os::environment::Environment;
 use mission_control::adapters::store::place::{PlaceError, StateDir};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

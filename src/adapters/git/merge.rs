@@ -14,7 +14,7 @@ use super::conflicts::{Answer, parse_conflict, read_merge};
 use super::source::SourceFacts;
 use super::staying::{self, Process};
 use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, Talker};
-use crate::adapters::clock::EngineClock;
+use crate::adapters::os::clock::EngineClock;
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

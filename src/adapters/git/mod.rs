@@ -34,7 +34,7 @@ mod staying;
 mod trees;
 
 use crate::adapters::host::command::{ChildGuard, CommandLine, Output, Talker};
-use crate::adapters::machine::no_room;
+use crate::adapters::os::machine::no_room;
 use crate::domain::values::{CommitId, TreeId};
 pub use error::GitError;
 use owner::OwnerMark;

@@ -7,8 +7,8 @@
 
 use super::refs::Cas;
 use super::{Git, GitError};
-use crate::adapters::files::FileIdentity;
 use crate::adapters::host::engine::EngineIdentity;
+use crate::adapters::os::files::FileIdentity;
 use crate::adapters::store::lock::living_engine;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};

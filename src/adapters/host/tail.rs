@@ -1,6 +1,6 @@
 //! Beginning and end of a log file, in bounded memory.
 
-use crate::adapters::files::open_untrusted;
+use crate::adapters::os::files::open_untrusted;
 use crate::domain::verify::snapshot::left_out;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! What can go wrong with `mc.db`, and what to do about it.
 
 use super::lock::LockError;
-use crate::adapters::machine::no_room;
+use crate::adapters::os::machine::no_room;
 use std::path::{Path, PathBuf};
 
 /// The database could not be used.

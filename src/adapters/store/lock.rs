@@ -6,8 +6,8 @@
 //! asker is in. A lock file that was deleted or replaced locks nobody out, so its holder compares it with its path again
 //! and again ([`LockFile::in_place`]).
 
-use crate::adapters::files::FileIdentity;
 use crate::adapters::host::command::ChildGuard;
+use crate::adapters::os::files::FileIdentity;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -20,7 +20,7 @@ pub use chain::{Chain, Head};
 pub use error::StoreError;
 pub use tenure::Tenant;
 
-use crate::adapters::files::FileIdentity;
+use crate::adapters::os::files::FileIdentity;
 
 use crate::domain::values::{Millis, MissionId};
 use migrate::{MIGRATIONS, migrate};

@@ -4,8 +4,8 @@
 //! trusted (SQLite's WAL and the engine's lock need both), private to the user, never shared by two repositories.
 
 use super::network;
-use crate::adapters::environment::Environment;
-use crate::adapters::nofollow;
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::nofollow;
 use crate::domain::base::hex;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write as _};

@@ -6,7 +6,7 @@
 
 use super::lock::{LockFile, RunLock};
 use super::{Store, StoreError, file, stored};
-use crate::adapters::files::FileIdentity;
+use crate::adapters::os::files::FileIdentity;
 use rusqlite::{Connection, Transaction, params};
 use std::path::Path;
 

@@ -8,7 +8,7 @@
 use super::layout::note;
 use super::pool::{Pool, PoolError};
 use crate::adapters::git::{Git, GitError, fields};
-use crate::adapters::nofollow::replace;
+use crate::adapters::os::nofollow::replace;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

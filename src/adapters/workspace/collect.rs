@@ -26,7 +26,7 @@ use super::submodules;
 use super::survey::survey;
 use crate::adapters::git::GitError;
 use crate::adapters::host::command::CommandError;
-use crate::adapters::machine::no_room;
+use crate::adapters::os::machine::no_room;
 use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
 use std::ffi::OsString;
 use std::fs;

@@ -5,7 +5,7 @@
 
 use super::disk::remove_any;
 use super::layout;
-use crate::adapters::files::read_own;
+use crate::adapters::os::files::read_own;
 use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -5,7 +5,7 @@
 
 use crate::adapters::git::special::Special;
 use crate::adapters::git::{Git, GitError, fields};
-use crate::adapters::machine;
+use crate::adapters::os::machine;
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::fs;

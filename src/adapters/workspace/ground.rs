@@ -5,8 +5,8 @@
 //! only a person moves it: what lies in a pool that was copied, or that an earlier version left, is noted as it is.
 
 use super::layout::SlotFolder;
-use crate::adapters::files::read_own;
-use crate::adapters::nofollow::{Identity, clear_the_way, folder, make_folder, replace, set_aside};
+use crate::adapters::os::files::read_own;
+use crate::adapters::os::nofollow::{Identity, clear_the_way, folder, make_folder, replace, set_aside};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

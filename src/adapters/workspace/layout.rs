@@ -7,8 +7,8 @@
 //! last verification), `.index`, `.print`, `.used`, `.lfs`, `.contents`, `.layers` (a folder: what was written to folders of tools).
 
 use super::disk::remove_any;
-use crate::adapters::files::read_untrusted;
-use crate::adapters::nofollow::{Identity, clear_the_way, make_folder, replace};
+use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::nofollow::{Identity, clear_the_way, make_folder, replace};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;

@@ -4,7 +4,7 @@
 use super::collect::CollectError;
 use super::rescue::{Aside, within};
 use crate::adapters::git::{Git, fields};
-use crate::adapters::nofollow::replace;
+use crate::adapters::os::nofollow::replace;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;

@@ -6,9 +6,9 @@
 //! not stay.
 
 use super::disk::{open_up, remove_any, sync_folder};
-use crate::adapters::files;
 use crate::adapters::git::{Git, GitError, fields};
-use crate::adapters::nofollow;
+use crate::adapters::os::files;
+use crate::adapters::os::nofollow;
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::CommitId;
 use std::ffi::OsStr;

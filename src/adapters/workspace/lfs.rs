@@ -8,11 +8,11 @@
 
 use super::contents::{Draft, STORE, below, contents, identity, is_oid, note, own_copy, read_note};
 use super::disk::remove_any;
-use crate::adapters::files::open_untrusted;
 use crate::adapters::git::GitError;
 use crate::adapters::git::config_files::Settings;
 use crate::adapters::git::source::SourceFacts;
-use crate::adapters::nofollow;
+use crate::adapters::os::files::open_untrusted;
+use crate::adapters::os::nofollow;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

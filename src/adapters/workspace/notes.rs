@@ -5,7 +5,7 @@ use super::error::io_error;
 use super::leftovers::{Keeping, Kept, Made, Ran, drop_others, forget_ran, names, others, read_ran, write_ran};
 use super::pool::{Pool, PoolError};
 use super::slot::differences;
-use crate::adapters::nofollow;
+use crate::adapters::os::nofollow;
 use crate::domain::plan::globs::Globs;
 use std::path::{Path, PathBuf};
 

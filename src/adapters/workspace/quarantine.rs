@@ -7,8 +7,8 @@
 use super::disk::{remove_any, sync_folder};
 use super::error::io_error;
 use super::pool::{Pool, PoolError};
-use crate::adapters::files;
-use crate::adapters::nofollow::replace;
+use crate::adapters::os::files;
+use crate::adapters::os::nofollow::replace;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use std::fs;

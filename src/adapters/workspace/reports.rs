@@ -6,7 +6,7 @@
 //! tracked is one only if it was written again with another content.
 
 use super::disk::remove_any;
-use crate::adapters::files::{is_own_dir, open_untrusted};
+use crate::adapters::os::files::{is_own_dir, open_untrusted};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

@@ -14,7 +14,7 @@ use super::lfs::LargeFiles;
 use super::tags::Tags;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place, fields};
-use crate::adapters::nofollow::Identity;
+use crate::adapters::os::nofollow::Identity;
 use crate::domain::values::{CommitId, TreeId};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};

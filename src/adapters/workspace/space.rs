@@ -3,7 +3,7 @@
 use super::layout::layers_folder;
 use super::pool::{Pool, PoolError};
 use super::quarantine::quarantined;
-use crate::adapters::files;
+use crate::adapters::os::files;
 use std::path::PathBuf;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};

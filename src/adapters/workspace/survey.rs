@@ -2,9 +2,9 @@
 //!
 //! Most workspaces have none of it, and then the calls of git that look for such things one by one are not needed.
 
-use crate::adapters::files::read_untrusted;
 use crate::adapters::git::file_attributes::names_filter;
-use crate::adapters::machine;
+use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::machine;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;

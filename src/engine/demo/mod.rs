@@ -15,12 +15,12 @@ pub use story::{FLAKY, LONG, OLD_CALLER, PARTS, Part, RED, RENAMER, SAME_LINE, V
 use super::error::{EngineError, chain};
 use super::history::{self, History};
 use super::signals::Signals;
-use crate::adapters::environment::Environment;
-use crate::adapters::files;
 use crate::adapters::git::source::inspect;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::command::{ChildGuard, Output};
 use crate::adapters::host::demo::{Again, Child, Folder, Stopwatch, belonging_to, columns};
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::files;
 use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
 use crate::domain::mission::{Record, State, UnitState};

@@ -5,7 +5,7 @@ use super::super::bench::allowed;
 use super::super::scratch::Scratch;
 use super::super::site::Site;
 use crate::adapters::host::tail;
-use crate::adapters::machine;
+use crate::adapters::os::machine;
 use crate::config::Settings;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::fence::BUILT;

@@ -6,7 +6,7 @@ use super::super::preflight::{Terrain, landings, whole};
 use super::super::site::Site;
 use super::super::{mission, plans};
 use super::{machine, refused, said};
-use crate::adapters::machine::{may_write, open_to_others};
+use crate::adapters::os::machine::{may_write, open_to_others};
 use crate::adapters::store::Store;
 use crate::adapters::workspace::pool::Pool;
 use crate::adapters::workspace::slot::Ignored;

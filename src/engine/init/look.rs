@@ -1,11 +1,11 @@
 //! What a proposal is made from: files of the last commit, programs of this machine, agents on the PATH.
 
 use super::super::bench::allowed;
-use crate::adapters::environment::Environment;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, fields};
 use crate::adapters::host::command::{ChildGuard, CommandLine};
-use crate::adapters::machine;
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::machine;
 use crate::config::propose::AgentLine;
 use crate::domain::survey::agents::{AGENTS, Agent, Prompt, known};
 use crate::domain::survey::{Files, Need, wanted};

@@ -1,7 +1,7 @@
 //! What a report counts: units, rounds, verifications, costs, times, and how the mission ended.
 
 use super::{Case, records};
-use crate::adapters::files;
+use crate::adapters::os::files;
 use crate::domain::mission::times::times;
 use crate::domain::mission::{
     AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, State, Unit, UnitState, Usd,

@@ -2,7 +2,7 @@
 
 use super::Case;
 use super::rules::rules_of;
-use crate::adapters::files;
+use crate::adapters::os::files;
 use crate::domain::mission::{AttemptClass, AttemptReport, NextMove, Record, State, again};
 use crate::domain::values::Millis;
 use crate::engine::views::attempt_run;

@@ -16,13 +16,13 @@ pub use files::{
 };
 pub use mounts::Mount;
 
-use crate::adapters::files::read_untrusted;
 use crate::adapters::host::contain::{self, Sought};
 use crate::adapters::host::kill;
 use crate::adapters::host::probe::Isolation;
 use crate::adapters::host::procfs::{self, Identity};
 use crate::adapters::host::supervisor;
-use crate::adapters::nofollow;
+use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::nofollow;
 use crate::domain::values::Millis;
 use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 use rustix::io::Errno;

@@ -6,7 +6,7 @@
 
 use super::mounts::through;
 use crate::adapters::host::rundir::{Fence, Mount};
-use crate::adapters::nofollow;
+use crate::adapters::os::nofollow;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fchmod, fstat, openat};
 use rustix::io::Errno;

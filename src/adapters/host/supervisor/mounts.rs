@@ -5,8 +5,8 @@
 
 use super::namespace::{self, enter, settle};
 use super::{BROKEN, flavour, limits, stage};
-use crate::adapters::files::{create_new, read_untrusted};
 use crate::adapters::host::rundir::{Mount, SMALL, Settings, parse_settings};
+use crate::adapters::os::files::{create_new, read_untrusted};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;

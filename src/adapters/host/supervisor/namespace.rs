@@ -1,9 +1,9 @@
 //! The pid namespace of a run: entering it, and its pid 1.
 
 use super::{BROKEN, WORKS, fence, flavour, limits, mounts, program, stage};
-use crate::adapters::files::read_untrusted;
 use crate::adapters::host::probe::{Flavour, Isolation};
 use crate::adapters::host::rundir::{SMALL, Settings, parse_settings};
+use crate::adapters::os::files::read_untrusted;
 use crate::domain::ending::Ending;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};

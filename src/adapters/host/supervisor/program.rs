@@ -1,9 +1,9 @@
 //! The program of a run as pid 1 starts it: what is on record, nothing of ours.
 
 use super::BROKEN;
-use crate::adapters::files::read_untrusted;
 use crate::adapters::host::rundir::{LARGEST_COMMAND, Program, parse_command};
-use crate::adapters::nofollow;
+use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::nofollow;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};

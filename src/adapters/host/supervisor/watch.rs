@@ -1,10 +1,10 @@
 //! The first stage: claims the directory, opens the gate once the run is on record, counts ticks, writes how it ended.
 
 use super::{flavour, limits, namespace, stage};
-use crate::adapters::files::{create_new, read_untrusted};
 use crate::adapters::host::procfs::{self, Identity};
 use crate::adapters::host::rundir::{Limits, SMALL, Start, parse_limits, parse_settings, start_text};
-use crate::adapters::nofollow;
+use crate::adapters::os::files::{create_new, read_untrusted};
+use crate::adapters::os::nofollow;
 use crate::domain::ending::Ending;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;

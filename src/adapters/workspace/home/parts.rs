@@ -3,7 +3,7 @@
 //! Not covered: what holds folders that must not be seen twice (the state directory, workspaces, the repository: then the parts
 //! beside them are), what may not be written anyway, and what lies in another one.
 
-use crate::adapters::machine::may_write;
+use crate::adapters::os::machine::may_write;
 use crate::domain::verify::home::{FILES, FOLDERS};
 use std::collections::BTreeSet;
 use std::ffi::OsString;

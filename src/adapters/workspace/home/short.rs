@@ -3,7 +3,7 @@
 //!
 //! The short name is an empty private folder in `/tmp`; a run sees the long-named one there, in its mount namespace.
 
-use crate::adapters::machine;
+use crate::adapters::os::machine;
 use rustix::fs::{CWD, Mode, mkdirat};
 use sha2::{Digest, Sha256};
 use std::fs;

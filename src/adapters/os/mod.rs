@@ -1,0 +1,10 @@
+//! The machine below: plain files, time, environment variables, terminal, and what this machine allows.
+
+pub mod append;
+pub mod clock;
+pub mod environment;
+pub mod files;
+pub mod machine;
+pub mod nofollow;
+pub mod python;
+pub mod terminal;
