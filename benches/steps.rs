@@ -15,9 +15,9 @@
 use mission_control::adapters::git::Git;
 use mission_control::adapters::git::merge::{Integration, MergeRepo};
 use mission_control::adapters::git::source::inspect;
-use mission_control::adapters::host::command::ChildGuard;
-use mission_control::adapters::workspace::pool::Pool;
-use mission_control::adapters::workspace::slot::Ignored;
+use mission_control::adapters::host::local::process::command::ChildGuard;
+use mission_control::adapters::host::local::workspace::pool::Pool;
+use mission_control::adapters::host::local::workspace::slot::Ignored;
 use mission_control::domain::values::CommitId;
 use std::path::{Path, PathBuf};
 use std::process::Command;

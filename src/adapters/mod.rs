@@ -9,4 +9,3 @@ pub mod host;
 pub mod os;
 pub mod store;
 pub mod trouble;
-pub mod workspace;

@@ -4,13 +4,13 @@
 //! The looks come after the failure: trouble that is over by then is still known by its error and by the path in it.
 
 use super::git::GitError;
-use super::host::command::CommandError;
-use super::host::probe::ProbeError;
-use super::host::rundir::RunError;
+use super::host::local::process::command::CommandError;
+use super::host::local::process::probe::ProbeError;
+use super::host::local::rundir::RunError;
+use super::host::local::workspace::collect::CollectError;
+use super::host::local::workspace::pool::PoolError;
 use super::os::machine::{free_inodes, may_write, no_room};
 use super::store::StoreError;
-use super::workspace::collect::CollectError;
-use super::workspace::pool::PoolError;
 use crate::domain::ending::Ending;
 use crate::domain::trouble::{Cause, Spot};
 use rustix::io::Errno;

@@ -11,7 +11,7 @@ use super::runs::GRACE;
 use super::shop::Shop;
 use super::verification::{Examined, Extent, Question, Seat, examine};
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::rundir::runs_below;
+use crate::adapters::host::local::rundir::runs_below;
 use crate::adapters::os::files;
 use crate::domain::mission::{AcceptBefore, AttemptOrder, Unverified, VerifyRole, extra_stages, not_started};
 use crate::domain::trouble::Cause;

@@ -10,7 +10,7 @@ use super::unrecorded::{Known, known, unrecorded};
 use super::views;
 use crate::adapters::git::Git;
 use crate::adapters::git::source::SourceFacts;
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::store::{Chain, Store};
 use crate::domain::mission::{MergeSource, Record, UnitState};
 use crate::domain::plan::globs::Globs;

@@ -6,11 +6,11 @@
 use super::prepare::NotReady;
 use super::runs::GRACE;
 use super::shop::Shop;
-use crate::adapters::host::rundir::runs_below;
-use crate::adapters::workspace::collect::{Attempt, CollectError, Collected, collect};
-use crate::adapters::workspace::left_out::{self, Why};
-use crate::adapters::workspace::pool::{Pool, PoolError};
-use crate::adapters::workspace::quarantine::{Note, quarantined};
+use crate::adapters::host::local::rundir::runs_below;
+use crate::adapters::host::local::workspace::collect::{Attempt, CollectError, Collected, collect};
+use crate::adapters::host::local::workspace::left_out::{self, Why};
+use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
+use crate::adapters::host::local::workspace::quarantine::{Note, quarantined};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff::Handoff;
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, LeftOut, Unkept};

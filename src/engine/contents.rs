@@ -4,8 +4,8 @@
 use super::preflight::{Terrain, environment, said};
 use crate::adapters::git::GitError;
 use crate::adapters::git::file_attributes::{Attributes, Entry, names_filter, names_lfs};
-use crate::adapters::workspace::filtered::some;
-use crate::adapters::workspace::lfs::{KEYS, LONGEST_POINTER, LargeFiles, Pointer};
+use crate::adapters::host::local::workspace::filtered::some;
+use crate::adapters::host::local::workspace::lfs::{KEYS, LONGEST_POINTER, LargeFiles, Pointer};
 use crate::domain::mission::Refusal;
 use crate::domain::values::Tip;
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use super::error::EngineError;
 use super::site::Site;
-use crate::adapters::host::detached;
+use crate::adapters::host::local::process::detached;
 use crate::domain::values::MissionId;
 use std::path::PathBuf;
 use std::time::Duration;

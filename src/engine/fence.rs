@@ -8,15 +8,15 @@ use super::bench::Bench;
 use super::error::chain;
 use super::homes::Home;
 use crate::adapters::git::source::SourceFacts;
-use crate::adapters::host::command::{ChildGuard, CommandLine};
-use crate::adapters::host::probe::{Flavour, Isolation};
-use crate::adapters::host::rundir::{Caps, Exit, Fence, RunSpec, parse_exit, prepare, trial_text};
-use crate::adapters::host::supervisor::{CONFINE, FLAG, MOUNTED, OURSELVES};
+use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
+use crate::adapters::host::local::process::probe::{Flavour, Isolation};
+use crate::adapters::host::local::rundir::{Caps, Exit, Fence, RunSpec, parse_exit, prepare, trial_text};
+use crate::adapters::host::local::supervisor::{CONFINE, FLAG, MOUNTED, OURSELVES};
+use crate::adapters::host::local::workspace::layout::{slot_of, temporary_folder};
 use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
 use crate::adapters::os::machine::{Scratch, find_program, known_home, user};
-use crate::adapters::workspace::layout::{slot_of, temporary_folder};
 use crate::config::Settings;
 use crate::domain::fence::{
     BUILT, DEVICES, DOWNLOADED, MEMORY, SOCKET_VARIABLES, SOCKETS, TEMPORARY, is_made, socket_paths,

@@ -9,7 +9,7 @@ use super::error::EngineError;
 use super::site::{Found, Site, Where, resolve, start};
 use crate::adapters::git::Git;
 use crate::adapters::git::source::{SourceFacts, inspect};
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::config::changes::changes;
 use crate::config::{FILE_NAME, Layers, lookup};

@@ -2,7 +2,7 @@
 
 use super::driver::request;
 use super::error::EngineError;
-use crate::adapters::host::rundir::{Found, find};
+use crate::adapters::host::local::rundir::{Found, find};
 use crate::adapters::store::Store;
 use crate::domain::mission::{Event, State};
 use crate::domain::values::UnitId;

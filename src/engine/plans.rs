@@ -7,7 +7,7 @@ use super::ground::offer;
 use super::preflight::no_target;
 use super::site::Site;
 use super::views::{self, Faulty};
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::files;
 use crate::adapters::store::Signal;
 use crate::config::Settings;

@@ -13,7 +13,7 @@ use super::site::Site;
 use super::{history, views};
 use crate::adapters::git::Git;
 use crate::adapters::git::green::{GreenMove, move_green};
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::clock;
 use crate::adapters::store::lock::RunLock;
 use crate::adapters::store::{Row, Store};

@@ -5,14 +5,15 @@
 use super::bench::Bench;
 use super::fence::Reach;
 use super::homes;
-use crate::adapters::host::kill::KillProof;
-use crate::adapters::host::rundir::{Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, ran_for};
-use crate::adapters::host::supervisor::{self, OURSELVES};
-use crate::adapters::os::clock;
-use crate::adapters::os::clock::EngineClock;
+use crate::adapters::host::local::process::kill::KillProof;
+use crate::adapters::host::local::rundir::{
+    Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, ran_for,
+};
+use crate::adapters::host::local::supervisor::{self, OURSELVES};
+use crate::adapters::host::local::workspace::activity::changed_since;
+use crate::adapters::host::local::workspace::layout::slot_of;
+use crate::adapters::os::clock::{self, EngineClock};
 use crate::adapters::os::files;
-use crate::adapters::workspace::activity::changed_since;
-use crate::adapters::workspace::layout::slot_of;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff;
 use crate::domain::trouble::{Cause, Trouble};

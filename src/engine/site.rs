@@ -5,7 +5,7 @@ use super::ownership;
 use crate::adapters::git::Git;
 use crate::adapters::git::owner::owner;
 use crate::adapters::git::source::{SourceFacts, inspect};
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{clock, files};
 use crate::adapters::store::Store;

@@ -2,10 +2,10 @@
 
 use super::site::Site;
 use super::views;
+use crate::adapters::host::local::workspace::activity::latest_change;
+use crate::adapters::host::local::workspace::layout::work_folder;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{files, terminal};
-use crate::adapters::workspace::activity::latest_change;
-use crate::adapters::workspace::layout::work_folder;
 use crate::domain::values::{Millis, MissionId, UnitId};
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@ use super::error::EngineError;
 use super::history::History;
 use super::site::Site;
 use crate::adapters::git::show::Detail;
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::files;
 use crate::domain::mission::Unit;
 use crate::domain::values::CommitId;

@@ -1,7 +1,7 @@
 //! `mc demo` as its user meets it: in a pipe, on a terminal, kept, and broken off.
 
-use mission_control::adapters::host::command::{ChildGuard, CommandLine, Output};
-use mission_control::adapters::host::demo::belonging_to;
+use mission_control::adapters::host::local::demo::belonging_to;
+use mission_control::adapters::host::local::process::command::{ChildGuard, CommandLine, Output};
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;

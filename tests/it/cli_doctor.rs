@@ -3,7 +3,7 @@
 
 use super::support::night::{Night, unit};
 use super::support::tools;
-use mission_control::adapters::host::demo::belonging_to;
+use mission_control::adapters::host::local::demo::belonging_to;
 use serde_json::Value;
 
 /// The checks with this mark: what they are about, what was found, what helps.

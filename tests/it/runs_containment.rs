@@ -3,10 +3,10 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::runs_world::{Runs, ended, isolations, program, until, within};
-use mission_control::adapters::host::kill::Method;
-use mission_control::adapters::host::probe::Isolation;
-use mission_control::adapters::host::procfs::Identity;
-use mission_control::adapters::host::rundir::{Exit, Found, Run, find, launch};
+use mission_control::adapters::host::local::process::kill::Method;
+use mission_control::adapters::host::local::process::probe::Isolation;
+use mission_control::adapters::host::local::process::procfs::Identity;
+use mission_control::adapters::host::local::rundir::{Exit, Found, Run, find, launch};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -217,7 +217,9 @@ async fn bystanders_live_on() {
     let mut follower = start(&follow);
     let pids = [older.id(), follower.id()];
     until("the follower follows", || {
-        mission_control::adapters::host::procfs::open_files(pids[1]).iter().any(|(p, _)| p.ends_with("out.log"))
+        mission_control::adapters::host::local::process::procfs::open_files(pids[1])
+            .iter()
+            .any(|(p, _)| p.ends_with("out.log"))
     })
     .await;
     let living = pids.map(|pid| Identity::of(pid).unwrap());

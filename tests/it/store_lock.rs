@@ -1,7 +1,7 @@
 //! One engine per state directory, and the lock that outlives it with its children.
 
 use crate::store_world::{Part, in_time, part_path};
-use mission_control::adapters::host::command::CommandLine;
+use mission_control::adapters::host::local::process::command::CommandLine;
 use mission_control::adapters::store::lock::{LockError, RunLock};
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -2,8 +2,8 @@
 
 use crate::support::night::{Night, unit};
 use crate::support::repo::{World, within_a_minute};
-use mission_control::adapters::workspace::pool::Pool;
-use mission_control::adapters::workspace::slot::Ignored;
+use mission_control::adapters::host::local::workspace::pool::Pool;
+use mission_control::adapters::host::local::workspace::slot::Ignored;
 use mission_control::domain::values::CommitId;
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use crate::support::attempt::Work;
 use crate::support::repo::within_a_minute;
-use mission_control::adapters::workspace::collect::{CollectError, collect};
+use mission_control::adapters::host::local::workspace::collect::{CollectError, collect};
 
 #[test]
 fn p6_nothing_an_agent_planted_runs_while_it_is_collected() {

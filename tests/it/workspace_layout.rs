@@ -3,9 +3,9 @@
 use crate::support::attempt::Work;
 use crate::support::night::{Night, unit};
 use crate::support::repo::within_a_minute;
-use mission_control::adapters::workspace::collect::{CollectError, collect};
-use mission_control::adapters::workspace::pool::Pool;
-use mission_control::adapters::workspace::slot::Ignored;
+use mission_control::adapters::host::local::workspace::collect::{CollectError, collect};
+use mission_control::adapters::host::local::workspace::pool::Pool;
+use mission_control::adapters::host::local::workspace::slot::Ignored;
 use std::fs;
 
 #[test]

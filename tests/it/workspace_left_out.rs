@@ -3,7 +3,7 @@
 
 use crate::support::attempt::Work;
 use crate::support::repo::within_a_minute;
-use mission_control::adapters::workspace::left_out::Why;
+use mission_control::adapters::host::local::workspace::left_out::Why;
 
 #[test]
 fn p2_everything_that_git_takes_is_committed_beside_what_it_refuses() {

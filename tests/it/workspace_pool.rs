@@ -4,9 +4,9 @@ use crate::support::attempt::Work;
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::merge::MergeRepo;
 use mission_control::adapters::git::source::inspect;
-use mission_control::adapters::workspace::collect::collect;
-use mission_control::adapters::workspace::pool::{Pool, PoolError};
-use mission_control::adapters::workspace::slot::Ignored;
+use mission_control::adapters::host::local::workspace::collect::collect;
+use mission_control::adapters::host::local::workspace::pool::{Pool, PoolError};
+use mission_control::adapters::host::local::workspace::slot::Ignored;
 use mission_control::domain::values::CommitId;
 use std::os::unix::fs::MetadataExt;
 

@@ -1,7 +1,7 @@
 //! Why a git call did not do what was asked.
 
 use super::owner::OWNER_REF;
-use crate::adapters::host::command::CommandError;
+use crate::adapters::host::local::process::command::CommandError;
 use crate::domain::ending::Ending;
 use crate::domain::values::CommitId;
 use std::path::PathBuf;

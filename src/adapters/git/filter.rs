@@ -2,7 +2,7 @@
 //!
 //! Promises: the same tree and the same paths give the same tree in every repository; the source gets neither an object
 //! nor an entry of an index: both are in a temporary folder and go with it. Whoever needs the tree's files makes the tree
-//! again where they are (see [`crate::adapters::workspace::slot`]), and finds the same id.
+//! again where they are (see [`crate::adapters::host::local::workspace::slot`]), and finds the same id.
 
 use super::source::SourceFacts;
 use super::{Git, GitError, Place, fields};

@@ -33,7 +33,7 @@ pub mod special;
 mod staying;
 mod trees;
 
-use crate::adapters::host::command::{ChildGuard, CommandLine, Output, Talker};
+use crate::adapters::host::local::process::command::{ChildGuard, CommandLine, Output, Talker};
 use crate::adapters::os::machine::no_room;
 use crate::domain::values::{CommitId, TreeId};
 pub use error::GitError;

@@ -7,7 +7,7 @@
 
 use super::refs::Cas;
 use super::{Git, GitError};
-use crate::adapters::host::engine::EngineIdentity;
+use crate::adapters::host::local::process::engine::EngineIdentity;
 use crate::adapters::os::files::FileIdentity;
 use crate::adapters::store::lock::living_engine;
 use crate::domain::values::CommitId;

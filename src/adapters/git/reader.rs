@@ -3,7 +3,7 @@
 //! Promises: it only reads, so it does without the engine's lock; an answer is never older than the question (git looks at
 //! refs and objects each time it is asked).
 
-use crate::adapters::host::command::Talker;
+use crate::adapters::host::local::process::command::Talker;
 use std::collections::HashSet;
 
 /// Largest tree that is read whole.

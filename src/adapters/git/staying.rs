@@ -8,7 +8,7 @@
 use super::others::Remembered;
 use super::owner::OWNER_REF;
 use super::special::Trees;
-use crate::adapters::host::command::Talker;
+use crate::adapters::host::local::process::command::Talker;
 use crate::domain::values::{CommitId, TreeId};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -8,6 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// Name of this machine, as the kernel knows it.
+#[must_use]
+pub fn name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Bytes that may still be written where `path`, or the nearest folder above it that exists, is.
 #[must_use]
 pub fn free_bytes(path: &Path) -> Option<u64> {

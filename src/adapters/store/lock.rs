@@ -1,12 +1,12 @@
 //! The engine's lock: one live engine per state directory, and the proof token needed to move green.
 //!
-//! It is an OS lock on an open file, inherited by short-lived children (see [`crate::adapters::host::command`]), so
+//! It is an OS lock on an open file, inherited by short-lived children (see [`crate::adapters::host::local::process::command`]), so
 //! that it outlives a killed engine until the last of its git processes is gone. A second file is locked by the engine
 //! alone and never inherited: it tells a living engine from left-over children of a dead one, whatever pid namespace the
 //! asker is in. A lock file that was deleted or replaced locks nobody out, so its holder compares it with its path again
 //! and again ([`LockFile::in_place`]).
 
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::files::FileIdentity;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};

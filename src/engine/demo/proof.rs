@@ -3,8 +3,8 @@
 use super::checks::{Expectation, Facts, Merged, Suite, expectations};
 use super::{Demo, OLD_CALLER, SAME_LINE, VERIFY, resumed, said_yes, unexpected};
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::host::command::{ChildGuard, Output};
-use crate::adapters::host::demo::{Again, belonging_to};
+use crate::adapters::host::local::demo::{Again, belonging_to};
+use crate::adapters::host::local::process::command::{ChildGuard, Output};
 use crate::domain::mission::{AttemptClass, MergeSource, Record, RejectClass};
 use crate::engine::error::EngineError;
 use crate::engine::history::History;

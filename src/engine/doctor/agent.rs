@@ -4,7 +4,7 @@ use super::super::attempt;
 use super::super::bench::allowed;
 use super::super::scratch::Scratch;
 use super::super::site::Site;
-use crate::adapters::host::tail;
+use crate::adapters::host::local::process::tail;
 use crate::adapters::os::machine;
 use crate::config::Settings;
 use crate::domain::ending::ProcessEnd;
@@ -82,7 +82,7 @@ async fn lacking(site: &Site, line: &str, target: Option<&Tip>) -> Option<String
         return None;
     }
     let inside = program.trim_start_matches("./");
-    let source = site.source(crate::adapters::host::command::ChildGuard::none());
+    let source = site.source(crate::adapters::host::local::process::command::ChildGuard::none());
     let bytes = source.read_file(&target?.commit, inside).await.ok()?;
     bytes.is_none().then(|| format!("{program} is not committed, so no workspace has it"))
 }
@@ -134,7 +134,7 @@ pub async fn shared_builds(site: &Site, settings: &Settings, target: Option<&Tip
         let value = site.env.var(name).map(|value| value.to_string_lossy().into_owned());
         found.extend(value.filter(|value| value.starts_with('/')).map(|value| format!("{value} ({name})")));
     }
-    let source = site.source(crate::adapters::host::command::ChildGuard::none());
+    let source = site.source(crate::adapters::host::local::process::command::ChildGuard::none());
     if let Some(target) = target {
         for file in [".cargo/config.toml", ".cargo/config"] {
             let text = source.read_file(&target.commit, file).await.ok().flatten().unwrap_or_default();

@@ -6,7 +6,7 @@ use super::super::scratch::{Looked, Scratch, as_base, demands};
 use super::super::site::Site;
 use super::chain;
 use super::outside;
-use crate::adapters::workspace::left_out::named;
+use crate::adapters::host::local::workspace::left_out::named;
 use crate::config::Settings;
 use crate::domain::base::text::first_chars;
 use crate::domain::survey::build::programs;

@@ -17,7 +17,7 @@ use super::preflight::Terrain;
 use super::site::{Site, Where, read_layers};
 use crate::adapters::git::Git;
 use crate::adapters::git::source::inspect;
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::store::place::StateDir;
 use crate::config::Settings;

@@ -3,7 +3,7 @@
 use super::super::bench::allowed;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, fields};
-use crate::adapters::host::command::{ChildGuard, CommandLine};
+use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::machine;
 use crate::config::propose::AgentLine;

@@ -12,7 +12,7 @@ use super::scratch::{Scratch, as_base};
 use super::site::Where;
 use crate::adapters::git::Git;
 use crate::adapters::git::source::{SourceFacts, inspect};
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
 use crate::adapters::os::python::{activated, inactive};

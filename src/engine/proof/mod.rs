@@ -21,7 +21,7 @@ use super::shop::Effective;
 use super::site::Site;
 use super::views::{self, Look};
 use crate::adapters::git::Git;
-use crate::adapters::host::command::ChildGuard;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::store::Store;
 use crate::config::Settings;
 use crate::domain::mission::{Record, State};

@@ -1,9 +1,9 @@
 //! An attempt in a slot whose agent is a shell script.
 
 use super::repo::World;
-use mission_control::adapters::workspace::collect::{Attempt, Collected, collect};
-use mission_control::adapters::workspace::pool::Pool;
-use mission_control::adapters::workspace::slot::Ignored;
+use mission_control::adapters::host::local::workspace::collect::{Attempt, Collected, collect};
+use mission_control::adapters::host::local::workspace::pool::Pool;
+use mission_control::adapters::host::local::workspace::slot::Ignored;
 use mission_control::domain::values::{CommitId, MissionId, UnitId};
 use std::path::PathBuf;
 

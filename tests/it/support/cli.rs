@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use super::repo::World;
-use mission_control::adapters::host::command::{ChildGuard, CommandLine};
+use mission_control::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use std::path::Path;
 use std::time::Duration;
 

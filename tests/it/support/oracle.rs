@@ -6,7 +6,7 @@
 //! but for what a person of the test did to it.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use mission_control::adapters::workspace::reports;
+use mission_control::adapters::host::local::workspace::reports;
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::plan::globs::Globs;
 use mission_control::domain::verify::StageOutcome;

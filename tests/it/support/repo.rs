@@ -1,7 +1,7 @@
 //! A hermetic world: a home of its own, a repository in it, no configuration of the machine.
 
 use mission_control::adapters::git::Git;
-use mission_control::adapters::host::command::{ChildGuard, CommandLine};
+use mission_control::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use mission_control::domain::values::CommitId;
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,0 +1,270 @@
+//! Ending a run and proving that nothing of it is left.
+//!
+//! TERM to the program's group, grace, then KILL of the pid namespace's pid 1 or of everything a search finds, then a
+//! last look at `/proc`. Every signal goes to a process whose start time was just compared.
+
+use crate::adapters::host::local::process::contain::{self, Sought};
+use crate::adapters::host::local::process::procfs::{self, Identity};
+use crate::adapters::host::local::rundir::{Run, Start};
+use crate::adapters::host::local::supervisor;
+use rustix::process::Signal;
+use std::collections::HashSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How it is known that nothing is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Its pid namespace is empty: the kernel's own bookkeeping.
+    PidNamespace,
+    /// A search found nothing more, twice in a row.
+    Search,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PidNamespace => "pid namespace",
+            Self::Search => "search",
+        })
+    }
+}
+
+/// What was killed at the end of a run and what could not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillProof {
+    /// How it is known.
+    pub method: Method,
+    /// Processes of the run that live on; empty when the promise holds.
+    pub survivors: Vec<u32>,
+    /// How many were killed after the grace.
+    pub killed: u32,
+}
+
+impl KillProof {
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.survivors.is_empty()
+    }
+}
+
+/// How long the kernel and the supervisor get to finish what was killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long what seems to live on in a pid namespace is looked at again before it is said to live.
+const DOUBT: Duration = Duration::from_secs(2);
+
+/// Time between two such looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Run {
+    /// Ends the run, whatever state it is in, and proves it. Also to be called after the program ended by itself: what
+    /// it left behind is killed without grace. Takes `grace` plus at most some seconds.
+    pub async fn end(&self, grace: Duration) -> KillProof {
+        let run = self.reread();
+        run.note_killed();
+        if let Some(start) = run.start()
+            && start.agent.signal_group(Signal::TERM)
+        {
+            let _ = tokio::time::timeout(grace, start.agent.wait()).await;
+        }
+        let supposed: Vec<u32> = run.supervisor().map(|s| s.pid).into_iter().collect();
+        let ended = tokio::task::spawn_blocking(move || end_blocking(&run)).await;
+        // Without a look there is no proof: what may live is named.
+        ended.unwrap_or(KillProof { method: Method::Search, survivors: supposed, killed: 0 })
+    }
+
+    /// Removes what limited it, where its supervisor had no time to: before it recorded the end.
+    pub(in super::super) fn forget_groups(&self) {
+        if let Some(fence) = self.settings().fence.as_ref().filter(|_| !self.dir().join("exit").exists()) {
+            supervisor::forget(&fence.caps, &self.settings().cookie);
+        }
+    }
+}
+
+/// Ends what may still run of a run directory whose files are gone: its supervisor, known by its arguments, all that
+/// descends from it, and every user of `root`, where nobody but the run has business.
+pub async fn end_traceless(dir: &Path, root: PathBuf) -> KillProof {
+    let dir = dir.to_owned();
+    let ended = tokio::task::spawn_blocking(move || {
+        let dir = dir.canonicalize().unwrap_or(dir);
+        let supervisor = contain::find_supervisor(&dir);
+        // The session of a supervisor, or else one that cannot be: users of the root count only where one is known.
+        let sessions = [supervisor.map_or((u32::MAX, 0), |s| (s.pid, s.born))].into();
+        let roots = vec![root.canonicalize().unwrap_or(root)];
+        search_and_kill(&Sought { dir, cookie: "none".to_owned(), roots, supervisor, sessions }, true)
+    });
+    // Without a look there is no proof: pid 0 stands for whatever may live.
+    ended.await.unwrap_or(KillProof { method: Method::Search, survivors: vec![0], killed: 0 })
+}
+
+fn end_blocking(run: &Run) -> KillProof {
+    let proof = end_any(run);
+    run.forget_groups();
+    proof
+}
+
+fn end_any(run: &Run) -> KillProof {
+    if let Some(start) = run.start() {
+        return end_started(run, start, 0);
+    }
+    let proof = search_and_kill(&run.sought(), true);
+    let again = run.reread();
+    match again.start() {
+        // It got past its start while it was being sought.
+        Some(start) => end_started(&again, start, proof.killed),
+        None => proof,
+    }
+}
+
+fn end_started(run: &Run, start: &Start, before: u32) -> KillProof {
+    let mut proof = match start.init {
+        Some((init, space)) => end_namespace(run, init, space),
+        None => {
+            let sought = run.sought();
+            let first = search_and_kill(&sought, false);
+            let _ = start.supervisor.wait_blocking(PATIENCE);
+            let last = search_and_kill(&run.sought(), true);
+            KillProof { killed: first.killed + last.killed, ..last }
+        }
+    };
+    proof.killed += before;
+    proof
+}
+
+fn end_namespace(run: &Run, init: Identity, space: u64) -> KillProof {
+    // A dead pid 1 has taken everything with it.
+    let killed = if init.alive() { in_namespace(init, space).len() } else { 0 };
+    init.signal(Signal::KILL);
+    let _ = init.wait_blocking(PATIENCE);
+    if let Some(supervisor) = run.supervisor() {
+        let _ = supervisor.wait_blocking(PATIENCE);
+        // In shell its ticking half may outlive it by a tick.
+        let left = if run.settings().isolation.is_ours() { Vec::new() } else { procfs::left_by(supervisor.pid) };
+        for (pid, stat) in left {
+            if stat.born >= supervisor.born {
+                Identity { pid, born: stat.born }.signal(Signal::KILL);
+            }
+        }
+    }
+    let deadline = Instant::now() + DOUBT;
+    let look = || living_in(init, space).into_iter().chain(Some(init).filter(Identity::alive)).collect();
+    let survivors = lasting(look, || {
+        std::thread::sleep(LOOK);
+        Instant::now() < deadline
+    });
+    let survivors = survivors.iter().map(|one| one.pid).collect();
+    KillProof { method: Method::PidNamespace, survivors, killed: u32::try_from(killed).unwrap_or(u32::MAX) }
+}
+
+/// Living processes of the pid namespace whose pid 1 is `init`. Those of namespaces nested in it die with it and are
+/// not listed.
+#[must_use]
+pub fn in_namespace(init: Identity, space: u64) -> Vec<u32> {
+    living_in(init, space).iter().map(|one| one.pid).collect()
+}
+
+fn living_in(init: Identity, space: u64) -> Vec<Identity> {
+    let inside = procfs::those(|pid| procfs::pid_namespace(pid) == Some(space)).into_iter();
+    let found = inside.map(|(pid, stat)| Identity { pid, born: stat.born });
+    let found: Vec<(Identity, Option<u32>)> = found.map(|one| (one, procfs::inner_pid(one.pid))).collect();
+    of_run(init, &found, Identity::alive)
+}
+
+/// Which of the processes found in a namespace, each with its pid in there, are of the run whose pid 1 is `init`. The kernel
+/// gives the inode of a dead namespace to the next one, that of another run for example: that one has another pid 1. One that
+/// ended between being found and being asked for its pid tells nothing, and may have been that pid 1; what ended is left out
+/// after all were asked, so that what dies with a pid 1 is not taken for a process of this run.
+fn of_run(init: Identity, found: &[(Identity, Option<u32>)], alive: impl Fn(&Identity) -> bool) -> Vec<Identity> {
+    if found.iter().any(|(one, inner)| *one != init && *inner == Some(1)) {
+        return Vec::new();
+    }
+    found.iter().map(|(one, _)| *one).filter(alive).collect()
+}
+
+/// What is found in every look, as long as there is time for `more`: a process that a look caught on its way out, or one of
+/// another run that just began in a namespace of the same number, is found once and not again.
+fn lasting(mut look: impl FnMut() -> Vec<Identity>, mut more: impl FnMut() -> bool) -> Vec<Identity> {
+    let mut found = look();
+    while !found.is_empty() && more() {
+        let now = look();
+        found.retain(|one| now.contains(one));
+    }
+    found
+}
+
+/// Freezes all that is found, so that nothing can fork away, then kills it; until two looks in a row find nothing.
+fn search_and_kill(sought: &Sought, whole: bool) -> KillProof {
+    let deadline = Instant::now() + PATIENCE;
+    let (mut killed, mut quiet) = (HashSet::new(), 0);
+    while quiet < 2 && Instant::now() < deadline {
+        let mut frozen: Vec<Identity> = Vec::new();
+        loop {
+            let fresh: Vec<Identity> = sought.scan(whole).into_iter().filter(|p| !frozen.contains(p)).collect();
+            if fresh.is_empty() || Instant::now() > deadline {
+                break;
+            }
+            for one in &fresh {
+                one.signal(Signal::STOP);
+            }
+            frozen.extend(fresh);
+        }
+        quiet = if frozen.is_empty() { quiet + 1 } else { 0 };
+        for one in &frozen {
+            if one.signal(Signal::KILL) {
+                killed.insert(*one);
+            }
+        }
+        for one in &frozen {
+            let _ = one.wait_blocking(Duration::from_millis(200));
+        }
+    }
+    let survivors = if quiet < 2 { sought.scan(whole).iter().map(|p| p.pid).collect() } else { Vec::new() };
+    KillProof { method: Method::Search, survivors, killed: u32::try_from(killed.len()).unwrap_or(u32::MAX) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INIT: Identity = Identity { pid: 100, born: 7 };
+    const OTHER: Identity = Identity { pid: 523, born: 9 };
+    const BELOW: Identity = Identity { pid: 524, born: 9 };
+
+    #[test]
+    fn processes_of_a_later_namespace_of_the_same_number_are_none_of_the_run() {
+        let all = |_: &Identity| true;
+        assert!(of_run(INIT, &[(OTHER, Some(1)), (BELOW, Some(2))], all).is_empty());
+        // Its pid 1 ended after it was found, and took the other one with it.
+        assert!(of_run(INIT, &[(OTHER, None), (BELOW, Some(2))], |_| false).is_empty());
+        // The same pid, born later, is another process.
+        assert!(of_run(INIT, &[(Identity { born: 8, ..INIT }, Some(1)), (BELOW, Some(2))], all).is_empty());
+    }
+
+    #[test]
+    fn what_lives_in_the_namespace_of_the_run_is_named() {
+        assert_eq!(of_run(INIT, &[(INIT, Some(1)), (BELOW, Some(2))], |_| true), [INIT, BELOW]);
+        assert_eq!(of_run(INIT, &[(INIT, None), (BELOW, None)], |one| *one == BELOW), [BELOW]);
+    }
+
+    #[test]
+    fn only_what_every_look_finds_is_said_to_live() {
+        let play = |looks: &[&[Identity]]| {
+            let (mut left, mut seen) = (looks.iter(), 0);
+            let found = lasting(
+                || left.next().unwrap().to_vec(),
+                || {
+                    seen += 1;
+                    seen < looks.len()
+                },
+            );
+            (found, seen)
+        };
+        assert_eq!(play(&[&[], &[OTHER]]), (vec![], 0), "nothing is asked again where nothing is found");
+        assert_eq!(play(&[&[OTHER, BELOW], &[], &[OTHER]]), (vec![], 1));
+        assert_eq!(play(&[&[OTHER, BELOW], &[BELOW], &[OTHER, BELOW]]), (vec![BELOW], 3));
+        assert_eq!(play(&[&[OTHER], &[BELOW], &[BELOW]]), (vec![], 1), "other ones each time");
+    }
+}

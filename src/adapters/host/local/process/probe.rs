@@ -1,0 +1,127 @@
+//! Which containment works on this host: the exact commands are run once, nothing is guessed from versions.
+
+use crate::adapters::host::local::process::command::{ChildGuard, CommandError, CommandLine};
+use crate::adapters::host::local::rundir::SUPERVISOR;
+use crate::adapters::host::local::supervisor;
+use std::path::Path;
+use std::time::Duration;
+
+/// How a run is kept together so that all of it can be killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// A pid namespace of its own: the kernel kills everything in it with its pid 1.
+    PidNamespace(Flavour),
+    /// No namespace: found by cookie, sessions, descendants and open files, then killed.
+    Search,
+}
+
+/// How the pid namespace is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    /// By this program, directly, which needs root's rights.
+    Root,
+    /// By this program, inside a user namespace that maps the current user only.
+    User,
+    /// By `unshare` of util-linux under the supervisor in shell, with root's rights.
+    UnshareRoot,
+    /// By `unshare` of util-linux under the supervisor in shell, inside a user namespace.
+    UnshareUser,
+}
+
+impl Flavour {
+    /// In the order in which they are tried: this program costs a fifth of the programs that the shell needs.
+    pub const ALL: [Self; 4] = [Self::Root, Self::User, Self::UnshareRoot, Self::UnshareUser];
+}
+
+impl Isolation {
+    /// The word used in run directories and reports: `pidns-root`, `pidns-user`, `unshare-root`, `unshare-user` or `search`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::PidNamespace(Flavour::Root) => "pidns-root",
+            Self::PidNamespace(Flavour::User) => "pidns-user",
+            Self::PidNamespace(Flavour::UnshareRoot) => "unshare-root",
+            Self::PidNamespace(Flavour::UnshareUser) => "unshare-user",
+            Self::Search => "search",
+        }
+    }
+
+    /// The inverse of [`Isolation::word`].
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = Flavour::ALL.into_iter().map(Self::PidNamespace);
+        all.chain([Self::Search]).find(|i| i.word() == word)
+    }
+
+    /// Whether this program supervises such runs itself; a shell does the others.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::PidNamespace(Flavour::Root | Flavour::User))
+    }
+}
+
+/// What the configuration asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A pid namespace where one works, else search.
+    Auto,
+    /// A pid namespace or an error.
+    PidNamespace,
+    /// Search, without probing.
+    Search,
+}
+
+/// The wanted containment does not work here.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Both flavours of pid namespace were refused.
+    #[error(
+        "make a pid namespace here ({reason}); install util-linux 2.38 or later and allow user namespaces, or set isolation = \"search\""
+    )]
+    Refused {
+        /// What the last command said.
+        reason: String,
+    },
+    /// The probing command could not be run at all.
+    #[error("probe process containment")]
+    Command(#[from] CommandError),
+}
+
+/// Finds out by running it, with `program` as `mc`. Takes some milliseconds; meant to be called once per host.
+///
+/// # Errors
+/// [`ProbeError::Refused`] when a pid namespace is demanded and none works.
+pub async fn probe(wanted: Wanted, program: &Path) -> Result<Isolation, ProbeError> {
+    if wanted == Wanted::Search {
+        return Ok(Isolation::Search);
+    }
+    let mut reason = String::new();
+    for flavour in Flavour::ALL {
+        match works(flavour, program).await? {
+            Ok(()) => return Ok(Isolation::PidNamespace(flavour)),
+            Err(said) => reason = said,
+        }
+    }
+    match wanted {
+        Wanted::PidNamespace => Err(ProbeError::Refused { reason }),
+        Wanted::Auto | Wanted::Search => Ok(Isolation::Search),
+    }
+}
+
+/// Whether a namespace of that flavour can be made here, or what was said against it.
+///
+/// # Errors
+/// [`CommandError`] when the probing command could not be run at all.
+pub async fn works(flavour: Flavour, program: &Path) -> Result<Result<(), String>, CommandError> {
+    let isolation = Isolation::PidNamespace(flavour);
+    let command = match isolation.is_ours() {
+        true => CommandLine::new(program).args([supervisor::FLAG, isolation.word(), "probe"]),
+        false => CommandLine::new("sh").args(["-c", SUPERVISOR, "mc-probe", "probe", isolation.word()]),
+    };
+    let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(10)).run(&ChildGuard::none()).await?;
+    let says_so = !isolation.is_ours() || String::from_utf8_lossy(&output.stdout).trim_end() == supervisor::WORKS;
+    if output.success() && says_so {
+        return Ok(Ok(()));
+    }
+    Ok(Err(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no reason given").to_owned()))
+}

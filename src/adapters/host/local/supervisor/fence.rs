@@ -1,0 +1,273 @@
+//! The fence of a run, raised in its own mount namespace by pid 1.
+//!
+//! What it may write is copied first, as detached mounts; then every mount is made read-only; then what is to be seen where is
+//! put there; then keys and sockets are covered. Nothing is held open afterwards: a run may look at its pid 1, and through a
+//! descriptor it would come around the fence.
+
+use super::mounts::through;
+use crate::adapters::host::local::rundir::{Fence, Mount};
+use crate::adapters::os::nofollow;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fchmod, fstat, openat};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_remount, move_mount, open_tree};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, OsString};
+use std::fs::{self, DirBuilder};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// What a closed folder shows: nothing, and nobody can write into it. The size is for the folders that lead to what is put there.
+const CLOSED: &CStr = c"mode=0755,size=1m,nr_inodes=10k";
+
+/// Everybody may write there, and delete what is theirs.
+const SHARED: &CStr = c"mode=1777";
+
+/// Where the devices are. Closed, it keeps the links that programs expect in it.
+const DEVICES: &str = "/dev";
+
+/// A `/proc` of which everything is seen and nothing can be written, in a closed `/dev`.
+const WHOLE: &str = "/dev/.proc";
+
+/// Those links, with where they lead to (as systemd and container engines make them).
+const LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// What of `/proc` changes the machine, and whose owner is root in every user namespace that maps root to itself.
+const OF_THE_MACHINE: [&str; 6] =
+    ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi"];
+
+/// A mount that is not anywhere yet.
+struct Tree {
+    place: PathBuf,
+    tree: OwnedFd,
+    folder: bool,
+}
+
+/// A part of the fence.
+enum Step<'a> {
+    Memory(&'a Path),
+    Close(&'a Path),
+    Put(Tree),
+}
+
+impl Step<'_> {
+    fn place(&self) -> &Path {
+        match self {
+            Self::Memory(path) | Self::Close(path) => path,
+            Self::Put(tree) => &tree.place,
+        }
+    }
+}
+
+/// Raises the fence around what `mounts` has mounted before.
+pub(super) fn raise(fence: &Fence, mounts: &[Mount]) -> Result<(), String> {
+    let mounted = mounts.iter().map(|made| match made {
+        Mount::Overlay { target, .. } => target,
+        Mount::Bind { to, .. } => to,
+    });
+    let mut trees = fence.writable.iter().chain(mounted).map(|path| copy(path, path)).collect::<Result<Vec<_>, _>>()?;
+    let private = fence.private.iter().map(|(own, place)| {
+        // As /tmp is for everybody, so that a run of root can give files to others; nobody else comes to it by its own path.
+        let _ = nofollow::open(own, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+            .map(|folder| fchmod(folder, Mode::from_raw_mode(0o1777)));
+        copy(own, place)
+    });
+    let private = private.collect::<Result<Vec<_>, _>>()?;
+    seal()?;
+    for path in &fence.readable {
+        trees.push(copy(path, path)?);
+    }
+    let mut steps: Vec<Step<'_>> = private.into_iter().map(Step::Put).collect();
+    steps.extend(fence.memory.iter().map(|path| Step::Memory(path)));
+    steps.extend(fence.closed.iter().map(|path| Step::Close(path)));
+    steps.extend(trees.into_iter().map(Step::Put));
+    // What is inside of something else comes after it; of two at one place, what is to be seen comes last.
+    steps.sort_by_key(|step| step.place().as_os_str().len());
+    for step in steps {
+        match step {
+            Step::Memory(path) => {
+                let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
+                made.map_err(|e| format!("make {}: {e}", path.display()))?;
+                empty(path, SHARED)?;
+            }
+            Step::Close(path) => close(path)?,
+            Step::Put(tree) => {
+                make_place(&tree)?;
+                put(tree)?;
+            }
+        }
+    }
+    terminals();
+    for path in &fence.closed {
+        remount(path, MountFlags::NOSUID | MountFlags::NODEV).or_else(skip_absent)?;
+    }
+    fence.hidden.iter().try_for_each(|path| hide(path))
+}
+
+/// Gives the run terminals of its own, where the kernel does: through those of a person keys could be read and written.
+fn terminals() {
+    let place = Path::new("/dev/pts");
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    if DirBuilder::new().recursive(true).create(place).is_ok() {
+        let _ = mount("devpts", place, "devpts", flags, c"newinstance,ptmxmode=0666,mode=620");
+    }
+}
+
+/// Makes read-only what of `/proc` root could change the machine with. For any other `/proc` the kernel wants one to be seen whole
+/// (mount_namespaces(7)): there is one that is read-only, and so is whatever is mounted because of it.
+pub(super) fn protect_machine() -> Result<(), String> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+    if Path::new(WHOLE).exists() {
+        mount("proc", WHOLE, "proc", flags, None).map_err(|e| format!("mount {WHOLE}: {e}"))?;
+    }
+    let there = OF_THE_MACHINE.map(Path::new).into_iter().filter(|path| path.exists());
+    for path in there {
+        put(copy(path, path)?)?;
+        remount(path, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC).map_err(|(_, what)| what)?;
+    }
+    Ok(())
+}
+
+/// A detached copy of what is mounted at and below a path, to be seen at `place`.
+fn copy(path: &Path, place: &Path) -> Result<Tree, String> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let failed = |e: Errno| format!("open {}: {e}", path.display());
+    let it = openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
+    let folder = FileType::from_raw_mode(fstat(&it).map_err(failed)?.st_mode).is_dir();
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(it.as_fd(), "", flags | OpenTreeFlags::AT_RECURSIVE);
+    let tree = tree.map_err(|e| format!("copy the mount of {}: {e}", path.display()))?;
+    Ok(Tree { place: place.to_owned(), tree, folder })
+}
+
+/// Puts a copy where it is to be seen.
+fn put(Tree { place, tree, .. }: Tree) -> Result<(), String> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(tree.as_fd(), "", CWD, &place, flags).map_err(|e| format!("mount {}: {e}", place.display()))
+}
+
+/// Makes every mount read-only but `/proc`, which is the run's own.
+fn seal() -> Result<(), String> {
+    let table = fs::read("/proc/self/mountinfo").map_err(|e| format!("read the table of mounts: {e}"))?;
+    for (place, options) in topmost(&table) {
+        let options: Vec<&[u8]> = options.split(|byte| *byte == b',').collect();
+        if place == Path::new("/proc") || options.contains(&&b"ro"[..]) {
+            continue;
+        }
+        // What a mount may not lose, it is given again (mount(2)); its way with times of access stays by itself.
+        let known = [("nosuid", MountFlags::NOSUID), ("nodev", MountFlags::NODEV), ("noexec", MountFlags::NOEXEC)];
+        let known = known.iter().filter(|(word, _)| options.contains(&word.as_bytes()));
+        let flags = known.fold(MountFlags::empty(), |all, (_, flag)| all | *flag);
+        remount(&place, flags).or_else(skip_absent)?;
+    }
+    Ok(())
+}
+
+/// Each place of a table of mounts with the options of what is seen there: what was mounted over something else comes later.
+fn topmost<'t>(table: &'t [u8]) -> BTreeMap<PathBuf, &'t [u8]> {
+    let lines = table.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let entry = |line: &'t [u8]| {
+        // proc_pid_mountinfo(5): number, parent, device, root, place, options …
+        let mut words = line.split(|byte| *byte == b' ').skip(4);
+        Some((PathBuf::from(OsString::from_vec(unescape(words.next()?))), words.next()?))
+    };
+    lines.filter_map(entry).collect()
+}
+
+/// Spaces and the like are written as `\ooo` in the table of mounts.
+pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), text);
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|_| *first == b'\\');
+        let octal = octal.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { &tail[3..] } else { tail };
+    }
+    bytes
+}
+
+fn remount(place: &Path, keeps: MountFlags) -> Result<(), (Errno, String)> {
+    let flags = MountFlags::BIND | MountFlags::RDONLY | keeps;
+    mount_remount(place, flags, "").map_err(|e| (e, format!("make {} read-only: {e}", place.display())))
+}
+
+/// What cannot be reached by its path, a run cannot reach either.
+fn skip_absent((e, what): (Errno, String)) -> Result<(), String> {
+    match e {
+        Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::INVAL => Ok(()),
+        _ => Err(what),
+    }
+}
+
+/// Lets nothing be seen of a folder.
+fn close(path: &Path) -> Result<(), String> {
+    empty(path, CLOSED)?;
+    if path == Path::new(DEVICES) {
+        let made = DirBuilder::new().mode(0o755).create(WHOLE);
+        made.map_err(|e| format!("make {WHOLE}: {e}"))?;
+        for (name, target) in LINKS {
+            symlink(target, path.join(name)).map_err(|e| format!("make {name} in {}: {e}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Mounts an empty folder in memory over one; one that is not there, or is in what is covered already, needs nothing.
+fn empty(path: &Path, options: &CStr) -> Result<(), String> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let failed = |e: Errno| format!("cover {}: {e}", path.display());
+    let folder = match openat(CWD, path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        opened => opened.map_err(failed)?,
+    };
+    mount("tmpfs", through(&folder), "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options).map_err(failed)
+}
+
+/// Makes what a tree is mounted on, where that is not there: in something private or closed.
+fn make_place(tree: &Tree) -> Result<(), String> {
+    if fs::symlink_metadata(&tree.place).is_ok() {
+        return Ok(());
+    }
+    let failed = |e: std::io::Error| format!("make {}: {e}", tree.place.display());
+    let folder = if tree.folder { Some(tree.place.as_path()) } else { tree.place.parent() };
+    if let Some(folder) = folder {
+        DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
+    }
+    match tree.folder {
+        true => Ok(()),
+        false => fs::File::create_new(&tree.place).map(drop).map_err(failed),
+    }
+}
+
+/// Covers a file or a socket by nothing; one that is not there needs nothing.
+fn hide(path: &Path) -> Result<(), String> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if !meta.is_dir() && !meta.is_symlink() => put(copy(Path::new("/dev/null"), path)?),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_mounts_are_read_as_they_are() {
+        assert_eq!(unescape(br"/a\040b\134c"), b"/a b\\c");
+        assert_eq!(unescape(br"/a\04"), br"/a\04");
+    }
+
+    #[test]
+    fn of_mounts_at_one_place_the_last_is_seen() {
+        let table = b"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / /dev/shm rw - tmpfs x rw\n3 2 0:3 / /dev/shm rw,nosuid - tmpfs x rw\n";
+        let found: Vec<_> = topmost(table).into_iter().collect();
+        assert_eq!(found, [("/".into(), &b"rw"[..]), ("/dev/shm".into(), b"rw,nosuid")]);
+    }
+}

@@ -1,0 +1,204 @@
+//! The pid namespace of a run: entering it, and its pid 1.
+
+use super::{BROKEN, WORKS, fence, flavour, limits, mounts, program, stage};
+use crate::adapters::host::local::process::probe::{Flavour, Isolation};
+use crate::adapters::host::local::rundir::{SMALL, Settings, parse_settings};
+use crate::adapters::os::files::read_untrusted;
+use crate::domain::ending::Ending;
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, setsid, wait};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, UnshareFlags, capabilities, clear_ambient_capability_set,
+    configure_capability_in_ambient_set, set_capabilities,
+};
+use std::ffi::OsStr;
+use std::io::{BufRead, Read, Write};
+use std::path::Path;
+
+/// What it takes to mount in a user namespace. The kernel works in folders of an overlay that nobody may enter, with the rights of
+/// whoever mounted it; in a user namespace they reach no file but the user's own.
+const TO_MOUNT: [CapabilitySet; 5] = [
+    CapabilitySet::SYS_ADMIN,
+    CapabilitySet::DAC_OVERRIDE,
+    CapabilitySet::FOWNER,
+    CapabilitySet::CHOWN,
+    CapabilitySet::FSETID,
+];
+
+/// From now on children of this process are in a new pid namespace; the first of them is its pid 1.
+pub(super) fn enter(flavour: Flavour) -> Result<(), String> {
+    match flavour {
+        Flavour::Root => leave(UnshareFlags::NEWPID, "make a pid namespace"),
+        Flavour::User => {
+            let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+            leave(UnshareFlags::NEWUSER | UnshareFlags::NEWPID, "make a user namespace")?;
+            // Without it a user may not map groups: user_namespaces(7).
+            write("/proc/self/setgroups", "deny")?;
+            write("/proc/self/uid_map", &format!("{user} {user} 1"))?;
+            write("/proc/self/gid_map", &format!("{group} {group} 1"))?;
+            // Pid 1 mounts its own /proc and is a program anew, which would cost it the right to.
+            let failed = |e| format!("pass on the right to mount: {e}");
+            let sets = capabilities(None).map_err(failed)?;
+            let inheritable = TO_MOUNT.iter().fold(sets.inheritable, |sum, right| sum | *right);
+            set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(failed)?;
+            TO_MOUNT.iter().try_for_each(|right| configure_capability_in_ambient_set(*right, true)).map_err(failed)
+        }
+        Flavour::UnshareRoot | Flavour::UnshareUser => Err("this namespace is made by `unshare`".to_owned()),
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is an unsafe fn, which this crate forbids; what it warns of is file tables of threads, and there is one thread and no new table"
+)]
+fn leave(what: UnshareFlags, doing: &str) -> Result<(), String> {
+    rustix::thread::unshare(what).map_err(|e| format!("{doing}: {e}"))
+}
+
+fn write(path: &str, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|e| format!("write {path}: {e}"))
+}
+
+/// As pid 1: ends with its parent, sees only its own processes in `/proc` and what `mounts` mounts, and gives back what it
+/// only had for that.
+pub(super) fn settle(mounts: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| format!("tie pid 1 to its supervisor: {e}"))?;
+    leave(UnshareFlags::NEWNS, "make a mount namespace")?;
+    let failed = |e| format!("mount /proc: {e}");
+    let own = |more| {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | more;
+        mount("proc", "/proc", "proc", flags, None)
+    };
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).map_err(failed)?;
+    // Inside of a fence of root only one that is read-only may be had.
+    own(MountFlags::empty())
+        .or_else(|e| if e == Errno::PERM { own(MountFlags::RDONLY) } else { Err(e) })
+        .map_err(failed)?;
+    mounts()?;
+    // Kernels before 4.3 have no such set, and no run of ours then.
+    clear_ambient_capability_set().map_err(|e| format!("give the right to mount back: {e}"))?;
+    let sets = capabilities(None).map_err(|e| format!("read capabilities: {e}"))?;
+    let inheritable = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(|e| format!("drop capabilities: {e}"))
+}
+
+/// Raises the fence of a run, if it has one; what of its limits does not hold.
+pub(super) fn raise(settings: &Settings) -> Result<Vec<String>, String> {
+    let Some(fence) = &settings.fence else { return Ok(Vec::new()) };
+    let gaps = limits::take(&fence.caps, &settings.cookie);
+    if fence.caps.memory.is_some() || fence.caps.processes.is_some() {
+        leave(UnshareFlags::NEWCGROUP, "make a namespace of cgroups")?;
+    }
+    // Queues and shared memory of others have numbers, not paths (ipc_namespaces(7)).
+    leave(UnshareFlags::NEWIPC, "make an IPC namespace")?;
+    fence::raise(fence, &settings.mounts)?;
+    match is_roots(settings) {
+        true => fence::protect_machine().map(|()| gaps),
+        false => Ok(gaps),
+    }
+}
+
+/// Whether the fence of a run needs to be locked against root.
+fn is_roots(settings: &Settings) -> bool {
+    settings.fence.is_some() && flavour(settings.isolation) == Some(Flavour::Root)
+}
+
+/// What pid 1 says when its user namespace waits for its map.
+const UNMAPPED: &str = "unmapped\n";
+
+/// As root: goes into one more user namespace, where root is root and can undo no mount that was made before
+/// (mount_namespaces(7)). Only somebody outside may map more than one user: the supervisor does.
+pub(super) fn lock(settings: &Settings) -> Result<(), String> {
+    if !is_roots(settings) {
+        return Ok(());
+    }
+    leave(UnshareFlags::NEWUSER | UnshareFlags::NEWNS, "lock the fence in a user namespace")?;
+    let mut out = std::io::stdout();
+    out.write_all(UNMAPPED.as_bytes()).and_then(|()| out.flush()).map_err(|e| format!("ask for a map: {e}"))?;
+    std::io::stdin().read_exact(&mut [0]).map_err(|e| format!("wait for a map of users: {e}"))
+}
+
+/// As the supervisor: reads what pid 1 says, and maps users and groups of its user namespace to themselves when it asks.
+pub(super) fn answer(pid: u32, said: &mut impl BufRead, gate: &mut impl Write) -> Result<String, String> {
+    let mut line = String::new();
+    let _ = said.read_line(&mut line);
+    if line == UNMAPPED {
+        for kind in ["uid_map", "gid_map"] {
+            let own = std::fs::read_to_string(format!("/proc/self/{kind}")).map_err(|e| format!("read {kind}: {e}"))?;
+            write(&format!("/proc/{pid}/{kind}"), &onto_itself(&own))?;
+        }
+        gate.write_all(b"\n").map_err(|e| format!("tell pid 1 of its map: {e}"))?;
+        line.clear();
+        let _ = said.read_line(&mut line);
+    }
+    Ok(line)
+}
+
+/// The map of a child namespace in which everybody is who they are here.
+fn onto_itself(map: &str) -> String {
+    let ranges = map.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?, words.nth(1)?))
+    });
+    ranges.map(|(first, count)| format!("{first} {first} {count}\n")).collect()
+}
+
+/// Pid 1: says `ready` on standard output, waits at the gate on standard input, starts the program, reaps what is
+/// orphaned, and its end ends everything. Its code is [`Ending::number`] of the program's end.
+///
+/// It leads the session and the group that the program is in, and a signal to that group reaches the program only: what has
+/// no handler does nothing to a pid 1 (pid_namespaces(7)).
+pub(super) fn init(dir: &Path) -> Result<u8, String> {
+    let settings = read_untrusted(&dir.join("run"), SMALL).as_deref().and_then(parse_settings);
+    let settings = settings.ok_or("the run file is incomplete")?;
+    let program = program::read(dir)?;
+    settle(|| mounts::make_all(&settings.mounts).and_then(|()| raise(&settings).map(drop)))?;
+    lock(&settings)?;
+    setsid().map_err(|e| format!("make a session: {e}"))?;
+    let mut out = std::io::stdout();
+    out.write_all(b"ready\n").and_then(|()| out.flush()).map_err(|e| format!("say ready: {e}"))?;
+    if std::io::stdin().read_exact(&mut [0]).is_err() {
+        // The supervisor is gone: nothing of this run was put on record.
+        return Ok(BROKEN);
+    }
+    // Nothing of the machine stays open, and nobody inside looks into this process.
+    if let Ok(nothing) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stderr(nothing);
+    }
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let program = match program.start() {
+        Ok(program) => program,
+        Err(code) => return Ok(code),
+    };
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if u32::try_from(pid.as_raw_nonzero().get()) == Ok(program.id()) => {
+                let code = Ending::told(status.exit_status(), status.terminating_signal()).map(Ending::number);
+                return Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN));
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(format!("wait for the program: {e}")),
+        }
+    }
+}
+
+/// Whether such a namespace works here: says [`WORKS`] when it does.
+pub(super) fn probe(word: &OsStr) -> Result<u8, String> {
+    let isolation = word.to_str().and_then(Isolation::from_word).ok_or("no such isolation")?;
+    enter(flavour(isolation).ok_or("no pid namespace")?)?;
+    let status = stage(word, "probed").status().map_err(|e| format!("start pid 1: {e}"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
+}
+
+/// As the pid 1 of a probe.
+pub(super) fn probed() -> Result<u8, String> {
+    settle(|| Ok(()))?;
+    let itself = std::fs::read_link("/proc/self").map_err(|e| format!("read /proc/self: {e}"))?;
+    if std::process::id() != 1 || itself != Path::new("1") {
+        return Err("the new namespace is not what it should be".to_owned());
+    }
+    writeln!(std::io::stdout(), "{WORKS}").map_err(|e| e.to_string())?;
+    Ok(0)
+}

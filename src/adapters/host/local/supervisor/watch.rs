@@ -1,0 +1,196 @@
+//! The first stage: claims the directory, opens the gate once the run is on record, counts ticks, writes how it ended.
+
+use super::{flavour, limits, namespace, stage};
+use crate::adapters::host::local::process::procfs::{self, Identity};
+use crate::adapters::host::local::rundir::{Limits, SMALL, Start, parse_limits, parse_settings, start_text};
+use crate::adapters::os::files::{create_new, read_untrusted};
+use crate::adapters::os::nofollow;
+use crate::domain::ending::Ending;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, setsid};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{BufReader, ErrorKind, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+/// Times a tenth of a second for which the record of the end is tried again.
+const RETRIES: u32 = 50;
+
+/// The whole life of a supervisor; 0 when it has written how the run ended, or somebody else has the directory.
+pub(super) fn run(dir: &Path) -> Result<u8, String> {
+    // Whoever starts it by hand may have put it into a group of its own; then that is its session's affair.
+    let _ = setsid();
+    let mut out = std::io::stdout();
+    match DirBuilder::new().mode(0o700).create(dir.join("claim")) {
+        Ok(()) => {}
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            let _ = writeln!(out, "claimed");
+            return Ok(0);
+        }
+        Err(e) => {
+            // Where there is no room for the claim, there is none for the log.
+            let _ = writeln!(out, "claim the run directory: {e}");
+            return Ok(super::BROKEN);
+        }
+    }
+    std::env::set_current_dir("/").map_err(|e| format!("leave the working folder: {e}"))?;
+    let done = supervise(dir, &mut out);
+    // Whatever became of the run, its secrets do not stay.
+    let _ = std::fs::remove_file(dir.join("command"));
+    done
+}
+
+/// The supervisor of a directory that is ours.
+fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
+    let text = read_untrusted(&dir.join("run"), SMALL).ok_or("the run file cannot be read")?;
+    let limits = parse_limits(&text).ok_or("the run file is incomplete")?;
+    let settings = parse_settings(&text).ok_or("the run file is incomplete")?;
+    let own = Identity::of(std::process::id()).ok_or("/proc cannot be read")?;
+    let (ready, says) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
+    let (waits, mut gate) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
+    namespace::enter(flavour(settings.isolation).ok_or("the run file names no pid namespace")?)?;
+    let mut init = stage(dir.as_os_str(), "init");
+    let child = init.stdin(waits).stdout(says).spawn().map_err(|e| format!("start pid 1: {e}"))?;
+    // It holds our copies of the ends that are the children's.
+    drop(init);
+    let said = namespace::answer(child.id(), &mut BufReader::new(ready), &mut gate)?;
+    if said != "ready\n" {
+        return Err("the run ended before its program was ready".to_owned());
+    }
+    let mut watched = Watched::new(dir, child, limits)?;
+    watched.record(own)?;
+    // Read whole by the stage that waits at the gate; it may hold secrets.
+    let _ = std::fs::remove_file(dir.join("command"));
+    gate.write_all(b"\n").map_err(|e| format!("open the gate: {e}"))?;
+    drop(gate);
+    // An engine killed in the meantime leaves nobody to read it.
+    let _ = writeln!(out, "started");
+    if let Ok(nobody) = OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(nobody);
+    }
+    let (status, own_reason) = watched.until_the_end()?;
+    let starved = settings.fence.map_or(0, |fence| limits::leave(&fence.caps, &settings.cookie));
+    if starved > 0 {
+        tell_of_memory(dir, starved);
+    }
+    let code = Ending::told(status.code(), status.signal()).map(Ending::number);
+    let reason = read_untrusted(&dir.join("reason"), SMALL).unwrap_or_default();
+    let outcome = match reason.lines().next().filter(|word| !word.is_empty()).or(own_reason) {
+        Some(reason) => reason.to_owned(),
+        // Whoever made it had no room to say why.
+        None if dir.join("reason").exists() => "killed".to_owned(),
+        None => format!("code {}", code.unwrap_or(i32::from(super::BROKEN))),
+    };
+    let text = format!("{outcome}\nend\n");
+    // A result is worth waiting for room on the disk.
+    for _ in 0..RETRIES {
+        if replace(dir, "exit", &text).is_ok() {
+            return Ok(0);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    replace(dir, "exit", &text).map(|()| 0)
+}
+
+/// A started run: pid 1 of its namespace is our child.
+struct Watched<'a> {
+    dir: &'a Path,
+    child: Child,
+    ended: OwnedFd,
+    init: Identity,
+    limits: Limits,
+}
+
+impl<'a> Watched<'a> {
+    fn new(dir: &'a Path, child: Child, limits: Limits) -> Result<Self, String> {
+        let gone = "the run ended before it was on record";
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(gone)?;
+        let ended = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| format!("watch pid 1: {e}"))?;
+        let init = Identity::of(child.id()).ok_or(gone)?;
+        Ok(Self { dir, child, ended, init, limits })
+    }
+
+    fn record(&mut self, own: Identity) -> Result<(), String> {
+        let space = procfs::pid_namespace(self.init.pid).ok_or("the namespace of the run cannot be read")?;
+        // Pid 1 leads the group that the program will be in.
+        let start =
+            Start { supervisor: own, boot: procfs::boot_id(), agent: self.init, init: Some((self.init, space)) };
+        // The program does not run yet: nobody else uses the folder.
+        let (aside, path) = (self.dir.join("start.tmp"), self.dir.join("start"));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+        let file = nofollow::open(&aside, flags, Mode::RUSR | Mode::WUSR).map(File::from);
+        let written = file.and_then(|mut file| file.write_all(start_text(&start).as_bytes()));
+        written.and_then(|()| std::fs::rename(&aside, &path)).map_err(|e| format!("write start: {e}"))
+    }
+
+    /// Counts ticks until pid 1 has ended; at a limit ends it.
+    fn until_the_end(&mut self) -> Result<(ExitStatus, Option<&'static str>), String> {
+        let (mut ticks, mut idle, mut last) = (0, 0, self.lease());
+        loop {
+            if let Some(status) = self.wait(self.limits.tick)? {
+                return Ok((status, None));
+            }
+            let now = self.lease();
+            ticks += 1;
+            idle = if now == last { idle + 1 } else { 0 };
+            last = now;
+            if ticks >= self.limits.timeout {
+                return self.stop("timeout");
+            }
+            if idle >= self.limits.lease {
+                return self.stop("lease");
+            }
+        }
+    }
+
+    /// TERM to the program's group, grace, then KILL of pid 1 until it is seen to have ended.
+    fn stop(&mut self, reason: &'static str) -> Result<(ExitStatus, Option<&'static str>), String> {
+        // Whoever was first has said why.
+        let _ = create_new(&self.dir.join("reason"), format!("{reason}\n").as_bytes());
+        self.init.signal_group(Signal::TERM);
+        for _ in 0..self.limits.grace {
+            if let Some(status) = self.wait(self.limits.step)? {
+                return Ok((status, Some(reason)));
+            }
+        }
+        loop {
+            self.init.signal(Signal::KILL);
+            if let Some(status) = self.wait(self.limits.step)? {
+                return Ok((status, Some(reason)));
+            }
+        }
+    }
+
+    fn lease(&self) -> Option<String> {
+        read_untrusted(&self.dir.join("lease"), SMALL)
+    }
+
+    /// How pid 1 ended, within that time.
+    fn wait(&mut self, time: Duration) -> Result<Option<ExitStatus>, String> {
+        let limit =
+            Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() };
+        let _ = poll(&mut [PollFd::new(&self.ended, PollFlags::IN)], Some(&limit));
+        self.child.try_wait().map_err(|e| format!("wait for pid 1: {e}"))
+    }
+}
+
+/// Says at the end of the log what no program could: whoever is killed for want of memory only knows the signal.
+fn tell_of_memory(dir: &Path, killed: u64) {
+    let processes = if killed == 1 { "a process".to_owned() } else { format!("{killed} processes") };
+    let text = format!(
+        "\nmc: the kernel ended {processes} of this run, which used more memory than [sandbox] max_memory allows\n"
+    );
+    let log = nofollow::open(&dir.join("out.log"), OFlags::WRONLY | OFlags::APPEND, Mode::empty());
+    // What was said of it is no reason to lose the record of the end.
+    let _ = log.map(File::from).and_then(|mut log| log.write_all(text.as_bytes()));
+}
+
+/// It is there whole or not at all, and nothing is written through a link that somebody put there.
+fn replace(dir: &Path, name: &str, text: &str) -> Result<(), String> {
+    nofollow::replace(&dir.join(name), text.as_bytes(), false).map_err(|e| format!("write {name}: {e}"))
+}

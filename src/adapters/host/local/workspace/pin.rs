@@ -1,0 +1,179 @@
+//! Pinning: the objects of a slot are copied into the source and named by refs there, before anything is released.
+
+use super::collect::{Attempt, CollectError};
+use super::listing::{Listed, Listing, list};
+use super::pool::Pool;
+use super::quarantine::odd_places::whole;
+use crate::adapters::git::merge::signed_by;
+use crate::adapters::git::{Git, GitError, Place};
+use crate::domain::values::{CommitId, Tip};
+use std::ffi::OsStr;
+use std::io::{Seek, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// So many objects are unpacked one by one, as git does it; more stay a pack.
+const FEW: usize = 100;
+
+/// What pinning did.
+pub(crate) struct Pinned {
+    /// How many other tips were kept.
+    pub(crate) kept: u32,
+    /// Commits of the head that the base does not have.
+    pub(crate) commits: u32,
+    /// Whether the base is the head or an ancestor of it; where that is not easy to see, no.
+    pub(crate) on_base: bool,
+}
+
+/// Copies the objects into the source and pins them there. `objects` is how many the clone holds itself; `listing` is what
+/// the head adds to the base, where it is known.
+pub(crate) async fn pin_all(
+    pool: &Pool,
+    slot: u32,
+    attempt: &Attempt,
+    head: &Tip,
+    mut tips: Vec<CommitId>,
+    objects: usize,
+    listing: Option<Listing>,
+) -> Result<Pinned, CollectError> {
+    let (source, git) = (pool.source(), pool.git(slot));
+    let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
+    let old_head = source.ref_value(&head_ref).await?;
+    let mut wanted: Vec<&CommitId> = tips.iter().filter(|tip| **tip != head.commit).collect();
+    // The slot was prepared at the base from this very source: nothing new is nothing to copy.
+    if head.commit != attempt.base {
+        wanted.insert(0, &head.commit);
+    }
+    let handed =
+        !wanted.is_empty() && objects <= FEW && hand_over(source, &git, attempt, &wanted).await.unwrap_or(false);
+    if !wanted.is_empty() && !handed {
+        copy(source, &git, attempt, &wanted).await?;
+    }
+    // Read as a whole where it was packed: that each object of it is here now, each under its id, is what was left to know.
+    let listing = listing.filter(|_| handed && tips.is_empty());
+    let mut found = match &listing {
+        Some(listing) if source.holds(&listing.objects).await => Some((listing.commits, listing.on_base)),
+        _ => arrived(source, attempt, head, &tips).await?,
+    };
+    // What was handed over may be less than it seemed: a fetch looks at what is there instead of trusting the base.
+    if found.is_none() && handed {
+        copy(source, &git, attempt, &wanted).await?;
+        found = arrived(source, attempt, head, &tips).await?;
+    }
+    let Some((commits, on_base)) = found else {
+        return Err(CollectError::NotCopied { slot });
+    };
+    // An earlier pin of the same attempt (work in progress of a remote host, a collection cut short) is never dropped.
+    match &old_head {
+        Some(old) if attempt.late => tips.extend(Some(&head.commit).filter(|head| *head != old).cloned()),
+        Some(old) if !source.is_ancestor(old, &head.commit).await? => tips.push(old.clone()),
+        _ => {}
+    }
+    let kept = u32::try_from(tips.len()).unwrap_or(u32::MAX);
+    if !attempt.late || old_head.is_none() {
+        source.repin(&head_ref, &head.commit, old_head.as_ref()).await?;
+    }
+    if tips.is_empty() {
+        return Ok(Pinned { kept, commits, on_base });
+    }
+    let old_kept = source.ref_value(&kept_ref).await?;
+    let mut keep = keep_commit(pool, attempt, head, &tips).await?;
+    if let Some(old) = old_kept.as_ref().filter(|old| **old != keep) {
+        tips.push(old.clone());
+        keep = keep_commit(pool, attempt, head, &tips).await?;
+    }
+    source.repin(&kept_ref, &keep, old_kept.as_ref()).await?;
+    Ok(Pinned { kept, commits, on_base })
+}
+
+/// One commit in the source that has all `tips` as parents or grandparents, the same for the same tips.
+async fn keep_commit(pool: &Pool, attempt: &Attempt, head: &Tip, tips: &[CommitId]) -> Result<CommitId, CollectError> {
+    let git = pool.source();
+    let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
+    let date = git.out(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.commit.as_str()]).await?;
+    let git = signed_by(git.clone(), &pool.shape().identity, Some(date.parse().unwrap_or(0)));
+    let message = format!("everything else attempt {} of {} left behind", attempt.number, attempt.unit);
+    let mut last: Option<CommitId> = None;
+    for chunk in tips.chunks(200) {
+        let parents: Vec<&CommitId> = last.iter().chain(chunk).collect();
+        last = Some(git.commit_tree(&empty, &parents, &message).await?);
+    }
+    Ok(last.unwrap_or_else(|| head.commit.clone()))
+}
+
+/// Makes sure that head and tips are whole in the source; how many commits the head has beyond the base, and whether one
+/// of them grew from it. Absent when something is missing.
+async fn arrived(
+    source: &Git,
+    attempt: &Attempt,
+    head: &Tip,
+    tips: &[CommitId],
+) -> Result<Option<(u32, bool)>, GitError> {
+    let others: Vec<&CommitId> = tips.iter().collect();
+    if !others.is_empty() && !whole(source, &others, &[&attempt.base]).await? {
+        return Ok(None);
+    }
+    if head.commit == attempt.base {
+        return Ok(Some((0, true)));
+    }
+    match list(source, head.commit.as_str(), &attempt.base).await? {
+        Listed::Whole(listing) => Ok(Some((listing.commits, listing.on_base))),
+        Listed::Broken => Ok(None),
+        // They are only counted.
+        Listed::TooMuch => {
+            let sound = whole(source, &[&head.commit], &[&attempt.base]).await?;
+            let commits =
+                source.out(&["rev-list", "--count", head.commit.as_str(), "--not", attempt.base.as_str()]).await?;
+            Ok(sound.then(|| (commits.parse().unwrap_or(u32::MAX), false)))
+        }
+    }
+}
+
+/// Packs in the slot what commits need beyond the base and unpacks it in the source, where git computes each object's id
+/// anew: two processes where a fetch takes seven. Whether both went well.
+async fn hand_over(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<bool, GitError> {
+    let failed = |source| GitError::Io { path: attempt.run_dir.clone(), source };
+    let scratch = || tempfile::tempfile_in(&attempt.run_dir).map_err(failed);
+    let (mut names, pack) = (scratch()?, Arc::new(scratch()?));
+    let lines: String = commits.iter().map(|id| format!("{id}\n")).collect();
+    names.write_all(format!("{lines}^{}\n", attempt.base).as_bytes()).and_then(|()| names.rewind()).map_err(failed)?;
+    let packing = ["pack-objects", "-q", "--revs", "--thin", "--stdout", "--delta-base-offset"];
+    if !slot.piped(&packing, &Arc::new(names), Some(&pack)).await? {
+        return Ok(false);
+    }
+    (&*pack).rewind().map_err(failed)?;
+    source.piped(&["unpack-objects", "-q"], &pack, None).await
+}
+
+/// Copies commits with everything they need from the slot into the source.
+async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<(), GitError> {
+    let (Place::WorkTree { git_dir, .. } | Place::GitDir(git_dir) | Place::Folder(git_dir)) = slot.place();
+    fetch(source, git_dir, commits, Some(&attempt.base)).await
+}
+
+/// Fetches commits with everything they need from a git directory, and no ref. `known` is what both sides have.
+pub(crate) async fn fetch(
+    into: &Git,
+    git_dir: &Path,
+    commits: &[&CommitId],
+    known: Option<&CommitId>,
+) -> Result<(), GitError> {
+    let flags = [
+        ["-c", "protocol.version=2"],
+        ["-c", "fetch.fsckObjects=false"],
+        ["fetch", "--quiet"],
+        ["--no-write-fetch-head", "--no-auto-gc"],
+        ["--upload-pack=git-upload-pack", "--no-tags"],
+        ["--no-auto-maintenance", "--no-recurse-submodules"],
+    ];
+    let mut args: Vec<&OsStr> = flags.iter().flatten().map(OsStr::new).collect();
+    let tip = known.map(|known| format!("--negotiation-tip={known}"));
+    args.extend(tip.iter().map(OsStr::new));
+    args.extend([OsStr::new("--no-write-commit-graph"), git_dir.as_os_str()]);
+    for chunk in commits.chunks(500) {
+        let mut fetch = args.clone();
+        fetch.extend(chunk.iter().map(|id| OsStr::new(id.as_str())));
+        into.bytes(&fetch).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Quarantine: what cannot stay where it is and must not be deleted. Single files and repositories of an attempt
+//! ([`odd_places`]), and whole slots ([`slots`]).
+
+pub(super) mod odd_places;
+mod slots;
+
+pub use slots::{Note, Quarantined, discard, quarantined};
