@@ -6,7 +6,7 @@
 use super::git::GitError;
 use super::host::local::process::command::CommandError;
 use super::host::local::process::probe::ProbeError;
-use super::host::local::rundir::RunError;
+use super::host::local::protocol::RunError;
 use super::host::local::workspace::collect::CollectError;
 use super::host::local::workspace::pool::PoolError;
 use super::os::machine::{free_inodes, may_write, no_room};

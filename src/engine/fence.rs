@@ -9,9 +9,10 @@ use super::error::chain;
 use super::homes::Home;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
-use crate::adapters::host::local::process::probe::{Flavour, Isolation};
-use crate::adapters::host::local::rundir::{Caps, Exit, Fence, RunSpec, parse_exit, prepare, trial_text};
-use crate::adapters::host::local::supervisor::{CONFINE, FLAG, MOUNTED, OURSELVES};
+use crate::adapters::host::local::protocol::{
+    CONFINE, Caps, Exit, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunSpec, parse_exit,
+};
+use crate::adapters::host::local::rundir::{prepare, trial_text};
 use crate::adapters::host::local::workspace::layout::{slot_of, temporary_folder};
 use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;

@@ -6,10 +6,9 @@ use super::bench::Bench;
 use super::fence::Reach;
 use super::homes;
 use crate::adapters::host::local::process::kill::KillProof;
-use crate::adapters::host::local::rundir::{
-    Exit, Found, Run, RunError, RunSpec, claim_ourselves, find, launch, ran_for,
-};
-use crate::adapters::host::local::supervisor::{self, OURSELVES};
+use crate::adapters::host::local::protocol::{Exit, OURSELVES, RunError, RunSpec};
+use crate::adapters::host::local::rundir::{Found, Run, claim_ourselves, find, launch, ran_for};
+use crate::adapters::host::local::supervisor::{self};
 use crate::adapters::host::local::workspace::activity::changed_since;
 use crate::adapters::host::local::workspace::layout::slot_of;
 use crate::adapters::os::clock::{self, EngineClock};

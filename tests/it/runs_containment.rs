@@ -4,9 +4,9 @@
 
 use crate::runs_world::{Runs, ended, isolations, program, until, within};
 use mission_control::adapters::host::local::process::kill::Method;
-use mission_control::adapters::host::local::process::probe::Isolation;
 use mission_control::adapters::host::local::process::procfs::Identity;
-use mission_control::adapters::host::local::rundir::{Exit, Found, Run, find, launch};
+use mission_control::adapters::host::local::protocol::{Exit, Isolation};
+use mission_control::adapters::host::local::rundir::{Found, Run, find, launch};
 use rustix::process::Signal;
 use std::time::Duration;
 

@@ -6,10 +6,10 @@
     reason = "tests touch the world and may panic"
 )]
 
-use mission_control::adapters::host::local::process::probe::{Flavour, Isolation, Wanted, probe, works};
+use mission_control::adapters::host::local::process::probe::{Wanted, probe, works};
 use mission_control::adapters::host::local::process::procfs;
-use mission_control::adapters::host::local::rundir::{Exit, Run, RunSpec, launch};
-use mission_control::adapters::host::local::supervisor::FLAG;
+use mission_control::adapters::host::local::protocol::{Exit, FLAG, Flavour, Isolation, RunSpec};
+use mission_control::adapters::host::local::rundir::{Run, launch};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -102,7 +102,7 @@ pub fn program() -> PathBuf {
 /// Every containment that works for this user here; `search` always does. Where this program can make a namespace, so
 /// can `unshare`, but for one place.
 pub async fn isolations() -> Vec<Isolation> {
-    use mission_control::adapters::host::local::process::probe::Flavour::{Root, UnshareRoot, UnshareUser, User};
+    use mission_control::adapters::host::local::protocol::Flavour::{Root, UnshareRoot, UnshareUser, User};
     let flavours: &[Flavour] = match probe(Wanted::PidNamespace, &program()).await {
         Ok(Isolation::PidNamespace(Root)) => &[Root, User, UnshareRoot, UnshareUser],
         Ok(Isolation::PidNamespace(User)) => &[User, UnshareUser],

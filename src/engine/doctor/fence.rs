@@ -2,7 +2,7 @@
 
 use super::super::fence::{Fenced, Machine};
 use super::super::site::Site;
-use crate::adapters::host::local::process::probe::Isolation;
+use crate::adapters::host::local::protocol::Isolation;
 use crate::adapters::os::machine::Scratch;
 use crate::config::Settings;
 use crate::domain::survey::checks::Check;

@@ -2,7 +2,7 @@
 
 use super::super::homes::{have_own, shared, survey};
 use super::super::site::Site;
-use crate::adapters::host::local::process::probe::Isolation;
+use crate::adapters::host::local::protocol::Isolation;
 use crate::adapters::os::machine::Scratch;
 use crate::config::Settings;
 use crate::config::settings::Isolation as Wanted;

@@ -1,8 +1,9 @@
-//! The machine this program runs on, as a host: processes ([`process`]), detached runs ([`rundir`], [`supervisor`]) and the
+//! The machine this program runs on, as a host: processes ([`process`]), detached runs ([`protocol`], [`rundir`], [`supervisor`]) and the
 //! workspaces they work in ([`workspace`]).
 
 pub mod demo;
 pub mod process;
+pub mod protocol;
 pub mod rundir;
 pub mod supervisor;
 pub mod workspace;

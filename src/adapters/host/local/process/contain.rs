@@ -6,7 +6,7 @@
 //! written down in `docs/runs.md`.
 
 use crate::adapters::host::local::process::procfs::{self, Identity, Stat};
-use crate::adapters::host::local::supervisor::FLAG;
+use crate::adapters::host::local::protocol::{FLAG, script};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -28,12 +28,6 @@ pub struct Sought {
 
 /// Words that follow the script's path, or the directory for a supervisor that is a program, in the arguments of the supervisor's stages.
 const STAGES: [&[u8]; 3] = [b"run", b"init", b"program"];
-
-/// The supervisor's script of a run directory.
-#[must_use]
-pub fn script(dir: &Path) -> PathBuf {
-    dir.join("supervisor.sh")
-}
 
 /// Whether the arguments are those of one of these stages of the supervisor of the run in `dir`.
 fn is_stage(arguments: &[Vec<u8>], dir: &Path, stages: &[&[u8]]) -> bool {

@@ -5,8 +5,6 @@
 
 use crate::adapters::host::local::process::contain::{self, Sought};
 use crate::adapters::host::local::process::procfs::{self, Identity};
-use crate::adapters::host::local::rundir::{Run, Start};
-use crate::adapters::host::local::supervisor;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::fmt;
@@ -51,38 +49,13 @@ impl KillProof {
 }
 
 /// How long the kernel and the supervisor get to finish what was killed.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(in super::super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long what seems to live on in a pid namespace is looked at again before it is said to live.
 const DOUBT: Duration = Duration::from_secs(2);
 
 /// Time between two such looks.
 const LOOK: Duration = Duration::from_millis(20);
-
-impl Run {
-    /// Ends the run, whatever state it is in, and proves it. Also to be called after the program ended by itself: what
-    /// it left behind is killed without grace. Takes `grace` plus at most some seconds.
-    pub async fn end(&self, grace: Duration) -> KillProof {
-        let run = self.reread();
-        run.note_killed();
-        if let Some(start) = run.start()
-            && start.agent.signal_group(Signal::TERM)
-        {
-            let _ = tokio::time::timeout(grace, start.agent.wait()).await;
-        }
-        let supposed: Vec<u32> = run.supervisor().map(|s| s.pid).into_iter().collect();
-        let ended = tokio::task::spawn_blocking(move || end_blocking(&run)).await;
-        // Without a look there is no proof: what may live is named.
-        ended.unwrap_or(KillProof { method: Method::Search, survivors: supposed, killed: 0 })
-    }
-
-    /// Removes what limited it, where its supervisor had no time to: before it recorded the end.
-    pub(in super::super) fn forget_groups(&self) {
-        if let Some(fence) = self.settings().fence.as_ref().filter(|_| !self.dir().join("exit").exists()) {
-            supervisor::forget(&fence.caps, &self.settings().cookie);
-        }
-    }
-}
 
 /// Ends what may still run of a run directory whose files are gone: its supervisor, known by its arguments, all that
 /// descends from it, and every user of `root`, where nobody but the run has business.
@@ -100,49 +73,22 @@ pub async fn end_traceless(dir: &Path, root: PathBuf) -> KillProof {
     ended.await.unwrap_or(KillProof { method: Method::Search, survivors: vec![0], killed: 0 })
 }
 
-fn end_blocking(run: &Run) -> KillProof {
-    let proof = end_any(run);
-    run.forget_groups();
-    proof
-}
-
-fn end_any(run: &Run) -> KillProof {
-    if let Some(start) = run.start() {
-        return end_started(run, start, 0);
-    }
-    let proof = search_and_kill(&run.sought(), true);
-    let again = run.reread();
-    match again.start() {
-        // It got past its start while it was being sought.
-        Some(start) => end_started(&again, start, proof.killed),
-        None => proof,
-    }
-}
-
-fn end_started(run: &Run, start: &Start, before: u32) -> KillProof {
-    let mut proof = match start.init {
-        Some((init, space)) => end_namespace(run, init, space),
-        None => {
-            let sought = run.sought();
-            let first = search_and_kill(&sought, false);
-            let _ = start.supervisor.wait_blocking(PATIENCE);
-            let last = search_and_kill(&run.sought(), true);
-            KillProof { killed: first.killed + last.killed, ..last }
-        }
-    };
-    proof.killed += before;
-    proof
-}
-
-fn end_namespace(run: &Run, init: Identity, space: u64) -> KillProof {
+/// Ends the pid namespace whose pid 1 is `init`. Its `supervisor` has time to record that; of one in shell, `ticking`, the half
+/// that counts is ended, too.
+pub(in super::super) fn end_namespace(
+    init: Identity,
+    space: u64,
+    supervisor: Option<Identity>,
+    ticking: bool,
+) -> KillProof {
     // A dead pid 1 has taken everything with it.
     let killed = if init.alive() { in_namespace(init, space).len() } else { 0 };
     init.signal(Signal::KILL);
     let _ = init.wait_blocking(PATIENCE);
-    if let Some(supervisor) = run.supervisor() {
+    if let Some(supervisor) = supervisor {
         let _ = supervisor.wait_blocking(PATIENCE);
         // In shell its ticking half may outlive it by a tick.
-        let left = if run.settings().isolation.is_ours() { Vec::new() } else { procfs::left_by(supervisor.pid) };
+        let left = if ticking { procfs::left_by(supervisor.pid) } else { Vec::new() };
         for (pid, stat) in left {
             if stat.born >= supervisor.born {
                 Identity { pid, born: stat.born }.signal(Signal::KILL);
@@ -196,7 +142,7 @@ fn lasting(mut look: impl FnMut() -> Vec<Identity>, mut more: impl FnMut() -> bo
 }
 
 /// Freezes all that is found, so that nothing can fork away, then kills it; until two looks in a row find nothing.
-fn search_and_kill(sought: &Sought, whole: bool) -> KillProof {
+pub(in super::super) fn search_and_kill(sought: &Sought, whole: bool) -> KillProof {
     let deadline = Instant::now() + PATIENCE;
     let (mut killed, mut quiet) = (HashSet::new(), 0);
     while quiet < 2 && Instant::now() < deadline {

@@ -1,64 +1,9 @@
 //! Which containment works on this host: the exact commands are run once, nothing is guessed from versions.
 
 use crate::adapters::host::local::process::command::{ChildGuard, CommandError, CommandLine};
-use crate::adapters::host::local::rundir::SUPERVISOR;
-use crate::adapters::host::local::supervisor;
+use crate::adapters::host::local::protocol::{FLAG, Flavour, Isolation, SUPERVISOR, WORKS};
 use std::path::Path;
 use std::time::Duration;
-
-/// How a run is kept together so that all of it can be killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// A pid namespace of its own: the kernel kills everything in it with its pid 1.
-    PidNamespace(Flavour),
-    /// No namespace: found by cookie, sessions, descendants and open files, then killed.
-    Search,
-}
-
-/// How the pid namespace is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavour {
-    /// By this program, directly, which needs root's rights.
-    Root,
-    /// By this program, inside a user namespace that maps the current user only.
-    User,
-    /// By `unshare` of util-linux under the supervisor in shell, with root's rights.
-    UnshareRoot,
-    /// By `unshare` of util-linux under the supervisor in shell, inside a user namespace.
-    UnshareUser,
-}
-
-impl Flavour {
-    /// In the order in which they are tried: this program costs a fifth of the programs that the shell needs.
-    pub const ALL: [Self; 4] = [Self::Root, Self::User, Self::UnshareRoot, Self::UnshareUser];
-}
-
-impl Isolation {
-    /// The word used in run directories and reports: `pidns-root`, `pidns-user`, `unshare-root`, `unshare-user` or `search`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::PidNamespace(Flavour::Root) => "pidns-root",
-            Self::PidNamespace(Flavour::User) => "pidns-user",
-            Self::PidNamespace(Flavour::UnshareRoot) => "unshare-root",
-            Self::PidNamespace(Flavour::UnshareUser) => "unshare-user",
-            Self::Search => "search",
-        }
-    }
-
-    /// The inverse of [`Isolation::word`].
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        let all = Flavour::ALL.into_iter().map(Self::PidNamespace);
-        all.chain([Self::Search]).find(|i| i.word() == word)
-    }
-
-    /// Whether this program supervises such runs itself; a shell does the others.
-    #[must_use]
-    pub fn is_ours(self) -> bool {
-        matches!(self, Self::PidNamespace(Flavour::Root | Flavour::User))
-    }
-}
 
 /// What the configuration asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,11 +60,11 @@ pub async fn probe(wanted: Wanted, program: &Path) -> Result<Isolation, ProbeErr
 pub async fn works(flavour: Flavour, program: &Path) -> Result<Result<(), String>, CommandError> {
     let isolation = Isolation::PidNamespace(flavour);
     let command = match isolation.is_ours() {
-        true => CommandLine::new(program).args([supervisor::FLAG, isolation.word(), "probe"]),
+        true => CommandLine::new(program).args([FLAG, isolation.word(), "probe"]),
         false => CommandLine::new("sh").args(["-c", SUPERVISOR, "mc-probe", "probe", isolation.word()]),
     };
     let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(10)).run(&ChildGuard::none()).await?;
-    let says_so = !isolation.is_ours() || String::from_utf8_lossy(&output.stdout).trim_end() == supervisor::WORKS;
+    let says_so = !isolation.is_ours() || String::from_utf8_lossy(&output.stdout).trim_end() == WORKS;
     if output.success() && says_so {
         return Ok(Ok(()));
     }

@@ -3,6 +3,8 @@
 //! Promises: a signal sent through [`Identity`] reaches that very process or nobody (the pidfd is opened first, the
 //! start time compared after, then the signal goes to the pidfd).
 
+pub use crate::adapters::host::local::protocol::Identity;
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -11,15 +13,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-
-/// One process for its whole life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Identity {
-    /// Process id as seen by `mc`.
-    pub pid: u32,
-    /// Start time in clock ticks since boot (field 22 of `/proc/PID/stat`).
-    pub born: u64,
-}
 
 /// What `/proc/PID/stat` says about a living process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,9 +216,28 @@ impl Identity {
     }
 }
 
+/// A field of a table of mounts as it is: blanks and the like are octal numbers there (proc_pid_mountinfo(5)).
+#[must_use]
+pub fn unescape(field: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), field);
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|_| *first == b'\\');
+        let octal = octal.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { &tail[3..] } else { tail };
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_of_mounts_are_read_as_they_are() {
+        assert_eq!(unescape(br"/a\040b\134c"), b"/a b\\c");
+        assert_eq!(unescape(br"/a\04"), br"/a\04");
+    }
 
     #[test]
     fn a_name_with_brackets_and_newlines_is_read() {

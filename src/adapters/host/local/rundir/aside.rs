@@ -1,6 +1,7 @@
 //! Putting an earlier run aside, so that its directory can be used for a new one.
 
-use super::{Found, RunError, claim_ourselves, find};
+use super::find::{Found, claim_ourselves, find};
+use crate::adapters::host::local::protocol::RunError;
 use crate::adapters::os::nofollow;
 use std::path::Path;
 use std::time::Duration;

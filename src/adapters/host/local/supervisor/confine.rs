@@ -5,8 +5,8 @@
 //! folder on the way to it is allowed entry by entry. A name made later beside something hidden cannot be opened.
 
 use super::limits;
-use super::mounts::settings;
-use crate::adapters::host::local::rundir::Fence;
+use super::stage::settings;
+use crate::adapters::host::local::protocol::Fence;
 use crate::domain::fence::DEVICES;
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,

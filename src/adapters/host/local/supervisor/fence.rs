@@ -5,7 +5,8 @@
 //! descriptor it would come around the fence.
 
 use super::mounts::through;
-use crate::adapters::host::local::rundir::{Fence, Mount};
+use crate::adapters::host::local::process::procfs::unescape;
+use crate::adapters::host::local::protocol::{Fence, Mount};
 use crate::adapters::os::nofollow;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fchmod, fstat, openat};
@@ -181,18 +182,6 @@ fn topmost<'t>(table: &'t [u8]) -> BTreeMap<PathBuf, &'t [u8]> {
     lines.filter_map(entry).collect()
 }
 
-/// Spaces and the like are written as `\ooo` in the table of mounts.
-pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut rest) = (Vec::new(), text);
-    while let Some((first, tail)) = rest.split_first() {
-        let octal = tail.get(..3).filter(|_| *first == b'\\');
-        let octal = octal.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        bytes.push(octal.unwrap_or(*first));
-        rest = if octal.is_some() { &tail[3..] } else { tail };
-    }
-    bytes
-}
-
 fn remount(place: &Path, keeps: MountFlags) -> Result<(), (Errno, String)> {
     let flags = MountFlags::BIND | MountFlags::RDONLY | keeps;
     mount_remount(place, flags, "").map_err(|e| (e, format!("make {} read-only: {e}", place.display())))
@@ -257,12 +246,6 @@ fn hide(path: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_of_mounts_are_read_as_they_are() {
-        assert_eq!(unescape(br"/a\040b\134c"), b"/a b\\c");
-        assert_eq!(unescape(br"/a\04"), br"/a\04");
-    }
 
     #[test]
     fn of_mounts_at_one_place_the_last_is_seen() {

@@ -4,8 +4,8 @@
 //! In version 1 each controller has a tree, in version 2 all that no tree of version 1 has are in one. A group of version 2 limits
 //! what its parent hands out (`cgroup.subtree_control`), which one with processes in it cannot, but for the root of the machine.
 
-use super::fence::unescape;
-use crate::adapters::host::local::rundir::Caps;
+use crate::adapters::host::local::process::procfs::unescape;
+use crate::adapters::host::local::protocol::Caps;
 use rustix::process::{Resource, Rlimit, geteuid, setrlimit};
 use std::cmp::Reverse;
 use std::ffi::OsString;

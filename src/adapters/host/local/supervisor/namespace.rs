@@ -1,8 +1,8 @@
 //! The pid namespace of a run: entering it, and its pid 1.
 
-use super::{BROKEN, WORKS, fence, flavour, limits, mounts, program, stage};
-use crate::adapters::host::local::process::probe::{Flavour, Isolation};
-use crate::adapters::host::local::rundir::{SMALL, Settings, parse_settings};
+use super::stage::stage;
+use super::{fence, limits, mounts, program};
+use crate::adapters::host::local::protocol::{BROKEN, Flavour, Isolation, SMALL, Settings, WORKS, parse_settings};
 use crate::adapters::os::files::read_untrusted;
 use crate::domain::ending::Ending;
 use rustix::io::Errno;
@@ -102,7 +102,7 @@ pub(super) fn raise(settings: &Settings) -> Result<Vec<String>, String> {
 
 /// Whether the fence of a run needs to be locked against root.
 fn is_roots(settings: &Settings) -> bool {
-    settings.fence.is_some() && flavour(settings.isolation) == Some(Flavour::Root)
+    settings.fence.is_some() && settings.isolation.flavour() == Some(Flavour::Root)
 }
 
 /// What pid 1 says when its user namespace waits for its map.
@@ -187,7 +187,7 @@ pub(super) fn init(dir: &Path) -> Result<u8, String> {
 /// Whether such a namespace works here: says [`WORKS`] when it does.
 pub(super) fn probe(word: &OsStr) -> Result<u8, String> {
     let isolation = word.to_str().and_then(Isolation::from_word).ok_or("no such isolation")?;
-    enter(flavour(isolation).ok_or("no pid namespace")?)?;
+    enter(isolation.flavour().ok_or("no pid namespace")?)?;
     let status = stage(word, "probed").status().map_err(|e| format!("start pid 1: {e}"))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
 }

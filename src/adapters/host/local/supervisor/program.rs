@@ -1,7 +1,6 @@
 //! The program of a run as pid 1 starts it: what is on record, nothing of ours.
 
-use super::BROKEN;
-use crate::adapters::host::local::rundir::{LARGEST_COMMAND, Program, parse_command};
+use crate::adapters::host::local::protocol::{BROKEN, LARGEST_COMMAND, Program, parse_command};
 use crate::adapters::os::files::read_untrusted;
 use crate::adapters::os::nofollow;
 use rustix::fs::{Mode, OFlags};

@@ -1,8 +1,11 @@
 //! The first stage: claims the directory, opens the gate once the run is on record, counts ticks, writes how it ended.
 
-use super::{flavour, limits, namespace, stage};
-use crate::adapters::host::local::process::procfs::{self, Identity};
-use crate::adapters::host::local::rundir::{Limits, SMALL, Start, parse_limits, parse_settings, start_text};
+use super::stage::stage;
+use super::{limits, namespace};
+use crate::adapters::host::local::process::procfs;
+use crate::adapters::host::local::protocol::{
+    BROKEN, Identity, Limits, SMALL, Start, parse_limits, parse_settings, start_text,
+};
 use crate::adapters::os::files::{create_new, read_untrusted};
 use crate::adapters::os::nofollow;
 use crate::domain::ending::Ending;
@@ -35,7 +38,7 @@ pub(super) fn run(dir: &Path) -> Result<u8, String> {
         Err(e) => {
             // Where there is no room for the claim, there is none for the log.
             let _ = writeln!(out, "claim the run directory: {e}");
-            return Ok(super::BROKEN);
+            return Ok(BROKEN);
         }
     }
     std::env::set_current_dir("/").map_err(|e| format!("leave the working folder: {e}"))?;
@@ -53,7 +56,7 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
     let own = Identity::of(std::process::id()).ok_or("/proc cannot be read")?;
     let (ready, says) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
     let (waits, mut gate) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
-    namespace::enter(flavour(settings.isolation).ok_or("the run file names no pid namespace")?)?;
+    namespace::enter(settings.isolation.flavour().ok_or("the run file names no pid namespace")?)?;
     let mut init = stage(dir.as_os_str(), "init");
     let child = init.stdin(waits).stdout(says).spawn().map_err(|e| format!("start pid 1: {e}"))?;
     // It holds our copies of the ends that are the children's.
@@ -84,7 +87,7 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
         Some(reason) => reason.to_owned(),
         // Whoever made it had no room to say why.
         None if dir.join("reason").exists() => "killed".to_owned(),
-        None => format!("code {}", code.unwrap_or(i32::from(super::BROKEN))),
+        None => format!("code {}", code.unwrap_or(i32::from(BROKEN))),
     };
     let text = format!("{outcome}\nend\n");
     // A result is worth waiting for room on the disk.

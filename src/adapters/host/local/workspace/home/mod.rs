@@ -13,9 +13,8 @@ pub use parts::{Part, Parts, look};
 pub use short::{LONGEST, forget_short, shorten};
 
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
-use crate::adapters::host::local::process::probe::Isolation;
-use crate::adapters::host::local::rundir::{Mount, trial_text};
-use crate::adapters::host::local::supervisor::{FLAG, MOUNTED};
+use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount};
+use crate::adapters::host::local::rundir::trial_text;
 use crate::adapters::host::local::workspace::disk::remove_any;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};

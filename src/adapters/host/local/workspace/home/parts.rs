@@ -3,6 +3,7 @@
 //! Not covered: what holds folders that must not be seen twice (the state directory, workspaces, the repository: then the parts
 //! beside them are), what may not be written anyway, and what lies in another one.
 
+use crate::adapters::host::local::process::procfs::unescape;
 use crate::adapters::os::machine::may_write;
 use crate::domain::verify::home::{FILES, FOLDERS};
 use std::collections::BTreeSet;
@@ -101,27 +102,10 @@ impl Search<'_> {
 /// Where something is mounted: an overlay does not show what is mounted below the folder it covers.
 fn mount_points() -> Vec<PathBuf> {
     let table = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let field = |line: &[u8]| line.split(|byte| *byte == b' ').nth(4).map(unescaped);
+    let field = |line: &[u8]| {
+        line.split(|byte| *byte == b' ').nth(4).map(|path| PathBuf::from(OsString::from_vec(unescape(path))))
+    };
     table.split(|byte| *byte == b'\n').filter_map(field).collect()
-}
-
-/// Blanks and the like are octal numbers there (proc_pid_mountinfo(5)).
-fn unescaped(field: &[u8]) -> PathBuf {
-    let (mut bytes, mut rest) = (Vec::new(), field);
-    while let Some((first, tail)) = rest.split_first() {
-        let octal = tail.get(..3).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        match octal.filter(|_| *first == b'\\') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 #[cfg(test)]
@@ -173,8 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn mount_points_with_blanks_are_read() {
-        assert_eq!(unescaped(br"/a\040b\134c"), Path::new(r"/a b\c"));
+    fn mount_points_are_read() {
         assert!(mount_points().contains(&PathBuf::from("/proc")));
     }
 }

@@ -3,8 +3,8 @@
 //! Everything may be read and nothing may be written, with these exceptions. They are made in the order of the fields, so that
 //! what is named later is seen inside of what is named before.
 
-use super::RunError;
-use super::files::{decode, encode};
+use super::error::RunError;
+use super::text::{decode, encode};
 use std::path::PathBuf;
 
 /// The first line of a fence in the `run` file.

@@ -2,8 +2,8 @@
 //!
 //! Only supervisors that are this program mount anything; the kernel takes all of it away with the run's last process.
 
-use super::RunError;
-use super::files::{decode, encode};
+use super::error::RunError;
+use super::text::{decode, encode};
 use std::path::PathBuf;
 
 /// One mount.

@@ -3,15 +3,19 @@
 //! Values are written so that the shell can read them as data: every byte outside a small safe set becomes `\0ooo`.
 //! Reading is total: what is truncated, empty or foreign reads as absent, never as an error.
 
-use super::{Exit, Fence, Mount, RunError, RunSpec};
-use crate::adapters::host::local::process::probe::Isolation;
-use crate::adapters::host::local::process::procfs::Identity;
-use crate::adapters::host::local::supervisor::{CONFINE, FLAG, for_others};
+use super::error::RunError;
+use super::fence::Fence;
+use super::identity::Identity;
+use super::isolation::Isolation;
+use super::mounts::Mount;
+use super::names::{CONFINE, FLAG};
+use super::run::{Exit, RunSpec};
+use super::text::{decode, encode};
 use crate::domain::ending::Ending;
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What stays on record about a run: how to find and end it after a restart.
@@ -74,8 +78,11 @@ pub struct Program {
 /// Names that shells keep for themselves: exporting them fails or changes the loader.
 const RESERVED: [&str; 7] = ["PPID", "OPTIND", "UID", "EUID", "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO"];
 
-/// Text of the `command` file: folder, standard input, environment and arguments.
-pub fn command_text(spec: &RunSpec) -> Result<String, RunError> {
+/// Text of the `command` file: folder, standard input, environment and arguments. `own` is this program as others find it.
+///
+/// # Errors
+/// [`RunError`] for what a program cannot be given.
+pub fn command_text(spec: &RunSpec, own: &Path) -> Result<String, RunError> {
     let mut text = format!("cwd {}\n", encode("the folder", spec.cwd.as_os_str())?);
     if let Some(path) = &spec.stdin {
         text += &format!("stdin {}\n", encode("the standard input", path.as_os_str())?);
@@ -98,7 +105,7 @@ pub fn command_text(spec: &RunSpec) -> Result<String, RunError> {
     }
     // A fence that nobody mounts is the program's own to take on.
     let confined = spec.fence.is_some() && !spec.isolation.is_ours();
-    let own = [for_others().into(), FLAG.into(), spec.dir.join("run").into(), CONFINE.into()];
+    let own = [own.into(), FLAG.into(), spec.dir.join("run").into(), CONFINE.into()];
     let first: &[OsString] = if confined { &own } else { &[] };
     for arg in first.iter().chain(&spec.argv) {
         text += &format!("arg {}\n", encode("the arguments", arg)?);
@@ -107,6 +114,9 @@ pub fn command_text(spec: &RunSpec) -> Result<String, RunError> {
 }
 
 /// Text of the `run` file: settings for the supervisor and for whoever adopts the run.
+///
+/// # Errors
+/// [`RunError`] for a cookie that could be mistaken, and a path with a NUL byte.
 pub fn settings_text(spec: &RunSpec) -> Result<String, RunError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if spec.cookie.is_empty() || !spec.cookie.bytes().all(plain) {
@@ -136,16 +146,20 @@ pub fn settings_text(spec: &RunSpec) -> Result<String, RunError> {
     Ok(text + "end\n")
 }
 
-/// Text of a run file that says only what is mounted and fenced off, and how its namespace is made.
+/// Text of a run file that says only what is mounted and fenced off, and how its namespace is made. `mark` tells its groups from
+/// those of others.
 ///
 /// # Errors
 /// [`RunError::Nul`] for a path with a NUL byte.
-pub fn trial_text(isolation: Isolation, mounts: &[Mount], fence: Option<&Fence>) -> Result<String, RunError> {
+pub fn trial_text(
+    isolation: Isolation,
+    mark: &str,
+    mounts: &[Mount],
+    fence: Option<&Fence>,
+) -> Result<String, RunError> {
     let lines: Result<String, RunError> = mounts.iter().map(Mount::line).collect();
     let fence = fence.map(Fence::lines).transpose()?.unwrap_or_default();
-    // Its groups are its own, as those of a run are.
-    let cookie = format!("trial-{:016x}", fastrand::u64(..));
-    Ok(format!("isolation {}\ncookie {cookie}\n{}{fence}end\n", isolation.word(), lines?))
+    Ok(format!("isolation {}\ncookie {mark}\n{}{fence}end\n", isolation.word(), lines?))
 }
 
 /// How often the supervisor counts: each time costs a process, and 64 agents at a time are not rare. A search samples
@@ -271,44 +285,12 @@ fn complete(text: &str) -> Option<impl Iterator<Item = &str>> {
     Some(text.strip_suffix("end\n").filter(|t| t.ends_with('\n'))?.lines())
 }
 
-pub(super) fn encode(what: &'static str, value: &OsStr) -> Result<String, RunError> {
-    let mut text = String::with_capacity(value.len());
-    for byte in value.as_bytes() {
-        match byte {
-            0 => return Err(RunError::Nul { what }),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'/' | b'-' | b':' | b'=' | b',' | b'+' => {
-                text.push(char::from(*byte));
-            }
-            other => text += &format!("\\0{other:03o}"),
-        }
-    }
-    Ok(text)
-}
-
-pub(super) fn decode(text: &str) -> OsString {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((first, tail)) = rest.split_first() {
-        let octal = tail.get(1..4).and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
-        match octal.filter(|_| *first == b'\\') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[4..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    OsString::from_vec(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::host::local::process::probe::Flavour;
-    use crate::adapters::host::local::rundir::Caps;
+    use crate::adapters::host::local::protocol::{Caps, Flavour};
     use proptest::prelude::*;
+    use std::os::unix::ffi::OsStringExt;
 
     proptest! {
         #[test]
@@ -367,15 +349,15 @@ mod tests {
             }),
             program: "mc".into(),
         };
-        let read = parse_command(&command_text(&spec).unwrap()).unwrap();
+        let read = parse_command(&command_text(&spec, Path::new("/bin/mc")).unwrap()).unwrap();
         let env = [spec.env.clone(), vec![("MC_RUN_COOKIE".into(), "c".into())]].concat();
         let stdin = spec.stdin.clone();
         // Where nobody mounts a fence, the program takes it on by itself.
-        let own = [for_others().into(), FLAG.into(), "/runs/1/run".into(), CONFINE.into()];
+        let own = ["/bin/mc".into(), FLAG.into(), "/runs/1/run".into(), CONFINE.into()];
         let argv = own.into_iter().chain(spec.argv.clone()).collect();
         assert_eq!(read, Program { cwd: spec.cwd.clone(), stdin, env, argv });
         let mounted = RunSpec { isolation: Isolation::PidNamespace(Flavour::User), ..spec.clone() };
-        assert_eq!(parse_command(&command_text(&mounted).unwrap()).unwrap().argv, spec.argv);
+        assert_eq!(parse_command(&command_text(&mounted, Path::new("/bin/mc")).unwrap()).unwrap().argv, spec.argv);
         let second = Duration::from_secs(1);
         let limits = Limits { tick: second, step: second, timeout: 3600, grace: 5, lease: 1800 };
         assert_eq!(parse_limits(&settings_text(&spec).unwrap()), Some(limits));

@@ -1,0 +1,25 @@
+//! The run directory: its files, names and words, as values and text. What starts runs, ends them and supervises them keeps to it;
+//! nothing here touches anything.
+
+mod error;
+mod fence;
+mod files;
+mod identity;
+mod isolation;
+mod mounts;
+mod names;
+mod run;
+mod text;
+
+pub use error::RunError;
+pub use fence::{Caps, Fence};
+pub use files::{
+    Limits, Program, Settings, Start, command_text, parse_command, parse_exit, parse_limits, parse_settings,
+    parse_start, settings_text, start_text, trial_text,
+};
+pub use identity::Identity;
+pub use isolation::{Flavour, Isolation};
+pub use mounts::Mount;
+pub use names::{BROKEN, CONFINE, FLAG, MOUNTED, OURSELVES, SUPERVISOR, WORKS, script};
+pub(in crate::adapters::host) use names::{LARGEST_COMMAND, SMALL};
+pub use run::{Exit, RunSpec};

@@ -1,0 +1,111 @@
+//! Making a run directory and starting its run.
+
+use super::records::{forget_command, write_new};
+use super::run::Run;
+use crate::adapters::host::local::process::kill;
+use crate::adapters::host::local::protocol::{
+    self, FLAG, Fence, Isolation, Mount, RunError, RunSpec, SMALL, SUPERVISOR, command_text, script, settings_text,
+};
+use crate::adapters::host::local::supervisor::for_others;
+use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::nofollow;
+use rustix::fs::{CWD, FileType, Mode};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+
+/// Where the supervisor finds its own few programs; the run's program gets what its own environment says.
+const SUPERVISOR_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long a supervisor may take to put its run on record.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Makes the run directory with all that the supervisor reads; starts nothing. Returns its real path.
+///
+/// # Errors
+/// [`RunError::Taken`] when it exists already.
+pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
+    let (command, mut settings) = (command_text(spec, &for_others())?, spec.clone());
+    settings.search_roots = spec.search_roots.iter().map(|r| r.canonicalize().unwrap_or_else(|_| r.clone())).collect();
+    let settings = settings_text(&settings)?;
+    let failed = |source| RunError::Io { path: spec.dir.clone(), source };
+    if let Some(parent) = spec.dir.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
+    }
+    DirBuilder::new().mode(0o700).create(&spec.dir).map_err(|source| match source.kind() {
+        ErrorKind::AlreadyExists => RunError::Taken { dir: spec.dir.clone() },
+        _ => failed(source),
+    })?;
+    nofollow::folder(&spec.dir).map_err(failed)?;
+    let dir = spec.dir.canonicalize().map_err(failed)?;
+    let texts = [("run", settings.as_str()), ("command", &command), ("lease", "0\n"), ("out.log", "")];
+    let shell = (!spec.isolation.is_ours()).then_some(("supervisor.sh", SUPERVISOR));
+    for (name, text) in texts.into_iter().chain([("supervisor.log", "")]).chain(shell) {
+        write_new(&dir.join(name), text)?;
+    }
+    for name in shell.map_or([].as_slice(), |_| &["ready", "go"]) {
+        // The supervisor makes them where this cannot.
+        let _ = rustix::fs::mknodat(CWD, dir.join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
+    }
+    Ok(dir)
+}
+
+/// Starts a run and returns when it is on record. Dropping the future or the [`Run`] leaves the run alone.
+///
+/// # Errors
+/// [`RunError`] when it did not start; then it never will.
+pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
+    let dir = prepare(spec)?;
+    let io = |source| RunError::Io { path: dir.clone(), source };
+    let log = OpenOptions::new().append(true).open(dir.join("supervisor.log")).map_err(io)?;
+    let mut command = if spec.isolation.is_ours() {
+        let mut command = tokio::process::Command::new(&spec.program);
+        command.arg0("mc").arg(FLAG).arg(&dir).arg("run").env_clear();
+        command
+    } else {
+        let mut command = tokio::process::Command::new("setsid");
+        command.arg("sh").arg(script(&dir)).arg("run").arg(&dir);
+        command.env_clear().env("PATH", SUPERVISOR_PATH).env("LC_ALL", "C");
+        command
+    };
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let started = command.spawn().map_err(|source| {
+        let program = if spec.isolation.is_ours() { spec.program.clone() } else { "setsid".into() };
+        RunError::Io { path: program, source }
+    });
+    let mut child = started?;
+    let mut said = String::new();
+    if let Some(mut pipe) = child.stdout.take() {
+        let _ = tokio::time::timeout(START_PATIENCE, pipe.read_to_string(&mut said)).await;
+    }
+    let run = Run::open(&dir);
+    match (said.trim(), run) {
+        ("started", Some(run)) if run.start().is_some() => Ok(run),
+        ("claimed", _) => Err(RunError::Taken { dir }),
+        (_, run) => {
+            match run {
+                Some(run) => run.end(Duration::ZERO).await,
+                // Its directory is gone, and it may run all the same.
+                None => kill::end_traceless(&dir, spec.cwd.clone()).await,
+            };
+            forget_command(&dir);
+            let log = read_untrusted(&dir.join("supervisor.log"), SMALL).unwrap_or_default();
+            let told = log.lines().last().or(said.lines().last());
+            let reason = told.unwrap_or("the supervisor ended without a word").to_owned();
+            Err(RunError::NotStarted { dir, reason })
+        }
+    }
+}
+
+/// Text of a run file that says only what is mounted and fenced off, and how its namespace is made.
+///
+/// # Errors
+/// [`RunError::Nul`] for a path with a NUL byte.
+pub fn trial_text(isolation: Isolation, mounts: &[Mount], fence: Option<&Fence>) -> Result<String, RunError> {
+    // Its groups are its own, as those of a run are.
+    protocol::trial_text(isolation, &format!("trial-{:016x}", fastrand::u64(..)), mounts, fence)
+}

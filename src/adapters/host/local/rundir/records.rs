@@ -1,0 +1,31 @@
+//! Files of a run directory that more than one part writes or reads.
+
+use crate::adapters::host::local::protocol::{Exit, RunError, SMALL, parse_exit};
+use crate::adapters::os::files::read_untrusted;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Removes what was to be run: it may hold secrets, and nobody needs it any more.
+pub(super) fn forget_command(dir: &Path) {
+    for name in ["command", "ready", "go"] {
+        // Mostly it is gone already.
+        let _ = std::fs::remove_file(dir.join(name));
+    }
+}
+
+/// How the run of a directory ended, once that is on record.
+pub(super) fn read_exit(dir: &Path) -> Option<Exit> {
+    parse_exit(&read_untrusted(&dir.join("exit"), SMALL)?)
+}
+
+/// Makes a file that is not there yet.
+///
+/// # Errors
+/// [`RunError::Io`].
+pub(super) fn write_new(path: &Path, text: &str) -> Result<(), RunError> {
+    let io = |source| RunError::Io { path: path.to_owned(), source };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+    file.write_all(text.as_bytes()).map_err(io)
+}

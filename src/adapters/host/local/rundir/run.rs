@@ -1,0 +1,167 @@
+//! A run as its directory shows it.
+
+use super::records::{read_exit, write_new};
+use crate::adapters::host::local::process::contain::{self, Sought};
+use crate::adapters::host::local::process::kill;
+use crate::adapters::host::local::process::procfs;
+use crate::adapters::host::local::protocol::{
+    Exit, Identity, RunError, SMALL, Settings, Start, parse_settings, parse_start,
+};
+use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::nofollow;
+use crate::domain::values::Millis;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// A run on record or about to be. Holds nothing open; dropping it changes nothing.
+#[derive(Debug, Clone)]
+pub struct Run {
+    dir: PathBuf,
+    settings: Settings,
+    start: Option<Start>,
+    supervisor: Option<Identity>,
+}
+
+impl Run {
+    /// The run of a directory, in whatever state it is; absent when its settings cannot be read. Meant for ending what
+    /// an ended run left behind; [`find`](super::find) says how it is.
+    #[must_use]
+    pub fn open(dir: &Path) -> Option<Self> {
+        let settings = parse_settings(&read_untrusted(&dir.join("run"), SMALL)?)?;
+        let start = read_untrusted(&dir.join("start"), SMALL).and_then(|t| parse_start(&t));
+        let supervisor = start.as_ref().map(|s| s.supervisor).or_else(|| contain::find_supervisor(dir));
+        Some(Self { dir: dir.to_owned(), settings, start, supervisor })
+    }
+
+    /// The same run as its files show it now.
+    pub(super) fn reread(&self) -> Self {
+        match Self::open(&self.dir) {
+            Some(fresh) => Self { supervisor: fresh.supervisor.or(self.supervisor), ..fresh },
+            None => self.clone(),
+        }
+    }
+
+    /// Waits for the end of the supervisor, which need not be a child of ours, and reads what it recorded.
+    pub async fn wait(&self) -> Exit {
+        if let Some(supervisor) = self.supervisor {
+            supervisor.wait().await;
+        }
+        read_exit(&self.dir).unwrap_or(Exit::Lost)
+    }
+
+    /// Tells the supervisor that somebody still wants this run.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] when the directory cannot be written.
+    pub fn renew_lease(&self) -> Result<(), RunError> {
+        let path = self.dir.join("lease");
+        let count: u64 = read_untrusted(&path, SMALL).and_then(|t| t.trim().parse().ok()).unwrap_or(0);
+        let written = nofollow::replace(&path, format!("{}\n", count.wrapping_add(1)).as_bytes(), false);
+        written.map_err(|source| RunError::Io { path, source })
+    }
+
+    /// The merged standard output and error of the program, mode 0600.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.join("out.log")
+    }
+
+    /// Size of the log in bytes and time of its last change.
+    #[must_use]
+    pub fn activity(&self) -> (u64, Millis) {
+        let Ok(meta) = std::fs::symlink_metadata(self.log_path()) else { return (0, 0) };
+        let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        (meta.len(), changed.map_or(0, |d| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX)))
+    }
+
+    /// The run directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// How the run is contained and found.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The supervisor's record, absent while starting.
+    #[must_use]
+    pub fn start(&self) -> Option<&Start> {
+        self.start.as_ref()
+    }
+
+    /// The supervisor, dead or alive, where one is known.
+    #[must_use]
+    pub fn supervisor(&self) -> Option<Identity> {
+        self.supervisor
+    }
+
+    /// Whether any process of the run lives beside its supervisor.
+    pub(super) fn lives(&self) -> bool {
+        match self.start.as_ref().and_then(|s| s.init) {
+            Some((init, space)) => init.alive() || !kill::in_namespace(init, space).is_empty(),
+            None => !self.sought().scan(true).is_empty(),
+        }
+    }
+
+    /// Puts on record that the end is ours, unless there is an end already.
+    pub(super) fn note_killed(&self) {
+        if read_exit(&self.dir).is_none() && self.supervisor.is_some_and(|s| s.alive()) {
+            let _ = write_new(&self.dir.join("reason"), "killed\n");
+        }
+    }
+
+    /// What a search for processes of this run goes by.
+    #[must_use]
+    pub fn sought(&self) -> Sought {
+        let mut sessions = HashMap::new();
+        if let Some(start) = &self.start {
+            let noted = read_untrusted(&self.dir.join("sessions"), SMALL).unwrap_or_default();
+            let pair = |line: &str| -> Option<(u32, u64)> {
+                let (session, leader) = line.split_once(' ')?;
+                Some((session.parse().ok()?, leader.parse().ok()?))
+            };
+            sessions.extend(noted.lines().filter_map(pair));
+            sessions.insert(start.agent.pid, start.agent.born);
+        }
+        Sought {
+            dir: self.dir.clone(),
+            cookie: self.settings.cookie.clone(),
+            roots: self.settings.search_roots.clone(),
+            supervisor: self.supervisor,
+            sessions,
+        }
+    }
+}
+
+/// How long the run of a directory took since its supervisor put it on record. One that ended `just_now` is measured by the
+/// kernel's time since its start, which no change of the wall clock touches; of one that ended while nobody watched the files
+/// tell, never more than the time since its start.
+#[must_use]
+pub fn ran_for(dir: &Path, just_now: bool) -> Option<Duration> {
+    let changed = |name: &str| std::fs::metadata(dir.join(name)).ok()?.modified().ok();
+    let begun = changed("start")?;
+    let start = read_untrusted(&dir.join("start"), SMALL).and_then(|text| parse_start(&text));
+    let age =
+        start.filter(|start| start.boot == procfs::boot_id()).and_then(|start| procfs::age(start.supervisor.born));
+    let told = changed("exit").and_then(|ended| ended.duration_since(begun).ok());
+    match (age, told) {
+        (Some(age), Some(told)) if !just_now => Some(age.min(told)),
+        (Some(age), _) => Some(age),
+        (None, told) => told,
+    }
+}
+
+/// Every run whose directory is below `root`, two levels deep at most.
+#[must_use]
+pub fn runs_below(root: &Path) -> Vec<Run> {
+    let folders = |dir: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect()
+    };
+    let first = folders(root);
+    let second: Vec<PathBuf> = first.iter().flat_map(|d| folders(d)).collect();
+    first.iter().chain(&second).filter_map(|d| Run::open(d)).collect()
+}
