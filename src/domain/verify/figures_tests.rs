@@ -5,12 +5,13 @@ use super::confirm::confirm;
 use super::delta::tests::{any_snapshot, snapshot, stage};
 use super::delta::{KEPT_LIMIT, delta};
 use super::formats::Format;
-use super::key::{Better, Demand, StageKind, StageSpec, Tier};
+use super::key::{Better, Demand, StageKind, StageSpec};
 use super::results::Findings;
 use super::snapshot::{Snapshot, StageResult, relative};
 use super::verdict::judge;
 use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
 use crate::domain::ending::ProcessEnd;
+use crate::domain::verify::key::tests::stage as spec;
 use proptest::prelude::*;
 use std::slice::from_ref;
 
@@ -30,16 +31,7 @@ fn lint(outcome: StageOutcome, findings: &str) -> StageResult {
 
 /// A metric stage that left with `code` after printing `text`.
 fn metric(text: &str, code: i32, demand: Demand) -> StageResult {
-    let spec = StageSpec {
-        name: "size".into(),
-        run: "./size".into(),
-        kind: StageKind::Metric,
-        tier: Tier::Gate,
-        format: Format::Auto,
-        timeout_secs: 5,
-        demand,
-        reports: Vec::new(),
-    };
+    let spec = StageSpec { kind: StageKind::Metric, demand, ..spec("size", "./size") };
     StageResult::conclude(&spec, &ProcessEnd::Exited(code), text.as_bytes(), &[], 1)
 }
 

@@ -4,26 +4,18 @@ use super::super::confirm::confirm;
 use super::super::delta::delta;
 use super::super::delta::tests::snapshot;
 use super::super::formats::Format;
-use super::super::key::{Demand, StageKind, StageSpec, Tier};
+use super::super::key::StageSpec;
 use super::super::reports::ReportFile;
 use super::super::snapshot::{Snapshot, StageResult};
 use super::super::{Delta, StageOutcome};
 use crate::domain::ending::ProcessEnd;
+use crate::domain::verify::key::tests::stage as spec;
 
 type Tests<'a> = &'a [(&'a str, &'a str, char)];
 
 /// A stage that left these report files, each a list of `host/suite/status`.
 fn reports(files: &[(&str, Tests<'_>)]) -> Snapshot {
-    let spec = StageSpec {
-        name: "e2e".into(),
-        run: "e2e".into(),
-        kind: StageKind::Tests,
-        tier: Tier::Gate,
-        format: Format::Auto,
-        timeout_secs: 5,
-        demand: Demand::default(),
-        reports: vec!["**/*.xml".into()],
-    };
+    let spec = StageSpec { reports: vec!["**/*.xml".into()], ..spec("e2e", "e2e") };
     let files = files.iter().map(|(path, tests)| {
         let suites = tests.iter().map(|(host, suite, status)| {
             let inside = if *status == 'F' { "<failure/>" } else { "" };
@@ -151,19 +143,9 @@ fn p8_names_that_differ_from_run_to_run_blame_nobody_and_are_counted() {
                 )
             })
             .collect();
-        let spec = reports(&[]);
         let mut whole = one(&[]);
         whole.stages[0] = StageResult::conclude(
-            &StageSpec {
-                name: spec.stages[0].name.clone(),
-                run: "e2e".into(),
-                kind: StageKind::Tests,
-                tier: Tier::Gate,
-                format: Format::Junit,
-                timeout_secs: 5,
-                demand: Demand::default(),
-                reports: vec![],
-            },
+            &StageSpec { format: Format::Junit, ..spec("e2e", "e2e") },
             &ProcessEnd::Exited(i32::from(list.iter().any(|(_, status)| *status == 'F'))),
             format!("<testsuite name='s'>{tests}</testsuite>").as_bytes(),
             &[],

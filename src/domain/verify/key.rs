@@ -241,10 +241,11 @@ impl SnapshotKey {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::domain::verify) mod tests {
     use super::*;
 
-    fn stage(name: &str, run: &str) -> StageSpec {
+    /// A stage of tests, as a person writes it who says no more.
+    pub fn stage(name: &str, run: &str) -> StageSpec {
         StageSpec {
             name: name.into(),
             run: run.into(),

@@ -3,24 +3,15 @@
 use super::confirm::confirm;
 use super::delta::delta;
 use super::delta::tests::snapshot;
-use super::formats::Format;
-use super::key::{Demand, StageKind, StageSpec, Tier};
+use super::key::{StageKind, StageSpec};
 use super::snapshot::{Snapshot, StageResult};
 use super::verdict::judge;
 use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
 use crate::domain::ending::ProcessEnd;
+use crate::domain::verify::key::tests::stage as spec;
 
 fn stage(kind: StageKind, output: &str, code: i32) -> StageResult {
-    let spec = StageSpec {
-        name: "all".into(),
-        run: "./all".into(),
-        kind,
-        tier: Tier::Gate,
-        format: Format::Auto,
-        timeout_secs: 5,
-        demand: Demand::default(),
-        reports: Vec::new(),
-    };
+    let spec = StageSpec { kind, ..spec("all", "./all") };
     StageResult::conclude(&spec, &ProcessEnd::Exited(code), output.as_bytes(), &[], 1)
 }
 

@@ -4,7 +4,8 @@
 use super::*;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
+use crate::domain::verify::key::tests::stage as spec;
+use crate::domain::verify::key::{StageKind, StageSpec};
 use crate::domain::verify::results::Findings;
 use crate::domain::verify::snapshot::StageResult;
 use expect_test::{Expect, expect};
@@ -55,16 +56,7 @@ fn told(found: &Findings, expected: &Expect) {
 }
 
 fn conclude(kind: StageKind, format: Format, code: i32, output: &str) -> StageResult {
-    let spec = StageSpec {
-        name: "s".into(),
-        run: "./s".into(),
-        kind,
-        tier: Tier::Gate,
-        format,
-        timeout_secs: 5,
-        demand: Demand::default(),
-        reports: Vec::new(),
-    };
+    let spec = StageSpec { kind, format, ..spec("s", "./s") };
     StageResult::conclude(&spec, &ProcessEnd::Exited(code), output.as_bytes(), &[], 1)
 }
 

@@ -1,13 +1,8 @@
 //! `go test` as recorded, in text and as events, by other versions, and cut off.
 
-use super::TestStatus::{Failed, Passed, Skipped};
 use super::*;
-use crate::domain::verify::StageOutcome;
-use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
-use crate::domain::verify::formats::{Format, recognise};
-use crate::domain::verify::results::TestResults;
+use crate::domain::verify::formats::report::tests::prelude::*;
 use crate::domain::verify::results::WHOLE_SUITE;
-use proptest::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/go/pass.txt");
 const FAIL: &str = include_str!("../../../../tests/data/outputs/go/fail.txt");

@@ -1,11 +1,7 @@
 //! JUnit XML as recorded in its dialects, broken, and by an enemy.
 
-use super::TestStatus::{Failed, Passed, Skipped};
 use super::*;
-use crate::domain::verify::StageOutcome;
-use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
-use crate::domain::verify::formats::{Format, recognise};
-use proptest::prelude::*;
+use crate::domain::verify::formats::report::tests::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/junit/vitest-pass.xml");
 const FAIL: &str = include_str!("../../../../tests/data/outputs/junit/phpunit.xml");

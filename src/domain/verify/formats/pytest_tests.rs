@@ -1,12 +1,7 @@
 //! pytest as recorded, with odd ids, nested sessions and cut off.
 
-use super::TestStatus::{Failed, Passed};
 use super::*;
-use crate::domain::verify::StageOutcome;
-use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
-use crate::domain::verify::formats::{Format, recognise};
-use crate::domain::verify::results::TestResults;
-use proptest::prelude::*;
+use crate::domain::verify::formats::report::tests::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/pytest/pass.txt");
 const PASS_SUMMARY: &str = include_str!("../../../../tests/data/outputs/pytest/pass-rA.txt");

@@ -4,33 +4,35 @@ use super::*;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::{Format, NAME_LIMIT};
-use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
+use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::key::tests::stage as spec;
 use crate::domain::verify::snapshot::StageResult;
 
+/// What the tests of every reader name.
+pub mod prelude {
+    pub use super::{bounds, conclude, cut_off, names};
+    pub use crate::domain::verify::StageOutcome;
+    pub use crate::domain::verify::formats::{Format, recognise};
+    pub use crate::domain::verify::results::TestResults;
+    pub use crate::domain::verify::results::TestStatus::{Failed, Passed, Skipped};
+    pub use proptest::prelude::*;
+}
+
 /// Runs an output through a stage; gives as what it was read, the outcome, and whether single tests explain a failure.
-pub(in super::super) fn conclude(format: Format, exit: i32, output: &str) -> (Format, StageOutcome, bool) {
-    let spec = StageSpec {
-        name: "unit".into(),
-        run: "./test".into(),
-        kind: StageKind::Tests,
-        tier: Tier::Gate,
-        format,
-        timeout_secs: 5,
-        demand: Demand::default(),
-        reports: Vec::new(),
-    };
+pub fn conclude(format: Format, exit: i32, output: &str) -> (Format, StageOutcome, bool) {
+    let spec = StageSpec { format, ..spec("unit", "./test") };
     let stage = StageResult::conclude(&spec, &ProcessEnd::Exited(exit), output.as_bytes(), &[], 1);
     (stage.format.unwrap(), stage.effective(), stage.explained())
 }
 
 /// The tests as `suite: name`.
-pub(in super::super) fn names(results: &TestResults) -> Vec<String> {
+pub fn names(results: &TestResults) -> Vec<String> {
     let parts = |test: &TestResult| [test.suite.clone(), test.name.clone()].into_iter().filter(|part| !part.is_empty());
     results.tests.iter().map(|test| parts(test).collect::<Vec<_>>().join(": ")).collect()
 }
 
 /// A passing report that ends anywhere before its end either has a problem or is no report, and never names other tests.
-pub(in super::super) fn cut_off(report: &str, read: fn(&str) -> TestResults) {
+pub fn cut_off(report: &str, read: fn(&str) -> TestResults) {
     let all = names(&read(report));
     let mut whole = 0;
     for (at, _) in report.match_indices('\n') {
@@ -43,7 +45,7 @@ pub(in super::super) fn cut_off(report: &str, read: fn(&str) -> TestResults) {
 }
 
 /// Output far beyond what a runner prints: a line of 50 MB, more results than the limit, deep nesting.
-pub(in super::super) fn bounds(read: fn(&str) -> TestResults, head: &str, line: fn(usize) -> String) {
+pub fn bounds(read: fn(&str) -> TestResults, head: &str, line: fn(usize) -> String) {
     let long = format!("{head}{}\n{}\n", "a".repeat(50_000_000), line(1).replace("t1", &"t".repeat(5_000_000)));
     let results = read(&long);
     assert!(results.tests.iter().all(|test| test.name.len() <= NAME_LIMIT && test.suite.len() <= NAME_LIMIT));

@@ -5,7 +5,8 @@ use super::*;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::{self, Format, NAME_LIMIT, recognise};
-use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
+use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::key::tests::stage as spec;
 use crate::domain::verify::snapshot::StageResult;
 use proptest::prelude::*;
 
@@ -14,17 +15,7 @@ fn names(output: &str) -> Vec<(String, TestStatus)> {
 }
 
 fn conclude(format: Format, end: ProcessEnd, output: &[u8]) -> StageResult {
-    let spec = StageSpec {
-        name: "unit".into(),
-        run: "./test".into(),
-        kind: StageKind::Tests,
-        tier: Tier::Gate,
-        format,
-        timeout_secs: 5,
-        demand: Demand::default(),
-        reports: Vec::new(),
-    };
-    StageResult::conclude(&spec, &end, output, &[], 1)
+    StageResult::conclude(&StageSpec { format, ..spec("unit", "./test") }, &end, output, &[], 1)
 }
 
 #[test]

@@ -1,12 +1,7 @@
 //! unittest as recorded, by other versions of Python, and cut off.
 
-use super::TestStatus::{Failed, Passed, Skipped};
 use super::*;
-use crate::domain::verify::StageOutcome;
-use crate::domain::verify::formats::report::tests::{bounds, conclude, cut_off, names};
-use crate::domain::verify::formats::{Format, recognise};
-use crate::domain::verify::results::TestResults;
-use proptest::prelude::*;
+use crate::domain::verify::formats::report::tests::prelude::*;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/unittest/pass.txt");
 const FAIL: &str = include_str!("../../../../tests/data/outputs/unittest/fail.txt");
