@@ -10,6 +10,7 @@ use super::words::{count, short};
 use crate::domain::verify::results::{TestResult, TestStatus, WHOLE_SUITE};
 use crate::domain::verify::snapshot::StageResult;
 use crate::domain::verify::{Cause, StageOutcome};
+use quick_xml::escape::partial_escape;
 use std::fmt::Write;
 
 /// The suite of what is no test of the tree.
@@ -71,12 +72,7 @@ impl Suite {
                 }
                 TestStatus::Skipped => "<skipped/>".to_owned(),
             };
-            let _ = writeln!(
-                cases,
-                "    <testcase classname=\"{}\" name=\"{}\">{inner}</testcase>",
-                escaped(suite),
-                escaped(&test.name)
-            );
+            cases.push_str(&case(suite, &test.name, &inner));
         }
         let mut suite = Self {
             tests: told.len() as u64,
@@ -87,20 +83,17 @@ impl Suite {
         let outcome = stage.effective();
         // A failing stage speaks for itself where its tests do not.
         if told.is_empty() || (outcome != StageOutcome::Passed && !stage.explained()) {
-            let why = escaped(&short(&stage.why(), MESSAGE));
             let mut body = told_of(verified, stage, &stage.test_name("", ""));
             body.extend(stage.head_tail.lines().map(str::to_owned));
-            let output = lines(&body.join("\n"));
             let inner = match outcome {
                 StageOutcome::Passed => String::new(),
-                StageOutcome::Failed => format!("<failure message=\"{why}\">{output}</failure>"),
-                StageOutcome::NotRun => format!("<error message=\"{why}\">{output}</error>"),
+                StageOutcome::Failed => element("failure", &stage.why(), &body.join("\n")),
+                StageOutcome::NotRun => element("error", &stage.why(), &body.join("\n")),
             };
             suite.tests += 1;
             suite.failures += u64::from(outcome == StageOutcome::Failed);
             suite.errors += u64::from(outcome == StageOutcome::NotRun);
-            let name = escaped(&stage.name);
-            let _ = writeln!(cases, "    <testcase classname=\"{name}\" name=\"stage {name}\">{inner}</testcase>");
+            cases.push_str(&case(&stage.name, &format!("stage {}", stage.name), &inner));
         }
         suite.enclosing(&stage.name, stage.millis, &cases)
     }
@@ -109,27 +102,22 @@ impl Suite {
     fn of_gate(verified: &Verified, red: bool) -> Option<Self> {
         let mut suite = Self::default();
         let mut cases = String::new();
-        let mut case = |suite: &mut Self, name: &str, tag: &str, message: &str| {
+        let mut add = |suite: &mut Self, name: &str, tag: &str, message: &str| {
             suite.tests += 1;
             suite.failures += u64::from(tag == "failure");
             suite.skipped += u64::from(tag == "skipped");
-            let (name, line) = (escaped(name), escaped(&short(message, MESSAGE)));
-            let _ = writeln!(
-                cases,
-                "    <testcase classname=\"{OWN}\" name=\"{name}\"><{tag} message=\"{line}\">{}</{tag}></testcase>",
-                lines(message)
-            );
+            cases.push_str(&case(OWN, name, &element(tag, message, message)));
         };
         let refusals = verified.judgement.iter().flat_map(|judgement| &judgement.refusals);
         for refusal in refusals.filter(|refusal| !told_by_tests(verified, refusal.cause)) {
-            case(&mut suite, refusal.cause.word(), "failure", &refusal.reason);
+            add(&mut suite, refusal.cause.word(), "failure", &refusal.reason);
         }
         if let Some(rules) = verified.changed_rules() {
             let by = format!("{} changes how it is verified; judged by {}", verified.after.asked, rules.judge());
-            case(&mut suite, "settings", "skipped", &[vec![by], rules.lines()].concat().join("\n"));
+            add(&mut suite, "settings", "skipped", &[vec![by], rules.lines()].concat().join("\n"));
         }
         if !verified.passes() && !red && suite.failures == 0 {
-            case(&mut suite, Cause::Gate.word(), "failure", &verified.headline());
+            add(&mut suite, Cause::Gate.word(), "failure", &verified.headline());
         }
         (suite.tests > 0).then(|| suite.enclosing(OWN, 0, &cases))
     }
@@ -178,7 +166,6 @@ fn failing(verified: &Verified, stage: &StageResult, test: &TestResult, shown: b
         Some(delta) if within(&delta.still_failing) => "failed before this change too (pre-existing)",
         _ => "failed",
     };
-    let message = escaped(&short(&format!("{what}; stage {}: {}", stage.name, stage.why()), MESSAGE));
     let mut body = told_of(verified, stage, name);
     if !test.said.is_empty() {
         body.push("it says:".to_owned());
@@ -191,7 +178,7 @@ fn failing(verified: &Verified, stage: &StageResult, test: &TestResult, shown: b
         body.push(format!("the output of the stage ends with its last {}:", count(last.len() as u64, "line")));
         body.extend(last.iter().map(|line| (*line).to_owned()));
     }
-    format!("<failure message=\"{message}\">{}</failure>", lines(&body.join("\n")))
+    element("failure", &format!("{what}; stage {}: {}", stage.name, stage.why()), &body.join("\n"))
 }
 
 /// How a test or stage did in stored runs, how old the result is when nothing was run, and where the output of the stage is.
@@ -204,25 +191,20 @@ fn seconds(millis: u64) -> String {
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }
 
+fn case(class: &str, name: &str, inner: &str) -> String {
+    format!("    <testcase classname=\"{}\" name=\"{}\">{inner}</testcase>\n", escaped(class), escaped(name))
+}
+
+fn element(tag: &str, message: &str, body: &str) -> String {
+    let lines: String = body.lines().map(|line| escaped(line) + "\n").collect();
+    format!("<{tag} message=\"{}\">{lines}</{tag}>", escaped(&short(message, MESSAGE)))
+}
+
 /// Text on one line for an attribute. Characters that XML 1.0 cannot hold (<https://www.w3.org/TR/xml/#charsets>) are gone
 /// with the control characters; the two non-characters that are left are replaced too.
 fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in plain(text).chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-fn lines(text: &str) -> String {
-    text.lines().map(|line| escaped(line) + "\n").collect()
+    let text = plain(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    partial_escape(&text).replace('"', "&quot;")
 }
 
 #[cfg(test)]
