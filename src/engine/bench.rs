@@ -362,7 +362,7 @@ impl Bench {
             field(tags.as_bytes());
         }
         for text in &verification.fingerprint {
-            let said = fence::answer(self, text, self.allowed_env(&verification.env)).await;
+            let said = fence::ask_machine(self, text, self.allowed_env(&verification.env)).await;
             field(&said.map_err(|why| EngineError::Broken {
                 what: format!("run the fingerprint command `{text}`: {why}"),
                 hint: "mend target.verification.fingerprint, or remove the command".to_owned(),

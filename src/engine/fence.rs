@@ -126,7 +126,7 @@ pub async fn around(bench: &Bench, cwd: &Path, home: Home, reach: &Reach) -> Res
 ///
 /// # Errors
 /// A sentence that reads on after what was asked.
-pub async fn answer(bench: &Bench, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, String> {
+pub async fn ask_machine(bench: &Bench, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, String> {
     if !bench.fenced().await?.holds() {
         let command = CommandLine::new("sh").arg("-c").arg(line).cwd(&bench.facts.toplevel).env_clear();
         let command = env.iter().fold(command, |command, (name, value)| command.env(name, value));

@@ -77,7 +77,7 @@ impl Scratch {
         settings: &Settings,
     ) -> Result<Self, EngineError> {
         let source = facts.common_dir.clone();
-        Self::with(facts, state, env, settings, async |git: Git, repo: PathBuf| {
+        Self::make_with(facts, state, env, settings, async |git: Git, repo: PathBuf| {
             let args: [&OsStr; 7] = [
                 "clone".as_ref(),
                 "--quiet".as_ref(),
@@ -100,13 +100,13 @@ impl Scratch {
     ///
     /// # Errors
     /// [`EngineError`] when it cannot be made.
-    pub async fn empty(
+    pub async fn make_empty(
         facts: &SourceFacts,
         state: &StateDir,
         env: &Environment,
         settings: &Settings,
     ) -> Result<Self, EngineError> {
-        Self::with(facts, state, env, settings, async |git: Git, repo: PathBuf| {
+        Self::make_with(facts, state, env, settings, async |git: Git, repo: PathBuf| {
             let args: [&OsStr; 6] = [
                 "init".as_ref(),
                 "--quiet".as_ref(),
@@ -120,7 +120,7 @@ impl Scratch {
         .await
     }
 
-    async fn with<F>(
+    async fn make_with<F>(
         facts: &SourceFacts,
         state: &StateDir,
         env: &Environment,
@@ -212,19 +212,19 @@ impl Scratch {
     ///
     /// # Errors
     /// [`PoolError`] when a workspace cannot be looked at.
-    pub async fn unignored(&self) -> Result<BTreeSet<OsString>, PoolError> {
-        self.in_every_slot(Pool::unignored).await
+    pub async fn list_unignored(&self) -> Result<BTreeSet<OsString>, PoolError> {
+        self.list_in_slots(Pool::unignored).await
     }
 
     /// Tracked files that are not what their commit says in the workspaces of what was verified here.
     ///
     /// # Errors
     /// [`PoolError`] when a workspace cannot be looked at.
-    pub async fn changed(&self) -> Result<BTreeSet<OsString>, PoolError> {
-        self.in_every_slot(Pool::changed).await
+    pub async fn list_changed(&self) -> Result<BTreeSet<OsString>, PoolError> {
+        self.list_in_slots(Pool::changed).await
     }
 
-    async fn in_every_slot(
+    async fn list_in_slots(
         &self,
         list: impl AsyncFn(&Pool, u32) -> Result<Vec<OsString>, PoolError>,
     ) -> Result<BTreeSet<OsString>, PoolError> {
@@ -240,7 +240,7 @@ impl Scratch {
     ///
     /// # Errors
     /// [`GitError`] when git fails.
-    pub async fn altered(
+    pub async fn commit_altered(
         &self,
         base: &Tip,
         gone: &[String],
@@ -266,7 +266,7 @@ impl Scratch {
             args.extend(chunk.iter().map(String::as_str));
             git.out(&args).await?;
         }
-        let modes = self.modes(base).await?;
+        let modes = self.list_modes(base).await?;
         // A program stays executable; a link stays as it is.
         let entries: Vec<String> = filled
             .iter()
@@ -282,7 +282,7 @@ impl Scratch {
         self.commit(tree, &[&base.commit], message).await
     }
 
-    async fn modes(&self, tip: &Tip) -> Result<BTreeMap<String, String>, GitError> {
+    async fn list_modes(&self, tip: &Tip) -> Result<BTreeMap<String, String>, GitError> {
         let bytes = self.git.bytes(&["ls-tree", "-r", "-z", "--full-tree", tip.tree.as_str()]).await?;
         let entry = |field: &[u8]| {
             let (meta, path) = std::str::from_utf8(field).ok()?.split_once('\t')?;
@@ -327,7 +327,7 @@ pub fn demands(settings: &Settings) -> Demands {
 
 /// Whether changes could be judged on a base with this snapshot: what one that changes nothing would meet.
 #[must_use]
-pub fn as_base(snapshot: &Snapshot, settings: &Settings) -> Judgement {
+pub fn judge_as_base(snapshot: &Snapshot, settings: &Settings) -> Judgement {
     let summary = snapshot.summary();
     judge(&summary, &summary, &delta(snapshot, snapshot), &demands(settings))
 }

@@ -35,7 +35,7 @@ pub fn junit(verified: &Verified) -> String {
     let _ = writeln!(
         out,
         "<testsuites name=\"mc verify {}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">",
-        escaped(verified.after.tip.commit.as_str()),
+        escape(verified.after.tip.commit.as_str()),
         sum(|s| s.tests),
         sum(|s| s.failures),
         sum(|s| s.errors),
@@ -68,11 +68,11 @@ impl Suite {
                 TestStatus::Passed => String::new(),
                 TestStatus::Failed => {
                     red += 1;
-                    failing(verified, stage, test, red <= SHOWN)
+                    describe_failure(verified, stage, test, red <= SHOWN)
                 }
                 TestStatus::Skipped => "<skipped/>".to_owned(),
             };
-            cases.push_str(&case(suite, &test.name, &inner));
+            cases.push_str(&format_case(suite, &test.name, &inner));
         }
         let mut suite = Self {
             tests: told.len() as u64,
@@ -83,17 +83,17 @@ impl Suite {
         let outcome = stage.effective();
         // A failing stage speaks for itself where its tests do not.
         if told.is_empty() || (outcome != StageOutcome::Passed && !stage.explained()) {
-            let mut body = told_of(verified, stage, &stage.test_name("", ""));
+            let mut body = describe_past(verified, stage, &stage.test_name("", ""));
             body.extend(stage.head_tail.lines().map(str::to_owned));
             let inner = match outcome {
                 StageOutcome::Passed => String::new(),
-                StageOutcome::Failed => element("failure", &stage.why(), &body.join("\n")),
-                StageOutcome::NotRun => element("error", &stage.why(), &body.join("\n")),
+                StageOutcome::Failed => format_element("failure", &stage.why(), &body.join("\n")),
+                StageOutcome::NotRun => format_element("error", &stage.why(), &body.join("\n")),
             };
             suite.tests += 1;
             suite.failures += u64::from(outcome == StageOutcome::Failed);
             suite.errors += u64::from(outcome == StageOutcome::NotRun);
-            cases.push_str(&case(&stage.name, &format!("stage {}", stage.name), &inner));
+            cases.push_str(&format_case(&stage.name, &format!("stage {}", stage.name), &inner));
         }
         suite.enclosing(&stage.name, stage.millis, &cases)
     }
@@ -106,7 +106,7 @@ impl Suite {
             suite.tests += 1;
             suite.failures += u64::from(tag == "failure");
             suite.skipped += u64::from(tag == "skipped");
-            cases.push_str(&case(OWN, name, &element(tag, message, message)));
+            cases.push_str(&format_case(OWN, name, &format_element(tag, message, message)));
         };
         let refusals = verified.judgement.iter().flat_map(|judgement| &judgement.refusals);
         for refusal in refusals.filter(|refusal| !told_by_tests(verified, refusal.cause)) {
@@ -126,7 +126,7 @@ impl Suite {
         let _ = writeln!(
             self.text,
             "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">\n{cases}  </testsuite>",
-            escaped(name),
+            escape(name),
             self.tests,
             self.failures,
             self.errors,
@@ -156,7 +156,7 @@ fn told_by_tests(verified: &Verified, cause: Cause) -> bool {
 }
 
 /// Why a test counts as failing, and where its stage said more.
-fn failing(verified: &Verified, stage: &StageResult, test: &TestResult, shown: bool) -> String {
+fn describe_failure(verified: &Verified, stage: &StageResult, test: &TestResult, shown: bool) -> String {
     let name = &stage.name_of(test);
     let within = |list: &[String]| list.contains(name);
     let what = match &verified.delta {
@@ -166,7 +166,7 @@ fn failing(verified: &Verified, stage: &StageResult, test: &TestResult, shown: b
         Some(delta) if within(&delta.still_failing) => "failed before this change too (pre-existing)",
         _ => "failed",
     };
-    let mut body = told_of(verified, stage, name);
+    let mut body = describe_past(verified, stage, name);
     if !test.said.is_empty() {
         body.push("it says:".to_owned());
         body.extend(test.said.lines().map(str::to_owned));
@@ -178,11 +178,11 @@ fn failing(verified: &Verified, stage: &StageResult, test: &TestResult, shown: b
         body.push(format!("the output of the stage ends with its last {}:", count(last.len() as u64, "line")));
         body.extend(last.iter().map(|line| (*line).to_owned()));
     }
-    element("failure", &format!("{what}; stage {}: {}", stage.name, stage.why()), &body.join("\n"))
+    format_element("failure", &format!("{what}; stage {}: {}", stage.name, stage.why()), &body.join("\n"))
 }
 
 /// How a test or stage did in stored runs, how old the result is when nothing was run, and where the output of the stage is.
-fn told_of(verified: &Verified, stage: &StageResult, name: &str) -> Vec<String> {
+fn describe_past(verified: &Verified, stage: &StageResult, name: &str) -> Vec<String> {
     let side = &verified.after;
     verified.history.get(name).map(past).into_iter().chain(side.origin()).chain(side.places(stage)).collect()
 }
@@ -191,18 +191,18 @@ fn seconds(millis: u64) -> String {
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }
 
-fn case(class: &str, name: &str, inner: &str) -> String {
-    format!("    <testcase classname=\"{}\" name=\"{}\">{inner}</testcase>\n", escaped(class), escaped(name))
+fn format_case(class: &str, name: &str, inner: &str) -> String {
+    format!("    <testcase classname=\"{}\" name=\"{}\">{inner}</testcase>\n", escape(class), escape(name))
 }
 
-fn element(tag: &str, message: &str, body: &str) -> String {
-    let lines: String = body.lines().map(|line| escaped(line) + "\n").collect();
-    format!("<{tag} message=\"{}\">{lines}</{tag}>", escaped(&short(message, MESSAGE)))
+fn format_element(tag: &str, message: &str, body: &str) -> String {
+    let lines: String = body.lines().map(|line| escape(line) + "\n").collect();
+    format!("<{tag} message=\"{}\">{lines}</{tag}>", escape(&short(message, MESSAGE)))
 }
 
 /// Text on one line for an attribute. Characters that XML 1.0 cannot hold (<https://www.w3.org/TR/xml/#charsets>) are gone
 /// with the control characters; the two non-characters that are left are replaced too.
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     let text = plain(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
     partial_escape(&text).replace('"', "&quot;")
 }

@@ -238,7 +238,7 @@ async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -
     let mut settings = settings.clone();
     settings.target.setup = None;
     settings.target.copy = Vec::new();
-    let scratch = Scratch::empty(&site.facts, &site.state, &site.env, &settings).await.map_err(|e| said(&e))?;
+    let scratch = Scratch::make_empty(&site.facts, &site.state, &site.env, &settings).await.map_err(|e| said(&e))?;
     let base = scratch.first_commit().await.map_err(|e| said(&e))?;
     let id = UnitId::new("mc-doctor").map_err(|e| said(&e))?;
     let mut unit = UnitSpec::new(id, "Make the file mc-doctor.txt");

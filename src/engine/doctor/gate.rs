@@ -2,7 +2,7 @@
 //! happens in a scratch clone; the verdict is that of the merge queue.
 
 use super::super::init::paths;
-use super::super::scratch::{Looked, Scratch, as_base, demands};
+use super::super::scratch::{Looked, Scratch, demands, judge_as_base};
 use super::super::site::Site;
 use super::chain;
 use super::outside;
@@ -73,7 +73,7 @@ async fn in_scratch(
     let base = scratch.verify(target, None, kill.clone()).await?;
     *inside = outside::score(Some(&base));
     if settings.target.setup.is_some() {
-        let left = scratch.unignored().await.map_err(|e| chain(&e))?;
+        let left = scratch.list_unignored().await.map_err(|e| chain(&e))?;
         if !left.is_empty() {
             let names = named(left.iter().map(OsString::as_os_str));
             let found = format!("setup and verification leave files that git does not ignore: {names}");
@@ -81,7 +81,7 @@ async fn in_scratch(
                         verification leaves is not";
             checks.push(Check::warning("baseline", found, help));
         }
-        let changed = scratch.changed().await.map_err(|e| chain(&e))?;
+        let changed = scratch.list_changed().await.map_err(|e| chain(&e))?;
         if !changed.is_empty() {
             let names = named(changed.iter().map(OsString::as_os_str));
             let found = format!("setup changes files that git tracks: {names}");
@@ -145,7 +145,7 @@ fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool
         checks.push(Check::warning("baseline", told, help));
     }
     let summary = &base.summary;
-    let judged = as_base(&base.snapshot, settings);
+    let judged = judge_as_base(&base.snapshot, settings);
     let counted = match summary.passed + summary.failed + summary.skipped {
         0 => "no test told apart".to_owned(),
         _ => format!("{} tests passed, {} failed, {} skipped", summary.passed, summary.failed, summary.skipped),
@@ -256,5 +256,5 @@ async fn planted(scratch: &Scratch, target: &Tip, fault: &Fault) -> Result<Tip, 
         Fault::Broken(path) => (&[], std::slice::from_ref(path)),
         Fault::AllBroken(paths) => (&[], paths),
     };
-    scratch.altered(target, gone, filled, GARBAGE, &fault.words()).await.map_err(|e| chain(&e))
+    scratch.commit_altered(target, gone, filled, GARBAGE, &fault.words()).await.map_err(|e| chain(&e))
 }

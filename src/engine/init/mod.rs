@@ -8,7 +8,7 @@ mod look;
 pub use look::paths;
 
 use super::error::EngineError;
-use super::scratch::{Scratch, as_base};
+use super::scratch::{Scratch, judge_as_base};
 use super::site::Where;
 use crate::adapters::git::Git;
 use crate::adapters::git::source::{SourceFacts, inspect};
@@ -244,7 +244,7 @@ impl Proposal {
                 kept.stages.retain(|other| other.name != stage.name);
             }
         }
-        let judged = as_base(&kept, &settings);
+        let judged = judge_as_base(&kept, &settings);
         let refusal = if judged.lands { String::new() } else { judged.evidence() };
         Ok(Baseline { looked: Some(looked.snapshot), kept, refusal })
     }
