@@ -4,8 +4,8 @@
 //! One file that git refuses, cannot read or cannot convert must not keep the others out. What is left out is named by its
 //! bytes, moved to where the attempt's other odd things are, and told: nothing of it is ever deleted.
 
-use super::collect::CollectError;
 use super::disk::remove_any;
+use super::error::CollectError;
 use super::left_out::{LeftOut, Why, named};
 use crate::adapters::git::{Git, GitError, fields};
 use std::ffi::OsStr;

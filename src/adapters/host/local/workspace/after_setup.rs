@@ -6,7 +6,6 @@
 //! collected, unless somebody changed or committed it.
 
 use super::layout::note;
-use super::pool::{Pool, PoolError};
 use crate::adapters::git::{Git, GitError, fields};
 use crate::adapters::os::nofollow::replace;
 use crate::domain::values::CommitId;
@@ -90,7 +89,7 @@ pub(super) async fn unignored(git: &Git) -> Result<Vec<OsString>, GitError> {
 }
 
 /// Tracked files of a clone that are not what its index says.
-async fn changed(git: &Git) -> Result<Vec<OsString>, GitError> {
+pub(super) async fn changed(git: &Git) -> Result<Vec<OsString>, GitError> {
     let changed = git.bytes(&["diff-files", "-z", "--name-only", "--ignore-submodules=all"]).await?;
     Ok(fields(&changed).map(|path| OsStr::from_bytes(path).to_owned()).collect())
 }
@@ -118,7 +117,7 @@ pub(super) async fn note_left(git: &Git, files: &Path) -> Result<Vec<OsString>, 
 
 /// The lines of the clone's list of ignored files for what `setup` left.
 pub(super) fn lines(files: &Path) -> Vec<u8> {
-    noted(files).iter().filter(|left| !left.tracked).flat_map(|left| super::slot::ignoring(&left.path)).collect()
+    noted(files).iter().filter(|left| !left.tracked).flat_map(|left| super::escape::ignoring(&left.path)).collect()
 }
 
 /// Adds what is noted to the clone's own list of ignored files.
@@ -182,33 +181,6 @@ pub(super) async fn put_back(
         list.push(path);
     }
     Ok((left, theirs))
-}
-
-impl Pool {
-    /// Notes what `setup` left in a slot though git does not ignore it, before anybody works there: it is no part of their work.
-    /// Its names.
-    ///
-    /// # Errors
-    /// [`PoolError::Git`].
-    pub async fn note_left_by_setup(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
-        Ok(note_left(&self.git(slot), &self.path(slot)).await?)
-    }
-
-    /// Tracked files in a slot that are not what the index says.
-    ///
-    /// # Errors
-    /// [`PoolError::Git`].
-    pub async fn changed(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
-        Ok(changed(&self.git(slot)).await?)
-    }
-
-    /// Files in a slot that are neither tracked nor ignored.
-    ///
-    /// # Errors
-    /// [`PoolError::Git`].
-    pub async fn unignored(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
-        Ok(unignored(&self.git(slot)).await?)
-    }
 }
 
 #[cfg(test)]

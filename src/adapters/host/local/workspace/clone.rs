@@ -1,8 +1,8 @@
 //! Looking at the clone that an attempt left, whose every part may have been replaced: whether it is a repository, and what is
 //! in its own store.
 
-use super::collect::CollectError;
 use super::disk::remove_any;
+use super::error::CollectError;
 use super::listing::{Listed, Listing, list, nothing_else};
 use super::quarantine::odd_places;
 use super::slot::{Tracked, tracked};

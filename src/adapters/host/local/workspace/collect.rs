@@ -8,6 +8,9 @@
 //! A clone that is no usable repository any more (its `.git` deleted, replaced by a link, broken) is moved aside and a
 //! new one is made around the files, so that they become a commit on the attempt's base.
 
+pub use super::attempt::Attempt;
+pub use super::error::CollectError;
+
 use super::after_setup;
 use super::clone::{self, foreign_alternates, local_store, own_folders, read_index, same_kind};
 use super::commit::{Rest, commit_rest};
@@ -18,8 +21,8 @@ use super::filtered;
 use super::layout::Standing;
 use super::left_out::{LeftOut, Why, left_before, named, note_left_out, set_aside, unlisted};
 use super::pin::{Pinned, pin_all};
-use super::pool::{Pool, PoolError};
-use super::quarantine::odd_places::{self, Aside};
+use super::pool::Pool;
+use super::quarantine::{Quarantine, odd_places};
 use super::scan::survey;
 use super::slot::{Shape, renew, slot_git, tracked, unblock, unhide};
 use super::submodules;
@@ -27,50 +30,11 @@ use super::untracked::note_used;
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::process::command::CommandError;
 use crate::adapters::os::machine::no_room;
-use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
+use crate::domain::values::{CommitId, Tip, UnitId};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-
-/// Whose work lies in the slot.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// Its mission.
-    pub mission: MissionId,
-    /// Its unit.
-    pub unit: UnitId,
-    /// Which start of the unit, from 1.
-    pub number: u32,
-    /// The commit the slot was prepared at.
-    pub base: CommitId,
-    /// Green now, or whatever `changed` is measured against.
-    pub green: CommitId,
-    /// A folder that outlives the slot, for things that cannot be committed.
-    pub run_dir: PathBuf,
-    /// Whether the attempt is long over: what is pinned as its head stays that, and more of it is kept beside.
-    pub late: bool,
-    /// Whether work that is plainly elsewhere than at HEAD is taken when HEAD brings nothing.
-    pub take_elsewhere: bool,
-}
-
-impl Attempt {
-    fn ref_in(&self, folder: &str) -> String {
-        format!("refs/mc/{folder}/{}/{}/{}", self.mission, self.unit, self.number)
-    }
-
-    /// The ref that pins the head of this attempt.
-    #[must_use]
-    pub fn head_ref(&self) -> String {
-        self.ref_in("attempts")
-    }
-
-    /// The ref that pins everything else it left.
-    #[must_use]
-    pub fn kept_ref(&self) -> String {
-        self.ref_in("kept")
-    }
-}
+use std::path::Path;
 
 /// What was found and pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,40 +85,6 @@ impl Collected {
     }
 }
 
-/// An attempt could not be collected; its slot must stay as it is.
-#[derive(Debug, thiserror::Error)]
-pub enum CollectError {
-    /// The slot cannot be had.
-    #[error(transparent)]
-    Pool(#[from] PoolError),
-    /// Git failed.
-    #[error(transparent)]
-    Git(#[from] GitError),
-    /// The folder of the slot does not exist: there is nothing to collect.
-    #[error("collect slot {slot}: its folder is gone")]
-    Gone {
-        /// The slot.
-        slot: u32,
-    },
-    /// Objects did not arrive in the source.
-    #[error("copy the work of slot {slot} into the source: some objects are missing there")]
-    NotCopied {
-        /// The slot.
-        slot: u32,
-    },
-    /// A file could not be used.
-    #[error("use {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// It failed again and again while everything around it works: what is in the slot is in the way.
-    #[error("collect what is in the workspace")]
-    Stuck(#[source] Box<CollectError>),
-}
-
 /// Names in a git directory that say an operation is not finished.
 const UNFINISHED: [&str; 6] =
     ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "sequencer"];
@@ -200,8 +130,8 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
                 folder.quarantine(&path).map_err(failed)?;
             }
             if folder.standing().map_err(failed)? == Standing::Emptied {
-                let aside = aside_of(pool, attempt);
-                odd_places::strays(&folder, &aside, &mut Vec::new())?;
+                let quarantine = quarantine_of(pool, attempt);
+                odd_places::strays(&folder, &quarantine, &mut Vec::new())?;
             }
             return Err(CollectError::Gone { slot });
         }
@@ -214,7 +144,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         let closed = seen.opened;
         notes.push(format!("{closed} folders were closed to their owner and were opened"));
     }
-    let aside = aside_of(pool, attempt);
+    let quarantine = quarantine_of(pool, attempt);
     let git_dir = files.join(".git");
     let git = slot_git(pool.source(), &files);
 
@@ -248,7 +178,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     let listing = usable.flatten().filter(|_| !no_repository && !cut_short);
     if no_repository {
         if fs::symlink_metadata(&git_dir).is_ok() {
-            let place = aside.take(&git_dir)?;
+            let place = quarantine.take(&git_dir)?;
             notes.push(format!("the clone was not usable; what was left of it is in {}", place.display()));
         }
         notes.push("the clone was made anew around its files".to_owned());
@@ -256,7 +186,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     }
     // Unless they were what was in the way.
     if (no_repository || cut_short) && !anew {
-        for old in aside.places() {
+        for old in quarantine.places() {
             clone::adopt_objects(&old.join("objects"), &git_dir.join("objects")).map_err(failed)?;
         }
     }
@@ -287,17 +217,17 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     if hidden > 0 {
         notes.push(format!("{hidden} files were hidden from git and are looked at again"));
     }
-    let mut others = odd_places::linked_worktrees(&git, &files, &shape.identity, &aside, &mut notes).await?;
-    odd_places::strays(&folder, &aside, &mut notes)?;
-    odd_places::unlinked(&git, &files, &attempt.base, &index.links, &aside, &mut notes).await?;
+    let mut others = odd_places::linked_worktrees(&git, &files, &shape.identity, &quarantine, &mut notes).await?;
+    odd_places::strays(&folder, &quarantine, &mut notes)?;
+    odd_places::unlinked(&git, &files, &attempt.base, &index.links, &quarantine, &mut notes).await?;
     if odd {
-        odd_places::nested(&git, &files, &attempt.base, &aside, &mut notes).await?;
+        odd_places::nested(&git, &files, &attempt.base, &quarantine, &mut notes).await?;
     }
     let mut left_out = left_before(&attempt.run_dir);
     let deep = unlisted(&git, &files, &seen.deep, Why::Refused).await?;
     if !deep.is_empty() {
         // Git would stop at them.
-        left_out = set_aside(&files, &attempt.run_dir, &aside, join(left_out, deep))?;
+        left_out = set_aside(&files, &attempt.run_dir, &quarantine, join(left_out, deep))?;
     }
     let found = listing.as_ref().and_then(|listing| listing.head.clone());
     let Rest { mut head, made_commit, half_merge, not_added } =
@@ -309,7 +239,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     let mut holds = Vec::new();
     let submodules = !index.links.is_empty() || fs::symlink_metadata(git_dir.join("modules")).is_ok();
     if submodules {
-        let found = submodules::look(pool, &git, &files, attempt, &head, &aside, &mut notes).await?;
+        let found = submodules::look(pool, &git, &files, attempt, &head, &quarantine, &mut notes).await?;
         others.extend(found.commits);
         holds.extend(found.holds);
         left_out = join(left_out, found.left_out);
@@ -342,7 +272,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     {
         others.push(std::mem::replace(&mut head, line.tip.clone()).commit);
         if submodules {
-            let found = submodules::look(pool, &git, &files, attempt, &head, &aside, &mut notes).await?;
+            let found = submodules::look(pool, &git, &files, attempt, &head, &quarantine, &mut notes).await?;
             others.extend(found.commits);
             holds.extend(found.holds);
         }
@@ -359,7 +289,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     }
     let Pinned { kept, commits, on_base } = pin_all(pool, slot, attempt, &head, tips, local.objects, listing).await?;
     if !left_out.is_empty() {
-        left_out = set_aside(&files, &attempt.run_dir, &aside, left_out)?;
+        left_out = set_aside(&files, &attempt.run_dir, &quarantine, left_out)?;
         note_left_out(&left_out, &mut notes);
     }
     let source = pool.source();
@@ -415,9 +345,9 @@ async fn surroundings_work(pool: &Pool, attempt: &Attempt) -> bool {
 }
 
 /// Where things of an attempt go that cannot stay and must not be deleted.
-fn aside_of(pool: &Pool, attempt: &Attempt) -> Aside {
+fn quarantine_of(pool: &Pool, attempt: &Attempt) -> Quarantine {
     let name = format!("{}-{}-{}", attempt.mission, attempt.unit, attempt.number);
-    Aside { folder: attempt.run_dir.join("aside"), nearby: pool.root().join(format!("aside-{name}")) }
+    Quarantine { folder: attempt.run_dir.join("aside"), nearby: pool.root().join(format!("aside-{name}")) }
 }
 
 /// Takes over what git-lfs keeps in the clone, before anything that needs it is pinned.

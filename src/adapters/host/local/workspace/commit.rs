@@ -1,7 +1,8 @@
 //! Committing what an attempt left uncommitted in its clone.
 
 use super::add::{Added, add_everything};
-use super::collect::{Attempt, CollectError};
+use super::attempt::Attempt;
+use super::error::CollectError;
 use super::left_out::LeftOut;
 use super::slot::differences;
 use crate::adapters::git::merge::signed_by;

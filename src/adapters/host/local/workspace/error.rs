@@ -76,3 +76,37 @@ pub enum PoolError {
 pub(super) fn io_error(path: &Path, source: io::Error) -> PoolError {
     PoolError::Io { path: path.to_owned(), source }
 }
+
+/// An attempt could not be collected; its slot must stay as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The slot cannot be had.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The folder of the slot does not exist: there is nothing to collect.
+    #[error("collect slot {slot}: its folder is gone")]
+    Gone {
+        /// The slot.
+        slot: u32,
+    },
+    /// Objects did not arrive in the source.
+    #[error("copy the work of slot {slot} into the source: some objects are missing there")]
+    NotCopied {
+        /// The slot.
+        slot: u32,
+    },
+    /// A file could not be used.
+    #[error("use {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It failed again and again while everything around it works: what is in the slot is in the way.
+    #[error("collect what is in the workspace")]
+    Stuck(#[source] Box<CollectError>),
+}

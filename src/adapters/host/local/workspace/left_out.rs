@@ -1,8 +1,8 @@
 //! What of an attempt is no part of its commit though git does not ignore it: known by its bytes, moved away from the workspace
 //! and told. Nothing of it is ever deleted.
 
-use super::collect::CollectError;
-use super::quarantine::odd_places::{Aside, within};
+use super::error::CollectError;
+use super::quarantine::{Quarantine, within};
 use crate::adapters::git::{Git, fields};
 use crate::adapters::os::nofollow::replace;
 use std::ffi::{OsStr, OsString};
@@ -114,7 +114,7 @@ pub(crate) fn left_before(run_dir: &Path) -> Vec<LeftOut> {
 pub(crate) fn set_aside(
     files: &Path,
     run_dir: &Path,
-    aside: &Aside,
+    quarantine: &Quarantine,
     mut left_out: Vec<LeftOut>,
 ) -> Result<Vec<LeftOut>, CollectError> {
     let place = list(run_dir);
@@ -131,9 +131,9 @@ pub(crate) fn set_aside(
         let path = files.join(&left.path);
         if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             // Moved before a crash: somewhere in that folder.
-            left.place = Some(aside.folder.clone());
+            left.place = Some(quarantine.folder.clone());
         } else if within(files, &path) {
-            left.place = aside.take(&path).ok();
+            left.place = quarantine.take(&path).ok();
             if left.why == Why::Inside && left.place.is_some() {
                 // Without a folder git takes the submodule for deleted.
                 fs::create_dir(&path).map_err(failed)?;
@@ -176,20 +176,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (files, run) = (dir.path().join("work"), dir.path().join("run"));
         fs::create_dir_all(files.join("d")).unwrap();
-        let aside = Aside { folder: run.join("aside"), nearby: dir.path().join("near") };
+        let quarantine = Quarantine { folder: run.join("aside"), nearby: dir.path().join("near") };
         for name in [&b"git~1"[..], b"d/\xff\n"] {
             fs::write(files.join(OsStr::from_bytes(name)), name).unwrap();
         }
         let left = vec![LeftOut::new(b"git~1", Why::Refused), LeftOut::new(b"d/\xff\n", Why::Unread)];
         let files = files.canonicalize().unwrap();
-        let moved = set_aside(&files, &run, &aside, left.clone()).unwrap();
+        let moved = set_aside(&files, &run, &quarantine, left.clone()).unwrap();
         assert_eq!(left_before(&run), left);
         for (moved, left) in moved.iter().zip(&left) {
             assert_eq!(fs::read(moved.place.as_ref().unwrap()).unwrap(), left.path.as_bytes());
             assert!(!files.join(&left.path).exists());
         }
         // Again, as after a crash.
-        assert!(set_aside(&files, &run, &aside, left).unwrap().iter().all(|left| left.place.is_some()));
+        assert!(set_aside(&files, &run, &quarantine, left).unwrap().iter().all(|left| left.place.is_some()));
         assert_eq!(named(["a", "b", "c", "d", "e", "f", "g"].iter().map(OsStr::new)), "a, b, c, d, e, 2 more");
     }
 }

@@ -261,7 +261,7 @@ fn config(settings: &Settings) -> Vec<u8> {
     let mut text = b"[filter \"lfs\"]\n".to_vec();
     let mut line = |name: &str, value: &[u8]| {
         text.extend_from_slice(format!("\t{name} = ").as_bytes());
-        text.extend(super::slot::quoted(value));
+        text.extend(super::escape::quoted(value));
         text.push(b'\n');
     };
     for name in ["clean", "smudge", "process"] {
@@ -273,7 +273,7 @@ fn config(settings: &Settings) -> Vec<u8> {
     text.extend_from_slice(b"[lfs]\n");
     let mut line = |name: &str, value: &[u8]| {
         text.extend_from_slice(format!("\t{name} = ").as_bytes());
-        text.extend(super::slot::quoted(value));
+        text.extend(super::escape::quoted(value));
         text.push(b'\n');
     };
     line("storage", b"lfs");

@@ -21,12 +21,14 @@ pub mod tags;
 
 mod add;
 mod after_setup;
+mod attempt;
 mod checkout;
 mod clone;
 mod commit;
 mod contents;
 mod conversion;
 mod error;
+mod escape;
 pub(crate) mod filtered;
 mod ground;
 mod index_file;

@@ -1,5 +1,6 @@
-//! What is noted beside a slot of verifications: how far the last run there came, and what `setup` made.
+//! What is noted beside a slot: how far the last run of a verification there came, and what `setup` made or left.
 
+use super::after_setup;
 use super::disk::remove_any;
 use super::error::io_error;
 use super::leftovers::{Keeping, Kept, Made, Ran, drop_others, forget_ran, names, others, read_ran, write_ran};
@@ -7,6 +8,7 @@ use super::pool::{Pool, PoolError};
 use super::slot::differences;
 use crate::adapters::os::nofollow;
 use crate::domain::plan::globs::Globs;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 impl Pool {
@@ -94,5 +96,30 @@ impl Pool {
             remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
         }
         Ok((fresh, cleared.stays))
+    }
+
+    /// Notes what `setup` left in a slot though git does not ignore it, before anybody works there: it is no part of their work.
+    /// Its names.
+    ///
+    /// # Errors
+    /// [`PoolError::Git`].
+    pub async fn note_left_by_setup(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(after_setup::note_left(&self.git(slot), &self.path(slot)).await?)
+    }
+
+    /// Tracked files in a slot that are not what the index says.
+    ///
+    /// # Errors
+    /// [`PoolError::Git`].
+    pub async fn changed(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(after_setup::changed(&self.git(slot)).await?)
+    }
+
+    /// Files in a slot that are neither tracked nor ignored.
+    ///
+    /// # Errors
+    /// [`PoolError::Git`].
+    pub async fn unignored(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(after_setup::unignored(&self.git(slot)).await?)
     }
 }

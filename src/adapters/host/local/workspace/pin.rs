@@ -1,6 +1,7 @@
 //! Pinning: the objects of a slot are copied into the source and named by refs there, before anything is released.
 
-use super::collect::{Attempt, CollectError};
+use super::attempt::Attempt;
+use super::error::CollectError;
 use super::listing::{Listed, Listing, list};
 use super::pool::Pool;
 use super::quarantine::odd_places::whole;

@@ -14,7 +14,6 @@ use super::layout::{SlotFolder, Standing, slot_of};
 use super::leftovers::{Keeping, Kept, Made, Prepared};
 use super::lfs::{self, LargeFiles};
 use super::slot::{Ignored, Shape, narrow, slot_git};
-use super::space::Measured;
 use super::tags::Tags;
 use crate::adapters::git::config_files::IDENTITY;
 use crate::adapters::git::filter::Filtered;
@@ -32,7 +31,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A look at the disk space of all slots.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measured {
+    pub(super) bytes: u64,
+    pub(super) at: Instant,
+    pub(super) took: Duration,
+}
 
 /// The setting that names a list of ignored files; a clone does not have that of its source.
 const IGNORES: &str = "core.excludesfile";

@@ -8,6 +8,7 @@
 use super::after_setup;
 use super::contents;
 use super::disk::{open_up, remove_any, remove_where};
+use super::escape::{ignoring, quoted};
 use super::index_file::entries;
 use super::layout::note;
 use super::lfs::LargeFiles;
@@ -358,45 +359,9 @@ pub(crate) async fn unblock(git: &Git, files: &Path) -> Result<(), GitError> {
     Ok(())
 }
 
-/// The line of an ignore file that means exactly this path.
-pub(super) fn ignoring(path: &[u8]) -> Vec<u8> {
-    let mut line = vec![b'/'];
-    let mut rest = path;
-    while let Some(inner) = rest.strip_prefix(b"./").or_else(|| rest.strip_prefix(b"/")) {
-        rest = inner;
-    }
-    for byte in rest {
-        if matches!(byte, b'\\' | b'*' | b'?' | b'[' | b' ') {
-            line.push(b'\\');
-        }
-        line.push(*byte);
-    }
-    line.push(b'\n');
-    line
-}
-
-/// A value of a git configuration file.
-pub(super) fn quoted(value: &[u8]) -> Vec<u8> {
-    let mut text = vec![b'"'];
-    for byte in value {
-        match byte {
-            b'"' | b'\\' => text.extend([b'\\', *byte]),
-            b'\n' => text.extend(*b"\\n"),
-            _ => text.push(*byte),
-        }
-    }
-    text.push(b'"');
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn configuration_values_are_quoted() {
-        assert_eq!(quoted(b"a \"b\\\nc # d"), b"\"a \\\"b\\\\\\nc # d\"");
-    }
 
     #[test]
     fn a_commit_with_another_tree_is_the_same_otherwise_and_unsigned() {
@@ -408,10 +373,5 @@ mod tests {
             tree.as_str()
         );
         assert_eq!(String::from_utf8_lossy(&with_tree(commit, &tree)), wanted);
-    }
-
-    #[test]
-    fn ignored_paths_are_literal() {
-        assert_eq!(ignoring(b"./a/*b ?"), b"/a/\\*b\\ \\?\n");
     }
 }

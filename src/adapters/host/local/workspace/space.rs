@@ -1,7 +1,7 @@
 //! Which slots there are and how much room they take, and giving it back.
 
 use super::layout::layers_folder;
-use super::pool::{Pool, PoolError};
+use super::pool::{Measured, Pool, PoolError};
 use super::quarantine::quarantined;
 use crate::adapters::os::files;
 use std::path::PathBuf;
@@ -21,14 +21,6 @@ pub struct SlotInfo {
     pub dirty: Option<String>,
     /// Whether somebody holds its lock.
     pub in_use: bool,
-}
-
-/// A look at the disk space of all slots.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Measured {
-    bytes: u64,
-    at: Instant,
-    took: Duration,
 }
 
 /// How many times as long as a measurement took its answer is good: looking through every file of every slot never takes

@@ -5,13 +5,15 @@
 //! the submodule, or from a repository on this machine that `.gitmodules` names. What a remote repository has is not asked.
 
 use super::add::{Added, add_everything};
+use super::attempt::Attempt;
 use super::clone::{foreign_alternates, own_folders, same_kind};
-use super::collect::{Attempt, CollectError};
+use super::error::CollectError;
+use super::escape::quoted;
 use super::left_out::LeftOut;
 use super::pin::fetch;
 use super::pool::Pool;
-use super::quarantine::odd_places::Aside;
-use super::slot::{quoted, slot_git};
+use super::quarantine::Quarantine;
+use super::slot::slot_git;
 use crate::adapters::git::file_attributes::Entry;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place, fields};
@@ -65,7 +67,7 @@ pub(crate) async fn look(
     files: &Path,
     attempt: &Attempt,
     head: &Tip,
-    aside: &Aside,
+    quarantine: &Quarantine,
     notes: &mut Vec<String>,
 ) -> Result<Found, CollectError> {
     let before = git.entries_of(attempt.base.as_str()).await?;
@@ -89,7 +91,7 @@ pub(crate) async fn look(
         }
     }
     for git_dir in &inner {
-        search.work_in(git_dir, &moved, aside, &mut found, notes).await?;
+        search.work_in(git_dir, &moved, quarantine, &mut found, notes).await?;
     }
     for entry in &moved {
         search.moved(entry, &inner, &mut found).await?;
@@ -105,7 +107,7 @@ impl Search<'_> {
         &self,
         git_dir: &Path,
         moved: &[&Entry],
-        aside: &Aside,
+        quarantine: &Quarantine,
         found: &mut Found,
         notes: &mut Vec<String>,
     ) -> Result<(), CollectError> {
@@ -155,7 +157,7 @@ impl Search<'_> {
             }
             Ok(None) | Err(_) => {}
         }
-        let place = aside.take(git_dir)?;
+        let place = quarantine.take(git_dir)?;
         notes.push(format!("the repository of the submodule {shown} could not be read; it is in {}", place.display()));
         found.holds.push(format!("it left a submodule {shown} that could not be read; it is in {}", place.display()));
         Ok(())

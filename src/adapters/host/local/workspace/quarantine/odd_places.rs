@@ -1,65 +1,22 @@
 //! What agents leave in odd places: repositories inside the workspace, linked worktrees, files git was told not to see,
 //! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
 
+use super::{Quarantine, within};
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::adapters::host::local::workspace::add::{Added, add_everything};
-use crate::adapters::host::local::workspace::collect::CollectError;
 use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::host::local::workspace::elsewhere::WORKTREES;
+use crate::adapters::host::local::workspace::error::CollectError;
 use crate::adapters::host::local::workspace::layout::{SlotFolder, slot_of};
 use crate::adapters::host::local::workspace::left_out::{LeftOut, Why, note_left_out};
 use crate::adapters::host::local::workspace::slot::{differences, inner_git_dirs};
-use crate::adapters::os::nofollow::{self, make_folder};
 use crate::domain::values::CommitId;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// Where things go that cannot stay and must not be deleted.
-#[derive(Debug)]
-pub(crate) struct Aside {
-    /// The wanted folder, in the run directory.
-    pub(crate) folder: PathBuf,
-    /// A folder beside the slot, for when the run directory is on another disk.
-    pub(crate) nearby: PathBuf,
-}
-
-impl Aside {
-    /// Moves `path` away and returns its new place.
-    pub(crate) fn take(&self, path: &Path) -> Result<PathBuf, CollectError> {
-        let failed = |source| CollectError::Io { path: path.to_owned(), source };
-        for folder in [&self.folder, &self.nearby] {
-            let above = folder.parent().unwrap_or(Path::new("/"));
-            // The attempt could have put a link there; then the other place has to do.
-            let made = fs::create_dir_all(above).and_then(|()| make_folder(above, folder));
-            if let (Err(error), false) = (&made, *folder == self.folder) {
-                return Err(failed(io::Error::new(error.kind(), error.to_string())));
-            }
-            if made.is_err() {
-                continue;
-            }
-            let free = (0..).map(|n| folder.join(n.to_string())).find(|p| fs::symlink_metadata(p).is_err());
-            let Some(target) = free else { continue };
-            match fs::rename(path, &target) {
-                Ok(()) => return Ok(target),
-                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        Err(failed(io::ErrorKind::CrossesDevices.into()))
-    }
-
-    /// Folders that were moved away, by this engine or by one before it.
-    pub(crate) fn places(&self) -> Vec<PathBuf> {
-        let folders = [&self.folder, &self.nearby].into_iter().filter(|folder| nofollow::folder(folder).is_ok());
-        let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
-        entries.map(|entry| entry.path()).filter(|place| nofollow::folder(place).is_ok()).collect()
-    }
-}
 
 /// Moves the git directories of repositories inside the workspace aside, so that their files can be committed as files.
 /// Submodules that `base` has, or that `.gitmodules` names, stay.
@@ -67,7 +24,7 @@ pub(crate) async fn nested(
     git: &Git,
     files: &Path,
     base: &CommitId,
-    aside: &Aside,
+    quarantine: &Quarantine,
     notes: &mut Vec<String>,
 ) -> Result<(), CollectError> {
     let listed = git.run(&["config", "-z", "--file", ".gitmodules", "--get-regexp", r"\.path$"]).await?;
@@ -81,7 +38,7 @@ pub(crate) async fn nested(
         let staged = git.bytes(&["diff-index", "--cached", "--raw", "-z", "--no-renames", base.as_str(), "--"]).await?;
         found.extend(new_gitlinks(&staged).filter(|path| !named.contains(path)).map(|path| (path.to_owned(), true)));
         for inner in inner_git_dirs(git, files).await? {
-            let place = aside.take(&inner)?;
+            let place = quarantine.take(&inner)?;
             notes.push(format!("{} was in the way of git; it is in {}", inner.display(), place.display()));
         }
         let mut moved = false;
@@ -94,7 +51,7 @@ pub(crate) async fn nested(
                 let name = OsStr::from_bytes(&path);
                 git.bytes(&[OsStr::new("update-index"), OsStr::new("--force-remove"), OsStr::new("--"), name]).await?;
             }
-            let place = aside.take(&inner)?;
+            let place = quarantine.take(&inner)?;
             let name = String::from_utf8_lossy(&path);
             notes.push(format!(
                 "{name} was a repository of its own: its files are in the commit, its history in {}",
@@ -115,7 +72,7 @@ pub(crate) async fn unlinked(
     files: &Path,
     base: &CommitId,
     links: &[Vec<u8>],
-    aside: &Aside,
+    quarantine: &Quarantine,
     notes: &mut Vec<String>,
 ) -> Result<(), CollectError> {
     for path in links {
@@ -127,7 +84,7 @@ pub(crate) async fn unlinked(
         }
         let known = git.entry(base.as_str(), &shown).await?.is_some_and(|(mode, _)| mode == "160000");
         if known {
-            let place = aside.take(&folder)?;
+            let place = quarantine.take(&folder)?;
             // Without a folder git takes the submodule for deleted.
             fs::create_dir(&folder).map_err(|source| CollectError::Io { path: folder, source })?;
             notes.push(format!(
@@ -140,11 +97,6 @@ pub(crate) async fn unlinked(
         notes.push(format!("{shown} was committed as a repository and is none: its files are in the commit"));
     }
     Ok(())
-}
-
-/// Whether the folder of `path` really is in the workspace, not behind a link to somewhere else.
-pub(crate) fn within(files: &Path, path: &Path) -> bool {
-    path.parent().and_then(|dir| dir.canonicalize().ok()).is_some_and(|dir| dir.starts_with(files))
 }
 
 /// Paths that are repositories in the index but not in the compared tree, from `diff-index --raw -z`.
@@ -168,7 +120,11 @@ pub(crate) async fn dirty_submodules(git: &Git, links: &[Vec<u8>]) -> Result<Vec
 
 /// Moves aside what was made in the folder of the slot beside the clone: it is no part of the work, and the slot's next user
 /// shall not find it.
-pub(crate) fn strays(folder: &SlotFolder, aside: &Aside, notes: &mut Vec<String>) -> Result<(), CollectError> {
+pub(crate) fn strays(
+    folder: &SlotFolder,
+    quarantine: &Quarantine,
+    notes: &mut Vec<String>,
+) -> Result<(), CollectError> {
     let failed = |source| CollectError::Io { path: folder.parent().to_owned(), source };
     let found = folder.strays().map_err(failed)?;
     if !found.is_empty() {
@@ -176,7 +132,7 @@ pub(crate) fn strays(folder: &SlotFolder, aside: &Aside, notes: &mut Vec<String>
         remove_any(&folder.note("setup")).map_err(failed)?;
     }
     for path in found {
-        let place = aside.take(&path)?;
+        let place = quarantine.take(&path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         notes.push(format!("{name}, made beside the workspace, is no part of the work; it is in {}", place.display()));
     }
@@ -189,7 +145,7 @@ pub(crate) async fn linked_worktrees(
     git: &Git,
     files: &Path,
     identity: &(String, String),
-    aside: &Aside,
+    quarantine: &Quarantine,
     notes: &mut Vec<String>,
 ) -> Result<Vec<CommitId>, CollectError> {
     let mut kept = Vec::new();
@@ -219,7 +175,7 @@ pub(crate) async fn linked_worktrees(
         let ours = |real: PathBuf| real.starts_with(slot_of(files)) && !files.starts_with(&real);
         if tree_files.canonicalize().is_ok_and(ours) {
             let shown = tree_files.to_owned();
-            let place = aside.take(tree_files)?;
+            let place = quarantine.take(tree_files)?;
             notes.push(format!(
                 "{} was a linked worktree: its commits are kept, its files are in {}",
                 shown.display(),

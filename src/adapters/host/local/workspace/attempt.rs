@@ -1,0 +1,44 @@
+//! Whose work is collected, and where it is pinned.
+
+use crate::domain::values::{CommitId, MissionId, UnitId};
+use std::path::PathBuf;
+
+/// Whose work lies in the slot.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Its mission.
+    pub mission: MissionId,
+    /// Its unit.
+    pub unit: UnitId,
+    /// Which start of the unit, from 1.
+    pub number: u32,
+    /// The commit the slot was prepared at.
+    pub base: CommitId,
+    /// Green now, or whatever `changed` is measured against.
+    pub green: CommitId,
+    /// A folder that outlives the slot, for things that cannot be committed.
+    pub run_dir: PathBuf,
+    /// Whether the attempt is long over: what is pinned as its head stays that, and more of it is kept beside.
+    pub late: bool,
+    /// Whether work that is plainly elsewhere than at HEAD is taken when HEAD brings nothing.
+    pub take_elsewhere: bool,
+}
+
+impl Attempt {
+    /// Its ref in this folder of ours.
+    pub(super) fn ref_in(&self, folder: &str) -> String {
+        format!("refs/mc/{folder}/{}/{}/{}", self.mission, self.unit, self.number)
+    }
+
+    /// The ref that pins the head of this attempt.
+    #[must_use]
+    pub fn head_ref(&self) -> String {
+        self.ref_in("attempts")
+    }
+
+    /// The ref that pins everything else it left.
+    #[must_use]
+    pub fn kept_ref(&self) -> String {
+        self.ref_in("kept")
+    }
+}
