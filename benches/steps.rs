@@ -51,7 +51,7 @@ impl Bed {
     }
 
     fn source(&self) -> Git {
-        Git::in_folder(&self.repo, ChildGuard::none()).staying(&self.repo.join(".git"))
+        Git::in_folder(&self.repo, ChildGuard::none()).with_batch(&self.repo.join(".git"))
     }
 
     async fn pool(&self) -> Pool {

@@ -111,7 +111,7 @@ impl Bench {
             facts: site.facts.clone(),
             state: site.state.clone(),
             env: site.env.clone(),
-            source: site.source(guard.clone()).staying(&site.facts.common_dir),
+            source: site.source(guard.clone()).with_batch(&site.facts.common_dir),
             clock: EngineClock::start(0),
             lasting: None,
             settings,

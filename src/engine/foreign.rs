@@ -5,8 +5,8 @@
 
 use super::shop::Shop;
 use crate::adapters::git::GitError;
+use crate::adapters::git::foreign_refs::RefFiles;
 use crate::adapters::git::local::LocalState;
-use crate::adapters::git::others::RefFiles;
 use crate::adapters::git::refs::RefName;
 use crate::adapters::host::local::workspace::collect::Collected;
 use crate::adapters::os::files;

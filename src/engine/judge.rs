@@ -119,7 +119,7 @@ impl<'a> Case<'a> {
         let start = start(&env, place)?;
         let git = Git::in_folder(&start, ChildGuard::none());
         let Ok(facts) = inspect(&git).await else { return Ok(None) };
-        let git = Git::in_folder(&facts.toplevel, ChildGuard::none()).staying(&facts.common_dir);
+        let git = Git::in_folder(&facts.toplevel, ChildGuard::none()).with_batch(&facts.common_dir);
         let (Some(tip), Some(named)) = (git.resolve(rev).await?, git.resolve(base).await?) else { return Ok(None) };
         let fork = against(&git, &facts, (base, named.clone()), (rev, &tip)).await?.tip;
         let case = Case { git, facts, rev: (rev, tip), base: (base, named), fork };

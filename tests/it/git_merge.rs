@@ -27,7 +27,7 @@ async fn with(world: &World, source: &Git, union: &[&str]) -> MergeRepo {
 /// The same with every git it starts noted in `trace` of the world.
 async fn traced(world: &World) -> MergeRepo {
     let source = world.git(&world.repo()).with_env("GIT_TRACE2", world.home().join("trace"));
-    with(world, &source.staying(&world.repo().join(".git")), &[]).await
+    with(world, &source.with_batch(&world.repo().join(".git")), &[]).await
 }
 
 /// How many gits were started with this command in `trace`, those that stay aside.
@@ -363,7 +363,7 @@ fn p8_a_merge_that_is_not_what_both_sides_made_is_not_believed() {
         std::fs::write(bin.join("git"), liar).unwrap();
         std::fs::set_permissions(bin.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        let source = world.git(&world.repo()).with_env("PATH", path).staying(&world.repo().join(".git"));
+        let source = world.git(&world.repo()).with_env("PATH", path).with_batch(&world.repo().join(".git"));
         let merge = with(&world, &source, &[]).await;
         std::fs::write(world.home().join("lie"), &truth).unwrap();
         let made = candidate(merge.integrate(&green, &head, MESSAGE, &[], None).await.unwrap());

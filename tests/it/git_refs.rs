@@ -171,11 +171,11 @@ fn p3_no_ref_moves_for_an_engine_that_lost_the_repository() {
     within_a_minute(async {
         let world = World::new().await;
         let (one, two) = (world.id("HEAD").await, world.commit("b", "2").await);
-        for staying in [false, true] {
-            let git = if staying { world.source().staying(&world.repo().join(".git")) } else { world.source() };
+        for batch in [false, true] {
+            let git = if batch { world.source().with_batch(&world.repo().join(".git")) } else { world.source() };
             let held = git.ref_value("refs/mc/owner").await.unwrap();
             assert!(claim(&git, &card(&world, "a"), held.as_ref()).await.unwrap());
-            let (x, y) = (format!("refs/mc/x{staying}"), format!("refs/mc/y{staying}"));
+            let (x, y) = (format!("refs/mc/x{batch}"), format!("refs/mc/y{batch}"));
             assert_eq!(git.cas(&x, &one, None).await.unwrap(), Cas::Moved);
             // Deleted or overwritten by somebody who is no owner, the card is put back.
             for vandal in ["git update-ref -d refs/mc/owner", "git update-ref refs/mc/owner HEAD"] {

@@ -10,10 +10,11 @@
 use super::ancestry::Ancestry;
 use super::attributes::union_lines;
 use super::bare::{self, BareDir};
+use super::batch;
+use super::batch::Process;
 use super::conflicts::{Answer, parse_conflict, read_merge};
 use super::source::SourceFacts;
-use super::staying::{self, Process};
-use super::{ATTR_SOURCE, DEADLINE, FLUSHES, Git, GitError, Place, Talker};
+use super::{ATTR_SOURCE, Coprocess, DEADLINE, FLUSHES, Git, GitError, Place};
 use crate::adapters::os::clock::EngineClock;
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
@@ -192,8 +193,8 @@ impl MergeRepo {
         standing: &Standing,
         attributes: Option<&str>,
         patience: Duration,
-        start: impl FnOnce(&Git) -> Option<Talker>,
-        dialogue: impl AsyncFnOnce(&mut Talker) -> Option<T>,
+        start: impl FnOnce(&Git) -> Option<Coprocess>,
+        dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>,
     ) -> Option<T> {
         let mut place = standing.ground.lock().await;
         if !place.as_ref().is_some_and(|(ground, then)| then.as_deref() == attributes && ground.is_untouched()) {
@@ -295,7 +296,7 @@ impl MergeRepo {
 
     /// The tree of a clean merge by the process that stays.
     async fn merged(&self, green: &Tip, theirs: &CommitId, attributes: Option<&str>) -> Option<TreeId> {
-        if self.source.staying.is_none() || self.answers.get() == Some(&false) {
+        if self.source.batch.is_none() || self.answers.get() == Some(&false) {
             return None;
         }
         let start = |git: &Git| {
@@ -303,13 +304,13 @@ impl MergeRepo {
             git.writer(&args, self.version < FLUSHES)
         };
         if self.answers.get().is_none() {
-            let trial = async |talker: &mut _| staying::merge(talker, &green.commit, &green.commit).await;
+            let trial = async |coprocess: &mut _| batch::merge(coprocess, &green.commit, &green.commit).await;
             let answers = self.with_standing(&self.merger, attributes, TRIAL, start, trial).await.is_some();
             if !*self.answers.get_or_init(|| answers) {
                 return None;
             }
         }
-        let dialogue = async |talker: &mut _| staying::merge(talker, &green.commit, theirs).await;
+        let dialogue = async |coprocess: &mut _| batch::merge(coprocess, &green.commit, theirs).await;
         self.with_standing(&self.merger, attributes, DEADLINE, start, dialogue).await
     }
 
@@ -340,16 +341,16 @@ impl MergeRepo {
 
     /// The commit, when the process that stays can make it.
     async fn kept(&self, tree: &TreeId, parents: &[&CommitId], message: &str, date: Option<i64>) -> Option<CommitId> {
-        self.source.staying.as_ref()?;
+        self.source.batch.as_ref()?;
         let now = jiff::Zoned::now();
         let offset = now.strftime("%z").to_string();
         let seconds = self.seconds().unwrap_or(now.timestamp().as_second());
         let date = date.map_or((seconds, offset.as_str()), |seconds| (seconds, "+0000"));
-        let text = staying::commit_text(tree, parents, message, &self.identity, date)?;
+        let text = batch::commit_text(tree, parents, message, &self.identity, date)?;
         let args = ["hash-object", "-t", "commit", "-w", "--no-filters", "--stdin-paths"];
         let start = |git: &Git| git.writer(&args, false);
         let draft = bare::draft(&self.state_dir, text.as_bytes()).ok()?;
-        let dialogue = async |talker: &mut _| staying::keep(talker, draft.path()).await;
+        let dialogue = async |coprocess: &mut _| batch::keep(coprocess, draft.path()).await;
         let kept = self.with_standing(&self.keeper, None, DEADLINE, start, dialogue).await?;
         // The file may have been another one when git read it.
         let same = self.source.content(kept.as_str(), "commit").await.is_some_and(|kept| kept == text.as_bytes());

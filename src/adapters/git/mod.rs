@@ -9,18 +9,19 @@
 mod ancestry;
 mod attributes;
 mod bare;
+mod batch;
 pub(crate) mod config_files;
 mod conflicts;
 mod error;
 pub(crate) mod file_attributes;
 pub mod filter;
 mod filter_many;
+pub mod first_parent;
+pub mod foreign_refs;
 pub mod green;
-pub mod line;
 mod links;
 pub mod local;
 pub mod merge;
-pub mod others;
 pub mod owner;
 mod reader;
 mod reflog;
@@ -30,17 +31,16 @@ pub mod show;
 mod sides;
 pub mod source;
 pub mod special;
-mod staying;
 mod trees;
 
-use crate::adapters::host::local::process::command::{ChildGuard, CommandLine, Output, Talker};
+use crate::adapters::host::local::process::command::{ChildGuard, CommandLine, Coprocess, Output};
 use crate::adapters::os::machine::no_room;
 use crate::domain::values::{CommitId, TreeId};
+use batch::Batch;
 pub use error::GitError;
 use owner::OwnerMark;
 use reader::Answer;
 use settings::{SETTINGS, VARIABLES};
-use staying::Staying;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -88,7 +88,7 @@ pub struct Git {
     env: Vec<(OsString, OsString)>,
     settings: Vec<String>,
     options: Vec<String>,
-    staying: Option<Staying>,
+    batch: Option<Batch>,
     owner: OwnerMark,
 }
 
@@ -110,7 +110,7 @@ impl Git {
             env: Vec::new(),
             settings: Vec::new(),
             options: Vec::new(),
-            staying: None,
+            batch: None,
             owner: OwnerMark::default(),
         }
     }
@@ -124,15 +124,15 @@ impl Git {
     /// The same way of calling git on another repository.
     #[must_use]
     pub fn at(&self, place: Place) -> Self {
-        Self { place, staying: None, owner: OwnerMark::default(), ..self.clone() }
+        Self { place, batch: None, owner: OwnerMark::default(), ..self.clone() }
     }
 
     /// With processes that stay: one that answers what names and refs stand for, one that moves refs. For a repository that
     /// is asked often and whose settings are nobody's work; clones share them. `common_dir` is its git directory, the one that
     /// all work trees share.
     #[must_use]
-    pub fn staying(mut self, common_dir: &Path) -> Self {
-        self.staying = Some(Staying::of(common_dir));
+    pub fn with_batch(mut self, common_dir: &Path) -> Self {
+        self.batch = Some(Batch::of(common_dir));
         self
     }
 
@@ -151,38 +151,38 @@ impl Git {
 
     /// What `name` stands for, from the process that stays; `None`: there is none, or it does not know.
     async fn told(&self, name: &str) -> Option<Answer> {
-        self.staying.as_ref()?.reader.ask(|| self.reader(), async |talker| reader::ask(talker, name).await).await
+        self.batch.as_ref()?.reader.ask(|| self.reader(), async |coprocess| reader::ask(coprocess, name).await).await
     }
 
     /// What the ref of exactly this name holds, from the process that stays; `None`: there is none, or it does not know.
     async fn told_exactly(&self, refname: &str) -> Option<Answer> {
-        let dialogue = async |talker: &mut _| reader::exact(talker, refname).await;
-        self.staying.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
+        let dialogue = async |coprocess: &mut _| reader::exact(coprocess, refname).await;
+        self.batch.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
     }
 
     /// Whether the process that stays finds every one of these objects; no also when it could not be asked.
     pub async fn holds(&self, ids: &HashSet<String>) -> bool {
-        let Some(staying) = &self.staying else { return false };
-        let dialogue = async |talker: &mut _| reader::all_there(talker, ids).await;
-        staying.reader.ask(|| self.reader(), dialogue).await == Some(true)
+        let Some(batch) = &self.batch else { return false };
+        let dialogue = async |coprocess: &mut _| reader::all_there(coprocess, ids).await;
+        batch.reader.ask(|| self.reader(), dialogue).await == Some(true)
     }
 
-    fn reader(&self) -> Option<Talker> {
-        self.command(&["cat-file", "--batch-command"]).talk(None).ok()
+    fn reader(&self) -> Option<Coprocess> {
+        self.command(&["cat-file", "--batch-command"]).start_coprocess(None).ok()
     }
 
     /// Starts a process that stays and writes: it holds the lock like every other git that does. `unbuffered` for a command
     /// that would keep its answers to itself; where there is no `stdbuf`, it will.
-    fn writer<S: AsRef<OsStr>>(&self, args: &[S], unbuffered: bool) -> Option<Talker> {
+    fn writer<S: AsRef<OsStr>>(&self, args: &[S], unbuffered: bool) -> Option<Coprocess> {
         let command = self.command(args);
         let command = if unbuffered { command.under(&["stdbuf", "-o0"]) } else { command };
-        command.talk(Some(&self.guard)).ok()
+        command.start_coprocess(Some(&self.guard)).ok()
     }
 
     /// Sets a variable for every call, `GIT_*` included.
     #[must_use]
     pub fn with_env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.staying = None;
+        self.batch = None;
         self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
@@ -190,7 +190,7 @@ impl Git {
     /// Sets a configuration value (`key=value`) for every call.
     #[must_use]
     pub fn with_setting(mut self, setting: &str) -> Self {
-        self.staying = None;
+        self.batch = None;
         self.settings.push(setting.to_owned());
         self
     }
@@ -198,7 +198,7 @@ impl Git {
     /// Adds an option of git itself (before the subcommand).
     #[must_use]
     pub fn with_option(mut self, option: &str) -> Self {
-        self.staying = None;
+        self.batch = None;
         self.options.push(option.to_owned());
         self
     }

@@ -3,7 +3,7 @@
 //! Promises: it only reads, so it does without the engine's lock; an answer is never older than the question (git looks at
 //! refs and objects each time it is asked).
 
-use crate::adapters::host::local::process::command::Talker;
+use crate::adapters::host::local::process::command::Coprocess;
 use std::collections::HashSet;
 
 /// Largest tree that is read whole.
@@ -19,8 +19,8 @@ pub(super) enum Answer {
 }
 
 /// Asks what `name` (a revision in one line) stands for.
-pub(super) async fn ask(talker: &mut Talker, name: &str) -> Option<Answer> {
-    talk(talker, name, None).await.map(|(answer, _)| answer)
+pub(super) async fn ask(coprocess: &mut Coprocess, name: &str) -> Option<Answer> {
+    talk(coprocess, name, None).await.map(|(answer, _)| answer)
 }
 
 /// Whether it is the whole name of a ref, and no revision made from one.
@@ -34,21 +34,21 @@ pub(super) fn is_whole(name: &str) -> bool {
 /// Git looks for a name in several places (gitrevisions(7)), the first of which is the name itself; so what is missing is
 /// missing, and what was found is the ref itself when there is nothing at the others. (A name that reads like the output of
 /// `git describe` is found everywhere.)
-pub(super) async fn exact(talker: &mut Talker, refname: &str) -> Option<Option<Answer>> {
+pub(super) async fn exact(coprocess: &mut Coprocess, refname: &str) -> Option<Option<Answer>> {
     if !is_whole(refname) {
         return Some(None);
     }
-    let found = ask(talker, refname).await?;
+    let found = ask(coprocess, refname).await?;
     if found == Answer::Missing {
         return Some(Some(found));
     }
     let others = ["refs", "refs/tags", "refs/heads", "refs/remotes"].map(|place| format!("{place}/{refname}"));
     let others = [others.as_slice(), &[format!("refs/remotes/{refname}/HEAD")]].concat();
     let questions: String = others.iter().map(|name| format!("info {name}\n")).collect();
-    talker.say(&questions).await.ok()?;
+    coprocess.say(&questions).await.ok()?;
     let mut alone = true;
     for name in &others {
-        alone &= read(name, &talker.line().await.ok()?)? == Answer::Missing;
+        alone &= read(name, &coprocess.line().await.ok()?)? == Answer::Missing;
     }
     Some(alone.then_some(found))
 }
@@ -58,14 +58,14 @@ pub(super) async fn exact(talker: &mut Talker, refname: &str) -> Option<Option<A
 const AT_ONCE: usize = 40;
 
 /// Whether every one of these ids (in hexadecimal digits) is that of an object.
-pub(super) async fn all_there(talker: &mut Talker, ids: &HashSet<String>) -> Option<bool> {
+pub(super) async fn all_there(coprocess: &mut Coprocess, ids: &HashSet<String>) -> Option<bool> {
     let ids: Vec<&String> = ids.iter().collect();
     for chunk in ids.chunks(AT_ONCE) {
         let questions: String = chunk.iter().map(|id| format!("info {id}\n")).collect();
-        talker.say(&questions).await.ok()?;
+        coprocess.say(&questions).await.ok()?;
         let mut all = true;
         for id in chunk {
-            all &= read(id, &talker.line().await.ok()?)? == Answer::Object((*id).clone());
+            all &= read(id, &coprocess.line().await.ok()?)? == Answer::Object((*id).clone());
         }
         if !all {
             return Some(false);
@@ -76,23 +76,23 @@ pub(super) async fn all_there(talker: &mut Talker, ids: &HashSet<String>) -> Opt
 
 /// The content of the object that `name` stands for, as git keeps it; `Some(None)`: there is none, or none of this `kind`
 /// (`tree`, `commit`, `blob`). `None` also when it is larger than [`LARGEST`].
-pub(super) async fn content(talker: &mut Talker, name: &str, kind: &str) -> Option<Option<Vec<u8>>> {
-    match talk(talker, name, Some(kind)).await? {
+pub(super) async fn content(coprocess: &mut Coprocess, name: &str, kind: &str) -> Option<Option<Vec<u8>>> {
+    match talk(coprocess, name, Some(kind)).await? {
         (Answer::Object(_), content) => Some(content),
         (Answer::Missing, _) => Some(None),
     }
 }
 
-async fn talk(talker: &mut Talker, name: &str, wanted: Option<&str>) -> Option<(Answer, Option<Vec<u8>>)> {
+async fn talk(coprocess: &mut Coprocess, name: &str, wanted: Option<&str>) -> Option<(Answer, Option<Vec<u8>>)> {
     if name.contains('\n') || name.is_empty() {
         return None;
     }
     let question = format!("{} {name}\n", if wanted.is_some() { "contents" } else { "info" });
-    let line = talker.ask(&question).await.ok()?;
+    let line = coprocess.ask(&question).await.ok()?;
     let content = match length(&line).filter(|_| wanted.is_some()) {
         // Too much to read: the process is left behind with it.
         Some(length) if length > LARGEST => return None,
-        Some(length) => Some(talker.bytes(length).await.ok()?),
+        Some(length) => Some(coprocess.bytes(length).await.ok()?),
         None => None,
     };
     let kind = line.split(' ').nth(1);

@@ -2,7 +2,7 @@
 
 use super::owner::{OWNER_REF, read_card};
 use super::reader::Answer;
-use super::{Git, GitError, staying};
+use super::{Git, GitError, batch};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -107,7 +107,7 @@ impl Git {
         let old = expected.map_or(zero.as_str(), CommitId::as_str);
         let owner = self.owner_of(refname);
         for again in [true, false] {
-            let said = staying::transaction(refname, new.as_str(), old, owner.as_ref());
+            let said = batch::transaction(refname, new.as_str(), old, owner.as_ref());
             if self.asked_to_move(said.as_deref()).await {
                 return Ok(Cas::Moved);
             }
@@ -168,10 +168,11 @@ impl Git {
 
     /// Has the process that stays move a ref. No: it was not asked, or did not say that it had.
     async fn asked_to_move(&self, said: Option<&str>) -> bool {
-        let (Some(staying), Some(said)) = (&self.staying, said) else { return false };
+        let (Some(batch), Some(said)) = (&self.batch, said) else { return false };
         // It ends by itself when its input does, with what it had begun done or undone.
-        let start = || self.command(&["update-ref", "-m", "mc", "--stdin"]).finishing().talk(Some(&self.guard)).ok();
-        staying.refs.ask(start, async |talker| staying::transact(talker, said).await).await.is_some()
+        let start =
+            || self.command(&["update-ref", "-m", "mc", "--stdin"]).finishing().start_coprocess(Some(&self.guard)).ok();
+        batch.refs.ask(start, async |coprocess| batch::transact(coprocess, said).await).await.is_some()
     }
 
     /// Makes sure that `refname` holds `commit` for good.
@@ -223,7 +224,7 @@ impl Git {
     /// [`GitError`] when git fails.
     pub async fn unpin(&self, refname: &str, expected: &CommitId) -> Result<Cas, GitError> {
         let owner = self.owner_of(refname);
-        let gone = match owner.as_ref().and_then(|card| staying::removal(refname, expected.as_str(), card)) {
+        let gone = match owner.as_ref().and_then(|card| batch::removal(refname, expected.as_str(), card)) {
             Some(said) => self.told_to(&["update-ref", "-m", "mc", "--stdin"], &said).await,
             None => self.out(&["update-ref", "--no-deref", "-d", refname, expected.as_str()]).await,
         };

@@ -134,8 +134,8 @@ impl Git {
     }
 
     pub(super) async fn common_dir(&self) -> Result<PathBuf, GitError> {
-        match &self.staying {
-            Some(staying) => Ok(staying.common_dir.clone()),
+        match &self.batch {
+            Some(batch) => Ok(batch.common_dir.clone()),
             None => self.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await,
         }
     }
@@ -198,7 +198,7 @@ impl Git {
             return Ok(None);
         }
         // A ref that is named in full is that ref, whatever else git would find by the name.
-        let exact = match self.staying.is_some() && is_whole(rev) {
+        let exact = match self.batch.is_some() && is_whole(rev) {
             true => match self.ref_value(rev).await? {
                 Some(id) => Some(id),
                 None => return Ok(None),

@@ -101,7 +101,7 @@ impl Git {
 
     /// Walks the tree by what is remembered and what the process that stays says; `None`: too much to ask, or nobody to ask.
     async fn remembered(&self, root: &TreeId) -> Option<Special> {
-        let trees = self.staying.as_ref()?.trees.clone();
+        let trees = self.batch.as_ref()?.trees.clone();
         let (mut found, mut asked) = (Special::default(), 0);
         let mut open = vec![(Vec::new(), root.as_str().to_owned())];
         while let Some((prefix, id)) = open.pop() {
@@ -153,9 +153,9 @@ impl Git {
             }
             nodes.entry(folder.to_owned()).or_default().take(name, mode, id);
         }
-        if let Some(staying) = &self.staying {
+        if let Some(batch) = &self.batch {
             let nodes = nodes.into_iter().filter_map(|(path, node)| Some((ids.get(&path)?.clone(), Arc::new(node))));
-            staying.trees.keep(nodes);
+            batch.trees.keep(nodes);
         }
         Ok(found)
     }

@@ -102,8 +102,8 @@ impl Git {
 
     /// The content of an object of this kind, from the process that stays.
     pub(super) async fn content(&self, name: &str, kind: &str) -> Option<Vec<u8>> {
-        let dialogue = async |talker: &mut _| reader::content(talker, name, kind).await;
-        self.staying.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
+        let dialogue = async |coprocess: &mut _| reader::content(coprocess, name, kind).await;
+        self.batch.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
     }
 
     /// The parents of a commit, from the process that stays.

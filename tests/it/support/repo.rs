@@ -61,7 +61,7 @@ impl World {
 
     /// The product's git on the source, as missions call it.
     pub fn source(&self) -> Git {
-        self.git(&self.repo()).staying(&self.repo().join(".git"))
+        self.git(&self.repo()).with_batch(&self.repo().join(".git"))
     }
 
     /// Runs a shell script in the source, as its user would.

@@ -181,12 +181,12 @@ impl CommandLine {
         command
     }
 
-    /// Starts a command that stays and answers what it is given on its standard input. It ends when that does, at the
+    /// Starts a coprocess: a command that stays and answers what it is given on its standard input. It ends when that does, at the
     /// latest when it is dropped. One that writes is given what holds the engine's lock, and has it open as descriptor 3.
     ///
     /// # Errors
     /// The system's reason why it cannot be started.
-    pub fn talk(&self, holding: Option<&ChildGuard>) -> std::io::Result<Talker> {
+    pub fn start_coprocess(&self, holding: Option<&ChildGuard>) -> std::io::Result<Coprocess> {
         let mut command = match holding {
             // Its standard error is the one place left to hand the lock over; nothing may be written there.
             Some(_) => self.clone().under(&["/bin/sh", "-c", "exec \"$0\" \"$@\" 3>&2 2>/dev/null"]).prepared(),
@@ -196,7 +196,7 @@ impl CommandLine {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(lock);
         let mut child = command.spawn()?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(to), Some(from)) => Ok(Talker { _child: child, to, from: BufReader::new(from) }),
+            (Some(to), Some(from)) => Ok(Coprocess { _child: child, to, from: BufReader::new(from) }),
             _ => Err(std::io::ErrorKind::BrokenPipe.into()),
         }
     }
@@ -265,13 +265,13 @@ async fn drain(stream: Option<&mut (impl AsyncRead + Unpin)>, limit: usize) -> s
 
 /// A child that answers what it is given.
 #[derive(Debug)]
-pub struct Talker {
+pub struct Coprocess {
     _child: tokio::process::Child,
     to: tokio::process::ChildStdin,
     from: BufReader<tokio::process::ChildStdout>,
 }
 
-impl Talker {
+impl Coprocess {
     /// Gives it `question` (with its line end) and reads one line, without its end.
     ///
     /// # Errors

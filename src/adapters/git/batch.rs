@@ -1,14 +1,14 @@
-//! Processes of git that stay: asked again and again, they save the start of a process for each question.
+//! Persistent git processes: asked again and again, they save the start of a process for each question.
 //!
 //! Promises: an answer belongs to its question (a process that did not answer in the expected form is left behind, never
 //! asked again), and is that of a process that has seen the packs and settings of now; whatever goes wrong with one is no error, the caller then starts a git of its own, which says what is
 //! wrong. Those that write hold the engine's lock like every other git that writes, do one thing at a time, and end when the
 //! engine is gone: what they had begun is done or undone by then.
 
-use super::others::Remembered;
+use super::foreign_refs::Remembered;
 use super::owner::OWNER_REF;
 use super::special::Trees;
-use crate::adapters::host::local::process::command::Talker;
+use crate::adapters::host::local::process::command::Coprocess;
 use crate::domain::values::{CommitId, TreeId};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,53 +20,53 @@ use tokio::sync::Mutex;
 /// How long an answer may take before the process is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The processes that stay for one repository, and what does not change while they do. Clones share all of it.
+/// The persistent processes for one repository, and what does not change while they do. Clones share all of it.
 #[derive(Debug, Clone)]
-pub(super) struct Staying {
+pub(super) struct Batch {
     /// `cat-file --batch-command`.
     pub(super) reader: Process,
     /// `update-ref --stdin`.
     pub(super) refs: Process,
     /// Git directory shared by all worktrees.
     pub(super) common_dir: PathBuf,
-    /// Refs of others as they were when their files were last looked at.
-    pub(super) others: Remembered,
+    /// Foreign refs as they were when their files were last looked at.
+    pub(super) foreign_refs: Remembered,
     /// What was read of tree objects, which never change.
     pub(super) trees: Trees,
 }
 
-impl Staying {
+impl Batch {
     pub(super) fn of(common_dir: &Path) -> Self {
         let process = || Process::of(common_dir);
         Self {
             reader: process(),
             refs: process(),
             common_dir: common_dir.to_owned(),
-            others: Remembered::default(),
+            foreign_refs: Remembered::default(),
             trees: Trees::default(),
         }
     }
 }
 
-/// One process, started at the first question and anew when the ground it stands on has changed.
+/// One coprocess, started at the first question and anew when the fingerprint of the repository has changed.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
     common_dir: Arc<PathBuf>,
-    talker: Arc<Mutex<Option<(Talker, Ground)>>>,
+    coprocess: Arc<Mutex<Option<(Coprocess, RepoFingerprint)>>>,
     /// It once kept silent, and is not asked again.
     silent: Arc<AtomicBool>,
 }
 
 impl Process {
     pub(super) fn of(common_dir: &Path) -> Self {
-        Self { common_dir: Arc::new(common_dir.to_owned()), talker: Arc::default(), silent: Arc::default() }
+        Self { common_dir: Arc::new(common_dir.to_owned()), coprocess: Arc::default(), silent: Arc::default() }
     }
 
     /// Leads one dialogue. `start` starts the process when there is none; `None`: no answer was to be had.
     pub(super) async fn ask<T>(
         &self,
-        start: impl FnOnce() -> Option<Talker>,
-        dialogue: impl AsyncFnOnce(&mut Talker) -> Option<T>,
+        start: impl FnOnce() -> Option<Coprocess>,
+        dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>,
     ) -> Option<T> {
         self.ask_for(PATIENCE, start, dialogue).await
     }
@@ -75,39 +75,39 @@ impl Process {
     pub(super) async fn ask_for<T>(
         &self,
         patience: Duration,
-        start: impl FnOnce() -> Option<Talker>,
-        dialogue: impl AsyncFnOnce(&mut Talker) -> Option<T>,
+        start: impl FnOnce() -> Option<Coprocess>,
+        dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>,
     ) -> Option<T> {
         if self.silent.load(Ordering::Relaxed) {
             return None;
         }
-        let mut place = self.talker.lock().await;
-        let ground = ground(&self.common_dir);
+        let mut place = self.coprocess.lock().await;
+        let fingerprint = fingerprint(&self.common_dir);
         // Taken out while it is asked: dropped half way, it could give the answer to another question next.
-        let mut talker = match place.take() {
-            Some((talker, then)) if then == ground => talker,
+        let mut coprocess = match place.take() {
+            Some((coprocess, then)) if then == fingerprint => coprocess,
             _ => start()?,
         };
-        let Ok(answer) = tokio::time::timeout(patience, dialogue(&mut talker)).await else {
+        let Ok(answer) = tokio::time::timeout(patience, dialogue(&mut coprocess)).await else {
             self.silent.store(true, Ordering::Relaxed);
             return None;
         };
-        *place = answer.is_some().then_some((talker, ground));
+        *place = answer.is_some().then_some((coprocess, fingerprint));
         answer
     }
 
     /// Leaves the process behind; the next question starts another one.
     pub(super) async fn leave(&self) {
-        *self.talker.lock().await = None;
+        *self.coprocess.lock().await = None;
     }
 }
 
 /// What git reads once and goes on believing: how refs are kept, and which packs there are. Inode and times of each.
-type Ground = Vec<Option<(u64, i64, i64, i64, i64)>>;
+type RepoFingerprint = Vec<Option<(u64, i64, i64, i64, i64)>>;
 
 /// A process that has a pack open takes its objects for there when it is long gone (`git gc`, `git repack`), and one that
 /// knows refs as files goes on writing files after `git refs migrate`.
-fn ground(common_dir: &Path) -> Ground {
+fn fingerprint(common_dir: &Path) -> RepoFingerprint {
     let objects = common_dir.join("objects");
     let lists = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
     let borrowed = lists.lines().map(|line| objects.join(line).join("pack"));
@@ -141,27 +141,27 @@ fn sayable(refname: &str) -> bool {
 }
 
 /// Says a transaction; `Some`: git has done it.
-pub(super) async fn transact(talker: &mut Talker, transaction: &str) -> Option<()> {
-    let started = talker.ask(transaction).await.ok()?;
-    let done = talker.line().await.ok()?;
+pub(super) async fn transact(coprocess: &mut Coprocess, transaction: &str) -> Option<()> {
+    let started = coprocess.ask(transaction).await.ok()?;
+    let done = coprocess.line().await.ok()?;
     (started == "start: ok" && done == "commit: ok").then_some(())
 }
 
 /// Asks `git merge-tree --stdin` to merge two commits. The tree of a clean merge; `None` for everything else.
-pub(super) async fn merge(talker: &mut Talker, ours: &CommitId, theirs: &CommitId) -> Option<TreeId> {
-    talker.say(&format!("{ours} {theirs}\n")).await.ok()?;
-    let clean = talker.field().await.ok()? == b"1";
+pub(super) async fn merge(coprocess: &mut Coprocess, ours: &CommitId, theirs: &CommitId) -> Option<TreeId> {
+    coprocess.say(&format!("{ours} {theirs}\n")).await.ok()?;
+    let clean = coprocess.field().await.ok()? == b"1";
     if !clean {
         return None;
     }
-    let tree = TreeId::new(std::str::from_utf8(&talker.field().await.ok()?).ok()?).ok()?;
-    talker.field().await.ok()?.is_empty().then_some(tree)
+    let tree = TreeId::new(std::str::from_utf8(&coprocess.field().await.ok()?).ok()?).ok()?;
+    coprocess.field().await.ok()?.is_empty().then_some(tree)
 }
 
 /// Has `git hash-object --stdin-paths` keep a file as an object; says its id.
-pub(super) async fn keep(talker: &mut Talker, draft: &Path) -> Option<CommitId> {
+pub(super) async fn keep(coprocess: &mut Coprocess, draft: &Path) -> Option<CommitId> {
     let path = draft.to_str().filter(|path| path.starts_with('/') && !path.contains('\n'))?;
-    CommitId::new(&talker.ask(&format!("{path}\n")).await.ok()?).ok()
+    CommitId::new(&coprocess.ask(&format!("{path}\n")).await.ok()?).ok()
 }
 
 /// A commit as `git commit-tree` writes it (see gitformat-signature and `git cat-file commit`). `None` where git would

@@ -1,4 +1,4 @@
-//! Refs of others: what they hold before and after an attempt.
+//! Foreign refs: those of others than `mc`, and what they hold before and after an attempt.
 //!
 //! Git reads every file of a folder of refs it is asked for, and ours holds several for each unit; so only the folders of
 //! others are asked for. While none of their files was touched the last answer is given again: each change of a ref puts a
@@ -64,7 +64,7 @@ impl Git {
     /// [`GitError`] when git fails.
     pub async fn refs_snapshot(&self) -> Result<BTreeMap<RefName, CommitId>, GitError> {
         let common = self.common_dir().await?;
-        let trace = self.staying.as_ref().and_then(|staying| Some((&staying.others, trace(&common)?)));
+        let trace = self.batch.as_ref().and_then(|batch| Some((&batch.foreign_refs, trace(&common)?)));
         if let Some((remembered, now)) = &trace
             && let Ok(last) = remembered.0.lock()
             && let Some((then, refs)) = &*last
