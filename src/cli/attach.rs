@@ -5,9 +5,9 @@ use super::error::CliError;
 use super::mission::no_mission;
 use super::{Context, output};
 use crate::domain::mission::Record;
+use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
 use crate::engine::signals::Signals;
-use crate::engine::site::Site;
 use crate::engine::views::{self, Look};
 use crate::report::status;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_millis(500);
 
 pub(super) async fn attach(context: &Context) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let look = views::look(&site, None).await?;
+    let project = context.project().await?;
+    let look = views::look(&project, None).await?;
     let view = look.view().ok_or_else(no_mission)?;
     let id = view.state.mission.clone();
     if view.state.over() {
@@ -33,16 +33,16 @@ pub(super) async fn attach(context: &Context) -> Result<u8, CliError> {
         output::line(&format!("mission {id}: {}", status::truth(&view)));
         output::line("Ctrl-C leaves this view and lets the mission run");
     }
-    let console = Console::new(&context.global, &site);
+    let console = Console::new(&context.global, &project);
     let ended = console.during(async {
         tokio::select! {
-            code = watch(&site, look, &console) => code.map(Some),
+            code = watch(&project, look, &console) => code.map(Some),
             _ = signals.next() => Ok(None),
         }
     });
     match ended.await? {
         Some(code) => {
-            super::mission::last_lines(context, &site).await?;
+            super::mission::last_lines(context, &project).await?;
             Ok(code)
         }
         None => {
@@ -55,7 +55,7 @@ pub(super) async fn attach(context: &Context) -> Result<u8, CliError> {
 }
 
 /// Shows new records until the mission ends or its engine leaves; the exit code it left with.
-async fn watch(site: &Site, look: Look, console: &Console) -> Result<u8, CliError> {
+async fn watch(project: &Project, look: Look, console: &Console) -> Result<u8, CliError> {
     let Some(history) = look.history else { return Err(no_mission()) };
     let (mission, mut state) = (history.mission, history.state);
     let mut after = history.records.last().map_or(0, |(seq, ..)| *seq);
@@ -66,9 +66,9 @@ async fn watch(site: &Site, look: Look, console: &Console) -> Result<u8, CliErro
     }
     loop {
         // Asked before the journal is read: an engine that leaves in between has written its last record by then.
-        let alive = views::engine_pid(site).is_some();
+        let alive = views::engine_pid(project).is_some();
         let mut left = None;
-        if let Some(store) = site.store()? {
+        if let Some(store) = project.store()? {
             for (seq, at, record) in views::since(&store, Some(&mission), after)? {
                 after = seq;
                 state.apply(&record);

@@ -13,8 +13,8 @@ pub(super) async fn clean(context: &Context, args: &Clean) -> Result<u8, CliErro
     let older_than = duration::parse(&args.older_than)
         .map_err(|what| CliError::usage(format!("--older-than {what}"), "for example --older-than 30d"))?;
     let retention = Retention { keep: args.keep, older_than, unlanded: args.unlanded };
-    let site = context.site().await?;
-    let mut found = clean::look(&site, retention).await?;
+    let project = context.project().await?;
+    let mut found = clean::look(&project, retention).await?;
     let json = context.global.json;
     if args.dry_run || found.nothing() {
         if !args.dry_run {
@@ -44,7 +44,7 @@ pub(super) async fn clean(context: &Context, args: &Clean) -> Result<u8, CliErro
             ));
         }
     }
-    let gone = clean::run(&site, retention).await?;
+    let gone = clean::run(&project, retention).await?;
     if json {
         output::json(&body(&gone, true));
     } else {

@@ -8,8 +8,8 @@ use super::args::Global;
 use super::output;
 use crate::domain::mission::{Record, State};
 use crate::domain::values::{Millis, UnitId};
+use crate::engine::context::project::Project;
 use crate::engine::observer::Observer;
-use crate::engine::site::Site;
 use crate::engine::terminal::{self, Life};
 use crate::engine::views;
 use crate::report::lines;
@@ -67,9 +67,9 @@ struct Screen {
 pub struct Console(Arc<Mutex<Screen>>);
 
 impl Console {
-    /// A console as the global options want it, for missions of a site.
+    /// A console as the global options want it, for missions of a project.
     #[must_use]
-    pub fn new(global: &Global, site: &Site) -> Self {
+    pub fn new(global: &Global, project: &Project) -> Self {
         let style = match (global.json, global.quiet) {
             (true, _) => Style::Json,
             (false, true) => Style::Nothing,
@@ -79,7 +79,7 @@ impl Console {
         let live = style == Style::Lines { all: false } && std::io::stdout().is_terminal();
         let size: Option<Size> = if live { Some(Box::new(terminal::size)) } else { None };
         let console = Self::with_sink(style, size, Box::new(output::put));
-        console.with(|screen| (screen.life, screen.colours) = (Some(Life::of(site)), terminal::colours()));
+        console.with(|screen| (screen.life, screen.colours) = (Some(Life::of(project)), terminal::colours()));
         console
     }
 

@@ -9,10 +9,10 @@ use crate::report::words::count;
 use serde_json::{Value, json};
 
 pub(super) async fn show(context: &Context) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let green = views::green(&site).await?;
-    let landed = views::landed(&site, &green).await?;
-    let stands = rollback::stands(&site).await?;
+    let project = context.project().await?;
+    let green = views::green(&project).await?;
+    let landed = views::landed(&project, &green).await?;
+    let stands = rollback::stands(&project).await?;
     if context.global.json {
         let units: Vec<_> = landed.iter().map(|(unit, commit)| json!({"unit": unit, "commit": commit})).collect();
         output::json(&json!({
@@ -39,7 +39,7 @@ pub(super) async fn show(context: &Context) -> Result<u8, CliError> {
             output::line(&format!("  {}  {}", stand.tip.commit.short(), named(stand)));
         }
     }
-    output::line(&format!("next: {}", views::look(&site, None).await?.next()));
+    output::line(&format!("next: {}", views::look(&project, None).await?.next()));
     Ok(0)
 }
 
@@ -69,9 +69,9 @@ fn gone_json(gone: &Gone) -> Value {
 }
 
 pub(super) async fn rollback(context: &Context, target: &str, yes: bool, dry: bool) -> Result<u8, CliError> {
-    let site = context.site().await?;
+    let project = context.project().await?;
     let json = context.global.json;
-    let Some(plan) = rollback::plan(&site, target).await? else {
+    let Some(plan) = rollback::plan(&project, target).await? else {
         if json {
             output::json(&json!({"schema": 1, "moved": false, "goes": []}));
         } else {
@@ -103,7 +103,7 @@ pub(super) async fn rollback(context: &Context, target: &str, yes: bool, dry: bo
             "answer `yes` on a terminal, or give --yes; --dry-run only shows what would go",
         ));
     }
-    let n = rollback::run(&site, &plan).await?;
+    let n = rollback::run(&project, &plan).await?;
     if json {
         output::json(&body(&plan, Some(n)));
     } else {

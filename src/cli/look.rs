@@ -7,8 +7,8 @@ use super::{Context, output};
 use crate::domain::mission::Record;
 use crate::domain::mission::stopwatch::Stopwatch;
 use crate::domain::values::{MissionId, RunId, UnitId};
+use crate::engine::context::project::Project;
 use crate::engine::history::History;
-use crate::engine::site::Site;
 use crate::engine::views::Look;
 use crate::engine::{audit as checks, history, views};
 use crate::report::account::{contradiction, missing};
@@ -24,16 +24,16 @@ use std::time::Duration;
 /// How often `mc events --follow` reads the journal.
 const POLL: Duration = Duration::from_millis(500);
 
-async fn look(context: &Context, mission: Option<&str>) -> Result<(Site, Look), CliError> {
+async fn look(context: &Context, mission: Option<&str>) -> Result<(Project, Look), CliError> {
     let mission = mission.map(MissionId::new).transpose();
     let mission = mission.map_err(|error| CliError::usage(error.to_string(), "`mc mission list` names them"))?;
-    let site = context.site().await?;
-    let look = views::look(&site, mission.as_ref()).await?;
-    Ok((site, look))
+    let project = context.project().await?;
+    let look = views::look(&project, mission.as_ref()).await?;
+    Ok((project, look))
 }
 
 pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u8, CliError> {
-    let (site, look) = look(context, mission).await?;
+    let (project, look) = look(context, mission).await?;
     let view = look.view();
     if context.global.json {
         output::json(&states::json(view.as_ref(), &look.green));
@@ -43,7 +43,7 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
         if let Some(view) =
             view.as_ref().filter(|view| known(view) != look.green.tip.as_ref().map(|t| t.commit.clone()))
         {
-            let missing = missing(view, &landed(&site, &look).await?);
+            let missing = missing(view, &landed(&project, &look).await?);
             if let Some(wrong) = contradiction(&missing, &look.green) {
                 output::line(&format!("WRONG: {wrong}"));
             }
@@ -54,26 +54,26 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
 }
 
 /// Units that green's history names.
-async fn landed(site: &Site, look: &Look) -> Result<BTreeSet<UnitId>, CliError> {
-    Ok(views::landed(site, &look.green).await?.into_iter().map(|(unit, _)| unit).collect())
+async fn landed(project: &Project, look: &Look) -> Result<BTreeSet<UnitId>, CliError> {
+    Ok(views::landed(project, &look.green).await?.into_iter().map(|(unit, _)| unit).collect())
 }
 
 pub(super) async fn metrics(context: &Context) -> Result<u8, CliError> {
-    let (site, look) = look(context, None).await?;
-    output::put(&prometheus::text(look.view().as_ref(), &views::repository_name(&site)));
+    let (project, look) = look(context, None).await?;
+    output::put(&prometheus::text(look.view().as_ref(), &views::repository_name(&project)));
     Ok(0)
 }
 
 pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
-    let site = context.site().await?;
+    let project = context.project().await?;
     let mut rows = Vec::new();
-    if let Some(store) = site.store()? {
+    if let Some(store) = project.store()? {
         for mission in history::missions(&store)? {
             rows.extend(history::load(&store, Some(&mission))?);
         }
     }
     // The newest mission is the one something can be done about, and the only one that may be unfinished.
-    let newest = views::look(&site, None).await?;
+    let newest = views::look(&project, None).await?;
     let view = |history: &'_ History| match newest.view() {
         Some(view) if view.state.mission == history.mission => states::brief(&view),
         _ => states::brief(&View {
@@ -117,10 +117,10 @@ pub(super) async fn units(context: &Context) -> Result<u8, CliError> {
 }
 
 /// The newest mission that has a unit; said where that is not the newest of all.
-pub(super) async fn look_for(context: &Context, unit: &str) -> Result<(Site, Look), CliError> {
-    let site = context.site().await?;
-    let look = views::look_for(&site, unit).await?;
-    let newest = match site.store()? {
+pub(super) async fn look_for(context: &Context, unit: &str) -> Result<(Project, Look), CliError> {
+    let project = context.project().await?;
+    let look = views::look_for(&project, unit).await?;
+    let newest = match project.store()? {
         Some(store) => history::missions(&store)?.pop(),
         None => None,
     };
@@ -129,7 +129,7 @@ pub(super) async fn look_for(context: &Context, unit: &str) -> Result<(Site, Loo
     {
         output::note(&format!("note: {} is of mission {found}, the newest that has it", plain(unit)));
     }
-    Ok((site, look))
+    Ok((project, look))
 }
 
 pub(super) async fn unit(context: &Context, unit: &str) -> Result<u8, CliError> {
@@ -145,7 +145,7 @@ pub(super) async fn unit(context: &Context, unit: &str) -> Result<u8, CliError> 
 }
 
 pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
-    let (site, look) = look_for(context, unit).await?;
+    let (project, look) = look_for(context, unit).await?;
     let view = view(&look)?;
     let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
     let id = &found.spec.id;
@@ -154,7 +154,7 @@ pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> 
         let which = attempt.map_or_else(|| "attempt".to_owned(), |n| format!("attempt {n}"));
         return Err(CliError::usage(format!("{id} has no {which} yet"), format!("`mc unit show {id}` lists them")));
     };
-    let (path, bytes) = views::attempt_log(&site, &view.state.mission, id, wanted.n)?;
+    let (path, bytes) = views::attempt_log(&project, &view.state.mission, id, wanted.n)?;
     if context.global.json {
         let log = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let (mission, n) = (view.state.mission.as_str(), wanted.n);
@@ -181,7 +181,7 @@ fn print_log(bytes: &[u8]) -> bool {
 
 /// The whole output of the stages that were run on the change of a unit.
 pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
-    let (site, look) = look_for(context, unit).await?;
+    let (project, look) = look_for(context, unit).await?;
     let view = view(&look)?;
     let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
     let (id, mission) = (&found.spec.id, &view.state.mission);
@@ -191,7 +191,7 @@ pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<
     }
     let mut shown = Vec::new();
     for run in runs {
-        for (nth, path, bytes) in views::verification_logs(&site, mission, run)? {
+        for (nth, path, bytes) in views::verification_logs(&project, mission, run)? {
             shown.push((run, nth, path, bytes));
         }
     }
@@ -216,13 +216,13 @@ pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<
 }
 
 pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliError> {
-    let site = context.site().await?;
+    let project = context.project().await?;
     let (mut mission, mut after, mut ended) = (None, 0, false);
     let mut watch = Stopwatch::default();
     loop {
         // Asked before the journal is read: an engine that leaves in between has written its last record by then.
-        let alive = views::engine_pid(&site).is_some();
-        if let Some(store) = site.store()? {
+        let alive = views::engine_pid(&project).is_some();
+        if let Some(store) = project.store()? {
             if mission.is_none() {
                 mission = history::missions(&store)?.pop();
             }
@@ -246,9 +246,9 @@ pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliErr
 }
 
 pub(super) async fn report(context: &Context, mission: Option<&str>, format: Format) -> Result<u8, CliError> {
-    let (site, look) = look(context, mission).await?;
+    let (project, look) = look(context, mission).await?;
     let view = view(&look)?;
-    let landed = landed(&site, &look).await?;
+    let landed = landed(&project, &look).await?;
     match format {
         _ if context.global.json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),
         Format::Json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),
@@ -259,8 +259,8 @@ pub(super) async fn report(context: &Context, mission: Option<&str>, format: For
 }
 
 pub(super) async fn audit(context: &Context) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let audit = checks::audit(&site).await?;
+    let project = context.project().await?;
+    let audit = checks::audit(&project).await?;
     if context.global.json {
         output::json(&json!({
             "schema": 1,

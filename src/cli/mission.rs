@@ -7,10 +7,10 @@ use super::{Context, output};
 use crate::domain::mission::{MissionOutcome, UnitState};
 use crate::domain::values::UnitId;
 use crate::engine::cancel;
+use crate::engine::context::project::Project;
 use crate::engine::detach::{self, Detached};
 use crate::engine::mission::{self, Asked, ResumeResult, StartOptions, Wish};
 use crate::engine::plans::{self, Offered};
-use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::aside::named;
 use crate::report::text::plain;
@@ -29,16 +29,16 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
     for (key, value, flag) in given {
         place.flags.extend(value.clone().map(|value| (key, value, flag)));
     }
-    let site = Site::open(&place).await?;
+    let project = Project::open(&place).await?;
     if start.dry_run {
-        return dry_run(context, &site, &start).await;
+        return dry_run(context, &project, &start).await;
     }
-    warn(&site)?;
+    warn(&project)?;
     if start.plan.is_none() && !start.detached {
-        say_of_backlog(&site, &start.only).await;
+        say_of_backlog(&project, &start.only).await;
     }
     if start.detach {
-        return detached(context, &site).await;
+        return detached(context, &project).await;
     }
     if start.detached {
         detach::own_session();
@@ -51,14 +51,14 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         only: start.only,
         until: start.until,
     };
-    let console = Console::new(&context.global, &site);
-    let code = console.during(mission::start(&site, &options, vec![console.observer()])).await?;
-    leave(context, &site, code).await
+    let console = Console::new(&context.global, &project);
+    let code = console.during(mission::start(&project, &options, vec![console.observer()])).await?;
+    leave(context, &project, code).await
 }
 
-async fn detached(context: &Context, site: &Site) -> Result<u8, CliError> {
-    let log = detach::log(site);
-    match detach::start(site).await? {
+async fn detached(context: &Context, project: &Project) -> Result<u8, CliError> {
+    let log = detach::log(project);
+    match detach::start(project).await? {
         Detached::Runs(id) if context.global.json => {
             output::json(&json!({"schema": 1, "mission": id, "log": log}));
             Ok(0)
@@ -78,14 +78,15 @@ async fn detached(context: &Context, site: &Site) -> Result<u8, CliError> {
 }
 
 /// What a start would do, without doing any of it.
-async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, CliError> {
-    let settings = site.settings()?;
+async fn dry_run(context: &Context, project: &Project, start: &Start) -> Result<u8, CliError> {
+    let settings = project.settings()?;
     let plan_file = &start.plan;
-    let plans::Shown { plan, aside, fixed, differs } = plans::shown(site, plan_file.as_deref(), &start.only).await??;
+    let plans::Shown { plan, aside, fixed, differs } =
+        plans::shown(project, plan_file.as_deref(), &start.only).await??;
     // A start would refuse what this refuses.
-    mission::nothing_unfinished(site)?;
-    plans::for_mission(site, &settings, plan_file.as_deref(), &start.only).await?;
-    super::plan::say_of_backlog(site, fixed, differs);
+    mission::nothing_unfinished(project)?;
+    plans::for_mission(project, &settings, plan_file.as_deref(), &start.only).await?;
+    super::plan::say_of_backlog(project, fixed, differs);
     if context.global.json {
         output::json(&crate::report::plan::json(&plan, &aside));
         return Ok(0);
@@ -107,35 +108,35 @@ async fn dry_run(context: &Context, site: &Site, start: &Start) -> Result<u8, Cl
 }
 
 /// What a person should know of the backlog before a mission; one that cannot be read is told of by the start itself.
-async fn say_of_backlog(site: &Site, only: &[String]) {
-    let Ok(Ok(Offered { aside, fixed, differs, .. })) = plans::offered(site, only).await else { return };
-    super::plan::say_of_backlog(site, fixed, differs);
+async fn say_of_backlog(project: &Project, only: &[String]) {
+    let Ok(Ok(Offered { aside, fixed, differs, .. })) = plans::offered(project, only).await else { return };
+    super::plan::say_of_backlog(project, fixed, differs);
     if !aside.is_empty() {
         output::note(&format!("note: {}; `mc plan` says why and what helps", named(&aside)));
     }
 }
 
-fn warn(site: &Site) -> Result<(), CliError> {
-    for warning in site.settings()?.warnings {
+fn warn(project: &Project) -> Result<(), CliError> {
+    for warning in project.settings()?.warnings {
         output::note(&format!("warning: {}", crate::report::text::plain(&warning)));
     }
     Ok(())
 }
 
 pub(super) async fn resume(context: &Context, take_over: Option<String>, finish: bool) -> Result<u8, CliError> {
-    let site = context.site().await?;
+    let project = context.project().await?;
     // A living engine is told to go on; only without one the mission runs here.
-    let told = views::engine_pid(&site).is_some();
-    let console = Console::new(&context.global, &site);
+    let told = views::engine_pid(&project).is_some();
+    let console = Console::new(&context.global, &project);
     let wish = if finish { Wish::Finish } else { Wish::GoOn };
-    match console.during(mission::resume(&site, take_over.as_deref(), wish, vec![console.observer()])).await? {
-        ResumeResult::Done(code) if told && views::engine_pid(&site).is_some() => {
-            let look = views::look(&site, None).await?;
+    match console.during(mission::resume(&project, take_over.as_deref(), wish, vec![console.observer()])).await? {
+        ResumeResult::Done(code) if told && views::engine_pid(&project).is_some() => {
+            let look = views::look(&project, None).await?;
             let id = look.view().map(|view| view.state.mission.to_string()).unwrap_or_default();
             say(context, Some(&id), "told", &format!("mission {id}: told to go on"));
             Ok(code)
         }
-        ResumeResult::Done(code) => leave(context, &site, code).await,
+        ResumeResult::Done(code) => leave(context, &project, code).await,
         ResumeResult::Ended { mission, outcome, code } => {
             let how = word(&outcome);
             let text = format!("nothing to resume: mission {mission} has ended ({how}, exit code {code})");
@@ -146,26 +147,26 @@ pub(super) async fn resume(context: &Context, take_over: Option<String>, finish:
 }
 
 /// The last lines after a mission ran here, and its exit code. What has stopped the mission may keep them from being made.
-async fn leave(context: &Context, site: &Site, code: u8) -> Result<u8, CliError> {
-    match last_lines(context, site).await {
+async fn leave(context: &Context, project: &Project, code: u8) -> Result<u8, CliError> {
+    match last_lines(context, project).await {
         Err(_) if code != 0 => Ok(code),
         said => said.map(|()| code),
     }
 }
 
 /// The last lines after a mission ran here.
-pub(super) async fn last_lines(context: &Context, site: &Site) -> Result<(), CliError> {
+pub(super) async fn last_lines(context: &Context, project: &Project) -> Result<(), CliError> {
     if context.global.json {
         return Ok(());
     }
-    let look = views::look(site, None).await?;
+    let look = views::look(project, None).await?;
     if let Some(view) = look.view() {
         if context.global.quiet {
             output::line(&status::truth(&view));
         }
         output::line(&format!("units: {}", sum_seen(&view)));
         let refused = matches!(view.state.outcome, Some((MissionOutcome::Refused, ..)));
-        if let Some(names) = views::withheld(site).filter(|_| refused) {
+        if let Some(names) = views::withheld(project).filter(|_| refused) {
             output::line(&format!("{names} (target.verification.env names what they get)"));
         }
         for line in lines::repository(view.state) {
@@ -185,9 +186,9 @@ fn say(context: &Context, mission: Option<&str>, asked: &str, text: &str) {
 }
 
 pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let console = Console::new(&context.global, &site);
-    match console.during(mission::stop(&site, now, vec![console.observer()])).await? {
+    let project = context.project().await?;
+    let console = Console::new(&context.global, &project);
+    match console.during(mission::stop(&project, now, vec![console.observer()])).await? {
         Asked::Told(id) if now => say(context, Some(&id), "told", &format!("mission {id}: told to kill, keep and end")),
         Asked::Told(id) => {
             say(context, Some(&id), "told", &format!("mission {id}: told to end when what runs has landed"));
@@ -196,7 +197,7 @@ pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
             say(context, Some(&id), "no-engine", &format!("mission {id}: ended here, no engine worked on it"));
         }
         Asked::NoEngine(id) => {
-            let look = views::look(&site, None).await?;
+            let look = views::look(&project, None).await?;
             let decided = look.view().is_some_and(|view| view.ends_on_resume());
             let then = if decided {
                 format!("its end is decided: {}", look.next())
@@ -211,8 +212,8 @@ pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
 }
 
 pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    match mission::pause(&site).await? {
+    let project = context.project().await?;
+    match mission::pause(&project).await? {
         Asked::Told(id) => {
             let text = format!("mission {id}: told to start nothing new; `mc mission resume` goes on");
             say(context, Some(&id), "told", &text);
@@ -228,13 +229,13 @@ pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
 
 pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -> Result<u8, CliError> {
     let id = UnitId::new(unit).map_err(|error| CliError::usage(error.to_string(), "`mc units` lists them"))?;
-    let site = context.site().await?;
-    let look = views::look(&site, None).await?;
+    let project = context.project().await?;
+    let look = views::look(&project, None).await?;
     let view = look.view().ok_or_else(no_mission)?;
     // A command-line argument holds no NUL; a very long one is cut, so that briefs stay readable.
     let answer: String = answer.unwrap_or_default().chars().take(4_000).collect();
     if view.state.over() {
-        plans::reopen(&site, &id, &answer).await?;
+        plans::reopen(&project, &id, &answer).await?;
         let text =
             format!("{id}: the mission is over; the next `mc mission start` plans it again (`mc plan` shows it)");
         say(context, Some(view.state.mission.as_str()), "next-mission", &text);
@@ -249,11 +250,11 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
         };
         return Err(CliError::usage(format!("{id} is {}", found.state.name()), hint));
     }
-    let Some(mut store) = site.store()? else { return Err(no_mission()) };
+    let Some(mut store) = project.store()? else { return Err(no_mission()) };
     let mission = view.state.mission.as_str();
     // A stop that is decided is gone on with by the next engine; one that waits is withdrawn by the resume.
     let ends = view.ends_on_resume();
-    if site.signal(&mut store, "retry-unit", format!("{id}\n{answer}").trim_end())? {
+    if project.signal(&mut store, "retry-unit", format!("{id}\n{answer}").trim_end())? {
         say(context, Some(mission), "told", &format!("{id}: a fresh start was asked for"));
     } else if ends {
         let text = format!(
@@ -269,8 +270,8 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
 }
 
 pub(super) async fn cancel(context: &Context, unit: &str) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    match cancel::cancel(&site, unit).await? {
+    let project = context.project().await?;
+    match cancel::cancel(&project, unit).await? {
         Asked::Told(id) => {
             say(context, Some(&id), "told", &format!("{unit}: told to be cancelled; `mc status` looks on"))
         }

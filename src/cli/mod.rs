@@ -25,7 +25,7 @@ mod simulate;
 mod unit;
 mod verify;
 
-use crate::engine::site::{Site, Where};
+use crate::engine::context::project::{Project, Where};
 use args::{
     BacklogCommand, Cli, Command, ConfigCommand, Global, GreenCommand, MissionCommand, PoolCommand, UnitCommand,
 };
@@ -101,8 +101,8 @@ impl Context {
         Where { directory: self.global.directory.clone(), config: self.global.config.clone(), flags: Vec::new() }
     }
 
-    async fn site(&self) -> Result<Site, CliError> {
-        Ok(Site::open(&self.place()).await?)
+    async fn project(&self) -> Result<Project, CliError> {
+        Ok(Project::open(&self.place()).await?)
     }
 }
 

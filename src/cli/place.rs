@@ -7,30 +7,30 @@ use crate::report::text::plain;
 use serde_json::json;
 
 pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let (state, config) = (&site.state, site.config_file.as_deref());
-    let name = views::repository_name(&site);
+    let project = context.project().await?;
+    let (state, config) = (&project.state, project.config_file.as_deref());
+    let name = views::repository_name(&project);
     if context.global.json {
         output::json(&json!({
             "schema": 1,
             "name": name,
-            "repository": site.facts.toplevel,
-            "git_dir": site.facts.common_dir,
+            "repository": project.facts.toplevel,
+            "git_dir": project.facts.common_dir,
             "config": config,
             "state": state.root(),
             "database": state.db(),
-            "pool": views::pool_dir(&site),
+            "pool": views::pool_dir(&project),
             "runs": state.runs(),
             "logs": state.logs(),
         }));
         return Ok(0);
     }
-    let pool = views::pool_dir(&site);
+    let pool = views::pool_dir(&project);
     let (db, runs, logs) = (state.db(), state.runs(), state.logs());
     output::line(&format!("{:13}  {}", "name", plain(&name)));
     for (name, path) in [
-        ("repository", site.facts.toplevel.as_path()),
-        ("git directory", &site.facts.common_dir),
+        ("repository", project.facts.toplevel.as_path()),
+        ("git directory", &project.facts.common_dir),
         ("state", state.root()),
         ("database", &db),
         ("pool", &pool),
@@ -55,9 +55,9 @@ pub(super) fn config(context: &Context) -> Result<u8, CliError> {
 }
 
 pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let slots = views::slots(&site).await?;
-    let aside = views::quarantined(&site)?;
+    let project = context.project().await?;
+    let slots = views::slots(&project).await?;
+    let aside = views::quarantined(&project)?;
     if context.global.json {
         let list: Vec<_> = slots
             .iter()
@@ -114,9 +114,9 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
 }
 
 pub(super) async fn prune(context: &Context, quarantined: bool) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let gone = views::prune(&site).await?;
-    let (deleted, stays) = views::prune_quarantine(&site, quarantined)?;
+    let project = context.project().await?;
+    let gone = views::prune(&project).await?;
+    let (deleted, stays) = views::prune_quarantine(&project, quarantined)?;
     if context.global.json {
         output::json(&json!({"schema": 1, "deleted": gone, "quarantine": {"deleted": deleted, "stays": stays}}));
         return Ok(0);

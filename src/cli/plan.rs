@@ -7,9 +7,9 @@ use crate::domain::plan::Finding;
 use crate::domain::plan::unsupported::unsupported;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
+use crate::engine::context::project::Project;
 use crate::engine::error::chain;
 use crate::engine::plans::{Shown, for_mission, offered, shown};
-use crate::engine::site::Site;
 use crate::engine::views;
 use crate::report::plan as plans;
 use crate::report::text::plain;
@@ -21,22 +21,22 @@ use std::path::{Path, PathBuf};
 const SAID: usize = 400;
 
 pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let Shown { plan, aside, differs, fixed } = shown(&site, plan_file, &[]).await??;
-    say_of_backlog(&site, fixed, differs);
+    let project = context.project().await?;
+    let Shown { plan, aside, differs, fixed } = shown(&project, plan_file, &[]).await??;
+    say_of_backlog(&project, fixed, differs);
     if context.global.json {
         output::json(&plans::json(&plan, &aside));
     } else {
         output::put(&plans::text(&plan, &aside));
     }
-    say_of_refusal(&site, plan_file).await;
+    say_of_refusal(&project, plan_file).await;
     Ok(0)
 }
 
 /// What a start would refuse of this plan and these settings, in its words. Planning spends nothing, so it is only said.
-async fn say_of_refusal(site: &Site, plan_file: Option<&Path>) {
-    let refused = match site.settings() {
-        Ok(settings) => for_mission(site, &settings, plan_file, &[]).await.err(),
+async fn say_of_refusal(project: &Project, plan_file: Option<&Path>) {
+    let refused = match project.settings() {
+        Ok(settings) => for_mission(project, &settings, plan_file, &[]).await.err(),
         Err(error) => Some(error),
     };
     if let Some(error) = refused {
@@ -49,8 +49,8 @@ async fn say_of_refusal(site: &Site, plan_file: Option<&Path>) {
 }
 
 /// Which text is the plan, where a person could mean another one.
-pub(super) fn say_of_backlog(site: &Site, fixed: bool, differs: bool) {
-    let branch = plain(&views::target_branch(site));
+pub(super) fn say_of_backlog(project: &Project, fixed: bool, differs: bool) {
+    let branch = plain(&views::target_branch(project));
     if fixed {
         output::note(&format!(
             "note: BACKLOG.md is not committed on {branch}: its units as they are now are the plan of one mission"
@@ -67,7 +67,7 @@ pub(super) fn say_of_backlog(site: &Site, fixed: bool, differs: bool) {
 async fn backlog_path(context: &Context, file: Option<&Path>) -> Result<PathBuf, CliError> {
     match file {
         Some(path) => Ok(path.to_owned()),
-        None => Ok(context.site().await?.backlog_path()),
+        None => Ok(context.project().await?.backlog_path()),
     }
 }
 
@@ -128,11 +128,11 @@ pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, 
 }
 
 pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
-    let site = context.site().await?;
-    let backlog = views::read_backlog(&site.backlog_path())??;
+    let project = context.project().await?;
+    let backlog = views::read_backlog(&project.backlog_path())??;
     // The file is what its author has here; what missions made of its items is marked on green. Where that cannot be read,
     // `mc plan` says why.
-    let next = offered(&site, &[]).await.ok().and_then(Result::ok);
+    let next = offered(&project, &[]).await.ok().and_then(Result::ok);
     let next = |unit: &UnitId| {
         let next = next.as_ref()?;
         match next.aside.iter().find(|item| item.unit == *unit) {

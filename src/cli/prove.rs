@@ -10,8 +10,8 @@ use crate::report::claims;
 pub(super) async fn report(context: &Context, mission: Option<&str>, rerun: bool) -> Result<u8, CliError> {
     let mission = mission.map(MissionId::new).transpose();
     let mission = mission.map_err(|error| CliError::usage(error.to_string(), "`mc mission list` names them"))?;
-    let site = context.site().await?;
-    let Some(proof) = proof::prove(&site, mission.as_ref(), rerun).await? else { return Err(no_mission()) };
+    let project = context.project().await?;
+    let Some(proof) = proof::prove(&project, mission.as_ref(), rerun).await? else { return Err(no_mission()) };
     let id = proof.mission.as_str();
     if context.global.json {
         output::json(&claims::json(id, &proof.claims));

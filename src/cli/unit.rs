@@ -5,8 +5,8 @@ use super::mission::{no_mission, unknown_unit};
 use super::{Context, output};
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::UnitId;
+use crate::engine::context::project::Project;
 use crate::engine::history::History;
-use crate::engine::site::Site;
 use crate::engine::{views, work};
 use crate::report::text::plain;
 use serde_json::json;
@@ -19,9 +19,9 @@ const POLL: (Duration, u32) = (Duration::from_millis(200), 5);
 /// Most bytes of a log written at once.
 const CHUNK: u64 = 1 << 20;
 
-async fn look(context: &Context, unit: &str) -> Result<(Site, History), CliError> {
-    let (site, look) = super::look::look_for(context, unit).await?;
-    Ok((site, look.history.ok_or_else(no_mission)?))
+async fn look(context: &Context, unit: &str) -> Result<(Project, History), CliError> {
+    let (project, look) = super::look::look_for(context, unit).await?;
+    Ok((project, look.history.ok_or_else(no_mission)?))
 }
 
 fn find<'h>(history: &'h History, unit: &str) -> Result<&'h Unit, CliError> {
@@ -40,10 +40,10 @@ fn put(bytes: &[u8]) -> bool {
 }
 
 pub(super) async fn diff(context: &Context, unit: &str, attempt: Option<u32>, stat: bool) -> Result<u8, CliError> {
-    let (site, history) = look(context, unit).await?;
+    let (project, history) = look(context, unit).await?;
     let found = find(&history, unit)?;
-    let work = work::of(&site, &history, found, attempt).await?;
-    let change = work::change(&site, &work, stat).await?;
+    let work = work::of(&project, &history, found, attempt).await?;
+    let change = work::change(&project, &work, stat).await?;
     if context.global.json {
         output::json(&json!({
             "schema": 1,
@@ -69,10 +69,10 @@ pub(super) async fn checkout(
     attempt: Option<u32>,
     folder: Option<&Path>,
 ) -> Result<u8, CliError> {
-    let (site, history) = look(context, unit).await?;
+    let (project, history) = look(context, unit).await?;
     let found = find(&history, unit)?;
-    let work = work::of(&site, &history, found, attempt).await?;
-    let to = work::checkout(&site, found, &work, folder).await?;
+    let work = work::of(&project, &history, found, attempt).await?;
+    let to = work::checkout(&project, found, &work, folder).await?;
     if context.global.json {
         output::json(&json!({
             "schema": 1,
@@ -101,16 +101,16 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
         let hint = "`mc unit log UNIT --json` prints it as it is now; `mc events --follow` follows in JSON";
         return Err(CliError::usage("a log is followed as it was written, not as JSON", hint));
     }
-    let (site, history) = look(context, unit).await?;
+    let (project, history) = look(context, unit).await?;
     let id = find(&history, unit)?.spec.id.clone();
     let mut told: Option<u32> = None;
     let (mut offset, mut looks) = (0, 0);
-    let (mut history, mut alive) = (history, views::engine_pid(&site).is_some());
+    let (mut history, mut alive) = (history, views::engine_pid(&project).is_some());
     loop {
         if looks == POLL.1 {
             // Asked before the journal is read: an engine that leaves in between has written its last record by then.
-            alive = views::engine_pid(&site).is_some();
-            history = views::look(&site, Some(&history.mission)).await?.history.ok_or_else(no_mission)?;
+            alive = views::engine_pid(&project).is_some();
+            history = views::look(&project, Some(&history.mission)).await?.history.ok_or_else(no_mission)?;
             looks = 0;
         }
         let found = find(&history, unit)?;
@@ -134,7 +134,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
             output::note(&format!("== {id}: attempt {}", open.n));
             told = Some(open.n);
         }
-        let bytes = views::attempt_log_from(&site, &history.mission, &id, open.n, offset, CHUNK)?;
+        let bytes = views::attempt_log_from(&project, &history.mission, &id, open.n, offset, CHUNK)?;
         offset += bytes.len() as u64;
         if !bytes.is_empty() {
             if !put(&bytes) {

@@ -21,8 +21,8 @@ pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliErr
         ));
     }
     let court = judge::court(&context.place(), args.rev.as_deref(), args.base.as_deref()).await?;
-    let site = &court.site;
-    for warning in site.settings()?.warnings {
+    let project = &court.project;
+    for warning in project.settings()?.warnings {
         output::note(&format!("warning: {}", plain(&warning)));
     }
     let options = VerifyOptions { rev: args.rev, base: args.base, fresh: args.fresh };
@@ -52,7 +52,7 @@ pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliErr
         }
         VerifyFormat::Github => {
             output::put(&github::github(&verified, &gate::token()));
-            gate::summarise(site, &github::summary(&verified))?;
+            gate::summarise(project, &github::summary(&verified))?;
         }
     }
     Ok(if verified.passes() { 0 } else { DOES_NOT_PASS })

@@ -5,11 +5,11 @@
 //! of the work.
 
 use super::collecting;
+use super::context::mission::MissionContext;
 use super::evidence::own_line;
 use super::prepare::{self, Beside, NotFresh, NotReady, Ready, Wanted};
 use super::runs::GRACE;
-use super::shop::Shop;
-use super::verification::{Examined, Extent, Question, Seat, examine};
+use super::verification::{Examined, Extent, Question, SlotLease, examine};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::local::rundir::runs_below;
 use crate::adapters::os::files;
@@ -60,7 +60,7 @@ impl Asking {
 /// # Errors
 /// [`NotReady`]: nothing is known of it.
 pub async fn before(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     kill: watch::Receiver<bool>,
 ) -> Result<Option<String>, NotReady> {
@@ -68,27 +68,27 @@ pub async fn before(
         return Ok(None);
     }
     let lines = extra_stages(VerifyRole::AcceptBefore, &order.spec);
-    let stages: Vec<StageSpec> = lines.iter().map(|line| own_line(shop.settings(), line)).collect();
-    let tree = shop.source.tree_of(&order.green).await.map_err(|e| NotReady::Failed(shop.trouble(&e)))?;
+    let stages: Vec<StageSpec> = lines.iter().map(|line| own_line(context.settings(), line)).collect();
+    let tree = context.source.tree_of(&order.green).await.map_err(|e| NotReady::Failed(context.trouble(&e)))?;
     let green = Tip { commit: order.green.clone(), tree };
     let mut stopped = kill.clone();
     let _turn = tokio::select! {
-        turn = shop.asking.turn(&green, &order.spec) => turn,
+        turn = context.asking.turn(&green, &order.spec) => turn,
         Ok(_) = stopped.wait_for(|killed| *killed) => return Err(NotReady::Killed),
     };
-    let mut found = ask(shop, order, &green, &stages, None, kill.clone()).await?;
+    let mut found = ask(context, order, &green, &stages, None, kill.clone()).await?;
     let mut runs = u32::from(!found.reused);
     let unsure = found.snapshot.summary().outcome == StageOutcome::NotRun && !found.snapshot.confirmed;
-    if unsure && shop.settings().queue.confirm_failures {
-        found = ask(shop, order, &green, &stages, Some(&found.key), kill).await?;
+    if unsure && context.settings().queue.confirm_failures {
+        found = ask(context, order, &green, &stages, Some(&found.key), kill).await?;
         runs += 1;
     }
     let summary = found.snapshot.summary();
     let before = AcceptBefore { key: found.key, outcome: summary.outcome, runs };
     let failed =
-        |e: &(dyn std::error::Error + 'static)| NotReady::Failed(shop.trouble_at("keep what `accept` said", e));
-    let dir = dir(shop, &label(shop, order));
-    files::make_own_dir(shop.state.root(), &dir).map_err(|e| failed(&e))?;
+        |e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.trouble_at("keep what `accept` said", e));
+    let dir = dir(context, &label(context, order));
+    files::make_own_dir(context.state.root(), &dir).map_err(|e| failed(&e))?;
     let text = serde_json::to_vec(&before).map_err(|e| failed(&e))?;
     files::replace_own(&dir.join(SAID), &text).map_err(|e| failed(&e))?;
     Ok(not_started(&order.spec, &order.green, &summary))
@@ -96,46 +96,46 @@ pub async fn before(
 
 /// What `accept` said before the attempt of this order, also to an engine that takes it over.
 #[must_use]
-pub fn told(shop: &Shop, order: &AttemptOrder) -> Option<AcceptBefore> {
-    let kept = files::read_own(&dir(shop, &label(shop, order)).join(SAID)).ok()??;
+pub fn told(context: &MissionContext, order: &AttemptOrder) -> Option<AcceptBefore> {
+    let kept = files::read_own(&dir(context, &label(context, order)).join(SAID)).ok()??;
     serde_json::from_slice(&kept).ok()
 }
 
 /// Ends what an earlier engine left running of the question. Its slot is nobody's work and is freed by its next use.
-pub async fn end_abandoned(shop: &Shop, order: &AttemptOrder) {
+pub async fn end_abandoned(context: &MissionContext, order: &AttemptOrder) {
     for folder in ["first", "again"] {
-        for run in runs_below(&dir(shop, &label(shop, order)).join(folder)) {
+        for run in runs_below(&dir(context, &label(context, order)).join(folder)) {
             run.end(GRACE).await;
         }
     }
 }
 
 /// Who uses the slot meanwhile. No unit is called so: nothing in the slot is anybody's work.
-fn label(shop: &Shop, order: &AttemptOrder) -> String {
-    format!("{}/.accept/{}-{}", shop.mission, order.spec.id, order.n)
+fn label(context: &MissionContext, order: &AttemptOrder) -> String {
+    format!("{}/.accept/{}-{}", context.mission, order.spec.id, order.n)
 }
 
-fn dir(shop: &Shop, label: &str) -> PathBuf {
-    shop.state.runs().join(label)
+fn dir(context: &MissionContext, label: &str) -> PathBuf {
+    context.state.runs().join(label)
 }
 
 /// The first slot that nobody uses, behind those of units and of the merge queue: what a unit left in its own decides nothing
 /// here, and stays for the next unit.
-async fn seat(
-    shop: &Shop,
+async fn lease(
+    context: &MissionContext,
     label: &str,
     green: &Tip,
     setup: &Path,
     kill: watch::Receiver<bool>,
-) -> Result<Seat, Unverified> {
-    let workers = shop.settings().parallel.num_workers;
+) -> Result<SlotLease, Unverified> {
+    let workers = context.settings().parallel.num_workers;
     let mut slot = workers + 2;
     while slot < 2 * (workers + 2) {
         let wanted = Wanted { slot, label, base: &green.commit, without: None, beside: Beside::Nothing };
-        match prepare::fresh(shop, wanted, setup, kill.clone()).await {
-            Ok(Ready { workspace, warm }) => return Ok(Seat { slot, workspace, adopted: false, warm }),
+        match prepare::fresh(context, wanted, setup, kill.clone()).await {
+            Ok(Ready { workspace, warm }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
             Err(NotFresh::Busy) => slot += 1,
-            Err(NotFresh::Dirty(old)) => collecting::rescue(shop, slot, &old, &green.commit).await?,
+            Err(NotFresh::Dirty(old)) => collecting::rescue(context, slot, &old, &green.commit).await?,
             Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
             Err(NotFresh::NotReady(NotReady::Failed(trouble))) => return Err(trouble.into()),
             Err(NotFresh::NotReady(NotReady::Setup { why, code })) => {
@@ -147,7 +147,7 @@ async fn seat(
 }
 
 async fn ask(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     green: &Tip,
     stages: &[StageSpec],
@@ -155,13 +155,13 @@ async fn ask(
     kill: watch::Receiver<bool>,
 ) -> Result<Examined, NotReady> {
     let again = confirms.is_some();
-    let label = label(shop, order);
-    let dir = dir(shop, &label).join(if again { "again" } else { "first" });
-    let run = format!("{}-{}-{}-accept{}", shop.mission, order.spec.id, order.n, if again { "-again" } else { "" });
+    let label = label(context, order);
+    let dir = dir(context, &label).join(if again { "again" } else { "first" });
+    let run = format!("{}-{}-{}-accept{}", context.mission, order.spec.id, order.n, if again { "-again" } else { "" });
     let question = Question { tip: green, extent: Extent::Whole, stages, dir: &dir, run: &run, confirms, landed: None };
     let (setup, stop) = (dir.join("setup"), kill.clone());
-    let seat = async |_: Filtered, _| seat(shop, &label, green, &setup, stop).await;
+    let lease = async |_: Filtered, _| lease(context, &label, green, &setup, stop).await;
     let killed = kill.clone();
-    let asked = examine(shop, question, seat, kill).await;
+    let asked = examine(context, question, lease, kill).await;
     asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why.into()) })
 }

@@ -12,13 +12,13 @@ use super::collecting::{
     Kept, attempt_of, collected, holds, leave_out, look_elsewhere, note_left_by_setup, release, sweep,
     tell_left_by_setup,
 };
+use super::context::mission::MissionContext;
 use super::evidence;
 use super::fence::Reach;
 use super::foreign::{self, foreign_changes};
 use super::landing::NOT_FROM_AGENTS;
 use super::prepare::{self, Beside, NotReady, Wanted};
 use super::runs::{Ended, Home, Job, run, run_telling};
-use super::shop::Shop;
 use crate::adapters::host::local::process::kill::end_traceless;
 use crate::adapters::host::local::process::tail;
 use crate::adapters::host::local::workspace::collect::Collected;
@@ -49,24 +49,24 @@ const SUMMARY_TAIL: usize = 1_500;
 /// # Errors
 /// It has ended, and what it made cannot be kept now: [`adopt`] tries that again.
 pub async fn start(
-    shop: &Shop,
+    context: &MissionContext,
     order: AttemptOrder,
     kill: watch::Receiver<bool>,
     began: impl FnOnce(),
 ) -> Result<AttemptReport, Trouble> {
-    let place = Folder::of(shop, &order);
-    let begun = match accept::before(shop, &order, kill.clone()).await {
-        Ok(None) => begin(shop, &order, &place, kill.clone()).await,
-        Ok(Some(question)) => return Ok(settle(shop, &order, &place, AttemptReport::not_started(question)).await),
+    let place = Folder::of(context, &order);
+    let begun = match accept::before(context, &order, kill.clone()).await {
+        Ok(None) => begin(context, &order, &place, kill.clone()).await,
+        Ok(Some(question)) => return Ok(settle(context, &order, &place, AttemptReport::not_started(question)).await),
         Err(not) => Err(not),
     };
     match begun {
         Ok(job) => {
-            let at = shop.clock.now();
-            let ended = run_telling(shop, job, kill.clone(), began).await;
-            finish(shop, &order, &place, ended, Some(at), kill).await
+            let at = context.clock.now();
+            let ended = run_telling(context, job, kill.clone(), began).await;
+            finish(context, &order, &place, ended, Some(at), kill).await
         }
-        Err(not) => Ok(settle(shop, &order, &place, AttemptReport::bare(not.into())).await),
+        Err(not) => Ok(settle(context, &order, &place, AttemptReport::bare(not.into())).await),
     }
 }
 
@@ -74,38 +74,42 @@ pub async fn start(
 ///
 /// # Errors
 /// As [`start`].
-pub async fn adopt(shop: &Shop, order: AttemptOrder, kill: watch::Receiver<bool>) -> Result<AttemptReport, Trouble> {
-    let place = Folder::of(shop, &order);
-    if let Some(report) = sound(shop, &order, &place, stored(&place.report())).await {
-        release(shop, &order, &report).await;
+pub async fn adopt(
+    context: &MissionContext,
+    order: AttemptOrder,
+    kill: watch::Receiver<bool>,
+) -> Result<AttemptReport, Trouble> {
+    let place = Folder::of(context, &order);
+    if let Some(report) = sound(context, &order, &place, stored(&place.report())).await {
+        release(context, &order, &report).await;
         return Ok(report);
     }
-    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
-    if let Some(report) = sound(shop, &order, &place, stored(&place.collected())).await {
-        return Ok(looked_at(shop, &order, &place, report, kill).await);
+    let pool = context.pool().await.map_err(|e| context.trouble(&e))?;
+    if let Some(report) = sound(context, &order, &place, stored(&place.collected())).await {
+        return Ok(looked_at(context, &order, &place, report, kill).await);
     }
     // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
     // they work in the same slot.
     if !place.root.join("run/claim").exists() {
-        accept::end_abandoned(shop, &order).await;
+        accept::end_abandoned(context, &order).await;
         prepare::end_setup(&place.root).await;
     }
-    let job = job(shop, &order, &place, pool.path(order.slot.number));
-    let mut ended = run(shop, job, kill.clone(), true).await;
+    let job = job(context, &order, &place, pool.path(order.slot.number));
+    let mut ended = run(context, job, kill.clone(), true).await;
     if ended.end == ProcessEnd::NeverStarted {
-        if !holds(shop, pool, &order) {
-            return Ok(settle(shop, &order, &place, AttemptReport::bare(ProcessEnd::NeverStarted)).await);
+        if !holds(context, pool, &order) {
+            return Ok(settle(context, &order, &place, AttemptReport::bare(ProcessEnd::NeverStarted)).await);
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
         ended.proof = Some(end_traceless(&place.root.join("run"), pool.parent(order.slot.number)).await);
     }
-    finish(shop, &order, &place, ended, None, kill).await
+    finish(context, &order, &place, ended, None, kill).await
 }
 
 /// The report an earlier engine kept. An agent can write that file too, so it counts only when what it names is pinned, or
 /// when it names nothing and the slot holds nothing of this attempt.
 async fn sound(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     place: &Folder,
     report: Option<AttemptReport>,
@@ -113,10 +117,10 @@ async fn sound(
     let report = report?;
     let sound = match &report.head {
         Some(head) => {
-            let pin = attempt_of(shop, order, &place.root).head_ref();
-            shop.source.ref_value(&pin).await.ok()? == Some(head.commit.clone())
+            let pin = attempt_of(context, order, &place.root).head_ref();
+            context.source.ref_value(&pin).await.ok()? == Some(head.commit.clone())
         }
-        None => !holds(shop, shop.pool().await.ok()?, order),
+        None => !holds(context, context.pool().await.ok()?, order),
     };
     sound.then_some(report)
 }
@@ -127,8 +131,8 @@ struct Folder {
 }
 
 impl Folder {
-    fn of(shop: &Shop, order: &AttemptOrder) -> Self {
-        Self { root: shop.attempt_dir(order.spec.id.as_str(), order.n) }
+    fn of(context: &MissionContext, order: &AttemptOrder) -> Self {
+        Self { root: context.attempt_dir(order.spec.id.as_str(), order.n) }
     }
 
     fn brief(&self) -> PathBuf {
@@ -169,53 +173,54 @@ fn stored(path: &Path) -> Option<AttemptReport> {
 }
 
 async fn begin(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     place: &Folder,
     kill: watch::Receiver<bool>,
 ) -> Result<Job, NotReady> {
-    let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(shop.trouble_at(what, e));
-    files::make_new_own_dir(shop.state.root(), &place.root).map_err(|e| failed("make the attempt's folder", &e))?;
-    files::make_new_own_dir(shop.state.root(), &place.result_folder())
+    let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.trouble_at(what, e));
+    files::make_new_own_dir(context.state.root(), &place.root).map_err(|e| failed("make the attempt's folder", &e))?;
+    files::make_new_own_dir(context.state.root(), &place.result_folder())
         .map_err(|e| failed("make the folder of its result", &e))?;
-    let before = foreign::look(shop).await.map_err(|e| failed("look at the source repository", &e))?;
+    let before = foreign::look(context).await.map_err(|e| failed("look at the source repository", &e))?;
     place.seen().write(&before).map_err(|e| failed("note the state of the source repository", &e))?;
-    let earlier = format!("{}/{}/", shop.mission, order.spec.id);
-    sweep(shop, &order.from, |label| label.starts_with(&earlier)).await;
-    let label = format!("{}/{}/{}", shop.mission, order.spec.id, order.n);
+    let earlier = format!("{}/{}/", context.mission, order.spec.id);
+    sweep(context, &order.from, |label| label.starts_with(&earlier)).await;
+    let label = format!("{}/{}/{}", context.mission, order.spec.id, order.n);
     let wanted =
         Wanted { slot: order.slot.number, label: &label, base: &order.from, without: None, beside: Beside::Ignored };
-    let workspace = prepare::workspace(shop, wanted, &place.root.join("setup"), kill).await?.workspace;
-    note_left_by_setup(shop, order.slot.number).await?;
+    let workspace = prepare::workspace(context, wanted, &place.root.join("setup"), kill).await?.workspace;
+    note_left_by_setup(context, order.slot.number).await?;
     let text = brief(&BriefInput {
-        objective: &shop.objective,
+        objective: &context.objective,
         unit: &order.spec,
-        mission: shop.mission.as_str(),
+        mission: context.mission.as_str(),
         attempt: order.n,
         workspace: &workspace.to_string_lossy(),
         base: order.green.as_str(),
         from: order.from.as_str(),
         evidence: &order.evidence,
         result_path: &place.result().to_string_lossy(),
-        verification: &commands(shop, Tier::Gate),
-        quick: &commands(shop, Tier::Quick),
-        protect: &shop.settings().verification.protect,
-        own_ref: (order.n > 1).then(|| format!("refs/mc/attempts/{}/{}/{}", shop.mission, order.spec.id, order.n - 1)),
+        verification: &commands(context, Tier::Gate),
+        quick: &commands(context, Tier::Quick),
+        protect: &context.settings().verification.protect,
+        own_ref: (order.n > 1)
+            .then(|| format!("refs/mc/attempts/{}/{}/{}", context.mission, order.spec.id, order.n - 1)),
     });
     files::write_own(&place.brief(), text.as_bytes()).map_err(|e| failed("write the brief", &e))?;
-    Ok(job(shop, order, place, workspace))
+    Ok(job(context, order, place, workspace))
 }
 
-fn commands(shop: &Shop, tier: Tier) -> Vec<String> {
-    shop.settings().verification.stages.iter().filter(|s| s.tier == tier).map(|s| s.run.clone()).collect()
+fn commands(context: &MissionContext, tier: Tier) -> Vec<String> {
+    context.settings().verification.stages.iter().filter(|s| s.tier == tier).map(|s| s.run.clone()).collect()
 }
 
-fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) -> Job {
-    let settings = shop.settings();
+fn job(context: &MissionContext, order: &AttemptOrder, place: &Folder, workspace: PathBuf) -> Job {
+    let settings = context.settings();
     let agent = &settings.agent;
-    let mut env = shop.allowed_env(&agent.env);
+    let mut env = context.allowed_env(&agent.env);
     let mut set = |name: &str, value: OsString| env.push((name.into(), value));
-    set("MC_MISSION", shop.mission.as_str().into());
+    set("MC_MISSION", context.mission.as_str().into());
     set("MC_UNIT", order.spec.id.as_str().into());
     set("MC_ATTEMPT", order.n.to_string().into());
     set("MC_SLOT", order.slot.number.to_string().into());
@@ -240,7 +245,7 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
             }
         }
     };
-    let named = if order.spec.run.is_none() { agent_files(shop) } else { Vec::new() };
+    let named = if order.spec.run.is_none() { agent_files(context) } else { Vec::new() };
     Job {
         dir: place.root.join("run"),
         cwd: workspace,
@@ -262,10 +267,10 @@ fn job(shop: &Shop, order: &AttemptOrder, place: &Folder, workspace: PathBuf) ->
 
 /// The files that the agent's command line names: its program, and whatever is given by its path. They may lie where a fence
 /// shows nothing else.
-fn agent_files(shop: &Shop) -> Vec<PathBuf> {
-    let line = shop.settings().agent.command.as_deref().unwrap_or_default();
+fn agent_files(context: &MissionContext) -> Vec<PathBuf> {
+    let line = context.settings().agent.command.as_deref().unwrap_or_default();
     let mut words = line.split_whitespace().map(|word| word.trim_matches(['\'', '"']));
-    let path = shop.env.var("PATH").unwrap_or_default();
+    let path = context.env.var("PATH").unwrap_or_default();
     let program = words.next().and_then(|word| find_program(word, path, Path::new("/")));
     program.into_iter().chain(words.map(PathBuf::from).filter(|path| path.is_absolute())).collect()
 }
@@ -277,7 +282,7 @@ fn with_argument(command: &str, argument: OsString) -> Vec<OsString> {
 }
 
 async fn finish(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     place: &Folder,
     ended: Ended,
@@ -288,7 +293,7 @@ async fn finish(
     let log = ended.log.as_deref();
     let handoff = if script { script_handoff(place) } else { read_handoff(place, log) };
     let mut report = AttemptReport::bare(ended.end.clone());
-    report.ran = ended.span(began, shop.clock.now());
+    report.ran = ended.span(began, context.clock.now());
     if let Some(proof) = &ended.proof {
         report.proof = proof.method.to_string();
         if !proof.holds() {
@@ -296,20 +301,20 @@ async fn finish(
         }
     }
     if ended.overstayed {
-        let grace = shop.settings().agent.grace_after_result.as_secs();
+        let grace = context.settings().agent.grace_after_result.as_secs();
         report.notes.push(format!("ended {grace} s after it gave its result (agent.grace_after_result)"));
     }
-    report.limit = limit(shop, order, &ended.end);
+    report.limit = limit(context, order, &ended.end);
     report.claim = handoff.as_ref().map(|h| h.status);
     let quiet = ended.end == ProcessEnd::Exited(0) && !ended.overstayed;
     report.summary = summary(handoff.as_ref(), log.filter(|_| !quiet));
     report.said = handoff.as_ref().map(Handoff::said).unwrap_or_default();
-    match collected(shop, order, &place.root, handoff.as_ref()).await {
+    match collected(context, order, &place.root, handoff.as_ref()).await {
         Ok(Kept::Gone) => {
             report.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
             report.unpinned = true;
-            foreign_changes(shop, order, &place.seen(), None, &mut report).await;
-            return Ok(settle(shop, order, place, report).await);
+            foreign_changes(context, order, &place.seen(), None, &mut report).await;
+            return Ok(settle(context, order, place, report).await);
         }
         Ok(Kept::SetAside { place: at, why }) => {
             let at = at.display();
@@ -320,8 +325,8 @@ async fn finish(
                  `mc unit retry {}`",
                 order.spec.id
             ));
-            foreign_changes(shop, order, &place.seen(), None, &mut report).await;
-            return Ok(settle(shop, order, place, report).await);
+            foreign_changes(context, order, &place.seen(), None, &mut report).await;
+            return Ok(settle(context, order, place, report).await);
         }
         Ok(Kept::Pinned(found)) => {
             if ended.end == ProcessEnd::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
@@ -329,81 +334,81 @@ async fn finish(
             }
             if !script && !found.changed && handoff.is_none() && matches!(ended.end, ProcessEnd::Exited(126 | 127)) {
                 // Nobody worked: that is the machine's or the settings' fault, and no other attempt would do better.
-                let command = shop.settings().agent.command.clone().unwrap_or_default();
+                let command = context.settings().agent.command.clone().unwrap_or_default();
                 let why = format!("the agent could not be run (agent.command = `{command}`): {}", report.summary);
                 report.end =
                     ProcessEnd::Infrastructure(Trouble::new(Cause::unknown("the agent could not be run"), why));
             }
-            report.changed = found.changed && changes_something(shop, &found, &mut report.notes).await;
+            report.changed = found.changed && changes_something(context, &found, &mut report.notes).await;
             report.half_merge = found.half_merge;
             report.notes.extend(found.told());
             if let Some(handoff) = &handoff {
-                claims::compare(shop, order, handoff, &found.head.commit, &mut report).await;
+                claims::compare(context, order, handoff, &found.head.commit, &mut report).await;
             }
-            claims::outside_of_files(shop, order, &found.head.commit, &mut report).await;
+            claims::outside_of_files(context, order, &found.head.commit, &mut report).await;
             report.hold = found.question(&order.spec.id);
-            foreign_changes(shop, order, &place.seen(), Some(&found), &mut report).await;
+            foreign_changes(context, order, &place.seen(), Some(&found), &mut report).await;
             leave_out(order, &found, &mut report);
-            tell_left_by_setup(shop, &found, &mut report);
-            look_elsewhere(order, &found, &attempt_of(shop, order, &place.root).kept_ref(), &mut report);
+            tell_left_by_setup(context, &found, &mut report);
+            look_elsewhere(order, &found, &attempt_of(context, order, &place.root).kept_ref(), &mut report);
             report.head = Some(found.head);
         }
         Err(trouble) => {
             // The slot keeps its marker: nothing is reset before it is pinned.
             let mut trouble = trouble.while_trying("collect the workspace");
-            shop.redactor().trouble(&mut trouble);
+            context.redactor().trouble(&mut trouble);
             return Err(trouble);
         }
     }
     if report.claim == Some(Claim::Blocked) {
         report.hold = Some(report.summary.clone());
     }
-    if evidence::workspace_stages(shop, order, &report).is_empty() {
-        return Ok(settle(shop, order, place, report).await);
+    if evidence::workspace_stages(context, order, &report).is_empty() {
+        return Ok(settle(context, order, place, report).await);
     }
     if evidence::quick_dir(&place.root).exists() {
         report.hold =
             Some("it wrote into the folder of mc's own runs; look at its work, then `mc unit retry`".to_owned());
-        return Ok(settle(shop, order, place, report).await);
+        return Ok(settle(context, order, place, report).await);
     }
-    shop.redactor().report(&mut report);
+    context.redactor().report(&mut report);
     let kept = place.keep(&place.collected(), &report);
-    kept.map_err(|e| shop.trouble_at("keep the report of an attempt", &e))?;
-    Ok(looked_at(shop, order, place, report, kill).await)
+    kept.map_err(|e| context.trouble_at("keep the report of an attempt", &e))?;
+    Ok(looked_at(context, order, place, report, kill).await)
 }
 
 /// Runs what is to be run in the workspace of a collected attempt, then keeps the whole report.
 async fn looked_at(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     place: &Folder,
     mut report: AttemptReport,
     kill: watch::Receiver<bool>,
 ) -> AttemptReport {
-    let stages = evidence::workspace_stages(shop, order, &report);
-    let workspace = match shop.pool().await {
+    let stages = evidence::workspace_stages(context, order, &report);
+    let workspace = match context.pool().await {
         Ok(pool) => match pool.hold(order.slot.number) {
-            Ok(()) if holds(shop, pool, order) => Ok(pool.path(order.slot.number)),
+            Ok(()) if holds(context, pool, order) => Ok(pool.path(order.slot.number)),
             Ok(()) => Err(Trouble::from("its workspace is gone".to_owned())),
-            Err(e) => Err(shop.trouble(&e)),
+            Err(e) => Err(context.trouble(&e)),
         },
-        Err(e) => Err(shop.trouble(&e)),
+        Err(e) => Err(context.trouble(&e)),
     };
     match workspace {
         Ok(workspace) => {
-            evidence::look(shop, &stages, &place.root, &workspace, &mut report, kill).await;
-            foreign::after_stages(shop, order, &place.seen(), &mut report).await;
+            evidence::look(context, &stages, &place.root, &workspace, &mut report, kill).await;
+            foreign::after_stages(context, order, &place.seen(), &mut report).await;
         }
         Err(trouble) => report.end = ProcessEnd::Infrastructure(trouble),
     }
-    settle(shop, order, place, report).await
+    settle(context, order, place, report).await
 }
 
 /// Whether more changed than files that mc keeps itself, which a candidate takes from green; edits of those are named.
-async fn changes_something(shop: &Shop, found: &Collected, notes: &mut Vec<String>) -> bool {
+async fn changes_something(context: &MissionContext, found: &Collected, notes: &mut Vec<String>) -> bool {
     let Some(fork) = &found.fork else { return true };
     // Both files are at the root, and what changed deeper changes an entry there.
-    let Ok(changed) = shop.source.differing_at_root(fork, &found.head.commit).await else { return true };
+    let Ok(changed) = context.source.differing_at_root(fork, &found.head.commit).await else { return true };
     let (left_out, rest): (Vec<&str>, Vec<&str>) =
         changed.iter().map(String::as_str).partition(|path| NOT_FROM_AGENTS.contains(path));
     if !left_out.is_empty() {
@@ -413,8 +418,8 @@ async fn changes_something(shop: &Shop, found: &Collected, notes: &mut Vec<Strin
 }
 
 /// Which of the limits of an attempt ended it, with its value and where that comes from.
-fn limit(shop: &Shop, order: &AttemptOrder, end: &ProcessEnd) -> Option<String> {
-    let settings = shop.settings();
+fn limit(context: &MissionContext, order: &AttemptOrder, end: &ProcessEnd) -> Option<String> {
+    let settings = context.settings();
     let value = |duration: Duration| span(Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX));
     match (end, order.spec.timeout) {
         (ProcessEnd::Timeout, Some(seconds)) => {
@@ -459,12 +464,17 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>) -> String {
 }
 
 /// Keeps the report durably, then gives the slot back.
-async fn settle(shop: &Shop, order: &AttemptOrder, place: &Folder, mut report: AttemptReport) -> AttemptReport {
-    report.accept = accept::told(shop, order);
-    shop.redactor().report(&mut report);
+async fn settle(
+    context: &MissionContext,
+    order: &AttemptOrder,
+    place: &Folder,
+    mut report: AttemptReport,
+) -> AttemptReport {
+    report.accept = accept::told(context, order);
+    context.redactor().report(&mut report);
     if let Err(e) = place.keep(&place.report(), &report) {
         tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);
     }
-    release(shop, order, &report).await;
+    release(context, order, &report).await;
     report
 }

@@ -1,11 +1,11 @@
 //! `mc audit`: what the journal claims, checked against the repository and the snapshot store.
 
+use super::context::mission::Effective;
+use super::context::project::Project;
 use super::error::EngineError;
 use super::evidence_audit;
 use super::green_positions::{self, Landings};
 use super::history::{self, History};
-use super::shop::Effective;
-use super::site::Site;
 use super::unrecorded::{Known, known, unrecorded};
 use super::views;
 use crate::adapters::git::Git;
@@ -40,11 +40,11 @@ pub struct Audit {
 ///
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read at all; what does not hold is a result.
-pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
+pub async fn audit(project: &Project) -> Result<Audit, EngineError> {
     let mut audit = Audit::default();
-    let git = site.source(ChildGuard::none());
-    let green = views::green(site).await?.tip;
-    let Some(store) = site.store()? else {
+    let git = project.source(ChildGuard::none());
+    let green = views::green(project).await?.tip;
+    let Some(store) = project.store()? else {
         lost(&mut audit, &git, &Known::default(), green.as_ref()).await?;
         return Ok(audit);
     };
@@ -65,7 +65,7 @@ pub async fn audit(site: &Site) -> Result<Audit, EngineError> {
         }
     }
     let landings = Landings::read(&git, green.as_ref(), &histories).await?;
-    let look = Look { git: &git, green: green.as_ref(), store: &store, facts: &site.facts, landings: &landings };
+    let look = Look { git: &git, green: green.as_ref(), store: &store, facts: &project.facts, landings: &landings };
     for history in &histories {
         check(&mut audit, &look, history).await?;
     }

@@ -4,8 +4,8 @@
 //! Promises: what is written follows from green's own text and the record alone, so writing again gives the same; a file
 //! that is no UTF-8 text, no regular file or no backlog is left as it is, and that is said; the text of a person wins.
 
+use super::context::mission::MissionContext;
 use super::landing::{NOT_FROM_AGENTS, message, pin};
-use super::shop::Shop;
 use super::verification::{self, gate_stages};
 use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::adapters::git::{Git, GitError};
@@ -92,19 +92,20 @@ pub async fn compose(git: &Git, mission: &MissionId, onto: &CommitId, books: &Bo
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn write(shop: &Shop, id: LandingId, onto: &Tip, books: &Books) -> Result<Integration, Trouble> {
-    let said = |e: GitError| shop.trouble(&e);
-    let Written { files, notes } = compose(&shop.source, &shop.mission, &onto.commit, books).await.map_err(said)?;
+pub async fn write(context: &MissionContext, id: LandingId, onto: &Tip, books: &Books) -> Result<Integration, Trouble> {
+    let said = |e: GitError| context.trouble(&e);
+    let Written { files, notes } =
+        compose(&context.source, &context.mission, &onto.commit, books).await.map_err(said)?;
     if files.is_empty() {
         return Ok(Integration::Books { candidate: None, notes });
     }
-    let merge = shop.merge().await.map_err(said)?;
+    let merge = context.merge().await.map_err(said)?;
     let contents: Vec<_> = files.iter().map(|(path, mode, text)| (*path, mode.as_str(), text.as_bytes())).collect();
     let tree = merge.replaced(&onto.tree, &contents).await.map_err(said)?;
-    let (key, _) = verification::key(shop, &tree, &gate_stages(shop)).await?;
-    let message = message(shop, &MergeSource::Books { round: books.round }, "", &tree, &key);
+    let (key, _) = verification::key(context, &tree, &gate_stages(context)).await?;
+    let message = message(context, &MergeSource::Books { round: books.round }, "", &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit], &message, None).await.map_err(said)?;
-    pin(shop, id, &commit).await?;
+    pin(context, id, &commit).await?;
     Ok(Integration::Books { candidate: Some(Tip { commit, tree }), notes })
 }
 

@@ -1,13 +1,13 @@
 //! `mc unit cancel`: gives one unit up. A living engine is told; without one it is done here, with the lock in hand, and the
 //! mission stays as resumable as it was.
 
+use super::context::mission::MissionContext;
+use super::context::project::Project;
 use super::driver::entry;
 use super::error::EngineError;
 use super::history;
 use super::mission::{Asked, effective, unfinished};
 use super::ownership::{self, Act};
-use super::shop::Shop;
-use super::site::Site;
 use super::{attempt, queue_verification};
 use crate::adapters::os::clock::EngineClock;
 use crate::domain::base::nearest::{hint, nearest};
@@ -20,18 +20,18 @@ use tokio::sync::watch;
 ///
 /// # Errors
 /// [`EngineError::Usage`] when there is no such unit or it is in a state that cannot be cancelled.
-pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
-    let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
+pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError> {
+    let Some(history) = unfinished(project)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
     let id = cancellable(&history.state, unit)?;
-    let tenure = match ownership::begin(site, None, Act::Unfinished).await {
+    let tenure = match ownership::begin(project, None, Act::Unfinished).await {
         Err(e) if e.engine_lives() => {
-            let Some(mut store) = site.store()? else { return Ok(Asked::Nothing) };
-            if site.signal(&mut store, "cancel-unit", id.as_str())? {
+            let Some(mut store) = project.store()? else { return Ok(Asked::Nothing) };
+            if project.signal(&mut store, "cancel-unit", id.as_str())? {
                 return Ok(Asked::Told(mission));
             }
             // It has just ended; the request that nobody heard finds the unit cancelled.
-            ownership::begin(site, None, Act::Unfinished).await?
+            ownership::begin(project, None, Act::Unfinished).await?
         }
         begun => begun?,
     };
@@ -42,23 +42,23 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
     let clock = EngineClock::start(history.records.last().map_or(0, |(_, at, _)| *at));
     let effective = effective(&history.state)?;
     let mut state = history.state;
-    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, tenure);
+    let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure);
     // Its work is pinned.
-    ownership::claim_for(&shop, Act::Unfinished).await.map_err(EngineError::Refused)?;
+    ownership::claim_for(&context, Act::Unfinished).await.map_err(EngineError::Refused)?;
     let mut events = VecDeque::from([Event::CancelUnit { unit: id }]);
     while let Some(event) = events.pop_front() {
-        for command in step(&shop, &mut state, clock.now(), event)? {
+        for command in step(&context, &mut state, clock.now(), event)? {
             match command {
                 Command::Cancel(JobId::Attempt { unit, n }) => {
                     let Some(order) = state.order(&unit) else { continue };
                     let (_keep, kill) = watch::channel(true);
-                    events.push_back(match attempt::adopt(&shop, order, kill).await {
+                    events.push_back(match attempt::adopt(&context, order, kill).await {
                         Ok(report) => Event::AttemptEnded { unit, n, report: Box::new(report) },
                         Err(trouble) => Event::NotCollected { unit, n, trouble },
                     });
                 }
                 Command::Cancel(JobId::Run(run)) => {
-                    queue_verification::end_abandoned(&shop, run).await.map_err(|what| EngineError::Broken {
+                    queue_verification::end_abandoned(&context, run).await.map_err(|what| EngineError::Broken {
                         what,
                         hint: "the unit is cancelled; `mc mission resume` or `mc mission stop --now` tries again"
                             .to_owned(),
@@ -74,10 +74,10 @@ pub async fn cancel(site: &Site, unit: &str) -> Result<Asked, EngineError> {
 }
 
 /// One decision, made durable; what it asks of the world.
-fn step(shop: &Shop, state: &mut State, now: Millis, event: Event) -> Result<Vec<Command>, EngineError> {
+fn step(context: &MissionContext, state: &mut State, now: Millis, event: Event) -> Result<Vec<Command>, EngineError> {
     let step = decide(state, now, event);
     let entries = step.records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-    shop.store().append(&shop.mission, now, &entries)?;
+    context.store().append(&context.mission, now, &entries)?;
     Ok(step.commands)
 }
 

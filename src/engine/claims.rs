@@ -1,7 +1,7 @@
 //! What an agent says it did, compared with git (P8). A false claim is named, and is no declaration that nothing needed
 //! to change.
 
-use super::shop::Shop;
+use super::context::mission::MissionContext;
 use crate::domain::base::text::name_first;
 use crate::domain::handoff::Handoff;
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim};
@@ -14,13 +14,13 @@ const SHOWN: usize = 5;
 /// Compares the files and commits a handoff names with those between green and `head`. An error of git leaves the report
 /// as it is: nothing is held against anybody that was not seen.
 pub async fn compare(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     handoff: &Handoff,
     head: &CommitId,
     report: &mut AttemptReport,
 ) {
-    let Ok(real) = shop.source.differing(&order.green, head).await else { return };
+    let Ok(real) = context.source.differing(&order.green, head).await else { return };
     let absent =
         |name: &&String| !real.iter().any(|file| name.trim_end() == file || name.ends_with(&format!("/{file}")));
     let files: Vec<&String> = handoff.files_changed.iter().filter(absent).collect();
@@ -28,9 +28,9 @@ pub async fn compare(
     for name in &handoff.commits {
         // An agent may give a subject line behind the id.
         let id = name.split_whitespace().next().unwrap_or_default();
-        let Ok(found) = shop.source.resolve(id).await else { return };
+        let Ok(found) = context.source.resolve(id).await else { return };
         let there = match &found {
-            Some(tip) => shop.source.is_ancestor(&tip.commit, head).await.unwrap_or(true),
+            Some(tip) => context.source.is_ancestor(&tip.commit, head).await.unwrap_or(true),
             None => false,
         };
         if !there {
@@ -55,11 +55,16 @@ pub async fn compare(
 
 /// Names what an attempt changed outside of the `files` of its unit: they say what it touches, so that a person may have missed it.
 /// It decides nothing: what a change touches is for the queue to find out.
-pub async fn outside_of_files(shop: &Shop, order: &AttemptOrder, head: &CommitId, report: &mut AttemptReport) {
+pub async fn outside_of_files(
+    context: &MissionContext,
+    order: &AttemptOrder,
+    head: &CommitId,
+    report: &mut AttemptReport,
+) {
     if order.spec.files.is_empty() {
         return;
     }
-    let (Ok(globs), Ok(changed)) = (Globs::new(&order.spec.files), shop.source.differing(&order.from, head).await)
+    let (Ok(globs), Ok(changed)) = (Globs::new(&order.spec.files), context.source.differing(&order.from, head).await)
     else {
         return;
     };

@@ -5,11 +5,11 @@
 //! commits, so that it can be found again as long as git keeps the objects; refs go last. Journals stay whole: their hash
 //! chain runs over all missions, and they are small.
 
+use super::context::project::Project;
 use super::driver::entry;
 use super::error::EngineError;
 use super::history::{self, History};
 use super::ownership::{self, Act};
-use super::site::Site;
 use super::verify::verify_runs;
 use super::views;
 use crate::adapters::git::Git;
@@ -106,17 +106,17 @@ impl Rubbish {
 ///
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read.
-pub async fn look(site: &Site, retention: Retention) -> Result<Rubbish, EngineError> {
-    match site.store()? {
-        Some(store) => found(site, &site.source(ChildGuard::none()), &store, retention).await,
+pub async fn look(project: &Project, retention: Retention) -> Result<Rubbish, EngineError> {
+    match project.store()? {
+        Some(store) => found(project, &project.source(ChildGuard::none()), &store, retention).await,
         None => Ok(Rubbish::default()),
     }
 }
 
-async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> Result<Rubbish, EngineError> {
+async fn found(project: &Project, git: &Git, store: &Store, retention: Retention) -> Result<Rubbish, EngineError> {
     let mut rubbish = Rubbish { groups: supervisor::abandoned(), ..Rubbish::default() };
     let before = clock::now().saturating_sub(Millis::try_from(retention.older_than.as_millis()).unwrap_or(Millis::MAX));
-    let green = views::green(site).await?.tip;
+    let green = views::green(project).await?.tip;
     let (mut needed, mut unfinished, mut ended) = (BTreeSet::new(), false, Vec::new());
     for mission in history::missions(store)? {
         let Some(history) = history::load(store, Some(&mission))? else { continue };
@@ -168,8 +168,8 @@ async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> R
                 if goes { &mut left.refs } else { &mut left.unlanded }.push((name, commit));
             }
         }
-        let runs = site.state.runs().join(left.mission.as_str());
-        let log = site.state.logs().join(format!("{}.jsonl", left.mission));
+        let runs = project.state.runs().join(left.mission.as_str());
+        let log = project.state.logs().join(format!("{}.jsonl", left.mission));
         let (mut going, aside) = if retention.unlanded { (vec![runs], Vec::new()) } else { without_aside(&runs) };
         left.aside = aside;
         going.push(log);
@@ -183,8 +183,8 @@ async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> R
             rubbish.missions.push(left);
         }
     }
-    let slots = views::slots(site).await?;
-    for folder in verifications(site, &slots, before) {
+    let slots = views::slots(project).await?;
+    for folder in verifications(project, &slots, before) {
         rubbish.verify_bytes += files::size(&folder).unwrap_or(0);
         rubbish.verifications.push(folder);
     }
@@ -200,8 +200,8 @@ async fn found(site: &Site, git: &Git, store: &Store, retention: Retention) -> R
 
 /// Folders of verifications without a mission that nothing was written into since `before`. One that a workspace is still
 /// marked with, and others of the same call, are at work or wait to be ended by the next call.
-fn verifications(site: &Site, slots: &[SlotInfo], before: Millis) -> Vec<PathBuf> {
-    let root = verify_runs(&site.state);
+fn verifications(project: &Project, slots: &[SlotInfo], before: Millis) -> Vec<PathBuf> {
+    let root = verify_runs(&project.state);
     let call = |label: &str| label.split('-').next().unwrap_or_default().to_owned();
     let used: BTreeSet<String> = slots.iter().filter_map(|slot| slot.dirty.as_deref()).map(call).collect();
     let unused = files::folders(&root).into_iter().filter(|label| !used.contains(&call(label)));
@@ -249,14 +249,14 @@ pub fn remove_groups(rubbish: &mut Rubbish) {
 ///
 /// # Errors
 /// [`EngineError`] when an engine works here, or something cannot be deleted; what is left then goes the next time.
-pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineError> {
-    if site.store()?.is_none() {
+pub async fn run(project: &Project, retention: Retention) -> Result<Rubbish, EngineError> {
+    if project.store()?.is_none() {
         return Ok(Rubbish::default());
     }
-    let mut tenure = ownership::begin(site, None, Act::Other).await?;
-    let git = tenure.source(site);
+    let mut tenure = ownership::begin(project, None, Act::Other).await?;
+    let git = tenure.source(project);
     let store = &mut tenure.store;
-    let mut rubbish = found(site, &git, store, retention).await?;
+    let mut rubbish = found(project, &git, store, retention).await?;
     for left in rubbish.missions.iter().filter(|left| !left.nothing()) {
         let (refs, snapshots) = (left.refs.clone(), left.snapshots.clone());
         let last = store.rows(Some(&left.mission), 0)?.last().map_or(0, |row| row.at);
@@ -273,7 +273,7 @@ pub async fn run(site: &Site, retention: Retention) -> Result<Rubbish, EngineErr
     store.snapshots_delete(&rubbish.snapshots)?;
     remove_groups(&mut rubbish);
     if !rubbish.slots.is_empty() {
-        views::prune(site).await?;
+        views::prune(project).await?;
     }
     for (name, commit) in rubbish.missions.iter().flat_map(|left| &left.refs) {
         // One that moved meanwhile holds something else and stays.

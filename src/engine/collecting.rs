@@ -3,9 +3,9 @@
 //! A slot that holds anything which is kept nowhere else is never given to another unit: it goes into quarantine, and the next
 //! engine tries to collect it once more.
 
+use super::context::mission::MissionContext;
 use super::prepare::NotReady;
 use super::runs::GRACE;
-use super::shop::Shop;
 use crate::adapters::host::local::rundir::runs_below;
 use crate::adapters::host::local::workspace::collect::{Attempt, CollectError, Collected, collect};
 use crate::adapters::host::local::workspace::left_out::{self, Why};
@@ -44,22 +44,22 @@ pub enum Kept {
 /// # Errors
 /// What around it failed; the slot stays as it is.
 pub async fn collected(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     folder: &Path,
     handoff: Option<&Handoff>,
 ) -> Result<Kept, Trouble> {
-    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
+    let pool = context.pool().await.map_err(|e| context.trouble(&e))?;
     // Whoever says why nothing needs to change has not meant anything it tried elsewhere.
     let take_elsewhere = handoff.is_none_or(|handoff| handoff.no_op_reason.is_none());
-    keep(shop, pool, order.slot.number, &Attempt { take_elsewhere, ..attempt_of(shop, order, folder) }).await
+    keep(context, pool, order.slot.number, &Attempt { take_elsewhere, ..attempt_of(context, order, folder) }).await
 }
 
 /// The attempt as whoever collects it must know it; `folder` is its own.
 #[must_use]
-pub fn attempt_of(shop: &Shop, order: &AttemptOrder, folder: &Path) -> Attempt {
+pub fn attempt_of(context: &MissionContext, order: &AttemptOrder, folder: &Path) -> Attempt {
     Attempt {
-        mission: shop.mission.clone(),
+        mission: context.mission.clone(),
         unit: order.spec.id.clone(),
         number: order.n,
         base: order.from.clone(),
@@ -75,7 +75,7 @@ fn label(mission: &MissionId, unit: &UnitId, n: u32) -> String {
 }
 
 /// Collects a slot. Where what is around it fails, the slot is left, locked by nobody, with its marker.
-async fn keep(shop: &Shop, pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Kept, Trouble> {
+async fn keep(context: &MissionContext, pool: &Pool, slot: u32, attempt: &Attempt) -> Result<Kept, Trouble> {
     let label = label(&attempt.mission, &attempt.unit, attempt.number);
     match collect(pool, slot, attempt).await {
         Ok(found) => Ok(Kept::Pinned(Box::new(found))),
@@ -92,13 +92,13 @@ async fn keep(shop: &Shop, pool: &Pool, slot: u32, attempt: &Attempt) -> Result<
                 Ok(place) => Ok(Kept::SetAside { place, why }),
                 Err(e) => {
                     pool.leave(slot);
-                    Err(shop.trouble_at(&why, &e))
+                    Err(context.trouble_at(&why, &e))
                 }
             }
         }
         Err(e) => {
             pool.leave(slot);
-            Err(shop.trouble(&e))
+            Err(context.trouble(&e))
         }
     }
 }
@@ -151,18 +151,18 @@ pub fn look_elsewhere(order: &AttemptOrder, found: &Collected, kept: &str, repor
 ///
 /// # Errors
 /// [`NotReady::Failed`].
-pub async fn note_left_by_setup(shop: &Shop, slot: u32) -> Result<(), NotReady> {
-    if shop.settings().target.setup.is_none() {
+pub async fn note_left_by_setup(context: &MissionContext, slot: u32) -> Result<(), NotReady> {
+    if context.settings().target.setup.is_none() {
         return Ok(());
     }
-    let failed = |e: PoolError| NotReady::Failed(shop.trouble(&e));
-    let pool = shop.pool().await.map_err(failed)?;
+    let failed = |e: PoolError| NotReady::Failed(context.trouble(&e));
+    let pool = context.pool().await.map_err(failed)?;
     pool.note_left_by_setup(slot).await.map(drop).map_err(failed)
 }
 
 /// Says once in a mission what `setup` leaves that git does not ignore.
-pub fn tell_left_by_setup(shop: &Shop, found: &Collected, report: &mut AttemptReport) {
-    if found.left_by_setup.is_empty() || shop.told_left.swap(true, Ordering::Relaxed) {
+pub fn tell_left_by_setup(context: &MissionContext, found: &Collected, report: &mut AttemptReport) {
+    if found.left_by_setup.is_empty() || context.told_left.swap(true, Ordering::Relaxed) {
         return;
     }
     let names = left_out::named(found.left_by_setup.iter().map(OsString::as_os_str));
@@ -177,13 +177,13 @@ fn told(left: &left_out::LeftOut, why: Unkept) -> LeftOut {
 }
 
 /// Gives the slot of an attempt back, or sets it aside when it holds what is kept nowhere else.
-pub async fn release(shop: &Shop, order: &AttemptOrder, report: &AttemptReport) {
-    let Ok(pool) = shop.pool().await else { return };
-    if !holds(shop, pool, order) {
+pub async fn release(context: &MissionContext, order: &AttemptOrder, report: &AttemptReport) {
+    let Ok(pool) = context.pool().await else { return };
+    if !holds(context, pool, order) {
         return pool.leave(order.slot.number);
     }
     let stuck = report.left_out.iter().find(|left| left.place.is_none()).map(|left| left.path.as_str());
-    let label = label(&shop.mission, &order.spec.id, order.n);
+    let label = label(&context.mission, &order.spec.id, order.n);
     give_back(pool, order.slot.number, label, &order.from, stuck);
 }
 
@@ -203,18 +203,18 @@ fn give_back(pool: &Pool, slot: u32, label: String, base: &CommitId, stuck: Opti
 
 /// Whether the marker of an attempt's slot names that attempt.
 #[must_use]
-pub fn holds(shop: &Shop, pool: &Pool, order: &AttemptOrder) -> bool {
-    let label = label(&shop.mission, &order.spec.id, order.n);
+pub fn holds(context: &MissionContext, pool: &Pool, order: &AttemptOrder) -> bool {
+    let label = label(&context.mission, &order.spec.id, order.n);
     pool.dirty_slots().is_ok_and(|d| d.iter().any(|(slot, l)| *slot == order.slot.number && *l == label))
 }
 
 /// Pins what is left in those slots whose labels nobody waits for any more, as `stale` tells. What cannot be saved now
 /// stays where it is, for the slot's next use.
-pub async fn sweep(shop: &Shop, base: &CommitId, stale: impl Fn(&str) -> bool) {
-    let Ok(pool) = shop.pool().await else { return };
+pub async fn sweep(context: &MissionContext, base: &CommitId, stale: impl Fn(&str) -> bool) {
+    let Ok(pool) = context.pool().await else { return };
     for (slot, label) in pool.dirty_slots().unwrap_or_default() {
         if stale(&label)
-            && let Err(why) = rescue(shop, slot, &label, base).await
+            && let Err(why) = rescue(context, slot, &label, base).await
         {
             tracing::warn!("save what {label} left in slot {slot}: {why}");
         }
@@ -223,11 +223,11 @@ pub async fn sweep(shop: &Shop, base: &CommitId, stale: impl Fn(&str) -> bool) {
 
 /// Tries once more to collect what is in quarantine below `root`, the folder of the pool; what cannot be collected now goes
 /// back there.
-pub async fn retry_quarantine(shop: &Shop, root: &Path) {
+pub async fn retry_quarantine(context: &MissionContext, root: &Path) {
     if quarantined(root).is_ok_and(|entries| entries.iter().all(|entry| entry.note.label.is_empty())) {
         return;
     }
-    let Ok(pool) = shop.pool().await else { return };
+    let Ok(pool) = context.pool().await else { return };
     for entry in pool.quarantined().unwrap_or_default() {
         let Some(base) = entry.note.base.as_ref().filter(|_| !entry.note.label.is_empty()) else { continue };
         let label = &entry.note.label;
@@ -238,7 +238,7 @@ pub async fn retry_quarantine(shop: &Shop, root: &Path) {
                 continue;
             }
         };
-        if let Err(why) = rescue(shop, slot, label, base).await {
+        if let Err(why) = rescue(context, slot, label, base).await {
             tracing::warn!("save what {label} left, which goes back into quarantine: {why}");
             drop(pool.quarantine(slot, &entry.note));
         }
@@ -252,9 +252,9 @@ pub async fn retry_quarantine(shop: &Shop, root: &Path) {
 ///
 /// # Errors
 /// What around it failed; the slot stays as it is.
-pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
-    let pool = shop.pool().await.map_err(|e| shop.trouble(&e))?;
-    let folder = shop.state.runs().join(label);
+pub async fn rescue(context: &MissionContext, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
+    let pool = context.pool().await.map_err(|e| context.trouble(&e))?;
+    let folder = context.state.runs().join(label);
     for run in runs_below(&folder) {
         run.end(GRACE).await;
     }
@@ -275,7 +275,7 @@ pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Res
             late: true,
             take_elsewhere: false,
         };
-        match keep(shop, pool, slot, &work).await? {
+        match keep(context, pool, slot, &work).await? {
             Kept::Pinned(found) => {
                 let stuck = found.left_out.iter().find(|left| left.place.is_none());
                 let stuck = stuck.map(|left| left.path.to_string_lossy().into_owned());
@@ -289,5 +289,5 @@ pub async fn rescue(shop: &Shop, slot: u32, label: &str, base: &CommitId) -> Res
             Kept::Gone => tracing::warn!("the workspace of {label} is gone, nothing of it is left to keep"),
         }
     }
-    pool.release(slot).map_err(|e| shop.trouble(&e))
+    pool.release(slot).map_err(|e| context.trouble(&e))
 }

@@ -1,7 +1,7 @@
 //! `mc mission start --detach`: the mission runs in a background process of its own session; this one sees it begin.
 
+use super::context::project::Project;
 use super::error::EngineError;
-use super::site::Site;
 use crate::adapters::host::local::process::detached;
 use crate::domain::values::MissionId;
 use std::path::PathBuf;
@@ -26,26 +26,26 @@ pub enum Detached {
 
 /// Where the background process writes.
 #[must_use]
-pub fn log(site: &Site) -> PathBuf {
-    site.state.logs().join("detached.log")
+pub fn log(project: &Project) -> PathBuf {
+    project.state.logs().join("detached.log")
 }
 
 /// Starts this program again in the background and waits until its mission is in the journal.
 ///
 /// # Errors
 /// [`EngineError`] when it cannot be started or does not begin a mission within a minute.
-pub async fn start(site: &Site) -> Result<Detached, EngineError> {
+pub async fn start(project: &Project) -> Result<Detached, EngineError> {
     // Asked here too: the log of the mission that runs is no answer to this command.
-    super::mission::nothing_unfinished(site)?;
-    site.state.create()?;
-    let log = log(site);
+    super::mission::nothing_unfinished(project)?;
+    project.state.create()?;
+    let log = log(project);
     let broken = |source| EngineError::File { path: log.clone(), source };
-    let known = missions(site);
+    let known = missions(project);
     let mut child = detached::relaunch(&log, "--detach", "--detached").map_err(broken)?;
     let (pause, times) = POLL;
     for _ in 0..times {
         let ended = child.ended().map_err(broken)?;
-        if let Some(id) = missions(site).into_iter().find(|id| !known.contains(id)) {
+        if let Some(id) = missions(project).into_iter().find(|id| !known.contains(id)) {
             return Ok(Detached::Runs(id));
         }
         if let Some(code) = ended {
@@ -60,8 +60,8 @@ pub async fn start(site: &Site) -> Result<Detached, EngineError> {
 }
 
 /// Missions so far; a database that is being made counts as none.
-fn missions(site: &Site) -> Vec<MissionId> {
-    site.store().ok().flatten().and_then(|store| store.missions().ok()).unwrap_or_default()
+fn missions(project: &Project) -> Vec<MissionId> {
+    project.store().ok().flatten().and_then(|store| store.missions().ok()).unwrap_or_default()
 }
 
 /// Leaves the terminal's session.

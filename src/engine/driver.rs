@@ -3,10 +3,10 @@
 //! Sources of events: tasks that end, signals of the operating system, requests of other mc processes (a row in the
 //! database and a byte in the FIFO), and the one timer the state asks for. Nothing is polled.
 
+use super::context::mission::MissionContext;
 use super::error::EngineError;
 use super::executor::Executor;
 use super::observer::Observer;
-use super::shop::Shop;
 use super::signals::Signals;
 use crate::adapters::os::clock::EngineClock;
 use crate::adapters::store::wake::Wake;
@@ -29,7 +29,7 @@ pub struct Opening {
 
 /// A mission being driven.
 pub struct Driver {
-    shop: Arc<Shop>,
+    context: Arc<MissionContext>,
     state: State,
     executor: Executor,
     observers: Vec<Box<dyn Observer>>,
@@ -40,9 +40,14 @@ pub struct Driver {
 impl Driver {
     /// A driver of `state`, whose newest journal time is `floor`.
     #[must_use]
-    pub fn new(shop: Arc<Shop>, state: State, observers: Vec<Box<dyn Observer>>, clock: EngineClock) -> Self {
-        let executor = Executor::new(Arc::clone(&shop));
-        Self { shop, state, executor, observers, clock, overtaken: None }
+    pub fn new(
+        context: Arc<MissionContext>,
+        state: State,
+        observers: Vec<Box<dyn Observer>>,
+        clock: EngineClock,
+    ) -> Self {
+        let executor = Executor::new(Arc::clone(&context));
+        Self { context, state, executor, observers, clock, overtaken: None }
     }
 
     /// Runs from its opening until the mission says to leave; the result is the exit code.
@@ -59,7 +64,7 @@ impl Driver {
             let what = format!("{what}: {}", super::error::chain(e));
             EngineError::Broken { what, hint: format!("{mend}, then `mc mission resume`") }
         };
-        let mut wake = Wake::open(&self.shop.state.wake()).map_err(|e| failed("open the wake-up FIFO", &e))?;
+        let mut wake = Wake::open(&self.context.state.wake()).map_err(|e| failed("open the wake-up FIFO", &e))?;
         let mut signals = Signals::new().map_err(|e| failed("listen to signals", &e))?;
         for event in early {
             self.take(event, &[])?;
@@ -93,8 +98,8 @@ impl Driver {
 
     /// Takes what other mc processes asked for.
     fn requests(&mut self) -> Result<Option<u8>, EngineError> {
-        self.shop.in_office()?;
-        let waiting = self.shop.store().signals_waiting()?;
+        self.context.in_office()?;
+        let waiting = self.context.store().signals_waiting()?;
         let old = |signal: &&Signal| self.overtaken.is_some_and(|newest| signal.id <= newest) && stops(signal);
         let withdrawn: Vec<i64> = waiting.iter().filter(old).map(|signal| signal.id).collect();
         for signal in waiting {
@@ -113,7 +118,7 @@ impl Driver {
 
     /// One decision: decide, make it durable, show it, start what it asks for. The exit code, if it says to leave.
     fn take(&mut self, event: Event, answered: &[i64]) -> Result<Option<u8>, EngineError> {
-        self.shop.in_office()?;
+        self.context.in_office()?;
         let now = self.clock.now();
         let step = decide(&mut self.state, now, event);
         self.persist(now, &step, answered)?;
@@ -123,7 +128,7 @@ impl Driver {
             }
         }
         if !step.commands.is_empty() {
-            self.shop.in_office()?;
+            self.context.in_office()?;
         }
         let mut exit = None;
         for command in step.commands {
@@ -140,7 +145,7 @@ impl Driver {
             return Ok(());
         }
         let entries = step.records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        self.shop.store().append_answering(&self.shop.mission, now, &entries, answered)?;
+        self.context.store().append_answering(&self.context.mission, now, &entries, answered)?;
         Ok(())
     }
 }

@@ -4,8 +4,8 @@
 //! second time), so that a new engine adopts them. The work is collected, pinned and written down before the first one
 //! starts: nothing they leave in the workspace becomes part of it.
 
+use super::context::mission::MissionContext;
 use super::homes::Home;
-use super::shop::Shop;
 use super::verification::{Extent, Ground, NoResult, gate_stages, key, run_stage};
 use crate::adapters::git::GitError;
 use crate::config::{FILE_NAME, Settings};
@@ -30,10 +30,10 @@ use tokio::sync::watch;
 
 /// The stages a verification runs, and on how much of the tree: the gate's, or a unit's own lines.
 #[must_use]
-pub fn stages(shop: &Shop, order: &VerifyOrder) -> (Vec<StageSpec>, Extent) {
+pub fn stages(context: &MissionContext, order: &VerifyOrder) -> (Vec<StageSpec>, Extent) {
     match order.extra.is_empty() {
-        true => (gate_stages(shop), Extent::Narrowed),
-        false => (order.extra.iter().map(|line| own_line(shop.settings(), line)).collect(), Extent::Whole),
+        true => (gate_stages(context), Extent::Narrowed),
+        false => (order.extra.iter().map(|line| own_line(context.settings(), line)).collect(), Extent::Whole),
     }
 }
 
@@ -56,8 +56,8 @@ pub fn own_line(settings: &Settings, line: &ExtraStage) -> StageSpec {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
-    let protect = &shop.settings().verification.protect;
+pub async fn protected(context: &MissionContext, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
+    let protect = &context.settings().verification.protect;
     if protect.is_empty() {
         return Ok(Vec::new());
     }
@@ -66,13 +66,13 @@ pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<S
     let plain = |glob: &String| !glob.contains(['*', '?', '[', '{', '\\']);
     if protect.iter().all(plain) {
         let roots =
-            shop.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
+            context.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(|e| context.trouble(&e))?;
         let first = |glob: &String| glob.trim_start_matches("./").split('/').next().map(str::to_owned);
         if !protect.iter().filter_map(first).any(|first| roots.contains(&first)) {
             return Ok(Vec::new());
         }
     }
-    let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
+    let changed = context.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| context.trouble(&e))?;
     Ok(globs.matching(&changed))
 }
 
@@ -80,16 +80,16 @@ pub async fn protected(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<S
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn deciding(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
-    let failed = |e: GitError| shop.trouble(&e);
-    let roots = shop.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(failed)?;
+pub async fn deciding(context: &MissionContext, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
+    let failed = |e: GitError| context.trouble(&e);
+    let roots = context.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(failed)?;
     let mut paths: BTreeSet<String> = [FILE_NAME.to_owned()].into();
-    paths.extend(shop.settings().file.clone());
-    paths.extend(shop.settings().verification.stages.iter().flat_map(|stage| named_paths(&stage.run)));
+    paths.extend(context.settings().file.clone());
+    paths.extend(context.settings().verification.stages.iter().flat_map(|stage| named_paths(&stage.run)));
     let mut deciding = Vec::new();
     for path in paths.into_iter().filter(|path| path.split('/').next().is_some_and(|first| roots.contains(first))) {
-        let before = shop.source.entry(onto.tree.as_str(), &path).await.map_err(failed)?;
-        let after = shop.source.entry(candidate.tree.as_str(), &path).await.map_err(failed)?;
+        let before = context.source.entry(onto.tree.as_str(), &path).await.map_err(failed)?;
+        let after = context.source.entry(candidate.tree.as_str(), &path).await.map_err(failed)?;
         // A folder is named for what is in it.
         let folder = [&before, &after].into_iter().flatten().any(|(mode, _)| mode == "040000");
         if before != after && !folder && before.is_some() {
@@ -103,14 +103,14 @@ pub async fn deciding(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<St
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn edited_tests(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
-    let edited = shop.source.edited(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
+pub async fn edited_tests(context: &MissionContext, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
+    let edited = context.source.edited(&onto.commit, &candidate.commit).await.map_err(|e| context.trouble(&e))?;
     let (mut tests, others): (Vec<String>, Vec<String>) = edited.into_iter().partition(|path| is_test(path));
     if !others.is_empty() {
-        let (key, _) = key(shop, &onto.tree, &gate_stages(shop)).await?;
+        let (key, _) = key(context, &onto.tree, &gate_stages(context)).await?;
         let green =
-            shop.snapshot(&key).and_then(|cold| cold.map_or_else(|| shop.snapshot(&key.warm()), |s| Ok(Some(s))));
-        let green = green.map_err(|e| shop.trouble(&e))?.unwrap_or_default();
+            context.snapshot(&key).and_then(|cold| cold.map_or_else(|| context.snapshot(&key.warm()), |s| Ok(Some(s))));
+        let green = green.map_err(|e| context.trouble(&e))?.unwrap_or_default();
         let ran: BTreeSet<&str> = green
             .stages
             .iter()
@@ -126,15 +126,15 @@ pub async fn edited_tests(shop: &Shop, onto: &Tip, candidate: &Tip) -> Result<Ve
 
 /// The stages to run in the workspace of an attempt that ended as `report` says.
 #[must_use]
-pub fn workspace_stages(shop: &Shop, order: &AttemptOrder, report: &AttemptReport) -> Vec<StageSpec> {
+pub fn workspace_stages(context: &MissionContext, order: &AttemptOrder, report: &AttemptReport) -> Vec<StageSpec> {
     match in_workspace(report, &order.spec) {
         None => Vec::new(),
         Some(InWorkspace::Accept) => extra_stages(VerifyRole::AcceptBefore, &order.spec)
             .iter()
-            .map(|line| own_line(shop.settings(), line))
+            .map(|line| own_line(context.settings(), line))
             .collect(),
         Some(InWorkspace::Quick) => {
-            shop.settings().verification.stages.iter().filter(|s| s.tier == Tier::Quick).cloned().collect()
+            context.settings().verification.stages.iter().filter(|s| s.tier == Tier::Quick).cloned().collect()
         }
     }
 }
@@ -147,7 +147,7 @@ pub fn quick_dir(attempt_dir: &Path) -> PathBuf {
 
 /// Runs stages in a workspace, or takes them over, and writes into the report what they said.
 pub async fn look(
-    shop: &Shop,
+    context: &MissionContext,
     stages: &[StageSpec],
     attempt_dir: &Path,
     workspace: &Path,
@@ -156,7 +156,7 @@ pub async fn look(
 ) {
     let Some(tree) = report.head.as_ref().map(|head| head.tree.clone()) else { return };
     let on = Ground { workspace, tree: &tree, adopted: false, home: Home::Users };
-    match ran(shop, stages, &quick_dir(attempt_dir), on, kill).await {
+    match ran(context, stages, &quick_dir(attempt_dir), on, kill).await {
         Ok((quick, flaky)) => {
             report.notes.extend(flaky.iter().map(|name| format!("{name} failed and passed on the same work")));
             report.quick = Some(quick);
@@ -167,32 +167,32 @@ pub async fn look(
 }
 
 async fn ran(
-    shop: &Shop,
+    context: &MissionContext,
     stages: &[StageSpec],
     dir: &Path,
     on: Ground<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<(Quick, Vec<String>), NoResult> {
-    let (first, began) = pass(shop, stages, |nth| dir.join(nth.to_string()), on, kill.clone()).await?;
+    let (first, began) = pass(context, stages, |nth| dir.join(nth.to_string()), on, kill.clone()).await?;
     let passed = |stage: &StageResult| stage.effective() == StageOutcome::Passed;
     let doubted: Vec<StageSpec> =
         stages.iter().zip(&first.stages).filter(|(_, result)| !passed(result)).map(|(s, _)| s.clone()).collect();
-    let again = shop.settings().queue.confirm_failures && !doubted.is_empty();
+    let again = context.settings().queue.confirm_failures && !doubted.is_empty();
     let whole = match again {
         true => {
-            let second = pass(shop, &doubted, |nth| dir.join(format!("again-{nth}")), on, kill).await?.0;
+            let second = pass(context, &doubted, |nth| dir.join(format!("again-{nth}")), on, kill).await?.0;
             confirm(&first, &second)
         }
         false => first,
     };
     let summary = whole.summary();
     let end = quick_end(&whole.stages);
-    Ok((Quick { end, note: summary.note, confirmed: again, ran: (began, shop.clock.now()) }, summary.flaky))
+    Ok((Quick { end, note: summary.note, confirmed: again, ran: (began, context.clock.now()) }, summary.flaky))
 }
 
 /// Runs stages one after the other; also when the first of them began.
 async fn pass(
-    shop: &Shop,
+    context: &MissionContext,
     stages: &[StageSpec],
     dir: impl Fn(usize) -> PathBuf,
     on: Ground<'_>,
@@ -206,11 +206,11 @@ async fn pass(
         }
         let dir = dir(nth);
         let adopted = dir.exists();
-        results.push(run_stage(shop, stage, dir, Ground { adopted, ..on }, kill.clone()).await?);
+        results.push(run_stage(context, stage, dir, Ground { adopted, ..on }, kill.clone()).await?);
     }
     // A stage that was taken over began with an engine that is gone.
     let took: Millis = results.iter().map(|result| result.millis).sum();
     let mut snapshot = Snapshot { stages: results, ..Snapshot::default() };
-    shop.redactor().snapshot(&mut snapshot);
-    Ok((snapshot, shop.clock.now().saturating_sub(took)))
+    context.redactor().snapshot(&mut snapshot);
+    Ok((snapshot, context.clock.now().saturating_sub(took)))
 }

@@ -1,7 +1,7 @@
 //! Commands to tasks: each command becomes one task that ends in exactly one event; a panic becomes that event too.
 
+use super::context::mission::MissionContext;
 use super::error::PRINTED;
-use super::shop::Shop;
 use super::{attempt, books, ground, landing, pins, preflight, queue_verification};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{AttemptReport, Command, Event, JobId, NoOffer, Refusal};
@@ -15,7 +15,7 @@ use tokio::task::{Id, JoinSet};
 /// The running tasks of an engine.
 #[derive(Debug)]
 pub struct Executor {
-    shop: Arc<Shop>,
+    context: Arc<MissionContext>,
     tasks: JoinSet<Event>,
     if_it_panics: HashMap<Id, Event>,
     /// How to cancel each job.
@@ -27,9 +27,9 @@ pub struct Executor {
 impl Executor {
     /// An executor with nothing running.
     #[must_use]
-    pub fn new(shop: Arc<Shop>) -> Self {
+    pub fn new(context: Arc<MissionContext>) -> Self {
         Self {
-            shop,
+            context,
             tasks: JoinSet::new(),
             if_it_panics: HashMap::new(),
             cancels: HashMap::new(),
@@ -82,23 +82,23 @@ impl Executor {
 
     /// Starts one command.
     pub fn start(&mut self, command: Command) {
-        let shop = Arc::clone(&self.shop);
+        let context = Arc::clone(&self.context);
         let broken = || "a defect of mc ended this task".to_owned();
         let defect = || Trouble::from(broken());
         let refused = || Refusal { reason: broken(), hint: PRINTED.to_owned(), exit: 6 };
         match command {
             Command::Preflight => self.spawn(Event::Preflight(Err(refused())), async move {
-                Event::Preflight(preflight::preflight(&shop).await)
+                Event::Preflight(preflight::preflight(&context).await)
             }),
             Command::Establish { tip, create } => self.spawn(Event::Established(Err(refused())), async move {
-                Event::Established(ground::establish(&shop, &tip, create).await)
+                Event::Established(ground::establish(&context, &tip, create).await)
             }),
             Command::CheckTarget { green } => self.spawn(Event::TargetChecked(Err(defect())), async move {
-                Event::TargetChecked(ground::target(&shop, &green).await)
+                Event::TargetChecked(ground::target(&context, &green).await)
             }),
             Command::ReadBacklog { green, outside } => self
                 .spawn(Event::BacklogRead(Err(NoOffer::Trouble(defect()))), async move {
-                    Event::BacklogRead(ground::read_backlog(&shop, &green, outside.as_ref()).await)
+                    Event::BacklogRead(ground::read_backlog(&context, &green, outside.as_ref()).await)
                 }),
             Command::Start(order) | Command::Adopt(order) if self.busy(&order.spec.id, order.n) => {
                 tracing::error!("attempt {} of {} was asked twice", order.n, order.spec.id);
@@ -108,39 +108,42 @@ impl Executor {
                 let kill = self.cancellable(JobId::Attempt { unit: unit.clone(), n });
                 self.spawn(failed_attempt(&unit, n, &broken()), async move {
                     let began = Event::AttemptBegan { unit: unit.clone(), n };
-                    told(unit, n, attempt::start(&shop, order, kill, || drop(news.send(began))).await)
+                    told(unit, n, attempt::start(&context, order, kill, || drop(news.send(began))).await)
                 });
             }
             Command::Adopt(order) => {
                 let (unit, n) = (order.spec.id.clone(), order.n);
                 let kill = self.cancellable(JobId::Attempt { unit: unit.clone(), n });
                 self.spawn(failed_attempt(&unit, n, &broken()), async move {
-                    told(unit, n, attempt::adopt(&shop, order, kill).await)
+                    told(unit, n, attempt::adopt(&context, order, kill).await)
                 });
             }
             Command::Cancel(job) => self.cancel(&job),
             Command::Integrate { landing, onto, head, source, title, contested } => {
                 self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
-                    let merged = landing::integrate(&shop, landing, &onto, &head, &source, &title).await;
-                    let result = landing::contested(&shop, &onto, merged, &contested).await;
+                    let merged = landing::integrate(&context, landing, &onto, &head, &source, &title).await;
+                    let result = landing::contested(&context, &onto, merged, &contested).await;
                     Event::Integrated { landing, result }
                 });
             }
             Command::WriteBooks { landing, onto, books } => {
                 self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
-                    Event::Integrated { landing, result: books::write(&shop, landing, &onto, &books).await }
+                    Event::Integrated { landing, result: books::write(&context, landing, &onto, &books).await }
                 });
             }
             Command::Verify(order) => {
                 let run = order.run;
                 let kill = self.cancellable(JobId::Run(run));
                 self.spawn(Event::Verified { run, result: Err(defect().into()) }, async move {
-                    Event::Verified { run, result: queue_verification::verify(&shop, order, kill).await.map(Box::new) }
+                    Event::Verified {
+                        run,
+                        result: queue_verification::verify(&context, order, kill).await.map(Box::new),
+                    }
                 });
             }
             Command::Land { landing, candidate, expected, .. } => {
                 self.spawn(Event::LandEnded { landing, result: Err(defect()) }, async move {
-                    Event::LandEnded { landing, result: landing::land(&shop, landing, &candidate, &expected).await }
+                    Event::LandEnded { landing, result: landing::land(&context, landing, &candidate, &expected).await }
                 });
             }
             Command::CheckObjective { round, green, pins } => {
@@ -148,15 +151,15 @@ impl Executor {
                 self.spawn(
                     Event::ObjectiveChecked { round, met: Err(defect()), pins: Vec::new(), moved: None },
                     async move {
-                        let pins = pins::restore(&shop, pins).await;
-                        let moved = ground::moved_on(&shop, &green).await;
-                        if let Err(why) = landing::checkpoint(&shop, round, &green).await {
+                        let pins = pins::restore(&context, pins).await;
+                        let moved = ground::moved_on(&context, &green).await;
+                        if let Err(why) = landing::checkpoint(&context, round, &green).await {
                             tracing::warn!("pin the checkpoint of round {round}: {why}");
                         }
-                        let Some(line) = shop.settings().target.check.clone() else {
+                        let Some(line) = context.settings().target.check.clone() else {
                             return Event::ObjectiveChecked { round, met: Ok(true), pins, moved };
                         };
-                        let met = queue_verification::check(&shop, &line, &green, &round.to_string(), kill).await;
+                        let met = queue_verification::check(&context, &line, &green, &round.to_string(), kill).await;
                         if let Err(why) = &met {
                             tracing::warn!("check the objective: {why}");
                         }

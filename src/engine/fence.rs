@@ -4,7 +4,7 @@
 //! its result, and, where it works for a unit with the user's HOME, what `[sandbox] writable` names. What verifications write to
 //! folders of tools goes to overlays (`docs/decisions/0016-homes-of-verifications.md`). `docs/security.md` says what is left.
 
-use super::bench::Bench;
+use super::context::execution::ExecutionContext;
 use super::error::chain;
 use super::homes::Home;
 use crate::adapters::git::source::SourceFacts;
@@ -85,12 +85,12 @@ pub struct Reach {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn find(bench: &Bench) -> Result<Fenced, String> {
-    let isolation = bench.isolation().await.map_err(|e| chain(&e))?;
-    let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+pub async fn find(execution: &ExecutionContext) -> Result<Fenced, String> {
+    let isolation = execution.isolation().await.map_err(|e| chain(&e))?;
+    let pool = execution.pool().await.map_err(|e| chain(&e))?.root().to_owned();
     let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
     let scratch = Scratch::below(&pool).map_err(failed)?;
-    let machine = Machine::of(bench, isolation, &pool);
+    let machine = Machine::of(execution, isolation, &pool);
     machine.make_writable();
     let fenced = machine.try_out(scratch.path()).await?;
     scratch.remove(&[]).map_err(failed)?;
@@ -102,18 +102,23 @@ pub async fn find(bench: &Bench) -> Result<Fenced, String> {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn around(bench: &Bench, cwd: &Path, home: Home, reach: &Reach) -> Result<Option<Fence>, String> {
-    if !bench.fenced().await?.holds() {
+pub async fn around(
+    execution: &ExecutionContext,
+    cwd: &Path,
+    home: Home,
+    reach: &Reach,
+) -> Result<Option<Fence>, String> {
+    if !execution.fenced().await?.holds() {
         return Ok(None);
     }
-    let isolation = bench.isolation().await.map_err(|e| chain(&e))?;
-    let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
-    let machine = Machine::of(bench, isolation, &pool);
+    let isolation = execution.isolation().await.map_err(|e| chain(&e))?;
+    let pool = execution.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+    let machine = Machine::of(execution, isolation, &pool);
     let (mut home, mut reach) = (home, reach.clone());
-    match bench.homes().await? {
+    match execution.homes().await? {
         None => home = Home::Users,
         Some(homes) if home == Home::Slots => {
-            let users = bench.env.home().into_iter().flat_map(|users| homes.linked().map(|part| users.join(part)));
+            let users = execution.env.home().into_iter().flat_map(|users| homes.linked().map(|part| users.join(part)));
             reach.writable.extend(there(users));
         }
         Some(_) => {}
@@ -126,28 +131,32 @@ pub async fn around(bench: &Bench, cwd: &Path, home: Home, reach: &Reach) -> Res
 ///
 /// # Errors
 /// A sentence that reads on after what was asked.
-pub async fn ask_machine(bench: &Bench, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, String> {
-    if !bench.fenced().await?.holds() {
-        let command = CommandLine::new("sh").arg("-c").arg(line).cwd(&bench.facts.toplevel).env_clear();
+pub async fn ask_machine(
+    execution: &ExecutionContext,
+    line: &str,
+    env: Vec<(OsString, OsString)>,
+) -> Result<Vec<u8>, String> {
+    if !execution.fenced().await?.holds() {
+        let command = CommandLine::new("sh").arg("-c").arg(line).cwd(&execution.facts.toplevel).env_clear();
         let command = env.iter().fold(command, |command, (name, value)| command.env(name, value));
-        let output = command.run(&bench.guard).await.map_err(|e| e.to_string())?;
+        let output = command.run(&execution.guard).await.map_err(|e| e.to_string())?;
         let how = output.ending.map_or_else(String::new, |how| format!(" ({how})"));
         return if output.success() { Ok(output.stdout) } else { Err(format!("it failed{how}")) };
     }
-    let isolation = bench.isolation().await.map_err(|e| chain(&e))?;
-    let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+    let isolation = execution.isolation().await.map_err(|e| chain(&e))?;
+    let pool = execution.pool().await.map_err(|e| chain(&e))?.root().to_owned();
     let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
     let scratch = Scratch::below(&pool).map_err(failed)?;
     let (slot, dir) = (scratch.path().join("slot"), scratch.path().join("run"));
     let temporary = slot.join("tmp");
     files::make_private_dir(&temporary).map_err(failed)?;
-    let fence = Machine::of(bench, isolation, &pool).fence(&slot, &temporary, Home::Users, &Reach::default());
+    let fence = Machine::of(execution, isolation, &pool).fence(&slot, &temporary, Home::Users, &Reach::default());
     // Standard output is what is asked for; the rest goes beside it.
     let out = temporary.join("out");
     let argv = ["sh", "-c", "exec sh -c \"$1\" >\"$2\"", "mc", line].map(OsString::from);
     let spec = RunSpec {
         dir,
-        cwd: bench.facts.toplevel.clone(),
+        cwd: execution.facts.toplevel.clone(),
         argv: argv.into_iter().chain([out.clone().into()]).collect(),
         env: env
             .into_iter()
@@ -166,7 +175,7 @@ pub async fn ask_machine(bench: &Bench, line: &str, env: Vec<(OsString, OsString
         fence: Some(fence),
     };
     // Our own child, so that it is not left alone as a run would be.
-    let exit = answered(&spec, &bench.guard).await?;
+    let exit = answered(&spec, &execution.guard).await?;
     let said = files::read_if_there(&out).ok().flatten().unwrap_or_default();
     let why = files::read_untrusted(&spec.dir.join("out.log"), LONGEST_REASON).unwrap_or_default();
     scratch.remove(&[]).map_err(failed)?;
@@ -212,9 +221,9 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    fn of(bench: &'a Bench, isolation: Isolation, pool: &'a Path) -> Self {
-        let closed = [bench.state.root(), pool];
-        Self { closed, facts: &bench.facts, env: &bench.env, settings: bench.settings(), isolation }
+    fn of(execution: &'a ExecutionContext, isolation: Isolation, pool: &'a Path) -> Self {
+        let closed = [execution.state.root(), pool];
+        Self { closed, facts: &execution.facts, env: &execution.env, settings: execution.settings(), isolation }
     }
 
     /// Raises a fence around nothing; `scratch` is an empty folder where slots are.

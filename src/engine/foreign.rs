@@ -3,7 +3,7 @@
 //! (`docs/decisions/0003-foreign-refs.md`). Settings, hooks and files of `info` decide what the user's git runs: who ran while
 //! they changed is held (`docs/decisions/0022-whoever-moved-green.md`).
 
-use super::shop::Shop;
+use super::context::mission::MissionContext;
 use crate::adapters::git::GitError;
 use crate::adapters::git::foreign_refs::RefFiles;
 use crate::adapters::git::local::LocalState;
@@ -57,15 +57,15 @@ impl Notes {
 ///
 /// # Errors
 /// [`GitError`] when git fails.
-pub async fn look(shop: &Shop) -> Result<Seen, GitError> {
-    let (refs, files) = refs_now(shop).await?;
-    Ok(Seen { refs, files, local: shop.source.local_state(&shop.seen_index).await? })
+pub async fn look(context: &MissionContext) -> Result<Seen, GitError> {
+    let (refs, files) = refs_now(context).await?;
+    Ok(Seen { refs, files, local: context.source.local_state(&context.seen_index).await? })
 }
 
-async fn refs_now(shop: &Shop) -> Result<(BTreeMap<RefName, CommitId>, RefFiles), GitError> {
-    let files = shop.source.ref_files().await?;
-    let refs = shop.source.refs_snapshot().await?;
-    *shop.seen_refs.lock().unwrap_or_else(PoisonError::into_inner) = Some(refs.clone());
+async fn refs_now(context: &MissionContext) -> Result<(BTreeMap<RefName, CommitId>, RefFiles), GitError> {
+    let files = context.source.ref_files().await?;
+    let refs = context.source.refs_snapshot().await?;
+    *context.seen_refs.lock().unwrap_or_else(PoisonError::into_inner) = Some(refs.clone());
     Ok((refs, files))
 }
 
@@ -73,12 +73,12 @@ async fn refs_now(shop: &Shop) -> Result<(BTreeMap<RefName, CommitId>, RefFiles)
 ///
 /// # Errors
 /// [`GitError`] when git fails.
-pub async fn before_verification(shop: &Shop) -> Result<Seen, GitError> {
-    let known = shop.seen_refs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let files = shop.source.ref_files().await?;
+pub async fn before_verification(context: &MissionContext) -> Result<Seen, GitError> {
+    let known = context.seen_refs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let files = context.source.ref_files().await?;
     match known.filter(|_| files.tells()) {
-        Some(refs) => Ok(Seen { refs, files, local: shop.source.local_state(&shop.seen_index).await? }),
-        None => look(shop).await,
+        Some(refs) => Ok(Seen { refs, files, local: context.source.local_state(&context.seen_index).await? }),
+        None => look(context).await,
     }
 }
 
@@ -106,13 +106,13 @@ fn changed_refs<'a>(before: &'a Seen, after: &'a Seen) -> Vec<(&'a RefName, Opti
 
 /// What changed in the user's repository while a verification ran. `candidate` is the change that it ran, which nobody else
 /// has a reason to let a branch point to.
-pub async fn after_verification(shop: &Shop, before: &Seen, candidate: Option<&CommitId>) -> Noticed {
+pub async fn after_verification(context: &MissionContext, before: &Seen, candidate: Option<&CommitId>) -> Noticed {
     let looked = async {
-        let local = shop.source.local_state(&shop.seen_index).await?;
-        let files = shop.source.ref_files().await?;
+        let local = context.source.local_state(&context.seen_index).await?;
+        let files = context.source.ref_files().await?;
         let refs = match before.files.same_as(&files) {
             true => before.refs.clone(),
-            false => refs_now(shop).await?.0,
+            false => refs_now(context).await?.0,
         };
         Ok::<_, GitError>((local, files, refs))
     };
@@ -122,14 +122,14 @@ pub async fn after_verification(shop: &Shop, before: &Seen, candidate: Option<&C
     };
     let after = Seen { refs, files, local };
     let mut noticed = differences(&before.local, &after.local);
-    let green = shop.green_ref();
+    let green = context.green_ref();
     for (name, now) in changed_refs(before, &after) {
         if name.is(&green) {
             continue;
         }
         noticed.named.push(told(name, now));
         if let (Some(now), Some(candidate)) = (now, candidate)
-            && shop.source.is_ancestor(candidate, now).await.unwrap_or(false)
+            && context.source.is_ancestor(candidate, now).await.unwrap_or(false)
         {
             let short = now.short();
             noticed.held = Some(format!("{name} of your repository was moved to {short}, which has this change,"));
@@ -153,7 +153,7 @@ fn told(name: &RefName, now: Option<&CommitId>) -> String {
 /// Names what changed in the user's repository while the attempt ran; a ref that now points into the attempt's own work was
 /// written by it, and a person must look (P6), as at settings, hooks and `info`. `notes` tell the beginning.
 pub async fn foreign_changes(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     notes: &Notes,
     found: Option<&Collected>,
@@ -169,7 +169,7 @@ pub async fn foreign_changes(
         report.notes.push(format!("{what}: whether it changed during the attempt cannot be said"));
         return report.repository.push(what.to_owned());
     };
-    let after = match look(shop).await {
+    let after = match look(context).await {
         Ok(after) => after,
         Err(error) => {
             let what = not_compared(&error);
@@ -177,15 +177,15 @@ pub async fn foreign_changes(
             return report.repository.push(what);
         }
     };
-    let (target, green) = (format!("refs/heads/{}", shop.settings().target.branch), shop.green_ref());
+    let (target, green) = (format!("refs/heads/{}", context.settings().target.branch), context.green_ref());
     let work = match found {
-        Some(found) => own_work(shop, order, found).await,
+        Some(found) => own_work(context, order, found).await,
         None => Vec::new(),
     };
     let unit = &order.spec.id;
     let mut noticed = differences(&before.local, &after.local);
     if let (true, Ok(commit)) = (before.local.head != after.local.head, CommitId::new(&after.local.head))
-        && is_own(shop, order, &work, &commit).await
+        && is_own(context, order, &work, &commit).await
     {
         let short = commit.short();
         report.hold = Some(format!(
@@ -201,7 +201,7 @@ pub async fn foreign_changes(
         }
         noticed.named.push(told(name, now));
         if let Some(now) = now
-            && is_own(shop, order, &work, now).await
+            && is_own(context, order, &work, now).await
         {
             report.hold = Some(format!(
                 "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), \
@@ -210,7 +210,7 @@ pub async fn foreign_changes(
             ));
         }
     }
-    if let Some(now) = green_written(shop, order, &work, &before.refs).await {
+    if let Some(now) = green_written(context, order, &work, &before.refs).await {
         report.hold = Some(format!(
             "{green} of your repository was moved to this attempt's own commit {}, past every verification; `mc status` says what \
              became of green; look at what the attempt did, then `mc unit retry {unit}`",
@@ -222,8 +222,8 @@ pub async fn foreign_changes(
 }
 
 /// Holds the unit when settings, hooks or `info` changed while stages ran in its workspace, and that is not told yet.
-pub async fn after_stages(shop: &Shop, order: &AttemptOrder, notes: &Notes, report: &mut AttemptReport) {
-    let (Some(before), Ok(files)) = (notes.read(), shop.source.local_files().await) else { return };
+pub async fn after_stages(context: &MissionContext, order: &AttemptOrder, notes: &Notes, report: &mut AttemptReport) {
+    let (Some(before), Ok(files)) = (notes.read(), context.source.local_files().await) else { return };
     let after = LocalState { files, ..before.local.clone() };
     if let Some(changed) = differences(&before.local, &after).held.filter(|told| !report.repository.contains(told)) {
         let unit = &order.spec.id;
@@ -235,22 +235,22 @@ pub async fn after_stages(shop: &Shop, order: &AttemptOrder, notes: &Notes, repo
 }
 
 /// Everything the attempt left: its head, and the commit that keeps its other tips.
-async fn own_work(shop: &Shop, order: &AttemptOrder, found: &Collected) -> Vec<CommitId> {
-    let kept = format!("refs/mc/kept/{}/{}/{}", shop.mission, order.spec.id, order.n);
-    let kept = shop.source.ref_value(&kept).await.ok().flatten();
+async fn own_work(context: &MissionContext, order: &AttemptOrder, found: &Collected) -> Vec<CommitId> {
+    let kept = format!("refs/mc/kept/{}/{}/{}", context.mission, order.spec.id, order.n);
+    let kept = context.source.ref_value(&kept).await.ok().flatten();
     std::iter::once(found.head.commit.clone()).chain(kept).collect()
 }
 
 /// Whether a commit is one that the attempt made.
-async fn is_own(shop: &Shop, order: &AttemptOrder, work: &[CommitId], commit: &CommitId) -> bool {
-    within(shop, commit, work).await
-        && !shop.source.is_ancestor(commit, &order.from).await.unwrap_or(true)
-        && !landed(shop, commit).await
+async fn is_own(context: &MissionContext, order: &AttemptOrder, work: &[CommitId], commit: &CommitId) -> bool {
+    within(context, commit, work).await
+        && !context.source.is_ancestor(commit, &order.from).await.unwrap_or(true)
+        && !landed(context, commit).await
 }
 
-async fn within(shop: &Shop, commit: &CommitId, work: &[CommitId]) -> bool {
+async fn within(context: &MissionContext, commit: &CommitId, work: &[CommitId]) -> bool {
     for tip in work {
-        if shop.source.is_ancestor(commit, tip).await.unwrap_or(false) {
+        if context.source.is_ancestor(commit, tip).await.unwrap_or(false) {
             return true;
         }
     }
@@ -259,30 +259,30 @@ async fn within(shop: &Shop, commit: &CommitId, work: &[CommitId]) -> bool {
 
 /// Green, when it points into the attempt's own work and no landing put it there: the shortest way past the gate.
 async fn green_written(
-    shop: &Shop,
+    context: &MissionContext,
     order: &AttemptOrder,
     work: &[CommitId],
     before: &BTreeMap<RefName, CommitId>,
 ) -> Option<CommitId> {
-    let now = shop.source.ref_value(&shop.green_ref()).await.ok()??;
+    let now = context.source.ref_value(&context.green_ref()).await.ok()??;
     if now == order.green || before.values().any(|known| *known == now) {
         return None;
     }
     // What is above the base is the attempt's own work, what is below is old.
     if let [head] = work
         && order.from == order.green
-        && let Some(line) = shop.source.plain_line(head, &order.from).await
+        && let Some(line) = context.source.plain_line(head, &order.from).await
         && !line.contains(&now)
     {
         return None;
     }
-    let own = within(shop, &now, work).await;
-    let old = own && shop.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
-    (own && !old && !landed(shop, &now).await).then_some(now)
+    let own = within(context, &now, work).await;
+    let old = own && context.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
+    (own && !old && !landed(context, &now).await).then_some(now)
 }
 
 /// Whether a commit was a candidate: an agent may have merged what landed meanwhile; that is no work of its own.
-async fn landed(shop: &Shop, commit: &CommitId) -> bool {
-    let known = shop.source.list_refs("refs/mc/candidates").await.unwrap_or_default();
+async fn landed(context: &MissionContext, commit: &CommitId) -> bool {
+    let known = context.source.list_refs("refs/mc/candidates").await.unwrap_or_default();
     known.iter().any(|(_, candidate)| candidate == commit)
 }

@@ -1,10 +1,10 @@
 //! Looking at the ground before and between work: making or adopting green, the target branch, the backlog.
 
 use super::books::backlog_ahead;
+use super::context::mission::MissionContext;
 use super::history::History;
 use super::ownership::{self, Act};
 use super::preflight::{environment, said, usage};
-use super::shop::Shop;
 use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::{Git, GitError};
 use crate::domain::backlog::{self, Offer};
@@ -17,25 +17,25 @@ use crate::domain::values::{CommitId, Tip, UnitId};
 ///
 /// # Errors
 /// [`Refusal`] when another state directory owns the repository or green changed meanwhile.
-pub async fn establish(shop: &Shop, tip: &Tip, create: bool) -> Result<(), Refusal> {
-    ownership::claim_for(shop, Act::Start).await?;
-    let green_ref = shop.green_ref();
-    let now = shop.source.ref_value(&green_ref).await.map_err(said)?;
+pub async fn establish(context: &MissionContext, tip: &Tip, create: bool) -> Result<(), Refusal> {
+    ownership::claim_for(context, Act::Start).await?;
+    let green_ref = context.green_ref();
+    let now = context.source.ref_value(&green_ref).await.map_err(said)?;
     let moved = |now: Option<&CommitId>| {
         let found = now.map_or_else(|| "is gone".to_owned(), |c| format!("is at {}", c.short()));
         environment(
-            format!("{} {found} and no longer at the verified commit", shop.settings().green_branch),
+            format!("{} {found} and no longer at the verified commit", context.settings().green_branch),
             "start again",
         )
     };
     match (now, create) {
         (Some(now), _) if now == tip.commit => Ok(()),
         (None, true) => {
-            match move_green(&shop.lock, &shop.source, &green_ref, &tip.commit, None).await.map_err(said)? {
+            match move_green(&context.lock, &context.source, &green_ref, &tip.commit, None).await.map_err(said)? {
                 GreenMove::Moved => Ok(()),
                 GreenMove::Raced { now } => Err(moved(now.as_ref())),
                 GreenMove::CheckedOut { worktree } => Err(usage(
-                    format!("{} is checked out in {}", shop.settings().green_branch, worktree.display()),
+                    format!("{} is checked out in {}", context.settings().green_branch, worktree.display()),
                     "switch that work tree to another branch, then start again".to_owned(),
                 )),
             }
@@ -62,19 +62,19 @@ pub async fn moved_meanwhile(source: &Git, green_ref: &str, history: &History) -
 }
 
 /// Green as it is now, when somebody moved it forward from where the journal has it.
-pub async fn moved_on(shop: &Shop, known: &Tip) -> Option<Tip> {
-    let now = shop.source.resolve(&shop.green_ref()).await.ok()?.filter(|now| now.commit != known.commit)?;
-    shop.source.is_ancestor(&known.commit, &now.commit).await.ok()?.then_some(now)
+pub async fn moved_on(context: &MissionContext, known: &Tip) -> Option<Tip> {
+    let now = context.source.resolve(&context.green_ref()).await.ok()?.filter(|now| now.commit != known.commit)?;
+    context.source.is_ancestor(&known.commit, &now.commit).await.ok()?.then_some(now)
 }
 
 /// The target's head when green does not contain it. A target that is gone is left alone: the mission goes on.
 ///
 /// # Errors
 /// What stands in the way of looking.
-pub async fn target(shop: &Shop, green: &Tip) -> Result<Option<Tip>, Trouble> {
-    let name = format!("refs/heads/{}", shop.settings().target.branch);
-    let Some(head) = shop.source.resolve(&name).await.map_err(|e| shop.trouble(&e))? else { return Ok(None) };
-    let there = shop.source.is_ancestor(&head.commit, &green.commit).await.map_err(|e| shop.trouble(&e))?;
+pub async fn target(context: &MissionContext, green: &Tip) -> Result<Option<Tip>, Trouble> {
+    let name = format!("refs/heads/{}", context.settings().target.branch);
+    let Some(head) = context.source.resolve(&name).await.map_err(|e| context.trouble(&e))? else { return Ok(None) };
+    let there = context.source.is_ancestor(&head.commit, &green.commit).await.map_err(|e| context.trouble(&e))?;
     Ok(if there { None } else { Some(head) })
 }
 
@@ -83,14 +83,14 @@ pub async fn target(shop: &Shop, green: &Tip) -> Result<Option<Tip>, Trouble> {
 ///
 /// # Errors
 /// What is wrong with it, with line numbers, or what stands in the way of reading it.
-pub async fn read_backlog(shop: &Shop, green: &Tip, outside: Option<&Tip>) -> Result<Offer, NoOffer> {
+pub async fn read_backlog(context: &MissionContext, green: &Tip, outside: Option<&Tip>) -> Result<Offer, NoOffer> {
     let bytes = match outside {
-        Some(head) => backlog_ahead(&shop.source, Some(green), head).await,
-        None => shop.source.read_file(&green.commit, "BACKLOG.md").await,
+        Some(head) => backlog_ahead(&context.source, Some(green), head).await,
+        None => context.source.read_file(&green.commit, "BACKLOG.md").await,
     };
-    let failed = |e: GitError| NoOffer::Trouble(shop.trouble(&e));
+    let failed = |e: GitError| NoOffer::Trouble(context.trouble(&e));
     let bytes = bytes.map_err(failed)?;
-    let landed = shop.source.landed_units(&green.commit).await.map_err(failed)?;
+    let landed = context.source.landed_units(&green.commit).await.map_err(failed)?;
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
     let joined = |faults: Vec<Finding>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     offer(&text, &landed).map_err(|faults| NoOffer::Faulty(joined(faults)))

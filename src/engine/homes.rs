@@ -4,7 +4,7 @@
 //! in its workspace) has the HOME of the user; verifications have one of their own, made anew with each preparation, in which
 //! what `setup` wrote is there as long as its result is kept.
 
-use super::bench::Bench;
+use super::context::execution::ExecutionContext;
 use super::error::chain;
 use super::fence::{self, Reach};
 use super::imports::PYTHONPATH;
@@ -46,15 +46,15 @@ pub fn have_own(settings: &Settings) -> bool {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn find(bench: &Bench) -> Result<Homes, String> {
+pub async fn find(execution: &ExecutionContext) -> Result<Homes, String> {
     // Folders of tools are made for the fence.
-    bench.fenced().await?;
-    let isolation = bench.isolation().await.map_err(|e| chain(&e))?;
-    let pool = bench.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+    execution.fenced().await?;
+    let isolation = execution.isolation().await.map_err(|e| chain(&e))?;
+    let pool = execution.pool().await.map_err(|e| chain(&e))?.root().to_owned();
     let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
     let scratch = Scratch::below(&pool).map_err(failed)?;
-    let place = (&bench.state, pool.as_path(), &bench.facts);
-    let homes = survey(place, &bench.env, bench.settings(), isolation, scratch.path()).await;
+    let place = (&execution.state, pool.as_path(), &execution.facts);
+    let homes = survey(place, &execution.env, execution.settings(), isolation, scratch.path()).await;
     scratch.remove(&[]).map_err(failed)?;
     Ok(homes)
 }
@@ -101,7 +101,7 @@ pub struct Around {
 /// # Errors
 /// A sentence about infrastructure.
 pub async fn around(
-    bench: &Bench,
+    execution: &ExecutionContext,
     cwd: &Path,
     home: Home,
     reach: &Reach,
@@ -112,9 +112,9 @@ pub async fn around(
         return Ok(around);
     }
     let given = given.iter().find(|(name, _)| name == PYTHONPATH).map(|(_, value)| value.as_os_str());
-    around.env.extend(bench.imports().path(bench, cwd, given).map(|path| (PYTHONPATH.into(), path)));
-    let mounting = bench.isolation().await.map_err(|e| chain(&e))?.is_ours();
-    around.fence = fence::around(bench, cwd, home, reach).await?;
+    around.env.extend(execution.imports().path(execution, cwd, given).map(|path| (PYTHONPATH.into(), path)));
+    let mounting = execution.isolation().await.map_err(|e| chain(&e))?.is_ours();
+    around.fence = fence::around(execution, cwd, home, reach).await?;
     let temporary = temporary_folder(cwd);
     let mut seen = temporary.clone();
     let private = around.fence.iter().filter(|_| mounting).flat_map(|fence| &fence.private);
@@ -122,14 +122,14 @@ pub async fn around(
         // It is seen there as well, by everybody who does not ask for TMPDIR.
         seen.clone_from(place);
     } else if let Some(short) = shorten(&temporary).filter(|_| mounting) {
-        bench.shortened(&temporary);
+        execution.shortened(&temporary);
         around.mounts.push(Mount::Bind { from: temporary, to: short.clone() });
         seen = short;
     }
     around.env.push(("TMPDIR".into(), seen.into()));
-    if let (Home::Slots, Some(homes)) = (home, bench.homes().await?) {
+    if let (Home::Slots, Some(homes)) = (home, execution.homes().await?) {
         let folder = home_folder(cwd);
-        let (layers, whole) = (layers(cwd), bench.settings().target.setup.is_some());
+        let (layers, whole) = (layers(cwd), execution.settings().target.setup.is_some());
         // An engine that was killed left this to us.
         layers.tidy();
         around.mounts.extend(homes.mounts(Some(folder.as_path()).filter(|_| whole), &layers));
@@ -149,12 +149,12 @@ pub fn leave(cwd: &Path) {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn furnish(bench: &Bench, work: &Path) -> Result<(), String> {
-    let Some(homes) = bench.homes().await? else { return Ok(()) };
+pub async fn furnish(execution: &ExecutionContext, work: &Path) -> Result<(), String> {
+    let Some(homes) = execution.homes().await? else { return Ok(()) };
     let (folder, layers) = (home_folder(work), layers(work));
     let made = || {
         homes.furnish(&folder)?;
-        match (bench.settings().target.setup.is_some(), homes.is_mounted() && homes.has_folders()) {
+        match (execution.settings().target.setup.is_some(), homes.is_mounted() && homes.has_folders()) {
             (true, _) => layers.renew(homes),
             (false, true) => layers.forget().and_then(|()| layers.renew(homes)),
             (false, false) => layers.remove(),
@@ -177,10 +177,10 @@ impl<'a> SetupHome<'a> {
     ///
     /// # Errors
     /// A sentence about infrastructure.
-    pub async fn of(bench: &'a Bench, work: &Path, home: Home) -> Result<Option<Self>, String> {
+    pub async fn of(execution: &'a ExecutionContext, work: &Path, home: Home) -> Result<Option<Self>, String> {
         let homes = match home {
             Home::Users => None,
-            Home::Slots => bench.homes().await?,
+            Home::Slots => execution.homes().await?,
         };
         Ok(homes.map(|homes| Self {
             homes,

@@ -1,9 +1,9 @@
 //! A Python environment outside of a workspace that imports from the source repository (`pip install -e`), or from a workspace:
 //! what is verified would be those files, not the tree that is to land. Runs have the same folders of their own tree first.
 
-use super::bench::Bench;
+use super::context::execution::ExecutionContext;
+use super::context::project::Project;
 use super::error::EngineError;
-use super::site::Site;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::workspace::layout::work_below;
 use crate::adapters::os::environment::Environment;
@@ -124,9 +124,10 @@ impl Imports {
 
     /// `PYTHONPATH` of a run in the workspace `work`, when `given` is what it would be; nothing where that stays.
     #[must_use]
-    pub fn path(&self, bench: &Bench, work: &Path, given: Option<&OsStr>) -> Option<OsString> {
+    pub fn path(&self, execution: &ExecutionContext, work: &Path, given: Option<&OsStr>) -> Option<OsString> {
         let given: Vec<PathBuf> = given.map(|given| std::env::split_paths(given).collect()).unwrap_or_default();
-        let tops = Tops::of(&bench.facts, &bench.state.pool_in(bench.settings().parallel.pool_dir.as_deref()));
+        let tops =
+            Tops::of(&execution.facts, &execution.state.pool_in(execution.settings().parallel.pool_dir.as_deref()));
         let own: Vec<PathBuf> = self.searched.iter().map(|folder| work.join(folder)).collect();
         let rest = given.iter().map(|entry| match tops.relative(entry) {
             Some(folder) => work.join(folder),
@@ -142,10 +143,10 @@ impl Imports {
     }
 }
 
-/// What a site's environments import from it.
+/// What a project's environments import from it.
 #[must_use]
-pub fn of(site: &Site, settings: &Settings) -> Imports {
-    Imports::find(&site.env, &site.facts, &site.state.pool_in(settings.parallel.pool_dir.as_deref()))
+pub fn of(project: &Project, settings: &Settings) -> Imports {
+    Imports::find(&project.env, &project.facts, &project.state.pool_in(settings.parallel.pool_dir.as_deref()))
 }
 
 /// Folders that hold the files of the repository.

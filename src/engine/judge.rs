@@ -5,8 +5,8 @@
 //! left the base; a file that the revision adds judges only where there is no other, and that is said; files outside the
 //! repository and files nobody tracks are the operator's and judge both sides.
 
+use super::context::project::{Found, Project, Where, resolve, start};
 use super::error::EngineError;
-use super::site::{Found, Site, Where, resolve, start};
 use crate::adapters::git::Git;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::host::local::process::command::ChildGuard;
@@ -17,11 +17,11 @@ use crate::domain::values::{CommitId, Tip};
 use crate::report::verify::{RuleChange, Rules};
 use std::path::{Component, Path, PathBuf};
 
-/// A site whose settings are those that judge.
+/// A project whose settings are those that judge.
 #[derive(Debug)]
 pub struct Court {
-    /// The site.
-    pub site: Site,
+    /// The project.
+    pub project: Project,
     /// Which settings these are, when they are those of a base.
     pub rules: Option<Rules>,
     /// What else should be known of them.
@@ -51,7 +51,7 @@ pub async fn court(place: &Where, rev: Option<&str>, base: Option<&str>) -> Resu
     {
         return Ok(court);
     }
-    Ok(Court { site: Site::open(place).await?, rules: None, notes: Vec::new() })
+    Ok(Court { project: Project::open(place).await?, rules: None, notes: Vec::new() })
 }
 
 /// What is compared with: where the two histories parted, so that what the base gained since is not held against the
@@ -130,15 +130,15 @@ impl<'a> Case<'a> {
             Owner::Base(path, text) => (path, text),
             Owner::Operator(file) => {
                 let place = Where { config: Some(file), ..place.clone() };
-                return Ok(Some(Court { site: Site::open(&place).await?, rules: None, notes: Vec::new() }));
+                return Ok(Some(Court { project: Project::open(&place).await?, rules: None, notes: Vec::new() }));
             }
             Owner::Revision(path) => {
-                let site = Site::open(place).await?;
+                let project = Project::open(place).await?;
                 let note = format!(
                     "{} has no {path}: the settings are those of the work tree, which {} brings",
                     case.base.0, case.rev.0
                 );
-                return Ok(Some(Court { site, rules: None, notes: vec![note] }));
+                return Ok(Some(Court { project, rules: None, notes: vec![note] }));
             }
         };
         let found = case.settings(&env, place, &start, &path, text).map_err(|error| EngineError::Usage {
@@ -166,12 +166,12 @@ impl<'a> Case<'a> {
                 "{base} changed how it is verified since {rev} left it; {base}'s settings judge both sides"
             )],
         };
-        let site = Site::with(env, found).await?;
-        if site.facts.common_dir != case.facts.common_dir {
+        let project = Project::with(env, found).await?;
+        if project.facts.common_dir != case.facts.common_dir {
             return Ok(None);
         }
         let rules = Rules { path, commit: case.base.1.commit, asked: base.to_owned(), changes, problem };
-        Ok(Some(Court { site, rules: Some(rules), notes }))
+        Ok(Some(Court { project, rules: Some(rules), notes }))
     }
 
     fn by(&self) -> String {

@@ -1,7 +1,7 @@
 //! Merging onto green and moving green: git's side of a landing. What follows from each answer is decided elsewhere.
 
+use super::context::mission::MissionContext;
 use super::evidence;
-use super::shop::Shop;
 use super::verification::{self, gate_stages};
 use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::merge::Merged;
@@ -21,22 +21,22 @@ pub(super) const NOT_FROM_AGENTS: [&str; 2] = ["BACKLOG.md", "PROGRESS.md"];
 /// # Errors
 /// A sentence about infrastructure.
 pub async fn integrate(
-    shop: &Shop,
+    context: &MissionContext,
     id: LandingId,
     onto: &Tip,
     head: &CommitId,
     source: &MergeSource,
     title: &str,
 ) -> Result<Integration, Trouble> {
-    let said = |e: &(dyn std::error::Error + 'static)| shop.trouble(e);
-    if *source == MergeSource::Intake && shop.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
-        let tree = shop.source.tree_of(head).await.map_err(|e| said(&e))?;
-        pin(shop, id, head).await?;
-        return with_links(shop, source, onto, Tip { commit: head.clone(), tree }).await;
+    let said = |e: &(dyn std::error::Error + 'static)| context.trouble(e);
+    if *source == MergeSource::Intake && context.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
+        let tree = context.source.tree_of(head).await.map_err(|e| said(&e))?;
+        pin(context, id, head).await?;
+        return with_links(context, source, onto, Tip { commit: head.clone(), tree }).await;
     }
-    let merge = shop.merge().await.map_err(|e| said(&e))?;
+    let merge = context.merge().await.map_err(|e| said(&e))?;
     let merged = match source {
-        MergeSource::Intake => super::books::take_in(&shop.source, merge, onto, head).await,
+        MergeSource::Intake => super::books::take_in(&context.source, merge, onto, head).await,
         _ => merge.merge(onto, head, &NOT_FROM_AGENTS).await,
     };
     let tree = match merged.map_err(|e| said(&e))? {
@@ -46,28 +46,33 @@ pub async fn integrate(
             return Ok(Integration::Conflict { files, detail: first_chars(&detail, 4_000).to_owned() });
         }
     };
-    let (key, _) = verification::key(shop, &tree, &gate_stages(shop)).await?;
-    let message = message(shop, source, title, &tree, &key);
+    let (key, _) = verification::key(context, &tree, &gate_stages(context)).await?;
+    let message = message(context, source, title, &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
     let tip = Tip { commit, tree };
     if *source != MergeSource::Intake {
-        let paths = evidence::protected(shop, onto, &tip).await?;
+        let paths = evidence::protected(context, onto, &tip).await?;
         if !paths.is_empty() {
             return Ok(Integration::Protected { paths });
         }
     }
-    let judged = with_links(shop, source, onto, tip.clone()).await?;
-    let judged = with_deciding(shop, source, onto, judged).await?;
+    let judged = with_links(context, source, onto, tip.clone()).await?;
+    let judged = with_deciding(context, source, onto, judged).await?;
     if !matches!(judged, Integration::Links { .. }) {
-        pin(shop, id, &tip.commit).await?;
+        pin(context, id, &tip.commit).await?;
     }
     Ok(judged)
 }
 
 /// What the links of a candidate make of it: those of a unit's change must not leave the tree, where the settings say so.
-async fn with_links(shop: &Shop, source: &MergeSource, onto: &Tip, tip: Tip) -> Result<Integration, Trouble> {
-    let links = shop.source.leaving_links(onto, &tip).await.map_err(|e| shop.trouble(&e))?;
-    Ok(match (links.is_empty(), shop.settings().queue.links, source) {
+async fn with_links(
+    context: &MissionContext,
+    source: &MergeSource,
+    onto: &Tip,
+    tip: Tip,
+) -> Result<Integration, Trouble> {
+    let links = context.source.leaving_links(onto, &tip).await.map_err(|e| context.trouble(&e))?;
+    Ok(match (links.is_empty(), context.settings().queue.links, source) {
         (true, ..) => Integration::Candidate(tip),
         (false, LinkRule::Refuse, MergeSource::Unit { .. }) => Integration::Links { links },
         _ => {
@@ -80,7 +85,7 @@ async fn with_links(shop: &Shop, source: &MergeSource, onto: &Tip, tip: Tip) -> 
 
 /// Names what a unit's change does to what decides how changes are verified, and to tests that were there.
 async fn with_deciding(
-    shop: &Shop,
+    context: &MissionContext,
     source: &MergeSource,
     onto: &Tip,
     judged: Integration,
@@ -90,8 +95,8 @@ async fn with_deciding(
         (MergeSource::Unit { .. }, Integration::Noted { candidate, touches, notes, .. }) => (candidate, touches, notes),
         (_, other) => return Ok(other),
     };
-    let deciding = evidence::deciding(shop, onto, &candidate).await?;
-    let tests = evidence::edited_tests(shop, onto, &candidate).await?;
+    let deciding = evidence::deciding(context, onto, &candidate).await?;
+    let tests = evidence::edited_tests(context, onto, &candidate).await?;
     if deciding.is_empty() && notes.is_empty() && tests.is_empty() {
         return Ok(Integration::Candidate(candidate));
     }
@@ -106,7 +111,7 @@ async fn with_deciding(
 /// # Errors
 /// A sentence about infrastructure.
 pub async fn contested(
-    shop: &Shop,
+    context: &MissionContext,
     onto: &Tip,
     merged: Result<Integration, Trouble>,
     contested: &[Contested],
@@ -116,7 +121,7 @@ pub async fn contested(
         Integration::Noted { candidate, notes, deciding, tests, .. } => (candidate, notes, deciding, tests),
         other => return Ok(other),
     };
-    let changed = shop.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| shop.trouble(&e))?;
+    let changed = context.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| context.trouble(&e))?;
     let changed: BTreeSet<String> = changed.into_iter().collect();
     let touched = contested.iter().filter(|turn| turn.is_touched(&changed)).map(|turn| turn.unit.clone());
     let units: Vec<UnitId> = touched.collect();
@@ -128,27 +133,33 @@ pub async fn contested(
 
 /// Pins a candidate before it is verified. One of this landing may be pinned from before a crash; the newer one takes its
 /// place, both are mergeable.
-pub(super) async fn pin(shop: &Shop, id: LandingId, candidate: &CommitId) -> Result<(), Trouble> {
-    let name = format!("refs/mc/candidates/{}/{id}", shop.mission);
-    let old = shop.source.ref_value(&name).await.map_err(|e| shop.trouble(&e))?;
-    shop.source.repin(&name, candidate, old.as_ref()).await.map_err(|e| shop.trouble(&e))
+pub(super) async fn pin(context: &MissionContext, id: LandingId, candidate: &CommitId) -> Result<(), Trouble> {
+    let name = format!("refs/mc/candidates/{}/{id}", context.mission);
+    let old = context.source.ref_value(&name).await.map_err(|e| context.trouble(&e))?;
+    context.source.repin(&name, candidate, old.as_ref()).await.map_err(|e| context.trouble(&e))
 }
 
 /// Pins green as the checkpoint of a round. A round that is worked on again after a person's retry has a later one.
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn checkpoint(shop: &Shop, round: u32, green: &Tip) -> Result<(), Trouble> {
-    let name = format!("refs/mc/checkpoints/{}/{round}", shop.mission);
-    let old = shop.source.ref_value(&name).await.map_err(|e| shop.trouble(&e))?;
-    shop.source.repin(&name, &green.commit, old.as_ref()).await.map_err(|e| shop.trouble(&e))
+pub async fn checkpoint(context: &MissionContext, round: u32, green: &Tip) -> Result<(), Trouble> {
+    let name = format!("refs/mc/checkpoints/{}/{round}", context.mission);
+    let old = context.source.ref_value(&name).await.map_err(|e| context.trouble(&e))?;
+    context.source.repin(&name, &green.commit, old.as_ref()).await.map_err(|e| context.trouble(&e))
 }
 
-pub(super) fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &TreeId, key: &SnapshotKey) -> String {
+pub(super) fn message(
+    context: &MissionContext,
+    source: &MergeSource,
+    title: &str,
+    tree: &TreeId,
+    key: &SnapshotKey,
+) -> String {
     let title = printable(title);
     let title = first_chars(&title, 100).trim();
     let (subject, unit) = match source {
-        MergeSource::Intake => (format!("Take in {}", shop.settings().target.branch), String::new()),
+        MergeSource::Intake => (format!("Take in {}", context.settings().target.branch), String::new()),
         MergeSource::Books { round } => (format!("Keep the books of round {round}"), String::new()),
         MergeSource::Unit { unit, n } => {
             (format!("Land {unit}: {title}"), format!("Mc-Unit: {unit}\nMc-Attempt: {n}\n"))
@@ -156,7 +167,7 @@ pub(super) fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &Tre
     };
     format!(
         "{subject}\n\nMc-Mission: {}\n{unit}Mc-Verified-Tree: {}\nMc-Snapshot: {}\n",
-        shop.mission,
+        context.mission,
         tree.as_str(),
         key.0
     )
@@ -166,26 +177,31 @@ pub(super) fn message(shop: &Shop, source: &MergeSource, title: &str, tree: &Tre
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn land(shop: &Shop, id: LandingId, candidate: &Tip, expected: &CommitId) -> Result<LandResult, Trouble> {
-    let said = |e: &(dyn std::error::Error + 'static)| shop.trouble(e);
-    let green_ref = shop.green_ref();
+pub async fn land(
+    context: &MissionContext,
+    id: LandingId,
+    candidate: &Tip,
+    expected: &CommitId,
+) -> Result<LandResult, Trouble> {
+    let said = |e: &(dyn std::error::Error + 'static)| context.trouble(e);
+    let green_ref = context.green_ref();
     for _ in 0..3 {
-        let Some(now) = shop.source.resolve(&green_ref).await.map_err(|e| said(&e))? else {
-            return back(shop, id, expected, None).await;
+        let Some(now) = context.source.resolve(&green_ref).await.map_err(|e| said(&e))? else {
+            return back(context, id, expected, None).await;
         };
         // A child of green is not in green yet; anything else has to be asked.
-        let child = now.commit == *expected && shop.source.grew_from(&candidate.commit, expected).await;
-        if !child && shop.source.is_ancestor(&candidate.commit, &now.commit).await.map_err(|e| said(&e))? {
+        let child = now.commit == *expected && context.source.grew_from(&candidate.commit, expected).await;
+        if !child && context.source.is_ancestor(&candidate.commit, &now.commit).await.map_err(|e| said(&e))? {
             return Ok(LandResult::Landed { now });
         }
         if now.commit != *expected {
-            return match shop.source.is_ancestor(expected, &now.commit).await.map_err(|e| said(&e))? {
+            return match context.source.is_ancestor(expected, &now.commit).await.map_err(|e| said(&e))? {
                 true => Ok(LandResult::Forward { now }),
-                false => back(shop, id, expected, Some(now.commit)).await,
+                false => back(context, id, expected, Some(now.commit)).await,
             };
         }
-        shop.in_office().map_err(|e| said(&e))?;
-        let moved = move_green(&shop.lock, &shop.source, &green_ref, &candidate.commit, Some(expected));
+        context.in_office().map_err(|e| said(&e))?;
+        let moved = move_green(&context.lock, &context.source, &green_ref, &candidate.commit, Some(expected));
         match moved.await.map_err(|e| said(&e))? {
             GreenMove::Moved => return Ok(LandResult::Landed { now: candidate.clone() }),
             GreenMove::CheckedOut { worktree } => {
@@ -197,9 +213,14 @@ pub async fn land(shop: &Shop, id: LandingId, candidate: &Tip, expected: &Commit
     Err("green changed three times while it was being moved".to_owned().into())
 }
 
-async fn back(shop: &Shop, id: LandingId, expected: &CommitId, now: Option<CommitId>) -> Result<LandResult, Trouble> {
+async fn back(
+    context: &MissionContext,
+    id: LandingId,
+    expected: &CommitId,
+    now: Option<CommitId>,
+) -> Result<LandResult, Trouble> {
     // No unit can have this id, and with it this ref.
-    let pin = format!("refs/mc/kept/{}/_green/{id}", shop.mission);
-    shop.source.pin(&pin, expected).await.map_err(|e| shop.trouble(&e))?;
+    let pin = format!("refs/mc/kept/{}/_green/{id}", context.mission);
+    context.source.pin(&pin, expected).await.map_err(|e| context.trouble(&e))?;
     Ok(LandResult::Back { now })
 }

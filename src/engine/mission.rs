@@ -1,5 +1,7 @@
 //! Running missions: the entry points behind `mc mission start|resume|stop|pause`.
 
+use super::context::mission::{Effective, MissionContext};
+use super::context::project::Project;
 use super::driver::{Driver, Opening, entry};
 use super::error::EngineError;
 use super::history::{self, History};
@@ -7,8 +9,6 @@ use super::log::LogFile;
 use super::observer::Observer;
 use super::ownership::{self, Act, Tenure};
 use super::redact::Redactor;
-use super::shop::{Effective, Shop};
-use super::site::Site;
 use super::{collecting, plans, views};
 use crate::adapters::os::clock;
 use crate::adapters::os::clock::{EngineClock, new_mission_id};
@@ -44,18 +44,22 @@ pub struct StartOptions {
 ///
 /// # Errors
 /// [`EngineError`] when it cannot start or run.
-pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn Observer>>) -> Result<u8, EngineError> {
-    let settings = site.settings()?;
+pub async fn start(
+    project: &Project,
+    options: &StartOptions,
+    observers: Vec<Box<dyn Observer>>,
+) -> Result<u8, EngineError> {
+    let settings = project.settings()?;
     // Before the lock: while an engine works on it, the unfinished mission is the answer, not the lock.
-    nothing_unfinished(site)?;
-    let (plan, only) = plans::for_mission(site, &settings, options.plan.as_deref(), &options.only).await?;
-    let keeps = plans::keeps(site, &settings, plan.is_some()).await?;
-    let mut tenure = ownership::begin(site, options.take_over.as_deref(), Act::Start).await?;
-    refuse_beside(site, history::load(&tenure.store, None)?.filter(|h| !h.state.over()))?;
+    nothing_unfinished(project)?;
+    let (plan, only) = plans::for_mission(project, &settings, options.plan.as_deref(), &options.only).await?;
+    let keeps = plans::keeps(project, &settings, plan.is_some()).await?;
+    let mut tenure = ownership::begin(project, options.take_over.as_deref(), Act::Start).await?;
+    refuse_beside(project, history::load(&tenure.store, None)?.filter(|h| !h.state.over()))?;
     // A rollback that was killed is settled before anything rests on green.
-    let source = tenure.source(site);
+    let source = tenure.source(project);
     let store = &mut tenure.store;
-    super::rollback::settle(store, &source, &super::views::green_name(site)).await?;
+    super::rollback::settle(store, &source, &super::views::green_name(project)).await?;
     let mission = new_mission_id()
         .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
     let clock = EngineClock::start(0);
@@ -83,12 +87,12 @@ pub async fn start(site: &Site, options: &StartOptions, observers: Vec<Box<dyn O
     let taken: Vec<i64> = requests.iter().map(|request| request.id).collect();
     store.append_answering(&mission, clock.now(), &[entry(&first)?], &taken)?;
     let state = State::begin(&first).map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
-    let mut observers = with_log(site, &state, observers);
+    let mut observers = with_log(project, &state, observers);
     for observer in &mut observers {
         observer.saw(clock.now(), &first, &state);
     }
     let opening = Opening { early: Vec::new(), first: Event::Begun, overtaken: None };
-    drive(site, state, effective, tenure, observers, clock, opening).await
+    drive(project, state, effective, tenure, observers, clock, opening).await
 }
 
 /// The time of [`StartOptions::until`]; 0 for none.
@@ -104,13 +108,13 @@ fn until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
 ///
 /// # Errors
 /// [`EngineError::Usage`] with the one that is.
-pub fn nothing_unfinished(site: &Site) -> Result<(), EngineError> {
-    refuse_beside(site, unfinished_in(site.own_store()?)?)
+pub fn nothing_unfinished(project: &Project) -> Result<(), EngineError> {
+    refuse_beside(project, unfinished_in(project.own_store()?)?)
 }
 
-fn refuse_beside(site: &Site, unfinished: Option<History>) -> Result<(), EngineError> {
+fn refuse_beside(project: &Project, unfinished: Option<History>) -> Result<(), EngineError> {
     let Some(last) = unfinished else { return Ok(()) };
-    if let Some(pid) = super::views::engine_pid(site) {
+    if let Some(pid) = super::views::engine_pid(project) {
         return Err(EngineError::Usage {
             what: format!("mission {} is running (pid {pid}), and one runs at a time", last.mission),
             hint: "`mc mission attach` or `mc status` looks on, `mc mission stop` ends it".to_owned(),
@@ -154,15 +158,15 @@ pub enum ResumeResult {
 /// # Errors
 /// [`EngineError`] when it cannot run; [`EngineError::Usage`] when no mission was ever begun here.
 pub async fn resume(
-    site: &Site,
+    project: &Project,
     take_over: Option<&str>,
     wish: Wish,
     observers: Vec<Box<dyn Observer>>,
 ) -> Result<ResumeResult, EngineError> {
-    if let Some(code) = take_up(site, take_over, observers, wish).await? {
+    if let Some(code) = take_up(project, take_over, observers, wish).await? {
         return Ok(ResumeResult::Done(code));
     }
-    let newest = match site.store()? {
+    let newest = match project.store()? {
         Some(store) => history::load(&store, None)?,
         None => None,
     };
@@ -177,16 +181,16 @@ pub async fn resume(
 }
 
 async fn take_up(
-    site: &Site,
+    project: &Project,
     take_over: Option<&str>,
     observers: Vec<Box<dyn Observer>>,
     wish: Wish,
 ) -> Result<Option<u8>, EngineError> {
-    if unfinished(site)?.is_none() {
+    if unfinished(project)?.is_none() {
         return Ok(None);
     }
     // The newest wish counts: what was asked before this one, and not what comes while the lock is waited for.
-    let overtaken = match (wish, site.store()?) {
+    let overtaken = match (wish, project.store()?) {
         (Wish::GoOn | Wish::Finish, Some(store)) => store.signals_waiting()?.last().map(|signal| signal.id),
         _ => None,
     };
@@ -196,9 +200,9 @@ async fn take_up(
         Wish::Kill => vec![Event::Stop(StopLevel::Now)],
     };
     let act = if wish == Wish::Kill { Act::Unfinished } else { Act::Resume };
-    let tenure = match ownership::begin(site, take_over, act).await {
-        Err(e) if e.engine_lives() && wish == Wish::GoOn && unfinished(site)?.is_some_and(|h| h.state.paused) => {
-            ask(site, "resume")?;
+    let tenure = match ownership::begin(project, take_over, act).await {
+        Err(e) if e.engine_lives() && wish == Wish::GoOn && unfinished(project)?.is_some_and(|h| h.state.paused) => {
+            ask(project, "resume")?;
             return Ok(Some(0));
         }
         begun => begun?,
@@ -208,7 +212,7 @@ async fn take_up(
     if let Some(machine) = take_over {
         effective.take_over_from = Some(machine.to_owned());
     }
-    let source = tenure.source(site);
+    let source = tenure.source(project);
     if history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
         let card = tenure.store.tenant()?.card;
         ownership::claim_now(&source, &card, take_over, act).await.map_err(EngineError::Refused)?;
@@ -219,9 +223,9 @@ async fn take_up(
     }
     let newest: Millis = history.records.last().map_or(0, |(_, at, _)| *at);
     let clock = EngineClock::start(newest);
-    let observers = with_log(site, &history.state, observers);
+    let observers = with_log(project, &history.state, observers);
     let opening = Opening { early, first: Event::Resumed, overtaken };
-    let code = drive(site, history.state, effective, tenure, observers, clock, opening).await?;
+    let code = drive(project, history.state, effective, tenure, observers, clock, opening).await?;
     Ok(Some(code))
 }
 
@@ -249,18 +253,18 @@ pub enum Asked {
 ///
 /// # Errors
 /// [`EngineError`] when the request cannot be left.
-pub async fn stop(site: &Site, now: bool, observers: Vec<Box<dyn Observer>>) -> Result<Asked, EngineError> {
-    let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
+pub async fn stop(project: &Project, now: bool, observers: Vec<Box<dyn Observer>>) -> Result<Asked, EngineError> {
+    let Some(history) = unfinished(project)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
     if now {
-        match take_up(site, None, observers, Wish::Kill).await {
+        match take_up(project, None, observers, Wish::Kill).await {
             Ok(Some(_)) => return Ok(Asked::NoEngine(mission)),
             Ok(None) => return Ok(Asked::Nothing),
             Err(e) if e.engine_lives() => {}
             Err(e) => return Err(e),
         }
     }
-    let heard = ask(site, if now { "stop-now" } else { "stop" })?;
+    let heard = ask(project, if now { "stop-now" } else { "stop" })?;
     Ok(if heard { Asked::Told(mission) } else { Asked::NoEngine(mission) })
 }
 
@@ -268,14 +272,14 @@ pub async fn stop(site: &Site, now: bool, observers: Vec<Box<dyn Observer>>) -> 
 ///
 /// # Errors
 /// [`EngineError`] when the request cannot be left.
-pub async fn pause(site: &Site) -> Result<Asked, EngineError> {
-    let Some(history) = unfinished(site)? else { return Ok(Asked::Nothing) };
+pub async fn pause(project: &Project) -> Result<Asked, EngineError> {
+    let Some(history) = unfinished(project)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
-    Ok(if ask(site, "pause")? { Asked::Told(mission) } else { Asked::NoEngine(mission) })
+    Ok(if ask(project, "pause")? { Asked::Told(mission) } else { Asked::NoEngine(mission) })
 }
 
-pub(super) fn unfinished(site: &Site) -> Result<Option<History>, EngineError> {
-    unfinished_in(site.store()?)
+pub(super) fn unfinished(project: &Project) -> Result<Option<History>, EngineError> {
+    unfinished_in(project.store()?)
 }
 
 fn unfinished_in(store: Option<Store>) -> Result<Option<History>, EngineError> {
@@ -283,20 +287,20 @@ fn unfinished_in(store: Option<Store>) -> Result<Option<History>, EngineError> {
     Ok(history::load(&store, None)?.filter(|h| !h.state.over()))
 }
 
-fn ask(site: &Site, kind: &str) -> Result<bool, EngineError> {
-    match site.store()? {
-        Some(mut store) => site.signal(&mut store, kind, ""),
+fn ask(project: &Project, kind: &str) -> Result<bool, EngineError> {
+    match project.store()? {
+        Some(mut store) => project.signal(&mut store, kind, ""),
         None => Ok(false),
     }
 }
 
-fn with_log(site: &Site, state: &State, mut observers: Vec<Box<dyn Observer>>) -> Vec<Box<dyn Observer>> {
+fn with_log(project: &Project, state: &State, mut observers: Vec<Box<dyn Observer>>) -> Vec<Box<dyn Observer>> {
     let names = serde_json::from_value::<Effective>(state.settings.clone()).map(|effective| {
         let Settings { agent, verification, .. } = effective.settings;
         [agent.env, verification.env].concat()
     });
-    let redactor = Redactor::of(&site.env, &names.unwrap_or_default());
-    match LogFile::open(&site.state.logs(), &state.mission, redactor) {
+    let redactor = Redactor::of(&project.env, &names.unwrap_or_default());
+    match LogFile::open(&project.state.logs(), &state.mission, redactor) {
         Ok(log) => observers.push(Box::new(log)),
         Err(e) => tracing::warn!("open the mission's log: {e}"),
     }
@@ -304,7 +308,7 @@ fn with_log(site: &Site, state: &State, mut observers: Vec<Box<dyn Observer>>) -
 }
 
 async fn drive(
-    site: &Site,
+    project: &Project,
     state: State,
     effective: Effective,
     tenure: Tenure,
@@ -312,28 +316,29 @@ async fn drive(
     clock: EngineClock,
     opening: Opening,
 ) -> Result<u8, EngineError> {
-    let shop = Shop::new(site, state.mission.clone(), state.objective.clone(), effective, tenure).measured_by(clock);
-    collecting::retry_quarantine(&shop, &views::pool_dir(site)).await;
+    let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure)
+        .measured_by(clock);
+    collecting::retry_quarantine(&context, &views::pool_dir(project)).await;
     if opening.first == Event::Resumed {
         // What is ended here is pinned now; what goes on collects it itself.
         let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
-        pin_leftovers(&shop, &state, ends).await;
+        pin_leftovers(&context, &state, ends).await;
     }
-    Driver::new(Arc::new(shop), state, observers, clock).run(opening).await
+    Driver::new(Arc::new(context), state, observers, clock).run(opening).await
 }
 
 /// Pins what dirty slots hold of attempts that are not open any more, before anything else (design, section 9). Open
 /// attempts are adopted; slots of verifications hold nobody's work.
-async fn pin_leftovers(shop: &Shop, state: &State, ends: bool) {
+async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool) {
     let Some(green) = &state.green else { return };
     let open: BTreeSet<String> = state
         .running()
         .chain(state.uncollected().filter(|_| !ends))
-        .map(|(unit, attempt)| format!("{}/{}/{}", shop.mission, unit.spec.id, attempt.n))
+        .map(|(unit, attempt)| format!("{}/{}/{}", context.mission, unit.spec.id, attempt.n))
         .collect();
     // Nobody takes over what asks an `accept` line.
     let taken_over = |label: &str| label.contains("/.") && !label.contains("/.accept/");
-    collecting::sweep(shop, &green.tip.commit, |label| !open.contains(label) && !taken_over(label)).await;
+    collecting::sweep(context, &green.tip.commit, |label| !open.contains(label) && !taken_over(label)).await;
 }
 
 /// The limits a mission is bound by, from its settings.

@@ -3,8 +3,8 @@
 //! It decides nothing about units, landings or rounds (that is [`crate::domain::mission`]) and renders nothing (that is
 //! [`crate::report`]); it reads settings, opens what [`crate::adapters`] offer, and moves values between the two.
 
+pub mod context;
 pub mod error;
-pub mod site;
 
 pub mod history;
 pub mod observer;
@@ -18,7 +18,6 @@ pub mod rollback;
 
 mod accept;
 mod attempt;
-mod bench;
 mod books;
 mod claims;
 mod collecting;
@@ -44,7 +43,6 @@ mod queue_verification;
 mod redact;
 mod runs;
 pub mod scratch;
-mod shop;
 pub mod signals;
 mod unrecorded;
 mod verification;

@@ -4,10 +4,10 @@
 //! lock file: an engine that lives is found by its lock, by what it wrote into the database or by its card in the repository,
 //! and one that is not seen is shut out by its older epoch, which every append and every move of a ref compares.
 
+use super::context::mission::MissionContext;
+use super::context::project::Project;
 use super::error::{EngineError, chain};
 use super::preflight::{alive, contested, foreign, said_to};
-use super::shop::Shop;
-use super::site::Site;
 use crate::adapters::git::Git;
 use crate::adapters::git::owner::{OwnerCard, OwnerMark, Standing, claim, owner, remove_stale_lock};
 use crate::adapters::git::source::SourceFacts;
@@ -39,8 +39,8 @@ pub struct Tenure {
 
 impl Tenure {
     /// Git on the repository, moving refs for this engine.
-    pub(super) fn source(&self, site: &Site) -> Git {
-        site.source(self.lock.guard()).owned_by(&self.owner)
+    pub(super) fn source(&self, project: &Project) -> Git {
+        project.source(self.lock.guard()).owned_by(&self.owner)
     }
 }
 
@@ -83,23 +83,23 @@ impl Act {
 /// # Errors
 /// [`EngineError`]; exit 5 when another engine lives, whatever the lock file says, or another state directory owns the
 /// repository.
-pub(super) async fn begin(site: &Site, take_over: Option<&str>, act: Act) -> Result<Tenure, EngineError> {
+pub(super) async fn begin(project: &Project, take_over: Option<&str>, act: Act) -> Result<Tenure, EngineError> {
     // Refuses a state directory that belongs to another repository.
-    site.state.create()?;
-    let lock = match take_lock(site).await {
-        Err(EngineError::Lock(LockError::Held { pid })) => return Err(held(site, pid)),
+    project.state.create()?;
+    let lock = match take_lock(project).await {
+        Err(EngineError::Lock(LockError::Held { pid })) => return Err(held(project, pid)),
         lock => lock?,
     };
-    let mut store = Store::open(&site.state.db())?;
+    let mut store = Store::open(&project.state.db())?;
     let tenant = store.tenant()?;
     if let Some(engine) = identity(&tenant.card).filter(EngineIdentity::lives) {
-        return Err(held(site, engine.pid));
+        return Err(held(project, engine.pid));
     }
     let mark = OwnerMark::default();
-    let git = site.source(lock.guard()).owned_by(&mark);
-    let mut card = card(&site.state, &site.facts.common_dir)?;
+    let git = project.source(lock.guard()).owned_by(&mark);
+    let mut card = card(&project.state, &project.facts.common_dir)?;
     card.epoch = tenant.epoch + 1;
-    let common_dir = site.facts.common_dir.clone();
+    let common_dir = project.facts.common_dir.clone();
     let _ = tokio::task::spawn_blocking(move || remove_stale_lock(&common_dir)).await;
     let (_, known) = owner(&git).await?;
     if let Some(known) = known {
@@ -129,10 +129,10 @@ pub(super) async fn claim_now(git: &Git, store_card: &str, take_over: Option<&st
 ///
 /// # Errors
 /// [`Refusal`] when another state directory owns it.
-pub(super) async fn claim_for(shop: &Shop, act: Act) -> Result<(), Refusal> {
-    let tenant = shop.store().tenant();
+pub(super) async fn claim_for(context: &MissionContext, act: Act) -> Result<(), Refusal> {
+    let tenant = context.store().tenant();
     let tenant = tenant.map_err(|e| Refusal { reason: chain(&e), hint: String::new(), exit: 6 })?;
-    claim_now(&shop.source, &tenant.card, shop.take_over.as_deref(), act).await
+    claim_now(&context.source, &tenant.card, context.take_over.as_deref(), act).await
 }
 
 /// Writes the card, unless somebody else owns the repository and is not given up.
@@ -214,14 +214,14 @@ fn identity(card: &str) -> Option<EngineIdentity> {
 
 /// Another engine works here. It is woken, so that it looks at once whether its lock is still the one that counts; where the
 /// lock file does not name it, the database does.
-fn held(site: &Site, named: u32) -> EngineError {
-    let _ = wake::ring(&site.state.wake());
-    let written = || identity(&site.own_store().ok()??.tenant().ok()?.card).map(|engine| engine.pid);
+fn held(project: &Project, named: u32) -> EngineError {
+    let _ = wake::ring(&project.state.wake());
+    let written = || identity(&project.own_store().ok()??.tenant().ok()?.card).map(|engine| engine.pid);
     EngineError::Lock(LockError::Held { pid: if named == 0 { written().unwrap_or(0) } else { named } })
 }
 
-async fn take_lock(site: &Site) -> Result<RunLock, EngineError> {
-    let path = site.state.lock();
+async fn take_lock(project: &Project) -> Result<RunLock, EngineError> {
+    let path = project.state.lock();
     let taken = tokio::task::spawn_blocking(move || RunLock::acquire(&path, ORPHAN_PATIENCE)).await;
     match taken {
         Ok(lock) => Ok(lock?),

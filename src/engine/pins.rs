@@ -1,19 +1,19 @@
 //! Pins of ended attempts, compared with what the journal says and put right (P2): what is pinned nowhere is gone with the next
 //! garbage collection. What somebody put in the place of a head is kept, too.
 
+use super::context::mission::MissionContext;
 use super::error::chain;
-use super::shop::Shop;
 use crate::domain::mission::PinFault;
 use crate::domain::values::{CommitId, UnitId};
 use std::collections::BTreeMap;
 
 /// Makes the pin of each of these attempts hold its head again; says where it did not.
-pub async fn restore(shop: &Shop, heads: Vec<(UnitId, u32, CommitId)>) -> Vec<PinFault> {
+pub async fn restore(context: &MissionContext, heads: Vec<(UnitId, u32, CommitId)>) -> Vec<PinFault> {
     if heads.is_empty() {
         return Vec::new();
     }
-    let folder = format!("refs/mc/attempts/{}/", shop.mission);
-    let found: BTreeMap<String, CommitId> = match shop.source.list_refs(&folder).await {
+    let folder = format!("refs/mc/attempts/{}/", context.mission);
+    let found: BTreeMap<String, CommitId> = match context.source.list_refs(&folder).await {
         Ok(found) => found.into_iter().collect(),
         Err(e) => {
             tracing::warn!("compare the pins of attempts: {}", chain(&e));
@@ -27,24 +27,29 @@ pub async fn restore(shop: &Shop, heads: Vec<(UnitId, u32, CommitId)>) -> Vec<Pi
         if held.as_ref() == Some(&head) {
             continue;
         }
-        let why = put_right(shop, &name, &head, held.as_ref()).await.err().unwrap_or_default();
+        let why = put_right(context, &name, &head, held.as_ref()).await.err().unwrap_or_default();
         faults.push(PinFault { unit, n, head, held, restored: why.is_empty(), why });
     }
     faults
 }
 
 /// The error says why it could not be done.
-async fn put_right(shop: &Shop, name: &str, head: &CommitId, held: Option<&CommitId>) -> Result<(), String> {
-    match shop.source.resolve(head.as_str()).await {
+async fn put_right(
+    context: &MissionContext,
+    name: &str,
+    head: &CommitId,
+    held: Option<&CommitId>,
+) -> Result<(), String> {
+    match context.source.resolve(head.as_str()).await {
         Ok(Some(_)) => {}
         Ok(None) => return Err("that commit is not in the repository any more".to_owned()),
         Err(e) => return Err(chain(&e)),
     }
     if let Some(other) = held {
-        let place = format!("refs/mc/kept/{}/_pins/{}", shop.mission, other.as_str());
-        if let Err(e) = shop.source.pin(&place, other).await {
+        let place = format!("refs/mc/kept/{}/_pins/{}", context.mission, other.as_str());
+        if let Err(e) = context.source.pin(&place, other).await {
             tracing::warn!("keep what {name} held: {}", chain(&e));
         }
     }
-    shop.source.repin(name, head, held).await.map_err(|e| chain(&e))
+    context.source.repin(name, head, held).await.map_err(|e| chain(&e))
 }

@@ -2,10 +2,10 @@
 //! made, so that a mistake costs nothing.
 
 use super::books;
+use super::context::project::Project;
 use super::error::EngineError;
 use super::ground::offer;
 use super::preflight::no_target;
-use super::site::Site;
 use super::views::{self, Faulty};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::files;
@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`EngineError::Usage`] with every finding and its line.
-pub fn from_file(site: &Site, path: &Path) -> Result<Vec<UnitSpec>, EngineError> {
-    let text = site.read_text(path)?;
+pub fn from_file(project: &Project, path: &Path) -> Result<Vec<UnitSpec>, EngineError> {
+    let text = project.read_text(path)?;
     let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
     let name = path.display().to_string();
     let units = file::parse(&text, format).map_err(|f| refused(&name, &f))?;
@@ -43,19 +43,19 @@ pub fn from_file(site: &Site, path: &Path) -> Result<Vec<UnitSpec>, EngineError>
 /// [`EngineError::Usage`] when it has mistakes, a chosen unit is not in it or lacks what it depends on, or a unit needs an
 /// agent and none is configured (P7).
 pub async fn for_mission(
-    site: &Site,
+    project: &Project,
     settings: &Settings,
     path: Option<&Path>,
     only: &[String],
 ) -> Result<(Option<Vec<UnitSpec>>, Vec<UnitId>), EngineError> {
     if let Some(path) = path {
-        let mut units = from_file(site, path)?;
+        let mut units = from_file(project, path)?;
         let chosen = if only.is_empty() {
             Vec::new()
         } else {
-            let green = views::green(site).await?;
+            let green = views::green(project).await?;
             let landed: BTreeSet<UnitId> =
-                views::landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
+                views::landed(project, &green).await?.into_iter().map(|(unit, _)| unit).collect();
             let chosen = choose(&units, only, &landed, &[])?;
             units.retain(|unit| chosen.contains(&unit.id));
             units.iter_mut().for_each(|unit| unit.depends.retain(|id| chosen.contains(id)));
@@ -65,12 +65,13 @@ pub async fn for_mission(
         return Ok((Some(units), chosen));
     }
     let branch = &settings.target.branch;
-    let source = site.source(ChildGuard::none());
+    let source = project.source(ChildGuard::none());
     if source.resolve(&format!("refs/heads/{branch}")).await?.is_none() {
         return Err(EngineError::Refused(no_target(&source, branch).await));
     }
-    let Offered { units: open, satisfied, aside, fixed, .. } =
-        offered(site, only).await?.map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
+    let Offered { units: open, satisfied, aside, fixed, .. } = offered(project, only)
+        .await?
+        .map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
     let chosen = choose(&open, only, &satisfied, &aside)?;
     let wanted: Vec<UnitSpec> =
         open.into_iter().filter(|unit| chosen.is_empty() || chosen.contains(&unit.id)).collect();
@@ -104,9 +105,9 @@ pub struct Offered {
 ///
 /// # Errors
 /// [`EngineError`] when there is none or git fails. The inner result holds the findings.
-pub async fn offered(site: &Site, named: &[String]) -> Result<Result<Offered, Faulty>, EngineError> {
-    let source = site.source(ChildGuard::none());
-    let (branch, green) = (views::target_branch(site), views::green_name(site));
+pub async fn offered(project: &Project, named: &[String]) -> Result<Result<Offered, Faulty>, EngineError> {
+    let source = project.source(ChildGuard::none());
+    let (branch, green) = (views::target_branch(project), views::green_name(project));
     let green = source.resolve(&green).await?;
     let target = source.resolve(&format!("refs/heads/{branch}")).await?;
     let (own, committed) = match &target {
@@ -116,11 +117,11 @@ pub async fn offered(site: &Site, named: &[String]) -> Result<Result<Offered, Fa
             books::backlog_ahead(&source, green.as_ref(), target).await?,
         ),
     };
-    let here = in_work_tree(site)?;
+    let here = in_work_tree(project)?;
     let fixed = committed.is_none();
     let differs = !fixed && here.is_some() && here != own && here != committed;
     let path = match here.is_some() && (fixed || here == committed) {
-        true => site.backlog_path(),
+        true => project.backlog_path(),
         false => PathBuf::from(format!("BACKLOG.md of {branch}")),
     };
     let Some(bytes) = committed.or(here) else {
@@ -139,7 +140,7 @@ pub async fn offered(site: &Site, named: &[String]) -> Result<Result<Offered, Fa
         Ok(offer) => offer,
         Err(findings) => return Ok(Err(Faulty { path, findings })),
     };
-    let asked = waiting_requests(site)?.into_iter().map(|(unit, _)| unit);
+    let asked = waiting_requests(project)?.into_iter().map(|(unit, _)| unit);
     offer.reopen(&asked.chain(named.iter().filter_map(|name| UnitId::new(name.trim()).ok())).collect());
     let satisfied: BTreeSet<UnitId> = offer.satisfied.into_iter().collect();
     let (units, waiting) = graph::without_waiting(offer.units, &satisfied);
@@ -166,8 +167,8 @@ pub fn reopened(requests: &[Signal]) -> Vec<(UnitId, String)> {
     each.collect::<BTreeMap<_, _>>().into_iter().collect()
 }
 
-fn waiting_requests(site: &Site) -> Result<Vec<(UnitId, String)>, EngineError> {
-    let Some(store) = site.own_store()? else { return Ok(Vec::new()) };
+fn waiting_requests(project: &Project) -> Result<Vec<(UnitId, String)>, EngineError> {
+    let Some(store) = project.own_store()? else { return Ok(Vec::new()) };
     Ok(reopened(&store.signals_waiting()?))
 }
 
@@ -175,20 +176,20 @@ fn waiting_requests(site: &Site) -> Result<Vec<(UnitId, String)>, EngineError> {
 ///
 /// # Errors
 /// [`EngineError::Usage`] when the backlog has no such item that has not landed.
-pub async fn reopen(site: &Site, unit: &UnitId, said: &str) -> Result<(), EngineError> {
-    let offer = offered(site, &[unit.to_string()]).await?;
+pub async fn reopen(project: &Project, unit: &UnitId, said: &str) -> Result<(), EngineError> {
+    let offer = offered(project, &[unit.to_string()]).await?;
     let offer = offer.map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
     choose(&offer.units, &[unit.to_string()], &offer.satisfied, &offer.aside)?;
-    let Some(mut store) = site.store()? else { return Ok(()) };
-    site.signal(&mut store, REOPEN, format!("{unit}\n{said}").trim_end())?;
+    let Some(mut store) = project.store()? else { return Ok(()) };
+    project.signal(&mut store, REOPEN, format!("{unit}\n{said}").trim_end())?;
     Ok(())
 }
 
-fn in_work_tree(site: &Site) -> Result<Option<Vec<u8>>, EngineError> {
-    if site.facts.bare {
+fn in_work_tree(project: &Project) -> Result<Option<Vec<u8>>, EngineError> {
+    if project.facts.bare {
         return Ok(None);
     }
-    let path = site.backlog_path();
+    let path = project.backlog_path();
     files::read_if_there(&path).map_err(|source| EngineError::File { path, source })
 }
 
@@ -210,7 +211,7 @@ pub struct Shown {
 /// # Errors
 /// [`EngineError`] when a file cannot be read. The inner result holds the findings.
 pub async fn shown(
-    site: &Site,
+    project: &Project,
     plan_file: Option<&Path>,
     only: &[String],
 ) -> Result<Result<Shown, Faulty>, EngineError> {
@@ -218,15 +219,15 @@ pub async fn shown(
         // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
         Some(path) => match views::read_plan(path)? {
             Ok(units) => {
-                let green = views::green(site).await?;
-                let landed = views::landed(site, &green).await?.into_iter().map(|(unit, _)| unit).collect();
+                let green = views::green(project).await?;
+                let landed = views::landed(project, &green).await?.into_iter().map(|(unit, _)| unit).collect();
                 (path.to_owned(), units, BTreeSet::new(), landed, Vec::new(), (false, false))
             }
             Err(faulty) => return Ok(Err(faulty)),
         },
-        None => match offered(site, only).await? {
+        None => match offered(project, only).await? {
             Ok(Offered { units, satisfied, aside, fixed, differs }) => {
-                (site.backlog_path(), units, satisfied.clone(), satisfied, aside, (fixed, differs))
+                (project.backlog_path(), units, satisfied.clone(), satisfied, aside, (fixed, differs))
             }
             Err(faulty) => return Ok(Err(faulty)),
         },
@@ -301,11 +302,11 @@ pub fn choose(
 ///
 /// # Errors
 /// [`EngineError`] when git fails.
-pub async fn keeps(site: &Site, settings: &Settings, fixed: bool) -> Result<Keeps, EngineError> {
+pub async fn keeps(project: &Project, settings: &Settings, fixed: bool) -> Result<Keeps, EngineError> {
     if !fixed {
         return Ok(Keeps::Backlog);
     }
-    let source = site.source(ChildGuard::none());
+    let source = project.source(ChildGuard::none());
     for branch in [&settings.green_branch, &settings.target.branch] {
         if let Some(tip) = source.resolve(&format!("refs/heads/{branch}")).await? {
             let there = source.entry(tip.commit.as_str(), "PROGRESS.md").await?.is_some();

@@ -1,10 +1,10 @@
 //! Everything that could stop a mission before it begins, each in one function that decides and words it: a mission asks
 //! them in order and stops at the first, `mc doctor` asks all of them. Nothing here changes anything.
 
+use super::context::mission::MissionContext;
 use super::error::{ROOM, chain, is_full};
 use super::homes::shared;
 use super::ownership::{self, Act};
-use super::shop::Shop;
 use super::unrecorded::{known, unrecorded};
 use crate::adapters::git::owner::{OwnerCard, owner};
 use crate::adapters::git::source::SourceFacts;
@@ -36,34 +36,36 @@ pub struct Terrain<'a> {
 ///
 /// # Errors
 /// [`Refusal`] with the reason and what helps.
-pub async fn preflight(shop: &Shop) -> Result<Ground, Refusal> {
-    let on = Terrain { source: &shop.source, facts: &shop.facts, settings: shop.settings() };
+pub async fn preflight(context: &MissionContext) -> Result<Ground, Refusal> {
+    let on = Terrain { source: &context.source, facts: &context.facts, settings: context.settings() };
     let mut notes = Vec::new();
     on.git().await?;
-    shop.pool().await.map_err(|e| whole(&e))?;
-    shop.isolation().await.map_err(|e| contained(&e))?;
+    context.pool().await.map_err(|e| whole(&e))?;
+    context.isolation().await.map_err(|e| contained(&e))?;
     on.green_unblocked().await?;
     on.green_free().await?;
     let target = on.target().await?;
     notes.extend(on.elsewhere().await?);
-    notes.extend(on.unchanged(shop.allow_dirty).await?);
+    notes.extend(on.unchanged(context.allow_dirty).await?);
     notes.extend(on.copies()?);
     notes.extend(on.submodules(&target).await?);
     notes.extend(on.filters(&target).await?);
     notes.extend(on.unknown_cost());
-    notes.extend(shop.homes().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.and_then(shared));
-    notes.extend(shop.fenced().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.told());
-    if let Some((why, hint)) = shop.imports().refusal(shop.settings()) {
+    notes.extend(
+        context.homes().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.and_then(shared),
+    );
+    notes.extend(context.fenced().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.told());
+    if let Some((why, hint)) = context.imports().refusal(context.settings()) {
         return Err(environment(why, &hint));
     }
-    notes.extend(shop.imports().told());
-    notes.extend(shop.imports().asleep_note(shop.settings()));
+    notes.extend(context.imports().told());
+    notes.extend(context.imports().asleep_note(context.settings()));
     let green = on.green().await?;
     if let Some(green) = &green {
-        notes.extend(unknown_landings(shop, green).await?);
+        notes.extend(unknown_landings(context, green).await?);
     }
-    if !shop.accept_green {
-        let landed = landings(&shop.store())?;
+    if !context.accept_green {
+        let landed = landings(&context.store())?;
         on.landed_kept(&landed, green.as_ref()).await?;
     }
     Ok(match green {
@@ -357,9 +359,9 @@ impl Terrain<'_> {
 }
 
 /// What a person should know who starts on a green with landings that the journal has lost, or never had.
-async fn unknown_landings(shop: &Shop, green: &Tip) -> Result<Option<String>, Refusal> {
-    let known = known(&shop.store()).map_err(|e| environment(chain(&e), "see `mc audit`"))?;
-    let found = unrecorded(&shop.source, &known, green).await.map_err(said)?;
+async fn unknown_landings(context: &MissionContext, green: &Tip) -> Result<Option<String>, Refusal> {
+    let known = known(&context.store()).map_err(|e| environment(chain(&e), "see `mc audit`"))?;
+    let found = unrecorded(&context.source, &known, green).await.map_err(said)?;
     let Some(newest) = found.first() else { return Ok(None) };
     let more = match found.len() - 1 {
         0 => String::new(),

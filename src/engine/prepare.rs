@@ -1,9 +1,9 @@
 //! Making a workspace ready: the slot at an exact commit, files copied in, `setup` run when its inputs changed.
 
-use super::bench::Bench;
+use super::context::execution::ExecutionContext;
+use super::context::mission::MissionContext;
 use super::homes::{self, Home, SetupHome};
 use super::runs::{GRACE, Job, run};
-use super::shop::Shop;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::local::process::tail;
 use crate::adapters::host::local::rundir::{Run, put_aside};
@@ -79,15 +79,15 @@ impl From<NotReady> for NotFresh {
 /// # Errors
 /// [`NotReady`]; the slot keeps its marker.
 pub async fn workspace(
-    shop: &Shop,
+    context: &MissionContext,
     wanted: Wanted<'_>,
     setup_dir: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<Ready, NotReady> {
-    let mut made = fresh(shop, wanted, setup_dir, kill.clone()).await;
+    let mut made = fresh(context, wanted, setup_dir, kill.clone()).await;
     if let Err(NotFresh::Dirty(old)) = &made {
-        super::collecting::rescue(shop, wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
-        made = fresh(shop, wanted, setup_dir, kill).await;
+        super::collecting::rescue(context, wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
+        made = fresh(context, wanted, setup_dir, kill).await;
     }
     made.map_err(|not| match not {
         NotFresh::NotReady(not) => not,
@@ -146,7 +146,7 @@ pub struct Ready {
 /// # Errors
 /// [`NotFresh::Dirty`] when it does hold something; [`NotFresh`].
 pub async fn fresh(
-    bench: &Bench,
+    execution: &ExecutionContext,
     wanted: Wanted<'_>,
     setup_dir: &Path,
     kill: watch::Receiver<bool>,
@@ -155,14 +155,14 @@ pub async fn fresh(
         return Err(NotReady::Killed.into());
     }
     let Wanted { slot, label, base, without, beside } = wanted;
-    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(bench.trouble(e));
-    let pool = bench.pool().await.map_err(|e| failed(&e))?;
-    within_disk(bench, pool, slot).await?;
-    let globs = bench.kept().map_err(|e| failed(&e))?;
+    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(execution.trouble(e));
+    let pool = execution.pool().await.map_err(|e| failed(&e))?;
+    within_disk(execution, pool, slot).await?;
+    let globs = execution.kept().map_err(|e| failed(&e))?;
     let landed = match beside {
         Beside::Ignored => None,
         Beside::Nothing => Some(None),
-        Beside::OfLanded(commit) => Some(Some(commit).filter(|_| bench.keeps())),
+        Beside::OfLanded(commit) => Some(Some(commit).filter(|_| execution.keeps())),
     };
     let keeping = landed.map(|landed| Keeping { landed, globs: &globs });
     let Prepared { workspace, made, mut warm } = match pool.prepare_keeping(slot, label, base, keeping).await {
@@ -176,10 +176,10 @@ pub async fn fresh(
     let now;
     let copies = match beside {
         Beside::Ignored => {
-            now = bench.read_copies().map_err(|e| failed(&e))?;
+            now = execution.read_copies().map_err(|e| failed(&e))?;
             &now
         }
-        Beside::Nothing | Beside::OfLanded(_) => bench.copies().map_err(|e| failed(&e))?,
+        Beside::Nothing | Beside::OfLanded(_) => execution.copies().map_err(|e| failed(&e))?,
     };
     for (name, content) in copies {
         let Some(bytes) = content else { continue };
@@ -189,16 +189,16 @@ pub async fn fresh(
     }
     let home = beside.home();
     if home == Home::Slots {
-        homes::furnish(bench, &workspace).await.map_err(|e| NotReady::Failed(e.into()))?;
+        homes::furnish(execution, &workspace).await.map_err(|e| NotReady::Failed(e.into()))?;
     }
-    if let Some(line) = &bench.settings().target.setup {
+    if let Some(line) = &execution.settings().target.setup {
         let environment = match home {
             Home::Users => "",
-            Home::Slots => bench.fingerprint().await.map_err(|e| failed(&e))?,
+            Home::Slots => execution.fingerprint().await.map_err(|e| failed(&e))?,
         };
-        let mut own = SetupHome::of(bench, &workspace, home).await.map_err(|e| NotReady::Failed(e.into()))?;
-        let inputs = inputs(bench, line, environment, &workspace);
-        let mut inputs = inputs.map_err(|e| NotReady::Failed(bench.trouble_at("read setup inputs", &e)))?;
+        let mut own = SetupHome::of(execution, &workspace, home).await.map_err(|e| NotReady::Failed(e.into()))?;
+        let inputs = inputs(execution, line, environment, &workspace);
+        let mut inputs = inputs.map_err(|e| NotReady::Failed(execution.trouble_at("read setup inputs", &e)))?;
         inputs += &own.as_ref().map(SetupHome::stamp).unwrap_or_default();
         let there = made.as_ref().is_some_and(|made| made.inputs == inputs);
         if there && own.as_ref().is_none_or(SetupHome::is_kept) {
@@ -210,21 +210,21 @@ pub async fn fresh(
             if let Some(own) = &mut own {
                 own.begin().map_err(|e| NotReady::Failed(e.into()))?;
             }
-            setup(bench, line, (&workspace, home), setup_dir, kill).await?;
+            setup(execution, line, (&workspace, home), setup_dir, kill).await?;
             if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(|e| NotReady::Failed(e.into()))? {
                 pool.note_setup(slot, inputs, keeping.is_some()).await.map_err(|e| failed(&e))?;
             }
         }
     }
-    if keeping.is_some() && bench.keeps() {
+    if keeping.is_some() && execution.keeps() {
         pool.note_ran(slot, &Ran::Begun { warm }).map_err(|e| failed(&e))?;
     }
     Ok(Ready { workspace, warm })
 }
 
 /// Keeps the pool within its cap: slots nobody uses give way first, then nothing new is prepared.
-async fn within_disk(bench: &Bench, pool: &Arc<Pool>, slot: u32) -> Result<(), NotReady> {
-    let cap = bench.settings().parallel.max_disk;
+async fn within_disk(execution: &ExecutionContext, pool: &Arc<Pool>, slot: u32) -> Result<(), NotReady> {
+    let cap = execution.settings().parallel.max_disk;
     if cap == 0 {
         return Ok(());
     }
@@ -253,24 +253,24 @@ async fn within_disk(bench: &Bench, pool: &Arc<Pool>, slot: u32) -> Result<(), N
 }
 
 async fn setup(
-    bench: &Bench,
+    execution: &ExecutionContext,
     line: &str,
     (workspace, home): (&Path, Home),
     dir: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<(), NotReady> {
-    let env = bench.allowed_env(&bench.settings().verification.env);
-    let timeout = bench.settings().scheduler.session_timeout;
+    let env = execution.allowed_env(&execution.settings().verification.env);
+    let timeout = execution.settings().scheduler.session_timeout;
     // What an earlier engine began worked on files that are gone.
-    put_aside(dir, GRACE).await.map_err(|e| NotReady::Failed(bench.trouble(&e)))?;
+    put_aside(dir, GRACE).await.map_err(|e| NotReady::Failed(execution.trouble(&e)))?;
     let job = Job::shell(dir.to_owned(), workspace.to_owned(), line, env, timeout).at_home(home);
-    let ended = run(bench, job, kill, false).await;
+    let ended = run(execution, job, kill, false).await;
     match ended.end {
         ProcessEnd::Exited(0) => Ok(()),
         ProcessEnd::Stopped => Err(NotReady::Killed),
         end => {
             let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();
-            let log = ended.log.and_then(|log| kept(bench, log));
+            let log = ended.log.and_then(|log| kept(execution, log));
             let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
             let cause =
                 if let ProcessEnd::Infrastructure(trouble) = &end { trouble.cause.clone() } else { Cause::Setup };
@@ -282,7 +282,7 @@ async fn setup(
                 }
                 end => end.to_string(),
             };
-            let withheld = bench.withheld(&bench.settings().verification.env);
+            let withheld = execution.withheld(&execution.settings().verification.env);
             let withheld = withheld.map(|names| format!("\n{names} (target.verification.env names what they get)"));
             let why =
                 format!("target.setup `{line}` failed ({how}): {}{log}{}", said.trim(), withheld.unwrap_or_default());
@@ -295,17 +295,17 @@ async fn setup(
 }
 
 /// Where the log can be read later: a scratch place vanishes, and what went wrong in it should not.
-fn kept(bench: &Bench, log: PathBuf) -> Option<PathBuf> {
-    let Some(folder) = &bench.lasting else { return Some(log) };
+fn kept(execution: &ExecutionContext, log: PathBuf) -> Option<PathBuf> {
+    let Some(folder) = &execution.lasting else { return Some(log) };
     let place = folder.join("setup.log");
     files::move_below_private(&log, &place).ok().map(|()| place)
 }
 
-fn inputs(bench: &Bench, line: &str, environment: &str, workspace: &Path) -> std::io::Result<String> {
+fn inputs(execution: &ExecutionContext, line: &str, environment: &str, workspace: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     hash.update(line.as_bytes());
     hash.update(environment.as_bytes());
-    for name in &bench.settings().target.setup_inputs {
+    for name in &execution.settings().target.setup_inputs {
         let bytes = files::read_if_there(&workspace.join(name))?.unwrap_or_default();
         hash.update((name.len() as u64).to_be_bytes());
         hash.update(name.as_bytes());

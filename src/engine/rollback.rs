@@ -5,11 +5,11 @@
 //! command or a new mission, first settles an open intent by where green stands. Only without an unfinished mission: its
 //! workspaces, queue and landing rest on what would go, and would bring it back.
 
+use super::context::project::Project;
 use super::driver::entry;
 use super::error::EngineError;
 use super::mission::unfinished;
 use super::ownership::{self, Act};
-use super::site::Site;
 use super::{history, views};
 use crate::adapters::git::Git;
 use crate::adapters::git::green::{GreenMove, move_green};
@@ -154,9 +154,11 @@ fn told(store: &Store) -> Result<Told, EngineError> {
 ///
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read.
-pub async fn stands(site: &Site) -> Result<Vec<Stand>, EngineError> {
-    let (Some(store), Some(green)) = (site.store()?, views::green(site).await?.tip) else { return Ok(Vec::new()) };
-    stands_of(&site.source(ChildGuard::none()), &store, &told(&store)?, &green).await
+pub async fn stands(project: &Project) -> Result<Vec<Stand>, EngineError> {
+    let (Some(store), Some(green)) = (project.store()?, views::green(project).await?.tip) else {
+        return Ok(Vec::new());
+    };
+    stands_of(&project.source(ChildGuard::none()), &store, &told(&store)?, &green).await
 }
 
 async fn stands_of(git: &Git, store: &Store, told: &Told, green: &Tip) -> Result<Vec<Stand>, EngineError> {
@@ -191,10 +193,10 @@ fn refused(what: String, hint: &str) -> EngineError {
 ///
 /// # Errors
 /// [`EngineError::Usage`] with the reason when green cannot go there.
-pub async fn plan(site: &Site, target: &str) -> Result<Option<Rollback>, EngineError> {
-    let git = site.source(ChildGuard::none());
-    let store = site.store()?;
-    let Some(green) = views::green(site).await?.tip else {
+pub async fn plan(project: &Project, target: &str) -> Result<Option<Rollback>, EngineError> {
+    let git = project.source(ChildGuard::none());
+    let store = project.store()?;
+    let Some(green) = views::green(project).await?.tip else {
         return Err(refused("there is no green branch yet".to_owned(), "`mc mission start` makes it"));
     };
     let Some(store) = store else {
@@ -209,25 +211,25 @@ pub async fn plan(site: &Site, target: &str) -> Result<Option<Rollback>, EngineE
     }
     let between = git.between(&to.tip.commit, &green.commit).await?;
     let goes: Vec<Gone> = told.landings.into_iter().rev().filter(|gone| between.contains(&gone.commit)).collect();
-    let branch = views::target_branch(site);
+    let branch = views::target_branch(project);
     let mut target_keeps = None;
     if let (Some(oldest), Some(head)) = (goes.last(), git.resolve(&format!("refs/heads/{branch}")).await?)
         && git.is_ancestor(&oldest.commit, &head.commit).await?
     {
         target_keeps = Some(branch);
     }
-    Ok(Some(Rollback { from: green, to, goes, target_keeps, not_now: not_now(site)? }))
+    Ok(Some(Rollback { from: green, to, goes, target_keeps, not_now: not_now(project)? }))
 }
 
-fn not_now(site: &Site) -> Result<Option<Refusal>, EngineError> {
-    if let Some(pid) = views::engine_pid(site) {
+fn not_now(project: &Project) -> Result<Option<Refusal>, EngineError> {
+    if let Some(pid) = views::engine_pid(project) {
         return Ok(Some(Refusal {
             reason: format!("another mc (pid {pid}) works on this repository"),
             hint: "`mc mission stop` ends it when what runs has landed; then roll back".to_owned(),
             exit: 5,
         }));
     }
-    Ok(unfinished(site)?.map(|history| Refusal {
+    Ok(unfinished(project)?.map(|history| Refusal {
         reason: format!("mission {} is unfinished, and its work rests on what would go", history.mission),
         hint: "`mc mission stop --now` ends it and keeps its work, or `mc mission resume` finishes it; then roll back"
             .to_owned(),
@@ -274,15 +276,15 @@ async fn find(git: &Git, stands: &[Stand], told: &Told, green: &Tip, target: &st
 ///
 /// # Errors
 /// [`EngineError`] when an engine works, a mission is unfinished, or green is not where the plan found it.
-pub async fn run(site: &Site, plan: &Rollback) -> Result<u64, EngineError> {
-    if let Some(refusal) = not_now(site)? {
+pub async fn run(project: &Project, plan: &Rollback) -> Result<u64, EngineError> {
+    if let Some(refusal) = not_now(project)? {
         return Err(EngineError::Refused(refusal));
     }
-    let mut tenure = ownership::begin(site, None, Act::Other).await?;
-    let git = tenure.source(site);
+    let mut tenure = ownership::begin(project, None, Act::Other).await?;
+    let git = tenure.source(project);
     ownership::claim_now(&git, &tenure.store.tenant()?.card, None, Act::Other).await.map_err(EngineError::Refused)?;
     let (lock, store) = (&tenure.lock, &mut tenure.store);
-    let name = views::green_name(site);
+    let name = views::green_name(project);
     settle(store, &git, &name).await?;
     let told = told(store)?;
     let Some(holder) = told.newest.clone() else { return Err(refused("there is no mission".to_owned(), "")) };

@@ -2,7 +2,7 @@
 //!
 //! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
 
-use super::bench::Bench;
+use super::context::execution::ExecutionContext;
 use super::fence::Reach;
 use super::homes;
 use crate::adapters::host::local::process::kill::KillProof;
@@ -113,18 +113,23 @@ pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs a job that may have been started by an earlier engine: takes over what is there, else starts it. `adopt_only`
 /// never starts anything: what nobody claimed is claimed, so that it can never start.
-pub async fn run(bench: &Bench, job: Job, kill: watch::Receiver<bool>, adopt_only: bool) -> Ended {
+pub async fn run(execution: &ExecutionContext, job: Job, kill: watch::Receiver<bool>, adopt_only: bool) -> Ended {
     let cwd = job.cwd.clone();
-    let ended = until_the_end(bench, job, kill, adopt_only).await;
+    let ended = until_the_end(execution, job, kill, adopt_only).await;
     homes::leave(&cwd);
     ended
 }
 
-async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>, adopt_only: bool) -> Ended {
+async fn until_the_end(
+    execution: &ExecutionContext,
+    job: Job,
+    mut kill: watch::Receiver<bool>,
+    adopt_only: bool,
+) -> Ended {
     loop {
         let found = if job.dir.exists() { find(&job.dir).await } else { Found::NeverStarted };
         match found {
-            Found::Starting(run) | Found::Running(run) => return watch(bench, &job, run, &mut kill).await,
+            Found::Starting(run) | Found::Running(run) => return watch(execution, &job, run, &mut kill).await,
             Found::Ended(exit) => return finished(&job, exit, None).await,
             Found::HalfDead(run) => {
                 let proof = run.end(GRACE).await;
@@ -135,45 +140,50 @@ async fn until_the_end(bench: &Bench, job: Job, mut kill: watch::Receiver<bool>,
                 Ok(true) if adopt_only => return ended(ProcessEnd::NeverStarted, &job, None),
                 Ok(true) => return ended(ProcessEnd::Stopped, &job, None),
                 Ok(false) => {}
-                Err(e) => return ended(ProcessEnd::Infrastructure(bench.trouble(&e)), &job, None),
+                Err(e) => return ended(ProcessEnd::Infrastructure(execution.trouble(&e)), &job, None),
             },
             Found::NeverStarted if job.dir.exists() => {
                 // An engine died between making the directory and its claim; whoever claims it now owns it.
                 match claim_ourselves(&job.dir) {
                     Ok(true) => return ended(lost("its engine died before the start"), &job, None),
                     Ok(false) => {}
-                    Err(e) => return ended(ProcessEnd::Infrastructure(bench.trouble(&e)), &job, None),
+                    Err(e) => return ended(ProcessEnd::Infrastructure(execution.trouble(&e)), &job, None),
                 }
             }
-            Found::NeverStarted if replaced(bench, &job).await => {
+            Found::NeverStarted if replaced(execution, &job).await => {
                 return ended(lost("its workspace is gone"), &job, None);
             }
-            Found::NeverStarted => match start(bench, &job).await {
-                Ok(run) => return watch(bench, &job, run, &mut kill).await,
+            Found::NeverStarted => match start(execution, &job).await {
+                Ok(run) => return watch(execution, &job, run, &mut kill).await,
                 Err(RunError::Taken { .. }) => {}
-                Err(e) => return ended(ProcessEnd::Infrastructure(bench.trouble(&e)), &job, None),
+                Err(e) => return ended(ProcessEnd::Infrastructure(execution.trouble(&e)), &job, None),
             },
         }
     }
 }
 
 /// Whether what stands in the place of the workspace is not what was prepared.
-async fn replaced(bench: &Bench, job: &Job) -> bool {
-    match bench.pool().await {
+async fn replaced(execution: &ExecutionContext, job: &Job) -> bool {
+    match execution.pool().await {
         Ok(pool) => pool.check_work(&job.cwd).is_err(),
         Err(_) => false,
     }
 }
 
 /// Runs a job that no earlier engine has started; `began` is told once it is on record.
-pub async fn run_telling(bench: &Bench, job: Job, kill: watch::Receiver<bool>, began: impl FnOnce()) -> Ended {
+pub async fn run_telling(
+    execution: &ExecutionContext,
+    job: Job,
+    kill: watch::Receiver<bool>,
+    began: impl FnOnce(),
+) -> Ended {
     let dir = job.dir.clone();
     let on_record = async {
         while ran_for(&dir, true).is_none() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    let mut ended = std::pin::pin!(run(bench, job, kill, false));
+    let mut ended = std::pin::pin!(run(execution, job, kill, false));
     tokio::select! {
         ended = &mut ended => return ended,
         () = on_record => began(),
@@ -185,16 +195,16 @@ fn lost(why: &str) -> ProcessEnd {
     ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, why))
 }
 
-async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
+async fn start(execution: &ExecutionContext, job: &Job) -> Result<Run, RunError> {
     // A link in the place of one of our folders is taken away, and the run gets its own.
-    if let Some(above) = job.dir.parent().filter(|above| above.starts_with(bench.state.root())) {
-        let made = files::make_own_dir(bench.state.root(), above);
+    if let Some(above) = job.dir.parent().filter(|above| above.starts_with(execution.state.root())) {
+        let made = files::make_own_dir(execution.state.root(), above);
         made.map_err(|source| RunError::Io { path: above.to_owned(), source })?;
     }
     let failed = |reason| RunError::NotStarted { dir: job.dir.clone(), reason };
-    let isolation = bench.isolation().await.map_err(|e| failed(e.to_string()))?;
+    let isolation = execution.isolation().await.map_err(|e| failed(e.to_string()))?;
     let cookie = clock::new_cookie();
-    let around = homes::around(bench, &job.cwd, job.home, &job.reach, &job.env).await.map_err(failed)?;
+    let around = homes::around(execution, &job.cwd, job.home, &job.reach, &job.env).await.map_err(failed)?;
     let given = |name: &OsString| around.env.iter().any(|(own, _)| own == name);
     let env = job.env.iter().filter(|(name, _)| !given(name)).chain(&around.env).cloned().collect();
     launch(&RunSpec {
@@ -205,7 +215,7 @@ async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
         stdin: job.stdin.clone(),
         timeout: job.timeout,
         grace: GRACE,
-        lease: bench.lease(),
+        lease: execution.lease(),
         isolation,
         program: OURSELVES.into(),
         cookie,
@@ -216,8 +226,8 @@ async fn start(bench: &Bench, job: &Job) -> Result<Run, RunError> {
     .await
 }
 
-async fn watch(bench: &Bench, job: &Job, run: Run, kill: &mut watch::Receiver<bool>) -> Ended {
-    let mut lease = tokio::time::interval((bench.lease() / 4).max(Duration::from_millis(200)));
+async fn watch(execution: &ExecutionContext, job: &Job, run: Run, kill: &mut watch::Receiver<bool>) -> Ended {
+    let mut lease = tokio::time::interval((execution.lease() / 4).max(Duration::from_millis(200)));
     let mut told = false;
     let exit = run.wait();
     tokio::pin!(exit);

@@ -3,12 +3,12 @@
 //!
 //! The scratch clone borrows the objects of the source; what is committed in it is gone with it.
 
+use super::context::mission::{Effective, MissionContext};
+use super::context::project::Project;
 use super::error::{EngineError, chain};
 use super::ownership::Tenure;
 use super::queue_verification;
-use super::shop::{Effective, Shop};
 use super::signals::Ending;
-use super::site::Site;
 use crate::adapters::git::owner::OwnerMark;
 use crate::adapters::git::source::{FALLBACK_IDENTITY, SourceFacts, inspect};
 use crate::adapters::git::{Git, GitError, Place, fields};
@@ -59,7 +59,7 @@ pub struct Scratch {
     folder: machine::Scratch,
     parents: Vec<PathBuf>,
     /// What tasks of a mission get, made for the scratch clone.
-    pub shop: Shop,
+    pub context: MissionContext,
     /// Git on the scratch clone.
     pub git: Git,
     runs: AtomicU64,
@@ -143,7 +143,7 @@ impl Scratch {
         let store = Store::open(&own_state.db())?;
         let nothing = BTreeMap::new();
         let inputs = Inputs { file: None, directory: folder.path(), environment: &nothing, flags: &[] };
-        let site = Site {
+        let project = Project {
             env: env.clone(),
             layers: Layers::resolve(&inputs)?,
             directory: folder.path().to_owned(),
@@ -159,9 +159,10 @@ impl Scratch {
         settings.parallel.pool_dir = None;
         let effective = Effective { settings, allow_dirty: false, take_over_from: None, accept_green: false };
         let tenure = Tenure { lock, store, owner: OwnerMark::default() };
-        let shop = Shop::new(&site, mission, String::new(), effective, tenure).beside(&facts.toplevel, state.logs());
-        let git = shop.source.clone();
-        Ok(Self { folder, parents, shop, git, runs: AtomicU64::new(0) })
+        let context = MissionContext::new(&project, mission, String::new(), effective, tenure)
+            .beside(&facts.toplevel, state.logs());
+        let git = context.source.clone();
+        Ok(Self { folder, parents, context, git, runs: AtomicU64::new(0) })
     }
 
     /// Verifies a commit of the scratch clone, as a mission would verify it.
@@ -184,15 +185,15 @@ impl Scratch {
             onto: tip.commit.clone(),
             cold: true,
         };
-        let mut found = queue_verification::verify(&self.shop, order.clone(), kill.clone()).await?;
+        let mut found = queue_verification::verify(&self.context, order.clone(), kill.clone()).await?;
         // As in a mission, nobody is blamed for one bad run.
-        let confirm = self.shop.settings().queue.confirm_failures && found.summary.outcome == StageOutcome::Failed;
+        let confirm = self.context.settings().queue.confirm_failures && found.summary.outcome == StageOutcome::Failed;
         if confirm && against.is_none() {
             order.run = RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1);
             order.confirms = Some(found.key.clone());
-            found = queue_verification::verify(&self.shop, order, kill).await?;
+            found = queue_verification::verify(&self.context, order, kill).await?;
         }
-        let snapshot = self.shop.snapshot(&found.key).map_err(|e| chain(&e))?.unwrap_or_default();
+        let snapshot = self.context.snapshot(&found.key).map_err(|e| chain(&e))?.unwrap_or_default();
         Ok(Looked { key: found.key, snapshot, summary: found.summary, delta: found.delta })
     }
 
@@ -228,7 +229,7 @@ impl Scratch {
         &self,
         list: impl AsyncFn(&Pool, u32) -> Result<Vec<OsString>, PoolError>,
     ) -> Result<BTreeSet<OsString>, PoolError> {
-        let pool = self.shop.pool().await?;
+        let pool = self.context.pool().await?;
         let mut found = BTreeSet::new();
         for slot in pool.list()? {
             found.extend(list(pool, slot.slot).await?);
@@ -312,9 +313,9 @@ impl Scratch {
     /// # Errors
     /// [`EngineError::File`] with the folder that stays.
     pub fn remove(self) -> Result<(), EngineError> {
-        let Self { folder, parents, shop, .. } = self;
+        let Self { folder, parents, context, .. } = self;
         let path = folder.path().to_owned();
-        drop(shop);
+        drop(context);
         folder.remove(&parents).map_err(|source| EngineError::File { path, source })
     }
 }

@@ -1,6 +1,6 @@
 //! What a console on a terminal asks of the world: how large the terminal is, and when an attempt last gave a sign of life.
 
-use super::site::Site;
+use super::context::project::Project;
 use super::views;
 use crate::adapters::host::local::workspace::activity::latest_change;
 use crate::adapters::host::local::workspace::layout::work_folder;
@@ -39,10 +39,10 @@ pub struct Life {
 }
 
 impl Life {
-    /// Looks below the places of a site.
+    /// Looks below the places of a project.
     #[must_use]
-    pub fn of(site: &Site) -> Self {
-        Self { runs: site.state.runs(), pool: views::pool_dir(site) }
+    pub fn of(project: &Project) -> Self {
+        Self { runs: project.state.runs(), pool: views::pool_dir(project) }
     }
 
     /// When an attempt last wrote output or changed a file of its workspace, as far as can be seen quickly.

@@ -1,10 +1,10 @@
 //! Verifying one tree: from the store when its snapshot is there, else by running every stage in a slot prepared at the
-//! exact tree. One piece of code for missions and for `mc verify`: [`examine`]; who asks brings the [`Seat`].
+//! exact tree. One piece of code for missions and for `mc verify`: [`examine`]; who asks brings the [`SlotLease`].
 //!
 //! Promises: a snapshot is stored under a key over the tree that was really verified, each single run of it beside that under
 //! a name of its own; report files count only if this run wrote them.
 
-use super::bench::Bench;
+use super::context::execution::ExecutionContext;
 use super::homes::Home;
 use super::runs::{Ended, GRACE, Job, run};
 use crate::adapters::git::filter::Filtered;
@@ -72,7 +72,7 @@ pub struct Examined {
 
 /// A prepared workspace, given back by [`examine`].
 #[derive(Debug)]
-pub struct Seat {
+pub struct SlotLease {
     /// Its slot.
     pub slot: u32,
     /// Its folder.
@@ -87,45 +87,49 @@ pub struct Seat {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn key(bench: &Bench, tree: &TreeId, stages: &[StageSpec]) -> Result<(SnapshotKey, Filtered), Trouble> {
-    let filtered = bench.verified(tree).await.map_err(|e| bench.trouble(&e))?;
-    let fingerprint = bench.fingerprint().await.map_err(|e| bench.trouble(&e))?;
+pub async fn key(
+    execution: &ExecutionContext,
+    tree: &TreeId,
+    stages: &[StageSpec],
+) -> Result<(SnapshotKey, Filtered), Trouble> {
+    let filtered = execution.verified(tree).await.map_err(|e| execution.trouble(&e))?;
+    let fingerprint = execution.fingerprint().await.map_err(|e| execution.trouble(&e))?;
     Ok((SnapshotKey::of(&filtered.tree, stages, fingerprint), filtered))
 }
 
-/// Answers from the store, or runs the stages where `seat` says. `seat` is given the tree to be verified, and the commit
+/// Answers from the store, or runs the stages where `lease` says. `lease` is given the tree to be verified, and the commit
 /// from whose runs files may be there, and only waited for when something is run. A stored result in which files of earlier
 /// runs had no part comes first; one in which they had is an answer only when it passes.
 ///
 /// # Errors
 /// A sentence about infrastructure: nothing is known of the tree.
 pub async fn examine<F>(
-    bench: &Bench,
+    execution: &ExecutionContext,
     question: Question<'_>,
-    seat: impl FnOnce(Filtered, Option<CommitId>) -> F,
+    lease: impl FnOnce(Filtered, Option<CommitId>) -> F,
     kill: watch::Receiver<bool>,
 ) -> Result<Examined, Unverified>
 where
-    F: Future<Output = Result<Seat, Unverified>>,
+    F: Future<Output = Result<SlotLease, Unverified>>,
 {
     let (tree, stages) = (&question.tip.tree, question.stages);
     let (key, filtered) = match question.extent {
-        Extent::Narrowed => key(bench, tree, stages).await?,
+        Extent::Narrowed => key(execution, tree, stages).await?,
         Extent::Whole => {
-            let fingerprint = bench.fingerprint().await.map_err(|e| bench.trouble(&e))?;
+            let fingerprint = execution.fingerprint().await.map_err(|e| execution.trouble(&e))?;
             (SnapshotKey::of(tree, stages, fingerprint), Filtered { tree: tree.clone(), removed: Vec::new() })
         }
     };
     let (cold, warm) = (key.clone(), key.warm());
-    let stored = |key: &SnapshotKey| bench.snapshot(key).map_err(|e| bench.trouble(&e));
+    let stored = |key: &SnapshotKey| execution.snapshot(key).map_err(|e| execution.trouble(&e));
     // What this very run gave, when an engine died between keeping that and saying so.
     for key in [&cold, &warm] {
         if let Some(fresh) = stored(&of_run(key, &question))? {
             let known = stored(key)?;
-            return joined(bench, &question, key.clone(), &filtered.tree, fresh, known);
+            return joined(execution, &question, key.clone(), &filtered.tree, fresh, known);
         }
     }
-    let mut landed = question.landed.filter(|_| bench.keeps() && question.confirms.is_none()).cloned();
+    let mut landed = question.landed.filter(|_| execution.keeps() && question.confirms.is_none()).cloned();
     if question.confirms.is_none() {
         if let Some(snapshot) = stored(&cold)?.filter(|s| s.summary().outcome != StageOutcome::NotRun) {
             return Ok(Examined { key: cold, snapshot, reused: true });
@@ -140,14 +144,14 @@ where
         }
     }
     let tree = filtered.tree.clone();
-    let seat = seat(filtered, landed).await?;
-    let key = if seat.warm { warm } else { cold };
-    let mut fresh = run_stages(bench, &question, &seat, kill).await?;
-    fresh.fingerprint = bench.fingerprint().await.map_err(|e| bench.trouble(&e))?.to_owned();
-    fresh.start = if seat.warm { Start::Warm } else { Start::Cold };
-    bench.redactor().snapshot(&mut fresh);
-    keep(bench, &of_run(&key, &question), &tree, &fresh)?;
-    joined(bench, &question, key, &tree, fresh, None)
+    let lease = lease(filtered, landed).await?;
+    let key = if lease.warm { warm } else { cold };
+    let mut fresh = run_stages(execution, &question, &lease, kill).await?;
+    fresh.fingerprint = execution.fingerprint().await.map_err(|e| execution.trouble(&e))?.to_owned();
+    fresh.start = if lease.warm { Start::Warm } else { Start::Cold };
+    execution.redactor().snapshot(&mut fresh);
+    keep(execution, &of_run(&key, &question), &tree, &fresh)?;
+    joined(execution, &question, key, &tree, fresh, None)
 }
 
 /// Under which key the result of one run is kept beside what all runs of its tree say together.
@@ -157,7 +161,7 @@ fn of_run(key: &SnapshotKey, question: &Question<'_>) -> SnapshotKey {
 
 /// Keeps what a run gave, taken together with the one it confirms; `known` is what an engine that died may have made of it.
 fn joined(
-    bench: &Bench,
+    execution: &ExecutionContext,
     question: &Question<'_>,
     key: SnapshotKey,
     tree: &TreeId,
@@ -168,7 +172,7 @@ fn joined(
         None => None,
         // Only equals are joined.
         Some(first) => {
-            let first = bench.snapshot(first).map_err(|e| bench.trouble(&e))?;
+            let first = execution.snapshot(first).map_err(|e| execution.trouble(&e))?;
             first.filter(|first| first.start == fresh.start)
         }
     };
@@ -178,25 +182,25 @@ fn joined(
         (Some(first), _) => confirm(&first, &fresh),
         (None, None) => fresh,
     };
-    keep(bench, &key, tree, &snapshot)?;
+    keep(execution, &key, tree, &snapshot)?;
     Ok(Examined { key, snapshot, reused: false })
 }
 
-fn keep(bench: &Bench, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) -> Result<(), Trouble> {
-    let text = serde_json::to_string(snapshot).map_err(|e| bench.trouble(&e))?;
-    bench.store().snapshot_replace(key, tree, bench.clock.now(), &text).map_err(|e| bench.trouble(&e))
+fn keep(execution: &ExecutionContext, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) -> Result<(), Trouble> {
+    let text = serde_json::to_string(snapshot).map_err(|e| execution.trouble(&e))?;
+    execution.store().snapshot_replace(key, tree, execution.clock.now(), &text).map_err(|e| execution.trouble(&e))
 }
 
 /// The stages that make a snapshot.
 #[must_use]
-pub fn gate_stages(bench: &Bench) -> Vec<StageSpec> {
-    bench.settings().verification.stages.iter().filter(|s| s.tier == Tier::Gate).cloned().collect()
+pub fn gate_stages(execution: &ExecutionContext) -> Vec<StageSpec> {
+    execution.settings().verification.stages.iter().filter(|s| s.tier == Tier::Gate).cloned().collect()
 }
 
 async fn run_stages(
-    bench: &Bench,
+    execution: &ExecutionContext,
     question: &Question<'_>,
-    seat: &Seat,
+    lease: &SlotLease,
     kill: watch::Receiver<bool>,
 ) -> Result<Snapshot, Trouble> {
     let mut results: Vec<StageResult> = Vec::new();
@@ -206,27 +210,27 @@ async fn run_stages(
             continue;
         }
         let dir = question.dir.join(nth.to_string());
-        if !seat.adopted {
+        if !lease.adopted {
             // It ran in a workspace that was prepared otherwise.
-            put_aside(&dir, GRACE).await.map_err(|e| bench.trouble(&e))?;
+            put_aside(&dir, GRACE).await.map_err(|e| execution.trouble(&e))?;
         }
-        let adopted = seat.adopted && dir.exists();
-        let on = Ground { workspace: &seat.workspace, tree: &question.tip.tree, adopted, home: Home::Slots };
-        let result = run_stage(bench, stage, dir, on, kill.clone()).await;
+        let adopted = lease.adopted && dir.exists();
+        let on = Ground { workspace: &lease.workspace, tree: &question.tip.tree, adopted, home: Home::Slots };
+        let result = run_stage(execution, stage, dir, on, kill.clone()).await;
         results.push(result.map_err(Trouble::from)?);
     }
     let whole = |stage: &StageResult| stage.exit.is_some() || stage.after_build.is_some();
-    free(bench, seat.slot, Some(&question.tip.commit).filter(|_| results.iter().all(whole))).await?;
+    free(execution, lease.slot, Some(&question.tip.commit).filter(|_| results.iter().all(whole))).await?;
     Ok(Snapshot { stages: results, ..Snapshot::default() })
 }
 
 /// Gives back the slot of a run, which went to its end on this commit, or was broken off.
-pub(super) async fn free(bench: &Bench, slot: u32, ended: Option<&CommitId>) -> Result<(), Trouble> {
-    let pool = bench.pool().await.map_err(|e| bench.trouble(&e))?;
-    if let (true, Some(commit)) = (bench.keeps(), ended) {
-        pool.note_ran(slot, &Ran::Ended(commit.clone())).map_err(|e| bench.trouble(&e))?;
+pub(super) async fn free(execution: &ExecutionContext, slot: u32, ended: Option<&CommitId>) -> Result<(), Trouble> {
+    let pool = execution.pool().await.map_err(|e| execution.trouble(&e))?;
+    if let (true, Some(commit)) = (execution.keeps(), ended) {
+        pool.note_ran(slot, &Ran::Ended(commit.clone())).map_err(|e| execution.trouble(&e))?;
     }
-    pool.release(slot).map_err(|e| bench.trouble(&e))
+    pool.release(slot).map_err(|e| execution.trouble(&e))
 }
 
 /// What a stage runs on.
@@ -267,37 +271,37 @@ impl From<NoResult> for Trouble {
 /// # Errors
 /// [`NoResult`]: nothing is known of what it would say.
 pub async fn run_stage(
-    bench: &Bench,
+    execution: &ExecutionContext,
     stage: &StageSpec,
     dir: PathBuf,
     on: Ground<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<StageResult, NoResult> {
-    let old = clear(bench, stage, on).await.map_err(NoResult::Lost)?;
-    let asked = bench.clock.now();
-    let env = bench.allowed_env(&bench.settings().verification.env);
+    let old = clear(execution, stage, on).await.map_err(NoResult::Lost)?;
+    let asked = execution.clock.now();
+    let env = execution.allowed_env(&execution.settings().verification.env);
     let timeout = Duration::from_secs(stage.timeout_secs);
     let job = Job::shell(dir, on.workspace.to_owned(), &stage.run, env, timeout).at_home(on.home);
-    let ended = run(bench, job, kill, false).await;
+    let ended = run(execution, job, kill, false).await;
     if ended.end == ProcessEnd::Stopped {
         return Err(NoResult::Killed);
     }
-    let millis = ended.ran.map_or_else(|| bench.clock.now().saturating_sub(asked), clock::millis);
+    let millis = ended.ran.map_or_else(|| execution.clock.now().saturating_sub(asked), clock::millis);
     let left = left(stage, on, old).await.map_err(NoResult::Lost)?;
     conclude(stage, on.workspace, &ended, &left, millis).map_err(NoResult::Lost)
 }
 
 /// Makes the workspace ready for a stage with reports: what an earlier run left is no report of this one. Where the stage
 /// may already be at work, nothing is touched, and what is there and tracked does not count.
-async fn clear(bench: &Bench, stage: &StageSpec, on: Ground<'_>) -> Result<reports::Before, Trouble> {
+async fn clear(execution: &ExecutionContext, stage: &StageSpec, on: Ground<'_>) -> Result<reports::Before, Trouble> {
     if stage.reports.is_empty() {
         return Ok(reports::Before::default());
     }
     let wanted = globs(stage)?;
-    let tracked = bench.source.files_of(on.tree).await.map_err(|e| bench.trouble(&e))?.into_iter().collect();
+    let tracked = execution.source.files_of(on.tree).await.map_err(|e| execution.trouble(&e))?.into_iter().collect();
     let (root, keep) = (on.workspace.to_owned(), on.adopted);
     let cleared = blocking(move || reports::before(&root, |path| wanted.matches(path), &tracked, keep)).await?;
-    cleared.map_err(|e| bench.trouble_at(&format!("stage `{}`: clear old reports away", stage.name), &e))
+    cleared.map_err(|e| execution.trouble_at(&format!("stage `{}`: clear old reports away", stage.name), &e))
 }
 
 fn globs(stage: &StageSpec) -> Result<Globs, String> {

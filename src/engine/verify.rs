@@ -5,15 +5,15 @@
 //! when it is told to end, everything it started has ended before it does. Stored snapshots are valid in any clone of the
 //! repository, so the state directory may be carried from one CI job to the next.
 
-use super::bench::{Bench, Room};
+use super::context::execution::{ExecutionContext, PoolKind};
+use super::context::project::Project;
 use super::error::{EngineError, chain};
 use super::homes::shared;
 use super::judge::{self, Against, Court};
 use super::prepare::{self, Beside, NotFresh, NotReady, Ready, Wanted};
 use super::runs::GRACE;
 use super::signals::Ending;
-use super::site::Site;
-use super::verification::{self, Examined, Extent, Question, Seat, gate_stages};
+use super::verification::{self, Examined, Extent, Question, SlotLease, gate_stages};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::rundir::runs_below;
@@ -66,7 +66,7 @@ pub async fn judged(
     options: &VerifyOptions,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<Verified>, EngineError> {
-    let Some(verified) = verify(&court.site, options, say).await? else { return Ok(None) };
+    let Some(verified) = verify(&court.project, options, say).await? else { return Ok(None) };
     let notes = [court.notes.clone(), verified.notes].concat();
     Ok(Some(Verified { rules: court.rules.clone(), notes, ..verified }))
 }
@@ -76,18 +76,18 @@ pub async fn judged(
 /// # Errors
 /// [`EngineError`]: nothing can be said of the commit.
 pub async fn verify(
-    site: &Site,
+    project: &Project,
     options: &VerifyOptions,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<Verified>, EngineError> {
     let mut ending = Ending::new()
         .map_err(|e| EngineError::Broken { what: format!("listen for signals: {e}"), hint: String::new() })?;
-    let settings = site.settings()?;
-    site.state.create_shared()?;
-    let store = Arc::new(Mutex::new(Store::open_beside(&site.state.db())?));
-    let bench = Bench::new(site, settings, ChildGuard::none(), store, Room::Verifications);
+    let settings = project.settings()?;
+    project.state.create_shared()?;
+    let store = Arc::new(Mutex::new(Store::open_beside(&project.state.db())?));
+    let execution = ExecutionContext::new(project, settings, ChildGuard::none(), store, PoolKind::Verifications);
     let (send, kill) = watch::channel(false);
-    let job = Job { stages: gate_stages(&bench), bench: &bench, id: run_id(), kill, say };
+    let job = Job { stages: gate_stages(&execution), execution: &execution, id: run_id(), kill, say };
     let mut work = std::pin::pin!(job.verify(options));
     let mut told = false;
     let done = loop {
@@ -118,7 +118,7 @@ type Logs = Vec<(String, PathBuf)>;
 
 /// One call of `mc verify`.
 struct Job<'a> {
-    bench: &'a Bench,
+    execution: &'a ExecutionContext,
     stages: Vec<StageSpec>,
     id: String,
     kill: watch::Receiver<bool>,
@@ -127,27 +127,27 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn verify(&self, options: &VerifyOptions) -> Result<Verified, EngineError> {
-        self.bench.source.version().await?;
+        self.execution.source.version().await?;
         let asked = options.rev.as_deref().unwrap_or("HEAD");
         let tip = self.resolve(asked).await?;
         let mut notes = self.left_out(&tip).await?;
         let against = match &options.base {
             None => None,
             Some(base) => {
-                let bench = self.bench;
+                let execution = self.execution;
                 let named = (base.as_str(), self.resolve(base).await?);
-                let found = judge::against(&bench.source, &bench.facts, named, (asked, &tip)).await?;
+                let found = judge::against(&execution.source, &execution.facts, named, (asked, &tip)).await?;
                 notes.extend(found.note.clone());
                 Some(found)
             }
         };
         let mut kill = self.kill.clone();
         tokio::select! {
-            fingerprint = self.bench.fingerprint() => drop(fingerprint?),
+            fingerprint = self.execution.fingerprint() => drop(fingerprint?),
             _ = kill.wait_for(|told| *told) => return Err(broken("killed".to_owned())),
         }
-        let confirm = self.bench.settings().queue.confirm_failures;
-        let queue = &self.bench.settings().queue;
+        let confirm = self.execution.settings().queue.confirm_failures;
+        let queue = &self.execution.settings().queue;
         let gate = queue.gate;
         let demands = Demands { gate, ratchet: queue.ratchet, allow_removed_tests: false };
 
@@ -166,12 +166,12 @@ impl Job<'_> {
         }
         let mut after = self.side(asked, &tip, "rev", options.fresh, landed.as_ref()).await?;
         if after.runs > 0 {
-            notes.extend(self.bench.homes().await.map_err(broken)?.and_then(shared));
-            notes.extend(self.bench.fenced().await.map_err(broken)?.told());
-            notes.extend(self.bench.imports().told());
-            notes.extend(self.bench.imports().asleep_note(self.bench.settings()));
+            notes.extend(self.execution.homes().await.map_err(broken)?.and_then(shared));
+            notes.extend(self.execution.fenced().await.map_err(broken)?.told());
+            notes.extend(self.execution.imports().told());
+            notes.extend(self.execution.imports().asleep_note(self.execution.settings()));
             let failed = after.snapshot.summary().outcome != StageOutcome::Passed;
-            notes.extend(self.bench.withheld(&self.bench.settings().verification.env).filter(|_| failed));
+            notes.extend(self.execution.withheld(&self.execution.settings().verification.env).filter(|_| failed));
         }
         let compare = |after: &Side, base: Option<&Base>| {
             base.map(|base| {
@@ -205,8 +205,8 @@ impl Job<'_> {
     }
 
     async fn resolve(&self, rev: &str) -> Result<Tip, EngineError> {
-        let found = self.bench.source.resolve(rev).await?;
-        let hint = if self.bench.facts.shallow {
+        let found = self.execution.source.resolve(rev).await?;
+        let hint = if self.execution.facts.shallow {
             "this clone is shallow: fetch it first (`git fetch origin BRANCH`), or clone with more history"
         } else {
             "give a branch, a tag or a commit; `git fetch` gets those of the remote"
@@ -219,9 +219,9 @@ impl Job<'_> {
 
     /// That edits of tracked files are no part of what is verified.
     async fn left_out(&self, tip: &Tip) -> Result<Vec<String>, EngineError> {
-        let source = &self.bench.source;
+        let source = &self.execution.source;
         let head = source.resolve("HEAD").await?;
-        if self.bench.facts.bare || head.is_none_or(|head| head.commit != tip.commit) {
+        if self.execution.facts.bare || head.is_none_or(|head| head.commit != tip.commit) {
             return Ok(Vec::new());
         }
         let dirty = source.tracked_changes().await?;
@@ -253,14 +253,14 @@ impl Job<'_> {
 
     /// The commit from whose runs files may be there when `tip` is verified: where green, or else the base, and it parted.
     async fn landed(&self, base: Option<&CommitId>, tip: &CommitId) -> Result<Option<CommitId>, EngineError> {
-        if !self.bench.keeps() {
+        if !self.execution.keeps() {
             return Ok(None);
         }
-        let source = &self.bench.source;
+        let source = &self.execution.source;
         let landed = match base {
             Some(base) => Some(base.clone()),
             None => {
-                let green = format!("refs/heads/{}", self.bench.settings().green_branch);
+                let green = format!("refs/heads/{}", self.execution.settings().green_branch);
                 source.resolve(&green).await?.map(|green| green.commit)
             }
         };
@@ -282,8 +282,8 @@ impl Job<'_> {
 
     /// The key of a snapshot that is known already, so that another run is joined with it and never takes its place.
     async fn stored(&self, tip: &Tip) -> Result<Option<SnapshotKey>, EngineError> {
-        let (key, _) = verification::key(self.bench, &tip.tree, &self.stages).await.map_err(broken)?;
-        let snapshot = self.bench.snapshot(&key).map_err(|e| broken(chain(&e)))?;
+        let (key, _) = verification::key(self.execution, &tip.tree, &self.stages).await.map_err(broken)?;
+        let snapshot = self.execution.snapshot(&key).map_err(|e| broken(chain(&e)))?;
         Ok(snapshot.filter(|s| s.summary().outcome != StageOutcome::NotRun).map(|_| key))
     }
 
@@ -308,19 +308,19 @@ impl Job<'_> {
         landed: Option<&CommitId>,
     ) -> Result<Side, Trouble> {
         let label = format!("{}-{name}", self.id);
-        let dir = verify_runs(&self.bench.state).join(&label);
+        let dir = verify_runs(&self.execution.state).join(&label);
         let run = format!("verify-{label}");
         let (extent, stages) = (Extent::Narrowed, self.stages.as_slice());
         let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms, landed };
-        let (_, Filtered { tree, removed }) = verification::key(self.bench, &tip.tree, &self.stages).await?;
-        let seat = async |filtered: Filtered, landed: Option<CommitId>| {
+        let (_, Filtered { tree, removed }) = verification::key(self.execution, &tip.tree, &self.stages).await?;
+        let lease = async |filtered: Filtered, landed: Option<CommitId>| {
             (self.say)(say);
             let beside = landed.as_ref().map_or(Beside::Nothing, Beside::OfLanded);
             let wanted = Wanted { slot: 0, label: &label, base: &tip.commit, without: Some(&filtered), beside };
-            self.seat(wanted, confirms.is_some()).await.map_err(Unverified::from)
+            self.lease(wanted, confirms.is_some()).await.map_err(Unverified::from)
         };
         let Examined { key, snapshot, reused } =
-            match verification::examine(self.bench, question, seat, self.kill.clone()).await {
+            match verification::examine(self.execution, question, lease, self.kill.clone()).await {
                 Ok(examined) => examined,
                 Err(why) => {
                     self.give_back(&label).await;
@@ -328,7 +328,7 @@ impl Job<'_> {
                 }
             };
         let (stored, logs) = match reused {
-            true => self.stored_runs(&key).map_err(|e| self.bench.trouble(&e))?,
+            true => self.stored_runs(&key).map_err(|e| self.execution.trouble(&e))?,
             false => (None, self.logs(&dir)),
         };
         Ok(Side {
@@ -353,13 +353,13 @@ impl Job<'_> {
 
     /// When a stored snapshot was made, and the output of its newest runs as far as it is still there.
     fn stored_runs(&self, key: &SnapshotKey) -> Result<(Option<Millis>, Logs), StoreError> {
-        let store = self.bench.store();
+        let store = self.execution.store();
         let made = store.snapshot_row(key)?.map(|(_, at, _)| at);
-        let runs = self.bench.state.runs();
+        let runs = self.execution.state.runs();
         let there = |run: &SnapshotKey| {
             let name = run.0.strip_prefix(&key.0)?.strip_prefix('/').filter(|name| !name.contains('/'))?;
             let dir = match name.strip_prefix("verify-") {
-                Some(label) => verify_runs(&self.bench.state).join(label),
+                Some(label) => verify_runs(&self.execution.state).join(label),
                 None => name.rsplit_once('-').map(|(mission, run)| runs.join(mission).join(".verify").join(run))?,
             };
             let logs: Vec<_> = self.logs(&dir).into_iter().filter(|(_, log)| log.is_file()).collect();
@@ -370,23 +370,23 @@ impl Job<'_> {
     }
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
-    async fn seat(&self, wanted: Wanted<'_>, confirming: bool) -> Result<Seat, Trouble> {
-        let setup = verify_runs(&self.bench.state).join(wanted.label).join("setup");
+    async fn lease(&self, wanted: Wanted<'_>, confirming: bool) -> Result<SlotLease, Trouble> {
+        let setup = verify_runs(&self.execution.state).join(wanted.label).join("setup");
         let mut slot = u32::from(confirming);
         while slot < SLOTS {
             let wanted = Wanted { slot, ..wanted };
-            match prepare::fresh(self.bench, wanted, &setup, self.kill.clone()).await {
-                Ok(Ready { workspace, warm }) => return Ok(Seat { slot, workspace, adopted: false, warm }),
+            match prepare::fresh(self.execution, wanted, &setup, self.kill.clone()).await {
+                Ok(Ready { workspace, warm }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
                 Err(NotFresh::Dirty(old)) if self.end_left_over(slot, &old).await? => {}
                 Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
                 Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
                 // It quotes what setup said.
                 Err(NotFresh::NotReady(NotReady::Failed(mut trouble))) => {
-                    self.bench.redactor().trouble(&mut trouble);
+                    self.execution.redactor().trouble(&mut trouble);
                     return Err(trouble);
                 }
                 Err(NotFresh::NotReady(NotReady::Setup { why, .. })) => {
-                    return Err(Trouble::new(Cause::Setup, self.bench.redactor().clean(&why)));
+                    return Err(Trouble::new(Cause::Setup, self.execution.redactor().clean(&why)));
                 }
             }
         }
@@ -395,17 +395,17 @@ impl Job<'_> {
 
     /// Ends what a verification that was killed left running, and frees its slot. False when somebody else did or has it.
     async fn end_left_over(&self, slot: u32, label: &str) -> Result<bool, Trouble> {
-        let pool = self.bench.pool().await.map_err(|e| self.bench.trouble(&e))?;
+        let pool = self.execution.pool().await.map_err(|e| self.execution.trouble(&e))?;
         if pool.hold(slot).is_err() {
             return Ok(false);
         }
         let still =
-            pool.dirty_slots().map_err(|e| self.bench.trouble(&e))?.iter().any(|(s, l)| *s == slot && l == label);
+            pool.dirty_slots().map_err(|e| self.execution.trouble(&e))?.iter().any(|(s, l)| *s == slot && l == label);
         if still {
-            for run in runs_below(&verify_runs(&self.bench.state).join(label)) {
+            for run in runs_below(&verify_runs(&self.execution.state).join(label)) {
                 run.end(GRACE).await;
             }
-            pool.release(slot).map_err(|e| self.bench.trouble(&e))?;
+            pool.release(slot).map_err(|e| self.execution.trouble(&e))?;
         } else {
             pool.leave(slot);
         }
@@ -414,7 +414,7 @@ impl Job<'_> {
 
     /// Frees the slot that a verification which came to nothing had: nobody's work is in it.
     async fn give_back(&self, label: &str) {
-        let Ok(pool) = self.bench.pool().await else { return };
+        let Ok(pool) = self.execution.pool().await else { return };
         for (slot, owner) in pool.dirty_slots().unwrap_or_default() {
             if owner == label
                 && let Err(error) = pool.release(slot)
@@ -430,7 +430,7 @@ impl Job<'_> {
         if wanted.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let store = self.bench.store();
+        let store = self.execution.store();
         let (mut runs, mut room) = (Vec::new(), HISTORY_BYTES);
         let mut flaky: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let read = |key: &SnapshotKey| -> Result<Option<(Snapshot, usize)>, EngineError> {
@@ -469,8 +469,8 @@ fn broken(what: impl Into<String>) -> EngineError {
 ///
 /// # Errors
 /// [`EngineError::Broken`] when the file it names cannot be written.
-pub fn summarise(site: &Site, text: &str) -> Result<(), EngineError> {
-    let Some(path) = site.env.var("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
+pub fn summarise(project: &Project, text: &str) -> Result<(), EngineError> {
+    let Some(path) = project.env.var("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
     let written = Appender::open(&path).and_then(|mut file| file.line(text));
     written.map_err(|e| EngineError::Broken {
         what: format!("write {}: {e}", path.display()),

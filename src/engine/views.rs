@@ -2,10 +2,10 @@
 //!
 //! Nothing here changes the repository; [`prune`] alone deletes anything, and only slots that hold nothing.
 
+use super::context::project::{Project, Where, read_layers};
 use super::error::EngineError;
 use super::history::{self, History};
 use super::left::{self, Left};
-use super::site::{Site, Where, read_layers};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
 use crate::adapters::host::local::workspace::quarantine::{self, Quarantined};
@@ -87,11 +87,11 @@ impl Look {
 ///
 /// # Errors
 /// [`EngineError`] when the mission is unknown, or journal or repository cannot be read.
-pub async fn look(site: &Site, mission: Option<&MissionId>) -> Result<Look, EngineError> {
+pub async fn look(project: &Project, mission: Option<&MissionId>) -> Result<Look, EngineError> {
     // The lock is looked at first: an engine that ends in between is reported as such by its journal.
-    let engine = engine_pid(site);
+    let engine = engine_pid(project);
     let (mut history, mut left) = (None, Left::default());
-    match site.store()? {
+    match project.store()? {
         Some(store) => {
             history = history::load(&store, mission)?;
             // Requests are for the unfinished mission, of which there is one at most.
@@ -110,22 +110,22 @@ pub async fn look(site: &Site, mission: Option<&MissionId>) -> Result<Look, Engi
     let open = history.as_ref().map(|h| &h.state).filter(|state| !state.over());
     let engine = engine.filter(|_| open.is_some());
     if let (Some(state), None) = (open, engine) {
-        left.agents = left::agents(&site.state.runs(), state).await;
+        left.agents = left::agents(&project.state.runs(), state).await;
     }
-    Ok(Look { history, green: green(site).await?, engine, left, now: clock::now() })
+    Ok(Look { history, green: green(project).await?, engine, left, now: clock::now() })
 }
 
 /// Looks at the newest mission that has a unit; at the newest mission where none has.
 ///
 /// # Errors
 /// As [`look`].
-pub async fn look_for(site: &Site, unit: &str) -> Result<Look, EngineError> {
-    let newest = look(site, None).await?;
+pub async fn look_for(project: &Project, unit: &str) -> Result<Look, EngineError> {
+    let newest = look(project, None).await?;
     let Ok(id) = UnitId::new(unit) else { return Ok(newest) };
     if newest.history.as_ref().is_none_or(|history| history.state.unit(&id).is_some()) {
         return Ok(newest);
     }
-    let Some(store) = site.store()? else { return Ok(newest) };
+    let Some(store) = project.store()? else { return Ok(newest) };
     for mission in history::missions(&store)?.iter().rev().skip(1) {
         let found = history::load(&store, Some(mission))?.filter(|history| history.state.unit(&id).is_some());
         if found.is_some() {
@@ -151,24 +151,24 @@ pub fn since(
 
 /// Process id of the engine of another process that works on this repository.
 #[must_use]
-pub fn engine_pid(site: &Site) -> Option<u32> {
+pub fn engine_pid(project: &Project) -> Option<u32> {
     // A command that has just run the mission itself does not count: it is about to leave.
-    living_engine(&site.state.lock()).filter(|pid| *pid != std::process::id())
+    living_engine(&project.state.lock()).filter(|pid| *pid != std::process::id())
 }
 
 /// Name of the repository for people: `target.name`, else that of its folder.
 #[must_use]
-pub fn repository_name(site: &Site) -> String {
-    match site.layers.get("target.name") {
+pub fn repository_name(project: &Project) -> String {
+    match project.layers.get("target.name") {
         Some((Value::Text(name), _)) if !name.is_empty() => name.clone(),
-        _ => site.facts.toplevel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        _ => project.facts.toplevel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
     }
 }
 
 /// Full name of the green ref by the settings.
 #[must_use]
-pub fn green_name(site: &Site) -> String {
-    match site.layers.get("green_branch.green_branch") {
+pub fn green_name(project: &Project) -> String {
+    match project.layers.get("green_branch.green_branch") {
         Some((Value::Text(name), _)) => format!("refs/heads/{name}"),
         _ => "refs/heads/mc/green".to_owned(),
     }
@@ -176,8 +176,8 @@ pub fn green_name(site: &Site) -> String {
 
 /// The target branch by the settings, without `refs/heads/`.
 #[must_use]
-pub fn target_branch(site: &Site) -> String {
-    match site.layers.get("target.branch") {
+pub fn target_branch(project: &Project) -> String {
+    match project.layers.get("target.branch") {
         Some((Value::Text(name), _)) => name.clone(),
         _ => "main".to_owned(),
     }
@@ -187,9 +187,9 @@ pub fn target_branch(site: &Site) -> String {
 ///
 /// # Errors
 /// [`EngineError::Git`].
-pub async fn green(site: &Site) -> Result<GreenRef, EngineError> {
-    let name = green_name(site);
-    let tip = site.source(ChildGuard::none()).resolve(&name).await?;
+pub async fn green(project: &Project) -> Result<GreenRef, EngineError> {
+    let name = green_name(project);
+    let tip = project.source(ChildGuard::none()).resolve(&name).await?;
     Ok(GreenRef { name, tip })
 }
 
@@ -197,9 +197,9 @@ pub async fn green(site: &Site) -> Result<GreenRef, EngineError> {
 ///
 /// # Errors
 /// [`EngineError::Git`].
-pub async fn landed(site: &Site, green: &GreenRef) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
+pub async fn landed(project: &Project, green: &GreenRef) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
     match &green.tip {
-        Some(tip) => Ok(site.source(ChildGuard::none()).landed_units(&tip.commit).await?),
+        Some(tip) => Ok(project.source(ChildGuard::none()).landed_units(&tip.commit).await?),
         None => Ok(Vec::new()),
     }
 }
@@ -282,12 +282,12 @@ pub fn read_plan(path: &Path) -> Result<Result<Vec<UnitSpec>, Faulty>, EngineErr
 /// # Errors
 /// [`EngineError::File`] when the log is there and cannot be read.
 pub fn attempt_log(
-    site: &Site,
+    project: &Project,
     mission: &MissionId,
     unit: &UnitId,
     n: u32,
 ) -> Result<(PathBuf, Option<Vec<u8>>), EngineError> {
-    let path = attempt_run(site, mission, unit, n).join("run").join("out.log");
+    let path = attempt_run(project, mission, unit, n).join("run").join("out.log");
     let bytes = files::read_own(&path).map_err(|source| EngineError::File { path: path.clone(), source })?;
     Ok((path, bytes))
 }
@@ -297,11 +297,11 @@ pub fn attempt_log(
 /// # Errors
 /// [`EngineError::File`] when a log is there and cannot be read.
 pub fn verification_logs(
-    site: &Site,
+    project: &Project,
     mission: &MissionId,
     run: RunId,
 ) -> Result<Vec<(usize, PathBuf, Vec<u8>)>, EngineError> {
-    let dir = site.state.runs().join(mission.as_str()).join(".verify").join(run.to_string());
+    let dir = project.state.runs().join(mission.as_str()).join(".verify").join(run.to_string());
     let mut logs = Vec::new();
     for nth in 0.. {
         let path = dir.join(nth.to_string()).join("out.log");
@@ -318,36 +318,36 @@ pub fn verification_logs(
 /// # Errors
 /// [`EngineError::File`] when the log is there and cannot be read.
 pub fn attempt_log_from(
-    site: &Site,
+    project: &Project,
     mission: &MissionId,
     unit: &UnitId,
     n: u32,
     offset: u64,
     limit: u64,
 ) -> Result<Vec<u8>, EngineError> {
-    let path = attempt_run(site, mission, unit, n).join("run").join("out.log");
+    let path = attempt_run(project, mission, unit, n).join("run").join("out.log");
     files::read_from(&path, offset, limit).map_err(|source| EngineError::File { path, source })
 }
 
 /// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.
 #[must_use]
-pub fn attempt_run(site: &Site, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
-    site.state.runs().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
+pub fn attempt_run(project: &Project, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
+    project.state.runs().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
 }
 
 /// The folder of the workspace pool, whether it exists or not.
 #[must_use]
-pub fn pool_dir(site: &Site) -> PathBuf {
-    site.state.pool_in(site.layers.path("scheduler.parallel.pool_dir").as_deref())
+pub fn pool_dir(project: &Project) -> PathBuf {
+    project.state.pool_in(project.layers.path("scheduler.parallel.pool_dir").as_deref())
 }
 
 /// The pools that exist: that of missions, and that of verifications beside them.
-async fn pools(site: &Site) -> Result<Vec<Pool>, EngineError> {
-    site.state.belongs_here()?;
+async fn pools(project: &Project) -> Result<Vec<Pool>, EngineError> {
+    project.state.belongs_here()?;
     let mut pools = Vec::new();
-    for root in [pool_dir(site), super::bench::verify_pool(&pool_dir(site))] {
+    for root in [pool_dir(project), super::context::execution::verify_pool(&pool_dir(project))] {
         if root.is_dir() {
-            let source = site.source(ChildGuard::none());
+            let source = project.source(ChildGuard::none());
             pools.push(Pool::open_cut(&root, &source, Ignored::Keep).await.map_err(pool_error)?);
         }
     }
@@ -368,9 +368,9 @@ fn pool_error(error: PoolError) -> EngineError {
 ///
 /// # Errors
 /// [`EngineError`] when the pool cannot be read.
-pub async fn slots(site: &Site) -> Result<Vec<SlotInfo>, EngineError> {
+pub async fn slots(project: &Project) -> Result<Vec<SlotInfo>, EngineError> {
     let mut slots = Vec::new();
-    for pool in pools(site).await? {
+    for pool in pools(project).await? {
         slots.extend(pool.list().map_err(pool_error)?);
     }
     Ok(slots)
@@ -380,9 +380,9 @@ pub async fn slots(site: &Site) -> Result<Vec<SlotInfo>, EngineError> {
 ///
 /// # Errors
 /// [`EngineError`] when a slot cannot be deleted.
-pub async fn prune(site: &Site) -> Result<Vec<u32>, EngineError> {
+pub async fn prune(project: &Project) -> Result<Vec<u32>, EngineError> {
     let mut gone = Vec::new();
-    for pool in pools(site).await? {
+    for pool in pools(project).await? {
         gone.extend(pool.prune().map_err(pool_error)?);
     }
     Ok(gone)
@@ -396,9 +396,9 @@ pub const ABOUT_QUARANTINE: &str = "the next start or resume tries to collect wh
 ///
 /// # Errors
 /// [`EngineError`] when the pool cannot be read.
-pub fn quarantined(site: &Site) -> Result<Vec<Quarantined>, EngineError> {
+pub fn quarantined(project: &Project) -> Result<Vec<Quarantined>, EngineError> {
     let mut found = Vec::new();
-    for root in [pool_dir(site), super::bench::verify_pool(&pool_dir(site))] {
+    for root in [pool_dir(project), super::context::execution::verify_pool(&pool_dir(project))] {
         found.extend(quarantine::quarantined(&root).map_err(|source| EngineError::File { path: root, source })?);
     }
     Ok(found)
@@ -411,9 +411,9 @@ pub type Pruned = (Vec<PathBuf>, Vec<(PathBuf, String)>);
 ///
 /// # Errors
 /// [`EngineError`] when the pool cannot be read.
-pub fn prune_quarantine(site: &Site, all: bool) -> Result<Pruned, EngineError> {
+pub fn prune_quarantine(project: &Project, all: bool) -> Result<Pruned, EngineError> {
     let (mut gone, mut stays) = (Vec::new(), Vec::new());
-    for entry in quarantined(site)? {
+    for entry in quarantined(project)? {
         let path = entry.path.clone();
         if !all && !entry.note.label.is_empty() {
             let label = &entry.note.label;
@@ -433,7 +433,7 @@ pub fn prune_quarantine(site: &Site, all: bool) -> Result<Pruned, EngineError> {
 
 /// Variables of the network that are set here and not given to verifications, for somebody whose mission was refused. Names only.
 #[must_use]
-pub fn withheld(site: &Site) -> Option<String> {
-    let settings = site.settings().ok()?;
-    network::withheld(|name| site.env.var(name).is_some(), &settings.verification.env)
+pub fn withheld(project: &Project) -> Option<String> {
+    let settings = project.settings().ok()?;
+    network::withheld(|name| project.env.var(name).is_some(), &settings.verification.env)
 }

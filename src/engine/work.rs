@@ -1,8 +1,8 @@
 //! What an attempt made, for a person to look at: its change, and a clone of it. Reads from pins only.
 
+use super::context::project::Project;
 use super::error::EngineError;
 use super::history::History;
-use super::site::Site;
 use crate::adapters::git::show::Detail;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::files;
@@ -27,7 +27,7 @@ pub struct Work {
 ///
 /// # Errors
 /// [`EngineError::Usage`] when there is none.
-pub async fn of(site: &Site, history: &History, unit: &Unit, attempt: Option<u32>) -> Result<Work, EngineError> {
+pub async fn of(project: &Project, history: &History, unit: &Unit, attempt: Option<u32>) -> Result<Work, EngineError> {
     let id = &unit.spec.id;
     let refused = |what: String| EngineError::Usage { what, hint: format!("`mc unit show {id}` lists its attempts") };
     let mut pinned = unit.attempts.iter().rev().filter(|a| attempt.is_none_or(|n| a.n == n));
@@ -35,7 +35,7 @@ pub async fn of(site: &Site, history: &History, unit: &Unit, attempt: Option<u32
         let which = attempt.map_or_else(|| "no attempt".to_owned(), |n| format!("no attempt {n}"));
         return Err(refused(format!("{id} has {which} whose work is kept yet")));
     };
-    let git = site.source(ChildGuard::none());
+    let git = project.source(ChildGuard::none());
     let refname = format!("refs/mc/attempts/{}/{id}/{}", history.mission, found.n);
     if git.ref_value(&refname).await?.as_ref() != Some(&head.commit) {
         return Err(refused(format!("{refname} does not hold the work of attempt {} any more", found.n)));
@@ -48,20 +48,25 @@ pub async fn of(site: &Site, history: &History, unit: &Unit, attempt: Option<u32
 ///
 /// # Errors
 /// [`EngineError::Git`].
-pub async fn change(site: &Site, work: &Work, stat: bool) -> Result<Vec<u8>, EngineError> {
+pub async fn change(project: &Project, work: &Work, stat: bool) -> Result<Vec<u8>, EngineError> {
     let detail = if stat { Detail::Stat } else { Detail::Patch };
-    Ok(site.source(ChildGuard::none()).change(&work.base, &work.head, detail).await?)
+    Ok(project.source(ChildGuard::none()).change(&work.base, &work.head, detail).await?)
 }
 
 /// Makes a clone of a piece of work in `folder`, relative to the current one; absent: beside the repository. Returns where.
 ///
 /// # Errors
 /// [`EngineError::Usage`] when the folder is not empty or inside the repository.
-pub async fn checkout(site: &Site, unit: &Unit, work: &Work, folder: Option<&Path>) -> Result<PathBuf, EngineError> {
+pub async fn checkout(
+    project: &Project,
+    unit: &Unit,
+    work: &Work,
+    folder: Option<&Path>,
+) -> Result<PathBuf, EngineError> {
     let id = &unit.spec.id;
-    let top = &site.facts.toplevel;
+    let top = &project.facts.toplevel;
     let to = match folder {
-        Some(folder) => site.env.cwd().join(folder),
+        Some(folder) => project.env.cwd().join(folder),
         None => {
             let name = top.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             top.parent().unwrap_or(top).join(format!("{name}-{id}-{}", work.attempt))
@@ -74,12 +79,12 @@ pub async fn checkout(site: &Site, unit: &Unit, work: &Work, folder: Option<&Pat
         return Err(refused(format!("{} is there and not empty", to.display()), hint));
     }
     let parent = files::real_parent(&to).map_err(broken)?;
-    if parent.starts_with(top) || parent.starts_with(&site.facts.common_dir) {
+    if parent.starts_with(top) || parent.starts_with(&project.facts.common_dir) {
         let hint = "name a folder outside it: `mc unit checkout UNIT DIR`";
         return Err(refused(format!("{} is inside the repository, which is left alone", to.display()), hint));
     }
     files::make_private_dir(&to).map_err(broken)?;
-    let git = site.source(ChildGuard::none());
-    git.clone_work(&site.facts.common_dir, &work.refname, id.as_str(), &to).await?;
+    let git = project.source(ChildGuard::none());
+    git.clone_work(&project.facts.common_dir, &work.refname, id.as_str(), &to).await?;
     Ok(to)
 }

@@ -22,14 +22,15 @@ fn night(stages: &[(&str, &str)]) -> (Night, PathBuf) {
     };
     night.write("mission-control.toml", stages.iter().map(stage).collect::<String>());
     night.commit("first");
-    let site = night.sh("python3 -m venv --without-pip ~/venv && cd ~/venv/lib/python3*/site-packages && pwd");
-    let site = PathBuf::from(site.trim());
+    let project = night.sh("python3 -m venv --without-pip ~/venv && cd ~/venv/lib/python3*/site-packages && pwd");
+    let project = PathBuf::from(project.trim());
     for name in ["a", "b"] {
-        std::fs::write(site.join(format!("p{name}.pth")), format!("{}/{name}/lib\n", night.repo().display())).unwrap();
+        std::fs::write(project.join(format!("p{name}.pth")), format!("{}/{name}/lib\n", night.repo().display()))
+            .unwrap();
     }
     let path = format!("{}/venv/bin:{}", night.home().display(), std::env::var("PATH").unwrap());
     night.var("PATH", &path);
-    (night, site)
+    (night, project)
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn p1_a_change_is_verified_and_not_what_is_installed_from_the_checkout() {
 #[test]
 fn p1_a_stage_that_would_see_the_checkout_is_refused_with_what_helps() {
     let b = A.replace("./a", "./b");
-    let (night, site) = night(&[("b-tests", &b)]);
+    let (night, project) = night(&[("b-tests", &b)]);
     let why =
         "stage b-tests sets PYTHONPATH without a/lib, which the Python environment imports from this repository itself";
     let helps = "add these folders to the PYTHONPATH of its line, or end it with `:$PYTHONPATH`";
@@ -67,14 +68,14 @@ fn p1_a_stage_that_would_see_the_checkout_is_refused_with_what_helps() {
     let user = night.sh(
         "mkdir -p ~/.local/lib; cp -r ~/venv/lib/python3* ~/.local/lib; cd ~/.local/lib/python3*/site-packages; pwd",
     );
-    for folder in [&site, &PathBuf::from(user.trim())] {
+    for folder in [&project, &PathBuf::from(user.trim())] {
         let url = format!("{{\"dir_info\": {{\"editable\": true}}, \"url\": \"file://{}/a\"}}", night.repo().display());
         std::fs::create_dir(folder.join("pa-1.dist-info")).unwrap();
         std::fs::write(folder.join("pa-1.dist-info/direct_url.json"), url).unwrap();
     }
     night.mc(&["verify", "--fresh"]).exits(0);
     // A loader that comes before everything else leaves only the refusal.
-    std::fs::write(site.join("_pb_editable_loader.py"), format!("install('{}/b/build')\n", night.repo().display()))
+    std::fs::write(project.join("_pb_editable_loader.py"), format!("install('{}/b/build')\n", night.repo().display()))
         .unwrap();
     let fixed =
         "the Python environment imports from this repository itself (b/build) in a way that nothing can come before";

@@ -14,12 +14,12 @@ const PACKAGES: [&str; 2] = ["site-packages", "dist-packages"];
 /// passed over: a run could not read it either.
 #[must_use]
 pub fn imports(env: &Environment) -> BTreeSet<Import> {
-    let mut found: BTreeSet<Import> = packages(&prefixes(env)).iter().flat_map(|site| look(site)).collect();
+    let mut found: BTreeSet<Import> = packages(&prefixes(env)).iter().flat_map(|project| look(project)).collect();
     // Which of these a shim or a tool starts is not known, so they only add to what a run searches.
     let pyenv = env.var("PYENV_ROOT").map(PathBuf::from).or_else(|| Some(env.home()?.join(".pyenv")));
     let versions = pyenv.into_iter().flat_map(|root| inside(&root.join("versions")));
     let versions = versions.chain(env.var("VIRTUAL_ENV").map(PathBuf::from)).collect();
-    let perhaps = packages(&versions).into_iter().flat_map(|site| look(&site));
+    let perhaps = packages(&versions).into_iter().flat_map(|project| look(&project));
     found.extend(perhaps.filter(|import| matches!(import, Import::Searched(_))));
     found
 }
@@ -77,8 +77,8 @@ fn packages(prefixes: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
         let versions = inside(&lib).into_iter();
         let versions =
             versions.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("python")));
-        for site in versions.flat_map(|version| PACKAGES.map(|name| version.join(name))) {
-            sites.extend(site.canonicalize().ok());
+        for project in versions.flat_map(|version| PACKAGES.map(|name| version.join(name))) {
+            sites.extend(project.canonicalize().ok());
         }
     }
     sites
@@ -89,16 +89,16 @@ fn inside(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// What the packages of one folder are imported from.
-fn look(site: &Path) -> BTreeSet<Import> {
+fn look(project: &Path) -> BTreeSet<Import> {
     let (mut found, mut installed) = (BTreeSet::new(), BTreeSet::new());
-    for path in inside(site) {
+    for path in inside(project) {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
         let text = |path: &Path| read_text(path).unwrap_or_default();
         if path.is_symlink() {
             // `flit install --symlink`: found where it points to.
             found.extend(path.canonicalize().ok().and_then(|to| Some(Import::Searched(to.parent()?.to_owned()))));
         } else if name.ends_with(".pth") {
-            found.extend(of_pth(site, &text(&path)).filter(|import| import.folder().is_absolute()));
+            found.extend(of_pth(project, &text(&path)).filter(|import| import.folder().is_absolute()));
         } else if name.ends_with(".py") && name.contains("editable") {
             found.extend(of_loader(&name, &text(&path)));
         } else if name.ends_with(".dist-info") {
@@ -106,7 +106,7 @@ fn look(site: &Path) -> BTreeSet<Import> {
         }
     }
     // What an environment has of its own is no other place.
-    let own = site.parent().and_then(Path::parent).unwrap_or(site);
+    let own = project.parent().and_then(Path::parent).unwrap_or(project);
     found.retain(|import| !import.folder().starts_with(own));
     let told = |folder: &PathBuf| found.iter().any(|import| import.folder().starts_with(folder));
     let untold: Vec<PathBuf> = installed.into_iter().filter(|folder| !told(folder)).collect();

@@ -27,10 +27,10 @@ impl Import {
 }
 
 /// What a `.pth` file in `site` adds to the search path; its lines that run code are those of other files.
-pub fn of_pth<'t>(site: &'t Path, text: &'t str) -> impl Iterator<Item = Import> + 't {
+pub fn of_pth<'t>(project: &'t Path, text: &'t str) -> impl Iterator<Item = Import> + 't {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let paths = lines.filter(|line| !line.starts_with("import ") && !line.starts_with("import\t"));
-    paths.map(|path| Import::Searched(site.join(path)))
+    paths.map(|path| Import::Searched(project.join(path)))
 }
 
 /// What the module of an editable install names. A finder of setuptools maps names of modules to their folders and comes after
@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn folders_are_found_in_every_form() {
-        let site = Path::new("/v/site-packages");
+        let project = Path::new("/v/site-packages");
         let pth = "# a\n/r/a/src\nimport sys; sys.path\n../b\n";
-        let found: Vec<Import> = of_pth(site, pth).collect();
+        let found: Vec<Import> = of_pth(project, pth).collect();
         assert_eq!(found, [Import::Searched("/r/a/src".into()), Import::Searched("/v/site-packages/../b".into())]);
         let finder =
             "MAPPING: dict[str, str] = {'pa': '/r/a/lib/pa', 'one': '/r/one.py', 'x.y': '/r/x/y', 'odd': '/r/lib'}\n";

@@ -1,9 +1,9 @@
 //! Checks of what runs: the programs of the stages, the agent, what it is allowed, and whether it answers.
 
 use super::super::attempt;
-use super::super::bench::allowed;
+use super::super::context::execution::allowed;
+use super::super::context::project::Project;
 use super::super::scratch::Scratch;
-use super::super::site::Site;
 use crate::adapters::host::local::process::tail;
 use crate::adapters::os::machine;
 use crate::config::Settings;
@@ -28,9 +28,9 @@ const SAID: u64 = 600;
 const PATIENCE: u64 = 300;
 
 /// The first program of each stage must be there.
-pub async fn stages(site: &Site, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
+pub async fn stages(project: &Project, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
     for stage in &settings.verification.stages {
-        let lacking = lacking(site, &stage.run, target).await;
+        let lacking = lacking(project, &stage.run, target).await;
         checks.push(match lacking {
             Some(why) => Check::problem(
                 "verification",
@@ -55,26 +55,26 @@ pub async fn stages(site: &Site, settings: &Settings, target: Option<&Tip>, chec
         let help = format!("give the number: `-j {}`, or `-j \"$(nproc)\"`", machine::processors());
         checks.push(Check::warning("verification", found, help));
     }
-    for name in settings.verification.env.iter().filter(|name| site.env.var(name).is_none()) {
+    for name in settings.verification.env.iter().filter(|name| project.env.var(name).is_none()) {
         let help = format!("export {name}, or remove it from target.verification.env");
         checks.push(Check::warning("verification", format!("the variable {name} it wants is not set"), help));
     }
 }
 
 /// Why the first program of a line cannot be started, if that can be told.
-async fn lacking(site: &Site, line: &str, target: Option<&Tip>) -> Option<String> {
+async fn lacking(project: &Project, line: &str, target: Option<&Tip>) -> Option<String> {
     let program = first_program(line)?;
-    let path = site.env.var("PATH").unwrap_or(OsStr::new(""));
+    let path = project.env.var("PATH").unwrap_or(OsStr::new(""));
     if !program.contains('/') {
-        let found = machine::find_program(&program, path, &site.facts.toplevel).is_some();
+        let found = machine::find_program(&program, path, &project.facts.toplevel).is_some();
         return (!found).then(|| format!("{program} is not on the PATH"));
     }
     if program.starts_with('/') || program.starts_with('~') {
-        let expanded = match (program.strip_prefix("~/"), site.env.home()) {
+        let expanded = match (program.strip_prefix("~/"), project.env.home()) {
             (Some(rest), Some(home)) => home.join(rest).to_string_lossy().into_owned(),
             _ => program.clone(),
         };
-        let found = machine::find_program(&expanded, path, &site.facts.toplevel).is_some();
+        let found = machine::find_program(&expanded, path, &project.facts.toplevel).is_some();
         return (!found).then(|| format!("there is no program {program}"));
     }
     // Behind `cd` the name is meant from another folder.
@@ -82,13 +82,13 @@ async fn lacking(site: &Site, line: &str, target: Option<&Tip>) -> Option<String
         return None;
     }
     let inside = program.trim_start_matches("./");
-    let source = site.source(crate::adapters::host::local::process::command::ChildGuard::none());
+    let source = project.source(crate::adapters::host::local::process::command::ChildGuard::none());
     let bytes = source.read_file(&target?.commit, inside).await.ok()?;
     bytes.is_none().then(|| format!("{program} is not committed, so no workspace has it"))
 }
 
 /// The script that a line starts with an interpreter (`sh agent.sh`), where it is named by a path that nothing has.
-fn no_script(site: &Site, line: &str) -> Option<String> {
+fn no_script(project: &Project, line: &str) -> Option<String> {
     let words = shlex::split(line)?;
     let interpreters = ["sh", "bash", "dash", "zsh", "python3", "python", "node", "ruby", "perl"];
     let [program, script, ..] = words.as_slice() else { return None };
@@ -96,7 +96,7 @@ fn no_script(site: &Site, line: &str) -> Option<String> {
     if !interpreters.contains(&name) || !script.starts_with(['/', '~']) {
         return None;
     }
-    let path = match (script.strip_prefix("~/"), site.env.home()) {
+    let path = match (script.strip_prefix("~/"), project.env.home()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => script.into(),
     };
@@ -104,13 +104,13 @@ fn no_script(site: &Site, line: &str) -> Option<String> {
 }
 
 /// The agent that is configured and what it may do.
-pub async fn look(site: &Site, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
+pub async fn look(project: &Project, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
     let Some(command) = &settings.agent.command else {
         checks.push(Check::ok("agent", "none is configured; units with `run` need none"));
         return;
     };
     let known = started_by(command);
-    match lacking(site, command, target).await.or_else(|| no_script(site, command)) {
+    match lacking(project, command, target).await.or_else(|| no_script(project, command)) {
         Some(why) => {
             let help = known.map_or("mend agent.command in mission-control.toml".to_owned(), |a| a.install.to_owned());
             checks.push(Check::problem("agent", why, help));
@@ -121,20 +121,20 @@ pub async fn look(site: &Site, settings: &Settings, target: Option<&Tip>, checks
         )),
     }
     if let Some(agent) = known {
-        login(site, settings, agent, checks);
+        login(project, settings, agent, checks);
     }
-    allowed_what(site, settings, checks);
+    allowed_what(project, settings, checks);
 }
 
 /// Whether runs share a folder outside of their workspace for what they build: one could decide about the next.
-pub async fn shared_builds(site: &Site, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
+pub async fn shared_builds(project: &Project, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
     let given = |name: &&&str| settings.verification.env.iter().any(|known| known == **name);
     let mut found: Vec<String> = Vec::new();
     for name in BUILT.iter().filter(given) {
-        let value = site.env.var(name).map(|value| value.to_string_lossy().into_owned());
+        let value = project.env.var(name).map(|value| value.to_string_lossy().into_owned());
         found.extend(value.filter(|value| value.starts_with('/')).map(|value| format!("{value} ({name})")));
     }
-    let source = site.source(crate::adapters::host::local::process::command::ChildGuard::none());
+    let source = project.source(crate::adapters::host::local::process::command::ChildGuard::none());
     if let Some(target) = target {
         for file in [".cargo/config.toml", ".cargo/config"] {
             let text = source.read_file(&target.commit, file).await.ok().flatten().unwrap_or_default();
@@ -157,22 +157,22 @@ pub async fn shared_builds(site: &Site, settings: &Settings, target: Option<&Tip
 }
 
 /// Whether something is set by which tools find the network, and runs do not get it.
-pub fn network(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
-    let Some(told) = withheld(|name| site.env.var(name).is_some(), &settings.verification.env) else { return };
+pub fn network(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
+    let Some(told) = withheld(|name| project.env.var(name).is_some(), &settings.verification.env) else { return };
     let help = "where setup or a stage needs one to download something, name it in target.verification.env (and in agent.env for the agent)";
     checks.push(Check::warning("network", told, help));
 }
 
 /// Whether a login or key of a known agent can be seen without asking anybody.
-fn login(site: &Site, settings: &Settings, agent: &Agent, checks: &mut Vec<Check>) {
-    let file = agent.login.iter().find(|name| site.env.home().is_some_and(|home| home.join(name).is_file()));
-    let passed = |name: &&&str| site.env.var(name).is_some() && settings.agent.env.iter().any(|n| n == **name);
+fn login(project: &Project, settings: &Settings, agent: &Agent, checks: &mut Vec<Check>) {
+    let file = agent.login.iter().find(|name| project.env.home().is_some_and(|home| home.join(name).is_file()));
+    let passed = |name: &&&str| project.env.var(name).is_some() && settings.agent.env.iter().any(|n| n == **name);
     let key = agent.keys.iter().find(passed);
     checks.push(match (file, key) {
         (Some(file), _) => Check::ok("login", format!("{}: ~/{file} is there", agent.name)),
         (None, Some(key)) => Check::ok("login", format!("{}: {key} is passed on", agent.name)),
         (None, None) => {
-            let set: Vec<&str> = agent.keys.iter().filter(|name| site.env.var(name).is_some()).copied().collect();
+            let set: Vec<&str> = agent.keys.iter().filter(|name| project.env.var(name).is_some()).copied().collect();
             let help = match set.first() {
                 Some(key) => format!("{key} is set but not passed on: [agent] env = [\"{key}\"]"),
                 None => agent.log_in.to_owned(),
@@ -183,8 +183,8 @@ fn login(site: &Site, settings: &Settings, agent: &Agent, checks: &mut Vec<Check
 }
 
 /// Names of variables, the user and the places an agent reaches. Names only, never values.
-fn allowed_what(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
-    let names: Vec<&str> = site
+fn allowed_what(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
+    let names: Vec<&str> = project
         .env
         .vars()
         .filter_map(|(name, _)| name.to_str())
@@ -200,11 +200,11 @@ fn allowed_what(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
             "remove from agent.env what it can do without; give it keys of its own with little power",
         ));
     }
-    for name in settings.agent.env.iter().filter(|name| site.env.var(name).is_none()) {
+    for name in settings.agent.env.iter().filter(|name| project.env.var(name).is_none()) {
         let help = format!("export {name}, or remove it from agent.env");
         checks.push(Check::warning("environment", format!("the variable {name} of agent.env is not set"), help));
     }
-    let home = site
+    let home = project
         .env
         .home()
         .map_or_else(|| "no home folder".to_owned(), |home| format!("the home folder {}", home.display()));
@@ -218,7 +218,7 @@ fn allowed_what(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
 }
 
 /// Starts the agent on a trivial brief in an empty scratch repository.
-pub async fn start(site: &Site, settings: &Settings, kill: watch::Receiver<bool>, checks: &mut Vec<Check>) {
+pub async fn start(project: &Project, settings: &Settings, kill: watch::Receiver<bool>, checks: &mut Vec<Check>) {
     if settings.agent.command.is_none() {
         checks.push(Check::problem(
             "answer",
@@ -227,18 +227,19 @@ pub async fn start(site: &Site, settings: &Settings, kill: watch::Receiver<bool>
         ));
         return;
     }
-    checks.push(match answer(site, settings, kill).await {
+    checks.push(match answer(project, settings, kill).await {
         Ok(found) => Check::ok("answer", found),
         Err(why) => Check::problem("answer", why, "run its command by hand with a short text, and see what it says"),
     });
 }
 
-async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -> Result<String, String> {
+async fn answer(project: &Project, settings: &Settings, kill: watch::Receiver<bool>) -> Result<String, String> {
     let said = |e: &dyn std::error::Error| super::chain(e);
     let mut settings = settings.clone();
     settings.target.setup = None;
     settings.target.copy = Vec::new();
-    let scratch = Scratch::make_empty(&site.facts, &site.state, &site.env, &settings).await.map_err(|e| said(&e))?;
+    let scratch =
+        Scratch::make_empty(&project.facts, &project.state, &project.env, &settings).await.map_err(|e| said(&e))?;
     let base = scratch.first_commit().await.map_err(|e| said(&e))?;
     let id = UnitId::new("mc-doctor").map_err(|e| said(&e))?;
     let mut unit = UnitSpec::new(id, "Make the file mc-doctor.txt");
@@ -256,9 +257,9 @@ async fn answer(site: &Site, settings: &Settings, kill: watch::Receiver<bool>) -
         evidence: Vec::new(),
         accept_first: false,
     };
-    let report = attempt::start(&scratch.shop, order, kill, || {}).await.map_err(|trouble| trouble.why)?;
-    let log = scratch.shop.attempt_dir("mc-doctor", 1).join("run/out.log");
-    let said_last = scratch.shop.redactor().clean(&tail::of(&log, SAID));
+    let report = attempt::start(&scratch.context, order, kill, || {}).await.map_err(|trouble| trouble.why)?;
+    let log = scratch.context.attempt_dir("mc-doctor", 1).join("run/out.log");
+    let said_last = scratch.context.redactor().clean(&tail::of(&log, SAID));
     let took = report.ran.map_or(0, |(began, ended)| ended.saturating_sub(began) / 1_000);
     scratch.remove().map_err(|e| said(&e))?;
     let summary = match (report.summary.trim(), said_last.trim()) {

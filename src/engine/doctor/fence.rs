@@ -1,20 +1,20 @@
 //! The check of the fence: whether what runs can write more than its own folders.
 
+use super::super::context::project::Project;
 use super::super::fence::{Fenced, Machine};
-use super::super::site::Site;
 use crate::adapters::host::local::protocol::Isolation;
 use crate::adapters::os::machine::Scratch;
 use crate::config::Settings;
 use crate::domain::survey::checks::Check;
 
 /// Raises one where the state directory is, and takes it away again.
-pub async fn look(site: &Site, settings: &Settings, isolation: Option<Isolation>, checks: &mut Vec<Check>) {
+pub async fn look(project: &Project, settings: &Settings, isolation: Option<Isolation>, checks: &mut Vec<Check>) {
     let Some(isolation) = isolation else { return };
-    let parents = [site.state.root().join("scratch"), site.state.root().to_owned()];
+    let parents = [project.state.root().join("scratch"), project.state.root().to_owned()];
     let Ok(scratch) = Scratch::below(&parents[0]) else { return };
-    let pool = site.state.pool_in(settings.parallel.pool_dir.as_deref());
-    let closed = [site.state.root(), pool.as_path()];
-    let machine = Machine { closed, facts: &site.facts, env: &site.env, settings, isolation };
+    let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
+    let closed = [project.state.root(), pool.as_path()];
+    let machine = Machine { closed, facts: &project.facts, env: &project.env, settings, isolation };
     let fenced = machine.try_out(scratch.path()).await;
     let left = scratch.remove(&parents);
     checks.push(match fenced {

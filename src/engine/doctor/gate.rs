@@ -1,9 +1,9 @@
 //! `mc doctor --baseline` and `--gate`: the verification on the untouched base, and whether it notices planted faults. Everything
 //! happens in a scratch clone; the verdict is that of the merge queue.
 
+use super::super::context::project::Project;
 use super::super::init::paths;
 use super::super::scratch::{Looked, Scratch, demands, judge_as_base};
-use super::super::site::Site;
 use super::chain;
 use super::outside;
 use crate::adapters::host::local::workspace::left_out::named;
@@ -28,14 +28,14 @@ const FILES_READ: usize = 200;
 
 /// Verifies the base, and with `plant` every planted fault; whether a fault went through.
 pub async fn run(
-    site: &Site,
+    project: &Project,
     settings: &Settings,
     target: &Tip,
     plant: bool,
     kill: watch::Receiver<bool>,
     checks: &mut Vec<Check>,
 ) -> bool {
-    match tried(site, settings, target, plant, kill, checks).await {
+    match tried(project, settings, target, plant, kill, checks).await {
         Ok(let_through) => let_through,
         Err(why) => {
             checks.push(Check::problem("baseline", why, "mend what the message names, then try again"));
@@ -45,19 +45,19 @@ pub async fn run(
 }
 
 async fn tried(
-    site: &Site,
+    project: &Project,
     settings: &Settings,
     target: &Tip,
     plant: bool,
     kill: watch::Receiver<bool>,
     checks: &mut Vec<Check>,
 ) -> Result<bool, String> {
-    let scratch = Scratch::make(&site.facts, &site.state, &site.env, settings).await.map_err(|e| chain(&e))?;
-    let fenced = scratch.shop.fenced().await.cloned();
+    let scratch = Scratch::make(&project.facts, &project.state, &project.env, settings).await.map_err(|e| chain(&e))?;
+    let fenced = scratch.context.fenced().await.cloned();
     let mut inside = outside::score(None);
     let let_through = in_scratch(&scratch, settings, target, plant, kill.clone(), checks, &mut inside).await;
     scratch.remove().map_err(|e| chain(&e))?;
-    outside::look((site, settings, target), inside, &fenced?, &kill, checks).await?;
+    outside::look((project, settings, target), inside, &fenced?, &kill, checks).await?;
     let_through
 }
 

@@ -1,7 +1,7 @@
 //! The check of the HOME of verifications: what they find there, and where goes what they write.
 
+use super::super::context::project::Project;
 use super::super::homes::{have_own, shared, survey};
-use super::super::site::Site;
 use crate::adapters::host::local::protocol::Isolation;
 use crate::adapters::os::machine::Scratch;
 use crate::config::Settings;
@@ -14,17 +14,18 @@ use std::path::Path;
 const TOLD: usize = 8;
 
 /// Tries it where the state directory is, and takes it away again.
-pub async fn look(site: &Site, settings: &Settings, isolation: Option<Isolation>, checks: &mut Vec<Check>) {
+pub async fn look(project: &Project, settings: &Settings, isolation: Option<Isolation>, checks: &mut Vec<Check>) {
     let Some(isolation) = isolation else { return };
     if !have_own(settings) {
         let found = "verifications have your own HOME, as target.verification.env wants it: what one leaves there can decide about the next";
         checks.push(Check::ok("home", found));
         return;
     }
-    let parents = [site.state.root().join("scratch"), site.state.root().to_owned()];
+    let parents = [project.state.root().join("scratch"), project.state.root().to_owned()];
     let Ok(scratch) = Scratch::below(&parents[0]) else { return };
-    let pool = site.state.pool_in(settings.parallel.pool_dir.as_deref());
-    let homes = survey((&site.state, &pool, &site.facts), &site.env, settings, isolation, scratch.path()).await;
+    let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
+    let homes =
+        survey((&project.state, &pool, &project.facts), &project.env, settings, isolation, scratch.path()).await;
     let left = scratch.remove(&parents);
     let names = |names: Vec<&Path>| name_first(names.iter().map(|name| name.display()), TOLD);
     let own = "verifications have a HOME of their own";

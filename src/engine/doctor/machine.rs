@@ -1,7 +1,7 @@
 //! Checks of the machine: programs, containment, disk, memory, clock.
 
+use super::super::context::project::Project;
 use super::super::preflight::{Terrain, contained};
-use super::super::site::Site;
 use super::super::views;
 use super::refused;
 use crate::adapters::git::{ATTR_SOURCE, Git};
@@ -89,8 +89,8 @@ pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) -> Option<I
 }
 
 /// Disk, memory and processors.
-pub fn room(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
-    let pool = site.state.pool_in(settings.parallel.pool_dir.as_deref());
+pub fn room(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
+    let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
     let cap = settings.parallel.max_disk;
     if let Some(free) = machine::free_bytes(&pool) {
         let found = format!("{} free for workspaces in {}, which may use {}", size(free), pool.display(), size(cap));
@@ -119,8 +119,8 @@ pub fn room(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
 }
 
 /// Workspaces that were set aside.
-pub fn quarantine(site: &Site, checks: &mut Vec<Check>) {
-    let Ok(entries) = views::quarantined(site) else { return };
+pub fn quarantine(project: &Project, checks: &mut Vec<Check>) {
+    let Ok(entries) = views::quarantined(project) else { return };
     for entry in entries {
         let note = &entry.note;
         let whose = if note.label.is_empty() { String::new() } else { format!("work of {}: ", note.label) };

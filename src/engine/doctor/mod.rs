@@ -12,9 +12,9 @@ mod machine;
 mod outside;
 mod repository;
 
+use super::context::project::{Project, Where, read_layers};
 use super::error::{EngineError, chain};
 use super::preflight::Terrain;
-use super::site::{Site, Where, read_layers};
 use crate::adapters::git::Git;
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::process::command::ChildGuard;
@@ -65,38 +65,38 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
     let env = Environment::of_process()?;
     let mut checks = Vec::new();
     machine::programs(&env, &mut checks);
-    let (site, settings) = site(place, &env, &mut checks).await;
+    let (project, settings) = project(place, &env, &mut checks).await;
     let mut let_through = false;
-    if let (Some(site), Some(settings)) = (&site, &settings) {
-        let source = site.source(ChildGuard::none());
-        let on = Terrain { source: &source, facts: &site.facts, settings };
-        let target = repository::look(site, &on, &mut checks).await;
+    if let (Some(project), Some(settings)) = (&project, &settings) {
+        let source = project.source(ChildGuard::none());
+        let on = Terrain { source: &source, facts: &project.facts, settings };
+        let target = repository::look(project, &on, &mut checks).await;
         let isolation = machine::isolation(settings, &mut checks).await;
-        homes::look(site, settings, isolation, &mut checks).await;
-        imports(site, settings, &mut checks);
-        fence::look(site, settings, isolation, &mut checks).await;
-        machine::room(site, settings, &mut checks);
-        machine::quarantine(site, &mut checks);
-        agent::stages(site, settings, target.as_ref(), &mut checks).await;
-        agent::shared_builds(site, settings, target.as_ref(), &mut checks).await;
-        agent::network(site, settings, &mut checks);
-        agent::look(site, settings, target.as_ref(), &mut checks).await;
+        homes::look(project, settings, isolation, &mut checks).await;
+        imports(project, settings, &mut checks);
+        fence::look(project, settings, isolation, &mut checks).await;
+        machine::room(project, settings, &mut checks);
+        machine::quarantine(project, &mut checks);
+        agent::stages(project, settings, target.as_ref(), &mut checks).await;
+        agent::shared_builds(project, settings, target.as_ref(), &mut checks).await;
+        agent::network(project, settings, &mut checks);
+        agent::look(project, settings, target.as_ref(), &mut checks).await;
         if let Some(target) = &target {
             machine::clock(&source, target, &mut checks).await;
             if trials.baseline || trials.gate {
-                let_through = gate::run(site, settings, target, trials.gate, kill.clone(), &mut checks).await;
+                let_through = gate::run(project, settings, target, trials.gate, kill.clone(), &mut checks).await;
             }
         }
         if trials.agent {
-            agent::start(site, settings, kill, &mut checks).await;
+            agent::start(project, settings, kill, &mut checks).await;
         }
     }
     Ok(Examined { checks, let_through })
 }
 
 /// Whether a Python environment would be verified in the place of the tree.
-fn imports(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
-    let imports = super::imports::of(site, settings);
+fn imports(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
+    let imports = super::imports::of(project, settings);
     match (imports.refusal(settings), imports.told()) {
         (Some((why, help)), _) => checks.push(Check::problem("imports", why, help)),
         (None, Some(told)) => checks.push(Check::ok("imports", told)),
@@ -108,7 +108,7 @@ fn imports(site: &Site, settings: &Settings, checks: &mut Vec<Check>) {
 }
 
 /// Repository, settings and state directory, as far as they can be had; what cannot is a problem.
-async fn site(place: &Where, env: &Environment, checks: &mut Vec<Check>) -> (Option<Site>, Option<Settings>) {
+async fn project(place: &Where, env: &Environment, checks: &mut Vec<Check>) -> (Option<Project>, Option<Settings>) {
     let layers = said("settings", read_layers(env, place), checks);
     let start = place.directory.as_ref().map_or_else(|| env.cwd().to_owned(), |dir| env.cwd().join(dir));
     let path = layers
@@ -133,7 +133,7 @@ async fn site(place: &Where, env: &Environment, checks: &mut Vec<Check>) -> (Opt
         (Some(layers), Some(facts), Some(state)) => (layers, facts, state),
         _ => return (None, settings),
     };
-    (Some(Site { env: env.clone(), layers, directory, config_file, facts, state, elsewhere: None }), settings)
+    (Some(Project { env: env.clone(), layers, directory, config_file, facts, state, elsewhere: None }), settings)
 }
 
 /// The value, or its error as a problem.

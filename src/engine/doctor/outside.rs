@@ -1,8 +1,8 @@
 //! Whether it is the fence that keeps a verification from passing, and what of `[sandbox] readable` helps.
 
+use super::super::context::project::Project;
 use super::super::fence::Fenced;
 use super::super::scratch::{Looked, Scratch};
-use super::super::site::Site;
 use super::chain;
 use crate::config::Settings;
 use crate::config::settings::SandboxMode;
@@ -31,7 +31,7 @@ pub(super) fn score(looked: Option<&Looked>) -> Score {
 /// # Errors
 /// A sentence about infrastructure.
 pub(super) async fn look(
-    (site, settings, target): (&Site, &Settings, &Tip),
+    (project, settings, target): (&Project, &Settings, &Tip),
     inside: Score,
     fenced: &Fenced,
     kill: &watch::Receiver<bool>,
@@ -43,7 +43,8 @@ pub(super) async fn look(
     let tried = async |change: &dyn Fn(&mut Settings)| -> Result<Score, String> {
         let mut settings = settings.clone();
         change(&mut settings);
-        let scratch = Scratch::make(&site.facts, &site.state, &site.env, &settings).await.map_err(|e| chain(&e))?;
+        let scratch =
+            Scratch::make(&project.facts, &project.state, &project.env, &settings).await.map_err(|e| chain(&e))?;
         let looked = scratch.verify(target, None, kill.clone()).await;
         scratch.remove().map_err(|e| chain(&e))?;
         Ok(score(looked.as_ref().ok()))
@@ -52,7 +53,7 @@ pub(super) async fn look(
     if outside >= inside {
         return Ok(());
     }
-    let home = site.env.home();
+    let home = project.env.home();
     let there = |name: &str| match name.strip_prefix("~/") {
         Some(rest) => home.is_some_and(|home| home.join(rest).exists()),
         None => Path::new(name).exists(),

@@ -1,9 +1,9 @@
 //! Checks of the repository, of the branches missions use, of the state directory and of the plan.
 
+use super::super::context::project::Project;
 use super::super::error::chain;
 use super::super::ownership::who_asks;
 use super::super::preflight::{Terrain, landings, whole};
-use super::super::site::Site;
 use super::super::{mission, plans};
 use super::{machine, refused, said};
 use crate::adapters::host::local::workspace::pool::Pool;
@@ -15,10 +15,10 @@ use crate::domain::survey::checks::Check;
 use crate::domain::values::Tip;
 
 /// Looks at all of it; where the target branch stands, if it does.
-pub async fn look(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Option<Tip> {
+pub async fn look(project: &Project, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Option<Tip> {
     machine::git(on, checks).await;
-    checks.push(complete(site, on).await);
-    let store = state(site, checks);
+    checks.push(complete(project, on).await);
+    let store = state(project, checks);
     let target = match on.target().await {
         Ok(target) => {
             let (branch, commit) = (&on.settings.target.branch, target.commit.short().to_owned());
@@ -30,7 +30,7 @@ pub async fn look(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Opt
             None
         }
     };
-    owner(site, on, checks).await;
+    owner(project, on, checks).await;
     green(on, store.as_ref(), checks).await;
     note("changes", on.unchanged(false).await.map(|note| note.into_iter().collect()), checks);
     note("copy", on.copies(), checks);
@@ -38,8 +38,8 @@ pub async fn look(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Opt
         note("branch", on.elsewhere().await.map(|note| note.into_iter().collect()), checks);
         note("submodules", on.submodules(target).await.map(|note| note.into_iter().collect()), checks);
         note("filters", on.filters(target).await, checks);
-        if said("plan", plans::for_mission(site, on.settings, None, &[]).await, checks).is_some() {
-            plan(site, checks).await;
+        if said("plan", plans::for_mission(project, on.settings, None, &[]).await, checks).is_some() {
+            plan(project, checks).await;
         }
     }
     hooks(on, checks).await;
@@ -47,9 +47,9 @@ pub async fn look(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Opt
 }
 
 /// That workspaces can be cloned from it. The pool refuses before it makes anything.
-async fn complete(site: &Site, on: &Terrain<'_>) -> Check {
+async fn complete(project: &Project, on: &Terrain<'_>) -> Check {
     if (on.facts.shallow || on.facts.partial)
-        && let Err(e) = Pool::open(&site.state.pool(), on.source, Ignored::Keep).await
+        && let Err(e) = Pool::open(&project.state.pool(), on.source, Ignored::Keep).await
     {
         return refused("repository", whole(&e));
     }
@@ -58,8 +58,8 @@ async fn complete(site: &Site, on: &Terrain<'_>) -> Check {
 }
 
 /// The state directory and what is in it; its store, if there is one.
-fn state(site: &Site, checks: &mut Vec<Check>) -> Option<Store> {
-    let root = site.state.root();
+fn state(project: &Project, checks: &mut Vec<Check>) -> Option<Store> {
+    let root = project.state.root();
     let there = root.ancestors().find(|dir| dir.exists()).unwrap_or(root);
     if !may_write(there) {
         let help = "give yourself write permission, or set MC_STATE_DIR to a folder of yours outside the repository";
@@ -70,9 +70,9 @@ fn state(site: &Site, checks: &mut Vec<Check>) -> Option<Store> {
     } else {
         checks.push(Check::ok("state", format!("{}", root.display())));
     }
-    let store = said("state", site.own_store(), checks).flatten();
+    let store = said("state", project.own_store(), checks).flatten();
     if store.is_some() {
-        said("mission", mission::nothing_unfinished(site), checks);
+        said("mission", mission::nothing_unfinished(project), checks);
     }
     store
 }
@@ -81,8 +81,8 @@ fn shlex_or_plain(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned())
 }
 
-async fn owner(site: &Site, on: &Terrain<'_>, checks: &mut Vec<Check>) {
-    match who_asks(&site.state, &site.facts.common_dir) {
+async fn owner(project: &Project, on: &Terrain<'_>, checks: &mut Vec<Check>) {
+    match who_asks(&project.state, &project.facts.common_dir) {
         Ok(card) => checks.extend(on.ours(&card).await.err().map(|refusal| refused("owner", refusal))),
         Err(error) => checks.push(Check::problem("owner", chain(&error), "mend the state directory")),
     }
@@ -127,8 +127,8 @@ fn note(about: &'static str, looked: Result<Vec<String>, Refusal>, checks: &mut 
     }
 }
 
-async fn plan(site: &Site, checks: &mut Vec<Check>) {
-    let Ok(Ok(plans::Offered { units, fixed, .. })) = plans::offered(site, &[]).await else { return };
+async fn plan(project: &Project, checks: &mut Vec<Check>) {
+    let Ok(Ok(plans::Offered { units, fixed, .. })) = plans::offered(project, &[]).await else { return };
     if fixed {
         checks.push(Check::warning(
             "plan",

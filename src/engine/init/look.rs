@@ -1,6 +1,6 @@
 //! What a proposal is made from: files of the last commit, programs of this machine, agents on the PATH.
 
-use super::super::bench::allowed;
+use super::super::context::execution::allowed;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, fields};
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};

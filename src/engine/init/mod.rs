@@ -7,9 +7,9 @@ mod look;
 
 pub use look::paths;
 
+use super::context::project::Where;
 use super::error::EngineError;
 use super::scratch::{Scratch, judge_as_base};
-use super::site::Where;
 use crate::adapters::git::Git;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::host::local::process::command::ChildGuard;

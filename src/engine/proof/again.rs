@@ -79,7 +79,7 @@ async fn rerun(
 async fn once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Result<Result<Snapshot, String>, EngineError> {
     let options = VerifyOptions { rev: Some(candidate.commit.to_string()), base: None, fresh: true };
     // It lands with files of earlier runs at times, and is proven without.
-    let key = match verify(case.site, &options, &|_: &str| ()).await {
+    let key = match verify(case.project, &options, &|_: &str| ()).await {
         Ok(Some(verified)) if verified.after.key == *key || verified.after.key.warm() == *key => verified.after.key,
         Ok(Some(_)) => return Ok(Err("stages or environment are others than when it landed".to_owned())),
         Ok(None) => return Ok(Err("it was broken off".to_owned())),

@@ -44,7 +44,7 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
         Some(_) => {}
         None => broken.push("no such unit was planned".to_owned()),
     }
-    let path = attempt_run(case.site, case.mission(), unit, *n).join("report.json");
+    let path = attempt_run(case.project, case.mission(), unit, *n).join("report.json");
     match files::read_own(&path) {
         Ok(Some(bytes)) => match serde_json::from_slice::<AttemptReport>(&bytes) {
             Ok(kept) if kept == **report => {}

@@ -57,7 +57,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
 
 /// Compares the journal with the log that the engine wrote line by line beside it.
 fn log(case: &mut Case<'_>, rows: &[(u64, u64, Value)]) {
-    let folder = case.site.state.logs();
+    let folder = case.project.state.logs();
     let name = format!("{}.jsonl", case.mission());
     let what = "the log beside the journal says the same";
     let mut text = String::new();

@@ -358,7 +358,7 @@ async fn conflict(
         }
     }
     let union = case.settings.as_ref().map_or(&[][..], |settings| &settings.queue.union);
-    let merge = MergeRepo::open(case.site.state.root(), &case.git, &case.site.facts, union).await?;
+    let merge = MergeRepo::open(case.project.state.root(), &case.git, &case.project.facts, union).await?;
     let head = &open.mr.head.commit;
     let merged = match open.mr.source {
         MergeSource::Intake => books::take_in(&case.git, &merge, &open.onto, head).await?,

@@ -15,10 +15,10 @@ pub(super) mod line;
 mod rules;
 mod snapshots;
 
+use super::context::mission::Effective;
+use super::context::project::Project;
 use super::error::EngineError;
 use super::history::History;
-use super::shop::Effective;
-use super::site::Site;
 use super::views::{self, Look};
 use crate::adapters::git::Git;
 use crate::adapters::host::local::process::command::ChildGuard;
@@ -47,7 +47,7 @@ pub struct Proof {
 
 /// What is being proven, and what it is proven with.
 struct Case<'a> {
-    site: &'a Site,
+    project: &'a Project,
     store: &'a Store,
     git: Git,
     history: &'a History,
@@ -76,11 +76,11 @@ struct Case<'a> {
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read at all, or the mission is unknown; what does not hold is a
 /// claim.
-pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Result<Option<Proof>, EngineError> {
-    let Some(store) = site.store()? else { return Ok(None) };
+pub async fn prove(project: &Project, mission: Option<&MissionId>, rerun: bool) -> Result<Option<Proof>, EngineError> {
+    let Some(store) = project.store()? else { return Ok(None) };
     let Some(mission) = mission.cloned().or(store.missions()?.pop()) else { return Ok(None) };
     let chain = journal::chain(&store)?;
-    let look = match views::look(site, Some(&mission)).await {
+    let look = match views::look(project, Some(&mission)).await {
         Ok(look) => look,
         Err(error @ (EngineError::Journal { .. } | EngineError::Record { .. })) => {
             let why = super::error::chain(&error);
@@ -90,9 +90,9 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
         Err(error) => return Err(error),
     };
     let (Some(history), Some(view)) = (look.history.as_ref(), look.view()) else { return Ok(None) };
-    let landed = views::landed(site, &look.green).await?.into_iter().map(|(unit, _)| unit).collect();
+    let landed = views::landed(project, &look.green).await?.into_iter().map(|(unit, _)| unit).collect();
     let report = mission_json::json(&view, &look.green, &landed);
-    let git = site.source(ChildGuard::none());
+    let git = project.source(ChildGuard::none());
     let settings: Option<Settings> =
         serde_json::from_value::<Effective>(history.state.settings.clone()).ok().map(|effective| effective.settings);
     let line = Line::read(&git, look.green.tip.as_ref(), history).await?;
@@ -110,7 +110,7 @@ pub async fn prove(site: &Site, mission: Option<&MissionId>, rerun: bool) -> Res
         }
     }
     let mut case = Case {
-        site,
+        project,
         store: &store,
         git,
         history,

@@ -216,7 +216,7 @@ async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineE
     let ignored = case.settings.as_ref().map(|settings| settings.verification.ignore.as_slice()).unwrap_or_default();
     match Globs::new(ignored) {
         Ok(globs) if !ignored.is_empty() => {
-            Ok(case.git.without_paths(&case.site.facts, tree, |path| globs.matches(path)).await?.tree)
+            Ok(case.git.without_paths(&case.project.facts, tree, |path| globs.matches(path)).await?.tree)
         }
         _ => Ok(tree.clone()),
     }

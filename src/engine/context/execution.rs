@@ -1,13 +1,7 @@
 //! What it takes to run something on a tree: repository, settings, pool, store, isolation. Made lazily, so that a mission is
 //! journaled before anything is looked at, and once, so that tasks share it. Knows no mission and needs no lock: missions
-//! and `mc verify` work on the same bench.
+//! and `mc verify` work on the same one.
 
-use super::error::{EngineError, chain};
-use super::fence::{self, Fenced};
-use super::homes;
-use super::imports::Imports;
-use super::redact::Redactor;
-use super::site::Site;
 use crate::adapters::git::Git;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::SourceFacts;
@@ -31,6 +25,12 @@ use crate::domain::plan::globs::Globs;
 use crate::domain::survey::network::withheld;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::TreeId;
+use crate::engine::context::project::Project;
+use crate::engine::error::{EngineError, chain};
+use crate::engine::fence::{self, Fenced};
+use crate::engine::homes;
+use crate::engine::imports::Imports;
+use crate::engine::redact::Redactor;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -42,7 +42,7 @@ use tokio::sync::OnceCell;
 
 /// Shared by everything that runs.
 #[derive(Debug)]
-pub struct Bench {
+pub struct ExecutionContext {
     /// Facts about the repository.
     pub facts: SourceFacts,
     /// State directory.
@@ -56,8 +56,8 @@ pub struct Bench {
     /// Where what should be read later is put, when the state directory vanishes with the work.
     pub lasting: Option<PathBuf>,
     settings: Settings,
-    pub(super) guard: ChildGuard,
-    room: Room,
+    pub(in crate::engine) guard: ChildGuard,
+    room: PoolKind,
     store: Arc<Mutex<Store>>,
     pool: OnceCell<Arc<Pool>>,
     isolation: OnceCell<Isolation>,
@@ -75,7 +75,7 @@ pub type Copied = (String, Option<Vec<u8>>);
 
 /// Whose workspaces are used, and how long runs outlive their engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
+pub enum PoolKind {
     /// Those of missions; their runs are adopted after a crash.
     Missions,
     /// Those of verifications beside missions; nobody adopts their runs.
@@ -103,15 +103,21 @@ pub fn allowed(name: &str, names: &[String]) -> bool {
     ALLOWED.contains(&name) || name.starts_with("LC_") || names.iter().any(|n| n == name)
 }
 
-impl Bench {
+impl ExecutionContext {
     /// Puts together what is there; touches nothing.
     #[must_use]
-    pub fn new(site: &Site, settings: Settings, guard: ChildGuard, store: Arc<Mutex<Store>>, room: Room) -> Self {
+    pub fn new(
+        project: &Project,
+        settings: Settings,
+        guard: ChildGuard,
+        store: Arc<Mutex<Store>>,
+        room: PoolKind,
+    ) -> Self {
         Self {
-            facts: site.facts.clone(),
-            state: site.state.clone(),
-            env: site.env.clone(),
-            source: site.source(guard.clone()).with_batch(&site.facts.common_dir),
+            facts: project.facts.clone(),
+            state: project.state.clone(),
+            env: project.env.clone(),
+            source: project.source(guard.clone()).with_batch(&project.facts.common_dir),
             clock: EngineClock::start(0),
             lasting: None,
             settings,
@@ -169,8 +175,10 @@ impl Bench {
             .get_or_try_init(|| async {
                 let root = self.state.pool_in(self.settings().parallel.pool_dir.as_deref());
                 let pool = match self.room {
-                    Room::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
-                    Room::Verifications => Pool::open_cut(&verify_pool(&root), &self.source, Ignored::Remove).await?,
+                    PoolKind::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
+                    PoolKind::Verifications => {
+                        Pool::open_cut(&verify_pool(&root), &self.source, Ignored::Remove).await?
+                    }
                 };
                 Ok(Arc::new(pool.excluding(&self.settings().target.copy).tagged(&self.tags)))
             })
@@ -182,8 +190,8 @@ impl Bench {
     pub fn lease(&self) -> Duration {
         let lease = self.settings().scheduler.lease;
         match self.room {
-            Room::Missions => lease,
-            Room::Verifications => lease.min(SHORT_LEASE),
+            PoolKind::Missions => lease,
+            PoolKind::Verifications => lease.min(SHORT_LEASE),
         }
     }
 
@@ -278,7 +286,7 @@ impl Bench {
         self.fenced.get_or_try_init(|| fence::find(self)).await
     }
 
-    /// Notes that a folder has a short name, which goes with this bench.
+    /// Notes that a folder has a short name, which goes with this context.
     pub fn shortened(&self, folder: &Path) {
         self.shortened.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
     }
@@ -386,7 +394,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for ExecutionContext {
     fn drop(&mut self) {
         for folder in self.shortened.get_mut().unwrap_or_else(PoisonError::into_inner).iter() {
             forget_short(folder);

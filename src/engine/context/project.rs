@@ -1,7 +1,5 @@
 //! Where a command stands: the repository, its settings layers and its state directory.
 
-use super::error::EngineError;
-use super::ownership;
 use crate::adapters::git::Git;
 use crate::adapters::git::owner::owner;
 use crate::adapters::git::source::{SourceFacts, inspect};
@@ -13,6 +11,8 @@ use crate::adapters::store::place::StateDir;
 use crate::adapters::store::wake;
 use crate::config::{FILE_NAME, Inputs, Layers, Settings, lookup};
 use crate::domain::mission::Refusal;
+use crate::engine::error::EngineError;
+use crate::engine::ownership;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -29,10 +29,10 @@ pub struct Where {
 
 /// A repository with its settings and state directory; made once per command.
 #[derive(Debug)]
-pub struct Site {
+pub struct Project {
     /// The process's environment.
     pub env: Environment,
-    /// Settings as layers; [`Site::settings`] validates them.
+    /// Settings as layers; [`Project::settings`] validates them.
     pub layers: Layers,
     /// Folder of the settings file, or the folder looked from.
     pub directory: PathBuf,
@@ -46,7 +46,7 @@ pub struct Site {
     pub elsewhere: Option<Refusal>,
 }
 
-impl Site {
+impl Project {
     /// Finds settings, repository and state directory; changes nothing.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Site {
         Self::with(env, found).await
     }
 
-    /// The site of settings that were read already.
+    /// The project of settings that were read already.
     ///
     /// # Errors
     /// [`EngineError`] when there is no repository.
@@ -126,7 +126,7 @@ impl Site {
     ///
     /// # Errors
     /// [`EngineError::Store`], or [`EngineError::Place`] when it is that of another repository.
-    pub(super) fn own_store(&self) -> Result<Option<Store>, EngineError> {
+    pub(in crate::engine) fn own_store(&self) -> Result<Option<Store>, EngineError> {
         self.state.belongs_here()?;
         Ok(Store::open_existing(&self.state.db())?)
     }

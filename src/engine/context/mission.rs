@@ -1,11 +1,6 @@
-//! What every task of a running mission needs beside a [`Bench`]: the mission, the lock that proves the engine is the only
+//! What every task of a running mission needs beside a [`ExecutionContext`]: the mission, the lock that proves the engine is the only
 //! one, the merge directory.
 
-use super::accept::Asking;
-use super::bench::{Bench, Room};
-use super::error::EngineError;
-use super::ownership::Tenure;
-use super::site::Site;
 use crate::adapters::git::GitError;
 use crate::adapters::git::local::SeenIndex;
 use crate::adapters::git::merge::MergeRepo;
@@ -14,6 +9,11 @@ use crate::adapters::os::clock::EngineClock;
 use crate::adapters::store::lock::RunLock;
 use crate::config::Settings;
 use crate::domain::values::{CommitId, MissionId};
+use crate::engine::accept::Asking;
+use crate::engine::context::execution::{ExecutionContext, PoolKind};
+use crate::engine::context::project::Project;
+use crate::engine::error::EngineError;
+use crate::engine::ownership::Tenure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -39,7 +39,7 @@ pub struct Effective {
 
 /// Shared by all tasks of one engine.
 #[derive(Debug)]
-pub struct Shop {
+pub struct MissionContext {
     /// The mission.
     pub mission: MissionId,
     /// What it is for.
@@ -60,27 +60,27 @@ pub struct Shop {
     pub seen_index: SeenIndex,
     /// Refs of others in the user's repository as they were seen last.
     pub seen_refs: Mutex<Option<BTreeMap<RefName, CommitId>>>,
-    bench: Bench,
+    execution: ExecutionContext,
     merge: OnceCell<MergeRepo>,
 }
 
-impl Deref for Shop {
-    type Target = Bench;
+impl Deref for MissionContext {
+    type Target = ExecutionContext;
 
-    fn deref(&self) -> &Bench {
-        &self.bench
+    fn deref(&self) -> &ExecutionContext {
+        &self.execution
     }
 }
 
-impl Shop {
+impl MissionContext {
     /// Puts together what is there; touches nothing.
     #[must_use]
-    pub fn new(site: &Site, mission: MissionId, objective: String, effective: Effective, tenure: Tenure) -> Self {
+    pub fn new(project: &Project, mission: MissionId, objective: String, effective: Effective, tenure: Tenure) -> Self {
         let Effective { settings, allow_dirty, take_over_from, accept_green } = effective;
         let Tenure { lock, store, owner } = tenure;
         let store = Arc::new(Mutex::new(store));
-        let mut bench = Bench::new(site, settings, lock.guard(), store, Room::Missions);
-        bench.source = bench.source.clone().owned_by(&owner);
+        let mut execution = ExecutionContext::new(project, settings, lock.guard(), store, PoolKind::Missions);
+        execution.source = execution.source.clone().owned_by(&owner);
         Self {
             mission,
             objective,
@@ -92,7 +92,7 @@ impl Shop {
             told_left: AtomicBool::new(false),
             seen_index: SeenIndex::default(),
             seen_refs: Mutex::default(),
-            bench,
+            execution,
             merge: OnceCell::new(),
         }
     }
@@ -100,7 +100,7 @@ impl Shop {
     /// The same, with everything measured by the clock of the mission's journal.
     #[must_use]
     pub fn measured_by(mut self, clock: EngineClock) -> Self {
-        self.bench.clock = clock;
+        self.execution.clock = clock;
         self
     }
 
@@ -108,8 +108,8 @@ impl Shop {
     /// repository, and what should outlive it put into `lasting`.
     #[must_use]
     pub fn beside(mut self, toplevel: &Path, lasting: PathBuf) -> Self {
-        toplevel.clone_into(&mut self.bench.facts.toplevel);
-        self.bench.lasting = Some(lasting);
+        toplevel.clone_into(&mut self.execution.facts.toplevel);
+        self.execution.lasting = Some(lasting);
         self
     }
 
