@@ -46,7 +46,7 @@ pub(super) async fn show(context: &Context) -> Result<u8, CliError> {
 fn named(stand: &Stand) -> String {
     let what = match &stand.unit {
         Some(unit) => format!("landing of {unit}"),
-        None => "base, or the target branch or the books of a round taken in".to_owned(),
+        None => "base, or the target branch or the progress of a round taken in".to_owned(),
     };
     match stand.checkpoints.is_empty() {
         true => what,
@@ -136,14 +136,14 @@ fn tell(plan: &Rollback) {
     for gone in &plan.goes {
         let what = match (&gone.unit, gone.books) {
             (Some(unit), _) => unit.to_string(),
-            (None, Some(round)) => format!("the books of round {round}"),
+            (None, Some(round)) => format!("progress of round {round}"),
             (None, None) => "the target branch".to_owned(),
         };
         output::line(&format!("  {}  {what}  (mission {})", gone.commit.short(), gone.mission));
     }
     if plan.goes.iter().any(|gone| gone.books.is_some()) {
         output::line(
-            "the marks in BACKLOG.md that came with these books go too: what was refused, failed or held is planned again",
+            "the marks in BACKLOG.md that came with it go too: what was refused, failed or held is planned again",
         );
     }
     if let Some(branch) = &plan.target_keeps {

@@ -129,7 +129,7 @@ async fn check(audit: &mut Audit, look: &Look<'_>, history: &History) -> Result<
                 let name = match source {
                     MergeSource::Unit { unit, .. } => unit.to_string(),
                     MergeSource::Intake => "target branch".to_owned(),
-                    MergeSource::Books { round } => format!("the books of round {round}"),
+                    MergeSource::Books { round } => format!("progress of round {round}"),
                 };
                 if let MergeSource::Unit { unit, .. } = source
                     && !landed.insert(unit)

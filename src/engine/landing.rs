@@ -160,7 +160,7 @@ pub(super) fn message(
     let title = first_chars(&title, 100).trim();
     let (subject, unit) = match source {
         MergeSource::Intake => (format!("Take in {}", context.settings().target.branch), String::new()),
-        MergeSource::Books { round } => (format!("Keep the books of round {round}"), String::new()),
+        MergeSource::Books { round } => (format!("Record the progress of round {round}"), String::new()),
         MergeSource::Unit { unit, n } => {
             (format!("Land {unit}: {title}"), format!("Mc-Unit: {unit}\nMc-Attempt: {n}\n"))
         }

@@ -133,7 +133,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         }
         Record::BooksAsked { books, .. } => {
             let told = count(books.session.units.len() as u64, "unit");
-            format!("the books of round {}: {told} to be told of", books.round)
+            format!("progress of round {}: {told} to record", books.round)
         }
         Record::BooksNoted { notes } => short(&notes.join("; "), 2 * LIMIT),
         Record::MergeEmpty { source, .. } => format!("{}: green has this change already", source_name(source)),
@@ -264,7 +264,7 @@ pub fn source_name(source: &MergeSource) -> String {
     match source {
         MergeSource::Unit { unit, .. } => unit.to_string(),
         MergeSource::Intake => "target branch".to_owned(),
-        MergeSource::Books { round } => format!("the books of round {round}"),
+        MergeSource::Books { round } => format!("progress of round {round}"),
     }
 }
 

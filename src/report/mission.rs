@@ -210,7 +210,7 @@ pub(super) fn runs_of(account: &Account<'_>) -> String {
         (green, "of green"),
         (candidates, "of candidates"),
         (own, "of units' own lines"),
-        (books, "of the books"),
+        (books, "of progress"),
         (cold, "of green without files of earlier runs"),
         (second, "to confirm a failure"),
         (broken_off, "broken off"),

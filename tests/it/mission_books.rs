@@ -112,8 +112,11 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
     "#]].assert_eq(&named(&night, &green(&night, "PROGRESS.md")));
     // The base, two candidates, the refused one once more, and what was written after each round.
     assert_eq!(verifications(&night), 6);
-    night.mc(&["report"]).exits(0).says(&["verifications: 6 run = 1 of the base", " + 2 of the books"]);
-    night.mc(&["report", "--verify"]).exits(0).says(&["books of round 2: marks and session are what the records say"]);
+    night.mc(&["report"]).exits(0).says(&["verifications: 6 run = 1 of the base", " + 2 of progress"]);
+    night
+        .mc(&["report", "--verify"])
+        .exits(0)
+        .says(&["progress of round 2: marks and session are what the records say"]);
     night.audit();
     night.green_verifies("sh run.sh");
 
@@ -191,7 +194,10 @@ fn p11_a_mission_that_its_time_cut_short_has_told_what_landed() {
     assert_eq!([night.unit("a"), night.unit("b")], ["landed", "cancelled"]);
     assert_eq!(verifications(&night), 3, "the base, the landing, what is written");
     night.mc(&["plan"]).exits(0).says(&["1 unit in 1 wave"]).does_not_say(&["left aside"]);
-    night.mc(&["report", "--verify"]).exits(0).says(&["books of round 1: marks and session are what the records say"]);
+    night
+        .mc(&["report", "--verify"])
+        .exits(0)
+        .says(&["progress of round 1: marks and session are what the records say"]);
     night.audit();
     night.green_verifies("sh run.sh");
 }

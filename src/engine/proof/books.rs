@@ -17,7 +17,7 @@ pub(super) async fn written(
 ) -> Result<(), EngineError> {
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
     let Some(books) = &state.books else {
-        case.claim("books: what was written".to_owned(), &[], &["no record says what it was".to_owned()], &[]);
+        case.claim("progress: what was written".to_owned(), &[], &["no record says what it was".to_owned()], &[]);
         return Ok(());
     };
     let there = [&open.onto.commit, &candidate.commit];
@@ -51,7 +51,7 @@ pub(super) async fn written(
             broken.push(format!("{} is told to have landed elsewhere", told.unit));
         }
     }
-    let what = format!("books of round {}: marks and session are what the records say", books.round);
+    let what = format!("progress of round {}: marks and session are what the records say", books.round);
     case.claim(what, &[], &broken, &unknown);
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(super) async fn landed(
     let (name, place) = match source {
         MergeSource::Unit { unit, .. } => (unit.to_string(), case.landed_at(unit)),
         MergeSource::Intake => ("target branch".to_owned(), None),
-        MergeSource::Books { round } => (format!("books of round {round}"), None),
+        MergeSource::Books { round } => (format!("progress of round {round}"), None),
     };
     let below = |keys: &[&str]| -> Vec<String> {
         place.iter().flat_map(|place| keys.iter().map(move |key| format!("{place}/{key}"))).collect()
@@ -291,7 +291,7 @@ pub(super) async fn rejected(
             (format!("{unit} attempt {n}: refused ({})", word(class)), place.map(|p| format!("{p}/reason")))
         }
         MergeSource::Intake => (format!("target branch: refused ({})", word(class)), None),
-        MergeSource::Books { round } => (format!("books of round {round}: refused ({})", word(class)), None),
+        MergeSource::Books { round } => (format!("progress of round {round}: refused ({})", word(class)), None),
     };
     let covers: Vec<String> = covers.into_iter().collect();
     let open = state.landing().filter(|open| open.mr.id == *mr && open.mr.source == *source);
