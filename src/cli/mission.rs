@@ -12,7 +12,7 @@ use crate::engine::detach::{self, Detached};
 use crate::engine::mission::{self, Asked, ResumeResult, StartOptions, Wish};
 use crate::engine::plans::{self, Offered};
 use crate::engine::views;
-use crate::report::aside::named;
+use crate::report::skipped::named;
 use crate::report::text::plain;
 use crate::report::words::{sum_seen, word};
 use crate::report::{lines, needs, status};

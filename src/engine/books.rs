@@ -9,7 +9,7 @@ use super::landing::{NOT_FROM_AGENTS, message, pin};
 use super::verification::{self, gate_stages};
 use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::adapters::git::{Git, GitError};
-use crate::domain::mission::{Books, Integration, Keeps, MergeSource};
+use crate::domain::mission::{BookkeepingMode, Books, Integration, MergeSource};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, LandingId, MissionId, Tip};
 use crate::domain::{backlog, progress};
@@ -80,7 +80,7 @@ pub async fn compose(git: &Git, mission: &MissionId, onto: &CommitId, books: &Bo
         written.files.push((PROGRESS, mode.to_owned(), progress::add(text, &session)));
     };
     match look(git, onto, PROGRESS).await? {
-        Found::Missing if books.keeps == Keeps::Backlog => add("100644", None),
+        Found::Missing if books.keeps == BookkeepingMode::Backlog => add("100644", None),
         Found::Missing => {}
         Found::Odd(why) => written.notes.push(left(PROGRESS, why)),
         Found::Text { mode, text } => add(&mode, Some(&text)),

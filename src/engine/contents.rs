@@ -1,7 +1,7 @@
 //! What is not in git's own objects, looked at before a mission: contents that git-lfs keeps, and filters that workspaces do
 //! not have.
 
-use super::preflight::{Terrain, environment, said};
+use super::preflight::{PreflightInput, environment, said};
 use crate::adapters::git::GitError;
 use crate::adapters::git::file_attributes::{Attributes, Entry, names_filter, names_lfs};
 use crate::adapters::host::local::workspace::filtered::some;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Larger files of attributes are taken to name a filter.
 const LARGEST: usize = 1 << 20;
 
-impl Terrain<'_> {
+impl PreflightInput<'_> {
     /// Notes on files that are not in workspaces as they are in the repository.
     ///
     /// # Errors

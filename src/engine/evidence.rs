@@ -11,8 +11,8 @@ use crate::adapters::git::GitError;
 use crate::config::{FILE_NAME, Settings};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
-    AttemptOrder, AttemptReport, ExtraStage, InWorkspace, Quick, VerifyOrder, VerifyRole, extra_stages, in_workspace,
-    quick_end,
+    AttemptOrder, AttemptReport, PreQueueCheck, Quick, UnitCheckStage, VerifyOrder, VerifyRole, extra_stages,
+    in_workspace, quick_end,
 };
 use crate::domain::plan::globs::Globs;
 use crate::domain::survey::faults::is_test;
@@ -39,7 +39,7 @@ pub fn stages(context: &MissionContext, order: &VerifyOrder) -> (Vec<StageSpec>,
 
 /// The stage that runs one line of a unit.
 #[must_use]
-pub fn own_line(settings: &Settings, line: &ExtraStage) -> StageSpec {
+pub fn own_line(settings: &Settings, line: &UnitCheckStage) -> StageSpec {
     StageSpec {
         name: line.name.to_owned(),
         run: line.run.clone(),
@@ -129,11 +129,11 @@ pub async fn edited_tests(context: &MissionContext, onto: &Tip, candidate: &Tip)
 pub fn workspace_stages(context: &MissionContext, order: &AttemptOrder, report: &AttemptReport) -> Vec<StageSpec> {
     match in_workspace(report, &order.spec) {
         None => Vec::new(),
-        Some(InWorkspace::Accept) => extra_stages(VerifyRole::AcceptBefore, &order.spec)
+        Some(PreQueueCheck::Accept) => extra_stages(VerifyRole::AcceptBefore, &order.spec)
             .iter()
             .map(|line| own_line(context.settings(), line))
             .collect(),
-        Some(InWorkspace::Quick) => {
+        Some(PreQueueCheck::Quick) => {
             context.settings().verification.stages.iter().filter(|s| s.tier == Tier::Quick).cloned().collect()
         }
     }

@@ -19,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// A project whose settings are those that judge.
 #[derive(Debug)]
-pub struct Court {
+pub struct SettingsSource {
     /// The project.
     pub project: Project,
     /// Which settings these are, when they are those of a base.
@@ -45,13 +45,13 @@ pub struct Against {
 ///
 /// # Errors
 /// [`EngineError`] when the settings are wrong, or there is no such repository or commit.
-pub async fn court(place: &Where, rev: Option<&str>, base: Option<&str>) -> Result<Court, EngineError> {
+pub async fn court(place: &Where, rev: Option<&str>, base: Option<&str>) -> Result<SettingsSource, EngineError> {
     if let Some(base) = base
         && let Some(court) = Case::court(place, rev.unwrap_or("HEAD"), base).await?
     {
         return Ok(court);
     }
-    Ok(Court { project: Project::open(place).await?, rules: None, notes: Vec::new() })
+    Ok(SettingsSource { project: Project::open(place).await?, rules: None, notes: Vec::new() })
 }
 
 /// What is compared with: where the two histories parted, so that what the base gained since is not held against the
@@ -114,7 +114,7 @@ enum Owner {
 
 impl<'a> Case<'a> {
     /// `None` when nothing of this repository can be the judge.
-    async fn court(place: &Where, rev: &'a str, base: &'a str) -> Result<Option<Court>, EngineError> {
+    async fn court(place: &Where, rev: &'a str, base: &'a str) -> Result<Option<SettingsSource>, EngineError> {
         let env = Environment::of_process()?;
         let start = start(&env, place)?;
         let git = Git::in_folder(&start, ChildGuard::none());
@@ -130,7 +130,11 @@ impl<'a> Case<'a> {
             Owner::Base(path, text) => (path, text),
             Owner::Operator(file) => {
                 let place = Where { config: Some(file), ..place.clone() };
-                return Ok(Some(Court { project: Project::open(&place).await?, rules: None, notes: Vec::new() }));
+                return Ok(Some(SettingsSource {
+                    project: Project::open(&place).await?,
+                    rules: None,
+                    notes: Vec::new(),
+                }));
             }
             Owner::Revision(path) => {
                 let project = Project::open(place).await?;
@@ -138,7 +142,7 @@ impl<'a> Case<'a> {
                     "{} has no {path}: the settings are those of the work tree, which {} brings",
                     case.base.0, case.rev.0
                 );
-                return Ok(Some(Court { project, rules: None, notes: vec![note] }));
+                return Ok(Some(SettingsSource { project, rules: None, notes: vec![note] }));
             }
         };
         let found = case.settings(&env, place, &start, &path, text).map_err(|error| EngineError::Usage {
@@ -171,7 +175,7 @@ impl<'a> Case<'a> {
             return Ok(None);
         }
         let rules = Rules { path, commit: case.base.1.commit, asked: base.to_owned(), changes, problem };
-        Ok(Some(Court { project, rules: Some(rules), notes }))
+        Ok(Some(SettingsSource { project, rules: Some(rules), notes }))
     }
 
     fn by(&self) -> String {

@@ -2,7 +2,7 @@
 
 use super::error::{EngineError, chain};
 use super::history::{self, History};
-use super::left::{self, Left};
+use super::orphans::{self, Left};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::store::Store;
 use crate::adapters::store::lock::living_engine;
@@ -55,7 +55,7 @@ async fn look(known: Known) -> Repository {
     let read = || -> Result<(Newest, Vec<Event>), EngineError> {
         let Some(store) = Store::open_existing(&known.root.join("mc.db"))? else { return Ok((None, Vec::new())) };
         let missions = history::missions(&store)?.len();
-        Ok((history::load(&store, None)?.map(|newest| (newest, missions)), left::requests(&store)?))
+        Ok((history::load(&store, None)?.map(|newest| (newest, missions)), orphans::requests(&store)?))
     };
     let (newest, requests) = match read() {
         Ok((newest, requests)) => (Ok(newest), requests),
@@ -65,7 +65,7 @@ async fn look(known: Known) -> Repository {
     if let (Ok(Some((history, _))), None) = (&newest, engine)
         && !history.state.over()
     {
-        left = Left { requests, agents: left::agents(&known.root.join("runs"), &history.state).await };
+        left = Left { requests, agents: orphans::agents(&known.root.join("runs"), &history.state).await };
     }
     Repository { exists: known.repository.exists(), state: known.root, git_dir: known.repository, newest, engine, left }
 }

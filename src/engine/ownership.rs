@@ -9,7 +9,7 @@ use super::context::project::Project;
 use super::error::{EngineError, chain};
 use super::preflight::{alive, contested, foreign, said_to};
 use crate::adapters::git::Git;
-use crate::adapters::git::owner::{OwnerCard, OwnerMark, Standing, claim, owner, remove_stale_lock};
+use crate::adapters::git::owner::{OwnerMark, OwnerRecord, Standing, claim, owner, remove_stale_lock};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::engine::EngineIdentity;
@@ -120,7 +120,7 @@ pub(super) async fn claim_now(git: &Git, store_card: &str, take_over: Option<&st
         return Ok(());
     }
     let broken = |reason: String| Refusal { reason, hint: "see `mc doctor`".to_owned(), exit: 6 };
-    let card: OwnerCard =
+    let card: OwnerRecord =
         serde_json::from_str(store_card).map_err(|e| broken(format!("read who took the newest epoch: {e}")))?;
     own(git, &card, take_over, act).await
 }
@@ -136,7 +136,7 @@ pub(super) async fn claim_for(context: &MissionContext, act: Act) -> Result<(), 
 }
 
 /// Writes the card, unless somebody else owns the repository and is not given up.
-async fn own(git: &Git, card: &OwnerCard, take_over: Option<&str>, act: Act) -> Result<(), Refusal> {
+async fn own(git: &Git, card: &OwnerRecord, take_over: Option<&str>, act: Act) -> Result<(), Refusal> {
     for _ in 0..CLAIMS {
         let (held, known) = owner(git).await.map_err(|e| said_to(&e, act))?;
         may_claim(known, card, take_over, act)?;
@@ -151,7 +151,7 @@ async fn own(git: &Git, card: &OwnerCard, take_over: Option<&str>, act: Act) -> 
 ///
 /// # Errors
 /// [`Refusal`] when another state directory owns it.
-fn may_claim(known: Option<OwnerCard>, own: &OwnerCard, take_over: Option<&str>, act: Act) -> Result<(), Refusal> {
+fn may_claim(known: Option<OwnerRecord>, own: &OwnerRecord, take_over: Option<&str>, act: Act) -> Result<(), Refusal> {
     match known.map_or(Standing::Free, |known| known.standing(own)) {
         Standing::Free | Standing::Ours => Ok(()),
         Standing::Alive(other) => Err(alive(&other)),
@@ -165,8 +165,8 @@ fn may_claim(known: Option<OwnerCard>, own: &OwnerCard, take_over: Option<&str>,
 ///
 /// # Errors
 /// [`Refusal`] of a start.
-pub(super) fn is_ours(known: Option<OwnerCard>, own: &OwnerCard) -> Result<(), Refusal> {
-    let works = |known: &OwnerCard| known.state_id == own.state_id && known.engine.lives();
+pub(super) fn is_ours(known: Option<OwnerRecord>, own: &OwnerRecord) -> Result<(), Refusal> {
+    let works = |known: &OwnerRecord| known.state_id == own.state_id && known.engine.lives();
     may_claim(known.filter(|known| !works(known)), own, None, Act::Start)
 }
 
@@ -182,24 +182,24 @@ pub(super) async fn elsewhere(state: &StateDir, facts: &SourceFacts) -> Option<R
 }
 
 /// The card of a state directory that only looks: one that does not exist owns nothing, and is not made by looking.
-pub(super) fn who_asks(state: &StateDir, common_dir: &Path) -> Result<OwnerCard, PlaceError> {
+pub(super) fn who_asks(state: &StateDir, common_dir: &Path) -> Result<OwnerRecord, PlaceError> {
     if state.root().join("state-id").is_file() {
         return card(state, common_dir);
     }
     let repository = common_dir.canonicalize().unwrap_or_else(|_| common_dir.to_owned());
-    Ok(OwnerCard {
+    Ok(OwnerRecord {
         path: state.root().display().to_string(),
         repository: repository.display().to_string(),
         engine: EngineIdentity::of_this_process(),
-        ..OwnerCard::default()
+        ..OwnerRecord::default()
     })
 }
 
 /// What this state directory writes into the owner ref of a repository; without an epoch.
-fn card(state: &StateDir, common_dir: &Path) -> Result<OwnerCard, PlaceError> {
+fn card(state: &StateDir, common_dir: &Path) -> Result<OwnerRecord, PlaceError> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let common_dir = common_dir.canonicalize().unwrap_or_else(|_| common_dir.to_owned());
-    Ok(OwnerCard {
+    Ok(OwnerRecord {
         state_id: state.state_id()?,
         path: text(state.root()),
         repository: text(&common_dir),

@@ -11,16 +11,16 @@ use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::files;
 use crate::adapters::store::Signal;
 use crate::config::Settings;
-use crate::domain::backlog::{self, Aside};
+use crate::domain::backlog::{self, SkippedItem};
 use crate::domain::base::nearest::{hint, nearest};
-use crate::domain::mission::Keeps;
+use crate::domain::mission::BookkeepingMode;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
 use crate::domain::plan::graph::{self, Plan};
 use crate::domain::plan::unsupported::unsupported;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
-use crate::report::aside::{helps, lines};
+use crate::report::skipped::{helps, lines};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -92,7 +92,7 @@ pub struct Offered {
     /// What needs no work.
     pub satisfied: BTreeSet<UnitId>,
     /// What is left aside, with the reason.
-    pub aside: Vec<Aside>,
+    pub aside: Vec<SkippedItem>,
     /// Whether it is the text of the work tree, which is not committed: the plan of one mission, fixed at its start.
     pub fixed: bool,
     /// Whether the file of the work tree says something else than the committed one that counts.
@@ -199,7 +199,7 @@ pub struct Shown {
     /// The plan of the next mission.
     pub plan: Plan,
     /// What the backlog names beside it, with the reason.
-    pub aside: Vec<Aside>,
+    pub aside: Vec<SkippedItem>,
     /// Whether it is a backlog that is not committed.
     pub fixed: bool,
     /// Whether the work tree has another backlog than the committed one that counts.
@@ -253,7 +253,7 @@ pub fn choose(
     units: &[UnitSpec],
     only: &[String],
     satisfied: &BTreeSet<UnitId>,
-    aside: &[Aside],
+    aside: &[SkippedItem],
 ) -> Result<Vec<UnitId>, EngineError> {
     let refused = |what: String, hint: &str| Err(EngineError::Usage { what, hint: hint.to_owned() });
     let mut chosen: Vec<UnitId> = Vec::new();
@@ -302,18 +302,18 @@ pub fn choose(
 ///
 /// # Errors
 /// [`EngineError`] when git fails.
-pub async fn keeps(project: &Project, settings: &Settings, fixed: bool) -> Result<Keeps, EngineError> {
+pub async fn keeps(project: &Project, settings: &Settings, fixed: bool) -> Result<BookkeepingMode, EngineError> {
     if !fixed {
-        return Ok(Keeps::Backlog);
+        return Ok(BookkeepingMode::Backlog);
     }
     let source = project.source(ChildGuard::none());
     for branch in [&settings.green_branch, &settings.target.branch] {
         if let Some(tip) = source.resolve(&format!("refs/heads/{branch}")).await? {
             let there = source.entry(tip.commit.as_str(), "PROGRESS.md").await?.is_some();
-            return Ok(if there { Keeps::Progress } else { Keeps::Nothing });
+            return Ok(if there { BookkeepingMode::Progress } else { BookkeepingMode::Nothing });
         }
     }
-    Ok(Keeps::Nothing)
+    Ok(BookkeepingMode::Nothing)
 }
 
 fn checked(units: Vec<UnitSpec>, name: &str, satisfied: &BTreeSet<UnitId>) -> Result<Vec<UnitSpec>, EngineError> {

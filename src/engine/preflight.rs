@@ -6,7 +6,7 @@ use super::error::{ROOM, chain, is_full};
 use super::homes::shared;
 use super::ownership::{self, Act};
 use super::unrecorded::{known, unrecorded};
-use crate::adapters::git::owner::{OwnerCard, owner};
+use crate::adapters::git::owner::{OwnerRecord, owner};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::local::process::probe::ProbeError;
@@ -23,7 +23,7 @@ const COMMIT_FIRST: &str = "commit something first (`git add -A && git commit`):
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
-pub struct Terrain<'a> {
+pub struct PreflightInput<'a> {
     /// Git on the repository.
     pub source: &'a Git,
     /// Facts about it.
@@ -37,7 +37,7 @@ pub struct Terrain<'a> {
 /// # Errors
 /// [`Refusal`] with the reason and what helps.
 pub async fn preflight(context: &MissionContext) -> Result<Ground, Refusal> {
-    let on = Terrain { source: &context.source, facts: &context.facts, settings: context.settings() };
+    let on = PreflightInput { source: &context.source, facts: &context.facts, settings: context.settings() };
     let mut notes = Vec::new();
     on.git().await?;
     context.pool().await.map_err(|e| whole(&e))?;
@@ -134,7 +134,7 @@ pub(super) fn contested() -> Refusal {
 }
 
 /// The state directory of `card` owns the repository, and not that of `own`; `asked` is the machine a person takes it over from.
-pub(super) fn foreign(card: &OwnerCard, own: &OwnerCard, asked: Option<&str>, act: Act) -> Refusal {
+pub(super) fn foreign(card: &OwnerRecord, own: &OwnerRecord, asked: Option<&str>, act: Act) -> Refusal {
     let machine = if card.engine.host.is_empty() { &card.engine.machine } else { &card.engine.host };
     let not = asked.map(|asked| format!(", not to one on {asked}")).unwrap_or_default();
     let reason = format!("this repository belongs to the state directory {} on {machine}{not}", card.path);
@@ -153,7 +153,7 @@ pub(super) fn foreign(card: &OwnerCard, own: &OwnerCard, asked: Option<&str>, ac
 }
 
 /// An engine of another state directory lives on this machine.
-pub(super) fn alive(card: &OwnerCard) -> Refusal {
+pub(super) fn alive(card: &OwnerRecord) -> Refusal {
     Refusal {
         reason: format!(
             "another mc (pid {}) works on this repository, with the state directory {}",
@@ -168,7 +168,7 @@ pub(super) fn alive(card: &OwnerCard) -> Refusal {
     }
 }
 
-impl Terrain<'_> {
+impl PreflightInput<'_> {
     /// What a person should know who set no cap: nobody measures what an agent started by a command spends (P9).
     #[must_use]
     pub fn unknown_cost(&self) -> Option<String> {
@@ -202,7 +202,7 @@ impl Terrain<'_> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn ours(&self, card: &OwnerCard) -> Result<(), Refusal> {
+    pub async fn ours(&self, card: &OwnerRecord) -> Result<(), Refusal> {
         let (_, known) = owner(self.source).await.map_err(said)?;
         ownership::is_ours(known, card)
     }

@@ -9,7 +9,7 @@ use super::context::execution::{ExecutionContext, PoolKind};
 use super::context::project::Project;
 use super::error::{EngineError, chain};
 use super::homes::shared;
-use super::judge::{self, Against, Court};
+use super::judge::{self, Against, SettingsSource};
 use super::prepare::{self, Beside, NotFresh, NotReady, Ready, Wanted};
 use super::runs::GRACE;
 use super::signals::Ending;
@@ -62,7 +62,7 @@ const HISTORY_BYTES: usize = 256 << 20;
 /// # Errors
 /// As [`verify`].
 pub async fn judged(
-    court: &Court,
+    court: &SettingsSource,
     options: &VerifyOptions,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<Verified>, EngineError> {

@@ -5,7 +5,7 @@
 use super::context::project::{Project, Where, read_layers};
 use super::error::EngineError;
 use super::history::{self, History};
-use super::left::{self, Left};
+use super::orphans::{self, Left};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
 use crate::adapters::host::local::workspace::quarantine::{self, Quarantined};
@@ -96,7 +96,7 @@ pub async fn look(project: &Project, mission: Option<&MissionId>) -> Result<Look
             history = history::load(&store, mission)?;
             // Requests are for the unfinished mission, of which there is one at most.
             if engine.is_none() && history.as_ref().is_some_and(|h| !h.state.over()) {
-                left.requests = left::requests(&store)?;
+                left.requests = orphans::requests(&store)?;
             }
         }
         None if mission.is_some() => {
@@ -110,7 +110,7 @@ pub async fn look(project: &Project, mission: Option<&MissionId>) -> Result<Look
     let open = history.as_ref().map(|h| &h.state).filter(|state| !state.over());
     let engine = engine.filter(|_| open.is_some());
     if let (Some(state), None) = (open, engine) {
-        left.agents = left::agents(&project.state.runs(), state).await;
+        left.agents = orphans::agents(&project.state.runs(), state).await;
     }
     Ok(Look { history, green: green(project).await?, engine, left, now: clock::now() })
 }

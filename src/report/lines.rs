@@ -2,7 +2,7 @@
 //!
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
-use super::aside;
+use super::skipped;
 use super::words::{count, ends, of_day, short, stamp, tests, word};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
@@ -235,7 +235,7 @@ pub fn elapsed(millis: Millis) -> String {
 
 /// `ended: nothing is left to plan`, `ended: wall-time, the mission used up its time`.
 fn ended(outcome: MissionOutcome, reason: &str, state: &State) -> String {
-    let left = aside::beside(state);
+    let left = skipped::beside(state);
     if state.units.is_empty() && outcome == MissionOutcome::BacklogDone && !left.is_empty() {
         return format!("ended: nothing planned; {left}");
     }

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::mission::{NAMES, SLOWEST, attempts, change, evidence, objective, phases, runs_of, share, told};
 use super::text::plain;
 use super::words::{count, short, span, sum_seen, tests, word};
-use super::{GreenRef, View, aside, cost};
+use super::{GreenRef, View, cost, skipped};
 use crate::domain::mission::tests_note;
 use crate::domain::values::UnitId;
 use std::collections::BTreeSet;
@@ -50,7 +50,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     unlanded(&mut out, &account);
     names(&mut out, "Red before and after", account.facts.still_failing.iter());
     names(&mut out, "Flaky", account.facts.flaky.iter());
-    list(&mut out, "Left aside", aside::lines(&state.aside).iter().map(String::as_str));
+    list(&mut out, "Left aside", skipped::lines(&state.aside).iter().map(String::as_str));
     list(&mut out, "Left out or limited", account.left_out().iter().map(String::as_str));
     list(&mut out, "Problems", account.problems().into_iter());
     slowest(&mut out, &account);

@@ -7,7 +7,7 @@
 use super::account::Account;
 use super::facts::LandingFact;
 use super::words::{count, findings, short, span, stamp, sum_seen, tests, word};
-use super::{GreenRef, View, aside, cost};
+use super::{GreenRef, View, cost, skipped};
 use crate::domain::base::text::name_first;
 use crate::domain::mission::tests_note;
 use crate::domain::mission::times::Phase;
@@ -47,7 +47,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     times_text(&mut out, &account);
     processes_text(&mut out, &account);
     let _ = writeln!(out, "cost: {}", cost::text(state));
-    section(&mut out, "left aside", aside::lines(&state.aside).iter().map(String::as_str));
+    section(&mut out, "left aside", skipped::lines(&state.aside).iter().map(String::as_str));
     section(&mut out, "left out or limited", account.left_out().iter().map(String::as_str));
     section(&mut out, "problems", account.problems().into_iter());
     look_text(&mut out, &account);

@@ -9,7 +9,7 @@ use super::account::Account;
 use super::facts::LandingFact;
 use super::status::{mission_json, unit_json};
 use super::words::{attempt_ref, pinned, stamp};
-use super::{GreenRef, View, aside, cost};
+use super::{GreenRef, View, cost, skipped};
 use crate::domain::mission::times::{Phases, Times};
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
@@ -73,7 +73,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         "pre_existing_failures": account.facts.still_failing,
         "flaky": account.facts.flaky,
         "processes": account.facts.proofs,
-        "aside": aside::json(&state.aside),
+        "aside": skipped::json(&state.aside),
         "left_out": account.left_out(),
         "problems": account.problems(),
         "next": account.next(),

@@ -14,13 +14,13 @@ pub mod lines;
 pub mod live;
 
 pub mod account;
-pub mod aside;
 pub mod claims;
 pub mod markdown;
 pub mod mission;
 pub mod mission_json;
 pub mod progress;
 pub mod prometheus;
+pub mod skipped;
 
 pub mod needs;
 pub mod status;

@@ -1,7 +1,7 @@
 //! What only a person can do, for the status, the report and what watches missions.
 
 use super::words::{count, short};
-use super::{View, aside};
+use super::{View, skipped};
 use crate::domain::mission::{AttemptClass, Landing, State, Unit, UnitState, deciding_note};
 use crate::domain::trouble::Cause;
 use crate::domain::values::UnitId;
@@ -48,7 +48,7 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         lines.push(format!("look at what {who} landed at {} before you take green: {what}", commit.short()));
     }
     if let Some(outside) = &state.outside {
-        lines.push(aside::not_taken_in(outside));
+        lines.push(skipped::not_taken_in(outside));
     }
     let answered: Vec<_> = view.retries().collect();
     for unit in state.units.iter().filter(|unit| unit.state == UnitState::Held) {

@@ -3,10 +3,10 @@
 //! Waves are counted from 1 in both. The JSON is stable: `"schema": 1`. Titles are untrusted and rendered with [`plain`];
 //! JSON carries them unchanged.
 
-use super::aside;
+use super::skipped;
 use super::text::plain;
 use super::words::count;
-use crate::domain::backlog::{Aside, Backlog, HeadingKind};
+use crate::domain::backlog::{Backlog, HeadingKind, SkippedItem};
 use crate::domain::plan::graph::{Edge, EdgeKind, Plan};
 use crate::domain::plan::overlap;
 use crate::domain::unit::UnitSpec;
@@ -15,11 +15,11 @@ use std::fmt::Write;
 
 /// The plan as text: counts, each wave with its units and what they wait for, what is left aside. Ends with a line break.
 #[must_use]
-pub fn text(plan: &Plan, left: &[Aside]) -> String {
+pub fn text(plan: &Plan, left: &[SkippedItem]) -> String {
     let mut out = planned(plan);
     if !left.is_empty() {
         let _ = writeln!(out, "\nleft aside ({})", count(left.len() as u64, "item"));
-        for line in aside::lines(left) {
+        for line in skipped::lines(left) {
             let _ = writeln!(out, "  {line}");
         }
     }
@@ -59,7 +59,7 @@ fn planned(plan: &Plan) -> String {
 /// `edges[] {before, after, kind, globs}` by unit id and `aside[] {id, why, detail, helps}`; `globs` names the first overlap of
 /// an `order` edge.
 #[must_use]
-pub fn json(plan: &Plan, left: &[Aside]) -> Value {
+pub fn json(plan: &Plan, left: &[SkippedItem]) -> Value {
     let id = |at: usize| plan.units[at].id.as_str();
     let waves = plan.waves();
     let waves = waves
@@ -83,7 +83,7 @@ pub fn json(plan: &Plan, left: &[Aside]) -> Value {
         "waves": waves.collect::<Vec<_>>(),
         "units": units.collect::<Vec<_>>(),
         "edges": edges.collect::<Vec<_>>(),
-        "aside": aside::json(left),
+        "aside": skipped::json(left),
     })
 }
 

@@ -88,7 +88,7 @@ fn cut(mut lines: Vec<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::mission::{Keeps, Session as Of};
+    use crate::domain::mission::{BookkeepingMode, Session as Of};
     use crate::domain::progress::add;
     use crate::domain::values::{CommitId, UnitId};
 
@@ -114,8 +114,14 @@ mod tests {
             reused: 0,
             ends: None,
         };
-        let books =
-            Books { round: 1, at: 0, keeps: Keeps::Backlog, marks: Vec::new(), session: session_of, outside: None };
+        let books = Books {
+            round: 1,
+            at: 0,
+            keeps: BookkeepingMode::Backlog,
+            marks: Vec::new(),
+            session: session_of,
+            outside: None,
+        };
         let text = add(None, &session(&MissionId::new("m1").unwrap(), &books));
         assert_eq!(crate::domain::progress::check(&text), Ok(1), "{text}");
         assert!(

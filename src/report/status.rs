@@ -8,7 +8,7 @@ use super::lines::source_name;
 use super::mission_json::phases_json;
 use super::needs::{OF_A_WAITING_STOP, in_trouble, needs_you};
 use super::words::{count, short, span, stamp, sum_seen, tests, unmet, word};
-use super::{GreenRef, View, aside, cost};
+use super::{GreenRef, View, cost, skipped};
 use crate::domain::mission::times::times;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Phase, Record, Round, Stage, State, Unit, UnitState,
@@ -72,7 +72,7 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         "verifications": {"run": state.verifications_run, "reused": state.verifications_reused},
         "cost": cost::json(state),
         "needs_you": needs_you(view),
-        "aside": aside::json(&state.aside),
+        "aside": skipped::json(&state.aside),
         "stop_waits": view.stop_waits(),
         "ends_on_resume": view.ends_on_resume(),
         "answers_wait": view.retries().collect::<Vec<_>>(),
@@ -292,7 +292,7 @@ pub fn truth(view: &View<'_>) -> String {
             false => short(reason, 400),
         };
         let unmet = if unmet(state) { "; the objective is not met" } else { "" };
-        let left = aside::beside(state);
+        let left = skipped::beside(state);
         let planned = *outcome == MissionOutcome::BacklogDone;
         if state.units.is_empty() && planned && !left.is_empty() {
             return format!("ended with nothing planned: {left}{unmet}");
@@ -382,7 +382,7 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
                 Some(item) => format!(
                     "{}: {}, by `mc mission start` (`mc plan` lists all that is left aside)",
                     item.unit,
-                    aside::helps(item)
+                    skipped::helps(item)
                 ),
                 None => "nothing was to be done; `mc report` has the details".to_owned(),
             },

@@ -3,7 +3,7 @@
 use super::scenario::{Behaviour, Scenario};
 use super::tree::Content;
 use crate::domain::backlog;
-use crate::domain::mission::{Books, Keeps, MissionOutcome, State, UnitState};
+use crate::domain::mission::{BookkeepingMode, Books, MissionOutcome, State, UnitState};
 use crate::domain::progress::{self, Session};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, UnitId};
@@ -29,7 +29,7 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let on = scenario.policy.keeps != Keeps::Nothing;
+        let on = scenario.policy.keeps != BookkeepingMode::Nothing;
         Self { pages: BTreeMap::new(), first: Pages::new(&scenario.units), breaks: scenario.books_break, on }
     }
 

@@ -2,7 +2,7 @@
 
 use super::scenario::{Behaviour, Scenario};
 use crate::domain::mission::{
-    AttemptReport, ExtraStage, InWorkspace, Noticed, Quick, QuickEnd, Verification, VerifyOrder, VerifyRole,
+    AttemptReport, Noticed, PreQueueCheck, Quick, QuickEnd, UnitCheckStage, Verification, VerifyOrder, VerifyRole,
     extra_stages, in_workspace,
 };
 use crate::domain::unit::UnitSpec;
@@ -48,7 +48,7 @@ impl Lines {
     }
 
     /// A line nobody scripted: `accept` passes once a unit that says it is in, everything else passes.
-    fn says(&self, stage: &ExtraStage, content: &BTreeMap<UnitId, Behaviour>) -> StageOutcome {
+    fn says(&self, stage: &UnitCheckStage, content: &BTreeMap<UnitId, Behaviour>) -> StageOutcome {
         let mut saying = self.units.values().filter(|u| u.accept.as_ref() == Some(&stage.run));
         let passes = match self.scripted.get(&stage.run) {
             Some(Line::CannotRun) => return StageOutcome::NotRun,
@@ -61,7 +61,7 @@ impl Lines {
         if passes { StageOutcome::Passed } else { StageOutcome::Failed }
     }
 
-    fn all(&self, stages: &[ExtraStage], content: &BTreeMap<UnitId, Behaviour>) -> StageOutcome {
+    fn all(&self, stages: &[UnitCheckStage], content: &BTreeMap<UnitId, Behaviour>) -> StageOutcome {
         let said: Vec<StageOutcome> = stages.iter().map(|stage| self.says(stage, content)).collect();
         let first = |wanted| said.contains(&wanted).then_some(wanted);
         first(StageOutcome::Failed).or(first(StageOutcome::NotRun)).unwrap_or(StageOutcome::Passed)
@@ -124,10 +124,10 @@ impl Lines {
     ) -> Option<Quick> {
         let spec = self.units.get(unit)?;
         let end = match (in_workspace(report, spec)?, behaviour) {
-            (InWorkspace::Quick, Behaviour::FailsQuick) => QuickEnd::Failed,
-            (InWorkspace::Quick, Behaviour::MissesQuick) => QuickEnd::Missing,
-            (InWorkspace::Quick, _) => return None,
-            (InWorkspace::Accept, _) => match self.all(&extra_stages(VerifyRole::AcceptBefore, spec), content) {
+            (PreQueueCheck::Quick, Behaviour::FailsQuick) => QuickEnd::Failed,
+            (PreQueueCheck::Quick, Behaviour::MissesQuick) => QuickEnd::Missing,
+            (PreQueueCheck::Quick, _) => return None,
+            (PreQueueCheck::Accept, _) => match self.all(&extra_stages(VerifyRole::AcceptBefore, spec), content) {
                 StageOutcome::Passed => QuickEnd::Passed,
                 StageOutcome::Failed => QuickEnd::Failed,
                 StageOutcome::NotRun => QuickEnd::Missing,
@@ -167,6 +167,6 @@ impl Lines {
     }
 }
 
-fn key(tree: &TreeId, stages: &[ExtraStage]) -> SnapshotKey {
+fn key(tree: &TreeId, stages: &[UnitCheckStage]) -> SnapshotKey {
     SnapshotKey(format!("snapshot of {tree:?} by {stages:?}"))
 }

@@ -1,7 +1,7 @@
 //! What is simulated: units with their behaviour, limits, and the faults that disturb them.
 
 use super::lines::Line;
-use crate::domain::mission::{Budget, Keeps, Policy, Usd};
+use crate::domain::mission::{BookkeepingMode, Budget, Policy, Usd};
 use crate::domain::trouble::{Cause, Spot};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, UnitId};
@@ -217,7 +217,7 @@ impl Scenario {
         scenario.faults = random_faults(&mut rng);
         // Drawn apart, so that everything else plays as it did.
         let mut apart = fastrand::Rng::with_seed(seed ^ 0xb00c);
-        scenario.policy.keeps = if apart.bool() { Keeps::Backlog } else { Keeps::Nothing };
+        scenario.policy.keeps = if apart.bool() { BookkeepingMode::Backlog } else { BookkeepingMode::Nothing };
         scenario.books_break = apart.u8(..) < 20;
         let mut apart = fastrand::Rng::with_seed(seed ^ 0x5709);
         scenario.faults.forged_stop = if apart.u8(..) < 50 { apart.f64() } else { 0.0 };

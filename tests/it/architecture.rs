@@ -355,3 +355,53 @@ fn the_own_backlog_is_read_without_a_fault() {
     assert_eq!(unsupported(&backlog.units), []);
     Plan::build(backlog.units, &BTreeSet::new()).expect("a plan of the project's own backlog");
 }
+
+/// Private words that were types and modules once, with the word that a reader searches for. They do not come back.
+const OLD_WORDS: &[(&str, &str)] = &[
+    ("Shop", "MissionContext"),
+    ("Bench", "ExecutionContext"),
+    ("Site", "Project"),
+    ("Room", "PoolKind"),
+    ("Seat", "SlotLease"),
+    ("Court", "SettingsSource"),
+    ("Terrain", "PreflightInput"),
+    ("OwnerCard", "OwnerRecord"),
+    ("Aside", "SkippedItem"),
+    ("Keeps", "BookkeepingMode"),
+    ("MustFail", "AcceptPrecondition"),
+    ("InWorkspace", "PreQueueCheck"),
+    ("ExtraStage", "UnitCheckStage"),
+    ("Outside", "RefusedTarget"),
+    ("Verifying", "VerificationRun"),
+    ("Talker", "Coprocess"),
+    ("shop", "context::mission"),
+    ("bench", "context::execution"),
+    ("site", "context::project"),
+    ("left", "orphans"),
+    ("others", "foreign_refs"),
+    ("staying", "batch"),
+    ("beside", "untracked"),
+];
+
+fn old_words(files: &[Source]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|f| f.in_src()) {
+        let lexed = Lexed::of(&file.text);
+        for (at, (line, _)) in lexed.code.iter().enumerate() {
+            let names = ["struct", "enum", "trait", "type", "mod"].iter().any(|word| lexed.word(at) == Some(word));
+            let word = lexed.word(at + 1).filter(|_| names);
+            if let Some((old, new)) = OLD_WORDS.iter().find(|(old, _)| word == Some(old)) {
+                wrong.push(format!("{}:{line}: {old} is called {new}", file.path));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn old_words_do_not_come_back() {
+    finds(old_words, "src/engine/a.rs", "pub struct Site;", &["src/engine/a.rs:1: Site is called Project"]);
+    finds(old_words, "src/engine/mod.rs", "\nmod shop;", &["src/engine/mod.rs:2: shop is called context::mission"]);
+    finds(old_words, "src/engine/a.rs", "// struct Site\nlet bench = Project;", &[]);
+    holds(old_words);
+}

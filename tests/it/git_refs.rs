@@ -3,7 +3,7 @@
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::GitError;
 use mission_control::adapters::git::green::{GreenMove, move_green};
-use mission_control::adapters::git::owner::{OwnerCard, Standing, claim, owner, remove_stale_lock};
+use mission_control::adapters::git::owner::{OwnerRecord, Standing, claim, owner, remove_stale_lock};
 use mission_control::adapters::git::refs::Cas;
 use mission_control::adapters::host::local::process::engine::EngineIdentity;
 use mission_control::adapters::store::lock::{RunLock, start_time};
@@ -90,13 +90,19 @@ fn a_branch_called_mc_blocks_green_and_is_named() {
     });
 }
 
-fn card(world: &World, id: &str) -> OwnerCard {
+fn card(world: &World, id: &str) -> OwnerRecord {
     let state = world.home().join(id);
     std::fs::create_dir_all(&state).unwrap();
     std::fs::write(state.join("state-id"), id).unwrap();
     let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
     let engine = EngineIdentity::of_this_process();
-    OwnerCard { state_id: id.into(), path: text(state), repository: text(world.repo().join(".git")), epoch: 1, engine }
+    OwnerRecord {
+        state_id: id.into(),
+        path: text(state),
+        repository: text(world.repo().join(".git")),
+        epoch: 1,
+        engine,
+    }
 }
 
 #[test]
@@ -145,11 +151,11 @@ fn p3_copies_and_moves_of_repositories_and_state_directories_are_told_apart() {
         let (a, b) = (card(&world, "a"), card(&world, "b"));
         // The card came along with a copy of the repository.
         world.sh("cp -a . ../copy").await;
-        let copy = OwnerCard { repository: world.home().join("copy/.git").to_str().unwrap().into(), ..b.clone() };
+        let copy = OwnerRecord { repository: world.home().join("copy/.git").to_str().unwrap().into(), ..b.clone() };
         assert_eq!(a.clone().standing(&copy), Standing::Free);
         // A state directory that was copied is another one; one that was moved is the same.
         world.sh("cp -a ../a ../c").await;
-        let copied = OwnerCard { path: world.home().join("c").to_str().unwrap().into(), ..a.clone() };
+        let copied = OwnerRecord { path: world.home().join("c").to_str().unwrap().into(), ..a.clone() };
         assert_eq!(a.clone().standing(&copied), Standing::Foreign(a.clone()));
         world.sh("rm -r ../a").await;
         assert_eq!(a.clone().standing(&copied), Standing::Ours);

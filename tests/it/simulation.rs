@@ -1,8 +1,8 @@
 //! Whole missions in the virtual world, with the promises checked after every step.
 
 use mission_control::domain::mission::{
-    AttemptClass, Command, EndReason, Event, Integration, JobId, Keeps, MergeSource, MissionOutcome, Policy, Record,
-    RejectClass, State, StopLevel, UnitState, VerifyRole, decide,
+    AttemptClass, BookkeepingMode, Command, EndReason, Event, Integration, JobId, MergeSource, MissionOutcome, Policy,
+    Record, RejectClass, State, StopLevel, UnitState, VerifyRole, decide,
 };
 use mission_control::domain::trouble::{Cause, Spot};
 use mission_control::domain::unit::UnitSpec;
@@ -299,7 +299,7 @@ fn books(journal: &[Record]) -> [usize; 3] {
 #[test]
 fn p13_the_books_of_a_round_cost_one_run_and_none_when_there_is_nothing_to_tell() {
     let mut scenario = calm(vec![unit("a", &[]), unit("b", &[]), unit("c", &["a"])]);
-    scenario.policy.keeps = Keeps::Backlog;
+    scenario.policy.keeps = BookkeepingMode::Backlog;
     scenario.policy.units_per_round = 2;
     let outcome = run(&scenario);
     assert_eq!(outcome.state.count(UnitState::Landed), 3);
@@ -315,7 +315,7 @@ fn p13_the_books_of_a_round_cost_one_run_and_none_when_there_is_nothing_to_tell(
 #[test]
 fn p4_a_crash_at_any_decision_writes_the_books_once() {
     let mut base = calm(vec![unit("a", &[]), unit("b", &[]), unit("c", &["a"]), unit("d", &["b"])]);
-    base.policy.keeps = Keeps::Backlog;
+    base.policy.keeps = BookkeepingMode::Backlog;
     base.policy.units_per_round = 2;
     base.behaviours.insert(UnitId::new("b").unwrap(), vec![Behaviour::Breaks]);
     let calm_run = run(&base);
@@ -334,7 +334,7 @@ fn p4_a_crash_at_any_decision_writes_the_books_once() {
 #[test]
 fn a_unit_that_a_person_retries_is_told_of_again() {
     let mut scenario = calm(vec![unit("a", &[]), unit("b", &[])]);
-    scenario.policy.keeps = Keeps::Backlog;
+    scenario.policy.keeps = BookkeepingMode::Backlog;
     scenario.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::Asks, Behaviour::Good]);
     // Whether the simulated person answers is drawn.
     let answered =
@@ -345,7 +345,7 @@ fn a_unit_that_a_person_retries_is_told_of_again() {
 /// A mission that ends before its time while `b` hangs and `c` waits for it, and `a` has landed.
 fn cut_short() -> Scenario {
     let mut scenario = calm(vec![unit("a", &[]), unit("b", &["a"]), unit("c", &["b"])]);
-    scenario.policy.keeps = Keeps::Backlog;
+    scenario.policy.keeps = BookkeepingMode::Backlog;
     scenario.policy.max_wall_time = 100_000;
     scenario.behaviours.insert(UnitId::new("b").unwrap(), vec![Behaviour::Hangs]);
     scenario
@@ -409,7 +409,7 @@ fn an_early_end_that_cannot_write_the_books_ends_after_one_try() {
 #[test]
 fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
     let mut scenario = calm(vec![unit("a", &[]), unit("b", &["a"])]);
-    scenario.policy.keeps = Keeps::Backlog;
+    scenario.policy.keeps = BookkeepingMode::Backlog;
     scenario.policy.max_wall_time = 10_000_000;
     let journal = run(&scenario).journal;
     let after = |r: &Record| matches!(r, Record::VerifyStarted { role: VerifyRole::After, .. });

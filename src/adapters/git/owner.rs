@@ -22,7 +22,7 @@ pub const OWNER_REF: &str = "refs/mc/owner";
 
 /// What `refs/mc/owner` holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnerCard {
+pub struct OwnerRecord {
     /// Id of the state directory.
     pub state_id: String,
     /// Its path on the owner's machine.
@@ -47,12 +47,12 @@ pub enum Standing {
     /// That of the state directory that asks.
     Ours,
     /// An engine of another state directory lives on this machine.
-    Alive(OwnerCard),
+    Alive(OwnerRecord),
     /// That of another state directory, or of one on another machine.
-    Foreign(OwnerCard),
+    Foreign(OwnerRecord),
 }
 
-impl OwnerCard {
+impl OwnerRecord {
     /// Whose the repository is that holds this card, asked by the state directory of `own`. Looks at files and processes of
     /// this machine only.
     pub fn standing(self, own: &Self) -> Standing {
@@ -134,7 +134,7 @@ impl OwnerMark {
 ///
 /// # Errors
 /// [`GitError`] when git fails.
-pub async fn owner(git: &Git) -> Result<(Option<CommitId>, Option<OwnerCard>), GitError> {
+pub async fn owner(git: &Git) -> Result<(Option<CommitId>, Option<OwnerRecord>), GitError> {
     let held = git.ref_value(OWNER_REF).await?;
     let card = match &held {
         Some(held) => read_card(git, held).await,
@@ -166,7 +166,7 @@ pub fn remove_stale_lock(common_dir: &Path) {
 ///
 /// # Errors
 /// [`GitError`] when git fails or the temporary file cannot be written.
-pub async fn claim(git: &Git, card: &OwnerCard, held: Option<&CommitId>) -> Result<bool, GitError> {
+pub async fn claim(git: &Git, card: &OwnerRecord, held: Option<&CommitId>) -> Result<bool, GitError> {
     let object = write_card(git, card).await?;
     if git.cas(OWNER_REF, &object, held).await? != Cas::Moved {
         return Ok(false);
@@ -175,11 +175,11 @@ pub async fn claim(git: &Git, card: &OwnerCard, held: Option<&CommitId>) -> Resu
     Ok(true)
 }
 
-pub(super) async fn read_card(git: &Git, object: &CommitId) -> Option<OwnerCard> {
+pub(super) async fn read_card(git: &Git, object: &CommitId) -> Option<OwnerRecord> {
     serde_json::from_slice(&git.bytes(&["cat-file", "blob", object.as_str()]).await.ok()?).ok()
 }
 
-async fn write_card(git: &Git, card: &OwnerCard) -> Result<CommitId, GitError> {
+async fn write_card(git: &Git, card: &OwnerRecord) -> Result<CommitId, GitError> {
     let failed = |source| GitError::Io { path: std::env::temp_dir(), source };
     let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
     serde_json::to_writer(&mut file, card).map_err(|e| failed(e.into()))?;

@@ -5,12 +5,12 @@
 //! understood is a [`Finding`] with its line, never dropped; no text makes it panic; nothing here executes or trusts the text.
 //! Headings in code blocks, raw HTML, quotes and list items are not work.
 
-mod aside;
 mod marks;
 mod metadata;
 mod parse;
 mod resolve;
 mod sections;
+mod skipped;
 mod status;
 mod title;
 
@@ -19,9 +19,9 @@ mod commonmark_tests;
 #[cfg(test)]
 mod tests;
 
-pub use aside::{Aside, Closed, Offer, Why, waiting};
 pub use marks::{Mark, Marked, mark, merge};
 pub use parse::parse;
+pub use skipped::{Closed, Offer, SkippedItem, Why, waiting};
 pub use status::{ItemState, ItemStatus, WAITS};
 
 use super::plan::Finding;

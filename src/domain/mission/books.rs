@@ -27,7 +27,7 @@ const REASON: usize = 160;
 /// Which files of the repository a mission keeps; fixed when it starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Keeps {
+pub enum BookkeepingMode {
     /// None.
     #[default]
     Nothing,
@@ -37,7 +37,7 @@ pub enum Keeps {
     Backlog,
 }
 
-impl Keeps {
+impl BookkeepingMode {
     pub(super) fn nothing(&self) -> bool {
         *self == Self::Nothing
     }
@@ -51,7 +51,7 @@ pub struct Books {
     /// When this was put together.
     pub at: Millis,
     /// Which files are written.
-    pub keeps: Keeps,
+    pub keeps: BookkeepingMode,
     /// Marks for `BACKLOG.md`, in plan order; none where the plan is not in the repository.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,
@@ -227,7 +227,7 @@ impl State {
         let told = |unit: &&Unit| news(unit) && unit.known.asked != Some(unit.state);
         let open = |unit: &&Unit| !unit.state.satisfies() && !told(unit);
         let marks = match self.policy.keeps {
-            Keeps::Backlog => self
+            BookkeepingMode::Backlog => self
                 .units
                 .iter()
                 .filter_map(|unit| {
@@ -237,7 +237,7 @@ impl State {
                     (!same).then(|| Mark { unit: unit.spec.id.clone(), status, was: unit.known.mark.clone() })
                 })
                 .collect(),
-            Keeps::Nothing | Keeps::Progress => Vec::new(),
+            BookkeepingMode::Nothing | BookkeepingMode::Progress => Vec::new(),
         };
         let round = self.rounds.last();
         let session = Session {
@@ -283,7 +283,8 @@ impl State {
     pub(super) fn books_refused(&mut self, reasons: &[String]) {
         self.books = None;
         self.books_refused = true;
-        let files = if self.policy.keeps == Keeps::Backlog { "BACKLOG.md and PROGRESS.md" } else { "PROGRESS.md" };
+        let files =
+            if self.policy.keeps == BookkeepingMode::Backlog { "BACKLOG.md and PROGRESS.md" } else { "PROGRESS.md" };
         let why = reasons.join("; ");
         self.problems.push(format!("{files} are not written any more in this mission: the gate refuses that: {why}"));
     }

@@ -2,7 +2,7 @@
 
 use super::books::Books;
 use super::event::Event;
-use super::evidence::ExtraStage;
+use super::evidence::UnitCheckStage;
 use super::turns::Contested;
 use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
@@ -158,7 +158,7 @@ pub struct VerifyOrder {
     /// Snapshot of the same tree that this run confirms; a stored answer is not taken then.
     pub confirms: Option<SnapshotKey>,
     /// Lines of a unit to run instead of the gate's stages; empty: the gate's stages.
-    pub extra: Vec<ExtraStage>,
+    pub extra: Vec<UnitCheckStage>,
     /// What it is for.
     pub role: VerifyRole,
     /// Files of earlier runs may be there only from runs of this commit or of an ancestor of it: what has landed.

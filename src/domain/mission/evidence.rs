@@ -10,7 +10,7 @@ use super::Decision;
 use super::attempts::classify;
 use super::cold::Again;
 use super::event::AttemptReport;
-use super::parts::{MustFail, Unit};
+use super::parts::{AcceptPrecondition, Unit};
 use super::record::{AttemptClass, NextMove, Record, RejectClass};
 use super::state::State;
 use crate::domain::base::text::name_first;
@@ -29,7 +29,7 @@ const NAMED_PATHS: usize = 40;
 
 /// One line of a unit that is run as a stage of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExtraStage {
+pub struct UnitCheckStage {
     /// `verify` or `accept`.
     pub name: &'static str,
     /// The shell line as the unit says it.
@@ -38,7 +38,7 @@ pub struct ExtraStage {
 
 /// What to run in the workspace of an attempt whose work is pinned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InWorkspace {
+pub enum PreQueueCheck {
     /// The stages of tier `quick`: it changed something.
     Quick,
     /// Its `accept` line: it says that nothing needs to change.
@@ -93,13 +93,13 @@ pub fn quick_end(stages: &[StageResult]) -> QuickEnd {
 /// What is to be run in the workspace of an attempt that ended as `report` says. Work that is not queued anyway, or that a
 /// person must look at first, is not looked at.
 #[must_use]
-pub fn in_workspace(report: &AttemptReport, unit: &UnitSpec) -> Option<InWorkspace> {
+pub fn in_workspace(report: &AttemptReport, unit: &UnitSpec) -> Option<PreQueueCheck> {
     if report.hold.is_some() {
         return None;
     }
     match classify(report, unit.run.is_some(), false) {
-        AttemptClass::Changed => Some(InWorkspace::Quick),
-        AttemptClass::NoOp if unit.accept.is_some() => Some(InWorkspace::Accept),
+        AttemptClass::Changed => Some(PreQueueCheck::Quick),
+        AttemptClass::NoOp if unit.accept.is_some() => Some(PreQueueCheck::Accept),
         _ => None,
     }
 }
@@ -126,8 +126,8 @@ pub(super) fn missing(quick: &Quick, unit: &UnitSpec) -> String {
 
 /// The lines of a unit that a verification of this role runs; none for the gate's own.
 #[must_use]
-pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<ExtraStage> {
-    let line = |name, run: &Option<String>| run.clone().map(|run| ExtraStage { name, run });
+pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<UnitCheckStage> {
+    let line = |name, run: &Option<String>| run.clone().map(|run| UnitCheckStage { name, run });
     let (verify, accept) = (line("verify", &unit.verify), line("accept", &unit.accept));
     match role {
         VerifyRole::Baseline
@@ -208,7 +208,7 @@ impl State {
     }
 
     /// The stages of a verification of this role in the landing in progress.
-    pub(super) fn extras(&self, role: VerifyRole) -> Vec<ExtraStage> {
+    pub(super) fn extras(&self, role: VerifyRole) -> Vec<UnitCheckStage> {
         let unit = self.landing().and_then(|l| self.unit_of(l));
         unit.map(|u| extra_stages(role, &u.spec)).unwrap_or_default()
     }
@@ -243,18 +243,18 @@ impl Unit {
 
     /// Folds that it was held because its `accept` shows nothing.
     pub(super) fn accept_in_doubt(&mut self) {
-        self.must_fail = MustFail::InDoubt;
+        self.must_fail = AcceptPrecondition::InDoubt;
     }
 
     /// Whether its `accept` has to fail on green before its change.
     pub(super) fn wants_failure_before(&self) -> bool {
-        self.spec.accept.is_some() && self.must_fail != MustFail::Waived
+        self.spec.accept.is_some() && self.must_fail != AcceptPrecondition::Waived
     }
 
     /// Folds a person's fresh start: after that question it is the answer that `accept` need not fail before.
     pub(super) fn accept_answered(&mut self) {
-        if self.must_fail == MustFail::InDoubt {
-            self.must_fail = MustFail::Waived;
+        if self.must_fail == AcceptPrecondition::InDoubt {
+            self.must_fail = AcceptPrecondition::Waived;
         }
     }
 }

@@ -311,7 +311,7 @@ fn quick_stages_decide_before_the_queue() {
     ] {
         let mut play = Play::new(unit(|_| {}));
         let mut report = report();
-        assert_eq!(in_workspace(&report, &play.unit().spec), Some(InWorkspace::Quick));
+        assert_eq!(in_workspace(&report, &play.unit().spec), Some(PreQueueCheck::Quick));
         report.quick = quick(end);
         play.attempt(report);
         assert_eq!((play.unit().state, play.unit().attempts[0].class, play.unit().used), (state, Some(class), used));
@@ -337,7 +337,7 @@ fn p8_a_no_op_of_a_unit_with_accept_must_pass_it() {
         let mut play = Play::new(unit(both));
         let mut report = report();
         report.changed = false;
-        assert_eq!(in_workspace(&report, &play.unit().spec), Some(InWorkspace::Accept));
+        assert_eq!(in_workspace(&report, &play.unit().spec), Some(PreQueueCheck::Accept));
         report.quick = quick(end);
         play.attempt(report);
         assert_eq!(play.unit().state, state);
@@ -358,7 +358,7 @@ fn only_work_that_would_be_queued_is_looked_at() {
     assert_eq!(with(&|r| r.half_merge = true), None);
     assert_eq!(with(&|r| r.hold = Some("look".to_owned())), None);
     assert_eq!(with(&|r| r.changed = false), None);
-    assert_eq!(with(&|_| {}), Some(InWorkspace::Quick));
+    assert_eq!(with(&|_| {}), Some(PreQueueCheck::Quick));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::circuit::Operation;
 use super::event::StopLevel;
-use super::parts::{Attempt, Outside, Round, Stage, Unit, UnitState};
+use super::parts::{Attempt, RefusedTarget, Round, Stage, Unit, UnitState};
 use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record, RejectClass};
 use super::said::{Said, no_op};
@@ -335,7 +335,7 @@ impl State {
                     MergeSource::Intake => {
                         let why = reasons.join("; ");
                         self.problems.push(format!("target branch not taken in: {why}"));
-                        self.outside = head.map(|head| Outside { head, why });
+                        self.outside = head.map(|head| RefusedTarget { head, why });
                     }
                     MergeSource::Books { .. } => self.books_refused(reasons),
                     MergeSource::Unit { unit, .. } => {

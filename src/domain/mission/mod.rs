@@ -51,7 +51,7 @@ mod turns;
 pub use super::queue::{
     After, Candidate, Extra, Green, Landing, MergeRequest, MergeSource, Phase, VerificationRun, VerifyRole,
 };
-pub use books::{Books, Keeps, Session, Told};
+pub use books::{BookkeepingMode, Books, Session, Told};
 pub use budget::{Allowance, Budget, Cost, Usd};
 pub use circuit::{Circuit, Operation};
 pub use cold::{ColdRuns, Unproven};
@@ -62,10 +62,10 @@ pub use event::{
     Refusal, StopLevel, Unkept, Unverified, Verification,
 };
 pub use evidence::{
-    ExtraStage, InWorkspace, Quick, QuickEnd, deciding_note, extra_stages, in_workspace, links_note, not_started,
+    PreQueueCheck, Quick, QuickEnd, UnitCheckStage, deciding_note, extra_stages, in_workspace, links_note, not_started,
     quick_end, tests_note,
 };
-pub use parts::{Attempt, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState};
+pub use parts::{AcceptPrecondition, Attempt, MissionState, RefusedTarget, Round, Stage, Unit, UnitState};
 pub use policy::Policy;
 pub use record::{AttemptClass, DecidedBy, Intake, JOURNAL_FORMAT, NextMove, RULES, Record, RejectClass};
 pub use replay::ReplayError;

@@ -124,7 +124,7 @@ pub struct Attempt {
 
 /// Whether the `accept` line of a unit must fail on green before its change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum MustFail {
+pub enum AcceptPrecondition {
     /// It must.
     #[default]
     Wanted,
@@ -170,7 +170,7 @@ pub struct Unit {
     /// What later attempts must know, newest last.
     pub evidence: Vec<String>,
     pub(super) known: Known,
-    pub(super) must_fail: MustFail,
+    pub(super) must_fail: AcceptPrecondition,
     pub(super) turn: Option<Turn>,
     pub(super) not_before: Millis,
     /// When its last attempt, which has ended and keeps its slot, may be collected again.
@@ -184,7 +184,7 @@ pub struct Unit {
 
 /// A head of the target branch that green has not: it was refused like any other change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outside {
+pub struct RefusedTarget {
     /// The head.
     pub head: Tip,
     /// Why it was refused. Untrusted.

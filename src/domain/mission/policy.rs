@@ -1,6 +1,6 @@
 //! The numbers a mission is bound by, fixed when it starts.
 
-use super::books::Keeps;
+use super::books::BookkeepingMode;
 use super::budget::Budget;
 use crate::domain::values::{Millis, UnitId};
 use crate::domain::verify::Gate;
@@ -61,8 +61,8 @@ pub struct Policy {
     /// Whether the objective has an executable check.
     pub has_check: bool,
     /// Which files of the repository tell what became of its units.
-    #[serde(default, skip_serializing_if = "Keeps::nothing")]
-    pub keeps: Keeps,
+    #[serde(default, skip_serializing_if = "BookkeepingMode::nothing")]
+    pub keeps: BookkeepingMode,
     /// Whether files may stay in the workspace of verifications from one run to the next, so that results can be warm.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub warm_runs: bool,
@@ -108,7 +108,7 @@ impl Default for Policy {
             budget: Budget::default(),
             only: Vec::new(),
             reopen: Vec::new(),
-            keeps: Keeps::Nothing,
+            keeps: BookkeepingMode::Nothing,
             warm_runs: false,
         }
     }

@@ -9,7 +9,7 @@ use super::control::ENVIRONMENT;
 use super::ends::{EndReason, MissionOutcome};
 use super::event::{AttemptReport, Ground, PinFault, Refusal, StopLevel};
 use super::policy::Policy;
-use crate::domain::backlog::Aside;
+use crate::domain::backlog::SkippedItem;
 use crate::domain::plan::graph::Edge;
 use crate::domain::queue::{Behind, MergeSource, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
@@ -87,7 +87,7 @@ pub enum Record {
         left_over: u32,
         /// What the backlog names and no mission takes up as it stands.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        aside: Vec<Aside>,
+        aside: Vec<SkippedItem>,
         /// Items that a person had taken up again by their names, with the status they had.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         reopened: Vec<(UnitId, String)>,

@@ -6,7 +6,7 @@ use super::circuit::Operation;
 use super::command::Command;
 use super::ends::MissionOutcome;
 use super::event::{NoOffer, PinFault, Refusal};
-use super::parts::{MustFail, Stage, Unit, UnitState};
+use super::parts::{AcceptPrecondition, Stage, Unit, UnitState};
 use super::record::{Intake, Record};
 use super::state::State;
 use crate::domain::backlog::{self, Offer};
@@ -360,7 +360,7 @@ impl State {
                 verdict: None,
                 evidence: Vec::new(),
                 known: Known::default(),
-                must_fail: MustFail::Wanted,
+                must_fail: AcceptPrecondition::Wanted,
                 turn: None,
                 not_before: 0,
                 collect_at: None,

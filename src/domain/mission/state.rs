@@ -10,12 +10,12 @@ use super::cold::ColdRuns;
 use super::ends::{EndReason, MissionOutcome};
 use super::event::{Ground, StopLevel};
 use super::moved::ForeignMove;
-use super::parts::{Attempt, MissionState, MustFail, Outside, Round, Stage, Unit, UnitState};
+use super::parts::{AcceptPrecondition, Attempt, MissionState, RefusedTarget, Round, Stage, Unit, UnitState};
 use super::policy::Policy;
 use super::probe::Try;
 use super::record::DecidedBy;
 use super::slots::Slots;
-use crate::domain::backlog::Aside;
+use crate::domain::backlog::SkippedItem;
 use crate::domain::queue::{Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
@@ -65,9 +65,9 @@ pub struct State {
     pub landed: u64,
     pub problems: Vec<String>,
     /// What the newest plan left aside.
-    pub aside: Vec<Aside>,
+    pub aside: Vec<SkippedItem>,
     /// The target branch as this round saw it, when it was refused.
-    pub outside: Option<Outside>,
+    pub outside: Option<RefusedTarget>,
     pub account: Account,
     /// Landings on warm results, and what cold runs said of them.
     pub cold: ColdRuns,
@@ -355,7 +355,7 @@ impl State {
 
     /// The first item left aside that is not done; the mission was not asked for those outside of its choice.
     #[must_use]
-    pub fn left_open(&self) -> Option<&Aside> {
+    pub fn left_open(&self) -> Option<&SkippedItem> {
         self.aside.iter().find(|item| item.open())
     }
 }
@@ -376,7 +376,7 @@ impl State {
     /// Whether a person said that a unit's `accept` need not fail before its change.
     #[must_use]
     pub fn accept_waived(&self, id: &UnitId) -> bool {
-        self.unit(id).is_some_and(|u| u.must_fail == MustFail::Waived)
+        self.unit(id).is_some_and(|u| u.must_fail == AcceptPrecondition::Waived)
     }
 
     /// Whether two states are the same but for which engine holds them (P14).

@@ -1,7 +1,7 @@
 //! Checks of the machine: programs, containment, disk, memory, clock.
 
 use super::super::context::project::Project;
-use super::super::preflight::{Terrain, contained};
+use super::super::preflight::{PreflightInput, contained};
 use super::super::views;
 use super::refused;
 use crate::adapters::git::{ATTR_SOURCE, Git};
@@ -47,7 +47,7 @@ pub fn programs(env: &Environment, checks: &mut Vec<Check>) {
 }
 
 /// Git itself.
-pub async fn git(on: &Terrain<'_>, checks: &mut Vec<Check>) {
+pub async fn git(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
     match on.git().await {
         Err(refusal) => checks.push(refused("git", refusal)),
         Ok((major, minor)) if (major, minor) < ATTR_SOURCE => checks.push(Check::warning(

@@ -14,7 +14,7 @@ mod repository;
 
 use super::context::project::{Project, Where, read_layers};
 use super::error::{EngineError, chain};
-use super::preflight::Terrain;
+use super::preflight::PreflightInput;
 use crate::adapters::git::Git;
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::process::command::ChildGuard;
@@ -69,7 +69,7 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
     let mut let_through = false;
     if let (Some(project), Some(settings)) = (&project, &settings) {
         let source = project.source(ChildGuard::none());
-        let on = Terrain { source: &source, facts: &project.facts, settings };
+        let on = PreflightInput { source: &source, facts: &project.facts, settings };
         let target = repository::look(project, &on, &mut checks).await;
         let isolation = machine::isolation(settings, &mut checks).await;
         homes::look(project, settings, isolation, &mut checks).await;

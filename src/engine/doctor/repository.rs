@@ -3,7 +3,7 @@
 use super::super::context::project::Project;
 use super::super::error::chain;
 use super::super::ownership::who_asks;
-use super::super::preflight::{Terrain, landings, whole};
+use super::super::preflight::{PreflightInput, landings, whole};
 use super::super::{mission, plans};
 use super::{machine, refused, said};
 use crate::adapters::host::local::workspace::pool::Pool;
@@ -15,7 +15,7 @@ use crate::domain::survey::checks::Check;
 use crate::domain::values::Tip;
 
 /// Looks at all of it; where the target branch stands, if it does.
-pub async fn look(project: &Project, on: &Terrain<'_>, checks: &mut Vec<Check>) -> Option<Tip> {
+pub async fn look(project: &Project, on: &PreflightInput<'_>, checks: &mut Vec<Check>) -> Option<Tip> {
     machine::git(on, checks).await;
     checks.push(complete(project, on).await);
     let store = state(project, checks);
@@ -47,7 +47,7 @@ pub async fn look(project: &Project, on: &Terrain<'_>, checks: &mut Vec<Check>) 
 }
 
 /// That workspaces can be cloned from it. The pool refuses before it makes anything.
-async fn complete(project: &Project, on: &Terrain<'_>) -> Check {
+async fn complete(project: &Project, on: &PreflightInput<'_>) -> Check {
     if (on.facts.shallow || on.facts.partial)
         && let Err(e) = Pool::open(&project.state.pool(), on.source, Ignored::Keep).await
     {
@@ -81,7 +81,7 @@ fn shlex_or_plain(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned())
 }
 
-async fn owner(project: &Project, on: &Terrain<'_>, checks: &mut Vec<Check>) {
+async fn owner(project: &Project, on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
     match who_asks(&project.state, &project.facts.common_dir) {
         Ok(card) => checks.extend(on.ours(&card).await.err().map(|refusal| refused("owner", refusal))),
         Err(error) => checks.push(Check::problem("owner", chain(&error), "mend the state directory")),
@@ -89,7 +89,7 @@ async fn owner(project: &Project, on: &Terrain<'_>, checks: &mut Vec<Check>) {
 }
 
 /// The green branch: that its name is free or it is as missions left it, and that nobody has it checked out.
-async fn green(on: &Terrain<'_>, store: Option<&Store>, checks: &mut Vec<Check>) {
+async fn green(on: &PreflightInput<'_>, store: Option<&Store>, checks: &mut Vec<Check>) {
     let before = checks.len();
     let name = &on.settings.green_branch;
     for looked in [on.green_unblocked().await, on.green_free().await] {
@@ -147,7 +147,7 @@ async fn plan(project: &Project, checks: &mut Vec<Check>) {
 }
 
 /// Hooks of the user do not run in missions.
-async fn hooks(on: &Terrain<'_>, checks: &mut Vec<Check>) {
+async fn hooks(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
     const KNOWN: [&str; 7] = [
         "pre-commit",
         "commit-msg",

@@ -1,9 +1,9 @@
 //! Items of a backlog that no mission takes up: which, why, and what helps. Details are untrusted.
 
 use super::words::{count, short, word};
-use crate::domain::backlog::{Aside, WAITS, Why};
+use crate::domain::backlog::{SkippedItem, WAITS, Why};
 use crate::domain::base::text::name_first;
-use crate::domain::mission::{Outside, State};
+use crate::domain::mission::{RefusedTarget, State};
 use serde_json::{Value, json};
 
 /// Items named in one line before the list is cut.
@@ -17,14 +17,14 @@ pub(super) fn beside(state: &State) -> String {
 }
 
 /// What to know of a target branch that was refused.
-pub(super) fn not_taken_in(outside: &Outside) -> String {
+pub(super) fn not_taken_in(outside: &RefusedTarget) -> String {
     let at = outside.head.commit.short();
     format!("the target branch at {at} was not taken in, what landed is without its code: {}", short(&outside.why, 400))
 }
 
 /// `2 items of BACKLOG.md are left aside: api (failed), docs (waits)`; empty without any.
 #[must_use]
-pub fn named(aside: &[Aside]) -> String {
+pub fn named(aside: &[SkippedItem]) -> String {
     if aside.is_empty() {
         return String::new();
     }
@@ -36,7 +36,7 @@ pub fn named(aside: &[Aside]) -> String {
 
 /// What has an item taken up.
 #[must_use]
-pub fn helps(item: &Aside) -> String {
+pub fn helps(item: &SkippedItem) -> String {
     let unit = &item.unit;
     match item.why {
         Why::Failed => {
@@ -62,7 +62,7 @@ pub fn helps(item: &Aside) -> String {
 
 /// Two lines for each item: what it is, and what helps.
 #[must_use]
-pub fn lines(aside: &[Aside]) -> Vec<String> {
+pub fn lines(aside: &[SkippedItem]) -> Vec<String> {
     let mut lines = Vec::new();
     for item in aside {
         let detail = short(&item.detail, 300);
@@ -75,7 +75,8 @@ pub fn lines(aside: &[Aside]) -> Vec<String> {
 
 /// `[{id, why, detail, helps}]`; `why` is `failed`, `held`, `blocked`, `waits` or `landed`.
 #[must_use]
-pub fn json(aside: &[Aside]) -> Value {
-    let body = |item: &Aside| json!({"id": item.unit, "why": item.why, "detail": item.detail, "helps": helps(item)});
+pub fn json(aside: &[SkippedItem]) -> Value {
+    let body =
+        |item: &SkippedItem| json!({"id": item.unit, "why": item.why, "detail": item.detail, "helps": helps(item)});
     Value::Array(aside.iter().map(body).collect())
 }

@@ -27,7 +27,7 @@ pub enum Why {
 
 /// An item that no mission takes up as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aside {
+pub struct SkippedItem {
     /// The item.
     pub unit: UnitId,
     /// Why.
@@ -37,7 +37,7 @@ pub struct Aside {
     pub detail: String,
 }
 
-impl Aside {
+impl SkippedItem {
     /// Whether there is work in it that nobody has done.
     #[must_use]
     pub fn open(&self) -> bool {
@@ -53,7 +53,7 @@ pub struct Offer {
     /// Ids that need no work: landed before, or written off as done or no-op.
     pub satisfied: Vec<UnitId>,
     /// Items that are not to be done and not done.
-    pub aside: Vec<Aside>,
+    pub aside: Vec<SkippedItem>,
     /// Items that have not landed and are to be done only when a person names them: failed, held, blocked, no-op, skipped.
     pub closed: Vec<Closed>,
 }
@@ -122,7 +122,7 @@ impl Backlog {
                 _ => (commit.is_none() && !self.asks(&unit.id, &done), status.detail.clone()),
             };
             if aside {
-                offer.aside.push(Aside { unit: unit.id.clone(), why, detail });
+                offer.aside.push(SkippedItem { unit: unit.id.clone(), why, detail });
             } else if commit.is_none() {
                 offer.units.push(unit.clone());
             }
@@ -141,11 +141,11 @@ impl Backlog {
 }
 
 /// Names the items of `waiting`, which can not be planned beside `there`.
-pub fn waiting<'u>(waiting: &'u [UnitSpec], there: &'u BTreeSet<UnitId>) -> impl Iterator<Item = Aside> + 'u {
+pub fn waiting<'u>(waiting: &'u [UnitSpec], there: &'u BTreeSet<UnitId>) -> impl Iterator<Item = SkippedItem> + 'u {
     waiting.iter().map(move |unit| {
         let cause = unit.depends.iter().find(|id| !there.contains(*id));
         let detail = cause.map(|id| format!("depends on {id}")).unwrap_or_default();
-        Aside { unit: unit.id.clone(), why: Why::Waits, detail }
+        SkippedItem { unit: unit.id.clone(), why: Why::Waits, detail }
     })
 }
 
