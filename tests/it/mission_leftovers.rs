@@ -127,6 +127,24 @@ fn p1_what_fails_warm_and_cold_of_the_same_is_refused_without_a_third_run() {
     night.audit();
 }
 
+/// Where green itself was only seen warm, it is asked first; that is no reason to run the candidate once more.
+#[test]
+fn p1_what_fails_warm_and_cold_is_refused_without_a_third_run_on_a_green_that_was_only_seen_warm() {
+    let night = night("keep = [\"build\"]");
+    let plan = [
+        unit("fine", &test("p", "mkdir -p build; touch build/x")),
+        unit("more", "touch more"),
+        unit("bad", &test("b", "false")),
+    ];
+    night.mission(&plan.join("\n")).exits(3);
+    assert_eq!((night.unit("more"), night.unit("bad")), ("landed".to_owned(), "rejected".to_owned()));
+    let of_bad = verifications(&night).split_off(3);
+    let runs: Vec<&str> = of_bad.iter().map(String::as_str).filter(|run| run.starts_with("after")).collect();
+    assert_eq!(runs, ["after warm", "after cold", "after known"], "{of_bad:?}");
+    green_holds(&night);
+    night.audit();
+}
+
 /// What failed once of one thing and once of another is asked a third time, and nobody is blamed for chance.
 #[test]
 fn p1_what_fails_warm_of_one_test_and_cold_of_another_is_run_again() {

@@ -34,7 +34,7 @@ pub struct Candidate {
 pub struct Evidence {
     /// The candidate by the stages of the gate.
     pub after: Option<After>,
-    /// The warm run in whose place the cold one of `after` was made.
+    /// The last warm run, in whose place a cold one was made. It stays when what both are compared with is known better.
     pub warm: Option<After>,
     /// What the unit's `accept` said of green.
     pub accept_before: Option<Extra>,
@@ -117,7 +117,8 @@ impl Landing {
             (Phase::Proving(known), Change::Verified(after)) => {
                 let evidence = &mut known.1;
                 evidence.asked += 1;
-                evidence.warm = evidence.after.replace(*after).filter(|before| before.warm);
+                let before = evidence.after.replace(*after).filter(|before| before.warm);
+                evidence.warm = before.or(evidence.warm.take());
             }
             (Phase::Proving(known) | Phase::Intended(known, _), Change::Outdated) => known.1.after = None,
             (Phase::Proving(known), Change::Checked(VerifyRole::AcceptBefore, extra)) => {
