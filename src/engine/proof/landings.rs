@@ -51,7 +51,7 @@ pub(super) async fn landed(
     let covers = below(&["evidence/landed_at"]);
     case.claim(format!("{name}: its commit was made while it was being landed"), &covers, &broken, &[]);
     if let MergeSource::Unit { unit, n } = source {
-        let broken = trailers(case, state, candidate, unit, *n).await?;
+        let broken = trailers(case, open, candidate, unit, *n).await?;
         case.claim(format!("{name}: its commit says so itself"), &below(&["evidence/snapshot"]), &broken, &[]);
         let broken = contained(case, open, candidate, unit, *n).await?;
         let covers = below(&["evidence/attempt", "ref"]);
@@ -155,14 +155,14 @@ async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> 
 
 async fn trailers(
     case: &Case<'_>,
-    state: &State,
+    open: &Landing,
     candidate: &Tip,
     unit: &UnitId,
     n: u32,
 ) -> Result<Vec<String>, EngineError> {
     let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(vec!["it does not exist".to_owned()]) };
     // The commit was made before anybody knew what its verification would find beside the tree.
-    let after = state.landing().and_then(|open| open.after());
+    let after = open.after();
     let key = after.map(|after| after.key.0.clone()).unwrap_or_default();
     let warm = after.is_some_and(|after| after.warm);
     let wanted = [
@@ -284,7 +284,7 @@ pub(super) async fn rejected(
     at: Millis,
     record: &Record,
 ) -> Result<(), EngineError> {
-    let Record::Rejected { mr, source, class, reasons, next, .. } = record else { return Ok(()) };
+    let Record::Rejected { landing, mr, source, class, reasons, next, .. } = record else { return Ok(()) };
     let (what, covers) = match source {
         MergeSource::Unit { unit, n } => {
             let place = case.place("not_landed", unit);
@@ -294,7 +294,7 @@ pub(super) async fn rejected(
         MergeSource::Books { round } => (format!("progress of round {round}: refused ({})", word(class)), None),
     };
     let covers: Vec<String> = covers.into_iter().collect();
-    let open = state.landing().filter(|open| open.mr.id == *mr && open.mr.source == *source);
+    let open = state.landing_by(*landing).filter(|open| open.mr.id == *mr && open.mr.source == *source);
     let Some(open) = open else {
         case.claim(what, &covers, &[format!("no landing of its merge request {mr} was open")], &[]);
         return Ok(());

@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::adapters::store::StoreError;
-use crate::domain::mission::{MergeSource, Record, State, VerifyRole, extra_stages};
+use crate::domain::mission::{MergeSource, Record, State, VerificationRun, VerifyRole, extra_stages};
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Millis, RunId, TreeId};
 use crate::domain::verify::SnapshotKey;
@@ -129,7 +129,7 @@ pub(super) async fn verified(
     let what = format!("verification {run} of {} {}", asked.tip.commit.short(), tests(summary));
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
     bodies.ran(key, *run, asked.confirms.is_some(), *reused);
-    let own = own_lines(case, state, asked.role);
+    let own = own_lines(case, state, asked);
     // A unit's own lines see the whole tree.
     let tree = if own.is_empty() { verified_tree(case, &asked.tip.tree).await? } else { asked.tip.tree.clone() };
     let row = case.store.snapshot_row(key)?;
@@ -206,7 +206,7 @@ pub(super) async fn verified(
             }
         }
     }
-    let covers = if asked.role == VerifyRole::After { covers(case, state) } else { Vec::new() };
+    let covers = if asked.role == VerifyRole::After { covers(case, state, asked) } else { Vec::new() };
     case.claim(what, &covers, &broken, &unknown);
     Ok(())
 }
@@ -223,10 +223,11 @@ async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineE
 }
 
 /// The stages of the landing unit's own lines, where a verification runs those.
-fn own_lines(case: &Case<'_>, state: &State, role: VerifyRole) -> Vec<StageSpec> {
-    let unit = state.landing().and_then(|landing| state.unit(landing.mr.source.unit()?));
+fn own_lines(case: &Case<'_>, state: &State, asked: &VerificationRun) -> Vec<StageSpec> {
+    let landing = asked.landing.and_then(|id| state.landing_by(id));
+    let unit = landing.and_then(|landing| state.unit(landing.mr.source.unit()?));
     let (Some(unit), Some(settings)) = (unit, &case.settings) else { return Vec::new() };
-    extra_stages(role, &unit.spec).iter().map(|line| own_line(settings, line)).collect()
+    extra_stages(asked.role, &unit.spec).iter().map(|line| own_line(settings, line)).collect()
 }
 
 /// Checks the key of a verified tree under the stages that were run, the journaled ones or `own`, and the environment its
@@ -260,8 +261,8 @@ fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> Result<bo
 }
 
 /// The places of the report that rest on the verification of the open landing's candidate.
-fn covers(case: &Case<'_>, state: &State) -> Vec<String> {
-    let Some(landing) = state.landing() else { return Vec::new() };
+fn covers(case: &Case<'_>, state: &State, asked: &VerificationRun) -> Vec<String> {
+    let Some(landing) = asked.landing.and_then(|id| state.landing_by(id)) else { return Vec::new() };
     let MergeSource::Unit { unit, .. } = &landing.mr.source else { return Vec::new() };
     let Some(place) = case.landed_at(unit) else { return Vec::new() };
     ["tests", "evidence/delta", "evidence/snapshot", "evidence/confirmed"].map(|key| format!("{place}/{key}")).to_vec()
