@@ -16,6 +16,7 @@ use crate::domain::trouble::{Cause, Spot};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Number of the signal that ends a process whose file grows beyond its limit.
@@ -238,6 +239,25 @@ fn named(seen: &Seen, places: &Places) -> Spot {
         (true, false) => Spot::State,
         (false, false) => Spot::Elsewhere,
     }
+}
+
+/// What helps when a disk is full.
+pub const ROOM: &str =
+    "the disk is full: make room on it (`mc pool prune` and `mc clean` free what mc keeps there), then try again";
+
+/// Whether a full disk is the cause of an error. Not of the store, which says so itself.
+#[must_use]
+pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let full = |e: &std::io::Error| matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        let git = matches!(error.downcast_ref(), Some(GitError::DiskFull { .. }));
+        if git || error.downcast_ref().is_some_and(full) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -112,6 +112,13 @@ pub enum Command {
     ///
     /// Nothing of an unfinished mission goes, and no work that never landed unless you say so. Journals stay whole.
     Clean(Clean),
+    /// Work for an engine on another machine, which asks on standard input and is answered on standard output
+    #[command(hide = true)]
+    Worker {
+        /// Folder of everything that is kept here for engines
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+    },
     /// Print the script that lets a shell complete commands and options
     ///
     /// For bash: mc completions bash > ~/.local/share/bash-completion/completions/mc

@@ -7,6 +7,8 @@ use super::ConfigError;
 use super::layers::{Layers, Source};
 use super::schema::Support;
 use super::value::Value;
+pub use crate::domain::fence::{Sandbox, SandboxMode, WantedIsolation};
+pub use crate::domain::handoff::PromptMode;
 use crate::domain::links::LinkRule;
 use crate::domain::verify::Gate;
 use crate::domain::verify::key::StageSpec;
@@ -110,18 +112,6 @@ pub struct Verification {
     pub keep: Vec<String>,
 }
 
-/// How the agent gets its brief.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PromptMode {
-    /// On standard input, which is closed after it.
-    Stdin,
-    /// As the last argument.
-    Arg,
-    /// As the path of a file, in the last argument.
-    File,
-}
-
 /// Which agent program is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -149,18 +139,6 @@ pub struct Agent {
     pub grace_after_result: Duration,
 }
 
-/// How left-over processes are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Isolation {
-    /// A pid namespace where the host allows it, else search.
-    Auto,
-    /// A pid namespace or nothing.
-    Pidns,
-    /// Search.
-    Search,
-}
-
 const fn default_max_starts() -> u32 {
     30
 }
@@ -178,7 +156,7 @@ pub struct Scheduler {
     #[serde(default = "default_max_starts")]
     pub max_starts: u32,
     /// How left-over processes are found.
-    pub isolation: Isolation,
+    pub isolation: WantedIsolation,
     /// How long processes outlive a dead engine.
     pub lease: Duration,
     /// First pause before what met infrastructure is tried again.
@@ -242,51 +220,6 @@ pub struct Queue {
     pub links: LinkRule,
 }
 
-/// What runs may reach of the machine's files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sandbox {
-    /// Whether there is a fence at all.
-    #[serde(default)]
-    pub mode: SandboxMode,
-    /// What agents may write beside their workspace: absolute paths, or of the home (`~/`).
-    #[serde(default)]
-    pub writable: Vec<String>,
-    /// What every run may write, verifications as well: what one leaves there, the next one finds.
-    #[serde(default)]
-    pub shared: Vec<String>,
-    /// What may be read although it is hidden, or in a folder of temporary files.
-    #[serde(default)]
-    pub readable: Vec<String>,
-    /// What may not be read.
-    #[serde(default)]
-    pub hidden: Vec<String>,
-    /// Most memory of a run in bytes; 0 for no limit.
-    #[serde(default)]
-    pub max_memory: u64,
-    /// Most processes and threads of a run at a time; 0 for no limit.
-    #[serde(default)]
-    pub max_processes: u64,
-}
-
-/// Whether runs are fenced.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SandboxMode {
-    /// Where the machine allows it.
-    Auto,
-    /// No. Missions that began before there was a fence go on without.
-    #[default]
-    Off,
-}
-
-impl Sandbox {
-    /// Whether a fence is wanted.
-    #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.mode == SandboxMode::Auto
-    }
-}
-
 impl Layers {
     /// The validated settings.
     ///
@@ -344,9 +277,9 @@ impl Layers {
                 max_infrastructure_retries: self.count("scheduler.max_infrastructure_retries"),
                 max_starts: self.count("scheduler.max_starts"),
                 isolation: match self.text("scheduler.isolation").as_str() {
-                    "pidns" => Isolation::Pidns,
-                    "search" => Isolation::Search,
-                    _ => Isolation::Auto,
+                    "pidns" => WantedIsolation::Pidns,
+                    "search" => WantedIsolation::Search,
+                    _ => WantedIsolation::Auto,
                 },
                 lease: self.time("scheduler.lease"),
                 retry_pause: self.time("scheduler.retry_pause"),

@@ -1,4 +1,63 @@
-//! What a fence is made of by default: names only, nothing here looks at a machine.
+//! What a fence is made of, wanted and by default: names only, nothing here looks at a machine.
+
+use serde::{Deserialize, Serialize};
+
+/// How left-over processes are to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WantedIsolation {
+    /// By a pid namespace where the machine allows it, else by search.
+    Auto,
+    /// By a pid namespace or not at all.
+    Pidns,
+    /// By search, without probing.
+    Search,
+}
+
+/// What runs may reach of the machine's files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Whether there is a fence at all.
+    #[serde(default)]
+    pub mode: SandboxMode,
+    /// What agents may write beside their workspace: absolute paths, or of the home (`~/`).
+    #[serde(default)]
+    pub writable: Vec<String>,
+    /// What every run may write, verifications as well: what one leaves there, the next one finds.
+    #[serde(default)]
+    pub shared: Vec<String>,
+    /// What may be read although it is hidden, or in a folder of temporary files.
+    #[serde(default)]
+    pub readable: Vec<String>,
+    /// What may not be read.
+    #[serde(default)]
+    pub hidden: Vec<String>,
+    /// Most memory of a run in bytes; 0 for no limit.
+    #[serde(default)]
+    pub max_memory: u64,
+    /// Most processes and threads of a run at a time; 0 for no limit.
+    #[serde(default)]
+    pub max_processes: u64,
+}
+
+/// Whether runs are fenced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxMode {
+    /// Where the machine allows it.
+    Auto,
+    /// No. Missions that began before there was a fence go on without.
+    #[default]
+    Off,
+}
+
+impl Sandbox {
+    /// Whether a fence is wanted.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.mode == SandboxMode::Auto
+    }
+}
 
 /// Folders that every program of a machine may write; a run has one of its own in their place.
 pub const TEMPORARY: &[&str] = &["/tmp", "/var/tmp"];

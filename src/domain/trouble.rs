@@ -68,6 +68,8 @@ pub enum Cause {
     Spawn,
     /// The processes of a run are gone without a record, or its folder or workspace is.
     LostRun,
+    /// A host does not answer.
+    Unreachable,
     /// Something else; failures with one key are one trouble.
     Unknown(String),
 }
@@ -89,6 +91,7 @@ impl Cause {
             | Self::NoInodes(_)
             | Self::Descriptors { .. }
             | Self::Processes
+            | Self::Unreachable
             | Self::Memory => true,
             Self::FileSize
             | Self::Locked(_)
@@ -136,6 +139,7 @@ impl Cause {
             Self::Workspace => "no workspace can be prepared".to_owned(),
             Self::Spawn => "programs cannot be started in their isolation".to_owned(),
             Self::LostRun => "runs vanish without a record".to_owned(),
+            Self::Unreachable => "a host cannot be reached".to_owned(),
             Self::Unknown(key) => format!("the same failure again and again ({key})"),
         }
     }
@@ -162,6 +166,7 @@ impl Cause {
             Self::Locked(_) => {
                 "delete that file when no git works in the repository any more (one that was killed leaves it)"
             }
+            Self::Unreachable => "look whether the machine is up and `mc` can be started there",
             Self::Git | Self::Workspace | Self::Spawn | Self::LostRun | Self::Unknown(_) => {
                 "`mc doctor` tries what can be tried, `mc where` names the logs"
             }
@@ -234,6 +239,19 @@ fn key(message: &str) -> String {
     let words =
         message.split(|c: char| c.is_whitespace()).map(|word| word.trim_matches([':', ',', ';', '.', '(', ')']));
     words.filter(plain).take(KEY_WORDS).map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+}
+
+/// An error with its causes on one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(c) = cause {
+        text.push_str(": ");
+        text.push_str(&c.to_string());
+        cause = c.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -4,25 +4,27 @@
 //! as green's tree stays; the line runs in a slot of its own, where nothing of any unit is, and nothing it leaves becomes part
 //! of the work.
 
-use super::collecting;
 use super::context::mission::MissionContext;
 use super::evidence::own_line;
-use super::prepare::{self, Beside, NotFresh, NotReady, Ready, Wanted};
-use super::runs::GRACE;
+use super::prepare::{self, Wanted};
 use super::verification::{Examined, Extent, Question, SlotLease, examine};
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::local::rundir::runs_below;
+use crate::adapters::host::order::{Beside, NotFresh, NotReady, Ready, RunKey};
 use crate::adapters::os::files;
 use crate::domain::mission::{AcceptBefore, AttemptOrder, Unverified, VerifyRole, extra_stages, not_started};
-use crate::domain::trouble::Cause;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, TreeId};
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedMutexGuard, watch};
+
+/// Folders of the runs of the question, and of the second one where the first answer is not sure.
+const FIRST: &str = "first";
+const AGAIN: &str = "again";
 
 /// Name of the file with the answer.
 const SAID: &str = "said.json";
@@ -87,7 +89,7 @@ pub async fn before(
     let before = AcceptBefore { key: found.key, outcome: summary.outcome, runs };
     let failed =
         |e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.trouble_at("keep what `accept` said", e));
-    let dir = dir(context, &label(context, order));
+    let dir = dir(context, order);
     files::make_own_dir(context.state.root(), &dir).map_err(|e| failed(&e))?;
     let text = serde_json::to_vec(&before).map_err(|e| failed(&e))?;
     files::replace_own(&dir.join(SAID), &text).map_err(|e| failed(&e))?;
@@ -97,45 +99,48 @@ pub async fn before(
 /// What `accept` said before the attempt of this order, also to an engine that takes it over.
 #[must_use]
 pub fn told(context: &MissionContext, order: &AttemptOrder) -> Option<AcceptBefore> {
-    let kept = files::read_own(&dir(context, &label(context, order)).join(SAID)).ok()??;
+    let kept = files::read_own(&dir(context, order).join(SAID)).ok()??;
     serde_json::from_slice(&kept).ok()
 }
 
 /// Ends what an earlier engine left running of the question. Its slot is nobody's work and is freed by its next use.
-pub async fn end_abandoned(context: &MissionContext, order: &AttemptOrder) {
-    for folder in ["first", "again"] {
-        for run in runs_below(&dir(context, &label(context, order)).join(folder)) {
-            run.end(GRACE).await;
-        }
+///
+/// # Errors
+/// Nothing is known of it.
+pub async fn end_abandoned(context: &MissionContext, order: &AttemptOrder) -> Result<(), Trouble> {
+    for folder in [FIRST, AGAIN] {
+        context.host.end_runs(&user(context, order).join(folder)).await?;
     }
+    Ok(())
 }
 
 /// Who uses the slot meanwhile. No unit is called so: nothing in the slot is anybody's work.
-fn label(context: &MissionContext, order: &AttemptOrder) -> String {
-    format!("{}/.accept/{}-{}", context.mission, order.spec.id, order.n)
+fn user(context: &MissionContext, order: &AttemptOrder) -> RunKey {
+    RunKey::of_mission(&context.mission).join(".accept").join(format!("{}-{}", order.spec.id, order.n))
 }
 
-fn dir(context: &MissionContext, label: &str) -> PathBuf {
-    context.state.runs().join(label)
+/// Where the answer is kept.
+fn dir(context: &MissionContext, order: &AttemptOrder) -> PathBuf {
+    user(context, order).below(&context.state.sessions())
 }
 
 /// The first slot that nobody uses, behind those of units and of the merge queue: what a unit left in its own decides nothing
 /// here, and stays for the next unit.
 async fn lease(
     context: &MissionContext,
-    label: &str,
+    user: &RunKey,
     green: &Tip,
-    setup: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<SlotLease, Unverified> {
     let workers = context.settings().parallel.num_workers;
     let mut slot = workers + 2;
     while slot < 2 * (workers + 2) {
-        let wanted = Wanted { slot, label, base: &green.commit, without: None, beside: Beside::Nothing };
-        match prepare::fresh(context, wanted, setup, kill.clone()).await {
-            Ok(Ready { workspace, warm }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
+        let (base, beside) = (&green.commit, &Beside::Nothing);
+        let wanted = Wanted { slot, user, base, without: None, beside, session: false };
+        match prepare::fresh(context, wanted, kill.clone()).await {
+            Ok(Ready { workspace, warm, .. }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
             Err(NotFresh::Busy) => slot += 1,
-            Err(NotFresh::Dirty(old)) => collecting::rescue(context, slot, &old, &green.commit).await?,
+            Err(NotFresh::Dirty(old)) => context.host.recover(slot, &old, &green.commit).await?,
             Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
             Err(NotFresh::NotReady(NotReady::Failed(trouble))) => return Err(trouble.into()),
             Err(NotFresh::NotReady(NotReady::Setup { why, code })) => {
@@ -155,12 +160,12 @@ async fn ask(
     kill: watch::Receiver<bool>,
 ) -> Result<Examined, NotReady> {
     let again = confirms.is_some();
-    let label = label(context, order);
-    let dir = dir(context, &label).join(if again { "again" } else { "first" });
+    let user = user(context, order).join(if again { AGAIN } else { FIRST });
     let run = format!("{}-{}-{}-accept{}", context.mission, order.spec.id, order.n, if again { "-again" } else { "" });
-    let question = Question { tip: green, extent: Extent::Whole, stages, dir: &dir, run: &run, confirms, landed: None };
-    let (setup, stop) = (dir.join("setup"), kill.clone());
-    let lease = async |_: Filtered, _| lease(context, &label, green, &setup, stop).await;
+    let extent = Extent::Whole;
+    let question = Question { tip: green, extent, stages, user: &user, run: &run, confirms, landed: None };
+    let stop = kill.clone();
+    let lease = async |_: Filtered, _| lease(context, &user, green, stop).await;
     let killed = kill.clone();
     let asked = examine(context, question, lease, kill).await;
     asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why.into()) })

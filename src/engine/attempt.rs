@@ -8,35 +8,34 @@
 
 use super::accept;
 use super::claims;
-use super::collecting::{
-    Kept, attempt_of, collected, holds, leave_out, look_elsewhere, note_left_by_setup, release, sweep,
-    tell_left_by_setup,
-};
+use super::collecting::{collect, holds, leave_out, look_elsewhere, release, sweep, tell_left_by_setup};
 use super::context::mission::MissionContext;
 use super::evidence;
-use super::fence::Reach;
 use super::foreign::{self, foreign_changes};
 use super::landing::NOT_FROM_AGENTS;
-use super::prepare::{self, Beside, NotReady, Wanted};
-use super::runs::{Ended, Home, Job, run, run_telling};
-use crate::adapters::host::local::process::kill::end_traceless;
+use super::prepare::{self, Wanted};
+use crate::adapters::host::local::operations::runs::result_file;
 use crate::adapters::host::local::process::tail;
+use crate::adapters::host::local::workspace::attempt::{head_ref, kept_ref};
 use crate::adapters::host::local::workspace::collect::Collected;
+use crate::adapters::host::order::{
+    Beside, Ended, Home, Kept, NotReady, Program, Ready, RunOrder, RunState, SessionFolder, Start,
+};
 use crate::adapters::os::files;
-use crate::adapters::os::machine::find_program;
-use crate::config::settings::PromptMode;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
 use crate::domain::mission::{AttemptOrder, AttemptReport, Claim};
 use crate::domain::trouble::{Cause, Trouble};
-use crate::domain::values::{LONGEST_ARGUMENT, Millis};
+use crate::domain::values::Millis;
 use crate::domain::verify::formats::without_sequences;
 use crate::domain::verify::key::Tier;
 use crate::report::words::span;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// The run of an attempt's agent or script among its runs.
+const RUN: &str = "run";
 
 /// How much of an output's end is searched for a handoff.
 const HANDOFF_TAIL: u64 = 8 << 20;
@@ -52,7 +51,7 @@ pub async fn start(
     context: &MissionContext,
     order: AttemptOrder,
     kill: watch::Receiver<bool>,
-    began: impl FnOnce(),
+    began: impl FnOnce() + Send,
 ) -> Result<AttemptReport, Trouble> {
     let place = Folder::of(context, &order);
     let begun = match accept::before(context, &order, kill.clone()).await {
@@ -63,7 +62,7 @@ pub async fn start(
     match begun {
         Ok(job) => {
             let at = context.clock.now();
-            let ended = run_telling(context, job, kill.clone(), began).await;
+            let ended = context.host.run(&job, Start::IfNew, kill.clone(), began).await;
             finish(context, &order, &place, ended, Some(at), kill).await
         }
         Err(not) => Ok(settle(context, &order, &place, AttemptReport::bare(not.into())).await),
@@ -80,28 +79,29 @@ pub async fn adopt(
     kill: watch::Receiver<bool>,
 ) -> Result<AttemptReport, Trouble> {
     let place = Folder::of(context, &order);
-    if let Some(report) = sound(context, &order, &place, stored(&place.report())).await {
+    if let Some(report) = sound(context, &order, stored(&place.report())).await? {
         release(context, &order, &report).await;
         return Ok(report);
     }
-    let pool = context.pool().await.map_err(|e| context.trouble(&e))?;
-    if let Some(report) = sound(context, &order, &place, stored(&place.collected())).await {
+    let host = &context.host;
+    let key = context.attempt_key(&order);
+    if let Some(report) = sound(context, &order, stored(&place.collected())).await? {
         return Ok(looked_at(context, &order, &place, report, kill).await);
     }
     // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
     // they work in the same slot.
-    if !place.root.join("run/claim").exists() {
-        accept::end_abandoned(context, &order).await;
-        prepare::end_setup(&place.root).await;
+    let run = key.join(RUN);
+    if matches!(host.look_up(&run).await?, RunState::New | RunState::NeverStarted) {
+        accept::end_abandoned(context, &order).await?;
+        host.end_runs(&key.join("setup")).await?;
     }
-    let job = job(context, &order, &place, pool.path(order.slot.number));
-    let mut ended = run(context, job, kill.clone(), true).await;
+    let mut ended = host.run(&job(context, &order, String::new()), Start::Never, kill.clone(), || ()).await;
     if ended.end == ProcessEnd::NeverStarted {
-        if !holds(context, pool, &order) {
+        if !holds(context, &order).await? {
             return Ok(settle(context, &order, &place, AttemptReport::bare(ProcessEnd::NeverStarted)).await);
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
-        ended.proof = Some(end_traceless(&place.root.join("run"), pool.parent(order.slot.number)).await);
+        ended.proof = Some(host.end_traceless(&run, order.slot.number).await?);
     }
     finish(context, &order, &place, ended, None, kill).await
 }
@@ -111,41 +111,27 @@ pub async fn adopt(
 async fn sound(
     context: &MissionContext,
     order: &AttemptOrder,
-    place: &Folder,
     report: Option<AttemptReport>,
-) -> Option<AttemptReport> {
-    let report = report?;
+) -> Result<Option<AttemptReport>, Trouble> {
+    let Some(report) = report else { return Ok(None) };
     let sound = match &report.head {
         Some(head) => {
-            let pin = attempt_of(context, order, &place.root).head_ref();
-            context.source.ref_value(&pin).await.ok()? == Some(head.commit.clone())
+            let pin = head_ref(&context.mission, &order.spec.id, order.n);
+            context.source.ref_value(&pin).await.map_err(|e| context.trouble(&e))? == Some(head.commit.clone())
         }
-        None => !holds(context, context.pool().await.ok()?, order),
+        None => !holds(context, order).await?,
     };
-    sound.then_some(report)
+    Ok(sound.then_some(report))
 }
 
-/// The folder of an attempt.
+/// What the engine remembers of an attempt.
 struct Folder {
     root: PathBuf,
 }
 
 impl Folder {
     fn of(context: &MissionContext, order: &AttemptOrder) -> Self {
-        Self { root: context.attempt_dir(order.spec.id.as_str(), order.n) }
-    }
-
-    fn brief(&self) -> PathBuf {
-        self.root.join("brief.md")
-    }
-
-    fn result(&self) -> PathBuf {
-        self.result_folder().join("result.json")
-    }
-
-    /// The folder of the result, which the agent may write.
-    fn result_folder(&self) -> PathBuf {
-        self.root.join("result")
+        Self { root: context.session_dir(order) }
     }
 
     /// What the user's repository was when the attempt began.
@@ -177,20 +163,18 @@ async fn begin(
     order: &AttemptOrder,
     place: &Folder,
     kill: watch::Receiver<bool>,
-) -> Result<Job, NotReady> {
+) -> Result<RunOrder, NotReady> {
     let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.trouble_at(what, e));
-    files::make_new_own_dir(context.state.root(), &place.root).map_err(|e| failed("make the attempt's folder", &e))?;
-    files::make_new_own_dir(context.state.root(), &place.result_folder())
-        .map_err(|e| failed("make the folder of its result", &e))?;
+    files::make_new_own_dir(context.state.root(), &place.root)
+        .map_err(|e| failed("make the folder of an attempt", &e))?;
     let before = foreign::look(context).await.map_err(|e| failed("look at the source repository", &e))?;
     place.seen().write(&before).map_err(|e| failed("note the state of the source repository", &e))?;
     let earlier = format!("{}/{}/", context.mission, order.spec.id);
     sweep(context, &order.from, |label| label.starts_with(&earlier)).await;
-    let label = format!("{}/{}/{}", context.mission, order.spec.id, order.n);
-    let wanted =
-        Wanted { slot: order.slot.number, label: &label, base: &order.from, without: None, beside: Beside::Ignored };
-    let workspace = prepare::workspace(context, wanted, &place.root.join("setup"), kill).await?.workspace;
-    note_left_by_setup(context, order.slot.number).await?;
+    let key = context.attempt_key(order);
+    let (slot, base) = (order.slot.number, &order.from);
+    let wanted = Wanted { slot, user: &key, base, without: None, beside: &Beside::Ignored, session: true };
+    let Ready { workspace, folder, .. } = prepare::workspace(context, wanted, kill).await?;
     let text = brief(&BriefInput {
         objective: &context.objective,
         unit: &order.spec,
@@ -200,85 +184,51 @@ async fn begin(
         base: order.green.as_str(),
         from: order.from.as_str(),
         evidence: &order.evidence,
-        result_path: &place.result().to_string_lossy(),
+        result_path: &result_file(&folder).to_string_lossy(),
         verification: &commands(context, Tier::Gate),
         quick: &commands(context, Tier::Quick),
         protect: &context.settings().verification.protect,
         own_ref: (order.n > 1)
             .then(|| format!("refs/mc/attempts/{}/{}/{}", context.mission, order.spec.id, order.n - 1)),
     });
-    files::write_own(&place.brief(), text.as_bytes()).map_err(|e| failed("write the brief", &e))?;
-    Ok(job(context, order, place, workspace))
+    Ok(job(context, order, text))
 }
 
 fn commands(context: &MissionContext, tier: Tier) -> Vec<String> {
     context.settings().verification.stages.iter().filter(|s| s.tier == tier).map(|s| s.run.clone()).collect()
 }
 
-fn job(context: &MissionContext, order: &AttemptOrder, place: &Folder, workspace: PathBuf) -> Job {
+/// The run of an attempt; to one that is only taken over the brief says nothing new.
+fn job(context: &MissionContext, order: &AttemptOrder, brief: String) -> RunOrder {
     let settings = context.settings();
     let agent = &settings.agent;
-    let mut env = context.allowed_env(&agent.env);
-    let mut set = |name: &str, value: OsString| env.push((name.into(), value));
-    set("MC_MISSION", context.mission.as_str().into());
-    set("MC_UNIT", order.spec.id.as_str().into());
-    set("MC_ATTEMPT", order.n.to_string().into());
-    set("MC_SLOT", order.slot.number.to_string().into());
-    set("MC_WORKSPACE", workspace.clone().into());
-    set("MC_BASE", order.from.as_str().into());
-    set("MC_BRIEF", place.brief().into());
-    set("MC_RESULT", place.result().into());
-    let (argv, stdin): (Vec<OsString>, _) = match (&order.spec.run, &agent.command) {
-        (Some(line), _) => (vec!["sh".into(), "-c".into(), line.into()], None),
-        (None, command) => {
-            let command = command.clone().unwrap_or_default();
-            match agent.prompt {
-                PromptMode::Stdin => (vec!["sh".into(), "-c".into(), command.into()], Some(place.brief())),
-                PromptMode::File => (with_argument(&command, place.brief().into()), None),
-                PromptMode::Arg => {
-                    // Longer than a program can be given, the brief is only named.
-                    let text = files::read_untrusted(&place.brief(), LONGEST_ARGUMENT as u64).unwrap_or_else(|| {
-                        format!("Your instructions are in the file {}: read it first.", place.brief().display())
-                    });
-                    (with_argument(&command, text.into()), None)
-                }
-            }
-        }
-    };
-    let named = if order.spec.run.is_none() { agent_files(context) } else { Vec::new() };
-    Job {
-        dir: place.root.join("run"),
-        cwd: workspace,
-        argv,
-        env,
-        stdin,
-        timeout: order.spec.timeout.map_or(settings.scheduler.session_timeout, Duration::from_secs),
-        idle: agent.idle_timeout.filter(|_| order.spec.run.is_none()),
-        start: agent.start_timeout.filter(|_| order.spec.run.is_none()),
-        result: Some((place.result(), agent.grace_after_result))
-            .filter(|(_, grace)| order.spec.run.is_none() && !grace.is_zero()),
-        home: Home::Users,
-        reach: Reach {
-            writable: vec![place.result_folder()],
-            readable: named.into_iter().chain([place.brief()]).collect(),
+    let key = context.attempt_key(order);
+    let variables = [
+        ("MC_MISSION", context.mission.to_string()),
+        ("MC_UNIT", order.spec.id.to_string()),
+        ("MC_ATTEMPT", order.n.to_string()),
+        ("MC_SLOT", order.slot.number.to_string()),
+        ("MC_BASE", order.from.to_string()),
+    ];
+    // What is watched of an agent is not watched of a script.
+    let of_agent = |limit: Option<Duration>| limit.filter(|_| order.spec.run.is_none());
+    RunOrder {
+        key: key.join(RUN),
+        slot: order.slot.number,
+        program: match &order.spec.run {
+            Some(line) => Program::Shell(line.clone()),
+            None => Program::Agent { command: agent.command.clone().unwrap_or_default(), prompt: agent.prompt },
         },
+        inherited: agent.env.clone(),
+        variables: variables.map(|(name, value)| (name.to_owned(), value.into())).into(),
+        session: Some(SessionFolder { key, brief }),
+        timeout: order.spec.timeout.map_or(settings.scheduler.session_timeout, Duration::from_secs),
+        idle: of_agent(agent.idle_timeout),
+        start: of_agent(agent.start_timeout),
+        grace_after_result: of_agent(Some(agent.grace_after_result)),
+        home: Home::Users,
+        reports: None,
     }
-}
-
-/// The files that the agent's command line names: its program, and whatever is given by its path. They may lie where a fence
-/// shows nothing else.
-fn agent_files(context: &MissionContext) -> Vec<PathBuf> {
-    let line = context.settings().agent.command.as_deref().unwrap_or_default();
-    let mut words = line.split_whitespace().map(|word| word.trim_matches(['\'', '"']));
-    let path = context.env.var("PATH").unwrap_or_default();
-    let program = words.next().and_then(|word| find_program(word, path, Path::new("/")));
-    program.into_iter().chain(words.map(PathBuf::from).filter(|path| path.is_absolute())).collect()
-}
-
-/// The configured command line with one more argument, which reaches it as a positional parameter and never as text of
-/// the shell line.
-fn with_argument(command: &str, argument: OsString) -> Vec<OsString> {
-    vec!["sh".into(), "-c".into(), format!("{command} \"$1\"").into(), "sh".into(), argument]
 }
 
 async fn finish(
@@ -291,7 +241,7 @@ async fn finish(
 ) -> Result<AttemptReport, Trouble> {
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
-    let handoff = if script { script_handoff(place) } else { read_handoff(place, log) };
+    let handoff = if script { script_handoff(&ended) } else { read_handoff(&ended) };
     let mut report = AttemptReport::bare(ended.end.clone());
     report.ran = ended.span(began, context.clock.now());
     if let Some(proof) = &ended.proof {
@@ -309,7 +259,7 @@ async fn finish(
     let quiet = ended.end == ProcessEnd::Exited(0) && !ended.overstayed;
     report.summary = summary(handoff.as_ref(), log.filter(|_| !quiet));
     report.said = handoff.as_ref().map(Handoff::said).unwrap_or_default();
-    match collected(context, order, &place.root, handoff.as_ref()).await {
+    match collect(context, order, handoff.as_ref()).await {
         Ok(Kept::Gone) => {
             report.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
             report.unpinned = true;
@@ -350,7 +300,7 @@ async fn finish(
             foreign_changes(context, order, &place.seen(), Some(&found), &mut report).await;
             leave_out(order, &found, &mut report);
             tell_left_by_setup(context, &found, &mut report);
-            look_elsewhere(order, &found, &attempt_of(context, order, &place.root).kept_ref(), &mut report);
+            look_elsewhere(order, &found, &kept_ref(&context.mission, &order.spec.id, order.n), &mut report);
             report.head = Some(found.head);
         }
         Err(trouble) => {
@@ -366,7 +316,7 @@ async fn finish(
     if evidence::workspace_stages(context, order, &report).is_empty() {
         return Ok(settle(context, order, place, report).await);
     }
-    if evidence::quick_dir(&place.root).exists() {
+    if context.host.look_up(&evidence::quick_key(context, order)).await? != RunState::New {
         report.hold =
             Some("it wrote into the folder of mc's own runs; look at its work, then `mc unit retry`".to_owned());
         return Ok(settle(context, order, place, report).await);
@@ -386,17 +336,11 @@ async fn looked_at(
     kill: watch::Receiver<bool>,
 ) -> AttemptReport {
     let stages = evidence::workspace_stages(context, order, &report);
-    let workspace = match context.pool().await {
-        Ok(pool) => match pool.hold(order.slot.number) {
-            Ok(()) if holds(context, pool, order) => Ok(pool.path(order.slot.number)),
-            Ok(()) => Err(Trouble::from("its workspace is gone".to_owned())),
-            Err(e) => Err(context.trouble(&e)),
-        },
-        Err(e) => Err(context.trouble(&e)),
-    };
+    let held = context.host.hold(order.slot.number, context.attempt_key(order).as_str()).await;
+    let workspace = held.and_then(|held| held.ok_or_else(|| Trouble::from("its workspace is gone".to_owned())));
     match workspace {
         Ok(workspace) => {
-            evidence::look(context, &stages, &place.root, &workspace, &mut report, kill).await;
+            evidence::look(context, order, &stages, &workspace, &mut report, kill).await;
             foreign::after_stages(context, order, &place.seen(), &mut report).await;
         }
         Err(trouble) => report.end = ProcessEnd::Infrastructure(trouble),
@@ -439,17 +383,15 @@ fn limit(context: &MissionContext, order: &AttemptOrder, end: &ProcessEnd) -> Op
     }
 }
 
-fn read_handoff(place: &Folder, log: Option<&Path>) -> Option<Handoff> {
-    let file = files::read_untrusted(&place.result(), HANDOFF_TAIL);
-    let text = log.map(|l| tail::of(l, HANDOFF_TAIL)).unwrap_or_default();
-    read(file.as_deref(), &text)
+fn read_handoff(ended: &Ended) -> Option<Handoff> {
+    let text = ended.log.as_deref().map(|log| tail::of(log, HANDOFF_TAIL)).unwrap_or_default();
+    read(ended.result.as_deref(), &text)
 }
 
 /// What a script says against itself. Its output is that of any program and no place for a handoff, and by the other
 /// words it would gain nothing: it is done when it leaves with 0.
-fn script_handoff(place: &Folder) -> Option<Handoff> {
-    let file = files::read_untrusted(&place.result(), HANDOFF_TAIL);
-    read(file.as_deref(), "").filter(|handoff| matches!(handoff.status, Claim::Blocked | Claim::Failed))
+fn script_handoff(ended: &Ended) -> Option<Handoff> {
+    read(ended.result.as_deref(), "").filter(|handoff| matches!(handoff.status, Claim::Blocked | Claim::Failed))
 }
 
 fn summary(handoff: Option<&Handoff>, log: Option<&Path>) -> String {

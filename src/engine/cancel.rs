@@ -42,7 +42,7 @@ pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError>
     let clock = EngineClock::start(history.records.last().map_or(0, |(_, at, _)| *at));
     let effective = effective(&history.state)?;
     let mut state = history.state;
-    let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure);
+    let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure, None);
     // Its work is pinned.
     ownership::claim_for(&context, Act::Unfinished).await.map_err(EngineError::Refused)?;
     let mut events = VecDeque::from([Event::CancelUnit { unit: id }]);

@@ -17,6 +17,7 @@ use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::supervisor;
 use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::host::local::workspace::space::SlotInfo;
+use crate::adapters::host::order::RunKey;
 use crate::adapters::os::{clock, files};
 use crate::adapters::store::Store;
 use crate::domain::mission::Record;
@@ -172,7 +173,7 @@ async fn found(project: &Project, git: &Git, store: &Store, retention: Retention
         let log = project.state.logs().join(format!("{}.jsonl", left.mission));
         let (mut going, aside) = if retention.unlanded { (vec![runs], Vec::new()) } else { without_aside(&runs) };
         left.aside = aside;
-        going.push(log);
+        going.extend([log, project.state.sessions().join(left.mission.as_str())]);
         for path in going {
             if let Some(bytes) = files::size(&path) {
                 left.bytes += bytes;
@@ -202,7 +203,11 @@ async fn found(project: &Project, git: &Git, store: &Store, retention: Retention
 /// marked with, and others of the same call, are at work or wait to be ended by the next call.
 fn verifications(project: &Project, slots: &[SlotInfo], before: Millis) -> Vec<PathBuf> {
     let root = verify_runs(&project.state);
-    let call = |label: &str| label.split('-').next().unwrap_or_default().to_owned();
+    let own = RunKey::of_verifications().join("");
+    let call = |label: &str| {
+        let label = label.strip_prefix(own.as_str()).unwrap_or(label);
+        label.split('-').next().unwrap_or_default().to_owned()
+    };
     let used: BTreeSet<String> = slots.iter().filter_map(|slot| slot.dirty.as_deref()).map(call).collect();
     let unused = files::folders(&root).into_iter().filter(|label| !used.contains(&call(label)));
     unused.map(|label| root.join(label)).filter(|path| files::changed(path).is_some_and(|at| at <= before)).collect()

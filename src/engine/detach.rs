@@ -1,10 +1,15 @@
-//! `mc mission start --detach`: the mission runs in a background process of its own session; this one sees it begin.
+//! Processes of `mc` that nobody sits in front of: `mc mission start --detach`, whose mission runs in a background process of its own
+//! session while this one sees it begin, supervisors of runs, and workers.
 
 use super::context::project::Project;
 use super::error::EngineError;
 use crate::adapters::host::local::process::detached;
+use crate::adapters::host::local::supervisor;
+use crate::adapters::host::remote::server;
+use crate::adapters::os::environment::Environment;
 use crate::domain::values::MissionId;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often is looked whether the mission has begun, and how many times.
@@ -67,4 +72,23 @@ fn missions(project: &Project) -> Vec<MissionId> {
 /// Leaves the terminal's session.
 pub fn own_session() {
     detached::own_session();
+}
+
+/// Does the work of a supervisor when the arguments of this process, without its name, ask for it; then its exit code.
+#[must_use]
+pub fn supervise(args: &[OsString]) -> Option<u8> {
+    supervisor::main(args)
+}
+
+/// Works as a host for the engine at the other end of standard input and output, until that is gone; everything is in folders
+/// below `root`.
+///
+/// # Errors
+/// [`EngineError::Broken`] when what comes there is not from an engine.
+pub async fn work(root: &Path) -> Result<(), EngineError> {
+    let env = Environment::of_process()?;
+    server::serve(root, env, tokio::io::stdin(), tokio::io::stdout()).await.map_err(|e| EngineError::Broken {
+        what: format!("work for an engine: {e}"),
+        hint: "`mc worker` is started by mc itself".to_owned(),
+    })
 }

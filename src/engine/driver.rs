@@ -61,7 +61,7 @@ impl Driver {
         let failed = |what: &str, e: &(dyn std::error::Error + 'static)| {
             let limit = limit_of(e).map(|limit| format!("{}: {}", limit.words(), limit.remedy()));
             let mend = limit.unwrap_or_else(|| "mend it".to_owned());
-            let what = format!("{what}: {}", super::error::chain(e));
+            let what = format!("{what}: {}", crate::domain::trouble::chain(e));
             EngineError::Broken { what, hint: format!("{mend}, then `mc mission resume`") }
         };
         let mut wake = Wake::open(&self.context.state.wake()).map_err(|e| failed("open the wake-up FIFO", &e))?;

@@ -1,16 +1,17 @@
 //! What can go wrong around a mission, with the hint that helps and the kind that decides the exit code.
 
 use crate::adapters::git::GitError;
+use crate::adapters::host::local::process::lock::LockError;
+use crate::adapters::host::order::HostError;
 use crate::adapters::os::environment::EnvironmentError;
 use crate::adapters::os::machine::file_size_limit;
 use crate::adapters::store::StoreError;
-use crate::adapters::store::lock::LockError;
 use crate::adapters::store::place::PlaceError;
 use crate::adapters::trouble::limit_of;
+use crate::adapters::trouble::{ROOM, is_full};
 use crate::config::ConfigError;
 use crate::domain::mission::{Refusal, ReplayError};
 use crate::domain::trouble::Cause;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Who has to do something about an error; the command line turns it into an exit code.
@@ -172,41 +173,21 @@ impl EngineError {
 pub const PRINTED: &str =
     "see what mc printed; with --detach that is in `detached.log` in the folder `logs` that `mc where` names";
 
-/// What helps when a disk is full.
-pub const ROOM: &str =
-    "the disk is full: make room on it (`mc pool prune` and `mc clean` free what mc keeps there), then try again";
-
-/// Whether a full disk is the cause of an error. Not of the store, which says so itself.
-#[must_use]
-pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let full = |e: &std::io::Error| matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        let git = matches!(error.downcast_ref(), Some(GitError::DiskFull { .. }));
-        if git || error.downcast_ref().is_some_and(full) {
-            return true;
+impl From<HostError> for EngineError {
+    fn from(error: HostError) -> Self {
+        let what = error.to_string();
+        match error {
+            HostError::Usage { hint, .. } => Self::Usage { what, hint },
+            HostError::Broken { hint, .. } => Self::Broken { what, hint },
+            HostError::Trouble(trouble) => Self::Broken { what, hint: trouble.cause.remedy().to_owned() },
         }
-        next = error.source();
     }
-    false
-}
-
-/// An error with its causes on one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(c) = cause {
-        text.push_str(": ");
-        text.push_str(&c.to_string());
-        cause = c.source();
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::ErrorKind;
 
     #[test]
     fn a_full_disk_is_told_wherever_it_shows() {

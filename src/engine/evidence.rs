@@ -5,9 +5,9 @@
 //! starts: nothing they leave in the workspace becomes part of it.
 
 use super::context::mission::MissionContext;
-use super::homes::Home;
 use super::verification::{Extent, Ground, NoResult, gate_stages, key, run_stage};
 use crate::adapters::git::GitError;
+use crate::adapters::host::order::{Home, RunKey};
 use crate::config::{FILE_NAME, Settings};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
@@ -25,7 +25,7 @@ use crate::domain::verify::key::{Demand, StageKind, StageSpec, Tier};
 use crate::domain::verify::named::named_paths;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tokio::sync::watch;
 
 /// The stages a verification runs, and on how much of the tree: the gate's, or a unit's own lines.
@@ -139,24 +139,24 @@ pub fn workspace_stages(context: &MissionContext, order: &AttemptOrder, report: 
     }
 }
 
-/// Folder of the runs in the workspace of an attempt.
+/// The runs in the workspace of an attempt.
 #[must_use]
-pub fn quick_dir(attempt_dir: &Path) -> PathBuf {
-    attempt_dir.join("quick")
+pub fn quick_key(context: &MissionContext, order: &AttemptOrder) -> RunKey {
+    context.attempt_key(order).join("quick")
 }
 
 /// Runs stages in a workspace, or takes them over, and writes into the report what they said.
 pub async fn look(
     context: &MissionContext,
+    order: &AttemptOrder,
     stages: &[StageSpec],
-    attempt_dir: &Path,
     workspace: &Path,
     report: &mut AttemptReport,
     kill: watch::Receiver<bool>,
 ) {
     let Some(tree) = report.head.as_ref().map(|head| head.tree.clone()) else { return };
-    let on = Ground { workspace, tree: &tree, adopted: false, home: Home::Users };
-    match ran(context, stages, &quick_dir(attempt_dir), on, kill).await {
+    let on = Ground { slot: order.slot.number, workspace, tree: &tree, home: Home::Users };
+    match ran(context, stages, &quick_key(context, order), on, kill).await {
         Ok((quick, flaky)) => {
             report.notes.extend(flaky.iter().map(|name| format!("{name} failed and passed on the same work")));
             report.quick = Some(quick);
@@ -169,18 +169,18 @@ pub async fn look(
 async fn ran(
     context: &MissionContext,
     stages: &[StageSpec],
-    dir: &Path,
+    key: &RunKey,
     on: Ground<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<(Quick, Vec<String>), NoResult> {
-    let (first, began) = pass(context, stages, |nth| dir.join(nth.to_string()), on, kill.clone()).await?;
+    let (first, began) = pass(context, stages, |nth| key.join(nth), on, kill.clone()).await?;
     let passed = |stage: &StageResult| stage.effective() == StageOutcome::Passed;
     let doubted: Vec<StageSpec> =
         stages.iter().zip(&first.stages).filter(|(_, result)| !passed(result)).map(|(s, _)| s.clone()).collect();
     let again = context.settings().queue.confirm_failures && !doubted.is_empty();
     let whole = match again {
         true => {
-            let second = pass(context, &doubted, |nth| dir.join(format!("again-{nth}")), on, kill).await?.0;
+            let second = pass(context, &doubted, |nth| key.join(format!("again-{nth}")), on, kill).await?.0;
             confirm(&first, &second)
         }
         false => first,
@@ -194,7 +194,7 @@ async fn ran(
 async fn pass(
     context: &MissionContext,
     stages: &[StageSpec],
-    dir: impl Fn(usize) -> PathBuf,
+    key: impl Fn(usize) -> RunKey,
     on: Ground<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<(Snapshot, Millis), NoResult> {
@@ -204,9 +204,7 @@ async fn pass(
             results.push(skipped);
             continue;
         }
-        let dir = dir(nth);
-        let adopted = dir.exists();
-        results.push(run_stage(context, stage, dir, Ground { adopted, ..on }, kill.clone()).await?);
+        results.push(run_stage(context, stage, key(nth), on, kill.clone()).await?);
     }
     // A stage that was taken over began with an engine that is gone.
     let took: Millis = results.iter().map(|result| result.millis).sum();

@@ -140,7 +140,7 @@ pub async fn after_verification(context: &MissionContext, before: &Seen, candida
 
 /// What is told where nothing can be compared.
 fn not_compared(error: &GitError) -> String {
-    format!("it could not be said whether your repository changed: {}", super::error::chain(error))
+    format!("it could not be said whether your repository changed: {}", crate::domain::trouble::chain(error))
 }
 
 fn told(name: &RefName, now: Option<&CommitId>) -> String {

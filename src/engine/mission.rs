@@ -9,7 +9,7 @@ use super::log::LogFile;
 use super::observer::Observer;
 use super::ownership::{self, Act, Tenure};
 use super::redact::Redactor;
-use super::{collecting, plans, views};
+use super::{collecting, plans};
 use crate::adapters::os::clock;
 use crate::adapters::os::clock::{EngineClock, new_mission_id};
 use crate::adapters::store::Store;
@@ -316,9 +316,11 @@ async fn drive(
     clock: EngineClock,
     opening: Opening,
 ) -> Result<u8, EngineError> {
-    let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure)
+    let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure, None)
         .measured_by(clock);
-    collecting::retry_quarantine(&context, &views::pool_dir(project)).await;
+    if let Err(why) = context.host.retry_quarantine().await {
+        tracing::warn!("collect what is in quarantine: {why}");
+    }
     if opening.first == Event::Resumed {
         // What is ended here is pinned now; what goes on collects it itself.
         let ends = opening.early.contains(&Event::Stop(StopLevel::Now));

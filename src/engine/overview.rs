@@ -1,13 +1,14 @@
 //! `mc mission list --all`: the missions of every repository whose state directory is below the state home. Reads only.
 
-use super::error::{EngineError, chain};
+use super::error::EngineError;
 use super::history::{self, History};
 use super::orphans::{self, Left};
+use crate::adapters::host::local::process::lock::living_engine;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::store::Store;
-use crate::adapters::store::lock::living_engine;
 use crate::adapters::store::place::{Known, known};
 use crate::domain::mission::{Event, State};
+use crate::domain::trouble::chain;
 use std::path::PathBuf;
 
 /// The newest mission of a repository, if it had any, and how many there are.

@@ -6,17 +6,18 @@
 
 use super::context::mission::MissionContext;
 use super::context::project::Project;
-use super::error::{EngineError, chain};
+use super::error::EngineError;
 use super::preflight::{alive, contested, foreign, said_to};
 use crate::adapters::git::Git;
 use crate::adapters::git::owner::{OwnerMark, OwnerRecord, Standing, claim, owner, remove_stale_lock};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::engine::EngineIdentity;
-use crate::adapters::store::lock::{LockError, RunLock};
+use crate::adapters::host::local::process::lock::{LockError, RunLock};
 use crate::adapters::store::place::{PlaceError, StateDir};
 use crate::adapters::store::{Store, wake};
 use crate::domain::mission::Refusal;
+use crate::domain::trouble::chain;
 use std::path::Path;
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 //! garbage collection. What somebody put in the place of a head is kept, too.
 
 use super::context::mission::MissionContext;
-use super::error::chain;
 use crate::domain::mission::PinFault;
+use crate::domain::trouble::chain;
 use crate::domain::values::{CommitId, UnitId};
 use std::collections::BTreeMap;
 

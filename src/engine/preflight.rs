@@ -2,20 +2,17 @@
 //! them in order and stops at the first, `mc doctor` asks all of them. Nothing here changes anything.
 
 use super::context::mission::MissionContext;
-use super::error::{ROOM, chain, is_full};
-use super::homes::shared;
 use super::ownership::{self, Act};
 use super::unrecorded::{known, unrecorded};
 use crate::adapters::git::owner::{OwnerRecord, owner};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::host::local::process::probe::ProbeError;
-use crate::adapters::host::local::workspace::pool::PoolError;
-use crate::adapters::os::machine::tells_processes;
+use crate::adapters::host::order::HostError;
 use crate::adapters::store::Store;
-use crate::adapters::trouble::limit_of;
+use crate::adapters::trouble::{ROOM, is_full, limit_of};
 use crate::config::Settings;
 use crate::domain::mission::{Ground, Refusal, Usd};
+use crate::domain::trouble::chain;
 use crate::domain::values::{CommitId, Tip, UnitId};
 
 /// What helps where nothing was committed yet.
@@ -40,8 +37,7 @@ pub async fn preflight(context: &MissionContext) -> Result<Ground, Refusal> {
     let on = PreflightInput { source: &context.source, facts: &context.facts, settings: context.settings() };
     let mut notes = Vec::new();
     on.git().await?;
-    context.pool().await.map_err(|e| whole(&e))?;
-    context.isolation().await.map_err(|e| contained(&e))?;
+    let host = context.host.probe().await.map_err(lacking)?;
     on.green_unblocked().await?;
     on.green_free().await?;
     let target = on.target().await?;
@@ -51,15 +47,14 @@ pub async fn preflight(context: &MissionContext) -> Result<Ground, Refusal> {
     notes.extend(on.submodules(&target).await?);
     notes.extend(on.filters(&target).await?);
     notes.extend(on.unknown_cost());
-    notes.extend(
-        context.homes().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.and_then(shared),
-    );
-    notes.extend(context.fenced().await.map_err(|e| environment(e, "`mc doctor` looks at this machine"))?.told());
-    if let Some((why, hint)) = context.imports().refusal(context.settings()) {
+    notes.extend(host.shared_home);
+    notes.extend(host.fenced.told());
+    let stages = &context.settings().verification.stages;
+    if let Some((why, hint)) = host.imports.refusal(stages) {
         return Err(environment(why, &hint));
     }
-    notes.extend(context.imports().told());
-    notes.extend(context.imports().asleep_note(context.settings()));
+    notes.extend(host.imports.told());
+    notes.extend(host.imports.asleep_note(stages));
     let green = on.green().await?;
     if let Some(green) = &green {
         notes.extend(unknown_landings(context, green).await?);
@@ -109,22 +104,15 @@ pub(super) fn environment(reason: String, hint: &str) -> Refusal {
     Refusal { reason, hint: hint.to_owned(), exit: 6 }
 }
 
-/// The repository lacks objects that clones need, or the pool cannot be opened.
+/// What a host lacks.
 #[must_use]
-pub fn whole(e: &PoolError) -> Refusal {
-    trouble(e, "missions need the whole history and all objects of the repository")
-}
-
-/// The wanted containment does not work here.
-#[must_use]
-pub fn contained(e: &ProbeError) -> Refusal {
-    if !tells_processes() {
-        return environment(
-            format!("there is no /proc here, so that nobody can tell which processes live: {}", chain(e)),
-            "mount it (`mount -t proc proc /proc`), then start again",
-        );
+pub fn lacking(error: HostError) -> Refusal {
+    let reason = error.to_string();
+    match error {
+        HostError::Usage { hint, .. } => usage(reason, hint),
+        HostError::Broken { hint, .. } => environment(reason, &hint),
+        HostError::Trouble(trouble) => environment(reason, trouble.cause.remedy()),
     }
-    trouble(e, "install util-linux, or set scheduler.isolation = \"search\"")
 }
 
 /// Others are faster each time.

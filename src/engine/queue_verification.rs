@@ -2,17 +2,14 @@
 //! own, by which an engine that takes over finds what an earlier one began.
 
 use super::context::mission::MissionContext;
-use super::error::chain;
 use super::evidence;
 use super::foreign;
-use super::homes::Home;
-use super::prepare::{self, Beside, NotReady, Ready, Wanted};
-use super::runs::{GRACE, Job, run};
-use super::verification::{Examined, Extent, Question, SlotLease, examine, free};
+use super::prepare::{self, Wanted};
+use super::verification::{Examined, Extent, Question, SlotLease, examine};
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::local::protocol::Exit;
-use crate::adapters::host::local::rundir::{Found, find, put_aside, runs_below};
-use crate::adapters::host::local::workspace::leftovers::Ran;
+use crate::adapters::host::order::{
+    Beside, Home, NotReady, Ready, Release, RunKey, RunOrder, RunState, Start as Begin,
+};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
@@ -21,7 +18,6 @@ use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::snapshot::Start;
-use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
 /// Verifies one tree for the merge queue, or answers from the store.
@@ -52,7 +48,7 @@ pub async fn verify(
     let confirms = order.confirms.as_ref();
     let landed = Some(&order.onto).filter(|_| !order.cold);
     // What is run beside the queue does not take away what the next candidate may start from.
-    let aside = context.keeps()
+    let aside = context.settings().keeps_files()
         && matches!(
             order.role,
             VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::AcceptBefore | VerifyRole::Extra
@@ -101,22 +97,22 @@ async fn in_mission(
     kill: watch::Receiver<bool>,
 ) -> Result<Examined, Unverified> {
     let Asked { name, slot, confirms, landed } = asked;
-    let dir = context.verify_dir(name);
+    let user = context.verify_key(name);
     let run = format!("{}-{name}", context.mission);
-    let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms, landed };
-    let label = format!("{}/.verify/{name}", context.mission);
+    let question = Question { tip, extent, stages, user: &user, run: &run, confirms, landed };
     let stop = kill.clone();
     let lease = async |filtered: Filtered, landed: Option<CommitId>| {
-        if let Some(Ready { workspace, warm }) = adoptable(context, &dir.join("0"), slot, &label).await {
+        if let Some(Ready { workspace, warm, .. }) = context.host.adoptable(slot, user.as_str(), &user.join(0)).await? {
             return Ok(SlotLease { slot, workspace, adopted: true, warm });
         }
         // Before the slot is marked as this run's: what lies there was made in another preparation.
         for nth in 0..stages.len() {
-            put_aside(&dir.join(nth.to_string()), GRACE).await.map_err(|e| Unverified::from(context.trouble(&e)))?;
+            context.host.put_aside(&user.join(nth)).await.map_err(Unverified::from)?;
         }
-        let beside = landed.as_ref().map_or(Beside::Nothing, Beside::OfLanded);
-        let wanted = Wanted { slot, label: &label, base: &tip.commit, without: Some(&filtered), beside };
-        let Ready { workspace, warm } = in_slot(context, wanted, &dir, stop).await?;
+        let beside = landed.map_or(Beside::Nothing, Beside::OfLanded);
+        let (base, without) = (&tip.commit, Some(&filtered));
+        let wanted = Wanted { slot, user: &user, base, without, beside: &beside, session: false };
+        let Ready { workspace, warm, .. } = in_slot(context, wanted, stop).await?;
         Ok(SlotLease { slot, workspace, adopted: false, warm })
     };
     examine(context, question, lease, kill).await
@@ -127,18 +123,14 @@ async fn in_mission(
 /// # Errors
 /// Which processes live on, or why the slot cannot be freed.
 pub async fn end_abandoned(context: &MissionContext, run: RunId) -> Result<(), String> {
-    let mut alive = Vec::new();
-    for left in runs_below(&context.verify_dir(&run.to_string())) {
-        alive.extend(left.end(GRACE).await.survivors.iter().map(u32::to_string));
-    }
+    let user = context.verify_key(&run.to_string());
+    let alive: Vec<String> = context.host.end_runs(&user).await?.iter().map(u32::to_string).collect();
     if !alive.is_empty() {
         return Err(format!("processes of verification {run} cannot be ended: {}", alive.join(", ")));
     }
-    let pool = context.pool().await.map_err(|e| chain(&e))?;
-    let label = format!("{}/.verify/{run}", context.mission);
-    for (slot, owner) in pool.dirty_slots().map_err(|e| chain(&e))? {
-        if owner == label {
-            pool.hold(slot).and_then(|()| pool.release(slot)).map_err(|e| chain(&e))?;
+    for used in context.host.used_slots().await? {
+        if used.label == user.as_str() && !context.host.discard(used.slot, user.as_str()).await? {
+            return Err(format!("slot {}: another process has it locked", used.slot));
         }
     }
     Ok(())
@@ -149,29 +141,18 @@ fn slot(context: &MissionContext, confirming: bool) -> u32 {
     context.settings().parallel.num_workers + u32::from(confirming)
 }
 
-/// The slot of a verification that an earlier engine had begun with the run in `first`, when its runs can go on in it.
-async fn adoptable(context: &MissionContext, first: &Path, slot: u32, label: &str) -> Option<Ready> {
-    let pool = context.pool().await.ok()?;
-    let ours = pool.dirty_slots().ok()?.iter().any(|(s, l)| *s == slot && l == label);
-    // What nobody noted may have been there.
-    let warm = context.keeps() && pool.ran(slot) != Some(Ran::Begun { warm: false });
-    (ours && first.join("claim").exists()).then(|| Ready { workspace: pool.path(slot), warm })
-}
-
 /// Prepares a slot for a verification. What an earlier, dead one left in it is nobody's work; what a unit left there, in a
 /// mission with more workers, is pinned first.
 async fn in_slot(
     context: &MissionContext,
     wanted: Wanted<'_>,
-    dir: &Path,
     kill: watch::Receiver<bool>,
 ) -> Result<Ready, Unverified> {
-    let pool = context.pool().await.map_err(|e| context.trouble(&e))?;
-    let stale = pool.dirty_slots().map_err(|e| context.trouble(&e))?.into_iter().find(|(s, _)| *s == wanted.slot);
-    if let Some((_, old)) = stale {
-        super::collecting::rescue(context, wanted.slot, &old, wanted.base).await?;
+    let stale = context.host.used_slots().await?.into_iter().find(|used| used.slot == wanted.slot);
+    if let Some(stale) = stale {
+        context.host.recover(wanted.slot, &stale.label, wanted.base).await?;
     }
-    match prepare::workspace(context, wanted, &dir.join("setup"), kill).await {
+    match prepare::workspace(context, wanted, kill).await {
         Ok(ready) => Ok(ready),
         Err(NotReady::Killed) => Err("killed".to_owned().into()),
         // It quotes what setup said.
@@ -199,32 +180,29 @@ pub async fn check(
     name: &str,
     kill: watch::Receiver<bool>,
 ) -> Result<bool, Trouble> {
-    let dir = context.state.runs().join(context.mission.as_str()).join(".check").join(name);
+    let user = RunKey::of_mission(&context.mission).join(".check").join(name);
     let slot = slot(context, false);
-    let label = format!("{}/.check/{name}", context.mission);
-    let run_dir = untold(&dir).await;
-    let cwd = match adoptable(context, &run_dir, slot, &label).await {
-        Some(ready) => ready.workspace,
-        None => {
-            let beside = Beside::OfLanded(&tip.commit);
-            let wanted = Wanted { slot, label: &label, base: &tip.commit, without: None, beside };
-            in_slot(context, wanted, &dir, kill.clone()).await?.workspace
-        }
-    };
-    let env = context.allowed_env(&context.settings().verification.env);
-    let job = Job::shell(run_dir, cwd, line, env, context.settings().scheduler.session_timeout).at_home(Home::Slots);
-    let ended = run(context, job, kill, false).await;
-    free(context, slot, Some(&tip.commit).filter(|_| matches!(ended.end, ProcessEnd::Exited(_)))).await?;
+    let run = untold(context, &user).await?;
+    if context.host.adoptable(slot, user.as_str(), &run).await?.is_none() {
+        let beside = Beside::OfLanded(tip.commit.clone());
+        let wanted = Wanted { slot, user: &user, base: &tip.commit, without: None, beside: &beside, session: false };
+        in_slot(context, wanted, kill.clone()).await?;
+    }
+    let (inherited, timeout) = (&context.settings().verification.env, context.settings().scheduler.session_timeout);
+    let order = RunOrder::shell(run, slot, line, inherited, timeout, Home::Slots);
+    let ended = context.host.run(&order, Begin::IfNew, kill, || ()).await;
+    let whole = Some(tip.commit.clone()).filter(|_| matches!(ended.end, ProcessEnd::Exited(_)));
+    context.host.release(slot, user.as_str(), &Release::Verified(whole)).await?;
     Ok(ended.end == ProcessEnd::Exited(0))
 }
 
-/// The first numbered run directory below `dir` that says, or may yet say, something: not one that was killed.
-async fn untold(dir: &Path) -> PathBuf {
+/// The first numbered run of a check that says, or may yet say, something: not one that was killed.
+async fn untold(context: &MissionContext, user: &RunKey) -> Result<RunKey, Trouble> {
     let mut nth = 0;
     loop {
-        let run = dir.join(nth.to_string());
-        if !run.exists() || !matches!(find(&run).await, Found::Ended(Exit::Killed) | Found::NeverStarted) {
-            return run;
+        let run = user.join(nth);
+        if !matches!(context.host.look_up(&run).await?, RunState::Killed | RunState::NeverStarted) {
+            return Ok(run);
         }
         nth += 1;
     }

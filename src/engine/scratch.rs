@@ -5,7 +5,7 @@
 
 use super::context::mission::{Effective, MissionContext};
 use super::context::project::Project;
-use super::error::{EngineError, chain};
+use super::error::EngineError;
 use super::ownership::Tenure;
 use super::queue_verification;
 use super::signals::Ending;
@@ -13,24 +13,25 @@ use crate::adapters::git::owner::OwnerMark;
 use crate::adapters::git::source::{FALLBACK_IDENTITY, SourceFacts, inspect};
 use crate::adapters::git::{Git, GitError, Place, fields};
 use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::host::local::process::lock::RunLock;
 use crate::adapters::host::local::workspace::lfs::{KEYS, LargeFiles};
-use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
+use crate::adapters::host::order::Strays;
 use crate::adapters::os::clock::new_mission_id;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
 use crate::adapters::os::machine;
 use crate::adapters::store::Store;
-use crate::adapters::store::lock::RunLock;
 use crate::adapters::store::place::StateDir;
 use crate::config::{Inputs, Layers, Settings};
 use crate::domain::mission::{VerifyOrder, VerifyRole};
+use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::{CommitId, RunId, Tip, TreeId};
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Delta, Demands, Judgement, SnapshotKey, StageOutcome, Summary};
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -159,8 +160,8 @@ impl Scratch {
         settings.parallel.pool_dir = None;
         let effective = Effective { settings, allow_dirty: false, take_over_from: None, accept_green: false };
         let tenure = Tenure { lock, store, owner: OwnerMark::default() };
-        let context = MissionContext::new(&project, mission, String::new(), effective, tenure)
-            .beside(&facts.toplevel, state.logs());
+        let beside = Some((facts.toplevel.as_path(), state.logs()));
+        let context = MissionContext::new(&project, mission, String::new(), effective, tenure, beside);
         let git = context.source.clone();
         Ok(Self { folder, parents, context, git, runs: AtomicU64::new(0) })
     }
@@ -209,32 +210,12 @@ impl Scratch {
         self.commit(tree, &[], "First").await
     }
 
-    /// Files that git does not ignore in the workspaces of what was verified here.
+    /// What is in the workspaces of what was verified here that is no part of their commits.
     ///
     /// # Errors
-    /// [`PoolError`] when a workspace cannot be looked at.
-    pub async fn list_unignored(&self) -> Result<BTreeSet<OsString>, PoolError> {
-        self.list_in_slots(Pool::unignored).await
-    }
-
-    /// Tracked files that are not what their commit says in the workspaces of what was verified here.
-    ///
-    /// # Errors
-    /// [`PoolError`] when a workspace cannot be looked at.
-    pub async fn list_changed(&self) -> Result<BTreeSet<OsString>, PoolError> {
-        self.list_in_slots(Pool::changed).await
-    }
-
-    async fn list_in_slots(
-        &self,
-        list: impl AsyncFn(&Pool, u32) -> Result<Vec<OsString>, PoolError>,
-    ) -> Result<BTreeSet<OsString>, PoolError> {
-        let pool = self.context.pool().await?;
-        let mut found = BTreeSet::new();
-        for slot in pool.list()? {
-            found.extend(list(pool, slot.slot).await?);
-        }
-        Ok(found)
+    /// A workspace cannot be looked at.
+    pub async fn list_strays(&self) -> Result<Strays, Trouble> {
+        self.context.host.list_strays().await
     }
 
     /// Commits on top of `base` what it is without the files `gone`, and with `content` in the files `filled`.

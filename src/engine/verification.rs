@@ -5,17 +5,12 @@
 //! a name of its own; report files count only if this run wrote them.
 
 use super::context::execution::ExecutionContext;
-use super::homes::Home;
-use super::runs::{Ended, GRACE, Job, run};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::local::process::tail;
-use crate::adapters::host::local::rundir::put_aside;
-use crate::adapters::host::local::workspace::leftovers::Ran;
-use crate::adapters::host::local::workspace::reports;
+use crate::adapters::host::order::{Ended, Home, Release, ReportOrder, RunKey, RunOrder, Start as Begin};
 use crate::adapters::os::clock;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::Unverified;
-use crate::domain::plan::globs::Globs;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, Tip, TreeId};
 use crate::domain::verify::SnapshotKey;
@@ -40,8 +35,8 @@ pub struct Question<'a> {
     pub extent: Extent,
     /// What is run, in this order.
     pub stages: &'a [StageSpec],
-    /// Folder of this verification's runs.
-    pub dir: &'a Path,
+    /// The folder of this verification's runs on its host; also who uses the slot.
+    pub user: &'a RunKey,
     /// Name under which this single run is stored beside the key.
     pub run: &'a str,
     /// The snapshot of an earlier run of the same tree that this one confirms; a stored answer is not taken then.
@@ -129,7 +124,8 @@ where
             return joined(execution, &question, key.clone(), &filtered.tree, fresh, known);
         }
     }
-    let mut landed = question.landed.filter(|_| execution.keeps() && question.confirms.is_none()).cloned();
+    let mut landed =
+        question.landed.filter(|_| execution.settings().keeps_files() && question.confirms.is_none()).cloned();
     if question.confirms.is_none() {
         if let Some(snapshot) = stored(&cold)?.filter(|s| s.summary().outcome != StageOutcome::NotRun) {
             return Ok(Examined { key: cold, snapshot, reused: true });
@@ -209,39 +205,31 @@ async fn run_stages(
             results.push(skipped);
             continue;
         }
-        let dir = question.dir.join(nth.to_string());
+        let key = question.user.join(nth);
         if !lease.adopted {
             // It ran in a workspace that was prepared otherwise.
-            put_aside(&dir, GRACE).await.map_err(|e| execution.trouble(&e))?;
+            execution.host.put_aside(&key).await?;
         }
-        let adopted = lease.adopted && dir.exists();
-        let on = Ground { workspace: &lease.workspace, tree: &question.tip.tree, adopted, home: Home::Slots };
-        let result = run_stage(execution, stage, dir, on, kill.clone()).await;
+        let on = Ground { slot: lease.slot, workspace: &lease.workspace, tree: &question.tip.tree, home: Home::Slots };
+        let result = run_stage(execution, stage, key, on, kill.clone()).await;
         results.push(result.map_err(Trouble::from)?);
     }
     let whole = |stage: &StageResult| stage.exit.is_some() || stage.after_build.is_some();
-    free(execution, lease.slot, Some(&question.tip.commit).filter(|_| results.iter().all(whole))).await?;
+    // Of a run that was broken off no files stay for the next.
+    let ended = Some(question.tip.commit.clone()).filter(|_| results.iter().all(whole));
+    execution.host.release(lease.slot, question.user.as_str(), &Release::Verified(ended)).await?;
     Ok(Snapshot { stages: results, ..Snapshot::default() })
-}
-
-/// Gives back the slot of a run, which went to its end on this commit, or was broken off.
-pub(super) async fn free(execution: &ExecutionContext, slot: u32, ended: Option<&CommitId>) -> Result<(), Trouble> {
-    let pool = execution.pool().await.map_err(|e| execution.trouble(&e))?;
-    if let (true, Some(commit)) = (execution.keeps(), ended) {
-        pool.note_ran(slot, &Ran::Ended(commit.clone())).map_err(|e| execution.trouble(&e))?;
-    }
-    pool.release(slot).map_err(|e| execution.trouble(&e))
 }
 
 /// What a stage runs on.
 #[derive(Debug, Clone, Copy)]
 pub struct Ground<'a> {
-    /// The folder.
+    /// The slot.
+    pub slot: u32,
+    /// Its folder on the host.
     pub workspace: &'a Path,
     /// The tree its tracked files are from.
     pub tree: &'a TreeId,
-    /// Whether the stage may already be at work, started by an earlier engine.
-    pub adopted: bool,
     /// Whose HOME the stage has.
     pub home: Home,
 }
@@ -273,65 +261,28 @@ impl From<NoResult> for Trouble {
 pub async fn run_stage(
     execution: &ExecutionContext,
     stage: &StageSpec,
-    dir: PathBuf,
+    key: RunKey,
     on: Ground<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<StageResult, NoResult> {
-    let old = clear(execution, stage, on).await.map_err(NoResult::Lost)?;
     let asked = execution.clock.now();
-    let env = execution.allowed_env(&execution.settings().verification.env);
+    let inherited = &execution.settings().verification.env;
     let timeout = Duration::from_secs(stage.timeout_secs);
-    let job = Job::shell(dir, on.workspace.to_owned(), &stage.run, env, timeout).at_home(on.home);
-    let ended = run(execution, job, kill, false).await;
+    let mut order = RunOrder::shell(key, on.slot, &stage.run, inherited, timeout, on.home);
+    order.reports = (!stage.reports.is_empty()).then(|| ReportOrder {
+        stage: stage.name.clone(),
+        globs: stage.reports.clone(),
+        tree: on.tree.clone(),
+    });
+    let mut ended = execution.host.run(&order, Begin::IfNew, kill, || ()).await;
     if ended.end == ProcessEnd::Stopped {
         return Err(NoResult::Killed);
     }
     let millis = ended.ran.map_or_else(|| execution.clock.now().saturating_sub(asked), clock::millis);
-    let left = left(stage, on, old).await.map_err(NoResult::Lost)?;
-    conclude(stage, on.workspace, &ended, &left, millis).map_err(NoResult::Lost)
-}
-
-/// Makes the workspace ready for a stage with reports: what an earlier run left is no report of this one. Where the stage
-/// may already be at work, nothing is touched, and what is there and tracked does not count.
-async fn clear(execution: &ExecutionContext, stage: &StageSpec, on: Ground<'_>) -> Result<reports::Before, Trouble> {
-    if stage.reports.is_empty() {
-        return Ok(reports::Before::default());
-    }
-    let wanted = globs(stage)?;
-    let tracked = execution.source.files_of(on.tree).await.map_err(|e| execution.trouble(&e))?.into_iter().collect();
-    let (root, keep) = (on.workspace.to_owned(), on.adopted);
-    let cleared = blocking(move || reports::before(&root, |path| wanted.matches(path), &tracked, keep)).await?;
-    cleared.map_err(|e| execution.trouble_at(&format!("stage `{}`: clear old reports away", stage.name), &e))
-}
-
-fn globs(stage: &StageSpec) -> Result<Globs, String> {
-    Globs::new(&stage.reports).map_err(|bad| format!("stage `{}`: reports: {bad}", stage.name))
-}
-
-/// The reports a stage left.
-async fn left(stage: &StageSpec, on: Ground<'_>, old: reports::Before) -> Result<Vec<ReportFile>, Trouble> {
-    if stage.reports.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (wanted, root) = (globs(stage)?, on.workspace.to_owned());
-    let named = stage.reports.clone();
-    let read = move || {
-        let found = reports::read(&root, |path| wanted.matches(path), &old);
-        let link = if found.is_empty() { reports::link_in_the_way(&root, &named) } else { None };
-        (found, link)
-    };
-    let (mut found, link) = blocking(read).await?;
-    found.extend(link.map(|link| {
-        let why =
-            "it is a symbolic link, and none is followed; let the stage copy its reports to a folder of the workspace";
-        (link, Err(why.to_owned()))
-    }));
     let root = on.workspace.to_string_lossy();
-    Ok(found.into_iter().map(|(path, bytes)| ReportFile::decoded(path, bytes, &root)).collect())
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())
+    let reports = std::mem::take(&mut ended.reports).into_iter();
+    let reports: Vec<ReportFile> = reports.map(|(path, bytes)| ReportFile::decoded(path, bytes, &root)).collect();
+    conclude(stage, on.workspace, &ended, &reports, millis).map_err(NoResult::Lost)
 }
 
 fn conclude(

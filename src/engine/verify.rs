@@ -5,24 +5,24 @@
 //! when it is told to end, everything it started has ended before it does. Stored snapshots are valid in any clone of the
 //! repository, so the state directory may be carried from one CI job to the next.
 
-use super::context::execution::{ExecutionContext, PoolKind};
+use super::context::execution::ExecutionContext;
 use super::context::project::Project;
-use super::error::{EngineError, chain};
-use super::homes::shared;
+use super::error::EngineError;
 use super::judge::{self, Against, SettingsSource};
-use super::prepare::{self, Beside, NotFresh, NotReady, Ready, Wanted};
-use super::runs::GRACE;
+use super::prepare::{self, Wanted};
 use super::signals::Ending;
 use super::verification::{self, Examined, Extent, Question, SlotLease, gate_stages};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::local::process::command::ChildGuard;
-use crate::adapters::host::local::rundir::runs_below;
+use crate::adapters::host::order::{Beside, NotFresh, NotReady, Ready, Release, RunKey};
+use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::append::Appender;
 use crate::adapters::os::clock;
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
 use crate::domain::base::text::name_first;
 use crate::domain::mission::Unverified;
+use crate::domain::trouble::chain;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::delta::delta;
@@ -85,7 +85,10 @@ pub async fn verify(
     let settings = project.settings()?;
     project.state.create_shared()?;
     let store = Arc::new(Mutex::new(Store::open_beside(&project.state.db())?));
-    let execution = ExecutionContext::new(project, settings, ChildGuard::none(), store, PoolKind::Verifications);
+    let guard = ChildGuard::none();
+    let source = project.source(guard.clone()).with_batch(&project.facts.common_dir);
+    let own = (guard, source);
+    let execution = ExecutionContext::new(project, settings, own, store, PoolKind::Verifications, None);
     let (send, kill) = watch::channel(false);
     let job = Job { stages: gate_stages(&execution), execution: &execution, id: run_id(), kill, say };
     let mut work = std::pin::pin!(job.verify(options));
@@ -105,7 +108,7 @@ pub async fn verify(
 /// Where the folders of verifications without a mission are.
 #[must_use]
 pub fn verify_runs(state: &StateDir) -> PathBuf {
-    state.runs().join(".verify")
+    RunKey::of_verifications().below(&state.runs())
 }
 
 /// A name that no other run of any machine has.
@@ -166,10 +169,11 @@ impl Job<'_> {
         }
         let mut after = self.side(asked, &tip, "rev", options.fresh, landed.as_ref()).await?;
         if after.runs > 0 {
-            notes.extend(self.execution.homes().await.map_err(broken)?.and_then(shared));
-            notes.extend(self.execution.fenced().await.map_err(broken)?.told());
-            notes.extend(self.execution.imports().told());
-            notes.extend(self.execution.imports().asleep_note(self.execution.settings()));
+            let host = self.execution.host.probe().await?;
+            notes.extend(host.shared_home);
+            notes.extend(host.fenced.told());
+            notes.extend(host.imports.told());
+            notes.extend(host.imports.asleep_note(&self.execution.settings().verification.stages));
             let failed = after.snapshot.summary().outcome != StageOutcome::Passed;
             notes.extend(self.execution.withheld(&self.execution.settings().verification.env).filter(|_| failed));
         }
@@ -253,7 +257,7 @@ impl Job<'_> {
 
     /// The commit from whose runs files may be there when `tip` is verified: where green, or else the base, and it parted.
     async fn landed(&self, base: Option<&CommitId>, tip: &CommitId) -> Result<Option<CommitId>, EngineError> {
-        if !self.execution.keeps() {
+        if !self.execution.settings().keeps_files() {
             return Ok(None);
         }
         let source = &self.execution.source;
@@ -308,28 +312,29 @@ impl Job<'_> {
         landed: Option<&CommitId>,
     ) -> Result<Side, Trouble> {
         let label = format!("{}-{name}", self.id);
-        let dir = verify_runs(&self.execution.state).join(&label);
+        let user = RunKey::of_verifications().join(&label);
         let run = format!("verify-{label}");
         let (extent, stages) = (Extent::Narrowed, self.stages.as_slice());
-        let question = Question { tip, extent, stages, dir: &dir, run: &run, confirms, landed };
+        let question = Question { tip, extent, stages, user: &user, run: &run, confirms, landed };
         let (_, Filtered { tree, removed }) = verification::key(self.execution, &tip.tree, &self.stages).await?;
         let lease = async |filtered: Filtered, landed: Option<CommitId>| {
             (self.say)(say);
-            let beside = landed.as_ref().map_or(Beside::Nothing, Beside::OfLanded);
-            let wanted = Wanted { slot: 0, label: &label, base: &tip.commit, without: Some(&filtered), beside };
+            let beside = &landed.map_or(Beside::Nothing, Beside::OfLanded);
+            let (base, without) = (&tip.commit, Some(&filtered));
+            let wanted = Wanted { slot: 0, user: &user, base, without, beside, session: false };
             self.lease(wanted, confirms.is_some()).await.map_err(Unverified::from)
         };
         let Examined { key, snapshot, reused } =
             match verification::examine(self.execution, question, lease, self.kill.clone()).await {
                 Ok(examined) => examined,
                 Err(why) => {
-                    self.give_back(&label).await;
+                    self.give_back(user.as_str()).await;
                     return Err(why.into());
                 }
             };
         let (stored, logs) = match reused {
             true => self.stored_runs(&key).map_err(|e| self.execution.trouble(&e))?,
-            false => (None, self.logs(&dir)),
+            false => (None, self.logs(&user.below(&self.execution.state.runs()))),
         };
         Ok(Side {
             asked: String::new(),
@@ -371,13 +376,12 @@ impl Job<'_> {
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
     async fn lease(&self, wanted: Wanted<'_>, confirming: bool) -> Result<SlotLease, Trouble> {
-        let setup = verify_runs(&self.execution.state).join(wanted.label).join("setup");
         let mut slot = u32::from(confirming);
         while slot < SLOTS {
             let wanted = Wanted { slot, ..wanted };
-            match prepare::fresh(self.execution, wanted, &setup, self.kill.clone()).await {
-                Ok(Ready { workspace, warm }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
-                Err(NotFresh::Dirty(old)) if self.end_left_over(slot, &old).await? => {}
+            match prepare::fresh(self.execution, wanted, self.kill.clone()).await {
+                Ok(Ready { workspace, warm, .. }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
+                Err(NotFresh::Dirty(old)) if self.execution.host.discard(slot, &old).await? => {}
                 Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
                 Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
                 // It quotes what setup said.
@@ -393,33 +397,14 @@ impl Job<'_> {
         Err("all workspaces for verifications are in use".to_owned().into())
     }
 
-    /// Ends what a verification that was killed left running, and frees its slot. False when somebody else did or has it.
-    async fn end_left_over(&self, slot: u32, label: &str) -> Result<bool, Trouble> {
-        let pool = self.execution.pool().await.map_err(|e| self.execution.trouble(&e))?;
-        if pool.hold(slot).is_err() {
-            return Ok(false);
-        }
-        let still =
-            pool.dirty_slots().map_err(|e| self.execution.trouble(&e))?.iter().any(|(s, l)| *s == slot && l == label);
-        if still {
-            for run in runs_below(&verify_runs(&self.execution.state).join(label)) {
-                run.end(GRACE).await;
-            }
-            pool.release(slot).map_err(|e| self.execution.trouble(&e))?;
-        } else {
-            pool.leave(slot);
-        }
-        Ok(true)
-    }
-
     /// Frees the slot that a verification which came to nothing had: nobody's work is in it.
-    async fn give_back(&self, label: &str) {
-        let Ok(pool) = self.execution.pool().await else { return };
-        for (slot, owner) in pool.dirty_slots().unwrap_or_default() {
-            if owner == label
-                && let Err(error) = pool.release(slot)
+    async fn give_back(&self, user: &str) {
+        let host = &self.execution.host;
+        for used in host.used_slots().await.unwrap_or_default() {
+            if used.label == user
+                && let Err(error) = host.release(used.slot, user, &Release::Verified(None)).await
             {
-                tracing::warn!("release slot {slot}: {error}");
+                tracing::warn!("release slot {}: {error}", used.slot);
             }
         }
     }

@@ -6,7 +6,9 @@ use super::context::project::{Project, Where, read_layers};
 use super::error::EngineError;
 use super::history::{self, History};
 use super::orphans::{self, Left};
+use crate::adapters::host::local::machine::host::verify_pool;
 use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::host::local::process::lock::living_engine;
 use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
 use crate::adapters::host::local::workspace::quarantine::{self, Quarantined};
 use crate::adapters::host::local::workspace::slot::Ignored;
@@ -14,7 +16,6 @@ use crate::adapters::host::local::workspace::space::SlotInfo;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{clock, files};
 use crate::adapters::store::Store;
-use crate::adapters::store::lock::living_engine;
 use crate::config::Layers;
 use crate::config::value::Value;
 use crate::domain::backlog::{self, Backlog};
@@ -335,6 +336,12 @@ pub fn attempt_run(project: &Project, mission: &MissionId, unit: &UnitId, n: u32
     project.state.runs().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
 }
 
+/// What the engine remembers of one attempt.
+#[must_use]
+pub fn session_dir(project: &Project, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
+    project.state.sessions().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
+}
+
 /// The folder of the workspace pool, whether it exists or not.
 #[must_use]
 pub fn pool_dir(project: &Project) -> PathBuf {
@@ -345,7 +352,7 @@ pub fn pool_dir(project: &Project) -> PathBuf {
 async fn pools(project: &Project) -> Result<Vec<Pool>, EngineError> {
     project.state.belongs_here()?;
     let mut pools = Vec::new();
-    for root in [pool_dir(project), super::context::execution::verify_pool(&pool_dir(project))] {
+    for root in [pool_dir(project), verify_pool(&pool_dir(project))] {
         if root.is_dir() {
             let source = project.source(ChildGuard::none());
             pools.push(Pool::open_cut(&root, &source, Ignored::Keep).await.map_err(pool_error)?);
@@ -398,7 +405,7 @@ pub const ABOUT_QUARANTINE: &str = "the next start or resume tries to collect wh
 /// [`EngineError`] when the pool cannot be read.
 pub fn quarantined(project: &Project) -> Result<Vec<Quarantined>, EngineError> {
     let mut found = Vec::new();
-    for root in [pool_dir(project), super::context::execution::verify_pool(&pool_dir(project))] {
+    for root in [pool_dir(project), verify_pool(&pool_dir(project))] {
         found.extend(quarantine::quarantined(&root).map_err(|source| EngineError::File { path: root, source })?);
     }
     Ok(found)

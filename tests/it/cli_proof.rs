@@ -297,8 +297,8 @@ fn lies_in_the_world(told: &Told) {
     told.sql(&format!("UPDATE snapshots SET body = replace(body, 'alpha', 'omega') WHERE key LIKE '{key}%'"));
     told.is_found("a snapshot changed with its runs", "the stored snapshots differ in another way");
 
-    let report = told.night.sh_in(&told.night.state().join("runs"), "ls -d */fails/1/report.json");
-    let path = told.night.state().join("runs").join(report);
+    let report = told.night.sh_in(&told.night.state().join("sessions"), "ls -d */fails/1/report.json");
+    let path = told.night.state().join("sessions").join(report);
     let text = std::fs::read_to_string(&path).unwrap().replace("it cannot be", "it could be");
     std::fs::write(&path, text).unwrap();
     told.is_found("a report of an attempt changed", "the report it left says otherwise (summary)");

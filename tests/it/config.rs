@@ -5,7 +5,7 @@ mod keys;
 
 use mission_control::config::layers::Source;
 use mission_control::config::schema::{self, KEYS, Support};
-use mission_control::config::settings::{Isolation, PromptMode};
+use mission_control::config::settings::{PromptMode, WantedIsolation};
 use mission_control::config::{self, ConfigError, DEFAULTS_FILE, Inputs, Layers, Settings};
 use mission_control::domain::verify::Gate;
 use mission_control::domain::verify::formats::Format;
@@ -109,7 +109,7 @@ fn defaults_are_safe_for_a_first_night() {
     assert_eq!((settings.target.name.as_str(), settings.target.branch.as_str()), ("app", "main"));
     assert_eq!(settings.target.path, PathBuf::from("/srv/app"));
     assert_eq!((settings.queue.gate, settings.queue.confirm_failures), (Gate::NoRegression, true));
-    assert_eq!((settings.green_branch.as_str(), settings.scheduler.isolation), ("mc/green", Isolation::Auto));
+    assert_eq!((settings.green_branch.as_str(), settings.scheduler.isolation), ("mc/green", WantedIsolation::Auto));
     assert_eq!((settings.rounds.units_per_round, settings.agent.prompt), (None, PromptMode::Stdin));
     let [stage] = settings.verification.stages.as_slice() else { panic!("one stage") };
     assert_eq!((stage.name.as_str(), stage.run.as_str(), stage.timeout_secs), ("verification", "make test", 1800));

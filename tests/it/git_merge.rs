@@ -5,7 +5,7 @@ use mission_control::adapters::git::Git;
 use mission_control::adapters::git::green::{GreenMove, move_green};
 use mission_control::adapters::git::merge::{Integration, MergeRepo};
 use mission_control::adapters::git::source::inspect;
-use mission_control::adapters::store::lock::RunLock;
+use mission_control::adapters::host::local::process::lock::RunLock;
 use mission_control::domain::values::{CommitId, Tip};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use mission_control::adapters::git::green::{GreenMove, move_green};
 use mission_control::adapters::git::owner::{OwnerRecord, Standing, claim, owner, remove_stale_lock};
 use mission_control::adapters::git::refs::Cas;
 use mission_control::adapters::host::local::process::engine::EngineIdentity;
-use mission_control::adapters::store::lock::{RunLock, start_time};
+use mission_control::adapters::host::local::process::lock::{RunLock, start_time};
 use std::time::Duration;
 
 const GREEN: &str = "refs/heads/mc/green";

@@ -274,7 +274,7 @@ fn p6_a_repository_that_cannot_be_compared_any_more_holds_the_unit() {
     let night = Night::new().within(Fence::Off);
     night.repository_is_attacked("a unit hides what it was before");
     let (state, repo) = (night.state().display().to_string(), night.repo().display().to_string());
-    let hides = format!("touch a; find {state}/runs -name repository.json -delete; git -C {repo} config a.b c");
+    let hides = format!("touch a; find {state}/sessions -name repository.json -delete; git -C {repo} config a.b c");
     night.mission(&unit("a", &hides)).exits(3);
     let told = "what your repository was before is not on record any more";
     assert_eq!(night.unit("a"), "held");

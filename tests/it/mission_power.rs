@@ -50,6 +50,13 @@ impl Torn {
         self.world.attempts()[&("worker".to_owned(), 1)].clone()
     }
 
+    /// What the engine remembers of it.
+    fn session(&self) -> PathBuf {
+        let attempt = self.attempt();
+        let state = self.world.state();
+        state.join("sessions").join(attempt.strip_prefix(state.join("runs")).unwrap())
+    }
+
     fn run(&self) -> PathBuf {
         self.attempt().join("run")
     }
@@ -180,7 +187,7 @@ fn p4_a_report_cut_in_the_middle_is_made_again() {
     within(120, || {
         let torn = Torn::ended();
         torn.world.power_loss();
-        write(torn.attempt().join("report.json"), "{\"end\": {\"exi").unwrap();
+        write(torn.session().join("report.json"), "{\"end\": {\"exi").unwrap();
         assert_eq!(torn.resumes(), 1);
         torn.nothing_is_lost();
     });

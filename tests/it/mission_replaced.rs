@@ -138,7 +138,7 @@ fn p12_run_folders_and_their_files_that_became_links_are_not_followed() {
         unit(
             "refs",
             &format!(
-                "{run} ln -sf $H/plain/p $R/refs.json; ln -sf $H/plain/p $R/brief.md; ln -s $H/plain/p $R/report.json; ln -s $H/plain/p $R/collected.json; touch refs"
+                "{run} S=${{MC_RESULT%/runs/*}}/sessions/$MC_MISSION/$MC_UNIT/$MC_ATTEMPT; for f in report.json collected.json; do ln -sf $H/plain/p $S/$f; done; ln -sf $H/plain/p $R/brief.md; touch refs"
             ),
         ),
         // The folder of another unit's attempt, made in advance.

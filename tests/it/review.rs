@@ -4,9 +4,9 @@ use crate::support::fence::Fence;
 use crate::support::night::{Night, unit};
 use crate::support::repo::{World as Source, within_a_minute};
 use crate::support::world::{World, until, within};
+use mission_control::adapters::host::local::process::lock::{LockError, RunLock, start_time};
 use mission_control::adapters::host::local::workspace::pool::Pool;
 use mission_control::adapters::host::local::workspace::slot::Ignored;
-use mission_control::adapters::store::lock::{LockError, RunLock, start_time};
 use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io::Write;
@@ -151,7 +151,10 @@ fn p6_p12_copied_files_reach_no_commit_and_are_not_written_through_links() {
 #[test]
 fn p8_a_report_that_an_agent_wrote_itself_is_not_taken_for_ours() {
     let night = Night::new().within(Fence::Off);
-    killed_in_the_middle(&night, "echo '{\"end\":\"stopped\"}' > \"$(dirname \"$MC_RESULT\")/../report.json\"");
+    killed_in_the_middle(
+        &night,
+        "echo '{\"end\":\"stopped\"}' > \"${MC_RESULT%/runs/*}/sessions/$MC_MISSION/$MC_UNIT/$MC_ATTEMPT/report.json\"",
+    );
     let engine = night.begin(&["mission", "resume"]);
     night.sh("touch ~/go");
     engine.wait().exits(0);

@@ -2,10 +2,10 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::runs_world::{Runs, ended, isolations, log, supervise, supervise_by, until, within};
+use mission_control::adapters::host::local::process::lock::RunLock;
 use mission_control::adapters::host::local::process::procfs;
 use mission_control::adapters::host::local::protocol::{Exit, Isolation, RunError, RunSpec, SUPERVISOR};
 use mission_control::adapters::host::local::rundir::{Found, claim_ourselves, find, launch, prepare};
-use mission_control::adapters::store::lock::RunLock;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;

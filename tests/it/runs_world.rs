@@ -6,10 +6,11 @@
     reason = "tests touch the world and may panic"
 )]
 
-use mission_control::adapters::host::local::process::probe::{Wanted, probe, works};
+use mission_control::adapters::host::local::process::probe::{probe, works};
 use mission_control::adapters::host::local::process::procfs;
 use mission_control::adapters::host::local::protocol::{Exit, FLAG, Flavour, Isolation, RunSpec};
 use mission_control::adapters::host::local::rundir::{Run, launch};
+use mission_control::domain::fence::WantedIsolation;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -103,7 +104,7 @@ pub fn program() -> PathBuf {
 /// can `unshare`, but for one place.
 pub async fn isolations() -> Vec<Isolation> {
     use mission_control::adapters::host::local::protocol::Flavour::{Root, UnshareRoot, UnshareUser, User};
-    let flavours: &[Flavour] = match probe(Wanted::PidNamespace, &program()).await {
+    let flavours: &[Flavour] = match probe(WantedIsolation::Pidns, &program()).await {
         Ok(Isolation::PidNamespace(Root)) => &[Root, User, UnshareRoot, UnshareUser],
         Ok(Isolation::PidNamespace(User)) => &[User, UnshareUser],
         Ok(other) => panic!("mc makes no namespace, but there is {other:?}"),

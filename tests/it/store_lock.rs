@@ -2,7 +2,7 @@
 
 use crate::store_world::{Part, in_time, part_path};
 use mission_control::adapters::host::local::process::command::CommandLine;
-use mission_control::adapters::store::lock::{LockError, RunLock};
+use mission_control::adapters::host::local::process::lock::{LockError, RunLock};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! What the tests of the store share: a deadline, a database in a folder of its own, children of this very binary.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
 
-use mission_control::adapters::store::lock::RunLock;
+use mission_control::adapters::host::local::process::lock::RunLock;
 use mission_control::adapters::store::{Entry, Store};
 use mission_control::domain::values::MissionId;
 use std::io::{BufRead, BufReader};

@@ -7,6 +7,7 @@
 use super::source::SourceFacts;
 use super::{Git, GitError, Place, fields};
 use crate::domain::values::TreeId;
+use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +17,7 @@ use std::path::Path;
 const CHUNK: usize = 500;
 
 /// A tree and what was taken out of another one to get it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filtered {
     /// The tree that is left; the whole one where nothing was taken out.
     pub tree: TreeId,

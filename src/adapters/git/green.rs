@@ -5,7 +5,7 @@
 
 use super::refs::Cas;
 use super::{Git, GitError};
-use crate::adapters::store::lock::RunLock;
+use crate::adapters::host::local::process::lock::RunLock;
 use crate::domain::values::CommitId;
 use std::path::PathBuf;
 

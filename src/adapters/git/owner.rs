@@ -8,8 +8,8 @@
 use super::refs::Cas;
 use super::{Git, GitError};
 use crate::adapters::host::local::process::engine::EngineIdentity;
+use crate::adapters::host::local::process::lock::living_engine;
 use crate::adapters::os::files::FileIdentity;
-use crate::adapters::store::lock::living_engine;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Write};

@@ -1,4 +1,8 @@
-//! Hosts: places where workspaces are and where agents and verifications run. The machine of the engine is one
-//! ([`local`]).
+//! Hosts: places where workspaces are and where agents and verifications run ([`any`]). The machine of the engine is one ([`local`]);
+//! others are behind a worker ([`remote`]). What is asked and answered are values ([`order`], [`settings`]).
 
+pub mod any;
 pub mod local;
+pub mod order;
+pub mod remote;
+pub mod settings;

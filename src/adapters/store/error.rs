@@ -1,6 +1,6 @@
 //! What can go wrong with `mc.db`, and what to do about it.
 
-use super::lock::LockError;
+use crate::adapters::host::local::process::lock::LockError;
 use crate::adapters::os::machine::no_room;
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,6 @@
 pub mod chain;
 mod error;
 mod file;
-pub mod lock;
 mod migrate;
 mod network;
 pub mod place;
@@ -153,7 +152,7 @@ impl Store {
         answered: &[i64],
     ) -> Result<u64, StoreError> {
         self.in_office()?;
-        let (at, epoch) = (stored(at), self.tenure.as_ref().map_or(0, |tenure| tenure.epoch));
+        let (at, epoch) = (stored(at), self.epoch());
         let appended = self.write(|step| {
             if !tenure::is_newest(step, epoch)? {
                 return Ok(None);
@@ -357,6 +356,7 @@ fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Signal>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::host::local::process::lock::{LockError, RunLock};
     use std::time::Duration;
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -367,7 +367,7 @@ mod tests {
     }
 
     fn take(dir: &tempfile::TempDir, store: &mut Store, epoch: u64) -> Result<(), StoreError> {
-        let lock = lock::RunLock::acquire(&dir.path().join("engine.lock"), Duration::ZERO).unwrap();
+        let lock = RunLock::acquire(&dir.path().join("engine.lock"), Duration::ZERO).unwrap();
         store.take_epoch(&lock, epoch, "{}")
     }
 
@@ -438,7 +438,7 @@ mod tests {
                 std::fs::write(&path, "").unwrap();
             }
             let lost = store.append(&mission(), 1, &[entry(1)]).unwrap_err();
-            assert!(matches!(lost, StoreError::Lock(lock::LockError::Replaced { .. })), "{lost:?}");
+            assert!(matches!(lost, StoreError::Lock(LockError::Replaced { .. })), "{lost:?}");
             drop(file);
         }
     }

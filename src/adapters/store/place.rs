@@ -216,6 +216,12 @@ impl StateDir {
         self.root.join("pool")
     }
 
+    /// What the engine remembers of sessions; runs of agents are elsewhere.
+    #[must_use]
+    pub fn sessions(&self) -> PathBuf {
+        self.root.join("sessions")
+    }
+
     /// Run directories of the local host.
     #[must_use]
     pub fn runs(&self) -> PathBuf {

@@ -4,8 +4,8 @@
 //! replaced, appends nothing more: the epoch is compared within the transaction of each append, and both files are compared
 //! with their paths before it.
 
-use super::lock::{LockFile, RunLock};
 use super::{Store, StoreError, file, stored};
+use crate::adapters::host::local::process::lock::{LockFile, RunLock};
 use crate::adapters::os::files::FileIdentity;
 use rusqlite::{Connection, Transaction, params};
 use std::path::Path;
@@ -50,6 +50,12 @@ impl Store {
         }
         self.tenure = Some(Tenure { epoch, lock: lock.place().clone(), log: self.log() });
         Ok(())
+    }
+
+    /// The epoch it took; 0 for none.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.tenure.as_ref().map_or(0, |tenure| tenure.epoch)
     }
 
     /// That this store may append: an epoch was taken, and the files it rests on are where they were.

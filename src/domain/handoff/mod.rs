@@ -10,6 +10,19 @@ pub use brief::{BriefInput, brief};
 pub use result::read;
 
 use crate::domain::mission::{Claim, Said};
+use serde::{Deserialize, Serialize};
+
+/// How the agent gets its brief.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptMode {
+    /// On standard input, which is closed after it.
+    Stdin,
+    /// As the last argument.
+    Arg,
+    /// As the path of a file, in the last argument.
+    File,
+}
 
 /// What an agent says about its attempt, with every text capped (summary 2 KiB, lists 50 items of 500 characters).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,17 +1,19 @@
-//! What it takes to run something on a tree: repository, settings, pool, store, isolation. Made lazily, so that a mission is
+//! What it takes to run something on a tree: repository, settings, store, host. Made lazily, so that a mission is
 //! journaled before anything is looked at, and once, so that tasks share it. Knows no mission and needs no lock: missions
 //! and `mc verify` work on the same one.
 
 use crate::adapters::git::Git;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::SourceFacts;
+use crate::adapters::host::any::Host;
+use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
 use crate::adapters::host::local::process::command::ChildGuard;
-use crate::adapters::host::local::process::probe::{ProbeError, Wanted, probe};
-use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
-use crate::adapters::host::local::workspace::home::{Homes, forget_short};
-use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
-use crate::adapters::host::local::workspace::slot::Ignored;
+use crate::adapters::host::local::protocol::OURSELVES;
 use crate::adapters::host::local::workspace::tags::Tags;
+use crate::adapters::host::order::Copied;
+use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
+use crate::adapters::host::remote::transport::{Cuts, Transport};
+use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::clock::EngineClock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
@@ -19,25 +21,17 @@ use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
 use crate::adapters::trouble::{Places, cause_of};
 use crate::config::Settings;
-use crate::config::settings::Isolation as WantedIsolation;
 use crate::domain::base::hex;
 use crate::domain::plan::globs::Globs;
 use crate::domain::survey::network::withheld;
-use crate::domain::trouble::Trouble;
+use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::TreeId;
 use crate::engine::context::project::Project;
-use crate::engine::error::{EngineError, chain};
-use crate::engine::fence::{self, Fenced};
-use crate::engine::homes;
-use crate::engine::imports::Imports;
+use crate::engine::error::EngineError;
 use crate::engine::redact::Redactor;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// Shared by everything that runs.
@@ -53,86 +47,115 @@ pub struct ExecutionContext {
     pub source: Git,
     /// The clock that everything here is measured by; of a mission, that of its journal.
     pub clock: EngineClock,
-    /// Where what should be read later is put, when the state directory vanishes with the work.
-    pub lasting: Option<PathBuf>,
+    /// Where workspaces are and runs go on.
+    pub host: Host,
     settings: Settings,
-    pub(in crate::engine) guard: ChildGuard,
-    room: PoolKind,
     store: Arc<Mutex<Store>>,
-    pool: OnceCell<Arc<Pool>>,
-    isolation: OnceCell<Isolation>,
-    homes: OnceCell<Homes>,
-    fenced: OnceCell<Fenced>,
-    shortened: Mutex<BTreeSet<PathBuf>>,
     fingerprint: OnceCell<String>,
     tags: Tags,
     copies: OnceLock<Vec<Copied>>,
-    imports: OnceLock<Imports>,
 }
 
-/// A file that is copied into workspaces: its name, and what is in it, if it is there.
-pub type Copied = (String, Option<Vec<u8>>);
-
-/// Whose workspaces are used, and how long runs outlive their engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoolKind {
-    /// Those of missions; their runs are adopted after a crash.
-    Missions,
-    /// Those of verifications beside missions; nobody adopts their runs.
-    Verifications,
-}
-
-/// The folder of the pool of verifications beside missions, within that of missions.
+/// What a host is told of these settings.
 #[must_use]
-pub fn verify_pool(root: &Path) -> PathBuf {
-    root.join("verify")
+pub fn host_settings(settings: &Settings, kind: PoolKind) -> HostSettings {
+    HostSettings {
+        kind,
+        setup: settings.target.setup.clone(),
+        setup_inputs: settings.target.setup_inputs.clone(),
+        copy: settings.target.copy.clone(),
+        stages: settings.verification.stages.clone(),
+        verification_env: settings.verification.env.clone(),
+        agent_env: settings.agent.env.clone(),
+        home: settings.verification.home.clone(),
+        keep: settings.verification.keep.clone(),
+        fingerprint: settings.verification.fingerprint.clone(),
+        session_timeout: settings.scheduler.session_timeout,
+        isolation: settings.scheduler.isolation,
+        lease: settings.scheduler.lease,
+        max_disk: settings.parallel.max_disk,
+        sandbox: settings.sandbox.clone(),
+    }
 }
 
-/// Longest time without a sign of life of its engine that a run nobody adopts goes on.
-const SHORT_LEASE: Duration = Duration::from_secs(120);
+/// The variable by which tests of `mc` itself have everything done behind a worker on this machine: `pipe`, or `cut:SEED` for a
+/// line that is cut at moments which follow from a number.
+const TEST_HOST: &str = "MC_TEST_HOST";
 
-/// Variables every agent and verification gets when they are set (design, section 7).
-const ALLOWED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "TMPDIR", "TZ"];
+/// Of so many requests of such a line one is cut off.
+const CUT_ONE_IN: u32 = 12;
 
-/// What a run gets when the engine itself has no `PATH`.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Whether runs get a variable of this name, when `names` are those of the settings.
-#[must_use]
-pub fn allowed(name: &str, names: &[String]) -> bool {
-    ALLOWED.contains(&name) || name.starts_with("LC_") || names.iter().any(|n| n == name)
+/// The line to a worker that tests want; nothing where they want none.
+fn test_line(project: &Project) -> Option<Transport> {
+    let wanted = project.env.var(TEST_HOST)?.to_str()?;
+    let cuts = match wanted.split_once(':') {
+        Some(("cut", seed)) => Cuts::random(seed.parse().ok()?, CUT_ONE_IN),
+        _ if wanted == "pipe" => Cuts::default(),
+        _ => return None,
+    };
+    Some(Transport {
+        program: OURSELVES.into(),
+        args: vec!["worker".into(), "--root".into(), project.state.root().join("worker").into()],
+        env: project.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        cuts,
+    })
 }
 
 impl ExecutionContext {
-    /// Puts together what is there; touches nothing.
+    /// Puts together what is there; touches nothing. Files are copied and fingerprints taken from the work tree `toplevel`,
+    /// where that is not the repository's own; what should outlive the state directory is put into `lasting`.
     #[must_use]
     pub fn new(
         project: &Project,
         settings: Settings,
-        guard: ChildGuard,
+        (guard, source): (ChildGuard, Git),
         store: Arc<Mutex<Store>>,
-        room: PoolKind,
+        kind: PoolKind,
+        beside: Option<(&Path, PathBuf)>,
     ) -> Self {
+        let mut facts = project.facts.clone();
+        let (toplevel, lasting) = beside.unzip();
+        if let Some(toplevel) = toplevel {
+            toplevel.clone_into(&mut facts.toplevel);
+        }
+        let tags = Tags::default();
+        let epoch = store.lock().unwrap_or_else(PoisonError::into_inner).epoch();
+        let told = host_settings(&settings, kind);
+        let host = match test_line(project) {
+            None => {
+                let places = HostPlaces {
+                    root: project.state.root().to_owned(),
+                    runs: project.state.runs(),
+                    pool: project.state.pool_in(settings.parallel.pool_dir.as_deref()),
+                };
+                let env = project.env.clone();
+                let mut host = LocalHost::new(source.clone(), facts.clone(), env, told, places, guard, tags.clone());
+                host.lasting = lasting;
+                Host::Local(Box::new(host))
+            }
+            Some(line) => {
+                let engine = EngineCard {
+                    // Without one the worker says what is wrong.
+                    state: project.state.state_id().unwrap_or_default(),
+                    epoch,
+                    root: project.state.root().to_owned(),
+                    runs: project.state.runs(),
+                };
+                Host::Remote(Box::new(RemoteHost::new(line, told, engine, source.clone(), facts.clone())))
+            }
+        };
         Self {
-            facts: project.facts.clone(),
+            facts,
             state: project.state.clone(),
             env: project.env.clone(),
-            source: project.source(guard.clone()).with_batch(&project.facts.common_dir),
+            source,
             clock: EngineClock::start(0),
-            lasting: None,
+            host,
             settings,
-            guard,
-            room,
             store,
-            pool: OnceCell::new(),
-            isolation: OnceCell::new(),
-            homes: OnceCell::new(),
-            fenced: OnceCell::new(),
-            shortened: Mutex::default(),
             fingerprint: OnceCell::new(),
-            tags: Tags::default(),
+            tags,
             copies: OnceLock::new(),
-            imports: OnceLock::new(),
         }
     }
 
@@ -166,35 +189,6 @@ impl ExecutionContext {
         self.trouble(error).while_trying(what)
     }
 
-    /// The pool.
-    ///
-    /// # Errors
-    /// [`PoolError`] when it cannot be opened; tried again at the next call.
-    pub async fn pool(&self) -> Result<&Arc<Pool>, PoolError> {
-        self.pool
-            .get_or_try_init(|| async {
-                let root = self.state.pool_in(self.settings().parallel.pool_dir.as_deref());
-                let pool = match self.room {
-                    PoolKind::Missions => Pool::open(&root, &self.source, Ignored::Keep).await?,
-                    PoolKind::Verifications => {
-                        Pool::open_cut(&verify_pool(&root), &self.source, Ignored::Remove).await?
-                    }
-                };
-                Ok(Arc::new(pool.excluding(&self.settings().target.copy).tagged(&self.tags)))
-            })
-            .await
-    }
-
-    /// Without a sign of life for so long, a run is ended by its supervisor.
-    #[must_use]
-    pub fn lease(&self) -> Duration {
-        let lease = self.settings().scheduler.lease;
-        match self.room {
-            PoolKind::Missions => lease,
-            PoolKind::Verifications => lease.min(SHORT_LEASE),
-        }
-    }
-
     /// The tree that is verified in the place of `tree`: without the paths of `target.verification.ignore`.
     ///
     /// # Errors
@@ -212,14 +206,6 @@ impl ExecutionContext {
     #[must_use]
     pub fn keeps(&self) -> bool {
         self.settings().keeps_files()
-    }
-
-    /// The paths that stay beside what `setup` made.
-    ///
-    /// # Errors
-    /// [`EngineError::Usage`] for a text that is no glob.
-    pub fn kept(&self) -> Result<Globs, EngineError> {
-        globs("target.verification.keep", &self.settings().verification.keep)
     }
 
     /// The files that are copied into the workspaces of verifications, as they were when one was asked for first: what a
@@ -248,72 +234,14 @@ impl ExecutionContext {
         self.settings().target.copy.iter().map(copy).collect()
     }
 
-    /// How runs are contained on this machine.
-    ///
-    /// # Errors
-    /// [`ProbeError`] when the wanted way is not possible.
-    pub async fn isolation(&self) -> Result<Isolation, ProbeError> {
-        let wanted = match self.settings().scheduler.isolation {
-            WantedIsolation::Auto => Wanted::Auto,
-            WantedIsolation::Pidns => Wanted::PidNamespace,
-            WantedIsolation::Search => Wanted::Search,
-        };
-        self.isolation.get_or_try_init(|| probe(wanted, Path::new(OURSELVES))).await.copied()
-    }
-
-    /// What the HOME of verifications is made of here; absent where they have the user's, because the settings want it.
-    ///
-    /// # Errors
-    /// A sentence about infrastructure.
-    pub async fn homes(&self) -> Result<Option<&Homes>, String> {
-        if !homes::have_own(self.settings()) {
-            return Ok(None);
-        }
-        self.homes.get_or_try_init(|| homes::find(self)).await.map(Some)
-    }
-
-    /// What Python environments import from copies of the repository, as it was when it was asked for first.
-    pub fn imports(&self) -> &Imports {
-        let pool = || self.state.pool_in(self.settings().parallel.pool_dir.as_deref());
-        self.imports.get_or_init(|| Imports::find(&self.env, &self.facts, &pool()))
-    }
-
-    /// Whether runs are fenced on this machine.
-    ///
-    /// # Errors
-    /// A sentence about infrastructure.
-    pub async fn fenced(&self) -> Result<&Fenced, String> {
-        self.fenced.get_or_try_init(|| fence::find(self)).await
-    }
-
-    /// Notes that a folder has a short name, which goes with this context.
-    pub fn shortened(&self, folder: &Path) {
-        self.shortened.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
-    }
-
-    /// The allow-listed environment plus `names`.
-    #[must_use]
-    pub fn allowed_env(&self, names: &[String]) -> Vec<(OsString, OsString)> {
-        let mut env: Vec<(OsString, OsString)> = self
-            .env
-            .vars()
-            .filter(|(k, _)| k.to_str().is_some_and(|k| allowed(k, names)))
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .collect();
-        if self.env.var("PATH").is_none() {
-            env.push(("PATH".into(), DEFAULT_PATH.into()));
-        }
-        env
-    }
-
     /// What to say where a run fails that may need the network: which variables for that it did not get. Names only.
     #[must_use]
     pub fn withheld(&self, names: &[String]) -> Option<String> {
         withheld(|name| self.env.var(name).is_some(), names)
     }
 
-    /// What a snapshot's validity depends on beside tree and stages (design, section 10): system, hashed variables,
-    /// outputs of the fingerprint commands, the tags of the repository where it has any.
+    /// What a snapshot's validity depends on beside tree and stages (design, section 10): what the host says, the files that
+    /// are copied, the tags of the repository where it has any.
     ///
     /// # Errors
     /// [`EngineError::Broken`] when a fingerprint command fails.
@@ -322,59 +250,21 @@ impl ExecutionContext {
     }
 
     async fn make_fingerprint(&self) -> Result<String, EngineError> {
-        let verification = &self.settings().verification;
         let mut hash = Sha256::new();
         let mut field = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
-        for text in [std::env::consts::OS, std::env::consts::ARCH] {
-            field(text.as_bytes());
-        }
-        for text in [&self.settings().target.setup].into_iter().flatten() {
-            field(text.as_bytes());
-        }
-        if homes::have_own(self.settings()) {
-            field(b"a HOME of its own");
-            verification.home.iter().for_each(|name| field(name.as_bytes()));
-        }
-        let sandbox = &self.settings().sandbox;
-        let unknown = |what| EngineError::Broken { what, hint: "`mc doctor` looks at this machine".to_owned() };
-        let fenced = self.fenced().await.map_err(unknown)?;
-        if fenced.holds() {
-            field(if matches!(fenced, Fenced::Mounts(_)) { b"a fence" } else { b"a fence of rules" });
-            sandbox.shared.iter().for_each(|name| field(name.as_bytes()));
-            [sandbox.max_memory, sandbox.max_processes].iter().for_each(|cap| field(&cap.to_be_bytes()));
-            field(b"without");
-            sandbox.hidden.iter().for_each(|name| field(name.as_bytes()));
-            field(b"but for");
-            sandbox.readable.iter().for_each(|name| field(name.as_bytes()));
-        }
-        self.imports().check(self.settings())?;
-        for folder in &self.imports().searched {
-            field(b"import");
-            field(folder.as_os_str().as_bytes());
-        }
+        field(self.host.fingerprint().await?.as_bytes());
         for (name, content) in self.copies()? {
             field(b"copy");
             field(name.as_bytes());
             field(if content.is_some() { b"there" } else { b"absent" });
             field(content.as_deref().unwrap_or_default());
         }
-        for name in &verification.env {
-            field(name.as_bytes());
-            field(self.env.var(name).map(OsStrExt::as_bytes).unwrap_or_default());
-        }
         if let Some(tags) = self.tags.digest(&self.source, &self.facts).await? {
             field(b"tags");
             field(tags.as_bytes());
-        }
-        for text in &verification.fingerprint {
-            let said = fence::ask_machine(self, text, self.allowed_env(&verification.env)).await;
-            field(&said.map_err(|why| EngineError::Broken {
-                what: format!("run the fingerprint command `{text}`: {why}"),
-                hint: "mend target.verification.fingerprint, or remove the command".to_owned(),
-            })?);
         }
         Ok(hex(&hash.finalize()))
     }
@@ -390,14 +280,6 @@ impl ExecutionContext {
         match self.store().snapshot_get(key)? {
             None => Ok(None),
             Some(text) => Ok(Some(serde_json::from_str(&text)?)),
-        }
-    }
-}
-
-impl Drop for ExecutionContext {
-    fn drop(&mut self) {
-        for folder in self.shortened.get_mut().unwrap_or_else(PoisonError::into_inner).iter() {
-            forget_short(folder);
         }
     }
 }

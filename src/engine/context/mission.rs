@@ -5,12 +5,15 @@ use crate::adapters::git::GitError;
 use crate::adapters::git::local::SeenIndex;
 use crate::adapters::git::merge::MergeRepo;
 use crate::adapters::git::refs::RefName;
+use crate::adapters::host::local::process::lock::RunLock;
+use crate::adapters::host::order::RunKey;
+use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::clock::EngineClock;
-use crate::adapters::store::lock::RunLock;
 use crate::config::Settings;
+use crate::domain::mission::AttemptOrder;
 use crate::domain::values::{CommitId, MissionId};
 use crate::engine::accept::Asking;
-use crate::engine::context::execution::{ExecutionContext, PoolKind};
+use crate::engine::context::execution::ExecutionContext;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
 use crate::engine::ownership::Tenure;
@@ -73,14 +76,23 @@ impl Deref for MissionContext {
 }
 
 impl MissionContext {
-    /// Puts together what is there; touches nothing.
+    /// Puts together what is there; touches nothing. `beside` is for a scratch place: the work tree from which files are copied
+    /// and fingerprints taken, and the folder for what should outlive it.
     #[must_use]
-    pub fn new(project: &Project, mission: MissionId, objective: String, effective: Effective, tenure: Tenure) -> Self {
+    pub fn new(
+        project: &Project,
+        mission: MissionId,
+        objective: String,
+        effective: Effective,
+        tenure: Tenure,
+        beside: Option<(&Path, PathBuf)>,
+    ) -> Self {
         let Effective { settings, allow_dirty, take_over_from, accept_green } = effective;
         let Tenure { lock, store, owner } = tenure;
         let store = Arc::new(Mutex::new(store));
-        let mut execution = ExecutionContext::new(project, settings, lock.guard(), store, PoolKind::Missions);
-        execution.source = execution.source.clone().owned_by(&owner);
+        let guard = lock.guard();
+        let source = project.source(guard.clone()).with_batch(&project.facts.common_dir).owned_by(&owner);
+        let execution = ExecutionContext::new(project, settings, (guard, source), store, PoolKind::Missions, beside);
         Self {
             mission,
             objective,
@@ -101,15 +113,6 @@ impl MissionContext {
     #[must_use]
     pub fn measured_by(mut self, clock: EngineClock) -> Self {
         self.execution.clock = clock;
-        self
-    }
-
-    /// The same for a scratch place, with files to be copied and fingerprints taken from another work tree than that of its
-    /// repository, and what should outlive it put into `lasting`.
-    #[must_use]
-    pub fn beside(mut self, toplevel: &Path, lasting: PathBuf) -> Self {
-        toplevel.clone_into(&mut self.execution.facts.toplevel);
-        self.execution.lasting = Some(lasting);
         self
     }
 
@@ -145,15 +148,21 @@ impl MissionContext {
         format!("refs/heads/{}", self.settings().green_branch)
     }
 
-    /// Folder of everything one attempt leaves on disk.
+    /// The runs of one attempt on its host; also who uses its slot.
     #[must_use]
-    pub fn attempt_dir(&self, unit: &str, n: u32) -> PathBuf {
-        self.state.runs().join(self.mission.as_str()).join(unit).join(n.to_string())
+    pub fn attempt_key(&self, order: &AttemptOrder) -> RunKey {
+        RunKey::of_attempt(&self.mission, &order.spec.id, order.n)
     }
 
-    /// Folder of one verification's runs.
+    /// What the engine remembers of one attempt, where no agent is led to.
     #[must_use]
-    pub fn verify_dir(&self, run: &str) -> PathBuf {
-        self.state.runs().join(self.mission.as_str()).join(".verify").join(run)
+    pub fn session_dir(&self, order: &AttemptOrder) -> PathBuf {
+        self.attempt_key(order).below(&self.state.sessions())
+    }
+
+    /// The runs of one verification on its host; also who uses its slot.
+    #[must_use]
+    pub fn verify_key(&self, run: &str) -> RunKey {
+        RunKey::of_mission(&self.mission).join(".verify").join(run)
     }
 }

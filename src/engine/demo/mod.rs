@@ -12,7 +12,7 @@ mod story;
 pub use proof::Report;
 pub use story::{FLAKY, LONG, OLD_CALLER, PARTS, Part, RED, RENAMER, SAME_LINE, VERIFY};
 
-use super::error::{EngineError, chain};
+use super::error::EngineError;
 use super::history::{self, History};
 use super::signals::Signals;
 use crate::adapters::git::source::inspect;
@@ -24,6 +24,7 @@ use crate::adapters::os::files;
 use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
 use crate::domain::mission::{Record, State, UnitState};
+use crate::domain::trouble::chain;
 use crate::domain::values::UnitId;
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,9 +1,9 @@
 //! Checks of what runs: the programs of the stages, the agent, what it is allowed, and whether it answers.
 
 use super::super::attempt;
-use super::super::context::execution::allowed;
 use super::super::context::project::Project;
 use super::super::scratch::Scratch;
+use crate::adapters::host::local::machine::host::allowed;
 use crate::adapters::host::local::process::tail;
 use crate::adapters::os::machine;
 use crate::config::Settings;
@@ -257,8 +257,9 @@ async fn answer(project: &Project, settings: &Settings, kill: watch::Receiver<bo
         evidence: Vec::new(),
         accept_first: false,
     };
+    let key = scratch.context.attempt_key(&order);
     let report = attempt::start(&scratch.context, order, kill, || {}).await.map_err(|trouble| trouble.why)?;
-    let log = scratch.context.attempt_dir("mc-doctor", 1).join("run/out.log");
+    let log = key.join("run/out.log").below(&scratch.context.state.runs());
     let said_last = scratch.context.redactor().clean(&tail::of(&log, SAID));
     let took = report.ran.map_or(0, |(began, ended)| ended.saturating_sub(began) / 1_000);
     scratch.remove().map_err(|e| said(&e))?;

@@ -1,11 +1,14 @@
 //! The check of the fence: whether what runs can write more than its own folders.
 
 use super::super::context::project::Project;
-use super::super::fence::{Fenced, Machine};
+use crate::adapters::host::local::machine::fence::Machine;
+use crate::adapters::host::local::machine::fenced::Fenced;
 use crate::adapters::host::local::protocol::Isolation;
+use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::machine::Scratch;
 use crate::config::Settings;
 use crate::domain::survey::checks::Check;
+use crate::engine::context::execution::host_settings;
 
 /// Raises one where the state directory is, and takes it away again.
 pub async fn look(project: &Project, settings: &Settings, isolation: Option<Isolation>, checks: &mut Vec<Check>) {
@@ -13,8 +16,9 @@ pub async fn look(project: &Project, settings: &Settings, isolation: Option<Isol
     let parents = [project.state.root().join("scratch"), project.state.root().to_owned()];
     let Ok(scratch) = Scratch::below(&parents[0]) else { return };
     let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
+    let told = host_settings(settings, PoolKind::Missions);
     let closed = [project.state.root(), pool.as_path()];
-    let machine = Machine { closed, facts: &project.facts, env: &project.env, settings, isolation };
+    let machine = Machine { closed, facts: &project.facts, env: &project.env, settings: &told, isolation };
     let fenced = machine.try_out(scratch.path()).await;
     let left = scratch.remove(&parents);
     checks.push(match fenced {

@@ -53,11 +53,11 @@ async fn tried(
     checks: &mut Vec<Check>,
 ) -> Result<bool, String> {
     let scratch = Scratch::make(&project.facts, &project.state, &project.env, settings).await.map_err(|e| chain(&e))?;
-    let fenced = scratch.context.fenced().await.cloned();
+    let fenced = scratch.context.host.probe().await.map(|host| host.fenced);
     let mut inside = outside::score(None);
     let let_through = in_scratch(&scratch, settings, target, plant, kill.clone(), checks, &mut inside).await;
     scratch.remove().map_err(|e| chain(&e))?;
-    outside::look((project, settings, target), inside, &fenced?, &kill, checks).await?;
+    outside::look((project, settings, target), inside, &fenced.map_err(|e| e.to_string())?, &kill, checks).await?;
     let_through
 }
 
@@ -73,7 +73,7 @@ async fn in_scratch(
     let base = scratch.verify(target, None, kill.clone()).await?;
     *inside = outside::score(Some(&base));
     if settings.target.setup.is_some() {
-        let left = scratch.list_unignored().await.map_err(|e| chain(&e))?;
+        let left = scratch.list_strays().await?.unignored;
         if !left.is_empty() {
             let names = named(left.iter().map(OsString::as_os_str));
             let found = format!("setup and verification leave files that git does not ignore: {names}");
@@ -81,7 +81,7 @@ async fn in_scratch(
                         verification leaves is not";
             checks.push(Check::warning("baseline", found, help));
         }
-        let changed = scratch.list_changed().await.map_err(|e| chain(&e))?;
+        let changed = scratch.list_strays().await?.changed;
         if !changed.is_empty() {
             let names = named(changed.iter().map(OsString::as_os_str));
             let found = format!("setup changes files that git tracks: {names}");

@@ -1,17 +1,18 @@
 //! Checks of the machine: programs, containment, disk, memory, clock.
 
 use super::super::context::project::Project;
-use super::super::preflight::{PreflightInput, contained};
+use super::super::preflight::{PreflightInput, lacking};
 use super::super::views;
 use super::refused;
 use crate::adapters::git::{ATTR_SOURCE, Git};
-use crate::adapters::host::local::process::probe::{Wanted, probe};
+use crate::adapters::host::local::operations::facts::not_contained;
+use crate::adapters::host::local::process::probe::probe;
 use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
 use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::machine;
 use crate::config::Settings;
-use crate::config::settings::Isolation as WantedIsolation;
+use crate::domain::fence::WantedIsolation;
 use crate::domain::survey::checks::Check;
 use crate::domain::values::Tip;
 use std::ffi::OsStr;
@@ -61,11 +62,7 @@ pub async fn git(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
 
 /// How runs are contained here, if they can be.
 pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) -> Option<Isolation> {
-    let wanted = match settings.scheduler.isolation {
-        WantedIsolation::Auto => Wanted::Auto,
-        WantedIsolation::Pidns => Wanted::PidNamespace,
-        WantedIsolation::Search => Wanted::Search,
-    };
+    let wanted = settings.scheduler.isolation;
     let found = probe(wanted, Path::new(OURSELVES)).await;
     let isolation = found.as_ref().ok().copied();
     checks.push(match found {
@@ -73,7 +70,7 @@ pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) -> Option<I
             "isolation",
             "each run has a pid namespace: whatever it starts ends with it, proven by the kernel",
         ),
-        Ok(Isolation::Search) if wanted == Wanted::Search => Check::ok(
+        Ok(Isolation::Search) if wanted == WantedIsolation::Search => Check::ok(
             "isolation",
             "processes a run leaves are found by search and killed, as scheduler.isolation wants it",
         ),
@@ -83,7 +80,7 @@ pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) -> Option<I
             "install util-linux (`apt-get install util-linux`), and allow user namespaces \
              (`sysctl kernel.unprivileged_userns_clone=1`, or --security-opt of the container)",
         ),
-        Err(e) => refused("isolation", contained(&e)),
+        Err(e) => refused("isolation", lacking(not_contained(&e))),
     });
     isolation
 }

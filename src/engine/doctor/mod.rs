@@ -13,16 +13,18 @@ mod outside;
 mod repository;
 
 use super::context::project::{Project, Where, read_layers};
-use super::error::{EngineError, chain};
+use super::error::EngineError;
 use super::preflight::PreflightInput;
 use crate::adapters::git::Git;
 use crate::adapters::git::source::inspect;
+use crate::adapters::host::local::machine::imports::Imports;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::store::place::StateDir;
 use crate::config::Settings;
 use crate::domain::mission::Refusal;
 use crate::domain::survey::checks::{Check, stops};
+use crate::domain::trouble::chain;
 use tokio::sync::watch;
 
 /// What is tried besides looking.
@@ -96,13 +98,14 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
 
 /// Whether a Python environment would be verified in the place of the tree.
 fn imports(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
-    let imports = super::imports::of(project, settings);
-    match (imports.refusal(settings), imports.told()) {
+    let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
+    let (imports, stages) = (Imports::find(&project.env, &project.facts, &pool), &settings.verification.stages);
+    match (imports.refusal(stages), imports.told()) {
         (Some((why, help)), _) => checks.push(Check::problem("imports", why, help)),
         (None, Some(told)) => checks.push(Check::ok("imports", told)),
         (None, None) => {}
     }
-    if let Some((what, help)) = imports.asleep(settings) {
+    if let Some((what, help)) = imports.asleep(stages) {
         checks.push(Check::warning("python", what, help));
     }
 }

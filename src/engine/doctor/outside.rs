@@ -1,9 +1,9 @@
 //! Whether it is the fence that keeps a verification from passing, and what of `[sandbox] readable` helps.
 
 use super::super::context::project::Project;
-use super::super::fence::Fenced;
 use super::super::scratch::{Looked, Scratch};
 use super::chain;
+use crate::adapters::host::local::machine::fenced::Fenced;
 use crate::config::Settings;
 use crate::config::settings::SandboxMode;
 use crate::domain::fence::SOCKETS;

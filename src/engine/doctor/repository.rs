@@ -1,17 +1,18 @@
 //! Checks of the repository, of the branches missions use, of the state directory and of the plan.
 
 use super::super::context::project::Project;
-use super::super::error::chain;
 use super::super::ownership::who_asks;
-use super::super::preflight::{PreflightInput, landings, whole};
+use super::super::preflight::{PreflightInput, lacking, landings};
 use super::super::{mission, plans};
 use super::{machine, refused, said};
+use crate::adapters::host::local::operations::facts::incomplete;
 use crate::adapters::host::local::workspace::pool::Pool;
 use crate::adapters::host::local::workspace::slot::Ignored;
 use crate::adapters::os::machine::{may_write, open_to_others};
 use crate::adapters::store::Store;
 use crate::domain::mission::Refusal;
 use crate::domain::survey::checks::Check;
+use crate::domain::trouble::chain;
 use crate::domain::values::Tip;
 
 /// Looks at all of it; where the target branch stands, if it does.
@@ -51,7 +52,7 @@ async fn complete(project: &Project, on: &PreflightInput<'_>) -> Check {
     if (on.facts.shallow || on.facts.partial)
         && let Err(e) = Pool::open(&project.state.pool(), on.source, Ignored::Keep).await
     {
-        return refused("repository", whole(&e));
+        return refused("repository", lacking(incomplete(&e)));
     }
     let kind = if on.facts.bare { "bare, whole history" } else { "whole history" };
     Check::ok("repository", format!("{} ({kind})", on.facts.toplevel.display()))

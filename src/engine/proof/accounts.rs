@@ -9,7 +9,7 @@ use crate::domain::mission::{
 use crate::domain::values::{RunId, UnitId};
 use crate::engine::error::EngineError;
 use crate::engine::history::History;
-use crate::engine::views::attempt_run;
+use crate::engine::views::session_dir;
 use crate::report::claims::Claim;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -132,7 +132,7 @@ fn plans(case: &mut Case<'_>) {
         if started.iter().zip(1..).any(|(n, nth)| *n != nth) || started.len() != unit.attempts.len() {
             broken.push("its attempts are not numbered from 1 without a gap".to_owned());
         }
-        let gone = started.iter().filter(|n| !attempt_run(case.project, case.mission(), id, **n).is_dir()).count();
+        let gone = started.iter().filter(|n| !session_dir(case.project, case.mission(), id, **n).is_dir()).count();
         // One that was never begun before a crash leaves no folder.
         let never = unit.attempts.iter().filter(|a| a.class == Some(AttemptClass::NeverStarted)).count();
         if gone > never {
@@ -385,7 +385,7 @@ fn spent(case: &mut Case<'_>) {
     let (mut run_time, mut gone) = (0_u64, 0);
     for unit in &history.state.units {
         for attempt in unit.attempts.iter().filter(|attempt| attempt.ended.is_some()) {
-            let path = attempt_run(case.project, case.mission(), &unit.spec.id, attempt.n).join("report.json");
+            let path = session_dir(case.project, case.mission(), &unit.spec.id, attempt.n).join("report.json");
             match files::read_own(&path)
                 .ok()
                 .flatten()

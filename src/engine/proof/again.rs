@@ -5,11 +5,12 @@
 
 use super::Case;
 use crate::domain::mission::Record;
+use crate::domain::trouble::chain;
 use crate::domain::values::Tip;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{Delta, SnapshotKey};
-use crate::engine::error::{EngineError, chain};
+use crate::engine::error::EngineError;
 use crate::engine::verify::{VerifyOptions, verify};
 use crate::report::lines::source_name;
 use std::collections::BTreeSet;

@@ -5,7 +5,7 @@ use super::rules::rules_of;
 use crate::adapters::os::files;
 use crate::domain::mission::{AttemptClass, AttemptReport, NextMove, Record, State, again};
 use crate::domain::values::Millis;
-use crate::engine::views::attempt_run;
+use crate::engine::views::session_dir;
 use crate::report::words::{attempt_ref, word};
 
 /// How far the time a process ran may be from the rows around it: the wall clock is not the engine's clock.
@@ -44,7 +44,7 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
         Some(_) => {}
         None => broken.push("no such unit was planned".to_owned()),
     }
-    let path = attempt_run(case.project, case.mission(), unit, *n).join("report.json");
+    let path = session_dir(case.project, case.mission(), unit, *n).join("report.json");
     match files::read_own(&path) {
         Ok(Some(bytes)) => match serde_json::from_slice::<AttemptReport>(&bytes) {
             Ok(kept) if kept == **report => {}

@@ -83,7 +83,7 @@ pub async fn prove(project: &Project, mission: Option<&MissionId>, rerun: bool) 
     let look = match views::look(project, Some(&mission)).await {
         Ok(look) => look,
         Err(error @ (EngineError::Journal { .. } | EngineError::Record { .. })) => {
-            let why = super::error::chain(&error);
+            let why = crate::domain::trouble::chain(&error);
             let folds = Claim::of("the journal folds to a state", &[], &[why], &[]);
             return Ok(Some(Proof { mission, claims: vec![chain, folds], report: Value::Null }));
         }

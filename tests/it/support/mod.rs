@@ -12,3 +12,9 @@ pub mod told;
 pub mod tools;
 pub mod units;
 pub mod world;
+
+/// The kind of host that missions of tests have (`MC_TEST_HOST`: `pipe`, `cut:SEED`; this machine without), for the environment
+/// of `mc`.
+pub fn host_of_tests() -> Option<(&'static str, String)> {
+    std::env::var("MC_TEST_HOST").ok().map(|kind| ("MC_TEST_HOST", kind))
+}

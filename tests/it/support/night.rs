@@ -248,6 +248,7 @@ impl Night {
             .env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig"))
             .env("GIT_CEILING_DIRECTORIES", self.home())
             .env("MC_STATE_DIR", self.state())
+            .envs(super::host_of_tests())
             .stdin(Stdio::null())
             .process_group(0);
         self.fence.tell(&mut command, &self.home());

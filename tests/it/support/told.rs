@@ -64,12 +64,13 @@ impl Told {
         told
     }
 
-    fn places(&self) -> [(PathBuf, &'static str); 4] {
+    fn places(&self) -> [(PathBuf, &'static str); 5] {
         let state = self.night.state();
         [
             (state.join("mc.db"), "mc.db"),
             (state.join("logs"), "logs"),
             (state.join("runs"), "runs"),
+            (state.join("sessions"), "sessions"),
             (self.night.repo().join(".git/refs"), "refs"),
         ]
     }

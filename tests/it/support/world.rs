@@ -142,7 +142,12 @@ impl World {
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let path = format!("{}:{}", self.home().join("bin").display(), std::env::var("PATH").unwrap());
-        command.current_dir(self.repo()).env_clear().env("PATH", path).env("HOME", self.home());
+        command
+            .current_dir(self.repo())
+            .env_clear()
+            .envs(super::host_of_tests())
+            .env("PATH", path)
+            .env("HOME", self.home());
         command.env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig")).env("GIT_CONFIG_SYSTEM", "/dev/null");
         command.env("MC_STATE_DIR", self.state()).env("MC_SCHEDULER_ISOLATION", self.isolation).stdin(Stdio::null());
         self.fence.tell(&mut command, &self.home());

@@ -2,6 +2,8 @@
 //! workspaces they work in ([`workspace`]).
 
 pub mod demo;
+pub mod machine;
+pub mod operations;
 pub mod process;
 pub mod protocol;
 pub mod rundir;

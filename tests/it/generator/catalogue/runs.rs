@@ -16,7 +16,7 @@ pub const ACTIONS: &[Action] = &[
     unit("its-run-folder-is-a-link", r#"for d in "$STATE"/runs/*/$MC_UNIT; do mv "$d" "$d-gone"; ln -s "$SIDE" "$d"; done"#)
         .either()
         .proof(&["-gone attempt"]),
-    unit("forges-its-report", r#"for d in "$STATE"/runs/*/$MC_UNIT/*; do echo '{}' > "$d/report.json"; echo x > "$d/refs"; done"#)
+    unit("forges-its-report", r#"for d in "$STATE"/sessions/*/$MC_UNIT/*; do echo '{}' > "$d/report.json"; echo x > "$d/refs"; done"#)
         .either()
         .proof(&["the report it left cannot be read"]),
     // What it claims.

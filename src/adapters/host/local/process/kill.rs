@@ -6,13 +6,14 @@
 use crate::adapters::host::local::process::contain::{self, Sought};
 use crate::adapters::host::local::process::procfs::{self, Identity};
 use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How it is known that nothing is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Method {
     /// Its pid namespace is empty: the kernel's own bookkeeping.
     PidNamespace,
@@ -30,7 +31,7 @@ impl fmt::Display for Method {
 }
 
 /// What was killed at the end of a run and what could not be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KillProof {
     /// How it is known.
     pub method: Method,

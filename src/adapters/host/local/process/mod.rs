@@ -5,6 +5,7 @@ pub mod contain;
 pub mod detached;
 pub mod engine;
 pub mod kill;
+pub mod lock;
 pub mod probe;
 pub mod procfs;
 pub mod tail;

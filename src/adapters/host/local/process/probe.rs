@@ -2,19 +2,9 @@
 
 use crate::adapters::host::local::process::command::{ChildGuard, CommandError, CommandLine};
 use crate::adapters::host::local::protocol::{FLAG, Flavour, Isolation, SUPERVISOR, WORKS};
+use crate::domain::fence::WantedIsolation;
 use std::path::Path;
 use std::time::Duration;
-
-/// What the configuration asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// A pid namespace where one works, else search.
-    Auto,
-    /// A pid namespace or an error.
-    PidNamespace,
-    /// Search, without probing.
-    Search,
-}
 
 /// The wanted containment does not work here.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +26,8 @@ pub enum ProbeError {
 ///
 /// # Errors
 /// [`ProbeError::Refused`] when a pid namespace is demanded and none works.
-pub async fn probe(wanted: Wanted, program: &Path) -> Result<Isolation, ProbeError> {
-    if wanted == Wanted::Search {
+pub async fn probe(wanted: WantedIsolation, program: &Path) -> Result<Isolation, ProbeError> {
+    if wanted == WantedIsolation::Search {
         return Ok(Isolation::Search);
     }
     let mut reason = String::new();
@@ -48,8 +38,8 @@ pub async fn probe(wanted: Wanted, program: &Path) -> Result<Isolation, ProbeErr
         }
     }
     match wanted {
-        Wanted::PidNamespace => Err(ProbeError::Refused { reason }),
-        Wanted::Auto | Wanted::Search => Ok(Isolation::Search),
+        WantedIsolation::Pidns => Err(ProbeError::Refused { reason }),
+        WantedIsolation::Auto | WantedIsolation::Search => Ok(Isolation::Search),
     }
 }
 

@@ -1,7 +1,9 @@
 //! How a run is kept together, as a value and as the word for it in a run directory.
 
+use serde::{Deserialize, Serialize};
+
 /// How a run is kept together so that all of it can be killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Isolation {
     /// A pid namespace of its own: the kernel kills everything in it with its pid 1.
     PidNamespace(Flavour),
@@ -10,7 +12,7 @@ pub enum Isolation {
 }
 
 /// How the pid namespace is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Flavour {
     /// By this program, directly, which needs root's rights.
     Root,

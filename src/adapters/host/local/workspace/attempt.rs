@@ -24,21 +24,33 @@ pub struct Attempt {
     pub take_elsewhere: bool,
 }
 
+/// The ref that pins the head of an attempt.
+#[must_use]
+pub fn head_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
+    format!("refs/mc/attempts/{mission}/{unit}/{n}")
+}
+
+/// The ref that pins everything else an attempt left.
+#[must_use]
+pub fn kept_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
+    format!("refs/mc/kept/{mission}/{unit}/{n}")
+}
+
 impl Attempt {
-    /// Its ref in this folder of ours.
-    pub(super) fn ref_in(&self, folder: &str) -> String {
-        format!("refs/mc/{folder}/{}/{}/{}", self.mission, self.unit, self.number)
+    /// A ref of it that only says whether refs can be written.
+    pub(super) fn probe_ref(&self) -> String {
+        format!("refs/mc/probe/{}/{}/{}", self.mission, self.unit, self.number)
     }
 
     /// The ref that pins the head of this attempt.
     #[must_use]
     pub fn head_ref(&self) -> String {
-        self.ref_in("attempts")
+        head_ref(&self.mission, &self.unit, self.number)
     }
 
     /// The ref that pins everything else it left.
     #[must_use]
     pub fn kept_ref(&self) -> String {
-        self.ref_in("kept")
+        kept_ref(&self.mission, &self.unit, self.number)
     }
 }

@@ -31,13 +31,14 @@ use crate::adapters::git::GitError;
 use crate::adapters::host::local::process::command::CommandError;
 use crate::adapters::os::machine::no_room;
 use crate::domain::values::{CommitId, Tip, UnitId};
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 /// What was found and pinned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collected {
     /// The last state of the work, pinned at [`Attempt::head_ref`].
     pub head: Tip,
@@ -75,6 +76,13 @@ impl Collected {
     pub fn told(&self) -> Vec<String> {
         let kept = format!("{} other tips, stashes or abandoned commits are pinned under refs/mc/kept", self.kept);
         self.notes.iter().cloned().chain((self.kept > 0).then_some(kept)).collect()
+    }
+
+    /// What is still in the workspace and can neither be read nor moved, for which it is not given back.
+    #[must_use]
+    pub fn stuck(&self) -> Option<String> {
+        let stuck = self.left_out.iter().find(|left| left.place.is_none());
+        stuck.map(|left| left.path.to_string_lossy().into_owned())
     }
 
     /// What a person is asked where the work must not land by itself.
@@ -339,7 +347,7 @@ async fn surroundings_work(pool: &Pool, attempt: &Attempt) -> bool {
             return false;
         }
     }
-    let probe = attempt.ref_in("probe");
+    let probe = attempt.probe_ref();
     let written = source.cas(&probe, &attempt.base, None).await;
     written.is_ok() && source.unpin(&probe, &attempt.base).await.is_ok()
 }

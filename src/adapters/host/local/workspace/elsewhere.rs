@@ -5,6 +5,7 @@
 
 use crate::adapters::git::{Git, GitError};
 use crate::domain::values::{CommitId, Tip};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// Refs of a clone below which the last state of each linked worktree is noted.
@@ -14,7 +15,7 @@ pub(crate) const WORKTREES: &str = "refs/mc/worktrees/";
 const PLACES: [&str; 4] = ["refs/heads", "refs/stash", "refs/tags", WORKTREES];
 
 /// One line of work that HEAD does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// What holds it, in words. Untrusted.
     pub name: String,

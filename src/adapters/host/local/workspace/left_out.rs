@@ -5,6 +5,7 @@ use super::error::CollectError;
 use super::quarantine::{Quarantine, within};
 use crate::adapters::git::{Git, fields};
 use crate::adapters::os::nofollow::replace;
+use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -12,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Why a file is no part of the commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Why {
     /// Git does not take its name, or what it is.
     Refused,
@@ -28,7 +29,7 @@ impl Why {
 }
 
 /// A file or folder of the workspace that is no part of the commit though git does not ignore it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Its path from the root of the workspace.
     pub path: OsString,

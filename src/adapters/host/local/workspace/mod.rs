@@ -5,6 +5,7 @@
 //! is never prepared again before it was collected or discarded on purpose, also not after a crash.
 
 pub mod activity;
+pub mod attempt;
 pub mod collect;
 pub mod disk;
 pub mod elsewhere;
@@ -21,7 +22,6 @@ pub mod tags;
 
 mod add;
 mod after_setup;
-mod attempt;
 mod checkout;
 mod clone;
 mod commit;
@@ -35,7 +35,8 @@ mod index_file;
 pub(crate) mod lfs;
 mod listing;
 mod notes;
-mod pin;
+pub(crate) mod pack;
+pub(crate) mod pin;
 mod scan;
 mod submodules;
 mod untracked;

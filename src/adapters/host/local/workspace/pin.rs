@@ -3,15 +3,14 @@
 use super::attempt::Attempt;
 use super::error::CollectError;
 use super::listing::{Listed, Listing, list};
+use super::pack::pack;
 use super::pool::Pool;
 use super::quarantine::odd_places::whole;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place};
 use crate::domain::values::{CommitId, Tip};
 use std::ffi::OsStr;
-use std::io::{Seek, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 /// So many objects are unpacked one by one, as git does it; more stay a pack.
 const FEW: usize = 100;
@@ -33,13 +32,11 @@ pub(crate) async fn pin_all(
     slot: u32,
     attempt: &Attempt,
     head: &Tip,
-    mut tips: Vec<CommitId>,
+    tips: Vec<CommitId>,
     objects: usize,
     listing: Option<Listing>,
 ) -> Result<Pinned, CollectError> {
     let (source, git) = (pool.source(), pool.git(slot));
-    let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
-    let old_head = source.ref_value(&head_ref).await?;
     let mut wanted: Vec<&CommitId> = tips.iter().filter(|tip| **tip != head.commit).collect();
     // The slot was prepared at the base from this very source: nothing new is nothing to copy.
     if head.commit != attempt.base {
@@ -64,42 +61,63 @@ pub(crate) async fn pin_all(
     let Some((commits, on_base)) = found else {
         return Err(CollectError::NotCopied { slot });
     };
+    let identity = &pool.shape().identity;
+    let kept = record_pins(source, identity, attempt, &head.commit, tips).await?;
+    Ok(Pinned { kept, commits, on_base })
+}
+
+/// Names objects that are there by the refs of their attempt: the head, and everything else it left. What these refs held before
+/// is never dropped. How many other tips there are.
+pub(crate) async fn record_pins(
+    source: &Git,
+    identity: &(String, String),
+    attempt: &Attempt,
+    head: &CommitId,
+    mut tips: Vec<CommitId>,
+) -> Result<u32, GitError> {
+    let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
+    let old_head = source.ref_value(&head_ref).await?;
     // An earlier pin of the same attempt (work in progress of a remote host, a collection cut short) is never dropped.
     match &old_head {
-        Some(old) if attempt.late => tips.extend(Some(&head.commit).filter(|head| *head != old).cloned()),
-        Some(old) if !source.is_ancestor(old, &head.commit).await? => tips.push(old.clone()),
+        Some(old) if attempt.late => tips.extend(Some(head).filter(|head| *head != old).cloned()),
+        Some(old) if !source.is_ancestor(old, head).await? => tips.push(old.clone()),
         _ => {}
     }
     let kept = u32::try_from(tips.len()).unwrap_or(u32::MAX);
     if !attempt.late || old_head.is_none() {
-        source.repin(&head_ref, &head.commit, old_head.as_ref()).await?;
+        source.repin(&head_ref, head, old_head.as_ref()).await?;
     }
     if tips.is_empty() {
-        return Ok(Pinned { kept, commits, on_base });
+        return Ok(kept);
     }
     let old_kept = source.ref_value(&kept_ref).await?;
-    let mut keep = keep_commit(pool, attempt, head, &tips).await?;
+    let mut keep = keep_commit(source, identity, attempt, head, &tips).await?;
     if let Some(old) = old_kept.as_ref().filter(|old| **old != keep) {
         tips.push(old.clone());
-        keep = keep_commit(pool, attempt, head, &tips).await?;
+        keep = keep_commit(source, identity, attempt, head, &tips).await?;
     }
     source.repin(&kept_ref, &keep, old_kept.as_ref()).await?;
-    Ok(Pinned { kept, commits, on_base })
+    Ok(kept)
 }
 
 /// One commit in the source that has all `tips` as parents or grandparents, the same for the same tips.
-async fn keep_commit(pool: &Pool, attempt: &Attempt, head: &Tip, tips: &[CommitId]) -> Result<CommitId, CollectError> {
-    let git = pool.source();
+async fn keep_commit(
+    git: &Git,
+    identity: &(String, String),
+    attempt: &Attempt,
+    head: &CommitId,
+    tips: &[CommitId],
+) -> Result<CommitId, GitError> {
     let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
-    let date = git.out(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.commit.as_str()]).await?;
-    let git = signed_by(git.clone(), &pool.shape().identity, Some(date.parse().unwrap_or(0)));
+    let date = git.out(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.as_str()]).await?;
+    let git = signed_by(git.clone(), identity, Some(date.parse().unwrap_or(0)));
     let message = format!("everything else attempt {} of {} left behind", attempt.number, attempt.unit);
     let mut last: Option<CommitId> = None;
     for chunk in tips.chunks(200) {
         let parents: Vec<&CommitId> = last.iter().chain(chunk).collect();
         last = Some(git.commit_tree(&empty, &parents, &message).await?);
     }
-    Ok(last.unwrap_or_else(|| head.commit.clone()))
+    Ok(last.unwrap_or_else(|| head.clone()))
 }
 
 /// Makes sure that head and tips are whole in the source; how many commits the head has beyond the base, and whether one
@@ -133,17 +151,10 @@ async fn arrived(
 /// Packs in the slot what commits need beyond the base and unpacks it in the source, where git computes each object's id
 /// anew: two processes where a fetch takes seven. Whether both went well.
 async fn hand_over(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<bool, GitError> {
-    let failed = |source| GitError::Io { path: attempt.run_dir.clone(), source };
-    let scratch = || tempfile::tempfile_in(&attempt.run_dir).map_err(failed);
-    let (mut names, pack) = (scratch()?, Arc::new(scratch()?));
-    let lines: String = commits.iter().map(|id| format!("{id}\n")).collect();
-    names.write_all(format!("{lines}^{}\n", attempt.base).as_bytes()).and_then(|()| names.rewind()).map_err(failed)?;
-    let packing = ["pack-objects", "-q", "--revs", "--thin", "--stdout", "--delta-base-offset"];
-    if !slot.piped(&packing, &Arc::new(names), Some(&pack)).await? {
-        return Ok(false);
+    match pack(slot, &attempt.run_dir, commits, &[&attempt.base]).await? {
+        Some(pack) => source.piped(&["unpack-objects", "-q"], &pack, None).await,
+        None => Ok(false),
     }
-    (&*pack).rewind().map_err(failed)?;
-    source.piped(&["unpack-objects", "-q"], &pack, None).await
 }
 
 /// Copies commits with everything they need from the slot into the source.

@@ -2,7 +2,7 @@
 //! ([`odd_places`]), and whole slots ([`slots`]).
 
 mod folder;
-pub(super) mod odd_places;
+pub(crate) mod odd_places;
 mod slots;
 
 pub(super) use folder::{Quarantine, within};

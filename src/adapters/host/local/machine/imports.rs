@@ -1,16 +1,15 @@
 //! A Python environment outside of a workspace that imports from the source repository (`pip install -e`), or from a workspace:
 //! what is verified would be those files, not the tree that is to land. Runs have the same folders of their own tree first.
 
-use super::context::execution::ExecutionContext;
-use super::context::project::Project;
-use super::error::EngineError;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::workspace::layout::work_below;
+use crate::adapters::host::order::HostError;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::python::{imports, inactive};
-use crate::config::Settings;
 use crate::domain::base::text::name_first;
 use crate::domain::survey::imports::{Import, hidden_by, needs_active};
+use crate::domain::verify::key::StageSpec;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -22,21 +21,21 @@ pub const PYTHONPATH: &str = "PYTHONPATH";
 const TOLD: usize = 5;
 
 /// What is imported from copies of the repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imports {
     /// Folders relative to its top that are searched.
     pub searched: BTreeSet<PathBuf>,
     /// Folders that are taken whatever a run is told.
     pub fixed: BTreeSet<PathBuf>,
     /// A virtual environment of the work tree that is not active.
-    pub inactive: Option<&'static str>,
+    pub inactive: Option<String>,
 }
 
 impl Imports {
     /// Looks at the environments that runs find.
     #[must_use]
     pub fn find(env: &Environment, facts: &SourceFacts, pool: &Path) -> Self {
-        let mut found = Self { inactive: inactive(env, &facts.toplevel), ..Self::default() };
+        let mut found = Self { inactive: inactive(env, &facts.toplevel).map(str::to_owned), ..Self::default() };
         let tops = Tops::of(facts, pool);
         for import in imports(env) {
             let Some(folder) = tops.relative(import.folder()) else { continue };
@@ -62,9 +61,9 @@ impl Imports {
 
     /// That a stage starts Python although the environment of the work tree is not active, with what helps.
     #[must_use]
-    pub fn asleep(&self, settings: &Settings) -> Option<(String, String)> {
-        let venv = self.inactive?;
-        let stage = settings.verification.stages.iter().find(|stage| needs_active(&stage.run))?;
+    pub fn asleep(&self, stages: &[StageSpec]) -> Option<(String, String)> {
+        let venv = self.inactive.as_ref()?;
+        let stage = stages.iter().find(|stage| needs_active(&stage.run))?;
         Some((
             format!(
                 "{venv} is not active: stage {} gets the Python of the PATH, and none of the packages in {venv}",
@@ -76,13 +75,13 @@ impl Imports {
 
     /// The same in one sentence.
     #[must_use]
-    pub fn asleep_note(&self, settings: &Settings) -> Option<String> {
-        self.asleep(settings).map(|(what, help)| format!("{what}; {help}"))
+    pub fn asleep_note(&self, stages: &[StageSpec]) -> Option<String> {
+        self.asleep(stages).map(|(what, help)| format!("{what}; {help}"))
     }
 
     /// What would be verified in the place of a tree, with what helps; nothing where a tree is.
     #[must_use]
-    pub fn refusal(&self, settings: &Settings) -> Option<(String, String)> {
+    pub fn refusal(&self, stages: &[StageSpec]) -> Option<(String, String)> {
         if !self.fixed.is_empty() {
             return Some((
                 format!(
@@ -95,7 +94,7 @@ impl Imports {
                     .to_owned(),
             ));
         }
-        settings.verification.stages.iter().find_map(|stage| {
+        stages.iter().find_map(|stage| {
             let missing: BTreeSet<PathBuf> = hidden_by(&stage.run, &self.searched).into_iter().collect();
             (!missing.is_empty()).then(|| {
                 (
@@ -114,20 +113,19 @@ impl Imports {
     /// That nothing but trees is verified.
     ///
     /// # Errors
-    /// [`EngineError::Broken`].
-    pub fn check(&self, settings: &Settings) -> Result<(), EngineError> {
-        match self.refusal(settings) {
-            Some((why, hint)) => Err(EngineError::Broken { what: format!("verify a tree: {why}"), hint }),
+    /// [`HostError::Broken`].
+    pub fn check(&self, stages: &[StageSpec]) -> Result<(), HostError> {
+        match self.refusal(stages) {
+            Some((why, hint)) => Err(HostError::Broken { what: format!("verify a tree: {why}"), hint }),
             None => Ok(()),
         }
     }
 
-    /// `PYTHONPATH` of a run in the workspace `work`, when `given` is what it would be; nothing where that stays.
+    /// `PYTHONPATH` of a run in the workspace `work`, when `given` is what it would be; nothing where that stays. `facts` are of the repository, whose workspaces are below `pool`.
     #[must_use]
-    pub fn path(&self, execution: &ExecutionContext, work: &Path, given: Option<&OsStr>) -> Option<OsString> {
+    pub fn path(&self, facts: &SourceFacts, pool: &Path, work: &Path, given: Option<&OsStr>) -> Option<OsString> {
         let given: Vec<PathBuf> = given.map(|given| std::env::split_paths(given).collect()).unwrap_or_default();
-        let tops =
-            Tops::of(&execution.facts, &execution.state.pool_in(execution.settings().parallel.pool_dir.as_deref()));
+        let tops = Tops::of(facts, pool);
         let own: Vec<PathBuf> = self.searched.iter().map(|folder| work.join(folder)).collect();
         let rest = given.iter().map(|entry| match tops.relative(entry) {
             Some(folder) => work.join(folder),
@@ -141,12 +139,6 @@ impl Imports {
         }
         (path != given).then(|| std::env::join_paths(path).ok()).flatten()
     }
-}
-
-/// What a project's environments import from it.
-#[must_use]
-pub fn of(project: &Project, settings: &Settings) -> Imports {
-    Imports::find(&project.env, &project.facts, &project.state.pool_in(settings.parallel.pool_dir.as_deref()))
 }
 
 /// Folders that hold the files of the repository.

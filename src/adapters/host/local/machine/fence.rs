@@ -4,24 +4,24 @@
 //! its result, and, where it works for a unit with the user's HOME, what `[sandbox] writable` names. What verifications write to
 //! folders of tools goes to overlays (`docs/decisions/0016-homes-of-verifications.md`). `docs/security.md` says what is left.
 
-use super::context::execution::ExecutionContext;
-use super::error::chain;
-use super::homes::Home;
+use super::fenced::{Fenced, Reach};
+use super::host::LocalHost;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{
     CONFINE, Caps, Exit, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunSpec, parse_exit,
 };
 use crate::adapters::host::local::rundir::{prepare, trial_text};
-use crate::adapters::host::local::workspace::layout::{slot_of, temporary_folder};
+use crate::adapters::host::order::Home;
+use crate::adapters::host::settings::HostSettings;
 use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
 use crate::adapters::os::machine::{Scratch, find_program, known_home, user};
-use crate::config::Settings;
 use crate::domain::fence::{
     BUILT, DEVICES, DOWNLOADED, MEMORY, SOCKET_VARIABLES, SOCKETS, TEMPORARY, is_made, socket_paths,
 };
+use crate::domain::trouble::chain;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,95 +35,30 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(600);
 /// Longest text that such a line says of its failure.
 const LONGEST_REASON: u64 = 64 << 10;
 
-/// Whether runs are fenced on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fenced {
-    /// By what each of them sees mounted; with the limits that do not hold.
-    Mounts(Vec<String>),
-    /// By rules of Landlock, where nobody mounts for them: the reason for that, with what does not hold.
-    Rules(String, Vec<String>),
-    /// The settings do not want one.
-    Off,
-    /// It was tried and does not hold, because of this.
-    No(String),
-}
-
-impl Fenced {
-    /// Whether there is one.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        matches!(self, Self::Mounts(_) | Self::Rules(..))
+impl LocalHost {
+    /// Whether runs are fenced on this machine.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub async fn fenced(&self) -> Result<&Fenced, String> {
+        self.fenced.get_or_try_init(|| find(self)).await
     }
-
-    /// What a report says where there is none, or one with gaps.
-    #[must_use]
-    pub fn told(&self) -> Option<String> {
-        match self {
-            Self::Mounts(gaps) => Some(gaps.join("; ")).filter(|told| !told.is_empty()),
-            Self::Rules(why, gaps) => {
-                let rules = format!(
-                    "the fence is one of rules (Landlock), since {why}: /tmp is everybody's, sockets and modes of files can be reached, programs that mount fail"
-                );
-                Some([&[rules], &gaps[..]].concat().join("; "))
-            }
-            Self::Off => Some("no fence: [sandbox] mode = \"off\", what runs can write whatever you can".to_owned()),
-            Self::No(why) => Some(format!("no fence: what runs can write whatever you can ({why})")),
-        }
-    }
-}
-
-/// What a job may reach beside what every run of its kind may.
-#[derive(Debug, Clone, Default)]
-pub struct Reach {
-    /// What it may write.
-    pub writable: Vec<PathBuf>,
-    /// What it may read, wherever it is.
-    pub readable: Vec<PathBuf>,
 }
 
 /// Raises one fence and looks whether it holds. Folders that runs may write and that are not there yet are made before.
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn find(execution: &ExecutionContext) -> Result<Fenced, String> {
-    let isolation = execution.isolation().await.map_err(|e| chain(&e))?;
-    let pool = execution.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+async fn find(host: &LocalHost) -> Result<Fenced, String> {
+    let isolation = host.isolation().await.map_err(|e| chain(&e))?;
+    let pool = host.pool().await.map_err(|e| chain(&e))?.root().to_owned();
     let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
     let scratch = Scratch::below(&pool).map_err(failed)?;
-    let machine = Machine::of(execution, isolation, &pool);
+    let machine = Machine::of(host, isolation, &pool);
     machine.make_writable();
     let fenced = machine.try_out(scratch.path()).await?;
     scratch.remove(&[]).map_err(failed)?;
     Ok(fenced)
-}
-
-/// The fence of a job in the slot whose clone is `cwd`; absent where there is none. What has the user's HOME, because the settings
-/// want it, writes what agents write; and where a folder of tools cannot be covered, it is the user's own that is written.
-///
-/// # Errors
-/// A sentence about infrastructure.
-pub async fn around(
-    execution: &ExecutionContext,
-    cwd: &Path,
-    home: Home,
-    reach: &Reach,
-) -> Result<Option<Fence>, String> {
-    if !execution.fenced().await?.holds() {
-        return Ok(None);
-    }
-    let isolation = execution.isolation().await.map_err(|e| chain(&e))?;
-    let pool = execution.pool().await.map_err(|e| chain(&e))?.root().to_owned();
-    let machine = Machine::of(execution, isolation, &pool);
-    let (mut home, mut reach) = (home, reach.clone());
-    match execution.homes().await? {
-        None => home = Home::Users,
-        Some(homes) if home == Home::Slots => {
-            let users = execution.env.home().into_iter().flat_map(|users| homes.linked().map(|part| users.join(part)));
-            reach.writable.extend(there(users));
-        }
-        Some(_) => {}
-    }
-    Ok(Some(machine.fence(slot_of(cwd), &temporary_folder(cwd), home, &reach)))
 }
 
 /// What a shell line about this machine says on standard output: a fingerprint command, with the checkout as its folder and, in
@@ -131,32 +66,28 @@ pub async fn around(
 ///
 /// # Errors
 /// A sentence that reads on after what was asked.
-pub async fn ask_machine(
-    execution: &ExecutionContext,
-    line: &str,
-    env: Vec<(OsString, OsString)>,
-) -> Result<Vec<u8>, String> {
-    if !execution.fenced().await?.holds() {
-        let command = CommandLine::new("sh").arg("-c").arg(line).cwd(&execution.facts.toplevel).env_clear();
+pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, String> {
+    if !host.fenced().await?.holds() {
+        let command = CommandLine::new("sh").arg("-c").arg(line).cwd(&host.facts.toplevel).env_clear();
         let command = env.iter().fold(command, |command, (name, value)| command.env(name, value));
-        let output = command.run(&execution.guard).await.map_err(|e| e.to_string())?;
+        let output = command.run(&host.guard).await.map_err(|e| e.to_string())?;
         let how = output.ending.map_or_else(String::new, |how| format!(" ({how})"));
         return if output.success() { Ok(output.stdout) } else { Err(format!("it failed{how}")) };
     }
-    let isolation = execution.isolation().await.map_err(|e| chain(&e))?;
-    let pool = execution.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+    let isolation = host.isolation().await.map_err(|e| chain(&e))?;
+    let pool = host.pool().await.map_err(|e| chain(&e))?.root().to_owned();
     let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
     let scratch = Scratch::below(&pool).map_err(failed)?;
     let (slot, dir) = (scratch.path().join("slot"), scratch.path().join("run"));
     let temporary = slot.join("tmp");
     files::make_private_dir(&temporary).map_err(failed)?;
-    let fence = Machine::of(execution, isolation, &pool).fence(&slot, &temporary, Home::Users, &Reach::default());
+    let fence = Machine::of(host, isolation, &pool).fence(&slot, &temporary, Home::Users, &Reach::default());
     // Standard output is what is asked for; the rest goes beside it.
     let out = temporary.join("out");
     let argv = ["sh", "-c", "exec sh -c \"$1\" >\"$2\"", "mc", line].map(OsString::from);
     let spec = RunSpec {
         dir,
-        cwd: execution.facts.toplevel.clone(),
+        cwd: host.facts.toplevel.clone(),
         argv: argv.into_iter().chain([out.clone().into()]).collect(),
         env: env
             .into_iter()
@@ -175,7 +106,7 @@ pub async fn ask_machine(
         fence: Some(fence),
     };
     // Our own child, so that it is not left alone as a run would be.
-    let exit = answered(&spec, &execution.guard).await?;
+    let exit = answered(&spec, &host.guard).await?;
     let said = files::read_if_there(&out).ok().flatten().unwrap_or_default();
     let why = files::read_untrusted(&spec.dir.join("out.log"), LONGEST_REASON).unwrap_or_default();
     scratch.remove(&[]).map_err(failed)?;
@@ -215,15 +146,15 @@ pub struct Machine<'a> {
     /// The environment of the person.
     pub env: &'a Environment,
     /// What they want.
-    pub settings: &'a Settings,
+    pub settings: &'a HostSettings,
     /// How runs are contained.
     pub isolation: Isolation,
 }
 
 impl<'a> Machine<'a> {
-    fn of(execution: &'a ExecutionContext, isolation: Isolation, pool: &'a Path) -> Self {
-        let closed = [execution.state.root(), pool];
-        Self { closed, facts: &execution.facts, env: &execution.env, settings: execution.settings(), isolation }
+    pub(super) fn of(host: &'a LocalHost, isolation: Isolation, pool: &'a Path) -> Self {
+        let closed = [host.places.root.as_path(), pool];
+        Self { closed, facts: &host.facts, env: &host.env, settings: &host.settings, isolation }
     }
 
     /// Raises a fence around nothing; `scratch` is an empty folder where slots are.
@@ -281,7 +212,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn fence(&self, slot: &Path, temporary: &Path, home: Home, reach: &Reach) -> Fence {
+    pub(super) fn fence(&self, slot: &Path, temporary: &Path, home: Home, reach: &Reach) -> Fence {
         let own = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut places = there(TEMPORARY.iter().map(PathBuf::from));
         // The usual one first.
@@ -339,10 +270,10 @@ impl<'a> Machine<'a> {
         let named = |names: &[String]| -> Vec<PathBuf> { names.iter().filter_map(|name| self.named(name)).collect() };
         let (writable, shared) = (named(&sandbox.writable), named(&sandbox.shared));
         let mut asked = shared.clone();
-        asked.extend(self.caches(&self.settings.verification.env));
+        asked.extend(self.caches(&self.settings.verification_env));
         if home == Home::Users {
             asked.extend(writable.iter().cloned());
-            asked.extend(self.caches(&self.settings.agent.env));
+            asked.extend(self.caches(&self.settings.agent_env));
         }
         let roots = || writable.iter().chain(&shared);
         asked.retain(|path| !roots().any(|root| path != root && path.starts_with(root)));
@@ -419,7 +350,7 @@ pub(super) fn expand(name: &str, home: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// The real paths of what is there, each once.
-fn there(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
+pub(super) fn there(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = paths.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
     found.sort();
     found.dedup();

@@ -1,0 +1,176 @@
+//! A host of either kind: this machine, or another one behind a worker. Whoever uses one does not see which.
+
+use super::local::machine::host::LocalHost;
+use super::local::process::kill::KillProof;
+use super::order::{
+    CollectOrder, Ended, HostError, HostFacts, Kept, NotFresh, PrepareOrder, Ready, Release, RunKey, RunOrder,
+    RunState, Start, Strays, UsedSlot,
+};
+use super::remote::client::RemoteHost;
+use crate::domain::trouble::Trouble;
+use crate::domain::values::CommitId;
+use std::path::PathBuf;
+use tokio::sync::watch;
+
+/// Where workspaces are and runs go on.
+#[derive(Debug)]
+pub enum Host {
+    /// The machine of the engine.
+    Local(Box<LocalHost>),
+    /// Another one, or another process on this one.
+    Remote(Box<RemoteHost>),
+}
+
+/// The same question to a host of either kind.
+macro_rules! on {
+    ($self:ident, $host:ident.$($call:tt)+) => {
+        match $self {
+            Self::Local($host) => $host.$($call)+,
+            Self::Remote($host) => $host.$($call)+,
+        }
+    };
+}
+
+impl Host {
+    /// Tries out what runs there need: a pool, containment, HOME and fence.
+    ///
+    /// # Errors
+    /// [`HostError`] with what is missing and what helps.
+    pub async fn probe(&self) -> Result<HostFacts, HostError> {
+        on!(self, host.probe().await)
+    }
+
+    /// A hash of what results of runs there depend on beside tree, stages, copied files and tags.
+    ///
+    /// # Errors
+    /// [`HostError`] when it cannot be made.
+    pub async fn fingerprint(&self) -> Result<String, HostError> {
+        match self {
+            Self::Local(host) => host.fingerprint().await.map(str::to_owned),
+            Self::Remote(host) => host.fingerprint().await,
+        }
+    }
+
+    /// Makes a slot ready that holds nobody's work; asked again, it begins anew.
+    ///
+    /// # Errors
+    /// [`NotFresh`]; the slot keeps its marker.
+    pub async fn prepare(&self, order: &PrepareOrder, kill: watch::Receiver<bool>) -> Result<Ready, NotFresh> {
+        on!(self, host.prepare(order, kill).await)
+    }
+
+    /// Runs an order to its proven end; one that was begun is taken over. `began` is told once it is on record.
+    pub async fn run(
+        &self,
+        order: &RunOrder,
+        start: Start,
+        kill: watch::Receiver<bool>,
+        began: impl FnOnce() + Send,
+    ) -> Ended {
+        on!(self, host.run(order, start, kill, began).await)
+    }
+
+    /// Collects the workspace of an attempt, whose run must be dead.
+    ///
+    /// # Errors
+    /// What around it failed; the slot keeps its marker.
+    pub async fn collect(&self, order: &CollectOrder) -> Result<Kept, Trouble> {
+        on!(self, host.collect(order).await)
+    }
+
+    /// Gives the slot of whoever has this label back, or sets it aside. A slot that somebody else has is only let go.
+    ///
+    /// # Errors
+    /// Why it could not be given back; it keeps its marker.
+    pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
+        on!(self, host.release(slot, label, release).await)
+    }
+
+    /// The slots that somebody uses or has not given back.
+    ///
+    /// # Errors
+    /// The pool cannot be read.
+    pub async fn used_slots(&self) -> Result<Vec<UsedSlot>, Trouble> {
+        on!(self, host.used_slots().await)
+    }
+
+    /// Locks a slot that an earlier engine gave to this label; its workspace, or nothing where it is not that label's any more.
+    ///
+    /// # Errors
+    /// Somebody else has it locked, or the pool cannot be read.
+    pub async fn hold(&self, slot: u32, label: &str) -> Result<Option<PathBuf>, Trouble> {
+        on!(self, host.hold(slot, label).await)
+    }
+
+    /// The slot of a verification that an earlier engine had begun with the run `first`, when its runs can go on in it.
+    ///
+    /// # Errors
+    /// The pool cannot be read.
+    pub async fn adoptable(&self, slot: u32, label: &str, first: &RunKey) -> Result<Option<Ready>, Trouble> {
+        on!(self, host.adoptable(slot, label, first).await)
+    }
+
+    /// Pins what an attempt nobody waits for any more left in a slot, and frees it.
+    ///
+    /// # Errors
+    /// What around it failed; the slot stays as it is.
+    pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
+        on!(self, host.recover(slot, label, base).await)
+    }
+
+    /// Frees a slot in which nobody's work is, after ending what was left running there; false when somebody else has it.
+    ///
+    /// # Errors
+    /// The pool cannot be read or written.
+    pub async fn discard(&self, slot: u32, label: &str) -> Result<bool, Trouble> {
+        on!(self, host.discard(slot, label).await)
+    }
+
+    /// What is in workspaces and is no part of their commits.
+    ///
+    /// # Errors
+    /// One cannot be looked at.
+    pub async fn list_strays(&self) -> Result<Strays, Trouble> {
+        on!(self, host.list_strays().await)
+    }
+
+    /// Tries once more to collect what is in quarantine.
+    ///
+    /// # Errors
+    /// What around it failed.
+    pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
+        on!(self, host.retry_quarantine().await)
+    }
+
+    /// Ends every run at or below a key, and proves it; the processes that live on.
+    ///
+    /// # Errors
+    /// [`Cause::Unreachable`](crate::domain::trouble::Cause): nothing is known of them.
+    pub async fn end_runs(&self, key: &RunKey) -> Result<Vec<u32>, Trouble> {
+        on!(self, host.end_runs(key).await)
+    }
+
+    /// Ends what may still run of a run whose directory is gone, in this slot.
+    ///
+    /// # Errors
+    /// The pool cannot be opened.
+    pub async fn end_traceless(&self, key: &RunKey, slot: u32) -> Result<KillProof, Trouble> {
+        on!(self, host.end_traceless(key, slot).await)
+    }
+
+    /// What is known of a run.
+    ///
+    /// # Errors
+    /// [`Cause::Unreachable`](crate::domain::trouble::Cause).
+    pub async fn look_up(&self, key: &RunKey) -> Result<RunState, Trouble> {
+        on!(self, host.look_up(key).await)
+    }
+
+    /// Ends an earlier run of this key and keeps its directory beside, so that the key can be used for a new one.
+    ///
+    /// # Errors
+    /// It cannot be moved, or something of it cannot be ended.
+    pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
+        on!(self, host.put_aside(key).await)
+    }
+}

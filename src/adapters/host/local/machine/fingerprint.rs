@@ -1,0 +1,67 @@
+//! What results of runs on this machine depend on, in one hash (design, section 10).
+
+use super::fence::ask_machine;
+use super::fenced::Fenced;
+use super::host::LocalHost;
+use crate::adapters::host::order::HostError;
+use crate::domain::base::hex;
+use sha2::{Digest, Sha256};
+use std::os::unix::ffi::OsStrExt;
+
+impl LocalHost {
+    /// A hash of system, hashed variables, HOME, fence, what Python imports, and outputs of the fingerprint commands; made once.
+    ///
+    /// # Errors
+    /// [`HostError::Broken`] when a fingerprint command fails, or what is verified here would not be a tree.
+    pub async fn fingerprint(&self) -> Result<&str, HostError> {
+        self.fingerprint.get_or_try_init(|| make(self)).await.map(String::as_str)
+    }
+}
+
+async fn make(host: &LocalHost) -> Result<String, HostError> {
+    let settings = &host.settings;
+    let mut hash = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    for text in [std::env::consts::OS, std::env::consts::ARCH] {
+        field(text.as_bytes());
+    }
+    if let Some(text) = &settings.setup {
+        field(text.as_bytes());
+    }
+    if settings.have_own_home() {
+        field(b"a HOME of its own");
+        settings.home.iter().for_each(|name| field(name.as_bytes()));
+    }
+    let sandbox = &settings.sandbox;
+    let unknown = |what| HostError::Broken { what, hint: "`mc doctor` looks at this machine".to_owned() };
+    let fenced = host.fenced().await.map_err(unknown)?;
+    if fenced.holds() {
+        field(if matches!(fenced, Fenced::Mounts(_)) { b"a fence" } else { b"a fence of rules" });
+        sandbox.shared.iter().for_each(|name| field(name.as_bytes()));
+        [sandbox.max_memory, sandbox.max_processes].iter().for_each(|cap| field(&cap.to_be_bytes()));
+        field(b"without");
+        sandbox.hidden.iter().for_each(|name| field(name.as_bytes()));
+        field(b"but for");
+        sandbox.readable.iter().for_each(|name| field(name.as_bytes()));
+    }
+    host.imports().check(&settings.stages)?;
+    for folder in &host.imports().searched {
+        field(b"import");
+        field(folder.as_os_str().as_bytes());
+    }
+    for name in &settings.verification_env {
+        field(name.as_bytes());
+        field(host.env.var(name).map(OsStrExt::as_bytes).unwrap_or_default());
+    }
+    for text in &settings.fingerprint {
+        let said = ask_machine(host, text, host.allowed_env(&settings.verification_env)).await;
+        field(&said.map_err(|why| HostError::Broken {
+            what: format!("run the fingerprint command `{text}`: {why}"),
+            hint: "mend target.verification.fingerprint, or remove the command".to_owned(),
+        })?);
+    }
+    Ok(hex(&hash.finalize()))
+}

@@ -1,0 +1,184 @@
+//! HOME and temporary folder of what runs in a slot.
+//!
+//! Every run in a slot has the slot's folder for temporary files. What works for a unit (its agent, its script, what is looked at
+//! in its workspace) has the HOME of the user; verifications have one of their own, made anew with each preparation, in which
+//! what `setup` wrote is there as long as its result is kept.
+
+use super::fence::expand;
+use super::host::LocalHost;
+use crate::adapters::host::local::process::procfs::boot_id;
+use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
+use crate::adapters::host::local::workspace::home::{Census, Homes, Layers, Part, census, look};
+use crate::adapters::host::local::workspace::layout::{home_folder, layers_folder};
+use crate::adapters::host::order::Home;
+use crate::adapters::host::settings::HostSettings;
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::machine::Scratch;
+use crate::domain::base::hex;
+use crate::domain::base::text::name_first;
+use crate::domain::trouble::chain;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+impl LocalHost {
+    /// What the HOME of verifications is made of here; absent where they have the user's, because the settings want it.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub async fn homes(&self) -> Result<Option<&Homes>, String> {
+        if !self.settings.have_own_home() {
+            return Ok(None);
+        }
+        self.homes.get_or_try_init(|| find(self)).await.map(Some)
+    }
+}
+
+/// Finds out what the HOME of verifications is made of on this machine.
+///
+/// # Errors
+/// A sentence about infrastructure.
+async fn find(host: &LocalHost) -> Result<Homes, String> {
+    // Folders of tools are made for the fence.
+    host.fenced().await?;
+    let isolation = host.isolation().await.map_err(|e| chain(&e))?;
+    let pool = host.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+    let failed = |e: std::io::Error| format!("use the folder of workspaces: {e}");
+    let scratch = Scratch::below(&pool).map_err(failed)?;
+    let apart = [host.places.root.clone(), pool, host.facts.common_dir.clone()];
+    let homes = find_homes(&apart, &host.env, &host.settings, isolation, scratch.path()).await;
+    scratch.remove(&[]).map_err(failed)?;
+    Ok(homes)
+}
+
+/// The same by hand: what is `apart` is not to be covered; `scratch` is an empty folder where slots are.
+pub async fn find_homes(
+    apart: &[PathBuf],
+    env: &Environment,
+    settings: &HostSettings,
+    isolation: Isolation,
+    scratch: &Path,
+) -> Homes {
+    let mut parts = env.home().map(|home| look(home, &settings.home, apart)).unwrap_or_default();
+    for list in [&mut parts.folders, &mut parts.links, &mut parts.files] {
+        list.retain(|part| !env.home().is_some_and(|home| is_kept(part, home, settings)));
+    }
+    Homes::find(parts, isolation, Path::new(OURSELVES), scratch).await
+}
+
+/// Whether a file or folder of the home is one that runs may not read: a copy of it in another HOME would be a way around that.
+fn is_kept(part: &Part, home: &Path, settings: &HostSettings) -> bool {
+    let sandbox = &settings.sandbox;
+    let real = |name: &String| expand(name, Some(home.to_owned())).and_then(|path| path.canonicalize().ok());
+    let above = |names: &[String]| names.iter().filter_map(real).any(|named| part.real.starts_with(named));
+    let asked = settings.home.iter().any(|named| part.name.starts_with(named.trim_end_matches('/')));
+    sandbox.is_on() && above(&sandbox.hidden) && !above(&sandbox.readable) && !asked
+}
+
+/// Makes the HOME of a slot that was just prepared, with nothing in it of earlier runs but what `setup` made.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn furnish(host: &LocalHost, work: &Path) -> Result<(), String> {
+    let Some(homes) = host.homes().await? else { return Ok(()) };
+    let (folder, layers) = (home_folder(work), layers(work));
+    let made = || {
+        homes.furnish(&folder)?;
+        match (host.settings.setup.is_some(), homes.is_mounted() && homes.has_folders()) {
+            (true, _) => layers.renew(homes),
+            (false, true) => layers.forget().and_then(|()| layers.renew(homes)),
+            (false, false) => layers.remove(),
+        }
+    };
+    made().map_err(|e| format!("make the HOME of verifications in {}: {e}", folder.display()))
+}
+
+/// The HOME in which `setup` runs.
+#[derive(Debug)]
+pub struct SetupHome<'a> {
+    homes: &'a Homes,
+    folder: PathBuf,
+    layers: Layers,
+    before: Census,
+}
+
+impl<'a> SetupHome<'a> {
+    /// That of a slot; absent when `setup` has the user's.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub async fn of(host: &'a LocalHost, work: &Path, home: Home) -> Result<Option<Self>, String> {
+        let homes = match home {
+            Home::Users => None,
+            Home::Slots => host.homes().await?,
+        };
+        Ok(homes.map(|homes| Self {
+            homes,
+            folder: home_folder(work),
+            layers: layers(work),
+            before: Census::default(),
+        }))
+    }
+
+    /// What the result of `setup` is valid for besides its line and inputs: these folders, and what is not on the disk for sure
+    /// before the next start of the machine.
+    #[must_use]
+    pub fn stamp(&self) -> String {
+        let mut hash = Sha256::new();
+        for name in self.homes.overlaid().chain(self.homes.linked()) {
+            hash.update(name.as_os_str().as_encoded_bytes());
+            hash.update([0]);
+        }
+        let hash = hex(&hash.finalize()[..8]);
+        format!(" home {hash} {}", boot_id())
+    }
+
+    /// Whether what it made is there.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        !self.homes.is_mounted() || self.layers.has_made(self.homes)
+    }
+
+    /// Before `setup` runs: drops what it made before.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub fn begin(&mut self) -> Result<(), String> {
+        self.layers.forget().map_err(|e| self.failed(&e))?;
+        if !self.homes.is_mounted() {
+            self.before = census(&self.folder).map_err(|e| self.failed(&e))?;
+        }
+        Ok(())
+    }
+
+    /// After `setup`: keeps what it made. False when that cannot be kept apart from what follows: it wrote into a HOME that is
+    /// only a folder.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure.
+    pub fn end(&self) -> Result<bool, String> {
+        if self.homes.is_mounted() {
+            return self.layers.keep(self.homes).map(|()| true).map_err(|e| self.failed(&e));
+        }
+        Ok(census(&self.folder).map_err(|e| self.failed(&e))? == self.before)
+    }
+
+    fn failed(&self, e: &std::io::Error) -> String {
+        format!("keep what target.setup wrote into {}: {e}", self.folder.display())
+    }
+}
+
+pub(super) fn layers(work: &Path) -> Layers {
+    Layers::at(layers_folder(work))
+}
+
+/// What a report says of the HOME of verifications where they write into folders of the user; absent where they do not.
+#[must_use]
+pub fn shared(homes: &Homes) -> Option<String> {
+    let why = homes.trouble()?;
+    let names: Vec<_> = homes.linked().map(Path::display).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let (shown, are) = (name_first(&names, 6), if names.len() == 1 { "is" } else { "are" });
+    Some(format!("in the HOME of verifications {shown} {are} your own, and what they write there stays: {why}"))
+}

@@ -1,0 +1,52 @@
+//! What a host says of itself before anything is run on it.
+
+use crate::adapters::host::local::machine::homes::shared;
+use crate::adapters::host::local::machine::host::LocalHost;
+use crate::adapters::host::local::process::probe::ProbeError;
+use crate::adapters::host::local::workspace::pool::PoolError;
+use crate::adapters::host::order::{HostError, HostFacts};
+use crate::adapters::os::machine::tells_processes;
+use crate::adapters::trouble::{ROOM, is_full, limit_of};
+use crate::domain::trouble::chain;
+
+impl LocalHost {
+    /// Tries out what runs here need: a pool, containment, HOME and fence.
+    ///
+    /// # Errors
+    /// [`HostError::Broken`] with what is missing and what helps.
+    pub async fn probe(&self) -> Result<HostFacts, HostError> {
+        self.pool().await.map_err(|e| incomplete(&e))?;
+        let isolation = self.isolation().await.map_err(|e| not_contained(&e))?;
+        let odd = |what| HostError::Broken { what, hint: "`mc doctor` looks at this machine".to_owned() };
+        let shared_home = self.homes().await.map_err(odd)?.and_then(shared);
+        let fenced = self.fenced().await.map_err(odd)?.clone();
+        Ok(HostFacts { isolation, shared_home, fenced, imports: self.imports().clone() })
+    }
+}
+
+/// An error of the environment; `hint` helps unless its cause is a full disk or a limit of this process.
+fn broken(e: &(dyn std::error::Error + 'static), hint: &str) -> HostError {
+    let (what, hint) = match limit_of(e) {
+        Some(limit) => (format!("{}: {}", limit.words(), chain(e)), limit.remedy()),
+        None => (chain(e), if is_full(e) { ROOM } else { hint }),
+    };
+    HostError::Broken { what, hint: hint.to_owned() }
+}
+
+/// The repository lacks objects that clones need, or the pool cannot be opened.
+#[must_use]
+pub fn incomplete(e: &PoolError) -> HostError {
+    broken(e, "missions need the whole history and all objects of the repository")
+}
+
+/// The wanted containment does not work here.
+#[must_use]
+pub fn not_contained(e: &ProbeError) -> HostError {
+    if !tells_processes() {
+        return HostError::Broken {
+            what: format!("there is no /proc here, so that nobody can tell which processes live: {}", chain(e)),
+            hint: "mount it (`mount -t proc proc /proc`), then start again".to_owned(),
+        };
+    }
+    broken(e, "install util-linux, or set scheduler.isolation = \"search\"")
+}

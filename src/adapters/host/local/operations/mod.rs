@@ -1,0 +1,7 @@
+//! The operations of a host, on this machine: making a workspace ready, running something in it, keeping what it holds.
+
+pub mod facts;
+pub mod keep;
+pub mod prepare;
+pub mod runs;
+pub mod stage;

@@ -1,0 +1,220 @@
+//! Making a workspace ready: the slot at an exact commit, files copied in, `setup` run when its inputs changed.
+
+use super::runs::{GRACE, run};
+use crate::adapters::host::local::machine::homes::{self, SetupHome};
+use crate::adapters::host::local::machine::host::LocalHost;
+use crate::adapters::host::local::process::tail;
+use crate::adapters::host::local::rundir::{put_aside, runs_below};
+use crate::adapters::host::local::workspace::leftovers::{Keeping, Prepared, Ran};
+use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
+use crate::adapters::host::local::workspace::space::SlotInfo;
+use crate::adapters::host::order::{Beside, Home, NotFresh, NotReady, PrepareOrder, Ready, RunKey, RunOrder, Start};
+use crate::adapters::os::files;
+use crate::domain::base::hex;
+use crate::domain::ending::ProcessEnd;
+use crate::domain::trouble::{Cause, Trouble, chain};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Bytes of a failed setup's output that are quoted.
+const SAID: u64 = 2_000;
+
+/// Infrastructure that is known by what is said of it only.
+fn odd(why: String) -> NotReady {
+    NotReady::Failed(why.into())
+}
+
+/// Prepares a slot that holds nobody's work.
+///
+/// # Errors
+/// [`NotFresh::Dirty`] when it does hold something; [`NotFresh`].
+pub(super) async fn prepare(
+    host: &LocalHost,
+    order: &PrepareOrder,
+    kill: watch::Receiver<bool>,
+) -> Result<Ready, NotFresh> {
+    if *kill.borrow() {
+        return Err(NotReady::Killed.into());
+    }
+    let PrepareOrder { slot, label, base, without, beside, copies, environment, setup, session } = order;
+    let slot = *slot;
+    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(host.trouble(e));
+    if let Some(session) = session {
+        files::make_new_own_dir(host.root(), &host.run_dir(session)).map_err(|e| failed(&e))?;
+    }
+    let pool = host.pool().await.map_err(|e| failed(&e))?;
+    within_disk(host, pool, slot).await?;
+    let globs = host.kept().map_err(|e| failed(&e))?;
+    let landed = match beside {
+        Beside::Ignored => None,
+        Beside::Nothing => Some(None),
+        Beside::OfLanded(commit) => Some(Some(commit).filter(|_| host.settings.keeps_files())),
+    };
+    let keeping = landed.map(|landed| Keeping { landed, globs: &globs });
+    if has_begun(host, pool, slot, label, setup) {
+        // The answer to an earlier asking was lost. Nothing but `setup` has run there.
+        host.end_runs(setup).await.map_err(NotReady::Failed)?;
+        pool.hold(slot).and_then(|()| pool.release(slot)).map_err(|e| failed(&e))?;
+    }
+    let Prepared { workspace, made, mut warm } = match pool.prepare_keeping(slot, label, base, keeping).await {
+        Err(PoolError::Dirty { label: old, .. }) => return Err(NotFresh::Dirty(old)),
+        Err(PoolError::Busy { .. }) => return Err(NotFresh::Busy),
+        done => done.map_err(|e| failed(&e))?,
+    };
+    if let Some(without) = without {
+        pool.narrow(slot, base, without).await.map_err(|e| failed(&e))?;
+    }
+    for (name, content) in copies {
+        let Some(bytes) = content else { continue };
+        if !files::write_below(&workspace, Path::new(name), bytes).map_err(|e| failed(&e))? {
+            tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
+        }
+    }
+    let home = beside.home();
+    if home == Home::Slots {
+        homes::furnish(host, &workspace).await.map_err(|e| NotReady::Failed(e.into()))?;
+    }
+    if let Some(line) = &host.settings.setup {
+        let mut own = SetupHome::of(host, &workspace, home).await.map_err(|e| NotReady::Failed(e.into()))?;
+        let inputs = inputs(host, line, environment, &workspace);
+        let mut inputs = inputs.map_err(|e| NotReady::Failed(host.trouble_at("read setup inputs", &e)))?;
+        inputs += &own.as_ref().map(SetupHome::stamp).unwrap_or_default();
+        let there = made.as_ref().is_some_and(|made| made.inputs == inputs);
+        if there && own.as_ref().is_none_or(SetupHome::is_kept) {
+            warm |= keeping.is_some();
+        } else {
+            if made.is_some() && keeping.is_some() {
+                warm = pool.drop_made(slot, &globs).await.map_err(|e| failed(&e))?;
+            }
+            if let Some(own) = &mut own {
+                own.begin().map_err(|e| NotReady::Failed(e.into()))?;
+            }
+            run_setup(host, line, (slot, home), setup, kill).await?;
+            if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(|e| NotReady::Failed(e.into()))? {
+                pool.note_setup(slot, inputs, keeping.is_some()).await.map_err(|e| failed(&e))?;
+            }
+        }
+    }
+    if *beside == Beside::Ignored && host.settings.setup.is_some() {
+        // None of that is the unit's work.
+        pool.note_left_by_setup(slot).await.map_err(|e| failed(&e))?;
+    }
+    if keeping.is_some() && host.settings.keeps_files() {
+        pool.note_ran(slot, &Ran::Begun { warm }).map_err(|e| failed(&e))?;
+    }
+    Ok(Ready { workspace, folder: host.runs().join(label), warm })
+}
+
+/// Whether a slot was made ready for this user before, who has not run anything in it.
+fn has_begun(host: &LocalHost, pool: &Pool, slot: u32, label: &str, setup: &RunKey) -> bool {
+    let own = pool.dirty_slots().is_ok_and(|used| used.iter().any(|(number, user)| *number == slot && user == label));
+    let setup = host.run_dir(setup);
+    // What was put aside beside it were earlier runs of `setup`.
+    let of_setup = |dir: &Path| dir.to_string_lossy().starts_with(setup.to_string_lossy().as_ref());
+    own && runs_below(&host.runs().join(label)).iter().all(|run| of_setup(run.dir()))
+}
+
+/// Keeps the pool within its cap: slots nobody uses give way first, then nothing new is prepared.
+async fn within_disk(host: &LocalHost, pool: &Arc<Pool>, slot: u32) -> Result<(), NotReady> {
+    let cap = host.settings.max_disk;
+    if cap == 0 {
+        return Ok(());
+    }
+    let pool = Arc::clone(pool);
+    let looked = tokio::task::spawn_blocking(move || -> Result<u64, String> {
+        let used = |slots: &[SlotInfo]| slots.iter().map(|s| s.bytes).sum::<u64>();
+        let seen = pool.used().map_err(|e| chain(&e))?;
+        if seen <= cap {
+            return Ok(seen);
+        }
+        let slots = pool.list().map_err(|e| chain(&e))?;
+        for idle in slots.iter().filter(|s| s.dirty.is_none() && !s.in_use) {
+            // One that another task has taken meanwhile is left to it.
+            let _ = pool.discard_idle(idle.slot);
+        }
+        let aside: u64 = pool.quarantined().iter().flatten().map(|entry| entry.bytes).sum();
+        Ok(aside + used(&pool.list().map_err(|e| chain(&e))?))
+    });
+    let used = looked.await.map_err(|e| odd(e.to_string()))?.map_err(odd)?;
+    if used <= cap {
+        return Ok(());
+    }
+    Err(odd(format!(
+        "prepare slot {slot}: workspaces use {used} bytes of {cap} (scheduler.parallel.max_disk; `mc pool list` shows them)"
+    )))
+}
+
+async fn run_setup(
+    host: &LocalHost,
+    line: &str,
+    (slot, home): (u32, Home),
+    key: &RunKey,
+    kill: watch::Receiver<bool>,
+) -> Result<(), NotReady> {
+    let (env, timeout) = (&host.settings.verification_env, host.settings.session_timeout);
+    // What an earlier engine began worked on files that are gone.
+    put_aside(&host.run_dir(key), GRACE).await.map_err(|e| NotReady::Failed(host.trouble(&e)))?;
+    let order = RunOrder::shell(key.clone(), slot, line, env, timeout, home);
+    let ended = run(host, &order, Start::IfNew, kill, || ()).await;
+    match ended.end {
+        ProcessEnd::Exited(0) => Ok(()),
+        ProcessEnd::Stopped => Err(NotReady::Killed),
+        end => {
+            let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();
+            let log = ended.log.and_then(|log| kept(host, log));
+            let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
+            let cause =
+                if let ProcessEnd::Infrastructure(trouble) = &end { trouble.cause.clone() } else { Cause::Setup };
+            let exited = if let ProcessEnd::Exited(code) = end { Some(code) } else { None };
+            let how = match end {
+                ProcessEnd::Timeout => format!("scheduler.session_timeout, {} s, is used up", timeout.as_secs()),
+                ProcessEnd::Stalled | ProcessEnd::NeverStarted | ProcessEnd::Stopped => {
+                    "it did not run to its end".to_owned()
+                }
+                end => end.to_string(),
+            };
+            let withheld = host.withheld(env);
+            let withheld = withheld.map(|names| format!("\n{names} (target.verification.env names what they get)"));
+            let why =
+                format!("target.setup `{line}` failed ({how}): {}{log}{}", said.trim(), withheld.unwrap_or_default());
+            Err(match exited {
+                Some(code) => NotReady::Setup { code, why },
+                None => NotReady::Failed(Trouble::new(cause, why)),
+            })
+        }
+    }
+}
+
+/// Where the log can be read later: a scratch place vanishes, and what went wrong in it should not.
+fn kept(host: &LocalHost, log: PathBuf) -> Option<PathBuf> {
+    let Some(folder) = &host.lasting else { return Some(log) };
+    let place = folder.join("setup.log");
+    files::move_below_private(&log, &place).ok().map(|()| place)
+}
+
+fn inputs(host: &LocalHost, line: &str, environment: &str, workspace: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(line.as_bytes());
+    hash.update(environment.as_bytes());
+    for name in &host.settings.setup_inputs {
+        let bytes = files::read_if_there(&workspace.join(name))?.unwrap_or_default();
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name.as_bytes());
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(&bytes);
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+impl LocalHost {
+    /// Makes a slot ready that holds nobody's work: at the commit, with what is copied in and what `setup` makes. Asked again, it
+    /// begins anew.
+    ///
+    /// # Errors
+    /// [`NotFresh::Dirty`] when it does hold something; [`NotFresh`]. The slot keeps its marker.
+    pub async fn prepare(&self, order: &PrepareOrder, kill: watch::Receiver<bool>) -> Result<Ready, NotFresh> {
+        prepare(self, order, kill).await
+    }
+}

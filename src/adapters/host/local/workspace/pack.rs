@@ -1,0 +1,50 @@
+//! Objects on their way from one repository to another: packed in one, taken over by the other, where git computes each id anew.
+
+use crate::adapters::git::{Git, GitError};
+use crate::domain::values::CommitId;
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// So many bytes are unpacked object by object; more stay a pack.
+const FEW_BYTES: u64 = 4 << 20;
+
+/// Packs what `wanted` need beyond `known` into a file that has no name; `folder` is where it is, and what errors name. Nothing
+/// when git cannot.
+pub(crate) async fn pack(
+    git: &Git,
+    folder: &Path,
+    wanted: &[&CommitId],
+    known: &[&CommitId],
+) -> Result<Option<Arc<File>>, GitError> {
+    let failed = |source| GitError::Io { path: folder.to_owned(), source };
+    let scratch = || tempfile::tempfile_in(folder).map_err(failed);
+    let (mut names, pack) = (scratch()?, Arc::new(scratch()?));
+    let lines = wanted.iter().map(|id| format!("{id}\n")).chain(known.iter().map(|id| format!("^{id}\n")));
+    names.write_all(lines.collect::<String>().as_bytes()).and_then(|()| names.rewind()).map_err(failed)?;
+    let packing = ["pack-objects", "-q", "--revs", "--thin", "--stdout", "--delta-base-offset"];
+    if !git.piped(&packing, &Arc::new(names), Some(&pack)).await? {
+        return Ok(None);
+    }
+    (&*pack).rewind().map_err(failed)?;
+    Ok(Some(pack))
+}
+
+/// Takes the objects of such a file over; whether all of them could be.
+pub(crate) async fn unpack(git: &Git, pack: &Arc<File>) -> Result<bool, GitError> {
+    let length = |pack: &File| -> io::Result<u64> {
+        (&mut &*pack).rewind()?;
+        Ok(pack.metadata()?.len())
+    };
+    // What cannot be measured is kept as it is.
+    match length(pack) {
+        Ok(length) if length <= FEW_BYTES => git.piped(&["unpack-objects", "-q"], pack, None).await,
+        // It names the pack it made, which is of no use to anybody.
+        _ => {
+            let said = tempfile::tempfile().map(Arc::new);
+            let said = said.map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
+            git.piped(&["index-pack", "--stdin", "--fix-thin"], pack, Some(&said)).await
+        }
+    }
+}

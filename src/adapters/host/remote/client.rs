@@ -1,0 +1,663 @@
+//! A host behind a worker, as the engine sees it. Where the worker cannot be reached, what was asked is asked again; a question
+//! that gets no answer for long is trouble and decides nothing, and a run is waited for as long as it takes.
+
+use super::connection::{Answer, Connection, Unreachable};
+use super::objects::{tags_of, those_there};
+use super::protocol::{Hello, PROTOCOL, RemoteFile, Reply, Request};
+use super::transport::{Moment, Transport};
+use crate::adapters::git::source::SourceFacts;
+use crate::adapters::git::{Git, GitError};
+use crate::adapters::host::local::process::kill::KillProof;
+use crate::adapters::host::local::workspace::attempt::Attempt;
+use crate::adapters::host::local::workspace::pack::{pack, unpack};
+use crate::adapters::host::local::workspace::pin::record_pins;
+use crate::adapters::host::local::workspace::quarantine::odd_places::whole;
+use crate::adapters::host::order::{
+    Beside, CollectOrder, Ended, HostError, HostFacts, Kept, NotFresh, NotReady, PrepareOrder, Ready, Release, RunKey,
+    RunOrder, RunState, Start, Strays, UsedSlot,
+};
+use crate::adapters::host::settings::HostSettings;
+use crate::adapters::os::files;
+use crate::adapters::os::nofollow;
+use crate::adapters::trouble::{Places, cause_of};
+use crate::domain::ending::ProcessEnd;
+use crate::domain::trouble::{Cause, Trouble, chain};
+use crate::domain::values::{CommitId, MissionId, UnitId};
+use rustix::fs::{Mode, OFlags};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, OnceCell, watch};
+
+/// So long a question is asked again before that is trouble.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Pauses between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// How often the output of a run is brought here while it goes on.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Bytes that are sent or read at a time.
+const PART: u64 = 1 << 20;
+
+/// Settings of a repository that workspaces follow, as git's regular expression.
+const FOLLOWED: &str = r"^(user\.|author\.|committer\.|submodule\..*\.url$|remote\.origin\.url$)";
+
+/// A list of ignored files that is longer is not followed.
+const LONGEST_LIST: u64 = 1 << 20;
+
+/// What the engine tells of itself.
+#[derive(Debug, Clone)]
+pub struct EngineCard {
+    /// Id of its state directory.
+    pub state: String,
+    /// Its number.
+    pub epoch: u64,
+    /// The state directory.
+    pub root: PathBuf,
+    /// Where output of runs is kept here.
+    pub runs: PathBuf,
+}
+
+/// A host behind a worker.
+#[derive(Debug)]
+pub struct RemoteHost {
+    transport: Transport,
+    settings: HostSettings,
+    engine: EngineCard,
+    source: Git,
+    facts: SourceFacts,
+    hello: OnceCell<Hello>,
+    line: Mutex<Option<Arc<Connection>>>,
+    /// Objects go there one transfer at a time.
+    sending: Mutex<()>,
+}
+
+impl RemoteHost {
+    /// Puts together what is there; nothing is started before something is asked.
+    #[must_use]
+    pub fn new(
+        transport: Transport,
+        settings: HostSettings,
+        engine: EngineCard,
+        source: Git,
+        facts: SourceFacts,
+    ) -> Self {
+        let (hello, line, sending) = (OnceCell::new(), Mutex::default(), Mutex::default());
+        Self { transport, settings, engine, source, facts, hello, line, sending }
+    }
+
+    fn trouble(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
+        let places = Places { source: self.facts.common_dir.clone(), state: self.engine.root.clone() };
+        Trouble::new(cause_of(error, &places), chain(error))
+    }
+
+    async fn hello(&self) -> Result<&Hello, GitError> {
+        self.hello
+            .get_or_try_init(|| async {
+                let said = self.source.ask(&["config", "--null", "--local", "--get-regexp", FOLLOWED]).await?;
+                let said = said.unwrap_or_default();
+                let pairs = said.split(|b| *b == 0).filter_map(|pair| {
+                    let (key, value) = std::str::from_utf8(pair).ok()?.split_once('\n')?;
+                    Some((key.to_owned(), value.to_owned()))
+                });
+                let read = |path: PathBuf| files::read_from(&path, 0, LONGEST_LIST).unwrap_or_default();
+                let users = self.source.ask(&["config", "--path", "--get", "core.excludesFile"]).await?;
+                let users = users.map(|path| String::from_utf8_lossy(&path).trim_end_matches('\n').to_owned());
+                let users = users.filter(|path| !path.is_empty()).map(|path| read(self.facts.toplevel.join(path)));
+                Ok(Hello {
+                    protocol: PROTOCOL,
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    state: self.engine.state.clone(),
+                    epoch: self.engine.epoch,
+                    settings: self.settings.clone(),
+                    object_format: self.facts.object_format.clone(),
+                    config: pairs.collect(),
+                    ignores: [read(self.facts.common_dir.join("info/exclude")), users.unwrap_or_default()],
+                })
+            })
+            .await
+    }
+
+    /// The connection that there is, or a new one.
+    async fn connect(&self) -> Result<Arc<Connection>, Unreachable> {
+        let mut line = self.line.lock().await;
+        if let Some(connection) = line.as_ref().filter(|connection| !connection.is_lost()) {
+            return Ok(Arc::clone(connection));
+        }
+        // The old worker ends before the next one is started.
+        *line = None;
+        let hello = self.hello().await.map_err(|e| Unreachable(chain(&e)))?;
+        let renewal = (self.settings.lease() / 4).max(Duration::from_millis(100));
+        let connection = Arc::new(Connection::open(&self.transport, hello, renewal).await?);
+        *line = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    async fn cut(&self) -> Unreachable {
+        *self.line.lock().await = None;
+        Unreachable("the connection was cut".to_owned())
+    }
+
+    /// Asks once.
+    async fn ask_once(
+        &self,
+        request: &Request,
+        bytes: &[u8],
+        kill: &mut watch::Receiver<bool>,
+        progress: &mut (dyn FnMut() + Send),
+    ) -> Result<Answer, Unreachable> {
+        let connection = self.connect().await?;
+        let cut = self.transport.cuts.next(&kind_of(request));
+        if cut == Some(Moment::Before) {
+            return Err(self.cut().await);
+        }
+        let (id, mut replies) = connection.request(request.clone(), bytes)?;
+        if cut == Some(Moment::During) {
+            // Some of it may have happened.
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(..40))).await;
+            return Err(self.cut().await);
+        }
+        let mut told = false;
+        loop {
+            tokio::select! {
+                reply = replies.recv() => match reply {
+                    Some((Reply::Began, _)) => progress(),
+                    Some(_) if cut == Some(Moment::After) => return Err(self.cut().await),
+                    Some(answer) => return Ok(answer),
+                    None => return Err(Unreachable("the connection to the worker is lost".to_owned())),
+                },
+                wanted = is_killed(kill), if !told => {
+                    told = true;
+                    if wanted {
+                        connection.cancel(id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks until there is an answer, at most so long.
+    async fn ask(
+        &self,
+        request: Request,
+        bytes: &[u8],
+        patience: Option<Duration>,
+        mut kill: watch::Receiver<bool>,
+        progress: &mut (dyn FnMut() + Send),
+    ) -> Result<Answer, Trouble> {
+        let (begun, mut pause) = (Instant::now(), PAUSES.0);
+        loop {
+            let why = match self.ask_once(&request, bytes, &mut kill, progress).await {
+                Ok(answer) => return Ok(answer),
+                Err(Unreachable(why)) => why,
+            };
+            if patience.is_some_and(|patience| begun.elapsed() >= patience) {
+                return Err(Trouble::new(Cause::Unreachable, format!("ask a host: {why}")));
+            }
+            tracing::debug!("ask a host again: {why}");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Asks what nobody cancels.
+    async fn question(&self, request: Request) -> Result<Reply, Trouble> {
+        self.ask(request, &[], Some(PATIENCE), unkilled(), &mut || ()).await.map(|(reply, _)| reply)
+    }
+
+    /// As [`super::super::any::Host::probe`], like all that follow.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn probe(&self) -> Result<HostFacts, HostError> {
+        match self.question(Request::Probe).await? {
+            Reply::Probed(probed) => probed.map(|facts| *facts),
+            _ => Err(odd().into()),
+        }
+    }
+
+    /// The fingerprint.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn fingerprint(&self) -> Result<String, HostError> {
+        match self.question(Request::Fingerprint).await? {
+            Reply::Fingerprint(made) => made,
+            _ => Err(odd().into()),
+        }
+    }
+
+    /// A workspace; the commits it needs are sent first.
+    ///
+    /// # Errors
+    /// [`NotFresh`].
+    pub async fn prepare(&self, order: &PrepareOrder, kill: watch::Receiver<bool>) -> Result<Ready, NotFresh> {
+        let failed = |trouble| NotFresh::NotReady(NotReady::Failed(trouble));
+        let landed = match &order.beside {
+            Beside::OfLanded(commit) => Some(commit),
+            Beside::Ignored | Beside::Nothing => None,
+        };
+        let commits: Vec<CommitId> = [&order.base].into_iter().chain(landed).cloned().collect();
+        self.send(&commits).await.map_err(failed)?;
+        let request = Request::Prepare(Box::new(order.clone()));
+        match self.ask(request, &[], Some(PATIENCE), kill, &mut || ()).await.map_err(failed)? {
+            (Reply::Prepared(ready), _) => ready,
+            _ => Err(failed(odd())),
+        }
+    }
+
+    /// A run; its output is brought here while it goes on.
+    pub async fn run(
+        &self,
+        order: &RunOrder,
+        start: Start,
+        kill: watch::Receiver<bool>,
+        began: impl FnOnce() + Send,
+    ) -> Ended {
+        let mut began = Some(began);
+        let mut progress = || {
+            if let Some(began) = began.take() {
+                began();
+            }
+        };
+        let request = Request::Run(Box::new(order.clone()), start);
+        let asked = self.ask(request, &[], None, kill, &mut progress);
+        tokio::pin!(asked);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.tick().await;
+        let answer = loop {
+            tokio::select! {
+                answer = &mut asked => break answer,
+                _ = looks.tick() => self.bring_log(&order.key).await,
+            }
+        };
+        let (mut ended, lengths, bytes) = match answer {
+            Ok((Reply::Ran(ended, lengths), bytes)) => (*ended, lengths, bytes),
+            Ok(_) => return Ended::never(ProcessEnd::Infrastructure(odd())),
+            Err(trouble) => return Ended::never(ProcessEnd::Infrastructure(trouble)),
+        };
+        let mut rest = bytes.as_slice();
+        let reports = ended.reports.iter_mut().filter_map(|(_, report)| report.as_mut().ok());
+        for (report, length) in reports.zip(lengths) {
+            let (own, others) = rest.split_at(usize::try_from(length).unwrap_or(rest.len()).min(rest.len()));
+            *report = own.to_vec();
+            rest = others;
+        }
+        if ended.log.is_some() {
+            self.bring_log(&order.key).await;
+            ended.log = Some(self.log_file(&order.key));
+        }
+        ended
+    }
+
+    fn log_file(&self, key: &RunKey) -> PathBuf {
+        key.below(&self.engine.runs).join("out.log")
+    }
+
+    /// Brings what is new of the output of a run here. What cannot be had now comes with the next look.
+    async fn bring_log(&self, key: &RunKey) {
+        let path = self.log_file(key);
+        loop {
+            let offset = files::size(&path).unwrap_or(0);
+            let request = Request::Read { file: RemoteFile::Log(key.clone()), offset, most: PART };
+            let asked = self.ask(request, &[], Some(PATIENCE), unkilled(), &mut || ()).await;
+            let Ok((Reply::Bytes(Ok(())), bytes)) = asked else { return };
+            let folder = path.parent().unwrap_or(&path);
+            let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(&path, offset, &bytes));
+            if let Err(e) = kept {
+                tracing::warn!("keep the output of {key}: {e}");
+                return;
+            }
+            if (bytes.len() as u64) < PART {
+                return;
+            }
+        }
+    }
+
+    /// The work of an attempt; what is pinned there is pinned here before this returns.
+    ///
+    /// # Errors
+    /// What around it failed.
+    pub async fn collect(&self, order: &CollectOrder) -> Result<Kept, Trouble> {
+        self.send(&[order.base.clone(), order.green.clone()]).await?;
+        let kept = match self.question(Request::Collect(order.clone())).await? {
+            Reply::Collected(kept) => *kept?,
+            _ => return Err(odd()),
+        };
+        if matches!(kept, Kept::Pinned(_)) {
+            let known = [order.base.clone(), order.green.clone()];
+            self.fetch_pins(&order.mission, &order.unit, order.number, &known, false).await?;
+        }
+        Ok(kept)
+    }
+
+    /// Pins here what is pinned there of an attempt.
+    async fn fetch_pins(
+        &self,
+        mission: &MissionId,
+        unit: &UnitId,
+        number: u32,
+        known: &[CommitId],
+        late: bool,
+    ) -> Result<(), Trouble> {
+        let zero = CommitId::new(&"0".repeat(40)).map_err(|e| self.trouble(&e))?;
+        let base = known.first().cloned().unwrap_or(zero);
+        let attempt = Attempt {
+            mission: mission.clone(),
+            unit: unit.clone(),
+            number,
+            green: base.clone(),
+            base,
+            run_dir: self.engine.root.clone(),
+            late,
+            take_elsewhere: false,
+        };
+        let names = vec![attempt.head_ref(), attempt.kept_ref()];
+        let pins = match self.question(Request::Pins(names)).await? {
+            Reply::Pins(pins) => pins?,
+            _ => return Err(odd()),
+        };
+        let pinned = |name: String| pins.iter().find(|(there, _)| *there == name).map(|(_, id)| id.clone());
+        let (Some(head), kept) = (pinned(attempt.head_ref()), pinned(attempt.kept_ref())) else { return Ok(()) };
+        let wanted: Vec<CommitId> = [head.clone()].into_iter().chain(kept.clone()).collect();
+        let failed = |e: GitError| self.trouble(&e);
+        let there = those_there(&self.source, &wanted).await.map_err(failed)?;
+        if there.len() < wanted.len() {
+            self.fetch(&wanted, known).await?;
+        }
+        let known: Vec<&CommitId> = known.iter().collect();
+        if !whole(&self.source, &wanted.iter().collect::<Vec<_>>(), &known).await.map_err(failed)? {
+            return Err(Trouble::from(format!("what was collected of {unit} {number} did not arrive whole")));
+        }
+        let identity = self.source.identity().await.map_err(failed)?;
+        let old = self.source.ref_value(&attempt.kept_ref()).await.map_err(failed)?;
+        // The same pin twice is one.
+        let tips = kept.into_iter().filter(|kept| old.as_ref() != Some(kept)).collect();
+        record_pins(&self.source, &identity, &attempt, &head, tips).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Brings objects here.
+    async fn fetch(&self, wanted: &[CommitId], known: &[CommitId]) -> Result<(), Trouble> {
+        let name = new_name();
+        let request = Request::Export { file: name.clone(), wanted: wanted.to_vec(), known: known.to_vec() };
+        let length = match self.question(request).await? {
+            Reply::Exported(length) => length?,
+            _ => return Err(odd()),
+        };
+        let failed = |e: io::Error| self.trouble(&e);
+        let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;
+        let mut offset = 0;
+        while offset < length {
+            let request = Request::Read { file: RemoteFile::Transfer(name.clone()), offset, most: PART };
+            match self.ask(request, &[], Some(PATIENCE), unkilled(), &mut || ()).await? {
+                (Reply::Bytes(Ok(())), bytes) if !bytes.is_empty() => {
+                    pack.write_all(&bytes).map_err(failed)?;
+                    offset += bytes.len() as u64;
+                }
+                // A worker that was started anew has no files of the one before it.
+                (Reply::Bytes(read), _) => {
+                    read?;
+                    return Err(Trouble::new(Cause::Unreachable, "bring work here: the worker was started anew"));
+                }
+                _ => return Err(odd()),
+            }
+        }
+        pack.rewind().map_err(failed)?;
+        if !unpack(&self.source, &Arc::new(pack)).await.map_err(|e| self.trouble(&e))? {
+            return Err(Trouble::from("git cannot read the objects that came from a host".to_owned()));
+        }
+        self.question(Request::Forget { file: name }).await.map(drop)
+    }
+
+    /// Sends commits with all they need, and their tags, as far as they are not there.
+    async fn send(&self, commits: &[CommitId]) -> Result<(), Trouble> {
+        let _one = self.sending.lock().await;
+        let failed = |e: GitError| self.trouble(&e);
+        let mut tags: Vec<(String, CommitId)> = Vec::new();
+        for commit in commits {
+            tags.extend(tags_of(&self.source, commit).await.map_err(failed)?);
+        }
+        tags.sort();
+        tags.dedup();
+        // Where a file was lost with its worker, once more.
+        for _ in 0..3 {
+            let compared = match self.question(Request::Compare(commits.to_vec())).await? {
+                Reply::Compared(compared) => compared?,
+                _ => return Err(odd()),
+            };
+            let mut there = compared.tags.clone();
+            there.sort();
+            if compared.missing.is_empty() && there == tags {
+                return Ok(());
+            }
+            let known = those_there(&self.source, &compared.tips).await.map_err(failed)?;
+            let known: Vec<&CommitId> = known.iter().collect();
+            let wanted: Vec<&CommitId> = compared.missing.iter().chain(tags.iter().map(|(_, id)| id)).collect();
+            let file = new_name();
+            if !wanted.is_empty() {
+                let packed = pack(&self.source, &self.engine.root, &wanted, &known).await.map_err(failed)?;
+                let pack = packed.ok_or_else(|| Trouble::from("git cannot pack what a host needs".to_owned()))?;
+                self.send_file(&file, &pack).await?;
+            }
+            let request = Request::Import { file, commits: compared.missing, tags: tags.clone() };
+            match self.question(request).await? {
+                Reply::Discarded(taken) => drop(taken?),
+                _ => return Err(odd()),
+            }
+        }
+        Err(Trouble::new(Cause::Unreachable, "send commits to a host: they do not arrive whole"))
+    }
+
+    async fn send_file(&self, name: &str, mut file: &std::fs::File) -> Result<(), Trouble> {
+        let failed = |e: io::Error| self.trouble(&e);
+        let mut offset = 0;
+        loop {
+            let mut part = Vec::new();
+            file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+            file.take(PART).read_to_end(&mut part).map_err(failed)?;
+            if part.is_empty() {
+                return Ok(());
+            }
+            let request = Request::Write { file: name.to_owned(), offset };
+            match self.ask(request, &part, Some(PATIENCE), unkilled(), &mut || ()).await? {
+                (Reply::Bytes(written), _) => written?,
+                _ => return Err(odd()),
+            }
+            offset += part.len() as u64;
+        }
+    }
+
+    /// A slot given back.
+    ///
+    /// # Errors
+    /// Why it could not be.
+    pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
+        self.done(Request::Release { slot, label: label.to_owned(), release: release.clone() }).await
+    }
+
+    async fn done(&self, request: Request) -> Result<(), Trouble> {
+        match self.question(request).await? {
+            Reply::Released(done) => done,
+            _ => Err(odd()),
+        }
+    }
+
+    /// The slots in use.
+    ///
+    /// # Errors
+    /// The pool cannot be read.
+    pub async fn used_slots(&self) -> Result<Vec<UsedSlot>, Trouble> {
+        match self.question(Request::UsedSlots).await? {
+            Reply::UsedSlots(used) => used,
+            _ => Err(odd()),
+        }
+    }
+
+    /// A slot locked again.
+    ///
+    /// # Errors
+    /// Somebody else has it.
+    pub async fn hold(&self, slot: u32, label: &str) -> Result<Option<PathBuf>, Trouble> {
+        match self.question(Request::Hold { slot, label: label.to_owned() }).await? {
+            Reply::Held(held) => held,
+            _ => Err(odd()),
+        }
+    }
+
+    /// A slot whose runs can go on.
+    ///
+    /// # Errors
+    /// The pool cannot be read.
+    pub async fn adoptable(&self, slot: u32, label: &str, first: &RunKey) -> Result<Option<Ready>, Trouble> {
+        let request = Request::Adoptable { slot, label: label.to_owned(), first: first.clone() };
+        match self.question(request).await? {
+            Reply::Adoptable(ready) => ready,
+            _ => Err(odd()),
+        }
+    }
+
+    /// What was left in a slot, pinned there and here.
+    ///
+    /// # Errors
+    /// What around it failed.
+    pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
+        self.send(std::slice::from_ref(base)).await?;
+        self.done(Request::Recover { slot, label: label.to_owned(), base: base.clone() }).await?;
+        if let Some((mission, unit, number)) = attempt_of(label) {
+            self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
+        }
+        Ok(())
+    }
+
+    /// A slot freed in which nobody's work is.
+    ///
+    /// # Errors
+    /// The pool cannot be read or written.
+    pub async fn discard(&self, slot: u32, label: &str) -> Result<bool, Trouble> {
+        match self.question(Request::Discard { slot, label: label.to_owned() }).await? {
+            Reply::Discarded(done) => done,
+            _ => Err(odd()),
+        }
+    }
+
+    /// What is in workspaces and in no commit.
+    ///
+    /// # Errors
+    /// One cannot be looked at.
+    pub async fn list_strays(&self) -> Result<Strays, Trouble> {
+        match self.question(Request::ListStrays).await? {
+            Reply::Strays(strays) => strays,
+            _ => Err(odd()),
+        }
+    }
+
+    /// What is in quarantine, tried once more; all that is pinned there and not here is brought here.
+    ///
+    /// # Errors
+    /// What around it failed.
+    pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
+        self.done(Request::RetryQuarantine).await?;
+        let pins = match self.question(Request::Pins(vec!["refs/mc/attempts/".to_owned()])).await? {
+            Reply::Pins(pins) => pins?,
+            _ => return Err(odd()),
+        };
+        let here = self.source.list_refs("refs/mc/attempts/").await.map_err(|e| self.trouble(&e))?;
+        for (name, id) in pins.iter().filter(|pin| !here.contains(pin)) {
+            let Some((mission, unit, number)) = name.strip_prefix("refs/mc/attempts/").and_then(attempt_of) else {
+                continue;
+            };
+            // Of what was taken away here on purpose nothing is brought back.
+            if those_there(&self.source, std::slice::from_ref(id)).await.map_err(|e| self.trouble(&e))?.is_empty() {
+                self.fetch_pins(&mission, &unit, number, &[], true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs ended, with proof.
+    ///
+    /// # Errors
+    /// The host cannot be reached: nothing is known of them.
+    pub async fn end_runs(&self, key: &RunKey) -> Result<Vec<u32>, Trouble> {
+        match self.question(Request::EndRuns(key.clone())).await? {
+            Reply::Survivors(alive) => alive,
+            _ => Err(odd()),
+        }
+    }
+
+    /// What may still run of a run that left no trace, ended.
+    ///
+    /// # Errors
+    /// The pool cannot be opened.
+    pub async fn end_traceless(&self, key: &RunKey, slot: u32) -> Result<KillProof, Trouble> {
+        match self.question(Request::EndTraceless(key.clone(), slot)).await? {
+            Reply::Proof(proof) => proof,
+            _ => Err(odd()),
+        }
+    }
+
+    /// What is known of a run.
+    ///
+    /// # Errors
+    /// The host cannot be reached.
+    pub async fn look_up(&self, key: &RunKey) -> Result<RunState, Trouble> {
+        match self.question(Request::LookUp(key.clone())).await? {
+            Reply::State(state) => state,
+            _ => Err(odd()),
+        }
+    }
+
+    /// A run put aside.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
+        self.done(Request::PutAside(key.clone())).await
+    }
+}
+
+/// Resolves to true when an early end is wanted, to false when nobody can want it any more.
+async fn is_killed(kill: &mut watch::Receiver<bool>) -> bool {
+    kill.wait_for(|kill| *kill).await.is_ok()
+}
+
+/// A signal to end that never comes.
+fn unkilled() -> watch::Receiver<bool> {
+    watch::channel(false).1
+}
+
+fn odd() -> Trouble {
+    Trouble::new(Cause::Unreachable, "a host answered something else than what it was asked")
+}
+
+/// A name for a file that nobody else uses.
+fn new_name() -> String {
+    format!("t-{:016x}", fastrand::u64(..))
+}
+
+/// The word for a request in plans of tests: the name of its variant.
+fn kind_of(request: &Request) -> String {
+    let text = format!("{request:?}");
+    text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
+}
+
+/// The attempt that a label names.
+fn attempt_of(label: &str) -> Option<(MissionId, UnitId, u32)> {
+    let mut words = label.split('/');
+    let (mission, unit, n) = (words.next()?, words.next()?, words.next()?);
+    let attempt = (MissionId::new(mission).ok()?, UnitId::new(unit).ok()?, n.parse().ok()?);
+    words.next().is_none().then_some(attempt)
+}
+
+fn append(path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut file = std::fs::File::from(nofollow::open(
+        path,
+        OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
+        Mode::RUSR | Mode::WUSR,
+    )?);
+    if file.metadata()?.len() == offset { file.write_all(bytes) } else { Ok(()) }
+}

@@ -1,0 +1,10 @@
+//! Another machine as a host: a worker there (`mc worker`, [`server`]) works for the engine here ([`client`]) over two streams of
+//! bytes ([`transport`]), by the messages of [`protocol`]. The worker has a mirror of the repository, a pool and runs of its own.
+
+pub mod client;
+mod connection;
+mod frame;
+pub mod objects;
+pub mod protocol;
+pub mod server;
+pub mod transport;

@@ -1,0 +1,208 @@
+//! The mirror of the repository on a host: made there, filled by the engine, and read when work is pinned.
+
+use super::protocol::{Compared, Hello};
+use crate::adapters::git::{Git, GitError, Place};
+use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::host::local::workspace::disk::remove_any;
+use crate::adapters::host::local::workspace::pack::{pack, unpack};
+use crate::adapters::os::files;
+use crate::domain::values::CommitId;
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Refs of the mirror that keep what was sent to it.
+const SENT: &str = "refs/mc/sent/";
+
+/// So many tips are named when objects are asked for.
+const TIPS: usize = 50;
+
+/// The mirror and the files that go to and fro.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    pub(super) git: Git,
+    transfer: PathBuf,
+}
+
+/// What is no name of a file for transfer.
+fn odd_name(name: &str) -> bool {
+    name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+impl Mirror {
+    /// The mirror below `base`, made where it is not there yet, with the settings of the repository as they are now.
+    pub(super) async fn open(base: &Path, hello: &Hello, guard: ChildGuard) -> Result<Self, GitError> {
+        let failed = |path: &Path, source| GitError::Io { path: path.to_owned(), source };
+        let (dir, transfer) = (base.join("mirror.git"), base.join("transfer"));
+        // What an earlier worker had half of is sent again.
+        remove_any(&transfer).map_err(|e| failed(&transfer, e))?;
+        files::make_private_dir(&transfer).map_err(|e| failed(&transfer, e))?;
+        if !dir.join("objects").is_dir() {
+            let format = format!("--object-format={}", hello.object_format);
+            let made = Git::in_folder(base, guard.clone());
+            made.out(&["init", "-q", "--bare", &format, "mirror.git"]).await?;
+        }
+        let git = Git::new(Place::GitDir(dir.clone()), guard).with_batch(&dir);
+        let list = base.join("ignores");
+        files::write_private(&list, &hello.ignores[1]).map_err(|e| failed(&list, e))?;
+        files::make_private_dir(&dir.join("info")).map_err(|e| failed(&dir, e))?;
+        let own = dir.join("info/exclude");
+        files::write_private(&own, &hello.ignores[0]).map_err(|e| failed(&own, e))?;
+        let config = base.join("config.new");
+        let mut text = String::from("[core]\n\tbare = true\n");
+        if hello.object_format == "sha256" {
+            text.push_str("\trepositoryFormatVersion = 1\n[extensions]\n\tobjectFormat = sha256\n");
+        } else {
+            text.push_str("\trepositoryFormatVersion = 0\n");
+        }
+        text.push_str("[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n");
+        files::write_private(&config, text.as_bytes()).map_err(|e| failed(&config, e))?;
+        let named = config.to_string_lossy().into_owned();
+        for (key, value) in &hello.config {
+            git.out(&["config", "--file", &named, "--add", key, value]).await?;
+        }
+        if !hello.ignores[1].is_empty() {
+            git.out(&["config", "--file", &named, "core.excludesFile", &list.to_string_lossy()]).await?;
+        }
+        std::fs::rename(&config, dir.join("config")).map_err(|e| failed(&config, e))?;
+        Ok(Self { git, transfer })
+    }
+
+    /// A file for transfer.
+    pub(super) fn file(&self, name: &str) -> io::Result<PathBuf> {
+        if odd_name(name) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} names no file for transfer")));
+        }
+        Ok(self.transfer.join(name))
+    }
+
+    pub(super) fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let path = self.file(name)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_all(bytes)
+    }
+
+    pub(super) fn forget(&self, name: &str) -> io::Result<()> {
+        match std::fs::remove_file(self.file(name)?) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    /// Which of these commits it lacks, and what it has.
+    pub(super) async fn compare(&self, commits: &[CommitId]) -> Result<Compared, GitError> {
+        let mut missing = Vec::new();
+        for commit in commits {
+            // A ref names it, so that it is whole; an object alone may be what is left of a transfer that broke off.
+            if self.git.ref_value(&format!("{SENT}{commit}")).await?.is_none() {
+                missing.push(commit.clone());
+            }
+        }
+        let mut compared = Compared { missing, ..Compared::default() };
+        if !compared.missing.is_empty() {
+            let count = format!("--count={TIPS}");
+            let args = ["for-each-ref", "--sort=-committerdate", &count, "--format=%(objectname)", SENT];
+            let said = self.git.out(&args).await?;
+            compared.tips = said.lines().filter_map(|id| CommitId::new(id).ok()).collect();
+        }
+        compared.tags = self.git.list_refs("refs/tags/").await?;
+        Ok(compared)
+    }
+
+    /// Takes over a file of objects, keeps these commits and has these tags and no others. False when objects are missing.
+    pub(super) async fn import(
+        &self,
+        name: &str,
+        commits: &[CommitId],
+        tags: &[(String, CommitId)],
+    ) -> Result<bool, GitError> {
+        let failed = |source| GitError::Io { path: self.transfer.clone(), source };
+        let path = self.file(name).map_err(failed)?;
+        match File::open(&path) {
+            Ok(pack) => {
+                if !unpack(&self.git, &Arc::new(pack)).await? {
+                    return Ok(false);
+                }
+            }
+            // Nothing had to be sent, or it was taken over before the reply was lost.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(e)),
+        }
+        let known = self.git.list_refs(SENT).await?;
+        let known: Vec<&CommitId> = known.iter().map(|(_, id)| id).collect();
+        let mut args = vec!["rev-list", "--objects", "--quiet"];
+        args.extend(commits.iter().map(CommitId::as_str));
+        args.extend(tags.iter().map(|(_, id)| id.as_str()));
+        args.push("--not");
+        args.extend(known.iter().rev().take(TIPS).map(|id| id.as_str()));
+        let nothing = commits.is_empty() && tags.is_empty();
+        if !nothing && !self.git.run(&args).await?.success() {
+            return Ok(false);
+        }
+        for commit in commits {
+            let refname = format!("{SENT}{commit}");
+            self.git.repin(&refname, commit, self.git.ref_value(&refname).await?.as_ref()).await?;
+        }
+        for (name, id) in self.git.list_refs("refs/tags/").await? {
+            if !tags.contains(&(name.clone(), id.clone())) {
+                self.git.out(&["update-ref", "-d", &name]).await?;
+            }
+        }
+        for (name, id) in tags {
+            self.git.out(&["update-ref", name, id.as_str()]).await?;
+        }
+        self.forget(name).map_err(failed)?;
+        Ok(true)
+    }
+
+    /// Makes a file with what `wanted` need beyond `known`; its length in bytes.
+    pub(super) async fn export(&self, name: &str, wanted: &[CommitId], known: &[CommitId]) -> Result<u64, GitError> {
+        let failed = |source| GitError::Io { path: self.transfer.clone(), source };
+        let path = self.file(name).map_err(failed)?;
+        let (wanted, known): (Vec<&CommitId>, Vec<&CommitId>) = (wanted.iter().collect(), known.iter().collect());
+        let Some(pack) = pack(&self.git, &self.transfer, &wanted, &known).await? else {
+            return Err(failed(io::Error::other("git cannot pack what was collected")));
+        };
+        let copied = || -> io::Result<u64> {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            io::copy(&mut &*pack, &mut file)
+        };
+        copied().map_err(failed)
+    }
+
+    /// What is pinned of attempts, by the full names of the refs or what they begin with up to a slash.
+    pub(super) async fn pins(&self, prefixes: &[String]) -> Result<Vec<(String, CommitId)>, GitError> {
+        let mut pins = Vec::new();
+        for prefix in prefixes {
+            pins.extend(self.git.list_refs(prefix).await?);
+        }
+        Ok(pins)
+    }
+}
+
+/// The tags that a commit reaches, by their full names.
+pub(super) async fn tags_of(source: &Git, commit: &CommitId) -> Result<Vec<(String, CommitId)>, GitError> {
+    let merged = format!("--merged={commit}");
+    let said = source.out(&["for-each-ref", &merged, "--format=%(objectname) %(refname)", "refs/tags/"]).await?;
+    let tag = |line: &str| {
+        let (id, name) = line.split_once(' ')?;
+        Some((name.to_owned(), CommitId::new(id).ok()?))
+    };
+    Ok(said.lines().filter_map(tag).collect())
+}
+
+/// Those of `ids` that the repository has.
+pub(super) async fn those_there(source: &Git, ids: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut args = vec!["rev-list", "--no-walk=unsorted", "--ignore-missing"];
+    args.extend(ids.iter().map(CommitId::as_str));
+    let said = source.out(&args).await?;
+    let there: BTreeSet<&str> = said.lines().collect();
+    Ok(ids.iter().filter(|id| there.contains(id.as_str())).cloned().collect())
+}

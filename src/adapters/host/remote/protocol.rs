@@ -1,0 +1,180 @@
+//! What engine and worker say to each other.
+//!
+//! Each request has a number, and one reply with the same number answers it. A request may be sent again over another connection
+//! when its reply did not come: each one is idempotent by what it names.
+
+use crate::adapters::host::local::process::kill::KillProof;
+use crate::adapters::host::order::{
+    CollectOrder, Ended, HostError, HostFacts, Kept, NotFresh, PrepareOrder, Ready, Release, RunKey, RunOrder,
+    RunState, Start, Strays, UsedSlot,
+};
+use crate::adapters::host::settings::HostSettings;
+use crate::domain::trouble::Trouble;
+use crate::domain::values::CommitId;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The form of the messages; both sides have the same one.
+pub const PROTOCOL: u32 = 1;
+
+/// The first message: who asks, and what the worker must know for all that follows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL`] of the engine.
+    pub protocol: u32,
+    /// The version of the engine's `mc`.
+    pub version: String,
+    /// Id of the engine's state directory; everything the worker has for it is in a folder of this name.
+    pub state: String,
+    /// Number of the engine; a worker that has seen a newer one refuses.
+    pub epoch: u64,
+    /// What a host is told.
+    pub settings: HostSettings,
+    /// `sha1` or `sha256`.
+    pub object_format: String,
+    /// Settings of the repository that workspaces follow.
+    pub config: Vec<(String, String)>,
+    /// What the repository ignores without a file of the tree: its own list, and that of the user.
+    pub ignores: [Vec<u8>; 2],
+}
+
+/// A request, with the number that its reply has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Numbered<T> {
+    /// The number.
+    pub id: u64,
+    /// What is said.
+    pub body: T,
+}
+
+/// What the engine asks. Where nothing is said of a request, it is the operation of that name of a
+/// [`Host`](crate::adapters::host::any::Host).
+#[allow(missing_docs)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Request {
+    /// First of all.
+    Hello(Box<Hello>),
+    /// The request of this number shall end early; it has no reply of its own.
+    Cancel(u64),
+    /// The engine lives and wants everything that runs; it has no reply.
+    Renew,
+    Probe,
+    Fingerprint,
+    Prepare(Box<PrepareOrder>),
+    Run(Box<RunOrder>, Start),
+    Collect(CollectOrder),
+    Release {
+        slot: u32,
+        label: String,
+        release: Release,
+    },
+    UsedSlots,
+    Hold {
+        slot: u32,
+        label: String,
+    },
+    Adoptable {
+        slot: u32,
+        label: String,
+        first: RunKey,
+    },
+    Recover {
+        slot: u32,
+        label: String,
+        base: CommitId,
+    },
+    Discard {
+        slot: u32,
+        label: String,
+    },
+    ListStrays,
+    RetryQuarantine,
+    EndRuns(RunKey),
+    EndTraceless(RunKey, u32),
+    LookUp(RunKey),
+    PutAside(RunKey),
+    /// Which of these commits the mirror lacks, and what it has.
+    Compare(Vec<CommitId>),
+    /// Puts the bytes of the message at this place of a file for transfer.
+    Write {
+        file: String,
+        offset: u64,
+    },
+    /// Takes the objects of a file over, keeps these commits and sets these tags.
+    Import {
+        file: String,
+        commits: Vec<CommitId>,
+        tags: Vec<(String, CommitId)>,
+    },
+    /// Makes a file with the objects that these commits need beyond those.
+    Export {
+        file: String,
+        wanted: Vec<CommitId>,
+        known: Vec<CommitId>,
+    },
+    /// The bytes of a file from a place on, at most so many.
+    Read {
+        file: RemoteFile,
+        offset: u64,
+        most: u64,
+    },
+    /// A file for transfer is not needed any more.
+    Forget {
+        file: String,
+    },
+    /// What is pinned of attempts whose refs begin so.
+    Pins(Vec<String>),
+}
+
+/// A file on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RemoteFile {
+    /// One that is being transferred.
+    Transfer(String),
+    /// The output of a run.
+    Log(RunKey),
+}
+
+/// What the mirror has.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Compared {
+    /// The commits that it lacks.
+    pub missing: Vec<CommitId>,
+    /// Commits that it has with everything they need, newest first; not all of them.
+    pub tips: Vec<CommitId>,
+    /// Its tags.
+    pub tags: Vec<(String, CommitId)>,
+}
+
+/// What the worker says. Where nothing is said of a reply, it is what the operation gives back.
+#[allow(missing_docs)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Reply {
+    /// Nothing more than that it is done.
+    Done,
+    /// It cannot work for this engine: why.
+    Refused(String),
+    /// Progress, not the end: the run of this request is on record.
+    Began,
+    Probed(Result<Box<HostFacts>, HostError>),
+    Fingerprint(Result<String, HostError>),
+    Prepared(Result<Ready, NotFresh>),
+    /// The bytes of its reports follow the message one after the other, each so long.
+    Ran(Box<Ended>, Vec<u64>),
+    Collected(Result<Box<Kept>, Trouble>),
+    Released(Result<(), Trouble>),
+    UsedSlots(Result<Vec<UsedSlot>, Trouble>),
+    Held(Result<Option<PathBuf>, Trouble>),
+    Adoptable(Result<Option<Ready>, Trouble>),
+    Discarded(Result<bool, Trouble>),
+    Strays(Result<Strays, Trouble>),
+    Survivors(Result<Vec<u32>, Trouble>),
+    Proof(Result<KillProof, Trouble>),
+    State(Result<RunState, Trouble>),
+    Compared(Result<Compared, Trouble>),
+    /// Length of the file.
+    Exported(Result<u64, Trouble>),
+    /// Its bytes follow the message.
+    Bytes(Result<(), Trouble>),
+    Pins(Result<Vec<(String, CommitId)>, Trouble>),
+}

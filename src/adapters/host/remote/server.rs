@@ -1,0 +1,246 @@
+//! `mc worker`: the side of the host. It works for one engine, the one at the other end of its standard input, and ends with it;
+//! what it started goes on until its lease is over, or the next worker takes it over.
+
+use super::frame::{encode, receive, send};
+use super::objects::Mirror;
+use super::protocol::{Hello, Numbered, PROTOCOL, RemoteFile, Reply, Request};
+use crate::adapters::git::source::inspect;
+use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
+use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::host::local::process::lock::{LockError, RunLock};
+use crate::adapters::host::local::workspace::tags::Tags;
+use crate::adapters::host::settings::PoolKind;
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::files;
+use crate::domain::trouble::chain;
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// How long an earlier worker of the same engine's state directory may take to end, with the git processes it had started.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Most bytes that are read for one request.
+const PART: u64 = 8 << 20;
+
+/// Works for the engine at the other end until that is gone. Everything is in folders below `root`.
+///
+/// # Errors
+/// The stream cannot be read or written, or what comes is no message.
+pub async fn serve(
+    root: &Path,
+    env: Environment,
+    from: impl AsyncRead + Unpin,
+    to: impl AsyncWrite + Unpin + Send + 'static,
+) -> io::Result<()> {
+    let mut from = BufReader::new(from);
+    let (answers, frames) = mpsc::unbounded_channel();
+    let mut writer = tokio::spawn(write(to, frames));
+    let Some((Numbered { id, body: Request::Hello(hello) }, _)) = receive::<Numbered<Request>>(&mut from).await? else {
+        return Ok(());
+    };
+    let told = |id, body: Reply, bytes: &[u8]| encode(&Numbered { id, body }, bytes);
+    let worker = match Worker::begin(root, env, &hello).await {
+        Ok(worker) => Arc::new(worker),
+        Err(why) => {
+            let _ = answers.send(told(id, Reply::Refused(why), &[])?);
+            drop(answers);
+            let _ = (&mut writer).await;
+            return Ok(());
+        }
+    };
+    let _ = answers.send(told(id, Reply::Done, &[])?);
+    let mut tasks = JoinSet::new();
+    let kills: Arc<Mutex<HashMap<u64, watch::Sender<bool>>>> = Arc::default();
+    loop {
+        let received = tokio::select! {
+            received = receive::<Numbered<Request>>(&mut from) => received?,
+            // Nobody hears the answers any more.
+            _ = &mut writer => return Ok(()),
+            Some(_) = tasks.join_next() => continue,
+        };
+        let Some((Numbered { id, body }, bytes)) = received else { return Ok(()) };
+        match body {
+            Request::Renew => worker.host.renew(),
+            Request::Cancel(id) => {
+                if let Some(kill) = kills.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+                    kill.send_replace(true);
+                }
+            }
+            body => {
+                let (send, kill) = watch::channel(false);
+                kills.lock().unwrap_or_else(PoisonError::into_inner).insert(id, send);
+                let (worker, answers, kills) = (Arc::clone(&worker), answers.clone(), Arc::clone(&kills));
+                tasks.spawn(async move {
+                    let began = || {
+                        if let Ok(frame) = encode(&Numbered { id, body: Reply::Began }, &[]) {
+                            let _ = answers.send(frame);
+                        }
+                    };
+                    let (reply, bytes) = worker.answer(body, bytes, kill, began).await;
+                    kills.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                    match encode(&Numbered { id, body: reply }, &bytes) {
+                        Ok(frame) => drop(answers.send(frame)),
+                        Err(e) => tracing::error!("answer a request: {e}"),
+                    }
+                });
+            }
+        }
+    }
+}
+
+async fn write(mut to: impl AsyncWrite + Unpin, mut frames: mpsc::UnboundedReceiver<Vec<u8>>) {
+    while let Some(frame) = frames.recv().await {
+        if send(&mut to, &frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A worker that has greeted its engine.
+struct Worker {
+    host: LocalHost,
+    mirror: Mirror,
+    _lock: Option<RunLock>,
+}
+
+impl Worker {
+    async fn begin(root: &Path, env: Environment, hello: &Hello) -> Result<Self, String> {
+        if hello.protocol != PROTOCOL {
+            return Err(format!(
+                "the worker speaks protocol {PROTOCOL} (mc {}), the engine {} (mc {}): use the same mc on both sides",
+                env!("CARGO_PKG_VERSION"),
+                hello.protocol,
+                hello.version
+            ));
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        if hello.state.is_empty() || !hello.state.bytes().all(plain) {
+            return Err(format!("{:?} is no id of a state directory", hello.state));
+        }
+        let kind = hello.settings.kind;
+        let name = match kind {
+            PoolKind::Missions => hello.state.clone(),
+            PoolKind::Verifications => format!("{}-verify", hello.state),
+        };
+        let base = root.join(name);
+        let failed = |e: io::Error| format!("use {}: {e}", base.display());
+        files::make_private_dir(&base).map_err(failed)?;
+        let base = base.canonicalize().map_err(failed)?;
+        // Verifications beside missions share what they have with others of the kind; each slot has a lock.
+        let lock = match kind {
+            PoolKind::Missions => Some(take_lock(&base).await?),
+            PoolKind::Verifications => None,
+        };
+        if lock.is_some() {
+            check_epoch(&base, hello.epoch)?;
+        }
+        let guard = lock.as_ref().map_or_else(ChildGuard::none, RunLock::guard);
+        let mirror = Mirror::open(&base, hello, guard.clone()).await.map_err(|e| chain(&e))?;
+        let facts = inspect(&mirror.git).await.map_err(|e| chain(&e))?;
+        let places = HostPlaces { root: base.clone(), runs: base.join("runs"), pool: base.join("pool") };
+        let (git, settings) = (mirror.git.clone(), hello.settings.clone());
+        let host = LocalHost::new(git, facts, env, settings, places, guard, Tags::default()).renewed_by_messages();
+        Ok(Self { host, mirror, _lock: lock })
+    }
+
+    async fn answer(
+        &self,
+        request: Request,
+        bytes: Vec<u8>,
+        kill: watch::Receiver<bool>,
+        began: impl FnOnce(),
+    ) -> (Reply, Vec<u8>) {
+        let host = &self.host;
+        let reply = match request {
+            Request::Hello(_) | Request::Cancel(_) | Request::Renew => Reply::Done,
+            Request::Probe => Reply::Probed(host.probe().await.map(Box::new)),
+            Request::Fingerprint => Reply::Fingerprint(host.fingerprint().await.map(str::to_owned)),
+            Request::Prepare(order) => Reply::Prepared(host.prepare(&order, kill).await),
+            Request::Run(order, start) => {
+                let mut ended = host.run(&order, start, kill, began).await;
+                let (mut lengths, mut bytes) = (Vec::new(), Vec::new());
+                for report in ended.reports.iter_mut().filter_map(|(_, report)| report.as_mut().ok()) {
+                    lengths.push(report.len() as u64);
+                    bytes.append(report);
+                }
+                return (Reply::Ran(Box::new(ended), lengths), bytes);
+            }
+            Request::Collect(order) => Reply::Collected(host.collect(&order).await.map(Box::new)),
+            Request::Release { slot, label, release } => Reply::Released(host.release(slot, &label, &release).await),
+            Request::UsedSlots => Reply::UsedSlots(host.used_slots().await),
+            Request::Hold { slot, label } => Reply::Held(host.hold(slot, &label).await),
+            Request::Adoptable { slot, label, first } => Reply::Adoptable(host.adoptable(slot, &label, &first).await),
+            Request::Recover { slot, label, base } => Reply::Released(host.recover(slot, &label, &base).await),
+            Request::Discard { slot, label } => Reply::Discarded(host.discard(slot, &label).await),
+            Request::ListStrays => Reply::Strays(host.list_strays().await),
+            Request::RetryQuarantine => Reply::Released(host.retry_quarantine().await),
+            Request::EndRuns(key) => Reply::Survivors(host.end_runs(&key).await),
+            Request::EndTraceless(key, slot) => Reply::Proof(host.end_traceless(&key, slot).await),
+            Request::LookUp(key) => Reply::State(host.look_up(&key).await),
+            Request::PutAside(key) => Reply::Released(host.put_aside(&key).await),
+            Request::Compare(commits) => {
+                Reply::Compared(self.mirror.compare(&commits).await.map_err(|e| host.trouble(&e)))
+            }
+            Request::Write { file, offset } => {
+                Reply::Bytes(self.mirror.write(&file, offset, &bytes).map_err(|e| host.trouble(&e)))
+            }
+            Request::Import { file, commits, tags } => match self.mirror.import(&file, &commits, &tags).await {
+                Ok(whole) => Reply::Discarded(Ok(whole)),
+                Err(e) => Reply::Discarded(Err(host.trouble(&e))),
+            },
+            Request::Export { file, wanted, known } => {
+                Reply::Exported(self.mirror.export(&file, &wanted, &known).await.map_err(|e| host.trouble(&e)))
+            }
+            Request::Read { file, offset, most } => {
+                let path = match &file {
+                    RemoteFile::Transfer(name) => self.mirror.file(name),
+                    RemoteFile::Log(key) => Ok(host.run_dir(key).join("out.log")),
+                };
+                return match path.and_then(|path| files::read_from(&path, offset, most.min(PART))) {
+                    Ok(bytes) => (Reply::Bytes(Ok(())), bytes),
+                    Err(e) => (Reply::Bytes(Err(host.trouble(&e))), Vec::new()),
+                };
+            }
+            Request::Forget { file } => Reply::Released(self.mirror.forget(&file).map_err(|e| host.trouble(&e))),
+            Request::Pins(prefixes) => Reply::Pins(self.mirror.pins(&prefixes).await.map_err(|e| host.trouble(&e))),
+        };
+        (reply, Vec::new())
+    }
+}
+
+/// Waits until an earlier worker, and its git processes, are gone.
+async fn take_lock(base: &Path) -> Result<RunLock, String> {
+    let begun = Instant::now();
+    loop {
+        let path = base.join("worker.lock");
+        let taken = tokio::task::spawn_blocking(move || RunLock::acquire(&path, PATIENCE)).await;
+        match taken.map_err(|e| e.to_string())? {
+            Ok(lock) => return Ok(lock),
+            Err(LockError::Held { .. }) if begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(LockError::Held { pid }) => {
+                return Err(format!("another worker (pid {pid}) works for this engine's state directory there"));
+            }
+            Err(e) => return Err(chain(&e)),
+        }
+    }
+}
+
+/// That no newer engine was here; notes this one.
+fn check_epoch(base: &Path, epoch: u64) -> Result<(), String> {
+    let path = base.join("epoch");
+    let failed = |e: io::Error| format!("use {}: {e}", path.display());
+    let known = files::read_own(&path).map_err(failed)?.unwrap_or_default();
+    let known: u64 = String::from_utf8_lossy(&known).trim().parse().unwrap_or(0);
+    if known > epoch {
+        return Err(format!("a newer engine (number {known}) works with this host; this one has number {epoch}"));
+    }
+    files::replace_own(&path, format!("{epoch}\n").as_bytes()).map_err(failed)
+}

@@ -1,0 +1,79 @@
+//! What a host is told once: everything of a mission's settings that has to do with workspaces and runs.
+
+use crate::domain::fence::{Sandbox, WantedIsolation};
+use crate::domain::verify::key::StageSpec;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The variable that names the home of a user; among the variables of verifications it asks for the user's own.
+pub const HOME: &str = "HOME";
+
+/// Longest time without a sign of life of its engine that a run nobody adopts goes on.
+const SHORT_LEASE: Duration = Duration::from_secs(120);
+
+/// Whose workspaces are used, and how long runs outlive their engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PoolKind {
+    /// Those of missions; their runs are adopted after a crash.
+    Missions,
+    /// Those of verifications beside missions; nobody adopts their runs.
+    Verifications,
+}
+
+/// Settings of workspaces and runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostSettings {
+    /// Whose workspaces are used.
+    pub kind: PoolKind,
+    /// Shell text that prepares a fresh workspace.
+    pub setup: Option<String>,
+    /// Files whose change makes `setup` run again.
+    pub setup_inputs: Vec<String>,
+    /// Names of the files that are copied into workspaces: no part of anybody's work.
+    pub copy: Vec<String>,
+    /// The stages, whose lines may say where Python searches.
+    pub stages: Vec<StageSpec>,
+    /// Names of the variables that verifications get.
+    pub verification_env: Vec<String>,
+    /// Names of the variables that agents get.
+    pub agent_env: Vec<String>,
+    /// Files and folders of the user's home that verifications find in theirs, besides the usual ones.
+    pub home: Vec<String>,
+    /// Globs of paths beside the tree that may stay from one run to the next.
+    pub keep: Vec<String>,
+    /// Shell texts whose outputs are part of the fingerprint.
+    pub fingerprint: Vec<String>,
+    /// Longest run of `setup`.
+    pub session_timeout: Duration,
+    /// How left-over processes are to be found.
+    pub isolation: WantedIsolation,
+    /// How long runs outlive a dead engine that comes back.
+    pub lease: Duration,
+    /// Most bytes of the pool; 0 for no limit.
+    pub max_disk: u64,
+    /// What runs may reach.
+    pub sandbox: Sandbox,
+}
+
+impl HostSettings {
+    /// Whether verifications have a HOME of their own.
+    #[must_use]
+    pub fn have_own_home(&self) -> bool {
+        !self.verification_env.iter().any(|name| name == HOME)
+    }
+
+    /// Whether files of one verification may stay for the next.
+    #[must_use]
+    pub fn keeps_files(&self) -> bool {
+        self.setup.is_some() || !self.keep.is_empty()
+    }
+
+    /// Without a sign of life for so long, a run is ended by its supervisor.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        match self.kind {
+            PoolKind::Missions => self.lease,
+            PoolKind::Verifications => self.lease.min(SHORT_LEASE),
+        }
+    }
+}
