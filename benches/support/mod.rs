@@ -3,7 +3,7 @@
 
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    AttemptReport, Command, DecidedBy, Event, Ground, Integration, JOURNAL_FORMAT, LandResult, Noticed, Policy, Record,
+    Command, DecidedBy, Event, Ground, Integration, JOURNAL_FORMAT, LandResult, Noticed, Policy, Record, SessionReport,
     State, Verification, decide,
 };
 use mission_control::domain::unit::UnitSpec;
@@ -63,11 +63,11 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
         Command::Establish { .. } => Event::Established(Ok(())),
         Command::CheckTarget { .. } => Event::TargetChecked(Ok(None)),
         Command::Start(order) | Command::Adopt(order) => {
-            let mut report = AttemptReport::bare(ProcessEnd::Exited(0));
-            report.head = Some(tip(*next));
-            report.changed = true;
-            report.proof = "pid namespace".to_owned();
-            report.ran = Some((2_000, 3_000));
+            let mut report = SessionReport::bare(ProcessEnd::Exited(0));
+            report.work.head = Some(tip(*next));
+            report.work.changed = true;
+            report.run.proof = "pid namespace".to_owned();
+            report.run.ran = Some((2_000, 3_000));
             Event::AttemptEnded { unit: order.spec.id.clone(), n: order.n, report: Box::new(report) }
         }
         Command::Integrate { landing, .. } => {

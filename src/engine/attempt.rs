@@ -24,7 +24,7 @@ use crate::adapters::host::order::{
 use crate::adapters::os::files;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
-use crate::domain::mission::{AttemptOrder, AttemptReport, Claim};
+use crate::domain::mission::{AttemptOrder, Claim, SessionReport};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::Millis;
 use crate::domain::verify::formats::without_sequences;
@@ -52,11 +52,11 @@ pub async fn start(
     order: AttemptOrder,
     kill: watch::Receiver<bool>,
     began: impl FnOnce() + Send,
-) -> Result<AttemptReport, Trouble> {
+) -> Result<SessionReport, Trouble> {
     let place = Folder::of(context, &order);
     let begun = match accept::before(context, &order, kill.clone()).await {
         Ok(None) => begin(context, &order, &place, kill.clone()).await,
-        Ok(Some(question)) => return Ok(settle(context, &order, &place, AttemptReport::not_started(question)).await),
+        Ok(Some(question)) => return Ok(settle(context, &order, &place, SessionReport::not_started(question)).await),
         Err(not) => Err(not),
     };
     match begun {
@@ -65,7 +65,7 @@ pub async fn start(
             let ended = context.host.run(&job, Start::IfNew, kill.clone(), began).await;
             finish(context, &order, &place, ended, Some(at), kill).await
         }
-        Err(not) => Ok(settle(context, &order, &place, AttemptReport::bare(not.into())).await),
+        Err(not) => Ok(settle(context, &order, &place, SessionReport::bare(not.into())).await),
     }
 }
 
@@ -77,7 +77,7 @@ pub async fn adopt(
     context: &MissionContext,
     order: AttemptOrder,
     kill: watch::Receiver<bool>,
-) -> Result<AttemptReport, Trouble> {
+) -> Result<SessionReport, Trouble> {
     let place = Folder::of(context, &order);
     if let Some(report) = sound(context, &order, stored(&place.report())).await? {
         release(context, &order, &report).await;
@@ -98,7 +98,7 @@ pub async fn adopt(
     let mut ended = host.run(&job(context, &order, String::new()), Start::Never, kill.clone(), || ()).await;
     if ended.end == ProcessEnd::NeverStarted {
         if !holds(context, &order).await? {
-            return Ok(settle(context, &order, &place, AttemptReport::bare(ProcessEnd::NeverStarted)).await);
+            return Ok(settle(context, &order, &place, SessionReport::bare(ProcessEnd::NeverStarted)).await);
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
         ended.proof = Some(host.end_traceless(&run, order.slot.number).await?);
@@ -111,10 +111,10 @@ pub async fn adopt(
 async fn sound(
     context: &MissionContext,
     order: &AttemptOrder,
-    report: Option<AttemptReport>,
-) -> Result<Option<AttemptReport>, Trouble> {
+    report: Option<SessionReport>,
+) -> Result<Option<SessionReport>, Trouble> {
     let Some(report) = report else { return Ok(None) };
-    let sound = match &report.head {
+    let sound = match &report.work.head {
         Some(head) => {
             let pin = head_ref(&context.mission, &order.spec.id, order.n);
             context.source.ref_value(&pin).await.map_err(|e| context.trouble(&e))? == Some(head.commit.clone())
@@ -148,13 +148,13 @@ impl Folder {
         self.root.join("collected.json")
     }
 
-    fn keep(&self, path: &Path, report: &AttemptReport) -> std::io::Result<()> {
+    fn keep(&self, path: &Path, report: &SessionReport) -> std::io::Result<()> {
         files::make_own_dir(self.root.ancestors().nth(4).unwrap_or(&self.root), &self.root)?;
         files::replace_own(path, &serde_json::to_vec_pretty(report)?)
     }
 }
 
-fn stored(path: &Path) -> Option<AttemptReport> {
+fn stored(path: &Path) -> Option<SessionReport> {
     serde_json::from_slice(&files::read_own(path).ok()??).ok()
 }
 
@@ -238,14 +238,14 @@ async fn finish(
     ended: Ended,
     began: Option<u64>,
     kill: watch::Receiver<bool>,
-) -> Result<AttemptReport, Trouble> {
+) -> Result<SessionReport, Trouble> {
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
     let handoff = if script { script_handoff(&ended) } else { read_handoff(&ended) };
-    let mut report = AttemptReport::bare(ended.end.clone());
-    report.ran = ended.span(began, context.clock.now());
+    let mut report = SessionReport::bare(ended.end.clone());
+    report.run.ran = ended.span(began, context.clock.now());
     if let Some(proof) = &ended.proof {
-        report.proof = proof.method.to_string();
+        report.run.proof = proof.method.to_string();
         if !proof.holds() {
             report.notes.push(format!("processes that could not be killed: {:?}", proof.survivors));
         }
@@ -254,21 +254,21 @@ async fn finish(
         let grace = context.settings().agent.grace_after_result.as_secs();
         report.notes.push(format!("ended {grace} s after it gave its result (agent.grace_after_result)"));
     }
-    report.limit = limit(context, order, &ended.end);
-    report.claim = handoff.as_ref().map(|h| h.status);
+    report.run.limit = limit(context, order, &ended.end);
+    report.agent.claim = handoff.as_ref().map(|h| h.status);
     let quiet = ended.end == ProcessEnd::Exited(0) && !ended.overstayed;
-    report.summary = summary(handoff.as_ref(), log.filter(|_| !quiet));
-    report.said = handoff.as_ref().map(Handoff::said).unwrap_or_default();
+    report.agent.summary = summary(handoff.as_ref(), log.filter(|_| !quiet));
+    report.agent.said = handoff.as_ref().map(Handoff::said).unwrap_or_default();
     match collect(context, order, handoff.as_ref()).await {
         Ok(Kept::Gone) => {
-            report.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
-            report.unpinned = true;
+            report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
+            report.work.unpinned = true;
             foreign_changes(context, order, &place.seen(), None, &mut report).await;
             return Ok(settle(context, order, place, report).await);
         }
         Ok(Kept::SetAside { place: at, why }) => {
             let at = at.display();
-            report.unpinned = true;
+            report.work.unpinned = true;
             report.notes.push(format!("its work could not be collected, its workspace is in {at}: {why}"));
             report.hold = Some(format!(
                 "its work could not be collected and is not pinned ({why}); its workspace is in {at}: look at it, then \
@@ -280,17 +280,17 @@ async fn finish(
         }
         Ok(Kept::Pinned(found)) => {
             if ended.end == ProcessEnd::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
-                report.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its run directory is gone"));
+                report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its run directory is gone"));
             }
             if !script && !found.changed && handoff.is_none() && matches!(ended.end, ProcessEnd::Exited(126 | 127)) {
                 // Nobody worked: that is the machine's or the settings' fault, and no other attempt would do better.
                 let command = context.settings().agent.command.clone().unwrap_or_default();
-                let why = format!("the agent could not be run (agent.command = `{command}`): {}", report.summary);
-                report.end =
+                let why = format!("the agent could not be run (agent.command = `{command}`): {}", report.agent.summary);
+                report.run.end =
                     ProcessEnd::Infrastructure(Trouble::new(Cause::unknown("the agent could not be run"), why));
             }
-            report.changed = found.changed && changes_something(context, &found, &mut report.notes).await;
-            report.half_merge = found.half_merge;
+            report.work.changed = found.changed && changes_something(context, &found, &mut report.notes).await;
+            report.work.half_merge = found.half_merge;
             report.notes.extend(found.told());
             if let Some(handoff) = &handoff {
                 claims::compare(context, order, handoff, &found.head.commit, &mut report).await;
@@ -301,7 +301,7 @@ async fn finish(
             leave_out(order, &found, &mut report);
             tell_left_by_setup(context, &found, &mut report);
             look_elsewhere(order, &found, &kept_ref(&context.mission, &order.spec.id, order.n), &mut report);
-            report.head = Some(found.head);
+            report.work.head = Some(found.head);
         }
         Err(trouble) => {
             // The slot keeps its marker: nothing is reset before it is pinned.
@@ -310,8 +310,8 @@ async fn finish(
             return Err(trouble);
         }
     }
-    if report.claim == Some(Claim::Blocked) {
-        report.hold = Some(report.summary.clone());
+    if report.agent.claim == Some(Claim::Blocked) {
+        report.hold = Some(report.agent.summary.clone());
     }
     if evidence::workspace_stages(context, order, &report).is_empty() {
         return Ok(settle(context, order, place, report).await);
@@ -332,9 +332,9 @@ async fn looked_at(
     context: &MissionContext,
     order: &AttemptOrder,
     place: &Folder,
-    mut report: AttemptReport,
+    mut report: SessionReport,
     kill: watch::Receiver<bool>,
-) -> AttemptReport {
+) -> SessionReport {
     let stages = evidence::workspace_stages(context, order, &report);
     let held = context.host.hold(order.slot.number, context.attempt_key(order).as_str()).await;
     let workspace = held.and_then(|held| held.ok_or_else(|| Trouble::from("its workspace is gone".to_owned())));
@@ -343,7 +343,7 @@ async fn looked_at(
             evidence::look(context, order, &stages, &workspace, &mut report, kill).await;
             foreign::after_stages(context, order, &place.seen(), &mut report).await;
         }
-        Err(trouble) => report.end = ProcessEnd::Infrastructure(trouble),
+        Err(trouble) => report.run.end = ProcessEnd::Infrastructure(trouble),
     }
     settle(context, order, place, report).await
 }
@@ -410,9 +410,9 @@ async fn settle(
     context: &MissionContext,
     order: &AttemptOrder,
     place: &Folder,
-    mut report: AttemptReport,
-) -> AttemptReport {
-    report.accept = accept::told(context, order);
+    mut report: SessionReport,
+) -> SessionReport {
+    report.checks.accept = accept::told(context, order);
     context.redactor().report(&mut report);
     if let Err(e) = place.keep(&place.report(), &report) {
         tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);

@@ -4,7 +4,7 @@
 use super::context::mission::MissionContext;
 use crate::domain::base::text::name_first;
 use crate::domain::handoff::Handoff;
-use crate::domain::mission::{AttemptOrder, AttemptReport, Claim};
+use crate::domain::mission::{AttemptOrder, Claim, SessionReport};
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::CommitId;
 
@@ -18,7 +18,7 @@ pub async fn compare(
     order: &AttemptOrder,
     handoff: &Handoff,
     head: &CommitId,
-    report: &mut AttemptReport,
+    report: &mut SessionReport,
 ) {
     let Ok(real) = context.source.differing(&order.green, head).await else { return };
     let absent =
@@ -46,10 +46,15 @@ pub async fn compare(
     say("changed files that did not change", &files);
     say("commits that its work does not contain", &commits);
     let claims_work = !handoff.files_changed.is_empty() || !handoff.commits.is_empty();
-    if !report.changed && report.claim == Some(Claim::Completed) && handoff.no_op_reason.is_none() && claims_work {
-        report.claim = None;
+    if !report.work.changed
+        && report.agent.claim == Some(Claim::Completed)
+        && handoff.no_op_reason.is_none()
+        && claims_work
+    {
+        report.agent.claim = None;
         let said = format!("it said that it changed {}, and nothing changed", named(handoff));
-        report.summary = if report.summary.is_empty() { said } else { format!("{said}; {}", report.summary) };
+        report.agent.summary =
+            if report.agent.summary.is_empty() { said } else { format!("{said}; {}", report.agent.summary) };
     }
 }
 
@@ -59,7 +64,7 @@ pub async fn outside_of_files(
     context: &MissionContext,
     order: &AttemptOrder,
     head: &CommitId,
-    report: &mut AttemptReport,
+    report: &mut SessionReport,
 ) {
     if order.spec.files.is_empty() {
         return;

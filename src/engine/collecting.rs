@@ -6,7 +6,7 @@ use crate::adapters::host::local::workspace::left_out::{self, Why};
 use crate::adapters::host::order::{CollectOrder, Kept, Release, UsedSlot};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff::Handoff;
-use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, LeftOut, Unkept};
+use crate::domain::mission::{AttemptOrder, Claim, LeftOut, SessionReport, Unkept};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
 use std::ffi::OsString;
@@ -38,14 +38,14 @@ pub async fn collect(
 }
 
 /// Puts into the report what is no part of the work's commit, and holds the unit where a person must look.
-pub fn leave_out(order: &AttemptOrder, found: &Collected, report: &mut AttemptReport) {
+pub fn leave_out(order: &AttemptOrder, found: &Collected, report: &mut SessionReport) {
     for (reason, why) in [(Why::Refused, Unkept::Refused), (Why::Unread, Unkept::Unread)] {
         let of = found.left_out.iter().filter(|left| left.why == reason);
         // Those that are still in the workspace decide what becomes of it.
         let (moved, stuck): (Vec<_>, Vec<_>) = of.partition(|left| left.place.is_some());
-        report.left_out.extend(stuck.into_iter().chain(moved).take(NAMED).map(|left| told(left, why)));
+        report.work.left_out.extend(stuck.into_iter().chain(moved).take(NAMED).map(|left| told(left, why)));
     }
-    let mut unread = report.left_out(Unkept::Unread).map(|left| left.path.as_str());
+    let mut unread = report.work.left_out(Unkept::Unread).map(|left| left.path.as_str());
     let Some(first) = unread.next() else { return };
     let more = match unread.count() {
         0 => String::new(),
@@ -61,7 +61,7 @@ pub fn leave_out(order: &AttemptOrder, found: &Collected, report: &mut AttemptRe
 
 /// Names work that was found elsewhere than at the head, and holds the unit when the head brings nothing: it is no unit that had
 /// nothing to do. Whoever failed anyway is not asked about.
-pub fn look_elsewhere(order: &AttemptOrder, found: &Collected, kept: &str, report: &mut AttemptReport) {
+pub fn look_elsewhere(order: &AttemptOrder, found: &Collected, kept: &str, report: &mut SessionReport) {
     if let Some(place) = &found.taken_from {
         report.notes.push(format!("HEAD brought nothing; its work is taken from {place}"));
     }
@@ -69,8 +69,8 @@ pub fn look_elsewhere(order: &AttemptOrder, found: &Collected, kept: &str, repor
         found.elsewhere.iter().map(|line| format!("{} at {}", line.name, line.tip.commit.short())).collect();
     let inside = found.left_out.iter().filter(|left| left.why == Why::Inside);
     places.extend(inside.map(|left| format!("the submodule {}", left.path.to_string_lossy())));
-    let well = report.end == ProcessEnd::Exited(0) && matches!(report.claim, None | Some(Claim::Completed));
-    if places.is_empty() || report.changed || !well {
+    let well = report.run.end == ProcessEnd::Exited(0) && matches!(report.agent.claim, None | Some(Claim::Completed));
+    if places.is_empty() || report.work.changed || !well {
         return;
     }
     report.hold.get_or_insert(format!(
@@ -82,7 +82,7 @@ pub fn look_elsewhere(order: &AttemptOrder, found: &Collected, kept: &str, repor
 }
 
 /// Says once in a mission what `setup` leaves that git does not ignore.
-pub fn tell_left_by_setup(context: &MissionContext, found: &Collected, report: &mut AttemptReport) {
+pub fn tell_left_by_setup(context: &MissionContext, found: &Collected, report: &mut SessionReport) {
     if found.left_by_setup.is_empty() || context.told_left.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -98,8 +98,8 @@ fn told(left: &left_out::LeftOut, why: Unkept) -> LeftOut {
 }
 
 /// Gives the slot of an attempt back, or sets it aside when it holds what is kept nowhere else.
-pub async fn release(context: &MissionContext, order: &AttemptOrder, report: &AttemptReport) {
-    let stuck = report.left_out.iter().find(|left| left.place.is_none()).map(|left| left.path.clone());
+pub async fn release(context: &MissionContext, order: &AttemptOrder, report: &SessionReport) {
+    let stuck = report.work.left_out.iter().find(|left| left.place.is_none()).map(|left| left.path.clone());
     let (slot, release) = (order.slot.number, Release::Collected { base: order.from.clone(), stuck });
     if let Err(e) = context.host.release(slot, context.attempt_key(order).as_str(), &release).await {
         tracing::warn!("give back slot {slot}: {e}");

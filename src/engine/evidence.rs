@@ -11,7 +11,7 @@ use crate::adapters::host::order::{Home, RunKey};
 use crate::config::{FILE_NAME, Settings};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
-    AttemptOrder, AttemptReport, PreQueueCheck, Quick, UnitCheckStage, VerifyOrder, VerifyRole, extra_stages,
+    AttemptOrder, PreQueueCheck, Quick, SessionReport, UnitCheckStage, VerifyOrder, VerifyRole, extra_stages,
     in_workspace, quick_end,
 };
 use crate::domain::plan::globs::Globs;
@@ -126,7 +126,7 @@ pub async fn edited_tests(context: &MissionContext, onto: &Tip, candidate: &Tip)
 
 /// The stages to run in the workspace of an attempt that ended as `report` says.
 #[must_use]
-pub fn workspace_stages(context: &MissionContext, order: &AttemptOrder, report: &AttemptReport) -> Vec<StageSpec> {
+pub fn workspace_stages(context: &MissionContext, order: &AttemptOrder, report: &SessionReport) -> Vec<StageSpec> {
     match in_workspace(report, &order.spec) {
         None => Vec::new(),
         Some(PreQueueCheck::Accept) => extra_stages(VerifyRole::AcceptBefore, &order.spec)
@@ -151,18 +151,18 @@ pub async fn look(
     order: &AttemptOrder,
     stages: &[StageSpec],
     workspace: &Path,
-    report: &mut AttemptReport,
+    report: &mut SessionReport,
     kill: watch::Receiver<bool>,
 ) {
-    let Some(tree) = report.head.as_ref().map(|head| head.tree.clone()) else { return };
+    let Some(tree) = report.work.head.as_ref().map(|head| head.tree.clone()) else { return };
     let on = Ground { slot: order.slot.number, workspace, tree: &tree, home: Home::Users };
     match ran(context, stages, &quick_key(context, order), on, kill).await {
         Ok((quick, flaky)) => {
             report.notes.extend(flaky.iter().map(|name| format!("{name} failed and passed on the same work")));
-            report.quick = Some(quick);
+            report.checks.quick = Some(quick);
         }
-        Err(NoResult::Killed) => report.end = ProcessEnd::Stopped,
-        Err(NoResult::Lost(why)) => report.end = ProcessEnd::Infrastructure(why),
+        Err(NoResult::Killed) => report.run.end = ProcessEnd::Stopped,
+        Err(NoResult::Lost(why)) => report.run.end = ProcessEnd::Infrastructure(why),
     }
 }
 

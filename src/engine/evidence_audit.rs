@@ -30,9 +30,9 @@ pub async fn pins(git: &Git, history: &History) -> Result<(u64, Vec<String>), En
     for (_, _, record) in &history.records {
         let Record::AttemptEnded { unit, n, report, .. } = record else { continue };
         let name = format!("refs/mc/attempts/{mission}/{unit}/{n}");
-        let Some(head) = &report.head else {
+        let Some(head) = &report.work.head else {
             // A later engine may have pinned it.
-            if report.unpinned && !found.contains_key(&name) && !cleaned.contains_key(name.as_str()) {
+            if report.work.unpinned && !found.contains_key(&name) && !cleaned.contains_key(name.as_str()) {
                 broken.push(format!(
                     "mission {mission}, {unit}: what attempt {n} left is not pinned; `mc unit show {unit}` tells why, \
                      `mc pool list` what is set aside"

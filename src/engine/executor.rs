@@ -4,7 +4,7 @@ use super::context::mission::MissionContext;
 use super::error::PRINTED;
 use super::{attempt, books, ground, landing, pins, preflight, queue_verification};
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::{AttemptReport, Command, Event, JobId, NoOffer, Refusal};
+use crate::domain::mission::{Command, Event, JobId, NoOffer, Refusal, SessionReport};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::UnitId;
 use std::collections::HashMap;
@@ -181,7 +181,7 @@ impl Executor {
     }
 }
 
-fn told(unit: UnitId, n: u32, came_to: Result<AttemptReport, Trouble>) -> Event {
+fn told(unit: UnitId, n: u32, came_to: Result<SessionReport, Trouble>) -> Event {
     match came_to {
         Ok(report) => Event::AttemptEnded { unit, n, report: Box::new(report) },
         Err(trouble) => Event::NotCollected { unit, n, trouble },
@@ -189,6 +189,6 @@ fn told(unit: UnitId, n: u32, came_to: Result<AttemptReport, Trouble>) -> Event 
 }
 
 fn failed_attempt(unit: &UnitId, n: u32, why: &str) -> Event {
-    let report = Box::new(AttemptReport::bare(ProcessEnd::Infrastructure(why.to_owned().into())));
+    let report = Box::new(SessionReport::bare(ProcessEnd::Infrastructure(why.to_owned().into())));
     Event::AttemptEnded { unit: unit.clone(), n, report }
 }

@@ -10,7 +10,7 @@ use crate::adapters::git::local::LocalState;
 use crate::adapters::git::refs::RefName;
 use crate::adapters::host::local::workspace::collect::Collected;
 use crate::adapters::os::files;
-use crate::domain::mission::{AttemptOrder, AttemptReport, Noticed};
+use crate::domain::mission::{AttemptOrder, Noticed, SessionReport};
 use crate::domain::values::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -157,7 +157,7 @@ pub async fn foreign_changes(
     order: &AttemptOrder,
     notes: &Notes,
     found: Option<&Collected>,
-    report: &mut AttemptReport,
+    report: &mut SessionReport,
 ) {
     let Some(before) = notes.read() else {
         // Only a run could have written there.
@@ -167,14 +167,14 @@ pub async fn foreign_changes(
              branches, then `mc unit retry {unit}`"
         ));
         report.notes.push(format!("{what}: whether it changed during the attempt cannot be said"));
-        return report.repository.push(what.to_owned());
+        return report.work.repository.push(what.to_owned());
     };
     let after = match look(context).await {
         Ok(after) => after,
         Err(error) => {
             let what = not_compared(&error);
             report.notes.push(format!("{what} during the attempt"));
-            return report.repository.push(what);
+            return report.work.repository.push(what);
         }
     };
     let (target, green) = (format!("refs/heads/{}", context.settings().target.branch), context.green_ref());
@@ -217,20 +217,21 @@ pub async fn foreign_changes(
             now.short()
         ));
     }
-    report.repository = noticed.held.into_iter().chain(noticed.named).collect();
-    report.notes.extend(report.repository.iter().map(|what| format!("{what} during the attempt")));
+    report.work.repository = noticed.held.into_iter().chain(noticed.named).collect();
+    report.notes.extend(report.work.repository.iter().map(|what| format!("{what} during the attempt")));
 }
 
 /// Holds the unit when settings, hooks or `info` changed while stages ran in its workspace, and that is not told yet.
-pub async fn after_stages(context: &MissionContext, order: &AttemptOrder, notes: &Notes, report: &mut AttemptReport) {
+pub async fn after_stages(context: &MissionContext, order: &AttemptOrder, notes: &Notes, report: &mut SessionReport) {
     let (Some(before), Ok(files)) = (notes.read(), context.source.local_files().await) else { return };
     let after = LocalState { files, ..before.local.clone() };
-    if let Some(changed) = differences(&before.local, &after).held.filter(|told| !report.repository.contains(told)) {
+    if let Some(changed) = differences(&before.local, &after).held.filter(|told| !report.work.repository.contains(told))
+    {
         let unit = &order.spec.id;
         report.hold =
             Some(format!("{changed} while this attempt's work was looked at; see that, then `mc unit retry {unit}`"));
         report.notes.push(format!("{changed} while its work was looked at"));
-        report.repository.push(changed);
+        report.work.repository.push(changed);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::adapters::os::environment::Environment;
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::AttemptReport;
+use crate::domain::mission::SessionReport;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::verify::snapshot::Snapshot;
 use std::collections::BTreeMap;
@@ -41,13 +41,13 @@ impl Redactor {
     }
 
     /// Cleans what a report quotes.
-    pub fn report(&self, report: &mut AttemptReport) {
-        report.summary = self.clean(&report.summary);
-        report.said.texts().for_each(|text| *text = self.clean(text));
+    pub fn report(&self, report: &mut SessionReport) {
+        report.agent.summary = self.clean(&report.agent.summary);
+        report.agent.said.texts().for_each(|text| *text = self.clean(text));
         report.hold = report.hold.as_deref().map(|h| self.clean(h));
         report.notes.iter_mut().for_each(|n| *n = self.clean(n));
-        report.left_out.iter_mut().for_each(|left| left.path = self.clean(&left.path));
-        if let ProcessEnd::Infrastructure(trouble) = &mut report.end {
+        report.work.left_out.iter_mut().for_each(|left| left.path = self.clean(&left.path));
+        if let ProcessEnd::Infrastructure(trouble) = &mut report.run.end {
             self.trouble(trouble);
         }
     }
@@ -92,10 +92,10 @@ mod tests {
         let names = ["TOKEN".to_owned(), "SHORT".to_owned(), "ABSENT".to_owned()];
         let redactor = Redactor::of(&env, &names);
         assert_eq!(redactor.clean("yes: s3cr3t-value, untouched"), "yes: [TOKEN], untouched");
-        let mut report = AttemptReport::bare(ProcessEnd::Infrastructure("with s3cr3t-value".to_owned().into()));
+        let mut report = SessionReport::bare(ProcessEnd::Infrastructure("with s3cr3t-value".to_owned().into()));
         report.notes.push("s3cr3t-value".to_owned());
         redactor.report(&mut report);
         assert_eq!(report.notes, ["[TOKEN]"]);
-        assert!(matches!(report.end, ProcessEnd::Infrastructure(trouble) if trouble.why == "with [TOKEN]"));
+        assert!(matches!(report.run.end, ProcessEnd::Infrastructure(trouble) if trouble.why == "with [TOKEN]"));
     }
 }

@@ -150,12 +150,12 @@ pub fn facts<'a>(records: impl IntoIterator<Item = &'a Record>) -> Facts {
                 green = found.map(|f| f.summary).filter(|_| now.tree == candidate.tree);
             }
             Record::AttemptEnded { report, .. } => {
-                facts.runs[5] += report.accept.as_ref().map_or(0, |accept| u64::from(accept.runs));
-                facts.agent_time += report.ran.map_or(0, |(from, to)| to.saturating_sub(from));
-                match report.proof.is_empty() {
-                    false => *facts.proofs.entry(report.proof.clone()).or_default() += 1,
+                facts.runs[5] += report.checks.accept.as_ref().map_or(0, |accept| u64::from(accept.runs));
+                facts.agent_time += report.run.ran.map_or(0, |(from, to)| to.saturating_sub(from));
+                match report.run.proof.is_empty() {
+                    false => *facts.proofs.entry(report.run.proof.clone()).or_default() += 1,
                     // One that was stopped while its workspace was prepared had no process.
-                    true => facts.unproven += u64::from(report.ran.is_some()),
+                    true => facts.unproven += u64::from(report.run.ran.is_some()),
                 }
             }
             _ => {}

@@ -75,10 +75,12 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         }
         Record::AttemptEnded { unit, n, class, next, report, .. } => {
             // What the machine did to it is no evidence for the next attempt, but a person wants to know.
-            if let (true, Some(question)) = (report.accept.as_ref().is_some_and(AcceptBefore::doubts), &report.hold) {
+            if let (true, Some(question)) =
+                (report.checks.accept.as_ref().is_some_and(AcceptBefore::doubts), &report.hold)
+            {
                 return Some(format!("{unit}: held, {}", short(question, 2 * LIMIT)));
             }
-            let why = match (&report.end, next) {
+            let why = match (&report.run.end, next) {
                 (ProcessEnd::Infrastructure(trouble), NextMove::Retry { .. }) => {
                     format!(": {}", short(&trouble.why, LIMIT))
                 }

@@ -2,7 +2,7 @@
 
 use super::scenario::{Behaviour, Scenario};
 use crate::domain::mission::{
-    AttemptReport, Noticed, PreQueueCheck, Quick, QuickEnd, UnitCheckStage, Verification, VerifyOrder, VerifyRole,
+    Noticed, PreQueueCheck, Quick, QuickEnd, SessionReport, UnitCheckStage, Verification, VerifyOrder, VerifyRole,
     extra_stages, in_workspace,
 };
 use crate::domain::unit::UnitSpec;
@@ -116,7 +116,7 @@ impl Lines {
     /// What runs in the workspace of an attempt that left `content`.
     pub(super) fn look(
         &self,
-        report: &AttemptReport,
+        report: &SessionReport,
         unit: &UnitId,
         behaviour: Behaviour,
         content: &BTreeMap<UnitId, Behaviour>,

@@ -374,6 +374,7 @@ const OLD_WORDS: &[(&str, &str)] = &[
     ("Outside", "RefusedTarget"),
     ("Verifying", "VerificationRun"),
     ("Talker", "Coprocess"),
+    ("AttemptReport", "SessionReport"),
     ("shop", "context::mission"),
     ("bench", "context::execution"),
     ("site", "context::project"),

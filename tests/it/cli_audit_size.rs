@@ -5,7 +5,7 @@ use super::support::night::{Night, unit};
 use mission_control::adapters::store::Entry;
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    AttemptClass, AttemptReport, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record,
+    AttemptClass, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record, SessionReport,
 };
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
@@ -124,8 +124,8 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             from: base.clone(),
             evidence: Vec::new(),
         });
-        let report =
-            AttemptReport { head: Some(head.clone()), changed: true, ..AttemptReport::bare(ProcessEnd::Exited(0)) };
+        let mut report = SessionReport::bare(ProcessEnd::Exited(0));
+        (report.work.head, report.work.changed) = (Some(head.clone()), true);
         let (class, next) = (AttemptClass::Changed, NextMove::Queue { mr });
         records.push(Record::AttemptEnded { unit: unit.clone(), n: 1, at, class, next, report: Box::new(report) });
         let onto = Tip { commit: expected.clone(), tree: landing.tree.clone() };

@@ -22,7 +22,7 @@ fn journal(scenario: &Scenario) -> Vec<(u64, Millis, Record)> {
             Record::AttemptStarted { unit, n, .. } => drop(started.insert((unit.clone(), *n), at)),
             Record::AttemptEnded { unit, n, report, .. } => {
                 let from = started[&(unit.clone(), *n)];
-                report.ran = Some((from + (at - from) / 4, at - (at - from) / 4));
+                report.run.ran = Some((from + (at - from) / 4, at - (at - from) / 4));
             }
             _ => {}
         }

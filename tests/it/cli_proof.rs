@@ -190,7 +190,7 @@ fn lies_about_outcomes(told: &Told) {
 
     told.rewrite(|rows| {
         let ended = rows.iter_mut().find(|row| row.kind == "attempt-ended" && row.body["unit"] == "more").unwrap();
-        ended.body["report"]["ran"] = json!([ended.body["report"]["ran"][0], ended.at + 60_000]);
+        ended.body["report"]["run"]["ran"] = json!([ended.body["report"]["run"]["ran"][0], ended.at + 60_000]);
     });
     told.is_found("the time of a run", "more attempt 1");
 
@@ -266,7 +266,7 @@ fn lies_about_commits(told: &Told) {
 
     told.rewrite(|rows| {
         let ended = rows.iter_mut().find(|row| row.kind == "attempt-ended" && row.body["unit"] == "good").unwrap();
-        ended.body["report"]["head"]["commit"] = json!(told.night.sh("git rev-parse main"));
+        ended.body["report"]["work"]["head"]["commit"] = json!(told.night.sh("git rev-parse main"));
     });
     told.is_found("an attempt's head", "refs/mc/attempts/");
 }

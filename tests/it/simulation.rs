@@ -252,7 +252,7 @@ fn p8_own_lines_and_quick_stages_really_take_part_in_random_missions() {
                 Record::Rejected { class: RejectClass::Unproven, .. } => 4,
                 Record::Rejected { reasons, .. } if reasons[0].contains("protect") => 5,
                 Record::AttemptEnded { class: AttemptClass::FailedQuick, .. } => 6,
-                Record::AttemptEnded { class: AttemptClass::Held, report, .. } if report.quick.is_some() => 7,
+                Record::AttemptEnded { class: AttemptClass::Held, report, .. } if report.checks.quick.is_some() => 7,
                 _ => continue,
             };
             seen[what] += 1;

@@ -4,8 +4,9 @@
 
 use super::attempts::classify;
 use super::command::Step;
-use super::event::{AttemptReport, Event};
+use super::event::Event;
 use super::record::{AttemptClass, NextMove, Record};
+use super::report::SessionReport;
 use super::state::State;
 use super::{Decision, decide};
 use crate::domain::queue::Landing;
@@ -18,7 +19,7 @@ pub fn attempt(
     state: &mut State,
     at: Millis,
     unit: &UnitId,
-    report: &AttemptReport,
+    report: &SessionReport,
 ) -> Option<(AttemptClass, NextMove)> {
     let decision = Decision { state, now: at, step: Step::default() };
     let unit = decision.state.unit(unit)?;

@@ -6,11 +6,12 @@ use super::cancel::given_up;
 use super::circuit::{Operation, cause_of, is_collected};
 use super::command::{AttemptOrder, Command, JobId};
 use super::ends::EndReason;
-use super::event::{AcceptBefore, AttemptReport, Claim, StopLevel, Unkept};
+use super::event::StopLevel;
 use super::evidence;
 use super::parts::{Unit, UnitState};
 use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record};
+use super::report::{AcceptBefore, Claim, SessionReport, Unkept};
 use super::state::State;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::Trouble;
@@ -77,7 +78,7 @@ impl Decision<'_> {
         round.bases.get(unit.wave as usize).cloned()
     }
 
-    pub(super) fn attempt_ended(&mut self, id: &UnitId, n: u32, report: Box<AttemptReport>) {
+    pub(super) fn attempt_ended(&mut self, id: &UnitId, n: u32, report: Box<SessionReport>) {
         let Some((i, started)) = self.open_attempt(id, n) else { return };
         let stopped = self.state.units[i].has_recorded_stop();
         let class = classify(&report, self.state.units[i].spec.run.is_some(), stopped);
@@ -121,7 +122,8 @@ impl Decision<'_> {
         let free = self.state.circuit().is_some() || self.state.killing();
         if !free && unit.infra + 1 > policy.max_infrastructure_retries {
             let class = AttemptClass::Infrastructure;
-            let report = AttemptReport { unpinned: true, ..AttemptReport::bare(ProcessEnd::Infrastructure(trouble)) };
+            let mut report = SessionReport::bare(ProcessEnd::Infrastructure(trouble));
+            report.work.unpinned = true;
             let next = self.next_move(unit, class, &report);
             self.note(Record::AttemptEnded {
                 unit: id.clone(),
@@ -145,11 +147,11 @@ impl Decision<'_> {
         let (id, next) = (unit.spec.id.clone(), given_up(unit));
         let Some(attempt) = unit.attempts.last().filter(|a| a.ended.is_none()) else { return };
         let (n, slot) = (attempt.n, attempt.slot.number);
-        let mut report = AttemptReport::bare(ProcessEnd::Stopped);
+        let mut report = SessionReport::bare(ProcessEnd::Stopped);
         let why = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
         let told = format!("what it made is in its workspace (slot {slot}) and is kept when that is used next{why}");
         report.notes.push(told);
-        report.unpinned = true;
+        report.work.unpinned = true;
         let class = AttemptClass::Stopped;
         self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report: Box::new(report) });
         self.ask(Command::Cancel(JobId::Attempt { unit: id, n }));
@@ -162,7 +164,7 @@ impl Decision<'_> {
         open.into_iter().for_each(|i| self.leave_uncollected(i, None));
     }
 
-    pub(super) fn next_move(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
+    pub(super) fn next_move(&self, unit: &Unit, class: AttemptClass, report: &SessionReport) -> NextMove {
         if self.state.cancelling.contains(&unit.spec.id) {
             return given_up(unit);
         }
@@ -172,7 +174,7 @@ impl Decision<'_> {
                     && !self.is_nobodys(class, report)
                     && self.state.starts_used(unit) =>
             {
-                let last = if because.is_empty() { ended(&report.end) } else { because };
+                let last = if because.is_empty() { ended(&report.run.end) } else { because };
                 NextMove::Fail { reason: starts_reason(unit, &last) }
             }
             next => next,
@@ -180,18 +182,18 @@ impl Decision<'_> {
     }
 
     /// Whether an attempt ended by trouble that is common just now.
-    fn is_nobodys(&self, class: AttemptClass, report: &AttemptReport) -> bool {
+    fn is_nobodys(&self, class: AttemptClass, report: &SessionReport) -> bool {
         let common = class == AttemptClass::Infrastructure && self.state.circuit().is_some();
         common && !cause_of(report).is_of_the_run()
     }
 
-    fn by_class(&self, unit: &Unit, class: AttemptClass, report: &AttemptReport) -> NextMove {
+    fn by_class(&self, unit: &Unit, class: AttemptClass, report: &SessionReport) -> NextMove {
         let policy = &self.state.policy;
         let agent = unit.spec.run.is_none();
         let budget = unit.spec.attempts.unwrap_or(policy.max_attempts).max(1);
-        let quick = report.quick.as_ref().map(|q| format!(": {}", q.note.trim())).unwrap_or_default();
-        let said = if report.summary.is_empty() { String::new() } else { format!(": {}", report.summary) };
-        let limit = report.limit.as_ref().map(|limit| format!(" ({limit})")).unwrap_or_default();
+        let quick = report.checks.quick.as_ref().map(|q| format!(": {}", q.note.trim())).unwrap_or_default();
+        let said = if report.agent.summary.is_empty() { String::new() } else { format!(": {}", report.agent.summary) };
+        let limit = report.run.limit.as_ref().map(|limit| format!(" ({limit})")).unwrap_or_default();
         let failed = |what: &str, own_work: bool, said: &str| {
             let used = unit.used + 1;
             if used >= budget {
@@ -211,51 +213,51 @@ impl Decision<'_> {
         match class {
             AttemptClass::Changed => NextMove::Queue { mr: self.state.queue.next_request() },
             AttemptClass::NoOp => NextMove::NoOp,
-            AttemptClass::Held => match &report.quick {
+            AttemptClass::Held => match &report.checks.quick {
                 Some(quick) => NextMove::Hold { question: evidence::missing(quick, &unit.spec), own_work: agent },
                 None => NextMove::Hold {
-                    question: report.hold.clone().unwrap_or_else(|| report.summary.clone()),
+                    question: report.hold.clone().unwrap_or_else(|| report.agent.summary.clone()),
                     own_work: false,
                 },
             },
             AttemptClass::FailedQuick => failed("the quick stages refuse it", agent, &quick),
-            AttemptClass::FailedWork if report.quick.is_some() => {
+            AttemptClass::FailedWork if report.checks.quick.is_some() => {
                 failed("says that nothing needs to change, but its `accept` does not pass", false, &quick)
             }
             AttemptClass::Empty => consuming("ended without changing anything or saying why"),
-            AttemptClass::FailedWork if report.half_merge => consuming("left a merge or rebase half done"),
-            AttemptClass::FailedWork if report.left_out(Unkept::Refused).next().is_some() => {
+            AttemptClass::FailedWork if report.work.half_merge => consuming("left a merge or rebase half done"),
+            AttemptClass::FailedWork if report.work.left_out(Unkept::Refused).next().is_some() => {
                 let names: Vec<&str> =
-                    report.left_out(Unkept::Refused).take(3).map(|left| left.path.as_str()).collect();
+                    report.work.left_out(Unkept::Refused).take(3).map(|left| left.path.as_str()).collect();
                 consuming(&format!("left files that no commit of git can hold ({})", names.join(", ")))
             }
-            AttemptClass::FailedWork => consuming(&format!("failed ({})", ended(&report.end))),
+            AttemptClass::FailedWork => consuming(&format!("failed ({})", ended(&report.run.end))),
             AttemptClass::FailedTimeout => consuming(&format!("used up its time{limit}")),
             AttemptClass::FailedStalled => consuming(&format!("gave no sign of life{limit}")),
             AttemptClass::Continue if unit.continues + 1 > policy.max_continues => {
                 NextMove::Fail { reason: format!("wanted to continue more than {} times", policy.max_continues) }
             }
             AttemptClass::Continue => {
-                NextMove::Retry { not_before: 0, own_work: agent, because: report.summary.clone() }
+                NextMove::Retry { not_before: 0, own_work: agent, because: report.agent.summary.clone() }
             }
             // Nobody's budget is used for what more than one met: the circuit says when it is tried again.
             AttemptClass::Infrastructure if self.is_nobodys(class, report) => NextMove::Retry {
                 not_before: 0,
-                own_work: agent && (report.head.is_none() || report.changed),
+                own_work: agent && (report.work.head.is_none() || report.work.changed),
                 because: String::new(),
             },
             AttemptClass::Infrastructure if unit.infra + 1 > policy.max_infrastructure_retries => NextMove::Fail {
-                reason: format!("infrastructure failed {} times, last: {}", unit.infra + 1, ended(&report.end)),
+                reason: format!("infrastructure failed {} times, last: {}", unit.infra + 1, ended(&report.run.end)),
             },
             AttemptClass::Infrastructure => NextMove::Retry {
                 not_before: self.now + policy.pause(unit.infra + 1),
-                own_work: agent && (report.head.is_none() || report.changed),
+                own_work: agent && (report.work.head.is_none() || report.work.changed),
                 because: String::new(),
             },
             AttemptClass::NeverStarted => NextMove::Retry { not_before: 0, own_work: agent, because: String::new() },
             AttemptClass::Stopped => NextMove::Retry {
                 not_before: 0,
-                own_work: agent && (report.head.is_none() || report.changed),
+                own_work: agent && (report.work.head.is_none() || report.work.changed),
                 because: String::new(),
             },
         }
@@ -386,11 +388,11 @@ pub(super) fn starts_reason(unit: &Unit, last: &str) -> String {
 /// The outcome class of an attempt. Git and the exit decide; a claim is only believed where it costs its
 /// author something (failed, blocked) or, of an agent, where nothing changed anyway. A run that says of itself that it was
 /// stopped counts as stopped only with a stop on record: who can write the files of a run could say so too.
-pub(super) fn classify(report: &AttemptReport, script: bool, stop_recorded: bool) -> AttemptClass {
-    if report.accept.as_ref().is_some_and(AcceptBefore::doubts) {
+pub(super) fn classify(report: &SessionReport, script: bool, stop_recorded: bool) -> AttemptClass {
+    if report.checks.accept.as_ref().is_some_and(AcceptBefore::doubts) {
         return AttemptClass::Held;
     }
-    match &report.end {
+    match &report.run.end {
         ProcessEnd::NeverStarted => return AttemptClass::NeverStarted,
         ProcessEnd::Infrastructure(_) => return AttemptClass::Infrastructure,
         ProcessEnd::Stopped if stop_recorded => return AttemptClass::Stopped,
@@ -399,41 +401,42 @@ pub(super) fn classify(report: &AttemptReport, script: bool, stop_recorded: bool
         ProcessEnd::Stalled => return AttemptClass::FailedStalled,
         ProcessEnd::Exited(_) | ProcessEnd::Signaled(_) => {}
     }
-    if report.head.is_none() && report.hold.is_some() {
+    if report.work.head.is_none() && report.hold.is_some() {
         return AttemptClass::Held;
     }
-    if report.half_merge {
+    if report.work.half_merge {
         return AttemptClass::FailedWork;
     }
-    match report.claim {
+    match report.agent.claim {
         Some(Claim::Blocked) => return AttemptClass::Held,
         Some(Claim::Failed) => return AttemptClass::FailedWork,
-        Some(Claim::Continue) if !script && report.end == ProcessEnd::Exited(0) => return AttemptClass::Continue,
+        Some(Claim::Continue) if !script && report.run.end == ProcessEnd::Exited(0) => return AttemptClass::Continue,
         _ => {}
     }
-    if report.end != ProcessEnd::Exited(0) {
+    if report.run.end != ProcessEnd::Exited(0) {
         return AttemptClass::FailedWork;
     }
-    if report.head.is_none() {
+    if report.work.head.is_none() {
         return AttemptClass::Infrastructure;
     }
     // What is on the disk is the work, and this part of it is in no commit.
-    if report.left_out(Unkept::Unread).next().is_some() {
+    if report.work.left_out(Unkept::Unread).next().is_some() {
         return AttemptClass::Held;
     }
-    if report.left_out(Unkept::Refused).next().is_some() {
+    if report.work.left_out(Unkept::Refused).next().is_some() {
         return AttemptClass::FailedWork;
     }
     // It brings nothing, and a person must look all the same: work of it is elsewhere.
-    if !report.changed && report.hold.is_some() {
+    if !report.work.changed && report.hold.is_some() {
         return AttemptClass::Held;
     }
-    let declared = script || report.claim == Some(Claim::Completed);
-    if let (true, Some(class)) = (report.changed || declared, evidence::refused(report.quick.as_ref(), report.changed))
+    let declared = script || report.agent.claim == Some(Claim::Completed);
+    if let (true, Some(class)) =
+        (report.work.changed || declared, evidence::refused(report.checks.quick.as_ref(), report.work.changed))
     {
         return class;
     }
-    match (report.changed, declared) {
+    match (report.work.changed, declared) {
         (true, _) => AttemptClass::Changed,
         (false, true) => AttemptClass::NoOp,
         (false, false) => AttemptClass::Empty,

@@ -20,11 +20,11 @@
 
 use super::Decision;
 use super::command::Command;
-use super::event::AttemptReport;
 use super::parts::Stage;
 use super::policy::Policy;
 use super::probe::{Probe, Try};
 use super::record::{AttemptClass, Record};
+use super::report::SessionReport;
 use super::state::State;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::queue::{Behind, MergeRequest};
@@ -219,7 +219,7 @@ impl State {
         n: u32,
         at: Millis,
         class: AttemptClass,
-        report: &AttemptReport,
+        report: &SessionReport,
     ) -> bool {
         if class == AttemptClass::Infrastructure {
             return self.met_trouble(&cause_of(report), Operation::Prepare, self.witness(i), at, true);
@@ -358,8 +358,8 @@ impl Decision<'_> {
 }
 
 /// What stood in the way of an attempt that says nothing of its work.
-pub(super) fn cause_of(report: &AttemptReport) -> Cause {
-    match &report.end {
+pub(super) fn cause_of(report: &SessionReport) -> Cause {
+    match &report.run.end {
         ProcessEnd::Infrastructure(trouble) => trouble.cause.clone(),
         // It says so itself, and nobody knows better: that is its own affair.
         _ => Cause::LostRun,
@@ -367,8 +367,8 @@ pub(super) fn cause_of(report: &AttemptReport) -> Cause {
 }
 
 /// Whether what an attempt made was kept, so that everything it takes works.
-pub(super) fn is_collected(class: AttemptClass, report: &AttemptReport) -> bool {
+pub(super) fn is_collected(class: AttemptClass, report: &SessionReport) -> bool {
     let says_nothing =
         matches!(class, AttemptClass::Infrastructure | AttemptClass::NeverStarted | AttemptClass::Stopped);
-    !says_nothing && report.head.is_some()
+    !says_nothing && report.work.head.is_some()
 }

@@ -3,14 +3,11 @@
 //! An event is a fact from outside: what a command came to, what a person asked for, or that time passed. Each command
 //! ends in exactly one of these; `landing` and attempt numbers let [`super::decide`] drop late and doubled ones.
 
-use super::budget::Cost;
-use super::evidence::Quick;
-use super::said::Said;
+use super::report::SessionReport;
 use crate::domain::backlog::Offer;
-use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, LandingId, Millis, RunId, Tip, UnitId};
-use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
+use crate::domain::verify::{Delta, SnapshotKey, Summary};
 use serde::{Deserialize, Serialize};
 
 /// A fact from outside the decision function.
@@ -63,7 +60,7 @@ pub enum Event {
         /// Attempt number.
         n: u32,
         /// What was found.
-        report: Box<AttemptReport>,
+        report: Box<SessionReport>,
     },
     /// Told while an attempt is at work: its workspace is prepared and its program runs.
     AttemptBegan {
@@ -186,158 +183,6 @@ pub struct Refusal {
     pub hint: String,
     /// Exit code of the command line: 2 usage, 5 another mc, 6 environment.
     pub exit: u8,
-}
-
-/// What an agent claims to have done; compared with git, never believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Claim {
-    /// It says it is done.
-    Completed,
-    /// It says it failed.
-    Failed,
-    /// It cannot go on without a person.
-    Blocked,
-    /// It wants another attempt from its own work.
-    Continue,
-}
-
-/// A file of a workspace that is no part of the attempt's commit though git does not ignore it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// Its path from the root, odd bytes replaced. Untrusted.
-    pub path: String,
-    /// Why it was left out.
-    pub why: Unkept,
-    /// Where it is kept; absent: in its workspace, which was set aside as a whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
-}
-
-/// Why a file is no part of the commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unkept {
-    /// Git does not take its name, or what it is: no commit can hold this work.
-    Refused,
-    /// We may not read it: a person must look.
-    Unread,
-}
-
-/// What was found when an attempt had ended and its workspace was collected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttemptReport {
-    /// How the process ended.
-    pub end: ProcessEnd,
-    /// Pinned head of the workspace; absent when nothing could exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub head: Option<Tip>,
-    /// Whether the head's tree differs from the merge base with green.
-    #[serde(default)]
-    pub changed: bool,
-    /// Whether a merge or rebase was left half done.
-    #[serde(default)]
-    pub half_merge: bool,
-    /// The handoff's status, if there was a readable one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claim: Option<Claim>,
-    /// Summary, question or reason from the handoff or the tail of the output, at most 2 KiB. Untrusted.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub summary: String,
-    /// What else it said of its work. Untrusted.
-    #[serde(default, skip_serializing_if = "Said::is_empty")]
-    pub said: Said,
-    /// Which limit ended it, with its value, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<String>,
-    /// What a person should know: rescued repositories, other tips kept, foreign refs changed, survivors.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// What is no part of `head` though git does not ignore it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut>,
-    /// What changed in the user's repository meanwhile, one sentence each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub repository: Vec<String>,
-    /// Whether it left something that could not be pinned.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unpinned: bool,
-    /// Why the unit must wait for a person although it ended well.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<String>,
-    /// How the end of the process tree was proven: `pid namespace` or `search`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub proof: String,
-    /// When the process started and ended, if it ran.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ran: Option<(Millis, Millis)>,
-    /// What somebody measured of its cost. Never what an agent says of itself in a handoff.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<Cost>,
-    /// What the stages run in its workspace afterwards said, if any were run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quick: Option<Quick>,
-    /// What `accept` said on green before an agent was started, or why none was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accept: Option<AcceptBefore>,
-}
-
-/// What the `accept` line of a unit said on green before its agent would have been started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AcceptBefore {
-    /// Key of the snapshot.
-    pub key: SnapshotKey,
-    /// Its outcome.
-    pub outcome: StageOutcome,
-    /// How often it was run for that; 0: known before.
-    #[serde(default)]
-    pub runs: u32,
-}
-
-impl AcceptBefore {
-    /// Whether it stands in the way of starting an agent: it does not fail where it has to.
-    #[must_use]
-    pub fn doubts(&self) -> bool {
-        self.outcome != StageOutcome::Failed
-    }
-}
-
-impl AttemptReport {
-    /// A report with nothing but the way the process ended.
-    #[must_use]
-    pub fn bare(end: ProcessEnd) -> Self {
-        Self {
-            end,
-            head: None,
-            changed: false,
-            half_merge: false,
-            claim: None,
-            summary: String::new(),
-            said: Said::default(),
-            limit: None,
-            notes: Vec::new(),
-            left_out: Vec::new(),
-            repository: Vec::new(),
-            unpinned: false,
-            hold: None,
-            proof: String::new(),
-            ran: None,
-            cost: None,
-            quick: None,
-            accept: None,
-        }
-    }
-
-    /// What was left out for this reason.
-    pub fn left_out(&self, why: Unkept) -> impl Iterator<Item = &LeftOut> {
-        self.left_out.iter().filter(move |left| left.why == why)
-    }
-
-    /// The report of an attempt whose agent was not started because of what `accept` said. It cost nothing.
-    #[must_use]
-    pub fn not_started(question: String) -> Self {
-        Self { hold: Some(question), cost: Some(Cost::NOTHING), ..Self::bare(ProcessEnd::NeverStarted) }
-    }
 }
 
 /// What merging a change onto green came to.

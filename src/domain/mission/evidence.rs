@@ -9,9 +9,9 @@
 use super::Decision;
 use super::attempts::classify;
 use super::cold::Again;
-use super::event::AttemptReport;
 use super::parts::{AcceptPrecondition, Unit};
 use super::record::{AttemptClass, NextMove, Record, RejectClass};
+use super::report::{Quick, QuickEnd, SessionReport};
 use super::state::State;
 use crate::domain::base::text::name_first;
 use crate::domain::queue::{Extra, Landing, MergeSource, VerifyRole};
@@ -19,7 +19,6 @@ use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, Tip, TreeId};
 use crate::domain::verify::snapshot::StageResult;
 use crate::domain::verify::{StageOutcome, Summary};
-use serde::{Deserialize, Serialize};
 
 /// Why a script is not run again although it has attempts left.
 pub(super) const SAME_AGAIN: &str = "its script made the same change again, on the same green: it is not run any more";
@@ -45,35 +44,6 @@ pub enum PreQueueCheck {
     Accept,
 }
 
-/// How what ran in a workspace ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum QuickEnd {
-    /// Every stage passed.
-    Passed,
-    /// A stage said no.
-    Failed,
-    /// A stage was killed by its timeout or a signal, and none said no.
-    Cut,
-    /// A command was not found or could not be executed, and nothing else went wrong: says nothing about the work.
-    Missing,
-}
-
-/// What running stages in the workspace of an attempt came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quick {
-    /// How it ended.
-    pub end: QuickEnd,
-    /// The first stage that did not pass, with the ends of its output, at most 2 KiB; empty when all passed. Untrusted.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub note: String,
-    /// Whether stages that had not passed were run a second time.
-    #[serde(default)]
-    pub confirmed: bool,
-    /// When the first stage started and the last one ended.
-    pub ran: (Millis, Millis),
-}
-
 /// How stages of a workspace ended, all together.
 #[must_use]
 pub fn quick_end(stages: &[StageResult]) -> QuickEnd {
@@ -93,7 +63,7 @@ pub fn quick_end(stages: &[StageResult]) -> QuickEnd {
 /// What is to be run in the workspace of an attempt that ended as `report` says. Work that is not queued anyway, or that a
 /// person must look at first, is not looked at.
 #[must_use]
-pub fn in_workspace(report: &AttemptReport, unit: &UnitSpec) -> Option<PreQueueCheck> {
+pub fn in_workspace(report: &SessionReport, unit: &UnitSpec) -> Option<PreQueueCheck> {
     if report.hold.is_some() {
         return None;
     }
@@ -214,8 +184,8 @@ impl State {
     }
 
     /// Folds what `accept` of the unit at `i` said before an agent was, or would have been, started.
-    pub(super) fn take_accept(&mut self, i: usize, report: &AttemptReport) {
-        let Some(accept) = &report.accept else { return };
+    pub(super) fn take_accept(&mut self, i: usize, report: &SessionReport) {
+        let Some(accept) = &report.checks.accept else { return };
         self.verifications_run += u64::from(accept.runs);
         self.verifications_reused += u64::from(accept.runs == 0);
         if accept.doubts() {

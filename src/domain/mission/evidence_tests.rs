@@ -1,6 +1,7 @@
 //! Each row of the rules about a unit's own evidence, by `decide` alone.
 
-use super::super::event::{AcceptBefore, Ground};
+use super::super::event::Ground;
+use super::super::report::AcceptBefore;
 use super::super::{
     Claim, Command, DecidedBy, Event, Integration, JOURNAL_FORMAT, LandResult, Noticed, UnitState, Verification, decide,
 };
@@ -20,9 +21,9 @@ fn unit(change: impl FnOnce(&mut UnitSpec)) -> UnitSpec {
     unit
 }
 
-fn report() -> AttemptReport {
-    let mut report = AttemptReport::bare(ProcessEnd::Exited(0));
-    (report.head, report.changed, report.claim) = (Some(tip('b')), true, Some(Claim::Completed));
+fn report() -> SessionReport {
+    let mut report = SessionReport::bare(ProcessEnd::Exited(0));
+    (report.work.head, report.work.changed, report.agent.claim) = (Some(tip('b')), true, Some(Claim::Completed));
     report
 }
 
@@ -70,7 +71,7 @@ impl Play {
         &self.state.units[0]
     }
 
-    fn attempt(&mut self, report: AttemptReport) {
+    fn attempt(&mut self, report: SessionReport) {
         let n = u32::try_from(self.unit().attempts.len()).unwrap();
         self.event(Event::AttemptEnded { unit: UnitId::new("u").unwrap(), n, report: Box::new(report) });
     }
@@ -312,7 +313,7 @@ fn quick_stages_decide_before_the_queue() {
         let mut play = Play::new(unit(|_| {}));
         let mut report = report();
         assert_eq!(in_workspace(&report, &play.unit().spec), Some(PreQueueCheck::Quick));
-        report.quick = quick(end);
+        report.checks.quick = quick(end);
         play.attempt(report);
         assert_eq!((play.unit().state, play.unit().attempts[0].class, play.unit().used), (state, Some(class), used));
         if state == UnitState::Running {
@@ -336,9 +337,9 @@ fn p8_a_no_op_of_a_unit_with_accept_must_pass_it() {
     ] {
         let mut play = Play::new(unit(both));
         let mut report = report();
-        report.changed = false;
+        report.work.changed = false;
         assert_eq!(in_workspace(&report, &play.unit().spec), Some(PreQueueCheck::Accept));
-        report.quick = quick(end);
+        report.checks.quick = quick(end);
         play.attempt(report);
         assert_eq!(play.unit().state, state);
     }
@@ -347,17 +348,17 @@ fn p8_a_no_op_of_a_unit_with_accept_must_pass_it() {
 #[test]
 fn only_work_that_would_be_queued_is_looked_at() {
     let unit = unit(|_| {});
-    let with = |change: &dyn Fn(&mut AttemptReport)| {
+    let with = |change: &dyn Fn(&mut SessionReport)| {
         let mut report = report();
         change(&mut report);
         in_workspace(&report, &unit)
     };
-    assert_eq!(with(&|r| r.end = ProcessEnd::Exited(1)), None);
-    assert_eq!(with(&|r| r.end = ProcessEnd::Stopped), None);
-    assert_eq!(with(&|r| r.claim = Some(Claim::Blocked)), None);
-    assert_eq!(with(&|r| r.half_merge = true), None);
+    assert_eq!(with(&|r| r.run.end = ProcessEnd::Exited(1)), None);
+    assert_eq!(with(&|r| r.run.end = ProcessEnd::Stopped), None);
+    assert_eq!(with(&|r| r.agent.claim = Some(Claim::Blocked)), None);
+    assert_eq!(with(&|r| r.work.half_merge = true), None);
     assert_eq!(with(&|r| r.hold = Some("look".to_owned())), None);
-    assert_eq!(with(&|r| r.changed = false), None);
+    assert_eq!(with(&|r| r.work.changed = false), None);
     assert_eq!(with(&|_| {}), Some(PreQueueCheck::Quick));
 }
 
@@ -381,7 +382,9 @@ fn no_agent_is_started_where_accept_does_not_fail_and_a_person_may_want_it_all_t
     let mut play = Play::new(unit(|u| u.accept = Some("test".to_owned())));
     assert!(wanted(&play));
     let before = AcceptBefore { key: SnapshotKey("k".to_owned()), outcome: StageOutcome::Passed, runs: 1 };
-    play.attempt(AttemptReport { accept: Some(before), ..AttemptReport::not_started("is it done?".to_owned()) });
+    let mut report = SessionReport::not_started("is it done?".to_owned());
+    report.checks.accept = Some(before);
+    play.attempt(report);
     assert_eq!(play.state.verifications_run, 2, "with the base");
     assert_eq!((play.unit().state, play.unit().used, play.unit().reason.as_str()), (UnitState::Held, 0, "is it done?"));
     let account = play.state.account;

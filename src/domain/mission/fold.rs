@@ -105,8 +105,8 @@ impl State {
                     self.slots.release(&attempt.slot, i, *class == AttemptClass::Infrastructure);
                 }
                 self.take_accept(i, report);
-                self.noticed(report.repository.iter(), &format!("attempt {n} of {unit}"));
-                self.charge(self.units[i].spec.run.is_some(), *class, report.cost);
+                self.noticed(report.work.repository.iter(), &format!("attempt {n} of {unit}"));
+                self.charge(self.units[i].spec.run.is_some(), *class, report.agent.cost);
                 self.touch(i, |u| {
                     u.collect_at = None;
                     if !matches!(next, NextMove::Queue { .. }) {
@@ -115,15 +115,15 @@ impl State {
                     if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {
                         attempt.ended = Some(*at);
                         attempt.class = Some(*class);
-                        attempt.head.clone_from(&report.head);
-                        attempt.summary.clone_from(&report.summary);
-                        attempt.said.clone_from(&report.said);
+                        attempt.head.clone_from(&report.work.head);
+                        attempt.summary.clone_from(&report.agent.summary);
+                        attempt.said.clone_from(&report.agent.said);
                         attempt.notes.clone_from(&report.notes);
-                        attempt.proof.clone_from(&report.proof);
-                        attempt.quick.clone_from(&report.quick);
+                        attempt.proof.clone_from(&report.run.proof);
+                        attempt.quick.clone_from(&report.checks.quick);
                     }
                     if *next == NextMove::NoOp {
-                        u.reason = no_op(&u.spec, &report.summary);
+                        u.reason = no_op(&u.spec, &report.agent.summary);
                     }
                     match class {
                         AttemptClass::FailedWork
@@ -140,7 +140,7 @@ impl State {
                     }
                 });
                 let source = MergeSource::Unit { unit: unit.clone(), n: *n };
-                self.follow(i, next, &source, report.head.as_ref(), *at);
+                self.follow(i, next, &source, report.work.head.as_ref(), *at);
             }
             Record::CollectFailed { unit, at, again_at, trouble, .. } => {
                 let Some(i) = self.index.get(unit).copied() else { return };

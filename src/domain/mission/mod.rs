@@ -27,6 +27,7 @@ mod circuit;
 mod cold;
 mod command;
 mod control;
+mod cost;
 mod ends;
 mod event;
 mod evidence;
@@ -39,6 +40,7 @@ pub mod policy;
 mod probe;
 mod record;
 mod replay;
+mod report;
 mod rounds;
 mod said;
 mod slots;
@@ -52,23 +54,27 @@ pub use super::queue::{
     After, Candidate, Extra, Green, Landing, MergeRequest, MergeSource, Phase, VerificationRun, VerifyRole,
 };
 pub use books::{BookkeepingMode, Books, Session, Told};
-pub use budget::{Allowance, Budget, Cost, Usd};
+pub use budget::{Allowance, Budget};
 pub use circuit::{Circuit, Operation};
 pub use cold::{ColdRuns, Unproven};
 pub use command::{AttemptOrder, Command, JobId, Step, VerifyOrder};
+pub use cost::{Cost, Usd};
 pub use ends::{EndReason, MissionOutcome};
 pub use event::{
-    AcceptBefore, AttemptReport, Claim, Event, Ground, Integration, LandResult, LeftOut, NoOffer, Noticed, PinFault,
-    Refusal, StopLevel, Unkept, Unverified, Verification,
+    Event, Ground, Integration, LandResult, NoOffer, Noticed, PinFault, Refusal, StopLevel, Unverified, Verification,
 };
 pub use evidence::{
-    PreQueueCheck, Quick, QuickEnd, UnitCheckStage, deciding_note, extra_stages, in_workspace, links_note, not_started,
-    quick_end, tests_note,
+    PreQueueCheck, UnitCheckStage, deciding_note, extra_stages, in_workspace, links_note, not_started, quick_end,
+    tests_note,
 };
 pub use parts::{AcceptPrecondition, Attempt, MissionState, RefusedTarget, Round, Stage, Unit, UnitState};
 pub use policy::Policy;
 pub use record::{AttemptClass, DecidedBy, Intake, JOURNAL_FORMAT, NextMove, RULES, Record, RejectClass};
 pub use replay::ReplayError;
+pub use report::{
+    AcceptBefore, AgentReport, CheckReport, Claim, LeftOut, Quick, QuickEnd, RunReport, SessionReport, Unkept,
+    WorkReport,
+};
 pub use said::Said;
 pub use state::State;
 pub use turns::{Contested, Turn};

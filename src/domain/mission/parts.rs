@@ -3,8 +3,8 @@
 //! Plain values; how they change is told in [`super::fold`].
 
 use super::books::Known;
-use super::evidence::Quick;
 use super::record::AttemptClass;
+use super::report::Quick;
 use super::said::Said;
 use super::turns::Turn;
 use crate::domain::unit::UnitSpec;

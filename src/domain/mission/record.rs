@@ -7,8 +7,9 @@ use super::books::Books;
 use super::circuit::Operation;
 use super::control::ENVIRONMENT;
 use super::ends::{EndReason, MissionOutcome};
-use super::event::{AttemptReport, Ground, PinFault, Refusal, StopLevel};
+use super::event::{Ground, PinFault, Refusal, StopLevel};
 use super::policy::Policy;
+use super::report::SessionReport;
 use crate::domain::backlog::SkippedItem;
 use crate::domain::plan::graph::Edge;
 use crate::domain::queue::{Behind, MergeSource, VerifyRole};
@@ -109,7 +110,7 @@ pub enum Record {
         evidence: Vec<String>,
     },
     /// Outcome of an attempt and the unit's next move.
-    AttemptEnded { unit: UnitId, n: u32, at: Millis, class: AttemptClass, next: NextMove, report: Box<AttemptReport> },
+    AttemptEnded { unit: UnitId, n: u32, at: Millis, class: AttemptClass, next: NextMove, report: Box<SessionReport> },
     /// An attempt has ended, and what it made could not be kept yet: it stays in its slot, and is collected again.
     CollectFailed { unit: UnitId, n: u32, at: Millis, again_at: Millis, trouble: Trouble },
     /// Intent: an attempt that has ended is collected again.

@@ -4,8 +4,8 @@
 //! same records give the same times. Times are those of the journal; only the run of a process inside an attempt is told by
 //! the attempt's report, and never counts beyond the attempt.
 
-use super::event::AttemptReport;
 use super::record::{NextMove, Record};
+use super::report::SessionReport;
 use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, RunId, UnitId};
@@ -412,9 +412,9 @@ impl Reader {
         }
     }
 
-    fn attempt_ended(&mut self, i: usize, n: u32, at: Millis, report: &AttemptReport) {
+    fn attempt_ended(&mut self, i: usize, n: u32, at: Millis, report: &SessionReport) {
         let began = self.cursors[i].since;
-        let ran = report.ran.map(|(from, until)| {
+        let ran = report.run.ran.map(|(from, until)| {
             let from = from.clamp(began, at);
             Span { from, until: Some(until.clamp(from, at)) }
         });

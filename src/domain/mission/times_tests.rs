@@ -47,7 +47,8 @@ fn starts(unit: &str, n: u32, at: Millis) -> (Millis, Record) {
 }
 
 fn ends(unit: &str, n: u32, at: Millis, ran: (Millis, Millis), next: NextMove) -> (Millis, Record) {
-    let report = Box::new(AttemptReport { ran: Some(ran), ..AttemptReport::bare(ProcessEnd::Exited(0)) });
+    let mut report = Box::new(SessionReport::bare(ProcessEnd::Exited(0)));
+    report.run.ran = Some(ran);
     (at, Record::AttemptEnded { unit: id(unit), n, at, class: AttemptClass::Changed, next, report })
 }
 

@@ -261,14 +261,14 @@ async fn answer(project: &Project, settings: &Settings, kill: watch::Receiver<bo
     let report = attempt::start(&scratch.context, order, kill, || {}).await.map_err(|trouble| trouble.why)?;
     let log = key.join("run/out.log").below(&scratch.context.state.runs());
     let said_last = scratch.context.redactor().clean(&tail::of(&log, SAID));
-    let took = report.ran.map_or(0, |(began, ended)| ended.saturating_sub(began) / 1_000);
+    let took = report.run.ran.map_or(0, |(began, ended)| ended.saturating_sub(began) / 1_000);
     scratch.remove().map_err(|e| said(&e))?;
-    let summary = match (report.summary.trim(), said_last.trim()) {
+    let summary = match (report.agent.summary.trim(), said_last.trim()) {
         ("", "") => String::new(),
         ("", said) => format!(": {said}"),
         (summary, _) => format!(": {summary}"),
     };
-    match (&report.end, report.changed) {
+    match (&report.run.end, report.work.changed) {
         (ProcessEnd::Exited(0), true) => Ok(format!("the agent made the file it was asked for in {took} s")),
         (ProcessEnd::Exited(0), false) => {
             Err(format!("the agent ended well after {took} s and changed nothing{summary}"))

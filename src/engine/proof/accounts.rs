@@ -291,8 +291,8 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
                 }
             },
             // Asked before an agent was started.
-            Record::AttemptEnded { report, .. } if report.accept.is_some() => {
-                let runs = report.accept.as_ref().map_or(0, |accept| u64::from(accept.runs));
+            Record::AttemptEnded { report, .. } if report.checks.accept.is_some() => {
+                let runs = report.checks.accept.as_ref().map_or(0, |accept| u64::from(accept.runs));
                 (before, reused) = (before + runs, reused + u64::from(runs == 0));
             }
             // Nothing was run.
@@ -345,7 +345,7 @@ fn cost(case: &mut Case<'_>) {
             Record::AttemptStarted { unit, .. } if agents.contains(unit) => open += 1,
             Record::AttemptEnded { unit, class, report, .. } if agents.contains(unit) => {
                 open = open.saturating_sub(1);
-                match report.cost.as_ref().and_then(|cost| cost.usd) {
+                match report.agent.cost.as_ref().and_then(|cost| cost.usd) {
                     _ if *class == AttemptClass::NeverStarted => {}
                     Some(known) => usd.0 = usd.0.saturating_add(known.0),
                     None => unknown += 1,
@@ -389,9 +389,9 @@ fn spent(case: &mut Case<'_>) {
             match files::read_own(&path)
                 .ok()
                 .flatten()
-                .and_then(|bytes| serde_json::from_slice::<crate::domain::mission::AttemptReport>(&bytes).ok())
+                .and_then(|bytes| serde_json::from_slice::<crate::domain::mission::SessionReport>(&bytes).ok())
             {
-                Some(report) => run_time += report.ran.map_or(0, |(from, to)| to.saturating_sub(from)),
+                Some(report) => run_time += report.run.ran.map_or(0, |(from, to)| to.saturating_sub(from)),
                 None => gone += 1,
             }
         }

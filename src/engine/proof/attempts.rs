@@ -3,7 +3,7 @@
 use super::Case;
 use super::rules::rules_of;
 use crate::adapters::os::files;
-use crate::domain::mission::{AttemptClass, AttemptReport, NextMove, Record, State, again};
+use crate::domain::mission::{AttemptClass, NextMove, Record, SessionReport, State, again};
 use crate::domain::values::Millis;
 use crate::engine::views::session_dir;
 use crate::report::words::{attempt_ref, word};
@@ -20,7 +20,7 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
     match started.map(|open| open.started) {
         None => broken.push("nobody started it".to_owned()),
         Some(started) => {
-            if let Some((from, until)) = report.ran
+            if let Some((from, until)) = report.run.ran
                 && (from + SLACK < started || until > at + SLACK || until < from)
             {
                 broken.push(format!("its process ran from {from} to {until}, outside of {started} to {at}"));
@@ -46,7 +46,7 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
     }
     let path = session_dir(case.project, case.mission(), unit, *n).join("report.json");
     match files::read_own(&path) {
-        Ok(Some(bytes)) => match serde_json::from_slice::<AttemptReport>(&bytes) {
+        Ok(Some(bytes)) => match serde_json::from_slice::<SessionReport>(&bytes) {
             Ok(kept) if kept == **report => {}
             Ok(kept) => broken.push(format!("the report it left says otherwise ({})", differing(&kept, report))),
             Err(e) => broken.push(format!("the report it left cannot be read: {e}")),
@@ -55,7 +55,7 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
         Err(e) => unknown.push(format!("the report it left cannot be read: {e}")),
     }
     let pin = attempt_ref(case.mission(), unit, *n);
-    match (&report.head, case.pins.get(&pin)) {
+    match (&report.work.head, case.pins.get(&pin)) {
         (Some(head), Some(pinned)) if *pinned == head.commit => {}
         (Some(head), Some(pinned)) => {
             broken.push(format!("{pin} holds {}, not {}", pinned.short(), head.commit.short()));
@@ -65,12 +65,12 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
         }
         (Some(_), None) => broken.push(format!("{pin} does not exist")),
         // What could not be collected then was pinned before its slot was used again.
-        (None, Some(_)) if report.unpinned => {}
+        (None, Some(_)) if report.work.unpinned => {}
         (None, Some(_)) if matches!(class, AttemptClass::Infrastructure | AttemptClass::Stopped) => {}
         (None, Some(pinned)) => {
             broken.push(format!("{pin} holds {}, and it is said to have left nothing", pinned.short()));
         }
-        (None, None) if report.unpinned && !case.cleaned.contains_key(pin.as_str()) => {
+        (None, None) if report.work.unpinned && !case.cleaned.contains_key(pin.as_str()) => {
             broken.push("what it left is not pinned".to_owned());
         }
         (None, None) => {}
@@ -92,11 +92,19 @@ fn said(next: &NextMove) -> &'static str {
     }
 }
 
-/// The fields in which two reports differ.
-fn differing(kept: &AttemptReport, told: &AttemptReport) -> String {
-    let fields = |report: &AttemptReport| match serde_json::to_value(report) {
-        Ok(serde_json::Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
+/// The fields in which two reports differ, each by its name in its part.
+fn differing(kept: &SessionReport, told: &SessionReport) -> String {
+    let fields = |report: &SessionReport| {
+        let mut fields = serde_json::Map::new();
+        if let Ok(serde_json::Value::Object(parts)) = serde_json::to_value(report) {
+            for (name, value) in parts {
+                match value {
+                    serde_json::Value::Object(part) => fields.extend(part),
+                    value => drop(fields.insert(name, value)),
+                }
+            }
+        }
+        fields
     };
     let (kept, told) = (fields(kept), fields(told));
     let names: std::collections::BTreeSet<&String> = kept.keys().chain(told.keys()).collect();

@@ -8,7 +8,7 @@ use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Outage, Scenario};
 use super::tree::{Content, hash_commit, hash_tree};
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::{AttemptOrder, AttemptReport, Claim, Command, Cost, Event, Ground, JobId, StopLevel, Usd};
+use crate::domain::mission::{AttemptOrder, Claim, Command, Cost, Event, Ground, JobId, SessionReport, StopLevel, Usd};
 use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{CommitId, Millis, SlotId, Tip, TreeId, UnitId};
 use crate::domain::verify::{SnapshotKey, Summary};
@@ -65,7 +65,7 @@ pub struct World {
 struct Agent {
     slot: SlotId,
     ends: Millis,
-    report: AttemptReport,
+    report: SessionReport,
     collected: bool,
 }
 
@@ -193,7 +193,7 @@ impl World {
         }
         let Event::AttemptEnded { unit, n, report } = &event else { return Some(event) };
         // What an attempt made can be kept only while nothing stands in the way.
-        let outage = self.outage().filter(|_| report.head.is_some());
+        let outage = self.outage().filter(|_| report.work.head.is_some());
         let agent = self.agents.get_mut(&(unit.clone(), *n)).filter(|agent| !agent.collected);
         match (outage, agent) {
             (Some(trouble), Some(_)) => Some(Event::NotCollected { unit: unit.clone(), n: *n, trouble }),
@@ -230,7 +230,7 @@ impl World {
         for agent in self.agents.values_mut() {
             if !agent.collected && rng.f64() < faults.infrastructure / 4.0 {
                 agent.report =
-                    AttemptReport::bare(ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "half dead")));
+                    SessionReport::bare(ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "half dead")));
             }
         }
     }
@@ -394,7 +394,7 @@ impl World {
         *nth += 1;
         let mut content = self.commits.get(&order.from).cloned().ok_or("an attempt starts from an unknown commit")?;
         let script = order.spec.run.is_some();
-        let mut report = AttemptReport::bare(ProcessEnd::Exited(0));
+        let mut report = SessionReport::bare(ProcessEnd::Exited(0));
         let mut takes = rng.u64(500..LONGEST_ATTEMPT / 2);
         let mut works = |kind| content.insert(unit.clone(), kind);
         match behaviour {
@@ -407,54 +407,56 @@ impl World {
             | Behaviour::Leans
             | Behaviour::Spoils => {
                 works(behaviour);
-                report.claim = Some(Claim::Completed);
+                report.agent.claim = Some(Claim::Completed);
             }
-            Behaviour::NoOp => report.claim = Some(Claim::Completed),
+            Behaviour::NoOp => report.agent.claim = Some(Claim::Completed),
             Behaviour::Empty => {}
             Behaviour::Fails => {
                 works(Behaviour::Good);
-                report.end = ProcessEnd::Exited(1);
+                report.run.end = ProcessEnd::Exited(1);
             }
             Behaviour::Hangs => {
                 works(Behaviour::Good);
-                report.end = ProcessEnd::Timeout;
+                report.run.end = ProcessEnd::Timeout;
                 takes = LONGEST_ATTEMPT;
             }
-            Behaviour::Asks => report.claim = Some(Claim::Blocked),
+            Behaviour::Asks => report.agent.claim = Some(Claim::Blocked),
             Behaviour::Continues => {
                 works(Behaviour::Good);
-                report.claim = Some(Claim::Continue);
+                report.agent.claim = Some(Claim::Continue);
             }
-            Behaviour::HostFails => report.end = ProcessEnd::Infrastructure(Trouble::new(Cause::Spawn, "spawn failed")),
+            Behaviour::HostFails => {
+                report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::Spawn, "spawn failed"))
+            }
         }
         if let Some(trouble) = self.outage() {
-            let report = AttemptReport::bare(ProcessEnd::Infrastructure(trouble));
+            let report = SessionReport::bare(ProcessEnd::Infrastructure(trouble));
             return self.ends(order, 1 + takes % 500, report);
         }
         let head = self.commit(&format!("{unit} {}", order.n), content.clone(), vec![order.from.clone()]);
         let base = self.commits.get(&order.green).map(hash_tree);
-        report.changed = base != Some(head.tree.clone());
-        report.claim = report.claim.filter(|claim| !script || *claim == Claim::Blocked);
-        report.head = Some(head);
+        report.work.changed = base != Some(head.tree.clone());
+        report.agent.claim = report.agent.claim.filter(|claim| !script || *claim == Claim::Blocked);
+        report.work.head = Some(head);
         // Somebody measures one attempt in two; none costs more than what is reserved for it.
-        report.cost = (!script && s.policy.budget.counts_unknown && rng.bool()).then(|| Cost {
+        report.agent.cost = (!script && s.policy.budget.counts_unknown && rng.bool()).then(|| Cost {
             usd: Some(Usd(rng.u64(0..=s.policy.budget.per_session.0))),
             tokens: Some(rng.u64(0..50_000)),
         });
         // No number is drawn without the fault: plans of other faults play as they did.
         if s.faults.forged_stop > 0.0 && rng.f64() < s.faults.forged_stop {
-            report.end = ProcessEnd::Stopped;
+            report.run.end = ProcessEnd::Stopped;
         }
-        report.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
+        report.checks.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
         if !self.outages.is_empty() {
             self.answer(1, Event::AttemptBegan { unit: unit.clone(), n: order.n });
         }
         self.ends(order, takes, report)
     }
 
-    fn ends(&mut self, order: AttemptOrder, takes: Millis, report: AttemptReport) -> Result<(), String> {
+    fn ends(&mut self, order: AttemptOrder, takes: Millis, report: SessionReport) -> Result<(), String> {
         let (unit, n) = (order.spec.id.clone(), order.n);
-        if matches!(report.end, ProcessEnd::Infrastructure(_)) {
+        if matches!(report.run.end, ProcessEnd::Infrastructure(_)) {
             *self.troubled.entry(unit.clone()).or_default() += 1;
         }
         let agent =
@@ -468,7 +470,7 @@ impl World {
         let unit = order.spec.id.clone();
         let (after, report) = match self.agents.get(&(unit.clone(), order.n)) {
             Some(agent) => (agent.ends.saturating_sub(self.now), agent.report.clone()),
-            None => (1, AttemptReport::bare(ProcessEnd::NeverStarted)),
+            None => (1, SessionReport::bare(ProcessEnd::NeverStarted)),
         };
         self.answer(after, Event::AttemptEnded { unit, n: order.n, report: Box::new(report) });
     }
@@ -478,7 +480,7 @@ impl World {
         let Some(agent) = self.agents.get_mut(&(unit.clone(), n)) else { return };
         if agent.ends > self.now {
             agent.ends = self.now;
-            agent.report.end = ProcessEnd::Stopped;
+            agent.report.run.end = ProcessEnd::Stopped;
         } else {
             // Given up: its workspace is kept when it is used next.
             agent.collected = true;

@@ -13,7 +13,7 @@ SELECT s.mission, json_extract(s.body, '$.unit') AS unit, json_extract(s.body, '
        json_extract(s.body, '$.slot') AS slot, json_extract(s.body, '$.host') AS host,
        json_extract(s.body, '$.green') AS base, json_extract(s.body, '$.from') AS started_from,
        s.at_ms AS started_ms, e.at_ms AS ended_ms, json_extract(e.body, '$.class') AS class,
-       json_extract(e.body, '$.report.head.commit') AS head
+       json_extract(e.body, '$.report.work.head.commit') AS head
 FROM journal s LEFT JOIN journal e
   ON e.kind = 'attempt-ended' AND e.mission = s.mission
  AND json_extract(e.body, '$.unit') = json_extract(s.body, '$.unit')

@@ -37,9 +37,9 @@ DROP VIEW costs;
 CREATE VIEW costs AS
 SELECT a.mission, a.unit, a.n,
        CASE WHEN s.run IS NOT NULL OR a.class = 'never-started' THEN 0.0
-            ELSE json_extract(e.body, '$.report.cost.usd') / 1000000.0 END AS usd,
+            ELSE json_extract(e.body, '$.report.agent.cost.usd') / 1000000.0 END AS usd,
        CASE WHEN s.run IS NOT NULL OR a.class = 'never-started' THEN 0
-            ELSE json_extract(e.body, '$.report.cost.tokens') END AS tokens
+            ELSE json_extract(e.body, '$.report.agent.cost.tokens') END AS tokens
 FROM attempts a
 LEFT JOIN (SELECT j.mission, json_extract(u.value, '$.id') AS unit, json_extract(u.value, '$.run') AS run
            FROM journal j, json_each(j.body, '$.units') u WHERE j.kind = 'round-planned') s
