@@ -39,7 +39,7 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
         output::json(&states::json(view.as_ref(), &look.green));
     } else {
         // Where green is what the journal last made of it, there is nothing to find.
-        let known = |view: &View<'_>| view.state.green.as_ref().map(|green| green.tip.commit.clone());
+        let known = |view: &View<'_>| view.state.green().map(|green| green.tip.commit.clone());
         if let Some(view) =
             view.as_ref().filter(|view| known(view) != look.green.tip.as_ref().map(|t| t.commit.clone()))
         {

@@ -162,6 +162,10 @@ number_id!(
     LandingId
 );
 number_id!(
+    /// One change that waits for the merge queue, counted in its mission.
+    RequestId
+);
+number_id!(
     /// One verification of the merge queue, counted in its mission; names its run directories and stored snapshots.
     RunId
 );

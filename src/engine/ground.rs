@@ -54,7 +54,7 @@ pub async fn moved_meanwhile(source: &Git, green_ref: &str, history: &History) -
         Record::Established { tip } => Some(&tip.commit),
         _ => None,
     });
-    let (Some(own), Some(known)) = (own, &history.state.green) else { return Ok(None) };
+    let (Some(own), Some(known)) = (own, history.state.green()) else { return Ok(None) };
     let Some(now) = source.resolve(green_ref).await?.filter(|now| now.commit != known.tip.commit) else {
         return Ok(None);
     };

@@ -332,7 +332,7 @@ async fn drive(
 /// Pins what dirty slots hold of attempts that are not open any more, before anything else (design, section 9). Open
 /// attempts are adopted; slots of verifications hold nobody's work.
 async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool) {
-    let Some(green) = &state.green else { return };
+    let Some(green) = state.green() else { return };
     let open: BTreeSet<String> = state
         .running()
         .chain(state.uncollected().filter(|_| !ends))

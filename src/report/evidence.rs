@@ -3,7 +3,7 @@
 
 use super::words::{short, span, word};
 use crate::domain::mission::{Attempt, MergeSource, NextMove, Record, Unit, VerifyRole};
-use crate::domain::values::{Millis, RunId};
+use crate::domain::values::{Millis, RequestId, RunId};
 use crate::domain::verify::{SnapshotKey, Summary};
 use serde_json::{Value, json};
 
@@ -47,7 +47,8 @@ fn shown<'a>(records: &'a [(u64, Millis, Record)], unit: &Unit) -> Vec<Shown<'a>
 /// Numbers of the verifications that were run while attempts of a unit were to land, oldest first; of attempt `n` alone where it is given.
 #[must_use]
 pub fn verifications(records: &[(u64, Millis, Record)], unit: &Unit, n: Option<u32>) -> Vec<RunId> {
-    let (mut queued, mut open, mut runs): (Vec<(u64, u32)>, Option<u32>, Vec<RunId>) = (Vec::new(), None, Vec::new());
+    let (mut queued, mut open, mut runs): (Vec<(RequestId, u32)>, Option<u32>, Vec<RunId>) =
+        (Vec::new(), None, Vec::new());
     for (_, _, record) in records {
         match record {
             Record::AttemptEnded { unit: of, n, next: NextMove::Queue { mr }, .. } if *of == unit.spec.id => {

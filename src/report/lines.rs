@@ -35,7 +35,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             line
         }
         Record::BaselineAccepted { tip } => {
-            let found = state.green.as_ref().and_then(|green| green.snapshot.as_ref());
+            let found = state.green().and_then(|green| green.snapshot.as_ref());
             let found = found.map_or_else(String::new, |(_, summary)| format!(" ({})", tests(summary)));
             format!("the base {} is verified{found}", tip.commit.short())
         }

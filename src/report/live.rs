@@ -98,7 +98,7 @@ impl Live {
             landing: state.landing().map(|landing| source_name(&landing.mr.source)),
             queued: state.queue().take(20).map(|mr| source_name(&mr.source)).collect(),
             verifying,
-            green: state.green.as_ref().map(|green| green.tip.commit.short().to_owned()),
+            green: state.green().map(|green| green.tip.commit.short().to_owned()),
             pace: pace(state),
             cost: cost::brief(state),
         }

@@ -31,11 +31,11 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
     }
     if state.over()
         && state.hold.is_none()
-        && let Some(last) = state.cold.unproven.last()
+        && let Some(last) = state.cold().unproven().last()
     {
         lines.push(format!(
             "green's last {} passed with files of earlier runs, and nobody has asked without them: `mc verify --fresh {}`",
-            count(state.cold.unproven.len() as u64, "landing"),
+            count(state.cold().unproven().len() as u64, "landing"),
             last.tip.commit.short()
         ));
     }

@@ -14,6 +14,7 @@ use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Phase, Record, Round, Stage, State, Unit, UnitState,
 };
 use crate::domain::trouble::Cause;
+use crate::domain::values::RequestId;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -162,7 +163,7 @@ fn score(state: &State, round: &Round) -> Option<f64> {
 }
 
 /// What is to land, the landing in progress first: number, whose, what is done with it.
-fn queue(state: &State) -> Vec<(u64, &MergeSource, &'static str)> {
+fn queue(state: &State) -> Vec<(RequestId, &MergeSource, &'static str)> {
     let doing = |landing: &Landing| match landing.phase() {
         Phase::Merging => "merging",
         Phase::Proving(_) => "verifying",
@@ -206,7 +207,7 @@ pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
         }
     }
     let _ = writeln!(out, "\nunits: {}", sum_seen(view));
-    let snapshot = state.green.as_ref().filter(|known| green.tip.as_ref() == Some(&known.tip));
+    let snapshot = state.green().filter(|known| green.tip.as_ref() == Some(&known.tip));
     let snapshot = snapshot.and_then(|known| known.snapshot.as_ref());
     let snapshot = snapshot.map_or_else(String::new, |(_, summary)| format!(", {}", tests(summary)));
     let _ = writeln!(out, "green: {} {at}{snapshot}", green.branch());

@@ -65,7 +65,7 @@ fn green_is_verified(state: &State, world: &World) -> Result<(), String> {
             _ => return Err(format!("P1: {unit:?} landed on a tree without a snapshot")),
         }
     }
-    if let Some(green) = &state.green
+    if let Some(green) = state.green()
         && let Some((_, summary)) = &green.snapshot
         && summary.outcome == StageOutcome::NotRun
         && state.landed > 0
@@ -175,7 +175,7 @@ fn dependencies(state: &State) -> Result<(), String> {
 
 /// Green's landings on warm results are few, and none when a mission ends of itself.
 fn cold_in_time(state: &State) -> Result<(), String> {
-    let unproven = state.cold.unproven.len();
+    let unproven = state.cold().unproven().len();
     let killed = matches!(state.stop, Some((StopLevel::Now | StopLevel::Interrupt, _)));
     let closed = matches!(state.stop, Some((_, EndReason::WallTime)));
     if unproven > COLD_EVERY {

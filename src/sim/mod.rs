@@ -208,7 +208,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     /// Nobody is blamed for a failure seen once, a pause starts nothing, and a kill ends soon.
     fn fairness(&mut self, records: &[Record], paused: bool) -> Result<(), String> {
         let lands = |record: &Record| matches!(record, Record::LandingStarted { .. } | Record::LandIntended { .. });
-        if self.state.cold.search.is_some() && records.iter().any(lands) {
+        if self.state.cold().search().is_some() && records.iter().any(lands) {
             return Err("P1: something lands on a green that does not hold".to_owned());
         }
         for record in records {
@@ -235,8 +235,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                     return Err(format!("{unit} went on although a person cancelled it"));
                 }
                 Record::QueueHeld { code: 4, .. } if self.scenario.faults.flaky == 0.0 => {
-                    let search = self.state.cold.search.as_ref();
-                    let found = search.and_then(|search| self.state.cold.unproven.get(search.bad));
+                    let found = self.state.cold().culprit().map(|(culprit, _)| culprit);
                     if found.is_none_or(|one| !self.world.leans(&one.onto, &one.tip.commit)) {
                         return Err(format!("P1: the wrong landing is named: {found:?}"));
                     }
@@ -287,7 +286,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             return Ok(Some(0));
         }
         self.world.now += self.rng.u64(1..5_000);
-        if let Some(tip) = self.world.green_moved_from(self.state.green.as_ref().map(|green| &green.tip)) {
+        if let Some(tip) = self.world.green_moved_from(self.state.green().map(|green| &green.tip)) {
             let (restarts, exit) = (self.restarts, self.handle(Event::GreenSeen(tip))?);
             // That engine may have died in its turn.
             if self.restarts > restarts {

@@ -8,7 +8,7 @@ use mission_control::adapters::store::{Entry, Store};
 use mission_control::domain::mission::{DecidedBy, JOURNAL_FORMAT, MergeSource, Record};
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{LandingId, MissionId, Tip, TreeId, UnitId};
+use mission_control::domain::values::{LandingId, MissionId, RequestId, Tip, TreeId, UnitId};
 use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
 use mission_control::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use std::collections::BTreeSet;
@@ -66,7 +66,7 @@ async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
         },
         Record::Landed {
             landing: LandingId(1),
-            mr: 1,
+            mr: RequestId(1),
             source,
             at: 5,
             candidate: tip.clone(),

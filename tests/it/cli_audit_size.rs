@@ -9,7 +9,7 @@ use mission_control::domain::mission::{
 };
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{CommitId, HostId, LandingId, MissionId, Tip, TreeId, UnitId};
+use mission_control::domain::values::{CommitId, HostId, LandingId, MissionId, RequestId, Tip, TreeId, UnitId};
 use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
 use mission_control::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use std::collections::BTreeSet;
@@ -112,7 +112,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
     ];
     let mut expected = base.clone();
     for (nth, (id, (head, landing))) in ids.iter().zip(line.heads.iter().zip(&line.landings)).enumerate() {
-        let (mr, key) = (nth as u64 + 1, SnapshotKey(format!("k{}", nth + 1)));
+        let (mr, key) = (RequestId(nth as u64 + 1), SnapshotKey(format!("k{}", nth + 1)));
         let unit = id.clone();
         records.push(Record::AttemptStarted {
             unit: unit.clone(),
@@ -129,10 +129,10 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
         let (class, next) = (AttemptClass::Changed, NextMove::Queue { mr });
         records.push(Record::AttemptEnded { unit: unit.clone(), n: 1, at, class, next, report: Box::new(report) });
         let onto = Tip { commit: expected.clone(), tree: landing.tree.clone() };
-        records.push(Record::LandingStarted { mr, landing: LandingId(mr), onto, at });
+        records.push(Record::LandingStarted { mr, landing: LandingId(mr.0), onto, at });
         let (candidate, verdict) = (landing.clone(), Verdict::Helped);
         records.push(Record::LandIntended {
-            landing: LandingId(mr),
+            landing: LandingId(mr.0),
             candidate: candidate.clone(),
             expected,
             key: key.clone(),
@@ -142,7 +142,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
         });
         let (source, green) = (MergeSource::Unit { unit, n: 1 }, candidate.clone());
         records.push(Record::Landed {
-            landing: LandingId(mr),
+            landing: LandingId(mr.0),
             mr,
             source,
             at,

@@ -39,7 +39,7 @@ fn state(journal: &[(u64, Millis, Record)]) -> State {
 }
 
 fn green(state: &State) -> GreenRef {
-    GreenRef { name: "refs/heads/mc/green".to_owned(), tip: state.green.as_ref().map(|green| green.tip.clone()) }
+    GreenRef { name: "refs/heads/mc/green".to_owned(), tip: state.green().map(|green| green.tip.clone()) }
 }
 
 fn view<'a>(journal: &'a [(u64, Millis, Record)], state: &'a State, engine: Option<u32>) -> View<'a> {

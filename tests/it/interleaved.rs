@@ -3,11 +3,11 @@
 
 use super::simulation::{calm, run, unit};
 use mission_control::domain::mission::{MergeSource, NextMove, Record, RejectClass, State, VerifyRole};
-use mission_control::domain::values::{LandingId, RunId};
+use mission_control::domain::values::{LandingId, RequestId, RunId};
 use proptest::prelude::*;
 
 /// The state in which two units wait in the queue, and their requests.
-fn queued() -> (State, Vec<(u64, MergeSource)>) {
+fn queued() -> (State, Vec<(RequestId, MergeSource)>) {
     let journal = run(&calm(vec![unit("a", &[]), unit("b", &[])])).journal;
     let first = journal.iter().position(|record| matches!(record, Record::LandingStarted { .. })).unwrap();
     let ended = |record: &&Record| matches!(record, Record::AttemptEnded { .. });
@@ -20,9 +20,9 @@ fn queued() -> (State, Vec<(u64, MergeSource)>) {
 }
 
 /// The records of one landing, from its start to a verified candidate, and to its end if it has one.
-fn landing(state: &State, nth: u64, (mr, source): &(u64, MergeSource), end: usize) -> Vec<Record> {
-    let (landing, run, tip, at) = (LandingId(nth), RunId(nth), state.green.as_ref().unwrap().tip.clone(), 10 * nth);
-    let (key, summary) = state.green.as_ref().unwrap().snapshot.clone().unwrap();
+fn landing(state: &State, nth: u64, (mr, source): &(RequestId, MergeSource), end: usize) -> Vec<Record> {
+    let (landing, run, tip, at) = (LandingId(nth), RunId(nth), state.green().unwrap().tip.clone(), 10 * nth);
+    let (key, summary) = state.green().unwrap().snapshot.clone().unwrap();
     let why = "tried again".to_owned();
     let ends = [
         None,

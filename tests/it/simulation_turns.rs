@@ -3,7 +3,7 @@
 use super::simulation::{calm, run, unit};
 use mission_control::domain::mission::{NextMove, Record, UnitState};
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::UnitId;
+use mission_control::domain::values::{RequestId, UnitId};
 use mission_control::sim::scenario::{Faults, Scenario};
 
 /// So many units that all add to one file.
@@ -53,7 +53,7 @@ fn p10_requests_elsewhere_land_while_a_unit_has_its_turn() {
     scenario.units.extend((0..6).map(|i| unit(&format!("v{i}"), &[])));
     let outcome = run(&scenario);
     assert_eq!(outcome.state.count(UnitState::Landed), 12);
-    let elsewhere = |mr: &u64| {
+    let elsewhere = |mr: &RequestId| {
         outcome.journal.iter().any(|record| match record {
             Record::AttemptEnded { unit, next: NextMove::Queue { mr: own }, .. } => {
                 own == mr && unit.as_str().starts_with('v')

@@ -28,7 +28,7 @@ fn column(db: &Connection, sql: &str) -> Vec<(String, String)> {
 /// A rollback of the newest landing of a mission, if it has one.
 fn taken_back(state: &State) -> Option<Record> {
     let landed = state.units.iter().rev().find_map(|unit| unit.landed.clone())?;
-    let to = state.green.clone()?.tip;
+    let to = state.green().cloned()?.tip;
     Some(Record::RolledBack { n: 1, at: 1, from: landed.commit.clone(), to, landings: vec![landed.commit] })
 }
 
@@ -89,7 +89,7 @@ fn digest(state: &State) -> Value {
             "used": u.used, "landed": u.landed, "reason": u.reason,
         })).collect::<Vec<_>>(),
         "rounds": state.rounds.iter().map(|r| json!([r.index, r.landed, r.left_over])).collect::<Vec<_>>(),
-        "green": state.green.as_ref().map(|g| &g.tip),
+        "green": state.green().map(|g| &g.tip),
         "verifications": [state.verifications_run, state.verifications_reused],
         "queue": state.queue().map(|m| m.id).collect::<Vec<_>>(),
         "problems": state.problems,

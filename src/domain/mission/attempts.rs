@@ -50,7 +50,7 @@ impl Decision<'_> {
 
     /// Starts the next attempt of the unit at `i`; no where there is no green to start on.
     pub(super) fn start(&mut self, slot: SlotId, i: usize) -> bool {
-        let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return false };
+        let Some(green) = self.state.green().map(|g| g.tip.commit.clone()) else { return false };
         let unit = &self.state.units[i];
         let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
         let green = if n == 1 { self.wave_base(unit).unwrap_or(green) } else { green };

@@ -15,8 +15,8 @@ use super::record::Record;
 use super::state::State;
 use crate::domain::backlog::{ItemState, ItemStatus, Mark};
 use crate::domain::base::text::{one_line, printable, shorten, turns_direction};
-use crate::domain::queue::{Landing, MergeRequest, MergeSource};
-use crate::domain::values::{CommitId, LandingId, Millis, Tip, UnitId, date};
+use crate::domain::queue::{Landing, MergeRequest, MergeSource, Place};
+use crate::domain::values::{CommitId, LandingId, Millis, RequestId, Tip, UnitId, date};
 use crate::domain::verify::Summary;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -195,8 +195,8 @@ impl State {
                 || early
                 || intended
                 || self.hold.is_some()
-                || self.cold.search.is_some()
-                || self.foreign_move.is_some()
+                || self.cold().search().is_some()
+                || self.queue.foreign_move().is_some()
                 || self.circuit.is_some())
             && (self.books.is_some() || self.books_due())
     }
@@ -211,7 +211,7 @@ impl State {
     /// Whether the books of an early end did not get on green at the first try.
     pub(super) fn closing_fails(&self, now: Millis) -> bool {
         let fails = |landing: &Landing| landing.due_at().is_some_and(|at| at > now);
-        let moved = self.foreign_move.is_some() && self.verifying().is_none() && self.base_again_at > now;
+        let moved = self.queue.foreign_move().is_some() && self.verifying().is_none() && self.base_again_at > now;
         self.closing() && (moved || self.landing().is_some_and(fails))
     }
 
@@ -246,7 +246,7 @@ impl State {
             open: self.units.iter().filter(open).map(Told::of).collect(),
             left_over: round.map_or(0, |round| round.left_over),
             before: round.and_then(|round| round.before.clone()),
-            after: self.green.as_ref().and_then(|green| green.snapshot.as_ref()).map(|(_, summary)| plain(summary)),
+            after: self.green().and_then(|green| green.snapshot.as_ref()).map(|(_, summary)| plain(summary)),
             green: green.commit.clone(),
             runs: self.verifications_run,
             reused: self.verifications_reused,
@@ -257,9 +257,9 @@ impl State {
     }
 
     /// Folds the request: it waits in the queue, and its units are told of.
-    pub(super) fn books_asked(&mut self, mr: u64, green: &Tip, books: &Books) {
+    pub(super) fn books_asked(&mut self, mr: RequestId, green: &Tip, books: &Books) {
         let source = MergeSource::Books { round: books.round };
-        self.queue.add(MergeRequest::new(mr, source, green.clone(), books.at, 0));
+        self.queue.add(MergeRequest::new(mr, source, green.clone(), books.at, Place::FIRST));
         for told in &books.session.units {
             if let Some(i) = self.index.get(&told.unit).copied() {
                 self.units[i].known.asked = Some(told.state);
@@ -322,7 +322,7 @@ impl Decision<'_> {
         if !self.state.books_due() {
             return false;
         }
-        let Some(green) = self.state.green.as_ref().map(|g| g.tip.clone()) else { return false };
+        let Some(green) = self.state.green().map(|g| g.tip.clone()) else { return false };
         let books = Box::new(self.state.put_together(&green, self.now));
         self.note(Record::BooksAsked { mr: self.state.queue.next_request(), green, books });
         self.make_way();

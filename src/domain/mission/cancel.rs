@@ -8,7 +8,7 @@ use super::command::{Command, JobId};
 use super::parts::{Unit, UnitState};
 use super::record::{NextMove, Record};
 use super::state::State;
-use crate::domain::queue::{Green, Landing, MergeSource, VerifyRole};
+use crate::domain::queue::{Landing, MergeSource, VerifyRole};
 use crate::domain::values::{CommitId, RunId, Tip, UnitId};
 
 /// What a unit says of its end when a person gave it up.
@@ -99,9 +99,7 @@ impl State {
 
     /// Folds a rollback of green, which a person asks for when the mission is over.
     pub(super) fn rolled_back(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
-        self.green = Some(Green { tip: to.clone(), snapshot: None, confirmed: false, twice: false, warm: false });
-        self.cold.back_to(to);
-        self.foreign_move = None;
+        self.queue.roll_back_green(to);
         self.landed = self.landed.saturating_sub(landings.len() as u64);
         let taken = |unit: &Unit| unit.landed.as_ref().is_some_and(|tip| landings.contains(&tip.commit));
         let taken: Vec<usize> = (0..self.units.len()).filter(|i| taken(&self.units[*i])).collect();

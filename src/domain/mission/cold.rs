@@ -14,71 +14,13 @@ use super::policy::COLD_EVERY;
 use super::probe::Try;
 use super::record::Record;
 use super::state::State;
-use crate::domain::queue::{After, Green, Landing, MergeSource, VerificationRun, VerifyRole};
-use crate::domain::values::{CommitId, LandingId, Tip};
+use crate::domain::queue::{After, Landing, MergeSource, Unproven, VerificationRun, VerifyRole};
+use crate::domain::values::Tip;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Cause, Demands, Judgement, Refusal, SnapshotKey, StageOutcome, Summary};
 
 /// Exit code when what was verified does not hold.
 const DOES_NOT_HOLD: u8 = 4;
-
-/// A landing on a warm result.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Unproven {
-    /// Whose change it is.
-    pub source: MergeSource,
-    /// Where green stood before.
-    pub onto: CommitId,
-    /// Green after it.
-    pub tip: Tip,
-    /// Key of the snapshot it landed with.
-    pub key: SnapshotKey,
-    /// What that says.
-    pub summary: Summary,
-}
-
-/// A search for the first position of green that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search {
-    /// So many of the unproven landings, from the oldest, are known to hold.
-    pub good: usize,
-    /// The earliest that is known not to.
-    pub bad: usize,
-    /// Why it does not.
-    pub reasons: Vec<String>,
-}
-
-/// What is known of green by cold runs.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ColdRuns {
-    /// Landings on warm results since the last position of green that holds, oldest first.
-    pub unproven: Vec<Unproven>,
-    /// Snapshot of that position, made without files of earlier runs.
-    pub(super) proven: Option<(SnapshotKey, Summary)>,
-    /// Whether green's tip does not hold, and how far the search for the landing that brought it is.
-    pub search: Option<Search>,
-    /// What the last cold run of a position gave, until it is judged.
-    pub(super) found: Option<(CommitId, After)>,
-}
-
-impl ColdRuns {
-    /// Folds that nothing is known of green, or that it holds where it stands.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Folds that green was taken back: what was taken back needs no proof.
-    pub(super) fn back_to(&mut self, to: &Tip) {
-        let left = self.unproven.iter().position(|one| one.tip.commit == to.commit).map_or(0, |at| at + 1);
-        self.unproven.truncate(left);
-        (self.search, self.found) = (None, None);
-    }
-
-    /// Folds that a person was told and resumed the mission: everything is asked again.
-    pub(super) fn ask_again(&mut self) {
-        (self.search, self.found) = (None, None);
-    }
-}
 
 /// Which run of a tree is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +60,7 @@ impl State {
 
     /// Whether the mission may not end yet because green's tip is known by warm results only.
     pub(super) fn cold_pending(&self) -> bool {
-        !self.cold.unproven.is_empty() && self.hold.is_none() && !self.closing()
+        !self.cold().unproven().is_empty() && self.hold.is_none() && !self.closing()
     }
 
     /// Whether the verification in progress is of green, and of no change that waits.
@@ -130,24 +72,24 @@ impl State {
 
     /// Whether nothing lands before green was asked from nothing.
     pub(super) fn cold_first(&self) -> bool {
-        let many = self.landing().is_none() && self.cold.unproven.len() >= COLD_EVERY;
+        let many = self.landing().is_none() && self.cold().unproven().len() >= COLD_EVERY;
         // No run begins any more when only the books are left to be written.
-        self.cold.search.is_some() || (!self.closing() && (many || self.doubts_green()))
+        self.cold().search().is_some() || (!self.closing() && (many || self.doubts_green()))
     }
 
     /// Whether a cold run of green's tip gives way to what wants to land.
     pub(super) fn cold_can_wait(&self) -> bool {
-        self.landing().is_none() && self.cold.unproven.len() < COLD_EVERY
+        self.landing().is_none() && self.cold().unproven().len() < COLD_EVERY
     }
 
     /// The position of green to look at next, counted in the unproven landings, if one is due.
     pub(super) fn cold_next(&self) -> Option<usize> {
-        let last = self.cold.unproven.len().checked_sub(1)?;
+        let last = self.cold().unproven().len().checked_sub(1)?;
         let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing | Stage::Over);
         if early || !self.may_land() || self.closing() {
             return None;
         }
-        match &self.cold.search {
+        match self.cold().search() {
             Some(search) => (search.good < search.bad).then(|| usize::midpoint(search.good, search.bad)),
             None => {
                 let idle = self.landing().is_none() && self.queue.is_empty();
@@ -161,82 +103,21 @@ impl State {
     fn doubts_green(&self) -> bool {
         let Some(landing) = self.landing().filter(|landing| !landing.at_work()) else { return false };
         let lines = landing.extra().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
-        if lines.is_some() && !self.cold.unproven.is_empty() {
+        if lines.is_some() && !self.cold().unproven().is_empty() {
             return true;
         }
-        let (Some(after), Some(green)) = (landing.after(), &self.green) else { return false };
+        let (Some(after), Some(green)) = (landing.after(), self.green()) else { return false };
         let Some((_, before)) = green.snapshot.as_ref().filter(|_| green.warm && !after.warm) else { return false };
         let demands = self.demands(self.may_remove_tests(&landing.mr.source));
-        !self.cold.unproven.is_empty()
+        !self.cold().unproven().is_empty()
             && !judge(&self.with_flaky(before.clone()), &after.summary, &after.delta, &demands).lands
-    }
-
-    /// Folds that what is known of green was seen in another environment. Landings on warm results stay to be asked.
-    pub(super) fn green_is_stale(&mut self) {
-        self.cold.proven = None;
-        if let Some(green) = &mut self.green {
-            (green.snapshot, green.confirmed, green.twice, green.warm) = (None, false, false, false);
-        }
-    }
-
-    /// Folds which tests a tree that green has was seen to fail and to pass.
-    pub(super) fn knows_flaky(&mut self, summary: Option<&Summary>) {
-        self.flaky.extend(summary.into_iter().flat_map(|summary| summary.flaky.iter().cloned()));
-    }
-
-    /// What a change is compared with: flaky is what any tree that green had in this mission was seen to fail and to pass. What
-    /// only the change itself, or one that was refused, made flaky pardons nobody.
-    #[must_use]
-    pub fn with_flaky(&self, mut before: Summary) -> Summary {
-        before.flaky.extend(self.flaky.iter().filter(|name| !before.flaky.contains(name)).cloned().collect::<Vec<_>>());
-        before
-    }
-
-    /// Folds that green stands where nobody has verified it.
-    pub(super) fn green_unknown(&mut self, tip: &Tip) {
-        self.green = Some(Green { tip: tip.clone(), snapshot: None, confirmed: false, twice: false, warm: false });
-        self.cold.clear();
-        self.foreign_move = None;
-    }
-
-    /// Folds that green moved to a candidate, or was found to contain it.
-    pub(super) fn green_landed(&mut self, id: LandingId, source: &MergeSource, candidate: &Tip, green: &Tip) {
-        let landing = self.queue.end_landing(id);
-        let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
-        if let Some(files) =
-            landing.as_ref().and_then(Landing::made).map(|made| &made.deciding).filter(|files| !files.is_empty())
-        {
-            self.decided.push((source.clone(), candidate.commit.clone(), files.clone()));
-        }
-        let before = self.green.take().and_then(|green| green.snapshot);
-        let after = landing.and_then(|landing| landing.after().cloned());
-        let (tip, warm) = (candidate.clone(), after.as_ref().is_some_and(|after| after.warm));
-        let twice = after.as_ref().is_some_and(|after| after.confirmed);
-        let snapshot = after.map(|after| (after.key, after.summary));
-        self.knows_flaky(snapshot.as_ref().map(|(_, summary)| summary));
-        match (&snapshot, onto) {
-            (Some((key, summary)), Some(onto)) if warm => {
-                let (source, key, summary) = (source.clone(), key.clone(), summary.clone());
-                if self.cold.unproven.is_empty() {
-                    self.cold.proven = before;
-                }
-                self.cold.unproven.push(Unproven { source, onto, tip: tip.clone(), key, summary });
-            }
-            _ => self.cold.clear(),
-        }
-        self.green = Some(Green { tip, confirmed: snapshot.is_some(), twice, snapshot, warm });
-        self.foreign_move = None;
-        if green.commit != candidate.commit {
-            // Somebody put more on top of it.
-            self.green_moved(green);
-        }
     }
 
     /// Folds that a new engine takes over a mission in which nothing could land: everything is asked again, unless it only ends.
     pub(super) fn resume_held(&mut self) {
         let ends = matches!(self.stop, Some((StopLevel::Now, _))) && self.hold_code == DOES_NOT_HOLD;
         if !ends && self.hold.take().is_some() {
-            self.cold.ask_again();
+            self.queue.ask_cold_again();
         }
     }
 
@@ -244,7 +125,7 @@ impl State {
     /// position that was seen without them may fail; what its landings removed is not missing, but nothing else is.
     fn does_not_hold(&self, position: &Unproven, found: &After) -> Vec<String> {
         let demands = Demands { gate: self.policy.gate, ratchet: false, allow_removed_tests: true };
-        let Some((_, before)) = &self.cold.proven else { return Vec::new() };
+        let Some((_, before)) = self.cold().proven() else { return Vec::new() };
         let judgement = judge(&self.with_flaky(before.clone()), &found.summary, &found.delta, &demands);
         if !judgement.lands {
             return judgement.reasons;
@@ -259,33 +140,6 @@ impl State {
             reasons.push(format!("{} more tests are skipped", skipped - had_skipped));
         }
         reasons
-    }
-
-    /// Folds what a cold run says of a position of green.
-    pub(super) fn cold_judged(&mut self, tip: &Tip, holds: bool, reasons: &[String]) {
-        let found = self.cold.found.take();
-        (self.step_failures, self.setup_failed) = (0, None);
-        let Some(at) = self.cold.unproven.iter().position(|one| one.tip == *tip) else { return };
-        match (&mut self.cold.search, holds) {
-            (None, true) => {
-                self.cold.unproven.drain(..=at);
-                self.cold.proven = found.as_ref().map(|(_, found)| (found.key.clone(), found.summary.clone()));
-            }
-            (Some(search), true) => search.good = at + 1,
-            (search, false) => {
-                let good = search.as_ref().map_or(0, |search| search.good);
-                *search = Some(Search { good, bad: at, reasons: reasons.to_vec() });
-            }
-        }
-        if let (true, Some((_, found)), Some(green)) = (holds, found, &mut self.green)
-            && green.tip == *tip
-        {
-            self.flaky.extend(found.summary.flaky.iter().cloned());
-            green.snapshot = Some((found.key, found.summary));
-            (green.confirmed, green.twice, green.warm) = (true, found.confirmed, false);
-            // It was compared with another snapshot.
-            self.queue.outdate_landings();
-        }
     }
 }
 
@@ -302,11 +156,10 @@ impl Decision<'_> {
     /// Asks green from nothing where that is due, and judges the answer.
     pub(super) fn advance_cold(&mut self) {
         let Some(at) = self.state.cold_next().filter(|_| self.state.verifying().is_none()) else { return };
-        let Some(position) = self.state.cold.unproven.get(at).cloned() else { return };
-        let proven = self.state.cold.proven.as_ref().map(|(key, _)| key.clone());
-        let role = if self.state.cold.search.is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
-        let found = self.state.cold.found.as_ref().filter(|(of, _)| *of == position.tip.commit);
-        let Some((_, found)) = found.cloned() else {
+        let Some(position) = self.state.cold().unproven().get(at).cloned() else { return };
+        let proven = self.state.cold().proven().map(|(key, _)| key.clone());
+        let role = if self.state.cold().search().is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
+        let Some(found) = self.state.cold().found(&position.tip.commit).cloned() else {
             if self.now >= self.state.base_again_at && self.state.lets(Try::Queue, self.now) {
                 self.verify(position.tip, role, proven, Again::First);
             }
@@ -322,13 +175,12 @@ impl Decision<'_> {
     /// States whether a position of green holds, and holds the queue when that names the landing since which it does not.
     pub(super) fn judge_cold(&mut self, tip: Tip, holds: bool, reasons: Vec<String>) {
         self.note(Record::ColdJudged { tip, at: self.now, holds, reasons });
-        let Some(search) = self.state.cold.search.as_ref().filter(|search| search.good >= search.bad) else { return };
-        let Some(culprit) = self.state.cold.unproven.get(search.bad) else { return };
+        let Some((culprit, reasons)) = self.state.cold().culprit() else { return };
         let (name, at) = (named(&culprit.source), culprit.tip.commit.short());
         let reason = format!(
             "green passes only with files that earlier runs left in the workspace: since {name} landed at {at}, a run \
              without them says: {}",
-            search.reasons.join("; ")
+            reasons.join("; ")
         );
         let hint = format!(
             "to take it back: `mc mission stop --now`, then `mc green rollback {}`; to keep it: mend green by hand \

@@ -138,7 +138,7 @@ impl Decision<'_> {
             | MissionOutcome::Budget => !self.state.units.is_empty(),
             MissionOutcome::Refused | MissionOutcome::Error => false,
         };
-        let calm = self.state.hold.is_none() && self.state.cold.search.is_none();
+        let calm = self.state.hold.is_none() && self.state.cold().search().is_none();
         let done = match outcome {
             // The objective says when it is enough; what else the plan source has was not asked for.
             MissionOutcome::ObjectiveMet => self.state.planned_done(),
@@ -168,7 +168,7 @@ impl Decision<'_> {
         }
         self.kill_given_up();
         self.ask_landing_again();
-        let green = self.state.green.as_ref().map(|g| g.tip.clone());
+        let green = self.state.green().map(|g| g.tip.clone());
         match (self.state.stage, green) {
             (Stage::Preflight, _) => self.ask(Command::Preflight),
             (Stage::Establishing, Some(tip)) => {

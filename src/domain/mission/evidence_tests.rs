@@ -165,7 +165,7 @@ fn p1_p13_own_lines_run_beside_the_gate_and_are_named_in_the_intent() {
         _ => None,
     });
     assert_eq!(intent, Some((true, true)));
-    let green = play.state.green.as_ref().unwrap();
+    let green = play.state.green().unwrap();
     let (key, _) = green.snapshot.as_ref().expect("P13: the gate's after is the next before");
     assert!(key.0.starts_with("After"), "{key:?}");
     let Some(Record::Landed { reasons, .. }) = play.records.iter().rfind(|r| matches!(r, Record::Landed { .. })) else {

@@ -8,7 +8,7 @@ use super::record::{AttemptClass, NextMove, Record, RejectClass};
 use super::said::{Said, no_op};
 use super::state::State;
 use crate::domain::backlog::WAITS;
-use crate::domain::queue::{After, Candidate, Change, Extra, MergeSource, VerificationRun, VerifyRole};
+use crate::domain::queue::{After, Candidate, Change, Landing, MergeSource, VerificationRun};
 use crate::domain::values::{Millis, SlotId, UnitId};
 
 impl State {
@@ -21,7 +21,7 @@ impl State {
             Record::PreflightPassed { ground } => {
                 self.ground = Some(ground.clone());
                 self.problems.extend(ground.notes.iter().cloned());
-                self.green_unknown(&ground.tip);
+                self.queue.place_green(&ground.tip);
                 self.stage = Stage::Baseline;
             }
             Record::BaselineAccepted { .. } => self.stage = Stage::Establishing,
@@ -188,8 +188,7 @@ impl State {
                 self.verifications_run += 1;
             }
             Record::GreenStale { run, .. } => {
-                self.queue.end_run(*run);
-                self.green_is_stale();
+                self.queue.end_stale_run(*run);
             }
             Record::UnitRetried { unit, answer, .. } => {
                 self.waiting = false;
@@ -245,7 +244,16 @@ impl State {
                 self.queue.begin_run(open);
             }
             Record::Verified { run, key, summary, delta, reused, confirmed, warm, .. } => {
-                let Some(done) = self.queue.end_run(*run) else { return };
+                let found = After {
+                    key: key.clone(),
+                    summary: summary.clone(),
+                    delta: delta.as_deref().cloned().unwrap_or_default(),
+                    confirmed: *confirmed,
+                    warm: *warm,
+                };
+                if !self.queue.finish_run(*run, found) {
+                    return;
+                }
                 if *reused {
                     self.verifications_reused += 1;
                 } else {
@@ -253,30 +261,6 @@ impl State {
                     self.succeeded(Operation::Verify, Millis::MAX);
                 }
                 self.step_failures = 0;
-                let (confirmed, warm) = (*confirmed || done.confirms.is_some(), *warm);
-                let after = || After {
-                    key: key.clone(),
-                    summary: summary.clone(),
-                    delta: delta.as_deref().cloned().unwrap_or_default(),
-                    confirmed,
-                    warm,
-                };
-                // Green may have been moved while an earlier engine asked.
-                let of_green = self.green.as_ref().is_some_and(|green| green.tip == done.tip);
-                match done.role {
-                    VerifyRole::Before if !of_green => self.good_verified(&done.tip, key, summary, confirmed),
-                    VerifyRole::Baseline | VerifyRole::MovedGreen if !of_green => {}
-                    VerifyRole::Baseline | VerifyRole::Before => self.green_verified(after()),
-                    VerifyRole::MovedGreen => self.moved_green_verified(after()),
-                    VerifyRole::After => {
-                        self.queue.change_landing(done.landing, Change::Verified(Box::new(after())));
-                    }
-                    VerifyRole::Cold | VerifyRole::ColdSearch => self.cold.found = Some((done.tip.commit, after())),
-                    role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
-                        let extra = Extra { key: key.clone(), summary: summary.clone(), confirmed, warm };
-                        self.queue.change_landing(done.landing, Change::Checked(role, extra));
-                    }
-                }
             }
             Record::StepFailed { run, landing, again_at, setup, error, cause, at, .. } => {
                 self.setup_failed = setup.map(|_| error.clone());
@@ -296,10 +280,11 @@ impl State {
             Record::Landed { landing, source, candidate, green, verdict, at, .. } => {
                 self.step_failures = 0;
                 self.landed += 1;
-                self.queue.settle();
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.progresses(*at);
-                self.green_landed(*landing, source, candidate, green);
+                let landing = self.queue.land(*landing, source, candidate, green);
+                let made = landing.as_ref().and_then(Landing::made).filter(|made| !made.deciding.is_empty());
+                self.decided.extend(made.map(|made| (source.clone(), candidate.commit.clone(), made.deciding.clone())));
                 self.books_kept(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     if let Some(round) = self.rounds.last_mut() {
@@ -366,9 +351,12 @@ impl State {
                 }
                 self.queue.change_landing(Some(*landing), Change::WaitsForPerson(*again_at, why.clone()));
             }
-            Record::GreenMoved { tip } => self.green_moved(tip),
-            Record::GreenAccepted { .. } => self.foreign_move = None,
-            Record::ColdJudged { tip, holds, reasons, .. } => self.cold_judged(tip, *holds, reasons),
+            Record::GreenMoved { tip } => self.queue.move_green(tip),
+            Record::GreenAccepted { .. } => self.queue.accept_green(),
+            Record::ColdJudged { tip, holds, reasons, .. } => {
+                (self.step_failures, self.setup_failed) = (0, None);
+                self.queue.judge_cold(tip, *holds, reasons);
+            }
             Record::QueueHeld { landing, reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
                 self.hold_code = *code;

@@ -1,18 +1,17 @@
 //! What a next move does to its unit: the one place where an outcome becomes a state.
 
 use super::parts::UnitState;
-use super::policy::AGE_BOOST;
 use super::record::NextMove;
 use super::state::State;
-use crate::domain::queue::{MergeRequest, MergeSource};
+use crate::domain::queue::{MergeRequest, MergeSource, Place};
 use crate::domain::values::{Millis, Tip};
 
 impl State {
     /// Folds what happens to the unit at `i` next; `head` is what its attempt or request carried.
     pub(super) fn follow(&mut self, i: usize, next: &NextMove, source: &MergeSource, head: Option<&Tip>, at: Millis) {
         if let (NextMove::Queue { mr }, Some(head)) = (next, head) {
-            let order = at + AGE_BOOST * Millis::from(self.units[i].spec.priority);
-            self.queue.add(MergeRequest::new(*mr, source.clone(), head.clone(), at, order));
+            let place = Place::by_age(at, self.units[i].spec.priority);
+            self.queue.add(MergeRequest::new(*mr, source.clone(), head.clone(), at, place));
         }
         if !matches!(next, NextMove::Queue { .. } | NextMove::Retry { .. }) {
             self.touch(i, |u| u.turn = None);

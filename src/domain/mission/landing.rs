@@ -63,7 +63,7 @@ impl Decision<'_> {
         {
             return;
         }
-        let Some(green) = self.state.green.clone() else { return };
+        let Some(green) = self.state.green().cloned() else { return };
         match (&green.snapshot, green.confirmed) {
             (None, _) => self.verify(green.tip, VerifyRole::Baseline, None, Again::First),
             (Some((key, summary)), false) if self.wants_confirmation(summary) => {
@@ -119,7 +119,7 @@ impl Decision<'_> {
         if self.state.cold_first() || !self.state.lets(Try::Queue, self.now) {
             return;
         }
-        let Some(green) = self.state.green.clone() else { return };
+        let Some(green) = self.state.green().cloned() else { return };
         if self.state.moved_first() && !self.judges_green(&green) {
             return;
         }
@@ -391,7 +391,7 @@ impl Decision<'_> {
     /// Somebody moved green while no engine ran, perhaps to mend it, or was seen to have done so at the end of a round: what was
     /// known of it holds no more. A landing whose compare-and-swap may have happened is left to answer for itself.
     pub(super) fn green_seen(&mut self, tip: Tip) {
-        let known = self.state.green.as_ref().is_some_and(|g| g.tip.commit != tip.commit);
+        let known = self.state.green().is_some_and(|g| g.tip.commit != tip.commit);
         let early = matches!(self.state.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
         let landing = self.state.landing();
         if !known || early || landing.is_some_and(|l| l.intended().is_some()) {
@@ -409,7 +409,7 @@ impl Decision<'_> {
     }
 
     pub(super) fn reasons(&self, landing: &Landing) -> Vec<String> {
-        let before = self.state.green.as_ref().and_then(|g| g.snapshot.as_ref());
+        let before = self.state.green().and_then(|g| g.snapshot.as_ref());
         let (Some((_, before)), Some(after)) = (before, landing.after()) else { return Vec::new() };
         let before = &self.state.with_flaky(before.clone());
         let mut reasons = judge(before, &after.summary, &after.delta, &self.state.demands(true)).reasons;

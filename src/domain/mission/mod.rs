@@ -51,12 +51,12 @@ pub mod times;
 mod turns;
 
 pub use super::queue::{
-    After, Candidate, Extra, Green, Landing, MergeRequest, MergeSource, Phase, VerificationRun, VerifyRole,
+    After, Candidate, ColdRuns, Extra, Green, Landing, MergeRequest, MergeSource, Phase, Unproven, VerificationRun,
+    VerifyRole,
 };
 pub use books::{BookkeepingMode, Books, Session, Told};
 pub use budget::{Allowance, Budget};
 pub use circuit::{Circuit, Operation};
-pub use cold::{ColdRuns, Unproven};
 pub use command::{AttemptOrder, Command, JobId, Step, VerifyOrder};
 pub use cost::{Cost, Usd};
 pub use ends::{EndReason, MissionOutcome};

@@ -7,78 +7,22 @@
 //! settings, hooks and refs (P6).
 
 use super::Decision;
-use super::cold::{Again, ColdRuns};
+use super::cold::Again;
 use super::control::ENVIRONMENT;
 use super::event::{Noticed, PinFault};
 use super::record::{NextMove, Record, RejectClass};
 use super::state::State;
-use crate::domain::queue::{After, Green, VerifyRole};
-use crate::domain::values::{CommitId, RunId, Tip, UnitId};
+use crate::domain::queue::{Green, VerifyRole};
+use crate::domain::values::{CommitId, RunId, UnitId};
+use crate::domain::verify::StageOutcome;
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{SnapshotKey, StageOutcome, Summary};
 use std::collections::BTreeSet;
 
-/// A move of green by somebody else, until it is judged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ForeignMove {
-    /// The last green that was verified.
-    pub good: Green,
-    /// What was known of that one by runs without files of earlier runs.
-    pub(super) cold: ColdRuns,
-    /// What the moved one was found to be, compared with it.
-    pub after: Option<After>,
-}
-
 impl State {
-    /// Folds that somebody else moved green to `tip`: what was verified last stays what it is compared with.
-    pub(super) fn green_moved(&mut self, tip: &Tip) {
-        let known = match self.foreign_move.take() {
-            Some(open) => Some((open.good, open.cold)),
-            None => self.green.take().filter(|green| green.snapshot.is_some()).map(|good| (good, self.cold.clone())),
-        };
-        match known {
-            Some((good, cold)) if good.tip == *tip => (self.green, self.cold) = (Some(good), cold),
-            known => {
-                self.green_unknown(tip);
-                self.foreign_move = known.map(|(good, cold)| ForeignMove { good, cold, after: None });
-            }
-        }
-    }
-
-    /// Folds what a verification of a moved green came to.
-    pub(super) fn moved_green_verified(&mut self, after: After) {
-        if let Some(green) = &mut self.green {
-            green.snapshot = Some((after.key.clone(), after.summary.clone()));
-            (green.confirmed, green.twice, green.warm) = (after.confirmed, after.confirmed, after.warm);
-        }
-        if let Some(open) = &mut self.foreign_move {
-            open.after = Some(after);
-        }
-    }
-
-    /// Folds what a verification of green came to; what was compared with it is compared again.
-    pub(super) fn green_verified(&mut self, found: After) {
-        self.knows_flaky(Some(&found.summary));
-        if let Some(green) = &mut self.green {
-            green.snapshot = Some((found.key, found.summary));
-            (green.confirmed, green.twice, green.warm) = (found.confirmed, found.confirmed, found.warm);
-        }
-        self.queue.outdate_landings();
-    }
-
-    /// Folds a second run of the last green that was verified: the moved one is compared with what is known of it now.
-    pub(super) fn good_verified(&mut self, tip: &Tip, key: &SnapshotKey, summary: &Summary, twice: bool) {
-        if let Some(open) = self.foreign_move.as_mut().filter(|open| open.good.tip == *tip) {
-            open.good.snapshot = Some((key.clone(), summary.clone()));
-            (open.good.twice, open.good.warm) = (twice, false);
-            open.after = None;
-        }
-    }
-
     /// Whether a green that somebody moved is judged before anything else lands. What may have landed answers first.
     pub(super) fn moved_first(&self) -> bool {
         let intended = self.landing().is_some_and(|landing| landing.intended().is_some());
-        self.foreign_move.is_some() && !intended
+        self.queue.foreign_move().is_some() && !intended
     }
 
     /// Whether the mission may not end yet because of what green is: moved by somebody, or known by warm results only.
@@ -176,7 +120,8 @@ impl Decision<'_> {
     /// Whether landings may go on: nobody moved green, or it was judged to be no worse. Else the next step is asked for, or
     /// the queue is held.
     pub(super) fn judges_green(&mut self, green: &Green) -> bool {
-        let Some(ForeignMove { good, after, .. }) = self.state.foreign_move.clone() else { return true };
+        let Some(open) = self.state.queue.foreign_move() else { return true };
+        let (good, after) = (open.good().clone(), open.after().cloned());
         let Some((key, before)) = good.snapshot else { return true };
         if self.now < self.state.base_again_at {
             return false;

@@ -121,8 +121,5 @@ pub const MAX_STEP_FAILURES: u32 = 6;
 /// Failures of a request's steps after which its candidate is made anew, behind the other requests.
 pub const STEPS_BEHIND_AFTER: u32 = 3;
 
-/// One priority level is worth this much waiting in the merge queue, so that nothing starves.
-pub const AGE_BOOST: Millis = 10 * 60_000;
-
 /// Landings on warm results after which green's tip must pass a cold run before anything else lands.
 pub const COLD_EVERY: usize = 10;

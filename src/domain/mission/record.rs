@@ -15,7 +15,7 @@ use crate::domain::plan::graph::Edge;
 use crate::domain::queue::{Behind, MergeSource, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, HostId, LandingId, Millis, MissionId, RunId, Tip, UnitId};
+use crate::domain::values::{CommitId, HostId, LandingId, Millis, MissionId, RequestId, RunId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -137,7 +137,7 @@ pub enum Record {
         answer: String,
     },
     /// Intent: a merge request is being landed onto green.
-    LandingStarted { mr: u64, landing: LandingId, onto: Tip, at: Millis },
+    LandingStarted { mr: RequestId, landing: LandingId, onto: Tip, at: Millis },
     /// The candidate exists and is pinned.
     CandidateMade {
         landing: LandingId,
@@ -232,7 +232,7 @@ pub enum Record {
     /// Green contains the candidate; `green` is where it stands.
     Landed {
         landing: LandingId,
-        mr: u64,
+        mr: RequestId,
         source: MergeSource,
         at: Millis,
         candidate: Tip,
@@ -241,15 +241,15 @@ pub enum Record {
         reasons: Vec<String>,
     },
     /// Intent: marks and a session are a merge request.
-    BooksAsked { mr: u64, green: Tip, books: Box<Books> },
+    BooksAsked { mr: RequestId, green: Tip, books: Box<Books> },
     /// What of the books was left unwritten, and why.
     BooksNoted { notes: Vec<String> },
     /// The merged tree is green's: nothing to land.
-    MergeEmpty { landing: LandingId, mr: u64, source: MergeSource, at: Millis },
+    MergeEmpty { landing: LandingId, mr: RequestId, source: MergeSource, at: Millis },
     /// The queue refused a merge request.
     Rejected {
         landing: LandingId,
-        mr: u64,
+        mr: RequestId,
         source: MergeSource,
         at: Millis,
         class: RejectClass,
@@ -263,7 +263,7 @@ pub enum Record {
     /// attempt of another unit.
     Requeued {
         landing: LandingId,
-        mr: u64,
+        mr: RequestId,
         why: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         behind: Option<Behind>,
@@ -375,7 +375,7 @@ fn is_environment(code: &u8) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intake {
     /// Merge request number.
-    pub mr: u64,
+    pub mr: RequestId,
     /// The target's head.
     pub head: Tip,
 }
@@ -433,7 +433,7 @@ pub enum NextMove {
     /// A merge request with this number.
     Queue {
         /// Merge request number.
-        mr: u64,
+        mr: RequestId,
     },
     /// Another attempt, not before this time.
     Retry {

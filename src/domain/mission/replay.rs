@@ -1,7 +1,6 @@
 //! Journals to states: the first record makes a state, the others are folded into it.
 
 use super::budget::{Account, Clock};
-use super::cold::ColdRuns;
 use super::parts::Stage;
 use super::record::{JOURNAL_FORMAT, Record};
 use super::slots::Slots;
@@ -69,14 +68,10 @@ impl State {
             suspended: false,
             hold: None,
             hold_code: 0,
-            cold: ColdRuns::default(),
             outcome: None,
             ground: None,
-            green: None,
-            foreign_move: None,
             repository: Vec::new(),
             decided: Vec::new(),
-            flaky: BTreeSet::new(),
             units: Vec::new(),
             rounds: Vec::new(),
             verifications_run: 0,

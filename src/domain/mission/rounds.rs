@@ -11,7 +11,7 @@ use super::record::{Intake, Record};
 use super::state::State;
 use crate::domain::backlog::{self, Offer};
 use crate::domain::plan::graph::{self, Edge, Plan};
-use crate::domain::queue::{MergeRequest, MergeSource, VerifyRole};
+use crate::domain::queue::{MergeRequest, MergeSource, Place, VerifyRole};
 use crate::domain::trouble::Trouble;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Tip, UnitId};
@@ -33,7 +33,7 @@ impl Decision<'_> {
         if self.state.stage != Stage::Establishing {
             return;
         }
-        match (result, self.state.green.as_ref().map(|g| g.tip.clone())) {
+        match (result, self.state.green().map(|g| g.tip.clone())) {
             (Ok(()), Some(tip)) => self.note(Record::Established { tip }),
             (Ok(()), None) => {}
             (Err(refusal), _) => self.refuse(refusal),
@@ -226,7 +226,7 @@ impl Decision<'_> {
             return;
         }
         self.note(Record::StageAsked { at: self.now });
-        match (self.state.stage, self.state.green.as_ref().map(|g| g.tip.clone())) {
+        match (self.state.stage, self.state.green().map(|g| g.tip.clone())) {
             (Stage::CheckingTarget, Some(green)) => self.ask(Command::CheckTarget { green }),
             (Stage::Reading, _) => self.ask_backlog(),
             (Stage::Evaluating, _) => self.evaluate(),
@@ -235,21 +235,21 @@ impl Decision<'_> {
     }
 
     pub(super) fn ask_backlog(&mut self) {
-        if let Some(green) = self.state.green.as_ref().map(|g| g.tip.clone()) {
+        if let Some(green) = self.state.green().map(|g| g.tip.clone()) {
             let outside = self.state.outside.as_ref().map(|outside| outside.head.clone());
             self.ask(Command::ReadBacklog { green, outside });
         }
     }
 
     fn next_wave(&mut self) {
-        let held = self.state.hold.is_some() || self.state.cold.search.is_some();
+        let held = self.state.hold.is_some() || self.state.cold().search().is_some();
         if self.state.paused || self.state.stop.is_some() || held {
             return;
         }
         let Some(open) = self.state.rounds.last() else { return };
         let (round, wave) = (open.index, open.bases.len());
         if wave < open.waves.len() {
-            let Some(green) = self.state.green.as_ref().map(|g| g.tip.commit.clone()) else { return };
+            let Some(green) = self.state.green().map(|g| g.tip.commit.clone()) else { return };
             let wave = u32::try_from(wave).unwrap_or(u32::MAX);
             self.note(Record::WaveOpened { round, wave, at: self.now, green });
             return;
@@ -263,7 +263,7 @@ impl Decision<'_> {
 
     /// Has the round's checkpoint pinned and the objective's check run, before the round is closed.
     pub(super) fn evaluate(&mut self) {
-        match self.state.green.as_ref().map(|g| g.tip.clone()) {
+        match self.state.green().map(|g| g.tip.clone()) {
             Some(green) => {
                 let round = self.round();
                 self.ask(Command::CheckObjective { round, green, pins: self.state.pins() });
@@ -273,7 +273,7 @@ impl Decision<'_> {
     }
 
     fn next_round(&mut self) {
-        let held = self.state.hold.is_some() || self.state.cold.search.is_some() || self.state.moved_first();
+        let held = self.state.hold.is_some() || self.state.cold().search().is_some() || self.state.moved_first();
         if self.state.paused || held {
             return;
         }
@@ -292,7 +292,7 @@ impl Decision<'_> {
         if self.now < due {
             return;
         }
-        let Some(green) = self.state.green.as_ref().map(|g| g.tip.clone()) else { return };
+        let Some(green) = self.state.green().map(|g| g.tip.clone()) else { return };
         self.note(Record::RoundOpened { round: round + 1, at: self.now });
         self.ask(Command::CheckTarget { green });
     }
@@ -383,7 +383,7 @@ impl State {
         if let Some(open) = self.rounds.last_mut() {
             open.waves = waves;
             open.left_over = left_over;
-            open.before = self.green.as_ref().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| plain(summary));
+            open.before = self.queue.green().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| plain(summary));
         }
         self.stage = Stage::Working;
     }
@@ -406,7 +406,7 @@ impl State {
         self.outside = None;
         let Some(Intake { mr, head }) = intake else { return };
         let source = MergeSource::Intake;
-        self.queue.add(MergeRequest::new(*mr, source, head.clone(), 0, 0));
+        self.queue.add(MergeRequest::new(*mr, source, head.clone(), 0, Place::FIRST));
         if let Some(round) = self.rounds.last_mut() {
             round.took_target = true;
         }

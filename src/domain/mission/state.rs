@@ -6,20 +6,19 @@
 use super::books::Books;
 use super::budget::{Account, Allowance, Clock};
 use super::circuit::{Circuit, Sighting};
-use super::cold::ColdRuns;
 use super::ends::{EndReason, MissionOutcome};
 use super::event::{Ground, StopLevel};
-use super::moved::ForeignMove;
 use super::parts::{AcceptPrecondition, Attempt, MissionState, RefusedTarget, Round, Stage, Unit, UnitState};
 use super::policy::Policy;
 use super::probe::Try;
 use super::record::DecidedBy;
 use super::slots::Slots;
 use crate::domain::backlog::SkippedItem;
-use crate::domain::queue::{Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
+use crate::domain::queue::{ColdRuns, Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, UnitId};
+use crate::domain::verify::Summary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -48,15 +47,10 @@ pub struct State {
     pub hold_code: u8,
     pub outcome: Option<(MissionOutcome, String, u8)>,
     pub ground: Option<Ground>,
-    pub green: Option<Green>,
-    /// Somebody else moved green, and it is not judged yet.
-    pub foreign_move: Option<ForeignMove>,
     /// What changed in the user's repository while the mission ran, one sentence each.
     pub repository: Vec<String>,
     /// Landings that changed what decides how changes are verified: whose, where green stood then, and the files.
     pub decided: Vec<(MergeSource, CommitId, Vec<String>)>,
-    /// Tests that failed and passed on a tree which green had in this mission.
-    pub flaky: BTreeSet<String>,
     pub units: Vec<Unit>,
     pub rounds: Vec<Round>,
     pub verifications_run: u64,
@@ -69,8 +63,6 @@ pub struct State {
     /// The target branch as this round saw it, when it was refused.
     pub outside: Option<RefusedTarget>,
     pub account: Account,
-    /// Landings on warm results, and what cold runs said of them.
-    pub cold: ColdRuns,
     /// What is to be written about a round, while that is in the queue.
     pub books: Option<Arc<Books>>,
     pub(super) books_refused: bool,
@@ -120,6 +112,24 @@ impl State {
     /// Merge requests waiting, in landing order.
     pub fn queue(&self) -> impl Iterator<Item = &MergeRequest> {
         self.queue.waiting()
+    }
+
+    /// Green where it stands, once that is known.
+    #[must_use]
+    pub const fn green(&self) -> Option<&Green> {
+        self.queue.green()
+    }
+
+    /// Landings on warm results, and what cold runs said of them.
+    #[must_use]
+    pub const fn cold(&self) -> &ColdRuns {
+        self.queue.cold()
+    }
+
+    /// What a change is compared with: `before`, and what is known to be flaky of trees that green had.
+    #[must_use]
+    pub fn with_flaky(&self, before: Summary) -> Summary {
+        self.queue.with_flaky(before)
     }
 
     /// The landing in progress: the queue lands one request after the other.
@@ -216,7 +226,7 @@ impl State {
             && self.stop.is_none()
             && !self.paused
             && self.hold.is_none()
-            && self.cold.search.is_none()
+            && self.cold().search().is_none()
             && !self.moved_first()
             && !(self.green_pending() && self.finished().is_some())
             && let Some(closed) = self.rounds.last().and_then(|r| r.closed)
@@ -232,7 +242,7 @@ impl State {
 
     /// Whether new attempts may start.
     pub(super) fn may_dispatch(&self) -> bool {
-        let calm = self.hold.is_none() && self.cold.search.is_none();
+        let calm = self.hold.is_none() && self.cold().search().is_none();
         self.stage == Stage::Working && !self.paused && self.stop.is_none() && calm
     }
 

@@ -8,7 +8,7 @@ use super::record::{NextMove, Record};
 use super::report::SessionReport;
 use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{Millis, RunId, UnitId};
+use crate::domain::values::{Millis, RequestId, RunId, UnitId};
 use std::collections::BTreeMap;
 
 /// What a unit's time is spent on.
@@ -238,7 +238,7 @@ struct Reader {
     cursors: Vec<Cursor>,
     index: BTreeMap<UnitId, usize>,
     waves: BTreeMap<(u32, u32), Vec<usize>>,
-    requests: BTreeMap<u64, usize>,
+    requests: BTreeMap<RequestId, usize>,
     landing: Option<usize>,
     left: Option<Millis>,
 }

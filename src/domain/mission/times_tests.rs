@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::AttemptClass;
-use crate::domain::values::{CommitId, HostId, LandingId, RunId, Tip, TreeId};
+use crate::domain::values::{CommitId, HostId, LandingId, RequestId, RunId, Tip, TreeId};
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary, Verdict};
 use std::sync::Arc;
 
@@ -83,7 +83,7 @@ fn verified(run: RunId, at: Millis) -> (Millis, Record) {
     (at, Record::Verified { run, at, key, summary, delta: None, reused: false, confirmed: false, warm: false })
 }
 
-fn landed(unit: &str, mr: u64, at: Millis) -> (Millis, Record) {
+fn landed(unit: &str, mr: RequestId, at: Millis) -> (Millis, Record) {
     let source = MergeSource::Unit { unit: id(unit), n: 1 };
     let verdict = Verdict::Helped;
     (
@@ -118,12 +118,12 @@ fn night() -> Vec<(Millis, Record)> {
         (110, planned(&[("a", &[]), ("b", &["a"])])),
         wave(0, 120),
         starts("a", 1, 150),
-        ends("a", 1, 400, (200, 380), NextMove::Queue { mr: 1 }),
-        (430, Record::LandingStarted { mr: 1, landing: LandingId(1), onto: tip(), at: 430 }),
+        ends("a", 1, 400, (200, 380), NextMove::Queue { mr: RequestId(1) }),
+        (430, Record::LandingStarted { mr: RequestId(1), landing: LandingId(1), onto: tip(), at: 430 }),
         (440, Record::candidate(LandingId(1), tip())),
         verify(RunId(1), 441),
         verified(RunId(1), 541),
-        landed("a", 1, 550),
+        landed("a", RequestId(1), 550),
         wave(1, 551),
         starts("b", 1, 560),
     ]

@@ -8,10 +8,14 @@
 //! The rules that choose the next step are still those of the mission that embeds the queue ([`super::mission`]); the values and
 //! the landing's own transitions are here.
 
+mod green;
 mod landing;
 mod model;
+mod order;
 mod state;
 
+pub use green::{ColdRuns, ForeignMove, Green, Search, Unproven};
 pub use landing::{Candidate, Change, Evidence, Landing, Phase};
-pub use model::{After, Behind, Extra, Green, MergeRequest, MergeSource, VerificationRun, VerifyRole};
+pub use model::{After, Behind, Extra, MergeRequest, MergeSource, VerificationRun, VerifyRole};
+pub use order::{AGE_BOOST, Place};
 pub use state::Queue;

@@ -1,6 +1,7 @@
 //! Plain values of the merge queue: requests, what runs say of trees, green.
 
-use crate::domain::values::{LandingId, Millis, RunId, Tip, UnitId};
+use super::order::{Key, Place};
+use crate::domain::values::{LandingId, Millis, RequestId, RunId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
 use serde::{Deserialize, Serialize};
 
@@ -39,15 +40,14 @@ impl MergeSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergeRequest {
     /// Number.
-    pub id: u64,
+    pub id: RequestId,
     /// Whose change it is.
     pub source: MergeSource,
     /// What to merge.
     pub head: Tip,
     /// When it entered the queue.
     pub arrived: Millis,
-    /// Position key: smaller lands earlier.
-    pub order: u64,
+    place: Place,
     again_at: Millis,
     /// Failures of its steps since it came into the queue.
     failures: u32,
@@ -60,8 +60,13 @@ pub struct MergeRequest {
 impl MergeRequest {
     /// A request that has not been tried.
     #[must_use]
-    pub fn new(id: u64, source: MergeSource, head: Tip, arrived: Millis, order: u64) -> Self {
-        Self { id, source, head, arrived, order, again_at: 0, failures: 0, behind: None, waits_for: None }
+    pub fn new(id: RequestId, source: MergeSource, head: Tip, arrived: Millis, place: Place) -> Self {
+        Self { id, source, head, arrived, place, again_at: 0, failures: 0, behind: None, waits_for: None }
+    }
+
+    /// What decides its place among the others.
+    pub(super) const fn key(&self) -> Key {
+        (self.place, self.id)
     }
 
     /// From when on it may be tried.
@@ -98,9 +103,9 @@ impl MergeRequest {
         self.waits_for = waits_for;
     }
 
-    /// Folds that it steps behind the others: to position `last` or later, when `settled` requests had left the queue.
-    pub fn step_behind(&mut self, behind: &Behind, last: u64, settled: u64) {
-        self.order = self.order.max(last);
+    /// Folds that it steps behind the others: to this place or a later one, when `settled` requests had left the queue.
+    pub fn step_behind(&mut self, behind: &Behind, place: Place, settled: u64) {
+        self.place = self.place.max(place);
         (self.again_at, self.failures, self.behind) = (behind.again_at, behind.failures, Some(settled));
     }
 }
@@ -197,19 +202,4 @@ pub struct VerificationRun {
     pub started: Millis,
     /// Whether a warm result is no answer.
     pub cold: bool,
-}
-
-/// Green as the mission knows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Green {
-    /// Where it stands.
-    pub tip: Tip,
-    /// Its snapshot, when it was verified.
-    pub snapshot: Option<(SnapshotKey, Summary)>,
-    /// Whether a failing snapshot was confirmed by a second run.
-    pub confirmed: bool,
-    /// Whether two runs of its tree went into it, whatever they said.
-    pub twice: bool,
-    /// Whether files of earlier runs were there when it was made.
-    pub warm: bool,
 }

@@ -1,21 +1,25 @@
-//! The state of the merge queue: what waits, what is being landed, what is being verified.
+//! The state of the merge queue: what waits, what is being landed, what is being verified, what is known of green.
 //!
 //! Only the methods here that say "folds" change it; each names what it changes by its id, and does nothing where that is not open.
 
+use super::green::{ColdRuns, ForeignMove, Green, KnownGreen};
 use super::landing::{Change, Landing};
-use super::model::{Behind, MergeRequest, VerificationRun};
-use crate::domain::values::{LandingId, RunId, Tip, UnitId};
+use super::model::{After, Behind, Extra, MergeRequest, MergeSource, VerificationRun, VerifyRole};
+use super::order::{Key, Place};
+use crate::domain::values::{LandingId, RequestId, RunId, Tip, UnitId};
+use crate::domain::verify::Summary;
 use std::collections::BTreeMap;
 
 /// Requests in landing order, open landings and runs by id, and the numbers given next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Queue {
-    waiting: BTreeMap<(u64, u64), MergeRequest>,
+    waiting: BTreeMap<Key, MergeRequest>,
     landings: BTreeMap<LandingId, Landing>,
     runs: BTreeMap<RunId, VerificationRun>,
+    green: KnownGreen,
     /// Requests that left because they were decided.
     settled: u64,
-    next_request: u64,
+    next_request: RequestId,
     next_landing: LandingId,
     next_run: RunId,
 }
@@ -26,8 +30,9 @@ impl Default for Queue {
             waiting: BTreeMap::new(),
             landings: BTreeMap::new(),
             runs: BTreeMap::new(),
+            green: KnownGreen::default(),
             settled: 0,
-            next_request: 1,
+            next_request: RequestId::FIRST,
             next_landing: LandingId::FIRST,
             next_run: RunId::FIRST,
         }
@@ -68,9 +73,34 @@ impl Queue {
         self.runs.get(&id)
     }
 
+    /// Green where it stands, once that is known.
+    #[must_use]
+    pub const fn green(&self) -> Option<&Green> {
+        self.green.now()
+    }
+
+    /// What is known of green without the files of earlier runs.
+    #[must_use]
+    pub const fn cold(&self) -> &ColdRuns {
+        self.green.cold()
+    }
+
+    /// The move of green by somebody else that is not judged yet.
+    #[must_use]
+    pub const fn foreign_move(&self) -> Option<&ForeignMove> {
+        self.green.foreign_move()
+    }
+
+    /// What a change is compared with: flaky is what any tree that green had was seen to fail and to pass. What only the change
+    /// itself, or one that was refused, made flaky pardons nobody.
+    #[must_use]
+    pub fn with_flaky(&self, before: Summary) -> Summary {
+        self.green.with_flaky(before)
+    }
+
     /// The number of the next request.
     #[must_use]
-    pub const fn next_request(&self) -> u64 {
+    pub const fn next_request(&self) -> RequestId {
         self.next_request
     }
 
@@ -94,12 +124,12 @@ impl Queue {
 
     /// Folds that a request arrives.
     pub fn add(&mut self, request: MergeRequest) {
-        self.next_request = self.next_request.max(request.id + 1);
-        self.waiting.insert((request.order, request.id), request);
+        self.next_request = self.next_request.max(request.id.next());
+        self.waiting.insert(request.key(), request);
     }
 
     /// Folds that the landing of the waiting request `mr` begins. Whether it waited.
-    pub fn begin_landing(&mut self, id: LandingId, mr: u64, onto: &Tip) -> bool {
+    pub fn begin_landing(&mut self, id: LandingId, mr: RequestId, onto: &Tip) -> bool {
         let Some(key) = self.waiting.keys().find(|(_, request)| *request == mr).copied() else { return false };
         let Some(request) = self.waiting.remove(&key) else { return false };
         self.next_landing = self.next_landing.max(id.next());
@@ -115,7 +145,7 @@ impl Queue {
     }
 
     /// Folds that what candidates were compared with is known better.
-    pub fn outdate_landings(&mut self) {
+    fn outdate_landings(&mut self) {
         self.landings.values_mut().for_each(|landing| landing.apply(Change::Outdated));
     }
 
@@ -136,6 +166,55 @@ impl Queue {
         self.landings.remove(&id)
     }
 
+    /// Folds that green moved to the candidate of a landing, or was found to contain it, and stands at `green` now. The landing.
+    pub fn land(&mut self, id: LandingId, source: &MergeSource, candidate: &Tip, green: &Tip) -> Option<Landing> {
+        self.settle();
+        let landing = self.landings.remove(&id);
+        let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
+        let after = landing.as_ref().and_then(|landing| landing.after().cloned());
+        self.green.has_landed(source, onto, after, candidate, green);
+        landing
+    }
+
+    /// Folds that green stands where nobody has verified it.
+    pub fn place_green(&mut self, tip: &Tip) {
+        self.green.is_unknown(tip);
+    }
+
+    /// Folds that somebody else moved green.
+    pub fn move_green(&mut self, tip: &Tip) {
+        self.green.is_moved(tip);
+    }
+
+    /// Folds that a green which somebody else moved was judged to be no worse.
+    pub fn accept_green(&mut self) {
+        self.green.is_accepted();
+    }
+
+    /// Folds that green was taken back.
+    pub fn roll_back_green(&mut self, to: &Tip) {
+        self.green.is_rolled_back(to);
+    }
+
+    /// Folds that a run was not made because green is known by another environment.
+    pub fn end_stale_run(&mut self, run: RunId) {
+        self.end_run(run);
+        self.green.is_stale();
+    }
+
+    /// Folds what a cold run says of a position of green.
+    pub fn judge_cold(&mut self, tip: &Tip, holds: bool, reasons: &[String]) {
+        if self.green.is_judged_cold(tip, holds, reasons) {
+            // It was compared with another snapshot.
+            self.outdate_landings();
+        }
+    }
+
+    /// Folds that cold runs of green are made again.
+    pub fn ask_cold_again(&mut self) {
+        self.green.asks_cold_again();
+    }
+
     /// Folds that a request was decided.
     pub fn settle(&mut self) {
         self.settled += 1;
@@ -144,10 +223,10 @@ impl Queue {
     /// Folds that a request goes back to its place, or steps behind the others.
     pub fn return_request(&mut self, mut request: MergeRequest, behind: Option<&Behind>) {
         if let Some(behind) = behind {
-            let last = self.waiting.keys().next_back().map_or(0, |(order, _)| order + 1);
+            let last = self.waiting.keys().next_back().map_or(Place::FIRST, |(place, _)| place.behind());
             request.step_behind(behind, last, self.settled);
         }
-        self.waiting.insert((request.order, request.id), request);
+        self.waiting.insert(request.key(), request);
     }
 
     /// Folds that nobody wants the requests of a unit any more.
@@ -159,6 +238,30 @@ impl Queue {
     pub fn begin_run(&mut self, run: VerificationRun) {
         self.next_run = self.next_run.max(run.run.next());
         self.runs.insert(run.run, run);
+    }
+
+    /// Folds what a verification came to. Whether it was open.
+    pub fn finish_run(&mut self, id: RunId, found: After) -> bool {
+        let Some(run) = self.runs.remove(&id) else { return false };
+        let found = After { confirmed: found.confirmed || run.confirms.is_some(), ..found };
+        // Green may have been moved while an earlier engine asked.
+        let of_green = self.green.stands_at(&run.tip);
+        match run.role {
+            VerifyRole::Before if !of_green => self.green.good_is_verified(&run.tip, found),
+            VerifyRole::Baseline | VerifyRole::MovedGreen if !of_green => {}
+            VerifyRole::Baseline | VerifyRole::Before => {
+                self.green.is_verified(&found);
+                self.outdate_landings();
+            }
+            VerifyRole::MovedGreen => self.green.is_verified_after_move(found),
+            VerifyRole::After => self.change_landing(run.landing, Change::Verified(Box::new(found))),
+            VerifyRole::Cold | VerifyRole::ColdSearch => self.green.is_found_cold(run.tip.commit, found),
+            role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
+                let After { key, summary, confirmed, warm, .. } = found;
+                self.change_landing(run.landing, Change::Checked(role, Extra { key, summary, confirmed, warm }));
+            }
+        }
+        true
     }
 
     /// Folds that a verification is over; what it was.

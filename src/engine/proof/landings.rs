@@ -220,7 +220,7 @@ fn judged(
     open: &Landing,
     verdict: Verdict,
 ) -> Result<(Vec<String>, Vec<String>), EngineError> {
-    let before = state.green.as_ref().and_then(|green| green.snapshot.as_ref());
+    let before = state.green().and_then(|green| green.snapshot.as_ref());
     let (Some((before_key, before)), Some(after)) = (before, open.after()) else {
         return Ok((vec!["it was not verified before and after".to_owned()], Vec::new()));
     };
