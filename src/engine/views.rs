@@ -44,12 +44,6 @@ pub fn layers(place: &Where) -> Result<(Layers, PathBuf, Option<PathBuf>), Engin
     read_layers(&Environment::of_process()?, place)
 }
 
-/// Whether a live line may be drawn on this terminal, and how wide.
-#[must_use]
-pub fn terminal_width() -> Option<usize> {
-    super::terminal::size().map(|(columns, _)| columns)
-}
-
 /// A mission, green and who is at work, as of one moment.
 #[derive(Debug)]
 pub struct Look {

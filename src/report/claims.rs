@@ -29,16 +29,57 @@ pub struct Claim {
     pub covers: Vec<String>,
 }
 
-impl Claim {
-    /// A claim that is broken by the first of `broken`, else unknown by the first of `unknown`, else holds.
+/// What checking finds on its way: reasons for which a claim is broken, and for which it cannot be checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    broken: Vec<String>,
+    unknown: Vec<String>,
+}
+
+impl Findings {
+    /// The claim is broken, as `why` says.
+    pub fn broken(&mut self, why: impl Into<String>) {
+        self.broken.push(why.into());
+    }
+
+    /// The claim cannot be checked, as `why` says.
+    pub fn unknown(&mut self, why: impl Into<String>) {
+        self.unknown.push(why.into());
+    }
+
+    /// Nothing but one reason for which a claim is broken.
     #[must_use]
-    pub fn of(what: impl Into<String>, covers: &[String], broken: &[String], unknown: &[String]) -> Self {
-        let found = match (broken, unknown) {
+    pub fn only(why: impl Into<String>) -> Self {
+        Self { broken: vec![why.into()], unknown: Vec::new() }
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.broken.is_empty() && self.unknown.is_empty()
+    }
+
+    /// Keeps the first `most` of the reasons for which it is broken.
+    pub fn truncate(&mut self, most: usize) {
+        self.broken.truncate(most);
+    }
+}
+
+impl Claim {
+    /// A claim that is broken where anything breaks it, else unknown where anything is, else holds.
+    #[must_use]
+    pub fn of(what: impl Into<String>, findings: Findings) -> Self {
+        let found = match (&findings.broken[..], &findings.unknown[..]) {
             ([], []) => Found::Holds,
             ([], unknown) => Found::Unknown(unknown.join("; ")),
             (broken, _) => Found::Broken(broken.join("; ")),
         };
-        Self { what: what.into(), found, covers: covers.to_vec() }
+        Self { what: what.into(), found, covers: Vec::new() }
+    }
+
+    /// Stands for these places of the report as well.
+    pub fn cover<T: Into<String>>(&mut self, places: impl IntoIterator<Item = T>) {
+        self.covers.extend(places.into_iter().map(Into::into));
     }
 }
 
@@ -113,10 +154,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_checked_is_not_counted_as_held() {
+        let (mut second, mut third) = (Findings::only("is false"), Findings::default());
+        second.unknown("never seen");
+        third.unknown("no file");
         let claims = [
-            Claim::of("the first", &[], &[], &[]),
-            Claim::of("the \x1bsecond", &[], &["is false".to_owned()], &["never seen".to_owned()]),
-            Claim::of("the third", &["/x".to_owned()], &[], &["no file".to_owned()]),
+            Claim::of("the first", Findings::default()),
+            Claim::of("the \x1bsecond", second),
+            Claim::of("the third", third),
         ];
         expect![[r#"
             the report is wrong: mission m1, 3 claims: 1 hold, 1 does not hold, 1 cannot be checked

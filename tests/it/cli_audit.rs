@@ -1,141 +1,57 @@
-//! `mc audit` on a repository in which a unit really landed, and on the same one with each claim made false.
+//! `mc audit` on a mission once lived through, and on the same one with each claim made false.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use crate::support::repo::{World, within_a_minute};
-use mission_control::adapters::os::environment::Environment;
-use mission_control::adapters::store::place::StateDir;
-use mission_control::adapters::store::{Entry, Store};
-use mission_control::domain::mission::{DecidedBy, JOURNAL_FORMAT, MergeSource, Record};
-use mission_control::domain::plan::graph::Plan;
-use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{LandingId, MissionId, RequestId, Tip, TreeId, UnitId};
-use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
-use mission_control::domain::verify::{SnapshotKey, StageOutcome, Verdict};
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use crate::support::told::Told;
 
-const KEY: &str = "0123abcd";
-
-struct Landed {
-    world: World,
-    tip: Tip,
-}
-
-/// A world in which unit `api` of mission `m1` landed on green; the landing commit has these trailers, its snapshot this
-/// outcome (no snapshot without one).
-async fn landed(trailers: &str, outcome: Option<StageOutcome>) -> Landed {
-    let world = World::new().await;
-    world.sh("git switch -qc work && echo two >> a && git commit -qam work && git switch -q main").await;
-    let tree = world.sh("git rev-parse work^{tree}").await;
-    let message = format!("Land api\n\n{}", trailers.replace("TREE", &tree));
-    let commit = world.sh(&format!("git commit-tree -p main -p work -m '{message}' {tree}")).await;
-    world.sh(&format!("git update-ref refs/heads/mc/green {commit}")).await;
-    let tip = Tip { commit: world.id(&commit).await, tree: TreeId::new(&tree).unwrap() };
-    let unit = UnitId::new("api").unwrap();
-    let plan = Plan::build(vec![UnitSpec::new(unit.clone(), "Api")], &BTreeSet::new()).unwrap();
-    let source = MergeSource::Unit { unit, n: 1 };
-    let records = [
-        Record::MissionStarted {
-            format: JOURNAL_FORMAT,
-            decided_by: DecidedBy::this(),
-            mission: MissionId::new("m1").unwrap(),
-            at: 0,
-            objective: String::new(),
-            policy: Box::default(),
-            plan: None,
-            settings: serde_json::Value::Null,
-        },
-        Record::RoundOpened { round: 1, at: 0 },
-        Record::RoundPlanned {
-            round: 1,
-            units: plan.units.into_iter().map(Arc::new).collect(),
-            edges: plan.edges,
-            wave_of: plan.wave_of,
-            left_over: 0,
-            aside: Vec::new(),
-            reopened: Vec::new(),
-        },
-        Record::LandIntended {
-            landing: LandingId(1),
-            candidate: tip.clone(),
-            expected: world.id("main").await,
-            key: SnapshotKey(KEY.to_owned()),
-            verdict: Verdict::Helped,
-            accept_before: None,
-            extra: None,
-        },
-        Record::Landed {
-            landing: LandingId(1),
-            mr: RequestId(1),
-            source,
-            at: 5,
-            candidate: tip.clone(),
-            green: tip.clone(),
-            verdict: Verdict::Helped,
-            reasons: Vec::new(),
-        },
-    ];
-    let mut store = store(&world);
-    for record in &records {
-        let entry = Entry { kind: record.kind(), body: serde_json::to_string(record).unwrap() };
-        store.append(&MissionId::new("m1").unwrap(), 1, &[entry]).unwrap();
-    }
-    if let Some(outcome) = outcome {
-        let stage = StageResult { name: "unit".to_owned(), outcome, ..StageResult::default() };
-        let body = serde_json::to_string(&Snapshot { stages: vec![stage], ..Snapshot::default() }).unwrap();
-        store.snapshot_replace(&SnapshotKey(KEY.to_owned()), &tip.tree, 1, &body).unwrap();
-    }
-    Landed { world, tip }
-}
-
-fn db(world: &World) -> std::path::PathBuf {
-    place(world).db()
-}
-
-fn store(world: &World) -> Store {
-    let place = place(world);
-    place.create().unwrap();
-    crate::store_world::open(&place.db())
-}
-
-fn place(world: &World) -> StateDir {
-    let env = Environment::empty(world.home()).with("HOME", world.home());
-    StateDir::locate(&world.repo().join(".git"), &env).unwrap()
-}
-
-const TRAILERS: &str = "Mc-Mission: m1\nMc-Unit: api\nMc-Attempt: 1\nMc-Verified-Tree: TREE\nMc-Snapshot: 0123abcd";
-
-/// Runs the audit; what it says must be this.
-async fn says(world: &World, code: i32, line: &str) {
-    let said = world.mc(&["audit"]).await;
-    assert_eq!(said.code, code, "{}{}", said.out, said.err);
-    assert!(said.out.starts_with(line), "{}", said.out);
+/// The audit finds a lie and says so in these words; then everything is put back.
+#[track_caller]
+fn finds(told: &Told, words: &[&str]) {
+    told.night.mc(&["audit"]).exits(4).says(words);
+    told.put_back();
 }
 
 #[test]
 fn p1_p3_what_landed_holds_and_each_false_claim_is_named() {
-    within_a_minute(async {
-        let Landed { world, tip } = landed(TRAILERS, Some(StageOutcome::Passed)).await;
-        says(&world, 0, "all holds: 5 journal rows, 1 missions, 1 landings, 0 pins checked\n").await;
-        assert!(!world.mc_ok(&["report"]).await.contains("WRONG"));
-        let short = tip.commit.short();
+    let told = Told::new();
+    let night = &told.night;
+    let landings = told.rows().iter().filter(|row| row.kind == "landed").count();
+    let rows = told.rows().len();
+    let holds = format!("all holds: {rows} journal rows, 1 missions, {landings} landings, 5 pins checked\n");
+    assert_eq!(night.mc(&["audit"]).exits(0).out, holds);
+    assert!(!night.mc(&["report"]).exits(0).out.contains("WRONG"));
 
-        world.sh("git update-ref refs/heads/mc/green main").await;
-        says(&world, 4, &format!("mission m1, api: its commit {short} is not contained in green at ")).await;
-        assert!(world.mc_ok(&["report"]).await.starts_with("WRONG: "), "the report says so too");
+    night.sh("git update-ref refs/heads/mc/green mc/green~1");
+    let short = night.sh("git rev-parse --short=10 mc/green");
+    assert!(night.mc(&["report"]).out.starts_with("WRONG: "), "the report says so too");
+    finds(&told, &["landed at ", "which green contains once: green at ", &short, "does not contain it"]);
 
-        let not_run = landed(TRAILERS, Some(StageOutcome::NotRun)).await;
-        says(&not_run.world, 4, "mission m1, api: its snapshot was not run\n").await;
-        let unverified = landed(TRAILERS, None).await;
-        says(&unverified.world, 4, "mission m1, api: no snapshot of its tree is stored (0123abcd)\n").await;
-        let unsigned = landed("Mc-Unit: api", Some(StageOutcome::Passed)).await;
-        let short = unsigned.tip.commit.short();
-        says(&unsigned.world, 4, &format!("mission m1, api: its commit {short} lacks the trailer `Mc-Mission: m1`\n"))
-            .await;
+    let intent = told.rows().iter().rfind(|row| row.kind == "land-intended").unwrap().body.clone();
+    let key = intent["key"].as_str().unwrap();
+    for outcome in ["passed", "failed"] {
+        let (from, to) = (format!("\"outcome\":\"{outcome}\""), "\"outcome\":\"not-run\"");
+        let set = format!("UPDATE snapshots SET body = replace(body, '{from}', '{to}')");
+        told.sql(&format!("{set} WHERE key = '{key}'"));
+    }
+    finds(&told, &["rests on what is stored: its snapshot was not run"]);
+    told.sql(&format!("DELETE FROM snapshots WHERE key = '{key}'"));
+    finds(&told, &["rests on what is stored: no snapshot is stored under ", "error: 1 claim does not hold"]);
+    told.sql(&format!("UPDATE snapshots SET tree = 'another' WHERE key = '{key}'"));
+    finds(&told, &["its snapshot is of the tree another, not of "]);
+    told.sql(&format!(
+        "UPDATE snapshots SET body = replace(body, '\"fingerprint\":\"', '\"fingerprint\":\"0') WHERE key = '{key}'"
+    ));
+    finds(&told, &["is not the key of its tree, stages and environment"]);
 
-        let db = db(&unsigned.world);
-        let tamper = "DROP TRIGGER journal_is_never_changed; UPDATE journal SET at_ms = 9 WHERE seq = 4";
-        rusqlite::Connection::open(db).unwrap().execute_batch(tamper).unwrap();
-        says(&unsigned.world, 4, "row 4 of the journal was changed: ").await;
-    });
+    told.replaces_the_newest("mc/green^{tree}", "Land it without a word");
+    finds(&told, &["it lacks the trailer Mc-Mission; it lacks the trailer Mc-Unit"]);
+
+    let pins = "git for-each-ref --format='%(refname)' refs/mc/attempts | grep breaks/1";
+    night.sh(&format!("git update-ref $({pins}) main"));
+    finds(&told, &["breaks attempt 1: refs/mc/attempts/", "points to"]);
+    night.sh(&format!("git update-ref -d $({pins})"));
+    finds(&told, &["breaks attempt 1: refs/mc/attempts/", "is gone; it pinned"]);
+
+    let tamper = "DROP TRIGGER journal_is_never_changed; UPDATE journal SET at_ms = 9 WHERE seq = 4";
+    rusqlite::Connection::open(told.db()).unwrap().execute_batch(tamper).unwrap();
+    finds(&told, &["row 4 of the journal was changed: "]);
 }

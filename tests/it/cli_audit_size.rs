@@ -5,11 +5,11 @@ use super::support::night::{Night, unit};
 use mission_control::adapters::store::Entry;
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    AttemptClass, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record, SessionReport,
+    AttemptClass, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record, SessionReport, VerifyRole,
 };
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{CommitId, HostId, LandingId, MissionId, RequestId, Tip, TreeId, UnitId};
+use mission_control::domain::values::{CommitId, HostId, LandingId, MissionId, RequestId, RunId, Tip, TreeId, UnitId};
 use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
 use mission_control::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use std::collections::BTreeSet;
@@ -86,7 +86,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
     let ids: Vec<UnitId> = (1..=line.heads.len()).map(|i| UnitId::new(&format!("u{i}")).unwrap()).collect();
     let units = ids.iter().map(|id| UnitSpec::new(id.clone(), "A unit")).collect();
     let plan = Plan::build(units, &BTreeSet::new()).unwrap();
-    let base = CommitId::new(&night.sh("git rev-parse main")).unwrap();
+    let base = CommitId::new(&night.sh(&format!("git rev-parse {}^1", line.landings[0].commit))).unwrap();
     let at = 1_767_225_600_000;
     let mut records = vec![
         Record::MissionStarted {
@@ -131,6 +131,36 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
         let onto = Tip { commit: expected.clone(), tree: landing.tree.clone() };
         records.push(Record::LandingStarted { mr, landing: LandingId(mr.0), onto, at });
         let (candidate, verdict) = (landing.clone(), Verdict::Helped);
+        records.push(Record::CandidateMade {
+            landing: LandingId(mr.0),
+            candidate: candidate.clone(),
+            touches: Vec::new(),
+            notes: Vec::new(),
+            deciding: Vec::new(),
+            tests: Vec::new(),
+        });
+        records.push(Record::VerifyStarted {
+            run: RunId(mr.0),
+            landing: Some(LandingId(mr.0)),
+            tip: candidate.clone(),
+            role: VerifyRole::After,
+            at,
+            against: Some(key.clone()),
+            confirms: None,
+            cold: false,
+        });
+        let stage = StageResult { name: "unit".to_owned(), outcome: StageOutcome::Passed, ..StageResult::default() };
+        let snapshot = Snapshot { stages: vec![stage], ..Snapshot::default() };
+        records.push(Record::Verified {
+            run: RunId(mr.0),
+            at,
+            key: key.clone(),
+            summary: snapshot.summary(),
+            delta: Some(Box::default()),
+            reused: true,
+            confirmed: false,
+            warm: false,
+        });
         records.push(Record::LandIntended {
             landing: LandingId(mr.0),
             candidate: candidate.clone(),
@@ -152,8 +182,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             reasons: Vec::new(),
         });
         expected = landing.commit.clone();
-        let stage = StageResult { name: "unit".to_owned(), outcome: StageOutcome::Passed, ..StageResult::default() };
-        let body = serde_json::to_string(&Snapshot { stages: vec![stage], ..Snapshot::default() }).unwrap();
+        let body = serde_json::to_string(&snapshot).unwrap();
         store.snapshot_replace(&key, &landing.tree, 1, &body).unwrap();
     }
     let entry = |r: &Record| Entry { kind: r.kind(), body: serde_json::to_string(r).unwrap() };

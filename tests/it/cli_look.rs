@@ -94,10 +94,10 @@ fn a_journal_is_shown_and_what_git_does_not_have_is_called_wrong() {
         let audit = world.mc(&["audit"]).await;
         assert_eq!(audit.code, 4);
         expect![[r#"
-            mission simulated, a: its commit f946b58c2a does not exist with the recorded tree
-            mission simulated, b: its commit 660db62165 does not exist with the recorded tree
-            mission simulated, a: refs/mc/attempts/simulated/a/1 is gone; it pinned 1af5c476e1
-            mission simulated, b: refs/mc/attempts/simulated/b/1 is gone; it pinned 9963e215a2
+            mission simulated, a attempt 1: refs/mc/attempts/simulated/a/1 is gone; it pinned 1af5c476e1
+            mission simulated, a: landed at f946b58c2a, which green contains once: there is no such commit
+            mission simulated, b attempt 1: refs/mc/attempts/simulated/b/1 is gone; it pinned 9963e215a2
+            mission simulated, b: landed at 660db62165, which green contains once: there is no such commit
             error: 4 claims do not hold
         "#]]
         .assert_eq(&(audit.out + &audit.err));

@@ -135,7 +135,7 @@ fn lies_in_rows(told: &Told) {
     db.execute_batch("DROP TRIGGER journal_is_never_changed; UPDATE journal SET at_ms = at_ms + 1 WHERE seq = 9")
         .unwrap();
     drop(db);
-    told.is_found("a changed row", "row 9 was changed");
+    told.is_found("a changed row", "row 9 of the journal was changed");
 }
 
 fn lies_about_outcomes(told: &Told) {
@@ -227,31 +227,16 @@ fn lies_about_commits(told: &Told) {
         let landed = find(rows, "landed", &format!("\"{unit}\""));
         landed.body["candidate"]["commit"].as_str().unwrap().to_owned()
     };
-    // The newest landing is replaced by another commit, in journal and repository alike.
-    let newest = told.night.sh("git log -1 '--format=%(trailers:key=Mc-Unit,valueonly)' mc/green");
-    let replace = |tree: &str, message: &str| {
-        let (old, other) = (
-            told.night.sh("git rev-parse mc/green"),
-            told.night.sh(&format!("git commit-tree {tree} -p mc/green^1 -p mc/green^2 -m \"{message}\"")),
-        );
-        told.rewrite(|rows| {
-            assert_eq!(commit(rows, newest.trim()), old);
-            rows.iter_mut().filter(|row| row.body.to_string().contains(&old)).for_each(|row| swap(row, &old, &other));
-            let (from, to) = (
-                told.night.sh(&format!("git rev-parse {old}^{{tree}}")),
-                told.night.sh(&format!("git rev-parse {other}^{{tree}}")),
-            );
-            rows.iter_mut().filter(|row| row.body.to_string().contains(&from)).for_each(|row| swap(row, &from, &to));
-        });
-        told.night.sh(&format!("git update-ref refs/heads/mc/green {other}"));
-    };
-    replace("mc/green^{tree}", "Land it without a word");
+    told.replaces_the_newest("mc/green^{tree}", "Land it without a word");
     told.is_found("a landing commit without trailers", "it lacks the trailer Mc-Unit");
 
-    replace("mc/green^{tree}", "$(git log -1 --format=%B mc/green | sed s/Mc-Attempt:.1/Mc-Attempt:2/)");
+    told.replaces_the_newest(
+        "mc/green^{tree}",
+        "$(git log -1 --format=%B mc/green | sed s/Mc-Attempt:.1/Mc-Attempt:2/)",
+    );
     told.is_found("a landing commit of another attempt", "its trailer Mc-Attempt is 2, not 1");
 
-    replace("mc/green^1^{tree}", "$(git log -1 --format=%B mc/green)");
+    told.replaces_the_newest("mc/green^1^{tree}", "$(git log -1 --format=%B mc/green)");
     told.is_found("a landing commit with another tree", "its trailer Mc-Verified-Tree is");
 
     told.rewrite(|rows| {
@@ -282,7 +267,7 @@ fn lies_in_the_world(told: &Told) {
     told.is_found("a pin moved", "good: what landed is the work of attempt 1");
 
     told.night.sh("git update-ref -d $(git for-each-ref --format='%(refname)' refs/mc/attempts | grep breaks)");
-    told.is_found("a pin deleted", "does not exist");
+    told.is_found("a pin deleted", "is gone; it pinned");
 
     let key =
         told.rows().iter().find(|row| row.kind == "land-intended").unwrap().body["key"].as_str().unwrap().to_owned();

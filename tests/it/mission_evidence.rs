@@ -64,7 +64,7 @@ fn p1_p13_accept_and_verify_land_what_they_show_and_leave_the_gate_alone() {
         .unwrap()
         .execute_batch(&format!("DELETE FROM snapshots WHERE key = '{key}'"))
         .unwrap();
-    night.mc(&["audit"]).exits(4).says(&["no snapshot of its own lines on its tree is stored"]);
+    night.mc(&["audit"]).exits(4).says(&["its own lines on its tree: no snapshot is stored under"]);
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Torn {
     fn resumes_without_its_workspace(&self) -> usize {
         let starts = self.goes_on();
         let said = self.world.mc(&["audit"]).exits(4).out;
-        assert!(said.contains("worker: what attempt 1 left is not pinned"), "{said}");
+        assert!(said.contains("worker attempt 1: what it left is not pinned"), "{said}");
         self.world.mc(&["report", "--verify"]).exits(4);
         starts
     }

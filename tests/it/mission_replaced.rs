@@ -85,7 +85,7 @@ fn nothing_is_followed(night: Night) {
     // Nothing of those attempts is pinned, and the audit says so.
     let said = night.mc(&["audit"]).exits(4).text();
     for (name, _) in attacks.iter().filter(|(name, _)| *name != "tmp") {
-        assert!(said.contains(&format!(" {name}: what attempt 1 left is not pinned")), "{name}: {said}");
+        assert!(said.contains(&format!(" {name} attempt 1: what it left is not pinned")), "{name}: {said}");
     }
     assert_eq!(said.matches("is not pinned").count(), attacks.len() - 1, "{said}");
 }

@@ -2,7 +2,7 @@
 
 use super::{Git, GitError, id_lines};
 use crate::domain::values::{CommitId, Tip, TreeId};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 impl Git {
     /// The commits of `from`'s first-parent line, itself first, each with its tree.
@@ -13,15 +13,6 @@ impl Git {
         let args = ["rev-list", "--first-parent", "--no-commit-header", "--format=%H %T", from.as_str()];
         let text = self.out(&args).await?;
         Ok(id_lines(&text).filter_map(|(commit, tree)| Some(Tip { commit, tree: TreeId::new(tree).ok()? })).collect())
-    }
-
-    /// Every commit that `tip` contains, itself too.
-    ///
-    /// # Errors
-    /// [`GitError`] when there is no such commit.
-    pub async fn all_below(&self, tip: &CommitId) -> Result<HashSet<CommitId>, GitError> {
-        let text = self.out(&["rev-list", tip.as_str()]).await?;
-        Ok(id_lines(&text).map(|(commit, _)| commit).collect())
     }
 
     /// Commits that `tip` contains and `base` does not.

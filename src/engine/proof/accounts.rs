@@ -6,15 +6,15 @@ use crate::domain::mission::times::times;
 use crate::domain::mission::{
     AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, State, Unit, UnitState, Usd,
 };
-use crate::domain::values::{RunId, UnitId};
+use crate::domain::values::{Millis, RunId, UnitId};
 use crate::engine::error::EngineError;
 use crate::engine::history::History;
 use crate::engine::views::session_dir;
-use crate::report::claims::Claim;
+use crate::report::claims::Findings;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks everything that is counted.
-pub(super) fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
+pub(super) fn check(case: &mut Case<'_>, now: Millis) -> Result<(), EngineError> {
     units(case);
     plans(case);
     nothing_is_hidden(case);
@@ -22,7 +22,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
     rounds(case);
     verifications(case)?;
     cost(case);
-    spent(case);
+    spent(case, now);
     processes(case);
     tests(case);
     ending(case);
@@ -70,7 +70,7 @@ fn read_again(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
 }
 
 fn units(case: &mut Case<'_>) {
-    let mut broken = Vec::new();
+    let mut found = Findings::default();
     let again = read_again(case);
     let accounts = &case.report["accounts"];
     let mut sum = 0;
@@ -79,20 +79,19 @@ fn units(case: &mut Case<'_>) {
         let counted = again.values().filter(|state| **state == kind).count() as u64;
         sum += told;
         if told != counted {
-            broken.push(format!("{told} are called {}, {counted} are", kind.name()));
+            found.broken(format!("{told} are called {}, {counted} are", kind.name()));
         }
     }
     let total = accounts["total"].as_u64().unwrap_or_default();
     if sum != total || total != again.len() as u64 {
-        broken.push(format!("{sum} in all states, {total} in all, {} planned", again.len()));
+        found.broken(format!("{sum} in all states, {total} in all, {} planned", again.len()));
     }
     let missing = case.report["missing_on_green"].as_array().map_or(0, Vec::len);
     if missing > 0 {
-        broken.push(format!("green does not contain {missing} of those that landed"));
+        found.broken(format!("green does not contain {missing} of those that landed"));
     }
     let what = format!("units: {} = {total}", crate::report::words::sum(&case.history.state));
-    let covers = ["/accounts", "/summary", "/missing_on_green"].map(str::to_owned);
-    case.claim(what, &covers, &broken, &[]);
+    case.claim(what, found).cover(["/accounts", "/summary", "/missing_on_green"]);
 }
 
 /// Each unit's place in the plan and the number of its attempts.
@@ -124,44 +123,44 @@ fn plans(case: &mut Case<'_>) {
     let history = case.history;
     for unit in &history.state.units {
         let id = &unit.spec.id;
-        let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+        let mut found = Findings::default();
         if waves.get(id) != Some(&(unit.round, unit.wave)) {
-            broken.push("its edges put it into another wave".to_owned());
+            found.broken("its edges put it into another wave");
         }
         let started = starts.remove(id).unwrap_or_default();
         if started.iter().zip(1..).any(|(n, nth)| *n != nth) || started.len() != unit.attempts.len() {
-            broken.push("its attempts are not numbered from 1 without a gap".to_owned());
+            found.broken("its attempts are not numbered from 1 without a gap");
         }
         let gone = started.iter().filter(|n| !session_dir(case.project, case.mission(), id, **n).is_dir()).count();
         // One that was never begun before a crash leaves no folder.
         let never = unit.attempts.iter().filter(|a| a.class == Some(AttemptClass::NeverStarted)).count();
         if gone > never {
-            unknown.push(format!("the folders of {gone} attempts are gone"));
+            found.unknown(format!("the folders of {gone} attempts are gone"));
         }
         let place = case.landed_at(id).or_else(|| case.place("not_landed", id));
         let covers: Vec<String> =
             place.iter().flat_map(|place| ["attempts", "round", "wave"].map(|key| format!("{place}/{key}"))).collect();
         let what =
             format!("{id}: planned in round {}, wave {}, {} attempts", unit.round, unit.wave + 1, unit.attempts.len());
-        case.claim(what, &covers, &broken, &unknown);
+        case.claim(what, found).cover(covers);
     }
 }
 
 /// Landings, attempts and runs that the repository or the state directory know and the journal does not.
 fn nothing_is_hidden(case: &mut Case<'_>) {
     let state = &case.history.state;
-    let mut broken = Vec::new();
+    let mut found = Findings::default();
     let mission = case.mission().to_string();
-    for (commit, unit) in case.line.landings(&mission) {
+    for (unit, commits) in case.line.landings(&mission) {
         let known = UnitId::new(unit).ok().and_then(|id| state.unit(&id));
-        match known.and_then(|unit| unit.landed.as_ref()) {
-            Some(landed) if landed.commit == *commit => {}
-            _ => broken.push(format!("green's {} says that {unit} landed", commit.short())),
+        let landed = known.and_then(|unit| unit.landed.as_ref()).map(|tip| &tip.commit);
+        for commit in commits.iter().filter(|commit| Some(*commit) != landed) {
+            found.broken(format!("green's {} says that {unit} landed", commit.short()));
         }
     }
-    case.claim("green has no landing of this mission that is not reported", &["/landed".to_owned()], &broken, &[]);
+    case.claim("green has no landing of this mission that is not reported", found).cover(["/landed"]);
     let state = &case.history.state;
-    let mut broken = Vec::new();
+    let mut found = Findings::default();
     let prefix = format!("refs/mc/attempts/{mission}/");
     let known = |unit: &str, n: &str| {
         let unit = UnitId::new(unit).ok().and_then(|id| state.unit(&id));
@@ -170,19 +169,19 @@ fn nothing_is_hidden(case: &mut Case<'_>) {
     for name in case.pins.keys() {
         let Some((unit, n)) = name.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')) else { continue };
         if !known(unit, n) {
-            broken.push(format!("{name} pins an attempt that is not reported"));
+            found.broken(format!("{name} pins an attempt that is not reported"));
         }
     }
     let runs = case.project.state.runs().join(&mission);
     for unit in files::folders(&runs).into_iter().filter(|name| !name.starts_with('.')) {
         for n in files::folders(&runs.join(&unit)) {
             if !known(&unit, &n) {
-                broken.push(format!("{unit} attempt {n} has a folder and is not reported"));
+                found.broken(format!("{unit} attempt {n} has a folder and is not reported"));
             }
         }
     }
-    broken.truncate(5);
-    case.claim("no attempt was made that is not reported", &["/not_landed".to_owned()], &broken, &[]);
+    found.truncate(5);
+    case.claim("no attempt was made that is not reported", found).cover(["/not_landed"]);
 }
 
 /// Why units are blocked or cancelled.
@@ -192,24 +191,24 @@ fn reasons(case: &mut Case<'_>) {
     let ended = state.outcome.as_ref().map(|(_, reason, _)| reason.as_str());
     for unit in &state.units {
         let id = &unit.spec.id;
-        let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+        let mut found = Findings::default();
         match unit.state {
             UnitState::Blocked => match unit.blocked_by.as_ref().and_then(|cause| state.unit(cause)) {
                 Some(cause) if cause.state.blocks() && depends(state, unit, &cause.spec.id) => {}
-                Some(cause) => broken.push(format!("{} does not stand in its way", cause.spec.id)),
-                None => broken.push("nobody knows what blocks it".to_owned()),
+                Some(cause) => found.broken(format!("{} does not stand in its way", cause.spec.id)),
+                None => found.broken("nobody knows what blocks it"),
             },
             UnitState::Cancelled => match ended {
                 Some(reason) if unit.reason.starts_with(reason) => {}
                 _ if given_up(history, id) => {}
-                _ => unknown.push("only the journal says why".to_owned()),
+                _ => found.unknown("only the journal says why"),
             },
             _ => continue,
         }
         let covers: Vec<String> =
             case.place("not_landed", id).into_iter().map(|place| format!("{place}/reason")).collect();
         let what = format!("{id}: {}, {}", unit.state.name(), unit.reason);
-        case.claim(what, &covers, &broken, &unknown);
+        case.claim(what, found).cover(covers);
     }
 }
 
@@ -233,7 +232,7 @@ fn depends(state: &State, unit: &Unit, cause: &UnitId) -> bool {
 
 fn rounds(case: &mut Case<'_>) {
     let history = case.history;
-    let mut broken = Vec::new();
+    let mut found = Findings::default();
     let (mut planned, mut landed) = (BTreeMap::<u32, u64>::new(), BTreeMap::<u32, u64>::new());
     let mut round_of = BTreeMap::new();
     for record in records(history) {
@@ -250,7 +249,7 @@ fn rounds(case: &mut Case<'_>) {
                 let (counted, in_plan) =
                     (landed.get(round).copied().unwrap_or(0), planned.get(round).copied().unwrap_or(0));
                 if u64::from(*told) != counted || u64::from(*units) != in_plan {
-                    broken.push(format!(
+                    found.broken(format!(
                         "round {round} says {told} of {units} landed, its records say {counted} of {in_plan}"
                     ));
                 }
@@ -262,31 +261,27 @@ fn rounds(case: &mut Case<'_>) {
         let index = u32::try_from(row["index"].as_u64().unwrap_or(0)).unwrap_or(0);
         let counted = (planned.get(&index).copied().unwrap_or(0), landed.get(&index).copied().unwrap_or(0));
         if (row["units"].as_u64(), row["landed"].as_u64()) != (Some(counted.0), Some(counted.1)) {
-            broken.push(format!("round {index} is reported in other numbers than its records have"));
+            found.broken(format!("round {index} is reported in other numbers than its records have"));
         }
     }
-    case.claim(
-        format!("{} rounds with their units and landings", history.state.rounds.len()),
-        &["/rounds".to_owned()],
-        &broken,
-        &[],
-    );
+    let what = format!("{} rounds with their units and landings", history.state.rounds.len());
+    case.claim(what, found).cover(["/rounds"]);
 }
 
 fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
     let state = &case.history.state;
-    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    let mut found = Findings::default();
     let (mut ran, mut before, mut reused, mut broken_off) = (BTreeSet::new(), 0, 0, 0);
-    let (mut open, mut asked_again) = (None, BTreeSet::new());
+    let (mut open, mut asked_again) = (BTreeSet::new(), BTreeSet::<RunId>::new());
     for record in records(case.history) {
         match record {
-            Record::Resumed { .. } => asked_again.extend(open),
-            Record::VerifyStarted { run, .. } => open = Some(*run),
-            Record::Verified { run, reused: known, .. } if open.take() == Some(*run) => match known {
+            Record::Resumed { .. } => asked_again.extend(&open),
+            Record::VerifyStarted { run, .. } => drop(open.insert(*run)),
+            Record::Verified { run, reused: known, .. } if open.remove(run) => match known {
                 true => reused += 1,
                 false => {
                     if !ran.insert(*run) {
-                        broken.push(format!("verification {run} is told twice"));
+                        found.broken(format!("verification {run} is told twice"));
                     }
                 }
             },
@@ -296,22 +291,22 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
                 (before, reused) = (before + runs, reused + u64::from(runs == 0));
             }
             // Nothing was run.
-            Record::GreenStale { .. } => open = None,
-            Record::StepFailed { .. } | Record::VerificationDropped { .. } => {
-                broken_off += u64::from(open.take().is_some());
+            Record::GreenStale { run, .. } => drop(open.remove(run)),
+            Record::StepFailed { run: Some(run), .. } | Record::VerificationDropped { run, .. } => {
+                broken_off += u64::from(open.remove(run));
             }
             _ => {}
         }
     }
     let counted = ran.len() as u64 + before + broken_off;
     if (state.verifications_run, state.verifications_reused) != (counted, reused) {
-        broken.push(format!("the records have {counted} and {reused}"));
+        found.broken(format!("the records have {counted} and {reused}"));
     }
     let told = &case.report["verifications"];
     let parts = ["base", "green", "candidates", "confirmations", "broken_off", "of_units", "of_books", "cold"];
     let sum: u64 = parts.iter().filter_map(|part| told[*part].as_u64()).sum();
     if told["run"].as_u64() != Some(sum) {
-        broken.push(format!("their kinds add up to {sum}"));
+        found.broken(format!("their kinds add up to {sum}"));
     }
     let mark = format!("/{}-", case.mission());
     let kept: BTreeSet<RunId> = case
@@ -324,14 +319,14 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
     let hidden = kept.difference(&ran).filter(|run| !asked_again.contains(*run));
     let hidden: Vec<String> = hidden.map(ToString::to_string).collect();
     if !hidden.is_empty() && broken_off == 0 {
-        broken.push(format!("the results of runs {} are stored and not reported", hidden.join(", ")));
+        found.broken(format!("the results of runs {} are stored and not reported", hidden.join(", ")));
     }
     let lost = ran.difference(&kept).count();
     if lost > 0 {
-        unknown.push(format!("the results of {lost} runs are not stored"));
+        found.unknown(format!("the results of {lost} runs are not stored"));
     }
     let what = format!("verifications: {} run, {} reused", state.verifications_run, state.verifications_reused);
-    case.claim(what, &["/verifications".to_owned()], &broken, &unknown);
+    case.claim(what, found).cover(["/verifications"]);
     Ok(())
 }
 
@@ -354,33 +349,33 @@ fn cost(case: &mut Case<'_>) {
             _ => {}
         }
     }
-    let mut broken = Vec::new();
+    let mut found = Findings::default();
     let told = &case.report["cost"];
     let (attempts, known) = (told["unknown_attempts"].as_u64().unwrap_or_default(), told["known_usd"].clone());
     if attempts != open + unknown {
-        broken.push(format!("the cost of {} attempts is unknown", open + unknown));
+        found.broken(format!("the cost of {} attempts is unknown", open + unknown));
     }
     if known != usd.dollars() {
-        broken.push(format!("what is known adds up to {} USD", usd.dollars()));
+        found.broken(format!("what is known adds up to {} USD", usd.dollars()));
     }
     if attempts > 0 && !told["usd"].is_null() {
-        broken.push("an unknown cost is given as a sum".to_owned());
+        found.broken("an unknown cost is given as a sum");
     }
-    case.claim(format!("cost: {known} USD known, {attempts} attempts unknown"), &["/cost".to_owned()], &broken, &[]);
+    case.claim(format!("cost: {known} USD known, {attempts} attempts unknown"), found).cover(["/cost"]);
 }
 
-fn spent(case: &mut Case<'_>) {
+fn spent(case: &mut Case<'_>, now: Millis) {
     let history = case.history;
-    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
-    let until = history.state.ended.unwrap_or(case.look.now);
+    let mut found = Findings::default();
+    let until = history.state.ended.unwrap_or(now);
     let times = times(history.records.iter().map(|(_, at, record)| (*at, record)), until);
     for unit in &times.units {
         if unit.phases.total() != unit.span.length(until) {
-            broken.push(format!("the phases of {} do not add up to its time", unit.unit));
+            found.broken(format!("the phases of {} do not add up to its time", unit.unit));
         }
     }
     if times.span.from.abs_diff(history.state.started) > 1_000 || times.span.until != history.state.ended {
-        broken.push("start and end are not those of its first and last record".to_owned());
+        found.broken("start and end are not those of its first and last record");
     }
     let (mut run_time, mut gone) = (0_u64, 0);
     for unit in &history.state.units {
@@ -398,12 +393,12 @@ fn spent(case: &mut Case<'_>) {
     }
     let told = case.report["run_time_ms"].as_u64().unwrap_or_default();
     match gone {
-        0 if told != run_time => broken.push(format!("the attempts' own reports add up to {run_time} ms")),
+        0 if told != run_time => found.broken(format!("the attempts' own reports add up to {run_time} ms")),
         0 => {}
-        n => unknown.push(format!("the reports of {n} attempts are gone")),
+        n => found.unknown(format!("the reports of {n} attempts are gone")),
     }
     let what = format!("times add up; processes of attempts ran for {told} ms");
-    case.claim(what, &["/times", "/run_time_ms"].map(str::to_owned), &broken, &unknown);
+    case.claim(what, found).cover(["/times", "/run_time_ms"]);
 }
 
 fn processes(case: &mut Case<'_>) {
@@ -414,22 +409,28 @@ fn processes(case: &mut Case<'_>) {
         }
     }
     let told: BTreeMap<String, u64> = serde_json::from_value(case.report["processes"].clone()).unwrap_or_default();
-    let broken = if told == counted { Vec::new() } else { vec![format!("the attempts say {counted:?}")] };
-    case.claim("how the end of processes was proven", &["/processes".to_owned()], &broken, &[]);
+    let mut found = Findings::default();
+    if told != counted {
+        found.broken(format!("the attempts say {counted:?}"));
+    }
+    case.claim("how the end of processes was proven", found).cover(["/processes"]);
 }
 
 fn tests(case: &mut Case<'_>) {
-    for (key, what, found) in
-        [("pre_existing_failures", "tests red before and after", &case.red), ("flaky", "flaky tests", &case.flaky)]
-    {
+    for (key, what, stored) in [
+        ("pre_existing_failures", "tests red before and after", case.red.clone()),
+        ("flaky", "flaky tests", case.flaky.clone()),
+    ] {
         let told: BTreeSet<String> = serde_json::from_value(case.report[key].clone()).unwrap_or_default();
-        let differs = (told != *found).then(|| format!("the stored snapshots have {}", found.len()));
-        // What was in those that were cleaned away can only be missing.
-        let less = !case.cleaned_snapshots.is_empty() && found.is_subset(&told);
-        let (broken, unknown) = if less { (None, differs) } else { (differs, None) };
-        let claim =
-            Claim::of(format!("{what}: {}", told.len()), &[format!("/{key}")], broken.as_slice(), unknown.as_slice());
-        case.claims.push(claim);
+        let mut found = Findings::default();
+        let why = format!("the stored snapshots have {}", stored.len());
+        match told == stored {
+            true => {}
+            // What was in those that were cleaned away can only be missing.
+            false if !case.cleaned_snapshots.is_empty() && stored.is_subset(&told) => found.unknown(why),
+            false => found.broken(why),
+        }
+        case.claim(format!("{what}: {}", told.len()), found).cover([format!("/{key}")]);
     }
 }
 
@@ -437,12 +438,12 @@ fn tests(case: &mut Case<'_>) {
 fn ending(case: &mut Case<'_>) {
     let history = case.history;
     let state = &history.state;
-    let mut broken = Vec::new();
+    let mut found = Findings::default();
     let Some((outcome, _, code)) = &state.outcome else {
         let what = "the mission is not over";
         let last = history.records.last().is_some_and(|(_, _, record)| matches!(record, Record::MissionEnded { .. }));
-        let broken = if last { vec!["its last record ends it".to_owned()] } else { Vec::new() };
-        case.claim(what, &["/exit_code".to_owned()], &broken, &[]);
+        let found = if last { Findings::only("its last record ends it") } else { Findings::default() };
+        case.claim(what, found).cover(["/exit_code"]);
         return;
     };
     let met = state.rounds.last().and_then(|round| round.objective);
@@ -450,14 +451,14 @@ fn ending(case: &mut Case<'_>) {
     let done = |state: UnitState| state.satisfies() || state == UnitState::RolledBack;
     let undone = state.units.iter().filter(|unit| !done(unit.state)).count();
     if *code == 0 && (undone > 0 || met == Some(false)) {
-        broken.push(format!("exit code 0 with {undone} units not done"));
+        found.broken(format!("exit code 0 with {undone} units not done"));
     }
     let enough = *outcome == MissionOutcome::ObjectiveMet;
     if let (0, Some(item), false) = (*code, state.left_open(), enough) {
-        broken.push(format!("exit code 0 with {} left aside", item.unit));
+        found.broken(format!("exit code 0 with {} left aside", item.unit));
     }
     if *code == 3 && undone == 0 && met != Some(false) && state.all_done() && !state.units.is_empty() {
-        broken.push("exit code 3 although everything is done".to_owned());
+        found.broken("exit code 3 although everything is done");
     }
     let asked = |why: EndReason| {
         records(history).any(|record| matches!(record, Record::StopRequested { why: found, .. } if *found == why))
@@ -475,8 +476,8 @@ fn ending(case: &mut Case<'_>) {
         MissionOutcome::Error => true,
     };
     if !follows {
-        broken.push("no record leads to that outcome".to_owned());
+        found.broken("no record leads to that outcome");
     }
     let what = format!("ended {}, exit code {code}", crate::report::words::word(outcome));
-    case.claim(what, &["/exit_code".to_owned()], &broken, &[]);
+    case.claim(what, found).cover(["/exit_code"]);
 }

@@ -12,6 +12,7 @@ use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{Delta, SnapshotKey};
 use crate::engine::error::EngineError;
 use crate::engine::verify::{VerifyOptions, verify};
+use crate::report::claims::Findings;
 use crate::report::lines::source_name;
 use std::collections::BTreeSet;
 
@@ -28,10 +29,10 @@ pub(super) async fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
             Record::Landed { source, candidate, .. } => {
                 let Some(key) = key.take().filter(|key| seen.insert(key.clone())) else { continue };
                 let what = format!("{}: its tree verifies again as it did", source_name(source));
-                let (mut broken, mut unknown, mut flaky) = (Vec::new(), Vec::new(), Vec::new());
-                rerun(case, candidate, &key, &mut broken, &mut unknown, &mut flaky).await?;
+                let (mut found, mut flaky) = (Findings::default(), Vec::new());
+                rerun(case, candidate, &key, &mut found, &mut flaky).await?;
                 let what = if flaky.is_empty() { what } else { format!("{what}; flaky: {}", flaky.join(", ")) };
-                case.claim(what, &[], &broken, &unknown);
+                case.claim(what, found);
             }
             _ => {}
         }
@@ -43,18 +44,17 @@ async fn rerun(
     case: &Case<'_>,
     candidate: &Tip,
     key: &SnapshotKey,
-    broken: &mut Vec<String>,
-    unknown: &mut Vec<String>,
+    found: &mut Findings,
     flaky: &mut Vec<String>,
 ) -> Result<(), EngineError> {
     let Some(before) = snapshot(case, key)? else {
-        unknown.push(format!("no snapshot is stored under {}", key.short()));
+        found.unknown(format!("no snapshot is stored under {}", key.short()));
         return Ok(());
     };
     let first = match once(case, candidate, key).await? {
         Ok(first) => worse(&before, &first),
         Err(why) => {
-            unknown.push(why);
+            found.unknown(why);
             return Ok(());
         }
     };
@@ -64,14 +64,14 @@ async fn rerun(
     let second = match once(case, candidate, key).await? {
         Ok(second) => worse(&before, &second),
         Err(why) => {
-            unknown.push(why);
+            found.unknown(why);
             return Ok(());
         }
     };
     flaky.extend(first.symmetric_difference(&second).take(NAMES).cloned());
     let both: Vec<String> = first.intersection(&second).take(NAMES).cloned().collect();
     if !both.is_empty() {
-        broken.push(format!("twice it did not: {}", both.join(", ")));
+        found.broken(format!("twice it did not: {}", both.join(", ")));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::domain::mission::{Landing, State, UnitState};
 use crate::domain::values::Tip;
 use crate::engine::books::compose;
 use crate::engine::error::EngineError;
+use crate::report::claims::Findings;
 use std::collections::BTreeSet;
 
 /// Checks the landing of books, in the state before it is folded.
@@ -15,43 +16,43 @@ pub(super) async fn written(
     open: &Landing,
     candidate: &Tip,
 ) -> Result<(), EngineError> {
-    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    let mut found = Findings::default();
     let Some(books) = &state.books else {
-        case.claim("progress: what was written".to_owned(), &[], &["no record says what it was".to_owned()], &[]);
+        case.claim("progress: what was written", Findings::only("no record says what it was"));
         return Ok(());
     };
     let there = [&open.onto.commit, &candidate.commit];
     for commit in there {
         if case.git.resolve(commit.as_str()).await?.is_none() {
-            unknown.push(format!("{} does not exist any more", commit.short()));
+            found.unknown(format!("{} does not exist any more", commit.short()));
         }
     }
-    if unknown.is_empty() {
+    if found.is_empty() {
         let again = compose(&case.git, case.mission(), &open.onto.commit, books).await?;
         let changed: BTreeSet<String> =
             case.git.differing(&open.onto.commit, &candidate.commit).await?.into_iter().collect();
         if changed != again.files.iter().map(|(path, ..)| (*path).to_owned()).collect() {
-            broken.push("the commit changes other files".to_owned());
+            found.broken("the commit changes other files");
         }
         for (path, _, text) in &again.files {
             if case.git.read_file(&candidate.commit, path).await?.as_deref() != Some(text.as_bytes()) {
-                broken.push(format!("the commit has another {path}"));
+                found.broken(format!("the commit has another {path}"));
             }
         }
     }
     let done = ItemState::Done.word();
     for mark in books.marks.iter().filter(|mark| mark.status.starts_with(done)) {
         if state.unit(&mark.unit).is_none_or(|unit| unit.state != UnitState::Landed) {
-            broken.push(format!("{} is marked {done} and has not landed", mark.unit));
+            found.broken(format!("{} is marked {done} and has not landed", mark.unit));
         }
     }
     for told in &books.session.units {
         let landed = state.unit(&told.unit).and_then(|unit| unit.landed.as_ref()).map(|tip| &tip.commit);
         if told.state == UnitState::Landed && landed != told.commit.as_ref() {
-            broken.push(format!("{} is told to have landed elsewhere", told.unit));
+            found.broken(format!("{} is told to have landed elsewhere", told.unit));
         }
     }
     let what = format!("progress of round {}: marks and session are what the records say", books.round);
-    case.claim(what, &[], &broken, &unknown);
+    case.claim(what, found);
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{Case, body};
 use crate::adapters::os::files;
 use crate::adapters::store::{Chain, Store};
 use crate::engine::error::EngineError;
-use crate::report::claims::Claim;
+use crate::report::claims::{Claim, Findings};
 use serde_json::Value;
 
 /// How far the time of a row that no decision wrote may be from the one in it: the clock is read twice.
@@ -16,41 +16,43 @@ const BY_COMMANDS: [&str; 4] = ["rollback-intended", "rolled-back", "rollback-dr
 /// Longest log that is read.
 const LOG_LIMIT: u64 = 256 << 20;
 
-/// Whether each row is as it was written.
-pub(super) fn chain(store: &Store) -> Result<Claim, EngineError> {
+/// How many rows there are, and whether each is as it was written.
+pub(super) fn chain(store: &Store) -> Result<(u64, Claim), EngineError> {
     let what = "the journal is as it was written: each row's hash covers the row before";
-    let broken = match store.verify_chain(None)? {
-        Chain::Intact { .. } => Vec::new(),
-        Chain::Broken { seq, what } => vec![format!("row {seq} was changed: {what}")],
+    let (rows, found) = match store.verify_chain(None)? {
+        Chain::Intact { rows } => (rows, Findings::default()),
+        Chain::Broken { seq, what } => (0, Findings::only(format!("row {seq} of the journal was changed: {what}"))),
     };
-    Ok(Claim::of(what, &["/schema".to_owned()], &broken, &[]))
+    let mut claim = Claim::of(what, found);
+    claim.cover(["/schema"]);
+    Ok((rows, claim))
 }
 
 /// Rows, times and log.
 pub(super) fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
-    let (mut broken, mut last) = (Vec::new(), 0);
+    let (mut found, mut last) = (Findings::default(), 0);
     let mut rows = Vec::new();
     for row in case.store.rows(Some(case.mission()), 0)? {
         let body = body(&row)?;
         if body["kind"] != row.kind.as_str() {
-            broken.push(format!("row {} is called {} and holds {}", row.seq, row.kind, body["kind"]));
+            found.broken(format!("row {} is called {} and holds {}", row.seq, row.kind, body["kind"]));
         }
         let apart = row.kind == "mission-started" || BY_COMMANDS.contains(&row.kind.as_str());
         let slack = if apart { SLACK } else { 0 };
         if let Some(at) = body["at"].as_u64()
             && at.abs_diff(row.at) > slack
         {
-            broken.push(format!("row {} was written at {} and says {at}", row.seq, row.at));
+            found.broken(format!("row {} was written at {} and says {at}", row.seq, row.at));
         }
         if row.at < last {
-            broken.push(format!("row {} is older than the row before", row.seq));
+            found.broken(format!("row {} is older than the row before", row.seq));
         }
         last = row.at;
         rows.push((row.seq, row.at, body));
     }
-    broken.truncate(5);
-    let covers = ["/times", "/run_time_ms"].map(str::to_owned);
-    case.claim("every row holds the record it is called, and times never go back", &covers, &broken, &[]);
+    found.truncate(5);
+    let what = "every row holds the record it is called, and times never go back";
+    case.claim(what, found).cover(["/times", "/run_time_ms"]);
     log(case, &rows);
     Ok(())
 }
@@ -86,17 +88,20 @@ fn log(case: &mut Case<'_>, rows: &[(u64, u64, Value)]) {
                 let kind = line["record"]["kind"].as_str().unwrap_or("a record").to_owned();
                 let row = rows.get(at).map_or_else(|| "ends".to_owned(), |row| format!("has row {}", row.0));
                 let why = format!("line {} of the log has {kind} where the journal {row}", number + 1);
-                case.claim(what, &[], &[why], &[]);
+                case.claim(what, Findings::only(why));
                 return;
             }
         }
     }
     let elsewhere = rows.iter().filter(|row| BY_COMMANDS.iter().any(|kind| row.2["kind"] == *kind)).count();
     let missing = rows.len().saturating_sub(matched + elsewhere);
-    let unknown = match (matched, missing) {
-        (0, _) => vec!["there is no log".to_owned()],
-        (_, 0) => Vec::new(),
-        (_, n) => vec![format!("{n} rows are not in the log: an engine was killed, or the log was cut to its size")],
-    };
-    case.claim(what, &[], &[], &unknown);
+    let mut found = Findings::default();
+    match (matched, missing) {
+        (0, _) => found.unknown("there is no log"),
+        (_, 0) => {}
+        (_, n) => {
+            found.unknown(format!("{n} rows are not in the log: an engine was killed, or it was cut to its size"))
+        }
+    }
+    case.claim(what, found);
 }

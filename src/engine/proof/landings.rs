@@ -1,18 +1,19 @@
 //! Landings and refusals: git, the snapshots and the rules say again what the journal says.
 
 use super::rules::rules_of;
-use super::snapshots::Bodies;
-use super::{Case, records};
+use super::snapshots::{Bodies, key_of, stored, verified_tree};
+use super::{Case, Scope, records};
 use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::domain::mission::{
     Landing, MergeSource, NextMove, Record, RejectClass, State, VerifyRole, again, extra_stages,
 };
-use crate::domain::values::{Millis, Tip, UnitId};
+use crate::domain::values::{Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Demands, SnapshotKey, StageOutcome, Verdict};
 use crate::engine::books;
 use crate::engine::error::EngineError;
 use crate::engine::landing::NOT_FROM_AGENTS;
+use crate::report::claims::Findings;
 use crate::report::words::{attempt_ref, word};
 
 /// How far a commit's date may be from the rows around it: git writes whole seconds.
@@ -37,35 +38,94 @@ pub(super) async fn landed(
     };
     let short = candidate.commit.short();
     let Some(open) = open else {
-        let why = format!("no landing of its merge request {mr} was open");
-        case.claim(format!("{name}: landed at {short}"), &below(&["commit"]), &[why], &[]);
+        let found = Findings::only(format!("no landing of its merge request {mr} was open"));
+        case.claim(format!("{name}: landed at {short}"), found).cover(below(&["commit"]));
         return Ok(());
     };
-    let (broken, unknown) = on_green(case, open, candidate, green, source).await?;
+    let found = on_green(case, open, candidate, green, source).await?;
     let home = match case.taken_back.get(&candidate.commit) {
         Some(n) => format!("a person took back (rollback {n})"),
         None => "green contains once".to_owned(),
     };
-    case.claim(format!("{name}: landed at {short}, which {home}"), &below(&["commit"]), &broken, &unknown);
-    let broken = dated(case, open, candidate, *at).await?;
-    let covers = below(&["evidence/landed_at"]);
-    case.claim(format!("{name}: its commit was made while it was being landed"), &covers, &broken, &[]);
-    if let MergeSource::Unit { unit, n } = source {
-        let broken = trailers(case, open, candidate, unit, *n).await?;
-        case.claim(format!("{name}: its commit says so itself"), &below(&["evidence/snapshot"]), &broken, &[]);
-        let broken = contained(case, open, candidate, unit, *n).await?;
-        let covers = below(&["evidence/attempt", "ref"]);
-        case.claim(format!("{name}: what landed is the work of attempt {n}"), &covers, &broken, &[]);
+    let (whole, stands) = (case.scope == Scope::Report, found.is_empty());
+    case.claim(format!("{name}: landed at {short}, which {home}"), found).cover(below(&["commit"]));
+    if whole {
+        let found = dated(case, open, candidate, *at).await?;
+        let covers = below(&["evidence/landed_at"]);
+        case.claim(format!("{name}: its commit was made while it was being landed"), found).cover(covers);
+    }
+    if let MergeSource::Unit { unit, n } = source
+        && (whole || stands)
+    {
+        let found = trailers(case, open, candidate, unit, *n).await?;
+        case.claim(format!("{name}: its commit says so itself"), found).cover(below(&["evidence/snapshot"]));
+        if whole {
+            let found = contained(case, open, candidate, unit, *n).await?;
+            let covers = below(&["evidence/attempt", "ref"]);
+            case.claim(format!("{name}: what landed is the work of attempt {n}"), found).cover(covers);
+        }
+    }
+    if !whole {
+        if let Some(intent) = case.intents.get(landing).filter(|_| stands) {
+            let found = rests(case, intent, &candidate.tree).await?;
+            case.claim(format!("{name}: rests on what is stored"), found);
+        }
+        return Ok(());
     }
     if matches!(source, MergeSource::Books { .. }) {
         super::books::written(case, state, open, candidate).await?;
     }
-    let (mut broken, mut unknown) = judged(case, bodies, state, open, *verdict)?;
+    let mut found = judged(case, bodies, state, open, *verdict)?;
     let open = open.clone();
     if again::reasons(state, &open) != *reasons {
-        rules_of(state).tell("its reasons are others".to_owned(), &mut broken, &mut unknown);
+        rules_of(state).tell("its reasons are others".to_owned(), &mut found);
     }
-    case.claim(format!("{name}: judged {}, and lands", word(verdict)), &below(&["verdict"]), &broken, &unknown);
+    case.claim(format!("{name}: judged {}, and lands", word(verdict)), found).cover(below(&["verdict"]));
+    Ok(())
+}
+
+/// Whether the snapshots that an intent names are stored, and say what must be said for it: every run of theirs is a claim of
+/// its own in a report.
+async fn rests(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Result<Findings, EngineError> {
+    let Record::LandIntended { key, accept_before, extra, .. } = intent else { return Ok(Findings::default()) };
+    let mut found = Findings::default();
+    match stored(case, key)? {
+        Err(why) => found.broken(why),
+        Ok(snapshot) if snapshot.summary().outcome == StageOutcome::NotRun => found.broken("its snapshot was not run"),
+        Ok(snapshot) => {
+            let tree = verified_tree(case, tree).await?;
+            let of = case.store.snapshot_tree(key)?.unwrap_or_default();
+            if of != tree.as_str() {
+                found.broken(format!("its snapshot is of the tree {of}, not of {}", tree.as_str()));
+            }
+            key_of(case, &tree, Vec::new(), key, &snapshot, &mut found);
+        }
+    }
+    let own = [
+        (accept_before, StageOutcome::Failed, "its `accept` on green before it"),
+        (extra, StageOutcome::Passed, "its own lines on its tree"),
+    ];
+    for (key, wanted, what) in own {
+        let Some(key) = key else { continue };
+        match stored(case, key)? {
+            Err(why) => found.broken(format!("{what}: {why}")),
+            // A line that later passed on the same tree is flaky; the snapshot says so and keeps both.
+            Ok(of) if of.summary().outcome != wanted && of.flaky.is_empty() => {
+                found.broken(format!("{what} ended {} ({})", word(&of.summary().outcome), key.0));
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Checks that what a person took back is pinned.
+pub(super) async fn rolled_back(case: &mut Case<'_>, record: &Record) -> Result<(), EngineError> {
+    let Record::RolledBack { n, from, .. } = record else { return Ok(()) };
+    let pin = format!("refs/mc/rolled-back/{n}");
+    if case.git.ref_value(&pin).await?.as_ref() != Some(from) {
+        case.claim(format!("rollback {n}"), Findings::only(format!("{pin} does not hold what it took back")));
+    }
     Ok(())
 }
 
@@ -75,19 +135,19 @@ async fn on_green(
     candidate: &Tip,
     then: &Tip,
     source: &MergeSource,
-) -> Result<(Vec<String>, Vec<String>), EngineError> {
-    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+) -> Result<Findings, EngineError> {
+    let mut found = Findings::default();
     let Some(commit) = case.commit(&candidate.commit).await? else {
-        return Ok((vec!["there is no such commit".to_owned()], unknown));
+        return Ok(Findings::only("there is no such commit"));
     };
     if commit.tree != candidate.tree {
-        broken.push("the commit has another tree".to_owned());
+        found.broken("the commit has another tree");
     }
     if open.intended().is_none() {
-        broken.push("it landed without a journaled intent".to_owned());
+        found.broken("it landed without a journaled intent");
     }
     if open.candidate() != Some(candidate) {
-        broken.push("it is not the commit that was verified".to_owned());
+        found.broken("it is not the commit that was verified");
     }
     let on_line = case.line.get(&candidate.commit).is_some();
     let taken_back = case.taken_back.get(&candidate.commit).copied();
@@ -95,61 +155,63 @@ async fn on_green(
         let pin = format!("refs/mc/rolled-back/{n}");
         match case.git.ref_value(&pin).await? {
             Some(old) if case.git.is_ancestor(&candidate.commit, &old).await? => {}
-            _ => broken.push(format!("{pin} does not contain it")),
+            _ => found.broken(format!("{pin} does not contain it")),
         }
     }
-    match &case.look.green.tip {
+    match &case.green.tip {
         _ if taken_back.is_some() => {}
-        None => broken.push("green does not exist".to_owned()),
+        None => found.broken("green does not exist"),
         Some(_) if on_line => {}
         Some(green) if !case.git.is_ancestor(&candidate.commit, &green.commit).await? => {
-            broken.push(format!("green at {} does not contain it", green.commit.short()));
+            found.broken(format!("green at {} does not contain it", green.commit.short()));
         }
         Some(_) => {}
     }
     if then == candidate {
         // Green was moved to it and to nothing else.
     } else if case.git.resolve(then.commit.as_str()).await?.is_none() {
-        broken.push(format!("green is said to have stood at {}, which does not exist", then.commit.short()));
+        found.broken(format!("green is said to have stood at {}, which does not exist", then.commit.short()));
     } else if !case.git.is_ancestor(&candidate.commit, &then.commit).await? {
-        broken.push(format!("green is said to have stood at {}, which does not contain it", then.commit.short()));
+        found.broken(format!("green is said to have stood at {}, which does not contain it", then.commit.short()));
     }
-    let MergeSource::Unit { unit, .. } = source else { return Ok((broken, unknown)) };
+    let MergeSource::Unit { unit, .. } = source else { return Ok(found) };
     if commit.parents.first() != Some(&open.onto.commit) {
-        broken.push(format!("it was not made on green at {}", open.onto.commit.short()));
+        found.broken(format!("it was not made on green at {}", open.onto.commit.short()));
     }
-    if broken.is_empty() && !on_line && taken_back.is_none() {
-        let why = "green contains it, and its first-parent line does not".to_owned();
+    if found.is_empty() && !on_line && taken_back.is_none() {
+        let why = "green contains it, and its first-parent line does not";
         let moved = records(case.history).any(|record| matches!(record, Record::GreenMoved { .. }));
         let last = records(case.history).filter_map(|record| match record {
             Record::Landed { green, .. } => Some(&green.commit),
             _ => None,
         });
-        let ours = case.look.green.tip.as_ref().map(|tip| &tip.commit) == last.last();
-        if ours && !moved { &mut broken } else { &mut unknown }.push(why);
+        let ours = case.green.tip.as_ref().map(|tip| &tip.commit) == last.last();
+        if ours && !moved { found.broken(why) } else { found.unknown(why) }
     }
     let mission = case.mission().as_str();
-    let times = case.line.landings(mission).filter(|(_, landed)| *landed == unit.as_str()).count();
+    let times = case.line.landings_of(mission, unit).len();
     if times > 1 {
-        broken.push(format!("{times} commits of green say that they landed it"));
+        found.broken(format!("{times} commits of green say that they landed it"));
     }
-    Ok((broken, unknown))
+    Ok(found)
 }
 
-async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> Result<Vec<String>, EngineError> {
+async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> Result<Findings, EngineError> {
     if open.mr.source == MergeSource::Intake {
         // What is taken in may be a commit of the target branch itself.
-        return Ok(Vec::new());
+        return Ok(Findings::default());
     }
     let began = case.history.records.iter().rev().find_map(|(_, at, record)| match record {
         Record::LandingStarted { landing, .. } if *landing == open.id => Some(*at),
         _ => None,
     });
-    let (Some(commit), Some(began)) = (case.commit(&candidate.commit).await?, began) else { return Ok(Vec::new()) };
+    let (Some(commit), Some(began)) = (case.commit(&candidate.commit).await?, began) else {
+        return Ok(Findings::default());
+    };
     let date = commit.date.saturating_mul(1_000);
     Ok(match date + SLACK < began || date > at + SLACK {
-        true => vec![format!("it is dated {date}, outside of {began} to {at}")],
-        false => Vec::new(),
+        true => Findings::only(format!("it is dated {date}, outside of {began} to {at}")),
+        false => Findings::default(),
     })
 }
 
@@ -159,8 +221,8 @@ async fn trailers(
     candidate: &Tip,
     unit: &UnitId,
     n: u32,
-) -> Result<Vec<String>, EngineError> {
-    let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(vec!["it does not exist".to_owned()]) };
+) -> Result<Findings, EngineError> {
+    let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(Findings::only("it does not exist")) };
     // The commit was made before anybody knew what its verification would find beside the tree.
     let after = open.after();
     let key = after.map(|after| after.key.0.clone()).unwrap_or_default();
@@ -172,16 +234,16 @@ async fn trailers(
         ("Mc-Verified-Tree", candidate.tree.as_str().to_owned()),
         ("Mc-Snapshot", key),
     ];
-    let mut broken = Vec::new();
+    let mut found = Findings::default();
     for (name, value) in wanted {
         match commit.trailer(name) {
-            Some(found) if found == value => {}
-            Some(found) if warm && name == "Mc-Snapshot" && SnapshotKey(found.to_owned()).warm().0 == value => {}
-            Some(found) => broken.push(format!("its trailer {name} is {found}, not {value}")),
-            None => broken.push(format!("it lacks the trailer {name}")),
+            Some(said) if said == value => {}
+            Some(said) if warm && name == "Mc-Snapshot" && SnapshotKey(said.to_owned()).warm().0 == value => {}
+            Some(said) => found.broken(format!("its trailer {name} is {said}, not {value}")),
+            None => found.broken(format!("it lacks the trailer {name}")),
         }
     }
-    Ok(broken)
+    Ok(found)
 }
 
 async fn contained(
@@ -190,26 +252,26 @@ async fn contained(
     candidate: &Tip,
     unit: &UnitId,
     n: u32,
-) -> Result<Vec<String>, EngineError> {
+) -> Result<Findings, EngineError> {
     let head = &open.mr.head.commit;
-    let mut broken = Vec::new();
+    let mut found = Findings::default();
     let name = attempt_ref(case.mission(), unit, n);
     match case.pins.get(&name) {
         Some(pinned) if pinned == head => {}
-        Some(pinned) => broken.push(format!("its attempt is pinned at {}, not at {}", pinned.short(), head.short())),
+        Some(pinned) => found.broken(format!("its attempt is pinned at {}, not at {}", pinned.short(), head.short())),
         // Its own commit keeps what was landed.
         None if case.cleaned.get(name.as_str()) == Some(&head) => {}
-        None => broken.push("its attempt is not pinned".to_owned()),
+        None => found.broken("its attempt is not pinned"),
     }
-    let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(broken) };
+    let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(found) };
     if commit.parents.contains(head) {
-        return Ok(broken);
+        return Ok(found);
     }
     let there = case.git.resolve(head.as_str()).await?.is_some();
     if !there || !case.git.is_ancestor(head, &candidate.commit).await? {
-        broken.push(format!("it does not contain the attempt's head {}", head.short()));
+        found.broken(format!("it does not contain the attempt's head {}", head.short()));
     }
-    Ok(broken)
+    Ok(found)
 }
 
 /// Judges the open landing again, by the figures the journal has of it; those are compared with the snapshots elsewhere.
@@ -219,54 +281,54 @@ fn judged(
     state: &State,
     open: &Landing,
     verdict: Verdict,
-) -> Result<(Vec<String>, Vec<String>), EngineError> {
+) -> Result<Findings, EngineError> {
     let before = state.green().and_then(|green| green.snapshot.as_ref());
     let (Some((before_key, before)), Some(after)) = (before, open.after()) else {
-        return Ok((vec!["it was not verified before and after".to_owned()], Vec::new()));
+        return Ok(Findings::only("it was not verified before and after"));
     };
-    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    let mut found = Findings::default();
     let allowed = may_remove_tests(state, &open.mr.source);
     let policy = &state.policy;
     let demands = Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests: allowed };
     let again = judge(&state.with_flaky(before.clone()), &after.summary, &after.delta, &demands);
     if again.verdict != verdict {
         let why = format!("its snapshots say {}", word(&again.verdict));
-        rules_of(state).decide(why, &mut broken, &mut unknown);
+        rules_of(state).decide(why, &mut found);
     }
     if !again.lands {
         let why = format!("the gate refuses it: {}", again.reasons.join("; "));
-        rules_of(state).decide(why, &mut broken, &mut unknown);
+        rules_of(state).decide(why, &mut found);
     }
     if open.intended().is_some_and(|intended| intended != verdict) {
-        broken.push("its intent had another verdict".to_owned());
+        found.broken("its intent had another verdict");
     }
     if let MergeSource::Unit { unit, .. } = &open.mr.source
         && let Some(unit) = state.unit(unit)
         && !extra_stages(VerifyRole::Extra, &unit.spec).is_empty()
         && open.extra().is_none_or(|extra| extra.summary.outcome != StageOutcome::Passed)
     {
-        broken.push("its own lines did not pass".to_owned());
+        found.broken("its own lines did not pass");
     }
     let mut environments = Vec::new();
     for (what, key) in [("before", before_key), ("after", &after.key)] {
-        let found = bodies.now(case, key)?;
-        environments.extend(found.as_ref().ok().map(|known| known.snapshot.fingerprint.clone()));
-        match found {
+        let now = bodies.now(case, key)?;
+        environments.extend(now.as_ref().ok().map(|known| known.snapshot.fingerprint.clone()));
+        match now {
             Ok(known) if known.snapshot.summary().outcome == StageOutcome::NotRun => {
-                broken.push(format!("the snapshot {what} was not run"));
+                found.broken(format!("the snapshot {what} was not run"));
             }
             Ok(_) => {}
             // What it landed with is never cleaned away, whatever a record says.
-            Err(why) if key != &after.key && case.cleaned_snapshots.contains(key) => unknown.push(why),
-            Err(_) => broken.push(format!("no snapshot {} from {what} it is stored", key.short())),
+            Err(why) if key != &after.key && case.cleaned_snapshots.contains(key) => found.unknown(why),
+            Err(_) => found.broken(format!("no snapshot {} from {what} it is stored", key.short())),
         }
     }
     if let [before, after] = &environments[..]
         && before != after
     {
-        broken.push("the two snapshots were made in different environments".to_owned());
+        found.broken("the two snapshots were made in different environments");
     }
-    Ok((broken, unknown))
+    Ok(found)
 }
 
 fn may_remove_tests(state: &State, source: &MergeSource) -> bool {
@@ -293,36 +355,36 @@ pub(super) async fn rejected(
         MergeSource::Intake => (format!("target branch: refused ({})", word(class)), None),
         MergeSource::Books { round } => (format!("progress of round {round}: refused ({})", word(class)), None),
     };
-    let covers: Vec<String> = covers.into_iter().collect();
     let open = state.landing_by(*landing).filter(|open| open.mr.id == *mr && open.mr.source == *source);
     let Some(open) = open else {
-        case.claim(what, &covers, &[format!("no landing of its merge request {mr} was open")], &[]);
+        let found = Findings::only(format!("no landing of its merge request {mr} was open"));
+        case.claim(what, found).cover(covers);
         return Ok(());
     };
-    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    let mut found = Findings::default();
     match class {
         RejectClass::Verification | RejectClass::Unproven => match again::refusal(state, at) {
             Some(again) if again == *record => {}
             Some(Record::Rejected { class: decided, next: follows, .. })
                 if decided == *class && follows.is_same(next) =>
             {
-                rules_of(state).tell("the snapshots give other reasons".to_owned(), &mut broken, &mut unknown);
+                rules_of(state).tell("the snapshots give other reasons".to_owned(), &mut found);
             }
             Some(_) => {
-                rules_of(state).decide("the snapshots give another refusal".to_owned(), &mut broken, &mut unknown);
+                rules_of(state).decide("the snapshots give another refusal".to_owned(), &mut found);
             }
-            None => unknown.push("merging told that it touches protected paths".to_owned()),
+            None => found.unknown("merging told that it touches protected paths"),
         },
-        RejectClass::Infrastructure => unknown.push("what the machine did is not made again".to_owned()),
+        RejectClass::Infrastructure => found.unknown("what the machine did is not made again"),
         RejectClass::Meddling => {
             // It may have told of other changes as well, or earlier of this one.
             let tells = |told: &String| reasons.iter().any(|reason| told.starts_with(first_words(reason)));
             let said = state.repository.iter().any(tells);
             if !said {
-                broken.push("no record tells that the repository changed while its change was verified".to_owned());
+                found.broken("no record tells that the repository changed while its change was verified");
             }
         }
-        RejectClass::Conflict => conflict(case, open, reasons, &mut broken, &mut unknown).await?,
+        RejectClass::Conflict => conflict(case, open, reasons, &mut found).await?,
     }
     let told = match next {
         NextMove::Retry { because, .. }
@@ -332,9 +394,9 @@ pub(super) async fn rejected(
         _ => None,
     };
     if told.is_none_or(|told| *told != reasons.join("\n")) {
-        broken.push("what follows from it gives other reasons".to_owned());
+        found.broken("what follows from it gives other reasons");
     }
-    case.claim(what, &covers, &broken, &unknown);
+    case.claim(what, found).cover(covers);
     Ok(())
 }
 
@@ -348,12 +410,11 @@ async fn conflict(
     case: &Case<'_>,
     open: &Landing,
     reasons: &[String],
-    broken: &mut Vec<String>,
-    unknown: &mut Vec<String>,
+    found: &mut Findings,
 ) -> Result<(), EngineError> {
     for commit in [&open.onto.commit, &open.mr.head.commit] {
         if case.git.resolve(commit.as_str()).await?.is_none() {
-            unknown.push(format!("{} does not exist any more", commit.short()));
+            found.unknown(format!("{} does not exist any more", commit.short()));
             return Ok(());
         }
     }
@@ -368,10 +429,10 @@ async fn conflict(
         Merged::Conflict { files, .. } => {
             let again = format!("conflicts with green in {}", files.join(", "));
             if reasons.first() != Some(&again) {
-                broken.push(format!("merged again it {again}"));
+                found.broken(format!("merged again it {again}"));
             }
         }
-        Merged::Tree(_) | Merged::Unchanged => broken.push("merged again it has no conflict".to_owned()),
+        Merged::Tree(_) | Merged::Unchanged => found.broken("merged again it has no conflict"),
     }
     Ok(())
 }

@@ -3,25 +3,25 @@
 use super::{Case, records};
 use crate::adapters::git::Git;
 use crate::domain::mission::Record;
-use crate::domain::values::{CommitId, Tip, TreeId};
+use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::engine::error::EngineError;
 use crate::engine::history::History;
 use std::collections::BTreeMap;
 
 /// One commit of the line.
 #[derive(Debug, Clone)]
-pub(in crate::engine) struct LineCommit {
-    pub(in crate::engine) tree: TreeId,
+pub(super) struct LineCommit {
+    pub(super) tree: TreeId,
     pub(super) parents: Vec<CommitId>,
     /// Committer date in seconds since the epoch.
     pub(super) date: u64,
     /// Trailers in order.
-    pub(in crate::engine) trailers: Vec<(String, String)>,
+    pub(super) trailers: Vec<(String, String)>,
 }
 
 impl LineCommit {
     /// The value of a trailer; absent when it is missing or named twice with different values.
-    pub(in crate::engine) fn trailer(&self, name: &str) -> Option<&str> {
+    pub(super) fn trailer(&self, name: &str) -> Option<&str> {
         let mut found = self.trailers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let first = found.next()?;
         found.all(|other| other == first).then_some(first)
@@ -32,14 +32,16 @@ impl LineCommit {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     commits: BTreeMap<CommitId, LineCommit>,
+    /// Commits that say they landed a unit of a mission: mission and unit as they write them.
+    landings: BTreeMap<(String, String), Vec<CommitId>>,
 }
 
 impl Line {
-    /// Reads the line from green back to where the mission found it.
-    pub(super) async fn read(git: &Git, green: Option<&Tip>, history: &History) -> Result<Self, EngineError> {
+    /// Reads the line from green back to where the first of some missions found it.
+    pub(super) async fn read(git: &Git, green: Option<&Tip>, missions: &[History]) -> Result<Self, EngineError> {
         let Some(green) = green else { return Ok(Self::default()) };
-        let ground = records(history).find_map(|record| match record {
-            Record::PreflightPassed { ground } => Some(ground.tip.commit.clone()),
+        let ground = missions.iter().flat_map(records).find_map(|record| match record {
+            Record::PreflightPassed { ground } => Some(&ground.tip.commit),
             _ => None,
         });
         let mut range = green.commit.to_string();
@@ -49,8 +51,14 @@ impl Line {
             range = format!("{ground}..{range}");
         }
         let bytes = git.bytes(&["log", "--first-parent", "-z", FORMAT, &range]).await?;
-        let text = String::from_utf8_lossy(&bytes);
-        Ok(Self { commits: text.split('\0').filter_map(parse).collect() })
+        let commits: BTreeMap<_, _> = String::from_utf8_lossy(&bytes).split('\0').filter_map(parse).collect();
+        let mut landings: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (id, commit) in &commits {
+            if let (Some(mission), Some(unit)) = (commit.trailer("Mc-Mission"), commit.trailer("Mc-Unit")) {
+                landings.entry((mission.to_owned(), unit.to_owned())).or_default().push(id.clone());
+            }
+        }
+        Ok(Self { commits, landings })
     }
 
     /// A commit of the line.
@@ -58,21 +66,20 @@ impl Line {
         self.commits.get(commit)
     }
 
-    /// Commits that say they landed a unit of a mission, with the unit's id as they write it.
-    pub(super) fn landings<'l>(&'l self, mission: &'l str) -> impl Iterator<Item = (&'l CommitId, &'l str)> {
-        let ours = move |commit: &&LineCommit| commit.trailer("Mc-Mission") == Some(mission);
-        let all = self.commits.iter().filter(move |(_, commit)| ours(commit));
-        all.filter_map(|(id, commit)| Some((id, commit.trailer("Mc-Unit")?)))
+    /// Commits that say they landed this unit of a mission.
+    pub(super) fn landings_of(&self, mission: &str, unit: &UnitId) -> &[CommitId] {
+        self.landings.get(&(mission.to_owned(), unit.to_string())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Units of a mission that commits say they landed, as these write their ids, each with its commits.
+    pub(super) fn landings<'l>(&'l self, mission: &'l str) -> impl Iterator<Item = (&'l str, &'l [CommitId])> {
+        let ours = self.landings.range((mission.to_owned(), String::new())..);
+        ours.take_while(move |((of, _), _)| of == mission).map(|((_, unit), commits)| (unit.as_str(), &commits[..]))
     }
 }
 
 /// What is asked of each commit.
-pub(in crate::engine) const FORMAT: &str = "--format=%H%n%T%n%P%n%ct%n%(trailers:only,unfold)";
-
-/// Reads commits as [`FORMAT`] gives them, NUL between two.
-pub(in crate::engine) fn read(bytes: &[u8]) -> BTreeMap<CommitId, LineCommit> {
-    String::from_utf8_lossy(bytes).split('\0').filter_map(parse).collect()
-}
+const FORMAT: &str = "--format=%H%n%T%n%P%n%ct%n%(trailers:only,unfold)";
 
 fn parse(text: &str) -> Option<(CommitId, LineCommit)> {
     let mut lines = text.lines();

@@ -1,6 +1,7 @@
 //! Whose rules decided a mission: what this program decides otherwise breaks a claim only where it has the same ones.
 
 use crate::domain::mission::{DecidedBy, RULES, State};
+use crate::report::claims::Findings;
 
 /// How the rules of a mission stand to those of this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,19 +29,19 @@ fn compare(theirs: &DecidedBy, ours: &DecidedBy) -> Rules {
 
 impl Rules {
     /// This program decides otherwise, as `why` says.
-    pub(super) fn decide(&self, why: String, broken: &mut Vec<String>, unknown: &mut Vec<String>) {
+    pub(super) fn decide(&self, why: impl Into<String>, found: &mut Findings) {
         match self {
-            Self::Same | Self::OtherWords(_) => broken.push(why),
-            Self::Other(theirs) => unknown.push(other_rules(*theirs)),
+            Self::Same | Self::OtherWords(_) => found.broken(why),
+            Self::Other(theirs) => found.unknown(other_rules(*theirs)),
         }
     }
 
     /// This program tells the same decision in other words, as `why` says.
-    pub(super) fn tell(&self, why: String, broken: &mut Vec<String>, unknown: &mut Vec<String>) {
+    pub(super) fn tell(&self, why: impl Into<String>, found: &mut Findings) {
         match self {
-            Self::Same => broken.push(why),
-            Self::OtherWords(version) => unknown.push(format!("told in the words of mc {version}")),
-            Self::Other(theirs) => unknown.push(other_rules(*theirs)),
+            Self::Same => found.broken(why),
+            Self::OtherWords(version) => found.unknown(format!("told in the words of mc {version}")),
+            Self::Other(theirs) => found.unknown(other_rules(*theirs)),
         }
     }
 }
@@ -59,12 +60,12 @@ mod tests {
         let cases = [(by(1, "1.0"), true, true), (by(1, "0.9"), true, false), (by(7, "1.0"), false, false)];
         for (theirs, decides, tells) in cases {
             let rules = compare(&theirs, &by(1, "1.0"));
-            let (mut broken, mut unknown) = (Vec::new(), Vec::new());
-            rules.decide("otherwise".to_owned(), &mut broken, &mut unknown);
-            assert_eq!((broken.len(), unknown.len()), (usize::from(decides), usize::from(!decides)), "{theirs:?}");
-            let (mut broken, mut unknown) = (Vec::new(), Vec::new());
-            rules.tell("otherwise".to_owned(), &mut broken, &mut unknown);
-            assert_eq!((broken.len(), unknown.len()), (usize::from(tells), usize::from(!tells)), "{theirs:?}");
+            let (mut decided, mut told) = (Findings::default(), Findings::default());
+            rules.decide("otherwise", &mut decided);
+            rules.tell("otherwise", &mut told);
+            let breaks = |found: &Findings| *found == Findings::only("otherwise");
+            assert_eq!((breaks(&decided), breaks(&told)), (decides, tells), "{theirs:?}");
+            assert!(!decided.is_empty() && !told.is_empty(), "{theirs:?}");
         }
     }
 }

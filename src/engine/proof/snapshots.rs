@@ -1,6 +1,6 @@
 //! Verifications: stored snapshots, single runs included, compared with what the journal says of them.
 
-use super::Case;
+use super::{Case, records};
 use crate::adapters::store::StoreError;
 use crate::domain::mission::{MergeSource, Record, State, VerificationRun, VerifyRole, extra_stages};
 use crate::domain::plan::globs::Globs;
@@ -13,7 +13,7 @@ use crate::domain::verify::key::Tier;
 use crate::domain::verify::snapshot::{Snapshot, Start};
 use crate::engine::error::EngineError;
 use crate::engine::evidence::own_line;
-use crate::report::claims::Found;
+use crate::report::claims::Findings;
 use crate::report::words::tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -80,7 +80,7 @@ fn read(body: &str) -> Result<Snapshot, String> {
     serde_json::from_str(body).map_err(|e| format!("its snapshot cannot be read: {e}"))
 }
 
-fn stored(case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Snapshot, String>, StoreError> {
+pub(super) fn stored(case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Snapshot, String>, StoreError> {
     Ok(match case.store.snapshot_get(key)? {
         Some(body) => read(&body),
         None if case.cleaned_snapshots.contains(key) => Err(format!("its snapshot {} was cleaned away", key.short())),
@@ -123,11 +123,11 @@ pub(super) async fn verified(
     };
     let asked = state.run_by(*run);
     let Some(asked) = asked else {
-        case.claim(format!("verification {run}"), &[], &["nobody asked for it".to_owned()], &[]);
+        case.claim(format!("verification {run}"), Findings::only("nobody asked for it"));
         return Ok(());
     };
     let what = format!("verification {run} of {} {}", asked.tip.commit.short(), tests(summary));
-    let (mut broken, mut unknown) = (Vec::new(), Vec::new());
+    let mut found = Findings::default();
     bodies.ran(key, *run, asked.confirms.is_some(), *reused);
     let own = own_lines(case, state, asked);
     // A unit's own lines see the whole tree.
@@ -136,37 +136,33 @@ pub(super) async fn verified(
     let later = row.as_ref().is_some_and(|(_, then, _)| *then > at + SLACK);
     match &row {
         Some((of, ..)) if of != tree.as_str() => {
-            broken.push(format!("the stored snapshot {} is of another tree", key.short()));
+            found.broken(format!("the stored snapshot {} is of another tree", key.short()));
         }
         None if case.cleaned_snapshots.contains(key) => {}
-        None => broken.push(format!("no snapshot is stored under {}", key.short())),
+        None => found.broken(format!("no snapshot is stored under {}", key.short())),
         Some(_) => {}
     }
     if !reused {
         match case.store.snapshot_row(&kept(case, key, *run))? {
-            None => unknown.push("its single run is not kept".to_owned()),
+            None => found.unknown("its single run is not kept"),
             Some((_, then, _)) if then + SLACK < asked.started || then > at + SLACK => {
-                broken.push(format!("its run was kept at {then}, outside of {} to {at}", asked.started));
+                found.broken(format!("its run was kept at {then}, outside of {} to {at}", asked.started));
             }
             Some(_) => {}
         }
         let runs = bodies.runs.get(key).map_or(0, |(_, runs)| runs.len());
         if *confirmed && asked.confirms.is_some() && runs < 2 && !bodies.runs.get(key).is_some_and(|(first, _)| *first)
         {
-            broken.push("it is called confirmed, and only one run is recorded".to_owned());
+            found.broken("it is called confirmed, and only one run is recorded");
         }
     }
     match bodies.now(case, key)? {
-        Err(why) => unknown.push(why),
+        Err(why) => found.unknown(why),
         Ok(known) => {
-            match key_of(case, &tree, own, key, &known.snapshot) {
-                Err(Found::Broken(why)) => broken.push(why),
-                Err(Found::Unknown(why)) => unknown.push(why),
-                Ok(()) | Err(Found::Holds) => {}
-            }
+            key_of(case, &tree, own, key, &known.snapshot, &mut found);
             let mut differs = |why: &str| match known.certain || !later {
-                true => broken.push(why.to_owned()),
-                false => unknown.push(format!("{why}, which a later run may have changed")),
+                true => found.broken(why.to_owned()),
+                false => found.unknown(format!("{why}, which a later run may have changed")),
             };
             if known.snapshot.summary() != *summary {
                 differs("the stored results do not add up to what is reported");
@@ -179,46 +175,66 @@ pub(super) async fn verified(
             }
             let last = bodies_are_final(case, key, *run)?;
             if known.certain && last && stored(case, key)? != Ok((*known.snapshot).clone()) {
-                broken.push("the stored snapshot is not what its runs make together".to_owned());
+                found.broken("the stored snapshot is not what its runs make together");
             }
             case.flaky.extend(summary.flaky.iter().cloned());
             if let Some(against) = &asked.against {
                 match bodies.now(case, against)? {
-                    Err(why) => unknown.push(why),
+                    Err(why) => found.unknown(why),
                     Ok(before) => {
-                        let found = delta(&before.snapshot, &known.snapshot);
-                        case.red.extend(found.still_failing.iter().cloned());
-                        case.red.extend(found.findings.iter().flat_map(|change| &change.kept).cloned());
-                        if told.as_deref() != Some(&found) {
-                            match (before.certain && known.certain) || !later {
-                                true => {
-                                    broken.push("the stored snapshots differ in another way than reported".to_owned())
-                                }
-                                false => {
-                                    unknown.push("a snapshot it was compared with may have changed since".to_owned())
-                                }
+                        let differs = delta(&before.snapshot, &known.snapshot);
+                        case.red.extend(differs.still_failing.iter().cloned());
+                        case.red.extend(differs.findings.iter().flat_map(|change| &change.kept).cloned());
+                        let certain = (before.certain && known.certain) || !later;
+                        match told.as_deref() == Some(&differs) {
+                            true => {}
+                            false if certain => {
+                                found.broken("the stored snapshots differ in another way than reported");
                             }
+                            false => found.unknown("a snapshot it was compared with may have changed since"),
                         }
                     }
                 }
             } else if told.is_some() || asked.role == VerifyRole::After {
-                broken.push("it is compared with nothing".to_owned());
+                found.broken("it is compared with nothing");
             }
         }
     }
     let covers = if asked.role == VerifyRole::After { covers(case, state, asked) } else { Vec::new() };
-    case.claim(what, &covers, &broken, &unknown);
+    case.claim(what, found).cover(covers);
     Ok(())
 }
 
 /// The tree that is verified in the place of another, without what the journaled settings ignore.
-async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineError> {
-    let ignored = case.settings.as_ref().map(|settings| settings.verification.ignore.as_slice()).unwrap_or_default();
-    match Globs::new(ignored) {
-        Ok(globs) if !ignored.is_empty() => {
+pub(super) async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineError> {
+    match (case.filtered.get(tree), case.ignored()) {
+        (Some(known), _) => Ok(known.clone()),
+        (None, None) => Ok(tree.clone()),
+        (None, Some(globs)) => {
             Ok(case.git.without_paths(&case.project.facts, tree, |path| globs.matches(path)).await?.tree)
         }
-        _ => Ok(tree.clone()),
+    }
+}
+
+impl Case<'_> {
+    /// What the journaled settings ignore, when that is anything.
+    fn ignored(&self) -> Option<Globs> {
+        let ignored = &self.settings.as_ref()?.verification.ignore;
+        Globs::new(ignored).ok().filter(|_| !ignored.is_empty())
+    }
+
+    /// Takes out of all landed trees at once what is ignored; what this cannot do is done for each alone.
+    pub(super) async fn filter_landed(&mut self) {
+        let Some(globs) = self.ignored() else { return };
+        let landed = records(self.history).filter_map(|record| match record {
+            Record::Landed { candidate, .. } => Some(candidate.tree.clone()),
+            _ => None,
+        });
+        let trees: Vec<TreeId> = landed.collect();
+        match self.git.trees_without_paths(&self.project.facts, &trees, |path| globs.matches(path)).await {
+            Ok(left) => self.filtered = trees.into_iter().zip(left).collect(),
+            Err(error) => tracing::debug!("take out what is ignored: {error}"),
+        }
     }
 }
 
@@ -232,23 +248,23 @@ fn own_lines(case: &Case<'_>, state: &State, asked: &VerificationRun) -> Vec<Sta
 
 /// Checks the key of a verified tree under the stages that were run, the journaled ones or `own`, and the environment its
 /// snapshot names.
-fn key_of(
+pub(super) fn key_of(
     case: &Case<'_>,
     tree: &TreeId,
     own: Vec<StageSpec>,
     key: &SnapshotKey,
     snapshot: &Snapshot,
-) -> Result<(), Found> {
-    let Some(settings) = &case.settings else { return Err(Found::Unknown("the settings cannot be read".to_owned())) };
+    found: &mut Findings,
+) {
+    let Some(settings) = &case.settings else { return found.unknown("the settings cannot be read") };
     if snapshot.fingerprint.is_empty() {
-        return Err(Found::Unknown("its snapshot does not say in what environment it was made".to_owned()));
+        return found.unknown("its snapshot does not say in what environment it was made");
     }
     let gate = || settings.verification.stages.iter().filter(|stage| stage.tier == Tier::Gate).cloned().collect();
     let stages = if own.is_empty() { gate() } else { own };
-    if snapshot.key_for(SnapshotKey::of(tree, &stages, &snapshot.fingerprint)) == *key {
-        return Ok(());
+    if snapshot.key_for(SnapshotKey::of(tree, &stages, &snapshot.fingerprint)) != *key {
+        found.broken(format!("{} is not the key of its tree, stages and environment", key.short()));
     }
-    Err(Found::Broken(format!("{} is not the key of its tree, stages and environment", key.short())))
 }
 
 /// Whether no other run, of this mission or another, was kept for the key after this one.

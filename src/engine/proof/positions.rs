@@ -3,69 +3,12 @@
 //! What the journals do not know was put there by somebody else. Commits between two positions belong to the later one, so a
 //! position that a later, known one contains was judged with it; any other one nobody verified.
 
-use super::error::EngineError;
-use super::history::History;
-use super::proof::line::{self, LineCommit};
 use crate::adapters::git::Git;
 use crate::domain::mission::Record;
-use crate::domain::values::{CommitId, Millis, Tip};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-
-/// Commits that one call of git is asked for.
-const AT_ONCE: usize = 400;
-
-/// What an audit asks about landings, asked once for all of them.
-#[derive(Debug, Default)]
-pub(super) struct Landings {
-    commits: BTreeMap<CommitId, LineCommit>,
-    green: HashSet<CommitId>,
-}
-
-impl Landings {
-    /// Reads what landed in these missions, and everything green contains.
-    ///
-    /// # Errors
-    /// [`EngineError`] when git fails.
-    pub(super) async fn read(git: &Git, green: Option<&Tip>, histories: &[History]) -> Result<Self, EngineError> {
-        let records = histories.iter().flat_map(|history| history.records.iter().map(|(_, _, record)| record));
-        let landed: BTreeSet<&CommitId> = records
-            .filter_map(
-                |record| if let Record::Landed { candidate, .. } = record { Some(&candidate.commit) } else { None },
-            )
-            .collect();
-        let landed: Vec<&CommitId> = landed.into_iter().collect();
-        let mut commits = BTreeMap::new();
-        for chunk in landed.chunks(AT_ONCE) {
-            let mut args = vec!["log", "--no-walk=unsorted", "--ignore-missing", "-z", line::FORMAT];
-            args.extend(chunk.iter().map(|id| id.as_str()));
-            // Where git stumbles over one of them, each is asked for alone.
-            if let Ok(bytes) = git.bytes(&args).await {
-                commits.extend(line::read(&bytes));
-                continue;
-            }
-            for id in chunk {
-                if let Ok(bytes) = git.bytes(&["log", "-1", "-z", line::FORMAT, id.as_str()]).await {
-                    commits.extend(line::read(&bytes));
-                }
-            }
-        }
-        let green = match green {
-            Some(green) => git.all_below(&green.commit).await?,
-            None => HashSet::new(),
-        };
-        Ok(Self { commits, green })
-    }
-
-    /// A landed commit, when the repository has it.
-    pub(super) fn commit(&self, id: &CommitId) -> Option<&LineCommit> {
-        self.commits.get(id)
-    }
-
-    /// Whether green contains a commit.
-    pub(super) fn in_green(&self, id: &CommitId) -> bool {
-        self.green.contains(id)
-    }
-}
+use crate::domain::values::{CommitId, Millis};
+use crate::engine::error::EngineError;
+use crate::engine::history::History;
+use std::collections::HashSet;
 
 /// Positions of green that nobody verified, one line each.
 ///
