@@ -13,7 +13,7 @@
 )]
 
 use mission_control::adapters::git::Git;
-use mission_control::adapters::git::merge::{Integration, MergeRepo};
+use mission_control::adapters::git::merge::{MergeRepo, Merged};
 use mission_control::adapters::git::source::inspect;
 use mission_control::adapters::host::local::process::command::ChildGuard;
 use mission_control::adapters::host::local::workspace::pool::Pool;
@@ -105,9 +105,11 @@ async fn merge(bed: &Bed, repo: &MergeRepo, source: &Git, run: u32) -> (Duration
     let green = source.resolve(bed.ours.as_str()).await.unwrap().unwrap();
     let began = Instant::now();
     let drop = ["BACKLOG.md", "PROGRESS.md"];
-    let merged = repo.integrate(&green, &bed.theirs, &format!("merge {run}\n"), &drop, None).await.unwrap();
-    let Integration::Candidate(tip) = merged else { panic!("{merged:?}") };
-    let _ = source.cas(&format!("refs/mc/candidates/bench/{run}"), &tip.commit, None).await.unwrap();
+    let merged = repo.merge(&green, &bed.theirs, &drop).await.unwrap();
+    let Merged::Tree(made) = merged else { panic!("{merged:?}") };
+    let parents = [&green.commit, &bed.theirs];
+    let commit = repo.commit(&made, &parents, &format!("merge {run}\n"), None).await.unwrap();
+    let _ = source.cas(&format!("refs/mc/candidates/bench/{run}"), &commit, None).await.unwrap();
     let ours = since(began);
     let began = Instant::now();
     let tree = git(&bed.repo, &["merge-tree", "--write-tree", bed.ours.as_str(), bed.theirs.as_str()]);
@@ -115,7 +117,7 @@ async fn merge(bed: &Bed, repo: &MergeRepo, source: &Git, run: u32) -> (Duration
     let commit = git(&bed.repo, &[&["commit-tree", &tree][..], &parents, &["-m", "merge"]].concat());
     git(&bed.repo, &["update-ref", &format!("refs/bench/{run}"), &commit]);
     let theirs = since(began);
-    assert_eq!(tree, tip.tree.as_str());
+    assert_eq!(tree, made.as_str());
     (ours, theirs)
 }
 

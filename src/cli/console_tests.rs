@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::sim::play;
-use crate::sim::scenario::Scenario;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Everything a console writes about a simulated mission, when `takes` writes are taken. The terminal is as wide as `width`
@@ -26,7 +25,7 @@ fn written(style: Style, width: Option<fn(usize) -> usize>, takes: usize) -> Vec
         }
         console.saw(at, record, state.as_ref().unwrap());
     };
-    play(&Scenario::random(3), watch).unwrap();
+    play(&crate::sim::scenario::tests::disturbed(), watch).unwrap();
     console.with(Screen::clear);
     std::mem::take(&mut *written.lock().unwrap())
 }

@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::mission::{no_mission, unknown_unit};
 use super::{Context, output};
 use crate::domain::mission::Record;
-use crate::domain::mission::stopwatch::Stopwatch;
+use crate::domain::mission::timeline::Stopwatch;
 use crate::domain::values::{MissionId, RunId, UnitId};
 use crate::engine::context::project::Project;
 use crate::engine::history::History;
@@ -186,7 +186,7 @@ pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<
     let view = view(&look)?;
     let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
     let (id, mission) = (&found.spec.id, &view.state.mission);
-    let mut runs = evidence::verifications(view.records, found, attempt);
+    let mut runs = evidence::verifications(&view, found, attempt);
     if attempt.is_none() {
         runs = runs.split_off(runs.len().saturating_sub(1));
     }
@@ -283,9 +283,5 @@ pub(super) async fn audit(context: &Context) -> Result<u8, CliError> {
             ));
         }
     }
-    match audit.broken.len() {
-        0 => Ok(0),
-        1 => Err(CliError::Check { what: "1 claim does not hold".to_owned() }),
-        n => Err(CliError::Check { what: format!("{n} claims do not hold") }),
-    }
+    super::prove::hold(audit.broken.len())
 }

@@ -18,7 +18,12 @@ pub(super) async fn report(context: &Context, mission: Option<&str>, rerun: bool
     } else {
         output::put(&claims::text(id, &proof.claims));
     }
-    match claims::tally(&proof.claims)[1] {
+    hold(claims::tally(&proof.claims)[1])
+}
+
+/// The exit of a command that found so many claims not to hold.
+pub(super) fn hold(broken: usize) -> Result<u8, CliError> {
+    match broken {
         0 => Ok(0),
         1 => Err(CliError::Check { what: "1 claim does not hold".to_owned() }),
         n => Err(CliError::Check { what: format!("{n} claims do not hold") }),

@@ -29,21 +29,10 @@ use std::path::{Path, PathBuf};
 /// Name of the settings file.
 pub const FILE_NAME: &str = "mission-control.toml";
 
-/// The commented file with every supported key at its default.
-pub const DEFAULTS_FILE: &str = include_str!("../../config/mission-control.toml");
-
 /// The settings file for work begun in `start`: the nearest one in it or above it. `exists` tells whether a file is there.
 #[must_use]
 pub fn lookup(start: &Path, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     start.ancestors().map(|directory| directory.join(FILE_NAME)).find(|path| exists(path))
-}
-
-/// Resolves and validates in one step.
-///
-/// # Errors
-/// [`ConfigError`] with every problem found in the step that failed.
-pub fn load(inputs: &Inputs<'_>) -> Result<Settings, ConfigError> {
-    Layers::resolve(inputs)?.settings()
 }
 
 /// Everything that is wrong with the settings, one line each. Always the user's to fix (exit code 2).

@@ -6,7 +6,7 @@
 use super::observer::Observer;
 use super::redact::Redactor;
 use crate::adapters::os::append::Appender;
-use crate::domain::mission::stopwatch::{Stopwatch, begins};
+use crate::domain::mission::timeline::{Stopwatch, begins};
 use crate::domain::mission::{MergeSource, Record, State};
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
@@ -109,7 +109,6 @@ mod tests {
     use crate::adapters::os::environment::Environment;
     use crate::adapters::os::files;
     use crate::sim::play;
-    use crate::sim::scenario::Scenario;
 
     #[test]
     fn p12_each_line_is_an_object_and_no_secret_reaches_it() {
@@ -131,7 +130,7 @@ mod tests {
             seen += 1;
             watch(at, record);
         };
-        play(&Scenario::random(3), counted).unwrap();
+        play(&crate::sim::scenario::tests::disturbed(), counted).unwrap();
         let text = files::read_text(&dir.path().join("m1.jsonl")).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), seen);

@@ -3,12 +3,11 @@
 //! Promises: nothing is counted here that the journal's fold does not say; what green does not contain is named missing;
 //! every unit that did not land has a command that helps.
 
-use super::facts::{Facts, LandingFact, facts};
 use super::status::{next_action, rolled_back, truth};
 use super::words::{attempt_ref, worked};
 use super::{GreenRef, View};
 use crate::domain::base::text::name_first;
-use crate::domain::mission::times::{Phase, Times, times};
+use crate::domain::mission::timeline::{Landed, LandingTold, Phase, Timeline};
 use crate::domain::mission::{Record, Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
 use std::collections::BTreeSet;
@@ -23,10 +22,8 @@ pub struct Account<'a> {
     pub view: View<'a>,
     /// Green as the repository has it.
     pub green: &'a GreenRef,
-    /// What only the journal tells.
-    pub facts: Facts,
-    /// Where the time went.
-    pub times: Times,
+    /// What only the journal tells, and where the time went.
+    pub timeline: Timeline<'a>,
     /// Units that the journal calls landed and green does not contain.
     pub missing: Vec<&'a Unit>,
 }
@@ -41,6 +38,9 @@ pub struct Unlanded<'a> {
     /// A command to type.
     pub helps: String,
 }
+
+/// A landing with how it landed.
+pub type Fact<'t, 'a> = (&'t LandingTold<'a>, Landed<'a>);
 
 /// A unit that took time.
 #[derive(Debug)]
@@ -74,13 +74,7 @@ impl<'a> Account<'a> {
     /// Takes the account of a mission. `landed_on_green` are the units named by trailers of green's history.
     #[must_use]
     pub fn of(view: &View<'a>, green: &'a GreenRef, landed_on_green: &BTreeSet<UnitId>) -> Self {
-        Self {
-            view: *view,
-            green,
-            facts: facts(view.records.iter().map(|(_, _, record)| record)),
-            times: times(view.records.iter().map(|(_, at, record)| (*at, record)), view.now),
-            missing: missing(view, landed_on_green),
-        }
+        Self { view: *view, green, timeline: view.timeline(), missing: missing(view, landed_on_green) }
     }
 
     /// When counting ends: the mission's end, or now.
@@ -123,17 +117,12 @@ impl<'a> Account<'a> {
 
     /// Landed units in the order of landing: the tests after one are the tests before the next.
     #[must_use]
-    pub fn landed(&self) -> Vec<(&'a Unit, Option<&LandingFact>)> {
-        let mut units: Vec<_> = self.in_state(UnitState::Landed).map(|unit| (unit, self.landing(unit))).collect();
-        let place = |unit: &Unit| self.facts.landings.iter().rposition(|l| l.unit.as_ref() == Some(&unit.spec.id));
-        units.sort_by_key(|(unit, _)| place(unit));
-        units
-    }
-
-    /// The landing of a unit.
-    #[must_use]
-    pub fn landing(&self, unit: &Unit) -> Option<&LandingFact> {
-        self.facts.landings.iter().rev().find(|landing| landing.unit.as_ref() == Some(&unit.spec.id))
+    pub fn landed(&self) -> Vec<(&'a Unit, Option<Fact<'_, 'a>>)> {
+        let landed: Vec<_> = self.timeline.landed().collect();
+        let place = |unit: &Unit| landed.iter().rposition(|(told, _)| told.attempt_of(&unit.spec.id).is_some());
+        let mut units: Vec<_> = self.in_state(UnitState::Landed).map(|unit| (place(unit), unit)).collect();
+        units.sort_by_key(|(place, _)| *place);
+        units.into_iter().map(|(place, unit)| (unit, place.map(|place| landed[place]))).collect()
     }
 
     /// Units for which nothing was to be done.
@@ -172,7 +161,7 @@ impl<'a> Account<'a> {
     pub fn slowest(&self, limit: usize) -> Vec<Slow<'_>> {
         let of_others = [Phase::Planned, Phase::Parked, Phase::Away];
         let mut units: Vec<_> = self
-            .times
+            .timeline
             .units
             .iter()
             .map(|unit| {
@@ -192,8 +181,8 @@ impl<'a> Account<'a> {
     #[must_use]
     pub fn left_out(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        if self.facts.left_over > 0 {
-            lines.push(format!("{} units of the plan source were not planned", self.facts.left_over));
+        if self.timeline.left_over > 0 {
+            lines.push(format!("{} units of the plan source were not planned", self.timeline.left_over));
         }
         lines.extend(self.view.state.ground.iter().flat_map(|ground| ground.notes.iter().cloned()));
         lines

@@ -1,68 +1,35 @@
 //! What a unit showed beyond the gate: its own `verify` and `accept` lines at its landings, and the quick stages of its
 //! attempts.
 
+use super::View;
 use super::words::{short, span, word};
-use crate::domain::mission::{Attempt, MergeSource, NextMove, Record, Unit, VerifyRole};
-use crate::domain::values::{Millis, RequestId, RunId};
-use crate::domain::verify::{SnapshotKey, Summary};
+use crate::domain::mission::timeline::{Answer, RunTold, Timeline};
+use crate::domain::mission::{Attempt, Unit, VerifyRole};
+use crate::domain::values::RunId;
 use serde_json::{Value, json};
 
-/// One run of a unit's own lines at a landing.
-#[derive(Debug)]
-struct Shown<'a> {
-    attempt: u32,
-    role: VerifyRole,
-    run: RunId,
-    key: &'a SnapshotKey,
-    summary: &'a Summary,
-    reused: bool,
-}
-
-fn shown<'a>(records: &'a [(u64, Millis, Record)], unit: &Unit) -> Vec<Shown<'a>> {
-    let (mut queued, mut open, mut role) = (Vec::new(), None, None);
-    let mut found = Vec::new();
-    for (_, _, record) in records {
-        match record {
-            Record::AttemptEnded { unit: of, n, next: NextMove::Queue { mr }, .. } if *of == unit.spec.id => {
-                queued.push((*mr, *n));
-            }
-            Record::LandingStarted { mr, .. } => open = queued.iter().find(|(id, _)| id == mr).map(|(_, n)| *n),
-            Record::Landed { source, .. } | Record::Rejected { source, .. } | Record::MergeEmpty { source, .. }
-                if *source != MergeSource::Intake =>
-            {
-                open = None;
-            }
-            Record::VerifyStarted { role: started, .. } => role = Some(*started),
-            Record::Verified { run, key, summary, reused, .. } => {
-                if let (Some(attempt), Some(role @ (VerifyRole::AcceptBefore | VerifyRole::Extra))) = (open, role) {
-                    found.push(Shown { attempt, role, run: *run, key, summary, reused: *reused });
-                }
-            }
-            _ => {}
-        }
-    }
-    found
+/// Verifications of landings of a unit, oldest first, each with the attempt that was to land.
+fn of_unit<'t, 'a>(timeline: &'t Timeline<'a>, unit: &Unit) -> Vec<(u32, &'t RunTold<'a>, Answer<'a>)> {
+    let attempt =
+        |run: &RunTold<'_>| run.landings.iter().find_map(|id| timeline.landing(*id)?.attempt_of(&unit.spec.id));
+    timeline.answers().filter_map(|(run, answer)| Some((attempt(run)?, run, answer))).collect()
 }
 
 /// Numbers of the verifications that were run while attempts of a unit were to land, oldest first; of attempt `n` alone where it is given.
 #[must_use]
-pub fn verifications(records: &[(u64, Millis, Record)], unit: &Unit, n: Option<u32>) -> Vec<RunId> {
-    let (mut queued, mut open, mut runs): (Vec<(RequestId, u32)>, Option<u32>, Vec<RunId>) =
-        (Vec::new(), None, Vec::new());
-    for (_, _, record) in records {
-        match record {
-            Record::AttemptEnded { unit: of, n, next: NextMove::Queue { mr }, .. } if *of == unit.spec.id => {
-                queued.push((*mr, *n));
-            }
-            Record::LandingStarted { mr, .. } => open = queued.iter().find(|(id, _)| id == mr).map(|(_, n)| *n),
-            Record::Landed { .. } | Record::Rejected { .. } | Record::MergeEmpty { .. } => open = None,
-            Record::Verified { run, reused: false, .. } if open.is_some() && n.is_none_or(|n| open == Some(n)) => {
-                runs.push(*run);
-            }
-            _ => {}
-        }
-    }
-    runs
+pub fn verifications(view: &View<'_>, unit: &Unit, n: Option<u32>) -> Vec<RunId> {
+    let timeline = view.timeline();
+    let runs =
+        of_unit(&timeline, unit).into_iter().filter(|(of, _, answer)| !answer.reused && n.is_none_or(|n| *of == n));
+    runs.map(|(_, run, _)| run.run).collect()
+}
+
+/// Runs of the unit's own lines at its landings.
+fn own_lines<T>(view: &View<'_>, unit: &Unit, show: impl Fn(u32, &RunTold<'_>, Answer<'_>) -> T) -> Vec<T> {
+    let timeline = view.timeline();
+    let mut runs = of_unit(&timeline, unit);
+    runs.retain(|(_, run, _)| matches!(run.role, VerifyRole::AcceptBefore | VerifyRole::Extra));
+    runs.into_iter().map(|(attempt, run, answer)| show(attempt, run, answer)).collect()
 }
 
 /// What is run in a role, and on what.
@@ -77,31 +44,30 @@ fn what(role: VerifyRole, unit: &Unit) -> String {
 
 /// One line per run of the unit's own lines at its landings, with the key of the stored snapshot.
 #[must_use]
-pub fn landings_text(records: &[(u64, Millis, Record)], unit: &Unit) -> Vec<String> {
-    let line = |s: Shown<'_>| {
-        let reused = if s.reused { ", known before" } else { "" };
-        let (what, outcome, key) =
-            (what(s.role, unit), word(&s.summary.outcome), s.key.0.get(..12).unwrap_or(&s.key.0));
-        format!("attempt {}: {what}: {outcome} (verification {}{reused}, snapshot {key})", s.attempt, s.run)
-    };
-    shown(records, unit).into_iter().map(line).collect()
+pub fn landings_text(view: &View<'_>, unit: &Unit) -> Vec<String> {
+    own_lines(view, unit, |attempt, run, answer| {
+        let reused = if answer.reused { ", known before" } else { "" };
+        let (what, outcome, key) = (what(run.role, unit), word(&answer.summary.outcome), &answer.key.0);
+        let key = key.get(..12).unwrap_or(key);
+        format!("attempt {attempt}: {what}: {outcome} (verification {}{reused}, snapshot {key})", run.run)
+    })
 }
 
 /// The same as JSON.
 #[must_use]
-pub fn landings_json(records: &[(u64, Millis, Record)], unit: &Unit) -> Value {
-    let one = |s: Shown<'_>| {
+pub fn landings_json(view: &View<'_>, unit: &Unit) -> Value {
+    own_lines(view, unit, |attempt, run, answer| {
         json!({
-            "attempt": s.attempt,
-            "role": s.role,
-            "run": s.run,
-            "outcome": s.summary.outcome,
-            "snapshot": s.key,
-            "note": s.summary.note,
-            "reused": s.reused,
+            "attempt": attempt,
+            "role": run.role,
+            "run": run.run,
+            "outcome": answer.summary.outcome,
+            "snapshot": answer.key,
+            "note": answer.summary.note,
+            "reused": answer.reused,
         })
-    };
-    shown(records, unit).into_iter().map(one).collect()
+    })
+    .into()
 }
 
 /// What was run in the workspace of an attempt before it queued, and how it went.

@@ -39,17 +39,17 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     let _ = writeln!(out, "- units: {}", sum_seen(view));
     let (run, reused) = (state.verifications_run, state.verifications_reused);
     let _ = writeln!(out, "- verifications: {run} run{}; {reused} reused", runs_of(&account));
-    if let Some(summary) = &account.facts.base {
+    if let Some(summary) = account.timeline.base() {
         let _ = writeln!(out, "- base: {}", tests(summary));
     }
     let share = share(&account);
     let share = if share.is_empty() { share } else { format!("; {share}") };
-    let _ = writeln!(out, "- attempts: {}, {} of run time{share}", attempts(view), span(account.facts.agent_time));
+    let _ = writeln!(out, "- attempts: {}, {} of run time{share}", attempts(view), span(account.timeline.run_time()));
     let _ = writeln!(out, "- cost: {}", cost::text(view.state));
     landed(&mut out, &account);
     unlanded(&mut out, &account);
-    names(&mut out, "Red before and after", account.facts.still_failing.iter());
-    names(&mut out, "Flaky", account.facts.flaky.iter());
+    names(&mut out, "Red before and after", account.timeline.still_failing().into_iter());
+    names(&mut out, "Flaky", account.timeline.flaky().into_iter());
     list(&mut out, "Left aside", skipped::lines(&state.aside).iter().map(String::as_str));
     list(&mut out, "Left out or limited", account.left_out().iter().map(String::as_str));
     list(&mut out, "Problems", account.problems().into_iter());
@@ -105,13 +105,13 @@ fn landed(out: &mut String, account: &Account<'_>) {
         }
         let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
-        let change = change(fact.and_then(|f| f.before.as_ref()), fact.and_then(|f| f.after.as_ref()));
+        let change = change(fact);
         let title = code(&short(&unit.spec.title, 100));
         let _ = writeln!(out, "- {} {title}: {verdict}, {change} ({})", code(unit.spec.id.as_str()), code(commit));
-        if let Some(evidence) = fact.map(evidence).filter(|line| !line.is_empty()) {
+        if let Some(evidence) = fact.map(|fact| evidence(fact, &unit.spec.id)).filter(|line| !line.is_empty()) {
             let _ = writeln!(out, "  - {evidence}");
         }
-        if let Some(tests) = fact.map(|fact| &fact.tests).filter(|tests| !tests.is_empty()) {
+        if let Some(tests) = fact.map(|(told, _)| told.tests).filter(|tests| !tests.is_empty()) {
             let _ = writeln!(out, "  - {}", code(&short(&tests_note(tests), 300)));
         }
     }

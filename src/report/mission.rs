@@ -4,15 +4,14 @@
 //! sum and add up (P9); where the journal says landed and green does not contain it, that stands before everything else;
 //! unknown cost is called unknown.
 
-use super::account::Account;
-use super::facts::LandingFact;
+use super::account::{Account, Fact};
 use super::words::{count, findings, short, span, stamp, sum_seen, tests, word};
 use super::{GreenRef, View, cost, skipped};
 use crate::domain::base::text::name_first;
-use crate::domain::mission::tests_note;
-use crate::domain::mission::times::Phase;
+use crate::domain::mission::timeline::Phase;
+use crate::domain::mission::{MergeSource, tests_note};
 use crate::domain::values::{Millis, UnitId};
-use crate::domain::verify::{Delta, Summary, telling};
+use crate::domain::verify::{Delta, telling};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -81,8 +80,9 @@ pub(super) fn attempts(view: &View<'_>) -> usize {
     view.state.units.iter().map(|unit| unit.attempts.len()).sum()
 }
 
-pub(super) fn change(before: Option<&Summary>, after: Option<&Summary>) -> String {
-    match (before, after) {
+pub(super) fn change(fact: Option<Fact<'_, '_>>) -> String {
+    let before = fact.and_then(|(_, landed)| landed.before);
+    match (before, fact.and_then(|(told, _)| told.after).map(|after| after.summary)) {
         (Some(before), Some(after)) if before.passed + before.failed + after.passed + after.failed > 0 => {
             let (had, has) = (findings(before), findings(after));
             let found = if had == has { String::new() } else { format!("; {had} -> {has}") };
@@ -114,13 +114,13 @@ pub(super) fn difference(delta: &Delta) -> String {
 }
 
 /// `attempt 2, snapshot 0123456789, verified twice; 1 new and passing`.
-pub(super) fn evidence(fact: &LandingFact) -> String {
-    let mut parts: Vec<String> = fact.attempt.map(|n| format!("attempt {n}")).into_iter().collect();
-    parts.extend(fact.key.as_ref().map(|key| format!("snapshot {}", key.short())));
-    if fact.confirmed {
+pub(super) fn evidence((told, _): Fact<'_, '_>, unit: &UnitId) -> String {
+    let mut parts: Vec<String> = told.attempt_of(unit).map(|n| format!("attempt {n}")).into_iter().collect();
+    parts.extend(told.key.map(|key| format!("snapshot {}", key.short())));
+    if told.after.is_some_and(|after| after.confirmed) {
         parts.push("verified twice".to_owned());
     }
-    let changed = fact.delta.as_ref().map(difference).unwrap_or_default();
+    let changed = told.after.and_then(|after| after.delta).map(difference).unwrap_or_default();
     let line = parts.join(", ");
     if changed.is_empty() { line } else { format!("{line}; {changed}") }
 }
@@ -132,12 +132,12 @@ fn landed_text(out: &mut String, account: &Account<'_>) {
         }
         let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
-        let change = change(fact.and_then(|f| f.before.as_ref()), fact.and_then(|f| f.after.as_ref()));
+        let change = change(fact);
         let _ = writeln!(out, "  {commit}  {}  {verdict}, {change}", unit.spec.id);
-        if let Some(evidence) = fact.map(evidence).filter(|line| !line.is_empty()) {
+        if let Some(evidence) = fact.map(|fact| evidence(fact, &unit.spec.id)).filter(|line| !line.is_empty()) {
             let _ = writeln!(out, "    {evidence}");
         }
-        if let Some(tests) = fact.map(|fact| &fact.tests).filter(|tests| !tests.is_empty()) {
+        if let Some(tests) = fact.map(|(told, _)| told.tests).filter(|tests| !tests.is_empty()) {
             let _ = writeln!(out, "    {}", short(&tests_note(tests), 300));
         }
     }
@@ -145,13 +145,14 @@ fn landed_text(out: &mut String, account: &Account<'_>) {
 
 /// What came in from the target branch, with the tests that went with it: nobody else is asked about those.
 fn intake_text(out: &mut String, account: &Account<'_>) {
-    for (nth, fact) in account.facts.landings.iter().filter(|fact| fact.intake).enumerate() {
+    let intakes = account.timeline.landed().filter(|(told, _)| told.source == Some(MergeSource::Intake));
+    for (nth, (told, landed)) in intakes.enumerate() {
         if nth == 0 {
             out.push_str("\ntaken in from the target branch\n");
         }
-        let (commit, change) = (fact.tip.commit.short(), change(fact.before.as_ref(), fact.after.as_ref()));
-        let _ = writeln!(out, "  {commit}  {}, {change}", word(&fact.verdict));
-        if let Some(delta) = &fact.delta {
+        let (commit, change) = (landed.tip.commit.short(), change(Some((told, landed))));
+        let _ = writeln!(out, "  {commit}  {}, {change}", word(&landed.verdict));
+        if let Some(delta) = told.after.and_then(|after| after.delta) {
             names(out, "    tests that went with it", delta.removed.iter());
             names(out, "    tests skipped with it", delta.newly_skipped.iter());
         }
@@ -204,7 +205,7 @@ fn reason(state: &str, text: &str) -> String {
 
 /// What verifications were run for, as a sum; empty without any.
 pub(super) fn runs_of(account: &Account<'_>) -> String {
-    let [base, green, candidates, second, broken_off, own, books, cold] = account.facts.runs;
+    let [base, green, candidates, second, broken_off, own, books, cold] = account.timeline.run_counts();
     let of = [
         (base, "of the base"),
         (green, "of green"),
@@ -224,14 +225,14 @@ fn verification_text(out: &mut String, account: &Account<'_>) {
     let (run, reused) = (state.verifications_run, state.verifications_reused);
     let parts = runs_of(account);
     let _ = writeln!(out, "\nverifications: {run} run{parts}; {reused} reused a stored snapshot of the same tree");
-    if let Some(summary) = &account.facts.base {
+    if let Some(summary) = account.timeline.base() {
         let empty = Some(&summary.note)
             .filter(|note| summary.outcome == crate::domain::verify::StageOutcome::Passed && !note.is_empty());
         let empty = empty.map(|note| format!(" ({})", short(note, 300))).unwrap_or_default();
         let _ = writeln!(out, "the base: {}{empty}", tests(summary));
     }
-    names(out, "red before and after, nobody's fault here", account.facts.still_failing.iter());
-    names(out, "flaky (failed and passed on the same tree)", account.facts.flaky.iter());
+    names(out, "red before and after, nobody's fault here", account.timeline.still_failing().into_iter());
+    names(out, "flaky (failed and passed on the same tree)", account.timeline.flaky().into_iter());
 }
 
 fn names<'a>(out: &mut String, what: &str, all: impl ExactSizeIterator<Item = &'a String>) {
@@ -242,7 +243,7 @@ fn names<'a>(out: &mut String, what: &str, all: impl ExactSizeIterator<Item = &'
 
 /// `verification 41% of the time`; empty before any time passed.
 pub(super) fn share(account: &Account<'_>) -> String {
-    let share = account.times.verify_share(account.until());
+    let share = account.timeline.verify_share(account.until());
     share.map_or_else(String::new, |share| format!("verification {:.0}% of the time", share * 100.0))
 }
 
@@ -255,12 +256,12 @@ pub(super) fn phases(phases: &[(Phase, Millis)]) -> String {
 }
 
 fn times_text(out: &mut String, account: &Account<'_>) {
-    let run_time = span(account.facts.agent_time);
+    let run_time = span(account.timeline.run_time());
     let share = share(account);
     let share = if share.is_empty() { share } else { format!("; {share}") };
     let _ = writeln!(out, "\nattempts: {}, {run_time} of run time{share}", attempts(&account.view));
-    if account.times.away > 0 {
-        let _ = writeln!(out, "suspended: {}", span(account.times.away));
+    if account.timeline.away > 0 {
+        let _ = writeln!(out, "suspended: {}", span(account.timeline.away));
     }
     for (at, after) in account.resumed() {
         let at = stamp(at).unwrap_or_default();
@@ -277,14 +278,15 @@ fn times_text(out: &mut String, account: &Account<'_>) {
 }
 
 fn processes_text(out: &mut String, account: &Account<'_>) {
-    let facts = &account.facts;
-    if !facts.proofs.is_empty() {
+    let proofs = account.timeline.proofs();
+    if !proofs.is_empty() {
         let parts: Vec<String> =
-            facts.proofs.iter().map(|(proof, n)| format!("{} by {}", count(*n, "attempt"), short(proof, 60))).collect();
+            proofs.iter().map(|(proof, n)| format!("{} by {}", count(*n, "attempt"), short(proof, 60))).collect();
         let _ = writeln!(out, "processes proven gone: {}", parts.join(", "));
     }
-    if facts.unproven > 0 {
-        let _ = writeln!(out, "processes not proven gone: {}", count(facts.unproven, "attempt"));
+    let unproven = account.timeline.unproven();
+    if unproven > 0 {
+        let _ = writeln!(out, "processes not proven gone: {}", count(unproven, "attempt"));
     }
     for unit in &account.view.state.units {
         for attempt in &unit.attempts {
@@ -297,8 +299,8 @@ fn processes_text(out: &mut String, account: &Account<'_>) {
 
 fn look_text(out: &mut String, account: &Account<'_>) {
     let branch = account.green.branch();
-    if let (Some(_), Some(ground)) = (&account.green.tip, &account.facts.ground)
-        && !account.facts.landings.is_empty()
+    if let (Some(_), Some(ground)) = (&account.green.tip, account.timeline.ground)
+        && account.timeline.landed().next().is_some()
     {
         let _ = writeln!(out, "\nlook:  git log --first-parent --stat {}..{branch}", ground.short());
         // Whoever moved a branch, it is told above; `mc` moves none.

@@ -5,12 +5,11 @@
 //! `missing_on_green[]`, `green`, `rounds[]`, `verifications`, `cost`, `run_time_ms`, `times`, `pre_existing_failures[]`,
 //! `flaky[]`, `processes`, `aside[]`, `left_out[]`, `problems[]`, `next`.
 
-use super::account::Account;
-use super::facts::LandingFact;
+use super::account::{Account, Fact};
 use super::status::{mission_json, unit_json};
 use super::words::{attempt_ref, pinned, stamp};
 use super::{GreenRef, View, cost, skipped};
-use crate::domain::mission::times::{Phases, Times};
+use crate::domain::mission::timeline::{Phases, Timeline};
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
 use serde_json::{Map, Value, json};
@@ -33,7 +32,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         body["helps"] = json!(helps);
         body
     });
-    let [base, of_green, candidates, confirmations, broken_off, own, books, cold] = account.facts.runs;
+    let [base, of_green, candidates, confirmations, broken_off, own, books, cold] = account.timeline.run_counts();
     json!({
         "schema": 1,
         "mission": mission_json(view),
@@ -68,11 +67,11 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
             "broken_off": broken_off,
         },
         "cost": cost::json(state),
-        "run_time_ms": account.facts.agent_time,
-        "times": times_json(&account.times, account.until()),
-        "pre_existing_failures": account.facts.still_failing,
-        "flaky": account.facts.flaky,
-        "processes": account.facts.proofs,
+        "run_time_ms": account.timeline.run_time(),
+        "times": times_json(&account.timeline, account.until()),
+        "pre_existing_failures": account.timeline.still_failing(),
+        "flaky": account.timeline.flaky(),
+        "processes": account.timeline.proofs(),
         "aside": skipped::json(&state.aside),
         "left_out": account.left_out(),
         "problems": account.problems(),
@@ -80,20 +79,20 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     })
 }
 
-fn unit_body(account: &Account<'_>, unit: &Unit, fact: Option<&LandingFact>) -> Value {
+fn unit_body(account: &Account<'_>, unit: &Unit, fact: Option<Fact<'_, '_>>) -> Value {
     let mut body = unit_json(unit);
     body["verdict"] = json!(unit.verdict);
-    body["tests"] = json!({"before": fact.map(|f| &f.before), "after": fact.map(|f| &f.after)});
+    body["tests"] = json!({"before": fact.map(|(_, landed)| landed.before), "after": fact.map(|(told, _)| told.after.map(|after| after.summary))});
     let mission = &account.view.state.mission;
     body["ref"] = json!(pinned(&unit.attempts).map(|a| attempt_ref(mission, &unit.spec.id, a.n)));
-    if let Some(fact) = fact {
+    if let Some((told, landed)) = fact {
         body["evidence"] = json!({
-            "attempt": fact.attempt,
-            "landed_at": stamp(fact.at),
-            "snapshot": fact.key,
-            "confirmed": fact.confirmed,
-            "delta": fact.delta,
-            "edited_tests": fact.tests,
+            "attempt": told.attempt_of(&unit.spec.id),
+            "landed_at": stamp(landed.at),
+            "snapshot": told.key,
+            "confirmed": told.after.is_some_and(|after| after.confirmed),
+            "delta": told.after.and_then(|after| after.delta),
+            "edited_tests": told.tests,
         });
     }
     body
@@ -101,7 +100,7 @@ fn unit_body(account: &Account<'_>, unit: &Unit, fact: Option<&LandingFact>) -> 
 
 /// `{wall_ms, verify_ms, verify_share, away_ms, rounds[] {index, wall_ms, waves_ms[]}, units[] {id, wall_ms, phases}}`.
 #[must_use]
-pub fn times_json(times: &Times, until: Millis) -> Value {
+pub fn times_json(times: &Timeline<'_>, until: Millis) -> Value {
     json!({
         "wall_ms": times.span.length(until),
         "verify_ms": times.verifying(until),

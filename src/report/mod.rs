@@ -9,7 +9,6 @@ pub mod plan;
 
 pub mod cost;
 pub mod evidence;
-pub mod facts;
 pub mod lines;
 pub mod live;
 
@@ -32,6 +31,7 @@ pub mod verify_json;
 pub mod github;
 pub mod junit;
 
+use crate::domain::mission::timeline::Timeline;
 use crate::domain::mission::{Event, Record, State};
 use crate::domain::values::{Millis, Tip, UnitId};
 
@@ -76,7 +76,13 @@ pub struct Left<'a> {
     pub agents: &'a [(UnitId, u32)],
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    /// The mission over time, up to now.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'a> {
+        Timeline::of(self.records.iter().map(|(_, at, record)| (*at, record)), self.now)
+    }
+
     /// Whether the mission is unfinished, has work that it could go on with, and nobody works on it.
     #[must_use]
     pub fn alone(&self) -> bool {

@@ -7,7 +7,7 @@
 use super::needs::needs_you;
 use super::words::word;
 use super::{View, cost};
-use crate::domain::mission::times::{Phase, times};
+use crate::domain::mission::timeline::Phase;
 use crate::domain::mission::{AttemptClass, UnitState};
 use crate::domain::values::Millis;
 use std::collections::BTreeMap;
@@ -92,13 +92,14 @@ fn units(page: &mut Page<'_>, view: &View<'_>) {
 
 fn work(page: &mut Page<'_>, view: &View<'_>) {
     let state = view.state;
-    let times = times(view.records.iter().map(|(_, at, record)| (*at, record)), view.now);
+    let times = view.timeline();
     page.family("mc_verifications_total", Kind::Counter, "Verifications by whether stages ran or a snapshot answered.");
     for (result, count) in [("run", state.verifications_run), ("reused", state.verifications_reused)] {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         page.sample("mc_verifications_total", &[("result", result)], number(count));
     }
-    let ran = times.verifications.iter().filter(|run| !run.reused && run.span.until.is_some());
+    let ran =
+        times.runs.iter().filter(|run| run.span.until.is_some() && !run.answer().is_some_and(|answer| answer.reused));
     let lengths: Vec<Millis> = ran.map(|run| run.span.length(view.now)).collect();
     page.summary("mc_verification_duration_seconds", "Verifications that ran to an answer.", &lengths);
     let attempts = times.units.iter().flat_map(|unit| &unit.attempts).filter_map(|attempt| attempt.ran);

@@ -9,7 +9,6 @@ use super::mission_json::phases_json;
 use super::needs::{OF_A_WAITING_STOP, in_trouble, needs_you};
 use super::words::{count, short, span, stamp, sum_seen, tests, unmet, word};
 use super::{GreenRef, View, cost, skipped};
-use crate::domain::mission::times::times;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Phase, Record, Round, Stage, State, Unit, UnitState,
 };
@@ -42,7 +41,7 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
     };
     let state = view.state;
     let until = state.ended.unwrap_or(view.now);
-    let times = times(view.records.iter().map(|(_, at, record)| (*at, record)), view.now);
+    let times = view.timeline();
     let units = state.units.iter().zip(&times.units).map(|(unit, times)| {
         let mut body = unit_json(unit);
         body["times"] = json!({"wall_ms": times.span.length(until), "phases": phases_json(&times.phases)});

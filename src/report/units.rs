@@ -67,7 +67,7 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     for attempt in &unit.attempts {
         attempt_text(&mut out, view, unit, attempt);
     }
-    let shown = evidence::landings_text(view.records, unit);
+    let shown = evidence::landings_text(view, unit);
     if !shown.is_empty() {
         out.push_str("\nits own lines\n");
         shown.iter().for_each(|text| lines(&mut out, "  ", text));
@@ -194,7 +194,7 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
     body["remarks"] = json!(remarks(view, unit));
     let refusal = refusal(view, unit);
     body["refused_by"] = json!(refusal.map(|r| json!({"attempt": r.attempt, "run": r.run, "note": r.note})));
-    body["own_lines"] = evidence::landings_json(view.records, unit);
+    body["own_lines"] = evidence::landings_json(view, unit);
     let history = unit.attempts.iter().map(|attempt| {
         let head = attempt.head.as_ref();
         json!({

@@ -18,7 +18,7 @@ use crate::domain::mission::{
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, MissionId, TreeId, UnitId};
 use crate::domain::verify::StageOutcome;
-use scenario::{Faults, Scenario};
+use scenario::Scenario;
 use std::collections::BTreeMap;
 use world::World;
 
@@ -355,13 +355,5 @@ fn start_record(policy: &Policy, units: &[UnitSpec]) -> Record {
         policy: Box::new(policy.clone()),
         plan: Some(units.to_vec()),
         settings: serde_json::Value::Null,
-    }
-}
-
-impl Faults {
-    /// Whether nothing random disturbs the run.
-    #[must_use]
-    pub fn calm(&self) -> bool {
-        *self == Self::default()
     }
 }

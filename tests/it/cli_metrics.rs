@@ -2,7 +2,8 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::support::night::{Night, unit};
-use mission_control::domain::mission::times::{Phase, times};
+use crate::support::scenario::random as random_scenario;
+use mission_control::domain::mission::timeline::{Phase, Timeline};
 use mission_control::domain::mission::{Policy, Record, State};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, UnitId};
@@ -36,12 +37,12 @@ fn journal(scenario: &Scenario) -> Vec<(u64, Millis, Record)> {
 fn the_phases_of_a_unit_sum_to_its_wall_time() {
     let mut spent: BTreeSet<&str> = BTreeSet::new();
     for seed in 0..150 {
-        let rows = journal(&Scenario::random(seed));
+        let rows = journal(&random_scenario(seed));
         let ends: BTreeSet<usize> = [rows.len(), rows.len() / 2, rows.len() / 3].into();
         for end in ends {
             let part = &rows[..end.max(1)];
             let now = part.last().unwrap().1 + 1_234;
-            let times = times(part.iter().map(|(_, at, record)| (*at, record)), now);
+            let times = Timeline::of(part.iter().map(|(_, at, record)| (*at, record)), now);
             let until = times.span.until.unwrap_or(now);
             let state = State::replay(part.iter().map(|(_, _, record)| record.clone())).unwrap();
             assert_eq!(times.units.len(), state.units.len());
@@ -51,7 +52,11 @@ fn the_phases_of_a_unit_sum_to_its_wall_time() {
                 assert_eq!(unit.attempts.len(), known.attempts.len(), "seed {seed}, {}", unit.unit);
                 spent.extend(unit.phases.each().filter(|(_, time)| *time > 0).map(|(phase, _)| phase.name()));
             }
-            let runs = times.verifications.iter().filter(|run| run.span.until.is_some() && !run.reused).count();
+            let runs = times
+                .runs
+                .iter()
+                .filter(|run| run.span.until.is_some() && !run.answer().is_some_and(|answer| answer.reused))
+                .count();
             assert_eq!(runs as u64, state.verifications_run, "seed {seed}");
             assert!(times.verifying(until) <= times.span.length(until), "one verification at a time, seed {seed}");
         }
@@ -139,7 +144,7 @@ fn value(samples: &[Sample], name: &str, label: Option<(&str, &str)>) -> Option<
 fn the_metrics_page_is_well_formed_and_true() {
     let name = "a \"quoted\" \\ name\nof two lines";
     for seed in 0..20 {
-        let rows = journal(&Scenario::random(seed));
+        let rows = journal(&random_scenario(seed));
         for end in [1, rows.len() / 2, rows.len()] {
             let part = &rows[..end.max(1)];
             let state = State::replay(part.iter().map(|(_, _, record)| record.clone())).unwrap();

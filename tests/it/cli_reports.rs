@@ -1,13 +1,15 @@
 //! Views of simulated missions: the same seed gives the same text.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use crate::support::scenario::random as random_scenario;
 use expect_test::expect;
+use mission_control::domain::mission::timeline::Timeline;
 use mission_control::domain::mission::{
     EndReason, MissionOutcome, Policy, Record, Refusal, State, StopLevel, UnitState,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, UnitId};
-use mission_control::report::{GreenRef, Left, View, facts, lines, live::Live, mission, mission_json, status, units};
+use mission_control::report::{GreenRef, Left, View, lines, live::Live, mission, mission_json, status, units};
 use mission_control::sim::play;
 use mission_control::sim::scenario::{Behaviour, Scenario};
 use std::collections::BTreeSet;
@@ -409,7 +411,7 @@ fn units_are_listed_and_shown() {
 fn every_record_of_random_missions_has_at_most_one_line() {
     for seed in 0..40 {
         let mut state: Option<State> = None;
-        let outcome = play(&Scenario::random(seed), |_, record| {
+        let outcome = play(&random_scenario(seed), |_, record| {
             match &mut state {
                 Some(state) => state.apply(record),
                 None => state = Some(State::begin(record).unwrap()),
@@ -418,9 +420,9 @@ fn every_record_of_random_missions_has_at_most_one_line() {
             assert!(!line.chars().any(char::is_control), "{line:?}");
         });
         let outcome = outcome.unwrap();
-        let facts = facts::facts(&outcome.journal);
-        let runs: u64 = facts.runs.iter().sum();
+        let times = Timeline::of(outcome.journal.iter().map(|record| (0, record)), 0);
+        let runs: u64 = times.run_counts().iter().sum();
         assert_eq!(runs, outcome.state.verifications_run, "seed {seed}: runs are accounted for");
-        assert_eq!(facts.landings.len() as u64, outcome.state.landed, "seed {seed}");
+        assert_eq!(times.landed().count() as u64, outcome.state.landed, "seed {seed}");
     }
 }

@@ -6,7 +6,7 @@ mod keys;
 use mission_control::config::layers::Source;
 use mission_control::config::schema::{self, KEYS, Support};
 use mission_control::config::settings::{PromptMode, WantedIsolation};
-use mission_control::config::{self, ConfigError, DEFAULTS_FILE, Inputs, Layers, Settings};
+use mission_control::config::{self, ConfigError, Inputs, Layers, Settings};
 use mission_control::domain::verify::Gate;
 use mission_control::domain::verify::formats::Format;
 use mission_control::domain::verify::key::{Better, StageKind, Tier};
@@ -17,6 +17,9 @@ use std::time::Duration;
 const MINIMAL: &str = "[target.verification]\ncommand = \"make test\"\n";
 
 /// A user's settings: a file in `/srv/app`, variables and flags.
+/// The commented file with every supported key at its default.
+const DEFAULTS_FILE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config/mission-control.toml"));
+
 #[derive(Default)]
 struct World {
     file: Option<String>,

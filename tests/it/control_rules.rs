@@ -1,5 +1,6 @@
 //! The rules of cancelling, of caps on time and money and of chosen units, shown on `decide` and in the virtual world.
 
+use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
     Budget, Command, DecidedBy, Event, Integration, JobId, MissionOutcome, Policy, Record, State, UnitState,
     Unverified, Usd, VerifyRole, decide,
@@ -125,7 +126,7 @@ fn p3_what_may_have_landed_is_not_cancelled() {
 fn p9_p10_missions_whose_units_are_cancelled_again_and_again_end_and_add_up() {
     let mut cancelled = 0;
     for seed in 0..400 {
-        let mut scenario = Scenario::random(seed);
+        let mut scenario = random_scenario(seed);
         scenario.faults.cancel = 0.2;
         cancelled += run(&scenario).state.count(UnitState::Cancelled);
     }
@@ -221,7 +222,7 @@ fn p11_a_time_of_day_is_absolute_and_the_earlier_end_counts() {
 fn p9_p10_p11_hold_for_random_missions_under_caps_with_faults() {
     let mut ended = 0;
     for seed in 0..600 {
-        let mut scenario = Scenario::random(seed);
+        let mut scenario = random_scenario(seed);
         let per_run = Usd((seed % 40) * 500_000);
         scenario.policy.budget =
             Budget { per_run, per_session: Usd(1_000_000), max_tokens: (seed % 3) * 90_000, counts_unknown: true };

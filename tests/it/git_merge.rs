@@ -1,9 +1,10 @@
 //! Merging apart from the user's repository.
 
+use crate::support::merge::{Integrate, Integration};
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::Git;
 use mission_control::adapters::git::green::{GreenMove, move_green};
-use mission_control::adapters::git::merge::{Integration, MergeRepo};
+use mission_control::adapters::git::merge::MergeRepo;
 use mission_control::adapters::git::source::inspect;
 use mission_control::adapters::host::local::process::lock::RunLock;
 use mission_control::domain::values::{CommitId, Tip};

@@ -6,10 +6,10 @@
 
 use super::support::fence::Fence;
 use super::support::night::{Night, unit};
+use crate::support::scenario::random as random_scenario;
 use expect_test::expect_file;
 use mission_control::domain::mission::{MergeSource, Record};
 use mission_control::sim::Outcome;
-use mission_control::sim::scenario::Scenario;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
@@ -212,6 +212,6 @@ fn what_differs_between_two_runs_is_hidden_and_nothing_else() {
     let said = "attempt 2 took 1.2s at 2026-12-01T17:33:24.145Z, snapshot 0123456789: 3 passed".split(' ').map(word);
     let said: Vec<String> = said.collect();
     assert_eq!(said.join(" "), "attempt 2 took <time> at <time>, snapshot <name>: 3 passed");
-    let seeds = (0..20).map(|seed| digest(&super::simulation::run(&Scenario::random(seed))));
+    let seeds = (0..20).map(|seed| digest(&super::simulation::run(&random_scenario(seed))));
     assert_eq!(seeds.collect::<std::collections::BTreeSet<_>>().len(), 20, "a digest tells two missions apart");
 }

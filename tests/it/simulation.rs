@@ -1,5 +1,6 @@
 //! Whole missions in the virtual world, with the promises checked after every step.
 
+use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
     AttemptClass, BookkeepingMode, Command, EndReason, Event, Integration, JobId, MergeSource, MissionOutcome, Policy,
     Record, RejectClass, State, StopLevel, UnitState, VerifyRole, decide,
@@ -59,7 +60,7 @@ fn p1_p3_p4_p9_p10_p14_hold_for_random_missions_with_faults() {
     let first: u64 = std::env::var("MC_SIM_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
     let (mut crashes, mut digests) = (0, String::new());
     for seed in first..first + seeds() {
-        let outcome = run(&Scenario::random(seed));
+        let outcome = run(&random_scenario(seed));
         crashes += outcome.crashes;
         digests += &format!("{seed} {}\n", super::golden::digest(&outcome));
     }
@@ -88,7 +89,7 @@ fn p4_a_crash_at_any_decision_leads_to_the_same_landings() {
 #[test]
 fn p14_the_same_seed_gives_the_same_journal() {
     for seed in 0..50 {
-        let (a, b) = (run(&Scenario::random(seed)), run(&Scenario::random(seed)));
+        let (a, b) = (run(&random_scenario(seed)), run(&random_scenario(seed)));
         assert_eq!(a.journal, b.journal);
     }
 }
@@ -243,7 +244,7 @@ fn p5_a_stop_that_a_crash_interrupted_kills_what_the_next_engine_takes_over() {
 fn p8_own_lines_and_quick_stages_really_take_part_in_random_missions() {
     let mut seen = [0_u32; 8];
     for seed in 0..400 {
-        for record in run(&Scenario::random(seed)).journal {
+        for record in run(&random_scenario(seed)).journal {
             let what = match &record {
                 Record::VerifyStarted { role: VerifyRole::AcceptBefore, .. } => 0,
                 Record::VerifyStarted { role: VerifyRole::Extra, confirms: None, .. } => 1,
@@ -455,7 +456,7 @@ fn p5_a_person_ends_what_writes_the_last_books() {
 fn the_books_really_take_part_in_random_missions() {
     let (mut seen, mut early) = ([0; 3], 0);
     for seed in 0..400 {
-        let journal = run(&Scenario::random(seed)).journal;
+        let journal = run(&random_scenario(seed)).journal;
         for (seen, now) in seen.iter_mut().zip(books(&journal)) {
             *seen += now;
         }

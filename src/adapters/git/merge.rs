@@ -62,24 +62,7 @@ type Ground = (BareDir, Option<String>);
 /// at once keeps its answers until its input ends.
 const TRIAL: Duration = Duration::from_secs(5);
 
-/// What merging a head into green gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum Integration {
-    /// A merge commit (parents green, head) in the source's object store, referenced by nothing yet.
-    Candidate(Tip),
-    /// The merged tree is green's tree.
-    Unchanged,
-    /// Both sides changed the same thing, or they have no common history.
-    Conflict {
-        /// Paths in conflict; bytes that are not UTF-8 are replaced.
-        files: Vec<String>,
-        /// Git's own messages. Untrusted text.
-        detail: String,
-    },
-}
-
-/// What a merge gave, before it is a commit.
+/// What merging a head into green gave, before it is a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Merged {
@@ -211,33 +194,11 @@ impl MergeRepo {
         None
     }
 
-    /// Merges `head` into `green` and makes the candidate commit with `message` (trailers included) at `date` (seconds
-    /// since the epoch; `None`: now). `drop_paths` keep green's version whatever the head did to them.
+    /// Merges `head` into `green`; a commit is made of it by those who say the tree in its message. `drop_paths` keep green's version
+    /// whatever the head did to them.
     ///
     /// # Errors
     /// [`GitError`] for everything that is not the answer to "do they merge": infrastructure, to be tried again.
-    pub async fn integrate(
-        &self,
-        green: &Tip,
-        head: &CommitId,
-        message: &str,
-        drop_paths: &[&str],
-        date: Option<i64>,
-    ) -> Result<Integration, GitError> {
-        Ok(match self.merge(green, head, drop_paths).await? {
-            Merged::Tree(tree) => {
-                let commit = self.commit(&tree, &[&green.commit, head], message, date).await?;
-                Integration::Candidate(Tip { commit, tree })
-            }
-            Merged::Unchanged => Integration::Unchanged,
-            Merged::Conflict { files, detail } => Integration::Conflict { files, detail },
-        })
-    }
-
-    /// Merges `head` into `green` without making a commit of it, for those who say the tree in its message.
-    ///
-    /// # Errors
-    /// As [`MergeRepo::integrate`].
     pub async fn merge(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<Merged, GitError> {
         let theirs = self.without(green, head, drop_paths).await?;
         let attributes = self.attributes(green).await?;

@@ -118,19 +118,6 @@ pub fn make_dir(path: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(path)
 }
 
-/// Replaces a file at once and durably: a crash leaves the old or the new content, mode 0600.
-///
-/// # Errors
-/// The system's reason.
-pub fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    std::fs::File::open(folder)?.sync_all()
-}
-
 /// Writes a private file at `path` below `root`, making folders on the way; false, with nothing written, when any part of
 /// the path is a link, which could lead out of `root`.
 ///

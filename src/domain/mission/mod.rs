@@ -46,8 +46,7 @@ mod said;
 mod slots;
 mod state;
 mod step_failures;
-pub mod stopwatch;
-pub mod times;
+pub mod timeline;
 mod turns;
 
 pub use super::queue::{

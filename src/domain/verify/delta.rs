@@ -26,21 +26,6 @@ pub const UNSTABLE_LIMIT: usize = 40;
 const COUNTED: &str = "(one that is only counted)";
 
 impl Delta {
-    /// Whether nothing differs; tests, findings and stages that failed on both sides alike are no difference.
-    #[must_use]
-    pub fn changes_nothing(&self) -> bool {
-        let same = Self {
-            still_failing: self.still_failing.clone(),
-            incomparable: self.incomparable.clone(),
-            not_run: self.not_run.clone(),
-            findings: self.findings.clone(),
-            said: self.said.clone(),
-            unstable: self.unstable.clone(),
-            ..Self::default()
-        };
-        *self == same && self.findings.iter().all(|change| change.new.is_empty() && change.gone.is_empty())
-    }
-
     /// Whether something may be worse by chance although every stage passes: one measurement, or tests that disappeared or
     /// became skipped in this run.
     #[must_use]
@@ -59,15 +44,6 @@ impl Delta {
     #[must_use]
     pub fn loses_tests(&self) -> bool {
         !self.removed.is_empty() || !self.newly_skipped.is_empty()
-    }
-
-    /// How many entries say that something got worse, whatever the queue demands.
-    #[must_use]
-    pub fn worse(&self) -> usize {
-        let lists = [&self.broken, &self.removed, &self.newly_skipped, &self.new_failing, &self.stages_broken];
-        let security = self.findings.iter().filter(|change| change.kind == StageKind::Security);
-        let tests: usize = lists.into_iter().map(Vec::len).sum();
-        tests + security.map(|change| change.new.len()).sum::<usize>()
     }
 }
 

@@ -9,6 +9,30 @@ use crate::domain::verify::results::{Findings, TestResult, TestResults, WHOLE_SU
 use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, head_tail};
 use proptest::prelude::*;
 
+impl Delta {
+    /// Whether nothing differs; tests, findings and stages that failed on both sides alike are no difference.
+    pub fn changes_nothing(&self) -> bool {
+        let same = Self {
+            still_failing: self.still_failing.clone(),
+            incomparable: self.incomparable.clone(),
+            not_run: self.not_run.clone(),
+            findings: self.findings.clone(),
+            said: self.said.clone(),
+            unstable: self.unstable.clone(),
+            ..Self::default()
+        };
+        *self == same && self.findings.iter().all(|change| change.new.is_empty() && change.gone.is_empty())
+    }
+
+    /// How many entries say that something got worse, whatever the queue demands.
+    pub fn worse(&self) -> usize {
+        let lists = [&self.broken, &self.removed, &self.newly_skipped, &self.new_failing, &self.stages_broken];
+        let security = self.findings.iter().filter(|change| change.kind == StageKind::Security);
+        let tests: usize = lists.into_iter().map(Vec::len).sum();
+        tests + security.map(|change| change.new.len()).sum::<usize>()
+    }
+}
+
 /// A stage from a text of tests such as `+a -b ~c`; no text means exit code only.
 pub(in crate::domain::verify) fn stage(name: &str, outcome: StageOutcome, tests: Option<&str>) -> StageResult {
     let test = |word: &str| {

@@ -2,7 +2,7 @@
 
 use super::{Case, records};
 use crate::adapters::os::files;
-use crate::domain::mission::times::times;
+use crate::domain::mission::timeline::Timeline;
 use crate::domain::mission::{
     AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, State, Unit, UnitState, Usd,
 };
@@ -368,7 +368,7 @@ fn spent(case: &mut Case<'_>, now: Millis) {
     let history = case.history;
     let mut found = Findings::default();
     let until = history.state.ended.unwrap_or(now);
-    let times = times(history.records.iter().map(|(_, at, record)| (*at, record)), until);
+    let times = Timeline::of(history.records.iter().map(|(_, at, record)| (*at, record)), until);
     for unit in &times.units {
         if unit.phases.total() != unit.span.length(until) {
             found.broken(format!("the phases of {} do not add up to its time", unit.unit));

@@ -55,8 +55,6 @@ pub struct Proof {
     pub mission: MissionId,
     /// Its claims.
     pub claims: Vec<Claim>,
-    /// The report they are about; null when the journal cannot be read as one.
-    pub report: Value,
 }
 
 /// Which of the claims are checked.
@@ -113,7 +111,7 @@ pub async fn prove(project: &Project, mission: Option<&MissionId>, rerun: bool) 
         Err(error @ (EngineError::Journal { .. } | EngineError::Record { .. })) => {
             let folds =
                 Claim::of("the journal folds to a state", Findings::only(crate::domain::trouble::chain(&error)));
-            return Ok(Some(Proof { mission, claims: vec![chain, folds], report: Value::Null }));
+            return Ok(Some(Proof { mission, claims: vec![chain, folds] }));
         }
         Err(error) => return Err(error),
     };
@@ -130,8 +128,8 @@ pub async fn prove(project: &Project, mission: Option<&MissionId>, rerun: bool) 
     if rerun {
         again::check(&mut case).await?;
     }
-    let Case { claims, report, .. } = case;
-    Ok(Some(Proof { mission, claims, report }))
+    let claims = case.claims;
+    Ok(Some(Proof { mission, claims }))
 }
 
 impl<'a> Case<'a> {

@@ -1,58 +1,55 @@
 //! How long what a record closes took, and which phase a record begins: for those who read a journal record by record.
 
-use super::record::{NextMove, Record};
-use super::times::Phase;
-use crate::domain::values::{Millis, UnitId};
+use super::super::record::{NextMove, Record};
+use super::model::Phase;
+use crate::domain::values::{LandingId, Millis, RunId, UnitId};
 use std::collections::BTreeMap;
+
+/// What has a beginning and an end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    Mission,
+    Round(u32),
+    Attempt(UnitId, u32),
+    Landing(LandingId),
+    Run(RunId),
+}
 
 /// Remembers when things were opened.
 #[derive(Debug, Clone, Default)]
-pub struct Stopwatch {
-    mission: Option<Millis>,
-    round: Option<Millis>,
-    attempts: BTreeMap<UnitId, Millis>,
-    landing: Option<Millis>,
-    verification: Option<Millis>,
-}
+pub struct Stopwatch(BTreeMap<Thing, Millis>);
 
 impl Stopwatch {
     /// Time from the record that opened what this one closes; absent for records that close nothing.
     pub fn took(&mut self, at: Millis, record: &Record) -> Option<Millis> {
-        let began = match record {
-            Record::MissionStarted { .. } => {
-                self.mission = Some(at);
-                None
-            }
-            Record::RoundOpened { .. } => {
-                self.round = Some(at);
-                None
-            }
-            Record::AttemptStarted { unit, .. } => {
-                self.attempts.insert(unit.clone(), at);
-                None
-            }
-            Record::LandingStarted { .. } => {
-                self.landing = Some(at);
-                None
-            }
-            Record::VerifyStarted { .. } => {
-                self.verification = Some(at);
-                None
-            }
-            Record::AttemptEnded { unit, .. } => self.attempts.remove(unit),
-            Record::Verified { .. }
-            | Record::StepFailed { .. }
-            | Record::VerificationDropped { .. }
-            | Record::GreenStale { .. } => self.verification.take(),
-            Record::Landed { .. } | Record::Rejected { .. } | Record::MergeEmpty { .. } | Record::Requeued { .. } => {
-                self.landing.take()
-            }
-            Record::RoundClosed { .. } => self.round.take(),
-            Record::MissionEnded { .. } => self.mission,
-            _ => None,
+        let opened = match record {
+            Record::MissionStarted { .. } => Thing::Mission,
+            Record::RoundOpened { round, .. } => Thing::Round(*round),
+            Record::AttemptStarted { unit, n, .. } => Thing::Attempt(unit.clone(), *n),
+            Record::LandingStarted { landing, .. } => Thing::Landing(*landing),
+            Record::VerifyStarted { run, .. } => Thing::Run(*run),
+            _ => return self.0.remove(&closed(record)?).map(|began| at.saturating_sub(began)),
         };
-        began.map(|began| at.saturating_sub(began))
+        self.0.insert(opened, at);
+        None
     }
+}
+
+fn closed(record: &Record) -> Option<Thing> {
+    Some(match record {
+        Record::AttemptEnded { unit, n, .. } => Thing::Attempt(unit.clone(), *n),
+        Record::Verified { run, .. }
+        | Record::StepFailed { run: Some(run), .. }
+        | Record::VerificationDropped { run, .. }
+        | Record::GreenStale { run, .. } => Thing::Run(*run),
+        Record::Landed { landing, .. }
+        | Record::Rejected { landing, .. }
+        | Record::MergeEmpty { landing, .. }
+        | Record::Requeued { landing, .. } => Thing::Landing(*landing),
+        Record::RoundClosed { round, .. } => Thing::Round(*round),
+        Record::MissionEnded { .. } => Thing::Mission,
+        _ => return None,
+    })
 }
 
 /// The phase of a unit that begins with a record, where one does.

@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::AttemptClass;
-use crate::domain::values::{CommitId, HostId, LandingId, RequestId, RunId, Tip, TreeId};
+use crate::domain::mission::{AttemptClass, MergeSource, NextMove, Record, SessionReport, VerifyRole};
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::RequestId;
+use crate::domain::values::{CommitId, HostId, LandingId, Millis, RunId, Tip, TreeId, UnitId};
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary, Verdict};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn id(text: &str) -> UnitId {
@@ -101,13 +104,17 @@ fn landed(unit: &str, mr: RequestId, at: Millis) -> (Millis, Record) {
     )
 }
 
-fn read(journal: &[(Millis, Record)], now: Millis) -> Times {
-    times(journal.iter().map(|(at, record)| (*at, record)), now)
+fn read(journal: &[(Millis, Record)], now: Millis) -> Timeline<'_> {
+    Timeline::of(journal.iter().map(|(at, record)| (*at, record)), now)
+}
+
+fn of_unit<'t>(times: &'t Timeline<'_>, unit: &str) -> &'t UnitTimes {
+    times.units.iter().find(|found| found.unit == id(unit)).unwrap()
 }
 
 /// Phases that took time.
-fn shown(times: &Times, unit: &str) -> String {
-    let phases = &times.unit(&id(unit)).unwrap().phases;
+fn shown(times: &Timeline<'_>, unit: &str) -> String {
+    let phases = &of_unit(times, unit).phases;
     let parts = phases.each().filter(|(_, time)| *time > 0).map(|(phase, time)| format!("{} {time}", phase.name()));
     parts.collect::<Vec<_>>().join(", ")
 }
@@ -131,12 +138,13 @@ fn night() -> Vec<(Millis, Record)> {
 
 #[test]
 fn each_moment_of_a_unit_belongs_to_one_phase() {
-    let times = read(&night(), 1_000);
+    let journal = night();
+    let times = read(&journal, 1_000);
     assert_eq!(
         shown(&times, "a"),
         "planned 10, waiting 30, prepare 50, agent 180, collect 20, queue 30, merge 10, verify 100, land 10"
     );
-    assert_eq!(times.unit(&id("a")).unwrap().span, Span { from: 110, until: Some(550) });
+    assert_eq!(of_unit(&times, "a").span, Span { from: 110, until: Some(550) });
     assert_eq!(shown(&times, "b"), "planned 441, waiting 9, prepare 440");
     assert_eq!(times.verifying(1_000), 100);
     assert_eq!(times.rounds[0].waves, [Span { from: 120, until: Some(551) }, Span { from: 551, until: None }]);
