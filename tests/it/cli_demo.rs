@@ -1,5 +1,6 @@
 //! `mc demo` as its user meets it: in a pipe, on a terminal, kept, and broken off.
 
+use crate::support::tools::cannot_run;
 use mission_control::adapters::host::local::demo::belonging_to;
 use mission_control::adapters::host::local::process::command::{ChildGuard, CommandLine, Output};
 use std::future::Future;
@@ -170,7 +171,7 @@ fn on_a_terminal_the_live_line_comes_and_goes() {
     within_minutes(async {
         let user = User::new();
         if !user.run("sh", &["-c", "script --version"]).await.success() {
-            eprintln!("skipped: there is no util-linux `script` to make a terminal");
+            cannot_run("there is no util-linux `script` to make a terminal");
             return;
         }
         let line = "stty cols 90; exec \"$MC\" demo";

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use super::support::night::{Night, unit};
+use crate::support::tools::cannot_run;
 
 #[test]
 fn copied_files_are_there_and_never_land() {
@@ -396,7 +397,7 @@ fn a_small_disk_that_is_full_is_named_wherever_a_start_writes() {
         .into_iter()
         .find(|unshare| night.holds(&format!("{unshare} sh -c 'mount -t tmpfs -o size=1m none ../'")))
     else {
-        eprintln!("left out: no right to mount a small file system");
+        cannot_run("no right to mount a small file system");
         return;
     };
     let (plan, mc) = (night.plan(&unit("a", "touch a")), env!("CARGO_BIN_EXE_mc"));

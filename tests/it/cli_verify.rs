@@ -294,13 +294,13 @@ fn without_settings_the_first_hint_is_the_command_that_writes_them() {
 
 #[test]
 fn p7_what_could_not_run_never_passes() {
-    for (command, why) in [
-        ("./missing.sh", "exit code 127: command not found"),
-        ("exec sleep 60", "timeout after 1 s (`timeout` of the stage, or target.verification.timeout)"),
-        ("kill -KILL $$", "ended by signal 9"),
+    for (command, timeout, why) in [
+        ("./missing.sh", 60, "exit code 127: command not found"),
+        ("exec sleep 60", 1, "timeout after 1 s (`timeout` of the stage, or target.verification.timeout)"),
+        ("kill -KILL $$", 60, "ended by signal 9"),
     ] {
         let night = Night::new();
-        night.settings(command, "timeout = 1");
+        night.settings(command, &format!("timeout = {timeout}"));
         let said = json_of(&night, 4, &[]);
         assert_eq!(said["rev"]["outcome"], "not-run");
         assert_eq!(said["rev"]["stages"][0]["why"], why);

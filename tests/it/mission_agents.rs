@@ -207,8 +207,9 @@ fn p8_a_conflict_is_retried_on_the_new_green_with_the_own_work_at_hand() {
 
 #[test]
 fn p10_time_used_up_and_silence_end_an_attempt_and_keep_its_work() {
-    let night = night("idle_timeout = 2");
-    let slow = format!("{}timeout = 1\n", agent(&night, "slow", "touch s; while :; do echo busy; sleep 0.1; done"));
+    // Both times are long enough for a busy machine to make the work that is looked for.
+    let night = night("idle_timeout = 5");
+    let slow = format!("{}timeout = 4\n", agent(&night, "slow", "touch s; while :; do echo busy; sleep 0.1; done"));
     let silent =
         agent(&night, "silent", "[ $MC_ATTEMPT = 2 ] && { touch two; exit 0; }; touch one; echo hello; sleep 50");
     night.mission(&[slow, silent].join("\n")).exits(3);

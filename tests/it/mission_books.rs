@@ -16,7 +16,11 @@ fn green(night: &Night, path: &str) -> String {
 
 /// The text with its days, object ids and missions named instead: those are others each time.
 fn named(night: &Night, text: &str) -> String {
-    let mut text = text.replace(&night.sh("date -u +%F"), "DAY").replace('\r', "");
+    let mut text = text.replace('\r', "");
+    // It may have been written before midnight.
+    for day in ["today", "yesterday"] {
+        text = text.replace(&night.sh(&format!("date -u -d {day} +%F")), "DAY");
+    }
     for (n, mission) in night.sql("SELECT DISTINCT mission FROM journal ORDER BY seq").iter().enumerate() {
         text = text.replace(mission, &format!("m{}", n + 1));
     }

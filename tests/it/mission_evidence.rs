@@ -206,12 +206,12 @@ fn quick_stages_spare_the_gate_and_the_retry_starts_from_its_own_work() {
 fn p7_a_quick_stage_that_is_missing_holds_and_one_that_hangs_fails() {
     let night = night(
         &with_quick("[ -e hang ] && exec sleep 1000; no-such-program-here")
-            .replace("tier = \"quick\"", "tier = \"quick\"\ntimeout = 1"),
+            .replace("tier = \"quick\"", "tier = \"quick\"\ntimeout = 4"),
     );
     let plan = [agent(&night, "tool", "touch t", ""), agent(&night, "hangs", "touch hang", "attempts = 1")];
     night.mission(&plan.join("\n")).exits(3).says(&["install it, then", "mc unit retry tool"]);
     assert_eq!([night.unit("tool"), night.unit("hangs")], ["held", "failed"]);
-    assert!(night.reason("hangs").contains("timeout after 1 s"), "{}", night.reason("hangs"));
+    assert!(night.reason("hangs").contains("timeout after 4 s"), "{}", night.reason("hangs"));
     assert_eq!(lines(&night, "runs"), 1, "nothing was merged");
     night.audit();
 }
@@ -311,9 +311,13 @@ fn p4_killed_again_and_again_with_quick_stages_and_own_lines_everything_lands_sh
     let mut random = fastrand::Rng::with_seed(7);
     let mut engine = night.begin(&["mission", "start", "--plan", &plan]);
     night.until("[ -e ~/state/mc.db ] && [ -s ~/started ]");
+    let rows = || night.sql("SELECT seq || '' FROM journal").len();
     for _ in 0..12 {
-        std::thread::sleep(std::time::Duration::from_millis(random.u64(0..600)));
-        engine.signal("KILL");
+        // Whatever it does then, after so many more records; at its end at the latest.
+        let more = rows() + random.usize(0..6);
+        if engine.until(|| rows() >= more) {
+            engine.signal("KILL");
+        }
         engine.wait();
         engine = night.begin(&["mission", "resume"]);
     }

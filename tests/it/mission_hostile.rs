@@ -4,6 +4,7 @@
 
 use super::support::fence::Fence;
 use super::support::night::{Night, unit};
+use crate::support::tools::cannot_run;
 use serde_json::json;
 
 /// Text that would do harm in a shell, in a terminal or in a commit message.
@@ -335,7 +336,7 @@ fn p2_lost_refs_workspaces_and_state_are_survived() {
 fn p4_a_full_disk_is_named_and_the_mission_goes_on_when_there_is_room() {
     let night = Night::new().within(Fence::Off);
     if !night.holds("unshare -m sh -c 'mount -t tmpfs -o size=1m none ../ && true'") {
-        eprintln!("skipped: no right to mount a small file system");
+        cannot_run("no right to mount a small file system");
         return;
     }
     let fill = "[ -e ~/filled ] || { touch ~/filled; cat /dev/zero > ~/state/fill 2>/dev/null; }; touch a";

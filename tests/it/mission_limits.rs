@@ -1,16 +1,12 @@
 //! What runs take of the machine: memory and processes, by cgroups where they can be made.
 //!
 //! Most machines of today have cgroups of version 2 alone, this one may have version 1: each test says aloud what it could not try.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "tests touch the world and may panic"
-)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use super::mission_fence::{everybody, told, tries};
 use super::support::fence::Fence;
 use super::support::night::{NOBODY, Night, unit};
+use crate::support::tools::cannot_run;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -36,7 +32,7 @@ impl Slice {
     /// Absent, and told aloud, where no such group can be made.
     fn new(owner: Option<u32>) -> Option<Self> {
         let skipped = |why: &str| {
-            eprintln!("SKIPPED: {why}, so limits by cgroups of version 2 are not tried");
+            cannot_run(&format!("{why}, so limits by cgroups of version 2 are not tried"));
             None
         };
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -140,7 +136,7 @@ fn p4_a_group_whose_supervisor_was_killed_goes_with_the_resume() {
     night.sh("mkdir ~/counted");
     limited(&night, "");
     if night.mc(&["doctor"]).text().contains("does not hold") {
-        eprintln!("SKIPPED: no cgroup can be made here, so none is left by a killed supervisor");
+        cannot_run("no cgroup can be made here, so none is left by a killed supervisor");
         return;
     }
     if let Some(slice) = &slice {

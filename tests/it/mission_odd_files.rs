@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use super::support::night::{Night, Running, Said, unit};
+use crate::support::tools::is_root;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
@@ -97,7 +98,7 @@ fn others() -> [String; 3] {
 
 #[test]
 fn p2_p10_a_file_that_mc_may_not_read_holds_its_unit_and_stays_as_it_is() {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return;
     }
     for n in [1, 4] {
@@ -127,7 +128,7 @@ fn p2_p10_a_file_that_mc_may_not_read_holds_its_unit_and_stays_as_it_is() {
 
 #[test]
 fn p2_p10_a_slot_with_a_folder_nobody_may_enter_is_set_aside_and_collected_later() {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return;
     }
     let night = Night::of_an_ordinary_user();
@@ -167,7 +168,7 @@ fn p2_p10_a_slot_with_a_folder_nobody_may_enter_is_set_aside_and_collected_later
 
 #[test]
 fn p10_what_others_own_in_a_workspace_stops_nobody_where_git_ignores_it_or_reads_it() {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return;
     }
     let night = Night::of_an_ordinary_user();

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::runs_world::{Runs, ended, isolations, log, supervise, supervise_by, until, within};
+use crate::support::tools::cannot_run;
 use mission_control::adapters::host::local::process::lock::RunLock;
 use mission_control::adapters::host::local::process::procfs;
 use mission_control::adapters::host::local::protocol::{Exit, Isolation, RunError, RunSpec, SUPERVISOR};
@@ -253,7 +254,8 @@ async fn p4_an_engine_that_is_gone_before_the_start_is_survived() {
     for isolation in isolations().await {
         let runs = Runs::new();
         let mut spec = runs.spec(isolation, "echo >ready; TAG 300");
-        spec.lease = Duration::from_secs(1);
+        // Long enough to be found running, however busy the machine is.
+        spec.lease = Duration::from_secs(4);
         let dir = prepare(&spec).unwrap();
         let mut supervisor = supervise(isolation, SYSTEM_PATH, &dir);
         // Nobody will read what it says.
@@ -275,6 +277,7 @@ async fn the_supervisor_runs_under_any_shell() {
             std::fs::create_dir(&bin).unwrap();
             let Some(program) = ["/usr/bin", "/bin"].iter().map(|d| Path::new(d).join(shell)).find(|p| p.exists())
             else {
+                cannot_run(&format!("there is no {shell}"));
                 continue;
             };
             let tools: &[&str] = match shell {

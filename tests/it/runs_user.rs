@@ -1,13 +1,14 @@
 //! The same tests once more as an ordinary user, when the tests run as root.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use crate::support::tools::is_root;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 /// Runs every test of `runs_*`, and of `workspace_*` (root reads what others cannot), again as uid 65534, in a copy of this binary that user can reach.
 #[test]
 fn p5_holds_for_an_ordinary_user() {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return;
     }
     let home = tempfile::tempdir().unwrap();

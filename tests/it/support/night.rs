@@ -443,6 +443,18 @@ impl Running {
         }));
     }
 
+    /// Waits until something holds or it has ended; whether it still lives.
+    #[track_caller]
+    pub fn until(&mut self, mut holds: impl FnMut() -> bool) -> bool {
+        let start = Instant::now();
+        let child = self.child.as_mut().unwrap();
+        while child.try_wait().unwrap().is_none() && !holds() {
+            assert!(start.elapsed() < DEADLINE, "it never came true");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.try_wait().unwrap().is_none()
+    }
+
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
         let pid = self.child.as_ref().unwrap().id();

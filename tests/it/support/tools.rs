@@ -1,5 +1,11 @@
-//! A PATH of a test's own: the programs of every machine, and small scripts in the place of a language's tools.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+//! What a machine has for a test: a PATH of its own with the programs of every machine and small scripts in the place of a
+//! language's tools, and what cannot be tried on it.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "tests touch the world and may panic"
+)]
 
 use super::night::Night;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -27,4 +33,21 @@ pub fn only(night: &mut Night, fakes: &[(&str, &str)]) {
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     night.var("PATH", tools.to_str().unwrap());
+}
+
+/// Says aloud that the rest of a test cannot run here; in continuous integration that is a failure.
+#[track_caller]
+pub fn cannot_run(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    assert!(std::env::var_os("CI").is_none(), "it must be tested in CI: {why}");
+}
+
+/// Whether the tests run as root; said aloud where not.
+#[track_caller]
+pub fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        cannot_run("only root can do what others may not");
+    }
+    root
 }

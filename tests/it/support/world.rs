@@ -454,7 +454,7 @@ impl World {
             if found.is_empty() {
                 return;
             }
-            assert!(started.elapsed() < Duration::from_secs(3), "survivors: {found:?}");
+            assert!(started.elapsed() < PATIENCE, "survivors: {found:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
