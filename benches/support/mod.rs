@@ -68,7 +68,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
             report.work.changed = true;
             report.run.proof = "pid namespace".to_owned();
             report.run.ran = Some((2_000, 3_000));
-            Event::AttemptEnded { unit: order.spec.id.clone(), n: order.n, report: Box::new(report) }
+            Event::SessionEnded { session: order.session, report: Box::new(report) }
         }
         Command::Integrate { landing, .. } => {
             Event::Integrated { landing, result: Ok(Integration::Candidate(tip(*next))) }

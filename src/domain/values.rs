@@ -166,6 +166,10 @@ number_id!(
     RequestId
 );
 number_id!(
+    /// One run of an agent or script, counted in its mission; id and fencing token.
+    SessionId
+);
+number_id!(
     /// One verification of the merge queue, counted in its mission; names its run directories and stored snapshots.
     RunId
 );

@@ -49,12 +49,13 @@ pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError>
     while let Some(event) = events.pop_front() {
         for command in step(&context, &mut state, clock.now(), event)? {
             match command {
-                Command::Cancel(JobId::Attempt { unit, n }) => {
-                    let Some(order) = state.order(&unit) else { continue };
+                Command::Cancel(JobId::Session(session)) => {
+                    let unit = state.attempt_by(session).map(|(unit, _)| unit.spec.id.clone());
+                    let Some(order) = unit.and_then(|unit| state.order(&unit)) else { continue };
                     let (_keep, kill) = watch::channel(true);
                     events.push_back(match attempt::adopt(&context, order, kill).await {
-                        Ok(report) => Event::AttemptEnded { unit, n, report: Box::new(report) },
-                        Err(trouble) => Event::NotCollected { unit, n, trouble },
+                        Ok(report) => Event::SessionEnded { session, report: Box::new(report) },
+                        Err(trouble) => Event::NotCollected { session, trouble },
                     });
                 }
                 Command::Cancel(JobId::Run(run)) => {

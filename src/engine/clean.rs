@@ -238,7 +238,7 @@ fn names(history: &History) -> BTreeSet<SnapshotKey> {
                 keys.extend([against, confirms].into_iter().flatten().cloned());
             }
             Record::Verified { key, .. } => drop(keys.insert(key.clone())),
-            Record::AttemptEnded { report, .. } => {
+            Record::SessionEnded { report, .. } => {
                 keys.extend(report.checks.accept.iter().map(|accept| accept.key.clone()))
             }
             _ => {}

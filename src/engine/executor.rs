@@ -6,7 +6,7 @@ use super::{attempt, books, ground, landing, pins, preflight, queue_verification
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{Command, Event, JobId, NoOffer, Refusal, SessionReport};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::UnitId;
+use crate::domain::values::SessionId;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -100,22 +100,22 @@ impl Executor {
                 .spawn(Event::BacklogRead(Err(NoOffer::Trouble(defect()))), async move {
                     Event::BacklogRead(ground::read_backlog(&context, &green, outside.as_ref()).await)
                 }),
-            Command::Start(order) | Command::Adopt(order) if self.busy(&order.spec.id, order.n) => {
+            Command::Start(order) | Command::Adopt(order) if self.busy(order.session) => {
                 tracing::error!("attempt {} of {} was asked twice", order.n, order.spec.id);
             }
             Command::Start(order) => {
-                let (unit, n, news) = (order.spec.id.clone(), order.n, self.news.0.clone());
-                let kill = self.cancellable(JobId::Attempt { unit: unit.clone(), n });
-                self.spawn(failed_attempt(&unit, n, &broken()), async move {
-                    let began = Event::AttemptBegan { unit: unit.clone(), n };
-                    told(unit, n, attempt::start(&context, order, kill, || drop(news.send(began))).await)
+                let (session, news) = (order.session, self.news.0.clone());
+                let kill = self.cancellable(JobId::Session(session));
+                self.spawn(failed_session(session, &broken()), async move {
+                    let began = Event::SessionBegan { session };
+                    ended(session, attempt::start(&context, order, kill, || drop(news.send(began))).await)
                 });
             }
             Command::Adopt(order) => {
-                let (unit, n) = (order.spec.id.clone(), order.n);
-                let kill = self.cancellable(JobId::Attempt { unit: unit.clone(), n });
-                self.spawn(failed_attempt(&unit, n, &broken()), async move {
-                    told(unit, n, attempt::adopt(&context, order, kill).await)
+                let session = order.session;
+                let kill = self.cancellable(JobId::Session(session));
+                self.spawn(failed_session(session, &broken()), async move {
+                    ended(session, attempt::adopt(&context, order, kill).await)
                 });
             }
             Command::Cancel(job) => self.cancel(&job),
@@ -171,8 +171,8 @@ impl Executor {
         }
     }
 
-    fn busy(&self, unit: &UnitId, n: u32) -> bool {
-        self.cancels.contains_key(&JobId::Attempt { unit: unit.clone(), n })
+    fn busy(&self, session: SessionId) -> bool {
+        self.cancels.contains_key(&JobId::Session(session))
     }
 
     fn spawn(&mut self, if_it_panics: Event, task: impl Future<Output = Event> + Send + 'static) {
@@ -181,14 +181,14 @@ impl Executor {
     }
 }
 
-fn told(unit: UnitId, n: u32, came_to: Result<SessionReport, Trouble>) -> Event {
+fn ended(session: SessionId, came_to: Result<SessionReport, Trouble>) -> Event {
     match came_to {
-        Ok(report) => Event::AttemptEnded { unit, n, report: Box::new(report) },
-        Err(trouble) => Event::NotCollected { unit, n, trouble },
+        Ok(report) => Event::SessionEnded { session, report: Box::new(report) },
+        Err(trouble) => Event::NotCollected { session, trouble },
     }
 }
 
-fn failed_attempt(unit: &UnitId, n: u32, why: &str) -> Event {
+fn failed_session(session: SessionId, why: &str) -> Event {
     let report = Box::new(SessionReport::bare(ProcessEnd::Infrastructure(why.to_owned().into())));
-    Event::AttemptEnded { unit: unit.clone(), n, report }
+    Event::SessionEnded { session, report }
 }

@@ -65,8 +65,11 @@ fn subject(record: &Record, state: &State) -> (Option<String>, Option<u32>) {
         MergeSource::Intake | MergeSource::Books { .. } => (None, None),
     };
     match record {
-        Record::AttemptStarted { unit, n, .. } | Record::AttemptEnded { unit, n, .. } => {
+        Record::SessionStarted { unit, n, .. } | Record::AttemptJudged { unit, n, .. } => {
             (Some(unit.to_string()), Some(*n))
+        }
+        Record::SessionEnded { session, .. } => {
+            state.attempt_by(*session).map(|(unit, attempt)| (unit.spec.id.to_string(), attempt.n)).unzip()
         }
         Record::UnitBlocked { unit, .. }
         | Record::UnitUnblocked { unit }
@@ -134,10 +137,10 @@ mod tests {
         let text = files::read_text(&dir.path().join("m1.jsonl")).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), seen);
-        let started = lines.iter().find(|line| line["kind"] == "attempt-started").unwrap();
+        let started = lines.iter().find(|line| line["kind"] == "session-started").unwrap();
         assert_eq!((&started["attempt"], &started["phase"]), (&json!(1), &json!("prepare")));
         assert!(started["unit"].is_string());
-        let ended = lines.iter().find(|line| line["kind"] == "attempt-ended").unwrap();
+        let ended = lines.iter().find(|line| line["kind"] == "session-ended").unwrap();
         assert!(ended["took_ms"].is_u64());
         assert!(lines.iter().any(|line| line["kind"] == "verify-started" && line["unit"].is_string()));
         assert_eq!((&lines[0]["redacted"], &lines[0]["record"]["mission"]), (&json!(true), &json!("[TOKEN]")));

@@ -31,7 +31,7 @@ pub async fn of(project: &Project, history: &History, unit: &Unit, attempt: Opti
     let id = &unit.spec.id;
     let refused = |what: String| EngineError::Usage { what, hint: format!("`mc unit show {id}` lists its attempts") };
     let mut pinned = unit.attempts.iter().rev().filter(|a| attempt.is_none_or(|n| a.n == n));
-    let Some((found, head)) = pinned.find_map(|a| Some((a, a.head.as_ref()?))) else {
+    let Some((found, head)) = pinned.find_map(|a| Some((a, a.head()?))) else {
         let which = attempt.map_or_else(|| "no attempt".to_owned(), |n| format!("no attempt {n}"));
         return Err(refused(format!("{id} has {which} whose work is kept yet")));
     };

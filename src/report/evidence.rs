@@ -73,7 +73,7 @@ pub fn landings_json(view: &View<'_>, unit: &Unit) -> Value {
 /// What was run in the workspace of an attempt before it queued, and how it went.
 #[must_use]
 pub fn quick_text(attempt: &Attempt) -> Option<String> {
-    let quick = attempt.quick.as_ref()?;
+    let quick = attempt.quick()?;
     let took = span(quick.ran.1.saturating_sub(quick.ran.0));
     let twice = if quick.confirmed { ", run twice" } else { "" };
     let why = quick.note.lines().next().map(|line| format!(": {}", short(line, 200))).unwrap_or_default();

@@ -70,10 +70,12 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
                 ),
             }
         }
-        Record::AttemptStarted { unit, n, host, slot, .. } => {
+        Record::SessionStarted { unit, n, host, slot, .. } => {
             format!("{unit}: attempt {n} starts on {host}, slot {slot}")
         }
-        Record::AttemptEnded { unit, n, class, next, report, .. } => {
+        Record::SessionEnded { .. } => return None,
+        Record::AttemptJudged { session, unit, n, class, next, .. } => {
+            let report = state.attempt_by(*session).and_then(|(_, attempt)| attempt.report.as_ref())?;
             // What the machine did to it is no evidence for the next attempt, but a person wants to know.
             if let (true, Some(question)) =
                 (report.checks.accept.as_ref().is_some_and(AcceptBefore::doubts), &report.hold)

@@ -290,7 +290,7 @@ fn processes_text(out: &mut String, account: &Account<'_>) {
     }
     for unit in &account.view.state.units {
         for attempt in &unit.attempts {
-            for note in &attempt.notes {
+            for note in attempt.notes() {
                 let _ = writeln!(out, "note on {} attempt {}: {}", unit.spec.id, attempt.n, short(note, 300));
             }
         }

@@ -87,7 +87,8 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
 /// What to look at where an agent changed nothing and did not say that nothing was needed.
 fn doubtful(unit: &Unit) -> Option<String> {
     let last = unit.attempts.last().filter(|_| unit.state == UnitState::NoOp && unit.spec.run.is_none())?;
-    let said = last.class == Some(AttemptClass::NoOp) && last.said.no_op_reason.is_none() && !last.summary.is_empty();
+    let said =
+        last.class == Some(AttemptClass::NoOp) && last.said().no_op_reason.is_none() && !last.summary().is_empty();
     said.then(|| format!("look at {0}: {1} (`mc unit show {0}`)", unit.spec.id, short(&unit.reason, 300)))
 }
 

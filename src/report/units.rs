@@ -148,21 +148,21 @@ fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attemp
         attempt.slot.number,
         attempt.from.short()
     );
-    if let Some(head) = &attempt.head {
+    if let Some(head) = attempt.head() {
         let name = attempt_ref(&view.state.mission, &unit.spec.id, attempt.n);
         let place = if attempt.unpinned { ", pinned nowhere any more".to_owned() } else { format!(" at {name}") };
         let _ = writeln!(out, "  head    {}{place}", head.commit.short());
     }
-    if !attempt.summary.is_empty() {
-        lines(out, "  said    ", &attempt.summary);
+    if !attempt.summary().is_empty() {
+        lines(out, "  said    ", attempt.summary());
     }
-    for (key, entries) in &attempt.said.lists {
+    for (key, entries) in &attempt.said().lists {
         lines(out, &format!("  {} ", plain(key)), &entries.join("\n"));
     }
-    if attempt.said.left_out > 0 {
-        let _ = writeln!(out, "  {} more of its lists than are kept", attempt.said.left_out);
+    if attempt.said().left_out > 0 {
+        let _ = writeln!(out, "  {} more of its lists than are kept", attempt.said().left_out);
     }
-    for note in &attempt.notes {
+    for note in attempt.notes() {
         lines(out, "  note    ", note);
     }
     if let Some(quick) = evidence::quick_text(attempt) {
@@ -170,8 +170,8 @@ fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attemp
         let (mission, id, n) = (&view.state.mission, &unit.spec.id, attempt.n);
         let _ = writeln!(out, "  output  {mission}/{id}/{n}/quick in the folder `runs` of `mc where`");
     }
-    if !attempt.proof.is_empty() {
-        let _ = writeln!(out, "  processes proven gone by {}", plain(&attempt.proof));
+    if !attempt.proof().is_empty() {
+        let _ = writeln!(out, "  processes proven gone by {}", plain(attempt.proof()));
     }
 }
 
@@ -196,7 +196,7 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
     body["refused_by"] = json!(refusal.map(|r| json!({"attempt": r.attempt, "run": r.run, "note": r.note})));
     body["own_lines"] = evidence::landings_json(view, unit);
     let history = unit.attempts.iter().map(|attempt| {
-        let head = attempt.head.as_ref();
+        let head = attempt.head();
         json!({
             "n": attempt.n,
             "class": attempt.class,
@@ -208,11 +208,11 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
             "from": attempt.from,
             "head": head.map(|tip| &tip.commit),
             "ref": head.filter(|_| !attempt.unpinned).map(|_| attempt_ref(&view.state.mission, &unit.spec.id, attempt.n)),
-            "summary": attempt.summary,
-            "said": attempt.said,
-            "notes": attempt.notes,
-            "proof": attempt.proof,
-            "quick": attempt.quick,
+            "summary": attempt.summary(),
+            "said": attempt.said(),
+            "notes": attempt.notes(),
+            "proof": attempt.proof(),
+            "quick": attempt.quick(),
         })
     });
     body["history"] = history.collect();

@@ -77,13 +77,13 @@ pub fn attempt_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
 /// The newest attempt of a unit whose head is pinned, as far as the journal knows.
 #[must_use]
 pub fn pinned(attempts: &[Attempt]) -> Option<&Attempt> {
-    attempts.iter().rev().find(|attempt| attempt.head.is_some() && !attempt.unpinned)
+    attempts.iter().rev().find(|attempt| attempt.head().is_some() && !attempt.unpinned)
 }
 
 /// The newest attempt of a unit that left something of its own to look at, which is pinned as far as the journal knows.
 #[must_use]
 pub fn worked(attempts: &[Attempt]) -> Option<&Attempt> {
-    let own = |attempt: &&Attempt| attempt.head.as_ref().is_some_and(|head| head.commit != attempt.green);
+    let own = |attempt: &&Attempt| attempt.head().is_some_and(|head| head.commit != attempt.green);
     attempts.iter().rev().filter(|attempt| !attempt.unpinned).find(own)
 }
 

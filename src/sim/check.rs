@@ -39,7 +39,7 @@ pub fn durable_before_effect(records: &[Record], commands: &[Command]) -> Result
         let intended = match command {
             Command::Start(order) => records
                 .iter()
-                .any(|r| matches!(r, Record::AttemptStarted { unit, n, .. } if *unit == order.spec.id && *n == order.n)),
+                .any(|r| matches!(r, Record::SessionStarted { session, .. } if *session == order.session)),
             Command::Land { landing, .. } => {
                 resumed
                     || records.iter().any(|r| {

@@ -229,7 +229,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                 Record::UnitCancelled { unit, .. } => drop(self.cancelling.remove(unit)),
                 // What is away longer than that was the engine, not the mission.
                 Record::Resumed { at, .. } => self.cancelling.values_mut().for_each(|since| *since = *at),
-                Record::AttemptStarted { unit, .. } | Record::Landed { source: MergeSource::Unit { unit, .. }, .. }
+                Record::SessionStarted { unit, .. } | Record::Landed { source: MergeSource::Unit { unit, .. }, .. }
                     if self.cancelling.contains_key(unit) =>
                 {
                     return Err(format!("{unit} went on although a person cancelled it"));
@@ -240,7 +240,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                         return Err(format!("P1: the wrong landing is named: {found:?}"));
                     }
                 }
-                Record::AttemptStarted { unit, .. } if paused => return Err(format!("{unit} started in a pause")),
+                Record::SessionStarted { unit, .. } if paused => return Err(format!("{unit} started in a pause")),
                 _ => {}
             }
         }

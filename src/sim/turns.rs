@@ -14,7 +14,7 @@ impl Guard {
     /// Takes one record in; `state` is that after its step.
     pub(super) fn see(&mut self, record: &Record, state: &State, world: &World) -> Result<(), String> {
         match record {
-            Record::AttemptStarted { unit, green, from, .. } => {
+            Record::SessionStarted { unit, green, from, .. } => {
                 let files = state.unit(unit).and_then(|u| u.turn_files()).cloned();
                 let taken = |files: &BTreeSet<String>| self.0.values().any(|held| held.intersection(files).count() > 0);
                 if files.as_ref().is_some_and(taken) {
@@ -26,7 +26,7 @@ impl Guard {
                     None => drop(self.0.remove(unit)),
                 }
             }
-            Record::AttemptEnded { unit, next, .. } if !matches!(next, NextMove::Queue { .. }) => {
+            Record::AttemptJudged { unit, next, .. } if !matches!(next, NextMove::Queue { .. }) => {
                 self.0.remove(unit);
             }
             Record::UnitCancelled { unit, .. } => drop(self.0.remove(unit)),

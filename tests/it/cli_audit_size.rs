@@ -5,11 +5,13 @@ use super::support::night::{Night, unit};
 use mission_control::adapters::store::Entry;
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    AttemptClass, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record, SessionReport, VerifyRole,
+    AttemptClass, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record, Role, SessionReport, VerifyRole,
 };
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{CommitId, HostId, LandingId, MissionId, RequestId, RunId, Tip, TreeId, UnitId};
+use mission_control::domain::values::{
+    CommitId, HostId, LandingId, MissionId, RequestId, RunId, SessionId, Tip, TreeId, UnitId,
+};
 use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
 use mission_control::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use std::collections::BTreeSet;
@@ -114,7 +116,10 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
     for (nth, (id, (head, landing))) in ids.iter().zip(line.heads.iter().zip(&line.landings)).enumerate() {
         let (mr, key) = (RequestId(nth as u64 + 1), SnapshotKey(format!("k{}", nth + 1)));
         let unit = id.clone();
-        records.push(Record::AttemptStarted {
+        let session = SessionId(mr.0);
+        records.push(Record::SessionStarted {
+            session,
+            role: Role::Worker,
             unit: unit.clone(),
             n: 1,
             slot: 0,
@@ -127,7 +132,8 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
         let mut report = SessionReport::bare(ProcessEnd::Exited(0));
         (report.work.head, report.work.changed) = (Some(head.clone()), true);
         let (class, next) = (AttemptClass::Changed, NextMove::Queue { mr });
-        records.push(Record::AttemptEnded { unit: unit.clone(), n: 1, at, class, next, report: Box::new(report) });
+        records.push(Record::SessionEnded { session, at, report: Box::new(report) });
+        records.push(Record::AttemptJudged { session, unit: unit.clone(), n: 1, at, class, next });
         let onto = Tip { commit: expected.clone(), tree: landing.tree.clone() };
         records.push(Record::LandingStarted { mr, landing: LandingId(mr.0), onto, at });
         let (candidate, verdict) = (landing.clone(), Verdict::Helped);

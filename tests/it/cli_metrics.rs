@@ -6,7 +6,7 @@ use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::timeline::{Phase, Timeline};
 use mission_control::domain::mission::{Policy, Record, State};
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{Millis, UnitId};
+use mission_control::domain::values::{Millis, SessionId, UnitId};
 use mission_control::report::{GreenRef, Left, View, markdown, prometheus};
 use mission_control::sim::play;
 use mission_control::sim::scenario::{Behaviour, Scenario};
@@ -16,13 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Journal of a simulated mission; each attempt is said to have run in the middle half of its time.
 fn journal(scenario: &Scenario) -> Vec<(u64, Millis, Record)> {
     let mut rows: Vec<(u64, Millis, Record)> = Vec::new();
-    let mut started: BTreeMap<(UnitId, u32), Millis> = BTreeMap::new();
+    let mut started: BTreeMap<SessionId, Millis> = BTreeMap::new();
     play(scenario, |at, record| {
         let mut record = record.clone();
         match &mut record {
-            Record::AttemptStarted { unit, n, .. } => drop(started.insert((unit.clone(), *n), at)),
-            Record::AttemptEnded { unit, n, report, .. } => {
-                let from = started[&(unit.clone(), *n)];
+            Record::SessionStarted { session, .. } => drop(started.insert(*session, at)),
+            Record::SessionEnded { session, report, .. } => {
+                let from = started[session];
                 report.run.ran = Some((from + (at - from) / 4, at - (at - from) / 4));
             }
             _ => {}
@@ -182,7 +182,7 @@ fn a_real_mission_shows_where_its_time_went() {
         let rows = night.events();
         rows.iter().find(|row| row["kind"] == kind).unwrap()["took_ms"].clone()
     };
-    assert!(took("attempt-ended").as_u64().unwrap() > 0);
+    assert!(took("session-ended").as_u64().unwrap() > 0);
     assert!(took("verified").is_u64() && took("landed").is_u64() && took("mission-started").is_null());
     night.mc(&["report"]).exits(0).says(&["slowest units", "agent", "verification ", "% of the time"]);
     let (_, samples) = parse(&night.mc(&["status", "--prometheus"]).exits(0).out);

@@ -61,11 +61,17 @@ fn p1_p3_each_lie_about_commits_refs_snapshots_and_reports_is_found() {
     everything_holds(&told);
 }
 
+/// The row that says how the first session of a unit ended.
+fn ended<'r>(rows: &'r mut [Row], unit: &str) -> &'r mut Row {
+    let session = find(rows, "session-started", &format!("\"unit\":\"{unit}\"")).body["session"].clone();
+    rows.iter_mut().find(|row| row.kind == "session-ended" && row.body["session"] == session).unwrap()
+}
+
 fn lies_in_rows(told: &Told) {
     told.rewrite(|rows| find(rows, "landed", "good").at += 1);
     told.is_found("a row's time", "every row holds the record it is called");
 
-    told.rewrite(|rows| find(rows, "attempt-ended", "breaks").kind = "attempt-began".to_owned());
+    told.rewrite(|rows| find(rows, "attempt-judged", "breaks").kind = "attempt-began".to_owned());
     told.is_found("a row's kind", "is called attempt-began and holds");
 
     told.rewrite(|rows| {
@@ -151,11 +157,11 @@ fn lies_about_outcomes(told: &Told) {
     told.rewrite(|rows| find(rows, "round-closed", "").body["landed"] = json!(5));
     told.is_found("landings of a round", "round 1 says 5 of 6 landed");
 
-    told.rewrite(|rows| swap(find(rows, "attempt-ended", "it cannot be"), "it cannot be", "the disk was full"));
+    told.rewrite(|rows| swap(find(rows, "attempt-judged", "it cannot be"), "it cannot be", "the disk was full"));
     told.is_found("a reason", "fails attempt 1");
 
     told.rewrite(|rows| {
-        let ended = find(rows, "attempt-ended", "it cannot be");
+        let ended = find(rows, "attempt-judged", "it cannot be");
         ended.body["next"] = json!({"fail": {"reason": "the machine was at fault"}});
     });
     told.is_found("what followed from an attempt", "its report leads to the same in other words");
@@ -182,14 +188,14 @@ fn lies_about_outcomes(told: &Told) {
     }
 
     told.rewrite(|rows| {
-        for row in rows.iter_mut().filter(|row| row.body["unit"] == "agent" && row.kind == "attempt-ended") {
+        for row in rows.iter_mut().filter(|row| row.body["unit"] == "agent" && row.kind == "attempt-judged") {
             row.body["class"] = json!("never-started");
         }
     });
     told.is_found("a cost hidden", "agent attempt 1");
 
     told.rewrite(|rows| {
-        let ended = rows.iter_mut().find(|row| row.kind == "attempt-ended" && row.body["unit"] == "more").unwrap();
+        let ended = ended(rows, "more");
         ended.body["report"]["run"]["ran"] = json!([ended.body["report"]["run"]["ran"][0], ended.at + 60_000]);
     });
     told.is_found("the time of a run", "more attempt 1");
@@ -250,7 +256,7 @@ fn lies_about_commits(told: &Told) {
     told.is_found("another landed commit", "it is not the commit that was verified");
 
     told.rewrite(|rows| {
-        let ended = rows.iter_mut().find(|row| row.kind == "attempt-ended" && row.body["unit"] == "good").unwrap();
+        let ended = ended(rows, "good");
         ended.body["report"]["work"]["head"]["commit"] = json!(told.night.sh("git rev-parse main"));
     });
     told.is_found("an attempt's head", "refs/mc/attempts/");

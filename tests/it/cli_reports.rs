@@ -57,7 +57,7 @@ fn until(mut journal: Vec<(u64, Millis, Record)>, last: impl Fn(&Record) -> bool
 
 #[test]
 fn a_running_mission_says_what_it_does_and_what_is_next() {
-    let journal = until(journal(), |r| matches!(r, Record::AttemptEnded { .. }));
+    let journal = until(journal(), |r| matches!(r, Record::AttemptJudged { .. }));
     let state = state(&journal);
     expect![[r#"
         running, 0 of 4 units landed, round 1
@@ -86,7 +86,7 @@ fn a_running_mission_says_what_it_does_and_what_is_next() {
 #[test]
 fn what_is_next_fits_where_the_mission_stands() {
     let at = 200_000;
-    let running = || until(journal(), |r| matches!(r, Record::AttemptEnded { .. }));
+    let running = || until(journal(), |r| matches!(r, Record::AttemptJudged { .. }));
     let waiting = || until(journal(), |r| matches!(r, Record::Waiting { .. }));
     let ready = || until(journal(), |r| matches!(r, Record::Established { .. }));
     let whole = |wanted: UnitState| {

@@ -7,7 +7,7 @@ use mission_control::domain::mission::{
 };
 use mission_control::domain::trouble::Cause;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::UnitId;
+use mission_control::domain::values::{SessionId, UnitId};
 use mission_control::sim::scenario::{Behaviour, Scenario};
 use mission_control::sim::{Outcome, play};
 
@@ -45,13 +45,16 @@ fn cancel(state: &mut State) -> (Vec<Record>, Vec<Command>) {
 
 #[test]
 fn p4_an_engine_that_died_while_it_cancelled_is_followed_by_one_that_kills() {
-    let (mut cut, mut state) = until(&journal(), |r| matches!(r, Record::AttemptStarted { .. }));
+    let (mut cut, mut state) = until(&journal(), |r| matches!(r, Record::SessionStarted { .. }));
     let (records, commands) = cancel(&mut state);
     assert!(matches!(&records[..], [Record::UnitCancelAsked { .. }]), "the intent comes before the kill: {records:?}");
-    assert!(matches!(&commands[..], [Command::Cancel(JobId::Attempt { n: 1, .. })]), "{commands:?}");
+    assert!(matches!(&commands[..], [Command::Cancel(JobId::Session(SessionId(1)))]), "{commands:?}");
     cut.extend(records);
     let commands = decide(&mut State::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
-    assert!(matches!(&commands[..], [Command::Adopt(_), Command::Cancel(JobId::Attempt { n: 1, .. })]), "{commands:?}");
+    assert!(
+        matches!(&commands[..], [Command::Adopt(_), Command::Cancel(JobId::Session(SessionId(1)))]),
+        "{commands:?}"
+    );
 }
 
 #[test]
@@ -183,7 +186,7 @@ fn p11_a_cap_on_tokens_starts_nothing_once_it_is_reached() {
 /// The state a new engine finds, resumed at `now`, of a mission whose engine died after the first attempt's start.
 fn resumed(policy: Policy, now: u64) -> State {
     let journal = run(&Scenario::calm(vec![unit("a", &[])], policy, 1)).journal;
-    let (cut, _) = until(&journal, |r| matches!(r, Record::AttemptStarted { .. }));
+    let (cut, _) = until(&journal, |r| matches!(r, Record::SessionStarted { .. }));
     let mut state = State::replay(cut).unwrap();
     drop(decide(&mut state, now, Event::Resumed));
     state
@@ -202,7 +205,7 @@ fn p11_time_in_which_no_engine_ran_uses_up_no_wall_time() {
     assert!(state.stop.is_some());
     // A request that waited for the resume is no sign of life of the engine that died.
     let journal = run(&Scenario::calm(vec![unit("a", &[])], policy, 1)).journal;
-    let (mut cut, _) = until(&journal, |r| matches!(r, Record::AttemptStarted { .. }));
+    let (mut cut, _) = until(&journal, |r| matches!(r, Record::SessionStarted { .. }));
     cut.push(Record::UnitCancelAsked { unit: id("a"), at: morning });
     cut.push(Record::Resumed { at: morning, decided_by: None });
     assert_eq!(State::replay(cut).unwrap().ends_at(), Some(end));
@@ -249,7 +252,7 @@ fn a_unit_given_a_fresh_start_while_its_round_is_evaluated_is_tried_again() {
 #[test]
 fn a_mission_that_another_mc_resumes_goes_on_by_its_rules() {
     let journal = journal();
-    let (mut cut, _) = until(&journal, |r| matches!(r, Record::AttemptStarted { .. }));
+    let (mut cut, _) = until(&journal, |r| matches!(r, Record::SessionStarted { .. }));
     let Record::MissionStarted { decided_by, .. } = &mut cut[0] else { panic!() };
     decided_by.rules += 1;
     let mut state = State::replay(cut.clone()).unwrap();

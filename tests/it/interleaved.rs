@@ -10,7 +10,7 @@ use proptest::prelude::*;
 fn queued() -> (State, Vec<(RequestId, MergeSource)>) {
     let journal = run(&calm(vec![unit("a", &[]), unit("b", &[])])).journal;
     let first = journal.iter().position(|record| matches!(record, Record::LandingStarted { .. })).unwrap();
-    let ended = |record: &&Record| matches!(record, Record::AttemptEnded { .. });
+    let ended = |record: &&Record| matches!(record, Record::SessionEnded { .. } | Record::AttemptJudged { .. });
     let later = journal[first..].iter().filter(ended);
     let mut state = State::begin(&journal[0]).unwrap();
     journal[1..first].iter().chain(later).for_each(|record| state.apply(record));

@@ -111,7 +111,7 @@ fn h39_h47_a_conflict_is_made_again_on_the_new_green_and_loses_nothing() {
 #[test]
 fn h41_a_question_is_no_failure_and_the_mission_waits_for_the_answer() {
     let outcome = run(&scenario(2, Policy::default(), &[Behaviour::Asks]));
-    let held = |r: &Record| matches!(r, Record::AttemptEnded { next: NextMove::Hold { .. }, .. });
+    let held = |r: &Record| matches!(r, Record::AttemptJudged { next: NextMove::Hold { .. }, .. });
     let waits = outcome.journal.iter().position(|r| matches!(r, Record::Waiting { .. })).expect("it waited");
     assert_eq!(outcome.journal[..waits].iter().filter(|r| held(r)).count(), 1, "asked once, not again and again");
     assert_eq!(came_to(&outcome, "u1"), (UnitState::Landed, 1));

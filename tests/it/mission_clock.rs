@@ -46,10 +46,10 @@ fn measured(night: &Night, units: &[&str]) {
     }
     let back = "SELECT count(*) FROM journal a JOIN journal b ON b.seq = a.seq + 1 WHERE b.at_ms < a.at_ms";
     assert_eq!(night.sql(&format!("SELECT ({back}) || ''")), ["0"], "times of the journal go forward");
-    for row in night.events().iter().map(|row| &row["record"]).filter(|record| record["kind"] == "attempt-ended") {
+    for row in night.events().iter().map(|row| &row["record"]).filter(|record| record["kind"] == "session-ended") {
         let ran = &row["report"]["run"]["ran"];
         let (from, to) = (ran[0].as_u64().unwrap(), ran[1].as_u64().unwrap());
-        assert!(to >= from && to - from < LONGEST, "{} ran for {} ms", row["unit"], to.abs_diff(from));
+        assert!(to >= from && to - from < LONGEST, "{} ran for {} ms", row["session"], to.abs_diff(from));
     }
     let longest = "SELECT max(json_extract(s.value, '$.millis')) || '' FROM snapshots, json_each(body, '$.stages') s";
     let longest: u64 = night.sql(longest)[0].parse().unwrap();

@@ -164,7 +164,7 @@ fn slowest_resume(world: &World) -> u64 {
     for row in world.journal() {
         match row.kind.as_str() {
             "resumed" => since = Some(row.at),
-            "attempt-started" | "attempt-ended" | "verified" | "landed" => {
+            "session-started" | "attempt-judged" | "verified" | "landed" => {
                 slowest = slowest.max(since.take().map_or(0, |since| row.at - since));
             }
             _ => {}

@@ -78,7 +78,7 @@ fn p1_p6_eight_units_land_in_the_source_and_a_second_mission_builds_on_them() {
         let first = world.git(&["rev-parse", "mc/green"]);
         let reads = unit("reader", "cat units/u1 units/u8 > both");
         world.start(&world.plan(&[reads])).exits(0);
-        let base = world.kinds("attempt-started").last().unwrap().body["green"].clone();
+        let base = world.kinds("session-started").last().unwrap().body["green"].clone();
         assert_eq!(base, first, "the second mission starts from the first one's green");
         assert_eq!(world.git(&["show", "mc/green:both"]), "made by u1\nmade by u8");
         world.git(&["merge-base", "--is-ancestor", &first, "mc/green"]);
@@ -145,7 +145,7 @@ fn p10_one_interrupt_lets_running_units_land_and_starts_nothing_new() {
         go(&world);
         engine.end().exits(3);
         assert_eq!(world.landed().len(), 4);
-        assert_eq!(world.kinds("attempt-started").len(), 4);
+        assert_eq!(world.kinds("session-started").len(), 4);
         assert_eq!(world.units().values().filter(|s| *s == "cancelled").count(), 4);
         assert_eq!(world.status()["mission"]["state"], "ended");
         world.mc(&["audit"]).exits(0);
@@ -237,10 +237,10 @@ fn p10_a_paused_mission_starts_nothing_until_it_is_resumed() {
         world.mc(&["mission", "pause"]).exits(0);
         world.await_record("paused", 1);
         go(&world);
-        world.await_record("attempt-ended", 4);
+        world.await_record("attempt-judged", 4);
         assert_eq!(world.status()["mission"]["state"], "paused");
         assert!(engine.ended_within(std::time::Duration::from_millis(300)).is_none());
-        assert_eq!(world.kinds("attempt-started").len(), 4);
+        assert_eq!(world.kinds("session-started").len(), 4);
         world.resume().exits(0);
         let said = engine.ended_within(PATIENCE).unwrap().exits(0);
         assert_eq!(world.landed().len(), 8, "{}", said.out);

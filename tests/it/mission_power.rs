@@ -97,7 +97,7 @@ impl Torn {
             assert!(files.contains(&format!("units/{id}")), "{files:?}");
         }
         world.nothing_lives();
-        world.kinds("attempt-started").iter().filter(|r| r.body["unit"] == "worker").count()
+        world.kinds("session-started").iter().filter(|r| r.body["unit"] == "worker").count()
     }
 
     /// What the worker committed and what it left uncommitted in its first attempt is pinned.

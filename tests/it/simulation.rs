@@ -2,8 +2,8 @@
 
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
-    AttemptClass, BookkeepingMode, Command, EndReason, Event, Integration, JobId, MergeSource, MissionOutcome, Policy,
-    Record, RejectClass, State, StopLevel, UnitState, VerifyRole, decide,
+    AttemptClass, BookkeepingMode, Command, EndReason, Event, Integration, JobId, MergeSource, MissionOutcome,
+    NextMove, Policy, Record, RejectClass, State, StopLevel, UnitState, VerifyRole, decide,
 };
 use mission_control::domain::trouble::{Cause, Spot};
 use mission_control::domain::unit::UnitSpec;
@@ -152,7 +152,7 @@ fn p10_one_probe_at_a_time_with_growing_pauses_while_trouble_is_common() {
         match record {
             Record::CircuitOpened { .. } => (open, at_work) = (true, 0),
             Record::CircuitClosed { .. } => open = false,
-            Record::CollectAsked { at, .. } | Record::AttemptStarted { at, .. } | Record::VerifyStarted { at, .. }
+            Record::CollectAsked { at, .. } | Record::SessionStarted { at, .. } | Record::VerifyStarted { at, .. }
                 if open =>
             {
                 at_work += 1;
@@ -232,16 +232,17 @@ fn p10_a_slot_that_met_infrastructure_is_used_last() {
 #[test]
 fn p5_a_stop_that_a_crash_interrupted_kills_what_the_next_engine_takes_over() {
     let journal = run(&calm(vec![unit("a", &[])])).journal;
-    let started = journal.iter().position(|r| matches!(r, Record::AttemptStarted { .. })).unwrap();
+    let started = journal.iter().position(|r| matches!(r, Record::SessionStarted { .. })).unwrap();
     let stop = Record::StopRequested { level: StopLevel::Now, at: 1, why: EndReason::Person };
     let cut = journal[..=started].iter().cloned().chain([stop]);
     let mut state = State::replay(cut).unwrap();
     let commands = decide(&mut state, 2_000, Event::Resumed).commands;
-    assert!(matches!(&commands[..], [Command::Adopt(_), Command::Cancel(JobId::Attempt { n: 1, .. })]), "{commands:?}");
+    assert!(matches!(&commands[..], [Command::Adopt(_), Command::Cancel(JobId::Session(_))]), "{commands:?}");
 }
 
 #[test]
 fn p8_own_lines_and_quick_stages_really_take_part_in_random_missions() {
+    let held = |next: &NextMove| matches!(next, NextMove::Hold { question, .. } if question.contains("is missing"));
     let mut seen = [0_u32; 8];
     for seed in 0..400 {
         for record in run(&random_scenario(seed)).journal {
@@ -252,8 +253,8 @@ fn p8_own_lines_and_quick_stages_really_take_part_in_random_missions() {
                 Record::LandIntended { extra: Some(_), .. } => 3,
                 Record::Rejected { class: RejectClass::Unproven, .. } => 4,
                 Record::Rejected { reasons, .. } if reasons[0].contains("protect") => 5,
-                Record::AttemptEnded { class: AttemptClass::FailedQuick, .. } => 6,
-                Record::AttemptEnded { class: AttemptClass::Held, report, .. } if report.checks.quick.is_some() => 7,
+                Record::AttemptJudged { class: AttemptClass::FailedQuick, .. } => 6,
+                Record::AttemptJudged { next, .. } if held(next) => 7,
                 _ => continue,
             };
             seen[what] += 1;
@@ -365,7 +366,7 @@ fn p11_what_landed_before_the_time_was_up_is_told_of_and_nothing_else_happens_an
     let at = |wanted: fn(&Record) -> bool| outcome.journal.iter().position(wanted).unwrap();
     let closing = at(|record| matches!(record, Record::Closing { .. }));
     assert!(closing < at(|record| matches!(record, Record::BooksAsked { .. })));
-    let starts = |record: &Record| matches!(record, Record::AttemptStarted { .. });
+    let starts = |record: &Record| matches!(record, Record::SessionStarted { .. });
     assert!(!outcome.journal[closing..].iter().any(starts), "no agent is started after the end");
     // Where nothing was landed or given up there is nothing to tell, and where the gate refuses it the mission ends all the same.
     let mut early = cut_short();

@@ -55,7 +55,7 @@ fn p10_requests_elsewhere_land_while_a_unit_has_its_turn() {
     assert_eq!(outcome.state.count(UnitState::Landed), 12);
     let elsewhere = |mr: &RequestId| {
         outcome.journal.iter().any(|record| match record {
-            Record::AttemptEnded { unit, next: NextMove::Queue { mr: own }, .. } => {
+            Record::AttemptJudged { unit, next: NextMove::Queue { mr: own }, .. } => {
                 own == mr && unit.as_str().starts_with('v')
             }
             _ => false,

@@ -12,10 +12,11 @@ use super::parts::{Unit, UnitState};
 use super::probe::Try;
 use super::record::{AttemptClass, NextMove, Record};
 use super::report::{AcceptBefore, Claim, SessionReport, Unkept};
+use super::session::Role;
 use super::state::State;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{CommitId, Millis, SlotId, UnitId};
+use crate::domain::values::{CommitId, Millis, SessionId, SlotId, UnitId};
 use std::sync::Arc;
 
 impl Decision<'_> {
@@ -43,7 +44,7 @@ impl Decision<'_> {
             let Some(i) = self.state.units_to_collect().find(due) else { return };
             let unit = self.state.units[i].spec.id.clone();
             let Some(order) = self.state.order(&unit) else { return };
-            self.note(Record::CollectAsked { unit, n: order.n, at: self.now });
+            self.note(Record::CollectAsked { session: order.session, unit, n: order.n, at: self.now });
             self.ask(Command::Adopt(order));
         }
     }
@@ -56,7 +57,9 @@ impl Decision<'_> {
         let green = if n == 1 { self.wave_base(unit).unwrap_or(green) } else { green };
         let from = unit.own_work.clone().unwrap_or_else(|| green.clone());
         let (id, evidence) = (unit.spec.id.clone(), unit.evidence.clone());
-        self.note(Record::AttemptStarted {
+        self.note(Record::SessionStarted {
+            session: self.state.sessions.next(),
+            role: Role::Worker,
             unit: id.clone(),
             n,
             slot: slot.number,
@@ -78,43 +81,51 @@ impl Decision<'_> {
         round.bases.get(unit.wave as usize).cloned()
     }
 
-    pub(super) fn attempt_ended(&mut self, id: &UnitId, n: u32, report: Box<SessionReport>) {
-        let Some((i, started)) = self.open_attempt(id, n) else { return };
+    pub(super) fn session_ended(&mut self, session: SessionId, report: Box<SessionReport>) {
+        let Some((i, started)) = self.running_session(session) else { return };
         let stopped = self.state.units[i].has_recorded_stop();
         let class = classify(&report, self.state.units[i].spec.run.is_some(), stopped);
         if class == AttemptClass::Infrastructure {
             self.meets(&cause_of(&report), Operation::Prepare, &self.state.witness(i));
         }
         let unit = &self.state.units[i];
-        let next = self.next_move(unit, class, &report);
+        let (id, next) = (unit.spec.id.clone(), self.next_move(unit, class, &report));
         let collected = is_collected(class, &report);
-        self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report });
+        self.end_session(session, class, next, report);
         if collected {
             self.works(&[Operation::Prepare, Operation::Collect], started);
         }
-        self.block_dependants(id);
+        self.block_dependants(&id);
         self.make_way();
     }
 
     /// A program of ours runs in a prepared workspace: whatever kept attempts from that is over.
-    pub(super) fn attempt_began(&mut self, id: &UnitId, n: u32) {
-        if let Some((_, started)) = self.open_attempt(id, n) {
+    pub(super) fn session_began(&mut self, session: SessionId) {
+        if let Some((_, started)) = self.running_session(session) {
             self.works(&[Operation::Prepare], started);
         }
     }
 
-    /// The index of a unit whose attempt `n` is at work, and when that began.
-    fn open_attempt(&self, id: &UnitId, n: u32) -> Option<(usize, Millis)> {
-        let i = *self.state.index.get(id)?;
+    /// The index of the unit that this session is at work on, and when it began.
+    fn running_session(&self, session: SessionId) -> Option<(usize, Millis)> {
+        let i = self.state.open_session(session)?;
         let unit = &self.state.units[i];
-        let attempt = unit.attempts.last().filter(|a| a.n == n && a.ended.is_none())?;
-        (unit.state == UnitState::Running).then_some((i, attempt.started))
+        (unit.state == UnitState::Running).then_some((i, unit.attempts.last()?.started))
+    }
+
+    /// States that a session has ended, and what that means: one without the other is never written.
+    fn end_session(&mut self, session: SessionId, class: AttemptClass, next: NextMove, report: Box<SessionReport>) {
+        let named = self.state.attempt_by(session).map(|(unit, attempt)| (unit.spec.id.clone(), attempt.n));
+        let Some((unit, n)) = named else { return };
+        self.note(Record::SessionEnded { session, at: self.now, report });
+        self.note(Record::AttemptJudged { session, unit, n, at: self.now, class, next });
     }
 
     /// An attempt has ended and its workspace could not be collected: it is tried again, and nothing is run again for it.
-    pub(super) fn not_collected(&mut self, id: &UnitId, n: u32, trouble: Trouble) {
-        let Some((i, _)) = self.open_attempt(id, n) else { return };
-        if self.state.stopping_now() || self.state.cancelling.contains(id) {
+    pub(super) fn not_collected(&mut self, session: SessionId, trouble: Trouble) {
+        let Some((i, _)) = self.running_session(session) else { return };
+        let id = self.state.units[i].spec.id.clone();
+        if self.state.stopping_now() || self.state.cancelling.contains(&id) {
             return self.leave_uncollected(i, Some(trouble));
         }
         self.meets(&trouble.cause, Operation::Collect, &self.state.witness(i));
@@ -125,36 +136,29 @@ impl Decision<'_> {
             let mut report = SessionReport::bare(ProcessEnd::Infrastructure(trouble));
             report.work.unpinned = true;
             let next = self.next_move(unit, class, &report);
-            self.note(Record::AttemptEnded {
-                unit: id.clone(),
-                n,
-                at: self.now,
-                class,
-                next,
-                report: Box::new(report),
-            });
+            self.end_session(session, class, next, Box::new(report));
             // Nobody waits for it any more; what is in the workspace is kept when that is used next.
-            self.ask(Command::Cancel(JobId::Attempt { unit: id.clone(), n }));
-            return self.block_dependants(id);
+            self.ask(Command::Cancel(JobId::Session(session)));
+            return self.block_dependants(&id);
         }
         let again_at = if free { self.now } else { self.now + policy.pause(unit.infra + 1) };
-        self.note(Record::CollectFailed { unit: id.clone(), n, at: self.now, again_at, trouble });
+        let n = unit.attempts.last().map_or(0, |attempt| attempt.n);
+        self.note(Record::CollectFailed { session, unit: id, n, at: self.now, again_at, trouble });
     }
 
     /// Ends an attempt whose workspace was not collected; what is in it is kept when the workspace is used next.
     fn leave_uncollected(&mut self, i: usize, trouble: Option<Trouble>) {
         let unit = &self.state.units[i];
-        let (id, next) = (unit.spec.id.clone(), given_up(unit));
+        let next = given_up(unit);
         let Some(attempt) = unit.attempts.last().filter(|a| a.ended.is_none()) else { return };
-        let (n, slot) = (attempt.n, attempt.slot.number);
+        let (session, slot) = (attempt.session, attempt.slot.number);
         let mut report = SessionReport::bare(ProcessEnd::Stopped);
         let why = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
         let told = format!("what it made is in its workspace (slot {slot}) and is kept when that is used next{why}");
         report.notes.push(told);
         report.work.unpinned = true;
-        let class = AttemptClass::Stopped;
-        self.note(Record::AttemptEnded { unit: id.clone(), n, at: self.now, class, next, report: Box::new(report) });
-        self.ask(Command::Cancel(JobId::Attempt { unit: id, n }));
+        self.end_session(session, AttemptClass::Stopped, next, Box::new(report));
+        self.ask(Command::Cancel(JobId::Session(session)));
     }
 
     /// Gives up collecting what attempts of all units, or of one, have left.
@@ -309,9 +313,9 @@ impl Decision<'_> {
         if self.state.stopping_now() {
             self.give_up_collecting(None);
         }
-        let running: Vec<_> = self.state.running().map(|(u, a)| (u.spec.id.clone(), a.n)).collect();
-        for (unit, n) in running {
-            self.ask(Command::Cancel(JobId::Attempt { unit, n }));
+        let running: Vec<SessionId> = self.state.running().map(|(_, attempt)| attempt.session).collect();
+        for session in running {
+            self.ask(Command::Cancel(JobId::Session(session)));
         }
         if let Some(run) = self.state.verifying().map(|v| v.run) {
             self.ask(Command::Cancel(JobId::Run(run)));
@@ -331,6 +335,7 @@ impl State {
         let attempt = unit.attempts.last().filter(|a| a.ended.is_none())?;
         Some(AttemptOrder {
             spec: Arc::clone(&unit.spec),
+            session: attempt.session,
             n: attempt.n,
             slot: attempt.slot.clone(),
             green: attempt.green.clone(),

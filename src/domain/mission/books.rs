@@ -149,7 +149,7 @@ fn mark(unit: &Unit, at: Millis) -> Option<ItemStatus> {
             return None;
         }
     };
-    let head = unit.attempts.iter().rev().find_map(|attempt| attempt.head.as_ref());
+    let head = unit.attempts.iter().rev().find_map(|attempt| attempt.head());
     let reason = match unit.state {
         UnitState::Landed => String::new(),
         UnitState::Rejected => format!("rejected: {}", first_line(&unit.reason)),

@@ -152,11 +152,11 @@ impl State {
                 self.clock.seen = self.clock.seen.max(*at);
             }
             // Written by a command of a person when no engine was at work.
-            Record::AttemptEnded { unit, .. } if self.cancelling.contains(unit) => {}
+            Record::AttemptJudged { unit, .. } if self.cancelling.contains(unit) => {}
             Record::RoundOpened { at, .. }
             | Record::WaveOpened { at, .. }
-            | Record::AttemptStarted { at, .. }
-            | Record::AttemptEnded { at, .. }
+            | Record::SessionStarted { at, .. }
+            | Record::AttemptJudged { at, .. }
             | Record::CollectFailed { at, .. }
             | Record::CollectAsked { at, .. }
             | Record::CircuitOpened { at, .. }

@@ -32,8 +32,8 @@ impl Decision<'_> {
 
     fn kill_attempt(&mut self, id: &UnitId) {
         let open = self.state.unit(id).and_then(|u| u.attempts.last()).filter(|a| a.ended.is_none());
-        if let Some(n) = open.map(|a| a.n) {
-            self.ask(Command::Cancel(JobId::Attempt { unit: id.clone(), n }));
+        if let Some(session) = open.map(|a| a.session) {
+            self.ask(Command::Cancel(JobId::Session(session)));
         }
     }
 

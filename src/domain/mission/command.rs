@@ -6,7 +6,7 @@ use super::evidence::UnitCheckStage;
 use super::turns::Contested;
 use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, LandingId, RunId, SlotId, Tip, UnitId};
+use crate::domain::values::{CommitId, LandingId, RunId, SessionId, SlotId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
 use std::sync::Arc;
 
@@ -96,13 +96,8 @@ pub enum Command {
 /// What runs processes for a command, and can be cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobId {
-    /// Attempt `n` of a unit.
-    Attempt {
-        /// The unit.
-        unit: UnitId,
-        /// Attempt number.
-        n: u32,
-    },
+    /// A session.
+    Session(SessionId),
     /// A verification.
     Run(RunId),
     /// The objective's check at the end of a round.
@@ -117,9 +112,7 @@ impl Event {
     #[must_use]
     pub fn ended_job(&self) -> Option<JobId> {
         match self {
-            Self::AttemptEnded { unit, n, .. } | Self::NotCollected { unit, n, .. } => {
-                Some(JobId::Attempt { unit: unit.clone(), n: *n })
-            }
+            Self::SessionEnded { session, .. } | Self::NotCollected { session, .. } => Some(JobId::Session(*session)),
             Self::Verified { run, .. } => Some(JobId::Run(*run)),
             Self::ObjectiveChecked { round, .. } => Some(JobId::Check { round: *round }),
             _ => None,
@@ -132,7 +125,9 @@ impl Event {
 pub struct AttemptOrder {
     /// The unit.
     pub spec: Arc<UnitSpec>,
-    /// Attempt number, from 1; the fencing landing.
+    /// The session; the fencing token.
+    pub session: SessionId,
+    /// Which attempt of the unit, from 1; names folders and refs.
     pub n: u32,
     /// Where it runs.
     pub slot: SlotId,

@@ -1,12 +1,12 @@
 //! Everything that can wake a mission, in one closed list.
 //!
 //! An event is a fact from outside: what a command came to, what a person asked for, or that time passed. Each command
-//! ends in exactly one of these; `landing` and attempt numbers let [`super::decide`] drop late and doubled ones.
+//! ends in exactly one of these; ids of landings, runs and sessions let [`super::decide`] drop late and doubled ones.
 
 use super::report::SessionReport;
 use crate::domain::backlog::Offer;
 use crate::domain::trouble::{Cause, Trouble};
-use crate::domain::values::{CommitId, LandingId, Millis, RunId, Tip, UnitId};
+use crate::domain::values::{CommitId, LandingId, Millis, RunId, SessionId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
 use serde::{Deserialize, Serialize};
 
@@ -54,28 +54,22 @@ pub enum Event {
     /// Answer to [`super::Command::ReadBacklog`]: units as written, and ids landed on green by earlier missions.
     BacklogRead(Result<Offer, NoOffer>),
     /// Answer to [`super::Command::Start`] and [`super::Command::Adopt`].
-    AttemptEnded {
-        /// The unit.
-        unit: UnitId,
-        /// Attempt number.
-        n: u32,
+    SessionEnded {
+        /// The session.
+        session: SessionId,
         /// What was found.
         report: Box<SessionReport>,
     },
-    /// Told while an attempt is at work: its workspace is prepared and its program runs.
-    AttemptBegan {
-        /// The unit.
-        unit: UnitId,
-        /// Attempt number.
-        n: u32,
+    /// Told while a session is at work: its workspace is prepared and its program runs.
+    SessionBegan {
+        /// The session.
+        session: SessionId,
     },
-    /// The other answer to them: the attempt has ended, and what it made cannot be kept yet. It is asked for again by
+    /// The other answer to them: the session has ended, and what it made cannot be kept yet. It is asked for again by
     /// [`super::Command::Adopt`].
     NotCollected {
-        /// The unit.
-        unit: UnitId,
-        /// Attempt number.
-        n: u32,
+        /// The session.
+        session: SessionId,
         /// What stands in the way.
         trouble: Trouble,
     },

@@ -72,8 +72,8 @@ impl Play {
     }
 
     fn attempt(&mut self, report: SessionReport) {
-        let n = u32::try_from(self.unit().attempts.len()).unwrap();
-        self.event(Event::AttemptEnded { unit: UnitId::new("u").unwrap(), n, report: Box::new(report) });
+        let session = self.unit().attempts.last().unwrap().session;
+        self.event(Event::SessionEnded { session, report: Box::new(report) });
     }
 
     /// The attempt changes something and merging it comes to this.

@@ -3,9 +3,8 @@
 use super::circuit::Operation;
 use super::event::StopLevel;
 use super::parts::{Attempt, RefusedTarget, Round, Stage, Unit, UnitState};
-use super::probe::Try;
-use super::record::{AttemptClass, NextMove, Record, RejectClass};
-use super::said::{Said, no_op};
+use super::record::{Record, RejectClass};
+use super::session::Role;
 use super::state::State;
 use crate::domain::backlog::WAITS;
 use crate::domain::queue::{After, Candidate, Change, Landing, MergeSource, VerificationRun};
@@ -70,99 +69,17 @@ impl State {
                     self.remember(i);
                 }
             }
-            Record::AttemptStarted { unit, n, slot, at, host, green, from, .. } => {
+            Record::SessionStarted { session, role: Role::Worker, unit, n, slot, at, host, green, from, .. } => {
                 let Some(i) = self.index.get(unit).copied() else { return };
                 let slot = SlotId { host: host.clone(), number: *slot };
-                self.slots.take(&slot, i);
-                self.touch(i, |u| {
-                    u.state = UnitState::Running;
-                    u.reason.clear();
-                    u.attempts.push(Attempt {
-                        n: *n,
-                        slot,
-                        started: *at,
-                        ended: None,
-                        green: green.clone(),
-                        from: from.clone(),
-                        class: None,
-                        head: None,
-                        summary: String::new(),
-                        said: Said::default(),
-                        notes: Vec::new(),
-                        proof: String::new(),
-                        quick: None,
-                        unpinned: false,
-                        stop_recorded: false,
-                    });
-                    u.starts += 1;
-                });
-                self.tries_attempt(i, Try::Start);
+                self.session_started(i, Attempt::started(*session, *n, slot, *at, green, from));
             }
-            Record::AttemptEnded { unit, n, at, class, next, report } => {
-                let Some(i) = self.index.get(unit).copied() else { return };
-                let charged = self.attempt_tells(i, *n, *at, *class, report);
-                if let Some(attempt) = self.units[i].attempts.iter().find(|attempt| attempt.n == *n) {
-                    self.slots.release(&attempt.slot, i, *class == AttemptClass::Infrastructure);
-                }
-                self.take_accept(i, report);
-                self.noticed(report.work.repository.iter(), &format!("attempt {n} of {unit}"));
-                self.charge(self.units[i].spec.run.is_some(), *class, report.agent.cost);
-                self.touch(i, |u| {
-                    u.collect_at = None;
-                    if !matches!(next, NextMove::Queue { .. }) {
-                        u.steps_back(*at);
-                    }
-                    if let Some(attempt) = u.attempts.iter_mut().find(|a| a.n == *n) {
-                        attempt.ended = Some(*at);
-                        attempt.class = Some(*class);
-                        attempt.head.clone_from(&report.work.head);
-                        attempt.summary.clone_from(&report.agent.summary);
-                        attempt.said.clone_from(&report.agent.said);
-                        attempt.notes.clone_from(&report.notes);
-                        attempt.proof.clone_from(&report.run.proof);
-                        attempt.quick.clone_from(&report.checks.quick);
-                    }
-                    if *next == NextMove::NoOp {
-                        u.reason = no_op(&u.spec, &report.agent.summary);
-                    }
-                    match class {
-                        AttemptClass::FailedWork
-                        | AttemptClass::FailedQuick
-                        | AttemptClass::FailedTimeout
-                        | AttemptClass::FailedStalled
-                        | AttemptClass::Empty => u.used += 1,
-                        AttemptClass::Infrastructure if charged => u.infra += 1,
-                        AttemptClass::Infrastructure => u.starts = u.starts.saturating_sub(1),
-                        AttemptClass::Continue => u.continues += 1,
-                        // The journal says who ended it: no fault of the unit, and no way to start without end.
-                        AttemptClass::Stopped => u.starts = u.starts.saturating_sub(1),
-                        _ => {}
-                    }
-                });
-                let source = MergeSource::Unit { unit: unit.clone(), n: *n };
-                self.follow(i, next, &source, report.work.head.as_ref(), *at);
+            Record::SessionEnded { session, report, .. } => self.session_ended(*session, report),
+            Record::AttemptJudged { session, at, class, next, .. } => self.attempt_judged(*session, *at, *class, next),
+            Record::CollectFailed { session, at, again_at, trouble, .. } => {
+                self.collect_failed(*session, *at, *again_at, trouble);
             }
-            Record::CollectFailed { unit, at, again_at, trouble, .. } => {
-                let Some(i) = self.index.get(unit).copied() else { return };
-                let charges = !self.killing();
-                let charged = self.met_trouble(&trouble.cause, Operation::Collect, self.witness(i), *at, charges);
-                self.touch(i, |u| {
-                    u.state = UnitState::Pending;
-                    u.infra += u32::from(charged);
-                    u.collect_at = Some(*again_at);
-                    u.reason =
-                        format!("what its attempt made is in its workspace and could not be kept yet: {trouble}");
-                });
-            }
-            Record::CollectAsked { unit, .. } => {
-                let Some(i) = self.index.get(unit).copied() else { return };
-                self.touch(i, |u| {
-                    u.state = UnitState::Running;
-                    u.collect_at = None;
-                    u.reason.clear();
-                });
-                self.tries_attempt(i, Try::Collect);
-            }
+            Record::CollectAsked { session, .. } => self.collect_asked(*session),
             Record::CircuitOpened { cause, operation, at, again_at } => self.opens(cause, *operation, *at, *again_at),
             Record::CircuitKept { cause, operation, again_at, tries, .. } => {
                 self.stays_open(cause, *operation, *again_at, *tries);
@@ -200,7 +117,7 @@ impl State {
                     u.state = UnitState::Pending;
                     u.accept_answered();
                     if !answer.is_empty() {
-                        let asked = u.attempts.last().map_or("", |a| a.summary.as_str());
+                        let asked = u.attempts.last().map_or("", Attempt::summary);
                         u.evidence.push(format!("a person answers ({asked}): {answer}"));
                     }
                     u.reason.clear();

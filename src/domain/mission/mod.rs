@@ -12,11 +12,11 @@
 //! ```
 //!
 //! Races and the decision taken:
-//! - *A late or doubled answer* carries an attempt number, landing landing or run number that is no longer open: dropped.
+//! - *A late or doubled answer* carries a session, landing or run that is no longer open: dropped.
 //! - *An answer after a stop* is folded like any other: work that finished is pinned and, if it landed, counted.
 //! - *Green moved by somebody else* while a candidate is verified: the landing's compare-and-swap notices, never a poll.
 //! - *A crash between record and command*: [`Event::Resumed`] asks every open intent again; commands are idempotent by
-//!   attempt number, landing and run number.
+//!   session, landing and run.
 
 pub mod again;
 mod attempts;
@@ -43,6 +43,8 @@ mod replay;
 mod report;
 mod rounds;
 mod said;
+mod session;
+mod sessions;
 mod slots;
 mod state;
 mod step_failures;
@@ -75,6 +77,7 @@ pub use report::{
     WorkReport,
 };
 pub use said::Said;
+pub use session::Role;
 pub use state::State;
 pub use turns::{Contested, Turn};
 
@@ -136,9 +139,9 @@ impl Decision<'_> {
             Event::Established(result) => self.established(result),
             Event::TargetChecked(head) => self.target_checked(head),
             Event::BacklogRead(result) => self.backlog_read(result),
-            Event::AttemptEnded { unit, n, report } => self.attempt_ended(&unit, n, report),
-            Event::AttemptBegan { unit, n } => self.attempt_began(&unit, n),
-            Event::NotCollected { unit, n, trouble } => self.not_collected(&unit, n, trouble),
+            Event::SessionEnded { session, report } => self.session_ended(session, report),
+            Event::SessionBegan { session } => self.session_began(session),
+            Event::NotCollected { session, trouble } => self.not_collected(session, trouble),
             Event::Integrated { landing, result } => self.integrated(landing, result),
             Event::Verified { run, result } => self.verified(run, result),
             Event::LandEnded { landing, result } => self.land_ended(landing, result),

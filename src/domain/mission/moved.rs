@@ -33,7 +33,7 @@ impl State {
     /// Unit, number and head of every ended attempt whose work is pinned.
     pub(super) fn pins(&self) -> Vec<(UnitId, u32, CommitId)> {
         let attempts = self.units.iter().flat_map(|unit| unit.attempts.iter().map(move |attempt| (unit, attempt)));
-        attempts.filter_map(|(u, a)| Some((u.spec.id.clone(), a.n, a.head.as_ref()?.commit.clone()))).collect()
+        attempts.filter_map(|(u, a)| Some((u.spec.id.clone(), a.n, a.head()?.commit.clone()))).collect()
     }
 
     /// Folds pins that were not what the journal says.

@@ -4,11 +4,11 @@
 
 use super::books::Known;
 use super::record::AttemptClass;
-use super::report::Quick;
+use super::report::{Quick, SessionReport};
 use super::said::Said;
 use super::turns::Turn;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, Millis, SlotId, Tip, TreeId, UnitId};
+use crate::domain::values::{CommitId, Millis, SessionId, SlotId, Tip, TreeId, UnitId};
 use crate::domain::verify::{Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -90,7 +90,9 @@ impl UnitState {
 /// One start of one unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
-    /// Number, from 1.
+    /// The session that it is.
+    pub session: SessionId,
+    /// Number among those of its unit, from 1: for people and refs.
     pub n: u32,
     /// The slot it ran in.
     pub slot: SlotId,
@@ -104,22 +106,64 @@ pub struct Attempt {
     pub from: CommitId,
     /// Its outcome.
     pub class: Option<AttemptClass>,
-    /// Its pinned head.
-    pub head: Option<Tip>,
-    /// Summary, question or reason. Untrusted.
-    pub summary: String,
-    /// What else the agent said. Untrusted.
-    pub said: Said,
-    /// What a person should know.
-    pub notes: Vec<String>,
-    /// How the end of its processes was proven.
-    pub proof: String,
-    /// What the stages run in its workspace said.
-    pub quick: Option<Quick>,
+    /// What was found when it had ended.
+    pub report: Option<Arc<SessionReport>>,
     /// Whether its head is known to be pinned no more: somebody deleted the pin and its commit, or `mc clean` took it.
     pub unpinned: bool,
     /// Whether the journal has a stop that kills it.
     pub(super) stop_recorded: bool,
+}
+
+impl Attempt {
+    /// One that starts.
+    pub(super) fn started(
+        session: SessionId,
+        n: u32,
+        slot: SlotId,
+        started: Millis,
+        green: &CommitId,
+        from: &CommitId,
+    ) -> Self {
+        let (green, from) = (green.clone(), from.clone());
+        let (ended, class, report, unpinned, stop_recorded) = (None, None, None, false, false);
+        Self { session, n, slot, started, ended, green, from, class, report, unpinned, stop_recorded }
+    }
+
+    /// Its pinned head.
+    #[must_use]
+    pub fn head(&self) -> Option<&Tip> {
+        self.report.as_ref()?.work.head.as_ref()
+    }
+
+    /// Summary, question or reason. Untrusted.
+    #[must_use]
+    pub fn summary(&self) -> &str {
+        self.report.as_ref().map_or("", |report| &report.agent.summary)
+    }
+
+    /// What else the agent said. Untrusted.
+    #[must_use]
+    pub fn said(&self) -> &Said {
+        self.report.as_ref().map_or(Said::NOTHING, |report| &report.agent.said)
+    }
+
+    /// What a person should know.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        self.report.as_ref().map_or(&[], |report| &report.notes)
+    }
+
+    /// How the end of its processes was proven; empty where it was not.
+    #[must_use]
+    pub fn proof(&self) -> &str {
+        self.report.as_ref().map_or("", |report| &report.run.proof)
+    }
+
+    /// What the stages run in its workspace said.
+    #[must_use]
+    pub fn quick(&self) -> Option<&Quick> {
+        self.report.as_ref()?.checks.quick.as_ref()
+    }
 }
 
 /// Whether the `accept` line of a unit must fail on green before its change.

@@ -1,7 +1,6 @@
 //! The journal's vocabulary: the one serde type of the domain that is stored.
 //!
-//! Format 2. A variant or field is never renamed or removed; new fields have defaults. `tests/data/journals` holds
-//! recorded journals that every later version must fold to the same state.
+//! Format 2. Variants and fields are only added, with defaults. The journals in `tests/data/journals` fold to the same state for ever.
 
 use super::books::Books;
 use super::circuit::Operation;
@@ -10,12 +9,13 @@ use super::ends::{EndReason, MissionOutcome};
 use super::event::{Ground, PinFault, Refusal, StopLevel};
 use super::policy::Policy;
 use super::report::SessionReport;
+use super::session::Role;
 use crate::domain::backlog::SkippedItem;
 use crate::domain::plan::graph::Edge;
 use crate::domain::queue::{Behind, MergeSource, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, HostId, LandingId, Millis, MissionId, RequestId, RunId, Tip, UnitId};
+use crate::domain::values::{CommitId, HostId, LandingId, Millis, MissionId, RequestId, RunId, SessionId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -97,8 +97,10 @@ pub enum Record {
     PlanUnreadable { round: u32, reason: String },
     /// Units of this wave may start.
     WaveOpened { round: u32, wave: u32, at: Millis, green: CommitId },
-    /// Intent: attempt `n` of a unit.
-    AttemptStarted {
+    /// Intent: a session. Of role worker it is attempt `n` of its unit.
+    SessionStarted {
+        session: SessionId,
+        role: Role,
         unit: UnitId,
         n: u32,
         slot: u32,
@@ -109,12 +111,14 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         evidence: Vec<String>,
     },
-    /// Outcome of an attempt and the unit's next move.
-    AttemptEnded { unit: UnitId, n: u32, at: Millis, class: AttemptClass, next: NextMove, report: Box<SessionReport> },
-    /// An attempt has ended, and what it made could not be kept yet: it stays in its slot, and is collected again.
-    CollectFailed { unit: UnitId, n: u32, at: Millis, again_at: Millis, trouble: Trouble },
-    /// Intent: an attempt that has ended is collected again.
-    CollectAsked { unit: UnitId, n: u32, at: Millis },
+    /// A session has ended, and what it made is kept.
+    SessionEnded { session: SessionId, at: Millis, report: Box<SessionReport> },
+    /// What the end of a worker's session means, and its unit's next move: in the same transaction.
+    AttemptJudged { session: SessionId, unit: UnitId, n: u32, at: Millis, class: AttemptClass, next: NextMove },
+    /// A session has ended, and what it made could not be kept yet: it stays in its slot, and is collected again.
+    CollectFailed { session: SessionId, unit: UnitId, n: u32, at: Millis, again_at: Millis, trouble: Trouble },
+    /// Intent: a session that has ended is collected again.
+    CollectAsked { session: SessionId, unit: UnitId, n: u32, at: Millis },
     /// A cause is common: what needs it waits, but for one probe at a time; what was charged for it is given back.
     CircuitOpened { cause: Cause, operation: Operation, at: Millis, again_at: Millis },
     /// It still is: `tries` probes have failed, or a further cause joins.

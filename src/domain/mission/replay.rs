@@ -3,6 +3,7 @@
 use super::budget::{Account, Clock};
 use super::parts::Stage;
 use super::record::{JOURNAL_FORMAT, Record};
+use super::session::Sessions;
 use super::slots::Slots;
 use super::state::State;
 use crate::domain::queue::Queue;
@@ -85,6 +86,7 @@ impl State {
             emptied: false,
             unreadable: false,
             queue: Queue::default(),
+            sessions: Sessions::default(),
             index: BTreeMap::new(),
             counts: [0; 12],
             ready: BTreeSet::new(),

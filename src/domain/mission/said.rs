@@ -26,6 +26,9 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl Said {
+    /// Nothing.
+    pub(super) const NOTHING: &Self = &Self { no_op_reason: None, lists: Vec::new(), left_out: 0 };
+
     /// What is kept of a handoff's lists: as many entries as have room, in order.
     #[must_use]
     pub fn of(no_op_reason: Option<String>, lists: &[(&str, &[String])]) -> Self {

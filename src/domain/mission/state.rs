@@ -12,6 +12,7 @@ use super::parts::{AcceptPrecondition, Attempt, MissionState, RefusedTarget, Rou
 use super::policy::Policy;
 use super::probe::Try;
 use super::record::DecidedBy;
+use super::session::Sessions;
 use super::slots::Slots;
 use crate::domain::backlog::SkippedItem;
 use crate::domain::queue::{ColdRuns, Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
@@ -72,6 +73,7 @@ pub struct State {
     pub(super) emptied: bool,
     pub(super) unreadable: bool,
     pub(super) queue: Queue,
+    pub(super) sessions: Sessions,
     pub(super) index: BTreeMap<UnitId, usize>,
     pub(super) counts: [u32; 12],
     pub(super) ready: BTreeSet<(u32, usize)>,

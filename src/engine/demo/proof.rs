@@ -65,14 +65,14 @@ fn of_journal(history: &History) -> Facts {
         let unsure = [AttemptClass::NeverStarted, AttemptClass::Infrastructure];
         let began = |class: Option<AttemptClass>| class.is_some_and(|class| !unsure.contains(&class));
         facts.attempts.extend(unit.attempts.iter().map(|a| (format!("{id} {}", a.n), began(a.class))));
-        facts.proofs.extend(unit.attempts.iter().map(|a| a.proof.clone()).filter(|p| !p.is_empty()));
+        facts.proofs.extend(unit.attempts.iter().map(|a| a.proof().to_owned()).filter(|p| !p.is_empty()));
     }
     let takeover = resumed(history).unwrap_or(history.records.len());
     let mut open: Vec<String> = Vec::new();
     for (at, (_, _, record)) in history.records.iter().enumerate() {
         match record {
-            Record::AttemptStarted { unit, n, .. } if at < takeover => open.push(format!("{unit} {n}")),
-            Record::AttemptEnded { unit, n, class, .. } => {
+            Record::SessionStarted { unit, n, .. } if at < takeover => open.push(format!("{unit} {n}")),
+            Record::AttemptJudged { unit, n, class, .. } => {
                 let name = format!("{unit} {n}");
                 let taken_over = at > takeover && open.contains(&name);
                 open.retain(|o| *o != name);

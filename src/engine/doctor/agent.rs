@@ -15,7 +15,7 @@ use crate::domain::survey::checks::Check;
 use crate::domain::survey::network::withheld;
 use crate::domain::survey::starts_all_at_once;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{HostId, SlotId, Tip, UnitId};
+use crate::domain::values::{HostId, SessionId, SlotId, Tip, UnitId};
 use crate::domain::verify::formats::Format;
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -250,6 +250,7 @@ async fn answer(project: &Project, settings: &Settings, kill: watch::Receiver<bo
     unit.timeout = Some(PATIENCE);
     let order = AttemptOrder {
         spec: Arc::new(unit),
+        session: SessionId::FIRST,
         n: 1,
         slot: SlotId { host: HostId::local(), number: 0 },
         green: base.commit.clone(),

@@ -46,8 +46,8 @@ fn read_again(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
                 found.extend(units.iter().map(|spec| (spec.id.clone(), UnitState::Pending)));
                 continue;
             }
-            Record::AttemptStarted { unit, .. } => (unit, UnitState::Running),
-            Record::AttemptEnded { unit, next, .. } => (unit, follows(next)),
+            Record::SessionStarted { unit, .. } => (unit, UnitState::Running),
+            Record::AttemptJudged { unit, next, .. } => (unit, follows(next)),
             Record::UnitBlocked { unit, .. } => (unit, UnitState::Blocked),
             Record::UnitUnblocked { unit } | Record::UnitRetried { unit, .. } => (unit, UnitState::Pending),
             Record::UnitCancelled { unit, .. } => (unit, UnitState::Cancelled),
@@ -116,7 +116,7 @@ fn plans(case: &mut Case<'_>) {
                 }
                 waves.extend(units.iter().zip(depth).map(|(spec, wave)| (spec.id.clone(), (*round, wave))));
             }
-            Record::AttemptStarted { unit, n, .. } => starts.entry(unit.clone()).or_default().push(*n),
+            Record::SessionStarted { unit, n, .. } => starts.entry(unit.clone()).or_default().push(*n),
             _ => {}
         }
     }
@@ -286,7 +286,7 @@ fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
                 }
             },
             // Asked before an agent was started.
-            Record::AttemptEnded { report, .. } if report.checks.accept.is_some() => {
+            Record::SessionEnded { report, .. } if report.checks.accept.is_some() => {
                 let runs = report.checks.accept.as_ref().map_or(0, |accept| u64::from(accept.runs));
                 (before, reused) = (before + runs, reused + u64::from(runs == 0));
             }
@@ -334,13 +334,14 @@ fn cost(case: &mut Case<'_>) {
     let state = &case.history.state;
     let agents: BTreeSet<&UnitId> =
         state.units.iter().filter(|unit| unit.spec.run.is_none()).map(|unit| &unit.spec.id).collect();
-    let (mut open, mut unknown, mut usd) = (0_u64, 0_u64, Usd(0));
+    let (mut open, mut unknown, mut usd, mut measured) = (0_u64, 0_u64, Usd(0), None);
     for record in records(case.history) {
         match record {
-            Record::AttemptStarted { unit, .. } if agents.contains(unit) => open += 1,
-            Record::AttemptEnded { unit, class, report, .. } if agents.contains(unit) => {
+            Record::SessionStarted { unit, .. } if agents.contains(unit) => open += 1,
+            Record::SessionEnded { report, .. } => measured = report.agent.cost.and_then(|cost| cost.usd),
+            Record::AttemptJudged { unit, class, .. } if agents.contains(unit) => {
                 open = open.saturating_sub(1);
-                match report.agent.cost.as_ref().and_then(|cost| cost.usd) {
+                match measured.take() {
                     _ if *class == AttemptClass::NeverStarted => {}
                     Some(known) => usd.0 = usd.0.saturating_add(known.0),
                     None => unknown += 1,
@@ -404,8 +405,8 @@ fn spent(case: &mut Case<'_>, now: Millis) {
 fn processes(case: &mut Case<'_>) {
     let mut counted: BTreeMap<String, u64> = BTreeMap::new();
     for attempt in case.history.state.units.iter().flat_map(|unit| &unit.attempts) {
-        if !attempt.proof.is_empty() {
-            *counted.entry(attempt.proof.clone()).or_default() += 1;
+        if !attempt.proof().is_empty() {
+            *counted.entry(attempt.proof().to_owned()).or_default() += 1;
         }
     }
     let told: BTreeMap<String, u64> = serde_json::from_value(case.report["processes"].clone()).unwrap_or_default();

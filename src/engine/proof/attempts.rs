@@ -3,7 +3,7 @@
 use super::Case;
 use super::rules::rules_of;
 use crate::adapters::os::files;
-use crate::domain::mission::{AttemptClass, NextMove, Record, SessionReport, State, again};
+use crate::domain::mission::{Attempt, AttemptClass, NextMove, Record, SessionReport, State, Unit, again};
 use crate::domain::values::Millis;
 use crate::engine::views::session_dir;
 use crate::report::claims::Findings;
@@ -12,21 +12,28 @@ use crate::report::words::{attempt_ref, word};
 /// How far the time a process ran may be from the rows around it: the wall clock is not the engine's clock.
 const SLACK: Millis = 2_000;
 
-/// Checks one ended attempt, in the state before its outcome is folded.
+/// What a judgement names: the attempt that is open with its ended session, and its report.
+fn judged<'a>(state: &'a State, record: &Record) -> Option<(&'a Attempt, SessionReport)> {
+    let Record::AttemptJudged { session, unit, n, .. } = record else { return None };
+    let named = |of: &Unit, open: &Attempt| of.spec.id == *unit && open.n == *n && open.ended.is_none();
+    let (_, open) = state.attempt_by(*session).filter(|(of, open)| named(of, open))?;
+    Some((open, (**open.report.as_ref()?).clone()))
+}
+
+/// Checks one ended attempt, in the state before its judgement is folded.
 pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: &Record) {
-    let Record::AttemptEnded { unit, n, class, next, report, .. } = record else { return };
+    let Record::AttemptJudged { unit, n, class, next, .. } = record else { return };
     let mut found = Findings::default();
-    let started =
-        state.unit(unit).and_then(|unit| unit.attempts.last()).filter(|open| open.n == *n && open.ended.is_none());
-    match started.map(|open| open.started) {
-        None => found.broken("nobody started it"),
-        Some(started) => {
-            if let Some((from, until)) = report.run.ran
-                && (from + SLACK < started || until > at + SLACK || until < from)
-            {
-                found.broken(format!("its process ran from {from} to {until}, outside of {started} to {at}"));
-            }
-        }
+    let Some((open, report)) = judged(state, record) else {
+        found.broken("no session of it was started and has ended");
+        case.claim(format!("{unit} attempt {n}"), found);
+        return;
+    };
+    let (started, report) = (open.started, &report);
+    if let Some((from, until)) = report.run.ran
+        && (from + SLACK < started || until > at + SLACK || until < from)
+    {
+        found.broken(format!("its process ran from {from} to {until}, outside of {started} to {at}"));
     }
     let again = again::attempt(state, at, unit, report);
     match &again {
@@ -48,14 +55,14 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
     let path = session_dir(case.project, case.mission(), unit, *n).join("report.json");
     match files::read_own(&path) {
         Ok(Some(bytes)) => match serde_json::from_slice::<SessionReport>(&bytes) {
-            Ok(kept) if kept == **report => {}
+            Ok(kept) if kept == *report => {}
             Ok(kept) => found.broken(format!("the report it left says otherwise ({})", differing(&kept, report))),
             Err(e) => found.broken(format!("the report it left cannot be read: {e}")),
         },
         Ok(None) => found.unknown("the report it left is gone"),
         Err(e) => found.unknown(format!("the report it left cannot be read: {e}")),
     }
-    pinned(case, record, &mut found);
+    pinned(case, record, report, &mut found);
     let covers: Vec<String> =
         case.place("not_landed", unit).into_iter().map(|place| format!("{place}/reason")).collect();
     let what = format!("{unit} attempt {n}: ended {}, {}", word(class), said(next));
@@ -63,15 +70,18 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
 }
 
 /// Checks that the work of an ended attempt is pinned, and nothing else of it.
-pub(super) fn kept(case: &mut Case<'_>, record: &Record) {
-    let Record::AttemptEnded { unit, n, .. } = record else { return };
+pub(super) fn kept(case: &mut Case<'_>, state: &State, record: &Record) {
+    let Record::AttemptJudged { unit, n, .. } = record else { return };
     let mut found = Findings::default();
-    pinned(case, record, &mut found);
+    match judged(state, record) {
+        Some((_, report)) => pinned(case, record, &report, &mut found),
+        None => found.broken("no session of it was started and has ended"),
+    }
     case.claim(format!("{unit} attempt {n}"), found);
 }
 
-fn pinned(case: &Case<'_>, record: &Record, found: &mut Findings) {
-    let Record::AttemptEnded { unit, n, class, report, .. } = record else { return };
+fn pinned(case: &Case<'_>, record: &Record, report: &SessionReport, found: &mut Findings) {
+    let Record::AttemptJudged { unit, n, class, .. } = record else { return };
     let pin = attempt_ref(case.mission(), unit, *n);
     match (&report.work.head, case.pins.get(&pin)) {
         (Some(head), Some(pinned)) if *pinned == head.commit => {}

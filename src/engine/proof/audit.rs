@@ -73,7 +73,7 @@ pub async fn audit(project: &Project) -> Result<Audit, EngineError> {
             |counts: fn(&Record) -> bool| history.records.iter().filter(|(_, _, record)| counts(record)).count();
         audit.landings += count(|record| matches!(record, Record::Landed { .. }));
         audit.pins +=
-            count(|record| matches!(record, Record::AttemptEnded { report, .. } if report.work.head.is_some()));
+            count(|record| matches!(record, Record::SessionEnded { report, .. } if report.work.head.is_some()));
         let mut case = Case::open(project, &store, history, &green, &line).await?;
         case.scope = Scope::Audit;
         case.filter_landed().await;

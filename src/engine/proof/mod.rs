@@ -188,8 +188,8 @@ impl<'a> Case<'a> {
         let whole = self.scope == Scope::Report;
         for (_, at, record) in history.records.iter().skip(1) {
             match record {
-                Record::AttemptEnded { .. } if whole => attempts::ended(self, &mut state, *at, record),
-                Record::AttemptEnded { .. } => attempts::kept(self, record),
+                Record::AttemptJudged { .. } if whole => attempts::ended(self, &mut state, *at, record),
+                Record::AttemptJudged { .. } => attempts::kept(self, &state, record),
                 Record::Verified { .. } if whole => snapshots::verified(self, &mut bodies, &state, record).await?,
                 Record::LandIntended { landing, .. } => drop(self.intents.insert(*landing, record)),
                 Record::Landed { .. } => landings::landed(self, &mut bodies, &mut state, record).await?,

@@ -10,7 +10,7 @@ use super::tree::{Content, hash_commit, hash_tree};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{AttemptOrder, Claim, Command, Cost, Event, Ground, JobId, SessionReport, StopLevel, Usd};
 use crate::domain::trouble::{Cause, Spot, Trouble};
-use crate::domain::values::{CommitId, Millis, SlotId, Tip, TreeId, UnitId};
+use crate::domain::values::{CommitId, Millis, SessionId, SlotId, Tip, TreeId, UnitId};
 use crate::domain::verify::{SnapshotKey, Summary};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,9 +31,10 @@ pub struct World {
     failures: BTreeMap<TreeId, Vec<(bool, BTreeSet<String>)>>,
     commits: BTreeMap<CommitId, Content>,
     parents: BTreeMap<CommitId, Vec<CommitId>>,
-    agents: BTreeMap<(UnitId, u32), Agent>,
+    agents: BTreeMap<SessionId, Agent>,
     started: BTreeMap<UnitId, usize>,
     kills: BTreeMap<UnitId, usize>,
+    sessions: BTreeMap<SessionId, UnitId>,
     fresh_starts: BTreeMap<UnitId, usize>,
     events: BTreeMap<(Millis, u64), Event>,
     seq: u64,
@@ -63,6 +64,8 @@ pub struct World {
 
 #[derive(Debug, Clone)]
 struct Agent {
+    unit: UnitId,
+    n: u32,
     slot: SlotId,
     ends: Millis,
     report: SessionReport,
@@ -83,6 +86,7 @@ impl World {
             agents: BTreeMap::new(),
             started: BTreeMap::new(),
             kills: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             fresh_starts: BTreeMap::new(),
             events: BTreeMap::new(),
             seq: 0,
@@ -191,12 +195,12 @@ impl World {
         if let Event::RetryUnit { unit, .. } = &event {
             self.count_fresh_start(&unit.clone());
         }
-        let Event::AttemptEnded { unit, n, report } = &event else { return Some(event) };
+        let Event::SessionEnded { session, report } = &event else { return Some(event) };
         // What an attempt made can be kept only while nothing stands in the way.
         let outage = self.outage().filter(|_| report.work.head.is_some());
-        let agent = self.agents.get_mut(&(unit.clone(), *n)).filter(|agent| !agent.collected);
+        let agent = self.agents.get_mut(session).filter(|agent| !agent.collected);
         match (outage, agent) {
-            (Some(trouble), Some(_)) => Some(Event::NotCollected { unit: unit.clone(), n: *n, trouble }),
+            (Some(trouble), Some(_)) => Some(Event::NotCollected { session: *session, trouble }),
             (_, agent) => {
                 agent.into_iter().for_each(|agent| agent.collected = true);
                 Some(event)
@@ -227,7 +231,9 @@ impl World {
     /// Everything the engine's process held is gone; agents live on, git steps did or did not happen.
     pub(super) fn engine_died(&mut self, rng: &mut fastrand::Rng, faults: &Faults) {
         self.events.clear();
-        for agent in self.agents.values_mut() {
+        let mut agents: Vec<&mut Agent> = self.agents.values_mut().collect();
+        agents.sort_by(|a, b| (&a.unit, a.n).cmp(&(&b.unit, b.n)));
+        for agent in agents {
             if !agent.collected && rng.f64() < faults.infrastructure / 4.0 {
                 agent.report =
                     SessionReport::bare(ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "half dead")));
@@ -325,7 +331,7 @@ impl World {
             Command::ReadBacklog { .. } => return Err("a plan mission read a backlog".to_owned()),
             Command::Start(order) => self.start(order, rng, s)?,
             Command::Adopt(order) => self.adopt(&order),
-            Command::Cancel(JobId::Attempt { unit, n }) => self.kill(&unit, n),
+            Command::Cancel(JobId::Session(session)) => self.kill(session),
             Command::Integrate { landing, onto, head, source, contested, .. } => {
                 let result = trouble.map_or_else(|| Ok(self.integrate(&onto, &head, &source, &contested)), Err);
                 self.answer(delay, Event::Integrated { landing, result });
@@ -372,14 +378,14 @@ impl World {
 
     fn start(&mut self, order: AttemptOrder, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
         let unit = order.spec.id.clone();
-        let key = (unit.clone(), order.n);
-        if self.agents.contains_key(&key) {
+        self.sessions.insert(order.session, unit.clone());
+        if self.agents.contains_key(&order.session) {
             return Err(format!("P4: attempt {} of {unit} was started twice", order.n));
         }
-        if let Some((other, _)) = self.agents.iter().find(|(_, a)| !a.collected && a.slot == order.slot) {
-            return Err(format!("P5: {:?} of {unit} is still used by {other:?}", order.slot));
+        if let Some(other) = self.agents.values().find(|a| !a.collected && a.slot == order.slot) {
+            return Err(format!("P5: {:?} of {unit} is still used by {} of {}", order.slot, other.n, other.unit));
         }
-        if self.agents.iter().any(|((u, _), a)| *u == unit && !a.collected && a.ends > self.now) {
+        if self.agents.values().any(|a| a.unit == unit && !a.collected && a.ends > self.now) {
             return Err(format!("P4: {unit} runs twice"));
         }
         let nth = self.started.entry(unit.clone()).or_default();
@@ -449,35 +455,37 @@ impl World {
         }
         report.checks.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
         if !self.outages.is_empty() {
-            self.answer(1, Event::AttemptBegan { unit: unit.clone(), n: order.n });
+            self.answer(1, Event::SessionBegan { session: order.session });
         }
         self.ends(order, takes, report)
     }
 
     fn ends(&mut self, order: AttemptOrder, takes: Millis, report: SessionReport) -> Result<(), String> {
-        let (unit, n) = (order.spec.id.clone(), order.n);
+        let (session, unit, n) = (order.session, order.spec.id.clone(), order.n);
         if matches!(report.run.end, ProcessEnd::Infrastructure(_)) {
             *self.troubled.entry(unit.clone()).or_default() += 1;
         }
         let agent =
-            Agent { slot: order.slot.clone(), ends: self.now + takes, report: report.clone(), collected: false };
-        self.agents.insert((unit.clone(), n), agent);
-        self.answer(takes, Event::AttemptEnded { unit, n, report: Box::new(report) });
+            Agent { unit, n, slot: order.slot, ends: self.now + takes, report: report.clone(), collected: false };
+        self.agents.insert(session, agent);
+        self.answer(takes, Event::SessionEnded { session, report: Box::new(report) });
         Ok(())
     }
 
     fn adopt(&mut self, order: &AttemptOrder) {
-        let unit = order.spec.id.clone();
-        let (after, report) = match self.agents.get(&(unit.clone(), order.n)) {
+        self.sessions.insert(order.session, order.spec.id.clone());
+        let (after, report) = match self.agents.get(&order.session) {
             Some(agent) => (agent.ends.saturating_sub(self.now), agent.report.clone()),
             None => (1, SessionReport::bare(ProcessEnd::NeverStarted)),
         };
-        self.answer(after, Event::AttemptEnded { unit, n: order.n, report: Box::new(report) });
+        self.answer(after, Event::SessionEnded { session: order.session, report: Box::new(report) });
     }
 
-    fn kill(&mut self, unit: &UnitId, n: u32) {
-        *self.kills.entry(unit.clone()).or_default() += 1;
-        let Some(agent) = self.agents.get_mut(&(unit.clone(), n)) else { return };
+    fn kill(&mut self, session: SessionId) {
+        if let Some(unit) = self.sessions.get(&session) {
+            *self.kills.entry(unit.clone()).or_default() += 1;
+        }
+        let Some(agent) = self.agents.get_mut(&session) else { return };
         if agent.ends > self.now {
             agent.ends = self.now;
             agent.report.run.end = ProcessEnd::Stopped;
@@ -486,7 +494,7 @@ impl World {
             agent.collected = true;
         }
         let report = Box::new(agent.report.clone());
-        self.events.retain(|_, e| !matches!(e, Event::AttemptEnded { unit: u, n: m, .. } if u == unit && *m == n));
-        self.answer(1, Event::AttemptEnded { unit: unit.clone(), n, report });
+        self.events.retain(|_, e| !matches!(e, Event::SessionEnded { session: other, .. } if *other == session));
+        self.answer(1, Event::SessionEnded { session, report });
     }
 }

@@ -96,7 +96,7 @@ pub fn play(scenario: &Scenario) {
 fn act(world: &World, scenario: &Scenario, engine: &mut Engine) -> Option<Child> {
     let (action, after) = scenario.person?;
     let started = Instant::now();
-    while world.kinds("attempt-started").len() < after
+    while world.kinds("session-started").len() < after
         && engine.ended_within(Duration::from_millis(10)).is_none()
         && started.elapsed() < Duration::from_secs(20)
     {}
@@ -203,8 +203,8 @@ impl Night<'_> {
                     common = true;
                 }
                 "circuit-closed" => common = false,
-                "attempt-started" if own => starts += 1,
-                "attempt-ended" if own => {
+                "session-started" if own => starts += 1,
+                "attempt-judged" if own => {
                     let class = row.body["class"].as_str().unwrap_or_default();
                     let free = class == "stopped" || class == "infrastructure" && common;
                     starts = starts.saturating_sub(usize::from(free));
@@ -229,7 +229,7 @@ impl Night<'_> {
             for commit in noted.lines().filter(|line| line.len() == 40) {
                 assert!(kept.contains(commit), "P2: {commit} of {id} is pinned nowhere\n{text}");
             }
-            let ended = world.kinds("attempt-ended").iter().any(|row| row.body["unit"] == id);
+            let ended = world.kinds("attempt-judged").iter().any(|row| row.body["unit"] == id);
             let made = world.home().join(format!("side/made-{id}")).exists();
             // A unit that takes its files away has nothing to lose.
             let whole = |a: &Action| a.actor != Actor::Unit || a.own == Own::Lands;

@@ -354,7 +354,7 @@ impl Night {
     /// Classes of a unit's attempts in the journal, in order.
     pub fn classes(&self, id: &str) -> Vec<String> {
         let rows = self.events();
-        let ended = rows.iter().map(|r| &r["record"]).filter(|r| r["kind"] == "attempt-ended" && r["unit"] == id);
+        let ended = rows.iter().map(|r| &r["record"]).filter(|r| r["kind"] == "attempt-judged" && r["unit"] == id);
         ended.map(|r| r["class"].as_str().unwrap().to_owned()).collect()
     }
 

@@ -10,15 +10,18 @@ WHERE j.kind = 'round-planned';
 
 CREATE VIEW attempts AS
 SELECT s.mission, json_extract(s.body, '$.unit') AS unit, json_extract(s.body, '$.n') AS n,
-       json_extract(s.body, '$.slot') AS slot, json_extract(s.body, '$.host') AS host,
+       json_extract(s.body, '$.session') AS session, json_extract(s.body, '$.slot') AS slot, json_extract(s.body, '$.host') AS host,
        json_extract(s.body, '$.green') AS base, json_extract(s.body, '$.from') AS started_from,
-       s.at_ms AS started_ms, e.at_ms AS ended_ms, json_extract(e.body, '$.class') AS class,
+       s.at_ms AS started_ms, j.at_ms AS ended_ms, json_extract(j.body, '$.class') AS class,
        json_extract(e.body, '$.report.work.head.commit') AS head
-FROM journal s LEFT JOIN journal e
-  ON e.kind = 'attempt-ended' AND e.mission = s.mission
- AND json_extract(e.body, '$.unit') = json_extract(s.body, '$.unit')
- AND json_extract(e.body, '$.n') = json_extract(s.body, '$.n')
-WHERE s.kind = 'attempt-started';
+FROM journal s
+LEFT JOIN journal j
+  ON j.kind = 'attempt-judged' AND j.mission = s.mission
+ AND json_extract(j.body, '$.session') = json_extract(s.body, '$.session')
+LEFT JOIN journal e
+  ON e.kind = 'session-ended' AND e.mission = s.mission
+ AND json_extract(e.body, '$.session') = json_extract(s.body, '$.session')
+WHERE s.kind = 'session-started' AND json_extract(s.body, '$.role') = 'worker';
 
 CREATE VIEW landings AS
 SELECT mission, json_extract(body, '$.source.unit.unit') AS unit, json_extract(body, '$.source.unit.n') AS n,
@@ -30,7 +33,7 @@ CREATE VIEW merge_requests AS
 WITH made AS (
   SELECT mission, json_extract(body, '$.next.queue.mr') AS mr, json_extract(body, '$.unit') AS unit,
          json_extract(body, '$.n') AS n, at_ms
-  FROM journal WHERE kind = 'attempt-ended' AND json_extract(body, '$.next.queue.mr') IS NOT NULL
+  FROM journal WHERE kind = 'attempt-judged' AND json_extract(body, '$.next.queue.mr') IS NOT NULL
   UNION ALL
   SELECT mission, json_extract(body, '$.intake.mr'), NULL, NULL, at_ms
   FROM journal WHERE kind = 'target-seen' AND json_extract(body, '$.intake.mr') IS NOT NULL
@@ -47,14 +50,14 @@ WITH next_moves AS (
          CASE json_type(body, '$.next') WHEN 'text' THEN json_extract(body, '$.next')
               ELSE (SELECT key FROM json_each(body, '$.next') LIMIT 1) END AS next
   FROM journal
-  WHERE kind IN ('attempt-started', 'attempt-ended', 'unit-blocked', 'unit-unblocked', 'unit-cancelled',
+  WHERE kind IN ('session-started', 'attempt-judged', 'unit-blocked', 'unit-unblocked', 'unit-cancelled',
                  'unit-retried', 'landed', 'merge-empty', 'rejected')
 ), ranked AS (
   SELECT *, row_number() OVER (PARTITION BY mission, unit ORDER BY seq DESC) AS newest FROM next_moves
 )
 SELECT p.mission, p.unit, p.title, p.round, p.wave, p.priority,
        CASE WHEN r.kind IS NULL OR r.kind IN ('unit-unblocked', 'unit-retried') THEN 'pending'
-            WHEN r.kind = 'attempt-started' THEN 'running'
+            WHEN r.kind = 'session-started' THEN 'running'
             WHEN r.kind = 'unit-blocked' THEN 'blocked'
             WHEN r.kind = 'unit-cancelled' THEN 'cancelled'
             WHEN r.kind = 'landed' THEN 'landed'
@@ -62,7 +65,7 @@ SELECT p.mission, p.unit, p.title, p.round, p.wave, p.priority,
             ELSE CASE r.next WHEN 'queue' THEN 'queued' WHEN 'retry' THEN 'pending' WHEN 'hold' THEN 'held'
                              WHEN 'fail' THEN 'failed' WHEN 'reject' THEN 'rejected' ELSE r.next END
        END AS state,
-       (SELECT count(*) FROM journal j WHERE j.mission = p.mission AND j.kind = 'attempt-started'
+       (SELECT count(*) FROM journal j WHERE j.mission = p.mission AND j.kind = 'session-started'
           AND json_extract(j.body, '$.unit') = p.unit) AS attempts
 FROM plan p LEFT JOIN ranked r ON r.mission = p.mission AND r.unit = p.unit AND r.newest = 1;
 

@@ -7,7 +7,7 @@ WITH next_moves AS (
          CASE json_type(body, '$.next') WHEN 'text' THEN json_extract(body, '$.next')
               ELSE (SELECT key FROM json_each(body, '$.next') LIMIT 1) END AS next
   FROM journal
-  WHERE kind IN ('attempt-started', 'attempt-ended', 'unit-blocked', 'unit-unblocked', 'unit-cancelled',
+  WHERE kind IN ('session-started', 'attempt-judged', 'unit-blocked', 'unit-unblocked', 'unit-cancelled',
                  'unit-retried', 'landed', 'merge-empty', 'rejected', 'collect-failed', 'collect-asked')
   UNION ALL
   SELECT j.seq, j.mission, j.kind, l.unit, NULL
@@ -19,7 +19,7 @@ WITH next_moves AS (
 )
 SELECT p.mission, p.unit, p.title, p.round, p.wave, p.priority,
        CASE WHEN r.kind IS NULL OR r.kind IN ('unit-unblocked', 'unit-retried', 'collect-failed') THEN 'pending'
-            WHEN r.kind IN ('attempt-started', 'collect-asked') THEN 'running'
+            WHEN r.kind IN ('session-started', 'collect-asked') THEN 'running'
             WHEN r.kind = 'unit-blocked' THEN 'blocked'
             WHEN r.kind = 'unit-cancelled' THEN 'cancelled'
             WHEN r.kind = 'landed' THEN 'landed'
@@ -28,6 +28,6 @@ SELECT p.mission, p.unit, p.title, p.round, p.wave, p.priority,
             ELSE CASE r.next WHEN 'queue' THEN 'queued' WHEN 'retry' THEN 'pending' WHEN 'hold' THEN 'held'
                              WHEN 'fail' THEN 'failed' WHEN 'reject' THEN 'rejected' ELSE r.next END
        END AS state,
-       (SELECT count(*) FROM journal j WHERE j.mission = p.mission AND j.kind = 'attempt-started'
+       (SELECT count(*) FROM journal j WHERE j.mission = p.mission AND j.kind = 'session-started'
           AND json_extract(j.body, '$.unit') = p.unit) AS attempts
 FROM plan p LEFT JOIN ranked r ON r.mission = p.mission AND r.unit = p.unit AND r.newest = 1;

@@ -7,7 +7,7 @@ use super::model::{
 };
 use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{LandingId, Millis, RequestId, RunId, UnitId};
+use crate::domain::values::{LandingId, Millis, RequestId, RunId, SessionId, UnitId};
 use crate::domain::verify::Summary;
 use std::collections::BTreeMap;
 
@@ -46,6 +46,7 @@ struct Reader<'a> {
     cursors: Vec<Cursor>,
     index: BTreeMap<UnitId, usize>,
     waves: BTreeMap<(u32, u32), Vec<usize>>,
+    sessions: BTreeMap<SessionId, (usize, u32)>,
     /// Whose change a merge request is.
     sources: BTreeMap<RequestId, MergeSource>,
     open: BTreeMap<LandingId, LandingTold<'a>>,
@@ -91,20 +92,23 @@ impl<'a> Reader<'a> {
                     open.span.until = Some(at);
                 }
             }
-            Record::AttemptStarted { unit, n, .. } => self.with(unit, |reader, i| {
+            Record::SessionStarted { session, unit, n, .. } => self.with(unit, |reader, i| {
+                reader.sessions.insert(*session, (i, *n));
                 reader.go(i, Some(Phase::Prepare), at);
                 let span = Span { from: at, until: None };
                 reader.times.units[i].attempts.push(AttemptTimes { n: *n, span, ran: None });
             }),
-            Record::AttemptEnded { unit, n, next, report, .. } => {
+            Record::SessionEnded { session, report, .. } => {
                 self.times.reports.push(report);
+                if let Some((i, n)) = self.sessions.remove(session) {
+                    self.attempt_ended(i, n, at, report);
+                }
+            }
+            Record::AttemptJudged { unit, n, next, .. } => {
                 if let NextMove::Queue { mr } = next {
                     self.sources.insert(*mr, MergeSource::Unit { unit: unit.clone(), n: *n });
                 }
-                self.with(unit, |reader, i| {
-                    reader.attempt_ended(i, *n, at, report);
-                    reader.follow(i, next, at);
-                });
+                self.with(unit, |reader, i| reader.follow(i, next, at));
             }
             Record::UnitBlocked { unit, .. } | Record::UnitCancelled { unit, .. } => {
                 self.with(unit, |reader, i| reader.go(i, None, at));

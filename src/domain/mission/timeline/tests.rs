@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::domain::ending::ProcessEnd;
+use crate::domain::mission::Role;
 use crate::domain::mission::{AttemptClass, MergeSource, NextMove, Record, SessionReport, VerifyRole};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::RequestId;
 use crate::domain::values::{CommitId, HostId, LandingId, Millis, RunId, Tip, TreeId, UnitId};
+use crate::domain::values::{RequestId, SessionId};
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,15 +45,28 @@ fn wave(wave: u32, at: Millis) -> (Millis, Record) {
     (at, Record::WaveOpened { round: 1, wave, at, green: commit() })
 }
 
-fn starts(unit: &str, n: u32, at: Millis) -> (Millis, Record) {
-    let (host, evidence) = (HostId::local(), Vec::new());
-    (at, Record::AttemptStarted { unit: id(unit), n, slot: 0, at, host, green: commit(), from: commit(), evidence })
+/// The only session of a unit.
+fn session(unit: &str) -> SessionId {
+    SessionId(unit.as_bytes()[0].into())
 }
 
-fn ends(unit: &str, n: u32, at: Millis, ran: (Millis, Millis), next: NextMove) -> (Millis, Record) {
+fn starts(unit: &str, n: u32, at: Millis) -> (Millis, Record) {
+    let (host, evidence) = (HostId::local(), Vec::new());
+    let (session, role, unit) = (session(unit), Role::Worker, id(unit));
+    (
+        at,
+        Record::SessionStarted { session, role, unit, n, slot: 0, at, host, green: commit(), from: commit(), evidence },
+    )
+}
+
+fn ends(unit: &str, n: u32, at: Millis, ran: (Millis, Millis), next: NextMove) -> [(Millis, Record); 2] {
     let mut report = Box::new(SessionReport::bare(ProcessEnd::Exited(0)));
     report.run.ran = Some(ran);
-    (at, Record::AttemptEnded { unit: id(unit), n, at, class: AttemptClass::Changed, next, report })
+    let (session, unit, class) = (session(unit), id(unit), AttemptClass::Changed);
+    [
+        (at, Record::SessionEnded { session, at, report }),
+        (at, Record::AttemptJudged { session, unit, n, at, class, next }),
+    ]
 }
 
 fn verify(run: RunId, at: Millis) -> (Millis, Record) {
@@ -120,12 +134,14 @@ fn shown(times: &Timeline<'_>, unit: &str) -> String {
 }
 
 fn night() -> Vec<(Millis, Record)> {
+    let [ended, judged] = ends("a", 1, 400, (200, 380), NextMove::Queue { mr: RequestId(1) });
     vec![
         (100, Record::RoundOpened { round: 1, at: 100 }),
         (110, planned(&[("a", &[]), ("b", &["a"])])),
         wave(0, 120),
         starts("a", 1, 150),
-        ends("a", 1, 400, (200, 380), NextMove::Queue { mr: RequestId(1) }),
+        ended,
+        judged,
         (430, Record::LandingStarted { mr: RequestId(1), landing: LandingId(1), onto: tip(), at: 430 }),
         (440, Record::candidate(LandingId(1), tip())),
         verify(RunId(1), 441),
@@ -156,7 +172,7 @@ fn each_moment_of_a_unit_belongs_to_one_phase() {
 #[test]
 fn a_suspended_mission_is_away_and_a_fresh_start_ends_the_parking() {
     let mut journal = night();
-    journal.push(ends("b", 1, 600, (570, 590), NextMove::Fail { reason: String::new() }));
+    journal.extend(ends("b", 1, 600, (570, 590), NextMove::Fail { reason: String::new() }));
     journal.push((700, Record::Suspended { at: 700, code: 130, cause: None }));
     let times = read(&journal, 900);
     assert_eq!(shown(&times, "b"), "planned 441, waiting 9, prepare 10, agent 20, collect 10", "it ended");
@@ -176,7 +192,7 @@ fn a_suspended_mission_is_away_and_a_fresh_start_ends_the_parking() {
 #[test]
 fn a_report_that_lies_about_its_run_cannot_make_time() {
     let mut journal = night();
-    journal.push(ends("b", 1, 600, (0, u64::MAX), NextMove::Hold { question: String::new(), own_work: false }));
+    journal.extend(ends("b", 1, 600, (0, u64::MAX), NextMove::Hold { question: String::new(), own_work: false }));
     let times = read(&journal, 700);
     assert_eq!(shown(&times, "b"), "planned 441, waiting 9, agent 40, parked 100");
 }

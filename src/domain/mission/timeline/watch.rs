@@ -2,7 +2,7 @@
 
 use super::super::record::{NextMove, Record};
 use super::model::Phase;
-use crate::domain::values::{LandingId, Millis, RunId, UnitId};
+use crate::domain::values::{LandingId, Millis, RunId, SessionId};
 use std::collections::BTreeMap;
 
 /// What has a beginning and an end.
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 enum Thing {
     Mission,
     Round(u32),
-    Attempt(UnitId, u32),
+    Session(SessionId),
     Landing(LandingId),
     Run(RunId),
 }
@@ -25,7 +25,7 @@ impl Stopwatch {
         let opened = match record {
             Record::MissionStarted { .. } => Thing::Mission,
             Record::RoundOpened { round, .. } => Thing::Round(*round),
-            Record::AttemptStarted { unit, n, .. } => Thing::Attempt(unit.clone(), *n),
+            Record::SessionStarted { session, .. } => Thing::Session(*session),
             Record::LandingStarted { landing, .. } => Thing::Landing(*landing),
             Record::VerifyStarted { run, .. } => Thing::Run(*run),
             _ => return self.0.remove(&closed(record)?).map(|began| at.saturating_sub(began)),
@@ -37,7 +37,7 @@ impl Stopwatch {
 
 fn closed(record: &Record) -> Option<Thing> {
     Some(match record {
-        Record::AttemptEnded { unit, n, .. } => Thing::Attempt(unit.clone(), *n),
+        Record::SessionEnded { session, .. } => Thing::Session(*session),
         Record::Verified { run, .. }
         | Record::StepFailed { run: Some(run), .. }
         | Record::VerificationDropped { run, .. }
@@ -62,8 +62,8 @@ pub fn begins(record: &Record) -> Option<Phase> {
         NextMove::NoOp | NextMove::Fail { .. } | NextMove::Reject { .. } => None,
     };
     match record {
-        Record::AttemptStarted { .. } => Some(Phase::Prepare),
-        Record::AttemptEnded { next, .. } | Record::Rejected { next, .. } => follows(next),
+        Record::SessionStarted { .. } => Some(Phase::Prepare),
+        Record::AttemptJudged { next, .. } | Record::Rejected { next, .. } => follows(next),
         Record::LandingStarted { .. } => Some(Phase::Merge),
         Record::CandidateMade { .. } | Record::Verified { .. } | Record::LandIntended { .. } => Some(Phase::Land),
         Record::VerifyStarted { .. } => Some(Phase::Verify),
