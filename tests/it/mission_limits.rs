@@ -6,7 +6,7 @@
 use super::mission_fence::{everybody, told, tries};
 use super::support::fence::Fence;
 use super::support::night::{NOBODY, Night, unit};
-use crate::support::tools::cannot_run;
+use crate::support::tools::cannot_limit;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ impl Slice {
     /// Absent, and told aloud, where no such group can be made.
     fn new(owner: Option<u32>) -> Option<Self> {
         let skipped = |why: &str| {
-            cannot_run(&format!("{why}, so limits by cgroups of version 2 are not tried"));
+            cannot_limit(&format!("{why}, so limits by cgroups of version 2 are not tried"));
             None
         };
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -136,7 +136,7 @@ fn p4_a_group_whose_supervisor_was_killed_goes_with_the_resume() {
     night.sh("mkdir ~/counted");
     limited(&night, "");
     if night.mc(&["doctor"]).text().contains("does not hold") {
-        cannot_run("no cgroup can be made here, so none is left by a killed supervisor");
+        cannot_limit("no cgroup can be made here, so none is left by a killed supervisor");
         return;
     }
     if let Some(slice) = &slice {

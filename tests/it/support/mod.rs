@@ -9,6 +9,7 @@ pub mod merge;
 pub mod night;
 pub mod oracle;
 pub mod repo;
+pub mod sandbox;
 pub mod scenario;
 pub mod told;
 pub mod tools;

@@ -2,22 +2,18 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use super::fence::Fence;
-use super::left_alone::Watch;
-use super::oracle::{self, Scene};
+pub use super::sandbox::NOBODY;
+use super::sandbox::Sandbox;
 use serde_json::Value;
-use std::ffi::OsString;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// Longest time for one command; a mission of these tests takes a second or two.
 const DEADLINE: Duration = Duration::from_secs(60);
-
-/// Number of the user and group without special rights.
-pub const NOBODY: u32 = 65_534;
 
 /// One test per `tests/*.sh`: exit code, or skipped when it prints SKIP.
 pub const RUNNER: &str = r##"
@@ -32,14 +28,21 @@ echo "1..$n"
 exit $bad
 "##;
 
-/// A home with the repository `repo`: branch `main`, tests `alpha` and `beta` that pass.
-pub struct Night {
-    home: TempDir,
-    vars: Vec<(String, String)>,
-    ordinary: bool,
-    fence: Fence,
-    group: Option<PathBuf>,
-    watch: Watch,
+/// A sandbox with the repository `repo`: branch `main`, tests `alpha` and `beta` that pass.
+pub struct Night(Sandbox);
+
+impl Deref for Night {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.0
+    }
+}
+
+impl DerefMut for Night {
+    fn deref_mut(&mut self) -> &mut Sandbox {
+        &mut self.0
+    }
 }
 
 /// What a command said and how it ended.
@@ -92,7 +95,7 @@ impl Night {
 
     /// The same, with everything run as a user without special rights.
     pub fn of_an_ordinary_user() -> Self {
-        Self::filled(Self::made(rustix::process::geteuid().is_root()))
+        Self::filled(Self(Sandbox::make("mc-night-", rustix::process::geteuid().is_root())))
     }
 
     fn filled(night: Self) -> Self {
@@ -106,59 +109,19 @@ impl Night {
 
     /// A home with an identity and a repository without commits.
     pub fn empty() -> Self {
-        Self::made(false)
-    }
-
-    fn made(ordinary: bool) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let night =
-            Self { home, vars: Vec::new(), ordinary, fence: Fence::default(), group: None, watch: Watch::default() };
-        std::fs::create_dir_all(night.repo()).unwrap();
-        if ordinary {
-            std::fs::copy(env!("CARGO_BIN_EXE_mc"), night.home().join("mc")).unwrap();
-            for path in [night.home(), night.repo(), night.home().join("mc")] {
-                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-            }
-        }
-        night.sh(
-            "git config --global user.name Ada; git config --global user.email ada@example.org; git init -q -b main .",
-        );
-        night
+        Self(Sandbox::make("mc-night-", false))
     }
 
     /// With this fence around what runs.
     pub fn within(mut self, fence: Fence) -> Self {
-        self.fence = fence;
-        self
-    }
-
-    /// Starts everything from now on in this cgroup.
-    pub fn in_group(&mut self, group: &Path) -> &mut Self {
-        self.group = Some(group.to_owned());
+        self.0.fence = fence;
         self
     }
 
     /// Sets a variable for everything run from now on.
     pub fn var(&mut self, name: &str, value: &str) -> &mut Self {
-        self.vars.push((name.to_owned(), value.to_owned()));
+        self.0.var(name, value);
         self
-    }
-
-    /// Forgets the variables set so far.
-    pub fn forget_vars(&mut self) {
-        self.vars.clear();
-    }
-
-    pub fn home(&self) -> PathBuf {
-        self.home.path().canonicalize().unwrap()
-    }
-
-    pub fn repo(&self) -> PathBuf {
-        self.home().join("repo")
-    }
-
-    pub fn state(&self) -> PathBuf {
-        self.home().join("state")
     }
 
     /// Writes a file below the repository; `~/` and `$HOME/` in it name this home by its path.
@@ -174,44 +137,6 @@ impl Night {
         });
     }
 
-    /// The same text, with this home named by its path: what counts runs must be found by all of them, whatever HOME they have.
-    fn at_home(&self, text: &str) -> String {
-        let home = format!("{}/", self.home().display());
-        text.replace("~/", &home).replace("$HOME/", &home)
-    }
-
-    /// Something that a person of the test does to the repository.
-    #[track_caller]
-    pub fn person<T>(&self, act: impl FnOnce() -> T) -> T {
-        self.scene(|scene| self.watch.person(scene, act))
-    }
-
-    /// The clone oracle has nothing to say of this test.
-    pub fn without_oracle(&self, why: &'static str) {
-        self.watch.excuse_oracle(why);
-    }
-
-    /// Units of this test change the user's repository.
-    pub fn repository_is_attacked(&self, why: &'static str) {
-        self.watch.excuse_repository(why);
-    }
-
-    /// P6: the user's repository is as a person left it.
-    #[track_caller]
-    pub fn is_left_alone(&self) {
-        self.scene(|scene| self.watch.is_left_alone(scene));
-    }
-
-    /// What is not true of green in a clone; every test ends with this.
-    pub fn ask_oracle(&self) -> Vec<String> {
-        self.scene(oracle::ask)
-    }
-
-    fn scene<T>(&self, look: impl FnOnce(&Scene<'_>) -> T) -> T {
-        let command = |program: &str, dir: &Path| self.command(program, dir);
-        look(&Scene { home: &self.home(), repo: self.repo(), state: self.state(), command: &command })
-    }
-
     /// Commits everything in the repository.
     pub fn commit(&self, message: &str) {
         self.sh(&format!("git add -A && git commit -qm '{message}'"));
@@ -224,37 +149,10 @@ impl Night {
         self.commit("settings");
     }
 
+    /// In a process group of its own, which is killed at the deadline.
     fn command(&self, program: impl AsRef<Path>, dir: &Path) -> Command {
-        let mut words: Vec<OsString> = Vec::new();
-        if let Some(group) = &self.group {
-            // `0` is whoever writes it.
-            words.extend(["sh", "-ec", "echo 0 >\"$0\"/cgroup.procs; exec \"$@\""].map(OsString::from));
-            words.push(group.into());
-        }
-        if self.ordinary {
-            let user = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".to_owned()];
-            words.push("setpriv".into());
-            words.extend(user.map(OsString::from));
-        }
-        words.push(program.as_ref().into());
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]);
-        command
-            .current_dir(dir)
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap())
-            .env("HOME", self.home())
-            .env("GIT_CONFIG_SYSTEM", "/dev/null")
-            .env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig"))
-            .env("GIT_CEILING_DIRECTORIES", self.home())
-            .env("MC_STATE_DIR", self.state())
-            .envs(super::host_of_tests())
-            .stdin(Stdio::null())
-            .process_group(0);
-        self.fence.tell(&mut command, &self.home());
-        for (name, value) in &self.vars {
-            command.env(name, value);
-        }
+        let mut command = self.0.command(program, dir);
+        command.process_group(0);
         command
     }
 
@@ -280,10 +178,6 @@ impl Night {
     /// Whether a shell script succeeds.
     pub fn holds(&self, script: &str) -> bool {
         finish(self.command("/bin/sh", &self.repo()).args(["-ec", script]), DEADLINE).code == 0
-    }
-
-    pub fn program(&self) -> PathBuf {
-        if self.ordinary { self.home().join("mc") } else { env!("CARGO_BIN_EXE_mc").into() }
     }
 
     /// `mc` with these arguments, in the repository.
@@ -397,12 +291,6 @@ impl Night {
                (cd ../again && {command}) >../again.log 2>&1 || {{ echo \"$c is red\"; cat ../again.log; exit 1; }}
              done"
         ));
-    }
-}
-
-impl Drop for Night {
-    fn drop(&mut self) {
-        self.scene(|scene| self.watch.ends(scene));
     }
 }
 

@@ -42,6 +42,15 @@ pub fn cannot_run(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "it must be tested in CI: {why}");
 }
 
+/// The same for what needs cgroups of version 2. Whoever runs the tests where the machine has none says so by `MC_TEST_LACKS=cgroups`.
+#[track_caller]
+pub fn cannot_limit(why: &str) {
+    match std::env::var("MC_TEST_LACKS") {
+        Ok(lacks) if lacks == "cgroups" => eprintln!("SKIPPED: {why}"),
+        _ => cannot_run(why),
+    }
+}
+
 /// Whether the tests run as root; said aloud where not.
 #[track_caller]
 pub fn is_root() -> bool {

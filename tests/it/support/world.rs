@@ -6,19 +6,19 @@
 
 pub use super::engine::{Engine, Said};
 pub use super::fence::Fence;
-use super::left_alone::{Fingerprint, Watch};
-use super::oracle::{self, Scene};
+use super::left_alone::Fingerprint;
+use super::sandbox::Sandbox;
 pub use super::units::{Unit, own_file, unit};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, read_to_string};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// Longest wait for something that is about to happen; below every deadline, so that a world is tidied when it fails.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -64,13 +64,18 @@ pub struct Row {
     pub body: Value,
 }
 
-/// The machine.
+/// A sandbox whose processes can be found by its name.
 pub struct World {
-    dir: TempDir,
+    sandbox: Sandbox,
     next: AtomicU32,
-    isolation: &'static str,
-    fence: Fence,
-    watch: Watch,
+}
+
+impl Deref for World {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
+    }
 }
 
 impl World {
@@ -85,15 +90,12 @@ impl World {
 
     /// A machine with a repository that has no commit yet.
     pub fn empty() -> Self {
-        let dir = tempfile::Builder::new().prefix("mc-world-").tempdir().unwrap();
-        let world = Self { dir, next: 1.into(), isolation: "auto", fence: Fence::default(), watch: Watch::default() };
-        for folder in ["repo", "bin", "said", "agents"] {
-            std::fs::create_dir_all(world.home().join(folder)).unwrap();
+        let mut sandbox = Sandbox::make("mc-world-", false);
+        sandbox.var("MC_SCHEDULER_ISOLATION", "auto");
+        for folder in ["said", "agents"] {
+            std::fs::create_dir_all(sandbox.home().join(folder)).unwrap();
         }
-        world.git(&["config", "--global", "user.name", "Ada"]);
-        world.git(&["config", "--global", "user.email", "ada@example.org"]);
-        world.git(&["init", "-q", "-b", "main", "."]);
-        world
+        Self { sandbox, next: 1.into() }
     }
 
     /// With more lines for the section `[target]`.
@@ -112,46 +114,18 @@ impl World {
 
     /// The same machine where no pid namespace is used.
     pub fn searching(mut self) -> Self {
-        self.isolation = "search";
+        self.sandbox.var("MC_SCHEDULER_ISOLATION", "search");
         self
     }
 
     /// The same machine with this fence.
     pub fn within(mut self, fence: Fence) -> Self {
-        self.fence = fence;
+        self.sandbox.fence = fence;
         self
     }
 
-    pub fn home(&self) -> PathBuf {
-        self.dir.path().canonicalize().unwrap()
-    }
-
-    /// The same text, with this home named by its path: what counts runs must be found by all of them, whatever HOME they have.
-    fn at_home(&self, text: &str) -> String {
-        text.replace("$HOME/", &format!("{}/", self.home().display()))
-    }
-
-    pub fn repo(&self) -> PathBuf {
-        self.home().join("repo")
-    }
-
-    pub fn state(&self) -> PathBuf {
-        self.home().join("state")
-    }
-
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        let path = format!("{}:{}", self.home().join("bin").display(), std::env::var("PATH").unwrap());
-        command
-            .current_dir(self.repo())
-            .env_clear()
-            .envs(super::host_of_tests())
-            .env("PATH", path)
-            .env("HOME", self.home());
-        command.env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig")).env("GIT_CONFIG_SYSTEM", "/dev/null");
-        command.env("MC_STATE_DIR", self.state()).env("MC_SCHEDULER_ISOLATION", self.isolation).stdin(Stdio::null());
-        self.fence.tell(&mut command, &self.home());
-        command
+        self.sandbox.command(program, &self.repo())
     }
 
     /// Git in the repository, as its user calls it.
@@ -163,27 +137,6 @@ impl World {
             true => self.git_as_user(args),
             false => self.person(|| self.git_as_user(args)),
         }
-    }
-
-    /// Something that a person of the test does to the repository.
-    #[track_caller]
-    pub fn person<T>(&self, act: impl FnOnce() -> T) -> T {
-        self.scene(|scene| self.watch.person(scene, act))
-    }
-
-    /// Units of this test change the user's repository.
-    pub fn repository_is_attacked(&self, why: &'static str) {
-        self.watch.excuse_repository(why);
-    }
-
-    /// The clone oracle is not asked at the end of this test.
-    pub fn without_oracle(&self, why: &'static str) {
-        self.watch.excuse_oracle(why);
-    }
-
-    /// What is not true of green in a clone.
-    pub fn ask_oracle(&self) -> Vec<String> {
-        self.scene(oracle::ask)
     }
 
     /// The user's repository as it is now.
@@ -201,15 +154,6 @@ impl World {
     /// Whether the repository has an object by this name.
     pub fn has(&self, object: &str) -> bool {
         self.command("git").args(["cat-file", "-e", object]).stderr(Stdio::null()).status().unwrap().success()
-    }
-
-    fn scene<T>(&self, look: impl FnOnce(&Scene<'_>) -> T) -> T {
-        let command = |program: &str, dir: &Path| {
-            let mut command = self.command(program);
-            command.current_dir(dir);
-            command
-        };
-        look(&Scene { home: &self.home(), repo: self.repo(), state: self.state(), command: &command })
     }
 
     #[track_caller]
@@ -464,6 +408,5 @@ impl Drop for World {
     fn drop(&mut self) {
         // A failed test leaves detached runs behind.
         self.kill_all();
-        self.scene(|scene| self.watch.ends(scene));
     }
 }
