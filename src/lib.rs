@@ -1,6 +1,6 @@
 //! `mission_control`: the library behind `mc`.
 //!
-//! Five rings, each importing only what stands below it (kept by `tests/it/architecture.rs`):
+//! Five rings, each importing only what stands below it (kept by `tests/it/rules/architecture.rs`):
 //!
 //! ```text
 //! cli        arguments in, text and exit code out

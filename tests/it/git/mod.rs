@@ -1,0 +1,5 @@
+//! The adapter of git, against real repositories.
+
+pub mod merge;
+pub mod refs;
+pub mod source;

@@ -1,0 +1,266 @@
+//! P5: whatever a program starts, nothing of it is left after stop, timeout, lease expiry, its own end or the loss of
+//! its supervisor. Each test runs in every containment that works here; `runs_user` repeats them as an ordinary user.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use crate::host::world::{Runs, ended, isolations, program, until, within};
+use mission_control::adapters::host::local::process::kill::Method;
+use mission_control::adapters::host::local::process::procfs::Identity;
+use mission_control::adapters::host::local::protocol::{Exit, Isolation};
+use mission_control::adapters::host::local::rundir::{Found, Run, find, launch};
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+/// Forks, double forks, own sessions, TERM ignored, the log held open, no environment or no limit, `/` as folder, a mild
+/// fork loop.
+const MENAGERIE: &str = r#"
+trap '' TERM
+TAG 300 &
+(TAG 300 &)
+(setsid TAG 300 &)
+setsid sh -c 'trap "" TERM; cd /; TAG 300 & TAG 300; :' &
+(env -i PATH="$PATH" setsid sh -c 'cd /; exec TAG 300' &)
+env -i PATH="$PATH" setsid sh -c 'cd /; exec TAG 300 >/dev/null 2>&1 </dev/null' &
+(env -i PATH="$PATH" setsid sh -c 'cd /; exec TAG 300 >/dev/null 2>&1 </dev/null' &)
+(prlimit --rttime=unlimited: setsid sh -c 'cd /; exec TAG 300 >/dev/null 2>&1 </dev/null' &)
+setsid sh -c 'while :; do TAG 0.05 & TAG 0.05; done' &
+echo here >ready
+"#;
+
+fn kept(script: &str, last: &str) -> String {
+    format!("{script}\n{last}")
+}
+
+fn proves(isolation: Isolation) -> Method {
+    match isolation {
+        Isolation::PidNamespace(_) => Method::PidNamespace,
+        Isolation::Search => Method::Search,
+    }
+}
+
+async fn assert_nothing_left(runs: &Runs, run: &Run, isolation: Isolation) {
+    let proof = within(run.end(Duration::ZERO)).await;
+    assert!(proof.holds(), "{isolation:?}: {proof:?}");
+    assert_eq!(proof.method, proves(isolation));
+    assert_eq!(runs.living(), 0, "{isolation:?}");
+}
+
+#[tokio::test]
+async fn p5_end_leaves_nothing() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let run = runs.launch(isolation, &kept(MENAGERIE, "TAG 300")).await;
+        runs.until_written("ready").await;
+        until("the menagerie is there", || runs.living() >= 7).await;
+        let proof = within(run.end(Duration::from_millis(200))).await;
+        assert!(proof.holds() && proof.killed >= 5, "{isolation:?}: {proof:?}");
+        assert_eq!((proof.method, runs.living()), (proves(isolation), 0), "{isolation:?}");
+        assert_eq!(ended(&run).await, Exit::Killed, "{isolation:?}");
+        assert!(matches!(find(run.dir()).await, Found::Ended(Exit::Killed)));
+    }
+}
+
+#[tokio::test]
+async fn p5_timeout_leaves_nothing() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let mut spec = runs.spec(isolation, &kept(MENAGERIE, "TAG 300"));
+        spec.timeout = Duration::from_secs(1);
+        let run = launch(&spec).await.unwrap();
+        assert_eq!(ended(&run).await, Exit::Timeout, "{isolation:?}");
+        assert_nothing_left(&runs, &run, isolation).await;
+    }
+}
+
+#[tokio::test]
+async fn p5_an_own_end_with_leftovers_leaves_nothing() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let run = runs.launch(isolation, &kept(MENAGERIE, "exit 3")).await;
+        assert_eq!(ended(&run).await, Exit::Code(3), "{isolation:?}");
+        assert_eq!(runs.living(), 0, "{isolation:?}: before anybody called `end`");
+        assert_nothing_left(&runs, &run, isolation).await;
+    }
+}
+
+#[tokio::test]
+async fn p4_p5_without_an_engine_the_lease_ends_everything() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let mut spec = runs.spec(isolation, &kept(MENAGERIE, "TAG 300"));
+        spec.lease = Duration::from_secs(1);
+        let run = launch(&spec).await.unwrap();
+        assert_eq!(ended(&run).await, Exit::LeaseExpired, "{isolation:?}");
+        assert_eq!(runs.living(), 0, "{isolation:?}: nobody called `end`, this is the supervisor's own work");
+        assert_nothing_left(&runs, &run, isolation).await;
+    }
+}
+
+#[tokio::test]
+async fn p4_a_renewed_lease_is_no_lease_expiry() {
+    for isolation in isolations().await {
+        let lease = Duration::from_secs(1);
+        // Where the machine stood still for so long that the lease may have run out, the run says nothing: once more.
+        let renewed_in_time = within(async {
+            loop {
+                let runs = Runs::new();
+                let mut spec = runs.spec(isolation, "sleep 2.5; exit 4");
+                spec.lease = lease;
+                let run = launch(&spec).await.unwrap();
+                let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+                let renewing = async {
+                    loop {
+                        run.renew_lease().unwrap();
+                        longest = longest.max(last.elapsed());
+                        last = Instant::now();
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                };
+                let exit = tokio::select! { exit = ended(&run) => exit, () = renewing => unreachable!() };
+                if exit == Exit::Code(4) || longest.max(last.elapsed()) < lease / 2 {
+                    return exit;
+                }
+            }
+        });
+        assert_eq!(renewed_in_time.await, Exit::Code(4), "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn p5_a_killed_supervisor_leaves_nothing() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let run = runs.launch(isolation, &kept(MENAGERIE, "TAG 300")).await;
+        runs.until_written("ready").await;
+        assert!(run.supervisor().unwrap().signal(Signal::KILL));
+        assert_eq!(ended(&run).await, Exit::Lost, "{isolation:?}");
+        if isolation != Isolation::Search {
+            until("the namespace dies with the supervisor", || runs.living() == 0).await;
+        }
+        assert!(matches!(find(run.dir()).await, Found::HalfDead(_) | Found::Gone), "{isolation:?}");
+        assert_nothing_left(&runs, &run, isolation).await;
+        until("nothing is left of the supervisor", || run.sought().scan(true).is_empty()).await;
+        assert!(matches!(find(run.dir()).await, Found::Gone), "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn p5_half_dead_runs_are_found_and_ended() {
+    let runs = Runs::new();
+    let run = runs.launch(Isolation::Search, &kept(MENAGERIE, "TAG 300")).await;
+    runs.until_written("ready").await;
+    // The whole session of the supervisor at once: nobody is left to tidy up but us.
+    let supervisor = run.supervisor().unwrap();
+    assert!(supervisor.signal_group(Signal::KILL));
+    assert_eq!(ended(&run).await, Exit::Lost);
+    let Found::HalfDead(adopted) = find(run.dir()).await else { panic!("not half dead") };
+    assert_nothing_left(&runs, &adopted, Isolation::Search).await;
+    assert!(matches!(find(run.dir()).await, Found::Gone));
+}
+
+#[tokio::test]
+async fn p5_an_orphan_without_cookie_is_known_by_its_session() {
+    let runs = Runs::new();
+    let hidden = r#"
+        sh -c 'env -i PATH="$PATH" prlimit --rttime=unlimited: setsid sh -c "cd /; TAG 300 & exec TAG 300" >/dev/null 2>&1 </dev/null &
+               until [ -e go ]; do sleep 0.05; done'
+        echo >orphaned; TAG 300"#;
+    let mut spec = runs.spec(Isolation::Search, hidden);
+    spec.grace = Duration::from_secs(1);
+    let run = launch(&spec).await.unwrap();
+    let noted = run.dir().join("sessions");
+    let sessions = || std::fs::read_to_string(&noted).unwrap_or_default().lines().count();
+    until("the hidden session is noted", || sessions() >= 2 && runs.living() >= 2).await;
+    runs.write("go");
+    runs.until_written("orphaned").await;
+    assert_nothing_left(&runs, &run, Isolation::Search).await;
+}
+
+#[tokio::test]
+async fn p5_in_a_namespace_even_the_best_hidden_one_dies() {
+    let hidden = r#"
+        (env -i PATH="$PATH" prlimit --rttime=unlimited: setsid sh -c 'cd /; exec TAG 300 >/dev/null 2>&1 </dev/null' &)
+        echo >ready"#;
+    for isolation in isolations().await.into_iter().filter(|i| *i != Isolation::Search) {
+        let runs = Runs::new();
+        let run = runs.launch(isolation, &kept(hidden, "TAG 300")).await;
+        runs.until_written("ready").await;
+        until("the hidden one is there", || runs.living() >= 3).await;
+        assert_nothing_left(&runs, &run, isolation).await;
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_obeys_term_gets_its_grace() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let run = runs
+            .launch(isolation, "trap 'echo bye >obeyed; exit 0' TERM; echo >ready; while :; do sleep 0.05; done")
+            .await;
+        runs.until_written("ready").await;
+        let proof = within(run.end(Duration::from_secs(20))).await;
+        assert!(proof.holds() && runs.slot().join("obeyed").exists(), "{isolation:?}: {proof:?}");
+    }
+}
+
+#[tokio::test]
+async fn bystanders_live_on() {
+    let runs = Runs::new();
+    let start = |script: &str| {
+        let mut command = std::process::Command::new("setsid");
+        command.args(["sh", "-c", script]).current_dir(runs.slot()).stdin(std::process::Stdio::null());
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    // Older than the run, in its slot; and a follower of its log, started later elsewhere.
+    let mut older = start("echo >older; exec sleep 300");
+    runs.until_written("older").await;
+    // Ages are told in ticks of 10 ms: what starts in the tick of the supervisor cannot be told from something younger.
+    let born = Identity::of(older.id()).unwrap().born;
+    until("the clock ticks", || {
+        let mut other = start("sleep 300");
+        let later = Identity::of(other.id()).unwrap().born > born;
+        other.kill().unwrap();
+        other.wait().unwrap();
+        later
+    })
+    .await;
+    let run = runs.launch(Isolation::Search, "echo >ready; TAG 300").await;
+    runs.until_written("ready").await;
+    let follow = format!("cd /; exec tail -f '{}' >/dev/null", run.log_path().display());
+    let mut follower = start(&follow);
+    let pids = [older.id(), follower.id()];
+    until("the follower follows", || {
+        mission_control::adapters::host::local::process::procfs::open_files(pids[1])
+            .iter()
+            .any(|(p, _)| p.ends_with("out.log"))
+    })
+    .await;
+    let living = pids.map(|pid| Identity::of(pid).unwrap());
+    assert_nothing_left(&runs, &run, Isolation::Search).await;
+    assert_eq!(living.map(|one| one.alive()), [true, true]);
+    for child in [&mut older, &mut follower] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn p5_a_run_whose_directory_is_gone_before_its_start_is_read_is_ended() {
+    for isolation in isolations().await.into_iter().filter(|isolation| isolation.is_ours()) {
+        let runs = Runs::new();
+        let mut spec = runs.spec(isolation, &kept(": > ready", "TAG 300"));
+        let (said, between) = (runs.slot().join("said"), runs.slot().join("between"));
+        // What the supervisor says arrives when nothing of the directory is left.
+        let text = format!(
+            "#!/bin/sh\nPATH=/usr/bin:/bin\n{} \"$@\" >{said} &\n\
+             until grep -q started {said} && [ -e {ready} ]; do sleep 0.01; done\nrm -rf \"$2\"\necho started\n",
+            program().display(),
+            said = said.display(),
+            ready = runs.slot().join("ready").display(),
+        );
+        std::fs::write(&between, text).unwrap();
+        std::fs::set_permissions(&between, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        spec.program = between;
+        assert!(within(launch(&spec)).await.is_err(), "{isolation:?}");
+        assert_eq!(runs.living(), 0, "{isolation:?}");
+    }
+}

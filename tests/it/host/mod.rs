@@ -1,0 +1,8 @@
+//! Runs: the run directory, containment, fence and limits.
+
+pub mod containment;
+pub mod fence;
+pub mod limits;
+pub mod protocol;
+pub mod user;
+pub mod world;

@@ -1,0 +1,422 @@
+//! P4 and P12: claim, adoption, exit codes, the reconcile table with every fault, and what a program gets to see.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use crate::host::world::{Runs, ended, isolations, log, supervise, supervise_by, until, within};
+use crate::support::tools::cannot_run;
+use mission_control::adapters::host::local::process::lock::RunLock;
+use mission_control::adapters::host::local::process::procfs;
+use mission_control::adapters::host::local::protocol::{Exit, Isolation, RunError, RunSpec, SUPERVISOR};
+use mission_control::adapters::host::local::rundir::{Found, claim_ourselves, find, launch, prepare};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+#[tokio::test]
+async fn exit_codes_are_right() {
+    for isolation in isolations().await {
+        let cases = [
+            ("exit 0", Exit::Code(0)),
+            ("exit 3", Exit::Code(3)),
+            ("exit 255", Exit::Code(255)),
+            ("no-such-program-anywhere", Exit::Code(127)),
+            ("kill -9 $$", Exit::Signal(9)),
+            ("kill -TERM $$", Exit::Signal(15)),
+        ];
+        for (script, expected) in cases {
+            let runs = Runs::new();
+            let run = runs.launch(isolation, script).await;
+            assert_eq!(ended(&run).await, expected, "{isolation:?} {script}");
+        }
+        let runs = Runs::new();
+        let mut spec = runs.spec(isolation, "");
+        spec.argv = vec!["/no/such/program".into()];
+        assert_eq!(ended(&launch(&spec).await.unwrap()).await, Exit::Code(127), "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn h52_fifty_megabytes_of_output_do_not_block() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let script = "head -c 52428800 /dev/zero | tr '\\0' x; echo end; echo err >&2";
+        let run = runs.launch(isolation, script).await;
+        assert_eq!(ended(&run).await, Exit::Code(0), "{isolation:?}");
+        let bytes = std::fs::read(run.log_path()).unwrap();
+        assert_eq!(bytes.len(), 52_428_800 + 8);
+        assert!(bytes[..52_428_800].iter().all(|b| *b == b'x') && bytes.ends_with(b"end\nerr\n"));
+        assert_eq!(run.activity().0, 52_428_808);
+    }
+}
+
+#[tokio::test]
+async fn p12_the_program_gets_exactly_its_environment_arguments_and_input() {
+    let odd = OsString::from_vec((1..=255_u8).collect());
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let input = runs.slot().join("in put");
+        std::fs::write(&input, "the brief").unwrap();
+        let mut spec = runs.spec(isolation, "");
+        spec.stdin = Some(input);
+        spec.argv = vec![
+            "sh".into(),
+            "-c".into(),
+            "cat; printf '%s\\n' \"$#\" >count; printf %s \"$1\" >arg; umask >umask
+             ls /proc/self/fd >fds; grep -E 'SigIgn|SigBlk' /proc/self/status >signals; pwd"
+                .into(),
+            "zero".into(),
+            odd.clone(),
+            "".into(),
+            "$(touch pwned) `touch pwned`; 'touch pwned'\n".into(),
+        ];
+        let run = launch(&spec).await.unwrap();
+        assert_eq!(ended(&run).await, Exit::Code(0), "{}", log(run.dir()));
+        let read = |name: &str| std::fs::read(runs.slot().join(name)).unwrap();
+        assert_eq!((read("count"), read("arg")), (b"3\n".to_vec(), odd.clone().into_vec()));
+        // The last is that of `ls` itself. Where a shell supervises, what this test's own parent left open stays, from ten on.
+        let plain = Command::new("ls").arg("/proc/self/fd").output().unwrap().stdout;
+        let fds = if isolation.is_ours() { b"0\n1\n2\n3\n".to_vec() } else { plain };
+        assert_eq!(read("fds"), fds, "nothing of the engine or the supervisor is open");
+        let signals = String::from_utf8(read("signals")).unwrap();
+        let mask = |text: &str| {
+            let lines = text.lines().filter(|line| line.starts_with("SigIgn") || line.starts_with("SigBlk"));
+            let masks = lines.map(|l| u64::from_str_radix(l.split_whitespace().nth(1).unwrap(), 16).unwrap());
+            masks.fold((0, 0), |(count, all), mask| (count + 1, all | mask))
+        };
+        // What this test's own parent ignores (in the background of a script: INT and QUIT) is none of our business, nor are
+        // SIGPIPE and real-time signals; INT, QUIT, TERM, CHLD are.
+        let (lines, masked) = mask(&signals);
+        let (_, inherited) = mask(&std::fs::read_to_string("/proc/self/status").unwrap());
+        assert!(lines == 2 && masked & !inherited & 0x1_4006 == 0, "{signals}");
+        assert!(!runs.slot().join("pwned").exists());
+        assert_eq!(log(run.dir()), format!("the brief{}\n", runs.slot().display()));
+        assert!(!run.dir().join("command").exists(), "secrets do not stay on disk");
+        for (name, mode) in [("", 0o700), ("out.log", 0o600), ("exit", 0o600), ("start", 0o600), ("run", 0o600)] {
+            let found = std::fs::metadata(run.dir().join(name)).unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, mode, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p12_the_environment_is_exactly_the_given_one() {
+    let odd = OsString::from_vec((1..=255_u8).collect());
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let mut spec = runs.spec(isolation, "");
+        spec.argv = ["/usr/bin/env", "-0"].map(Into::into).to_vec();
+        spec.env = [("ODD", odd.clone()), ("EMPTY", "".into()), ("TRAIL", "a\n\n".into()), ("IFS", "x".into())]
+            .map(|(name, value)| (name.into(), value))
+            .to_vec();
+        let run = launch(&spec).await.unwrap();
+        assert_eq!(ended(&run).await, Exit::Code(0), "{}", log(run.dir()));
+        let raw = std::fs::read(run.log_path()).unwrap();
+        let mut seen: Vec<Vec<u8>> = raw.split(|b| *b == 0).map(<[u8]>::to_vec).collect();
+        let cookie = (OsString::from("MC_RUN_COOKIE"), OsString::from(&spec.cookie));
+        let mut wanted: Vec<Vec<u8>> = vec![Vec::new()];
+        for (name, value) in spec.env.iter().chain([&cookie]) {
+            wanted.push([name.clone(), "=".into(), value.clone()].into_iter().collect::<OsString>().into_vec());
+        }
+        seen.sort();
+        wanted.sort();
+        assert_eq!(seen, wanted, "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_passed_on_is_refused() {
+    let runs = Runs::new();
+    let spec = |change: &dyn Fn(&mut RunSpec)| {
+        let mut spec = runs.spec(Isolation::Search, "true");
+        change(&mut spec);
+        spec
+    };
+    let nul = spec(&|s| s.argv.push("a\0b".into()));
+    assert!(matches!(launch(&nul).await, Err(RunError::Nul { .. })));
+    for name in ["", "A-B", "1A", "A B", "UID", "_mc_x", "A=B"] {
+        let odd = spec(&|s| s.env.push((name.into(), "1".into())));
+        assert!(matches!(launch(&odd).await, Err(RunError::Name { .. })), "{name}");
+    }
+    assert!(matches!(launch(&spec(&|s| s.argv.clear())).await, Err(RunError::Empty)));
+    assert!(matches!(launch(&spec(&|s| s.cookie = "a b".into())).await, Err(RunError::Cookie { .. })));
+    assert!(!runs.dir().exists());
+}
+
+const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_claimed_is_not_said_to_be_taken() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        // Nobody can make anything below a file, with whatever rights.
+        let (script, gone) = (runs.slot().join("script"), runs.slot().join("script/run"));
+        std::fs::write(&script, SUPERVISOR).unwrap();
+        let mut shell = Command::new("sh");
+        shell.arg(&script).arg("run").arg(&gone).stdout(Stdio::piped());
+        let child = if isolation.is_ours() { supervise(isolation, SYSTEM_PATH, &gone) } else { shell.spawn().unwrap() };
+        let said = child.wait_with_output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert!(said.starts_with("claim the run directory: ") && said.contains("Not a directory"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn p4_exactly_one_claimer_wins() {
+    let all = isolations().await;
+    for round in 0..10 {
+        let isolation = all[round / 2 % all.len()];
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(isolation, "echo x >>ran")).unwrap();
+        assert!(matches!(find(&dir).await, Found::NeverStarted));
+        let supervisors = [supervise(isolation, SYSTEM_PATH, &dir), supervise(isolation, SYSTEM_PATH, &dir)];
+        let ours = if round % 2 == 0 { false } else { claim_ourselves(&dir).unwrap() };
+        let said: Vec<String> = supervisors
+            .into_iter()
+            .map(|child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
+            .collect();
+        let started = said.iter().filter(|s| s.trim() == "started").count();
+        assert_eq!(started + usize::from(ours), 1, "{said:?} {ours}");
+        assert_eq!(said.iter().filter(|s| s.trim() == "claimed").count(), 2 - started);
+        if ours {
+            assert!(matches!(find(&dir).await, Found::NeverStarted) && !runs.slot().join("ran").exists());
+            assert!(claim_ourselves(&dir).unwrap(), "winning twice is winning");
+        } else {
+            assert!(!claim_ourselves(&dir).unwrap());
+            until("it ran once", || std::fs::read_to_string(runs.slot().join("ran")).is_ok_and(|t| t == "x\n")).await;
+        }
+    }
+    let runs = Runs::new();
+    assert!(claim_ourselves(&runs.dir()).unwrap(), "a directory that was never made can be claimed");
+    assert!(matches!(launch(&runs.spec(Isolation::Search, "true")).await, Err(RunError::Taken { .. })));
+}
+
+#[tokio::test]
+async fn p4_a_running_run_is_adopted() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let script = "echo one; until [ -e go ]; do sleep 0.05; done; echo two; exit 7";
+        drop(runs.launch(isolation, script).await);
+        let Found::Running(adopted) = find(&runs.dir()).await else { panic!("not running: {isolation:?}") };
+        runs.write("go");
+        assert_eq!(ended(&adopted).await, Exit::Code(7), "{isolation:?}");
+        assert!(matches!(find(&runs.dir()).await, Found::Ended(Exit::Code(7))));
+        assert_eq!(log(&runs.dir()), "one\ntwo\n");
+    }
+}
+
+/// Not a test of its own: the engine that `p4_a_killed_engine_is_survived` kills.
+#[tokio::test]
+async fn as_an_engine_that_will_be_killed() {
+    let Some(home) = std::env::var_os("MC_TEST_ENGINE_HOME") else { return };
+    let home = Path::new(&home);
+    let _lock = RunLock::acquire(&home.join("engine.lock"), Duration::ZERO).unwrap();
+    let mut runs = Runs::new();
+    let tag = std::env::var("MC_TEST_ENGINE_TAG").unwrap();
+    runs.tag.clone_from(&tag);
+    let isolation = Isolation::from_word(&std::env::var("MC_TEST_ENGINE_ISOLATION").unwrap()).unwrap();
+    let mut spec = runs.spec(isolation, "until [ -e go ]; do sleep 0.05; done; exit 9");
+    spec.dir = home.join("runs/r1");
+    spec.cwd = home.join("slot");
+    spec.search_roots = vec![spec.cwd.clone()];
+    let _run = launch(&spec).await.unwrap();
+    std::fs::write(home.join("slot/launched"), "").unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn p4_a_killed_engine_is_survived() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let mut engine = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "host::protocol::as_an_engine_that_will_be_killed", "--nocapture"])
+            .env("MC_TEST_ENGINE_HOME", runs.home.path())
+            .env("MC_TEST_ENGINE_TAG", &runs.tag)
+            .env("MC_TEST_ENGINE_ISOLATION", isolation.word())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        runs.until_written("launched").await;
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        let _lock =
+            RunLock::acquire(&runs.home.path().join("engine.lock"), Duration::ZERO).expect("runs never hold the lock");
+        let Found::Running(adopted) = find(&runs.dir()).await else { panic!("not running: {isolation:?}") };
+        adopted.renew_lease().unwrap();
+        runs.write("go");
+        assert_eq!(ended(&adopted).await, Exit::Code(9), "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn p4_an_engine_that_is_gone_before_the_start_is_survived() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let mut spec = runs.spec(isolation, "echo >ready; TAG 300");
+        // Long enough to be found running, however busy the machine is.
+        spec.lease = Duration::from_secs(4);
+        let dir = prepare(&spec).unwrap();
+        let mut supervisor = supervise(isolation, SYSTEM_PATH, &dir);
+        // Nobody will read what it says.
+        drop(supervisor.stdout.take());
+        runs.until_written("ready").await;
+        let Found::Running(run) = find(&dir).await else { panic!("not running: {isolation:?}") };
+        assert_eq!(ended(&run).await, Exit::LeaseExpired, "{isolation:?}");
+        supervisor.wait().unwrap();
+        assert_eq!(runs.living(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_supervisor_runs_under_any_shell() {
+    for isolation in isolations().await.into_iter().filter(|i| !i.is_ours()) {
+        for shell in ["dash", "bash", "busybox"] {
+            let runs = Runs::new();
+            let bin = runs.home.path().join("tools");
+            std::fs::create_dir(&bin).unwrap();
+            let Some(program) = ["/usr/bin", "/bin"].iter().map(|d| Path::new(d).join(shell)).find(|p| p.exists())
+            else {
+                cannot_run(&format!("there is no {shell}"));
+                continue;
+            };
+            let tools: &[&str] = match shell {
+                "busybox" => &["sh", "mkdir", "mv", "rm", "sleep", "grep", "tr", "mkfifo", "readlink", "setsid"],
+                _ => &["sh"],
+            };
+            for tool in tools {
+                std::os::unix::fs::symlink(&program, bin.join(tool)).unwrap();
+            }
+            let mut spec =
+                runs.spec(isolation, "trap '' TERM; (setsid TAG 300 &); setsid TAG 300 & echo é; echo >ready; TAG 300");
+            spec.timeout = Duration::from_millis(700);
+            spec.env.push(("ODD".into(), OsString::from_vec((1..=255_u8).collect())));
+            let dir = prepare(&spec).unwrap();
+            let path = format!("{}:{SYSTEM_PATH}", bin.display());
+            let mut supervisor = supervise(isolation, &path, &dir);
+            runs.until_written("ready").await;
+            supervisor.wait().unwrap();
+            assert!(matches!(find(&dir).await, Found::Ended(Exit::Timeout)), "{shell} {isolation:?}");
+            assert_eq!((runs.living(), log(&dir).as_str()), (0, "é\n"), "{shell} {isolation:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p4_every_fault_of_a_power_loss_has_its_row() {
+    let runs = Runs::new();
+    let dir = runs.dir();
+    assert!(matches!(find(&dir).await, Found::Gone), "no directory");
+    let run = runs.launch(Isolation::Search, "exit 0").await;
+    assert_eq!(ended(&run).await, Exit::Code(0));
+    // The supervisor lives on for a moment after it wrote `exit`; whoever tears files now would see it alive.
+    // So does the pause of its ticking half.
+    until("the supervisor has left", || !run.supervisor().unwrap().alive() && run.sought().scan(true).is_empty()).await;
+    let start = std::fs::read_to_string(dir.join("start")).unwrap();
+    for cut in ["", "co", "code 0", "code 0\n", "code 0\nen"] {
+        std::fs::write(dir.join("exit"), cut).unwrap();
+        assert!(matches!(find(&dir).await, Found::Gone), "exit cut to {cut:?}");
+    }
+    assert_eq!(within(run.wait()).await, Exit::Lost);
+    for cut in [0, 5, start.len() / 2, start.len() - 1] {
+        std::fs::write(dir.join("start"), &start[..cut]).unwrap();
+        assert!(matches!(find(&dir).await, Found::Gone), "start cut to {cut}");
+    }
+    std::fs::remove_file(dir.join("start")).unwrap();
+    assert!(matches!(find(&dir).await, Found::Gone), "claimed, never on record, dead");
+    std::fs::write(dir.join("run"), "").unwrap();
+    assert!(matches!(find(&dir).await, Found::Gone), "settings lost");
+    std::fs::remove_dir(dir.join("claim")).unwrap();
+    assert!(matches!(find(&dir).await, Found::NeverStarted));
+}
+
+#[tokio::test]
+async fn p4_another_boot_or_another_process_with_that_pid_is_gone() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let run = runs.launch(isolation, "TAG 300").await;
+        let path = run.dir().join("start");
+        let start = std::fs::read_to_string(&path).unwrap();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        std::fs::write(&path, start.replace(boot.trim(), "11111111-2222")).unwrap();
+        assert!(matches!(find(run.dir()).await, Found::Gone), "another boot");
+        let born = run.supervisor().unwrap().born;
+        std::fs::write(&path, start.replacen(&format!(" {born}\n"), &format!(" {}\n", born - 1), 1)).unwrap();
+        let Found::HalfDead(other) = find(run.dir()).await else { panic!("the pid was taken for the supervisor") };
+        assert_eq!(within(other.wait()).await, Exit::Lost);
+        std::fs::write(&path, start).unwrap();
+        assert!(matches!(find(run.dir()).await, Found::Running(_)));
+        assert!(within(run.end(Duration::ZERO)).await.holds());
+        assert_eq!(runs.living(), 0);
+    }
+}
+
+#[tokio::test]
+async fn p4_a_run_that_is_starting_is_adopted_and_can_be_ended() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(isolation, "echo x >ran; TAG 300")).unwrap();
+        // A fifo in the place of the record keeps the supervisor before the gate.
+        rustix::fs::mknodat(rustix::fs::CWD, dir.join("start.tmp"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        let mut supervisor = supervise(isolation, SYSTEM_PATH, &dir);
+        until("claimed", || dir.join("claim").exists()).await;
+        let Found::Starting(run) = find(&dir).await else { panic!("not starting: {isolation:?}") };
+        let proof = within(run.end(Duration::ZERO)).await;
+        assert!(proof.holds(), "{isolation:?}: {proof:?}");
+        supervisor.wait().unwrap();
+        assert_eq!(within(run.wait()).await, Exit::Lost);
+        assert!(matches!(find(&dir).await, Found::Gone), "{isolation:?}");
+        assert!(!runs.slot().join("ran").exists(), "the gate never opened");
+    }
+}
+
+#[tokio::test]
+async fn p4_a_supervisor_killed_before_the_gate_never_runs_its_program() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(isolation, "echo x >ran; TAG 300")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, dir.join("start.tmp"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        let mut supervisor = supervise(isolation, SYSTEM_PATH, &dir);
+        let stage: &[u8] = if isolation.is_ours() { b"init" } else { b"program" };
+        let at_gate = |args: Vec<Vec<u8>>| {
+            args.windows(2).any(|w| w[0].starts_with(dir.as_os_str().as_encoded_bytes()) && w[1] == stage)
+        };
+        until("the loader waits", || procfs::all().iter().any(|(pid, _)| at_gate(procfs::arguments(*pid)))).await;
+        let Found::Starting(run) = find(&dir).await else { panic!("not starting: {isolation:?}") };
+        assert!(run.supervisor().unwrap().signal_group(rustix::process::Signal::KILL));
+        supervisor.wait().unwrap();
+        until("the loader gives up by itself", || run.sought().scan(true).is_empty() && runs.living() == 0).await;
+        assert!(matches!(find(&dir).await, Found::Gone) && !runs.slot().join("ran").exists(), "{isolation:?}");
+        assert!(!dir.join("command").exists(), "{isolation:?}: what was to be run may hold secrets");
+    }
+}
+
+#[tokio::test]
+async fn p12_what_was_left_open_when_mc_was_started_is_not_for_the_program() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(isolation, "ls /proc/self/fd >fds; echo >ready")).unwrap();
+        let supervisor = supervise(isolation, SYSTEM_PATH, &dir);
+        let own = |child: std::process::Child| child.wait_with_output().unwrap();
+        own(supervisor);
+        let plain = std::fs::read(runs.slot().join("fds")).unwrap();
+        let runs = Runs::new();
+        let dir = prepare(&runs.spec(isolation, "ls /proc/self/fd >fds; echo >ready")).unwrap();
+        let mut open = Command::new("sh");
+        open.args(["-c", "exec 3</etc/hostname 7>>\"$0\"; exec \"$@\""]).arg(runs.slot().join("lock"));
+        own(supervise_by(open, isolation, SYSTEM_PATH, &dir));
+        assert_eq!(std::fs::read(runs.slot().join("fds")).unwrap(), plain, "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_named_in_the_log() {
+    let runs = Runs::new();
+    let mut spec = runs.spec(Isolation::Search, "true");
+    spec.cwd = "/no/such/folder".into();
+    let run = launch(&spec).await.unwrap();
+    assert_eq!(ended(&run).await, Exit::Code(125));
+    assert!(log(run.dir()).contains("/no/such/folder"), "{}", log(run.dir()));
+}

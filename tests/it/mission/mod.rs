@@ -1,0 +1,29 @@
+//! Whole missions with the real program.
+
+pub mod agents;
+pub mod aimed;
+pub mod books;
+pub mod clock;
+pub mod clone_oracle;
+pub mod cost;
+pub mod crash;
+pub mod elsewhere;
+pub mod evidence;
+pub mod experiments;
+pub mod generator;
+pub mod hostile;
+pub mod imports;
+pub mod leftovers;
+pub mod lfs;
+pub mod links;
+pub mod odd_files;
+pub mod owner;
+pub mod power;
+pub mod reopen;
+pub mod replaced;
+pub mod repository;
+pub mod review;
+pub mod said;
+pub mod submodules;
+pub mod tags;
+pub mod trouble;

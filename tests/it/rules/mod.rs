@@ -1,0 +1,10 @@
+//! Rules alone: the code itself, decisions in the simulator, what outputs mean.
+
+pub mod architecture;
+pub mod control;
+pub mod documents;
+pub mod golden;
+pub mod lessons;
+pub mod outputs;
+pub mod simulation;
+pub mod simulation_turns;
