@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::host::world::{Runs, ended, isolations, log, supervise, supervise_by, until, within};
-use crate::support::tools::cannot_run;
+use crate::support::tools::left_out;
 use mission_control::adapters::host::local::process::lock::RunLock;
 use mission_control::adapters::host::local::process::procfs;
 use mission_control::adapters::host::local::protocol::{Exit, Isolation, RunError, RunSpec, SUPERVISOR};
@@ -277,7 +277,7 @@ async fn the_supervisor_runs_under_any_shell() {
             std::fs::create_dir(&bin).unwrap();
             let Some(program) = ["/usr/bin", "/bin"].iter().map(|d| Path::new(d).join(shell)).find(|p| p.exists())
             else {
-                cannot_run(&format!("there is no {shell}"));
+                left_out(&format!("there is no {shell}"));
                 continue;
             };
             let tools: &[&str] = match shell {

@@ -101,8 +101,13 @@ impl Sandbox {
         words.push(program.as_ref().into());
         let path = format!("{}:{}", self.home().join("bin").display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).current_dir(dir).env_clear()
-            .envs(super::host_of_tests()).env("PATH", path).env("HOME", self.home());
+        command
+            .args(&words[1..])
+            .current_dir(dir)
+            .env_clear()
+            .envs(super::host_of_tests())
+            .env("PATH", path)
+            .env("HOME", self.home());
         command.env("GIT_CONFIG_SYSTEM", "/dev/null").env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig"));
         command.env("GIT_CEILING_DIRECTORIES", self.home()).env("MC_STATE_DIR", self.state()).stdin(Stdio::null());
         self.fence.tell(&mut command, &self.home());

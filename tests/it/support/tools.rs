@@ -35,10 +35,15 @@ pub fn only(night: &mut Night, fakes: &[(&str, &str)]) {
     night.var("PATH", tools.to_str().unwrap());
 }
 
+/// Says aloud that a part of a test is left out here, where the rest of it goes on.
+pub fn left_out(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}
+
 /// Says aloud that the rest of a test cannot run here; in continuous integration that is a failure.
 #[track_caller]
 pub fn cannot_run(why: &str) {
-    eprintln!("SKIPPED: {why}");
+    left_out(why);
     assert!(std::env::var_os("CI").is_none(), "it must be tested in CI: {why}");
 }
 
@@ -46,7 +51,7 @@ pub fn cannot_run(why: &str) {
 #[track_caller]
 pub fn cannot_limit(why: &str) {
     match std::env::var("MC_TEST_LACKS") {
-        Ok(lacks) if lacks == "cgroups" => eprintln!("SKIPPED: {why}"),
+        Ok(lacks) if lacks == "cgroups" => left_out(why),
         _ => cannot_run(why),
     }
 }
