@@ -12,7 +12,7 @@ use crate::adapters::host::local::protocol::OURSELVES;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::Copied;
 use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
-use crate::adapters::host::remote::transport::{Cuts, Transport};
+use crate::adapters::host::remote::transport::{Cuts, PATIENCE, Transport};
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::clock::EngineClock;
 use crate::adapters::os::environment::Environment;
@@ -97,6 +97,7 @@ fn test_line(project: &Project) -> Option<Transport> {
         program: OURSELVES.into(),
         args: vec!["worker".into(), "--root".into(), project.state.root().join("worker").into()],
         env: project.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        patience: PATIENCE,
         cuts,
     })
 }

@@ -4,5 +4,6 @@ pub mod containment;
 pub mod fence;
 pub mod limits;
 pub mod protocol;
+pub mod remote;
 pub mod user;
 pub mod world;

@@ -30,9 +30,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell, watch};
 
-/// So long a question is asked again before that is trouble.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Pauses between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -205,7 +202,7 @@ impl RemoteHost {
 
     /// Asks what nobody cancels.
     async fn question(&self, request: Request) -> Result<Reply, Trouble> {
-        self.ask(request, &[], Some(PATIENCE), unkilled(), &mut || ()).await.map(|(reply, _)| reply)
+        self.ask(request, &[], Some(self.transport.patience), unkilled(), &mut || ()).await.map(|(reply, _)| reply)
     }
 
     /// As [`super::super::any::Host::probe`], like all that follow.
@@ -243,7 +240,7 @@ impl RemoteHost {
         let commits: Vec<CommitId> = [&order.base].into_iter().chain(landed).cloned().collect();
         self.send(&commits).await.map_err(failed)?;
         let request = Request::Prepare(Box::new(order.clone()));
-        match self.ask(request, &[], Some(PATIENCE), kill, &mut || ()).await.map_err(failed)? {
+        match self.ask(request, &[], Some(self.transport.patience), kill, &mut || ()).await.map_err(failed)? {
             (Reply::Prepared(ready), _) => ready,
             _ => Err(failed(odd())),
         }
@@ -303,7 +300,7 @@ impl RemoteHost {
         loop {
             let offset = files::size(&path).unwrap_or(0);
             let request = Request::Read { file: RemoteFile::Log(key.clone()), offset, most: PART };
-            let asked = self.ask(request, &[], Some(PATIENCE), unkilled(), &mut || ()).await;
+            let asked = self.ask(request, &[], Some(self.transport.patience), unkilled(), &mut || ()).await;
             let Ok((Reply::Bytes(Ok(())), bytes)) = asked else { return };
             let folder = path.parent().unwrap_or(&path);
             let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(&path, offset, &bytes));
@@ -366,7 +363,17 @@ impl RemoteHost {
         let failed = |e: GitError| self.trouble(&e);
         let there = those_there(&self.source, &wanted).await.map_err(failed)?;
         if there.len() < wanted.len() {
-            self.fetch(&wanted, known).await?;
+            // A worker that was started anew has no files of the one before it.
+            let mut tries = 3;
+            while !self.fetch(&wanted, known).await? {
+                tries -= 1;
+                if tries == 0 {
+                    return Err(Trouble::new(
+                        Cause::Unreachable,
+                        "bring work here: its host is cut off again and again",
+                    ));
+                }
+            }
         }
         let known: Vec<&CommitId> = known.iter().collect();
         if !whole(&self.source, &wanted.iter().collect::<Vec<_>>(), &known).await.map_err(failed)? {
@@ -380,8 +387,8 @@ impl RemoteHost {
         Ok(())
     }
 
-    /// Brings objects here.
-    async fn fetch(&self, wanted: &[CommitId], known: &[CommitId]) -> Result<(), Trouble> {
+    /// Brings objects here; false when the file with them was lost on the way.
+    async fn fetch(&self, wanted: &[CommitId], known: &[CommitId]) -> Result<bool, Trouble> {
         let name = new_name();
         let request = Request::Export { file: name.clone(), wanted: wanted.to_vec(), known: known.to_vec() };
         let length = match self.question(request).await? {
@@ -393,15 +400,14 @@ impl RemoteHost {
         let mut offset = 0;
         while offset < length {
             let request = Request::Read { file: RemoteFile::Transfer(name.clone()), offset, most: PART };
-            match self.ask(request, &[], Some(PATIENCE), unkilled(), &mut || ()).await? {
+            match self.ask(request, &[], Some(self.transport.patience), unkilled(), &mut || ()).await? {
                 (Reply::Bytes(Ok(())), bytes) if !bytes.is_empty() => {
                     pack.write_all(&bytes).map_err(failed)?;
                     offset += bytes.len() as u64;
                 }
-                // A worker that was started anew has no files of the one before it.
                 (Reply::Bytes(read), _) => {
                     read?;
-                    return Err(Trouble::new(Cause::Unreachable, "bring work here: the worker was started anew"));
+                    return Ok(false);
                 }
                 _ => return Err(odd()),
             }
@@ -410,7 +416,7 @@ impl RemoteHost {
         if !unpack(&self.source, &Arc::new(pack)).await.map_err(|e| self.trouble(&e))? {
             return Err(Trouble::from("git cannot read the objects that came from a host".to_owned()));
         }
-        self.question(Request::Forget { file: name }).await.map(drop)
+        self.question(Request::Forget { file: name }).await.map(|_| true)
     }
 
     /// Sends commits with all they need, and their tags, as far as they are not there.
@@ -463,7 +469,7 @@ impl RemoteHost {
                 return Ok(());
             }
             let request = Request::Write { file: name.to_owned(), offset };
-            match self.ask(request, &part, Some(PATIENCE), unkilled(), &mut || ()).await? {
+            match self.ask(request, &part, Some(self.transport.patience), unkilled(), &mut || ()).await? {
                 (Reply::Bytes(written), _) => written?,
                 _ => return Err(odd()),
             }

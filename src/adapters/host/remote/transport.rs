@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::process::{Child, Command};
 
 /// A command that leads to a worker.
@@ -17,9 +18,14 @@ pub struct Transport {
     pub args: Vec<OsString>,
     /// Its whole environment.
     pub env: Vec<(OsString, OsString)>,
+    /// So long a question is asked again before that is trouble.
+    pub patience: Duration,
     /// When the line is cut.
     pub cuts: Cuts,
 }
+
+/// So long a question is asked again where nobody says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Transport {
     /// Starts the command. It ends when its standard input does, and at the latest with what is returned.

@@ -1,0 +1,264 @@
+//! A host behind a worker: every operation is what it was, wherever the line is cut, and silence decides nothing.
+
+use crate::support::repo::{World, within_a_minute};
+use mission_control::adapters::git::source::inspect;
+use mission_control::adapters::host::order::{
+    Beside, CollectOrder, Ended, Home, Kept, NotFresh, NotReady, PrepareOrder, Program, Release, RunKey, RunOrder,
+    RunState, SessionFolder, Start,
+};
+use mission_control::adapters::host::remote::client::{EngineCard, RemoteHost};
+use mission_control::adapters::host::remote::transport::{Cuts, Moment, PATIENCE, Transport};
+use mission_control::adapters::host::settings::{HostSettings, PoolKind};
+use mission_control::domain::ending::ProcessEnd;
+use mission_control::domain::fence::{Sandbox, WantedIsolation};
+use mission_control::domain::handoff::PromptMode;
+use mission_control::domain::trouble::{Cause, Trouble};
+use mission_control::domain::values::{CommitId, MissionId, UnitId};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::watch;
+
+fn settings() -> HostSettings {
+    HostSettings {
+        kind: PoolKind::Missions,
+        setup: Some("echo made > made; echo more >> ../../../setups".to_owned()),
+        setup_inputs: Vec::new(),
+        copy: vec!["local".to_owned()],
+        stages: Vec::new(),
+        verification_env: Vec::new(),
+        agent_env: Vec::new(),
+        home: Vec::new(),
+        keep: Vec::new(),
+        fingerprint: Vec::new(),
+        session_timeout: Duration::from_secs(30),
+        isolation: WantedIsolation::Auto,
+        lease: Duration::from_secs(20),
+        max_disk: 0,
+        sandbox: Sandbox::default(),
+    }
+}
+
+async fn host(world: &World, epoch: u64, program: PathBuf, patience: Duration, cuts: Cuts) -> RemoteHost {
+    let root = world.state();
+    std::fs::create_dir_all(&root).unwrap();
+    let var = |name: &str| (name.into(), std::env::var_os(name).unwrap_or_default());
+    let transport = Transport {
+        program,
+        args: vec!["worker".into(), "--root".into(), root.join("worker").into()],
+        env: vec![var("PATH"), ("HOME".into(), world.home().into()), ("GIT_CONFIG_SYSTEM".into(), "/dev/null".into())],
+        patience,
+        cuts,
+    };
+    let engine = EngineCard { state: "s1".to_owned(), epoch, root: root.clone(), runs: root.join("runs") };
+    let source = world.source();
+    let facts = inspect(&source).await.unwrap();
+    RemoteHost::new(transport, settings(), engine, source, facts)
+}
+
+fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_mc").into()
+}
+
+fn alive() -> watch::Receiver<bool> {
+    watch::channel(false).1
+}
+
+fn mission() -> MissionId {
+    MissionId::new("m1").unwrap()
+}
+
+fn key() -> RunKey {
+    RunKey::of_attempt(&mission(), &UnitId::new("u").unwrap(), 1)
+}
+
+fn prepare(base: &CommitId) -> PrepareOrder {
+    PrepareOrder {
+        slot: 1,
+        label: key().to_string(),
+        base: base.clone(),
+        without: None,
+        beside: Beside::Ignored,
+        copies: vec![("local".to_owned(), Some(b"here".to_vec()))],
+        environment: String::new(),
+        setup: key().join("setup"),
+        session: Some(key()),
+    }
+}
+
+fn run() -> RunOrder {
+    RunOrder {
+        key: key().join("run"),
+        slot: 1,
+        program: Program::Agent {
+            command: "sh -c 'cat > brief; cat brief; echo x >> work; echo told; cp brief \"$MC_RESULT\"; exit 3'"
+                .to_owned(),
+            prompt: PromptMode::Stdin,
+        },
+        inherited: Vec::new(),
+        variables: vec![("WHO".to_owned(), "me".into())],
+        session: Some(SessionFolder { key: key(), brief: "do it\n".to_owned() }),
+        timeout: Duration::from_secs(30),
+        idle: None,
+        start: None,
+        grace_after_result: None,
+        home: Home::Users,
+        reports: None,
+    }
+}
+
+/// An attempt from its workspace to the slot that is free again; what a person could see of it.
+async fn attempt(world: &World, host: &RemoteHost) -> Vec<String> {
+    let base = world.id("main").await;
+    let facts = host.probe().await.unwrap();
+    let mut seen = vec![format!("{:?} {}", facts.isolation, host.fingerprint().await.unwrap().len())];
+    seen.push(format!("{:?}", host.look_up(&key().join("run")).await.unwrap()));
+    let ready = host.prepare(&prepare(&base), alive()).await.unwrap();
+    seen.push(std::fs::read_to_string(ready.workspace.join("local")).unwrap());
+    seen.push(std::fs::read_to_string(ready.workspace.join("made")).unwrap());
+    let mut began = 0;
+    let Ended { end, log, proof, result, .. } = host.run(&run(), Start::IfNew, alive(), || began += 1).await;
+    assert_eq!(began, 1, "its start is told once");
+    assert!(proof.unwrap().holds());
+    seen.push(format!("{end:?} {result:?} {}", std::fs::read_to_string(log.unwrap()).unwrap()));
+    let again = host.run(&run(), Start::Never, alive(), || ()).await;
+    seen.push(format!("{:?} {:?}", again.end, again.result));
+    assert_eq!(host.look_up(&key().join("run")).await.unwrap(), RunState::Started);
+    assert_eq!(host.hold(1, key().as_str()).await.unwrap(), Some(ready.workspace.clone()));
+    let unit = UnitId::new("u").unwrap();
+    let (mission, green) = (mission(), base.clone());
+    let order = CollectOrder { slot: 1, mission, unit, number: 1, base: base.clone(), green, take_elsewhere: true };
+    let Kept::Pinned(found) = host.collect(&order).await.unwrap() else { panic!("it is pinned") };
+    seen.push(
+        world.sh("git ls-tree -r --name-only refs/mc/attempts/m1/u/1 && git show refs/mc/attempts/m1/u/1:work").await,
+    );
+    assert_eq!(world.id("refs/mc/attempts/m1/u/1").await, found.head.commit);
+    world.sh("git rev-list --objects refs/mc/attempts/m1/u/1 >/dev/null").await;
+    let release = Release::Collected { base: base.clone(), stuck: None };
+    host.release(1, key().as_str(), &release).await.unwrap();
+    host.recover(1, key().as_str(), &base).await.unwrap();
+    host.put_aside(&key().join("run")).await.unwrap();
+    assert!(host.end_runs(&key()).await.unwrap().is_empty());
+    assert!(host.discard(1, key().as_str()).await.unwrap());
+    assert!(host.adoptable(1, key().as_str(), &key().join("run")).await.unwrap().is_none());
+    host.retry_quarantine().await.unwrap();
+    seen.push(format!("{:?} {:?}", host.used_slots().await.unwrap(), host.list_strays().await.unwrap().changed));
+    seen.push(world.sh("git for-each-ref --format='%(refname)'").await);
+    // The runs and the folder of a session are there once.
+    let runs = world.state().join("worker/s1/runs/m1/u");
+    let names = std::fs::read_dir(runs).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.filter(|name| name == "1").count(), 1);
+    seen
+}
+
+/// Every kind of request that an attempt makes.
+const KINDS: [&str; 20] = [
+    "Probe",
+    "Fingerprint",
+    "LookUp",
+    "Compare",
+    "Write",
+    "Import",
+    "Prepare",
+    "Run",
+    "Read",
+    "Hold",
+    "Collect",
+    "Pins",
+    "Export",
+    "Forget",
+    "Release",
+    "UsedSlots",
+    "PutAside",
+    "EndRuns",
+    "Discard",
+    "RetryQuarantine",
+];
+
+#[test]
+fn p12_each_operation_is_the_same_wherever_the_line_to_its_host_is_cut() {
+    let wanted = std::sync::OnceLock::new();
+    for moment in [None, Some(Moment::Before), Some(Moment::During), Some(Moment::After)] {
+        within_a_minute(async {
+            let world = World::new().await;
+            let cuts = Cuts::default();
+            let host = host(&world, 1, program(), PATIENCE, cuts.clone()).await;
+            if let Some(moment) = moment {
+                KINDS.iter().for_each(|kind| cuts.once(kind, moment));
+            }
+            let seen = attempt(&world, &host).await;
+            assert_eq!(cuts.done() as usize, if moment.is_some() { KINDS.len() } else { 0 }, "{moment:?}");
+            assert_eq!(&seen, wanted.get_or_init(|| seen.clone()), "{moment:?}");
+        });
+    }
+    let wanted = wanted.get().unwrap().join("\n");
+    assert!(wanted.contains("Exited(3) Some(\"do it\\n\") do it\ntold"), "{wanted}");
+    assert!(wanted.contains("brief\nsrc\nwork\nx"), "{wanted}");
+}
+
+#[test]
+fn p2_a_host_that_does_not_answer_decides_nothing() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let patience = Duration::from_millis(200);
+        let host = host(&world, 1, "/nonexistent/mc".into(), patience, Cuts::default()).await;
+        let unreachable = |trouble: Trouble| assert_eq!(trouble.cause, Cause::Unreachable, "{trouble}");
+        unreachable(host.used_slots().await.unwrap_err());
+        unreachable(host.look_up(&key()).await.unwrap_err());
+        unreachable(host.hold(1, "m1/u/1").await.unwrap_err());
+        unreachable(host.end_runs(&key()).await.unwrap_err());
+        unreachable(host.adoptable(1, "m1/u/1", &key()).await.unwrap_err());
+        unreachable(host.recover(1, "m1/u/1", &base).await.unwrap_err());
+        unreachable(host.discard(1, "m1/u/1").await.unwrap_err());
+        match host.prepare(&prepare(&base), alive()).await.unwrap_err() {
+            NotFresh::NotReady(NotReady::Failed(trouble)) => unreachable(trouble),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn p12_a_run_outlives_the_worker_that_started_it_and_is_taken_over_by_the_next() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let first = host(&world, 1, program(), PATIENCE, Cuts::default()).await;
+        first.prepare(&prepare(&base), alive()).await.unwrap();
+        let mut order = run();
+        order.program = Program::Shell("until test -e ~/go; do sleep 0.05; done; echo end".to_owned());
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let task = async {
+            first.run(&order, Start::IfNew, alive(), || drop(began.send(()))).await;
+        };
+        tokio::select! {
+            () = task => panic!("it waits"),
+            begun = begun => begun.unwrap(),
+        }
+        drop(first);
+        let next = host(&world, 2, program(), PATIENCE, Cuts::default()).await;
+        std::fs::write(world.home().join("go"), "").unwrap();
+        let ended = next.run(&order, Start::Never, alive(), || ()).await;
+        assert_eq!(ended.end, ProcessEnd::Exited(0));
+        assert_eq!(std::fs::read_to_string(ended.log.unwrap()).unwrap(), "end\n");
+        let older = host(&world, 1, program(), Duration::from_millis(200), Cuts::default()).await;
+        drop(next);
+        let refused = older.used_slots().await.unwrap_err();
+        assert!(refused.why.contains("a newer engine (number 2) works with this host"), "{refused}");
+    });
+}
+
+#[test]
+fn p12_a_run_on_a_host_is_killed_when_that_is_asked_for() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let host = host(&world, 1, program(), PATIENCE, Cuts::default()).await;
+        host.prepare(&prepare(&base), alive()).await.unwrap();
+        let mut order = run();
+        order.program = Program::Shell("sleep 1000".to_owned());
+        let (send, kill) = watch::channel(false);
+        let ended = host.run(&order, Start::IfNew, kill, || drop(send.send_replace(true))).await;
+        assert_eq!(ended.end, ProcessEnd::Stopped);
+        assert!(ended.proof.unwrap().holds());
+    });
+}
