@@ -219,7 +219,10 @@ fn p10_hostile_result_files_and_deleted_folders_hang_nobody() {
     }
     // What went with a workspace is named, and nothing else.
     let said = night.mc(&["audit"]).exits(4).out;
-    assert!(said.lines().all(|line| line.contains(" leaves: what attempt ")), "{said}");
+    assert!(
+        said.lines().all(|line| line.contains(" leaves attempt ") && line.contains("what it left is not pinned")),
+        "{said}"
+    );
     night.mc(&["report", "--verify"]).exits(4).says(&["what it left is not pinned"]);
 }
 
