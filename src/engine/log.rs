@@ -8,8 +8,9 @@ use super::redact::Redactor;
 use crate::adapters::os::append::Appender;
 use crate::domain::mission::timeline::{Stopwatch, begins};
 use crate::domain::mission::{MergeSource, Record, State};
-use crate::domain::values::{Millis, MissionId};
+use crate::domain::values::{LandingId, Millis, MissionId, RunId};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Most bytes of the log; as many again are kept of what was before (`<mission>.jsonl.1`).
@@ -21,6 +22,8 @@ pub struct LogFile {
     file: Appender,
     redactor: Redactor,
     watch: Stopwatch,
+    /// The landings whose steps open verifications are.
+    runs: BTreeMap<RunId, LandingId>,
 }
 
 impl LogFile {
@@ -30,13 +33,13 @@ impl LogFile {
     /// The system's reason.
     pub fn open(folder: &Path, mission: &MissionId, redactor: Redactor) -> std::io::Result<Self> {
         let file = Appender::bounded(&folder.join(format!("{mission}.jsonl")), BOUND)?;
-        Ok(Self { file, redactor, watch: Stopwatch::default() })
+        Ok(Self { file, redactor, watch: Stopwatch::default(), runs: BTreeMap::new() })
     }
 }
 
 impl Observer for LogFile {
     fn saw(&mut self, at: Millis, record: &Record, state: &State) {
-        let (unit, attempt) = subject(record, state);
+        let (unit, attempt) = self.subject(record, state);
         let mut whole = json!(record);
         let redacted = clean(&mut whole, &self.redactor);
         let mut line = json!({
@@ -58,36 +61,51 @@ impl Observer for LogFile {
     }
 }
 
-/// The unit and attempt a record is about; a verification is about the unit that is being landed.
-fn subject(record: &Record, state: &State) -> (Option<String>, Option<u32>) {
-    let of = |source: &MergeSource| match source {
-        MergeSource::Unit { unit, n } => (Some(unit.to_string()), Some(*n)),
-        MergeSource::Intake | MergeSource::Books { .. } => (None, None),
-    };
-    match record {
-        Record::SessionStarted { unit, n, .. } | Record::AttemptJudged { unit, n, .. } => {
-            (Some(unit.to_string()), Some(*n))
+impl LogFile {
+    /// The unit and attempt a record is about; a verification is about the unit whose landing it is a step of.
+    fn subject(&mut self, record: &Record, state: &State) -> (Option<String>, Option<u32>) {
+        let of = |source: &MergeSource| match source {
+            MergeSource::Unit { unit, n } => (Some(unit.to_string()), Some(*n)),
+            MergeSource::Intake | MergeSource::Books { .. } => (None, None),
+        };
+        match record {
+            Record::SessionStarted { unit, n, .. } | Record::AttemptJudged { unit, n, .. } => {
+                (Some(unit.to_string()), Some(*n))
+            }
+            Record::SessionEnded { session, .. } => {
+                state.attempt_by(*session).map(|(unit, attempt)| (unit.spec.id.to_string(), attempt.n)).unzip()
+            }
+            Record::UnitBlocked { unit, .. }
+            | Record::UnitUnblocked { unit }
+            | Record::UnitCancelAsked { unit, .. }
+            | Record::UnitCancelled { unit, .. }
+            | Record::UnitRetried { unit, .. } => (Some(unit.to_string()), None),
+            Record::Landed { source, .. } | Record::MergeEmpty { source, .. } | Record::Rejected { source, .. } => {
+                of(source)
+            }
+            _ => {
+                let landing = self.landing(record).and_then(|id| state.landing_by(id));
+                landing.map_or((None, None), |landing| of(&landing.mr.source))
+            }
         }
-        Record::SessionEnded { session, .. } => {
-            state.attempt_by(*session).map(|(unit, attempt)| (unit.spec.id.to_string(), attempt.n)).unzip()
+    }
+
+    /// The landing that a record is a step of.
+    fn landing(&mut self, record: &Record) -> Option<LandingId> {
+        match record {
+            Record::VerifyStarted { run, landing, .. } => {
+                self.runs.extend(landing.map(|landing| (*run, landing)));
+                *landing
+            }
+            Record::Verified { run, .. } => self.runs.remove(run),
+            Record::StepFailed { landing, .. } => *landing,
+            Record::LandingStarted { landing, .. }
+            | Record::CandidateMade { landing, .. }
+            | Record::StepAsked { landing }
+            | Record::LandIntended { landing, .. }
+            | Record::LandingDelayed { landing, .. } => Some(*landing),
+            _ => None,
         }
-        Record::UnitBlocked { unit, .. }
-        | Record::UnitUnblocked { unit }
-        | Record::UnitCancelAsked { unit, .. }
-        | Record::UnitCancelled { unit, .. }
-        | Record::UnitRetried { unit, .. } => (Some(unit.to_string()), None),
-        Record::Landed { source, .. } | Record::MergeEmpty { source, .. } | Record::Rejected { source, .. } => {
-            of(source)
-        }
-        Record::LandingStarted { .. }
-        | Record::CandidateMade { .. }
-        | Record::VerifyStarted { .. }
-        | Record::Verified { .. }
-        | Record::StepFailed { .. }
-        | Record::StepAsked { .. }
-        | Record::LandIntended { .. }
-        | Record::LandingDelayed { .. } => state.landing().map_or((None, None), |landing| of(&landing.mr.source)),
-        _ => (None, None),
     }
 }
 

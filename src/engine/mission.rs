@@ -230,9 +230,6 @@ async fn take_up(
 }
 
 /// What a mission was started with, from its journal.
-///
-/// # Errors
-/// [`EngineError::Record`] when it cannot be read.
 pub(super) fn effective(state: &State) -> Result<Effective, EngineError> {
     serde_json::from_value(state.settings.clone())
         .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })

@@ -80,10 +80,6 @@ impl Act {
 /// Takes the lock, opens the database and takes the next epoch. A repository that is owned already is claimed for it; one that
 /// nobody owns yet is left so until something is made in it ([`claim_now`]). `take_over` names the machine of an owner that a
 /// person gives up.
-///
-/// # Errors
-/// [`EngineError`]; exit 5 when another engine lives, whatever the lock file says, or another state directory owns the
-/// repository.
 pub(super) async fn begin(project: &Project, take_over: Option<&str>, act: Act) -> Result<Tenure, EngineError> {
     // Refuses a state directory that belongs to another repository.
     project.state.create()?;
@@ -113,9 +109,6 @@ pub(super) async fn begin(project: &Project, take_over: Option<&str>, act: Act) 
 }
 
 /// Claims the repository for an engine that has begun, where it has not been claimed for it yet.
-///
-/// # Errors
-/// [`Refusal`] when another state directory owns it.
 pub(super) async fn claim_now(git: &Git, store_card: &str, take_over: Option<&str>, act: Act) -> Result<(), Refusal> {
     if git.owner().card().is_some() {
         return Ok(());
@@ -127,9 +120,6 @@ pub(super) async fn claim_now(git: &Git, store_card: &str, take_over: Option<&st
 }
 
 /// The same for the engine of a mission.
-///
-/// # Errors
-/// [`Refusal`] when another state directory owns it.
 pub(super) async fn claim_for(context: &MissionContext, act: Act) -> Result<(), Refusal> {
     let tenant = context.store().tenant();
     let tenant = tenant.map_err(|e| Refusal { reason: chain(&e), hint: String::new(), exit: 6 })?;
@@ -149,9 +139,6 @@ async fn own(git: &Git, card: &OwnerRecord, take_over: Option<&str>, act: Act) -
 }
 
 /// Whether the engine of `own` may claim a repository that holds the card `known`.
-///
-/// # Errors
-/// [`Refusal`] when another state directory owns it.
 fn may_claim(known: Option<OwnerRecord>, own: &OwnerRecord, take_over: Option<&str>, act: Act) -> Result<(), Refusal> {
     match known.map_or(Standing::Free, |known| known.standing(own)) {
         Standing::Free | Standing::Ours => Ok(()),
@@ -163,9 +150,6 @@ fn may_claim(known: Option<OwnerRecord>, own: &OwnerRecord, take_over: Option<&s
 
 /// That a repository with the card `known` belongs to nobody else than the state directory of `own`; an engine of its own is no
 /// obstacle here.
-///
-/// # Errors
-/// [`Refusal`] of a start.
 pub(super) fn is_ours(known: Option<OwnerRecord>, own: &OwnerRecord) -> Result<(), Refusal> {
     let works = |known: &OwnerRecord| known.state_id == own.state_id && known.engine.lives();
     may_claim(known.filter(|known| !works(known)), own, None, Act::Start)

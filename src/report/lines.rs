@@ -6,7 +6,7 @@ use super::skipped;
 use super::words::{count, ends, of_day, short, stamp, tests, word};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
-    AcceptBefore, MergeSource, MissionOutcome, NextMove, PinFault, Record, State, VerifyRole,
+    AcceptBefore, Landing, MergeSource, MissionOutcome, NextMove, PinFault, Record, State, VerifyRole,
 };
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
@@ -111,9 +111,13 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::UnitCancelAsked { unit, .. } => format!("{unit}: to be cancelled"),
         Record::UnitCancelled { unit, reason } => format!("{unit}: cancelled, {}", short(reason, LIMIT)),
         Record::UnitRetried { unit, .. } => format!("{unit}: given a fresh start"),
-        Record::VerifyStarted { role, tip, confirms, .. } => {
+        Record::VerifyStarted { role, tip, confirms, landing, .. } => {
             let again = if confirms.is_some() { ", a second time to be sure" } else { "" };
-            format!("verifying {} at {}{again}", what(*role, state), tip.commit.short())
+            format!(
+                "verifying {} at {}{again}",
+                what(*role, landing.and_then(|id| state.landing_by(id))),
+                tip.commit.short()
+            )
         }
         Record::Verified { run, summary, reused, warm, .. } => {
             let reused = if *reused { " (known result, not run again)" } else { "" };
@@ -272,9 +276,8 @@ pub fn source_name(source: &MergeSource) -> String {
     }
 }
 
-fn what(role: VerifyRole, state: &State) -> String {
+fn what(role: VerifyRole, landing: Option<&Landing>) -> String {
     let candidate = |what: &str| {
-        let landing = state.landing();
         landing.map_or_else(|| "a candidate".to_owned(), |l| format!("{what}{}", source_name(&l.mr.source)))
     };
     match role {

@@ -55,9 +55,6 @@ impl Settings {
 
 impl Git {
     /// The settings whose keys match a regular expression.
-    ///
-    /// # Errors
-    /// [`GitError`] when git fails.
     pub(crate) async fn settings(&self, keys: &str) -> Result<Settings, GitError> {
         let said = self.ask(&["config", "--null", "--show-scope", "--get-regexp", keys]).await?;
         Ok(Settings::read(&said.unwrap_or_default()))

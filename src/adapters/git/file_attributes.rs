@@ -57,9 +57,6 @@ pub(crate) fn names_lfs(text: &[u8]) -> bool {
 
 impl Git {
     /// Everything in a tree that is no folder.
-    ///
-    /// # Errors
-    /// [`GitError`] when there is no such tree.
     pub(crate) async fn entries_of(&self, tree: &str) -> Result<Vec<Entry>, GitError> {
         let listed = self.bytes(&["ls-tree", "-r", "-z", "--full-tree", tree]).await?;
         let entry = |field: &[u8]| {
@@ -73,9 +70,6 @@ impl Git {
     }
 
     /// What `b` has otherwise than `a`, in mode or content, as `b` has it; what is gone is left out.
-    ///
-    /// # Errors
-    /// [`GitError`] when one of them does not exist.
     pub(crate) async fn entries_changed(&self, a: &str, b: &str) -> Result<Vec<Entry>, GitError> {
         let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none", "--diff-filter=AMT"];
         let raw = self.bytes(&[&args[..], &[a, b, "--"]].concat()).await?;
@@ -93,9 +87,6 @@ impl Git {
     }
 
     /// The filter that attributes name for each of these files that have one, by its place in the list.
-    ///
-    /// # Errors
-    /// [`GitError`] when git fails.
     pub(crate) async fn filters_of(
         &self,
         whose: Attributes<'_>,
@@ -130,9 +121,6 @@ impl Git {
     }
 
     /// Contents of objects, each at most `largest` bytes long; `None` for a longer one. An object that is missing is an error.
-    ///
-    /// # Errors
-    /// [`GitError`] when git fails.
     pub(crate) async fn small_blobs(&self, ids: &[&str], largest: usize) -> Result<Vec<Option<Vec<u8>>>, GitError> {
         if ids.is_empty() {
             return Ok(Vec::new());

@@ -275,9 +275,6 @@ impl Git {
 
     /// Runs git with a file as its standard input; what it prints goes to `output`, and without one it must print
     /// nothing. Whether it exits with 0. For a command that changes nothing but the object store.
-    ///
-    /// # Errors
-    /// [`GitError`] when it cannot be started, does not end or is killed.
     pub(crate) async fn piped(
         &self,
         args: &[&str],
@@ -357,9 +354,6 @@ impl Git {
 
 impl Git {
     /// Whether this git knows `--attr-source`; asked once in the life of this program.
-    ///
-    /// # Errors
-    /// That of [`Git::version`].
     pub(crate) async fn knows_attr_source(&self) -> Result<bool, GitError> {
         static KNOWS: tokio::sync::OnceCell<bool> = tokio::sync::OnceCell::const_new();
         KNOWS.get_or_try_init(|| async { Ok(self.version().await? >= ATTR_SOURCE) }).await.copied()

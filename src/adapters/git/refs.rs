@@ -146,9 +146,6 @@ impl Git {
 
     /// After a move that failed: whether the owner's card was gone, or was no card, and is there again. No: it was where it
     /// should be.
-    ///
-    /// # Errors
-    /// [`GitError::NotOwner`] when somebody else has claimed the repository.
     async fn owner_was_put_back(&self, refname: &str, card: Option<&CommitId>) -> Result<bool, GitError> {
         let Some(card) = card else { return Ok(false) };
         let found = self.ref_value(OWNER_REF).await?;
@@ -254,9 +251,6 @@ impl Git {
     }
 
     /// Runs git with this text as its standard input; it must print nothing. For a command that moves refs: the lock goes with it.
-    ///
-    /// # Errors
-    /// [`GitError`] when it does not exit with 0.
     async fn told_to(&self, args: &[&str], text: &str) -> Result<String, GitError> {
         let failed = |source| GitError::Io { path: std::env::temp_dir(), source };
         let mut input = tempfile::tempfile().map_err(failed)?;

@@ -31,9 +31,6 @@ impl ReportFile {
 
 /// The text of an XML document: by its byte order mark, else by the encoding that its declaration names
 /// (<https://www.w3.org/TR/xml/#sec-guessing>), else UTF-8. Bytes that are none in it stay apart, see [`readable`].
-///
-/// # Errors
-/// Why it cannot be read: no two names may become one because of an encoding that nobody knows here.
 fn decode(bytes: &[u8]) -> Result<String, String> {
     let encoding = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding,

@@ -27,9 +27,6 @@ pub(super) fn score(looked: Option<&Looked>) -> Score {
 }
 
 /// Tries a base that came out as `inside` without a fence, and says so when that is better; then looks for what helps.
-///
-/// # Errors
-/// A sentence about infrastructure.
 pub(super) async fn look(
     (project, settings, target): (&Project, &Settings, &Tip),
     inside: Score,

@@ -14,6 +14,7 @@ use crate::engine::books;
 use crate::engine::error::EngineError;
 use crate::engine::landing::NOT_FROM_AGENTS;
 use crate::report::claims::Findings;
+use crate::report::lines::source_name;
 use crate::report::words::{attempt_ref, word};
 
 /// How far a commit's date may be from the rows around it: git writes whole seconds.
@@ -28,11 +29,7 @@ pub(super) async fn landed(
 ) -> Result<(), EngineError> {
     let Record::Landed { landing, mr, source, at, candidate, green, verdict, reasons } = record else { return Ok(()) };
     let open = state.landing_by(*landing).filter(|open| open.mr.id == *mr && open.mr.source == *source);
-    let (name, place) = match source {
-        MergeSource::Unit { unit, .. } => (unit.to_string(), case.landed_at(unit)),
-        MergeSource::Intake => ("target branch".to_owned(), None),
-        MergeSource::Books { round } => (format!("progress of round {round}"), None),
-    };
+    let (name, place) = (source_name(source), source.unit().and_then(|unit| case.landed_at(unit)));
     let below = |keys: &[&str]| -> Vec<String> {
         place.iter().flat_map(|place| keys.iter().map(move |key| format!("{place}/{key}"))).collect()
     };
@@ -347,14 +344,9 @@ pub(super) async fn rejected(
     record: &Record,
 ) -> Result<(), EngineError> {
     let Record::Rejected { landing, mr, source, class, reasons, next, .. } = record else { return Ok(()) };
-    let (what, covers) = match source {
-        MergeSource::Unit { unit, n } => {
-            let place = case.place("not_landed", unit);
-            (format!("{unit} attempt {n}: refused ({})", word(class)), place.map(|p| format!("{p}/reason")))
-        }
-        MergeSource::Intake => (format!("target branch: refused ({})", word(class)), None),
-        MergeSource::Books { round } => (format!("progress of round {round}: refused ({})", word(class)), None),
-    };
+    let attempt = if let MergeSource::Unit { n, .. } = source { format!(" attempt {n}") } else { String::new() };
+    let what = format!("{}{attempt}: refused ({})", source_name(source), word(class));
+    let covers = source.unit().and_then(|unit| case.place("not_landed", unit)).map(|place| format!("{place}/reason"));
     let open = state.landing_by(*landing).filter(|open| open.mr.id == *mr && open.mr.source == *source);
     let Some(open) = open else {
         let found = Findings::only(format!("no landing of its merge request {mr} was open"));

@@ -11,9 +11,6 @@ use crate::engine::history::History;
 use std::collections::HashSet;
 
 /// Positions of green that nobody verified, one line each.
-///
-/// # Errors
-/// [`EngineError`] when git fails.
 pub(super) async fn unjudged(git: &Git, green_ref: &str, histories: &[History]) -> Result<Vec<String>, EngineError> {
     let records = || histories.iter().flat_map(|history| history.records.iter());
     let known: HashSet<&CommitId> = records().flat_map(|(_, _, record)| positions(record)).collect();
