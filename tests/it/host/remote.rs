@@ -228,7 +228,7 @@ fn p12_a_run_outlives_the_worker_that_started_it_and_is_taken_over_by_the_next()
         order.program = Program::Shell("until test -e ~/go; do sleep 0.05; done; echo end".to_owned());
         let (began, begun) = tokio::sync::oneshot::channel();
         let task = async {
-            first.run(&order, Start::IfNew, alive(), || drop(began.send(()))).await;
+            first.run(&order, Start::IfNew, alive(), || began.send(()).unwrap()).await;
         };
         tokio::select! {
             () = task => panic!("it waits"),
@@ -257,7 +257,11 @@ fn p12_a_run_on_a_host_is_killed_when_that_is_asked_for() {
         let mut order = run();
         order.program = Program::Shell("sleep 1000".to_owned());
         let (send, kill) = watch::channel(false);
-        let ended = host.run(&order, Start::IfNew, kill, || drop(send.send_replace(true))).await;
+        let ended = host
+            .run(&order, Start::IfNew, kill, || {
+                send.send_replace(true);
+            })
+            .await;
         assert_eq!(ended.end, ProcessEnd::Stopped);
         assert!(ended.proof.unwrap().holds());
     });

@@ -32,7 +32,6 @@ impl Sandbox {
         let (vars, fence, watch) = (Vec::new(), Fence::default(), Watch::default());
         let sandbox = Self { home, vars, ordinary, fence, group: None, watch };
         std::fs::create_dir_all(sandbox.repo()).unwrap();
-        std::fs::create_dir_all(sandbox.home().join("bin")).unwrap();
         if ordinary {
             std::fs::copy(env!("CARGO_BIN_EXE_mc"), sandbox.home().join("mc")).unwrap();
             for path in [sandbox.home(), sandbox.repo(), sandbox.home().join("mc")] {
@@ -99,14 +98,13 @@ impl Sandbox {
             words.extend(user.map(OsString::from));
         }
         words.push(program.as_ref().into());
-        let path = format!("{}:{}", self.home().join("bin").display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(&words[0]);
         command
             .args(&words[1..])
             .current_dir(dir)
             .env_clear()
             .envs(super::host_of_tests())
-            .env("PATH", path)
+            .env("PATH", std::env::var("PATH").unwrap())
             .env("HOME", self.home());
         command.env("GIT_CONFIG_SYSTEM", "/dev/null").env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig"));
         command.env("GIT_CEILING_DIRECTORIES", self.home()).env("MC_STATE_DIR", self.state()).stdin(Stdio::null());

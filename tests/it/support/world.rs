@@ -92,7 +92,9 @@ impl World {
     pub fn empty() -> Self {
         let mut sandbox = Sandbox::make("mc-world-", false);
         sandbox.var("MC_SCHEDULER_ISOLATION", "auto");
-        for folder in ["said", "agents"] {
+        let path = format!("{}:{}", sandbox.home().join("bin").display(), std::env::var("PATH").unwrap());
+        sandbox.var("PATH", &path);
+        for folder in ["bin", "said", "agents"] {
             std::fs::create_dir_all(sandbox.home().join(folder)).unwrap();
         }
         Self { sandbox, next: 1.into() }
