@@ -261,14 +261,16 @@ impl RemoteHost {
             }
         };
         let request = Request::Run(Box::new(order.clone()), start);
-        let asked = self.ask(request, &[], None, kill, &mut progress);
-        tokio::pin!(asked);
-        let mut looks = tokio::time::interval(LOOK);
-        looks.tick().await;
-        let answer = loop {
-            tokio::select! {
-                answer = &mut asked => break answer,
-                _ = looks.tick() => self.bring_log(&order.key).await,
+        let answer = {
+            let asked = self.ask(request, &[], None, kill, &mut progress);
+            tokio::pin!(asked);
+            let mut looks = tokio::time::interval(LOOK);
+            looks.tick().await;
+            loop {
+                tokio::select! {
+                    answer = &mut asked => break answer,
+                    _ = looks.tick() => self.bring_log(&order.key).await,
+                }
             }
         };
         let (mut ended, lengths, bytes) = match answer {
@@ -276,6 +278,10 @@ impl RemoteHost {
             Ok(_) => return Ended::never(ProcessEnd::Infrastructure(odd())),
             Err(trouble) => return Ended::never(ProcessEnd::Infrastructure(trouble)),
         };
+        if ended.ran.is_some() {
+            // What was told of its start may have been lost.
+            progress();
+        }
         let mut rest = bytes.as_slice();
         let reports = ended.reports.iter_mut().filter_map(|(_, report)| report.as_mut().ok());
         for (report, length) in reports.zip(lengths) {
