@@ -26,14 +26,16 @@ pub fn told(night: &Night) -> String {
 fn p6_a_run_writes_its_own_folders_and_nothing_else() {
     for night in everybody() {
         night.sh("echo mine > ~/mine");
+        // Nobody else has a file of this name there.
+        let own = night.home().file_name().unwrap().to_str().unwrap().to_owned();
         let (home, state) = (night.home().display().to_string(), night.state().display().to_string());
         let lines = [
             "echo x >made",
             "echo x >$MC_WORKSPACE/../beside; rm $MC_WORKSPACE/../beside",
             "echo x >$MC_RESULT; rm $MC_RESULT",
-            "echo x >/tmp/x",
-            "echo x >/var/tmp/y",
-            "echo x >/dev/shm/z",
+            &format!("echo x >/tmp/{own}.x"),
+            &format!("echo x >/var/tmp/{own}.x"),
+            &format!("echo x >/dev/shm/{own}.x"),
             "echo x >$TMPDIR/t",
             "echo x >/dev/null",
             "cat $MC_BRIEF",
@@ -70,7 +72,8 @@ fn p6_a_run_writes_its_own_folders_and_nothing_else() {
         for line in cannot {
             assert!(format!("{told}\n").contains(&format!("could not: {line}\n")), "{line}\n{told}");
         }
-        assert_eq!(night.sh("cat ~/mine; ls /tmp/x /var/tmp/y /dev/shm/z 2>/dev/null || true"), "mine");
+        let left = format!("cat ~/mine; ls /tmp/{own}.x /var/tmp/{own}.x /dev/shm/{own}.x 2>/dev/null || true");
+        assert_eq!(night.sh(&left), "mine");
         assert!(!night.report().contains("no fence"), "{}", night.report());
     }
 }
