@@ -42,7 +42,7 @@ fn p13_a_change_of_ignored_paths_alone_costs_no_run() {
     let db = rusqlite::Connection::open(night.state().join("mc.db")).unwrap();
     let before = "UPDATE snapshots SET body = json_set(body, '$.fingerprint', 'another')";
     db.execute(before, []).unwrap();
-    night.mc(&["audit"]).exits(4).says(&["does not follow from its tree and the mission's stages"]);
+    night.mc(&["audit"]).exits(4).says(&["is not the key of its tree, stages and environment"]);
     db.execute("UPDATE snapshots SET tree = 'another'", []).unwrap();
     night.mc(&["audit"]).exits(4).says(&["its snapshot is of the tree another, not of "]);
 }
