@@ -205,13 +205,13 @@ impl State {
     pub(super) fn closes(&mut self) {
         self.closed = true;
         self.stop = self.stop.map(|(_, why)| (StopLevel::Drain, why));
-        self.step_failures = 0;
+        self.queue.forget_failures();
     }
 
     /// Whether the books of an early end did not get on green at the first try.
     pub(super) fn closing_fails(&self, now: Millis) -> bool {
         let fails = |landing: &Landing| landing.due_at().is_some_and(|at| at > now);
-        let moved = self.queue.foreign_move().is_some() && self.verifying().is_none() && self.base_again_at > now;
+        let moved = self.queue.foreign_move().is_some() && self.verifying().is_none() && self.queue.green_due() > now;
         self.closing() && (moved || self.landing().is_some_and(fails))
     }
 

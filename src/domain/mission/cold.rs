@@ -160,7 +160,7 @@ impl Decision<'_> {
         let proven = self.state.cold().proven().map(|(key, _)| key.clone());
         let role = if self.state.cold().search().is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
         let Some(found) = self.state.cold().found(&position.tip.commit).cloned() else {
-            if self.now >= self.state.base_again_at && self.state.lets(Try::Queue, self.now) {
+            if self.now >= self.state.queue.green_due() && self.state.lets(Try::Queue, self.now) {
                 self.verify(position.tip, role, proven, Again::First);
             }
             return;

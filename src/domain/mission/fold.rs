@@ -42,12 +42,12 @@ impl State {
                 });
             }
             Record::TargetSeen { intake } => {
-                self.step_failures = 0;
+                self.stage_failures = 0;
                 self.target_seen(intake.as_ref());
             }
             Record::PlanAsked { .. } => self.stage = Stage::Reading,
             Record::RoundPlanned { round, units, edges, wave_of, left_over, aside, reopened } => {
-                self.step_failures = 0;
+                self.stage_failures = 0;
                 self.aside.clone_from(aside);
                 self.take_plan(*round, units, edges, wave_of, *left_over);
                 self.take_reopened(reopened);
@@ -130,11 +130,9 @@ impl State {
                 if !self.queue.begin_landing(*landing, *mr, onto) {
                     return;
                 }
-                self.step_failures = 0;
                 self.tries_queue();
             }
             Record::CandidateMade { landing, candidate, touches, notes, deciding, tests } => {
-                self.step_failures = 0;
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.problems.extend(notes.iter().cloned());
                 let made = Candidate {
@@ -177,11 +175,10 @@ impl State {
                     self.verifications_run += 1;
                     self.succeeded(Operation::Verify, Millis::MAX);
                 }
-                self.step_failures = 0;
             }
             Record::StepFailed { run, landing, again_at, setup, error, cause, at, .. } => {
-                self.setup_failed = setup.map(|_| error.clone());
-                self.step_broke_off(*run, *landing, cause, (*at, *again_at));
+                let setup = setup.is_some().then_some(error.as_str());
+                self.step_broke_off((*run, *landing), cause, setup, (*at, *again_at));
             }
             Record::StageAsked { .. } => {
                 self.stage_again_at = None;
@@ -195,7 +192,6 @@ impl State {
                 self.queue.change_landing(Some(*landing), Change::Intended(*verdict));
             }
             Record::Landed { landing, source, candidate, green, verdict, at, .. } => {
-                self.step_failures = 0;
                 self.landed += 1;
                 self.succeeded(Operation::Merge, Millis::MAX);
                 self.progresses(*at);
@@ -270,10 +266,7 @@ impl State {
             }
             Record::GreenMoved { tip } => self.queue.move_green(tip),
             Record::GreenAccepted { .. } => self.queue.accept_green(),
-            Record::ColdJudged { tip, holds, reasons, .. } => {
-                (self.step_failures, self.setup_failed) = (0, None);
-                self.queue.judge_cold(tip, *holds, reasons);
-            }
+            Record::ColdJudged { tip, holds, reasons, .. } => self.queue.judge_cold(tip, *holds, reasons),
             Record::QueueHeld { landing, reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
                 self.hold_code = *code;
@@ -334,7 +327,8 @@ impl State {
                 self.waiting = false;
                 self.resume_held();
                 self.closed = false;
-                self.step_failures = 0;
+                self.stage_failures = 0;
+                self.queue.forget_failures();
                 self.forgets_trouble();
                 self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
                 self.queue.wake_landings();

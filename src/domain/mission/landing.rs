@@ -22,10 +22,11 @@ use super::ends::MissionOutcome;
 use super::event::{Integration, LandResult, Refusal, Unverified, Verification};
 use super::evidence::{SAME_AGAIN, links_reason, protected_reason, tests_note};
 use super::parts::Stage;
+use super::policy::STRATEGY;
 use super::probe::Try;
 use super::record::{NextMove, Record, RejectClass};
 use super::state::State;
-use crate::domain::queue::{After, Green, Landing, MergeRequest, MergeSource, VerifyRole};
+use crate::domain::queue::{After, Choice, Green, Landing, MergeRequest, MergeSource, VerifyRole};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{LandingId, RunId, Tip};
 use crate::domain::verify::telling;
@@ -59,7 +60,7 @@ impl Decision<'_> {
     pub(super) fn advance_baseline(&mut self) {
         if self.state.stage != Stage::Baseline
             || self.state.verifying().is_some()
-            || self.now < self.state.base_again_at
+            || self.now < self.state.queue.green_due()
         {
             return;
         }
@@ -123,16 +124,18 @@ impl Decision<'_> {
         if self.state.moved_first() && !self.judges_green(&green) {
             return;
         }
-        let Some(landing) = self.state.landing().cloned() else {
-            let Some(request) = self.state.next_request(self.now).cloned() else { return };
-            let landing = self.state.queue.next_landing();
-            self.note(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
-            self.integrate(landing, green.tip, &request);
-            return;
+        let waits = |request: &MergeRequest| self.state.waits(request);
+        let landing = match STRATEGY.choose(&self.state.queue, self.now, waits) {
+            None => return,
+            Some(Choice::GoOn(landing)) => self.state.landing_by(landing).cloned(),
+            Some(Choice::Begin(request)) => {
+                let Some(request) = self.state.queue.request(request).cloned() else { return };
+                let landing = self.state.queue.next_landing();
+                self.note(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
+                return self.integrate(landing, green.tip, &request);
+            }
         };
-        if landing.due_at().is_none_or(|at| self.now < at) {
-            return;
-        }
+        let Some(landing) = landing else { return };
         let Some(candidate) = landing.candidate().cloned() else {
             self.note(Record::StepAsked { landing: landing.id });
             self.integrate(landing.id, landing.onto, &landing.mr);
@@ -293,7 +296,7 @@ impl Decision<'_> {
                 let reason = format!("conflicts with green in {}", files.join(", "));
                 self.refuse_change(landing, RejectClass::Conflict, vec![reason, detail], files);
             }
-            Err(trouble) => self.step_failed("merge onto green", trouble),
+            Err(trouble) => self.step_failed(Some(landing.id), "merge onto green", trouble),
         }
     }
 
@@ -384,7 +387,7 @@ impl Decision<'_> {
                 ),
                 again_at: self.now + CHECKED_OUT_PAUSE,
             }),
-            Err(trouble) => self.step_failed("moving green", trouble),
+            Err(trouble) => self.step_failed(Some(id), "moving green", trouble),
         }
     }
 

@@ -123,7 +123,7 @@ impl Decision<'_> {
         let Some(open) = self.state.queue.foreign_move() else { return true };
         let (good, after) = (open.good().clone(), open.after().cloned());
         let Some((key, before)) = good.snapshot else { return true };
-        if self.now < self.state.base_again_at {
+        if self.now < self.state.queue.green_due() {
             return false;
         }
         let Some(after) = after else {

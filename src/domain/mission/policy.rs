@@ -2,6 +2,7 @@
 
 use super::books::BookkeepingMode;
 use super::budget::Budget;
+use crate::domain::queue::Strategy;
 use crate::domain::values::{Millis, UnitId};
 use crate::domain::verify::Gate;
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,9 @@ pub const MAX_STEP_FAILURES: u32 = 6;
 
 /// Failures of a request's steps after which its candidate is made anew, behind the other requests.
 pub const STEPS_BEHIND_AFTER: u32 = 3;
+
+/// How requests land.
+pub(super) const STRATEGY: Strategy = Strategy::Serial;
 
 /// Landings on warm results after which green's tip must pass a cold run before anything else lands.
 pub const COLD_EVERY: usize = 10;

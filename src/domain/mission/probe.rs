@@ -2,8 +2,8 @@
 
 use super::circuit::{Circuit, Operation};
 use super::parts::{Attempt, Unit, UnitState};
+use super::policy::STRATEGY;
 use super::state::State;
-use crate::domain::queue::MergeRequest;
 use crate::domain::values::Millis;
 
 /// What is tried while the circuit is open.
@@ -73,13 +73,12 @@ impl State {
     /// When the merge queue may go on; absent when nothing in it can.
     pub(super) fn queue_due(&self) -> Option<Millis> {
         if self.cold_next().is_some() || self.moved_first() {
-            return Some(self.base_again_at);
+            return Some(self.queue.green_due());
         }
-        match self.landing() {
-            Some(landing) => landing.due_at().filter(|_| !self.cold_first()),
-            None if self.cold_first() => None,
-            None => self.queue.waiting().filter(|mr| !self.waits(mr)).map(MergeRequest::due_at).min(),
+        if self.cold_first() {
+            return None;
         }
+        STRATEGY.due_at(&self.queue, |request| self.waits(request))
     }
 
     /// Whether the queue settled other requests since the one that is being landed stepped behind them.

@@ -46,7 +46,7 @@ impl Decision<'_> {
         }
         let head = match result {
             Ok(head) => head,
-            Err(trouble) => return self.step_failed("looking at the target branch", trouble),
+            Err(trouble) => return self.step_failed(None, "looking at the target branch", trouble),
         };
         self.works(&[Operation::Plan], self.now);
         let intake = head.map(|head| Intake { mr: self.state.queue.next_request(), head });
@@ -59,7 +59,7 @@ impl Decision<'_> {
             return;
         }
         if let Err(NoOffer::Trouble(trouble)) = result {
-            return self.step_failed("reading the backlog", trouble);
+            return self.step_failed(None, "reading the backlog", trouble);
         }
         self.works(&[Operation::Plan], self.now);
         let round = self.round();
@@ -172,12 +172,12 @@ impl Decision<'_> {
             self.green_seen(tip);
         }
         let met = match met {
-            Err(trouble) if !self.state.killing() => return self.step_failed("the objective's check", trouble),
+            Err(trouble) if !self.state.killing() => return self.step_failed(None, "the objective's check", trouble),
             met => met == Ok(true),
         };
         if self.state.killing() && !met {
             // A check that was killed says nothing about the objective; it is made again after a resume.
-            self.step_failed("the objective's check", "killed".to_owned().into());
+            self.step_failed(None, "the objective's check", "killed".to_owned().into());
             return;
         }
         self.works(&[Operation::Plan], self.now);

@@ -83,10 +83,8 @@ pub struct State {
     pub(super) active: u32,
     pub(super) opened: Option<(u32, u32)>,
     pub(super) slots: Slots,
-    pub(super) step_failures: u32,
-    /// What was said when the setup command failed the last step that was tried.
-    pub(super) setup_failed: Option<String>,
-    pub(super) base_again_at: Millis,
+    /// Failures in a row of what a round asks.
+    pub(super) stage_failures: u32,
     /// When the question of the round's step that met trouble may be asked again.
     pub(super) stage_again_at: Option<Millis>,
     pub(super) sightings: Vec<Sighting>,
@@ -222,7 +220,7 @@ impl State {
             times.extend(self.collects_at());
         }
         if self.stage == Stage::Baseline && self.verifying().is_none() {
-            times.push(self.base_again_at);
+            times.push(self.queue.green_due());
         }
         if self.stage == Stage::BetweenRounds
             && self.stop.is_none()

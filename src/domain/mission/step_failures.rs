@@ -8,7 +8,7 @@ use super::parts::Stage;
 use super::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
 use super::record::{NextMove, Record, RejectClass};
 use super::state::State;
-use crate::domain::queue::{Behind, Change, VerifyRole};
+use crate::domain::queue::{Behind, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{LandingId, Millis, RunId};
 
@@ -16,34 +16,32 @@ impl State {
     /// Folds that a step met trouble at the first of these times, and may be tried again from the second on.
     pub(super) fn step_broke_off(
         &mut self,
-        run: Option<RunId>,
-        landing: Option<LandingId>,
+        (run, landing): (Option<RunId>, Option<LandingId>),
         cause: &Cause,
+        setup: Option<&str>,
         (at, again_at): (Millis, Millis),
     ) {
-        self.step_failures += 1;
         if self.stage != Stage::Baseline && !self.killing() {
             self.met_trouble(cause, self.operation_of_step(), self.queue_witness(), at, false);
         }
-        self.base_again_at = again_at;
         if self.asks_for_its_round() {
             self.stage_again_at = Some(again_at);
         }
         self.checking = false;
-        if run.and_then(|run| self.queue.end_run(run)).is_some() {
+        if run.is_none() && landing.is_none() {
+            self.stage_failures += 1;
+        } else if self.queue.fail_step(run, landing, setup, again_at) {
             self.verifications_run += 1;
         }
-        self.queue.change_landing(landing, Change::Paused(again_at));
     }
 }
 
 impl Decision<'_> {
     /// A setup command that says no twice in the same words on the base is no trouble of the host that passes.
     pub(super) fn not_verified(&mut self, run: RunId, not: Unverified) {
-        let before = self.state.setup_failed.as_ref();
-        let again = not.setup.is_some()
-            && self.state.step_failures > 0
-            && before.is_some_and(|before| wording(before) == wording(&not.why));
+        let landing = self.state.landing().map(|landing| landing.id);
+        let before = self.state.queue.failures(landing);
+        let again = not.setup.is_some() && before.setup().is_some_and(|said| wording(said) == wording(&not.why));
         if again && self.state.stage == Stage::Baseline && !self.state.killing() {
             let hint =
                 "mend target.setup or what it works on, commit that, then start again; `mc doctor --baseline` tries it";
@@ -56,11 +54,10 @@ impl Decision<'_> {
         }
         let cold = |v: &super::VerificationRun| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
         let position = self.state.run_by(run).filter(|v| cold(v)).map(|v| v.tip.clone());
-        let often = self.state.step_failures + 1 >= MAX_STEP_FAILURES && self.state.circuit().is_none();
+        let often = before.row() + 1 >= MAX_STEP_FAILURES && self.state.circuit().is_none();
         if let (true, Some(tip)) = (again && often && !self.state.killing(), position) {
             // A preparation that earlier runs made unnecessary is as good as a test that fails without them; but it may
             // be trouble of the host, so it is tried for a while.
-            let landing = self.state.landing().map(|landing| landing.id);
             let (what, error, at) = ("verification".to_owned(), not.why.clone(), self.now);
             self.note(Record::StepFailed {
                 run: Some(run),
@@ -75,28 +72,31 @@ impl Decision<'_> {
             self.judge_cold(tip, false, vec![not.why]);
             return;
         }
-        self.failed_at(Some(run), "verification", Operation::Verify, not);
+        self.failed_at((Some(run), landing), "verification", Operation::Verify, not);
     }
 
-    pub(super) fn step_failed(&mut self, what: &str, trouble: Trouble) {
-        self.failed_at(None, what, self.state.operation_of_step(), trouble.into());
+    /// A step that runs nothing met trouble: one of this landing, or, without, what the round asks.
+    pub(super) fn step_failed(&mut self, landing: Option<LandingId>, what: &str, trouble: Trouble) {
+        self.failed_at((None, landing), what, self.state.operation_of_step(), trouble.into());
     }
 
     fn failed_at(
         &mut self,
-        run: Option<RunId>,
+        (run, landing): (Option<RunId>, Option<LandingId>),
         what: &str,
         operation: Operation,
         Unverified { why, cause, setup, .. }: Unverified,
     ) {
-        let landing = self.state.landing().map(|landing| landing.id);
         let (what, at) = (what.to_owned(), self.now);
         if self.state.killing() {
             // A kill we asked for is no failure of the host; the step is asked again after a resume.
             self.note(Record::StepFailed { run, landing, what, error: why, cause, at, again_at: at, setup });
             return;
         }
-        let failures = self.state.step_failures + 1;
+        let failures = 1 + match (run, landing) {
+            (None, None) => self.state.stage_failures,
+            _ => self.state.queue.failures(landing).row(),
+        };
         if self.state.stage == Stage::Baseline {
             let again_at = at + self.state.policy.pause(failures);
             let told = format!("{what} failed {failures} times: {why}");
@@ -108,7 +108,8 @@ impl Decision<'_> {
             return;
         }
         self.meets(&cause, operation, &self.state.queue_witness());
-        let all = failures + self.state.landing().map_or(0, |landing| landing.mr.failures());
+        let all =
+            failures + landing.and_then(|id| self.state.landing_by(id)).map_or(0, |landing| landing.mr.failures());
         // All others wait for what green is found to be.
         let of_green = self.state.asks_green();
         let alone = of_green || self.state.queue().all(|request| self.state.waits(request));
@@ -129,7 +130,7 @@ impl Decision<'_> {
             again_at,
             setup,
         });
-        if failures >= STEPS_BEHIND_AFTER && !of_green {
+        if failures >= STEPS_BEHIND_AFTER && landing.is_some() && !of_green {
             self.step_behind(&what, &why, all, again_at);
         }
     }

@@ -112,11 +112,6 @@ impl State {
         self.unit(unit).is_some_and(|u| u.holds() && u.attempts.last().is_some_and(|a| a.n == *n))
     }
 
-    /// The request to land next.
-    pub(super) fn next_request(&self, now: Millis) -> Option<&MergeRequest> {
-        self.queue().find(|request| request.due_at() <= now && !self.waits(request))
-    }
-
     /// The files of turns of other units.
     pub(super) fn contested(&self, own: Option<&UnitId>) -> Vec<Contested> {
         let others = self.turns.iter().map(|(_, i)| &self.units[*i]).filter(|u| Some(&u.spec.id) != own);

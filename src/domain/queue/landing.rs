@@ -10,6 +10,7 @@
 //!    └──── Paused ──────┴─┴───────── Paused ─────┘   the step is due again later; Asked: it is at work again
 //! ```
 
+use super::failures::Failures;
 use super::model::{After, Extra, MergeRequest, VerifyRole};
 use crate::domain::values::{LandingId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::Verdict;
@@ -81,7 +82,11 @@ pub enum Change {
     Intended(Verdict),
     /// Its step is asked of git.
     Asked,
-    /// Its step met trouble, or was broken off; it is due again at this time.
+    /// Its step met trouble; it is due again at this time. What the setup command said, where that is what failed.
+    Failed(Millis, Option<String>),
+    /// A step of it succeeded: what failed before is past.
+    Succeeded,
+    /// Its step was broken off; it is due again at this time.
     Paused(Millis),
     /// Its step waits for something a person does, and is tried at this time.
     WaitsForPerson(Millis, String),
@@ -98,13 +103,14 @@ pub struct Landing {
     pub onto: Tip,
     phase: Phase,
     step: Step,
+    failures: Failures,
 }
 
 impl Landing {
     /// A landing that begins: git merges the request onto green.
     #[must_use]
     pub const fn begin(id: LandingId, mr: MergeRequest, onto: Tip) -> Self {
-        Self { id, mr, onto, phase: Phase::Merging, step: Step::AtWork }
+        Self { id, mr, onto, phase: Phase::Merging, step: Step::AtWork, failures: Failures::NONE }
     }
 
     /// Folds what happens to it. The only place where a landing changes.
@@ -113,6 +119,7 @@ impl Landing {
             (Phase::Merging, Change::Made(candidate)) => {
                 self.phase = Phase::Proving(Box::new((candidate, Evidence::default())));
                 self.step = Step::Due(0);
+                self.failures.clear();
             }
             (Phase::Proving(known), Change::Verified(after)) => {
                 let evidence = &mut known.1;
@@ -132,6 +139,11 @@ impl Landing {
                 self.step = Step::AtWork;
             }
             (_, Change::Asked) => self.step = Step::AtWork,
+            (_, Change::Failed(at, setup)) => {
+                self.step = Step::Due(at);
+                self.failures.add(setup.as_deref());
+            }
+            (_, Change::Succeeded) => self.failures.clear(),
             (_, Change::Paused(at)) => self.step = Step::Due(at),
             (_, Change::WaitsForPerson(at, why)) => self.step = Step::WaitsForPerson(at, why),
             // A late answer.
@@ -140,6 +152,12 @@ impl Landing {
                 Change::Made(_) | Change::Verified(_) | Change::Outdated | Change::Checked(..) | Change::Intended(_),
             ) => {}
         }
+    }
+
+    /// Failures of its steps since one succeeded.
+    #[must_use]
+    pub const fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     /// How far it is.

@@ -8,14 +8,18 @@
 //! The rules that choose the next step are still those of the mission that embeds the queue ([`super::mission`]); the values and
 //! the landing's own transitions are here.
 
+mod failures;
 mod green;
 mod landing;
 mod model;
 mod order;
 mod state;
+mod strategy;
 
+pub use failures::Failures;
 pub use green::{ColdRuns, ForeignMove, Green, Search, Unproven};
 pub use landing::{Candidate, Change, Evidence, Landing, Phase};
 pub use model::{After, Behind, Extra, MergeRequest, MergeSource, VerificationRun, VerifyRole};
 pub use order::{AGE_BOOST, Place};
 pub use state::Queue;
+pub use strategy::{Choice, Strategy};

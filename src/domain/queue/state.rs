@@ -2,11 +2,12 @@
 //!
 //! Only the methods here that say "folds" change it; each names what it changes by its id, and does nothing where that is not open.
 
+use super::failures::Failures;
 use super::green::{ColdRuns, ForeignMove, Green, KnownGreen};
 use super::landing::{Change, Landing};
 use super::model::{After, Behind, Extra, MergeRequest, MergeSource, VerificationRun, VerifyRole};
 use super::order::{Key, Place};
-use crate::domain::values::{LandingId, RequestId, RunId, Tip, UnitId};
+use crate::domain::values::{LandingId, Millis, RequestId, RunId, Tip, UnitId};
 use crate::domain::verify::Summary;
 use std::collections::BTreeMap;
 
@@ -17,6 +18,10 @@ pub struct Queue {
     landings: BTreeMap<LandingId, Landing>,
     runs: BTreeMap<RunId, VerificationRun>,
     green: KnownGreen,
+    /// Of runs that no landing waits for.
+    green_failures: Failures,
+    /// When green's own runs may be tried again.
+    green_due: Millis,
     /// Requests that left because they were decided.
     settled: u64,
     next_request: RequestId,
@@ -31,6 +36,8 @@ impl Default for Queue {
             landings: BTreeMap::new(),
             runs: BTreeMap::new(),
             green: KnownGreen::default(),
+            green_failures: Failures::NONE,
+            green_due: 0,
             settled: 0,
             next_request: RequestId::FIRST,
             next_landing: LandingId::FIRST,
@@ -43,6 +50,12 @@ impl Queue {
     /// Requests that wait, in landing order.
     pub fn waiting(&self) -> impl Iterator<Item = &MergeRequest> {
         self.waiting.values()
+    }
+
+    /// The waiting request of this number.
+    #[must_use]
+    pub fn request(&self, id: RequestId) -> Option<&MergeRequest> {
+        self.waiting.values().find(|request| request.id == id)
     }
 
     /// Whether no request waits.
@@ -91,6 +104,18 @@ impl Queue {
         self.green.foreign_move()
     }
 
+    /// Failures in a row: of the landing, or, where none is named, of runs that no landing waits for.
+    #[must_use]
+    pub fn failures(&self, landing: Option<LandingId>) -> &Failures {
+        landing.and_then(|id| self.landings.get(&id)).map_or(&self.green_failures, Landing::failures)
+    }
+
+    /// When green's own runs may be tried again.
+    #[must_use]
+    pub const fn green_due(&self) -> Millis {
+        self.green_due
+    }
+
     /// What a change is compared with: flaky is what any tree that green had was seen to fail and to pass. What only the change
     /// itself, or one that was refused, made flaky pardons nobody.
     #[must_use]
@@ -133,6 +158,7 @@ impl Queue {
         let Some(key) = self.waiting.keys().find(|(_, request)| *request == mr).copied() else { return false };
         let Some(request) = self.waiting.remove(&key) else { return false };
         self.next_landing = self.next_landing.max(id.next());
+        self.green_failures.clear();
         self.landings.insert(id, Landing::begin(id, request, onto.clone()));
         true
     }
@@ -147,6 +173,29 @@ impl Queue {
     /// Folds that what candidates were compared with is known better.
     fn outdate_landings(&mut self) {
         self.landings.values_mut().for_each(|landing| landing.apply(Change::Outdated));
+    }
+
+    /// Folds that a step of a landing, or a run that no landing waits for, met trouble, and when it may be tried again. Whether it
+    /// was an open run.
+    pub fn fail_step(
+        &mut self,
+        run: Option<RunId>,
+        landing: Option<LandingId>,
+        setup: Option<&str>,
+        again_at: Millis,
+    ) -> bool {
+        self.green_due = again_at;
+        match landing.and_then(|id| self.landings.get_mut(&id)) {
+            Some(landing) => landing.apply(Change::Failed(again_at, setup.map(str::to_owned))),
+            None => self.green_failures.add(setup),
+        }
+        run.and_then(|run| self.runs.remove(&run)).is_some()
+    }
+
+    /// Folds that what failed before is past.
+    pub fn forget_failures(&mut self) {
+        self.green_failures.clear();
+        self.landings.values_mut().for_each(|landing| landing.apply(Change::Succeeded));
     }
 
     /// Folds that every step that is not at work may be tried at once.
@@ -169,6 +218,7 @@ impl Queue {
     /// Folds that green moved to the candidate of a landing, or was found to contain it, and stands at `green` now. The landing.
     pub fn land(&mut self, id: LandingId, source: &MergeSource, candidate: &Tip, green: &Tip) -> Option<Landing> {
         self.settle();
+        self.green_failures.clear();
         let landing = self.landings.remove(&id);
         let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
         let after = landing.as_ref().and_then(|landing| landing.after().cloned());
@@ -204,6 +254,7 @@ impl Queue {
 
     /// Folds what a cold run says of a position of green.
     pub fn judge_cold(&mut self, tip: &Tip, holds: bool, reasons: &[String]) {
+        self.forget_failures();
         if self.green.is_judged_cold(tip, holds, reasons) {
             // It was compared with another snapshot.
             self.outdate_landings();
@@ -244,6 +295,11 @@ impl Queue {
     pub fn finish_run(&mut self, id: RunId, found: After) -> bool {
         let Some(run) = self.runs.remove(&id) else { return false };
         let found = After { confirmed: found.confirmed || run.confirms.is_some(), ..found };
+        match run.landing {
+            Some(_) => self.change_landing(run.landing, Change::Succeeded),
+            // What waits for green goes on, too.
+            None => self.forget_failures(),
+        }
         // Green may have been moved while an earlier engine asked.
         let of_green = self.green.stands_at(&run.tip);
         match run.role {

@@ -1,0 +1,36 @@
+//! Failures of steps in a row: of one landing, or of green's own runs.
+
+/// How often a step has failed since one succeeded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failures {
+    row: u32,
+    setup: Option<String>,
+}
+
+impl Failures {
+    /// Nothing failed.
+    pub(super) const NONE: Self = Self { row: 0, setup: None };
+
+    /// How many there were since a step succeeded.
+    #[must_use]
+    pub const fn row(&self) -> u32 {
+        self.row
+    }
+
+    /// What was said when the setup command failed the last step, if a step failed last and that is why.
+    #[must_use]
+    pub fn setup(&self) -> Option<&str> {
+        self.setup.as_deref()
+    }
+
+    /// Folds one more; `setup`: what was said, where the setup command is what failed.
+    pub(super) fn add(&mut self, setup: Option<&str>) {
+        self.row += 1;
+        self.setup = setup.map(str::to_owned);
+    }
+
+    /// Folds a success.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
