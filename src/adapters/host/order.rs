@@ -1,5 +1,6 @@
 //! What a host is asked to do, and what it answers. All of it are values that can be sent to another machine.
 
+pub use super::error::HostError;
 use super::local::machine::fenced::Fenced;
 use super::local::machine::imports::Imports;
 use super::local::process::kill::KillProof;
@@ -427,34 +428,4 @@ pub struct Strays {
     pub unignored: BTreeSet<OsString>,
     /// Tracked files that are not what their commit says.
     pub changed: BTreeSet<OsString>,
-}
-
-/// A host cannot do what is asked of it for another reason than trouble.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-pub enum HostError {
-    /// The settings do not fit.
-    #[error("{what}")]
-    Usage {
-        /// What does not.
-        what: String,
-        /// What to do.
-        hint: String,
-    },
-    /// The machine is not as it has to be.
-    #[error("{what}")]
-    Broken {
-        /// What is not.
-        what: String,
-        /// What to do.
-        hint: String,
-    },
-    /// Infrastructure.
-    #[error("{0}")]
-    Trouble(Trouble),
-}
-
-impl From<Trouble> for HostError {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
-    }
 }

@@ -6,8 +6,7 @@ use mission_control::domain::mission::{
     NextMove, Policy, Record, RejectClass, State, StopLevel, UnitState, VerifyRole, decide,
 };
 use mission_control::domain::trouble::{Cause, Spot};
-use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::UnitId;
+use mission_control::domain::{unit::UnitSpec, values::UnitId};
 use mission_control::sim::scenario::{Behaviour, Faults, Outage, Scenario};
 use mission_control::sim::{Outcome, play};
 

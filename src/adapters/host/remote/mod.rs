@@ -7,4 +7,5 @@ mod frame;
 pub mod objects;
 pub mod protocol;
 pub mod server;
+mod transfer;
 pub mod transport;

@@ -2,8 +2,8 @@
 //! what is verified would be those files, not the tree that is to land. Runs have the same folders of their own tree first.
 
 use crate::adapters::git::source::SourceFacts;
+use crate::adapters::host::error::HostError;
 use crate::adapters::host::local::workspace::layout::work_below;
-use crate::adapters::host::order::HostError;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::python::{imports, inactive};
 use crate::domain::base::text::name_first;
