@@ -95,7 +95,7 @@ impl Night {
 
     /// The same, with everything run as a user without special rights.
     pub fn of_an_ordinary_user() -> Self {
-        Self::filled(Self(Sandbox::make("mc-night-", rustix::process::geteuid().is_root())))
+        Self::filled(Self(Sandbox::make(".tmp", rustix::process::geteuid().is_root())))
     }
 
     fn filled(night: Self) -> Self {
@@ -109,7 +109,7 @@ impl Night {
 
     /// A home with an identity and a repository without commits.
     pub fn empty() -> Self {
-        Self(Sandbox::make("mc-night-", false))
+        Self(Sandbox::make(".tmp", false))
     }
 
     /// With this fence around what runs.
