@@ -7,7 +7,7 @@ mod support;
 
 use divan::{Bencher, black_box, counter::ItemsCount};
 use mission_control::domain::backlog;
-use mission_control::domain::mission::{Record, State};
+use mission_control::domain::mission::{Mission, Record};
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::verify::delta::delta;
 use mission_control::domain::verify::formats::{Format, read};
@@ -36,7 +36,7 @@ fn fold(bencher: Bencher, length: usize) {
     bencher
         .counter(ItemsCount::new(records.len()))
         .with_inputs(|| records.clone())
-        .bench_values(|records| State::replay(records).unwrap());
+        .bench_values(|records| Mission::replay(records).unwrap());
 }
 
 /// The rows of a journal as text into records.

@@ -3,8 +3,8 @@
 
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    Command, DecidedBy, Event, Ground, Integration, JOURNAL_FORMAT, LandResult, Noticed, Policy, Record, SessionReport,
-    State, Verification, decide,
+    Command, DecidedBy, Event, Ground, Integration, JOURNAL_FORMAT, LandResult, Mission, Noticed, Policy, Record,
+    SessionReport, Verification, decide,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
@@ -99,8 +99,8 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
 }
 
 /// Plays a mission from its first record to its end; `each` sees every record. How many events it took, and the state.
-pub fn play(first: &Record, mut each: impl FnMut(Record)) -> (u64, State) {
-    let mut state = State::begin(first).unwrap();
+pub fn play(first: &Record, mut each: impl FnMut(Record)) -> (u64, Mission) {
+    let mut state = Mission::begin(first).unwrap();
     let (mut now, mut next, mut events) = (2_000, 1, 0);
     let mut waiting = VecDeque::from([Event::Begun]);
     while let Some(event) = waiting.pop_front() {

@@ -1,6 +1,7 @@
 //! The console in a pipe and on a terminal.
 
 use super::*;
+use crate::domain::mission::Mission;
 use crate::sim::play;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,11 +18,11 @@ fn written(style: Style, width: Option<fn(usize) -> usize>, takes: usize) -> Vec
     let looks = AtomicUsize::new(0);
     let size = width.map(|width| -> Size { Box::new(move || Some((width(looks.fetch_add(1, Ordering::Relaxed)), 8))) });
     let mut console = Console::with_sink(style, size, Box::new(put));
-    let mut state: Option<State> = None;
+    let mut state: Option<Mission> = None;
     let watch = |at, record: &Record| {
         match &mut state {
             Some(state) => state.apply(record),
-            None => state = State::begin(record).ok(),
+            None => state = Mission::begin(record).ok(),
         }
         console.saw(at, record, state.as_ref().unwrap());
     };

@@ -3,7 +3,7 @@
 use super::args::Simulate;
 use super::error::CliError;
 use super::{Context, output};
-use crate::domain::mission::{Policy, State, UnitState};
+use crate::domain::mission::{Mission, Policy, UnitState};
 use crate::domain::plan::graph::Plan;
 use crate::engine::views::{self, Faulty};
 use crate::report::lines;
@@ -24,7 +24,7 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
         let mut scenario = Scenario::calm(units.clone(), Policy::default(), seed);
         scenario.policy.warm_runs |= faults.leftovers > 0.0;
         scenario.faults = faults.clone();
-        let mut trace: Option<State> = None;
+        let mut trace: Option<Mission> = None;
         let outcome = play(&scenario, |at, record| {
             if args.trace {
                 follow(context, &mut trace, at, record);
@@ -67,10 +67,10 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
 }
 
 /// Prints one record as the console would; the state is folded along because lines need it.
-fn follow(context: &Context, state: &mut Option<State>, at: u64, record: &crate::domain::mission::Record) {
+fn follow(context: &Context, state: &mut Option<Mission>, at: u64, record: &crate::domain::mission::Record) {
     match state {
         Some(state) => state.apply(record),
-        None => *state = State::begin(record).ok(),
+        None => *state = Mission::begin(record).ok(),
     }
     let Some(state) = state else { return };
     if context.global.json {

@@ -11,7 +11,7 @@ use super::ownership::{self, Act};
 use super::{attempt, queue_verification};
 use crate::adapters::os::clock::EngineClock;
 use crate::domain::base::nearest::{hint, nearest};
-use crate::domain::mission::{Command, Event, JobId, State, UnitState, decide};
+use crate::domain::mission::{Command, Event, JobId, Mission, State, UnitState, decide};
 use crate::domain::values::{Millis, UnitId};
 use std::collections::VecDeque;
 use tokio::sync::watch;
@@ -75,7 +75,7 @@ pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError>
 }
 
 /// One decision, made durable; what it asks of the world.
-fn step(context: &MissionContext, state: &mut State, now: Millis, event: Event) -> Result<Vec<Command>, EngineError> {
+fn step(context: &MissionContext, state: &mut Mission, now: Millis, event: Event) -> Result<Vec<Command>, EngineError> {
     let step = decide(state, now, event);
     let entries = step.records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
     context.store().append(&context.mission, now, &entries)?;

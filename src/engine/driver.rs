@@ -12,7 +12,7 @@ use crate::adapters::os::clock::EngineClock;
 use crate::adapters::store::wake::Wake;
 use crate::adapters::store::{Entry, Signal};
 use crate::adapters::trouble::limit_of;
-use crate::domain::mission::{Command, Event, State, Step, StopLevel, decide};
+use crate::domain::mission::{Command, Event, Mission, Step, StopLevel, decide};
 use crate::domain::values::UnitId;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct Opening {
 /// A mission being driven.
 pub struct Driver {
     context: Arc<MissionContext>,
-    state: State,
+    state: Mission,
     executor: Executor,
     observers: Vec<Box<dyn Observer>>,
     clock: EngineClock,
@@ -42,7 +42,7 @@ impl Driver {
     #[must_use]
     pub fn new(
         context: Arc<MissionContext>,
-        state: State,
+        state: Mission,
         observers: Vec<Box<dyn Observer>>,
         clock: EngineClock,
     ) -> Self {

@@ -2,7 +2,7 @@
 
 use super::error::EngineError;
 use crate::adapters::store::{Row, Store};
-use crate::domain::mission::{MergeSource, Record, State};
+use crate::domain::mission::{MergeSource, Mission, Record};
 use crate::domain::values::{CommitId, Millis, MissionId, UnitId};
 
 /// One mission as its journal tells it.
@@ -13,7 +13,7 @@ pub struct History {
     /// Its records with their journal number and time.
     pub records: Vec<(u64, Millis, Record)>,
     /// What they fold to.
-    pub state: State,
+    pub state: Mission,
 }
 
 /// All missions in the order they were started.
@@ -49,7 +49,7 @@ pub fn load(store: &Store, mission: Option<&MissionId>) -> Result<Option<History
         records.push((row.seq, row.at, read(&row)?));
         Ok::<(), EngineError>(())
     })?;
-    let state = State::replay(records.iter().map(|(_, _, r)| r.clone()))
+    let state = Mission::replay(records.iter().map(|(_, _, r)| r.clone()))
         .map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
     Ok(Some(History { mission, records, state }))
 }

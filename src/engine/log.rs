@@ -129,6 +129,7 @@ mod tests {
     use super::*;
     use crate::adapters::os::environment::Environment;
     use crate::adapters::os::files;
+    use crate::domain::mission::Mission;
     use crate::sim::play;
 
     #[test]
@@ -138,11 +139,11 @@ mod tests {
         let redactor = Redactor::of(&env, &["TOKEN".to_owned()]);
         let mission = MissionId::new("m1").unwrap();
         let mut log = LogFile::open(dir.path(), &mission, redactor).unwrap();
-        let mut state: Option<State> = None;
+        let mut state: Option<Mission> = None;
         let mut watch = |at, record: &Record| {
             match &mut state {
                 Some(state) => state.apply(record),
-                None => state = State::begin(record).ok(),
+                None => state = Mission::begin(record).ok(),
             }
             log.saw(at, record, state.as_ref().unwrap());
         };

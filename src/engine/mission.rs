@@ -15,7 +15,7 @@ use crate::adapters::os::clock::{EngineClock, new_mission_id};
 use crate::adapters::store::Store;
 use crate::config::Settings;
 use crate::domain::mission::{
-    Budget, DecidedBy, Event, JOURNAL_FORMAT, MissionOutcome, Policy, Record, State, StopLevel, Usd,
+    Budget, DecidedBy, Event, JOURNAL_FORMAT, Mission, MissionOutcome, Policy, Record, State, StopLevel, Usd,
 };
 use crate::domain::values::{Millis, MissionId};
 use std::collections::BTreeSet;
@@ -86,7 +86,8 @@ pub async fn start(
     };
     let taken: Vec<i64> = requests.iter().map(|request| request.id).collect();
     store.append_answering(&mission, clock.now(), &[entry(&first)?], &taken)?;
-    let state = State::begin(&first).map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
+    let state =
+        Mission::begin(&first).map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
     let mut observers = with_log(project, &state, observers);
     for observer in &mut observers {
         observer.saw(clock.now(), &first, &state);
@@ -170,7 +171,7 @@ pub async fn resume(
         Some(store) => history::load(&store, None)?,
         None => None,
     };
-    match newest.map(|history| (history.mission, history.state.outcome)) {
+    match newest.map(|history| (history.mission, history.state.outcome.clone())) {
         Some((mission, Some((outcome, _, code)))) => Ok(ResumeResult::Ended { mission, outcome, code }),
         _ => Err(EngineError::Usage {
             what: "no mission was begun here, so there is nothing to resume".to_owned(),
@@ -306,7 +307,7 @@ fn with_log(project: &Project, state: &State, mut observers: Vec<Box<dyn Observe
 
 async fn drive(
     project: &Project,
-    state: State,
+    state: Mission,
     effective: Effective,
     tenure: Tenure,
     observers: Vec<Box<dyn Observer>>,

@@ -1,8 +1,8 @@
 //! The promises, checked after every simulated step.
 
 use super::world::World;
-use crate::domain::mission::policy::COLD_EVERY;
-use crate::domain::mission::{AttemptClass, Command, EndReason, Record, State, StopLevel, UnitState, Usd};
+use crate::domain::mission::COLD_EVERY;
+use crate::domain::mission::{AttemptClass, Command, EndReason, Mission, Record, State, StopLevel, UnitState, Usd};
 use crate::domain::values::UnitId;
 use crate::domain::verify::StageOutcome;
 use std::collections::BTreeMap;
@@ -204,6 +204,6 @@ fn replays(state: &State, journal: &[Record]) -> Result<(), String> {
         }
         copied.push(back);
     }
-    let again = State::replay(copied).map_err(|e| format!("P14: {e}"))?;
+    let again = Mission::replay(copied).map_err(|e| format!("P14: {e}"))?;
     if again.same_as(state) { Ok(()) } else { Err("P14: the journal folds to another state".to_owned()) }
 }

@@ -12,7 +12,7 @@ mod turns;
 pub mod world;
 
 use crate::domain::mission::{
-    Command, DecidedBy, Event, JOURNAL_FORMAT, MergeSource, Policy, Record, RejectClass, State, StopLevel, UnitState,
+    Command, DecidedBy, Event, JOURNAL_FORMAT, MergeSource, Mission, Policy, Record, RejectClass, StopLevel, UnitState,
     decide,
 };
 use crate::domain::unit::UnitSpec;
@@ -28,7 +28,7 @@ pub struct Outcome {
     /// The journal.
     pub journal: Vec<Record>,
     /// The state it folds to.
-    pub state: State,
+    pub state: Mission,
     /// The world as it was left.
     pub world: World,
     /// Simulated crashes of the engine.
@@ -69,7 +69,7 @@ struct Play<'s, W> {
     world: World,
     rng: fastrand::Rng,
     journal: Vec<Record>,
-    state: State,
+    state: Mission,
     crashes: u32,
     steps: u64,
     restarts: u32,
@@ -93,7 +93,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     fn new(scenario: &'s Scenario, mut watch: W) -> Self {
         let first = start_record(&scenario.policy, &scenario.units);
         watch(0, &first);
-        let state = State::begin(&first).unwrap_or_else(|e| unreachable!("{e}"));
+        let state = Mission::begin(&first).unwrap_or_else(|e| unreachable!("{e}"));
         Self {
             scenario,
             world: World::new(scenario),
@@ -278,7 +278,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     fn restart(&mut self) -> Result<Option<u8>, Broken> {
         self.restarts += 1;
         self.world.engine_died(&mut self.rng, &self.scenario.faults);
-        self.state = match State::replay(self.journal.iter().cloned()) {
+        self.state = match Mission::replay(self.journal.iter().cloned()) {
             Ok(state) => state,
             Err(e) => return Err(self.broken(&format!("P14: {e}"))),
         };

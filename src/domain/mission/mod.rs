@@ -18,157 +18,44 @@
 //! - *A crash between record and command*: [`Event::Resumed`] asks every open intent again; commands are idempotent by
 //!   session, landing and run.
 
-pub mod again;
-mod attempts;
-mod books;
-pub mod budget;
-mod cancel;
-mod circuit;
-mod cold;
-mod command;
-mod control;
-mod cost;
-mod ends;
-mod event;
-mod evidence;
-mod fold;
-mod follow;
-mod landing;
-mod moved;
-mod parts;
-pub mod policy;
-mod probe;
-mod record;
-mod replay;
-mod report;
-mod rounds;
-mod said;
-mod session;
-mod sessions;
-mod slots;
+mod model;
+mod protocol;
+pub mod read;
+mod rules;
 mod state;
-mod step_failures;
-pub mod timeline;
-mod turns;
 
 pub use super::queue::{
     After, Candidate, ColdRuns, Extra, Green, Landing, MergeRequest, MergeSource, Phase, Unproven, VerificationRun,
     VerifyRole,
 };
-pub use books::{BookkeepingMode, Books, Session, Told};
-pub use budget::{Allowance, Budget};
-pub use circuit::{Circuit, Operation};
-pub use command::{AttemptOrder, Command, JobId, Step, VerifyOrder};
-pub use cost::{Cost, Usd};
-pub use ends::{EndReason, MissionOutcome};
-pub use event::{
-    Event, Ground, Integration, LandResult, NoOffer, Noticed, PinFault, Refusal, StopLevel, Unverified, Verification,
+pub use model::answer::{
+    Ground, Integration, LandResult, NoOffer, Noticed, PinFault, Refusal, Unverified, Verification,
 };
-pub use evidence::{
-    PreQueueCheck, UnitCheckStage, deciding_note, extra_stages, in_workspace, links_note, not_started, quick_end,
-    tests_note,
-};
-pub use parts::{AcceptPrecondition, Attempt, MissionState, RefusedTarget, Round, Stage, Unit, UnitState};
-pub use policy::Policy;
-pub use record::{AttemptClass, DecidedBy, Intake, JOURNAL_FORMAT, NextMove, RULES, Record, RejectClass};
-pub use replay::ReplayError;
-pub use report::{
+pub use model::bookkeeping::{BookkeepingMode, Books, Session, Told};
+pub use model::budget::{Allowance, Budget};
+pub use model::circuit::{Circuit, Operation};
+pub use model::cost::{Cost, Usd};
+pub use model::end::{EndReason, MissionOutcome, StopLevel};
+pub use model::outcome::{AttemptClass, NextMove, RejectClass};
+pub use model::policy::{COLD_EVERY, Policy};
+pub use model::report::{
     AcceptBefore, AgentReport, CheckReport, Claim, LeftOut, Quick, QuickEnd, RunReport, SessionReport, Unkept,
     WorkReport,
 };
-pub use said::Said;
-pub use session::Role;
-pub use state::State;
-pub use turns::{Contested, Turn};
-
-use crate::domain::values::Millis;
-
-/// One decision in the making: the state it folds into and what it has said so far.
-struct Decision<'s> {
-    state: &'s mut State,
-    now: Millis,
-    step: Step,
-}
-
-impl Decision<'_> {
-    /// States a fact or intent; it holds from here on.
-    fn note(&mut self, record: Record) {
-        self.state.apply(&record);
-        self.step.records.push(record);
-    }
-
-    /// Asks something of the world.
-    fn ask(&mut self, command: Command) {
-        self.step.commands.push(command);
-    }
-}
-
-/// Decides what one event leads to. `now` is the engine's clock; a time before an earlier call's is harmless.
-#[must_use]
-pub fn decide(state: &mut State, now: Millis, event: Event) -> Step {
-    let mut d = Decision { state, now, step: Step::default() };
-    if !d.state.over() {
-        d.react(event);
-        d.settle_cancelled();
-        d.advance();
-    }
-    d.step
-}
-
-impl Decision<'_> {
-    fn react(&mut self, event: Event) {
-        match event {
-            Event::Begun => self.ask(Command::Preflight),
-            Event::Resumed => self.resumed(),
-            Event::GreenSeen(tip) => self.green_seen(tip),
-            Event::Tick => {}
-            Event::Stop(level) => self.stop(level, EndReason::Person),
-            // A stop that is decided stays so: its end is on its way.
-            Event::WithdrawStop { asked } if !self.state.stopping() => {
-                self.note(Record::StopWithdrawn { at: self.now, asked });
-            }
-            Event::WithdrawStop { .. } => {}
-            Event::Pause if !self.state.paused && self.state.stop.is_none() => {
-                self.note(Record::Paused { at: self.now })
-            }
-            Event::Unpause if self.state.paused => self.note(Record::Unpaused { at: self.now }),
-            Event::Pause | Event::Unpause => {}
-            Event::RetryUnit { unit, answer } => self.retry_unit(&unit, answer),
-            Event::CancelUnit { unit } => self.cancel_unit(&unit),
-            Event::Preflight(result) => self.preflight(result),
-            Event::Established(result) => self.established(result),
-            Event::TargetChecked(head) => self.target_checked(head),
-            Event::BacklogRead(result) => self.backlog_read(result),
-            Event::SessionEnded { session, report } => self.session_ended(session, report),
-            Event::SessionBegan { session } => self.session_began(session),
-            Event::NotCollected { session, trouble } => self.not_collected(session, trouble),
-            Event::Integrated { landing, result } => self.integrated(landing, result),
-            Event::Verified { run, result } => self.verified(run, result),
-            Event::LandEnded { landing, result } => self.land_ended(landing, result),
-            Event::ObjectiveChecked { round, met, pins, moved } => self.objective_checked(round, met, pins, moved),
-        }
-    }
-
-    /// Starts whatever the state allows now, until nothing more follows.
-    fn advance(&mut self) {
-        if !self.state.attached || self.state.suspended || self.state.over() {
-            return;
-        }
-        loop {
-            let said = (self.step.records.len(), self.step.commands.len());
-            self.watch_caps();
-            if self.wind_down() {
-                return;
-            }
-            self.advance_baseline();
-            self.advance_cold();
-            self.begin_turns();
-            self.advance_landing();
-            self.dispatch();
-            self.advance_round();
-            if said == (self.step.records.len(), self.step.commands.len()) {
-                return;
-            }
-        }
-    }
-}
+pub use model::round::{MissionState, RefusedTarget, Round, Stage};
+pub use model::said::Said;
+pub use model::session::Role;
+pub use model::turn::{Contested, Turn};
+pub use model::unit::{AcceptPrecondition, Attempt, Unit, UnitState};
+pub use model::unit_checks::{
+    PreQueueCheck, UnitCheckStage, deciding_note, extra_stages, links_note, not_started, quick_end, tests_note,
+};
+pub use protocol::command::{AttemptOrder, Command, JobId, Step, VerifyOrder};
+pub use protocol::event::Event;
+pub use protocol::record::{DecidedBy, Intake, JOURNAL_FORMAT, RULES, Record};
+pub use read::rejudge;
+pub use read::timeline;
+pub use rules::decide::decide;
+pub use rules::outcome::in_workspace;
+pub use state::mission::State;
+pub use state::replay::{Mission, ReplayError};

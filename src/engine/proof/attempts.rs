@@ -3,7 +3,7 @@
 use super::Case;
 use super::rules::rules_of;
 use crate::adapters::os::files;
-use crate::domain::mission::{Attempt, AttemptClass, NextMove, Record, SessionReport, State, Unit, again};
+use crate::domain::mission::{Attempt, AttemptClass, Mission, NextMove, Record, SessionReport, State, Unit, rejudge};
 use crate::domain::values::Millis;
 use crate::engine::views::session_dir;
 use crate::report::claims::Findings;
@@ -21,7 +21,7 @@ fn judged<'a>(state: &'a State, record: &Record) -> Option<(&'a Attempt, Session
 }
 
 /// Checks one ended attempt, in the state before its judgement is folded.
-pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: &Record) {
+pub(super) fn ended(case: &mut Case<'_>, state: &mut Mission, at: Millis, record: &Record) {
     let Record::AttemptJudged { unit, n, class, next, .. } = record else { return };
     let mut found = Findings::default();
     let Some((open, report)) = judged(state, record) else {
@@ -35,7 +35,7 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut State, at: Millis, record: 
     {
         found.broken(format!("its process ran from {from} to {until}, outside of {started} to {at}"));
     }
-    let again = again::attempt(state, at, unit, report);
+    let again = rejudge::judge_attempt(state, at, unit, report);
     match &again {
         Some((decided, _)) if decided != class => {
             let why = format!("its report makes it {}", word(decided));

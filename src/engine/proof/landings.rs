@@ -5,7 +5,7 @@ use super::snapshots::{Bodies, key_of, stored, verified_tree};
 use super::{Case, Scope, records};
 use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::domain::mission::{
-    Landing, MergeSource, NextMove, Record, RejectClass, State, VerifyRole, again, extra_stages,
+    Landing, MergeSource, Mission, NextMove, Record, RejectClass, State, VerifyRole, extra_stages, rejudge,
 };
 use crate::domain::values::{Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::verdict::judge;
@@ -24,7 +24,7 @@ const SLACK: Millis = 2_000;
 pub(super) async fn landed(
     case: &mut Case<'_>,
     bodies: &mut Bodies,
-    state: &mut State,
+    state: &mut Mission,
     record: &Record,
 ) -> Result<(), EngineError> {
     let Record::Landed { landing, mr, source, at, candidate, green, verdict, reasons } = record else { return Ok(()) };
@@ -74,7 +74,7 @@ pub(super) async fn landed(
     }
     let mut found = judged(case, bodies, state, open, *verdict)?;
     let open = open.clone();
-    if again::reasons(state, &open) != *reasons {
+    if rejudge::list_reasons(state, &open) != *reasons {
         rules_of(state).tell("its reasons are others".to_owned(), &mut found);
     }
     case.claim(format!("{name}: judged {}, and lands", word(verdict)), found).cover(below(&["verdict"]));
@@ -339,7 +339,7 @@ fn may_remove_tests(state: &State, source: &MergeSource) -> bool {
 /// Checks one refusal, in the state before it is folded.
 pub(super) async fn rejected(
     case: &mut Case<'_>,
-    state: &State,
+    state: &Mission,
     at: Millis,
     record: &Record,
 ) -> Result<(), EngineError> {
@@ -355,7 +355,7 @@ pub(super) async fn rejected(
     };
     let mut found = Findings::default();
     match class {
-        RejectClass::Verification | RejectClass::Unproven => match again::refusal(state, at) {
+        RejectClass::Verification | RejectClass::Unproven => match rejudge::find_refusal(state, at) {
             Some(again) if again == *record => {}
             Some(Record::Rejected { class: decided, next: follows, .. })
                 if decided == *class && follows.is_same(next) =>

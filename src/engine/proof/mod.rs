@@ -38,7 +38,7 @@ use crate::adapters::git::Git;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::store::Store;
 use crate::config::Settings;
-use crate::domain::mission::{Record, State};
+use crate::domain::mission::{Mission, Record};
 use crate::domain::values::{CommitId, LandingId, MissionId, TreeId, UnitId};
 use crate::domain::verify::SnapshotKey;
 use crate::report::claims::{Claim, Findings};
@@ -182,7 +182,7 @@ impl<'a> Case<'a> {
     /// Goes through the journal with the state before each record, and checks outcomes where they stand.
     async fn walk(&mut self) -> Result<(), EngineError> {
         let Some((_, _, first)) = self.history.records.first() else { return Ok(()) };
-        let Ok(mut state) = State::begin(first) else { return Ok(()) };
+        let Ok(mut state) = Mission::begin(first) else { return Ok(()) };
         let mut bodies = Bodies::default();
         let history = self.history;
         let whole = self.scope == Scope::Report;

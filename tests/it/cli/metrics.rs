@@ -4,7 +4,7 @@
 use crate::support::night::{Night, unit};
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::timeline::{Phase, Timeline};
-use mission_control::domain::mission::{Policy, Record, State};
+use mission_control::domain::mission::{Mission, Policy, Record};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, SessionId, UnitId};
 use mission_control::report::{GreenRef, Left, View, markdown, prometheus};
@@ -44,7 +44,7 @@ fn the_phases_of_a_unit_sum_to_its_wall_time() {
             let now = part.last().unwrap().1 + 1_234;
             let times = Timeline::of(part.iter().map(|(_, at, record)| (*at, record)), now);
             let until = times.span.until.unwrap_or(now);
-            let state = State::replay(part.iter().map(|(_, _, record)| record.clone())).unwrap();
+            let state = Mission::replay(part.iter().map(|(_, _, record)| record.clone())).unwrap();
             assert_eq!(times.units.len(), state.units.len());
             for (unit, known) in times.units.iter().zip(&state.units) {
                 assert_eq!(unit.phases.total(), unit.span.length(until), "seed {seed}, {}: {unit:?}", unit.unit);
@@ -147,7 +147,7 @@ fn the_metrics_page_is_well_formed_and_true() {
         let rows = journal(&random_scenario(seed));
         for end in [1, rows.len() / 2, rows.len()] {
             let part = &rows[..end.max(1)];
-            let state = State::replay(part.iter().map(|(_, _, record)| record.clone())).unwrap();
+            let state = Mission::replay(part.iter().map(|(_, _, record)| record.clone())).unwrap();
             let now = part.last().unwrap().1 + 2_500;
             let view = View { now, state: &state, records: part, engine: Some(1), left: Left::default() };
             let (kinds, samples) = parse(&prometheus::text(Some(&view), name));
@@ -218,7 +218,7 @@ fn p12_no_title_makes_markup_in_a_markdown_report() {
             *next = mission_control::domain::mission::NextMove::Reject { reason: text };
         }
     }
-    let state = State::replay(rows.iter().map(|(_, _, record)| record.clone())).unwrap();
+    let state = Mission::replay(rows.iter().map(|(_, _, record)| record.clone())).unwrap();
     let green = GreenRef { name: "refs/heads/mc/green".to_owned(), tip: None };
     let view = View { now: rows.last().unwrap().1, state: &state, records: &rows, engine: None, left: Left::default() };
     let text = markdown::text(&view, &green, &BTreeSet::new());

@@ -5,7 +5,7 @@ use crate::support::scenario::random as random_scenario;
 use expect_test::expect;
 use mission_control::domain::mission::timeline::Timeline;
 use mission_control::domain::mission::{
-    EndReason, MissionOutcome, Policy, Record, Refusal, State, StopLevel, UnitState,
+    EndReason, Mission, MissionOutcome, Policy, Record, Refusal, StopLevel, UnitState,
 };
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, UnitId};
@@ -36,15 +36,15 @@ fn journal() -> Vec<(u64, Millis, Record)> {
     journal
 }
 
-fn state(journal: &[(u64, Millis, Record)]) -> State {
-    State::replay(journal.iter().map(|(_, _, record)| record.clone())).unwrap()
+fn state(journal: &[(u64, Millis, Record)]) -> Mission {
+    Mission::replay(journal.iter().map(|(_, _, record)| record.clone())).unwrap()
 }
 
-fn green(state: &State) -> GreenRef {
+fn green(state: &Mission) -> GreenRef {
     GreenRef { name: "refs/heads/mc/green".to_owned(), tip: state.green().map(|green| green.tip.clone()) }
 }
 
-fn view<'a>(journal: &'a [(u64, Millis, Record)], state: &'a State, engine: Option<u32>) -> View<'a> {
+fn view<'a>(journal: &'a [(u64, Millis, Record)], state: &'a Mission, engine: Option<u32>) -> View<'a> {
     View { now: journal.last().unwrap().1 + 5_000, state, records: journal, engine, left: Left::default() }
 }
 
@@ -410,11 +410,11 @@ fn units_are_listed_and_shown() {
 #[test]
 fn every_record_of_random_missions_has_at_most_one_line() {
     for seed in 0..40 {
-        let mut state: Option<State> = None;
+        let mut state: Option<Mission> = None;
         let outcome = play(&random_scenario(seed), |_, record| {
             match &mut state {
                 Some(state) => state.apply(record),
-                None => state = Some(State::begin(record).unwrap()),
+                None => state = Some(Mission::begin(record).unwrap()),
             }
             let line = lines::line(record, state.as_ref().unwrap()).unwrap_or_default();
             assert!(!line.chars().any(char::is_control), "{line:?}");

@@ -2,17 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use crate::rules::simulation::{calm, run, unit};
-use mission_control::domain::mission::{MergeSource, NextMove, Record, RejectClass, State, VerifyRole};
+use mission_control::domain::mission::{MergeSource, Mission, NextMove, Record, RejectClass, VerifyRole};
 use mission_control::domain::values::{LandingId, RequestId, RunId};
 use proptest::prelude::*;
 
 /// The state in which two units wait in the queue, and their requests.
-fn queued() -> (State, Vec<(RequestId, MergeSource)>) {
+fn queued() -> (Mission, Vec<(RequestId, MergeSource)>) {
     let journal = run(&calm(vec![unit("a", &[]), unit("b", &[])])).journal;
     let first = journal.iter().position(|record| matches!(record, Record::LandingStarted { .. })).unwrap();
     let ended = |record: &&Record| matches!(record, Record::SessionEnded { .. } | Record::AttemptJudged { .. });
     let later = journal[first..].iter().filter(ended);
-    let mut state = State::begin(&journal[0]).unwrap();
+    let mut state = Mission::begin(&journal[0]).unwrap();
     journal[1..first].iter().chain(later).for_each(|record| state.apply(record));
     let waiting: Vec<_> = state.queue().map(|request| (request.id, request.source.clone())).collect();
     assert_eq!(waiting.len(), 2);
@@ -20,7 +20,7 @@ fn queued() -> (State, Vec<(RequestId, MergeSource)>) {
 }
 
 /// The records of one landing, from its start to a verified candidate, and to its end if it has one.
-fn landing(state: &State, nth: u64, (mr, source): &(RequestId, MergeSource), end: usize) -> Vec<Record> {
+fn landing(state: &Mission, nth: u64, (mr, source): &(RequestId, MergeSource), end: usize) -> Vec<Record> {
     let (landing, run, tip, at) = (LandingId(nth), RunId(nth), state.green().unwrap().tip.clone(), 10 * nth);
     let (key, summary) = state.green().unwrap().snapshot.clone().unwrap();
     let why = "tried again".to_owned();

@@ -32,6 +32,9 @@ const DOMAIN: &[&str] = &[
     "verify", "queue", "mission", "handoff", "survey",
 ];
 
+/// Rooms of a mission, in the same way.
+const MISSION: &[&str] = &["model", "protocol", "state", "rules", "read"];
+
 /// What `domain` must not know: the world, time, chance, threads.
 const OUTSIDE: &[&str] = &["tokio", "rusqlite", "rustix", "tempfile", "fastrand", "jiff", "tracing", "clap"];
 const OUTSIDE_STD: &[&str] = &["fs", "env", "process", "net", "io", "thread", "os"];
@@ -82,18 +85,29 @@ fn rings(files: &[Source]) -> Vec<String> {
 }
 
 fn domain_order(files: &[Source]) -> Vec<String> {
-    let place = |name: &str| DOMAIN.iter().position(|m| *m == name);
+    [("src/domain", DOMAIN), ("src/domain/mission", MISSION)]
+        .iter()
+        .flat_map(|(folder, order)| folder_order(files, folder, order))
+        .collect()
+}
+
+/// Files of a folder that name a module of it which stands behind their own.
+fn folder_order(files: &[Source], folder: &str, order: &[&str]) -> Vec<String> {
+    let above: Vec<&str> = folder.split('/').skip(1).collect();
+    let place = |name: &str| order.iter().position(|m| *m == name);
     let mut wrong = Vec::new();
-    for file in files.iter().filter(|f| f.path.starts_with("src/domain/") && f.path != "src/domain/mod.rs") {
+    let inside = |f: &&Source| f.path.starts_with(&format!("{folder}/")) && f.path != format!("{folder}/mod.rs");
+    for file in files.iter().filter(inside) {
         let module = file.module();
-        let Some(own) = place(&module[1]) else {
-            wrong.push(format!("{}:1: module {} has no place in the order of domain", file.path, module[1]));
+        let Some(own) = place(&module[above.len()]) else {
+            let (name, last) = (&module[above.len()], above[above.len() - 1]);
+            wrong.push(format!("{}:1: module {name} has no place in the order of {last}", file.path));
             continue;
         };
         for (line, path) in Lexed::of(&file.text).paths(&module) {
-            match path.get(1).and_then(|name| place(name)) {
-                Some(other) if path[0] == "domain" && other > own => {
-                    wrong.push(format!("{}:{line}: {} names {}", file.path, DOMAIN[own], DOMAIN[other]));
+            match path.get(above.len()).and_then(|name| place(name)) {
+                Some(other) if path.starts_with(&module[..above.len()]) && other > own => {
+                    wrong.push(format!("{}:{line}: {} names {}", file.path, order[own], order[other]));
                 }
                 _ => {}
             }
@@ -276,9 +290,9 @@ fn rings_name_only_what_stands_below_them() {
 fn modules_of_domain_name_only_earlier_ones() {
     finds(
         domain_order,
-        "src/domain/mission/a.rs",
+        "src/domain/mission/rules/a.rs",
         "use crate::domain::handoff;",
-        &["src/domain/mission/a.rs:1: mission names handoff"],
+        &["src/domain/mission/rules/a.rs:1: mission names handoff"],
     );
     finds(domain_order, "src/domain/unit.rs", "use super::plan::x;", &["src/domain/unit.rs:1: unit names plan"]);
     finds(
@@ -286,6 +300,12 @@ fn modules_of_domain_name_only_earlier_ones() {
         "src/domain/other.rs",
         "",
         &["src/domain/other.rs:1: module other has no place in the order of domain"],
+    );
+    finds(
+        domain_order,
+        "src/domain/mission/model/x.rs",
+        "use crate::domain::mission::rules::y;",
+        &["src/domain/mission/model/x.rs:1: model names rules"],
     );
     holds(domain_order);
 }

@@ -2,7 +2,7 @@
 
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
-    Budget, Command, DecidedBy, Event, Integration, JobId, MissionOutcome, Policy, Record, State, UnitState,
+    Budget, Command, DecidedBy, Event, Integration, JobId, Mission, MissionOutcome, Policy, Record, UnitState,
     Unverified, Usd, VerifyRole, decide,
 };
 use mission_control::domain::trouble::Cause;
@@ -31,14 +31,14 @@ fn journal() -> Vec<Record> {
 }
 
 /// A journal up to and with the first record that fits, and the state of the engine that wrote it.
-fn until(journal: &[Record], fits: impl Fn(&Record) -> bool) -> (Vec<Record>, State) {
+fn until(journal: &[Record], fits: impl Fn(&Record) -> bool) -> (Vec<Record>, Mission) {
     let end = journal.iter().position(fits).unwrap();
-    let mut state = State::begin(&journal[0]).unwrap();
+    let mut state = Mission::begin(&journal[0]).unwrap();
     journal[1..=end].iter().for_each(|record| state.apply(record));
     (journal[..=end].to_vec(), state)
 }
 
-fn cancel(state: &mut State) -> (Vec<Record>, Vec<Command>) {
+fn cancel(state: &mut Mission) -> (Vec<Record>, Vec<Command>) {
     let step = decide(state, 1_000_000, Event::CancelUnit { unit: id("a") });
     (step.records, step.commands)
 }
@@ -50,7 +50,7 @@ fn p4_an_engine_that_died_while_it_cancelled_is_followed_by_one_that_kills() {
     assert!(matches!(&records[..], [Record::UnitCancelAsked { .. }]), "the intent comes before the kill: {records:?}");
     assert!(matches!(&commands[..], [Command::Cancel(JobId::Session(SessionId(1)))]), "{commands:?}");
     cut.extend(records);
-    let commands = decide(&mut State::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
+    let commands = decide(&mut Mission::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
     assert!(
         matches!(&commands[..], [Command::Adopt(_), Command::Cancel(JobId::Session(SessionId(1)))]),
         "{commands:?}"
@@ -82,7 +82,7 @@ fn a_verification_nobody_wants_any_more_is_killed_and_is_no_failure() {
     let run = state.verifying().unwrap().run;
     assert_eq!(commands, [Command::Cancel(JobId::Run(run))]);
     cut.extend(records);
-    let resumed = decide(&mut State::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
+    let resumed = decide(&mut Mission::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
     assert!(resumed.contains(&Command::Cancel(JobId::Run(run))), "{resumed:?}");
     let step = decide(&mut state, 1_000_001, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(&step.records[0], Record::VerificationDropped { .. }), "{:?}", step.records);
@@ -184,10 +184,10 @@ fn p11_a_cap_on_tokens_starts_nothing_once_it_is_reached() {
 }
 
 /// The state a new engine finds, resumed at `now`, of a mission whose engine died after the first attempt's start.
-fn resumed(policy: Policy, now: u64) -> State {
+fn resumed(policy: Policy, now: u64) -> Mission {
     let journal = run(&Scenario::calm(vec![unit("a", &[])], policy, 1)).journal;
     let (cut, _) = until(&journal, |r| matches!(r, Record::SessionStarted { .. }));
-    let mut state = State::replay(cut).unwrap();
+    let mut state = Mission::replay(cut).unwrap();
     drop(decide(&mut state, now, Event::Resumed));
     state
 }
@@ -208,7 +208,7 @@ fn p11_time_in_which_no_engine_ran_uses_up_no_wall_time() {
     let (mut cut, _) = until(&journal, |r| matches!(r, Record::SessionStarted { .. }));
     cut.push(Record::UnitCancelAsked { unit: id("a"), at: morning });
     cut.push(Record::Resumed { at: morning, decided_by: None });
-    assert_eq!(State::replay(cut).unwrap().ends_at(), Some(end));
+    assert_eq!(Mission::replay(cut).unwrap().ends_at(), Some(end));
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_mission_that_another_mc_resumes_goes_on_by_its_rules() {
     let (mut cut, _) = until(&journal, |r| matches!(r, Record::SessionStarted { .. }));
     let Record::MissionStarted { decided_by, .. } = &mut cut[0] else { panic!() };
     decided_by.rules += 1;
-    let mut state = State::replay(cut.clone()).unwrap();
+    let mut state = Mission::replay(cut.clone()).unwrap();
     assert_ne!(state.decided_by, DecidedBy::this());
     let resumed = decide(&mut state, 1_000_000, Event::Resumed).records;
     assert!(
@@ -263,7 +263,7 @@ fn a_mission_that_another_mc_resumes_goes_on_by_its_rules() {
         "{resumed:?}"
     );
     cut.extend(resumed);
-    let mut again = State::replay(cut).unwrap();
+    let mut again = Mission::replay(cut).unwrap();
     assert_eq!(again.decided_by, DecidedBy::this());
     let resumed = decide(&mut again, 2_000_000, Event::Resumed).records;
     assert!(matches!(&resumed[0], Record::Resumed { decided_by: None, .. }), "it is said once: {resumed:?}");

@@ -2,8 +2,8 @@
 
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
-    AttemptClass, BookkeepingMode, Command, EndReason, Event, Integration, JobId, MergeSource, MissionOutcome,
-    NextMove, Policy, Record, RejectClass, State, StopLevel, UnitState, VerifyRole, decide,
+    AttemptClass, BookkeepingMode, Command, EndReason, Event, Integration, JobId, MergeSource, Mission, MissionOutcome,
+    NextMove, Policy, Record, RejectClass, StopLevel, UnitState, VerifyRole, decide,
 };
 use mission_control::domain::trouble::{Cause, Spot};
 use mission_control::domain::{unit::UnitSpec, values::UnitId};
@@ -187,7 +187,7 @@ fn p4_nothing_but_infrastructure_failures_suspends_and_charges_nobody() {
     }
     let outcome = run(&scenario);
     let first = outcome.journal.iter().position(|r| matches!(r, Record::Suspended { .. })).unwrap();
-    let state = State::replay(outcome.journal[..=first].iter().cloned()).unwrap();
+    let state = Mission::replay(outcome.journal[..=first].iter().cloned()).unwrap();
     assert_eq!(state.suspended_by, Some(Cause::Spawn));
     assert_eq!(state.count(UnitState::Pending), 6);
     assert!(state.units.iter().all(|u| u.infra == 0));
@@ -234,7 +234,7 @@ fn p5_a_stop_that_a_crash_interrupted_kills_what_the_next_engine_takes_over() {
     let started = journal.iter().position(|r| matches!(r, Record::SessionStarted { .. })).unwrap();
     let stop = Record::StopRequested { level: StopLevel::Now, at: 1, why: EndReason::Person };
     let cut = journal[..=started].iter().cloned().chain([stop]);
-    let mut state = State::replay(cut).unwrap();
+    let mut state = Mission::replay(cut).unwrap();
     let commands = decide(&mut state, 2_000, Event::Resumed).commands;
     assert!(matches!(&commands[..], [Command::Adopt(_), Command::Cancel(JobId::Session(_))]), "{commands:?}");
 }
@@ -371,10 +371,9 @@ fn p11_what_landed_before_the_time_was_up_is_told_of_and_nothing_else_happens_an
     let mut early = cut_short();
     early.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::Hangs]);
     assert_eq!(books(&run(&early).journal), [0, 0, 0]);
-    let mut refused = cut_short();
-    refused.books_break = true;
-    let outcome = run(&refused);
-    assert_eq!((books(&outcome.journal), outcome.state.outcome.unwrap().0), ([1, 0, 1], MissionOutcome::WallTime));
+    let outcome = run(&Scenario { books_break: true, ..cut_short() });
+    let end = outcome.state.outcome.as_ref().map(|end| end.0);
+    assert_eq!((books(&outcome.journal), end), ([1, 0, 1], Some(MissionOutcome::WallTime)));
 }
 
 #[test]
@@ -399,7 +398,7 @@ fn p4_a_crash_while_the_last_books_are_written_writes_them_once() {
 fn an_early_end_that_cannot_write_the_books_ends_after_one_try() {
     let journal = run(&cut_short()).journal;
     let last = journal.iter().rposition(|r| matches!(r, Record::LandingStarted { .. })).unwrap();
-    let mut state = State::begin(&journal[0]).unwrap();
+    let mut state = Mission::begin(&journal[0]).unwrap();
     journal[1..=last].iter().for_each(|record| state.apply(record));
     let landing = state.landing().unwrap().id;
     let step =
@@ -415,7 +414,7 @@ fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
     let journal = run(&scenario).journal;
     let after = |r: &Record| matches!(r, Record::VerifyStarted { role: VerifyRole::After, .. });
     let second = journal.iter().enumerate().filter(|(_, r)| after(r)).nth(1).unwrap().0;
-    let mut state = State::begin(&journal[0]).unwrap();
+    let mut state = Mission::begin(&journal[0]).unwrap();
     journal[1..=second].iter().for_each(|record| state.apply(record));
     let run = state.verifying().unwrap().run;
     assert_eq!(decide(&mut state, 10_000_001, Event::Tick).commands, [Command::Cancel(JobId::Run(run))]);
@@ -434,7 +433,7 @@ fn p5_a_person_ends_what_writes_the_last_books() {
     let journal = run(&cut_short()).journal;
     let last = journal.iter().rposition(|r| matches!(r, Record::VerifyStarted { .. })).unwrap();
     let closing = || {
-        let mut state = State::begin(&journal[0]).unwrap();
+        let mut state = Mission::begin(&journal[0]).unwrap();
         journal[1..=last].iter().for_each(|record| state.apply(record));
         let run = state.verifying().unwrap().run;
         assert_eq!(state.next_wake(), None, "the time that is up wakes nobody again");

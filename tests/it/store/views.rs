@@ -2,7 +2,7 @@
 
 use crate::support::scenario::random as random_scenario;
 use mission_control::adapters::store::Entry;
-use mission_control::domain::mission::{Record, State, UnitState};
+use mission_control::domain::mission::{Mission, Record, State, UnitState};
 use mission_control::domain::values::MissionId;
 use mission_control::sim::play;
 use rusqlite::Connection;
@@ -42,7 +42,7 @@ fn p9_views_and_fold_agree() {
         // A cut in the middle shows running, queued and held units too.
         for part in [whole.len(), whole.len() - 1, whole.len() / 2, whole.len() / 3] {
             let journal = &whole[..part.max(1)];
-            let state = State::replay(journal.to_vec()).unwrap();
+            let state = Mission::replay(journal.to_vec()).unwrap();
             let folder = tempfile::tempdir().unwrap();
             let db = Connection::open(stored(journal, folder.path())).unwrap();
             let units = column(&db, "SELECT unit, state FROM units");
@@ -109,7 +109,7 @@ fn p14_golden_journals_fold_to_the_recorded_state() {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let records: Vec<Record> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-        let found = serde_json::to_string_pretty(&digest(&State::replay(records).unwrap())).unwrap() + "\n";
+        let found = serde_json::to_string_pretty(&digest(&Mission::replay(records).unwrap())).unwrap() + "\n";
         let expected = path.with_extension("state.json");
         if std::env::var_os("MC_RECORD_JOURNALS").is_some() && !expected.exists() {
             std::fs::write(&expected, &found).unwrap();

@@ -1,0 +1,127 @@
+//! What the end of an attempt, or of a landing, means, and what its unit does next.
+
+use super::report::SessionReport;
+use crate::domain::ending::ProcessEnd;
+use crate::domain::trouble::Cause;
+use crate::domain::values::{Millis, RequestId};
+use serde::{Deserialize, Serialize};
+
+/// The outcome class of an attempt (design, section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptClass {
+    /// The tree changed.
+    Changed,
+    /// Unchanged and declared so.
+    NoOp,
+    /// Unchanged and not declared.
+    Empty,
+    /// A person is needed.
+    Held,
+    /// More to do from its own work.
+    Continue,
+    /// The work failed.
+    FailedWork,
+    /// The work was refused by the quick stages in its workspace.
+    FailedQuick,
+    /// Out of time.
+    FailedTimeout,
+    /// No sign of life.
+    FailedStalled,
+    /// Says nothing about the work.
+    Infrastructure,
+    /// It never ran.
+    NeverStarted,
+    /// A person stopped it.
+    Stopped,
+}
+
+/// Why the queue refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RejectClass {
+    /// The gate said hurt.
+    Verification,
+    /// Both sides changed the same text.
+    Conflict,
+    /// The unit's `accept` line shows nothing, so a person decides; uses no attempt.
+    Unproven,
+    /// Its steps fail where those of others pass, and its infrastructure budget is used up.
+    Infrastructure,
+    /// The user's repository changed while the change was verified, so a person looks; uses no attempt.
+    Meddling,
+}
+
+/// What happens to a unit next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NextMove {
+    /// A merge request with this number.
+    Queue {
+        /// Merge request number.
+        mr: RequestId,
+    },
+    /// Another attempt, not before this time.
+    Retry {
+        /// Earliest start.
+        not_before: Millis,
+        /// Start from the unit's own pinned head instead of green.
+        own_work: bool,
+        /// What the next attempt must know.
+        because: String,
+    },
+    /// Nothing to do was the right result.
+    NoOp,
+    /// Parked until a person answers.
+    Hold {
+        /// The question.
+        question: String,
+        /// The attempt after the answer starts from the unit's own pinned head.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        own_work: bool,
+    },
+    /// It never had a mergeable change.
+    Fail {
+        /// Why.
+        reason: String,
+    },
+    /// The queue refused its last change.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl NextMove {
+    /// Whether two moves are the same, in whatever words they are told.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Queue { mr }, Self::Queue { mr: other }) => mr == other,
+            (
+                Self::Retry { not_before, own_work, .. },
+                Self::Retry { not_before: other_time, own_work: other_work, .. },
+            ) => (not_before, own_work) == (other_time, other_work),
+            (Self::Hold { own_work, .. }, Self::Hold { own_work: other, .. }) => own_work == other,
+            (Self::NoOp, Self::NoOp) | (Self::Fail { .. }, Self::Fail { .. }) => true,
+            (Self::Reject { .. }, Self::Reject { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What stood in the way of an attempt that says nothing of its work.
+pub(in crate::domain::mission) fn cause_of(report: &SessionReport) -> Cause {
+    match &report.run.end {
+        ProcessEnd::Infrastructure(trouble) => trouble.cause.clone(),
+        // It says so itself, and nobody knows better: that is its own affair.
+        _ => Cause::LostRun,
+    }
+}
+
+/// Whether what an attempt made was kept, so that everything it takes works.
+pub(in crate::domain::mission) fn is_collected(class: AttemptClass, report: &SessionReport) -> bool {
+    let says_nothing =
+        matches!(class, AttemptClass::Infrastructure | AttemptClass::NeverStarted | AttemptClass::Stopped);
+    !says_nothing && report.work.head.is_some()
+}

@@ -1,0 +1,5 @@
+//! What goes in and out: events, commands, and the records that are stored.
+
+pub(super) mod command;
+pub(super) mod event;
+pub(super) mod record;

@@ -1,0 +1,4 @@
+//! Readers of a journal that decide nothing.
+
+pub mod rejudge;
+pub mod timeline;

@@ -1,0 +1,91 @@
+//! Green without the files of earlier runs. Where a workspace keeps some between two verifications, a result is warm; it is
+//! made in a hurry and believed for a while. Here is decided when green is asked from nothing, and what follows.
+//!
+//! Wanted: a warm failure refuses nobody, a cold run of the same tree decides; green's tip gets a cold run whenever nothing
+//! wants to land, at the latest after [`COLD_EVERY`] landings and before the mission ends; a run that only fills the idle time
+//! gives way to whatever wants to land. If the tip does not hold, nothing lands any more, cold runs of earlier positions
+//! find the first landing that does not hold, and a person decides; nothing is taken back by itself.
+
+use super::decision::Decision;
+use crate::domain::mission::model::circuit::Try;
+use crate::domain::mission::model::end::DOES_NOT_HOLD;
+use crate::domain::mission::protocol::command::{Command, JobId};
+use crate::domain::mission::protocol::record::Record;
+use crate::domain::queue::{MergeSource, VerifyRole};
+use crate::domain::values::Tip;
+use crate::domain::verify::SnapshotKey;
+
+/// Which run of a tree is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The first one, or the stored answer.
+    First,
+    /// One that decides in the place of a warm one.
+    Cold,
+    /// A second one, to be taken together with this one.
+    Confirm(SnapshotKey),
+}
+
+impl Decision<'_> {
+    /// The run that follows one that does not say what lets a change go on; none when all was asked.
+    pub(super) fn once_more(&self, key: &SnapshotKey, confirmed: bool, warm: bool) -> Option<Again> {
+        match (warm, confirmed) {
+            (true, _) => Some(Again::Cold),
+            (false, false) if self.state.policy.confirm_failures => Some(Again::Confirm(key.clone())),
+            (false, _) => None,
+        }
+    }
+
+    /// Asks green from nothing where that is due, and judges the answer.
+    pub(super) fn advance_cold(&mut self) {
+        let Some(at) = self.state.cold_next().filter(|_| self.state.verifying().is_none()) else { return };
+        let Some(position) = self.state.cold().unproven().get(at).cloned() else { return };
+        let proven = self.state.cold().proven().map(|(key, _)| key.clone());
+        let role = if self.state.cold().search().is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
+        let Some(found) = self.state.cold().found(&position.tip.commit).cloned() else {
+            if self.now >= self.state.queue.green_due() && self.state.lets(Try::Queue, self.now) {
+                self.verify(position.tip, role, proven, Again::First);
+            }
+            return;
+        };
+        let reasons = self.state.does_not_hold(&position, &found);
+        match self.once_more(&found.key, found.confirmed, found.warm).filter(|_| !reasons.is_empty()) {
+            Some(again) => self.verify(position.tip, role, proven, again),
+            None => self.judge_cold(position.tip, reasons.is_empty(), reasons),
+        }
+    }
+
+    /// States whether a position of green holds, and holds the queue when that names the landing since which it does not.
+    pub(super) fn judge_cold(&mut self, tip: Tip, holds: bool, reasons: Vec<String>) {
+        self.note(Record::ColdJudged { tip, at: self.now, holds, reasons });
+        let Some((culprit, reasons)) = self.state.cold().culprit() else { return };
+        let (name, at) = (named(&culprit.source), culprit.tip.commit.short());
+        let reason = format!(
+            "green passes only with files that earlier runs left in the workspace: since {name} landed at {at}, a run \
+             without them says: {}",
+            reasons.join("; ")
+        );
+        let hint = format!(
+            "to take it back: `mc mission stop --now`, then `mc green rollback {}`; to keep it: mend green by hand \
+             (`mc verify --fresh` shows what fails), then `mc mission resume`",
+            culprit.onto.short()
+        );
+        self.note(Record::QueueHeld { landing: None, reason, hint, code: DOES_NOT_HOLD });
+    }
+
+    /// Kills a cold run that only fills the idle time when something wants to land.
+    pub(super) fn make_way(&mut self) {
+        let cold = self.state.verifying().is_some_and(|v| v.role == VerifyRole::Cold);
+        if let (true, Some(run)) = (cold, self.state.unwanted_verification()) {
+            self.ask(Command::Cancel(JobId::Run(run)));
+        }
+    }
+}
+
+fn named(source: &MergeSource) -> String {
+    match source {
+        MergeSource::Unit { unit, .. } => unit.to_string(),
+        MergeSource::Intake => "the target branch".to_owned(),
+        MergeSource::Books { round } => format!("what the mission wrote about round {round}"),
+    }
+}

@@ -1,0 +1,197 @@
+//! Stopping, pausing, caps, resuming, and the mission's end.
+
+use super::decision::Decision;
+use crate::domain::mission::model::end::{ENVIRONMENT, EndReason, MissionOutcome, StopLevel};
+use crate::domain::mission::model::round::Stage;
+use crate::domain::mission::model::unit::UnitState;
+use crate::domain::mission::protocol::command::Command;
+use crate::domain::mission::protocol::record::{DecidedBy, Record};
+use crate::domain::values::UnitId;
+
+/// Exit code of an interrupted, resumable mission.
+const INTERRUPTED: u8 = 130;
+
+/// Exit code of a mission that ended with units that did not land.
+const UNLANDED: u8 = 3;
+
+impl Decision<'_> {
+    pub(super) fn stop(&mut self, level: StopLevel, why: EndReason) {
+        if self.state.stop.is_some_and(|(now, _)| now >= level) {
+            return;
+        }
+        self.note(Record::StopRequested { level, at: self.now, why });
+        if level > StopLevel::Drain {
+            self.kill_running();
+        }
+    }
+
+    /// Ends what the caps say must end.
+    pub(super) fn watch_caps(&mut self) {
+        if self.state.ends_at().is_some_and(|end| self.now >= end) && !self.state.closing() {
+            self.stop(StopLevel::Now, EndReason::WallTime);
+        }
+    }
+
+    /// Brings a stopping or held mission to its end once nothing is open. True when nothing else may happen.
+    pub(super) fn wind_down(&mut self) -> bool {
+        if self.state.over() || self.state.suspended {
+            return true;
+        }
+        let busy = !self.state.idle()
+            || self.state.verifying().is_some()
+            || self.state.checking
+            || self.state.landing().is_some_and(|l| l.at_work());
+        let Some((level, why)) = self.state.stop else {
+            if self.state.hold.is_some() && !busy {
+                self.suspend(self.state.hold_code);
+                return true;
+            }
+            return self.suspend_for_trouble();
+        };
+        match level {
+            StopLevel::Drain => {
+                let landing = match self.state.closing() {
+                    true => self.state.books.is_some(),
+                    false => self.state.landing().is_some() || !self.state.queue.is_empty(),
+                };
+                let between = !matches!(self.state.stage, Stage::Baseline | Stage::Preflight | Stage::Establishing);
+                // What waits for a common cause to pass is not waited for when a person has it end.
+                let waits = self.state.circuit().is_some() && (why == EndReason::Person || self.state.closing());
+                let fails = self.state.hold.is_some() || waits || self.state.closing_fails(self.now);
+                if fails && !busy {
+                    self.end_stopped(why);
+                    return true;
+                }
+                if self.suspend_for_trouble() {
+                    return true;
+                }
+                if busy || landing || self.state.collects_at().is_some() || !between {
+                    return false;
+                }
+                // What landed until now is told of, too.
+                if self.keep_books() || self.state.green_pending() {
+                    return false;
+                }
+                self.end_stopped(why);
+            }
+            StopLevel::Interrupt if !busy => self.suspend(INTERRUPTED),
+            StopLevel::Now if !busy && self.close(why) => return false,
+            StopLevel::Now if !busy => self.end_stopped(why),
+            StopLevel::Interrupt | StopLevel::Now => {}
+        }
+        true
+    }
+
+    pub(super) fn suspend(&mut self, code: u8) {
+        self.note(Record::Suspended { at: self.now, code, cause: None });
+        self.ask(Command::Exit { code });
+    }
+
+    pub(super) fn end_stopped(&mut self, why: EndReason) {
+        let (outcome, reason, code) = match why {
+            EndReason::Person => (MissionOutcome::Stopped, "stopped by request", UNLANDED),
+            EndReason::WallTime if self.state.policy.until > 0 && self.now >= self.state.policy.until => {
+                (MissionOutcome::WallTime, "the time it was to end at has come", UNLANDED)
+            }
+            EndReason::WallTime => (MissionOutcome::WallTime, "the wall-time cap is reached", UNLANDED),
+            EndReason::Budget => (MissionOutcome::Budget, "the budget allows no further attempt", UNLANDED),
+        };
+        match (&self.state.hold, self.state.hold_code) {
+            (Some((held, _)), hold) if hold != ENVIRONMENT => {
+                let reason = format!("{reason}; {held}");
+                self.end(outcome, reason, hold);
+            }
+            _ => self.end(outcome, reason.to_owned(), code),
+        }
+    }
+
+    /// Ends a mission whose rounds are over, or leaves it waiting when units are held for a person.
+    pub(super) fn finish(&mut self, outcome: MissionOutcome, reason: String) {
+        if self.state.count(UnitState::Held) > 0 && outcome != MissionOutcome::ObjectiveMet {
+            self.note(Record::Waiting { at: self.now });
+            self.ask(Command::Exit { code: UNLANDED });
+            return;
+        }
+        self.end(outcome, reason, UNLANDED);
+    }
+
+    /// Ends the mission; `code` holds unless everything known landed and the objective, if checked, is met.
+    pub(super) fn end(&mut self, outcome: MissionOutcome, reason: String, code: u8) {
+        self.give_up_collecting(None);
+        let open: Vec<(UnitId, UnitState)> =
+            self.state.units.iter().filter(|u| !u.state.terminal()).map(|u| (u.spec.id.clone(), u.state)).collect();
+        for (unit, state) in open {
+            let reason = match state {
+                UnitState::Queued => format!("{reason}; its change is pinned and was not landed"),
+                _ => reason.clone(),
+            };
+            self.note(Record::UnitCancelled { unit, reason });
+        }
+        let unmet = self.state.rounds.last().is_some_and(|r| r.objective == Some(false));
+        let clean = match outcome {
+            MissionOutcome::ObjectiveMet | MissionOutcome::BacklogDone => true,
+            MissionOutcome::MaxRounds
+            | MissionOutcome::Stalled
+            | MissionOutcome::Stopped
+            | MissionOutcome::WallTime
+            | MissionOutcome::Budget => !self.state.units.is_empty(),
+            MissionOutcome::Refused | MissionOutcome::Error => false,
+        };
+        let calm = self.state.hold.is_none() && self.state.cold().search().is_none();
+        let done = match outcome {
+            // The objective says when it is enough; what else the plan source has was not asked for.
+            MissionOutcome::ObjectiveMet => self.state.planned_done(),
+            _ => self.state.all_done(),
+        };
+        let code = if clean && calm && !unmet && done { 0 } else { code };
+        self.note(Record::MissionEnded { at: self.now, outcome, reason, code });
+        self.ask(Command::Exit { code });
+    }
+
+    /// A new engine: every open intent is asked again, exactly once each.
+    pub(super) fn resumed(&mut self) {
+        let decided_by = Some(DecidedBy::this()).filter(|by| *by != self.state.decided_by);
+        self.note(Record::Resumed { at: self.now, decided_by });
+        if self.state.paused {
+            self.note(Record::Unpaused { at: self.now });
+        }
+        let open: Vec<UnitId> = self.state.running().map(|(u, _)| u.spec.id.clone()).collect();
+        for unit in open {
+            if let Some(order) = self.state.order(&unit) {
+                self.ask(Command::Adopt(order));
+            }
+        }
+        if let Some(v) = self.state.verifying().cloned() {
+            let order = self.state.verify_order(v);
+            self.ask(Command::Verify(order));
+        }
+        self.kill_given_up();
+        self.ask_landing_again();
+        let green = self.state.green().map(|g| g.tip.clone());
+        match (self.state.stage, green) {
+            (Stage::Preflight, _) => self.ask(Command::Preflight),
+            (Stage::Establishing, Some(tip)) => {
+                let create = self.state.ground.as_ref().is_some_and(|g| g.create);
+                self.ask(Command::Establish { tip, create });
+            }
+            (Stage::CheckingTarget, Some(green)) => self.ask(Command::CheckTarget { green }),
+            (Stage::Reading, _) => self.ask_backlog(),
+            (Stage::Evaluating, _) => self.evaluate(),
+            _ => {}
+        }
+        if self.state.killing() {
+            self.kill_running();
+        }
+    }
+
+    pub(super) fn ask_landing_again(&mut self) {
+        let Some(landing) = self.state.landing().cloned().filter(|l| l.at_work()) else { return };
+        match landing.candidate().cloned() {
+            None => self.integrate(landing.id, landing.onto, &landing.mr),
+            Some(candidate) => {
+                let (id, expected) = (landing.id, landing.onto.commit);
+                self.ask(Command::Land { landing: id, candidate, expected, source: landing.mr.source });
+            }
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! The landing of one merge request, as a step machine over [`super::state::Landing`].
+//!
+//! Wanted: green only moves to a commit whose tree has a stored snapshot that the gate accepted (P1); each unit lands at
+//! most once (P3); a tree is verified once (P13); nobody is blamed for a failure seen once.
+//!
+//! ```text
+//! integrate ─► green has a snapshot? ─no─► verify green (confirm a failure)
+//!     │ conflict: reject                        │ nothing to judge: hold the queue
+//!     │ unchanged: no-op                        ▼
+//!     └────────────────────────────► verify candidate ─► judge ─lands─► intend ─► compare-and-swap
+//!                                                          │ hurt once: verify again     │ moved forward: requeue
+//!                                                          ▼ hurt twice: reject          │ moved back: hold the queue
+//! ```
+
+use super::cold::Again;
+use super::decision::Decision;
+use super::outcome::starts_reason;
+use crate::domain::mission::model::answer::{Integration, LandResult, Refusal, Unverified, Verification};
+use crate::domain::mission::model::circuit::{Operation, Try};
+use crate::domain::mission::model::end::{ENVIRONMENT, MissionOutcome};
+use crate::domain::mission::model::outcome::{NextMove, RejectClass};
+use crate::domain::mission::model::policy::STRATEGY;
+use crate::domain::mission::model::round::Stage;
+use crate::domain::mission::model::unit_checks::{SAME_AGAIN, links_reason, protected_reason, tests_note};
+use crate::domain::mission::protocol::command::Command;
+use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::state::cold::failed_alike;
+use crate::domain::queue::{After, Choice, Green, Landing, MergeRequest, MergeSource, VerifyRole};
+use crate::domain::trouble::Trouble;
+use crate::domain::values::{LandingId, RunId, Tip};
+use crate::domain::verify::verdict::judge;
+use crate::domain::verify::{Cause, Gate, Judgement, SnapshotKey, StageOutcome, Summary, telling};
+
+/// Pause before a landing that waits for a person's work tree is tried again.
+const CHECKED_OUT_PAUSE: u64 = 2_000;
+
+/// Most runs of a tree that differs from green in nothing but what the mission wrote about itself.
+const BOOKS_RUNS: u32 = 3;
+
+impl Decision<'_> {
+    /// Verifies the untouched base, then has green made or adopted there.
+    pub(super) fn advance_baseline(&mut self) {
+        if self.state.stage != Stage::Baseline
+            || self.state.verifying().is_some()
+            || self.now < self.state.queue.green_due()
+        {
+            return;
+        }
+        let Some(green) = self.state.green().cloned() else { return };
+        match (&green.snapshot, green.confirmed) {
+            (None, _) => self.verify(green.tip, VerifyRole::Baseline, None, Again::First),
+            (Some((key, summary)), false) if self.wants_confirmation(summary) => {
+                self.verify(green.tip, VerifyRole::Baseline, None, Again::Confirm(key.clone()));
+            }
+            (Some((_, summary)), _) => match unjudgeable(self.state.policy.gate, summary) {
+                Some(reason) => self.refuse(Refusal {
+                    reason: format!("the untouched base {} does not verify: {reason}", green.tip.commit.short()),
+                    hint:
+                        "run the verification command in a fresh clone, mend it or the configuration, then start again"
+                            .to_owned(),
+                    exit: 6,
+                }),
+                None => {
+                    let create = self.state.ground.as_ref().is_some_and(|g| g.create);
+                    self.note(Record::BaselineAccepted { tip: green.tip.clone() });
+                    self.ask(Command::Establish { tip: green.tip, create });
+                }
+            },
+        }
+    }
+
+    pub(super) fn wants_confirmation(&self, summary: &Summary) -> bool {
+        self.state.policy.confirm_failures && summary.outcome != StageOutcome::Passed
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        let (reason, code) = (refusal.reason.clone(), refusal.exit);
+        self.note(Record::Refused { refusal });
+        self.end(MissionOutcome::Refused, reason, code);
+    }
+
+    pub(super) fn verify(&mut self, tip: Tip, role: VerifyRole, against: Option<SnapshotKey>, again: Again) {
+        let cold = match again {
+            Again::First => self.state.starts_cold(role),
+            Again::Cold => true,
+            Again::Confirm(_) => self.state.policy.warm_runs,
+        };
+        let confirms = if let Again::Confirm(key) = again { Some(key) } else { None };
+        let run = self.state.queue.next_run();
+        let landing = self.state.landing().map(|landing| landing.id).filter(|_| role.is_of_landing());
+        self.note(Record::VerifyStarted { run, landing, tip, role, at: self.now, against, confirms, cold });
+        if let Some(order) = self.state.queue.run(run).cloned().map(|v| self.state.verify_order(v)) {
+            self.ask(Command::Verify(order));
+        }
+    }
+
+    /// Starts a landing if none is in progress, or asks for the next step of the one that is.
+    pub(super) fn advance_landing(&mut self) {
+        if !self.state.may_land() || self.state.verifying().is_some() || self.state.stage == Stage::Baseline {
+            return;
+        }
+        if self.state.cold_first() || !self.state.lets(Try::Queue, self.now) {
+            return;
+        }
+        let Some(green) = self.state.green().cloned() else { return };
+        if self.state.moved_first() && !self.judges_green(&green) {
+            return;
+        }
+        let waits = |request: &MergeRequest| self.state.waits(request);
+        let landing = match STRATEGY.choose(&self.state.queue, self.now, waits) {
+            None => return,
+            Some(Choice::GoOn(landing)) => self.state.landing_by(landing).cloned(),
+            Some(Choice::Begin(request)) => {
+                let Some(request) = self.state.queue.request(request).cloned() else { return };
+                let landing = self.state.queue.next_landing();
+                self.note(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
+                return self.integrate(landing, green.tip, &request);
+            }
+        };
+        let Some(landing) = landing else { return };
+        let Some(candidate) = landing.candidate().cloned() else {
+            self.note(Record::StepAsked { landing: landing.id });
+            self.integrate(landing.id, landing.onto, &landing.mr);
+            return;
+        };
+        if landing.intended().is_some() {
+            self.note(Record::StepAsked { landing: landing.id });
+            self.land(&landing, candidate);
+            return;
+        }
+        if candidate.commit == landing.onto.commit {
+            self.already_there(&landing);
+            return;
+        }
+        if !self.fails_before(&landing) {
+            return;
+        }
+        match &green.snapshot {
+            None => self.verify(green.tip, VerifyRole::Before, None, Again::First),
+            Some((key, summary)) if self.wants_confirmation(summary) && !green.confirmed => {
+                self.verify(green.tip, VerifyRole::Before, None, Again::Confirm(key.clone()));
+            }
+            Some((before_key, before)) => match unjudgeable(self.state.policy.gate, before) {
+                Some(reason) => self.note(Record::QueueHeld {
+                    landing: Some(landing.id),
+                    reason: format!("green at {} does not verify: {reason}", green.tip.commit.short()),
+                    hint: "mend green (or the verification) by hand, then `mc mission resume`".to_owned(),
+                    code: ENVIRONMENT,
+                }),
+                None => match landing.after() {
+                    None => self.verify(candidate, VerifyRole::After, Some(before_key.clone()), Again::First),
+                    Some(after) => {
+                        let (before_key, before, after) = (before_key.clone(), before.clone(), after.clone());
+                        let demands = self.state.demands(self.state.may_remove_tests(&landing.mr.source));
+                        let before = self.state.with_flaky(before);
+                        let judge_run = |run: &After| judge(&before, &run.summary, &run.delta, &demands);
+                        let judgement = judge_run(&after);
+                        let measured = after.delta.by_chance(demands.ratchet);
+                        let failed = after.warm || after.summary.outcome != StageOutcome::Passed;
+                        let doubtful = (failed || measured) && !failed_alike(&landing, &judgement.refusals, judge_run);
+                        let again = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful);
+                        // A test that chance decides about is given a second chance before green has it failing.
+                        let pardons = judgement.lands && after.delta.breaks_tests() && again.is_some();
+                        if judgement.lands && !pardons {
+                            if !self.passes_after(&landing, &candidate) {
+                                return;
+                            }
+                            self.note(Record::LandIntended {
+                                landing: landing.id,
+                                candidate: candidate.clone(),
+                                expected: landing.onto.commit.clone(),
+                                key: after.key,
+                                verdict: judgement.verdict,
+                                accept_before: landing.accept_before().map(|e| e.key.clone()),
+                                extra: landing.extra().map(|e| e.key.clone()),
+                            });
+                            self.land(&landing, candidate);
+                        } else if let Some(again) = again {
+                            self.verify(candidate, VerifyRole::After, Some(before_key), again);
+                        } else if self.doubts_names(&green, &after, demands.allow_removed_tests) {
+                            self.verify(green.tip, VerifyRole::Before, None, Again::Confirm(before_key));
+                        } else if landing.mr.source.unit().is_none() && self.asks_books_again(&landing, &judgement) {
+                            self.verify(candidate, VerifyRole::After, Some(before_key), Again::Confirm(after.key));
+                        } else {
+                            let (mut reasons, refusals) = (judgement.reasons, judgement.refusals.len());
+                            // What the next attempt has to go by comes before remarks.
+                            let said = telling::lines(&after.delta.said);
+                            let at = refusals.min(reasons.len());
+                            reasons.splice(at..at, said);
+                            self.reject(&landing, RejectClass::Verification, reasons);
+                        }
+                    }
+                },
+            },
+        }
+    }
+
+    /// Whether tests that disappeared may only have other names in each run: green was run once, and no second run of it was asked.
+    pub(super) fn doubts_names(&self, green: &Green, after: &After, may_go: bool) -> bool {
+        self.state.policy.confirm_failures && !green.twice && after.delta.loses_tests() && !may_go
+    }
+
+    /// Whether what the mission wrote about itself is asked once more: it changes no code, so a test that fails on it most likely
+    /// fails by chance.
+    pub(super) fn asks_books_again(&self, landing: &Landing, judgement: &Judgement) -> bool {
+        let by_tests =
+            |refusal: &crate::domain::verify::Refusal| matches!(refusal.cause, Cause::Failing | Cause::Stages);
+        matches!(landing.mr.source, MergeSource::Books { .. })
+            && self.state.policy.confirm_failures
+            && landing.evidence().is_some_and(|evidence| evidence.asked < BOOKS_RUNS)
+            && judgement.refusals.iter().all(by_tests)
+    }
+
+    pub(super) fn land(&mut self, landing: &Landing, candidate: Tip) {
+        self.ask(Command::Land {
+            landing: landing.id,
+            candidate,
+            expected: landing.onto.commit.clone(),
+            source: landing.mr.source.clone(),
+        });
+    }
+
+    pub(super) fn integrate(&mut self, id: LandingId, onto: Tip, mr: &MergeRequest) {
+        let title = match &mr.source {
+            MergeSource::Unit { unit, .. } => self.state.unit(unit).map(|u| u.spec.title.clone()).unwrap_or_default(),
+            MergeSource::Intake => String::new(),
+            MergeSource::Books { .. } => return self.write_books(id, onto),
+        };
+        let (head, source) = (mr.head.commit.clone(), mr.source.clone());
+        let contested = match &source {
+            MergeSource::Unit { unit, .. } => self.state.contested(Some(unit)),
+            MergeSource::Intake | MergeSource::Books { .. } => Vec::new(),
+        };
+        self.ask(Command::Integrate { landing: id, onto, head, source, title, contested });
+    }
+
+    pub(super) fn open_landing(&self, id: LandingId) -> Option<Landing> {
+        self.state.landing_by(id).filter(|landing| landing.at_work()).cloned()
+    }
+
+    pub(super) fn integrated(&mut self, id: LandingId, result: Result<Integration, Trouble>) {
+        let Some(landing) = self.open_landing(id).filter(|l| l.candidate().is_none()) else { return };
+        let merged = result.is_ok();
+        self.merged(&landing, result);
+        if merged {
+            self.works(&[Operation::Merge], self.now);
+        }
+    }
+
+    pub(super) fn merged(&mut self, landing: &Landing, result: Result<Integration, Trouble>) {
+        if self.merge_given_up(landing) {
+            return;
+        }
+        match result {
+            Ok(Integration::Candidate(candidate)) => {
+                self.note(Record::candidate(landing.id, candidate));
+            }
+            Ok(Integration::Noted { candidate, touches, notes, deciding, tests }) => {
+                self.contested(landing, candidate, touches, notes, (deciding, tests));
+            }
+            Ok(Integration::Links { links }) => {
+                self.reject(landing, RejectClass::Verification, vec![links_reason(&links)]);
+            }
+            Ok(Integration::Unchanged) => self.already_there(landing),
+            Ok(Integration::Books { candidate, notes }) => {
+                if !notes.is_empty() {
+                    self.note(Record::BooksNoted { notes });
+                }
+                match candidate {
+                    Some(candidate) => self.note(Record::candidate(landing.id, candidate)),
+                    None => self.already_there(landing),
+                }
+            }
+            Ok(Integration::Protected { paths }) => {
+                self.reject(landing, RejectClass::Verification, vec![protected_reason(&paths)]);
+            }
+            Ok(Integration::Conflict { files, detail }) => {
+                let reason = format!("conflicts with green in {}", files.join(", "));
+                self.refuse_change(landing, RejectClass::Conflict, vec![reason, detail], files);
+            }
+            Err(trouble) => self.step_failed(Some(landing.id), "merge onto green", trouble),
+        }
+    }
+
+    pub(super) fn verified(&mut self, run: RunId, result: Result<Box<Verification>, Unverified>) {
+        let Some(role) = self.state.run_by(run).map(|run| run.role) else { return };
+        match result {
+            Ok(v) => {
+                let (ran, noticed) = (!v.reused, v.noticed);
+                self.note(Record::Verified {
+                    run,
+                    at: self.now,
+                    key: v.key,
+                    summary: v.summary,
+                    delta: v.delta.map(Box::new),
+                    reused: v.reused,
+                    confirmed: v.confirmed,
+                    warm: v.warm,
+                });
+                if ran {
+                    self.works(&[Operation::Verify], self.now);
+                }
+                self.repository_changed(run, role, noticed);
+            }
+            Err(_) if self.state.unwanted_verification().is_some() => {
+                self.note(Record::VerificationDropped { run, at: self.now });
+            }
+            Err(not) if not.stale => self.stale(run),
+            Err(not) => self.not_verified(run, not),
+        }
+    }
+
+    /// Green is verified again, and what was made to be compared with it is made anew.
+    pub(super) fn stale(&mut self, run: RunId) {
+        self.note(Record::GreenStale { run, at: self.now });
+        if let Some(landing) = self.state.landing().filter(|landing| landing.intended().is_none()) {
+            let (landing, mr) = (landing.id, landing.mr.id);
+            let why = "green was verified with other tags, variables or tools; it is verified again first".to_owned();
+            self.note(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
+        }
+    }
+
+    pub(super) fn land_ended(&mut self, id: LandingId, result: Result<LandResult, Trouble>) {
+        let Some(landing) = self.open_landing(id) else { return };
+        let (Some(candidate), Some(verdict)) = (landing.candidate().cloned(), landing.intended()) else { return };
+        match result {
+            Ok(LandResult::Landed { now }) => {
+                let reasons = self.reasons(&landing);
+                self.note(Record::Landed {
+                    landing: landing.id,
+                    mr: landing.mr.id,
+                    source: landing.mr.source,
+                    at: self.now,
+                    candidate,
+                    green: now,
+                    verdict,
+                    reasons,
+                });
+                self.works(&[Operation::Merge, Operation::Verify], self.now);
+            }
+            Ok(LandResult::Forward { now }) => {
+                self.note(Record::GreenMoved { tip: now });
+                let why = "somebody moved green forward; merged and verified again".to_owned();
+                self.note(Record::Requeued {
+                    landing: landing.id,
+                    mr: landing.mr.id,
+                    why,
+                    behind: None,
+                    waits_for: None,
+                });
+            }
+            Ok(LandResult::Back { now }) => {
+                let expected = &landing.onto.commit;
+                let found = now.map_or("is gone".to_owned(), |c| format!("stands at {}", c.short()));
+                self.note(Record::QueueHeld {
+                    landing: Some(landing.id),
+                    reason: format!("somebody moved green back: it {found} and no longer contains {}", expected.short()),
+                    hint: format!(
+                        "to go on: put green back to {expected} (it is pinned under refs/mc/), then `mc mission resume`; \
+                         to accept the new green: `mc mission stop --now`, then `mc mission start --accept-green`"
+                    ),
+                    code: ENVIRONMENT,
+                });
+            }
+            Ok(LandResult::CheckedOut { worktree }) => self.note(Record::LandingDelayed {
+                landing: id,
+                why: format!(
+                    "landings wait: green is checked out in {worktree}; switch that work tree to another branch"
+                ),
+                again_at: self.now + CHECKED_OUT_PAUSE,
+            }),
+            Err(trouble) => self.step_failed(Some(id), "moving green", trouble),
+        }
+    }
+
+    /// Somebody moved green while no engine ran, perhaps to mend it, or was seen to have done so at the end of a round: what was
+    /// known of it holds no more. A landing whose compare-and-swap may have happened is left to answer for itself.
+    pub(super) fn green_seen(&mut self, tip: Tip) {
+        let known = self.state.green().is_some_and(|g| g.tip.commit != tip.commit);
+        let early = matches!(self.state.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
+        let landing = self.state.landing();
+        if !known || early || landing.is_some_and(|l| l.intended().is_some()) {
+            return;
+        }
+        let open = landing.map(|l| (l.id, l.mr.id));
+        self.note(Record::GreenMoved { tip });
+        if let Some((landing, mr)) = open {
+            if let Some(run) = self.state.verifying().map(|v| v.run) {
+                self.note(Record::VerificationDropped { run, at: self.now });
+            }
+            let why = "somebody moved green; merged and verified again".to_owned();
+            self.note(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
+        }
+    }
+
+    pub(in crate::domain::mission) fn reasons(&self, landing: &Landing) -> Vec<String> {
+        let before = self.state.green().and_then(|g| g.snapshot.as_ref());
+        let (Some((_, before)), Some(after)) = (before, landing.after()) else { return Vec::new() };
+        let before = &self.state.with_flaky(before.clone());
+        let mut reasons = judge(before, &after.summary, &after.delta, &self.state.demands(true)).reasons;
+        reasons.extend(self.shown(landing));
+        if let Some(made) = landing.made() {
+            reasons.extend(made.notes.iter().cloned());
+            reasons.extend((!made.tests.is_empty()).then(|| tests_note(&made.tests)));
+        }
+        reasons
+    }
+
+    pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
+        self.refuse_change(landing, class, reasons, Vec::new());
+    }
+
+    /// Refuses a change; its unit tries again as far as it has attempts left, and where that could give another change.
+    pub(super) fn refuse_change(
+        &mut self,
+        landing: &Landing,
+        class: RejectClass,
+        mut reasons: Vec<String>,
+        files: Vec<String>,
+    ) {
+        let source = landing.mr.source.clone();
+        let repeats = self.state.unit_of(landing).is_some_and(|unit| unit.repeats(landing, class));
+        if repeats && landing.candidate().is_some() {
+            reasons.push(SAME_AGAIN.to_owned());
+        }
+        let because = reasons.join("\n");
+        let next = match &source {
+            MergeSource::Intake | MergeSource::Books { .. } => NextMove::Reject { reason: because },
+            MergeSource::Unit { unit, .. } => {
+                let Some(unit) = self.state.unit(unit) else { return };
+                let budget = unit.spec.attempts.unwrap_or(self.state.policy.max_attempts).max(1);
+                let exhausted = match class {
+                    RejectClass::Verification => unit.used + 1 >= budget,
+                    RejectClass::Conflict => unit.conflicts + 1 > self.state.policy.max_conflicts,
+                    RejectClass::Unproven | RejectClass::Infrastructure | RejectClass::Meddling => false,
+                };
+                let own_work = class == RejectClass::Verification && unit.spec.run.is_none();
+                if exhausted || repeats {
+                    NextMove::Reject { reason: because }
+                } else if self.state.starts_used(unit) {
+                    NextMove::Reject { reason: starts_reason(unit, &because) }
+                } else {
+                    NextMove::Retry { not_before: 0, own_work, because }
+                }
+            }
+        };
+        let (id, mr, at) = (landing.id, landing.mr.id, self.now);
+        self.note(Record::Rejected { landing: id, mr, source: source.clone(), at, class, reasons, next, files });
+        if let MergeSource::Unit { unit, .. } = source {
+            self.block_dependants(&unit);
+        }
+    }
+}
+
+/// Why a snapshot cannot serve as a base under this gate, if it cannot.
+fn unjudgeable(gate: Gate, summary: &Summary) -> Option<String> {
+    let note = if summary.note.is_empty() { String::new() } else { format!(": {}", summary.note) };
+    match (summary.outcome, gate) {
+        (StageOutcome::Passed, _) => None,
+        (StageOutcome::NotRun, _) => Some(format!("it could not run{note}")),
+        (StageOutcome::Failed, Gate::Pass) => Some(format!("it fails, and the gate is `pass`{note}")),
+        (StageOutcome::Failed, Gate::NoRegression) if summary.per_test => None,
+        (StageOutcome::Failed, Gate::NoRegression) => {
+            Some(format!("it fails and gives no per-test results and no findings, so nothing can be judged{note}"))
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A green that somebody else moved forward, judged against the last green that was verified.
+//!
+//! Wanted: whoever moved green, nothing is landed on it before it is known to be no worse than what the gate accepted last
+//! (P1). It is judged like a candidate: without files of earlier runs, and a failure is confirmed by a second run before it
+//! counts. What is worse holds the queue until a person decides. Put back to the last good commit, green is as good as it was,
+//! without a run. What else somebody changed in the user's repository is told here, too: pins of ended attempts (P2), and
+//! settings, hooks and refs (P6).
+
+use super::cold::Again;
+use super::decision::Decision;
+use crate::domain::mission::model::answer::Noticed;
+use crate::domain::mission::model::end::ENVIRONMENT;
+use crate::domain::mission::model::outcome::{NextMove, RejectClass};
+use crate::domain::mission::protocol::record::Record;
+use crate::domain::queue::{Green, VerifyRole};
+use crate::domain::values::RunId;
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::verdict::judge;
+
+impl Decision<'_> {
+    /// The user's repository changed while a verification ran: everybody is told, and where only its owner may do that, the
+    /// unit whose change was verified waits for a person.
+    pub(super) fn repository_changed(&mut self, run: RunId, role: VerifyRole, Noticed { held, named }: Noticed) {
+        if held.is_none() && named.is_empty() {
+            return;
+        }
+        self.note(Record::RepositoryChanged { run, at: self.now, held: held.clone(), named });
+        let of_its_change = role.is_of_landing();
+        let (Some(what), Some(landing)) = (held.filter(|_| of_its_change), self.state.landing().cloned()) else {
+            return;
+        };
+        let Some(unit) = landing.mr.source.unit().cloned() else { return };
+        let question = format!("{what} while its change was verified; look at it, then `mc unit retry {unit}`");
+        self.note(Record::Rejected {
+            landing: landing.id,
+            mr: landing.mr.id,
+            source: landing.mr.source,
+            at: self.now,
+            class: RejectClass::Meddling,
+            reasons: vec![question.clone()],
+            next: NextMove::Hold { question, own_work: false },
+            files: Vec::new(),
+        });
+    }
+
+    /// Whether landings may go on: nobody moved green, or it was judged to be no worse. Else the next step is asked for, or
+    /// the queue is held.
+    pub(super) fn judges_green(&mut self, green: &Green) -> bool {
+        let Some(open) = self.state.queue.foreign_move() else { return true };
+        let (good, after) = (open.good().clone(), open.after().cloned());
+        let Some((key, before)) = good.snapshot else { return true };
+        if self.now < self.state.queue.green_due() {
+            return false;
+        }
+        let Some(after) = after else {
+            self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), Again::First);
+            return false;
+        };
+        let demands = self.state.demands(false);
+        let judgement = judge(&self.state.with_flaky(before), &after.summary, &after.delta, &demands);
+        if judgement.lands {
+            self.note(Record::GreenAccepted { tip: green.tip.clone(), verdict: judgement.verdict });
+            return true;
+        }
+        let doubtful =
+            after.warm || after.delta.by_chance(demands.ratchet) || after.summary.outcome != StageOutcome::Passed;
+        if let Some(again) = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful) {
+            self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), again);
+            return false;
+        }
+        if self.state.policy.confirm_failures && !good.twice && after.delta.loses_tests() {
+            self.verify(good.tip, VerifyRole::Before, None, Again::Confirm(key));
+            return false;
+        }
+        let (now, then) = (green.tip.commit.short(), &good.tip.commit);
+        // The move is compared from nothing; what it is compared with need not have been.
+        let (doubt, ask) = match good.warm {
+            true => (
+                " (with files that earlier runs had left in its workspace: what fails may be older than the move)",
+                format!("`mc verify --fresh {then}` says whether that commit passes without them; "),
+            ),
+            false => ("", String::new()),
+        };
+        self.note(Record::QueueHeld {
+            landing: None,
+            reason: format!(
+                "somebody moved green to {now}, which is worse than {}, the last commit that was verified{doubt}: {}",
+                then.short(),
+                judgement.reasons.join("; ")
+            ),
+            hint: format!(
+                "{ask}to go on: put green back to {then} (`git update-ref` on its branch), or mend it with a commit on top, then \
+                 `mc mission resume`; to accept it as it is: `mc mission stop --now`, then `mc mission start --accept-green`"
+            ),
+            code: ENVIRONMENT,
+        });
+        false
+    }
+}

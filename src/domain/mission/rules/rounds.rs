@@ -1,0 +1,304 @@
+//! Rounds: take the target in, read the plan, open waves one after the other, evaluate, go on or end.
+
+use super::decision::Decision;
+use crate::domain::backlog;
+use crate::domain::backlog::Offer;
+use crate::domain::mission::model::answer::{Ground, NoOffer, PinFault, Refusal};
+use crate::domain::mission::model::circuit::Operation;
+use crate::domain::mission::model::round::Stage;
+use crate::domain::mission::protocol::command::Command;
+use crate::domain::mission::protocol::record::{Intake, Record};
+use crate::domain::plan::graph;
+use crate::domain::plan::graph::Plan;
+use crate::domain::queue::VerifyRole;
+use crate::domain::trouble::Trouble;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{Tip, UnitId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+impl Decision<'_> {
+    pub(super) fn preflight(&mut self, result: Result<Ground, Refusal>) {
+        if self.state.stage != Stage::Preflight {
+            return;
+        }
+        match result {
+            Ok(ground) => self.note(Record::PreflightPassed { ground }),
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    pub(super) fn established(&mut self, result: Result<(), Refusal>) {
+        if self.state.stage != Stage::Establishing {
+            return;
+        }
+        match (result, self.state.green().map(|g| g.tip.clone())) {
+            (Ok(()), Some(tip)) => self.note(Record::Established { tip }),
+            (Ok(()), None) => {}
+            (Err(refusal), _) => self.refuse(refusal),
+        }
+    }
+
+    pub(super) fn target_checked(&mut self, result: Result<Option<Tip>, Trouble>) {
+        if self.state.stage != Stage::CheckingTarget || self.state.stage_again_at.is_some() {
+            return;
+        }
+        let head = match result {
+            Ok(head) => head,
+            Err(trouble) => return self.step_failed(None, "looking at the target branch", trouble),
+        };
+        self.works(&[Operation::Plan], self.now);
+        let intake = head.map(|head| Intake { mr: self.state.queue.next_request(), head });
+        self.note(Record::TargetSeen { intake });
+        self.make_way();
+    }
+
+    pub(super) fn backlog_read(&mut self, result: Result<Offer, NoOffer>) {
+        if self.state.stage != Stage::Reading || self.state.stage_again_at.is_some() {
+            return;
+        }
+        if let Err(NoOffer::Trouble(trouble)) = result {
+            return self.step_failed(None, "reading the backlog", trouble);
+        }
+        self.works(&[Operation::Plan], self.now);
+        let round = self.round();
+        match result {
+            Ok(offer) => self.plan(offer),
+            Err(NoOffer::Faulty(reason)) => self.note(Record::PlanUnreadable { round, reason }),
+            Err(NoOffer::Trouble(_)) => {}
+        }
+    }
+
+    pub(super) fn round(&self) -> u32 {
+        self.state.rounds.last().map_or(0, |r| r.index)
+    }
+
+    /// Makes the round's plan from what the source offers: units the mission does not know yet, as many as allowed.
+    pub(super) fn plan(&mut self, mut offer: Offer) {
+        let round = self.round();
+        let reopened = offer.reopen(&self.named());
+        let Offer { units: offered, satisfied, mut aside, .. } = offer;
+        let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
+        let mut fresh: Vec<UnitSpec> =
+            offered.into_iter().filter(|u| !done.contains(&u.id) && self.wanted(&u.id)).collect();
+        if self.state.plan.is_none() {
+            // Names were resolved when the backlog was read: what is missing here was given up there.
+            let mut here = done.clone();
+            here.extend(self.state.units.iter().map(|u| u.spec.id.clone()));
+            let (kept, waiting) = graph::without_waiting(fresh, &here);
+            here.extend(kept.iter().map(|u| u.id.clone()));
+            aside.retain(|item| self.wanted(&item.unit));
+            aside.extend(backlog::waiting(&waiting, &here));
+            fresh = kept;
+        }
+        // A plan drops what needs no wave; the journal keeps dependencies as written, to block what an earlier round failed.
+        let written: BTreeMap<UnitId, UnitSpec> = fresh.iter().map(|u| (u.id.clone(), u.clone())).collect();
+        let mut known = done;
+        known.extend(self.state.units.iter().map(|u| u.spec.id.clone()));
+        let whole = match Plan::build(fresh, &known) {
+            Ok(plan) => plan,
+            Err(findings) => {
+                let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                self.note(Record::PlanUnreadable { round, reason });
+                return;
+            }
+        };
+        let limit = match self.state.policy.units_per_round {
+            0 => whole.units.len(),
+            n => n as usize,
+        };
+        let left_over = whole.units.len().saturating_sub(limit);
+        let plan = if left_over == 0 { Ok(whole) } else { Plan::build(first_units(&whole, limit), &known) };
+        match plan {
+            Ok(plan) => self.note(Record::RoundPlanned {
+                round,
+                units: plan.units.into_iter().map(|u| Arc::new(written.get(&u.id).cloned().unwrap_or(u))).collect(),
+                edges: plan.edges,
+                wave_of: plan.wave_of,
+                left_over: u32::try_from(left_over).unwrap_or(u32::MAX),
+                aside,
+                reopened,
+            }),
+            Err(findings) => {
+                let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                self.note(Record::PlanUnreadable { round, reason });
+            }
+        }
+        self.block_orphans();
+    }
+
+    /// Closed items that this mission is to take up: those that a person named, each once.
+    pub(super) fn named(&self) -> BTreeSet<UnitId> {
+        let policy = &self.state.policy;
+        let named = policy.only.iter().chain(policy.reopen.iter().map(|(unit, _)| unit));
+        named.filter(|id| self.state.unit(id).is_none()).cloned().collect()
+    }
+
+    /// Whether a unit of the plan source is new to the mission and among those it was started for.
+    pub(super) fn wanted(&self, id: &UnitId) -> bool {
+        let only = &self.state.policy.only;
+        (only.is_empty() || only.contains(id)) && self.state.unit(id).is_none()
+    }
+
+    /// Blocks pending units that depend on something that ended badly before they were planned or unblocked.
+    pub(super) fn block_orphans(&mut self) {
+        let causes: Vec<UnitId> = self
+            .state
+            .units
+            .iter()
+            .filter(|u| u.state.blocks() && !u.dependants.is_empty())
+            .map(|u| u.spec.id.clone())
+            .collect();
+        for cause in causes {
+            self.block_dependants(&cause);
+        }
+    }
+
+    pub(super) fn objective_checked(
+        &mut self,
+        round: u32,
+        met: Result<bool, Trouble>,
+        pins: Vec<PinFault>,
+        moved: Option<Tip>,
+    ) {
+        if self.state.stage != Stage::Evaluating || round != self.round() || self.state.stage_again_at.is_some() {
+            return;
+        }
+        if !pins.is_empty() {
+            self.note(Record::PinsFaulty { round, at: self.now, pins });
+        }
+        if let Some(tip) = moved {
+            self.green_seen(tip);
+        }
+        let met = match met {
+            Err(trouble) if !self.state.killing() => return self.step_failed(None, "the objective's check", trouble),
+            met => met == Ok(true),
+        };
+        if self.state.killing() && !met {
+            // A check that was killed says nothing about the objective; it is made again after a resume.
+            self.step_failed(None, "the objective's check", "killed".to_owned().into());
+            return;
+        }
+        self.works(&[Operation::Plan], self.now);
+        self.close_round(self.state.policy.has_check.then_some(met));
+    }
+
+    pub(super) fn close_round(&mut self, objective: Option<bool>) {
+        let round = self.round();
+        let units = self.state.units.iter().rev().take_while(|u| u.round == round).count();
+        let landed = self.state.rounds.last().map_or(0, |r| r.landed);
+        self.note(Record::RoundClosed {
+            round,
+            at: self.now,
+            landed,
+            units: u32::try_from(units).unwrap_or(u32::MAX),
+            objective,
+        });
+    }
+
+    /// The next step of the round, if it is due.
+    pub(super) fn advance_round(&mut self) {
+        // A verification that nobody wants any more is waited for too: its processes must be proven gone.
+        let free = self.state.verifying().is_none_or(|v| v.role == VerifyRole::Cold && self.state.cold_can_wait());
+        let quiet = self.state.landing().is_none() && self.state.queue.is_empty() && free;
+        match self.state.stage {
+            Stage::Intake if quiet => {
+                let round = self.round();
+                self.note(Record::PlanAsked { round });
+                match self.state.plan.clone() {
+                    Some(plan) => self.plan(Offer { units: plan.to_vec(), ..Offer::default() }),
+                    None => self.ask_backlog(),
+                }
+            }
+            Stage::Working if quiet && self.state.active == 0 && self.state.idle() => self.next_wave(),
+            Stage::BetweenRounds => self.next_round(),
+            _ => self.ask_again(),
+        }
+    }
+
+    /// Asks the question of the round's step again that met trouble, when its time has come.
+    pub(super) fn ask_again(&mut self) {
+        let due = self.state.stage_again_at.is_some_and(|at| at <= self.now);
+        let free = self.state.stop.is_none() && !self.state.paused && self.state.hold.is_none();
+        let open = self.state.circuit().is_none_or(|circuit| self.now >= circuit.again_at);
+        if !(due && free && open) {
+            return;
+        }
+        self.note(Record::StageAsked { at: self.now });
+        match (self.state.stage, self.state.green().map(|g| g.tip.clone())) {
+            (Stage::CheckingTarget, Some(green)) => self.ask(Command::CheckTarget { green }),
+            (Stage::Reading, _) => self.ask_backlog(),
+            (Stage::Evaluating, _) => self.evaluate(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn ask_backlog(&mut self) {
+        if let Some(green) = self.state.green().map(|g| g.tip.clone()) {
+            let outside = self.state.outside.as_ref().map(|outside| outside.head.clone());
+            self.ask(Command::ReadBacklog { green, outside });
+        }
+    }
+
+    pub(super) fn next_wave(&mut self) {
+        let held = self.state.hold.is_some() || self.state.cold().search().is_some();
+        if self.state.paused || self.state.stop.is_some() || held {
+            return;
+        }
+        let Some(open) = self.state.rounds.last() else { return };
+        let (round, wave) = (open.index, open.bases.len());
+        if wave < open.waves.len() {
+            let Some(green) = self.state.green().map(|g| g.tip.commit.clone()) else { return };
+            let wave = u32::try_from(wave).unwrap_or(u32::MAX);
+            self.note(Record::WaveOpened { round, wave, at: self.now, green });
+            return;
+        }
+        if self.keep_books() {
+            return;
+        }
+        self.note(Record::RoundWorked { round });
+        self.evaluate();
+    }
+
+    /// Has the round's checkpoint pinned and the objective's check run, before the round is closed.
+    pub(super) fn evaluate(&mut self) {
+        match self.state.green().map(|g| g.tip.clone()) {
+            Some(green) => {
+                let round = self.round();
+                self.ask(Command::CheckObjective { round, green, pins: self.state.pins() });
+            }
+            None => self.close_round(None),
+        }
+    }
+
+    pub(super) fn next_round(&mut self) {
+        let held = self.state.hold.is_some() || self.state.cold().search().is_some() || self.state.moved_first();
+        if self.state.paused || held {
+            return;
+        }
+        if self.state.stop.is_some() {
+            return;
+        }
+        let round = self.round();
+        if let Some((outcome, reason)) = self.state.finished() {
+            if self.state.green_pending() {
+                return;
+            }
+            self.finish(outcome, reason);
+            return;
+        }
+        let due = self.state.rounds.last().and_then(|r| r.closed).map_or(0, |at| at + self.state.policy.cooldown);
+        if self.now < due {
+            return;
+        }
+        let Some(green) = self.state.green().map(|g| g.tip.clone()) else { return };
+        self.note(Record::RoundOpened { round: round + 1, at: self.now });
+        self.ask(Command::CheckTarget { green });
+    }
+}
+
+/// The first units of a plan by wave, priority and file order; closed under dependencies because waves are.
+fn first_units(plan: &Plan, limit: usize) -> Vec<UnitSpec> {
+    let chosen: BTreeSet<usize> = plan.waves().into_iter().flatten().take(limit).collect();
+    chosen.into_iter().map(|i| plan.units[i].clone()).collect()
+}

@@ -1,0 +1,126 @@
+//! What the caps still allow, and the time that engines worked.
+
+use super::mission::State;
+use crate::domain::mission::model::budget::Allowance;
+use crate::domain::mission::model::cost::{Cost, Usd};
+use crate::domain::mission::model::outcome::AttemptClass;
+use crate::domain::mission::model::unit::Unit;
+use crate::domain::mission::protocol::record::Record;
+use crate::domain::values::Millis;
+
+impl State {
+    /// Whether the caps allow one more attempt of this unit.
+    #[must_use]
+    pub fn allowance(&self, unit: &Unit) -> Allowance {
+        if unit.spec.run.is_some() { Allowance::Start } else { self.agent_allowance() }
+    }
+
+    /// Whether agents that are ready wait for what others have reserved.
+    pub(in crate::domain::mission) fn waits_for_money(&self) -> bool {
+        self.agent_allowance() == Allowance::Wait
+    }
+
+    fn agent_allowance(&self) -> Allowance {
+        let budget = &self.policy.budget;
+        if budget.max_tokens > 0 && self.account.tokens >= budget.max_tokens {
+            return Allowance::Over;
+        }
+        if budget.per_run == Usd(0) {
+            return Allowance::Start;
+        }
+        let next = self.charged().0.saturating_add(self.reserve().0);
+        if next > budget.per_run.0 {
+            Allowance::Over
+        } else if next.saturating_add(self.reserved().0) > budget.per_run.0 {
+            Allowance::Wait
+        } else {
+            Allowance::Start
+        }
+    }
+
+    /// What is reserved for one attempt of an agent.
+    fn reserve(&self) -> Usd {
+        if self.policy.budget.counts_unknown { self.policy.budget.per_session } else { Usd(0) }
+    }
+
+    /// What attempts that have ended count against the cap: what is known, and the reserve for each that is not.
+    #[must_use]
+    pub fn charged(&self) -> Usd {
+        Usd(self.account.usd.0.saturating_add(self.account.unknown.saturating_mul(self.reserve().0)))
+    }
+
+    /// What is reserved for the agents that run now.
+    #[must_use]
+    pub fn reserved(&self) -> Usd {
+        Usd(self.reserve().0.saturating_mul(self.agents_running()))
+    }
+
+    /// Attempts of agents that run now, or wait to be collected; what they cost is not known yet.
+    #[must_use]
+    pub fn agents_running(&self) -> u64 {
+        self.slots.users().filter(|i| self.units[*i].spec.run.is_none()).count() as u64
+    }
+
+    /// Folds the end of an attempt into the account. One that never ran cost nothing.
+    pub(in crate::domain::mission) fn charge(&mut self, script: bool, class: AttemptClass, measured: Option<Cost>) {
+        let cost = match script || class == AttemptClass::NeverStarted {
+            true => Cost::NOTHING,
+            false => measured.unwrap_or_default(),
+        };
+        let account = &mut self.account;
+        match cost.usd {
+            Some(usd) => account.usd.0 = account.usd.0.saturating_add(usd.0),
+            None => account.unknown += 1,
+        }
+        match cost.tokens {
+            Some(tokens) => account.tokens = account.tokens.saturating_add(tokens),
+            None => account.unknown_tokens += 1,
+        }
+    }
+
+    /// When the mission's time is over, as things stand: a fixed time of day, or so much work of engines, whichever is
+    /// earlier.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Millis> {
+        let (cap, until) = (self.policy.max_wall_time, self.policy.until);
+        let by_work = self.clock.since.filter(|_| cap > 0).map(|since| since + cap.saturating_sub(self.clock.ran));
+        by_work.into_iter().chain((until > 0).then_some(until)).min()
+    }
+
+    /// Folds the time a record tells of.
+    pub(in crate::domain::mission) fn tell_time(&mut self, record: &Record) {
+        match record {
+            Record::Suspended { at, .. } | Record::Waiting { at } | Record::MissionEnded { at, .. } => {
+                self.clock.seen = self.clock.seen.max(*at);
+                self.clock.close();
+            }
+            Record::Resumed { at, .. } => {
+                self.clock.close();
+                self.clock.since = Some(*at);
+                self.clock.seen = self.clock.seen.max(*at);
+            }
+            // Written by a command of a person when no engine was at work.
+            Record::AttemptJudged { unit, .. } if self.cancelling.contains(unit) => {}
+            Record::RoundOpened { at, .. }
+            | Record::WaveOpened { at, .. }
+            | Record::SessionStarted { at, .. }
+            | Record::AttemptJudged { at, .. }
+            | Record::CollectFailed { at, .. }
+            | Record::CollectAsked { at, .. }
+            | Record::CircuitOpened { at, .. }
+            | Record::CircuitKept { at, .. }
+            | Record::CircuitClosed { at, .. }
+            | Record::StageAsked { at }
+            | Record::LandingStarted { at, .. }
+            | Record::VerifyStarted { at, .. }
+            | Record::Verified { at, .. }
+            | Record::VerificationDropped { at, .. }
+            | Record::StepFailed { at, .. }
+            | Record::Landed { at, .. }
+            | Record::MergeEmpty { at, .. }
+            | Record::Rejected { at, .. }
+            | Record::RoundClosed { at, .. } => self.clock.seen = self.clock.seen.max(*at),
+            _ => {}
+        }
+    }
+}

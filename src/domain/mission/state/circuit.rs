@@ -1,0 +1,195 @@
+//! Sightings of trouble, and the circuit that a common cause opens.
+
+use super::mission::State;
+use crate::domain::mission::model::circuit::{Circuit, Operation, Sighting, Witness};
+use crate::domain::mission::model::outcome::AttemptClass;
+use crate::domain::mission::model::outcome::{cause_of, is_collected};
+use crate::domain::mission::model::report::SessionReport;
+use crate::domain::mission::model::round::Stage;
+use crate::domain::queue::{Behind, MergeRequest};
+use crate::domain::trouble::Cause;
+use crate::domain::values::{Millis, UnitId};
+use std::collections::BTreeSet;
+
+impl State {
+    /// The open circuit, if trouble is common.
+    #[must_use]
+    pub fn circuit(&self) -> Option<&Circuit> {
+        self.circuit.as_ref()
+    }
+
+    /// Whether a unit was forgiven so often that its failures are its own.
+    fn is_own_fault(&self, unit: &UnitId) -> bool {
+        self.unit(unit).is_some_and(|u| u.spared > self.policy.max_infrastructure_retries)
+    }
+
+    /// Whether a failure makes its cause common.
+    pub(in crate::domain::mission) fn is_common(&self, cause: &Cause, by: &Witness) -> bool {
+        if by.unit.as_ref().is_some_and(|unit| self.is_own_fault(unit)) {
+            return false;
+        }
+        let fair = |s: &&Sighting| !s.by.unit.as_ref().is_some_and(|unit| self.is_own_fault(unit));
+        // What a unit can bring about all by itself needs another unit, or the queue, that meets it too.
+        let other = |s: &Sighting| s.by.unit != by.unit || s.by.slot.is_some() != by.slot.is_some();
+        let same =
+            self.sightings.iter().filter(|s| s.cause == *cause).filter(fair).any(|s| cause.is_nobodys() || other(s));
+        same && !cause.is_of_the_run()
+    }
+
+    /// Folds that trouble is common: what was charged for it is given back.
+    pub(in crate::domain::mission) fn opens(
+        &mut self,
+        cause: &Cause,
+        operation: Operation,
+        at: Millis,
+        again_at: Millis,
+    ) {
+        let (seen, rest): (Vec<Sighting>, Vec<Sighting>) =
+            std::mem::take(&mut self.sightings).into_iter().partition(|s| s.cause == *cause);
+        self.sightings = rest;
+        let mut operations = BTreeSet::from([operation]);
+        let mut hit = BTreeSet::new();
+        for sighting in seen {
+            operations.insert(sighting.operation);
+            let Some(unit) = sighting.by.unit else { continue };
+            self.unit_to(&unit, |u| u.infra = u.infra.saturating_sub(u32::from(sighting.charged)));
+            hit.insert(unit);
+        }
+        // Whatever waits for a pause of its own waits for the circuit's from now on.
+        for i in self.delayed.iter().chain(&self.turns).map(|(_, i)| *i).collect::<Vec<_>>() {
+            self.touch(i, |u| u.not_before = 0);
+        }
+        for i in self.units_to_collect().collect::<Vec<_>>() {
+            self.touch(i, |u| u.collect_at = Some(0));
+        }
+        self.queue.wake_requests();
+        let causes = vec![(cause.clone(), operations)];
+        self.circuit = Some(Circuit { causes, opened: at, progress: at, again_at, tries: 1, hit, probe: None });
+    }
+
+    /// Folds that the circuit stays open.
+    pub(in crate::domain::mission) fn stays_open(
+        &mut self,
+        cause: &Cause,
+        operation: Operation,
+        again_at: Millis,
+        tries: u32,
+    ) {
+        let Some(circuit) = &mut self.circuit else { return };
+        match circuit.causes.iter_mut().find(|(known, _)| known == cause) {
+            Some((_, operations)) => drop(operations.insert(operation)),
+            None => circuit.causes.push((cause.clone(), BTreeSet::from([operation]))),
+        }
+        (circuit.again_at, circuit.tries) = (again_at, tries);
+    }
+
+    /// Folds that these causes are disproved.
+    pub(in crate::domain::mission) fn closes_circuit(&mut self, causes: &[Cause]) {
+        let Some(circuit) = &mut self.circuit else { return };
+        circuit.causes.retain(|(cause, _)| !causes.contains(cause));
+        if !circuit.causes.is_empty() {
+            return;
+        }
+        let hit = std::mem::take(&mut circuit.hit);
+        self.circuit = None;
+        hit.iter().for_each(|unit| self.unit_to(unit, |u| u.spared += 1));
+    }
+
+    /// Folds one failure: whom it is charged to. Whether that is its unit.
+    pub(in crate::domain::mission) fn met_trouble(
+        &mut self,
+        cause: &Cause,
+        operation: Operation,
+        by: Witness,
+        at: Millis,
+        charges: bool,
+    ) -> bool {
+        if cause.is_of_the_run() {
+            return charges;
+        }
+        if let Some(circuit) = &mut self.circuit {
+            circuit.hit.extend(by.unit);
+            return false;
+        }
+        self.sightings.push(Sighting { cause: cause.clone(), operation, by, at, charged: charges });
+        charges
+    }
+
+    /// Folds what the end of an attempt says of trouble. Whether its unit is charged.
+    pub(in crate::domain::mission) fn attempt_tells(
+        &mut self,
+        i: usize,
+        n: u32,
+        at: Millis,
+        class: AttemptClass,
+        report: &SessionReport,
+    ) -> bool {
+        if class == AttemptClass::Infrastructure {
+            return self.met_trouble(&cause_of(report), Operation::Prepare, self.witness(i), at, true);
+        }
+        if is_collected(class, report) {
+            let started = self.units[i].attempts.iter().find(|a| a.n == n).map_or(at, |a| a.started);
+            self.succeeded(Operation::Collect, at);
+            self.succeeded(Operation::Prepare, started);
+            self.progresses(at);
+            self.touch(i, |u| u.spared = 0);
+        }
+        false
+    }
+
+    /// Whether the mission waits for the answer to a question of its round, with nothing else under way.
+    pub(in crate::domain::mission) fn asks_for_its_round(&self) -> bool {
+        matches!(self.stage, Stage::CheckingTarget | Stage::Reading | Stage::Evaluating) && !self.queue_at_work()
+    }
+
+    /// What the step that has just failed was.
+    pub(in crate::domain::mission) fn operation_of_step(&self) -> Operation {
+        match self.verifying().is_some() {
+            true => Operation::Verify,
+            false if self.asks_for_its_round() => Operation::Plan,
+            false => Operation::Merge,
+        }
+    }
+
+    /// The attempt of the unit at this index, as a witness.
+    pub(in crate::domain::mission) fn witness(&self, i: usize) -> Witness {
+        let unit = &self.units[i];
+        Witness { unit: Some(unit.spec.id.clone()), slot: unit.attempts.last().map(|a| a.slot.clone()) }
+    }
+
+    /// The merge queue with what it works on, as a witness.
+    pub(in crate::domain::mission) fn queue_witness(&self) -> Witness {
+        let landing = self.landing().filter(|_| !self.asks_green());
+        Witness { unit: landing.and_then(|l| l.mr.source.unit()).cloned(), slot: None }
+    }
+
+    /// Folds that a request goes back to the queue.
+    pub(in crate::domain::mission) fn goes_back(&mut self, mr: MergeRequest, behind: Option<&Behind>) {
+        if let (Some(Behind { own_fault: true, .. }), Some(unit)) = (behind, mr.source.unit().cloned()) {
+            self.unit_to(&unit, |u| u.infra += 1);
+        }
+        self.queue.return_request(mr, behind);
+    }
+
+    /// Folds a success of operations of this kind that began at `since`: what was seen before is past.
+    pub(in crate::domain::mission) fn succeeded(&mut self, operation: Operation, since: Millis) {
+        self.sightings.retain(|s| s.operation != operation || s.at > since);
+    }
+
+    /// Folds that something landed or was collected, or that a pause ended.
+    pub(in crate::domain::mission) fn progresses(&mut self, at: Millis) {
+        if let Some(circuit) = &mut self.circuit {
+            circuit.progress = circuit.progress.max(at);
+        }
+    }
+
+    /// Folds that a new engine begins: everything may be tried at once.
+    pub(in crate::domain::mission) fn forgets_trouble(&mut self) {
+        self.circuit = None;
+        self.suspended_by = None;
+        self.sightings.clear();
+        for i in self.units_to_collect().collect::<Vec<_>>() {
+            self.touch(i, |u| u.collect_at = Some(0));
+        }
+    }
+}

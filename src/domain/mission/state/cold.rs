@@ -1,0 +1,125 @@
+//! Landings on warm results, and what cold runs said of them.
+
+use super::mission::State;
+use crate::domain::mission::model::end::DOES_NOT_HOLD;
+use crate::domain::mission::model::end::StopLevel;
+use crate::domain::mission::model::policy::COLD_EVERY;
+use crate::domain::mission::model::round::Stage;
+use crate::domain::mission::protocol::command::VerifyOrder;
+use crate::domain::queue::{After, Landing, Unproven, VerificationRun, VerifyRole};
+use crate::domain::verify::verdict::judge;
+use crate::domain::verify::{Cause, Demands, Judgement, Refusal, StageOutcome, Summary};
+
+/// Whether the candidate failed twice of the same: in a warm run, and in the cold one that decides in its place. Nothing that lay
+/// there is blamed then, and nothing that failed once, so a third run has nothing to say.
+pub(in crate::domain::mission) fn failed_alike(
+    landing: &Landing,
+    refusals: &[Refusal],
+    judge: impl Fn(&After) -> Judgement,
+) -> bool {
+    let cold = landing.after().is_some_and(|after| !after.warm);
+    let sure = !refusals.is_empty() && refusals.iter().all(|refusal| refusal.cause != Cause::NotRun);
+    let warm = landing.evidence().and_then(|evidence| evidence.warm.as_ref());
+    cold && sure && warm.is_some_and(|warm| judge(warm).refusals == refusals)
+}
+
+impl State {
+    /// The order of a verification, as first given and as asked again after a restart.
+    pub(in crate::domain::mission) fn verify_order(&self, v: VerificationRun) -> VerifyOrder {
+        let landing = v.landing.and_then(|id| self.landing_by(id));
+        let onto = landing.map_or(&v.tip.commit, |landing| &landing.onto.commit).clone();
+        let extra = self.extras(v.role);
+        let VerificationRun { run, tip, role, against, confirms, cold, .. } = v;
+        VerifyOrder { run, tip, against, confirms, extra, role, onto, cold }
+    }
+
+    /// Whether a run must be cold by what it is for, although it is the first: what later results are compared with, what
+    /// nobody asks again later, and what is asked for just that.
+    pub(in crate::domain::mission) fn starts_cold(&self, role: VerifyRole) -> bool {
+        self.policy.warm_runs && role != VerifyRole::After
+    }
+
+    /// Whether the mission may not end yet because green's tip is known by warm results only.
+    pub(in crate::domain::mission) fn cold_pending(&self) -> bool {
+        !self.cold().unproven().is_empty() && self.hold.is_none() && !self.closing()
+    }
+
+    /// Whether the verification in progress is of green, and of no change that waits.
+    pub(in crate::domain::mission) fn asks_green(&self) -> bool {
+        let of_green =
+            |v: &VerificationRun| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::MovedGreen);
+        self.verifying().is_some_and(of_green)
+    }
+
+    /// Whether nothing lands before green was asked from nothing.
+    pub(in crate::domain::mission) fn cold_first(&self) -> bool {
+        let many = self.landing().is_none() && self.cold().unproven().len() >= COLD_EVERY;
+        // No run begins any more when only the books are left to be written.
+        self.cold().search().is_some() || (!self.closing() && (many || self.doubts_green()))
+    }
+
+    /// Whether a cold run of green's tip gives way to what wants to land.
+    pub(in crate::domain::mission) fn cold_can_wait(&self) -> bool {
+        self.landing().is_none() && self.cold().unproven().len() < COLD_EVERY
+    }
+
+    /// The position of green to look at next, counted in the unproven landings, if one is due.
+    pub(in crate::domain::mission) fn cold_next(&self) -> Option<usize> {
+        let last = self.cold().unproven().len().checked_sub(1)?;
+        let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing | Stage::Over);
+        if early || !self.may_land() || self.closing() {
+            return None;
+        }
+        match self.cold().search() {
+            Some(search) => (search.good < search.bad).then(|| usize::midpoint(search.good, search.bad)),
+            None => {
+                let idle = self.landing().is_none() && self.queue.is_empty();
+                (idle || self.cold_first()).then_some(last)
+            }
+        }
+    }
+
+    /// Whether a cold run refuses the candidate in comparison with a green that is known by a warm result only: which of the
+    /// two is to blame is not known.
+    fn doubts_green(&self) -> bool {
+        let Some(landing) = self.landing().filter(|landing| !landing.at_work()) else { return false };
+        let lines = landing.extra().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
+        if lines.is_some() && !self.cold().unproven().is_empty() {
+            return true;
+        }
+        let (Some(after), Some(green)) = (landing.after(), self.green()) else { return false };
+        let Some((_, before)) = green.snapshot.as_ref().filter(|_| green.warm && !after.warm) else { return false };
+        let demands = self.demands(self.may_remove_tests(&landing.mr.source));
+        !self.cold().unproven().is_empty()
+            && !judge(&self.with_flaky(before.clone()), &after.summary, &after.delta, &demands).lands
+    }
+
+    /// Folds that a new engine takes over a mission in which nothing could land: everything is asked again, unless it only ends.
+    pub(in crate::domain::mission) fn resume_held(&mut self) {
+        let ends = matches!(self.stop, Some((StopLevel::Now, _))) && self.hold_code == DOES_NOT_HOLD;
+        if !ends && self.hold.take().is_some() {
+            self.queue.ask_cold_again();
+        }
+    }
+
+    /// Why a position of green does not hold without files of earlier runs; nothing when it does. What failed at the last
+    /// position that was seen without them may fail; what its landings removed is not missing, but nothing else is.
+    pub(in crate::domain::mission) fn does_not_hold(&self, position: &Unproven, found: &After) -> Vec<String> {
+        let demands = Demands { gate: self.policy.gate, ratchet: false, allow_removed_tests: true };
+        let Some((_, before)) = self.cold().proven() else { return Vec::new() };
+        let judgement = judge(&self.with_flaky(before.clone()), &found.summary, &found.delta, &demands);
+        if !judgement.lands {
+            return judgement.reasons;
+        }
+        let count = |summary: &Summary| (summary.passed + summary.failed + summary.skipped, summary.skipped);
+        let ((all, skipped), (had, had_skipped)) = (count(&found.summary), count(&position.summary));
+        let mut reasons = Vec::new();
+        if all < had {
+            reasons.push(format!("{} of {had} tests are missing", had - all));
+        }
+        if skipped > had_skipped {
+            reasons.push(format!("{} more tests are skipped", skipped - had_skipped));
+        }
+        reasons
+    }
+}

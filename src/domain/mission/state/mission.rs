@@ -1,0 +1,399 @@
+//! The state of a mission: the fold of its journal, with the questions that rules and views ask of it.
+//!
+//! Nothing here changes a field except through [`super::fold`]; counters, the ready set and the number of active units
+//! are kept by one function ([`State::touch`]) so that a decision costs the same for ten units and ten thousand.
+
+use crate::domain::backlog::SkippedItem;
+use crate::domain::mission::model::answer::Ground;
+use crate::domain::mission::model::bookkeeping::Books;
+use crate::domain::mission::model::budget::{Account, Allowance, Clock};
+use crate::domain::mission::model::circuit::{Circuit, Sighting, Try};
+use crate::domain::mission::model::end::{EndReason, MissionOutcome, StopLevel};
+use crate::domain::mission::model::policy::Policy;
+use crate::domain::mission::model::round::{MissionState, RefusedTarget, Round, Stage};
+use crate::domain::mission::model::session::Sessions;
+use crate::domain::mission::model::slots::Slots;
+use crate::domain::mission::model::unit::{AcceptPrecondition, Attempt, Unit, UnitState};
+use crate::domain::mission::protocol::record::DecidedBy;
+use crate::domain::queue::{ColdRuns, Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
+use crate::domain::trouble::Cause;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, UnitId};
+use crate::domain::verify::Summary;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The whole mission.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "names of the design; units in the types")]
+pub struct State {
+    /// Whose rules decided it until now.
+    pub decided_by: DecidedBy,
+    pub mission: MissionId,
+    pub objective: String,
+    pub policy: Policy,
+    pub plan: Option<Arc<Vec<UnitSpec>>>,
+    pub settings: serde_json::Value,
+    pub started: Millis,
+    pub ended: Option<Millis>,
+    pub stage: Stage,
+    pub paused: bool,
+    pub stop: Option<(StopLevel, EndReason)>,
+    pub waiting: bool,
+    pub suspended: bool,
+    /// The common cause that the mission is suspended for.
+    pub suspended_by: Option<Cause>,
+    pub hold: Option<(String, String)>,
+    /// The exit code that goes with the hold.
+    pub hold_code: u8,
+    pub outcome: Option<(MissionOutcome, String, u8)>,
+    pub ground: Option<Ground>,
+    /// What changed in the user's repository while the mission ran, one sentence each.
+    pub repository: Vec<String>,
+    /// Landings that changed what decides how changes are verified: whose, where green stood then, and the files.
+    pub decided: Vec<(MergeSource, CommitId, Vec<String>)>,
+    pub units: Vec<Unit>,
+    pub rounds: Vec<Round>,
+    pub verifications_run: u64,
+    pub verifications_reused: u64,
+    /// Landings that green has.
+    pub landed: u64,
+    pub problems: Vec<String>,
+    /// What the newest plan left aside.
+    pub aside: Vec<SkippedItem>,
+    /// The target branch as this round saw it, when it was refused.
+    pub outside: Option<RefusedTarget>,
+    pub account: Account,
+    /// What is to be written about a round, while that is in the queue.
+    pub books: Option<Arc<Books>>,
+    pub(in crate::domain::mission) books_refused: bool,
+    /// Whether this engine has begun to write the last books of an early end; it tries once.
+    pub(in crate::domain::mission) closed: bool,
+    pub(in crate::domain::mission) clock: Clock,
+    pub(in crate::domain::mission) emptied: bool,
+    pub(in crate::domain::mission) unreadable: bool,
+    pub(in crate::domain::mission) queue: Queue,
+    pub(in crate::domain::mission) sessions: Sessions,
+    pub(in crate::domain::mission) index: BTreeMap<UnitId, usize>,
+    pub(in crate::domain::mission) counts: [u32; 12],
+    pub(in crate::domain::mission) ready: BTreeSet<(u32, usize)>,
+    pub(in crate::domain::mission) delayed: BTreeSet<(Millis, usize)>,
+    /// Units that have a turn for files, the oldest first.
+    pub(in crate::domain::mission) turns: BTreeSet<(Millis, usize)>,
+    pub(in crate::domain::mission) active: u32,
+    pub(in crate::domain::mission) opened: Option<(u32, u32)>,
+    pub(in crate::domain::mission) slots: Slots,
+    /// Failures in a row of what a round asks.
+    pub(in crate::domain::mission) stage_failures: u32,
+    /// When the question of the round's step that met trouble may be asked again.
+    pub(in crate::domain::mission) stage_again_at: Option<Millis>,
+    pub(in crate::domain::mission) sightings: Vec<Sighting>,
+    pub(in crate::domain::mission) circuit: Option<Circuit>,
+    /// Whether the round's checkpoint and the objective's check are under way.
+    pub(in crate::domain::mission) checking: bool,
+    pub(in crate::domain::mission) attached: bool,
+    /// Units a person gave up whose attempt or merge has not ended yet.
+    pub(in crate::domain::mission) cancelling: BTreeSet<UnitId>,
+}
+
+impl State {
+    /// The unit of this id.
+    #[must_use]
+    pub fn unit(&self, id: &UnitId) -> Option<&Unit> {
+        self.index.get(id).map(|i| &self.units[*i])
+    }
+
+    /// Units in one state.
+    #[must_use]
+    pub fn count(&self, state: UnitState) -> u32 {
+        self.counts[state as usize]
+    }
+
+    /// Merge requests waiting, in landing order.
+    pub fn queue(&self) -> impl Iterator<Item = &MergeRequest> {
+        self.queue.waiting()
+    }
+
+    /// Green where it stands, once that is known.
+    #[must_use]
+    pub const fn green(&self) -> Option<&Green> {
+        self.queue.green()
+    }
+
+    /// Landings on warm results, and what cold runs said of them.
+    #[must_use]
+    pub const fn cold(&self) -> &ColdRuns {
+        self.queue.cold()
+    }
+
+    /// What a change is compared with: `before`, and what is known to be flaky of trees that green had.
+    #[must_use]
+    pub fn with_flaky(&self, before: Summary) -> Summary {
+        self.queue.with_flaky(before)
+    }
+
+    /// The landing in progress: the queue lands one request after the other.
+    #[must_use]
+    pub fn landing(&self) -> Option<&Landing> {
+        self.queue.landings().next()
+    }
+
+    /// The open landing of this id.
+    #[must_use]
+    pub fn landing_by(&self, id: LandingId) -> Option<&Landing> {
+        self.queue.landing(id)
+    }
+
+    /// The open verification of this id.
+    #[must_use]
+    pub fn run_by(&self, id: RunId) -> Option<&VerificationRun> {
+        self.queue.run(id)
+    }
+
+    /// The verification in progress: one at a time.
+    #[must_use]
+    pub fn verifying(&self) -> Option<&VerificationRun> {
+        self.queue.runs().next()
+    }
+
+    /// Attempts that run now, with their unit.
+    pub fn running(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
+        let at_work = self.slots.users().map(|i| &self.units[i]).filter(|u| u.state == UnitState::Running);
+        at_work.filter_map(|unit| Some((unit, unit.attempts.last()?)))
+    }
+
+    /// Whether the mission is over.
+    #[must_use]
+    pub fn over(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// Whether the mission is on its way to an end that a resume does not take back.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.stop.is_some_and(|(level, _)| level != StopLevel::Interrupt)
+    }
+
+    /// State of the mission as people see it.
+    #[must_use]
+    pub fn mission_state(&self) -> MissionState {
+        if self.over() {
+            MissionState::Ended
+        } else if self.suspended_by.is_some() {
+            MissionState::Suspended
+        } else if self.stop.is_some() {
+            MissionState::Stopping
+        } else if self.paused || self.hold.is_some() {
+            MissionState::Paused
+        } else if self.waiting {
+            MissionState::Waiting
+        } else if matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing) {
+            MissionState::Starting
+        } else {
+            MissionState::Running
+        }
+    }
+
+    /// The earliest time at which a [`super::Event::Tick`] would lead to something; absent when only events can.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Millis> {
+        if self.over() || self.suspended || !self.attached {
+            return None;
+        }
+        let mut times = self.circuit_wakes();
+        let free = |what| self.circuit().is_none_or(|circuit| !circuit.blocks(what));
+        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.closing() {
+            times.extend(self.ends_at());
+        }
+        if self.may_dispatch() && self.slots.free().is_some() && free(Try::Start) {
+            let waits = self.waits_for_money();
+            let may = |(_, i): &(Millis, usize)| !waits || self.units[*i].spec.run.is_some();
+            times.extend(self.delayed.iter().copied().chain(self.turns_due()).filter(may).map(|(at, _)| at).min());
+        }
+        if let (true, Some(at)) = (self.may_land() && !self.queue_at_work(), self.queue_due())
+            && free(Try::Queue)
+            && (self.landing().is_some() || at > 0)
+        {
+            times.push(at);
+        }
+        if self.may_collect() && free(Try::Collect) {
+            times.extend(self.collects_at());
+        }
+        if self.stage == Stage::Baseline && self.verifying().is_none() {
+            times.push(self.queue.green_due());
+        }
+        if self.stage == Stage::BetweenRounds
+            && self.stop.is_none()
+            && !self.paused
+            && self.hold.is_none()
+            && self.cold().search().is_none()
+            && !self.moved_first()
+            && !(self.green_pending() && self.finished().is_some())
+            && let Some(closed) = self.rounds.last().and_then(|r| r.closed)
+        {
+            times.push(closed + self.policy.cooldown);
+        }
+        if self.stop.is_none() && !self.paused && self.hold.is_none() {
+            let at = self.stage_again_at.map(|at| at.max(self.circuit().map_or(0, |circuit| circuit.again_at)));
+            times.extend(at);
+        }
+        times.into_iter().min()
+    }
+
+    /// Whether new attempts may start.
+    pub(in crate::domain::mission) fn may_dispatch(&self) -> bool {
+        let calm = self.hold.is_none() && self.cold().search().is_none();
+        self.stage == Stage::Working && !self.paused && self.stop.is_none() && calm
+    }
+
+    /// Whether what attempts that have ended made may be collected: also in a pause, and while the mission drains.
+    pub(in crate::domain::mission) fn may_collect(&self) -> bool {
+        self.stop.is_none_or(|(level, _)| level == StopLevel::Drain)
+    }
+
+    /// Whether a landing may start or go on to its next step.
+    pub(in crate::domain::mission) fn may_land(&self) -> bool {
+        !self.paused && self.hold.is_none() && self.stop.is_none_or(|(level, _)| level == StopLevel::Drain)
+    }
+
+    /// Whether no attempt is at work.
+    pub(in crate::domain::mission) fn idle(&self) -> bool {
+        self.running().next().is_none()
+    }
+
+    /// Whether the unit's wave has opened.
+    fn opened(&self, unit: &Unit) -> bool {
+        self.opened.is_some_and(|opened| (unit.round, unit.wave) <= opened)
+    }
+
+    pub(in crate::domain::mission) fn dispatchable(&self, i: usize) -> bool {
+        let unit = &self.units[i];
+        unit.state == UnitState::Pending && unit.unmet == 0 && unit.collect_at.is_none() && self.opened(unit)
+    }
+
+    fn holds_wave(&self, i: usize) -> bool {
+        let unit = &self.units[i];
+        match unit.state {
+            UnitState::Pending => unit.collect_at.is_some() || self.dispatchable(i),
+            UnitState::Running | UnitState::Queued => self.opened(unit),
+            _ => false,
+        }
+    }
+
+    /// The one door to a unit's fields: changes it and keeps counters and sets true.
+    pub(in crate::domain::mission) fn touch(&mut self, i: usize, change: impl FnOnce(&mut Unit)) {
+        self.forget(i);
+        self.counts[self.units[i].state as usize] -= 1;
+        let satisfied = self.units[i].state.satisfies();
+        change(&mut self.units[i]);
+        self.counts[self.units[i].state as usize] += 1;
+        self.remember(i);
+        let now = self.units[i].state.satisfies();
+        if satisfied != now {
+            for d in self.units[i].dependants.clone() {
+                self.forget(d);
+                let unmet = &mut self.units[d].unmet;
+                *unmet = if now { unmet.saturating_sub(1) } else { *unmet + 1 };
+                self.remember(d);
+            }
+        }
+    }
+
+    /// Takes a unit out of the derived sets; pairs with [`State::remember`].
+    pub(in crate::domain::mission) fn forget(&mut self, i: usize) {
+        if self.holds_wave(i) {
+            self.active -= 1;
+        }
+        if let Some(since) = self.units[i].turn_since() {
+            self.turns.remove(&(since, i));
+        } else if self.dispatchable(i) {
+            self.ready.remove(&(self.units[i].spec.priority, i));
+            self.delayed.remove(&(self.units[i].not_before, i));
+        }
+    }
+
+    /// Puts a unit into the derived sets it belongs to now.
+    pub(in crate::domain::mission) fn remember(&mut self, i: usize) {
+        if self.holds_wave(i) {
+            self.active += 1;
+        }
+        if let Some(since) = self.units[i].turn_since() {
+            self.turns.insert((since, i));
+        } else if self.dispatchable(i) {
+            match self.units[i].not_before {
+                0 => self.ready.insert((self.units[i].spec.priority, i)),
+                at => self.delayed.insert((at, i)),
+            };
+        }
+    }
+
+    /// The unit to start next: one whose turn it is, else by priority, then plan order, among those whose time has come.
+    pub(in crate::domain::mission) fn next_ready(&self, now: Millis) -> Option<usize> {
+        if let Some(turn) = self.next_turn(now) {
+            return Some(turn);
+        }
+        let due = self.delayed.range(..=(now, usize::MAX)).map(|(_, i)| (self.units[*i].spec.priority, *i)).min();
+        self.ready.first().copied().into_iter().chain(due).min().map(|(_, i)| i)
+    }
+
+    /// The unit to start next, and whether the caps allow it. While agents wait for what others have reserved, scripts that
+    /// are ready go before them.
+    pub(in crate::domain::mission) fn next_start(&self, now: Millis) -> Option<(usize, Allowance)> {
+        let head = self.next_ready(now)?;
+        match self.allowance(&self.units[head]) {
+            Allowance::Wait => {
+                let due = self.delayed.range(..=(now, usize::MAX)).map(|(_, i)| (self.units[*i].spec.priority, *i));
+                let script = |(_, i): &(u32, usize)| self.units[*i].spec.run.is_some();
+                self.ready.iter().copied().chain(due).filter(script).min().map(|(_, i)| (i, Allowance::Start))
+            }
+            allowance => Some((head, allowance)),
+        }
+    }
+
+    /// Whether everything that was planned ended well, and the target branch was taken in.
+    #[must_use]
+    pub fn planned_done(&self) -> bool {
+        self.units.iter().all(|u| u.state.satisfies()) && self.outside.is_none()
+    }
+
+    /// Whether every unit known at this time ended well, none of the plan source was left (for a later round, or
+    /// aside), and the target branch was taken in.
+    #[must_use]
+    pub fn all_done(&self) -> bool {
+        self.planned_done() && self.rounds.last().is_none_or(|r| r.left_over == 0) && self.left_open().is_none()
+    }
+
+    /// The first item left aside that is not done; the mission was not asked for those outside of its choice.
+    #[must_use]
+    pub fn left_open(&self) -> Option<&SkippedItem> {
+        self.aside.iter().find(|item| item.open())
+    }
+}
+
+/// Questions of the simulator.
+impl State {
+    /// A unit that could start now and does not (P10).
+    #[must_use]
+    pub fn ready_but_not_started(&self, now: Millis) -> Option<&UnitId> {
+        if !self.attached || self.suspended || self.over() || !self.may_dispatch() {
+            return None;
+        }
+        self.slots.free().filter(|_| self.lets(Try::Start, now))?;
+        let (next, allowance) = self.next_start(now)?;
+        (allowance == Allowance::Start).then_some(&self.units[next].spec.id)
+    }
+
+    /// Whether a person said that a unit's `accept` need not fail before its change.
+    #[must_use]
+    pub fn accept_waived(&self, id: &UnitId) -> bool {
+        self.unit(id).is_some_and(|u| u.must_fail == AcceptPrecondition::Waived)
+    }
+
+    /// Whether two states are the same but for which engine holds them (P14).
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let (mut a, mut b) = (self.clone(), other.clone());
+        (a.attached, b.attached) = (true, true);
+        a == b
+    }
+}

@@ -1,0 +1,30 @@
+//! Failures of steps of landings and verifications.
+
+use super::mission::State;
+use crate::domain::mission::model::round::Stage;
+use crate::domain::trouble::Cause;
+use crate::domain::values::{LandingId, Millis, RunId};
+
+impl State {
+    /// Folds that a step met trouble at the first of these times, and may be tried again from the second on.
+    pub(in crate::domain::mission) fn step_broke_off(
+        &mut self,
+        (run, landing): (Option<RunId>, Option<LandingId>),
+        cause: &Cause,
+        setup: Option<&str>,
+        (at, again_at): (Millis, Millis),
+    ) {
+        if self.stage != Stage::Baseline && !self.killing() {
+            self.met_trouble(cause, self.operation_of_step(), self.queue_witness(), at, false);
+        }
+        if self.asks_for_its_round() {
+            self.stage_again_at = Some(again_at);
+        }
+        self.checking = false;
+        if run.is_none() && landing.is_none() {
+            self.stage_failures += 1;
+        } else if self.queue.fail_step(run, landing, setup, again_at) {
+            self.verifications_run += 1;
+        }
+    }
+}
