@@ -7,8 +7,9 @@ use super::{Context, output};
 use crate::domain::mission::Record;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
-use crate::engine::signals::Signals;
-use crate::engine::views::{self, Look};
+use crate::engine::inspect::views;
+use crate::engine::inspect::views::Look;
+use crate::engine::run::signals::Signals;
 use crate::report::status;
 use std::time::Duration;
 

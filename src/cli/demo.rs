@@ -1,8 +1,9 @@
-//! `mc demo`: tells what is seen while [`crate::engine::demo`] plays a mission, and why it matters.
+//! `mc demo`: tells what is seen while [`crate::engine::setup::demo`] plays a mission, and why it matters.
 
 use super::error::CliError;
 use super::{Context, output};
-use crate::engine::demo::{self, Demo, FLAKY, LONG, OLD_CALLER, PARTS, RED, Report};
+use crate::engine::setup::demo;
+use crate::engine::setup::demo::{Demo, FLAKY, LONG, OLD_CALLER, PARTS, RED, Report};
 use crate::report::text::plain;
 
 /// What a newcomer has to know about the units that do not simply work.
@@ -127,7 +128,7 @@ impl Teller {
         let said = demo.tamper().await?.to_owned();
         self.quote(&said);
         self.head("8. Proof: the demo looks for itself and does not take mc's word");
-        let report = demo.examine(report, audit).await?;
+        let report = crate::engine::setup::demo::examine(demo, report, audit).await?;
         self.proof(&report);
         self.verdict(demo, &report);
         Ok(report)

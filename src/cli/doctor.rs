@@ -3,8 +3,8 @@
 use super::args::Doctor;
 use super::error::CliError;
 use super::{Context, output};
-use crate::engine::doctor::{Trials, examine};
-use crate::engine::scratch::interruptible;
+use crate::engine::setup::doctor::{Trials, examine};
+use crate::engine::setup::scratch::interruptible;
 use crate::report::doctor::{json, text};
 
 pub(super) async fn doctor(context: &Context, wanted: &Doctor) -> Result<u8, CliError> {

@@ -13,7 +13,7 @@
 
 use super::output;
 use crate::engine::error::{EngineError, Kind};
-use crate::engine::views::Faulty;
+use crate::engine::inspect::views::Faulty;
 use crate::report::text::plain;
 use std::error::Error;
 

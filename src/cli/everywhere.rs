@@ -2,9 +2,10 @@
 
 use super::error::CliError;
 use super::{Context, output};
-use crate::engine::history::History;
-use crate::engine::overview::{self, Repository};
-use crate::engine::views;
+use crate::engine::inspect::history::History;
+use crate::engine::inspect::overview;
+use crate::engine::inspect::overview::Repository;
+use crate::engine::inspect::views;
 use crate::report::text::plain;
 use crate::report::words::{span, stamp, sum_seen};
 use crate::report::{GreenRef, View, status};

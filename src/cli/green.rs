@@ -3,8 +3,9 @@
 use super::error::CliError;
 use super::{Context, output};
 use crate::engine::error::EngineError;
-use crate::engine::rollback::{self, Gone, Rollback, Stand};
-use crate::engine::views;
+use crate::engine::inspect::views;
+use crate::engine::upkeep::rollback;
+use crate::engine::upkeep::rollback::{Gone, Rollback, Stand};
 use crate::report::words::count;
 use serde_json::{Value, json};
 

@@ -39,7 +39,7 @@ use tracing_subscriber::filter::LevelFilter;
 pub fn main() -> ExitCode {
     // A supervisor is started twice a unit: nothing else is done for it.
     let args: Vec<_> = std::env::args_os().skip(1).collect();
-    if let Some(code) = crate::engine::detach::supervise(&args) {
+    if let Some(code) = crate::engine::upkeep::detach::supervise(&args) {
         return ExitCode::from(code);
     }
     let cli = match Cli::try_parse() {
@@ -117,7 +117,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
 }
 
 async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
-    crate::engine::signals::outlive_file_size_limit();
+    crate::engine::run::signals::outlive_file_size_limit();
     match command {
         Command::Demo { keep } => demo::demo(context, keep).await,
         Command::Init(wanted) => init::init(context, wanted).await,
@@ -169,7 +169,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Pool(PoolCommand::Prune { quarantined }) => place::prune(context, quarantined).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),
         Command::Clean(clean) => clean::clean(context, &clean).await,
-        Command::Worker { root } => Ok(crate::engine::detach::work(&root).await.map(|()| 0)?),
+        Command::Worker { root } => Ok(crate::engine::upkeep::detach::work(&root).await.map(|()| 0)?),
         Command::Completions { shell } => pages::completions(context, shell),
         Command::Man { wanted } => pages::man(context, wanted.as_deref()),
     }

@@ -4,7 +4,7 @@ use super::args::Cli;
 use super::error::CliError;
 use super::{Context, output};
 use crate::engine::error::EngineError;
-use crate::engine::views;
+use crate::engine::inspect::views;
 use crate::report::words::count;
 use clap::CommandFactory;
 use clap_complete::Shell;

@@ -2,7 +2,7 @@
 
 use super::error::CliError;
 use super::{Context, output};
-use crate::engine::views;
+use crate::engine::inspect::views;
 use crate::report::text::plain;
 use serde_json::json;
 

@@ -3,8 +3,8 @@
 use super::args::{Verify, VerifyFormat};
 use super::error::CliError;
 use super::{Context, output};
-use crate::engine::judge;
-use crate::engine::verify::{self as gate, VerifyOptions};
+use crate::engine::run::policy_source;
+use crate::engine::run::verify::{self as gate, VerifyOptions};
 use crate::report::text::plain;
 use crate::report::{github, junit, verify as reports, verify_json};
 
@@ -20,7 +20,7 @@ pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliErr
             "leave --json out, or write --format json; for both forms call it twice: the second call takes the stored result",
         ));
     }
-    let court = judge::court(&context.place(), args.rev.as_deref(), args.base.as_deref()).await?;
+    let court = policy_source::court(&context.place(), args.rev.as_deref(), args.base.as_deref()).await?;
     let project = &court.project;
     for warning in project.settings()?.warnings {
         output::note(&format!("warning: {}", plain(&warning)));

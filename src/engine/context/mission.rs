@@ -10,13 +10,15 @@ use crate::adapters::host::order::RunKey;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::clock::EngineClock;
 use crate::config::Settings;
-use crate::domain::mission::AttemptOrder;
+use crate::domain::mission::{AttemptOrder, Refusal};
+use crate::domain::trouble::chain;
 use crate::domain::values::{CommitId, MissionId};
-use crate::engine::accept::Asking;
+use crate::engine::context::asking::Asking;
 use crate::engine::context::execution::ExecutionContext;
 use crate::engine::context::project::Project;
+use crate::engine::context::refusal::Act;
+use crate::engine::context::tenure::{Tenure, claim_now};
 use crate::engine::error::EngineError;
-use crate::engine::ownership::Tenure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -126,6 +128,16 @@ impl MissionContext {
             true => Err(EngineError::Git(GitError::NotOwner { refname: self.green_ref() })),
             false => Ok(()),
         }
+    }
+
+    /// Claims the repository for this engine, where it has not been claimed for it yet.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it belongs to somebody else.
+    pub async fn claim(&self, act: Act) -> Result<(), Refusal> {
+        let tenant = self.store().tenant();
+        let tenant = tenant.map_err(|e| Refusal { reason: chain(&e), hint: String::new(), exit: 6 })?;
+        claim_now(&self.source, &tenant.card, self.take_over.as_deref(), act).await
     }
 
     /// The isolated merge directory.

@@ -11,8 +11,8 @@ use crate::adapters::store::place::StateDir;
 use crate::adapters::store::wake;
 use crate::config::{FILE_NAME, Inputs, Layers, Settings, lookup};
 use crate::domain::mission::Refusal;
+use crate::engine::context::owner;
 use crate::engine::error::EngineError;
-use crate::engine::ownership;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,7 @@ impl Project {
         {
             state = own;
         }
-        let elsewhere = ownership::elsewhere(&state, &facts).await;
+        let elsewhere = owner::elsewhere(&state, &facts).await;
         Ok(Self { env, layers, directory, config_file, facts, state, elsewhere })
     }
 

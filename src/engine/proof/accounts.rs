@@ -1,6 +1,8 @@
 //! What a report counts: units, rounds, verifications, costs, times, and how the mission ended.
 
-use super::{Case, records};
+use super::case::Case;
+use crate::engine::inspect::history::records;
+
 use crate::adapters::os::files;
 use crate::domain::mission::timeline::Timeline;
 use crate::domain::mission::{
@@ -8,8 +10,8 @@ use crate::domain::mission::{
 };
 use crate::domain::values::{Millis, RunId, UnitId};
 use crate::engine::error::EngineError;
-use crate::engine::history::History;
-use crate::engine::views::session_dir;
+use crate::engine::inspect::history::History;
+use crate::engine::inspect::views::session_dir;
 use crate::report::claims::Findings;
 use std::collections::{BTreeMap, BTreeSet};
 

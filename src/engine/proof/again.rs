@@ -3,7 +3,7 @@
 //! The same code as `mc verify` runs the stages, in workspaces beside those of missions. A test that says something else is
 //! asked a second time before the claim is called broken; one that changes its mind is named flaky.
 
-use super::Case;
+use super::case::Case;
 use crate::domain::mission::Record;
 use crate::domain::trouble::chain;
 use crate::domain::values::Tip;
@@ -11,7 +11,7 @@ use crate::domain::verify::delta::delta;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{Delta, SnapshotKey};
 use crate::engine::error::EngineError;
-use crate::engine::verify::{VerifyOptions, verify};
+use crate::engine::run::verify::{VerifyOptions, verify};
 use crate::report::claims::Findings;
 use crate::report::lines::source_name;
 use std::collections::BTreeSet;

@@ -1,11 +1,11 @@
 //! Attempts: the report each left beside the journal, its pin, its class and what followed from it.
 
-use super::Case;
+use super::case::Case;
 use super::rules::rules_of;
 use crate::adapters::os::files;
 use crate::domain::mission::{Attempt, AttemptClass, Mission, NextMove, Record, SessionReport, State, Unit, rejudge};
 use crate::domain::values::Millis;
-use crate::engine::views::session_dir;
+use crate::engine::inspect::views::session_dir;
 use crate::report::claims::Findings;
 use crate::report::words::{attempt_ref, word};
 

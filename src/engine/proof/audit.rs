@@ -1,7 +1,8 @@
 //! `mc audit`: what all journals claim of git and of what is kept, whatever a report says of it.
 
+use super::case::{Case, Scope};
 use super::line::Line;
-use super::{Case, Scope, journal, positions};
+use super::{journal, positions};
 use crate::adapters::git::Git;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::domain::mission::Record;
@@ -9,9 +10,10 @@ use crate::domain::values::Tip;
 use crate::engine::context::mission::Effective;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
-use crate::engine::history::{self, History};
-use crate::engine::unrecorded::{Known, known, unrecorded};
-use crate::engine::views;
+use crate::engine::inspect::history;
+use crate::engine::inspect::history::History;
+use crate::engine::inspect::views;
+use crate::engine::tasks::unrecorded::{Known, known, unrecorded};
 use crate::report::claims::{Claim, Found};
 use std::collections::BTreeSet;
 

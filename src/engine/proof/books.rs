@@ -1,11 +1,11 @@
 //! What a mission wrote about itself: written once more from the record, and held against the commit and the journal.
 
-use super::Case;
+use super::case::Case;
 use crate::domain::backlog::ItemState;
 use crate::domain::mission::{Landing, State, UnitState};
 use crate::domain::values::Tip;
-use crate::engine::books::compose;
 use crate::engine::error::EngineError;
+use crate::engine::tasks::bookkeeping::compose;
 use crate::report::claims::Findings;
 use std::collections::BTreeSet;
 

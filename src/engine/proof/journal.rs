@@ -1,6 +1,7 @@
 //! The journal itself: its chain, its rows, its times, and the log an engine wrote beside it.
 
-use super::{Case, body};
+use super::case::{Case, body};
+
 use crate::adapters::os::files;
 use crate::adapters::store::{Chain, Store};
 use crate::engine::error::EngineError;

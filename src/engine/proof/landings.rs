@@ -1,8 +1,10 @@
 //! Landings and refusals: git, the snapshots and the rules say again what the journal says.
 
+use super::case::{Case, Scope};
 use super::rules::rules_of;
 use super::snapshots::{Bodies, key_of, stored, verified_tree};
-use super::{Case, Scope, records};
+use crate::engine::inspect::history::records;
+
 use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::domain::mission::{
     Landing, MergeSource, Mission, NextMove, Record, RejectClass, State, VerifyRole, extra_stages, rejudge,
@@ -10,9 +12,9 @@ use crate::domain::mission::{
 use crate::domain::values::{Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Demands, SnapshotKey, StageOutcome, Verdict};
-use crate::engine::books;
 use crate::engine::error::EngineError;
-use crate::engine::landing::NOT_FROM_AGENTS;
+use crate::engine::tasks::bookkeeping;
+use crate::engine::tasks::candidate::NOT_FROM_AGENTS;
 use crate::report::claims::Findings;
 use crate::report::lines::source_name;
 use crate::report::words::{attempt_ref, word};
@@ -414,7 +416,7 @@ async fn conflict(
     let merge = MergeRepo::open(case.project.state.root(), &case.git, &case.project.facts, union).await?;
     let head = &open.mr.head.commit;
     let merged = match open.mr.source {
-        MergeSource::Intake => books::take_in(&case.git, &merge, &open.onto, head).await?,
+        MergeSource::Intake => bookkeeping::take_in(&case.git, &merge, &open.onto, head).await?,
         _ => merge.merge(&open.onto, head, &NOT_FROM_AGENTS).await?,
     };
     match merged {

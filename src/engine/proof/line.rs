@@ -1,11 +1,12 @@
 //! Green's first-parent line since the mission found or made it, with what each commit says of itself.
 
-use super::{Case, records};
+use crate::engine::inspect::history::records;
+
 use crate::adapters::git::Git;
 use crate::domain::mission::Record;
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::engine::error::EngineError;
-use crate::engine::history::History;
+use crate::engine::inspect::history::History;
 use std::collections::BTreeMap;
 
 /// One commit of the line.
@@ -79,9 +80,9 @@ impl Line {
 }
 
 /// What is asked of each commit.
-const FORMAT: &str = "--format=%H%n%T%n%P%n%ct%n%(trailers:only,unfold)";
+pub(super) const FORMAT: &str = "--format=%H%n%T%n%P%n%ct%n%(trailers:only,unfold)";
 
-fn parse(text: &str) -> Option<(CommitId, LineCommit)> {
+pub(super) fn parse(text: &str) -> Option<(CommitId, LineCommit)> {
     let mut lines = text.lines();
     let commit = CommitId::new(lines.next()?).ok()?;
     let tree = TreeId::new(lines.next()?).ok()?;
@@ -89,18 +90,4 @@ fn parse(text: &str) -> Option<(CommitId, LineCommit)> {
     let date = lines.next()?.parse().ok()?;
     let trailer = |line: &str| line.split_once(':').map(|(key, value)| (key.to_owned(), value.trim().to_owned()));
     Some((commit, LineCommit { tree, parents, date, trailers: lines.filter_map(trailer).collect() }))
-}
-
-impl Case<'_> {
-    /// A commit as the line has it, or read from the repository when it is not on the line.
-    pub(super) async fn commit(&self, id: &CommitId) -> Result<Option<LineCommit>, EngineError> {
-        if let Some(found) = self.line.get(id) {
-            return Ok(Some(found.clone()));
-        }
-        if self.git.resolve(id.as_str()).await?.is_none() {
-            return Ok(None);
-        }
-        let bytes = self.git.bytes(&["log", "-1", "-z", FORMAT, id.as_str()]).await?;
-        Ok(String::from_utf8_lossy(&bytes).split('\0').find_map(parse).map(|(_, commit)| commit))
-    }
 }

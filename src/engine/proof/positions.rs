@@ -7,7 +7,7 @@ use crate::adapters::git::Git;
 use crate::domain::mission::Record;
 use crate::domain::values::{CommitId, Millis};
 use crate::engine::error::EngineError;
-use crate::engine::history::History;
+use crate::engine::inspect::history::History;
 use std::collections::HashSet;
 
 /// Positions of green that nobody verified, one line each.

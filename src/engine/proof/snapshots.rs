@@ -1,6 +1,8 @@
 //! Verifications: stored snapshots, single runs included, compared with what the journal says of them.
 
-use super::{Case, records};
+use super::case::Case;
+use crate::engine::inspect::history::records;
+
 use crate::adapters::store::StoreError;
 use crate::domain::mission::{MergeSource, Record, State, VerificationRun, VerifyRole, extra_stages};
 use crate::domain::plan::globs::Globs;
@@ -12,7 +14,7 @@ use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::key::Tier;
 use crate::domain::verify::snapshot::{Snapshot, Start};
 use crate::engine::error::EngineError;
-use crate::engine::evidence::own_line;
+use crate::engine::tasks::unit_checks::own_line;
 use crate::report::claims::Findings;
 use crate::report::words::tests;
 use std::collections::{BTreeMap, VecDeque};

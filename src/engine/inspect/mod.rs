@@ -1,0 +1,9 @@
+//! Looking without changing anything: journals, views, plans.
+
+pub mod history;
+pub mod orphans;
+pub mod overview;
+pub mod plans;
+pub mod terminal;
+pub mod views;
+pub mod work;

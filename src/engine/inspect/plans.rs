@@ -1,0 +1,344 @@
+//! The plan source of a mission: a plan file, or the backlog as it stands in the repository. Checked before a mission is
+//! made, so that a mistake costs nothing.
+
+use super::views::{self, Faulty};
+use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::os::files;
+use crate::adapters::store::Signal;
+use crate::config::Settings;
+use crate::domain::backlog::{self, SkippedItem};
+use crate::domain::base::nearest::{hint, nearest};
+use crate::domain::mission::BookkeepingMode;
+use crate::domain::plan::Finding;
+use crate::domain::plan::file::{self, Format};
+use crate::domain::plan::graph::{self, Plan};
+use crate::domain::plan::unsupported::unsupported;
+use crate::domain::unit::UnitSpec;
+use crate::domain::values::UnitId;
+use crate::engine::context::project::Project;
+use crate::engine::error::EngineError;
+use crate::engine::tasks::bookkeeping;
+use crate::engine::tasks::establish::offer;
+use crate::engine::tasks::preflight::no_target;
+use crate::report::skipped::{helps, lines};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Reads and checks a plan file: its units in file order.
+///
+/// # Errors
+/// [`EngineError::Usage`] with every finding and its line.
+pub fn from_file(project: &Project, path: &Path) -> Result<Vec<UnitSpec>, EngineError> {
+    let text = project.read_text(path)?;
+    let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
+    let name = path.display().to_string();
+    let units = file::parse(&text, format).map_err(|f| refused(&name, &f))?;
+    checked(units, &name, &BTreeSet::new())
+}
+
+/// The plan of a mission: `Some` units of a plan file, or `None` for the backlog, both checked; with the ids of the only
+/// units that are wanted of it, if not all are.
+///
+/// # Errors
+/// [`EngineError::Usage`] when it has mistakes, a chosen unit is not in it or lacks what it depends on, or a unit needs an
+/// agent and none is configured (P7).
+pub async fn for_mission(
+    project: &Project,
+    settings: &Settings,
+    path: Option<&Path>,
+    only: &[String],
+) -> Result<(Option<Vec<UnitSpec>>, Vec<UnitId>), EngineError> {
+    if let Some(path) = path {
+        let mut units = from_file(project, path)?;
+        let chosen = if only.is_empty() {
+            Vec::new()
+        } else {
+            let green = views::green(project).await?;
+            let landed: BTreeSet<UnitId> =
+                views::landed(project, &green).await?.into_iter().map(|(unit, _)| unit).collect();
+            let chosen = choose(&units, only, &landed, &[])?;
+            units.retain(|unit| chosen.contains(&unit.id));
+            units.iter_mut().for_each(|unit| unit.depends.retain(|id| chosen.contains(id)));
+            chosen
+        };
+        needs_agent(&units, settings)?;
+        return Ok((Some(units), chosen));
+    }
+    let branch = &settings.target.branch;
+    let source = project.source(ChildGuard::none());
+    if source.resolve(&format!("refs/heads/{branch}")).await?.is_none() {
+        return Err(EngineError::Refused(no_target(&source, branch).await));
+    }
+    let Offered { units: open, satisfied, aside, fixed, .. } = offered(project, only)
+        .await?
+        .map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
+    let chosen = choose(&open, only, &satisfied, &aside)?;
+    let wanted: Vec<UnitSpec> =
+        open.into_iter().filter(|unit| chosen.is_empty() || chosen.contains(&unit.id)).collect();
+    needs_agent(&wanted, settings)?;
+    // Rounds read the backlog from git, where this one is not. What has landed is not in a fixed plan, nor waited for.
+    let waits = |mut unit: UnitSpec| {
+        unit.depends.retain(|id| !satisfied.contains(id));
+        unit
+    };
+    Ok((fixed.then(|| wanted.into_iter().map(waits).collect()), chosen))
+}
+
+/// What the next mission finds in the backlog.
+#[derive(Debug)]
+pub struct Offered {
+    /// Units to be done, none of which waits for what is left aside; checked.
+    pub units: Vec<UnitSpec>,
+    /// What needs no work.
+    pub satisfied: BTreeSet<UnitId>,
+    /// What is left aside, with the reason.
+    pub aside: Vec<SkippedItem>,
+    /// Whether it is the text of the work tree, which is not committed: the plan of one mission, fixed at its start.
+    pub fixed: bool,
+    /// Whether the file of the work tree says something else than the committed one that counts.
+    pub differs: bool,
+}
+
+/// Reads the backlog that the next mission will: the target branch's with the marks of green, or that of the work tree where
+/// none is committed, with closed items that are named here or that a person asked to be done again. The one reading for `mc plan`
+/// and `mc mission start`.
+///
+/// # Errors
+/// [`EngineError`] when there is none or git fails. The inner result holds the findings.
+pub async fn offered(project: &Project, named: &[String]) -> Result<Result<Offered, Faulty>, EngineError> {
+    let source = project.source(ChildGuard::none());
+    let (branch, green) = (views::target_branch(project), views::green_name(project));
+    let green = source.resolve(&green).await?;
+    let target = source.resolve(&format!("refs/heads/{branch}")).await?;
+    let (own, committed) = match &target {
+        None => (None, None),
+        Some(target) => (
+            source.read_file(&target.commit, "BACKLOG.md").await?,
+            bookkeeping::backlog_ahead(&source, green.as_ref(), target).await?,
+        ),
+    };
+    let here = in_work_tree(project)?;
+    let fixed = committed.is_none();
+    let differs = !fixed && here.is_some() && here != own && here != committed;
+    let path = match here.is_some() && (fixed || here == committed) {
+        true => project.backlog_path(),
+        false => PathBuf::from(format!("BACKLOG.md of {branch}")),
+    };
+    let Some(bytes) = committed.or(here) else {
+        return Err(EngineError::Usage {
+            what: format!("there is no BACKLOG.md in the last commit of {branch}"),
+            hint: "write one (each `## Heading` is a work unit; `mc init` makes a first one, `mc backlog check` reads it), \
+                   or give a plan file with --plan"
+                .to_owned(),
+        });
+    };
+    let landed = match green {
+        Some(green) => source.landed_units(&green.commit).await?,
+        None => Vec::new(),
+    };
+    let mut offer = match offer(&String::from_utf8_lossy(&bytes), &landed) {
+        Ok(offer) => offer,
+        Err(findings) => return Ok(Err(Faulty { path, findings })),
+    };
+    let asked = waiting_requests(project)?.into_iter().map(|(unit, _)| unit);
+    offer.reopen(&asked.chain(named.iter().filter_map(|name| UnitId::new(name.trim()).ok())).collect());
+    let satisfied: BTreeSet<UnitId> = offer.satisfied.into_iter().collect();
+    let (units, waiting) = graph::without_waiting(offer.units, &satisfied);
+    let there = units.iter().map(|unit| unit.id.clone()).chain(satisfied.iter().cloned()).collect();
+    let aside = offer.aside.into_iter().chain(backlog::waiting(&waiting, &there)).collect();
+    if let Err(findings) = Plan::build(units.clone(), &satisfied) {
+        return Ok(Err(Faulty { path, findings }));
+    }
+    Ok(Ok(Offered { units, satisfied, aside, fixed, differs }))
+}
+
+/// The request of a person that an item is done again by the next mission.
+const REOPEN: &str = "reopen-unit";
+
+/// Items that a person asked to be done again, with what was said to that, among these requests.
+#[must_use]
+pub fn reopened(requests: &[Signal]) -> Vec<(UnitId, String)> {
+    let requests = requests.iter().filter(|request| request.kind == REOPEN);
+    let each = requests.filter_map(|request| {
+        let (unit, said) = request.body.split_once('\n').unwrap_or((&request.body, ""));
+        Some((UnitId::new(unit).ok()?, said.to_owned()))
+    });
+    // The newest word counts.
+    each.collect::<BTreeMap<_, _>>().into_iter().collect()
+}
+
+fn waiting_requests(project: &Project) -> Result<Vec<(UnitId, String)>, EngineError> {
+    let Some(store) = project.own_store()? else { return Ok(Vec::new()) };
+    Ok(reopened(&store.signals_waiting()?))
+}
+
+/// Asks that an item of an ended mission is done again by the next one, with what a person says to that.
+///
+/// # Errors
+/// [`EngineError::Usage`] when the backlog has no such item that has not landed.
+pub async fn reopen(project: &Project, unit: &UnitId, said: &str) -> Result<(), EngineError> {
+    let offer = offered(project, &[unit.to_string()]).await?;
+    let offer = offer.map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
+    choose(&offer.units, &[unit.to_string()], &offer.satisfied, &offer.aside)?;
+    let Some(mut store) = project.store()? else { return Ok(()) };
+    project.signal(&mut store, REOPEN, format!("{unit}\n{said}").trim_end())?;
+    Ok(())
+}
+
+fn in_work_tree(project: &Project) -> Result<Option<Vec<u8>>, EngineError> {
+    if project.facts.bare {
+        return Ok(None);
+    }
+    let path = project.backlog_path();
+    files::read_if_there(&path).map_err(|source| EngineError::File { path, source })
+}
+
+/// What `mc plan` shows.
+#[derive(Debug)]
+pub struct Shown {
+    /// The plan of the next mission.
+    pub plan: Plan,
+    /// What the backlog names beside it, with the reason.
+    pub aside: Vec<SkippedItem>,
+    /// Whether it is a backlog that is not committed.
+    pub fixed: bool,
+    /// Whether the work tree has another backlog than the committed one that counts.
+    pub differs: bool,
+}
+
+/// The plan of the next mission: of a plan file, or of the backlog as [`offered`].
+///
+/// # Errors
+/// [`EngineError`] when a file cannot be read. The inner result holds the findings.
+pub async fn shown(
+    project: &Project,
+    plan_file: Option<&Path>,
+    only: &[String],
+) -> Result<Result<Shown, Faulty>, EngineError> {
+    let (path, mut units, mut satisfied, done, aside, (fixed, differs)) = match plan_file {
+        // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
+        Some(path) => match views::read_plan(path)? {
+            Ok(units) => {
+                let green = views::green(project).await?;
+                let landed = views::landed(project, &green).await?.into_iter().map(|(unit, _)| unit).collect();
+                (path.to_owned(), units, BTreeSet::new(), landed, Vec::new(), (false, false))
+            }
+            Err(faulty) => return Ok(Err(faulty)),
+        },
+        None => match offered(project, only).await? {
+            Ok(Offered { units, satisfied, aside, fixed, differs }) => {
+                (project.backlog_path(), units, satisfied.clone(), satisfied, aside, (fixed, differs))
+            }
+            Err(faulty) => return Ok(Err(faulty)),
+        },
+    };
+    if !only.is_empty() {
+        let chosen = choose(&units, only, &done, &aside)?;
+        units.retain(|unit| chosen.contains(&unit.id));
+        satisfied.extend(done);
+    }
+    let later = unsupported(&units);
+    let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
+    Ok(match plan {
+        Ok(plan) => Ok(Shown { plan, aside, fixed, differs }),
+        Err(findings) => Err(Faulty { path, findings }),
+    })
+}
+
+/// The chosen ids, each of an open unit whose dependencies are chosen too or satisfied; empty when nothing was chosen.
+///
+/// # Errors
+/// [`EngineError::Usage`] with the nearest name, or with what to add.
+pub fn choose(
+    units: &[UnitSpec],
+    only: &[String],
+    satisfied: &BTreeSet<UnitId>,
+    aside: &[SkippedItem],
+) -> Result<Vec<UnitId>, EngineError> {
+    let refused = |what: String, hint: &str| Err(EngineError::Usage { what, hint: hint.to_owned() });
+    let mut chosen: Vec<UnitId> = Vec::new();
+    for name in only.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        let id = UnitId::new(name).ok();
+        let done = id.as_ref().is_some_and(|id| satisfied.contains(id));
+        if let Some(unit) = units.iter().find(|unit| Some(&unit.id) == id.as_ref() && !done) {
+            chosen.push(unit.id.clone());
+            continue;
+        }
+        if done {
+            return refused(format!("unit {name} is done already"), "leave it out of --only");
+        }
+        if let Some(item) = aside.iter().find(|item| Some(&item.unit) == id.as_ref()) {
+            let why = lines(std::slice::from_ref(item));
+            let why = why.first().map_or("", String::as_str);
+            return refused(format!("unit {name} is left aside: {why}"), &helps(item));
+        }
+        let near = hint(nearest(name, units.iter().map(|unit| unit.id.as_str())));
+        return refused(format!("there is no open unit `{name}`{near}"), "`mc plan` lists the open units");
+    }
+    if chosen.is_empty() && !only.is_empty() {
+        return refused("--only names no unit".to_owned(), "`mc plan` lists the open units");
+    }
+    let mut missing: BTreeSet<&UnitId> = BTreeSet::new();
+    let mut open = chosen.clone();
+    let mut lines = Vec::new();
+    while let Some(id) = open.pop() {
+        let Some(unit) = units.iter().find(|unit| unit.id == id) else { continue };
+        for dependency in &unit.depends {
+            if satisfied.contains(dependency) || chosen.contains(dependency) || !missing.insert(dependency) {
+                continue;
+            }
+            lines.push(format!("{id} depends on {dependency}, which is neither chosen nor landed"));
+            open.push(dependency.clone());
+        }
+    }
+    if lines.is_empty() {
+        return Ok(chosen);
+    }
+    let names: Vec<&str> = missing.iter().map(|id| id.as_str()).collect();
+    refused(lines.join("\n"), &format!("add --only {}", names.join(",")))
+}
+
+/// Which files a mission keeps: with its plan in the repository the backlog, else a `PROGRESS.md` that is there already.
+///
+/// # Errors
+/// [`EngineError`] when git fails.
+pub async fn keeps(project: &Project, settings: &Settings, fixed: bool) -> Result<BookkeepingMode, EngineError> {
+    if !fixed {
+        return Ok(BookkeepingMode::Backlog);
+    }
+    let source = project.source(ChildGuard::none());
+    for branch in [&settings.green_branch, &settings.target.branch] {
+        if let Some(tip) = source.resolve(&format!("refs/heads/{branch}")).await? {
+            let there = source.entry(tip.commit.as_str(), "PROGRESS.md").await?.is_some();
+            return Ok(if there { BookkeepingMode::Progress } else { BookkeepingMode::Nothing });
+        }
+    }
+    Ok(BookkeepingMode::Nothing)
+}
+
+fn checked(units: Vec<UnitSpec>, name: &str, satisfied: &BTreeSet<UnitId>) -> Result<Vec<UnitSpec>, EngineError> {
+    let later = unsupported(&units);
+    if !later.is_empty() {
+        return Err(refused(name, &later));
+    }
+    Plan::build(units.clone(), satisfied).map_err(|f| refused(name, &f))?;
+    Ok(units)
+}
+
+fn refused(name: &str, findings: &[Finding]) -> EngineError {
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    EngineError::Usage {
+        what: format!("{name} cannot be read as a plan:\n{}", lines.join("\n")),
+        hint: "mend the lines named above, then try again".to_owned(),
+    }
+}
+
+fn needs_agent(units: &[UnitSpec], settings: &Settings) -> Result<(), EngineError> {
+    match units.iter().find(|u| u.run.is_none()) {
+        Some(unit) if settings.agent.command.is_none() => Err(EngineError::Usage {
+            what: format!("unit {} has no `run` and no agent is configured", unit.id),
+            hint: "set [agent] command in mission-control.toml, or give the unit a `run` line".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,102 @@
+//! What journals and reports claim, checked against what else there is to know of a mission. One list, of which `mc report
+//! --verify` checks all for one mission, and `mc audit` the starred ones for every mission:
+//!
+//! | claims about | file |
+//! |---|---|
+//! | the chain of the journal*; its rows, times and log | `journal` |
+//! | landings on green*, their trailers*, what they rest on*, dates, work, verdicts; refusals; rollbacks* | `landings` |
+//! | attempts; their pins* | `attempts` |
+//! | verifications | `snapshots` |
+//! | what a mission wrote about itself | `books` |
+//! | everything that is counted | `accounts` |
+//! | landed trees verified once more (`--rerun`) | `again` |
+//! | landings no journal knows*, positions of green nobody verified* | `audit`, `positions` |
+//!
+//! The journal could have been rewritten, hash chain and all. So nothing is believed because the journal says it twice: commits,
+//! trailers, trees and dates come from git; results from the stored snapshots, single runs included; outcomes from the
+//! attempts' own reports; verdicts, deltas, classes and next moves are decided again by the rules. What is not there any
+//! more makes a claim unknown, never held.
+
+use crate::adapters::host::local::process::command::ChildGuard;
+use crate::domain::mission::{Mission, Record};
+use crate::domain::values::MissionId;
+use crate::engine::context::project::Project;
+use crate::engine::error::EngineError;
+use crate::engine::inspect::views;
+use crate::engine::proof::case::{Case, Scope};
+use crate::engine::proof::line::Line;
+use crate::engine::proof::snapshots::Bodies;
+use crate::report::claims::{Claim, Findings};
+use crate::report::mission_json;
+
+/// A report whose claims were checked.
+#[derive(Debug)]
+pub struct Proof {
+    /// The mission.
+    pub mission: MissionId,
+    /// Its claims.
+    pub claims: Vec<Claim>,
+}
+
+/// Checks every claim of a mission's report, `None` for the newest; with `rerun` landed trees are verified once more. Absent
+/// when there never was a mission.
+///
+/// # Errors
+/// [`EngineError`] when journal or repository cannot be read at all, or the mission is unknown; what does not hold is a
+/// claim.
+pub async fn prove(project: &Project, mission: Option<&MissionId>, rerun: bool) -> Result<Option<Proof>, EngineError> {
+    let Some(store) = project.store()? else { return Ok(None) };
+    let Some(mission) = mission.cloned().or(store.missions()?.pop()) else { return Ok(None) };
+    let (_, chain) = super::journal::chain(&store)?;
+    let look = match views::look(project, Some(&mission)).await {
+        Ok(look) => look,
+        Err(error @ (EngineError::Journal { .. } | EngineError::Record { .. })) => {
+            let folds =
+                Claim::of("the journal folds to a state", Findings::only(crate::domain::trouble::chain(&error)));
+            return Ok(Some(Proof { mission, claims: vec![chain, folds] }));
+        }
+        Err(error) => return Err(error),
+    };
+    let (Some(history), Some(view)) = (look.history.as_ref(), look.view()) else { return Ok(None) };
+    let landed = views::landed(project, &look.green).await?.into_iter().map(|(unit, _)| unit).collect();
+    let report = mission_json::json(&view, &look.green, &landed);
+    let line = project.source(ChildGuard::none());
+    let line = Line::read(&line, look.green.tip.as_ref(), std::slice::from_ref(history)).await?;
+    let mut case = Case::open(project, &store, history, &look.green, &line).await?;
+    (case.report, case.claims) = (report, vec![chain]);
+    super::journal::check(&mut case)?;
+    case.walk().await?;
+    super::accounts::check(&mut case, look.now)?;
+    if rerun {
+        super::again::check(&mut case).await?;
+    }
+    let claims = case.claims;
+    Ok(Some(Proof { mission, claims }))
+}
+
+impl Case<'_> {
+    /// Goes through the journal with the state before each record, and checks outcomes where they stand.
+    pub(super) async fn walk(&mut self) -> Result<(), EngineError> {
+        let Some((_, _, first)) = self.history.records.first() else { return Ok(()) };
+        let Ok(mut state) = Mission::begin(first) else { return Ok(()) };
+        let mut bodies = Bodies::default();
+        let history = self.history;
+        let whole = self.scope == Scope::Report;
+        for (_, at, record) in history.records.iter().skip(1) {
+            match record {
+                Record::AttemptJudged { .. } if whole => super::attempts::ended(self, &mut state, *at, record),
+                Record::AttemptJudged { .. } => super::attempts::kept(self, &state, record),
+                Record::Verified { .. } if whole => {
+                    super::snapshots::verified(self, &mut bodies, &state, record).await?
+                }
+                Record::LandIntended { landing, .. } => drop(self.intents.insert(*landing, record)),
+                Record::Landed { .. } => super::landings::landed(self, &mut bodies, &mut state, record).await?,
+                Record::Rejected { .. } if whole => super::landings::rejected(self, &state, *at, record).await?,
+                Record::RolledBack { .. } if !whole => super::landings::rolled_back(self, record).await?,
+                _ => {}
+            }
+            state.apply(record);
+        }
+        Ok(())
+    }
+}

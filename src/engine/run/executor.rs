@@ -1,0 +1,194 @@
+//! Commands to tasks: each command becomes one task that ends in exactly one event; a panic becomes that event too.
+
+use crate::domain::ending::ProcessEnd;
+use crate::domain::mission::{Command, Event, JobId, NoOffer, Refusal, SessionReport};
+use crate::domain::trouble::Trouble;
+use crate::domain::values::SessionId;
+use crate::engine::context::mission::MissionContext;
+use crate::engine::error::PRINTED;
+use crate::engine::tasks::{bookkeeping, establish, landing, pins, preflight, queue_verification, session};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinSet};
+
+/// The running tasks of an engine.
+#[derive(Debug)]
+pub struct Executor {
+    context: Arc<MissionContext>,
+    tasks: JoinSet<Event>,
+    if_it_panics: HashMap<Id, Event>,
+    /// How to cancel each job.
+    cancels: HashMap<JobId, watch::Sender<bool>>,
+    /// What tasks tell while they are at work.
+    news: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
+}
+
+impl Executor {
+    /// An executor with nothing running.
+    #[must_use]
+    pub fn new(context: Arc<MissionContext>) -> Self {
+        Self {
+            context,
+            tasks: JoinSet::new(),
+            if_it_panics: HashMap::new(),
+            cancels: HashMap::new(),
+            news: mpsc::unbounded_channel(),
+        }
+    }
+
+    /// Waits for the next task to end, or to tell something. Never resolves while nothing runs.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            let ended = tokio::select! {
+                Some(event) = self.news.1.recv() => return event,
+                ended = self.tasks.join_next_with_id() => ended,
+            };
+            match ended {
+                None => std::future::pending::<()>().await,
+                Some(Ok((id, event))) => {
+                    self.if_it_panics.remove(&id);
+                    self.forget(&event);
+                    return event;
+                }
+                Some(Err(error)) => {
+                    tracing::error!("a task failed: {error}");
+                    if let Some(event) = self.if_it_panics.remove(&error.id()) {
+                        self.forget(&event);
+                        return event;
+                    }
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, event: &Event) {
+        if let Some(job) = event.ended_job() {
+            self.cancels.remove(&job);
+        }
+    }
+
+    fn cancellable(&mut self, job: JobId) -> watch::Receiver<bool> {
+        let (send, receive) = watch::channel(false);
+        self.cancels.insert(job, send);
+        receive
+    }
+
+    fn cancel(&self, job: &JobId) {
+        if let Some(cancel) = self.cancels.get(job) {
+            cancel.send_replace(true);
+        }
+    }
+
+    /// Starts one command.
+    pub fn start(&mut self, command: Command) {
+        let context = Arc::clone(&self.context);
+        let broken = || "a defect of mc ended this task".to_owned();
+        let defect = || Trouble::from(broken());
+        let refused = || Refusal { reason: broken(), hint: PRINTED.to_owned(), exit: 6 };
+        match command {
+            Command::Preflight => self.spawn(Event::Preflight(Err(refused())), async move {
+                Event::Preflight(preflight::preflight(&context).await)
+            }),
+            Command::Establish { tip, create } => self.spawn(Event::Established(Err(refused())), async move {
+                Event::Established(establish::establish(&context, &tip, create).await)
+            }),
+            Command::CheckTarget { green } => self.spawn(Event::TargetChecked(Err(defect())), async move {
+                Event::TargetChecked(establish::target(&context, &green).await)
+            }),
+            Command::ReadBacklog { green, outside } => self
+                .spawn(Event::BacklogRead(Err(NoOffer::Trouble(defect()))), async move {
+                    Event::BacklogRead(establish::read_backlog(&context, &green, outside.as_ref()).await)
+                }),
+            Command::Start(order) | Command::Adopt(order) if self.busy(order.session) => {
+                tracing::error!("attempt {} of {} was asked twice", order.n, order.spec.id);
+            }
+            Command::Start(order) => {
+                let (session, news) = (order.session, self.news.0.clone());
+                let kill = self.cancellable(JobId::Session(session));
+                self.spawn(failed_session(session, &broken()), async move {
+                    let began = Event::SessionBegan { session };
+                    ended(session, session::start(&context, order, kill, || drop(news.send(began))).await)
+                });
+            }
+            Command::Adopt(order) => {
+                let session = order.session;
+                let kill = self.cancellable(JobId::Session(session));
+                self.spawn(failed_session(session, &broken()), async move {
+                    ended(session, session::adopt(&context, order, kill).await)
+                });
+            }
+            Command::Cancel(job) => self.cancel(&job),
+            Command::Integrate { landing, onto, head, source, title, contested } => {
+                self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
+                    let merged = landing::integrate(&context, landing, &onto, &head, &source, &title).await;
+                    let result = landing::contested(&context, &onto, merged, &contested).await;
+                    Event::Integrated { landing, result }
+                });
+            }
+            Command::WriteBooks { landing, onto, books } => {
+                self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
+                    Event::Integrated { landing, result: bookkeeping::write(&context, landing, &onto, &books).await }
+                });
+            }
+            Command::Verify(order) => {
+                let run = order.run;
+                let kill = self.cancellable(JobId::Run(run));
+                self.spawn(Event::Verified { run, result: Err(defect().into()) }, async move {
+                    Event::Verified {
+                        run,
+                        result: queue_verification::verify(&context, order, kill).await.map(Box::new),
+                    }
+                });
+            }
+            Command::Land { landing, candidate, expected, .. } => {
+                self.spawn(Event::LandEnded { landing, result: Err(defect()) }, async move {
+                    Event::LandEnded { landing, result: landing::land(&context, landing, &candidate, &expected).await }
+                });
+            }
+            Command::CheckObjective { round, green, pins } => {
+                let kill = self.cancellable(JobId::Check { round });
+                self.spawn(
+                    Event::ObjectiveChecked { round, met: Err(defect()), pins: Vec::new(), moved: None },
+                    async move {
+                        let pins = pins::restore(&context, pins).await;
+                        let moved = establish::moved_on(&context, &green).await;
+                        if let Err(why) = landing::checkpoint(&context, round, &green).await {
+                            tracing::warn!("pin the checkpoint of round {round}: {why}");
+                        }
+                        let Some(line) = context.settings().target.check.clone() else {
+                            return Event::ObjectiveChecked { round, met: Ok(true), pins, moved };
+                        };
+                        let met = queue_verification::check(&context, &line, &green, &round.to_string(), kill).await;
+                        if let Err(why) = &met {
+                            tracing::warn!("check the objective: {why}");
+                        }
+                        Event::ObjectiveChecked { round, met, pins, moved }
+                    },
+                );
+            }
+            Command::Exit { .. } => {}
+        }
+    }
+
+    fn busy(&self, session: SessionId) -> bool {
+        self.cancels.contains_key(&JobId::Session(session))
+    }
+
+    fn spawn(&mut self, if_it_panics: Event, task: impl Future<Output = Event> + Send + 'static) {
+        let handle = self.tasks.spawn(task);
+        self.if_it_panics.insert(handle.id(), if_it_panics);
+    }
+}
+
+fn ended(session: SessionId, came_to: Result<SessionReport, Trouble>) -> Event {
+    match came_to {
+        Ok(report) => Event::SessionEnded { session, report: Box::new(report) },
+        Err(trouble) => Event::NotCollected { session, trouble },
+    }
+}
+
+fn failed_session(session: SessionId, why: &str) -> Event {
+    let report = Box::new(SessionReport::bare(ProcessEnd::Infrastructure(why.to_owned().into())));
+    Event::SessionEnded { session, report }
+}

@@ -1,0 +1,367 @@
+//! Running missions: the entry points behind `mc mission start|resume|stop|pause`.
+
+use super::driver::{Driver, Opening, entry};
+use super::log::LogFile;
+use super::observer::Observer;
+use crate::adapters::os::clock;
+use crate::adapters::os::clock::{EngineClock, new_mission_id};
+use crate::config::Settings;
+use crate::domain::mission::{
+    Budget, DecidedBy, Event, JOURNAL_FORMAT, Mission, MissionOutcome, Policy, Record, State, StopLevel, Usd,
+};
+use crate::domain::values::{Millis, MissionId};
+use crate::engine::context::mission::{Effective, MissionContext};
+use crate::engine::context::project::Project;
+use crate::engine::context::redact::Redactor;
+use crate::engine::context::refusal::Act;
+use crate::engine::context::tenure::{self, Tenure};
+use crate::engine::error::EngineError;
+use crate::engine::inspect::history::{self, History, unfinished, unfinished_in};
+use crate::engine::inspect::plans;
+use crate::engine::tasks::collect;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What `mc mission start` was told beyond settings.
+#[derive(Debug, Clone, Default)]
+pub struct StartOptions {
+    /// Plan file that replaces the backlog.
+    pub plan: Option<PathBuf>,
+    /// Start although tracked files have changes (they are left out).
+    pub allow_dirty: bool,
+    /// Take the repository over from a state directory on this machine.
+    pub take_over: Option<String>,
+    /// Go on from where green stands although earlier landings are missing from it.
+    pub accept_green: bool,
+    /// Ids of the only units to plan; empty is all.
+    pub only: Vec<String>,
+    /// Hour and minute of local time at which the mission ends; the next time the clock shows it.
+    pub until: Option<(i8, i8)>,
+}
+
+/// Starts a mission and runs it to its end; the result is the exit code.
+///
+/// # Errors
+/// [`EngineError`] when it cannot start or run.
+pub async fn start(
+    project: &Project,
+    options: &StartOptions,
+    observers: Vec<Box<dyn Observer>>,
+) -> Result<u8, EngineError> {
+    let settings = project.settings()?;
+    // Before the lock: while an engine works on it, the unfinished mission is the answer, not the lock.
+    nothing_unfinished(project)?;
+    let (plan, only) = plans::for_mission(project, &settings, options.plan.as_deref(), &options.only).await?;
+    let keeps = plans::keeps(project, &settings, plan.is_some()).await?;
+    let mut tenure = tenure::begin(project, options.take_over.as_deref(), Act::Start).await?;
+    refuse_beside(project, history::load(&tenure.store, None)?.filter(|h| !h.state.over()))?;
+    // A rollback that was killed is settled before anything rests on green.
+    let source = tenure.source(project);
+    let store = &mut tenure.store;
+    crate::engine::upkeep::rollback::settle(store, &source, &crate::engine::inspect::views::green_name(project))
+        .await?;
+    let mission = new_mission_id()
+        .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
+    let clock = EngineClock::start(0);
+    // Requests meant for an earlier mission do not reach this one, but for those that are about the next.
+    let requests = store.signals_waiting()?;
+    let reopen = plans::reopened(&requests);
+    let until = until(options, clock.now())?;
+    let effective = Effective {
+        settings,
+        allow_dirty: options.allow_dirty,
+        take_over_from: options.take_over.clone(),
+        accept_green: options.accept_green,
+    };
+    let first = Record::MissionStarted {
+        format: JOURNAL_FORMAT,
+        decided_by: DecidedBy::this(),
+        mission: mission.clone(),
+        at: clock.now(),
+        objective: effective.settings.target.objective.clone(),
+        policy: Box::new(Policy { only, reopen, until, keeps, ..policy(&effective.settings) }),
+        plan,
+        settings: serde_json::to_value(&effective)
+            .map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?,
+    };
+    let taken: Vec<i64> = requests.iter().map(|request| request.id).collect();
+    store.append_answering(&mission, clock.now(), &[entry(&first)?], &taken)?;
+    let state =
+        Mission::begin(&first).map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
+    let mut observers = with_log(project, &state, observers);
+    for observer in &mut observers {
+        observer.saw(clock.now(), &first, &state);
+    }
+    let opening = Opening { early: Vec::new(), first: Event::Begun, overtaken: None };
+    drive(project, state, effective, tenure, observers, clock, opening).await
+}
+
+/// The time of [`StartOptions::until`]; 0 for none.
+fn until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
+    let Some((hour, minute)) = options.until else { return Ok(0) };
+    clock::next_local(now, hour, minute).ok_or_else(|| EngineError::Usage {
+        what: format!("there is no {hour:02}:{minute:02} in the local time zone"),
+        hint: "give a time of day as HH:MM, for example --until 07:00".to_owned(),
+    })
+}
+
+/// That no mission is unfinished, so that another one may start.
+///
+/// # Errors
+/// [`EngineError::Usage`] with the one that is.
+pub fn nothing_unfinished(project: &Project) -> Result<(), EngineError> {
+    refuse_beside(project, unfinished_in(project.own_store()?)?)
+}
+
+fn refuse_beside(project: &Project, unfinished: Option<History>) -> Result<(), EngineError> {
+    let Some(last) = unfinished else { return Ok(()) };
+    if let Some(pid) = crate::engine::inspect::views::engine_pid(project) {
+        return Err(EngineError::Usage {
+            what: format!("mission {} is running (pid {pid}), and one runs at a time", last.mission),
+            hint: "`mc mission attach` or `mc status` looks on, `mc mission stop` ends it".to_owned(),
+        });
+    }
+    Err(EngineError::Usage {
+        what: format!("mission {} is unfinished", last.mission),
+        hint: "`mc mission resume` goes on with it, `mc mission stop --now` ends it".to_owned(),
+    })
+}
+
+/// What a person who takes up an unfinished mission wants of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// That it goes on; a stop that waits is withdrawn.
+    GoOn,
+    /// That what runs finishes and lands, then the mission ends.
+    Finish,
+    /// That everything is killed and kept, then the mission ends.
+    Kill,
+}
+
+/// What a person's resume came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResumeResult {
+    /// The mission ran here, or its engine was told to go on; the exit code.
+    Done(u8),
+    /// There is no unfinished mission, and this one had ended before.
+    Ended {
+        /// The newest mission.
+        mission: MissionId,
+        /// How it ended.
+        outcome: MissionOutcome,
+        /// The exit code it ended with: whoever asks again is told the same.
+        code: u8,
+    },
+}
+
+/// Takes an unfinished mission over and runs it to its end.
+///
+/// # Errors
+/// [`EngineError`] when it cannot run; [`EngineError::Usage`] when no mission was ever begun here.
+pub async fn resume(
+    project: &Project,
+    take_over: Option<&str>,
+    wish: Wish,
+    observers: Vec<Box<dyn Observer>>,
+) -> Result<ResumeResult, EngineError> {
+    if let Some(code) = take_up(project, take_over, observers, wish).await? {
+        return Ok(ResumeResult::Done(code));
+    }
+    let newest = match project.store()? {
+        Some(store) => history::load(&store, None)?,
+        None => None,
+    };
+    match newest.map(|history| (history.mission, history.state.outcome.clone())) {
+        Some((mission, Some((outcome, _, code)))) => Ok(ResumeResult::Ended { mission, outcome, code }),
+        _ => Err(EngineError::Usage {
+            what: "no mission was begun here, so there is nothing to resume".to_owned(),
+            hint: "`mc mission start` begins one; one that was killed before it was on record has done nothing"
+                .to_owned(),
+        }),
+    }
+}
+
+async fn take_up(
+    project: &Project,
+    take_over: Option<&str>,
+    observers: Vec<Box<dyn Observer>>,
+    wish: Wish,
+) -> Result<Option<u8>, EngineError> {
+    if unfinished(project)?.is_none() {
+        return Ok(None);
+    }
+    // The newest wish counts: what was asked before this one, and not what comes while the lock is waited for.
+    let overtaken = match (wish, project.store()?) {
+        (Wish::GoOn | Wish::Finish, Some(store)) => store.signals_waiting()?.last().map(|signal| signal.id),
+        _ => None,
+    };
+    let mut early: Vec<Event> = match wish {
+        Wish::GoOn => Vec::new(),
+        Wish::Finish => vec![Event::Stop(StopLevel::Drain)],
+        Wish::Kill => vec![Event::Stop(StopLevel::Now)],
+    };
+    let act = if wish == Wish::Kill { Act::Unfinished } else { Act::Resume };
+    let tenure = match tenure::begin(project, take_over, act).await {
+        Err(e) if e.engine_lives() && wish == Wish::GoOn && unfinished(project)?.is_some_and(|h| h.state.paused) => {
+            ask(project, "resume")?;
+            return Ok(Some(0));
+        }
+        begun => begun?,
+    };
+    let Some(history) = history::load(&tenure.store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
+    let mut effective = effective(&history.state)?;
+    if let Some(machine) = take_over {
+        effective.take_over_from = Some(machine.to_owned());
+    }
+    let source = tenure.source(project);
+    if history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
+        let card = tenure.store.tenant()?.card;
+        tenure::claim_now(&source, &card, take_over, act).await.map_err(EngineError::Refused)?;
+    }
+    let green = format!("refs/heads/{}", effective.settings.green_branch);
+    if let Some(tip) = crate::engine::tasks::establish::moved_meanwhile(&source, &green, &history).await? {
+        early.insert(0, Event::GreenSeen(tip));
+    }
+    let newest: Millis = history.records.last().map_or(0, |(_, at, _)| *at);
+    let clock = EngineClock::start(newest);
+    let observers = with_log(project, &history.state, observers);
+    let opening = Opening { early, first: Event::Resumed, overtaken };
+    let code = drive(project, history.state, effective, tenure, observers, clock, opening).await?;
+    Ok(Some(code))
+}
+
+/// What a mission was started with, from its journal.
+pub(in crate::engine) fn effective(state: &State) -> Result<Effective, EngineError> {
+    serde_json::from_value(state.settings.clone())
+        .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })
+}
+
+/// What became of a stop or pause request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// The engine of this mission was told.
+    Told(String),
+    /// There is no unfinished mission.
+    Nothing,
+    /// No engine runs; the mission was ended here (`stop --now`), or the request waits until a person decides.
+    NoEngine(String),
+}
+
+/// Asks the mission to stop; with `now` everything is killed and pinned, here if no engine runs.
+///
+/// # Errors
+/// [`EngineError`] when the request cannot be left.
+pub async fn stop(project: &Project, now: bool, observers: Vec<Box<dyn Observer>>) -> Result<Asked, EngineError> {
+    let Some(history) = unfinished(project)? else { return Ok(Asked::Nothing) };
+    let mission = history.mission.to_string();
+    if now {
+        match take_up(project, None, observers, Wish::Kill).await {
+            Ok(Some(_)) => return Ok(Asked::NoEngine(mission)),
+            Ok(None) => return Ok(Asked::Nothing),
+            Err(e) if e.engine_lives() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let heard = ask(project, if now { "stop-now" } else { "stop" })?;
+    Ok(if heard { Asked::Told(mission) } else { Asked::NoEngine(mission) })
+}
+
+/// Asks the mission to start nothing new.
+///
+/// # Errors
+/// [`EngineError`] when the request cannot be left.
+pub async fn pause(project: &Project) -> Result<Asked, EngineError> {
+    let Some(history) = unfinished(project)? else { return Ok(Asked::Nothing) };
+    let mission = history.mission.to_string();
+    Ok(if ask(project, "pause")? { Asked::Told(mission) } else { Asked::NoEngine(mission) })
+}
+
+fn ask(project: &Project, kind: &str) -> Result<bool, EngineError> {
+    match project.store()? {
+        Some(mut store) => project.signal(&mut store, kind, ""),
+        None => Ok(false),
+    }
+}
+
+fn with_log(project: &Project, state: &State, mut observers: Vec<Box<dyn Observer>>) -> Vec<Box<dyn Observer>> {
+    let names = serde_json::from_value::<Effective>(state.settings.clone()).map(|effective| {
+        let Settings { agent, verification, .. } = effective.settings;
+        [agent.env, verification.env].concat()
+    });
+    let redactor = Redactor::of(&project.env, &names.unwrap_or_default());
+    match LogFile::open(&project.state.logs(), &state.mission, redactor) {
+        Ok(log) => observers.push(Box::new(log)),
+        Err(e) => tracing::warn!("open the mission's log: {e}"),
+    }
+    observers
+}
+
+async fn drive(
+    project: &Project,
+    state: Mission,
+    effective: Effective,
+    tenure: Tenure,
+    observers: Vec<Box<dyn Observer>>,
+    clock: EngineClock,
+    opening: Opening,
+) -> Result<u8, EngineError> {
+    let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure, None)
+        .measured_by(clock);
+    if let Err(why) = context.host.retry_quarantine().await {
+        tracing::warn!("collect what is in quarantine: {why}");
+    }
+    if opening.first == Event::Resumed {
+        // What is ended here is pinned now; what goes on collects it itself.
+        let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
+        pin_leftovers(&context, &state, ends).await;
+    }
+    Driver::new(Arc::new(context), state, observers, clock).run(opening).await
+}
+
+/// Pins what dirty slots hold of attempts that are not open any more, before anything else (design, section 9). Open
+/// attempts are adopted; slots of verifications hold nobody's work.
+async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool) {
+    let Some(green) = state.green() else { return };
+    let open: BTreeSet<String> = state
+        .running()
+        .chain(state.uncollected().filter(|_| !ends))
+        .map(|(unit, attempt)| format!("{}/{}/{}", context.mission, unit.spec.id, attempt.n))
+        .collect();
+    // Nobody takes over what asks an `accept` line.
+    let taken_over = |label: &str| label.contains("/.") && !label.contains("/.accept/");
+    collect::sweep(context, &green.tip.commit, |label| !open.contains(label) && !taken_over(label)).await;
+}
+
+/// The limits a mission is bound by, from its settings.
+#[must_use]
+pub fn policy(settings: &Settings) -> Policy {
+    let millis = |d: Duration| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX);
+    Policy {
+        workers: settings.parallel.num_workers,
+        max_attempts: settings.scheduler.max_attempts,
+        max_infrastructure_retries: settings.scheduler.max_infrastructure_retries,
+        max_starts: settings.scheduler.max_starts,
+        retry_pause: millis(settings.scheduler.retry_pause),
+        circuit_after: millis(settings.scheduler.circuit_after),
+        gate: settings.queue.gate,
+        ratchet: settings.queue.ratchet,
+        confirm_failures: settings.queue.confirm_failures,
+        max_rounds: settings.rounds.max_rounds,
+        units_per_round: settings.rounds.units_per_round.unwrap_or(0),
+        stall_threshold: settings.rounds.stall_threshold,
+        cooldown: millis(settings.rounds.cooldown_between_rounds),
+        max_wall_time: millis(settings.max_wall_time),
+        has_check: settings.target.check.is_some(),
+        warm_runs: settings.keeps_files(),
+        budget: Budget {
+            per_run: Usd(settings.budget.max_per_run),
+            per_session: Usd(settings.budget.max_per_session),
+            max_tokens: settings.budget.max_tokens,
+            // Nobody measures what a command spends, so its attempts count only under a cap that a person set.
+            counts_unknown: settings.budget.said,
+        },
+        ..Policy::default()
+    }
+}

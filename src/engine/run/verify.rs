@@ -1,0 +1,472 @@
+//! `mc verify`: what the gate says of one commit, alone or against another one, without a mission.
+//!
+//! Promises: the same code as the merge queue's makes, compares and confirms snapshots; nothing of the repository is
+//! changed, no lock of an engine is taken, and workspaces are a pool of their own, so that a mission may run beside it;
+//! when it is told to end, everything it started has ended before it does. Stored snapshots are valid in any clone of the
+//! repository, so the state directory may be carried from one CI job to the next.
+
+use super::policy_source::{self, Against, SettingsSource};
+use super::signals::Ending;
+use crate::adapters::git::filter::Filtered;
+use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::host::order::{Beside, NotFresh, NotReady, Ready, Release, RunKey};
+use crate::adapters::host::settings::PoolKind;
+use crate::adapters::os::append::Appender;
+use crate::adapters::os::clock;
+use crate::adapters::store::place::StateDir;
+use crate::adapters::store::{Store, StoreError};
+use crate::domain::base::text::name_first;
+use crate::domain::mission::Unverified;
+use crate::domain::trouble::chain;
+use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::values::{CommitId, Millis, Tip};
+use crate::domain::verify::delta::delta;
+use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
+use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::snapshot::{Snapshot, StageResult, Start};
+use crate::domain::verify::verdict;
+use crate::domain::verify::{Demands, SnapshotKey, StageOutcome};
+use crate::engine::context::execution::ExecutionContext;
+use crate::engine::context::project::Project;
+use crate::engine::error::EngineError;
+use crate::engine::tasks::prepare;
+use crate::engine::tasks::prepare::Wanted;
+use crate::engine::tasks::verification;
+use crate::engine::tasks::verification::{Examined, Extent, Question, SlotLease, gate_stages};
+use crate::report::verify::{Base, Side, Verified};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// What `mc verify` was asked.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    /// The revision; HEAD without.
+    pub rev: Option<String>,
+    /// What it is compared with.
+    pub base: Option<String>,
+    /// Run the stages although the tree was verified before, where nothing of earlier runs is left.
+    pub fresh: bool,
+}
+
+/// Most slots of verifications that run at once.
+const SLOTS: u32 = 64;
+
+/// Of so many stored runs of a tree the output is named: a failure has two.
+const NAMED_RUNS: usize = 2;
+
+/// Most bytes of stored runs that are read for the history of tests.
+const HISTORY_BYTES: usize = 256 << 20;
+
+/// [`verify`] under the settings of a court, which are part of the answer.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn judged(
+    court: &SettingsSource,
+    options: &VerifyOptions,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Option<Verified>, EngineError> {
+    let Some(verified) = verify(&court.project, options, say).await? else { return Ok(None) };
+    let notes = [court.notes.clone(), verified.notes].concat();
+    Ok(Some(Verified { rules: court.rules.clone(), notes, ..verified }))
+}
+
+/// Verifies; `None` when it was told to end before. `say` is told what is run, before it is.
+///
+/// # Errors
+/// [`EngineError`]: nothing can be said of the commit.
+pub async fn verify(
+    project: &Project,
+    options: &VerifyOptions,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Option<Verified>, EngineError> {
+    let mut ending = Ending::new()
+        .map_err(|e| EngineError::Broken { what: format!("listen for signals: {e}"), hint: String::new() })?;
+    let settings = project.settings()?;
+    project.state.create_shared()?;
+    let store = Arc::new(Mutex::new(Store::open_beside(&project.state.db())?));
+    let guard = ChildGuard::none();
+    let source = project.source(guard.clone()).with_batch(&project.facts.common_dir);
+    let own = (guard, source);
+    let execution = ExecutionContext::new(project, settings, own, store, PoolKind::Verifications, None);
+    let (send, kill) = watch::channel(false);
+    let job = Job { stages: gate_stages(&execution), execution: &execution, id: run_id(), kill, say };
+    let mut work = std::pin::pin!(job.verify(options));
+    let mut told = false;
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            () = ending.asked(), if !told => {
+                told = true;
+                send.send_replace(true);
+            }
+        }
+    };
+    if told { Ok(None) } else { done.map(Some) }
+}
+
+/// Where the folders of verifications without a mission are.
+#[must_use]
+pub fn verify_runs(state: &StateDir) -> PathBuf {
+    RunKey::of_verifications().below(&state.runs())
+}
+
+/// A name that no other run of any machine has.
+fn run_id() -> String {
+    format!("v{}", &clock::new_cookie()[..12])
+}
+
+/// Files with output, by the name of their stage.
+type Logs = Vec<(String, PathBuf)>;
+
+/// One call of `mc verify`.
+struct Job<'a> {
+    execution: &'a ExecutionContext,
+    stages: Vec<StageSpec>,
+    id: String,
+    kill: watch::Receiver<bool>,
+    say: &'a (dyn Fn(&str) + Sync),
+}
+
+impl Job<'_> {
+    async fn verify(&self, options: &VerifyOptions) -> Result<Verified, EngineError> {
+        self.execution.source.version().await?;
+        let asked = options.rev.as_deref().unwrap_or("HEAD");
+        let tip = self.resolve(asked).await?;
+        let mut notes = self.left_out(&tip).await?;
+        let against = match &options.base {
+            None => None,
+            Some(base) => {
+                let execution = self.execution;
+                let named = (base.as_str(), self.resolve(base).await?);
+                let found = policy_source::against(&execution.source, &execution.facts, named, (asked, &tip)).await?;
+                notes.extend(found.note.clone());
+                Some(found)
+            }
+        };
+        let mut kill = self.kill.clone();
+        tokio::select! {
+            fingerprint = self.execution.fingerprint() => drop(fingerprint?),
+            _ = kill.wait_for(|told| *told) => return Err(broken("killed".to_owned())),
+        }
+        let confirm = self.execution.settings().queue.confirm_failures;
+        let queue = &self.execution.settings().queue;
+        let gate = queue.gate;
+        let demands = Demands { gate, ratchet: queue.ratchet, allow_removed_tests: false };
+
+        let landed = match options.fresh {
+            true => None,
+            false => self.landed(against.as_ref().map(|against| &against.tip.commit), &tip.commit).await?,
+        };
+        let mut base = None;
+        if let Some(Against { asked, tip, merge_base, .. }) = against {
+            // What others are compared with is known from nothing.
+            let mut side = self.side(&asked, &tip, "base", options.fresh, None).await?;
+            if confirm && unsure(&side.snapshot) {
+                self.again(&mut side, "base-again").await?;
+            }
+            base = Some(Base { side, merge_base });
+        }
+        let mut after = self.side(asked, &tip, "rev", options.fresh, landed.as_ref()).await?;
+        if after.runs > 0 {
+            let host = self.execution.host.probe().await?;
+            notes.extend(host.shared_home);
+            notes.extend(host.fenced.told());
+            notes.extend(host.imports.told());
+            notes.extend(host.imports.asleep_note(&self.execution.settings().verification.stages));
+            let failed = after.snapshot.summary().outcome != StageOutcome::Passed;
+            notes.extend(self.execution.withheld(&self.execution.settings().verification.env).filter(|_| failed));
+        }
+        let compare = |after: &Side, base: Option<&Base>| {
+            base.map(|base| {
+                let delta = delta(&base.side.snapshot, &after.snapshot);
+                let (before, after) = (base.side.snapshot.summary(), after.snapshot.summary());
+                let judgement = verdict::judge(&before, &after, &delta, &demands);
+                (delta, judgement)
+            })
+        };
+        let mut compared = compare(&after, base.as_ref());
+        let blamed = compared.as_ref().is_none_or(|(_, judgement)| !judgement.lands);
+        if after.snapshot.start == Start::Warm && ((blamed && compared.is_some()) || unsure(&after.snapshot)) {
+            after = self.anew(after, "rev-cold").await?;
+            compared = compare(&after, base.as_ref());
+        }
+        let blamed = compared.as_ref().is_none_or(|(delta, judgement)| !judgement.lands || delta.breaks_tests());
+        let by_chance = compared.as_ref().is_some_and(|(delta, _)| delta.by_chance(demands.ratchet));
+        if confirm && blamed && (unsure(&after.snapshot) || (by_chance && !after.snapshot.confirmed)) {
+            self.again(&mut after, "rev-again").await?;
+            compared = compare(&after, base.as_ref());
+        }
+        let loses = compared.as_ref().is_some_and(|(delta, judgement)| !judgement.lands && delta.loses_tests());
+        if let Some(base) = base.as_mut().filter(|base| confirm && loses && !base.side.snapshot.confirmed) {
+            self.again(&mut base.side, "base-again").await?;
+            compared = compare(&after, Some(base));
+        }
+        notes.extend(after.snapshot.stages.iter().filter_map(StageResult::no_test));
+        let (delta, judgement) = compared.unzip();
+        let history = self.history(&after)?;
+        Ok(Verified { gate, after, base, delta, judgement, history, rules: None, notes })
+    }
+
+    async fn resolve(&self, rev: &str) -> Result<Tip, EngineError> {
+        let found = self.execution.source.resolve(rev).await?;
+        let hint = if self.execution.facts.shallow {
+            "this clone is shallow: fetch it first (`git fetch origin BRANCH`), or clone with more history"
+        } else {
+            "give a branch, a tag or a commit; `git fetch` gets those of the remote"
+        };
+        found.ok_or_else(|| EngineError::Usage {
+            what: format!("`{rev}` names no commit of this repository"),
+            hint: hint.to_owned(),
+        })
+    }
+
+    /// That edits of tracked files are no part of what is verified.
+    async fn left_out(&self, tip: &Tip) -> Result<Vec<String>, EngineError> {
+        let source = &self.execution.source;
+        let head = source.resolve("HEAD").await?;
+        if self.execution.facts.bare || head.is_none_or(|head| head.commit != tip.commit) {
+            return Ok(Vec::new());
+        }
+        let dirty = source.tracked_changes().await?;
+        if dirty.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![format!("edits that are not committed are left out: {}", name_first(dirty, 5))])
+    }
+
+    /// What is known of one commit after at most one run.
+    async fn side(
+        &self,
+        asked: &str,
+        tip: &Tip,
+        name: &str,
+        fresh: bool,
+        landed: Option<&CommitId>,
+    ) -> Result<Side, EngineError> {
+        let stored = match fresh {
+            true => self.stored(tip).await?,
+            false => None,
+        };
+        let say = format!("verifying {asked} at {}", tip.commit.short());
+        let mut side = self.examine(tip, name, &say, stored.as_ref(), landed).await.map_err(broken)?;
+        side.asked = asked.to_owned();
+        side.runs = u32::from(!side.reused);
+        Ok(side)
+    }
+
+    /// The commit from whose runs files may be there when `tip` is verified: where green, or else the base, and it parted.
+    async fn landed(&self, base: Option<&CommitId>, tip: &CommitId) -> Result<Option<CommitId>, EngineError> {
+        if !self.execution.settings().keeps_files() {
+            return Ok(None);
+        }
+        let source = &self.execution.source;
+        let landed = match base {
+            Some(base) => Some(base.clone()),
+            None => {
+                let green = format!("refs/heads/{}", self.execution.settings().green_branch);
+                source.resolve(&green).await?.map(|green| green.commit)
+            }
+        };
+        match landed {
+            Some(landed) => Ok(source.merge_base(&landed, tip).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Runs the same tree without files of earlier runs, which decides in the place of a run with some.
+    async fn anew(&self, side: Side, name: &str) -> Result<Side, EngineError> {
+        let say =
+            format!("verifying {} at {} again, without files of earlier runs", side.asked, side.tip.commit.short());
+        let mut cold = self.examine(&side.tip, name, &say, None, None).await.map_err(broken)?;
+        cold.runs = side.runs + u32::from(!cold.reused);
+        cold.asked = side.asked;
+        Ok(cold)
+    }
+
+    /// The key of a snapshot that is known already, so that another run is joined with it and never takes its place.
+    async fn stored(&self, tip: &Tip) -> Result<Option<SnapshotKey>, EngineError> {
+        let (key, _) = verification::key(self.execution, &tip.tree, &self.stages).await.map_err(broken)?;
+        let snapshot = self.execution.snapshot(&key).map_err(|e| broken(chain(&e)))?;
+        Ok(snapshot.filter(|s| s.summary().outcome != StageOutcome::NotRun).map(|_| key))
+    }
+
+    /// Runs the same tree once more and takes both runs together.
+    async fn again(&self, side: &mut Side, name: &str) -> Result<(), EngineError> {
+        let say = format!("verifying {} at {} a second time, to be sure", side.asked, side.tip.commit.short());
+        let joined = self.examine(&side.tip, name, &say, Some(&side.key), None).await.map_err(broken)?;
+        side.logs.extend(joined.logs);
+        side.snapshot = joined.snapshot;
+        side.runs += 1;
+        side.reused = false;
+        side.stored = None;
+        Ok(())
+    }
+
+    async fn examine(
+        &self,
+        tip: &Tip,
+        name: &str,
+        say: &str,
+        confirms: Option<&SnapshotKey>,
+        landed: Option<&CommitId>,
+    ) -> Result<Side, Trouble> {
+        let label = format!("{}-{name}", self.id);
+        let user = RunKey::of_verifications().join(&label);
+        let run = format!("verify-{label}");
+        let (extent, stages) = (Extent::Narrowed, self.stages.as_slice());
+        let question = Question { tip, extent, stages, user: &user, run: &run, confirms, landed };
+        let (_, Filtered { tree, removed }) = verification::key(self.execution, &tip.tree, &self.stages).await?;
+        let lease = async |filtered: Filtered, landed: Option<CommitId>| {
+            (self.say)(say);
+            let beside = &landed.map_or(Beside::Nothing, Beside::OfLanded);
+            let (base, without) = (&tip.commit, Some(&filtered));
+            let wanted = Wanted { slot: 0, user: &user, base, without, beside, session: false };
+            self.lease(wanted, confirms.is_some()).await.map_err(Unverified::from)
+        };
+        let Examined { key, snapshot, reused } =
+            match verification::examine(self.execution, question, lease, self.kill.clone()).await {
+                Ok(examined) => examined,
+                Err(why) => {
+                    self.give_back(user.as_str()).await;
+                    return Err(why.into());
+                }
+            };
+        let (stored, logs) = match reused {
+            true => self.stored_runs(&key).map_err(|e| self.execution.trouble(&e))?,
+            false => (None, self.logs(&user.below(&self.execution.state.runs()))),
+        };
+        Ok(Side {
+            asked: String::new(),
+            tip: tip.clone(),
+            tree,
+            removed: removed.len(),
+            key,
+            snapshot,
+            reused,
+            stored,
+            runs: 0,
+            logs,
+        })
+    }
+
+    /// The files that keep the output of each stage of the run in a folder.
+    fn logs(&self, dir: &Path) -> Logs {
+        let log = |nth: usize| dir.join(nth.to_string()).join("out.log");
+        self.stages.iter().enumerate().map(|(nth, stage)| (stage.name.clone(), log(nth))).collect()
+    }
+
+    /// When a stored snapshot was made, and the output of its newest runs as far as it is still there.
+    fn stored_runs(&self, key: &SnapshotKey) -> Result<(Option<Millis>, Logs), StoreError> {
+        let store = self.execution.store();
+        let made = store.snapshot_row(key)?.map(|(_, at, _)| at);
+        let runs = self.execution.state.runs();
+        let there = |run: &SnapshotKey| {
+            let name = run.0.strip_prefix(&key.0)?.strip_prefix('/').filter(|name| !name.contains('/'))?;
+            let dir = match name.strip_prefix("verify-") {
+                Some(label) => verify_runs(&self.execution.state).join(label),
+                None => name.rsplit_once('-').map(|(mission, run)| runs.join(mission).join(".verify").join(run))?,
+            };
+            let logs: Vec<_> = self.logs(&dir).into_iter().filter(|(_, log)| log.is_file()).collect();
+            (!logs.is_empty()).then_some(logs)
+        };
+        let kept: Vec<_> = store.snapshot_kept(key)?.iter().filter_map(there).collect();
+        Ok((made, kept[kept.len().saturating_sub(NAMED_RUNS)..].concat()))
+    }
+
+    /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
+    async fn lease(&self, wanted: Wanted<'_>, confirming: bool) -> Result<SlotLease, Trouble> {
+        let mut slot = u32::from(confirming);
+        while slot < SLOTS {
+            let wanted = Wanted { slot, ..wanted };
+            match prepare::fresh(self.execution, wanted, self.kill.clone()).await {
+                Ok(Ready { workspace, warm, .. }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
+                Err(NotFresh::Dirty(old)) if self.execution.host.discard(slot, &old).await? => {}
+                Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
+                Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
+                // It quotes what setup said.
+                Err(NotFresh::NotReady(NotReady::Failed(mut trouble))) => {
+                    self.execution.redactor().trouble(&mut trouble);
+                    return Err(trouble);
+                }
+                Err(NotFresh::NotReady(NotReady::Setup { why, .. })) => {
+                    return Err(Trouble::new(Cause::Setup, self.execution.redactor().clean(&why)));
+                }
+            }
+        }
+        Err("all workspaces for verifications are in use".to_owned().into())
+    }
+
+    /// Frees the slot that a verification which came to nothing had: nobody's work is in it.
+    async fn give_back(&self, user: &str) {
+        let host = &self.execution.host;
+        for used in host.used_slots().await.unwrap_or_default() {
+            if used.label == user
+                && let Err(error) = host.release(used.slot, user, &Release::Verified(None)).await
+            {
+                tracing::warn!("release slot {}: {error}", used.slot);
+            }
+        }
+    }
+
+    /// How the tests that fail or are flaky did in stored runs, this one included.
+    fn history(&self, side: &Side) -> Result<BTreeMap<String, TestHistory>, EngineError> {
+        let wanted = side.snapshot.suspicious();
+        if wanted.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let store = self.execution.store();
+        let (mut runs, mut room) = (Vec::new(), HISTORY_BYTES);
+        let mut flaky: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let read = |key: &SnapshotKey| -> Result<Option<(Snapshot, usize)>, EngineError> {
+            let body = store.snapshot_get(key)?;
+            // What cannot be read any more says nothing.
+            Ok(body.and_then(|body| Some((serde_json::from_str(&body).ok()?, body.len()))))
+        };
+        for (key, at) in store.snapshot_runs(RUNS_LIMIT)? {
+            let Some((snapshot, bytes)) = read(&key)? else { continue };
+            room = room.saturating_sub(bytes);
+            let whole = key.0.split('/').next().unwrap_or_default().to_owned();
+            if !flaky.contains_key(&whole) {
+                let joined = read(&SnapshotKey(whole.clone()))?;
+                flaky.insert(whole.clone(), joined.map(|(joined, _)| joined.flaky).unwrap_or_default());
+            }
+            let flaky = flaky.get(&whole).cloned().unwrap_or_default();
+            runs.push(PastRun { at, key: SnapshotKey(whole), snapshot, flaky });
+            if room == 0 {
+                break;
+            }
+        }
+        Ok(history(&wanted, &side.key, runs))
+    }
+}
+
+/// Whether a second run could still take something back.
+fn unsure(snapshot: &Snapshot) -> bool {
+    !snapshot.confirmed && snapshot.summary().outcome != StageOutcome::Passed
+}
+
+fn broken(what: impl Into<String>) -> EngineError {
+    EngineError::Broken { what: format!("the verification could not run: {}", what.into()), hint: String::new() }
+}
+
+/// Adds text to the summary that GitHub shows of a job, where there is one.
+///
+/// # Errors
+/// [`EngineError::Broken`] when the file it names cannot be written.
+pub fn summarise(project: &Project, text: &str) -> Result<(), EngineError> {
+    let Some(path) = project.env.var("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
+    let written = Appender::open(&path).and_then(|mut file| file.line(text));
+    written.map_err(|e| EngineError::Broken {
+        what: format!("write {}: {e}", path.display()),
+        hint: "unset GITHUB_STEP_SUMMARY, or let it name a file that can be written".to_owned(),
+    })
+}
+
+/// A word that nobody can guess, for output formats that need one.
+#[must_use]
+pub fn token() -> String {
+    clock::new_cookie()
+}

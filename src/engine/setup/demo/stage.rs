@@ -1,0 +1,447 @@
+//! `mc demo`: a whole mission in a temporary repository, with this very program as child processes, killed and resumed
+//! in its middle.
+//!
+//! Promises: everything the demo makes is in one temporary folder, nothing of the user is read or written, and what it
+//! claims ([`checks`]) is computed from journal, repository and processes after the fact. It waits for records and
+//! files, never for time to pass.
+
+use super::story::{LONG, OLD_CALLER, PARTS, RENAMER, SAME_LINE};
+use crate::adapters::git::source::inspect;
+use crate::adapters::git::{Git, GitError};
+use crate::adapters::host::local::demo::{Again, Child, Folder, Stopwatch, belonging_to, columns};
+use crate::adapters::host::local::process::command::{ChildGuard, Output};
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::files;
+use crate::adapters::store::Store;
+use crate::adapters::store::place::StateDir;
+use crate::domain::mission::{Record, State, UnitState};
+use crate::domain::trouble::chain;
+use crate::domain::values::UnitId;
+use crate::engine::error::EngineError;
+use crate::engine::inspect::history;
+use crate::engine::inspect::history::History;
+use crate::engine::run::signals::Signals;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often the world is looked at, and for how long at most, while something is awaited.
+const POLL: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(180));
+
+/// Where agents and tests leave what the demo looks at: the only folder of theirs that lasts.
+const NOTES: &str = "notes";
+
+/// Variables of the user that the children get; everything else they get is the demo's own.
+const INHERITED: [&str; 6] = ["PATH", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ"];
+
+/// The stage of the demo: a folder with a repository in it, and what was seen so far.
+#[derive(Debug)]
+pub struct Demo {
+    folder: Folder,
+    pub(super) again: Again,
+    state: StateDir,
+    silent: bool,
+    child: Option<Child>,
+    clock: Stopwatch,
+    pub(super) before: BTreeMap<String, String>,
+    pub(super) seen: Seen,
+    /// Exit code and first line of the audit of a copy with a changed byte.
+    pub(super) tampered: (i32, String),
+}
+
+/// What was seen while the mission ran and cannot be found out afterwards.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// Processes of the folder while agents ran without an engine.
+    pub alive: usize,
+    /// Signs of life of the long agents at the kill and later.
+    pub beats: Vec<(String, u64, u64)>,
+    /// Whether SIGKILL ended a living engine.
+    pub killed: bool,
+    /// Whether the agent that was let go ended while no engine was there.
+    pub finished_alone: bool,
+    /// Whether a new engine renewed the lease of the running agent.
+    pub lease_renewed: bool,
+    /// Exit code of the resumed mission.
+    pub code: Option<i32>,
+}
+
+/// What the mission had done when `mc` was killed.
+#[derive(Debug, Clone)]
+pub struct Middle {
+    /// Process id of the killed `mc`.
+    pub pid: u32,
+    /// Units that had landed.
+    pub landed: usize,
+    /// Attempts the journal knows as running.
+    pub running: Vec<String>,
+}
+
+/// Waits for an interrupt, a termination request or a second of them; returns when the demo has to end.
+///
+/// # Errors
+/// [`EngineError::Broken`] when signals cannot be listened to.
+pub async fn interrupted() -> Result<(), EngineError> {
+    let mut signals = Signals::new().map_err(|e| broken("listen to signals", &e))?;
+    signals.next().await;
+    Ok(())
+}
+
+fn broken(what: &str, error: &dyn std::error::Error) -> EngineError {
+    EngineError::Broken { what: format!("{what}: {}", chain(error)), hint: String::new() }
+}
+
+pub(super) fn unexpected(what: impl Into<String>) -> EngineError {
+    EngineError::Broken { what: what.into(), hint: "`mc demo --keep` leaves everything for a look".to_owned() }
+}
+
+impl Demo {
+    /// Makes the folder and the repository in it. `silent` children print nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the folder cannot be made or git does not work.
+    pub async fn make(silent: bool) -> Result<Self, EngineError> {
+        let clock = Stopwatch::start();
+        let folder = Folder::make().map_err(|e| broken("make a temporary folder", &e))?;
+        let path = folder.path();
+        let user = Environment::of_process()?;
+        let mut env = environment(&user, path);
+        if user.var("COLUMNS").is_none()
+            && let Some(columns) = columns().await
+        {
+            env.push(("COLUMNS".into(), columns.to_string().into()));
+        }
+        let again = Again { cwd: path.join("till"), env };
+        write(path)?;
+        let line = "git init -q -b main . && git add -A && git commit -q -m 'A till'";
+        said_yes("make the repository", &again.shell(&again.cwd, line).await.map_err(GitError::from)?)?;
+        let mut place = Environment::empty(path).with("MC_STATE_DIR", path.join("state"));
+        for (name, value) in &again.env {
+            place = place.with(name, value);
+        }
+        let facts = inspect(&Git::in_folder(&again.cwd, ChildGuard::none())).await?;
+        let state = StateDir::locate(&facts.common_dir, &place)?;
+        let before = footprint(&again).await?;
+        Ok(Self {
+            folder,
+            again,
+            state,
+            silent,
+            child: None,
+            clock,
+            before,
+            seen: Seen::default(),
+            tampered: (-1, "not audited".to_owned()),
+        })
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The repository.
+    #[must_use]
+    pub fn repository(&self) -> &Path {
+        &self.again.cwd
+    }
+
+    /// The state directory of its missions.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        self.state.root()
+    }
+
+    /// Time since the demo began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// Starts the mission, waits until it is in the middle of its work, and kills `mc` with SIGKILL.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it does not get that far.
+    pub async fn run_and_kill(&mut self) -> Result<Middle, EngineError> {
+        self.launch(&["mission", "start"])?;
+        self.until("the middle of the mission", |demo| Ok(demo.journal()?.filter(|h| demo.in_the_middle(&h.state))))
+            .await?;
+        let Some(child) = &mut self.child else { return Err(unexpected("the mission was not started")) };
+        self.seen.killed = child.kill().await.map_err(|e| broken("kill mc", &e))?;
+        let pid = child.pid();
+        self.child = None;
+        // What it wrote until its last instant counts, so the journal is read after its death.
+        let state = self.journal()?.ok_or_else(|| unexpected("the mission left no journal"))?.state;
+        let running = state.running().map(|(unit, _)| unit.spec.id.to_string()).collect();
+        Ok(Middle { pid, landed: state.count(UnitState::Landed) as usize, running })
+    }
+
+    /// The rename has landed, one editor of the same line has met the other, and both long agents are at work.
+    fn in_the_middle(&self, state: &State) -> bool {
+        let unit = |id: &str| UnitId::new(id).ok().and_then(|id| state.unit(&id));
+        unit(RENAMER).is_some_and(|u| u.state == UnitState::Landed)
+            && SAME_LINE.iter().any(|id| unit(id).is_some_and(|u| u.conflicts > 0))
+            && self.long().all(|id| self.beats(id) > 0)
+    }
+
+    fn long(&self) -> impl Iterator<Item = &'static str> {
+        PARTS.iter().filter(|part| part.long).map(|part| part.id)
+    }
+
+    pub(super) fn lines(&self, name: &str) -> Vec<String> {
+        let bytes = files::read_if_there(&self.path().join(NOTES).join(name)).ok().flatten().unwrap_or_default();
+        String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+    }
+
+    fn beats(&self, unit: &str) -> u64 {
+        self.lines(&format!("beat.{unit}")).len() as u64
+    }
+
+    /// Waits for new signs of life of the long agents; returns how many each gave since the kill.
+    ///
+    /// # Errors
+    /// [`EngineError`] when none come.
+    pub async fn watch_orphans(&mut self) -> Result<Vec<(String, u64)>, EngineError> {
+        let then: Vec<(String, u64)> = self.long().map(|id| (id.to_owned(), self.beats(id))).collect();
+        self.until("signs of life of the agents", |demo| {
+            Ok(then.iter().all(|(id, n)| demo.beats(id) >= n + 3).then_some(()))
+        })
+        .await?;
+        self.seen.alive = belonging_to(self.path()).len();
+        self.seen.beats = then.into_iter().map(|(id, n)| (id.clone(), n, self.beats(&id))).collect();
+        Ok(self.seen.beats.iter().map(|(id, then, now)| (id.clone(), now - then)).collect())
+    }
+
+    /// Lets the caller of the old name finish while no engine is there.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it does not.
+    pub async fn finish_alone(&mut self) -> Result<(), EngineError> {
+        self.let_go(OLD_CALLER)?;
+        let done = format!("done.{OLD_CALLER}");
+        self.until("an agent to finish alone", |demo| Ok((!demo.lines(&done).is_empty()).then_some(()))).await?;
+        let journal = self.journal()?.ok_or_else(|| unexpected("the journal is gone"))?;
+        let open = journal.state.running().any(|(unit, _)| unit.spec.id.as_str() == OLD_CALLER);
+        self.seen.finished_alone = open;
+        Ok(())
+    }
+
+    fn let_go(&self, unit: &str) -> Result<(), EngineError> {
+        let path = self.path().join(NOTES).join(format!("go.{unit}"));
+        files::write_private(&path, b"").map_err(|source| EngineError::File { path, source })
+    }
+
+    /// Resumes the mission in a new process, lets the last agent go once that process has taken it over, and waits for
+    /// the end.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it does not get to an end.
+    pub async fn resume(&mut self) -> Result<(), EngineError> {
+        let lease = self.lease_file(LONG)?;
+        let old = files::read_if_there(&lease).ok().flatten();
+        self.launch(&["mission", "resume"])?;
+        self.until("the agent to be taken over", |demo| {
+            let resumed = demo.journal()?.is_some_and(|h| resumed(&h).is_some());
+            let renewed = files::read_if_there(&lease).ok().flatten().is_some_and(|now| Some(now) != old);
+            Ok((resumed && renewed).then_some(()))
+        })
+        .await?;
+        self.seen.lease_renewed = true;
+        self.let_go(LONG)?;
+        let code = self.until("the end of the mission", |demo| demo.ended()).await?;
+        self.child = None;
+        self.seen.code = Some(code);
+        Ok(())
+    }
+
+    fn lease_file(&self, unit: &str) -> Result<PathBuf, EngineError> {
+        let journal = self.journal()?.ok_or_else(|| unexpected("the journal is gone"))?;
+        let mut running = journal.state.running();
+        let (_, attempt) = running
+            .find(|(u, _)| u.spec.id.as_str() == unit)
+            .ok_or_else(|| unexpected(format!("the journal does not know {unit} as running")))?;
+        let run = self.state.runs().join(journal.mission.as_str()).join(unit).join(attempt.n.to_string());
+        Ok(run.join("run").join("lease"))
+    }
+
+    /// Output of another `mc` command on the repository, and its exit code.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it cannot be run.
+    pub async fn ask(&self, args: &[&str]) -> Result<(String, i32), EngineError> {
+        let output = self.again.capture(args).await.map_err(|e| broken("run mc", &e))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok((text, output.code().unwrap_or(-1)))
+    }
+
+    /// Copies the journal, changes one byte of a unit's title in the copy, and audits that; returns what the audit says.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the copy cannot be made.
+    pub async fn tamper(&mut self) -> Result<&str, EngineError> {
+        let copy = self.path().join("tampered");
+        let db = copy.join("mc.db");
+        let line = "mkdir tampered && cp state/mc.db state/repository state/state-id tampered";
+        let copied = self.again.shell(self.path(), line).await.map_err(GitError::from)?;
+        said_yes("copy the journal", &copied)?;
+        let failed = |source| EngineError::File { path: db.clone(), source };
+        let mut bytes = files::read_if_there(&db).map_err(failed)?.unwrap_or_default();
+        let title = PARTS[0].title.as_bytes();
+        let at = bytes.windows(title.len()).position(|window| window == title);
+        let at = at.ok_or_else(|| unexpected("the journal does not name its first unit"))?;
+        bytes[at] ^= 0x20;
+        files::write_private(&db, &bytes).map_err(failed)?;
+        let mut again = self.again.clone();
+        again.env.retain(|(name, _)| name != "MC_STATE_DIR");
+        again.env.push(("MC_STATE_DIR".into(), copy.into()));
+        let output = again.capture(&["audit"]).await.map_err(|e| broken("run mc", &e))?;
+        let said = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
+        self.tampered = (output.code().unwrap_or(-1), said);
+        Ok(&self.tampered.1)
+    }
+
+    /// Ends what still runs: the child by its pid, agents by `mc mission stop --now`. What cannot be ended is returned.
+    pub async fn abandon(&mut self) -> Vec<u32> {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill().await;
+            self.child = None;
+        }
+        let unfinished = self.journal().ok().flatten().is_some_and(|h| !h.state.over());
+        if unfinished {
+            let _ = self.again.capture(&["mission", "stop", "--now", "-q"]).await;
+        }
+        belonging_to(self.path())
+    }
+
+    /// Leaves the folder where it is.
+    pub fn keep(self) {
+        self.folder.keep();
+    }
+
+    /// Removes the folder.
+    ///
+    /// # Errors
+    /// [`EngineError::Broken`] when something of it stays.
+    pub fn remove(self) -> Result<(), EngineError> {
+        let path = self.path().to_owned();
+        self.folder.remove().map_err(|e| broken(&format!("remove {}", path.display()), &e))
+    }
+
+    fn launch(&mut self, args: &[&str]) -> Result<(), EngineError> {
+        let child = self.again.start(args, self.silent).map_err(|e| broken("start mc", &e))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    pub(super) fn journal(&self) -> Result<Option<History>, EngineError> {
+        match Store::open_existing(&self.state.db())? {
+            Some(store) => history::load(&store, None),
+            None => Ok(None),
+        }
+    }
+
+    fn ended(&mut self) -> Result<Option<i32>, EngineError> {
+        match &mut self.child {
+            Some(child) => child.ended().map_err(|e| broken("wait for mc", &e)),
+            None => Ok(None),
+        }
+    }
+
+    /// Looks until there is something to see. A child that ends before that is an error, unless its end is awaited.
+    async fn until<T>(
+        &mut self,
+        what: &str,
+        mut look: impl FnMut(&mut Self) -> Result<Option<T>, EngineError>,
+    ) -> Result<T, EngineError> {
+        let (pause, longest) = POLL;
+        let clock = Stopwatch::start();
+        loop {
+            let ended = self.ended()?;
+            if let Some(found) = look(self)? {
+                return Ok(found);
+            }
+            if let Some(code) = ended {
+                return Err(unexpected(format!("see {what}: mc ended before that with exit code {code}")));
+            }
+            if clock.elapsed() > longest {
+                return Err(unexpected(format!("see {what} within {} s", longest.as_secs())));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// Position of the record of the first resume.
+pub(super) fn resumed(history: &History) -> Option<usize> {
+    history.records.iter().position(|(_, _, record)| matches!(record, Record::Resumed { .. }))
+}
+
+/// The children's whole environment.
+fn environment(user: &Environment, folder: &Path) -> Vec<(OsString, OsString)> {
+    let mut env: Vec<(OsString, OsString)> =
+        INHERITED.iter().filter_map(|name| Some(((*name).into(), user.var(name)?.to_owned()))).collect();
+    let own: [(&str, OsString); 12] = [
+        ("HOME", folder.join("home").into()),
+        ("TMPDIR", folder.join("tmp").into()),
+        ("MC_STATE_DIR", folder.join("state").into()),
+        ("DEMO_DIR", folder.into()),
+        // What agents and tests leave for the demo to look at, and where its agents are.
+        ("MC_SANDBOX_SHARED", folder.join(NOTES).into()),
+        ("MC_SANDBOX_READABLE", folder.join("agents").into()),
+        ("GIT_CONFIG_GLOBAL", "/dev/null".into()),
+        ("GIT_CONFIG_SYSTEM", "/dev/null".into()),
+        ("GIT_AUTHOR_NAME", "Demo".into()),
+        ("GIT_AUTHOR_EMAIL", "demo@localhost".into()),
+        ("GIT_COMMITTER_NAME", "Demo".into()),
+        ("GIT_COMMITTER_EMAIL", "demo@localhost".into()),
+    ];
+    env.extend(own.map(|(name, value)| (name.into(), value)));
+    env
+}
+
+fn write(folder: &Path) -> Result<(), EngineError> {
+    let put = |path: PathBuf, text: &str| {
+        let parent = path.parent().unwrap_or(folder);
+        let written = files::make_dir(parent).and_then(|()| files::write_private(&path, text.as_bytes()));
+        written.map_err(|source| EngineError::File { path: path.clone(), source })
+    };
+    for name in ["home", "tmp", NOTES] {
+        let path = folder.join(name);
+        files::make_dir(&path).map_err(|source| EngineError::File { path, source })?;
+    }
+    for (path, text) in super::story::files() {
+        put(folder.join("till").join(path), &text)?;
+    }
+    for part in &PARTS {
+        put(folder.join("agents").join(format!("{}.sh", part.id)), &super::story::script(part))?;
+    }
+    Ok(())
+}
+
+pub(super) fn said_yes(what: &str, output: &Output) -> Result<(), EngineError> {
+    if output.success() {
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let reason = stderr.trim().lines().next().unwrap_or("no reason given").to_owned();
+    Err(EngineError::Broken { what: format!("{what}: {reason}"), hint: "mc needs git 2.38 or newer".to_owned() })
+}
+
+/// Refs, settings and files of the repository that belong to its user, by name.
+pub(super) async fn footprint(again: &Again) -> Result<BTreeMap<String, String>, EngineError> {
+    let mut found = BTreeMap::new();
+    for (name, line) in [
+        ("HEAD", "git symbolic-ref HEAD && git rev-parse HEAD"),
+        ("branches and tags", "git for-each-ref | grep -v -e refs/mc/ -e refs/heads/mc/"),
+        ("settings and hooks", "cat .git/config && ls -l .git/hooks 2>/dev/null; :"),
+        ("index", "git ls-files -s"),
+        ("files", "git status --porcelain --untracked-files=all --ignored && git hash-object $(git ls-files)"),
+    ] {
+        let output = again.shell(&again.cwd, line).await.map_err(GitError::from)?;
+        said_yes(&format!("look at the {name} of the repository"), &output)?;
+        found.insert(name.to_owned(), String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Ok(found)
+}

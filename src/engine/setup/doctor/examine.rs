@@ -1,0 +1,131 @@
+//! `mc doctor`: everything that could stop or spoil a mission, looked at before it starts.
+//!
+//! Promises: what a start refuses is found here in the words of that refusal, by the same functions ([`crate::engine::tasks::preflight`],
+//! [`crate::engine::inspect::plans`]); one broken thing does not hide the others; nothing is changed, and no value of a variable is ever told.
+//! With `baseline`, `agent` and `gate` things are tried, in a scratch clone that vanishes.
+
+use crate::adapters::git::Git;
+use crate::adapters::git::source::inspect;
+use crate::adapters::host::local::machine::imports::Imports;
+use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::os::environment::Environment;
+use crate::adapters::store::place::StateDir;
+use crate::config::Settings;
+use crate::domain::survey::checks::{Check, stops};
+use crate::engine::context::project::{Project, Where, read_layers};
+use crate::engine::error::EngineError;
+use crate::engine::setup::doctor::findings::said;
+use crate::engine::tasks::preflight::PreflightInput;
+use tokio::sync::watch;
+
+/// What is tried besides looking.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Trials {
+    /// Run the verification on the target's head.
+    pub baseline: bool,
+    /// Start the agent with a trivial brief.
+    pub agent: bool,
+    /// Plant faults and see whether the gate refuses them.
+    pub gate: bool,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Examined {
+    /// All checks, in the order they were made.
+    pub checks: Vec<Check>,
+    /// Whether the gate let a planted fault through.
+    pub let_through: bool,
+}
+
+impl Examined {
+    /// 4 when the gate let a fault through, 6 when something stops a mission, else 0.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match (self.let_through, stops(&self.checks)) {
+            (true, _) => 4,
+            (false, true) => 6,
+            (false, false) => 0,
+        }
+    }
+}
+
+/// Looks at everything, and tries what was asked for.
+///
+/// # Errors
+/// [`EngineError`] only when the process itself is unusable; everything else is a check.
+pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>) -> Result<Examined, EngineError> {
+    let env = Environment::of_process()?;
+    let mut checks = Vec::new();
+    super::machine::programs(&env, &mut checks);
+    let (project, settings) = project(place, &env, &mut checks).await;
+    let mut let_through = false;
+    if let (Some(project), Some(settings)) = (&project, &settings) {
+        let source = project.source(ChildGuard::none());
+        let on = PreflightInput { source: &source, facts: &project.facts, settings };
+        let target = super::repository::look(project, &on, &mut checks).await;
+        let isolation = super::machine::isolation(settings, &mut checks).await;
+        super::homes::look(project, settings, isolation, &mut checks).await;
+        imports(project, settings, &mut checks);
+        super::fence::look(project, settings, isolation, &mut checks).await;
+        super::machine::room(project, settings, &mut checks);
+        super::machine::quarantine(project, &mut checks);
+        super::agent::stages(project, settings, target.as_ref(), &mut checks).await;
+        super::agent::shared_builds(project, settings, target.as_ref(), &mut checks).await;
+        super::agent::network(project, settings, &mut checks);
+        super::agent::look(project, settings, target.as_ref(), &mut checks).await;
+        if let Some(target) = &target {
+            super::machine::clock(&source, target, &mut checks).await;
+            if trials.baseline || trials.gate {
+                let_through = super::gate::run(project, settings, target, trials.gate, kill.clone(), &mut checks).await;
+            }
+        }
+        if trials.agent {
+            super::agent::start(project, settings, kill, &mut checks).await;
+        }
+    }
+    Ok(Examined { checks, let_through })
+}
+
+/// Whether a Python environment would be verified in the place of the tree.
+fn imports(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
+    let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
+    let (imports, stages) = (Imports::find(&project.env, &project.facts, &pool), &settings.verification.stages);
+    match (imports.refusal(stages), imports.told()) {
+        (Some((why, help)), _) => checks.push(Check::problem("imports", why, help)),
+        (None, Some(told)) => checks.push(Check::ok("imports", told)),
+        (None, None) => {}
+    }
+    if let Some((what, help)) = imports.asleep(stages) {
+        checks.push(Check::warning("python", what, help));
+    }
+}
+
+/// Repository, settings and state directory, as far as they can be had; what cannot is a problem.
+async fn project(place: &Where, env: &Environment, checks: &mut Vec<Check>) -> (Option<Project>, Option<Settings>) {
+    let layers = said("settings", read_layers(env, place), checks);
+    let start = place.directory.as_ref().map_or_else(|| env.cwd().to_owned(), |dir| env.cwd().join(dir));
+    let path = layers
+        .as_ref()
+        .and_then(|(layers, directory, _)| layers.path("target.path").or_else(|| Some(directory.clone())));
+    let facts = inspect(&Git::in_folder(&path.unwrap_or(start), ChildGuard::none())).await;
+    let facts = said("repository", facts.map_err(EngineError::from), checks);
+    let state = facts.as_ref().map(|facts| StateDir::locate(&facts.common_dir, env).map_err(EngineError::from));
+    let state = state.and_then(|state| said("state", state, checks));
+    let settings = layers.as_ref().and_then(|(layers, _, file)| {
+        let settings = said("settings", layers.settings().map_err(EngineError::from), checks)?;
+        match file {
+            Some(file) => checks.push(Check::ok("settings", format!("{} is read", file.display()))),
+            None => checks.push(Check::ok("settings", "no settings file; variables and defaults are used")),
+        }
+        let warn =
+            |text: &String| Check::warning("settings", text.clone(), "remove these keys when you no longer need them");
+        checks.extend(settings.warnings.iter().map(warn));
+        Some(settings)
+    });
+    let ((layers, directory, config_file), facts, state) = match (layers, facts, state) {
+        (Some(layers), Some(facts), Some(state)) => (layers, facts, state),
+        _ => return (None, settings),
+    };
+    (Some(Project { env: env.clone(), layers, directory, config_file, facts, state, elsewhere: None }), settings)
+}

@@ -1,0 +1,158 @@
+//! Checks of the machine: programs, containment, disk, memory, clock.
+
+use super::findings::refused;
+use crate::adapters::git::{ATTR_SOURCE, Git};
+use crate::adapters::host::local::operations::facts::not_contained;
+use crate::adapters::host::local::process::probe::probe;
+use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
+use crate::adapters::os::clock;
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::machine;
+use crate::config::Settings;
+use crate::domain::fence::WantedIsolation;
+use crate::domain::survey::checks::Check;
+use crate::domain::values::Tip;
+use crate::engine::context::project::Project;
+use crate::engine::inspect::views;
+use crate::engine::tasks::preflight::{PreflightInput, lacking};
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// Programs every run needs, with the package of Debian they come in.
+const PROGRAMS: [(&str, &str); 2] = [("sh", "dash"), ("setsid", "util-linux")];
+
+/// Less free disk than this cannot hold a workspace and its build.
+const LEAST_DISK: u64 = 1 << 30;
+
+/// What a worker with a small build needs.
+const MEMORY_OF_A_WORKER: u64 = 512 << 20;
+
+/// A clock that is this far behind the newest commit is wrong.
+const CLOCK_SLACK: u64 = 24 * 3_600 * 1_000;
+
+/// Programs that supervise runs.
+pub fn programs(env: &Environment, checks: &mut Vec<Check>) {
+    let path = env.var("PATH").unwrap_or(OsStr::new(""));
+    let missing: Vec<&(&str, &str)> =
+        PROGRAMS.iter().filter(|(name, _)| machine::find_program(name, path, env.cwd()).is_none()).collect();
+    for (name, package) in &missing {
+        checks.push(Check::problem(
+            "programs",
+            format!("{name} is not on the PATH"),
+            format!("apt-get install {package}"),
+        ));
+    }
+    if missing.is_empty() {
+        checks.push(Check::ok("programs", "sh and setsid are there"));
+    }
+}
+
+/// Git itself.
+pub async fn git(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
+    match on.git().await {
+        Err(refusal) => checks.push(refused("git", refusal)),
+        Ok((major, minor)) if (major, minor) < ATTR_SOURCE => checks.push(Check::warning(
+            "git",
+            format!("git {major}.{minor} merges without the merge attributes of .gitattributes"),
+            "install git 2.41 or newer",
+        )),
+        Ok((major, minor)) => checks.push(Check::ok("git", format!("git {major}.{minor}"))),
+    }
+}
+
+/// How runs are contained here, if they can be.
+pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) -> Option<Isolation> {
+    let wanted = settings.scheduler.isolation;
+    let found = probe(wanted, Path::new(OURSELVES)).await;
+    let isolation = found.as_ref().ok().copied();
+    checks.push(match found {
+        Ok(Isolation::PidNamespace(_)) => Check::ok(
+            "isolation",
+            "each run has a pid namespace: whatever it starts ends with it, proven by the kernel",
+        ),
+        Ok(Isolation::Search) if wanted == WantedIsolation::Search => Check::ok(
+            "isolation",
+            "processes a run leaves are found by search and killed, as scheduler.isolation wants it",
+        ),
+        Ok(Isolation::Search) => Check::warning(
+            "isolation",
+            "no pid namespace can be made here: processes a run leaves are found by search, which one that hides can escape",
+            "install util-linux (`apt-get install util-linux`), and allow user namespaces \
+             (`sysctl kernel.unprivileged_userns_clone=1`, or --security-opt of the container)",
+        ),
+        Err(e) => refused("isolation", lacking(not_contained(&e))),
+    });
+    isolation
+}
+
+/// Disk, memory and processors.
+pub fn room(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
+    let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
+    let cap = settings.parallel.max_disk;
+    if let Some(free) = machine::free_bytes(&pool) {
+        let found = format!("{} free for workspaces in {}, which may use {}", size(free), pool.display(), size(cap));
+        let help =
+            "free some space, or set scheduler.parallel.pool_dir to a larger disk and max_disk to what it may use";
+        checks.push(if free < LEAST_DISK {
+            Check::problem("disk", found, help)
+        } else if free < cap {
+            let help = "a long mission can fill this disk: set scheduler.parallel.max_disk lower, or pool_dir to a larger disk";
+            Check::warning("disk", found, help)
+        } else {
+            Check::ok("disk", found)
+        });
+    }
+    let (workers, processors) = (settings.parallel.num_workers, machine::processors());
+    let memory = machine::free_memory();
+    let tight = memory.is_some_and(|memory| memory / u64::from(workers.max(1)) < MEMORY_OF_A_WORKER);
+    let free = memory.map_or_else(String::new, |memory| format!(" and {} of free memory", size(memory)));
+    let found = format!("{workers} workers on {processors} processors{free}");
+    checks.push(if tight || workers as usize > processors.saturating_mul(4) {
+        let help = format!("set scheduler.parallel.num_workers to {} or so", processors.max(1));
+        Check::warning("workers", found, help)
+    } else {
+        Check::ok("workers", found)
+    });
+}
+
+/// Workspaces that were set aside.
+pub fn quarantine(project: &Project, checks: &mut Vec<Check>) {
+    let Ok(entries) = views::quarantined(project) else { return };
+    for entry in entries {
+        let note = &entry.note;
+        let whose = if note.label.is_empty() { String::new() } else { format!("work of {}: ", note.label) };
+        let found = format!("a workspace is set aside, {whose}{} ({})", note.why, entry.path.display());
+        checks.push(Check::warning("quarantine", found, views::ABOUT_QUARANTINE));
+    }
+}
+
+/// Whether the clock can be right.
+pub async fn clock(source: &Git, target: &Tip, checks: &mut Vec<Check>) {
+    let told = source.out(&["show", "-s", "--format=%ct", target.commit.as_str()]).await;
+    let Some(commit) = told.ok().and_then(|text| text.trim().parse::<u64>().ok()) else { return };
+    if clock::now().saturating_add(CLOCK_SLACK) < commit.saturating_mul(1_000) {
+        checks.push(Check::warning(
+            "clock",
+            "this machine's clock is more than a day behind the newest commit; times in reports will be wrong",
+            "set the clock (`timedatectl set-ntp true`)",
+        ));
+    }
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!([0, 999_999_999, 1_000_000_000, 53_650_000_000].map(size), ["0 MB", "999 MB", "1.0 GB", "53.6 GB"]);
+    }
+}

@@ -1,0 +1,180 @@
+//! Checks of the repository, of the branches missions use, of the state directory and of the plan.
+
+use super::findings::{refused, said};
+use super::machine;
+use crate::adapters::host::local::operations::facts::incomplete;
+use crate::adapters::host::local::workspace::pool::Pool;
+use crate::adapters::host::local::workspace::slot::Ignored;
+use crate::adapters::os::machine::{may_write, open_to_others};
+use crate::adapters::store::Store;
+use crate::domain::mission::Refusal;
+use crate::domain::survey::checks::Check;
+use crate::domain::trouble::chain;
+use crate::domain::values::Tip;
+use crate::engine::context::owner::who_asks;
+use crate::engine::context::project::Project;
+use crate::engine::inspect::plans;
+use crate::engine::run::mission;
+use crate::engine::tasks::preflight::{PreflightInput, lacking, landings};
+
+/// Looks at all of it; where the target branch stands, if it does.
+pub async fn look(project: &Project, on: &PreflightInput<'_>, checks: &mut Vec<Check>) -> Option<Tip> {
+    machine::git(on, checks).await;
+    checks.push(complete(project, on).await);
+    let store = state(project, checks);
+    let target = match on.target().await {
+        Ok(target) => {
+            let (branch, commit) = (&on.settings.target.branch, target.commit.short().to_owned());
+            checks.push(Check::ok("branch", format!("work starts from {branch} at {commit}")));
+            Some(target)
+        }
+        Err(refusal) => {
+            checks.push(refused("branch", refusal));
+            None
+        }
+    };
+    owner(project, on, checks).await;
+    green(on, store.as_ref(), checks).await;
+    note("changes", on.unchanged(false).await.map(|note| note.into_iter().collect()), checks);
+    note("copy", on.copies(), checks);
+    if let Some(target) = &target {
+        note("branch", on.elsewhere().await.map(|note| note.into_iter().collect()), checks);
+        note("submodules", on.submodules(target).await.map(|note| note.into_iter().collect()), checks);
+        note("filters", on.filters(target).await, checks);
+        if said("plan", plans::for_mission(project, on.settings, None, &[]).await, checks).is_some() {
+            plan(project, checks).await;
+        }
+    }
+    hooks(on, checks).await;
+    target
+}
+
+/// That workspaces can be cloned from it. The pool refuses before it makes anything.
+async fn complete(project: &Project, on: &PreflightInput<'_>) -> Check {
+    if (on.facts.shallow || on.facts.partial)
+        && let Err(e) = Pool::open(&project.state.pool(), on.source, Ignored::Keep).await
+    {
+        return refused("repository", lacking(incomplete(&e)));
+    }
+    let kind = if on.facts.bare { "bare, whole history" } else { "whole history" };
+    Check::ok("repository", format!("{} ({kind})", on.facts.toplevel.display()))
+}
+
+/// The state directory and what is in it; its store, if there is one.
+fn state(project: &Project, checks: &mut Vec<Check>) -> Option<Store> {
+    let root = project.state.root();
+    let there = root.ancestors().find(|dir| dir.exists()).unwrap_or(root);
+    if !may_write(there) {
+        let help = "give yourself write permission, or set MC_STATE_DIR to a folder of yours outside the repository";
+        checks.push(Check::problem("state", format!("{} cannot be written", there.display()), help));
+    } else if root.exists() && open_to_others(root) {
+        let help = format!("chmod 700 {}", shlex_or_plain(&root.to_string_lossy()));
+        checks.push(Check::warning("state", format!("{} is open to other users", root.display()), help));
+    } else {
+        checks.push(Check::ok("state", format!("{}", root.display())));
+    }
+    let store = said("state", project.own_store(), checks).flatten();
+    if store.is_some() {
+        said("mission", mission::nothing_unfinished(project), checks);
+    }
+    store
+}
+
+fn shlex_or_plain(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned())
+}
+
+async fn owner(project: &Project, on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
+    match who_asks(&project.state, &project.facts.common_dir) {
+        Ok(card) => checks.extend(on.ours(&card).await.err().map(|refusal| refused("owner", refusal))),
+        Err(error) => checks.push(Check::problem("owner", chain(&error), "mend the state directory")),
+    }
+}
+
+/// The green branch: that its name is free or it is as missions left it, and that nobody has it checked out.
+async fn green(on: &PreflightInput<'_>, store: Option<&Store>, checks: &mut Vec<Check>) {
+    let before = checks.len();
+    let name = &on.settings.green_branch;
+    for looked in [on.green_unblocked().await, on.green_free().await] {
+        checks.extend(looked.err().map(|refusal| refused("green", refusal)));
+    }
+    let tip = match on.green().await {
+        Ok(tip) => tip,
+        Err(refusal) => {
+            checks.push(refused("green", refusal));
+            return;
+        }
+    };
+    if let Some(store) = store {
+        let kept = match landings(store) {
+            Ok(landed) => on.landed_kept(&landed, tip.as_ref()).await,
+            Err(refusal) => Err(refusal),
+        };
+        checks.extend(kept.err().map(|refusal| refused("green", refusal)));
+    }
+    if checks.len() == before {
+        checks.push(Check::ok(
+            "green",
+            match tip {
+                Some(tip) => format!("{name} is at {}", tip.commit.short()),
+                None => format!("{name} does not exist yet; the first mission makes it"),
+            },
+        ));
+    }
+}
+
+fn note(about: &'static str, looked: Result<Vec<String>, Refusal>, checks: &mut Vec<Check>) {
+    match looked {
+        Ok(notes) => checks.extend(notes.into_iter().map(|note| Check::warning(about, note, String::new()))),
+        Err(refusal) => checks.push(refused(about, refusal)),
+    }
+}
+
+async fn plan(project: &Project, checks: &mut Vec<Check>) {
+    let Ok(Ok(plans::Offered { units, fixed, .. })) = plans::offered(project, &[]).await else { return };
+    if fixed {
+        checks.push(Check::warning(
+            "plan",
+            "BACKLOG.md is not committed: its units are the plan of the next mission, fixed at its start",
+            "git add BACKLOG.md && git commit -m Backlog",
+        ));
+    }
+    checks.push(match units.len() {
+        0 => Check::warning(
+            "plan",
+            "BACKLOG.md has no open unit: a mission would end at once",
+            "write units, or set `status: todo` where one failed (`mc plan` names what is left aside)",
+        ),
+        open => Check::ok("plan", format!("BACKLOG.md: {open} open")),
+    });
+}
+
+/// Hooks of the user do not run in missions.
+async fn hooks(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
+    const KNOWN: [&str; 7] = [
+        "pre-commit",
+        "commit-msg",
+        "prepare-commit-msg",
+        "pre-merge-commit",
+        "pre-push",
+        "post-checkout",
+        "post-merge",
+    ];
+    let mut folder = on.facts.common_dir.join("hooks");
+    // The builder of every call switches hooks off, so the user's own setting is asked for by its file.
+    for scope in ["--local", "--global"] {
+        let told = on.source.ask(&["config", scope, "--type=path", "--get", "core.hooksPath"]).await.ok().flatten();
+        if let Some(path) = told {
+            folder = on.facts.toplevel.join(String::from_utf8_lossy(&path).trim());
+            break;
+        }
+    }
+    let there: Vec<&str> = KNOWN.into_iter().filter(|name| folder.join(name).is_file()).collect();
+    if !there.is_empty() {
+        checks.push(Check::warning(
+            "hooks",
+            format!("your hooks do not run in missions: {}", there.join(", ")),
+            "what they check belongs into a stage of [target.verification]",
+        ));
+    }
+}

@@ -1,0 +1,341 @@
+//! A clean place to try things: a scratch clone of a repository with a state directory of its own, where verifications and an
+//! agent run by the machinery of missions. The user's repository, its pool and its journal are not touched (P6).
+//!
+//! The scratch clone borrows the objects of the source; what is committed in it is gone with it.
+
+use crate::adapters::git::owner::OwnerMark;
+use crate::adapters::git::source::{FALLBACK_IDENTITY, SourceFacts, inspect};
+use crate::adapters::git::{Git, GitError, Place, fields};
+use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::host::local::process::lock::RunLock;
+use crate::adapters::host::local::workspace::lfs::{KEYS, LargeFiles};
+use crate::adapters::host::order::Strays;
+use crate::adapters::os::clock::new_mission_id;
+use crate::adapters::os::environment::Environment;
+use crate::adapters::os::files;
+use crate::adapters::os::machine;
+use crate::adapters::store::Store;
+use crate::adapters::store::place::StateDir;
+use crate::config::{Inputs, Layers, Settings};
+use crate::domain::mission::{VerifyOrder, VerifyRole};
+use crate::domain::trouble::{Trouble, chain};
+use crate::domain::values::{CommitId, RunId, Tip, TreeId};
+use crate::domain::verify::delta::delta;
+use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::verdict::judge;
+use crate::domain::verify::{Delta, Demands, Judgement, SnapshotKey, StageOutcome, Summary};
+use crate::engine::context::mission::{Effective, MissionContext};
+use crate::engine::context::project::Project;
+use crate::engine::context::tenure::Tenure;
+use crate::engine::error::EngineError;
+use crate::engine::run::signals::Ending;
+use crate::engine::tasks::queue_verification;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Paths handed to one git call.
+const AT_ONCE: usize = 200;
+
+/// What one verification in a scratch place gave.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    /// Its key in the scratch store.
+    pub key: SnapshotKey,
+    /// Stage by stage.
+    pub snapshot: Snapshot,
+    /// All of it.
+    pub summary: Summary,
+    /// Against the snapshot it was compared with.
+    pub delta: Option<Delta>,
+}
+
+/// A scratch clone and what runs in it.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: machine::Scratch,
+    parents: Vec<PathBuf>,
+    /// What tasks of a mission get, made for the scratch clone.
+    pub context: MissionContext,
+    /// Git on the scratch clone.
+    pub git: Git,
+    runs: AtomicU64,
+}
+
+impl Scratch {
+    /// Makes a scratch place for a repository by these settings. It lies below the state directory, on the disk missions use.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it cannot be made.
+    pub async fn make(
+        facts: &SourceFacts,
+        state: &StateDir,
+        env: &Environment,
+        settings: &Settings,
+    ) -> Result<Self, EngineError> {
+        let source = facts.common_dir.clone();
+        Self::make_with(facts, state, env, settings, async |git: Git, repo: PathBuf| {
+            let args: [&OsStr; 7] = [
+                "clone".as_ref(),
+                "--quiet".as_ref(),
+                "--bare".as_ref(),
+                "--shared".as_ref(),
+                "--template=".as_ref(),
+                source.as_os_str(),
+                repo.as_os_str(),
+            ];
+            git.out(&args).await?;
+            let settings = git.at(Place::GitDir(source.clone())).settings(&format!("^({KEYS})$")).await?;
+            let lent =
+                LargeFiles::of(facts, &settings, repo.parent().unwrap_or(&repo)).and_then(|large| large.lend(&repo));
+            lent.map_err(|source| GitError::Io { path: repo, source })
+        })
+        .await
+    }
+
+    /// Makes one whose repository is empty.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it cannot be made.
+    pub async fn make_empty(
+        facts: &SourceFacts,
+        state: &StateDir,
+        env: &Environment,
+        settings: &Settings,
+    ) -> Result<Self, EngineError> {
+        Self::make_with(facts, state, env, settings, async |git: Git, repo: PathBuf| {
+            let args: [&OsStr; 6] = [
+                "init".as_ref(),
+                "--quiet".as_ref(),
+                "--bare".as_ref(),
+                "--template=".as_ref(),
+                "--initial-branch=main".as_ref(),
+                repo.as_os_str(),
+            ];
+            git.out(&args).await.map(|_| ())
+        })
+        .await
+    }
+
+    async fn make_with<F>(
+        facts: &SourceFacts,
+        state: &StateDir,
+        env: &Environment,
+        settings: &Settings,
+        fill: F,
+    ) -> Result<Self, EngineError>
+    where
+        F: AsyncFnOnce(Git, PathBuf) -> Result<(), GitError>,
+    {
+        let parents = vec![state.root().join("scratch"), state.root().to_owned()];
+        let folder = machine::Scratch::below(&parents[0])
+            .map_err(|source| EngineError::File { path: parents[0].clone(), source })?;
+        let repo = folder.path().join("repo");
+        fill(Git::in_folder(folder.path(), ChildGuard::none()), repo.clone()).await?;
+        let own = inspect(&Git::in_folder(&repo, ChildGuard::none())).await?;
+        let place = Environment::empty(folder.path()).with("MC_STATE_DIR", folder.path().join("state"));
+        let own_state = StateDir::locate(&own.common_dir, &place)?;
+        own_state.create()?;
+        let lock = RunLock::acquire(&own_state.lock(), Duration::from_secs(1))?;
+        let store = Store::open(&own_state.db())?;
+        let nothing = BTreeMap::new();
+        let inputs = Inputs { file: None, directory: folder.path(), environment: &nothing, flags: &[] };
+        let project = Project {
+            env: env.clone(),
+            layers: Layers::resolve(&inputs)?,
+            directory: folder.path().to_owned(),
+            config_file: None,
+            facts: own,
+            state: own_state,
+            elsewhere: None,
+        };
+        let mission = new_mission_id()
+            .ok_or_else(|| EngineError::Broken { what: "make an id".to_owned(), hint: String::new() })?;
+        let mut settings = settings.clone();
+        // A pool of the user's choice holds the work of missions.
+        settings.parallel.pool_dir = None;
+        let effective = Effective { settings, allow_dirty: false, take_over_from: None, accept_green: false };
+        let tenure = Tenure { lock, store, owner: OwnerMark::default() };
+        let beside = Some((facts.toplevel.as_path(), state.logs()));
+        let context = MissionContext::new(&project, mission, String::new(), effective, tenure, beside);
+        let git = context.source.clone();
+        Ok(Self { folder, parents, context, git, runs: AtomicU64::new(0) })
+    }
+
+    /// Verifies a commit of the scratch clone, as a mission would verify it.
+    ///
+    /// # Errors
+    /// A sentence about infrastructure: nothing is known of the tree.
+    pub async fn verify(
+        &self,
+        tip: &Tip,
+        against: Option<&SnapshotKey>,
+        kill: watch::Receiver<bool>,
+    ) -> Result<Looked, String> {
+        let mut order = VerifyOrder {
+            run: RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1),
+            tip: tip.clone(),
+            against: against.cloned(),
+            confirms: None,
+            extra: Vec::new(),
+            role: VerifyRole::Baseline,
+            onto: tip.commit.clone(),
+            cold: true,
+        };
+        let mut found = queue_verification::verify(&self.context, order.clone(), kill.clone()).await?;
+        // As in a mission, nobody is blamed for one bad run.
+        let confirm = self.context.settings().queue.confirm_failures && found.summary.outcome == StageOutcome::Failed;
+        if confirm && against.is_none() {
+            order.run = RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1);
+            order.confirms = Some(found.key.clone());
+            found = queue_verification::verify(&self.context, order, kill).await?;
+        }
+        let snapshot = self.context.snapshot(&found.key).map_err(|e| chain(&e))?.unwrap_or_default();
+        Ok(Looked { key: found.key, snapshot, summary: found.summary, delta: found.delta })
+    }
+
+    /// Makes the first commit of an empty scratch repository: no files.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn first_commit(&self) -> Result<Tip, GitError> {
+        let empty = self.path().join("empty");
+        files::write_private(&empty, b"").map_err(|source| GitError::Io { path: empty.clone(), source })?;
+        let args = ["hash-object", "-t", "tree", "-w", "--no-filters"].map(OsStr::new);
+        let tree = self.git.tree_id(&[&args[..], &[empty.as_os_str()]].concat()).await?;
+        self.commit(tree, &[], "First").await
+    }
+
+    /// What is in the workspaces of what was verified here that is no part of their commits.
+    ///
+    /// # Errors
+    /// A workspace cannot be looked at.
+    pub async fn list_strays(&self) -> Result<Strays, Trouble> {
+        self.context.host.list_strays().await
+    }
+
+    /// Commits on top of `base` what it is without the files `gone`, and with `content` in the files `filled`.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn commit_altered(
+        &self,
+        base: &Tip,
+        gone: &[String],
+        filled: &[String],
+        content: &str,
+        message: &str,
+    ) -> Result<Tip, GitError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| GitError::Io { path, source }
+        };
+        // Removing a path from an index needs a work tree, although none is looked at.
+        let (nothing, file) = (self.path().join("nothing"), self.path().join("content"));
+        files::make_private_dir(&nothing).map_err(failed(&nothing))?;
+        files::write_private(&file, content.as_bytes()).map_err(failed(&file))?;
+        let place = Place::WorkTree { git_dir: self.path().join("repo"), files: nothing };
+        let git = self.git.at(place).with_env("GIT_INDEX_FILE", self.path().join("altered.index"));
+        git.out(&["read-tree", base.tree.as_str()]).await?;
+        let args = ["hash-object", "-w", "--no-filters"].map(OsStr::new);
+        let blob = git.commit_id(&[&args[..], &[file.as_os_str()]].concat()).await?;
+        for chunk in gone.chunks(AT_ONCE) {
+            let mut args = vec!["update-index", "--force-remove", "--"];
+            args.extend(chunk.iter().map(String::as_str));
+            git.out(&args).await?;
+        }
+        let modes = self.list_modes(base).await?;
+        // A program stays executable; a link stays as it is.
+        let entries: Vec<String> = filled
+            .iter()
+            .filter_map(|path| Some((modes.get(path).filter(|mode| mode.starts_with("100"))?, path)))
+            .map(|(mode, path)| format!("{mode},{blob},{path}"))
+            .collect();
+        for chunk in entries.chunks(AT_ONCE) {
+            let mut args = vec!["update-index"];
+            args.extend(chunk.iter().flat_map(|entry| ["--cacheinfo", entry.as_str()]));
+            git.out(&args).await?;
+        }
+        let tree = git.tree_id(&["write-tree"]).await?;
+        self.commit(tree, &[&base.commit], message).await
+    }
+
+    async fn list_modes(&self, tip: &Tip) -> Result<BTreeMap<String, String>, GitError> {
+        let bytes = self.git.bytes(&["ls-tree", "-r", "-z", "--full-tree", tip.tree.as_str()]).await?;
+        let entry = |field: &[u8]| {
+            let (meta, path) = std::str::from_utf8(field).ok()?.split_once('\t')?;
+            Some((path.to_owned(), meta.split(' ').next()?.to_owned()))
+        };
+        Ok(fields(&bytes).filter_map(entry).collect())
+    }
+
+    async fn commit(&self, tree: TreeId, parents: &[&CommitId], message: &str) -> Result<Tip, GitError> {
+        let (name, address) = FALLBACK_IDENTITY;
+        let mut git = self.git.clone();
+        for role in ["AUTHOR", "COMMITTER"] {
+            git = git.with_env(format!("GIT_{role}_NAME"), name).with_env(format!("GIT_{role}_EMAIL"), address);
+        }
+        let commit = git.commit_tree(&tree, parents, message).await?;
+        Ok(Tip { commit, tree })
+    }
+
+    /// The folder of it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Removes all of it.
+    ///
+    /// # Errors
+    /// [`EngineError::File`] with the folder that stays.
+    pub fn remove(self) -> Result<(), EngineError> {
+        let Self { folder, parents, context, .. } = self;
+        let path = folder.path().to_owned();
+        drop(context);
+        folder.remove(&parents).map_err(|source| EngineError::File { path, source })
+    }
+}
+
+/// What the merge queue demands of a change by these settings.
+#[must_use]
+pub fn demands(settings: &Settings) -> Demands {
+    Demands { gate: settings.queue.gate, ratchet: settings.queue.ratchet, allow_removed_tests: false }
+}
+
+/// Whether changes could be judged on a base with this snapshot: what one that changes nothing would meet.
+#[must_use]
+pub fn judge_as_base(snapshot: &Snapshot, settings: &Settings) -> Judgement {
+    let summary = snapshot.summary();
+    judge(&summary, &summary, &delta(snapshot, snapshot), &demands(settings))
+}
+
+/// Does a piece of work that ends early, with everything it started killed, at the first interrupt or SIGTERM; the flag tells
+/// whether that happened.
+///
+/// # Errors
+/// [`EngineError`] when signals cannot be heard.
+pub async fn interruptible<T, F>(work: impl FnOnce(watch::Receiver<bool>) -> F) -> Result<(T, bool), EngineError>
+where
+    F: Future<Output = T>,
+{
+    let broken = |e| EngineError::Broken { what: format!("listen for signals: {e}"), hint: String::new() };
+    let mut ending = Ending::new().map_err(broken)?;
+    let (send, kill) = watch::channel(false);
+    let work = work(kill);
+    tokio::pin!(work);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok((done, told)),
+            () = ending.asked(), if !told => {
+                told = true;
+                let _ = send.send(true);
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Merging onto green and moving green: git's side of a landing. What follows from each answer is decided elsewhere.
+
+use super::verification::gate_stages;
+use super::{unit_checks, verification};
+use crate::adapters::git::green::{GreenMove, move_green};
+use crate::adapters::git::merge::Merged;
+use crate::domain::base::text::first_chars;
+use crate::domain::links::LinkRule;
+use crate::domain::mission::{Contested, Integration, LandResult, MergeSource, deciding_note, links_note};
+use crate::domain::trouble::Trouble;
+use crate::domain::values::{CommitId, LandingId, Tip, UnitId};
+use crate::engine::context::mission::MissionContext;
+use crate::engine::tasks::candidate::{NOT_FROM_AGENTS, message, pin};
+use std::collections::BTreeSet;
+
+/// Merges `head` onto green and pins the candidate.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn integrate(
+    context: &MissionContext,
+    id: LandingId,
+    onto: &Tip,
+    head: &CommitId,
+    source: &MergeSource,
+    title: &str,
+) -> Result<Integration, Trouble> {
+    let said = |e: &(dyn std::error::Error + 'static)| context.trouble(e);
+    if *source == MergeSource::Intake && context.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
+        let tree = context.source.tree_of(head).await.map_err(|e| said(&e))?;
+        pin(context, id, head).await?;
+        return with_links(context, source, onto, Tip { commit: head.clone(), tree }).await;
+    }
+    let merge = context.merge().await.map_err(|e| said(&e))?;
+    let merged = match source {
+        MergeSource::Intake => super::bookkeeping::take_in(&context.source, merge, onto, head).await,
+        _ => merge.merge(onto, head, &NOT_FROM_AGENTS).await,
+    };
+    let tree = match merged.map_err(|e| said(&e))? {
+        Merged::Tree(tree) => tree,
+        Merged::Unchanged => return Ok(Integration::Unchanged),
+        Merged::Conflict { files, detail } => {
+            return Ok(Integration::Conflict { files, detail: first_chars(&detail, 4_000).to_owned() });
+        }
+    };
+    let (key, _) = verification::key(context, &tree, &gate_stages(context)).await?;
+    let message = message(context, source, title, &tree, &key);
+    let commit = merge.commit(&tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
+    let tip = Tip { commit, tree };
+    if *source != MergeSource::Intake {
+        let paths = unit_checks::protected(context, onto, &tip).await?;
+        if !paths.is_empty() {
+            return Ok(Integration::Protected { paths });
+        }
+    }
+    let judged = with_links(context, source, onto, tip.clone()).await?;
+    let judged = with_deciding(context, source, onto, judged).await?;
+    if !matches!(judged, Integration::Links { .. }) {
+        pin(context, id, &tip.commit).await?;
+    }
+    Ok(judged)
+}
+
+/// What the links of a candidate make of it: those of a unit's change must not leave the tree, where the settings say so.
+async fn with_links(
+    context: &MissionContext,
+    source: &MergeSource,
+    onto: &Tip,
+    tip: Tip,
+) -> Result<Integration, Trouble> {
+    let links = context.source.leaving_links(onto, &tip).await.map_err(|e| context.trouble(&e))?;
+    Ok(match (links.is_empty(), context.settings().queue.links, source) {
+        (true, ..) => Integration::Candidate(tip),
+        (false, LinkRule::Refuse, MergeSource::Unit { .. }) => Integration::Links { links },
+        _ => {
+            let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
+            let notes = vec![format!("{who}: {}", links_note(&links))];
+            Integration::Noted { candidate: tip, touches: Vec::new(), notes, deciding: Vec::new(), tests: Vec::new() }
+        }
+    })
+}
+
+/// Names what a unit's change does to what decides how changes are verified, and to tests that were there.
+async fn with_deciding(
+    context: &MissionContext,
+    source: &MergeSource,
+    onto: &Tip,
+    judged: Integration,
+) -> Result<Integration, Trouble> {
+    let (candidate, touches, mut notes) = match (source, judged) {
+        (MergeSource::Unit { .. }, Integration::Candidate(candidate)) => (candidate, Vec::new(), Vec::new()),
+        (MergeSource::Unit { .. }, Integration::Noted { candidate, touches, notes, .. }) => (candidate, touches, notes),
+        (_, other) => return Ok(other),
+    };
+    let deciding = unit_checks::deciding(context, onto, &candidate).await?;
+    let tests = unit_checks::edited_tests(context, onto, &candidate).await?;
+    if deciding.is_empty() && notes.is_empty() && tests.is_empty() {
+        return Ok(Integration::Candidate(candidate));
+    }
+    if let (false, Some(unit)) = (deciding.is_empty(), source.unit()) {
+        notes.push(format!("{unit}: {}", deciding_note(&deciding)));
+    }
+    Ok(Integration::Noted { candidate, touches, notes, deciding, tests })
+}
+
+/// Which of the files of other units' turns a candidate touches.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn contested(
+    context: &MissionContext,
+    onto: &Tip,
+    merged: Result<Integration, Trouble>,
+    contested: &[Contested],
+) -> Result<Integration, Trouble> {
+    let (candidate, notes, deciding, tests) = match merged? {
+        Integration::Candidate(candidate) if !contested.is_empty() => (candidate, Vec::new(), Vec::new(), Vec::new()),
+        Integration::Noted { candidate, notes, deciding, tests, .. } => (candidate, notes, deciding, tests),
+        other => return Ok(other),
+    };
+    let changed = context.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| context.trouble(&e))?;
+    let changed: BTreeSet<String> = changed.into_iter().collect();
+    let touched = contested.iter().filter(|turn| turn.is_touched(&changed)).map(|turn| turn.unit.clone());
+    let units: Vec<UnitId> = touched.collect();
+    Ok(match units.is_empty() && notes.is_empty() && tests.is_empty() {
+        true => Integration::Candidate(candidate),
+        false => Integration::Noted { candidate, touches: units, notes, deciding, tests },
+    })
+}
+
+/// Pins green as the checkpoint of a round. A round that is worked on again after a person's retry has a later one.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn checkpoint(context: &MissionContext, round: u32, green: &Tip) -> Result<(), Trouble> {
+    let name = format!("refs/mc/checkpoints/{}/{round}", context.mission);
+    let old = context.source.ref_value(&name).await.map_err(|e| context.trouble(&e))?;
+    context.source.repin(&name, &green.commit, old.as_ref()).await.map_err(|e| context.trouble(&e))
+}
+
+/// Moves green from `expected` to `candidate`, or says what became of an earlier try (the table of design section 11).
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn land(
+    context: &MissionContext,
+    id: LandingId,
+    candidate: &Tip,
+    expected: &CommitId,
+) -> Result<LandResult, Trouble> {
+    let said = |e: &(dyn std::error::Error + 'static)| context.trouble(e);
+    let green_ref = context.green_ref();
+    for _ in 0..3 {
+        let Some(now) = context.source.resolve(&green_ref).await.map_err(|e| said(&e))? else {
+            return back(context, id, expected, None).await;
+        };
+        // A child of green is not in green yet; anything else has to be asked.
+        let child = now.commit == *expected && context.source.grew_from(&candidate.commit, expected).await;
+        if !child && context.source.is_ancestor(&candidate.commit, &now.commit).await.map_err(|e| said(&e))? {
+            return Ok(LandResult::Landed { now });
+        }
+        if now.commit != *expected {
+            return match context.source.is_ancestor(expected, &now.commit).await.map_err(|e| said(&e))? {
+                true => Ok(LandResult::Forward { now }),
+                false => back(context, id, expected, Some(now.commit)).await,
+            };
+        }
+        context.in_office().map_err(|e| said(&e))?;
+        let moved = move_green(&context.lock, &context.source, &green_ref, &candidate.commit, Some(expected));
+        match moved.await.map_err(|e| said(&e))? {
+            GreenMove::Moved => return Ok(LandResult::Landed { now: candidate.clone() }),
+            GreenMove::CheckedOut { worktree } => {
+                return Ok(LandResult::CheckedOut { worktree: worktree.display().to_string() });
+            }
+            GreenMove::Raced { .. } => {}
+        }
+    }
+    Err("green changed three times while it was being moved".to_owned().into())
+}
+
+async fn back(
+    context: &MissionContext,
+    id: LandingId,
+    expected: &CommitId,
+    now: Option<CommitId>,
+) -> Result<LandResult, Trouble> {
+    // No unit can have this id, and with it this ref.
+    let pin = format!("refs/mc/kept/{}/_green/{id}", context.mission);
+    context.source.pin(&pin, expected).await.map_err(|e| context.trouble(&e))?;
+    Ok(LandResult::Back { now })
+}

@@ -1,0 +1,81 @@
+//! Asking the host for a workspace: what is copied into it is read here, and what is in the way is pinned first.
+
+use crate::adapters::git::filter::Filtered;
+use crate::adapters::host::order::{Beside, Home, NotFresh, NotReady, PrepareOrder, Ready, RunKey};
+use crate::domain::trouble::Trouble;
+use crate::domain::values::CommitId;
+use crate::engine::context::execution::ExecutionContext;
+use crate::engine::context::mission::MissionContext;
+use tokio::sync::watch;
+
+/// A slot as somebody wants it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its number.
+    pub slot: u32,
+    /// Who uses it: the folder of its runs, of which `setup` is one.
+    pub user: &'a RunKey,
+    /// The commit it shall stand at.
+    pub base: &'a CommitId,
+    /// What is taken out of the commit's tree before anything runs in it.
+    pub without: Option<&'a Filtered>,
+    /// What may be there beside the tree.
+    pub beside: &'a Beside,
+    /// Whether a session begins in it, whose folder is made anew.
+    pub session: bool,
+}
+
+/// Prepares a slot that holds nobody's work.
+///
+/// # Errors
+/// [`NotFresh::Dirty`] when it does hold something; [`NotFresh`].
+pub async fn fresh(
+    execution: &ExecutionContext,
+    wanted: Wanted<'_>,
+    kill: watch::Receiver<bool>,
+) -> Result<Ready, NotFresh> {
+    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(execution.trouble(e));
+    let Wanted { slot, user, base, without, beside, session } = wanted;
+    let (copies, environment) = match beside.home() {
+        Home::Users => (execution.read_copies().map_err(|e| failed(&e))?, String::new()),
+        Home::Slots => {
+            let setup = execution.settings().target.setup.is_some();
+            let environment = if setup { execution.fingerprint().await.map_err(|e| failed(&e))? } else { "" };
+            (execution.copies().map_err(|e| failed(&e))?.to_vec(), environment.to_owned())
+        }
+    };
+    let order = PrepareOrder {
+        slot,
+        label: user.to_string(),
+        base: base.clone(),
+        without: without.cloned(),
+        beside: beside.clone(),
+        copies,
+        environment,
+        setup: user.join("setup"),
+        session: session.then(|| user.clone()),
+    };
+    execution.host.prepare(&order, kill).await
+}
+
+/// Prepares a slot for a mission. What an attempt left in the slot is pinned first.
+///
+/// # Errors
+/// [`NotReady`]; the slot keeps its marker.
+pub async fn workspace(
+    context: &MissionContext,
+    wanted: Wanted<'_>,
+    kill: watch::Receiver<bool>,
+) -> Result<Ready, NotReady> {
+    let mut made = fresh(context, wanted, kill.clone()).await;
+    if let Err(NotFresh::Dirty(old)) = &made {
+        context.host.recover(wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
+        made = fresh(context, wanted, kill).await;
+    }
+    let odd = |why: String| NotReady::Failed(Trouble::from(why));
+    made.map_err(|not| match not {
+        NotFresh::NotReady(not) => not,
+        NotFresh::Dirty(label) => odd(format!("slot {} still holds the work of {label}", wanted.slot)),
+        NotFresh::Busy => odd(format!("use slot {}: another process has it locked", wanted.slot)),
+    })
+}

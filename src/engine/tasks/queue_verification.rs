@@ -1,0 +1,209 @@
+//! Verifications that a mission asks for: of the merge queue's trees, and of its objective. Each has a folder and a slot of its
+//! own, by which an engine that takes over finds what an earlier one began.
+
+use super::prepare::{self, Wanted};
+use super::repository;
+use super::unit_checks;
+use super::verification::{Examined, Extent, Question, SlotLease, examine};
+use crate::adapters::git::filter::Filtered;
+use crate::adapters::host::order::{
+    Beside, Home, NotReady, Ready, Release, RunKey, RunOrder, RunState, Start as Begin,
+};
+use crate::domain::ending::ProcessEnd;
+use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, VerifyRole};
+use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::values::{CommitId, RunId, Tip};
+use crate::domain::verify::SnapshotKey;
+use crate::domain::verify::delta::delta;
+use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::snapshot::Start;
+use crate::engine::context::mission::MissionContext;
+use tokio::sync::watch;
+
+/// Verifies one tree for the merge queue, or answers from the store.
+///
+/// # Errors
+/// A sentence about infrastructure: nothing is known of the tree.
+pub async fn verify(
+    context: &MissionContext,
+    order: VerifyOrder,
+    kill: watch::Receiver<bool>,
+) -> Result<Verification, Unverified> {
+    let (stages, extent) = unit_checks::stages(context, &order);
+    let before = match &order.against {
+        None => None,
+        Some(key) => Some(
+            context
+                .snapshot(key)
+                .map_err(|e| context.trouble(&e))?
+                .ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?,
+        ),
+    };
+    // An engine that takes over may find other tags, variables or tools: what they change is no change of the candidate's.
+    let now = context.fingerprint().await.map_err(|e| context.trouble(&e))?;
+    if order.role != VerifyRole::MovedGreen && before.as_ref().is_some_and(|before| before.fingerprint != now) {
+        return Err(Unverified::stale());
+    }
+    let seen = repository::before_verification(context).await.map_err(|e| context.trouble(&e))?;
+    let confirms = order.confirms.as_ref();
+    let landed = Some(&order.onto).filter(|_| !order.cold);
+    // What is run beside the queue does not take away what the next candidate may start from.
+    let aside = context.settings().keeps_files()
+        && matches!(
+            order.role,
+            VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::AcceptBefore | VerifyRole::Extra
+        );
+    let lease = slot(context, confirms.is_some() != aside);
+    let asked = Asked { name: &order.run.to_string(), slot: lease, confirms, landed };
+    let examined = in_mission(context, asked, &order.tip, (&stages, extent), kill).await?;
+    // Nobody has read the files of a tree whose result was known before.
+    if examined.reused && !context.source.adds_whole(&order.tip.commit).await.map_err(|e| context.trouble(&e))? {
+        return Err(Trouble::from(format!("{} lacks objects", order.tip.commit)).into());
+    }
+    let Examined { key, snapshot, reused } = examined;
+    let delta = before.map(|before| delta(&before, &snapshot));
+    let of_a_change = matches!(order.role, VerifyRole::After | VerifyRole::Extra);
+    let noticed = match reused {
+        true => Noticed::default(),
+        false => repository::after_verification(context, &seen, Some(&order.tip.commit).filter(|_| of_a_change)).await,
+    };
+    Ok(Verification {
+        key,
+        summary: snapshot.summary(),
+        delta,
+        reused,
+        confirmed: snapshot.confirmed,
+        warm: snapshot.start == Start::Warm,
+        noticed,
+    })
+}
+
+/// How a verification of a mission is made.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    /// Names the run within the mission, for its folder and for the store.
+    name: &'a str,
+    slot: u32,
+    confirms: Option<&'a SnapshotKey>,
+    landed: Option<&'a CommitId>,
+}
+
+/// What any stages say of any commit, in one of the mission's slots for verifications.
+async fn in_mission(
+    context: &MissionContext,
+    asked: Asked<'_>,
+    tip: &Tip,
+    (stages, extent): (&[StageSpec], Extent),
+    kill: watch::Receiver<bool>,
+) -> Result<Examined, Unverified> {
+    let Asked { name, slot, confirms, landed } = asked;
+    let user = context.verify_key(name);
+    let run = format!("{}-{name}", context.mission);
+    let question = Question { tip, extent, stages, user: &user, run: &run, confirms, landed };
+    let stop = kill.clone();
+    let lease = async |filtered: Filtered, landed: Option<CommitId>| {
+        if let Some(Ready { workspace, warm, .. }) = context.host.adoptable(slot, user.as_str(), &user.join(0)).await? {
+            return Ok(SlotLease { slot, workspace, adopted: true, warm });
+        }
+        // Before the slot is marked as this run's: what lies there was made in another preparation.
+        for nth in 0..stages.len() {
+            context.host.put_aside(&user.join(nth)).await.map_err(Unverified::from)?;
+        }
+        let beside = landed.map_or(Beside::Nothing, Beside::OfLanded);
+        let (base, without) = (&tip.commit, Some(&filtered));
+        let wanted = Wanted { slot, user: &user, base, without, beside: &beside, session: false };
+        let Ready { workspace, warm, .. } = in_slot(context, wanted, stop).await?;
+        Ok(SlotLease { slot, workspace, adopted: false, warm })
+    };
+    examine(context, question, lease, kill).await
+}
+
+/// Ends what a dead engine left running of one of its verifications, and frees its slot: nobody's work is in it.
+///
+/// # Errors
+/// Which processes live on, or why the slot cannot be freed.
+pub async fn end_abandoned(context: &MissionContext, run: RunId) -> Result<(), String> {
+    let user = context.verify_key(&run.to_string());
+    let alive: Vec<String> = context.host.end_runs(&user).await?.iter().map(u32::to_string).collect();
+    if !alive.is_empty() {
+        return Err(format!("processes of verification {run} cannot be ended: {}", alive.join(", ")));
+    }
+    for used in context.host.used_slots().await? {
+        if used.label == user.as_str() && !context.host.discard(used.slot, user.as_str()).await? {
+            return Err(format!("slot {}: another process has it locked", used.slot));
+        }
+    }
+    Ok(())
+}
+
+/// Slots of verifications follow those of units: one, and one more for confirming runs.
+fn slot(context: &MissionContext, confirming: bool) -> u32 {
+    context.settings().parallel.num_workers + u32::from(confirming)
+}
+
+/// Prepares a slot for a verification. What an earlier, dead one left in it is nobody's work; what a unit left there, in a
+/// mission with more workers, is pinned first.
+async fn in_slot(
+    context: &MissionContext,
+    wanted: Wanted<'_>,
+    kill: watch::Receiver<bool>,
+) -> Result<Ready, Unverified> {
+    let stale = context.host.used_slots().await?.into_iter().find(|used| used.slot == wanted.slot);
+    if let Some(stale) = stale {
+        context.host.recover(wanted.slot, &stale.label, wanted.base).await?;
+    }
+    match prepare::workspace(context, wanted, kill).await {
+        Ok(ready) => Ok(ready),
+        Err(NotReady::Killed) => Err("killed".to_owned().into()),
+        // It quotes what setup said.
+        Err(NotReady::Failed(mut trouble)) => {
+            context.redactor().trouble(&mut trouble);
+            Err(trouble.into())
+        }
+        Err(NotReady::Setup { code, why }) => Err(Unverified {
+            why: context.redactor().clean(&why),
+            cause: Cause::Setup,
+            setup: Some(code),
+            stale: false,
+        }),
+    }
+}
+
+/// Runs one shell line in a prepared slot at `tip` (the objective's check); true when it exits with 0.
+///
+/// # Errors
+/// A sentence about infrastructure.
+pub async fn check(
+    context: &MissionContext,
+    line: &str,
+    tip: &Tip,
+    name: &str,
+    kill: watch::Receiver<bool>,
+) -> Result<bool, Trouble> {
+    let user = RunKey::of_mission(&context.mission).join(".check").join(name);
+    let slot = slot(context, false);
+    let run = untold(context, &user).await?;
+    if context.host.adoptable(slot, user.as_str(), &run).await?.is_none() {
+        let beside = Beside::OfLanded(tip.commit.clone());
+        let wanted = Wanted { slot, user: &user, base: &tip.commit, without: None, beside: &beside, session: false };
+        in_slot(context, wanted, kill.clone()).await?;
+    }
+    let (inherited, timeout) = (&context.settings().verification.env, context.settings().scheduler.session_timeout);
+    let order = RunOrder::shell(run, slot, line, inherited, timeout, Home::Slots);
+    let ended = context.host.run(&order, Begin::IfNew, kill, || ()).await;
+    let whole = Some(tip.commit.clone()).filter(|_| matches!(ended.end, ProcessEnd::Exited(_)));
+    context.host.release(slot, user.as_str(), &Release::Verified(whole)).await?;
+    Ok(ended.end == ProcessEnd::Exited(0))
+}
+
+/// The first numbered run of a check that says, or may yet say, something: not one that was killed.
+async fn untold(context: &MissionContext, user: &RunKey) -> Result<RunKey, Trouble> {
+    let mut nth = 0;
+    loop {
+        let run = user.join(nth);
+        if !matches!(context.host.look_up(&run).await?, RunState::Killed | RunState::NeverStarted) {
+            return Ok(run);
+        }
+        nth += 1;
+    }
+}

@@ -1,0 +1,105 @@
+//! `mc unit cancel`: gives one unit up. A living engine is told; without one it is done here, with the lock in hand, and the
+//! mission stays as resumable as it was.
+
+use crate::adapters::os::clock::EngineClock;
+use crate::domain::base::nearest::{hint, nearest};
+use crate::domain::mission::{Command, Event, JobId, Mission, State, UnitState, decide};
+use crate::domain::values::{Millis, UnitId};
+use crate::engine::context::mission::MissionContext;
+use crate::engine::context::project::Project;
+use crate::engine::context::refusal::Act;
+use crate::engine::context::tenure;
+use crate::engine::error::EngineError;
+use crate::engine::inspect::history::{self, unfinished};
+use crate::engine::run::driver::entry;
+use crate::engine::run::mission::{Asked, effective};
+use crate::engine::tasks::{queue_verification, session};
+use std::collections::VecDeque;
+use tokio::sync::watch;
+
+/// Cancels a unit of the unfinished mission.
+///
+/// # Errors
+/// [`EngineError::Usage`] when there is no such unit or it is in a state that cannot be cancelled.
+pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError> {
+    let Some(history) = unfinished(project)? else { return Ok(Asked::Nothing) };
+    let mission = history.mission.to_string();
+    let id = cancellable(&history.state, unit)?;
+    let tenure = match tenure::begin(project, None, Act::Unfinished).await {
+        Err(e) if e.engine_lives() => {
+            let Some(mut store) = project.store()? else { return Ok(Asked::Nothing) };
+            if project.signal(&mut store, "cancel-unit", id.as_str())? {
+                return Ok(Asked::Told(mission));
+            }
+            // It has just ended; the request that nobody heard finds the unit cancelled.
+            tenure::begin(project, None, Act::Unfinished).await?
+        }
+        begun => begun?,
+    };
+    let Some(history) = history::load(&tenure.store, None)?.filter(|h| !h.state.over()) else {
+        return Ok(Asked::Nothing);
+    };
+    cancellable(&history.state, unit)?;
+    let clock = EngineClock::start(history.records.last().map_or(0, |(_, at, _)| *at));
+    let effective = effective(&history.state)?;
+    let mut state = history.state;
+    let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure, None);
+    // Its work is pinned.
+    context.claim(Act::Unfinished).await.map_err(EngineError::Refused)?;
+    let mut events = VecDeque::from([Event::CancelUnit { unit: id }]);
+    while let Some(event) = events.pop_front() {
+        for command in step(&context, &mut state, clock.now(), event)? {
+            match command {
+                Command::Cancel(JobId::Session(session)) => {
+                    let unit = state.attempt_by(session).map(|(unit, _)| unit.spec.id.clone());
+                    let Some(order) = unit.and_then(|unit| state.order(&unit)) else { continue };
+                    let (_keep, kill) = watch::channel(true);
+                    events.push_back(match session::adopt(&context, order, kill).await {
+                        Ok(report) => Event::SessionEnded { session, report: Box::new(report) },
+                        Err(trouble) => Event::NotCollected { session, trouble },
+                    });
+                }
+                Command::Cancel(JobId::Run(run)) => {
+                    queue_verification::end_abandoned(&context, run).await.map_err(|what| EngineError::Broken {
+                        what,
+                        hint: "the unit is cancelled; `mc mission resume` or `mc mission stop --now` tries again"
+                            .to_owned(),
+                    })?;
+                    events.push_back(Event::Verified { run, result: Err("killed".to_owned().into()) });
+                }
+                // All else is asked again by the next engine.
+                _ => {}
+            }
+        }
+    }
+    Ok(Asked::NoEngine(mission))
+}
+
+/// One decision, made durable; what it asks of the world.
+fn step(context: &MissionContext, state: &mut Mission, now: Millis, event: Event) -> Result<Vec<Command>, EngineError> {
+    let step = decide(state, now, event);
+    let entries = step.records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    context.store().append(&context.mission, now, &entries)?;
+    Ok(step.commands)
+}
+
+fn cancellable(state: &State, unit: &str) -> Result<UnitId, EngineError> {
+    let found = UnitId::new(unit).ok().and_then(|id| state.unit(&id));
+    let Some(found) = found else {
+        let near = nearest(unit, state.units.iter().map(|u| u.spec.id.as_str()));
+        return Err(EngineError::Usage {
+            what: format!("the mission has no unit `{unit}`{}", hint(near)),
+            hint: "`mc units` lists its units".to_owned(),
+        });
+    };
+    let id = &found.spec.id;
+    let hint = match found.state {
+        _ if state.lands_now(id) => "green is being moved to its change; `mc green rollback` takes back what landed",
+        UnitState::Pending | UnitState::Running | UnitState::Queued | UnitState::Held => return Ok(id.clone()),
+        UnitState::Landed => "`mc green rollback` takes back what landed",
+        UnitState::Blocked => "it does not start anyway, unless what it depends on is tried again",
+        _ => "only pending, running, queued and held units can be cancelled",
+    };
+    let now = if state.lands_now(id) { "landing" } else { found.state.name() };
+    Err(EngineError::Usage { what: format!("{id} is {now}"), hint: hint.to_owned() })
+}

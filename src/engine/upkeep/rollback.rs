@@ -1,0 +1,351 @@
+//! `mc green rollback`: a person takes green back to an earlier verified commit (P3).
+//!
+//! The order makes a kill between any two steps harmless: intent record, pin of the old tip, compare-and-swap, outcome
+//! records, the one in the journal of the newest mission last, because it closes the intent. Whoever comes next, the same
+//! command or a new mission, first settles an open intent by where green stands. Only without an unfinished mission: its
+//! workspaces, queue and landing rest on what would go, and would bring it back.
+
+use crate::adapters::git::Git;
+use crate::adapters::git::green::{GreenMove, move_green};
+use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::host::local::process::lock::RunLock;
+use crate::adapters::os::clock;
+use crate::adapters::store::{Row, Store};
+use crate::domain::base::nearest::{hint, nearest};
+use crate::domain::mission::{MergeSource, Record, Refusal};
+use crate::domain::values::{CommitId, Millis, MissionId, Tip, UnitId};
+use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::{SnapshotKey, StageOutcome};
+use crate::engine::context::project::Project;
+use crate::engine::context::refusal::Act;
+use crate::engine::context::tenure;
+use crate::engine::error::EngineError;
+use crate::engine::inspect::history::unfinished;
+use crate::engine::inspect::{history, views};
+use crate::engine::run::driver::entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where the old tips of green are pinned.
+const PINS: &str = "refs/mc/rolled-back";
+
+/// Where the checkpoints are.
+const CHECKPOINTS: &str = "refs/mc/checkpoints";
+
+/// One commit of green's own line that it may go back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stand {
+    /// The commit.
+    pub tip: Tip,
+    /// The mission in which it was accepted.
+    pub mission: MissionId,
+    /// The unit that landed with it; absent for a base, the target branch and books.
+    pub unit: Option<UnitId>,
+    /// Checkpoints that name it, as `MISSION/ROUND`.
+    pub checkpoints: Vec<String>,
+}
+
+/// A landing that a rollback takes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// Its mission.
+    pub mission: MissionId,
+    /// Its unit; absent for the target branch and for books.
+    pub unit: Option<UnitId>,
+    /// The round whose books it is.
+    pub books: Option<u32>,
+    /// Its commit.
+    pub commit: CommitId,
+}
+
+/// What a rollback would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollback {
+    /// Where green stands.
+    pub from: Tip,
+    /// Where it goes.
+    pub to: Stand,
+    /// Landings taken back, newest first.
+    pub goes: Vec<Gone>,
+    /// The target branch, when it contains some of what goes: the next mission takes it in again.
+    pub target_keeps: Option<String>,
+    /// Why it cannot be done at this moment, if so.
+    pub not_now: Option<Refusal>,
+}
+
+/// What the journals say of landings and rollbacks, oldest first.
+#[derive(Debug, Default)]
+struct Told {
+    landings: Vec<Gone>,
+    accepted: BTreeMap<CommitId, (MissionId, Option<UnitId>, SnapshotKey)>,
+    newest: Option<MissionId>,
+    /// The newest time of any row.
+    at: Millis,
+    /// The intent without an outcome, with the mission whose journal has it.
+    open: Option<(MissionId, u64, CommitId, Tip)>,
+    last: u64,
+    closed: BTreeSet<(MissionId, u64)>,
+}
+
+impl Told {
+    /// The time now, never before a row that is written already.
+    fn now(&self) -> Millis {
+        clock::now().max(self.at)
+    }
+}
+
+fn told(store: &Store) -> Result<Told, EngineError> {
+    let mut told = Told::default();
+    let (mut verified, mut intended) = (None, BTreeMap::new());
+    let wanted = [
+        "mission-started",
+        "verified",
+        "baseline-accepted",
+        "land-intended",
+        "landed",
+        "rollback-intended",
+        "rolled-back",
+        "rollback-dropped",
+    ];
+    let mut row = |row: Row| -> Result<(), EngineError> {
+        told.at = told.at.max(row.at);
+        if !wanted.contains(&row.kind.as_str()) {
+            return Ok(());
+        }
+        let mission = row.mission.clone();
+        match history::read(&row)? {
+            Record::MissionStarted { .. } => told.newest = Some(mission),
+            Record::Verified { key, .. } => verified = Some(key),
+            Record::BaselineAccepted { tip } => {
+                if let Some(key) = verified.take() {
+                    // The base of a later mission is still the landing it was.
+                    told.accepted.entry(tip.commit).or_insert((mission, None, key));
+                }
+            }
+            Record::LandIntended { candidate, key, .. } => drop(intended.insert(candidate.commit, key)),
+            Record::Landed { source, candidate, .. } => {
+                let books = match source {
+                    MergeSource::Books { round } => Some(round),
+                    MergeSource::Unit { .. } | MergeSource::Intake => None,
+                };
+                let unit = source.unit().cloned();
+                if let Some(key) = intended.get(&candidate.commit) {
+                    told.accepted.insert(candidate.commit.clone(), (mission.clone(), unit.clone(), key.clone()));
+                }
+                told.landings.push(Gone { mission, unit, books, commit: candidate.commit });
+            }
+            Record::RollbackIntended { n, from, to, .. } => {
+                told.last = told.last.max(n);
+                told.open = Some((mission, n, from, to));
+            }
+            Record::RolledBack { n, landings, .. } => {
+                told.landings.retain(|gone| gone.mission != mission || !landings.contains(&gone.commit));
+                told.open = told.open.take().filter(|(holder, open, ..)| *holder != mission || *open != n);
+                told.closed.insert((mission, n));
+            }
+            Record::RollbackDropped { n, .. } => told.open = told.open.take().filter(|(_, open, ..)| *open != n),
+            _ => {}
+        }
+        Ok(())
+    };
+    store.for_each_row(None, 0, &mut row)?;
+    Ok(told)
+}
+
+/// The commits of green's own line that it may go back to, newest first; the first may be where it stands.
+///
+/// # Errors
+/// [`EngineError`] when journal or repository cannot be read.
+pub async fn stands(project: &Project) -> Result<Vec<Stand>, EngineError> {
+    let (Some(store), Some(green)) = (project.store()?, views::green(project).await?.tip) else {
+        return Ok(Vec::new());
+    };
+    stands_of(&project.source(ChildGuard::none()), &store, &told(&store)?, &green).await
+}
+
+async fn stands_of(git: &Git, store: &Store, told: &Told, green: &Tip) -> Result<Vec<Stand>, EngineError> {
+    let mut names: BTreeMap<CommitId, Vec<String>> = BTreeMap::new();
+    for (name, commit) in git.list_refs(CHECKPOINTS).await? {
+        let name = name.trim_start_matches(CHECKPOINTS).trim_start_matches('/').to_owned();
+        names.entry(commit).or_default().push(name);
+    }
+    let mut found = Vec::new();
+    for tip in git.first_parents(&green.commit).await? {
+        let Some((mission, unit, key)) = told.accepted.get(&tip.commit).cloned() else { continue };
+        if stored(store, &key)? {
+            let checkpoints = names.remove(&tip.commit).unwrap_or_default();
+            found.push(Stand { tip, mission, unit, checkpoints });
+        }
+    }
+    Ok(found)
+}
+
+fn stored(store: &Store, key: &SnapshotKey) -> Result<bool, EngineError> {
+    let body = store.snapshot_get(key)?;
+    let snapshot = body.and_then(|body| serde_json::from_str::<Snapshot>(&body).ok());
+    Ok(snapshot.is_some_and(|snapshot| snapshot.summary().outcome != StageOutcome::NotRun))
+}
+
+fn refused(what: String, hint: &str) -> EngineError {
+    EngineError::Usage { what, hint: hint.to_owned() }
+}
+
+/// What taking green back to `target` would do: a checkpoint (`MISSION/ROUND`), a unit (green as it was when that had just
+/// landed) or a commit. `None` when green stands there already.
+///
+/// # Errors
+/// [`EngineError::Usage`] with the reason when green cannot go there.
+pub async fn plan(project: &Project, target: &str) -> Result<Option<Rollback>, EngineError> {
+    let git = project.source(ChildGuard::none());
+    let store = project.store()?;
+    let Some(green) = views::green(project).await?.tip else {
+        return Err(refused("there is no green branch yet".to_owned(), "`mc mission start` makes it"));
+    };
+    let Some(store) = store else {
+        let what = "no mission was begun here, so that nobody knows which commits of green were verified";
+        return Err(refused(what.to_owned(), "`mc mission start` begins one"));
+    };
+    let told = told(&store)?;
+    let stands = stands_of(&git, &store, &told, &green).await?;
+    let to = find(&git, &stands, &told, &green, target).await?;
+    if to.tip == green {
+        return Ok(None);
+    }
+    let between = git.between(&to.tip.commit, &green.commit).await?;
+    let goes: Vec<Gone> = told.landings.into_iter().rev().filter(|gone| between.contains(&gone.commit)).collect();
+    let branch = views::target_branch(project);
+    let mut target_keeps = None;
+    if let (Some(oldest), Some(head)) = (goes.last(), git.resolve(&format!("refs/heads/{branch}")).await?)
+        && git.is_ancestor(&oldest.commit, &head.commit).await?
+    {
+        target_keeps = Some(branch);
+    }
+    Ok(Some(Rollback { from: green, to, goes, target_keeps, not_now: not_now(project)? }))
+}
+
+fn not_now(project: &Project) -> Result<Option<Refusal>, EngineError> {
+    if let Some(pid) = views::engine_pid(project) {
+        return Ok(Some(Refusal {
+            reason: format!("another mc (pid {pid}) works on this repository"),
+            hint: "`mc mission stop` ends it when what runs has landed; then roll back".to_owned(),
+            exit: 5,
+        }));
+    }
+    Ok(unfinished(project)?.map(|history| Refusal {
+        reason: format!("mission {} is unfinished, and its work rests on what would go", history.mission),
+        hint: "`mc mission stop --now` ends it and keeps its work, or `mc mission resume` finishes it; then roll back"
+            .to_owned(),
+        exit: 2,
+    }))
+}
+
+async fn find(git: &Git, stands: &[Stand], told: &Told, green: &Tip, target: &str) -> Result<Stand, EngineError> {
+    const LIST: &str = "`mc green show` lists where green can go back to";
+    let name = target.trim_start_matches(CHECKPOINTS).trim_start_matches('/');
+    let checkpoint = git.ref_value(&format!("{CHECKPOINTS}/{name}")).await.ok().flatten();
+    let unit = UnitId::new(target).ok();
+    let landed = told.landings.iter().rev().find(|gone| unit.is_some() && gone.unit == unit);
+    let commit = match (checkpoint, landed) {
+        (Some(commit), _) => commit,
+        (None, Some(landed)) => landed.commit.clone(),
+        (None, None) => match git.resolve(target).await? {
+            Some(tip) => tip.commit,
+            None => {
+                let known = stands.iter().filter_map(|stand| stand.unit.as_ref()).map(UnitId::as_str);
+                let near = hint(nearest(target, known));
+                return Err(refused(format!("`{target}` is no checkpoint, no landed unit and no commit{near}"), LIST));
+            }
+        },
+    };
+    if let Some(stand) = stands.iter().find(|stand| stand.tip.commit == commit) {
+        return Ok(stand.clone());
+    }
+    let line = git.first_parents(&green.commit).await?;
+    let short = commit.short();
+    Err(refused(
+        match (line.iter().any(|tip| tip.commit == commit), told.accepted.contains_key(&commit)) {
+            (false, _) => format!("{short} is not on green's own line (`git log --first-parent`)"),
+            (true, false) => format!("{short} was never accepted by the gate as green"),
+            (true, true) => {
+                format!("the snapshot of {short} is not stored any more, so nothing says that it is verified")
+            }
+        },
+        LIST,
+    ))
+}
+
+/// Takes green back as planned; the number under which the old tip is pinned.
+///
+/// # Errors
+/// [`EngineError`] when an engine works, a mission is unfinished, or green is not where the plan found it.
+pub async fn run(project: &Project, plan: &Rollback) -> Result<u64, EngineError> {
+    if let Some(refusal) = not_now(project)? {
+        return Err(EngineError::Refused(refusal));
+    }
+    let mut tenure = tenure::begin(project, None, Act::Other).await?;
+    let git = tenure.source(project);
+    tenure::claim_now(&git, &tenure.store.tenant()?.card, None, Act::Other).await.map_err(EngineError::Refused)?;
+    let (lock, store) = (&tenure.lock, &mut tenure.store);
+    let name = views::green_name(project);
+    settle(store, &git, &name).await?;
+    let told = told(store)?;
+    let Some(holder) = told.newest.clone() else { return Err(refused("there is no mission".to_owned(), "")) };
+    if git.resolve(&name).await?.as_ref() != Some(&plan.from) {
+        return Err(refused("green moved meanwhile".to_owned(), "look again with --dry-run"));
+    }
+    let pins = git.list_refs(PINS).await?;
+    let pinned = pins.iter().filter_map(|(name, _)| name.rsplit('/').next()?.parse::<u64>().ok());
+    let n = pinned.chain([told.last]).max().unwrap_or(0) + 1;
+    let (from, to, at) = (plan.from.commit.clone(), plan.to.tip.clone(), told.now());
+    write(store, &holder, at, &Record::RollbackIntended { n, at, from: from.clone(), to: to.clone() })?;
+    git.pin(&format!("{PINS}/{n}"), &from).await?;
+    let moved = swap(lock, &git, &name, &to.commit, &from).await;
+    settle(store, &git, &name).await?;
+    moved.map(|()| n)
+}
+
+async fn swap(lock: &RunLock, git: &Git, name: &str, to: &CommitId, from: &CommitId) -> Result<(), EngineError> {
+    match move_green(lock, git, name, to, Some(from)).await? {
+        GreenMove::Moved => Ok(()),
+        GreenMove::Raced { .. } => Err(refused("green moved meanwhile".to_owned(), "look again with --dry-run")),
+        GreenMove::CheckedOut { worktree } => Err(refused(
+            format!("green is checked out in {}", worktree.display()),
+            "switch that work tree to another branch, then try again",
+        )),
+    }
+}
+
+/// Closes a rollback that was cut short, by where green stands now.
+///
+/// # Errors
+/// [`EngineError`] when journal or repository cannot be read or written.
+pub async fn settle(store: &mut Store, git: &Git, green_name: &str) -> Result<(), EngineError> {
+    let told = told(store)?;
+    let at = told.now();
+    let Some((holder, n, from, to)) = told.open else { return Ok(()) };
+    let now = git.resolve(green_name).await?;
+    let Some(now) = now.filter(|now| now.commit != from) else {
+        return write(store, &holder, at, &Record::RollbackDropped { n, at, why: "green was not moved".to_owned() });
+    };
+    if git.is_ancestor(&from, &now.commit).await? {
+        let why = "green was moved forward instead".to_owned();
+        return write(store, &holder, at, &Record::RollbackDropped { n, at, why });
+    }
+    let between = git.between(&now.commit, &from).await?;
+    let mut by_mission: BTreeMap<MissionId, Vec<CommitId>> = BTreeMap::new();
+    for gone in told.landings.into_iter().filter(|gone| between.contains(&gone.commit)) {
+        by_mission.entry(gone.mission).or_default().push(gone.commit);
+    }
+    let last = by_mission.remove(&holder).unwrap_or_default();
+    for (mission, landings) in by_mission.into_iter().chain([(holder, last)]) {
+        if !told.closed.contains(&(mission.clone(), n)) {
+            let (from, to) = (from.clone(), to.clone());
+            write(store, &mission, at, &Record::RolledBack { n, at, from, to, landings })?;
+        }
+    }
+    Ok(())
+}
+
+fn write(store: &mut Store, mission: &MissionId, at: Millis, record: &Record) -> Result<(), EngineError> {
+    store.append(mission, at, &[entry(record)?])?;
+    Ok(())
+}
