@@ -2,16 +2,11 @@
 //!
 //! Promises: no change chooses how it is merged; `merge=union` counts from the settings alone, a tree's own has no effect.
 
-use super::merge::MergeRepo;
-use super::{GitError, fields};
-use crate::domain::values::Tip;
 use std::borrow::Cow;
-use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::os::unix::ffi::OsStringExt;
 
 /// The file of a tree that gives its paths attributes.
-const FILE: &str = ".gitattributes";
+pub(super) const FILE: &str = ".gitattributes";
 
 /// Lines of attributes that have the paths of globs (see [`crate::domain::plan::globs`]) joined line by line.
 pub(super) fn union_lines(globs: &[String]) -> String {
@@ -32,51 +27,9 @@ pub(super) fn union_lines(globs: &[String]) -> String {
     lines
 }
 
-impl MergeRepo {
-    /// What `--attr-source` is to name for merges onto green: green, or the same without what asks for union.
-    pub(super) async fn attributes(&self, green: &Tip) -> Result<Option<String>, GitError> {
-        if !self.knows_attr_source() {
-            return Ok(None);
-        }
-        let mut followed = self.followed.lock().await;
-        if let Some((commit, source)) = &*followed
-            && self.source.same_files_called(FILE, commit, &green.commit).await == Some(true)
-        {
-            return Ok(Some(source.clone()));
-        }
-        let mut tamed: Vec<(OsString, String, Vec<u8>)> = Vec::new();
-        let listed = self.source.bytes(&["ls-tree", "-r", "-z", "--full-tree", green.tree.as_str()]).await?;
-        for field in fields(&listed) {
-            let Some(tab) = field.iter().position(|b| *b == b'\t') else { continue };
-            let (meta, path) = (String::from_utf8_lossy(&field[..tab]), &field[tab + 1..]);
-            let words: Vec<&str> = meta.split(' ').collect();
-            let [mode, "blob", id] = words[..] else { continue };
-            if !mode.starts_with("100") || path.rsplit(|b| *b == b'/').next() != Some(FILE.as_bytes()) {
-                continue;
-            }
-            let text = match self.source.content(id, "blob").await {
-                Some(text) => text,
-                None => self.source.bytes(&["cat-file", "blob", id]).await?,
-            };
-            if let Cow::Owned(text) = without_union(&text) {
-                tamed.push((OsString::from_vec(path.to_vec()), mode.to_owned(), text));
-            }
-        }
-        let source = match tamed.is_empty() {
-            true => green.commit.to_string(),
-            false => {
-                let files: Vec<_> = tamed.iter().map(|(path, mode, text)| (path, mode.as_str(), &**text)).collect();
-                self.replaced(&green.tree, &files).await?.as_str().to_owned()
-            }
-        };
-        *followed = Some((green.commit.clone(), source.clone()));
-        Ok(Some(source))
-    }
-}
-
 /// Lines of attributes with `merge=text` wherever they say `merge=union` (gitattributes(5)): a pattern, which may be quoted
 /// or name a macro, and then words.
-fn without_union(text: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn without_union(text: &[u8]) -> Cow<'_, [u8]> {
     const ASKED: &[u8] = b"merge=union";
     if !text.windows(ASKED.len()).any(|part| part == ASKED) {
         return Cow::Borrowed(text);

@@ -5,9 +5,9 @@
 //! wrong. Those that write hold the engine's lock like every other git that writes, do one thing at a time, and end when the
 //! engine is gone: what they had begun is done or undone by then.
 
-use super::foreign_refs::Remembered;
-use super::owner::OWNER_REF;
-use super::special::Trees;
+use crate::adapters::git::owner_card::OWNER_REF;
+use crate::adapters::git::seen_refs::Remembered;
+use crate::adapters::git::seen_trees::Trees;
 use crate::adapters::host::local::process::command::Coprocess;
 use crate::domain::values::{CommitId, TreeId};
 use std::os::unix::fs::MetadataExt;

@@ -1,6 +1,6 @@
 //! Why a git call did not do what was asked.
 
-use super::owner::OWNER_REF;
+use crate::adapters::git::owner_card::OWNER_REF;
 use crate::adapters::host::local::process::command::CommandError;
 use crate::domain::ending::Ending;
 use crate::domain::values::CommitId;

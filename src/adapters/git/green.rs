@@ -3,8 +3,8 @@
 //! Promises: green moves only with the engine's lock in hand, only by compare-and-swap while the engine owns the repository
 //! (see [`super::owner`]), and never under somebody who has it checked out (a look at all worktrees immediately before the swap).
 
-use super::refs::Cas;
 use super::{Git, GitError};
+use crate::adapters::git::ref_name::Cas;
 use crate::adapters::host::local::process::lock::RunLock;
 use crate::domain::values::CommitId;
 use std::path::PathBuf;

@@ -1,66 +1,15 @@
 //! Refs: read, compare-and-swap, pin. No ref is ever moved without naming the value it must have before.
 
-use super::owner::{OWNER_REF, read_card};
+use super::owner::read_card;
 use super::reader::Answer;
 use super::{Git, GitError, batch};
+use crate::adapters::git::owner_card::OWNER_REF;
+use crate::adapters::git::ref_name::{Cas, RefName};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fmt;
 use std::io::{Seek, Write};
 use std::sync::Arc;
-
-/// The whole name of a ref. Git takes nearly any bytes for one, so it need not be text; shown, odd bytes are replaced.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RefName(Vec<u8>);
-
-impl RefName {
-    /// As git prints it.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Whether it is this one.
-    #[must_use]
-    pub fn is(&self, name: &str) -> bool {
-        self.0 == name.as_bytes()
-    }
-
-    fn into_text(self) -> Option<String> {
-        String::from_utf8(self.0).ok()
-    }
-
-    /// Reads lines of `<object id> <name>`; no name has a space or a line break (git-check-ref-format).
-    #[must_use]
-    pub fn of_lines(bytes: &[u8]) -> Vec<(Self, CommitId)> {
-        let read = |line: &[u8]| {
-            let space = line.iter().position(|b| *b == b' ')?;
-            let id = CommitId::new(std::str::from_utf8(&line[..space]).ok()?).ok()?;
-            Some((Self(line[space + 1..].to_vec()), id))
-        };
-        bytes.split(|b| *b == b'\n').filter_map(read).collect()
-    }
-}
-
-impl fmt::Display for RefName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
-    }
-}
-
-/// How a compare-and-swap ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum Cas {
-    /// The ref has the new value now: it had the expected one, or this one already.
-    Moved,
-    /// Somebody else moved it; nothing was changed.
-    Raced {
-        /// What it holds instead; absent when it does not exist.
-        now: Option<CommitId>,
-    },
-}
 
 impl Git {
     /// The object a ref holds, not peeled; absent when it does not exist.
@@ -284,6 +233,6 @@ impl Git {
 }
 
 /// A line with its end.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     format!("{text}\n")
 }

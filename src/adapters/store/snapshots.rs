@@ -1,6 +1,7 @@
 //! Snapshots and raw runs of the store, by key, tree, mission and age.
 
-use super::{Store, StoreError, stored};
+use super::tenant::stored;
+use super::{Store, StoreError};
 use crate::domain::values::{Millis, MissionId, TreeId};
 use crate::domain::verify::SnapshotKey;
 use rusqlite::{OptionalExtension, params};

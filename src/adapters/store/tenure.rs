@@ -4,29 +4,12 @@
 //! replaced, appends nothing more: the epoch is compared within the transaction of each append, and both files are compared
 //! with their paths before it.
 
-use super::{Store, StoreError, file, stored};
-use crate::adapters::host::local::process::lock::{LockFile, RunLock};
+use super::tenant::stored;
+use super::{Store, StoreError, file};
+use crate::adapters::host::local::process::lock::RunLock;
 use crate::adapters::os::files::FileIdentity;
-use rusqlite::{Connection, Transaction, params};
-use std::path::Path;
-
-/// An engine's right to write: its epoch, and the lock it rests on.
-#[derive(Debug)]
-pub(super) struct Tenure {
-    pub(super) epoch: u64,
-    lock: LockFile,
-    /// The write-ahead log, which SQLite keeps as long as somebody has the database open.
-    log: Option<FileIdentity>,
-}
-
-/// Who took an epoch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tenant {
-    /// The epoch; 0 for none yet.
-    pub epoch: u64,
-    /// Who, as it wrote itself down; empty for nobody.
-    pub card: String,
-}
+use crate::adapters::store::tenant::{Tenant, Tenure};
+use rusqlite::params;
 
 impl Store {
     /// The engine that took the newest epoch.
@@ -81,24 +64,6 @@ impl Store {
         match FileIdentity::at(&self.path) {
             Ok(found) if found == self.identity => Ok(()),
             _ => Err(StoreError::Gone { path: self.path.clone() }),
-        }
-    }
-}
-
-/// Whether the newest epoch is this one, asked within a transaction.
-pub(super) fn is_newest(step: &Transaction<'_>, epoch: u64) -> rusqlite::Result<bool> {
-    let newest: i64 = step.prepare_cached("SELECT epoch FROM engine")?.query_row([], |row| row.get(0))?;
-    Ok(newest == stored(epoch))
-}
-
-/// Opens a database and tells which file it is; one that is exchanged in between is opened again.
-pub(super) fn identified(path: &Path) -> Result<(Connection, FileIdentity), StoreError> {
-    let identity = || FileIdentity::at(path).map_err(|e| StoreError::io(path, e));
-    loop {
-        let before = identity()?;
-        let connection = file::connect(path)?;
-        if identity()? == before {
-            return Ok((connection, before));
         }
     }
 }

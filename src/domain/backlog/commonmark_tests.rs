@@ -1,6 +1,7 @@
 //! Backlogs as Markdown readers show them: what is an item, and that marks leave every other byte alone.
 
 use super::*;
+use crate::domain::unit::UnitSpec;
 use proptest::prelude::*;
 
 /// `line:level id` for units, `line:level group` or `note` else.

@@ -6,6 +6,7 @@
 //! acceptance tests of a sheet stay in the description: they are words for the agent, not commands.
 
 use super::sections::{Part, part};
+use crate::domain::backlog::bold::{allowed, bold, known, pair};
 use crate::domain::base::nearest::{hint, nearest};
 use crate::domain::markdown::{Kind, Line, bullet, indent, ticked};
 use crate::domain::plan::Finding;
@@ -27,17 +28,6 @@ pub(super) struct Entry {
 pub(super) struct Body {
     pub entries: Vec<Entry>,
     pub description: String,
-}
-
-/// Keys of a plan file that a backlog says in other ways: the heading and the text below it.
-pub(super) fn allowed(key: Key) -> bool {
-    !matches!(key, Key::Title | Key::Description)
-}
-
-/// Whether the lines below a heading begin with a block of keys.
-pub(super) fn begins(body: &[Line<'_>]) -> bool {
-    let first = body.iter().find_map(Line::bullet);
-    first.and_then(|first| pair(first.content)).is_some_and(|(word, _)| known(word).is_some())
 }
 
 /// Reads the lines below a heading.
@@ -248,25 +238,4 @@ fn continuation(entry: &mut Entry, text: &str) {
         target.push(' ');
     }
     target.push_str(text);
-}
-
-fn known(word: &str) -> Option<Key> {
-    Key::parse(word).filter(|key| allowed(*key))
-}
-
-/// `key: value`, the key of letters, `-`, `_` and single spaces.
-fn pair(content: &str) -> Option<(&str, &str)> {
-    let (word, value) = content.split_once(':')?;
-    let plain = (1..=40).contains(&word.len()) && word.starts_with(|c: char| c.is_ascii_alphabetic());
-    let plain = plain && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b' '));
-    (plain && (value.is_empty() || value.starts_with([' ', '\t']))).then(|| (word.trim(), value.trim()))
-}
-
-/// `**Key**: value` or `**Key:** value`.
-pub(super) fn bold(content: &str) -> Option<(&str, &str)> {
-    let (word, rest) = content.strip_prefix("**")?.split_once("**")?;
-    match word.strip_suffix(':') {
-        Some(word) => Some((word.trim(), rest.trim())),
-        None => rest.trim_start().strip_prefix(':').map(|value| (word.trim(), value.trim())),
-    }
 }

@@ -1,15 +1,15 @@
 //! From sections to a backlog: groups and notes, phase paths, values of keys.
 
-use super::metadata::{self, Body, Entry};
+use super::metadata::Entry;
 use super::resolve::{self, Draft};
 use super::sections::{Section, sections, told};
-use super::status::{self, ItemState, ItemStatus, Said};
-use super::title::{self, Title};
-use super::{Backlog, Heading, HeadingKind};
+use super::status::{ItemState, ItemStatus, Said};
+use super::{Backlog, Heading, HeadingKind, metadata, status, title};
+use crate::domain::backlog::node::Node;
 use crate::domain::markdown;
-use crate::domain::plan::keys::{self, Key, Value};
+use crate::domain::plan::keys::{Key, Value};
 use crate::domain::plan::names::numbered_title;
-use crate::domain::plan::{Finding, slug};
+use crate::domain::plan::{Finding, keys, slug};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,19 +68,6 @@ fn read(text: &str, findings: &mut Vec<Finding>) -> (Vec<Node>, Vec<Draft>, Vec<
     let nodes = nodes(&sections, findings);
     let drafts = drafts(&nodes, findings);
     (nodes, drafts, notes)
-}
-
-/// A heading with what it says.
-pub(super) struct Node {
-    /// As listed; a unit's id is put in later.
-    pub heading: Heading,
-    /// Last line of its heading.
-    pub last: u32,
-    /// The title as it stands in the file; without its box if it is a task's.
-    pub raw_title: String,
-    pub title: Title,
-    pub parent: Option<usize>,
-    pub body: Body,
 }
 
 fn nodes(sections: &[Section<'_>], findings: &mut Vec<Finding>) -> Vec<Node> {

@@ -1,8 +1,8 @@
 //! From drafts to units: ids made unique, dependencies resolved, cycles found.
 
-use super::parse::Node;
 use super::status::ItemStatus;
 use super::{Backlog, HeadingKind};
+use crate::domain::backlog::node::Node;
 use crate::domain::base::nearest::hint;
 use crate::domain::plan::keys::Key;
 use crate::domain::plan::names::{Found, NameKind, Names, Target, numbered_title};

@@ -3,8 +3,8 @@
 //! Criteria of a task sheet (`## Success Criteria` and its like) and, below `# Task: name`, headings without keys of their own are
 //! text of the item above them.
 
-use super::metadata;
 use super::title;
+use crate::domain::backlog::bold::{begins, bold};
 use crate::domain::markdown::{Kind, Line, Odd, Oddity};
 use crate::domain::plan::Finding;
 use crate::domain::plan::names::numbered_title;
@@ -145,7 +145,7 @@ fn heads<'a>(lines: &[Line<'a>]) -> Vec<Head<'a>> {
             continue;
         }
         let words = title::parse(title);
-        let keys = words.ticked.is_some() || words.priority.is_some() || metadata::begins(&lines[from..to]);
+        let keys = words.ticked.is_some() || words.priority.is_some() || begins(&lines[from..to]);
         let criteria = !keys && part(&words.words).is_some();
         heads.push(Head { level, title, at, from, to, fresh, task, keys, criteria });
         fresh = false;
@@ -200,7 +200,7 @@ fn label<'a>(line: &Line<'a>) -> Option<&'a str> {
     if line.kind != Kind::Text {
         return None;
     }
-    if let Some((name, _)) = metadata::bold(text) {
+    if let Some((name, _)) = bold(text) {
         return Some(name);
     }
     let bold = text.strip_prefix("**").and_then(|rest| rest.strip_suffix("**")).filter(|name| !name.contains("**"));

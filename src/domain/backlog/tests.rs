@@ -1,8 +1,10 @@
 //! What a backlog may say, and how it is refused.
 
 use super::*;
+use crate::domain::values::UnitId;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 /// One line per heading: line, path, kind, title; for units the status, priority and dependencies too.
 fn outline(backlog: &Backlog) -> String {

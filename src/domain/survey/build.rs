@@ -1,6 +1,8 @@
 //! Go, CMake and Makefiles.
 
-use super::{Group, Need, Part, Place};
+use super::{Group, Need};
+use crate::domain::survey::model::Part;
+use crate::domain::survey::places::Place;
 use crate::domain::verify::key::StageKind;
 use crate::domain::verify::snapshot::StageResult;
 

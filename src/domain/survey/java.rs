@@ -1,6 +1,8 @@
 //! Java and Kotlin: Maven and Gradle, with their wrappers where they are committed.
 
-use super::{Group, Need, Part, Place};
+use super::{Group, Need};
+use crate::domain::survey::model::Part;
+use crate::domain::survey::places::Place;
 use crate::domain::verify::key::StageKind;
 
 const JAVA: Need = Need::Program("java", "apt-get install default-jdk");

@@ -2,7 +2,9 @@
 //!
 //! A script's text only chooses among fixed command lines; names of scripts that are run are fixed words.
 
-use super::{Group, Need, Part, Place, Setup};
+use super::{Group, Need, Setup};
+use crate::domain::survey::model::Part;
+use crate::domain::survey::places::Place;
 use crate::domain::verify::key::StageKind;
 use serde_json::Value;
 

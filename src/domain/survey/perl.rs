@@ -1,6 +1,8 @@
 //! Perl: `prove`, which names tests by their files; what has to be compiled is built first.
 
-use super::{Group, Need, Part, Place};
+use super::{Group, Need};
+use crate::domain::survey::model::Part;
+use crate::domain::survey::places::Place;
 use crate::domain::verify::key::StageKind;
 
 const PERL: Need = Need::Program("perl", "apt-get install perl");

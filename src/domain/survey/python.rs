@@ -1,7 +1,12 @@
 //! Python: pytest or unittest, ruff, mypy, bandit; uv and poetry where their lock files are.
 
 use super::groups::{Brought, brought};
-use super::{Files, Group, Need, Part, Place, Setup, below, is_place, passed_over};
+use super::{Files, Group, Need, Setup};
+use crate::domain::survey::model::Part;
+use crate::domain::survey::places::Place;
+use crate::domain::survey::places::below;
+use crate::domain::survey::places::is_place;
+use crate::domain::survey::places::passed_over;
 use crate::domain::verify::key::StageKind;
 use std::collections::BTreeSet;
 

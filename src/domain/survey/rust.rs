@@ -1,6 +1,8 @@
 //! Rust: Cargo, nextest, clippy, rustfmt.
 
-use super::{Group, Need, Part, Place};
+use super::{Group, Need};
+use crate::domain::survey::model::Part;
+use crate::domain::survey::places::Place;
 use crate::domain::verify::key::StageKind;
 
 const CARGO: Need = Need::Program("cargo", "curl --proto '=https' -sSf https://sh.rustup.rs | sh");

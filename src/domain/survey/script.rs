@@ -1,6 +1,8 @@
 //! A script that tests, at a usual place; only where nothing else is found that tests.
 
-use super::{Group, Need, Part, Place};
+use super::{Group, Need};
+use crate::domain::survey::model::Part;
+use crate::domain::survey::places::Place;
 use crate::domain::verify::key::StageKind;
 
 /// Where such a script lies, the likeliest first.

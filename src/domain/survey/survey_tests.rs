@@ -2,6 +2,7 @@
 
 use super::*;
 use expect_test::{Expect, expect};
+use std::collections::BTreeSet;
 
 fn files(texts: &[(&str, &str)]) -> Files {
     let paths: BTreeSet<String> = texts.iter().map(|(path, _)| (*path).to_owned()).collect();

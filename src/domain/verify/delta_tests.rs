@@ -3,10 +3,11 @@
 use super::*;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
+use crate::domain::verify::excerpt::HEAD_TAIL_LIMIT;
+use crate::domain::verify::excerpt::head_tail;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{Demand, StageKind};
 use crate::domain::verify::results::{Findings, TestResult, TestResults, WHOLE_SUITE};
-use crate::domain::verify::snapshot::{HEAD_TAIL_LIMIT, head_tail};
 use proptest::prelude::*;
 
 impl Delta {

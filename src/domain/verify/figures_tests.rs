@@ -7,11 +7,12 @@ use super::delta::{KEPT_LIMIT, delta};
 use super::formats::Format;
 use super::key::{Better, Demand, StageKind, StageSpec};
 use super::results::Findings;
-use super::snapshot::{Snapshot, StageResult, relative};
+use super::snapshot::{Snapshot, StageResult};
 use super::verdict::judge;
 use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::key::tests::stage as spec;
+use crate::domain::verify::relative::relative;
 use proptest::prelude::*;
 use std::slice::from_ref;
 

@@ -3,7 +3,6 @@
 //! Promises: two snapshots share a key only if tree, every field of every stage and the environment
 //! fingerprint are equal; the key does not depend on host, time or memory layout.
 
-use super::SnapshotKey;
 use super::formats::Format;
 use super::number::Number;
 use crate::domain::base::hex;
@@ -181,6 +180,11 @@ pub struct StageSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<String>,
 }
+
+/// Key of a snapshot: hexadecimal SHA-256 over (full tree, stages, environment fingerprint).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SnapshotKey(pub String);
 
 impl SnapshotKey {
     /// SHA-256 over the fields below, each preceded by its length in bytes as eight big-endian bytes, so that

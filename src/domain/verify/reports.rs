@@ -5,7 +5,8 @@
 
 use super::formats::{self, Format, RESULTS_LIMIT};
 use super::results::TestResults;
-use super::snapshot::{readable, relative};
+use crate::domain::verify::relative::readable;
+use crate::domain::verify::relative::relative;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// What report files are.

@@ -4,20 +4,19 @@
 //! never passed.
 
 use super::codes::Left;
-use super::formats::{self, Format, metric};
+use super::formats::{Format, metric};
 use super::key::{Demand, StageKind, StageSpec};
 use super::number::Number;
-use super::reports::{self, ReportFile};
+use super::reports::ReportFile;
 use super::results::{Findings, Reading, TestResult, TestResults, TestStatus};
-use super::{SnapshotKey, StageOutcome, Summary, identity, telling};
-use crate::domain::base::text::{floor, printable};
+use super::{SnapshotKey, StageOutcome, Summary, formats, identity, reports, telling};
+use crate::domain::base::text::printable;
 use crate::domain::ending::ProcessEnd;
+use crate::domain::verify::excerpt::{HEAD_TAIL_LIMIT, head_tail};
+use crate::domain::verify::relative::readable;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Limit of [`StageResult::head_tail`] in bytes.
-pub const HEAD_TAIL_LIMIT: usize = 8 * 1024;
 const NOTE_LIMIT: usize = 2 * 1024;
 
 /// The result of one stage.
@@ -267,28 +266,6 @@ impl StageResult {
     }
 }
 
-/// An output as text. Bytes that are no UTF-8 are written as their numbers: two names that differ only in them stay two.
-#[must_use]
-pub fn readable(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = str::from_utf8(bytes) {
-        return text.into();
-    }
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
-    }
-    text.into()
-}
-
-/// An output with the paths of the workspace made relative: a tree is verified now in this slot and now in that one, and
-/// what is named by a path must have one name.
-#[must_use]
-pub fn relative<'t>(text: Cow<'t, str>, workspace: &str) -> Cow<'t, str> {
-    let root = format!("{}/", workspace.trim_end_matches('/'));
-    if root.len() > 1 && text.contains(&root) { text.replace(&root, "").into() } else { text }
-}
-
 /// What the output of a stage says. A metric stage is read for its number alone; where tests are expected, a compiler's
 /// warnings say nothing about them.
 fn reading(spec: &StageSpec, text: &str, files: &[ReportFile]) -> (Format, Reading) {
@@ -431,31 +408,4 @@ impl Snapshot {
         }
         stages
     }
-}
-
-/// The text itself if it is short enough, else its beginning and its (longer) end with a line between that says how
-/// much is missing; never longer than `limit` bytes.
-#[must_use]
-pub fn head_tail(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let mark = left_out(text.len() - limit);
-    // The number above may gain two digits by the mark's own length.
-    let Some(room) = limit.checked_sub(mark.len() + 2) else {
-        return text[..floor(text, limit)].to_owned();
-    };
-    let head = floor(text, room / 3);
-    let mut tail = text.len() - (room - head);
-    while !text.is_char_boundary(tail) {
-        tail += 1;
-    }
-    let mark = left_out(tail - head);
-    format!("{}{mark}{}", &text[..head], &text[tail..])
-}
-
-/// The line between beginning and end of a text of which so many bytes are missing.
-#[must_use]
-pub fn left_out(bytes: usize) -> String {
-    format!("\n[… {bytes} bytes left out …]\n")
 }

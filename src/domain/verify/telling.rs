@@ -4,8 +4,9 @@
 //! they are is not found by words: a test is only ever quoted from its own part of the output (see [`super::formats`]), and a stage
 //! where no test tells of it.
 
-use super::snapshot::{head_tail, left_out};
 use crate::domain::base::text::{floor, printable};
+use crate::domain::verify::excerpt::head_tail;
+use crate::domain::verify::excerpt::left_out;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 

@@ -4,7 +4,7 @@
 use crate::adapters::git::GitError;
 use crate::adapters::git::local::SeenIndex;
 use crate::adapters::git::merge::MergeRepo;
-use crate::adapters::git::refs::RefName;
+use crate::adapters::git::ref_name::RefName;
 use crate::adapters::host::local::process::lock::RunLock;
 use crate::adapters::host::order::RunKey;
 use crate::adapters::host::settings::PoolKind;

@@ -1,7 +1,9 @@
 //! To whom a repository belongs, as the card in it says, and who asks.
 
 use crate::adapters::git::Git;
-use crate::adapters::git::owner::{OwnerRecord, Standing, owner};
+use crate::adapters::git::owner::owner;
+use crate::adapters::git::owner_card::OwnerRecord;
+use crate::adapters::git::owner_card::Standing;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::engine::EngineIdentity;

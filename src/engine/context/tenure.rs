@@ -5,7 +5,9 @@
 //! and one that is not seen is shut out by its older epoch, which every append and every move of a ref compares.
 
 use crate::adapters::git::Git;
-use crate::adapters::git::owner::{OwnerMark, OwnerRecord, claim, owner, remove_stale_lock};
+use crate::adapters::git::owner::{claim, owner, remove_stale_lock};
+use crate::adapters::git::owner_card::OwnerMark;
+use crate::adapters::git::owner_card::OwnerRecord;
 use crate::adapters::host::local::process::engine::EngineIdentity;
 use crate::adapters::host::local::process::lock::{LockError, RunLock};
 use crate::adapters::store::{Store, wake};

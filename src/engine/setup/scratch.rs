@@ -3,9 +3,10 @@
 //!
 //! The scratch clone borrows the objects of the source; what is committed in it is gone with it.
 
-use crate::adapters::git::owner::OwnerMark;
+use crate::adapters::git::answers::fields;
+use crate::adapters::git::owner_card::OwnerMark;
 use crate::adapters::git::source::{FALLBACK_IDENTITY, SourceFacts, inspect};
-use crate::adapters::git::{Git, GitError, Place, fields};
+use crate::adapters::git::{Git, GitError, Place};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::lock::RunLock;
 use crate::adapters::host::local::workspace::lfs::{KEYS, LargeFiles};

@@ -2,7 +2,8 @@
 //! them in order and stops at the first, `mc doctor` asks all of them. Nothing here changes anything.
 
 use super::unrecorded::{known, unrecorded};
-use crate::adapters::git::owner::{OwnerRecord, owner};
+use crate::adapters::git::owner::owner;
+use crate::adapters::git::owner_card::OwnerRecord;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::order::HostError;

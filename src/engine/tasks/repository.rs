@@ -4,9 +4,9 @@
 //! they changed is held (`docs/decisions/0022-whoever-moved-green.md`).
 
 use crate::adapters::git::GitError;
-use crate::adapters::git::foreign_refs::RefFiles;
 use crate::adapters::git::local::LocalState;
-use crate::adapters::git::refs::RefName;
+use crate::adapters::git::ref_name::RefName;
+use crate::adapters::git::seen_refs::RefFiles;
 use crate::adapters::host::local::workspace::collect::Collected;
 use crate::adapters::os::files;
 use crate::domain::mission::{AttemptOrder, Noticed, SessionReport};

@@ -3,8 +3,9 @@
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::GitError;
 use mission_control::adapters::git::green::{GreenMove, move_green};
-use mission_control::adapters::git::owner::{OwnerRecord, Standing, claim, owner, remove_stale_lock};
-use mission_control::adapters::git::refs::Cas;
+use mission_control::adapters::git::owner::{claim, owner, remove_stale_lock};
+use mission_control::adapters::git::owner_card::{OwnerRecord, Standing};
+use mission_control::adapters::git::ref_name::Cas;
 use mission_control::adapters::host::local::process::engine::EngineIdentity;
 use mission_control::adapters::host::local::process::lock::{RunLock, start_time};
 use std::time::Duration;

@@ -1,7 +1,9 @@
 //! Findings as the tools print them (recorded, see `tests/data/outputs/README-findings.md`), as they should not be, and as an
 //! enemy would.
 
+use super::format::FINDINGS;
 use super::*;
+use crate::domain::base::text::floor;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::key::tests::stage as spec;

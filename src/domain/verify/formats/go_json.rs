@@ -3,8 +3,11 @@
 //! Promises: identity and broken packages are those of [`super::go`]; an announced test without a result, or a package without
 //! an end, is a problem; of several results of one test, which runs its own binary again, the worst counts.
 
-use super::go::{self, Closed, Package, Turn};
+use super::go_lines;
 use super::report::{Report, Said, worst};
+use crate::domain::verify::formats::go_lines::Closed;
+use crate::domain::verify::formats::go_lines::Package;
+use crate::domain::verify::formats::go_lines::Turn;
 use crate::domain::verify::results::{TestResults, TestStatus};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +61,7 @@ fn said(output: &str) -> Said {
     let mut events = 0u64;
     for line in output.lines() {
         let Some(event) = event(line) else {
-            if let Some((package, Package::NotBuilt)) = go::package(line.trim_end()) {
+            if let Some((package, Package::NotBuilt)) = go_lines::package(line.trim_end()) {
                 report.broken_suite(package);
             }
             continue;
@@ -116,7 +119,7 @@ impl Tests {
         let line = event.output.trim_end();
         if event.test.is_empty() {
             self.own_end |= line == "FAIL";
-        } else if let Some((test, status)) = go::result(line)
+        } else if let Some((test, status)) = go_lines::result(line)
             && (self.open.contains(test) || self.closed.contains_key(test) && status == TestStatus::Failed)
         {
             self.turn.ends(test);

@@ -187,7 +187,7 @@ fn go(output: &str, parts: &mut Parts) {
     let mut mark = 0;
     for line in output.lines() {
         let turn = ["=== RUN   ", "=== CONT  ", "=== NAME  "].iter().find_map(|word| line.strip_prefix(word));
-        if let Some(package) = super::go::package(line.trim_end()).map(|(package, _)| package) {
+        if let Some(package) = super::go_lines::package(line.trim_end()).map(|(package, _)| package) {
             for (name, _) in &mut parts.found[mark..] {
                 *name = format!("{package}\0{name}");
             }
@@ -198,7 +198,7 @@ fn go(output: &str, parts: &mut Parts) {
             parts.resume(test, None);
         } else if line.starts_with("=== PAUSE ") || line == "PASS" || line == "FAIL" {
             parts.end();
-        } else if let Some((test, status)) = super::go::result(line) {
+        } else if let Some((test, status)) = super::go_lines::result(line) {
             match status {
                 TestStatus::Failed => parts.resume(test, Some(line.trim_start())),
                 TestStatus::Passed | TestStatus::Skipped => parts.end(),

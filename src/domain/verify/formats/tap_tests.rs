@@ -150,7 +150,10 @@ fn nothing_is_recognised_by_words() {
         "TAP version 99\n",
     ] {
         assert_eq!(recognise(output), None, "{output}");
-        assert_eq!(formats::read(Format::Auto, output), (Format::Exit, formats::Reading::default()));
+        assert_eq!(
+            formats::read(Format::Auto, output),
+            (Format::Exit, crate::domain::verify::results::Reading::default())
+        );
     }
     assert_eq!(recognise("okay\n1..1\nok 1 - x\n"), Some(Format::Tap));
 }

@@ -1,7 +1,7 @@
 //! Beginning and end of a log file, in bounded memory.
 
 use crate::adapters::os::files::open_untrusted;
-use crate::domain::verify::snapshot::left_out;
+use crate::domain::verify::excerpt::left_out;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 

@@ -7,7 +7,8 @@
 use super::disk::remove_any;
 use super::error::CollectError;
 use super::left_out::{LeftOut, Why, named};
-use crate::adapters::git::{Git, GitError, fields};
+use crate::adapters::git::answers::fields;
+use crate::adapters::git::{Git, GitError};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};

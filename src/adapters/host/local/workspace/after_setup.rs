@@ -6,7 +6,8 @@
 //! collected, unless somebody changed or committed it.
 
 use super::layout::note;
-use crate::adapters::git::{Git, GitError, fields};
+use crate::adapters::git::answers::fields;
+use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::nofollow::replace;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};

@@ -13,7 +13,7 @@ use super::leftovers::{Kept, drop_others};
 use super::scan::{Survey, survey, usual_mode};
 use super::slot::{Shape, differences, inner_git_dirs, kept_index, renew, slot_git, tracked, tracked_folders, unblock};
 use super::untracked::{drop_untracked, last_written, tell_apart};
-use crate::adapters::git::special::Special;
+use crate::adapters::git::seen_trees::Special;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::files::read_own;
 use crate::adapters::os::nofollow;

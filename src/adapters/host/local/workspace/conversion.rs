@@ -3,8 +3,9 @@
 //! Files that an earlier checkout wrote count as unchanged only where all of it, and every attribute file of the tree, is
 //! as it was then (see [`super::slot`]).
 
-use crate::adapters::git::special::Special;
-use crate::adapters::git::{Git, GitError, fields};
+use crate::adapters::git::answers::fields;
+use crate::adapters::git::seen_trees::Special;
+use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::machine;
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;

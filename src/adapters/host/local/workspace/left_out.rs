@@ -3,7 +3,8 @@
 
 use super::error::CollectError;
 use super::quarantine::{Quarantine, within};
-use crate::adapters::git::{Git, fields};
+use crate::adapters::git::Git;
+use crate::adapters::git::answers::fields;
 use crate::adapters::os::nofollow::replace;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};

@@ -6,7 +6,8 @@
 //! not stay.
 
 use super::disk::{open_up, remove_any, sync_folder};
-use crate::adapters::git::{Git, GitError, fields};
+use crate::adapters::git::answers::fields;
+use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::files;
 use crate::adapters::os::nofollow;
 use crate::domain::plan::globs::Globs;

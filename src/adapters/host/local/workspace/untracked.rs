@@ -7,7 +7,8 @@
 use super::disk::remove_any;
 use super::layout::note;
 use super::slot::kept_index;
-use crate::adapters::git::{Git, GitError, fields};
+use crate::adapters::git::answers::fields;
+use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::files::create_new;
 use std::ffi::OsStr;
 use std::fs;

@@ -12,6 +12,9 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+/// A larger file is no settings of a tool, and is linked.
+pub(super) const LARGEST_FILE: u64 = 1 << 20;
+
 /// Folders whose parts are looked at one by one have no more of them.
 const MOST_PARTS: usize = 500;
 
@@ -80,7 +83,7 @@ impl Search<'_> {
         }
         let within = |paths: &[PathBuf]| paths.iter().any(|path| *path != part.real && path.starts_with(&part.real));
         if !meta.is_dir() {
-            match depth == 0 && meta.is_file() && meta.len() <= super::LARGEST_FILE {
+            match depth == 0 && meta.is_file() && meta.len() <= LARGEST_FILE {
                 true => found.files.push(part),
                 false => found.links.push(part),
             }

@@ -2,8 +2,9 @@
 //! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
 
 use super::{Quarantine, within};
+use crate::adapters::git::answers::fields;
 use crate::adapters::git::merge::signed_by;
-use crate::adapters::git::{Git, GitError, Place, fields};
+use crate::adapters::git::{Git, GitError, Place};
 use crate::adapters::host::local::workspace::add::{Added, add_everything};
 use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::host::local::workspace::elsewhere::WORKTREES;

@@ -1,0 +1,317 @@
+//! What the HOME of each verification is made of, and the layers over the folders of tools in it.
+
+use super::parts::{LARGEST_FILE, Part, Parts};
+use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
+use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount};
+use crate::adapters::host::local::rundir::trial_text;
+use crate::adapters::host::local::workspace::disk::remove_any;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What the HOME of each verification is made of, on this machine.
+#[derive(Debug, Clone, Default)]
+pub struct Homes {
+    overlaid: Vec<Part>,
+    linked: Vec<Part>,
+    files: Vec<Part>,
+    mounts: bool,
+    trouble: Option<String>,
+}
+
+impl Homes {
+    /// Finds out by mounting once, with `program` as `mc`, what is mounted for each run; `scratch` is an empty folder where slots are.
+    #[must_use]
+    pub async fn find(parts: Parts, isolation: Isolation, program: &Path, scratch: &Path) -> Self {
+        let found = Self::found(parts, isolation, program, scratch).await;
+        // The kernel leaves folders in it that nobody may look into.
+        let _ = remove_any(&scratch.join("layers"));
+        found
+    }
+
+    async fn found(parts: Parts, isolation: Isolation, program: &Path, scratch: &Path) -> Self {
+        let Parts { folders, links, files } = parts;
+        let mut homes = Self { overlaid: folders, linked: links, files, mounts: true, trouble: None };
+        let refused = match isolation.is_ours() {
+            true => homes.tried(isolation, program, scratch).await,
+            false => Err(format!("{} makes no mount namespace", isolation.word())),
+        };
+        let (mut refused, home) = match refused {
+            Ok(mut refused) if !refused.is_empty() => {
+                let home = refused.remove(0);
+                (refused, home)
+            }
+            Ok(_) => (Vec::new(), Some("nothing was tried".to_owned())),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        if let Some(why) = home {
+            homes.mounts = false;
+            homes.linked.append(&mut homes.overlaid);
+            homes.trouble = Some(why);
+            return homes;
+        }
+        for part in std::mem::take(&mut homes.overlaid) {
+            match refused.remove(0) {
+                None => homes.overlaid.push(part),
+                Some(why) => {
+                    homes.trouble = homes.trouble.or(Some(why));
+                    homes.linked.push(part);
+                }
+            }
+        }
+        homes
+    }
+
+    /// What was said against each mount: that of HOME, then those of the folders.
+    async fn tried(&self, isolation: Isolation, program: &Path, scratch: &Path) -> Result<Vec<Option<String>>, String> {
+        let home = scratch.join("home");
+        let layers = Layers::at(scratch.join("layers"));
+        let failed = |e: io::Error| format!("use {}: {e}", scratch.display());
+        DirBuilder::new().mode(0o700).create(&home).map_err(failed)?;
+        layers.renew(self).map_err(failed)?;
+        let mounts = self.mounts(Some(&home), &layers);
+        let file = scratch.join("run");
+        let text = trial_text(isolation, &mounts, None).map_err(|e| e.to_string())?;
+        fs::write(&file, text).map_err(failed)?;
+        let command = CommandLine::new(program).arg(FLAG).arg(&file).arg("try");
+        let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await;
+        let output = output.map_err(|e| e.to_string())?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said: Vec<_> = said.lines().map(|line| (line != MOUNTED).then(|| line.to_owned())).collect();
+        match output.success() && said.len() == mounts.len() {
+            true => Ok(said),
+            false => {
+                let told = String::from_utf8_lossy(&output.stderr);
+                Err(told.lines().next().unwrap_or("trying a mount ended without a word").to_owned())
+            }
+        }
+    }
+
+    /// Whether HOME can be mounted, so that what setup leaves in it can be kept and what follows cannot change that.
+    #[must_use]
+    pub fn is_mounted(&self) -> bool {
+        self.mounts
+    }
+
+    /// Why folders of tools are the user's own; absent when none is that could be something else.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Names of the folders that are seen, and what is written to them dropped.
+    pub fn overlaid(&self) -> impl Iterator<Item = &Path> {
+        self.overlaid.iter().map(|part| part.name.as_path())
+    }
+
+    /// Names of the folders and files that are the user's own.
+    pub fn linked(&self) -> impl Iterator<Item = &Path> {
+        self.linked.iter().map(|part| part.name.as_path())
+    }
+
+    /// Fills the empty folder `home`: links to the folders of tools, copies of the files with settings.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn furnish(&self, home: &Path) -> io::Result<()> {
+        for part in self.overlaid.iter().chain(&self.linked) {
+            let place = home.join(&part.name);
+            above(&place)?;
+            symlink(&part.real, place)?;
+        }
+        for part in &self.files {
+            match copy(&part.real, &home.join(&part.name)) {
+                // Somebody tidied up meanwhile.
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something is mounted for each run even where HOME need not be.
+    #[must_use]
+    pub fn has_folders(&self) -> bool {
+        !self.overlaid.is_empty()
+    }
+
+    /// What is mounted for one run; HOME, too, where it is given: what is written there can be kept apart then.
+    #[must_use]
+    pub fn mounts(&self, home: Option<&Path>, layers: &Layers) -> Vec<Mount> {
+        if !self.mounts {
+            return Vec::new();
+        }
+        let folders = self.overlaid.iter().map(|part| (part.name.as_path(), part.real.as_path()));
+        home.map(|home| (Path::new(HOME), home))
+            .into_iter()
+            .chain(folders)
+            .map(|(name, folder)| Mount::Overlay {
+                target: folder.to_owned(),
+                upper: layers.upper(name),
+                work: layers.work(name),
+                lowers: layers.made(name).into_iter().chain([folder.to_owned()]).collect(),
+            })
+            .collect()
+    }
+}
+
+fn above(place: &Path) -> io::Result<()> {
+    match place.parent() {
+        Some(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
+        None => Ok(()),
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    above(to)?;
+    let mode = fs::metadata(from)?.mode() & 0o700;
+    let mut bytes = Vec::new();
+    fs::File::open(from)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+    OpenOptions::new().write(true).create_new(true).mode(mode | 0o600).open(to)?.write_all(&bytes)
+}
+
+/// Stands for HOME itself among the names of folders in it.
+pub(super) const HOME: &str = ".";
+
+/// The layers of one slot.
+#[derive(Debug, Clone)]
+pub struct Layers(PathBuf);
+
+impl Layers {
+    /// Those in this folder, made when needed.
+    #[must_use]
+    pub fn at(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    /// Drops what runs wrote; afterwards each run of these homes finds its folders. What nobody touched stays: on some file
+    /// systems a folder costs more than a mount.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn renew(&self, homes: &Homes) -> io::Result<()> {
+        let wanted: Vec<PathBuf> = match homes.is_mounted() {
+            true => std::iter::once(Path::new(HOME)).chain(homes.overlaid()).map(|name| self.upper(name)).collect(),
+            false => Vec::new(),
+        };
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        for folder in ["run", "work"].map(|folder| self.0.join(folder)) {
+            if !fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()) {
+                remove_any(&folder)?;
+                builder.create(&folder)?;
+            }
+        }
+        for entry in fs::read_dir(self.0.join("run"))? {
+            let path = entry?.path();
+            if !wanted.contains(&path) || !is_untouched(&path) {
+                remove_any(&path)?;
+            }
+        }
+        self.tidy();
+        wanted.iter().try_for_each(|upper| builder.create(upper))
+    }
+
+    /// Takes away what the kernel left of runs that have ended: folders that their owner may not enter, and that no other
+    /// mount may use.
+    pub fn tidy(&self) {
+        for work in folders(&self.0.join("work")) {
+            for left in folders(&work) {
+                // Where it stays, the next mount says why.
+                let _ = remove_any(&left);
+            }
+        }
+    }
+
+    /// Removes all of it.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remove(&self) -> io::Result<()> {
+        remove_any(&self.0)
+    }
+
+    /// Keeps what was written since [`Layers::renew`] as what `setup` made.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn keep(&self, homes: &Homes) -> io::Result<()> {
+        self.forget()?;
+        fs::rename(self.0.join("run"), self.0.join("made"))?;
+        self.renew(homes)
+    }
+
+    /// Drops what `setup` made.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn forget(&self) -> io::Result<()> {
+        remove_any(&self.0.join("made"))
+    }
+
+    /// Whether what `setup` made is there, for all of these homes.
+    #[must_use]
+    pub fn has_made(&self, homes: &Homes) -> bool {
+        std::iter::once(Path::new(HOME)).chain(homes.overlaid()).all(|name| self.made(name).is_some())
+    }
+
+    pub(super) fn upper(&self, name: &Path) -> PathBuf {
+        self.0.join("run").join(word(name))
+    }
+
+    pub(super) fn work(&self, name: &Path) -> PathBuf {
+        self.0.join("work").join(word(name))
+    }
+
+    pub(super) fn made(&self, name: &Path) -> Option<PathBuf> {
+        let folder = self.0.join("made").join(word(name));
+        fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()).then_some(folder)
+    }
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Whether an upper folder is as it was made: empty, with the mode and without attributes but the kernel's own.
+fn is_untouched(upper: &Path) -> bool {
+    let as_made = |meta: fs::Metadata| meta.is_dir() && meta.mode() & 0o7777 == 0o700;
+    let mut names = vec![0_u8; 4096];
+    let length = match rustix::fs::llistxattr(upper, &mut names[..]) {
+        Ok(length) => length,
+        Err(rustix::io::Errno::OPNOTSUPP) => 0,
+        Err(_) => return false,
+    };
+    let own = |name: &[u8]| name.is_empty() || name.starts_with(b"user.overlay.");
+    fs::symlink_metadata(upper).is_ok_and(as_made)
+        && names[..length].split(|byte| *byte == 0).all(own)
+        && fs::read_dir(upper).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// The name of a folder as one word, which no other name has.
+fn word(name: &Path) -> String {
+    let mut word = String::from("_");
+    for byte in name.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' => word.push(char::from(*byte)),
+            other => word += &format!("%{other:02x}"),
+        }
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_words_of_their_own() {
+        assert_eq!(
+            [".", ".local/share/uv", "a b"].map(|name| word(Path::new(name))),
+            ["_.", "_.local%2fshare%2fuv", "_a%20b"]
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! What a repository is made of, found by its files.
+
+use crate::domain::survey::files::Files;
+use crate::domain::survey::model::{Group, MOST_PLACES, Stage, Survey, within};
+use crate::domain::survey::places::{Place, below, folders, is_place};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Files whose contents a survey reads, by name.
+const MANIFESTS: [&str; 20] = [
+    "Cargo.toml",
+    "CMakeLists.txt",
+    "GNUmakefile",
+    "Makefile",
+    "build.gradle",
+    "build.gradle.kts",
+    "conftest.py",
+    "go.mod",
+    "makefile",
+    "package.json",
+    "pom.xml",
+    "pyproject.toml",
+    "pytest.ini",
+    "requirements-dev.txt",
+    "requirements-test.txt",
+    "requirements.txt",
+    "setup.cfg",
+    "setup.py",
+    "tox.ini",
+    ".gitignore",
+];
+
+/// Test files of Python that are read in one folder with a project to tell the test runner, and in all.
+const TEST_FILES_READ: usize = 5;
+
+const TEST_FILES_READ_IN_ALL: usize = 60;
+
+/// The tracked files whose contents a survey reads: manifests where projects are looked for, and a few Python tests of each.
+#[must_use]
+pub fn wanted(paths: &BTreeSet<String>) -> Vec<String> {
+    let near = |path: &&String| {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        MANIFESTS.contains(&name) && is_place(folder)
+    };
+    let mut tests: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    for path in paths.iter().filter(|path| crate::domain::survey::python::is_test(path)) {
+        let folder = path.match_indices('/').nth(1).map_or("", |(at, _)| &path[..at]);
+        tests.entry(folder).or_default().push(path);
+    }
+    let tests = tests.into_values().flat_map(|tests| tests.into_iter().take(TEST_FILES_READ));
+    let tests = tests.take(TEST_FILES_READ_IN_ALL);
+    let scripts = crate::domain::survey::script::NAMES.iter().filter_map(|name| paths.get(*name));
+    paths.iter().filter(near).chain(tests).chain(scripts).cloned().collect()
+}
+
+/// Looks at the files of a repository.
+#[must_use]
+pub fn survey(files: &Files) -> Survey {
+    let mut places: Vec<Place<'_>> = vec![Place { files, folder: "" }];
+    places.extend(folders(files).into_iter().map(|folder| Place { files, folder }));
+    let mut groups: Vec<Group> = Vec::new();
+    for place in &places {
+        // Two levels down only what no tests further up may belong to.
+        let deep = place.folder.contains('/');
+        let covered = |language: &str| {
+            let around = groups.iter().filter(|group| group.is_around(place.folder) && group.language == language);
+            around.into_iter().any(|group| group.covers || deep && group.tests())
+        };
+        let found = [
+            crate::domain::survey::rust::look,
+            crate::domain::survey::python::look,
+            crate::domain::survey::node::look,
+            crate::domain::survey::build::go,
+            crate::domain::survey::java::look,
+            crate::domain::survey::perl::look,
+        ]
+        .map(|look| look(place));
+        let mut found: Vec<Group> = found.into_iter().flatten().filter(|g| !covered(g.language)).collect();
+        if !(deep || found.iter().any(Group::tests) || covered("C") || covered("Make")) {
+            found.extend(crate::domain::survey::build::c_or_make(place));
+        }
+        groups.extend(found);
+    }
+    if !groups.iter().any(Group::tests) {
+        groups.extend(crate::domain::survey::script::look(&places[0]));
+    }
+    let mut survey = Survey { copy: files.local.clone(), ..Survey::default() };
+    if groups.len() > MOST_PLACES {
+        let left = groups.split_off(MOST_PLACES);
+        let names: Vec<String> = left.iter().map(Group::title).collect();
+        survey.notes.push(format!("more projects than are proposed; left out: {}", names.join(", ")));
+    }
+    let alone = groups.len() == 1;
+    for group in groups {
+        survey.found.push(group.title());
+        survey.notes.extend(group.notes.iter().cloned());
+        for name in env_of(group.language) {
+            if !survey.env.contains(name) {
+                survey.env.push(name);
+            }
+        }
+        for line in &group.fingerprints {
+            if !survey.fingerprints.contains(line) {
+                survey.fingerprints.push(*line);
+            }
+        }
+        survey.setups.extend(group.setup.clone().map(|setup| group.placed(setup)));
+        for part in &group.parts {
+            let name = unused(&survey.stages, group.stage_name(part, alone));
+            survey.stages.push(Stage {
+                name,
+                run: within(&group.folder, &part.run),
+                kind: part.kind,
+                format: part.format,
+                reports: part.reports.iter().map(|glob| below(&group.folder, glob)).collect(),
+                needs: part.needs.clone(),
+                why: format!("{} ({})", group.title(), part.why),
+            });
+        }
+    }
+    survey.deciding = deciding(files, &survey.stages);
+    survey
+}
+
+/// Folders whose files are pipelines, with the glob that stands for all of them.
+const PIPELINES: [(&str, &str); 4] = [
+    (".github/workflows/", ".github/workflows/**"),
+    (".circleci/", ".circleci/**"),
+    (".buildkite/", ".buildkite/**"),
+    (".woodpecker/", ".woodpecker/**"),
+];
+
+/// Names of files that say how code is judged.
+const JUDGING: [&str; 27] = [
+    ".bandit",
+    ".clippy.toml",
+    ".eslintrc",
+    ".eslintrc.cjs",
+    ".eslintrc.js",
+    ".eslintrc.json",
+    ".eslintrc.yml",
+    ".gitlab-ci.yml",
+    ".golangci.toml",
+    ".golangci.yaml",
+    ".golangci.yml",
+    ".mypy.ini",
+    ".pre-commit-config.yaml",
+    ".ruff.toml",
+    ".rustfmt.toml",
+    "azure-pipelines.yml",
+    "clippy.toml",
+    "deny.toml",
+    "eslint.config.js",
+    "eslint.config.mjs",
+    "jest.config.js",
+    "mypy.ini",
+    "pytest.ini",
+    "ruff.toml",
+    "rustfmt.toml",
+    "tox.ini",
+    "vitest.config.ts",
+];
+
+pub(super) fn deciding(files: &Files, stages: &[Stage]) -> Vec<String> {
+    let pipelines = PIPELINES.iter().filter(|(folder, _)| files.paths.iter().any(|path| path.starts_with(folder)));
+    let mut found: BTreeSet<String> = pipelines.map(|(_, glob)| (*glob).to_owned()).collect();
+    found.extend(JUDGING.iter().filter(|name| files.paths.contains(**name)).map(|name| (*name).to_owned()));
+    for words in stages.iter().filter_map(|stage| shlex::split(&stage.run)) {
+        let named = words.iter().map(|word| word.trim_start_matches("./")).filter(|word| files.paths.contains(*word));
+        found.extend(named.map(str::to_owned));
+    }
+    // A name that a glob would read otherwise is left to the person.
+    found.into_iter().filter(|path| path.ends_with("/**") || !path.contains(['*', '?', '[', '{', '\\', '!'])).collect()
+}
+
+/// Where a language's tools look for themselves, their packages and their settings. None of these holds a secret.
+fn env_of(language: &str) -> &'static [&'static str] {
+    match language {
+        "Rust" => &["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RUSTFLAGS"],
+        "Python" => &["VIRTUAL_ENV", "PYENV_ROOT", "PYENV_VERSION", "PYTHONPATH", "UV_CACHE_DIR"],
+        "Node" => &["NVM_DIR", "NODE_OPTIONS", "NODE_EXTRA_CA_CERTS"],
+        "Go" => &["GOROOT", "GOPATH", "GOFLAGS", "GOPROXY", "GOTOOLCHAIN", "GOMODCACHE"],
+        "Perl" => &["PERL5LIB", "PERL5OPT", "PERLBREW_ROOT", "PERLBREW_PERL"],
+        "Java" => &["JAVA_HOME", "MAVEN_OPTS", "GRADLE_USER_HOME"],
+        "C" => &["CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "CMAKE_PREFIX_PATH", "PKG_CONFIG_PATH"],
+        _ => &[],
+    }
+}
+
+/// Whether a line starts as many compilers at once as there are files: `-j` or `--parallel` of make or CMake without a number.
+#[must_use]
+pub fn starts_all_at_once(line: &str) -> bool {
+    let builds = |command: &str| {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let make = words.iter().any(|word| ["make", "gmake"].contains(word));
+        let cmake = words.contains(&"cmake") && words.contains(&"--build");
+        let unbounded = |at: usize| {
+            let flag = ["-j", "--jobs", "--parallel"].contains(&words[at]);
+            let number = words
+                .get(at + 1)
+                .is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit() || "$\"'`".contains(c)));
+            flag && !number
+        };
+        (make || cmake) && (0..words.len()).any(unbounded)
+    };
+    line.split(['&', ';', '|', '\n']).any(builds)
+}
+
+/// Two folders may differ in characters a name cannot have.
+fn unused(stages: &[Stage], name: String) -> String {
+    let taken = |name: &str| stages.iter().any(|stage| stage.name == name);
+    (2..)
+        .map(|n| format!("{name}-{n}"))
+        .take(100)
+        .fold(name.clone(), |free, next| if taken(&free) { next } else { free })
+}

@@ -1,0 +1,108 @@
+//! Lines of `go test`, one at a time: what a package or a test came to.
+
+use crate::domain::verify::formats::report::{Report, duration};
+use crate::domain::verify::results::TestStatus;
+
+/// How a package ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Package {
+    Passed,
+    Failed,
+    /// Its tests could not be built or set up.
+    NotBuilt,
+    /// It has no tests, or none was chosen.
+    Empty,
+}
+
+/// Whose turn it is: tests that are not subtests run one after another, until one is paused to go on in parallel.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub(super) running: Option<String>,
+    pub(super) begun: u64,
+}
+
+/// A test with a result.
+pub(super) struct Closed {
+    /// Its last place in the report.
+    pub(super) at: usize,
+    /// How many tests were announced before the result.
+    pub(super) begun: u64,
+}
+
+impl Turn {
+    /// Whether a test can be announced now; else the one whose turn it is printed that.
+    pub(super) fn begins(&mut self, test: &str) -> bool {
+        let top = top(test);
+        if self.running.as_ref().is_some_and(|running| running != top) {
+            return false;
+        }
+        if top == test {
+            self.running = Some(test.to_owned());
+        }
+        self.begun += 1;
+        true
+    }
+
+    /// A test whose result has this place in the report.
+    pub(super) const fn closed(&self, at: usize) -> Closed {
+        Closed { at, begun: self.begun }
+    }
+
+    /// A further result of a test: a failure behind others is not less true. Where it is the turn of no other, which may
+    /// have printed it, the test had not ended before, and what began since did not.
+    pub(super) fn again(&self, test: &str, closed: &Closed, status: TestStatus, report: &mut Report) {
+        report.further(closed.at, status);
+        if self.running.is_none() && self.begun > closed.begun {
+            report.fail(format!("`{test}` ends twice: what tests print stands among the results"));
+        }
+    }
+
+    /// Whether it is the turn of the test that this one is part of. Its subtests have their results behind its own.
+    pub(super) fn is_inside(&self, test: &str) -> bool {
+        top(test) != test && self.running.as_deref() == Some(top(test))
+    }
+
+    /// A test was paused, or ended.
+    pub(super) fn ends(&mut self, test: &str) {
+        self.running.take_if(|running| running == test);
+    }
+}
+
+/// The test that is no subtest.
+fn top(test: &str) -> &str {
+    test.split('/').next().unwrap_or(test)
+}
+
+/// `ok  <tab>example.com/a<tab>0.1s`, `FAIL<tab>example.com/a [build failed]`, `?   <tab>example.com/a<tab>[no test files]`.
+pub(super) fn package(line: &str) -> Option<(&str, Package)> {
+    let mut parts = line.split('\t');
+    let (word, name, rest) = (parts.next()?, parts.next()?, parts.next());
+    let plain = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
+    match (word, rest) {
+        ("ok  ", Some(time)) if plain(name) => {
+            let timed = duration(time.split(' ').next().unwrap_or_default()) || time == "(cached)";
+            let empty = line.ends_with("[no tests to run]");
+            timed.then_some((name, if empty { Package::Empty } else { Package::Passed }))
+        }
+        ("?   ", Some("[no test files]")) if plain(name) => Some((name, Package::Empty)),
+        ("FAIL", Some(time)) if plain(name) && duration(time) => Some((name, Package::Failed)),
+        ("FAIL", None) => {
+            let (name, why) = name.split_once(" [")?;
+            (plain(name) && matches!(why, "build failed]" | "setup failed]")).then_some((name, Package::NotBuilt))
+        }
+        _ => None,
+    }
+}
+
+/// `    --- PASS: TestA/b (0.00s)`, also behind text without a line end.
+pub(super) fn result(line: &str) -> Option<(&str, TestStatus)> {
+    let (word, rest) = line[line.rfind("--- ")? + 4..].split_once(": ")?;
+    let status = match word {
+        "PASS" => TestStatus::Passed,
+        "FAIL" => TestStatus::Failed,
+        "SKIP" => TestStatus::Skipped,
+        _ => return None,
+    };
+    let (test, time) = rest.strip_suffix(')')?.rsplit_once(" (")?;
+    duration(time).then_some((test, status))
+}

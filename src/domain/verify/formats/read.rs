@@ -1,0 +1,182 @@
+//! Which format an output has, and reading it.
+
+use crate::domain::verify::formats::bounds::without_sequences;
+use crate::domain::verify::formats::format::{FINDINGS, Format};
+use crate::domain::verify::formats::report::Said;
+use crate::domain::verify::results::{Reading, TestStatus};
+use Reader::{Own, Runner};
+
+/// One format.
+struct Known {
+    format: Format,
+    /// The word used in settings and output.
+    word: &'static str,
+    reader: Reader,
+}
+
+/// How a format is read.
+enum Reader {
+    /// A runner of tests, by its name: one look tells all.
+    Runner(&'static str, fn(&str) -> Said),
+    /// Whether the structure of the output is this one's beyond doubt; and what an output said to be of it gives, a problem where
+    /// nothing of it is there.
+    Own(fn(&str) -> bool, fn(&str) -> Reading),
+}
+
+impl Known {
+    fn recognises(&self, output: &str) -> bool {
+        match self.reader {
+            Runner(_, said) => said(output).recognised(),
+            Own(recognises, _) => recognises(output),
+        }
+    }
+
+    fn read(&self, output: &str) -> Reading {
+        match self.reader {
+            Runner(name, said) => said(output).results(name).into(),
+            Own(_, read) => read(output),
+        }
+    }
+}
+
+/// Every format that reads something.
+#[rustfmt::skip]
+const FORMATS: &[Known] = &[
+    Known { format: Format::Bandit, word: "bandit", reader: Own(crate::domain::verify::formats::bandit::recognises, |text| crate::domain::verify::formats::bandit::read(text).into()) },
+    Known { format: Format::Cargo, word: "cargo", reader: Runner("cargo test", crate::domain::verify::formats::cargo::said) },
+    Known { format: Format::Clippy, word: "clippy", reader: Own(crate::domain::verify::formats::clippy::recognises, |text| crate::domain::verify::formats::clippy::read(text).into()) },
+    Known { format: Format::Eslint, word: "eslint", reader: Own(crate::domain::verify::formats::eslint::recognises, |text| crate::domain::verify::formats::eslint::read(text).into()) },
+    Known { format: Format::Go, word: "go", reader: Runner("go test -v", crate::domain::verify::formats::go::said) },
+    Known { format: Format::GoJson, word: "go-json", reader: Own(crate::domain::verify::formats::go_json::recognises, |text| crate::domain::verify::formats::go_json::read(text).into()) },
+    Known { format: Format::Jest, word: "jest", reader: Runner("jest", crate::domain::verify::formats::jest::said) },
+    Known { format: Format::Junit, word: "junit", reader: Own(crate::domain::verify::formats::junit::recognises, |text| crate::domain::verify::formats::junit::read(text).into()) },
+    Known { format: Format::Mypy, word: "mypy", reader: Own(crate::domain::verify::formats::mypy::recognises, |text| crate::domain::verify::formats::mypy::read(text).into()) },
+    Known { format: Format::Nextest, word: "nextest", reader: Runner("cargo nextest", crate::domain::verify::formats::nextest::said) },
+    Known { format: Format::Pytest, word: "pytest", reader: Runner("pytest", crate::domain::verify::formats::pytest::said) },
+    Known { format: Format::Ruff, word: "ruff", reader: Own(crate::domain::verify::formats::ruff::recognises, |text| crate::domain::verify::formats::ruff::read(text).into()) },
+    Known { format: Format::Tap, word: "tap", reader: Own(crate::domain::verify::formats::tap::recognises, |text| crate::domain::verify::formats::tap::read(text).into()) },
+    Known { format: Format::Tsc, word: "tsc", reader: Own(crate::domain::verify::formats::tsc::recognises, |text| crate::domain::verify::formats::tsc::read(text).into()) },
+    Known { format: Format::Unittest, word: "unittest", reader: Runner("unittest", crate::domain::verify::formats::unittest::said) },
+    Known { format: Format::Vitest, word: "vitest", reader: Runner("vitest", crate::domain::verify::formats::vitest::said) },
+];
+
+impl Format {
+    /// The word used in settings and output.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Exit => "exit",
+            _ => FORMATS.iter().find(|known| known.format == self).map_or("exit", |known| known.word),
+        }
+    }
+
+    /// Whether it gives findings, not tests.
+    #[must_use]
+    pub fn gives_findings(self) -> bool {
+        FINDINGS.contains(&self)
+    }
+
+    /// The inverse of [`Format::word`].
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "exit" => Some(Self::Exit),
+            _ => FORMATS.iter().find(|known| known.word == word).map(|known| known.format),
+        }
+    }
+}
+
+/// The one format whose structure the output has; `None` when there is none, or more than one. Compilers warn in front
+/// of the tests they build: formats of findings are looked for only where there are no tests.
+#[must_use]
+pub fn recognise(output: &str) -> Option<Format> {
+    let output = &*without_sequences(output);
+    let outside = &*crate::domain::verify::formats::junit::outside(output);
+    let seen = |known: &Known| if known.format == Format::Junit { output } else { outside };
+    let one = |findings: bool| {
+        let wanted = FORMATS.iter().filter(|known| known.format.gives_findings() == findings);
+        let mut found = wanted.filter(|known| known.recognises(seen(known)));
+        (found.next().map(|known| known.format), found.next().is_some())
+    };
+    match one(false) {
+        (None, _) => Some(one(true)).and_then(|(format, more)| format.filter(|_| !more)),
+        (format, more) => format.filter(|_| !more),
+    }
+}
+
+/// Reads an output; the format it was read as comes with it, [`Format::Exit`] where nothing was understood.
+#[must_use]
+pub fn read(format: Format, output: &str) -> (Format, Reading) {
+    let output = &*without_sequences(output);
+    let format = match format {
+        Format::Auto => recognise(output).unwrap_or(Format::Exit),
+        named => named,
+    };
+    match FORMATS.iter().find(|known| known.format == format) {
+        Some(known) => {
+            let mut reading = known.read(output);
+            reading
+                .tests
+                .iter_mut()
+                .for_each(|results| crate::domain::verify::formats::said::keep(format, output, &mut results.tests));
+            (format, reading)
+        }
+        None => (Format::Exit, Reading::default()),
+    }
+}
+
+/// How many tests passed in an output read as `format` that this reading does not name: runners that count them only, without a
+/// failure among them; and, where more than one format recognises itself and none is read, those of all. That they passed
+/// says the exit code, and only their number that they are there.
+#[must_use]
+pub fn counted(format: Format, output: &str) -> Option<u64> {
+    let output = &*without_sequences(output);
+    let outside = &*crate::domain::verify::formats::junit::outside(output);
+    let passed = |reading: Reading| {
+        let tests = reading.tests.filter(|_| format == Format::Exit)?.tests;
+        Some(tests.iter().filter(|test| test.status == TestStatus::Passed).count() as u64)
+    };
+    let others = FORMATS.iter().filter(|known| known.format != format && !known.format.gives_findings());
+    let counted = others.filter_map(|known| match known.reader {
+        Runner(name, said) => match said(outside) {
+            Said::Counts { failed: false, passed, .. } => Some(passed),
+            said if said.recognised() => passed(said.results(name).into()),
+            _ => None,
+        },
+        Own(..) => {
+            let seen = if known.format == Format::Junit { output } else { outside };
+            known.recognises(seen).then(|| known.read(seen)).and_then(passed)
+        }
+    });
+    counted.reduce(u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::verify::formats::WORDS;
+
+    #[test]
+    fn every_format_has_a_word_and_every_word_a_format() {
+        for word in WORDS {
+            assert_eq!(Format::from_word(word).map(Format::word), Some(*word));
+        }
+        assert_eq!(WORDS.len(), FORMATS.len() + 2);
+        let json = |format: Format| serde_json::to_value(format).unwrap();
+        assert!(FORMATS.iter().all(|known| json(known.format) == known.word));
+    }
+
+    #[test]
+    fn terminal_sequences_are_gone_as_a_whole() {
+        for (text, plain) in [
+            ("a\u{1b}[1;31mb\u{1b}[0m\u{1b}[2Kc\n", "abc\n"),
+            ("\u{1b}]8;;https://x\u{7}link\u{1b}]8;;\u{1b}\\ end", "link end"),
+            ("\u{1b}]0;never ended\nnext\u{1b}[\n\nlast\u{1b}", "\nnext\n\nlast"),
+            ("\u{1b}(Bä\tx\r\n", "ä\tx\r\n"),
+        ] {
+            assert_eq!(without_sequences(text), plain, "{text:?}");
+        }
+    }
+}
