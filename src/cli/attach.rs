@@ -28,8 +28,7 @@ pub(super) async fn attach(context: &Context) -> Result<u8, CliError> {
         return Err(CliError::usage(format!("no engine works on mission {id}"), "`mc mission resume` goes on with it"));
     }
     // Before anything is said: a Ctrl-C that follows at once must find somebody who listens.
-    let mut signals = Signals::new()
-        .map_err(|e| EngineError::Broken { what: format!("listen to signals: {e}"), hint: String::new() })?;
+    let mut signals = Signals::new().map_err(|e| EngineError::broken(format!("listen to signals: {e}"), ""))?;
     if !context.global.json && !context.global.quiet {
         output::line(&format!("mission {id}: {}", status::truth(&view)));
         output::line("Ctrl-C leaves this view and lets the mission run");

@@ -82,7 +82,6 @@ impl CliError {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self.kind() {
-            Kind::Unexpected => 1,
             Kind::Usage => 2,
             Kind::Check => 4,
             Kind::Busy => 5,

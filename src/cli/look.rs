@@ -108,12 +108,8 @@ fn view(look: &Look) -> Result<View<'_>, CliError> {
 pub(super) async fn units(context: &Context) -> Result<u8, CliError> {
     let (_, look) = look(context, None).await?;
     let view = view(&look)?;
-    if context.global.json {
-        output::json(&tables::table_json(view.state));
-    } else {
-        output::put(&tables::table(&view));
-        output::line(&format!("next: {}", states::next_action(&view, &look.green)));
-    }
+    let next = || format!("next: {}\n", states::next_action(&view, &look.green));
+    context.show(|| tables::table_json(view.state), || tables::table(&view) + &next());
     Ok(0)
 }
 
@@ -137,11 +133,7 @@ pub(super) async fn unit(context: &Context, unit: &str) -> Result<u8, CliError> 
     let (_, look) = look_for(context, unit).await?;
     let view = view(&look)?;
     let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
-    if context.global.json {
-        output::json(&tables::show_json(&view, found));
-    } else {
-        output::put(&tables::show(&view, found));
-    }
+    context.show(|| tables::show_json(&view, found), || tables::show(&view, found));
     Ok(0)
 }
 

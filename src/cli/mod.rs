@@ -101,6 +101,14 @@ impl Context {
         Where { directory: self.global.directory.clone(), config: self.global.config.clone(), flags: Vec::new() }
     }
 
+    /// Shows an answer in the form that was asked for.
+    fn show(&self, json: impl FnOnce() -> serde_json::Value, text: impl FnOnce() -> String) {
+        match self.global.json {
+            true => output::json(&json()),
+            false => output::put(&text()),
+        };
+    }
+
     async fn project(&self) -> Result<Project, CliError> {
         Ok(Project::open(&self.place()).await?)
     }

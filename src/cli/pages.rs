@@ -35,7 +35,7 @@ fn pages() -> Result<Vec<(String, Vec<u8>)>, CliError> {
         let mut text = Vec::new();
         clap_mangen::Man::new(command.clone())
             .render(&mut text)
-            .map_err(|e| EngineError::Broken { what: format!("write the page of {name}: {e}"), hint: String::new() })?;
+            .map_err(|e| EngineError::broken(format!("write the page of {name}: {e}"), ""))?;
         pages.push((format!("{name}.1"), with_values(&command, &String::from_utf8_lossy(&text)).into_bytes()));
     }
     Ok(pages)

@@ -46,11 +46,7 @@ pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
 
 pub(super) fn config(context: &Context) -> Result<u8, CliError> {
     let (layers, _, _) = views::layers(&context.place())?;
-    if context.global.json {
-        output::json(&layers.show_json());
-    } else {
-        output::put(&layers.show_text());
-    }
+    context.show(|| layers.show_json(), || layers.show_text());
     Ok(0)
 }
 

@@ -24,11 +24,7 @@ pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<
     let project = context.project().await?;
     let Shown { plan, aside, differs, fixed } = shown(&project, plan_file, &[]).await??;
     say_of_backlog(&project, fixed, differs);
-    if context.global.json {
-        output::json(&plans::json(&plan, &aside));
-    } else {
-        output::put(&plans::text(&plan, &aside));
-    }
+    context.show(|| plans::json(&plan, &aside), || plans::text(&plan, &aside));
     say_of_refusal(&project, plan_file).await;
     Ok(0)
 }

@@ -1,8 +1,8 @@
 //! `mc report --verify`: every claim of a report checked again, one line each.
 
+use super::Context;
 use super::error::CliError;
 use super::mission::no_mission;
-use super::{Context, output};
 use crate::domain::values::MissionId;
 use crate::engine::proof;
 use crate::report::claims;
@@ -13,11 +13,7 @@ pub(super) async fn report(context: &Context, mission: Option<&str>, rerun: bool
     let project = context.project().await?;
     let Some(proof) = proof::prove(&project, mission.as_ref(), rerun).await? else { return Err(no_mission()) };
     let id = proof.mission.as_str();
-    if context.global.json {
-        output::json(&claims::json(id, &proof.claims));
-    } else {
-        output::put(&claims::text(id, &proof.claims));
-    }
+    context.show(|| claims::json(id, &proof.claims), || claims::text(id, &proof.claims));
     hold(claims::tally(&proof.claims)[1])
 }
 

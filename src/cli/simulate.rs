@@ -37,7 +37,7 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
         runs += outcome.world.runs;
         steps += outcome.steps;
         for (total, kind) in states.iter_mut().zip(UnitState::ALL) {
-            *total += u64::from(outcome.state.count(kind));
+            *total += u64::from(outcome.state.count(*kind));
         }
         if let Some((end, ..)) = &outcome.state.outcome {
             *ends.entry(crate::report::words::word(end)).or_default() += 1;

@@ -9,6 +9,7 @@ use crate::engine::context::project::Project;
 use crate::engine::inspect::history::History;
 use crate::engine::inspect::{views, work};
 use crate::report::text::plain;
+use crate::report::words::word;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -167,10 +168,6 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
         looks += 1;
         tokio::time::sleep(POLL.0).await;
     }
-}
-
-fn word(class: &impl serde::Serialize) -> String {
-    crate::report::words::word(class)
 }
 
 /// Whether another attempt of a unit begins by itself.

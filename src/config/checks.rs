@@ -11,13 +11,18 @@ use crate::domain::verify::home::is_below_home;
 use crate::domain::verify::key::{StageSpec, Tier};
 
 impl Layers {
+    /// What is wrong with the value of a key.
+    fn wrong(&self, key: &str, message: String) -> Problem {
+        Problem::Value { place: self.source(key), key: key.to_owned(), message }
+    }
+
     pub(super) fn stage_specs(&self, problems: &mut Vec<Problem>) -> Vec<StageSpec> {
         let place = self.source(VERIFICATION_COMMAND);
         let command = self.optional(VERIFICATION_COMMAND).filter(|text| !text.trim().is_empty());
         let stages = match (command, self.stages()) {
             (Some(_), Some((_, stages))) if matches!(place, Source::File { .. }) => {
                 let message = format!("stands beside [[target.verification.stage]] ({stages}); keep one of the two");
-                problems.push(Problem::Value { place, key: VERIFICATION_COMMAND.to_owned(), message });
+                problems.push(self.wrong(VERIFICATION_COMMAND, message));
                 return Vec::new();
             }
             (Some(command), _) => vec![Stage::of_command(&command)],
@@ -27,7 +32,7 @@ impl Layers {
                     "is not set; without a verification nothing can land. Write it into {FILE_NAME} below \
                      [target.verification], for example command = \"make test\", or set MC_TARGET_VERIFICATION_COMMAND"
                 );
-                problems.push(Problem::Value { place, key: VERIFICATION_COMMAND.to_owned(), message });
+                problems.push(self.wrong(VERIFICATION_COMMAND, message));
                 return Vec::new();
             }
         };
@@ -61,7 +66,7 @@ impl Layers {
         };
         let agent = self.optional("agent.command").is_some();
         let mut wrong = |key: &str, message: String| {
-            problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+            problems.push(self.wrong(key, message));
         };
         if agent && budget.said && budget.max_per_session > budget.max_per_run {
             let (run, session) = (Value::Money(budget.max_per_run), Value::Money(budget.max_per_session));
@@ -86,24 +91,21 @@ impl Layers {
         for (key, name) in [("target.branch", &branch), ("green_branch.green_branch", &green)] {
             if let Some(rule) = broken_branch_rule(name) {
                 let message = format!("is not the name of a branch: `{name}` {rule}");
-                problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+                problems.push(self.wrong(key, message));
             }
         }
         if branch == green {
-            problems.push(Problem::Value {
-                place: self.source("green_branch.green_branch"),
-                key: "green_branch.green_branch".to_owned(),
-                message: format!(
-                    "is `{green}`, the target branch; missions never move that, so give it a name of its own"
-                ),
-            });
+            problems.push(self.wrong(
+                "green_branch.green_branch",
+                format!("is `{green}`, the target branch; missions never move that, so give it a name of its own"),
+            ));
         }
     }
 
     pub(super) fn check_paths(&self, problems: &mut Vec<Problem>) {
         for name in self.texts(HOME).into_iter().filter(|name| !is_below_home(name)) {
             let message = format!("must name files or folders of your home, relative to it; `{name}` is not");
-            problems.push(Problem::Value { place: self.source(HOME), key: HOME.to_owned(), message });
+            problems.push(self.wrong(HOME, message));
         }
         for key in [WRITABLE, SHARED, READABLE, HIDDEN] {
             for path in self.texts(key) {
@@ -111,7 +113,7 @@ impl Layers {
                 if below.is_none_or(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
                     let message =
                         format!("must name absolute paths, or paths of your home (`~/…`); `{path}` is neither");
-                    problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+                    problems.push(self.wrong(key, message));
                 }
             }
         }
@@ -120,7 +122,7 @@ impl Layers {
                 if path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".git") {
                     let message =
                         format!("must name files inside the repository, relative to its root; `{path}` is not");
-                    problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+                    problems.push(self.wrong(key, message));
                 }
             }
         }
@@ -131,7 +133,7 @@ impl Layers {
             let read = if key == UNION { Globs::of_git } else { Globs::new };
             if let Err(bad) = read(&self.texts(key)) {
                 let message = format!("must be a list of globs; {bad}");
-                problems.push(Problem::Value { place: self.source(key), key: key.to_owned(), message });
+                problems.push(self.wrong(key, message));
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use super::FILE_NAME;
 use super::value::quoted;
-use crate::domain::survey::agents::Prompt;
+use crate::domain::handoff::PromptMode;
 use crate::domain::survey::kept::kept;
 use crate::domain::survey::{Setup, Stage};
 use crate::domain::verify::formats;
@@ -38,7 +38,7 @@ pub struct AgentLine {
     /// Command line.
     pub command: String,
     /// How it gets its brief.
-    pub prompt: Prompt,
+    pub prompt: PromptMode,
     /// Variables it needs besides the usual ones.
     pub env: Vec<String>,
     /// What this allows it; empty where it is not known.
@@ -208,7 +208,7 @@ impl Draft {
                 comment(out, &agent.allows);
             }
             line(out, mark, "command", &quoted(&agent.command));
-            line(out, mark, "prompt", &quoted(agent.prompt.word()));
+            line(out, mark, "prompt", &quoted(agent.prompt.into()));
             let env: Vec<String> = agent.env.iter().chain(&self.env).cloned().collect();
             if !env.is_empty() {
                 line(out, mark, "env", &list(&env));

@@ -261,11 +261,7 @@ impl Layers {
             agent: Agent {
                 preset: Preset::Command,
                 command: self.optional("agent.command"),
-                prompt: match self.text("agent.prompt").as_str() {
-                    "arg" => PromptMode::Arg,
-                    "file" => PromptMode::File,
-                    _ => PromptMode::Stdin,
-                },
+                prompt: self.choice("agent.prompt"),
                 env: self.texts("agent.env"),
                 idle_timeout: self.time_or_off("agent.idle_timeout"),
                 start_timeout: self.time_or_off("agent.start_timeout"),
@@ -276,11 +272,7 @@ impl Layers {
                 max_attempts: self.count("scheduler.max_attempts"),
                 max_infrastructure_retries: self.count("scheduler.max_infrastructure_retries"),
                 max_starts: self.count("scheduler.max_starts"),
-                isolation: match self.text("scheduler.isolation").as_str() {
-                    "pidns" => WantedIsolation::Pidns,
-                    "search" => WantedIsolation::Search,
-                    _ => WantedIsolation::Auto,
-                },
+                isolation: self.choice("scheduler.isolation"),
                 lease: self.time("scheduler.lease"),
                 retry_pause: self.time("scheduler.retry_pause"),
                 circuit_after: self.time("scheduler.circuit_after"),
@@ -299,15 +291,15 @@ impl Layers {
                 cooldown_between_rounds: self.time("rounds.cooldown_between_rounds"),
             },
             queue: Queue {
-                gate: if self.text("queue.gate") == "pass" { Gate::Pass } else { Gate::NoRegression },
+                gate: self.choice("queue.gate"),
                 ratchet: matches!(self.get("queue.ratchet"), Some((Value::Flag(true), _))),
                 confirm_failures: matches!(self.get("queue.confirm_failures"), Some((Value::Flag(true), _))),
                 union: self.texts(UNION),
-                links: if self.text("queue.links") == "note" { LinkRule::Note } else { LinkRule::Refuse },
+                links: self.choice("queue.links"),
             },
             file: None,
             sandbox: Sandbox {
-                mode: if self.text("sandbox.mode") == "auto" { SandboxMode::Auto } else { SandboxMode::Off },
+                mode: self.choice("sandbox.mode"),
                 writable: self.texts(WRITABLE),
                 shared: self.texts(SHARED),
                 readable: self.texts(READABLE),
@@ -337,11 +329,18 @@ impl Layers {
         self.get(key).map_or(Source::Default, |(_, source)| source.clone())
     }
 
-    pub(super) fn text(&self, key: &str) -> String {
+    /// The text of a key.
+    #[must_use]
+    pub fn text(&self, key: &str) -> String {
         match self.get(key) {
             Some((Value::Text(text), _)) => text.clone(),
             _ => String::new(),
         }
+    }
+
+    /// A word of a choice, which is one of the type's.
+    fn choice<T: std::str::FromStr + Default>(&self, key: &str) -> T {
+        self.text(key).parse().unwrap_or_default()
     }
 
     pub(super) fn optional(&self, key: &str) -> Option<String> {

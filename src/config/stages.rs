@@ -5,92 +5,59 @@
 
 use super::Problem;
 use super::layers::{File, Source};
-use super::schema::{self, Key, Support};
-use super::value::{Kind, Refusal, Value};
+use super::schema;
+use super::value::{Kind, Refusal, Value, quoted};
 use crate::domain::base::nearest::nearest;
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::formats::Format;
-use crate::domain::verify::key::{Better, Demand, StageKind, StageSpec, Tier};
+use crate::domain::verify::key::{Demand, StageKind, StageSpec};
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 const PATH: &str = "target.verification.stage";
 
-const KEYS: &[Key] = &[
-    Key { path: "name", kind: Kind::Text, support: Support::Now("") },
-    Key { path: "run", kind: Kind::Line, support: Support::Now("") },
-    Key { path: "kind", kind: schema::STAGE_KINDS, support: Support::Now("tests") },
-    Key { path: "tier", kind: schema::STAGE_TIERS, support: Support::Now("gate") },
-    Key { path: "format", kind: schema::STAGE_FORMATS, support: Support::Now("auto") },
-    Key { path: "timeout", kind: Kind::Time, support: Support::Now("") },
-    Key { path: "at_most", kind: Kind::Number, support: Support::Now("") },
-    Key { path: "at_least", kind: Kind::Number, support: Support::Now("") },
-    Key { path: "better", kind: Kind::Choice(&["lower", "higher"], &[]), support: Support::Now("") },
-    Key { path: "ratchet", kind: Kind::Flag, support: Support::Now("") },
-    Key { path: "reports", kind: Kind::Texts, support: Support::Now("[]") },
+const KEYS: &[(&str, Kind)] = &[
+    ("name", Kind::Text),
+    ("run", Kind::Line),
+    ("kind", schema::STAGE_KINDS),
+    ("tier", schema::STAGE_TIERS),
+    ("format", schema::STAGE_FORMATS),
+    ("timeout", Kind::Time),
+    ("at_most", Kind::Number),
+    ("at_least", Kind::Number),
+    ("better", Kind::Choice(&["lower", "higher"], &[])),
+    ("ratchet", Kind::Flag),
+    ("reports", Kind::Texts),
 ];
 
 /// One stage as written; the timeout of the section stands in where it has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    name: String,
-    run: String,
-    kind: String,
-    tier: String,
-    format: String,
+    /// All but its time.
+    spec: StageSpec,
+    /// `None` as the verification says.
     timeout: Option<Duration>,
-    demand: Demand,
-    reports: Vec<String>,
 }
 
 impl Stage {
     /// The only stage of a file with `command`.
     #[must_use]
     pub fn of_command(command: &str) -> Self {
-        let text = |text: &str| text.to_owned();
-        Self {
-            name: text("verification"),
-            run: text(command),
-            kind: text("tests"),
-            tier: text("gate"),
-            format: text("auto"),
-            timeout: None,
-            demand: Demand::default(),
-            reports: Vec::new(),
-        }
+        let (name, run) = ("verification".to_owned(), command.to_owned());
+        Self { spec: StageSpec { name, run, ..StageSpec::default() }, timeout: None }
     }
 
     /// The stage the engine runs.
     #[must_use]
     pub fn spec(&self, timeout: Duration) -> StageSpec {
-        StageSpec {
-            name: self.name.clone(),
-            run: self.run.clone(),
-            kind: self.kind(),
-            tier: if self.tier == "quick" { Tier::Quick } else { Tier::Gate },
-            format: Format::from_word(&self.format).unwrap_or_default(),
-            timeout_secs: self.timeout.unwrap_or(timeout).as_secs(),
-            demand: self.demand,
-            reports: self.reports.clone(),
-        }
-    }
-
-    fn kind(&self) -> StageKind {
-        match self.kind.as_str() {
-            "lint" => StageKind::Lint,
-            "types" => StageKind::Types,
-            "security" => StageKind::Security,
-            "build" => StageKind::Build,
-            "metric" => StageKind::Metric,
-            _ => StageKind::Tests,
-        }
+        StageSpec { timeout_secs: self.timeout.unwrap_or(timeout).as_secs(), ..self.spec.clone() }
     }
 
     /// Keys that mean nothing beside the kind of the stage, or contradict each other, with what to do.
     fn contradictions(&self) -> Vec<(&'static str, String)> {
-        let Demand { at_most, at_least, better, ratchet } = self.demand;
-        let metric = self.kind() == StageKind::Metric;
-        let findings = Format::from_word(&self.format).is_some_and(Format::gives_findings);
+        let StageSpec { kind, format, demand, reports, .. } = &self.spec;
+        let Demand { at_most, at_least, better, ratchet } = *demand;
+        let metric = *kind == StageKind::Metric;
         let mut wrong = Vec::new();
         for (key, set) in
             [("at_most", at_most.is_some()), ("at_least", at_least.is_some()), ("better", better.is_some())]
@@ -102,29 +69,29 @@ impl Stage {
         if at_most.zip(at_least).is_some_and(|(most, least)| least > most) {
             wrong.push(("at_least", "is above at_most; no number would do".to_owned()));
         }
-        if metric && self.format != "auto" {
+        if metric && *format != Format::Auto {
             let why =
                 "has no meaning for kind = \"metric\": its number is read from the last line that is one; leave it out";
             wrong.push(("format", why.to_owned()));
         }
-        if metric && !self.reports.is_empty() {
+        if metric && !reports.is_empty() {
             wrong.push(("reports", "has no meaning for kind = \"metric\"; leave it out".to_owned()));
         }
-        if findings && self.kind() == StageKind::Tests {
+        if format.gives_findings() && *kind == StageKind::Tests {
             let why = format!(
                 "is `{}`, which gives findings, not tests; give the stage kind = \"lint\", \"types\", \"security\" or \"build\"",
-                self.format
+                format.word()
             );
             wrong.push(("format", why));
         }
-        match (self.kind(), ratchet) {
+        match (kind, ratchet) {
             (StageKind::Tests, Some(_)) => {
                 wrong.push(("ratchet", "has no meaning for tests: a test that breaks always hurts".to_owned()));
             }
             (StageKind::Security, Some(_)) => {
                 wrong.push(("ratchet", "has no meaning for security: more findings always hurt".to_owned()));
             }
-            (StageKind::Metric, Some(true)) if self.demand.better().is_none() => {
+            (StageKind::Metric, Some(true)) if demand.better().is_none() => {
                 wrong.push(("ratchet", "needs to know what is worse; add better = \"lower\" or \"higher\"".to_owned()));
             }
             _ => {}
@@ -133,29 +100,29 @@ impl Stage {
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.name
+        &self.spec.name
     }
 
     /// As an inline table, for people.
     #[must_use]
     pub fn render(&self) -> String {
+        let StageSpec { name, run, kind, tier, format, demand, reports, .. } = &self.spec;
         let fields = [
-            ("name", &self.name),
-            ("run", &self.run),
-            ("kind", &self.kind),
-            ("tier", &self.tier),
-            ("format", &self.format),
+            ("name", name.as_str()),
+            ("run", run),
+            ("kind", kind.word()),
+            ("tier", tier.word()),
+            ("format", format.word()),
         ];
-        let mut parts: Vec<String> =
-            fields.iter().map(|(key, text)| format!("{key} = {}", Value::Text((*text).clone()))).collect();
+        let mut parts: Vec<String> = fields.iter().map(|(key, text)| format!("{key} = {}", quoted(text))).collect();
         parts.extend(self.timeout.map(|time| format!("timeout = {}", Value::Time(time))));
-        let Demand { at_most, at_least, better, ratchet } = self.demand;
+        let Demand { at_most, at_least, better, ratchet } = *demand;
         parts.extend(at_most.map(|number| format!("at_most = {number}")));
         parts.extend(at_least.map(|number| format!("at_least = {number}")));
         parts.extend(better.map(|better| format!("better = \"{}\"", better.word())));
         parts.extend(ratchet.map(|flag| format!("ratchet = {flag}")));
-        if !self.reports.is_empty() {
-            parts.push(format!("reports = {}", Value::Texts(self.reports.clone())));
+        if !reports.is_empty() {
+            parts.push(format!("reports = {}", Value::Texts(reports.clone())));
         }
         format!("{{ {} }}", parts.join(", "))
     }
@@ -180,7 +147,7 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
         let DeValue::Table(table) = item.get_ref() else { continue };
         let place = file.place(item.span().start);
         let stage = read_one(file, table, problems);
-        for (key, text) in [("name", &stage.name), ("run", &stage.run)] {
+        for (key, text) in [("name", &stage.spec.name), ("run", &stage.spec.run)] {
             if text.trim().is_empty() {
                 problems.push(refuse(
                     &place,
@@ -189,15 +156,15 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
                 ));
             }
         }
-        if stage.name.len() > 64 || stage.name.chars().any(|c| c.is_control() || c == ':') {
+        if stage.spec.name.len() > 64 || stage.spec.name.chars().any(|c| c.is_control() || c == ':') {
             let rule = "may have 64 bytes at most, no `:` and no control characters";
             problems.push(refuse(&place, format!("{PATH}.name"), rule));
         }
         for (key, message) in stage.contradictions() {
             problems.push(refuse(&place, format!("{PATH}.{key}"), &message));
         }
-        if stages.iter().any(|other| other.name == stage.name) && !stage.name.is_empty() {
-            let message = format!("`{}` is the name of two stages; give each its own", stage.name);
+        if stages.iter().any(|other| other.spec.name == stage.spec.name) && !stage.spec.name.is_empty() {
+            let message = format!("`{}` is the name of two stages; give each its own", stage.spec.name);
             problems.push(refuse(&place, format!("{PATH}.name"), &message));
         }
         stages.push(stage);
@@ -209,34 +176,28 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
 }
 
 fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Stage {
-    let mut stage = Stage { name: String::new(), ..Stage::of_command("") };
+    let mut stage = Stage { spec: StageSpec::default(), timeout: None };
+    let spec = &mut stage.spec;
     for (name, value) in table {
         let place = file.place(name.span().start);
         let path = format!("{PATH}.{}", name.get_ref());
-        let Some(key) = KEYS.iter().find(|key| key.path == name.get_ref().as_ref()) else {
-            let names = KEYS.iter().filter(|k| k.support != Support::Later).map(|k| k.path);
-            let nearest = nearest(name.get_ref(), names).map(|name| format!("{PATH}.{name}"));
-            problems.push(Problem::Unknown { place, key: path, nearest });
+        let Some((key, kind)) = KEYS.iter().find(|(key, _)| *key == name.get_ref().as_ref()) else {
+            let nearest = nearest(name.get_ref(), KEYS.iter().map(|(key, _)| *key));
+            problems.push(Problem::Unknown { place, key: path, nearest: nearest.map(|name| format!("{PATH}.{name}")) });
             continue;
         };
-        if key.support == Support::Later {
-            problems.push(Problem::Unsupported { place, key: path });
-            continue;
-        }
-        match (key.path, key.kind.read_toml(value.get_ref())) {
-            ("name", Ok(Value::Text(text))) => stage.name = text,
-            ("run", Ok(Value::Text(text))) => stage.run = text,
-            ("kind", Ok(Value::Text(text))) => stage.kind = text,
-            ("tier", Ok(Value::Text(text))) => stage.tier = text,
-            ("format", Ok(Value::Text(text))) => stage.format = text,
-            ("at_most", Ok(Value::Number(number))) => stage.demand.at_most = Some(number),
-            ("at_least", Ok(Value::Number(number))) => stage.demand.at_least = Some(number),
-            ("better", Ok(Value::Text(text))) => {
-                stage.demand.better = Some(if text == "lower" { Better::Lower } else { Better::Higher });
-            }
-            ("ratchet", Ok(Value::Flag(flag))) => stage.demand.ratchet = Some(flag),
+        match (*key, kind.read_toml(value.get_ref())) {
+            ("name", Ok(Value::Text(text))) => spec.name = text,
+            ("run", Ok(Value::Text(text))) => spec.run = text,
+            ("kind", Ok(Value::Text(text))) => spec.kind = text.parse().unwrap_or_default(),
+            ("tier", Ok(Value::Text(text))) => spec.tier = text.parse().unwrap_or_default(),
+            ("format", Ok(Value::Text(text))) => spec.format = text.parse().unwrap_or_default(),
+            ("at_most", Ok(Value::Number(number))) => spec.demand.at_most = Some(number),
+            ("at_least", Ok(Value::Number(number))) => spec.demand.at_least = Some(number),
+            ("better", Ok(Value::Text(text))) => spec.demand.better = text.parse().ok(),
+            ("ratchet", Ok(Value::Flag(flag))) => spec.demand.ratchet = Some(flag),
             ("reports", Ok(Value::Texts(globs))) => match Globs::new(&globs) {
-                Ok(_) => stage.reports = globs,
+                Ok(_) => spec.reports = globs,
                 Err(bad) => {
                     let message = format!("must be a list of globs; {bad}");
                     problems.push(Problem::Value { place, key: path, message });

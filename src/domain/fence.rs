@@ -1,12 +1,15 @@
 //! What a fence is made of, wanted and by default: names only, nothing here looks at a machine.
 
 use serde::{Deserialize, Serialize};
+use strum::EnumString;
 
 /// How left-over processes are to be found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum WantedIsolation {
     /// By a pid namespace where the machine allows it, else by search.
+    #[default]
     Auto,
     /// By a pid namespace or not at all.
     Pidns,
@@ -41,8 +44,9 @@ pub struct Sandbox {
 }
 
 /// Whether runs are fenced.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum SandboxMode {
     /// Where the machine allows it.
     Auto,

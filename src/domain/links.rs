@@ -5,13 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use strum::EnumString;
 
 /// Links followed one after the other before a system gives up, so that what lies behind more of them is not reached.
 const HOPS: u32 = 40;
 
 /// What becomes of a change with links that leave the tree.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum LinkRule {
     /// It is rejected.
     #[default]

@@ -25,8 +25,6 @@ pub enum Kind {
     Busy,
     /// git, disk, agent, database, baseline: exit 6.
     Environment,
-    /// A defect of mc: exit 1.
-    Unexpected,
 }
 
 /// An error of the engine.
@@ -104,6 +102,16 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Something that cannot be, and what to do instead.
+    pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), hint: hint.into() }
+    }
+
+    /// What failed, and what helps.
+    pub fn broken(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Broken { what: what.into(), hint: hint.into() }
+    }
+
     /// Who has to do something.
     #[must_use]
     pub fn kind(&self) -> Kind {

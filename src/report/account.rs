@@ -89,7 +89,8 @@ impl<'a> Account<'a> {
         let over = self.view.state.over();
         let mut line = if over { truth(&self.view) } else { format!("not over: {}", truth(&self.view)) };
         let undone: Vec<String> = UnitState::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|kind| !kind.satisfies() && self.view.state.count(*kind) > 0)
             .map(|kind| format!("{} {}", self.view.state.count(kind), kind.name()))
             .collect();

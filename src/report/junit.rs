@@ -32,16 +32,15 @@ pub fn junit(verified: &Verified) -> String {
     let sum = |part: fn(&Suite) -> u64| suites.iter().map(part).sum::<u64>();
     let millis: u64 = snapshot.stages.iter().map(|stage| stage.millis).sum();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(
-        out,
-        "<testsuites name=\"mc verify {}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">",
-        escape(verified.after.tip.commit.as_str()),
-        sum(|s| s.tests),
-        sum(|s| s.failures),
-        sum(|s| s.errors),
-        sum(|s| s.skipped),
-        seconds(millis)
-    );
+    let all = Suite {
+        tests: sum(|s| s.tests),
+        failures: sum(|s| s.failures),
+        errors: sum(|s| s.errors),
+        skipped: sum(|s| s.skipped),
+        text: String::new(),
+    };
+    let name = format!("mc verify {}", verified.after.tip.commit.as_str());
+    let _ = writeln!(out, "<testsuites {}>", all.attributes(&name, millis));
     suites.iter().for_each(|suite| out.push_str(&suite.text));
     out.push_str("</testsuites>\n");
     out
@@ -122,16 +121,20 @@ impl Suite {
         (suite.tests > 0).then(|| suite.enclosing(OWN, 0, &cases))
     }
 
+    fn attributes(&self, name: &str, millis: u64) -> String {
+        let Self { tests, failures, errors, skipped, .. } = self;
+        let (name, seconds, thousandths) = (escape(name), millis / 1000, millis % 1000);
+        format!(
+            "name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" time=\"{seconds}.{thousandths:03}\""
+        )
+    }
+
     fn enclosing(mut self, name: &str, millis: u64, cases: &str) -> Self {
+        let attributes = self.attributes(name, millis);
         let _ = writeln!(
             self.text,
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">\n{cases}  </testsuite>",
-            escape(name),
-            self.tests,
-            self.failures,
-            self.errors,
-            self.skipped,
-            seconds(millis)
+            "  <testsuite {attributes}>
+{cases}  </testsuite>"
         );
         self
     }
@@ -185,10 +188,6 @@ fn describe_failure(verified: &Verified, stage: &StageResult, test: &TestResult,
 fn describe_past(verified: &Verified, stage: &StageResult, name: &str) -> Vec<String> {
     let side = &verified.after;
     verified.history.get(name).map(past).into_iter().chain(side.origin()).chain(side.places(stage)).collect()
-}
-
-fn seconds(millis: u64) -> String {
-    format!("{}.{:03}", millis / 1000, millis % 1000)
 }
 
 fn format_case(class: &str, name: &str, inner: &str) -> String {

@@ -5,7 +5,7 @@
 
 use super::cost;
 use super::lines::source_name;
-use super::words::{short, span};
+use super::words::{short, span, word};
 use crate::domain::mission::{Circuit, MissionState, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
 
@@ -67,11 +67,8 @@ impl Live {
         let done = state.count(UnitState::Landed);
         let mut head = format!("{done}/{} landed", state.units.len());
         match state.mission_state() {
-            MissionState::Paused => head.push_str(" (paused)"),
-            MissionState::Stopping => head.push_str(" (stopping)"),
-            MissionState::Waiting => head.push_str(" (waiting)"),
-            MissionState::Suspended => head.push_str(" (suspended)"),
             MissionState::Starting | MissionState::Running | MissionState::Ended => {}
+            other => head.push_str(&format!(" ({})", word(&other))),
         }
         if let Some(cause) = state.circuit().and_then(Circuit::cause) {
             head.push_str(&format!(" (waits: {})", short(&cause.words(), 80)));

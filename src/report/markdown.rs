@@ -4,7 +4,7 @@
 //! fence is longer than any run of backticks in it, so that it can make no link, mention, image, heading or HTML.
 
 use super::account::Account;
-use super::mission::{NAMES, SLOWEST, attempts, change, evidence, objective, phases, runs_of, share, told};
+use super::mission::{NAMES, SLOWEST, attempts, change, evidence, heading, objective, phases, runs_of, share, told};
 use super::text::plain;
 use super::words::{count, short, span, sum_seen, tests, word};
 use super::{GreenRef, View, cost, skipped};
@@ -100,9 +100,7 @@ fn longest_run(text: &str) -> usize {
 
 fn landed(out: &mut String, account: &Account<'_>) {
     for (nth, (unit, fact)) in account.landed().into_iter().enumerate() {
-        if nth == 0 {
-            out.push_str("\n### Landed\n\n");
-        }
+        heading(out, nth, "\n### Landed\n\n");
         let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
         let change = change(fact);
@@ -116,18 +114,14 @@ fn landed(out: &mut String, account: &Account<'_>) {
         }
     }
     for (nth, unit) in account.idle().into_iter().enumerate() {
-        if nth == 0 {
-            out.push_str("\n### Nothing to do\n\n");
-        }
+        heading(out, nth, "\n### Nothing to do\n\n");
         let _ = writeln!(out, "- {} {}", code(unit.spec.id.as_str()), code(&short(&unit.reason, 300)));
     }
 }
 
 fn unlanded(out: &mut String, account: &Account<'_>) {
     for (nth, rest) in account.unlanded().into_iter().enumerate() {
-        if nth == 0 {
-            out.push_str("\n### Not landed\n\n");
-        }
+        heading(out, nth, "\n### Not landed\n\n");
         let unit = rest.unit;
         let first = unit.reason.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         let _ = writeln!(
@@ -166,11 +160,9 @@ fn names<'a>(out: &mut String, heading: &str, all: impl ExactSizeIterator<Item =
     out.push_str("\n</details>\n");
 }
 
-fn list<'t>(out: &mut String, heading: &str, lines: impl Iterator<Item = &'t str>) {
+fn list<'t>(out: &mut String, name: &str, lines: impl Iterator<Item = &'t str>) {
     for (nth, line) in lines.enumerate() {
-        if nth == 0 {
-            let _ = writeln!(out, "\n### {heading}\n");
-        }
+        heading(out, nth, &format!("\n### {name}\n\n"));
         let _ = writeln!(out, "- {}", code(&short(line, 400)));
     }
 }
@@ -178,9 +170,7 @@ fn list<'t>(out: &mut String, heading: &str, lines: impl Iterator<Item = &'t str
 fn slowest(out: &mut String, account: &Account<'_>) {
     let slowest = account.slowest(SLOWEST);
     for (nth, slow) in slowest.iter().enumerate() {
-        if nth == 0 {
-            out.push_str("\n<details><summary>slowest units</summary>\n\n| unit | took | of that |\n|---|---|---|\n");
-        }
+        heading(out, nth, "\n<details><summary>slowest units</summary>\n\n| unit | took | of that |\n|---|---|---|\n");
         let _ = writeln!(out, "| {} | {} | {} |", code(slow.unit.as_str()), span(slow.own), phases(&slow.phases));
     }
     if !slowest.is_empty() {

@@ -62,16 +62,21 @@ pub(super) fn objective(view: &View<'_>) -> &'static str {
     }
 }
 
-fn section<'t>(out: &mut String, heading: &str, lines: impl Iterator<Item = &'t str>) {
+fn section<'t>(out: &mut String, name: &str, lines: impl Iterator<Item = &'t str>) {
     for (nth, line) in lines.enumerate() {
-        if nth == 0 {
-            let _ = writeln!(out, "\n{heading}");
-        }
+        heading(out, nth, &format!("\n{name}\n"));
         let _ = writeln!(out, "  {}{}", indent(line), short(line, 400));
     }
 }
 
 /// Spaces a line begins with, which [`short`] takes off.
+/// What stands above a list, before its first entry.
+pub(super) fn heading(out: &mut String, nth: usize, text: &str) {
+    if nth == 0 {
+        out.push_str(text);
+    }
+}
+
 fn indent(line: &str) -> &str {
     &line[..line.len() - line.trim_start_matches(' ').len()]
 }
@@ -127,9 +132,7 @@ pub(super) fn evidence((told, _): Fact<'_, '_>, unit: &UnitId) -> String {
 
 fn landed_text(out: &mut String, account: &Account<'_>) {
     for (nth, (unit, fact)) in account.landed().into_iter().enumerate() {
-        if nth == 0 {
-            out.push_str("\nlanded\n");
-        }
+        heading(out, nth, "\nlanded\n");
         let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
         let change = change(fact);
@@ -147,9 +150,7 @@ fn landed_text(out: &mut String, account: &Account<'_>) {
 fn intake_text(out: &mut String, account: &Account<'_>) {
     let intakes = account.timeline.landed().filter(|(told, _)| told.source == Some(MergeSource::Intake));
     for (nth, (told, landed)) in intakes.enumerate() {
-        if nth == 0 {
-            out.push_str("\ntaken in from the target branch\n");
-        }
+        heading(out, nth, "\ntaken in from the target branch\n");
         let (commit, change) = (landed.tip.commit.short(), change(Some((told, landed))));
         let _ = writeln!(out, "  {commit}  {}, {change}", word(&landed.verdict));
         if let Some(delta) = told.after.and_then(|after| after.delta) {
@@ -161,15 +162,11 @@ fn intake_text(out: &mut String, account: &Account<'_>) {
 
 fn unlanded_text(out: &mut String, account: &Account<'_>) {
     for (nth, unit) in account.idle().into_iter().enumerate() {
-        if nth == 0 {
-            out.push_str("\nnothing to do\n");
-        }
+        heading(out, nth, "\nnothing to do\n");
         let _ = writeln!(out, "  {}  {}", unit.spec.id, reason(unit.state.name(), &unit.reason));
     }
     for (nth, rest) in account.unlanded().into_iter().enumerate() {
-        if nth == 0 {
-            out.push_str("\nnot landed\n");
-        }
+        heading(out, nth, "\nnot landed\n");
         let unit = rest.unit;
         let _ = writeln!(out, "  {}  {}", unit.spec.id, reason(unit.state.name(), &unit.reason));
         if unit.state.blocks() {
@@ -270,9 +267,7 @@ fn times_text(out: &mut String, account: &Account<'_>) {
     let slowest = account.slowest(SLOWEST);
     let width = slowest.iter().map(|slow| slow.unit.as_str().len()).max().unwrap_or(0).min(40);
     for (nth, slow) in slowest.into_iter().enumerate() {
-        if nth == 0 {
-            out.push_str("slowest units\n");
-        }
+        heading(out, nth, "slowest units\n");
         let _ = writeln!(out, "  {:width$}  {:>7}  {}", slow.unit.as_str(), span(slow.own), phases(&slow.phases));
     }
 }

@@ -21,7 +21,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     let account = Account::of(view, green, landed_on_green);
     let state = view.state;
     let mut accounts = Map::new();
-    for kind in UnitState::ALL {
+    for &kind in UnitState::ALL {
         accounts.insert(kind.name().to_owned(), json!(state.count(kind)));
     }
     accounts.insert("total".to_owned(), json!(state.units.len()));

@@ -14,7 +14,7 @@ const NAMED: usize = 100;
 pub fn session(mission: &MissionId, books: &Books) -> Session {
     let told = &books.session;
     let of = |state: UnitState| told.units.iter().filter(move |unit| unit.state == state);
-    let states = || UnitState::ALL.into_iter().filter(|state| of(*state).next().is_some());
+    let states = || UnitState::ALL.iter().copied().filter(|state| of(*state).next().is_some());
     let counts: Vec<String> = states().map(|state| format!("{} {}", of(state).count(), state.name())).collect();
     let counts = counts.join(", ");
     let target = match told.objective.trim() {

@@ -13,14 +13,6 @@ use crate::domain::values::Millis;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Kinds of families.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Gauge,
-    Counter,
-    Summary,
-}
-
 /// A page in the making.
 struct Page<'a> {
     out: String,
@@ -32,8 +24,7 @@ struct Page<'a> {
 pub fn text(view: Option<&View<'_>>, repository: &str) -> String {
     let mut page = Page { out: String::new(), repository };
     let up = view.is_some_and(|view| view.engine.is_some());
-    page.family("mc_engine_up", Kind::Gauge, "Whether an engine works on the newest mission.");
-    page.sample("mc_engine_up", &[], f64::from(u8::from(up)));
+    page.gauge("mc_engine_up", "Whether an engine works on the newest mission.", f64::from(u8::from(up)));
     if let Some(view) = view {
         mission(&mut page, view);
         units(&mut page, view);
@@ -45,55 +36,51 @@ pub fn text(view: Option<&View<'_>>, repository: &str) -> String {
 fn mission(page: &mut Page<'_>, view: &View<'_>) {
     let state = view.state;
     let (name, outcome) = (state.mission.as_str(), state.outcome.as_ref().map(|(outcome, ..)| word(outcome)));
-    page.family("mc_mission_info", Kind::Gauge, "The newest mission, its state and, when it ended, its outcome.");
+    page.family("mc_mission_info", "gauge", "The newest mission, its state and, when it ended, its outcome.");
     let (now, outcome) = (word(&state.mission_state()), outcome.unwrap_or_default());
     page.sample("mc_mission_info", &[("mission", name), ("state", &now), ("outcome", &outcome)], 1.0);
-    page.family("mc_mission_started_timestamp_seconds", Kind::Gauge, "When the mission started, since the epoch.");
+    page.family("mc_mission_started_timestamp_seconds", "gauge", "When the mission started, since the epoch.");
     page.sample("mc_mission_started_timestamp_seconds", &[], seconds(state.started));
     let until = state.ended.unwrap_or(view.now);
-    page.family("mc_mission_duration_seconds", Kind::Gauge, "Wall time of the mission so far or to its end.");
+    page.family("mc_mission_duration_seconds", "gauge", "Wall time of the mission so far or to its end.");
     page.sample("mc_mission_duration_seconds", &[], seconds(until.saturating_sub(state.started)));
     let last = view.records.last().map_or(state.started, |(_, at, _)| *at);
-    page.family("mc_last_event_age_seconds", Kind::Gauge, "Time since the last record of the journal.");
+    page.family("mc_last_event_age_seconds", "gauge", "Time since the last record of the journal.");
     page.sample("mc_last_event_age_seconds", &[], seconds(view.now.saturating_sub(last)));
-    page.family("mc_rounds", Kind::Gauge, "Rounds opened.");
-    page.sample("mc_rounds", &[], number(state.rounds.len()));
-    page.family("mc_needs_you", Kind::Gauge, "Things only a person can do.");
-    page.sample("mc_needs_you", &[], number(needs_you(view).len()));
+    page.gauge("mc_rounds", "Rounds opened.", number(state.rounds.len()));
+    page.gauge("mc_needs_you", "Things only a person can do.", number(needs_you(view).len()));
     if let Some((_, _, code)) = &state.outcome {
-        page.family("mc_mission_exit_code", Kind::Gauge, "Exit code of the mission.");
-        page.sample("mc_mission_exit_code", &[], f64::from(*code));
+        page.gauge("mc_mission_exit_code", "Exit code of the mission.", f64::from(*code));
     }
 }
 
 fn units(page: &mut Page<'_>, view: &View<'_>) {
     let state = view.state;
-    page.family("mc_units", Kind::Gauge, "Units by state; each unit is in exactly one.");
-    for kind in UnitState::ALL {
+    page.family("mc_units", "gauge", "Units by state; each unit is in exactly one.");
+    for &kind in UnitState::ALL {
         page.sample("mc_units", &[("state", kind.name())], f64::from(state.count(kind)));
     }
-    page.family("mc_queue_length", Kind::Gauge, "Merge requests that wait or are being landed.");
+    page.family("mc_queue_length", "gauge", "Merge requests that wait or are being landed.");
     page.sample("mc_queue_length", &[], number(state.queue().count() + usize::from(state.landing().is_some())));
-    page.family("mc_landings_total", Kind::Counter, "Landings of units and of the target branch.");
+    page.family("mc_landings_total", "counter", "Landings of units and of the target branch.");
     page.sample("mc_landings_total", &[], number(usize::try_from(state.landed).unwrap_or(usize::MAX)));
-    page.family("mc_attempts_running", Kind::Gauge, "Attempts that run.");
-    page.sample("mc_attempts_running", &[], number(state.running().count()));
+    page.gauge("mc_attempts_running", "Attempts that run.", number(state.running().count()));
     let mut classes: BTreeMap<AttemptClass, usize> = BTreeMap::new();
     for class in state.units.iter().flat_map(|unit| &unit.attempts).filter_map(|attempt| attempt.class) {
         *classes.entry(class).or_default() += 1;
     }
-    page.family("mc_attempts_total", Kind::Counter, "Attempts that ended, by the class of their outcome.");
+    page.family("mc_attempts_total", "counter", "Attempts that ended, by the class of their outcome.");
     for (class, count) in classes {
         page.sample("mc_attempts_total", &[("class", &word(&class))], number(count));
     }
-    page.family("mc_cost_unknown_attempts", Kind::Gauge, "Attempts of agents whose cost nobody told.");
+    page.family("mc_cost_unknown_attempts", "gauge", "Attempts of agents whose cost nobody told.");
     page.sample("mc_cost_unknown_attempts", &[], number(usize::try_from(cost::unknown(state)).unwrap_or(usize::MAX)));
 }
 
 fn work(page: &mut Page<'_>, view: &View<'_>) {
     let state = view.state;
     let times = view.timeline();
-    page.family("mc_verifications_total", Kind::Counter, "Verifications by whether stages ran or a snapshot answered.");
+    page.family("mc_verifications_total", "counter", "Verifications by whether stages ran or a snapshot answered.");
     for (result, count) in [("run", state.verifications_run), ("reused", state.verifications_reused)] {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         page.sample("mc_verifications_total", &[("result", result)], number(count));
@@ -105,23 +92,24 @@ fn work(page: &mut Page<'_>, view: &View<'_>) {
     let attempts = times.units.iter().flat_map(|unit| &unit.attempts).filter_map(|attempt| attempt.ran);
     let lengths: Vec<Millis> = attempts.map(|ran| ran.length(view.now)).collect();
     page.summary("mc_attempt_run_duration_seconds", "Processes of attempts that ended.", &lengths);
-    page.family("mc_unit_phase_seconds_total", Kind::Counter, "Time of all units by what it was spent on.");
+    page.family("mc_unit_phase_seconds_total", "counter", "Time of all units by what it was spent on.");
     let total = |phase| times.units.iter().map(|unit| unit.phases.of(phase)).sum();
-    for phase in Phase::ALL {
+    for &phase in Phase::ALL {
         page.sample("mc_unit_phase_seconds_total", &[("phase", phase.name())], seconds(total(phase)));
     }
-    page.family("mc_suspended_seconds_total", Kind::Counter, "Time during which the mission was suspended.");
+    page.family("mc_suspended_seconds_total", "counter", "Time during which the mission was suspended.");
     page.sample("mc_suspended_seconds_total", &[], seconds(times.away));
 }
 
 impl Page<'_> {
-    fn family(&mut self, name: &str, kind: Kind, help: &str) {
-        let kind = match kind {
-            Kind::Gauge => "gauge",
-            Kind::Counter => "counter",
-            Kind::Summary => "summary",
-        };
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    /// One number without labels.
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.family(name, "gauge", help);
+        self.sample(name, &[], value);
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
@@ -133,7 +121,7 @@ impl Page<'_> {
     }
 
     fn summary(&mut self, name: &str, help: &str, lengths: &[Millis]) {
-        self.family(name, Kind::Summary, help);
+        self.family(name, "summary", help);
         self.sample(&format!("{name}_sum"), &[], seconds(lengths.iter().sum()));
         self.sample(&format!("{name}_count"), &[], number(lengths.len()));
     }

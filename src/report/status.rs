@@ -283,7 +283,8 @@ pub fn truth(view: &View<'_>) -> String {
     let landed = format!("{} of {total} landed", state.count(UnitState::Landed));
     if let Some((outcome, reason, _)) = &state.outcome {
         let rest: String = UnitState::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|kind| *kind != UnitState::Landed)
             .map(|kind| rest(state, kind))
             .collect();

@@ -108,7 +108,7 @@ pub fn seen(view: &View<'_>, state: UnitState) -> &'static str {
 fn sum_by(state: &State, name: impl Fn(UnitState) -> &'static str) -> String {
     let mut parts: Vec<String> = Vec::new();
     let first = [UnitState::Landed, UnitState::NoOp];
-    let rest = UnitState::ALL.into_iter().filter(|kind| !first.contains(kind));
+    let rest = UnitState::ALL.iter().copied().filter(|kind| !first.contains(kind));
     for kind in first.into_iter().chain(rest) {
         let number = state.count(kind);
         if number > 0 {

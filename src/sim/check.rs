@@ -95,7 +95,7 @@ fn landed_is_in_green(state: &State, world: &World) -> Result<(), String> {
 fn accounting(state: &State) -> Result<(), String> {
     let mut counted = [0_usize; UnitState::ALL.len()];
     state.units.iter().for_each(|u| counted[u.state as usize] += 1);
-    for (kind, counted) in UnitState::ALL.into_iter().zip(counted) {
+    for (kind, counted) in UnitState::ALL.iter().copied().zip(counted) {
         if counted != state.count(kind) as usize {
             return Err(format!("P9: {} units are {}, the counter says {}", counted, kind.name(), state.count(kind)));
         }

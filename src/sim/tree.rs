@@ -1,7 +1,7 @@
 //! Trees of the virtual world: sets of changes, with the tests they have and ids made of their content.
 
 use super::scenario::Behaviour;
-use crate::domain::base::hex;
+use crate::domain::base::digest;
 use crate::domain::values::{CommitId, TreeId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,14 +42,9 @@ pub(super) fn tests(
 }
 
 pub(super) fn hash_commit(text: &str) -> CommitId {
-    CommitId::new(&digest(text)).unwrap_or_else(|e| unreachable!("{e}"))
+    CommitId::new(&digest(text)[..40]).unwrap_or_else(|e| unreachable!("{e}"))
 }
 
 pub(super) fn hash_tree(content: &Content) -> TreeId {
-    TreeId::new(&digest(&format!("{content:?}"))).unwrap_or_else(|e| unreachable!("{e}"))
-}
-
-fn digest(text: &str) -> String {
-    use sha2::Digest;
-    hex(&sha2::Sha256::digest(text.as_bytes())[..20])
+    TreeId::new(&digest(format!("{content:?}"))[..40]).unwrap_or_else(|e| unreachable!("{e}"))
 }

@@ -6,6 +6,7 @@
 
 use super::source::SourceFacts;
 use super::{Git, GitError, Place};
+use crate::adapters::host::local::workspace::escape::quoted;
 use crate::domain::values::TreeId;
 use std::collections::BTreeSet;
 use std::fs;
@@ -131,18 +132,4 @@ fn beside(source: &Git, facts: &SourceFacts, dir: &Path) -> Result<Git, GitError
     fs::write(dir.join("config"), config).map_err(failed)?;
     fs::write(dir.join("HEAD"), "ref: refs/heads/none\n").map_err(failed)?;
     Ok(source.at(Place::GitDir(dir.to_owned())).with_setting("core.fsync=none"))
-}
-
-/// A path as `git fast-import` reads any bytes.
-fn quoted(path: &[u8]) -> Vec<u8> {
-    let mut text = vec![b'"'];
-    for byte in path {
-        match byte {
-            b'"' | b'\\' => text.extend([b'\\', *byte]),
-            0x20..0x7f => text.push(*byte),
-            _ => text.extend(format!("\\{byte:03o}").into_bytes()),
-        }
-    }
-    text.push(b'"');
-    text
 }

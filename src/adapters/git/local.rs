@@ -7,8 +7,8 @@
 //! the last look.
 
 use super::{Git, GitError};
+use crate::domain::base::digest;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -58,7 +58,7 @@ impl Git {
         let common = self.common_dir().await?;
         let mut files = BTreeMap::new();
         for name in ["config", "config.worktree"] {
-            if let Some(digest) = digest(&common.join(name), true) {
+            if let Some(digest) = file_digest(&common.join(name), true) {
                 files.insert(name.to_owned(), digest);
             }
         }
@@ -98,7 +98,7 @@ impl Git {
                 match self.bytes(&["ls-files", "-s", "-z"]).await {
                     Err(_) => "unreadable".to_owned(),
                     Ok(entries) => {
-                        let digest = half_digest(&entries);
+                        let digest = digest(&entries)[..32].to_owned();
                         *seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((trace, digest.clone()));
                         digest
                     }
@@ -116,7 +116,7 @@ fn list(folder: &Path, name: &str, depth: u32, files: &mut BTreeMap<String, Stri
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) && depth > 0 {
             list(&entry.path(), &name, depth - 1, files);
         } else if !name.ends_with(".sample") {
-            files.extend(digest(&entry.path(), false).map(|digest| (name, digest)));
+            files.extend(file_digest(&entry.path(), false).map(|digest| (name, digest)));
         }
     }
 }
@@ -129,7 +129,7 @@ fn list_inner(folder: &Path, name: &str, depth: u32, files: &mut BTreeMap<String
             continue;
         }
         for inner in ["config", "config.worktree"] {
-            files.extend(digest(&path.join(inner), true).map(|digest| (format!("{name}/{inner}"), digest)));
+            files.extend(file_digest(&path.join(inner), true).map(|digest| (format!("{name}/{inner}"), digest)));
         }
         list(&path.join("hooks"), &format!("{name}/hooks"), DEEPEST, files);
         if depth > 1 && !path.join("HEAD").exists() {
@@ -138,17 +138,12 @@ fn list_inner(folder: &Path, name: &str, depth: u32, files: &mut BTreeMap<String
     }
 }
 
-/// The first half of a digest, which is enough to see a change by.
-fn half_digest(bytes: &[u8]) -> String {
-    crate::domain::base::hex(&Sha256::digest(bytes)[..16])
-}
-
 /// Kind, mode and content; a link is its target. `None`: nothing is there.
-fn digest(path: &Path, settings: bool) -> Option<String> {
+fn file_digest(path: &Path, settings: bool) -> Option<String> {
     let meta = fs::symlink_metadata(path).ok()?;
     if meta.is_symlink() {
         let target = fs::read_link(path).ok()?;
-        return Some(format!("link {}", half_digest(target.as_os_str().as_bytes())));
+        return Some(format!("link {}", &digest(target.as_os_str().as_bytes())[..32]));
     }
     if !meta.is_file() {
         return Some(format!("{:o}", meta.mode()));
@@ -158,7 +153,7 @@ fn digest(path: &Path, settings: bool) -> Option<String> {
     }
     let content = fs::read(path).ok()?;
     let content = if settings { without_branches(&content) } else { content };
-    Some(format!("{:o} {}", meta.mode() & 0o111, half_digest(&content)))
+    Some(format!("{:o} {}", meta.mode() & 0o111, &digest(&content)[..32]))
 }
 
 /// A file of settings without its sections `[branch "…"]`; whole where a line goes on in the next one, or where anything but a

@@ -27,6 +27,18 @@ pub enum HostError {
     Trouble(Trouble),
 }
 
+impl HostError {
+    /// Something that cannot be, and what to do instead.
+    pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), hint: hint.into() }
+    }
+
+    /// What failed, and what helps.
+    pub fn broken(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Broken { what: what.into(), hint: hint.into() }
+    }
+}
+
 impl From<Trouble> for HostError {
     fn from(trouble: Trouble) -> Self {
         Self::Trouble(trouble)

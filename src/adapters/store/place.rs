@@ -6,8 +6,7 @@
 use super::network;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::nofollow;
-use crate::domain::base::hex;
-use sha2::{Digest, Sha256};
+use crate::domain::base::{digest, hex};
 use std::io::{Read, Write as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
@@ -207,7 +206,7 @@ impl StateDir {
     pub fn pool_in(&self, chosen: Option<&Path>) -> PathBuf {
         let Some(chosen) = chosen else { return self.pool() };
         let real = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
-        chosen.join(&hex(&Sha256::digest(real.as_os_str().as_bytes()))[..12])
+        chosen.join(&digest(real.as_os_str().as_bytes())[..12])
     }
 
     /// The workspace pool in the state directory.
@@ -295,7 +294,7 @@ fn own_name(common_dir: &Path) -> String {
     let name = name.strip_suffix(".git").unwrap_or(&name);
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
     let name: String = name.chars().map(plain).take(40).collect();
-    let hash = hex(&Sha256::digest(common_dir.as_os_str().as_bytes()));
+    let hash = digest(common_dir.as_os_str().as_bytes());
     format!("{}-{}", if name.is_empty() { "repository" } else { &name }, &hash[..12])
 }
 

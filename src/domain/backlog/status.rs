@@ -2,12 +2,14 @@
 
 use crate::domain::values::UnitId;
 use std::fmt;
+use strum::{EnumString, IntoStaticStr};
 
 /// What stands before the unit that is waited for.
 pub const WAITS: &str = "depends on ";
 
 /// How far an item is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ItemState {
     /// To be done; also when nothing is written.
     Todo,
@@ -26,20 +28,10 @@ pub enum ItemState {
 }
 
 impl ItemState {
-    const ALL: [(&'static str, Self); 7] = [
-        ("todo", Self::Todo),
-        ("done", Self::Done),
-        ("no-op", Self::NoOp),
-        ("skipped", Self::Skipped),
-        ("failed", Self::Failed),
-        ("blocked", Self::Blocked),
-        ("held", Self::Held),
-    ];
-
     /// The word in the file.
     #[must_use]
     pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(_, state)| *state == self).map_or("", |(word, _)| word)
+        self.into()
     }
 
     /// Whether dependants may start.
@@ -98,9 +90,9 @@ pub(super) fn parse(text: &str) -> Result<Said, String> {
     if word == "note" {
         return Ok(Said::Note);
     }
-    match ItemState::ALL.iter().find(|(known, _)| *known == word) {
-        Some((_, state)) => Ok(Said::Status(ItemStatus { state: *state, detail: detail.trim().to_owned() })),
-        None => Err(format!(
+    match word.parse() {
+        Ok(state) => Ok(Said::Status(ItemStatus { state, detail: detail.trim().to_owned() })),
+        Err(_) => Err(format!(
             "`{text}` is not a status; use todo, note, done, no-op, skipped, failed, blocked or held, with a remark in parentheses"
         )),
     }

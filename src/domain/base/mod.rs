@@ -1,7 +1,7 @@
-//! What every rule may use and nothing else decides: texts cut and cleaned, bytes as digits, the nearest of some names.
+//! What every rule may use and nothing else decides: texts cut and cleaned, hashes as text, the nearest of some names.
 
-mod hex;
+mod hash;
 pub mod nearest;
 pub mod text;
 
-pub use hex::hex;
+pub use hash::{FieldHash, digest, hex};

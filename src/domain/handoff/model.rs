@@ -2,12 +2,15 @@
 
 use crate::domain::mission::{Claim, Said};
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
 /// How the agent gets its brief.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum PromptMode {
     /// On standard input, which is closed after it.
+    #[default]
     Stdin,
     /// As the last argument.
     Arg,

@@ -6,9 +6,11 @@ use super::duration::parse_duration;
 use crate::domain::base::nearest;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::check_line;
+use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
-/// A key of a unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A key of a unit, with every spelling of it; they are compared after [`fold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, EnumMessage, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Key {
     /// Explicit id.
     Id,
@@ -19,18 +21,21 @@ pub enum Key {
     /// 0 is the highest.
     Priority,
     /// What must be landed or no-op before.
+    #[strum(to_string = "depends", serialize = "depends-on", serialize = "dependencies")]
     Depends,
     /// Globs expected to change.
     Files,
     /// Shell line instead of an agent.
     Run,
     /// Additional verification.
+    #[strum(to_string = "verify", serialize = "verification")]
     Verify,
     /// Must fail before, pass after.
     Accept,
     /// Total time of one attempt.
     Timeout,
     /// Attempts at most.
+    #[strum(to_string = "attempts", serialize = "max-attempts")]
     Attempts,
     /// Role named in the brief.
     Role,
@@ -41,47 +46,18 @@ pub enum Key {
     /// Labels a host must have.
     Labels,
     /// Human gate.
+    #[strum(to_string = "gate", serialize = "human-gate", serialize = "human-gates")]
     Gate,
     /// Checkpoint after the unit.
     Checkpoint,
     /// Estimate as written.
+    #[strum(to_string = "estimate", serialize = "estimated-time")]
     Estimate,
     /// Tests may disappear.
     AllowRemovedTests,
     /// State of the item (`BACKLOG.md` only).
     Status,
 }
-
-/// Every spelling; the first one of a key is its name. Spellings are compared after [`fold`].
-const SPELLINGS: [(&str, Key); 27] = [
-    ("id", Key::Id),
-    ("title", Key::Title),
-    ("description", Key::Description),
-    ("priority", Key::Priority),
-    ("depends", Key::Depends),
-    ("depends-on", Key::Depends),
-    ("dependencies", Key::Depends),
-    ("files", Key::Files),
-    ("run", Key::Run),
-    ("verify", Key::Verify),
-    ("verification", Key::Verify),
-    ("accept", Key::Accept),
-    ("timeout", Key::Timeout),
-    ("attempts", Key::Attempts),
-    ("max-attempts", Key::Attempts),
-    ("role", Key::Role),
-    ("agent", Key::Agent),
-    ("tags", Key::Tags),
-    ("labels", Key::Labels),
-    ("gate", Key::Gate),
-    ("human-gate", Key::Gate),
-    ("human-gates", Key::Gate),
-    ("checkpoint", Key::Checkpoint),
-    ("estimate", Key::Estimate),
-    ("estimated-time", Key::Estimate),
-    ("allow-removed-tests", Key::AllowRemovedTests),
-    ("status", Key::Status),
-];
 
 /// A value before its rule is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,20 +76,20 @@ impl Key {
     /// The key a person meant by `word`: case, `_`, `-` and spaces make no difference.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        let folded = fold(word);
-        SPELLINGS.iter().find(|(spelling, _)| *spelling == folded).map(|(_, key)| *key)
+        fold(word).parse().ok()
     }
 
     /// The key's name as documented.
     #[must_use]
     pub fn name(self) -> &'static str {
-        SPELLINGS.iter().find(|(_, key)| *key == self).map_or("", |(spelling, _)| spelling)
+        self.into()
     }
 
     /// The name of the nearest key that `allowed` accepts.
     #[must_use]
     pub fn nearest(word: &str, allowed: impl Fn(Self) -> bool) -> Option<&'static str> {
-        let spellings = SPELLINGS.iter().filter(|(_, key)| allowed(*key)).map(|(spelling, _)| *spelling);
+        let spellings =
+            Self::VARIANTS.iter().filter(|key| allowed(**key)).flat_map(EnumMessage::get_serializations).copied();
         nearest::nearest(&fold(word), spellings).and_then(Self::parse).map(Self::name)
     }
 

@@ -1,8 +1,7 @@
 //! Ids derived from titles: the same title always gives the same valid id.
 
-use crate::domain::base::hex;
+use crate::domain::base::digest;
 use crate::domain::values::UnitId;
-use sha2::{Digest, Sha256};
 
 /// Longest slug that is taken as it is; longer ones are cut and get a hash of the whole title.
 const LONGEST: usize = 64;
@@ -22,18 +21,13 @@ pub fn id_of_title(title: &str) -> UnitId {
     let slug = slug.trim_end_matches('-');
     let foreign = title.chars().any(|c| !c.is_ascii() && c.is_alphanumeric());
     let wanted = if foreign || slug.is_empty() {
-        format!("unit-{}", short_hash(title, 6))
+        format!("unit-{}", &digest(title)[..12])
     } else if slug.len() > LONGEST {
-        format!("{}-{}", slug[..LONGEST - 9].trim_end_matches('-'), short_hash(title, 4))
+        format!("{}-{}", slug[..LONGEST - 9].trim_end_matches('-'), &digest(title)[..8])
     } else {
         slug.to_owned()
     };
     known_good(&wanted)
-}
-
-/// The first `bytes` bytes of the title's SHA-256 in hexadecimal.
-fn short_hash(title: &str, bytes: usize) -> String {
-    hex(&Sha256::digest(title.as_bytes())[..bytes])
 }
 
 /// Slugs consist of `[a-z0-9-]`, start with a letter or digit and have 64 characters at most, so the first arm is

@@ -3,28 +3,7 @@
 //! Sources: the agents' own command line references; each line was run against a model made for the purpose, except that of
 //! gemini, which follows its documentation.
 
-/// How an agent gets its brief; the words of `agent.prompt`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prompt {
-    /// On standard input.
-    Stdin,
-    /// As the last argument.
-    Arg,
-    /// As the path of a file in the last argument.
-    File,
-}
-
-impl Prompt {
-    /// The word in settings.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Stdin => "stdin",
-            Self::Arg => "arg",
-            Self::File => "file",
-        }
-    }
-}
+use crate::domain::handoff::PromptMode;
 
 /// One known agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +13,7 @@ pub struct Agent {
     /// The command line for the settings.
     pub command: &'static str,
     /// How it gets its brief.
-    pub prompt: Prompt,
+    pub prompt: PromptMode,
     /// What this line allows it, in whole sentences.
     pub allows: &'static str,
     /// The command that installs it.
@@ -52,7 +31,7 @@ pub const AGENTS: [Agent; 5] = [
     Agent {
         name: "claude",
         command: "claude -p --verbose --output-format stream-json --permission-mode bypassPermissions",
-        prompt: Prompt::Stdin,
+        prompt: PromptMode::Stdin,
         allows: "It may run any command and change any file your user may, without asking. As root it also needs \
                  IS_SANDBOX=1 in front, and should only get that in a container.",
         install: "npm install -g @anthropic-ai/claude-code",
@@ -63,7 +42,7 @@ pub const AGENTS: [Agent; 5] = [
     Agent {
         name: "codex",
         command: "codex exec --json --sandbox workspace-write -",
-        prompt: Prompt::Stdin,
+        prompt: PromptMode::Stdin,
         allows: "It may run any command, but its sandbox lets them write in its workspace only and keeps them off the \
                  network.",
         install: "npm install -g @openai/codex",
@@ -74,7 +53,7 @@ pub const AGENTS: [Agent; 5] = [
     Agent {
         name: "gemini",
         command: "gemini --approval-mode yolo --output-format stream-json -p",
-        prompt: Prompt::Arg,
+        prompt: PromptMode::Arg,
         allows: "It may run any command and change any file your user may, without asking.",
         install: "npm install -g @google/gemini-cli",
         login: &[".gemini/oauth_creds.json"],
@@ -84,7 +63,7 @@ pub const AGENTS: [Agent; 5] = [
     Agent {
         name: "opencode",
         command: "opencode run --format json --auto",
-        prompt: Prompt::Arg,
+        prompt: PromptMode::Arg,
         allows: "It may do whatever its own opencode.json does not deny, without asking.",
         install: "npm install -g opencode-ai",
         login: &[".local/share/opencode/auth.json", ".config/opencode/opencode.json"],
@@ -94,7 +73,7 @@ pub const AGENTS: [Agent; 5] = [
     Agent {
         name: "aider",
         command: "aider --yes-always --no-pretty --no-stream --no-check-update --analytics-disable --no-gitignore --message-file",
-        prompt: Prompt::File,
+        prompt: PromptMode::File,
         allows: "It may change any file of its workspace and commit there; it runs the lint and test commands that its own \
                  settings name.",
         install: "python3 -m pip install aider-install && aider-install",

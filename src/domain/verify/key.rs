@@ -5,15 +5,18 @@
 
 use super::formats::Format;
 use super::number::Number;
-use crate::domain::base::hex;
 use crate::domain::base::text::first_chars;
+use crate::domain::base::{FieldHash, digest};
 use crate::domain::values::TreeId;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use strum::{EnumString, IntoStaticStr};
 
 /// What a stage looks at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr, EnumString,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum StageKind {
     /// Tests of behaviour.
     #[default]
@@ -33,21 +36,15 @@ pub enum StageKind {
 impl StageKind {
     /// The word used in settings and output.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Tests => "tests",
-            Self::Lint => "lint",
-            Self::Types => "types",
-            Self::Security => "security",
-            Self::Build => "build",
-            Self::Metric => "metric",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 
 /// Where a stage runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Tier {
     /// In the unit's own workspace, before it queues.
     Quick,
@@ -59,17 +56,15 @@ pub enum Tier {
 impl Tier {
     /// The word used in settings and output.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Quick => "quick",
-            Self::Gate => "gate",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 
 /// Which way a metric improves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Better {
     /// Less is better.
     Lower,
@@ -80,11 +75,8 @@ pub enum Better {
 impl Better {
     /// The word used in settings and output.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Lower => "lower",
-            Self::Higher => "higher",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -156,7 +148,7 @@ impl Demand {
 }
 
 /// One verification command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageSpec {
     /// Name, unique among the stages.
     pub name: String,
@@ -196,11 +188,8 @@ impl SnapshotKey {
     /// The timeout is part of it: a result of "not run: timeout" must not outlive a longer timeout.
     #[must_use]
     pub fn of(tree: &TreeId, stages: &[StageSpec], fingerprint: &str) -> Self {
-        let mut hash = Sha256::new();
-        let mut field = |text: &str| {
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text.as_bytes());
-        };
+        let mut hash = FieldHash::default();
+        let mut field = |text: &str| hash.add(text);
         field("mc-snapshot-1");
         field(tree.as_str());
         field(&stages.len().to_string());
@@ -228,7 +217,7 @@ impl SnapshotKey {
                 stage.demand.fields().iter().for_each(|text| field(text));
             }
         }
-        Self(hex(&hash.finalize()))
+        Self(hash.finish())
     }
 
     /// The first ten digits, for people.
@@ -240,7 +229,7 @@ impl SnapshotKey {
     /// The key of a result of the same tree, stages and environment that files of earlier runs had a part in.
     #[must_use]
     pub fn warm(&self) -> Self {
-        Self(hex(&Sha256::digest(format!("mc-snapshot-warm-1 {}", self.0).as_bytes())))
+        Self(digest(format!("mc-snapshot-warm-1 {}", self.0)))
     }
 }
 

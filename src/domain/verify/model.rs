@@ -4,6 +4,7 @@ use crate::domain::verify::key::{Better, StageKind};
 use crate::domain::verify::number::Number;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use strum::EnumString;
 
 /// How a stage ended. Not-run never counts as passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -166,10 +167,12 @@ pub enum Verdict {
 }
 
 /// What the gate demands beyond a verdict that is not hurt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, EnumString)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Gate {
     /// Nothing more.
+    #[default]
     NoRegression,
     /// Every stage passes after the change.
     Pass,

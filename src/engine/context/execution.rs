@@ -21,7 +21,7 @@ use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, StoreError};
 use crate::adapters::trouble::{Places, cause_of};
 use crate::config::Settings;
-use crate::domain::base::hex;
+use crate::domain::base::FieldHash;
 use crate::domain::plan::globs::Globs;
 use crate::domain::survey::network::withheld;
 use crate::domain::trouble::{Trouble, chain};
@@ -29,7 +29,6 @@ use crate::domain::values::TreeId;
 use crate::engine::context::project::Project;
 use crate::engine::context::redact::Redactor;
 use crate::engine::error::EngineError;
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
@@ -203,12 +202,6 @@ impl ExecutionContext {
         Ok(self.source.without_paths(&self.facts, tree, |path| ignore.matches(path)).await?)
     }
 
-    /// Whether files of one verification may stay for the next.
-    #[must_use]
-    pub fn keeps(&self) -> bool {
-        self.settings().keeps_files()
-    }
-
     /// The files that are copied into the workspaces of verifications, as they were when one was asked for first: what a
     /// mission compares was made with the same ones.
     ///
@@ -251,11 +244,8 @@ impl ExecutionContext {
     }
 
     async fn make_fingerprint(&self) -> Result<String, EngineError> {
-        let mut hash = Sha256::new();
-        let mut field = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
-        };
+        let mut hash = FieldHash::default();
+        let mut field = |bytes: &[u8]| hash.add(bytes);
         field(self.host.fingerprint().await?.as_bytes());
         for (name, content) in self.copies()? {
             field(b"copy");
@@ -267,7 +257,7 @@ impl ExecutionContext {
             field(b"tags");
             field(tags.as_bytes());
         }
-        Ok(hex(&hash.finalize()))
+        Ok(hash.finish())
     }
 
     /// Reads a stored snapshot.
@@ -295,10 +285,7 @@ fn behind<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::err
 }
 
 fn globs(key: &str, texts: &[String]) -> Result<Globs, EngineError> {
-    Globs::new(texts).map_err(|bad| EngineError::Usage {
-        what: format!("{key}: {bad}"),
-        hint: "mend it in mission-control.toml".to_owned(),
-    })
+    Globs::new(texts).map_err(|bad| EngineError::usage(format!("{key}: {bad}"), "mend it in mission-control.toml"))
 }
 
 /// A stored snapshot cannot be had.

@@ -34,8 +34,6 @@ pub struct Project {
     pub env: Environment,
     /// Settings as layers; [`Project::settings`] validates them.
     pub layers: Layers,
-    /// Folder of the settings file, or the folder looked from.
-    pub directory: PathBuf,
     /// The settings file, if there is one.
     pub config_file: Option<PathBuf>,
     /// Facts about the repository.
@@ -62,7 +60,7 @@ impl Project {
     /// # Errors
     /// [`EngineError`] when there is no repository.
     pub async fn with(env: Environment, (layers, directory, config_file): Found) -> Result<Self, EngineError> {
-        let path = layers.path("target.path").unwrap_or_else(|| directory.clone());
+        let path = layers.path("target.path").unwrap_or(directory);
         let facts = inspect(&Git::in_folder(&path, ChildGuard::none())).await?;
         let mut state = StateDir::locate(&facts.common_dir, &env)?;
         // A repository that was moved is followed by its state directory, whose name is that of the old place.
@@ -74,7 +72,7 @@ impl Project {
             state = own;
         }
         let elsewhere = owner::elsewhere(&state, &facts).await;
-        Ok(Self { env, layers, directory, config_file, facts, state, elsewhere })
+        Ok(Self { env, layers, config_file, facts, state, elsewhere })
     }
 
     /// The validated settings. Where the settings file is protected, that is the one they come from, whatever its name and place.
@@ -187,10 +185,10 @@ pub fn start(env: &Environment, place: &Where) -> Result<PathBuf, EngineError> {
     };
     match start.is_dir() {
         true => Ok(start),
-        false => Err(EngineError::Usage {
-            what: format!("{} is not a folder", start.display()),
-            hint: "give -C a folder inside a git repository".to_owned(),
-        }),
+        false => Err(EngineError::usage(
+            format!("{} is not a folder", start.display()),
+            "give -C a folder inside a git repository",
+        )),
     }
 }
 

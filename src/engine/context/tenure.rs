@@ -128,6 +128,6 @@ async fn take_lock(project: &Project) -> Result<RunLock, EngineError> {
     let taken = tokio::task::spawn_blocking(move || RunLock::acquire(&path, ORPHAN_PATIENCE)).await;
     match taken {
         Ok(lock) => Ok(lock?),
-        Err(e) => Err(EngineError::Broken { what: format!("take the lock: {e}"), hint: String::new() }),
+        Err(e) => Err(EngineError::broken(format!("take the lock: {e}"), "")),
     }
 }

@@ -34,10 +34,7 @@ pub fn load(store: &Store, mission: Option<&MissionId>) -> Result<Option<History
     let mission = match mission {
         Some(id) if known.contains(id) => id.clone(),
         Some(id) => {
-            return Err(EngineError::Usage {
-                what: format!("there is no mission {id}"),
-                hint: "`mc mission list` names them".to_owned(),
-            });
+            return Err(EngineError::usage(format!("there is no mission {id}"), "`mc mission list` names them"));
         }
         None => match known.last() {
             Some(id) => id.clone(),
@@ -47,7 +44,7 @@ pub fn load(store: &Store, mission: Option<&MissionId>) -> Result<Option<History
     let mut records = Vec::new();
     // One row at a time: the text of a long journal is larger than what it says.
     store.for_each_row(Some(&mission), 0, |row| {
-        records.push((row.seq, row.at, read(&row)?));
+        records.push((row.seq, row.at, read::<Record>(&row)?));
         Ok::<(), EngineError>(())
     })?;
     let state = Mission::replay(records.iter().map(|(_, _, r)| r.clone()))
@@ -59,7 +56,7 @@ pub fn load(store: &Store, mission: Option<&MissionId>) -> Result<Option<History
 ///
 /// # Errors
 /// [`EngineError::Record`] when it is not one this version knows.
-pub fn read(row: &Row) -> Result<Record, EngineError> {
+pub fn read<T: serde::de::DeserializeOwned>(row: &Row) -> Result<T, EngineError> {
     serde_json::from_str(&row.body).map_err(|e| EngineError::Record { seq: row.seq, reason: e.to_string() })
 }
 

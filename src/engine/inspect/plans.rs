@@ -125,12 +125,11 @@ pub async fn offered(project: &Project, named: &[String]) -> Result<Result<Offer
         false => PathBuf::from(format!("BACKLOG.md of {branch}")),
     };
     let Some(bytes) = committed.or(here) else {
-        return Err(EngineError::Usage {
-            what: format!("there is no BACKLOG.md in the last commit of {branch}"),
-            hint: "write one (each `## Heading` is a work unit; `mc init` makes a first one, `mc backlog check` reads it), \
-                   or give a plan file with --plan"
-                .to_owned(),
-        });
+        return Err(EngineError::usage(
+            format!("there is no BACKLOG.md in the last commit of {branch}"),
+            "write one (each `## Heading` is a work unit; `mc init` makes a first one, `mc backlog check` reads it), \
+                   or give a plan file with --plan",
+        ));
     };
     let landed = match green {
         Some(green) => source.landed_units(&green.commit).await?,
@@ -327,18 +326,18 @@ fn checked(units: Vec<UnitSpec>, name: &str, satisfied: &BTreeSet<UnitId>) -> Re
 
 fn refused(name: &str, findings: &[Finding]) -> EngineError {
     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    EngineError::Usage {
-        what: format!("{name} cannot be read as a plan:\n{}", lines.join("\n")),
-        hint: "mend the lines named above, then try again".to_owned(),
-    }
+    EngineError::usage(
+        format!("{name} cannot be read as a plan:\n{}", lines.join("\n")),
+        "mend the lines named above, then try again",
+    )
 }
 
 fn needs_agent(units: &[UnitSpec], settings: &Settings) -> Result<(), EngineError> {
     match units.iter().find(|u| u.run.is_none()) {
-        Some(unit) if settings.agent.command.is_none() => Err(EngineError::Usage {
-            what: format!("unit {} has no `run` and no agent is configured", unit.id),
-            hint: "set [agent] command in mission-control.toml, or give the unit a `run` line".to_owned(),
-        }),
+        Some(unit) if settings.agent.command.is_none() => Err(EngineError::usage(
+            format!("unit {} has no `run` and no agent is configured", unit.id),
+            "set [agent] command in mission-control.toml, or give the unit a `run` line",
+        )),
         _ => Ok(()),
     }
 }

@@ -15,7 +15,6 @@ use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{clock, files};
 use crate::adapters::store::Store;
 use crate::config::Layers;
-use crate::config::value::Value;
 use crate::domain::backlog::{self, Backlog};
 use crate::domain::mission::Record;
 use crate::domain::plan::Finding;
@@ -95,10 +94,10 @@ pub async fn look(project: &Project, mission: Option<&MissionId>) -> Result<Look
             }
         }
         None if mission.is_some() => {
-            return Err(EngineError::Usage {
-                what: "there is no mission in this repository yet".to_owned(),
-                hint: "`mc mission start` starts one".to_owned(),
-            });
+            return Err(EngineError::usage(
+                "there is no mission in this repository yet",
+                "`mc mission start` starts one",
+            ));
         }
         None => {}
     }
@@ -154,28 +153,24 @@ pub fn engine_pid(project: &Project) -> Option<u32> {
 /// Name of the repository for people: `target.name`, else that of its folder.
 #[must_use]
 pub fn repository_name(project: &Project) -> String {
-    match project.layers.get("target.name") {
-        Some((Value::Text(name), _)) if !name.is_empty() => name.clone(),
-        _ => project.facts.toplevel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+    match project.layers.text("target.name") {
+        name if name.is_empty() => {
+            project.facts.toplevel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+        name => name,
     }
 }
 
 /// Full name of the green ref by the settings.
 #[must_use]
 pub fn green_name(project: &Project) -> String {
-    match project.layers.get("green_branch.green_branch") {
-        Some((Value::Text(name), _)) => format!("refs/heads/{name}"),
-        _ => "refs/heads/mc/green".to_owned(),
-    }
+    format!("refs/heads/{}", project.layers.text("green_branch.green_branch"))
 }
 
 /// The target branch by the settings, without `refs/heads/`.
 #[must_use]
 pub fn target_branch(project: &Project) -> String {
-    match project.layers.get("target.branch") {
-        Some((Value::Text(name), _)) => name.clone(),
-        _ => "main".to_owned(),
-    }
+    project.layers.text("target.branch")
 }
 
 /// Green as the repository has it.
@@ -240,10 +235,10 @@ pub fn write_files(folder: &Path, named: &[(String, Vec<u8>)]) -> Result<Vec<Pat
 /// [`EngineError`] when there is no such file. The inner result holds the findings.
 pub fn read_backlog(path: &Path) -> Result<Result<Backlog, Faulty>, EngineError> {
     if !Environment::of_process()?.cwd().join(path).exists() {
-        return Err(EngineError::Usage {
-            what: format!("there is no {}", path.display()),
-            hint: "write one (each `## Heading` is a work unit), or give a plan file with --plan".to_owned(),
-        });
+        return Err(EngineError::usage(
+            format!("there is no {}", path.display()),
+            "write one (each `## Heading` is a work unit), or give a plan file with --plan",
+        ));
     }
     let parsed = backlog::parse(&read_text(path)?);
     Ok(parsed.map_err(|findings| Faulty { path: path.to_owned(), findings }))
@@ -360,7 +355,7 @@ fn pool_error(error: PoolError) -> EngineError {
         PoolError::Git(error) => EngineError::Git(error),
         other => {
             let reason = std::error::Error::source(&other).map_or_else(String::new, |source| format!(": {source}"));
-            EngineError::Broken { what: format!("{other}{reason}"), hint: String::new() }
+            EngineError::broken(format!("{other}{reason}"), "")
         }
     }
 }

@@ -76,7 +76,7 @@ fn units(case: &mut Case<'_>) {
     let again = read_again(case);
     let accounts = &case.report["accounts"];
     let mut sum = 0;
-    for kind in UnitState::ALL {
+    for &kind in UnitState::ALL {
         let told = accounts[kind.name()].as_u64().unwrap_or_default();
         let counted = again.values().filter(|state| **state == kind).count() as u64;
         sum += told;

@@ -56,11 +56,6 @@ pub(super) struct Case<'a> {
     pub(super) flaky: BTreeSet<String>,
 }
 
-/// A row of the journal as it is stored, where types do not matter.
-pub(super) fn body(row: &crate::adapters::store::Row) -> Result<Value, EngineError> {
-    serde_json::from_str(&row.body).map_err(|e| EngineError::Record { seq: row.seq, reason: e.to_string() })
-}
-
 impl<'a> Case<'a> {
     /// A case for all claims of one mission, none of which is checked yet.
     pub(super) async fn open(

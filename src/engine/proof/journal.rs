@@ -1,10 +1,10 @@
 //! The journal itself: its chain, its rows, its times, and the log an engine wrote beside it.
 
-use super::case::{Case, body};
-
+use super::case::Case;
 use crate::adapters::os::files;
 use crate::adapters::store::{Chain, Store};
 use crate::engine::error::EngineError;
+use crate::engine::inspect::history;
 use crate::report::claims::{Claim, Findings};
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
     let (mut found, mut last) = (Findings::default(), 0);
     let mut rows = Vec::new();
     for row in case.store.rows(Some(case.mission()), 0)? {
-        let body = body(&row)?;
+        let body: Value = history::read(&row)?;
         if body["kind"] != row.kind.as_str() {
             found.broken(format!("row {} is called {} and holds {}", row.seq, row.kind, body["kind"]));
         }

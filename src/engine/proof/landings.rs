@@ -11,7 +11,7 @@ use crate::domain::mission::{
 };
 use crate::domain::values::{Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{Demands, SnapshotKey, StageOutcome, Verdict};
+use crate::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use crate::engine::error::EngineError;
 use crate::engine::tasks::bookkeeping;
 use crate::engine::tasks::candidate::NOT_FROM_AGENTS;
@@ -286,9 +286,7 @@ fn judged(
         return Ok(Findings::only("it was not verified before and after"));
     };
     let mut found = Findings::default();
-    let allowed = may_remove_tests(state, &open.mr.source);
-    let policy = &state.policy;
-    let demands = Demands { gate: policy.gate, ratchet: policy.ratchet, allow_removed_tests: allowed };
+    let demands = state.demands(state.may_remove_tests(&open.mr.source));
     let again = judge(&state.with_flaky(before.clone()), &after.summary, &after.delta, &demands);
     if again.verdict != verdict {
         let why = format!("its snapshots say {}", word(&again.verdict));
@@ -328,14 +326,6 @@ fn judged(
         found.broken("the two snapshots were made in different environments");
     }
     Ok(found)
-}
-
-fn may_remove_tests(state: &State, source: &MergeSource) -> bool {
-    match source {
-        MergeSource::Unit { unit, .. } => state.unit(unit).is_some_and(|u| u.spec.allow_removed_tests),
-        MergeSource::Intake => true,
-        MergeSource::Books { .. } => false,
-    }
 }
 
 /// Checks one refusal, in the state before it is folded.

@@ -62,8 +62,7 @@ pub async fn start(
     let store = &mut tenure.store;
     crate::engine::upkeep::rollback::settle(store, &source, &crate::engine::inspect::views::green_name(project))
         .await?;
-    let mission = new_mission_id()
-        .ok_or_else(|| EngineError::Broken { what: "make a mission id".to_owned(), hint: String::new() })?;
+    let mission = new_mission_id().ok_or_else(|| EngineError::broken("make a mission id", ""))?;
     let clock = EngineClock::start(0);
     // Requests meant for an earlier mission do not reach this one, but for those that are about the next.
     let requests = store.signals_waiting()?;
@@ -101,9 +100,11 @@ pub async fn start(
 /// The time of [`StartOptions::until`]; 0 for none.
 fn until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
     let Some((hour, minute)) = options.until else { return Ok(0) };
-    clock::next_local(now, hour, minute).ok_or_else(|| EngineError::Usage {
-        what: format!("there is no {hour:02}:{minute:02} in the local time zone"),
-        hint: "give a time of day as HH:MM, for example --until 07:00".to_owned(),
+    clock::next_local(now, hour, minute).ok_or_else(|| {
+        EngineError::usage(
+            format!("there is no {hour:02}:{minute:02} in the local time zone"),
+            "give a time of day as HH:MM, for example --until 07:00",
+        )
     })
 }
 
@@ -118,15 +119,15 @@ pub fn nothing_unfinished(project: &Project) -> Result<(), EngineError> {
 fn refuse_beside(project: &Project, unfinished: Option<History>) -> Result<(), EngineError> {
     let Some(last) = unfinished else { return Ok(()) };
     if let Some(pid) = crate::engine::inspect::views::engine_pid(project) {
-        return Err(EngineError::Usage {
-            what: format!("mission {} is running (pid {pid}), and one runs at a time", last.mission),
-            hint: "`mc mission attach` or `mc status` looks on, `mc mission stop` ends it".to_owned(),
-        });
+        return Err(EngineError::usage(
+            format!("mission {} is running (pid {pid}), and one runs at a time", last.mission),
+            "`mc mission attach` or `mc status` looks on, `mc mission stop` ends it",
+        ));
     }
-    Err(EngineError::Usage {
-        what: format!("mission {} is unfinished", last.mission),
-        hint: "`mc mission resume` goes on with it, `mc mission stop --now` ends it".to_owned(),
-    })
+    Err(EngineError::usage(
+        format!("mission {} is unfinished", last.mission),
+        "`mc mission resume` goes on with it, `mc mission stop --now` ends it",
+    ))
 }
 
 /// What a person who takes up an unfinished mission wants of it.
@@ -175,11 +176,10 @@ pub async fn resume(
     };
     match newest.map(|history| (history.mission, history.state.outcome.clone())) {
         Some((mission, Some((outcome, _, code)))) => Ok(ResumeResult::Ended { mission, outcome, code }),
-        _ => Err(EngineError::Usage {
-            what: "no mission was begun here, so there is nothing to resume".to_owned(),
-            hint: "`mc mission start` begins one; one that was killed before it was on record has done nothing"
-                .to_owned(),
-        }),
+        _ => Err(EngineError::usage(
+            "no mission was begun here, so there is nothing to resume",
+            "`mc mission start` begins one; one that was killed before it was on record has done nothing",
+        )),
     }
 }
 

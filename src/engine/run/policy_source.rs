@@ -72,10 +72,10 @@ pub async fn against(
             let tip = Tip { commit: commit.clone(), tree: source.tree_of(commit).await? };
             Ok(Against { asked: base.to_owned(), tip, merge_base: true, note: None })
         }
-        [] if facts.shallow => Err(EngineError::Broken {
-            what: format!("find where {asked} left {base}: the history of this clone is cut off"),
-            hint: "fetch more of it (`git fetch --deepen=100`; in GitHub Actions `fetch-depth: 0`)".to_owned(),
-        }),
+        [] if facts.shallow => Err(EngineError::broken(
+            format!("find where {asked} left {base}: the history of this clone is cut off"),
+            "fetch more of it (`git fetch --deepen=100`; in GitHub Actions `fetch-depth: 0`)",
+        )),
         [] => Ok(itself(Some(format!("{base} and {asked} have no common history; compared with {base} itself")))),
         several => {
             let named: Vec<String> = several.iter().take(3).map(|commit| commit.short().to_owned()).collect();
@@ -145,10 +145,11 @@ impl<'a> Case<'a> {
                 return Ok(Some(SettingsSource { project, rules: None, notes: vec![note] }));
             }
         };
-        let found = case.settings(&env, place, &start, &path, text).map_err(|error| EngineError::Usage {
-            what: format!("the settings of {}, which judge: {error}", case.by()),
-            hint: "mend them there first, or give the settings with --config as a file outside the repository"
-                .to_owned(),
+        let found = case.settings(&env, place, &start, &path, text).map_err(|error| {
+            EngineError::usage(
+                format!("the settings of {}, which judge: {error}", case.by()),
+                "mend them there first, or give the settings with --config as a file outside the repository",
+            )
         })?;
         let theirs = case.settings_of(&env, place, &start, &paths, (rev, &case.rev.1)).await?;
         let forked = case.settings_of(&env, place, &start, &paths, (base, &case.fork)).await?;
@@ -215,9 +216,11 @@ impl<'a> Case<'a> {
         let mut brought = None;
         for path in paths {
             if let Some(text) = self.text(&self.base.1.commit, path).await? {
-                let text = text.ok_or_else(|| EngineError::Usage {
-                    what: format!("{path} is no regular file in {}, whose settings judge", self.by()),
-                    hint: "name the file it leads to with --config".to_owned(),
+                let text = text.ok_or_else(|| {
+                    EngineError::usage(
+                        format!("{path} is no regular file in {}, whose settings judge", self.by()),
+                        "name the file it leads to with --config",
+                    )
                 })?;
                 return Ok(Some(Owner::Base(path.clone(), text)));
             }

@@ -50,30 +50,8 @@ impl Signals {
             }
         }
     }
-}
 
-/// The wish that a command that is no mission ends: any of interrupt, SIGTERM and a closed terminal, from its making on.
-#[derive(Debug)]
-pub struct Ending {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Ending {
-    /// Starts listening.
-    ///
-    /// # Errors
-    /// The system's reason.
-    pub fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Resolves when one of them came.
+    /// Resolves when any of them came: the wish that a command that is no mission ends.
     pub async fn asked(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

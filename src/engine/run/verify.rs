@@ -6,7 +6,6 @@
 //! repository, so the state directory may be carried from one CI job to the next.
 
 use super::policy_source::{self, Against, SettingsSource};
-use super::signals::Ending;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::order::{Beside, NotFresh, NotReady, Ready, Release, RunKey};
@@ -29,6 +28,7 @@ use crate::domain::verify::{Demands, SnapshotKey, StageOutcome};
 use crate::engine::context::execution::ExecutionContext;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
+use crate::engine::setup::scratch::interruptible;
 use crate::engine::tasks::prepare;
 use crate::engine::tasks::prepare::Wanted;
 use crate::engine::tasks::verification;
@@ -82,28 +82,17 @@ pub async fn verify(
     options: &VerifyOptions,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<Verified>, EngineError> {
-    let mut ending = Ending::new()
-        .map_err(|e| EngineError::Broken { what: format!("listen for signals: {e}"), hint: String::new() })?;
-    let settings = project.settings()?;
-    project.state.create_shared()?;
-    let store = Arc::new(Mutex::new(Store::open_beside(&project.state.db())?));
-    let guard = ChildGuard::none();
-    let source = project.source(guard.clone()).with_batch(&project.facts.common_dir);
-    let own = (guard, source);
-    let execution = ExecutionContext::new(project, settings, own, store, PoolKind::Verifications, None);
-    let (send, kill) = watch::channel(false);
-    let job = Job { stages: gate_stages(&execution), execution: &execution, id: run_id(), kill, say };
-    let mut work = std::pin::pin!(job.verify(options));
-    let mut told = false;
-    let done = loop {
-        tokio::select! {
-            done = &mut work => break done,
-            () = ending.asked(), if !told => {
-                told = true;
-                send.send_replace(true);
-            }
-        }
-    };
+    let verified = interruptible(async |kill| {
+        let settings = project.settings()?;
+        project.state.create_shared()?;
+        let store = Arc::new(Mutex::new(Store::open_beside(&project.state.db())?));
+        let guard = ChildGuard::none();
+        let source = project.source(guard.clone()).with_batch(&project.facts.common_dir);
+        let execution = ExecutionContext::new(project, settings, (guard, source), store, PoolKind::Verifications, None);
+        let job = Job { stages: gate_stages(&execution), execution: &execution, id: run_id(), kill, say };
+        job.verify(options).await
+    });
+    let (done, told) = verified.await?;
     if told { Ok(None) } else { done.map(Some) }
 }
 
@@ -217,10 +206,7 @@ impl Job<'_> {
         } else {
             "give a branch, a tag or a commit; `git fetch` gets those of the remote"
         };
-        found.ok_or_else(|| EngineError::Usage {
-            what: format!("`{rev}` names no commit of this repository"),
-            hint: hint.to_owned(),
-        })
+        found.ok_or_else(|| EngineError::usage(format!("`{rev}` names no commit of this repository"), hint.to_owned()))
     }
 
     /// That edits of tracked files are no part of what is verified.
@@ -449,7 +435,7 @@ fn unsure(snapshot: &Snapshot) -> bool {
 }
 
 fn broken(what: impl Into<String>) -> EngineError {
-    EngineError::Broken { what: format!("the verification could not run: {}", what.into()), hint: String::new() }
+    EngineError::broken(format!("the verification could not run: {}", what.into()), "")
 }
 
 /// Adds text to the summary that GitHub shows of a job, where there is one.
@@ -459,9 +445,11 @@ fn broken(what: impl Into<String>) -> EngineError {
 pub fn summarise(project: &Project, text: &str) -> Result<(), EngineError> {
     let Some(path) = project.env.var("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
     let written = Appender::open(&path).and_then(|mut file| file.line(text));
-    written.map_err(|e| EngineError::Broken {
-        what: format!("write {}: {e}", path.display()),
-        hint: "unset GITHUB_STEP_SUMMARY, or let it name a file that can be written".to_owned(),
+    written.map_err(|e| {
+        EngineError::broken(
+            format!("write {}: {e}", path.display()),
+            "unset GITHUB_STEP_SUMMARY, or let it name a file that can be written",
+        )
     })
 }
 

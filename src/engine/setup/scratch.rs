@@ -29,7 +29,7 @@ use crate::engine::context::mission::{Effective, MissionContext};
 use crate::engine::context::project::Project;
 use crate::engine::context::tenure::Tenure;
 use crate::engine::error::EngineError;
-use crate::engine::run::signals::Ending;
+use crate::engine::run::signals::Signals;
 use crate::engine::tasks::queue_verification;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -148,14 +148,12 @@ impl Scratch {
         let project = Project {
             env: env.clone(),
             layers: Layers::resolve(&inputs)?,
-            directory: folder.path().to_owned(),
             config_file: None,
             facts: own,
             state: own_state,
             elsewhere: None,
         };
-        let mission = new_mission_id()
-            .ok_or_else(|| EngineError::Broken { what: "make an id".to_owned(), hint: String::new() })?;
+        let mission = new_mission_id().ok_or_else(|| EngineError::broken("make an id", ""))?;
         let mut settings = settings.clone();
         // A pool of the user's choice holds the work of missions.
         settings.parallel.pool_dir = None;
@@ -324,8 +322,8 @@ pub async fn interruptible<T, F>(work: impl FnOnce(watch::Receiver<bool>) -> F) 
 where
     F: Future<Output = T>,
 {
-    let broken = |e| EngineError::Broken { what: format!("listen for signals: {e}"), hint: String::new() };
-    let mut ending = Ending::new().map_err(broken)?;
+    let broken = |e| EngineError::broken(format!("listen for signals: {e}"), "");
+    let mut ending = Signals::new().map_err(broken)?;
     let (send, kill) = watch::channel(false);
     let work = work(kill);
     tokio::pin!(work);

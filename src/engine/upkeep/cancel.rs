@@ -87,10 +87,10 @@ fn cancellable(state: &State, unit: &str) -> Result<UnitId, EngineError> {
     let found = UnitId::new(unit).ok().and_then(|id| state.unit(&id));
     let Some(found) = found else {
         let near = nearest(unit, state.units.iter().map(|u| u.spec.id.as_str()));
-        return Err(EngineError::Usage {
-            what: format!("the mission has no unit `{unit}`{}", hint(near)),
-            hint: "`mc units` lists its units".to_owned(),
-        });
+        return Err(EngineError::usage(
+            format!("the mission has no unit `{unit}`{}", hint(near)),
+            "`mc units` lists its units",
+        ));
     };
     let id = &found.spec.id;
     let hint = match found.state {
@@ -101,5 +101,5 @@ fn cancellable(state: &State, unit: &str) -> Result<UnitId, EngineError> {
         _ => "only pending, running, queued and held units can be cancelled",
     };
     let now = if state.lands_now(id) { "landing" } else { found.state.name() };
-    Err(EngineError::Usage { what: format!("{id} is {now}"), hint: hint.to_owned() })
+    Err(EngineError::usage(format!("{id} is {now}"), hint.to_owned()))
 }

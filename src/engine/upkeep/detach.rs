@@ -58,10 +58,10 @@ pub async fn start(project: &Project) -> Result<Detached, EngineError> {
         }
         tokio::time::sleep(pause).await;
     }
-    Err(EngineError::Broken {
-        what: "the process in the background has not begun a mission within a minute".to_owned(),
-        hint: format!("see {}", log.display()),
-    })
+    Err(EngineError::broken(
+        "the process in the background has not begun a mission within a minute",
+        format!("see {}", log.display()),
+    ))
 }
 
 /// Missions so far; a database that is being made counts as none.
@@ -87,8 +87,7 @@ pub fn supervise(args: &[OsString]) -> Option<u8> {
 /// [`EngineError::Broken`] when what comes there is not from an engine.
 pub async fn work(root: &Path) -> Result<(), EngineError> {
     let env = Environment::of_process()?;
-    server::serve(root, env, tokio::io::stdin(), tokio::io::stdout()).await.map_err(|e| EngineError::Broken {
-        what: format!("work for an engine: {e}"),
-        hint: "`mc worker` is started by mc itself".to_owned(),
-    })
+    server::serve(root, env, tokio::io::stdin(), tokio::io::stdout())
+        .await
+        .map_err(|e| EngineError::broken(format!("work for an engine: {e}"), "`mc worker` is started by mc itself"))
 }

@@ -61,7 +61,7 @@ fn the_phases_of_a_unit_sum_to_its_wall_time() {
             assert!(times.verifying(until) <= times.span.length(until), "one verification at a time, seed {seed}");
         }
     }
-    let all: BTreeSet<&str> = Phase::ALL.map(Phase::name).into();
+    let all: BTreeSet<&str> = Phase::ALL.iter().copied().map(Phase::name).collect();
     // The virtual world merges and moves green in no time, and nobody of it is suspended while units wait to be planned.
     let seen: Vec<&&str> = all.difference(&spent).collect();
     assert!(seen.iter().all(|phase| ["land", "merge"].contains(phase)), "never seen: {seen:?}");

@@ -4,6 +4,7 @@
 
 mod circles;
 mod lexer;
+mod text_errors;
 
 use lexer::{Kind, Lexed};
 use mission_control::domain::backlog::parse;

@@ -18,6 +18,7 @@ use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
 use crate::domain::values::{CommitId, MissionId, UnitId};
+use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -170,18 +171,21 @@ impl RemoteHost {
     }
 
     /// Asks until there is an answer, at most so long.
-    pub(super) async fn ask(
+    pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         request: Request,
         bytes: &[u8],
         patience: Option<Duration>,
         mut kill: watch::Receiver<bool>,
         progress: &mut (dyn FnMut() + Send),
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<(T, Vec<u8>), Trouble> {
         let (begun, mut pause) = (Instant::now(), PAUSES.0);
         loop {
             let why = match self.ask_once(&request, bytes, &mut kill, progress).await {
-                Ok(answer) => return Ok(answer),
+                Ok((Reply::Answer(given), bytes)) => {
+                    return serde_json::from_value(given).map(|given| (given, bytes)).map_err(|_| odd());
+                }
+                Ok(_) => return Err(odd()),
                 Err(Unreachable(why)) => why,
             };
             if patience.is_some_and(|patience| begun.elapsed() >= patience) {
@@ -194,8 +198,8 @@ impl RemoteHost {
     }
 
     /// Asks what nobody cancels.
-    pub(super) async fn question(&self, request: Request) -> Result<Reply, Trouble> {
-        self.ask(request, &[], Some(self.transport.patience), unkilled(), &mut || ()).await.map(|(reply, _)| reply)
+    pub(super) async fn question<T: DeserializeOwned>(&self, request: Request) -> Result<T, Trouble> {
+        self.ask(request, &[], Some(self.transport.patience), unkilled(), &mut || ()).await.map(|(given, _)| given)
     }
 
     /// As [`super::super::any::Host::probe`], like all that follow.
@@ -203,10 +207,7 @@ impl RemoteHost {
     /// # Errors
     /// [`HostError`].
     pub async fn probe(&self) -> Result<HostFacts, HostError> {
-        match self.question(Request::Probe).await? {
-            Reply::Probed(probed) => probed.map(|facts| *facts),
-            _ => Err(odd().into()),
-        }
+        self.question(Request::Probe).await?
     }
 
     /// The fingerprint.
@@ -214,10 +215,7 @@ impl RemoteHost {
     /// # Errors
     /// [`HostError`].
     pub async fn fingerprint(&self) -> Result<String, HostError> {
-        match self.question(Request::Fingerprint).await? {
-            Reply::Fingerprint(made) => made,
-            _ => Err(odd().into()),
-        }
+        self.question(Request::Fingerprint).await?
     }
 
     /// A workspace; the commits it needs are sent first.
@@ -233,10 +231,7 @@ impl RemoteHost {
         let commits: Vec<CommitId> = [&order.base].into_iter().chain(landed).cloned().collect();
         self.send(&commits).await.map_err(failed)?;
         let request = Request::Prepare(Box::new(order.clone()));
-        match self.ask(request, &[], Some(self.transport.patience), kill, &mut || ()).await.map_err(failed)? {
-            (Reply::Prepared(ready), _) => ready,
-            _ => Err(failed(odd())),
-        }
+        self.ask(request, &[], Some(self.transport.patience), kill, &mut || ()).await.map_err(failed)?.0
     }
 
     /// A run; its output is brought here while it goes on.
@@ -255,7 +250,7 @@ impl RemoteHost {
         };
         let request = Request::Run(Box::new(order.clone()), start);
         let answer = {
-            let asked = self.ask(request, &[], None, kill, &mut progress);
+            let asked = self.ask::<(Ended, Vec<u64>)>(request, &[], None, kill, &mut progress);
             tokio::pin!(asked);
             let mut looks = tokio::time::interval(LOOK);
             looks.tick().await;
@@ -267,8 +262,7 @@ impl RemoteHost {
             }
         };
         let (mut ended, lengths, bytes) = match answer {
-            Ok((Reply::Ran(ended, lengths), bytes)) => (*ended, lengths, bytes),
-            Ok(_) => return Ended::never(ProcessEnd::Infrastructure(odd())),
+            Ok(((ended, lengths), bytes)) => (ended, lengths, bytes),
             Err(trouble) => return Ended::never(ProcessEnd::Infrastructure(trouble)),
         };
         if ended.ran.is_some() {
@@ -295,10 +289,7 @@ impl RemoteHost {
     /// What around it failed.
     pub async fn collect(&self, order: &CollectOrder) -> Result<Kept, Trouble> {
         self.send(&[order.base.clone(), order.green.clone()]).await?;
-        let kept = match self.question(Request::Collect(order.clone())).await? {
-            Reply::Collected(kept) => *kept?,
-            _ => return Err(odd()),
-        };
+        let kept = self.question::<Result<Kept, Trouble>>(Request::Collect(order.clone())).await??;
         if matches!(kept, Kept::Pinned(_)) {
             let known = [order.base.clone(), order.green.clone()];
             self.fetch_pins(&order.mission, &order.unit, order.number, &known, false).await?;
@@ -311,14 +302,7 @@ impl RemoteHost {
     /// # Errors
     /// Why it could not be.
     pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
-        self.done(Request::Release { slot, label: label.to_owned(), release: release.clone() }).await
-    }
-
-    async fn done(&self, request: Request) -> Result<(), Trouble> {
-        match self.question(request).await? {
-            Reply::Released(done) => done,
-            _ => Err(odd()),
-        }
+        self.question(Request::Release { slot, label: label.to_owned(), release: release.clone() }).await?
     }
 
     /// The slots in use.
@@ -326,10 +310,7 @@ impl RemoteHost {
     /// # Errors
     /// The pool cannot be read.
     pub async fn used_slots(&self) -> Result<Vec<UsedSlot>, Trouble> {
-        match self.question(Request::UsedSlots).await? {
-            Reply::UsedSlots(used) => used,
-            _ => Err(odd()),
-        }
+        self.question(Request::UsedSlots).await?
     }
 
     /// A slot locked again.
@@ -337,10 +318,7 @@ impl RemoteHost {
     /// # Errors
     /// Somebody else has it.
     pub async fn hold(&self, slot: u32, label: &str) -> Result<Option<PathBuf>, Trouble> {
-        match self.question(Request::Hold { slot, label: label.to_owned() }).await? {
-            Reply::Held(held) => held,
-            _ => Err(odd()),
-        }
+        self.question(Request::Hold { slot, label: label.to_owned() }).await?
     }
 
     /// A slot whose runs can go on.
@@ -349,10 +327,7 @@ impl RemoteHost {
     /// The pool cannot be read.
     pub async fn adoptable(&self, slot: u32, label: &str, first: &RunKey) -> Result<Option<Ready>, Trouble> {
         let request = Request::Adoptable { slot, label: label.to_owned(), first: first.clone() };
-        match self.question(request).await? {
-            Reply::Adoptable(ready) => ready,
-            _ => Err(odd()),
-        }
+        self.question(request).await?
     }
 
     /// What was left in a slot, pinned there and here.
@@ -361,7 +336,8 @@ impl RemoteHost {
     /// What around it failed.
     pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
         self.send(std::slice::from_ref(base)).await?;
-        self.done(Request::Recover { slot, label: label.to_owned(), base: base.clone() }).await?;
+        let request = Request::Recover { slot, label: label.to_owned(), base: base.clone() };
+        self.question::<Result<(), Trouble>>(request).await??;
         if let Some((mission, unit, number)) = attempt_of(label) {
             self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
         }
@@ -373,10 +349,7 @@ impl RemoteHost {
     /// # Errors
     /// The pool cannot be read or written.
     pub async fn discard(&self, slot: u32, label: &str) -> Result<bool, Trouble> {
-        match self.question(Request::Discard { slot, label: label.to_owned() }).await? {
-            Reply::Discarded(done) => done,
-            _ => Err(odd()),
-        }
+        self.question(Request::Discard { slot, label: label.to_owned() }).await?
     }
 
     /// What is in workspaces and in no commit.
@@ -384,10 +357,7 @@ impl RemoteHost {
     /// # Errors
     /// One cannot be looked at.
     pub async fn list_strays(&self) -> Result<Strays, Trouble> {
-        match self.question(Request::ListStrays).await? {
-            Reply::Strays(strays) => strays,
-            _ => Err(odd()),
-        }
+        self.question(Request::ListStrays).await?
     }
 
     /// What is in quarantine, tried once more; all that is pinned there and not here is brought here.
@@ -395,11 +365,8 @@ impl RemoteHost {
     /// # Errors
     /// What around it failed.
     pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
-        self.done(Request::RetryQuarantine).await?;
-        let pins = match self.question(Request::Pins(vec!["refs/mc/attempts/".to_owned()])).await? {
-            Reply::Pins(pins) => pins?,
-            _ => return Err(odd()),
-        };
+        self.question::<Result<(), Trouble>>(Request::RetryQuarantine).await??;
+        let pins = self.pins_there(vec!["refs/mc/attempts/".to_owned()]).await?;
         let here = self.source.list_refs("refs/mc/attempts/").await.map_err(|e| self.trouble(&e))?;
         for (name, id) in pins.iter().filter(|pin| !here.contains(pin)) {
             let Some((mission, unit, number)) = name.strip_prefix("refs/mc/attempts/").and_then(attempt_of) else {
@@ -418,10 +385,7 @@ impl RemoteHost {
     /// # Errors
     /// The host cannot be reached: nothing is known of them.
     pub async fn end_runs(&self, key: &RunKey) -> Result<Vec<u32>, Trouble> {
-        match self.question(Request::EndRuns(key.clone())).await? {
-            Reply::Survivors(alive) => alive,
-            _ => Err(odd()),
-        }
+        self.question(Request::EndRuns(key.clone())).await?
     }
 
     /// What may still run of a run that left no trace, ended.
@@ -429,10 +393,7 @@ impl RemoteHost {
     /// # Errors
     /// The pool cannot be opened.
     pub async fn end_traceless(&self, key: &RunKey, slot: u32) -> Result<KillProof, Trouble> {
-        match self.question(Request::EndTraceless(key.clone(), slot)).await? {
-            Reply::Proof(proof) => proof,
-            _ => Err(odd()),
-        }
+        self.question(Request::EndTraceless(key.clone(), slot)).await?
     }
 
     /// What is known of a run.
@@ -440,10 +401,7 @@ impl RemoteHost {
     /// # Errors
     /// The host cannot be reached.
     pub async fn look_up(&self, key: &RunKey) -> Result<RunState, Trouble> {
-        match self.question(Request::LookUp(key.clone())).await? {
-            Reply::State(state) => state,
-            _ => Err(odd()),
-        }
+        self.question(Request::LookUp(key.clone())).await?
     }
 
     /// A run put aside.
@@ -451,7 +409,7 @@ impl RemoteHost {
     /// # Errors
     /// It cannot be.
     pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
-        self.done(Request::PutAside(key.clone())).await
+        self.question(Request::PutAside(key.clone())).await?
     }
 }
 

@@ -81,7 +81,7 @@ impl Connection {
         let connection = Self { _child: child, to, waiting, next: AtomicU64::new(1), _tasks: tasks };
         let (_, mut reply) = connection.request(Request::Hello(Box::new(hello.clone())), &[])?;
         match tokio::time::timeout(GREETING, reply.recv()).await {
-            Ok(Some((Reply::Done, _))) => {}
+            Ok(Some((Reply::Answer(_), _))) => {}
             Ok(Some((Reply::Refused(why), _))) => return Err(Unreachable(why)),
             Ok(Some(_)) => return Err(Unreachable("the worker greets in an unknown way".to_owned())),
             Ok(None) => return Err(Unreachable("the worker ended before it greeted".to_owned())),

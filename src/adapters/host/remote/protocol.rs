@@ -3,16 +3,11 @@
 //! Each request has a number, and one reply with the same number answers it. A request may be sent again over another connection
 //! when its reply did not come: each one is idempotent by what it names.
 
-use crate::adapters::host::local::process::kill::KillProof;
-use crate::adapters::host::order::{
-    CollectOrder, Ended, HostError, HostFacts, Kept, NotFresh, PrepareOrder, Ready, Release, RunKey, RunOrder,
-    RunState, Start, Strays, UsedSlot,
-};
+use crate::adapters::host::order::{CollectOrder, PrepareOrder, Release, RunKey, RunOrder, Start};
 use crate::adapters::host::settings::HostSettings;
-use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use serde_json::Value;
 
 /// The form of the messages; both sides have the same one.
 pub const PROTOCOL: u32 = 1;
@@ -146,35 +141,14 @@ pub struct Compared {
     pub tags: Vec<(String, CommitId)>,
 }
 
-/// What the worker says. Where nothing is said of a reply, it is what the operation gives back.
-#[allow(missing_docs)]
+/// What the worker says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Reply {
-    /// Nothing more than that it is done.
-    Done,
     /// It cannot work for this engine: why.
     Refused(String),
     /// Progress, not the end: the run of this request is on record.
     Began,
-    Probed(Result<Box<HostFacts>, HostError>),
-    Fingerprint(Result<String, HostError>),
-    Prepared(Result<Ready, NotFresh>),
-    /// The bytes of its reports follow the message one after the other, each so long.
-    Ran(Box<Ended>, Vec<u64>),
-    Collected(Result<Box<Kept>, Trouble>),
-    Released(Result<(), Trouble>),
-    UsedSlots(Result<Vec<UsedSlot>, Trouble>),
-    Held(Result<Option<PathBuf>, Trouble>),
-    Adoptable(Result<Option<Ready>, Trouble>),
-    Discarded(Result<bool, Trouble>),
-    Strays(Result<Strays, Trouble>),
-    Survivors(Result<Vec<u32>, Trouble>),
-    Proof(Result<KillProof, Trouble>),
-    State(Result<RunState, Trouble>),
-    Compared(Result<Compared, Trouble>),
-    /// Length of the file.
-    Exported(Result<u64, Trouble>),
-    /// Its bytes follow the message.
-    Bytes(Result<(), Trouble>),
-    Pins(Result<Vec<(String, CommitId)>, Trouble>),
+    /// What the operation gives back. Of [`Request::Run`] the bytes of its reports follow the message one after the other, each as
+    /// long as the list beside it says; of [`Request::Read`] those that were read.
+    Answer(Value),
 }

@@ -12,7 +12,9 @@ use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
-use crate::domain::trouble::chain;
+use crate::domain::trouble::{Trouble, chain};
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -54,7 +56,7 @@ pub async fn serve(
             return Ok(());
         }
     };
-    let _ = answers.send(told(id, Reply::Done, &[])?);
+    let _ = answers.send(told(id, Reply::Answer(Value::Null), &[])?);
     let mut tasks = JoinSet::new();
     let kills: Arc<Mutex<HashMap<u64, watch::Sender<bool>>>> = Arc::default();
     loop {
@@ -82,9 +84,9 @@ pub async fn serve(
                             let _ = answers.send(frame);
                         }
                     };
-                    let (reply, bytes) = worker.answer(body, bytes, kill, began).await;
+                    let (answer, bytes) = worker.answer(body, bytes, kill, began).await;
                     kills.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                    match encode(&Numbered { id, body: reply }, &bytes) {
+                    match encode(&Numbered { id, body: Reply::Answer(answer) }, &bytes) {
                         Ok(frame) => drop(answers.send(frame)),
                         Err(e) => tracing::error!("answer a request: {e}"),
                     }
@@ -155,13 +157,13 @@ impl Worker {
         bytes: Vec<u8>,
         kill: watch::Receiver<bool>,
         began: impl FnOnce(),
-    ) -> (Reply, Vec<u8>) {
+    ) -> (Value, Vec<u8>) {
         let host = &self.host;
         let reply = match request {
-            Request::Hello(_) | Request::Cancel(_) | Request::Renew => Reply::Done,
-            Request::Probe => Reply::Probed(host.probe().await.map(Box::new)),
-            Request::Fingerprint => Reply::Fingerprint(host.fingerprint().await.map(str::to_owned)),
-            Request::Prepare(order) => Reply::Prepared(host.prepare(&order, kill).await),
+            Request::Hello(_) | Request::Cancel(_) | Request::Renew => Value::Null,
+            Request::Probe => json(host.probe().await),
+            Request::Fingerprint => json(host.fingerprint().await),
+            Request::Prepare(order) => json(host.prepare(&order, kill).await),
             Request::Run(order, start) => {
                 let mut ended = host.run(&order, start, kill, began).await;
                 let (mut lengths, mut bytes) = (Vec::new(), Vec::new());
@@ -169,33 +171,30 @@ impl Worker {
                     lengths.push(report.len() as u64);
                     bytes.append(report);
                 }
-                return (Reply::Ran(Box::new(ended), lengths), bytes);
+                return (json((ended, lengths)), bytes);
             }
-            Request::Collect(order) => Reply::Collected(host.collect(&order).await.map(Box::new)),
-            Request::Release { slot, label, release } => Reply::Released(host.release(slot, &label, &release).await),
-            Request::UsedSlots => Reply::UsedSlots(host.used_slots().await),
-            Request::Hold { slot, label } => Reply::Held(host.hold(slot, &label).await),
-            Request::Adoptable { slot, label, first } => Reply::Adoptable(host.adoptable(slot, &label, &first).await),
-            Request::Recover { slot, label, base } => Reply::Released(host.recover(slot, &label, &base).await),
-            Request::Discard { slot, label } => Reply::Discarded(host.discard(slot, &label).await),
-            Request::ListStrays => Reply::Strays(host.list_strays().await),
-            Request::RetryQuarantine => Reply::Released(host.retry_quarantine().await),
-            Request::EndRuns(key) => Reply::Survivors(host.end_runs(&key).await),
-            Request::EndTraceless(key, slot) => Reply::Proof(host.end_traceless(&key, slot).await),
-            Request::LookUp(key) => Reply::State(host.look_up(&key).await),
-            Request::PutAside(key) => Reply::Released(host.put_aside(&key).await),
-            Request::Compare(commits) => {
-                Reply::Compared(self.mirror.compare(&commits).await.map_err(|e| host.trouble(&e)))
-            }
+            Request::Collect(order) => json(host.collect(&order).await),
+            Request::Release { slot, label, release } => json(host.release(slot, &label, &release).await),
+            Request::UsedSlots => json(host.used_slots().await),
+            Request::Hold { slot, label } => json(host.hold(slot, &label).await),
+            Request::Adoptable { slot, label, first } => json(host.adoptable(slot, &label, &first).await),
+            Request::Recover { slot, label, base } => json(host.recover(slot, &label, &base).await),
+            Request::Discard { slot, label } => json(host.discard(slot, &label).await),
+            Request::ListStrays => json(host.list_strays().await),
+            Request::RetryQuarantine => json(host.retry_quarantine().await),
+            Request::EndRuns(key) => json(host.end_runs(&key).await),
+            Request::EndTraceless(key, slot) => json(host.end_traceless(&key, slot).await),
+            Request::LookUp(key) => json(host.look_up(&key).await),
+            Request::PutAside(key) => json(host.put_aside(&key).await),
+            Request::Compare(commits) => json(self.mirror.compare(&commits).await.map_err(|e| host.trouble(&e))),
             Request::Write { file, offset } => {
-                Reply::Bytes(self.mirror.write(&file, offset, &bytes).map_err(|e| host.trouble(&e)))
+                json(self.mirror.write(&file, offset, &bytes).map_err(|e| host.trouble(&e)))
             }
-            Request::Import { file, commits, tags } => match self.mirror.import(&file, &commits, &tags).await {
-                Ok(whole) => Reply::Discarded(Ok(whole)),
-                Err(e) => Reply::Discarded(Err(host.trouble(&e))),
-            },
+            Request::Import { file, commits, tags } => {
+                json(self.mirror.import(&file, &commits, &tags).await.map_err(|e| host.trouble(&e)))
+            }
             Request::Export { file, wanted, known } => {
-                Reply::Exported(self.mirror.export(&file, &wanted, &known).await.map_err(|e| host.trouble(&e)))
+                json(self.mirror.export(&file, &wanted, &known).await.map_err(|e| host.trouble(&e)))
             }
             Request::Read { file, offset, most } => {
                 let path = match &file {
@@ -203,15 +202,20 @@ impl Worker {
                     RemoteFile::Log(key) => Ok(host.run_dir(key).join("out.log")),
                 };
                 return match path.and_then(|path| files::read_from(&path, offset, most.min(PART))) {
-                    Ok(bytes) => (Reply::Bytes(Ok(())), bytes),
-                    Err(e) => (Reply::Bytes(Err(host.trouble(&e))), Vec::new()),
+                    Ok(bytes) => (json(Ok::<(), Trouble>(())), bytes),
+                    Err(e) => (json(Err::<(), Trouble>(host.trouble(&e))), Vec::new()),
                 };
             }
-            Request::Forget { file } => Reply::Released(self.mirror.forget(&file).map_err(|e| host.trouble(&e))),
-            Request::Pins(prefixes) => Reply::Pins(self.mirror.pins(&prefixes).await.map_err(|e| host.trouble(&e))),
+            Request::Forget { file } => json(self.mirror.forget(&file).map_err(|e| host.trouble(&e))),
+            Request::Pins(prefixes) => json(self.mirror.pins(&prefixes).await.map_err(|e| host.trouble(&e))),
         };
         (reply, Vec::new())
     }
+}
+
+/// What an operation gives back, as it is sent.
+fn json(given: impl Serialize) -> Value {
+    serde_json::to_value(given).unwrap_or_default()
 }
 
 /// Waits until an earlier worker, and its git processes, are gone.

@@ -1,9 +1,9 @@
 //! What goes between engine and host beside questions: commits that are sent before they are needed there, work that is pinned here,
 //! output of runs.
 
-use super::client::{PART, RemoteHost, new_name, odd, unkilled};
+use super::client::{PART, RemoteHost, new_name, unkilled};
 use super::objects::{tags_of, those_there};
-use super::protocol::{RemoteFile, Reply, Request};
+use super::protocol::{Compared, RemoteFile, Request};
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::workspace::attempt::Attempt;
 use crate::adapters::host::local::workspace::pack::{pack, unpack};
@@ -19,6 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl RemoteHost {
+    /// What is pinned there of attempts whose refs begin so.
+    pub(super) async fn pins_there(&self, prefixes: Vec<String>) -> Result<Vec<(String, CommitId)>, Trouble> {
+        self.question(Request::Pins(prefixes)).await?
+    }
+
     /// Pins here what is pinned there of an attempt.
     pub(super) async fn fetch_pins(
         &self,
@@ -41,10 +46,7 @@ impl RemoteHost {
             take_elsewhere: false,
         };
         let names = vec![attempt.head_ref(), attempt.kept_ref()];
-        let pins = match self.question(Request::Pins(names)).await? {
-            Reply::Pins(pins) => pins?,
-            _ => return Err(odd()),
-        };
+        let pins = self.pins_there(names).await?;
         let pinned = |name: String| pins.iter().find(|(there, _)| *there == name).map(|(_, id)| id.clone());
         let (Some(head), kept) = (pinned(attempt.head_ref()), pinned(attempt.kept_ref())) else { return Ok(()) };
         let wanted: Vec<CommitId> = [head.clone()].into_iter().chain(kept.clone()).collect();
@@ -79,32 +81,30 @@ impl RemoteHost {
     async fn fetch(&self, wanted: &[CommitId], known: &[CommitId]) -> Result<bool, Trouble> {
         let name = new_name();
         let request = Request::Export { file: name.clone(), wanted: wanted.to_vec(), known: known.to_vec() };
-        let length = match self.question(request).await? {
-            Reply::Exported(length) => length?,
-            _ => return Err(odd()),
-        };
+        let length = self.question::<Result<u64, Trouble>>(request).await??;
         let failed = |e: io::Error| self.trouble(&e);
         let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;
         let mut offset = 0;
         while offset < length {
             let request = Request::Read { file: RemoteFile::Transfer(name.clone()), offset, most: PART };
-            match self.ask(request, &[], Some(self.transport.patience), unkilled(), &mut || ()).await? {
-                (Reply::Bytes(Ok(())), bytes) if !bytes.is_empty() => {
-                    pack.write_all(&bytes).map_err(failed)?;
-                    offset += bytes.len() as u64;
-                }
-                (Reply::Bytes(read), _) => {
-                    read?;
-                    return Ok(false);
-                }
-                _ => return Err(odd()),
+            let bytes = self.read_there(request).await?;
+            if bytes.is_empty() {
+                return Ok(false);
             }
+            pack.write_all(&bytes).map_err(failed)?;
+            offset += bytes.len() as u64;
         }
         pack.rewind().map_err(failed)?;
         if !unpack(&self.source, &Arc::new(pack)).await.map_err(|e| self.trouble(&e))? {
             return Err(Trouble::from("git cannot read the objects that came from a host".to_owned()));
         }
-        self.question(Request::Forget { file: name }).await.map(|_| true)
+        self.question::<Result<(), Trouble>>(Request::Forget { file: name }).await.map(|_| true)
+    }
+
+    async fn read_there(&self, request: Request) -> Result<Vec<u8>, Trouble> {
+        let patience = Some(self.transport.patience);
+        let (read, bytes) = self.ask::<Result<(), Trouble>>(request, &[], patience, unkilled(), &mut || ()).await?;
+        read.map(|()| bytes)
     }
 
     /// Sends commits with all they need, and their tags, as far as they are not there.
@@ -119,10 +119,7 @@ impl RemoteHost {
         tags.dedup();
         // Where a file was lost with its worker, once more.
         for _ in 0..3 {
-            let compared = match self.question(Request::Compare(commits.to_vec())).await? {
-                Reply::Compared(compared) => compared?,
-                _ => return Err(odd()),
-            };
+            let compared = self.question::<Result<Compared, Trouble>>(Request::Compare(commits.to_vec())).await??;
             let mut there = compared.tags.clone();
             there.sort();
             if compared.missing.is_empty() && there == tags {
@@ -138,10 +135,7 @@ impl RemoteHost {
                 self.send_file(&file, &pack).await?;
             }
             let request = Request::Import { file, commits: compared.missing, tags: tags.clone() };
-            match self.question(request).await? {
-                Reply::Discarded(taken) => drop(taken?),
-                _ => return Err(odd()),
-            }
+            self.question::<Result<bool, Trouble>>(request).await??;
         }
         Err(Trouble::new(Cause::Unreachable, "send commits to a host: they do not arrive whole"))
     }
@@ -157,10 +151,9 @@ impl RemoteHost {
                 return Ok(());
             }
             let request = Request::Write { file: name.to_owned(), offset };
-            match self.ask(request, &part, Some(self.transport.patience), unkilled(), &mut || ()).await? {
-                (Reply::Bytes(written), _) => written?,
-                _ => return Err(odd()),
-            }
+            let patience = Some(self.transport.patience);
+            let written = self.ask::<Result<(), Trouble>>(request, &part, patience, unkilled(), &mut || ()).await?;
+            written.0?;
             offset += part.len() as u64;
         }
     }
@@ -175,8 +168,7 @@ impl RemoteHost {
         loop {
             let offset = files::size(&path).unwrap_or(0);
             let request = Request::Read { file: RemoteFile::Log(key.clone()), offset, most: PART };
-            let asked = self.ask(request, &[], Some(self.transport.patience), unkilled(), &mut || ()).await;
-            let Ok((Reply::Bytes(Ok(())), bytes)) = asked else { return };
+            let Ok(bytes) = self.read_there(request).await else { return };
             let folder = path.parent().unwrap_or(&path);
             let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(&path, offset, &bytes));
             if let Err(e) = kept {

@@ -11,6 +11,7 @@ use crate::domain::verify::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use strum::{IntoStaticStr, VariantArray};
 
 impl Unit {
     /// Folds that the journal has a stop of its open attempt.
@@ -70,9 +71,12 @@ impl Unit {
     }
 }
 
-/// The states of a unit; at every instant each unit has exactly one (P9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The states of a unit, in the order reports use; at every instant each unit has exactly one (P9).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 #[allow(missing_docs, reason = "the names are the vocabulary of the design")]
 pub enum UnitState {
     Pending,
@@ -90,39 +94,13 @@ pub enum UnitState {
 }
 
 impl UnitState {
-    /// All states in the order reports use.
-    pub const ALL: [Self; 12] = [
-        Self::Pending,
-        Self::Running,
-        Self::Queued,
-        Self::Held,
-        Self::Blocked,
-        Self::Landed,
-        Self::NoOp,
-        Self::Rejected,
-        Self::Failed,
-        Self::Cancelled,
-        Self::Skipped,
-        Self::RolledBack,
-    ];
+    /// All states.
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name used in every output.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Queued => "queued",
-            Self::Held => "held",
-            Self::Blocked => "blocked",
-            Self::Landed => "landed",
-            Self::NoOp => "no-op",
-            Self::Rejected => "rejected",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Skipped => "skipped",
-            Self::RolledBack => "rolled-back",
-        }
+        self.into()
     }
 
     /// Whether dependants may start.

@@ -1,10 +1,8 @@
 //! Bounds of what is taken from an output.
 
-use crate::domain::base::hex;
+use crate::domain::base::digest;
 use crate::domain::base::text::floor;
 use anstream::adapter::strip_str;
-use sha2::Digest;
-use sha2::Sha256;
 use std::borrow::Cow;
 
 /// Most tests or findings one output may name; further ones are a problem of the report.
@@ -42,6 +40,5 @@ pub(super) fn bounded(name: &str, limit: usize) -> Cow<'_, str> {
     if name.len() <= limit {
         return name.into();
     }
-    let hash = hex(&Sha256::digest(name.as_bytes())[..4]);
-    format!("{}… {hash}", &name[..floor(name, limit - 16)]).into()
+    format!("{}… {}", &name[..floor(name, limit - 16)], &digest(name)[..8]).into()
 }

@@ -7,10 +7,9 @@
 //! rule; JSON always names it.
 
 use super::found::{Bounded, Gathered, arrow, located, message, number};
-use crate::domain::base::hex;
+use crate::domain::base::digest;
 use crate::domain::verify::results::Findings;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -81,8 +80,7 @@ fn json(output: &str) -> Option<Findings> {
         let code = said.code.as_ref().map(|code| code.code.as_str());
         // The same file is looked at once per target (library, its tests); cargo's text says it once.
         let place = format!("{} {} {} {code:?}", span.line_start, span.column_start, said.message);
-        let once = seen.len() > super::RESULTS_LIMIT
-            || seen.insert(hex(&Sha256::digest(format!("{} {place}", span.file_name))));
+        let once = seen.len() > super::RESULTS_LIMIT || seen.insert(digest(format!("{} {place}", span.file_name)));
         if once {
             diagnostic(&mut gathered, &span.file_name, &said.level, code, &said.message, said.code.is_some());
         }

@@ -1,10 +1,27 @@
 //! The formats, by name.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 /// How the output of a stage is read. [`FORMATS`] has a row for each that reads something.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Format {
     /// By its structure, see [`recognise`]; else by exit code only.
     #[default]
@@ -50,24 +67,4 @@ pub(super) const FINDINGS: &[Format] =
     &[Format::Bandit, Format::Clippy, Format::Eslint, Format::Mypy, Format::Ruff, Format::Tsc];
 
 /// The words of all formats, as settings may name them.
-#[rustfmt::skip]
-pub const WORDS: &[&str] = &[
-    "auto",
-    "exit",
-    "bandit",
-    "cargo",
-    "clippy",
-    "eslint",
-    "go",
-    "go-json",
-    "jest",
-    "junit",
-    "mypy",
-    "nextest",
-    "pytest",
-    "ruff",
-    "tap",
-    "tsc",
-    "unittest",
-    "vitest",
-];
+pub const WORDS: &[&str] = Format::VARIANTS;

@@ -1,5 +1,9 @@
 //! Which format an output has, and reading it.
 
+use super::{
+    bandit, cargo, clippy, eslint, go, go_json, jest, junit, mypy, nextest, pytest, ruff, said, tap, tsc, unittest,
+    vitest,
+};
 use crate::domain::verify::formats::bounds::without_sequences;
 use crate::domain::verify::formats::format::{FINDINGS, Format};
 use crate::domain::verify::formats::report::Said;
@@ -9,8 +13,6 @@ use Reader::{Own, Runner};
 /// One format.
 struct Known {
     format: Format,
-    /// The word used in settings and output.
-    word: &'static str,
     reader: Reader,
 }
 
@@ -42,33 +44,29 @@ impl Known {
 /// Every format that reads something.
 #[rustfmt::skip]
 const FORMATS: &[Known] = &[
-    Known { format: Format::Bandit, word: "bandit", reader: Own(crate::domain::verify::formats::bandit::recognises, |text| crate::domain::verify::formats::bandit::read(text).into()) },
-    Known { format: Format::Cargo, word: "cargo", reader: Runner("cargo test", crate::domain::verify::formats::cargo::said) },
-    Known { format: Format::Clippy, word: "clippy", reader: Own(crate::domain::verify::formats::clippy::recognises, |text| crate::domain::verify::formats::clippy::read(text).into()) },
-    Known { format: Format::Eslint, word: "eslint", reader: Own(crate::domain::verify::formats::eslint::recognises, |text| crate::domain::verify::formats::eslint::read(text).into()) },
-    Known { format: Format::Go, word: "go", reader: Runner("go test -v", crate::domain::verify::formats::go::said) },
-    Known { format: Format::GoJson, word: "go-json", reader: Own(crate::domain::verify::formats::go_json::recognises, |text| crate::domain::verify::formats::go_json::read(text).into()) },
-    Known { format: Format::Jest, word: "jest", reader: Runner("jest", crate::domain::verify::formats::jest::said) },
-    Known { format: Format::Junit, word: "junit", reader: Own(crate::domain::verify::formats::junit::recognises, |text| crate::domain::verify::formats::junit::read(text).into()) },
-    Known { format: Format::Mypy, word: "mypy", reader: Own(crate::domain::verify::formats::mypy::recognises, |text| crate::domain::verify::formats::mypy::read(text).into()) },
-    Known { format: Format::Nextest, word: "nextest", reader: Runner("cargo nextest", crate::domain::verify::formats::nextest::said) },
-    Known { format: Format::Pytest, word: "pytest", reader: Runner("pytest", crate::domain::verify::formats::pytest::said) },
-    Known { format: Format::Ruff, word: "ruff", reader: Own(crate::domain::verify::formats::ruff::recognises, |text| crate::domain::verify::formats::ruff::read(text).into()) },
-    Known { format: Format::Tap, word: "tap", reader: Own(crate::domain::verify::formats::tap::recognises, |text| crate::domain::verify::formats::tap::read(text).into()) },
-    Known { format: Format::Tsc, word: "tsc", reader: Own(crate::domain::verify::formats::tsc::recognises, |text| crate::domain::verify::formats::tsc::read(text).into()) },
-    Known { format: Format::Unittest, word: "unittest", reader: Runner("unittest", crate::domain::verify::formats::unittest::said) },
-    Known { format: Format::Vitest, word: "vitest", reader: Runner("vitest", crate::domain::verify::formats::vitest::said) },
+    Known { format: Format::Bandit, reader: Own(bandit::recognises, |text| bandit::read(text).into()) },
+    Known { format: Format::Cargo, reader: Runner("cargo test", cargo::said) },
+    Known { format: Format::Clippy, reader: Own(clippy::recognises, |text| clippy::read(text).into()) },
+    Known { format: Format::Eslint, reader: Own(eslint::recognises, |text| eslint::read(text).into()) },
+    Known { format: Format::Go, reader: Runner("go test -v", go::said) },
+    Known { format: Format::GoJson, reader: Own(go_json::recognises, |text| go_json::read(text).into()) },
+    Known { format: Format::Jest, reader: Runner("jest", jest::said) },
+    Known { format: Format::Junit, reader: Own(junit::recognises, |text| junit::read(text).into()) },
+    Known { format: Format::Mypy, reader: Own(mypy::recognises, |text| mypy::read(text).into()) },
+    Known { format: Format::Nextest, reader: Runner("cargo nextest", nextest::said) },
+    Known { format: Format::Pytest, reader: Runner("pytest", pytest::said) },
+    Known { format: Format::Ruff, reader: Own(ruff::recognises, |text| ruff::read(text).into()) },
+    Known { format: Format::Tap, reader: Own(tap::recognises, |text| tap::read(text).into()) },
+    Known { format: Format::Tsc, reader: Own(tsc::recognises, |text| tsc::read(text).into()) },
+    Known { format: Format::Unittest, reader: Runner("unittest", unittest::said) },
+    Known { format: Format::Vitest, reader: Runner("vitest", vitest::said) },
 ];
 
 impl Format {
     /// The word used in settings and output.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Exit => "exit",
-            _ => FORMATS.iter().find(|known| known.format == self).map_or("exit", |known| known.word),
-        }
+        self.into()
     }
 
     /// Whether it gives findings, not tests.
@@ -80,11 +78,7 @@ impl Format {
     /// The inverse of [`Format::word`].
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "auto" => Some(Self::Auto),
-            "exit" => Some(Self::Exit),
-            _ => FORMATS.iter().find(|known| known.word == word).map(|known| known.format),
-        }
+        word.parse().ok()
     }
 }
 
@@ -93,7 +87,7 @@ impl Format {
 #[must_use]
 pub fn recognise(output: &str) -> Option<Format> {
     let output = &*without_sequences(output);
-    let outside = &*crate::domain::verify::formats::junit::outside(output);
+    let outside = &*junit::outside(output);
     let seen = |known: &Known| if known.format == Format::Junit { output } else { outside };
     let one = |findings: bool| {
         let wanted = FORMATS.iter().filter(|known| known.format.gives_findings() == findings);
@@ -117,10 +111,7 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
     match FORMATS.iter().find(|known| known.format == format) {
         Some(known) => {
             let mut reading = known.read(output);
-            reading
-                .tests
-                .iter_mut()
-                .for_each(|results| crate::domain::verify::formats::said::keep(format, output, &mut results.tests));
+            reading.tests.iter_mut().for_each(|results| said::keep(format, output, &mut results.tests));
             (format, reading)
         }
         None => (Format::Exit, Reading::default()),
@@ -133,7 +124,7 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
 #[must_use]
 pub fn counted(format: Format, output: &str) -> Option<u64> {
     let output = &*without_sequences(output);
-    let outside = &*crate::domain::verify::formats::junit::outside(output);
+    let outside = &*junit::outside(output);
     let passed = |reading: Reading| {
         let tests = reading.tests.filter(|_| format == Format::Exit)?.tests;
         Some(tests.iter().filter(|test| test.status == TestStatus::Passed).count() as u64)
@@ -165,7 +156,7 @@ mod tests {
         }
         assert_eq!(WORDS.len(), FORMATS.len() + 2);
         let json = |format: Format| serde_json::to_value(format).unwrap();
-        assert!(FORMATS.iter().all(|known| json(known.format) == known.word));
+        assert!(FORMATS.iter().all(|known| json(known.format) == known.format.word()));
     }
 
     #[test]

@@ -242,7 +242,8 @@ fn wrong_ends(facts: &Facts) -> Vec<String> {
 fn counts(facts: &Facts) -> String {
     let count = |kind: UnitState| facts.ends.values().filter(|(state, _)| *state == kind).count();
     let parts: Vec<String> = UnitState::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|kind| count(*kind) > 0)
         .map(|kind| format!("{} {}", count(kind), kind.name()))
         .collect();

@@ -89,11 +89,11 @@ pub async fn interrupted() -> Result<(), EngineError> {
 }
 
 fn broken(what: &str, error: &dyn std::error::Error) -> EngineError {
-    EngineError::Broken { what: format!("{what}: {}", chain(error)), hint: String::new() }
+    EngineError::broken(format!("{what}: {}", chain(error)), "")
 }
 
 pub(super) fn unexpected(what: impl Into<String>) -> EngineError {
-    EngineError::Broken { what: what.into(), hint: "`mc demo --keep` leaves everything for a look".to_owned() }
+    EngineError::broken(what.into(), "`mc demo --keep` leaves everything for a look")
 }
 
 impl Demo {
@@ -426,7 +426,7 @@ pub(super) fn said_yes(what: &str, output: &Output) -> Result<(), EngineError> {
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     let reason = stderr.trim().lines().next().unwrap_or("no reason given").to_owned();
-    Err(EngineError::Broken { what: format!("{what}: {reason}"), hint: "mc needs git 2.38 or newer".to_owned() })
+    Err(EngineError::broken(format!("{what}: {reason}"), "mc needs git 2.38 or newer"))
 }
 
 /// Refs, settings and files of the repository that belong to its user, by name.

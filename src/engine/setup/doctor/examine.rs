@@ -123,9 +123,9 @@ async fn project(place: &Where, env: &Environment, checks: &mut Vec<Check>) -> (
         checks.extend(settings.warnings.iter().map(warn));
         Some(settings)
     });
-    let ((layers, directory, config_file), facts, state) = match (layers, facts, state) {
+    let ((layers, _, config_file), facts, state) = match (layers, facts, state) {
         (Some(layers), Some(facts), Some(state)) => (layers, facts, state),
         _ => return (None, settings),
     };
-    (Some(Project { env: env.clone(), layers, directory, config_file, facts, state, elsewhere: None }), settings)
+    (Some(Project { env: env.clone(), layers, config_file, facts, state, elsewhere: None }), settings)
 }

@@ -8,7 +8,8 @@ use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::machine;
 use crate::config::propose::AgentLine;
-use crate::domain::survey::agents::{AGENTS, Agent, Prompt, known};
+use crate::domain::handoff::PromptMode;
+use crate::domain::survey::agents::{AGENTS, Agent, known};
 use crate::domain::survey::{Files, Need, wanted};
 use crate::domain::values::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,7 +138,10 @@ pub fn agents(wish: Option<&str>, programs: &Programs<'_>) -> (Vec<AgentLine>, V
     };
     let Some(agent) = known(wish.trim()) else {
         let (command, allows) = (wish.to_owned(), String::new());
-        return (vec![AgentLine { command, prompt: Prompt::Stdin, env: Vec::new(), allows, off: false }], Vec::new());
+        return (
+            vec![AgentLine { command, prompt: PromptMode::Stdin, env: Vec::new(), allows, off: false }],
+            Vec::new(),
+        );
     };
     let missing = (!programs.has(agent.name))
         .then(|| format!("the agent {} is not on the PATH; install it: `{}`", agent.name, agent.install));

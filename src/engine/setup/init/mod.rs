@@ -67,14 +67,10 @@ pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError
     let start = place.directory.as_ref().map_or_else(|| env.cwd().to_owned(), |dir| env.cwd().join(dir));
     let facts = inspect(&Git::in_folder(&start, ChildGuard::none())).await?;
     if facts.bare {
-        return Err(EngineError::Usage {
-            what: format!(
-                "{} is a bare repository: there is no work tree to write settings into",
-                facts.toplevel.display()
-            ),
-            hint: "run `mc init` in a clone of it, or write a mission-control.toml and name it with --config"
-                .to_owned(),
-        });
+        return Err(EngineError::usage(
+            format!("{} is a bare repository: there is no work tree to write settings into", facts.toplevel.display()),
+            "run `mc init` in a clone of it, or write a mission-control.toml and name it with --config",
+        ));
     }
     let state = StateDir::locate(&facts.common_dir, &env)?;
     let source = Git::in_folder(&facts.toplevel, ChildGuard::none());
@@ -160,10 +156,10 @@ async fn target(source: &Git) -> Result<(String, Tip), EngineError> {
             return Ok((name, tip));
         }
     }
-    Err(EngineError::Usage {
-        what: "this repository has no branch with a commit to start from".to_owned(),
-        hint: "commit something (`git add -A && git commit`), or switch to the branch work starts from".to_owned(),
-    })
+    Err(EngineError::usage(
+        "this repository has no branch with a commit to start from",
+        "commit something (`git add -A && git commit`), or switch to the branch work starts from",
+    ))
 }
 
 /// What the first verification showed; the default when it was not run.
@@ -259,16 +255,15 @@ impl Proposal {
         match (taken(&plain), force) {
             (false, _) => Ok(plain),
             (true, true) if !taken(&beside) => Ok(beside),
-            (true, true) => Err(EngineError::Usage {
-                what: format!("{} and {} are both there; nothing is overwritten", FILE_NAME, beside.display()),
-                hint: format!("remove {}, then try again", beside.display()),
-            }),
-            (true, false) => Err(EngineError::Usage {
-                what: format!("{} is there already; nothing is overwritten", plain.display()),
-                hint: "`mc doctor --baseline` tries it; `mc init --dry-run` shows what would be proposed now; `mc init --force` writes \
-                       that beside it, as mission-control.toml.new"
-                    .to_owned(),
-            }),
+            (true, true) => Err(EngineError::usage(
+                format!("{} and {} are both there; nothing is overwritten", FILE_NAME, beside.display()),
+                format!("remove {}, then try again", beside.display()),
+            )),
+            (true, false) => Err(EngineError::usage(
+                format!("{} is there already; nothing is overwritten", plain.display()),
+                "`mc doctor --baseline` tries it; `mc init --dry-run` shows what would be proposed now; `mc init --force` writes \
+                       that beside it, as mission-control.toml.new",
+            )),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Enough of Rust's surface to find imports and comments: no macros expanded, no types known.
 
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use std::collections::BTreeMap;
 
 /// A piece of code that matters to imports.
@@ -23,12 +24,62 @@ pub struct Lexed {
 }
 
 impl Lexed {
+    /// # Panics
+    /// The text is no Rust.
     pub fn of(text: &str) -> Self {
-        let mut lexer = Lexer { rest: text, line: 1, out: Self::default() };
-        while !lexer.rest.is_empty() {
-            lexer.step();
+        let tokens: TokenStream = text.parse().unwrap_or_else(|e| panic!("read Rust: {e}"));
+        let (mut lexed, mut end) = (Self::default(), 0);
+        lexed.take(tokens, text, &mut end);
+        lexed.gap(&text[end..], 1 + text[..end].matches('\n').count());
+        lexed
+    }
+
+    fn take(&mut self, tokens: TokenStream, text: &str, end: &mut usize) {
+        for token in tokens {
+            // A comment of documentation comes as an attribute that lies where the comment is: then it belongs to a gap.
+            let there = &text[token.span().byte_range()];
+            if there.starts_with("//") || there.starts_with("/*") {
+                continue;
+            }
+            match token {
+                TokenTree::Group(group) => {
+                    let [open, close] = match group.delimiter() {
+                        Delimiter::Brace => ['{', '}'],
+                        Delimiter::Bracket => ['[', ']'],
+                        Delimiter::Parenthesis | Delimiter::None => ['(', ')'],
+                    };
+                    self.put(Some(Kind::Sign(open)), group.span_open(), text, end);
+                    self.take(group.stream(), text, end);
+                    self.put(Some(Kind::Sign(close)), group.span_close(), text, end);
+                }
+                TokenTree::Punct(sign) => self.put(Some(Kind::Sign(sign.as_char())), sign.span(), text, end),
+                TokenTree::Ident(word) => self.put(Some(Kind::Word(word.to_string())), word.span(), text, end),
+                TokenTree::Literal(it) => {
+                    let number = there.starts_with(|c: char| c.is_ascii_digit());
+                    self.put(number.then(|| Kind::Word(it.to_string())), it.span(), text, end);
+                }
+            }
         }
-        lexer.out
+    }
+
+    /// The next piece of code, which begins where `span` does, and the comments in front of it, which begin at `end`.
+    fn put(&mut self, kind: Option<Kind>, span: Span, text: &str, end: &mut usize) {
+        let (range, line) = (span.byte_range(), span.start().line);
+        let gap = &text[*end..range.start];
+        self.gap(gap, line - gap.matches('\n').count());
+        let colon = |kind: Option<&Kind>| kind == Some(&Kind::Sign(':'));
+        let joined = gap.is_empty() && colon(kind.as_ref()) && colon(self.code.last().map(|(_, kind)| kind));
+        if joined {
+            self.code.pop();
+        }
+        self.code.extend(kind.map(|kind| (line, if joined { Kind::PathSep } else { kind })));
+        *end = range.end;
+    }
+
+    /// What is between two pieces of code is comments and blanks.
+    fn gap(&mut self, gap: &str, first: usize) {
+        let lines = gap.lines().zip(first..).filter(|(line, _)| !line.trim().is_empty());
+        self.comments.extend(lines.map(|(line, number)| (number, line.trim().to_owned())));
     }
 
     pub fn word(&self, at: usize) -> Option<&str> {
@@ -148,99 +199,4 @@ impl Lexed {
             at += 1;
         }
     }
-}
-
-struct Lexer<'a> {
-    rest: &'a str,
-    line: usize,
-    out: Lexed,
-}
-
-impl Lexer<'_> {
-    fn step(&mut self) {
-        let Some(first) = self.rest.chars().next() else { return };
-        if self.rest.starts_with("//") {
-            self.comment(self.rest.find('\n').unwrap_or(self.rest.len()));
-        } else if self.rest.starts_with("/*") {
-            self.comment(block_comment(self.rest));
-        } else if let Some(length) = string(self.rest).or_else(|| character(self.rest)) {
-            self.skip(length);
-        } else if self.rest.starts_with("::") {
-            self.out.code.push((self.line, Kind::PathSep));
-            self.skip(2);
-        } else if first.is_alphanumeric() || first == '_' {
-            let length = self.rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(self.rest.len());
-            self.out.code.push((self.line, Kind::Word(self.rest[..length].to_owned())));
-            self.skip(length);
-        } else {
-            if !first.is_whitespace() {
-                self.out.code.push((self.line, Kind::Sign(first)));
-            }
-            self.skip(first.len_utf8());
-        }
-    }
-
-    fn comment(&mut self, length: usize) {
-        for (i, line) in self.rest[..length].lines().enumerate() {
-            self.out.comments.push((self.line + i, line.to_owned()));
-        }
-        self.skip(length);
-    }
-
-    fn skip(&mut self, length: usize) {
-        self.line += self.rest[..length].matches('\n').count();
-        self.rest = &self.rest[length..];
-    }
-}
-
-fn block_comment(text: &str) -> usize {
-    let (mut depth, mut at) = (0, 0);
-    while at < text.len() {
-        if text[at..].starts_with("/*") {
-            (depth, at) = (depth + 1, at + 2);
-        } else if text[at..].starts_with("*/") {
-            (depth, at) = (depth - 1, at + 2);
-            if depth == 0 {
-                return at;
-            }
-        } else {
-            at += text[at..].chars().next().map_or(1, char::len_utf8);
-        }
-    }
-    text.len()
-}
-
-/// Length of the string literal at the start, raw and byte strings included.
-fn string(text: &str) -> Option<usize> {
-    let prefix = text.len() - text.trim_start_matches(['b', 'c', 'r']).len();
-    let hashes = text[prefix..].len() - text[prefix..].trim_start_matches('#').len();
-    let body = text[prefix + hashes..].strip_prefix('"')?;
-    let start = text.len() - body.len();
-    if text[..prefix].contains('r') {
-        let end = format!("\"{}", "#".repeat(hashes));
-        return Some(body.find(&end).map_or(text.len(), |at| start + at + end.len()));
-    }
-    if hashes > 0 {
-        return None;
-    }
-    let mut escaped = false;
-    for (at, c) in body.char_indices() {
-        match c {
-            '"' if !escaped => return Some(start + at + 1),
-            '\\' => escaped = !escaped,
-            _ => escaped = false,
-        }
-    }
-    Some(text.len())
-}
-
-/// Length of the character literal at the start; a lifetime is none.
-fn character(text: &str) -> Option<usize> {
-    let body = text.strip_prefix('\'')?;
-    if body.starts_with('\\') {
-        let end = body.char_indices().skip(2).find(|(_, c)| *c == '\'')?.0;
-        return Some(end + 2);
-    }
-    let first = body.chars().next()?;
-    body[first.len_utf8()..].starts_with('\'').then_some(first.len_utf8() + 2)
 }

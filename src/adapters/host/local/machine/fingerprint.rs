@@ -4,8 +4,7 @@ use super::fence::ask_machine;
 use super::fenced::Fenced;
 use super::host::LocalHost;
 use crate::adapters::host::order::HostError;
-use crate::domain::base::hex;
-use sha2::{Digest, Sha256};
+use crate::domain::base::FieldHash;
 use std::os::unix::ffi::OsStrExt;
 
 impl LocalHost {
@@ -20,11 +19,8 @@ impl LocalHost {
 
 async fn make(host: &LocalHost) -> Result<String, HostError> {
     let settings = &host.settings;
-    let mut hash = Sha256::new();
-    let mut field = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    };
+    let mut hash = FieldHash::default();
+    let mut field = |bytes: &[u8]| hash.add(bytes);
     for text in [std::env::consts::OS, std::env::consts::ARCH] {
         field(text.as_bytes());
     }
@@ -58,10 +54,12 @@ async fn make(host: &LocalHost) -> Result<String, HostError> {
     }
     for text in &settings.fingerprint {
         let said = ask_machine(host, text, host.allowed_env(&settings.verification_env)).await;
-        field(&said.map_err(|why| HostError::Broken {
-            what: format!("run the fingerprint command `{text}`: {why}"),
-            hint: "mend target.verification.fingerprint, or remove the command".to_owned(),
+        field(&said.map_err(|why| {
+            HostError::broken(
+                format!("run the fingerprint command `{text}`: {why}"),
+                "mend target.verification.fingerprint, or remove the command",
+            )
         })?);
     }
-    Ok(hex(&hash.finalize()))
+    Ok(hash.finish())
 }

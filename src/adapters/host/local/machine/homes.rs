@@ -14,10 +14,9 @@ use crate::adapters::host::order::Home;
 use crate::adapters::host::settings::HostSettings;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::machine::Scratch;
-use crate::domain::base::hex;
+use crate::domain::base::FieldHash;
 use crate::domain::base::text::name_first;
 use crate::domain::trouble::chain;
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 impl LocalHost {
@@ -123,13 +122,9 @@ impl<'a> SetupHome<'a> {
     /// before the next start of the machine.
     #[must_use]
     pub fn stamp(&self) -> String {
-        let mut hash = Sha256::new();
-        for name in self.homes.overlaid().chain(self.homes.linked()) {
-            hash.update(name.as_os_str().as_encoded_bytes());
-            hash.update([0]);
-        }
-        let hash = hex(&hash.finalize()[..8]);
-        format!(" home {hash} {}", boot_id())
+        let mut hash = FieldHash::default();
+        self.homes.overlaid().chain(self.homes.linked()).for_each(|name| hash.add(name.as_os_str().as_encoded_bytes()));
+        format!(" home {} {}", &hash.finish()[..16], boot_id())
     }
 
     /// Whether what it made is there.

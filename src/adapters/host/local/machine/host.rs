@@ -196,9 +196,8 @@ impl LocalHost {
     /// # Errors
     /// [`HostError::Usage`] for a text that is no glob.
     pub fn kept(&self) -> Result<Globs, HostError> {
-        Globs::new(&self.settings.keep).map_err(|bad| HostError::Usage {
-            what: format!("target.verification.keep: {bad}"),
-            hint: "mend it in mission-control.toml".to_owned(),
+        Globs::new(&self.settings.keep).map_err(|bad| {
+            HostError::usage(format!("target.verification.keep: {bad}"), "mend it in mission-control.toml")
         })
     }
 

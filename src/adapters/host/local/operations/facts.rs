@@ -43,10 +43,10 @@ pub fn incomplete(e: &PoolError) -> HostError {
 #[must_use]
 pub fn not_contained(e: &ProbeError) -> HostError {
     if !tells_processes() {
-        return HostError::Broken {
-            what: format!("there is no /proc here, so that nobody can tell which processes live: {}", chain(e)),
-            hint: "mount it (`mount -t proc proc /proc`), then start again".to_owned(),
-        };
+        return HostError::broken(
+            format!("there is no /proc here, so that nobody can tell which processes live: {}", chain(e)),
+            "mount it (`mount -t proc proc /proc`), then start again",
+        );
     }
     broken(e, "install util-linux, or set scheduler.isolation = \"search\"")
 }

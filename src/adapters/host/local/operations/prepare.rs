@@ -1,6 +1,6 @@
 //! Making a workspace ready: the slot at an exact commit, files copied in, `setup` run when its inputs changed.
 
-use super::runs::{GRACE, run};
+use super::runs::GRACE;
 use crate::adapters::host::local::machine::homes::{self, SetupHome};
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::tail;
@@ -10,10 +10,9 @@ use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
 use crate::adapters::host::local::workspace::space::SlotInfo;
 use crate::adapters::host::order::{Beside, Home, NotFresh, NotReady, PrepareOrder, Ready, RunKey, RunOrder, Start};
 use crate::adapters::os::files;
-use crate::domain::base::hex;
+use crate::domain::base::FieldHash;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -24,87 +23,6 @@ const SAID: u64 = 2_000;
 /// Infrastructure that is known by what is said of it only.
 fn odd(why: String) -> NotReady {
     NotReady::Failed(why.into())
-}
-
-/// Prepares a slot that holds nobody's work.
-///
-/// # Errors
-/// [`NotFresh::Dirty`] when it does hold something; [`NotFresh`].
-pub(super) async fn prepare(
-    host: &LocalHost,
-    order: &PrepareOrder,
-    kill: watch::Receiver<bool>,
-) -> Result<Ready, NotFresh> {
-    if *kill.borrow() {
-        return Err(NotReady::Killed.into());
-    }
-    let PrepareOrder { slot, label, base, without, beside, copies, environment, setup, session } = order;
-    let slot = *slot;
-    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(host.trouble(e));
-    if let Some(session) = session {
-        files::make_new_own_dir(host.root(), &host.run_dir(session)).map_err(|e| failed(&e))?;
-    }
-    let pool = host.pool().await.map_err(|e| failed(&e))?;
-    within_disk(host, pool, slot).await?;
-    let globs = host.kept().map_err(|e| failed(&e))?;
-    let landed = match beside {
-        Beside::Ignored => None,
-        Beside::Nothing => Some(None),
-        Beside::OfLanded(commit) => Some(Some(commit).filter(|_| host.settings.keeps_files())),
-    };
-    let keeping = landed.map(|landed| Keeping { landed, globs: &globs });
-    if has_begun(host, pool, slot, label, setup) {
-        // The answer to an earlier asking was lost. Nothing but `setup` has run there.
-        host.end_runs(setup).await.map_err(NotReady::Failed)?;
-        pool.hold(slot).and_then(|()| pool.release(slot)).map_err(|e| failed(&e))?;
-    }
-    let Prepared { workspace, made, mut warm } = match pool.prepare_keeping(slot, label, base, keeping).await {
-        Err(PoolError::Dirty { label: old, .. }) => return Err(NotFresh::Dirty(old)),
-        Err(PoolError::Busy { .. }) => return Err(NotFresh::Busy),
-        done => done.map_err(|e| failed(&e))?,
-    };
-    if let Some(without) = without {
-        pool.narrow(slot, base, without).await.map_err(|e| failed(&e))?;
-    }
-    for (name, content) in copies {
-        let Some(bytes) = content else { continue };
-        if !files::write_below(&workspace, Path::new(name), bytes).map_err(|e| failed(&e))? {
-            tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
-        }
-    }
-    let home = beside.home();
-    if home == Home::Slots {
-        homes::furnish(host, &workspace).await.map_err(|e| NotReady::Failed(e.into()))?;
-    }
-    if let Some(line) = &host.settings.setup {
-        let mut own = SetupHome::of(host, &workspace, home).await.map_err(|e| NotReady::Failed(e.into()))?;
-        let inputs = inputs(host, line, environment, &workspace);
-        let mut inputs = inputs.map_err(|e| NotReady::Failed(host.trouble_at("read setup inputs", &e)))?;
-        inputs += &own.as_ref().map(SetupHome::stamp).unwrap_or_default();
-        let there = made.as_ref().is_some_and(|made| made.inputs == inputs);
-        if there && own.as_ref().is_none_or(SetupHome::is_kept) {
-            warm |= keeping.is_some();
-        } else {
-            if made.is_some() && keeping.is_some() {
-                warm = pool.drop_made(slot, &globs).await.map_err(|e| failed(&e))?;
-            }
-            if let Some(own) = &mut own {
-                own.begin().map_err(|e| NotReady::Failed(e.into()))?;
-            }
-            run_setup(host, line, (slot, home), setup, kill).await?;
-            if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(|e| NotReady::Failed(e.into()))? {
-                pool.note_setup(slot, inputs, keeping.is_some()).await.map_err(|e| failed(&e))?;
-            }
-        }
-    }
-    if *beside == Beside::Ignored && host.settings.setup.is_some() {
-        // None of that is the unit's work.
-        pool.note_left_by_setup(slot).await.map_err(|e| failed(&e))?;
-    }
-    if keeping.is_some() && host.settings.keeps_files() {
-        pool.note_ran(slot, &Ran::Begun { warm }).map_err(|e| failed(&e))?;
-    }
-    Ok(Ready { workspace, folder: host.runs().join(label), warm })
 }
 
 /// Whether a slot was made ready for this user before, who has not run anything in it.
@@ -157,7 +75,7 @@ async fn run_setup(
     // What an earlier engine began worked on files that are gone.
     put_aside(&host.run_dir(key), GRACE).await.map_err(|e| NotReady::Failed(host.trouble(&e)))?;
     let order = RunOrder::shell(key.clone(), slot, line, env, timeout, home);
-    let ended = run(host, &order, Start::IfNew, kill, || ()).await;
+    let ended = host.run(&order, Start::IfNew, kill, || ()).await;
     match ended.end {
         ProcessEnd::Exited(0) => Ok(()),
         ProcessEnd::Stopped => Err(NotReady::Killed),
@@ -195,17 +113,14 @@ fn kept(host: &LocalHost, log: PathBuf) -> Option<PathBuf> {
 }
 
 fn inputs(host: &LocalHost, line: &str, environment: &str, workspace: &Path) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    hash.update(line.as_bytes());
-    hash.update(environment.as_bytes());
+    let mut hash = FieldHash::default();
+    hash.add(line);
+    hash.add(environment);
     for name in &host.settings.setup_inputs {
-        let bytes = files::read_if_there(&workspace.join(name))?.unwrap_or_default();
-        hash.update((name.len() as u64).to_be_bytes());
-        hash.update(name.as_bytes());
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(&bytes);
+        hash.add(name);
+        hash.add(files::read_if_there(&workspace.join(name))?.unwrap_or_default());
     }
-    Ok(hex(&hash.finalize()))
+    Ok(hash.finish())
 }
 
 impl LocalHost {
@@ -215,6 +130,76 @@ impl LocalHost {
     /// # Errors
     /// [`NotFresh::Dirty`] when it does hold something; [`NotFresh`]. The slot keeps its marker.
     pub async fn prepare(&self, order: &PrepareOrder, kill: watch::Receiver<bool>) -> Result<Ready, NotFresh> {
-        prepare(self, order, kill).await
+        let host = self;
+        if *kill.borrow() {
+            return Err(NotReady::Killed.into());
+        }
+        let PrepareOrder { slot, label, base, without, beside, copies, environment, setup, session } = order;
+        let slot = *slot;
+        let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(host.trouble(e));
+        if let Some(session) = session {
+            files::make_new_own_dir(host.root(), &host.run_dir(session)).map_err(|e| failed(&e))?;
+        }
+        let pool = host.pool().await.map_err(|e| failed(&e))?;
+        within_disk(host, pool, slot).await?;
+        let globs = host.kept().map_err(|e| failed(&e))?;
+        let landed = match beside {
+            Beside::Ignored => None,
+            Beside::Nothing => Some(None),
+            Beside::OfLanded(commit) => Some(Some(commit).filter(|_| host.settings.keeps_files())),
+        };
+        let keeping = landed.map(|landed| Keeping { landed, globs: &globs });
+        if has_begun(host, pool, slot, label, setup) {
+            // The answer to an earlier asking was lost. Nothing but `setup` has run there.
+            host.end_runs(setup).await.map_err(NotReady::Failed)?;
+            pool.hold(slot).and_then(|()| pool.release(slot)).map_err(|e| failed(&e))?;
+        }
+        let Prepared { workspace, made, mut warm } = match pool.prepare_keeping(slot, label, base, keeping).await {
+            Err(PoolError::Dirty { label: old, .. }) => return Err(NotFresh::Dirty(old)),
+            Err(PoolError::Busy { .. }) => return Err(NotFresh::Busy),
+            done => done.map_err(|e| failed(&e))?,
+        };
+        if let Some(without) = without {
+            pool.narrow(slot, base, without).await.map_err(|e| failed(&e))?;
+        }
+        for (name, content) in copies {
+            let Some(bytes) = content else { continue };
+            if !files::write_below(&workspace, Path::new(name), bytes).map_err(|e| failed(&e))? {
+                tracing::warn!("{name} is not copied into slot {slot}: a link of the repository is in the way");
+            }
+        }
+        let home = beside.home();
+        if home == Home::Slots {
+            homes::furnish(host, &workspace).await.map_err(|e| NotReady::Failed(e.into()))?;
+        }
+        if let Some(line) = &host.settings.setup {
+            let mut own = SetupHome::of(host, &workspace, home).await.map_err(|e| NotReady::Failed(e.into()))?;
+            let inputs = inputs(host, line, environment, &workspace);
+            let mut inputs = inputs.map_err(|e| NotReady::Failed(host.trouble_at("read setup inputs", &e)))?;
+            inputs += &own.as_ref().map(SetupHome::stamp).unwrap_or_default();
+            let there = made.as_ref().is_some_and(|made| made.inputs == inputs);
+            if there && own.as_ref().is_none_or(SetupHome::is_kept) {
+                warm |= keeping.is_some();
+            } else {
+                if made.is_some() && keeping.is_some() {
+                    warm = pool.drop_made(slot, &globs).await.map_err(|e| failed(&e))?;
+                }
+                if let Some(own) = &mut own {
+                    own.begin().map_err(|e| NotReady::Failed(e.into()))?;
+                }
+                run_setup(host, line, (slot, home), setup, kill).await?;
+                if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(|e| NotReady::Failed(e.into()))? {
+                    pool.note_setup(slot, inputs, keeping.is_some()).await.map_err(|e| failed(&e))?;
+                }
+            }
+        }
+        if *beside == Beside::Ignored && host.settings.setup.is_some() {
+            // None of that is the unit's work.
+            pool.note_left_by_setup(slot).await.map_err(|e| failed(&e))?;
+        }
+        if keeping.is_some() && host.settings.keeps_files() {
+            pool.note_ran(slot, &Ran::Begun { warm }).map_err(|e| failed(&e))?;
+        }
+        Ok(Ready { workspace, folder: host.runs().join(label), warm })
     }
 }

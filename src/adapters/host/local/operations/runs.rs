@@ -73,35 +73,6 @@ pub fn result_file(session: &Path) -> PathBuf {
     session.join("result/result.json")
 }
 
-/// Runs an order that may have been started by an earlier engine: takes over what is there, else starts it, as `start` says.
-/// `began` is told once it is on record.
-pub(super) async fn run(
-    host: &LocalHost,
-    order: &RunOrder,
-    start: Start,
-    kill: watch::Receiver<bool>,
-    began: impl FnOnce(),
-) -> Ended {
-    let cwd = match host.pool().await {
-        Ok(pool) => pool.path(order.slot),
-        Err(e) => return Ended::never(ProcessEnd::Infrastructure(host.trouble(&e))),
-    };
-    let session = order.session.as_ref().map(|session| host.run_dir(&session.key));
-    let job = Job { order, dir: host.run_dir(&order.key), cwd, session };
-    let reports = match stage::clear(host, &job.cwd, order.reports.as_ref(), job.dir.exists()).await {
-        Ok(reports) => reports,
-        Err(trouble) => return Ended::never(ProcessEnd::Infrastructure(trouble)),
-    };
-    let mut ended = until_the_end(host, &job, kill, start, began).await;
-    leave(&job.cwd);
-    ended.result = job.result().and_then(|file| files::read_untrusted(&file, LONGEST_RESULT));
-    match stage::read(&job.cwd, order.reports.as_ref(), reports).await {
-        Ok(reports) => ended.reports = reports,
-        Err(trouble) => ended.end = ProcessEnd::Infrastructure(trouble),
-    }
-    ended
-}
-
 async fn until_the_end(
     host: &LocalHost,
     job: &Job<'_>,
@@ -341,12 +312,10 @@ async fn stalled(job: &Job<'_>, run: &Run, now: Millis) -> bool {
 }
 
 async fn finished(job: &Job<'_>, exit: Exit, run: Option<&Run>) -> Ended {
-    let proof = match run {
+    let left = if run.is_none() { Run::open(&job.dir) } else { None };
+    let proof = match run.or(left.as_ref()) {
         Some(run) => Some(run.end(Duration::ZERO).await),
-        None => match Run::open(&job.dir) {
-            Some(run) => Some(run.end(Duration::ZERO).await),
-            None => None,
-        },
+        None => None,
     };
     let end = match exit {
         Exit::Code(code) => ProcessEnd::Exited(code),
@@ -373,6 +342,24 @@ impl LocalHost {
         kill: watch::Receiver<bool>,
         began: impl FnOnce(),
     ) -> Ended {
-        run(self, order, start, kill, began).await
+        let host = self;
+        let cwd = match host.pool().await {
+            Ok(pool) => pool.path(order.slot),
+            Err(e) => return Ended::never(ProcessEnd::Infrastructure(host.trouble(&e))),
+        };
+        let session = order.session.as_ref().map(|session| host.run_dir(&session.key));
+        let job = Job { order, dir: host.run_dir(&order.key), cwd, session };
+        let reports = match stage::clear(host, &job.cwd, order.reports.as_ref(), job.dir.exists()).await {
+            Ok(reports) => reports,
+            Err(trouble) => return Ended::never(ProcessEnd::Infrastructure(trouble)),
+        };
+        let mut ended = until_the_end(host, &job, kill, start, began).await;
+        leave(&job.cwd);
+        ended.result = job.result().and_then(|file| files::read_untrusted(&file, LONGEST_RESULT));
+        match stage::read(&job.cwd, order.reports.as_ref(), reports).await {
+            Ok(reports) => ended.reports = reports,
+            Err(trouble) => ended.end = ProcessEnd::Infrastructure(trouble),
+        }
+        ended
     }
 }

@@ -7,6 +7,7 @@
 //! and again ([`LockFile::in_place`]).
 
 use crate::adapters::host::local::process::command::ChildGuard;
+use crate::adapters::host::local::process::procfs;
 use crate::adapters::os::files::FileIdentity;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -230,11 +231,5 @@ fn first_word(text: &str) -> Option<u32> {
 /// not exist or is a zombie.
 #[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let rest = stat.rsplit_once(')')?.1;
-    let mut fields = rest.split_whitespace();
-    if fields.next()? == "Z" {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+    procfs::stat(pid).map(|stat| stat.born)
 }

@@ -1,8 +1,10 @@
 //! Whether anything in a workspace changed lately: the sign of life of an agent that prints nothing.
 
 use crate::domain::values::Millis;
+use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 /// Entries looked at before the answer is "yes": a workspace too large to look through is not called stalled.
@@ -11,46 +13,28 @@ const LIMIT: usize = 200_000;
 /// Whether a file or folder below `root` changed after `since`. Links are not followed.
 #[must_use]
 pub fn changed_since(root: &Path, since: Millis) -> bool {
-    let mut open: Vec<PathBuf> = vec![root.to_owned()];
-    let mut seen = 0;
-    while let Some(path) = open.pop() {
-        seen += 1;
-        if seen > LIMIT {
-            return true;
+    // The first beyond the limit says so: it is not looked at.
+    times(root, |_| true).zip(0..=LIMIT).any(|(at, seen)| seen == LIMIT || at.is_some_and(|at| at > since))
+}
+
+/// The times of `root` and of what is below it, the nearest first; absent for what is gone by then.
+fn times(root: &Path, wanted: impl Fn(&OsStr) -> bool) -> impl Iterator<Item = Option<Millis>> {
+    let mut open = VecDeque::from([root.to_owned()]);
+    std::iter::from_fn(move || {
+        let path = open.pop_front()?;
+        let Ok(meta) = fs::symlink_metadata(&path) else { return Some(None) };
+        if meta.is_dir() {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            open.extend(entries.filter(|entry| wanted(&entry.file_name())).map(|entry| entry.path()));
         }
-        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
-        let at = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-        if at.is_some_and(|at| at.as_millis() > u128::from(since)) {
-            return true;
-        }
-        if meta.is_dir()
-            && let Ok(entries) = fs::read_dir(&path)
-        {
-            open.extend(entries.flatten().map(|e| e.path()));
-        }
-    }
-    false
+        let at = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Some(at.and_then(|at| Millis::try_from(at.as_millis()).ok()))
+    })
 }
 
 /// The time of the latest change of a file below `root` among the first `limit` entries, git's own files aside; absent when
 /// there is nothing.
 #[must_use]
 pub fn latest_change(root: &Path, limit: usize) -> Option<Millis> {
-    let mut open: std::collections::VecDeque<PathBuf> = [root.to_owned()].into();
-    let (mut seen, mut latest) = (0, None);
-    while let Some(path) = open.pop_front() {
-        seen += 1;
-        if seen > limit {
-            break;
-        }
-        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
-        let at = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-        latest = latest.max(at.and_then(|at| Millis::try_from(at.as_millis()).ok()));
-        if meta.is_dir()
-            && let Ok(entries) = fs::read_dir(&path)
-        {
-            open.extend(entries.flatten().filter(|e| e.file_name() != ".git").map(|e| e.path()));
-        }
-    }
-    latest
+    times(root, |name| name != ".git").take(limit).flatten().max()
 }

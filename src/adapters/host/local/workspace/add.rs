@@ -6,9 +6,11 @@
 
 use super::disk::remove_any;
 use super::error::CollectError;
+use super::escape::quoted;
 use super::left_out::{LeftOut, Why, named};
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
+use crate::adapters::os::files::read_if_there;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -205,10 +207,7 @@ async fn take_as_they_are(git: &Git, files: &Path, paths: &[Vec<u8>]) -> Result<
     let own = own_attributes(git, files).await?;
     let failed = |source| io_error(&own, source);
     own.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
-    let mut text = match fs::read(&own) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        read => read.map_err(failed)?,
-    };
+    let mut text = read_if_there(&own).map_err(failed)?.unwrap_or_default();
     for path in paths {
         // A pattern first, then a quoted string of it.
         let mut pattern = b"/".to_vec();
@@ -230,31 +229,6 @@ async fn own_attributes(git: &Git, files: &Path) -> Result<PathBuf, GitError> {
     Ok(files.join(OsStr::from_bytes(path.strip_suffix(b"\n").unwrap_or(&path))))
 }
 
-/// A path as git reads it in a line: always in quotation marks, odd bytes as octal numbers (quote.c).
-pub(crate) fn quoted(path: &[u8]) -> Vec<u8> {
-    let mut text = vec![b'"'];
-    for byte in path {
-        match byte {
-            b'"' | b'\\' => text.extend([b'\\', *byte]),
-            0x20..=0x7e => text.push(*byte),
-            _ => text.extend(format!("\\{byte:03o}").into_bytes()),
-        }
-    }
-    text.push(b'"');
-    text
-}
-
 fn io_error(path: &Path, source: io::Error) -> CollectError {
     CollectError::Io { path: path.to_owned(), source }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_quoted_as_git_reads_them() {
-        assert_eq!(quoted(b"a b"), b"\"a b\"");
-        assert_eq!(quoted(b"a\"\\\n\xff"), br#""a\"\\\012\377""#);
-    }
 }

@@ -8,10 +8,11 @@
 use super::layout::note;
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
+use crate::adapters::os::files::read_if_there;
 use crate::adapters::os::nofollow::replace;
+use crate::domain::base::digest;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -48,7 +49,7 @@ impl Left {
             (_, true) => fs::read(&full).ok(),
             _ => None,
         };
-        let hash = content.map(|bytes| crate::domain::base::hex(&Sha256::digest(&bytes)));
+        let hash = content.map(digest);
         let changed = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
         Some(Self { path: path.to_vec(), mode: meta.mode(), size: meta.len(), changed, hash, tracked: false })
     }
@@ -125,10 +126,7 @@ pub(super) fn lines(files: &Path) -> Vec<u8> {
 fn ignore(files: &Path) -> io::Result<()> {
     let info = files.join(".git/info");
     fs::create_dir_all(&info)?;
-    let mut text = match fs::read(info.join("exclude")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        read => read?,
-    };
+    let mut text = read_if_there(&info.join("exclude"))?.unwrap_or_default();
     text.extend(lines(files));
     fs::write(info.join("exclude"), text)
 }

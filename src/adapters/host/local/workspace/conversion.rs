@@ -7,7 +7,7 @@ use crate::adapters::git::answers::fields;
 use crate::adapters::git::seen_trees::Special;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::machine;
-use sha2::{Digest, Sha256};
+use crate::domain::base::FieldHash;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -37,11 +37,8 @@ impl Conversion {
     /// settings are those of `mc`.
     pub(crate) async fn print(&self, git: &Git, special: &Special) -> Result<String, GitError> {
         let read = self.settings(git).await?;
-        let mut hash = Sha256::new();
-        let mut field = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
-        };
+        let mut hash = FieldHash::default();
+        let mut field = |bytes: &[u8]| hash.add(bytes);
         field(read.settings.as_bytes());
         for path in [&read.attributes, Path::new("/etc/gitattributes")] {
             field(&fs::read(path).unwrap_or_default());
@@ -51,7 +48,7 @@ impl Conversion {
             field(path);
             field(blob.as_bytes());
         }
-        Ok(crate::domain::base::hex(&hash.finalize()))
+        Ok(hash.finish())
     }
 
     /// Asks git again only when one of the files it read has changed.

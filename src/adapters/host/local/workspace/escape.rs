@@ -17,8 +17,8 @@ pub(super) fn ignoring(path: &[u8]) -> Vec<u8> {
     line
 }
 
-/// A value of a git configuration file.
-pub(super) fn quoted(value: &[u8]) -> Vec<u8> {
+/// A value of a git configuration file, or a path as git reads one in quotation marks.
+pub(crate) fn quoted(value: &[u8]) -> Vec<u8> {
     let mut text = vec![b'"'];
     for byte in value {
         match byte {

@@ -9,6 +9,8 @@
 use super::disk::remove_any;
 use crate::adapters::os::files::read_untrusted;
 use crate::adapters::os::nofollow::{Identity, clear_the_way, make_folder, replace};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -42,29 +44,10 @@ pub(crate) enum Standing {
 }
 
 /// Which folders `mc` made for a slot, by their inodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Made {
     Slot { slot: u64, work: u64 },
     Earlier { work: u64 },
-}
-
-impl Made {
-    fn text(self) -> String {
-        match self {
-            Self::Slot { slot, work } => format!("slot {slot}\nwork {work}\n"),
-            Self::Earlier { work } => format!("earlier {work}\n"),
-        }
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let number = |line: Option<&str>, key: &str| line?.strip_prefix(key)?.trim().parse().ok();
-        let mut lines = text.lines();
-        let first = lines.next();
-        if let Some(work) = number(first, "earlier ") {
-            return Some(Self::Earlier { work });
-        }
-        Some(Self::Slot { slot: number(first, "slot ")?, work: number(lines.next(), "work ")? })
-    }
 }
 
 /// The folder of a slot.
@@ -111,7 +94,7 @@ impl SlotFolder {
     }
 
     fn made(&self) -> Option<Made> {
-        Made::read(&read_untrusted(&self.note("made"), 4_096)?)
+        serde_json::from_str(&read_untrusted(&self.note("made"), 4_096)?).ok()
     }
 
     /// What is there now. Nothing is followed: a link is not what it leads to.
@@ -254,13 +237,17 @@ impl SlotFolder {
             Some(work) => Made::Slot { slot: it.inode, work: work.inode },
             None => Made::Earlier { work: it.inode },
         };
-        replace(&self.note("made"), made.text().as_bytes(), true)
+        self.note_made(made)
     }
 
     /// Notes which folders were made for the slot, as they are in `parent`.
+    fn note_made(&self, made: Made) -> io::Result<()> {
+        replace(&self.note("made"), &serde_json::to_vec(&made)?, true)
+    }
+
     fn write_made(&self, parent: &Path) -> io::Result<()> {
         let (slot, work) = (Identity::of(parent)?.inode, Identity::of(&parent.join(WORK))?.inode);
-        replace(&self.note("made"), Made::Slot { slot, work }.text().as_bytes(), true)
+        self.note_made(Made::Slot { slot, work })
     }
 
     /// What is in the folder beside the parts that belong there.
@@ -280,7 +267,7 @@ impl SlotFolder {
 
     /// Takes away what a user of the slot left beside the clone: strays, what is in the HOME, and temporary files but for those
     /// that are named.
-    pub(crate) fn clear_but(&self, temporary: &[PathBuf]) -> io::Result<Cleared> {
+    pub(crate) fn clear_but(&self, temporary: &[OsString]) -> io::Result<Cleared> {
         let strays = self.strays()?;
         strays.iter().try_for_each(|path| remove_any(path))?;
         clear(&self.home(), &[])?;
@@ -367,7 +354,7 @@ fn is_empty(folder: &Path) -> io::Result<bool> {
 }
 
 /// Takes everything but the entries named out of a folder of ours, whatever was done to its mode; whether anything stays.
-fn clear(folder: &Path, kept: &[PathBuf]) -> io::Result<bool> {
+fn clear(folder: &Path, kept: &[OsString]) -> io::Result<bool> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             remove_any(folder)?;
@@ -378,7 +365,7 @@ fn clear(folder: &Path, kept: &[PathBuf]) -> io::Result<bool> {
     let mut stays = false;
     for entry in entries {
         let entry = entry?;
-        match kept.iter().any(|name| name.as_os_str() == entry.file_name()) {
+        match kept.contains(&entry.file_name()) {
             true => stays = true,
             false => remove_any(&entry.path())?,
         }

@@ -83,7 +83,7 @@ fn what_is_beside_the_parts_goes_and_nothing_else_does() {
         fs::write(slot.parent().join(path), "").unwrap();
     }
     assert_eq!(slot.strays().unwrap(), [slot.parent().join("stray")]);
-    let kept = [PathBuf::from("a")];
+    let kept = [OsString::from("a")];
     assert_eq!(slot.clear_but(&kept).unwrap(), Cleared { strays: true, stays: true });
     assert_eq!(names(&slot.temporary()), ["a"]);
     assert_eq!(slot.clear_but(&[]).unwrap(), Cleared { strays: false, stays: false });
@@ -132,15 +132,5 @@ fn p12_a_folder_that_mc_did_not_make_is_kept_and_not_used() {
     assert_eq!(names(&kept), ["replaced-slot-3-work.1", "replaced-slot-3.1"]);
     for name in names(&kept) {
         assert!(kept.join(name).join("slot/file").exists());
-    }
-}
-
-#[test]
-fn what_was_made_is_read_back() {
-    for made in [Made::Slot { slot: 7, work: 8 }, Made::Earlier { work: 9 }] {
-        assert_eq!(Made::read(&made.text()), Some(made));
-    }
-    for odd in ["", "slot 7\n", "slot x\nwork 8\n", "work 8\nslot 7\n"] {
-        assert_eq!(Made::read(odd), None, "{odd:?}");
     }
 }

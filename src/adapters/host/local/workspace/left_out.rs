@@ -4,7 +4,6 @@
 use super::error::CollectError;
 use super::quarantine::{Quarantine, within};
 use crate::adapters::git::Git;
-use crate::adapters::git::answers::fields;
 use crate::adapters::os::nofollow::replace;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
@@ -22,11 +21,6 @@ pub enum Why {
     Unread,
     /// It is a submodule with changes inside that are in none of its commits.
     Inside,
-}
-
-impl Why {
-    /// All reasons, with their letters in the list of what was left out.
-    const LETTERS: [(Self, u8); 3] = [(Self::Refused, b'R'), (Self::Unread, b'U'), (Self::Inside, b'I')];
 }
 
 /// A file or folder of the workspace that is no part of the commit though git does not ignore it.
@@ -105,11 +99,7 @@ fn list(run_dir: &Path) -> PathBuf {
 /// What an earlier collection of the same attempt has left out.
 pub(crate) fn left_before(run_dir: &Path) -> Vec<LeftOut> {
     let bytes = fs::read(list(run_dir)).unwrap_or_default();
-    let read = |field: &[u8]| {
-        let (letter, path) = field.split_first()?;
-        Why::LETTERS.iter().find(|(_, known)| known == letter).map(|(why, _)| LeftOut::new(path, *why))
-    };
-    fields(&bytes).filter_map(read).collect()
+    serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
 /// Moves what was left out away from the workspace. What cannot be moved keeps its place.
@@ -121,12 +111,7 @@ pub(crate) fn set_aside(
 ) -> Result<Vec<LeftOut>, CollectError> {
     let place = list(run_dir);
     let failed = |source| io_error(&place, source);
-    let mut text = Vec::new();
-    for left in &left_out {
-        text.extend(Why::LETTERS.iter().filter(|(why, _)| *why == left.why).map(|(_, letter)| letter));
-        text.extend_from_slice(left.path.as_bytes());
-        text.push(0);
-    }
+    let text = serde_json::to_vec(&left_out).map_err(|e| failed(e.into()))?;
     fs::create_dir_all(run_dir).map_err(failed)?;
     replace(&place, &text, true).map_err(failed)?;
     for left in &mut left_out {

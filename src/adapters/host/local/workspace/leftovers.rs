@@ -12,7 +12,8 @@ use crate::adapters::os::files;
 use crate::adapters::os::nofollow;
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::CommitId;
-use std::ffi::OsStr;
+use serde::{Deserialize, Serialize};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -28,12 +29,14 @@ pub struct Keeping<'a> {
 }
 
 /// What `setup` made in a slot, and what it was made from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// A digest of line, inputs and environment.
     pub inputs: String,
-    /// Top-most paths in the clone and in the folder for temporary files; what it made in HOME is kept there.
-    pub paths: [Vec<PathBuf>; 2],
+    /// Top-most paths in the clone; what it made in HOME is kept there.
+    pub work: Vec<OsString>,
+    /// Names in the folder for temporary files.
+    pub temporary: Vec<OsString>,
 }
 
 /// A slot as it was prepared.
@@ -47,43 +50,10 @@ pub struct Prepared {
     pub warm: bool,
 }
 
-/// The letter of each list of [`Made::paths`] in its note.
-const PLACES: [u8; 2] = [b'w', b't'];
-
 impl Made {
     /// Reads the note; absent when there is none or it is of no form this version knows.
     pub(super) fn read(note: &Path) -> Option<Self> {
-        let bytes = files::read_own(note).ok()??;
-        let mut parts = bytes.split(|byte| *byte == 0);
-        let mut made = Self { inputs: String::from_utf8(parts.next()?.to_owned()).ok()?, ..Self::default() };
-        for part in parts.filter(|part| !part.is_empty()) {
-            let (place, path) = part.split_first()?;
-            let at = PLACES.iter().position(|known| known == place)?;
-            made.paths[at].push(PathBuf::from(OsStr::from_bytes(path)));
-        }
-        Some(made)
-    }
-
-    /// Those in the clone.
-    pub(super) fn work(&self) -> &[PathBuf] {
-        &self.paths[0]
-    }
-
-    /// Those in the folder for temporary files.
-    pub(super) fn temporary(&self) -> &[PathBuf] {
-        &self.paths[1]
-    }
-
-    /// The text of the note.
-    pub(super) fn text(&self) -> Vec<u8> {
-        let mut text = self.inputs.clone().into_bytes();
-        for (place, paths) in PLACES.iter().zip(&self.paths) {
-            for path in paths {
-                text.extend([0, *place]);
-                text.extend(path.as_os_str().as_bytes());
-            }
-        }
-        text
+        serde_json::from_slice(&files::read_own(note).ok()??).ok()
     }
 }
 
@@ -93,7 +63,7 @@ pub(crate) struct Kept<'a> {
     /// What a setting names.
     pub(crate) globs: Option<&'a Globs>,
     /// What `setup` made.
-    pub(crate) made: &'a [PathBuf],
+    pub(crate) made: &'a [OsString],
 }
 
 impl Kept<'_> {
@@ -110,17 +80,17 @@ impl Kept<'_> {
 }
 
 /// Paths beside the tracked ones, ignored or not; a folder without tracked files stands for all that is in it.
-pub(super) async fn others(git: &Git) -> Result<Vec<PathBuf>, GitError> {
+pub(super) async fn others(git: &Git) -> Result<Vec<OsString>, GitError> {
     let listed = git.bytes(&["ls-files", "-z", "--others", "--directory"]).await?;
-    let path = |name: &[u8]| PathBuf::from(OsStr::from_bytes(name.strip_suffix(b"/").unwrap_or(name)));
-    Ok(fields(&listed).map(path).filter(|path| !path.as_os_str().is_empty()).collect())
+    let path = |name: &[u8]| OsStr::from_bytes(name.strip_suffix(b"/").unwrap_or(name)).to_owned();
+    Ok(fields(&listed).map(path).filter(|path| !path.is_empty()).collect())
 }
 
 /// Takes away everything beside the tracked files that does not stay; whether anything stayed.
 pub(super) async fn drop_others(git: &Git, work: &Path, kept: Kept<'_>) -> Result<bool, GitError> {
     let mut stays = false;
     for path in others(git).await? {
-        let pruned = prune(work, &path, kept);
+        let pruned = prune(work, path.as_ref(), kept);
         stays |= pruned.map_err(|source| GitError::Io { path: work.join(&path), source })?;
     }
     Ok(stays)
@@ -154,12 +124,12 @@ fn prune(root: &Path, path: &Path, kept: Kept<'_>) -> io::Result<bool> {
 }
 
 /// Names of the entries of a folder.
-pub(super) fn names(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    fs::read_dir(folder)?.map(|entry| entry.map(|entry| PathBuf::from(entry.file_name()))).collect()
+pub(super) fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
 }
 
 /// What the note about the last verification in a slot says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ran {
     /// One has begun, with or without files of earlier ones.
     Begun {
@@ -172,21 +142,12 @@ pub enum Ran {
 
 /// Reads the note about the last verification in a slot.
 pub(super) fn read_ran(note: &Path) -> Option<Ran> {
-    let text = String::from_utf8(files::read_own(note).ok()??).ok()?;
-    match text.trim_end().split_once(' ')? {
-        ("begun", start) => Some(Ran::Begun { warm: start != "cold" }),
-        ("ended", commit) => CommitId::new(commit).ok().map(Ran::Ended),
-        _ => None,
-    }
+    serde_json::from_slice(&files::read_own(note).ok()??).ok()
 }
 
 /// Writes the note about a verification in a slot.
 pub(super) fn write_ran(note: &Path, ran: &Ran) -> io::Result<()> {
-    let text = match ran {
-        Ran::Begun { warm } => format!("begun {}\n", if *warm { "warm" } else { "cold" }),
-        Ran::Ended(commit) => format!("ended {commit}\n"),
-    };
-    nofollow::replace(note, text.as_bytes(), false)
+    nofollow::replace(note, &serde_json::to_vec(ran)?, false)
 }
 
 /// Takes the note about the last verification away, so that it is gone on the disk.
@@ -230,7 +191,7 @@ mod tests {
             fs::write(root.join(path), "").unwrap();
         }
         std::os::unix::fs::symlink("/", root.join("cache")).unwrap();
-        let (globs, made) = (globs(&["target/debug", "cache"]), [PathBuf::from("deps")]);
+        let (globs, made) = (globs(&["target/debug", "cache"]), [OsString::from("deps")]);
         let kept = Kept { globs: Some(&globs), made: &made };
         let stays: Vec<bool> = ["target", "build", "deps", "deps2", "cache", "absent"]
             .iter()
@@ -247,9 +208,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let note = dir.path().join("note");
         assert_eq!((Made::read(&note), read_ran(&note)), (None, None));
-        let odd = PathBuf::from(OsStr::from_bytes(b"a\n\xff b"));
-        let made = Made { inputs: "digest".to_owned(), paths: [vec![odd, "b/c".into()], vec!["x".into()]] };
-        fs::write(&note, made.text()).unwrap();
+        let odd = OsStr::from_bytes(b"a\n\xff b").to_owned();
+        let made = Made { inputs: "digest".to_owned(), work: vec![odd, "b/c".into()], temporary: vec!["x".into()] };
+        fs::write(&note, serde_json::to_vec(&made).unwrap()).unwrap();
         assert_eq!(Made::read(&note), Some(made));
         let commit = CommitId::new(&"a".repeat(40)).unwrap();
         for ran in [Ran::Begun { warm: true }, Ran::Begun { warm: false }, Ran::Ended(commit)] {

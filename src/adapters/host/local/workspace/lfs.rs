@@ -13,6 +13,7 @@ use crate::adapters::git::config_files::Settings;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::os::files::open_untrusted;
 use crate::adapters::os::nofollow;
+use crate::domain::base::hex;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -171,7 +172,7 @@ impl LargeFiles {
             hash.update(&buffer[..read]);
             draft.file().write_all(&buffer[..read])?;
         }
-        if crate::domain::base::hex(&hash.finalize()) != oid {
+        if hex(&hash.finalize()) != oid {
             return Ok(false);
         }
         draft.file().set_permissions(Permissions::from_mode(mode))?;
@@ -259,27 +260,22 @@ pub(crate) fn without_content(error: &GitError) -> Option<String> {
 /// those that are there.
 fn config(settings: &Settings) -> Vec<u8> {
     let mut text = b"[filter \"lfs\"]\n".to_vec();
-    let mut line = |name: &str, value: &[u8]| {
+    let line = |text: &mut Vec<u8>, name: &str, value: &[u8]| {
         text.extend_from_slice(format!("\t{name} = ").as_bytes());
         text.extend(super::escape::quoted(value));
         text.push(b'\n');
     };
     for name in ["clean", "smudge", "process"] {
         if let Some(value) = settings.value(&format!("filter.lfs.{name}")) {
-            line(name, String::from_utf8_lossy(value).replace(" --skip", "").as_bytes());
+            line(&mut text, name, String::from_utf8_lossy(value).replace(" --skip", "").as_bytes());
         }
     }
-    line("required", b"true");
+    line(&mut text, "required", b"true");
     text.extend_from_slice(b"[lfs]\n");
-    let mut line = |name: &str, value: &[u8]| {
-        text.extend_from_slice(format!("\t{name} = ").as_bytes());
-        text.extend(super::escape::quoted(value));
-        text.push(b'\n');
-    };
-    line("storage", b"lfs");
+    line(&mut text, "storage", b"lfs");
     for name in ["fetchinclude", "fetchexclude"] {
         if let Some(value) = settings.value(&format!("lfs.{name}")) {
-            line(name, value);
+            line(&mut text, name, value);
         }
     }
     text

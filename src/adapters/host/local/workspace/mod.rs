@@ -28,7 +28,7 @@ mod commit;
 mod contents;
 mod conversion;
 mod error;
-mod escape;
+pub(crate) mod escape;
 pub(crate) mod filtered;
 mod ground;
 mod index_file;

@@ -9,7 +9,7 @@ use super::slot::differences;
 use crate::adapters::os::nofollow;
 use crate::domain::plan::globs::Globs;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 impl Pool {
     /// Whether files in a slot are of a run that went to its end on a commit that has landed; absent when nobody asks. The note
@@ -59,11 +59,12 @@ impl Pool {
             }
             let folder = self.folder(slot);
             let listed = |path: PathBuf| names(&path).map_err(|e| io_error(&path, e));
-            made.paths = [others(&git).await?, listed(folder.temporary())?];
+            (made.work, made.temporary) = (others(&git).await?, listed(folder.temporary())?);
             // A file that is copied into each workspace is brought by each preparation.
-            made.paths[0].retain(|path| !self.shape().excluded.iter().any(|name| path == Path::new(name)));
+            made.work.retain(|path| !self.shape().excluded.iter().any(|name| path == name.as_str()));
         }
-        nofollow::replace(&stamp, &made.text(), false).map_err(|e| io_error(&stamp, e))
+        let text = serde_json::to_vec(&made).map_err(|e| io_error(&stamp, e.into()))?;
+        nofollow::replace(&stamp, &text, false).map_err(|e| io_error(&stamp, e))
     }
 
     /// Takes away what `setup` made for other inputs; whether anything of earlier runs is left.
@@ -73,7 +74,7 @@ impl Pool {
     pub async fn drop_made(&self, slot: u32, globs: &Globs) -> Result<bool, PoolError> {
         let stamp = self.stamp(slot);
         remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
-        let copied: Vec<PathBuf> = self.shape().excluded.iter().map(PathBuf::from).collect();
+        let copied: Vec<OsString> = self.shape().excluded.iter().map(OsString::from).collect();
         let kept = Kept { globs: Some(globs), made: &copied };
         // Its HOME has been made anew by now, and what setup wrote there is dropped where it is kept.
         let temporary = self.folder(slot).temporary();
@@ -87,7 +88,7 @@ impl Pool {
 
     /// Makes the folder of a slot, or takes out of it what its last user left beside the clone but the temporary files named;
     /// whether the clone has to be made from nothing, and whether anything stays.
-    pub(super) fn furnish(&self, slot: u32, kept: &[PathBuf]) -> Result<(bool, bool), PoolError> {
+    pub(super) fn furnish(&self, slot: u32, kept: &[OsString]) -> Result<(bool, bool), PoolError> {
         let (folder, stamp) = (self.folder(slot), self.stamp(slot));
         let fresh = folder.make().map_err(|e| io_error(folder.parent(), e))?;
         let cleared = folder.clear_but(kept).map_err(|e| io_error(folder.parent(), e))?;

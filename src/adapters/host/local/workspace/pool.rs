@@ -88,7 +88,10 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Incomplete`] for a shallow or partial source.
     pub async fn open(root: &Path, source: &Git, ignored: Ignored) -> Result<Self, PoolError> {
-        Self::of(root, source, ignored, false).await
+        if inspect(source).await?.shallow {
+            return Err(PoolError::Incomplete { kind: "shallow", remedy: "--unshallow" });
+        }
+        Self::open_cut(root, source, ignored).await
     }
 
     /// Like [`Pool::open`], also for a source whose history is cut off. For slots that are only looked at: what is made in
@@ -97,14 +100,7 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Incomplete`] for a partial source.
     pub async fn open_cut(root: &Path, source: &Git, ignored: Ignored) -> Result<Self, PoolError> {
-        Self::of(root, source, ignored, true).await
-    }
-
-    async fn of(root: &Path, source: &Git, ignored: Ignored, cut: bool) -> Result<Self, PoolError> {
         let facts = inspect(source).await?;
-        if facts.shallow && !cut {
-            return Err(PoolError::Incomplete { kind: "shallow", remedy: "--unshallow" });
-        }
         if facts.partial {
             return Err(PoolError::Incomplete { kind: "partial", remedy: "--refetch --no-filter" });
         }
@@ -337,9 +333,9 @@ impl Pool {
             remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
         }
         let made = Made::read(&stamp).unwrap_or_default();
-        let temporary = if landed == Some(true) { made.temporary() } else { &[] };
+        let temporary = if landed == Some(true) { &made.temporary[..] } else { &[] };
         let stays = match (landed, keeping) {
-            (Some(true), Some(keeping)) => Stays::Only(Kept { globs: Some(keeping.globs), made: made.work() }),
+            (Some(true), Some(keeping)) => Stays::Only(Kept { globs: Some(keeping.globs), made: &made.work }),
             (None, _) if self.ignored == Ignored::Keep => Stays::Ignored,
             _ => Stays::Only(Kept::default()),
         };

@@ -7,8 +7,8 @@
 
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
+use crate::domain::base::FieldHash;
 use crate::domain::values::CommitId;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
@@ -59,14 +59,12 @@ impl Tags {
         if known.tags.is_empty() {
             return Ok(None);
         }
-        let mut hash = Sha256::new();
+        let mut hash = FieldHash::default();
         for tag in &known.tags {
-            hash.update(&tag.name);
-            hash.update([0]);
-            hash.update(tag.id.as_bytes());
-            hash.update([0]);
+            hash.add(&tag.name);
+            hash.add(&tag.id);
         }
-        Ok(Some(crate::domain::base::hex(&hash.finalize())))
+        Ok(Some(hash.finish()))
     }
 
     /// The file `packed-refs` of a clone that stands at `base`; empty where it reaches no tag.

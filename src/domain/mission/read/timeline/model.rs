@@ -5,9 +5,11 @@ use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::values::{CommitId, LandingId, Millis, RunId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
+use strum::{IntoStaticStr, VariantArray};
 
-/// What a unit's time is spent on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What a unit's time is spent on, in the order of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Phase {
     /// Planned; its wave is not open yet, or a dependency is not done.
     Planned,
@@ -34,37 +36,13 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// All phases in the order of a unit's life.
-    pub const ALL: [Self; 11] = [
-        Self::Planned,
-        Self::Waiting,
-        Self::Prepare,
-        Self::Agent,
-        Self::Collect,
-        Self::Queue,
-        Self::Merge,
-        Self::Verify,
-        Self::Land,
-        Self::Parked,
-        Self::Away,
-    ];
+    /// All phases.
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The word used in every output.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Waiting => "waiting",
-            Self::Prepare => "prepare",
-            Self::Agent => "agent",
-            Self::Collect => "collect",
-            Self::Queue => "queue",
-            Self::Merge => "merge",
-            Self::Verify => "verify",
-            Self::Land => "land",
-            Self::Parked => "parked",
-            Self::Away => "away",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -87,7 +65,7 @@ impl Phases {
 
     /// Phases with the time spent in each, in the order of a unit's life.
     pub fn each(&self) -> impl Iterator<Item = (Phase, Millis)> {
-        Phase::ALL.into_iter().zip(self.0)
+        Phase::ALL.iter().copied().zip(self.0)
     }
 
     pub(super) fn add(&mut self, phase: Phase, time: Millis) {

@@ -4,8 +4,8 @@
 //! The short name is an empty private folder in `/tmp`; a run sees the long-named one there, in its mount namespace.
 
 use crate::adapters::os::machine;
+use crate::domain::base::digest;
 use rustix::fs::{CWD, Mode, mkdirat};
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -41,8 +41,7 @@ fn name(folder: &Path) -> Option<PathBuf> {
     if bytes.len() <= LONGEST {
         return None;
     }
-    let hash = crate::domain::base::hex(&Sha256::digest(bytes)[..6]);
-    Some(Path::new(PLACE).join(format!("mc-{}-{hash}", machine::user())))
+    Some(Path::new(PLACE).join(format!("mc-{}-{}", machine::user(), &digest(bytes)[..12])))
 }
 
 #[cfg(test)]
