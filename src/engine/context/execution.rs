@@ -141,7 +141,7 @@ impl ExecutionContext {
                     root: project.state.root().to_owned(),
                     runs: project.state.runs(),
                 };
-                Host::Remote(Box::new(RemoteHost::new(line, told, engine, source.clone(), facts.clone())))
+                Host::Remote(Box::new(RemoteHost::new(line, told, engine, source.clone(), facts.clone(), tags.clone())))
             }
         };
         Self {

@@ -61,7 +61,7 @@ fn p2_what_landed_is_cleaned_and_what_did_not_stays_until_a_person_names_it() {
 fn p2_repositories_that_were_set_aside_stay_until_a_person_names_them() {
     let night = Night::new();
     night.mission(&unit("a", "git init -q sub && cd sub && git commit -q --allow-empty -m inner && exit 1")).exits(3);
-    let aside = "ls -d ../state/runs/*/a/1/aside/*";
+    let aside = "ls -d $RUNS/*/a/1/aside/*";
     assert!(night.holds(aside));
     let said = night.mc(&[&EVERYTHING[..], &["--yes"]].concat()).exits(0);
     said.says(&["a/1  stays: holds repositories that were set aside (--unlanded)"]);

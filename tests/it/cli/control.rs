@@ -147,7 +147,7 @@ fn p4_without_an_engine_a_unit_is_killed_and_cancelled_here_and_the_mission_stay
     engine.signal("KILL");
     engine.wait();
     // Whoever works on `a` has a path of this night in its environment.
-    let lives = "grep -sqz '^MC_RESULT='$HOME'/state/runs/.*/a/1/' /proc/[0-9]*/environ";
+    let lives = "grep -sqz '^MC_RESULT='$HOME'/state/.*runs/.*/a/1/' /proc/[0-9]*/environ";
     assert!(night.holds(lives), "the agent outlives its engine");
     night.mc(&["unit", "cancel", "a"]).exits(0).says(&["a: cancelled; no engine works on mission"]);
     assert!(!night.holds(lives), "P5: nothing of it lives");
@@ -168,7 +168,7 @@ fn p5_without_an_engine_the_verification_of_a_cancelled_unit_is_ended_too() {
     engine.signal("KILL");
     engine.wait();
     let lives = "for d in /proc/[0-9]*; do
-           case $(readlink $d/cwd 2>/dev/null) in $HOME/state/pool/*) grep -qsz '^600$' $d/cmdline && exit 0;; esac
+           case $(readlink $d/cwd 2>/dev/null) in $POOL/*) grep -qsz '^600$' $d/cmdline && exit 0;; esac
          done; exit 1";
     assert!(night.holds(lives), "the verification outlives its engine");
     assert_eq!(night.unit("a"), "queued");

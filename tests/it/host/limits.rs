@@ -146,7 +146,7 @@ fn p4_a_group_whose_supervisor_was_killed_goes_with_the_resume() {
     let plan = night.plan(&unit("a", script));
     let engine = night.begin(&["mission", "start", "--plan", &plan]);
     night.until("test -e ~/counted/begun");
-    let run = night.sh(&format!("dirname $(find {}/runs -name start -path '*/a/1/*')", night.state().display()));
+    let run = night.sh(&format!("dirname $(find {} -name start -path '*/a/1/*')", night.runs().display()));
     let cookie = night.sh(&format!("sed -n 's/^cookie //p' {run}/run"));
     let group = || night.sh(&format!("find /sys/fs/cgroup -name mc-run-{cookie}"));
     let place = Path::new(group().lines().next().unwrap_or_default()).parent().unwrap().to_owned();

@@ -2,6 +2,7 @@
 
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::source::inspect;
+use mission_control::adapters::host::local::workspace::tags::Tags;
 use mission_control::adapters::host::order::{
     Beside, CollectOrder, Ended, Home, Kept, NotFresh, NotReady, PrepareOrder, Program, Release, RunKey, RunOrder,
     RunState, SessionFolder, Start,
@@ -52,7 +53,7 @@ async fn host(world: &World, epoch: u64, program: PathBuf, patience: Duration, c
     let engine = EngineCard { state: "s1".to_owned(), epoch, root: root.clone(), runs: root.join("runs") };
     let source = world.source();
     let facts = inspect(&source).await.unwrap();
-    RemoteHost::new(transport, settings(), engine, source, facts)
+    RemoteHost::new(transport, settings(), engine, source, facts, Tags::default())
 }
 
 fn program() -> PathBuf {

@@ -96,7 +96,7 @@ fn p4_a_clock_set_between_two_engines_changes_no_claim_and_no_order() {
             set(&night, second);
             // One ends while no engine works, the other one is adopted at work.
             night.sh("touch ~/go-1");
-            night.until("test -e ../state/runs/*/a/1/run/exit");
+            night.until("test -e $RUNS/*/a/1/run/exit");
             let engine = night.begin(&["mission", "resume"]);
             night.until("git cat-file -e mc/green:a");
             night.sh("touch ~/go-2");

@@ -364,7 +364,7 @@ fn p4_p5_an_engine_killed_while_accept_is_asked_leaves_nobody_and_asks_again() {
     night.until("test -e ~/asking");
     mission.signal("KILL");
     mission.wait();
-    let asks = "for p in /proc/[0-9]*; do case $(readlink $p/cwd) in $HOME/state/pool/*) exit 0;; esac; done; exit 1";
+    let asks = "for p in /proc/[0-9]*; do case $(readlink $p/cwd) in $POOL/*) exit 0;; esac; done; exit 1";
     assert!(night.holds(asks), "the line outlives its engine");
     night.mc(&["unit", "cancel", "a"]).exits(0);
     assert!(!night.holds(asks), "P5: nothing of it lives");

@@ -312,10 +312,9 @@ fn p2_lost_refs_workspaces_and_state_are_survived() {
     night.mission(&unit("a", "touch a")).exits(0);
     night.sh("git for-each-ref --format='delete %(refname)' refs/mc | git update-ref --stdin");
     night.mission(&unit("b", "touch b")).exits(0);
-    night.sh("rm -rf ../state/pool ../state/merge.git ../state/runs ../state/logs");
+    night.sh("rm -rf $POOL ../state/merge.git $RUNS ../state/logs");
     night.mission(&unit("c", "touch c")).exits(0);
-    night
-        .sh("for s in ../state/pool/*/work/.git; do rm -rf $s/objects; : > $s/HEAD; done; mkdir -p ../state/pool/junk");
+    night.sh("for s in $POOL/*/work/.git; do rm -rf $s/objects; : > $s/HEAD; done; mkdir -p $POOL/junk");
     night.mission(&unit("d", "touch d")).exits(0);
     // All that does not hold is the pin somebody deleted.
     night.mc(&["audit"]).exits(4).says(&["/a/1 is gone; it pinned", "1 claim does not hold"]);
@@ -414,7 +413,7 @@ fn p6_no_setting_of_the_repository_has_mc_run_a_program() {
     let ran = night.home().join("ran").display().to_string();
     let program = night.home().join("program").display().to_string();
     std::fs::write(&program, format!("#!/bin/sh\necho \"$0 $*\" >> {ran}\nexit 1\n")).unwrap();
-    let slots = night.state().join("pool").display().to_string();
+    let slots = night.pool().display().to_string();
     night.sh(&format!(
         "chmod +x {program}; mkdir -p hooks; for h in post-checkout reference-transaction post-index-change pre-auto-gc; do \
          cp {program} .git/hooks/$h; done; git config core.hooksPath .git/hooks; \

@@ -250,7 +250,7 @@ fn p1_p4_a_setup_that_ended_after_its_engine_was_killed_is_run_again_in_the_new_
     engine.signal("KILL");
     drop(engine);
     night.sh("rm ~/wait");
-    night.until("test $(find $MC_STATE_DIR/runs -path '*/.verify/*/setup/exit' | wc -l) = 2");
+    night.until("test $(find $RUNS -path '*/.verify/*/setup/exit' | wc -l) = 2");
     night.mc(&["mission", "resume"]).exits(0).says(&["one: landed at"]);
     assert_eq!(verifications(&night), ["baseline cold", "after cold"]);
     assert_eq!(night.sh("wc -l < ~/setups"), "4");

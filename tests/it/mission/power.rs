@@ -53,8 +53,7 @@ impl Torn {
     /// What the engine remembers of it.
     fn session(&self) -> PathBuf {
         let attempt = self.attempt();
-        let state = self.world.state();
-        state.join("sessions").join(attempt.strip_prefix(state.join("runs")).unwrap())
+        self.world.state().join("sessions").join(attempt.strip_prefix(self.world.runs()).unwrap())
     }
 
     fn run(&self) -> PathBuf {
@@ -63,8 +62,7 @@ impl Torn {
 
     /// The slot whose marker names the worker.
     fn slot(&self) -> PathBuf {
-        let pool = self.world.state().join("pool");
-        let markers = std::fs::read_dir(&pool).unwrap().flatten().map(|e| e.path());
+        let markers = std::fs::read_dir(self.world.pool()).unwrap().flatten().map(|e| e.path());
         let mut markers = markers.filter(|p| p.extension().is_some_and(|e| e == "dirty"));
         let marker = markers.find(|p| std::fs::read_to_string(p).unwrap().contains("/worker/")).unwrap();
         marker.with_extension("")
@@ -229,7 +227,7 @@ fn p4_a_workspace_is_gone() {
     within(120, || {
         let torn = Torn::at_work();
         torn.world.power_loss();
-        remove_dir_all(torn.world.state().join("pool")).unwrap();
+        remove_dir_all(torn.world.pool()).unwrap();
         assert_eq!(torn.resumes_without_its_workspace(), 2);
     });
 }
@@ -260,7 +258,7 @@ fn while_verifying() -> Torn {
 
 /// The run directory of a verification's only stage.
 fn verification(world: &World, run: &str) -> Option<PathBuf> {
-    let missions = std::fs::read_dir(world.state().join("runs")).ok()?.flatten();
+    let missions = std::fs::read_dir(world.runs()).ok()?.flatten();
     missions.map(|m| m.path().join(".verify").join(run).join("0")).find(|p| p.exists())
 }
 
@@ -316,7 +314,7 @@ fn p3_what_landing_needs_is_gone() {
 /// Fails the first time it is asked to write the tree of a slot.
 const FAILS_ONCE: &str = r#"#!/bin/sh
 PATH=${PATH#*:}
-case $(readlink /proc/$$/fd/0) in */engine.lock) ;; *) exec git "$@" ;; esac
+case $(readlink /proc/$$/fd/0) in */engine.lock | */worker.lock) ;; *) exec git "$@" ;; esac
 case $* in
 *write-tree*) if rm "$HOME/break" 2>/dev/null; then echo "no space left on device" >&2; exit 128; fi ;;
 esac

@@ -40,7 +40,7 @@ impl Others {
 const LINK: &str = "rm -rf \"$W\"; ln -s \"$T\" \"$W\"";
 
 /// Where things are, for a script in a workspace.
-const PLACES: &str = "H=${MC_RESULT%/state/*}; S=$H/repo; ";
+const PLACES: &str = "H=${MC_RESULT%/state/*}; S=$H/repo; P=${MC_WORKSPACE%/slot-*}; ";
 
 fn attacks() -> Vec<(&'static str, String)> {
     let link = |target: &str, place: &str| format!("{PLACES} T={target}; W={place}; cd ../..; {LINK}");
@@ -59,9 +59,9 @@ fn attacks() -> Vec<(&'static str, String)> {
             ),
         ),
         ("slot-moved", format!("{PLACES} mv \"${{MC_WORKSPACE%/work}}\" $H/moved-slot")),
-        ("pool", format!("{PLACES} mv $H/state/pool $H/moved-pool; ln -s $H/plain $H/state/pool")),
-        ("pool-other", format!("{PLACES} mv $H/state/pool $H/moved-pool-2; cp -a $H/moved-pool-2 $H/state/pool")),
-        ("pool-gone", format!("{PLACES} mv $H/state/pool $H/moved-pool-3")),
+        ("pool", format!("{PLACES} mv $P $H/moved-pool; ln -s $H/plain $P")),
+        ("pool-other", format!("{PLACES} mv $P $H/moved-pool-2; cp -a $H/moved-pool-2 $P")),
+        ("pool-gone", format!("{PLACES} mv $P $H/moved-pool-3")),
     ]
 }
 
@@ -138,7 +138,7 @@ fn p12_run_folders_and_their_files_that_became_links_are_not_followed() {
         unit(
             "refs",
             &format!(
-                "{run} S=${{MC_RESULT%/runs/*}}/sessions/$MC_MISSION/$MC_UNIT/$MC_ATTEMPT; for f in report.json collected.json; do ln -sf $H/plain/p $S/$f; done; ln -sf $H/plain/p $R/brief.md; touch refs"
+                "{run} S=$H/state/sessions/$MC_MISSION/$MC_UNIT/$MC_ATTEMPT; for f in report.json collected.json; do ln -sf $H/plain/p $S/$f; done; ln -sf $H/plain/p $R/brief.md; touch refs"
             ),
         ),
         // The folder of another unit's attempt, made in advance.

@@ -392,7 +392,7 @@ fn p10_refs_whose_names_are_no_text_stop_nobody_and_are_told_apart() {
     );
     night.repository_is_attacked("a unit moves a branch of it");
     // Of two names that look alike the attempt moves one.
-    let moves = r#"S=$(head -1 .git/objects/info/alternates | sed 's#/objects##'); git -C "$S" update-ref "$(printf 'refs/heads/caf\350')" "$(git -C "$S" commit-tree -m x 'HEAD^{tree}')""#;
+    let moves = r#"S=$HOME/repo/.git; git -C "$S" update-ref "$(printf 'refs/heads/caf\350')" "$(git -C "$S" commit-tree -m x 'HEAD^{tree}')""#;
     let plan = [unit("a", "echo a > a"), unit("b", moves)].join("\n");
     let said = night.mission(&plan);
     assert_eq!(night.unit("a"), "landed", "{}", said.text());

@@ -36,7 +36,7 @@ fn p2_a_verification_never_throws_away_a_units_work_that_was_not_collected() {
     night.mission_with(&[unit("a", "touch a"), unit("b", "touch b")].join("\n"), &["--workers", "2"]).exits(0);
     // As a collection that failed leaves it: the work, and the marker that names its attempt.
     let mission = night.status()["mission"]["id"].as_str().unwrap().to_owned();
-    let pool = night.state().join("pool");
+    let pool = night.pool();
     fs::write(pool.join("slot-1/work/precious"), "uncommitted").unwrap();
     fs::write(pool.join("slot-1.dirty"), format!("{mission}/b/9")).unwrap();
     // One worker less: what was a unit's slot is now that of verifications.
@@ -153,7 +153,7 @@ fn p8_a_report_that_an_agent_wrote_itself_is_not_taken_for_ours() {
     let night = Night::new().within(Fence::Off);
     killed_in_the_middle(
         &night,
-        "echo '{\"end\":\"stopped\"}' > \"${MC_RESULT%/runs/*}/sessions/$MC_MISSION/$MC_UNIT/$MC_ATTEMPT/report.json\"",
+        "echo '{\"end\":\"stopped\"}' > \"${MC_RESULT%/state/*}/state/sessions/$MC_MISSION/$MC_UNIT/$MC_ATTEMPT/report.json\"",
     );
     let engine = night.begin(&["mission", "resume"]);
     night.sh("touch ~/go");

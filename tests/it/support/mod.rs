@@ -16,6 +16,11 @@ pub mod tools;
 pub mod units;
 pub mod world;
 
+/// Whether missions of tests have everything done behind a worker.
+pub fn behind_a_worker() -> bool {
+    host_of_tests().is_some()
+}
+
 /// The kind of host that missions of tests have (`MC_TEST_HOST`: `pipe`, `cut:SEED`; this machine without), for the environment
 /// of `mc`.
 pub fn host_of_tests() -> Option<(&'static str, String)> {

@@ -73,15 +73,46 @@ impl Sandbox {
         self.home().join("state")
     }
 
+    /// Where workspaces, runs and quarantine of missions are: the state directory, or the folder of it on the host behind a worker.
+    pub fn host(&self) -> PathBuf {
+        if !super::behind_a_worker() {
+            return self.state();
+        }
+        let id = std::fs::read_to_string(self.state().join("state-id")).unwrap_or_default();
+        self.state().join("worker").join(id.trim())
+    }
+
+    /// The folder of all runs of missions.
+    pub fn runs(&self) -> PathBuf {
+        self.host().join("runs")
+    }
+
+    /// The folder of the workspaces of missions.
+    pub fn pool(&self) -> PathBuf {
+        self.host().join("pool")
+    }
+
+    /// The same two for shells, as `$RUNS` and `$POOL`, which are to be used without quotes: where the state directory has no id yet,
+    /// they are patterns.
+    fn host_folders(&self) -> [(&'static str, PathBuf); 2] {
+        let host = match super::behind_a_worker() && !self.state().join("state-id").exists() {
+            true => self.state().join("worker/*[0-9a-f]"),
+            false => self.host(),
+        };
+        [("RUNS", host.join("runs")), ("POOL", host.join("pool"))]
+    }
+
     /// The program `mc`; who has no special rights has a copy that may be read.
     pub fn program(&self) -> PathBuf {
         if self.ordinary { self.home().join("mc") } else { env!("CARGO_BIN_EXE_mc").into() }
     }
 
-    /// The same text, with this home named by its path: what counts runs must be found by all of them, whatever HOME they have.
+    /// The same text, with this home, and the folders of runs and workspaces, named by their paths: what counts runs must be found by all of them, whatever HOME they have.
     pub(super) fn at_home(&self, text: &str) -> String {
         let home = format!("{}/", self.home().display());
-        text.replace("~/", &home).replace("$HOME/", &home)
+        let text = text.replace("~/", &home).replace("$HOME/", &home);
+        let folders = self.host_folders();
+        folders.iter().fold(text, |text, (name, path)| text.replace(&format!("${name}"), &path.display().to_string()))
     }
 
     /// A program in a folder, with the environment of this machine and nothing else.
@@ -109,6 +140,7 @@ impl Sandbox {
         command.env("GIT_CONFIG_SYSTEM", "/dev/null").env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig"));
         command.env("GIT_CEILING_DIRECTORIES", self.home()).env("MC_STATE_DIR", self.state()).stdin(Stdio::null());
         self.fence.tell(&mut command, &self.home());
+        command.envs(self.host_folders());
         command.envs(self.vars.iter().map(|(name, value)| (name, value)));
         command
     }

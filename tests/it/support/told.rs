@@ -69,7 +69,7 @@ impl Told {
         [
             (state.join("mc.db"), "mc.db"),
             (state.join("logs"), "logs"),
-            (state.join("runs"), "runs"),
+            (self.night.runs(), "runs"),
             (state.join("sessions"), "sessions"),
             (self.night.repo().join(".git/refs"), "refs"),
         ]

@@ -56,6 +56,16 @@ pub fn cannot_limit(why: &str) {
     }
 }
 
+/// Whether this part of a test is left out because missions have everything done behind a worker, said aloud: `why` is what it looks
+/// at that is then elsewhere.
+pub fn only_on_this_machine(why: &str) -> bool {
+    let left = super::behind_a_worker();
+    if left {
+        left_out(why);
+    }
+    left
+}
+
 /// Whether the tests run as root; said aloud where not.
 #[track_caller]
 pub fn is_root() -> bool {

@@ -334,7 +334,7 @@ impl World {
         };
         let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
         let mut found = BTreeMap::new();
-        for mission in folders(&self.state().join("runs")) {
+        for mission in folders(&self.runs()) {
             for unit in folders(&mission).into_iter().filter(|u| !name(u).starts_with('.')) {
                 found.extend(folders(&unit).into_iter().map(|n| ((name(&unit), name(&n).parse().unwrap()), n)));
             }

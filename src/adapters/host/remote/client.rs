@@ -3,22 +3,27 @@
 
 use super::connection::{Answer, Connection, Unreachable};
 use super::objects::those_there;
-use super::protocol::{Hello, PROTOCOL, Reply, Request};
+use super::protocol::{Hello, PROTOCOL, Reply, Request, SourcePlace};
 use super::transport::{Moment, Transport};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
+use crate::adapters::host::local::operations::facts::incomplete;
 use crate::adapters::host::local::process::kill::KillProof;
+use crate::adapters::host::local::workspace::lfs::LargeFiles;
+use crate::adapters::host::local::workspace::pool::refuse_incomplete;
+use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::{
     Beside, CollectOrder, Ended, HostError, HostFacts, Kept, NotFresh, NotReady, PrepareOrder, Ready, Release, RunKey,
     RunOrder, RunState, Start, Strays, UsedSlot,
 };
-use crate::adapters::host::settings::HostSettings;
+use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::files;
 use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
 use crate::domain::values::{CommitId, MissionId, UnitId};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +39,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) const PART: u64 = 1 << 20;
 
 /// Settings of a repository that workspaces follow, as git's regular expression.
-const FOLLOWED: &str = r"^(user\.|author\.|committer\.|submodule\..*\.url$|remote\.origin\.url$)";
+const FOLLOWED: &str =
+    r"^(user\..*|author\..*|committer\..*|submodule\..*\.url|remote\.origin\.url|filter\..*|lfs\.fetch(in|ex)clude)$";
 
 /// A list of ignored files that is longer is not followed.
 const LONGEST_LIST: u64 = 1 << 20;
@@ -60,6 +66,8 @@ pub struct RemoteHost {
     pub(super) engine: EngineCard,
     pub(super) source: Git,
     pub(super) facts: SourceFacts,
+    pub(super) tags: Tags,
+    pub(super) large: OnceCell<LargeFiles>,
     pub(super) hello: OnceCell<Hello>,
     pub(super) line: Mutex<Option<Arc<Connection>>>,
     /// Objects go there one transfer at a time.
@@ -75,9 +83,10 @@ impl RemoteHost {
         engine: EngineCard,
         source: Git,
         facts: SourceFacts,
+        tags: Tags,
     ) -> Self {
-        let (hello, line, sending) = (OnceCell::new(), Mutex::default(), Mutex::default());
-        Self { transport, settings, engine, source, facts, hello, line, sending }
+        let (large, hello, line, sending) = (OnceCell::new(), OnceCell::new(), Mutex::default(), Mutex::default());
+        Self { transport, settings, engine, source, facts, tags, large, hello, line, sending }
     }
 
     pub(super) fn trouble(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
@@ -88,12 +97,11 @@ impl RemoteHost {
     async fn hello(&self) -> Result<&Hello, GitError> {
         self.hello
             .get_or_try_init(|| async {
-                let said = self.source.ask(&["config", "--null", "--local", "--get-regexp", FOLLOWED]).await?;
-                let said = said.unwrap_or_default();
-                let pairs = said.split(|b| *b == 0).filter_map(|pair| {
-                    let (key, value) = std::str::from_utf8(pair).ok()?.split_once('\n')?;
-                    Some((key.to_owned(), value.to_owned()))
-                });
+                let said = self.source.settings(FOLLOWED).await?;
+                // What git-lfs is set up for, it is set up for there; other settings of a person are those of that machine.
+                let large = |key: &str| key.starts_with("filter.lfs.") || key.starts_with("lfs.");
+                let followed = said.all().filter(|setting| setting.own || large(&setting.key));
+                let pairs = followed.filter_map(|it| Some((it.key.clone(), String::from_utf8(it.value.clone()).ok()?)));
                 let read = |path: PathBuf| files::read_from(&path, 0, LONGEST_LIST).unwrap_or_default();
                 let users = self.source.ask(&["config", "--path", "--get", "core.excludesFile"]).await?;
                 let users = users.map(|path| String::from_utf8_lossy(&path).trim_end_matches('\n').to_owned());
@@ -104,8 +112,10 @@ impl RemoteHost {
                     state: self.engine.state.clone(),
                     epoch: self.engine.epoch,
                     settings: self.settings.clone(),
+                    place: SourcePlace::of(&self.facts.toplevel, &self.facts.common_dir, &self.engine.root),
                     object_format: self.facts.object_format.clone(),
                     config: pairs.collect(),
+                    shallow: if self.facts.shallow { read(self.facts.common_dir.join("shallow")) } else { Vec::new() },
                     ignores: [read(self.facts.common_dir.join("info/exclude")), users.unwrap_or_default()],
                 })
             })
@@ -207,6 +217,8 @@ impl RemoteHost {
     /// # Errors
     /// [`HostError`].
     pub async fn probe(&self) -> Result<HostFacts, HostError> {
+        let cut = self.settings.kind == PoolKind::Verifications;
+        refuse_incomplete(&self.facts, cut).map_err(|e| incomplete(&e))?;
         self.question(Request::Probe).await?
     }
 
@@ -230,6 +242,7 @@ impl RemoteHost {
         };
         let commits: Vec<CommitId> = [&order.base].into_iter().chain(landed).cloned().collect();
         self.send(&commits).await.map_err(failed)?;
+        self.send_contents(std::slice::from_ref(&order.base)).await.map_err(failed)?;
         let request = Request::Prepare(Box::new(order.clone()));
         self.ask(request, &[], Some(self.transport.patience), kill, &mut || ()).await.map_err(failed)?.0
     }
@@ -366,16 +379,22 @@ impl RemoteHost {
     /// What around it failed.
     pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
         self.question::<Result<(), Trouble>>(Request::RetryQuarantine).await??;
-        let pins = self.pins_there(vec!["refs/mc/attempts/".to_owned()]).await?;
-        let here = self.source.list_refs("refs/mc/attempts/").await.map_err(|e| self.trouble(&e))?;
-        for (name, id) in pins.iter().filter(|pin| !here.contains(pin)) {
-            let Some((mission, unit, number)) = name.strip_prefix("refs/mc/attempts/").and_then(attempt_of) else {
-                continue;
-            };
-            // Of what was taken away here on purpose nothing is brought back.
-            if those_there(&self.source, std::slice::from_ref(id)).await.map_err(|e| self.trouble(&e))?.is_empty() {
-                self.fetch_pins(&mission, &unit, number, &[], true).await?;
-            }
+        const PINS: [&str; 2] = ["refs/mc/attempts/", "refs/mc/kept/"];
+        let pins = self.pins_there(PINS.map(str::to_owned).to_vec()).await?;
+        let mut here = Vec::new();
+        for prefix in PINS {
+            here.extend(self.source.list_refs(prefix).await.map_err(|e| self.trouble(&e))?);
+        }
+        let differ: Vec<_> = pins.into_iter().filter(|pin| !here.contains(pin)).collect();
+        // Of what was taken away here on purpose nothing is brought back.
+        let ids: Vec<CommitId> = differ.iter().map(|(_, id)| id.clone()).collect();
+        let there = those_there(&self.source, &ids).await.map_err(|e| self.trouble(&e))?;
+        let late = differ.iter().filter(|(_, id)| !there.contains(id));
+        let late: BTreeSet<_> = late
+            .filter_map(|(name, _)| attempt_of(PINS.iter().find_map(|prefix| name.strip_prefix(prefix))?))
+            .collect();
+        for (mission, unit, number) in late {
+            self.fetch_pins(&mission, &unit, number, &[], true).await?;
         }
         Ok(())
     }

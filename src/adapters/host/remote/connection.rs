@@ -56,7 +56,15 @@ impl Connection {
         let told = Arc::clone(&waiting);
         tasks.spawn(async move {
             let mut from = BufReader::new(stdout);
-            while let Ok(Some((Numbered { id, body }, bytes))) = receive::<Numbered<Reply>>(&mut from).await {
+            loop {
+                let (Numbered { id, body }, bytes) = match receive::<Numbered<Reply>>(&mut from).await {
+                    Ok(Some(received)) => received,
+                    Ok(None) => break,
+                    Err(e) => {
+                        tracing::warn!("read what a worker says: {e}");
+                        break;
+                    }
+                };
                 let mut waiting = told.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(waiting) = waiting.as_mut() else { break };
                 let progress = matches!(body, Reply::Began);

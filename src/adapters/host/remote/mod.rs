@@ -3,6 +3,7 @@
 
 pub mod client;
 mod connection;
+mod contents;
 mod frame;
 pub mod objects;
 pub mod protocol;

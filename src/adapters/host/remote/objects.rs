@@ -5,6 +5,7 @@ use crate::adapters::git::{Git, GitError, Place};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::host::local::workspace::pack::{pack, unpack};
+use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::files;
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ const TIPS: usize = 50;
 #[derive(Debug)]
 pub(super) struct Mirror {
     pub(super) git: Git,
+    pub(super) dir: PathBuf,
     transfer: PathBuf,
 }
 
@@ -37,8 +39,10 @@ impl Mirror {
     pub(super) async fn open(base: &Path, hello: &Hello, guard: ChildGuard) -> Result<Self, GitError> {
         let failed = |path: &Path, source| GitError::Io { path: path.to_owned(), source };
         let (dir, transfer) = (base.join("mirror.git"), base.join("transfer"));
-        // What an earlier worker had half of is sent again.
-        remove_any(&transfer).map_err(|e| failed(&transfer, e))?;
+        // What an earlier worker had half of is sent again. Those of verifications work beside each other.
+        if hello.settings.kind == PoolKind::Missions {
+            remove_any(&transfer).map_err(|e| failed(&transfer, e))?;
+        }
         files::make_private_dir(&transfer).map_err(|e| failed(&transfer, e))?;
         if !dir.join("objects").is_dir() {
             let format = format!("--object-format={}", hello.object_format);
@@ -51,7 +55,7 @@ impl Mirror {
         files::make_private_dir(&dir.join("info")).map_err(|e| failed(&dir, e))?;
         let own = dir.join("info/exclude");
         files::write_private(&own, &hello.ignores[0]).map_err(|e| failed(&own, e))?;
-        let config = base.join("config.new");
+        let config = base.join(format!("config.{:016x}", fastrand::u64(..)));
         let mut text = String::from("[core]\n\tbare = true\n");
         if hello.object_format == "sha256" {
             text.push_str("\trepositoryFormatVersion = 1\n[extensions]\n\tobjectFormat = sha256\n");
@@ -68,7 +72,32 @@ impl Mirror {
             git.out(&["config", "--file", &named, "core.excludesFile", &list.to_string_lossy()]).await?;
         }
         std::fs::rename(&config, dir.join("config")).map_err(|e| failed(&config, e))?;
-        Ok(Self { git, transfer })
+        // A person's own copies of submodules, where this machine has them: what they hold can be had.
+        let (modules, theirs) =
+            (dir.join("modules"), hello.place.here().map(|[_, original, _]| original.join("modules")));
+        if std::fs::read_link(&modules).ok() != theirs {
+            let link = || theirs.as_ref().map_or(Ok(()), |theirs| std::os::unix::fs::symlink(theirs, &modules));
+            remove_any(&modules).and_then(|()| link()).map_err(|e| failed(&modules, e))?;
+        }
+        let mirror = Self { git, dir, transfer };
+        mirror.cut_off(&hello.shallow).await?;
+        Ok(mirror)
+    }
+
+    /// Cuts its history off where that of the repository is. What was sent before is sent again where that changed.
+    async fn cut_off(&self, shallow: &[u8]) -> Result<(), GitError> {
+        let path = self.dir.join("shallow");
+        let failed = |source| GitError::Io { path: path.clone(), source };
+        if files::read_own(&path).map_err(failed)?.unwrap_or_default() == shallow {
+            return Ok(());
+        }
+        for (name, _) in self.git.list_refs(SENT).await? {
+            self.git.out(&["update-ref", "-d", &name]).await?;
+        }
+        match shallow.is_empty() {
+            true => remove_any(&path).map_err(failed),
+            false => files::write_private(&path, shallow).map_err(failed),
+        }
     }
 
     /// A file for transfer.
@@ -113,18 +142,20 @@ impl Mirror {
         Ok(compared)
     }
 
-    /// Takes over a file of objects, keeps these commits and has these tags and no others. False when objects are missing.
+    /// Takes over a file of objects, keeps these commits and has these tags and no others. False when objects are missing, also where that
+    /// was tried `before`.
     pub(super) async fn import(
         &self,
         name: &str,
         commits: &[CommitId],
         tags: &[(String, CommitId)],
+        before: bool,
     ) -> Result<bool, GitError> {
         let failed = |source| GitError::Io { path: self.transfer.clone(), source };
         let path = self.file(name).map_err(failed)?;
         match File::open(&path) {
             Ok(pack) => {
-                if !unpack(&self.git, &Arc::new(pack)).await? {
+                if !unpack(&self.git, &Arc::new(pack), before).await? {
                     return Ok(false);
                 }
             }
@@ -182,17 +213,6 @@ impl Mirror {
         }
         Ok(pins)
     }
-}
-
-/// The tags that a commit reaches, by their full names.
-pub(super) async fn tags_of(source: &Git, commit: &CommitId) -> Result<Vec<(String, CommitId)>, GitError> {
-    let merged = format!("--merged={commit}");
-    let said = source.out(&["for-each-ref", &merged, "--format=%(objectname) %(refname)", "refs/tags/"]).await?;
-    let tag = |line: &str| {
-        let (id, name) = line.split_once(' ')?;
-        Some((name.to_owned(), CommitId::new(id).ok()?))
-    };
-    Ok(said.lines().filter_map(tag).collect())
 }
 
 /// Those of `ids` that the repository has.

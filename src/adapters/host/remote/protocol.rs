@@ -3,11 +3,14 @@
 //! Each request has a number, and one reply with the same number answers it. A request may be sent again over another connection
 //! when its reply did not come: each one is idempotent by what it names.
 
+use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::order::{CollectOrder, PrepareOrder, Release, RunKey, RunOrder, Start};
 use crate::adapters::host::settings::HostSettings;
+use crate::adapters::os::nofollow::Identity;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// The form of the messages; both sides have the same one.
 pub const PROTOCOL: u32 = 1;
@@ -25,12 +28,57 @@ pub struct Hello {
     pub epoch: u64,
     /// What a host is told.
     pub settings: HostSettings,
+    /// Where the repository itself is.
+    pub place: SourcePlace,
     /// `sha1` or `sha256`.
     pub object_format: String,
     /// Settings of the repository that workspaces follow.
     pub config: Vec<(String, String)>,
+    /// Where its history is cut off; empty where it is whole.
+    pub shallow: Vec<u8>,
     /// What the repository ignores without a file of the tree: its own list, and that of the user.
     pub ignores: [Vec<u8>; 2],
+}
+
+/// Where a repository is on the engine's machine. A worker on that machine gives workspaces what they have there: the addresses
+/// of submodules and of `origin` start from it, and Python environments import from it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SourcePlace {
+    /// Root of its work tree.
+    toplevel: PathBuf,
+    /// Its git directory.
+    common_dir: PathBuf,
+    /// The state directory of the engine.
+    state: PathBuf,
+    /// What the machine has until it is started anew.
+    boot: String,
+    /// Device and inode of the three.
+    identities: Option<[(u64, u64); 3]>,
+}
+
+/// What tells the folders of a place from others of the same names.
+fn identities(folders: [&Path; 3]) -> Option<[(u64, u64); 3]> {
+    let [one, two, three] = folders.map(|path| Identity::behind(path).ok().map(|it| (it.device, it.inode)));
+    Some([one?, two?, three?])
+}
+
+impl SourcePlace {
+    /// That of a repository here.
+    #[must_use]
+    pub fn of(toplevel: &Path, common_dir: &Path, state: &Path) -> Self {
+        let folders = [toplevel, common_dir, state];
+        let (identities, boot) = (identities(folders), procfs::boot_id());
+        let [toplevel, common_dir, state] = folders.map(Path::to_owned);
+        Self { toplevel, common_dir, state, boot, identities }
+    }
+
+    /// Work tree, git directory and state directory, where this process sees the same ones.
+    #[must_use]
+    pub fn here(&self) -> Option<[&Path; 3]> {
+        let folders = [self.toplevel.as_path(), &self.common_dir, &self.state];
+        let same = self.identities.is_some() && self.identities == identities(folders);
+        (same && self.boot == procfs::boot_id()).then_some(folders)
+    }
 }
 
 /// A request, with the number that its reply has.
@@ -95,11 +143,12 @@ pub enum Request {
         file: String,
         offset: u64,
     },
-    /// Takes the objects of a file over, keeps these commits and sets these tags.
+    /// Takes the objects of a file over, keeps these commits and sets these tags; whether that was tried before, and not all of them came.
     Import {
         file: String,
         commits: Vec<CommitId>,
         tags: Vec<(String, CommitId)>,
+        before: bool,
     },
     /// Makes a file with the objects that these commits need beyond those.
     Export {
@@ -117,6 +166,13 @@ pub enum Request {
     Forget {
         file: String,
     },
+    /// Which of these contents, which git-lfs keeps, the mirror lacks.
+    LackedContents(Vec<String>),
+    /// Takes a file over as the content of this name.
+    TakeContent {
+        file: String,
+        oid: String,
+    },
     /// What is pinned of attempts whose refs begin so.
     Pins(Vec<String>),
 }
@@ -128,6 +184,8 @@ pub enum RemoteFile {
     Transfer(String),
     /// The output of a run.
     Log(RunKey),
+    /// A content that git-lfs keeps.
+    Content(String),
 }
 
 /// What the mirror has.

@@ -144,10 +144,15 @@ impl Worker {
         }
         let guard = lock.as_ref().map_or_else(ChildGuard::none, RunLock::guard);
         let mirror = Mirror::open(&base, hello, guard.clone()).await.map_err(|e| chain(&e))?;
-        let facts = inspect(&mirror.git).await.map_err(|e| chain(&e))?;
+        let mut facts = inspect(&mirror.git).await.map_err(|e| chain(&e))?;
+        let place = hello.place.here();
+        if let Some([toplevel, ..]) = place {
+            toplevel.clone_into(&mut facts.toplevel);
+        }
         let places = HostPlaces { root: base.clone(), runs: base.join("runs"), pool: base.join("pool") };
         let (git, settings) = (mirror.git.clone(), hello.settings.clone());
-        let host = LocalHost::new(git, facts, env, settings, places, guard, Tags::default()).renewed_by_messages();
+        let host = LocalHost::new(git, facts, env, settings, places, guard, Tags::default());
+        let host = host.of_mirror(place.map(|[.., state]| state.to_owned()));
         Ok(Self { host, mirror, _lock: lock })
     }
 
@@ -190,8 +195,14 @@ impl Worker {
             Request::Write { file, offset } => {
                 json(self.mirror.write(&file, offset, &bytes).map_err(|e| host.trouble(&e)))
             }
-            Request::Import { file, commits, tags } => {
-                json(self.mirror.import(&file, &commits, &tags).await.map_err(|e| host.trouble(&e)))
+            Request::Import { file, commits, tags, before } => {
+                json(match self.mirror.import(&file, &commits, &tags, before).await {
+                    Ok(whole) => {
+                        host.forget_tags().await;
+                        Ok(whole)
+                    }
+                    Err(e) => Err(host.trouble(&e)),
+                })
             }
             Request::Export { file, wanted, known } => {
                 json(self.mirror.export(&file, &wanted, &known).await.map_err(|e| host.trouble(&e)))
@@ -199,6 +210,7 @@ impl Worker {
             Request::Read { file, offset, most } => {
                 let path = match &file {
                     RemoteFile::Transfer(name) => self.mirror.file(name),
+                    RemoteFile::Content(oid) => self.mirror.content(oid),
                     RemoteFile::Log(key) => Ok(host.run_dir(key).join("out.log")),
                 };
                 return match path.and_then(|path| files::read_from(&path, offset, most.min(PART))) {
@@ -206,10 +218,19 @@ impl Worker {
                     Err(e) => (json(Err::<(), Trouble>(host.trouble(&e))), Vec::new()),
                 };
             }
+            Request::LackedContents(oids) => json(Ok::<_, Trouble>(self.mirror.lacked_contents(oids))),
+            Request::TakeContent { file, oid } => json(self.take_content(&file, &oid).await),
             Request::Forget { file } => json(self.mirror.forget(&file).map_err(|e| host.trouble(&e))),
             Request::Pins(prefixes) => json(self.mirror.pins(&prefixes).await.map_err(|e| host.trouble(&e))),
         };
         (reply, Vec::new())
+    }
+}
+
+impl Worker {
+    async fn take_content(&self, file: &str, oid: &str) -> Result<bool, Trouble> {
+        let pool = self.host.pool().await.map_err(|e| self.host.trouble(&e))?;
+        self.mirror.take_content(&pool.shape().large, file, oid).map_err(|e| self.host.trouble(&e))
     }
 }
 

@@ -2,7 +2,7 @@
 //! output of runs.
 
 use super::client::{PART, RemoteHost, new_name, unkilled};
-use super::objects::{tags_of, those_there};
+use super::objects::those_there;
 use super::protocol::{Compared, RemoteFile, Request};
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::workspace::attempt::Attempt;
@@ -51,54 +51,68 @@ impl RemoteHost {
         let (Some(head), kept) = (pinned(attempt.head_ref()), pinned(attempt.kept_ref())) else { return Ok(()) };
         let wanted: Vec<CommitId> = [head.clone()].into_iter().chain(kept.clone()).collect();
         let failed = |e: GitError| self.trouble(&e);
-        let there = those_there(&self.source, &wanted).await.map_err(failed)?;
-        if there.len() < wanted.len() {
-            // A worker that was started anew has no files of the one before it.
-            let mut tries = 3;
-            while !self.fetch(&wanted, known).await? {
-                tries -= 1;
-                if tries == 0 {
-                    return Err(Trouble::new(
-                        Cause::Unreachable,
-                        "bring work here: its host is cut off again and again",
-                    ));
-                }
+        let (all, base) = (wanted.iter().collect::<Vec<_>>(), known.iter().collect::<Vec<_>>());
+        let mut arrived = whole(&self.source, &all, &base).await.map_err(failed)?;
+        // A worker that was started anew has no files of the one before it.
+        for before in [false, true, true] {
+            if !arrived {
+                self.fetch(&wanted, known, before).await?;
+                arrived = whole(&self.source, &all, &base).await.map_err(failed)?;
             }
         }
-        let known: Vec<&CommitId> = known.iter().collect();
-        if !whole(&self.source, &wanted.iter().collect::<Vec<_>>(), &known).await.map_err(failed)? {
-            return Err(Trouble::from(format!("what was collected of {unit} {number} did not arrive whole")));
+        if !arrived {
+            let what = format!("bring what was collected of {unit} {number} here: it does not arrive whole");
+            return Err(Trouble::new(Cause::Unreachable, what));
         }
+        self.fetch_contents(&wanted, known).await?;
         let identity = self.source.identity().await.map_err(failed)?;
         let old = self.source.ref_value(&attempt.kept_ref()).await.map_err(failed)?;
-        // The same pin twice is one.
-        let tips = kept.into_iter().filter(|kept| old.as_ref() != Some(kept)).collect();
+        let mut tips: Vec<CommitId> = kept.into_iter().filter(|kept| old.as_ref() != Some(kept)).collect();
+        // What is pinned there names all that is pinned here: it is the same pin.
+        if let [kept] = tips.as_slice() {
+            let all = match &old {
+                Some(old) => self.source.is_ancestor(old, kept).await.map_err(failed)?,
+                None => true,
+            };
+            if all {
+                self.source.repin(&attempt.kept_ref(), kept, old.as_ref()).await.map_err(failed)?;
+                tips.clear();
+            }
+        }
         record_pins(&self.source, &identity, &attempt, &head, tips).await.map_err(failed)?;
         Ok(())
     }
 
-    /// Brings objects here; false when the file with them was lost on the way.
-    async fn fetch(&self, wanted: &[CommitId], known: &[CommitId]) -> Result<bool, Trouble> {
+    /// Brings objects here, as far as the file with them is not lost on the way.
+    async fn fetch(&self, wanted: &[CommitId], known: &[CommitId], before: bool) -> Result<(), Trouble> {
         let name = new_name();
         let request = Request::Export { file: name.clone(), wanted: wanted.to_vec(), known: known.to_vec() };
         let length = self.question::<Result<u64, Trouble>>(request).await??;
         let failed = |e: io::Error| self.trouble(&e);
         let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;
+        if self.read_file(&RemoteFile::Transfer(name.clone()), |bytes| pack.write_all(bytes)).await? == length {
+            pack.rewind().map_err(failed)?;
+            unpack(&self.source, &Arc::new(pack), before).await.map_err(|e| self.trouble(&e))?;
+        }
+        self.question::<Result<(), Trouble>>(Request::Forget { file: name }).await?
+    }
+
+    /// Reads a file of the host; how many bytes it has.
+    pub(super) async fn read_file(
+        &self,
+        file: &RemoteFile,
+        mut write: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<u64, Trouble> {
         let mut offset = 0;
-        while offset < length {
-            let request = Request::Read { file: RemoteFile::Transfer(name.clone()), offset, most: PART };
+        loop {
+            let request = Request::Read { file: file.clone(), offset, most: PART };
             let bytes = self.read_there(request).await?;
             if bytes.is_empty() {
-                return Ok(false);
+                return Ok(offset);
             }
-            pack.write_all(&bytes).map_err(failed)?;
+            write(&bytes).map_err(|e| self.trouble(&e))?;
             offset += bytes.len() as u64;
         }
-        pack.rewind().map_err(failed)?;
-        if !unpack(&self.source, &Arc::new(pack)).await.map_err(|e| self.trouble(&e))? {
-            return Err(Trouble::from("git cannot read the objects that came from a host".to_owned()));
-        }
-        self.question::<Result<(), Trouble>>(Request::Forget { file: name }).await.map(|_| true)
     }
 
     async fn read_there(&self, request: Request) -> Result<Vec<u8>, Trouble> {
@@ -111,17 +125,12 @@ impl RemoteHost {
     pub(super) async fn send(&self, commits: &[CommitId]) -> Result<(), Trouble> {
         let _one = self.sending.lock().await;
         let failed = |e: GitError| self.trouble(&e);
-        let mut tags: Vec<(String, CommitId)> = Vec::new();
-        for commit in commits {
-            tags.extend(tags_of(&self.source, commit).await.map_err(failed)?);
-        }
-        tags.sort();
-        tags.dedup();
-        // Where a file was lost with its worker, once more.
-        for _ in 0..3 {
+        // Where a file was lost with its worker, or not all of it arrived, once more.
+        for before in [false, true, true] {
             let compared = self.question::<Result<Compared, Trouble>>(Request::Compare(commits.to_vec())).await??;
             let mut there = compared.tags.clone();
             there.sort();
+            let tags = self.tags.wanted(&self.source, &self.facts, commits, &there).await.map_err(failed)?;
             if compared.missing.is_empty() && there == tags {
                 return Ok(());
             }
@@ -134,13 +143,13 @@ impl RemoteHost {
                 let pack = packed.ok_or_else(|| Trouble::from("git cannot pack what a host needs".to_owned()))?;
                 self.send_file(&file, &pack).await?;
             }
-            let request = Request::Import { file, commits: compared.missing, tags: tags.clone() };
+            let request = Request::Import { file, commits: compared.missing, tags, before };
             self.question::<Result<bool, Trouble>>(request).await??;
         }
         Err(Trouble::new(Cause::Unreachable, "send commits to a host: they do not arrive whole"))
     }
 
-    async fn send_file(&self, name: &str, mut file: &std::fs::File) -> Result<(), Trouble> {
+    pub(super) async fn send_file(&self, name: &str, mut file: &std::fs::File) -> Result<(), Trouble> {
         let failed = |e: io::Error| self.trouble(&e);
         let mut offset = 0;
         loop {
@@ -166,7 +175,7 @@ impl RemoteHost {
     pub(super) async fn bring_log(&self, key: &RunKey) {
         let path = self.log_file(key);
         loop {
-            let offset = files::size(&path).unwrap_or(0);
+            let offset = std::fs::metadata(&path).map_or(0, |meta| meta.len());
             let request = Request::Read { file: RemoteFile::Log(key.clone()), offset, most: PART };
             let Ok(bytes) = self.read_there(request).await else { return };
             let folder = path.parent().unwrap_or(&path);

@@ -153,7 +153,7 @@ pub struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     pub(super) fn of(host: &'a LocalHost, isolation: Isolation, pool: &'a Path) -> Self {
-        let closed = [host.places.root.as_path(), pool];
+        let closed = [host.engine.as_deref().unwrap_or(&host.places.root), pool];
         Self { closed, facts: &host.facts, env: &host.env, settings: &host.settings, isolation }
     }
 

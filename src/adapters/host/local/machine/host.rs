@@ -76,6 +76,8 @@ pub struct LocalHost {
     pub(super) fenced: OnceCell<Fenced>,
     pub(super) fingerprint: OnceCell<String>,
     shortened: Mutex<BTreeSet<PathBuf>>,
+    /// The state directory of an engine elsewhere, which this machine has too.
+    pub(super) engine: Option<PathBuf>,
     /// When an engine elsewhere last said that it lives; absent where this process is the engine.
     renewed: Option<Mutex<Instant>>,
     tags: Tags,
@@ -108,17 +110,25 @@ impl LocalHost {
             fenced: OnceCell::new(),
             fingerprint: OnceCell::new(),
             shortened: Mutex::default(),
+            engine: None,
             renewed: None,
             tags,
             imports: OnceLock::new(),
         }
     }
 
-    /// The same for an engine elsewhere, for which leases are renewed as long as it says that it lives.
+    /// The same for an engine elsewhere: its source is a mirror of the repository that the facts name the work tree of, and leases
+    /// are renewed as long as the engine says that it lives. Its state directory is closed to runs where this machine has it.
     #[must_use]
-    pub fn renewed_by_messages(mut self) -> Self {
+    pub fn of_mirror(mut self, state: Option<PathBuf>) -> Self {
+        self.engine = state;
         self.renewed = Some(Mutex::new(Instant::now()));
         self
+    }
+
+    /// The tags of the source are others than before.
+    pub async fn forget_tags(&self) {
+        self.tags.forget().await;
     }
 
     /// The engine elsewhere lives.
@@ -186,6 +196,7 @@ impl LocalHost {
                         Pool::open_cut(&verify_pool(root), &self.source, Ignored::Remove).await?
                     }
                 };
+                let pool = if self.renewed.is_some() { pool.standing_for(&self.facts.toplevel) } else { pool };
                 Ok(Arc::new(pool.excluding(&self.settings.copy).tagged(&self.tags)))
             })
             .await

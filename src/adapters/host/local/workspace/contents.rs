@@ -85,7 +85,7 @@ pub(super) fn parked(files: &Path) -> PathBuf {
 }
 
 /// Whether it is the name of a content.
-pub(super) fn is_oid(name: &str) -> bool {
+pub(crate) fn is_oid(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
@@ -93,6 +93,11 @@ pub(super) fn is_oid(name: &str) -> bool {
 pub(super) fn below(oid: &str) -> PathBuf {
     let part = |from, to| oid.get(from..to).unwrap_or_default();
     Path::new(part(0, 2)).join(part(2, 4)).join(oid)
+}
+
+/// The place of a content in the store of a git directory.
+pub(crate) fn place(git_dir: &Path, oid: &str) -> PathBuf {
+    git_dir.join(STORE).join(below(oid))
 }
 
 /// Every content in the store of a git directory, by name; nothing else that lies there, and nothing behind a link.

@@ -115,7 +115,7 @@ impl LargeFiles {
     }
 
     /// Where a content is, and how long it is.
-    fn found(&self, oid: &str) -> Option<(PathBuf, u64)> {
+    pub(crate) fn found(&self, oid: &str) -> Option<(PathBuf, u64)> {
         let beside = |line: &PathBuf| line.parent().unwrap_or(line).join(STORE);
         let stores = std::iter::once(self.store.clone()).chain(self.references.iter().map(beside));
         stores.map(|store| store.join(below(oid))).find_map(|path| {
@@ -153,6 +153,11 @@ impl LargeFiles {
             }
         }
         Ok(taken)
+    }
+
+    /// Copies one content into the store, durably; whether it is what its name says.
+    pub(crate) fn take(&self, from: &Path, oid: &str) -> io::Result<bool> {
+        self.copy_in(from, oid, &self.store.join(below(oid)))
     }
 
     /// Copies one content; whether it is what its name says.

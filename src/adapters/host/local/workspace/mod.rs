@@ -25,7 +25,7 @@ mod after_setup;
 mod checkout;
 mod clone;
 mod commit;
-mod contents;
+pub(crate) mod contents;
 mod conversion;
 mod error;
 pub(crate) mod escape;

@@ -31,15 +31,16 @@ pub(crate) async fn pack(
     Ok(Some(pack))
 }
 
-/// Takes the objects of such a file over; whether all of them could be.
-pub(crate) async fn unpack(git: &Git, pack: &Arc<File>) -> Result<bool, GitError> {
+/// Takes the objects of such a file over; whether all of them could be. Where that was tried `before` and did not do, the file is kept as
+/// it is whatever its length.
+pub(crate) async fn unpack(git: &Git, pack: &Arc<File>, before: bool) -> Result<bool, GitError> {
     let length = |pack: &File| -> io::Result<u64> {
         (&mut &*pack).rewind()?;
         Ok(pack.metadata()?.len())
     };
     // What cannot be measured is kept as it is.
     match length(pack) {
-        Ok(length) if length <= FEW_BYTES => git.piped(&["unpack-objects", "-q"], pack, None).await,
+        Ok(length) if length <= FEW_BYTES && !before => git.piped(&["unpack-objects", "-q"], pack, None).await,
         // It names the pack it made, which is of no use to anybody.
         _ => {
             let said = tempfile::tempfile().map(Arc::new);

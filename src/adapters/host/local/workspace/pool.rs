@@ -17,7 +17,7 @@ use super::slot::{Ignored, Shape, narrow, slot_git};
 use super::tags::Tags;
 use crate::adapters::git::config_files::IDENTITY;
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::git::source::inspect;
+use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::files;
 use crate::adapters::os::nofollow;
@@ -82,16 +82,25 @@ pub struct Pool {
     pub(super) measuring: Mutex<()>,
 }
 
+/// That a repository has what clones need of it: all objects, and its whole history unless that may be `cut`.
+///
+/// # Errors
+/// [`PoolError::Incomplete`].
+pub(crate) fn refuse_incomplete(facts: &SourceFacts, cut: bool) -> Result<(), PoolError> {
+    match (facts.shallow && !cut, facts.partial) {
+        (true, _) => Err(PoolError::Incomplete { kind: "shallow", remedy: "--unshallow" }),
+        (_, true) => Err(PoolError::Incomplete { kind: "partial", remedy: "--refetch --no-filter" }),
+        _ => Ok(()),
+    }
+}
+
 impl Pool {
     /// Opens the pool in `root` (made when absent) for the repository of `source`.
     ///
     /// # Errors
     /// [`PoolError::Incomplete`] for a shallow or partial source.
     pub async fn open(root: &Path, source: &Git, ignored: Ignored) -> Result<Self, PoolError> {
-        if inspect(source).await?.shallow {
-            return Err(PoolError::Incomplete { kind: "shallow", remedy: "--unshallow" });
-        }
-        Self::open_cut(root, source, ignored).await
+        Self::of(root, source, ignored, false).await
     }
 
     /// Like [`Pool::open`], also for a source whose history is cut off. For slots that are only looked at: what is made in
@@ -100,10 +109,12 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Incomplete`] for a partial source.
     pub async fn open_cut(root: &Path, source: &Git, ignored: Ignored) -> Result<Self, PoolError> {
+        Self::of(root, source, ignored, true).await
+    }
+
+    async fn of(root: &Path, source: &Git, ignored: Ignored, cut: bool) -> Result<Self, PoolError> {
         let facts = inspect(source).await?;
-        if facts.partial {
-            return Err(PoolError::Incomplete { kind: "partial", remedy: "--refetch --no-filter" });
-        }
+        refuse_incomplete(&facts, cut)?;
         let theirs = [&facts.common_dir, &facts.toplevel];
         let theirs = theirs.into_iter().filter_map(|path| nofollow::Identity::behind(path).ok()).collect();
         let ground = Ground::open(root).map_err(|e| io_error(root, e))?;
@@ -135,6 +146,14 @@ impl Pool {
     #[must_use]
     pub fn excluding(mut self, paths: &[String]) -> Self {
         self.shape.excluded = paths.to_vec();
+        self
+    }
+
+    /// The same pool where its source is a mirror of the repository whose work tree is `toplevel`.
+    #[must_use]
+    pub fn standing_for(mut self, toplevel: &Path) -> Self {
+        self.shape.theirs.extend(nofollow::Identity::behind(toplevel));
+        toplevel.clone_into(&mut self.shape.facts.toplevel);
         self
     }
 

@@ -9,7 +9,7 @@ use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
 use crate::domain::base::FieldHash;
 use crate::domain::values::CommitId;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +67,42 @@ impl Tags {
         Ok(Some(hash.finish()))
     }
 
+    /// Looks at the repository again at the next question.
+    pub async fn forget(&self) {
+        *self.0.lock().await = None;
+    }
+
+    /// The tags that a mirror should have in which workspaces stand at `commits`, in order: those they reach, and of those that are `there`
+    /// the ones that hold still, since other workspaces may need them. Names that are no text are left out.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub(crate) async fn wanted(
+        &self,
+        source: &Git,
+        facts: &SourceFacts,
+        commits: &[CommitId],
+        there: &[(String, CommitId)],
+    ) -> Result<Vec<(String, CommitId)>, GitError> {
+        let mut place = self.0.lock().await;
+        let known = known(&mut place, source, facts).await?;
+        if known.tags.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut places = BTreeSet::new();
+        for commit in commits {
+            places.extend(known.reached(source, commit).await?);
+        }
+        let there: HashSet<(&[u8], &str)> = there.iter().map(|(name, id)| (name.as_bytes(), id.as_str())).collect();
+        let holds = |tag: &Tag| there.contains(&(tag.name.as_slice(), tag.id.as_str()));
+        places.extend(known.tags.iter().enumerate().filter_map(|(n, tag)| holds(tag).then_some(n)));
+        let named = |n: usize| {
+            let tag = known.tags.get(n)?;
+            Some((String::from_utf8(tag.name.clone()).ok()?, CommitId::new(&tag.id).ok()?))
+        };
+        Ok(places.into_iter().filter_map(named).collect())
+    }
+
     /// The file `packed-refs` of a clone that stands at `base`; empty where it reaches no tag.
     ///
     /// # Errors
@@ -77,17 +113,7 @@ impl Tags {
         if known.tags.is_empty() {
             return Ok(Vec::new());
         }
-        let reached = match known.reached.iter().find(|(commit, _)| commit == base) {
-            Some((_, reached)) => reached.clone(),
-            None => {
-                let reached = known.reach(source, base).await?;
-                if known.reached.len() == REMEMBERED {
-                    known.reached.remove(0);
-                }
-                known.reached.push((base.clone(), reached.clone()));
-                reached
-            }
-        };
+        let reached = known.reached(source, base).await?;
         Ok(known.packed(&reached))
     }
 }
@@ -106,6 +132,19 @@ async fn known<'a>(place: &'a mut Option<Known>, source: &Git, facts: &SourceFac
 }
 
 impl Known {
+    /// The tags that `base` reaches, asked for or remembered.
+    async fn reached(&mut self, source: &Git, base: &CommitId) -> Result<BTreeSet<usize>, GitError> {
+        if let Some((_, reached)) = self.reached.iter().find(|(commit, _)| commit == base) {
+            return Ok(reached.clone());
+        }
+        let reached = self.reach(source, base).await?;
+        if self.reached.len() == REMEMBERED {
+            self.reached.remove(0);
+        }
+        self.reached.push((base.clone(), reached.clone()));
+        Ok(reached)
+    }
+
     /// The tags that `base` reaches. Two commits of one mission are a few steps apart: what one of them reaches differs from
     /// what the other does by the commits between them.
     async fn reach(&self, source: &Git, base: &CommitId) -> Result<BTreeSet<usize>, GitError> {
