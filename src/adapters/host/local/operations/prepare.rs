@@ -26,11 +26,12 @@ fn odd(why: String) -> NotReady {
 }
 
 /// Whether a slot was made ready for this user before, who has not run anything in it.
-fn has_begun(host: &LocalHost, pool: &Pool, slot: u32, label: &str, setup: &RunKey) -> bool {
+fn was_prepared(host: &LocalHost, pool: &Pool, slot: u32, label: &str, setup: &RunKey) -> bool {
     let own = pool.dirty_slots().is_ok_and(|used| used.iter().any(|(number, user)| *number == slot && user == label));
     let setup = host.run_dir(setup);
-    // What was put aside beside it were earlier runs of `setup`.
-    let of_setup = |dir: &Path| dir.to_string_lossy().starts_with(setup.to_string_lossy().as_ref());
+    // What was put aside beside it, as `setup.N`, were earlier runs of `setup`.
+    let of_setup =
+        |dir: &Path| dir == setup || (dir.parent() == setup.parent() && dir.file_stem() == setup.file_name());
     own && runs_below(&host.runs().join(label)).iter().all(|run| of_setup(run.dir()))
 }
 
@@ -149,7 +150,7 @@ impl LocalHost {
             Beside::OfLanded(commit) => Some(Some(commit).filter(|_| host.settings.keeps_files())),
         };
         let keeping = landed.map(|landed| Keeping { landed, globs: &globs });
-        if has_begun(host, pool, slot, label, setup) {
+        if was_prepared(host, pool, slot, label, setup) {
             // The answer to an earlier asking was lost. Nothing but `setup` has run there.
             host.end_runs(setup).await.map_err(NotReady::Failed)?;
             pool.hold(slot).and_then(|()| pool.release(slot)).map_err(|e| failed(&e))?;

@@ -8,7 +8,7 @@ use crate::adapters::host::local::machine::fenced::Reach;
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::kill::KillProof;
 use crate::adapters::host::local::protocol::{Exit, OURSELVES, RunError, RunSpec};
-use crate::adapters::host::local::rundir::{Found, Run, claim_ourselves, find, launch, ran_for};
+use crate::adapters::host::local::rundir::{Found, Run, claim_ourselves, find, launch, put_aside, ran_for};
 use crate::adapters::host::local::workspace::activity::changed_since;
 use crate::adapters::host::local::workspace::layout::slot_of;
 use crate::adapters::host::order::{Ended, Program, RunOrder, SessionFolder, Start};
@@ -98,11 +98,15 @@ async fn until_the_end(
                 Err(e) => return ended(ProcessEnd::Infrastructure(host.trouble(&e)), job, None),
             },
             Found::NeverStarted if job.dir.exists() => {
-                // An engine died between making the directory and its claim; whoever claims it now owns it.
-                match claim_ourselves(&job.dir) {
-                    Ok(true) => return ended(lost("its engine died before the start"), job, None),
-                    Ok(false) => {}
-                    Err(e) => return ended(ProcessEnd::Infrastructure(host.trouble(&e)), job, None),
+                // Whoever wanted to start it died between making the directory and its claim. It never ran: whoever claims it now may put
+                // it aside and start anew.
+                let aside = match claim_ourselves(&job.dir) {
+                    Ok(true) => put_aside(&job.dir, GRACE).await,
+                    Ok(false) => Ok(()),
+                    Err(e) => Err(e),
+                };
+                if let Err(e) = aside {
+                    return ended(ProcessEnd::Infrastructure(host.trouble(&e)), job, None);
                 }
             }
             Found::NeverStarted if replaced(host, job).await => {
