@@ -5,13 +5,14 @@
 //! several may be open; a landing moves through [`Phase`]s in one function; an answer that comes late or twice fits nothing and
 //! changes nothing.
 //!
-//! The rules that choose the next step are still those of the mission that embeds the queue ([`super::mission`]); the values and
-//! the landing's own transitions are here.
+//! Which landing goes on is its [`Strategy`]; what it needs next is [`Queue::next_step`]. Who embeds the queue records that, asks it
+//! of the world and folds the answers.
 
 mod failures;
 mod green;
 mod landing;
 mod model;
+mod next_step;
 mod order;
 mod state;
 mod strategy;
@@ -20,6 +21,7 @@ pub use failures::Failures;
 pub use green::{ColdRuns, ForeignMove, Green, Search, Unproven};
 pub use landing::{Candidate, Change, Evidence, Landing, Phase};
 pub use model::{After, Behind, Extra, MergeRequest, MergeSource, VerificationRun, VerifyRole};
+pub use next_step::{Accept, Again, Base, NextStep, Refused, Terms, nothing_new};
 pub use order::{AGE_BOOST, Place};
 pub use state::Queue;
 pub use strategy::{Choice, Strategy};

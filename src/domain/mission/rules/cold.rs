@@ -11,31 +11,10 @@ use crate::domain::mission::model::circuit::Try;
 use crate::domain::mission::model::end::DOES_NOT_HOLD;
 use crate::domain::mission::protocol::command::{Command, JobId};
 use crate::domain::mission::protocol::record::Record;
-use crate::domain::queue::{MergeSource, VerifyRole};
+use crate::domain::queue::{Again, MergeSource, VerifyRole};
 use crate::domain::values::Tip;
-use crate::domain::verify::SnapshotKey;
-
-/// Which run of a tree is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Again {
-    /// The first one, or the stored answer.
-    First,
-    /// One that decides in the place of a warm one.
-    Cold,
-    /// A second one, to be taken together with this one.
-    Confirm(SnapshotKey),
-}
 
 impl Decision<'_> {
-    /// The run that follows one that does not say what lets a change go on; none when all was asked.
-    pub(super) fn once_more(&self, key: &SnapshotKey, confirmed: bool, warm: bool) -> Option<Again> {
-        match (warm, confirmed) {
-            (true, _) => Some(Again::Cold),
-            (false, false) if self.state.policy.confirm_failures => Some(Again::Confirm(key.clone())),
-            (false, _) => None,
-        }
-    }
-
     /// Asks green from nothing where that is due, and judges the answer.
     pub(super) fn advance_cold(&mut self) {
         let Some(at) = self.state.cold_next().filter(|_| self.state.verifying().is_none()) else { return };
@@ -49,7 +28,12 @@ impl Decision<'_> {
             return;
         };
         let reasons = self.state.does_not_hold(&position, &found);
-        match self.once_more(&found.key, found.confirmed, found.warm).filter(|_| !reasons.is_empty()) {
+        match self
+            .state
+            .green_terms()
+            .once_more(&found.key, found.confirmed, found.warm)
+            .filter(|_| !reasons.is_empty())
+        {
             Some(again) => self.verify(position.tip, role, proven, again),
             None => self.judge_cold(position.tip, reasons.is_empty(), reasons),
         }

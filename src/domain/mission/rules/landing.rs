@@ -12,7 +12,7 @@
 //!                                                          ▼ hurt twice: reject          │ moved back: hold the queue
 //! ```
 
-use super::cold::Again;
+use super::acceptance::refusal_reasons;
 use super::decision::Decision;
 use super::outcome::starts_reason;
 use crate::domain::mission::model::answer::{Integration, LandResult, Refusal, Unverified, Verification};
@@ -24,18 +24,16 @@ use crate::domain::mission::model::round::Stage;
 use crate::domain::mission::model::unit_checks::{SAME_AGAIN, links_reason, protected_reason, tests_note};
 use crate::domain::mission::protocol::command::Command;
 use crate::domain::mission::protocol::record::Record;
-use crate::domain::mission::state::cold::failed_alike;
-use crate::domain::queue::{After, Choice, Green, Landing, MergeRequest, MergeSource, VerifyRole};
+use crate::domain::queue::{
+    Again, Base, Choice, Landing, MergeRequest, MergeSource, NextStep, VerifyRole, nothing_new,
+};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{LandingId, RunId, Tip};
+use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{Cause, Gate, Judgement, SnapshotKey, StageOutcome, Summary, telling};
 
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;
-
-/// Most runs of a tree that differs from green in nothing but what the mission wrote about itself.
-const BOOKS_RUNS: u32 = 3;
 
 impl Decision<'_> {
     /// Verifies the untouched base, then has green made or adopted there.
@@ -47,30 +45,20 @@ impl Decision<'_> {
             return;
         }
         let Some(green) = self.state.green().cloned() else { return };
-        match (&green.snapshot, green.confirmed) {
-            (None, _) => self.verify(green.tip, VerifyRole::Baseline, None, Again::First),
-            (Some((key, summary)), false) if self.wants_confirmation(summary) => {
-                self.verify(green.tip, VerifyRole::Baseline, None, Again::Confirm(key.clone()));
+        match green.base(self.state.policy.gate, self.state.policy.confirm_failures) {
+            Base::Missing(again) => self.verify(green.tip.clone(), VerifyRole::Baseline, None, again),
+            Base::Unusable(reason) => self.refuse(Refusal {
+                reason: format!("the untouched base {} does not verify: {reason}", green.tip.commit.short()),
+                hint: "run the verification command in a fresh clone, mend it or the configuration, then start again"
+                    .to_owned(),
+                exit: 6,
+            }),
+            Base::Known(..) => {
+                let create = self.state.ground.as_ref().is_some_and(|g| g.create);
+                self.note(Record::BaselineAccepted { tip: green.tip.clone() });
+                self.ask(Command::Establish { tip: green.tip, create });
             }
-            (Some((_, summary)), _) => match unjudgeable(self.state.policy.gate, summary) {
-                Some(reason) => self.refuse(Refusal {
-                    reason: format!("the untouched base {} does not verify: {reason}", green.tip.commit.short()),
-                    hint:
-                        "run the verification command in a fresh clone, mend it or the configuration, then start again"
-                            .to_owned(),
-                    exit: 6,
-                }),
-                None => {
-                    let create = self.state.ground.as_ref().is_some_and(|g| g.create);
-                    self.note(Record::BaselineAccepted { tip: green.tip.clone() });
-                    self.ask(Command::Establish { tip: green.tip, create });
-                }
-            },
         }
-    }
-
-    pub(super) fn wants_confirmation(&self, summary: &Summary) -> bool {
-        self.state.policy.confirm_failures && summary.outcome != StageOutcome::Passed
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal) {
@@ -118,106 +106,63 @@ impl Decision<'_> {
             }
         };
         let Some(landing) = landing else { return };
-        let Some(candidate) = landing.candidate().cloned() else {
-            self.note(Record::StepAsked { landing: landing.id });
-            self.integrate(landing.id, landing.onto, &landing.mr);
-            return;
-        };
-        if landing.intended().is_some() {
-            self.note(Record::StepAsked { landing: landing.id });
-            self.land(&landing, candidate);
-            return;
-        }
-        if candidate.commit == landing.onto.commit {
-            self.already_there(&landing);
-            return;
-        }
-        if !self.fails_before(&landing) {
-            return;
-        }
-        match &green.snapshot {
-            None => self.verify(green.tip, VerifyRole::Before, None, Again::First),
-            Some((key, summary)) if self.wants_confirmation(summary) && !green.confirmed => {
-                self.verify(green.tip, VerifyRole::Before, None, Again::Confirm(key.clone()));
+        let terms = self.state.terms(&landing);
+        let step = self.state.queue.next_step(&landing, &green, &terms);
+        self.take_step(&landing, step);
+    }
+
+    /// Records the next step of a landing and asks the world for it.
+    fn take_step(&mut self, landing: &Landing, step: NextStep) {
+        let id = landing.id;
+        match step {
+            NextStep::Merge => {
+                self.note(Record::StepAsked { landing: id });
+                self.integrate(id, landing.onto.clone(), &landing.mr);
             }
-            Some((before_key, before)) => match unjudgeable(self.state.policy.gate, before) {
-                Some(reason) => self.note(Record::QueueHeld {
-                    landing: Some(landing.id),
-                    reason: format!("green at {} does not verify: {reason}", green.tip.commit.short()),
-                    hint: "mend green (or the verification) by hand, then `mc mission resume`".to_owned(),
-                    code: ENVIRONMENT,
-                }),
-                None => match landing.after() {
-                    None => self.verify(candidate, VerifyRole::After, Some(before_key.clone()), Again::First),
-                    Some(after) => {
-                        let (before_key, before, after) = (before_key.clone(), before.clone(), after.clone());
-                        let demands = self.state.demands(self.state.may_remove_tests(&landing.mr.source));
-                        let before = self.state.with_flaky(before);
-                        let judge_run = |run: &After| judge(&before, &run.summary, &run.delta, &demands);
-                        let judgement = judge_run(&after);
-                        let measured = after.delta.by_chance(demands.ratchet);
-                        let failed = after.warm || after.summary.outcome != StageOutcome::Passed;
-                        let doubtful = (failed || measured) && !failed_alike(&landing, &judgement.refusals, judge_run);
-                        let again = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful);
-                        // A test that chance decides about is given a second chance before green has it failing.
-                        let pardons = judgement.lands && after.delta.breaks_tests() && again.is_some();
-                        if judgement.lands && !pardons {
-                            if !self.passes_after(&landing, &candidate) {
-                                return;
-                            }
-                            self.note(Record::LandIntended {
-                                landing: landing.id,
-                                candidate: candidate.clone(),
-                                expected: landing.onto.commit.clone(),
-                                key: after.key,
-                                verdict: judgement.verdict,
-                                accept_before: landing.accept_before().map(|e| e.key.clone()),
-                                extra: landing.extra().map(|e| e.key.clone()),
-                            });
-                            self.land(&landing, candidate);
-                        } else if let Some(again) = again {
-                            self.verify(candidate, VerifyRole::After, Some(before_key), again);
-                        } else if self.doubts_names(&green, &after, demands.allow_removed_tests) {
-                            self.verify(green.tip, VerifyRole::Before, None, Again::Confirm(before_key));
-                        } else if landing.mr.source.unit().is_none() && self.asks_books_again(&landing, &judgement) {
-                            self.verify(candidate, VerifyRole::After, Some(before_key), Again::Confirm(after.key));
-                        } else {
-                            let (mut reasons, refusals) = (judgement.reasons, judgement.refusals.len());
-                            // What the next attempt has to go by comes before remarks.
-                            let said = telling::lines(&after.delta.said);
-                            let at = refusals.min(reasons.len());
-                            reasons.splice(at..at, said);
-                            self.reject(&landing, RejectClass::Verification, reasons);
-                        }
-                    }
-                },
-            },
+            NextStep::Move => {
+                self.note(Record::StepAsked { landing: id });
+                self.land(landing);
+            }
+            NextStep::StandIn => self.note(Record::candidate(id, landing.onto.clone())),
+            NextStep::Nothing => {
+                let (mr, source) = (landing.mr.id, landing.mr.source.clone());
+                self.note(Record::MergeEmpty { landing: id, mr, source, at: self.now });
+            }
+            NextStep::Verify(tip, role, against, again) => self.verify(tip, role, against, again),
+            NextStep::BaseUnusable(reason) => self.note(Record::QueueHeld {
+                landing: Some(id),
+                reason: format!("green at {} does not verify: {reason}", landing.onto.commit.short()),
+                hint: "mend green (or the verification) by hand, then `mc mission resume`".to_owned(),
+                code: ENVIRONMENT,
+            }),
+            NextStep::Unproven(before) => self.hold_unproven(landing, &before),
+            NextStep::Refuse(refused) => self.reject(landing, RejectClass::Verification, refusal_reasons(refused)),
+            NextStep::Intend(key, verdict) => {
+                let Some(candidate) = landing.candidate().cloned() else { return };
+                self.note(Record::LandIntended {
+                    landing: id,
+                    candidate,
+                    expected: landing.onto.commit.clone(),
+                    key,
+                    verdict,
+                    accept_before: landing.accept_before().map(|e| e.key.clone()),
+                    extra: landing.extra().map(|e| e.key.clone()),
+                });
+                self.land(landing);
+            }
         }
     }
 
-    /// Whether tests that disappeared may only have other names in each run: green was run once, and no second run of it was asked.
-    pub(super) fn doubts_names(&self, green: &Green, after: &After, may_go: bool) -> bool {
-        self.state.policy.confirm_failures && !green.twice && after.delta.loses_tests() && !may_go
+    /// The step of a landing whose change green has already.
+    fn already_there(&mut self, landing: &Landing) {
+        let terms = self.state.terms(landing);
+        self.take_step(landing, nothing_new(landing, &terms));
     }
 
-    /// Whether what the mission wrote about itself is asked once more: it changes no code, so a test that fails on it most likely
-    /// fails by chance.
-    pub(super) fn asks_books_again(&self, landing: &Landing, judgement: &Judgement) -> bool {
-        let by_tests =
-            |refusal: &crate::domain::verify::Refusal| matches!(refusal.cause, Cause::Failing | Cause::Stages);
-        matches!(landing.mr.source, MergeSource::Books { .. })
-            && self.state.policy.confirm_failures
-            && landing.evidence().is_some_and(|evidence| evidence.asked < BOOKS_RUNS)
-            && judgement.refusals.iter().all(by_tests)
-    }
-
-    pub(super) fn land(&mut self, landing: &Landing, candidate: Tip) {
-        self.ask(Command::Land {
-            landing: landing.id,
-            candidate,
-            expected: landing.onto.commit.clone(),
-            source: landing.mr.source.clone(),
-        });
+    fn land(&mut self, landing: &Landing) {
+        let Some(candidate) = landing.candidate().cloned() else { return };
+        let (expected, source) = (landing.onto.commit.clone(), landing.mr.source.clone());
+        self.ask(Command::Land { landing: landing.id, candidate, expected, source });
     }
 
     pub(super) fn integrate(&mut self, id: LandingId, onto: Tip, mr: &MergeRequest) {
@@ -448,20 +393,6 @@ impl Decision<'_> {
         self.note(Record::Rejected { landing: id, mr, source: source.clone(), at, class, reasons, next, files });
         if let MergeSource::Unit { unit, .. } = source {
             self.block_dependants(&unit);
-        }
-    }
-}
-
-/// Why a snapshot cannot serve as a base under this gate, if it cannot.
-fn unjudgeable(gate: Gate, summary: &Summary) -> Option<String> {
-    let note = if summary.note.is_empty() { String::new() } else { format!(": {}", summary.note) };
-    match (summary.outcome, gate) {
-        (StageOutcome::Passed, _) => None,
-        (StageOutcome::NotRun, _) => Some(format!("it could not run{note}")),
-        (StageOutcome::Failed, Gate::Pass) => Some(format!("it fails, and the gate is `pass`{note}")),
-        (StageOutcome::Failed, Gate::NoRegression) if summary.per_test => None,
-        (StageOutcome::Failed, Gate::NoRegression) => {
-            Some(format!("it fails and gives no per-test results and no findings, so nothing can be judged{note}"))
         }
     }
 }

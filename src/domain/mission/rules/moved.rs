@@ -6,13 +6,12 @@
 //! without a run. What else somebody changed in the user's repository is told here, too: pins of ended attempts (P2), and
 //! settings, hooks and refs (P6).
 
-use super::cold::Again;
 use super::decision::Decision;
 use crate::domain::mission::model::answer::Noticed;
 use crate::domain::mission::model::end::ENVIRONMENT;
 use crate::domain::mission::model::outcome::{NextMove, RejectClass};
 use crate::domain::mission::protocol::record::Record;
-use crate::domain::queue::{Green, VerifyRole};
+use crate::domain::queue::{Again, Green, VerifyRole};
 use crate::domain::values::RunId;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::verdict::judge;
@@ -48,7 +47,7 @@ impl Decision<'_> {
     pub(super) fn judges_green(&mut self, green: &Green) -> bool {
         let Some(open) = self.state.queue.foreign_move() else { return true };
         let (good, after) = (open.good().clone(), open.after().cloned());
-        let Some((key, before)) = good.snapshot else { return true };
+        let Some((key, before)) = good.snapshot.clone() else { return true };
         if self.now < self.state.queue.green_due() {
             return false;
         }
@@ -56,19 +55,19 @@ impl Decision<'_> {
             self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), Again::First);
             return false;
         };
-        let demands = self.state.demands(false);
-        let judgement = judge(&self.state.with_flaky(before), &after.summary, &after.delta, &demands);
+        let terms = self.state.green_terms();
+        let judgement = judge(&self.state.with_flaky(before), &after.summary, &after.delta, &terms.demands);
         if judgement.lands {
             self.note(Record::GreenAccepted { tip: green.tip.clone(), verdict: judgement.verdict });
             return true;
         }
         let doubtful =
-            after.warm || after.delta.by_chance(demands.ratchet) || after.summary.outcome != StageOutcome::Passed;
-        if let Some(again) = self.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful) {
+            after.warm || after.delta.by_chance(terms.demands.ratchet) || after.summary.outcome != StageOutcome::Passed;
+        if let Some(again) = terms.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful) {
             self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), again);
             return false;
         }
-        if self.state.policy.confirm_failures && !good.twice && after.delta.loses_tests() {
+        if terms.doubts_names(&good, &after) {
             self.verify(good.tip, VerifyRole::Before, None, Again::Confirm(key));
             return false;
         }

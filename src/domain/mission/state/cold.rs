@@ -6,22 +6,9 @@ use crate::domain::mission::model::end::StopLevel;
 use crate::domain::mission::model::policy::COLD_EVERY;
 use crate::domain::mission::model::round::Stage;
 use crate::domain::mission::protocol::command::VerifyOrder;
-use crate::domain::queue::{After, Landing, Unproven, VerificationRun, VerifyRole};
+use crate::domain::queue::{After, Unproven, VerificationRun, VerifyRole};
 use crate::domain::verify::verdict::judge;
-use crate::domain::verify::{Cause, Demands, Judgement, Refusal, StageOutcome, Summary};
-
-/// Whether the candidate failed twice of the same: in a warm run, and in the cold one that decides in its place. Nothing that lay
-/// there is blamed then, and nothing that failed once, so a third run has nothing to say.
-pub(in crate::domain::mission) fn failed_alike(
-    landing: &Landing,
-    refusals: &[Refusal],
-    judge: impl Fn(&After) -> Judgement,
-) -> bool {
-    let cold = landing.after().is_some_and(|after| !after.warm);
-    let sure = !refusals.is_empty() && refusals.iter().all(|refusal| refusal.cause != Cause::NotRun);
-    let warm = landing.evidence().and_then(|evidence| evidence.warm.as_ref());
-    cold && sure && warm.is_some_and(|warm| judge(warm).refusals == refusals)
-}
+use crate::domain::verify::{Demands, StageOutcome, Summary};
 
 impl State {
     /// The order of a verification, as first given and as asked again after a restart.

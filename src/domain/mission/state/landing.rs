@@ -1,7 +1,8 @@
-//! What the gate demands.
+//! What is asked of a change before it lands.
 
 use super::mission::State;
-use crate::domain::queue::MergeSource;
+use crate::domain::mission::model::unit_checks::extra_stages;
+use crate::domain::queue::{Accept, Landing, MergeSource, Terms, VerifyRole};
 use crate::domain::verify::Demands;
 
 impl State {
@@ -9,6 +10,25 @@ impl State {
     #[must_use]
     pub const fn demands(&self, allow_removed_tests: bool) -> Demands {
         Demands { gate: self.policy.gate, ratchet: self.policy.ratchet, allow_removed_tests }
+    }
+
+    /// What is asked of the change of a landing.
+    pub(in crate::domain::mission) fn terms(&self, landing: &Landing) -> Terms {
+        let unit = self.unit_of(landing);
+        let accept = match unit.filter(|unit| unit.spec.accept.is_some()) {
+            Some(unit) if unit.wants_failure_before() => Accept::Changes,
+            Some(_) => Accept::Passes,
+            None => Accept::Nothing,
+        };
+        let demands = self.demands(self.may_remove_tests(&landing.mr.source));
+        let unit_checks = unit.is_some_and(|unit| !extra_stages(VerifyRole::Extra, &unit.spec).is_empty());
+        Terms { demands, confirm_failures: self.policy.confirm_failures, accept, unit_checks }
+    }
+
+    /// What is asked of green itself, where nobody brings a change.
+    pub(in crate::domain::mission) const fn green_terms(&self) -> Terms {
+        let (demands, confirm_failures) = (self.demands(false), self.policy.confirm_failures);
+        Terms { demands, confirm_failures, accept: Accept::Nothing, unit_checks: false }
     }
 
     /// Whether the tests that a change removes are no harm.
