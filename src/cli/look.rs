@@ -147,19 +147,29 @@ pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> 
         let which = attempt.map_or_else(|| "attempt".to_owned(), |n| format!("attempt {n}"));
         return Err(CliError::usage(format!("{id} has no {which} yet"), format!("`mc unit show {id}` lists them")));
     };
-    let (path, bytes) = views::attempt_log(&project, &view.state.mission, id, wanted.n)?;
+    let [path, errors_path] =
+        [false, true].map(|errors| views::attempt_log_path(&project, &view.state.mission, id, wanted.n, errors));
+    let (log, errors) = (views::read_log(&path)?, views::read_log(&errors_path)?);
     if context.global.json {
-        let log = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let (mission, n) = (view.state.mission.as_str(), wanted.n);
-        output::json(&json!({"schema": 1, "mission": mission, "unit": id, "attempt": n, "path": path, "log": log}));
+        let text = |bytes: Option<Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let (mission, n, log, errors) = (view.state.mission.as_str(), wanted.n, text(log), text(errors));
+        output::json(&json!({"schema": 1, "mission": mission, "unit": id, "attempt": n, "path": path, "log": log,
+            "errors_path": errors_path, "errors": errors}));
         return Ok(0);
     }
-    match bytes {
-        Some(bytes) if bytes.is_empty() => {
+    let missing = log.is_none();
+    match (log.unwrap_or_default(), errors.unwrap_or_default()) {
+        _ if missing => output::note(&format!("attempt {} of {id} has no output at {}", wanted.n, path.display())),
+        (log, errors) if log.is_empty() && errors.is_empty() => {
             output::note(&format!("attempt {} of {id} has printed nothing ({})", wanted.n, path.display()));
         }
-        Some(bytes) => drop(print_log(&bytes)),
-        None => output::note(&format!("attempt {} of {id} has no output at {}", wanted.n, path.display())),
+        (log, errors) => {
+            let open = print_log(&log);
+            if open && !log.is_empty() && !errors.is_empty() {
+                output::note(&format!("== {id}: attempt {}: standard error", wanted.n));
+            }
+            let _ = open && print_log(&errors);
+        }
     }
     Ok(0)
 }

@@ -105,7 +105,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
     let (project, history) = look(context, unit).await?;
     let id = find(&history, unit)?.spec.id.clone();
     let mut told: Option<u32> = None;
-    let (mut offset, mut looks) = (0, 0);
+    let (mut offsets, mut looks) = ((0, 0), 0);
     let (mut history, mut alive) = (history, views::engine_pid(&project).is_some());
     loop {
         if looks == POLL.1 {
@@ -135,12 +135,17 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
             output::note(&format!("== {id}: attempt {}", open.n));
             told = Some(open.n);
         }
-        let bytes = views::attempt_log_from(&project, &history.mission, &id, open.n, offset, CHUNK)?;
-        offset += bytes.len() as u64;
-        if !bytes.is_empty() {
-            if !put(&bytes) {
+        let mut printed = false;
+        for (errors, offset) in [(false, &mut offsets.0), (true, &mut offsets.1)] {
+            let path = views::attempt_log_path(&project, &history.mission, &id, open.n, errors);
+            let bytes = views::read_log_from(&path, *offset, CHUNK)?;
+            *offset += bytes.len() as u64;
+            printed |= !bytes.is_empty();
+            if !bytes.is_empty() && !put(&bytes) {
                 return Ok(0);
             }
+        }
+        if printed {
             continue;
         }
         if let Some(class) = open.class {
@@ -148,7 +153,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
             if attempt.is_none()
                 && let Some(next) = next
             {
-                (told, offset) = (Some(next), 0);
+                (told, offsets) = (Some(next), (0, 0));
                 output::note(&format!("== {id}: attempt {} ended ({}); attempt {next} began", open.n, word(&class)));
                 continue;
             }

@@ -1,6 +1,7 @@
 //! What a console on a terminal asks of the world: how large the terminal is, and when an attempt last gave a sign of life.
 
 use super::views;
+use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::activity::latest_change;
 use crate::adapters::host::local::workspace::layout::work_folder;
 use crate::adapters::os::environment::Environment;
@@ -48,9 +49,9 @@ impl Life {
     /// When an attempt last wrote output or changed a file of its workspace, as far as can be seen quickly.
     #[must_use]
     pub fn last(&self, mission: &MissionId, unit: &UnitId, n: u32, slot: u32) -> Option<Millis> {
-        let log = self.runs.join(mission.as_str()).join(unit.as_str()).join(n.to_string()).join("run/out.log");
-        let printed = files::changed(&log);
+        let run = self.runs.join(mission.as_str()).join(unit.as_str()).join(n.to_string()).join("run");
+        let printed = [OUTPUT, ERRORS].map(|log| files::changed(&run.join(log)));
         let changed = latest_change(&work_folder(&self.pool, slot), LOOKED_AT);
-        printed.max(changed)
+        printed.into_iter().fold(changed, Option::max)
     }
 }

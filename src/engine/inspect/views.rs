@@ -7,6 +7,7 @@ use super::orphans::{self, Left};
 use crate::adapters::host::local::machine::host::verify_pool;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::lock::living_engine;
+use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
 use crate::adapters::host::local::workspace::quarantine::{self, Quarantined};
 use crate::adapters::host::local::workspace::slot::Ignored;
@@ -267,19 +268,18 @@ pub fn read_plan(path: &Path) -> Result<Result<Vec<UnitSpec>, Faulty>, EngineErr
     Ok(parsed.map_err(|findings| Faulty { path: path.to_owned(), findings }))
 }
 
-/// Output of an attempt's process, as far as it is there.
+/// The file of what an attempt's process printed: its standard output, or its standard error.
+#[must_use]
+pub fn attempt_log_path(project: &Project, mission: &MissionId, unit: &UnitId, n: u32, errors: bool) -> PathBuf {
+    attempt_run(project, mission, unit, n).join("run").join(if errors { ERRORS } else { OUTPUT })
+}
+
+/// What is in a log, as far as it is there.
 ///
 /// # Errors
-/// [`EngineError::File`] when the log is there and cannot be read.
-pub fn attempt_log(
-    project: &Project,
-    mission: &MissionId,
-    unit: &UnitId,
-    n: u32,
-) -> Result<(PathBuf, Option<Vec<u8>>), EngineError> {
-    let path = attempt_run(project, mission, unit, n).join("run").join("out.log");
-    let bytes = files::read_own(&path).map_err(|source| EngineError::File { path: path.clone(), source })?;
-    Ok((path, bytes))
+/// [`EngineError::File`] when it is there and cannot be read.
+pub fn read_log(path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+    files::read_own(path).map_err(|source| EngineError::File { path: path.to_owned(), source })
 }
 
 /// Output of every stage of a verification of a mission, by its place in the list of stages, as far as it is there.
@@ -294,8 +294,8 @@ pub fn verification_logs(
     let dir = project.state.runs().join(mission.as_str()).join(".verify").join(run.to_string());
     let mut logs = Vec::new();
     for nth in 0.. {
-        let path = dir.join(nth.to_string()).join("out.log");
-        match files::read_own(&path).map_err(|source| EngineError::File { path: path.clone(), source })? {
+        let path = dir.join(nth.to_string()).join(OUTPUT);
+        match read_log(&path)? {
             Some(bytes) => logs.push((nth, path, bytes)),
             None => break,
         }
@@ -303,20 +303,12 @@ pub fn verification_logs(
     Ok(logs)
 }
 
-/// Output of an attempt's process from `offset` on, at most `limit` bytes; nothing while there is none.
+/// What is in a log from `offset` on, at most `limit` bytes; nothing while there is none.
 ///
 /// # Errors
-/// [`EngineError::File`] when the log is there and cannot be read.
-pub fn attempt_log_from(
-    project: &Project,
-    mission: &MissionId,
-    unit: &UnitId,
-    n: u32,
-    offset: u64,
-    limit: u64,
-) -> Result<Vec<u8>, EngineError> {
-    let path = attempt_run(project, mission, unit, n).join("run").join("out.log");
-    files::read_from(&path, offset, limit).map_err(|source| EngineError::File { path, source })
+/// [`EngineError::File`] when it is there and cannot be read.
+pub fn read_log_from(path: &Path, offset: u64, limit: u64) -> Result<Vec<u8>, EngineError> {
+    files::read_from(path, offset, limit).map_err(|source| EngineError::File { path: path.to_owned(), source })
 }
 
 /// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.

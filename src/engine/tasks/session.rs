@@ -15,6 +15,7 @@ use super::repository::{self, foreign_changes};
 use super::unit_checks;
 use crate::adapters::host::local::operations::runs::result_file;
 use crate::adapters::host::local::process::tail;
+use crate::adapters::host::local::protocol::ERRORS;
 use crate::adapters::host::local::workspace::attempt::{head_ref, kept_ref};
 use crate::adapters::host::local::workspace::collect::Collected;
 use crate::adapters::host::order::{
@@ -384,8 +385,11 @@ fn limit(context: &MissionContext, order: &AttemptOrder, end: &ProcessEnd) -> Op
 }
 
 fn read_handoff(ended: &Ended) -> Option<Handoff> {
-    let text = ended.log.as_deref().map(|log| tail::of(log, HANDOFF_TAIL)).unwrap_or_default();
-    read(ended.result.as_deref(), &text)
+    let text = |log: &Path| tail::of(log, HANDOFF_TAIL);
+    let output = ended.log.as_deref().map(text).unwrap_or_default();
+    // Standard error comes second: programs tell there what they were told.
+    let of_errors = || read(None, &text(&ended.log.as_deref()?.with_file_name(ERRORS)));
+    read(ended.result.as_deref(), &output).or_else(of_errors)
 }
 
 /// What a script says against itself. Its output is that of any program and no place for a handoff, and by the other
@@ -401,7 +405,9 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>) -> String {
     });
     match said.filter(|s| !s.is_empty()) {
         Some(said) => said,
-        None => log.map(|l| without_sequences(&tail::of(l, SUMMARY_TAIL as u64)).trim().to_owned()).unwrap_or_default(),
+        None => {
+            log.map(|l| without_sequences(&tail::of_both(l, SUMMARY_TAIL as u64)).trim().to_owned()).unwrap_or_default()
+        }
     }
 }
 

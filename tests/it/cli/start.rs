@@ -235,6 +235,23 @@ fn beside_an_unfinished_mission_nothing_starts_and_nothing_untrue_is_promised() 
 }
 
 #[test]
+fn what_an_attempt_printed_and_its_standard_error_are_kept_apart_and_shown_both() {
+    let night = Night::new();
+    let run = "echo printed; echo warned >&2; echo a > a.txt; test $MC_ATTEMPT = 2";
+    night.mission(&unit("a", run).replace("attempts = 1", "attempts = 2")).exits(0);
+    let log = |args: &[&str]| night.mc(&[&["unit", "log", "a"], args].concat()).exits(0);
+    let shown = log(&[]);
+    assert_eq!(shown.out, "printed\nwarned\n");
+    shown.says(&["== a: attempt 2: standard error"]);
+    assert_eq!(log(&["-f", "--attempt", "1"]).out, "printed\nwarned\n");
+    let json: serde_json::Value = serde_json::from_str(&log(&["--json"]).out).unwrap();
+    assert_eq!((&json["log"], &json["errors"]), (&"printed\n".into(), &"warned\n".into()));
+    assert!(json["errors_path"].as_str().unwrap().ends_with("/a/2/run/err.log"), "{json}");
+    // The reason of a failed attempt has both.
+    night.mc(&["unit", "show", "a"]).exits(0).says(&["printed", "warned"]);
+}
+
+#[test]
 fn json_is_json_for_logs_events_and_places() {
     let night = Night::new();
     night.settings("sh run.sh", "[target]\nname = \"The shop\"");

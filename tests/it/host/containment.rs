@@ -225,7 +225,7 @@ async fn bystanders_live_on() {
     .await;
     let run = runs.launch(Isolation::Search, "echo >ready; TAG 300").await;
     runs.until_written("ready").await;
-    let follow = format!("cd /; exec tail -f '{}' >/dev/null", run.log_path().display());
+    let follow = format!("cd /; exec tail -f '{}' >/dev/null", run.dir().join("out.log").display());
     let mut follower = start(&follow);
     let pids = [older.id(), follower.id()];
     until("the follower follows", || {

@@ -44,10 +44,41 @@ async fn h52_fifty_megabytes_of_output_do_not_block() {
         let script = "head -c 52428800 /dev/zero | tr '\\0' x; echo end; echo err >&2";
         let run = runs.launch(isolation, script).await;
         assert_eq!(ended(&run).await, Exit::Code(0), "{isolation:?}");
-        let bytes = std::fs::read(run.log_path()).unwrap();
+        let bytes = std::fs::read(run.dir().join("out.log")).unwrap();
         assert_eq!(bytes.len(), 52_428_800 + 8);
         assert!(bytes[..52_428_800].iter().all(|b| *b == b'x') && bytes.ends_with(b"end\nerr\n"));
         assert_eq!(run.activity().0, 52_428_808);
+    }
+}
+
+#[tokio::test]
+async fn p12_standard_error_may_have_a_file_of_its_own_which_counts_as_output() {
+    for isolation in isolations().await {
+        let runs = Runs::new();
+        let script = "echo out; echo err >&2; echo more >>/dev/stderr";
+        let spec = RunSpec { errors_apart: true, ..runs.spec(isolation, script) };
+        let run = launch(&spec).await.unwrap();
+        ended(&run).await;
+        let read = |name: &str| std::fs::read_to_string(run.dir().join(name)).unwrap();
+        assert_eq!((read("out.log"), read("err.log")), ("out\n".to_owned(), "err\nmore\n".to_owned()), "{isolation:?}");
+        assert_eq!(run.activity().0, 13);
+        assert_eq!(run.dir().join("err.log").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        // What the supervisor has to say is no line of the program's output.
+        let absent = RunSpec { errors_apart: true, ..Runs::new().spec(isolation, "") };
+        let absent = RunSpec {
+            dir: runs.dir().with_file_name("absent"),
+            cwd: runs.slot(),
+            argv: vec!["mc-no-such-program".into()],
+            ..absent
+        };
+        let run = launch(&absent).await.unwrap();
+        assert_eq!(ended(&run).await, Exit::Code(127), "{isolation:?}");
+        let read = |name: &str| std::fs::read_to_string(run.dir().join(name)).unwrap();
+        assert!(
+            read("out.log").is_empty() && read("err.log").contains("mc-no-such-program"),
+            "{isolation:?}: {}",
+            read("err.log")
+        );
     }
 }
 
@@ -112,7 +143,7 @@ async fn p12_the_environment_is_exactly_the_given_one() {
             .to_vec();
         let run = launch(&spec).await.unwrap();
         assert_eq!(ended(&run).await, Exit::Code(0), "{}", log(run.dir()));
-        let raw = std::fs::read(run.log_path()).unwrap();
+        let raw = std::fs::read(run.dir().join("out.log")).unwrap();
         let mut seen: Vec<Vec<u8>> = raw.split(|b| *b == 0).map(<[u8]>::to_vec).collect();
         let cookie = (OsString::from("MC_RUN_COOKIE"), OsString::from(&spec.cookie));
         let mut wanted: Vec<Vec<u8>> = vec![Vec::new()];

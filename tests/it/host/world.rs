@@ -47,6 +47,7 @@ impl Runs {
             argv: ["sh", "-c", &script.replace("TAG", &self.tag)].map(Into::into).to_vec(),
             env: vec![("PATH".into(), path.into())],
             stdin: None,
+            errors_apart: false,
             timeout: Duration::from_secs(60),
             grace: Duration::from_millis(200),
             lease: Duration::from_secs(60),

@@ -153,7 +153,7 @@ pub fn whole(world: &World, units: &[Unit], tree: &str) {
 
 /// What the folder of an attempt says, for a test that failed.
 fn told(folder: &std::path::Path) -> String {
-    let names = ["run/run", "run/start", "run/exit", "run/reason", "run/supervisor.log", "run/out.log"];
+    let names = ["run/run", "run/start", "run/exit", "run/reason", "run/supervisor.log", "run/out.log", "run/err.log"];
     names.map(|name| format!("-- {name}: {:?}\n", std::fs::read_to_string(folder.join(name)))).concat()
 }
 

@@ -270,7 +270,7 @@ impl RemoteHost {
             loop {
                 tokio::select! {
                     answer = &mut asked => break answer,
-                    _ = looks.tick() => self.bring_log(&order.key).await,
+                    _ = looks.tick() => self.bring_logs(&order.key, order.session.is_some()).await,
                 }
             }
         };
@@ -290,7 +290,7 @@ impl RemoteHost {
             rest = others;
         }
         if ended.log.is_some() {
-            self.bring_log(&order.key).await;
+            self.bring_logs(&order.key, order.session.is_some()).await;
             ended.log = Some(self.log_file(&order.key));
         }
         ended

@@ -182,8 +182,10 @@ pub enum Request {
 pub enum RemoteFile {
     /// One that is being transferred.
     Transfer(String),
-    /// The output of a run.
-    Log(RunKey),
+    /// The standard output of a run, with its standard error where that has no file of its own.
+    Output(RunKey),
+    /// The standard error of a run, where it is kept apart.
+    Errors(RunKey),
     /// A content that git-lfs keeps.
     Content(String),
 }

@@ -8,6 +8,7 @@ use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::lock::{LockError, RunLock};
+use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::environment::Environment;
@@ -211,7 +212,8 @@ impl Worker {
                 let path = match &file {
                     RemoteFile::Transfer(name) => self.mirror.file(name),
                     RemoteFile::Content(oid) => self.mirror.content(oid),
-                    RemoteFile::Log(key) => Ok(host.run_dir(key).join("out.log")),
+                    RemoteFile::Output(key) => Ok(host.run_dir(key).join(OUTPUT)),
+                    RemoteFile::Errors(key) => Ok(host.run_dir(key).join(ERRORS)),
                 };
                 return match path.and_then(|path| files::read_from(&path, offset, most.min(PART))) {
                     Ok(bytes) => (json(Ok::<(), Trouble>(())), bytes),

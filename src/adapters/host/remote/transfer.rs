@@ -5,6 +5,7 @@ use super::client::{PART, RemoteHost, new_name, unkilled};
 use super::objects::those_there;
 use super::protocol::{Compared, RemoteFile, Request};
 use crate::adapters::git::GitError;
+use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::attempt::Attempt;
 use crate::adapters::host::local::workspace::pack::{pack, unpack};
 use crate::adapters::host::local::workspace::pin::record_pins;
@@ -168,20 +169,26 @@ impl RemoteHost {
     }
 
     pub(super) fn log_file(&self, key: &RunKey) -> PathBuf {
-        key.below(&self.engine.runs).join("out.log")
+        key.below(&self.engine.runs).join(OUTPUT)
     }
 
     /// Brings what is new of the output of a run here. What cannot be had now comes with the next look.
-    pub(super) async fn bring_log(&self, key: &RunKey) {
-        let path = self.log_file(key);
+    pub(super) async fn bring_logs(&self, key: &RunKey, apart: bool) {
+        self.bring_log(RemoteFile::Output(key.clone()), &self.log_file(key)).await;
+        if apart {
+            self.bring_log(RemoteFile::Errors(key.clone()), &self.log_file(key).with_file_name(ERRORS)).await;
+        }
+    }
+
+    async fn bring_log(&self, file: RemoteFile, path: &Path) {
         loop {
-            let offset = std::fs::metadata(&path).map_or(0, |meta| meta.len());
-            let request = Request::Read { file: RemoteFile::Log(key.clone()), offset, most: PART };
+            let offset = std::fs::metadata(path).map_or(0, |meta| meta.len());
+            let request = Request::Read { file: file.clone(), offset, most: PART };
             let Ok(bytes) = self.read_there(request).await else { return };
-            let folder = path.parent().unwrap_or(&path);
-            let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(&path, offset, &bytes));
+            let folder = path.parent().unwrap_or(path);
+            let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(path, offset, &bytes));
             if let Err(e) = kept {
-                tracing::warn!("keep the output of {key}: {e}");
+                tracing::warn!("keep {}: {e}", path.display());
                 return;
             }
             if (bytes.len() as u64) < PART {

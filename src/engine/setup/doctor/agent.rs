@@ -261,7 +261,7 @@ async fn answer(project: &Project, settings: &Settings, kill: watch::Receiver<bo
     let key = scratch.context.attempt_key(&order);
     let report = session::start(&scratch.context, order, kill, || {}).await.map_err(|trouble| trouble.why)?;
     let log = key.join("run/out.log").below(&scratch.context.state.runs());
-    let said_last = scratch.context.redactor().clean(&tail::of(&log, SAID));
+    let said_last = scratch.context.redactor().clean(&tail::of_both(&log, SAID));
     let took = report.run.ran.map_or(0, |(began, ended)| ended.saturating_sub(began) / 1_000);
     scratch.remove().map_err(|e| said(&e))?;
     let summary = match (report.agent.summary.trim(), said_last.trim()) {

@@ -95,6 +95,7 @@ pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsStr
             .chain([("TMPDIR".into(), temporary.into())])
             .collect(),
         stdin: None,
+        errors_apart: false,
         timeout: LONGEST_ANSWER,
         grace: Duration::ZERO,
         lease: LONGEST_ANSWER,

@@ -7,7 +7,7 @@ use crate::adapters::host::local::machine::around::{around, leave};
 use crate::adapters::host::local::machine::fenced::Reach;
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::kill::KillProof;
-use crate::adapters::host::local::protocol::{Exit, OURSELVES, RunError, RunSpec};
+use crate::adapters::host::local::protocol::{Exit, OURSELVES, OUTPUT, RunError, RunSpec};
 use crate::adapters::host::local::rundir::{Found, Run, claim_ourselves, find, launch, put_aside, ran_for};
 use crate::adapters::host::local::workspace::activity::changed_since;
 use crate::adapters::host::local::workspace::layout::slot_of;
@@ -190,6 +190,7 @@ async fn begin(host: &LocalHost, job: &Job<'_>) -> Result<Run, RunError> {
         argv,
         env,
         stdin,
+        errors_apart: order.session.is_some(),
         timeout: order.timeout,
         grace: GRACE,
         lease: host.settings.lease(),
@@ -333,7 +334,7 @@ async fn finished(job: &Job<'_>, exit: Exit, run: Option<&Run>) -> Ended {
 }
 
 fn ended(end: ProcessEnd, job: &Job<'_>, proof: Option<KillProof>) -> Ended {
-    let log = job.dir.join("out.log");
+    let log = job.dir.join(OUTPUT);
     Ended { log: log.exists().then_some(log), proof, ran: ran_for(&job.dir, true), ..Ended::never(end) }
 }
 

@@ -1,5 +1,6 @@
 //! Beginning and end of a log file, in bounded memory.
 
+use crate::adapters::host::local::protocol::ERRORS;
 use crate::adapters::os::files::open_untrusted;
 use crate::domain::verify::excerpt::left_out;
 use std::io::{Read, Seek, SeekFrom};
@@ -17,6 +18,14 @@ pub fn of(path: &Path, limit: u64) -> String {
         Ok(bytes)
     };
     read().map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+}
+
+/// The last of what a program printed, whose standard error may be a file beside `log`: at most `limit` bytes of each, output first.
+#[must_use]
+pub fn of_both(log: &Path, limit: u64) -> String {
+    let (output, errors) = (of(log, limit), of(&log.with_file_name(ERRORS), limit));
+    let between = if output.is_empty() || output.ends_with('\n') || errors.is_empty() { "" } else { "\n" };
+    format!("{output}{between}{errors}")
 }
 
 /// The first `limit` bytes of a log, and whether there are more.

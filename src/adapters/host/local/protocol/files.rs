@@ -323,6 +323,7 @@ mod tests {
             argv: vec!["sh".into(), OsString::from_vec(vec![1, 255, b' ', b'\n']), "".into()],
             env: vec![("A".into(), "".into()), ("B".into(), " x\\ ".into())],
             stdin: Some("/in put".into()),
+            errors_apart: false,
             timeout: Duration::from_secs(3600),
             grace: Duration::from_secs(5),
             lease: Duration::from_secs(1800),

@@ -20,6 +20,12 @@ pub const OURSELVES: &str = "/proc/self/exe";
 /// Exit code when a stage cannot do its work; the reason is on standard error.
 pub const BROKEN: u8 = 125;
 
+/// Standard output of a program; its standard error, too, where that has no file of its own.
+pub const OUTPUT: &str = "out.log";
+
+/// Standard error of a program, where it is kept apart: the file is there before the program starts.
+pub const ERRORS: &str = "err.log";
+
 /// What is said of a mount that works.
 pub const MOUNTED: &str = "mounted";
 
@@ -29,6 +35,13 @@ pub(in crate::adapters::host) const SMALL: u64 = 4 << 20;
 /// More than any command file holds: arguments and environment of a program have 6 MiB at most (execve(2)), and a byte takes
 /// up to five here.
 pub(in crate::adapters::host) const LARGEST_COMMAND: u64 = 32 << 20;
+
+/// Where what is said about a program goes that it did not say itself: never between the lines of an output that is kept apart.
+#[must_use]
+pub fn remarks(dir: &Path) -> PathBuf {
+    let errors = dir.join(ERRORS);
+    if errors.exists() { errors } else { dir.join(OUTPUT) }
+}
 
 /// The supervisor's script of a run directory.
 #[must_use]

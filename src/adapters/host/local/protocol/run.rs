@@ -20,6 +20,9 @@ pub struct RunSpec {
     pub env: Vec<(OsString, OsString)>,
     /// A file for its standard input; `/dev/null` without.
     pub stdin: Option<PathBuf>,
+    /// Whether its standard error is a file of its own, [`ERRORS`](super::ERRORS); else it is in [`OUTPUT`](super::OUTPUT), too, where
+    /// the order of what is printed stays.
+    pub errors_apart: bool,
     /// Total time it may take, counted in ticks of the supervisor (of 1 s; of 0.1 s when a limit is below 5 s).
     pub timeout: Duration,
     /// Time between TERM and KILL at timeout and lease expiry.

@@ -4,7 +4,8 @@ use super::records::{forget_command, write_new};
 use super::run::Run;
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::protocol::{
-    self, FLAG, Fence, Isolation, Mount, RunError, RunSpec, SMALL, SUPERVISOR, command_text, script, settings_text,
+    self, ERRORS, FLAG, Fence, Isolation, Mount, OUTPUT, RunError, RunSpec, SMALL, SUPERVISOR, command_text, script,
+    settings_text,
 };
 use crate::adapters::host::local::supervisor::for_others;
 use crate::adapters::os::files::read_untrusted;
@@ -42,9 +43,10 @@ pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
     })?;
     nofollow::folder(&spec.dir).map_err(failed)?;
     let dir = spec.dir.canonicalize().map_err(failed)?;
-    let texts = [("run", settings.as_str()), ("command", &command), ("lease", "0\n"), ("out.log", "")];
+    let texts = [("run", settings.as_str()), ("command", &command), ("lease", "0\n"), (OUTPUT, "")];
+    let errors = spec.errors_apart.then_some((ERRORS, ""));
     let shell = (!spec.isolation.is_ours()).then_some(("supervisor.sh", SUPERVISOR));
-    for (name, text) in texts.into_iter().chain([("supervisor.log", "")]).chain(shell) {
+    for (name, text) in texts.into_iter().chain([("supervisor.log", "")]).chain(errors).chain(shell) {
         write_new(&dir.join(name), text)?;
     }
     for name in shell.map_or([].as_slice(), |_| &["ready", "go"]) {

@@ -5,7 +5,7 @@ use crate::adapters::host::local::process::contain::{self, Sought};
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
-    Exit, Identity, RunError, SMALL, Settings, Start, parse_settings, parse_start,
+    ERRORS, Exit, Identity, OUTPUT, RunError, SMALL, Settings, Start, parse_settings, parse_start,
 };
 use crate::adapters::os::files::read_untrusted;
 use crate::adapters::os::nofollow;
@@ -61,18 +61,15 @@ impl Run {
         written.map_err(|source| RunError::Io { path, source })
     }
 
-    /// The merged standard output and error of the program, mode 0600.
-    #[must_use]
-    pub fn log_path(&self) -> PathBuf {
-        self.dir.join("out.log")
-    }
-
-    /// Size of the log in bytes and time of its last change.
+    /// How many bytes the program has printed, and when it last did.
     #[must_use]
     pub fn activity(&self) -> (u64, Millis) {
-        let Ok(meta) = std::fs::symlink_metadata(self.log_path()) else { return (0, 0) };
-        let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-        (meta.len(), changed.map_or(0, |d| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX)))
+        let printed = [OUTPUT, ERRORS].map(|log| {
+            let Ok(meta) = std::fs::symlink_metadata(self.dir.join(log)) else { return (0, 0) };
+            let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+            (meta.len(), changed.map_or(0, |d| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX)))
+        });
+        printed.into_iter().fold((0, 0), |(all, last), (bytes, at)| (all + bytes, at.max(last)))
     }
 
     /// The run directory.

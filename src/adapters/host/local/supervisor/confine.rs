@@ -6,7 +6,7 @@
 
 use super::limits;
 use super::stage::settings;
-use crate::adapters::host::local::protocol::Fence;
+use crate::adapters::host::local::protocol::{ERRORS, Fence, OUTPUT};
 use crate::domain::fence::DEVICES;
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
@@ -123,12 +123,12 @@ impl Rules {
     }
 }
 
-/// Gives this process the fence of a run file, with the log beside that file, and becomes the program; without one it only tries.
+/// Gives this process the fence of a run file, with the logs beside that file, and becomes the program; without one it only tries.
 pub(super) fn confine(file: &Path, argv: &[&OsStr]) -> Result<u8, String> {
     let fence = settings(file)?.fence.ok_or("the run file has no fence")?;
     let mut rules = Rules::of(&fence);
     // `/dev/stdout` is opened anew by whoever names it.
-    rules.write.push(file.with_file_name("out.log"));
+    rules.write.extend([OUTPUT, ERRORS].map(|log| file.with_file_name(log)).into_iter().filter(|log| log.exists()));
     restrict(&rules)?;
     // Files are not all that root can change. Who is not root has none of these.
     for right in OF_THE_MACHINE {

@@ -1,6 +1,6 @@
 //! The program of a run as pid 1 starts it: what is on record, nothing of ours.
 
-use crate::adapters::host::local::protocol::{BROKEN, LARGEST_COMMAND, Program, parse_command};
+use crate::adapters::host::local::protocol::{BROKEN, LARGEST_COMMAND, OUTPUT, Program, parse_command, remarks};
 use crate::adapters::os::files::read_untrusted;
 use crate::adapters::os::nofollow;
 use rustix::fs::{Mode, OFlags};
@@ -12,20 +12,24 @@ use std::process::{Child, Command};
 /// A program that was read from the record and may be started once.
 pub(super) struct Ready {
     command: Option<(Program, io::Result<File>)>,
-    log: File,
+    output: File,
+    errors: File,
 }
 
-/// Reads what is to be run, opens its log and its input: a fence hides both.
+/// Reads what is to be run, opens its logs and its input: a fence hides them.
 pub(super) fn read(dir: &Path) -> Result<Ready, String> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
-    let log = nofollow::open(&dir.join("out.log"), flags, Mode::RUSR | Mode::WUSR);
-    let log = File::from(log.map_err(|e| format!("open out.log: {e}"))?);
+    let open = |log: &Path| {
+        let opened = nofollow::open(log, flags, Mode::RUSR | Mode::WUSR);
+        opened.map(File::from).map_err(|e| format!("open {}: {e}", log.display()))
+    };
+    let (output, errors) = (open(&dir.join(OUTPUT))?, open(&remarks(dir))?);
     let command = read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse_command);
     let command = command.map(|command| {
         let input = File::open(command.stdin.as_deref().unwrap_or(Path::new("/dev/null")));
         (command, input)
     });
-    Ok(Ready { command, log })
+    Ok(Ready { command, output, errors })
 }
 
 impl Ready {
@@ -33,28 +37,28 @@ impl Ready {
     /// shell's: 127 when there is no such program, 126 when it cannot be started, 125 for everything else.
     pub(super) fn start(mut self) -> Result<Child, u8> {
         let (code, reason) = match self.command.take() {
-            Some((command, input)) => match spawn(command, input, &self.log) {
+            Some((command, input)) => match spawn(command, input, (&self.output, &self.errors)) {
                 Ok(child) => return Ok(child),
                 Err(failed) => failed,
             },
             None => (BROKEN, "the command file is incomplete".to_owned()),
         };
-        let _ = writeln!(self.log, "mc: {reason}");
+        let _ = writeln!(self.errors, "mc: {reason}");
         Err(code)
     }
 }
 
-fn spawn(spec: Program, input: io::Result<File>, log: &File) -> Result<Child, (u8, String)> {
+fn spawn(spec: Program, input: io::Result<File>, (output, errors): (&File, &File)) -> Result<Child, (u8, String)> {
     let broken = |what: String| move |e: std::io::Error| (BROKEN, format!("{what}: {e}"));
     let named = spec.stdin.as_deref().unwrap_or(Path::new("/dev/null"));
     let input = input.map_err(broken(format!("open {}", named.display())))?;
     // A workspace that somebody replaced by a link is nobody's to run in.
     let entered = nofollow::folder(&spec.cwd).and_then(|folder| Ok(rustix::process::fchdir(folder)?));
     entered.map_err(broken(format!("enter {}", spec.cwd.display())))?;
-    let output = || log.try_clone().map_err(broken("use out.log".to_owned()));
+    let shared = |log: &File| log.try_clone().map_err(broken("use its logs".to_owned()));
     let (name, args) = spec.argv.split_first().ok_or((BROKEN, "there is no program".to_owned()))?;
     let mut command = Command::new(name);
-    command.args(args).env_clear().envs(spec.env).stdin(input).stdout(output()?).stderr(output()?);
+    command.args(args).env_clear().envs(spec.env).stdin(input).stdout(shared(output)?).stderr(shared(errors)?);
     command.spawn().map_err(|e| {
         let code = if e.kind() == ErrorKind::NotFound { 127 } else { 126 };
         (code, format!("{}: {e}", name.display()))

@@ -277,6 +277,7 @@ decode() {
 # Becomes the program, with exactly the environment on record, once the supervisor has opened the gate.
 program() {
     exec >>"$1/out.log" 2>&1 5<"$1/command"
+    [ ! -f "$1/err.log" ] || exec 2>>"$1/err.log"
     echo ready >&3
     read -r _mc_go <&4 || exit 125
     exec 3>&- 4<&-
