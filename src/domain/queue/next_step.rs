@@ -144,7 +144,7 @@ impl Queue {
         }
         if terms.accept == Accept::Changes {
             match accept_on_green(landing, terms, StageOutcome::NotRun) {
-                Err(step) => return step,
+                Err(again) => return verify_accept(landing, again),
                 Ok(before) if before.summary.outcome != StageOutcome::Failed => {
                     return NextStep::Unproven(before.clone());
                 }
@@ -195,21 +195,24 @@ pub fn nothing_new(landing: &Landing, terms: &Terms) -> NextStep {
         return NextStep::StandIn;
     }
     match accept_on_green(landing, terms, StageOutcome::Failed) {
-        Err(step) => step,
+        Err(again) => verify_accept(landing, again),
         Ok(now) if now.summary.outcome == StageOutcome::Passed => NextStep::Nothing,
         Ok(now) => NextStep::Refuse(Refused::AcceptOnGreen(now.clone())),
     }
 }
 
-/// What `accept` says of green, or the run that is missing. An outcome that is `doubted` is confirmed first, as is one of no run.
-fn accept_on_green<'a>(landing: &'a Landing, terms: &Terms, doubted: StageOutcome) -> Result<&'a Extra, NextStep> {
-    let verify = |again| NextStep::Verify(landing.onto.clone(), VerifyRole::AcceptBefore, None, again);
-    let Some(before) = landing.accept_before() else { return Err(verify(Again::First)) };
+/// What `accept` says of green, or which run of it is missing. An outcome that is `doubted` is confirmed first, as is one of no run.
+fn accept_on_green<'a>(landing: &'a Landing, terms: &Terms, doubted: StageOutcome) -> Result<&'a Extra, Again> {
+    let Some(before) = landing.accept_before() else { return Err(Again::First) };
     let doubtful = [StageOutcome::NotRun, doubted].contains(&before.summary.outcome);
     match terms.once_more(&before.key, before.confirmed, before.warm) {
-        Some(again) if doubtful => Err(verify(again)),
+        Some(again) if doubtful => Err(again),
         _ => Ok(before),
     }
+}
+
+fn verify_accept(landing: &Landing, again: Again) -> NextStep {
+    NextStep::Verify(landing.onto.clone(), VerifyRole::AcceptBefore, None, again)
 }
 
 /// What is missing before the request's own lines pass on the merged tree, or that they do not; none when they pass.
