@@ -55,7 +55,7 @@ pub enum StoreError {
     /// The engine's lock file is not where it was.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// A later `mc` made or migrated it.
+    /// A later `mc` made it.
     #[error(
         "read {}: it has schema version {found}, this mc knows versions up to {known}; use the newer mc that wrote it",
         path.display()
