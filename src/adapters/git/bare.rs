@@ -29,11 +29,7 @@ impl BareDir {
     /// Makes one for objects named by `object_format`; `attributes` count above those of any tree.
     pub(super) fn make(state_dir: &Path, object_format: &str, attributes: &str) -> Result<Self> {
         let dir = tempfile::Builder::new().tempdir_in(parent(state_dir)?)?;
-        let (config, version) = match object_format {
-            "sha1" => (String::new(), 0),
-            other => (format!("[extensions]\n\tobjectFormat = {other}\n"), 1),
-        };
-        let config = format!("[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{config}");
+        let config = config(object_format);
         let root = dir.path().to_owned();
         let files = [("HEAD", "ref: refs/heads/none\n"), ("config", config.as_str()), ("info/attributes", attributes)];
         let folders = ["", "info", "refs"].map(|name| root.join(name));
@@ -64,6 +60,15 @@ impl BareDir {
     pub(super) fn is_untouched(&self) -> bool {
         self.seals.iter().all(|(path, seal)| identity(path).is_ok_and(|now| now == *seal))
     }
+}
+
+/// The settings of a git directory without a work tree, whose objects are named by `object_format`.
+pub(crate) fn config(object_format: &str) -> String {
+    let (version, format) = match object_format {
+        "sha1" => (0, String::new()),
+        other => (1, format!("[extensions]\n\tobjectFormat = {other}\n")),
+    };
+    format!("[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{format}")
 }
 
 /// A file beside the git directories, with a name nobody knows before.

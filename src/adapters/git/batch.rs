@@ -119,11 +119,11 @@ fn fingerprint(common_dir: &Path) -> RepoFingerprint {
     own.into_iter().chain(borrowed).map(seen).collect()
 }
 
-/// A transaction of `git update-ref --stdin` that moves `refname` from `old` to `new`, while the owner's card is where it is;
+/// The input of `git update-ref --stdin` that moves `refname` from `old` to `new`, while the owner's card is where it is;
 /// `None`: not a name that can be said there in a line of words.
 pub(super) fn transaction(refname: &str, new: &str, old: &str, owner: Option<&CommitId>) -> Option<String> {
     let verify = owner.map(verified).unwrap_or_default();
-    sayable(refname).then(|| format!("start\n{verify}option no-deref\nupdate {refname} {new} {old}\ncommit\n"))
+    sayable(refname).then(|| format!("{verify}option no-deref\nupdate {refname} {new} {old}\n"))
 }
 
 /// The input of `git update-ref --stdin` that deletes `refname` if it holds `old`, while the owner's card is where it is.
@@ -140,9 +140,9 @@ fn sayable(refname: &str) -> bool {
     !refname.is_empty() && !refname.starts_with('"') && refname.bytes().all(|b| b > b' ' && b != 0x7f)
 }
 
-/// Says a transaction; `Some`: git has done it.
-pub(super) async fn transact(coprocess: &mut Coprocess, transaction: &str) -> Option<()> {
-    let started = coprocess.ask(transaction).await.ok()?;
+/// Says such input as one transaction; `Some`: git has done it.
+pub(super) async fn transact(coprocess: &mut Coprocess, said: &str) -> Option<()> {
+    let started = coprocess.ask(&format!("start\n{said}commit\n")).await.ok()?;
     let done = coprocess.line().await.ok()?;
     (started == "start: ok" && done == "commit: ok").then_some(())
 }

@@ -4,7 +4,7 @@ use crate::adapters::git::answers::{head, shown, unexpected};
 use crate::adapters::git::batch::Batch;
 use crate::adapters::git::error::GitError;
 use crate::adapters::git::owner_card::OwnerMark;
-use crate::adapters::git::reader::Answer;
+use crate::adapters::git::reader::{self, Answer};
 use crate::adapters::git::settings::{SETTINGS, VARIABLES};
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine, Coprocess, Output};
 use crate::adapters::os::machine::no_room;
@@ -119,28 +119,23 @@ impl Git {
 
     /// What `name` stands for, from the process that stays; `None`: there is none, or it does not know.
     pub(super) async fn told(&self, name: &str) -> Option<Answer> {
-        self.batch
-            .as_ref()?
-            .reader
-            .ask(|| self.reader(), async |coprocess| crate::adapters::git::reader::ask(coprocess, name).await)
-            .await
+        self.asked(async |coprocess| reader::ask(coprocess, name).await).await
+    }
+
+    /// Leads one dialogue with the process that stays and answers; `None`: there is none, or it did not answer.
+    pub(super) async fn asked<T>(&self, dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>) -> Option<T> {
+        let start = || self.command(&["cat-file", "--batch-command"]).start_coprocess(None).ok();
+        self.batch.as_ref()?.reader.ask(start, dialogue).await
     }
 
     /// What the ref of exactly this name holds, from the process that stays; `None`: there is none, or it does not know.
     pub(super) async fn told_exactly(&self, refname: &str) -> Option<Answer> {
-        let dialogue = async |coprocess: &mut _| crate::adapters::git::reader::exact(coprocess, refname).await;
-        self.batch.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
+        self.asked(async |coprocess| reader::exact(coprocess, refname).await).await?
     }
 
     /// Whether the process that stays finds every one of these objects; no also when it could not be asked.
     pub async fn holds(&self, ids: &HashSet<String>) -> bool {
-        let Some(batch) = &self.batch else { return false };
-        let dialogue = async |coprocess: &mut _| crate::adapters::git::reader::all_there(coprocess, ids).await;
-        batch.reader.ask(|| self.reader(), dialogue).await == Some(true)
-    }
-
-    pub(super) fn reader(&self) -> Option<Coprocess> {
-        self.command(&["cat-file", "--batch-command"]).start_coprocess(None).ok()
+        self.asked(async |coprocess| reader::all_there(coprocess, ids).await).await == Some(true)
     }
 
     /// Starts a process that stays and writes: it holds the lock like every other git that does. `unbuffered` for a command

@@ -5,7 +5,40 @@ use crate::domain::values::Millis;
 use rustix::fs::{Mode, OFlags};
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file or folder could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("use {}", path.display())]
+pub struct FileError {
+    /// Which.
+    pub path: PathBuf,
+    /// The system's reason.
+    pub source: Error,
+}
+
+impl FileError {
+    /// That of a path.
+    pub fn new(path: impl AsRef<Path>, source: impl Into<Error>) -> Self {
+        Self { path: path.as_ref().to_owned(), source: source.into() }
+    }
+}
+
+/// Says which file or folder a failure is about.
+pub trait At<T> {
+    /// The same, of this path.
+    ///
+    /// # Errors
+    /// [`FileError`] with the reason.
+    fn at(self, path: impl AsRef<Path>) -> Result<T, FileError>;
+}
+
+impl<T, E: Into<Error>> At<T> for Result<T, E> {
+    fn at(self, path: impl AsRef<Path>) -> Result<T, FileError> {
+        self.map_err(|source| FileError::new(path, source))
+    }
+}
 
 /// Which file a path leads to, or an open file is: device and inode. While the file is open nobody else can have both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +133,28 @@ pub fn read_untrusted(path: &Path, limit: u64) -> Option<String> {
     let mut bytes = Vec::new();
     open_untrusted(path).ok()?.take(limit + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= limit).then(|| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A file without a name, with this content and open at its beginning.
+///
+/// # Errors
+/// The system's reason.
+pub fn unnamed(content: &[u8]) -> std::io::Result<Arc<std::fs::File>> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(Arc::new(file))
+}
+
+/// Everything in an open file.
+///
+/// # Errors
+/// The system's reason.
+pub fn read_whole(mut file: &std::fs::File) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Makes a folder and its parents, mode 0700.
@@ -237,7 +292,7 @@ pub fn is_empty_or_absent(path: &Path) -> std::io::Result<bool> {
 ///
 /// # Errors
 /// The system's reason.
-pub fn real_parent(path: &Path) -> std::io::Result<std::path::PathBuf> {
+pub fn real_parent(path: &Path) -> std::io::Result<PathBuf> {
     let mut near = path;
     loop {
         match near.canonicalize() {

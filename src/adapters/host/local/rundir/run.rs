@@ -7,7 +7,7 @@ use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
     Exit, Identity, RunError, SMALL, Settings, Start, parse_settings, parse_start,
 };
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::files::{At, read_untrusted};
 use crate::adapters::os::nofollow;
 use crate::domain::values::Millis;
 use std::collections::HashMap;
@@ -58,7 +58,7 @@ impl Run {
         let path = self.dir.join("lease");
         let count: u64 = read_untrusted(&path, SMALL).and_then(|t| t.trim().parse().ok()).unwrap_or(0);
         let written = nofollow::replace(&path, format!("{}\n", count.wrapping_add(1)).as_bytes(), false);
-        written.map_err(|source| RunError::Io { path, source })
+        Ok(written.at(&path)?)
     }
 
     /// The merged standard output and error of the program, mode 0600.

@@ -8,7 +8,7 @@
 use super::disk::{open_up, remove_any, sync_folder};
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files;
+use crate::adapters::os::files::{self, At};
 use crate::adapters::os::nofollow;
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::CommitId;
@@ -91,7 +91,7 @@ pub(super) async fn drop_others(git: &Git, work: &Path, kept: Kept<'_>) -> Resul
     let mut stays = false;
     for path in others(git).await? {
         let pruned = prune(work, path.as_ref(), kept);
-        stays |= pruned.map_err(|source| GitError::Io { path: work.join(&path), source })?;
+        stays |= pruned.at(work.join(&path))?;
     }
     Ok(stays)
 }

@@ -18,7 +18,7 @@ use crate::adapters::git::answers::fields;
 use crate::adapters::git::file_attributes::Entry;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place};
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::files::{At, read_untrusted};
 use crate::domain::values::{CommitId, Tip};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -175,14 +175,13 @@ impl Search<'_> {
         notes: &mut Vec<String>,
     ) -> Result<Option<(Vec<CommitId>, Option<CommitId>)>, CollectError> {
         let shape = self.pool.shape();
-        let failed = |source| CollectError::Io { path: git_dir.to_owned(), source };
         let borrowed = foreign_alternates(git_dir, &shape.borrowed());
-        shape.mend(git_dir, &borrowed).map_err(failed)?;
+        shape.mend(git_dir, &borrowed).at(git_dir)?;
         if let Some(files) = worktree {
             // A second look finds its files again.
             let line = [&b"[core]\n\tworktree = "[..], &quoted(files.as_os_str().as_bytes()), b"\n"].concat();
-            let mut config = OpenOptions::new().append(true).open(git_dir.join("config")).map_err(failed)?;
-            config.write_all(&line).map_err(failed)?;
+            let mut config = OpenOptions::new().append(true).open(git_dir.join("config")).at(git_dir)?;
+            config.write_all(&line).at(git_dir)?;
         }
         let base = slot_git(self.pool.source(), self.files);
         let place = match worktree {
