@@ -5,8 +5,9 @@ use crate::adapters::git::{Git, GitError, Place, bare};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::host::local::workspace::pack::{pack, unpack};
+use crate::adapters::host::local::workspace::quarantine::odd_places::whole;
 use crate::adapters::host::settings::PoolKind;
-use crate::adapters::os::files::{self, At, FileError};
+use crate::adapters::os::files::{self, At, FileError, if_there};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -108,10 +109,7 @@ impl Mirror {
     }
 
     pub(super) fn forget(&self, name: &str) -> io::Result<()> {
-        match std::fs::remove_file(self.file(name)?) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
-        }
+        if_there(std::fs::remove_file(self.file(name)?)).map(drop)
     }
 
     /// Which of these commits it lacks, and what it has.
@@ -144,25 +142,16 @@ impl Mirror {
         before: bool,
     ) -> Result<bool, GitError> {
         let path = self.file(name).at(&self.transfer)?;
-        match File::open(&path) {
-            Ok(pack) => {
-                if !unpack(&self.git, &Arc::new(pack), before).await? {
-                    return Ok(false);
-                }
-            }
-            // Nothing had to be sent, or it was taken over before the reply was lost.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(FileError::new(&self.transfer, e).into()),
+        // Where there is none, nothing had to be sent, or it was taken over before the reply was lost.
+        if let Some(pack) = if_there(File::open(&path)).at(&self.transfer)?
+            && !unpack(&self.git, &Arc::new(pack), before).await?
+        {
+            return Ok(false);
         }
         let known = self.git.list_refs(SENT).await?;
-        let known: Vec<&CommitId> = known.iter().map(|(_, id)| id).collect();
-        let mut args = vec!["rev-list", "--objects", "--quiet"];
-        args.extend(commits.iter().map(CommitId::as_str));
-        args.extend(tags.iter().map(|(_, id)| id.as_str()));
-        args.push("--not");
-        args.extend(known.iter().rev().take(TIPS).map(|id| id.as_str()));
-        let nothing = commits.is_empty() && tags.is_empty();
-        if !nothing && !self.git.run(&args).await?.success() {
+        let known: Vec<&CommitId> = known.iter().rev().take(TIPS).map(|(_, id)| id).collect();
+        let wanted: Vec<&CommitId> = commits.iter().chain(tags.iter().map(|(_, id)| id)).collect();
+        if !whole(&self.git, &wanted, &known).await? {
             return Ok(false);
         }
         for commit in commits {

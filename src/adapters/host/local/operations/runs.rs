@@ -11,7 +11,7 @@ use crate::adapters::host::local::protocol::{Exit, OURSELVES, RunError, RunSpec}
 use crate::adapters::host::local::rundir::{Found, Run, claim_ourselves, find, launch, put_aside, ran_for};
 use crate::adapters::host::local::workspace::activity::changed_since;
 use crate::adapters::host::local::workspace::layout::slot_of;
-use crate::adapters::host::order::{Ended, Program, RunOrder, SessionFolder, Start};
+use crate::adapters::host::order::{Ended, Program, RunOrder, SessionFolder, Start, is_killed};
 use crate::adapters::os::clock::{self, EngineClock};
 use crate::adapters::os::files::{self, At};
 use crate::adapters::os::machine::find_program;
@@ -247,7 +247,7 @@ async fn watch(host: &LocalHost, job: &Job<'_>, run: Run, kill: &mut watch::Rece
                     tracing::warn!("renew a lease: {e}");
                 }
             }
-            changed = wait_for_kill(kill), if !told => {
+            changed = is_killed(kill), if !told => {
                 told = true;
                 if changed {
                     let proof = run.end(GRACE).await;
@@ -282,11 +282,6 @@ fn overstays(job: &Job<'_>, seen: &mut Option<(String, Instant)>) -> bool {
             false
         }
     }
-}
-
-/// Resolves to true when the kill is asked for, to false when nobody can ask for it any more.
-async fn wait_for_kill(kill: &mut watch::Receiver<bool>) -> bool {
-    kill.wait_for(|k| *k).await.is_ok()
 }
 
 /// How long until a timer could have run out.
