@@ -9,8 +9,8 @@ use crate::adapters::git::owner_card::OWNER_REF;
 use crate::adapters::git::seen_refs::Remembered;
 use crate::adapters::git::seen_trees::Trees;
 use crate::adapters::host::local::process::command::Coprocess;
+use crate::adapters::os::files::{Stamp, stamp};
 use crate::domain::values::{CommitId, TreeId};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,8 +102,8 @@ impl Process {
     }
 }
 
-/// What git reads once and goes on believing: how refs are kept, and which packs there are. Inode and times of each.
-type RepoFingerprint = Vec<Option<(u64, i64, i64, i64, i64)>>;
+/// What git reads once and goes on believing: how refs are kept, and which packs there are. Inode, size and times of each.
+type RepoFingerprint = Vec<Option<Stamp>>;
 
 /// A process that has a pack open takes its objects for there when it is long gone (`git gc`, `git repack`), and one that
 /// knows refs as files goes on writing files after `git refs migrate`.
@@ -112,10 +112,7 @@ fn fingerprint(common_dir: &Path) -> RepoFingerprint {
     let lists = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
     let borrowed = lists.lines().map(|line| objects.join(line).join("pack"));
     let own = ["config", "reftable", "objects/pack", "objects/info/alternates"].map(|name| common_dir.join(name));
-    let seen = |path: PathBuf| {
-        let meta = std::fs::metadata(path).ok()?;
-        Some((meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()))
-    };
+    let seen = |path: PathBuf| std::fs::metadata(path).ok().map(|meta| stamp(&meta));
     own.into_iter().chain(borrowed).map(seen).collect()
 }
 

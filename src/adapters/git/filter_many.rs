@@ -82,10 +82,7 @@ impl Git {
         let pairs: Vec<String> =
             trees.windows(2).map(|pair| format!("{} {}\n", pair[0].as_str(), pair[1].as_str())).collect();
         let args = ["diff-tree", "--stdin", "-r", "-z", "--no-renames", "--name-status"];
-        let told = match pairs.is_empty() {
-            true => Vec::new(),
-            false => self.told_of(&args, pairs.concat().as_bytes()).await?,
-        };
+        let told = if pairs.is_empty() { Vec::new() } else { self.told_of(&args, pairs.concat().as_bytes()).await? };
         let unexpected = || unexpected(&["diff-tree", "--stdin"], &told[..told.len().min(200)]);
         let (mut found, mut rest) = (vec![now.clone()], told.as_slice());
         for (nth, pair) in pairs.iter().enumerate() {

@@ -181,28 +181,18 @@ impl Git {
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_bytes().starts_with(b"GIT_")) {
             line = line.env_remove(key);
         }
-        for (key, value) in VARIABLES {
-            line = line.env(key, value);
-        }
-        for (key, value) in &self.env {
-            line = line.env(key, value);
-        }
-        let mut arg = |name: &str, path: &Path| {
+        line = line.envs(VARIABLES).envs(self.env.iter().cloned());
+        let given = |name: &str, path: &Path| {
             let mut text = OsString::from(name);
             text.push(path);
-            line = line.clone().arg(text);
+            text
         };
-        match &self.place {
-            Place::Folder(_) => {}
-            Place::GitDir(dir) => arg("--git-dir=", dir),
+        let (mut line, dir) = match &self.place {
+            Place::Folder(dir) => (line, dir),
+            Place::GitDir(dir) => (line.arg(given("--git-dir=", dir)), dir),
             Place::WorkTree { git_dir, files } => {
-                arg("--git-dir=", git_dir);
-                arg("--work-tree=", files);
+                (line.arg(given("--git-dir=", git_dir)).arg(given("--work-tree=", files)), files)
             }
-        }
-        let dir = match &self.place {
-            Place::Folder(dir) | Place::GitDir(dir) => dir,
-            Place::WorkTree { files, .. } => files,
         };
         for setting in SETTINGS.iter().copied().chain(self.settings.iter().map(String::as_str)) {
             line = line.args(["-c", setting]);

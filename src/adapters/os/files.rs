@@ -3,6 +3,7 @@
 use super::nofollow;
 use crate::domain::values::Millis;
 use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ impl<T, E: Into<Error>> At<T> for Result<T, E> {
 }
 
 /// Which file a path leads to, or an open file is: device and inode. While the file is open nobody else can have both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
     device: u64,
     inode: u64,
@@ -65,6 +66,17 @@ impl FileIdentity {
     }
 }
 
+/// What was done, or nothing where there is nothing of that name.
+///
+/// # Errors
+/// Every other reason of the system's.
+pub fn if_there<T>(done: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match done {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        done => done.map(Some),
+    }
+}
+
 /// Reads a text file.
 ///
 /// # Errors
@@ -78,15 +90,7 @@ pub fn read_text(path: &Path) -> std::io::Result<String> {
 /// # Errors
 /// The system's reason, or that it is no regular file.
 pub fn read_if_there(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    let read = |mut file: std::fs::File| {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map(|_| Some(bytes))
-    };
-    match open_regular(path, OFlags::NONBLOCK).and_then(read) {
-        Ok(bytes) => Ok(bytes),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
+    if_there(open_regular(path, OFlags::NONBLOCK).and_then(|file| read_whole(&file)))
 }
 
 /// Opens a regular file that somebody else may have put there: no link is followed, neither in its place nor on the way to
@@ -106,10 +110,7 @@ fn open_regular(path: &Path, flags: OFlags) -> std::io::Result<std::fs::File> {
 }
 
 fn regular(file: std::fs::File) -> std::io::Result<std::fs::File> {
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(Error::new(ErrorKind::InvalidInput, "not a regular file")),
-    }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Error::new(ErrorKind::InvalidInput, "not a regular file")) }
 }
 
 /// Reads what `mc` keeps where runs could have put something else: a regular file that no link leads to, or nothing when
@@ -118,12 +119,7 @@ fn regular(file: std::fs::File) -> std::io::Result<std::fs::File> {
 /// # Errors
 /// The system's reason; a link on the way, or something else in its place.
 pub fn read_own(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    match open_untrusted(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) => Ok(Some(bytes)),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
+    if_there(open_untrusted(path).and_then(|file| read_whole(&file)))
 }
 
 /// The text of a regular file of at most `limit` bytes that somebody else may have put there, bytes that are not UTF-8
@@ -281,11 +277,7 @@ pub fn same(one: &Path, other: &Path) -> bool {
 /// # Errors
 /// The system's reason; a file in its place is one.
 pub fn is_empty_or_absent(path: &Path) -> std::io::Result<bool> {
-    match std::fs::read_dir(path) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(e),
-    }
+    Ok(if_there(std::fs::read_dir(path))?.is_none_or(|mut entries| entries.next().is_none()))
 }
 
 /// The real path of the nearest folder above `path`, or of itself, that exists.
@@ -310,11 +302,7 @@ pub fn real_parent(path: &Path) -> std::io::Result<PathBuf> {
 /// # Errors
 /// The system's reason.
 pub fn read_from(path: &Path, offset: u64, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut file = match open_untrusted(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e),
-    };
+    let Some(mut file) = if_there(open_untrusted(path))? else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(offset))?;
     file.take(limit).read_to_end(&mut bytes)?;
@@ -343,6 +331,20 @@ pub fn folders(path: &Path) -> Vec<String> {
 /// When a file was last written to; absent when there is none.
 #[must_use]
 pub fn changed(path: &Path) -> Option<Millis> {
-    let at = std::fs::metadata(path).ok()?.modified().ok()?;
-    Millis::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
+    written(&std::fs::metadata(path).ok()?)
+}
+
+/// The same of what is known of a file.
+#[must_use]
+pub fn written(meta: &std::fs::Metadata) -> Option<Millis> {
+    Millis::try_from(meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+/// What tells one writing of a file from another: inode, size, and the times of its content and of any change.
+pub type Stamp = (u64, u64, i64, i64, i64, i64);
+
+/// That of a file.
+#[must_use]
+pub fn stamp(meta: &std::fs::Metadata) -> Stamp {
+    (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
 }

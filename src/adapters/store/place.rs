@@ -5,7 +5,7 @@
 
 use super::network;
 use crate::adapters::os::environment::Environment;
-use crate::adapters::os::files::{At, FileError, make_private_dir};
+use crate::adapters::os::files::{At, FileError, if_there, make_private_dir};
 use crate::adapters::os::nofollow;
 use crate::domain::base::{digest, hex};
 use std::io::{Read, Write as _};
@@ -253,11 +253,8 @@ pub struct Known {
 pub fn known(env: &Environment) -> Result<Vec<Known>, PlaceError> {
     let mut roots: Vec<PathBuf> = env.var("MC_STATE_DIR").map(|dir| env.cwd().join(dir)).into_iter().collect();
     let home = state_home(env)?;
-    match std::fs::read_dir(&home) {
-        Ok(entries) => roots.extend(entries.flatten().map(|entry| entry.path())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(FileError::new(&home, e).into()),
-    }
+    let entries = if_there(std::fs::read_dir(&home)).at(&home)?;
+    roots.extend(entries.into_iter().flatten().flatten().map(|entry| entry.path()));
     roots.sort();
     roots.dedup();
     let marked = |root: PathBuf| {

@@ -7,12 +7,12 @@ use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
     Exit, Identity, RunError, SMALL, Settings, Start, parse_settings, parse_start,
 };
-use crate::adapters::os::files::{At, read_untrusted};
+use crate::adapters::os::files::{At, read_untrusted, written};
 use crate::adapters::os::nofollow;
 use crate::domain::values::Millis;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A run on record or about to be. Holds nothing open; dropping it changes nothing.
 #[derive(Debug, Clone)]
@@ -71,8 +71,7 @@ impl Run {
     #[must_use]
     pub fn activity(&self) -> (u64, Millis) {
         let Ok(meta) = std::fs::symlink_metadata(self.log_path()) else { return (0, 0) };
-        let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-        (meta.len(), changed.map_or(0, |d| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX)))
+        (meta.len(), written(&meta).unwrap_or(0))
     }
 
     /// The run directory.

@@ -4,7 +4,7 @@
 //! One file that git refuses, cannot read or cannot convert must not keep the others out. What is left out is named by its
 //! bytes, moved to where the attempt's other odd things are, and told: nothing of it is ever deleted.
 
-use super::disk::remove_any;
+use super::disk::{open_up, remove_any, remove_special};
 use super::error::CollectError;
 use super::escape::quoted;
 use super::left_out::{LeftOut, Why, named};
@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What became of adding.
@@ -60,7 +60,8 @@ pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<Stri
         return Ok(whole(git));
     }
     // Files and folders without read permission; pipes and sockets, which hold nothing, in the place of tracked files.
-    open_readable(files);
+    // What is not ours stays as it is, and git says what it cannot read.
+    let _ = open_up(files, 0o400);
     remove_special(files);
     let mut reach = add(git).await?;
     if reach == Reach::All {
@@ -138,35 +139,6 @@ fn why(path: &Path) -> Option<Why> {
 fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     fs::OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0)).open(path)
-}
-
-/// Gives the owner the right to read every file and to use every folder below `path`, where we may; links are not followed.
-fn open_readable(path: &Path) {
-    let Ok(meta) = fs::symlink_metadata(path) else { return };
-    let mode = meta.permissions().mode();
-    let wanted = match (meta.is_dir(), meta.is_file()) {
-        (true, _) => mode | 0o700,
-        (_, true) => mode | 0o400,
-        _ => mode,
-    };
-    if wanted != mode {
-        // Not ours: it stays as it is, and git says what it cannot read.
-        let _ = fs::set_permissions(path, fs::Permissions::from_mode(wanted));
-    }
-    for entry in fs::read_dir(path).into_iter().flatten().flatten().filter(|_| meta.is_dir()) {
-        open_readable(&entry.path());
-    }
-}
-
-/// Removes pipes, sockets and devices below `dir`, where we may: they hold nothing, and make git fail or wait for ever.
-pub(super) fn remove_special(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => remove_special(&entry.path()),
-            Ok(kind) if kind.is_file() || kind.is_symlink() => {}
-            _ => drop(fs::remove_file(entry.path())),
-        }
-    }
 }
 
 /// The files whose content git cannot convert as the attributes say. It stops at each of them, so that the number of answers

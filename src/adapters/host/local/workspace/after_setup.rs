@@ -61,10 +61,7 @@ impl Left {
 
     /// Whether the file is what it was.
     fn is_still(&self, files: &Path) -> bool {
-        let now = match self.tracked {
-            true => Some(Self::of_tracked(files, &self.path)),
-            false => Self::of(files, &self.path),
-        };
+        let now = if self.tracked { Some(Self::of_tracked(files, &self.path)) } else { Self::of(files, &self.path) };
         now.is_some_and(|now| {
             let same = (now.mode, now.size) == (self.mode, self.size);
             same && if self.hash.is_some() { now.hash == self.hash } else { now.changed == self.changed }

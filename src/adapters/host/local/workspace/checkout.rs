@@ -4,9 +4,8 @@
 //! slot, git compares every file with it (size, times, inode, owner), and attributes, settings and umask are those it was
 //! written under. Where one of these is not the same, every file is written anew.
 
-use super::add::remove_special;
 use super::conversion::Conversion;
-use super::disk::remove_any;
+use super::disk::{remove_any, remove_special};
 use super::index_file::{entries, late_entries};
 use super::layout::note;
 use super::leftovers::{Kept, drop_others};
@@ -101,9 +100,10 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
     // Git looks at a file by its path, also through a folder that has become a link to where the files went: without
     // an index every file is written, and every folder made.
     let trusted = same_print && !found.folder_link && fs::symlink_metadata(&kept).is_ok_and(|m| m.is_file());
-    match trusted {
-        true => fs::rename(&kept, &index).at(files)?,
-        false => remove_any(&kept).at(files)?,
+    if trusted {
+        fs::rename(&kept, &index).at(files)?
+    } else {
+        remove_any(&kept).at(files)?
     }
     drop_attributes(source, files, &found, wanted).await?;
     if found.special {

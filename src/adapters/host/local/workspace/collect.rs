@@ -143,7 +143,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
             return Err(CollectError::Gone { slot });
         }
     }
-    let shape = pool.shape();
+    let shape = &pool.shape;
     let mut notes = Vec::new();
     note_used(&files).at(&files)?;
     let seen = survey(&files, true, false).at(&files)?;
@@ -341,7 +341,7 @@ fn join(mut all: Vec<LeftOut>, more: Vec<LeftOut>) -> Vec<LeftOut> {
 async fn surroundings_work(pool: &Pool, attempt: &Attempt) -> bool {
     let source = pool.source();
     let _ = fs::create_dir_all(&attempt.run_dir);
-    for folder in [&pool.shape().objects(), pool.root(), &attempt.run_dir] {
+    for folder in [&pool.shape.objects(), pool.root(), &attempt.run_dir] {
         if no_room(folder) || tempfile::Builder::new().prefix("tmp_obj_").tempfile_in(folder).is_err() {
             return false;
         }

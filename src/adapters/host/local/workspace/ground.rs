@@ -25,7 +25,8 @@ const STEADY: [u64; 8] =
 pub(super) struct Ground {
     root: PathBuf,
     known: Mutex<Identity>,
-    steady: bool,
+    /// Whether inodes tell folders apart here.
+    pub(super) steady: bool,
 }
 
 impl Ground {
@@ -45,11 +46,6 @@ impl Ground {
 
     pub(super) fn root(&self) -> &Path {
         &self.root
-    }
-
-    /// Whether inodes tell folders apart here.
-    pub(super) fn steady(&self) -> bool {
-        self.steady
     }
 
     /// Sees to it that the folder is the one that was opened, or a new one in its place.

@@ -7,7 +7,7 @@
 //! last verification), `.index`, `.print`, `.used`, `.lfs`, `.contents`, `.layers` (a folder: what was written to folders of tools).
 
 use super::disk::remove_any;
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::files::{if_there, read_untrusted};
 use crate::adapters::os::nofollow::{Identity, clear_the_way, make_folder, replace};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -202,10 +202,7 @@ impl SlotFolder {
     /// What is in the folder beside the parts that belong there.
     pub(crate) fn strays(&self) -> io::Result<Vec<PathBuf>> {
         let parts = [self.work(), self.temporary(), self.home()];
-        let entries = match fs::read_dir(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
+        let Some(entries) = if_there(fs::read_dir(&self.path))? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for entry in entries {
             found.extend(Some(entry?.path()).filter(|path| !parts.contains(path)));
@@ -313,10 +310,7 @@ fn clear(folder: &Path, kept: &[OsString]) -> io::Result<bool> {
     let mut stays = false;
     for entry in entries {
         let entry = entry?;
-        match kept.contains(&entry.file_name()) {
-            true => stays = true,
-            false => remove_any(&entry.path())?,
-        }
+        if kept.contains(&entry.file_name()) { stays = true } else { remove_any(&entry.path())? }
     }
     Ok(stays)
 }

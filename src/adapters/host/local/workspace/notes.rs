@@ -2,11 +2,10 @@
 
 use super::after_setup;
 use super::disk::remove_any;
-use super::leftovers::{Keeping, Kept, Made, Ran, drop_others, forget_ran, names, others, read_ran, write_ran};
+use super::leftovers::{Keeping, Kept, Made, Ran, drop_others, forget_ran, names, others, read_note, write_note};
 use super::pool::{Pool, PoolError};
 use super::slot::differences;
 use crate::adapters::os::files::At;
-use crate::adapters::os::nofollow;
 use crate::domain::plan::globs::Globs;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ impl Pool {
     /// that says so is taken away, whoever comes.
     pub(super) async fn of_landed(&self, slot: u32, keeping: Option<Keeping<'_>>) -> Result<Option<bool>, PoolError> {
         let note = self.ran_note(slot);
-        let ran = read_ran(&note);
+        let ran: Option<Ran> = read_note(&note);
         forget_ran(&note).at(&note)?;
         let Some(keeping) = keeping else { return Ok(None) };
         let (Some(onto), Some(Ran::Ended(commit))) = (keeping.landed, ran) else { return Ok(Some(false)) };
@@ -31,7 +30,7 @@ impl Pool {
     /// What is noted of the last verification in a slot.
     #[must_use]
     pub fn ran(&self, slot: u32) -> Option<Ran> {
-        read_ran(&self.ran_note(slot))
+        read_note(&self.ran_note(slot))
     }
 
     /// Notes how far the verification in a slot of this pool is.
@@ -40,7 +39,7 @@ impl Pool {
     /// [`PoolError::Io`] when it cannot be written.
     pub fn note_ran(&self, slot: u32, ran: &Ran) -> Result<(), PoolError> {
         let note = self.ran_note(slot);
-        Ok(write_ran(&note, ran).at(&note)?)
+        Ok(write_note(&note, ran).at(&note)?)
     }
 
     /// Notes that `setup` was run in a prepared slot and what it was run for; with `listed`, also what it made there, so that
@@ -61,10 +60,9 @@ impl Pool {
             let listed = |path: PathBuf| names(&path).at(&path);
             (made.work, made.temporary) = (others(&git).await?, listed(folder.temporary())?);
             // A file that is copied into each workspace is brought by each preparation.
-            made.work.retain(|path| !self.shape().excluded.iter().any(|name| path == name.as_str()));
+            made.work.retain(|path| !self.shape.excluded.iter().any(|name| path == name.as_str()));
         }
-        let text = serde_json::to_vec(&made).at(&stamp)?;
-        Ok(nofollow::replace(&stamp, &text, false).at(&stamp)?)
+        Ok(write_note(&stamp, &made).at(&stamp)?)
     }
 
     /// Takes away what `setup` made for other inputs; whether anything of earlier runs is left.
@@ -74,7 +72,7 @@ impl Pool {
     pub async fn drop_made(&self, slot: u32, globs: &Globs) -> Result<bool, PoolError> {
         let stamp = self.stamp(slot);
         remove_any(&stamp).at(&stamp)?;
-        let copied: Vec<OsString> = self.shape().excluded.iter().map(OsString::from).collect();
+        let copied: Vec<OsString> = self.shape.excluded.iter().map(OsString::from).collect();
         let kept = Kept { globs: Some(globs), made: &copied };
         // Its HOME has been made anew by now, and what setup wrote there is dropped where it is kept.
         let temporary = self.folder(slot).temporary();

@@ -61,7 +61,7 @@ pub(crate) async fn pin_all(
     let Some((commits, on_base)) = found else {
         return Err(CollectError::NotCopied { slot });
     };
-    let identity = &pool.shape().identity;
+    let identity = &pool.shape.identity;
     let kept = record_pins(source, identity, attempt, &head.commit, tips).await?;
     Ok(Pinned { kept, commits, on_base })
 }

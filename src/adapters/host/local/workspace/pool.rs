@@ -10,7 +10,7 @@ use super::disk::{remove_any, sync_folder};
 pub use super::error::PoolError;
 use super::ground::{Ground, numbers};
 use super::layout::{SlotFolder, Standing, slot_of};
-use super::leftovers::{Keeping, Kept, Made, Prepared};
+use super::leftovers::{Keeping, Kept, Made, Prepared, read_note};
 use super::lfs::{self, LargeFiles};
 use super::slot::{Ignored, Shape, narrow, slot_git};
 use super::tags::Tags;
@@ -18,7 +18,7 @@ use crate::adapters::git::config_files::IDENTITY;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files::{self, At, FileError};
+use crate::adapters::os::files::{self, At, FileError, FileIdentity};
 use crate::adapters::os::nofollow;
 use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
@@ -69,7 +69,7 @@ impl Drop for SlotLock {
 pub struct Pool {
     ground: Ground,
     source: Git,
-    shape: Shape,
+    pub(crate) shape: Shape,
     conversion: Conversion,
     ignored: Ignored,
     /// What the preparations of this engine left beside the slots.
@@ -115,7 +115,7 @@ impl Pool {
         let facts = inspect(source).await?;
         refuse_incomplete(&facts, cut)?;
         let theirs = [&facts.common_dir, &facts.toplevel];
-        let theirs = theirs.into_iter().filter_map(|path| nofollow::Identity::behind(path).ok()).collect();
+        let theirs = theirs.into_iter().filter_map(|path| FileIdentity::at(path).ok()).collect();
         let ground = Ground::open(root).at(root)?;
         let settings = source.settings(&format!("^({IDENTITY}|{IGNORES}|{})$", lfs::KEYS)).await?;
         let large = LargeFiles::of(&facts, &settings, ground.root()).at(root)?;
@@ -151,7 +151,7 @@ impl Pool {
     /// The same pool where its source is a mirror of the repository whose work tree is `toplevel`.
     #[must_use]
     pub fn standing_for(mut self, toplevel: &Path) -> Self {
-        self.shape.theirs.extend(nofollow::Identity::behind(toplevel));
+        self.shape.theirs.extend(FileIdentity::at(toplevel));
         toplevel.clone_into(&mut self.shape.facts.toplevel);
         self
     }
@@ -176,7 +176,7 @@ impl Pool {
     }
 
     pub(crate) fn folder(&self, slot: u32) -> SlotFolder {
-        SlotFolder::of(self.ground.root(), slot, self.ground.steady())
+        SlotFolder::of(self.ground.root(), slot, self.ground.steady)
     }
 
     /// Git on a slot.
@@ -187,10 +187,6 @@ impl Pool {
 
     pub(crate) fn source(&self) -> &Git {
         &self.source
-    }
-
-    pub(crate) fn shape(&self) -> &Shape {
-        &self.shape
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -222,10 +218,7 @@ impl Pool {
     pub fn check_work(&self, work: &Path) -> Result<(), PoolError> {
         let folder = slot_of(work);
         let number = folder.file_name().and_then(|name| name.to_str()?.strip_prefix("slot-")?.parse().ok());
-        match number.filter(|slot| self.path(*slot) == work) {
-            Some(slot) => self.check(slot),
-            None => Ok(()),
-        }
+        number.filter(|slot| self.path(*slot) == work).map_or(Ok(()), |slot| self.check(slot))
     }
 
     /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the
@@ -338,7 +331,7 @@ impl Pool {
         if landed == Some(false) || (landed.is_none() && self.ignored == Ignored::Remove) {
             remove_any(&stamp).at(&stamp)?;
         }
-        let made = Made::read(&stamp).unwrap_or_default();
+        let made: Made = read_note(&stamp).unwrap_or_default();
         let temporary = if landed == Some(true) { &made.temporary[..] } else { &[] };
         let stays = match (landed, keeping) {
             (Some(true), Some(keeping)) => Stays::Only(Kept { globs: Some(keeping.globs), made: &made.work }),
@@ -391,7 +384,7 @@ impl Pool {
         self.check(slot)?;
         nofollow::replace(&marker, label.as_bytes(), true).at(&marker)?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
-        Ok(Prepared { workspace: files, made: Made::read(&stamp), warm })
+        Ok(Prepared { workspace: files, made: read_note(&stamp), warm })
     }
 
     /// Takes paths out of a slot prepared at `base`, before anything ran in it.

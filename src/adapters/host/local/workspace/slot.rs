@@ -16,8 +16,7 @@ use super::tags::Tags;
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place};
-use crate::adapters::os::files::At;
-use crate::adapters::os::nofollow::Identity;
+use crate::adapters::os::files::{At, FileIdentity};
 use crate::domain::values::{CommitId, TreeId};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -45,7 +44,7 @@ pub(crate) struct Shape {
     /// Files put into every slot that are no part of the work.
     pub(crate) excluded: Vec<String>,
     /// Folders that are the user's own: nothing is rewritten there, whatever leads to them.
-    pub(crate) theirs: Vec<Identity>,
+    pub(crate) theirs: Vec<FileIdentity>,
     /// The tags of the source.
     pub(crate) tags: Tags,
     /// What git-lfs needs.
@@ -61,7 +60,7 @@ impl Shape {
     fn refuse_theirs(&self, git_dir: &Path) -> io::Result<()> {
         for path in [git_dir, git_dir.parent().unwrap_or(git_dir)] {
             // What a link leads to counts as well.
-            if Identity::behind(path).is_ok_and(|it| self.theirs.contains(&it)) {
+            if FileIdentity::at(path).is_ok_and(|it| self.theirs.contains(&it)) {
                 return Err(io::Error::other("it is the source repository itself; it is left alone"));
             }
         }
@@ -75,7 +74,7 @@ impl Shape {
 
     /// The object stores that every slot borrows from.
     pub(crate) fn borrowed(&self) -> Vec<PathBuf> {
-        std::iter::once(self.objects()).chain(self.large.references().iter().cloned()).collect()
+        std::iter::once(self.objects()).chain(self.large.references.iter().cloned()).collect()
     }
 
     fn config(&self) -> Vec<u8> {
@@ -102,7 +101,7 @@ impl Shape {
         text.extend(quoted(self.facts.toplevel.as_os_str().as_bytes()));
         text.extend_from_slice(b"\n\tpushUrl = disabled:clones-of-mc-do-not-push\n");
         text.extend_from_slice(b"\tfetch = +refs/heads/*:refs/remotes/origin/*\n");
-        text.extend_from_slice(self.large.config());
+        text.extend_from_slice(&self.large.config);
         text
     }
 

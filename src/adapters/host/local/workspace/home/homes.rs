@@ -5,8 +5,9 @@ use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount};
 use crate::adapters::host::local::rundir::trial_text;
 use crate::adapters::host::local::workspace::disk::remove_any;
+use crate::adapters::os::files::{if_there, make_private_dir};
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -119,15 +120,12 @@ impl Homes {
     pub fn furnish(&self, home: &Path) -> io::Result<()> {
         for part in self.overlaid.iter().chain(&self.linked) {
             let place = home.join(&part.name);
-            above(&place)?;
+            make_private_dir(place.parent().unwrap_or(home))?;
             symlink(&part.real, place)?;
         }
         for part in &self.files {
-            match copy(&part.real, &home.join(&part.name)) {
-                // Somebody tidied up meanwhile.
-                Err(e) if e.kind() == ErrorKind::NotFound => {}
-                done => done?,
-            }
+            // Somebody may have tidied up meanwhile.
+            if_there(copy(&part.real, &home.join(&part.name)))?;
         }
         Ok(())
     }
@@ -158,15 +156,8 @@ impl Homes {
     }
 }
 
-fn above(place: &Path) -> io::Result<()> {
-    match place.parent() {
-        Some(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
-        None => Ok(()),
-    }
-}
-
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    above(to)?;
+    make_private_dir(to.parent().unwrap_or(to))?;
     let mode = fs::metadata(from)?.mode() & 0o700;
     let mut bytes = Vec::new();
     fs::File::open(from)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;

@@ -281,8 +281,7 @@ async fn unreached(
     refs: bool,
     known: &[&CommitId],
 ) -> Result<Option<Vec<CommitId>>, CollectError> {
-    let mut parents: HashSet<String> = HashSet::new();
-    let mut found: Vec<String> = Vec::new();
+    let mut listed = String::new();
     let mut chunks: Vec<&[CommitId]> = commits.chunks(1000).collect();
     if chunks.is_empty() && refs {
         chunks.push(&[]);
@@ -299,13 +298,18 @@ async fn unreached(
         if !output.success() {
             return Ok(None);
         }
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let mut ids = line.split(' ').map(str::to_owned);
-            found.extend(ids.next());
-            parents.extend(ids);
-        }
+        listed.push_str(&String::from_utf8_lossy(&output.stdout));
     }
-    found.sort_unstable();
-    found.dedup();
-    Ok(Some(found.iter().filter(|id| !parents.contains(*id)).filter_map(|id| CommitId::new(id).ok()).collect()))
+    Ok(Some(childless(&listed)))
+}
+
+/// Those of the commits listed with their parents (`git rev-list --parents`) that are no parent of another one, in order.
+pub(crate) fn childless(listed: &str) -> Vec<CommitId> {
+    let (mut commits, mut parents) = (BTreeSet::new(), HashSet::new());
+    for line in listed.lines() {
+        let mut ids = line.split(' ');
+        commits.extend(ids.next());
+        parents.extend(ids);
+    }
+    commits.into_iter().filter(|id| !parents.contains(id)).filter_map(|id| CommitId::new(id).ok()).collect()
 }

@@ -6,7 +6,7 @@
 
 use crate::adapters::host::local::workspace::disk::{remove_any, sync_folder};
 use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
-use crate::adapters::os::files::{self, At, FileError};
+use crate::adapters::os::files::{self, At, if_there};
 use crate::adapters::os::nofollow::replace;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
@@ -58,10 +58,7 @@ pub struct Quarantined {
 /// # Errors
 /// When the folder cannot be read.
 pub fn quarantined(root: &Path) -> io::Result<Vec<Quarantined>> {
-    let entries = match fs::read_dir(root.join(FOLDER)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
+    let Some(entries) = if_there(fs::read_dir(root.join(FOLDER)))? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
@@ -117,10 +114,7 @@ impl Pool {
         fs::create_dir_all(&place).at(&place)?;
         let text = serde_json::to_vec_pretty(note).at(&place)?;
         replace(&place.join(NOTE), &text, true).at(&place)?;
-        match fs::copy(folder.note("made"), place.join(MADE)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(FileError::new(&place, error).into()),
-            _ => {}
-        }
+        if_there(fs::copy(folder.note("made"), place.join(MADE))).at(&place)?;
         let from = folder.parent();
         // To move a folder elsewhere one must be allowed to write into it.
         let open = fs::symlink_metadata(from).map(|meta| meta.permissions().mode() | 0o700).at(from)?;
@@ -134,10 +128,7 @@ impl Pool {
     fn free_place(&self, slot: u32, note: &Note) -> Result<PathBuf, PoolError> {
         let root = self.root().join(FOLDER);
         fs::create_dir_all(&root).at(&root)?;
-        let name = match note.label.is_empty() {
-            true => format!("slot-{slot}"),
-            false => note.label.replace('/', "."),
-        };
+        let name = if note.label.is_empty() { format!("slot-{slot}") } else { note.label.replace('/', ".") };
         let names = (1..).map(|n| if n == 1 { name.clone() } else { format!("{name}-{n}") });
         let mut places = names.map(|name| root.join(name));
         let free = |place: &PathBuf| fs::symlink_metadata(place.join(SLOT)).is_err();
@@ -166,12 +157,7 @@ impl Pool {
         self.hold(slot)?;
         let folder = self.folder(slot);
         replace(&folder.note("dirty"), entry.note.label.as_bytes(), true).at(folder.parent())?;
-        match fs::copy(entry.path.join(MADE), folder.note("made")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(FileError::new(folder.parent(), error).into());
-            }
-            _ => {}
-        }
+        if_there(fs::copy(entry.path.join(MADE), folder.note("made"))).at(folder.parent())?;
         fs::rename(entry.path.join(SLOT), folder.parent())
             .and_then(|()| sync_folder(folder.parent()))
             .at(folder.parent())?;
