@@ -130,7 +130,7 @@ impl Seen {
         } else if let Some(error) = error.downcast_ref::<StoreError>() {
             match error {
                 StoreError::DiskFull { path } => (self.errno, self.path) = (Some(Errno::NOSPC), Some(path.clone())),
-                StoreError::Io { path, .. } => self.path = Some(path.clone()),
+                StoreError::Io(file) => self.path = Some(file.path.clone()),
                 _ => {}
             }
         }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// How long an answer may take before the process is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The persistent processes for one repository, and what does not change while they do. Clones share all of it.
 #[derive(Debug, Clone)]
@@ -62,17 +62,8 @@ impl Process {
         Self { common_dir: Arc::new(common_dir.to_owned()), coprocess: Arc::default(), silent: Arc::default() }
     }
 
-    /// Leads one dialogue. `start` starts the process when there is none; `None`: no answer was to be had.
+    /// Leads one dialogue, which may take so long. `start` starts the process when there is none; `None`: no answer was to be had.
     pub(super) async fn ask<T>(
-        &self,
-        start: impl FnOnce() -> Option<Coprocess>,
-        dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>,
-    ) -> Option<T> {
-        self.ask_for(PATIENCE, start, dialogue).await
-    }
-
-    /// The same with a limit of its own.
-    pub(super) async fn ask_for<T>(
         &self,
         patience: Duration,
         start: impl FnOnce() -> Option<Coprocess>,

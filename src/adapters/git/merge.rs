@@ -188,7 +188,7 @@ impl MergeRepo {
             *place = Some((self.ground().ok()?, attributes.map(str::to_owned)));
         }
         let (ground, _) = place.as_ref()?;
-        let answer = standing.process.ask_for(patience, || start(&self.on(ground, attributes)), dialogue).await;
+        let answer = standing.process.ask(patience, || start(&self.on(ground, attributes)), dialogue).await;
         if ground.is_untouched() {
             return answer;
         }

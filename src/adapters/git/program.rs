@@ -1,7 +1,7 @@
 //! Git on one place: how it is started, and what every question to it shares.
 
 use crate::adapters::git::answers::{head, shown, unexpected};
-use crate::adapters::git::batch::Batch;
+use crate::adapters::git::batch::{Batch, PATIENCE};
 use crate::adapters::git::error::GitError;
 use crate::adapters::git::owner_card::OwnerMark;
 use crate::adapters::git::reader::{self, Answer};
@@ -62,7 +62,7 @@ pub struct Git {
 
 impl Place {
     /// The folder that says which repository it is.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         let (Self::Folder(dir) | Self::GitDir(dir) | Self::WorkTree { git_dir: dir, .. }) = self;
         dir
     }
@@ -125,7 +125,7 @@ impl Git {
     /// Leads one dialogue with the process that stays and answers; `None`: there is none, or it did not answer.
     pub(super) async fn asked<T>(&self, dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>) -> Option<T> {
         let start = || self.command(&["cat-file", "--batch-command"]).start_coprocess(None).ok();
-        self.batch.as_ref()?.reader.ask(start, dialogue).await
+        self.batch.as_ref()?.reader.ask(PATIENCE, start, dialogue).await
     }
 
     /// What the ref of exactly this name holds, from the process that stays; `None`: there is none, or it does not know.

@@ -78,7 +78,20 @@ impl Git {
             if moved.is_err() && self.owner_was_put_back(refname, owner.as_ref()).await? && again {
                 continue;
             }
-            return self.settle(refname, new, expected, moved).await;
+            let Err(error) = moved else { return Ok(Cas::Moved) };
+            // What became of it is what the ref holds now.
+            let now = self.ref_value(refname).await?;
+            // Who did it may have died before it could say so.
+            if now.as_ref() == Some(new) {
+                return Ok(Cas::Moved);
+            }
+            if now.as_ref() != expected {
+                return Ok(Cas::Raced { now });
+            }
+            return Err(match self.blocking_ref(refname).await? {
+                Some(blocking) => GitError::NameBlocked { refname: refname.to_owned(), blocking },
+                None => error,
+            });
         }
         Ok(Cas::Raced { now: self.ref_value(refname).await? })
     }
@@ -113,7 +126,7 @@ impl Git {
         // It ends by itself when its input does, with what it had begun done or undone.
         let start =
             || self.command(&["update-ref", "-m", "mc", "--stdin"]).finishing().start_coprocess(Some(&self.guard)).ok();
-        batch.refs.ask(start, async |coprocess| batch::transact(coprocess, said).await).await.is_some()
+        batch.refs.ask(batch::PATIENCE, start, async |coprocess| batch::transact(coprocess, said).await).await.is_some()
     }
 
     /// Makes sure that `refname` holds `commit` for good.
@@ -199,28 +212,5 @@ impl Git {
         let input = unnamed(text.as_bytes()).at(std::env::temp_dir())?;
         let output = self.command(args).between(&input, None).finishing().run(&self.guard).await?;
         if output.success() { Ok(String::new()) } else { Err(self.failed(args, &output)) }
-    }
-
-    /// Settles what became of a move by what the ref holds now.
-    async fn settle(
-        &self,
-        refname: &str,
-        new: &CommitId,
-        expected: Option<&CommitId>,
-        done: Result<String, GitError>,
-    ) -> Result<Cas, GitError> {
-        let Err(error) = done else { return Ok(Cas::Moved) };
-        let now = self.ref_value(refname).await?;
-        // Who did it may have died before it could say so.
-        if now.as_ref() == Some(new) {
-            return Ok(Cas::Moved);
-        }
-        if now.as_ref() != expected {
-            return Ok(Cas::Raced { now });
-        }
-        match self.blocking_ref(refname).await? {
-            Some(blocking) => Err(GitError::NameBlocked { refname: refname.to_owned(), blocking }),
-            None => Err(error),
-        }
     }
 }

@@ -318,6 +318,12 @@ pub fn size(path: &Path) -> Option<u64> {
     Some(meta.blocks() * 512 + below.iter().filter_map(|entry| size(&entry.path())).sum::<u64>())
 }
 
+/// What is in a folder; nothing when it cannot be read.
+#[must_use]
+pub fn inside(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
 /// Names of the folders in a folder, sorted; none when it cannot be read.
 #[must_use]
 pub fn folders(path: &Path) -> Vec<String> {

@@ -9,9 +9,9 @@ use super::host::LocalHost;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{
-    CONFINE, Caps, Exit, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunSpec, parse_exit,
+    CONFINE, Caps, Exit, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunSpec, parse_exit, trial_text,
 };
-use crate::adapters::host::local::rundir::{prepare, trial_text};
+use crate::adapters::host::local::rundir::prepare;
 use crate::adapters::host::order::Home;
 use crate::adapters::host::settings::HostSettings;
 use crate::adapters::os::clock;

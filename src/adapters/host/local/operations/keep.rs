@@ -292,6 +292,6 @@ impl LocalHost {
 }
 
 /// Whether the marker of a slot names this label.
-fn is_used_by(pool: &Pool, slot: u32, label: &str) -> bool {
+pub(super) fn is_used_by(pool: &Pool, slot: u32, label: &str) -> bool {
     pool.dirty_slots().is_ok_and(|used| used.iter().any(|(s, l)| *s == slot && l == label))
 }

@@ -43,7 +43,7 @@ impl ChildGuard {
 const LIMIT: u64 = 64 << 20;
 
 /// A command description: program, arguments, folder, environment, limits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct CommandLine {
     program: OsString,
     args: Vec<OsString>,
@@ -60,17 +60,7 @@ impl CommandLine {
     /// A command with no arguments, the caller's environment, 64 MiB of captured output per stream and 10 minutes.
     #[must_use]
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self {
-            program: program.as_ref().to_owned(),
-            args: Vec::new(),
-            cwd: None,
-            env: Vec::new(),
-            env_removed: Vec::new(),
-            env_clear: false,
-            deadline: Duration::from_secs(600),
-            files: None,
-            finishes: false,
-        }
+        Self { program: program.as_ref().to_owned(), deadline: Duration::from_secs(600), ..Self::default() }
     }
 
     /// Reads `input` and writes its standard output to `output`. Without one it must not write any: the engine's lock file

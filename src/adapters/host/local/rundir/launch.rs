@@ -4,7 +4,7 @@ use super::records::{forget_command, write_new};
 use super::run::Run;
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::protocol::{
-    self, FLAG, Fence, Isolation, Mount, RunError, RunSpec, SMALL, SUPERVISOR, command_text, script, settings_text,
+    FLAG, RunError, RunSpec, SMALL, SUPERVISOR, command_text, script, settings_text,
 };
 use crate::adapters::host::local::supervisor::for_others;
 use crate::adapters::os::files::{At, FileError, read_untrusted};
@@ -97,13 +97,4 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
             Err(RunError::NotStarted { dir, reason })
         }
     }
-}
-
-/// Text of a run file that says only what is mounted and fenced off, and how its namespace is made.
-///
-/// # Errors
-/// [`RunError::Nul`] for a path with a NUL byte.
-pub fn trial_text(isolation: Isolation, mounts: &[Mount], fence: Option<&Fence>) -> Result<String, RunError> {
-    // Its groups are its own, as those of a run are.
-    protocol::trial_text(isolation, &format!("trial-{:016x}", fastrand::u64(..)), mounts, fence)
 }

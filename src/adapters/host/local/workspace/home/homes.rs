@@ -2,10 +2,9 @@
 
 use super::parts::{LARGEST_FILE, Part, Parts};
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
-use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount};
-use crate::adapters::host::local::rundir::trial_text;
+use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount, trial_text};
 use crate::adapters::host::local::workspace::disk::remove_any;
-use crate::adapters::os::files::{if_there, make_private_dir};
+use crate::adapters::os::files::{if_there, inside, make_private_dir};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -209,8 +208,8 @@ impl Layers {
     /// Takes away what the kernel left of runs that have ended: folders that their owner may not enter, and that no other
     /// mount may use.
     pub fn tidy(&self) {
-        for work in folders(&self.0.join("work")) {
-            for left in folders(&work) {
+        for work in inside(&self.0.join("work")) {
+            for left in inside(&work) {
                 // Where it stays, the next mount says why.
                 let _ = remove_any(&left);
             }
@@ -261,10 +260,6 @@ impl Layers {
         let folder = self.0.join("made").join(word(name));
         fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()).then_some(folder)
     }
-}
-
-fn folders(path: &Path) -> Vec<PathBuf> {
-    fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// Whether an upper folder is as it was made: empty, with the mode and without attributes but the kernel's own.
