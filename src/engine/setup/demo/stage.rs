@@ -10,6 +10,7 @@ use crate::adapters::git::source::inspect;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::local::demo::{Again, Child, belonging_to, columns};
 use crate::adapters::host::local::process::command::{ChildGuard, Output};
+use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
 use crate::adapters::os::machine::Scratch;
@@ -103,7 +104,7 @@ impl Demo {
     /// # Errors
     /// [`EngineError`] when the folder cannot be made or git does not work.
     pub async fn make(silent: bool) -> Result<Self, EngineError> {
-        let clock = Instant::now();
+        let clock = clock::start_watch();
         let folder = Scratch::new("mc-demo-").map_err(|e| broken("make a temporary folder", &e))?;
         let path = folder.path();
         let user = Environment::of_process()?;
@@ -357,7 +358,7 @@ impl Demo {
         mut look: impl FnMut(&mut Self) -> Result<Option<T>, EngineError>,
     ) -> Result<T, EngineError> {
         let (pause, longest) = POLL;
-        let clock = Instant::now();
+        let clock = clock::start_watch();
         loop {
             let ended = self.ended()?;
             if let Some(found) = look(self)? {

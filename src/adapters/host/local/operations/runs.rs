@@ -148,7 +148,7 @@ async fn begin(host: &LocalHost, job: &Job<'_>) -> Result<Run, RunError> {
     let (mut reach, mut stdin) = (Reach::default(), None);
     if let (Some(session), Some(folder)) = (&order.session, &job.session) {
         let made = furnish_session(host, session, folder);
-        made.at(&folder)?;
+        made.at(folder)?;
         let (brief, result) = (brief_file(folder), result_file(folder));
         env.push(("MC_WORKSPACE".into(), job.cwd.clone().into()));
         env.push(("MC_BRIEF".into(), brief.clone().into()));

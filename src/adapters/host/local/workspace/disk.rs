@@ -31,26 +31,29 @@ pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
         (_, true) => mode | bits,
         _ => mode,
     };
-    let opened = if wanted == mode { Ok(()) } else { fs::set_permissions(path, fs::Permissions::from_mode(wanted)) };
+    let mut done = if wanted == mode { Ok(()) } else { fs::set_permissions(path, fs::Permissions::from_mode(wanted)) };
     if !meta.is_dir() {
-        return opened;
+        return done;
     }
-    fs::read_dir(path)?.fold(opened, |done, entry| {
+    for entry in fs::read_dir(path)? {
         let inner = entry.and_then(|entry| open_up(&entry.path(), bits));
-        done.and(inner)
-    })
+        done = done.and(inner);
+    }
+    done
 }
 
 /// Removes what is below `dir`, is no folder and is unwanted, where we may. Says what failed first.
 pub(super) fn remove_where(dir: &Path, unwanted: &impl Fn(&Path, FileType) -> bool) -> io::Result<()> {
-    fs::read_dir(dir)?.fold(Ok(()), |done, entry| {
+    let mut done = Ok(());
+    for entry in fs::read_dir(dir)? {
         let removed = entry.and_then(|entry| match entry.file_type()? {
             kind if kind.is_dir() => remove_where(&entry.path(), unwanted),
             kind if unwanted(&entry.path(), kind) => fs::remove_file(entry.path()),
             _ => Ok(()),
         });
-        done.and(removed)
-    })
+        done = done.and(removed);
+    }
+    done
 }
 
 /// Removes pipes, sockets and devices below `dir`, where we may: they hold nothing, and make git fail or wait for ever.

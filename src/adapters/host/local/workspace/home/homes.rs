@@ -39,33 +39,24 @@ impl Homes {
             true => homes.tried(isolation, program, scratch).await,
             false => Err(format!("{} makes no mount namespace", isolation.word())),
         };
-        let (mut refused, home) = match refused {
-            Ok(mut refused) if !refused.is_empty() => {
-                let home = refused.remove(0);
-                (refused, home)
+        match refused {
+            Err(why) => {
+                homes.mounts = false;
+                homes.linked.append(&mut homes.overlaid);
+                homes.trouble = Some(why);
             }
-            Ok(_) => (Vec::new(), Some("nothing was tried".to_owned())),
-            Err(why) => (Vec::new(), Some(why)),
-        };
-        if let Some(why) = home {
-            homes.mounts = false;
-            homes.linked.append(&mut homes.overlaid);
-            homes.trouble = Some(why);
-            return homes;
-        }
-        for part in std::mem::take(&mut homes.overlaid) {
-            match refused.remove(0) {
-                None => homes.overlaid.push(part),
-                Some(why) => {
-                    homes.trouble = homes.trouble.or(Some(why));
-                    homes.linked.push(part);
+            Ok(refused) => {
+                for (part, why) in std::mem::take(&mut homes.overlaid).into_iter().zip(refused) {
+                    let list = if why.is_none() { &mut homes.overlaid } else { &mut homes.linked };
+                    list.push(part);
+                    homes.trouble = homes.trouble.or(why);
                 }
             }
         }
         homes
     }
 
-    /// What was said against each mount: that of HOME, then those of the folders.
+    /// What was said against the mounts of the folders; what was said against that of HOME is the error.
     async fn tried(&self, isolation: Isolation, program: &Path, scratch: &Path) -> Result<Vec<Option<String>>, String> {
         let home = scratch.join("home");
         let layers = Layers::at(scratch.join("layers"));
@@ -80,10 +71,11 @@ impl Homes {
         let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await;
         let output = output.map_err(|e| e.to_string())?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let said: Vec<_> = said.lines().map(|line| (line != MOUNTED).then(|| line.to_owned())).collect();
-        match output.success() && said.len() == mounts.len() {
-            true => Ok(said),
-            false => {
+        let mut said = said.lines().map(|line| (line != MOUNTED).then(|| line.to_owned()));
+        let (home, folders) = (said.next(), said.collect::<Vec<_>>());
+        match home.filter(|_| output.success() && folders.len() + 1 == mounts.len()) {
+            Some(home) => home.map_or(Ok(folders), Err),
+            None => {
                 let told = String::from_utf8_lossy(&output.stderr);
                 Err(told.lines().next().unwrap_or("trying a mount ended without a word").to_owned())
             }
