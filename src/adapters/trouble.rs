@@ -115,14 +115,14 @@ impl Seen {
             match error {
                 CollectError::Pool(error) => return self.pool(error).or(behind),
                 CollectError::Git(error) => self.git(error),
-                CollectError::Io { path, .. } => self.path = Some(path.clone()),
+                CollectError::Io(file) => self.path = Some(file.path.clone()),
                 _ => {}
             }
         } else if let Some(error) = error.downcast_ref::<RunError>() {
             self.kind.get_or_insert(Cause::Spawn);
             match error {
                 RunError::NotStarted { reason, .. } => self.said.push_str(reason),
-                RunError::Io { path, .. } => self.path = Some(path.clone()),
+                RunError::Io(file) => self.path = Some(file.path.clone()),
                 _ => {}
             }
         } else if error.is::<ProbeError>() {
@@ -130,7 +130,7 @@ impl Seen {
         } else if let Some(error) = error.downcast_ref::<StoreError>() {
             match error {
                 StoreError::DiskFull { path } => (self.errno, self.path) = (Some(Errno::NOSPC), Some(path.clone())),
-                StoreError::Io { path, .. } => self.path = Some(path.clone()),
+                StoreError::Io(file) => self.path = Some(file.path.clone()),
                 _ => {}
             }
         }
@@ -143,9 +143,9 @@ impl Seen {
                 self.git(error);
                 error.source()
             }
-            PoolError::Io { path, source } => {
-                self.path = Some(path.clone());
-                Some(source)
+            PoolError::Io(file) => {
+                self.path = Some(file.path.clone());
+                Some(&file.source)
             }
             PoolError::Prepare { source, .. } => {
                 self.kind.get_or_insert(Cause::Workspace);
@@ -167,7 +167,7 @@ impl Seen {
             GitError::DiskFull { place, .. } => {
                 (self.errno, self.path) = (Some(Errno::NOSPC), Some(place.clone()));
             }
-            GitError::Io { path, .. } => self.path = Some(path.clone()),
+            GitError::Io(file) => self.path = Some(file.path.clone()),
             _ => {}
         }
     }
@@ -263,6 +263,7 @@ pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::os::files::FileError;
     use std::io;
 
     fn places() -> (tempfile::TempDir, Places) {
@@ -299,7 +300,7 @@ mod tests {
             of(&PoolError::Git(git("fatal: unable to fork: Resource temporarily unavailable"))),
             Cause::Processes
         );
-        let io = |errno: Errno| PoolError::Io { path: places.state.join("pool"), source: io::Error::from(errno) };
+        let io = |errno: Errno| PoolError::Io(FileError::new(places.state.join("pool"), errno));
         assert_eq!(of(&io(Errno::ROFS)), Cause::Denied(Spot::State));
         assert_eq!(of(&CollectError::Pool(io(Errno::NOSPC))), Cause::DiskFull(Spot::State));
         assert_eq!(of(&git("fatal: bad object")), of(&git("fatal: bad object")));

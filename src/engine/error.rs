@@ -195,6 +195,7 @@ impl From<HostError> for EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::os::files::FileError;
     use std::io::ErrorKind;
 
     #[test]
@@ -202,11 +203,11 @@ mod tests {
         let path = PathBuf::from("/state/engine.lock");
         let io = |kind| std::io::Error::from(kind);
         let full = [
-            EngineError::Place(PlaceError::Io { path: path.clone(), source: io(ErrorKind::StorageFull) }),
+            EngineError::Place(PlaceError::Io(FileError::new(&path, ErrorKind::StorageFull))),
             EngineError::Lock(LockError::Io { path: path.clone(), source: io(ErrorKind::QuotaExceeded) }),
             EngineError::Write { path: path.clone(), source: io(ErrorKind::StorageFull) },
             EngineError::Git(GitError::DiskFull { command: String::new(), place: path.clone(), stderr: String::new() }),
-            EngineError::Git(GitError::Io { path: path.clone(), source: io(ErrorKind::StorageFull) }),
+            EngineError::Git(GitError::Io(FileError::new(&path, ErrorKind::StorageFull))),
         ];
         for error in full {
             assert_eq!(error.hint().as_deref(), Some(ROOM), "{error}");

@@ -4,6 +4,8 @@
 //! git may have read there is told from what was put there, so that an answer of a git whose folder somebody touched is
 //! not believed. Nothing in one is worth keeping, and a link in its place is removed, never followed.
 
+use crate::adapters::host::local::workspace::disk::remove_any;
+use crate::adapters::os::files::if_there;
 use std::fs::{self, DirBuilder};
 use std::io::{Error, ErrorKind, Result, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -29,11 +31,7 @@ impl BareDir {
     /// Makes one for objects named by `object_format`; `attributes` count above those of any tree.
     pub(super) fn make(state_dir: &Path, object_format: &str, attributes: &str) -> Result<Self> {
         let dir = tempfile::Builder::new().tempdir_in(parent(state_dir)?)?;
-        let (config, version) = match object_format {
-            "sha1" => (String::new(), 0),
-            other => (format!("[extensions]\n\tobjectFormat = {other}\n"), 1),
-        };
-        let config = format!("[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{config}");
+        let config = config(object_format);
         let root = dir.path().to_owned();
         let files = [("HEAD", "ref: refs/heads/none\n"), ("config", config.as_str()), ("info/attributes", attributes)];
         let folders = ["", "info", "refs"].map(|name| root.join(name));
@@ -66,6 +64,15 @@ impl BareDir {
     }
 }
 
+/// The settings of a git directory without a work tree, whose objects are named by `object_format`.
+pub(crate) fn config(object_format: &str) -> String {
+    let (version, format) = match object_format {
+        "sha1" => (0, String::new()),
+        other => (1, format!("[extensions]\n\tobjectFormat = {other}\n")),
+    };
+    format!("[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{format}")
+}
+
 /// A file beside the git directories, with a name nobody knows before.
 pub(super) fn draft(state_dir: &Path, content: &[u8]) -> Result<tempfile::NamedTempFile> {
     let mut file = tempfile::NamedTempFile::new_in(parent(state_dir)?)?;
@@ -77,13 +84,7 @@ pub(super) fn draft(state_dir: &Path, content: &[u8]) -> Result<tempfile::NamedT
 /// its folder again.
 pub(super) fn sweep(state_dir: &Path) -> Result<()> {
     for entry in fs::read_dir(parent(state_dir)?)? {
-        let path = entry?.path();
-        match fs::symlink_metadata(&path) {
-            Ok(meta) if meta.is_dir() => fs::remove_dir_all(&path)?,
-            Ok(_) => fs::remove_file(&path)?,
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
+        remove_any(&entry?.path())?;
     }
     Ok(())
 }
@@ -91,11 +92,10 @@ pub(super) fn sweep(state_dir: &Path) -> Result<()> {
 /// The folder they are made in. What stands in its place and is no folder of ours is set aside.
 fn parent(state_dir: &Path) -> Result<PathBuf> {
     let path = state_dir.join(PARENT);
-    match fs::symlink_metadata(&path) {
-        Ok(meta) if meta.is_dir() => return Ok(path),
-        Ok(_) => set_aside(&path)?,
-        Err(e) if e.kind() == ErrorKind::NotFound => {}
-        Err(e) => return Err(e),
+    match if_there(fs::symlink_metadata(&path))? {
+        Some(meta) if meta.is_dir() => return Ok(path),
+        Some(_) => set_aside(&path)?,
+        None => {}
     }
     match DirBuilder::new().mode(0o700).create(&path) {
         // Another one was quicker.

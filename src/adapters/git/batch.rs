@@ -9,8 +9,8 @@ use crate::adapters::git::owner_card::OWNER_REF;
 use crate::adapters::git::seen_refs::Remembered;
 use crate::adapters::git::seen_trees::Trees;
 use crate::adapters::host::local::process::command::Coprocess;
+use crate::adapters::os::files::{Stamp, stamp};
 use crate::domain::values::{CommitId, TreeId};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// How long an answer may take before the process is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The persistent processes for one repository, and what does not change while they do. Clones share all of it.
 #[derive(Debug, Clone)]
@@ -62,17 +62,8 @@ impl Process {
         Self { common_dir: Arc::new(common_dir.to_owned()), coprocess: Arc::default(), silent: Arc::default() }
     }
 
-    /// Leads one dialogue. `start` starts the process when there is none; `None`: no answer was to be had.
+    /// Leads one dialogue, which may take so long. `start` starts the process when there is none; `None`: no answer was to be had.
     pub(super) async fn ask<T>(
-        &self,
-        start: impl FnOnce() -> Option<Coprocess>,
-        dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>,
-    ) -> Option<T> {
-        self.ask_for(PATIENCE, start, dialogue).await
-    }
-
-    /// The same with a limit of its own.
-    pub(super) async fn ask_for<T>(
         &self,
         patience: Duration,
         start: impl FnOnce() -> Option<Coprocess>,
@@ -102,8 +93,8 @@ impl Process {
     }
 }
 
-/// What git reads once and goes on believing: how refs are kept, and which packs there are. Inode and times of each.
-type RepoFingerprint = Vec<Option<(u64, i64, i64, i64, i64)>>;
+/// What git reads once and goes on believing: how refs are kept, and which packs there are. Inode, size and times of each.
+type RepoFingerprint = Vec<Option<Stamp>>;
 
 /// A process that has a pack open takes its objects for there when it is long gone (`git gc`, `git repack`), and one that
 /// knows refs as files goes on writing files after `git refs migrate`.
@@ -112,18 +103,15 @@ fn fingerprint(common_dir: &Path) -> RepoFingerprint {
     let lists = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
     let borrowed = lists.lines().map(|line| objects.join(line).join("pack"));
     let own = ["config", "reftable", "objects/pack", "objects/info/alternates"].map(|name| common_dir.join(name));
-    let seen = |path: PathBuf| {
-        let meta = std::fs::metadata(path).ok()?;
-        Some((meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()))
-    };
+    let seen = |path: PathBuf| std::fs::metadata(path).ok().map(|meta| stamp(&meta));
     own.into_iter().chain(borrowed).map(seen).collect()
 }
 
-/// A transaction of `git update-ref --stdin` that moves `refname` from `old` to `new`, while the owner's card is where it is;
+/// The input of `git update-ref --stdin` that moves `refname` from `old` to `new`, while the owner's card is where it is;
 /// `None`: not a name that can be said there in a line of words.
 pub(super) fn transaction(refname: &str, new: &str, old: &str, owner: Option<&CommitId>) -> Option<String> {
     let verify = owner.map(verified).unwrap_or_default();
-    sayable(refname).then(|| format!("start\n{verify}option no-deref\nupdate {refname} {new} {old}\ncommit\n"))
+    sayable(refname).then(|| format!("{verify}option no-deref\nupdate {refname} {new} {old}\n"))
 }
 
 /// The input of `git update-ref --stdin` that deletes `refname` if it holds `old`, while the owner's card is where it is.
@@ -140,9 +128,9 @@ fn sayable(refname: &str) -> bool {
     !refname.is_empty() && !refname.starts_with('"') && refname.bytes().all(|b| b > b' ' && b != 0x7f)
 }
 
-/// Says a transaction; `Some`: git has done it.
-pub(super) async fn transact(coprocess: &mut Coprocess, transaction: &str) -> Option<()> {
-    let started = coprocess.ask(transaction).await.ok()?;
+/// Says such input as one transaction; `Some`: git has done it.
+pub(super) async fn transact(coprocess: &mut Coprocess, said: &str) -> Option<()> {
+    let started = coprocess.ask(&format!("start\n{said}commit\n")).await.ok()?;
     let done = coprocess.line().await.ok()?;
     (started == "start: ok" && done == "commit: ok").then_some(())
 }

@@ -54,6 +54,14 @@ impl Settings {
 }
 
 impl Git {
+    /// Name and address for commits: the user's, else [`FALLBACK_IDENTITY`], each on its own.
+    ///
+    /// # Errors
+    /// [`GitError`] when git fails.
+    pub async fn identity(&self) -> Result<(String, String), GitError> {
+        Ok(self.settings(&format!("^{IDENTITY}$")).await?.identity())
+    }
+
     /// The settings whose keys match a regular expression.
     pub(crate) async fn settings(&self, keys: &str) -> Result<Settings, GitError> {
         let said = self.ask(&["config", "--null", "--show-scope", "--get-regexp", keys]).await?;

@@ -2,6 +2,7 @@
 
 use crate::adapters::git::owner_card::OWNER_REF;
 use crate::adapters::host::local::process::command::CommandError;
+use crate::adapters::os::files::FileError;
 use crate::domain::ending::Ending;
 use crate::domain::values::CommitId;
 use std::path::PathBuf;
@@ -108,11 +109,6 @@ pub enum GitError {
         refname: String,
     },
     /// A file beside git could not be used.
-    #[error("use {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
 }

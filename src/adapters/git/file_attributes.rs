@@ -1,12 +1,10 @@
 //! What attributes ask of the files of a tree: which of them go through a filter, and what these are in git.
 
-use super::{Git, GitError, Place, fields};
+use super::{Git, GitError, fields};
+use crate::adapters::os::files::{At, read_whole, unnamed};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 
 /// Whose attributes count.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +27,15 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Reads one of `git ls-tree -z`: `<mode> <kind> <id> TAB <path>`.
+    pub(super) fn read(field: &[u8]) -> Option<Self> {
+        let tab = field.iter().position(|b| *b == b'\t')?;
+        let mut words = std::str::from_utf8(&field[..tab]).ok()?.split(' ');
+        let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
+        let path = OsStr::from_bytes(&field[tab + 1..]).to_owned();
+        Some(Self { mode: mode.to_owned(), id: id.to_owned(), path })
+    }
+
     /// Whether it is a plain file, to which filters apply.
     pub(crate) fn is_file(&self) -> bool {
         self.mode.starts_with("100")
@@ -59,14 +66,15 @@ impl Git {
     /// Everything in a tree that is no folder.
     pub(crate) async fn entries_of(&self, tree: &str) -> Result<Vec<Entry>, GitError> {
         let listed = self.bytes(&["ls-tree", "-r", "-z", "--full-tree", tree]).await?;
-        let entry = |field: &[u8]| {
-            let tab = field.iter().position(|b| *b == b'\t')?;
-            let mut words = std::str::from_utf8(&field[..tab]).ok()?.split(' ');
-            let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
-            let path = OsStr::from_bytes(&field[tab + 1..]).to_owned();
-            Some(Entry { mode: mode.to_owned(), id: id.to_owned(), path })
-        };
-        Ok(fields(&listed).filter_map(entry).collect())
+        Ok(fields(&listed).filter_map(Entry::read).collect())
+    }
+
+    /// The content of a blob, from the process that stays or from a git of its own.
+    pub(super) async fn blob(&self, id: &str) -> Result<Vec<u8>, GitError> {
+        match self.content(id, "blob").await {
+            Some(content) => Ok(content),
+            None => self.bytes(&["cat-file", "blob", id]).await,
+        }
     }
 
     /// What `b` has otherwise than `a`, in mode or content, as `b` has it; what is gone is left out.
@@ -94,19 +102,18 @@ impl Git {
     ) -> Result<BTreeMap<usize, String>, GitError> {
         let places: BTreeMap<&[u8], usize> = files.iter().enumerate().map(|(n, e)| (e.path.as_bytes(), n)).collect();
         let names: Vec<u8> = files.iter().flat_map(|e| [e.path.as_bytes(), b"\0"]).flatten().copied().collect();
-        let base = ["check-attr", "-z", "--stdin"];
+        let of_index = ["check-attr", "-z", "--stdin", "--cached", "filter"];
         let said = match whose {
-            Attributes::Index => self.told_of(&[&base[..], &["--cached", "filter"]].concat(), &names).await?,
+            Attributes::Index => self.told_of(&of_index, &names).await?,
             Attributes::Of(tree) if !self.knows_attr_source().await? => {
-                let place = tempfile::tempdir();
-                let place = place.map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
+                let place = tempfile::tempdir().at(std::env::temp_dir())?;
                 let git = self.clone().with_env("GIT_INDEX_FILE", place.path().join("index"));
                 git.out(&["read-tree", tree]).await?;
-                git.told_of(&[&base[..], &["--cached", "filter"]].concat(), &names).await?
+                git.told_of(&of_index, &names).await?
             }
             Attributes::Of(tree) => {
                 let git = self.clone().with_option(&format!("--attr-source={tree}"));
-                git.told_of(&[&base[..], &["filter"]].concat(), &names).await?
+                git.told_of(&["check-attr", "-z", "--stdin", "filter"], &names).await?
             }
         };
         let mut rest = fields(&said);
@@ -148,19 +155,14 @@ impl Git {
 
     /// What git says to an input.
     pub(super) async fn told_of(&self, args: &[&str], input: &[u8]) -> Result<Vec<u8>, GitError> {
-        let (Place::Folder(dir) | Place::GitDir(dir) | Place::WorkTree { git_dir: dir, .. }) = self.place();
-        let failed = |source| GitError::Io { path: dir.clone(), source };
-        let scratch = || tempfile::tempfile().map_err(failed);
-        let (mut asked, told): (File, Arc<File>) = (scratch()?, Arc::new(scratch()?));
-        asked.write_all(input).and_then(|()| asked.rewind()).map_err(failed)?;
-        if !self.piped(args, &Arc::new(asked), Some(&told)).await? {
+        let dir = self.place().folder();
+        let (asked, told) = (unnamed(input).at(dir)?, unnamed(b"").at(dir)?);
+        if !self.piped(args, &asked, Some(&told)).await? {
             // A call that says why it fails.
             self.out(&["rev-parse", "--git-dir"]).await?;
             return Err(super::unexpected(args, b"it failed"));
         }
-        let mut bytes = Vec::new();
-        (&*told).rewind().and_then(|()| (&*told).read_to_end(&mut bytes)).map_err(failed)?;
-        Ok(bytes)
+        Ok(read_whole(&told).at(dir)?)
     }
 }
 

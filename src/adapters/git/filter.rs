@@ -5,13 +5,11 @@
 //! again where they are (see [`crate::adapters::host::local::workspace::slot`]), and finds the same id.
 
 use super::source::SourceFacts;
-use super::{Git, GitError, Place, fields};
+use super::{Git, GitError, fields};
 use crate::domain::values::TreeId;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// Most paths given to one call of git.
 const CHUNK: usize = 500;
@@ -41,11 +39,9 @@ impl Git {
         if removed.is_empty() {
             return Ok(Filtered { tree: tree.clone(), removed });
         }
-        let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
-        let git = aside(self, facts, dir.path())?;
-        git.out(&["read-tree", tree.as_str()]).await?;
-        git.forget(&removed).await?;
-        Ok(Filtered { tree: git.tree_id(&["write-tree"]).await?, removed })
+        let gone = removed.iter().map(|path| path.as_bytes().to_vec()).collect();
+        let tree = self.trees_without(facts, vec![tree.clone()], &[gone]).await?.swap_remove(0);
+        Ok(Filtered { tree, removed })
     }
 
     /// Takes paths out of the index.
@@ -66,19 +62,4 @@ impl Git {
         let listed = self.bytes(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", tree.as_str()]).await?;
         Ok(fields(&listed).filter(|path| !path.is_empty()).map(|path| OsStr::from_bytes(path).to_owned()).collect())
     }
-}
-
-/// The source with index, new objects and files in `dir`.
-fn aside(source: &Git, facts: &SourceFacts, dir: &Path) -> Result<Git, GitError> {
-    let failed = |source| GitError::Io { path: dir.to_owned(), source };
-    let (objects, files) = (dir.join("objects"), dir.join("files"));
-    fs::create_dir_all(objects.join("info")).map_err(failed)?;
-    fs::create_dir_all(&files).map_err(failed)?;
-    let mut borrowed = facts.common_dir.join("objects").into_os_string().as_bytes().to_vec();
-    borrowed.push(b'\n');
-    fs::write(objects.join("info/alternates"), borrowed).map_err(failed)?;
-    let settings = ["core.splitIndex=false", "index.sparse=false", "core.sparseCheckout=false", "core.fsync=none"];
-    let git = source.at(Place::WorkTree { git_dir: facts.common_dir.clone(), files });
-    let git = settings.iter().fold(git, |git, setting| git.with_setting(setting));
-    Ok(git.with_env("GIT_INDEX_FILE", dir.join("index")).with_env("GIT_OBJECT_DIRECTORY", objects))
 }

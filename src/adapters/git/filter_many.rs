@@ -5,8 +5,9 @@
 //! with it.
 
 use super::source::SourceFacts;
-use super::{Git, GitError, Place};
+use super::{Git, GitError, Place, bare, unexpected};
 use crate::adapters::host::local::workspace::escape::quoted;
+use crate::adapters::os::files::At;
 use crate::domain::values::TreeId;
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,20 +34,20 @@ impl Git {
         let unwanted = |path: &[u8]| unwanted(&String::from_utf8_lossy(path));
         let mut left = Vec::with_capacity(trees.len());
         for trees in trees.chunks(AT_ONCE) {
-            left.extend(self.some_without_paths(facts, trees, &unwanted).await?);
+            let gone = self.unwanted_paths(trees, &unwanted).await?;
+            left.extend(self.trees_without(facts, trees.to_vec(), &gone).await?);
         }
         Ok(left)
     }
 
-    async fn some_without_paths(
+    /// Each of these trees without the paths beside it in `gone`.
+    pub(super) async fn trees_without(
         &self,
         facts: &SourceFacts,
-        trees: &[TreeId],
-        unwanted: impl Fn(&[u8]) -> bool,
+        mut left: Vec<TreeId>,
+        gone: &[Paths],
     ) -> Result<Vec<TreeId>, GitError> {
-        let gone = self.unwanted_paths(trees, unwanted).await?;
-        let with: Vec<usize> = (0..trees.len()).filter(|nth| !gone[*nth].is_empty()).collect();
-        let mut left = trees.to_vec();
+        let with: Vec<usize> = (0..left.len()).filter(|nth| !gone[*nth].is_empty()).collect();
         if with.is_empty() {
             return Ok(left);
         }
@@ -54,23 +55,20 @@ impl Git {
         for nth in &with {
             let head = format!(
                 "commit refs/heads/x\ncommitter m <m> 0 +0000\ndata 0\nM 040000 {} \"\"\n",
-                trees[*nth].as_str()
+                left[*nth].as_str()
             );
             stream.extend_from_slice(head.as_bytes());
             for path in &gone[*nth] {
                 stream.extend([b"D ", quoted(path).as_slice(), b"\n"].concat());
             }
         }
-        let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
+        let dir = tempfile::tempdir().at(std::env::temp_dir())?;
         let git = beside(self, facts, dir.path())?;
         git.told_of(&["fast-import", "--quiet"], &stream).await?;
         let made = git.out(&["rev-list", "--reverse", "--no-commit-header", "--format=%T", "refs/heads/x"]).await?;
         let made: Vec<TreeId> = made.lines().filter_map(|line| TreeId::new(line).ok()).collect();
         if made.len() != with.len() {
-            return Err(GitError::Unexpected {
-                command: "git fast-import".to_owned(),
-                output: format!("{} trees", made.len()),
-            });
+            return Err(unexpected(&["fast-import"], format!("{} trees", made.len()).as_bytes()));
         }
         with.into_iter().zip(made).for_each(|(nth, tree)| left[nth] = tree);
         Ok(left)
@@ -84,14 +82,8 @@ impl Git {
         let pairs: Vec<String> =
             trees.windows(2).map(|pair| format!("{} {}\n", pair[0].as_str(), pair[1].as_str())).collect();
         let args = ["diff-tree", "--stdin", "-r", "-z", "--no-renames", "--name-status"];
-        let told = match pairs.is_empty() {
-            true => Vec::new(),
-            false => self.told_of(&args, pairs.concat().as_bytes()).await?,
-        };
-        let unexpected = || GitError::Unexpected {
-            command: "git diff-tree --stdin".to_owned(),
-            output: String::from_utf8_lossy(&told[..told.len().min(200)]).into_owned(),
-        };
+        let told = if pairs.is_empty() { Vec::new() } else { self.told_of(&args, pairs.concat().as_bytes()).await? };
+        let unexpected = || unexpected(&["diff-tree", "--stdin"], &told[..told.len().min(200)]);
         let (mut found, mut rest) = (vec![now.clone()], told.as_slice());
         for (nth, pair) in pairs.iter().enumerate() {
             // Each answer begins with its question.
@@ -118,18 +110,12 @@ impl Git {
 
 /// A git directory of its own in `dir`, with the source's objects at hand.
 fn beside(source: &Git, facts: &SourceFacts, dir: &Path) -> Result<Git, GitError> {
-    let failed = |source| GitError::Io { path: dir.to_owned(), source };
-    fs::create_dir_all(dir.join("objects/info")).map_err(failed)?;
-    fs::create_dir_all(dir.join("refs")).map_err(failed)?;
+    fs::create_dir_all(dir.join("objects/info")).at(dir)?;
+    fs::create_dir_all(dir.join("refs")).at(dir)?;
     let mut borrowed = facts.common_dir.join("objects").into_os_string().as_bytes().to_vec();
     borrowed.push(b'\n');
-    let (version, format) = match facts.object_format.as_str() {
-        "sha1" => (0, String::new()),
-        other => (1, format!("[extensions]\n\tobjectFormat = {other}\n")),
-    };
-    let config = format!("[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{format}");
-    fs::write(dir.join("objects/info/alternates"), borrowed).map_err(failed)?;
-    fs::write(dir.join("config"), config).map_err(failed)?;
-    fs::write(dir.join("HEAD"), "ref: refs/heads/none\n").map_err(failed)?;
+    fs::write(dir.join("objects/info/alternates"), borrowed).at(dir)?;
+    fs::write(dir.join("config"), bare::config(&facts.object_format)).at(dir)?;
+    fs::write(dir.join("HEAD"), "ref: refs/heads/none\n").at(dir)?;
     Ok(source.at(Place::GitDir(dir.to_owned())).with_setting("core.fsync=none"))
 }

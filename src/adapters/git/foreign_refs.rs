@@ -7,6 +7,7 @@
 use super::{Git, GitError};
 use crate::adapters::git::ref_name::RefName;
 use crate::adapters::git::seen_refs::{RefFiles, Refs, settled, trace};
+use crate::adapters::os::files::if_there;
 use crate::domain::values::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -62,11 +63,7 @@ fn namespaces(common: &Path) -> Option<Vec<OsString>> {
     for entry in std::fs::read_dir(common.join("refs")).ok()? {
         names.insert(entry.ok()?.file_name().into_vec());
     }
-    let packed = match std::fs::read(common.join("packed-refs")) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(_) => return None,
-    };
+    let packed = if_there(std::fs::read(common.join("packed-refs"))).ok()?.unwrap_or_default();
     for line in packed.split(|b| *b == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
         if line.starts_with(b"^") {
             continue;

@@ -19,6 +19,7 @@ use crate::adapters::git::program::DEADLINE;
 use crate::adapters::git::program::FLUSHES;
 use crate::adapters::host::local::process::command::Coprocess;
 use crate::adapters::os::clock::EngineClock;
+use crate::adapters::os::files::At;
 use crate::domain::values::{CommitId, Tip, TreeId};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -148,12 +149,11 @@ impl MergeRepo {
     /// # Errors
     /// [`GitError::Io`] when the folder cannot be used.
     pub fn sweep(state_dir: &Path) -> Result<(), GitError> {
-        bare::sweep(state_dir).map_err(|source| GitError::Io { path: state_dir.to_owned(), source })
+        Ok(bare::sweep(state_dir).at(state_dir)?)
     }
 
     fn ground(&self) -> Result<BareDir, GitError> {
-        let failed = |source| GitError::Io { path: self.state_dir.clone(), source };
-        BareDir::make(&self.state_dir, &self.object_format, &self.own_attributes).map_err(failed)
+        Ok(BareDir::make(&self.state_dir, &self.object_format, &self.own_attributes).at(&self.state_dir)?)
     }
 
     fn on(&self, ground: &BareDir, attributes: Option<&str>) -> Git {
@@ -188,7 +188,7 @@ impl MergeRepo {
             *place = Some((self.ground().ok()?, attributes.map(str::to_owned)));
         }
         let (ground, _) = place.as_ref()?;
-        let answer = standing.process.ask_for(patience, || start(&self.on(ground, attributes)), dialogue).await;
+        let answer = standing.process.ask(patience, || start(&self.on(ground, attributes)), dialogue).await;
         if ground.is_untouched() {
             return answer;
         }
@@ -362,8 +362,7 @@ impl MergeRepo {
     ) -> Result<TreeId, GitError> {
         let mut edits = Vec::new();
         for (path, mode, content) in files {
-            let failed = |source| GitError::Io { path: self.state_dir.clone(), source };
-            let file = bare::draft(&self.state_dir, content).map_err(failed)?;
+            let file = bare::draft(&self.state_dir, content).at(&self.state_dir)?;
             let args = ["hash-object".as_ref(), "-w".as_ref(), "--no-filters".as_ref(), file.path().as_os_str()];
             let blob = self.apart(None, async |git| git.commit_id(&args).await).await?;
             if self.source.content(blob.as_str(), "blob").await.is_some_and(|kept| kept != *content) {
@@ -379,7 +378,7 @@ impl MergeRepo {
 
     /// The tree that calls of `update-index` make of another one.
     async fn edited(&self, from: &str, edits: &[Vec<OsString>]) -> Result<TreeId, GitError> {
-        let dir = tempfile::tempdir().map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
+        let dir = tempfile::tempdir().at(std::env::temp_dir())?;
         let make = async |git: Git| {
             // Removing a path from an index needs a work tree, although none is looked at.
             let place = Place::WorkTree { git_dir: git.place().folder().to_owned(), files: dir.path().to_owned() };

@@ -1,12 +1,11 @@
 //! The attributes of a merge: those of green, without what joins lines unasked.
 
+use crate::adapters::git::GitError;
 use crate::adapters::git::attributes::{FILE, without_union};
 use crate::adapters::git::merge::MergeRepo;
-use crate::adapters::git::{GitError, fields};
 use crate::domain::values::Tip;
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 
 impl MergeRepo {
     /// What `--attr-source` is to name for merges onto green: green, or the same without what asks for union.
@@ -21,21 +20,12 @@ impl MergeRepo {
             return Ok(Some(source.clone()));
         }
         let mut tamed: Vec<(OsString, String, Vec<u8>)> = Vec::new();
-        let listed = self.source.bytes(&["ls-tree", "-r", "-z", "--full-tree", green.tree.as_str()]).await?;
-        for field in fields(&listed) {
-            let Some(tab) = field.iter().position(|b| *b == b'\t') else { continue };
-            let (meta, path) = (String::from_utf8_lossy(&field[..tab]), &field[tab + 1..]);
-            let words: Vec<&str> = meta.split(' ').collect();
-            let [mode, "blob", id] = words[..] else { continue };
-            if !mode.starts_with("100") || path.rsplit(|b| *b == b'/').next() != Some(FILE.as_bytes()) {
-                continue;
-            }
-            let text = match self.source.content(id, "blob").await {
-                Some(text) => text,
-                None => self.source.bytes(&["cat-file", "blob", id]).await?,
-            };
-            if let Cow::Owned(text) = without_union(&text) {
-                tamed.push((OsString::from_vec(path.to_vec()), mode.to_owned(), text));
+        for entry in self.source.entries_of(green.tree.as_str()).await? {
+            if entry.is_file()
+                && entry.is_attributes()
+                && let Cow::Owned(text) = without_union(&self.source.blob(&entry.id).await?)
+            {
+                tamed.push((entry.path, entry.mode, text));
             }
         }
         let source = match tamed.is_empty() {

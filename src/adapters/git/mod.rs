@@ -9,7 +9,7 @@
 mod ancestry;
 pub mod answers;
 mod attributes;
-mod bare;
+pub(crate) mod bare;
 mod batch;
 pub(crate) mod config_files;
 mod conflicts;

@@ -8,6 +8,7 @@
 use super::{Git, GitError};
 use crate::adapters::git::owner_card::{OWNER_REF, OwnerRecord};
 use crate::adapters::git::ref_name::Cas;
+use crate::adapters::os::files::At;
 use crate::domain::values::CommitId;
 use std::io::Write;
 use std::path::Path;
@@ -63,10 +64,9 @@ pub(super) async fn read_card(git: &Git, object: &CommitId) -> Option<OwnerRecor
 }
 
 async fn write_card(git: &Git, card: &OwnerRecord) -> Result<CommitId, GitError> {
-    let failed = |source| GitError::Io { path: std::env::temp_dir(), source };
-    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-    serde_json::to_writer(&mut file, card).map_err(|e| failed(e.into()))?;
-    file.flush().map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new().at(std::env::temp_dir())?;
+    serde_json::to_writer(&mut file, card).at(std::env::temp_dir())?;
+    file.flush().at(std::env::temp_dir())?;
     let path = file.path().as_os_str();
     git.commit_id(&["hash-object".as_ref(), "-w".as_ref(), "--no-filters".as_ref(), path]).await
 }

@@ -63,10 +63,7 @@ impl OwnerRecord {
         }
         // A state directory that was moved is the same one; one that was copied is not.
         let copied = elsewhere && same_state(&self.path, &self.state_id);
-        match self.state_id == own.state_id && here && !copied {
-            true => Standing::Ours,
-            false => Standing::Foreign(self),
-        }
+        if self.state_id == own.state_id && here && !copied { Standing::Ours } else { Standing::Foreign(self) }
     }
 
     /// Whether the state directory of this card was on the machine of `own` and is not at its place any more: deleted, emptied,

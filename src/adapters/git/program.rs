@@ -1,10 +1,10 @@
 //! Git on one place: how it is started, and what every question to it shares.
 
 use crate::adapters::git::answers::{head, shown, unexpected};
-use crate::adapters::git::batch::Batch;
+use crate::adapters::git::batch::{Batch, PATIENCE};
 use crate::adapters::git::error::GitError;
 use crate::adapters::git::owner_card::OwnerMark;
-use crate::adapters::git::reader::Answer;
+use crate::adapters::git::reader::{self, Answer};
 use crate::adapters::git::settings::{SETTINGS, VARIABLES};
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine, Coprocess, Output};
 use crate::adapters::os::machine::no_room;
@@ -62,7 +62,7 @@ pub struct Git {
 
 impl Place {
     /// The folder that says which repository it is.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         let (Self::Folder(dir) | Self::GitDir(dir) | Self::WorkTree { git_dir: dir, .. }) = self;
         dir
     }
@@ -119,28 +119,23 @@ impl Git {
 
     /// What `name` stands for, from the process that stays; `None`: there is none, or it does not know.
     pub(super) async fn told(&self, name: &str) -> Option<Answer> {
-        self.batch
-            .as_ref()?
-            .reader
-            .ask(|| self.reader(), async |coprocess| crate::adapters::git::reader::ask(coprocess, name).await)
-            .await
+        self.asked(async |coprocess| reader::ask(coprocess, name).await).await
+    }
+
+    /// Leads one dialogue with the process that stays and answers; `None`: there is none, or it did not answer.
+    pub(super) async fn asked<T>(&self, dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>) -> Option<T> {
+        let start = || self.command(&["cat-file", "--batch-command"]).start_coprocess(None).ok();
+        self.batch.as_ref()?.reader.ask(PATIENCE, start, dialogue).await
     }
 
     /// What the ref of exactly this name holds, from the process that stays; `None`: there is none, or it does not know.
     pub(super) async fn told_exactly(&self, refname: &str) -> Option<Answer> {
-        let dialogue = async |coprocess: &mut _| crate::adapters::git::reader::exact(coprocess, refname).await;
-        self.batch.as_ref()?.reader.ask(|| self.reader(), dialogue).await?
+        self.asked(async |coprocess| reader::exact(coprocess, refname).await).await?
     }
 
     /// Whether the process that stays finds every one of these objects; no also when it could not be asked.
     pub async fn holds(&self, ids: &HashSet<String>) -> bool {
-        let Some(batch) = &self.batch else { return false };
-        let dialogue = async |coprocess: &mut _| crate::adapters::git::reader::all_there(coprocess, ids).await;
-        batch.reader.ask(|| self.reader(), dialogue).await == Some(true)
-    }
-
-    pub(super) fn reader(&self) -> Option<Coprocess> {
-        self.command(&["cat-file", "--batch-command"]).start_coprocess(None).ok()
+        self.asked(async |coprocess| reader::all_there(coprocess, ids).await).await == Some(true)
     }
 
     /// Starts a process that stays and writes: it holds the lock like every other git that does. `unbuffered` for a command
@@ -186,28 +181,18 @@ impl Git {
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_bytes().starts_with(b"GIT_")) {
             line = line.env_remove(key);
         }
-        for (key, value) in VARIABLES {
-            line = line.env(key, value);
-        }
-        for (key, value) in &self.env {
-            line = line.env(key, value);
-        }
-        let mut arg = |name: &str, path: &Path| {
+        line = line.envs(VARIABLES).envs(self.env.iter().cloned());
+        let given = |name: &str, path: &Path| {
             let mut text = OsString::from(name);
             text.push(path);
-            line = line.clone().arg(text);
+            text
         };
-        match &self.place {
-            Place::Folder(_) => {}
-            Place::GitDir(dir) => arg("--git-dir=", dir),
+        let (mut line, dir) = match &self.place {
+            Place::Folder(dir) => (line, dir),
+            Place::GitDir(dir) => (line.arg(given("--git-dir=", dir)), dir),
             Place::WorkTree { git_dir, files } => {
-                arg("--git-dir=", git_dir);
-                arg("--work-tree=", files);
+                (line.arg(given("--git-dir=", git_dir)).arg(given("--work-tree=", files)), files)
             }
-        }
-        let dir = match &self.place {
-            Place::Folder(dir) | Place::GitDir(dir) => dir,
-            Place::WorkTree { files, .. } => files,
         };
         for setting in SETTINGS.iter().copied().chain(self.settings.iter().map(String::as_str)) {
             line = line.args(["-c", setting]);

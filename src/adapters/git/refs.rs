@@ -2,14 +2,13 @@
 
 use super::owner::read_card;
 use super::reader::Answer;
-use super::{Git, GitError, batch};
+use super::{Git, GitError, batch, unexpected};
 use crate::adapters::git::owner_card::OWNER_REF;
 use crate::adapters::git::ref_name::{Cas, RefName};
+use crate::adapters::os::files::{At, unnamed};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::io::{Seek, Write};
-use std::sync::Arc;
 
 impl Git {
     /// The object a ref holds, not peeled; absent when it does not exist.
@@ -62,20 +61,16 @@ impl Git {
             }
             let moved = match (&owner, &said) {
                 (Some(_), Some(said)) => {
-                    let plain: String = said.lines().filter(|l| !matches!(*l, "start" | "commit")).map(line).collect();
                     let args = ["update-ref", "-m", "mc", "--stdin"];
-                    let told = self.told_to(&args, &plain).await;
+                    let told = self.told_to(&args, said).await;
                     // A git that left well before it had done what it was told moved nothing.
-                    match self.ref_value(refname).await? {
-                        Some(now) if told.is_ok() && now != *new => Err(GitError::Unexpected {
-                            command: "git update-ref --stdin".to_owned(),
-                            output: now.to_string(),
-                        }),
-                        None if told.is_ok() => Err(GitError::Unexpected {
-                            command: "git update-ref --stdin".to_owned(),
-                            output: String::new(),
-                        }),
-                        _ => told,
+                    let now = self.ref_value(refname).await?;
+                    match told.is_ok() && now.as_ref() != Some(new) {
+                        true => Err(unexpected(
+                            &["update-ref", "--stdin"],
+                            now.map_or("".into(), |now| now.to_string()).as_bytes(),
+                        )),
+                        false => told,
                     }
                 }
                 _ => self.out(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await,
@@ -83,7 +78,20 @@ impl Git {
             if moved.is_err() && self.owner_was_put_back(refname, owner.as_ref()).await? && again {
                 continue;
             }
-            return self.settle(refname, new, expected, moved).await;
+            let Err(error) = moved else { return Ok(Cas::Moved) };
+            // What became of it is what the ref holds now.
+            let now = self.ref_value(refname).await?;
+            // Who did it may have died before it could say so.
+            if now.as_ref() == Some(new) {
+                return Ok(Cas::Moved);
+            }
+            if now.as_ref() != expected {
+                return Ok(Cas::Raced { now });
+            }
+            return Err(match self.blocking_ref(refname).await? {
+                Some(blocking) => GitError::NameBlocked { refname: refname.to_owned(), blocking },
+                None => error,
+            });
         }
         Ok(Cas::Raced { now: self.ref_value(refname).await? })
     }
@@ -118,7 +126,7 @@ impl Git {
         // It ends by itself when its input does, with what it had begun done or undone.
         let start =
             || self.command(&["update-ref", "-m", "mc", "--stdin"]).finishing().start_coprocess(Some(&self.guard)).ok();
-        batch.refs.ask(start, async |coprocess| batch::transact(coprocess, said).await).await.is_some()
+        batch.refs.ask(batch::PATIENCE, start, async |coprocess| batch::transact(coprocess, said).await).await.is_some()
     }
 
     /// Makes sure that `refname` holds `commit` for good.
@@ -201,38 +209,8 @@ impl Git {
 
     /// Runs git with this text as its standard input; it must print nothing. For a command that moves refs: the lock goes with it.
     async fn told_to(&self, args: &[&str], text: &str) -> Result<String, GitError> {
-        let failed = |source| GitError::Io { path: std::env::temp_dir(), source };
-        let mut input = tempfile::tempfile().map_err(failed)?;
-        input.write_all(text.as_bytes()).and_then(|()| input.rewind()).map_err(failed)?;
-        let output = self.command(args).between(&Arc::new(input), None).finishing().run(&self.guard).await?;
+        let input = unnamed(text.as_bytes()).at(std::env::temp_dir())?;
+        let output = self.command(args).between(&input, None).finishing().run(&self.guard).await?;
         if output.success() { Ok(String::new()) } else { Err(self.failed(args, &output)) }
     }
-
-    /// Settles what became of a move by what the ref holds now.
-    async fn settle(
-        &self,
-        refname: &str,
-        new: &CommitId,
-        expected: Option<&CommitId>,
-        done: Result<String, GitError>,
-    ) -> Result<Cas, GitError> {
-        let Err(error) = done else { return Ok(Cas::Moved) };
-        let now = self.ref_value(refname).await?;
-        // Who did it may have died before it could say so.
-        if now.as_ref() == Some(new) {
-            return Ok(Cas::Moved);
-        }
-        if now.as_ref() != expected {
-            return Ok(Cas::Raced { now });
-        }
-        match self.blocking_ref(refname).await? {
-            Some(blocking) => Err(GitError::NameBlocked { refname: refname.to_owned(), blocking }),
-            None => Err(error),
-        }
-    }
-}
-
-/// A line with its end.
-pub(super) fn line(text: &str) -> String {
-    format!("{text}\n")
 }

@@ -1,6 +1,7 @@
 //! Refs of others as they were seen, and whether their files still say so.
 
 use crate::adapters::git::ref_name::RefName;
+use crate::adapters::os::files::if_there;
 use crate::domain::values::CommitId;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -56,12 +57,9 @@ pub(super) fn trace(common: &Path) -> Option<Trace> {
         found.insert(path, (meta.ino(), changed, meta.size()));
         found.len() <= MANY
     };
-    match std::fs::symlink_metadata(common.join("packed-refs")) {
-        Ok(meta) => meta.is_file() && note(common.join("packed-refs"), &meta),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
-        Err(_) => false,
-    }
-    .then_some(())?;
+    let packed = common.join("packed-refs");
+    let meta = if_there(std::fs::symlink_metadata(&packed)).ok()?;
+    meta.is_none_or(|meta| meta.is_file() && note(packed, &meta)).then_some(())?;
     let refs = common.join("refs");
     let ours = [refs.join("mc"), refs.join("heads/mc")];
     let mut folders = vec![refs];

@@ -3,20 +3,17 @@
 //! Promises: only folders that both sides changed are read; what is not plain, or would take long to see, is not called so.
 
 use super::Git;
-use super::trees::{Entry, entries};
-use std::collections::BTreeSet;
+use super::trees::{Entry, FOLDER, Folder};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most trees read for one merge.
 const MOST: usize = 400;
 
 /// Mode and id of an entry, or nothing.
-type Side = Option<(Vec<u8>, String)>;
+type Side = Option<Entry>;
 
 /// An entry in the common ancestor, on both sides, and in the merge.
 type Entries = [Side; 4];
-
-/// What a tree is called among its entries.
-const FOLDER: &[u8] = b"40000";
 
 impl Git {
     /// Whether every entry of `merged` follows from the three trees before it without looking into a file: nobody changed it,
@@ -44,22 +41,13 @@ impl Git {
 
     /// The entries of four folders by name.
     async fn below(&self, folders: &Entries) -> Option<Vec<Entries>> {
-        let mut trees: [Vec<u8>; 4] = Default::default();
-        for (tree, side) in trees.iter_mut().zip(folders) {
-            if let Some((_, id)) = side {
-                *tree = self.tree_at(id).await?;
-            }
+        let mut sides: [Folder; 4] = Default::default();
+        for (side, folder) in sides.iter_mut().zip(folders) {
+            *side = self.folder(folder.as_ref().map(|(_, id)| id.as_str())).await?;
         }
-        let length = folders.iter().flatten().next().map_or(20, |(_, id)| id.len() / 2);
-        let [base, ours, theirs, merged] = [0, 1, 2, 3].map(|n| entries(&trees[n], length));
-        let sides = [base?, ours?, theirs?, merged?];
-        let names: BTreeSet<&[u8]> = sides.iter().flat_map(|side| side.keys().copied()).collect();
-        Some(names.into_iter().map(|name| [0, 1, 2, 3].map(|n| sides[n].get(name).map(named))).collect())
+        let names: BTreeSet<&Vec<u8>> = sides.iter().flat_map(BTreeMap::keys).collect();
+        Some(names.into_iter().map(|name| [0, 1, 2, 3].map(|n| sides[n].get(name).cloned())).collect())
     }
-}
-
-fn named((mode, id): &Entry<'_>) -> (Vec<u8>, String) {
-    (mode.to_vec(), crate::domain::base::hex(id))
 }
 
 fn follows([base, ours, theirs, merged]: &Entries) -> bool {

@@ -1,7 +1,9 @@
 //! Facts about the user's repository. Everything here reads only; not even the index is refreshed.
 
+use super::file_attributes::Entry;
 use super::reader::{Answer, is_whole};
 use super::{Git, GitError, Place, fields, id_lines, unexpected};
+use crate::adapters::os::files::At;
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -171,24 +173,6 @@ impl Git {
         Some(line)
     }
 
-    /// Name and address for commits: the user's, else [`FALLBACK_IDENTITY`], each on its own.
-    ///
-    /// # Errors
-    /// [`GitError`] when git fails.
-    pub async fn identity(&self) -> Result<(String, String), GitError> {
-        let mut found = [FALLBACK_IDENTITY.0.to_owned(), FALLBACK_IDENTITY.1.to_owned()];
-        for (key, slot) in ["user.name", "user.email"].iter().zip(&mut found) {
-            if let Some(bytes) = self.ask(&["config", "--get", key]).await? {
-                let text = String::from_utf8_lossy(&bytes).trim().to_owned();
-                if !text.is_empty() {
-                    *slot = text;
-                }
-            }
-        }
-        let [name, email] = found;
-        Ok((name, email))
-    }
-
     /// The commit and tree a revision names; absent when it names none.
     ///
     /// # Errors
@@ -285,29 +269,20 @@ impl Git {
     /// # Errors
     /// [`GitError`] when one of them does not exist.
     pub async fn differing(&self, a: &CommitId, b: &CommitId) -> Result<Vec<String>, GitError> {
-        let args = [
-            "diff-tree",
-            "-r",
-            "-z",
-            "--name-only",
-            "--no-renames",
-            "--ignore-submodules=none",
-            a.as_str(),
-            b.as_str(),
-        ];
-        let bytes = self.bytes(&args).await?;
+        let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--ignore-submodules=none"];
+        self.names(&[&args[..], &[a.as_str(), b.as_str()]].concat()).await
+    }
+
+    /// The names that a `-z` call prints; bytes that are not UTF-8 are replaced.
+    pub(super) async fn names<T: FromIterator<String>>(&self, args: &[&str]) -> Result<T, GitError> {
+        let bytes = self.bytes(args).await?;
         Ok(fields(&bytes).map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
     /// Mode and object id of one path in a tree.
     pub(crate) async fn entry(&self, tree: &str, path: &str) -> Result<Option<(String, String)>, GitError> {
         let bytes = self.bytes(&["ls-tree", "-z", "--full-tree", tree, "--", path]).await?;
-        Ok(fields(&bytes).find_map(|field| {
-            let (meta, _) = std::str::from_utf8(field).ok()?.split_once('\t')?;
-            let mut words = meta.split(' ');
-            let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
-            Some((mode.to_owned(), id.to_owned()))
-        }))
+        Ok(fields(&bytes).find_map(Entry::read).map(|entry| (entry.mode, entry.id)))
     }
 
     /// Units named by `Mc-Unit` trailers on the first-parent history of `green`, newest first, with their commits.
@@ -337,7 +312,7 @@ fn in_one_line(path: &Path) -> bool {
 }
 
 fn real(path: &Path) -> Result<PathBuf, GitError> {
-    path.canonicalize().map_err(|source| GitError::Io { path: path.to_owned(), source })
+    Ok(path.canonicalize().at(path)?)
 }
 
 #[derive(Debug, PartialEq, Eq)]

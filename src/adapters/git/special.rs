@@ -53,11 +53,9 @@ impl Git {
                     if asked > MOST {
                         return None;
                     }
-                    let bytes = self.tree_at(&id).await?;
                     let mut node = Node::default();
-                    for (name, (mode, entry)) in super::trees::entries(&bytes, root.as_str().len() / 2)? {
-                        let hex = crate::domain::base::hex(entry);
-                        node.take(name, std::str::from_utf8(mode).ok()?, &hex);
+                    for (name, (mode, entry)) in self.folder(Some(&id)).await? {
+                        node.take(&name, std::str::from_utf8(&mode).ok()?, &entry);
                     }
                     let node = Arc::new(node);
                     trees.keep([(id, Arc::clone(&node))]);

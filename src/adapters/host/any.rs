@@ -7,6 +7,7 @@ use super::order::{
     RunState, Start, Strays, UsedSlot,
 };
 use super::remote::client::RemoteHost;
+use super::remote::protocol::Request;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
 use std::path::PathBuf;
@@ -31,6 +32,21 @@ macro_rules! on {
     };
 }
 
+/// What a host of either kind does without more than asking: a call here, a request there.
+macro_rules! ask {
+    ($self:ident, $call:ident($($argument:expr),*), $request:expr) => {
+        match $self {
+            Self::Local(host) => host.$call($($argument),*).await,
+            Self::Remote(host) => host.question($request).await?,
+        }
+    };
+}
+
+/// A slot, with who uses it.
+fn used(slot: u32, label: &str) -> UsedSlot {
+    UsedSlot { slot, label: label.to_owned() }
+}
+
 impl Host {
     /// Tries out what runs there need: a pool, containment, HOME and fence.
     ///
@@ -47,7 +63,7 @@ impl Host {
     pub async fn fingerprint(&self) -> Result<String, HostError> {
         match self {
             Self::Local(host) => host.fingerprint().await.map(str::to_owned),
-            Self::Remote(host) => host.fingerprint().await,
+            Self::Remote(host) => host.question(Request::Fingerprint).await?,
         }
     }
 
@@ -83,7 +99,7 @@ impl Host {
     /// # Errors
     /// Why it could not be given back; it keeps its marker.
     pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
-        on!(self, host.release(slot, label, release).await)
+        ask!(self, release(slot, label, release), Request::Release(used(slot, label), release.clone()))
     }
 
     /// The slots that somebody uses or has not given back.
@@ -91,7 +107,7 @@ impl Host {
     /// # Errors
     /// The pool cannot be read.
     pub async fn used_slots(&self) -> Result<Vec<UsedSlot>, Trouble> {
-        on!(self, host.used_slots().await)
+        ask!(self, used_slots(), Request::UsedSlots)
     }
 
     /// Locks a slot that an earlier engine gave to this label; its workspace, or nothing where it is not that label's any more.
@@ -99,7 +115,7 @@ impl Host {
     /// # Errors
     /// Somebody else has it locked, or the pool cannot be read.
     pub async fn hold(&self, slot: u32, label: &str) -> Result<Option<PathBuf>, Trouble> {
-        on!(self, host.hold(slot, label).await)
+        ask!(self, hold(slot, label), Request::Hold(used(slot, label)))
     }
 
     /// The slot of a verification that an earlier engine had begun with the run `first`, when its runs can go on in it.
@@ -107,7 +123,7 @@ impl Host {
     /// # Errors
     /// The pool cannot be read.
     pub async fn adoptable(&self, slot: u32, label: &str, first: &RunKey) -> Result<Option<Ready>, Trouble> {
-        on!(self, host.adoptable(slot, label, first).await)
+        ask!(self, adoptable(slot, label, first), Request::Adoptable(used(slot, label), first.clone()))
     }
 
     /// Pins what an attempt nobody waits for any more left in a slot, and frees it.
@@ -123,7 +139,7 @@ impl Host {
     /// # Errors
     /// The pool cannot be read or written.
     pub async fn discard(&self, slot: u32, label: &str) -> Result<bool, Trouble> {
-        on!(self, host.discard(slot, label).await)
+        ask!(self, discard(slot, label), Request::Discard(used(slot, label)))
     }
 
     /// What is in workspaces and is no part of their commits.
@@ -131,7 +147,7 @@ impl Host {
     /// # Errors
     /// One cannot be looked at.
     pub async fn list_strays(&self) -> Result<Strays, Trouble> {
-        on!(self, host.list_strays().await)
+        ask!(self, list_strays(), Request::ListStrays)
     }
 
     /// Tries once more to collect what is in quarantine.
@@ -147,7 +163,7 @@ impl Host {
     /// # Errors
     /// [`Cause::Unreachable`](crate::domain::trouble::Cause): nothing is known of them.
     pub async fn end_runs(&self, key: &RunKey) -> Result<Vec<u32>, Trouble> {
-        on!(self, host.end_runs(key).await)
+        ask!(self, end_runs(key), Request::EndRuns(key.clone()))
     }
 
     /// Ends what may still run of a run whose directory is gone, in this slot.
@@ -155,7 +171,7 @@ impl Host {
     /// # Errors
     /// The pool cannot be opened.
     pub async fn end_traceless(&self, key: &RunKey, slot: u32) -> Result<KillProof, Trouble> {
-        on!(self, host.end_traceless(key, slot).await)
+        ask!(self, end_traceless(key, slot), Request::EndTraceless(key.clone(), slot))
     }
 
     /// What is known of a run.
@@ -163,7 +179,7 @@ impl Host {
     /// # Errors
     /// [`Cause::Unreachable`](crate::domain::trouble::Cause).
     pub async fn look_up(&self, key: &RunKey) -> Result<RunState, Trouble> {
-        on!(self, host.look_up(key).await)
+        ask!(self, look_up(key), Request::LookUp(key.clone()))
     }
 
     /// Ends an earlier run of this key and keeps its directory beside, so that the key can be used for a new one.
@@ -171,6 +187,6 @@ impl Host {
     /// # Errors
     /// It cannot be moved, or something of it cannot be ended.
     pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
-        on!(self, host.put_aside(key).await)
+        ask!(self, put_aside(key), Request::PutAside(key.clone()))
     }
 }

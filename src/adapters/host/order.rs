@@ -18,6 +18,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Names a run, or a folder of runs, on a host: a path below the folder where runs are. The same key is the same run for
 /// ever, which makes every operation that names one idempotent.
@@ -96,6 +97,20 @@ impl From<RunKey> for String {
     fn from(key: RunKey) -> Self {
         key.0
     }
+}
+
+/// The attempt that a label names.
+#[must_use]
+pub fn attempt_of(label: &str) -> Option<(MissionId, UnitId, u32)> {
+    let mut words = label.split('/');
+    let (mission, unit, n) = (words.next()?, words.next()?, words.next()?);
+    let attempt = (MissionId::new(mission).ok()?, UnitId::new(unit).ok()?, n.parse().ok()?);
+    words.next().is_none().then_some(attempt)
+}
+
+/// Whether an early end is wanted, as soon as it is; false when nobody can want it any more.
+pub(super) async fn is_killed(kill: &mut watch::Receiver<bool>) -> bool {
+    kill.wait_for(|kill| *kill).await.is_ok()
 }
 
 /// Whose HOME a run has.

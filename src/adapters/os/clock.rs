@@ -9,6 +9,12 @@ pub fn now() -> Millis {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// An instant to measure from.
+#[must_use]
+pub fn start_watch() -> Instant {
+    Instant::now()
+}
+
 /// A duration in milliseconds.
 #[must_use]
 pub fn millis(duration: Duration) -> Millis {

@@ -3,12 +3,46 @@
 use super::nofollow;
 use crate::domain::values::Millis;
 use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file or folder could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("use {}", path.display())]
+pub struct FileError {
+    /// Which.
+    pub path: PathBuf,
+    /// The system's reason.
+    pub source: Error,
+}
+
+impl FileError {
+    /// That of a path.
+    pub fn new(path: impl AsRef<Path>, source: impl Into<Error>) -> Self {
+        Self { path: path.as_ref().to_owned(), source: source.into() }
+    }
+}
+
+/// Says which file or folder a failure is about.
+pub trait At<T> {
+    /// The same, of this path.
+    ///
+    /// # Errors
+    /// [`FileError`] with the reason.
+    fn at(self, path: impl AsRef<Path>) -> Result<T, FileError>;
+}
+
+impl<T, E: Into<Error>> At<T> for Result<T, E> {
+    fn at(self, path: impl AsRef<Path>) -> Result<T, FileError> {
+        self.map_err(|source| FileError::new(path, source))
+    }
+}
 
 /// Which file a path leads to, or an open file is: device and inode. While the file is open nobody else can have both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
     device: u64,
     inode: u64,
@@ -32,6 +66,17 @@ impl FileIdentity {
     }
 }
 
+/// What was done, or nothing where there is nothing of that name.
+///
+/// # Errors
+/// Every other reason of the system's.
+pub fn if_there<T>(done: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match done {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        done => done.map(Some),
+    }
+}
+
 /// Reads a text file.
 ///
 /// # Errors
@@ -45,15 +90,7 @@ pub fn read_text(path: &Path) -> std::io::Result<String> {
 /// # Errors
 /// The system's reason, or that it is no regular file.
 pub fn read_if_there(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    let read = |mut file: std::fs::File| {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map(|_| Some(bytes))
-    };
-    match open_regular(path, OFlags::NONBLOCK).and_then(read) {
-        Ok(bytes) => Ok(bytes),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
+    if_there(open_regular(path, OFlags::NONBLOCK).and_then(|file| read_whole(&file)))
 }
 
 /// Opens a regular file that somebody else may have put there: no link is followed, neither in its place nor on the way to
@@ -73,10 +110,7 @@ fn open_regular(path: &Path, flags: OFlags) -> std::io::Result<std::fs::File> {
 }
 
 fn regular(file: std::fs::File) -> std::io::Result<std::fs::File> {
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(Error::new(ErrorKind::InvalidInput, "not a regular file")),
-    }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Error::new(ErrorKind::InvalidInput, "not a regular file")) }
 }
 
 /// Reads what `mc` keeps where runs could have put something else: a regular file that no link leads to, or nothing when
@@ -85,12 +119,7 @@ fn regular(file: std::fs::File) -> std::io::Result<std::fs::File> {
 /// # Errors
 /// The system's reason; a link on the way, or something else in its place.
 pub fn read_own(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    match open_untrusted(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) => Ok(Some(bytes)),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
+    if_there(open_untrusted(path).and_then(|file| read_whole(&file)))
 }
 
 /// The text of a regular file of at most `limit` bytes that somebody else may have put there, bytes that are not UTF-8
@@ -100,6 +129,28 @@ pub fn read_untrusted(path: &Path, limit: u64) -> Option<String> {
     let mut bytes = Vec::new();
     open_untrusted(path).ok()?.take(limit + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= limit).then(|| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A file without a name, with this content and open at its beginning.
+///
+/// # Errors
+/// The system's reason.
+pub fn unnamed(content: &[u8]) -> std::io::Result<Arc<std::fs::File>> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(Arc::new(file))
+}
+
+/// Everything in an open file.
+///
+/// # Errors
+/// The system's reason.
+pub fn read_whole(mut file: &std::fs::File) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Makes a folder and its parents, mode 0700.
@@ -226,18 +277,14 @@ pub fn same(one: &Path, other: &Path) -> bool {
 /// # Errors
 /// The system's reason; a file in its place is one.
 pub fn is_empty_or_absent(path: &Path) -> std::io::Result<bool> {
-    match std::fs::read_dir(path) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(e),
-    }
+    Ok(if_there(std::fs::read_dir(path))?.is_none_or(|mut entries| entries.next().is_none()))
 }
 
 /// The real path of the nearest folder above `path`, or of itself, that exists.
 ///
 /// # Errors
 /// The system's reason.
-pub fn real_parent(path: &Path) -> std::io::Result<std::path::PathBuf> {
+pub fn real_parent(path: &Path) -> std::io::Result<PathBuf> {
     let mut near = path;
     loop {
         match near.canonicalize() {
@@ -255,11 +302,7 @@ pub fn real_parent(path: &Path) -> std::io::Result<std::path::PathBuf> {
 /// # Errors
 /// The system's reason.
 pub fn read_from(path: &Path, offset: u64, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut file = match open_untrusted(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e),
-    };
+    let Some(mut file) = if_there(open_untrusted(path))? else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(offset))?;
     file.take(limit).read_to_end(&mut bytes)?;
@@ -275,6 +318,12 @@ pub fn size(path: &Path) -> Option<u64> {
     Some(meta.blocks() * 512 + below.iter().filter_map(|entry| size(&entry.path())).sum::<u64>())
 }
 
+/// What is in a folder; nothing when it cannot be read.
+#[must_use]
+pub fn inside(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
 /// Names of the folders in a folder, sorted; none when it cannot be read.
 #[must_use]
 pub fn folders(path: &Path) -> Vec<String> {
@@ -288,6 +337,20 @@ pub fn folders(path: &Path) -> Vec<String> {
 /// When a file was last written to; absent when there is none.
 #[must_use]
 pub fn changed(path: &Path) -> Option<Millis> {
-    let at = std::fs::metadata(path).ok()?.modified().ok()?;
-    Millis::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
+    written(&std::fs::metadata(path).ok()?)
+}
+
+/// The same of what is known of a file.
+#[must_use]
+pub fn written(meta: &std::fs::Metadata) -> Option<Millis> {
+    Millis::try_from(meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+/// What tells one writing of a file from another: inode, size, and the times of its content and of any change.
+pub type Stamp = (u64, u64, i64, i64, i64, i64);
+
+/// That of a file.
+#[must_use]
+pub fn stamp(meta: &std::fs::Metadata) -> Stamp {
+    (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
 }

@@ -115,10 +115,27 @@ impl Scratch {
     /// The system's reason.
     pub fn below(parent: &Path) -> std::io::Result<Self> {
         super::files::make_private_dir(parent)?;
-        let dir =
-            tempfile::Builder::new().prefix("try-").permissions(Permissions::from_mode(0o700)).tempdir_in(parent)?;
+        Self::named("try-", parent)
+    }
+
+    /// Makes it below the folder for temporary files; its name begins so.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn new(prefix: &str) -> std::io::Result<Self> {
+        Self::named(prefix, &std::env::temp_dir())
+    }
+
+    fn named(prefix: &str, parent: &Path) -> std::io::Result<Self> {
+        let private = Permissions::from_mode(0o700);
+        let dir = tempfile::Builder::new().prefix(prefix).permissions(private).tempdir_in(parent)?;
         let path = dir.path().canonicalize()?;
         Ok(Self { dir, path })
+    }
+
+    /// Leaves it where it is.
+    pub fn keep(mut self) {
+        self.dir.disable_cleanup(true);
     }
 
     /// Its real path.

@@ -10,7 +10,6 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Opens what is at `path`, no part of which may be a link.
@@ -65,15 +64,6 @@ impl Identity {
         let stat = rustix::fs::fstat(folder(path)?)?;
         #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "their width depends on the machine")]
         Ok(Self { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
-    }
-
-    /// That of whatever `path` leads to, through links as well: for comparing with what must not be touched.
-    ///
-    /// # Errors
-    /// The system's reason.
-    pub fn behind(path: &Path) -> io::Result<Self> {
-        let meta = std::fs::metadata(path)?;
-        Ok(Self { device: meta.dev(), inode: meta.ino() })
     }
 }
 

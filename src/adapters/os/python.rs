@@ -2,7 +2,7 @@
 //! no Python is started, so nothing of an environment runs.
 
 use super::environment::Environment;
-use super::files::read_text;
+use super::files::{inside, read_text};
 use crate::domain::survey::imports::{Import, of_direct_url, of_loader, of_pth};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -82,10 +82,6 @@ fn packages(prefixes: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
         }
     }
     sites
-}
-
-fn inside(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// What the packages of one folder are imported from.

@@ -1,6 +1,7 @@
 //! What can go wrong with `mc.db`, and what to do about it.
 
 use crate::adapters::host::local::process::lock::LockError;
+use crate::adapters::os::files::FileError;
 use crate::adapters::os::machine::no_room;
 use std::path::{Path, PathBuf};
 
@@ -55,7 +56,7 @@ pub enum StoreError {
     /// The engine's lock file is not where it was.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// A later `mc` made or migrated it.
+    /// A later `mc` made it.
     #[error(
         "read {}: it has schema version {found}, this mc knows versions up to {known}; use the newer mc that wrote it",
         path.display()
@@ -69,13 +70,8 @@ pub enum StoreError {
         known: usize,
     },
     /// The file system refused.
-    #[error("use {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// Anything else that SQLite says.
     #[error("use {}", path.display())]
     Sql {
@@ -106,7 +102,7 @@ impl StoreError {
         let path = path.to_owned();
         match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
-            _ => Self::Io { path, source },
+            _ => Self::Io(FileError { path, source }),
         }
     }
 }

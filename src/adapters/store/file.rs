@@ -5,13 +5,21 @@
 //! write-ahead log under a living engine. Sizes are asked with stat(2), which is harmless.
 
 use super::StoreError;
-use super::migrate::{APPLICATION_ID, MIGRATIONS, migrate, version};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// What a new file gets, with [`APPLICATION_ID`] and [`VERSION`].
+const SCHEMA: &str = include_str!("sql/schema.sql");
+
+/// `PRAGMA application_id` of our files.
+const APPLICATION_ID: i64 = 1_835_228_977;
+
+/// `PRAGMA user_version` of our files: the version of their schema.
+const VERSION: usize = 5;
 
 /// Opens a file that is there, of a version known here; changes nothing in it.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -26,13 +34,13 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     // Until a file was found good, closing it must not write the WAL back into it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
     connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
-    let id: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(failed)?;
-    let found = version(&connection).map_err(failed)?;
-    if id != APPLICATION_ID || found == 0 {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
+    let found = usize::try_from(number("user_version")?).unwrap_or(usize::MAX);
+    if number("application_id")? != APPLICATION_ID || found < VERSION {
         return Err(corrupt("it is an SQLite database of another program"));
     }
-    if found > MIGRATIONS.len() {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
+    if found > VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
     }
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
@@ -88,9 +96,9 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let sql = |e| StoreError::sql(path, e);
     let dir = path.parent().unwrap_or(Path::new("."));
     let draft = tempfile::Builder::new().prefix(".mc.db-").tempfile_in(dir).map_err(io)?.into_temp_path();
-    let mut connection = Connection::open(&draft).map_err(sql)?;
+    let connection = Connection::open(&draft).map_err(sql)?;
     keep_log(&connection).map_err(sql)?;
-    migrate(&mut connection, MIGRATIONS).map_err(sql)?;
+    connection.execute_batch(SCHEMA).map_err(sql)?;
     connection.close().map_err(|(_, e)| sql(e))?;
     match draft.persist_noclobber(path) {
         Ok(()) => {}

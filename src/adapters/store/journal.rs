@@ -1,9 +1,9 @@
 //! The database of one state directory: journal, requests of people, missions.
 
+use super::chain::{self, Chain, Head};
+use super::file;
 use crate::adapters::os::files::FileIdentity;
-use crate::adapters::store::chain::{Chain, Head};
 use crate::adapters::store::error::StoreError;
-use crate::adapters::store::migrate::{MIGRATIONS, migrate};
 use crate::adapters::store::tenant::{Tenure, identified, is_newest, stored};
 use crate::domain::values::{Millis, MissionId};
 use rusqlite::config::DbConfig;
@@ -57,44 +57,40 @@ pub struct Signal {
 }
 
 impl Store {
-    /// Opens the database at `path` for the engine: made when absent, checked, migrated. Hold the engine's lock, and take an
+    /// Opens the database at `path` for the engine: made when absent, and checked. Hold the engine's lock, and take an
     /// epoch ([`Store::take_epoch`]) before the first append.
     ///
     /// # Errors
     /// [`StoreError`]; a damaged, foreign or newer file is left untouched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if !crate::adapters::store::file::present(path)? {
-            crate::adapters::store::file::create(path)?;
-        }
-        let at_rest = !crate::adapters::store::file::has_log(path);
-        let mut store = Self::connected(path)?;
+        let at_rest = !file::has_log(path);
+        let store = Self::open_beside(path)?;
         if at_rest {
-            crate::adapters::store::file::not_cut_short(path, &store.connection)?;
+            file::not_cut_short(path, &store.connection)?;
         }
         store.quick_check()?;
-        crate::adapters::store::file::keep_log(&store.connection).map_err(|e| store.failed(e))?;
-        migrate(&mut store.connection, MIGRATIONS).map_err(|e| store.failed(e))?;
+        file::keep_log(&store.connection).map_err(|e| store.failed(e))?;
         let closing = store.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
         closing.map_err(|e| store.failed(e))?;
         Ok(store)
     }
 
     /// Opens the database for a command that reads or sends a signal, while an engine may write; `None` when there is
-    /// none. Never makes, checks through or migrates it: all methods here work from schema version 1 on.
+    /// none. Never makes it or checks it through.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
-        if crate::adapters::store::file::present(path)? { Ok(Some(Self::connected(path)?)) } else { Ok(None) }
+        if file::present(path)? { Ok(Some(Self::connected(path)?)) } else { Ok(None) }
     }
 
-    /// Opens the database for a command that keeps snapshots beside an engine: made when absent, never migrated.
+    /// Opens the database for a command that keeps snapshots beside an engine: made when absent.
     ///
     /// # Errors
     /// [`StoreError`]; a damaged, foreign or newer file is left untouched.
     pub fn open_beside(path: &Path) -> Result<Self, StoreError> {
-        if !crate::adapters::store::file::present(path)? {
-            crate::adapters::store::file::create(path)?;
+        if !file::present(path)? {
+            file::create(path)?;
         }
         Self::connected(path)
     }
@@ -145,14 +141,8 @@ impl Store {
             for Entry { kind, body } in entries {
                 let next = head.seq.saturating_add(1);
                 let seq = stored(next);
-                let hash = crate::adapters::store::chain::link(
-                    &head.hash,
-                    seq,
-                    mission.as_str().as_bytes(),
-                    at,
-                    kind.as_bytes(),
-                    body.as_bytes(),
-                );
+                let hash =
+                    chain::link(&head.hash, seq, mission.as_str().as_bytes(), at, kind.as_bytes(), body.as_bytes());
                 insert.execute(params![seq, mission.as_str(), at, kind, body, hash])?;
                 head = Head { seq: next, hash };
             }
@@ -234,8 +224,8 @@ impl Store {
     /// [`StoreError`]; a broken chain is a result, not an error.
     pub fn verify_chain(&self, known: Option<&Head>) -> Result<Chain, StoreError> {
         let failed = |e| self.failed(e);
-        let mut walk = crate::adapters::store::chain::Walk::default();
-        let mut statement = self.connection.prepare(crate::adapters::store::chain::COLUMNS).map_err(failed)?;
+        let mut walk = chain::Walk::default();
+        let mut statement = self.connection.prepare(chain::COLUMNS).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             if let Some(broken) = walk.step(row).map_err(failed)? {
@@ -254,7 +244,7 @@ impl Store {
         })
     }
 
-    /// Leaves a request for the engine and gives its number. [`crate::adapters::store::wake::ring`] afterwards.
+    /// Leaves a request for the engine and gives its number. [`super::wake::ring`] afterwards.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -273,20 +263,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn signals_waiting(&self) -> Result<Vec<Signal>, StoreError> {
-        waiting(&self.connection).map_err(|e| self.failed(e))
-    }
-
-    /// Takes all requests, oldest first; each is given once.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn signals_take(&mut self, at: Millis) -> Result<Vec<Signal>, StoreError> {
-        self.write(|step| {
-            let signals = waiting(step)?;
-            if !signals.is_empty() {
-                step.execute("UPDATE signals SET taken_ms = ?1 WHERE taken_ms IS NULL", [stored(at)])?;
-            }
-            Ok(signals)
+        let sql = "SELECT id, at_ms, kind, body FROM signals WHERE taken_ms IS NULL ORDER BY id";
+        self.query(sql, [], |row| {
+            let at = row.get::<_, i64>(1)?.cast_unsigned();
+            Ok(Signal { id: row.get(0)?, at, kind: row.get(2)?, body: row.get(3)? })
         })
     }
 
@@ -328,16 +308,6 @@ fn head_of(connection: &Connection) -> rusqlite::Result<Head> {
     let mut last = connection.prepare_cached("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")?;
     let head = last.query_row([], |row| Ok(Head { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? }));
     Ok(head.optional()?.unwrap_or_default())
-}
-
-fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Signal>> {
-    let sql = "SELECT id, at_ms, kind, body FROM signals WHERE taken_ms IS NULL ORDER BY id";
-    let mut statement = connection.prepare_cached(sql)?;
-    let read = |row: &rusqlite::Row<'_>| {
-        let at = row.get::<_, i64>(1)?.cast_unsigned();
-        Ok(Signal { id: row.get(0)?, at, kind: row.get(2)?, body: row.get(3)? })
-    };
-    statement.query_map([], read)?.collect()
 }
 
 #[cfg(test)]

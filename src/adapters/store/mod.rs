@@ -9,7 +9,6 @@ pub mod chain;
 mod error;
 mod file;
 mod journal;
-mod migrate;
 mod network;
 pub mod place;
 mod snapshots;

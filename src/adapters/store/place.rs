@@ -5,11 +5,11 @@
 
 use super::network;
 use crate::adapters::os::environment::Environment;
+use crate::adapters::os::files::{At, FileError, if_there, make_private_dir};
 use crate::adapters::os::nofollow;
 use crate::domain::base::{digest, hex};
 use std::io::{Read, Write as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The state directory of one repository. [`StateDir::locate`] names it, [`StateDir::create`] makes it.
@@ -67,18 +67,8 @@ pub enum PlaceError {
         other: PathBuf,
     },
     /// A file or folder could not be read or made.
-    #[error("use {}", path.display())]
-    Io {
-        /// What was touched.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-}
-
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> PlaceError {
-    let path = path.to_owned();
-    move |source| PlaceError::Io { path, source }
+    #[error(transparent)]
+    Io(#[from] FileError),
 }
 
 impl StateDir {
@@ -90,7 +80,7 @@ impl StateDir {
     /// [`PlaceError`] when no place is named, or the place is refused.
     pub fn locate(common_dir: &Path, env: &Environment) -> Result<Self, PlaceError> {
         let common_dir = env.cwd().join(common_dir);
-        let common_dir = common_dir.canonicalize().map_err(io(&common_dir))?;
+        let common_dir = common_dir.canonicalize().at(&common_dir)?;
         let wanted = match env.var("MC_STATE_DIR") {
             Some(dir) => env.cwd().join(dir),
             None => state_home(env)?.join(own_name(&common_dir)),
@@ -102,7 +92,7 @@ impl StateDir {
         if let Some(repository) = repository_around(&root, &common_dir) {
             return Err(PlaceError::InsideRepository { root, repository });
         }
-        if let Some(kind) = network::kind(&existing).map_err(io(&existing))? {
+        if let Some(kind) = network::kind(&existing).at(&existing)? {
             return Err(PlaceError::NetworkFileSystem { root, kind });
         }
         Ok(Self { root, common_dir })
@@ -141,7 +131,7 @@ impl StateDir {
             return Err(PlaceError::OtherRepository { root: self.root.clone(), other });
         }
         // The repository was moved: the place follows it.
-        std::fs::write(&mark, self.common_dir.as_os_str().as_bytes()).map_err(io(&mark))
+        Ok(std::fs::write(&mark, self.common_dir.as_os_str().as_bytes()).at(&mark)?)
     }
 
     /// That no other repository that still exists has its state here; changes nothing.
@@ -163,9 +153,9 @@ impl StateDir {
     /// # Errors
     /// [`PlaceError::Io`].
     pub fn create_shared(&self) -> Result<(), PlaceError> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.root).map_err(io(&self.root))?;
+        make_private_dir(&self.root).at(&self.root)?;
         for dir in [self.pool(), self.runs(), self.logs()] {
-            nofollow::make_folder(&self.root, &dir).map_err(io(&dir))?;
+            nofollow::make_folder(&self.root, &dir).at(&dir)?;
         }
         Ok(())
     }
@@ -179,13 +169,13 @@ impl StateDir {
         let path = self.root.join("state-id");
         let source = Path::new("/dev/urandom");
         let mut random = [0_u8; 16];
-        std::fs::File::open(source).and_then(|mut f| f.read_exact(&mut random)).map_err(io(source))?;
+        std::fs::File::open(source).and_then(|mut f| f.read_exact(&mut random)).at(source)?;
         let text = String::from_utf8_lossy(&write_once(&path, hex(&random).as_bytes())?).trim().to_owned();
         if text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Ok(text);
         }
         let reason = "it does not hold 32 hexadecimal digits; delete it, then use --take-over MACHINE";
-        Err(io(&path)(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)))
+        Err(FileError::new(&path, std::io::Error::new(std::io::ErrorKind::InvalidData, reason)).into())
     }
 
     /// The folder itself.
@@ -263,11 +253,8 @@ pub struct Known {
 pub fn known(env: &Environment) -> Result<Vec<Known>, PlaceError> {
     let mut roots: Vec<PathBuf> = env.var("MC_STATE_DIR").map(|dir| env.cwd().join(dir)).into_iter().collect();
     let home = state_home(env)?;
-    match std::fs::read_dir(&home) {
-        Ok(entries) => roots.extend(entries.flatten().map(|entry| entry.path())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(io(&home)(e)),
-    }
+    let entries = if_there(std::fs::read_dir(&home)).at(&home)?;
+    roots.extend(entries.into_iter().flatten().flatten().map(|entry| entry.path()));
     roots.sort();
     roots.dedup();
     let marked = |root: PathBuf| {
@@ -313,14 +300,14 @@ fn real_path(path: &Path) -> Result<(PathBuf, PathBuf), PlaceError> {
             }
             // A dangling link is not a free name: what lies behind it cannot be judged.
             Err(source) if source.kind() != std::io::ErrorKind::NotFound || head.is_symlink() => {
-                return Err(io(head)(source));
+                return Err(FileError::new(head, source).into());
             }
             Err(source) => match (head.components().next_back(), head.parent()) {
                 (Some(part), Some(parent)) => {
                     rest.push(part);
                     head = parent;
                 }
-                _ => return Err(io(path)(source)),
+                _ => return Err(FileError::new(path, source).into()),
             },
         }
     }
@@ -351,15 +338,15 @@ fn common_dir_of(work_tree: &Path) -> Option<PathBuf> {
 fn write_once(path: &Path, text: &[u8]) -> Result<Vec<u8>, PlaceError> {
     if !path.exists() {
         let dir = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(dir).map_err(io(path))?;
-        file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(io(path))?;
+        let mut file = tempfile::NamedTempFile::new_in(dir).at(path)?;
+        file.write_all(text).and_then(|()| file.as_file().sync_all()).at(path)?;
         match file.persist_noclobber(path) {
             Ok(_) => {}
             Err(lost) if lost.error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(lost) => return Err(io(path)(lost.error)),
+            Err(lost) => return Err(FileError::new(path, lost.error).into()),
         }
     }
-    std::fs::read(path).map_err(io(path))
+    Ok(std::fs::read(path).at(path)?)
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn snapshot_get(&self, key: &SnapshotKey) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT body FROM snapshots WHERE key = ?1";
-        self.connection.query_row(sql, [&key.0], |row| row.get(0)).optional().map_err(|e| self.failed(e))
+        Ok(self.snapshot_row(key)?.map(|(_, _, body)| body))
     }
 
     /// Keys and times of stored single runs, newest first: their keys are `<key of the tree>/<name of the run>`.
@@ -32,8 +31,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn snapshot_tree(&self, key: &SnapshotKey) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT tree FROM snapshots WHERE key = ?1";
-        self.connection.query_row(sql, [&key.0], |row| row.get(0)).optional().map_err(|e| self.failed(e))
+        Ok(self.snapshot_row(key)?.map(|(tree, ..)| tree))
     }
 
     /// Tree, time and body of a stored snapshot.

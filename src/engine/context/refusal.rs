@@ -46,7 +46,7 @@ pub(in crate::engine) fn said(e: GitError) -> Refusal {
 /// The same, said to somebody who does `act`.
 pub(in crate::engine) fn said_to(e: &GitError, act: Act) -> Refusal {
     match e {
-        GitError::Io { path, .. } if *path == std::env::temp_dir() => {
+        GitError::Io(file) if file.path == std::env::temp_dir() => {
             trouble(e, "let TMPDIR name a folder that exists and can be written, or unset it")
         }
         _ => trouble(e, &format!("mend the repository, then {}", act.again())),

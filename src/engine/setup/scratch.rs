@@ -13,7 +13,7 @@ use crate::adapters::host::local::workspace::lfs::{KEYS, LargeFiles};
 use crate::adapters::host::order::Strays;
 use crate::adapters::os::clock::new_mission_id;
 use crate::adapters::os::environment::Environment;
-use crate::adapters::os::files;
+use crate::adapters::os::files::{self, At};
 use crate::adapters::os::machine;
 use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
@@ -93,7 +93,7 @@ impl Scratch {
             let settings = git.at(Place::GitDir(source.clone())).settings(&format!("^({KEYS})$")).await?;
             let lent =
                 LargeFiles::of(facts, &settings, repo.parent().unwrap_or(&repo)).and_then(|large| large.lend(&repo));
-            lent.map_err(|source| GitError::Io { path: repo, source })
+            Ok(lent.at(&repo)?)
         })
         .await
     }
@@ -203,7 +203,7 @@ impl Scratch {
     /// [`GitError`] when git fails.
     pub async fn first_commit(&self) -> Result<Tip, GitError> {
         let empty = self.path().join("empty");
-        files::write_private(&empty, b"").map_err(|source| GitError::Io { path: empty.clone(), source })?;
+        files::write_private(&empty, b"").at(&empty)?;
         let args = ["hash-object", "-t", "tree", "-w", "--no-filters"].map(OsStr::new);
         let tree = self.git.tree_id(&[&args[..], &[empty.as_os_str()]].concat()).await?;
         self.commit(tree, &[], "First").await
@@ -229,14 +229,10 @@ impl Scratch {
         content: &str,
         message: &str,
     ) -> Result<Tip, GitError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| GitError::Io { path, source }
-        };
         // Removing a path from an index needs a work tree, although none is looked at.
         let (nothing, file) = (self.path().join("nothing"), self.path().join("content"));
-        files::make_private_dir(&nothing).map_err(failed(&nothing))?;
-        files::write_private(&file, content.as_bytes()).map_err(failed(&file))?;
+        files::make_private_dir(&nothing).at(&nothing)?;
+        files::write_private(&file, content.as_bytes()).at(&file)?;
         let place = Place::WorkTree { git_dir: self.path().join("repo"), files: nothing };
         let git = self.git.at(place).with_env("GIT_INDEX_FILE", self.path().join("altered.index"));
         git.out(&["read-tree", base.tree.as_str()]).await?;

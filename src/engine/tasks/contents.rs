@@ -46,7 +46,7 @@ impl PreflightInput<'_> {
             let kept = by_filter.remove("lfs").unwrap_or_default();
             notes.extend(self.large_files(target, &large, &kept, settings.value("filter.lfs.process")).await?);
         }
-        for filter in by_filter.keys().filter(|name| large.withheld().contains(**name)) {
+        for filter in by_filter.keys().filter(|name| large.withheld.contains(**name)) {
             notes.push(format!(
                 "the filter {filter} is defined in the repository's own settings, which workspaces do not have: files stay as they \
                  are in git, and a unit that changes one is held (`git config --global` makes the filter known to them)"
@@ -88,7 +88,7 @@ impl PreflightInput<'_> {
         let (count, names) = (missing.len(), some(&missing));
         let fetched = self.source.read_file(&target.commit, ".lfsconfig").await.map_err(said)?.unwrap_or_default();
         let fetched = String::from_utf8_lossy(&fetched).to_lowercase();
-        if large.chooses() || fetched.contains("fetchexclude") || fetched.contains("fetchinclude") {
+        if large.chooses || fetched.contains("fetchexclude") || fetched.contains("fetchinclude") {
             let stay =
                 if count == 1 { "1 file stays a pointer".to_owned() } else { format!("{count} files stay pointers") };
             return Ok(Some(format!("{stay} in workspaces, by the settings of git-lfs (lfs.fetchexclude): {names}")));

@@ -2,6 +2,7 @@
 
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::git::source::inspect;
+use mission_control::adapters::host::any::Host;
 use mission_control::adapters::host::local::workspace::tags::Tags;
 use mission_control::adapters::host::order::{
     Beside, CollectOrder, Ended, Home, Kept, NotFresh, NotReady, PrepareOrder, Program, Release, RunKey, RunOrder,
@@ -39,7 +40,7 @@ fn settings() -> HostSettings {
     }
 }
 
-async fn host(world: &World, epoch: u64, program: PathBuf, patience: Duration, cuts: Cuts) -> RemoteHost {
+async fn host(world: &World, epoch: u64, program: PathBuf, patience: Duration, cuts: Cuts) -> Host {
     let root = world.state();
     std::fs::create_dir_all(&root).unwrap();
     let var = |name: &str| (name.into(), std::env::var_os(name).unwrap_or_default());
@@ -53,7 +54,7 @@ async fn host(world: &World, epoch: u64, program: PathBuf, patience: Duration, c
     let engine = EngineCard { state: "s1".to_owned(), epoch, root: root.clone(), runs: root.join("runs") };
     let source = world.source();
     let facts = inspect(&source).await.unwrap();
-    RemoteHost::new(transport, settings(), engine, source, facts, Tags::default())
+    Host::Remote(Box::new(RemoteHost::new(transport, settings(), engine, source, facts, Tags::default())))
 }
 
 fn program() -> PathBuf {
@@ -108,7 +109,7 @@ fn run() -> RunOrder {
 }
 
 /// An attempt from its workspace to the slot that is free again; what a person could see of it.
-async fn attempt(world: &World, host: &RemoteHost) -> Vec<String> {
+async fn attempt(world: &World, host: &Host) -> Vec<String> {
     let base = world.id("main").await;
     let facts = host.probe().await.unwrap();
     let mut seen = vec![format!("{:?} {}", facts.isolation, host.fingerprint().await.unwrap().len())];

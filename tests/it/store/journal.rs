@@ -140,13 +140,14 @@ fn signals_are_taken_once_and_oldest_first() {
         let first = sender.signal_send("pause", "{}", 9).unwrap();
         let second = sender.signal_send("stop", r#"{"now":true}"#, 8).unwrap();
         assert!(second > first);
-        let taken = engine.signals_take(10).unwrap();
+        let taken = engine.signals_waiting().unwrap();
         assert_eq!(
             taken.iter().map(|s| (s.id, s.kind.as_str())).collect::<Vec<_>>(),
             [(first, "pause"), (second, "stop")]
         );
         assert_eq!(taken[1].body, r#"{"now":true}"#);
-        assert_eq!(engine.signals_take(11).unwrap(), []);
+        engine.append_answering(&mission("m1"), 11, &[], &[first, second]).unwrap();
+        assert_eq!(engine.signals_waiting().unwrap(), []);
 
         let third = sender.signal_send("resume", "{}", 12).unwrap();
         assert_eq!(engine.signals_waiting().unwrap().len(), 1);
@@ -172,7 +173,7 @@ fn two_senders_and_an_engine_do_not_get_in_each_others_way() {
             engine.append(&mission("m1"), 1, &[entry("k", "{}")]).unwrap();
         }
         senders.into_iter().for_each(|s| s.join().unwrap());
-        assert_eq!(engine.signals_take(1).unwrap().len(), 40);
+        assert_eq!(engine.signals_waiting().unwrap().len(), 40);
         assert_eq!(engine.verify_chain(None).unwrap(), Chain::Intact { rows: 20 });
     });
 }

@@ -62,7 +62,8 @@ impl Work {
 
     /// Everything pinned is whole without the slot.
     pub async fn alone(&self) {
-        self.pool.discard(1).unwrap();
+        self.pool.release(1).unwrap();
+        self.pool.discard_idle(1).unwrap();
         self.world
             .sh("git rev-list --objects --quiet --all && git -c gc.auto=0 fsck --connectivity-only --no-dangling")
             .await;

@@ -57,51 +57,8 @@ fn p2_what_is_made_beside_the_workspace_is_kept_and_does_not_reach_the_next_user
         assert_eq!(work.world.sh(&kept).await, "w");
         work.pool.release(1).unwrap();
         work.pool.prepare(1, "m1/u2/1", &work.attempt.base).await.unwrap();
-        assert!(work.pool.temporary(1).is_dir() && work.pool.home(1).is_dir());
+        assert!(["tmp", "home"].iter().all(|part| work.pool.parent(1).join(part).is_dir()));
         assert_eq!(work.world.sh_in(&beside, "ls -A . tmp home").await, ".:\nhome\ntmp\nwork\n\nhome:\n\ntmp:");
-    });
-}
-
-#[test]
-fn p2_work_in_the_pool_of_an_earlier_version_is_collected() {
-    within_a_minute(async {
-        let mut work = Work::start().await;
-        let open = async |work: &Work| {
-            work.pool.leave(1);
-            Pool::open(&work.world.state().join("pool"), &work.world.source(), Ignored::Keep).await.unwrap()
-        };
-        work.agent("echo precious > precious; git checkout -qb side; echo c > c; git add c; git commit -qm c").await;
-        // There the slot's folder was the clone itself.
-        let slot = work.pool.parent(1);
-        work.world
-            .sh(&format!(
-                "mv {0}/work {0}.old && rm -rf {0} {0}.made && rm -f $(dirname {0})/layout; mv {0}.old {0}",
-                slot.display()
-            ))
-            .await;
-        work.pool = open(&work).await;
-        assert!(slot.join("precious").exists());
-        let found = work.collect().await;
-        assert!(found.changed && found.made_commit && !found.no_repository);
-        let head = work.attempt.head_ref();
-        assert_eq!(work.world.sh(&format!("git show {head}:precious {head}:c")).await, "precious\nc");
-        work.pool.release(1).unwrap();
-        work.pool.prepare(1, "m1/u2/1", &work.attempt.base).await.unwrap();
-        assert_eq!(work.world.sh_in(&slot, "ls -A; ls work").await, "home\ntmp\nwork\na\nsrc");
-        // One that holds nobody's work is used on as well.
-        work.pool.release(1).unwrap();
-        work.world
-            .sh(&format!(
-                "mv {0}/work {0}.old && rm -rf {0} {0}.made && rm -f $(dirname {0})/layout; mv {0}.old {0}",
-                slot.display()
-            ))
-            .await;
-        work.pool = open(&work).await;
-        work.pool.prepare(1, "m1/u3/1", &work.attempt.base).await.unwrap();
-        assert_eq!(
-            work.world.sh_in(&slot, "ls -A; ls work; git -C work status --porcelain").await,
-            "home\ntmp\nwork\na\nsrc"
-        );
     });
 }
 

@@ -189,7 +189,8 @@ fn slots_are_listed_with_their_size_and_pruned_when_idle() {
         assert_eq!(shown, [(1, true, Some("m1/u1/1")), (2, false, None), (10, true, Some("m1/u10/1"))]);
         assert!(list.iter().all(|s| s.bytes > 4096));
         assert_eq!(pool.prune().unwrap(), [2]);
-        pool.discard(10).unwrap();
+        pool.release(10).unwrap();
+        pool.discard_idle(10).unwrap();
         assert_eq!(pool.list().unwrap().len(), 1);
     });
 }

@@ -4,50 +4,12 @@
 use crate::adapters::host::local::process::command::{ChildGuard, CommandError, CommandLine, Output};
 use crate::adapters::host::local::process::procfs::{self, Identity};
 use rustix::process::Signal;
+use rustix::termios::tcgetwinsize;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// A new private folder below the temporary one, removed when it is dropped unless it is kept.
-#[derive(Debug)]
-pub struct Folder {
-    dir: TempDir,
-    path: PathBuf,
-}
-
-impl Folder {
-    /// Makes it.
-    ///
-    /// # Errors
-    /// The system's reason.
-    pub fn make() -> std::io::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("mc-demo-").tempdir()?;
-        let path = dir.path().canonicalize()?;
-        Ok(Self { dir, path })
-    }
-
-    /// Its real path.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Leaves it where it is.
-    pub fn keep(mut self) {
-        self.dir.disable_cleanup(true);
-    }
-
-    /// Removes it and everything in it.
-    ///
-    /// # Errors
-    /// The system's reason.
-    pub fn remove(self) -> std::io::Result<()> {
-        self.dir.close()
-    }
-}
+use std::time::Duration;
 
 /// How this program is started again: its folder and its whole environment.
 #[derive(Debug, Clone)]
@@ -78,11 +40,8 @@ impl Again {
     }
 
     async fn run(&self, command: CommandLine, folder: &Path) -> Result<Output, CommandError> {
-        let mut command = command.cwd(folder).env_clear().deadline(Duration::from_secs(120));
-        for (name, value) in &self.env {
-            command = command.env(name, value);
-        }
-        command.run(&ChildGuard::none()).await
+        let command = command.cwd(folder).env_clear().deadline(Duration::from_secs(120));
+        command.envs(self.env.iter().cloned()).run(&ChildGuard::none()).await
     }
 
     /// Starts it with the output of this process, or with none.
@@ -153,29 +112,8 @@ pub fn belonging_to(folder: &Path) -> Vec<u32> {
     .collect()
 }
 
-/// Time since it was made.
-#[derive(Debug, Clone, Copy)]
-pub struct Stopwatch(Instant);
-
-impl Stopwatch {
-    /// Starts now.
-    #[must_use]
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// The time so far.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
-/// Columns of the terminal this process was started from, as `stty` knows them.
+/// Columns of the terminal this process was started from.
 #[must_use]
-pub async fn columns() -> Option<u32> {
-    let mut stty = tokio::process::Command::new("stty");
-    stty.arg("size").stdin(Stdio::inherit()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(1), stty.output()).await.ok()?.ok()?;
-    String::from_utf8_lossy(&output.stdout).split_whitespace().nth(1)?.parse().ok().filter(|n| *n > 0)
+pub fn columns() -> Option<u32> {
+    tcgetwinsize(std::io::stdin()).ok().map(|size| size.ws_col.into()).filter(|columns| *columns > 0)
 }

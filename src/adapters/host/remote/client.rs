@@ -8,20 +8,19 @@ use super::transport::{Moment, Transport};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::local::operations::facts::incomplete;
-use crate::adapters::host::local::process::kill::KillProof;
 use crate::adapters::host::local::workspace::lfs::LargeFiles;
 use crate::adapters::host::local::workspace::pool::refuse_incomplete;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::{
-    Beside, CollectOrder, Ended, HostError, HostFacts, Kept, NotFresh, NotReady, PrepareOrder, Ready, Release, RunKey,
-    RunOrder, RunState, Start, Strays, UsedSlot,
+    Beside, CollectOrder, Ended, HostError, HostFacts, Kept, NotFresh, NotReady, PrepareOrder, Ready, RunOrder, Start,
+    UsedSlot, attempt_of, is_killed,
 };
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::files;
 use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
-use crate::domain::values::{CommitId, MissionId, UnitId};
+use crate::domain::values::CommitId;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -34,9 +33,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 
 /// How often the output of a run is brought here while it goes on.
 const LOOK: Duration = Duration::from_secs(2);
-
-/// Bytes that are sent or read at a time.
-pub(super) const PART: u64 = 1 << 20;
 
 /// Settings of a repository that workspaces follow, as git's regular expression.
 const FOLLOWED: &str =
@@ -181,7 +177,7 @@ impl RemoteHost {
     }
 
     /// Asks until there is an answer, at most so long.
-    pub(super) async fn ask<T: DeserializeOwned>(
+    async fn ask<T: DeserializeOwned>(
         &self,
         request: Request,
         bytes: &[u8],
@@ -208,8 +204,20 @@ impl RemoteHost {
     }
 
     /// Asks what nobody cancels.
-    pub(super) async fn question<T: DeserializeOwned>(&self, request: Request) -> Result<T, Trouble> {
-        self.ask(request, &[], Some(self.transport.patience), unkilled(), &mut || ()).await.map(|(given, _)| given)
+    pub(in crate::adapters::host) async fn question<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<T, Trouble> {
+        self.exchange(request, &[]).await.map(|(given, _)| given)
+    }
+
+    /// The same with the bytes that go with it both ways.
+    pub(super) async fn exchange<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        bytes: &[u8],
+    ) -> Result<(T, Vec<u8>), Trouble> {
+        self.ask(request, bytes, Some(self.transport.patience), unkilled(), &mut || ()).await
     }
 
     /// As [`super::super::any::Host::probe`], like all that follow.
@@ -220,14 +228,6 @@ impl RemoteHost {
         let cut = self.settings.kind == PoolKind::Verifications;
         refuse_incomplete(&self.facts, cut).map_err(|e| incomplete(&e))?;
         self.question(Request::Probe).await?
-    }
-
-    /// The fingerprint.
-    ///
-    /// # Errors
-    /// [`HostError`].
-    pub async fn fingerprint(&self) -> Result<String, HostError> {
-        self.question(Request::Fingerprint).await?
     }
 
     /// A workspace; the commits it needs are sent first.
@@ -310,67 +310,18 @@ impl RemoteHost {
         Ok(kept)
     }
 
-    /// A slot given back.
-    ///
-    /// # Errors
-    /// Why it could not be.
-    pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
-        self.question(Request::Release { slot, label: label.to_owned(), release: release.clone() }).await?
-    }
-
-    /// The slots in use.
-    ///
-    /// # Errors
-    /// The pool cannot be read.
-    pub async fn used_slots(&self) -> Result<Vec<UsedSlot>, Trouble> {
-        self.question(Request::UsedSlots).await?
-    }
-
-    /// A slot locked again.
-    ///
-    /// # Errors
-    /// Somebody else has it.
-    pub async fn hold(&self, slot: u32, label: &str) -> Result<Option<PathBuf>, Trouble> {
-        self.question(Request::Hold { slot, label: label.to_owned() }).await?
-    }
-
-    /// A slot whose runs can go on.
-    ///
-    /// # Errors
-    /// The pool cannot be read.
-    pub async fn adoptable(&self, slot: u32, label: &str, first: &RunKey) -> Result<Option<Ready>, Trouble> {
-        let request = Request::Adoptable { slot, label: label.to_owned(), first: first.clone() };
-        self.question(request).await?
-    }
-
     /// What was left in a slot, pinned there and here.
     ///
     /// # Errors
     /// What around it failed.
     pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
         self.send(std::slice::from_ref(base)).await?;
-        let request = Request::Recover { slot, label: label.to_owned(), base: base.clone() };
+        let request = Request::Recover(UsedSlot { slot, label: label.to_owned() }, base.clone());
         self.question::<Result<(), Trouble>>(request).await??;
         if let Some((mission, unit, number)) = attempt_of(label) {
             self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
         }
         Ok(())
-    }
-
-    /// A slot freed in which nobody's work is.
-    ///
-    /// # Errors
-    /// The pool cannot be read or written.
-    pub async fn discard(&self, slot: u32, label: &str) -> Result<bool, Trouble> {
-        self.question(Request::Discard { slot, label: label.to_owned() }).await?
-    }
-
-    /// What is in workspaces and in no commit.
-    ///
-    /// # Errors
-    /// One cannot be looked at.
-    pub async fn list_strays(&self) -> Result<Strays, Trouble> {
-        self.question(Request::ListStrays).await?
     }
 
     /// What is in quarantine, tried once more; all that is pinned there and not here is brought here.
@@ -398,51 +349,14 @@ impl RemoteHost {
         }
         Ok(())
     }
-
-    /// Runs ended, with proof.
-    ///
-    /// # Errors
-    /// The host cannot be reached: nothing is known of them.
-    pub async fn end_runs(&self, key: &RunKey) -> Result<Vec<u32>, Trouble> {
-        self.question(Request::EndRuns(key.clone())).await?
-    }
-
-    /// What may still run of a run that left no trace, ended.
-    ///
-    /// # Errors
-    /// The pool cannot be opened.
-    pub async fn end_traceless(&self, key: &RunKey, slot: u32) -> Result<KillProof, Trouble> {
-        self.question(Request::EndTraceless(key.clone(), slot)).await?
-    }
-
-    /// What is known of a run.
-    ///
-    /// # Errors
-    /// The host cannot be reached.
-    pub async fn look_up(&self, key: &RunKey) -> Result<RunState, Trouble> {
-        self.question(Request::LookUp(key.clone())).await?
-    }
-
-    /// A run put aside.
-    ///
-    /// # Errors
-    /// It cannot be.
-    pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
-        self.question(Request::PutAside(key.clone())).await?
-    }
-}
-
-/// Resolves to true when an early end is wanted, to false when nobody can want it any more.
-async fn is_killed(kill: &mut watch::Receiver<bool>) -> bool {
-    kill.wait_for(|kill| *kill).await.is_ok()
 }
 
 /// A signal to end that never comes.
-pub(super) fn unkilled() -> watch::Receiver<bool> {
+fn unkilled() -> watch::Receiver<bool> {
     watch::channel(false).1
 }
 
-pub(super) fn odd() -> Trouble {
+fn odd() -> Trouble {
     Trouble::new(Cause::Unreachable, "a host answered something else than what it was asked")
 }
 
@@ -455,12 +369,4 @@ pub(super) fn new_name() -> String {
 fn kind_of(request: &Request) -> String {
     let text = format!("{request:?}");
     text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
-}
-
-/// The attempt that a label names.
-fn attempt_of(label: &str) -> Option<(MissionId, UnitId, u32)> {
-    let mut words = label.split('/');
-    let (mission, unit, n) = (words.next()?, words.next()?, words.next()?);
-    let attempt = (MissionId::new(mission).ok()?, UnitId::new(unit).ok()?, n.parse().ok()?);
-    words.next().is_none().then_some(attempt)
 }

@@ -9,6 +9,7 @@ use crate::adapters::git::file_attributes::{Attributes, Entry, names_lfs};
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::local::workspace::contents::{self, is_oid};
 use crate::adapters::host::local::workspace::lfs::{KEYS, LONGEST_POINTER, LargeFiles, Pointer};
+use crate::adapters::os::files::if_there;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
@@ -58,7 +59,7 @@ impl RemoteHost {
                 let name = new_name();
                 let file = File::open(&path).map_err(|e| self.trouble(&e))?;
                 self.send_file(&name, &file).await?;
-                let request = Request::TakeContent { file: name, oid: oid.clone() };
+                let request = Request::TakeContent(name, oid.clone());
                 taken = self.question::<Result<bool, Trouble>>(request).await??;
                 if taken {
                     break;
@@ -141,10 +142,7 @@ impl Mirror {
         if self.content(oid)?.is_file() {
             return self.forget(file).map(|()| true);
         }
-        let taken = match large.take(&self.file(file)?, oid) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
-            taken => taken?,
-        };
+        let Some(taken) = if_there(large.take(&self.file(file)?, oid))? else { return Ok(false) };
         self.forget(file).map(|()| taken)
     }
 }

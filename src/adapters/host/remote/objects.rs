@@ -1,12 +1,13 @@
 //! The mirror of the repository on a host: made there, filled by the engine, and read when work is pinned.
 
 use super::protocol::{Compared, Hello};
-use crate::adapters::git::{Git, GitError, Place};
+use crate::adapters::git::{Git, GitError, Place, bare};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::host::local::workspace::pack::{pack, unpack};
+use crate::adapters::host::local::workspace::quarantine::odd_places::whole;
 use crate::adapters::host::settings::PoolKind;
-use crate::adapters::os::files;
+use crate::adapters::os::files::{self, At, FileError, if_there};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -37,13 +38,12 @@ fn odd_name(name: &str) -> bool {
 impl Mirror {
     /// The mirror below `base`, made where it is not there yet, with the settings of the repository as they are now.
     pub(super) async fn open(base: &Path, hello: &Hello, guard: ChildGuard) -> Result<Self, GitError> {
-        let failed = |path: &Path, source| GitError::Io { path: path.to_owned(), source };
         let (dir, transfer) = (base.join("mirror.git"), base.join("transfer"));
         // What an earlier worker had half of is sent again. Those of verifications work beside each other.
         if hello.settings.kind == PoolKind::Missions {
-            remove_any(&transfer).map_err(|e| failed(&transfer, e))?;
+            remove_any(&transfer).at(&transfer)?;
         }
-        files::make_private_dir(&transfer).map_err(|e| failed(&transfer, e))?;
+        files::make_private_dir(&transfer).at(&transfer)?;
         if !dir.join("objects").is_dir() {
             let format = format!("--object-format={}", hello.object_format);
             let made = Git::in_folder(base, guard.clone());
@@ -51,19 +51,13 @@ impl Mirror {
         }
         let git = Git::new(Place::GitDir(dir.clone()), guard).with_batch(&dir);
         let list = base.join("ignores");
-        files::write_private(&list, &hello.ignores[1]).map_err(|e| failed(&list, e))?;
-        files::make_private_dir(&dir.join("info")).map_err(|e| failed(&dir, e))?;
+        files::write_private(&list, &hello.ignores[1]).at(&list)?;
+        files::make_private_dir(&dir.join("info")).at(&dir)?;
         let own = dir.join("info/exclude");
-        files::write_private(&own, &hello.ignores[0]).map_err(|e| failed(&own, e))?;
+        files::write_private(&own, &hello.ignores[0]).at(&own)?;
         let config = base.join(format!("config.{:016x}", fastrand::u64(..)));
-        let mut text = String::from("[core]\n\tbare = true\n");
-        if hello.object_format == "sha256" {
-            text.push_str("\trepositoryFormatVersion = 1\n[extensions]\n\tobjectFormat = sha256\n");
-        } else {
-            text.push_str("\trepositoryFormatVersion = 0\n");
-        }
-        text.push_str("[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n");
-        files::write_private(&config, text.as_bytes()).map_err(|e| failed(&config, e))?;
+        let text = bare::config(&hello.object_format) + "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
+        files::write_private(&config, text.as_bytes()).at(&config)?;
         let named = config.to_string_lossy().into_owned();
         for (key, value) in &hello.config {
             git.out(&["config", "--file", &named, "--add", key, value]).await?;
@@ -71,13 +65,13 @@ impl Mirror {
         if !hello.ignores[1].is_empty() {
             git.out(&["config", "--file", &named, "core.excludesFile", &list.to_string_lossy()]).await?;
         }
-        std::fs::rename(&config, dir.join("config")).map_err(|e| failed(&config, e))?;
+        std::fs::rename(&config, dir.join("config")).at(&config)?;
         // A person's own copies of submodules, where this machine has them: what they hold can be had.
         let (modules, theirs) =
             (dir.join("modules"), hello.place.here().map(|[_, original, _]| original.join("modules")));
         if std::fs::read_link(&modules).ok() != theirs {
             let link = || theirs.as_ref().map_or(Ok(()), |theirs| std::os::unix::fs::symlink(theirs, &modules));
-            remove_any(&modules).and_then(|()| link()).map_err(|e| failed(&modules, e))?;
+            remove_any(&modules).and_then(|()| link()).at(&modules)?;
         }
         let mirror = Self { git, dir, transfer };
         mirror.cut_off(&hello.shallow).await?;
@@ -87,16 +81,15 @@ impl Mirror {
     /// Cuts its history off where that of the repository is. What was sent before is sent again where that changed.
     async fn cut_off(&self, shallow: &[u8]) -> Result<(), GitError> {
         let path = self.dir.join("shallow");
-        let failed = |source| GitError::Io { path: path.clone(), source };
-        if files::read_own(&path).map_err(failed)?.unwrap_or_default() == shallow {
+        if files::read_own(&path).at(&path)?.unwrap_or_default() == shallow {
             return Ok(());
         }
         for (name, _) in self.git.list_refs(SENT).await? {
             self.git.out(&["update-ref", "-d", &name]).await?;
         }
         match shallow.is_empty() {
-            true => remove_any(&path).map_err(failed),
-            false => files::write_private(&path, shallow).map_err(failed),
+            true => Ok(remove_any(&path).at(&path)?),
+            false => Ok(files::write_private(&path, shallow).at(&path)?),
         }
     }
 
@@ -116,10 +109,7 @@ impl Mirror {
     }
 
     pub(super) fn forget(&self, name: &str) -> io::Result<()> {
-        match std::fs::remove_file(self.file(name)?) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
-        }
+        if_there(std::fs::remove_file(self.file(name)?)).map(drop)
     }
 
     /// Which of these commits it lacks, and what it has.
@@ -151,27 +141,17 @@ impl Mirror {
         tags: &[(String, CommitId)],
         before: bool,
     ) -> Result<bool, GitError> {
-        let failed = |source| GitError::Io { path: self.transfer.clone(), source };
-        let path = self.file(name).map_err(failed)?;
-        match File::open(&path) {
-            Ok(pack) => {
-                if !unpack(&self.git, &Arc::new(pack), before).await? {
-                    return Ok(false);
-                }
-            }
-            // Nothing had to be sent, or it was taken over before the reply was lost.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(failed(e)),
+        let path = self.file(name).at(&self.transfer)?;
+        // Where there is none, nothing had to be sent, or it was taken over before the reply was lost.
+        if let Some(pack) = if_there(File::open(&path)).at(&self.transfer)?
+            && !unpack(&self.git, &Arc::new(pack), before).await?
+        {
+            return Ok(false);
         }
         let known = self.git.list_refs(SENT).await?;
-        let known: Vec<&CommitId> = known.iter().map(|(_, id)| id).collect();
-        let mut args = vec!["rev-list", "--objects", "--quiet"];
-        args.extend(commits.iter().map(CommitId::as_str));
-        args.extend(tags.iter().map(|(_, id)| id.as_str()));
-        args.push("--not");
-        args.extend(known.iter().rev().take(TIPS).map(|id| id.as_str()));
-        let nothing = commits.is_empty() && tags.is_empty();
-        if !nothing && !self.git.run(&args).await?.success() {
+        let known: Vec<&CommitId> = known.iter().rev().take(TIPS).map(|(_, id)| id).collect();
+        let wanted: Vec<&CommitId> = commits.iter().chain(tags.iter().map(|(_, id)| id)).collect();
+        if !whole(&self.git, &wanted, &known).await? {
             return Ok(false);
         }
         for commit in commits {
@@ -186,23 +166,22 @@ impl Mirror {
         for (name, id) in tags {
             self.git.out(&["update-ref", name, id.as_str()]).await?;
         }
-        self.forget(name).map_err(failed)?;
+        self.forget(name).at(&self.transfer)?;
         Ok(true)
     }
 
     /// Makes a file with what `wanted` need beyond `known`; its length in bytes.
     pub(super) async fn export(&self, name: &str, wanted: &[CommitId], known: &[CommitId]) -> Result<u64, GitError> {
-        let failed = |source| GitError::Io { path: self.transfer.clone(), source };
-        let path = self.file(name).map_err(failed)?;
+        let path = self.file(name).at(&self.transfer)?;
         let (wanted, known): (Vec<&CommitId>, Vec<&CommitId>) = (wanted.iter().collect(), known.iter().collect());
         let Some(pack) = pack(&self.git, &self.transfer, &wanted, &known).await? else {
-            return Err(failed(io::Error::other("git cannot pack what was collected")));
+            return Err(FileError::new(&self.transfer, io::Error::other("git cannot pack what was collected")).into());
         };
         let copied = || -> io::Result<u64> {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
             io::copy(&mut &*pack, &mut file)
         };
-        copied().map_err(failed)
+        Ok(copied().at(&self.transfer)?)
     }
 
     /// What is pinned of attempts, by the full names of the refs or what they begin with up to a slash.

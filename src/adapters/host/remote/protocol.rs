@@ -4,9 +4,9 @@
 //! when its reply did not come: each one is idempotent by what it names.
 
 use crate::adapters::host::local::process::procfs;
-use crate::adapters::host::order::{CollectOrder, PrepareOrder, Release, RunKey, RunOrder, Start};
+use crate::adapters::host::order::{CollectOrder, PrepareOrder, Release, RunKey, RunOrder, Start, UsedSlot};
 use crate::adapters::host::settings::HostSettings;
-use crate::adapters::os::nofollow::Identity;
+use crate::adapters::os::files::FileIdentity;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// The form of the messages; both sides have the same one.
 pub const PROTOCOL: u32 = 1;
+
+/// Bytes that are sent or read at a time.
+pub const PART: u64 = 1 << 20;
 
 /// The first message: who asks, and what the worker must know for all that follows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,13 +55,13 @@ pub struct SourcePlace {
     state: PathBuf,
     /// What the machine has until it is started anew.
     boot: String,
-    /// Device and inode of the three.
-    identities: Option<[(u64, u64); 3]>,
+    /// What the three are.
+    identities: Option<[FileIdentity; 3]>,
 }
 
 /// What tells the folders of a place from others of the same names.
-fn identities(folders: [&Path; 3]) -> Option<[(u64, u64); 3]> {
-    let [one, two, three] = folders.map(|path| Identity::behind(path).ok().map(|it| (it.device, it.inode)));
+fn identities(folders: [&Path; 3]) -> Option<[FileIdentity; 3]> {
+    let [one, two, three] = folders.map(|path| FileIdentity::at(path).ok());
     Some([one?, two?, three?])
 }
 
@@ -106,30 +109,12 @@ pub enum Request {
     Prepare(Box<PrepareOrder>),
     Run(Box<RunOrder>, Start),
     Collect(CollectOrder),
-    Release {
-        slot: u32,
-        label: String,
-        release: Release,
-    },
+    Release(UsedSlot, Release),
     UsedSlots,
-    Hold {
-        slot: u32,
-        label: String,
-    },
-    Adoptable {
-        slot: u32,
-        label: String,
-        first: RunKey,
-    },
-    Recover {
-        slot: u32,
-        label: String,
-        base: CommitId,
-    },
-    Discard {
-        slot: u32,
-        label: String,
-    },
+    Hold(UsedSlot),
+    Adoptable(UsedSlot, RunKey),
+    Recover(UsedSlot, CommitId),
+    Discard(UsedSlot),
     ListStrays,
     RetryQuarantine,
     EndRuns(RunKey),
@@ -139,10 +124,7 @@ pub enum Request {
     /// Which of these commits the mirror lacks, and what it has.
     Compare(Vec<CommitId>),
     /// Puts the bytes of the message at this place of a file for transfer.
-    Write {
-        file: String,
-        offset: u64,
-    },
+    Write(String, u64),
     /// Takes the objects of a file over, keeps these commits and sets these tags; whether that was tried before, and not all of them came.
     Import {
         file: String,
@@ -150,29 +132,16 @@ pub enum Request {
         tags: Vec<(String, CommitId)>,
         before: bool,
     },
-    /// Makes a file with the objects that these commits need beyond those.
-    Export {
-        file: String,
-        wanted: Vec<CommitId>,
-        known: Vec<CommitId>,
-    },
-    /// The bytes of a file from a place on, at most so many.
-    Read {
-        file: RemoteFile,
-        offset: u64,
-        most: u64,
-    },
+    /// Makes a file with the objects that the first commits need beyond the others.
+    Export(String, Vec<CommitId>, Vec<CommitId>),
+    /// The bytes of a file from a place on, at most [`PART`] of them.
+    Read(RemoteFile, u64),
     /// A file for transfer is not needed any more.
-    Forget {
-        file: String,
-    },
+    Forget(String),
     /// Which of these contents, which git-lfs keeps, the mirror lacks.
     LackedContents(Vec<String>),
     /// Takes a file over as the content of this name.
-    TakeContent {
-        file: String,
-        oid: String,
-    },
+    TakeContent(String, String),
     /// What is pinned of attempts whose refs begin so.
     Pins(Vec<String>),
 }

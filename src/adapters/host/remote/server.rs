@@ -3,13 +3,14 @@
 
 use super::frame::{encode, receive, send};
 use super::objects::Mirror;
-use super::protocol::{Hello, Numbered, PROTOCOL, RemoteFile, Reply, Request};
+use super::protocol::{Hello, Numbered, PART, PROTOCOL, RemoteFile, Reply, Request};
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::lock::{LockError, RunLock};
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::tags::Tags;
+use crate::adapters::host::order::UsedSlot;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
@@ -27,9 +28,6 @@ use tokio::task::JoinSet;
 
 /// How long an earlier worker of the same engine's state directory may take to end, with the git processes it had started.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Most bytes that are read for one request.
-const PART: u64 = 8 << 20;
 
 /// Works for the engine at the other end until that is gone. Everything is in folders below `root`.
 ///
@@ -180,59 +178,54 @@ impl Worker {
                 return (json((ended, lengths)), bytes);
             }
             Request::Collect(order) => json(host.collect(&order).await),
-            Request::Release { slot, label, release } => json(host.release(slot, &label, &release).await),
+            Request::Release(UsedSlot { slot, label }, release) => json(host.release(slot, &label, &release).await),
             Request::UsedSlots => json(host.used_slots().await),
-            Request::Hold { slot, label } => json(host.hold(slot, &label).await),
-            Request::Adoptable { slot, label, first } => json(host.adoptable(slot, &label, &first).await),
-            Request::Recover { slot, label, base } => json(host.recover(slot, &label, &base).await),
-            Request::Discard { slot, label } => json(host.discard(slot, &label).await),
+            Request::Hold(UsedSlot { slot, label }) => json(host.hold(slot, &label).await),
+            Request::Adoptable(UsedSlot { slot, label }, first) => json(host.adoptable(slot, &label, &first).await),
+            Request::Recover(UsedSlot { slot, label }, base) => json(host.recover(slot, &label, &base).await),
+            Request::Discard(UsedSlot { slot, label }) => json(host.discard(slot, &label).await),
             Request::ListStrays => json(host.list_strays().await),
             Request::RetryQuarantine => json(host.retry_quarantine().await),
             Request::EndRuns(key) => json(host.end_runs(&key).await),
             Request::EndTraceless(key, slot) => json(host.end_traceless(&key, slot).await),
             Request::LookUp(key) => json(host.look_up(&key).await),
             Request::PutAside(key) => json(host.put_aside(&key).await),
-            Request::Compare(commits) => json(self.mirror.compare(&commits).await.map_err(|e| host.trouble(&e))),
-            Request::Write { file, offset } => {
-                json(self.mirror.write(&file, offset, &bytes).map_err(|e| host.trouble(&e)))
-            }
+            Request::Compare(commits) => self.told(self.mirror.compare(&commits).await),
+            Request::Write(file, offset) => self.told(self.mirror.write(&file, offset, &bytes)),
             Request::Import { file, commits, tags, before } => {
-                json(match self.mirror.import(&file, &commits, &tags, before).await {
-                    Ok(whole) => {
-                        host.forget_tags().await;
-                        Ok(whole)
-                    }
-                    Err(e) => Err(host.trouble(&e)),
-                })
+                let imported = self.mirror.import(&file, &commits, &tags, before).await;
+                if imported.is_ok() {
+                    host.forget_tags().await;
+                }
+                self.told(imported)
             }
-            Request::Export { file, wanted, known } => {
-                json(self.mirror.export(&file, &wanted, &known).await.map_err(|e| host.trouble(&e)))
-            }
-            Request::Read { file, offset, most } => {
+            Request::Export(file, wanted, known) => self.told(self.mirror.export(&file, &wanted, &known).await),
+            Request::Read(file, offset) => {
                 let path = match &file {
                     RemoteFile::Transfer(name) => self.mirror.file(name),
                     RemoteFile::Content(oid) => self.mirror.content(oid),
                     RemoteFile::Output(key) => Ok(host.run_dir(key).join(OUTPUT)),
                     RemoteFile::Errors(key) => Ok(host.run_dir(key).join(ERRORS)),
                 };
-                return match path.and_then(|path| files::read_from(&path, offset, most.min(PART))) {
+                return match path.and_then(|path| files::read_from(&path, offset, PART)) {
                     Ok(bytes) => (json(Ok::<(), Trouble>(())), bytes),
-                    Err(e) => (json(Err::<(), Trouble>(host.trouble(&e))), Vec::new()),
+                    Err(e) => (self.told(Err::<(), _>(e)), Vec::new()),
                 };
             }
             Request::LackedContents(oids) => json(Ok::<_, Trouble>(self.mirror.lacked_contents(oids))),
-            Request::TakeContent { file, oid } => json(self.take_content(&file, &oid).await),
-            Request::Forget { file } => json(self.mirror.forget(&file).map_err(|e| host.trouble(&e))),
-            Request::Pins(prefixes) => json(self.mirror.pins(&prefixes).await.map_err(|e| host.trouble(&e))),
+            Request::TakeContent(file, oid) => match host.pool().await {
+                Ok(pool) => self.told(self.mirror.take_content(&pool.shape.large, &file, &oid)),
+                Err(e) => self.told(Err::<(), _>(e)),
+            },
+            Request::Forget(file) => self.told(self.mirror.forget(&file)),
+            Request::Pins(prefixes) => self.told(self.mirror.pins(&prefixes).await),
         };
         (reply, Vec::new())
     }
-}
 
-impl Worker {
-    async fn take_content(&self, file: &str, oid: &str) -> Result<bool, Trouble> {
-        let pool = self.host.pool().await.map_err(|e| self.host.trouble(&e))?;
-        self.mirror.take_content(&pool.shape().large, file, oid).map_err(|e| self.host.trouble(&e))
+    /// What the mirror gives back, as it is sent.
+    fn told<T: Serialize>(&self, done: Result<T, impl std::error::Error + 'static>) -> Value {
+        json(done.map_err(|e| self.host.trouble(&e)))
     }
 }
 

@@ -1,9 +1,9 @@
 //! What goes between engine and host beside questions: commits that are sent before they are needed there, work that is pinned here,
 //! output of runs.
 
-use super::client::{PART, RemoteHost, new_name, unkilled};
+use super::client::{RemoteHost, new_name};
 use super::objects::those_there;
-use super::protocol::{Compared, RemoteFile, Request};
+use super::protocol::{Compared, PART, RemoteFile, Request};
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::attempt::Attempt;
@@ -87,7 +87,7 @@ impl RemoteHost {
     /// Brings objects here, as far as the file with them is not lost on the way.
     async fn fetch(&self, wanted: &[CommitId], known: &[CommitId], before: bool) -> Result<(), Trouble> {
         let name = new_name();
-        let request = Request::Export { file: name.clone(), wanted: wanted.to_vec(), known: known.to_vec() };
+        let request = Request::Export(name.clone(), wanted.to_vec(), known.to_vec());
         let length = self.question::<Result<u64, Trouble>>(request).await??;
         let failed = |e: io::Error| self.trouble(&e);
         let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;
@@ -95,7 +95,7 @@ impl RemoteHost {
             pack.rewind().map_err(failed)?;
             unpack(&self.source, &Arc::new(pack), before).await.map_err(|e| self.trouble(&e))?;
         }
-        self.question::<Result<(), Trouble>>(Request::Forget { file: name }).await?
+        self.question::<Result<(), Trouble>>(Request::Forget(name)).await?
     }
 
     /// Reads a file of the host; how many bytes it has.
@@ -106,8 +106,7 @@ impl RemoteHost {
     ) -> Result<u64, Trouble> {
         let mut offset = 0;
         loop {
-            let request = Request::Read { file: file.clone(), offset, most: PART };
-            let bytes = self.read_there(request).await?;
+            let bytes = self.read_there(file.clone(), offset).await?;
             if bytes.is_empty() {
                 return Ok(offset);
             }
@@ -116,9 +115,9 @@ impl RemoteHost {
         }
     }
 
-    async fn read_there(&self, request: Request) -> Result<Vec<u8>, Trouble> {
-        let patience = Some(self.transport.patience);
-        let (read, bytes) = self.ask::<Result<(), Trouble>>(request, &[], patience, unkilled(), &mut || ()).await?;
+    async fn read_there(&self, file: RemoteFile, offset: u64) -> Result<Vec<u8>, Trouble> {
+        let request = Request::Read(file, offset);
+        let (read, bytes) = self.exchange::<Result<(), Trouble>>(request, &[]).await?;
         read.map(|()| bytes)
     }
 
@@ -160,10 +159,8 @@ impl RemoteHost {
             if part.is_empty() {
                 return Ok(());
             }
-            let request = Request::Write { file: name.to_owned(), offset };
-            let patience = Some(self.transport.patience);
-            let written = self.ask::<Result<(), Trouble>>(request, &part, patience, unkilled(), &mut || ()).await?;
-            written.0?;
+            let request = Request::Write(name.to_owned(), offset);
+            self.exchange::<Result<(), Trouble>>(request, &part).await?.0?;
             offset += part.len() as u64;
         }
     }
@@ -183,8 +180,7 @@ impl RemoteHost {
     async fn bring_log(&self, file: RemoteFile, path: &Path) {
         loop {
             let offset = std::fs::metadata(path).map_or(0, |meta| meta.len());
-            let request = Request::Read { file: file.clone(), offset, most: PART };
-            let Ok(bytes) = self.read_there(request).await else { return };
+            let Ok(bytes) = self.read_there(file.clone(), offset).await else { return };
             let folder = path.parent().unwrap_or(path);
             let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(path, offset, &bytes));
             if let Err(e) = kept {

@@ -8,10 +8,12 @@
 use super::story::{LONG, OLD_CALLER, PARTS, RENAMER, SAME_LINE};
 use crate::adapters::git::source::inspect;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::host::local::demo::{Again, Child, Folder, Stopwatch, belonging_to, columns};
+use crate::adapters::host::local::demo::{Again, Child, belonging_to, columns};
 use crate::adapters::host::local::process::command::{ChildGuard, Output};
+use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
+use crate::adapters::os::machine::Scratch;
 use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
 use crate::domain::mission::{Record, State, UnitState};
@@ -24,7 +26,7 @@ use crate::engine::run::signals::Signals;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the world is looked at, and for how long at most, while something is awaited.
 const POLL: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(180));
@@ -38,12 +40,12 @@ const INHERITED: [&str; 6] = ["PATH", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ"]
 /// The stage of the demo: a folder with a repository in it, and what was seen so far.
 #[derive(Debug)]
 pub struct Demo {
-    folder: Folder,
+    folder: Scratch,
     pub(super) again: Again,
     state: StateDir,
     silent: bool,
     child: Option<Child>,
-    clock: Stopwatch,
+    clock: Instant,
     pub(super) before: BTreeMap<String, String>,
     pub(super) seen: Seen,
     /// Exit code and first line of the audit of a copy with a changed byte.
@@ -102,13 +104,13 @@ impl Demo {
     /// # Errors
     /// [`EngineError`] when the folder cannot be made or git does not work.
     pub async fn make(silent: bool) -> Result<Self, EngineError> {
-        let clock = Stopwatch::start();
-        let folder = Folder::make().map_err(|e| broken("make a temporary folder", &e))?;
+        let clock = clock::start_watch();
+        let folder = Scratch::new("mc-demo-").map_err(|e| broken("make a temporary folder", &e))?;
         let path = folder.path();
         let user = Environment::of_process()?;
         let mut env = environment(&user, path);
         if user.var("COLUMNS").is_none()
-            && let Some(columns) = columns().await
+            && let Some(columns) = columns()
         {
             env.push(("COLUMNS".into(), columns.to_string().into()));
         }
@@ -326,7 +328,7 @@ impl Demo {
     /// [`EngineError::Broken`] when something of it stays.
     pub fn remove(self) -> Result<(), EngineError> {
         let path = self.path().to_owned();
-        self.folder.remove().map_err(|e| broken(&format!("remove {}", path.display()), &e))
+        self.folder.remove(&[]).map_err(|e| broken(&format!("remove {}", path.display()), &e))
     }
 
     fn launch(&mut self, args: &[&str]) -> Result<(), EngineError> {
@@ -356,7 +358,7 @@ impl Demo {
         mut look: impl FnMut(&mut Self) -> Result<Option<T>, EngineError>,
     ) -> Result<T, EngineError> {
         let (pause, longest) = POLL;
-        let clock = Stopwatch::start();
+        let clock = clock::start_watch();
         loop {
             let ended = self.ended()?;
             if let Some(found) = look(self)? {

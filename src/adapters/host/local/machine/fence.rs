@@ -9,9 +9,9 @@ use super::host::LocalHost;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{
-    CONFINE, Caps, Exit, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunSpec, parse_exit,
+    CONFINE, Caps, Exit, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunSpec, parse_exit, trial_text,
 };
-use crate::adapters::host::local::rundir::{prepare, trial_text};
+use crate::adapters::host::local::rundir::prepare;
 use crate::adapters::host::order::Home;
 use crate::adapters::host::settings::HostSettings;
 use crate::adapters::os::clock;
@@ -69,8 +69,7 @@ async fn find(host: &LocalHost) -> Result<Fenced, String> {
 pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, String> {
     if !host.fenced().await?.holds() {
         let command = CommandLine::new("sh").arg("-c").arg(line).cwd(&host.facts.toplevel).env_clear();
-        let command = env.iter().fold(command, |command, (name, value)| command.env(name, value));
-        let output = command.run(&host.guard).await.map_err(|e| e.to_string())?;
+        let output = command.envs(env).run(&host.guard).await.map_err(|e| e.to_string())?;
         let how = output.ending.map_or_else(String::new, |how| format!(" ({how})"));
         return if output.success() { Ok(output.stdout) } else { Err(format!("it failed{how}")) };
     }
@@ -131,8 +130,7 @@ async fn answered(spec: &RunSpec, guard: &ChildGuard) -> Result<Option<i32>, Str
             _ => None,
         }));
     }
-    let command = command.arg(dir.join("run")).arg(CONFINE).args(&spec.argv);
-    let command = spec.env.iter().fold(command, |command, (name, value)| command.env(name, value));
+    let command = command.arg(dir.join("run")).arg(CONFINE).args(&spec.argv).envs(spec.env.iter().cloned());
     let output = command.run(guard).await.map_err(|e| chain(&e))?;
     files::write_private(&dir.join("out.log"), &output.stderr).map_err(|e| e.to_string())?;
     Ok(output.code())

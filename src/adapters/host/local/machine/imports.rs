@@ -115,10 +115,8 @@ impl Imports {
     /// # Errors
     /// [`HostError::Broken`].
     pub fn check(&self, stages: &[StageSpec]) -> Result<(), HostError> {
-        match self.refusal(stages) {
-            Some((why, hint)) => Err(HostError::Broken { what: format!("verify a tree: {why}"), hint }),
-            None => Ok(()),
-        }
+        let refused = |(why, hint)| Err(HostError::broken(format!("verify a tree: {why}"), hint));
+        self.refusal(stages).map_or(Ok(()), refused)
     }
 
     /// `PYTHONPATH` of a run in the workspace `work`, when `given` is what it would be; nothing where that stays. `facts` are of the repository, whose workspaces are below `pool`.

@@ -10,12 +10,14 @@ use crate::adapters::host::local::protocol::Exit;
 use crate::adapters::host::local::rundir::{Found, Run, find, put_aside, runs_below};
 use crate::adapters::host::local::workspace::collect::{Attempt, CollectError, collect};
 use crate::adapters::host::local::workspace::leftovers::Ran;
-use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
+use crate::adapters::host::local::workspace::pool::Pool;
 use crate::adapters::host::local::workspace::quarantine::{Note, quarantined};
-use crate::adapters::host::order::{CollectOrder, Kept, Ready, Release, RunKey, RunState, Strays, UsedSlot};
+use crate::adapters::host::order::{
+    CollectOrder, Kept, Ready, Release, RunKey, RunState, Strays, UsedSlot, attempt_of,
+};
 use crate::adapters::os::files;
 use crate::domain::trouble::{Trouble, chain};
-use crate::domain::values::{CommitId, MissionId, UnitId};
+use crate::domain::values::CommitId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,8 +89,10 @@ impl LocalHost {
             return Ok(());
         }
         let given = match release {
-            Release::Verified(ended) => self.note_end(pool, slot, ended.as_ref()).and_then(|()| pool.release(slot)),
-            Release::Collected { stuck: None, .. } => pool.release(slot),
+            Release::Verified(Some(commit)) if self.settings.keeps_files() => {
+                pool.note_ran(slot, &Ran::Ended(commit.clone())).and_then(|()| pool.release(slot))
+            }
+            Release::Verified(_) | Release::Collected { stuck: None, .. } => pool.release(slot),
             Release::Collected { base, stuck: Some(path) } => {
                 let why = format!("{path} can neither be read nor moved by mc; everything else is pinned");
                 let note = Note { label: label.to_owned(), base: Some(base.clone()), why };
@@ -99,13 +103,6 @@ impl LocalHost {
             pool.leave(slot);
             self.trouble(&e)
         })
-    }
-
-    fn note_end(&self, pool: &Pool, slot: u32, ended: Option<&CommitId>) -> Result<(), PoolError> {
-        match ended.filter(|_| self.settings.keeps_files()) {
-            Some(commit) => pool.note_ran(slot, &Ran::Ended(commit.clone())),
-            None => Ok(()),
-        }
     }
 
     /// The slots that somebody uses or has not given back.
@@ -157,13 +154,8 @@ impl LocalHost {
         for run in runs_below(&self.runs().join(label)) {
             run.end(GRACE).await;
         }
-        let words: Vec<&str> = label.split('/').collect();
-        let attempt = match words[..] {
-            [mission, unit, n] => MissionId::new(mission).ok().zip(UnitId::new(unit).ok()).zip(n.parse::<u32>().ok()),
-            _ => None,
-        };
         // `.verify` and `.check` are no unit ids: their runs leave nobody's work behind.
-        if let Some(((mission, unit), number)) = attempt {
+        if let Some((mission, unit, number)) = attempt_of(label) {
             let (base, green) = (base.clone(), base.clone());
             let order = CollectOrder { slot, mission, unit, number, base, green, take_elsewhere: false };
             match self.keep(&order, true).await? {
@@ -300,6 +292,6 @@ impl LocalHost {
 }
 
 /// Whether the marker of a slot names this label.
-fn is_used_by(pool: &Pool, slot: u32, label: &str) -> bool {
+pub(super) fn is_used_by(pool: &Pool, slot: u32, label: &str) -> bool {
     pool.dirty_slots().is_ok_and(|used| used.iter().any(|(s, l)| *s == slot && l == label))
 }

@@ -1,5 +1,6 @@
 //! Making a workspace ready: the slot at an exact commit, files copied in, `setup` run when its inputs changed.
 
+use super::keep::is_used_by;
 use super::runs::GRACE;
 use crate::adapters::host::local::machine::homes::{self, SetupHome};
 use crate::adapters::host::local::machine::host::LocalHost;
@@ -27,12 +28,11 @@ fn odd(why: String) -> NotReady {
 
 /// Whether a slot was made ready for this user before, who has not run anything in it.
 fn was_prepared(host: &LocalHost, pool: &Pool, slot: u32, label: &str, setup: &RunKey) -> bool {
-    let own = pool.dirty_slots().is_ok_and(|used| used.iter().any(|(number, user)| *number == slot && user == label));
     let setup = host.run_dir(setup);
     // What was put aside beside it, as `setup.N`, were earlier runs of `setup`.
     let of_setup =
         |dir: &Path| dir == setup || (dir.parent() == setup.parent() && dir.file_stem() == setup.file_name());
-    own && runs_below(&host.runs().join(label)).iter().all(|run| of_setup(run.dir()))
+    is_used_by(pool, slot, label) && runs_below(&host.runs().join(label)).iter().all(|run| of_setup(run.dir()))
 }
 
 /// Keeps the pool within its cap: slots nobody uses give way first, then nothing new is prepared.

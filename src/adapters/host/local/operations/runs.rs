@@ -11,9 +11,9 @@ use crate::adapters::host::local::protocol::{Exit, OURSELVES, OUTPUT, RunError, 
 use crate::adapters::host::local::rundir::{Found, Run, claim_ourselves, find, launch, put_aside, ran_for};
 use crate::adapters::host::local::workspace::activity::changed_since;
 use crate::adapters::host::local::workspace::layout::slot_of;
-use crate::adapters::host::order::{Ended, Program, RunOrder, SessionFolder, Start};
+use crate::adapters::host::order::{Ended, Program, RunOrder, SessionFolder, Start, is_killed};
 use crate::adapters::os::clock::{self, EngineClock};
-use crate::adapters::os::files;
+use crate::adapters::os::files::{self, At};
 use crate::adapters::os::machine::find_program;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff::{self, PromptMode};
@@ -140,7 +140,7 @@ async fn begin(host: &LocalHost, job: &Job<'_>) -> Result<Run, RunError> {
     // A link in the place of one of our folders is taken away, and the run gets its own.
     if let Some(above) = job.dir.parent().filter(|above| above.starts_with(host.root())) {
         let made = files::make_own_dir(host.root(), above);
-        made.map_err(|source| RunError::Io { path: above.to_owned(), source })?;
+        made.at(above)?;
     }
     let order = job.order;
     let mut env = host.allowed_env(&order.inherited);
@@ -148,7 +148,7 @@ async fn begin(host: &LocalHost, job: &Job<'_>) -> Result<Run, RunError> {
     let (mut reach, mut stdin) = (Reach::default(), None);
     if let (Some(session), Some(folder)) = (&order.session, &job.session) {
         let made = furnish_session(host, session, folder);
-        made.map_err(|source| RunError::Io { path: folder.clone(), source })?;
+        made.at(folder)?;
         let (brief, result) = (brief_file(folder), result_file(folder));
         env.push(("MC_WORKSPACE".into(), job.cwd.clone().into()));
         env.push(("MC_BRIEF".into(), brief.clone().into()));
@@ -248,7 +248,7 @@ async fn watch(host: &LocalHost, job: &Job<'_>, run: Run, kill: &mut watch::Rece
                     tracing::warn!("renew a lease: {e}");
                 }
             }
-            changed = wait_for_kill(kill), if !told => {
+            changed = is_killed(kill), if !told => {
                 told = true;
                 if changed {
                     let proof = run.end(GRACE).await;
@@ -283,11 +283,6 @@ fn overstays(job: &Job<'_>, seen: &mut Option<(String, Instant)>) -> bool {
             false
         }
     }
-}
-
-/// Resolves to true when the kill is asked for, to false when nobody can ask for it any more.
-async fn wait_for_kill(kill: &mut watch::Receiver<bool>) -> bool {
-    kill.wait_for(|k| *k).await.is_ok()
 }
 
 /// How long until a timer could have run out.

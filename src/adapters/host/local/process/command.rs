@@ -39,8 +39,11 @@ impl ChildGuard {
     }
 }
 
+/// Bytes of each stream that are kept.
+const LIMIT: u64 = 64 << 20;
+
 /// A command description: program, arguments, folder, environment, limits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct CommandLine {
     program: OsString,
     args: Vec<OsString>,
@@ -48,7 +51,6 @@ pub struct CommandLine {
     env: Vec<(OsString, OsString)>,
     env_removed: Vec<OsString>,
     env_clear: bool,
-    limit: usize,
     deadline: Duration,
     files: Option<(Arc<File>, Option<Arc<File>>)>,
     finishes: bool,
@@ -58,18 +60,7 @@ impl CommandLine {
     /// A command with no arguments, the caller's environment, 64 MiB of captured output per stream and 10 minutes.
     #[must_use]
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self {
-            program: program.as_ref().to_owned(),
-            args: Vec::new(),
-            cwd: None,
-            env: Vec::new(),
-            env_removed: Vec::new(),
-            env_clear: false,
-            limit: 64 << 20,
-            deadline: Duration::from_secs(600),
-            files: None,
-            finishes: false,
-        }
+        Self { program: program.as_ref().to_owned(), deadline: Duration::from_secs(600), ..Self::default() }
     }
 
     /// Reads `input` and writes its standard output to `output`. Without one it must not write any: the engine's lock file
@@ -125,6 +116,12 @@ impl CommandLine {
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
+    }
+
+    /// Sets variables.
+    #[must_use]
+    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(self, vars: impl IntoIterator<Item = (K, V)>) -> Self {
+        vars.into_iter().fold(self, |line, (key, value)| line.env(key, value))
     }
 
     /// Removes one inherited variable.
@@ -221,7 +218,7 @@ impl CommandLine {
         let mut group = Group(pid.filter(|_| !self.finishes));
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         let work = async {
-            let (stdout, stderr) = tokio::try_join!(drain(out.as_mut(), self.limit), drain(err.as_mut(), self.limit))?;
+            let (stdout, stderr) = tokio::try_join!(drain(out.as_mut()), drain(err.as_mut()))?;
             Ok::<_, std::io::Error>((child.wait().await?, stdout, stderr))
         };
         match tokio::time::timeout(self.deadline, work).await {
@@ -249,18 +246,14 @@ impl Drop for Group {
     }
 }
 
-async fn drain(stream: Option<&mut (impl AsyncRead + Unpin)>, limit: usize) -> std::io::Result<Vec<u8>> {
+async fn drain(stream: Option<&mut (impl AsyncRead + Unpin)>) -> std::io::Result<Vec<u8>> {
     let mut kept = Vec::new();
-    let Some(stream) = stream else { return Ok(kept) };
-    let mut chunk = vec![0_u8; 16 << 10];
-    loop {
-        let n = stream.read(&mut chunk).await?;
-        if n == 0 {
-            return Ok(kept);
-        }
-        let room = limit.saturating_sub(kept.len()).min(n);
-        kept.extend_from_slice(&chunk[..room]);
+    if let Some(stream) = stream {
+        (&mut *stream).take(LIMIT).read_to_end(&mut kept).await?;
+        // The child goes on only while somebody reads.
+        tokio::io::copy(stream, &mut tokio::io::sink()).await?;
     }
+    Ok(kept)
 }
 
 /// A child that answers what it is given.

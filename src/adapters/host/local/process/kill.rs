@@ -8,26 +8,18 @@ use crate::adapters::host::local::process::procfs::{self, Identity};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How it is known that nothing is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 pub enum Method {
     /// Its pid namespace is empty: the kernel's own bookkeeping.
+    #[strum(to_string = "pid namespace")]
     PidNamespace,
     /// A search found nothing more, twice in a row.
+    #[strum(to_string = "search")]
     Search,
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::PidNamespace => "pid namespace",
-            Self::Search => "search",
-        })
-    }
 }
 
 /// What was killed at the end of a run and what could not be.

@@ -1,5 +1,6 @@
 //! Why a run could not be started or its directory not be used.
 
+use crate::adapters::os::files::FileError;
 use std::path::PathBuf;
 
 /// A run could not be started, or its directory could not be used.
@@ -41,11 +42,6 @@ pub enum RunError {
         reason: String,
     },
     /// A file cannot be written or read, or the supervisor cannot be started.
-    #[error("use {}", path.display())]
-    Io {
-        /// The file or program.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
 }

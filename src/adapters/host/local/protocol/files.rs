@@ -146,20 +146,16 @@ pub fn settings_text(spec: &RunSpec) -> Result<String, RunError> {
     Ok(text + "end\n")
 }
 
-/// Text of a run file that says only what is mounted and fenced off, and how its namespace is made. `mark` tells its groups from
-/// those of others.
+/// Text of a run file that says only what is mounted and fenced off, and how its namespace is made. Its groups are its
+/// own, as those of a run are.
 ///
 /// # Errors
 /// [`RunError::Nul`] for a path with a NUL byte.
-pub fn trial_text(
-    isolation: Isolation,
-    mark: &str,
-    mounts: &[Mount],
-    fence: Option<&Fence>,
-) -> Result<String, RunError> {
+pub fn trial_text(isolation: Isolation, mounts: &[Mount], fence: Option<&Fence>) -> Result<String, RunError> {
     let lines: Result<String, RunError> = mounts.iter().map(Mount::line).collect();
     let fence = fence.map(Fence::lines).transpose()?.unwrap_or_default();
-    Ok(format!("isolation {}\ncookie {mark}\n{}{fence}end\n", isolation.word(), lines?))
+    let mark = fastrand::u64(..);
+    Ok(format!("isolation {}\ncookie trial-{mark:016x}\n{}{fence}end\n", isolation.word(), lines?))
 }
 
 /// How often the supervisor counts: each time costs a process, and 64 agents at a time are not rare. A search samples

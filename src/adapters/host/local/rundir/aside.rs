@@ -2,6 +2,7 @@
 
 use super::find::{Found, claim_ourselves, find};
 use crate::adapters::host::local::protocol::RunError;
+use crate::adapters::os::files::{At, FileError};
 use crate::adapters::os::nofollow;
 use std::path::Path;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub async fn put_aside(dir: &Path, grace: Duration) -> Result<(), RunError> {
                     let alive: Vec<String> = run.end(grace).await.survivors.iter().map(u32::to_string).collect();
                     if !alive.is_empty() {
                         let what = format!("processes of an earlier run cannot be ended: {}", alive.join(", "));
-                        return Err(RunError::Io { path: dir.to_owned(), source: std::io::Error::other(what) });
+                        return Err(FileError::new(dir, std::io::Error::other(what)).into());
                     }
                 }
                 Found::Ended(_) | Found::Gone => break,
@@ -32,10 +33,9 @@ pub async fn put_aside(dir: &Path, grace: Duration) -> Result<(), RunError> {
             }
         }
     }
-    let io = |source| RunError::Io { path: dir.to_owned(), source };
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let mut places = (1..).map(|n: u32| dir.with_file_name(format!("{name}.{n}")));
     let free = places.find(|place| std::fs::symlink_metadata(place).is_err());
-    let place = free.ok_or_else(|| io(std::io::ErrorKind::AlreadyExists.into()))?;
-    std::fs::rename(dir, place).map_err(io)
+    let place = free.ok_or(std::io::ErrorKind::AlreadyExists).at(dir)?;
+    Ok(std::fs::rename(dir, place).at(dir)?)
 }

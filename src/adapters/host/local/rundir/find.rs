@@ -4,6 +4,7 @@ use super::records::{forget_command, read_exit, write_new};
 use super::run::Run;
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{Exit, RunError};
+use crate::adapters::os::files::{At, FileError};
 use crate::adapters::os::nofollow;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
@@ -35,18 +36,17 @@ pub enum Found {
 /// # Errors
 /// [`RunError::Io`] when the directory cannot be written.
 pub fn claim_ourselves(dir: &Path) -> Result<bool, RunError> {
-    let io = |source| RunError::Io { path: dir.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
-    nofollow::folder(dir).map_err(io)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
+    nofollow::folder(dir).at(dir)?;
     let (claim, own) = (dir.join("claim"), dir.join(format!("claim.{:016x}", fastrand::u64(..))));
     let taken = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => Ok(claim.join("engine").exists()),
-        _ => Err(io(source)),
+        _ => Err(FileError::new(dir, source).into()),
     };
     // Made aside and moved there whole: an engine killed in between leaves no claim that says nothing of who made it.
     match DirBuilder::new().recursive(true).mode(0o700).create(&own).and_then(|()| mark(&own.join("engine"))) {
         Ok(()) => {}
-        Err(source) => return Err(io(source)),
+        Err(source) => return Err(FileError::new(dir, source).into()),
     }
     match rustix::fs::renameat_with(CWD, &own, CWD, &claim, RenameFlags::NOREPLACE) {
         Ok(()) => {
@@ -65,7 +65,7 @@ pub fn claim_ourselves(dir: &Path) -> Result<bool, RunError> {
                 Err(source) => taken(source),
             }
         }
-        Err(source) => Err(io(source.into())),
+        Err(source) => Err(FileError::new(dir, source).into()),
     }
 }
 

@@ -4,11 +4,10 @@ use super::records::{forget_command, write_new};
 use super::run::Run;
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::protocol::{
-    self, ERRORS, FLAG, Fence, Isolation, Mount, OUTPUT, RunError, RunSpec, SMALL, SUPERVISOR, command_text, script,
-    settings_text,
+    ERRORS, FLAG, OUTPUT, RunError, RunSpec, SMALL, SUPERVISOR, command_text, script, settings_text,
 };
 use crate::adapters::host::local::supervisor::for_others;
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::files::{At, FileError, read_untrusted};
 use crate::adapters::os::nofollow;
 use rustix::fs::{CWD, FileType, Mode};
 use std::fs::{DirBuilder, OpenOptions};
@@ -33,16 +32,15 @@ pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
     let (command, mut settings) = (command_text(spec, &for_others())?, spec.clone());
     settings.search_roots = spec.search_roots.iter().map(|r| r.canonicalize().unwrap_or_else(|_| r.clone())).collect();
     let settings = settings_text(&settings)?;
-    let failed = |source| RunError::Io { path: spec.dir.clone(), source };
     if let Some(parent) = spec.dir.parent() {
-        std::fs::create_dir_all(parent).map_err(failed)?;
+        std::fs::create_dir_all(parent).at(&spec.dir)?;
     }
     DirBuilder::new().mode(0o700).create(&spec.dir).map_err(|source| match source.kind() {
         ErrorKind::AlreadyExists => RunError::Taken { dir: spec.dir.clone() },
-        _ => failed(source),
+        _ => FileError::new(&spec.dir, source).into(),
     })?;
-    nofollow::folder(&spec.dir).map_err(failed)?;
-    let dir = spec.dir.canonicalize().map_err(failed)?;
+    nofollow::folder(&spec.dir).at(&spec.dir)?;
+    let dir = spec.dir.canonicalize().at(&spec.dir)?;
     let texts = [("run", settings.as_str()), ("command", &command), ("lease", "0\n"), (OUTPUT, "")];
     let errors = spec.errors_apart.then_some((ERRORS, ""));
     let shell = (!spec.isolation.is_ours()).then_some(("supervisor.sh", SUPERVISOR));
@@ -62,8 +60,7 @@ pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
 /// [`RunError`] when it did not start; then it never will.
 pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
     let dir = prepare(spec)?;
-    let io = |source| RunError::Io { path: dir.clone(), source };
-    let log = OpenOptions::new().append(true).open(dir.join("supervisor.log")).map_err(io)?;
+    let log = OpenOptions::new().append(true).open(dir.join("supervisor.log")).at(&dir)?;
     let mut command = if spec.isolation.is_ours() {
         let mut command = tokio::process::Command::new(&spec.program);
         command.arg0("mc").arg(FLAG).arg(&dir).arg("run").env_clear();
@@ -77,7 +74,7 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let started = command.spawn().map_err(|source| {
         let program = if spec.isolation.is_ours() { spec.program.clone() } else { "setsid".into() };
-        RunError::Io { path: program, source }
+        FileError::new(program, source)
     });
     let mut child = started?;
     let mut said = String::new();
@@ -101,13 +98,4 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
             Err(RunError::NotStarted { dir, reason })
         }
     }
-}
-
-/// Text of a run file that says only what is mounted and fenced off, and how its namespace is made.
-///
-/// # Errors
-/// [`RunError::Nul`] for a path with a NUL byte.
-pub fn trial_text(isolation: Isolation, mounts: &[Mount], fence: Option<&Fence>) -> Result<String, RunError> {
-    // Its groups are its own, as those of a run are.
-    protocol::trial_text(isolation, &format!("trial-{:016x}", fastrand::u64(..)), mounts, fence)
 }

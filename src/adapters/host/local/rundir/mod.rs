@@ -13,5 +13,5 @@ mod run;
 
 pub use aside::put_aside;
 pub use find::{Found, claim_ourselves, find};
-pub use launch::{launch, prepare, trial_text};
+pub use launch::{launch, prepare};
 pub use run::{Run, ran_for, runs_below};

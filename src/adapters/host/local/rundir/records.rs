@@ -1,7 +1,7 @@
 //! Files of a run directory that more than one part writes or reads.
 
 use crate::adapters::host::local::protocol::{Exit, RunError, SMALL, parse_exit};
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::files::{At, read_untrusted};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,7 +25,6 @@ pub(super) fn read_exit(dir: &Path) -> Option<Exit> {
 /// # Errors
 /// [`RunError::Io`].
 pub(super) fn write_new(path: &Path, text: &str) -> Result<(), RunError> {
-    let io = |source| RunError::Io { path: path.to_owned(), source };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
-    file.write_all(text.as_bytes()).map_err(io)
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).at(path)?;
+    Ok(file.write_all(text.as_bytes()).at(path)?)
 }

@@ -7,12 +7,12 @@ use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
     ERRORS, Exit, Identity, OUTPUT, RunError, SMALL, Settings, Start, parse_settings, parse_start,
 };
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::files::{At, read_untrusted, written};
 use crate::adapters::os::nofollow;
 use crate::domain::values::Millis;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A run on record or about to be. Holds nothing open; dropping it changes nothing.
 #[derive(Debug, Clone)]
@@ -58,16 +58,15 @@ impl Run {
         let path = self.dir.join("lease");
         let count: u64 = read_untrusted(&path, SMALL).and_then(|t| t.trim().parse().ok()).unwrap_or(0);
         let written = nofollow::replace(&path, format!("{}\n", count.wrapping_add(1)).as_bytes(), false);
-        written.map_err(|source| RunError::Io { path, source })
+        Ok(written.at(&path)?)
     }
 
     /// How many bytes the program has printed, and when it last did.
     #[must_use]
     pub fn activity(&self) -> (u64, Millis) {
-        let printed = [OUTPUT, ERRORS].map(|log| {
-            let Ok(meta) = std::fs::symlink_metadata(self.dir.join(log)) else { return (0, 0) };
-            let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-            (meta.len(), changed.map_or(0, |d| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX)))
+        let printed = [OUTPUT, ERRORS].map(|log| match std::fs::symlink_metadata(self.dir.join(log)) {
+            Ok(meta) => (meta.len(), written(&meta).unwrap_or(0)),
+            Err(_) => (0, 0),
         });
         printed.into_iter().fold((0, 0), |(all, last), (bytes, at)| (all + bytes, at.max(last)))
     }

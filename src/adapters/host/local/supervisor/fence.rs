@@ -229,10 +229,7 @@ fn make_place(tree: &Tree) -> Result<(), String> {
     if let Some(folder) = folder {
         DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
     }
-    match tree.folder {
-        true => Ok(()),
-        false => fs::File::create_new(&tree.place).map(drop).map_err(failed),
-    }
+    if tree.folder { Ok(()) } else { fs::File::create_new(&tree.place).map(drop).map_err(failed) }
 }
 
 /// Covers a file or a socket by nothing; one that is not there needs nothing.

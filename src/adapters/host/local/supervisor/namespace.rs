@@ -1,9 +1,8 @@
 //! The pid namespace of a run: entering it, and its pid 1.
 
-use super::stage::stage;
+use super::stage::{settings, stage};
 use super::{fence, limits, mounts, program};
-use crate::adapters::host::local::protocol::{BROKEN, Flavour, Isolation, SMALL, Settings, WORKS, parse_settings};
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::host::local::protocol::{BROKEN, Flavour, Isolation, Settings, WORKS};
 use crate::domain::ending::Ending;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
@@ -94,10 +93,7 @@ pub(super) fn raise(settings: &Settings) -> Result<Vec<String>, String> {
     // Queues and shared memory of others have numbers, not paths (ipc_namespaces(7)).
     leave(UnshareFlags::NEWIPC, "make an IPC namespace")?;
     fence::raise(fence, &settings.mounts)?;
-    match is_roots(settings) {
-        true => fence::protect_machine().map(|()| gaps),
-        false => Ok(gaps),
-    }
+    if is_roots(settings) { fence::protect_machine().map(|()| gaps) } else { Ok(gaps) }
 }
 
 /// Whether the fence of a run needs to be locked against root.
@@ -151,8 +147,7 @@ fn onto_itself(map: &str) -> String {
 /// It leads the session and the group that the program is in, and a signal to that group reaches the program only: what has
 /// no handler does nothing to a pid 1 (pid_namespaces(7)).
 pub(super) fn init(dir: &Path) -> Result<u8, String> {
-    let settings = read_untrusted(&dir.join("run"), SMALL).as_deref().and_then(parse_settings);
-    let settings = settings.ok_or("the run file is incomplete")?;
+    let settings = settings(&dir.join("run"))?;
     let program = program::read(dir)?;
     settle(|| mounts::make_all(&settings.mounts).and_then(|()| raise(&settings).map(drop)))?;
     lock(&settings)?;

@@ -1,11 +1,11 @@
 //! Whether anything in a workspace changed lately: the sign of life of an agent that prints nothing.
 
+use crate::adapters::os::files::written;
 use crate::domain::values::Millis;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 /// Entries looked at before the answer is "yes": a workspace too large to look through is not called stalled.
 const LIMIT: usize = 200_000;
@@ -27,8 +27,7 @@ fn times(root: &Path, wanted: impl Fn(&OsStr) -> bool) -> impl Iterator<Item = O
             let entries = fs::read_dir(&path).into_iter().flatten().flatten();
             open.extend(entries.filter(|entry| wanted(&entry.file_name())).map(|entry| entry.path()));
         }
-        let at = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Some(at.and_then(|at| Millis::try_from(at.as_millis()).ok()))
+        Some(written(&meta))
     })
 }
 

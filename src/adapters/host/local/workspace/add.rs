@@ -4,20 +4,19 @@
 //! One file that git refuses, cannot read or cannot convert must not keep the others out. What is left out is named by its
 //! bytes, moved to where the attempt's other odd things are, and told: nothing of it is ever deleted.
 
-use super::disk::remove_any;
+use super::disk::{open_up, remove_any, remove_special};
 use super::error::CollectError;
 use super::escape::quoted;
 use super::left_out::{LeftOut, Why, named};
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files::read_if_there;
+use crate::adapters::os::files::{At, read_if_there, read_whole, unnamed};
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What became of adding.
 #[derive(Debug)]
@@ -61,7 +60,8 @@ pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<Stri
         return Ok(whole(git));
     }
     // Files and folders without read permission; pipes and sockets, which hold nothing, in the place of tracked files.
-    open_readable(files);
+    // What is not ours stays as it is, and git says what it cannot read.
+    let _ = open_up(files, 0o400);
     remove_special(files);
     let mut reach = add(git).await?;
     if reach == Reach::All {
@@ -82,7 +82,7 @@ pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<Stri
         // Without attributes the bytes are kept as they are. Nothing can be added at all when this fails too.
         called = git.clone().with_setting("core.attributesFile=/dev/null");
         let own = own_attributes(git, files).await?;
-        remove_any(&own).map_err(|source| io_error(&own, source))?;
+        remove_any(&own).at(&own)?;
         if git.knows_attr_source().await? {
             let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
             called = called.with_option(&format!("--attr-source={empty}"));
@@ -90,7 +90,7 @@ pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<Stri
             // These count before all that are in files of the tree (gitattributes(5)).
             let above = own.parent().unwrap_or(files);
             let made = fs::create_dir_all(above).and_then(|()| fs::write(&own, AS_THEY_ARE));
-            made.map_err(|source| io_error(&own, source))?;
+            made.at(&own)?;
         }
         reach = add(&called).await?;
         if reach == Reach::Nothing {
@@ -141,35 +141,6 @@ fn open(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0)).open(path)
 }
 
-/// Gives the owner the right to read every file and to use every folder below `path`, where we may; links are not followed.
-fn open_readable(path: &Path) {
-    let Ok(meta) = fs::symlink_metadata(path) else { return };
-    let mode = meta.permissions().mode();
-    let wanted = match (meta.is_dir(), meta.is_file()) {
-        (true, _) => mode | 0o700,
-        (_, true) => mode | 0o400,
-        _ => mode,
-    };
-    if wanted != mode {
-        // Not ours: it stays as it is, and git says what it cannot read.
-        let _ = fs::set_permissions(path, fs::Permissions::from_mode(wanted));
-    }
-    for entry in fs::read_dir(path).into_iter().flatten().flatten().filter(|_| meta.is_dir()) {
-        open_readable(&entry.path());
-    }
-}
-
-/// Removes pipes, sockets and devices below `dir`, where we may: they hold nothing, and make git fail or wait for ever.
-pub(super) fn remove_special(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => remove_special(&entry.path()),
-            Ok(kind) if kind.is_file() || kind.is_symlink() => {}
-            _ => drop(fs::remove_file(entry.path())),
-        }
-    }
-}
-
 /// The files whose content git cannot convert as the attributes say. It stops at each of them, so that the number of answers
 /// names it, whatever bytes its name has.
 async fn unconvertible(git: &Git, files: &Path) -> Result<Vec<Vec<u8>>, CollectError> {
@@ -183,18 +154,14 @@ async fn unconvertible(git: &Git, files: &Path) -> Result<Vec<Vec<u8>>, CollectE
         fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) && open(&path).is_ok()
     };
     let paths: Vec<&[u8]> = fields(&listed).filter(regular).collect();
-    let failed = |source| io_error(files, source);
     let (mut odd, mut next) = (Vec::new(), 0);
     while next < paths.len() && odd.len() <= MANY {
-        let (mut names, answers) =
-            (tempfile::tempfile().map_err(failed)?, Arc::new(tempfile::tempfile().map_err(failed)?));
         let lines: Vec<u8> = paths[next..].iter().flat_map(|path| [quoted(path), vec![b'\n']].concat()).collect();
-        names.write_all(&lines).and_then(|()| names.rewind()).map_err(failed)?;
-        if git.piped(&["hash-object", "-w", "--stdin-paths"], &Arc::new(names), Some(&answers)).await? {
+        let (names, answers) = (unnamed(&lines).at(files)?, unnamed(b"").at(files)?);
+        if git.piped(&["hash-object", "-w", "--stdin-paths"], &names, Some(&answers)).await? {
             break;
         }
-        let mut said = Vec::new();
-        (&*answers).rewind().and_then(|()| (&*answers).read_to_end(&mut said)).map_err(failed)?;
+        let said = read_whole(&answers).at(files)?;
         next += said.iter().filter(|byte| **byte == b'\n').count();
         odd.extend(paths.get(next).map(|path| path.to_vec()));
         next += 1;
@@ -205,9 +172,8 @@ async fn unconvertible(git: &Git, files: &Path) -> Result<Vec<Vec<u8>>, CollectE
 /// Has git take these files as they are on the disk, by the attributes that stand above all others.
 async fn take_as_they_are(git: &Git, files: &Path, paths: &[Vec<u8>]) -> Result<(), CollectError> {
     let own = own_attributes(git, files).await?;
-    let failed = |source| io_error(&own, source);
-    own.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
-    let mut text = read_if_there(&own).map_err(failed)?.unwrap_or_default();
+    own.parent().map_or(Ok(()), fs::create_dir_all).at(&own)?;
+    let mut text = read_if_there(&own).at(&own)?.unwrap_or_default();
     for path in paths {
         // A pattern first, then a quoted string of it.
         let mut pattern = b"/".to_vec();
@@ -220,15 +186,11 @@ async fn take_as_they_are(git: &Git, files: &Path, paths: &[Vec<u8>]) -> Result<
         text.extend(quoted(&pattern));
         text.extend(b" -text !eol !crlf !filter !ident !working-tree-encoding\n");
     }
-    fs::write(&own, text).map_err(failed)
+    Ok(fs::write(&own, text).at(&own)?)
 }
 
 /// The file of attributes that belongs to the repository itself.
 async fn own_attributes(git: &Git, files: &Path) -> Result<PathBuf, GitError> {
     let path = git.bytes(&["rev-parse", "--git-path", "info/attributes"]).await?;
     Ok(files.join(OsStr::from_bytes(path.strip_suffix(b"\n").unwrap_or(&path))))
-}
-
-fn io_error(path: &Path, source: io::Error) -> CollectError {
-    CollectError::Io { path: path.to_owned(), source }
 }

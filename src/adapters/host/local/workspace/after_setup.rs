@@ -8,7 +8,7 @@
 use super::layout::note;
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files::read_if_there;
+use crate::adapters::os::files::{At, read_if_there};
 use crate::adapters::os::nofollow::replace;
 use crate::domain::base::digest;
 use crate::domain::values::CommitId;
@@ -61,10 +61,7 @@ impl Left {
 
     /// Whether the file is what it was.
     fn is_still(&self, files: &Path) -> bool {
-        let now = match self.tracked {
-            true => Some(Self::of_tracked(files, &self.path)),
-            false => Self::of(files, &self.path),
-        };
+        let now = if self.tracked { Some(Self::of_tracked(files, &self.path)) } else { Self::of(files, &self.path) };
         now.is_some_and(|now| {
             let same = (now.mode, now.size) == (self.mode, self.size);
             same && if self.hash.is_some() { now.hash == self.hash } else { now.changed == self.changed }
@@ -98,7 +95,6 @@ pub(super) async fn changed(git: &Git) -> Result<Vec<OsString>, GitError> {
 
 /// Notes what `setup` has left in the clone `files`, where nobody has worked since; all of it by name.
 pub(super) async fn note_left(git: &Git, files: &Path) -> Result<Vec<OsString>, GitError> {
-    let failed = |source| GitError::Io { path: list(files), source };
     // Nobody has worked here yet: what is there now is what `setup` left, also where it ran again.
     let before = noted(files);
     let untracked = before.iter().filter(|left| !left.tracked);
@@ -112,7 +108,7 @@ pub(super) async fn note_left(git: &Git, files: &Path) -> Result<Vec<OsString>, 
     }
     left.extend(changed(git).await?.iter().take(MOST).map(|path| Left::of_tracked(files, path.as_bytes())));
     if left != before {
-        keep(files, &left).and_then(|()| ignore(files)).map_err(failed)?;
+        keep(files, &left).and_then(|()| ignore(files)).at(list(files))?;
     }
     Ok(left.into_iter().map(|left| OsString::from_vec(left.path)).collect())
 }

@@ -4,9 +4,8 @@
 //! slot, git compares every file with it (size, times, inode, owner), and attributes, settings and umask are those it was
 //! written under. Where one of these is not the same, every file is written anew.
 
-use super::add::remove_special;
 use super::conversion::Conversion;
-use super::disk::remove_any;
+use super::disk::{remove_any, remove_special};
 use super::index_file::{entries, late_entries};
 use super::layout::note;
 use super::leftovers::{Kept, drop_others};
@@ -15,7 +14,7 @@ use super::slot::{Shape, differences, inner_git_dirs, kept_index, renew, slot_gi
 use super::untracked::{drop_untracked, last_written, tell_apart};
 use crate::adapters::git::seen_trees::Special;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files::read_own;
+use crate::adapters::os::files::{At, FileError, read_own};
 use crate::adapters::os::nofollow;
 use crate::domain::values::CommitId;
 use std::ffi::{OsStr, OsString};
@@ -86,9 +85,8 @@ pub(crate) struct Reset {
 /// Makes files and index equal to a commit, as a fresh checkout of it would be.
 pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Checkout<'_>) -> Result<Reset, GitError> {
     let Checkout { base, special, stays, fresh, .. } = wanted;
-    let failed = |source| GitError::Io { path: files.to_owned(), source };
     let (began, before) = (SystemTime::now(), last_written(files));
-    let found = survey(files, false, !fresh).map_err(failed)?;
+    let found = survey(files, false, !fresh).at(files)?;
     let tags = shape.tags.packed(source, &shape.facts, base).await?;
     renew(shape, files, base, &tags)?;
     let git = slot_git(source, files);
@@ -102,9 +100,10 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
     // Git looks at a file by its path, also through a folder that has become a link to where the files went: without
     // an index every file is written, and every folder made.
     let trusted = same_print && !found.folder_link && fs::symlink_metadata(&kept).is_ok_and(|m| m.is_file());
-    match trusted {
-        true => fs::rename(&kept, &index).map_err(failed)?,
-        false => remove_any(&kept).map_err(failed)?,
+    if trusted {
+        fs::rename(&kept, &index).at(files)?
+    } else {
+        remove_any(&kept).at(files)?
     }
     drop_attributes(source, files, &found, wanted).await?;
     if found.special {
@@ -112,7 +111,7 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
         remove_special(files);
     }
     if found.odd() && unblock(&git, files).await.is_err() {
-        remove_any(&index).map_err(failed)?;
+        remove_any(&index).at(files)?;
     }
     if trusted {
         remove_odd_modes(&git, files, base.as_str().len() / 2).await?;
@@ -123,26 +122,28 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
         if fs::symlink_metadata(&index).is_err() {
             return Err(first);
         }
-        remove_any(&index).map_err(failed)?;
+        remove_any(&index).at(files)?;
         git.out(&checkout).await?;
     }
-    shape.large.make_own(files).map_err(failed)?;
+    shape.large.make_own(files).at(files)?;
     // A checkout from nothing is what this commit is; nobody was here to leave anything.
     let mut done = Reset::default();
     if !fresh {
         if found.odd() {
             unblock(&git, files).await?;
             for inner in inner_git_dirs(&git, files).await? {
-                remove_any(&inner).map_err(failed)?;
+                remove_any(&inner).at(files)?;
             }
         }
         if found.odd_mode {
             usual_modes(&git, files).await?;
         }
-        done.emptied = empty_links(files, special).map_err(failed)?;
-        let now = survey(files, false, false).map_err(failed)?;
+        done.emptied = empty_links(files, special).at(files)?;
+        let now = survey(files, false, false).at(files)?;
         if now.special {
-            return Err(failed(io::Error::other("pipes, sockets or devices in it cannot be removed")));
+            return Err(
+                FileError::new(files, io::Error::other("pipes, sockets or devices in it cannot be removed")).into()
+            );
         }
         let simple = !found.odd() && !now.empty_folder && !now.folder_link;
         // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
@@ -173,7 +174,7 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
     let noted = nofollow::replace(&printed, print.as_bytes(), false).and_then(|()| keep_index(&index, &kept));
     if noted.is_err() {
         // Without one the next preparation writes every file.
-        remove_any(&kept).map_err(failed)?;
+        remove_any(&kept).at(files)?;
     }
     done.left = Left::of(&print, &kept);
     Ok(done)
@@ -195,7 +196,7 @@ async fn remove_odd_modes(git: &Git, files: &Path, id_length: usize) -> Result<(
         let Ok(meta) = fs::symlink_metadata(&path) else { continue };
         let mode = meta.permissions().mode() & 0o7777;
         if meta.is_file() && mode != usual & 0o777 && mode != usual & 0o666 {
-            remove_any(&path).map_err(|source| GitError::Io { path, source })?;
+            remove_any(&path).at(&path)?;
         }
     }
     Ok(())
@@ -223,7 +224,7 @@ async fn drop_attributes(source: &Git, files: &Path, found: &Survey, wanted: Che
         // Those of installed packages lie where nothing is tracked.
         if folder.is_empty() || known.contains(&folder) {
             let path = files.join(path);
-            remove_any(&path).map_err(|source| GitError::Io { path, source })?;
+            remove_any(&path).at(&path)?;
         }
     }
     Ok(())
@@ -233,7 +234,7 @@ async fn drop_attributes(source: &Git, files: &Path, found: &Survey, wanted: Che
 async fn usual_modes(git: &Git, files: &Path) -> Result<(), GitError> {
     for dir in tracked_folders(git, files).await?.into_iter().chain([files.to_owned()]) {
         let mode = fs::Permissions::from_mode(usual_mode(files));
-        fs::set_permissions(&dir, mode).map_err(|source| GitError::Io { path: dir, source })?;
+        fs::set_permissions(&dir, mode).at(dir)?;
     }
     Ok(())
 }

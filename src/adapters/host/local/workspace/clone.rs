@@ -7,7 +7,7 @@ use super::listing::{Listed, Listing, list, nothing_else};
 use super::quarantine::odd_places;
 use super::slot::{Tracked, tracked};
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::files::{At, read_untrusted};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::fs;
@@ -72,7 +72,7 @@ pub(super) async fn read_index(
         return Ok(Some(index));
     }
     let path = git_dir.join("index");
-    remove_any(&path).map_err(|source| CollectError::Io { path, source })?;
+    remove_any(&path).at(&path)?;
     if git.out(&["read-tree", "HEAD"]).await.is_err() {
         return Ok(None);
     }
@@ -138,11 +138,10 @@ pub(super) async fn local_store(
         return Ok(odd_places::Stored { commits: Vec::new(), objects, complete: true });
     }
     let [alternates, hidden] = ALTERNATES.map(|name| git_dir.join(name));
-    let failed = |source| CollectError::Io { path: alternates.clone(), source };
     // What stands there was taken into the list when the clone was mended.
-    remove_any(&hidden).map_err(failed)?;
-    fs::rename(&alternates, &hidden).map_err(failed)?;
+    remove_any(&hidden).at(&alternates)?;
+    fs::rename(&alternates, &hidden).at(&alternates)?;
     let found = odd_places::stored(git).await;
-    fs::rename(&hidden, &alternates).map_err(failed)?;
+    fs::rename(&hidden, &alternates).at(&alternates)?;
     found
 }

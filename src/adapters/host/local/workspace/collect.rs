@@ -29,6 +29,7 @@ use super::submodules;
 use super::untracked::note_used;
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::process::command::CommandError;
+use crate::adapters::os::files::{At, FileError};
 use crate::adapters::os::machine::no_room;
 use crate::domain::values::{CommitId, Tip, UnitId};
 use serde::{Deserialize, Serialize};
@@ -128,26 +129,24 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     pool.hold(slot)?;
     let folder = pool.folder(slot);
     let files = folder.work();
-    let failed = |source| CollectError::Io { path: files.clone(), source };
-    folder.adopt().map_err(failed)?;
-    match folder.standing().map_err(failed)? {
+    match folder.standing().at(&files)? {
         Standing::Ours => {}
         gone => {
             if let Standing::Replaced(path) = gone {
                 // It is nobody's to look into: no command of git is run there.
-                folder.quarantine(&path).map_err(failed)?;
+                folder.quarantine(&path).at(&files)?;
             }
-            if folder.standing().map_err(failed)? == Standing::Emptied {
+            if folder.standing().at(&files)? == Standing::Emptied {
                 let quarantine = quarantine_of(pool, attempt);
                 odd_places::strays(&folder, &quarantine, &mut Vec::new())?;
             }
             return Err(CollectError::Gone { slot });
         }
     }
-    let shape = pool.shape();
+    let shape = &pool.shape;
     let mut notes = Vec::new();
-    note_used(&files).map_err(failed)?;
-    let seen = survey(&files, true, false).map_err(failed)?;
+    note_used(&files).at(&files)?;
+    let seen = survey(&files, true, false).at(&files)?;
     if seen.opened > 0 {
         let closed = seen.opened;
         notes.push(format!("{closed} folders were closed to their owner and were opened"));
@@ -156,17 +155,17 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     let git_dir = files.join(".git");
     let git = slot_git(pool.source(), &files);
 
-    let still = after_setup::forget_changed(&files).map_err(failed)?;
+    let still = after_setup::forget_changed(&files).at(&files)?;
     if still.forgot {
         // What it made is not what it was: it has to run again.
         let stamp = folder.note("setup");
-        remove_any(&stamp).map_err(|source| CollectError::Io { path: stamp.clone(), source })?;
+        remove_any(&stamp).at(&stamp)?;
     }
     let own = !anew && own_folders(&git_dir) && same_kind(&git_dir, &shape.facts.object_format);
     let extra = if own { foreign_alternates(&git_dir, &shape.borrowed()) } else { Vec::new() };
     if own {
-        shape.mend(&git_dir, &extra).map_err(failed)?;
-        let spoilt = contents::drop_spoilt(&files).map_err(failed)?;
+        shape.mend(&git_dir, &extra).at(&files)?;
+        let spoilt = contents::drop_spoilt(&files).at(&files)?;
         if spoilt > 0 {
             notes.push(format!(
                 "{spoilt} contents of git-lfs in its clone were written into; those of the repository count"
@@ -195,7 +194,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     // Unless they were what was in the way.
     if (no_repository || cut_short) && !anew {
         for old in quarantine.places() {
-            clone::adopt_objects(&old.join("objects"), &git_dir.join("objects")).map_err(failed)?;
+            clone::adopt_objects(&old.join("objects"), &git_dir.join("objects")).at(&files)?;
         }
     }
     if no_repository {
@@ -342,7 +341,7 @@ fn join(mut all: Vec<LeftOut>, more: Vec<LeftOut>) -> Vec<LeftOut> {
 async fn surroundings_work(pool: &Pool, attempt: &Attempt) -> bool {
     let source = pool.source();
     let _ = fs::create_dir_all(&attempt.run_dir);
-    for folder in [&pool.shape().objects(), pool.root(), &attempt.run_dir] {
+    for folder in [&pool.shape.objects(), pool.root(), &attempt.run_dir] {
         if no_room(folder) || tempfile::Builder::new().prefix("tmp_obj_").tempfile_in(folder).is_err() {
             return false;
         }
@@ -364,9 +363,8 @@ async fn take_over_contents(shape: &Shape, git_dir: &Path, notes: &mut Vec<Strin
         return Ok(());
     }
     let (large, from) = (shape.large.clone(), git_dir.to_owned());
-    let failed = |source| CollectError::Io { path: git_dir.join("lfs"), source };
     let taken = tokio::task::spawn_blocking(move || large.take_over(&from)).await;
-    let taken = taken.map_err(|e| failed(io::Error::other(e)))?.map_err(failed)?;
+    let taken = taken.map_err(|e| FileError::new(git_dir.join("lfs"), io::Error::other(e)))?.at(git_dir.join("lfs"))?;
     if taken.false_names > 0 {
         notes.push(format!(
             "{} contents in its store of git-lfs are not what their names say and are left out",

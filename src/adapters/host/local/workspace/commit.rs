@@ -104,9 +104,6 @@ async fn head_of(git: &Git) -> Result<Option<(Tip, String)>, GitError> {
     });
     match parsed {
         Some(found) if shown.success() => Ok(Some(found)),
-        _ => match git.resolve("HEAD").await? {
-            Some(tip) => Ok(Some((tip, String::new()))),
-            None => Ok(None),
-        },
+        _ => Ok(git.resolve("HEAD").await?.map(|tip| (tip, String::new()))),
     }
 }

@@ -6,20 +6,17 @@
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::seen_trees::Special;
 use crate::adapters::git::{Git, GitError};
+use crate::adapters::os::files::{Stamp, stamp};
 use crate::adapters::os::machine;
 use crate::domain::base::FieldHash;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Settings that can decide what is written to a file, by the beginning of their names.
 const SECTIONS: [&str; 5] = ["core.", "filter.", "lfs.fetch", "attr.", "extensions."];
-
-/// What tells one writing of a settings file from another.
-type Stamp = Option<(u64, u64, i64, i64, i64, i64)>;
 
 /// The settings as they were read last, with the files they were read from.
 #[derive(Debug, Default)]
@@ -27,7 +24,7 @@ pub(crate) struct Conversion(Mutex<Option<Read>>);
 
 #[derive(Debug, Clone)]
 struct Read {
-    files: Vec<(PathBuf, Stamp)>,
+    files: Vec<(PathBuf, Option<Stamp>)>,
     settings: String,
     attributes: PathBuf,
 }
@@ -54,11 +51,11 @@ impl Conversion {
     /// Asks git again only when one of the files it read has changed.
     async fn settings(&self, git: &Git) -> Result<Read, GitError> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known.filter(|read| read.files.iter().all(|(path, then)| stamp(path) == *then)) {
+        if let Some(known) = known.filter(|read| read.files.iter().all(|(path, then)| seen(path) == *then)) {
             return Ok(known);
         }
         let mut files: Vec<PathBuf> = vec!["/etc/gitconfig".into(), home().join(".gitconfig"), own().join("config")];
-        let before: Vec<Stamp> = files.iter().map(|path| stamp(path)).collect();
+        let before: Vec<Option<Stamp>> = files.iter().map(|path| seen(path)).collect();
         let said = git.bytes(&["config", "--list", "--show-origin", "--includes", "-z"]).await?;
         let (mut settings, mut attributes) = (Vec::new(), own().join("attributes"));
         let mut parts = fields(&said);
@@ -86,7 +83,7 @@ impl Conversion {
         }
         // Those of the slot itself are written anew each time and say the same.
         files.retain(|path| !path.ends_with(".git/config"));
-        let later = files.iter().skip(before.len()).map(|path| stamp(path)).collect::<Vec<_>>();
+        let later = files.iter().skip(before.len()).map(|path| seen(path)).collect::<Vec<_>>();
         let stamps = before.into_iter().chain(later);
         let read =
             Read { files: files.iter().cloned().zip(stamps).collect(), settings: settings.join("\n"), attributes };
@@ -95,9 +92,8 @@ impl Conversion {
     }
 }
 
-fn stamp(path: &Path) -> Stamp {
-    let meta = fs::metadata(path).ok()?;
-    Some((meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()))
+fn seen(path: &Path) -> Option<Stamp> {
+    fs::metadata(path).ok().map(|meta| stamp(&meta))
 }
 
 fn expanded(value: &str) -> PathBuf {

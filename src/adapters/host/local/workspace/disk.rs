@@ -21,7 +21,8 @@ pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path)
 }
 
-/// Gives the owner back the right to use every folder below `path`, and `bits` on every file; links are not followed.
+/// Gives the owner back the right to use every folder below `path`, and `bits` on every file, where we may; links are not followed.
+/// Says what failed first.
 pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
     let meta = fs::symlink_metadata(path)?;
     let mode = meta.permissions().mode();
@@ -30,28 +31,35 @@ pub(crate) fn open_up(path: &Path, bits: u32) -> io::Result<()> {
         (_, true) => mode | bits,
         _ => mode,
     };
-    if wanted != mode {
-        fs::set_permissions(path, fs::Permissions::from_mode(wanted))?;
+    let mut done = if wanted == mode { Ok(()) } else { fs::set_permissions(path, fs::Permissions::from_mode(wanted)) };
+    if !meta.is_dir() {
+        return done;
     }
-    if meta.is_dir() {
-        for entry in fs::read_dir(path)? {
-            open_up(&entry?.path(), bits)?;
-        }
+    for entry in fs::read_dir(path)? {
+        let inner = entry.and_then(|entry| open_up(&entry.path(), bits));
+        done = done.and(inner);
     }
-    Ok(())
+    done
 }
 
+/// Removes what is below `dir`, is no folder and is unwanted, where we may. Says what failed first.
 pub(super) fn remove_where(dir: &Path, unwanted: &impl Fn(&Path, FileType) -> bool) -> io::Result<()> {
+    let mut done = Ok(());
     for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            remove_where(&entry.path(), unwanted)?;
-        } else if unwanted(&entry.path(), kind) {
-            fs::remove_file(entry.path())?;
-        }
+        let removed = entry.and_then(|entry| match entry.file_type()? {
+            kind if kind.is_dir() => remove_where(&entry.path(), unwanted),
+            kind if unwanted(&entry.path(), kind) => fs::remove_file(entry.path()),
+            _ => Ok(()),
+        });
+        done = done.and(removed);
     }
-    Ok(())
+    done
+}
+
+/// Removes pipes, sockets and devices below `dir`, where we may: they hold nothing, and make git fail or wait for ever.
+pub(super) fn remove_special(dir: &Path) {
+    // What stays is told by whoever stumbles over it.
+    let _ = remove_where(dir, &|_, kind| !(kind.is_file() || kind.is_symlink()));
 }
 
 /// Makes the entry of `path` in its folder durable.

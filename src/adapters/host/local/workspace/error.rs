@@ -1,9 +1,8 @@
 //! Why a slot cannot be had.
 
 use crate::adapters::git::GitError;
+use crate::adapters::os::files::FileError;
 use crate::domain::values::CommitId;
-use std::io;
-use std::path::{Path, PathBuf};
 
 /// A slot cannot be had or used.
 #[derive(Debug, thiserror::Error)]
@@ -60,21 +59,11 @@ pub enum PoolError {
         path: String,
     },
     /// A file of the pool cannot be used.
-    #[error("use {}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// Git failed.
     #[error(transparent)]
     Git(#[from] GitError),
-}
-
-/// That a file of the pool cannot be used.
-pub(super) fn io_error(path: &Path, source: io::Error) -> PoolError {
-    PoolError::Io { path: path.to_owned(), source }
 }
 
 /// An attempt could not be collected; its slot must stay as it is.
@@ -99,13 +88,8 @@ pub enum CollectError {
         slot: u32,
     },
     /// A file could not be used.
-    #[error("use {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// It failed again and again while everything around it works: what is in the slot is in the way.
     #[error("collect what is in the workspace")]
     Stuck(#[source] Box<CollectError>),

@@ -26,7 +26,7 @@ pub(crate) async fn unfit(git: &Git, large: &LargeFiles, base: &CommitId, head: 
         let file = &files[place];
         if filter == "lfs" {
             kept.push(file);
-        } else if large.withheld().contains(&filter) && changed.contains(file) {
+        } else if large.withheld.contains(&filter) && changed.contains(file) {
             past.entry(filter).or_default().push(file.shown());
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Whoever runs in a slot can rename the folder of the pool and put a link or another one in its place. So it is known by its
 //! identity while an engine works; what took its place is put out of the way and an empty pool is made. Between two engines
-//! only a person moves it: what lies in a pool that was copied, or that an earlier version left, is noted as it is.
+//! only a person moves it: what lies in a pool that was copied is noted as it is.
 
 use super::layout::SlotFolder;
 use crate::adapters::os::files::read_own;
@@ -25,7 +25,8 @@ const STEADY: [u64; 8] =
 pub(super) struct Ground {
     root: PathBuf,
     known: Mutex<Identity>,
-    steady: bool,
+    /// Whether inodes tell folders apart here.
+    pub(super) steady: bool,
 }
 
 impl Ground {
@@ -45,11 +46,6 @@ impl Ground {
 
     pub(super) fn root(&self) -> &Path {
         &self.root
-    }
-
-    /// Whether inodes tell folders apart here.
-    pub(super) fn steady(&self) -> bool {
-        self.steady
     }
 
     /// Sees to it that the folder is the one that was opened, or a new one in its place.

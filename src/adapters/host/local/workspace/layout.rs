@@ -7,7 +7,7 @@
 //! last verification), `.index`, `.print`, `.used`, `.lfs`, `.contents`, `.layers` (a folder: what was written to folders of tools).
 
 use super::disk::remove_any;
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::files::{if_there, read_untrusted};
 use crate::adapters::os::nofollow::{Identity, clear_the_way, make_folder, replace};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -37,8 +37,6 @@ pub(crate) enum Standing {
     Ours,
     /// The folder that `mc` made; its clone is gone.
     Emptied,
-    /// The folder of an earlier version, which is the clone itself.
-    Earlier,
     /// This path is not what `mc` made: a link, a file, another folder.
     Replaced(PathBuf),
 }
@@ -47,7 +45,6 @@ pub(crate) enum Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Made {
     Slot { slot: u64, work: u64 },
-    Earlier { work: u64 },
 }
 
 /// The folder of a slot.
@@ -108,17 +105,16 @@ impl SlotFolder {
         }
         let work = self.work();
         Ok(match self.made() {
-            Some(Made::Earlier { work }) if same(&self.path, work) => Standing::Earlier,
             Some(Made::Slot { slot, .. }) if !same(&self.path, slot) => Standing::Replaced(self.path.clone()),
-            Some(Made::Slot { .. }) if !is_there(&work)? => Standing::Emptied,
             Some(Made::Slot { work: inode, .. }) if same(&work, inode) => Standing::Ours,
-            Some(Made::Slot { .. }) => Standing::Replaced(work),
-            _ => Standing::Replaced(self.path.clone()),
+            Some(_) if is_there(&work)? => Standing::Replaced(work),
+            Some(_) => Standing::Emptied,
+            None => Standing::Replaced(self.path.clone()),
         })
     }
 
     /// Makes what is missing of the folder, after what is not ours was put out of the way; whether the clone has to be made from
-    /// nothing. The folder of an earlier version becomes `work`. Killed at any instant, the next call goes on: everything is
+    /// nothing. Killed at any instant, the next call goes on: everything is
     /// put together under another name and noted before it gets the name of the slot.
     pub(crate) fn make(&self) -> io::Result<bool> {
         // The folder, its clone, and what an earlier call had begun.
@@ -127,13 +123,6 @@ impl SlotFolder {
                 Standing::Replaced(path) => drop(self.quarantine(&path)?),
                 Standing::Absent if self.is_draft_ours() => fs::rename(self.note("new"), &self.path)?,
                 Standing::Absent => self.build()?,
-                Standing::Earlier => {
-                    let draft = self.note("new");
-                    self.put_draft_away()?;
-                    make_private(&draft)?;
-                    fs::rename(&self.path, draft.join(WORK))?;
-                    self.build()?;
-                }
                 Standing::Emptied => {
                     fs::create_dir(self.work())?;
                     self.write_made(&self.path)?;
@@ -152,22 +141,17 @@ impl SlotFolder {
         Err(io::Error::other("what stands in its place comes back each time it is put away"))
     }
 
-    /// Puts a folder together under another name, around the clone of an earlier version where that was moved there already.
+    /// Puts a folder together under another name.
     fn build(&self) -> io::Result<()> {
         let draft = self.note("new");
-        let earlier = match self.made() {
-            Some(Made::Earlier { work }) => {
-                Identity::of(&draft.join(WORK)).is_ok_and(|it| !self.steady || it.inode == work)
-            }
-            _ => false,
-        };
-        if !earlier {
-            self.put_draft_away()?;
+        match is_empty(&draft.join(WORK)) {
+            // Nobody's work.
+            Ok(true) => remove_any(&draft)?,
+            _ if !is_there(&draft)? => {}
+            _ => drop(self.quarantine(&draft)?),
         }
         make_private(&draft)?;
-        if !earlier {
-            fs::create_dir(draft.join(WORK))?;
-        }
+        fs::create_dir(draft.join(WORK))?;
         make_private(&draft.join(TEMPORARY))?;
         make_private(&draft.join(HOME))?;
         self.write_made(&draft)?;
@@ -178,34 +162,9 @@ impl SlotFolder {
     fn is_draft_ours(&self) -> bool {
         let draft = self.note("new");
         let inode = |path: &Path| Identity::of(path).ok().map(|it| it.inode);
-        match self.made() {
-            Some(Made::Slot { slot, work }) => inode(&draft) == Some(slot) && inode(&draft.join(WORK)) == Some(work),
-            _ => false,
-        }
-    }
-
-    fn put_draft_away(&self) -> io::Result<()> {
-        let draft = self.note("new");
-        match is_empty(&draft.join(WORK)) {
-            // Nobody's work.
-            Ok(true) => remove_any(&draft),
-            _ if !is_there(&draft)? => Ok(()),
-            _ => self.quarantine(&draft).map(drop),
-        }
-    }
-
-    /// Takes over the folder of an earlier version, where there is one, or goes on doing so.
-    pub(crate) fn adopt(&self) -> io::Result<()> {
-        let begun = || match self.made() {
-            Some(Made::Earlier { .. }) => true,
-            Some(Made::Slot { .. }) => self.is_draft_ours(),
-            None => false,
-        };
-        match self.standing()? {
-            Standing::Earlier => self.make().map(drop),
-            Standing::Absent if begun() => self.make().map(drop),
-            _ => Ok(()),
-        }
+        self.made().is_some_and(|Made::Slot { slot, work }| {
+            inode(&draft) == Some(slot) && inode(&draft.join(WORK)) == Some(work)
+        })
     }
 
     /// Puts what is not ours out of the way without looking into it: a link is removed, everything else is kept in the
@@ -229,34 +188,21 @@ impl SlotFolder {
         Ok(Some(place))
     }
 
-    /// Notes what is there without a note as made by `mc`: in a pool that an earlier version left, or that a person copied.
+    /// Notes what is there without a note as made by `mc`: in a pool that a person copied.
     pub(crate) fn admit(&self) -> io::Result<()> {
-        let Ok(it) = Identity::of(&self.path) else { return Ok(()) };
-        let inner = Identity::of(&self.work()).ok().filter(|_| fs::symlink_metadata(self.path.join(".git")).is_err());
-        let made = match inner {
-            Some(work) => Made::Slot { slot: it.inode, work: work.inode },
-            None => Made::Earlier { work: it.inode },
-        };
-        self.note_made(made)
+        if Identity::of(&self.work()).is_ok() { self.write_made(&self.path) } else { Ok(()) }
     }
 
     /// Notes which folders were made for the slot, as they are in `parent`.
-    fn note_made(&self, made: Made) -> io::Result<()> {
-        replace(&self.note("made"), &serde_json::to_vec(&made)?, true)
-    }
-
     fn write_made(&self, parent: &Path) -> io::Result<()> {
-        let (slot, work) = (Identity::of(parent)?.inode, Identity::of(&parent.join(WORK))?.inode);
-        self.note_made(Made::Slot { slot, work })
+        let made = Made::Slot { slot: Identity::of(parent)?.inode, work: Identity::of(&parent.join(WORK))?.inode };
+        replace(&self.note("made"), &serde_json::to_vec(&made)?, true)
     }
 
     /// What is in the folder beside the parts that belong there.
     pub(crate) fn strays(&self) -> io::Result<Vec<PathBuf>> {
         let parts = [self.work(), self.temporary(), self.home()];
-        let entries = match fs::read_dir(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
+        let Some(entries) = if_there(fs::read_dir(&self.path))? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for entry in entries {
             found.extend(Some(entry?.path()).filter(|path| !parts.contains(path)));
@@ -280,7 +226,7 @@ impl SlotFolder {
         let notes = ["setup", "left", "ran", "index", "print", "used", "lfs", "contents", "layers", "new"]
             .map(|kind| self.note(kind));
         notes.iter().try_for_each(|path| remove_any(path))?;
-        // Without its note the folder would be taken for that of an earlier version.
+        // Without its note the folder would be taken for somebody else's.
         remove_any(&self.path)?;
         remove_any(&self.note("made"))
     }
@@ -331,12 +277,11 @@ pub fn slot_of(work: &Path) -> &Path {
     work.parent().filter(|_| named).unwrap_or(work)
 }
 
-/// Makes a private folder unless it is there; whether it was not.
-fn make_private(path: &Path) -> io::Result<bool> {
+/// Makes a private folder unless it is there.
+fn make_private(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -358,17 +303,14 @@ fn clear(folder: &Path, kept: &[OsString]) -> io::Result<bool> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             remove_any(folder)?;
-            return make_private(folder).map(|_| false);
+            return make_private(folder).map(|()| false);
         }
         entries => entries?,
     };
     let mut stays = false;
     for entry in entries {
         let entry = entry?;
-        match kept.contains(&entry.file_name()) {
-            true => stays = true,
-            false => remove_any(&entry.path())?,
-        }
+        if kept.contains(&entry.file_name()) { stays = true } else { remove_any(&entry.path())? }
     }
     Ok(stays)
 }

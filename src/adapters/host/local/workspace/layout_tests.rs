@@ -34,36 +34,6 @@ fn the_parts_of_a_slot_are_private_and_made_once() {
 }
 
 #[test]
-fn p2_the_folder_of_an_earlier_version_becomes_the_clone_wherever_the_move_was_cut_short() {
-    for cut in 0..5 {
-        let (_dir, slot) = slot();
-        let draft = slot.note("new");
-        fs::create_dir(slot.parent()).unwrap();
-        fs::write(slot.parent().join("precious"), "x").unwrap();
-        slot.admit().unwrap();
-        assert_eq!(slot.standing().unwrap(), Standing::Earlier);
-        if cut > 0 {
-            fs::create_dir(&draft).unwrap();
-        }
-        if cut > 1 {
-            fs::rename(slot.parent(), draft.join(WORK)).unwrap();
-        }
-        if cut > 2 {
-            make_private(&draft.join(TEMPORARY)).unwrap();
-        }
-        if cut > 3 {
-            slot.write_made(&draft).unwrap();
-        }
-        slot.adopt().unwrap();
-        assert_eq!(slot.standing().unwrap(), Standing::Ours, "cut {cut}");
-        assert!(!slot.make().unwrap(), "cut {cut}");
-        assert_eq!(fs::read_to_string(slot.work().join("precious")).unwrap(), "x", "cut {cut}");
-        assert_eq!(names(slot.parent()), ["home", "tmp", "work"], "cut {cut}");
-        assert!(!is_there(&draft).unwrap(), "cut {cut}");
-    }
-}
-
-#[test]
 fn p4_a_slot_whose_making_was_cut_short_is_made() {
     let (_dir, slot) = slot();
     let draft = slot.note("new");

@@ -4,6 +4,7 @@
 use super::error::CollectError;
 use super::quarantine::{Quarantine, within};
 use crate::adapters::git::Git;
+use crate::adapters::os::files::At;
 use crate::adapters::os::nofollow::replace;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
@@ -110,10 +111,9 @@ pub(crate) fn set_aside(
     mut left_out: Vec<LeftOut>,
 ) -> Result<Vec<LeftOut>, CollectError> {
     let place = list(run_dir);
-    let failed = |source| io_error(&place, source);
-    let text = serde_json::to_vec(&left_out).map_err(|e| failed(e.into()))?;
-    fs::create_dir_all(run_dir).map_err(failed)?;
-    replace(&place, &text, true).map_err(failed)?;
+    let text = serde_json::to_vec(&left_out).at(&place)?;
+    fs::create_dir_all(run_dir).at(&place)?;
+    replace(&place, &text, true).at(&place)?;
     for left in &mut left_out {
         let path = files.join(&left.path);
         if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
@@ -123,7 +123,7 @@ pub(crate) fn set_aside(
             left.place = quarantine.take(&path).ok();
             if left.why == Why::Inside && left.place.is_some() {
                 // Without a folder git takes the submodule for deleted.
-                fs::create_dir(&path).map_err(failed)?;
+                fs::create_dir(&path).at(&place)?;
             }
         }
     }
@@ -148,10 +148,6 @@ pub(crate) fn note_left_out(left_out: &[LeftOut], notes: &mut Vec<String>) {
         };
         notes.push(format!("{words} {names}: no part of the commit, {place}"));
     }
-}
-
-fn io_error(path: &Path, source: io::Error) -> CollectError {
-    CollectError::Io { path: path.to_owned(), source }
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@
 use super::disk::{open_up, remove_any, sync_folder};
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files;
+use crate::adapters::os::files::{self, At};
 use crate::adapters::os::nofollow;
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::CommitId;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -50,13 +51,6 @@ pub struct Prepared {
     pub warm: bool,
 }
 
-impl Made {
-    /// Reads the note; absent when there is none or it is of no form this version knows.
-    pub(super) fn read(note: &Path) -> Option<Self> {
-        serde_json::from_slice(&files::read_own(note).ok()??).ok()
-    }
-}
-
 /// What stays beside the tree.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Kept<'a> {
@@ -91,7 +85,7 @@ pub(super) async fn drop_others(git: &Git, work: &Path, kept: Kept<'_>) -> Resul
     let mut stays = false;
     for path in others(git).await? {
         let pruned = prune(work, path.as_ref(), kept);
-        stays |= pruned.map_err(|source| GitError::Io { path: work.join(&path), source })?;
+        stays |= pruned.at(work.join(&path))?;
     }
     Ok(stays)
 }
@@ -140,14 +134,14 @@ pub enum Ran {
     Ended(CommitId),
 }
 
-/// Reads the note about the last verification in a slot.
-pub(super) fn read_ran(note: &Path) -> Option<Ran> {
+/// Reads a note beside a slot; absent when there is none or it is of no form this version knows.
+pub(super) fn read_note<T: DeserializeOwned>(note: &Path) -> Option<T> {
     serde_json::from_slice(&files::read_own(note).ok()??).ok()
 }
 
-/// Writes the note about a verification in a slot.
-pub(super) fn write_ran(note: &Path, ran: &Ran) -> io::Result<()> {
-    nofollow::replace(note, &serde_json::to_vec(ran)?, false)
+/// Writes such a note.
+pub(super) fn write_note(note: &Path, told: &impl Serialize) -> io::Result<()> {
+    nofollow::replace(note, &serde_json::to_vec(told)?, false)
 }
 
 /// Takes the note about the last verification away, so that it is gone on the disk.
@@ -207,18 +201,18 @@ mod tests {
     fn notes_say_what_they_were_told() {
         let dir = tempfile::tempdir().unwrap();
         let note = dir.path().join("note");
-        assert_eq!((Made::read(&note), read_ran(&note)), (None, None));
+        assert_eq!((read_note::<Made>(&note), read_note::<Ran>(&note)), (None, None));
         let odd = OsStr::from_bytes(b"a\n\xff b").to_owned();
         let made = Made { inputs: "digest".to_owned(), work: vec![odd, "b/c".into()], temporary: vec!["x".into()] };
         fs::write(&note, serde_json::to_vec(&made).unwrap()).unwrap();
-        assert_eq!(Made::read(&note), Some(made));
+        assert_eq!(read_note(&note), Some(made));
         let commit = CommitId::new(&"a".repeat(40)).unwrap();
         for ran in [Ran::Begun { warm: true }, Ran::Begun { warm: false }, Ran::Ended(commit)] {
-            write_ran(&note, &ran).unwrap();
-            assert_eq!(read_ran(&note), Some(ran));
+            write_note(&note, &ran).unwrap();
+            assert_eq!(read_note(&note), Some(ran));
         }
         forget_ran(&note).unwrap();
         forget_ran(&note).unwrap();
-        assert_eq!(read_ran(&note), None);
+        assert_eq!(read_note::<Made>(&note), None);
     }
 }

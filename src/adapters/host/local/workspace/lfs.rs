@@ -33,17 +33,17 @@ const MOST_LENDERS: usize = 32;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LargeFiles {
     /// The lines of a clone's settings; empty where git-lfs is not set up.
-    config: Vec<u8>,
+    pub(crate) config: Vec<u8>,
     /// The source's folder of contents.
     store: PathBuf,
     /// Object stores that git-lfs reads, and beside which there may be contents too (`../lfs/objects` from each).
-    references: Vec<PathBuf>,
+    pub(crate) references: Vec<PathBuf>,
     /// Whether a person chose which contents there are (`lfs.fetchinclude`, `lfs.fetchexclude`).
-    chooses: bool,
+    pub(crate) chooses: bool,
     /// Whether members of a group write into the source.
     shared: bool,
     /// Filters that only the source's own settings define; clones do not have them.
-    withheld: BTreeSet<String>,
+    pub(crate) withheld: BTreeSet<String>,
 }
 
 /// What was taken over from a workspace.
@@ -87,26 +87,6 @@ impl LargeFiles {
     /// Whether git-lfs is set up for the user or in the repository.
     pub(crate) fn set_up(&self) -> bool {
         !self.config.is_empty()
-    }
-
-    /// Whether a person chose which contents there are.
-    pub(crate) fn chooses(&self) -> bool {
-        self.chooses
-    }
-
-    /// Lines for the settings of a clone.
-    pub(crate) fn config(&self) -> &[u8] {
-        &self.config
-    }
-
-    /// Object stores that a clone borrows from so that git-lfs finds contents.
-    pub(crate) fn references(&self) -> &[PathBuf] {
-        &self.references
-    }
-
-    /// Filters that clones do not have although the source has them.
-    pub(crate) fn withheld(&self) -> &BTreeSet<String> {
-        &self.withheld
     }
 
     /// Whether the source has the content of a pointer, in its own store or in one it borrows from.

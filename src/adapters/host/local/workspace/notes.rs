@@ -2,11 +2,10 @@
 
 use super::after_setup;
 use super::disk::remove_any;
-use super::error::io_error;
-use super::leftovers::{Keeping, Kept, Made, Ran, drop_others, forget_ran, names, others, read_ran, write_ran};
+use super::leftovers::{Keeping, Kept, Made, Ran, drop_others, forget_ran, names, others, read_note, write_note};
 use super::pool::{Pool, PoolError};
 use super::slot::differences;
-use crate::adapters::os::nofollow;
+use crate::adapters::os::files::At;
 use crate::domain::plan::globs::Globs;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,8 +15,8 @@ impl Pool {
     /// that says so is taken away, whoever comes.
     pub(super) async fn of_landed(&self, slot: u32, keeping: Option<Keeping<'_>>) -> Result<Option<bool>, PoolError> {
         let note = self.ran_note(slot);
-        let ran = read_ran(&note);
-        forget_ran(&note).map_err(|e| io_error(&note, e))?;
+        let ran: Option<Ran> = read_note(&note);
+        forget_ran(&note).at(&note)?;
         let Some(keeping) = keeping else { return Ok(None) };
         let (Some(onto), Some(Ran::Ended(commit))) = (keeping.landed, ran) else { return Ok(Some(false)) };
         // A commit that is gone has not landed.
@@ -31,7 +30,7 @@ impl Pool {
     /// What is noted of the last verification in a slot.
     #[must_use]
     pub fn ran(&self, slot: u32) -> Option<Ran> {
-        read_ran(&self.ran_note(slot))
+        read_note(&self.ran_note(slot))
     }
 
     /// Notes how far the verification in a slot of this pool is.
@@ -40,7 +39,7 @@ impl Pool {
     /// [`PoolError::Io`] when it cannot be written.
     pub fn note_ran(&self, slot: u32, ran: &Ran) -> Result<(), PoolError> {
         let note = self.ran_note(slot);
-        write_ran(&note, ran).map_err(|e| io_error(&note, e))
+        Ok(write_note(&note, ran).at(&note)?)
     }
 
     /// Notes that `setup` was run in a prepared slot and what it was run for; with `listed`, also what it made there, so that
@@ -55,16 +54,15 @@ impl Pool {
             let git = self.git(slot);
             let tracked = |line: &Vec<u8>| !line.starts_with(b"?");
             if differences(&git).await?.iter().any(tracked) {
-                return remove_any(&stamp).map_err(|e| io_error(&stamp, e));
+                return Ok(remove_any(&stamp).at(&stamp)?);
             }
             let folder = self.folder(slot);
-            let listed = |path: PathBuf| names(&path).map_err(|e| io_error(&path, e));
+            let listed = |path: PathBuf| names(&path).at(&path);
             (made.work, made.temporary) = (others(&git).await?, listed(folder.temporary())?);
             // A file that is copied into each workspace is brought by each preparation.
-            made.work.retain(|path| !self.shape().excluded.iter().any(|name| path == name.as_str()));
+            made.work.retain(|path| !self.shape.excluded.iter().any(|name| path == name.as_str()));
         }
-        let text = serde_json::to_vec(&made).map_err(|e| io_error(&stamp, e.into()))?;
-        nofollow::replace(&stamp, &text, false).map_err(|e| io_error(&stamp, e))
+        Ok(write_note(&stamp, &made).at(&stamp)?)
     }
 
     /// Takes away what `setup` made for other inputs; whether anything of earlier runs is left.
@@ -73,14 +71,14 @@ impl Pool {
     /// [`PoolError`] when something cannot be removed.
     pub async fn drop_made(&self, slot: u32, globs: &Globs) -> Result<bool, PoolError> {
         let stamp = self.stamp(slot);
-        remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
-        let copied: Vec<OsString> = self.shape().excluded.iter().map(OsString::from).collect();
+        remove_any(&stamp).at(&stamp)?;
+        let copied: Vec<OsString> = self.shape.excluded.iter().map(OsString::from).collect();
         let kept = Kept { globs: Some(globs), made: &copied };
         // Its HOME has been made anew by now, and what setup wrote there is dropped where it is kept.
         let temporary = self.folder(slot).temporary();
         let emptied =
             names(&temporary).and_then(|all| all.iter().try_for_each(|name| remove_any(&temporary.join(name))));
-        emptied.map_err(|e| io_error(&temporary, e))?;
+        emptied.at(&temporary)?;
         let git = self.git(slot);
         drop_others(&git, &self.path(slot), kept).await?;
         Ok(others(&git).await?.iter().any(|path| !copied.contains(path)))
@@ -90,11 +88,11 @@ impl Pool {
     /// whether the clone has to be made from nothing, and whether anything stays.
     pub(super) fn furnish(&self, slot: u32, kept: &[OsString]) -> Result<(bool, bool), PoolError> {
         let (folder, stamp) = (self.folder(slot), self.stamp(slot));
-        let fresh = folder.make().map_err(|e| io_error(folder.parent(), e))?;
-        let cleared = folder.clear_but(kept).map_err(|e| io_error(folder.parent(), e))?;
+        let fresh = folder.make().at(folder.parent())?;
+        let cleared = folder.clear_but(kept).at(folder.parent())?;
         // What setup made may be among what goes now.
         if fresh || cleared.strays {
-            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+            remove_any(&stamp).at(&stamp)?;
         }
         Ok((fresh, cleared.stays))
     }

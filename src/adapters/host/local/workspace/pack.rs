@@ -1,6 +1,7 @@
 //! Objects on their way from one repository to another: packed in one, taken over by the other, where git computes each id anew.
 
 use crate::adapters::git::{Git, GitError};
+use crate::adapters::os::files::At;
 use crate::domain::values::CommitId;
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -18,16 +19,15 @@ pub(crate) async fn pack(
     wanted: &[&CommitId],
     known: &[&CommitId],
 ) -> Result<Option<Arc<File>>, GitError> {
-    let failed = |source| GitError::Io { path: folder.to_owned(), source };
-    let scratch = || tempfile::tempfile_in(folder).map_err(failed);
+    let scratch = || tempfile::tempfile_in(folder).at(folder);
     let (mut names, pack) = (scratch()?, Arc::new(scratch()?));
     let lines = wanted.iter().map(|id| format!("{id}\n")).chain(known.iter().map(|id| format!("^{id}\n")));
-    names.write_all(lines.collect::<String>().as_bytes()).and_then(|()| names.rewind()).map_err(failed)?;
+    names.write_all(lines.collect::<String>().as_bytes()).and_then(|()| names.rewind()).at(folder)?;
     let packing = ["pack-objects", "-q", "--revs", "--thin", "--stdout", "--delta-base-offset"];
     if !git.piped(&packing, &Arc::new(names), Some(&pack)).await? {
         return Ok(None);
     }
-    (&*pack).rewind().map_err(failed)?;
+    (&*pack).rewind().at(folder)?;
     Ok(Some(pack))
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn unpack(git: &Git, pack: &Arc<File>, before: bool) -> Result<
         // It names the pack it made, which is of no use to anybody.
         _ => {
             let said = tempfile::tempfile().map(Arc::new);
-            let said = said.map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
+            let said = said.at(std::env::temp_dir())?;
             git.piped(&["index-pack", "--stdin", "--fix-thin"], pack, Some(&said)).await
         }
     }

@@ -7,7 +7,7 @@ use super::pack::pack;
 use super::pool::Pool;
 use super::quarantine::odd_places::whole;
 use crate::adapters::git::merge::signed_by;
-use crate::adapters::git::{Git, GitError, Place};
+use crate::adapters::git::{Git, GitError};
 use crate::domain::values::{CommitId, Tip};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -61,7 +61,7 @@ pub(crate) async fn pin_all(
     let Some((commits, on_base)) = found else {
         return Err(CollectError::NotCopied { slot });
     };
-    let identity = &pool.shape().identity;
+    let identity = &pool.shape.identity;
     let kept = record_pins(source, identity, attempt, &head.commit, tips).await?;
     Ok(Pinned { kept, commits, on_base })
 }
@@ -159,8 +159,7 @@ async fn hand_over(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&Comm
 
 /// Copies commits with everything they need from the slot into the source.
 async fn copy(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<(), GitError> {
-    let (Place::WorkTree { git_dir, .. } | Place::GitDir(git_dir) | Place::Folder(git_dir)) = slot.place();
-    fetch(source, git_dir, commits, Some(&attempt.base)).await
+    fetch(source, slot.place().folder(), commits, Some(&attempt.base)).await
 }
 
 /// Fetches commits with everything they need from a git directory, and no ref. `known` is what both sides have.

@@ -8,10 +8,9 @@ use super::checkout::{Checkout, Left, Stays, reset};
 use super::conversion::Conversion;
 use super::disk::{remove_any, sync_folder};
 pub use super::error::PoolError;
-use super::error::io_error;
 use super::ground::{Ground, numbers};
 use super::layout::{SlotFolder, Standing, slot_of};
-use super::leftovers::{Keeping, Kept, Made, Prepared};
+use super::leftovers::{Keeping, Kept, Made, Prepared, read_note};
 use super::lfs::{self, LargeFiles};
 use super::slot::{Ignored, Shape, narrow, slot_git};
 use super::tags::Tags;
@@ -19,7 +18,7 @@ use crate::adapters::git::config_files::IDENTITY;
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files;
+use crate::adapters::os::files::{self, At, FileError, FileIdentity};
 use crate::adapters::os::nofollow;
 use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
@@ -70,7 +69,7 @@ impl Drop for SlotLock {
 pub struct Pool {
     ground: Ground,
     source: Git,
-    shape: Shape,
+    pub(crate) shape: Shape,
     conversion: Conversion,
     ignored: Ignored,
     /// What the preparations of this engine left beside the slots.
@@ -116,10 +115,10 @@ impl Pool {
         let facts = inspect(source).await?;
         refuse_incomplete(&facts, cut)?;
         let theirs = [&facts.common_dir, &facts.toplevel];
-        let theirs = theirs.into_iter().filter_map(|path| nofollow::Identity::behind(path).ok()).collect();
-        let ground = Ground::open(root).map_err(|e| io_error(root, e))?;
+        let theirs = theirs.into_iter().filter_map(|path| FileIdentity::at(path).ok()).collect();
+        let ground = Ground::open(root).at(root)?;
         let settings = source.settings(&format!("^({IDENTITY}|{IGNORES}|{})$", lfs::KEYS)).await?;
-        let large = LargeFiles::of(&facts, &settings, ground.root()).map_err(|e| io_error(root, e))?;
+        let large = LargeFiles::of(&facts, &settings, ground.root()).at(root)?;
         let identity = settings.identity();
         let ignores = settings.value(IGNORES).filter(|path| !path.is_empty());
         let ignores = ignores.map(|path| match path.first() {
@@ -152,7 +151,7 @@ impl Pool {
     /// The same pool where its source is a mirror of the repository whose work tree is `toplevel`.
     #[must_use]
     pub fn standing_for(mut self, toplevel: &Path) -> Self {
-        self.shape.theirs.extend(nofollow::Identity::behind(toplevel));
+        self.shape.theirs.extend(FileIdentity::at(toplevel));
         toplevel.clone_into(&mut self.shape.facts.toplevel);
         self
     }
@@ -176,20 +175,8 @@ impl Pool {
         self.folder(slot).parent().to_owned()
     }
 
-    /// Where what runs in a slot puts its temporary files. Empty after each preparation.
-    #[must_use]
-    pub fn temporary(&self, slot: u32) -> PathBuf {
-        self.folder(slot).temporary()
-    }
-
-    /// The HOME of verifications in a slot. Empty after each preparation.
-    #[must_use]
-    pub fn home(&self, slot: u32) -> PathBuf {
-        self.folder(slot).home()
-    }
-
     pub(crate) fn folder(&self, slot: u32) -> SlotFolder {
-        SlotFolder::of(self.ground.root(), slot, self.ground.steady())
+        SlotFolder::of(self.ground.root(), slot, self.ground.steady)
     }
 
     /// Git on a slot.
@@ -202,17 +189,13 @@ impl Pool {
         &self.source
     }
 
-    pub(crate) fn shape(&self) -> &Shape {
-        &self.shape
-    }
-
     pub(crate) fn root(&self) -> &Path {
         self.ground.root()
     }
 
     /// The folder of the pool stands where it was opened: what took its place is put out of the way, a missing one is made again.
     pub(super) fn stand(&self) -> Result<(), PoolError> {
-        self.ground.stand().map_err(|e| io_error(self.ground.root(), e))
+        Ok(self.ground.stand().at(self.ground.root())?)
     }
 
     /// Nothing took the place of a slot since it was prepared. To be asked before anything is run or read there.
@@ -222,7 +205,7 @@ impl Pool {
     pub fn check(&self, slot: u32) -> Result<(), PoolError> {
         self.stand()?;
         let folder = self.folder(slot);
-        match folder.standing().map_err(|e| io_error(folder.parent(), e))? {
+        match folder.standing().at(folder.parent())? {
             Standing::Ours => Ok(()),
             _ => Err(PoolError::Replaced { slot }),
         }
@@ -235,10 +218,7 @@ impl Pool {
     pub fn check_work(&self, work: &Path) -> Result<(), PoolError> {
         let folder = slot_of(work);
         let number = folder.file_name().and_then(|name| name.to_str()?.strip_prefix("slot-")?.parse().ok());
-        match number.filter(|slot| self.path(*slot) == work) {
-            Some(slot) => self.check(slot),
-            None => Ok(()),
-        }
+        number.filter(|slot| self.path(*slot) == work).map_or(Ok(()), |slot| self.check(slot))
     }
 
     /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the
@@ -274,14 +254,14 @@ impl Pool {
         self.stand()?;
         let path = self.folder(slot).note("lock");
         if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_file()) {
-            remove_any(&path).map_err(|e| io_error(&path, e))?;
+            remove_any(&path).at(&path)?;
         }
         let open = nofollow::open(&path, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, Mode::from(0o666));
-        let file = File::from(open.map_err(|e| io_error(&path, e))?);
+        let file = File::from(open.at(&path)?);
         match file.try_lock() {
             Ok(()) => Ok(SlotLock(file)),
             Err(TryLockError::WouldBlock) => Err(PoolError::Busy { slot }),
-            Err(TryLockError::Error(source)) => Err(io_error(&path, source)),
+            Err(TryLockError::Error(source)) => Err(FileError::new(&path, source).into()),
         }
     }
 
@@ -296,7 +276,7 @@ impl Pool {
             }
             folder.remove()
         };
-        removed().map_err(|e| io_error(folder.parent(), e))
+        Ok(removed().at(folder.parent())?)
     }
 
     fn let_go(&self, slot: u32) {
@@ -349,9 +329,9 @@ impl Pool {
         let stamp = self.stamp(slot);
         // What setup made may be among the files that go now.
         if landed == Some(false) || (landed.is_none() && self.ignored == Ignored::Remove) {
-            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+            remove_any(&stamp).at(&stamp)?;
         }
-        let made = Made::read(&stamp).unwrap_or_default();
+        let made: Made = read_note(&stamp).unwrap_or_default();
         let temporary = if landed == Some(true) { &made.temporary[..] } else { &[] };
         let stays = match (landed, keeping) {
             (Some(true), Some(keeping)) => Stays::Only(Kept { globs: Some(keeping.globs), made: &made.work }),
@@ -359,7 +339,7 @@ impl Pool {
             _ => Stays::Only(Kept::default()),
         };
         let (fresh, mut warm) = match self.furnish(slot, temporary) {
-            Err(PoolError::Io { .. }) => {
+            Err(PoolError::Io(_)) => {
                 self.clear_away(slot)?;
                 self.furnish(slot, &[])?
             }
@@ -396,15 +376,15 @@ impl Pool {
         };
         if done.emptied {
             let stamp = self.stamp(slot);
-            remove_any(&stamp).map_err(|e| io_error(&stamp, e))?;
+            remove_any(&stamp).at(&stamp)?;
         }
         self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, done.left);
         // Only now: a crash before this leaves no work of anybody that a collection could mistake for the attempt's.
         let marker = self.marker(slot);
         self.check(slot)?;
-        nofollow::replace(&marker, label.as_bytes(), true).map_err(|e| io_error(&marker, e))?;
+        nofollow::replace(&marker, label.as_bytes(), true).at(&marker)?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
-        Ok(Prepared { workspace: files, made: Made::read(&stamp), warm })
+        Ok(Prepared { workspace: files, made: read_note(&stamp), warm })
     }
 
     /// Takes paths out of a slot prepared at `base`, before anything ran in it.
@@ -430,7 +410,7 @@ impl Pool {
             Ok(bytes) => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
             // A link or pipe that somebody put there says that it is used, and not by whom.
             Err(_) if fs::symlink_metadata(&marker).is_ok_and(|meta| !meta.is_file()) => Ok(Some(UNKNOWN.to_owned())),
-            Err(error) => Err(io_error(&marker, error)),
+            Err(error) => Err(FileError::new(&marker, error).into()),
         }
     }
 
@@ -441,7 +421,7 @@ impl Pool {
     pub fn release(&self, slot: u32) -> Result<(), PoolError> {
         let marker = self.marker(slot);
         self.stand()?;
-        remove_any(&marker).and_then(|()| sync_folder(&marker)).map_err(|e| io_error(&marker, e))?;
+        remove_any(&marker).and_then(|()| sync_folder(&marker)).at(&marker)?;
         self.let_go(slot);
         Ok(())
     }
@@ -449,16 +429,6 @@ impl Pool {
     /// Unlocks a slot whose work could not be collected and leaves its marker: whoever prepares it next is told.
     pub fn leave(&self, slot: u32) {
         self.let_go(slot);
-    }
-
-    /// Deletes a slot with everything in it. Only for work that is collected or is none.
-    ///
-    /// # Errors
-    /// [`PoolError::Busy`] when another process uses it.
-    pub fn discard(&self, slot: u32) -> Result<(), PoolError> {
-        self.hold(slot)?;
-        self.clear_away(slot)?;
-        self.release(slot)
     }
 
     /// Deletes a slot that nobody uses and that holds nothing to collect; whether it was one. Looks under the slot's own
@@ -492,6 +462,6 @@ impl Pool {
 
     pub(super) fn numbers(&self, suffix: &str) -> Result<Vec<u32>, PoolError> {
         self.stand()?;
-        numbers(self.ground.root(), suffix).map_err(|e| io_error(self.ground.root(), e))
+        Ok(numbers(self.ground.root(), suffix).at(self.ground.root())?)
     }
 }

@@ -6,13 +6,12 @@
 //! tracked is one only if it was written again with another content.
 
 use super::disk::remove_any;
-use crate::adapters::os::files::{is_own_dir, open_untrusted};
+use crate::adapters::os::files::{Stamp, is_own_dir, open_untrusted, stamp};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Most entries of a workspace that are looked at.
@@ -24,26 +23,19 @@ const LONGEST: u64 = 64 << 20;
 /// Longest reports of one run together in bytes.
 const TOGETHER: u64 = 256 << 20;
 
-/// Tells one writing of a file from another.
-type Writing = (u64, u64, i64, i64, i64, i64);
-
 /// SHA-256 of a content.
 type Content = [u8; 32];
 
 /// The tracked files that match, as they were before a run; everything else that matched is gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Before {
-    writings: BTreeMap<PathBuf, Writing>,
+    writings: BTreeMap<PathBuf, Stamp>,
     /// Where each content is; what cannot be read whole has none, and is no report either.
     contents: BTreeMap<Content, PathBuf>,
 }
 
 /// A report: its path from the root of the workspace, and its bytes or why there are none.
 pub type Found = (String, Result<Vec<u8>, String>);
-
-fn writing(meta: &Metadata) -> Writing {
-    (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
-}
 
 /// Removes what matches, so that nothing of an earlier run is taken for a report of the next one, and a build that
 /// thinks it is up to date writes its reports again. Tracked files belong to the tree: they stay, and are remembered. With
@@ -71,7 +63,7 @@ pub fn before(
             if let Ok(bytes) = bytes(&full, LONGEST) {
                 before.contents.insert(Sha256::digest(&bytes).into(), path.clone());
             }
-            before.writings.insert(path, writing(&fs::symlink_metadata(&full)?));
+            before.writings.insert(path, stamp(&fs::symlink_metadata(&full)?));
         } else if !keep {
             remove_any(&full)?;
         }
@@ -83,7 +75,7 @@ pub fn before(
 #[must_use]
 pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec<Found> {
     let fresh = |path: &PathBuf| {
-        let now = fs::symlink_metadata(root.join(path)).map(|meta| writing(&meta));
+        let now = fs::symlink_metadata(root.join(path)).map(|meta| stamp(&meta));
         before.writings.get(path).is_none_or(|old| now.is_ok_and(|now| now != *old))
     };
     let (found, whole) = find(root, matches, FILES + before.writings.len());

@@ -16,7 +16,7 @@ use super::tags::Tags;
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError, Place};
-use crate::adapters::os::nofollow::Identity;
+use crate::adapters::os::files::{At, FileIdentity};
 use crate::domain::values::{CommitId, TreeId};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -44,7 +44,7 @@ pub(crate) struct Shape {
     /// Files put into every slot that are no part of the work.
     pub(crate) excluded: Vec<String>,
     /// Folders that are the user's own: nothing is rewritten there, whatever leads to them.
-    pub(crate) theirs: Vec<Identity>,
+    pub(crate) theirs: Vec<FileIdentity>,
     /// The tags of the source.
     pub(crate) tags: Tags,
     /// What git-lfs needs.
@@ -60,7 +60,7 @@ impl Shape {
     fn refuse_theirs(&self, git_dir: &Path) -> io::Result<()> {
         for path in [git_dir, git_dir.parent().unwrap_or(git_dir)] {
             // What a link leads to counts as well.
-            if Identity::behind(path).is_ok_and(|it| self.theirs.contains(&it)) {
+            if FileIdentity::at(path).is_ok_and(|it| self.theirs.contains(&it)) {
                 return Err(io::Error::other("it is the source repository itself; it is left alone"));
             }
         }
@@ -74,7 +74,7 @@ impl Shape {
 
     /// The object stores that every slot borrows from.
     pub(crate) fn borrowed(&self) -> Vec<PathBuf> {
-        std::iter::once(self.objects()).chain(self.large.references().iter().cloned()).collect()
+        std::iter::once(self.objects()).chain(self.large.references.iter().cloned()).collect()
     }
 
     fn config(&self) -> Vec<u8> {
@@ -101,7 +101,7 @@ impl Shape {
         text.extend(quoted(self.facts.toplevel.as_os_str().as_bytes()));
         text.extend_from_slice(b"\n\tpushUrl = disabled:clones-of-mc-do-not-push\n");
         text.extend_from_slice(b"\tfetch = +refs/heads/*:refs/remotes/origin/*\n");
-        text.extend_from_slice(self.large.config());
+        text.extend_from_slice(&self.large.config);
         text
     }
 
@@ -202,7 +202,7 @@ pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId, tags: &[u8]) -
         fs::write(git_dir.join("logs/HEAD"), format!("{zeros} {base} {name} <{email}> 0 +0000\n"))?;
         shape.mend(&git_dir, &[])
     };
-    made().map_err(|source| GitError::Io { path: files.to_owned(), source })
+    Ok(made().at(files)?)
 }
 
 /// What git calls different between HEAD, the index and the files.
@@ -230,12 +230,11 @@ pub(crate) async fn narrow(
     base: &CommitId,
     removed: &[OsString],
 ) -> Result<TreeId, GitError> {
-    let failed = |source| GitError::Io { path: files.to_owned(), source };
     let git = slot_git(source, files);
     git.forget(removed).await?;
     for path in removed {
         let path = files.join(path);
-        remove_any(&path).map_err(failed)?;
+        remove_any(&path).at(files)?;
         for folder in path.ancestors().skip(1).take_while(|dir| *dir != files) {
             if fs::remove_dir(folder).is_err() {
                 break;
@@ -245,18 +244,18 @@ pub(crate) async fn narrow(
     let tree = git.tree_id(&["write-tree"]).await?;
     let commit = git.bytes(&["cat-file", "commit", base.as_str()]).await?;
     let draft = files.join(".git/mc-commit");
-    fs::write(&draft, with_tree(&commit, &tree)).map_err(failed)?;
+    fs::write(&draft, with_tree(&commit, &tree)).at(files)?;
     let name = draft.as_os_str();
     // The commit was good enough for the repository, whatever a stricter git would say of an old one.
     let args = ["hash-object", "--literally", "-t", "commit", "-w"].map(OsStr::new).into_iter().chain([name]);
     let args: Vec<&OsStr> = args.collect();
     let commit = git.commit_id(&args).await?;
-    remove_any(&draft).map_err(failed)?;
+    remove_any(&draft).at(files)?;
     let shallow = files.join(".git/shallow");
     if let Ok(cut) = fs::read_to_string(&shallow)
         && cut.lines().any(|line| line == base.as_str())
     {
-        fs::write(&shallow, format!("{cut}{commit}\n")).map_err(failed)?;
+        fs::write(&shallow, format!("{cut}{commit}\n")).at(files)?;
     }
     git.out(&["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
     Ok(tree)
@@ -353,7 +352,7 @@ pub(crate) async fn unblock(git: &Git, files: &Path) -> Result<(), GitError> {
             let path = dir.join(name);
             let pipe = fs::symlink_metadata(&path).is_ok_and(|m| !m.is_file() && !m.is_dir() && !m.is_symlink());
             if pipe {
-                remove_any(&path).map_err(|source| GitError::Io { path, source })?;
+                remove_any(&path).at(&path)?;
             }
         }
     }

@@ -13,12 +13,13 @@ use super::left_out::LeftOut;
 use super::pin::fetch;
 use super::pool::Pool;
 use super::quarantine::Quarantine;
+use super::quarantine::odd_places::childless;
 use super::slot::slot_git;
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::file_attributes::Entry;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place};
-use crate::adapters::os::files::read_untrusted;
+use crate::adapters::os::files::{At, read_untrusted};
 use crate::domain::values::{CommitId, Tip};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -112,7 +113,7 @@ impl Search<'_> {
         found: &mut Found,
         notes: &mut Vec<String>,
     ) -> Result<(), CollectError> {
-        let shape = self.pool.shape();
+        let shape = &self.pool.shape;
         let worktree = worktree(git_dir, self.files);
         let shown = match &worktree {
             Some(worktree) => worktree.strip_prefix(self.files).unwrap_or(worktree),
@@ -137,10 +138,7 @@ impl Search<'_> {
                     return Ok(());
                 }
                 if fetch(self.git, git_dir, &unknown.iter().collect::<Vec<_>>(), None).await.is_ok() {
-                    let what = match left.is_some() {
-                        true => "uncommitted work",
-                        false => "commits",
-                    };
+                    let what = if left.is_some() { "uncommitted work" } else { "commits" };
                     // Of those that the head points to, more is said.
                     let told = |id: &&CommitId| moved.iter().any(|entry| entry.id == id.as_str());
                     let ids: Vec<&str> = unknown.iter().filter(|id| !told(id)).map(CommitId::as_str).collect();
@@ -174,15 +172,14 @@ impl Search<'_> {
         left_out: &mut Vec<LeftOut>,
         notes: &mut Vec<String>,
     ) -> Result<Option<(Vec<CommitId>, Option<CommitId>)>, CollectError> {
-        let shape = self.pool.shape();
-        let failed = |source| CollectError::Io { path: git_dir.to_owned(), source };
+        let shape = &self.pool.shape;
         let borrowed = foreign_alternates(git_dir, &shape.borrowed());
-        shape.mend(git_dir, &borrowed).map_err(failed)?;
+        shape.mend(git_dir, &borrowed).at(git_dir)?;
         if let Some(files) = worktree {
             // A second look finds its files again.
             let line = [&b"[core]\n\tworktree = "[..], &quoted(files.as_os_str().as_bytes()), b"\n"].concat();
-            let mut config = OpenOptions::new().append(true).open(git_dir.join("config")).map_err(failed)?;
-            config.write_all(&line).map_err(failed)?;
+            let mut config = OpenOptions::new().append(true).open(git_dir.join("config")).at(git_dir)?;
+            config.write_all(&line).at(git_dir)?;
         }
         let base = slot_git(self.pool.source(), self.files);
         let place = match worktree {
@@ -215,16 +212,7 @@ impl Search<'_> {
         if !output.success() {
             return Ok(None);
         }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let mut parents = BTreeSet::new();
-        let mut commits = BTreeSet::new();
-        for line in text.lines() {
-            let mut ids = line.split(' ');
-            commits.extend(ids.next());
-            parents.extend(ids);
-        }
-        let tips = commits.difference(&parents).filter_map(|id| CommitId::new(id).ok()).collect();
-        Ok(Some((tips, left)))
+        Ok(Some((childless(&String::from_utf8_lossy(&output.stdout)), left)))
     }
 
     /// A submodule that stands at a commit the base has for none.
@@ -264,7 +252,7 @@ impl Search<'_> {
     /// Whether a commit of the submodule at a path can be had without the workspace: something that stays leads to it.
     async fn to_be_had(&self, path: &str, commit: &CommitId) -> Result<bool, GitError> {
         let Some(Named { name, url, .. }) = self.named.get(path.as_bytes()) else { return Ok(false) };
-        let facts = &self.pool.shape().facts;
+        let facts = &self.pool.shape.facts;
         let mut places = Vec::new();
         if plain(Path::new(name)) {
             places.push(facts.common_dir.join("modules").join(name));
@@ -290,7 +278,7 @@ impl Search<'_> {
 
     /// The git directory an address leads to, when it is a path.
     async fn on_this_machine(&self, url: &str) -> Result<Option<PathBuf>, GitError> {
-        let facts = &self.pool.shape().facts;
+        let facts = &self.pool.shape.facts;
         let origin = match url.starts_with("./") || url.starts_with("../") {
             false => None,
             true => {
@@ -315,12 +303,12 @@ impl Search<'_> {
     }
 
     fn git_of_source(&self) -> Git {
-        self.pool.source().at(Place::GitDir(self.pool.shape().facts.common_dir.clone()))
+        self.pool.source().at(Place::GitDir(self.pool.shape.facts.common_dir.clone()))
     }
 
     /// The repository, as a word of a shell line.
     fn home(&self) -> String {
-        let path = self.pool.shape().facts.toplevel.display().to_string();
+        let path = self.pool.shape.facts.toplevel.display().to_string();
         shlex::try_quote(&path).map_or_else(|_| path.clone(), |quoted| quoted.into_owned())
     }
 }

@@ -86,9 +86,6 @@ impl Tags {
     ) -> Result<Vec<(String, CommitId)>, GitError> {
         let mut place = self.0.lock().await;
         let known = known(&mut place, source, facts).await?;
-        if known.tags.is_empty() {
-            return Ok(Vec::new());
-        }
         let mut places = BTreeSet::new();
         for commit in commits {
             places.extend(known.reached(source, commit).await?);
@@ -110,9 +107,6 @@ impl Tags {
     pub(crate) async fn packed(&self, source: &Git, facts: &SourceFacts, base: &CommitId) -> Result<Vec<u8>, GitError> {
         let mut place = self.0.lock().await;
         let known = known(&mut place, source, facts).await?;
-        if known.tags.is_empty() {
-            return Ok(Vec::new());
-        }
         let reached = known.reached(source, base).await?;
         Ok(known.packed(&reached))
     }
@@ -134,6 +128,9 @@ async fn known<'a>(place: &'a mut Option<Known>, source: &Git, facts: &SourceFac
 impl Known {
     /// The tags that `base` reaches, asked for or remembered.
     async fn reached(&mut self, source: &Git, base: &CommitId) -> Result<BTreeSet<usize>, GitError> {
+        if self.tags.is_empty() {
+            return Ok(BTreeSet::new());
+        }
         if let Some((_, reached)) = self.reached.iter().find(|(commit, _)| commit == base) {
             return Ok(reached.clone());
         }

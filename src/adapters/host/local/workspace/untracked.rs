@@ -9,7 +9,7 @@ use super::layout::note;
 use super::slot::kept_index;
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files::create_new;
+use crate::adapters::os::files::{At, FileError, create_new};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -67,24 +67,23 @@ pub(super) async fn tell_apart(git: &Git, files: &Path, began: SystemTime, befor
     if second(began - TICK) > second(before) {
         return Ok(());
     }
-    let failed = |source| GitError::Io { path: files.to_owned(), source };
     let next = UNIX_EPOCH + Duration::from_secs(second(before) + 1) + TICK;
     if let Ok(wait) = next.duration_since(SystemTime::now()) {
         if wait > PATIENCE {
             let what = format!("the clock is {} s behind the files of the workspace", wait.as_secs());
-            return Err(failed(io::Error::other(what)));
+            return Err(FileError::new(files, io::Error::other(what)).into());
         }
         tokio::time::sleep(wait).await;
     }
     let mut folders = vec![files.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let meta = entry.metadata().map_err(failed)?;
+        for entry in fs::read_dir(&folder).at(files)? {
+            let entry = entry.at(files)?;
+            let meta = entry.metadata().at(files)?;
             if meta.is_dir() && !(folder == files && entry.file_name() == ".git") {
                 folders.push(entry.path());
             } else if meta.is_file() && meta.modified().is_ok_and(|time| time >= began - TICK) {
-                touch(&entry.path()).map_err(failed)?;
+                touch(&entry.path()).at(files)?;
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use super::parts::{LARGEST_FILE, Part, Parts};
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
-use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount};
-use crate::adapters::host::local::rundir::trial_text;
+use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount, trial_text};
 use crate::adapters::host::local::workspace::disk::remove_any;
+use crate::adapters::os::files::{if_there, inside, make_private_dir};
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -39,33 +39,24 @@ impl Homes {
             true => homes.tried(isolation, program, scratch).await,
             false => Err(format!("{} makes no mount namespace", isolation.word())),
         };
-        let (mut refused, home) = match refused {
-            Ok(mut refused) if !refused.is_empty() => {
-                let home = refused.remove(0);
-                (refused, home)
+        match refused {
+            Err(why) => {
+                homes.mounts = false;
+                homes.linked.append(&mut homes.overlaid);
+                homes.trouble = Some(why);
             }
-            Ok(_) => (Vec::new(), Some("nothing was tried".to_owned())),
-            Err(why) => (Vec::new(), Some(why)),
-        };
-        if let Some(why) = home {
-            homes.mounts = false;
-            homes.linked.append(&mut homes.overlaid);
-            homes.trouble = Some(why);
-            return homes;
-        }
-        for part in std::mem::take(&mut homes.overlaid) {
-            match refused.remove(0) {
-                None => homes.overlaid.push(part),
-                Some(why) => {
-                    homes.trouble = homes.trouble.or(Some(why));
-                    homes.linked.push(part);
+            Ok(refused) => {
+                for (part, why) in std::mem::take(&mut homes.overlaid).into_iter().zip(refused) {
+                    let list = if why.is_none() { &mut homes.overlaid } else { &mut homes.linked };
+                    list.push(part);
+                    homes.trouble = homes.trouble.or(why);
                 }
             }
         }
         homes
     }
 
-    /// What was said against each mount: that of HOME, then those of the folders.
+    /// What was said against the mounts of the folders; what was said against that of HOME is the error.
     async fn tried(&self, isolation: Isolation, program: &Path, scratch: &Path) -> Result<Vec<Option<String>>, String> {
         let home = scratch.join("home");
         let layers = Layers::at(scratch.join("layers"));
@@ -80,10 +71,11 @@ impl Homes {
         let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await;
         let output = output.map_err(|e| e.to_string())?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let said: Vec<_> = said.lines().map(|line| (line != MOUNTED).then(|| line.to_owned())).collect();
-        match output.success() && said.len() == mounts.len() {
-            true => Ok(said),
-            false => {
+        let mut said = said.lines().map(|line| (line != MOUNTED).then(|| line.to_owned()));
+        let (home, folders) = (said.next(), said.collect::<Vec<_>>());
+        match home.filter(|_| output.success() && folders.len() + 1 == mounts.len()) {
+            Some(home) => home.map_or(Ok(folders), Err),
+            None => {
                 let told = String::from_utf8_lossy(&output.stderr);
                 Err(told.lines().next().unwrap_or("trying a mount ended without a word").to_owned())
             }
@@ -119,15 +111,12 @@ impl Homes {
     pub fn furnish(&self, home: &Path) -> io::Result<()> {
         for part in self.overlaid.iter().chain(&self.linked) {
             let place = home.join(&part.name);
-            above(&place)?;
+            make_private_dir(place.parent().unwrap_or(home))?;
             symlink(&part.real, place)?;
         }
         for part in &self.files {
-            match copy(&part.real, &home.join(&part.name)) {
-                // Somebody tidied up meanwhile.
-                Err(e) if e.kind() == ErrorKind::NotFound => {}
-                done => done?,
-            }
+            // Somebody may have tidied up meanwhile.
+            if_there(copy(&part.real, &home.join(&part.name)))?;
         }
         Ok(())
     }
@@ -158,15 +147,8 @@ impl Homes {
     }
 }
 
-fn above(place: &Path) -> io::Result<()> {
-    match place.parent() {
-        Some(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
-        None => Ok(()),
-    }
-}
-
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    above(to)?;
+    make_private_dir(to.parent().unwrap_or(to))?;
     let mode = fs::metadata(from)?.mode() & 0o700;
     let mut bytes = Vec::new();
     fs::File::open(from)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;
@@ -218,8 +200,8 @@ impl Layers {
     /// Takes away what the kernel left of runs that have ended: folders that their owner may not enter, and that no other
     /// mount may use.
     pub fn tidy(&self) {
-        for work in folders(&self.0.join("work")) {
-            for left in folders(&work) {
+        for work in inside(&self.0.join("work")) {
+            for left in inside(&work) {
                 // Where it stays, the next mount says why.
                 let _ = remove_any(&left);
             }
@@ -270,10 +252,6 @@ impl Layers {
         let folder = self.0.join("made").join(word(name));
         fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()).then_some(folder)
     }
-}
-
-fn folders(path: &Path) -> Vec<PathBuf> {
-    fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// Whether an upper folder is as it was made: empty, with the mode and without attributes but the kernel's own.

@@ -1,6 +1,7 @@
 //! The folder that takes what an attempt left and cannot stay in its workspace.
 
 use super::super::error::CollectError;
+use crate::adapters::os::files::FileError;
 use crate::adapters::os::nofollow;
 use crate::adapters::os::nofollow::make_folder;
 use std::fs;
@@ -19,13 +20,12 @@ pub(crate) struct Quarantine {
 impl Quarantine {
     /// Moves `path` away and returns its new place.
     pub(crate) fn take(&self, path: &Path) -> Result<PathBuf, CollectError> {
-        let failed = |source| CollectError::Io { path: path.to_owned(), source };
         for folder in [&self.folder, &self.nearby] {
             let above = folder.parent().unwrap_or(Path::new("/"));
             // The attempt could have put a link there; then the other place has to do.
             let made = fs::create_dir_all(above).and_then(|()| make_folder(above, folder));
             if let (Err(error), false) = (&made, *folder == self.folder) {
-                return Err(failed(io::Error::new(error.kind(), error.to_string())));
+                return Err(FileError::new(path, io::Error::new(error.kind(), error.to_string())).into());
             }
             if made.is_err() {
                 continue;
@@ -35,10 +35,10 @@ impl Quarantine {
             match fs::rename(path, &target) {
                 Ok(()) => return Ok(target),
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(FileError::new(path, error).into()),
             }
         }
-        Err(failed(io::ErrorKind::CrossesDevices.into()))
+        Err(FileError::new(path, io::ErrorKind::CrossesDevices).into())
     }
 
     /// Folders that were moved away, by this engine or by one before it.

@@ -12,6 +12,7 @@ use crate::adapters::host::local::workspace::error::CollectError;
 use crate::adapters::host::local::workspace::layout::{SlotFolder, slot_of};
 use crate::adapters::host::local::workspace::left_out::{LeftOut, Why, note_left_out};
 use crate::adapters::host::local::workspace::slot::{differences, inner_git_dirs};
+use crate::adapters::os::files::At;
 use crate::domain::values::CommitId;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -87,7 +88,7 @@ pub(crate) async fn unlinked(
         if known {
             let place = quarantine.take(&folder)?;
             // Without a folder git takes the submodule for deleted.
-            fs::create_dir(&folder).map_err(|source| CollectError::Io { path: folder, source })?;
+            fs::create_dir(&folder).at(folder)?;
             notes.push(format!(
                 "{shown} is a submodule that was not there: the files put in its place are in {}",
                 place.display()
@@ -126,11 +127,10 @@ pub(crate) fn strays(
     quarantine: &Quarantine,
     notes: &mut Vec<String>,
 ) -> Result<(), CollectError> {
-    let failed = |source| CollectError::Io { path: folder.parent().to_owned(), source };
-    let found = folder.strays().map_err(failed)?;
+    let found = folder.strays().at(folder.parent())?;
     if !found.is_empty() {
         // What setup made may be among it.
-        remove_any(&folder.note("setup")).map_err(failed)?;
+        remove_any(&folder.note("setup")).at(folder.parent())?;
     }
     for path in found {
         let place = quarantine.take(&path)?;
@@ -281,8 +281,7 @@ async fn unreached(
     refs: bool,
     known: &[&CommitId],
 ) -> Result<Option<Vec<CommitId>>, CollectError> {
-    let mut parents: HashSet<String> = HashSet::new();
-    let mut found: Vec<String> = Vec::new();
+    let mut listed = String::new();
     let mut chunks: Vec<&[CommitId]> = commits.chunks(1000).collect();
     if chunks.is_empty() && refs {
         chunks.push(&[]);
@@ -299,13 +298,18 @@ async fn unreached(
         if !output.success() {
             return Ok(None);
         }
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let mut ids = line.split(' ').map(str::to_owned);
-            found.extend(ids.next());
-            parents.extend(ids);
-        }
+        listed.push_str(&String::from_utf8_lossy(&output.stdout));
     }
-    found.sort_unstable();
-    found.dedup();
-    Ok(Some(found.iter().filter(|id| !parents.contains(*id)).filter_map(|id| CommitId::new(id).ok()).collect()))
+    Ok(Some(childless(&listed)))
+}
+
+/// Those of the commits listed with their parents (`git rev-list --parents`) that are no parent of another one, in order.
+pub(crate) fn childless(listed: &str) -> Vec<CommitId> {
+    let (mut commits, mut parents) = (BTreeSet::new(), HashSet::new());
+    for line in listed.lines() {
+        let mut ids = line.split(' ');
+        commits.extend(ids.next());
+        parents.extend(ids);
+    }
+    commits.into_iter().filter(|id| !parents.contains(id)).filter_map(|id| CommitId::new(id).ok()).collect()
 }

@@ -5,9 +5,8 @@
 //! fails again. Killed at any instant, the slot is in its old place with its marker, or in quarantine with its note.
 
 use crate::adapters::host::local::workspace::disk::{remove_any, sync_folder};
-use crate::adapters::host::local::workspace::error::io_error;
 use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
-use crate::adapters::os::files;
+use crate::adapters::os::files::{self, At, if_there};
 use crate::adapters::os::nofollow::replace;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
@@ -59,10 +58,7 @@ pub struct Quarantined {
 /// # Errors
 /// When the folder cannot be read.
 pub fn quarantined(root: &Path) -> io::Result<Vec<Quarantined>> {
-    let entries = match fs::read_dir(root.join(FOLDER)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
+    let Some(entries) = if_there(fs::read_dir(root.join(FOLDER)))? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
@@ -113,38 +109,30 @@ impl Pool {
         // Nothing is written through what took the place of the pool, and what is not there is not moved.
         self.stand()?;
         let folder = self.folder(slot);
-        fs::symlink_metadata(folder.parent()).map_err(|e| io_error(folder.parent(), e))?;
+        fs::symlink_metadata(folder.parent()).at(folder.parent())?;
         let place = self.free_place(slot, note)?;
-        let failed = |source| io_error(&place, source);
-        fs::create_dir_all(&place).map_err(failed)?;
-        let text = serde_json::to_vec_pretty(note).map_err(|e| failed(e.into()))?;
-        replace(&place.join(NOTE), &text, true).map_err(failed)?;
-        match fs::copy(folder.note("made"), place.join(MADE)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
+        fs::create_dir_all(&place).at(&place)?;
+        let text = serde_json::to_vec_pretty(note).at(&place)?;
+        replace(&place.join(NOTE), &text, true).at(&place)?;
+        if_there(fs::copy(folder.note("made"), place.join(MADE))).at(&place)?;
         let from = folder.parent();
         // To move a folder elsewhere one must be allowed to write into it.
-        let open =
-            fs::symlink_metadata(from).map(|meta| meta.permissions().mode() | 0o700).map_err(|e| io_error(from, e))?;
+        let open = fs::symlink_metadata(from).map(|meta| meta.permissions().mode() | 0o700).at(from)?;
         let _ = fs::set_permissions(from, fs::Permissions::from_mode(open));
-        fs::rename(from, place.join(SLOT)).and_then(|()| sync_folder(&place.join(SLOT))).map_err(failed)?;
-        folder.remove().map_err(failed)?;
+        fs::rename(from, place.join(SLOT)).and_then(|()| sync_folder(&place.join(SLOT))).at(&place)?;
+        folder.remove().at(&place)?;
         Ok(place)
     }
 
     /// A name for the slot that no other one has; one whose move was cut short is used again.
     fn free_place(&self, slot: u32, note: &Note) -> Result<PathBuf, PoolError> {
         let root = self.root().join(FOLDER);
-        fs::create_dir_all(&root).map_err(|e| io_error(&root, e))?;
-        let name = match note.label.is_empty() {
-            true => format!("slot-{slot}"),
-            false => note.label.replace('/', "."),
-        };
+        fs::create_dir_all(&root).at(&root)?;
+        let name = if note.label.is_empty() { format!("slot-{slot}") } else { note.label.replace('/', ".") };
         let names = (1..).map(|n| if n == 1 { name.clone() } else { format!("{name}-{n}") });
         let mut places = names.map(|name| root.join(name));
         let free = |place: &PathBuf| fs::symlink_metadata(place.join(SLOT)).is_err();
-        places.find(free).ok_or_else(|| io_error(&root, io::ErrorKind::AlreadyExists.into()))
+        Ok(places.find(free).ok_or(io::ErrorKind::AlreadyExists).at(&root)?)
     }
 
     /// The slots of this pool in quarantine.
@@ -152,7 +140,7 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Io`].
     pub fn quarantined(&self) -> Result<Vec<Quarantined>, PoolError> {
-        quarantined(self.root()).map_err(|e| io_error(&self.root().join(FOLDER), e))
+        Ok(quarantined(self.root()).at(self.root().join(FOLDER))?)
     }
 
     /// Brings a slot back under a number that is given to nobody, marked as that of its user, so that it can be collected.
@@ -168,16 +156,12 @@ impl Pool {
         let slot = (ASIDE..).find(|slot| !taken(slot)).unwrap_or(ASIDE);
         self.hold(slot)?;
         let folder = self.folder(slot);
-        let failed = |source| io_error(folder.parent(), source);
-        replace(&folder.note("dirty"), entry.note.label.as_bytes(), true).map_err(failed)?;
-        match fs::copy(entry.path.join(MADE), folder.note("made")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
+        replace(&folder.note("dirty"), entry.note.label.as_bytes(), true).at(folder.parent())?;
+        if_there(fs::copy(entry.path.join(MADE), folder.note("made"))).at(folder.parent())?;
         fs::rename(entry.path.join(SLOT), folder.parent())
             .and_then(|()| sync_folder(folder.parent()))
-            .map_err(failed)?;
-        remove_any(&entry.path).map_err(failed)?;
+            .at(folder.parent())?;
+        remove_any(&entry.path).at(folder.parent())?;
         Ok(slot)
     }
 }
