@@ -25,14 +25,13 @@ pub(super) fn said(output: &str) -> Said {
 
 fn text(output: &str) -> Said {
     let (mut report, mut pending) = (Report::default(), Pending::default());
-    let (mut announced, mut packages, mut passed) = (false, 0u64, 0u64);
-    let (mut ran, mut failed) = (false, false);
+    let (mut announced, mut ran, mut packages) = (false, false, 0u64);
     for line in output.lines() {
         let line = line.trim_end();
         if let Some((package, end)) = package(line) {
             packages += 1;
-            failed |= matches!(end, Package::Failed | Package::NotBuilt);
-            passed += u64::from(end == Package::Passed);
+            report.failed |= matches!(end, Package::Failed | Package::NotBuilt);
+            report.passed += u64::from(end == Package::Passed);
             ran |= matches!(end, Package::Passed | Package::Failed);
             pending.close(package, end, &mut report);
             pending = Pending { mark: report.len(), ..Pending::default() };
@@ -52,14 +51,12 @@ fn text(output: &str) -> Said {
     if packages == 0 && !announced {
         return Said::Nothing;
     }
-    if !announced && ran {
-        return Said::Counts { failed, passed, hint: HINT };
-    }
+    report.nameless = !announced && ran;
     if pending.results > 0 || !pending.open.is_empty() {
         report.forget(pending.mark);
         report.fail("the last package has no result line: the run was cut off");
     }
-    Said::Results(report.finish(failed))
+    report.said(HINT)
 }
 
 /// What is read since the last package.

@@ -3,11 +3,8 @@
 //! Promises: identity and broken packages are those of [`super::go`]; an announced test without a result, or a package without
 //! an end, is a problem; of several results of one test, which runs its own binary again, the worst counts.
 
-use super::go_lines;
+use super::go_lines::{self, Closed, Package, Turn};
 use super::report::{Report, Said, worst};
-use crate::domain::verify::formats::go_lines::Closed;
-use crate::domain::verify::formats::go_lines::Package;
-use crate::domain::verify::formats::go_lines::Turn;
 use crate::domain::verify::results::{TestResults, TestStatus};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};

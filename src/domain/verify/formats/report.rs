@@ -63,6 +63,11 @@ pub(super) struct Report {
     single: bool,
     paths: Paths,
     place: Place,
+    /// Whether tests that passed are counted only.
+    pub(super) nameless: bool,
+    /// Whether the output counts any failure, and how many that passed.
+    pub(super) failed: bool,
+    pub(super) passed: u64,
 }
 
 impl Report {
@@ -148,6 +153,12 @@ impl Report {
         }
     }
 
+    /// What the output says; `hint` is what to run so that tests are named.
+    pub(super) fn said(self, hint: &'static str) -> Said {
+        let Self { nameless, failed, passed, .. } = self;
+        if nameless { Said::Counts { failed, passed, hint } } else { Said::Results(self.finish(failed)) }
+    }
+
     /// Gives back what was gathered; `failed` is whether the runner counts any failure. Where no single test ran there is
     /// nothing to compare the next run with.
     pub(super) fn finish(mut self, failed: bool) -> TestResults {
@@ -164,6 +175,32 @@ impl Report {
             self.fail("a failure is counted, but no test is named that failed");
         }
         self.into_results()
+    }
+}
+
+/// How many tests there are, by how they ended, as a runner counts them and as they are read.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) passed: u64,
+    pub(super) failed: u64,
+    /// Everything else but the total.
+    pub(super) skipped: u64,
+    pub(super) total: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, status: TestStatus) {
+        self.total += 1;
+        *match status {
+            TestStatus::Passed => &mut self.passed,
+            TestStatus::Failed => &mut self.failed,
+            TestStatus::Skipped => &mut self.skipped,
+        } += 1;
+    }
+
+    /// Whether every test that is counted ended.
+    pub(super) const fn complete(self) -> bool {
+        self.passed + self.failed + self.skipped == self.total
     }
 }
 
