@@ -1,6 +1,6 @@
 //! From drafts to units: ids made unique, dependencies resolved, cycles found.
 
-use super::status::ItemStatus;
+use super::status::{ItemState, ItemStatus};
 use super::{Backlog, HeadingKind};
 use crate::domain::backlog::node::Node;
 use crate::domain::base::nearest::hint;
@@ -8,7 +8,6 @@ use crate::domain::plan::keys::Key;
 use crate::domain::plan::names::{Found, NameKind, Names, Target, numbered_title};
 use crate::domain::plan::{Finding, cycles};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::UnitId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A unit whose dependencies are still words.
@@ -21,6 +20,12 @@ pub(super) struct Draft {
     pub asked: bool,
     /// Line and text of each written dependency; a text may name several.
     pub depends: Vec<(u32, String)>,
+}
+
+impl Draft {
+    pub(super) fn new(node: usize, spec: UnitSpec) -> Self {
+        Self { node, spec, status: ItemStatus::new(ItemState::Todo), asked: false, depends: Vec::new() }
+    }
 }
 
 /// Resolves all names; the result is complete only if nothing was added to `findings`.
@@ -51,11 +56,7 @@ pub(super) fn link(nodes: &[Node], drafts: Vec<Draft>, findings: &mut Vec<Findin
         backlog.statuses.insert(draft.spec.id.clone(), draft.status);
         backlog.units.push(draft.spec);
     }
-    findings.extend(cycles::findings(&backlog.units, &depends));
-    let ids: Vec<UnitId> = backlog.units.iter().map(|unit| unit.id.clone()).collect();
-    for (unit, list) in backlog.units.iter_mut().zip(&depends) {
-        unit.depends = list.iter().map(|at| ids[*at].clone()).collect();
-    }
+    cycles::depend(&mut backlog.units, &depends, findings);
     backlog
 }
 
