@@ -108,7 +108,7 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
                 delta.metrics.extend(compare_numbers(stage, after));
             }
             None => {
-                let list = if fine(&stage) { &mut delta.stages_broken } else { &mut delta.incomparable };
+                let list = if fine(stage) { &mut delta.stages_broken } else { &mut delta.incomparable };
                 list.push(format!("{}: no longer part of the verification", stage.test_name("", "")));
             }
         }

@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.units = units;
-        self.report.stand_at(Place { suites: self.package.clone(), ..Place::default() });
+        self.report.place = Place { suites: self.package.clone(), ..Place::default() };
     }
 
     /// A section without a summary is followed by something else, or by nothing.

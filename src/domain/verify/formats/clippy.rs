@@ -260,7 +260,7 @@ impl Text {
             None if loose_errors > 0 => self.gathered.problem("the compiler or cargo gave up before it looked"),
             _ => {}
         }
-        self.gathered.sure = self.gathered.total() > 0 && self.summaries > 0;
+        self.gathered.sure = self.gathered.total > 0 && self.summaries > 0;
         self.gathered
     }
 }

@@ -29,7 +29,7 @@ struct Message {
 /// Reads the findings. Beyond doubt are its JSON, and rows with the line that counts them.
 pub(super) fn gather(output: &str) -> Gathered {
     let mut gathered = json(output).unwrap_or_else(|| stylish(output));
-    if gathered.total() > 0 && !gathered.is_summed_up() {
+    if gathered.total > 0 && !gathered.is_summed_up() {
         gathered.problem("the line that counts the problems is missing");
     }
     if output.lines().any(|line| line.starts_with("ESLint found too many warnings (maximum: ")) {

@@ -17,7 +17,7 @@ pub(super) const BROKEN_JSON: &str = "its JSON is not whole";
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     findings: Findings,
-    total: u64,
+    pub(super) total: u64,
     /// What the summaries say together; absent while none was met.
     announced: Option<u64>,
     /// Whether the structure of the output is that of the tool beyond doubt.
@@ -45,10 +45,6 @@ impl Gathered {
     /// A summary of the tool counts this many findings; several runs in one output add up.
     pub(super) fn announce(&mut self, count: u64) {
         self.announced = Some(self.announced.unwrap_or(0).saturating_add(count));
-    }
-
-    pub(super) const fn total(&self) -> u64 {
-        self.total
     }
 
     /// Whether findings were read and a summary that counts them.

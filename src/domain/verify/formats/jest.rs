@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         let bare = std::mem::take(&mut self.bare);
         let unnamed = broken && !bare && read.passed <= tests.passed && read.failed <= tests.failed;
         if unnamed && read == Counts::default() && tests.passed + tests.failed > 0 {
-            self.report.ran();
+            self.report.single = true;
         } else if read == Counts::default() && tests.passed + tests.failed > 0 {
             self.report.nameless = true;
         } else if !suites.complete() {

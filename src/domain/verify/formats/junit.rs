@@ -252,7 +252,7 @@ impl Parser {
             _ => TestStatus::Passed,
         };
         let suite = self.suite_of(&case);
-        self.report.stand_at(self.place());
+        self.report.place = self.place();
         let around = self.suites.last().is_some_and(|suite| suite.name == case.class);
         match case.whole_suite(&suite, around, &self.previous).filter(|_| status == TestStatus::Failed) {
             Some(broken) if self.previous == (String::new(), broken.clone()) => {}

@@ -81,7 +81,7 @@ struct Session<'a> {
     header: bool,
 }
 
-#[derive(Default, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Place {
     #[default]
     Results,
@@ -93,16 +93,14 @@ enum Place {
 /// What the output says.
 pub(super) fn said(output: &str) -> Said {
     let whole = session(output);
-    if whole.summary.is_some() && whole.fits() {
-        return together(&[whole]);
-    }
+    let fits = |session: &Session<'_>| session.summary.is_some() && (session.named().is_some() || session.nameless());
     // Captured output may hold whole sessions; several real ones each have their own summary.
     let starts = output.lines().filter(|line| heading(line) == Some("test session starts"));
     let starts: Vec<usize> = starts.map(|line| line.as_ptr() as usize - output.as_ptr() as usize).collect();
-    if starts.len() > 1 && starts.len() <= 100 {
+    if !fits(&whole) && starts.len() > 1 && starts.len() <= 100 {
         let ends = starts.iter().skip(1).copied().chain([output.len()]);
         let parts: Vec<Session<'_>> = starts.iter().zip(ends).map(|(from, to)| session(&output[*from..to])).collect();
-        if parts.iter().all(|part| part.summary.is_some() && part.fits()) {
+        if parts.iter().all(fits) {
             return together(&parts);
         }
     }
@@ -142,10 +140,6 @@ fn together(sessions: &[Session<'_>]) -> Said {
 }
 
 impl<'a> Session<'a> {
-    fn fits(&self) -> bool {
-        self.named().is_some() || self.nameless()
-    }
-
     /// The events that are those of the summary; the short summary does not name what was skipped.
     fn named(&self) -> Option<&Events<'a>> {
         let summary = self.summary?;
@@ -198,11 +192,13 @@ impl<'a> Session<'a> {
 
     fn line(&mut self, raw: &'a str) {
         let line = raw.trim_end();
-        if let Some(title) = heading(line) {
-            self.heading(title);
-        } else if let Some(summary) = summary(line) {
+        let title = heading(line);
+        if let Some(summary) = summary(title.unwrap_or(line)) {
             self.summary = Some(summary);
             self.interrupted = banner(self.previous);
+            self.place = if title.is_some() { Place::Results } else { self.place };
+        } else if let Some(title) = title {
+            self.heading(title);
         } else if self.place == Place::Results {
             self.result(raw.trim_end_matches(['\r', '\n']));
         } else if let Some(file) = line.strip_prefix('_').and_then(collecting) {
@@ -215,12 +211,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn heading(&mut self, title: &'a str) {
-        if let Some(summary) = summary(title) {
-            self.summary = Some(summary);
-            self.interrupted = banner(self.previous);
-            self.place = Place::Results;
-        } else if title == "test session starts" {
+    fn heading(&mut self, title: &str) {
+        if title == "test session starts" {
             self.header = true;
         } else if title == "short test summary info" {
             self.short = Events::default();

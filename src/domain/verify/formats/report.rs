@@ -4,6 +4,7 @@
 //! tests is never passed off as per-test results.
 
 use super::{NAME_LIMIT, RESULTS_LIMIT, bounded, shorten};
+use crate::domain::base::text::name_first;
 use crate::domain::verify::results::{Place, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,11 +59,12 @@ fn problem(why: String) -> TestResults {
 pub(super) struct Report {
     tests: Vec<TestResult>,
     problem: Option<String>,
-    /// Suites that could not run as a whole, and whether any single test was read.
-    whole: usize,
-    single: bool,
+    /// Whether a suite could not run as a whole, and whether any single test was read, or ran without being named.
+    whole: bool,
+    pub(super) single: bool,
     paths: Paths,
-    place: Place,
+    /// Where the tests that follow stand.
+    pub(super) place: Place,
     /// Whether tests that passed are counted only.
     pub(super) nameless: bool,
     /// Whether the output counts any failure, and how many that passed.
@@ -74,11 +76,6 @@ impl Report {
     /// How many tests there are; a mark for [`Report::name_suite`].
     pub(super) fn len(&self) -> usize {
         self.tests.len()
-    }
-
-    /// Where the tests that follow stand.
-    pub(super) fn stand_at(&mut self, place: Place) {
-        self.place = place;
     }
 
     /// Keeps the first problem.
@@ -114,13 +111,8 @@ impl Report {
 
     /// A suite that could not be built, loaded or run to its end.
     pub(super) fn broken_suite(&mut self, suite: &str) {
-        self.whole += 1;
+        self.whole = true;
         self.test(suite, WHOLE_SUITE, TestStatus::Failed);
-    }
-
-    /// Tests ran that the output counts without naming them.
-    pub(super) fn ran(&mut self) {
-        self.single = true;
     }
 
     /// Gives the tests from `mark` on the suite that the output named only after them.
@@ -163,12 +155,9 @@ impl Report {
     /// nothing to compare the next run with.
     pub(super) fn finish(mut self, failed: bool) -> TestResults {
         self.settle_names();
-        if self.whole > 0 && !self.single {
+        if self.whole && !self.single {
             let broken = self.tests.iter().filter(|test| test.name == WHOLE_SUITE);
-            let broken: Vec<&str> = broken.map(|test| test.suite.as_str()).take(3).collect();
-            let more = self.whole - broken.len().min(self.whole);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let why = format!("no test ran; could not run {}{more}", broken.join(", "));
+            let why = format!("no test ran; could not run {}", name_first(broken.map(|test| &test.suite), 3));
             self.tests.clear();
             self.fail(why);
         } else if failed && !self.tests.iter().any(|test| test.status == TestStatus::Failed) {

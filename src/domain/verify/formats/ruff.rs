@@ -28,7 +28,7 @@ fn json(output: &str) -> Option<Gathered> {
             gathered.problem("more findings than can be read");
         }
     })?;
-    gathered.sure &= gathered.total() > 0;
+    gathered.sure &= gathered.total > 0;
     Some(gathered)
 }
 

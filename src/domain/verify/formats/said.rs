@@ -240,7 +240,7 @@ fn unittest_parts(output: &str, parts: &mut Parts) {
     let mut rule = false;
     for line in output.lines() {
         let title = unittest::reported(line).filter(|_| rule);
-        rule = line.len() == 70 && line.bytes().all(|b| b == b'=');
+        rule = line == unittest::DOUBLE_RULE;
         match title {
             Some((_, class, name)) => {
                 let name = if unittest::SET_UP.contains(&name) { WHOLE_SUITE } else { name };

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 const HINT: &str = "run unittest with -v";
 const RULE: &str = "----------------------------------------------------------------------";
+/// Above each report.
+pub(super) const DOUBLE_RULE: &str = "======================================================================";
 
 /// What is read since the last summary.
 #[derive(Default)]
@@ -99,11 +101,10 @@ impl<'a> Reader<'a> {
             }
         } else if let Some(ran) = ran(line).filter(|_| run.previous == RULE) {
             run.said = Some(ran);
-        } else if line.len() == RULE.len() && line.bytes().all(|b| b == b'=') {
+        } else if line == DOUBLE_RULE {
             run.reports = true;
         } else if run.reports {
-            if run.previous.len() == RULE.len()
-                && run.previous.bytes().all(|b| b == b'=')
+            if run.previous == DOUBLE_RULE
                 && let Some((word, suite, name)) = reported(line)
                 && let Some(known) = self.known(suite, name)
             {

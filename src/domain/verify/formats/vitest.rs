@@ -83,7 +83,7 @@ pub(super) fn said(output: &str) -> Said {
     let mut report = Report::default();
     let mut any = false;
     for run in &mut runs {
-        report.stand_at(place(run.root));
+        report.place = place(run.root);
         run.end_file();
         any |= run.tests.is_some() || !run.verbose.is_empty() || !run.tree.is_empty();
         report.failed |= run.errors
