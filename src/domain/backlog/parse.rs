@@ -217,7 +217,7 @@ fn take(draft: &mut Draft, entry: &Entry, findings: &mut Vec<Finding>) {
             draft.spec.gate = (!items.is_empty()).then(|| items.join("; ")).or(draft.spec.gate.take());
             Ok(())
         }
-        key if key.is_list() => {
+        key @ (Key::Files | Key::Tags | Key::Labels) => {
             let mut items = split_list(unlisted(&entry.text));
             items.extend(entry.items.iter().map(|item| bare(item).to_owned()));
             let items = if items.len() == 1 && nothing(&items[0]) { Vec::new() } else { items };

@@ -4,6 +4,7 @@ use super::status::{ItemState, ItemStatus};
 use super::{Backlog, HeadingKind};
 use crate::domain::backlog::node::Node;
 use crate::domain::base::nearest::hint;
+use crate::domain::plan::graph::duplicate;
 use crate::domain::plan::keys::Key;
 use crate::domain::plan::names::{Found, NameKind, Names, Target, numbered_title};
 use crate::domain::plan::{Finding, cycles};
@@ -91,18 +92,12 @@ fn names(nodes: &[Node], drafts: &[Draft], findings: &mut Vec<Finding>) -> Names
             _ => Target::Units(members[at].clone()),
         };
         if let Some(id) = id {
-            match first.get(&id) {
-                Some(earlier) => {
-                    let message =
-                        format!("duplicate id `{id}` (first at line {earlier}); give one of them another `id`");
-                    findings.push(Finding::new(explicit.map_or(line, |entry| entry.line), message));
-                    continue;
-                }
-                None => {
-                    first.insert(id.clone(), line);
-                    names.add(NameKind::Id, &id, line, target.clone());
-                }
+            if let Some(earlier) = first.get(&id) {
+                findings.push(duplicate(id, explicit.map_or(line, |entry| entry.line), *earlier));
+                continue;
             }
+            names.add(NameKind::Id, &id, line, target.clone());
+            first.insert(id, line);
         }
         for title in [node.heading.title.as_str(), node.raw_title.as_str()] {
             names.add(NameKind::Title, title, line, target.clone());

@@ -120,7 +120,7 @@ fn link(units: &mut [UnitSpec], wanted: Vec<Wanted>, findings: &mut Vec<Finding>
     let mut first: BTreeMap<UnitId, u32> = BTreeMap::new();
     for (at, unit) in units.iter().enumerate() {
         if let Some(line) = first.get(&unit.id) {
-            findings.push(duplicate(unit, *line));
+            findings.push(duplicate(&unit.id, unit.line, *line));
             continue;
         }
         first.insert(unit.id.clone(), unit.line);
