@@ -121,11 +121,8 @@ fn source_folder(path: &str) -> Option<&str> {
     let package = path.strip_suffix("/__init__.py")?;
     let end = if package.starts_with("src/") { 3 } else { package.find("/src/")? + 4 };
     let folder = &package[..end];
-    (folder.matches('/').count() <= 2 && !folder.split('/').any(is_for_tests)).then_some(folder)
-}
-
-fn is_for_tests(folder: &str) -> bool {
-    ["test", "tests", "testing"].contains(&folder)
+    let for_tests = folder.split('/').any(|part| ["test", "tests", "testing"].contains(&part));
+    (folder.matches('/').count() <= 2 && !for_tests).then_some(folder)
 }
 
 fn linters(place: &Place<'_>, starter: &Starter, group: &mut Group) {

@@ -14,13 +14,8 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     let mut group = Group::new("Rust", place);
     group.covers = manifest.contains("[workspace");
     group.fingerprints.push(("rustc", "rustc --version"));
-    let mut flags = String::new();
-    if group.covers {
-        flags.push_str(" --workspace");
-    }
-    if place.has("Cargo.lock") {
-        flags.push_str(" --locked");
-    }
+    let workspace = if group.covers { " --workspace" } else { "" };
+    let flags = if place.has("Cargo.lock") { format!("{workspace} --locked") } else { workspace.to_owned() };
     if place.has(".config/nextest.toml") {
         let nextest = Need::Program("cargo-nextest", "cargo install cargo-nextest --locked");
         let run = format!("cargo nextest run --no-fail-fast{flags}");
