@@ -19,27 +19,21 @@ pub enum WantedIsolation {
 
 /// What runs may reach of the machine's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sandbox {
     /// Whether there is a fence at all.
-    #[serde(default)]
     pub mode: SandboxMode,
     /// What agents may write beside their workspace: absolute paths, or of the home (`~/`).
-    #[serde(default)]
     pub writable: Vec<String>,
     /// What every run may write, verifications as well: what one leaves there, the next one finds.
-    #[serde(default)]
     pub shared: Vec<String>,
     /// What may be read although it is hidden, or in a folder of temporary files.
-    #[serde(default)]
     pub readable: Vec<String>,
     /// What may not be read.
-    #[serde(default)]
     pub hidden: Vec<String>,
     /// Most memory of a run in bytes; 0 for no limit.
-    #[serde(default)]
     pub max_memory: u64,
     /// Most processes and threads of a run at a time; 0 for no limit.
-    #[serde(default)]
     pub max_processes: u64,
 }
 

@@ -99,6 +99,11 @@ text_id!(
     HostId
 );
 
+/// A text as it is if it keeps the rule.
+fn checked(text: &str, what: &'static str, fine: bool, rule: &'static str) -> Result<Box<str>, InvalidId> {
+    if fine { Ok(text.into()) } else { Err(InvalidId { id: text.to_owned(), what, rule }) }
+}
+
 /// A place for one attempt: a numbered slot of a host's pool.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId {
@@ -123,11 +128,8 @@ impl HostId {
         let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let inner = |b: u8| word(b) || b"._-".contains(&b);
         let fine = text.len() <= 64 && text.bytes().next().is_some_and(word) && text.bytes().all(inner);
-        if fine {
-            return Ok(Self(text.into()));
-        }
         let rule = "1 to 64 lower-case letters, digits, `.`, `_` and `-`, the first a letter or digit";
-        Err(InvalidId { id: text.to_owned(), what: "host name", rule })
+        checked(text, "host name", fine, rule).map(Self)
     }
 }
 
@@ -181,10 +183,7 @@ impl MissionId {
     /// [`InvalidId`] with the broken rule.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         let fine = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if fine {
-            return Ok(Self(text.into()));
-        }
-        Err(InvalidId { id: text.to_owned(), what: "mission id", rule: "1 to 32 lower-case letters and digits" })
+        checked(text, "mission id", fine, "1 to 32 lower-case letters and digits").map(Self)
     }
 }
 
@@ -194,34 +193,23 @@ impl UnitId {
     /// # Errors
     /// [`InvalidId`] with the broken rule.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        let refuse = |rule| Err(InvalidId { id: text.to_owned(), what: "unit id", rule });
         let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        match text.as_bytes().first() {
-            Some(first) if word(*first) => {}
-            _ => return refuse("it must start with a lower-case letter or a digit"),
-        }
-        if text.len() > 64 {
-            return refuse("it may have 64 characters at most");
-        }
-        if !text.bytes().all(|b| word(b) || matches!(b, b'.' | b'_' | b'-')) {
-            return refuse("only a-z, 0-9, `.`, `_` and `-` are allowed");
-        }
-        if text.contains("..") {
-            return refuse("it may not contain `..`");
-        }
-        if text.ends_with('.') || text.ends_with(".lock") {
-            return refuse("it may not end in `.` or `.lock`");
-        }
-        Ok(Self(text.into()))
+        let inner = |b: u8| word(b) || b"._-".contains(&b);
+        let rules = [
+            (text.bytes().next().is_some_and(word), "it must start with a lower-case letter or a digit"),
+            (text.len() <= 64, "it may have 64 characters at most"),
+            (text.bytes().all(inner), "only a-z, 0-9, `.`, `_` and `-` are allowed"),
+            (!text.contains(".."), "it may not contain `..`"),
+            (!text.ends_with('.') && !text.ends_with(".lock"), "it may not end in `.` or `.lock`"),
+        ];
+        let broken = rules.into_iter().find(|(kept, _)| !kept);
+        checked(text, "unit id", broken.is_none(), broken.map_or("", |(_, rule)| rule)).map(Self)
     }
 }
 
-fn object_id(text: &str, what: &'static str) -> Result<String, InvalidId> {
+fn object_id(text: &str, what: &'static str) -> Result<Box<str>, InvalidId> {
     let fine = matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if fine {
-        return Ok(text.to_owned());
-    }
-    Err(InvalidId { id: text.to_owned(), what, rule: "40 or 64 lower-case hexadecimal digits" })
+    checked(text, what, fine, "40 or 64 lower-case hexadecimal digits")
 }
 
 impl CommitId {
@@ -230,7 +218,7 @@ impl CommitId {
     /// # Errors
     /// [`InvalidId`] when it is not 40 or 64 lower-case hexadecimal digits.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        object_id(text, "commit id").map(|id| Self(id.into()))
+        object_id(text, "commit id").map(Self)
     }
 
     /// The first ten digits, for people.
@@ -246,7 +234,7 @@ impl TreeId {
     /// # Errors
     /// [`InvalidId`] when it is not 40 or 64 lower-case hexadecimal digits.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        object_id(text, "tree id").map(|id| Self(id.into()))
+        object_id(text, "tree id").map(Self)
     }
 }
 

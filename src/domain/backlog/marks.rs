@@ -142,15 +142,12 @@ fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
         });
         match block {
             Some((at, after)) => {
-                let prefix = lead(raw[at].text);
-                let line = format!("{prefix}status: {status}");
-                match (after, raw[at].end) {
-                    (true, "") => lines[at] = format!("{}{usual}{line}", lines[at]),
-                    (true, end) => lines[at] = format!("{}{line}{end}", lines[at]),
-                    (false, end) => {
-                        lines[at] = format!("{line}{}{}", if end.is_empty() { usual } else { end }, lines[at])
-                    }
-                }
+                let line = format!("{}status: {status}", lead(raw[at].text));
+                lines[at] = match (after, raw[at].end) {
+                    (true, "") => format!("{}{usual}{line}", lines[at]),
+                    (true, end) => format!("{}{line}{end}", lines[at]),
+                    (false, end) => format!("{line}{}{}", if end.is_empty() { usual } else { end }, lines[at]),
+                };
             }
             None => {
                 let prefix = if place.level == 0 { below(raw[heading].text) + "- " } else { "- ".to_owned() };
@@ -161,18 +158,9 @@ fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
                 let column = indent(&prefix[..prefix.len() - 2]);
                 let apart =
                     next.is_some_and(|next| !next.trim().is_empty() && (place.level > 0 || indent(next) >= column));
-                let mut more = String::new();
-                if raw[last].end.is_empty() {
-                    more.push_str(end);
-                    more.push_str(&line);
-                } else {
-                    more.push_str(&line);
-                    more.push_str(end);
-                }
-                if apart {
-                    more.push_str(end);
-                }
+                let more = if raw[last].end.is_empty() { format!("{end}{line}") } else { format!("{line}{end}") };
                 lines[last].push_str(&more);
+                lines[last].push_str(if apart { end } else { "" });
             }
         }
     }
@@ -181,11 +169,8 @@ fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
 
 /// Ticks the checkbox of an item that is done; white space and everything else stays.
 fn tick(line: &mut String, status: &str) {
-    let mut rest = line.trim_start();
-    rest = rest.trim_start_matches('#').trim_start();
-    if let Some(inner) = bullet(rest) {
-        rest = inner.content;
-    }
+    let rest = line.trim_start().trim_start_matches('#').trim_start();
+    let rest = bullet(rest).map_or(rest, |inner| inner.content);
     if settled(status)
         && rest.starts_with("[ ]")
         && let Some(at) = line.find("[ ]")

@@ -85,18 +85,11 @@ impl<'a> Reader<'a, '_> {
                 break;
             }
             self.taken[at] = true;
-            match (nested, here) {
-                (true, Some(item)) => {
-                    if let Some(entry) = &mut current {
-                        entry.items.push(item.content.to_owned());
-                    }
-                }
-                (true, None) => {
-                    if let Some(entry) = &mut current {
-                        continuation(entry, line.text.trim());
-                    }
-                }
-                (false, item) => {
+            match (nested, here, &mut current) {
+                (true, Some(item), Some(entry)) => entry.items.push(item.content.to_owned()),
+                (true, None, Some(entry)) => continuation(entry, line.text.trim()),
+                (true, _, None) => {}
+                (false, item, _) => {
                     self.keep(current.take());
                     current = item.and_then(|item| self.entry(item.content, line.number));
                 }
@@ -123,10 +116,9 @@ impl<'a> Reader<'a, '_> {
         };
         let Some(key) = known(word) else {
             let near = hint(Key::nearest(word, allowed));
-            self.findings.push(Finding::new(
-                line,
-                format!("unknown key `{word}`{near}; leave a blank line between the metadata and other bullets"),
-            ));
+            let message =
+                format!("unknown key `{word}`{near}; leave a blank line between the metadata and other bullets");
+            self.findings.push(Finding::new(line, message));
             return None;
         };
         Some(Entry { key, line, text: value.to_owned(), items: Vec::new() })
@@ -147,11 +139,10 @@ impl<'a> Reader<'a, '_> {
             "allow-removed-tests",
         ];
         let lower = word.to_ascii_lowercase();
-        let near = nearest(&lower, LONG).filter(|name| name.len() > 6 || lower.len().abs_diff(name.len()) == 0);
-        if let Some(name) = near {
-            let message = format!(
-                "unknown key `{word}` (did you mean `{name}`?); put text above the first bullet if it is no key"
-            );
+        let near = nearest(&lower, LONG).filter(|name| name.len() > 6 || lower.len() == name.len());
+        if near.is_some() {
+            let message =
+                format!("unknown key `{word}`{}; put text above the first bullet if it is no key", hint(near));
             self.findings.push(Finding::new(line, message));
         }
     }

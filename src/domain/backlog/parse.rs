@@ -3,13 +3,13 @@
 use super::metadata::Entry;
 use super::resolve::{self, Draft};
 use super::sections::{Section, sections, told};
-use super::status::{ItemState, ItemStatus, Said};
+use super::status::{ItemState, Said};
 use super::{Backlog, Heading, HeadingKind, metadata, status, title};
 use crate::domain::backlog::node::Node;
 use crate::domain::markdown;
 use crate::domain::plan::keys::{Key, Value};
 use crate::domain::plan::names::numbered_title;
-use crate::domain::plan::{Finding, keys, slug};
+use crate::domain::plan::{Finding, faultless, keys, slug};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +23,7 @@ pub fn parse(text: &str) -> Result<Backlog, Vec<Finding>> {
     let mut findings = Vec::new();
     let (nodes, drafts, notes) = read(text, &mut findings);
     let backlog = Backlog { notes, ..resolve::link(&nodes, drafts, &mut findings) };
-    if findings.is_empty() {
-        return Ok(backlog);
-    }
-    findings.sort();
-    findings.dedup();
-    Err(findings)
+    faultless(backlog, findings)
 }
 
 /// Where a unit stands in the text.
@@ -140,11 +135,9 @@ fn drafts(nodes: &[Node], findings: &mut Vec<Finding>) -> Vec<Draft> {
 
 fn draft(nodes: &[Node], at: usize, id: UnitId, findings: &mut Vec<Finding>) -> Draft {
     let node = &nodes[at];
-    let mut spec = UnitSpec::new(id, &node.title.words);
-    spec.line = node.heading.line;
-    spec.description.clone_from(&node.body.description);
-    let mut draft =
-        Draft { node: at, spec, status: ItemStatus::new(ItemState::Todo), asked: false, depends: Vec::new() };
+    let mut draft = Draft::new(at, UnitSpec::new(id, &node.title.words));
+    draft.spec.line = node.heading.line;
+    draft.spec.description.clone_from(&node.body.description);
     let mut seen: BTreeSet<Key> = BTreeSet::new();
 
     let own = &node.body.entries;
@@ -189,13 +182,7 @@ fn draft(nodes: &[Node], at: usize, id: UnitId, findings: &mut Vec<Finding>) -> 
 }
 
 fn check_group(nodes: &[Node], node: &Node, findings: &mut Vec<Finding>) {
-    let mut probe = Draft {
-        node: 0,
-        spec: UnitSpec::new(slug::id_of_title(&nodes[0].title.words), ""),
-        status: ItemStatus::new(ItemState::Todo),
-        asked: false,
-        depends: Vec::new(),
-    };
+    let mut probe = Draft::new(0, UnitSpec::new(slug::id_of_title(&nodes[0].title.words), ""));
     for entry in &node.body.entries {
         if matches!(entry.key, Key::Run | Key::Accept | Key::Checkpoint) {
             let message = format!("`{}` belongs to a unit, and this heading has sub-headings", entry.key.name());
@@ -230,7 +217,7 @@ fn take(draft: &mut Draft, entry: &Entry, findings: &mut Vec<Finding>) {
             draft.spec.gate = (!items.is_empty()).then(|| items.join("; ")).or(draft.spec.gate.take());
             Ok(())
         }
-        key if key.is_list() => {
+        key @ (Key::Files | Key::Tags | Key::Labels) => {
             let mut items = split_list(unlisted(&entry.text));
             items.extend(entry.items.iter().map(|item| bare(item).to_owned()));
             let items = if items.len() == 1 && nothing(&items[0]) { Vec::new() } else { items };

@@ -1,14 +1,14 @@
 //! From drafts to units: ids made unique, dependencies resolved, cycles found.
 
-use super::status::ItemStatus;
+use super::status::{ItemState, ItemStatus};
 use super::{Backlog, HeadingKind};
 use crate::domain::backlog::node::Node;
 use crate::domain::base::nearest::hint;
+use crate::domain::plan::graph::duplicate;
 use crate::domain::plan::keys::Key;
 use crate::domain::plan::names::{Found, NameKind, Names, Target, numbered_title};
 use crate::domain::plan::{Finding, cycles};
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::UnitId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A unit whose dependencies are still words.
@@ -21,6 +21,12 @@ pub(super) struct Draft {
     pub asked: bool,
     /// Line and text of each written dependency; a text may name several.
     pub depends: Vec<(u32, String)>,
+}
+
+impl Draft {
+    pub(super) fn new(node: usize, spec: UnitSpec) -> Self {
+        Self { node, spec, status: ItemStatus::new(ItemState::Todo), asked: false, depends: Vec::new() }
+    }
 }
 
 /// Resolves all names; the result is complete only if nothing was added to `findings`.
@@ -51,11 +57,7 @@ pub(super) fn link(nodes: &[Node], drafts: Vec<Draft>, findings: &mut Vec<Findin
         backlog.statuses.insert(draft.spec.id.clone(), draft.status);
         backlog.units.push(draft.spec);
     }
-    findings.extend(cycles::findings(&backlog.units, &depends));
-    let ids: Vec<UnitId> = backlog.units.iter().map(|unit| unit.id.clone()).collect();
-    for (unit, list) in backlog.units.iter_mut().zip(&depends) {
-        unit.depends = list.iter().map(|at| ids[*at].clone()).collect();
-    }
+    cycles::depend(&mut backlog.units, &depends, findings);
     backlog
 }
 
@@ -90,18 +92,12 @@ fn names(nodes: &[Node], drafts: &[Draft], findings: &mut Vec<Finding>) -> Names
             _ => Target::Units(members[at].clone()),
         };
         if let Some(id) = id {
-            match first.get(&id) {
-                Some(earlier) => {
-                    let message =
-                        format!("duplicate id `{id}` (first at line {earlier}); give one of them another `id`");
-                    findings.push(Finding::new(explicit.map_or(line, |entry| entry.line), message));
-                    continue;
-                }
-                None => {
-                    first.insert(id.clone(), line);
-                    names.add(NameKind::Id, &id, line, target.clone());
-                }
+            if let Some(earlier) = first.get(&id) {
+                findings.push(duplicate(id, explicit.map_or(line, |entry| entry.line), *earlier));
+                continue;
             }
+            names.add(NameKind::Id, &id, line, target.clone());
+            first.insert(id, line);
         }
         for title in [node.heading.title.as_str(), node.raw_title.as_str()] {
             names.add(NameKind::Title, title, line, target.clone());

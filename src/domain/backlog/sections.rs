@@ -200,9 +200,6 @@ fn label<'a>(line: &Line<'a>) -> Option<&'a str> {
     if line.kind != Kind::Text {
         return None;
     }
-    if let Some((name, _)) = bold(text) {
-        return Some(name);
-    }
-    let bold = text.strip_prefix("**").and_then(|rest| rest.strip_suffix("**")).filter(|name| !name.contains("**"));
-    bold.or_else(|| text.strip_suffix(':'))
+    let whole = || text.strip_prefix("**")?.strip_suffix("**").filter(|name| !name.contains("**"));
+    bold(text).map(|(name, _)| name).or_else(whole).or_else(|| text.strip_suffix(':'))
 }

@@ -48,10 +48,8 @@ pub(super) fn task(text: &str) -> Option<(Option<bool>, &str)> {
 /// empty without its mark keeps it.
 pub(super) fn parse(text: &str) -> Title {
     let (ticked, rest) = ticked(text.trim()).map_or((None, text.trim()), |(ticked, rest)| (Some(ticked), rest));
-    let (priority, words) = leading(rest).or_else(|| bracketed(rest)).unwrap_or((None, rest.to_owned()));
-    if words.is_empty() {
-        return Title { words: rest.to_owned(), priority: None, ticked };
-    }
+    let marked = leading(rest).or_else(|| bracketed(rest)).filter(|(_, words)| !words.is_empty());
+    let (priority, words) = marked.unwrap_or((None, rest.to_owned()));
     Title { words, priority, ticked }
 }
 

@@ -101,15 +101,11 @@ fn judged(input: &BriefInput<'_>, out: &mut String) {
     out.push_str("## How it is judged\n\n");
     if !input.quick.is_empty() {
         out.push_str("When you have ended, these run in your workspace; one that fails is a failed attempt:\n\n");
-        for command in input.quick {
-            let _ = writeln!(out, "    {}", command.replace('\n', "\n    "));
-        }
+        out.extend(input.quick.iter().map(|command| code(command)));
         out.push('\n');
     }
     out.push_str("Your change is merged onto the green branch, and exactly that merged tree is verified:\n\n");
-    for command in input.verification {
-        let _ = writeln!(out, "    {}", command.replace('\n', "\n    "));
-    }
+    out.extend(input.verification.iter().map(|command| code(command)));
     out.push_str("\nThe result is compared with the same verification before your change. ");
     out.push_str("Whatever gets worse refuses the whole change: a test that passed and now fails, ");
     out.push_str(if input.unit.allow_removed_tests {
@@ -119,10 +115,10 @@ fn judged(input: &BriefInput<'_>, out: &mut String) {
          and say which: a person allows it with `allow-removed-tests: true` at the task.\n"
     });
     if let Some(verify) = &input.unit.verify {
-        let _ = writeln!(out, "\nIn addition this must pass:\n\n    {}", verify.replace('\n', "\n    "));
+        let _ = write!(out, "\nIn addition this must pass:\n\n{}", code(verify));
     }
     if let Some(accept) = &input.unit.accept {
-        let _ = writeln!(out, "\nThis fails now and must pass afterwards:\n\n    {}", accept.replace('\n', "\n    "));
+        let _ = write!(out, "\nThis fails now and must pass afterwards:\n\n{}", code(accept));
     }
     if !input.protect.is_empty() {
         let _ = writeln!(
@@ -185,6 +181,11 @@ If you cannot write there, print it as text behind `MC_RESULT:` instead. Values 
 /// Text of others with the result marker broken, so that an echoed brief is never read as a handoff.
 fn plain(text: &str) -> String {
     text.replace("MC_RESULT", "MC RESULT")
+}
+
+/// A command as a block of code.
+fn code(command: &str) -> String {
+    format!("    {}\n", command.replace('\n', "\n    "))
 }
 
 fn codes(items: &[String]) -> String {

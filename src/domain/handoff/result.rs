@@ -137,13 +137,8 @@ fn escapes_left(slashes: usize, level: usize) -> Option<usize> {
 }
 
 fn handoff(fields: &Map<String, Value>) -> Option<Handoff> {
-    let status = match fields.get("status")?.as_str()?.trim().to_ascii_lowercase().as_str() {
-        "completed" => Claim::Completed,
-        "failed" => Claim::Failed,
-        "blocked" => Claim::Blocked,
-        "continue" => Claim::Continue,
-        _ => return None,
-    };
+    let status = fields.get("status")?.as_str()?.trim().to_ascii_lowercase();
+    let status: Claim = serde_json::from_value(Value::String(status)).ok()?;
     let list = |key: &str| fields.get(key).map(list).unwrap_or_default();
     Some(Handoff {
         status,

@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::domain::unit::UnitSpec;
+use crate::domain::values::UnitId;
 use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};
 
@@ -17,6 +18,15 @@ pub fn findings(units: &[UnitSpec], depends: &[Vec<usize>]) -> Vec<Finding> {
             Finding::new(units[path[0]].line, format!("dependency cycle: {}", names.join(" -> ")))
         })
         .collect()
+}
+
+/// Gives the units what they depend on, as indices, and adds a finding for each cycle.
+pub fn depend(units: &mut [UnitSpec], depends: &[Vec<usize>], faults: &mut Vec<Finding>) {
+    faults.extend(findings(units, depends));
+    let ids: Vec<UnitId> = units.iter().map(|unit| unit.id.clone()).collect();
+    for (unit, list) in units.iter_mut().zip(depends) {
+        unit.depends = list.iter().map(|at| ids[*at].clone()).collect();
+    }
 }
 
 /// Strongly connected components that contain a cycle, each sorted, by their first unit. Tarjan's algorithm without

@@ -7,7 +7,7 @@
 use super::graph::duplicate;
 use super::keys::{self, Key, Value};
 use super::names::{Found, NameKind, Names, Target};
-use super::{Finding, cycles, slug};
+use super::{Finding, cycles, faultless, slug};
 use crate::domain::base::nearest::{hint, nearest};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
@@ -40,33 +40,25 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<UnitSpec>, Vec<Finding>> 
     let mut units = Vec::new();
     let mut wanted = Vec::new();
     for entry in root {
-        match entry.node {
+        let message = match entry.node {
             Node::List(tables) if entry.key == "unit" => {
-                for (line, node) in tables {
-                    if let Some((unit, depends)) = unit(line, node, &mut findings) {
-                        units.push(unit);
-                        wanted.push(depends);
-                    }
+                let read = tables.into_iter().filter_map(|(line, node)| unit(line, node, &mut findings));
+                for (unit, depends) in read {
+                    units.push(unit);
+                    wanted.push(depends);
                 }
+                continue;
             }
-            _ if entry.key == "unit" => {
-                findings
-                    .push(Finding::new(entry.line, "`unit` must be a list of tables; write `[[unit]]` above each one"));
-            }
+            _ if entry.key == "unit" => "`unit` must be a list of tables; write `[[unit]]` above each one".to_owned(),
             _ => {
                 let near = hint(nearest(&entry.key, ["unit"]));
-                let message = format!("unknown key `{}`{near}; a plan file holds `[[unit]]` tables only", entry.key);
-                findings.push(Finding::new(entry.line, message));
+                format!("unknown key `{}`{near}; a plan file holds `[[unit]]` tables only", entry.key)
             }
-        }
+        };
+        findings.push(Finding::new(entry.line, message));
     }
     link(&mut units, wanted, &mut findings);
-    if findings.is_empty() {
-        return Ok(units);
-    }
-    findings.sort();
-    findings.dedup();
-    Err(findings)
+    faultless(units, findings)
 }
 
 /// Dependencies of one unit as written, with their line.
@@ -93,20 +85,13 @@ fn unit(line: u32, node: Node, findings: &mut Vec<Finding>) -> Option<(UnitSpec,
             findings.push(Finding::new(line, format!("`{}` is given twice (first at line {first})", key.name())));
             continue;
         }
-        let value = match node.value() {
-            Ok(value) => value,
-            Err(problem) => {
-                findings.push(Finding::new(line, format!("`{word}`: {problem}")));
-                continue;
-            }
-        };
-        let outcome = match key {
+        let outcome = node.value().and_then(|value| match key {
             Key::Id => keys::text(value)
                 .and_then(|text| UnitId::new(&text).map_err(|invalid| invalid.to_string()))
                 .map(|valid| id = Some(valid)),
             Key::Depends => keys::list(value).map(|names| wanted = (line, names)),
             _ => keys::set(&mut unit, key, value),
-        };
+        });
         if let Err(problem) = outcome {
             findings.push(Finding::new(line, format!("`{word}`: {problem}")));
         }
@@ -135,7 +120,7 @@ fn link(units: &mut [UnitSpec], wanted: Vec<Wanted>, findings: &mut Vec<Finding>
     let mut first: BTreeMap<UnitId, u32> = BTreeMap::new();
     for (at, unit) in units.iter().enumerate() {
         if let Some(line) = first.get(&unit.id) {
-            findings.push(duplicate(unit, *line));
+            findings.push(duplicate(&unit.id, unit.line, *line));
             continue;
         }
         first.insert(unit.id.clone(), unit.line);
@@ -159,11 +144,7 @@ fn link(units: &mut [UnitSpec], wanted: Vec<Wanted>, findings: &mut Vec<Finding>
             findings.push(Finding::new(line, format!("`{}` depends on {problem}", units[at].id)));
         }
     }
-    findings.extend(cycles::findings(units, &depends));
-    let ids: Vec<UnitId> = units.iter().map(|unit| unit.id.clone()).collect();
-    for (unit, list) in units.iter_mut().zip(&depends) {
-        unit.depends = list.iter().map(|at| ids[*at].clone()).collect();
-    }
+    cycles::depend(units, &depends, findings);
 }
 
 #[cfg(test)]

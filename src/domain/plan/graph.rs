@@ -15,6 +15,7 @@ use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::fmt;
 
 /// Why one unit comes before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ fn index(units: &[UnitSpec], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, us
     let mut index: BTreeMap<UnitId, usize> = BTreeMap::new();
     for (at, unit) in units.iter().enumerate() {
         if let Some(first) = index.get(&unit.id) {
-            findings.push(duplicate(unit, units[*first].line));
+            findings.push(duplicate(&unit.id, unit.line, units[*first].line));
         } else {
             index.insert(unit.id.clone(), at);
         }
@@ -123,9 +124,9 @@ fn index(units: &[UnitSpec], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, us
 }
 
 /// The finding for a second unit with the same id.
-pub(in crate::domain) fn duplicate(unit: &UnitSpec, first: u32) -> Finding {
+pub(in crate::domain) fn duplicate(id: impl fmt::Display, line: u32, first: u32) -> Finding {
     let place = if first == 0 { String::new() } else { format!(" (first at line {first})") };
-    Finding::new(unit.line, format!("duplicate id `{}`{place}; give one of them another `id`", unit.id))
+    Finding::new(line, format!("duplicate id `{id}`{place}; give one of them another `id`"))
 }
 
 fn depends(units: &[UnitSpec], index: &BTreeMap<UnitId, usize>, findings: &mut Vec<Finding>) -> Vec<Vec<usize>> {

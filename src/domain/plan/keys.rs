@@ -92,12 +92,6 @@ impl Key {
             Self::VARIANTS.iter().filter(|key| allowed(**key)).flat_map(EnumMessage::get_serializations).copied();
         nearest::nearest(&fold(word), spellings).and_then(Self::parse).map(Self::name)
     }
-
-    /// Whether the value is a list.
-    #[must_use]
-    pub fn is_list(self) -> bool {
-        matches!(self, Self::Depends | Self::Files | Self::Tags | Self::Labels)
-    }
 }
 
 fn fold(word: &str) -> String {
@@ -110,12 +104,8 @@ fn fold(word: &str) -> String {
 /// A fragment that lists what is accepted.
 pub fn priority(text: &str) -> Result<u32, String> {
     let word = text.trim().to_ascii_lowercase();
-    match word.as_str() {
-        "critical" => return Ok(0),
-        "high" => return Ok(1),
-        "medium" => return Ok(2),
-        "low" => return Ok(3),
-        _ => {}
+    if let Some((level, _)) = (0..).zip(["critical", "high", "medium", "low"]).find(|(_, known)| *known == word) {
+        return Ok(level);
     }
     let digits = word.strip_prefix('p').unwrap_or(&word);
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());

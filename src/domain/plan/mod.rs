@@ -36,6 +36,16 @@ impl Finding {
     }
 }
 
+/// A value, where its text has no fault; else all faults, sorted by line.
+///
+/// # Errors
+/// The faults.
+pub fn faultless<T>(value: T, mut findings: Vec<Finding>) -> Result<T, Vec<Finding>> {
+    findings.sort();
+    findings.dedup();
+    if findings.is_empty() { Ok(value) } else { Err(findings) }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {

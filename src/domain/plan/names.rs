@@ -124,27 +124,28 @@ impl Names {
 /// and `Setup`. A bare number without a dot or a colon (`3 small fixes`) is part of the title.
 #[must_use]
 pub fn numbered_title(title: &str) -> Option<(String, &str)> {
-    let (word, rest) = match title.split_once(' ') {
-        Some((word, rest)) if NUMBERED.contains(&word.to_ascii_lowercase().as_str()) => (true, rest.trim_start()),
-        _ => (false, title),
-    };
+    let word = behind_word(title);
+    let rest = word.unwrap_or(title);
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
     let number = rest[..end].trim_end_matches('.');
     let after = &rest[end..];
     let mark = after.starts_with([':', ')']) || rest[..end].ends_with('.');
     let bounded = after.is_empty() || after.starts_with([':', ')', ' ']);
     let fine = !number.is_empty() && number.split('.').all(|part| (1..=4).contains(&part.len())) && bounded;
-    let meant = word || mark || number.contains('.');
+    let meant = word.is_some() || mark || number.contains('.');
     (fine && meant).then(|| (number.to_owned(), after.trim_start_matches([':', ')', ' ', '-', '–', '—'])))
+}
+
+/// What stands behind a word such as `Phase`.
+fn behind_word(title: &str) -> Option<&str> {
+    let (word, rest) = title.split_once(' ')?;
+    NUMBERED.contains(&word.to_ascii_lowercase().as_str()).then(|| rest.trim_start())
 }
 
 /// `Task 1.2` or `#1.2` in a dependency: only the number.
 fn number_of(name: &str) -> Option<String> {
     let name = name.trim().trim_start_matches('#');
-    let number = match name.split_once(' ') {
-        Some((word, rest)) if NUMBERED.contains(&word.to_ascii_lowercase().as_str()) => rest.trim(),
-        _ => name,
-    };
+    let number = behind_word(name).unwrap_or(name);
     let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     plain.then(|| number.trim_matches('.').to_owned())
 }

@@ -49,38 +49,26 @@ impl Bullet {
 /// The text with one session more, newest first, numbered one above the highest; a whole file where there is none.
 #[must_use]
 pub fn add(text: Option<&str>, session: &Session) -> String {
-    let made;
-    let text = match text.filter(|text| !text.trim().is_empty()) {
-        Some(text) => text,
-        None => {
-            made = format!(
-                "# Progress\n\n## Current State\n\n{RENEWED}\n\n## Next Up\n\n{RENEWED}\n\n## Session History\n"
-            );
-            &made
-        }
-    };
-    let number = highest(text) + 1;
-    let mut block = format!("<details>\n<summary>Session {number:03} - {}</summary>\n\n", line(&session.title));
-    bullets(&mut block, &session.bullets);
-    block.push_str("\n</details>\n");
-    let mut next = String::new();
-    for (nth, item) in session.next.iter().enumerate() {
-        let _ = writeln!(next, "{}. {}", nth + 1, line(item));
-    }
-    let mut current = String::new();
-    bullets(&mut current, &session.current);
-    let text = renewed(text, "Current State", Some(&current));
-    let text = renewed(&text, "Next Up", Some(&next));
-    inserted(&text, &block)
+    let made =
+        || format!("# Progress\n\n## Current State\n\n{RENEWED}\n\n## Next Up\n\n{RENEWED}\n\n## Session History\n");
+    let text = text.filter(|text| !text.trim().is_empty()).map_or_else(made, str::to_owned);
+    let (title, did) = (line(&session.title), bullets(&session.bullets));
+    let number = highest(&text) + 1;
+    let block = format!("<details>\n<summary>Session {number:03} - {title}</summary>\n\n{did}\n</details>\n");
+    let next: String = (1..).zip(&session.next).map(|(nth, item)| format!("{nth}. {}\n", line(item))).collect();
+    let text = renewed(&text, "Current State", Some(&bullets(&session.current)));
+    inserted(&renewed(&text, "Next Up", Some(&next)), &block)
 }
 
-fn bullets(out: &mut String, all: &[Bullet]) {
+fn bullets(all: &[Bullet]) -> String {
+    let mut out = String::new();
     for bullet in all {
         let _ = writeln!(out, "- **{}**: {}", bullet.name, line(&bullet.text));
         for item in &bullet.below {
             let _ = writeln!(out, "  - {}", line(item));
         }
     }
+    out
 }
 
 /// Text on one line in which no tag begins.

@@ -1,9 +1,8 @@
 //! Go, CMake and Makefiles.
 
-use super::{Group, Need};
-use crate::domain::survey::model::Part;
+use super::{Group, Need, Stage};
 use crate::domain::survey::places::Place;
-use crate::domain::verify::key::StageKind;
+use crate::domain::verify::key::StageKind::{Build, Lint, Tests};
 use crate::domain::verify::snapshot::StageResult;
 
 const GO: Need = Need::Program("go", "apt-get install golang");
@@ -18,12 +17,12 @@ pub(super) fn go(place: &Place<'_>) -> Option<Group> {
     // A module below is no part of `./...`, so every one is proposed.
     let mut group = Group::new("Go", place);
     group.fingerprints.push(("go", "go version"));
-    group.parts.push(Part::new("tests", StageKind::Tests, "go test -v ./...", vec![GO], "go.mod").format("go"));
-    group.parts.push(Part::new("vet", StageKind::Lint, "go vet ./...", vec![GO], "part of Go").format("exit"));
+    group.parts.push(Stage::new(Tests, "go", "go test -v ./...", vec![GO], "go.mod"));
+    group.parts.push(Stage::new(Lint, "exit", "go vet ./...", vec![GO], "part of Go").named("vet"));
     if [".golangci.yml", ".golangci.yaml", ".golangci.toml"].iter().any(|name| place.has(name)) {
         let install = "go install github.com/golangci/golangci-lint/cmd/golangci-lint@latest";
         let needs = vec![GO, Need::Program("golangci-lint", install)];
-        group.parts.push(Part::new("lint", StageKind::Lint, "golangci-lint run", needs, "golangci-lint is configured"));
+        group.parts.push(Stage::new(Lint, "auto", "golangci-lint run", needs, "golangci-lint is configured"));
     }
     Some(group)
 }
@@ -62,32 +61,24 @@ pub(super) fn c_or_make(place: &Place<'_>) -> Option<Group> {
         }
         // Without a number make starts a compiler for every file.
         let run = "cmake -S . -B build && cmake --build build --parallel \"$(nproc)\"";
-        group.parts.push(Part::new("build", StageKind::Build, run, vec![CMAKE, CC], "CMakeLists.txt").format("exit"));
+        group.parts.push(Stage::new(Build, "exit", run, vec![CMAKE, CC], "CMakeLists.txt"));
         if ["enable_testing", "add_test", "CTest", "gtest_discover_tests"].iter().any(|word| text.contains(word)) {
             let ctest = Need::Program("ctest", "apt-get install cmake");
             let run = "ctest --test-dir build --output-on-failure --output-junit mc-tests.xml";
             // Where ctest knows programs only, those of googletest tell of the tests inside of them.
-            let within = uses_gtest(place) && !text.contains("gtest_discover_tests");
-            let part = match within {
-                true => {
-                    let run = format!("GTEST_OUTPUT=\"xml:$PWD/build/mc-gtest/\" {run}");
-                    let mut part =
-                        Part::new("tests", StageKind::Tests, run, vec![ctest], "tests for ctest, with googletest");
-                    part.reports = vec!["build/mc-tests.xml", "build/mc-gtest/*.xml"];
-                    part
+            let part = if uses_gtest(place) && !text.contains("gtest_discover_tests") {
+                let run = format!("GTEST_OUTPUT=\"xml:$PWD/build/mc-gtest/\" {run}");
+                let part = Stage::new(Tests, "junit", run, vec![ctest], "tests for ctest, with googletest");
+                part.reporting(&["build/mc-tests.xml", "build/mc-gtest/*.xml"])
+            } else {
+                if !text.contains("discover_tests") {
+                    let note = "ctest knows programs: tests inside of one are not told apart, so that one which is deleted goes unseen; \
+                                let each program leave JUnit XML and name it in `reports`";
+                    group.notes.push(note.to_owned());
                 }
-                false => {
-                    let mut part = Part::new("tests", StageKind::Tests, run, vec![ctest], "tests for ctest");
-                    part.reports = vec!["build/mc-tests.xml"];
-                    if !text.contains("discover_tests") {
-                        let note = "ctest knows programs: tests inside of one are not told apart, so that one which is deleted goes unseen; \
-                                    let each program leave JUnit XML and name it in `reports`";
-                        group.notes.push(note.to_owned());
-                    }
-                    part
-                }
+                Stage::new(Tests, "junit", run, vec![ctest], "tests for ctest").reporting(&["build/mc-tests.xml"])
             };
-            group.parts.push(part.format("junit"));
+            group.parts.push(part);
         }
         return Some(group);
     }
@@ -100,6 +91,6 @@ pub(super) fn c_or_make(place: &Place<'_>) -> Option<Group> {
     let mut group = Group::new("Make", place);
     group.covers = true;
     let run = format!("make {target}");
-    group.parts.push(Part::new("tests", StageKind::Tests, run, vec![MAKE], "a target of the Makefile"));
+    group.parts.push(Stage::new(Tests, "auto", run, vec![MAKE], "a target of the Makefile"));
     Some(group)
 }

@@ -1,5 +1,6 @@
 //! What a repository is made of, found by its files.
 
+use super::{build, java, node, perl, python, rust, script};
 use crate::domain::survey::files::Files;
 use crate::domain::survey::model::{Group, MOST_PLACES, Stage, Survey, within};
 use crate::domain::survey::places::{Place, below, folders, is_place};
@@ -42,13 +43,13 @@ pub fn wanted(paths: &BTreeSet<String>) -> Vec<String> {
         MANIFESTS.contains(&name) && is_place(folder)
     };
     let mut tests: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
-    for path in paths.iter().filter(|path| crate::domain::survey::python::is_test(path)) {
+    for path in paths.iter().filter(|path| python::is_test(path)) {
         let folder = path.match_indices('/').nth(1).map_or("", |(at, _)| &path[..at]);
         tests.entry(folder).or_default().push(path);
     }
     let tests = tests.into_values().flat_map(|tests| tests.into_iter().take(TEST_FILES_READ));
     let tests = tests.take(TEST_FILES_READ_IN_ALL);
-    let scripts = crate::domain::survey::script::NAMES.iter().filter_map(|name| paths.get(*name));
+    let scripts = script::NAMES.iter().filter_map(|name| paths.get(*name));
     paths.iter().filter(near).chain(tests).chain(scripts).cloned().collect()
 }
 
@@ -65,23 +66,16 @@ pub fn survey(files: &Files) -> Survey {
             let around = groups.iter().filter(|group| group.is_around(place.folder) && group.language == language);
             around.into_iter().any(|group| group.covers || deep && group.tests())
         };
-        let found = [
-            crate::domain::survey::rust::look,
-            crate::domain::survey::python::look,
-            crate::domain::survey::node::look,
-            crate::domain::survey::build::go,
-            crate::domain::survey::java::look,
-            crate::domain::survey::perl::look,
-        ]
-        .map(|look| look(place));
-        let mut found: Vec<Group> = found.into_iter().flatten().filter(|g| !covered(g.language)).collect();
+        let looks = [rust::look, python::look, node::look, build::go, java::look, perl::look];
+        let found = looks.into_iter().filter_map(|look| look(place));
+        let mut found: Vec<Group> = found.filter(|group| !covered(group.language)).collect();
         if !(deep || found.iter().any(Group::tests) || covered("C") || covered("Make")) {
-            found.extend(crate::domain::survey::build::c_or_make(place));
+            found.extend(build::c_or_make(place));
         }
         groups.extend(found);
     }
     if !groups.iter().any(Group::tests) {
-        groups.extend(crate::domain::survey::script::look(&places[0]));
+        groups.extend(script::look(&places[0]));
     }
     let mut survey = Survey { copy: files.local.clone(), ..Survey::default() };
     if groups.len() > MOST_PLACES {
@@ -93,32 +87,31 @@ pub fn survey(files: &Files) -> Survey {
     for group in groups {
         survey.found.push(group.title());
         survey.notes.extend(group.notes.iter().cloned());
-        for name in env_of(group.language) {
-            if !survey.env.contains(name) {
-                survey.env.push(name);
-            }
-        }
-        for line in &group.fingerprints {
-            if !survey.fingerprints.contains(line) {
-                survey.fingerprints.push(*line);
-            }
-        }
+        add_new(&mut survey.env, env_of(group.language).iter().copied());
+        add_new(&mut survey.fingerprints, group.fingerprints.iter().copied());
         survey.setups.extend(group.setup.clone().map(|setup| group.placed(setup)));
         for part in &group.parts {
             let name = unused(&survey.stages, group.stage_name(part, alone));
             survey.stages.push(Stage {
                 name,
                 run: within(&group.folder, &part.run),
-                kind: part.kind,
-                format: part.format,
                 reports: part.reports.iter().map(|glob| below(&group.folder, glob)).collect(),
-                needs: part.needs.clone(),
                 why: format!("{} ({})", group.title(), part.why),
+                ..part.clone()
             });
         }
     }
     survey.deciding = deciding(files, &survey.stages);
     survey
+}
+
+/// Adds what is not there yet.
+pub(super) fn add_new<T: PartialEq>(list: &mut Vec<T>, items: impl IntoIterator<Item = T>) {
+    for item in items {
+        if !list.contains(&item) {
+            list.push(item);
+        }
+    }
 }
 
 /// Folders whose files are pipelines, with the glob that stands for all of them.
@@ -195,10 +188,8 @@ pub fn starts_all_at_once(line: &str) -> bool {
         let cmake = words.contains(&"cmake") && words.contains(&"--build");
         let unbounded = |at: usize| {
             let flag = ["-j", "--jobs", "--parallel"].contains(&words[at]);
-            let number = words
-                .get(at + 1)
-                .is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit() || "$\"'`".contains(c)));
-            flag && !number
+            let number = |next: &&str| next.starts_with(|c: char| c.is_ascii_digit() || "$\"'`".contains(c));
+            flag && !words.get(at + 1).is_some_and(number)
         };
         (make || cmake) && (0..words.len()).any(unbounded)
     };
@@ -208,8 +199,6 @@ pub fn starts_all_at_once(line: &str) -> bool {
 /// Two folders may differ in characters a name cannot have.
 fn unused(stages: &[Stage], name: String) -> String {
     let taken = |name: &str| stages.iter().any(|stage| stage.name == name);
-    (2..)
-        .map(|n| format!("{name}-{n}"))
-        .take(100)
-        .fold(name.clone(), |free, next| if taken(&free) { next } else { free })
+    let others = (2..102).map(|n| format!("{name}-{n}"));
+    others.fold(name.clone(), |free, next| if taken(&free) { next } else { free })
 }

@@ -1,9 +1,8 @@
 //! Java and Kotlin: Maven and Gradle, with their wrappers where they are committed.
 
-use super::{Group, Need};
-use crate::domain::survey::model::Part;
+use super::{Group, Need, Stage};
 use crate::domain::survey::places::Place;
-use crate::domain::verify::key::StageKind;
+use crate::domain::verify::key::StageKind::Tests;
 
 const JAVA: Need = Need::Program("java", "apt-get install default-jdk");
 
@@ -15,28 +14,19 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     let mut group = Group::new("Java", place);
     // Modules are built from the top.
     group.covers = true;
-    let part = if gradle {
-        let (start, mut needs) = ("gradle", vec![JAVA]);
-        let start = if place.has("gradlew") { "./gradlew" } else { start };
-        if start == "gradle" {
-            needs.push(Need::Program("gradle", "apt-get install gradle"));
-        }
-        let run = format!("{start} --no-daemon --console=plain test --continue");
-        let mut part = Part::new("tests", StageKind::Tests, run, needs, "a Gradle build");
-        part.reports = vec!["**/build/test-results/test/*.xml"];
-        part
-    } else {
-        let start = if place.has("mvnw") { "./mvnw" } else { "mvn" };
-        let mut needs = vec![JAVA];
-        if start == "mvn" {
-            needs.push(Need::Program("mvn", "apt-get install maven"));
-        }
-        let run = format!("{start} -B -fae test");
-        let mut part = Part::new("tests", StageKind::Tests, run, needs, "pom.xml");
-        part.reports = vec!["**/target/surefire-reports/TEST-*.xml"];
-        part
+    let (wrapper, program, install) = match gradle {
+        true => ("gradlew", "gradle", "apt-get install gradle"),
+        false => ("mvnw", "mvn", "apt-get install maven"),
+    };
+    let (start, needs) = match place.has(wrapper) {
+        true => (format!("./{wrapper}"), vec![JAVA]),
+        false => (program.to_owned(), vec![JAVA, Need::Program(program, install)]),
+    };
+    let (args, why, reports) = match gradle {
+        true => ("--no-daemon --console=plain test --continue", "a Gradle build", "**/build/test-results/test/*.xml"),
+        false => ("-B -fae test", "pom.xml", "**/target/surefire-reports/TEST-*.xml"),
     };
     group.fingerprints.push(("java", "java -version 2>&1"));
-    group.parts.push(part.format("junit"));
+    group.parts.push(Stage::new(Tests, "junit", format!("{start} {args}"), needs, why).reporting(&[reports]));
     Some(group)
 }

@@ -1,6 +1,7 @@
 //! Build output that may stay from one verification to the next, by the tools of the proposed stages.
 
 use super::Stage;
+use super::detect::add_new;
 
 /// What a stage's line names, and the folders its tools fill.
 const OUTPUT: [(&str, &[&str]); 12] = [
@@ -25,11 +26,7 @@ pub fn kept<'a>(stages: impl IntoIterator<Item = &'a Stage>) -> Vec<String> {
     for stage in stages {
         let below = if stage.run.starts_with("cd ") { "**/" } else { "" };
         let folders = OUTPUT.iter().filter(|(word, _)| stage.run.contains(word)).flat_map(|(_, folders)| *folders);
-        for glob in folders.map(|folder| format!("{below}{folder}")) {
-            if !found.contains(&glob) {
-                found.push(glob);
-            }
-        }
+        add_new(&mut found, folders.map(|folder| format!("{below}{folder}")));
     }
     found
 }

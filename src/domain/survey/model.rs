@@ -90,66 +90,51 @@ pub struct Survey {
     pub notes: Vec<String>,
 }
 
+impl Stage {
+    /// A stage as its own folder sees it, called after its kind.
+    pub(super) fn new(
+        kind: StageKind,
+        format: &'static str,
+        run: impl Into<String>,
+        needs: Vec<Need>,
+        why: &str,
+    ) -> Self {
+        let (name, reports) = (kind.word().to_owned(), Vec::new());
+        Self { name, run: run.into(), kind, format, reports, needs, why: why.to_owned() }
+    }
+
+    pub(super) fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    pub(super) fn reporting(self, globs: &[&str]) -> Self {
+        Self { reports: globs.iter().map(|glob| (*glob).to_owned()).collect(), ..self }
+    }
+}
+
 /// What one language proposes for one place.
+#[derive(Default)]
 pub(super) struct Group {
     pub(super) language: &'static str,
     pub(super) folder: String,
     /// Whether it covers projects of the same language below it.
     pub(super) covers: bool,
-    pub(super) parts: Vec<Part>,
+    /// Stages before they have their place in the whole.
+    pub(super) parts: Vec<Stage>,
     pub(super) setup: Option<Setup>,
     pub(super) fingerprints: Vec<(&'static str, &'static str)>,
     pub(super) notes: Vec<String>,
 }
 
-/// A stage before it has its place in the whole.
-pub(super) struct Part {
-    pub(super) name: &'static str,
-    pub(super) run: String,
-    pub(super) kind: StageKind,
-    pub(super) format: &'static str,
-    pub(super) reports: Vec<&'static str>,
-    pub(super) needs: Vec<Need>,
-    pub(super) why: &'static str,
-}
-
-impl Part {
-    pub(super) fn new(
-        name: &'static str,
-        kind: StageKind,
-        run: impl Into<String>,
-        needs: Vec<Need>,
-        why: &'static str,
-    ) -> Self {
-        Self { name, run: run.into(), kind, format: "auto", reports: Vec::new(), needs, why }
-    }
-
-    pub(super) fn format(mut self, word: &'static str) -> Self {
-        self.format = word;
-        self
-    }
-}
-
 impl Group {
     pub(super) fn new(language: &'static str, place: &Place<'_>) -> Self {
-        let folder = place.folder.to_owned();
-        Self {
-            language,
-            folder,
-            covers: false,
-            parts: Vec::new(),
-            setup: None,
-            fingerprints: Vec::new(),
-            notes: Vec::new(),
-        }
+        Self { language, folder: place.folder.to_owned(), ..Self::default() }
     }
 
     /// Whether it holds this other folder.
     pub(super) fn is_around(&self, folder: &str) -> bool {
-        match folder.strip_prefix(self.folder.as_str()) {
-            Some(rest) => !rest.is_empty() && (self.folder.is_empty() || rest.starts_with('/')),
-            None => false,
-        }
+        let rest = folder.strip_prefix(self.folder.as_str());
+        rest.is_some_and(|rest| !rest.is_empty() && (self.folder.is_empty() || rest.starts_with('/')))
     }
 
     /// Whether one of its stages runs tests.
@@ -161,9 +146,9 @@ impl Group {
         if self.folder.is_empty() { self.language.to_owned() } else { format!("{} in {}", self.language, self.folder) }
     }
 
-    pub(super) fn stage_name(&self, part: &Part, alone: bool) -> String {
+    pub(super) fn stage_name(&self, part: &Stage, alone: bool) -> String {
         if alone {
-            return part.name.to_owned();
+            return part.name.clone();
         }
         let start = if self.folder.is_empty() { self.language } else { &self.folder };
         let safe =

@@ -2,13 +2,15 @@
 //!
 //! A script's text only chooses among fixed command lines; names of scripts that are run are fixed words.
 
-use super::{Group, Need, Setup};
-use crate::domain::survey::model::Part;
+use super::{Group, Need, Setup, Stage};
 use crate::domain::survey::places::Place;
-use crate::domain::verify::key::StageKind;
+use crate::domain::verify::key::StageKind::{self, Build, Lint, Security, Tests, Types};
 use serde_json::Value;
 
 const NODE: Need = Need::Program("node", "apt-get install nodejs npm");
+const NPM: Need = Need::Program("npm", "apt-get install nodejs npm");
+const PNPM: Need = Need::Program("pnpm", "npm install -g pnpm");
+const YARN: Need = Need::Program("yarn", "npm install -g yarn");
 
 /// A package manager: its name, its lock file, what it installs with, how a script is run with arguments after it.
 struct Tool {
@@ -22,30 +24,25 @@ struct Tool {
     need: Need,
 }
 
+impl Tool {
+    fn needs(&self) -> Vec<Need> {
+        vec![NODE, self.need.clone()]
+    }
+
+    fn stage(&self, kind: StageKind, format: &'static str, run: impl Into<String>, why: &str) -> Stage {
+        Stage::new(kind, format, run, self.needs(), why)
+    }
+}
+
 fn tools() -> [Tool; 5] {
-    let npm = || Need::Program("npm", "apt-get install nodejs npm");
     let tool = |name, lock, install, between, start, need| Tool { name, lock, install, between, start, need };
     [
-        tool("npm", "package-lock.json", "npm ci", " --", "npx --no-install", npm()),
-        tool("npm", "npm-shrinkwrap.json", "npm ci", " --", "npx --no-install", npm()),
-        tool(
-            "pnpm",
-            "pnpm-lock.yaml",
-            "pnpm install --frozen-lockfile",
-            "",
-            "pnpm exec",
-            Need::Program("pnpm", "npm install -g pnpm"),
-        ),
-        tool(
-            "yarn",
-            "yarn.lock",
-            "yarn install --frozen-lockfile",
-            "",
-            "yarn",
-            Need::Program("yarn", "npm install -g yarn"),
-        ),
+        tool("npm", "package-lock.json", "npm ci", " --", "npx --no-install", NPM),
+        tool("npm", "npm-shrinkwrap.json", "npm ci", " --", "npx --no-install", NPM),
+        tool("pnpm", "pnpm-lock.yaml", "pnpm install --frozen-lockfile", "", "pnpm exec", PNPM),
+        tool("yarn", "yarn.lock", "yarn install --frozen-lockfile", "", "yarn", YARN),
         // Without a lock file: one must not be made, it would become part of every unit's work.
-        tool("npm", "", "npm install --no-package-lock", " --", "npx --no-install", npm()),
+        tool("npm", "", "npm install --no-package-lock", " --", "npx --no-install", NPM),
     ]
 }
 
@@ -63,63 +60,49 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         let inputs = ["package.json", tool.lock].into_iter().filter(|name| !name.is_empty()).map(str::to_owned);
         let run =
             if tool.name == "yarn" && place.has(".yarnrc.yml") { "yarn install --immutable" } else { tool.install };
-        group.setup =
-            Some(Setup { run: run.to_owned(), inputs: inputs.collect(), needs: vec![NODE, tool.need.clone()] });
+        group.setup = Some(Setup { run: run.to_owned(), inputs: inputs.collect(), needs: tool.needs() });
     }
-    let needs = || vec![NODE, tool.need.clone()];
     match chain(&package, &tool) {
         Some(parts) => group.parts.extend(parts),
         None => group.parts.extend(members(place, &package, &tool).or_else(|| tests(&package, &tool))),
     }
     let there: Vec<StageKind> = group.parts.iter().map(|part| part.kind).collect();
     let open = |kind: StageKind| !there.contains(&kind);
-    if let Some(name) =
-        ["audit", "security"].into_iter().find(|name| script(&package, name).is_some() && open(StageKind::Security))
-    {
-        let run = format!("{} run {name}", tool.name);
-        group.parts.push(Part::new(
-            "security",
-            StageKind::Security,
-            run,
-            needs(),
-            "a script that looks for known weaknesses",
-        ));
+    let first = |names: &[&'static str]| names.iter().copied().find(|name| script(&package, name).is_some());
+    let format = |name, program| if begins(&package, name, program) { program } else { "auto" };
+    let run = |name| format!("{} run {name}", tool.name);
+    if let Some(name) = first(&["audit", "security"]).filter(|_| open(Security)) {
+        group.parts.push(tool.stage(Security, "auto", run(name), "a script that looks for known weaknesses"));
     }
-    if !open(StageKind::Lint) {
+    if !open(Lint) {
     } else if script(&package, "lint").is_some() {
-        let part = Part::new("lint", StageKind::Lint, format!("{} run lint", tool.name), needs(), "the script `lint`");
-        group.parts.push(part.format(if begins(&package, "lint", "eslint") { "eslint" } else { "auto" }));
+        group.parts.push(tool.stage(Lint, format("lint", "eslint"), run("lint"), "the script `lint`"));
     } else if uses(&package, "eslint") {
-        let part = Part::new("lint", StageKind::Lint, format!("{} eslint .", tool.start), needs(), "eslint is used");
-        group.parts.push(part.format("eslint"));
+        group.parts.push(tool.stage(Lint, "eslint", format!("{} eslint .", tool.start), "eslint is used"));
     }
-    if !open(StageKind::Types) {
-    } else if let Some(name) =
-        ["typecheck", "type-check", "types"].into_iter().find(|name| script(&package, name).is_some())
-    {
-        let part = Part::new(
-            "types",
-            StageKind::Types,
-            format!("{} run {name}", tool.name),
-            needs(),
-            "a script that checks types",
-        );
-        group.parts.push(part.format(if begins(&package, name, "tsc") { "tsc" } else { "auto" }));
+    if !open(Types) {
+    } else if let Some(name) = first(&["typecheck", "type-check", "types"]) {
+        group.parts.push(tool.stage(Types, format(name, "tsc"), run(name), "a script that checks types"));
     } else if place.has("tsconfig.json") && uses(&package, "typescript") {
         let run = format!("{} tsc --noEmit --pretty false", tool.start);
-        group.parts.push(Part::new("types", StageKind::Types, run, needs(), "tsconfig.json").format("tsc"));
+        group.parts.push(tool.stage(Types, "tsc", run, "tsconfig.json"));
     }
     if group.parts.is_empty() && script(&package, "build").is_some() {
-        let run = format!("{} run build", tool.name);
-        group.parts.push(Part::new("build", StageKind::Build, run, needs(), "the script `build`").format("exit"));
+        group.parts.push(tool.stage(Build, "exit", run("build"), "the script `build`"));
     }
     Some(group)
 }
 
+/// Whether a line does more than to start one program.
+fn is_compound(line: &str) -> bool {
+    line.contains(['&', '|', ';', '\n', '`', '$'])
+}
+
 /// The tests of all members of a workspace, where the script `test` only passes on to theirs and all of these start one runner that
 /// can be told to name its tests. What such a script is given goes no further by itself.
-fn members(place: &Place<'_>, package: &Value, tool: &Tool) -> Option<Part> {
-    let (first, words) = shlex::split(script(package, "test")?)?.split_first().map(|(f, w)| (f.clone(), w.to_vec()))?;
+fn members(place: &Place<'_>, package: &Value, tool: &Tool) -> Option<Stage> {
+    let words = shlex::split(script(package, "test")?)?;
+    let (first, words) = words.split_first()?;
     let passed_on = |word: &String| ["--workspaces", "-ws", "--if-present", "run", "test"].contains(&word.as_str());
     let all = words.iter().any(|word| ["--workspaces", "-ws"].contains(&word.as_str()));
     if tool.name != "npm" || first != "npm" || !all || !words.iter().all(passed_on) {
@@ -129,9 +112,7 @@ fn members(place: &Place<'_>, package: &Value, tool: &Tool) -> Option<Part> {
     let packages = manifests.filter_map(|(_, text)| serde_json::from_str::<Value>(text).ok());
     let lines: Vec<String> = packages.filter_map(|package| script(&package, "test").map(str::to_owned)).collect();
     let starts = |name: &str| {
-        let one = |line: &String| {
-            !line.contains(['&', '|', ';', '\n', '`', '$']) && line.split_whitespace().next() == Some(name)
-        };
+        let one = |line: &String| !is_compound(line) && line.split_whitespace().next() == Some(name);
         !lines.is_empty() && lines.iter().all(one)
     };
     let (format, args) = match (starts("vitest"), starts("jest")) {
@@ -141,13 +122,11 @@ fn members(place: &Place<'_>, package: &Value, tool: &Tool) -> Option<Part> {
     };
     let run = format!("CI=true npm test --workspaces --if-present -- {args}");
     let why = "the script `test` of each package of the workspace";
-    Some(Part::new("tests", StageKind::Tests, run, vec![NODE, tool.need.clone()], why).format(format))
+    Some(tool.stage(Tests, format, run, why))
 }
 
-fn tests(package: &Value, tool: &Tool) -> Option<Part> {
-    let needs = vec![NODE, tool.need.clone()];
-    let part =
-        |run: String, format, why| Some(Part::new("tests", StageKind::Tests, run, needs.clone(), why).format(format));
+fn tests(package: &Value, tool: &Tool) -> Option<Stage> {
+    let part = |run: String, format, why| Some(tool.stage(Tests, format, run, why));
     // `CI` keeps runners from waiting for changes of files.
     let with = |args: &str| format!("CI=true {} test{} {args}", tool.name, tool.between);
     let Some(line) = script(package, "test").filter(|line| !line.contains("no test specified")) else {
@@ -160,8 +139,7 @@ fn tests(package: &Value, tool: &Tool) -> Option<Part> {
         };
     };
     let words: Vec<&str> = line.split_whitespace().collect();
-    let simple = !line.contains(['&', '|', ';', '\n', '`', '$']);
-    let starts = |name: &str| simple && words.contains(&name);
+    let starts = |name: &str| !is_compound(line) && words.contains(&name);
     if words == ["vitest"] || words == ["vitest", "run"] {
         part(format!("{} vitest run --reporter=verbose", tool.start), "vitest", "the script `test` starts vitest")
     } else if starts("vitest") {
@@ -182,19 +160,20 @@ fn tests(package: &Value, tool: &Tool) -> Option<Part> {
 
 /// The script `test` as stages, where it is several known tools one after the other: each is judged by what it prints then. Words
 /// out of the script are quoted.
-fn chain(package: &Value, tool: &Tool) -> Option<Vec<Part>> {
+fn chain(package: &Value, tool: &Tool) -> Option<Vec<Stage>> {
     let line = script(package, "test")?;
-    if line.replace("&&", "").contains(['&', '|', ';', '\n', '`', '$', '(', '<', '>', '*', '?']) {
+    let commands = line.replace("&&", "");
+    if is_compound(&commands) || commands.contains(['(', '<', '>', '*', '?']) {
         return None;
     }
-    let parts: Vec<Part> = line.split("&&").map(|command| link(command, tool)).collect::<Option<_>>()?;
+    let parts: Vec<Stage> = line.split("&&").map(|command| link(command, tool)).collect::<Option<_>>()?;
     let kinds: Vec<StageKind> = parts.iter().map(|part| part.kind).collect();
     // One kind alone gains nothing, and without tests something else says whether a change is good.
-    (kinds.contains(&StageKind::Tests) && kinds.iter().any(|kind| *kind != StageKind::Tests)).then_some(parts)
+    (kinds.contains(&Tests) && kinds.iter().any(|kind| *kind != Tests)).then_some(parts)
 }
 
 /// One command of such a script; nothing for one that is not known.
-fn link(command: &str, tool: &Tool) -> Option<Part> {
+fn link(command: &str, tool: &Tool) -> Option<Stage> {
     let mut words = shlex::split(command)?;
     if words.first().is_some_and(|word| word == "npx") {
         words.retain(|word| word != "npx" && word != "--no-install");
@@ -202,48 +181,37 @@ fn link(command: &str, tool: &Tool) -> Option<Part> {
     let (program, rest) = words.split_first()?;
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     let started = |more: &str| {
-        let words = shlex::try_join(std::iter::once(program.as_str()).chain(rest.iter().copied())).ok()?;
+        let words = shlex::try_join(words.iter().map(String::as_str)).ok()?;
         Some(format!("{} {words}{more}", tool.start))
     };
-    let (name, kind, format, run) = match (program.as_str(), rest.as_slice()) {
-        ("jest", _) => ("tests", StageKind::Tests, "jest", format!("CI=true {}", started(" --verbose")?)),
-        ("vitest", ["run", ..]) => ("tests", StageKind::Tests, "vitest", started(" --reporter=verbose")?),
-        ("mocha", _) => ("tests", StageKind::Tests, "tap", started(" --reporter tap")?),
+    let (kind, format, run) = match (program.as_str(), rest.as_slice()) {
+        ("jest", _) => (Tests, "jest", format!("CI=true {}", started(" --verbose")?)),
+        ("vitest", ["run", ..]) => (Tests, "vitest", started(" --reporter=verbose")?),
+        ("mocha", _) => (Tests, "tap", started(" --reporter tap")?),
         ("node", ["--test", rest @ ..]) => {
             let words = shlex::try_join(rest.iter().copied()).ok()?;
-            ("tests", StageKind::Tests, "tap", format!("node --test-reporter=tap --test {words}").trim_end().to_owned())
+            (Tests, "tap", format!("node --test-reporter=tap --test {words}").trim_end().to_owned())
         }
-        ("eslint", _) => ("lint", StageKind::Lint, "eslint", started("")?),
-        ("tsc", _) => ("types", StageKind::Types, "tsc", started(" --pretty false")?),
+        ("eslint", _) => (Lint, "eslint", started("")?),
+        ("tsc", _) => (Types, "tsc", started(" --pretty false")?),
         ("npm", ["audit", ..]) => {
             let words = shlex::try_join(rest.iter().copied()).ok()?;
-            ("security", StageKind::Security, "auto", format!("npm {words}"))
+            (Security, "auto", format!("npm {words}"))
         }
         ("npm" | "pnpm" | "yarn", ["run", name]) if program == tool.name => {
-            let (word, kind) = named(name)?;
-            (
-                word,
-                kind,
-                "auto",
-                format!("{} run {}", tool.name, shlex::try_quote(name).ok().filter(|_| !name.starts_with('-'))?),
-            )
+            let quoted = shlex::try_quote(name).ok().filter(|_| !name.starts_with('-'))?;
+            (kind_of(name)?, "auto", format!("{program} run {quoted}"))
         }
         _ => return None,
     };
-    Some(Part::new(name, kind, run, vec![NODE, tool.need.clone()], "a command of the script `test`").format(format))
+    Some(tool.stage(kind, format, run, "a command of the script `test`"))
 }
 
 /// What a script is for, by its name.
-fn named(script: &str) -> Option<(&'static str, StageKind)> {
-    let known = [
-        ("lint", "lint", StageKind::Lint),
-        ("type", "types", StageKind::Types),
-        ("audit", "security", StageKind::Security),
-        ("build", "build", StageKind::Build),
-        ("test", "tests", StageKind::Tests),
-        ("unit", "tests", StageKind::Tests),
-    ];
-    known.into_iter().find(|(part, ..)| script.contains(part)).map(|(_, name, kind)| (name, kind))
+fn kind_of(script: &str) -> Option<StageKind> {
+    let known =
+        [("lint", Lint), ("type", Types), ("audit", Security), ("build", Build), ("test", Tests), ("unit", Tests)];
+    known.into_iter().find(|(part, _)| script.contains(part)).map(|(_, kind)| kind)
 }
 
 fn script<'a>(package: &'a Value, name: &str) -> Option<&'a str> {

@@ -1,9 +1,8 @@
 //! Perl: `prove`, which names tests by their files; what has to be compiled is built first.
 
-use super::{Group, Need};
-use crate::domain::survey::model::Part;
+use super::{Group, Need, Stage};
 use crate::domain::survey::places::Place;
-use crate::domain::verify::key::StageKind;
+use crate::domain::verify::key::StageKind::{Build, Tests};
 
 const PERL: Need = Need::Program("perl", "apt-get install perl");
 const PROVE: Need = Need::Program("prove", "apt-get install perl");
@@ -24,10 +23,9 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     // What was built is in `blib`; else the modules are those of `lib`.
     let from = if build.is_some() { "-b" } else { "-l" };
     if let Some((run, needs)) = build {
-        group.parts.push(Part::new("build", StageKind::Build, run, needs, "parts in C").format("exit"));
+        group.parts.push(Stage::new(Build, "exit", run, needs, "parts in C"));
     }
     let run = format!("prove {from}rv t");
-    let part = Part::new("tests", StageKind::Tests, run, vec![PERL, PROVE], "test files in t");
-    group.parts.push(part.format("tap"));
+    group.parts.push(Stage::new(Tests, "tap", run, vec![PERL, PROVE], "test files in t"));
     Some(group)
 }

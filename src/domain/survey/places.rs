@@ -66,17 +66,14 @@ impl Place<'_> {
 
     /// Paths below this place, relative to it.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
-        let start = if self.folder.is_empty() { String::new() } else { format!("{}/", self.folder) };
+        let start = below(self.folder, "");
         self.files.paths.iter().filter_map(move |path| path.strip_prefix(start.as_str()))
     }
 
     /// Contents read below this place, with their paths relative to it.
     pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        let start = if self.folder.is_empty() { String::new() } else { format!("{}/", self.folder) };
-        self.files
-            .texts
-            .iter()
-            .filter_map(move |(path, text)| Some((path.strip_prefix(start.as_str())?, text.as_str())))
+        let (start, texts) = (below(self.folder, ""), self.files.texts.iter());
+        texts.filter_map(move |(path, text)| Some((path.strip_prefix(start.as_str())?, text.as_str())))
     }
 }
 

@@ -1,13 +1,9 @@
 //! Python: pytest or unittest, ruff, mypy, bandit; uv and poetry where their lock files are.
 
 use super::groups::{Brought, brought};
-use super::{Files, Group, Need, Setup};
-use crate::domain::survey::model::Part;
-use crate::domain::survey::places::Place;
-use crate::domain::survey::places::below;
-use crate::domain::survey::places::is_place;
-use crate::domain::survey::places::passed_over;
-use crate::domain::verify::key::StageKind;
+use super::{Files, Group, Need, Setup, Stage};
+use crate::domain::survey::places::{Place, below, is_place, passed_over};
+use crate::domain::verify::key::StageKind::{Lint, Security, Tests, Types};
 use std::collections::BTreeSet;
 
 /// Most other folders with sources that are named in one line.
@@ -64,8 +60,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         let (run, mut needs) = starter.line(place, &mut group, ("pytest", "python3 -m pip install pytest"), "-v");
         // Tests are never left out for what a manifest does not say.
         needs.retain(|need| !matches!(need, Need::Dependency(..)));
-        let part = Part::new("tests", StageKind::Tests, format!("{path}{run}"), needs, "pytest is used");
-        group.parts.push(part.format("pytest"));
+        group.parts.push(Stage::new(Tests, "pytest", format!("{path}{run}"), needs, "pytest is used"));
     } else if !tests.is_empty() {
         let from = match (place.has("tests/__init__.py"), tests.iter().all(|t| t.starts_with("tests/"))) {
             (false, true) => " -s tests",
@@ -75,8 +70,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
             Starter::Plain => format!("{path}python3 -m unittest discover -v{from}"),
             Starter::Tool(tool, _) => format!("{tool} run python -m unittest discover -v{from}"),
         };
-        let part = Part::new("tests", StageKind::Tests, run, vec![starter.need()], "test files for unittest");
-        group.parts.push(part.format("unittest"));
+        group.parts.push(Stage::new(Tests, "unittest", run, vec![starter.need()], "test files for unittest"));
     }
     linters(place, &starter, &mut group);
     (!group.parts.is_empty() || group.setup.is_some() && gathers).then_some(group)
@@ -89,7 +83,7 @@ fn own_projects<'a>(place: &Place<'a>) -> BTreeSet<&'a str> {
         let (folder, name) = path.rsplit_once('/')?;
         (MARKS.contains(&name) && is_place(folder)).then_some(folder)
     });
-    let start = if place.folder.is_empty() { String::new() } else { format!("{}/", place.folder) };
+    let start = below(place.folder, "");
     folders.filter_map(|folder| folder.strip_prefix(start.as_str())).collect()
 }
 
@@ -127,39 +121,31 @@ fn source_folder(path: &str) -> Option<&str> {
     let package = path.strip_suffix("/__init__.py")?;
     let end = if package.starts_with("src/") { 3 } else { package.find("/src/")? + 4 };
     let folder = &package[..end];
-    (folder.matches('/').count() <= 2 && !folder.split('/').any(is_for_tests)).then_some(folder)
-}
-
-fn is_for_tests(folder: &str) -> bool {
-    ["test", "tests", "testing"].contains(&folder)
+    let for_tests = folder.split('/').any(|part| ["test", "tests", "testing"].contains(&part));
+    (folder.matches('/').count() <= 2 && !for_tests).then_some(folder)
 }
 
 fn linters(place: &Place<'_>, starter: &Starter, group: &mut Group) {
     let project = place.text("pyproject.toml");
     let sections = format!("{}\n{}", place.text("setup.cfg"), place.text("tox.ini"));
+    let mut add = |kind, module, install, args: &str, why| {
+        let (run, needs) = starter.line(place, group, (module, install), args);
+        group.parts.push(Stage::new(kind, module, run.trim_end(), needs, why));
+    };
     if place.has("ruff.toml") || place.has(".ruff.toml") || project.contains("[tool.ruff") {
-        let (run, needs) =
-            starter.line(place, group, ("ruff", "python3 -m pip install ruff"), "check --output-format=concise");
-        group.parts.push(Part::new("lint", StageKind::Lint, run, needs, "ruff is configured").format("ruff"));
+        let args = "check --output-format=concise";
+        add(Lint, "ruff", "python3 -m pip install ruff", args, "ruff is configured");
     }
     if place.has("mypy.ini") || place.has(".mypy.ini") || project.contains("[tool.mypy]") || sections.contains("[mypy]")
     {
-        let named = [project, &sections, place.text("mypy.ini")]
-            .iter()
-            .any(|t| t.contains("\nfiles") || t.contains("\npackages"));
-        let (run, needs) =
-            starter.line(place, group, ("mypy", "python3 -m pip install mypy"), if named { "" } else { "." });
-        group
-            .parts
-            .push(Part::new("types", StageKind::Types, run.trim_end(), needs, "mypy is configured").format("mypy"));
+        let texts = [project, &sections, place.text("mypy.ini")];
+        let named = texts.iter().any(|text| text.contains("\nfiles") || text.contains("\npackages"));
+        add(Types, "mypy", "python3 -m pip install mypy", if named { "" } else { "." }, "mypy is configured");
     }
     if place.has(".bandit") || project.contains("[tool.bandit") || sections.contains("[bandit]") {
         let settings = if project.contains("[tool.bandit") { " -c pyproject.toml" } else { "" };
         let args = format!("-q -r{settings} -x ./tests,./.venv .");
-        let (run, needs) = starter.line(place, group, ("bandit", "python3 -m pip install bandit"), &args);
-        group
-            .parts
-            .push(Part::new("security", StageKind::Security, run, needs, "bandit is configured").format("bandit"));
+        add(Security, "bandit", "python3 -m pip install bandit", &args, "bandit is configured");
     }
 }
 
@@ -240,11 +226,7 @@ fn starter(place: &Place<'_>) -> (Starter, Option<Setup>) {
 /// Whether a manifest or test of this place names the word.
 fn says(place: &Place<'_>, word: &str) -> bool {
     place.texts().any(|(path, text)| {
-        let python = path.ends_with(".toml")
-            || path.ends_with(".cfg")
-            || path.ends_with(".ini")
-            || path.ends_with(".txt")
-            || path.ends_with(".py");
+        let python = [".toml", ".cfg", ".ini", ".txt", ".py"].iter().any(|ending| path.ends_with(ending));
         python && !path.ends_with("Cargo.toml") && text.contains(word)
     })
 }

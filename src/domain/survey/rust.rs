@@ -1,9 +1,8 @@
 //! Rust: Cargo, nextest, clippy, rustfmt.
 
-use super::{Group, Need};
-use crate::domain::survey::model::Part;
+use super::{Group, Need, Stage};
 use crate::domain::survey::places::Place;
-use crate::domain::verify::key::StageKind;
+use crate::domain::verify::key::StageKind::{Lint, Security, Tests};
 
 const CARGO: Need = Need::Program("cargo", "curl --proto '=https' -sSf https://sh.rustup.rs | sh");
 
@@ -15,50 +14,40 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     let mut group = Group::new("Rust", place);
     group.covers = manifest.contains("[workspace");
     group.fingerprints.push(("rustc", "rustc --version"));
-    let mut flags = String::new();
-    if group.covers {
-        flags.push_str(" --workspace");
-    }
-    if place.has("Cargo.lock") {
-        flags.push_str(" --locked");
-    }
+    let workspace = if group.covers { " --workspace" } else { "" };
+    let flags = if place.has("Cargo.lock") { format!("{workspace} --locked") } else { workspace.to_owned() };
     if place.has(".config/nextest.toml") {
         let nextest = Need::Program("cargo-nextest", "cargo install cargo-nextest --locked");
         let run = format!("cargo nextest run --no-fail-fast{flags}");
-        let part = Part::new("tests", StageKind::Tests, run, vec![CARGO, nextest], "a nextest configuration");
-        group.parts.push(part.format("nextest"));
+        group.parts.push(Stage::new(Tests, "nextest", run, vec![CARGO, nextest], "a nextest configuration"));
         if place.has("src/lib.rs") {
             let run = format!("cargo test --doc --no-fail-fast{flags}");
-            let part = Part::new("doctests", StageKind::Tests, run, vec![CARGO], "nextest leaves them out");
-            group.parts.push(part.format("cargo"));
+            let part = Stage::new(Tests, "cargo", run, vec![CARGO], "nextest leaves them out");
+            group.parts.push(part.named("doctests"));
         }
     } else {
         let run = format!("cargo test --no-fail-fast{flags}");
-        group.parts.push(Part::new("tests", StageKind::Tests, run, vec![CARGO], "Cargo.toml").format("cargo"));
+        group.parts.push(Stage::new(Tests, "cargo", run, vec![CARGO], "Cargo.toml"));
     }
     if place.has("clippy.toml") || place.has(".clippy.toml") || manifest.contains("lints.clippy]") {
         let clippy = Need::Program("cargo-clippy", "rustup component add clippy");
         let run = format!("cargo clippy --all-targets{flags}");
-        let part = Part::new("lint", StageKind::Lint, run, vec![CARGO, clippy], "clippy is configured");
-        group.parts.push(part.format("clippy"));
+        group.parts.push(Stage::new(Lint, "clippy", run, vec![CARGO, clippy], "clippy is configured"));
     }
     if place.has("rustfmt.toml") || place.has(".rustfmt.toml") {
         let rustfmt = Need::Program("cargo-fmt", "rustup component add rustfmt");
-        let part =
-            Part::new("format", StageKind::Lint, "cargo fmt --check", vec![CARGO, rustfmt], "rustfmt is configured");
-        group.parts.push(part.format("exit"));
+        let part = Stage::new(Lint, "exit", "cargo fmt --check", vec![CARGO, rustfmt], "rustfmt is configured");
+        group.parts.push(part.named("format"));
     }
     if place.has("deny.toml") {
         let deny = Need::Program("cargo-deny", "cargo install cargo-deny --locked");
-        let part =
-            Part::new("deny", StageKind::Security, "cargo deny check", vec![CARGO, deny], "cargo-deny is configured");
-        group.parts.push(part.format("exit"));
+        let part = Stage::new(Security, "exit", "cargo deny check", vec![CARGO, deny], "cargo-deny is configured");
+        group.parts.push(part.named("deny"));
     }
     if place.has(".cargo/audit.toml") {
         let audit = Need::Program("cargo-audit", "cargo install cargo-audit --locked");
-        let part =
-            Part::new("audit", StageKind::Security, "cargo audit", vec![CARGO, audit], "cargo-audit is configured");
-        group.parts.push(part.format("exit"));
+        let part = Stage::new(Security, "exit", "cargo audit", vec![CARGO, audit], "cargo-audit is configured");
+        group.parts.push(part.named("audit"));
     }
     Some(group)
 }

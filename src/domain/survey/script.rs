@@ -1,7 +1,6 @@
 //! A script that tests, at a usual place; only where nothing else is found that tests.
 
-use super::{Group, Need};
-use crate::domain::survey::model::Part;
+use super::{Group, Need, Stage};
 use crate::domain::survey::places::Place;
 use crate::domain::verify::key::StageKind;
 
@@ -57,7 +56,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         "{name} says whether all is well by its exit code: tests that disappear or are skipped go unseen, unless it prints results that \
          name them (TAP and others) or writes JUnit XML that `reports` names"
     ));
-    group.parts.push(Part::new("tests", StageKind::Tests, run, needs, "a script that tests, by its name"));
+    group.parts.push(Stage::new(StageKind::Tests, "auto", run, needs, "a script that tests, by its name"));
     Some(group)
 }
 

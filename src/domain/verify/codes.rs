@@ -33,14 +33,9 @@ pub struct Left {
     pub failures: u64,
 }
 
-/// Codes of one tool that are documented.
-struct Codes {
-    no: &'static [i32],
-    broke: &'static [(i32, &'static str)],
-}
-
-const fn codes(format: Format) -> Codes {
-    let (no, broke): (&[i32], &[(i32, &str)]) = match format {
+/// Codes of a tool that are documented: those by which it says no, and those by which it says that it broke.
+const fn codes(format: Format) -> (&'static [i32], &'static [(i32, &'static str)]) {
+    match format {
         Format::Pytest => {
             (&[1], &[(2, "interrupted"), (3, "internal error"), (4, "wrong usage"), (5, "no tests were collected")])
         }
@@ -56,15 +51,15 @@ const fn codes(format: Format) -> Codes {
         Format::Go | Format::GoJson => (&[1], &[(2, "wrong usage or a failed build")]),
         Format::Jest | Format::Vitest => (&[1], &[]),
         Format::Auto | Format::Exit | Format::Junit | Format::Tap => (&[], &[]),
-    };
-    Codes { no, broke }
+    }
 }
 
 impl Left {
     /// What the tool means by its code, where it means that it broke.
     #[must_use]
     pub fn meaning(self) -> Option<&'static str> {
-        codes(self.format).broke.iter().find(|(code, _)| *code == self.code).map(|(_, meaning)| *meaning)
+        let (_, broke) = codes(self.format);
+        broke.iter().find(|(code, _)| *code == self.code).map(|(_, meaning)| *meaning)
     }
 
     /// Whether the tool surely broke.
@@ -83,7 +78,7 @@ impl Left {
     /// Whether the code is the one by which the tool says no and nothing else.
     #[must_use]
     pub fn says_no(self) -> bool {
-        codes(self.format).no.contains(&self.code)
+        codes(self.format).0.contains(&self.code)
     }
 
     /// Whether this code tells of no failure that `before` did not tell of.

@@ -197,9 +197,8 @@ struct Joined<'a> {
 
 /// Joins tests of one suite and name.
 fn join(alike: Alike<'_>, whole: bool) -> Vec<Joined<'_>> {
+    let known = alike.runs.iter().flatten().map(|(test, _)| test.steady).max().unwrap_or_default();
     let [mut first, mut second] = alike.runs;
-    let known = |run: &[Entry<'_>]| run.iter().map(|(test, _)| test.steady).max().unwrap_or_default();
-    let known = known(&first).max(known(&second));
     let best = |pairs: &[(TestStatus, TestStatus)]| {
         let mut best: Vec<TestStatus> = pairs.iter().map(|(one, other)| *one.max(other)).collect();
         best.sort_unstable();
@@ -214,11 +213,8 @@ fn join(alike: Alike<'_>, whole: bool) -> Vec<Joined<'_>> {
     let in_order =
         !alike.stray && one.len() == other.len() && best(&pairs(&one, &other)) == best(&pairs(&first, &second));
     let both = !first.is_empty() && !second.is_empty();
-    let steady = match (in_order, both && (alike.stray || first.len() == second.len())) {
-        (true, _) => known,
-        (false, true) => known.max(Steadiness::Shuffled),
-        (false, false) => known,
-    };
+    let shuffled = !in_order && both && (alike.stray || first.len() == second.len());
+    let steady = if shuffled { known.max(Steadiness::Shuffled) } else { known };
     let [first, second] = if in_order { [one, other] } else { [first, second] };
     let longer = if first.len() >= second.len() { &first } else { &second };
     let joined = longer.iter().enumerate().map(|(nth, (test, _))| {
@@ -238,19 +234,11 @@ fn join_lost(mut lost: [Vec<Entry<'_>>; 2]) -> Vec<Joined<'_>> {
     let names: Vec<&TestResult> = lost[0].iter().take(renamed).map(|(test, _)| *test).collect();
     lost.iter_mut().for_each(|run| run.sort_by_key(|(_, status)| Reverse(*status)));
     let statuses = |run: &[Entry<'_>], nth: usize| run.get(nth).map(|(_, status)| *status);
-    let both = names.into_iter().enumerate().map(|(nth, test)| Joined {
-        test,
-        runs: [statuses(&lost[0], nth), statuses(&lost[1], nth)],
-        steady: Steadiness::Renamed,
+    let both = names.into_iter().enumerate().map(|(nth, test)| {
+        let runs = [statuses(&lost[0], nth), statuses(&lost[1], nth)];
+        Joined { test, runs, steady: Steadiness::Renamed }
     });
-    let mut joined: Vec<Joined<'_>> = both.collect();
-    for run in &lost {
-        let once = run.iter().skip(renamed);
-        joined.extend(once.map(|(test, status)| Joined {
-            test,
-            runs: [Some(*status), None],
-            steady: Steadiness::Sometimes,
-        }));
-    }
-    joined
+    let once = lost.iter().flat_map(|run| run.iter().skip(renamed));
+    let once = once.map(|(test, status)| Joined { test, runs: [Some(*status), None], steady: Steadiness::Sometimes });
+    both.chain(once).collect()
 }

@@ -96,8 +96,8 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
     let (old, new) = (before.by_name(), after.by_name());
     let fine = |stage: &&StageResult| stage.effective() == Passed;
     let broken: BTreeSet<&str> = after.stages.iter().filter(|stage| !fine(stage)).map(|s| s.name.as_str()).collect();
-    let builds: BTreeSet<&str> =
-        before.stages.iter().filter(fine).map(|s| s.name.as_str()).filter(|name| broken.contains(name)).collect();
+    let passed = before.stages.iter().filter(fine).map(|stage| stage.name.as_str());
+    let builds: BTreeSet<&str> = passed.filter(|name| broken.contains(name)).collect();
     for (name, stage) in &old {
         match new.get(name) {
             // The build that broke is named in its place.
@@ -107,10 +107,10 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
                 delta.findings.extend(compare_findings(stage, after));
                 delta.metrics.extend(compare_numbers(stage, after));
             }
-            None if stage.effective() == Passed => {
-                delta.stages_broken.push(format!("{}: no longer part of the verification", stage.test_name("", "")));
+            None => {
+                let list = if fine(stage) { &mut delta.stages_broken } else { &mut delta.incomparable };
+                list.push(format!("{}: no longer part of the verification", stage.test_name("", "")));
             }
-            None => delta.incomparable.push(format!("{}: no longer part of the verification", stage.test_name("", ""))),
         }
         compare_tests(stage, Some(stage), new.get(name).copied(), &mut delta);
     }
@@ -148,16 +148,13 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
 /// What newly failing tests say, then what those stages say that are in the way without a test that tells why.
 fn said(after: &Snapshot, delta: &Delta) -> Vec<Said> {
     let failing: BTreeSet<&String> = delta.broken.iter().chain(&delta.new_failing).collect();
-    let tests = after.stages.iter().flat_map(|stage| {
-        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
-        tests.filter(|test| test.status == TestStatus::Failed).map(|test| (stage.name_of(test), test.said.as_str()))
-    });
+    let tests =
+        after.stages.iter().flat_map(|stage| stage.failing().map(|test| (stage.name_of(test), test.said.as_str())));
     let lines: Vec<&String> = delta.stages_broken.iter().chain(&delta.incomparable).chain(&delta.not_run).collect();
     let untold = |line: &&String| !delta.told_by_tests.contains(line);
     // Where a runner does not say which part of its output belongs to a test, all of it may.
     let silent = |stage: &StageResult| {
-        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
-        let mut new = tests.filter(|test| failing.contains(&stage.name_of(test))).peekable();
+        let mut new = stage.all_tests().filter(|test| failing.contains(&stage.name_of(test))).peekable();
         new.peek().is_some() && new.all(|test| test.said.is_empty())
     };
     let in_the_way = |stage: &&StageResult| {
@@ -315,10 +312,7 @@ fn compare_renamed(
 fn compare_counted(before: Option<&StageResult>, after: Option<&StageResult>, delta: &mut Delta) {
     let (Some(before), Some(after)) = (before, after) else { return };
     let (had, has) = (before.counted.unwrap_or(0), after.counted.unwrap_or(0));
-    let named = |stage: &StageResult| {
-        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
-        tests.filter(|test| test.status == TestStatus::Passed).count() as u64
-    };
+    let named = |stage: &StageResult| stage.all_tests().filter(|test| test.status == TestStatus::Passed).count() as u64;
     let gone = had.saturating_sub(has.saturating_add(named(after).saturating_sub(named(before))));
     if after.effective() != NotRun {
         let name = after.test_name("", COUNTED);

@@ -119,7 +119,7 @@ fn seen(wanted: &BTreeSet<String>, snapshot: &Snapshot) -> BTreeMap<String, bool
         if stage.effective() != StageOutcome::NotRun {
             note(stage.test_name("", ""), stage.effective() == StageOutcome::Failed);
         }
-        for test in stage.tests.iter().flat_map(|tests| &tests.tests) {
+        for test in stage.all_tests() {
             if test.status != TestStatus::Skipped {
                 note(stage.name_of(test), test.status == TestStatus::Failed);
             }

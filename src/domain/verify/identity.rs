@@ -88,31 +88,19 @@ fn tells_apart(runs: &[Vec<Entry<'_>>; 2], part: usize) -> bool {
 /// What became of one test; absent where the other run has none.
 pub(super) type Pair<'a> = [Option<Entry<'a>>; 2];
 
+/// What a test came to before and after.
+type Change = (TestStatus, TestStatus);
+
+const EQUAL: [Change; 3] = [(Passed, Passed), (Skipped, Skipped), (Failed, Failed)];
+/// What is worst first.
+const WORSE: [Change; 3] = [(Passed, Failed), (Passed, Skipped), (Failed, Skipped)];
+const BETTER: [Change; 3] = [(Failed, Passed), (Skipped, Passed), (Skipped, Failed)];
+
 /// Equal results first, then what is worst.
-const KINDLY: [(TestStatus, TestStatus); 9] = [
-    (Passed, Passed),
-    (Skipped, Skipped),
-    (Failed, Failed),
-    (Passed, Failed),
-    (Passed, Skipped),
-    (Failed, Skipped),
-    (Failed, Passed),
-    (Skipped, Passed),
-    (Skipped, Failed),
-];
+const KINDLY: [[Change; 3]; 3] = [EQUAL, WORSE, BETTER];
 
 /// What is worst first.
-const HARSHLY: [(TestStatus, TestStatus); 9] = [
-    (Passed, Failed),
-    (Passed, Skipped),
-    (Failed, Skipped),
-    (Passed, Passed),
-    (Skipped, Skipped),
-    (Failed, Failed),
-    (Failed, Passed),
-    (Skipped, Passed),
-    (Skipped, Failed),
-];
+const HARSHLY: [[Change; 3]; 3] = [WORSE, EQUAL, BETTER];
 
 impl<'a> Alike<'a> {
     /// What became of each test, for judging a change: nothing that got worse is paired away by something that got better, as
@@ -130,14 +118,14 @@ impl<'a> Alike<'a> {
         }
     }
 
-    fn paired(&self, order: &[(TestStatus, TestStatus)]) -> Vec<Pair<'a>> {
+    fn paired(&self, order: &[[Change; 3]; 3]) -> Vec<Pair<'a>> {
         let mut left: [BTreeMap<TestStatus, VecDeque<Entry<'a>>>; 2] = Default::default();
         for (left, run) in left.iter_mut().zip(&self.runs) {
             run.iter().for_each(|entry| left.entry(entry.1).or_default().push_back(*entry));
         }
         let mut pairs = Vec::new();
         let [before, after] = &mut left;
-        for (from, to) in order {
+        for (from, to) in order.iter().flatten() {
             let (Some(had), Some(has)) = (before.get_mut(from), after.get_mut(to)) else { continue };
             let both = had.len().min(has.len());
             pairs.extend(had.drain(..both).zip(has.drain(..both)).map(|(had, has)| [Some(had), Some(has)]));

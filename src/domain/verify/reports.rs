@@ -71,40 +71,26 @@ fn declared(bytes: &[u8]) -> Result<&'static Encoding, String> {
 #[must_use]
 pub fn read(globs: &[String], files: &[ReportFile]) -> TestResults {
     let mut all = TestResults::default();
-    let problem = |all: &mut TestResults, what: String| {
-        if all.problem.is_none() {
-            all.problem = Some(what);
-        }
-    };
     if files.is_empty() {
-        problem(&mut all, format!("the stage left no report: no new file matches {}", globs.join(", ")));
+        all.problem = Some(format!("the stage left no report: no new file matches {}", globs.join(", ")));
     }
     let mut sorted: Vec<&ReportFile> = files.iter().collect();
     sorted.sort_by(|a, b| a.path.cmp(&b.path));
     for file in sorted {
-        match &file.text {
-            Err(why) => problem(&mut all, format!("report {}: {why}", file.path)),
-            Ok(text) => {
-                let tests = junit(text);
-                if let Some(why) = tests.problem {
-                    problem(&mut all, format!("report {}: {why}", file.path));
-                }
-                all.tests.extend(tests.tests.into_iter().map(|mut test| {
-                    test.place.file.clone_from(&file.path);
-                    test
-                }));
-            }
+        let read = file.text.as_ref().map(|text| formats::read(FORMAT, text).1.tests.unwrap_or_default());
+        let broken = |why: String| TestResults { tests: Vec::new(), problem: Some(why) };
+        let TestResults { tests, problem } = read.unwrap_or_else(|why| broken(why.clone()));
+        let problem = problem.map(|why| format!("report {}: {why}", file.path));
+        all.problem = all.problem.or(problem);
+        for mut test in tests {
+            test.place.file.clone_from(&file.path);
+            all.tests.push(test);
         }
     }
     if all.tests.len() > RESULTS_LIMIT {
         all.tests.truncate(RESULTS_LIMIT);
-        problem(&mut all, format!("the reports name more than {RESULTS_LIMIT} tests"));
+        all.problem.get_or_insert_with(|| format!("the reports name more than {RESULTS_LIMIT} tests"));
     }
     formats::said::share(&mut all.tests);
     all
-}
-
-fn junit(text: &str) -> TestResults {
-    let (_, reading) = formats::read(FORMAT, text);
-    reading.tests.unwrap_or_else(|| TestResults { tests: Vec::new(), problem: Some("it is no JUnit XML".to_owned()) })
 }

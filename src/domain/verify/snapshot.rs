@@ -74,27 +74,24 @@ impl StageResult {
         let (format, mut reading) = reading(spec, &text, files);
         reading.tests.iter_mut().for_each(identity::label);
         let counts = spec.kind == StageKind::Tests && spec.format != Format::Exit;
-        let (outcome, exit, reason) = match end {
-            ProcessEnd::Exited(0) => (StageOutcome::Passed, Some(0), None),
-            ProcessEnd::Exited(126) => {
-                (StageOutcome::NotRun, Some(126), Some("exit code 126: not executable".to_owned()))
-            }
-            ProcessEnd::Exited(127) => {
-                (StageOutcome::NotRun, Some(127), Some("exit code 127: command not found".to_owned()))
-            }
-            ProcessEnd::Exited(code) => (StageOutcome::Failed, Some(*code), None),
-            ProcessEnd::Signaled(_) => (StageOutcome::NotRun, None, Some(format!("ended by {end}"))),
-            ProcessEnd::Timeout | ProcessEnd::Stalled => (
-                StageOutcome::NotRun,
-                None,
-                Some(format!(
-                    "timeout after {} s (`timeout` of the stage, or target.verification.timeout)",
-                    spec.timeout_secs
-                )),
-            ),
+        let reason = match end {
+            ProcessEnd::Exited(126) => Some("exit code 126: not executable".to_owned()),
+            ProcessEnd::Exited(127) => Some("exit code 127: command not found".to_owned()),
+            ProcessEnd::Exited(_) => None,
+            ProcessEnd::Signaled(_) => Some(format!("ended by {end}")),
+            ProcessEnd::Timeout | ProcessEnd::Stalled => Some(format!(
+                "timeout after {} s (`timeout` of the stage, or target.verification.timeout)",
+                spec.timeout_secs
+            )),
             ProcessEnd::Stopped | ProcessEnd::NeverStarted | ProcessEnd::Infrastructure(_) => {
-                (StageOutcome::NotRun, None, Some(format!("did not run to its end: {end}")))
+                Some(format!("did not run to its end: {end}"))
             }
+        };
+        let exit = if let ProcessEnd::Exited(code) = end { Some(*code) } else { None };
+        let outcome = match (exit, &reason) {
+            (Some(0), None) => StageOutcome::Passed,
+            (_, None) => StageOutcome::Failed,
+            (_, Some(_)) => StageOutcome::NotRun,
         };
         let mut result = Self {
             name: spec.name.clone(),
@@ -156,6 +153,16 @@ impl StageResult {
             .then(|| format!("stage {}: no test ran: what it left or printed names none", printable(&self.name)))
     }
 
+    /// Its tests, as far as they could be read.
+    pub(super) fn all_tests(&self) -> impl Iterator<Item = &TestResult> {
+        self.tests.iter().flat_map(|tests| &tests.tests)
+    }
+
+    /// Those of its tests that failed.
+    pub(super) fn failing(&self) -> impl Iterator<Item = &TestResult> {
+        self.all_tests().filter(|test| test.status == TestStatus::Failed)
+    }
+
     /// Why what was read of it is not the whole truth.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
@@ -177,8 +184,7 @@ impl StageResult {
     /// within its limits. Findings alone fail nothing: whether they do is for the tool to say.
     #[must_use]
     pub fn effective(&self) -> StageOutcome {
-        let failing = self.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed));
-        let contradicted = failing || self.problem().is_some() || self.off_limits().is_some();
+        let contradicted = self.failing().next().is_some() || self.problem().is_some() || self.off_limits().is_some();
         if self.outcome == StageOutcome::Passed && contradicted { StageOutcome::Failed } else { self.outcome }
     }
 
@@ -193,22 +199,21 @@ impl StageResult {
     /// Its exit code with what was read beside it.
     #[must_use]
     pub fn left(&self) -> Option<Left> {
-        let tests = self.tests.iter().flat_map(|tests| &tests.tests);
-        let failures = tests.filter(|test| test.status == TestStatus::Failed).count() as u64;
+        let failures = self.failing().count() as u64;
         self.exit.map(|code| Left { format: self.format.unwrap_or_default(), code, failures })
     }
 
     /// Whether its failing tests say all there is: it would have passed without them.
     #[must_use]
     pub fn told_by_tests(&self) -> bool {
-        let tests = self.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed));
+        let tests = self.failing().next().is_some();
         let only = self.findings.is_none() && self.number.is_none();
         let code = self.left().is_none_or(|left| matches!(left.code, 0 | 1) || left.says_no() || left.counts());
         self.explained() && tests && only && code
     }
 
     fn cause(&self) -> bool {
-        self.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed))
+        self.failing().next().is_some()
             || self.findings.as_ref().is_some_and(|findings| findings.errors > 0)
             || (self.exit == Some(0) && self.number.is_some_and(|number| self.demand.way_back(number).is_some()))
     }
@@ -332,10 +337,8 @@ impl Snapshot {
         } else {
             StageOutcome::Passed
         };
-        let count = |status| {
-            let tests = self.stages.iter().filter_map(|stage| stage.tests.as_ref()).flat_map(|tests| &tests.tests);
-            tests.filter(|test| test.status == status).count() as u64
-        };
+        let tests = || self.stages.iter().flat_map(StageResult::all_tests);
+        let count = |status| tests().filter(|test| test.status == status).count() as u64;
         Summary {
             outcome,
             passed: count(TestStatus::Passed),
@@ -365,9 +368,8 @@ impl Snapshot {
     pub fn suspicious(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = self.flaky.iter().cloned().collect();
         for stage in &self.stages {
-            let failed = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
-            names.extend(failed.map(|test| stage.name_of(test)));
-            let told = stage.explained() && stage.tests.as_ref().is_some_and(|tests| tests.any(TestStatus::Failed));
+            names.extend(stage.failing().map(|test| stage.name_of(test)));
+            let told = stage.explained() && stage.failing().next().is_some();
             if stage.effective() != StageOutcome::Passed && !told {
                 names.insert(stage.test_name("", ""));
             }
@@ -387,8 +389,7 @@ impl Snapshot {
         };
         let heading = printable(&format!("{}: {}", stage.name, stage.why()));
         let room = NOTE_LIMIT.saturating_sub(heading.len() + 1);
-        let failing = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
-        let said = telling::quote(failing.map(|test| (stage.name_of(test), test.said.as_str())));
+        let said = telling::quote(stage.failing().map(|test| (stage.name_of(test), test.said.as_str())));
         let body = match stage.explained() && !said.is_empty() {
             true => telling::lines(&said).join("\n"),
             false => telling::excerpt(stage.head_tail.trim(), room),

@@ -46,10 +46,8 @@ const NAME_LIMIT: usize = 240;
 #[must_use]
 pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands) -> Judgement {
     let Demands { gate, ratchet, allow_removed_tests } = *demands;
-    let mut harm = Vec::new();
-    // One for each line of harm, later of stops.
-    let mut causes = Vec::new();
-    let mut other = Vec::new();
+    let (mut harm, mut stops, mut other) = (Vec::new(), Vec::new(), Vec::new());
+    let because = |cause| move |reason| Refusal { cause, reason };
     let pardoned = |name: &&String| before.flaky.contains(*name);
     let flaky = |name: &String| {
         let known = after.flaky.contains(name);
@@ -59,10 +57,12 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
         list.iter().filter(|name| suite(name).is_none() && !pardoned(name)).map(flaky).collect::<Vec<_>>()
     };
     let forgiven: Vec<String> = delta.broken.iter().chain(&delta.new_failing).filter(pardoned).cloned().collect();
-    push(&mut harm, &suites(delta, pardoned, flaky), |n, s| format!("{n} suite{s} could not run to {} end", its(n)));
-    push(&mut harm, &single(&delta.broken), |n, s| format!("{n} test{s} passed before and fail{} now", third(n)));
-    push(&mut harm, &single(&delta.new_failing), |n, s| format!("{n} new test{s} fail{}", third(n)));
-    causes.resize(harm.len(), Cause::Failing);
+    let failing = [
+        told(&suites(delta, pardoned, flaky), |n, s| format!("{n} suite{s} could not run to {} end", its(n))),
+        told(&single(&delta.broken), |n, s| format!("{n} test{s} passed before and fail{} now", third(n))),
+        told(&single(&delta.new_failing), |n, s| format!("{n} new test{s} fail{}", third(n))),
+    ];
+    harm.extend(failing.into_iter().flatten().map(because(Cause::Failing)));
     // A stage that fails by nothing else than tests which are known to be flaky is no other harm.
     let blames = |line: &&String| {
         let of = line.split_inclusive(": ").next().unwrap_or_default();
@@ -70,57 +70,53 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
         !(delta.told_by_tests.contains(line) && failing.all(|name| pardoned(&name)))
     };
     let stages: Vec<String> = delta.stages_broken.iter().filter(blames).cloned().collect();
-    push(&mut harm, &stages, |n, s| {
-        format!("{n} stage{s} passed before and do{} not now", if n == 1 { "es" } else { "" })
-    });
-    causes.resize(harm.len(), Cause::Stages);
-    push_findings(&mut harm, delta.findings.iter().filter(|change| change.hurts(ratchet)), |change| &change.new, "new");
-    causes.resize(harm.len(), Cause::Findings);
-    push(&mut harm, &numbers(delta, |change| change.hurts(ratchet)), |n, s| format!("{n} metric{s} got worse"));
-    causes.resize(harm.len(), Cause::Metrics);
+    let broken =
+        told(&stages, |n, s| format!("{n} stage{s} passed before and do{} not now", if n == 1 { "es" } else { "" }));
+    harm.extend(broken.map(because(Cause::Stages)));
+    let worse = findings(delta.findings.iter().filter(|change| change.hurts(ratchet)), |change| &change.new, "new");
+    harm.extend(worse.into_iter().map(because(Cause::Findings)));
+    let worse = told(&numbers(delta, |change| change.hurts(ratchet)), |n, s| format!("{n} metric{s} got worse"));
+    harm.extend(worse.map(because(Cause::Metrics)));
     let gone =
         [(Cause::Removed, &delta.removed, "disappeared"), (Cause::Skipped, &delta.newly_skipped, "became skipped")];
     for (cause, names, what) in gone {
-        let list = if allow_removed_tests { &mut other } else { &mut harm };
-        push(list, names, |n, s| format!("{n} test{s} {what}"));
-        causes.resize(harm.len(), cause);
+        let line = told(names, |n, s| format!("{n} test{s} {what}"));
+        match allow_removed_tests {
+            true => other.extend(line),
+            false => harm.extend(line.map(because(cause))),
+        }
     }
-    let told = after.per_test && !forgiven.is_empty();
-    if harm.is_empty() && before.outcome == StageOutcome::Passed && after.outcome != StageOutcome::Passed && !told {
-        harm.push(format!("verification passed before and does not now: {}", clean(&after.note, LINE_LIMIT)));
+    let by_tests = after.per_test && !forgiven.is_empty();
+    if harm.is_empty() && before.outcome == StageOutcome::Passed && after.outcome != StageOutcome::Passed && !by_tests {
+        let line = format!("verification passed before and does not now: {}", clean(&after.note, LINE_LIMIT));
+        harm.push(because(Cause::Stages)(line));
     }
-    causes.resize(harm.len(), Cause::Stages);
 
-    let mut stops = Vec::new();
-    let hurts = harm.len();
-    push(&mut stops, &delta.not_run, |n, s| format!("{n} stage{s} could not run, which never counts as passed"));
-    if stops.is_empty() && after.outcome == StageOutcome::NotRun {
-        stops.push(format!("verification could not run: {}", clean(&after.note, LINE_LIMIT)));
-    }
-    causes.resize(hurts + stops.len(), Cause::NotRun);
+    let not_run = told(&delta.not_run, |n, s| format!("{n} stage{s} could not run, which never counts as passed"));
+    let unnamed = || format!("verification could not run: {}", clean(&after.note, LINE_LIMIT));
+    let not_run = not_run.or_else(|| (after.outcome == StageOutcome::NotRun).then(unnamed));
+    stops.extend(not_run.map(because(Cause::NotRun)));
     let unread = after.outcome == StageOutcome::Failed && !after.per_test;
     // What made tests disappear comes before their names.
     let (gone, unread_stages): (Vec<String>, Vec<String>) =
         delta.incomparable.iter().cloned().partition(|line| misses_tests(delta, line));
-    let first = (!gone.is_empty()).then_some(hurts + stops.len());
-    push(&mut stops, &gone, |n, s| {
+    let gone = told(&gone, |n, s| {
         format!(
             "{n} stage{s} fail{} in another way than before this change, and tests are missing from {}",
             third(n),
             if n == 1 { "it" } else { "them" }
         )
     });
-    if !unread_stages.is_empty() || (unread && harm.is_empty() && stops.is_empty()) {
+    let nothing = harm.is_empty() && stops.is_empty() && gone.is_none();
+    if !unread_stages.is_empty() || (unread && nothing) {
         let advice = "nothing to judge: verification failed before this change too, and what it reports does not say why \
                       it fails now; make it pass on the green branch, or let it print results in a format that is \
                       read (`format` of the stage)";
-        stops.push(listed(advice.to_owned(), &unread_stages, 0));
+        stops.push(because(Cause::NoJudgement)(listed(advice.to_owned(), &unread_stages, 0)));
     }
-    causes.resize(hurts + stops.len(), Cause::NoJudgement);
     if gate == Gate::Pass && after.outcome != StageOutcome::Passed {
-        stops.push("the gate `pass` demands that every stage passes".to_owned());
+        stops.push(because(Cause::Gate)("the gate `pass` demands that every stage passes".to_owned()));
     }
-    causes.resize(hurts + stops.len(), Cause::Gate);
 
     let tests = !delta.fixed.is_empty() || !delta.stages_fixed.is_empty() || delta.added > 0;
     let figures = delta.metrics.iter().any(|change| change.worse() == Some(false));
@@ -130,43 +126,40 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
         (true, true) => Verdict::Helped,
         (true, false) => Verdict::Neutral,
     };
-    let lands = harm.is_empty() && stops.is_empty();
 
-    push(&mut other, &forgiven, |n, s| {
+    other.extend(told(&forgiven, |n, s| {
         format!("{n} test{s} fail{} of which it is known that chance decides (flaky), so nobody is blamed", third(n))
-    });
-    push(&mut other, &delta.unstable, |n, s| {
+    }));
+    other.extend(told(&delta.unstable, |n, s| {
         format!(
             "{n} test{s} {} not in every run of the tree before under one name, so only the number counts",
             if n == 1 { "is" } else { "are" }
         )
-    });
-    push(&mut other, &delta.still_failing, |n, s| format!("{n} test{s} failed before this change too (pre-existing)"));
-    let calm = || delta.findings.iter().filter(|change| !change.hurts(ratchet));
-    push_findings(&mut other, calm(), |change| &change.new, "new");
+    }));
+    other
+        .extend(told(&delta.still_failing, |n, s| format!("{n} test{s} failed before this change too (pre-existing)")));
+    let calm = delta.findings.iter().filter(|change| !change.hurts(ratchet));
+    other.extend(findings(calm, |change| &change.new, "new"));
     let calm = |change: &MetricChange| !change.hurts(ratchet) && change.worse() != Some(false);
-    push(&mut other, &numbers(delta, calm), |n, s| format!("{n} metric{s} changed"));
+    other.extend(told(&numbers(delta, calm), |n, s| format!("{n} metric{s} changed")));
     for change in delta.findings.iter().filter(|change| change.kept_total > 0) {
         let (n, s) = (change.kept_total, if change.kept_total == 1 { "" } else { "s" });
         let heading = format!("{n} {} finding{s} of before this change too (pre-existing)", change.kind.word());
         other.push(listed(heading, &change.kept, n.saturating_sub(change.kept.len() as u64)));
     }
-    push(&mut other, &delta.fixed, |n, s| format!("{n} test{s} fixed"));
-    push(&mut other, &delta.stages_fixed, |n, s| format!("{n} stage{s} fixed"));
-    push_findings(&mut other, delta.findings.iter(), |change| &change.gone, "fewer");
+    other.extend(told(&delta.fixed, |n, s| format!("{n} test{s} fixed")));
+    other.extend(told(&delta.stages_fixed, |n, s| format!("{n} stage{s} fixed")));
+    other.extend(findings(delta.findings.iter(), |change| &change.gone, "fewer"));
     let improved = numbers(delta, |change| change.worse() == Some(false));
-    push(&mut other, &improved, |n, s| format!("{n} metric{s} got better"));
-    harm.extend(stops);
-    if let Some(first) = first {
-        harm[..=first].rotate_right(1);
-        causes[..=first].rotate_right(1);
-    }
-    if !harm.is_empty() && causes.iter().all(|cause| matches!(cause, Cause::Removed | Cause::Skipped)) {
+    other.extend(told(&improved, |n, s| format!("{n} metric{s} got better")));
+    let gone = gone.map(because(Cause::NoJudgement));
+    let refusals: Vec<Refusal> = gone.into_iter().chain(harm).chain(stops).collect();
+    let removal = |refusal: &Refusal| matches!(refusal.cause, Cause::Removed | Cause::Skipped);
+    if !refusals.is_empty() && refusals.iter().all(removal) {
         other.insert(0, MEANT_TO_GO.to_owned());
     }
-    let refusals = harm.iter().zip(causes).map(|(reason, cause)| Refusal { cause, reason: reason.clone() }).collect();
-    harm.extend(other);
-    Judgement { verdict, lands, reasons: within_limit(harm), refusals }
+    let reasons = refusals.iter().map(|refusal| refusal.reason.clone()).chain(other).collect();
+    Judgement { verdict, lands: refusals.is_empty(), reasons: within_limit(reasons), refusals }
 }
 
 impl Judgement {
@@ -213,30 +206,27 @@ const fn third(count: usize) -> &'static str {
     if count == 1 { "s" } else { "" }
 }
 
-fn push(reasons: &mut Vec<String>, names: &[String], heading: impl Fn(usize, &str) -> String) {
-    if !names.is_empty() {
-        let plural = if names.len() == 1 { "" } else { "s" };
-        reasons.push(listed(heading(names.len(), plural), names, 0));
-    }
+/// The reason that names these, where there are some.
+fn told(names: &[String], heading: impl Fn(usize, &str) -> String) -> Option<String> {
+    let plural = if names.len() == 1 { "" } else { "s" };
+    (!names.is_empty()).then(|| listed(heading(names.len(), plural), names, 0))
 }
 
 /// One reason per kind of findings, security first.
-fn push_findings<'a>(
-    reasons: &mut Vec<String>,
+fn findings<'a>(
     changes: impl Iterator<Item = &'a FindingsChange>,
     list: impl Fn(&'a FindingsChange) -> &'a Vec<String>,
     what: &str,
-) {
+) -> Vec<String> {
     let mut kinds: BTreeMap<(bool, StageKind), Vec<String>> = BTreeMap::new();
     for change in changes {
-        kinds
-            .entry((change.kind != StageKind::Security, change.kind))
-            .or_default()
-            .extend(list(change).iter().cloned());
+        let kind = (change.kind != StageKind::Security, change.kind);
+        kinds.entry(kind).or_default().extend(list(change).iter().cloned());
     }
-    for ((_, kind), names) in kinds {
-        push(reasons, &names, |n, s| format!("{n} {what} {} finding{s}", kind.word()));
-    }
+    let line = |((_, kind), names): ((bool, StageKind), Vec<String>)| {
+        told(&names, |n, s| format!("{n} {what} {} finding{s}", kind.word()))
+    };
+    kinds.into_iter().filter_map(line).collect()
 }
 
 fn numbers(delta: &Delta, wanted: impl Fn(&MetricChange) -> bool) -> Vec<String> {

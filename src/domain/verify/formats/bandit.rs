@@ -3,8 +3,7 @@
 //! Promises: skipped files were not looked at, which is a problem although bandit exits with 0; a report without its
 //! totals is not whole.
 
-use super::found::{Bounded, Gathered, documents, message, number};
-use crate::domain::verify::results::Findings;
+use super::found::{Bounded, Gathered, digits, message, number};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -35,29 +34,15 @@ struct Item {
     issue_severity: String,
 }
 
-/// Whether the output is bandit's beyond doubt: its JSON, or its totals by severity and its list of skipped files.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    match json(output) {
-        Some((_, whole)) => whole,
-        None => text(output).1,
-    }
+const BROKEN: &str = "the report is not whole";
+
+/// Reads the findings. Beyond doubt are its JSON, and its totals by severity with its list of skipped files.
+pub(super) fn gather(output: &str) -> Gathered {
+    json(output).unwrap_or_else(|| text(output))
 }
 
-/// Reads the findings.
-#[must_use]
-pub fn read(output: &str) -> Findings {
-    let (mut gathered, whole) = json(output).unwrap_or_else(|| text(output));
-    if !whole && !output.trim().is_empty() {
-        gathered.problem("the report is not whole");
-    }
-    gathered.finish()
-}
-
-fn json(output: &str) -> Option<(Gathered, bool)> {
-    let (mut gathered, mut any) = (Gathered::default(), false);
-    let whole = documents(output, |report: Report| {
-        any = true;
+fn json(output: &str) -> Option<Gathered> {
+    Gathered::from_documents(output, BROKEN, |gathered, report: Report| {
         let counts = report.metrics.totals.iter().filter(|(name, _)| name.starts_with("SEVERITY."));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts; `as` saturates")]
         gathered.announce(counts.map(|(_, count)| *count as u64).fold(0, u64::saturating_add));
@@ -65,13 +50,12 @@ fn json(output: &str) -> Option<(Gathered, bool)> {
             gathered.add(&filename, &rule(&test_id, &issue_severity), true);
         }
         for Skipped { filename, reason } in report.errors.items {
-            skipped(&mut gathered, &format!("{filename} ({reason})"));
+            skipped(gathered, &format!("{filename} ({reason})"));
         }
         if report.results.more {
             gathered.problem("more findings than can be read");
         }
-    });
-    (any || !whole).then_some((gathered, whole))
+    })
 }
 
 fn rule(id: &str, severity: &str) -> String {
@@ -91,8 +75,8 @@ enum Part {
     Skipped,
 }
 
-/// Reads the text report; also whether totals and the list of skipped files were there.
-fn text(output: &str) -> (Gathered, bool) {
+/// Reads the text report.
+fn text(output: &str) -> Gathered {
     let mut gathered = Gathered::default();
     let (mut part, mut id, mut severity) = (Part::Other, None, None);
     let (mut totals, mut ends) = (false, false);
@@ -122,17 +106,18 @@ fn text(output: &str) -> (Gathered, bool) {
             },
         }
     }
-    (gathered, totals && ends)
+    gathered.sure = totals && ends;
+    if !gathered.sure && !output.trim().is_empty() {
+        gathered.problem(BROKEN);
+    }
+    gathered
 }
 
 /// A place without line and column.
 fn path(place: &str) -> &str {
-    let mut path = place;
-    for _ in 0..2 {
-        match path.rsplit_once(':') {
-            Some((front, last)) if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) => path = front,
-            _ => break,
-        }
-    }
-    path
+    without_number(without_number(place))
+}
+
+fn without_number(place: &str) -> &str {
+    place.rsplit_once(':').filter(|(_, last)| digits(last)).map_or(place, |(front, _)| front)
 }

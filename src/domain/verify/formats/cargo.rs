@@ -5,6 +5,7 @@
 //! that was begun has its result, so that nothing a test prints stands for another; a binary that died is a failed suite;
 //! where cargo stopped at the first failing binary the report is not whole.
 
+use super::found::digits;
 use super::nextest;
 use super::report::{Report, Said, counted, cut};
 use crate::domain::verify::results::{Place, TestStatus};
@@ -23,6 +24,14 @@ pub(super) fn said(output: &str) -> Said {
 /// Counts of a section: passed, failed, ignored, measured.
 type Counts = [u64; 4];
 
+/// How a test ended, and the place of that among the counts.
+type Outcome = (TestStatus, usize);
+
+const PASSED: Outcome = (TestStatus::Passed, 0);
+const FAILED: Outcome = (TestStatus::Failed, 1);
+const IGNORED: Outcome = (TestStatus::Skipped, 2);
+const MEASURED: Outcome = (TestStatus::Passed, 3);
+
 /// What lies between `running n tests` and `test result:`.
 #[derive(Default)]
 struct Section<'a> {
@@ -35,7 +44,7 @@ struct Section<'a> {
     /// Whether its result may have been behind something else.
     maybe_ended: bool,
     /// Results at the end of a line that something else begins.
-    doubtful: Vec<(&'a str, TestStatus)>,
+    doubtful: Vec<(&'a str, Outcome)>,
     /// The counts with the doubtful results.
     with_doubtful: Counts,
     /// Tests that were begun, and those with a result.
@@ -57,9 +66,6 @@ struct Reader<'a> {
     reruns: u64,
     ran_all: bool,
     last_failed: bool,
-    nameless: bool,
-    failed: bool,
-    passed: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -84,10 +90,10 @@ impl<'a> Reader<'a> {
             self.reruns += 1;
             if self.section.take().is_some() {
                 self.report.broken_suite(&self.suite);
-                self.failed = true;
+                self.report.failed = true;
             }
         } else if line.starts_with("error: ")
-            && (line.ends_with(" targets failed:") || line.ends_with(" target failed:"))
+            && [" targets failed:", " target failed:"].iter().any(|e| line.ends_with(e))
         {
             self.ran_all = true;
         } else if let Some(section) = &mut self.section {
@@ -108,7 +114,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.units = units;
-        self.report.stand_at(Place { suites: self.package.clone(), ..Place::default() });
+        self.report.place = Place { suites: self.package.clone(), ..Place::default() };
     }
 
     /// A section without a summary is followed by something else, or by nothing.
@@ -135,16 +141,16 @@ impl<'a> Reader<'a> {
             self.section = Some(section);
             return;
         }
-        self.passed += said[0] + said[3];
+        self.report.passed += said[0] + said[3];
         self.last_failed = said[1] > 0;
-        self.failed |= self.last_failed;
+        self.report.failed |= self.last_failed;
         if let Some(lost) = section.lost().filter(|_| read > 0) {
-            let name = &self.suite;
-            self.report
-                .fail(format!("`{name}`: no result of `{lost}` among what tests print: run without --nocapture"));
+            let why =
+                format!("`{}`: no result of `{lost}` among what tests print: run without --nocapture", self.suite);
+            self.report.fail(why);
         }
         if read == 0 && total > 0 {
-            self.nameless = true;
+            self.report.nameless = true;
         } else if section.counts != said || total != section.announced {
             let why =
                 format!("`{}`: {read} tests read, {} announced, {total} summed up", self.suite, section.announced);
@@ -157,13 +163,10 @@ impl<'a> Reader<'a> {
         if self.sections == 0 {
             return not_built().map_or(Said::Nothing, Said::NotBuilt);
         }
-        if self.nameless {
-            return Said::Counts { failed: self.failed, passed: self.passed, hint: HINT };
-        }
         if !self.ran_all && (self.reruns > 0 || self.last_failed && !self.headers) {
             self.report.fail("cargo may have stopped at the first failing test binary: add --no-fail-fast");
         }
-        Said::Results(self.report.finish(self.failed))
+        self.report.said(HINT)
     }
 }
 
@@ -195,11 +198,10 @@ impl<'a> Section<'a> {
 
     /// A result behind what the test printed without a line end.
     fn doubt_end(&mut self, line: &str) {
-        let ends = [("ok", TestStatus::Passed), ("FAILED", TestStatus::Failed)];
-        if let (Some(test), Some((_, status))) = (self.pending, ends.into_iter().find(|(word, _)| line.ends_with(word)))
-        {
+        let end = [("ok", PASSED), ("FAILED", FAILED)].into_iter().find(|(word, _)| line.ends_with(word));
+        if let (Some(test), Some((_, outcome))) = (self.pending, end) {
             self.maybe_ended = true;
-            self.doubt((test, status));
+            self.doubt((test, outcome));
         }
     }
 
@@ -220,65 +222,53 @@ impl<'a> Section<'a> {
         self.begun.iter().copied().chain(doubtful).find(|test| !self.ended.contains(test))
     }
 
-    fn doubt(&mut self, found: (&'a str, TestStatus)) {
+    fn doubt(&mut self, found: (&'a str, Outcome)) {
         if self.doubtful.len() < super::RESULTS_LIMIT {
             self.doubtful.push(found);
-            self.with_doubtful[place(found.1, false)] += 1;
+            self.with_doubtful[found.1.1] += 1;
         }
     }
 
-    fn test(&mut self, test: &'a str, (status, measured): (TestStatus, bool), suite: &str, report: &mut Report) {
+    fn test(&mut self, test: &'a str, (status, place): Outcome, suite: &str, report: &mut Report) {
         if self.ended.len() < super::RESULTS_LIMIT {
             self.ended.insert(test);
         }
         report.test(suite, &identity(test), status);
-        self.counts[place(status, measured)] += 1;
-        self.with_doubtful[place(status, measured)] += 1;
+        self.counts[place] += 1;
+        self.with_doubtful[place] += 1;
     }
 
     /// Results found behind other text are taken if they are exactly those that the summary knows of besides.
     fn use_doubtful(&mut self, said: Counts, suite: &str, report: &mut Report) {
         if self.counts != said && self.with_doubtful == said {
-            for (test, status) in std::mem::take(&mut self.doubtful) {
-                self.test(test, (status, false), suite, report);
+            for (test, outcome) in std::mem::take(&mut self.doubtful) {
+                self.test(test, outcome, suite, report);
             }
         }
     }
 }
 
-fn place(status: TestStatus, measured: bool) -> usize {
-    match status {
-        TestStatus::Passed if measured => 3,
-        TestStatus::Passed => 0,
-        TestStatus::Failed => 1,
-        TestStatus::Skipped => 2,
-    }
-}
-
-/// The status, and whether a benchmark was measured.
-fn status(text: &str) -> Option<(TestStatus, bool)> {
+fn status(text: &str) -> Option<Outcome> {
     let plain = match text.split_once(" <") {
         Some((head, time)) if time.ends_with("s>") => head,
         _ => text,
     };
     match plain {
-        "ok" => Some((TestStatus::Passed, false)),
-        "FAILED" | "FAILED (time limit exceeded)" => Some((TestStatus::Failed, false)),
-        "ignored" => Some((TestStatus::Skipped, false)),
-        _ if text.starts_with("ignored, ") => Some((TestStatus::Skipped, false)),
-        _ if text.starts_with("bench: ") => Some((TestStatus::Passed, true)),
+        "ok" => Some(PASSED),
+        "FAILED" | "FAILED (time limit exceeded)" => Some(FAILED),
+        "ignored" => Some(IGNORED),
+        _ if text.starts_with("ignored, ") => Some(IGNORED),
+        _ if text.starts_with("bench: ") => Some(MEASURED),
         _ => None,
     }
 }
 
 /// `noise test a::b ... ok`: something without a line end was printed before a result.
-fn garbled(line: &str) -> Option<(&str, TestStatus)> {
+fn garbled(line: &str) -> Option<(&str, Outcome)> {
     let (head, word) = line.rsplit_once(" ... ")?;
     let test = &head[head.rfind("test ")? + 5..];
-    match status(word)? {
-        (status, false) if !test.is_empty() && !test.contains(char::is_whitespace) => Some((test, status)),
-        _ => None,
-    }
+    let outcome = status(word).filter(|outcome| *outcome != MEASURED)?;
+    (!test.is_empty() && !test.contains(char::is_whitespace)).then_some((test, outcome))
 }
 
 /// `ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s`.
@@ -317,7 +307,7 @@ fn header(line: &str) -> Option<String> {
 fn identity(test: &str) -> String {
     let test = test.trim_end();
     if let Some((head, rest)) = test.rsplit_once(" (line ")
-        && rest.split_once(')').is_some_and(|(line, _)| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()))
+        && rest.split_once(')').is_some_and(|(line, _)| digits(line))
     {
         return head.trim_end_matches([' ', '-']).to_owned();
     }

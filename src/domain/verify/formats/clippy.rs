@@ -6,30 +6,15 @@
 //! In text the compiler names one of its own lints only where it meets it first, so there the message stands for the
 //! rule; JSON always names it.
 
-use super::found::{Bounded, Gathered, arrow, located, message, number};
+use super::found::{Bounded, Gathered, arrow, digits, located, message, number};
 use crate::domain::base::digest;
-use crate::domain::verify::results::Findings;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// Whether the output is the compiler's beyond doubt: cargo's JSON, or diagnostics with their places and a line that
-/// counts them.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    match json(output) {
-        Some(_) => true,
-        None => {
-            let text = text(output);
-            text.gathered.total() > 0 && text.summaries > 0
-        }
-    }
-}
-
-/// Reads the findings.
-#[must_use]
-pub fn read(output: &str) -> Findings {
-    json(output).unwrap_or_else(|| text(output).finish())
+/// Reads the findings. Beyond doubt are cargo's JSON, and diagnostics with their places and a line that counts them.
+pub(super) fn gather(output: &str) -> Gathered {
+    json(output).unwrap_or_else(|| text(output))
 }
 
 /// One line of cargo's JSON.
@@ -61,12 +46,12 @@ struct Span {
     column_start: u64,
 }
 
-fn json(output: &str) -> Option<Findings> {
+fn json(output: &str) -> Option<Gathered> {
     let mut gathered = Gathered::default();
-    let (mut any, mut ends) = (false, true);
+    let mut ends = true;
     let mut seen = BTreeSet::new();
     for line in output.lines().filter(|line| line.starts_with("{\"reason\":\"")) {
-        any = true;
+        gathered.sure = true;
         let Ok(line) = serde_json::from_str::<Line>(line) else {
             gathered.problem("a line of its JSON is not whole");
             continue;
@@ -85,10 +70,10 @@ fn json(output: &str) -> Option<Findings> {
             diagnostic(&mut gathered, &span.file_name, &said.level, code, &said.message, said.code.is_some());
         }
     }
-    if any && !ends {
+    if !ends {
         gathered.problem("its JSON ends before the build has finished");
     }
-    any.then(|| gathered.finish())
+    gathered.sure.then_some(gathered)
 }
 
 /// A diagnostic without a place: what the compiler says at its end, or what keeps it from going on.
@@ -108,8 +93,8 @@ fn diagnostic(gathered: &mut Gathered, path: &str, level: &str, rule: Option<&st
     }
     let rule = rule.map_or_else(|| message(said), str::to_owned);
     gathered.add(path, &rule, error);
-    let digits = rule.strip_prefix('E').is_some_and(|code| code.len() == 4 && code.bytes().all(|b| b.is_ascii_digit()));
-    if error && (!lint || digits) {
+    let code = rule.strip_prefix('E').is_some_and(|code| code.len() == 4 && digits(code));
+    if error && (!lint || code) {
         gathered.problem(format!("does not compile: {path}: {}", message(said)));
     }
 }
@@ -141,7 +126,7 @@ struct Text {
     lints: BTreeSet<String>,
 }
 
-fn text(output: &str) -> Text {
+fn text(output: &str) -> Gathered {
     let mut text = Text::default();
     let mut block: Option<Block<'_>> = None;
     for line in output.lines() {
@@ -161,7 +146,7 @@ fn text(output: &str) -> Text {
         }
     }
     text.close(block);
-    text
+    text.finish()
 }
 
 /// `warning: …`, `error: …`, `error[E0425]: …`.
@@ -262,7 +247,7 @@ impl Text {
         self.warnings = Some(self.warnings.unwrap_or(0).saturating_add(count));
     }
 
-    fn finish(mut self) -> Findings {
+    fn finish(mut self) -> Gathered {
         let [warnings, errors] = self.read;
         let [loose_warnings, loose_errors] = self.loose;
         if let Some(counted) = self.warnings.filter(|n| !(warnings..=warnings + loose_warnings).contains(n)) {
@@ -275,6 +260,7 @@ impl Text {
             None if loose_errors > 0 => self.gathered.problem("the compiler or cargo gave up before it looked"),
             _ => {}
         }
-        self.gathered.finish()
+        self.gathered.sure = self.gathered.total > 0 && self.summaries > 0;
+        self.gathered
     }
 }

@@ -3,8 +3,7 @@
 //! Promises: a file that could not be parsed was not looked at, which is a problem; counts of the tool that differ from
 //! what was read are one too; warnings explain a failing exit code only where eslint says they were too many.
 
-use super::found::{Bounded, Gathered, documents, message, number};
-use crate::domain::verify::results::Findings;
+use super::found::{BROKEN_JSON, Bounded, Gathered, message, number};
 use serde::Deserialize;
 
 /// One file of the JSON output.
@@ -27,51 +26,28 @@ struct Message {
     fatal: bool,
 }
 
-/// Whether the output is eslint's beyond doubt: its JSON, or rows and the line that counts them.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    match json(output) {
-        Some((_, whole, files)) => whole && files > 0,
-        None => {
-            let gathered = stylish(output);
-            gathered.total() > 0 && gathered.announced().is_some()
-        }
-    }
-}
-
-/// Reads the findings.
-#[must_use]
-pub fn read(output: &str) -> Findings {
-    let mut gathered = match json(output) {
-        Some((mut gathered, whole, _)) => {
-            if !whole {
-                gathered.problem("its JSON is not whole");
-            }
-            gathered
-        }
-        None => stylish(output),
-    };
-    if gathered.total() > 0 && gathered.announced().is_none() {
+/// Reads the findings. Beyond doubt are its JSON, and rows with the line that counts them.
+pub(super) fn gather(output: &str) -> Gathered {
+    let mut gathered = json(output).unwrap_or_else(|| stylish(output));
+    if gathered.total > 0 && !gathered.is_summed_up() {
         gathered.problem("the line that counts the problems is missing");
     }
-    let mut findings = gathered.finish();
     if output.lines().any(|line| line.starts_with("ESLint found too many warnings (maximum: ")) {
-        findings.errors = findings.total();
+        gathered.blame_all();
     }
-    findings
+    gathered
 }
 
-fn json(output: &str) -> Option<(Gathered, bool, usize)> {
-    let (mut gathered, mut any, mut files) = (Gathered::default(), false, 0);
-    let whole = documents(output, |list: Bounded<File>| {
-        any = true;
+fn json(output: &str) -> Option<Gathered> {
+    let mut files = 0;
+    let mut gathered = Gathered::from_documents(output, BROKEN_JSON, |gathered, list: Bounded<File>| {
         files += list.items.len();
         for file in list.items {
             gathered.announce(file.error_count.saturating_add(file.warning_count));
             for found in file.messages.items {
-                finding(&mut gathered, &file.file_path, found.rule_id.as_deref(), &found.message, found.severity > 1);
+                finding(gathered, &file.file_path, found.rule_id.as_deref(), &found.message, found.severity > 1);
                 if found.fatal {
-                    unparsed(&mut gathered, &file.file_path, &found.message);
+                    unparsed(gathered, &file.file_path, &found.message);
                 }
             }
             if file.messages.more {
@@ -81,8 +57,9 @@ fn json(output: &str) -> Option<(Gathered, bool, usize)> {
         if list.more {
             gathered.problem("more files than can be read");
         }
-    });
-    (any || !whole).then_some((gathered, whole, files))
+    })?;
+    gathered.sure &= files > 0;
+    Some(gathered)
 }
 
 fn stylish(output: &str) -> Gathered {
@@ -102,6 +79,7 @@ fn stylish(output: &str) -> Gathered {
             file = (!line.starts_with(' ')).then_some(line.trim_end());
         }
     }
+    gathered.sure = gathered.is_summed_up();
     gathered
 }
 

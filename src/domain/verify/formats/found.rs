@@ -10,13 +10,18 @@ use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 
+/// The problem of JSON that ends early or has another shape.
+pub(super) const BROKEN_JSON: &str = "its JSON is not whole";
+
 /// Findings while they are read.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     findings: Findings,
-    total: u64,
+    pub(super) total: u64,
     /// What the summaries say together; absent while none was met.
     announced: Option<u64>,
+    /// Whether the structure of the output is that of the tool beyond doubt.
+    pub(super) sure: bool,
 }
 
 impl Gathered {
@@ -42,12 +47,31 @@ impl Gathered {
         self.announced = Some(self.announced.unwrap_or(0).saturating_add(count));
     }
 
-    pub(super) const fn total(&self) -> u64 {
-        self.total
+    /// Whether findings were read and a summary that counts them.
+    pub(super) const fn is_summed_up(&self) -> bool {
+        self.total > 0 && self.announced.is_some()
     }
 
-    pub(super) const fn announced(&self) -> Option<u64> {
-        self.announced
+    /// The tool says no because of every one of them.
+    pub(super) fn blame_all(&mut self) {
+        self.findings.errors = self.findings.total();
+    }
+
+    /// What the JSON documents of an output say, with the problem `broken` where one is not whole; `None` where it has none.
+    pub(super) fn from_documents<T: DeserializeOwned>(
+        output: &str,
+        broken: &str,
+        mut each: impl FnMut(&mut Self, T),
+    ) -> Option<Self> {
+        let (mut gathered, mut any) = (Self::default(), false);
+        gathered.sure = documents(output, |document| {
+            any = true;
+            each(&mut gathered, document);
+        });
+        if !gathered.sure {
+            gathered.problem(broken);
+        }
+        (any || !gathered.sure).then_some(gathered)
     }
 
     /// Checks the summaries against what was read.
@@ -93,7 +117,7 @@ pub(super) fn arrow(line: &str) -> Option<&str> {
     let place = line.trim_start_matches(' ').strip_prefix("--> ")?.trim_end();
     let (path, column) = place.rsplit_once(':')?;
     let (path, row) = path.rsplit_once(':')?;
-    let number = |text: &str| !text.is_empty() && text.len() < 10 && text.bytes().all(|b| b.is_ascii_digit());
+    let number = |text: &str| text.len() < 10 && digits(text);
     (number(column) && number(row) && !path.is_empty()).then_some(path)
 }
 
@@ -112,6 +136,11 @@ fn positions(text: &str) -> (usize, &str) {
     (groups, rest)
 }
 
+/// Whether a text is digits and nothing else.
+pub(super) fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// The number at the front of a text and what follows it.
 pub(super) fn number(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take(20).take_while(u8::is_ascii_digit).count();
@@ -120,7 +149,7 @@ pub(super) fn number(text: &str) -> Option<(u64, &str)> {
 
 /// The JSON documents of an output, each beginning at a line that can begin one, whatever stands between them; `false`
 /// when one is not whole or not of the shape of `T`.
-pub(super) fn documents<T: DeserializeOwned>(output: &str, mut each: impl FnMut(T)) -> bool {
+fn documents<T: DeserializeOwned>(output: &str, mut each: impl FnMut(T)) -> bool {
     let mut rest = output;
     while let Some(at) = opening(rest) {
         let text = &rest[at..];

@@ -9,7 +9,7 @@ mod tests;
 
 use super::go_json;
 use super::report::{Report, Said};
-use crate::domain::verify::formats::go_lines::{Closed, Package, Turn, package, result};
+use crate::domain::verify::formats::go_lines::{Package, Turn, package, result};
 use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeMap;
 
@@ -25,14 +25,13 @@ pub(super) fn said(output: &str) -> Said {
 
 fn text(output: &str) -> Said {
     let (mut report, mut pending) = (Report::default(), Pending::default());
-    let (mut announced, mut packages, mut passed) = (false, 0u64, 0u64);
-    let (mut ran, mut failed) = (false, false);
+    let (mut announced, mut ran, mut packages) = (false, false, 0u64);
     for line in output.lines() {
         let line = line.trim_end();
         if let Some((package, end)) = package(line) {
             packages += 1;
-            failed |= matches!(end, Package::Failed | Package::NotBuilt);
-            passed += u64::from(end == Package::Passed);
+            report.failed |= matches!(end, Package::Failed | Package::NotBuilt);
+            report.passed += u64::from(end == Package::Passed);
             ran |= matches!(end, Package::Passed | Package::Failed);
             pending.close(package, end, &mut report);
             pending = Pending { mark: report.len(), ..Pending::default() };
@@ -52,14 +51,12 @@ fn text(output: &str) -> Said {
     if packages == 0 && !announced {
         return Said::Nothing;
     }
-    if !announced && ran {
-        return Said::Counts { failed, passed, hint: HINT };
-    }
-    if pending.results > 0 || !pending.open.is_empty() {
+    report.nameless = !announced && ran;
+    if !pending.turn.closed.is_empty() || !pending.open.is_empty() {
         report.forget(pending.mark);
         report.fail("the last package has no result line: the run was cut off");
     }
-    Said::Results(report.finish(failed))
+    report.said(HINT)
 }
 
 /// What is read since the last package.
@@ -68,9 +65,6 @@ struct Pending<'a> {
     mark: usize,
     /// Tests without a result.
     open: BTreeMap<&'a str, usize>,
-    closed: BTreeMap<&'a str, Closed>,
-    results: u64,
-    failed: bool,
     /// The line `PASS` or `FAIL` that a test binary prints at its end.
     end: Option<bool>,
     turn: Turn,
@@ -81,23 +75,14 @@ impl<'a> Pending<'a> {
         if self.turn.is_inside(test) {
             return;
         }
-        let Some(times) = self.open.get_mut(test) else {
-            // What a test prints can look like its result.
-            if let Some(closed) = self.closed.get(test) {
-                self.failed |= status == TestStatus::Failed;
-                self.turn.again(test, closed, status, report);
-            }
-            return;
-        };
+        // What a test prints can look like its result.
+        let Some(times) = self.open.get_mut(test) else { return self.turn.again(test, status, report) };
         *times -= 1;
         if *times == 0 {
             self.open.remove(test);
             self.turn.ends(test);
         }
-        self.results += 1;
-        self.failed |= status == TestStatus::Failed;
-        self.closed.insert(test, self.turn.closed(report.len()));
-        report.test("", test, status);
+        self.turn.close("", test, status, report);
     }
 
     fn close(&mut self, package: &str, end: Package, report: &mut Report) {
@@ -109,7 +94,7 @@ impl<'a> Pending<'a> {
         }
         report.name_suite(self.mark, package);
         // A binary that ends by itself says so; one that panics or is killed does not.
-        let own_end = self.end == Some(false) && self.failed;
+        let own_end = self.end == Some(false) && self.turn.failed;
         if end == Package::NotBuilt || end == Package::Failed && !own_end {
             report.broken_suite(package);
         }

@@ -3,11 +3,8 @@
 //! Promises: identity and broken packages are those of [`super::go`]; an announced test without a result, or a package without
 //! an end, is a problem; of several results of one test, which runs its own binary again, the worst counts.
 
-use super::go_lines;
+use super::go_lines::{self, Package, Turn};
 use super::report::{Report, Said, worst};
-use crate::domain::verify::formats::go_lines::Closed;
-use crate::domain::verify::formats::go_lines::Package;
-use crate::domain::verify::formats::go_lines::Turn;
 use crate::domain::verify::results::{TestResults, TestStatus};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +37,6 @@ pub(super) struct Event {
 #[derive(Default)]
 struct Tests {
     open: BTreeSet<String>,
-    closed: BTreeMap<String, Closed>,
-    failed: bool,
     own_end: bool,
     /// Results that only the printed text has, where a test printed before it without a line end.
     printed: BTreeMap<String, TestStatus>,
@@ -49,10 +44,8 @@ struct Tests {
 }
 
 fn event(line: &str) -> Option<Event> {
-    if !line.starts_with("{\"") {
-        return None;
-    }
-    serde_json::from_str::<Event>(line).ok().filter(|event| !event.action.is_empty())
+    let event = line.starts_with("{\"").then(|| serde_json::from_str::<Event>(line).ok())?;
+    event.filter(|event| !event.action.is_empty())
 }
 
 fn said(output: &str) -> Said {
@@ -106,12 +99,9 @@ impl Tests {
         if event.test.is_empty() {
             self.close(event, status, report);
         } else if self.open.remove(&event.test) {
-            self.failed |= status == TestStatus::Failed;
-            self.closed.insert(event.test.clone(), self.turn.closed(report.len()));
-            report.test(&event.package, &event.test, status);
-        } else if let Some(closed) = self.closed.get(&event.test) {
-            self.failed |= status == TestStatus::Failed;
-            self.turn.again(&event.test, closed, status, report);
+            self.turn.close(&event.package, &event.test, status, report);
+        } else {
+            self.turn.again(&event.test, status, report);
         }
     }
 
@@ -120,7 +110,7 @@ impl Tests {
         if event.test.is_empty() {
             self.own_end |= line == "FAIL";
         } else if let Some((test, status)) = go_lines::result(line)
-            && (self.open.contains(test) || self.closed.contains_key(test) && status == TestStatus::Failed)
+            && (self.open.contains(test) || self.turn.closed.contains_key(test) && status == TestStatus::Failed)
         {
             self.turn.ends(test);
             let status = self.printed.get(test).map_or(status, |before| worst(*before, status));
@@ -131,8 +121,8 @@ impl Tests {
     fn close(&mut self, event: &Event, status: TestStatus, report: &mut Report) {
         // In a package that passed, such a line is what a test says of something else.
         for (test, _) in self.printed.iter().filter(|(_, printed)| [status, **printed] == [TestStatus::Failed; 2]) {
-            if let Some(closed) = self.closed.get(test).filter(|_| !self.open.contains(test)) {
-                self.failed = true;
+            if let Some(closed) = self.turn.closed.get(test).filter(|_| !self.open.contains(test)) {
+                self.turn.failed = true;
                 report.further(closed.at, TestStatus::Failed);
             }
         }
@@ -142,9 +132,9 @@ impl Tests {
                 (None, TestStatus::Failed) => report.test(&event.package, &test, TestStatus::Failed),
                 (None, _) => report.fail(format!("`{}`: no result of `{test}`", event.package)),
             }
-            self.failed |= status == TestStatus::Failed;
+            self.turn.failed |= status == TestStatus::Failed;
         }
-        if status == TestStatus::Failed && (!event.failed_build.is_empty() || !self.failed || !self.own_end) {
+        if status == TestStatus::Failed && (!event.failed_build.is_empty() || !self.turn.failed || !self.own_end) {
             report.broken_suite(&event.package);
         }
     }

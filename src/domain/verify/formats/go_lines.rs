@@ -2,6 +2,7 @@
 
 use crate::domain::verify::formats::report::{Report, duration};
 use crate::domain::verify::results::TestStatus;
+use std::collections::BTreeMap;
 
 /// How a package ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +15,15 @@ pub(super) enum Package {
     Empty,
 }
 
-/// Whose turn it is: tests that are not subtests run one after another, until one is paused to go on in parallel.
+/// The tests of one package that have a result, and whose turn it is: tests that are not subtests run one after another, until
+/// one is paused to go on in parallel.
 #[derive(Default)]
 pub(super) struct Turn {
-    pub(super) running: Option<String>,
-    pub(super) begun: u64,
+    running: Option<String>,
+    begun: u64,
+    pub(super) closed: BTreeMap<String, Closed>,
+    /// Whether one of them failed.
+    pub(super) failed: bool,
 }
 
 /// A test with a result.
@@ -26,7 +31,7 @@ pub(super) struct Closed {
     /// Its last place in the report.
     pub(super) at: usize,
     /// How many tests were announced before the result.
-    pub(super) begun: u64,
+    begun: u64,
 }
 
 impl Turn {
@@ -43,14 +48,18 @@ impl Turn {
         true
     }
 
-    /// A test whose result has this place in the report.
-    pub(super) const fn closed(&self, at: usize) -> Closed {
-        Closed { at, begun: self.begun }
+    /// The first result of a test.
+    pub(super) fn close(&mut self, suite: &str, test: &str, status: TestStatus, report: &mut Report) {
+        self.failed |= status == TestStatus::Failed;
+        self.closed.insert(test.to_owned(), Closed { at: report.len(), begun: self.begun });
+        report.test(suite, test, status);
     }
 
     /// A further result of a test: a failure behind others is not less true. Where it is the turn of no other, which may
     /// have printed it, the test had not ended before, and what began since did not.
-    pub(super) fn again(&self, test: &str, closed: &Closed, status: TestStatus, report: &mut Report) {
+    pub(super) fn again(&mut self, test: &str, status: TestStatus, report: &mut Report) {
+        let Some(closed) = self.closed.get(test) else { return };
+        self.failed |= status == TestStatus::Failed;
         report.further(closed.at, status);
         if self.running.is_none() && self.begun > closed.begun {
             report.fail(format!("`{test}` ends twice: what tests print stands among the results"));

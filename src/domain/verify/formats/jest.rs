@@ -3,22 +3,12 @@
 //! Promises: a test is identified by its file and by the names of its blocks and its own, whatever signs and lines they have; a file that failed to run is a failed
 //! suite; the results are those of the `Tests:` line or the report is not whole.
 
-use super::report::{Report, Said, counted, cut, duration, without_trailing};
+use super::report::{Counts, Report, Said, counted, cut, duration, without_trailing};
 use crate::domain::verify::results::TestStatus;
 use std::borrow::Cow;
 
 const HINT: &str = "run jest with --verbose";
 const DEPTH_LIMIT: usize = 64;
-
-/// What `Test Suites:` and `Tests:` count.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-    /// Everything else but the total.
-    other: u64,
-    total: u64,
-}
 
 /// One line of a tree, and the lines its name goes on in.
 struct Entry<'a> {
@@ -45,9 +35,6 @@ struct Reader<'a> {
     told: bool,
     suites: Option<Counts>,
     runs: u64,
-    nameless: bool,
-    failed: bool,
-    passed: u64,
     /// Below `Summary of all failing tests`, where everything is said again.
     again: bool,
     /// Whether a test ended the process, perhaps with exit code 0.
@@ -133,11 +120,7 @@ impl<'a> Reader<'a> {
             }
             return self.blocks.push(cut(&last.whole(last.text)).into_owned());
         };
-        *match status {
-            TestStatus::Passed => &mut self.read.passed,
-            TestStatus::Failed => &mut self.read.failed,
-            TestStatus::Skipped => &mut self.read.other,
-        } += 1;
+        self.read.add(status);
         let name = last.whole(name);
         let name = without_trailing(&name, duration);
         let path: Vec<&str> = self.blocks.iter().map(String::as_str).chain([name]).collect();
@@ -149,21 +132,21 @@ impl<'a> Reader<'a> {
         self.runs += 1;
         self.again = false;
         self.suites = None;
-        self.failed |= suites.failed + tests.failed > 0;
-        self.passed += tests.passed;
+        self.report.failed |= suites.failed + tests.failed > 0;
+        self.report.passed += tests.passed;
         let read = std::mem::take(&mut self.read);
         let broken = std::mem::take(&mut self.broken) > 0;
         let bare = std::mem::take(&mut self.bare);
         let unnamed = broken && !bare && read.passed <= tests.passed && read.failed <= tests.failed;
         if unnamed && read == Counts::default() && tests.passed + tests.failed > 0 {
-            self.report.ran();
+            self.report.single = true;
         } else if read == Counts::default() && tests.passed + tests.failed > 0 {
-            self.nameless = true;
-        } else if suites.passed + suites.failed + suites.other != suites.total {
+            self.report.nameless = true;
+        } else if !suites.complete() {
             self.report.fail(format!("not all of {} files were run", suites.total));
-        } else if !unnamed && (read.passed, read.failed) != (tests.passed, tests.failed) || read.other > tests.other {
-            let sum = read.passed + read.failed + read.other;
-            self.report.fail(format!("{} tests by the last lines, {sum} were read", tests.total));
+        } else if !unnamed && (read.passed, read.failed) != (tests.passed, tests.failed) || read.skipped > tests.skipped
+        {
+            self.report.fail(format!("{} tests by the last lines, {} were read", tests.total, read.total));
         }
     }
 
@@ -176,10 +159,7 @@ impl<'a> Reader<'a> {
         if cut_off {
             self.report.fail("no `Tests:` line after the last file: the run was cut off");
         }
-        if self.nameless {
-            return Said::Counts { failed: self.failed, passed: self.passed, hint: HINT };
-        }
-        Said::Results(self.report.finish(self.failed))
+        self.report.said(HINT)
     }
 }
 
@@ -225,7 +205,7 @@ fn counts(text: &str) -> Option<Counts> {
         } else if let Some(failed) = counted(part, &["failed"]) {
             counts.failed = failed;
         } else {
-            counts.other += counted(part, &["skipped", "todo", "pending", "obsolete"])?;
+            counts.skipped += counted(part, &["skipped", "todo", "pending", "obsolete"])?;
         }
     }
     whole.then_some(counts)

@@ -11,6 +11,7 @@ use super::said;
 use crate::domain::base::text::floor;
 use crate::domain::verify::results::{Place, TestResults, TestStatus};
 use quick_xml::XmlVersion;
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 use std::borrow::Cow;
@@ -68,26 +69,15 @@ fn document(text: &str) -> Option<&str> {
 /// Where the root of a document ends; the end of the text where that is never.
 fn end(document: &str) -> usize {
     let mut reader = Reader::from_str(document);
-    let mut depth = 0usize;
     loop {
-        let left = match reader.read_event() {
-            Ok(Event::Start(_)) => {
-                depth += 1;
-                false
-            }
-            Ok(Event::End(_)) => {
-                depth = depth.saturating_sub(1);
-                depth == 0
-            }
-            Ok(Event::Empty(_)) => depth == 0,
-            Ok(Event::Eof) | Err(_) => return document.len(),
-            Ok(_) => false,
-        };
-        if left {
-            let end = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-            return floor(document, end);
+        match reader.read_event() {
+            Ok(Event::Start(root)) if reader.read_to_end(root.name()).is_ok() => break,
+            Ok(Event::Empty(_)) => break,
+            Ok(Event::Start(_) | Event::Eof) | Err(_) => return document.len(),
+            Ok(_) => {}
         }
     }
+    floor(document, usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX))
 }
 
 /// A `testsuite` or `testsuites` whose end is to come.
@@ -150,7 +140,9 @@ impl Parser {
                 Ok(Event::CData(text)) => self.text(&text),
                 Ok(Event::GeneralRef(name)) => {
                     let c = name.resolve_char_ref().ok().flatten();
-                    self.text(&c.map_or_else(|| entity(&name).to_owned(), String::from));
+                    self.text(
+                        &c.map_or_else(|| resolve_xml_entity(&name).unwrap_or_default().to_owned(), String::from),
+                    );
                 }
                 Ok(Event::DocType(_)) => return Err("a document type declaration is not read".to_owned()),
                 Ok(Event::Eof) if self.suites.is_empty() => return Ok(()),
@@ -172,7 +164,7 @@ impl Parser {
             if self.inside == 0 {
                 case.child(element)?;
                 self.failing = matches!(element.local_name().as_ref(), "failure" | "error");
-                self.bad += u64::from(matches!(element.local_name().as_ref(), "failure" | "error"));
+                self.bad += u64::from(self.failing);
             }
             self.inside += 1;
             return Ok(());
@@ -260,7 +252,7 @@ impl Parser {
             _ => TestStatus::Passed,
         };
         let suite = self.suite_of(&case);
-        self.report.stand_at(self.place());
+        self.report.place = self.place();
         let around = self.suites.last().is_some_and(|suite| suite.name == case.class);
         match case.whole_suite(&suite, around, &self.previous).filter(|_| status == TestStatus::Failed) {
             Some(broken) if self.previous == (String::new(), broken.clone()) => {}
@@ -352,18 +344,6 @@ impl Case {
             || self.status.is_none() && self.name == self.class && around
             || previous_suite == suite && previous.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(" > "));
         stands.then(|| class.to_owned())
-    }
-}
-
-/// The entities that every XML document knows.
-fn entity(name: &str) -> &'static str {
-    match name {
-        "lt" => "<",
-        "gt" => ">",
-        "amp" => "&",
-        "quot" => "\"",
-        "apos" => "'",
-        _ => "",
     }
 }
 

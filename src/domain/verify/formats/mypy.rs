@@ -4,22 +4,9 @@
 //! the rule.
 
 use super::found::{Gathered, located, message, number};
-use crate::domain::verify::results::Findings;
 
-/// Whether the output is mypy's beyond doubt: an error line and its summary line.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    let gathered = gather(output);
-    gathered.total() > 0 && gathered.announced().is_some()
-}
-
-/// Reads the findings.
-#[must_use]
-pub fn read(output: &str) -> Findings {
-    gather(output).finish()
-}
-
-fn gather(output: &str) -> Gathered {
+/// Reads the findings. Beyond doubt are error lines with a summary line.
+pub(super) fn gather(output: &str) -> Gathered {
     let mut gathered = Gathered::default();
     for line in output.lines() {
         if let Some((count, whole)) = summary(line) {
@@ -37,6 +24,7 @@ fn gather(output: &str) -> Gathered {
             gathered.problem(format!("mypy gave up: {}", message(line)));
         }
     }
+    gathered.sure = gathered.is_summed_up();
     gathered
 }
 

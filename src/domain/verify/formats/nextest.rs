@@ -73,38 +73,34 @@ pub(super) fn said(output: &str) -> Said {
     if runs.is_empty() {
         return Said::Nothing;
     }
-    let (mut nameless, mut failed, mut passed) = (false, false, 0);
     for run in &runs {
-        nameless |= run.judge(&mut report);
-        failed |= run.summary.is_some_and(|summary| summary.failed > 0);
-        passed += run.summary.map_or(0, |summary| summary.passed);
+        run.judge(&mut report);
         for ((suite, name), status) in &run.tests {
             report.test(suite, name, *status);
         }
     }
-    if nameless { Said::Counts { failed, passed, hint: HINT } } else { Said::Results(report.finish(failed)) }
+    report.said(HINT)
 }
 
 impl Run<'_> {
-    /// Compares the tests with the summary; true if passed tests are counted only.
-    fn judge(&self, report: &mut Report) -> bool {
+    /// Compares the tests with the summary, which may be all that tells of passed ones.
+    fn judge(&self, report: &mut Report) {
         let count = |status| self.tests.values().filter(|s| **s == status).count() as u64;
         let (passed, failed) = (count(TestStatus::Passed), count(TestStatus::Failed));
         let Some(summary) = self.summary else {
-            report.fail("no summary line: the run was cut off");
-            return false;
+            return report.fail("no summary line: the run was cut off");
         };
+        report.failed |= summary.failed > 0;
+        report.passed += summary.passed;
         if summary.passed > 0 && passed == 0 {
-            return true;
-        }
-        if summary.ran != summary.of {
+            report.nameless = true;
+        } else if summary.ran != summary.of {
             let missing = summary.of.saturating_sub(summary.ran);
             report.fail(format!("{missing} of {} tests were not run: add --no-fail-fast", summary.of));
         } else if (passed, failed) != (summary.passed, summary.failed) || summary.ran != passed + failed {
             let said = format!("{} passed and {} failed by the summary", summary.passed, summary.failed);
             report.fail(format!("{said}, {passed} and {failed} were read"));
         }
-        false
     }
 }
 

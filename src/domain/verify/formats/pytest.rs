@@ -4,6 +4,7 @@
 //! counts; while a node has no result, nothing else is one; a file that could not be collected is a failed suite; the results are those of the last line or the report is
 //! not whole; with dots only nothing is called a test.
 
+use super::found::digits;
 use super::report::{Report, Said, duration};
 use crate::domain::verify::results::TestStatus;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,18 +24,6 @@ enum Event {
     Failed,
     Error,
 }
-
-const WORDS: [(&str, Event); 9] = [
-    ("PASSED", Event::Passed),
-    ("FAILED", Event::Failed),
-    ("ERROR", Event::Error),
-    ("SKIPPED", Event::Skipped),
-    ("XFAIL", Event::Xfailed),
-    ("XPASS", Event::Xpassed),
-    ("RERUN", Event::Rerun),
-    ("SUBPASSED", Event::SubPassed),
-    ("SUBFAILED", Event::SubFailed),
-];
 
 /// How often each event occurred, and what is known of each node.
 #[derive(Default)]
@@ -64,7 +53,7 @@ impl<'a> Events<'a> {
 }
 
 /// What the last line of a session counts.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Default, Clone, Copy)]
 struct Summary {
     passed: u64,
     failed: u64,
@@ -92,7 +81,7 @@ struct Session<'a> {
     header: bool,
 }
 
-#[derive(Default, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Place {
     #[default]
     Results,
@@ -104,16 +93,14 @@ enum Place {
 /// What the output says.
 pub(super) fn said(output: &str) -> Said {
     let whole = session(output);
-    if whole.summary.is_some() && whole.fits() {
-        return together(&[whole]);
-    }
+    let fits = |session: &Session<'_>| session.summary.is_some() && (session.named().is_some() || session.nameless());
     // Captured output may hold whole sessions; several real ones each have their own summary.
     let starts = output.lines().filter(|line| heading(line) == Some("test session starts"));
     let starts: Vec<usize> = starts.map(|line| line.as_ptr() as usize - output.as_ptr() as usize).collect();
-    if starts.len() > 1 && starts.len() <= 100 {
+    if !fits(&whole) && starts.len() > 1 && starts.len() <= 100 {
         let ends = starts.iter().skip(1).copied().chain([output.len()]);
         let parts: Vec<Session<'_>> = starts.iter().zip(ends).map(|(from, to)| session(&output[*from..to])).collect();
-        if parts.iter().all(|part| part.summary.is_some() && part.fits()) {
+        if parts.iter().all(fits) {
             return together(&parts);
         }
     }
@@ -122,7 +109,6 @@ pub(super) fn said(output: &str) -> Said {
 
 fn together(sessions: &[Session<'_>]) -> Said {
     let mut report = Report::default();
-    let (mut nameless, mut failed, mut passed) = (false, false, 0);
     for session in sessions {
         if session.internal {
             report.fail("pytest had an internal error");
@@ -132,32 +118,28 @@ fn together(sessions: &[Session<'_>]) -> Said {
                 return Said::Nothing;
             }
             report.fail("no summary line: the session was cut off");
-            session.lines_to(&mut report);
+            session.put(&session.lines, &mut report);
             continue;
         };
-        failed |= summary.failed + summary.errors > 0;
-        passed += summary.passed + summary.xpassed;
+        report.failed |= summary.failed + summary.errors > 0;
+        report.passed += summary.passed + summary.xpassed;
         if let Some(why) = session.interrupted {
             report.fail(why);
         }
         match session.named() {
             Some(events) => session.put(events, &mut report),
-            None if session.nameless() => nameless = true,
+            None if session.nameless() => report.nameless = true,
             None => {
                 let read = session.lines.order.len();
                 report.fail(format!("{read} tests were read, which are not those that the last line counts: {HINT}"));
-                session.lines_to(&mut report);
+                session.put(&session.lines, &mut report);
             }
         }
     }
-    if nameless { Said::Counts { failed, passed, hint: HINT } } else { Said::Results(report.finish(failed)) }
+    report.said(HINT)
 }
 
 impl<'a> Session<'a> {
-    fn fits(&self) -> bool {
-        self.named().is_some() || self.nameless()
-    }
-
     /// The events that are those of the summary; the short summary does not name what was skipped.
     fn named(&self) -> Option<&Events<'a>> {
         let summary = self.summary?;
@@ -208,17 +190,15 @@ impl<'a> Session<'a> {
         self.broken.iter().for_each(|file| report.broken_suite(file));
     }
 
-    fn lines_to(&self, report: &mut Report) {
-        self.put(&self.lines, report);
-    }
-
     fn line(&mut self, raw: &'a str) {
         let line = raw.trim_end();
-        if let Some(title) = heading(line) {
-            self.heading(title);
-        } else if let Some(summary) = summary(line) {
+        let title = heading(line);
+        if let Some(summary) = summary(title.unwrap_or(line)) {
             self.summary = Some(summary);
             self.interrupted = banner(self.previous);
+            self.place = if title.is_some() { Place::Results } else { self.place };
+        } else if let Some(title) = title {
+            self.heading(title);
         } else if self.place == Place::Results {
             self.result(raw.trim_end_matches(['\r', '\n']));
         } else if let Some(file) = line.strip_prefix('_').and_then(collecting) {
@@ -231,12 +211,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn heading(&mut self, title: &'a str) {
-        if let Some(summary) = summary(title) {
-            self.summary = Some(summary);
-            self.interrupted = banner(self.previous);
-            self.place = Place::Results;
-        } else if title == "test session starts" {
+    fn heading(&mut self, title: &str) {
+        if title == "test session starts" {
             self.header = true;
         } else if title == "short test summary info" {
             self.short = Events::default();
@@ -322,12 +298,20 @@ fn collecting(line: &str) -> Option<&str> {
 /// A word of a result line; older versions and plugins write `SUBPASS` and `SUBFAIL`, newer add what the subtest is.
 fn event(word: &str) -> Option<Event> {
     let plain = word.split_once(['[', '(']).map_or(word, |(head, _)| head);
-    match plain {
-        "SUBPASS" | "SUBSKIPPED" | "SUBSKIP" | "SUBXFAIL" => Some(Event::SubPassed),
-        "SUBFAIL" => Some(Event::SubFailed),
-        _ if plain.len() != word.len() && !plain.starts_with("SUB") => None,
-        _ => WORDS.iter().find(|(known, _)| *known == plain).map(|(_, event)| *event),
-    }
+    let event = match plain {
+        "SUBPASSED" | "SUBPASS" | "SUBSKIPPED" | "SUBSKIP" | "SUBXFAIL" => Event::SubPassed,
+        "SUBFAILED" | "SUBFAIL" => Event::SubFailed,
+        _ if plain.len() != word.len() => return None,
+        "PASSED" => Event::Passed,
+        "FAILED" => Event::Failed,
+        "ERROR" => Event::Error,
+        "SKIPPED" => Event::Skipped,
+        "XFAIL" => Event::Xfailed,
+        "XPASS" => Event::Xpassed,
+        "RERUN" => Event::Rerun,
+        _ => return None,
+    };
+    Some(event)
 }
 
 /// Splits `node WORD` and `node WORD (reason)`.
@@ -369,13 +353,9 @@ fn begun(node: &str) -> bool {
 fn without_progress(line: &str) -> &str {
     let Some((head, inside)) = line.strip_suffix(']').and_then(|line| line.rsplit_once(" [")) else { return line };
     let text = inside.trim();
-    let percent = text.strip_suffix('%').is_some_and(number);
-    let counter = text.split_once('/').is_some_and(|(a, b)| number(a.trim()) && number(b));
+    let percent = text.strip_suffix('%').is_some_and(digits);
+    let counter = text.split_once('/').is_some_and(|(a, b)| digits(a.trim()) && digits(b));
     if percent || counter || duration(text) { head.trim_end() } else { line }
-}
-
-fn number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The node id before ` - message`; a blank and a dash may also stand in the brackets of a parameter.

@@ -6,9 +6,10 @@ use super::{
 };
 use crate::domain::verify::formats::bounds::without_sequences;
 use crate::domain::verify::formats::format::{FINDINGS, Format};
+use crate::domain::verify::formats::found::Gathered;
 use crate::domain::verify::formats::report::Said;
 use crate::domain::verify::results::{Reading, TestStatus};
-use Reader::{Own, Runner};
+use Reader::{Finder, Own, Runner};
 
 /// One format.
 struct Known {
@@ -20,6 +21,8 @@ struct Known {
 enum Reader {
     /// A runner of tests, by its name: one look tells all.
     Runner(&'static str, fn(&str) -> Said),
+    /// A tool that gives findings: one look tells all.
+    Finder(fn(&str) -> Gathered),
     /// Whether the structure of the output is this one's beyond doubt; and what an output said to be of it gives, a problem where
     /// nothing of it is there.
     Own(fn(&str) -> bool, fn(&str) -> Reading),
@@ -29,6 +32,7 @@ impl Known {
     fn recognises(&self, output: &str) -> bool {
         match self.reader {
             Runner(_, said) => said(output).recognised(),
+            Finder(gather) => gather(output).sure,
             Own(recognises, _) => recognises(output),
         }
     }
@@ -36,6 +40,7 @@ impl Known {
     fn read(&self, output: &str) -> Reading {
         match self.reader {
             Runner(name, said) => said(output).results(name).into(),
+            Finder(gather) => gather(output).finish().into(),
             Own(_, read) => read(output),
         }
     }
@@ -44,20 +49,20 @@ impl Known {
 /// Every format that reads something.
 #[rustfmt::skip]
 const FORMATS: &[Known] = &[
-    Known { format: Format::Bandit, reader: Own(bandit::recognises, |text| bandit::read(text).into()) },
+    Known { format: Format::Bandit, reader: Finder(bandit::gather) },
     Known { format: Format::Cargo, reader: Runner("cargo test", cargo::said) },
-    Known { format: Format::Clippy, reader: Own(clippy::recognises, |text| clippy::read(text).into()) },
-    Known { format: Format::Eslint, reader: Own(eslint::recognises, |text| eslint::read(text).into()) },
+    Known { format: Format::Clippy, reader: Finder(clippy::gather) },
+    Known { format: Format::Eslint, reader: Finder(eslint::gather) },
     Known { format: Format::Go, reader: Runner("go test -v", go::said) },
     Known { format: Format::GoJson, reader: Own(go_json::recognises, |text| go_json::read(text).into()) },
     Known { format: Format::Jest, reader: Runner("jest", jest::said) },
     Known { format: Format::Junit, reader: Own(junit::recognises, |text| junit::read(text).into()) },
-    Known { format: Format::Mypy, reader: Own(mypy::recognises, |text| mypy::read(text).into()) },
+    Known { format: Format::Mypy, reader: Finder(mypy::gather) },
     Known { format: Format::Nextest, reader: Runner("cargo nextest", nextest::said) },
     Known { format: Format::Pytest, reader: Runner("pytest", pytest::said) },
-    Known { format: Format::Ruff, reader: Own(ruff::recognises, |text| ruff::read(text).into()) },
+    Known { format: Format::Ruff, reader: Finder(ruff::gather) },
     Known { format: Format::Tap, reader: Own(tap::recognises, |text| tap::read(text).into()) },
-    Known { format: Format::Tsc, reader: Own(tsc::recognises, |text| tsc::read(text).into()) },
+    Known { format: Format::Tsc, reader: Finder(tsc::gather) },
     Known { format: Format::Unittest, reader: Runner("unittest", unittest::said) },
     Known { format: Format::Vitest, reader: Runner("vitest", vitest::said) },
 ];
@@ -136,7 +141,7 @@ pub fn counted(format: Format, output: &str) -> Option<u64> {
             said if said.recognised() => passed(said.results(name).into()),
             _ => None,
         },
-        Own(..) => {
+        Finder(_) | Own(..) => {
             let seen = if known.format == Format::Junit { output } else { outside };
             known.recognises(seen).then(|| known.read(seen)).and_then(passed)
         }

@@ -4,6 +4,7 @@
 //! tests is never passed off as per-test results.
 
 use super::{NAME_LIMIT, RESULTS_LIMIT, bounded, shorten};
+use crate::domain::base::text::name_first;
 use crate::domain::verify::results::{Place, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,22 +59,23 @@ fn problem(why: String) -> TestResults {
 pub(super) struct Report {
     tests: Vec<TestResult>,
     problem: Option<String>,
-    /// Suites that could not run as a whole, and whether any single test was read.
-    whole: usize,
-    single: bool,
+    /// Whether a suite could not run as a whole, and whether any single test was read, or ran without being named.
+    whole: bool,
+    pub(super) single: bool,
     paths: Paths,
-    place: Place,
+    /// Where the tests that follow stand.
+    pub(super) place: Place,
+    /// Whether tests that passed are counted only.
+    pub(super) nameless: bool,
+    /// Whether the output counts any failure, and how many that passed.
+    pub(super) failed: bool,
+    pub(super) passed: u64,
 }
 
 impl Report {
     /// How many tests there are; a mark for [`Report::name_suite`].
     pub(super) fn len(&self) -> usize {
         self.tests.len()
-    }
-
-    /// Where the tests that follow stand.
-    pub(super) fn stand_at(&mut self, place: Place) {
-        self.place = place;
     }
 
     /// Keeps the first problem.
@@ -109,13 +111,8 @@ impl Report {
 
     /// A suite that could not be built, loaded or run to its end.
     pub(super) fn broken_suite(&mut self, suite: &str) {
-        self.whole += 1;
+        self.whole = true;
         self.test(suite, WHOLE_SUITE, TestStatus::Failed);
-    }
-
-    /// Tests ran that the output counts without naming them.
-    pub(super) fn ran(&mut self) {
-        self.single = true;
     }
 
     /// Gives the tests from `mark` on the suite that the output named only after them.
@@ -148,22 +145,51 @@ impl Report {
         }
     }
 
+    /// What the output says; `hint` is what to run so that tests are named.
+    pub(super) fn said(self, hint: &'static str) -> Said {
+        let Self { nameless, failed, passed, .. } = self;
+        if nameless { Said::Counts { failed, passed, hint } } else { Said::Results(self.finish(failed)) }
+    }
+
     /// Gives back what was gathered; `failed` is whether the runner counts any failure. Where no single test ran there is
     /// nothing to compare the next run with.
     pub(super) fn finish(mut self, failed: bool) -> TestResults {
         self.settle_names();
-        if self.whole > 0 && !self.single {
+        if self.whole && !self.single {
             let broken = self.tests.iter().filter(|test| test.name == WHOLE_SUITE);
-            let broken: Vec<&str> = broken.map(|test| test.suite.as_str()).take(3).collect();
-            let more = self.whole - broken.len().min(self.whole);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let why = format!("no test ran; could not run {}{more}", broken.join(", "));
+            let why = format!("no test ran; could not run {}", name_first(broken.map(|test| &test.suite), 3));
             self.tests.clear();
             self.fail(why);
         } else if failed && !self.tests.iter().any(|test| test.status == TestStatus::Failed) {
             self.fail("a failure is counted, but no test is named that failed");
         }
         self.into_results()
+    }
+}
+
+/// How many tests there are, by how they ended, as a runner counts them and as they are read.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) passed: u64,
+    pub(super) failed: u64,
+    /// Everything else but the total.
+    pub(super) skipped: u64,
+    pub(super) total: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, status: TestStatus) {
+        self.total += 1;
+        *match status {
+            TestStatus::Passed => &mut self.passed,
+            TestStatus::Failed => &mut self.failed,
+            TestStatus::Skipped => &mut self.skipped,
+        } += 1;
+    }
+
+    /// Whether every test that is counted ended.
+    pub(super) const fn complete(self) -> bool {
+        self.passed + self.failed + self.skipped == self.total
     }
 }
 

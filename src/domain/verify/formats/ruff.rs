@@ -3,8 +3,7 @@
 //! Promises: a file that could not be parsed was not looked at, which is a problem; text without the summary line is
 //! believed (`--quiet` prints none), text against its summary is not.
 
-use super::found::{Bounded, Gathered, arrow, documents, located, message, number};
-use crate::domain::verify::results::Findings;
+use super::found::{BROKEN_JSON, Bounded, Gathered, arrow, digits, located, message, number};
 use serde::Deserialize;
 
 /// One finding of the JSON output.
@@ -15,44 +14,22 @@ struct Item {
     message: String,
 }
 
-/// Whether the output is ruff's beyond doubt: findings in one of its texts and its summary line, or its JSON.
-#[must_use]
-pub fn recognises(output: &str) -> bool {
-    match json(output) {
-        Some((gathered, whole)) => whole && gathered.total() > 0,
-        None => {
-            let gathered = text(output);
-            gathered.total() > 0 && gathered.announced().is_some()
-        }
-    }
+/// Reads the findings. Beyond doubt are findings in one of its texts with its summary line, and in its JSON.
+pub(super) fn gather(output: &str) -> Gathered {
+    json(output).unwrap_or_else(|| text(output))
 }
 
-/// Reads the findings.
-#[must_use]
-pub fn read(output: &str) -> Findings {
-    match json(output) {
-        Some((mut gathered, whole)) => {
-            if !whole {
-                gathered.problem("its JSON is not whole");
-            }
-            gathered.finish()
-        }
-        None => text(output).finish(),
-    }
-}
-
-fn json(output: &str) -> Option<(Gathered, bool)> {
-    let (mut gathered, mut any) = (Gathered::default(), false);
-    let whole = documents(output, |items: Bounded<Item>| {
-        any = true;
+fn json(output: &str) -> Option<Gathered> {
+    let mut gathered = Gathered::from_documents(output, BROKEN_JSON, |gathered, items: Bounded<Item>| {
         for Item { filename, code, message } in items.items {
-            finding(&mut gathered, &filename, code.as_deref(), &message);
+            finding(gathered, &filename, code.as_deref(), &message);
         }
         if items.more {
             gathered.problem("more findings than can be read");
         }
-    });
-    (any || !whole).then_some((gathered, whole))
+    })?;
+    gathered.sure &= gathered.total > 0;
+    Some(gathered)
 }
 
 fn text(output: &str) -> Gathered {
@@ -70,6 +47,7 @@ fn text(output: &str) -> Gathered {
         }
         heading = headed(line);
     }
+    gathered.sure = gathered.is_summed_up();
     gathered
 }
 
@@ -91,9 +69,8 @@ fn headed(line: &str) -> Option<(&str, &str)> {
         return (named && !matches!(name, "help" | "note" | "error" | "warning")).then_some((name, said));
     }
     let letters = rule.bytes().take_while(u8::is_ascii_uppercase).count();
-    let digits = &rule[letters..];
-    let code = (1..=8).contains(&letters) && (1..=6).contains(&digits.len());
-    (code && digits.bytes().all(|b| b.is_ascii_digit())).then_some((rule, said))
+    let number = &rule[letters..];
+    ((1..=8).contains(&letters) && number.len() <= 6 && digits(number)).then_some((rule, said))
 }
 
 /// How many findings a summary line counts.

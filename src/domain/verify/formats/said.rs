@@ -3,7 +3,7 @@
 //! Promises: a part belongs to the test that the mark names, never to another one; what is kept of all tests together is bounded,
 //! and each has its share. Of formats whose reader meets the words of a test beside its result (TAP, JUnit XML), the reader keeps them.
 
-use super::{Format, go_json, jest, nextest, shorten};
+use super::{Format, go_json, go_lines, jest, nextest, shorten, unittest};
 use crate::domain::base::text::one_line;
 use crate::domain::verify::results::{TestResult, TestStatus, WHOLE_SUITE};
 use crate::domain::verify::telling;
@@ -26,7 +26,7 @@ pub(super) fn keep(format: Format, output: &str, tests: &mut [TestResult]) {
         Format::Jest => jest_parts,
         Format::Nextest => nextest_parts,
         Format::Pytest => pytest,
-        Format::Unittest => unittest,
+        Format::Unittest => unittest_parts,
         Format::Vitest => vitest,
         _ => |_, _| (),
     };
@@ -187,7 +187,7 @@ fn go(output: &str, parts: &mut Parts) {
     let mut mark = 0;
     for line in output.lines() {
         let turn = ["=== RUN   ", "=== CONT  ", "=== NAME  "].iter().find_map(|word| line.strip_prefix(word));
-        if let Some(package) = super::go_lines::package(line.trim_end()).map(|(package, _)| package) {
+        if let Some(package) = go_lines::package(line.trim_end()).map(|(package, _)| package) {
             for (name, _) in &mut parts.found[mark..] {
                 *name = format!("{package}\0{name}");
             }
@@ -198,7 +198,7 @@ fn go(output: &str, parts: &mut Parts) {
             parts.resume(test, None);
         } else if line.starts_with("=== PAUSE ") || line == "PASS" || line == "FAIL" {
             parts.end();
-        } else if let Some((test, status)) = super::go_lines::result(line) {
+        } else if let Some((test, status)) = go_lines::result(line) {
             match status {
                 TestStatus::Failed => parts.resume(test, Some(line.trim_start())),
                 TestStatus::Passed | TestStatus::Skipped => parts.end(),
@@ -236,17 +236,14 @@ fn nextest_parts(output: &str, parts: &mut Parts) {
 }
 
 /// `FAIL: test (module.Class.test)` below a rule, up to the next rule or the last lines.
-fn unittest(output: &str, parts: &mut Parts) {
+fn unittest_parts(output: &str, parts: &mut Parts) {
     let mut rule = false;
     for line in output.lines() {
-        let title = line.strip_prefix("FAIL: ").or_else(|| line.strip_prefix("ERROR: ")).filter(|_| rule);
-        rule = line.len() == 70 && line.bytes().all(|b| b == b'=');
-        match title.and_then(|title| title.split_once(" (")) {
-            Some((name, rest)) => {
-                let class = rest.split_once(')').map_or(rest, |(class, _)| class);
-                let class = class.strip_suffix(name).and_then(|class| class.strip_suffix('.')).unwrap_or(class);
-                let of_all = ["setUpClass", "tearDownClass", "setUpModule", "tearDownModule"].contains(&name);
-                let name = if of_all { WHOLE_SUITE } else { name };
+        let title = unittest::reported(line).filter(|_| rule);
+        rule = line == unittest::DOUBLE_RULE;
+        match title {
+            Some((_, class, name)) => {
+                let name = if unittest::SET_UP.contains(&name) { WHOLE_SUITE } else { name };
                 parts.begin(format!("{}\0{}", shorten(class), shorten(name)), line);
             }
             None if rule || line.starts_with("Ran ") => parts.end(),

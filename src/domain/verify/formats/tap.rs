@@ -4,6 +4,7 @@
 //! number, directive and duration; a report that is not whole (plan, bail out) is a problem and never a pass;
 //! any text is read in one pass with bounded memory per line and in all.
 
+use super::found::digits;
 use super::report::Paths;
 use super::{RESULTS_LIMIT, said, shorten};
 use crate::domain::base::text::floor;
@@ -98,12 +99,10 @@ fn split_directive(text: &str) -> (&str, Option<Directive>) {
         let rest = text[at + 1..].trim_start();
         let word = rest.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_')).next().unwrap_or_default();
         let is = |wanted: &str| word.eq_ignore_ascii_case(wanted);
-        let directive = if ["skip", "skipped", "skipping"].into_iter().any(is) {
-            Directive::Skip
-        } else if is("todo") {
-            Directive::Todo
-        } else {
-            continue;
+        let directive = match () {
+            () if ["skip", "skipped", "skipping"].into_iter().any(is) => Directive::Skip,
+            () if is("todo") => Directive::Todo,
+            () => continue,
         };
         return (text[..at].trim_end(), Some(directive));
     }
@@ -123,7 +122,7 @@ fn bare(name: &str) -> &str {
 fn without_time(name: &str) -> Option<&str> {
     let (head, time) = name.rsplit_once(" in ")?;
     let number = time.strip_suffix("ms").or_else(|| time.strip_suffix("sec"))?;
-    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then(|| head.trim_end())
+    digits(number).then(|| head.trim_end())
 }
 
 /// What names of an output are called, which is known only from all of them.
@@ -171,9 +170,9 @@ impl<'a> Prove<'a> {
     /// The next line, and what it says in the words of prove.
     fn next(&mut self) -> Option<(&'a str, Said<'a>)> {
         let line = self.lines.next()?;
-        let said = match self.here {
-            true if Self::file(line).is_some() => Self::file(line).map_or(Said::Nothing, Said::File),
-            true if Self::passes(line) && self.ends() => Said::Passes,
+        let said = match Self::file(line) {
+            Some(file) if self.here => Said::File(file),
+            None if self.here && Self::passes(line) && self.ends() => Said::Passes,
             _ => Said::Nothing,
         };
         Some((line, said))
@@ -301,10 +300,8 @@ pub fn read(output: &str) -> TestResults {
                 after_result = Some(indent);
             }
             Line::BailOut(why) => {
-                reader.fail(format!(
-                    "bail out: {}",
-                    if why.is_empty() { "no reason given" } else { &why[..floor(why, 500)] }
-                ));
+                let why = if why.is_empty() { "no reason given" } else { &why[..floor(why, 500)] };
+                reader.fail(format!("bail out: {why}"));
                 break;
             }
             Line::Version | Line::Other => {}
@@ -362,9 +359,7 @@ impl Reader {
             self.fail(format!("subtests nested deeper than {DEPTH_LIMIT}"));
             return None;
         }
-        while self.levels.len() <= depth {
-            self.levels.push(Level::default());
-        }
+        self.levels.resize_with(self.levels.len().max(depth + 1), Level::default);
         self.levels.get_mut(depth)
     }
 
@@ -398,10 +393,8 @@ impl Reader {
         if let Some((status, name)) = opened_by {
             return self.result(depth, status, &name);
         }
-        let Some(parent) = self.levels.get(depth).and_then(|level| level.tests.last()).map(|test| test.name.clone())
-        else {
-            return;
-        };
+        let parent = self.levels.get(depth).and_then(|level| level.tests.last());
+        let Some(parent) = parent.map(|test| test.name.clone()) else { return };
         let children = self.fold(depth + 1, &parent);
         if let Some(level) = self.levels.get_mut(depth) {
             level.tests.extend(children);
@@ -432,9 +425,8 @@ impl Reader {
             top.tests.extend(orphans);
         }
         match top.planned {
-            None => {
-                self.fail(if top.results == 0 { "no TAP in the output".to_owned() } else { "no plan line".to_owned() })
-            }
+            None if top.results == 0 => self.fail("no TAP in the output".to_owned()),
+            None => self.fail("no plan line".to_owned()),
             Some(planned) if planned != top.results => {
                 self.fail(format!("{planned} tests planned, {} reported", top.results));
             }

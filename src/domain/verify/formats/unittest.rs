@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 const HINT: &str = "run unittest with -v";
 const RULE: &str = "----------------------------------------------------------------------";
+/// Above each report.
+pub(super) const DOUBLE_RULE: &str = "======================================================================";
 
 /// What is read since the last summary.
 #[derive(Default)]
@@ -77,9 +79,6 @@ struct Reader<'a> {
     run: Run<'a>,
     runs: u64,
     singles: u64,
-    nameless: bool,
-    failed: bool,
-    passed: u64,
 }
 
 /// What the output says.
@@ -102,11 +101,10 @@ impl<'a> Reader<'a> {
             }
         } else if let Some(ran) = ran(line).filter(|_| run.previous == RULE) {
             run.said = Some(ran);
-        } else if line.len() == RULE.len() && line.bytes().all(|b| b == b'=') {
+        } else if line == DOUBLE_RULE {
             run.reports = true;
         } else if run.reports {
-            if run.previous.len() == RULE.len()
-                && run.previous.bytes().all(|b| b == b'=')
+            if run.previous == DOUBLE_RULE
                 && let Some((word, suite, name)) = reported(line)
                 && let Some(known) = self.known(suite, name)
             {
@@ -223,8 +221,7 @@ impl<'a> Reader<'a> {
         let (Some(word), Some(open)) = (status(word), &mut self.run.open) else { return };
         open.part = false;
         let part = match word {
-            Word::Fail => TestStatus::Failed,
-            Word::Error => TestStatus::Failed,
+            Word::Fail | Word::Error => TestStatus::Failed,
             Word::Skipped => TestStatus::Skipped,
             _ => TestStatus::Passed,
         };
@@ -285,11 +282,11 @@ impl<'a> Reader<'a> {
             self.report.fail(format!("no result of `{}` among what tests print: {HINT} and -b", open.name));
         }
         self.runs += 1;
-        self.failed |= verdict.failed;
-        self.passed += ran.saturating_sub(verdict.skipped);
+        self.report.failed |= verdict.failed;
+        self.report.passed += ran.saturating_sub(verdict.skipped);
         let run = std::mem::take(&mut self.run);
         if run.ran == 0 && ran > 0 {
-            self.nameless = true;
+            self.report.nameless = true;
             return;
         }
         // Not each version tells errors of classes and modules among the results, nor each runner reports below them.
@@ -316,15 +313,12 @@ impl<'a> Reader<'a> {
         } else if self.runs == 0 {
             return Said::Nothing;
         }
-        if self.nameless {
-            return Said::Counts { failed: self.failed, passed: self.passed, hint: HINT };
-        }
-        Said::Results(self.report.finish(self.failed))
+        self.report.said(HINT)
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+pub(super) enum Word {
     Ok,
     Fail,
     Error,
@@ -360,11 +354,11 @@ fn header(line: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// What stands for a class or module among tests.
-const SET_UP: [&str; 4] = ["setUpClass", "tearDownClass", "setUpModule", "tearDownModule"];
+pub(super) const SET_UP: [&str; 4] = ["setUpClass", "tearDownClass", "setUpModule", "tearDownModule"];
 
 /// The suite and name of `ERROR: test_a (module.Class.test_a)`, `FAIL: test_a (module.Class.test_a) [part] (i=1)` and
 /// `ERROR: setUpClass (module.Class)`.
-fn reported(line: &str) -> Option<(Word, &str, &str)> {
+pub(super) fn reported(line: &str) -> Option<(Word, &str, &str)> {
     let (word, test) = line.split_once(": ")?;
     let word = status(word).filter(|word| matches!(word, Word::Fail | Word::Error))?;
     let (suite, name, _) = header(test)?;

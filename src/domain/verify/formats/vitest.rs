@@ -5,32 +5,13 @@
 //! its tests is a failed suite; the results are those of the `Tests` line or the report is not whole; the default
 //! reporter, which names only some tests, is not read as results.
 
-use super::report::{Report, Said, cut, duration};
+use super::found::digits;
+use super::report::{Counts, Report, Said, cut, duration};
 use crate::domain::verify::results::{Place, TestStatus};
 use std::collections::BTreeSet;
 
 const HINT: &str = "run vitest with --reporter=verbose, or --reporter=junit";
 const DEPTH_LIMIT: usize = 64;
-
-/// What ` Test Files ` and `      Tests ` count.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
-    total: u64,
-}
-
-impl Counts {
-    fn add(&mut self, status: TestStatus) {
-        self.total += 1;
-        *match status {
-            TestStatus::Passed => &mut self.passed,
-            TestStatus::Failed => &mut self.failed,
-            TestStatus::Skipped => &mut self.skipped,
-        } += 1;
-    }
-}
 
 /// One line of a tree, before it is known whether it has lines below it.
 struct Leaf<'a> {
@@ -100,23 +81,17 @@ pub(super) fn said(output: &str) -> Said {
         }
     }
     let mut report = Report::default();
-    let (mut nameless, mut failed, mut any, mut passed) = (false, false, false, 0);
+    let mut any = false;
     for run in &mut runs {
-        report.stand_at(place(run.root));
+        report.place = place(run.root);
         run.end_file();
         any |= run.tests.is_some() || !run.verbose.is_empty() || !run.tree.is_empty();
-        failed |= run.errors
+        report.failed |= run.errors
             || [run.files, run.tests].into_iter().flatten().any(|counts| counts.failed > 0 || !counts.complete());
-        passed += run.tests.map_or(0, |tests| tests.passed);
-        nameless |= run.judge(&mut report);
+        report.passed += run.tests.map_or(0, |tests| tests.passed);
+        run.judge(&mut report);
     }
-    if !any {
-        Said::Nothing
-    } else if nameless {
-        Said::Counts { failed, passed, hint: HINT }
-    } else {
-        Said::Results(report.finish(failed))
-    }
+    if any { report.said(HINT) } else { Said::Nothing }
 }
 
 /// Where a run stands by the folder it is of, as seen from the top of the workspace, whose own path is taken out of outputs. What
@@ -128,12 +103,6 @@ fn place(root: &str) -> Place {
         _ => cut(root).into_owned(),
     };
     Place { file, ..Place::default() }
-}
-
-impl Counts {
-    fn complete(self) -> bool {
-        self.passed + self.failed + self.skipped == self.total
-    }
 }
 
 impl<'a> Run<'a> {
@@ -234,14 +203,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Puts the tests into the report if they are those of the last lines; true if they are counted only.
-    fn judge(&self, report: &mut Report) -> bool {
+    /// Puts the tests into the report if they are those of the last lines, and not counted only.
+    fn judge(&self, report: &mut Report) {
         let Some(said) = self.tests else {
             if !self.verbose.is_empty() || !self.tree.is_empty() {
                 report.fail("no `Tests` line: the run was cut off");
                 put(&self.verbose, report);
             }
-            return false;
+            return;
         };
         let (mut verbose, mut tree) = (Counts::default(), Counts::default());
         self.verbose.iter().for_each(|test| verbose.add(test.status));
@@ -249,7 +218,8 @@ impl<'a> Run<'a> {
         let read = if verbose.total > 0 { verbose } else { tree };
         let named = verbose.total > 0 || tree == said && self.surely_tree;
         if !named && said.passed + said.failed > 0 {
-            return true;
+            report.nameless = true;
+            return;
         }
         if self.errors {
             report.fail("vitest caught errors outside of tests");
@@ -262,7 +232,6 @@ impl<'a> Run<'a> {
         }
         put(if self.verbose.is_empty() { &self.tree } else { &self.verbose }, report);
         self.broken.iter().for_each(|file| report.broken_suite(file));
-        false
     }
 }
 
@@ -282,8 +251,7 @@ fn file_of(text: &str) -> Option<(&str, u64)> {
 /// `more (7)` is the block `more`.
 fn block_of(text: &str) -> Option<&str> {
     let (name, count) = text.rsplit_once(" (")?;
-    let count = count.strip_suffix(')')?;
-    (!count.is_empty() && count.bytes().all(|b| b.is_ascii_digit())).then_some(name)
+    count.strip_suffix(')').is_some_and(digits).then_some(name)
 }
 
 /// Takes off ` (retry x1)`, ` (repeat x2)` and ` 20 MB heap used`.
