@@ -5,7 +5,7 @@
 
 use super::schema::{self, KEYS, Key, Support};
 use super::stages::{self, Stage};
-use super::value::{Refusal, Value, quoted};
+use super::value::{Refusal, Value};
 use super::{ConfigError, Problem};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -59,11 +59,11 @@ impl fmt::Display for Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layers {
     values: BTreeMap<&'static str, (Value, Source)>,
-    stages: Option<(Vec<Stage>, Source)>,
+    pub(super) stages: Option<(Vec<Stage>, Source)>,
     /// Keys without effect, in the order they were met.
-    ignored: Vec<(&'static Key, Source)>,
+    pub(super) ignored: Vec<(&'static Key, Source)>,
     /// The directory relative paths are meant from.
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 impl Layers {
@@ -80,7 +80,7 @@ impl Layers {
             directory: inputs.directory.join(directory.unwrap_or(inputs.directory)),
         };
         let mut problems = Vec::new();
-        layers.read_defaults(&mut problems);
+        layers.read_defaults();
         if let Some((path, text)) = inputs.file {
             layers.read_file(&File { path, text }, &mut problems);
         }
@@ -141,34 +141,14 @@ impl Layers {
         self.values.get(path)
     }
 
-    pub(super) fn stages(&self) -> Option<&(Vec<Stage>, Source)> {
-        self.stages.as_ref()
-    }
-
-    pub(super) fn ignored(&self) -> &[(&'static Key, Source)] {
-        &self.ignored
-    }
-
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    fn read_defaults(&mut self, problems: &mut Vec<Problem>) {
+    fn read_defaults(&mut self) {
         for key in KEYS {
             let Support::Now(literal) = key.support else { continue };
             let text = format!("value = {literal}");
             let read = DeTable::parse(&text).ok();
-            let value = read.as_ref().and_then(|table| table.get_ref().iter().next().map(|(_, value)| value));
-            match value.map(|value| key.kind.read_toml(value.get_ref())) {
-                Some(Ok(value)) => {
-                    self.values.insert(key.path, (value, Source::Default));
-                }
-                _ => problems.push(Problem::Value {
-                    place: Source::Default,
-                    key: key.path.to_owned(),
-                    message: "has a default that cannot be read".to_owned(),
-                }),
-            }
+            let value = read.as_ref().and_then(|table| table.get_ref().values().next());
+            let value = value.and_then(|value| key.kind.read_toml(value.get_ref()).ok());
+            self.values.extend(value.map(|value| (key.path, (value, Source::Default))));
         }
     }
 
@@ -197,7 +177,8 @@ impl Layers {
                 continue;
             }
             match value.get_ref() {
-                DeValue::Table(inner) if schema::is_section(&path) || has_values(inner) => {
+                // A table below a later key is refused as a whole, an unknown one key by key, so that each gets its advice.
+                DeValue::Table(inner) if schema::is_section(&path) || !inner.is_empty() => {
                     self.read_table(file, &path, inner, problems);
                 }
                 _ if schema::is_section(&path) => problems.push(Problem::Value {
@@ -218,56 +199,39 @@ impl Layers {
         place: Source,
         problems: &mut Vec<Problem>,
     ) {
-        let said = || if let DeValue::String(text) = value { Some(text.to_string()) } else { None };
-        match key.support {
-            Support::Stages => {
-                let stages = stages::read(file, value, &place, problems);
-                self.stages = Some((stages, place));
-            }
-            Support::Now(_) => self.put(key, key.kind.read_toml(value), said(), place, problems),
-            _ => self.put_ineffective(key, place, problems),
+        if key.support == Support::Stages {
+            let stages = stages::read(file, value, &place, problems);
+            self.stages = Some((stages, place));
+        } else {
+            self.put(key, key.kind.read_toml(value), value.as_str(), place, problems);
         }
     }
 
     fn put_text(&mut self, key: &'static Key, text: &str, place: Source, problems: &mut Vec<Problem>) {
-        match key.support {
-            Support::Stages => problems.push(Problem::Value {
-                place,
-                key: key.path.to_owned(),
-                message: "can be set in the settings file only; for one stage set `target.verification.command`"
-                    .to_owned(),
-            }),
-            Support::Now(_) => self.put(key, key.kind.read_text(text), Some(text.to_owned()), place, problems),
-            _ => self.put_ineffective(key, place, problems),
-        }
-    }
-
-    fn put_ineffective(&mut self, key: &'static Key, place: Source, problems: &mut Vec<Problem>) {
-        if key.support == Support::Later {
-            problems.push(Problem::Unsupported { place, key: key.path.to_owned() });
+        let read = if key.support == Support::Stages {
+            let only = "can be set in the settings file only; for one stage set `target.verification.command`";
+            Err(Refusal::Wrong(only.to_owned()))
         } else {
-            self.ignored.push((key, place));
-        }
+            key.kind.read_text(text)
+        };
+        self.put(key, read, Some(text), place, problems);
     }
 
+    /// Takes in what was read of a key, if it has an effect here.
     fn put(
         &mut self,
         key: &'static Key,
-        value: Result<Value, Refusal>,
-        said: Option<String>,
+        read: Result<Value, Refusal>,
+        said: Option<&str>,
         place: Source,
         problems: &mut Vec<Problem>,
     ) {
         let path = key.path.to_owned();
-        match value {
-            Ok(value) => {
-                self.values.insert(key.path, (value, place));
-            }
-            Err(Refusal::Later) => {
-                let key = said.map_or_else(|| path.clone(), |said| format!("{path} = {}", quoted(&said)));
-                problems.push(Problem::Unsupported { place, key });
-            }
-            Err(Refusal::Wrong(message)) => problems.push(Problem::Value { place, key: path, message }),
+        match (key.support, read) {
+            (Support::Later, _) => problems.push(Problem::Unsupported { place, key: path }),
+            (Support::Older, _) => self.ignored.push((key, place)),
+            (_, Ok(value)) => drop(self.values.insert(key.path, (value, place))),
+            (_, Err(refusal)) => problems.push(refusal.into_problem(place, path, said)),
         }
     }
 }
@@ -284,11 +248,6 @@ impl File<'_> {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         Source::File { path: self.path.to_owned(), line }
     }
-}
-
-/// A table below a later key is refused as a whole, an unknown one key by key, so that each gets its advice.
-fn has_values(table: &DeTable<'_>) -> bool {
-    table.iter().next().is_some()
 }
 
 fn unknown(place: Source, key: String) -> Problem {
