@@ -42,9 +42,8 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     if let Some(summary) = account.timeline.base() {
         let _ = writeln!(out, "- base: {}", tests(summary));
     }
-    let share = share(&account);
-    let share = if share.is_empty() { share } else { format!("; {share}") };
-    let _ = writeln!(out, "- attempts: {}, {} of run time{share}", attempts(view), span(account.timeline.run_time()));
+    let run_time = span(account.timeline.run_time());
+    let _ = writeln!(out, "- attempts: {}, {run_time} of run time{}", attempts(view), share(&account));
     let _ = writeln!(out, "- cost: {}", cost::text(view.state));
     landed(&mut out, &account);
     unlanded(&mut out, &account);
@@ -85,8 +84,7 @@ pub fn code(text: &str) -> String {
 
 /// Untrusted lines as a fenced block below `indent`.
 fn block(out: &mut String, indent: &str, lines: &[String]) {
-    let longest = lines.iter().map(|line| longest_run(line)).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
+    let fence = "`".repeat(longest_run(&lines.join("\n")).max(2) + 1);
     let _ = writeln!(out, "{indent}{fence}text");
     for line in lines {
         let _ = writeln!(out, "{indent}{line}");
@@ -94,7 +92,7 @@ fn block(out: &mut String, indent: &str, lines: &[String]) {
     let _ = writeln!(out, "{indent}{fence}");
 }
 
-fn longest_run(text: &str) -> usize {
+pub(super) fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
