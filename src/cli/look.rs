@@ -19,7 +19,6 @@ use crate::report::{
     Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
 };
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often `mc events --follow` reads the journal.
@@ -47,7 +46,7 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
         // Where green is what the journal last made of it, there is nothing to find.
         let stands = look.green.tip.as_ref().map(|tip| &tip.commit);
         if let Some(view) = view.as_ref().filter(|v| v.state.green().map(|green| &green.tip.commit) != stands) {
-            let missing = missing(view, &landed(&project, &look).await?);
+            let missing = missing(view, &views::landed_units(&project, &look.green).await?);
             if let Some(wrong) = contradiction(&missing, &look.green) {
                 output::line(&format!("WRONG: {wrong}"));
             }
@@ -55,11 +54,6 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
         output::put(&states::text(view.as_ref(), &look.green));
     }
     Ok(0)
-}
-
-/// Units that green's history names.
-async fn landed(project: &Project, look: &Look) -> Result<BTreeSet<UnitId>, CliError> {
-    Ok(views::landed(project, &look.green).await?.into_iter().map(|(unit, _)| unit).collect())
 }
 
 pub(super) async fn metrics(context: &Context) -> Result<u8, CliError> {
@@ -239,7 +233,7 @@ pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliErr
 pub(super) async fn report(context: &Context, mission: Option<&str>, format: Format) -> Result<u8, CliError> {
     let (project, look) = look(context, mission).await?;
     let view = view(&look)?;
-    let landed = landed(&project, &look).await?;
+    let landed = views::landed_units(&project, &look.green).await?;
     match format {
         Format::Md if !context.global.json => output::put(&markdown::text(&view, &look.green, &landed)),
         Format::Text if !context.global.json => output::put(&reports::text(&view, &look.green, &landed)),

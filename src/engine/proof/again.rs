@@ -85,10 +85,7 @@ async fn once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Result<Res
     };
     // The newest of the single runs beside the key is the one just made.
     let newest = case.store.snapshot_kept(&key)?.pop();
-    let found = match newest {
-        Some(run) => snapshot(case, &run)?,
-        None => None,
-    };
+    let found = newest.map_or(Ok(None), |run| snapshot(case, &run))?;
     Ok(found.ok_or_else(|| "the run was not kept".to_owned()))
 }
 

@@ -77,7 +77,7 @@ pub(super) async fn landed(
     let mut found = judged(case, bodies, state, open, *verdict)?;
     let open = open.clone();
     if rejudge::list_reasons(state, &open) != *reasons {
-        rules_of(state).tell("its reasons are others".to_owned(), &mut found);
+        rules_of(state).tell("its reasons are others", &mut found);
     }
     case.claim(format!("{name}: judged {}, and lands", word(verdict)), found).cover(below(&["verdict"]));
     Ok(())
@@ -208,10 +208,11 @@ async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> 
         return Ok(Findings::default());
     };
     let date = commit.date.saturating_mul(1_000);
-    Ok(match date + SLACK < began || date > at + SLACK {
-        true => Findings::only(format!("it is dated {date}, outside of {began} to {at}")),
-        false => Findings::default(),
-    })
+    let mut found = Findings::default();
+    if date + SLACK < began || date > at + SLACK {
+        found.broken(format!("it is dated {date}, outside of {began} to {at}"));
+    }
+    Ok(found)
 }
 
 async fn trailers(
@@ -289,12 +290,10 @@ fn judged(
     let demands = state.demands(state.may_remove_tests(&open.mr.source));
     let again = judge(&state.with_flaky(before.clone()), &after.summary, &after.delta, &demands);
     if again.verdict != verdict {
-        let why = format!("its snapshots say {}", word(&again.verdict));
-        rules_of(state).decide(why, &mut found);
+        rules_of(state).decide(format!("its snapshots say {}", word(&again.verdict)), &mut found);
     }
     if !again.lands {
-        let why = format!("the gate refuses it: {}", again.reasons.join("; "));
-        rules_of(state).decide(why, &mut found);
+        rules_of(state).decide(format!("the gate refuses it: {}", again.reasons.join("; ")), &mut found);
     }
     if open.intended().is_some_and(|intended| intended != verdict) {
         found.broken("its intent had another verdict");
@@ -352,19 +351,16 @@ pub(super) async fn rejected(
             Some(Record::Rejected { class: decided, next: follows, .. })
                 if decided == *class && follows.is_same(next) =>
             {
-                rules_of(state).tell("the snapshots give other reasons".to_owned(), &mut found);
+                rules_of(state).tell("the snapshots give other reasons", &mut found);
             }
-            Some(_) => {
-                rules_of(state).decide("the snapshots give another refusal".to_owned(), &mut found);
-            }
+            Some(_) => rules_of(state).decide("the snapshots give another refusal", &mut found),
             None => found.unknown("merging told that it touches protected paths"),
         },
         RejectClass::Infrastructure => found.unknown("what the machine did is not made again"),
         RejectClass::Meddling => {
             // It may have told of other changes as well, or earlier of this one.
             let tells = |told: &String| reasons.iter().any(|reason| told.starts_with(first_words(reason)));
-            let said = state.repository.iter().any(tells);
-            if !said {
+            if !state.repository.iter().any(tells) {
                 found.broken("no record tells that the repository changed while its change was verified");
             }
         }

@@ -10,8 +10,7 @@ use crate::domain::values::{Millis, RunId, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::delta::delta;
-use crate::domain::verify::key::StageSpec;
-use crate::domain::verify::key::Tier;
+use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::snapshot::{Snapshot, Start};
 use crate::engine::error::EngineError;
 use crate::engine::tasks::unit_checks::own_line;
@@ -123,8 +122,7 @@ pub(super) async fn verified(
     let Record::Verified { run, at, key, summary, delta: told, reused, confirmed, warm } = record else {
         return Ok(());
     };
-    let asked = state.run_by(*run);
-    let Some(asked) = asked else {
+    let Some(asked) = state.run_by(*run) else {
         case.claim(format!("verification {run}"), Findings::only("nobody asked for it"));
         return Ok(());
     };
@@ -163,7 +161,7 @@ pub(super) async fn verified(
         Ok(known) => {
             key_of(case, &tree, own, key, &known.snapshot, &mut found);
             let mut differs = |why: &str| match known.certain || !later {
-                true => found.broken(why.to_owned()),
+                true => found.broken(why),
                 false => found.unknown(format!("{why}, which a later run may have changed")),
             };
             if known.snapshot.summary() != *summary {
@@ -188,12 +186,11 @@ pub(super) async fn verified(
                         case.red.extend(differs.still_failing.iter().cloned());
                         case.red.extend(differs.findings.iter().flat_map(|change| &change.kept).cloned());
                         let certain = (before.certain && known.certain) || !later;
-                        match told.as_deref() == Some(&differs) {
-                            true => {}
-                            false if certain => {
-                                found.broken("the stored snapshots differ in another way than reported");
-                            }
-                            false => found.unknown("a snapshot it was compared with may have changed since"),
+                        let same = told.as_deref() == Some(&differs);
+                        if !same && certain {
+                            found.broken("the stored snapshots differ in another way than reported");
+                        } else if !same {
+                            found.unknown("a snapshot it was compared with may have changed since");
                         }
                     }
                 }
