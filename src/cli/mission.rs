@@ -12,11 +12,10 @@ use crate::engine::inspect::views;
 use crate::engine::run::mission::{self, Asked, ResumeResult, StartOptions, Wish};
 use crate::engine::upkeep::cancel;
 use crate::engine::upkeep::detach::{self, Detached};
-use crate::report::View;
 use crate::report::skipped::named;
 use crate::report::text::plain;
 use crate::report::words::{sum_seen, word};
-use crate::report::{lines, needs, plan, status};
+use crate::report::{View, lines, needs, plan, status};
 use serde_json::json;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {

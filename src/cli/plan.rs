@@ -68,55 +68,50 @@ async fn backlog_path(context: &Context, file: Option<&Path>) -> Result<PathBuf,
 
 pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, CliError> {
     let path = backlog_path(context, file).await?;
-    match views::read_backlog(&path)? {
-        Ok(backlog) => {
-            let later = unsupported(&backlog.units).into_iter().map(|Finding { line, message }| {
-                Finding::new(line, format!("{message}; `mc mission start` refuses it"))
-            });
-            let own = backlog.notes.iter().cloned().chain(later);
-            let mut notes: Vec<(PathBuf, Finding)> = own.map(|note| (path.clone(), note)).collect();
-            // The progress file beside the repository's own backlog has a form too, which nothing rests on; a file named by
-            // hand stands alone.
-            let checked = if file.is_none() { views::check_progress(&path)? } else { None };
-            let sessions = match checked.transpose() {
-                Ok(sessions) => sessions,
-                Err(other) => {
-                    notes.extend(other.findings.into_iter().map(|finding| (other.path.clone(), finding)));
-                    None
-                }
-            };
-            if context.global.json {
-                let units = backlog.units.len();
-                let notes: Vec<_> = notes
-                    .iter()
-                    .map(|(path, f)| json!({"file": path.display().to_string(), "line": f.line, "message": f.message}))
-                    .collect();
-                output::json(
-                    &json!({"schema": 1, "units": units, "sessions": sessions, "findings": [], "notes": notes}),
-                );
-            } else {
-                for (path, Finding { line, message }) in &notes {
-                    let line = if *line > 0 { format!(":{line}") } else { String::new() };
-                    output::note(&format!("note: {}{line}: {}", path.display(), plain(message)));
-                }
-                let units = count(backlog.units.len() as u64, "unit");
-                output::line(&format!("{}: no faults, {units}", path.display()));
-                if let Some(sessions) = sessions {
-                    let sessions = count(u64::from(sessions), "session");
-                    output::line(&format!("{}: no faults, {sessions}", path.with_file_name("PROGRESS.md").display()));
-                }
-            }
-            Ok(0)
-        }
+    let backlog = match views::read_backlog(&path)? {
+        Ok(backlog) => backlog,
         Err(faulty) => {
             if context.global.json {
-                let findings: Vec<_> =
-                    faulty.findings.iter().map(|f| json!({"line": f.line, "message": f.message})).collect();
+                let findings = faulty.findings.iter().map(|f| json!({"line": f.line, "message": f.message}));
+                let findings: Vec<_> = findings.collect();
                 output::json(&json!({"schema": 1, "units": null, "findings": findings, "notes": []}));
             }
-            Err(faulty.into())
+            return Err(faulty.into());
         }
-    }
+    };
+    let later = unsupported(&backlog.units)
+        .into_iter()
+        .map(|Finding { line, message }| Finding::new(line, format!("{message}; `mc mission start` refuses it")));
+    let own = backlog.notes.iter().cloned().chain(later);
+    let mut notes: Vec<(PathBuf, Finding)> = own.map(|note| (path.clone(), note)).collect();
+    // The progress file beside the repository's own backlog has a form too, which nothing rests on; a file named by
+    // hand stands alone.
+    let checked = if file.is_none() { views::check_progress(&path)? } else { None };
+    let sessions = match checked.transpose() {
+        Ok(sessions) => sessions,
+        Err(other) => {
+            notes.extend(other.findings.into_iter().map(|finding| (other.path.clone(), finding)));
+            None
+        }
+    };
+    let tell = || {
+        for (path, Finding { line, message }) in &notes {
+            let line = if *line > 0 { format!(":{line}") } else { String::new() };
+            output::note(&format!("note: {}{line}: {}", path.display(), plain(message)));
+        }
+        let units = count(backlog.units.len() as u64, "unit");
+        output::line(&format!("{}: no faults, {units}", path.display()));
+        if let Some(sessions) = sessions {
+            let sessions = count(u64::from(sessions), "session");
+            output::line(&format!("{}: no faults, {sessions}", path.with_file_name("PROGRESS.md").display()));
+        }
+    };
+    let body = || {
+        let note = |(path, f): &(PathBuf, Finding)| json!({"file": path.display().to_string(), "line": f.line, "message": f.message});
+        let (units, notes) = (backlog.units.len(), notes.iter().map(note).collect::<Vec<_>>());
+        json!({"schema": 1, "units": units, "sessions": sessions, "findings": [], "notes": notes})
+    };
+    context.show(body, tell)
 }
 
 pub(super) async fn list(context: &Context) -> Result<u8, CliError> {

@@ -3,10 +3,9 @@
 //! Promises: every stage has a name of its own and a command; unknown and later keys, and keys that mean nothing for the
 //! kind of their stage, are refused with their line.
 
-use super::Problem;
 use super::layers::{File, Source};
-use super::schema;
 use super::value::{Kind, Refusal, Value};
+use super::{Problem, schema};
 use crate::domain::base::nearest::nearest;
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::formats::Format;

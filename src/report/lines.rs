@@ -60,7 +60,6 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::SessionStarted { unit, n, host, slot, .. } => {
             format!("{unit}: attempt {n} starts on {host}, slot {slot}")
         }
-        Record::SessionEnded { .. } => return None,
         Record::AttemptJudged { session, unit, n, class, next, .. } => {
             let report = state.attempt_by(*session).and_then(|(_, attempt)| attempt.report.as_ref())?;
             // What the machine did to it is no evidence for the next attempt, but a person wants to know.
@@ -81,7 +80,6 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             "{unit}: what its attempt made stays in its workspace and is collected again: {}",
             short(&trouble.why, LIMIT)
         ),
-        Record::CollectAsked { .. } => return None,
         Record::CircuitOpened { cause, .. } => format!(
             "{}: what needs it waits, one try at a time, and no unit is charged; {}",
             short(&cause.words(), LIMIT),
@@ -187,6 +185,8 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => ended(MissionOutcome::Refused, "", state),
         Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason, state),
         Record::Established { .. }
+        | Record::SessionEnded { .. }
+        | Record::CollectAsked { .. }
         | Record::TargetSeen { intake: None }
         | Record::PlanAsked { .. }
         | Record::LandingStarted { .. }

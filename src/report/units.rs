@@ -1,10 +1,9 @@
 //! `mc units` and `mc unit show`: each unit with its attempts and where its work is kept.
 
-use super::View;
-use super::evidence;
 use super::status::unit_json;
 use super::text::plain;
 use super::words::{attempt_ref, seen, short, span, stamp, sum_seen, word, worked};
+use super::{View, evidence};
 use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
 use crate::domain::values::RunId;
 use crate::domain::verify::telling;

@@ -2,11 +2,10 @@
 
 use super::verify::{Rules, Side, Verified, counted, failing};
 use super::words::stamp;
-use crate::domain::verify::Delta;
-use crate::domain::verify::StageOutcome;
 use crate::domain::verify::history::TestHistory;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::{Delta, StageOutcome};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 

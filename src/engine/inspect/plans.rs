@@ -73,7 +73,7 @@ pub async fn for_mission(
 }
 
 /// What the next mission finds in the backlog.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Offered {
     /// Units to be done, none of which waits for what is left aside; checked.
     pub units: Vec<UnitSpec>,
@@ -199,26 +199,24 @@ pub async fn shown(
     plan_file: Option<&Path>,
     only: &[String],
 ) -> Result<Result<Shown, Faulty>, EngineError> {
-    let (path, mut units, mut satisfied, done, aside, (fixed, differs)) = match plan_file {
-        // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
-        Some(path) => match views::read_plan(path)? {
-            Ok(units) => {
-                let landed = views::landed_units(project, &views::green(project).await?).await?;
-                (path.to_owned(), units, BTreeSet::new(), landed, Vec::new(), (false, false))
-            }
-            Err(faulty) => return Ok(Err(faulty)),
-        },
-        None => match offered(project, only).await? {
-            Ok(Offered { units, satisfied, aside, fixed, differs }) => {
-                (project.backlog_path(), units, satisfied.clone(), satisfied, aside, (fixed, differs))
-            }
-            Err(faulty) => return Ok(Err(faulty)),
-        },
+    let (path, offer) = match plan_file {
+        Some(path) => {
+            let read = views::read_plan(path)?.map(|units| Offered { units, ..Offered::default() });
+            (path.to_owned(), read)
+        }
+        None => (project.backlog_path(), offered(project, only).await?),
+    };
+    let Offered { mut units, mut satisfied, aside, fixed, differs } = match offer {
+        Ok(offer) => offer,
+        Err(faulty) => return Ok(Err(faulty)),
     };
     if !only.is_empty() {
-        let chosen = choose(&units, only, &done, &aside)?;
+        // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
+        if plan_file.is_some() {
+            satisfied = views::landed_units(project, &views::green(project).await?).await?;
+        }
+        let chosen = choose(&units, only, &satisfied, &aside)?;
         units.retain(|unit| chosen.contains(&unit.id));
-        satisfied.extend(done);
     }
     let later = unsupported(&units);
     let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };

@@ -1,7 +1,6 @@
 //! What a report counts: units, rounds, verifications, costs, times, and how the mission ended.
 
 use super::case::Case;
-use crate::engine::inspect::history::records;
 
 use crate::adapters::os::files;
 use crate::domain::mission::timeline::Timeline;
@@ -10,7 +9,7 @@ use crate::domain::mission::{
 };
 use crate::domain::values::{Millis, RunId, UnitId};
 use crate::engine::error::EngineError;
-use crate::engine::inspect::history::History;
+use crate::engine::inspect::history::{History, records};
 use crate::engine::inspect::views::session_dir;
 use crate::report::claims::Findings;
 use std::collections::{BTreeMap, BTreeSet};

@@ -188,14 +188,11 @@ impl Scratch {
         content: &str,
         message: &str,
     ) -> Result<Tip, GitError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| GitError::Io { path, source }
-        };
         // Removing a path from an index needs a work tree, although none is looked at.
         let (nothing, file) = (self.path().join("nothing"), self.path().join("content"));
-        files::make_private_dir(&nothing).map_err(failed(&nothing))?;
-        files::write_private(&file, content.as_bytes()).map_err(failed(&file))?;
+        files::make_private_dir(&nothing).map_err(|source| GitError::Io { path: nothing.clone(), source })?;
+        files::write_private(&file, content.as_bytes())
+            .map_err(|source| GitError::Io { path: file.clone(), source })?;
         let place = Place::WorkTree { git_dir: self.path().join("repo"), files: nothing };
         let git = self.git.at(place).with_env("GIT_INDEX_FILE", self.path().join("altered.index"));
         git.out(&["read-tree", base.tree.as_str()]).await?;

@@ -132,12 +132,9 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     let (holds, found) = match &facts.merged {
         Some(m) => {
             let word = |suite: &Suite| format!("{} ok, {} not ok", suite.passed, suite.failed.len());
-            let found = format!(
-                "by itself {}; plain git merges it {}; then {}",
-                word(&m.alone),
-                if m.clean { "without a conflict" } else { "with a conflict" },
-                word(&m.together)
-            );
+            let (alone, together) = (word(&m.alone), word(&m.together));
+            let with = if m.clean { "without a conflict" } else { "with a conflict" };
+            let found = format!("by itself {alone}; plain git merges it {with}; then {together}");
             (m.alone.good() && m.clean && !m.together.good() && rejected(facts, OLD_CALLER, "verification"), found)
         }
         None => (false, "its kept work was not found".to_owned()),
