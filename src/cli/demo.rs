@@ -136,14 +136,11 @@ impl Teller {
     }
 
     fn verdict(&self, demo: &Demo, report: &Report) {
+        let Report { attempts, runs, landings, adopted, .. } = report;
         self.say("");
         output::line(&format!(
-            "{} units, {} attempts, {} verification runs, {} landings, 1 kill -9, {} attempts adopted, {:.1} s",
+            "{} units, {attempts} attempts, {runs} verification runs, {landings} landings, 1 kill -9, {adopted} attempts adopted, {:.1} s",
             PARTS.len(),
-            report.attempts,
-            report.runs,
-            report.landings,
-            report.adopted,
             demo.elapsed().as_secs_f64()
         ));
         let failed: Vec<&str> = report.expectations.iter().filter(|e| !e.holds).map(|e| e.what.as_str()).collect();

@@ -5,6 +5,7 @@ use super::{Context, output};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::views;
 use crate::engine::upkeep::rollback::{self, Gone, Rollback, Stand};
+use crate::report::text::plain;
 use crate::report::words::count;
 use serde_json::{Value, json};
 
@@ -136,7 +137,7 @@ fn tell(plan: &Rollback) {
     if let Some(branch) = &plan.target_keeps {
         output::line(&format!(
             "note: {} contains some of it, so the next mission takes it in again; revert it there too",
-            crate::report::text::plain(branch)
+            plain(branch)
         ));
     }
 }

@@ -87,13 +87,10 @@ async fn dry_run(context: &Context, project: &Project, start: &Start) -> Result<
         let stages = settings.verification.stages.iter();
         let verifies: Vec<String> = stages.map(|stage| format!("{} (`{}`)", stage.name, stage.run)).collect();
         output::line(&format!("\nwould verify with {}", plain(&verifies.join(", "))));
-        output::line(&format!(
-            "would use {} workers, {} rounds at most, {} attempts per unit, green branch {}",
-            settings.parallel.num_workers,
-            settings.rounds.max_rounds,
-            settings.scheduler.max_attempts,
-            settings.green_branch
-        ));
+        let (workers, attempts) = (settings.parallel.num_workers, settings.scheduler.max_attempts);
+        let (rounds, green) = (settings.rounds.max_rounds, &settings.green_branch);
+        let limits = format!("{rounds} rounds at most, {attempts} attempts per unit");
+        output::line(&format!("would use {workers} workers, {limits}, green branch {green}"));
         output::line("nothing was changed")
     };
     context.show(|| plan::json(&shown, &aside), tell)

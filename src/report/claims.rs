@@ -102,11 +102,10 @@ pub fn text(mission: &str, claims: &[Claim]) -> String {
         (0, _) => "nothing in the report was found to be wrong, but not everything could be checked",
         _ => "the report is wrong",
     };
-    let mut out = format!(
-        "{verdict}: mission {mission}, {}: {holds} hold, {broken} {}, {unknown} cannot be checked\n",
-        count(claims.len() as u64, "claim"),
-        if broken == 1 { "does not hold" } else { "do not hold" }
-    );
+    let all = count(claims.len() as u64, "claim");
+    let counted = if broken == 1 { "1 does not hold".to_owned() } else { format!("{broken} do not hold") };
+    let mut out =
+        format!("{verdict}: mission {mission}, {all}: {holds} hold, {counted}, {unknown} cannot be checked\n");
     let line = |claim: &Claim| {
         let what = plain(&claim.what);
         match &claim.found {

@@ -27,12 +27,8 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     }
     let _ = writeln!(out, "{}\n", code(&account.headline()));
     let took = span(account.until().saturating_sub(state.started));
-    let _ = writeln!(
-        out,
-        "- mission {}: {took} in {}",
-        code(state.mission.as_str()),
-        count(state.rounds.len() as u64, "round")
-    );
+    let rounds = count(state.rounds.len() as u64, "round");
+    let _ = writeln!(out, "- mission {}: {took} in {rounds}", code(state.mission.as_str()));
     if !state.objective.trim().is_empty() {
         let _ = writeln!(out, "- objective: {} ({})", code(&short(&state.objective, 200)), objective(view));
     }
@@ -122,14 +118,8 @@ fn unlanded(out: &mut String, account: &Account<'_>) {
         heading(out, nth, "\n### Not landed\n\n");
         let unit = rest.unit;
         let first = unit.reason.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "- {} {}: **{}** {}",
-            code(unit.spec.id.as_str()),
-            code(&short(&unit.spec.title, 100)),
-            unit.state.name(),
-            code(&short(first, 300))
-        );
+        let (id, title) = (code(unit.spec.id.as_str()), code(&short(&unit.spec.title, 100)));
+        let _ = writeln!(out, "- {id} {title}: **{}** {}", unit.state.name(), code(&short(first, 300)));
         if let Some(kept) = &rest.kept {
             let _ = writeln!(out, "  - work kept at {}", code(kept));
         }

@@ -32,16 +32,12 @@ fn planned(plan: &Plan) -> String {
         return "nothing to do: the plan has no units\n".to_owned();
     }
     let order = plan.edges.iter().filter(|edge| edge.kind == EdgeKind::Order).count();
-    let mut out = format!(
-        "{} in {}, {}, {}\n",
-        count(plan.units.len() as u64, "unit"),
-        count(waves.len() as u64, "wave"),
-        match plan.edges.len() - order {
-            1 => "1 dependency".to_owned(),
-            many => format!("{many} dependencies"),
-        },
-        count(order as u64, "order-only overlap"),
-    );
+    let dependencies = match plan.edges.len() - order {
+        1 => "1 dependency".to_owned(),
+        many => format!("{many} dependencies"),
+    };
+    let (units, overlapping) = (count(plan.units.len() as u64, "unit"), count(order as u64, "order-only overlap"));
+    let mut out = format!("{units} in {}, {dependencies}, {overlapping}\n", count(waves.len() as u64, "wave"));
     let width = plan.units.iter().map(|unit| unit.id.as_str().len()).max().unwrap_or(0).min(40);
     let waits = overlaps(plan);
     for (number, wave) in waves.iter().enumerate() {

@@ -368,11 +368,8 @@ fn pool_error(error: PoolError) -> EngineError {
 /// # Errors
 /// [`EngineError`] when the pool cannot be read.
 pub async fn slots(project: &Project) -> Result<Vec<SlotInfo>, EngineError> {
-    let mut slots = Vec::new();
-    for pool in pools(project).await? {
-        slots.extend(pool.list().map_err(pool_error)?);
-    }
-    Ok(slots)
+    let each = pools(project).await?.into_iter().map(|pool| pool.list().map_err(pool_error));
+    Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// Deletes the slots that nobody uses and that hold nothing to collect; returns their numbers.
@@ -380,11 +377,8 @@ pub async fn slots(project: &Project) -> Result<Vec<SlotInfo>, EngineError> {
 /// # Errors
 /// [`EngineError`] when a slot cannot be deleted.
 pub async fn prune(project: &Project) -> Result<Vec<u32>, EngineError> {
-    let mut gone = Vec::new();
-    for pool in pools(project).await? {
-        gone.extend(pool.prune().map_err(pool_error)?);
-    }
-    Ok(gone)
+    let each = pools(project).await?.into_iter().map(|pool| pool.prune().map_err(pool_error));
+    Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// What to do about workspaces in quarantine.
