@@ -1,6 +1,6 @@
 //! What a report counts: units, rounds, verifications, costs, times, and how the mission ended.
 
-use super::case::Case;
+use super::case::{Case, Checked};
 
 use crate::adapters::os::files;
 use crate::domain::mission::timeline::Timeline;
@@ -8,14 +8,13 @@ use crate::domain::mission::{
     AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, SessionReport, State, Unit, UnitState, Usd,
 };
 use crate::domain::values::{Millis, RunId, UnitId};
-use crate::engine::error::EngineError;
 use crate::engine::inspect::history::{History, records};
 use crate::engine::inspect::views::session_dir;
 use crate::report::claims::Findings;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks everything that is counted.
-pub(super) fn check(case: &mut Case<'_>, now: Millis) -> Result<(), EngineError> {
+pub(super) fn check(case: &mut Case<'_>, now: Millis) -> Checked {
     units(case);
     plans(case);
     nothing_is_hidden(case);
@@ -268,7 +267,7 @@ fn rounds(case: &mut Case<'_>) {
     case.claim(what, found).cover(["/rounds"]);
 }
 
-fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
+fn verifications(case: &mut Case<'_>) -> Checked {
     let state = &case.history.state;
     let mut found = Findings::default();
     let (mut ran, mut before, mut reused, mut broken_off) = (BTreeSet::new(), 0, 0, 0);
