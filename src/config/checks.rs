@@ -88,10 +88,9 @@ impl Layers {
             }
         }
         if branch == green {
-            problems.push(self.wrong(
-                "green_branch.green_branch",
-                format!("is `{green}`, the target branch; missions never move that, so give it a name of its own"),
-            ));
+            let message =
+                format!("is `{green}`, the target branch; missions never move that, so give it a name of its own");
+            problems.push(self.wrong("green_branch.green_branch", message));
         }
     }
 
@@ -104,18 +103,16 @@ impl Layers {
             for path in self.texts(key) {
                 let below = path.strip_prefix('/').or_else(|| path.strip_prefix("~/"));
                 if below.is_none_or(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
-                    let message =
-                        format!("must name absolute paths, or paths of your home (`~/…`); `{path}` is neither");
-                    problems.push(self.wrong(key, message));
+                    let rule = "must name absolute paths, or paths of your home (`~/…`)";
+                    problems.push(self.wrong(key, format!("{rule}; `{path}` is neither")));
                 }
             }
         }
         for key in ["target.copy", "target.setup_inputs"] {
             for path in self.texts(key) {
                 if path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".git") {
-                    let message =
-                        format!("must name files inside the repository, relative to its root; `{path}` is not");
-                    problems.push(self.wrong(key, message));
+                    let rule = "must name files inside the repository, relative to its root";
+                    problems.push(self.wrong(key, format!("{rule}; `{path}` is not")));
                 }
             }
         }

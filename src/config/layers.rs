@@ -79,26 +79,26 @@ impl Layers {
             ignored: Vec::new(),
             directory: inputs.directory.join(directory.unwrap_or(inputs.directory)),
         };
-        let mut problems = Vec::new();
         layers.read_defaults();
+        let mut reading = Reading { layers, problems: Vec::new() };
         if let Some((path, text)) = inputs.file {
-            layers.read_file(&File { path, text }, &mut problems);
+            reading.read_file(&File { path, text });
         }
         // A whole section that is not built yet (`notify`) is no name anybody means by a variable.
         for key in KEYS.iter().filter(|key| key.path.contains('.')) {
             let name = key.environment_name();
             if let Some(text) = inputs.environment.get(&name) {
-                layers.put_text(key, text, Source::Environment(name), &mut problems);
+                reading.put_text(key, text, Source::Environment(name));
             }
         }
         for (path, text, flag) in inputs.flags {
             let place = Source::Flag((*flag).to_owned());
             match schema::find(path) {
-                Some(key) => layers.put_text(key, text, place, &mut problems),
-                None => problems.push(unknown(place, (*path).to_owned())),
+                Some(key) => reading.put_text(key, text, place),
+                None => reading.problems.push(unknown(place, (*path).to_owned())),
             }
         }
-        if problems.is_empty() { Ok(layers) } else { Err(ConfigError(problems)) }
+        if reading.problems.is_empty() { Ok(reading.layers) } else { Err(ConfigError(reading.problems)) }
     }
 
     /// Key, value as TOML and source of every supported key, in the order of the table of keys.
@@ -151,20 +151,28 @@ impl Layers {
             self.values.extend(value.map(|value| (key.path, (value, Source::Default))));
         }
     }
+}
 
-    fn read_file(&mut self, file: &File<'_>, problems: &mut Vec<Problem>) {
+/// Layers while they are read, with what is wrong so far.
+struct Reading {
+    layers: Layers,
+    problems: Vec<Problem>,
+}
+
+impl Reading {
+    fn read_file(&mut self, file: &File<'_>) {
         let text = file.text.strip_prefix('\u{feff}').unwrap_or(file.text);
         let file = File { path: file.path, text };
         match DeTable::parse(text) {
-            Ok(table) => self.read_table(&file, "", table.get_ref(), problems),
-            Err(error) => problems.push(Problem::Syntax {
+            Ok(table) => self.read_table(&file, "", table.get_ref()),
+            Err(error) => self.problems.push(Problem::Syntax {
                 place: file.place(error.span().map_or(0, |span| span.start)),
                 message: format!("is not valid TOML: {}", error.message().replace('\n', "; ")),
             }),
         }
     }
 
-    fn read_table(&mut self, file: &File<'_>, section: &str, table: &DeTable<'_>, problems: &mut Vec<Problem>) {
+    fn read_table(&mut self, file: &File<'_>, section: &str, table: &DeTable<'_>) {
         // The table is sorted by name; people read their file from the top.
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(name, _)| name.span().start);
@@ -173,65 +181,51 @@ impl Layers {
                 if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
             let place = file.place(name.span().start);
             if let Some(key) = schema::find(&path) {
-                self.put_toml(file, key, value.get_ref(), place, problems);
+                self.put_toml(file, key, value.get_ref(), place);
                 continue;
             }
             match value.get_ref() {
                 // A table below a later key is refused as a whole, an unknown one key by key, so that each gets its advice.
                 DeValue::Table(inner) if schema::is_section(&path) || !inner.is_empty() => {
-                    self.read_table(file, &path, inner, problems);
+                    self.read_table(file, &path, inner);
                 }
-                _ if schema::is_section(&path) => problems.push(Problem::Value {
+                _ if schema::is_section(&path) => self.problems.push(Problem::Value {
                     place,
                     message: format!("is a section; write [{path}] and its keys below"),
                     key: path,
                 }),
-                _ => problems.push(unknown(place, path)),
+                _ => self.problems.push(unknown(place, path)),
             }
         }
     }
 
-    fn put_toml(
-        &mut self,
-        file: &File<'_>,
-        key: &'static Key,
-        value: &DeValue<'_>,
-        place: Source,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn put_toml(&mut self, file: &File<'_>, key: &'static Key, value: &DeValue<'_>, place: Source) {
         if key.support == Support::Stages {
-            let stages = stages::read(file, value, &place, problems);
-            self.stages = Some((stages, place));
+            let stages = stages::read(file, value, &place, &mut self.problems);
+            self.layers.stages = Some((stages, place));
         } else {
-            self.put(key, key.kind.read_toml(value), value.as_str(), place, problems);
+            self.put(key, key.kind.read_toml(value), value.as_str(), place);
         }
     }
 
-    fn put_text(&mut self, key: &'static Key, text: &str, place: Source, problems: &mut Vec<Problem>) {
+    fn put_text(&mut self, key: &'static Key, text: &str, place: Source) {
         let read = if key.support == Support::Stages {
             let only = "can be set in the settings file only; for one stage set `target.verification.command`";
             Err(Refusal::Wrong(only.to_owned()))
         } else {
             key.kind.read_text(text)
         };
-        self.put(key, read, Some(text), place, problems);
+        self.put(key, read, Some(text), place);
     }
 
     /// Takes in what was read of a key, if it has an effect here.
-    fn put(
-        &mut self,
-        key: &'static Key,
-        read: Result<Value, Refusal>,
-        said: Option<&str>,
-        place: Source,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn put(&mut self, key: &'static Key, read: Result<Value, Refusal>, said: Option<&str>, place: Source) {
         let path = key.path.to_owned();
         match (key.support, read) {
-            (Support::Later, _) => problems.push(Problem::Unsupported { place, key: path }),
-            (Support::Older, _) => self.ignored.push((key, place)),
-            (_, Ok(value)) => drop(self.values.insert(key.path, (value, place))),
-            (_, Err(refusal)) => problems.push(refusal.into_problem(place, path, said)),
+            (Support::Later, _) => self.problems.push(Problem::Unsupported { place, key: path }),
+            (Support::Older, _) => self.layers.ignored.push((key, place)),
+            (_, Ok(value)) => drop(self.layers.values.insert(key.path, (value, place))),
+            (_, Err(refusal)) => self.problems.push(refusal.into_problem(place, path, said)),
         }
     }
 }

@@ -147,11 +147,8 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
         let stage = read_one(file, table, problems);
         for (key, text) in [("name", &stage.spec.name), ("run", &stage.spec.run)] {
             if text.trim().is_empty() {
-                problems.push(refuse(
-                    &place,
-                    format!("{PATH}.{key}"),
-                    "is missing; every stage needs `name` and `run`",
-                ));
+                let message = "is missing; every stage needs `name` and `run`";
+                problems.push(refuse(&place, format!("{PATH}.{key}"), message));
             }
         }
         if stage.spec.name.len() > 64 || stage.spec.name.chars().any(|c| c.is_control() || c == ':') {
